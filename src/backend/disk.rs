@@ -1,0 +1,127 @@
+//! The file-system calls that a local repository needs, and the real ones.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A file open for appending on some [`Disk`].
+pub trait DiskFile: Send {
+    /// Appends all of `bytes`.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Makes the file's bytes durable (not its name).
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// The calls, so that tests can put a disk beneath that crashes. Paths are absolute.
+pub trait Disk: Send + Sync {
+    /// Creates a file that must not exist, mode 0600.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+    /// Reads exactly `len` bytes at `offset`; `UnexpectedEof` where there are fewer.
+    fn read(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>>;
+    /// Length in bytes.
+    fn size(&self, path: &Path) -> io::Result<u64>;
+    /// Renames within one folder, replacing what is there.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Creates a folder, mode 0700; one that is there is fine.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes a folder's names durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Names in a folder: (name, is a folder, size); none where there is no such folder.
+    fn list(&self, path: &Path) -> io::Result<Vec<(String, bool, u64)>>;
+}
+
+/// The operating system's disk.
+#[derive(Debug, Default)]
+pub struct RealDisk {
+    /// Packs that were read last stay open: a restore reads thousands of pieces from each.
+    open: std::sync::Mutex<Vec<(PathBuf, std::sync::Arc<File>)>>,
+}
+
+const OPEN_FILES_MAX: usize = 32;
+
+impl DiskFile for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
+}
+
+impl RealDisk {
+    fn opened(&self, path: &Path) -> io::Result<std::sync::Arc<File>> {
+        let mut open = self.open.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(at) = open.iter().position(|(known, _)| known == path) {
+            let hit = open.remove(at);
+            let file = hit.1.clone();
+            open.push(hit);
+            return Ok(file);
+        }
+        let file = std::sync::Arc::new(File::open(path)?);
+        if open.len() >= OPEN_FILES_MAX {
+            open.remove(0);
+        }
+        open.push((path.to_path_buf(), file.clone()));
+        Ok(file)
+    }
+}
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?))
+    }
+    fn read(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let file = self.opened(path)?;
+        // The length is known to lie within the file before the buffer is made.
+        if offset.checked_add(len as u64).is_none_or(|end| file.metadata().is_ok_and(|m| m.len() < end)) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut bytes = vec![0; len];
+        file.read_exact_at(&mut bytes, offset)?;
+        Ok(bytes)
+    }
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        Ok(std::fs::metadata(path)?.len())
+    }
+    #[expect(clippy::disallowed_methods, reason = "the one rename of the project, called by backend::durable alone")]
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        if let Ok(mut open) = self.open.lock() {
+            open.retain(|(known, _)| known != path);
+        }
+        std::fs::remove_file(path)
+    }
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<(String, bool, u64)>> {
+        let listing = match std::fs::read_dir(path) {
+            Ok(listing) => listing,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(e),
+        };
+        let mut names = Vec::new();
+        for entry in listing {
+            let entry = entry?;
+            let is_dir = entry.file_type()?.is_dir();
+            let size = match entry.metadata() {
+                Ok(metadata) => metadata.len(),
+                // Another process's temporary file, gone between the listing and the stat.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            };
+            if let Ok(name) = entry.file_name().into_string() {
+                names.push((name, is_dir, size));
+            }
+        }
+        Ok(names)
+    }
+}

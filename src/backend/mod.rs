@@ -1,0 +1,124 @@
+//! Where do the bytes of a repository live? Behind five verbs on named immutable files: read, write new, list, remove, sync.
+//!
+//! Nothing above this room may assume a local file system. A name is a relative path with `/`, such as `packs/3f/3f….pack`.
+
+mod crash;
+mod disk;
+mod durable;
+mod local;
+mod memory;
+
+pub use crash::{CrashDisk, Fault};
+pub use disk::{Disk, RealDisk};
+pub use durable::CacheFile;
+pub use local::LocalBackend;
+pub use memory::{MemoryBackend, Verb};
+
+/// Which bytes of a file to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// `len` bytes from `offset`; an error where the file is shorter.
+    At {
+        /// First byte.
+        offset: u64,
+        /// How many bytes.
+        len: usize,
+    },
+    /// The last `len` bytes, or the whole file where it is shorter.
+    Tail {
+        /// How many bytes at most.
+        len: usize,
+    },
+    /// The whole file; an error where it is longer than `limit` bytes.
+    Whole {
+        /// Longest file that is accepted.
+        limit: usize,
+    },
+}
+
+/// One file of a listing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Full name.
+    pub name: String,
+    /// Length in bytes.
+    pub size_bytes: u64,
+}
+
+/// The five verbs. All names are write-once; a name that exists is never written again.
+pub trait Backend: Send + Sync {
+    /// Reads part of a file.
+    fn read(&self, name: &str, span: Span) -> Result<Vec<u8>, Error>;
+    /// Begins a new file; it does not exist until [`NewFile::finish`] returns.
+    fn create(&self, name: &str) -> Result<Box<dyn NewFile>, Error>;
+    /// Lists all files whose name begins with `prefix`, sorted.
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error>;
+    /// Removes a file; one that is not there is an error.
+    fn remove(&self, name: &str) -> Result<(), Error>;
+    /// Makes removals durable.
+    fn sync(&self) -> Result<(), Error>;
+}
+
+/// A file that is being written. Dropped without `finish`, it never existed.
+pub trait NewFile: Send {
+    /// Appends all of `bytes`.
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Error>;
+    /// Makes the file durable and visible under its name, in this order.
+    fn finish(self: Box<Self>) -> Result<(), Error>;
+}
+
+/// Writes a whole small file.
+pub fn write_new(backend: &dyn Backend, name: &str, bytes: &[u8]) -> Result<(), Error> {
+    let mut file = backend.create(name)?;
+    file.append(bytes)?;
+    file.finish()
+}
+
+/// What a verb can fail with; each names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system said no.
+    #[error("cannot {verb} {name} in the repository")]
+    Io {
+        /// The verb, as a word for the user.
+        verb: &'static str,
+        /// The file.
+        name: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no such file.
+    #[error("{name} is missing from the repository")]
+    Missing {
+        /// The file.
+        name: String,
+    },
+    /// The file ends before the bytes that it should hold.
+    #[error("{name} is cut short: bytes {offset} to {end} are not all there")]
+    Short {
+        /// The file.
+        name: String,
+        /// First byte wanted.
+        offset: u64,
+        /// End of the bytes wanted.
+        end: u64,
+    },
+    /// The file is larger than such a file can be.
+    #[error("{name} has {size} bytes, more than the {limit} that such a file may have")]
+    TooLarge {
+        /// The file.
+        name: String,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: usize,
+    },
+}
+
+impl Error {
+    /// Whether the cause is a full disk.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Error::Io { source, .. } if matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded))
+    }
+}

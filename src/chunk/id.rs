@@ -1,0 +1,88 @@
+//! The name of a chunk: the BLAKE3 hash of its plain bytes, keyed in an encrypted repository.
+
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use serde::{Deserialize, Serialize};
+
+/// 32 bytes that name a chunk.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChunkId(pub [u8; 32]);
+
+impl ChunkId {
+    /// The id as 64 hex digits.
+    pub fn to_hex(self) -> String {
+        blake3::Hash::from_bytes(self.0).to_hex().to_string()
+    }
+
+    /// The first eight bytes as a little-endian number: ids are uniform, so any part of one is a hash.
+    pub fn low64(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+impl fmt::Debug for ChunkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
+impl fmt::Display for ChunkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
+/// How ids are made in one repository.
+#[derive(Clone, Default)]
+pub struct Hashing {
+    /// The id key of an encrypted repository; without one ids are plain hashes.
+    pub key: Option<[u8; 32]>,
+}
+
+impl Hashing {
+    /// The id of `bytes`.
+    pub fn id(&self, bytes: &[u8]) -> ChunkId {
+        ChunkId(match &self.key {
+            None => *blake3::hash(bytes).as_bytes(),
+            Some(key) => *blake3::keyed_hash(key, bytes).as_bytes(),
+        })
+    }
+
+    /// The first 16 bytes of the hash of a path: where manifest nodes are cut, and what the scan cache knows a path by.
+    pub fn path_key(&self, path: &[u8]) -> [u8; 16] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = self.id(path).0;
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+}
+
+impl fmt::Debug for Hashing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.key.is_some() { "Hashing(keyed)" } else { "Hashing(plain)" })
+    }
+}
+
+/// A hasher for maps of ids that takes eight of their bytes as they are.
+#[derive(Default)]
+pub struct ChunkIdHasher(u64);
+
+impl Hasher for ChunkIdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        // Sharded maps share their ids' first bytes, so the hash is taken from the ninth on.
+        if let Some(part) = bytes.get(8..16).and_then(|part| part.try_into().ok()) {
+            self.0 = u64::from_le_bytes(part);
+        }
+    }
+    fn write_usize(&mut self, _: usize) {}
+}
+
+impl ChunkIdHasher {
+    /// For `HashMap::with_hasher`.
+    pub fn build() -> BuildHasherDefault<ChunkIdHasher> {
+        BuildHasherDefault::default()
+    }
+}

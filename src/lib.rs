@@ -1,0 +1,9 @@
+//! Jellyvault: snapshots of Jellyfin servers that cost only what changed.
+
+pub mod backend;
+pub mod chunk;
+pub mod limits;
+pub mod manifest;
+pub mod progress;
+pub mod source;
+pub mod store;

@@ -1,0 +1,32 @@
+//! How large may anything become? Every length that is read from disk is held against one of these before it allocates.
+
+/// Largest extent before compression, in bytes; also the largest chunk.
+pub const EXTENT_RAW_BYTES_MAX: usize = 16 << 20;
+/// Largest pack trailer, in bytes: about 1.8 million chunks.
+pub const TRAILER_BYTES_MAX: usize = 64 << 20;
+/// Largest snapshot record, in bytes.
+pub const RECORD_BYTES_MAX: usize = 8 << 20;
+/// Largest `repo.toml`, in bytes.
+pub const CONFIG_BYTES_MAX: usize = 64 << 10;
+/// Most entries in one manifest node; a node is cut here even where no key asks for it.
+pub const NODE_ENTRIES_MAX: usize = 512;
+/// Deepest manifest tree: 64 children a level reach 10¹⁶ entries long before.
+pub const NODE_LEVEL_MAX: u8 = 12;
+/// Longest path inside a snapshot, in bytes.
+pub const PATH_BYTES_MAX: usize = 64 << 10;
+/// Longest symbolic link target, in bytes (Linux: PATH_MAX).
+pub const TARGET_BYTES_MAX: usize = 4096;
+/// Largest value of one extended attribute (Linux: XATTR_SIZE_MAX), in bytes.
+pub const XATTR_BYTES_MAX: usize = 64 << 10;
+/// Extended attributes up to this size stand in the entry itself; larger sets become a chunk, in bytes.
+pub const XATTRS_INLINE_BYTES_MAX: usize = 1 << 10;
+/// Most pieces of a file's content that stand in its entry; more become a list chunk.
+pub const PIECES_INLINE_MAX: usize = 8;
+/// Largest list chunk, in bytes.
+pub const LIST_BYTES_MAX: usize = 1 << 20;
+/// Most list chunks of one file: some 7 TiB of content.
+pub const LISTS_MAX: usize = 256;
+/// Most problems that a snapshot record names; beyond them they are counted.
+pub const PROBLEMS_NAMED_MAX: usize = 10_000;
+/// Largest configuration file of Jellyfin's that is read to find the instance, in bytes.
+pub const XML_BYTES_MAX: u64 = 16 << 20;

@@ -1,0 +1,175 @@
+//! Which snapshots are there, and which one does the user mean?
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan, civil};
+
+use crate::backend::{Span, write_new};
+use crate::limits::RECORD_BYTES_MAX;
+use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_name};
+
+use super::record::{SnapshotId, SnapshotRecord};
+use super::Error;
+
+/// All snapshots of a repository, oldest first.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// Those that can be read.
+    pub snapshots: Vec<(SnapshotId, SnapshotRecord)>,
+    /// Those that cannot, with the reason.
+    pub damaged: Vec<(String, store::Error)>,
+}
+
+/// A name that names no snapshot, or several.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// The repository has no snapshot at all.
+    #[error("the repository holds no snapshot yet")]
+    Empty,
+    /// None fits.
+    #[error("no snapshot is called {name:?}")]
+    None {
+        /// What was asked for.
+        name: String,
+    },
+    /// Several fit.
+    #[error("{name:?} could be any of {} snapshots", candidates.len())]
+    Several {
+        /// What was asked for.
+        name: String,
+        /// Those that fit, oldest first.
+        candidates: Vec<SnapshotId>,
+    },
+}
+
+fn id_of(name: &str) -> Option<SnapshotId> {
+    let stem = name.strip_prefix("snapshots/")?.strip_suffix(".snap")?;
+    (stem.len() == 32).then(|| u128::from_str_radix(stem, 16).ok()).flatten().map(|id| SnapshotId(id.to_be_bytes()))
+}
+
+/// Reads one record.
+fn load(repository: &Repository, id: SnapshotId) -> Result<SnapshotRecord, store::Error> {
+    let name = snapshot_name(&id.0);
+    let bytes = repository.backend().read(&name, Span::Whole { limit: RECORD_BYTES_MAX })?;
+    decode_record(RecordKind::Snapshot, &id.0, &bytes).map_err(|what| store::Error::Record { name, what })
+}
+
+impl Catalog {
+    /// Reads all records. A damaged one is named, the others stay usable.
+    pub fn load(repository: &Repository) -> Result<Catalog, Error> {
+        let mut catalog = Catalog::default();
+        for listed in repository.backend().list("snapshots/")? {
+            let Some(id) = id_of(&listed.name) else { continue };
+            match load(repository, id) {
+                Ok(record) => catalog.snapshots.push((id, record)),
+                Err(error) if error.is_damage() => catalog.damaged.push((listed.name, error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(catalog)
+    }
+
+    /// The newest readable snapshot that `wanted` accepts; reads no older ones.
+    pub fn newest(repository: &Repository, wanted: impl Fn(&SnapshotRecord) -> bool) -> Result<Option<(SnapshotId, SnapshotRecord)>, Error> {
+        for listed in repository.backend().list("snapshots/")?.iter().rev() {
+            let Some(id) = id_of(&listed.name) else { continue };
+            match load(repository, id) {
+                Ok(record) if wanted(&record) => return Ok(Some((id, record))),
+                Ok(_) => {}
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Makes a snapshot's record durable: from here on the snapshot is listed.
+    pub fn publish(repository: &Repository, id: SnapshotId, record: &SnapshotRecord) -> Result<(), Error> {
+        let bytes = encode_record(RecordKind::Snapshot, repository.config().cipher, &id.0, record).map_err(|what| Error::Record { what })?;
+        Ok(write_new(repository.backend(), &snapshot_name(&id.0), &bytes)?)
+    }
+
+    /// The snapshot that a name means: `latest`, `latest~N`, an id or a unique beginning of one, a label (the newest with it),
+    /// or a time (the newest at or before it; a date means its end).
+    pub fn resolve(&self, name: &str, zone: &TimeZone) -> Result<&(SnapshotId, SnapshotRecord), NameError> {
+        let none = || NameError::None { name: name.to_owned() };
+        if self.snapshots.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if let Some(back) = name.strip_prefix("latest") {
+            let back: usize = if back.is_empty() { 0 } else { back.strip_prefix('~').and_then(|n| n.parse().ok()).ok_or_else(none)? };
+            return self.snapshots.iter().rev().nth(back).ok_or_else(none);
+        }
+        if let Some(labelled) = self.snapshots.iter().rev().find(|(_, record)| record.label.as_deref() == Some(name)) {
+            return Ok(labelled);
+        }
+        if let Some(until) = moment(name, zone) {
+            return self.snapshots.iter().rev().find(|(_, record)| i128::from(record.time_ns) <= until.as_nanosecond()).ok_or_else(none);
+        }
+        let prefix = name.to_ascii_lowercase();
+        let mut fitting = self.snapshots.iter().filter(|(id, _)| !prefix.is_empty() && id.to_string().starts_with(&prefix));
+        match (fitting.next(), fitting.next()) {
+            (Some(one), None) => Ok(one),
+            (None, _) => Err(none()),
+            (Some(_), Some(_)) => {
+                let candidates = self.snapshots.iter().map(|(id, _)| *id).filter(|id| id.to_string().starts_with(&prefix)).collect();
+                Err(NameError::Several { name: name.to_owned(), candidates })
+            }
+        }
+    }
+}
+
+/// The last moment that a time names: `2026-11-22` its end, `2026-11-22T10:00` the end of that minute, RFC 3339 itself.
+fn moment(name: &str, zone: &TimeZone) -> Option<Timestamp> {
+    if !name.get(4..5).is_some_and(|c| c == "-") {
+        return None;
+    }
+    if let Ok(exact) = name.parse::<Timestamp>() {
+        return Some(exact);
+    }
+    let (start, span) = match name.parse::<civil::Date>() {
+        Ok(date) if name.len() == 10 => (date.to_datetime(civil::Time::midnight()), 1.day()),
+        _ => {
+            let minute = name.matches(':').count() == 1;
+            (name.replacen(' ', "T", 1).parse::<civil::DateTime>().ok()?, if minute { 1.minute() } else { 1.second() })
+        }
+    };
+    let end = start.checked_add(span).ok()?.to_zoned(zone.clone()).ok()?;
+    end.timestamp().checked_sub(1.nanosecond()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn catalog() -> Catalog {
+        let record = |time_ns, label: Option<&str>| SnapshotRecord { time_ns, label: label.map(str::to_owned), ..crate::manifest::record::tests::sample() };
+        let at = |text: &str| i64::try_from(text.parse::<Timestamp>().unwrap().as_nanosecond()).unwrap();
+        let day = |n: u8, text: &str, label| (SnapshotId([n; 16]), record(at(text), label));
+        Catalog {
+            snapshots: vec![
+                day(0x1a, "2026-11-20T10:00:00Z", Some("before 12.0")),
+                day(0x1b, "2026-11-21T10:00:30Z", None),
+                day(0x2b, "2026-11-21T12:00:00Z", None),
+            ],
+            damaged: vec![],
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_named_by_id_prefix_label_time_or_place_from_the_end() {
+        let catalog = catalog();
+        let named = |name: &str| catalog.resolve(name, &TimeZone::UTC).map(|(id, _)| id.0[0]);
+        assert_eq!(named("latest"), Ok(0x2b));
+        assert_eq!(named("latest~2"), Ok(0x1a));
+        assert_eq!(named("2b2"), Ok(0x2b));
+        assert_eq!(named("before 12.0"), Ok(0x1a));
+        assert_eq!(named("2026-11-20"), Ok(0x1a));
+        assert_eq!(named("2026-11-21"), Ok(0x2b));
+        assert_eq!(named("2026-11-21T10:00"), Ok(0x1b));
+        assert_eq!(named("2026-11-21T10:00:29Z"), Ok(0x1a));
+        assert_eq!(named("latest~3"), Err(NameError::None { name: "latest~3".into() }));
+        assert_eq!(named("2026-11-19"), Err(NameError::None { name: "2026-11-19".into() }));
+        assert_eq!(named("xyz"), Err(NameError::None { name: "xyz".into() }));
+        assert!(matches!(named("1"), Err(NameError::Several { candidates, .. }) if candidates.len() == 2));
+    }
+}

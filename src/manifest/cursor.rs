@@ -1,0 +1,112 @@
+//! Reading a manifest: everything in order, from some path on, or one path.
+
+use std::cmp::Ordering;
+
+use crate::chunk::ChunkId;
+use crate::limits::NODE_LEVEL_MAX;
+use crate::store::ChunkReader;
+
+use super::entry::Entry;
+use super::node::{Child, Node};
+use super::path::{compare, is_within};
+use super::Error;
+
+/// Reads and decodes a node, which must have the level that its parent says.
+pub(super) fn read_node(reader: &mut ChunkReader<'_>, id: &ChunkId, level: Option<u8>) -> Result<Node, Error> {
+    let chunk = reader.read(id)?;
+    let node = Node::decode(&chunk).map_err(|what| Error::Node { id: *id, what })?;
+    let found = match &node {
+        Node::Leaf(_) => 0,
+        Node::Inner { level, .. } => *level,
+    };
+    if level.is_some_and(|level| level != found) || found > NODE_LEVEL_MAX {
+        return Err(Error::Node { id: *id, what: "it is not of the level that its parent says" });
+    }
+    Ok(node)
+}
+
+/// The entries of a manifest in order.
+pub struct Entries<'m, 'r> {
+    reader: &'m mut ChunkReader<'r>,
+    /// Nodes that are still to be read, the next one last.
+    stack: Vec<(ChunkId, Option<u8>)>,
+    leaf: std::vec::IntoIter<Entry>,
+    from: Vec<u8>,
+    within: Vec<u8>,
+}
+
+impl<'m, 'r> Entries<'m, 'r> {
+    /// All entries.
+    pub fn all(reader: &'m mut ChunkReader<'r>, root: ChunkId) -> Entries<'m, 'r> {
+        Entries::within(reader, root, b"")
+    }
+
+    /// The entry `folder` and all below it; only nodes that hold some of them are read.
+    pub fn within(reader: &'m mut ChunkReader<'r>, root: ChunkId, folder: &[u8]) -> Entries<'m, 'r> {
+        Entries { reader, stack: vec![(root, None)], leaf: Vec::new().into_iter(), from: folder.to_vec(), within: folder.to_vec() }
+    }
+
+    fn advance(&mut self) -> Result<bool, Error> {
+        let Some((id, level)) = self.stack.pop() else { return Ok(false) };
+        match read_node(self.reader, &id, level)? {
+            Node::Leaf(entries) => self.leaf = entries.into_iter(),
+            Node::Inner { level, children } => {
+                let start = first_holding(&children, &self.from);
+                let wanted = children.into_iter().skip(start);
+                let wanted = wanted.take_while(|child| is_within(&child.first, &self.within) || compare(&child.first, &self.within) == Ordering::Less);
+                let mut below: Vec<_> = wanted.map(|child| (child.id, Some(level - 1))).collect();
+                below.reverse();
+                self.stack.append(&mut below);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The last child whose first path is not behind `from`: the first that can hold it.
+fn first_holding(children: &[Child], from: &[u8]) -> usize {
+    children.partition_point(|child| compare(&child.first, from) != Ordering::Greater).saturating_sub(1)
+}
+
+impl Iterator for Entries<'_, '_> {
+    type Item = Result<Entry, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            for entry in self.leaf.by_ref() {
+                if is_within(&entry.path, &self.within) {
+                    return Some(Ok(entry));
+                }
+                if compare(&entry.path, &self.within) == Ordering::Greater {
+                    self.stack.clear();
+                    break;
+                }
+            }
+            match self.advance() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    self.stack.clear();
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}
+
+/// One path of a manifest; reads one node a level.
+pub fn find(reader: &mut ChunkReader<'_>, root: ChunkId, path: &[u8]) -> Result<Option<Entry>, Error> {
+    let mut at = (root, None);
+    loop {
+        match read_node(reader, &at.0, at.1)? {
+            Node::Leaf(entries) => {
+                let found = entries.binary_search_by(|entry| compare(&entry.path, path)).ok();
+                return Ok(found.and_then(|at| entries.into_iter().nth(at)));
+            }
+            Node::Inner { level, children } => match children.get(first_holding(&children, path)) {
+                Some(child) => at = (child.id, Some(level - 1)),
+                None => return Ok(None),
+            },
+        }
+    }
+}

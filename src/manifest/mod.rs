@@ -1,0 +1,57 @@
+//! What did one category hold at one moment? A sorted list of entries, kept as a tree of content-addressed nodes, so that two
+//! moments share what did not change; and the snapshot records that name those trees.
+
+mod builder;
+mod catalog;
+mod cursor;
+mod entry;
+mod node;
+mod path;
+mod record;
+
+pub use builder::{LeafRef, TreeBuilder, starts_node};
+pub use catalog::{Catalog, NameError};
+pub use cursor::{Entries, find};
+pub use entry::{Content, Entry, Kind, Piece, Time, Xattrs, decode_pieces, decode_xattrs, encode_pieces, encode_xattrs};
+pub use node::{Child, Node};
+pub use path::{compare, display, file_name, is_valid, is_within, parent};
+pub use record::{Bytes as ByteCounts, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord};
+
+/// What can be wrong with a manifest or a snapshot record.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// A node's bytes are no node, though they have their hash.
+    #[error("manifest node {id} is damaged: {what}")]
+    Node {
+        /// The node.
+        id: crate::chunk::ChunkId,
+        /// What about it.
+        what: &'static str,
+    },
+    /// The record cannot be written.
+    #[error("the snapshot's record cannot be written: {what}")]
+    Record {
+        /// Why.
+        what: String,
+    },
+}
+
+impl From<crate::backend::Error> for Error {
+    fn from(error: crate::backend::Error) -> Error {
+        Error::Store(error.into())
+    }
+}
+
+impl Error {
+    /// Whether the error means that stored bytes are missing or wrong.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Error::Store(error) => error.is_damage(),
+            Error::Node { .. } => true,
+            Error::Record { .. } => false,
+        }
+    }
+}

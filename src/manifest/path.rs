@@ -1,0 +1,86 @@
+//! Paths inside a snapshot: bytes with `/` between components, no leading `/`, compared component by component.
+
+use std::cmp::Ordering;
+use std::fmt::Write;
+
+use crate::limits::PATH_BYTES_MAX;
+
+/// Component order: a directory's contents follow it at once, before any sibling whose name continues its own (`a`, `a/x`, `a.b`).
+pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    let differ = a.iter().zip(b).position(|(x, y)| x != y);
+    match differ.and_then(|at| Some((*a.get(at)?, *b.get(at)?))) {
+        // `/` sorts below every byte that a name can hold.
+        Some((b'/', _)) => Ordering::Less,
+        Some((_, b'/')) => Ordering::Greater,
+        Some((x, y)) => x.cmp(&y),
+        None => a.len().cmp(&b.len()),
+    }
+}
+
+/// Whether the bytes are a path that may be written below a target: no empty, `.` or `..` component, no NUL, not too long.
+pub fn is_valid(path: &[u8]) -> bool {
+    path.len() <= PATH_BYTES_MAX && !path.contains(&0) && path.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
+}
+
+/// Whether `path` is `folder` or lies below it; everything lies below the empty path.
+pub fn is_within(path: &[u8], folder: &[u8]) -> bool {
+    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// The path above; nothing above a path of one component.
+pub fn parent(path: &[u8]) -> Option<&[u8]> {
+    path.iter().rposition(|b| *b == b'/').and_then(|at| path.get(..at))
+}
+
+/// The last component.
+pub fn file_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|b| *b == b'/').next().unwrap_or(path)
+}
+
+/// For people: UTF-8 as it is, control characters and other bytes as `\xNN`, a backslash doubled where such follow.
+pub fn display(path: &[u8]) -> String {
+    let mut out = String::with_capacity(path.len());
+    for part in path.utf8_chunks() {
+        for c in part.valid().chars() {
+            if c.is_control() {
+                let mut bytes = [0; 4];
+                c.encode_utf8(&mut bytes).bytes().for_each(|b| push_escape(&mut out, b));
+            } else {
+                out.push(c);
+            }
+        }
+        part.invalid().iter().for_each(|b| push_escape(&mut out, *b));
+    }
+    out
+}
+
+fn push_escape(out: &mut String, byte: u8) {
+    if write!(out, "\\x{byte:02x}").is_err() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_is_by_component() {
+        let mut paths: Vec<&[u8]> = vec![b"a.b", b"a/x", b"a", b"b", b"a/x/y", b"a-b", b"a/x.y"];
+        paths.sort_by(|a, b| compare(a, b));
+        assert_eq!(paths, [b"a".as_slice(), b"a/x", b"a/x/y", b"a/x.y", b"a-b", b"a.b", b"b"]);
+    }
+
+    #[test]
+    fn paths_that_could_leave_a_target_are_not_valid() {
+        for bad in ["", "/a", "a/", "a//b", "../a", "a/../b", "a/..", ".", "a/./b", "a\0b"] {
+            assert!(!is_valid(bad.as_bytes()), "{bad:?}");
+        }
+        for good in ["a", "..a", "a..", "...", "a/..b/c", "-rf", "a\nb"] {
+            assert!(is_valid(good.as_bytes()), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn odd_names_are_shown_without_control_characters() {
+        assert_eq!(display(b"a\nb\xff \xc3\x96"), "a\\x0ab\\xff Ö");
+    }
+}

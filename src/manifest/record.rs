@@ -1,0 +1,236 @@
+//! The snapshot record: one point in time, naming one manifest per category, with what later steps must know of the server.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::ChunkId;
+use crate::progress::Problem;
+
+/// The id of a snapshot: 6 bytes of milliseconds since 1970 (big-endian, so that ids sort by time), 10 random bytes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SnapshotId(pub [u8; 16]);
+
+impl SnapshotId {
+    /// A new id for this moment.
+    pub fn at(time_ms: u64, random: [u8; 10]) -> SnapshotId {
+        let mut id = [0; 16];
+        let time = time_ms.to_be_bytes();
+        for (slot, byte) in id.iter_mut().zip(time.iter().skip(2).chain(&random)) {
+            *slot = *byte;
+        }
+        SnapshotId(id)
+    }
+}
+
+impl fmt::Display for SnapshotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for SnapshotId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Something that was found out, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learnt {
+    /// What.
+    pub value: String,
+    /// How, for the user.
+    pub how: String,
+    /// Whether it is exact; otherwise a lower bound or a guess.
+    pub exact: bool,
+}
+
+/// Absolute directories (UTF-8, lossy) by name: `data`, `config`, `metadata`, ….
+pub type Directories = BTreeMap<String, String>;
+
+/// Where a snapshot came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRecord {
+    /// Hash that names the source: host and directories. Snapshots of one source follow one another.
+    pub key: String,
+    /// The machine's name.
+    pub host: String,
+    /// How the instance was found, for the user.
+    pub how: String,
+    /// Its directories as this machine sees them.
+    pub directories: Directories,
+    /// Its directories as the server sees them (a container's view), where the database tells.
+    pub seen_by_server: Directories,
+}
+
+/// What is known of the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerRecord {
+    /// Its version.
+    pub version: Option<Learnt>,
+    /// Its id (`data/device.txt`).
+    pub id: Option<String>,
+    /// Newest EF Core migration: the schema.
+    pub schema: Option<String>,
+    /// Newest code migration.
+    pub code_migration: Option<String>,
+    /// Hash of the migration history, to tell two schemas with the same newest migration apart.
+    pub history: Option<String>,
+}
+
+/// One category of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CategoryRecord {
+    /// Root of its manifest.
+    pub manifest: ChunkId,
+    /// Entries of any kind.
+    pub entries: u64,
+    /// Files.
+    pub files: u64,
+    /// Bytes of the files.
+    pub bytes: u64,
+}
+
+/// Counts of files against the parent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Files {
+    /// Files in the snapshot.
+    pub total: u64,
+    /// Not in the parent.
+    pub new: u64,
+    /// Read again because they looked changed.
+    pub changed: u64,
+    /// Taken from the parent, unread.
+    pub unchanged: u64,
+    /// In the parent, not here.
+    pub gone: u64,
+}
+
+/// Counts of bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bytes {
+    /// Bytes of all files.
+    pub source: u64,
+    /// Bytes that were read.
+    pub read: u64,
+    /// Bytes of chunks that the repository did not have, before compression.
+    pub new_raw: u64,
+    /// Bytes that the packs of this capture take.
+    pub new_stored: u64,
+}
+
+/// Names of owners, by id.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owners {
+    /// Users.
+    pub users: BTreeMap<u32, String>,
+    /// Groups.
+    pub groups: BTreeMap<u32, String>,
+}
+
+/// A snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRecord {
+    /// When the capture began, nanoseconds since 1970.
+    pub time_ns: i64,
+    /// The snapshot of the same source before it.
+    pub parent: Option<SnapshotId>,
+    /// A name given by the user.
+    pub label: Option<String>,
+    /// Words of the user.
+    pub note: Option<String>,
+    /// Version of jellyvault that took it.
+    pub program: String,
+    /// Where it came from.
+    pub source: SourceRecord,
+    /// The server.
+    pub server: ServerRecord,
+    /// The categories that were captured, by name.
+    pub categories: BTreeMap<String, CategoryRecord>,
+    /// Files, counted.
+    pub files: Files,
+    /// Bytes, counted.
+    pub bytes: Bytes,
+    /// How long the capture took, in milliseconds.
+    pub took_ms: u64,
+    /// Globs that the user excluded.
+    pub excluded: Vec<String>,
+    /// Problems, the first 10,000 by name.
+    pub problems: Vec<Problem>,
+    /// All problems, counted.
+    pub problem_count: u64,
+    /// What the user should know and is no problem.
+    pub remarks: Vec<String>,
+    /// Names of owners.
+    pub owners: Owners,
+}
+
+impl SnapshotRecord {
+    /// A category's record, if it was captured.
+    pub fn category(&self, name: &str) -> Option<&CategoryRecord> {
+        self.categories.get(name)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::store::{Cipher, RecordKind, decode_record, encode_record};
+
+    pub(crate) fn sample() -> SnapshotRecord {
+        let directories = Directories::from([("data".to_owned(), "/config".to_owned())]);
+        SnapshotRecord {
+            time_ns: 1_790_000_000_123_456_789,
+            parent: Some(SnapshotId([3; 16])),
+            label: Some("before 12.0".to_owned()),
+            note: None,
+            program: "0.1.0".to_owned(),
+            source: SourceRecord { key: "k".to_owned(), host: "nas".to_owned(), how: "named".to_owned(), directories: directories.clone(), seen_by_server: directories },
+            server: ServerRecord {
+                version: Some(Learnt { value: "10.11.6".to_owned(), how: "log".to_owned(), exact: true }),
+                id: None,
+                schema: Some("20260522092303_AddNormalizedUsername".to_owned()),
+                code_migration: None,
+                history: None,
+            },
+            categories: BTreeMap::from([("config".to_owned(), CategoryRecord { manifest: ChunkId([9; 32]), entries: 3, files: 2, bytes: 1 << 40 })]),
+            files: Files { total: 2, new: 1, changed: 0, unchanged: 1, gone: 4 },
+            bytes: Bytes { source: 1 << 40, read: 7, new_raw: 7, new_stored: 5 },
+            took_ms: 12,
+            excluded: vec!["*.tmp".to_owned()],
+            problems: vec![Problem { path: "data/x".to_owned(), what: "could not be read".to_owned() }],
+            problem_count: 1,
+            remarks: vec![],
+            owners: Owners { users: BTreeMap::from([(0, "root".to_owned())]), groups: BTreeMap::new() },
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_from_golden_bytes_and_under_its_own_name_only() {
+        let id = [5; 16];
+        let bytes = encode_record(RecordKind::Snapshot, Cipher::None, &id, &sample()).unwrap();
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, include_str!("golden/snapshot.hex").trim());
+        assert_eq!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &id, &bytes), Ok(sample()));
+        assert!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &[6; 16], &bytes).is_err());
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_in_a_record_is_found() {
+        let id = [5; 16];
+        let bytes = encode_record(RecordKind::Snapshot, Cipher::None, &id, &sample()).unwrap();
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x10;
+            assert!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &id, &damaged).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn ids_sort_by_time() {
+        assert!(SnapshotId::at(1, [255; 10]) < SnapshotId::at(2, [0; 10]));
+        assert_eq!(SnapshotId::at(0x0102_0304_0506, [7; 10]).to_string(), "01020304050607070707070707070707");
+    }
+}

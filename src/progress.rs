@@ -1,0 +1,101 @@
+//! How does the engine speak to whoever watches? Through this one small trait; it never prints.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+/// What a command is doing, named for the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Copying a database consistently.
+    Database,
+    /// Walking the source, reading what changed.
+    Capture,
+    /// Making what was stored durable.
+    Commit,
+    /// Writing files back.
+    Restore,
+    /// Comparing with what stands in the target.
+    Compare,
+}
+
+impl Phase {
+    /// The word shown to the user.
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::Database => "Copying the database",
+            Phase::Capture => "Reading the source",
+            Phase::Commit => "Making it durable",
+            Phase::Restore => "Restoring",
+            Phase::Compare => "Finishing directories",
+        }
+    }
+}
+
+/// Something that went wrong with one path while the rest went on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The logical path (bytes that are not UTF-8 shown as `\xNN`).
+    pub path: String,
+    /// What happened, and what became of the path.
+    pub what: String,
+}
+
+/// Receives counts, phases and problems from the engine; called from several threads.
+pub trait Progress: Sync {
+    /// A new phase begins, with the number of files and bytes expected, 0 where unknown.
+    fn phase(&self, phase: Phase, files: u64, bytes: u64);
+    /// Files and bytes that were just dealt with.
+    fn advance(&self, files: u64, bytes: u64);
+    /// A problem, as soon as it is known.
+    fn problem(&self, problem: &Problem);
+}
+
+/// Watches nothing.
+#[derive(Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn phase(&self, _: Phase, _: u64, _: u64) {}
+    fn advance(&self, _: u64, _: u64) {}
+    fn problem(&self, _: &Problem) {}
+}
+
+/// Keeps all that it is told; for tests.
+#[derive(Debug, Default)]
+pub struct Collecting {
+    /// Every problem, in the order told.
+    pub problems: Mutex<Vec<Problem>>,
+    /// Every phase, in the order told.
+    pub phases: Mutex<Vec<Phase>>,
+}
+
+impl Progress for Collecting {
+    fn phase(&self, phase: Phase, _: u64, _: u64) {
+        if let Ok(mut phases) = self.phases.lock() {
+            phases.push(phase);
+        }
+    }
+    fn advance(&self, _: u64, _: u64) {}
+    fn problem(&self, problem: &Problem) {
+        if let Ok(mut problems) = self.problems.lock() {
+            problems.push(problem.clone());
+        }
+    }
+}
+
+/// Set by Ctrl-C; long work looks at it between two files and stops cleanly.
+#[derive(Debug, Default)]
+pub struct Interrupt(AtomicBool);
+
+impl Interrupt {
+    /// Asks the work to stop.
+    pub fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+    /// Whether the work was asked to stop.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}

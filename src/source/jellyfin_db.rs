@@ -1,0 +1,83 @@
+//! What a copy of Jellyfin's database tells of its server: schema, code migrations, and the directories that the server sees.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::manifest::Directories;
+
+use super::sqlite::open_private;
+
+/// What was found in a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DatabaseFacts {
+    /// Newest EF Core migration.
+    pub schema: Option<String>,
+    /// Newest code migration, and the server version that wrote it: a lower bound of the server's own.
+    pub code_migration: Option<(String, String)>,
+    /// Hash of the migration ids.
+    pub history: Option<String>,
+    /// Directories as the server sees them.
+    pub directories: Directories,
+}
+
+/// Reads the facts; an error where the file is no database that SQLite reads.
+pub fn read_facts(copy: &Path) -> rusqlite::Result<DatabaseFacts> {
+    let db = open_private(copy)?;
+    let mut facts = DatabaseFacts::default();
+    if has_table(&db, "__EFMigrationsHistory")? {
+        let mut statement = db.prepare("SELECT MigrationId, ProductVersion FROM __EFMigrationsHistory ORDER BY MigrationId")?;
+        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+        let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        // A server's version has four parts (10.11.6.0), EF Core's three (9.0.11): reference/jellyfin.md 2.5.
+        let is_code = |version: &str| version.split('.').count() == 4;
+        facts.schema = rows.iter().rev().find(|(_, version)| !is_code(version)).map(|(id, _)| id.clone());
+        facts.code_migration = rows.iter().filter(|(_, version)| is_code(version)).max_by_key(|(_, version)| super::version::parse(version)).cloned();
+        let ids: Vec<&str> = rows.iter().map(|(id, _)| id.as_str()).collect();
+        facts.history = (!ids.is_empty()).then(|| blake3::hash(ids.join("\n").as_bytes()).to_hex().to_string());
+    }
+    facts.directories = directories(&db)?;
+    Ok(facts)
+}
+
+fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
+    db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| Ok(row.get::<_, i64>(0)? > 0))
+}
+
+/// Absolute paths that only the server itself can have written tell where it sees its directories.
+fn directories(db: &Connection) -> rusqlite::Result<Directories> {
+    let mut found = Directories::new();
+    let first = |table: &str, column: &str, like: &str| -> rusqlite::Result<Option<String>> {
+        if !has_table(db, table)? {
+            return Ok(None);
+        }
+        // Table and column are constants of this file.
+        let sql = format!("SELECT \"{column}\" FROM \"{table}\" WHERE \"{column}\" LIKE ?1 AND substr(\"{column}\", 1, 1) <> '%' LIMIT 1");
+        match db.query_row(&sql, [like], |row| row.get(0)) {
+            Ok(path) => Ok(Some(path)),
+            Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
+            Err(e) => Err(e),
+        }
+    };
+    // Avatars: <config>/users/<name>/profile.<ext>.
+    if let Some(config) = first("ImageInfos", "Path", "%users%profile.%")?.as_deref().and_then(|path| cut_components(path, 3)) {
+        found.insert("config".to_owned(), config.to_owned());
+    }
+    // Posters: <metadata>/library/<two digits>/<32 digits>/….
+    for (table, column) in [("BaseItemImageInfos", "Path"), ("Chapters", "ImagePath")] {
+        for separator in ['/', '\\'] {
+            let like = format!("%metadata{separator}library{separator}__{separator}________________________________{separator}%");
+            if let Some(path) = first(table, column, &like)?
+                && let Some((metadata, _)) = path.rsplit_once(&format!("{separator}library{separator}"))
+            {
+                found.entry("metadata".to_owned()).or_insert_with(|| metadata.to_owned());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A path without its last `count` components, whichever separator it has.
+fn cut_components(path: &str, count: usize) -> Option<&str> {
+    (0..count).try_fold(path, |path, _| path.rfind(['/', '\\']).and_then(|at| path.get(..at))).filter(|path| !path.is_empty())
+}

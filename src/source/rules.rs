@@ -1,0 +1,131 @@
+//! What is left out of a scan, and why.
+
+use std::collections::HashSet;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use crate::manifest::file_name;
+
+use super::category::Category;
+use super::stat::Stat;
+
+/// What is captured and what is not.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// A Jellyfin instance: its own rules hold. Otherwise a plain folder: everything is captured.
+    pub is_instance: bool,
+    /// Directories that are never entered, by (device, inode): other roots, cache, logs, the repository.
+    pub closed: HashSet<(u64, u64)>,
+    /// Categories that are wanted; empty means all.
+    pub categories: Vec<Category>,
+    /// Do not enter other file systems.
+    pub one_file_system: bool,
+    globs: Globs,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Globs {
+    on_names: GlobSet,
+    on_paths: GlobSet,
+}
+
+impl Rules {
+    /// Sets the globs of `--exclude`: one without `/` holds for names, one with `/` for whole logical paths.
+    pub fn exclude(&mut self, globs: &[String]) -> Result<(), globset::Error> {
+        let (mut names, mut paths) = (GlobSetBuilder::new(), GlobSetBuilder::new());
+        for glob in globs {
+            let set = if glob.contains('/') { &mut paths } else { &mut names };
+            set.add(Glob::new(glob.trim_start_matches('/'))?);
+        }
+        self.globs = Globs { on_names: names.build()?, on_paths: paths.build()? };
+        Ok(())
+    }
+
+    /// Whether a category is wanted.
+    pub fn wants(&self, category: Category) -> bool {
+        self.categories.is_empty() || self.categories.contains(&category)
+    }
+
+    /// The category of a path.
+    pub fn category(&self, path: &[u8]) -> Category {
+        if self.is_instance { Category::of(path) } else { Category::Other }
+    }
+
+    /// Whether a path is left out, with all below it.
+    pub fn leaves_out(&self, path: &[u8], stat: &Stat) -> bool {
+        let as_path = |bytes| Path::new(OsStr::from_bytes(bytes));
+        if self.globs.on_names.is_match(as_path(file_name(path))) || self.globs.on_paths.is_match(as_path(path)) {
+            return true;
+        }
+        if stat.is_dir() && self.closed.contains(&(stat.dev, stat.ino)) {
+            return true;
+        }
+        if !self.is_instance {
+            return false;
+        }
+        let leads_elsewhere = matches!(path, b"data" | b"plugins" | b"programdata" | b"metadata" | b"config" | b"root");
+        NEVER.contains(&path) || is_sqlite_side_file(path) || (stat.is_dir() && !leads_elsewhere && !self.wants_below(path))
+    }
+
+    /// Whether anything below a directory can be wanted.
+    fn wants_below(&self, path: &[u8]) -> bool {
+        let category = Category::of(path);
+        self.wants(category) || (category.may_hold_sqlite() && self.wants(Category::Database)) || path == b"data"
+    }
+}
+
+/// The server's own backups: each holds all of it again.
+const NEVER: [&[u8]; 2] = [b"data/backups", b"data/SQLiteBackups"];
+
+/// Side files of a database: their content is in the copy that is captured; beside another file they destroy it.
+fn is_sqlite_side_file(path: &[u8]) -> bool {
+    let name = file_name(path);
+    [b"-wal".as_slice(), b"-shm", b"-journal"].into_iter().any(|end| {
+        name.strip_suffix(end).is_some_and(|stem| [b".db".as_slice(), b".sqlite", b".sqlite3", b".db.old"].into_iter().any(|kind| stem.ends_with(kind)))
+    }) && (path.starts_with(b"data/") || path.starts_with(b"plugins/"))
+}
+
+/// Markers that the server puts into directories whose content is never worth keeping.
+pub(super) const PASSING_MARKERS: [&[u8]; 3] = [b".jellyfin-cache", b".jellyfin-log", b".jellyfin-transcode"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stat(mode: u32) -> Stat {
+        let time = crate::manifest::Time::default();
+        Stat { mode, uid: 0, gid: 0, nlink: 1, size: 0, blocks: 0, mtime: time, ctime: time, ino: 7, dev: 1, mount: 0 }
+    }
+
+    #[test]
+    fn what_the_contract_says_is_never_captured_is_left_out() {
+        let rules = Rules { is_instance: true, ..Rules::default() };
+        for path in ["data/backups", "data/SQLiteBackups", "data/jellyfin.db-wal", "data/jellyfin.db-shm", "plugins/x/y.db-journal"] {
+            assert!(rules.leaves_out(path.as_bytes(), &stat(0o100_644)), "{path}");
+        }
+        for path in ["data/trickplay/backups", "config/x.db-wal", "data/keep-wal", "data/jellyfin.db"] {
+            assert!(!rules.leaves_out(path.as_bytes(), &stat(0o100_644)), "{path}");
+        }
+    }
+
+    #[test]
+    fn globs_hold_for_names_or_for_whole_paths() {
+        let mut rules = Rules { is_instance: true, ..Rules::default() };
+        rules.exclude(&["*.bif".into(), "/data/trickplay/ab/**".into()]).unwrap();
+        assert!(rules.leaves_out(b"metadata/x/y.bif", &stat(0o100_644)));
+        assert!(rules.leaves_out(b"data/trickplay/ab/c/0.jpg", &stat(0o100_644)));
+        assert!(!rules.leaves_out(b"data/trickplay/cd/c/0.jpg", &stat(0o100_644)));
+    }
+
+    #[test]
+    fn directories_of_unwanted_categories_are_not_entered() {
+        let rules = Rules { is_instance: true, categories: vec![Category::Database], ..Rules::default() };
+        assert!(rules.leaves_out(b"metadata/library", &stat(0o040_755)));
+        assert!(rules.leaves_out(b"data/trickplay", &stat(0o040_755)));
+        assert!(!rules.leaves_out(b"plugins/reports", &stat(0o040_755)));
+        assert!(!rules.leaves_out(b"data", &stat(0o040_755)));
+    }
+}

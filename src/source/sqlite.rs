@@ -1,0 +1,263 @@
+//! A consistent copy of a SQLite database that may be in use, without ever harming it (`reference/jellyfin.md` 7.2 and 7.3).
+//!
+//! While a server has the database open, the copy is made by SQLite's online backup from a read-only connection that never
+//! checkpoints: one read transaction, every page as it is. While nobody has it open, the files themselves are copied, with
+//! their write-ahead log, and made whole in private, so that nothing is left behind beside the original. The live file is
+//! never opened in this process while a connection to it exists: closing it would drop the connection's locks (POSIX).
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
+
+use super::stat::Stat;
+
+/// How long a copy waits for locks that another process holds only for a moment.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes of `-shm` by whose lock SQLite marks a connection as alive ("dead man's switch", wal.c, WAL_WRITE_LOCK + 8).
+const ALIVE_LOCK_BYTE: u64 = 128;
+/// First byte, and length, of the range that rollback-mode readers and writers lock (os.h, PENDING_BYTE).
+const ROLLBACK_LOCKS: (u64, u64) = (0x4000_0000, 512);
+
+/// A private copy.
+#[derive(Debug)]
+pub struct DatabaseCopy {
+    /// The folder that holds nothing else; removed when this is dropped.
+    _folder: ScratchFolder,
+    /// The copy.
+    pub path: PathBuf,
+    /// How it was made, for the user.
+    pub how: &'static str,
+    /// What is wrong with it; nothing where `quick_check` passed.
+    pub damage: Option<String>,
+}
+
+/// A database that could not be copied in any way.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// A file could not be read or written.
+    #[error("cannot {verb} {path}")]
+    Io {
+        /// The verb, as a word for the user.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Locked for longer than any server does.
+    #[error("the database stayed locked for {} seconds", PATIENCE.as_secs())]
+    Locked,
+}
+
+/// A folder that is removed with all that is in it.
+#[derive(Debug)]
+pub struct ScratchFolder(pub PathBuf);
+
+impl ScratchFolder {
+    /// A new folder below `parent`, for this user alone.
+    pub fn create(parent: &Path) -> io::Result<ScratchFolder> {
+        use std::os::unix::fs::DirBuilderExt;
+        let mut nonce = [0; 8];
+        getrandom::fill(&mut nonce).map_err(|e| io::Error::other(e.to_string()))?;
+        let path = parent.join(format!("database-{:016x}", u64::from_le_bytes(nonce)));
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
+        Ok(ScratchFolder(path))
+    }
+}
+
+impl Drop for ScratchFolder {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept when the repository is opened next.
+        if std::fs::remove_dir_all(&self.0).is_err() {}
+    }
+}
+
+/// The file beside a database with this ending.
+pub fn side_file(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Whether a process has the database open, as far as its locks tell: a live connection in WAL mode holds a byte of `-shm`.
+pub fn is_open_elsewhere(database: &Path) -> bool {
+    let locked = |path: &Path, start: u64, length: u64| {
+        let Ok(file) = File::open(path) else { return false };
+        let probe = Flock { start, length, pid: None, typ: FlockType::WriteLock, offset_type: FlockOffsetType::Set };
+        matches!(fcntl_getlk(&file, &probe), Ok(Some(_)))
+    };
+    locked(&side_file(database, "-shm"), ALIVE_LOCK_BYTE, 1) || locked(database, ROLLBACK_LOCKS.0, ROLLBACK_LOCKS.1)
+}
+
+/// Copies a database into a new folder below `scratch` and checks the copy.
+pub fn copy(database: &Path, scratch: &Path) -> Result<DatabaseCopy, CopyError> {
+    let folder = ScratchFolder::create(scratch).map_err(|source| CopyError::Io { verb: "create a folder in", path: scratch.to_path_buf(), source })?;
+    let path = folder.0.join("database");
+    let how = copy_to(database, &path)?;
+    let damage = quick_check(&path).err();
+    Ok(DatabaseCopy { _folder: folder, path, how, damage })
+}
+
+fn copy_to(database: &Path, target: &Path) -> Result<&'static str, CopyError> {
+    let has = |ending| side_file(database, ending).exists();
+    if is_open_elsewhere(database) {
+        if online_backup(database, target)? {
+            return Ok("by SQLite's online backup, while it was open");
+        }
+    } else {
+        for attempt in 0..3 {
+            if attempt > 0 {
+                std::thread::sleep(Duration::from_millis(40));
+            }
+            if copy_files(database, target)? {
+                return Ok(if has("-wal") || has("-journal") { "from its file and its log, which nobody had open" } else { "from its file, which nobody had open" });
+            }
+        }
+        if online_backup(database, target)? {
+            return Ok("by SQLite's online backup");
+        }
+    }
+    // SQLite does not take it for a database: its bytes are kept all the same.
+    plain_copy(database, target)?;
+    Ok("as it lies, because SQLite cannot read it")
+}
+
+/// False where SQLite says that the file is no database or is damaged.
+fn online_backup(database: &Path, target: &Path) -> Result<bool, CopyError> {
+    remove_all(target);
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let start = Instant::now();
+    let attempt = || -> rusqlite::Result<StepResult> {
+        let source = Connection::open_with_flags(database, flags)?;
+        source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        source.busy_timeout(Duration::from_secs(5))?;
+        let mut copy = Connection::open(target)?;
+        copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
+        let step = Backup::new(&source, &mut copy)?.step(-1)?;
+        copy.close().map_err(|(_, e)| e)?;
+        source.close().map_err(|(_, e)| e)?;
+        Ok(step)
+    };
+    loop {
+        match attempt() {
+            Ok(StepResult::Done) => return Ok(true),
+            Ok(_) => {}
+            Err(e) if matches!(e.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)) => {}
+            Err(_) => return Ok(false),
+        }
+        if start.elapsed() > PATIENCE {
+            return Err(CopyError::Locked);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Copies the file and its log and makes the copy whole. False where they moved meanwhile: somebody writes after all.
+fn copy_files(database: &Path, target: &Path) -> Result<bool, CopyError> {
+    remove_all(target);
+    let endings = ["", "-wal", "-journal"];
+    let stats = || endings.map(|ending| Stat::of_path(&side_file(database, ending)).ok());
+    let before = stats();
+    let now = jiff::Timestamp::now().as_nanosecond();
+    if before.iter().flatten().any(|stat| stat.is_racy(now)) {
+        return Ok(false);
+    }
+    for (ending, stat) in endings.iter().zip(&before) {
+        if stat.is_some() {
+            plain_copy(&side_file(database, ending), &side_file(target, ending))?;
+        }
+    }
+    let same = stats().iter().zip(&before).all(|(after, before)| match (after, before) {
+        (Some(after), Some(before)) => after.same_content(before),
+        (None, None) => true,
+        _ => false,
+    });
+    if !same || is_open_elsewhere(database) {
+        return Ok(false);
+    }
+    if before.iter().skip(1).any(Option::is_some) {
+        // Only the private copy is opened to write: its log goes into it, and with it the log's file.
+        let whole = Connection::open(target).and_then(|copy| {
+            copy.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            copy.close().map_err(|(_, e)| e)
+        });
+        if whole.is_err() {
+            return Ok(false);
+        }
+        for ending in ["-wal", "-shm", "-journal"] {
+            remove(&side_file(target, ending));
+        }
+    }
+    Ok(true)
+}
+
+fn plain_copy(from: &Path, to: &Path) -> Result<(), CopyError> {
+    let failed = |verb, path: &Path| {
+        let path = path.to_path_buf();
+        move |source| CopyError::Io { verb, path, source }
+    };
+    let mut source = File::open(from).map_err(failed("read", from))?;
+    remove(to);
+    let mut target = File::create_new(to).map_err(failed("write", to))?;
+    io::copy(&mut source, &mut target).map_err(failed("copy", from))?;
+    Ok(())
+}
+
+fn remove_all(target: &Path) {
+    ["", "-wal", "-shm", "-journal"].iter().for_each(|ending| remove(&side_file(target, ending)));
+}
+
+fn remove(path: &Path) {
+    // Most are not there; one that stays is found by the check of the copy.
+    if std::fs::remove_file(path).is_err() {}
+}
+
+/// A connection to a private file that nobody else has open; leaves nothing beside it.
+pub fn open_private(path: &Path) -> rusqlite::Result<Connection> {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri.push_str("?immutable=1");
+    Connection::open_with_flags(uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// `PRAGMA quick_check` on a private file; what it found where it is not well.
+pub fn quick_check(path: &Path) -> Result<(), String> {
+    let found = open_private(path).and_then(|copy| {
+        let mut statement = copy.prepare("PRAGMA quick_check(3)")?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        rows.collect::<rusqlite::Result<Vec<String>>>()
+    });
+    match found {
+        Ok(rows) if rows == ["ok"] => Ok(()),
+        Ok(rows) => Err(rows.join("; ").replace('\n', " ")),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+/// The first 18 bytes and more of a file tell whether it is a SQLite database.
+pub fn is_database(file: &mut impl Read) -> io::Result<bool> {
+    let mut head = [0; 100];
+    let mut filled = 0;
+    while let Some(rest) = head.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(filled == head.len() && crate::chunk::sqlite_page_bytes(&head).is_some())
+}

@@ -1,0 +1,99 @@
+//! Which version is the server? It stands nowhere in its data; the log, the installed files, the running server and the
+//! migration history tell, from exact to lower bound.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::manifest::Learnt;
+
+/// A version's numbers; parts that are no numbers count as 0, missing ones too.
+pub fn parse(version: &str) -> [u32; 4] {
+    let mut numbers = [0; 4];
+    for (slot, part) in numbers.iter_mut().zip(version.trim().split(['.', '-', '+'])) {
+        *slot = part.parse().unwrap_or(0);
+    }
+    numbers
+}
+
+/// A version as people write it: a trailing fourth part of 0 is left out (`10.11.6.0` is 10.11.6).
+pub fn display(version: &str) -> &str {
+    version.strip_suffix(".0").filter(|rest| rest.split('.').count() == 3).unwrap_or(version)
+}
+
+/// From the newest log that names one ("Jellyfin version: 10.11.6", written at each start).
+pub fn from_logs(folder: &Path) -> Option<Learnt> {
+    let mut logs: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
+    logs.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("log_") && name.ends_with(".log")));
+    logs.sort();
+    for path in logs.iter().rev() {
+        let Ok(text) = read_limited(path, 64 << 20) else { continue };
+        let text = String::from_utf8_lossy(&text);
+        if let Some((_, after)) = text.rsplit_once("Jellyfin version: ") {
+            let value: String = after.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+            if value.contains('.') {
+                return Some(Learnt { value: display(value.trim_end_matches('.')).to_owned(), how: format!("its log {}", path.display()), exact: true });
+            }
+        }
+    }
+    None
+}
+
+fn read_limited(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    use std::io::Read;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Where packages put the server.
+pub const INSTALL_FOLDERS: [&str; 6] = ["/usr/lib/jellyfin/bin", "/usr/share/jellyfin/bin", "/usr/lib64/jellyfin", "/usr/lib/jellyfin", "/jellyfin", "/opt/jellyfin"];
+
+/// From the installed files (`jellyfin.deps.json` names the server's own assembly with its version).
+pub fn from_install(folder: &Path) -> Option<Learnt> {
+    let path = folder.join("jellyfin.deps.json");
+    let deps: serde_json::Value = serde_json::from_slice(&read_limited(&path, 16 << 20).ok()?).ok()?;
+    let value = deps.get("libraries")?.as_object()?.keys().find_map(|key| key.strip_prefix("jellyfin/"))?.to_owned();
+    Some(Learnt { value: display(&value).to_owned(), how: format!("the installed files in {}", folder.display()), exact: true })
+}
+
+/// From a server that answers on this machine, if it is the one with this id.
+pub fn from_server(port: u16, base_url: &str, server_id: &str) -> Option<Learnt> {
+    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_millis(800))).proxy(None).build().into();
+    let url = format!("http://127.0.0.1:{port}{}/System/Info/Public", base_url.trim_end_matches('/'));
+    let body = agent.get(&url).call().ok()?.body_mut().with_config().limit(1 << 20).read_to_vec().ok()?;
+    let info: serde_json::Value = serde_json::from_slice(&body).ok()?;
+    let is_it = info.get("Id")?.as_str()?.eq_ignore_ascii_case(server_id);
+    is_it.then(|| Some(Learnt { value: display(info.get("Version")?.as_str()?).to_owned(), how: "the running server's answer".to_owned(), exact: true }))?
+}
+
+/// From the migration history.
+pub fn from_history(code_migration: &(String, String)) -> Learnt {
+    let (id, version) = code_migration;
+    Learnt { value: display(version).to_owned(), how: format!("the database's newest code migration {id}: it is this version or a later one"), exact: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(parse("10.9.11") < parse("10.11.6.0"));
+        assert!(parse("10.11.11") < parse("12.0"));
+        assert_eq!(display("10.11.6.0"), "10.11.6");
+        assert_eq!(display("12.0.0"), "12.0.0");
+    }
+
+    #[test]
+    fn the_newest_log_names_the_version() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = |name: &str, text: &str| {
+            #[expect(clippy::disallowed_methods, reason = "a test makes its input")]
+            std::fs::write(dir.path().join(name), text).unwrap();
+        };
+        log("log_20260101.log", "[INF] [1] Main: Jellyfin version: 10.11.5\n");
+        log("log_20260102.log", "[INF] Main: Jellyfin version: 10.11.6\nfoo\n[INF] Main: Jellyfin version: 10.11.7\nbar");
+        log("log_20260103.log", "nothing here");
+        assert_eq!(from_logs(dir.path()).map(|learnt| learnt.value), Some("10.11.7".to_owned()));
+    }
+}

@@ -1,0 +1,125 @@
+//! `repo.toml`: format version, id, cut sizes, cipher. Small, plain text, written once.
+
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::{Class, CutParams};
+
+use super::Error;
+use super::seal::Cipher;
+
+/// The newest format that this program writes and reads.
+pub const FORMAT: u32 = 1;
+
+/// Cut sizes by class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cuts {
+    /// Files that are compressed already.
+    pub compressed: CutParams,
+    /// SQLite files.
+    pub sqlite: CutParams,
+    /// Everything else.
+    pub other: CutParams,
+}
+
+impl Cuts {
+    /// The sizes for a class.
+    pub fn for_class(&self, class: Class) -> &CutParams {
+        match class {
+            Class::Compressed => &self.compressed,
+            Class::Sqlite => &self.sqlite,
+            Class::Text | Class::Other => &self.other,
+        }
+    }
+}
+
+/// What `repo.toml` holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepoConfig {
+    /// Format version of the whole repository.
+    pub format: u32,
+    /// 32 hex digits, drawn when it was made.
+    pub id: String,
+    /// How its bytes are sealed.
+    pub cipher: Cipher,
+    /// A pack is closed once it holds this many bytes.
+    pub pack_bytes: u64,
+    /// zstd level.
+    pub compression_level: i32,
+    /// Where large files are cut.
+    pub cut: Cuts,
+}
+
+impl RepoConfig {
+    /// A new repository's settings.
+    pub fn new() -> Result<RepoConfig, Error> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|_| Error::Random)?;
+        Ok(RepoConfig {
+            format: FORMAT,
+            id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            cipher: Cipher::None,
+            pack_bytes: 32 << 20,
+            compression_level: 3,
+            cut: Cuts {
+                compressed: CutParams::default_for(Class::Compressed),
+                sqlite: CutParams::default_for(Class::Sqlite),
+                other: CutParams::default_for(Class::Other),
+            },
+        })
+    }
+
+    /// The file's bytes.
+    pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        let body = toml::to_string(self).map_err(|e| Error::Config { what: e.to_string() })?;
+        Ok(format!("# A jellyvault repository. Written once; changing it makes the repository unreadable.\n{body}").into_bytes())
+    }
+
+    /// Reads the file's bytes; refuses a later format before it looks at anything else.
+    pub fn decode(bytes: &[u8]) -> Result<RepoConfig, Error> {
+        #[derive(Deserialize)]
+        struct JustFormat {
+            format: u32,
+            cipher: Option<String>,
+        }
+        let damaged = |e: &dyn std::fmt::Display| Error::Config { what: e.to_string().lines().next().unwrap_or_default().to_owned() };
+        let text = std::str::from_utf8(bytes).map_err(|e| damaged(&e))?;
+        let first: JustFormat = toml::from_str(text).map_err(|e| damaged(&e.message()))?;
+        if first.format > FORMAT {
+            return Err(Error::Newer { found: first.format, known: FORMAT });
+        }
+        if let Some(cipher) = first.cipher.filter(|cipher| cipher != "none") {
+            return Err(Error::Cipher { cipher });
+        }
+        let config: RepoConfig = toml::from_str(text).map_err(|e| damaged(&e.message()))?;
+        let cuts = [config.cut.compressed, config.cut.sqlite, config.cut.other];
+        let sane = config.format == FORMAT
+            && config.id.len() == 32
+            && config.id.bytes().all(|b| b.is_ascii_hexdigit())
+            && (1 << 16..=1 << 30).contains(&config.pack_bytes)
+            && (-7..=22).contains(&config.compression_level)
+            && cuts.iter().all(CutParams::are_valid);
+        if sane { Ok(config) } else { Err(Error::Config { what: "a value is outside what it may be".to_owned() }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_format_is_refused_by_its_number_and_never_repaired() {
+        let bytes = b"format = 9\nsomething_new = true\n";
+        assert!(matches!(RepoConfig::decode(bytes), Err(Error::Newer { found: 9, known: 1 })));
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_impossible_sizes_are_not() {
+        let config = RepoConfig::new().unwrap();
+        let bytes = config.encode().unwrap();
+        assert_eq!(RepoConfig::decode(&bytes).unwrap(), config);
+        let text = String::from_utf8(bytes).unwrap().replace("max = 4194304", "max = 4194305");
+        assert!(matches!(RepoConfig::decode(text.as_bytes()), Err(Error::Config { .. })));
+    }
+}

@@ -1,0 +1,160 @@
+//! Chunks stored together: the unit of compression, of encryption and of reading.
+
+use crate::chunk::{ChunkId, Hashing};
+use crate::limits::EXTENT_RAW_BYTES_MAX;
+
+use super::{Error, trailer::ExtentRow};
+
+/// How an extent's bytes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codec {
+    /// As they are.
+    Raw,
+    /// One zstd frame.
+    Zstd,
+}
+
+impl Codec {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            Codec::Raw => 0,
+            Codec::Zstd => 1,
+        }
+    }
+    pub(super) fn from_code(code: u8) -> Option<Codec> {
+        match code {
+            0 => Some(Codec::Raw),
+            1 => Some(Codec::Zstd),
+            _ => None,
+        }
+    }
+}
+
+/// What an extent's chunks are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtentKind {
+    /// Content of files.
+    Data,
+    /// Manifest nodes.
+    Node,
+    /// Lists: the pieces of large files, large sets of extended attributes.
+    List,
+}
+
+impl ExtentKind {
+    pub(super) fn code(self) -> u8 {
+        match self {
+            ExtentKind::Data => 0,
+            ExtentKind::Node => 1,
+            ExtentKind::List => 2,
+        }
+    }
+    pub(super) fn from_code(code: u8) -> Option<ExtentKind> {
+        [ExtentKind::Data, ExtentKind::Node, ExtentKind::List].into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+/// An extent ready for a pack.
+#[derive(Debug)]
+pub struct FilledExtent {
+    /// What its chunks are.
+    pub kind: ExtentKind,
+    /// How its bytes are stored.
+    pub codec: Codec,
+    /// Length before compression, in bytes.
+    pub raw_bytes: u32,
+    /// The stored bytes, not sealed yet.
+    pub stored: Vec<u8>,
+    /// (id, length in bytes) of its chunks, in order.
+    pub chunks: Vec<(ChunkId, u32)>,
+}
+
+/// Gathers chunks for one extent; files are read straight into its buffer.
+#[derive(Debug)]
+pub struct ExtentBuilder {
+    kind: ExtentKind,
+    /// The chunks' bytes one after another, and behind them what the caller is about to offer.
+    pub buffer: Vec<u8>,
+    chunks: Vec<(ChunkId, u32)>,
+    kept: usize,
+}
+
+impl ExtentBuilder {
+    /// An empty extent.
+    pub fn new(kind: ExtentKind) -> ExtentBuilder {
+        ExtentBuilder { kind, buffer: Vec::new(), chunks: Vec::new(), kept: 0 }
+    }
+
+    /// Bytes of the chunks that were kept.
+    pub fn len(&self) -> usize {
+        self.kept
+    }
+
+    /// Whether no chunk was kept.
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Keeps the next `len` bytes of the buffer as chunk `id`.
+    pub fn keep(&mut self, id: ChunkId, len: usize) {
+        self.chunks.push((id, len as u32));
+        self.kept += len;
+    }
+
+    /// Copies a chunk in.
+    pub fn push(&mut self, id: ChunkId, bytes: &[u8]) {
+        self.buffer.truncate(self.kept);
+        self.buffer.extend_from_slice(bytes);
+        self.keep(id, bytes.len());
+    }
+
+    /// What is kept as an extent, compressed where a compressor is given and it gains; nothing where nothing was kept.
+    pub fn fill(&mut self, compressor: Option<&mut zstd::bulk::Compressor<'_>>) -> Result<Option<FilledExtent>, Error> {
+        let chunks = std::mem::take(&mut self.chunks);
+        let kept = std::mem::replace(&mut self.kept, 0);
+        if chunks.is_empty() {
+            self.buffer.clear();
+            return Ok(None);
+        }
+        self.buffer.truncate(kept);
+        let filled = |codec, stored| FilledExtent { kind: self.kind, codec, raw_bytes: kept as u32, stored, chunks };
+        if let Some(compressor) = compressor {
+            let packed = compressor.compress(&self.buffer).map_err(Error::Compress)?;
+            if packed.len() < kept {
+                self.buffer.clear();
+                return Ok(Some(filled(Codec::Zstd, packed)));
+            }
+        }
+        let next = Vec::with_capacity(self.buffer.capacity().min(1 << 20));
+        Ok(Some(filled(Codec::Raw, std::mem::replace(&mut self.buffer, next))))
+    }
+}
+
+/// The checksum of an extent: over its stored bytes, or, where these are the plain chunks, over the chunks' ids, which are
+/// hashes of the same bytes already.
+pub(super) fn checksum(codec: Codec, stored: &[u8], chunks: &[(ChunkId, u32)], hashing: &Hashing) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    if codec == Codec::Raw && hashing.key.is_none() {
+        for (id, _) in chunks {
+            hasher.update(&id.0);
+        }
+    } else {
+        hasher.update(stored);
+    }
+    let mut sum = [0; 16];
+    hasher.finalize_xof().fill(&mut sum);
+    sum
+}
+
+/// The plain bytes of an extent; an error text where they cannot be right.
+pub(super) fn decode(row: &ExtentRow, stored: Vec<u8>, zstd: &mut zstd::bulk::Decompressor<'_>) -> Result<Vec<u8>, &'static str> {
+    let raw = row.raw_bytes as usize;
+    if raw > EXTENT_RAW_BYTES_MAX {
+        return Err("it claims to be larger than any extent");
+    }
+    let plain = match row.codec {
+        Codec::Raw => stored,
+        Codec::Zstd => zstd.decompress(&stored, raw).map_err(|_| "it cannot be decompressed")?,
+    };
+    if plain.len() == raw { Ok(plain) } else { Err("it does not have the length that it should have") }
+}

@@ -1,0 +1,150 @@
+//! How do chunks become files, and files chunks again? Chunks lie together in extents, extents in packs; an index finds them.
+
+mod bytes;
+mod config;
+mod extent;
+mod fresh;
+mod index;
+mod lock;
+mod pack;
+mod reader;
+mod record_file;
+mod repository;
+mod seal;
+mod streams;
+mod trailer;
+
+pub use bytes::{Bytes, Truncated, push_bytes, push_varint};
+pub use config::{Cuts, RepoConfig};
+pub use extent::{Codec, ExtentBuilder, ExtentKind, FilledExtent};
+pub use index::{Index, IndexMode, Located};
+pub use lock::RepositoryLock;
+pub use reader::{Chunk, ChunkReader};
+pub use record_file::{RecordKind, decode_record, encode_record};
+pub use repository::{Location, Repository, pack_name, snapshot_name};
+pub use seal::Cipher;
+pub use streams::{PackStreams, Stored, Stream};
+pub use trailer::{PackTrailer, TrailerError};
+
+use std::path::PathBuf;
+
+/// What can go wrong between a chunk and the files that hold it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] crate::backend::Error),
+    /// A pack's trailer cannot be right.
+    #[error("pack {pack} is damaged")]
+    Pack {
+        /// The pack's file name.
+        pack: String,
+        /// What about it.
+        #[source]
+        source: TrailerError,
+    },
+    /// An extent's bytes are not the ones that were written.
+    #[error("extent {extent} of {pack} is damaged: {what}")]
+    Extent {
+        /// The pack's file name.
+        pack: String,
+        /// Number of the extent in the pack, from 0.
+        extent: u32,
+        /// What about it.
+        what: &'static str,
+    },
+    /// A chunk's bytes do not have its hash.
+    #[error("chunk {id} in {pack} is damaged: its bytes do not have its hash")]
+    Chunk {
+        /// The chunk.
+        id: crate::chunk::ChunkId,
+        /// The pack's file name.
+        pack: String,
+    },
+    /// No pack holds this chunk.
+    #[error("chunk {id} is in no pack of the repository")]
+    Unknown {
+        /// The chunk.
+        id: crate::chunk::ChunkId,
+    },
+    /// There is no repository.
+    #[error("there is no jellyvault repository at {path}")]
+    NoRepository {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A repository is there already.
+    #[error("there is a jellyvault repository at {path} already")]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The folder holds something else.
+    #[error("{path} is not empty and is no jellyvault repository")]
+    NotEmpty {
+        /// Where.
+        path: PathBuf,
+    },
+    /// repo.toml cannot be read as one.
+    #[error("repo.toml of the repository is damaged: {what}")]
+    Config {
+        /// What about it.
+        what: String,
+    },
+    /// The repository is of a later format.
+    #[error("the repository has format {found}; this program knows formats up to {known}")]
+    Newer {
+        /// The repository's.
+        found: u32,
+        /// The newest that is known.
+        known: u32,
+    },
+    /// The repository is encrypted in a way that is not known.
+    #[error("the repository is encrypted with {cipher:?}, which this program cannot open")]
+    Cipher {
+        /// The name in repo.toml.
+        cipher: String,
+    },
+    /// A record file cannot be right.
+    #[error("{name} is damaged: {what}")]
+    Record {
+        /// The file.
+        name: String,
+        /// What about it.
+        what: String,
+    },
+    /// A local file of the repository (lock, index, folder) failed.
+    #[error("cannot {verb} {path}")]
+    Local {
+        /// The verb, as a word for the user.
+        verb: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another process holds the repository exclusively.
+    #[error("the repository at {path} is in use by another jellyvault that reorganises it")]
+    Busy {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Randomness could not be had.
+    #[error("the operating system gives no random numbers")]
+    Random,
+    /// Compression failed.
+    #[error("zstd could not compress an extent")]
+    Compress(#[source] std::io::Error),
+}
+
+impl Error {
+    /// Whether the error means that stored bytes are missing or wrong, not that an operation failed.
+    pub fn is_damage(&self) -> bool {
+        use crate::backend::Error as B;
+        matches!(
+            self,
+            Error::Pack { .. } | Error::Extent { .. } | Error::Chunk { .. } | Error::Unknown { .. } | Error::Record { .. } | Error::Config { .. }
+        ) || matches!(self, Error::Backend(B::Missing { .. } | B::Short { .. } | B::TooLarge { .. }))
+    }
+}

@@ -1,0 +1,89 @@
+//! One pack being written: extents as they come, then the trailer that describes them.
+
+use crate::backend::{Backend, NewFile};
+use crate::chunk::Hashing;
+
+use super::extent::{FilledExtent, checksum};
+use super::index::Index;
+use super::seal::{Binding, Cipher};
+use super::trailer::{ChunkRow, ExtentRow, HEADER_BYTES, PackTrailer, header};
+use super::{Error, pack_name};
+
+/// An open pack.
+pub(super) struct PackWriter {
+    file: Box<dyn NewFile>,
+    number: u32,
+    trailer: PackTrailer,
+    offset: u64,
+    cipher: Cipher,
+    /// Small extents are gathered here, so that each does not cost a system call.
+    waiting: Vec<u8>,
+}
+
+/// Extents from this size on are written by themselves, in bytes.
+const DIRECT_BYTES: usize = 64 << 10;
+const WAITING_BYTES_MAX: usize = 256 << 10;
+
+impl PackWriter {
+    pub(super) fn begin(backend: &dyn Backend, index: &Index, cipher: Cipher) -> Result<PackWriter, Error> {
+        let mut pack = [0; 16];
+        getrandom::fill(&mut pack).map_err(|_| Error::Random)?;
+        let file = backend.create(&pack_name(&pack))?;
+        let number = index.add_pack(pack);
+        let waiting = header(&pack, cipher).to_vec();
+        Ok(PackWriter { file, number, trailer: PackTrailer { pack, ..PackTrailer::default() }, offset: HEADER_BYTES as u64, cipher, waiting })
+    }
+
+    /// Bytes written so far.
+    pub(super) fn len(&self) -> u64 {
+        self.offset
+    }
+
+    /// Appends an extent and tells the index where its chunks are.
+    pub(super) fn append(&mut self, extent: FilledExtent, index: &Index, hashing: &Hashing) -> Result<(), Error> {
+        let number = self.trailer.extents.len() as u32;
+        let checksum = checksum(extent.codec, &extent.stored, &extent.chunks, hashing);
+        let stored = self.cipher.seal(Binding { kind: "extent", id: &self.trailer.pack, position: number }, extent.stored);
+        let row = ExtentRow {
+            offset: self.offset,
+            stored_bytes: stored.len() as u32,
+            raw_bytes: extent.raw_bytes,
+            codec: extent.codec,
+            kind: extent.kind,
+            checksum,
+        };
+        if stored.len() >= DIRECT_BYTES || self.waiting.len() + stored.len() > WAITING_BYTES_MAX {
+            self.flush()?;
+        }
+        if stored.len() >= DIRECT_BYTES {
+            self.file.append(&stored)?;
+        } else {
+            self.waiting.extend_from_slice(&stored);
+        }
+        self.offset += stored.len() as u64;
+        index.add_extent(self.number, row, &extent.chunks);
+        let mut offset = 0;
+        for (id, len) in &extent.chunks {
+            self.trailer.chunks.push(ChunkRow { id: *id, extent: number, offset, len: *len });
+            offset += len;
+        }
+        self.trailer.extents.push(row);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        if !self.waiting.is_empty() {
+            self.file.append(&self.waiting)?;
+            self.waiting.clear();
+        }
+        Ok(())
+    }
+
+    /// Writes the trailer; the file that is left to be finished, and its length in bytes.
+    pub(super) fn end(mut self) -> Result<(Box<dyn NewFile>, u64), Error> {
+        self.flush()?;
+        let tail = self.trailer.encode(self.offset, self.cipher);
+        self.file.append(&tail)?;
+        Ok((self.file, self.offset + tail.len() as u64))
+    }
+}

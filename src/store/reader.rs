@@ -1,0 +1,85 @@
+//! A chunk's bytes, verified against its hash before anyone gets them.
+
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+use crate::backend::Span;
+use crate::chunk::{ChunkId, Hashing};
+
+use super::extent::{self, Codec};
+use super::index::{Index, Located};
+use super::seal::Binding;
+use super::{Error, Repository};
+
+/// Decoded extents that a reader keeps: neighbours in path order lie in the same one.
+const KEPT_EXTENTS: usize = 4;
+
+/// Reads chunks; one for each thread.
+pub struct ChunkReader<'r> {
+    repository: &'r Repository,
+    index: &'r Index,
+    hashing: Hashing,
+    kept: Vec<(([u8; 16], u32), Arc<Vec<u8>>)>,
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+}
+
+/// Verified bytes of a chunk.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    extent: Arc<Vec<u8>>,
+    range: Range<usize>,
+}
+
+impl Deref for Chunk {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.extent.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+impl<'r> ChunkReader<'r> {
+    /// A reader with nothing kept.
+    pub fn new(repository: &'r Repository, index: &'r Index) -> ChunkReader<'r> {
+        ChunkReader { repository, index, hashing: repository.hashing(), kept: Vec::new(), zstd: None }
+    }
+
+    /// Length of a chunk in bytes.
+    pub fn len_of(&self, id: &ChunkId) -> Result<u32, Error> {
+        Ok(self.index.locate(id)?.ok_or(Error::Unknown { id: *id })?.len)
+    }
+
+    /// The bytes of a chunk.
+    pub fn read(&mut self, id: &ChunkId) -> Result<Chunk, Error> {
+        let located = self.index.locate(id)?.ok_or(Error::Unknown { id: *id })?;
+        let extent = self.extent(&located)?;
+        let start = located.offset as usize;
+        let chunk = Chunk { extent, range: start..start.saturating_add(located.len as usize) };
+        // A range beyond the extent gives no bytes, whose hash is not the chunk's.
+        if self.hashing.id(&chunk) == *id { Ok(chunk) } else { Err(Error::Chunk { id: *id, pack: located.pack_name() }) }
+    }
+
+    fn extent(&mut self, located: &Located) -> Result<Arc<Vec<u8>>, Error> {
+        let key = (located.pack, located.extent);
+        if let Some((_, extent)) = self.kept.iter().find(|(known, _)| *known == key) {
+            return Ok(extent.clone());
+        }
+        let damaged = |what| Error::Extent { pack: located.pack_name(), extent: located.extent, what };
+        let span = Span::At { offset: located.row.offset, len: located.row.stored_bytes as usize };
+        let sealed = self.repository.backend().read(&located.pack_name(), span)?;
+        let binding = Binding { kind: "extent", id: &located.pack, position: located.extent };
+        let stored = self.repository.config().cipher.open(binding, sealed).ok_or_else(|| damaged("it was sealed for another place"))?;
+        if located.row.codec == Codec::Zstd && extent::checksum(Codec::Zstd, &stored, &[], &self.hashing) != located.row.checksum {
+            return Err(damaged("its stored bytes do not have their checksum"));
+        }
+        let zstd = match &mut self.zstd {
+            Some(zstd) => zstd,
+            None => self.zstd.insert(zstd::bulk::Decompressor::new().map_err(Error::Compress)?),
+        };
+        let plain = Arc::new(extent::decode(&located.row, stored, zstd).map_err(damaged)?);
+        if self.kept.len() >= KEPT_EXTENTS {
+            self.kept.remove(0);
+        }
+        self.kept.push((key, plain.clone()));
+        Ok(plain)
+    }
+}

@@ -1,0 +1,165 @@
+//! The folder (or bucket) that holds everything, and the names of the files in it.
+
+use std::path::{Path, PathBuf};
+
+use crate::backend::{Backend, LocalBackend, Span, write_new};
+use crate::chunk::Hashing;
+use crate::limits::CONFIG_BYTES_MAX;
+
+use super::config::RepoConfig;
+use super::lock::RepositoryLock;
+use super::Error;
+
+const CONFIG_NAME: &str = "repo.toml";
+
+/// Where a repository is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// A folder.
+    Folder(PathBuf),
+    /// Nowhere but in memory: tests.
+    Memory,
+}
+
+/// An open repository.
+pub struct Repository {
+    backend: Box<dyn Backend>,
+    config: RepoConfig,
+    location: Location,
+    /// Held as long as the repository is open.
+    _lock: Option<RepositoryLock>,
+}
+
+/// The name of a pack's file.
+pub fn pack_name(id: &[u8; 16]) -> String {
+    let hex = hex(id);
+    format!("packs/{}/{hex}.pack", hex.get(..2).unwrap_or_default())
+}
+
+/// The name of a snapshot's file.
+pub fn snapshot_name(id: &[u8; 16]) -> String {
+    format!("snapshots/{}.snap", hex(id))
+}
+
+/// The id in a pack's name; nothing where it is no pack's name.
+pub(super) fn pack_id(name: &str) -> Option<[u8; 16]> {
+    let (folder, file) = name.strip_prefix("packs/")?.split_once('/')?;
+    let stem = file.strip_suffix(".pack")?;
+    stem.starts_with(folder).then(|| unhex(stem)).flatten()
+}
+
+fn hex(id: &[u8; 16]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// 32 lower-case hex digits as 16 bytes.
+pub(super) fn unhex(text: &str) -> Option<[u8; 16]> {
+    if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return None;
+    }
+    Some(u128::from_str_radix(text, 16).ok()?.to_be_bytes())
+}
+
+impl Repository {
+    /// Makes a repository in a folder that is empty or missing, and opens it.
+    pub fn init(root: &Path) -> Result<Repository, Error> {
+        let local = |verb| move |source| Error::Local { verb, path: root.to_path_buf(), source };
+        if root.join(CONFIG_NAME).exists() {
+            return Err(Error::Exists { path: root.to_path_buf() });
+        }
+        match std::fs::read_dir(root) {
+            Ok(mut entries) => {
+                if entries.any(|entry| entry.map_or(true, |e| e.file_name() != "lock")) {
+                    return Err(Error::NotEmpty { path: root.to_path_buf() });
+                }
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(local("read")(e)),
+        }
+        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(local("create"))?;
+        std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700)).map_err(local("protect"))?;
+        let backend = LocalBackend::new(root);
+        Repository::init_on(&backend)?;
+        Repository::open(root)
+    }
+
+    /// Writes a new repository's settings on any backend.
+    pub fn init_on(backend: &dyn Backend) -> Result<(), Error> {
+        Ok(write_new(backend, CONFIG_NAME, &RepoConfig::new()?.encode()?)?)
+    }
+
+    /// Opens the repository in a folder, beside its other readers and captures.
+    pub fn open(root: &Path) -> Result<Repository, Error> {
+        if !root.join(CONFIG_NAME).exists() {
+            return Err(Error::NoRepository { path: root.to_path_buf() });
+        }
+        let lock = RepositoryLock::shared(root)?;
+        let mut repository = Repository::open_on(Box::new(LocalBackend::new(root)))?;
+        repository.location = Location::Folder(root.to_path_buf());
+        repository._lock = Some(lock);
+        Ok(repository)
+    }
+
+    /// Opens a repository on any backend; its index is kept in memory only.
+    pub fn open_on(backend: Box<dyn Backend>) -> Result<Repository, Error> {
+        let bytes = backend.read(CONFIG_NAME, Span::Whole { limit: CONFIG_BYTES_MAX })?;
+        let config = RepoConfig::decode(&bytes)?;
+        Ok(Repository { backend, config, location: Location::Memory, _lock: None })
+    }
+
+    /// Removes what killed processes left in a folder, if nobody else uses the repository now.
+    pub fn sweep(root: &Path) -> Result<(), Error> {
+        RepositoryLock::if_alone(root, || {
+            let scratch = root.join("tmp");
+            match std::fs::remove_dir_all(&scratch) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => return Err(Error::Local { verb: "remove", path: scratch, source }),
+                _ => {}
+            }
+            Ok(LocalBackend::new(root).sweep()?)
+        })
+        .map(drop)
+    }
+
+    /// The files.
+    pub fn backend(&self) -> &dyn Backend {
+        &*self.backend
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &RepoConfig {
+        &self.config
+    }
+
+    /// Where it is.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// How ids are made in it.
+    pub fn hashing(&self) -> Hashing {
+        Hashing::default()
+    }
+
+    fn local(&self, name: &str) -> Option<PathBuf> {
+        match &self.location {
+            Location::Folder(root) => Some(root.join(name)),
+            Location::Memory => None,
+        }
+    }
+
+    /// The index file, where there is a place for one.
+    pub fn index_file(&self) -> Option<PathBuf> {
+        self.local("index.redb")
+    }
+
+    /// The scan cache of a source, where there is a place for one.
+    pub fn scan_cache_file(&self, source: &str) -> Option<PathBuf> {
+        self.local(&format!("scan/{source}.cache"))
+    }
+
+    /// A folder for the private copy of a database, on the repository's own disk.
+    pub fn scratch_folder(&self) -> PathBuf {
+        self.local("tmp").unwrap_or_else(std::env::temp_dir)
+    }
+}

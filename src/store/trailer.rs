@@ -1,0 +1,225 @@
+//! The layout of a pack: header, extents, trailer, footer (`docs/format.md`, "Packs").
+
+use crate::chunk::ChunkId;
+use crate::limits::{EXTENT_RAW_BYTES_MAX, TRAILER_BYTES_MAX};
+
+use super::bytes::{Bytes, Truncated};
+use super::extent::{Codec, ExtentKind};
+use super::seal::{Binding, Cipher};
+
+pub(super) const HEADER_BYTES: usize = 32;
+pub(super) const FOOTER_BYTES: usize = 80;
+const EXTENT_ROW_BYTES: usize = 32;
+const CHUNK_ROW_BYTES: usize = 36;
+const HEADER_MAGIC: &[u8; 6] = b"JVPACK";
+const FOOTER_MAGIC: &[u8; 8] = b"JVPKEND1";
+const VERSION: u16 = 1;
+
+/// What a trailer says of one extent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtentRow {
+    /// Offset of its stored bytes in the pack.
+    pub offset: u64,
+    /// Stored length in bytes.
+    pub stored_bytes: u32,
+    /// Length before compression, in bytes.
+    pub raw_bytes: u32,
+    /// How it is stored.
+    pub codec: Codec,
+    /// What its chunks are.
+    pub kind: ExtentKind,
+    /// Checksum of the stored bytes.
+    pub checksum: [u8; 16],
+}
+
+/// What a trailer says of one chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkRow {
+    /// The chunk.
+    pub id: ChunkId,
+    /// Number of its extent, from 0.
+    pub extent: u32,
+    /// Offset in the extent's plain bytes.
+    pub offset: u32,
+    /// Length in bytes.
+    pub len: u32,
+}
+
+/// A pack's table of contents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackTrailer {
+    /// The pack's id.
+    pub pack: [u8; 16],
+    /// Its extents, in order.
+    pub extents: Vec<ExtentRow>,
+    /// Its chunks, in order of extent and offset.
+    pub chunks: Vec<ChunkRow>,
+}
+
+/// Why bytes are no trailer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrailerError {
+    /// Too small, or a magic is missing.
+    #[error("it is not a whole pack file")]
+    NotAPack,
+    /// Written by a later program.
+    #[error("it has version {0}, which this program does not know")]
+    Newer(u16),
+    /// Lengths contradict each other or the file's size.
+    #[error("its lengths contradict each other")]
+    Lengths,
+    /// The checksum is wrong.
+    #[error("its table of contents does not have its checksum")]
+    Checksum,
+    /// A value is not one that such a file can hold.
+    #[error("its table of contents holds an impossible value")]
+    Value,
+    /// The name of the file is not the pack's.
+    #[error("it is another pack under this name")]
+    Name,
+}
+
+impl From<Truncated> for TrailerError {
+    fn from(_: Truncated) -> Self {
+        TrailerError::Lengths
+    }
+}
+
+/// The header of a pack.
+pub(super) fn header(pack: &[u8; 16], cipher: Cipher) -> [u8; HEADER_BYTES] {
+    let mut out = Vec::with_capacity(HEADER_BYTES);
+    out.extend_from_slice(HEADER_MAGIC);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    out.push(cipher.code());
+    out.extend_from_slice(&[0; 7]);
+    out.extend_from_slice(pack);
+    out.try_into().unwrap_or([0; HEADER_BYTES])
+}
+
+impl PackTrailer {
+    /// Trailer and footer, to be written behind the extents; the extents end at `offset`.
+    pub(super) fn encode(&self, offset: u64, cipher: Cipher) -> Vec<u8> {
+        let mut rows = Vec::with_capacity(self.extents.len() * EXTENT_ROW_BYTES + self.chunks.len() * CHUNK_ROW_BYTES);
+        let mut chunks = self.chunks.iter().peekable();
+        for (number, extent) in self.extents.iter().enumerate() {
+            let mut count = 0u32;
+            while chunks.next_if(|chunk| chunk.extent as usize == number).is_some() {
+                count += 1;
+            }
+            rows.extend_from_slice(&extent.stored_bytes.to_le_bytes());
+            rows.extend_from_slice(&extent.raw_bytes.to_le_bytes());
+            rows.extend_from_slice(&count.to_le_bytes());
+            rows.extend_from_slice(&[extent.codec.code(), extent.kind.code(), 0, 0]);
+            rows.extend_from_slice(&extent.checksum);
+        }
+        for chunk in &self.chunks {
+            rows.extend_from_slice(&chunk.id.0);
+            rows.extend_from_slice(&chunk.len.to_le_bytes());
+        }
+        let mut out = cipher.seal(Binding { kind: "trailer", id: &self.pack, position: u32::MAX }, rows);
+        let trailer_bytes = out.len() as u32;
+        let mut footer = Vec::with_capacity(FOOTER_BYTES);
+        footer.extend_from_slice(&offset.to_le_bytes());
+        footer.extend_from_slice(&trailer_bytes.to_le_bytes());
+        footer.extend_from_slice(&(self.extents.len() as u32).to_le_bytes());
+        footer.extend_from_slice(&(self.chunks.len() as u32).to_le_bytes());
+        footer.extend_from_slice(&[0; 4]);
+        footer.extend_from_slice(&self.pack);
+        let sum = checksum(&header(&self.pack, cipher), &out, &footer);
+        footer.extend_from_slice(&sum);
+        footer.extend_from_slice(FOOTER_MAGIC);
+        out.extend_from_slice(&footer);
+        out
+    }
+
+    /// Reads a trailer through `read(offset, len)`, which gives bytes of a pack of `size_bytes`.
+    pub fn decode<E: From<TrailerError>>(size_bytes: u64, mut read: impl FnMut(u64, usize) -> Result<Vec<u8>, E>) -> Result<PackTrailer, E> {
+        let footer_at = size_bytes.checked_sub(FOOTER_BYTES as u64).filter(|at| *at >= HEADER_BYTES as u64).ok_or(TrailerError::NotAPack)?;
+        let header_bytes = read(0, HEADER_BYTES)?;
+        let footer_bytes = read(footer_at, FOOTER_BYTES)?;
+        let (footer, cipher) = Footer::parse(&header_bytes, &footer_bytes, footer_at)?;
+        let sealed = read(footer.trailer_offset, footer.trailer_bytes)?;
+        if checksum(&header_bytes, &sealed, footer_bytes.get(..40).unwrap_or_default()) != footer.checksum {
+            return Err(TrailerError::Checksum.into());
+        }
+        let rows = cipher.open(Binding { kind: "trailer", id: &footer.pack, position: u32::MAX }, sealed).ok_or(TrailerError::Checksum)?;
+        Ok(footer.rows(&rows)?)
+    }
+}
+
+struct Footer {
+    trailer_offset: u64,
+    trailer_bytes: usize,
+    extents: u32,
+    chunks: u32,
+    pack: [u8; 16],
+    checksum: [u8; 32],
+}
+
+impl Footer {
+    fn parse(header: &[u8], footer: &[u8], footer_at: u64) -> Result<(Footer, Cipher), TrailerError> {
+        let mut h = Bytes(header);
+        if h.take(6)? != HEADER_MAGIC {
+            return Err(TrailerError::NotAPack);
+        }
+        let version = h.u16()?;
+        if version != VERSION {
+            return Err(TrailerError::Newer(version));
+        }
+        let cipher = Cipher::from_code(h.u8()?).ok_or(TrailerError::Value)?;
+        if h.take(7)? != [0; 7] {
+            return Err(TrailerError::Value);
+        }
+        let header_pack: [u8; 16] = h.array()?;
+        let mut f = Bytes(footer);
+        let (trailer_offset, trailer_bytes, extents, chunks, reserved) = (f.u64()?, f.u32()?, f.u32()?, f.u32()?, f.u32()?);
+        let (pack, checksum, magic) = (f.array()?, f.array()?, f.array::<8>()?);
+        if &magic != FOOTER_MAGIC {
+            return Err(TrailerError::NotAPack);
+        }
+        if reserved != 0 || pack != header_pack {
+            return Err(TrailerError::Value);
+        }
+        let trailer_bytes = trailer_bytes as usize;
+        let rows = (extents as usize).saturating_mul(EXTENT_ROW_BYTES).saturating_add((chunks as usize).saturating_mul(CHUNK_ROW_BYTES));
+        let ends = trailer_offset.checked_add(trailer_bytes as u64) == Some(footer_at) && trailer_offset >= HEADER_BYTES as u64;
+        if trailer_bytes > TRAILER_BYTES_MAX || rows > TRAILER_BYTES_MAX || !ends {
+            return Err(TrailerError::Lengths);
+        }
+        Ok((Footer { trailer_offset, trailer_bytes, extents, chunks, pack, checksum }, cipher))
+    }
+
+    fn rows(&self, rows: &[u8]) -> Result<PackTrailer, TrailerError> {
+        let split = (self.extents as usize).saturating_mul(EXTENT_ROW_BYTES);
+        let (extent_rows, chunk_rows) = rows.split_at_checked(split).ok_or(TrailerError::Lengths)?;
+        if chunk_rows.len() != (self.chunks as usize).saturating_mul(CHUNK_ROW_BYTES) {
+            return Err(TrailerError::Lengths);
+        }
+        let mut trailer = PackTrailer { pack: self.pack, extents: Vec::with_capacity(self.extents as usize), chunks: Vec::with_capacity(self.chunks as usize) };
+        let (mut extents, mut chunks, mut offset) = (Bytes(extent_rows), Bytes(chunk_rows), HEADER_BYTES as u64);
+        for number in 0..self.extents {
+            let (stored_bytes, raw_bytes, count) = (extents.u32()?, extents.u32()?, extents.u32()?);
+            let codec = Codec::from_code(extents.u8()?).ok_or(TrailerError::Value)?;
+            let kind = ExtentKind::from_code(extents.u8()?).ok_or(TrailerError::Value)?;
+            if extents.u16()? != 0 || raw_bytes as usize > EXTENT_RAW_BYTES_MAX {
+                return Err(TrailerError::Value);
+            }
+            trailer.extents.push(ExtentRow { offset, stored_bytes, raw_bytes, codec, kind, checksum: extents.array()? });
+            offset += u64::from(stored_bytes);
+            let mut within = 0u32;
+            for _ in 0..count {
+                let (id, len) = (ChunkId(chunks.array()?), chunks.u32()?);
+                trailer.chunks.push(ChunkRow { id, extent: number, offset: within, len });
+                within = within.checked_add(len).ok_or(TrailerError::Lengths)?;
+            }
+            if within != raw_bytes {
+                return Err(TrailerError::Lengths);
+            }
+        }
+        if offset != self.trailer_offset || !chunks.is_empty() { Err(TrailerError::Lengths) } else { Ok(trailer) }
+    }
+}
+
+fn checksum(header: &[u8], trailer: &[u8], footer: &[u8]) -> [u8; 32] {
+    *blake3::Hasher::new().update(header).update(trailer).update(footer).finalize().as_bytes()
+}
