@@ -2,8 +2,10 @@
 
 pub mod backend;
 pub mod chunk;
+pub mod cli;
 pub mod limits;
 pub mod manifest;
+pub mod ops;
 pub mod progress;
 pub mod source;
 pub mod store;

@@ -110,3 +110,27 @@ pub fn find(reader: &mut ChunkReader<'_>, root: ChunkId, path: &[u8]) -> Result<
         }
     }
 }
+
+/// The leaves of a manifest, named by their parents: reads inner nodes only. A manifest that is a single leaf names none.
+pub fn leaves(reader: &mut ChunkReader<'_>, root: ChunkId) -> Result<Vec<Child>, Error> {
+    let mut stack = vec![(root, None)];
+    let mut found = Vec::new();
+    while let Some((id, level)) = stack.pop() {
+        if let Node::Inner { level, children } = read_node(reader, &id, level)? {
+            if level == 1 {
+                found.extend(children);
+            } else {
+                stack.extend(children.iter().rev().map(|child| (child.id, Some(level - 1))));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The entries of a leaf.
+pub fn read_leaf(reader: &mut ChunkReader<'_>, id: &ChunkId) -> Result<Vec<Entry>, Error> {
+    match read_node(reader, id, Some(0))? {
+        Node::Leaf(entries) => Ok(entries),
+        Node::Inner { .. } => Err(Error::Node { id: *id, what: "it is not a leaf" }),
+    }
+}

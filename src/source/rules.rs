@@ -23,11 +23,13 @@ pub struct Rules {
     pub categories: Vec<Category>,
     /// Do not enter other file systems.
     pub one_file_system: bool,
-    globs: Globs,
+    /// What the user left out; set by [`Rules::exclude`].
+    pub globs: Globs,
 }
 
+/// Globs for names and for whole paths.
 #[derive(Clone, Debug, Default)]
-struct Globs {
+pub struct Globs {
     on_names: GlobSet,
     on_paths: GlobSet,
 }
@@ -67,7 +69,7 @@ impl Rules {
             return false;
         }
         let leads_elsewhere = matches!(path, b"data" | b"plugins" | b"programdata" | b"metadata" | b"config" | b"root");
-        NEVER.contains(&path) || is_sqlite_side_file(path) || (stat.is_dir() && !leads_elsewhere && !self.wants_below(path))
+        NEVER.contains(&path) || is_kept_old(path) || is_sqlite_side_file(path) || (stat.is_dir() && !leads_elsewhere && !self.wants_below(path))
     }
 
     /// Whether anything below a directory can be wanted.
@@ -88,6 +90,14 @@ fn is_sqlite_side_file(path: &[u8]) -> bool {
     }) && (path.starts_with(b"data/") || path.starts_with(b"plugins/"))
 }
 
+/// What `restore --keep-old` moved aside (`NAME.bak-20261122T101500`): it holds the old state, not the source's.
+fn is_kept_old(path: &[u8]) -> bool {
+    let name = file_name(path);
+    name.windows(5).rposition(|part| part == b".bak-").and_then(|at| name.get(at + 5..)).is_some_and(|stamp| {
+        stamp.len() == 15 && stamp.iter().enumerate().all(|(at, b)| if at == 8 { *b == b'T' } else { b.is_ascii_digit() })
+    })
+}
+
 /// Markers that the server puts into directories whose content is never worth keeping.
 pub(super) const PASSING_MARKERS: [&[u8]; 3] = [b".jellyfin-cache", b".jellyfin-log", b".jellyfin-transcode"];
 
@@ -103,7 +113,7 @@ mod tests {
     #[test]
     fn what_the_contract_says_is_never_captured_is_left_out() {
         let rules = Rules { is_instance: true, ..Rules::default() };
-        for path in ["data/backups", "data/SQLiteBackups", "data/jellyfin.db-wal", "data/jellyfin.db-shm", "plugins/x/y.db-journal"] {
+        for path in ["data/backups", "data/SQLiteBackups", "data/jellyfin.db-wal", "data/jellyfin.db-shm", "plugins/x/y.db-journal", "config/users.bak-20261122T101500"] {
             assert!(rules.leaves_out(path.as_bytes(), &stat(0o100_644)), "{path}");
         }
         for path in ["data/trickplay/backups", "config/x.db-wal", "data/keep-wal", "data/jellyfin.db"] {

@@ -352,7 +352,8 @@ impl Shared<'_> {
         }
         let names = &listing.names;
         listing.items.sort_unstable_by(|a, b| name_of(names, a.name).cmp(name_of(names, b.name)));
-        if self.rules.is_instance && listing.items.iter().any(|item| PASSING_MARKERS.contains(&name_of(names, item.name))) {
+        // Never a root itself: a marker that went astray must not empty a capture.
+        if self.rules.is_instance && !slot.below.is_empty() && listing.items.iter().any(|item| PASSING_MARKERS.contains(&name_of(names, item.name))) {
             return Listing { skipped: vec![(Vec::new(), "cache, log or transcoding directory")], ..Listing::default() };
         }
         listing

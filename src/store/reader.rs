@@ -43,6 +43,11 @@ impl<'r> ChunkReader<'r> {
         ChunkReader { repository, index, hashing: repository.hashing(), kept: Vec::new(), zstd: None }
     }
 
+    /// Another reader of the same repository, with nothing kept.
+    pub fn sibling(&self) -> ChunkReader<'r> {
+        ChunkReader::new(self.repository, self.index)
+    }
+
     /// Length of a chunk in bytes.
     pub fn len_of(&self, id: &ChunkId) -> Result<u32, Error> {
         Ok(self.index.locate(id)?.ok_or(Error::Unknown { id: *id })?.len)

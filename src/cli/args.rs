@@ -1,0 +1,204 @@
+//! What can be typed. Help texts live here; `docs/cli.md` is made from them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+
+/// Snapshots of a Jellyfin server that cost only what changed.
+///
+/// A snapshot holds the server's database, configuration, posters, people, trickplay sheets, subtitles, attachments and
+/// plugins as they were at one moment. Taking one under a running server is safe.
+#[derive(Debug, Parser)]
+#[command(name = "jellyvault", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but with problems (named in the answer), 130 interrupted.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// For every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The repository's folder [default: $XDG_DATA_HOME/jellyvault; for root /var/lib/jellyvault]
+    #[arg(long, global = true, env = "JELLYVAULT_REPO", value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub repo: Option<PathBuf>,
+    /// Answer with one JSON document on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: remarks, every problem by name
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Show no progress bar, not even on a terminal
+    #[arg(long, global = true)]
+    pub no_progress: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a repository
+    ///
+    /// The first snapshot makes one too, so this is needed only to choose where it is, or how it is protected, beforehand.
+    Init {
+        /// Protect it with a passphrase (not in this version)
+        #[arg(long)]
+        encrypt: bool,
+    },
+    /// Show which Jellyfin instance is found, and what a snapshot of it would hold
+    Source(SourceArgs),
+    /// Take a snapshot
+    ///
+    /// Only what changed since the last snapshot of the same instance is read and stored. The database is copied with SQLite's
+    /// own online backup while the server runs.
+    Snapshot(SnapshotArgs),
+    /// List the snapshots, newest last
+    List,
+    /// Show one snapshot: its categories, its server, its problems, and what deleting it would free
+    Show {
+        #[command(flatten)]
+        snapshot: SnapArg,
+    },
+    /// List what lies in a snapshot
+    Ls {
+        /// SNAPSHOT or SNAPSHOT:PATH, such as latest:config
+        #[arg(value_name = "SNAPSHOT[:PATH]")]
+        place: String,
+        /// All that lies below, too
+        #[arg(short, long)]
+        recursive: bool,
+    },
+    /// Write one file of a snapshot to standard output
+    Cat {
+        /// The file, such as latest:config/system.xml
+        #[arg(value_name = "SNAPSHOT:PATH")]
+        place: String,
+    },
+    /// Bring a snapshot back, whole or in part
+    ///
+    /// With --to the snapshot's logical tree is rebuilt below a directory: config, data, metadata, plugins, root. With
+    /// --in-place the instance's own directories are made what they were; the server must be stopped for that, unless only
+    /// metadata, trickplay, subtitles or attachments come back. Only what differs is written.
+    Restore(RestoreArgs),
+    /// Sizes by category, deduplication and compression, growth over time
+    Stats,
+    /// Write a shell's completion script to standard output
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual page to standard output
+    Man,
+    /// Write the command line's reference as Markdown to standard output
+    #[command(hide = true)]
+    MarkdownHelp,
+}
+
+/// A snapshot's name.
+#[derive(Debug, Args)]
+pub struct SnapArg {
+    /// A snapshot: its id or a unique beginning of it, latest, latest~N, its label, or a time such as 2026-11-22 or 2026-11-22T10:00
+    #[arg(value_name = "SNAPSHOT")]
+    pub name: String,
+}
+
+/// Which instance.
+#[derive(Debug, Args, Default)]
+pub struct SourceArgs {
+    /// Jellyfin's data directory; without it the instance is looked for
+    #[arg(value_name = "DATA_DIR", value_hint = ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
+    /// Its configuration directory, if it lies elsewhere
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub config_dir: Option<PathBuf>,
+    /// Its metadata directory, if it lies elsewhere
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub metadata_dir: Option<PathBuf>,
+    /// Its cache directory, which is never captured
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub cache_dir: Option<PathBuf>,
+    /// Its log directory, which tells the server's version and is never captured
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub log_dir: Option<PathBuf>,
+}
+
+/// How to capture.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Capture this folder as it is, whatever it holds, instead of an instance
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["data_dir", "config_dir", "metadata_dir", "only", "skip"])]
+    pub plain: Option<PathBuf>,
+    /// Only these categories: database, config, metadata, subtitles, trickplay, attachments, plugins, other
+    #[arg(long, value_name = "CATEGORY", value_delimiter = ',', conflicts_with = "skip")]
+    pub only: Vec<String>,
+    /// All categories but these
+    #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// Leave out what fits: a name such as *.bif, or a logical path such as metadata/People/**
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+    /// A name for the snapshot, such as "before 12.0"
+    #[arg(long)]
+    pub label: Option<String>,
+    /// A note to keep with it
+    #[arg(long)]
+    pub note: Option<String>,
+    /// Say what would be read, store nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not enter directories on other file systems
+    #[arg(long)]
+    pub one_file_system: bool,
+    /// Where the private copy of the database is made [default: the repository]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub scratch_dir: Option<PathBuf>,
+}
+
+/// How to restore.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    #[command(flatten)]
+    pub snapshot: SnapArg,
+    /// Rebuild the tree below this directory
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "in_place", conflicts_with = "in_place")]
+    pub to: Option<PathBuf>,
+    /// Restore into the instance's own directories
+    #[arg(long)]
+    pub in_place: bool,
+    /// Only these categories
+    #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Only this path of the snapshot, with all below it
+    #[arg(long, value_name = "PATH")]
+    pub path: Vec<String>,
+    /// Remove what the snapshot lacks
+    #[arg(long)]
+    pub delete: bool,
+    /// First move what is there to NAME.bak-TIME
+    #[arg(long, requires = "in_place")]
+    pub keep_old: bool,
+    /// Say what would be done, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Go on though the installed server is older than the snapshot's, or the snapshot's database is damaged
+    #[arg(long)]
+    pub force: bool,
+    /// The server sees the same directories as when the snapshot was taken (a container with the same volumes)
+    #[arg(long, requires = "in_place")]
+    pub same_directories: bool,
+    /// The instance's data directory; without it the instance is looked for
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "in_place")]
+    pub data_dir: Option<PathBuf>,
+    /// Its configuration directory, if it lies elsewhere
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "in_place")]
+    pub config_dir: Option<PathBuf>,
+    /// Its metadata directory, if it lies elsewhere
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "in_place")]
+    pub metadata_dir: Option<PathBuf>,
+}

@@ -1,0 +1,22 @@
+//! `cat`.
+
+use crate::ops;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::ls::{split_place, typed_path};
+use super::Exit;
+
+pub fn run(context: &Context, place: &str) -> Result<Exit, Failure> {
+    let (name, Some(path)) = split_place(place) else {
+        return Err(Failure::usage(&format!("{place:?} names no file"), "Write SNAPSHOT:PATH, such as latest:config/system.xml."));
+    };
+    if context.global.json {
+        return Err(Failure::usage("cat writes a file's own bytes, which are no JSON document", "Leave out --json."));
+    }
+    let repository = context.open()?;
+    let catalog = context.catalog(&repository)?;
+    let snapshot = context.resolve(&catalog, name)?;
+    ops::cat(&repository, snapshot, &typed_path(path), &mut std::io::stdout().lock())?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,130 @@
+//! What every command needs: the repository's place, the clock's zone, who watches, and the words that go to standard error.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
+use crate::ops::OsSurroundings;
+use crate::progress::{Interrupt, Progress, Silent};
+use crate::source::Platform;
+use crate::store::Repository;
+
+use super::args::Global;
+use super::bar::Bar;
+use super::failure::Failure;
+
+/// One run of the program.
+pub struct Context {
+    pub global: Global,
+    pub interrupt: Arc<Interrupt>,
+    pub zone: jiff::tz::TimeZone,
+    progress: Box<dyn Progress + Send>,
+}
+
+impl Context {
+    pub fn new(global: Global) -> Context {
+        let on_terminal = std::io::stderr().is_terminal() && !global.no_progress && !global.quiet && !global.json;
+        let progress: Box<dyn Progress + Send> = if on_terminal { Box::new(Bar::new()) } else { Box::new(Silent) };
+        let interrupt = Arc::new(Interrupt::default());
+        watch_signals(interrupt.clone());
+        Context { global, interrupt, zone: jiff::tz::TimeZone::system(), progress }
+    }
+
+    pub fn watch(&self) -> crate::ops::Watch<'_> {
+        crate::ops::Watch { progress: &*self.progress, interrupt: &self.interrupt }
+    }
+
+    /// The environment, for the engine, which never reads it.
+    pub fn surroundings(&self) -> OsSurroundings {
+        let variables: BTreeMap<String, String> = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+        OsSurroundings { variables }
+    }
+
+    pub fn platform(&self) -> Platform {
+        if cfg!(target_os = "macos") { Platform::MacOs } else { Platform::Linux }
+    }
+
+    pub fn host(&self) -> String {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    }
+
+    /// Where the repository is.
+    pub fn repository_path(&self) -> Result<PathBuf, Failure> {
+        if let Some(path) = &self.global.repo {
+            return Ok(path.clone());
+        }
+        if let Some(path) = self.configured_path()? {
+            return Ok(path);
+        }
+        if rustix::process::geteuid().is_root() {
+            return Ok(PathBuf::from("/var/lib/jellyvault"));
+        }
+        let home = |name: &str, below: &str| std::env::var_os(name).map(|base| PathBuf::from(base).join(below));
+        home("XDG_DATA_HOME", "jellyvault").or_else(|| home("HOME", ".local/share/jellyvault")).ok_or_else(|| {
+            Failure::usage("it is not known where the repository is", "Name it with --repo PATH, or set JELLYVAULT_REPO.")
+        })
+    }
+
+    /// `repo` of the configuration file.
+    fn configured_path(&self) -> Result<Option<PathBuf>, Failure> {
+        let user = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
+        for path in user.map(|base| base.join("jellyvault/config.toml")).into_iter().chain([PathBuf::from("/etc/jellyvault.toml")]) {
+            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            let wrong = |what: String| Failure::usage(&format!("the configuration file {} cannot be used: {what}", path.display()), "It may hold one line: repo = \"/path/of/the/repository\"");
+            let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
+            match table.get("repo") {
+                Some(toml::Value::String(repo)) => return Ok(Some(PathBuf::from(repo))),
+                Some(_) => return Err(wrong("repo is not a text".to_owned())),
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Opens the repository.
+    pub fn open(&self) -> Result<Repository, Failure> {
+        Ok(Repository::open(&self.repository_path()?).map_err(crate::ops::Error::from)?)
+    }
+
+    /// The snapshots; damaged records are told, the others stay usable.
+    pub fn catalog(&self, repository: &Repository) -> Result<Catalog, Failure> {
+        let catalog = Catalog::load(repository).map_err(crate::ops::Error::from)?;
+        for (name, error) in &catalog.damaged {
+            self.say(&format!("Problem: {name} cannot be read and is not listed: {error}"));
+        }
+        Ok(catalog)
+    }
+
+    /// The snapshot that a name means.
+    pub fn resolve<'c>(&self, catalog: &'c Catalog, name: &str) -> Result<&'c (SnapshotId, SnapshotRecord), Failure> {
+        catalog.resolve(name, &self.zone).map_err(|error| Failure::name(error, catalog, &self.zone))
+    }
+
+    /// A line on standard error, unless the user wants quiet.
+    pub fn say(&self, line: &str) {
+        if !self.global.quiet && !self.global.json {
+            // Where standard error is closed nobody can be told of it.
+            if writeln!(std::io::stderr(), "{line}").is_err() {}
+        }
+    }
+}
+
+/// First Ctrl-C (or SIGTERM): stop cleanly. A second one: stop at once; nothing that was acknowledged is lost by that either.
+fn watch_signals(interrupt: Arc<Interrupt>) {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let raised = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // Without the handler the signal ends the process at once, which is safe as well.
+        if signal_hook::flag::register_conditional_shutdown(signal, 130, raised.clone()).is_err() {}
+        if signal_hook::flag::register(signal, raised.clone()).is_err() {}
+    }
+    std::thread::spawn(move || {
+        while !raised.load(Ordering::Relaxed) {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        interrupt.raise();
+    });
+}

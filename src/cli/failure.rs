@@ -1,0 +1,129 @@
+//! A command that failed: what, on which file or snapshot, why, and what to do.
+
+use std::io::Write;
+
+use jiff::tz::TimeZone;
+use serde_json::json;
+
+use crate::manifest::{Catalog, NameError};
+use crate::ops::Error;
+use crate::source::FindError;
+use crate::store;
+
+use super::context::Context;
+use super::{Exit, json as to_json, render};
+
+/// Why a command failed.
+pub struct Failure {
+    kind: &'static str,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    exit: Exit,
+}
+
+impl Failure {
+    /// Wrong usage that clap does not see.
+    pub fn usage(message: &str, hint: &str) -> Failure {
+        Failure { kind: "usage", message: message.to_owned(), causes: Vec::new(), hint: Some(hint.to_owned()), exit: Exit::Usage }
+    }
+
+    /// A snapshot's name that does not name one: what is there is listed.
+    pub fn name(error: NameError, catalog: &Catalog, zone: &TimeZone) -> Failure {
+        let listed = |ids: Vec<&(crate::manifest::SnapshotId, crate::manifest::SnapshotRecord)>| {
+            ids.iter().map(|(id, record)| format!("{} ({}{})", render::short(id), render::time(record.time_ns, zone), record.label.as_ref().map_or_else(String::new, |l| format!(", {l}")))).collect::<Vec<_>>().join(", ")
+        };
+        let newest: Vec<_> = catalog.snapshots.iter().rev().take(5).collect();
+        let hint = match &error {
+            NameError::Empty => "Take one first: jellyvault snapshot".to_owned(),
+            NameError::None { .. } => format!("The newest are: {}. jellyvault list shows all.", listed(newest)),
+            NameError::Several { candidates, .. } => {
+                let fitting: Vec<_> = catalog.snapshots.iter().filter(|(id, _)| candidates.contains(id)).rev().take(10).collect();
+                format!("Type more of its id: {}.", fitting.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(", "))
+            }
+        };
+        Failure { hint: Some(hint), ..Failure::from(Error::from(error)) }
+    }
+
+    /// Tells it, on standard error or as JSON.
+    pub fn report(&self, context: &Context) -> Exit {
+        // A reader of our output who went away has all that they wanted.
+        if self.kind == "io" && self.causes.iter().any(|cause| cause.contains("Broken pipe")) {
+            return Exit::Done;
+        }
+        if context.global.json {
+            to_json::print(&json!({"error": {"kind": self.kind, "message": self.message, "causes": self.causes, "hint": self.hint}}));
+            return self.exit;
+        }
+        let mut text = format!("Error: {}\n", self.message);
+        self.causes.iter().for_each(|cause| text.push_str(&format!("Caused by: {cause}\n")));
+        self.hint.iter().for_each(|hint| text.push_str(&format!("Hint: {hint}\n")));
+        // Where standard error is closed the exit code still tells.
+        if std::io::stderr().write_all(text.as_bytes()).is_err() {}
+        self.exit
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        let mut causes = Vec::new();
+        let mut next: Option<&dyn std::error::Error> = std::error::Error::source(&error);
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        let exit = match &error {
+            Error::Interrupted => Exit::Interrupted,
+            Error::Glob { .. } | Error::NotAFile { .. } => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        Failure { kind: error.kind(), message: error.to_string(), causes, hint: hint(&error), exit }
+    }
+}
+
+/// What to do about it.
+fn hint(error: &Error) -> Option<String> {
+    let text = match error {
+        Error::Find(FindError::None { looked }) => format!("Name its data directory: jellyvault snapshot /path/of/data. Looked for it in: {}.", looked.join("; ")),
+        Error::Find(FindError::Several { found }) => {
+            let list: Vec<String> = found.iter().map(|(path, how)| format!("{path} ({how})")).collect();
+            format!("Name the one that you mean: {}.", list.join("; "))
+        }
+        Error::Find(FindError::NotOne { looked, .. }) => {
+            format!("None of these is there: {}. Name the directory that holds data, metadata and root; for any other folder use --plain DIR.", looked.join(", "))
+        }
+        Error::Find(FindError::Missing { .. }) => "Check the path; it must be a directory that this user can see.".to_owned(),
+        Error::EmptySource { .. } => "A snapshot of nothing would look like one of everything gone, so none was taken. Is the disk mounted? Is this the right directory, and may this user read it?".to_owned(),
+        Error::Refused { hint, .. } => hint.clone(),
+        Error::NoPath { .. } => "jellyvault ls SNAPSHOT shows what is there; paths begin with config, data, metadata, plugins, programdata or root.".to_owned(),
+        Error::Interrupted => "Nothing is broken: what was stored is used by the next run.".to_owned(),
+        Error::NotAFile { .. } => "jellyvault ls lists directories; jellyvault restore brings them back.".to_owned(),
+        Error::Glob { .. } => "Patterns are names such as *.bif or paths such as metadata/People/**.".to_owned(),
+        Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => return store_hint(error),
+        Error::Unreadable { source, .. } => return hint_of_damage(source),
+        Error::Source { .. } => "Run as the user that Jellyfin runs as, or as root.".to_owned(),
+        Error::Target { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "The disk is full. Make room and run the same command again: what is right already is not written twice.".to_owned(),
+        Error::Target { .. } => "Check that the directory may be written by this user.".to_owned(),
+        _ => return None,
+    };
+    Some(text)
+}
+
+fn hint_of_damage(error: &Error) -> Option<String> {
+    matches!(error.kind(), "damaged").then(|| "Part of the repository is damaged or missing. Other files and snapshots may be whole; restore them to a directory with --to, and look at the disk.".to_owned())
+}
+
+fn store_hint(error: &store::Error) -> Option<String> {
+    let text = match error {
+        store::Error::NoRepository { .. } => "Name the repository with --repo PATH or JELLYVAULT_REPO. The first jellyvault snapshot makes one.",
+        store::Error::Exists { .. } => "Use it as it is, or name another folder.",
+        store::Error::NotEmpty { .. } => "Name an empty folder, or one that does not exist yet.",
+        store::Error::Newer { .. } => "Install a newer jellyvault. Nothing was changed.",
+        store::Error::Busy { .. } => "Wait until it is done and try again.",
+        store::Error::Backend(e) if e.is_disk_full() => "The repository's disk is full. Make room and run the same command again: no snapshot was harmed, and what was stored already is used again.",
+        store::Error::Local { .. } | store::Error::Backend(crate::backend::Error::Io { .. }) => "Check that the repository's folder may be read and written by this user, and that its disk is well.",
+        e if e.is_damage() => "Part of the repository is damaged or missing. Other files and snapshots may be whole; restore them to a directory with --to, and look at the disk.",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}

@@ -1,0 +1,31 @@
+//! `init`.
+
+use serde_json::json;
+
+use crate::ops;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::{Exit, json as to_json, render};
+
+pub fn run(context: &Context, encrypt: bool) -> Result<Exit, Failure> {
+    if encrypt {
+        return Err(Failure::usage("this version cannot encrypt a repository yet", "Leave out --encrypt, and keep the repository where only you can read it."));
+    }
+    let path = context.repository_path()?;
+    let repository = ops::init(&path)?;
+    let path = std::fs::canonicalize(&path).unwrap_or(path);
+    if context.global.json {
+        let config = repository.config();
+        to_json::print(&json!({"repository": {"id": config.id, "path": path, "format": config.format, "encrypted": false}}));
+    } else {
+        render::print(&format!("Made a repository at {}.\n", path.display()))?;
+        context.say(warning());
+    }
+    Ok(Exit::Done)
+}
+
+/// Said once, when a repository is made.
+pub fn warning() -> &'static str {
+    "Note: snapshots hold password hashes and access tokens. The repository's folder can be read by you alone; keep it so."
+}

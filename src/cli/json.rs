@@ -1,0 +1,55 @@
+//! The same facts for programs: one document on standard output, times in RFC 3339 UTC, sizes in bytes, ids in full.
+
+use std::io::Write;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::manifest::{SnapshotId, SnapshotRecord};
+use crate::progress::Problem;
+
+/// Prints a document. A reader who went away takes nothing from the outcome, which the exit code tells.
+pub fn print(document: &Value) {
+    if writeln!(std::io::stdout().lock(), "{document}").is_err() {}
+}
+
+/// A moment.
+pub fn time(time_ns: i64) -> String {
+    Timestamp::from_nanosecond(i128::from(time_ns)).unwrap_or_default().to_string()
+}
+
+/// Problems.
+pub fn problems(problems: &[Problem]) -> Value {
+    problems.iter().map(|p| json!({"path": p.path, "what": p.what})).collect()
+}
+
+/// A snapshot.
+pub fn snapshot(id: Option<&SnapshotId>, record: &SnapshotRecord) -> Value {
+    let categories: Map<String, Value> = record
+        .categories
+        .iter()
+        .map(|(name, c)| (name.clone(), json!({"manifest": c.manifest.to_hex(), "files": c.files, "bytes": c.bytes, "entries": c.entries})))
+        .collect();
+    let version = record.server.version.as_ref();
+    json!({
+        "id": id.map(ToString::to_string),
+        "time": time(record.time_ns),
+        "parent": record.parent.map(|id| id.to_string()),
+        "label": record.label,
+        "note": record.note,
+        "host": record.source.host,
+        "server_version": version.map(|v| v.value.clone()),
+        "server_version_how": version.map(|v| v.how.clone()),
+        "server_version_exact": version.map(|v| v.exact),
+        "server_id": record.server.id,
+        "schema": record.server.schema,
+        "code_migration": record.server.code_migration,
+        "source": {"how": record.source.how, "directories": record.source.directories, "seen_by_server": record.source.seen_by_server},
+        "categories": categories,
+        "files": {"total": record.files.total, "new": record.files.new, "changed": record.files.changed, "unchanged": record.files.unchanged, "gone": record.files.gone},
+        "bytes": {"source": record.bytes.source, "read": record.bytes.read, "new_raw": record.bytes.new_raw, "new_stored": record.bytes.new_stored},
+        "problem_count": record.problem_count,
+        "excluded": record.excluded,
+        "program": record.program,
+    })
+}

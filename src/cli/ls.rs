@@ -1,0 +1,118 @@
+//! `ls`.
+
+use std::io::Write;
+
+use serde_json::{Value, json};
+
+use crate::manifest::{Entry, Kind, Time, display};
+use crate::ops;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::{Exit, render};
+
+/// SNAPSHOT:PATH taken apart; a time's own colons stay with the snapshot (`2026-11-22T10:00:config`).
+pub fn split_place(place: &str) -> (&str, Option<&str>) {
+    let clock = place.get(..11).is_some_and(|date| date.ends_with(['T', ' ']) && date.get(4..5) == Some("-"));
+    let skip = if clock {
+        // hh:mm, or hh:mm:ss where digits follow, and a zone.
+        let time = place.get(11..).unwrap_or_default();
+        11 + time.char_indices().find(|(at, c)| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'Z') || (*c == ':' && time.get(at + 1..at + 3).is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))))).map_or(time.len(), |(at, _)| at)
+    } else {
+        place.find(':').unwrap_or(place.len())
+    };
+    match place.split_at_checked(skip) {
+        Some((name, rest)) if rest.starts_with(':') => (name, rest.get(1..)),
+        _ => (place, None),
+    }
+}
+
+/// A path as the user types it, or as `ls` shows it: `\xNN` stands for a byte.
+pub fn typed_path(path: &str) -> Vec<u8> {
+    let bytes = path.trim_matches('/').as_bytes();
+    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(byte) = bytes.get(at) {
+        let escape = bytes.get(at..at + 4).filter(|e| e.starts_with(b"\\x")).and_then(|e| std::str::from_utf8(e.get(2..)?).ok());
+        match escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(value) => {
+                out.push(value);
+                at += 4;
+            }
+            None => {
+                out.push(*byte);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+pub fn run(context: &Context, place: &str, recursive: bool) -> Result<Exit, Failure> {
+    let (name, path) = split_place(place);
+    let repository = context.open()?;
+    let catalog = context.catalog(&repository)?;
+    let snapshot = context.resolve(&catalog, name)?;
+    let path = typed_path(path.unwrap_or_default());
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut first = true;
+    let json_mode = context.global.json;
+    let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
+    // Entries go out as they come: a snapshot may hold a million. An error before the first leaves room for its own document.
+    ops::ls(&repository, snapshot, &path, recursive, |category, entry| {
+        let text = if json_mode { format!("{}{}", if first { "{\"entries\":[" } else { "," }, as_json(category, &entry)) } else { line(context, &entry) };
+        first = false;
+        write(&text)
+    })?;
+    if json_mode {
+        write(if first { "{\"entries\":[]}\n" } else { "]}\n" })?;
+    }
+    out.flush().map_err(ops::Error::Output)?;
+    Ok(Exit::Done)
+}
+
+fn nanoseconds(time: Time) -> i64 {
+    time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos))
+}
+
+fn as_json(category: &str, entry: &Entry) -> Value {
+    let (kind, target) = match &entry.kind {
+        Kind::File { .. } => ("file", None),
+        Kind::Directory => ("directory", None),
+        Kind::Symlink { target } => ("symlink", Some(display(target))),
+    };
+    json!({
+        "path": display(&entry.path), "kind": kind, "size": entry.size(), "mtime": super::json::time(nanoseconds(entry.mtime)),
+        "mode": format!("{:04o}", entry.mode), "uid": entry.uid, "gid": entry.gid, "category": category, "target": target,
+    })
+}
+
+fn line(context: &Context, entry: &Entry) -> String {
+    let (kind, end) = match &entry.kind {
+        Kind::File { .. } => ('-', String::new()),
+        Kind::Directory => ('d', "/".to_owned()),
+        Kind::Symlink { target } => ('l', format!(" -> {}", display(target))),
+    };
+    format!("{kind}{:04o}  {:>10}  {}  {}{end}\n", entry.mode, render::size(entry.size()), render::time(nanoseconds(entry.mtime), &context.zone), display(&entry.path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_taken_apart_at_the_right_colon() {
+        assert_eq!(split_place("latest"), ("latest", None));
+        assert_eq!(split_place("latest:config/a:b"), ("latest", Some("config/a:b")));
+        assert_eq!(split_place("2026-11-22:config"), ("2026-11-22", Some("config")));
+        assert_eq!(split_place("2026-11-22T10:00"), ("2026-11-22T10:00", None));
+        assert_eq!(split_place("2026-11-22T10:00:config"), ("2026-11-22T10:00", Some("config")));
+        assert_eq!(split_place("2026-11-22T10:00:30Z:data/x"), ("2026-11-22T10:00:30Z", Some("data/x")));
+    }
+
+    #[test]
+    fn a_path_is_typed_as_it_is_shown() {
+        let path = b"metadata/\xff\n x";
+        assert_eq!(typed_path(&display(path)), path);
+        assert_eq!(typed_path("/config/"), b"config");
+    }
+}

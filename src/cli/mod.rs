@@ -1,0 +1,98 @@
+//! What does the user see? Arguments in, words out: the only room that prints, exits or reads the environment.
+
+mod args;
+mod bar;
+mod cat;
+mod context;
+mod failure;
+mod init;
+mod json;
+mod list;
+mod ls;
+mod manual;
+mod render;
+mod restore;
+mod show;
+mod snapshot;
+mod source;
+mod stats;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use self::args::{Cli, Command};
+use self::context::Context;
+use self::failure::Failure;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: failed.
+    Failed,
+    /// 2: wrong usage.
+    Usage,
+    /// 3: done, with problems.
+    Problems,
+    /// 130: interrupted.
+    Interrupted,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Problems => 3,
+            Exit::Interrupted => 130,
+        })
+    }
+}
+
+/// Parses, runs, answers.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error).into(),
+    };
+    let context = Context::new(cli.global);
+    let exit = match run(&context, cli.command) {
+        Ok(exit) => exit,
+        Err(failure) => failure.report(&context),
+    };
+    exit.into()
+}
+
+fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Init { encrypt } => init::run(context, encrypt),
+        Command::Source(args) => source::run(context, &args),
+        Command::Snapshot(args) => snapshot::run(context, args),
+        Command::List => list::run(context),
+        Command::Show { snapshot } => show::run(context, &snapshot.name),
+        Command::Ls { place, recursive } => ls::run(context, &place, recursive),
+        Command::Cat { place } => cat::run(context, &place),
+        Command::Restore(args) => restore::run(context, args),
+        Command::Stats => stats::run(context),
+        Command::Completions { shell } => manual::completions(shell),
+        Command::Man => manual::man(),
+        Command::MarkdownHelp => manual::markdown(),
+    }
+}
+
+/// What clap says: help and version are answers, the rest is wrong usage, in JSON where it was asked for.
+fn usage(error: &clap::Error) -> Exit {
+    let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    if !is_answer && std::env::args().any(|arg| arg == "--json") {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        json::print(&serde_json::json!({"error": {"kind": "usage", "message": message, "causes": [], "hint": "See --help."}}));
+    } else if error.print().is_err() {
+        return Exit::Failed;
+    }
+    if is_answer { Exit::Done } else { Exit::Usage }
+}

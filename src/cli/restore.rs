@@ -1,0 +1,79 @@
+//! `restore`.
+
+use serde_json::json;
+
+use crate::ops::{self, Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection};
+
+use super::args::{RestoreArgs, SourceArgs};
+use super::context::Context;
+use super::failure::Failure;
+use super::ls::typed_path;
+use super::snapshot::{tell_problems, wanted};
+use super::{Exit, json as to_json, render, source};
+
+pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
+    let categories = wanted(&args.only, &[])?;
+    let repository = context.open()?;
+    let catalog = context.catalog(&repository)?;
+    let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
+    let destination = match &args.to {
+        Some(dir) => Destination::Directory(dir.clone()),
+        None => {
+            let named = SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), metadata_dir: args.metadata_dir.clone(), ..SourceArgs::default() };
+            let (instance, spec) = source::find(context, &named)?;
+            let server = spec.server.clone();
+            Destination::InPlace(Box::new(InstanceTarget { instance, spec, server }))
+        }
+    };
+    let options = RestoreOptions {
+        selection: Selection { categories, paths: args.path.iter().map(|path| typed_path(path)).collect() },
+        delete: args.delete,
+        keep_old: args.keep_old,
+        dry_run: args.dry_run,
+        force: args.force,
+        same_directories: args.same_directories,
+        stamp: jiff::Timestamp::now().to_zoned(context.zone.clone()).strftime("%Y%m%dT%H%M%S").to_string(),
+        threads: 0,
+    };
+    let report = ops::restore(&repository, snapshot, &destination, &options, context.watch())?;
+    if context.global.json {
+        to_json::print(&document(&report, args.dry_run));
+    } else if !context.global.quiet {
+        let place = args.to.as_ref().map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
+        render::print(&words(&report, &place, &render::short(&snapshot.0), args.dry_run))?;
+        for remark in &report.remarks {
+            context.say(&format!("Note: {remark}."));
+        }
+    }
+    if report.problems.is_empty() {
+        return Ok(Exit::Done);
+    }
+    tell_problems(context, report.problems.len() as u64, &report.problems);
+    Ok(Exit::Problems)
+}
+
+fn document(report: &RestoreReport, dry_run: bool) -> serde_json::Value {
+    let moved: Vec<_> = report.moved_aside.iter().map(|(from, to)| json!({"from": from.to_string_lossy(), "to": to.to_string_lossy()})).collect();
+    json!({
+        "restored": {"files": report.files, "bytes": report.bytes, "unchanged": report.unchanged, "metadata": report.metadata, "deleted": report.deleted},
+        "moved_aside": moved, "problems": to_json::problems(&report.problems), "remarks": report.remarks, "dry_run": dry_run,
+    })
+}
+
+fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool) -> String {
+    let would = if dry_run { "would be " } else { "" };
+    let mut out = String::new();
+    for (from, to) in &report.moved_aside {
+        out.push_str(&format!("{} {would}moved to {}\n", from.display(), to.display()));
+    }
+    out.push_str(&format!(
+        "Snapshot {id} {}restored {place}: {} {would}written ({}), {} right already{}{}.\n",
+        if dry_run { "would be " } else { "" },
+        render::plural(report.files, "file", "files"),
+        render::size(report.bytes),
+        render::count(report.unchanged),
+        if report.metadata > 0 { format!(" (metadata of {} put right)", render::count(report.metadata)) } else { String::new() },
+        if report.deleted > 0 { format!(", {} {would}removed", render::count(report.deleted)) } else { String::new() },
+    ));
+    out
+}

@@ -1,0 +1,70 @@
+//! `show`.
+
+use serde_json::json;
+
+use crate::ops;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::{Exit, json as to_json, render};
+
+pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
+    let repository = context.open()?;
+    let catalog = context.catalog(&repository)?;
+    let (id, record) = context.resolve(&catalog, name)?;
+    let shown = ops::show(&repository, &catalog, *id)?;
+    if context.global.json {
+        to_json::print(&json!({
+            "snapshot": to_json::snapshot(Some(id), record), "unique_stored": shown.unique_stored,
+            "problems": to_json::problems(&record.problems), "remarks": record.remarks,
+            "owners": {"users": record.owners.users, "groups": record.owners.groups},
+        }));
+        return Ok(Exit::Done);
+    }
+    let server = &record.server;
+    let version = server.version.as_ref().map(|v| format!("Jellyfin {}{} (known from {})", v.value, if v.exact { "" } else { " or later" }, v.how));
+    let mut rows = vec![
+        ("Snapshot", Some(id.to_string())),
+        ("Taken", Some(format!("{}, in {}", render::time(record.time_ns, &context.zone), render::seconds(record.took_ms)))),
+        ("Label", record.label.clone()),
+        ("Note", record.note.clone()),
+        ("Host", Some(record.source.host.clone())),
+        ("Source", Some(record.source.how.clone())),
+        ("Server", version),
+        ("Schema", server.schema.clone()),
+        ("Parent", record.parent.map(|parent| render::short(&parent))),
+    ];
+    rows.extend(record.source.directories.iter().filter(|(name, _)| ["programdata", "config", "folder"].contains(&name.as_str())).map(|(name, path)| match name.as_str() {
+        "config" => ("Configuration", Some(path.clone())),
+        "folder" => ("Folder", Some(path.clone())),
+        _ => ("Data", Some(path.clone())),
+    }));
+    let seen: Vec<String> = record.source.seen_by_server.iter().filter(|(name, path)| record.source.directories.get(*name) != Some(path)).map(|(name, path)| format!("{name} as {path}")).collect();
+    rows.push(("The server sees", (!seen.is_empty()).then(|| seen.join(", "))));
+    let rows: Vec<_> = rows.into_iter().filter_map(|(name, value)| Some(vec![name.to_owned(), value?])).collect();
+    let mut out = render::table(&rows, &[]);
+    let mut rows = vec![["CATEGORY", "FILES", "SIZE"].map(str::to_owned).to_vec()];
+    rows.extend(record.categories.iter().map(|(name, c)| vec![name.clone(), render::count(c.files), render::size(c.bytes)]));
+    rows.push(vec!["in all".to_owned(), render::count(record.files.total), render::size(record.bytes.source)]);
+    out.push('\n');
+    out.push_str(&render::table(&rows, &[1, 2]));
+    let files = &record.files;
+    out.push_str(&format!(
+        "\nAgainst the snapshot before: {} new, {} changed, {} unchanged, {} gone.\nIts capture added {} to the repository; deleting it would free {}.\n",
+        render::count(files.new),
+        render::count(files.changed),
+        render::count(files.unchanged),
+        render::count(files.gone),
+        render::size(record.bytes.new_stored),
+        render::size(shown.unique_stored)
+    ));
+    for remark in &record.remarks {
+        out.push_str(&format!("Note: {remark}.\n"));
+    }
+    if record.problem_count > 0 {
+        out.push_str(&format!("\n{}:\n", render::plural(record.problem_count, "problem", "problems")));
+        record.problems.iter().for_each(|p| out.push_str(&format!("  {}: {}\n", p.path, p.what)));
+    }
+    render::print(&out)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,143 @@
+//! `snapshot`.
+
+use serde_json::json;
+
+use crate::ops::{self, SnapshotOptions, SnapshotReport, SourceSpec};
+use crate::source::Category;
+use crate::store::Repository;
+
+use super::args::SnapshotArgs;
+use super::context::Context;
+use super::failure::Failure;
+use super::{Exit, init, json as to_json, render, source};
+
+/// Problems that are shown by name without `--verbose`.
+const SHOWN: usize = 20;
+
+pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
+    let only = wanted(&args.only, &args.skip)?;
+    let spec = match &args.plain {
+        Some(folder) => SourceSpec::plain(folder)?,
+        None => source::find(context, &args.source)?.1,
+    };
+    let path = context.repository_path()?;
+    let (repository, is_new) = open_or_make(&path)?;
+    let shown_path = std::fs::canonicalize(&path).unwrap_or(path);
+    if is_new {
+        context.say(&format!("Made a repository at {}.", shown_path.display()));
+        context.say(init::warning());
+    }
+    let options = SnapshotOptions {
+        only,
+        exclude: args.exclude,
+        label: args.label,
+        note: args.note,
+        dry_run: args.dry_run,
+        one_file_system: args.one_file_system,
+        scratch: args.scratch_dir,
+        host: context.host(),
+        threads: 0,
+    };
+    let report = ops::snapshot(&repository, &spec, &options, context.watch())?;
+    let record = &report.record;
+    if context.global.json {
+        to_json::print(&document(&report, args.dry_run));
+    } else if !context.global.quiet {
+        render::print(&words(&report, args.dry_run))?;
+    }
+    for remark in &record.remarks {
+        if context.global.verbose || remark.contains("left out") || remark.contains("no database") {
+            context.say(&format!("Note: {remark}."));
+        }
+    }
+    if record.problem_count == 0 {
+        return Ok(Exit::Done);
+    }
+    tell_problems(context, record.problem_count, &record.problems);
+    Ok(Exit::Problems)
+}
+
+/// Problems on standard error, even where the user wants quiet.
+pub fn tell_problems(context: &Context, count: u64, problems: &[crate::progress::Problem]) {
+    if context.global.json {
+        return;
+    }
+    let shown = if context.global.verbose { problems.len() } else { SHOWN };
+    let mut text = format!("{}:\n", render::plural(count, "problem", "problems"));
+    for problem in problems.iter().take(shown) {
+        text.push_str(&format!("  {}: {}\n", problem.path, problem.what));
+    }
+    if count > shown as u64 {
+        text.push_str(&format!("  … and {} more (--verbose shows them)\n", render::count(count - shown as u64)));
+    }
+    use std::io::Write;
+    // Where standard error is closed the exit code still tells.
+    if std::io::stderr().write_all(text.as_bytes()).is_err() {}
+}
+
+/// The categories that `--only` and `--skip` leave; none means all.
+pub fn wanted(only: &[String], skip: &[String]) -> Result<Vec<Category>, Failure> {
+    let parse = |words: &[String]| words.iter().map(|word| word.parse::<Category>()).collect::<Result<Vec<_>, _>>();
+    let usage = |error: crate::source::UnknownCategory| Failure::usage(&error.to_string(), "Name one or several, with commas between them.");
+    let (only, skip) = (parse(only).map_err(usage)?, parse(skip).map_err(usage)?);
+    if skip.is_empty() {
+        return Ok(only);
+    }
+    let left: Vec<Category> = Category::ALL.into_iter().filter(|category| !skip.contains(category)).collect();
+    if left.is_empty() { Err(Failure::usage("--skip leaves no category to capture", "Leave some of them out.")) } else { Ok(left) }
+}
+
+/// The repository; a new one where there is none. What killed processes left in it is swept.
+fn open_or_make(path: &std::path::Path) -> Result<(Repository, bool), Failure> {
+    match Repository::open(path) {
+        Ok(repository) => {
+            drop(repository);
+            Repository::sweep(path).map_err(ops::Error::from)?;
+            Ok((Repository::open(path).map_err(ops::Error::from)?, false))
+        }
+        Err(crate::store::Error::NoRepository { .. }) => Ok((ops::init(path)?, true)),
+        Err(error) => Err(ops::Error::from(error).into()),
+    }
+}
+
+fn document(report: &SnapshotReport, dry_run: bool) -> serde_json::Value {
+    let record = &report.record;
+    let snapshot = to_json::snapshot(report.id.as_ref(), record);
+    let mut out = json!({
+        "snapshot": snapshot,
+        "files": snapshot.get("files"), "bytes": snapshot.get("bytes"),
+        "seconds": record.took_ms as f64 / 1000.0,
+        "problems": to_json::problems(&record.problems), "problem_count": record.problem_count,
+        "remarks": record.remarks, "files_read": report.reads, "packs_written": report.packs,
+    });
+    if let Some(map) = out.as_object_mut().filter(|_| dry_run) {
+        map.insert("dry_run".to_owned(), json!(true));
+    }
+    out
+}
+
+fn words(report: &SnapshotReport, dry_run: bool) -> String {
+    let (record, files, bytes) = (&report.record, &report.record.files, &report.record.bytes);
+    let changes = format!(
+        "{} new, {} changed, {} unchanged, {} gone",
+        render::count(files.new),
+        render::count(files.changed),
+        render::count(files.unchanged),
+        render::count(files.gone)
+    );
+    let Some(id) = &report.id else {
+        let all = files.new + files.changed + files.unchanged;
+        return format!("A snapshot would hold {}: {changes}. {} would be read.{}\n", render::plural(all, "file", "files"), render::size(bytes.read), if dry_run { " Nothing was stored." } else { "" });
+    };
+    let version = record.server.version.as_ref().map_or_else(String::new, |v| format!(" of Jellyfin {}{}", v.value, if v.exact { "" } else { " or later" }));
+    let label = record.label.as_ref().map_or_else(String::new, |label| format!(" “{label}”"));
+    format!(
+        "Snapshot {}{label}{version}: {}, {}.\n  {changes}.\n  {} read, {} added to the repository, in {}.\n",
+        render::short(id),
+        render::plural(files.total, "file", "files"),
+        render::size(bytes.source),
+        render::size(bytes.read),
+        render::size(bytes.new_stored),
+        render::seconds(record.took_ms)
+    )
+}

@@ -1,0 +1,107 @@
+//! The instance on this machine, and what can be learnt of its server without opening its database.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::limits::XML_BYTES_MAX;
+use crate::manifest::Learnt;
+use crate::progress::Problem;
+use crate::source::{self, FindError, Instance, Layout, Named, Platform, Surroundings, version, xml_element};
+
+use super::Error;
+use super::snapshot::SourceSpec;
+
+/// The operating system's files, and the variables that the command line hands in.
+#[derive(Clone, Debug, Default)]
+pub struct OsSurroundings {
+    /// The environment.
+    pub variables: BTreeMap<String, String>,
+}
+
+impl Surroundings for OsSurroundings {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
+    fn is_dir(&self, path: &str) -> bool {
+        Path::new(path).is_dir()
+    }
+    fn is_file(&self, path: &str) -> bool {
+        Path::new(path).is_file()
+    }
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let small = std::fs::metadata(path).ok().filter(|m| m.is_file() && m.len() <= XML_BYTES_MAX);
+        small.and_then(|_| std::fs::read(path).ok())
+    }
+}
+
+/// What is known of a server.
+#[derive(Clone, Debug, Default)]
+pub struct Server {
+    /// Its version, where something tells it exactly.
+    pub version: Option<Learnt>,
+    /// Its id.
+    pub id: Option<String>,
+}
+
+/// The server's version as log, installed files and the running server tell it, best first.
+pub fn server_version(instance: &Instance) -> Server {
+    let id = std::fs::read_to_string(Path::new(&instance.data).join("device.txt")).ok();
+    let id = id.map(|text| text.trim_start_matches('\u{feff}').trim().to_owned()).filter(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()));
+    let network = instance.config.as_ref().and_then(|config| std::fs::read(Path::new(config).join("network.xml")).ok());
+    let setting = |name| network.as_deref().and_then(|xml| xml_element(xml, name));
+    let port = setting("InternalHttpPort").or_else(|| setting("InternalHttpPortNumber")).and_then(|port| port.parse().ok()).unwrap_or(8096);
+    let base = setting("BaseUrl").unwrap_or_default();
+    let running = id.as_deref().and_then(|id| version::from_server(port, &base, id));
+    // Installed files tell of this machine's server, which is this instance's only where packages put both.
+    let is_packaged = instance.program_data == "/var/lib/jellyfin" || instance.program_data.starts_with("/config");
+    let installed = || is_packaged.then(|| version::INSTALL_FOLDERS.iter().find_map(|folder| version::from_install(Path::new(folder)))).flatten();
+    let found = running.or_else(|| version::from_logs(Path::new(&instance.log))).or_else(installed);
+    Server { version: found, id }
+}
+
+/// Finds the instance that the user means and says what a capture must know of it.
+pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroundings) -> Result<(Instance, SourceSpec), Error> {
+    let mut named = named.clone();
+    if let Some(data) = &named.data {
+        // A relative path is the user's shorthand; records and comparisons need the place itself.
+        let absolute = std::fs::canonicalize(data).map_err(|_| FindError::Missing { path: data.clone() })?;
+        named.data = Some(absolute.to_string_lossy().into_owned());
+    }
+    let instance = source::find(platform, &named, surroundings)?;
+    let mut problems: Vec<Problem> = Vec::new();
+    for what in &instance.missing {
+        let what = format!("{what}; what is there is not in this snapshot (name it with --metadata-dir if it is elsewhere)");
+        problems.push(Problem { path: "config".to_owned(), what });
+    }
+    if let Some(plugin) = &instance.database_plugin {
+        let what = format!(
+            "the database is kept by the plugin {plugin} (PLUGIN_PROVIDER in database.xml), not in a file: users, watch state and library are not in this snapshot; back it up with that database's own tool"
+        );
+        problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
+    }
+    let has_database = instance.database.as_ref().is_some_and(|path| Path::new(path).is_file());
+    if has_database && instance.config.is_none() {
+        let what = "no configuration directory was found; settings and users' pictures are not in this snapshot (name it with --config-dir)".to_owned();
+        problems.push(Problem { path: "config".to_owned(), what });
+    }
+    let config_is_real = instance.config.as_ref().is_some_and(|config| Path::new(config).join("system.xml").is_file());
+    let spec = SourceSpec {
+        layout: Layout::of(&instance),
+        how: instance.how.clone(),
+        server: server_version(&instance),
+        problems,
+        expects_database: config_is_real && instance.database_plugin.is_none() && instance.missing.is_empty(),
+    };
+    Ok((instance, spec))
+}
+
+impl SourceSpec {
+    /// A plain folder.
+    pub fn plain(folder: &Path) -> Result<SourceSpec, Error> {
+        let folder: PathBuf = std::fs::canonicalize(folder).map_err(|source| Error::Source { path: folder.to_path_buf(), source })?;
+        if !folder.is_dir() {
+            return Err(Error::Source { path: folder, source: std::io::ErrorKind::NotADirectory.into() });
+        }
+        Ok(SourceSpec { layout: Layout::plain(&folder), how: "a plain folder".to_owned(), server: Server::default(), problems: Vec::new(), expects_database: false })
+    }
+}

@@ -1,0 +1,168 @@
+//! What can be done with a repository? One file (or folder) a verb, each reading as its story.
+
+mod cat;
+mod content;
+mod find_instance;
+mod init;
+mod ls;
+mod restore;
+mod select;
+mod show;
+mod snapshot;
+mod stats;
+
+pub use cat::cat;
+pub use content::{list_pieces, write_content};
+pub use find_instance::{OsSurroundings, Server, find_instance, server_version};
+pub use init::init;
+pub use ls::{Listing, ls};
+pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
+pub use select::{Selected, root_of};
+pub use show::{Shown, show};
+pub use snapshot::{SnapshotOptions, SnapshotReport, SourceSpec, snapshot, survey, Survey};
+pub use stats::{CategoryStats, Growth, Stats, stats};
+
+use crate::progress::{Interrupt, Progress};
+
+/// Who watches, and who may stop the work.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// Is told of everything.
+    pub progress: &'a dyn Progress,
+    /// Is looked at between files.
+    pub interrupt: &'a Interrupt,
+}
+
+/// Why a verb failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// A manifest or record.
+    #[error(transparent)]
+    Manifest(#[from] crate::manifest::Error),
+    /// A snapshot's name.
+    #[error(transparent)]
+    Name(#[from] crate::manifest::NameError),
+    /// The instance.
+    #[error(transparent)]
+    Find(#[from] crate::source::FindError),
+    /// The user stopped it.
+    #[error("interrupted")]
+    Interrupted,
+    /// The source cannot be opened.
+    #[error("cannot open the source {path}")]
+    Source {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is nothing to capture.
+    #[error("{path} holds no file that could be captured")]
+    EmptySource {
+        /// What was looked at.
+        path: String,
+    },
+    /// A glob of `--exclude`.
+    #[error("{glob:?} is not a pattern")]
+    Glob {
+        /// The glob.
+        glob: String,
+        /// Why.
+        #[source]
+        source: globset::Error,
+    },
+    /// A snapshot lacks a path.
+    #[error("snapshot {snapshot} has no {path}")]
+    NoPath {
+        /// The snapshot, shortened.
+        snapshot: String,
+        /// The path.
+        path: String,
+    },
+    /// A path is not what the verb needs.
+    #[error("{path} is a {kind}, not a file")]
+    NotAFile {
+        /// The path.
+        path: String,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// Part of a snapshot cannot be read.
+    #[error("{path} of snapshot {snapshot} cannot be read back")]
+    Unreadable {
+        /// The snapshot, shortened.
+        snapshot: String,
+        /// The path.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
+    /// A restore would do harm.
+    #[error("{what}")]
+    Refused {
+        /// What would happen.
+        what: String,
+        /// What to do instead.
+        hint: String,
+    },
+    /// A file of the target.
+    #[error("cannot {verb} {path}")]
+    Target {
+        /// The verb, as a word for the user.
+        verb: &'static str,
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// What is read goes nowhere.
+    #[error("cannot write the output")]
+    Output(#[source] std::io::Error),
+    /// The machine gives no threads or randomness.
+    #[error("the operating system gives no {what}")]
+    System {
+        /// What it does not give.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// A short word for programs.
+    pub fn kind(&self) -> &'static str {
+        use crate::store::Error as S;
+        match self {
+            Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => match error {
+                S::NoRepository { .. } => "no-repository",
+                S::Exists { .. } => "repository-exists",
+                S::NotEmpty { .. } => "not-empty",
+                S::Newer { .. } => "newer-format",
+                S::Busy { .. } => "busy",
+                S::Backend(error) if error.is_disk_full() => "disk-full",
+                error if error.is_damage() => "damaged",
+                _ => "io",
+            },
+            Error::Manifest(error) if error.is_damage() => "damaged",
+            Error::Manifest(_) => "failed",
+            Error::Name(_) | Error::NoPath { .. } => "not-found",
+            Error::Find(_) | Error::EmptySource { .. } => "no-source",
+            Error::Interrupted => "interrupted",
+            Error::Glob { .. } | Error::NotAFile { .. } => "usage",
+            Error::Unreadable { source, .. } => source.kind(),
+            Error::Refused { .. } => "refused",
+            Error::Source { .. } | Error::Target { .. } | Error::Output(_) => "io",
+            Error::System { .. } => "failed",
+        }
+    }
+}
+
+/// An error with its causes in one line.
+pub(crate) fn in_one_line(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

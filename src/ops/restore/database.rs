@@ -1,0 +1,149 @@
+//! A database comes back last and whole: written beside its place, checked, and put there only after the old one's log is gone,
+//! which would otherwise be replayed over it.
+
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::manifest::{Entry, Kind};
+use crate::source::{is_open_elsewhere, open_private, quick_check, side_file};
+
+use super::super::content::write_content;
+use super::super::{Error, in_one_line};
+use super::target::Target;
+use super::writer::{Failure, Writer};
+use super::{Destination, RestoreOptions};
+
+/// Restores the databases of a snapshot.
+pub(super) fn restore_all(databases: &[Entry], destination: &Destination, target: &Target, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Error> {
+    for entry in databases {
+        let Some(path) = target.file(&entry.path) else { continue };
+        let in_place = matches!(destination, Destination::InPlace(_));
+        let outcome = if in_place { in_instance(entry, &path, writer, options) } else { in_directory(entry, &path, writer) };
+        match outcome {
+            Ok(()) => {}
+            Err(Failure::Entry(what)) => writer.tally.problem(writer.watch, &entry.path, what),
+            Err(Failure::Fatal(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Below a directory: a file like others, but never beside a log that is not its own.
+fn in_directory(entry: &Entry, path: &Path, writer: &mut Writer<'_>) -> Result<(), Failure> {
+    let logs = ["-wal", "-shm", "-journal"].map(|ending| side_file(path, ending));
+    if logs.iter().any(|log| log.symlink_metadata().is_ok()) {
+        if is_open_elsewhere(path) {
+            return Err(Failure::Fatal(Error::Refused {
+                what: format!("a process has {} open", path.display()),
+                hint: "Stop it, or restore to another directory.".to_owned(),
+            }));
+        }
+        remove_logs(path)?;
+    }
+    writer.entry(entry).map_err(Failure::Fatal)
+}
+
+/// In an instance.
+fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Failure> {
+    if options.dry_run {
+        writer.count_written(entry.size());
+        return Ok(());
+    }
+    let Kind::File { size, content } = &entry.kind else { return Ok(()) };
+    let draft = draft_name(path);
+    let _sweep = RemoveOnDrop(draft.clone());
+    make_folder(path)?;
+    let failed = |what: &str, e: &dyn std::fmt::Display| Failure::Entry(format!("{what} ({e}); the database that was there is untouched"));
+    let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).open(&draft).map_err(|e| failed("the database could not be written", &e))?;
+    let mut refused = None;
+    let written = write_content(&mut writer.reader, content, *size, |offset, bytes| {
+        file.write_all_at(bytes, offset).map_err(|e| {
+            refused = Some(e.to_string());
+            Error::Interrupted
+        })
+    });
+    if let Some(error) = refused {
+        return Err(failed("the database could not be written", &error));
+    }
+    written.map_err(|e| failed("the database cannot be read back", &in_one_line(&e)))?;
+    file.set_len(*size).map_err(|e| failed("the database could not be written", &e))?;
+    if let Err(damage) = quick_check(&draft) && !options.force {
+        return Err(failed("SQLite finds the snapshot's database damaged, so it was not put in place; --force does it all the same", &damage));
+    }
+    if has_lock_row(&draft) {
+        clear_lock_row(&draft).map_err(|e| failed("a left-over migration lock could not be cleared", &e))?;
+    }
+    let xattrs = writer.xattrs(entry)?;
+    Writer::dress_as(rustix::process::geteuid().is_root(), entry, &file, &xattrs)?;
+    file.sync_all().map_err(|e| failed("the database could not be made durable", &e))?;
+    // The last moment before anything is replaced.
+    if is_open_elsewhere(path) {
+        return Err(Failure::Fatal(Error::Refused { what: format!("a server opened {} meanwhile", path.display()), hint: "Stop Jellyfin and restore again.".to_owned() }));
+    }
+    fold_in_log(path);
+    remove_logs(path)?;
+    rustix::fs::rename(&draft, path).map_err(|e| failed("the database could not be put in place", &std::io::Error::from(e)))?;
+    writer.count_written(*size);
+    Ok(())
+}
+
+struct RemoveOnDrop(PathBuf);
+
+impl Drop for RemoveOnDrop {
+    fn drop(&mut self) {
+        for ending in ["", "-wal", "-shm", "-journal"] {
+            // After the rename there is nothing left to remove.
+            if std::fs::remove_file(side_file(&self.0, ending)).is_err() {}
+        }
+    }
+}
+
+fn draft_name(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".jellyvault-{}-{name}", std::process::id()))
+}
+
+fn make_folder(path: &Path) -> Result<(), Failure> {
+    match path.parent() {
+        Some(folder) => std::fs::create_dir_all(folder).map_err(|e| Failure::Entry(format!("its directory could not be made ({e})"))),
+        None => Ok(()),
+    }
+}
+
+/// Brings the old database and its log together, so that a crash before the new one is in place leaves the old one whole.
+fn fold_in_log(path: &Path) {
+    if side_file(path, "-wal").exists() {
+        let folded = Connection::open(path).and_then(|old| {
+            old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            old.close().map_err(|(_, e)| e)
+        });
+        // An old database that cannot be opened any more has nothing to lose.
+        if folded.is_err() {}
+    }
+}
+
+fn remove_logs(path: &Path) -> Result<(), Failure> {
+    for ending in ["-wal", "-shm", "-journal"] {
+        let log = side_file(path, ending);
+        match std::fs::remove_file(&log) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Failure::Entry(format!("the old log {} could not be removed ({e}), and the database must not be put beside it", log.display()))),
+        }
+    }
+    Ok(())
+}
+
+/// A row that EF Core leaves where a migration was cut off: it would block every later one (`reference/jellyfin.md` 1.3).
+fn has_lock_row(path: &Path) -> bool {
+    open_private(path).and_then(|db| db.query_row("SELECT count(*) FROM __EFMigrationsLock", [], |row| row.get::<_, i64>(0))).is_ok_and(|rows| rows > 0)
+}
+
+fn clear_lock_row(path: &Path) -> rusqlite::Result<()> {
+    let db = Connection::open(path)?;
+    db.execute("DELETE FROM __EFMigrationsLock", [])?;
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    db.close().map_err(|(_, e)| e)
+}

@@ -1,0 +1,75 @@
+//! Directories get their metadata last, each after all that is in it, or its times would be those of the restore.
+
+use crate::manifest::{CategoryRecord, Entries, Entry, Kind, is_within};
+use crate::source::{self, Category, Stat};
+use crate::store::ChunkReader;
+
+use super::super::{Error, Watch};
+use super::target::Target;
+use super::writer::{Failure, Writer};
+use super::{RestoreOptions, Tally};
+
+/// Dresses every directory of the selected categories.
+pub(super) fn finish(reader: &mut ChunkReader<'_>, selected: &[(Category, &CategoryRecord)], options: &RestoreOptions, target: &Target, tally: &Tally, watch: Watch<'_>) -> Result<(), Error> {
+    if options.dry_run {
+        return Ok(());
+    }
+    // Roots that several categories share (`data`) are dressed when all categories are done.
+    let mut shared: Vec<Entry> = Vec::new();
+    for (category, root) in selected {
+        // The directories that the walk is in, outermost first.
+        let mut within: Vec<Entry> = Vec::new();
+        for entry in Entries::all(reader, root.manifest) {
+            let entry = entry?;
+            if !matches!(entry.kind, Kind::Directory) || !options.selection.takes(*category, &entry.path) {
+                continue;
+            }
+            while within.last().is_some_and(|open| !is_within(&entry.path, &open.path)) {
+                if let Some(done) = within.pop() {
+                    dress(&done, target, tally, watch)?;
+                }
+            }
+            if entry.path.contains(&b'/') {
+                within.push(entry);
+            } else {
+                shared.push(entry);
+            }
+        }
+        while let Some(done) = within.pop() {
+            dress(&done, target, tally, watch)?;
+        }
+    }
+    // `programdata` is the directory that the other roots lie in: last.
+    shared.sort_by_key(|entry| entry.path == b"programdata");
+    shared.iter().try_for_each(|entry| dress(entry, target, tally, watch))
+}
+
+fn dress(entry: &Entry, target: &Target, tally: &Tally, watch: Watch<'_>) -> Result<(), Error> {
+    let Some((number, below)) = target.place(&entry.path) else { return Ok(()) };
+    let Some(root) = target.fd(number) else { return Ok(()) };
+    let dir = match source::open_dir(root, below) {
+        Ok(dir) => dir,
+        Err(error) => {
+            tally.problem(watch, &entry.path, format!("the directory's metadata could not be set ({})", std::io::Error::from(error)));
+            return Ok(());
+        }
+    };
+    let is_root = rustix::process::geteuid().is_root();
+    let has = Stat::of(&dir).ok();
+    let plain = matches!(entry.xattrs, crate::manifest::Xattrs::None);
+    if has.is_some_and(|s| plain && s.permissions() == entry.mode && s.mtime == entry.mtime && (!is_root || (s.uid, s.gid) == (entry.uid, entry.gid))) {
+        return Ok(());
+    }
+    let xattrs = match &entry.xattrs {
+        crate::manifest::Xattrs::Inline(xattrs) => xattrs.clone(),
+        _ => Vec::new(),
+    };
+    match Writer::dress_as(is_root, entry, &dir, &xattrs) {
+        Ok(()) => Ok(()),
+        Err(Failure::Entry(what)) => {
+            tally.problem(watch, &entry.path, what);
+            Ok(())
+        }
+        Err(Failure::Fatal(error)) => Err(error),
+    }
+}

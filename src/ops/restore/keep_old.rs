@@ -1,0 +1,63 @@
+//! `--keep-old`: what is there is moved to `NAME.bak-TIME` first, as the documented manual restore does.
+
+use std::path::{Path, PathBuf};
+
+use crate::source::{Category, DATABASE_PATH, Layout, side_file};
+
+use super::super::Error;
+use super::{InstanceTarget, RestoreOptions};
+
+/// Moves aside what the restore will write; from and to of each move.
+pub(super) fn move_aside(target: &InstanceTarget, options: &RestoreOptions) -> Result<Vec<(PathBuf, PathBuf)>, Error> {
+    let layout = Layout::of(&target.instance);
+    let mut moves = Vec::new();
+    for path in units(&layout, options).into_iter().flat_map(|unit| whole_or_parts(&layout, unit)) {
+        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
+        let to = path.with_file_name(format!("{name}.bak-{}", options.stamp));
+        if !options.dry_run {
+            rustix::fs::rename(&path, &to).map_err(|e| Error::Target { verb: "move aside", path: path.clone(), source: e.into() })?;
+        }
+        moves.push((path, to));
+    }
+    Ok(moves)
+}
+
+/// The directories and files that hold what is selected.
+fn units(layout: &Layout, options: &RestoreOptions) -> Vec<PathBuf> {
+    let selection = &options.selection;
+    if !selection.paths.is_empty() {
+        return selection.paths.iter().filter_map(|path| layout.locate(path)).filter(|path| path.exists()).collect();
+    }
+    if selection.is_all() {
+        // The data directory itself stays: the others lie in it, and a container cannot move it.
+        let roots = layout.roots.iter().filter(|root| root.logical != b"programdata").map(|root| root.dir.clone());
+        return roots.chain(layout.database.clone()).filter(|path| path.exists()).collect();
+    }
+    let logical = selection.categories.iter().flat_map(|category| match category {
+        Category::Database => vec!["data/jellyfin.db"],
+        Category::Config => vec!["config", "root", "data/collections", "data/playlists", "data/ScheduledTasks", "data/livetv", "data/device.txt"],
+        Category::Metadata => vec!["metadata", "metadata-default"],
+        Category::Subtitles => vec!["data/subtitles"],
+        Category::Trickplay => vec!["data/trickplay"],
+        Category::Attachments => vec!["data/attachments"],
+        Category::Plugins => vec!["plugins"],
+        Category::Other => vec![],
+    });
+    let mut found: Vec<PathBuf> = logical.filter_map(|path| layout.locate(path.as_bytes())).collect();
+    if selection.categories.contains(&Category::Database) && let Some(database) = layout.locate(DATABASE_PATH) {
+        found.extend(["-wal", "-shm"].map(|ending| side_file(&database, ending)));
+    }
+    found.retain(|path| path.exists());
+    found
+}
+
+/// A directory that another root lies in (linuxserver.io's) is moved child by child.
+fn whole_or_parts(layout: &Layout, unit: PathBuf) -> Vec<PathBuf> {
+    let holds_root = |path: &Path| layout.roots.iter().any(|root| root.dir != path && root.dir.starts_with(path));
+    let stays = |path: &Path| layout.roots.iter().any(|root| root.dir == path) || layout.passing.iter().any(|dir| dir == path);
+    if !holds_root(&unit) {
+        return vec![unit];
+    }
+    let Ok(children) = std::fs::read_dir(&unit) else { return Vec::new() };
+    children.flatten().map(|child| child.path()).filter(|path| !stays(path) && !holds_root(path)).collect()
+}

@@ -1,0 +1,254 @@
+//! `restore`: repository → directory, or back into the instance. Refuse what would do harm, write what differs, then tidy.
+
+mod database;
+mod delete;
+mod dirs;
+mod keep_old;
+mod refuse;
+mod target;
+mod tree;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::manifest::{Entries, Entry, Kind, SnapshotId, SnapshotRecord, display, is_within};
+use crate::progress::{Phase, Problem};
+use crate::source::{Category, Instance};
+use crate::store::{ChunkReader, Index, IndexMode, Repository};
+
+use self::target::Target;
+use self::writer::Writer;
+use super::find_instance::Server;
+use super::ls::short;
+use super::select::categories;
+use super::snapshot::SourceSpec;
+use super::{Error, Watch};
+
+/// Where to.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// The logical tree below a directory.
+    Directory(PathBuf),
+    /// The instance's own directories.
+    InPlace(Box<InstanceTarget>),
+}
+
+/// An instance that is restored into.
+#[derive(Clone, Debug)]
+pub struct InstanceTarget {
+    /// Its directories.
+    pub instance: Instance,
+    /// What a capture would know of it.
+    pub spec: SourceSpec,
+    /// What is known of the server that is installed.
+    pub server: Server,
+}
+
+/// What of the snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Categories; empty means all.
+    pub categories: Vec<Category>,
+    /// Paths, each with all below it; empty means all.
+    pub paths: Vec<Vec<u8>>,
+}
+
+impl Selection {
+    /// Whether a path of a category is wanted.
+    pub fn takes(&self, category: Category, path: &[u8]) -> bool {
+        (self.categories.is_empty() || self.categories.contains(&category)) && (self.paths.is_empty() || self.paths.iter().any(|wanted| is_within(path, wanted)))
+    }
+
+    /// Whether everything is wanted.
+    pub fn is_all(&self) -> bool {
+        self.categories.is_empty() && self.paths.is_empty()
+    }
+}
+
+/// How.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreOptions {
+    /// What of the snapshot.
+    pub selection: Selection,
+    /// Remove what the snapshot lacks.
+    pub delete: bool,
+    /// Move what is there aside first.
+    pub keep_old: bool,
+    /// Say what would be done, change nothing.
+    pub dry_run: bool,
+    /// Go on though the server is older than the snapshot's, or the database is damaged.
+    pub force: bool,
+    /// The user vouches that the server sees the same directories as before (a container's volumes).
+    pub same_directories: bool,
+    /// `TIME` of `NAME.bak-TIME`.
+    pub stamp: String,
+    /// Threads; 0 means one for each core.
+    pub threads: usize,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct RestoreReport {
+    /// Files and links that were written.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Files and links that were right already.
+    pub unchanged: u64,
+    /// Of these, how many had other metadata, which was put right.
+    pub metadata: u64,
+    /// Paths that were removed.
+    pub deleted: u64,
+    /// Directories that were moved aside: from, to.
+    pub moved_aside: Vec<(PathBuf, PathBuf)>,
+    /// Problems.
+    pub problems: Vec<Problem>,
+    /// What the user should know and is no problem.
+    pub remarks: Vec<String>,
+}
+
+/// Counters that all writers share.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub files: AtomicU64,
+    pub bytes: AtomicU64,
+    pub unchanged: AtomicU64,
+    pub metadata: AtomicU64,
+    pub problems: Mutex<Vec<Problem>>,
+}
+
+impl Tally {
+    pub(super) fn problem(&self, watch: Watch<'_>, path: &[u8], what: String) {
+        let problem = Problem { path: display(path), what };
+        watch.progress.problem(&problem);
+        if let Ok(mut problems) = self.problems.lock() {
+            problems.push(problem);
+        }
+    }
+}
+
+/// Entries that a writer takes at once …
+const BATCH_ENTRIES: usize = 256;
+/// … or bytes of them.
+const BATCH_BYTES: u64 = 4 << 20;
+
+/// Restores a snapshot.
+pub fn restore(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), destination: &Destination, options: &RestoreOptions, watch: Watch<'_>) -> Result<RestoreReport, Error> {
+    let (id, record) = snapshot;
+    let index = Index::open(repository, IndexMode::Use)?;
+    let mut reader = ChunkReader::new(repository, &index);
+    let mut report = RestoreReport::default();
+    for path in &options.selection.paths {
+        if super::select::lookup(&mut reader, record, path)?.is_none() {
+            return Err(Error::NoPath { snapshot: short(id), path: display(path) });
+        }
+    }
+    if let Destination::InPlace(target) = destination {
+        report.remarks = refuse::check(repository, id, record, target, options)?;
+        for root in record.source.directories.keys().filter(|root| ["folder"].contains(&root.as_str())) {
+            return Err(Error::Refused {
+                what: format!("snapshot {} is of a plain {root}, not of a Jellyfin instance", short(id)),
+                hint: "Restore it to a directory with --to.".to_owned(),
+            });
+        }
+        if options.keep_old {
+            report.moved_aside = keep_old::move_aside(target, options)?;
+        }
+    }
+    let target = Target::open(destination, options.dry_run)?;
+    let tally = Tally::default();
+    let selected: Vec<_> = categories(record).filter(|(category, _)| options.selection.categories.is_empty() || options.selection.categories.contains(category)).collect();
+    let (files, bytes) = selected.iter().fold((0, 0), |(files, bytes), (_, c)| (files + c.files, bytes + c.bytes));
+    watch.progress.phase(Phase::Restore, files, bytes);
+
+    let mut databases = Vec::new();
+    let mut linked: Vec<Entry> = Vec::new();
+    let mut first_of_group = std::collections::HashMap::new();
+    let threads = if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { options.threads };
+    let (out, work) = crossbeam_channel::bounded::<Vec<Entry>>(threads * 2);
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..threads)
+            .map(|_| {
+                let (work, target, tally, index) = (work.clone(), &target, &tally, &index);
+                scope.spawn(move || -> Result<(), Error> {
+                    let mut writer = Writer::new(ChunkReader::new(repository, index), target, tally, watch, options, id);
+                    work.into_iter().try_for_each(|batch| batch.iter().try_for_each(|entry| writer.entry(entry)))
+                })
+            })
+            .collect();
+        drop(work);
+        let mut batch = Vec::new();
+        let mut batch_bytes = 0;
+        let hand_out = |batch: &mut Vec<Entry>, batch_bytes: &mut u64| {
+            *batch_bytes = 0;
+            // A writer that failed tells why when it is joined.
+            out.send(std::mem::take(batch)).is_ok()
+        };
+        let mut walk = || -> Result<(), Error> {
+            for (category, root) in &selected {
+                for entry in Entries::all(&mut reader, root.manifest) {
+                    let entry = entry.map_err(|error| unreadable(id, category.name().as_bytes(), error.into()))?;
+                    if watch.interrupt.is_raised() {
+                        return Err(Error::Interrupted);
+                    }
+                    if !options.selection.takes(*category, &entry.path) {
+                        continue;
+                    }
+                    if *category == Category::Database && matches!(entry.kind, Kind::File { .. }) {
+                        databases.push(entry);
+                        continue;
+                    }
+                    if let Some(group) = entry.link_group.filter(|_| matches!(entry.kind, Kind::File { .. })) {
+                        if first_of_group.contains_key(&group) {
+                            linked.push(entry);
+                            continue;
+                        }
+                        first_of_group.insert(group, entry.path.clone());
+                    }
+                    batch_bytes += entry.size();
+                    batch.push(entry);
+                    if (batch.len() >= BATCH_ENTRIES || batch_bytes >= BATCH_BYTES) && !hand_out(&mut batch, &mut batch_bytes) {
+                        return Ok(());
+                    }
+                }
+            }
+            if !batch.is_empty() {
+                hand_out(&mut batch, &mut batch_bytes);
+            }
+            Ok(())
+        };
+        let walked = walk();
+        drop(out);
+        let joined = writers.into_iter().map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        joined.collect::<Vec<_>>().into_iter().collect::<Result<Vec<()>, Error>>().and(walked)
+    })?;
+
+    let mut writer = Writer::new(ChunkReader::new(repository, &index), &target, &tally, watch, options, id);
+    for entry in &linked {
+        let first = entry.link_group.and_then(|group| first_of_group.get(&group));
+        writer.link(entry, first.map(Vec::as_slice))?;
+    }
+    database::restore_all(&databases, destination, &target, &mut writer, options)?;
+    drop(writer);
+    if options.delete {
+        report.deleted = delete::delete_others(&mut reader, record, destination, &target, options, &tally, watch)?;
+    }
+    watch.progress.phase(Phase::Compare, 0, 0);
+    dirs::finish(&mut reader, &selected, options, &target, &tally, watch)?;
+    target.sync(matches!(destination, Destination::InPlace(_)))?;
+
+    report.files = tally.files.load(Ordering::Relaxed);
+    report.bytes = tally.bytes.load(Ordering::Relaxed);
+    report.unchanged = tally.unchanged.load(Ordering::Relaxed);
+    report.metadata = tally.metadata.load(Ordering::Relaxed);
+    report.problems = tally.problems.into_inner().unwrap_or_default();
+    report.problems.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(report)
+}
+
+/// Names the path of a snapshot that cannot be read back.
+fn unreadable(id: &SnapshotId, path: &[u8], source: Error) -> Error {
+    Error::Unreadable { snapshot: short(id), path: display(path), source: Box::new(source) }
+}

@@ -1,0 +1,122 @@
+//! What must not happen to an instance: a database replaced under a running server, a schema newer than the server, paths that
+//! are not this server's.
+
+use std::path::Path;
+
+use crate::manifest::{Directories, SnapshotId, SnapshotRecord};
+use crate::source::{self, Category, DATABASE_PATH, DatabaseFacts, Layout, is_open_elsewhere, version};
+use crate::store::Repository;
+
+use super::super::Error;
+use super::super::ls::short;
+use super::{InstanceTarget, RestoreOptions};
+
+/// Refuses, or says what the user should know.
+pub(super) fn check(repository: &Repository, id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarget, options: &RestoreOptions) -> Result<Vec<String>, Error> {
+    let layout = Layout::of(&target.instance);
+    let mut remarks = Vec::new();
+    let selection = &options.selection;
+    let touches = |category: Category, path: &[u8]| {
+        (selection.categories.is_empty() || selection.categories.contains(&category)) && (selection.paths.is_empty() || selection.paths.iter().any(|p| crate::manifest::is_within(p, path) || crate::manifest::is_within(path, p)))
+    };
+    let touches_state = touches(Category::Database, DATABASE_PATH) || touches(Category::Config, b"config") || touches(Category::Config, b"root");
+    let database = layout.locate(DATABASE_PATH).filter(|path| path.is_file());
+    if touches_state && let Some(path) = &database {
+        refuse_running(path)?;
+    }
+    if !touches(Category::Database, DATABASE_PATH) {
+        return Ok(remarks);
+    }
+    // The target's own database tells what its server is and where it sees its directories.
+    let facts = database.as_deref().and_then(|path| source::copy_database(path, &repository.scratch_folder()).ok()).and_then(|copy| source::read_facts(&copy.path).ok()).unwrap_or_default();
+    check_version(id, record, target, &facts, options, &mut remarks)?;
+    check_directories(id, record, &layout.directories(), &facts.directories, options)?;
+    Ok(remarks)
+}
+
+fn refuse_running(database: &Path) -> Result<(), Error> {
+    let holder = process_with_open(database);
+    if holder.is_none() && !is_open_elsewhere(database) {
+        return Ok(());
+    }
+    let who = holder.map_or_else(|| "a running server".to_owned(), |(id, name)| format!("{name} (process {id})"));
+    Err(Error::Refused {
+        what: format!("{who} has the database {} open; replacing it or the configuration now would destroy it", database.display()),
+        hint: "Stop Jellyfin first (systemctl stop jellyfin, or docker stop). Under a running server only metadata, trickplay, subtitles and attachments can be restored (--only).".to_owned(),
+    })
+}
+
+/// A process that has the file open, as far as this user may see. A server may have lost its locks and still write.
+fn process_with_open(path: &Path) -> Option<(u32, String)> {
+    use std::os::unix::fs::MetadataExt;
+    let wanted = std::fs::metadata(path).ok()?;
+    for process in std::fs::read_dir("/proc").ok()?.flatten() {
+        let Some(id) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        if id == std::process::id() {
+            continue;
+        }
+        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
+        for file in files.flatten() {
+            if std::fs::metadata(file.path()).is_ok_and(|m| (m.dev(), m.ino()) == (wanted.dev(), wanted.ino())) {
+                let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
+                return Some((id, name.trim().to_owned()));
+            }
+        }
+    }
+    None
+}
+
+fn check_version(id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarget, facts: &DatabaseFacts, options: &RestoreOptions, remarks: &mut Vec<String>) -> Result<(), Error> {
+    let Some(snapshot) = &record.server.version else {
+        remarks.push("the snapshot does not know its server's version: start the same version as then, or a newer one".to_owned());
+        return Ok(());
+    };
+    let lower_bound = facts.code_migration.as_ref().map(version::from_history);
+    let Some(installed) = target.server.version.clone().or(lower_bound) else {
+        remarks.push(format!("the version of the installed server is not known: start {} or a newer one with this database", snapshot.value));
+        return Ok(());
+    };
+    let (has, needs) = (version::parse(&installed.value), version::parse(&snapshot.value));
+    if has >= needs {
+        if has > needs {
+            remarks.push(format!("the database is of {}; the server ({}) will bring it up to date when it starts", snapshot.value, installed.value));
+        }
+        return Ok(());
+    }
+    if !installed.exact {
+        remarks.push(format!("the database here was last written by {} or a later version; this snapshot needs {} or newer: make sure of it before you start the server", installed.value, snapshot.value));
+        return Ok(());
+    }
+    if options.force {
+        remarks.push(format!("the server ({}) is older than the snapshot's ({}): it may not start with this database", installed.value, snapshot.value));
+        return Ok(());
+    }
+    Err(Error::Refused {
+        what: format!("the server here is {} (known from {}), but snapshot {} is of {}: an older server cannot read a newer database", installed.value, installed.how, short(id), snapshot.value),
+        hint: format!("Install Jellyfin {} or newer first. Where you know better, --force goes on.", snapshot.value),
+    })
+}
+
+fn check_directories(id: &SnapshotId, record: &SnapshotRecord, here: &Directories, seen_here: &Directories, options: &RestoreOptions) -> Result<(), Error> {
+    if options.same_directories {
+        return Ok(());
+    }
+    let seen_then = &record.source.seen_by_server;
+    let both: Vec<_> = seen_then.iter().filter_map(|(name, then)| Some((name, then, seen_here.get(name)?))).collect();
+    let differing = |pairs: Vec<(&String, &String, &String)>| pairs.into_iter().find(|(_, then, now)| then.trim_end_matches('/') != now.trim_end_matches('/')).map(|(n, a, b)| (n.clone(), a.clone(), b.clone()));
+    let difference = if both.is_empty() {
+        let then = &record.source.directories;
+        let pairs = ["config", "data", "metadata", "programdata", "root"].iter().filter_map(|name| Some((then.get_key_value(*name)?, here.get(*name)?)));
+        differing(pairs.map(|((name, then), now)| (name, then, now)).collect())
+    } else {
+        differing(both)
+    };
+    let Some((name, then, now)) = difference else { return Ok(()) };
+    Err(Error::Refused {
+        what: format!(
+            "snapshot {} was taken of a server whose {name} directory was {then}, but here it is {now}: the paths inside the database would not fit, and the next library scan would delete everything",
+            short(id)
+        ),
+        hint: "Give the server the same directories as then. If it does see the same ones (a container with the same volumes), say so with --same-directories; to have the files only, use --to DIR.".to_owned(),
+    })
+}

@@ -1,0 +1,96 @@
+//! The directories that are written to, and where each logical path lies in them.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use crate::source::{DATABASE_PATH, Layout};
+
+use super::super::Error;
+use super::Destination;
+
+/// One directory that is written below.
+pub(super) struct TargetRoot {
+    pub logical: Vec<u8>,
+    pub dir: PathBuf,
+    /// Nothing where it is missing and nothing may be changed.
+    pub fd: Option<OwnedFd>,
+}
+
+/// All of them.
+pub(super) struct Target {
+    pub roots: Vec<TargetRoot>,
+    /// Where the database stands, if not where its logical path says: directory and name.
+    pub database: Option<PathBuf>,
+}
+
+impl Target {
+    /// Opens the directories; makes those that are missing, unless nothing may be changed.
+    pub(super) fn open(destination: &Destination, dry_run: bool) -> Result<Target, Error> {
+        match destination {
+            Destination::Directory(dir) => Ok(Target { roots: vec![open_root(Vec::new(), dir, dry_run)?], database: None }),
+            Destination::InPlace(target) => {
+                let layout = Layout::of(&target.instance);
+                let open = |root: &crate::source::ScanRoot| open_root(root.logical.clone(), &root.dir, dry_run);
+                let roots = layout.roots.iter().map(open).collect::<Result<_, _>>()?;
+                Ok(Target { roots, database: layout.database })
+            }
+        }
+    }
+
+    /// The root of a logical path and the path below it; nothing where the target has no such root.
+    pub(super) fn place<'p>(&self, path: &'p [u8]) -> Option<(usize, &'p [u8])> {
+        self.roots.iter().enumerate().find_map(|(number, root)| {
+            if root.logical.is_empty() {
+                return Some((number, path));
+            }
+            match path.strip_prefix(root.logical.as_slice())?.split_first() {
+                None => Some((number, b"".as_slice())),
+                Some((b'/', below)) => Some((number, below)),
+                Some(_) => None,
+            }
+        })
+    }
+
+    /// The file of a logical path, for SQLite and for messages.
+    pub(super) fn file(&self, path: &[u8]) -> Option<PathBuf> {
+        if path == DATABASE_PATH
+            && let Some(database) = &self.database
+        {
+            return Some(database.clone());
+        }
+        let (root, below) = self.place(path)?;
+        Some(crate::source::os_path(&self.roots.get(root)?.dir, below))
+    }
+
+    /// An open root.
+    pub(super) fn fd(&self, root: usize) -> Option<&OwnedFd> {
+        self.roots.get(root)?.fd.as_ref()
+    }
+
+    /// Makes what was written durable; for an instance, whose old state is gone.
+    pub(super) fn sync(&self, in_place: bool) -> Result<(), Error> {
+        if !in_place {
+            return Ok(());
+        }
+        for root in &self.roots {
+            // A directory opened for searching only cannot be synced.
+            let dir = std::fs::File::open(&root.dir).map_err(|source| Error::Target { verb: "open", path: root.dir.clone(), source })?;
+            rustix::fs::syncfs(&dir).map_err(|e| Error::Target { verb: "make durable", path: root.dir.clone(), source: e.into() })?;
+        }
+        Ok(())
+    }
+}
+
+fn open_root(logical: Vec<u8>, dir: &Path, dry_run: bool) -> Result<TargetRoot, Error> {
+    use rustix::fs::{CWD, Mode, OFlags};
+    let failed = |verb| move |source| Error::Target { verb, path: dir.to_path_buf(), source };
+    if !dry_run {
+        std::fs::create_dir_all(dir).map_err(failed("create"))?;
+    }
+    let fd = match rustix::fs::openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(fd) => Some(fd),
+        Err(rustix::io::Errno::NOENT) if dry_run => None,
+        Err(error) => return Err(failed("open")(error.into())),
+    };
+    Ok(TargetRoot { logical, dir: dir.to_path_buf(), fd })
+}

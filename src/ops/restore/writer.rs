@@ -1,0 +1,404 @@
+//! One file at a time: what is right stays, what is not is written under a temporary name and renamed.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering;
+
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::io::Errno;
+
+use crate::manifest::{Content, Entry, Kind, SnapshotId, Time, Xattrs, decode_xattrs, file_name, parent};
+use crate::source::{self, Stat};
+use crate::store::ChunkReader;
+
+use super::super::content::write_content;
+use super::super::{Error, Watch};
+use super::target::Target;
+use super::tree::DirStack;
+use super::{RestoreOptions, Tally, unreadable};
+
+/// One thread's writer.
+pub(super) struct Writer<'a> {
+    pub reader: ChunkReader<'a>,
+    pub target: &'a Target,
+    pub tally: &'a Tally,
+    pub watch: Watch<'a>,
+    options: &'a RestoreOptions,
+    snapshot: &'a SnapshotId,
+    dirs: DirStack,
+    buffer: Vec<u8>,
+    is_root: bool,
+    serial: u64,
+    nonce: u64,
+}
+
+/// Markers of Jellyfin's directories: a server does not start where the wrong one lies.
+const MARKER_PREFIX: &[u8] = b".jellyfin-";
+const MARKERS: [&str; 7] = [".jellyfin-config", ".jellyfin-log", ".jellyfin-plugin", ".jellyfin-data", ".jellyfin-cache", ".jellyfin-root", ".jellyfin-transcode"];
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(reader: ChunkReader<'a>, target: &'a Target, tally: &'a Tally, watch: Watch<'a>, options: &'a RestoreOptions, snapshot: &'a SnapshotId) -> Writer<'a> {
+        let mut nonce = [0; 8];
+        // Without randomness names differ by process and serial number only; O_EXCL still holds.
+        if getrandom::fill(&mut nonce).is_err() {
+            nonce = u64::from(std::process::id()).to_le_bytes();
+        }
+        let is_root = rustix::process::geteuid().is_root();
+        Writer { reader, target, tally, watch, options, snapshot, dirs: DirStack::default(), buffer: Vec::new(), is_root, serial: 0, nonce: u64::from_le_bytes(nonce) }
+    }
+
+    /// Brings one entry to where it belongs. Directories are made here and get their metadata at the end.
+    pub(super) fn entry(&mut self, entry: &Entry) -> Result<(), Error> {
+        if self.watch.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        let outcome = match &entry.kind {
+            Kind::Directory => self.directory(entry),
+            Kind::File { size, content } => self.file(entry, *size, content),
+            Kind::Symlink { target } => self.symlink(entry, target),
+        };
+        self.settle(entry, outcome)
+    }
+
+    fn settle(&mut self, entry: &Entry, outcome: Result<(), Failure>) -> Result<(), Error> {
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(Failure::Entry(what)) => {
+                self.tally.problem(self.watch, &entry.path, what);
+                Ok(())
+            }
+            Err(Failure::Fatal(error)) => Err(error),
+        }
+    }
+
+    fn directory(&mut self, entry: &Entry) -> Result<(), Failure> {
+        let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
+        let Some(root) = self.target.fd(number) else { return Ok(()) };
+        match self.dirs.enter(number, root, below, !self.options.dry_run) {
+            Ok(_) => Ok(()),
+            Err(Errno::NOENT) if self.options.dry_run => Ok(()),
+            Err(error) => Err(obstacle(error, "the directory could not be made")),
+        }
+    }
+
+    fn file(&mut self, entry: &Entry, size: u64, content: &Content) -> Result<(), Failure> {
+        let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
+        let name = file_name(below);
+        let Some(root) = self.target.fd(number) else { return Ok(self.count_written(size)) };
+        let dir = match self.dirs.enter(number, root, parent(below).unwrap_or_default(), !self.options.dry_run) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT) if self.options.dry_run => return Ok(self.count_written(size)),
+            Err(error) => return Err(obstacle(error, "its directory could not be opened")),
+        };
+        let existing = if dir.is_new { None } else { stat_in(dir.fd, name)? };
+        if name.starts_with(MARKER_PREFIX) && existing.is_none() && !dir.is_new && has_other_marker(dir.fd, name) {
+            return Err(Failure::Entry("another .jellyfin-… marker lies in this directory; this one was not put beside it, or the server would not start".to_owned()));
+        }
+        let fd = dir.fd.try_clone_to_owned().map_err(|e| Failure::Entry(e.to_string()))?;
+        if let Some(stat) = existing.filter(|stat| stat.is_file() && stat.size == size)
+            && same_content(&mut self.reader, &mut self.buffer, fd.as_fd(), name, content, size).map_err(|error| self.fatal(entry, error))?
+        {
+            return self.keep(entry, fd.as_fd(), name, &stat, size);
+        }
+        if self.options.dry_run {
+            return Ok(self.count_written(size));
+        }
+        clear_way(fd.as_fd(), name, existing)?;
+        self.write(entry, fd.as_fd(), name, size, content)?;
+        Ok(self.count_written(size))
+    }
+
+    /// The file is right; its metadata may not be.
+    fn keep(&mut self, entry: &Entry, dir: BorrowedFd<'_>, name: &[u8], stat: &Stat, size: u64) -> Result<(), Failure> {
+        self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
+        self.watch.progress.advance(1, size);
+        let xattrs = self.xattrs(entry)?;
+        let Ok(file) = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) else {
+            return Err(Failure::Entry("its metadata could not be looked at".to_owned()));
+        };
+        let has = source::xattrs_of_file(&file).unwrap_or_default();
+        let owner = !self.is_root || (stat.uid, stat.gid) == (entry.uid, entry.gid);
+        if owner && stat.permissions() == entry.mode && stat.mtime == entry.mtime && has == xattrs {
+            return Ok(());
+        }
+        self.tally.metadata.fetch_add(1, Ordering::Relaxed);
+        if self.options.dry_run {
+            return Ok(());
+        }
+        for (gone, _) in has.iter().filter(|(name, _)| !xattrs.iter().any(|(wanted, _)| wanted == name)) {
+            // One that cannot be removed is found by the comparison that follows a restore.
+            if rustix::fs::fremovexattr(&file, gone.as_slice()).is_err() {}
+        }
+        self.dress(entry, &file, &xattrs)
+    }
+
+    fn write(&mut self, entry: &Entry, dir: BorrowedFd<'_>, name: &[u8], size: u64, content: &Content) -> Result<(), Failure> {
+        let xattrs = self.xattrs(entry)?;
+        let temp = self.temp_name();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(dir, temp.as_str(), flags, Mode::from_raw_mode(0o600)).map_err(|e| full_or(e, "it could not be created"))?;
+        let written = self.fill(entry, file, dir, &temp, name, size, content, &xattrs);
+        if written.is_err() {
+            // The reason it failed matters more than a temporary file that stays.
+            if rustix::fs::unlinkat(dir, temp.as_str(), AtFlags::empty()).is_err() {}
+        }
+        written
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one file's facts")]
+    fn fill(&mut self, entry: &Entry, file: OwnedFd, dir: BorrowedFd<'_>, temp: &str, name: &[u8], size: u64, content: &Content, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Failure> {
+        let file = File::from(file);
+        let mut end = 0;
+        let mut refused = None;
+        let copied = write_content(&mut self.reader, content, size, |offset, bytes| {
+            if let Err(error) = file.write_all_at(bytes, offset) {
+                refused = Some(error);
+                return Err(Error::Interrupted);
+            }
+            end = offset + bytes.len() as u64;
+            Ok(())
+        });
+        if let Some(error) = refused {
+            return Err(full_or(Errno::from_io_error(&error).unwrap_or(Errno::IO), "it could not be written"));
+        }
+        copied.map_err(|error| self.fatal(entry, error))?;
+        if end < size {
+            file.set_len(size).map_err(|e| Failure::Entry(format!("its length could not be set ({e})")))?;
+        }
+        self.dress(entry, &file, xattrs)?;
+        rustix::fs::renameat(dir, temp, dir, name).map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))
+    }
+
+    /// Owner, mode, attributes, times: in this order, because each may change the ones before.
+    fn dress(&self, entry: &Entry, file: impl AsFd, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Failure> {
+        Writer::dress_as(self.is_root, entry, file, xattrs)
+    }
+
+    /// The same for whoever has no writer.
+    pub(super) fn dress_as(is_root: bool, entry: &Entry, file: impl AsFd, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Failure> {
+        let file = file.as_fd();
+        let mut missing = Vec::new();
+        if is_root && let Err(error) = rustix::fs::fchown(file, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid))) {
+            missing.push(format!("owner ({})", std::io::Error::from(error)));
+        }
+        if let Err(error) = rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode)) {
+            missing.push(format!("mode ({})", std::io::Error::from(error)));
+        }
+        for (name, value) in xattrs {
+            if let Err(error) = rustix::fs::fsetxattr(file, name.as_slice(), value, XattrFlags::empty()) {
+                missing.push(format!("attribute {} ({})", String::from_utf8_lossy(name), std::io::Error::from(error)));
+            }
+        }
+        if let Err(error) = rustix::fs::futimens(file, &times(entry.mtime)) {
+            missing.push(format!("times ({})", std::io::Error::from(error)));
+        }
+        if missing.is_empty() { Ok(()) } else { Err(Failure::Entry(format!("it is restored, but not its {}", missing.join(", ")))) }
+    }
+
+    fn symlink(&mut self, entry: &Entry, target: &[u8]) -> Result<(), Failure> {
+        let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
+        let name = file_name(below);
+        let Some(root) = self.target.fd(number) else { return Ok(self.count_written(0)) };
+        let dir = match self.dirs.enter(number, root, parent(below).unwrap_or_default(), !self.options.dry_run) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT) if self.options.dry_run => return Ok(self.count_written(0)),
+            Err(error) => return Err(obstacle(error, "its directory could not be opened")),
+        };
+        let existing = stat_in(dir.fd, name)?;
+        if let Some(stat) = existing.filter(Stat::is_symlink) {
+            let same = rustix::fs::readlinkat(dir.fd, name, Vec::new()).is_ok_and(|has| has.as_bytes() == target);
+            let owner = !self.is_root || (stat.uid, stat.gid) == (entry.uid, entry.gid);
+            if same && stat.mtime == entry.mtime && owner {
+                self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
+                return Ok(());
+            }
+        }
+        if self.options.dry_run {
+            return Ok(self.count_written(0));
+        }
+        let fd = dir.fd.try_clone_to_owned().map_err(|e| Failure::Entry(e.to_string()))?;
+        clear_way(fd.as_fd(), name, existing)?;
+        let temp = self.temp_name();
+        let failed = |error: Errno| Failure::Entry(format!("the link could not be made ({})", std::io::Error::from(error)));
+        rustix::fs::symlinkat(target, &fd, temp.as_str()).map_err(failed)?;
+        if self.is_root {
+            rustix::fs::chownat(&fd, temp.as_str(), Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)), AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+        }
+        rustix::fs::utimensat(&fd, temp.as_str(), &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+        rustix::fs::renameat(&fd, temp.as_str(), &fd, name).map_err(failed)?;
+        let xattrs = self.xattrs(entry)?;
+        if let Some(path) = self.target.file(&entry.path) {
+            for (name, value) in xattrs {
+                rustix::fs::lsetxattr(&path, name.as_slice(), &value, XattrFlags::empty()).map_err(failed)?;
+            }
+        }
+        Ok(self.count_written(0))
+    }
+
+    /// Another name of a file that was restored under `first`.
+    pub(super) fn link(&mut self, entry: &Entry, first: Option<&[u8]>) -> Result<(), Error> {
+        let outcome = self.try_link(entry, first);
+        let outcome = match outcome {
+            Ok(true) => Ok(()),
+            // Across file systems, or on one without links: then the content itself.
+            Ok(false) => return self.entry(entry),
+            Err(failure) => Err(failure),
+        };
+        self.settle(entry, outcome)
+    }
+
+    fn try_link(&mut self, entry: &Entry, first: Option<&[u8]>) -> Result<bool, Failure> {
+        let Some((first_root, first_below)) = first.and_then(|first| self.target.place(first)) else { return Ok(false) };
+        let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
+        let (Some(root), Some(first_root)) = (self.target.fd(number), self.target.fd(first_root)) else { return Ok(false) };
+        let Ok(original) = source::open_beneath(first_root, first_below, OFlags::PATH, Mode::empty()) else { return Ok(false) };
+        let original_stat = Stat::of(&original).map_err(|e| Failure::Entry(std::io::Error::from(e).to_string()))?;
+        let name = file_name(below);
+        let dir = match self.dirs.enter(number, root, parent(below).unwrap_or_default(), !self.options.dry_run) {
+            Ok(dir) => dir,
+            Err(_) if self.options.dry_run => return Ok(false),
+            Err(error) => return Err(obstacle(error, "its directory could not be opened")),
+        };
+        let existing = stat_in(dir.fd, name)?;
+        if existing.is_some_and(|stat| (stat.dev, stat.ino) == (original_stat.dev, original_stat.ino)) {
+            self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
+            return Ok(true);
+        }
+        if self.options.dry_run {
+            return Ok(false);
+        }
+        let fd = dir.fd.try_clone_to_owned().map_err(|e| Failure::Entry(e.to_string()))?;
+        clear_way(fd.as_fd(), name, existing)?;
+        let temp = self.temp_name();
+        let first_dir = source::open_beneath(first_root, parent(first_below).unwrap_or_default(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
+        let Ok(first_dir) = first_dir else { return Ok(false) };
+        if rustix::fs::linkat(&first_dir, file_name(first_below), &fd, temp.as_str(), AtFlags::empty()).is_err() {
+            return Ok(false);
+        }
+        rustix::fs::renameat(&fd, temp.as_str(), &fd, name).map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))?;
+        self.count_written(0);
+        Ok(true)
+    }
+
+    /// The extended attributes of an entry.
+    pub(super) fn xattrs(&mut self, entry: &Entry) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Failure> {
+        match &entry.xattrs {
+            Xattrs::None => Ok(Vec::new()),
+            Xattrs::Inline(xattrs) => Ok(xattrs.clone()),
+            Xattrs::Chunk(id) => {
+                let chunk = self.reader.read(id).map_err(|error| self.fatal(entry, error.into()))?;
+                decode_xattrs(&chunk).map_err(|_| Failure::Entry("its extended attributes cannot be read back".to_owned()))
+            }
+        }
+    }
+
+    /// Damage loses one entry and is named; anything else ends the restore.
+    fn fatal(&self, entry: &Entry, error: Error) -> Failure {
+        match error {
+            Error::Store(e) if e.is_damage() => Failure::Entry(format!("it cannot be read back: {e}")),
+            Error::Manifest(e) if e.is_damage() => Failure::Entry(format!("it cannot be read back: {e}")),
+            other => Failure::Fatal(unreadable(self.snapshot, &entry.path, other)),
+        }
+    }
+
+    fn temp_name(&mut self) -> String {
+        self.serial += 1;
+        format!(".jellyvault-{:x}-{:x}", self.nonce, self.serial)
+    }
+
+    pub(super) fn count_written(&self, bytes: u64) {
+        self.tally.files.fetch_add(1, Ordering::Relaxed);
+        self.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.watch.progress.advance(1, bytes);
+    }
+}
+
+/// Why an entry is not where it belongs.
+pub(super) enum Failure {
+    /// This one only: a problem.
+    Entry(String),
+    /// The restore cannot go on.
+    Fatal(Error),
+}
+
+fn no_place() -> Failure {
+    Failure::Entry("the target has no directory for it".to_owned())
+}
+
+fn obstacle(error: Errno, what: &str) -> Failure {
+    match error {
+        Errno::LOOP | Errno::NOTDIR => Failure::Entry("a link or a file stands where a directory of its path should be; nothing was written through it".to_owned()),
+        error => full_or(error, what),
+    }
+}
+
+/// A full disk ends the restore; anything else is this entry's problem.
+fn full_or(error: Errno, what: &str) -> Failure {
+    let source = std::io::Error::from(error);
+    match error {
+        Errno::NOSPC | Errno::DQUOT => Failure::Fatal(Error::Target { verb: "write to", path: "the target".into(), source }),
+        _ => Failure::Entry(format!("{what} ({source})")),
+    }
+}
+
+fn stat_in(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stat>, Failure> {
+    match Stat::at(dir, name) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(Failure::Entry(format!("what stands there could not be looked at ({})", std::io::Error::from(error)))),
+    }
+}
+
+/// A rename replaces files and links; an empty directory is taken away for it, a full one is not.
+fn clear_way(dir: BorrowedFd<'_>, name: &[u8], existing: Option<Stat>) -> Result<(), Failure> {
+    if existing.is_some_and(|stat| stat.is_dir()) && rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR).is_err() {
+        return Err(Failure::Entry("a directory with something in it stands where it should be; nothing was changed".to_owned()));
+    }
+    Ok(())
+}
+
+fn has_other_marker(dir: BorrowedFd<'_>, name: &[u8]) -> bool {
+    MARKERS.iter().any(|marker| marker.as_bytes() != name && Stat::at(dir, *marker).is_ok())
+}
+
+/// Whether a file of the same length holds the content already.
+fn same_content(reader: &mut ChunkReader<'_>, buffer: &mut Vec<u8>, dir: BorrowedFd<'_>, name: &[u8], content: &Content, size: u64) -> Result<bool, Error> {
+    let Ok(file) = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) else { return Ok(false) };
+    let file = File::from(file);
+    let mut at = 0u64;
+    let mut same = true;
+    let hashing = crate::chunk::Hashing::default();
+    super::super::content::list_pieces(reader, content, |reader, piece| {
+        if !same {
+            return Ok(());
+        }
+        let (len, id) = match piece {
+            crate::manifest::Piece::Hole(len) => (len, None),
+            crate::manifest::Piece::Chunk(id) => (u64::from(reader.len_of(&id)?), Some(id)),
+        };
+        let mut left = len;
+        let mut hashed = 0;
+        while left > 0 && same {
+            // A chunk is compared whole; a hole, which may be vast, a mebibyte at a time.
+            let step = if id.is_some() { left } else { left.min(1 << 20) };
+            buffer.resize(step as usize, 0);
+            same = file.read_exact_at(buffer, at + hashed).is_ok()
+                && match &id {
+                    Some(id) => hashing.id(buffer) == *id,
+                    None => buffer.iter().all(|b| *b == 0),
+                };
+            hashed += step;
+            left -= step;
+        }
+        at += len;
+        Ok(())
+    })?;
+    Ok(same && at == size)
+}
+
+/// Times for the kernel; the access time becomes the modification time.
+pub(super) fn times(mtime: Time) -> Timestamps {
+    let stamp = Timespec { tv_sec: mtime.seconds, tv_nsec: i64::from(mtime.nanos) };
+    Timestamps { last_access: stamp, last_modification: stamp }
+}

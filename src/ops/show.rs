@@ -1,0 +1,86 @@
+//! `show`: one snapshot, and what it alone keeps in the repository.
+
+use std::collections::HashSet;
+
+use crate::chunk::ChunkId;
+use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotId, Xattrs, leaves, read_leaf};
+use crate::store::{ChunkReader, Index, IndexMode, Repository};
+
+use super::content::list_pieces;
+use super::select::categories;
+use super::Error;
+
+/// What is shown beside the record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Stored bytes of content that no other snapshot uses: what deleting it, and pruning, would free at most.
+    pub unique_stored: u64,
+}
+
+/// Finds out what a snapshot alone keeps. Reads the manifests' leaves that other snapshots do not share with it.
+pub fn show(repository: &Repository, catalog: &Catalog, id: SnapshotId) -> Result<Shown, Error> {
+    let index = Index::open(repository, IndexMode::Use)?;
+    let mut reader = ChunkReader::new(repository, &index);
+    let (mut own, mut others) = (HashSet::new(), HashSet::new());
+    for (other, record) in &catalog.snapshots {
+        let set = if *other == id { &mut own } else { &mut others };
+        for (_, category) in categories(record) {
+            let below = leaves(&mut reader, category.manifest)?;
+            if below.is_empty() {
+                set.insert(category.manifest);
+            } else {
+                set.extend(below.into_iter().map(|child| child.id));
+            }
+        }
+    }
+    // Chunks of leaves that it alone has, less those that other snapshots' own leaves name as well.
+    let mut unique = HashSet::new();
+    for leaf in own.difference(&others) {
+        each_chunk_of_leaf(&mut reader, leaf, |chunk| unique.extend([chunk]))?;
+        unique.insert(*leaf);
+    }
+    if !unique.is_empty() {
+        for leaf in &others {
+            each_chunk_of_leaf(&mut reader, leaf, |chunk| forget(&mut unique, &chunk))?;
+        }
+        for leaf in own.intersection(&others) {
+            each_chunk_of_leaf(&mut reader, leaf, |chunk| forget(&mut unique, &chunk))?;
+        }
+    }
+    let mut stored = 0;
+    for chunk in unique {
+        if let Some(located) = index.locate(&chunk)? {
+            let row = located.row;
+            stored += u64::from(located.len) * u64::from(row.stored_bytes) / u64::from(row.raw_bytes.max(1));
+        }
+    }
+    Ok(Shown { unique_stored: stored })
+}
+
+fn forget(chunks: &mut HashSet<ChunkId>, chunk: &ChunkId) {
+    chunks.remove(chunk);
+}
+
+fn each_chunk_of_leaf(reader: &mut ChunkReader<'_>, leaf: &ChunkId, mut each: impl FnMut(ChunkId)) -> Result<(), Error> {
+    for entry in read_leaf(reader, leaf)? {
+        each_chunk(reader, &entry, &mut each)?;
+    }
+    Ok(())
+}
+
+/// Every chunk that an entry needs.
+fn each_chunk(reader: &mut ChunkReader<'_>, entry: &Entry, each: &mut impl FnMut(ChunkId)) -> Result<(), Error> {
+    if let Xattrs::Chunk(id) = entry.xattrs {
+        each(id);
+    }
+    let Kind::File { content, .. } = &entry.kind else { return Ok(()) };
+    if let Content::Listed(lists) = content {
+        lists.iter().for_each(|id| each(*id));
+    }
+    list_pieces(reader, content, |_, piece| {
+        if let crate::manifest::Piece::Chunk(id) = piece {
+            each(id);
+        }
+        Ok(())
+    })
+}

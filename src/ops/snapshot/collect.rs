@@ -1,0 +1,192 @@
+//! Where the parts of all batches come together again, in order: extents into packs, leaves into trees, runs into the scan cache.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use crate::chunk::ChunkId;
+use crate::limits::PROBLEMS_NAMED_MAX;
+use crate::manifest::{CategoryRecord, Files, TreeBuilder};
+use crate::progress::Problem;
+use crate::source::{Category, ScanCacheWriter, Verdicts};
+use crate::store::{ExtentKind, Index, PackStreams};
+
+use super::super::Error;
+use super::job::{Leaf, Part};
+use super::packer::Packer;
+
+/// A batch that was handed out or needs no work.
+pub(super) enum Pending {
+    Job(Category, Receiver<Part>),
+    Done(Category, Vec<Leaf>),
+}
+
+/// Batches under way at most; each holds some MiB.
+const PENDING_MAX: usize = 24;
+
+/// Collects.
+pub(super) struct Collector<'a> {
+    streams: PackStreams<'a>,
+    index: &'a Index,
+    packer: Packer,
+    queue: VecDeque<Pending>,
+    trees: Vec<TreeBuilder>,
+    pub cache: Option<ScanCacheWriter>,
+    pub files: Files,
+    pub read_bytes: u64,
+    pub reads: u64,
+    pub met: u64,
+    pub problems: Vec<Problem>,
+    pub problem_count: u64,
+    pub owners: HashMap<(u32, u32), ()>,
+    is_dry: bool,
+}
+
+/// The stream of manifest nodes and lists, behind those of the categories.
+const NODE_STREAM: usize = Category::ALL.len();
+
+impl<'a> Collector<'a> {
+    pub(super) fn new(streams: PackStreams<'a>, index: &'a Index, packer: Packer, cache: Option<ScanCacheWriter>, is_dry: bool) -> Collector<'a> {
+        Collector {
+            streams,
+            index,
+            packer,
+            queue: VecDeque::new(),
+            trees: Category::ALL.iter().map(|_| TreeBuilder::default()).collect(),
+            cache,
+            files: Files::default(),
+            read_bytes: 0,
+            reads: 0,
+            met: 0,
+            problems: Vec::new(),
+            problem_count: 0,
+            owners: HashMap::new(),
+            is_dry,
+        }
+    }
+
+    /// How many streams there are.
+    pub(super) const STREAMS: usize = NODE_STREAM + 1;
+
+    /// Takes a batch; works off the oldest ones where many wait or they are ready.
+    pub(super) fn push(&mut self, pending: Pending) -> Result<(), Error> {
+        self.queue.push_back(pending);
+        while self.queue.len() > PENDING_MAX {
+            self.pop()?;
+        }
+        self.poll()
+    }
+
+    /// Works off what is ready, without waiting.
+    pub(super) fn poll(&mut self) -> Result<(), Error> {
+        loop {
+            match self.queue.front() {
+                Some(Pending::Done(..)) => self.pop()?,
+                Some(Pending::Job(category, parts)) => {
+                    let category = *category;
+                    match parts.try_recv() {
+                        Ok(part) => self.take(category, part)?,
+                        Err(TryRecvError::Empty) => return Ok(()),
+                        Err(TryRecvError::Disconnected) => drop(self.queue.pop_front()),
+                    }
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn pop(&mut self) -> Result<(), Error> {
+        match self.queue.pop_front() {
+            Some(Pending::Job(category, parts)) => parts.into_iter().try_for_each(|part| self.take(category, part)),
+            Some(Pending::Done(category, leaves)) => leaves.into_iter().try_for_each(|leaf| self.leaf(category, leaf)),
+            None => Ok(()),
+        }
+    }
+
+    fn take(&mut self, category: Category, part: Part) -> Result<(), Error> {
+        match part {
+            Part::Extent(extent) => {
+                let stream = if extent.kind == ExtentKind::Data { category.number() } else { NODE_STREAM };
+                Ok(self.streams.append(stream, extent)?)
+            }
+            Part::Leaf(leaf) => self.leaf(category, *leaf),
+            Part::Failed(error) => Err(error),
+        }
+    }
+
+    fn leaf(&mut self, category: Category, leaf: Leaf) -> Result<(), Error> {
+        self.files.new += leaf.counts.new;
+        self.files.changed += leaf.counts.changed;
+        self.files.unchanged += leaf.counts.unchanged;
+        self.met += leaf.counts.met;
+        self.read_bytes += leaf.counts.read_bytes;
+        self.reads += leaf.counts.reads;
+        for problem in leaf.problems {
+            self.problem(problem);
+        }
+        self.owners.extend(leaf.owners);
+        let child = &leaf.leaf.child;
+        if child.entries == 0 || self.is_dry {
+            return Ok(());
+        }
+        if let Some(cache) = &mut self.cache
+            && cache.push(category, child.first.clone(), child.id, (child.files, child.bytes), &leaf.fingerprints).is_err()
+        {
+            // A cache that cannot be written costs the next scan its time, nothing else.
+            self.cache = None;
+        }
+        let Collector { streams, index, packer, trees, .. } = self;
+        let mut store = |bytes: Vec<u8>| packer.store_node(&bytes, index, &mut |extent| Ok(streams.append(NODE_STREAM, extent)?));
+        match trees.get_mut(category.number()) {
+            Some(tree) => tree.push(leaf.leaf, &mut store),
+            None => Ok(()),
+        }
+    }
+
+    /// Keeps a problem; by name as long as there are not too many.
+    pub(super) fn problem(&mut self, problem: Problem) {
+        self.problem_count += 1;
+        if self.problems.len() < PROBLEMS_NAMED_MAX {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Waits for all batches.
+    pub(super) fn drain(&mut self) -> Result<(), Error> {
+        while !self.queue.is_empty() {
+            self.pop()?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of all batches: their workers stop.
+    pub(super) fn abandon(&mut self) {
+        self.queue.clear();
+    }
+
+    /// Closes the trees of the categories that were captured; their manifests.
+    pub(super) fn close_trees(&mut self, wanted: &[Category]) -> Result<BTreeMap<String, CategoryRecord>, Error> {
+        let mut records = BTreeMap::new();
+        let Collector { streams, index, packer, trees, .. } = self;
+        let mut store = |bytes: Vec<u8>| packer.store_node(&bytes, index, &mut |extent| Ok::<_, Error>(streams.append(NODE_STREAM, extent)?));
+        for (category, tree) in Category::ALL.iter().zip(std::mem::take(trees)) {
+            if wanted.contains(category) {
+                let root = tree.finish(&mut store)?;
+                records.insert(category.name().to_owned(), CategoryRecord { manifest: root.id, entries: root.entries, files: root.files, bytes: root.bytes });
+            }
+        }
+        packer.flush(&mut |extent| Ok(streams.append(NODE_STREAM, extent)?))?;
+        Ok(records)
+    }
+
+    /// Makes all packs durable.
+    pub(super) fn finish(self) -> Result<(crate::store::Stored, Option<ScanCacheWriter>), Error> {
+        Ok((self.streams.finish()?, self.cache))
+    }
+}
+
+/// The cache beside the manifests of this capture.
+pub(super) fn finish_cache(cache: Option<ScanCacheWriter>, records: &BTreeMap<String, CategoryRecord>, verdicts: &Verdicts) {
+    let manifests: HashMap<Category, ChunkId> = records.iter().filter_map(|(name, record)| Some((name.parse().ok()?, record.manifest))).collect();
+    // A cache that cannot be written costs the next scan its time, nothing else.
+    if cache.is_some_and(|cache| cache.finish(&manifests, verdicts).is_err()) {}
+}

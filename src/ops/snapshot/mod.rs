@@ -1,0 +1,384 @@
+//! `snapshot`: source → repository. Copy the database, walk the source once, store what changed, publish the record last.
+
+mod collect;
+mod database;
+mod job;
+mod old;
+mod packer;
+mod plan;
+mod survey;
+
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::mpsc::sync_channel;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::manifest::{ByteCounts, Catalog, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord, display};
+use crate::progress::{Phase, Problem};
+use crate::source::{Category, Event, Layout, Rules, ScanCache, ScanCacheWriter, ScanError, ScanRoot, scan};
+use crate::store::{ChunkReader, Index, IndexMode, PackStreams, Repository};
+
+use self::collect::{Collector, Pending, finish_cache};
+use self::job::{Plan, Shared, Worker, kept};
+use self::old::OldRuns;
+use self::packer::Packer;
+use self::plan::{Batch, Planner};
+use super::find_instance::Server;
+use super::{Error, Watch};
+
+pub use survey::{Survey, survey};
+
+/// What is captured.
+#[derive(Clone, Debug)]
+pub struct SourceSpec {
+    /// Its directories.
+    pub layout: Layout,
+    /// How it was found, for the user.
+    pub how: String,
+    /// What is known of the server already.
+    pub server: Server,
+    /// What is known to be wrong before anything is read: directories that are not here, a database kept elsewhere.
+    pub problems: Vec<Problem>,
+    /// Whether a database is expected.
+    pub expects_database: bool,
+}
+
+/// How it is captured.
+#[derive(Clone, Debug, Default)]
+pub struct SnapshotOptions {
+    /// Categories; empty means all.
+    pub only: Vec<Category>,
+    /// Globs to leave out.
+    pub exclude: Vec<String>,
+    /// A name for the snapshot.
+    pub label: Option<String>,
+    /// Words for the snapshot.
+    pub note: Option<String>,
+    /// Look, but store nothing.
+    pub dry_run: bool,
+    /// Do not enter other file systems.
+    pub one_file_system: bool,
+    /// Where the private copy of a database is made, instead of the repository's own disk.
+    pub scratch: Option<PathBuf>,
+    /// The machine's name.
+    pub host: String,
+    /// Threads; 0 means one for each core.
+    pub threads: usize,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct SnapshotReport {
+    /// The snapshot's id; nothing after a dry run.
+    pub id: Option<SnapshotId>,
+    /// Its record.
+    pub record: SnapshotRecord,
+    /// Files that were opened and read.
+    pub reads: u64,
+    /// Packs that were written.
+    pub packs: u64,
+    /// Whether the index file knows everything now.
+    pub index_is_current: bool,
+}
+
+/// Jobs whose parts wait: each part is an extent.
+const PARTS_MAX: usize = 4;
+
+/// Takes a snapshot.
+pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, watch: Watch<'_>) -> Result<SnapshotReport, Error> {
+    let begun = Instant::now();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let scan_start_ns = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
+    let key = source_key(&options.host, &spec.layout);
+    let rules = rules(repository, spec, options)?;
+    let wanted: Vec<Category> = Category::ALL.into_iter().filter(|c| rules.wants(*c) && (spec.layout.is_instance || *c == Category::Other)).collect();
+
+    let parents = Parents::find(repository, &key, &wanted)?;
+    let index = Index::open(repository, IndexMode::Use)?;
+    let cache_file = repository.scan_cache_file(&key);
+    let cache = cache_file.as_deref().and_then(ScanCache::open);
+    let mut reader = ChunkReader::new(repository, &index);
+    let old: HashMap<Category, OldRuns> = parents.categories.iter().map(|(category, record)| (*category, OldRuns::load(*category, record, cache.as_ref(), &mut reader))).collect();
+    drop(reader);
+
+    let roots = spec.layout.present();
+    let main = if rules.wants(Category::Database) && spec.layout.is_instance {
+        let scratch = options.scratch.clone().unwrap_or_else(|| repository.scratch_folder());
+        database::capture(spec, &roots, &repository.hashing(), &parents, cache.as_ref(), &scratch, options.dry_run, scan_start_ns, watch)
+    } else {
+        database::Captured::default()
+    };
+
+    watch.progress.phase(Phase::Capture, parents.files(), parents.bytes());
+    let opened = open_roots(&roots)?;
+    let shared = Shared {
+        repository,
+        index: &index,
+        cache: cache.as_ref(),
+        roots: &opened,
+        scan_start_ns,
+        progress: watch.progress,
+        interrupt: watch.interrupt,
+        dry_run: options.dry_run,
+    };
+    let writer = if options.dry_run { None } else { cache_file.as_deref().and_then(|path| ScanCacheWriter::create(path).ok()) };
+    let config = repository.config();
+    let packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
+    let mut collector = Collector::new(PackStreams::new(repository, &index, Collector::STREAMS), &index, packer, writer, options.dry_run);
+    let mut planner = Planner::new(&rules, &spec.layout, old, cache.as_ref().map(|cache| &cache.verdicts), main.item);
+    for problem in spec.problems.iter().cloned().chain(main.problems) {
+        watch.progress.problem(&problem);
+        collector.problem(problem);
+    }
+    let mut remarks = main.remarks;
+    let threads = if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { options.threads };
+    let walked = walk(&shared, &roots, &rules, threads, &mut planner, &mut collector, &mut remarks);
+    if let Err(error) = walked {
+        collector.abandon();
+        if matches!(error, Error::Interrupted) {
+            // What was stored is made durable, so that the next run uses it.
+            collector.finish()?;
+        }
+        return Err(error);
+    }
+    if planner.seen.0 == 0 && wanted.len() > 1 || (planner.seen.0 == 0 && !spec.layout.is_instance) {
+        let path = roots.first().map(|root| root.dir.display().to_string()).unwrap_or_default();
+        return Err(Error::EmptySource { path });
+    }
+
+    watch.progress.phase(Phase::Commit, 0, 0);
+    let categories = if options.dry_run { Default::default() } else { collector.close_trees(&wanted)? };
+    let verdicts = std::mem::take(&mut planner.verdicts);
+    let mut files = collector.files;
+    files.total = planner.seen.0.min(files.new + files.changed + files.unchanged);
+    files.gone = parents.files().saturating_sub(collector.met);
+    let (problems, problem_count) = (std::mem::take(&mut collector.problems), collector.problem_count);
+    let owners = names_of(&collector.owners);
+    let (read_bytes, reads) = (collector.read_bytes, collector.reads);
+    let (stored, cache_writer) = collector.finish()?;
+    let server: ServerRecord = main.server;
+    let mut record = SnapshotRecord {
+        time_ns: i64::try_from(scan_start_ns).unwrap_or(i64::MAX),
+        parent: parents.newest,
+        label: options.label.clone(),
+        note: options.note.clone(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        source: SourceRecord {
+            key,
+            host: options.host.clone(),
+            how: spec.how.clone(),
+            directories: spec.layout.directories(),
+            seen_by_server: main.seen_by_server,
+        },
+        server,
+        categories,
+        files,
+        bytes: ByteCounts { source: planner.seen.1, read: read_bytes, new_raw: stored.raw_bytes, new_stored: stored.stored_bytes },
+        took_ms: 0,
+        excluded: options.exclude.clone(),
+        problems,
+        problem_count,
+        remarks,
+        owners,
+    };
+    if !options.dry_run {
+        record.bytes.source = record.categories.values().map(|category| category.bytes).sum();
+        record.files.total = record.categories.values().map(|category| category.files).sum();
+    }
+    if options.dry_run {
+        record.took_ms = begun.elapsed().as_millis() as u64;
+        return Ok(SnapshotReport { id: None, record, reads: 0, packs: 0, index_is_current: true });
+    }
+    let index_is_current = if stored.packs > 0 || index.trailers_read() > 0 { index.commit()? } else { true };
+    record.took_ms = begun.elapsed().as_millis() as u64;
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
+    let id = SnapshotId::at(now.as_millis() as u64, random);
+    Catalog::publish(repository, id, &record)?;
+    finish_cache(cache_writer, &record.categories, &verdicts);
+    Ok(SnapshotReport { id: Some(id), record, reads, packs: stored.packs, index_is_current })
+}
+
+/// Walks the source; batches go to the workers, what comes back is collected in order.
+fn walk<'a>(
+    shared: &Shared<'a>,
+    roots: &[ScanRoot],
+    rules: &Rules,
+    threads: usize,
+    planner: &mut Planner<'_>,
+    collector: &mut Collector<'a>,
+    remarks: &mut Vec<String>,
+) -> Result<(), Error> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|_| Error::System { what: "threads" })?;
+    let workers: Mutex<Vec<Worker<'a>>> = Mutex::default();
+    let hashing = shared.repository.hashing();
+    pool.in_place_scope_fifo(|scope| {
+        let hand_out = |collector: &mut Collector<'a>, (category, plans): Batch| {
+            if plans.iter().all(|plan| matches!(plan, Plan::Keep { .. })) {
+                let leaves = plans.into_iter().filter_map(|plan| match plan {
+                    Plan::Keep { run, items } => {
+                        shared.progress.advance(run.files, run.bytes);
+                        Some(kept(run, &items))
+                    }
+                    Plan::Build { .. } => None,
+                });
+                return collector.push(Pending::Done(category, leaves.collect()));
+            }
+            let (out, parts) = sync_channel(PARTS_MAX);
+            let workers = &workers;
+            scope.spawn_fifo(move |_| {
+                let idle = workers.lock().ok().and_then(|mut workers| workers.pop());
+                match idle.map_or_else(|| Worker::new(shared), Ok) {
+                    Ok(mut worker) => {
+                        worker.run(shared, plans, &out);
+                        if let Ok(mut workers) = workers.lock() {
+                            workers.push(worker);
+                        }
+                    }
+                    Err(error) => if out.send(job::Part::Failed(error)).is_err() {},
+                }
+            });
+            collector.push(Pending::Job(category, parts))
+        };
+        let walked = scan(roots, rules, &hashing, threads, shared.interrupt, |event| {
+            match event {
+                Event::Found(found) => {
+                    note_symlinked_folder(shared, &found, collector);
+                    if let Some(batch) = planner.take(&found) {
+                        hand_out(collector, batch)?;
+                    }
+                }
+                Event::Skipped { path, what } => remarks.push(format!("{} was left out: {what}", display(path))),
+                Event::Failed { path, verb, error } => {
+                    let problem = Problem { path: display(path), what: format!("cannot {verb} ({}); what is there is not in this snapshot", job::word(error)) };
+                    shared.progress.problem(&problem);
+                    collector.problem(problem);
+                }
+            }
+            Ok(())
+        });
+        let outcome = match walked {
+            Ok(()) => planner.finish().into_iter().try_for_each(|batch| hand_out(collector, batch)).and_then(|()| collector.drain()),
+            Err(ScanError::Interrupted) => Err(Error::Interrupted),
+            Err(ScanError::Root { path, error }) => Err(Error::Source { path, source: error }),
+            Err(ScanError::Consumer(error)) => Err(error),
+        };
+        if outcome.is_err() {
+            // Workers that wait for a listener must not hold the scope open.
+            collector.abandon();
+        }
+        outcome
+    })
+}
+
+/// A well-known folder that is a link elsewhere: its content is not captured, and that must be said.
+fn note_symlinked_folder(shared: &Shared<'_>, found: &crate::source::Found<'_>, collector: &mut Collector<'_>) {
+    let depth = found.path.split(|b| *b == b'/').count();
+    let known = [b"data/".as_slice(), b"metadata/", b"metadata-default/", b"root/", b"plugins/", b"config/"].iter().any(|root| found.path.starts_with(root));
+    if !found.stat.is_symlink() || depth != 2 || !known {
+        return;
+    }
+    let Some((root, _)) = shared.roots.get(found.root) else { return };
+    let path = crate::source::os_path(&root.dir, found.below);
+    if path.is_dir() {
+        let target = std::fs::read_link(&path).unwrap_or_default();
+        let what = format!("it is a symbolic link to the directory {}, whose content is not in this snapshot; capture that directory too (snapshot --plain)", target.display());
+        let problem = Problem { path: display(found.path), what };
+        shared.progress.problem(&problem);
+        collector.problem(problem);
+    }
+}
+
+fn open_roots(roots: &[ScanRoot]) -> Result<Vec<(ScanRoot, OwnedFd)>, Error> {
+    let open = |root: &ScanRoot| -> Result<(ScanRoot, OwnedFd), Error> {
+        use rustix::fs::{CWD, Mode, OFlags};
+        let fd = rustix::fs::openat(CWD, &root.dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        Ok((root.clone(), fd.map_err(|error| Error::Source { path: root.dir.clone(), source: error.into() })?))
+    };
+    roots.iter().map(open).collect()
+}
+
+fn rules(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions) -> Result<Rules, Error> {
+    let own = match repository.location() {
+        crate::store::Location::Folder(folder) => vec![folder.clone()],
+        crate::store::Location::Memory => Vec::new(),
+    };
+    let mut rules = Rules {
+        is_instance: spec.layout.is_instance,
+        closed: spec.layout.closed(&own),
+        categories: options.only.clone(),
+        one_file_system: options.one_file_system,
+        ..Rules::default()
+    };
+    if !spec.layout.is_instance {
+        // A plain folder's own root is its only one.
+        rules.closed = crate::source::closed_dirs(own.iter().map(PathBuf::as_path));
+    }
+    rules.exclude(&options.exclude).map_err(|source| Error::Glob { glob: source.glob().unwrap_or_default().to_owned(), source })?;
+    Ok(rules)
+}
+
+/// Names a source: the machine and the directories. What follows one another under this name has one scan cache.
+fn source_key(host: &str, layout: &Layout) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(host.as_bytes());
+    for (name, path) in layout.directories() {
+        hasher.update(&[0]).update(name.as_bytes()).update(&[0]).update(path.as_bytes());
+    }
+    hasher.finalize().to_hex().chars().take(32).collect()
+}
+
+/// The manifests that this capture follows: per category the newest of this source.
+pub(super) struct Parents {
+    newest: Option<SnapshotId>,
+    record: Option<SnapshotRecord>,
+    categories: HashMap<Category, crate::manifest::CategoryRecord>,
+}
+
+impl Parents {
+    fn find(repository: &Repository, key: &str, wanted: &[Category]) -> Result<Parents, Error> {
+        let is_ours = |record: &SnapshotRecord| record.source.key == key;
+        let Some((id, record)) = Catalog::newest(repository, is_ours)? else {
+            return Ok(Parents { newest: None, record: None, categories: HashMap::new() });
+        };
+        let mut categories: HashMap<_, _> = wanted.iter().filter_map(|c| Some((*c, record.category(c.name())?.clone()))).collect();
+        // A partial snapshot came last: what it lacks is in an older one.
+        for category in wanted {
+            if !categories.contains_key(category)
+                && let Some((_, older)) = Catalog::newest(repository, |older| is_ours(older) && older.category(category.name()).is_some())?
+                && let Some(found) = older.category(category.name())
+            {
+                categories.insert(*category, found.clone());
+            }
+        }
+        Ok(Parents { newest: Some(id), record: Some(record), categories })
+    }
+
+    fn files(&self) -> u64 {
+        self.categories.values().map(|category| category.files).sum()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.categories.values().map(|category| category.bytes).sum()
+    }
+}
+
+/// Names of the owners that were met, from this machine's tables.
+fn names_of(ids: &HashMap<(u32, u32), ()>) -> Owners {
+    let table = |path: &str| -> HashMap<u32, String> {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let line = |line: &str| {
+            let mut fields = line.split(':');
+            let name = fields.next()?.to_owned();
+            Some((fields.nth(1)?.parse().ok()?, name))
+        };
+        text.lines().filter_map(line).collect()
+    };
+    let (users, groups) = (table("/etc/passwd"), table("/etc/group"));
+    Owners {
+        users: ids.keys().filter_map(|(uid, _)| Some((*uid, users.get(uid)?.clone()))).collect(),
+        groups: ids.keys().filter_map(|(_, gid)| Some((*gid, groups.get(gid)?.clone()))).collect(),
+    }
+}

@@ -1,0 +1,82 @@
+//! `stats`: what the snapshots hold, what the repository takes, and how it grew.
+
+use std::collections::BTreeMap;
+
+use crate::manifest::{Catalog, SnapshotId};
+use crate::store::{ExtentKind, Index, IndexMode, Repository};
+
+use super::Error;
+
+/// One category over all snapshots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CategoryStats {
+    /// Files in the newest snapshot that has it.
+    pub files: u64,
+    /// Bytes in the newest snapshot that has it.
+    pub bytes: u64,
+    /// Bytes of all snapshots added up, as if each were a full copy.
+    pub bytes_in_all_snapshots: u64,
+}
+
+/// What one snapshot added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// When, nanoseconds since 1970.
+    pub time_ns: i64,
+    /// Stored bytes that its capture wrote.
+    pub new_stored: u64,
+    /// Bytes of content that were new, before compression.
+    pub new_raw: u64,
+}
+
+/// A repository in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Packs.
+    pub packs: u64,
+    /// Bytes of the packs.
+    pub pack_bytes: u64,
+    /// Bytes of content before compression, each chunk once.
+    pub content_raw: u64,
+    /// Bytes of content as stored.
+    pub content_stored: u64,
+    /// Bytes of manifests as stored.
+    pub manifests_stored: u64,
+    /// Bytes of all snapshots added up, as if each were a full copy.
+    pub bytes_in_all_snapshots: u64,
+    /// By category.
+    pub categories: BTreeMap<String, CategoryStats>,
+    /// By snapshot, oldest first.
+    pub growth: Vec<Growth>,
+}
+
+/// Adds everything up.
+pub fn stats(repository: &Repository, catalog: &Catalog) -> Result<Stats, Error> {
+    let index = Index::open(repository, IndexMode::Use)?;
+    let mut stats = Stats { snapshots: catalog.snapshots.len() as u64, ..Stats::default() };
+    for listed in repository.backend().list("packs/").map_err(crate::store::Error::from)? {
+        stats.packs += 1;
+        stats.pack_bytes += listed.size_bytes;
+    }
+    index.for_each_extent(|extent| match extent.kind {
+        ExtentKind::Data => {
+            stats.content_raw += u64::from(extent.raw_bytes);
+            stats.content_stored += u64::from(extent.stored_bytes);
+        }
+        ExtentKind::Node | ExtentKind::List => stats.manifests_stored += u64::from(extent.stored_bytes),
+    })?;
+    for (id, record) in &catalog.snapshots {
+        for (name, category) in &record.categories {
+            let row = stats.categories.entry(name.clone()).or_default();
+            (row.files, row.bytes) = (category.files, category.bytes);
+            row.bytes_in_all_snapshots += category.bytes;
+            stats.bytes_in_all_snapshots += category.bytes;
+        }
+        stats.growth.push(Growth { id: *id, time_ns: record.time_ns, new_stored: record.bytes.new_stored, new_raw: record.bytes.new_raw });
+    }
+    Ok(stats)
+}
