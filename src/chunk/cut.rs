@@ -61,12 +61,12 @@ mod tests {
     #[test]
     fn cut_points_are_golden() {
         let ends = |class| cuts(&noise(8 << 20), &CutParams::default_for(class)).map(|r| r.end).collect::<Vec<_>>();
-        insta_like(&ends(Class::Compressed), include_str!("golden/cuts-compressed.txt"));
-        insta_like(&ends(Class::Other), include_str!("golden/cuts-other.txt"));
-        insta_like(&ends(Class::Sqlite), include_str!("golden/cuts-sqlite.txt"));
+        assert_golden(&ends(Class::Compressed), include_str!("golden/cuts-compressed.txt"));
+        assert_golden(&ends(Class::Other), include_str!("golden/cuts-other.txt"));
+        assert_golden(&ends(Class::Sqlite), include_str!("golden/cuts-sqlite.txt"));
     }
 
-    fn insta_like(ends: &[usize], golden: &str) {
+    fn assert_golden(ends: &[usize], golden: &str) {
         let text: String = ends.iter().map(|end| format!("{end}\n")).collect();
         assert_eq!(text, golden, "cut points are part of the format; they may never change");
     }

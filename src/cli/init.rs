@@ -18,7 +18,7 @@ pub fn run(context: &Context, encrypt: bool) -> Result<Exit, Failure> {
     if context.global.json {
         let config = repository.config();
         to_json::print(&json!({"repository": {"id": config.id, "path": path, "format": config.format, "encrypted": false}}));
-    } else {
+    } else if !context.global.quiet {
         render::print(&format!("Made a repository at {}.\n", path.display()))?;
         context.say(warning());
     }

@@ -166,7 +166,8 @@ impl Finder<'_> {
     fn evidence(&self, program_data: &str, config: Option<&str>) -> bool {
         let data = self.join(program_data, "data");
         let in_data = ["jellyfin.db", "library.db", ".jellyfin-data"].iter().any(|name| self.at.is_file(&self.join(&data, name)));
-        in_data || self.at.is_file(&self.join(program_data, ".jellyfin-data")) || config.is_some_and(|config| self.at.is_file(&self.join(config, "system.xml")))
+        // The marker lies in the data directory and in its `data`: alone it does not tell which of the two this is.
+        in_data || (self.at.is_dir(&data) && self.at.is_file(&self.join(program_data, ".jellyfin-data"))) || config.is_some_and(|config| self.at.is_file(&self.join(config, "system.xml")))
     }
 
     fn candidates(&self) -> Vec<Candidate> {

@@ -91,7 +91,7 @@ pub enum ScanError<E> {
 }
 
 /// Entries that may wait for the consumer: some 15 MiB.
-const AHEAD_MAX: usize = 64 << 10;
+const AHEAD_MAX: usize = 32 << 10;
 const WAITING: u8 = 0;
 const TAKEN: u8 = 1;
 const DONE: u8 = 2;
@@ -137,6 +137,9 @@ struct Queue {
     /// Directories to list, the next in order last.
     stack: Vec<Arc<Slot>>,
     stop: bool,
+    /// Workers that wait for work, and whether the consumer waits for a listing: nobody else is woken, each waking is a system call.
+    idle: usize,
+    consumer_waits: bool,
 }
 
 /// Walks the roots, which must be sorted by logical path, and hands everything found to `each`, in order.
@@ -237,12 +240,15 @@ impl Shared<'_> {
         }
         let mut queue = self.queue();
         while slot.state.load(Ordering::Acquire) != DONE {
+            queue.consumer_waits = true;
             queue = self.done.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
+        queue.consumer_waits = false;
         drop(queue);
         let listing = slot.listing.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
         let before = self.ahead.fetch_sub(listing.items.len() + 1, Ordering::AcqRel);
         if before >= AHEAD_MAX && before - (listing.items.len() + 1) < AHEAD_MAX {
+            drop(self.queue());
             self.work.notify_all();
         }
         listing
@@ -256,7 +262,9 @@ impl Shared<'_> {
             {
                 let mut queue = self.queue();
                 while !queue.stop && (queue.stack.is_empty() || self.ahead.load(Ordering::Acquire) >= AHEAD_MAX) {
+                    queue.idle += 1;
                     queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                    queue.idle -= 1;
                 }
                 if queue.stop {
                     return;
@@ -274,8 +282,11 @@ impl Shared<'_> {
                 *slot.listing.lock().unwrap_or_else(PoisonError::into_inner) = Some(listing);
                 let queue = self.queue();
                 slot.state.store(DONE, Ordering::Release);
+                let wake = queue.consumer_waits;
                 drop(queue);
-                self.done.notify_one();
+                if wake {
+                    self.done.notify_one();
+                }
             }
         }
     }
@@ -284,8 +295,13 @@ impl Shared<'_> {
         let folders = listing.items.iter().rev().filter_map(|item| item.folder.clone());
         let mut folders = folders.peekable();
         if folders.peek().is_some() {
-            self.queue().stack.extend(folders);
-            self.work.notify_all();
+            let mut queue = self.queue();
+            queue.stack.extend(folders);
+            let wake = queue.idle > 0;
+            drop(queue);
+            if wake {
+                self.work.notify_all();
+            }
         }
     }
 

@@ -14,40 +14,29 @@ type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 /// Of an open file or directory, sorted by name.
 pub fn of_file(file: impl AsFd) -> Result<Pairs> {
     let file = file.as_fd();
-    let mut none: [u8; 0] = [];
-    // Most files have none: one call tells.
-    match rustix::fs::flistxattr(file, &mut none) {
-        Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
-        Ok(_) | Err(Errno::RANGE) => {}
-        Err(e) => return Err(e),
-    }
-    collect(
-        |buffer| rustix::fs::flistxattr(file, buffer),
-        |name, buffer| rustix::fs::fgetxattr(file, name, buffer),
-    )
+    collect(|buffer| rustix::fs::flistxattr(file, buffer), |name, buffer| rustix::fs::fgetxattr(file, name, buffer))
 }
 
 /// Of a path, of a symbolic link itself.
 pub fn of_link(path: &Path) -> Result<Pairs> {
-    collect(
-        |buffer| rustix::fs::llistxattr(path, buffer),
-        |name, buffer| rustix::fs::lgetxattr(path, name, buffer),
-    )
+    collect(|buffer| rustix::fs::llistxattr(path, buffer), |name, buffer| rustix::fs::lgetxattr(path, name, buffer))
 }
 
 fn collect(list: impl Fn(&mut [u8]) -> Result<usize>, get: impl Fn(&OsStr, &mut [u8]) -> Result<usize>) -> Result<Pairs> {
-    let mut names = vec![0; XATTR_BYTES_MAX];
-    let len = match list(&mut names) {
-        Ok(len) => len,
-        Err(Errno::NOTSUP) => return Ok(Vec::new()),
+    // Most paths have none: a call with no room tells, before a buffer is made.
+    match list(&mut []) {
+        Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
+        Ok(_) | Err(Errno::RANGE) => {}
         Err(e) => return Err(e),
-    };
+    }
+    let mut names = vec![0; XATTR_BYTES_MAX];
+    let len = list(&mut names)?;
     let mut pairs = Vec::new();
     let mut value = vec![0; XATTR_BYTES_MAX];
     for name in names.get(..len).unwrap_or_default().split(|b| *b == 0).filter(|name| !name.is_empty()) {
         match get(OsStr::from_bytes(name), &mut value) {
             Ok(len) => pairs.push((name.to_vec(), value.get(..len).unwrap_or_default().to_vec())),
-            // Removed meanwhile, or not ours to read.
+            // Removed meanwhile.
             Err(Errno::NODATA) => {}
             Err(e) => return Err(e),
         }

@@ -61,7 +61,7 @@ impl RepoConfig {
             id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
             cipher: Cipher::None,
             pack_bytes: 32 << 20,
-            compression_level: 3,
+            compression_level: 1,
             cut: Cuts {
                 compressed: CutParams::default_for(Class::Compressed),
                 sqlite: CutParams::default_for(Class::Sqlite),

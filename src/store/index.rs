@@ -24,7 +24,7 @@ const PACKS: TableDefinition<u32, [u8; 16]> = TableDefinition::new("packs");
 const EXTENTS: TableDefinition<(u32, u32), [u8; 34]> = TableDefinition::new("extents");
 const CHUNKS: TableDefinition<[u8; 32], [u8; 16]> = TableDefinition::new("chunks");
 const VERSION: &str = "1";
-const CACHE_BYTES: usize = 32 << 20;
+const CACHE_BYTES: usize = 16 << 20;
 /// How long a commit waits for another process to let go of the index before it leaves the work to the next opening.
 const COMMIT_PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -315,6 +315,9 @@ fn open_to_write(file: &Path, repository: &str, had_base: bool) -> Result<Option
             _ => std::fs::remove_file(file)?,
         }
     }
+    // For its owner alone, like every file of a repository.
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(file)?;
     let start = Instant::now();
     let database = loop {
         match Database::builder().set_cache_size(CACHE_BYTES).create(file) {

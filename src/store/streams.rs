@@ -16,7 +16,7 @@ use super::{Error, Repository};
 pub type Stream = usize;
 
 /// A stream holds this much in memory before it opens a pack, in bytes.
-const PENDING_BYTES_MAX: usize = 4 << 20;
+const PENDING_BYTES_MAX: usize = 2 << 20;
 /// Packs that wait for their fsync while the next ones are filled.
 const SYNC_QUEUE: usize = 2;
 

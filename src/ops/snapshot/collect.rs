@@ -21,7 +21,7 @@ pub(super) enum Pending {
 }
 
 /// Batches under way at most; each holds some MiB.
-const PENDING_MAX: usize = 24;
+const PENDING_MAX: usize = 12;
 
 /// Collects.
 pub(super) struct Collector<'a> {

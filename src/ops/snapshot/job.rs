@@ -148,7 +148,6 @@ impl<'a> Worker<'a> {
                 counts.read_bytes += is_file * item.stat.size;
                 continue;
             }
-            let path = display(&item.path);
             match self.capture(shared, &item, &mut counts, &mut problems, out)? {
                 Some((entry, fingerprint)) => {
                     let counter = match &before {
@@ -162,7 +161,7 @@ impl<'a> Worker<'a> {
                     entries.push(entry);
                     fingerprints.push(fingerprint);
                 }
-                None => debug_assert!(!problems.is_empty(), "{path} was left out without a word"),
+                None => debug_assert!(!problems.is_empty(), "a path was left out without a word"),
             }
         }
         problems.iter().for_each(|problem| shared.progress.problem(problem));

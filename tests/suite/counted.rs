@@ -1,0 +1,138 @@
+//! Costs, counted and not timed.
+
+use jellyvault::backend::{MemoryBackend, Verb};
+use jellyvault::store::{Index, IndexMode, Repository};
+
+use super::support::*;
+
+fn memory() -> (MemoryBackend, Repository) {
+    let backend = MemoryBackend::default();
+    Repository::init_on(&backend).unwrap();
+    let repository = Repository::open_on(Box::new(backend.clone())).unwrap();
+    (backend, repository)
+}
+
+fn written(calls: &[Verb], prefix: &str) -> Vec<u64> {
+    calls.iter().filter_map(|call| if let Verb::Write(name, bytes) = call { name.starts_with(prefix).then_some(*bytes) } else { None }).collect()
+}
+
+/// A tree of a few hundred files like Jellyfin's.
+fn tree(root: &std::path::Path) {
+    for item in 0..300u32 {
+        let folder = root.join(format!("metadata/library/{:02x}/{item:032x}", item % 16));
+        write(folder.join("poster.jpg"), [b"\xff\xd8\xff".as_slice(), &noise(&item.to_string(), 3000)].concat());
+        write(folder.join("item.nfo"), format!("<item><id>{item}</id>{}</item>", "words ".repeat(100)));
+    }
+}
+
+#[test]
+fn an_unchanged_capture_reads_no_content_and_writes_one_record() {
+    let dir = temp();
+    tree(&dir.path().join("source"));
+    let_settle();
+    let repo = dir.path().join("repo");
+    let repository = Repository::init(&repo).unwrap();
+    let first = capture(&repository, &dir.path().join("source")).unwrap();
+    assert_eq!((first.reads, first.record.files.new), (600, 600));
+    let before = facts(&repo, &|path| path.starts_with(b"scan"));
+    let second = capture(&repository, &dir.path().join("source")).unwrap();
+    assert_eq!((second.reads, second.packs, second.record.bytes.read, second.record.bytes.new_stored), (0, 0, 0, 0));
+    assert_eq!(second.record.files.unchanged, 600);
+    assert_eq!(second.record.categories, first.record.categories);
+    let after = facts(&repo, &|path| path.starts_with(b"scan"));
+    let new: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
+    assert_eq!(new.len(), 1, "{new:?}");
+    assert!(new[0].starts_with(b"snapshots/"));
+}
+
+#[test]
+fn one_new_file_costs_one_pack_of_its_size_and_a_handful_of_nodes() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    tree(&source);
+    let_settle();
+    let repository = Repository::init(&dir.path().join("repo")).unwrap();
+    let first = capture(&repository, &source).unwrap();
+    write(source.join("metadata/library/05/new/poster.jpg"), [b"\xff\xd8\xff".as_slice(), &noise("new", 200_000)].concat());
+    let second = capture(&repository, &source).unwrap();
+    assert_eq!((second.reads, second.packs, second.record.files.new), (1, 1, 1));
+    let stored = second.record.bytes.new_stored;
+    assert!((200_003..225_000).contains(&stored), "{stored} bytes for a file of 200,003");
+    assert_ne!(first.record.categories, second.record.categories);
+}
+
+#[test]
+fn without_scan_cache_everything_is_read_and_nothing_stored_again() {
+    let dir = temp();
+    tree(&dir.path().join("source"));
+    let (backend, repository) = memory();
+    let first = capture(&repository, &dir.path().join("source")).unwrap();
+    let calls = backend.take_calls();
+    assert_eq!((written(&calls, "packs/").len(), written(&calls, "snapshots/").len()), (1, 1));
+    let second = capture(&repository, &dir.path().join("source")).unwrap();
+    let calls = backend.take_calls();
+    assert_eq!(second.reads, 600);
+    assert_eq!((written(&calls, "packs/").len(), written(&calls, "snapshots/").len()), (0, 1));
+    assert_eq!(first.record.categories, second.record.categories);
+    assert_eq!(second.record.files.unchanged, 600);
+}
+
+#[test]
+fn a_file_with_the_time_of_the_scan_is_read_again_the_next_time() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    write(source.join("settled"), "old");
+    let_settle();
+    write(source.join("racy"), "one");
+    let repository = Repository::init(&dir.path().join("repo")).unwrap();
+    capture(&repository, &source).unwrap();
+    let second = capture(&repository, &source).unwrap();
+    assert_eq!(second.reads, 1, "only the file written within the clock's grain");
+    let_settle();
+    let third = capture(&repository, &source).unwrap();
+    // Its stat did not change, but the second scan may still have been within its grain.
+    assert!(third.reads <= 1);
+    assert_eq!(capture(&repository, &source).unwrap().reads, 0);
+}
+
+#[test]
+fn the_index_can_be_deleted_and_heals_from_the_trailers() {
+    let dir = temp();
+    tree(&dir.path().join("source"));
+    let repo = dir.path().join("repo");
+    let repository = Repository::init(&repo).unwrap();
+    capture(&repository, &dir.path().join("source")).unwrap();
+    let kept = Index::open(&repository, IndexMode::Use).unwrap();
+    assert_eq!(kept.trailers_read(), 0);
+    let rebuilt = Index::open(&repository, IndexMode::Rebuild).unwrap();
+    assert!(rebuilt.trailers_read() > 0);
+    let (_, record) = newest(&repository);
+    for category in record.categories.values() {
+        let (a, b) = (kept.locate(&category.manifest).unwrap().unwrap(), rebuilt.locate(&category.manifest).unwrap().unwrap());
+        assert_eq!((a.pack, a.extent, a.row, a.offset, a.len), (b.pack, b.extent, b.row, b.offset, b.len));
+    }
+    drop((kept, rebuilt));
+    for damage in [None, Some(b"not a database".as_slice()), Some(b"")] {
+        std::fs::remove_file(repo.join("index.redb")).unwrap();
+        if let Some(bytes) = damage {
+            std::fs::write(repo.join("index.redb"), bytes).unwrap();
+        }
+        write(dir.path().join("source/new"), format!("{damage:?}"));
+        let report = capture(&repository, &dir.path().join("source")).unwrap();
+        assert_eq!(report.record.files.new, 1);
+        assert!(report.record.bytes.new_stored < 20_000, "nothing was stored twice");
+        assert_eq!(Index::open(&repository, IndexMode::Use).unwrap().trailers_read(), 0, "the index file is whole again after {damage:?}");
+    }
+}
+
+#[test]
+fn the_same_content_under_many_names_is_stored_once_even_within_one_capture() {
+    let dir = temp();
+    let image = [b"\xff\xd8\xff".as_slice(), &noise("same", 50_000)].concat();
+    for n in 0..40 {
+        write(dir.path().join(format!("{n}/folder.jpg")), &image);
+    }
+    let (_, repository) = memory();
+    let report = capture(&repository, dir.path()).unwrap();
+    assert!(report.record.bytes.new_raw < 60_000, "{}", report.record.bytes.new_raw);
+}

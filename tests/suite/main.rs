@@ -1,0 +1,14 @@
+//! One test binary: each module keeps one group of promises.
+#![expect(clippy::disallowed_methods, reason = "tests make, change and damage files as they like")]
+
+mod cli;
+mod counted;
+mod crash;
+mod hostile;
+mod live;
+mod moving;
+mod names;
+mod restore;
+mod roundtrip;
+mod scan;
+mod support;

@@ -1,0 +1,194 @@
+//! Odd names, odd files, odd trees: captured and restored, or a named problem and exit code 3.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+
+use super::support::*;
+
+fn comes_back(source: &Path) {
+    let program = Program::new();
+    let_settle();
+    let (report, code) = program.json(&["snapshot", "--plain", source.to_str().unwrap()]);
+    assert_eq!(code, 0, "{report}");
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert_same_trees(&facts(source, &|_| false), &facts(&out, &|_| false));
+}
+
+#[test]
+fn names_of_every_kind_come_back() {
+    let dir = temp();
+    let long = vec![b'n'; 255];
+    let names: [&[u8]; 13] =
+        [b"\xff\xfe not UTF-8", b"new\nline", &long, b"-rf", b"..a", b"...", b" ", b"a\\b", b"TWIN", b"twin", "Ödön – 100% Pure".as_bytes(), b"\x01\x7f", b"a.b"];
+    for name in names {
+        write(dir.path().join("files").join(OsStr::from_bytes(name)), name);
+        write(dir.path().join("folders").join(OsStr::from_bytes(name)).join("inner"), name);
+    }
+    write(dir.path().join("a/x"), "sorted before a.b and a-b");
+    write(dir.path().join("a-b"), "");
+    comes_back(dir.path());
+}
+
+#[test]
+fn paths_of_four_thousand_bytes_and_a_hundred_levels_come_back() {
+    let dir = temp();
+    let mut deep = dir.path().to_path_buf();
+    for level in 0..100 {
+        deep.push(format!("level {level}"));
+    }
+    write(deep.join("bottom"), "here");
+    let part = "p".repeat(200);
+    let mut long = dir.path().join("long");
+    while long.as_os_str().len() < 3_700 {
+        long.push(&part);
+    }
+    write(long.join("end"), "there");
+    comes_back(dir.path());
+}
+
+#[test]
+fn a_directory_of_a_hundred_thousand_files_comes_back() {
+    let dir = temp();
+    let folder = dir.path().join("source/many");
+    std::fs::create_dir_all(&folder).unwrap();
+    for n in 0..100_000u32 {
+        std::fs::write(folder.join(format!("{n:x}")), n.to_le_bytes()).unwrap();
+    }
+    let program = Program::new();
+    let (report, code) = program.json(&["snapshot", "--plain", dir.path().join("source").to_str().unwrap()]);
+    assert_eq!((code, report["files"]["total"].as_u64()), (0, Some(100_000)));
+    let out = program.home.path().join("out");
+    let (report, _) = program.json(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert_eq!(report["restored"]["files"], 100_000);
+    for n in (0..100_000u32).step_by(997) {
+        assert_eq!(std::fs::read(out.join(format!("many/{n:x}"))).unwrap(), n.to_le_bytes());
+    }
+}
+
+#[test]
+fn links_sparse_files_attributes_and_times_come_back() {
+    let dir = temp();
+    let at = |name: &str| dir.path().join(name);
+    write(at("original"), noise("original", 5000));
+    std::fs::create_dir(at("folder")).unwrap();
+    std::fs::hard_link(at("original"), at("folder/second name")).unwrap();
+    std::fs::hard_link(at("original"), at("zz")).unwrap();
+    std::os::unix::fs::symlink("folder/second name", at("link")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at all", at("dangling")).unwrap();
+    write(at("empty"), "");
+    write(at("large"), noise("large", 3 << 20));
+    write(at("text"), "line of text\n".repeat(200_000));
+    std::fs::set_permissions(at("empty"), std::fs::Permissions::from_mode(0o4711)).unwrap();
+    std::fs::set_permissions(at("folder"), std::fs::Permissions::from_mode(0o1750)).unwrap();
+    // An ACL is the attribute system.posix_acl_access: version 2, then (tag, permissions, id).
+    let acl: Vec<u8> = [&[2u8, 0, 0, 0][..], &acl_entry(1, 6, u32::MAX), &acl_entry(2, 4, 12_345), &acl_entry(4, 4, u32::MAX), &acl_entry(16, 4, u32::MAX), &acl_entry(32, 0, u32::MAX)].concat();
+    for (path, name, value) in [("original", "user.note", b"\0\xff".to_vec()), ("folder", "user.folder", vec![7; 900]), ("text", "user.big", vec![9; 2000]), ("large", "system.posix_acl_access", acl)] {
+        match rustix::fs::setxattr(at(path), name, &value, rustix::fs::XattrFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOTSUP) => {}
+            Err(e) => panic!("{name}: {e}"),
+        }
+    }
+    let stamp = |seconds, nanos| rustix::fs::Timestamps {
+        last_access: rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanos },
+        last_modification: rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanos },
+    };
+    for (name, seconds) in [("empty", -100), ("link", 1_000_000_000), ("folder", 5_000_000_000)] {
+        rustix::fs::utimensat(rustix::fs::CWD, at(name), &stamp(seconds, 123_456_789), rustix::fs::AtFlags::SYMLINK_NOFOLLOW).unwrap();
+    }
+    comes_back(dir.path());
+}
+
+fn acl_entry(tag: u16, permissions: u16, id: u32) -> Vec<u8> {
+    [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
+}
+
+#[test]
+fn ten_gigabytes_of_holes_take_no_space_and_come_back_as_holes() {
+    let dir = temp();
+    let file = std::fs::File::create(dir.path().join("sparse")).unwrap();
+    let size: u64 = 10 << 30;
+    file.set_len(size).unwrap();
+    use std::os::unix::fs::FileExt;
+    file.write_all_at(b"in the middle", 5 << 30).unwrap();
+    file.write_all_at(b"end", size - 3).unwrap();
+    drop(file);
+    let program = Program::new();
+    let (report, code) = program.json(&["snapshot", "--plain", dir.path().to_str().unwrap()]);
+    assert_eq!(code, 0);
+    assert!(report["bytes"]["new_stored"].as_u64().unwrap() < 100_000, "{report}");
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    let metadata = std::fs::metadata(out.join("sparse")).unwrap();
+    assert_eq!(metadata.len(), size);
+    assert!(metadata.blocks() * 512 < 1 << 20, "the holes were filled");
+    let back = std::fs::File::open(out.join("sparse")).unwrap();
+    let mut buffer = [0; 15];
+    back.read_exact_at(&mut buffer, (5 << 30) - 1).unwrap();
+    assert_eq!(&buffer, b"\0in the middle\0");
+    back.read_exact_at(&mut buffer[..3], size - 3).unwrap();
+    assert_eq!(&buffer[..3], b"end");
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_the_rest_is_captured() {
+    let dir = temp();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let source = dir.path().join("source");
+    write(source.join("fine"), "fine");
+    write(source.join("closed"), "closed");
+    write(source.join("shut/inner"), "inner");
+    std::fs::set_permissions(source.join("closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    std::fs::set_permissions(source.join("shut"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    std::os::unix::net::UnixListener::bind(source.join("socket")).unwrap();
+    let program = Program::new();
+    let repo = dir.path().join("repo");
+    std::fs::create_dir(&repo).unwrap();
+    // Not as root, whom nothing stops.
+    let mut command = program.command(&["--json", "--repo", repo.to_str().unwrap(), "snapshot", "--plain", source.to_str().unwrap()]);
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&repo, Some(65_534), Some(65_534)).unwrap();
+        // The program itself must be reachable for that user.
+        let copy = dir.path().join("jellyvault");
+        std::fs::copy(env!("CARGO_BIN_EXE_jellyvault"), &copy).unwrap();
+        command = std::process::Command::new(copy);
+        command.env_clear().args(["--json", "--repo", repo.to_str().unwrap(), "snapshot", "--plain", source.to_str().unwrap()]).uid(65_534).gid(65_534);
+    }
+    let output = command.output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"));
+    assert_eq!(output.status.code(), Some(3), "{report}");
+    let mut named: Vec<_> = report["problems"].as_array().unwrap().iter().map(|p| p["path"].as_str().unwrap()).collect();
+    named.sort_unstable();
+    assert_eq!(named, ["closed", "shut"]);
+    assert_eq!(report["files"]["total"], 1);
+    assert!(report["remarks"].to_string().contains("socket"), "{report}");
+    std::fs::set_permissions(source.join("shut"), std::fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn a_file_that_grows_while_it_is_read_is_named() {
+    let dir = temp();
+    let path = dir.path().join("growing");
+    write(&path, noise("growing", 1 << 20));
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            use std::io::Write;
+            let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                file.write_all(b"more").unwrap();
+            }
+        });
+        let program = Program::new();
+        let (report, code) = program.json(&["snapshot", "--plain", dir.path().to_str().unwrap()]);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(code, 3, "{report}");
+        assert_eq!(report["problems"][0]["path"], "growing");
+        assert!(report["problems"][0]["what"].as_str().unwrap().contains("changed each time"), "{report}");
+        // What was read last is kept all the same.
+        assert!(program.command(&["cat", "latest:growing"]).output().unwrap().stdout.len() >= 1 << 20);
+    });
+}

@@ -1,0 +1,195 @@
+//! Restoring over what is there: only what differs is written, nothing escapes, and nothing that runs is harmed.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::support::*;
+
+fn instance(home: &Path) -> PathBuf {
+    let data = home.join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    let_settle();
+    data
+}
+
+#[test]
+fn only_what_differs_is_written() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    for n in 0..20 {
+        write(source.join(format!("{n}")), format!("file {n}"));
+    }
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    let inode = |name: &str| std::fs::metadata(out.join(name)).unwrap().ino();
+    let (kept, touched) = (inode("3"), inode("4"));
+    write(out.join("5"), "FILE 5");
+    std::fs::remove_file(out.join("6")).unwrap();
+    write(out.join("4"), "file 4");
+    write(out.join("extra"), "stays without --delete");
+    let (report, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert_eq!(code, 0);
+    assert_eq!((report["restored"]["files"].as_u64(), report["restored"]["unchanged"].as_u64(), report["restored"]["metadata"].as_u64()), (Some(2), Some(18), Some(1)));
+    assert_eq!((inode("3"), inode("4")), (kept, touched));
+    assert!(out.join("extra").exists());
+    let (report, _) = program.json(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--dry-run"]);
+    assert_eq!(report["restored"]["deleted"], 1);
+    assert!(out.join("extra").exists());
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete"]);
+    assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
+}
+
+#[test]
+fn a_link_planted_in_the_target_is_never_written_through() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("folder/file"), "from the snapshot");
+    write(source.join("direct"), "from the snapshot");
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    let (out, elsewhere) = (program.home.path().join("out"), program.home.path().join("elsewhere"));
+    write(elsewhere.join("file"), "precious");
+    write(elsewhere.join("direct"), "precious");
+    std::fs::create_dir(&out).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, out.join("folder")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.join("direct"), out.join("direct")).unwrap();
+    let (report, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert_eq!(code, 3, "{report}");
+    assert_eq!(std::fs::read_to_string(elsewhere.join("file")).unwrap(), "precious");
+    assert_eq!(std::fs::read_to_string(elsewhere.join("direct")).unwrap(), "precious");
+    // A link in a file's own place is replaced, not followed.
+    assert_eq!(std::fs::read_to_string(out.join("direct")).unwrap(), "from the snapshot");
+    assert!(report["problems"].to_string().contains("nothing was written through it"), "{report}");
+}
+
+#[test]
+fn in_place_brings_everything_back_and_leaves_no_log_and_no_migration_lock() {
+    let program = Program::new();
+    let data = instance(program.home.path());
+    let database = data.join("data/jellyfin.db");
+    let before = rows(&database);
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    // A day goes wrong.
+    let db = rusqlite::Connection::open(&database).unwrap();
+    db.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM Users; INSERT INTO __EFMigrationsLock VALUES(1, 'now');").unwrap();
+    drop(db);
+    std::fs::remove_dir_all(data.join("metadata/People")).unwrap();
+    write(data.join("config/system.xml"), "broken");
+    write(data.join("data/jellyfin.db-wal"), "a stale log");
+    let (report, code) = program.json(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(code, 0, "{report}");
+    for ending in ["-wal", "-shm", "-journal"] {
+        assert!(!data.join(format!("data/jellyfin.db{ending}")).exists());
+    }
+    assert_eq!(rows(&database), before);
+    assert_ne!(std::fs::read_to_string(data.join("config/system.xml")).unwrap(), "broken");
+    assert!(data.join("metadata/People").exists());
+}
+
+#[test]
+fn a_migration_lock_in_the_snapshot_does_not_come_back_in_place() {
+    let program = Program::new();
+    let data = instance(program.home.path());
+    let database = data.join("data/jellyfin.db");
+    let db = rusqlite::Connection::open(&database).unwrap();
+    db.execute("INSERT INTO __EFMigrationsLock VALUES(1, 'cut off')", []).unwrap();
+    drop(db);
+    let_settle();
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    program.ok(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--only", "database"]);
+    assert!(!rows(&database).iter().any(|row| row.starts_with("__EFMigrationsLock")));
+}
+
+#[test]
+fn a_running_server_is_not_restored_into_but_its_pictures_can_be() {
+    let program = Program::new();
+    let data = instance(program.home.path());
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let held = std::process::Command::new("sleep").arg("60").stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap()).spawn();
+    let mut held = held.unwrap();
+    std::fs::remove_dir_all(data.join("metadata/People")).unwrap();
+    let refused = program.run(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text.starts_with("Error: sleep (process ") && text.contains("\nHint: Stop Jellyfin first"), "{text}");
+    assert!(!data.join("metadata/People").exists());
+    program.ok(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--only", "metadata"]);
+    assert!(data.join("metadata/People").exists());
+    held.kill().unwrap();
+    held.wait().unwrap();
+}
+
+#[test]
+fn other_directories_and_an_older_server_are_refused_with_the_reason() {
+    let program = Program::new();
+    let data = instance(program.home.path());
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let elsewhere = program.home.path().join("other");
+    write(elsewhere.join("config/system.xml"), "<ServerConfiguration />");
+    std::fs::create_dir(elsewhere.join("data")).unwrap();
+    let args = ["restore", "latest", "--in-place", "--data-dir", elsewhere.to_str().unwrap()];
+    let (refused, code) = program.json(&args);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")));
+    assert!(refused["error"]["message"].as_str().unwrap().contains("would delete everything"), "{refused}");
+    assert!(!elsewhere.join("data/jellyfin.db").exists());
+    // A container with the same volumes sees the same directories: the user may say so.
+    write(elsewhere.join("log/log_20260101.log"), "[INF] [1] Main: Jellyfin version: 10.11.6\n");
+    let same = [&args[..], &["--same-directories"]].concat();
+    let (refused, code) = program.json(&same);
+    assert_eq!(code, 1);
+    assert!(refused["error"]["message"].as_str().unwrap().contains("10.11.6"), "{refused}");
+    let (report, code) = program.json(&[&same[..], &["--force"]].concat());
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(rows(&elsewhere.join("data/jellyfin.db")), rows(&data.join("data/jellyfin.db")));
+}
+
+#[test]
+fn keep_old_moves_aside_what_was_there_and_later_captures_leave_it_out() {
+    let program = Program::new();
+    let data = instance(program.home.path());
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    write(data.join("data/device.txt"), "changed");
+    let (report, code) = program.json(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--keep-old"]);
+    assert_eq!(code, 0, "{report}");
+    let moved = report["moved_aside"].as_array().unwrap();
+    let aside = moved.iter().find(|m| m["from"].as_str().unwrap().ends_with("/jellyfin/data")).unwrap()["to"].as_str().unwrap();
+    assert_eq!(std::fs::read_to_string(Path::new(aside).join("device.txt")).unwrap(), "changed");
+    assert_ne!(std::fs::read_to_string(data.join("data/device.txt")).unwrap(), "changed");
+    let_settle();
+    let (first, _) = program.json(&["show", "latest"]);
+    let (second, _) = program.json(&["snapshot", data.to_str().unwrap()]);
+    assert_eq!(first["snapshot"]["files"]["total"], second["files"]["total"]);
+}
+
+#[test]
+fn delete_in_place_removes_what_the_snapshot_lacks_and_nothing_that_is_never_captured() {
+    let program = Program::new();
+    let data = instance(program.home.path());
+    write(data.join("data/backups/jellyfin-backup-1.zip"), "PK");
+    write(data.join("cache/images/x.jpg"), "x");
+    write(data.join("log/log_1.log"), "x");
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    write(data.join("metadata/library/zz/new/poster.jpg"), "new");
+    write(data.join("plugins/New/x.dll"), "new");
+    program.ok(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--delete", "--only", "metadata"]);
+    assert!(!data.join("metadata/library/zz").exists());
+    assert!(data.join("plugins/New/x.dll").exists(), "not selected");
+    program.ok(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--delete"]);
+    assert!(!data.join("plugins/New").exists());
+    for kept in ["data/backups/jellyfin-backup-1.zip", "cache/images/x.jpg", "log/log_1.log"] {
+        assert!(data.join(kept).exists(), "{kept}");
+    }
+}
+
+#[test]
+fn one_path_comes_back_alone() {
+    let program = Program::new();
+    program.ok(&["snapshot", own_fixture().to_str().unwrap()]);
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--path", "config/users", "--path", "root/default/Films/options.xml"]);
+    let found = facts(&out, &|_| false);
+    assert!(found.contains_key(b"config/users/Ana/profile.png".as_slice()) && found.contains_key(b"root/default/Films/options.xml".as_slice()));
+    assert!(!found.contains_key(b"config/system.xml".as_slice()) && !found.contains_key(b"data".as_slice()));
+    let (error, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap(), "--path", "config/nothing"]);
+    assert_eq!((code, error["error"]["kind"].as_str()), (1, Some("not-found")));
+}

@@ -1,0 +1,72 @@
+//! The own walk against walkdir: the same set, in order, for every tree.
+
+use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt;
+
+use jellyvault::manifest::compare;
+use jellyvault::progress::Interrupt;
+use jellyvault::source::{Event, Rules, ScanRoot, scan};
+use proptest::prelude::*;
+
+use super::support::*;
+
+fn walk(root: &std::path::Path, threads: usize) -> Vec<Vec<u8>> {
+    let mut found = Vec::new();
+    let roots = [ScanRoot { logical: Vec::new(), dir: root.to_path_buf() }];
+    scan(&roots, &Rules::default(), &Default::default(), threads, &Interrupt::default(), |event| {
+        match event {
+            Event::Found(entry) => found.push(entry.path.to_vec()),
+            other => panic!("{other:?}"),
+        }
+        Ok::<_, std::io::Error>(())
+    })
+    .unwrap();
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn the_walk_finds_what_walkdir_finds_in_component_order(paths in proptest::collection::vec("[a-c.]{1,3}(/[a-d -]{1,3}){0,5}", 0..60), threads in 1usize..4) {
+        let dir = temp();
+        for path in &paths {
+            // Some paths collide with files that are there: those are left out.
+            let path = dir.path().join(path);
+            if std::fs::create_dir_all(path.parent().unwrap()).is_ok() && !path.exists() && std::fs::write(&path, "").is_err() {}
+        }
+        let found = walk(dir.path(), threads);
+        prop_assert!(found.windows(2).all(|pair| compare(&pair[0], &pair[1]).is_lt()));
+        let expected: BTreeSet<Vec<u8>> = walkdir::WalkDir::new(dir.path()).min_depth(1).into_iter()
+            .map(|entry| entry.unwrap().path().strip_prefix(dir.path()).unwrap().as_os_str().as_bytes().to_vec()).collect();
+        prop_assert_eq!(found.into_iter().collect::<BTreeSet<_>>(), expected);
+    }
+}
+
+#[test]
+fn many_small_directories_are_walked_whole_with_any_number_of_threads() {
+    let dir = temp();
+    for n in 0..3000 {
+        write(dir.path().join(format!("{:02x}/{n}/poster.jpg", n % 256)), "");
+    }
+    let expected = walk(dir.path(), 1);
+    assert_eq!(expected.len(), 3000 * 2 + 256);
+    for threads in [2, 5] {
+        assert_eq!(walk(dir.path(), threads), expected);
+    }
+}
+
+#[test]
+fn a_consumer_that_stops_ends_the_walk() {
+    let dir = temp();
+    for n in 0..500 {
+        write(dir.path().join(format!("{n}/x")), "");
+    }
+    let roots = [ScanRoot { logical: Vec::new(), dir: dir.path().to_path_buf() }];
+    let mut met = 0;
+    let outcome = scan(&roots, &Rules::default(), &Default::default(), 2, &Interrupt::default(), |_| {
+        met += 1;
+        if met == 100 { Err(std::io::Error::other("enough")) } else { Ok(()) }
+    });
+    assert!(outcome.is_err());
+    assert_eq!(met, 100);
+}

@@ -1,0 +1,220 @@
+//! Trees to capture, ways to compare them, and the program itself in a hermetic environment.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use jellyvault::manifest::{Catalog, SnapshotId, SnapshotRecord};
+use jellyvault::ops::{self, Destination, RestoreOptions, RestoreReport, SnapshotOptions, SnapshotReport, SourceSpec, Watch};
+use jellyvault::progress::{Interrupt, Silent};
+use jellyvault::store::Repository;
+
+pub static QUIET: Silent = Silent;
+
+pub fn watch(interrupt: &Interrupt) -> Watch<'_> {
+    Watch { progress: &QUIET, interrupt }
+}
+
+pub fn temp() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("jellyvault-test-").tempdir().unwrap()
+}
+
+/// The small Jellyfin data directory that the project carries: a server's, copied live, its WAL not in its database yet.
+pub fn own_fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/attic")
+}
+
+/// Large fixtures beside the checkout, where they are.
+pub fn shared_fixtures() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
+    path.join("README.md").exists().then_some(path)
+}
+
+pub fn copy_tree(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success());
+}
+
+pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
+    std::fs::create_dir_all(path.as_ref().parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Waits until files made before now are older than the clock's grain: the racy timestamp rule would have them read again.
+pub fn let_settle() {
+    std::thread::sleep(std::time::Duration::from_millis(60));
+}
+
+/// Bytes that no compressor shrinks, the same for the same seed.
+pub fn noise(seed: &str, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new_derive_key("jellyvault suite").update(seed.as_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+pub fn capture(repository: &Repository, folder: &Path) -> Result<SnapshotReport, ops::Error> {
+    let spec = SourceSpec::plain(folder)?;
+    ops::snapshot(repository, &spec, &SnapshotOptions { host: "test".into(), threads: 2, ..SnapshotOptions::default() }, watch(&Interrupt::default()))
+}
+
+pub fn restore_to(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), dir: &Path) -> Result<RestoreReport, ops::Error> {
+    ops::restore(repository, snapshot, &Destination::Directory(dir.to_path_buf()), &RestoreOptions { threads: 2, ..RestoreOptions::default() }, watch(&Interrupt::default()))
+}
+
+pub fn newest(repository: &Repository) -> (SnapshotId, SnapshotRecord) {
+    Catalog::load(repository).unwrap().snapshots.pop().unwrap()
+}
+
+/// All that a restore must bring back of one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    pub mode: u32,
+    pub owner: (u32, u32),
+    pub mtime: (i64, i64),
+    pub bytes: Option<blake3::Hash>,
+    pub target: Option<Vec<u8>>,
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Paths of the same file.
+    pub linked: Vec<Vec<u8>>,
+}
+
+/// An own comparer, which shares no code with the engine's walk or restore.
+pub fn facts(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -> BTreeMap<Vec<u8>, Facts> {
+    let mut found = BTreeMap::new();
+    let mut links: BTreeMap<(u64, u64), Vec<Vec<u8>>> = BTreeMap::new();
+    let mut walk = walkdir::WalkDir::new(root).min_depth(1).into_iter();
+    while let Some(entry) = walk.next() {
+        let entry = entry.unwrap();
+        let path = entry.path().strip_prefix(root).unwrap().as_os_str().as_bytes().to_vec();
+        let metadata = entry.metadata().unwrap();
+        if leave_out(&path) {
+            if metadata.is_dir() {
+                walk.skip_current_dir();
+            }
+            continue;
+        }
+        if metadata.is_file() {
+            links.entry((metadata.dev(), metadata.ino())).or_default().push(path.clone());
+        }
+        let hash = |path: &Path| {
+            let mut hasher = blake3::Hasher::new();
+            std::io::copy(&mut std::fs::File::open(path).unwrap(), &mut hasher).unwrap();
+            hasher.finalize()
+        };
+        let names = rustix_list(entry.path());
+        let facts = Facts {
+            mode: metadata.mode(),
+            owner: (metadata.uid(), metadata.gid()),
+            mtime: (metadata.mtime(), metadata.mtime_nsec()),
+            bytes: metadata.is_file().then(|| hash(entry.path())),
+            target: metadata.is_symlink().then(|| std::fs::read_link(entry.path()).unwrap().into_os_string().into_vec()),
+            xattrs: names,
+            linked: Vec::new(),
+        };
+        found.insert(path, facts);
+    }
+    for paths in links.into_values().filter(|paths| paths.len() > 1) {
+        for path in &paths {
+            found.get_mut(path).unwrap().linked.clone_from(&paths);
+        }
+    }
+    found
+}
+
+fn rustix_list(path: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut names = vec![0; 65_536];
+    let len = rustix::fs::llistxattr(path, &mut names).unwrap_or(0);
+    let mut pairs: Vec<_> = names[..len]
+        .split(|b| *b == 0)
+        .filter(|name| !name.is_empty())
+        .map(|name| {
+            let mut value = vec![0; 65_536];
+            let len = rustix::fs::lgetxattr(path, name, &mut value).unwrap();
+            (name.to_vec(), value[..len].to_vec())
+        })
+        .collect();
+    pairs.sort();
+    pairs
+}
+
+pub fn assert_same_trees(expected: &BTreeMap<Vec<u8>, Facts>, found: &BTreeMap<Vec<u8>, Facts>) {
+    for (path, facts) in expected {
+        let path_text = String::from_utf8_lossy(path);
+        assert_eq!(found.get(path), Some(facts), "{path_text}");
+    }
+    let extra: Vec<_> = found.keys().filter(|path| !expected.contains_key(*path)).map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+    assert!(extra.is_empty(), "not in the original: {extra:?}");
+}
+
+/// The program, seeing nothing of this machine's settings.
+pub struct Program {
+    pub home: tempfile::TempDir,
+    pub repo: PathBuf,
+}
+
+impl Program {
+    pub fn new() -> Program {
+        let home = temp();
+        let repo = home.path().join("repo");
+        Program { home, repo }
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jellyvault"));
+        command.env_clear().env("HOME", self.home.path()).env("TZ", "UTC").env("JELLYVAULT_REPO", &self.repo).env("PATH", "/usr/bin:/bin");
+        command.args(args);
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// Runs with `--json`; the document and the exit code.
+    pub fn json(&self, args: &[&str]) -> (serde_json::Value, i32) {
+        let output = self.run(&[&["--json"], args].concat());
+        let text = String::from_utf8(output.stdout).unwrap();
+        let document = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text:?}; {}", String::from_utf8_lossy(&output.stderr)));
+        (document, output.status.code().unwrap())
+    }
+
+    /// Runs and must succeed.
+    pub fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+/// Every row of every table of a database, as text; opened from a private copy.
+pub fn rows(database: &Path) -> Vec<String> {
+    let dir = temp();
+    let copy = dir.path().join("db");
+    std::fs::copy(database, &copy).unwrap();
+    for ending in ["-wal"] {
+        let mut beside = database.as_os_str().to_owned();
+        beside.push(ending);
+        if Path::new(&beside).exists() {
+            std::fs::copy(&beside, dir.path().join("db-wal")).unwrap();
+        }
+    }
+    let db = rusqlite::Connection::open(copy).unwrap();
+    let check: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    let tables: Vec<String> = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut all = Vec::new();
+    for table in tables {
+        let mut statement = db.prepare(&format!("SELECT * FROM \"{table}\"")).unwrap();
+        let columns = statement.column_count();
+        let mut of_table: Vec<String> = statement
+            .query_map([], |row| Ok((0..columns).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect::<Vec<_>>().join("|")))
+            .unwrap()
+            .map(|row| format!("{table}: {}", row.unwrap()))
+            .collect();
+        of_table.sort();
+        all.extend(of_table);
+    }
+    all
+}
