@@ -191,9 +191,11 @@ impl Disk for CrashDisk {
         let state = self.state();
         let name_of = |full: &PathBuf| full.file_name().map(|name| name.to_string_lossy().into_owned());
         let folders = state.folders.iter().filter(|folder| folder.parent() == Some(path)).filter_map(|folder| Some((name_of(folder)?, true, 0)));
-        let files = state.live.iter().filter(|(name, _)| name.parent() == Some(path)).filter_map(|(name, content)| {
-            Some((name_of(name)?, false, state.contents.get(*content)?.live.len() as u64))
-        });
+        let files = state
+            .live
+            .iter()
+            .filter(|(name, _)| name.parent() == Some(path))
+            .filter_map(|(name, content)| Some((name_of(name)?, false, state.contents.get(*content)?.live.len() as u64)));
         Ok(folders.chain(files).collect())
     }
 }

@@ -18,28 +18,28 @@ pub enum Class {
 
 /// (offset, magic) of formats that are compressed already.
 const COMPRESSED: &[(usize, &[u8])] = &[
-    (0, b"\xff\xd8\xff"),                     // JPEG
-    (0, b"\x89PNG\r\n\x1a\n"),                // PNG
-    (0, b"GIF8"),                             // GIF
-    (8, b"WEBP"),                             // WebP in RIFF
-    (4, b"ftyp"),                             // MP4, AVIF, HEIC, M4A
-    (0, b"\x1a\x45\xdf\xa3"),                 // Matroska, WebM
-    (0, b"PK\x03\x04"),                       // zip
-    (0, b"PK\x05\x06"),                       // an empty zip
-    (0, b"\x1f\x8b"),                         // gzip
-    (0, b"\x28\xb5\x2f\xfd"),                 // zstd
-    (0, b"\xfd7zXZ\0"),                       // xz
-    (0, b"7z\xbc\xaf\x27\x1c"),               // 7-Zip
-    (0, b"BZh"),                              // bzip2
-    (0, b"Rar!\x1a\x07"),                     // RAR
-    (0, b"wOFF"),                             // WOFF
-    (0, b"wOF2"),                             // WOFF2
-    (0, b"OggS"),                             // Ogg
-    (0, b"fLaC"),                             // FLAC
-    (0, b"ID3"),                              // MP3
-    (0, b"\xff\xfb"),                         // MP3 without a tag
-    (0, b"\x00\x00\x00\x0cJXL "),             // JPEG XL
-    (0, b"\xff\x0a"),                         // JPEG XL, bare
+    (0, b"\xff\xd8\xff"),         // JPEG
+    (0, b"\x89PNG\r\n\x1a\n"),    // PNG
+    (0, b"GIF8"),                 // GIF
+    (8, b"WEBP"),                 // WebP in RIFF
+    (4, b"ftyp"),                 // MP4, AVIF, HEIC, M4A
+    (0, b"\x1a\x45\xdf\xa3"),     // Matroska, WebM
+    (0, b"PK\x03\x04"),           // zip
+    (0, b"PK\x05\x06"),           // an empty zip
+    (0, b"\x1f\x8b"),             // gzip
+    (0, b"\x28\xb5\x2f\xfd"),     // zstd
+    (0, b"\xfd7zXZ\0"),           // xz
+    (0, b"7z\xbc\xaf\x27\x1c"),   // 7-Zip
+    (0, b"BZh"),                  // bzip2
+    (0, b"Rar!\x1a\x07"),         // RAR
+    (0, b"wOFF"),                 // WOFF
+    (0, b"wOF2"),                 // WOFF2
+    (0, b"OggS"),                 // Ogg
+    (0, b"fLaC"),                 // FLAC
+    (0, b"ID3"),                  // MP3
+    (0, b"\xff\xfb"),             // MP3 without a tag
+    (0, b"\x00\x00\x00\x0cJXL "), // JPEG XL
+    (0, b"\xff\x0a"),             // JPEG XL, bare
 ];
 
 impl Class {

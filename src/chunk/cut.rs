@@ -30,21 +30,14 @@ impl CutParams {
     /// Whether FastCDC takes these sizes, and the limits of an extent hold them.
     pub fn are_valid(&self) -> bool {
         let powers = [self.min, self.avg, self.max].iter().all(|size| size.is_power_of_two() && *size >= 64);
-        powers
-            && self.min <= 1 << 20
-            && self.avg <= 4 << 20
-            && self.max <= 16 << 20
-            && self.min < self.avg
-            && self.avg < self.max
-            && self.whole <= self.max
+        powers && self.min <= 1 << 20 && self.avg <= 4 << 20 && self.max <= 16 << 20 && self.min < self.avg && self.avg < self.max && self.whole <= self.max
     }
 }
 
 /// The chunks of `bytes`, which begin at a cut. The last range ends at the end of `bytes`: the caller who will read more
 /// holds it back until at least `max` bytes follow its start.
 pub fn cuts<'a>(bytes: &'a [u8], params: &CutParams) -> impl Iterator<Item = Range<usize>> + 'a {
-    fastcdc::v2020::FastCDC::new(bytes, params.min as usize, params.avg as usize, params.max as usize)
-        .map(|chunk| chunk.offset..chunk.offset + chunk.length)
+    fastcdc::v2020::FastCDC::new(bytes, params.min as usize, params.avg as usize, params.max as usize).map(|chunk| chunk.offset..chunk.offset + chunk.length)
 }
 
 #[cfg(test)]

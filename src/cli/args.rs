@@ -22,7 +22,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 pub struct Global {
     /// The repository's folder [default: $XDG_DATA_HOME/jellyvault; for root /var/lib/jellyvault]
-    #[arg(long, global = true, env = "JELLYVAULT_REPO", value_name = "PATH", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, env = "JELLYVAULT_REPO", hide_env_values = true, value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub repo: Option<PathBuf>,
     /// Answer with one JSON document on standard output
     #[arg(long, global = true)]

@@ -2,10 +2,10 @@
 
 use crate::ops;
 
+use super::Exit;
 use super::context::Context;
 use super::failure::Failure;
 use super::ls::{split_place, typed_path};
-use super::Exit;
 
 pub fn run(context: &Context, place: &str) -> Result<Exit, Failure> {
     let (name, Some(path)) = split_place(place) else {

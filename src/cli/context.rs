@@ -63,9 +63,9 @@ impl Context {
             return Ok(PathBuf::from("/var/lib/jellyvault"));
         }
         let home = |name: &str, below: &str| std::env::var_os(name).map(|base| PathBuf::from(base).join(below));
-        home("XDG_DATA_HOME", "jellyvault").or_else(|| home("HOME", ".local/share/jellyvault")).ok_or_else(|| {
-            Failure::usage("it is not known where the repository is", "Name it with --repo PATH, or set JELLYVAULT_REPO.")
-        })
+        home("XDG_DATA_HOME", "jellyvault")
+            .or_else(|| home("HOME", ".local/share/jellyvault"))
+            .ok_or_else(|| Failure::usage("it is not known where the repository is", "Name it with --repo PATH, or set JELLYVAULT_REPO."))
     }
 
     /// `repo` of the configuration file.
@@ -73,7 +73,12 @@ impl Context {
         let user = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
         for path in user.map(|base| base.join("jellyvault/config.toml")).into_iter().chain([PathBuf::from("/etc/jellyvault.toml")]) {
             let Ok(text) = std::fs::read_to_string(&path) else { continue };
-            let wrong = |what: String| Failure::usage(&format!("the configuration file {} cannot be used: {what}", path.display()), "It may hold one line: repo = \"/path/of/the/repository\"");
+            let wrong = |what: String| {
+                Failure::usage(
+                    &format!("the configuration file {} cannot be used: {what}", path.display()),
+                    "It may hold one line: repo = \"/path/of/the/repository\"",
+                )
+            };
             let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
             match table.get("repo") {
                 Some(toml::Value::String(repo)) => return Ok(Some(PathBuf::from(repo))),

@@ -31,7 +31,17 @@ impl Failure {
     /// A snapshot's name that does not name one: what is there is listed.
     pub fn name(error: NameError, catalog: &Catalog, zone: &TimeZone) -> Failure {
         let listed = |ids: Vec<&(crate::manifest::SnapshotId, crate::manifest::SnapshotRecord)>| {
-            ids.iter().map(|(id, record)| format!("{} ({}{})", render::short(id), render::time(record.time_ns, zone), record.label.as_ref().map_or_else(String::new, |l| format!(", {l}")))).collect::<Vec<_>>().join(", ")
+            ids.iter()
+                .map(|(id, record)| {
+                    format!(
+                        "{} ({}{})",
+                        render::short(id),
+                        render::time(record.time_ns, zone),
+                        record.label.as_ref().map_or_else(String::new, |l| format!(", {l}"))
+                    )
+                })
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let newest: Vec<_> = catalog.snapshots.iter().rev().take(5).collect();
         let hint = match &error {
@@ -110,7 +120,10 @@ fn hint(error: &Error) -> Option<String> {
 }
 
 fn hint_of_damage(error: &Error) -> Option<String> {
-    matches!(error.kind(), "damaged").then(|| "Part of the repository is damaged or missing. Other files and snapshots may be whole; restore them to a directory with --to, and look at the disk.".to_owned())
+    matches!(error.kind(), "damaged").then(|| {
+        "Part of the repository is damaged or missing. Other files and snapshots may be whole; restore them to a directory with --to, and look at the disk."
+            .to_owned()
+    })
 }
 
 fn store_hint(error: &store::Error) -> Option<String> {
@@ -120,9 +133,15 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::NotEmpty { .. } => "Name an empty folder, or one that does not exist yet.",
         store::Error::Newer { .. } => "Install a newer jellyvault. Nothing was changed.",
         store::Error::Busy { .. } => "Wait until it is done and try again.",
-        store::Error::Backend(e) if e.is_disk_full() => "The repository's disk is full. Make room and run the same command again: no snapshot was harmed, and what was stored already is used again.",
-        store::Error::Local { .. } | store::Error::Backend(crate::backend::Error::Io { .. }) => "Check that the repository's folder may be read and written by this user, and that its disk is well.",
-        e if e.is_damage() => "Part of the repository is damaged or missing. Other files and snapshots may be whole; restore them to a directory with --to, and look at the disk.",
+        store::Error::Backend(e) if e.is_disk_full() => {
+            "The repository's disk is full. Make room and run the same command again: no snapshot was harmed, and what was stored already is used again."
+        }
+        store::Error::Local { .. } | store::Error::Backend(crate::backend::Error::Io { .. }) => {
+            "Check that the repository's folder may be read and written by this user, and that its disk is well."
+        }
+        e if e.is_damage() => {
+            "Part of the repository is damaged or missing. Other files and snapshots may be whole; restore them to a directory with --to, and look at the disk."
+        }
         _ => return None,
     };
     Some(text.to_owned())

@@ -17,7 +17,14 @@ pub fn split_place(place: &str) -> (&str, Option<&str>) {
     let skip = if clock {
         // hh:mm, or hh:mm:ss where digits follow, and a zone.
         let time = place.get(11..).unwrap_or_default();
-        11 + time.char_indices().find(|(at, c)| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'Z') || (*c == ':' && time.get(at + 1..at + 3).is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))))).map_or(time.len(), |(at, _)| at)
+        11 + time
+            .char_indices()
+            .find(|(at, c)| {
+                !(c.is_ascii_digit()
+                    || matches!(c, '.' | '+' | '-' | 'Z')
+                    || (*c == ':' && time.get(at + 1..at + 3).is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))))
+            })
+            .map_or(time.len(), |(at, _)| at)
     } else {
         place.find(':').unwrap_or(place.len())
     };
@@ -92,7 +99,13 @@ fn line(context: &Context, entry: &Entry) -> String {
         Kind::Directory => ('d', "/".to_owned()),
         Kind::Symlink { target } => ('l', format!(" -> {}", display(target))),
     };
-    format!("{kind}{:04o}  {:>10}  {}  {}{end}\n", entry.mode, render::size(entry.size()), render::time(nanoseconds(entry.mtime), &context.zone), display(&entry.path))
+    format!(
+        "{kind}{:04o}  {:>10}  {}  {}{end}\n",
+        entry.mode,
+        render::size(entry.size()),
+        render::time(nanoseconds(entry.mtime), &context.zone),
+        display(&entry.path)
+    )
 }
 
 #[cfg(test)]

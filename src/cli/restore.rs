@@ -19,7 +19,12 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     let destination = match &args.to {
         Some(dir) => Destination::Directory(dir.clone()),
         None => {
-            let named = SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), metadata_dir: args.metadata_dir.clone(), ..SourceArgs::default() };
+            let named = SourceArgs {
+                data_dir: args.data_dir.clone(),
+                config_dir: args.config_dir.clone(),
+                metadata_dir: args.metadata_dir.clone(),
+                ..SourceArgs::default()
+            };
             let (instance, spec) = source::find(context, &named)?;
             let server = spec.server.clone();
             Destination::InPlace(Box::new(InstanceTarget { instance, spec, server }))

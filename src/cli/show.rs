@@ -34,12 +34,20 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
         ("Schema", server.schema.clone()),
         ("Parent", record.parent.map(|parent| render::short(&parent))),
     ];
-    rows.extend(record.source.directories.iter().filter(|(name, _)| ["programdata", "config", "folder"].contains(&name.as_str())).map(|(name, path)| match name.as_str() {
-        "config" => ("Configuration", Some(path.clone())),
-        "folder" => ("Folder", Some(path.clone())),
-        _ => ("Data", Some(path.clone())),
+    rows.extend(record.source.directories.iter().filter(|(name, _)| ["programdata", "config", "folder"].contains(&name.as_str())).map(|(name, path)| {
+        match name.as_str() {
+            "config" => ("Configuration", Some(path.clone())),
+            "folder" => ("Folder", Some(path.clone())),
+            _ => ("Data", Some(path.clone())),
+        }
     }));
-    let seen: Vec<String> = record.source.seen_by_server.iter().filter(|(name, path)| record.source.directories.get(*name) != Some(path)).map(|(name, path)| format!("{name} as {path}")).collect();
+    let seen: Vec<String> = record
+        .source
+        .seen_by_server
+        .iter()
+        .filter(|(name, path)| record.source.directories.get(*name) != Some(path))
+        .map(|(name, path)| format!("{name} as {path}"))
+        .collect();
     rows.push(("The server sees", (!seen.is_empty()).then(|| seen.join(", "))));
     let rows: Vec<_> = rows.into_iter().filter_map(|(name, value)| Some(vec![name.to_owned(), value?])).collect();
     let mut out = render::table(&rows, &[]);

@@ -127,7 +127,12 @@ fn words(report: &SnapshotReport, dry_run: bool) -> String {
     );
     let Some(id) = &report.id else {
         let all = files.new + files.changed + files.unchanged;
-        return format!("A snapshot would hold {}: {changes}. {} would be read.{}\n", render::plural(all, "file", "files"), render::size(bytes.read), if dry_run { " Nothing was stored." } else { "" });
+        return format!(
+            "A snapshot would hold {}: {changes}. {} would be read.{}\n",
+            render::plural(all, "file", "files"),
+            render::size(bytes.read),
+            if dry_run { " Nothing was stored." } else { "" }
+        );
     };
     let version = record.server.version.as_ref().map_or_else(String::new, |v| format!(" of Jellyfin {}{}", v.value, if v.exact { "" } else { " or later" }));
     let label = record.label.as_ref().map_or_else(String::new, |label| format!(" “{label}”"));

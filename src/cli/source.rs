@@ -35,7 +35,8 @@ pub fn run(context: &Context, args: &SourceArgs) -> Result<Exit, Failure> {
     let database = instance.database.as_ref().filter(|path| std::path::Path::new(path).is_file());
     let exit = if survey.problems.is_empty() { Exit::Done } else { Exit::Problems };
     if context.global.json {
-        let categories: Map<String, Value> = survey.categories.iter().map(|(name, (files, bytes))| ((*name).to_owned(), json!({"files": files, "bytes": bytes}))).collect();
+        let categories: Map<String, Value> =
+            survey.categories.iter().map(|(name, (files, bytes))| ((*name).to_owned(), json!({"files": files, "bytes": bytes}))).collect();
         let paths = json!({
             "data": instance.program_data, "inner_data": instance.data, "config": instance.config, "metadata": instance.metadata,
             "metadata_default": instance.metadata_default, "root": instance.root, "plugins": instance.plugins, "database": database, "log": instance.log,

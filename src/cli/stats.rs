@@ -18,9 +18,16 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     let ratio = |whole: u64, part: u64| if part == 0 { 1.0 } else { whole as f64 / part as f64 };
     let (dedup, compression) = (ratio(stats.bytes_in_all_snapshots, stats.content_raw), ratio(stats.content_raw, stats.content_stored));
     if context.global.json {
-        let categories: Map<String, Value> =
-            stats.categories.iter().map(|(name, c)| (name.clone(), json!({"files": c.files, "bytes": c.bytes, "bytes_in_all_snapshots": c.bytes_in_all_snapshots}))).collect();
-        let growth: Vec<Value> = stats.growth.iter().map(|g| json!({"id": g.id.to_string(), "time": to_json::time(g.time_ns), "new_raw": g.new_raw, "new_stored": g.new_stored})).collect();
+        let categories: Map<String, Value> = stats
+            .categories
+            .iter()
+            .map(|(name, c)| (name.clone(), json!({"files": c.files, "bytes": c.bytes, "bytes_in_all_snapshots": c.bytes_in_all_snapshots})))
+            .collect();
+        let growth: Vec<Value> = stats
+            .growth
+            .iter()
+            .map(|g| json!({"id": g.id.to_string(), "time": to_json::time(g.time_ns), "new_raw": g.new_raw, "new_stored": g.new_stored}))
+            .collect();
         to_json::print(&json!({"stats": {
             "snapshots": stats.snapshots, "packs": stats.packs, "pack_bytes": stats.pack_bytes, "content_raw": stats.content_raw,
             "content_stored": stats.content_stored, "manifests_stored": stats.manifests_stored, "bytes_in_all_snapshots": stats.bytes_in_all_snapshots,
@@ -37,7 +44,9 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         render::size(stats.manifests_stored)
     );
     let mut rows = vec![["CATEGORY", "FILES", "SIZE", "IN ALL SNAPSHOTS"].map(str::to_owned).to_vec()];
-    rows.extend(stats.categories.iter().map(|(name, c)| vec![name.clone(), render::count(c.files), render::size(c.bytes), render::size(c.bytes_in_all_snapshots)]));
+    rows.extend(
+        stats.categories.iter().map(|(name, c)| vec![name.clone(), render::count(c.files), render::size(c.bytes), render::size(c.bytes_in_all_snapshots)]),
+    );
     out.push_str(&format!("\nIn the newest snapshot:\n\n{}", render::table(&rows, &[1, 2, 3])));
     let shown = if context.global.verbose { usize::MAX } else { SHOWN };
     let mut rows = vec![["SNAPSHOT", "TIME", "NEW CONTENT", "ADDED"].map(str::to_owned).to_vec()];
@@ -46,7 +55,11 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         let id = render::short(&g.id);
         vec![id, render::time(g.time_ns, &context.zone), render::size(g.new_raw), render::size(g.new_stored)]
     }));
-    out.push_str(&format!("\nGrowth{}:\n\n{}", if skip > 0 { format!(" (the last {SHOWN}; --verbose shows all)") } else { String::new() }, render::table(&rows, &[2, 3])));
+    out.push_str(&format!(
+        "\nGrowth{}:\n\n{}",
+        if skip > 0 { format!(" (the last {SHOWN}; --verbose shows all)") } else { String::new() },
+        render::table(&rows, &[2, 3])
+    ));
     render::print(&out)?;
     Ok(Exit::Done)
 }

@@ -7,8 +7,8 @@ use crate::backend::{Span, write_new};
 use crate::limits::RECORD_BYTES_MAX;
 use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_name};
 
-use super::record::{SnapshotId, SnapshotRecord};
 use super::Error;
+use super::record::{SnapshotId, SnapshotRecord};
 
 /// All snapshots of a repository, oldest first.
 #[derive(Debug, Default)]

@@ -6,10 +6,10 @@ use crate::chunk::ChunkId;
 use crate::limits::NODE_LEVEL_MAX;
 use crate::store::ChunkReader;
 
+use super::Error;
 use super::entry::Entry;
 use super::node::{Child, Node};
 use super::path::{compare, is_within};
-use super::Error;
 
 /// Reads and decodes a node, which must have the level that its parent says.
 pub(super) fn read_node(reader: &mut ChunkReader<'_>, id: &ChunkId, level: Option<u8>) -> Result<Node, Error> {

@@ -1,7 +1,7 @@
 //! One path of a manifest with its metadata and its content (`docs/format.md`, "Entries").
 
 use crate::chunk::ChunkId;
-use crate::limits::{LISTS_MAX, LIST_BYTES_MAX, PATH_BYTES_MAX, PIECES_INLINE_MAX, TARGET_BYTES_MAX, XATTR_BYTES_MAX, XATTRS_INLINE_BYTES_MAX};
+use crate::limits::{LIST_BYTES_MAX, LISTS_MAX, PATH_BYTES_MAX, PIECES_INLINE_MAX, TARGET_BYTES_MAX, XATTR_BYTES_MAX, XATTRS_INLINE_BYTES_MAX};
 use crate::store::{Bytes, Truncated, push_bytes, push_varint};
 
 /// A point in time as file systems keep it.

@@ -157,7 +157,12 @@ mod tests {
             file(b"data/one", 5, Content::Pieces(vec![Piece::Chunk(id)])),
             file(b"data/sparse", 1 << 40, Content::Pieces(vec![Piece::Hole(1 << 39), Piece::Chunk(id)])),
             Entry { link_group: Some(9), ..file(b"data/vast", 1 << 50, Content::Listed(vec![id, id])) },
-            Entry { path: b"data-link".to_vec(), kind: Kind::Symlink { target: b"../x".to_vec() }, xattrs: Xattrs::Inline(vec![(b"user.a".to_vec(), vec![0, 255])]), ..base.clone() },
+            Entry {
+                path: b"data-link".to_vec(),
+                kind: Kind::Symlink { target: b"../x".to_vec() },
+                xattrs: Xattrs::Inline(vec![(b"user.a".to_vec(), vec![0, 255])]),
+                ..base.clone()
+            },
             Entry { path: b"root".to_vec(), xattrs: Xattrs::Chunk(id), ..base },
         ]
     }

@@ -187,7 +187,13 @@ pub(super) mod tests {
             label: Some("before 12.0".to_owned()),
             note: None,
             program: "0.1.0".to_owned(),
-            source: SourceRecord { key: "k".to_owned(), host: "nas".to_owned(), how: "named".to_owned(), directories: directories.clone(), seen_by_server: directories },
+            source: SourceRecord {
+                key: "k".to_owned(),
+                host: "nas".to_owned(),
+                how: "named".to_owned(),
+                directories: directories.clone(),
+                seen_by_server: directories,
+            },
             server: ServerRecord {
                 version: Some(Learnt { value: "10.11.6".to_owned(), how: "log".to_owned(), exact: true }),
                 id: None,

@@ -5,10 +5,10 @@ use std::io::Write;
 use crate::manifest::{Kind, SnapshotId, SnapshotRecord, display};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
+use super::Error;
 use super::content::write_content;
 use super::ls::short;
 use super::select::lookup;
-use super::Error;
 
 /// Writes a file's bytes to `out`, each verified before it is written.
 pub fn cat(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), path: &[u8], out: &mut impl Write) -> Result<u64, Error> {

@@ -8,7 +8,11 @@ use crate::store::ChunkReader;
 use super::Error;
 
 /// Calls `each` with every piece of a content, lists followed.
-pub fn list_pieces(reader: &mut ChunkReader<'_>, content: &Content, mut each: impl FnMut(&mut ChunkReader<'_>, Piece) -> Result<(), Error>) -> Result<(), Error> {
+pub fn list_pieces(
+    reader: &mut ChunkReader<'_>,
+    content: &Content,
+    mut each: impl FnMut(&mut ChunkReader<'_>, Piece) -> Result<(), Error>,
+) -> Result<(), Error> {
     match content {
         Content::Pieces(pieces) => pieces.iter().try_for_each(|piece| each(reader, *piece)),
         Content::Listed(lists) => lists.iter().try_for_each(|id| read_list(reader, id)?.into_iter().try_for_each(|piece| each(reader, piece))),

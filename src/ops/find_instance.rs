@@ -102,6 +102,12 @@ impl SourceSpec {
         if !folder.is_dir() {
             return Err(Error::Source { path: folder, source: std::io::ErrorKind::NotADirectory.into() });
         }
-        Ok(SourceSpec { layout: Layout::plain(&folder), how: "a plain folder".to_owned(), server: Server::default(), problems: Vec::new(), expects_database: false })
+        Ok(SourceSpec {
+            layout: Layout::plain(&folder),
+            how: "a plain folder".to_owned(),
+            server: Server::default(),
+            problems: Vec::new(),
+            expects_database: false,
+        })
     }
 }

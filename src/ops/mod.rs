@@ -19,7 +19,7 @@ pub use ls::{Listing, ls};
 pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
 pub use select::{Selected, root_of};
 pub use show::{Shown, show};
-pub use snapshot::{SnapshotOptions, SnapshotReport, SourceSpec, snapshot, survey, Survey};
+pub use snapshot::{SnapshotOptions, SnapshotReport, SourceSpec, Survey, snapshot, survey};
 pub use stats::{CategoryStats, Growth, Stats, stats};
 
 use crate::progress::{Interrupt, Progress};

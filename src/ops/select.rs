@@ -31,7 +31,12 @@ pub(super) fn lookup(reader: &mut ChunkReader<'_>, record: &SnapshotRecord, path
 }
 
 /// The entry of a path and all below it, of all categories, each category in order.
-pub(super) fn below(reader: &mut ChunkReader<'_>, record: &SnapshotRecord, path: &[u8], mut each: impl FnMut(Category, Entry) -> Result<(), Error>) -> Result<(), Error> {
+pub(super) fn below(
+    reader: &mut ChunkReader<'_>,
+    record: &SnapshotRecord,
+    path: &[u8],
+    mut each: impl FnMut(Category, Entry) -> Result<(), Error>,
+) -> Result<(), Error> {
     for (category, root) in categories(record) {
         for entry in Entries::within(reader, root.manifest, path) {
             each(category, entry?)?;

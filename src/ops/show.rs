@@ -6,9 +6,9 @@ use crate::chunk::ChunkId;
 use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotId, Xattrs, leaves, read_leaf};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
+use super::Error;
 use super::content::list_pieces;
 use super::select::categories;
-use super::Error;
 
 /// What is shown beside the record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

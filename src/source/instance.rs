@@ -167,7 +167,9 @@ impl Finder<'_> {
         let data = self.join(program_data, "data");
         let in_data = ["jellyfin.db", "library.db", ".jellyfin-data"].iter().any(|name| self.at.is_file(&self.join(&data, name)));
         // The marker lies in the data directory and in its `data`: alone it does not tell which of the two this is.
-        in_data || (self.at.is_dir(&data) && self.at.is_file(&self.join(program_data, ".jellyfin-data"))) || config.is_some_and(|config| self.at.is_file(&self.join(config, "system.xml")))
+        in_data
+            || (self.at.is_dir(&data) && self.at.is_file(&self.join(program_data, ".jellyfin-data")))
+            || config.is_some_and(|config| self.at.is_file(&self.join(config, "system.xml")))
     }
 
     fn candidates(&self) -> Vec<Candidate> {
@@ -265,7 +267,12 @@ impl Finder<'_> {
         let config = self.config_beside(dir, named);
         let shaped = ["data", "metadata", "root", "plugins", "config"].iter().filter(|name| self.at.is_dir(&self.join(dir, name))).count();
         if !self.evidence(dir, config.as_deref()) && !self.at.is_dir(&self.join(&self.join(dir, "metadata"), "library")) && shaped < 2 {
-            let looked = vec![self.join(&below, "jellyfin.db"), self.join(&self.join(dir, "config"), "system.xml"), self.join(dir, ".jellyfin-data"), self.join(&self.join(dir, "metadata"), "library")];
+            let looked = vec![
+                self.join(&below, "jellyfin.db"),
+                self.join(&self.join(dir, "config"), "system.xml"),
+                self.join(dir, ".jellyfin-data"),
+                self.join(&self.join(dir, "metadata"), "library"),
+            ];
             return Err(FindError::NotOne { path: dir.to_owned(), looked });
         }
         Ok(self.resolve(candidate(dir, config, "the directory that was named"), named))

@@ -85,17 +85,22 @@ fn debian_and_rpmfusion_with_and_without_settings_file() {
 
 #[test]
 fn linux_portable_with_its_configuration_inside_or_beside() {
-    let inside = Machine::with(&["/home/a/.local/share/jellyfin/data/jellyfin.db", "/home/a/.local/share/jellyfin/config/system.xml"]).variable("HOME", "/home/a");
+    let inside =
+        Machine::with(&["/home/a/.local/share/jellyfin/data/jellyfin.db", "/home/a/.local/share/jellyfin/config/system.xml"]).variable("HOME", "/home/a");
     assert_eq!(inside.find(Platform::Linux).unwrap().config.as_deref(), Some("/home/a/.local/share/jellyfin/config"));
     let beside = Machine::with(&["/home/a/.local/share/jellyfin/data/jellyfin.db", "/home/a/.config/jellyfin/system.xml"]).variable("HOME", "/home/a");
     assert_eq!(beside.find(Platform::Linux).unwrap().config.as_deref(), Some("/home/a/.config/jellyfin"));
-    let xdg = Machine::with(&["/x/data/jellyfin/data/jellyfin.db", "/x/conf/jellyfin/system.xml"]).variable("XDG_DATA_HOME", "/x/data").variable("XDG_CONFIG_HOME", "/x/conf");
+    let xdg = Machine::with(&["/x/data/jellyfin/data/jellyfin.db", "/x/conf/jellyfin/system.xml"])
+        .variable("XDG_DATA_HOME", "/x/data")
+        .variable("XDG_CONFIG_HOME", "/x/conf");
     assert_eq!(xdg.find(Platform::Linux).unwrap().config.as_deref(), Some("/x/conf/jellyfin"));
 }
 
 #[test]
 fn macos_new_and_old() {
-    let new = Machine::with(&["/Users/a/Library/Application Support/jellyfin/data/jellyfin.db", "/Users/a/Library/Application Support/jellyfin/config/system.xml"]).variable("HOME", "/Users/a");
+    let new =
+        Machine::with(&["/Users/a/Library/Application Support/jellyfin/data/jellyfin.db", "/Users/a/Library/Application Support/jellyfin/config/system.xml"])
+            .variable("HOME", "/Users/a");
     assert_eq!(new.find(Platform::MacOs).unwrap().how, "the macOS layout");
     let old = Machine::with(&["/Users/a/.local/share/jellyfin/data/jellyfin.db", "/Users/a/.config/jellyfin/system.xml"]).variable("HOME", "/Users/a");
     let found = old.find(Platform::MacOs).unwrap();
@@ -104,7 +109,8 @@ fn macos_new_and_old() {
 
 #[test]
 fn windows_service_tray_and_user() {
-    let service = Machine::with(&[r"C:\ProgramData\Jellyfin\Server\data\jellyfin.db", r"C:\ProgramData\Jellyfin\Server\config\system.xml"]).variable("PROGRAMDATA", r"C:\ProgramData");
+    let service = Machine::with(&[r"C:\ProgramData\Jellyfin\Server\data\jellyfin.db", r"C:\ProgramData\Jellyfin\Server\config\system.xml"])
+        .variable("PROGRAMDATA", r"C:\ProgramData");
     let found = service.find(Platform::Windows).unwrap();
     assert_eq!(found.database.as_deref(), Some(r"C:\ProgramData\Jellyfin\Server\data\jellyfin.db"));
     let tray = Machine { registry: Some(r"D:\Jelly".to_owned()), ..Machine::with(&[r"D:\Jelly\data\jellyfin.db"]) };
@@ -142,7 +148,10 @@ fn metadata_and_database_are_followed_where_the_configuration_puts_them() {
         .file("/config/config/system.xml", system)
         .file("/config/config/database.xml", database);
     let found = machine.find(Platform::Linux).unwrap();
-    assert_eq!((found.metadata.as_str(), found.metadata_default.as_deref(), found.database.as_deref()), ("/config/big/metadata", Some("/config/metadata"), Some("/ssd/jellyfin.db")));
+    assert_eq!(
+        (found.metadata.as_str(), found.metadata_default.as_deref(), found.database.as_deref()),
+        ("/config/big/metadata", Some("/config/metadata"), Some("/ssd/jellyfin.db"))
+    );
     assert!(found.passing.contains(&"/fast/cache".to_owned()));
     // The same volume seen from outside the container.
     let outside = Machine::with(&["/srv/jf/data/jellyfin.db", "/srv/jf/big/metadata/library/x"]).file("/srv/jf/config/system.xml", system);

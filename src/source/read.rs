@@ -1,8 +1,8 @@
 //! The bytes of one file, and whether it held still while they were read.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
 use std::ops::Range;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;

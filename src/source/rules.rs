@@ -93,9 +93,10 @@ fn is_sqlite_side_file(path: &[u8]) -> bool {
 /// What `restore --keep-old` moved aside (`NAME.bak-20261122T101500`): it holds the old state, not the source's.
 fn is_kept_old(path: &[u8]) -> bool {
     let name = file_name(path);
-    name.windows(5).rposition(|part| part == b".bak-").and_then(|at| name.get(at + 5..)).is_some_and(|stamp| {
-        stamp.len() == 15 && stamp.iter().enumerate().all(|(at, b)| if at == 8 { *b == b'T' } else { b.is_ascii_digit() })
-    })
+    name.windows(5)
+        .rposition(|part| part == b".bak-")
+        .and_then(|at| name.get(at + 5..))
+        .is_some_and(|stamp| stamp.len() == 15 && stamp.iter().enumerate().all(|(at, b)| if at == 8 { *b == b'T' } else { b.is_ascii_digit() }))
 }
 
 /// Markers that the server puts into directories whose content is never worth keeping.
@@ -113,7 +114,9 @@ mod tests {
     #[test]
     fn what_the_contract_says_is_never_captured_is_left_out() {
         let rules = Rules { is_instance: true, ..Rules::default() };
-        for path in ["data/backups", "data/SQLiteBackups", "data/jellyfin.db-wal", "data/jellyfin.db-shm", "plugins/x/y.db-journal", "config/users.bak-20261122T101500"] {
+        for path in
+            ["data/backups", "data/SQLiteBackups", "data/jellyfin.db-wal", "data/jellyfin.db-shm", "plugins/x/y.db-journal", "config/users.bak-20261122T101500"]
+        {
             assert!(rules.leaves_out(path.as_bytes(), &stat(0o100_644)), "{path}");
         }
         for path in ["data/trickplay/backups", "config/x.db-wal", "data/keep-wal", "data/jellyfin.db"] {

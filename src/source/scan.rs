@@ -152,15 +152,7 @@ pub fn scan<E>(
     mut each: impl FnMut(Event<'_>) -> Result<(), E>,
 ) -> Result<(), ScanError<E>> {
     let opened: Vec<_> = roots.iter().map(open_root).collect::<Result<_, _>>()?;
-    let shared = Shared {
-        roots: &opened,
-        rules,
-        hashing,
-        queue: Mutex::default(),
-        work: Condvar::new(),
-        done: Condvar::new(),
-        ahead: AtomicUsize::new(0),
-    };
+    let shared = Shared { roots: &opened, rules, hashing, queue: Mutex::default(), work: Condvar::new(), done: Condvar::new(), ahead: AtomicUsize::new(0) };
     std::thread::scope(|scope| {
         let _stop = StopOnDrop(&shared);
         for _ in 0..threads.max(1) {

@@ -118,7 +118,11 @@ fn copy_to(database: &Path, target: &Path) -> Result<&'static str, CopyError> {
                 std::thread::sleep(Duration::from_millis(40));
             }
             if copy_files(database, target)? {
-                return Ok(if has("-wal") || has("-journal") { "from its file and its log, which nobody had open" } else { "from its file, which nobody had open" });
+                return Ok(if has("-wal") || has("-journal") {
+                    "from its file and its log, which nobody had open"
+                } else {
+                    "from its file, which nobody had open"
+                });
             }
         }
         if online_backup(database, target)? {

@@ -46,7 +46,8 @@ fn read_limited(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
 }
 
 /// Where packages put the server.
-pub const INSTALL_FOLDERS: [&str; 6] = ["/usr/lib/jellyfin/bin", "/usr/share/jellyfin/bin", "/usr/lib64/jellyfin", "/usr/lib/jellyfin", "/jellyfin", "/opt/jellyfin"];
+pub const INSTALL_FOLDERS: [&str; 6] =
+    ["/usr/lib/jellyfin/bin", "/usr/share/jellyfin/bin", "/usr/lib64/jellyfin", "/usr/lib/jellyfin", "/jellyfin", "/opt/jellyfin"];
 
 /// From the installed files (`jellyfin.deps.json` names the server's own assembly with its version).
 pub fn from_install(folder: &Path) -> Option<Learnt> {

@@ -14,19 +14,19 @@ type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 /// Of an open file or directory, sorted by name.
 pub fn of_file(file: impl AsFd) -> Result<Pairs> {
     let file = file.as_fd();
-    collect(|buffer| rustix::fs::flistxattr(file, buffer), |name, buffer| rustix::fs::fgetxattr(file, name, buffer))
+    collect(rustix::fs::flistxattr_query(file), |buffer| rustix::fs::flistxattr(file, buffer), |name, buffer| rustix::fs::fgetxattr(file, name, buffer))
 }
 
 /// Of a path, of a symbolic link itself.
 pub fn of_link(path: &Path) -> Result<Pairs> {
-    collect(|buffer| rustix::fs::llistxattr(path, buffer), |name, buffer| rustix::fs::lgetxattr(path, name, buffer))
+    collect(rustix::fs::llistxattr_query(path), |buffer| rustix::fs::llistxattr(path, buffer), |name, buffer| rustix::fs::lgetxattr(path, name, buffer))
 }
 
-fn collect(list: impl Fn(&mut [u8]) -> Result<usize>, get: impl Fn(&OsStr, &mut [u8]) -> Result<usize>) -> Result<Pairs> {
-    // Most paths have none: a call with no room tells, before a buffer is made.
-    match list(&mut []) {
+fn collect(size: Result<usize>, list: impl Fn(&mut [u8]) -> Result<usize>, get: impl Fn(&OsStr, &mut [u8]) -> Result<usize>) -> Result<Pairs> {
+    // Most paths have none: their size tells, before a buffer is made.
+    match size {
         Ok(0) | Err(Errno::NOTSUP) => return Ok(Vec::new()),
-        Ok(_) | Err(Errno::RANGE) => {}
+        Ok(_) => {}
         Err(e) => return Err(e),
     }
     let mut names = vec![0; XATTR_BYTES_MAX];

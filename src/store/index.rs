@@ -95,7 +95,9 @@ impl Index {
             trailers_read: 0,
         };
         let mut known = HashMap::new();
-        if mode == IndexMode::Use && let Some((base, packs)) = index.file.as_deref().and_then(|file| open_base(file, &index.repository)) {
+        if mode == IndexMode::Use
+            && let Some((base, packs)) = index.file.as_deref().and_then(|file| open_base(file, &index.repository))
+        {
             index.base = Some(base);
             known = packs.iter().map(|(number, id)| (*id, *number)).collect();
             let packs = packs.into_iter().map(|(number, id)| (number, KnownPack { id, present: false, extents: None }));

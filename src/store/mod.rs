@@ -20,7 +20,7 @@ pub use extent::{Codec, ExtentBuilder, ExtentKind, FilledExtent};
 pub use index::{Index, IndexMode, Located};
 pub use lock::RepositoryLock;
 pub use reader::{Chunk, ChunkReader};
-pub use record_file::{RecordKind, decode_record, encode_record};
+pub use record_file::{RecordKind, decode_record, encode_record, record_file_for_tests};
 pub use repository::{Location, Repository, pack_name, snapshot_name};
 pub use seal::Cipher;
 pub use streams::{PackStreams, Stored, Stream};
@@ -142,9 +142,7 @@ impl Error {
     /// Whether the error means that stored bytes are missing or wrong, not that an operation failed.
     pub fn is_damage(&self) -> bool {
         use crate::backend::Error as B;
-        matches!(
-            self,
-            Error::Pack { .. } | Error::Extent { .. } | Error::Chunk { .. } | Error::Unknown { .. } | Error::Record { .. } | Error::Config { .. }
-        ) || matches!(self, Error::Backend(B::Missing { .. } | B::Short { .. } | B::TooLarge { .. }))
+        matches!(self, Error::Pack { .. } | Error::Extent { .. } | Error::Chunk { .. } | Error::Unknown { .. } | Error::Record { .. } | Error::Config { .. })
+            || matches!(self, Error::Backend(B::Missing { .. } | B::Short { .. } | B::TooLarge { .. }))
     }
 }

@@ -44,14 +44,8 @@ impl PackWriter {
         let number = self.trailer.extents.len() as u32;
         let checksum = checksum(extent.codec, &extent.stored, &extent.chunks, hashing);
         let stored = self.cipher.seal(Binding { kind: "extent", id: &self.trailer.pack, position: number }, extent.stored);
-        let row = ExtentRow {
-            offset: self.offset,
-            stored_bytes: stored.len() as u32,
-            raw_bytes: extent.raw_bytes,
-            codec: extent.codec,
-            kind: extent.kind,
-            checksum,
-        };
+        let row =
+            ExtentRow { offset: self.offset, stored_bytes: stored.len() as u32, raw_bytes: extent.raw_bytes, codec: extent.codec, kind: extent.kind, checksum };
         if stored.len() >= DIRECT_BYTES || self.waiting.len() + stored.len() > WAITING_BYTES_MAX {
             self.flush()?;
         }

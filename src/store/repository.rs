@@ -6,9 +6,9 @@ use crate::backend::{Backend, LocalBackend, Span, write_new};
 use crate::chunk::Hashing;
 use crate::limits::CONFIG_BYTES_MAX;
 
+use super::Error;
 use super::config::RepoConfig;
 use super::lock::RepositoryLock;
-use super::Error;
 
 const CONFIG_NAME: &str = "repo.toml";
 

@@ -71,7 +71,12 @@ fn an_error_says_what_why_and_what_to_do() {
     let output = program.run(&["show", "latest"]);
     let text = String::from_utf8(output.stderr).unwrap();
     let repo = program.repo.display();
-    assert_eq!(text, format!("Error: there is no jellyvault repository at {repo}\nHint: Name the repository with --repo PATH or JELLYVAULT_REPO. The first jellyvault snapshot makes one.\n"));
+    assert_eq!(
+        text,
+        format!(
+            "Error: there is no jellyvault repository at {repo}\nHint: Name the repository with --repo PATH or JELLYVAULT_REPO. The first jellyvault snapshot makes one.\n"
+        )
+    );
     program.ok(&["snapshot", own_fixture().to_str().unwrap()]);
     let output = program.run(&["cat", "latest:config/nothing.xml"]);
     let text = String::from_utf8(output.stderr).unwrap();
@@ -138,7 +143,9 @@ fn two_captures_into_one_repository_both_succeed() {
         }
     }
     program.ok(&["init"]);
-    let run = |folder: &std::path::Path| program.command(&["--json", "snapshot", "--plain", folder.to_str().unwrap()]).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let run = |folder: &std::path::Path| {
+        program.command(&["--json", "snapshot", "--plain", folder.to_str().unwrap()]).stdout(std::process::Stdio::null()).spawn().unwrap()
+    };
     let (mut first, mut second) = (run(&a), run(&b));
     assert!(first.wait().unwrap().success() && second.wait().unwrap().success());
     let (list, _) = program.json(&["list"]);
@@ -176,7 +183,12 @@ fn ctrl_c_stops_cleanly_and_the_next_run_uses_what_was_stored() {
     for n in 0..600 {
         write(source.join(format!("{n}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 150_000)].concat());
     }
-    let mut child = program.command(&["snapshot", "--plain", source.to_str().unwrap()]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child = program
+        .command(&["snapshot", "--plain", source.to_str().unwrap()])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
     while !program.repo.join("packs").exists() {
         std::thread::sleep(std::time::Duration::from_millis(1));
         assert!(child.try_wait().unwrap().is_none_or(|status| status.success()));

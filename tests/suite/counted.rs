@@ -112,12 +112,12 @@ fn the_index_can_be_deleted_and_heals_from_the_trailers() {
         assert_eq!((a.pack, a.extent, a.row, a.offset, a.len), (b.pack, b.extent, b.row, b.offset, b.len));
     }
     drop((kept, rebuilt));
-    for damage in [None, Some(b"not a database".as_slice()), Some(b"")] {
+    for (round, damage) in [None, Some(b"not a database".as_slice()), Some(b"")].into_iter().enumerate() {
         std::fs::remove_file(repo.join("index.redb")).unwrap();
         if let Some(bytes) = damage {
             std::fs::write(repo.join("index.redb"), bytes).unwrap();
         }
-        write(dir.path().join("source/new"), format!("{damage:?}"));
+        write(dir.path().join(format!("source/new {round}")), format!("{damage:?}"));
         let report = capture(&repository, &dir.path().join("source")).unwrap();
         assert_eq!(report.record.files.new, 1);
         assert!(report.record.bytes.new_stored < 20_000, "nothing was stored twice");

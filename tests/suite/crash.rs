@@ -128,7 +128,12 @@ fn a_killed_capture_leaves_nothing_to_clean_and_its_packs_are_used() {
     let program = Program::new();
     let mut done = false;
     for wait_ms in [15, 30, 45, 60, 90, 120, 200] {
-        let mut child = program.command(&["snapshot", "--plain", source.to_str().unwrap()]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = program
+            .command(&["snapshot", "--plain", source.to_str().unwrap()])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(std::time::Duration::from_millis(wait_ms));
         child.kill().unwrap();
         done |= child.wait().unwrap().success();
@@ -141,7 +146,8 @@ fn a_killed_capture_leaves_nothing_to_clean_and_its_packs_are_used() {
     assert_eq!(code, 0);
     assert_eq!(report["files"]["total"], 400);
     let _ = done;
-    let leftovers: Vec<_> = walkdir::WalkDir::new(&program.repo).into_iter().map(Result::unwrap).filter(|e| e.file_name().to_string_lossy().starts_with(".tmp-")).collect();
+    let leftovers: Vec<_> =
+        walkdir::WalkDir::new(&program.repo).into_iter().map(Result::unwrap).filter(|e| e.file_name().to_string_lossy().starts_with(".tmp-")).collect();
     assert!(leftovers.is_empty(), "{leftovers:?}");
     let out = program.home.path().join("out");
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);

@@ -22,8 +22,21 @@ fn comes_back(source: &Path) {
 fn names_of_every_kind_come_back() {
     let dir = temp();
     let long = vec![b'n'; 255];
-    let names: [&[u8]; 13] =
-        [b"\xff\xfe not UTF-8", b"new\nline", &long, b"-rf", b"..a", b"...", b" ", b"a\\b", b"TWIN", b"twin", "Ödön – 100% Pure".as_bytes(), b"\x01\x7f", b"a.b"];
+    let names: [&[u8]; 13] = [
+        b"\xff\xfe not UTF-8",
+        b"new\nline",
+        &long,
+        b"-rf",
+        b"..a",
+        b"...",
+        b" ",
+        b"a\\b",
+        b"TWIN",
+        b"twin",
+        "Ödön – 100% Pure".as_bytes(),
+        b"\x01\x7f",
+        b"a.b",
+    ];
     for name in names {
         write(dir.path().join("files").join(OsStr::from_bytes(name)), name);
         write(dir.path().join("folders").join(OsStr::from_bytes(name)).join("inner"), name);
@@ -85,8 +98,21 @@ fn links_sparse_files_attributes_and_times_come_back() {
     std::fs::set_permissions(at("empty"), std::fs::Permissions::from_mode(0o4711)).unwrap();
     std::fs::set_permissions(at("folder"), std::fs::Permissions::from_mode(0o1750)).unwrap();
     // An ACL is the attribute system.posix_acl_access: version 2, then (tag, permissions, id).
-    let acl: Vec<u8> = [&[2u8, 0, 0, 0][..], &acl_entry(1, 6, u32::MAX), &acl_entry(2, 4, 12_345), &acl_entry(4, 4, u32::MAX), &acl_entry(16, 4, u32::MAX), &acl_entry(32, 0, u32::MAX)].concat();
-    for (path, name, value) in [("original", "user.note", b"\0\xff".to_vec()), ("folder", "user.folder", vec![7; 900]), ("text", "user.big", vec![9; 2000]), ("large", "system.posix_acl_access", acl)] {
+    let acl: Vec<u8> = [
+        &[2u8, 0, 0, 0][..],
+        &acl_entry(1, 6, u32::MAX),
+        &acl_entry(2, 4, 12_345),
+        &acl_entry(4, 4, u32::MAX),
+        &acl_entry(16, 4, u32::MAX),
+        &acl_entry(32, 0, u32::MAX),
+    ]
+    .concat();
+    for (path, name, value) in [
+        ("original", "user.note", b"\0\xff".to_vec()),
+        ("folder", "user.folder", vec![7; 900]),
+        ("text", "user.big", vec![9; 2000]),
+        ("large", "system.posix_acl_access", acl),
+    ] {
         match rustix::fs::setxattr(at(path), name, &value, rustix::fs::XattrFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOTSUP) => {}
             Err(e) => panic!("{name}: {e}"),

@@ -30,7 +30,10 @@ fn only_what_differs_is_written() {
     write(out.join("extra"), "stays without --delete");
     let (report, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap()]);
     assert_eq!(code, 0);
-    assert_eq!((report["restored"]["files"].as_u64(), report["restored"]["unchanged"].as_u64(), report["restored"]["metadata"].as_u64()), (Some(2), Some(18), Some(1)));
+    assert_eq!(
+        (report["restored"]["files"].as_u64(), report["restored"]["unchanged"].as_u64(), report["restored"]["metadata"].as_u64()),
+        (Some(2), Some(18), Some(1))
+    );
     assert_eq!((inode("3"), inode("4")), (kept, touched));
     assert!(out.join("extra").exists());
     let (report, _) = program.json(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--dry-run"]);

@@ -60,7 +60,13 @@ pub fn capture(repository: &Repository, folder: &Path) -> Result<SnapshotReport,
 }
 
 pub fn restore_to(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), dir: &Path) -> Result<RestoreReport, ops::Error> {
-    ops::restore(repository, snapshot, &Destination::Directory(dir.to_path_buf()), &RestoreOptions { threads: 2, ..RestoreOptions::default() }, watch(&Interrupt::default()))
+    ops::restore(
+        repository,
+        snapshot,
+        &Destination::Directory(dir.to_path_buf()),
+        &RestoreOptions { threads: 2, ..RestoreOptions::default() },
+        watch(&Interrupt::default()),
+    )
 }
 
 pub fn newest(repository: &Repository) -> (SnapshotId, SnapshotRecord) {
@@ -203,13 +209,27 @@ pub fn rows(database: &Path) -> Vec<String> {
     let db = rusqlite::Connection::open(copy).unwrap();
     let check: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(check, "ok");
-    let tables: Vec<String> = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let tables: Vec<String> = db
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     let mut all = Vec::new();
     for table in tables {
         let mut statement = db.prepare(&format!("SELECT * FROM \"{table}\"")).unwrap();
         let columns = statement.column_count();
         let mut of_table: Vec<String> = statement
-            .query_map([], |row| Ok((0..columns).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect::<Vec<_>>().join("|")))
+            .query_map([], |row| {
+                Ok((0..columns)
+                    .map(|at| match row.get_ref(at).unwrap() {
+                        rusqlite::types::ValueRef::Text(text) => format!("{:?}", String::from_utf8_lossy(text)),
+                        other => format!("{other:?}"),
+                    })
+                    .collect::<Vec<_>>()
+                    .join("|"))
+            })
             .unwrap()
             .map(|row| format!("{table}: {}", row.unwrap()))
             .collect();

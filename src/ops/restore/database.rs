@@ -16,7 +16,13 @@ use super::writer::{Failure, Writer};
 use super::{Destination, RestoreOptions};
 
 /// Restores the databases of a snapshot.
-pub(super) fn restore_all(databases: &[Entry], destination: &Destination, target: &Target, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Error> {
+pub(super) fn restore_all(
+    databases: &[Entry],
+    destination: &Destination,
+    target: &Target,
+    writer: &mut Writer<'_>,
+    options: &RestoreOptions,
+) -> Result<(), Error> {
     for entry in databases {
         let Some(path) = target.file(&entry.path) else { continue };
         let in_place = matches!(destination, Destination::InPlace(_));
@@ -69,7 +75,9 @@ fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &Re
     }
     written.map_err(|e| failed("the database cannot be read back", &in_one_line(&e)))?;
     file.set_len(*size).map_err(|e| failed("the database could not be written", &e))?;
-    if let Err(damage) = quick_check(&draft) && !options.force {
+    if let Err(damage) = quick_check(&draft)
+        && !options.force
+    {
         return Err(failed("SQLite finds the snapshot's database damaged, so it was not put in place; --force does it all the same", &damage));
     }
     if has_lock_row(&draft) {
@@ -80,7 +88,10 @@ fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &Re
     file.sync_all().map_err(|e| failed("the database could not be made durable", &e))?;
     // The last moment before anything is replaced.
     if is_open_elsewhere(path) {
-        return Err(Failure::Fatal(Error::Refused { what: format!("a server opened {} meanwhile", path.display()), hint: "Stop Jellyfin and restore again.".to_owned() }));
+        return Err(Failure::Fatal(Error::Refused {
+            what: format!("a server opened {} meanwhile", path.display()),
+            hint: "Stop Jellyfin and restore again.".to_owned(),
+        }));
     }
     fold_in_log(path);
     remove_logs(path)?;
@@ -130,7 +141,9 @@ fn remove_logs(path: &Path) -> Result<(), Failure> {
         match std::fs::remove_file(&log) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(Failure::Entry(format!("the old log {} could not be removed ({e}), and the database must not be put beside it", log.display()))),
+            Err(e) => {
+                return Err(Failure::Entry(format!("the old log {} could not be removed ({e}), and the database must not be put beside it", log.display())));
+            }
         }
     }
     Ok(())

@@ -84,7 +84,8 @@ fn find_others(
         rules.closed = Layout::of(&instance.instance).closed(&[]);
     }
     rules.exclude(&record.excluded).map_err(|source| Error::Glob { glob: source.glob().unwrap_or_default().to_owned(), source })?;
-    let roots: Vec<ScanRoot> = target.roots.iter().filter(|root| root.fd.is_some()).map(|root| ScanRoot { logical: root.logical.clone(), dir: root.dir.clone() }).collect();
+    let roots: Vec<ScanRoot> =
+        target.roots.iter().filter(|root| root.fd.is_some()).map(|root| ScanRoot { logical: root.logical.clone(), dir: root.dir.clone() }).collect();
     let captured: BTreeMap<Category, _> = categories(record).collect();
     let mut readers: Vec<ChunkReader<'_>> = captured.iter().map(|_| reader.sibling()).collect();
     let cursors = readers.iter_mut().zip(captured.values()).map(|(reader, root)| Entries::all(reader, root.manifest).peekable()).collect();

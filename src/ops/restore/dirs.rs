@@ -10,7 +10,14 @@ use super::writer::{Failure, Writer};
 use super::{RestoreOptions, Tally};
 
 /// Dresses every directory of the selected categories.
-pub(super) fn finish(reader: &mut ChunkReader<'_>, selected: &[(Category, &CategoryRecord)], options: &RestoreOptions, target: &Target, tally: &Tally, watch: Watch<'_>) -> Result<(), Error> {
+pub(super) fn finish(
+    reader: &mut ChunkReader<'_>,
+    selected: &[(Category, &CategoryRecord)],
+    options: &RestoreOptions,
+    target: &Target,
+    tally: &Tally,
+    watch: Watch<'_>,
+) -> Result<(), Error> {
     if options.dry_run {
         return Ok(());
     }

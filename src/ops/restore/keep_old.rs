@@ -44,7 +44,9 @@ fn units(layout: &Layout, options: &RestoreOptions) -> Vec<PathBuf> {
         Category::Other => vec![],
     });
     let mut found: Vec<PathBuf> = logical.filter_map(|path| layout.locate(path.as_bytes())).collect();
-    if selection.categories.contains(&Category::Database) && let Some(database) = layout.locate(DATABASE_PATH) {
+    if selection.categories.contains(&Category::Database)
+        && let Some(database) = layout.locate(DATABASE_PATH)
+    {
         found.extend(["-wal", "-shm"].map(|ending| side_file(&database, ending)));
     }
     found.retain(|path| path.exists());

@@ -58,7 +58,8 @@ pub struct Selection {
 impl Selection {
     /// Whether a path of a category is wanted.
     pub fn takes(&self, category: Category, path: &[u8]) -> bool {
-        (self.categories.is_empty() || self.categories.contains(&category)) && (self.paths.is_empty() || self.paths.iter().any(|wanted| is_within(path, wanted)))
+        (self.categories.is_empty() || self.categories.contains(&category))
+            && (self.paths.is_empty() || self.paths.iter().any(|wanted| is_within(path, wanted)))
     }
 
     /// Whether everything is wanted.
@@ -135,7 +136,13 @@ const BATCH_ENTRIES: usize = 256;
 const BATCH_BYTES: u64 = 4 << 20;
 
 /// Restores a snapshot.
-pub fn restore(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), destination: &Destination, options: &RestoreOptions, watch: Watch<'_>) -> Result<RestoreReport, Error> {
+pub fn restore(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    destination: &Destination,
+    options: &RestoreOptions,
+    watch: Watch<'_>,
+) -> Result<RestoreReport, Error> {
     let (id, record) = snapshot;
     let index = Index::open(repository, IndexMode::Use)?;
     let mut reader = ChunkReader::new(repository, &index);
@@ -159,7 +166,8 @@ pub fn restore(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord),
     }
     let target = Target::open(destination, options.dry_run)?;
     let tally = Tally::default();
-    let selected: Vec<_> = categories(record).filter(|(category, _)| options.selection.categories.is_empty() || options.selection.categories.contains(category)).collect();
+    let selected: Vec<_> =
+        categories(record).filter(|(category, _)| options.selection.categories.is_empty() || options.selection.categories.contains(category)).collect();
     let (files, bytes) = selected.iter().fold((0, 0), |(files, bytes), (_, c)| (files + c.files, bytes + c.bytes));
     watch.progress.phase(Phase::Restore, files, bytes);
 

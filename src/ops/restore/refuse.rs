@@ -12,12 +12,19 @@ use super::super::ls::short;
 use super::{InstanceTarget, RestoreOptions};
 
 /// Refuses, or says what the user should know.
-pub(super) fn check(repository: &Repository, id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarget, options: &RestoreOptions) -> Result<Vec<String>, Error> {
+pub(super) fn check(
+    repository: &Repository,
+    id: &SnapshotId,
+    record: &SnapshotRecord,
+    target: &InstanceTarget,
+    options: &RestoreOptions,
+) -> Result<Vec<String>, Error> {
     let layout = Layout::of(&target.instance);
     let mut remarks = Vec::new();
     let selection = &options.selection;
     let touches = |category: Category, path: &[u8]| {
-        (selection.categories.is_empty() || selection.categories.contains(&category)) && (selection.paths.is_empty() || selection.paths.iter().any(|p| crate::manifest::is_within(p, path) || crate::manifest::is_within(path, p)))
+        (selection.categories.is_empty() || selection.categories.contains(&category))
+            && (selection.paths.is_empty() || selection.paths.iter().any(|p| crate::manifest::is_within(p, path) || crate::manifest::is_within(path, p)))
     };
     let touches_state = touches(Category::Database, DATABASE_PATH) || touches(Category::Config, b"config") || touches(Category::Config, b"root");
     let database = layout.locate(DATABASE_PATH).filter(|path| path.is_file());
@@ -28,7 +35,11 @@ pub(super) fn check(repository: &Repository, id: &SnapshotId, record: &SnapshotR
         return Ok(remarks);
     }
     // The target's own database tells what its server is and where it sees its directories.
-    let facts = database.as_deref().and_then(|path| source::copy_database(path, &repository.scratch_folder()).ok()).and_then(|copy| source::read_facts(&copy.path).ok()).unwrap_or_default();
+    let facts = database
+        .as_deref()
+        .and_then(|path| source::copy_database(path, &repository.scratch_folder()).ok())
+        .and_then(|copy| source::read_facts(&copy.path).ok())
+        .unwrap_or_default();
     check_version(id, record, target, &facts, options, &mut remarks)?;
     check_directories(id, record, &layout.directories(), &facts.directories, options)?;
     Ok(remarks)
@@ -66,7 +77,14 @@ fn process_with_open(path: &Path) -> Option<(u32, String)> {
     None
 }
 
-fn check_version(id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarget, facts: &DatabaseFacts, options: &RestoreOptions, remarks: &mut Vec<String>) -> Result<(), Error> {
+fn check_version(
+    id: &SnapshotId,
+    record: &SnapshotRecord,
+    target: &InstanceTarget,
+    facts: &DatabaseFacts,
+    options: &RestoreOptions,
+    remarks: &mut Vec<String>,
+) -> Result<(), Error> {
     let Some(snapshot) = &record.server.version else {
         remarks.push("the snapshot does not know its server's version: start the same version as then, or a newer one".to_owned());
         return Ok(());
@@ -84,7 +102,10 @@ fn check_version(id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarg
         return Ok(());
     }
     if !installed.exact {
-        remarks.push(format!("the database here was last written by {} or a later version; this snapshot needs {} or newer: make sure of it before you start the server", installed.value, snapshot.value));
+        remarks.push(format!(
+            "the database here was last written by {} or a later version; this snapshot needs {} or newer: make sure of it before you start the server",
+            installed.value, snapshot.value
+        ));
         return Ok(());
     }
     if options.force {
@@ -92,7 +113,13 @@ fn check_version(id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarg
         return Ok(());
     }
     Err(Error::Refused {
-        what: format!("the server here is {} (known from {}), but snapshot {} is of {}: an older server cannot read a newer database", installed.value, installed.how, short(id), snapshot.value),
+        what: format!(
+            "the server here is {} (known from {}), but snapshot {} is of {}: an older server cannot read a newer database",
+            installed.value,
+            installed.how,
+            short(id),
+            snapshot.value
+        ),
         hint: format!("Install Jellyfin {} or newer first. Where you know better, --force goes on.", snapshot.value),
     })
 }
@@ -103,7 +130,9 @@ fn check_directories(id: &SnapshotId, record: &SnapshotRecord, here: &Directorie
     }
     let seen_then = &record.source.seen_by_server;
     let both: Vec<_> = seen_then.iter().filter_map(|(name, then)| Some((name, then, seen_here.get(name)?))).collect();
-    let differing = |pairs: Vec<(&String, &String, &String)>| pairs.into_iter().find(|(_, then, now)| then.trim_end_matches('/') != now.trim_end_matches('/')).map(|(n, a, b)| (n.clone(), a.clone(), b.clone()));
+    let differing = |pairs: Vec<(&String, &String, &String)>| {
+        pairs.into_iter().find(|(_, then, now)| then.trim_end_matches('/') != now.trim_end_matches('/')).map(|(n, a, b)| (n.clone(), a.clone(), b.clone()))
+    };
     let difference = if both.is_empty() {
         let then = &record.source.directories;
         let pairs = ["config", "data", "metadata", "programdata", "root"].iter().filter_map(|name| Some((then.get_key_value(*name)?, here.get(*name)?)));

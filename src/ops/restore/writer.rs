@@ -35,17 +35,37 @@ pub(super) struct Writer<'a> {
 
 /// Markers of Jellyfin's directories: a server does not start where the wrong one lies.
 const MARKER_PREFIX: &[u8] = b".jellyfin-";
-const MARKERS: [&str; 7] = [".jellyfin-config", ".jellyfin-log", ".jellyfin-plugin", ".jellyfin-data", ".jellyfin-cache", ".jellyfin-root", ".jellyfin-transcode"];
+const MARKERS: [&str; 7] =
+    [".jellyfin-config", ".jellyfin-log", ".jellyfin-plugin", ".jellyfin-data", ".jellyfin-cache", ".jellyfin-root", ".jellyfin-transcode"];
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(reader: ChunkReader<'a>, target: &'a Target, tally: &'a Tally, watch: Watch<'a>, options: &'a RestoreOptions, snapshot: &'a SnapshotId) -> Writer<'a> {
+    pub(super) fn new(
+        reader: ChunkReader<'a>,
+        target: &'a Target,
+        tally: &'a Tally,
+        watch: Watch<'a>,
+        options: &'a RestoreOptions,
+        snapshot: &'a SnapshotId,
+    ) -> Writer<'a> {
         let mut nonce = [0; 8];
         // Without randomness names differ by process and serial number only; O_EXCL still holds.
         if getrandom::fill(&mut nonce).is_err() {
             nonce = u64::from(std::process::id()).to_le_bytes();
         }
         let is_root = rustix::process::geteuid().is_root();
-        Writer { reader, target, tally, watch, options, snapshot, dirs: DirStack::default(), buffer: Vec::new(), is_root, serial: 0, nonce: u64::from_le_bytes(nonce) }
+        Writer {
+            reader,
+            target,
+            tally,
+            watch,
+            options,
+            snapshot,
+            dirs: DirStack::default(),
+            buffer: Vec::new(),
+            is_root,
+            serial: 0,
+            nonce: u64::from_le_bytes(nonce),
+        }
     }
 
     /// Brings one entry to where it belongs. Directories are made here and get their metadata at the end.
@@ -93,7 +113,9 @@ impl<'a> Writer<'a> {
         };
         let existing = if dir.is_new { None } else { stat_in(dir.fd, name)? };
         if name.starts_with(MARKER_PREFIX) && existing.is_none() && !dir.is_new && has_other_marker(dir.fd, name) {
-            return Err(Failure::Entry("another .jellyfin-… marker lies in this directory; this one was not put beside it, or the server would not start".to_owned()));
+            return Err(Failure::Entry(
+                "another .jellyfin-… marker lies in this directory; this one was not put beside it, or the server would not start".to_owned(),
+            ));
         }
         let fd = dir.fd.try_clone_to_owned().map_err(|e| Failure::Entry(e.to_string()))?;
         if let Some(stat) = existing.filter(|stat| stat.is_file() && stat.size == size)
@@ -147,7 +169,17 @@ impl<'a> Writer<'a> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "one file's facts")]
-    fn fill(&mut self, entry: &Entry, file: OwnedFd, dir: BorrowedFd<'_>, temp: &str, name: &[u8], size: u64, content: &Content, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Failure> {
+    fn fill(
+        &mut self,
+        entry: &Entry,
+        file: OwnedFd,
+        dir: BorrowedFd<'_>,
+        temp: &str,
+        name: &[u8],
+        size: u64,
+        content: &Content,
+        xattrs: &[(Vec<u8>, Vec<u8>)],
+    ) -> Result<(), Failure> {
         let file = File::from(file);
         let mut end = 0;
         let mut refused = None;
@@ -223,7 +255,8 @@ impl<'a> Writer<'a> {
         let failed = |error: Errno| Failure::Entry(format!("the link could not be made ({})", std::io::Error::from(error)));
         rustix::fs::symlinkat(target, &fd, temp.as_str()).map_err(failed)?;
         if self.is_root {
-            rustix::fs::chownat(&fd, temp.as_str(), Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)), AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+            rustix::fs::chownat(&fd, temp.as_str(), Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)), AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(failed)?;
         }
         rustix::fs::utimensat(&fd, temp.as_str(), &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
         rustix::fs::renameat(&fd, temp.as_str(), &fd, name).map_err(failed)?;
@@ -276,7 +309,8 @@ impl<'a> Writer<'a> {
         if rustix::fs::linkat(&first_dir, file_name(first_below), &fd, temp.as_str(), AtFlags::empty()).is_err() {
             return Ok(false);
         }
-        rustix::fs::renameat(&fd, temp.as_str(), &fd, name).map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))?;
+        rustix::fs::renameat(&fd, temp.as_str(), &fd, name)
+            .map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))?;
         self.count_written(0);
         Ok(true)
     }
@@ -328,7 +362,9 @@ fn no_place() -> Failure {
 
 fn obstacle(error: Errno, what: &str) -> Failure {
     match error {
-        Errno::LOOP | Errno::NOTDIR => Failure::Entry("a link or a file stands where a directory of its path should be; nothing was written through it".to_owned()),
+        Errno::LOOP | Errno::NOTDIR => {
+            Failure::Entry("a link or a file stands where a directory of its path should be; nothing was written through it".to_owned())
+        }
         error => full_or(error, what),
     }
 }
@@ -364,7 +400,9 @@ fn has_other_marker(dir: BorrowedFd<'_>, name: &[u8]) -> bool {
 
 /// Whether a file of the same length holds the content already.
 fn same_content(reader: &mut ChunkReader<'_>, buffer: &mut Vec<u8>, dir: BorrowedFd<'_>, name: &[u8], content: &Content, size: u64) -> Result<bool, Error> {
-    let Ok(file) = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) else { return Ok(false) };
+    let Ok(file) = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) else {
+        return Ok(false);
+    };
     let file = File::from(file);
     let mut at = 0u64;
     let mut same = true;

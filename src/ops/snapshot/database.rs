@@ -36,7 +36,10 @@ pub(super) fn capture(
     scan_start_ns: i128,
     watch: Watch<'_>,
 ) -> Captured {
-    let mut captured = Captured { server: ServerRecord { version: spec.server.version.clone(), id: spec.server.id.clone(), ..ServerRecord::default() }, ..Captured::default() };
+    let mut captured = Captured {
+        server: ServerRecord { version: spec.server.version.clone(), id: spec.server.id.clone(), ..ServerRecord::default() },
+        ..Captured::default()
+    };
     let Some(path) = spec.layout.locate(DATABASE_PATH) else { return captured };
     let key = hashing.path_key(DATABASE_PATH);
     let stat = match Stat::of_path(&path) {
@@ -59,7 +62,8 @@ pub(super) fn capture(
         && let Some(parent) = &parents.record
     {
         let own = std::mem::take(&mut captured.server);
-        captured.server = ServerRecord { version: own.version.filter(|learnt| learnt.exact).or_else(|| parent.server.version.clone()), id: own.id, ..parent.server.clone() };
+        captured.server =
+            ServerRecord { version: own.version.filter(|learnt| learnt.exact).or_else(|| parent.server.version.clone()), id: own.id, ..parent.server.clone() };
         captured.seen_by_server = parent.source.seen_by_server.clone();
         captured.item = Some(item(BytesFrom::Copy(None), fingerprint));
         return captured;

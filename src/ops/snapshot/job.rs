@@ -175,7 +175,14 @@ impl<'a> Worker<'a> {
     }
 
     /// A path's entry with its content stored; nothing where it cannot be captured, which is told as a problem.
-    fn capture(&mut self, shared: &Shared<'a>, item: &Item, counts: &mut Counts, problems: &mut Vec<Problem>, out: &SyncSender<Part>) -> Result<Option<(Entry, Fingerprint)>, Error> {
+    fn capture(
+        &mut self,
+        shared: &Shared<'a>,
+        item: &Item,
+        counts: &mut Counts,
+        problems: &mut Vec<Problem>,
+        out: &SyncSender<Part>,
+    ) -> Result<Option<(Entry, Fingerprint)>, Error> {
         let mut problem = |what: String| problems.push(Problem { path: display(&item.path), what });
         let mut fingerprint = if item.stat.is_racy(shared.scan_start_ns) { Fingerprint::NEVER } else { item.fingerprint };
         let Some((root, root_fd)) = shared.roots.get(item.root) else { return Ok(None) };
@@ -234,7 +241,9 @@ impl<'a> Worker<'a> {
                 Err(ReadFailure::Io(error)) => {
                     problem(match Errno::from_io_error(&error) {
                         Some(Errno::NOENT) => "it vanished while the capture ran; it is not in this snapshot".to_owned(),
-                        Some(Errno::LOOP | Errno::INVAL | Errno::XDEV) => "it turned into something else while the capture ran; it is not in this snapshot".to_owned(),
+                        Some(Errno::LOOP | Errno::INVAL | Errno::XDEV) => {
+                            "it turned into something else while the capture ran; it is not in this snapshot".to_owned()
+                        }
                         _ => format!("it could not be read ({error}); it is not in this snapshot"),
                     });
                     return Ok(None);
@@ -242,7 +251,16 @@ impl<'a> Worker<'a> {
             }
         };
         let xattrs = self.store_xattrs(shared, xattrs, out)?;
-        let entry = Entry { path: item.path.clone(), kind, mode: stat.permissions(), uid: stat.uid, gid: stat.gid, mtime: stat.mtime, xattrs, link_group: item.link_group };
+        let entry = Entry {
+            path: item.path.clone(),
+            kind,
+            mode: stat.permissions(),
+            uid: stat.uid,
+            gid: stat.gid,
+            mtime: stat.mtime,
+            xattrs,
+            link_group: item.link_group,
+        };
         Ok(Some((entry, fingerprint)))
     }
 
@@ -283,7 +301,14 @@ impl<'a> Worker<'a> {
     }
 
     /// Reads a private copy of a database; its metadata are the original's.
-    fn read_copy(&mut self, shared: &Shared<'a>, copy: &DatabaseCopy, original: &Stat, problem: &mut impl FnMut(String), out: &SyncSender<Part>) -> Result<ReadDone, ReadFailure> {
+    fn read_copy(
+        &mut self,
+        shared: &Shared<'a>,
+        copy: &DatabaseCopy,
+        original: &Stat,
+        problem: &mut impl FnMut(String),
+        out: &SyncSender<Part>,
+    ) -> Result<ReadDone, ReadFailure> {
         if let Some(damage) = &copy.damage {
             problem(format!("SQLite finds the database damaged ({damage}); its bytes are in this snapshot as they are"));
         }

@@ -100,7 +100,8 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
     let cache_file = repository.scan_cache_file(&key);
     let cache = cache_file.as_deref().and_then(ScanCache::open);
     let mut reader = ChunkReader::new(repository, &index);
-    let old: HashMap<Category, OldRuns> = parents.categories.iter().map(|(category, record)| (*category, OldRuns::load(*category, record, cache.as_ref(), &mut reader))).collect();
+    let old: HashMap<Category, OldRuns> =
+        parents.categories.iter().map(|(category, record)| (*category, OldRuns::load(*category, record, cache.as_ref(), &mut reader))).collect();
     drop(reader);
 
     let roots = spec.layout.present();
@@ -284,7 +285,10 @@ fn note_symlinked_folder(shared: &Shared<'_>, found: &crate::source::Found<'_>, 
     let path = crate::source::os_path(&root.dir, found.below);
     if path.is_dir() {
         let target = std::fs::read_link(&path).unwrap_or_default();
-        let what = format!("it is a symbolic link to the directory {}, whose content is not in this snapshot; capture that directory too (snapshot --plain)", target.display());
+        let what = format!(
+            "it is a symbolic link to the directory {}, whose content is not in this snapshot; capture that directory too (snapshot --plain)",
+            target.display()
+        );
         let problem = Problem { path: display(found.path), what };
         shared.progress.problem(&problem);
         collector.problem(problem);

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 
-use crate::chunk::{ChunkId, Class, CutParams, Hashing, HEAD_BYTES, cuts, gains};
-use crate::limits::{LISTS_MAX, LIST_BYTES_MAX, PIECES_INLINE_MAX};
+use crate::chunk::{ChunkId, Class, CutParams, HEAD_BYTES, Hashing, cuts, gains};
+use crate::limits::{LIST_BYTES_MAX, LISTS_MAX, PIECES_INLINE_MAX};
 use crate::manifest::{Content, Piece, encode_pieces};
 use crate::source::OpenFile;
 use crate::store::{Cuts, ExtentBuilder, ExtentKind, FilledExtent, Index};
@@ -102,7 +102,11 @@ impl Packer {
             return Ok((self.content(pieces, index, sink)?, size));
         }
         let mut pieces = Vec::new();
-        let read = if size <= SMALL_BYTES { self.store_small(&open.file, size, index, sink, &mut pieces)? } else { self.store_range(&open.file, 0, size, index, sink, &mut pieces)? };
+        let read = if size <= SMALL_BYTES {
+            self.store_small(&open.file, size, index, sink, &mut pieces)?
+        } else {
+            self.store_range(&open.file, 0, size, index, sink, &mut pieces)?
+        };
         Ok((self.content(pieces, index, sink)?, read))
     }
 
@@ -175,7 +179,15 @@ impl Packer {
         outcome
     }
 
-    fn slide(&mut self, file: &File, (start, end): (u64, u64), window: &mut Vec<u8>, index: &Index, sink: Sink<'_>, pieces: &mut Vec<Piece>) -> Result<u64, ReadFailure> {
+    fn slide(
+        &mut self,
+        file: &File,
+        (start, end): (u64, u64),
+        window: &mut Vec<u8>,
+        index: &Index,
+        sink: Sink<'_>,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<u64, ReadFailure> {
         let mut at = start;
         let mut class: Option<(Class, CutParams)> = None;
         window.clear();
@@ -251,7 +263,14 @@ impl Packer {
     }
 }
 
-fn store_in(builder: &mut ExtentBuilder, hashing: &Hashing, compressor: &mut zstd::bulk::Compressor<'static>, bytes: &[u8], index: &Index, sink: Sink<'_>) -> Result<ChunkId, Error> {
+fn store_in(
+    builder: &mut ExtentBuilder,
+    hashing: &Hashing,
+    compressor: &mut zstd::bulk::Compressor<'static>,
+    bytes: &[u8],
+    index: &Index,
+    sink: Sink<'_>,
+) -> Result<ChunkId, Error> {
     let id = hashing.id(bytes);
     if index.claim(&id)? {
         builder.push(id, bytes);

@@ -42,7 +42,13 @@ pub(super) struct Planner<'a> {
 pub(super) type Batch = (Category, Vec<Plan>);
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(rules: &'a Rules, layout: &'a Layout, old: HashMap<Category, OldRuns>, known_verdicts: Option<&'a Verdicts>, main: Option<Item>) -> Planner<'a> {
+    pub(super) fn new(
+        rules: &'a Rules,
+        layout: &'a Layout,
+        old: HashMap<Category, OldRuns>,
+        known_verdicts: Option<&'a Verdicts>,
+        main: Option<Item>,
+    ) -> Planner<'a> {
         let mut lanes: Vec<Lane> = Category::ALL.iter().map(|_| Lane::default()).collect();
         for (category, old) in old {
             if let Some(lane) = lanes.get_mut(category.number()) {
@@ -68,7 +74,8 @@ impl<'a> Planner<'a> {
             link_group: None,
             bytes_from: BytesFrom::Itself,
         };
-        let may_be_database = self.rules.is_instance && category.may_hold_sqlite() && found.stat.is_file() && found.stat.size >= 512 && !found.path.starts_with(b"programdata/");
+        let may_be_database =
+            self.rules.is_instance && category.may_hold_sqlite() && found.stat.is_file() && found.stat.size >= 512 && !found.path.starts_with(b"programdata/");
         if (may_be_database || !self.rules.is_instance) && found.stat.is_file() && found.stat.size >= 512 && self.is_database(found) {
             if self.rules.is_instance {
                 category = Category::Database;
