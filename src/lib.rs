@@ -9,3 +9,6 @@ pub mod ops;
 pub mod progress;
 pub mod source;
 pub mod store;
+
+/// Lets go of an outcome that changes nothing for anyone; the comment above each call says why.
+fn tolerate<T, E>(_outcome: Result<T, E>) {}

@@ -112,7 +112,7 @@ impl Context {
     pub fn say(&self, line: &str) {
         if !self.global.quiet && !self.global.json {
             // Where standard error is closed nobody can be told of it.
-            if writeln!(std::io::stderr(), "{line}").is_err() {}
+            crate::tolerate(writeln!(std::io::stderr(), "{line}"));
         }
     }
 }
@@ -123,8 +123,8 @@ fn watch_signals(interrupt: Arc<Interrupt>) {
     let raised = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         // Without the handler the signal ends the process at once, which is safe as well.
-        if signal_hook::flag::register_conditional_shutdown(signal, 130, raised.clone()).is_err() {}
-        if signal_hook::flag::register(signal, raised.clone()).is_err() {}
+        crate::tolerate(signal_hook::flag::register_conditional_shutdown(signal, 130, raised.clone()));
+        crate::tolerate(signal_hook::flag::register(signal, raised.clone()));
     }
     std::thread::spawn(move || {
         while !raised.load(Ordering::Relaxed) {

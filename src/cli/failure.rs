@@ -69,7 +69,7 @@ impl Failure {
         self.causes.iter().for_each(|cause| text.push_str(&format!("Caused by: {cause}\n")));
         self.hint.iter().for_each(|hint| text.push_str(&format!("Hint: {hint}\n")));
         // Where standard error is closed the exit code still tells.
-        if std::io::stderr().write_all(text.as_bytes()).is_err() {}
+        crate::tolerate(std::io::stderr().write_all(text.as_bytes()));
         self.exit
     }
 }

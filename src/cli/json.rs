@@ -10,7 +10,7 @@ use crate::progress::Problem;
 
 /// Prints a document. A reader who went away takes nothing from the outcome, which the exit code tells.
 pub fn print(document: &Value) {
-    if writeln!(std::io::stdout().lock(), "{document}").is_err() {}
+    crate::tolerate(writeln!(std::io::stdout().lock(), "{document}"));
 }
 
 /// A moment.

@@ -72,7 +72,7 @@ pub fn tell_problems(context: &Context, count: u64, problems: &[crate::progress:
     }
     use std::io::Write;
     // Where standard error is closed the exit code still tells.
-    if std::io::stderr().write_all(text.as_bytes()).is_err() {}
+    crate::tolerate(std::io::stderr().write_all(text.as_bytes()));
 }
 
 /// The categories that `--only` and `--skip` leave; none means all.

@@ -120,7 +120,7 @@ impl Catalog {
 
 /// The last moment that a time names: `2026-11-22` its end, `2026-11-22T10:00` the end of that minute, RFC 3339 itself.
 fn moment(name: &str, zone: &TimeZone) -> Option<Timestamp> {
-    if !name.get(4..5).is_some_and(|c| c == "-") {
+    if name.get(4..5).is_none_or(|c| c != "-") {
         return None;
     }
     if let Ok(exact) = name.parse::<Timestamp>() {

@@ -4,6 +4,9 @@ use crate::chunk::ChunkId;
 use crate::limits::{LIST_BYTES_MAX, LISTS_MAX, PATH_BYTES_MAX, PIECES_INLINE_MAX, TARGET_BYTES_MAX, XATTR_BYTES_MAX, XATTRS_INLINE_BYTES_MAX};
 use crate::store::{Bytes, Truncated, push_bytes, push_varint};
 
+/// Extended attributes as (name, value), sorted by name.
+pub type XattrPairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// A point in time as file systems keep it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time {
@@ -236,7 +239,7 @@ pub fn encode_xattrs(xattrs: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
 }
 
 /// Reads what [`encode_xattrs`] wrote.
-pub fn decode_xattrs(bytes: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Truncated> {
+pub fn decode_xattrs(bytes: &[u8]) -> Result<XattrPairs, Truncated> {
     let (mut at, mut xattrs) = (Bytes(bytes), Vec::new());
     while !at.is_empty() {
         xattrs.push((at.prefixed(PATH_BYTES_MAX)?.to_vec(), at.prefixed(XATTR_BYTES_MAX)?.to_vec()));

@@ -55,7 +55,7 @@ pub fn display(path: &[u8]) -> String {
 }
 
 fn push_escape(out: &mut String, byte: u8) {
-    if write!(out, "\\x{byte:02x}").is_err() {}
+    crate::tolerate(write!(out, "\\x{byte:02x}"));
 }
 
 #[cfg(test)]

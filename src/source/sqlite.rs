@@ -76,7 +76,7 @@ impl ScratchFolder {
 impl Drop for ScratchFolder {
     fn drop(&mut self) {
         // What cannot be removed now is swept when the repository is opened next.
-        if std::fs::remove_dir_all(&self.0).is_err() {}
+        crate::tolerate(std::fs::remove_dir_all(&self.0));
     }
 }
 
@@ -221,7 +221,7 @@ fn remove_all(target: &Path) {
 
 fn remove(path: &Path) {
     // Most are not there; one that stays is found by the check of the copy.
-    if std::fs::remove_file(path).is_err() {}
+    crate::tolerate(std::fs::remove_file(path));
 }
 
 /// A connection to a private file that nobody else has open; leaves nothing beside it.

@@ -256,7 +256,9 @@ impl Index {
 /// Takes a damaged index file away; the next opening reads the trailers. A file that cannot be removed either (a full or
 /// read-only disk) is found out by the same checks next time.
 fn discard(file: &Path, error: &redb::Error) {
-    if !matches!(error, redb::Error::Io(_)) && std::fs::remove_file(file).is_err() {}
+    if !matches!(error, redb::Error::Io(_)) {
+        crate::tolerate(std::fs::remove_file(file));
+    }
 }
 
 /// The trailer of a listed pack, checked against its name.

@@ -57,6 +57,6 @@ impl RepositoryLock {
 impl Drop for RepositoryLock {
     fn drop(&mut self) {
         // Closing lets go as well; an error here changes nothing.
-        if self.file.unlock().is_err() {}
+        crate::tolerate(self.file.unlock());
     }
 }

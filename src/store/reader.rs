@@ -14,12 +14,15 @@ use super::{Error, Repository};
 /// Decoded extents that a reader keeps: neighbours in path order lie in the same one.
 const KEPT_EXTENTS: usize = 4;
 
+/// A pack and the number of an extent in it.
+type ExtentKey = ([u8; 16], u32);
+
 /// Reads chunks; one for each thread.
 pub struct ChunkReader<'r> {
     repository: &'r Repository,
     index: &'r Index,
     hashing: Hashing,
-    kept: Vec<(([u8; 16], u32), Arc<Vec<u8>>)>,
+    kept: Vec<(ExtentKey, Arc<Vec<u8>>)>,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
 }
 

@@ -53,7 +53,11 @@ proptest! {
                 Step::Remove(name) => {
                     if files.remove(&name).is_some() {
                         std::fs::remove_file(path(&lived, name)).unwrap();
-                        let _ = std::fs::remove_dir(path(&lived, name).parent().unwrap());
+                        let folder = path(&lived, name);
+                        let folder = folder.parent().unwrap();
+                        if std::fs::read_dir(folder).unwrap().next().is_none() {
+                            std::fs::remove_dir(folder).unwrap();
+                        }
                     }
                 }
                 Step::Capture => drop(capture(&repository, &lived).unwrap()),

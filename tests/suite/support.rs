@@ -199,12 +199,10 @@ pub fn rows(database: &Path) -> Vec<String> {
     let dir = temp();
     let copy = dir.path().join("db");
     std::fs::copy(database, &copy).unwrap();
-    for ending in ["-wal"] {
-        let mut beside = database.as_os_str().to_owned();
-        beside.push(ending);
-        if Path::new(&beside).exists() {
-            std::fs::copy(&beside, dir.path().join("db-wal")).unwrap();
-        }
+    let mut log = database.as_os_str().to_owned();
+    log.push("-wal");
+    if Path::new(&log).exists() {
+        std::fs::copy(&log, dir.path().join("db-wal")).unwrap();
     }
     let db = rusqlite::Connection::open(copy).unwrap();
     let check: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();

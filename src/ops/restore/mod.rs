@@ -154,9 +154,9 @@ pub fn restore(
     }
     if let Destination::InPlace(target) = destination {
         report.remarks = refuse::check(repository, id, record, target, options)?;
-        for root in record.source.directories.keys().filter(|root| ["folder"].contains(&root.as_str())) {
+        if record.source.directories.contains_key("folder") {
             return Err(Error::Refused {
-                what: format!("snapshot {} is of a plain {root}, not of a Jellyfin instance", short(id)),
+                what: format!("snapshot {} is of a plain folder, not of a Jellyfin instance", short(id)),
                 hint: "Restore it to a directory with --to.".to_owned(),
             });
         }

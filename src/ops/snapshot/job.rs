@@ -116,7 +116,7 @@ impl<'a> Worker<'a> {
         let outcome = outcome.and_then(|()| self.packer.flush(&mut |extent| send(out, Part::Extent(extent))));
         if let Err(error) = outcome {
             // Where nobody listens any more the capture failed already, with a reason of its own.
-            if out.send(Part::Failed(error)).is_err() {}
+            crate::tolerate(out.send(Part::Failed(error)));
         }
     }
 

@@ -144,7 +144,7 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
         }
         return Err(error);
     }
-    if planner.seen.0 == 0 && wanted.len() > 1 || (planner.seen.0 == 0 && !spec.layout.is_instance) {
+    if planner.seen.0 == 0 && (wanted.len() > 1 || !spec.layout.is_instance) {
         let path = roots.first().map(|root| root.dir.display().to_string()).unwrap_or_default();
         return Err(Error::EmptySource { path });
     }
@@ -238,7 +238,7 @@ fn walk<'a>(
                             workers.push(worker);
                         }
                     }
-                    Err(error) => if out.send(job::Part::Failed(error)).is_err() {},
+                    Err(error) => crate::tolerate(out.send(job::Part::Failed(error))),
                 }
             });
             collector.push(Pending::Job(category, parts))
