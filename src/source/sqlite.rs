@@ -136,32 +136,53 @@ fn copy_to(database: &Path, target: &Path) -> Result<&'static str, CopyError> {
 
 /// False where SQLite says that the file is no database or is damaged.
 fn online_backup(database: &Path, target: &Path) -> Result<bool, CopyError> {
-    remove_all(target);
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let start = Instant::now();
-    let attempt = || -> rusqlite::Result<StepResult> {
-        let source = Connection::open_with_flags(database, flags)?;
-        source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        source.busy_timeout(Duration::from_secs(5))?;
-        let mut copy = Connection::open(target)?;
-        copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
-        let step = Backup::new(&source, &mut copy)?.step(-1)?;
-        copy.close().map_err(|(_, e)| e)?;
-        source.close().map_err(|(_, e)| e)?;
-        Ok(step)
-    };
     loop {
-        match attempt() {
+        remove_all(target);
+        // Without writing even to the shared memory first. SQLite may need to; it may only where a living server holds the lock
+        // that says so: without it an opener takes itself for the first and empties the memory under the server.
+        let mut outcome = backup_once(database, target, "&readonly_shm=1");
+        if outcome.as_ref().is_err_and(|e| !is_busy(e)) && is_open_elsewhere(database) {
+            remove_all(target);
+            outcome = backup_once(database, target, "");
+        }
+        match outcome {
             Ok(StepResult::Done) => return Ok(true),
-            Ok(_) => {}
-            Err(e) if matches!(e.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)) => {}
-            Err(_) => return Ok(false),
+            Err(error) if !is_busy(&error) => return Ok(false),
+            _ if start.elapsed() > PATIENCE => return Err(CopyError::Locked),
+            _ => std::thread::sleep(Duration::from_millis(50)),
         }
-        if start.elapsed() > PATIENCE {
-            return Err(CopyError::Locked);
-        }
-        std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked))
+}
+
+/// All pages in one step, which is one read transaction, from a connection that can neither write nor checkpoint.
+fn backup_once(database: &Path, target: &Path, options: &str) -> rusqlite::Result<StepResult> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let source = Connection::open_with_flags(format!("{}?mode=ro{options}", file_uri(database)), flags)?;
+    source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    source.busy_timeout(Duration::from_secs(5))?;
+    let mut copy = Connection::open(target)?;
+    copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")?;
+    let step = Backup::new(&source, &mut copy)?.step(-1)?;
+    copy.close().map_err(|(_, e)| e)?;
+    source.close().map_err(|(_, e)| e)?;
+    Ok(step)
+}
+
+/// A path as SQLite's URI, whatever bytes it has.
+fn file_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
 }
 
 /// Copies the file and its log and makes the copy whole. False where they moved meanwhile: somebody writes after all.
@@ -226,14 +247,7 @@ fn remove(path: &Path) {
 
 /// A connection to a private file that nobody else has open; leaves nothing beside it.
 pub fn open_private(path: &Path) -> rusqlite::Result<Connection> {
-    let mut uri = String::from("file:");
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
-            _ => uri.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    uri.push_str("?immutable=1");
+    let uri = format!("{}?immutable=1", file_uri(path));
     Connection::open_with_flags(uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX)
 }
 

@@ -75,3 +75,22 @@ fn what_was_learnt_of_the_server_stands_in_the_snapshot() {
     assert_eq!(snapshot["source"]["seen_by_server"]["metadata"], "/config/metadata");
     assert_eq!(snapshot["server_id"].as_str().unwrap().len(), 32);
 }
+
+#[test]
+fn a_repository_of_format_1_opens_for_ever() {
+    let program = Program::new();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/repository-format-1");
+    copy_tree(&fixture, &program.repo);
+    let (list, code) = program.json(&["list"]);
+    assert_eq!((code, list["snapshots"][0]["label"].as_str(), list["snapshots"][1]["label"].as_str()), (0, Some("first"), Some("second")));
+    let text = "text that is compressed, text that is compressed\n";
+    assert_eq!(program.ok(&["cat", "first:a.txt"]), text);
+    assert_eq!(program.ok(&["cat", "second:a.txt"]), format!("{text}more\n"));
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "second", "--to", out.to_str().unwrap()]);
+    let large: String = (1..=200_000).map(|n| format!("{n}\n")).collect();
+    assert_eq!(std::fs::read_to_string(out.join("large.txt")).unwrap(), large);
+    assert_eq!(std::fs::read(out.join("folder/poster.jpg")).unwrap(), b"\xff\xd8\xffnot much of a picture");
+    assert_eq!(std::fs::read_link(out.join("link")).unwrap(), Path::new("a.txt"));
+    assert_eq!(std::fs::metadata(out.join("empty")).unwrap().len(), 0);
+}
