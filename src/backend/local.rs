@@ -2,7 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use super::disk::{Disk, RealDisk};
 use super::durable::{Draft, TEMP_PREFIX};
@@ -65,25 +67,94 @@ fn io_error(verb: &'static str, name: &str, source: io::Error) -> Error {
 
 struct LocalFile {
     disk: Arc<dyn Disk>,
-    draft: Option<Draft>,
+    writer: Option<Writer>,
     name: String,
+    /// Bytes appended so far.
+    len: usize,
+}
+
+/// Who writes a file's bytes.
+enum Writer {
+    /// Whoever appends.
+    Caller(Draft),
+    /// A thread of its own: copying bytes into the page cache takes as long as reading and hashing them, and runs beside it.
+    Thread(SyncSender<Vec<u8>>, JoinHandle<(Draft, io::Result<()>)>),
+}
+
+/// A file that grows beyond this gets a thread, in bytes; a small one is not worth it.
+const THREAD_BYTES: usize = 1 << 20;
+/// Appends that may wait for the thread.
+const WAITING_MAX: usize = 8;
+
+impl Writer {
+    fn start_thread(mut draft: Draft) -> Writer {
+        let (bytes, waiting) = sync_channel::<Vec<u8>>(WAITING_MAX);
+        let thread = std::thread::spawn(move || {
+            let outcome = waiting.into_iter().try_for_each(|bytes| draft.append(&bytes));
+            (draft, outcome)
+        });
+        Writer::Thread(bytes, thread)
+    }
+
+    /// Waits until all bytes are written.
+    fn end(self) -> (Draft, io::Result<()>) {
+        match self {
+            Writer::Caller(draft) => (draft, Ok(())),
+            Writer::Thread(bytes, thread) => {
+                drop(bytes);
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
+        }
+    }
+}
+
+impl LocalFile {
+    fn failed(&self, verb: &'static str, source: io::Error) -> Error {
+        io_error(verb, &self.name, source)
+    }
+
+    /// The thread ended early: the reason, and the file never was.
+    fn reason(&mut self) -> Error {
+        let source = self.writer.take().map(Writer::end).and_then(|(draft, outcome)| {
+            draft.abandon(&*self.disk);
+            outcome.err()
+        });
+        self.failed("write", source.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()))
+    }
 }
 
 impl NewFile for LocalFile {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let Some(draft) = &mut self.draft else { return Err(io_error("write", &self.name, io::ErrorKind::InvalidInput.into())) };
-        draft.append(bytes).map_err(|e| io_error("write", &self.name, e))
+    fn append(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
+        self.len += bytes.len();
+        if self.len > THREAD_BYTES
+            && let Some(Writer::Caller(draft)) = self.writer.take_if(|writer| matches!(writer, Writer::Caller(_)))
+        {
+            self.writer = Some(Writer::start_thread(draft));
+        }
+        match &mut self.writer {
+            Some(Writer::Caller(draft)) => draft.append(&bytes).map_err(|e| io_error("write", &self.name, e)),
+            Some(Writer::Thread(queue, _)) => match queue.send(bytes) {
+                Ok(()) => Ok(()),
+                Err(_) => Err(self.reason()),
+            },
+            None => Err(self.failed("write", io::ErrorKind::InvalidInput.into())),
+        }
     }
     fn finish(mut self: Box<Self>) -> Result<(), Error> {
-        let Some(draft) = self.draft.take() else { return Err(io_error("write", &self.name, io::ErrorKind::InvalidInput.into())) };
-        draft.finish(&*self.disk).map_err(|e| io_error("make durable", &self.name, e))
+        let Some(writer) = self.writer.take() else { return Err(self.failed("write", io::ErrorKind::InvalidInput.into())) };
+        let (draft, written) = writer.end();
+        if let Err(error) = written {
+            draft.abandon(&*self.disk);
+            return Err(self.failed("write", error));
+        }
+        draft.finish(&*self.disk).map_err(|e| self.failed("make durable", e))
     }
 }
 
 impl Drop for LocalFile {
     fn drop(&mut self) {
-        if let Some(draft) = self.draft.take() {
-            draft.abandon(&*self.disk);
+        if let Some(writer) = self.writer.take() {
+            writer.end().0.abandon(&*self.disk);
         }
     }
 }
@@ -118,7 +189,7 @@ impl Backend for LocalBackend {
 
     fn create(&self, name: &str) -> Result<Box<dyn NewFile>, Error> {
         let draft = Draft::begin(&*self.disk, &self.root.join(name)).map_err(|e| io_error("create", name, e))?;
-        Ok(Box::new(LocalFile { disk: self.disk.clone(), draft: Some(draft), name: name.to_owned() }))
+        Ok(Box::new(LocalFile { disk: self.disk.clone(), writer: Some(Writer::Caller(draft)), name: name.to_owned(), len: 0 }))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {

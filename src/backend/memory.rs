@@ -63,8 +63,8 @@ struct MemoryFile {
 }
 
 impl NewFile for MemoryFile {
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.bytes.extend_from_slice(bytes);
+    fn append(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
+        self.bytes.extend_from_slice(&bytes);
         Ok(())
     }
     fn finish(self: Box<Self>) -> Result<(), Error> {

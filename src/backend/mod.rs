@@ -61,8 +61,8 @@ pub trait Backend: Send + Sync {
 
 /// A file that is being written. Dropped without `finish`, it never existed.
 pub trait NewFile: Send {
-    /// Appends all of `bytes`.
-    fn append(&mut self, bytes: &[u8]) -> Result<(), Error>;
+    /// Appends all of `bytes`, now or before `finish` returns; an error may be told by a later call.
+    fn append(&mut self, bytes: Vec<u8>) -> Result<(), Error>;
     /// Makes the file durable and visible under its name, in this order.
     fn finish(self: Box<Self>) -> Result<(), Error>;
 }
@@ -70,7 +70,7 @@ pub trait NewFile: Send {
 /// Writes a whole small file.
 pub fn write_new(backend: &dyn Backend, name: &str, bytes: &[u8]) -> Result<(), Error> {
     let mut file = backend.create(name)?;
-    file.append(bytes)?;
+    file.append(bytes.to_vec())?;
     file.finish()
 }
 

@@ -50,11 +50,12 @@ impl PackWriter {
             self.flush()?;
         }
         if stored.len() >= DIRECT_BYTES {
-            self.file.append(&stored)?;
+            self.offset += stored.len() as u64;
+            self.file.append(stored)?;
         } else {
+            self.offset += stored.len() as u64;
             self.waiting.extend_from_slice(&stored);
         }
-        self.offset += stored.len() as u64;
         index.add_extent(self.number, row, &extent.chunks);
         let mut offset = 0;
         for (id, len) in &extent.chunks {
@@ -67,8 +68,7 @@ impl PackWriter {
 
     fn flush(&mut self) -> Result<(), Error> {
         if !self.waiting.is_empty() {
-            self.file.append(&self.waiting)?;
-            self.waiting.clear();
+            self.file.append(std::mem::take(&mut self.waiting))?;
         }
         Ok(())
     }
@@ -77,7 +77,8 @@ impl PackWriter {
     pub(super) fn end(mut self) -> Result<(Box<dyn NewFile>, u64), Error> {
         self.flush()?;
         let tail = self.trailer.encode(self.offset, self.cipher);
-        self.file.append(&tail)?;
-        Ok((self.file, self.offset + tail.len() as u64))
+        let len = self.offset + tail.len() as u64;
+        self.file.append(tail)?;
+        Ok((self.file, len))
     }
 }
