@@ -27,10 +27,6 @@ impl Bar {
 
 impl Progress for Bar {
     fn phase(&self, phase: Phase, _files: u64, bytes: u64) {
-        let style = ProgressStyle::with_template(if bytes > 0 { KNOWN } else { UNKNOWN });
-        if let Ok(style) = style {
-            self.bar.set_style(style);
-        }
         self.files.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
         self.bar.reset();
@@ -40,13 +36,16 @@ impl Progress for Bar {
             self.bar.unset_length();
         }
         self.bar.set_message(phase.word());
+        if let Ok(style) = ProgressStyle::with_template(if bytes > 0 { KNOWN } else { UNKNOWN }) {
+            self.bar.set_style(style);
+        }
         self.bar.tick();
     }
 
     fn advance(&self, files: u64, bytes: u64) {
         let files = self.files.fetch_add(files, Ordering::Relaxed) + files;
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if self.unshown.fetch_add(1, Ordering::Relaxed).is_multiple_of(64) {
+        if self.unshown.fetch_add(1, Ordering::Relaxed).is_multiple_of(16) {
             self.bar.set_position(bytes);
             let word = self.bar.message();
             let phase = word.split(':').next().unwrap_or_default().to_owned();
