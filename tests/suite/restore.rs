@@ -196,3 +196,26 @@ fn one_path_comes_back_alone() {
     let (error, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap(), "--path", "config/nothing"]);
     assert_eq!((code, error["error"]["kind"].as_str()), (1, Some("not-found")));
 }
+
+#[test]
+fn a_database_in_a_directory_is_restored_without_a_foreign_log_and_a_dry_run_removes_nothing() {
+    let program = Program::new();
+    program.ok(&["snapshot", own_fixture().to_str().unwrap()]);
+    let out = program.home.path().join("out");
+    let out_text = out.to_str().unwrap();
+    program.ok(&["restore", "latest", "--to", out_text]);
+    write(out.join("data/jellyfin.db-wal"), "another database's log");
+    program.ok(&["restore", "latest", "--to", out_text, "--dry-run"]);
+    assert!(out.join("data/jellyfin.db-wal").exists(), "a dry run changed something");
+    program.ok(&["restore", "latest", "--to", out_text]);
+    assert!(!out.join("data/jellyfin.db-wal").exists());
+    // A link in the place of its directory: what it leads to is not touched.
+    let elsewhere = program.home.path().join("elsewhere");
+    write(elsewhere.join("jellyfin.db-wal"), "precious");
+    std::fs::remove_dir_all(out.join("data")).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, out.join("data")).unwrap();
+    let (report, code) = program.json(&["restore", "latest", "--to", out_text, "--only", "database"]);
+    assert_eq!(code, 3, "{report}");
+    assert_eq!(std::fs::read_to_string(elsewhere.join("jellyfin.db-wal")).unwrap(), "precious");
+    assert!(!elsewhere.join("jellyfin.db").exists());
+}

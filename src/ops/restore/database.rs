@@ -5,15 +5,19 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
+use rustix::fs::AtFlags;
 
-use crate::manifest::{Entry, Kind};
-use crate::source::{is_open_elsewhere, open_private, quick_check, side_file};
+use crate::manifest::{Entry, Kind, file_name, parent};
+use crate::source::{Stat, is_open_elsewhere, open_dir, open_private, quick_check, side_file};
 
 use super::super::content::write_content;
 use super::super::{Error, in_one_line};
 use super::target::Target;
 use super::writer::{Failure, Writer};
 use super::{Destination, RestoreOptions};
+
+/// What SQLite keeps beside a database.
+const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Restores the databases of a snapshot.
 pub(super) fn restore_all(
@@ -26,7 +30,7 @@ pub(super) fn restore_all(
     for entry in databases {
         let Some(path) = target.file(&entry.path) else { continue };
         let in_place = matches!(destination, Destination::InPlace(_));
-        let outcome = if in_place { in_instance(entry, &path, writer, options) } else { in_directory(entry, &path, writer) };
+        let outcome = if in_place { in_instance(entry, &path, writer, options) } else { in_directory(entry, &path, target, writer, options) };
         match outcome {
             Ok(()) => {}
             Err(Failure::Entry(what)) => writer.tally.problem(writer.watch, &entry.path, what),
@@ -36,17 +40,26 @@ pub(super) fn restore_all(
     Ok(())
 }
 
-/// Below a directory: a file like others, but never beside a log that is not its own.
-fn in_directory(entry: &Entry, path: &Path, writer: &mut Writer<'_>) -> Result<(), Failure> {
-    let logs = ["-wal", "-shm", "-journal"].map(|ending| side_file(path, ending));
-    if logs.iter().any(|log| log.symlink_metadata().is_ok()) {
+/// Below a directory: a file like others, but never beside a log that is not its own. The logs are removed by name in a directory
+/// that was opened below the target, so that a link planted there leads nowhere; a link is what the writer then reports.
+fn in_directory(entry: &Entry, path: &Path, target: &Target, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Failure> {
+    let (Some((root, below)), false) = (target.place(&entry.path), options.dry_run) else { return writer.entry(entry).map_err(Failure::Fatal) };
+    let folder = target.fd(root).and_then(|root| open_dir(root, parent(below).unwrap_or_default()).ok());
+    let Some(folder) = folder else { return writer.entry(entry).map_err(Failure::Fatal) };
+    for ending in LOGS {
+        let log = [file_name(below), ending.as_bytes()].concat();
+        if Stat::at(&folder, log.as_slice()).is_err() {
+            continue;
+        }
         if is_open_elsewhere(path) {
             return Err(Failure::Fatal(Error::Refused {
                 what: format!("a process has {} open", path.display()),
                 hint: "Stop it, or restore to another directory.".to_owned(),
             }));
         }
-        remove_logs(path)?;
+        rustix::fs::unlinkat(&folder, log.as_slice(), AtFlags::empty()).map_err(|e| {
+            Failure::Entry(format!("the old log {ending} beside it could not be removed ({}), and the database must not be put there", std::io::Error::from(e)))
+        })?;
     }
     writer.entry(entry).map_err(Failure::Fatal)
 }
@@ -136,7 +149,7 @@ fn fold_in_log(path: &Path) {
 }
 
 fn remove_logs(path: &Path) -> Result<(), Failure> {
-    for ending in ["-wal", "-shm", "-journal"] {
+    for ending in LOGS {
         let log = side_file(path, ending);
         match std::fs::remove_file(&log) {
             Ok(()) => {}
