@@ -109,7 +109,7 @@ fn links_sparse_files_attributes_and_times_come_back() {
     .concat();
     for (path, name, value) in [
         ("original", "user.note", b"\0\xff".to_vec()),
-        ("folder", "user.folder", vec![7; 900]),
+        ("folder", "user.folder", vec![7; 2000]),
         ("text", "user.big", vec![9; 2000]),
         ("large", "system.posix_acl_access", acl),
     ] {

@@ -4,19 +4,16 @@ use crate::manifest::{CategoryRecord, Entries, Entry, Kind, is_within};
 use crate::source::{self, Category, Stat};
 use crate::store::ChunkReader;
 
-use super::super::{Error, Watch};
-use super::target::Target;
+use super::super::Error;
+use super::RestoreOptions;
 use super::writer::{Failure, Writer};
-use super::{RestoreOptions, Tally};
 
 /// Dresses every directory of the selected categories.
 pub(super) fn finish(
     reader: &mut ChunkReader<'_>,
     selected: &[(Category, &CategoryRecord)],
     options: &RestoreOptions,
-    target: &Target,
-    tally: &Tally,
-    watch: Watch<'_>,
+    writer: &mut Writer<'_>,
 ) -> Result<(), Error> {
     if options.dry_run {
         return Ok(());
@@ -33,7 +30,7 @@ pub(super) fn finish(
             }
             while within.last().is_some_and(|open| !is_within(&entry.path, &open.path)) {
                 if let Some(done) = within.pop() {
-                    dress(&done, target, tally, watch)?;
+                    dress(&done, writer)?;
                 }
             }
             if entry.path.contains(&b'/') {
@@ -43,15 +40,16 @@ pub(super) fn finish(
             }
         }
         while let Some(done) = within.pop() {
-            dress(&done, target, tally, watch)?;
+            dress(&done, writer)?;
         }
     }
     // `programdata` is the directory that the other roots lie in: last.
     shared.sort_by_key(|entry| entry.path == b"programdata");
-    shared.iter().try_for_each(|entry| dress(entry, target, tally, watch))
+    shared.iter().try_for_each(|entry| dress(entry, writer))
 }
 
-fn dress(entry: &Entry, target: &Target, tally: &Tally, watch: Watch<'_>) -> Result<(), Error> {
+fn dress(entry: &Entry, writer: &mut Writer<'_>) -> Result<(), Error> {
+    let (target, tally, watch) = (writer.target, writer.tally, writer.watch);
     let Some((number, below)) = target.place(&entry.path) else { return Ok(()) };
     let Some(root) = target.fd(number) else { return Ok(()) };
     let dir = match source::open_dir(root, below) {
@@ -67,11 +65,7 @@ fn dress(entry: &Entry, target: &Target, tally: &Tally, watch: Watch<'_>) -> Res
     if has.is_some_and(|s| plain && s.permissions() == entry.mode && s.mtime == entry.mtime && (!is_root || (s.uid, s.gid) == (entry.uid, entry.gid))) {
         return Ok(());
     }
-    let xattrs = match &entry.xattrs {
-        crate::manifest::Xattrs::Inline(xattrs) => xattrs.clone(),
-        _ => Vec::new(),
-    };
-    match Writer::dress_as(is_root, entry, &dir, &xattrs) {
+    match writer.xattrs(entry).and_then(|xattrs| Writer::dress_as(is_root, entry, &dir, &xattrs)) {
         Ok(()) => Ok(()),
         Err(Failure::Entry(what)) => {
             tally.problem(watch, &entry.path, what);

@@ -239,12 +239,12 @@ pub fn restore(
         writer.link(entry, first.map(Vec::as_slice))?;
     }
     database::restore_all(&databases, destination, &target, &mut writer, options)?;
-    drop(writer);
     if options.delete {
         report.deleted = delete::delete_others(&mut reader, record, destination, &target, options, &tally, watch)?;
     }
     watch.progress.phase(Phase::Compare, 0, 0);
-    dirs::finish(&mut reader, &selected, options, &target, &tally, watch)?;
+    dirs::finish(&mut reader, &selected, options, &mut writer)?;
+    drop(writer);
     target.sync(matches!(destination, Destination::InPlace(_)))?;
 
     report.files = tally.files.load(Ordering::Relaxed);
