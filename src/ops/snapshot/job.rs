@@ -83,6 +83,8 @@ pub(super) struct Shared<'a> {
     pub cache: Option<&'a ScanCache>,
     pub roots: &'a [(ScanRoot, OwnedFd)],
     pub scan_start_ns: i128,
+    /// Where private copies of databases are made.
+    pub scratch: &'a std::path::Path,
     pub progress: &'a dyn Progress,
     pub interrupt: &'a Interrupt,
     pub dry_run: bool,
@@ -201,7 +203,10 @@ impl<'a> Worker<'a> {
             match std::fs::read_link(&path) {
                 Ok(target) => {
                     use std::os::unix::ffi::OsStrExt;
-                    xattrs = source::xattrs_of_link(&path).unwrap_or_default();
+                    match source::xattrs_of_link(&path) {
+                        Ok(found) => xattrs = found,
+                        Err(error) => problem(format!("its extended attributes could not be read ({})", word(error))),
+                    }
                     Kind::Symlink { target: target.as_os_str().as_bytes().to_vec() }
                 }
                 Err(error) => {
@@ -214,7 +219,7 @@ impl<'a> Worker<'a> {
                 BytesFrom::Itself => self.read_file(shared, root_fd, below, out),
                 BytesFrom::Copy(None) => return Ok(self.lost_database(&mut problem)),
                 BytesFrom::Copy(Some(copy)) => self.read_copy(shared, copy, &item.stat, &mut problem, out),
-                BytesFrom::Database(path) => match source::copy_database(path, &shared.repository.scratch_folder()) {
+                BytesFrom::Database(path) => match source::copy_database(path, shared.scratch) {
                     Ok(copy) => self.read_copy(shared, &copy, &item.stat, &mut problem, out),
                     Err(error) => {
                         problem(format!("the database could not be copied ({}); it is not in this snapshot", in_one_line(&error)));

@@ -105,8 +105,8 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
     drop(reader);
 
     let roots = spec.layout.present();
+    let scratch = options.scratch.clone().unwrap_or_else(|| repository.scratch_folder());
     let main = if rules.wants(Category::Database) && spec.layout.is_instance {
-        let scratch = options.scratch.clone().unwrap_or_else(|| repository.scratch_folder());
         database::capture(spec, &roots, &repository.hashing(), &parents, cache.as_ref(), &scratch, options.dry_run, scan_start_ns, watch)
     } else {
         database::Captured::default()
@@ -120,6 +120,7 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
         cache: cache.as_ref(),
         roots: &opened,
         scan_start_ns,
+        scratch: &scratch,
         progress: watch.progress,
         interrupt: watch.interrupt,
         dry_run: options.dry_run,
