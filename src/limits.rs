@@ -28,5 +28,9 @@ pub const LIST_BYTES_MAX: usize = 1 << 20;
 pub const LISTS_MAX: usize = 256;
 /// Most problems that a snapshot record names; beyond them they are counted.
 pub const PROBLEMS_NAMED_MAX: usize = 10_000;
+/// Most bytes of the problems that a snapshot record names, so that the record stays within its own limit however long the paths are.
+pub const PROBLEMS_NAMED_BYTES_MAX: usize = 4 << 20;
+/// Most remarks that a snapshot record keeps.
+pub const REMARKS_MAX: usize = 1_000;
 /// Largest configuration file of Jellyfin's that is read to find the instance, in bytes.
 pub const XML_BYTES_MAX: u64 = 16 << 20;

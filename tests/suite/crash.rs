@@ -126,7 +126,6 @@ fn a_killed_capture_leaves_nothing_to_clean_and_its_packs_are_used() {
         write(source.join(format!("{n}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 200_000)].concat());
     }
     let program = Program::new();
-    let mut done = false;
     for wait_ms in [15, 30, 45, 60, 90, 120, 200] {
         let mut child = program
             .command(&["snapshot", "--plain", source.to_str().unwrap()])
@@ -136,7 +135,7 @@ fn a_killed_capture_leaves_nothing_to_clean_and_its_packs_are_used() {
             .unwrap();
         std::thread::sleep(std::time::Duration::from_millis(wait_ms));
         child.kill().unwrap();
-        done |= child.wait().unwrap().success();
+        child.wait().unwrap();
         if program.repo.join("repo.toml").exists() {
             let (list, code) = program.json(&["list"]);
             assert_eq!(code, 0, "{list}");
@@ -145,7 +144,6 @@ fn a_killed_capture_leaves_nothing_to_clean_and_its_packs_are_used() {
     let (report, code) = program.json(&["snapshot", "--plain", source.to_str().unwrap()]);
     assert_eq!(code, 0);
     assert_eq!(report["files"]["total"], 400);
-    let _ = done;
     let leftovers: Vec<_> =
         walkdir::WalkDir::new(&program.repo).into_iter().map(Result::unwrap).filter(|e| e.file_name().to_string_lossy().starts_with(".tmp-")).collect();
     assert!(leftovers.is_empty(), "{leftovers:?}");

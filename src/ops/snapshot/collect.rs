@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use crate::chunk::ChunkId;
-use crate::limits::PROBLEMS_NAMED_MAX;
+use crate::limits::{PROBLEMS_NAMED_BYTES_MAX, PROBLEMS_NAMED_MAX};
 use crate::manifest::{CategoryRecord, Files, TreeBuilder};
 use crate::progress::Problem;
 use crate::source::{Category, ScanCacheWriter, Verdicts};
@@ -37,6 +37,7 @@ pub(super) struct Collector<'a> {
     pub met: u64,
     pub problems: Vec<Problem>,
     pub problem_count: u64,
+    problem_bytes: usize,
     pub owners: HashMap<(u32, u32), ()>,
     is_dry: bool,
 }
@@ -59,6 +60,7 @@ impl<'a> Collector<'a> {
             met: 0,
             problems: Vec::new(),
             problem_count: 0,
+            problem_bytes: 0,
             owners: HashMap::new(),
             is_dry,
         }
@@ -145,7 +147,8 @@ impl<'a> Collector<'a> {
     /// Keeps a problem; by name as long as there are not too many.
     pub(super) fn problem(&mut self, problem: Problem) {
         self.problem_count += 1;
-        if self.problems.len() < PROBLEMS_NAMED_MAX {
+        self.problem_bytes += problem.path.len() + problem.what.len();
+        if self.problems.len() < PROBLEMS_NAMED_MAX && self.problem_bytes <= PROBLEMS_NAMED_BYTES_MAX {
             self.problems.push(problem);
         }
     }

@@ -15,6 +15,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::limits::REMARKS_MAX;
 use crate::manifest::{ByteCounts, Catalog, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord, display};
 use crate::progress::{Phase, Problem};
 use crate::source::{Category, Event, Layout, Rules, ScanCache, ScanCacheWriter, ScanError, ScanRoot, scan};
@@ -252,6 +253,7 @@ fn walk<'a>(
                         hand_out(collector, batch)?;
                     }
                 }
+                Event::Skipped { .. } if remarks.len() >= REMARKS_MAX => {}
                 Event::Skipped { path, what } => remarks.push(format!("{} was left out: {what}", display(path))),
                 Event::Failed { path, verb, error } => {
                     let problem = Problem { path: display(path), what: format!("cannot {verb} ({}); what is there is not in this snapshot", job::word(error)) };
