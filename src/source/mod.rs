@@ -5,6 +5,7 @@ mod category;
 mod instance;
 mod jellyfin_db;
 mod layout;
+mod listing;
 mod read;
 mod rules;
 mod scan;

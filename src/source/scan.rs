@@ -5,20 +5,18 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::RawDir;
 use rustix::io::Errno;
 
 use crate::chunk::Hashing;
 use crate::progress::Interrupt;
 
-use super::beneath::open_dir;
-use super::rules::{PASSING_MARKERS, Rules};
+use super::listing::{Listing, OpenRoot, Slot, WAITING, join, list, name_of};
+use super::rules::Rules;
 use super::stat::{Fingerprint, Stat};
 
 /// A directory to scan.
@@ -92,38 +90,14 @@ pub enum ScanError<E> {
 
 /// Entries that may wait for the consumer: some 15 MiB.
 const AHEAD_MAX: usize = 32 << 10;
-const WAITING: u8 = 0;
 const TAKEN: u8 = 1;
 const DONE: u8 = 2;
 const BUFFER_BYTES: usize = 32 << 10;
 /// Directories that a worker takes from the queue at once.
 const BATCH: usize = 8;
 
-struct Slot {
-    state: AtomicU8,
-    root: usize,
-    below: Vec<u8>,
-    listing: Mutex<Option<Listing>>,
-}
-
-#[derive(Default)]
-struct Listing {
-    names: Vec<u8>,
-    items: Vec<Item>,
-    skipped: Vec<(Vec<u8>, &'static str)>,
-    failed: Vec<(Vec<u8>, &'static str, Errno)>,
-}
-
-struct Item {
-    name: (u32, u16),
-    stat: Stat,
-    key: [u8; 16],
-    fingerprint: Fingerprint,
-    folder: Option<Arc<Slot>>,
-}
-
 struct Shared<'s> {
-    roots: &'s [(ScanRoot, OwnedFd, Stat)],
+    roots: &'s [OpenRoot],
     rules: &'s Rules,
     hashing: &'s Hashing,
     queue: Mutex<Queue>,
@@ -162,7 +136,7 @@ pub fn scan<E>(
     })
 }
 
-fn open_root<E>(root: &ScanRoot) -> Result<(ScanRoot, OwnedFd, Stat), ScanError<E>> {
+fn open_root<E>(root: &ScanRoot) -> Result<OpenRoot, ScanError<E>> {
     use rustix::fs::{CWD, Mode, OFlags};
     let failed = |error: Errno| ScanError::Root { path: root.dir.clone(), error: error.into() };
     let fd = rustix::fs::openat(CWD, &root.dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
@@ -191,7 +165,7 @@ impl Shared<'_> {
             let fingerprint = stat.fingerprint(&key);
             each(Event::Found(Found { root, path: &scan_root.logical, below: b"", stat, key: &key, fingerprint }))?;
         }
-        let slot = Arc::new(Slot { state: AtomicU8::new(WAITING), root, below: Vec::new(), listing: Mutex::default() });
+        let slot = Slot::new(root, Vec::new());
         let mut path = scan_root.logical.clone();
         let prefix = path.len();
         // (listing, next item, length of the directory's path)
@@ -283,6 +257,10 @@ impl Shared<'_> {
         }
     }
 
+    fn list(&self, slot: &Slot, buffer: &mut Vec<u8>) -> Listing {
+        list(self.roots, self.rules, self.hashing, slot, buffer)
+    }
+
     fn enqueue(&self, listing: &Listing) {
         let folders = listing.items.iter().rev().filter_map(|item| item.folder.clone());
         let mut folders = folders.peekable();
@@ -295,76 +273,6 @@ impl Shared<'_> {
                 self.work.notify_all();
             }
         }
-    }
-
-    fn list(&self, slot: &Slot, buffer: &mut Vec<u8>) -> Listing {
-        let mut listing = Listing::default();
-        let Some((root, root_fd, root_stat)) = self.roots.get(slot.root) else { return listing };
-        let dir = match open_dir(root_fd, &slot.below) {
-            Ok(dir) => dir,
-            // Gone since it was seen: then it holds nothing.
-            Err(Errno::NOENT) if !slot.below.is_empty() => return listing,
-            Err(error) => {
-                listing.failed.push((Vec::new(), "open the directory", error));
-                return listing;
-            }
-        };
-        let mut path = root.logical.clone();
-        join(&mut path, &slot.below);
-        let dir_len = path.len();
-        buffer.clear();
-        let mut entries = RawDir::new(&dir, buffer.spare_capacity_mut());
-        while let Some(entry) = entries.next() {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(error) => {
-                    listing.failed.push((Vec::new(), "list the directory", error));
-                    break;
-                }
-            };
-            let name = entry.file_name();
-            let bytes = name.to_bytes();
-            if bytes == b"." || bytes == b".." {
-                continue;
-            }
-            let stat = match Stat::at(&dir, name) {
-                Ok(stat) => stat,
-                Err(Errno::NOENT) => continue,
-                Err(error) => {
-                    listing.failed.push((bytes.to_vec(), "look at it", error));
-                    continue;
-                }
-            };
-            path.truncate(dir_len);
-            join(&mut path, bytes);
-            if self.rules.leaves_out(&path, &stat) {
-                continue;
-            }
-            if let Some(what) = stat.special() {
-                listing.skipped.push((bytes.to_vec(), what));
-                continue;
-            }
-            let key = self.hashing.path_key(&path);
-            let name = (listing.names.len() as u32, bytes.len() as u16);
-            listing.names.extend_from_slice(bytes);
-            let elsewhere = self.rules.one_file_system && stat.dev != root_stat.dev;
-            if stat.is_dir() && elsewhere {
-                listing.skipped.push((bytes.to_vec(), "another file system (only the directory itself is kept)"));
-            }
-            let folder = (stat.is_dir() && !elsewhere).then(|| {
-                let mut below = slot.below.clone();
-                join(&mut below, bytes);
-                Arc::new(Slot { state: AtomicU8::new(WAITING), root: slot.root, below, listing: Mutex::default() })
-            });
-            listing.items.push(Item { name, stat, key, fingerprint: stat.fingerprint(&key), folder });
-        }
-        let names = &listing.names;
-        listing.items.sort_unstable_by(|a, b| name_of(names, a.name).cmp(name_of(names, b.name)));
-        // Never a root itself: a marker that went astray must not empty a capture.
-        if self.rules.is_instance && !slot.below.is_empty() && listing.items.iter().any(|item| PASSING_MARKERS.contains(&name_of(names, item.name))) {
-            return Listing { skipped: vec![(Vec::new(), "cache, log or transcoding directory")], ..Listing::default() };
-        }
-        listing
     }
 }
 
@@ -381,17 +289,6 @@ fn report_oddities<E>(listing: &mut Listing, path: &mut Vec<u8>, each: &mut impl
         path.truncate(dir_len);
     }
     Ok(())
-}
-
-fn name_of(names: &[u8], (start, len): (u32, u16)) -> &[u8] {
-    names.get(start as usize..start as usize + usize::from(len)).unwrap_or_default()
-}
-
-fn join(path: &mut Vec<u8>, name: &[u8]) {
-    if !path.is_empty() && !name.is_empty() {
-        path.push(b'/');
-    }
-    path.extend_from_slice(name);
 }
 
 /// The (device, inode) of each path that is there: what a scan must not enter.

@@ -94,11 +94,16 @@ pub fn is_open_elsewhere(database: &Path) -> bool {
         let probe = Flock { start, length, pid: None, typ: FlockType::WriteLock, offset_type: FlockOffsetType::Set };
         matches!(fcntl_getlk(&file, &probe), Ok(Some(_)))
     };
+    // SQLite keeps its logs beside the file that a link leads to.
+    let real = std::fs::canonicalize(database);
+    let database = real.as_deref().unwrap_or(database);
     locked(&side_file(database, "-shm"), ALIVE_LOCK_BYTE, 1) || locked(database, ROLLBACK_LOCKS.0, ROLLBACK_LOCKS.1)
 }
 
 /// Copies a database into a new folder below `scratch` and checks the copy.
 pub fn copy(database: &Path, scratch: &Path) -> Result<DatabaseCopy, CopyError> {
+    // Its logs lie beside the file that a link leads to.
+    let database = &std::fs::canonicalize(database).map_err(|source| CopyError::Io { verb: "find", path: database.to_path_buf(), source })?;
     let folder = ScratchFolder::create(scratch).map_err(|source| CopyError::Io { verb: "create a folder in", path: scratch.to_path_buf(), source })?;
     let path = folder.0.join("database");
     let how = copy_to(database, &path)?;

@@ -5,6 +5,7 @@ mod config;
 mod extent;
 mod fresh;
 mod index;
+mod index_file;
 mod lock;
 mod pack;
 mod reader;

@@ -46,6 +46,11 @@ impl<'r> ChunkReader<'r> {
         ChunkReader { repository, index, hashing: repository.hashing(), kept: Vec::new(), zstd: None }
     }
 
+    /// How ids are made in the repository.
+    pub fn hashing(&self) -> &Hashing {
+        &self.hashing
+    }
+
     /// Another reader of the same repository, with nothing kept.
     pub fn sibling(&self) -> ChunkReader<'r> {
         ChunkReader::new(self.repository, self.index)

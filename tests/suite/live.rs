@@ -207,3 +207,31 @@ fn a_database_kept_by_a_plugin_is_said_and_the_rest_is_captured() {
     assert!(report["problems"][0]["what"].as_str().unwrap().contains("PostgreSQL"), "{report}");
     assert_eq!(report["snapshot"]["categories"]["config"]["files"], 2);
 }
+
+#[test]
+fn a_database_behind_a_link_is_captured_with_its_log() {
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    let expected = rows(&data.join("data/jellyfin.db"));
+    let disk = program.home.path().join("fast disk");
+    std::fs::create_dir(&disk).unwrap();
+    for ending in ["", "-wal", "-shm"] {
+        let name = format!("jellyfin.db{ending}");
+        std::fs::rename(data.join("data").join(&name), disk.join(&name)).unwrap();
+    }
+    std::os::unix::fs::symlink(disk.join("jellyfin.db"), data.join("data/jellyfin.db")).unwrap();
+    let_settle();
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--only", "database"]);
+    assert_eq!(rows(&out.join("data/jellyfin.db")), expected);
+    // A write that is only in the log so far.
+    let log = disk.join("jellyfin.db-wal");
+    let mut bytes = std::fs::read(&log).unwrap();
+    bytes.truncate(bytes.len() - 1);
+    write(&log, bytes);
+    let_settle();
+    let (again, _) = program.json(&["snapshot", data.to_str().unwrap()]);
+    assert_eq!(again["files_read"], 1, "{again}");
+}

@@ -6,6 +6,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 
+use jellyvault::backend::MemoryBackend;
+use jellyvault::ops::{self, SnapshotOptions, SourceSpec, Watch};
+use jellyvault::progress::Interrupt;
+use jellyvault::store::Repository;
+
 use super::support::*;
 
 fn comes_back(source: &Path) {
@@ -217,4 +222,32 @@ fn a_file_that_grows_while_it_is_read_is_named() {
         // What was read last is kept all the same.
         assert!(program.command(&["cat", "latest:growing"]).output().unwrap().stdout.len() >= 1 << 20);
     });
+}
+
+/// Removes a file as soon as another one was dealt with.
+struct Remover(std::path::PathBuf);
+
+impl jellyvault::progress::Progress for Remover {
+    fn phase(&self, _: jellyvault::progress::Phase, _: u64, _: u64) {}
+    fn advance(&self, _: u64, _: u64) {
+        drop(std::fs::remove_file(&self.0));
+    }
+    fn problem(&self, _: &jellyvault::progress::Problem) {}
+}
+
+#[test]
+fn a_file_that_vanishes_between_the_walk_and_its_reading_is_named() {
+    let source = temp();
+    write(source.path().join("a"), "read first");
+    write(source.path().join("z"), "gone before its turn");
+    let backend = MemoryBackend::default();
+    Repository::init_on(&backend).unwrap();
+    let repository = Repository::open_on(Box::new(backend)).unwrap();
+    let (remover, interrupt) = (Remover(source.path().join("z")), Interrupt::default());
+    let watch = Watch { progress: &remover, interrupt: &interrupt };
+    let spec = SourceSpec::plain(source.path()).unwrap();
+    let report = ops::snapshot(&repository, &spec, &SnapshotOptions { threads: 1, ..SnapshotOptions::default() }, watch).unwrap();
+    let problems: Vec<_> = report.record.problems.iter().map(|problem| (problem.path.as_str(), problem.what.as_str())).collect();
+    assert_eq!(problems, [("z", "it vanished while the capture ran; it is not in this snapshot")]);
+    assert_eq!(report.record.files.total, 1);
 }

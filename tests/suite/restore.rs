@@ -219,3 +219,62 @@ fn a_database_in_a_directory_is_restored_without_a_foreign_log_and_a_dry_run_rem
     assert_eq!(std::fs::read_to_string(elsewhere.join("jellyfin.db-wal")).unwrap(), "precious");
     assert!(!elsewhere.join("jellyfin.db").exists());
 }
+
+#[test]
+fn a_plugins_database_is_not_written_through_a_planted_link() {
+    let program = Program::new();
+    let data = instance(program.home.path());
+    let database = data.join("plugins/Reports_1.0/reports.sqlite");
+    std::fs::create_dir_all(database.parent().unwrap()).unwrap();
+    rusqlite::Connection::open(&database).unwrap().execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(42);").unwrap();
+    let_settle();
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let elsewhere = program.home.path().join("elsewhere");
+    write(elsewhere.join("reports.sqlite"), "precious");
+    std::fs::remove_dir_all(database.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, database.parent().unwrap()).unwrap();
+    let (report, code) = program.json(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(code, 3, "{report}");
+    assert!(report["problems"].to_string().contains("nothing was written through it"), "{report}");
+    assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 1);
+    assert_eq!(std::fs::read_to_string(elsewhere.join("reports.sqlite")).unwrap(), "precious");
+    std::fs::remove_file(database.parent().unwrap()).unwrap();
+    program.ok(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(rows(&database), ["t: Integer(42)"]);
+}
+
+#[test]
+fn attributes_that_the_snapshot_lacks_are_taken_away_from_files_and_directories() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("folder/file"), "text");
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    for path in ["folder", "folder/file"] {
+        rustix::fs::setxattr(out.join(path), "user.extra", b"1", rustix::fs::XattrFlags::empty()).unwrap();
+    }
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
+}
+
+#[test]
+fn a_file_whose_attribute_the_target_cannot_hold_is_there_all_the_same() {
+    let roomy = tempfile::tempdir_in("/dev/shm").unwrap();
+    let program = Program::new();
+    let large = vec![7; 50_000];
+    let set = |path: &Path| rustix::fs::setxattr(path, "user.large", &large, rustix::fs::XattrFlags::empty());
+    write(roomy.path().join("file"), "text");
+    let probe = program.home.path().join("probe");
+    write(&probe, "");
+    if set(&roomy.path().join("file")).is_err() || set(&probe).is_ok() {
+        eprintln!("skipped: this machine has no two file systems of which one holds large attributes and the other does not");
+        return;
+    }
+    program.ok(&["snapshot", "--plain", roomy.path().to_str().unwrap()]);
+    let out = program.home.path().join("out");
+    let (report, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert_eq!((code, report["restored"]["files"].as_u64()), (3, Some(1)), "{report}");
+    assert!(report["problems"][0]["what"].as_str().unwrap().contains("it is restored, but not its attribute user.large"), "{report}");
+    assert_eq!(std::fs::read_to_string(out.join("file")).unwrap(), "text");
+}

@@ -1,19 +1,26 @@
 //! A database comes back last and whole: written beside its place, checked, and put there only after the old one's log is gone,
 //! which would otherwise be replayed over it.
 
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::manifest::{Entry, Kind, file_name, parent};
 use crate::source::{Stat, is_open_elsewhere, open_dir, open_private, quick_check, side_file};
 
 use super::super::content::write_content;
 use super::super::{Error, in_one_line};
+use super::dress::dress;
+use super::obstacle::Failure;
 use super::target::Target;
-use super::writer::{Failure, Writer};
+use super::writer::Writer;
 use super::{Destination, RestoreOptions};
 
 /// What SQLite keeps beside a database.
@@ -71,11 +78,15 @@ fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &Re
         return Ok(());
     }
     let Kind::File { size, content } = &entry.kind else { return Ok(()) };
+    let folder = folder(entry, path, writer)?;
+    let name = path.file_name().unwrap_or_default();
     let draft = draft_name(path);
+    let draft_name = draft.file_name().unwrap_or_default();
     let _sweep = RemoveOnDrop(draft.clone());
-    make_folder(path)?;
     let failed = |what: &str, e: &dyn std::fmt::Display| Failure::Entry(format!("{what} ({e}); the database that was there is untouched"));
-    let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).open(&draft).map_err(|e| failed("the database could not be written", &e))?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&folder, draft_name, flags, Mode::from_raw_mode(0o600));
+    let file = File::from(file.map_err(|e| failed("the database could not be written", &std::io::Error::from(e)))?);
     let mut refused = None;
     let written = write_content(&mut writer.reader, content, *size, |offset, bytes| {
         file.write_all_at(bytes, offset).map_err(|e| {
@@ -97,7 +108,7 @@ fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &Re
         clear_lock_row(&draft).map_err(|e| failed("a left-over migration lock could not be cleared", &e))?;
     }
     let xattrs = writer.xattrs(entry)?;
-    Writer::dress_as(rustix::process::geteuid().is_root(), entry, &file, &xattrs)?;
+    let dressed = dress(rustix::process::geteuid().is_root(), entry, &file, &xattrs);
     file.sync_all().map_err(|e| failed("the database could not be made durable", &e))?;
     // The last moment before anything is replaced.
     if is_open_elsewhere(path) {
@@ -107,10 +118,22 @@ fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &Re
         }));
     }
     fold_in_log(path);
-    remove_logs(path)?;
-    rustix::fs::rename(&draft, path).map_err(|e| failed("the database could not be put in place", &std::io::Error::from(e)))?;
+    remove_logs(&folder, name)?;
+    rustix::fs::renameat(&folder, draft_name, &folder, name).map_err(|e| failed("the database could not be put in place", &std::io::Error::from(e)))?;
     writer.count_written(*size);
-    Ok(())
+    dressed
+}
+
+/// The directory of a database: below the instance's root through no link, or where `database.xml` says, which is the
+/// administrator's word, links on the way included.
+fn folder(entry: &Entry, path: &Path, writer: &mut Writer<'_>) -> Result<OwnedFd, Failure> {
+    if writer.target.file(&entry.path).as_deref() != writer.target.database.as_deref() {
+        return writer.folder_of(entry);
+    }
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let failed = |e: std::io::Error| Failure::Entry(format!("its directory could not be opened ({e})"));
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    rustix::fs::openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(|e| failed(e.into()))
 }
 
 struct RemoveOnDrop(PathBuf);
@@ -129,13 +152,6 @@ fn draft_name(path: &Path) -> PathBuf {
     path.with_file_name(format!(".jellyvault-{}-{name}", std::process::id()))
 }
 
-fn make_folder(path: &Path) -> Result<(), Failure> {
-    match path.parent() {
-        Some(folder) => std::fs::create_dir_all(folder).map_err(|e| Failure::Entry(format!("its directory could not be made ({e})"))),
-        None => Ok(()),
-    }
-}
-
 /// Brings the old database and its log together, so that a crash before the new one is in place leaves the old one whole.
 fn fold_in_log(path: &Path) {
     if side_file(path, "-wal").exists() {
@@ -148,14 +164,14 @@ fn fold_in_log(path: &Path) {
     }
 }
 
-fn remove_logs(path: &Path) -> Result<(), Failure> {
+fn remove_logs(folder: &OwnedFd, name: &OsStr) -> Result<(), Failure> {
     for ending in LOGS {
-        let log = side_file(path, ending);
-        match std::fs::remove_file(&log) {
-            Ok(()) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        let log = [name.as_bytes(), ending.as_bytes()].concat();
+        match rustix::fs::unlinkat(folder, log.as_slice(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
             Err(e) => {
-                return Err(Failure::Entry(format!("the old log {} could not be removed ({e}), and the database must not be put beside it", log.display())));
+                let e = std::io::Error::from(e);
+                return Err(Failure::Entry(format!("the old log {ending} beside it could not be removed ({e}), and the database must not be put there")));
             }
         }
     }

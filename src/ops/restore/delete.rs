@@ -91,7 +91,7 @@ fn find_others(
     let cursors = readers.iter_mut().zip(captured.values()).map(|(reader, root)| Entries::all(reader, root.manifest).peekable()).collect();
     let mut all = AllPaths { cursors };
     let mut doomed = Vec::new();
-    let walked = scan(&roots, &rules, &Default::default(), 2, watch.interrupt, |event| {
+    let walked = scan(&roots, &rules, reader.hashing(), 2, watch.interrupt, |event| {
         if let Event::Found(found) = event {
             let category = rules.category(found.path);
             let ours = captured.contains_key(&category) && options.selection.takes(category, found.path);

@@ -1,12 +1,14 @@
 //! Directories get their metadata last, each after all that is in it, or its times would be those of the restore.
 
-use crate::manifest::{CategoryRecord, Entries, Entry, Kind, is_within};
+use crate::manifest::{CategoryRecord, Entries, Entry, Kind, Xattrs, is_within};
 use crate::source::{self, Category, Stat};
 use crate::store::ChunkReader;
 
 use super::super::Error;
 use super::RestoreOptions;
-use super::writer::{Failure, Writer};
+use super::dress::{dress, is_ours};
+use super::obstacle::Failure;
+use super::writer::Writer;
 
 /// Dresses every directory of the selected categories.
 pub(super) fn finish(
@@ -30,7 +32,7 @@ pub(super) fn finish(
             }
             while within.last().is_some_and(|open| !is_within(&entry.path, &open.path)) {
                 if let Some(done) = within.pop() {
-                    dress(&done, writer)?;
+                    finish_one(&done, writer)?;
                 }
             }
             if entry.path.contains(&b'/') {
@@ -40,15 +42,15 @@ pub(super) fn finish(
             }
         }
         while let Some(done) = within.pop() {
-            dress(&done, writer)?;
+            finish_one(&done, writer)?;
         }
     }
     // `programdata` is the directory that the other roots lie in: last.
     shared.sort_by_key(|entry| entry.path == b"programdata");
-    shared.iter().try_for_each(|entry| dress(entry, writer))
+    shared.iter().try_for_each(|entry| finish_one(entry, writer))
 }
 
-fn dress(entry: &Entry, writer: &mut Writer<'_>) -> Result<(), Error> {
+fn finish_one(entry: &Entry, writer: &mut Writer<'_>) -> Result<(), Error> {
     let (target, tally, watch) = (writer.target, writer.tally, writer.watch);
     let Some((number, below)) = target.place(&entry.path) else { return Ok(()) };
     let Some(root) = target.fd(number) else { return Ok(()) };
@@ -61,11 +63,11 @@ fn dress(entry: &Entry, writer: &mut Writer<'_>) -> Result<(), Error> {
     };
     let is_root = rustix::process::geteuid().is_root();
     let has = Stat::of(&dir).ok();
-    let plain = matches!(entry.xattrs, crate::manifest::Xattrs::None);
+    let plain = matches!(entry.xattrs, Xattrs::None) && source::xattrs_of_file(&dir).is_ok_and(|has| !has.iter().any(|(name, _)| is_ours(name)));
     if has.is_some_and(|s| plain && s.permissions() == entry.mode && s.mtime == entry.mtime && (!is_root || (s.uid, s.gid) == (entry.uid, entry.gid))) {
         return Ok(());
     }
-    match writer.xattrs(entry).and_then(|xattrs| Writer::dress_as(is_root, entry, &dir, &xattrs)) {
+    match writer.xattrs(entry).and_then(|xattrs| dress(is_root, entry, &dir, &xattrs)) {
         Ok(()) => Ok(()),
         Err(Failure::Entry(what)) => {
             tally.problem(watch, &entry.path, what);

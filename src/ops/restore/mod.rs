@@ -3,8 +3,11 @@
 mod database;
 mod delete;
 mod dirs;
+mod dress;
 mod keep_old;
+mod obstacle;
 mod refuse;
+mod same;
 mod target;
 mod tree;
 mod writer;

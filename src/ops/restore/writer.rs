@@ -5,15 +5,18 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use crate::manifest::{Content, Entry, Kind, SnapshotId, Time, XattrPairs, Xattrs, decode_xattrs, file_name, parent};
+use crate::manifest::{Content, Entry, Kind, SnapshotId, XattrPairs, Xattrs, decode_xattrs, file_name, parent};
 use crate::source::{self, Stat};
 use crate::store::ChunkReader;
 
 use super::super::content::write_content;
 use super::super::{Error, Watch};
+use super::dress::{dress, times};
+use super::obstacle::{Failure, clear_way, full_or, is_second_marker, no_place, obstacle, stat_in};
+use super::same::same_content;
 use super::target::Target;
 use super::tree::DirStack;
 use super::{RestoreOptions, Tally, unreadable};
@@ -32,11 +35,6 @@ pub(super) struct Writer<'a> {
     serial: u64,
     nonce: u64,
 }
-
-/// Markers of Jellyfin's directories: a server does not start where the wrong one lies.
-const MARKER_PREFIX: &[u8] = b".jellyfin-";
-const MARKERS: [&str; 7] =
-    [".jellyfin-config", ".jellyfin-log", ".jellyfin-plugin", ".jellyfin-data", ".jellyfin-cache", ".jellyfin-root", ".jellyfin-transcode"];
 
 impl<'a> Writer<'a> {
     pub(super) fn new(
@@ -112,7 +110,7 @@ impl<'a> Writer<'a> {
             Err(error) => return Err(obstacle(error, "its directory could not be opened")),
         };
         let existing = if dir.is_new { None } else { stat_in(dir.fd, name)? };
-        if name.starts_with(MARKER_PREFIX) && existing.is_none() && !dir.is_new && has_other_marker(dir.fd, name) {
+        if existing.is_none() && !dir.is_new && is_second_marker(dir.fd, name) {
             return Err(Failure::Entry(
                 "another .jellyfin-… marker lies in this directory; this one was not put beside it, or the server would not start".to_owned(),
             ));
@@ -127,8 +125,7 @@ impl<'a> Writer<'a> {
             return self.written(size);
         }
         clear_way(fd.as_fd(), name, existing)?;
-        self.write(entry, fd.as_fd(), name, size, content)?;
-        self.written(size)
+        self.write(entry, fd.as_fd(), name, size, content)
     }
 
     /// The file is right; its metadata may not be.
@@ -139,7 +136,7 @@ impl<'a> Writer<'a> {
         let Ok(file) = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) else {
             return Err(Failure::Entry("its metadata could not be looked at".to_owned()));
         };
-        let has = source::xattrs_of_file(&file).unwrap_or_default();
+        let has = source::xattrs_of_file(&file).map_err(|e| Failure::Entry(format!("its attributes could not be looked at ({})", std::io::Error::from(e))))?;
         let owner = !self.is_root || (stat.uid, stat.gid) == (entry.uid, entry.gid);
         if owner && stat.permissions() == entry.mode && stat.mtime == entry.mtime && has == xattrs {
             return Ok(());
@@ -148,11 +145,7 @@ impl<'a> Writer<'a> {
         if self.options.dry_run {
             return Ok(());
         }
-        for (gone, _) in has.iter().filter(|(name, _)| !xattrs.iter().any(|(wanted, _)| wanted == name)) {
-            // One that cannot be removed is found by the comparison that follows a restore.
-            crate::tolerate(rustix::fs::fremovexattr(&file, gone.as_slice()));
-        }
-        self.dress(entry, &file, &xattrs)
+        dress(self.is_root, entry, &file, &xattrs)
     }
 
     fn write(&mut self, entry: &Entry, dir: BorrowedFd<'_>, name: &[u8], size: u64, content: &Content) -> Result<(), Failure> {
@@ -198,34 +191,11 @@ impl<'a> Writer<'a> {
         if end < size {
             file.set_len(size).map_err(|e| Failure::Entry(format!("its length could not be set ({e})")))?;
         }
-        self.dress(entry, &file, xattrs)?;
-        rustix::fs::renameat(dir, temp, dir, name).map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))
-    }
-
-    /// Owner, mode, attributes, times: in this order, because each may change the ones before.
-    fn dress(&self, entry: &Entry, file: impl AsFd, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Failure> {
-        Writer::dress_as(self.is_root, entry, file, xattrs)
-    }
-
-    /// The same for whoever has no writer.
-    pub(super) fn dress_as(is_root: bool, entry: &Entry, file: impl AsFd, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Failure> {
-        let file = file.as_fd();
-        let mut missing = Vec::new();
-        if is_root && let Err(error) = rustix::fs::fchown(file, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid))) {
-            missing.push(format!("owner ({})", std::io::Error::from(error)));
-        }
-        if let Err(error) = rustix::fs::fchmod(file, Mode::from_raw_mode(entry.mode)) {
-            missing.push(format!("mode ({})", std::io::Error::from(error)));
-        }
-        for (name, value) in xattrs {
-            if let Err(error) = rustix::fs::fsetxattr(file, name.as_slice(), value, XattrFlags::empty()) {
-                missing.push(format!("attribute {} ({})", String::from_utf8_lossy(name), std::io::Error::from(error)));
-            }
-        }
-        if let Err(error) = rustix::fs::futimens(file, &times(entry.mtime)) {
-            missing.push(format!("times ({})", std::io::Error::from(error)));
-        }
-        if missing.is_empty() { Ok(()) } else { Err(Failure::Entry(format!("it is restored, but not its {}", missing.join(", ")))) }
+        let dressed = dress(self.is_root, entry, &file, xattrs);
+        rustix::fs::renameat(dir, temp, dir, name).map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))?;
+        self.count_written(size);
+        // A file without its owner or attributes (another file system has none) is better than no file.
+        dressed
     }
 
     fn symlink(&mut self, entry: &Entry, target: &[u8]) -> Result<(), Failure> {
@@ -254,19 +224,22 @@ impl<'a> Writer<'a> {
         let temp = self.temp_name();
         let failed = |error: Errno| Failure::Entry(format!("the link could not be made ({})", std::io::Error::from(error)));
         rustix::fs::symlinkat(target, &fd, temp.as_str()).map_err(failed)?;
+        let missing = |error: Errno| Failure::Entry(format!("the link is restored, but not all that belongs to it ({})", std::io::Error::from(error)));
+        let mut dressed = Ok(());
         if self.is_root {
-            rustix::fs::chownat(&fd, temp.as_str(), Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)), AtFlags::SYMLINK_NOFOLLOW)
-                .map_err(failed)?;
+            let owner = (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)));
+            dressed = rustix::fs::chownat(&fd, temp.as_str(), owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).map_err(missing);
         }
-        rustix::fs::utimensat(&fd, temp.as_str(), &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+        dressed = dressed.and(rustix::fs::utimensat(&fd, temp.as_str(), &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW).map_err(missing));
         rustix::fs::renameat(&fd, temp.as_str(), &fd, name).map_err(failed)?;
+        self.count_written(0);
         let xattrs = self.xattrs(entry)?;
         if let Some(path) = self.target.file(&entry.path) {
             for (name, value) in xattrs {
-                rustix::fs::lsetxattr(&path, name.as_slice(), &value, XattrFlags::empty()).map_err(failed)?;
+                dressed = dressed.and(rustix::fs::lsetxattr(&path, name.as_slice(), &value, XattrFlags::empty()).map_err(missing));
             }
         }
-        self.written(0)
+        dressed
     }
 
     /// Another name of a file that was restored under `first`.
@@ -315,6 +288,14 @@ impl<'a> Writer<'a> {
         Ok(true)
     }
 
+    /// The directory that an entry belongs in, made where it is missing, reached through no link.
+    pub(super) fn folder_of(&mut self, entry: &Entry) -> Result<OwnedFd, Failure> {
+        let (number, below) = self.target.place(&entry.path).ok_or_else(no_place)?;
+        let root = self.target.fd(number).ok_or_else(no_place)?;
+        let dir = self.dirs.enter(number, root, parent(below).unwrap_or_default(), true).map_err(|e| obstacle(e, "its directory could not be opened"))?;
+        dir.fd.try_clone_to_owned().map_err(|e| Failure::Entry(e.to_string()))
+    }
+
     /// The extended attributes of an entry.
     pub(super) fn xattrs(&mut self, entry: &Entry) -> Result<XattrPairs, Failure> {
         match &entry.xattrs {
@@ -351,97 +332,4 @@ impl<'a> Writer<'a> {
         self.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.watch.progress.advance(1, bytes);
     }
-}
-
-/// Why an entry is not where it belongs.
-pub(super) enum Failure {
-    /// This one only: a problem.
-    Entry(String),
-    /// The restore cannot go on.
-    Fatal(Error),
-}
-
-fn no_place() -> Failure {
-    Failure::Entry("the target has no directory for it".to_owned())
-}
-
-fn obstacle(error: Errno, what: &str) -> Failure {
-    match error {
-        Errno::LOOP | Errno::NOTDIR => {
-            Failure::Entry("a link or a file stands where a directory of its path should be; nothing was written through it".to_owned())
-        }
-        error => full_or(error, what),
-    }
-}
-
-/// A full disk ends the restore; anything else is this entry's problem.
-fn full_or(error: Errno, what: &str) -> Failure {
-    let source = std::io::Error::from(error);
-    match error {
-        Errno::NOSPC | Errno::DQUOT => Failure::Fatal(Error::Target { verb: "write to", path: "the target".into(), source }),
-        _ => Failure::Entry(format!("{what} ({source})")),
-    }
-}
-
-fn stat_in(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stat>, Failure> {
-    match Stat::at(dir, name) {
-        Ok(stat) => Ok(Some(stat)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(Failure::Entry(format!("what stands there could not be looked at ({})", std::io::Error::from(error)))),
-    }
-}
-
-/// A rename replaces files and links; an empty directory is taken away for it, a full one is not.
-fn clear_way(dir: BorrowedFd<'_>, name: &[u8], existing: Option<Stat>) -> Result<(), Failure> {
-    if existing.is_some_and(|stat| stat.is_dir()) && rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR).is_err() {
-        return Err(Failure::Entry("a directory with something in it stands where it should be; nothing was changed".to_owned()));
-    }
-    Ok(())
-}
-
-fn has_other_marker(dir: BorrowedFd<'_>, name: &[u8]) -> bool {
-    MARKERS.iter().any(|marker| marker.as_bytes() != name && Stat::at(dir, *marker).is_ok())
-}
-
-/// Whether a file of the same length holds the content already.
-fn same_content(reader: &mut ChunkReader<'_>, buffer: &mut Vec<u8>, dir: BorrowedFd<'_>, name: &[u8], content: &Content, size: u64) -> Result<bool, Error> {
-    let Ok(file) = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) else {
-        return Ok(false);
-    };
-    let file = File::from(file);
-    let mut at = 0u64;
-    let mut same = true;
-    let hashing = crate::chunk::Hashing::default();
-    super::super::content::list_pieces(reader, content, |reader, piece| {
-        if !same {
-            return Ok(());
-        }
-        let (len, id) = match piece {
-            crate::manifest::Piece::Hole(len) => (len, None),
-            crate::manifest::Piece::Chunk(id) => (u64::from(reader.len_of(&id)?), Some(id)),
-        };
-        let mut left = len;
-        let mut hashed = 0;
-        while left > 0 && same {
-            // A chunk is compared whole; a hole, which may be vast, a mebibyte at a time.
-            let step = if id.is_some() { left } else { left.min(1 << 20) };
-            buffer.resize(step as usize, 0);
-            same = file.read_exact_at(buffer, at + hashed).is_ok()
-                && match &id {
-                    Some(id) => hashing.id(buffer) == *id,
-                    None => buffer.iter().all(|b| *b == 0),
-                };
-            hashed += step;
-            left -= step;
-        }
-        at += len;
-        Ok(())
-    })?;
-    Ok(same && at == size)
-}
-
-/// Times for the kernel; the access time becomes the modification time.
-pub(super) fn times(mtime: Time) -> Timestamps {
-    let stamp = Timespec { tv_sec: mtime.seconds, tv_nsec: i64::from(mtime.nanos) };
-    Timestamps { last_access: stamp, last_modification: stamp }
 }

@@ -183,6 +183,9 @@ impl Lane {
 
 /// The fingerprint of a database: of its file and of the logs beside it.
 pub(super) fn database_fingerprint(path: &std::path::Path, own: Fingerprint) -> Fingerprint {
+    // The logs lie beside the file that a link leads to; a path that leads nowhere has none.
+    let real = std::fs::canonicalize(path);
+    let path = real.as_deref().unwrap_or(path);
     let mut all = own.0.to_vec();
     for ending in ["-wal", "-journal"] {
         let beside: Option<Stat> = Stat::of_path(&crate::source::side_file(path, ending)).ok();

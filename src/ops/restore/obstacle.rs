@@ -1,0 +1,66 @@
+//! What stands in an entry's way, and how that is told: one entry's problem, or the end of the restore.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use crate::source::Stat;
+
+use super::super::Error;
+
+/// Markers of Jellyfin's directories: a server does not start where the wrong one lies.
+const MARKER_PREFIX: &[u8] = b".jellyfin-";
+const MARKERS: [&str; 7] =
+    [".jellyfin-config", ".jellyfin-log", ".jellyfin-plugin", ".jellyfin-data", ".jellyfin-cache", ".jellyfin-root", ".jellyfin-transcode"];
+
+/// Why an entry is not where it belongs.
+pub(super) enum Failure {
+    /// This one only: a problem.
+    Entry(String),
+    /// The restore cannot go on.
+    Fatal(Error),
+}
+
+pub(super) fn no_place() -> Failure {
+    Failure::Entry("the target has no directory for it".to_owned())
+}
+
+pub(super) fn obstacle(error: Errno, what: &str) -> Failure {
+    match error {
+        Errno::LOOP | Errno::NOTDIR => {
+            Failure::Entry("a link or a file stands where a directory of its path should be; nothing was written through it".to_owned())
+        }
+        error => full_or(error, what),
+    }
+}
+
+/// A full disk ends the restore; anything else is this entry's problem.
+pub(super) fn full_or(error: Errno, what: &str) -> Failure {
+    let source = std::io::Error::from(error);
+    match error {
+        Errno::NOSPC | Errno::DQUOT => Failure::Fatal(Error::Target { verb: "write to", path: "the target".into(), source }),
+        _ => Failure::Entry(format!("{what} ({source})")),
+    }
+}
+
+pub(super) fn stat_in(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stat>, Failure> {
+    match Stat::at(dir, name) {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(Failure::Entry(format!("what stands there could not be looked at ({})", std::io::Error::from(error)))),
+    }
+}
+
+/// A rename replaces files and links; an empty directory is taken away for it, a full one is not.
+pub(super) fn clear_way(dir: BorrowedFd<'_>, name: &[u8], existing: Option<Stat>) -> Result<(), Failure> {
+    if existing.is_some_and(|stat| stat.is_dir()) && rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR).is_err() {
+        return Err(Failure::Entry("a directory with something in it stands where it should be; nothing was changed".to_owned()));
+    }
+    Ok(())
+}
+
+/// Whether this is a marker of Jellyfin's beside which another one lies.
+pub(super) fn is_second_marker(dir: BorrowedFd<'_>, name: &[u8]) -> bool {
+    name.starts_with(MARKER_PREFIX) && MARKERS.iter().any(|marker| marker.as_bytes() != name && Stat::at(dir, *marker).is_ok())
+}

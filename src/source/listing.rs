@@ -1,0 +1,135 @@
+//! What does one directory hold? Its names with their stats, sorted.
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::AtomicU8;
+use std::sync::{Arc, Mutex};
+
+use rustix::fs::RawDir;
+use rustix::io::Errno;
+
+use crate::chunk::Hashing;
+
+use super::beneath::open_dir;
+use super::rules::{PASSING_MARKERS, Rules};
+use super::scan::ScanRoot;
+use super::stat::{Fingerprint, Stat};
+
+/// A root with its open directory and what the file system says of it.
+pub(super) type OpenRoot = (ScanRoot, OwnedFd, Stat);
+
+/// Nobody has begun to list it.
+pub(super) const WAITING: u8 = 0;
+
+/// A directory to list, and its listing once somebody did.
+pub(super) struct Slot {
+    pub state: AtomicU8,
+    pub root: usize,
+    pub below: Vec<u8>,
+    pub listing: Mutex<Option<Listing>>,
+}
+
+/// What a directory holds.
+#[derive(Default)]
+pub(super) struct Listing {
+    pub names: Vec<u8>,
+    pub items: Vec<Item>,
+    pub skipped: Vec<(Vec<u8>, &'static str)>,
+    pub failed: Vec<(Vec<u8>, &'static str, Errno)>,
+}
+
+/// One name in a directory.
+pub(super) struct Item {
+    pub name: (u32, u16),
+    pub stat: Stat,
+    pub key: [u8; 16],
+    pub fingerprint: Fingerprint,
+    pub folder: Option<Arc<Slot>>,
+}
+
+impl Slot {
+    pub(super) fn new(root: usize, below: Vec<u8>) -> Arc<Slot> {
+        Arc::new(Slot { state: AtomicU8::new(WAITING), root, below, listing: Mutex::default() })
+    }
+}
+
+/// Lists one directory, sorted by name. Nothing is followed, nothing is left out without a word but what the rules name.
+pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, slot: &Slot, buffer: &mut Vec<u8>) -> Listing {
+    let mut listing = Listing::default();
+    let Some((root, root_fd, root_stat)) = roots.get(slot.root) else { return listing };
+    let dir = match open_dir(root_fd, &slot.below) {
+        Ok(dir) => dir,
+        // Gone since it was seen: then it holds nothing.
+        Err(Errno::NOENT) if !slot.below.is_empty() => return listing,
+        Err(error) => {
+            listing.failed.push((Vec::new(), "open the directory", error));
+            return listing;
+        }
+    };
+    let mut path = root.logical.clone();
+    join(&mut path, &slot.below);
+    let dir_len = path.len();
+    buffer.clear();
+    let mut entries = RawDir::new(&dir, buffer.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                listing.failed.push((Vec::new(), "list the directory", error));
+                break;
+            }
+        };
+        let name = entry.file_name();
+        let bytes = name.to_bytes();
+        if bytes == b"." || bytes == b".." {
+            continue;
+        }
+        let stat = match Stat::at(&dir, name) {
+            Ok(stat) => stat,
+            Err(Errno::NOENT) => continue,
+            Err(error) => {
+                listing.failed.push((bytes.to_vec(), "look at it", error));
+                continue;
+            }
+        };
+        path.truncate(dir_len);
+        join(&mut path, bytes);
+        if rules.leaves_out(&path, &stat) {
+            continue;
+        }
+        if let Some(what) = stat.special() {
+            listing.skipped.push((bytes.to_vec(), what));
+            continue;
+        }
+        let key = hashing.path_key(&path);
+        let name = (listing.names.len() as u32, bytes.len() as u16);
+        listing.names.extend_from_slice(bytes);
+        let elsewhere = rules.one_file_system && stat.dev != root_stat.dev;
+        if stat.is_dir() && elsewhere {
+            listing.skipped.push((bytes.to_vec(), "another file system (only the directory itself is kept)"));
+        }
+        let folder = (stat.is_dir() && !elsewhere).then(|| {
+            let mut below = slot.below.clone();
+            join(&mut below, bytes);
+            Slot::new(slot.root, below)
+        });
+        listing.items.push(Item { name, stat, key, fingerprint: stat.fingerprint(&key), folder });
+    }
+    let names = &listing.names;
+    listing.items.sort_unstable_by(|a, b| name_of(names, a.name).cmp(name_of(names, b.name)));
+    // Never a root itself: a marker that went astray must not empty a capture.
+    if rules.is_instance && !slot.below.is_empty() && listing.items.iter().any(|item| PASSING_MARKERS.contains(&name_of(names, item.name))) {
+        return Listing { skipped: vec![(Vec::new(), "cache, log or transcoding directory")], ..Listing::default() };
+    }
+    listing
+}
+
+pub(super) fn name_of(names: &[u8], (start, len): (u32, u16)) -> &[u8] {
+    names.get(start as usize..start as usize + usize::from(len)).unwrap_or_default()
+}
+
+pub(super) fn join(path: &mut Vec<u8>, name: &[u8]) {
+    if !path.is_empty() && !name.is_empty() {
+        path.push(b'/');
+    }
+    path.extend_from_slice(name);
+}

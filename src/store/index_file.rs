@@ -1,0 +1,171 @@
+//! The redb file behind the index: its tables, opened for reading, opened for the moment of a commit.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+
+use super::extent::{Codec, ExtentKind};
+use super::fresh::{Fresh, Place};
+use super::index::KnownPack;
+use super::trailer::ExtentRow;
+
+const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
+const PACKS: TableDefinition<u32, [u8; 16]> = TableDefinition::new("packs");
+const EXTENTS: TableDefinition<(u32, u32), [u8; 34]> = TableDefinition::new("extents");
+const CHUNKS: TableDefinition<[u8; 32], [u8; 16]> = TableDefinition::new("chunks");
+const VERSION: &str = "1";
+const CACHE_BYTES: usize = 16 << 20;
+/// How long a commit waits for another process to let go of the index before it leaves the work to the next opening.
+const COMMIT_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// The index file, open for reading.
+pub(super) struct Base {
+    pub chunks: ReadOnlyTable<[u8; 32], [u8; 16]>,
+    pub extents: ReadOnlyTable<(u32, u32), [u8; 34]>,
+    /// Keeps the file open; dropped after the tables.
+    _file: ReadOnlyDatabase,
+}
+
+type Packs = Vec<(u32, [u8; 16])>;
+
+/// The index file for reading; nothing where it cannot be used, whatever the reason.
+pub(super) fn open_base(file: &Path, repository: &str) -> Option<(Base, Packs)> {
+    let start = Instant::now();
+    let database = loop {
+        match Database::builder().set_cache_size(CACHE_BYTES).open_read_only(file) {
+            Ok(database) => break database,
+            Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < COMMIT_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            // Left by a crash: opening it to write repairs it.
+            Err(DatabaseError::RepairAborted) => match Database::builder().set_cache_size(CACHE_BYTES).open(file).map(Database::close) {
+                Ok(Ok(())) if start.elapsed() < COMMIT_PATIENCE => {}
+                _ => return None,
+            },
+            Err(_) => return None,
+        }
+    };
+    let read = database.begin_read().ok()?;
+    let meta = read.open_table(META).ok()?;
+    let is = |key: &str, wanted: &str| meta.get(key).ok().flatten().is_some_and(|value| value.value() == wanted);
+    if !is("version", VERSION) || !is("repository", repository) {
+        return None;
+    }
+    let mut packs = Vec::new();
+    for row in read.open_table(PACKS).ok()?.iter().ok()? {
+        let (number, id) = row.ok()?;
+        packs.push((number.value(), id.value()));
+    }
+    let (chunks, extents) = (read.open_table(CHUNKS).ok()?, read.open_table(EXTENTS).ok()?);
+    Some((Base { chunks, extents, _file: database }, packs))
+}
+
+/// The index file for writing; nothing where another process holds it. A file that is not this repository's is emptied.
+pub(super) fn open_to_write(file: &Path, repository: &str, had_base: bool) -> Result<Option<Database>, redb::Error> {
+    if !had_base && file.exists() {
+        // It could not be used for reading: whatever it is, its content is not to be trusted.
+        match Database::builder().open(file) {
+            Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
+            _ => std::fs::remove_file(file)?,
+        }
+    }
+    // For its owner alone, like every file of a repository.
+    use std::os::unix::fs::OpenOptionsExt;
+    std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(file)?;
+    let start = Instant::now();
+    let database = loop {
+        match Database::builder().set_cache_size(CACHE_BYTES).create(file) {
+            Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < COMMIT_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
+            other => break other?,
+        }
+    };
+    let write = database.begin_write()?;
+    {
+        let mut meta = write.open_table(META)?;
+        meta.insert("version", VERSION)?;
+        meta.insert("repository", repository)?;
+    }
+    write.commit()?;
+    Ok(Some(database))
+}
+
+pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fresh: &mut Fresh) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        let mut pack_table = write.open_table(PACKS)?;
+        let mut known = HashMap::new();
+        for row in pack_table.iter()? {
+            let (number, id) = row?;
+            known.insert(id.value(), number.value());
+        }
+        let mut next = known.values().max().map_or(0, |last| last + 1);
+        // Another process may have committed since this one opened the file: numbers are given anew.
+        let mut numbers = HashMap::new();
+        let mut extent_table = write.open_table(EXTENTS)?;
+        let mut new: Vec<_> = packs.into_iter().filter_map(|(number, pack)| Some((number, pack.id, pack.extents?))).collect();
+        new.sort_unstable_by_key(|(number, ..)| *number);
+        for (number, id, extents) in new {
+            if known.contains_key(&id) {
+                continue;
+            }
+            pack_table.insert(next, id)?;
+            for (at, extent) in extents.iter().enumerate() {
+                extent_table.insert((next, at as u32), encode_extent(extent))?;
+            }
+            numbers.insert(number, next);
+            next += 1;
+        }
+        let mut chunk_table = write.open_table(CHUNKS)?;
+        for (id, place) in fresh.drain_sorted() {
+            if let Some(pack) = numbers.get(&place.pack) {
+                chunk_table.insert(id.0, encode_place(&Place { pack: *pack, ..place }))?;
+            }
+        }
+    }
+    write.commit()?;
+    Ok(())
+}
+
+fn encode_place(place: &Place) -> [u8; 16] {
+    let mut out = [0; 16];
+    for (slot, value) in out.chunks_exact_mut(4).zip([place.pack, place.extent, place.offset, place.len]) {
+        slot.copy_from_slice(&value.to_le_bytes());
+    }
+    out
+}
+
+pub(super) fn decode_place(bytes: &[u8; 16]) -> Place {
+    let number = |at: usize| bytes.get(at..at + 4).and_then(|part| part.try_into().ok()).map_or(0, u32::from_le_bytes);
+    Place { pack: number(0), extent: number(4), offset: number(8), len: number(12) }
+}
+
+fn encode_extent(row: &ExtentRow) -> [u8; 34] {
+    let mut out = Vec::with_capacity(34);
+    out.extend_from_slice(&row.offset.to_le_bytes());
+    out.extend_from_slice(&row.stored_bytes.to_le_bytes());
+    out.extend_from_slice(&row.raw_bytes.to_le_bytes());
+    out.extend_from_slice(&[row.codec.code(), row.kind.code()]);
+    out.extend_from_slice(&row.checksum);
+    out.try_into().unwrap_or([0; 34])
+}
+
+pub(super) fn decode_extent(bytes: &[u8; 34]) -> Option<ExtentRow> {
+    let mut at = super::bytes::Bytes(bytes);
+    Some(ExtentRow {
+        offset: at.u64().ok()?,
+        stored_bytes: at.u32().ok()?,
+        raw_bytes: at.u32().ok()?,
+        codec: Codec::from_code(at.u8().ok()?)?,
+        kind: ExtentKind::from_code(at.u8().ok()?)?,
+        checksum: at.array().ok()?,
+    })
+}
+
+/// Takes a damaged index file away; the next opening reads the trailers. A file that cannot be removed either (a full or
+/// read-only disk) is found out by the same checks next time.
+pub(super) fn discard(file: &Path, error: &redb::Error) {
+    if !matches!(error, redb::Error::Io(_)) {
+        crate::tolerate(std::fs::remove_file(file));
+    }
+}
