@@ -26,6 +26,14 @@ pub const PIECES_INLINE_MAX: usize = 8;
 pub const LIST_BYTES_MAX: usize = 1 << 20;
 /// Most list chunks of one file: some 7 TiB of content.
 pub const LISTS_MAX: usize = 256;
+/// Most pages of a database that is stored page by page: 8 GiB of the usual 4 KiB; a larger one is stored as bytes. Bounds memory.
+pub const PAGES_MAX: usize = 2 << 20;
+/// Largest recipe, in bytes: its pages' hashes and places, and what names their extents.
+pub const RECIPE_BYTES_MAX: usize = 96 << 20;
+/// Recipes larger than this are stored in parts of this size, in bytes.
+pub const RECIPE_PART_BYTES: usize = 4 << 20;
+/// Most recipes that are read one behind another to know one database.
+pub const RECIPE_DEPTH_MAX: u8 = 64;
 /// Most problems that a snapshot record names; beyond them they are counted.
 pub const PROBLEMS_NAMED_MAX: usize = 10_000;
 /// Most bytes of the problems that a snapshot record names, so that the record stays within its own limit however long the paths are.

@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use serde::{Deserialize, Serialize};
 
 /// 32 bytes that name a chunk.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChunkId(pub [u8; 32]);
 
 impl ChunkId {
@@ -34,6 +34,9 @@ impl fmt::Display for ChunkId {
     }
 }
 
+/// What a database page is known by.
+pub type PageHash = [u8; 16];
+
 /// How ids are made in one repository.
 #[derive(Clone, Default)]
 pub struct Hashing {
@@ -50,11 +53,33 @@ impl Hashing {
         })
     }
 
+    /// The name of a database page among the pages of databases: the first 16 bytes of its hash.
+    pub fn page(&self, bytes: &[u8]) -> PageHash {
+        first_half(&self.id(bytes))
+    }
+
+    /// The identity of a database: the hash over its pages' hashes, in a domain of its own, so that no chunk can have it.
+    pub fn database(&self, page_bytes: u32, pages: &[PageHash]) -> ChunkId {
+        let mut hasher = blake3::Hasher::new_derive_key("jellyvault 2026-11-22 identity of a database from its pages");
+        if let Some(key) = &self.key {
+            hasher.update(key);
+        }
+        hasher.update(&page_bytes.to_le_bytes());
+        for page in pages {
+            hasher.update(page);
+        }
+        ChunkId(*hasher.finalize().as_bytes())
+    }
+
     /// The first 16 bytes of the hash of a path: where manifest nodes are cut, and what the scan cache knows a path by.
     pub fn path_key(&self, path: &[u8]) -> [u8; 16] {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = self.id(path).0;
-        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+        first_half(&self.id(path))
     }
+}
+
+fn first_half(id: &ChunkId) -> [u8; 16] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = id.0;
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
 }
 
 impl fmt::Debug for Hashing {

@@ -6,4 +6,4 @@ mod id;
 
 pub use class::{Class, HEAD_BYTES, gains, sqlite_page_bytes};
 pub use cut::{CutParams, cuts};
-pub use id::{ChunkId, ChunkIdHasher, Hashing};
+pub use id::{ChunkId, ChunkIdHasher, Hashing, PageHash};

@@ -2,7 +2,7 @@
 
 use crate::chunk::ChunkId;
 use crate::limits::{LIST_BYTES_MAX, LISTS_MAX, PATH_BYTES_MAX, PIECES_INLINE_MAX, TARGET_BYTES_MAX, XATTR_BYTES_MAX, XATTRS_INLINE_BYTES_MAX};
-use crate::store::{Bytes, Truncated, push_bytes, push_varint};
+use crate::store::{Bytes, Truncated, push_bytes, push_signed, push_varint};
 
 /// Extended attributes as (name, value), sorted by name.
 pub type XattrPairs = Vec<(Vec<u8>, Vec<u8>)>;
@@ -32,6 +32,8 @@ pub enum Content {
     Pieces(Vec<Piece>),
     /// Too many pieces for an entry: the chunks that list them.
     Listed(Vec<ChunkId>),
+    /// A database's pages: its identity, under which a recipe tells where they lie.
+    Pages(ChunkId),
 }
 
 /// What a path is.
@@ -100,6 +102,14 @@ impl Entry {
         }
     }
 
+    /// The content of a file; nothing for what is no file.
+    pub fn content(&self) -> Option<&Content> {
+        match &self.kind {
+            Kind::File { content, .. } => Some(content),
+            _ => None,
+        }
+    }
+
     /// Appends everything but the path.
     pub(super) fn encode_body(&self, out: &mut Vec<u8>) {
         let kind = match &self.kind {
@@ -116,7 +126,7 @@ impl Entry {
         for number in [self.mode, self.uid, self.gid] {
             push_varint(out, u64::from(number));
         }
-        push_varint(out, zigzag(self.mtime.seconds));
+        push_signed(out, self.mtime.seconds);
         push_varint(out, u64::from(self.mtime.nanos));
         match &self.kind {
             Kind::File { size, content } => {
@@ -141,7 +151,7 @@ impl Entry {
         let tag = at.u8()?;
         let number = |at: &mut Bytes<'_>| u32::try_from(at.varint()?).map_err(|_| Truncated);
         let (mode, uid, gid) = (number(at)?, number(at)?, number(at)?);
-        let mtime = Time { seconds: unzigzag(at.varint()?), nanos: number(at)? };
+        let mtime = Time { seconds: at.signed()?, nanos: number(at)? };
         if mode > 0o7777 || mtime.nanos >= 1_000_000_000 {
             return Err(Truncated);
         }
@@ -178,6 +188,10 @@ fn encode_content(content: &Content, out: &mut Vec<u8>) {
             push_varint(out, lists.len() as u64);
             lists.iter().for_each(|id| out.extend_from_slice(&id.0));
         }
+        Content::Pages(id) => {
+            out.push(3);
+            out.extend_from_slice(&id.0);
+        }
     }
 }
 
@@ -190,6 +204,7 @@ fn decode_content(at: &mut Bytes<'_>) -> Result<Content, Truncated> {
             let lists = (0..count).map(|_| Ok(ChunkId(at.array()?))).collect::<Result<_, _>>()?;
             Ok(Content::Listed(lists))
         }
+        3 => Ok(Content::Pages(ChunkId(at.array()?))),
         _ => Err(Truncated),
     }
 }
@@ -245,12 +260,4 @@ pub fn decode_xattrs(bytes: &[u8]) -> Result<XattrPairs, Truncated> {
         xattrs.push((at.prefixed(PATH_BYTES_MAX)?.to_vec(), at.prefixed(XATTR_BYTES_MAX)?.to_vec()));
     }
     Ok(xattrs)
-}
-
-fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
-}
-
-fn unzigzag(value: u64) -> i64 {
-    (value >> 1) as i64 ^ -((value & 1) as i64)
 }

@@ -7,7 +7,7 @@ use crate::store::ChunkReader;
 
 use super::Error;
 
-/// Calls `each` with every piece of a content, lists followed.
+/// Calls `each` with every piece of a content that has pieces, lists followed; a database's pages have none.
 pub fn list_pieces(
     reader: &mut ChunkReader<'_>,
     content: &Content,
@@ -15,6 +15,7 @@ pub fn list_pieces(
 ) -> Result<(), Error> {
     match content {
         Content::Pieces(pieces) => pieces.iter().try_for_each(|piece| each(reader, *piece)),
+        Content::Pages(_) => Ok(()),
         Content::Listed(lists) => lists.iter().try_for_each(|id| read_list(reader, id)?.into_iter().try_for_each(|piece| each(reader, piece))),
     }
 }
@@ -28,20 +29,34 @@ fn read_list(reader: &mut ChunkReader<'_>, id: &ChunkId) -> Result<Vec<Piece>, E
     Ok(decode_pieces(&chunk).map_err(|_| damaged("a list of pieces cannot be read"))?)
 }
 
+/// Pages that are read and handed on at once, in bytes: extents that lie scattered are read once for so many.
+const PAGES_BYTES: usize = 32 << 20;
+
 /// Hands a file's bytes to `write` as (offset, bytes), holes left out; the bytes must come to `size` exactly.
 pub fn write_content(reader: &mut ChunkReader<'_>, content: &Content, size: u64, mut write: impl FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
     let mut offset = 0u64;
-    list_pieces(reader, content, |reader, piece| {
-        match piece {
-            Piece::Hole(bytes) => offset = offset.saturating_add(bytes),
-            Piece::Chunk(id) => {
-                let chunk = reader.read(&id)?;
-                write(offset, &chunk)?;
-                offset = offset.saturating_add(chunk.len() as u64);
-            }
+    if let Content::Pages(id) = content {
+        let recipe = reader.recipe(id)?;
+        let step = PAGES_BYTES / recipe.page_bytes.max(512) as usize;
+        let mut bytes = Vec::new();
+        for first in (0..recipe.hashes.len()).step_by(step) {
+            reader.read_pages(id, &recipe, first..(first + step).min(recipe.hashes.len()), &mut bytes)?;
+            write(offset, &bytes)?;
+            offset += bytes.len() as u64;
         }
-        Ok(())
-    })?;
+    } else {
+        list_pieces(reader, content, |reader, piece| {
+            match piece {
+                Piece::Hole(bytes) => offset = offset.saturating_add(bytes),
+                Piece::Chunk(id) => {
+                    let chunk = reader.read(&id)?;
+                    write(offset, &chunk)?;
+                    offset = offset.saturating_add(chunk.len() as u64);
+                }
+            }
+            Ok(())
+        })?;
+    }
     if offset == size {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::manifest::{Catalog, SnapshotId};
-use crate::store::{ExtentKind, Index, IndexMode, Repository};
+use crate::store::{Index, IndexMode, Repository};
 
 use super::Error;
 
@@ -62,12 +62,13 @@ pub fn stats(repository: &Repository, catalog: &Catalog) -> Result<Stats, Error>
         stats.packs += 1;
         stats.pack_bytes += listed.size_bytes;
     }
-    index.for_each_extent(|extent| match extent.kind {
-        ExtentKind::Data => {
+    index.for_each_extent(|extent| {
+        if extent.kind.is_content() {
             stats.content_raw += u64::from(extent.raw_bytes);
             stats.content_stored += u64::from(extent.stored_bytes);
+        } else {
+            stats.manifests_stored += u64::from(extent.stored_bytes);
         }
-        ExtentKind::Node | ExtentKind::List => stats.manifests_stored += u64::from(extent.stored_bytes),
     })?;
     for (id, record) in &catalog.snapshots {
         for (name, category) in &record.categories {

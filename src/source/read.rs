@@ -3,9 +3,12 @@
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
+
+use crate::chunk::sqlite_page_bytes;
 
 use super::beneath::open_file;
 use super::stat::Stat;
@@ -34,6 +37,22 @@ impl OpenFile {
     pub fn open_path(path: &std::path::Path) -> Result<OpenFile, Errno> {
         use rustix::fs::{CWD, Mode, OFlags};
         OpenFile::from_fd(rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+    }
+
+    /// The page size in bytes where this is a SQLite database of whole pages.
+    pub fn page_bytes(&self) -> std::io::Result<Option<u32>> {
+        let size = self.before.size;
+        // Every page size is a multiple of 512: most other files need not be looked at.
+        if size == 0 || !size.is_multiple_of(512) {
+            return Ok(None);
+        }
+        let mut head = [0; 100];
+        match self.file.read_exact_at(&mut head, 0) {
+            Ok(()) => Ok(sqlite_page_bytes(&head).filter(|bytes| size.is_multiple_of(u64::from(*bytes)))),
+            // Cut short meanwhile; whoever reads it finds out.
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether nothing about the file moved since it was opened.

@@ -61,6 +61,12 @@ impl<'a> Bytes<'a> {
         Err(Truncated)
     }
 
+    /// A signed varint: zigzag, so that numbers near zero are short.
+    pub fn signed(&mut self) -> Result<i64, Truncated> {
+        let value = self.varint()?;
+        Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
     /// A varint that is a length of at most `limit`.
     pub fn length(&mut self, limit: usize) -> Result<usize, Truncated> {
         usize::try_from(self.varint()?).ok().filter(|len| *len <= limit).ok_or(Truncated)
@@ -87,6 +93,11 @@ pub fn push_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// Appends a signed varint (zigzag).
+pub fn push_signed(out: &mut Vec<u8>, value: i64) {
+    push_varint(out, ((value << 1) ^ (value >> 63)) as u64);
+}
+
 /// Appends a varint length and the bytes.
 pub fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     push_varint(out, bytes.len() as u64);
@@ -103,6 +114,11 @@ mod tests {
             let mut out = Vec::new();
             push_varint(&mut out, value);
             assert_eq!(Bytes(&out).varint(), Ok(value));
+        }
+        for value in [0, -1, 1, i64::MIN, i64::MAX] {
+            let mut out = Vec::new();
+            push_signed(&mut out, value);
+            assert_eq!(Bytes(&out).signed(), Ok(value));
         }
         assert_eq!(Bytes(&[0x80; 11]).varint(), Err(Truncated));
         assert_eq!(Bytes(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]).varint(), Err(Truncated));

@@ -39,6 +39,10 @@ pub enum ExtentKind {
     Node,
     /// Lists: the pieces of large files, large sets of extended attributes.
     List,
+    /// Pages of databases: each chunk is a row of pages.
+    Pages,
+    /// Recipes of databases. A recipe's id is the database's identity, not the hash of the recipe's bytes.
+    Recipe,
 }
 
 impl ExtentKind {
@@ -47,10 +51,23 @@ impl ExtentKind {
             ExtentKind::Data => 0,
             ExtentKind::Node => 1,
             ExtentKind::List => 2,
+            ExtentKind::Pages => 3,
+            ExtentKind::Recipe => 4,
         }
     }
     pub(super) fn from_code(code: u8) -> Option<ExtentKind> {
-        [ExtentKind::Data, ExtentKind::Node, ExtentKind::List].into_iter().find(|kind| kind.code() == code)
+        use ExtentKind::{Data, List, Node, Pages, Recipe};
+        [Data, Node, List, Pages, Recipe].into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// Whether the ids of its chunks are the hashes of their bytes.
+    fn is_named_by_hash(self) -> bool {
+        self != ExtentKind::Recipe
+    }
+
+    /// Whether it holds bytes of files, not what describes them.
+    pub fn is_content(self) -> bool {
+        matches!(self, ExtentKind::Data | ExtentKind::Pages)
     }
 }
 
@@ -132,9 +149,9 @@ impl ExtentBuilder {
 
 /// The checksum of an extent: over its stored bytes, or, where these are the plain chunks, over the chunks' ids, which are
 /// hashes of the same bytes already.
-pub(super) fn checksum(codec: Codec, stored: &[u8], chunks: &[(ChunkId, u32)], hashing: &Hashing) -> [u8; 16] {
+pub(super) fn checksum(codec: Codec, kind: ExtentKind, stored: &[u8], chunks: &[(ChunkId, u32)], hashing: &Hashing) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
-    if codec == Codec::Raw && hashing.key.is_none() {
+    if !is_over_stored(codec, kind) && hashing.key.is_none() {
         for (id, _) in chunks {
             hasher.update(&id.0);
         }
@@ -144,6 +161,11 @@ pub(super) fn checksum(codec: Codec, stored: &[u8], chunks: &[(ChunkId, u32)], h
     let mut sum = [0; 16];
     hasher.finalize_xof().fill(&mut sum);
     sum
+}
+
+/// Whether an extent's checksum is over its stored bytes.
+pub(super) fn is_over_stored(codec: Codec, kind: ExtentKind) -> bool {
+    codec == Codec::Zstd || !kind.is_named_by_hash()
 }
 
 /// The plain bytes of an extent; an error text where they cannot be right.

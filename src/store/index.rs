@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use redb::ReadableTable;
@@ -62,6 +63,8 @@ pub struct Index {
     /// Packs whose trailers cannot be read, with the reason.
     damaged: Vec<Error>,
     trailers_read: usize,
+    /// Chunks that were claimed and are in no pack yet.
+    unplaced: AtomicU64,
 }
 
 impl Index {
@@ -75,6 +78,7 @@ impl Index {
             repository: repository.config().id.clone(),
             damaged: Vec::new(),
             trailers_read: 0,
+            unplaced: AtomicU64::new(0),
         };
         let mut known = HashMap::new();
         if mode == IndexMode::Use
@@ -139,6 +143,7 @@ impl Index {
         let Some(extents) = packs.get_mut(&pack).and_then(|known| known.extents.as_mut()) else { return };
         extents.push(row);
         let (extent, mut offset) = (extents.len() as u32 - 1, 0);
+        self.unplaced.fetch_sub(chunks.len() as u64, Ordering::Relaxed);
         for (id, len) in chunks {
             self.fresh.place(id, Place { pack, extent, offset, len: *len });
             offset += len;
@@ -147,7 +152,14 @@ impl Index {
 
     /// Claims a chunk for writing: true for the one caller who must store it, false where it is stored or being stored.
     pub fn claim(&self, id: &ChunkId) -> Result<bool, Error> {
-        Ok(!self.fresh.contains(id) && self.find_in_base(id)?.is_none() && self.fresh.claim(id))
+        let is_first = !self.fresh.contains(id) && self.find_in_base(id)?.is_none() && self.fresh.claim(id);
+        self.unplaced.fetch_add(u64::from(is_first), Ordering::Relaxed);
+        Ok(is_first)
+    }
+
+    /// How many chunks were claimed and are in no pack: none once everything was stored.
+    pub fn unplaced(&self) -> u64 {
+        self.unplaced.load(Ordering::Relaxed)
     }
 
     /// Whether the repository holds the chunk, or will.

@@ -9,18 +9,21 @@ mod index_file;
 mod lock;
 mod pack;
 mod reader;
+mod recipe;
+mod recipe_reader;
 mod record_file;
 mod repository;
 mod seal;
 mod streams;
 mod trailer;
 
-pub use bytes::{Bytes, Truncated, push_bytes, push_varint};
+pub use bytes::{Bytes, Truncated, push_bytes, push_signed, push_varint};
 pub use config::{Cuts, RepoConfig};
 pub use extent::{Codec, ExtentBuilder, ExtentKind, FilledExtent};
 pub use index::{Index, IndexMode, Located};
 pub use lock::RepositoryLock;
 pub use reader::{Chunk, ChunkReader};
+pub use recipe::{PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
 pub use record_file::{RecordKind, decode_record, encode_record, record_file_for_tests};
 pub use repository::{Location, Repository, pack_name, snapshot_name};
 pub use seal::Cipher;
@@ -61,6 +64,14 @@ pub enum Error {
         id: crate::chunk::ChunkId,
         /// The pack's file name.
         pack: String,
+    },
+    /// A recipe's bytes are not the ones that were written, or lead nowhere.
+    #[error("the recipe of database {id} is damaged: {what}")]
+    Recipe {
+        /// The identity of the database.
+        id: crate::chunk::ChunkId,
+        /// What about it.
+        what: &'static str,
     },
     /// No pack holds this chunk.
     #[error("chunk {id} is in no pack of the repository")]
@@ -131,6 +142,12 @@ pub enum Error {
         /// Where.
         path: PathBuf,
     },
+    /// Chunks that a capture took on and never stored: a fault of this program, found before anything was published.
+    #[error("{chunks} chunks were never put into a pack; this is a fault of jellyvault, and no snapshot was made")]
+    Unplaced {
+        /// How many.
+        chunks: u64,
+    },
     /// Randomness could not be had.
     #[error("the operating system gives no random numbers")]
     Random,
@@ -143,7 +160,15 @@ impl Error {
     /// Whether the error means that stored bytes are missing or wrong, not that an operation failed.
     pub fn is_damage(&self) -> bool {
         use crate::backend::Error as B;
-        matches!(self, Error::Pack { .. } | Error::Extent { .. } | Error::Chunk { .. } | Error::Unknown { .. } | Error::Record { .. } | Error::Config { .. })
-            || matches!(self, Error::Backend(B::Missing { .. } | B::Short { .. } | B::TooLarge { .. }))
+        matches!(
+            self,
+            Error::Pack { .. }
+                | Error::Extent { .. }
+                | Error::Chunk { .. }
+                | Error::Recipe { .. }
+                | Error::Unknown { .. }
+                | Error::Record { .. }
+                | Error::Config { .. }
+        ) || matches!(self, Error::Backend(B::Missing { .. } | B::Short { .. } | B::TooLarge { .. }))
     }
 }

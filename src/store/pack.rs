@@ -42,7 +42,7 @@ impl PackWriter {
     /// Appends an extent and tells the index where its chunks are.
     pub(super) fn append(&mut self, extent: FilledExtent, index: &Index, hashing: &Hashing) -> Result<(), Error> {
         let number = self.trailer.extents.len() as u32;
-        let checksum = checksum(extent.codec, &extent.stored, &extent.chunks, hashing);
+        let checksum = checksum(extent.codec, extent.kind, &extent.stored, &extent.chunks, hashing);
         let stored = self.cipher.seal(Binding { kind: "extent", id: &self.trailer.pack, position: number }, extent.stored);
         let row =
             ExtentRow { offset: self.offset, stored_bytes: stored.len() as u32, raw_bytes: extent.raw_bytes, codec: extent.codec, kind: extent.kind, checksum };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::backend::Span;
 use crate::chunk::{ChunkId, Hashing};
 
-use super::extent::{self, Codec};
+use super::extent::{self, ExtentKind};
 use super::index::{Index, Located};
 use super::seal::Binding;
 use super::{Error, Repository};
@@ -71,6 +71,22 @@ impl<'r> ChunkReader<'r> {
         if self.hashing.id(&chunk) == *id { Ok(chunk) } else { Err(Error::Chunk { id: *id, pack: located.pack_name() }) }
     }
 
+    /// The bytes that lie under a recipe's id, which is not their hash: whoever reads them must prove them.
+    pub(super) fn read_recipe_bytes(&mut self, id: &ChunkId) -> Result<Chunk, Error> {
+        let located = self.index.locate(id)?.ok_or(Error::Unknown { id: *id })?;
+        if located.row.kind != ExtentKind::Recipe {
+            return Err(Error::Recipe { id: *id, what: "something else lies under its id" });
+        }
+        let extent = self.extent(&located)?;
+        let start = located.offset as usize;
+        Ok(Chunk { extent, range: start..start.saturating_add(located.len as usize) })
+    }
+
+    /// Whether the repository holds a chunk.
+    pub fn contains(&self, id: &ChunkId) -> Result<bool, Error> {
+        self.index.contains(id)
+    }
+
     fn extent(&mut self, located: &Located) -> Result<Arc<Vec<u8>>, Error> {
         let key = (located.pack, located.extent);
         if let Some((_, extent)) = self.kept.iter().find(|(known, _)| *known == key) {
@@ -81,7 +97,8 @@ impl<'r> ChunkReader<'r> {
         let sealed = self.repository.backend().read(&located.pack_name(), span)?;
         let binding = Binding { kind: "extent", id: &located.pack, position: located.extent };
         let stored = self.repository.config().cipher.open(binding, sealed).ok_or_else(|| damaged("it was sealed for another place"))?;
-        if located.row.codec == Codec::Zstd && extent::checksum(Codec::Zstd, &stored, &[], &self.hashing) != located.row.checksum {
+        let row = &located.row;
+        if extent::is_over_stored(row.codec, row.kind) && extent::checksum(row.codec, row.kind, &stored, &[], &self.hashing) != row.checksum {
             return Err(damaged("its stored bytes do not have their checksum"));
         }
         let zstd = match &mut self.zstd {

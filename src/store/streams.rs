@@ -44,6 +44,8 @@ pub struct PackStreams<'r> {
     index: &'r Index,
     hashing: Hashing,
     lanes: Vec<Lane>,
+    /// What must not be durable before all else is.
+    last: Vec<FilledExtent>,
     syncer: Syncer,
     stored: Stored,
 }
@@ -52,7 +54,7 @@ impl<'r> PackStreams<'r> {
     /// `count` empty streams.
     pub fn new(repository: &'r Repository, index: &'r Index, count: usize) -> PackStreams<'r> {
         let lanes = (0..count).map(|_| Lane::default()).collect();
-        PackStreams { repository, index, hashing: repository.hashing(), lanes, syncer: Syncer::start(), stored: Stored::default() }
+        PackStreams { repository, index, hashing: repository.hashing(), lanes, last: Vec::new(), syncer: Syncer::start(), stored: Stored::default() }
     }
 
     /// What went into packs so far.
@@ -87,6 +89,13 @@ impl<'r> PackStreams<'r> {
         Ok(())
     }
 
+    /// Takes an extent that leads to others of this capture and whose chunks are not named by their own bytes: a recipe. It is
+    /// written when all packs before it are durable, so that a recipe that is there leads to pages that are there.
+    pub fn append_last(&mut self, extent: FilledExtent) {
+        self.stored.raw_bytes += u64::from(extent.raw_bytes);
+        self.last.push(extent);
+    }
+
     fn close(&mut self, pack: PackWriter) -> Result<(), Error> {
         let (file, bytes) = pack.end()?;
         self.stored.stored_bytes += bytes;
@@ -96,20 +105,23 @@ impl<'r> PackStreams<'r> {
 
     /// Closes all packs and waits until they are durable.
     pub fn finish(mut self) -> Result<Stored, Error> {
-        let mut last: Option<PackWriter> = None;
+        let mut left = Vec::new();
         for mut lane in std::mem::take(&mut self.lanes) {
             if let Some(pack) = lane.open.take() {
                 self.close(pack)?;
             }
-            for extent in lane.pending {
-                let pack = match &mut last {
-                    Some(pack) => pack,
-                    None => last.insert(PackWriter::begin(self.repository.backend(), self.index, self.repository.config().cipher)?),
-                };
+            left.append(&mut lane.pending);
+        }
+        if !self.last.is_empty() && self.stored.packs > 0 {
+            self.syncer.join()?;
+            self.syncer = Syncer::start();
+        }
+        left.append(&mut self.last);
+        if !left.is_empty() {
+            let mut pack = PackWriter::begin(self.repository.backend(), self.index, self.repository.config().cipher)?;
+            for extent in left {
                 pack.append(extent, self.index, &self.hashing)?;
             }
-        }
-        if let Some(pack) = last {
             self.close(pack)?;
         }
         self.syncer.join()?;

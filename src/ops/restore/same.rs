@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::chunk::{ChunkId, PageHash};
 use crate::manifest::Content;
 use crate::store::ChunkReader;
 
@@ -25,6 +26,9 @@ pub(super) fn same_content(
         return Ok(false);
     };
     let file = File::from(file);
+    if let Content::Pages(id) = content {
+        return same_pages(reader, buffer, &file, id, size);
+    }
     let mut at = 0u64;
     let mut same = true;
     let hashing = reader.hashing().clone();
@@ -54,4 +58,18 @@ pub(super) fn same_content(
         Ok(())
     })?;
     Ok(same && at == size)
+}
+
+fn same_pages(reader: &mut ChunkReader<'_>, buffer: &mut Vec<u8>, file: &File, id: &ChunkId, size: u64) -> Result<bool, Error> {
+    let recipe = reader.recipe(id)?;
+    if recipe.bytes() != size {
+        return Ok(false);
+    }
+    buffer.clear();
+    buffer.resize(recipe.page_bytes as usize, 0);
+    let same = |(page, hash): (usize, &PageHash)| {
+        let read = file.read_exact_at(buffer, page as u64 * u64::from(recipe.page_bytes));
+        read.is_ok() && reader.hashing().page(buffer) == *hash
+    };
+    Ok(recipe.hashes.iter().enumerate().all(same))
 }

@@ -8,7 +8,7 @@ use crate::limits::{PROBLEMS_NAMED_BYTES_MAX, PROBLEMS_NAMED_MAX};
 use crate::manifest::{CategoryRecord, Files, TreeBuilder};
 use crate::progress::Problem;
 use crate::source::{Category, ScanCacheWriter, Verdicts};
-use crate::store::{ExtentKind, Index, PackStreams};
+use crate::store::{ExtentKind, FilledExtent, Index, PackStreams};
 
 use super::super::Error;
 use super::job::{Leaf, Part};
@@ -106,12 +106,21 @@ impl<'a> Collector<'a> {
 
     fn take(&mut self, category: Category, part: Part) -> Result<(), Error> {
         match part {
-            Part::Extent(extent) => {
-                let stream = if extent.kind == ExtentKind::Data { category.number() } else { NODE_STREAM };
-                Ok(self.streams.append(stream, extent)?)
-            }
+            Part::Extent(extent) => self.extent(category, extent),
             Part::Leaf(leaf) => self.leaf(category, *leaf),
             Part::Failed(error) => Err(error),
+        }
+    }
+
+    /// Takes an extent to where those of its kind lie.
+    pub(super) fn extent(&mut self, category: Category, extent: FilledExtent) -> Result<(), Error> {
+        match extent.kind {
+            ExtentKind::Data | ExtentKind::Pages => Ok(self.streams.append(category.number(), extent)?),
+            ExtentKind::Node | ExtentKind::List => Ok(self.streams.append(NODE_STREAM, extent)?),
+            ExtentKind::Recipe => {
+                self.streams.append_last(extent);
+                Ok(())
+            }
         }
     }
 

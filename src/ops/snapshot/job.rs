@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -16,8 +16,10 @@ use crate::source::{self, DatabaseCopy, Fingerprint, OpenFile, Run, ScanCache, S
 use crate::store::{ChunkReader, FilledExtent, Index, Repository};
 
 use super::super::{Error, in_one_line};
+use super::known_pages::KnownPages;
 use super::old::OldEntries;
-use super::packer::{Packer, ReadFailure};
+use super::packer::{Packer, ReadFailure, Sink};
+use super::pages::{PagePacker, Past, StoredPages};
 
 /// A path that the scan found, on its way into a manifest.
 pub(super) struct Item {
@@ -34,9 +36,9 @@ pub(super) struct Item {
 pub(super) enum BytesFrom {
     /// The file itself.
     Itself,
-    /// A copy of the database that was made before the scan; nothing where it could not be made (the problem is told).
-    Copy(Option<Arc<DatabaseCopy>>),
-    /// Another SQLite file: a copy is made when its turn comes.
+    /// They were stored before the scan: the main database.
+    Stored(Box<ReadDone>),
+    /// A SQLite file that may be in use: a private copy is made when its turn comes.
     Database(PathBuf),
 }
 
@@ -85,6 +87,9 @@ pub(super) struct Shared<'a> {
     pub scan_start_ns: i128,
     /// Where private copies of databases are made.
     pub scratch: &'a std::path::Path,
+    /// Held while there is a private copy: one at a time.
+    pub one_copy: Mutex<()>,
+    pub known_pages: KnownPages,
     pub progress: &'a dyn Progress,
     pub interrupt: &'a Interrupt,
     pub dry_run: bool,
@@ -93,14 +98,16 @@ pub(super) struct Shared<'a> {
 /// What one thread keeps between jobs.
 pub(super) struct Worker<'a> {
     packer: Packer,
-    reader: ChunkReader<'a>,
+    pages: PagePacker,
+    pub reader: ChunkReader<'a>,
 }
 
 impl<'a> Worker<'a> {
     pub(super) fn new(shared: &Shared<'a>) -> Result<Worker<'a>, Error> {
         let config = shared.repository.config();
         let packer = Packer::new(shared.repository.hashing(), config.cut, config.compression_level)?;
-        Ok(Worker { packer, reader: ChunkReader::new(shared.repository, shared.index) })
+        let pages = PagePacker::new(shared.repository.hashing(), config.compression_level)?;
+        Ok(Worker { packer, pages, reader: ChunkReader::new(shared.repository, shared.index) })
     }
 
     /// Works through a batch; parts go out as they are ready.
@@ -120,6 +127,11 @@ impl<'a> Worker<'a> {
             // Where nobody listens any more the capture failed already, with a reason of its own.
             crate::tolerate(out.send(Part::Failed(error)));
         }
+    }
+
+    /// Hands out what still waits for company.
+    pub(super) fn flush(&mut self, sink: Sink<'_>) -> Result<(), Error> {
+        self.packer.flush(sink)
     }
 
     fn build(&mut self, shared: &Shared<'a>, items: Vec<Item>, old: &[Run], out: &SyncSender<Part>) -> Result<Leaf, Error> {
@@ -150,7 +162,8 @@ impl<'a> Worker<'a> {
                 counts.read_bytes += is_file * item.stat.size;
                 continue;
             }
-            match self.capture(shared, &item, &mut counts, &mut problems, out)? {
+            let content = before.as_ref().and_then(|(entry, _)| entry.content());
+            match self.capture(shared, &item, content, &mut counts, &mut problems, out)? {
                 Some((entry, fingerprint)) => {
                     let counter = match &before {
                         None => &mut counts.new,
@@ -181,6 +194,7 @@ impl<'a> Worker<'a> {
         &mut self,
         shared: &Shared<'a>,
         item: &Item,
+        before: Option<&Content>,
         counts: &mut Counts,
         problems: &mut Vec<Problem>,
         out: &SyncSender<Part>,
@@ -215,17 +229,20 @@ impl<'a> Worker<'a> {
                 }
             }
         } else {
+            let sink: Sink<'_> = &mut |extent| send(out, Part::Extent(extent));
             let read = match &item.bytes_from {
-                BytesFrom::Itself => self.read_file(shared, root_fd, below, out),
-                BytesFrom::Copy(None) => return Ok(self.lost_database(&mut problem)),
-                BytesFrom::Copy(Some(copy)) => self.read_copy(shared, copy, &item.stat, &mut problem, out),
-                BytesFrom::Database(path) => match source::copy_database(path, shared.scratch) {
-                    Ok(copy) => self.read_copy(shared, &copy, &item.stat, &mut problem, out),
-                    Err(error) => {
-                        problem(format!("the database could not be copied ({}); it is not in this snapshot", in_one_line(&error)));
-                        return Ok(None);
+                BytesFrom::Itself => self.read_file(shared, root_fd, below, before, sink),
+                BytesFrom::Stored(done) => Ok(done.as_ref().clone()),
+                BytesFrom::Database(path) => {
+                    let _alone = shared.one_copy.lock().unwrap_or_else(PoisonError::into_inner);
+                    match source::copy_database(path, shared.scratch) {
+                        Ok(copy) => self.read_copy(shared, &copy, (path, &item.stat), before, &mut problem, sink),
+                        Err(error) => {
+                            problem(format!("the database could not be copied ({}); it is not in this snapshot", in_one_line(&error)));
+                            return Ok(None);
+                        }
                     }
-                },
+                }
             };
             match read {
                 Ok(done) => {
@@ -269,11 +286,6 @@ impl<'a> Worker<'a> {
         Ok(Some((entry, fingerprint)))
     }
 
-    fn lost_database(&self, problem: &mut impl FnMut(String)) -> Option<(Entry, Fingerprint)> {
-        problem("the database could not be copied; it is not in this snapshot".to_owned());
-        None
-    }
-
     fn store_xattrs(&mut self, shared: &Shared<'a>, xattrs: Vec<(Vec<u8>, Vec<u8>)>, out: &SyncSender<Part>) -> Result<Xattrs, Error> {
         if xattrs.is_empty() {
             return Ok(Xattrs::None);
@@ -286,49 +298,81 @@ impl<'a> Worker<'a> {
     }
 
     /// Reads a file, again where it moved meanwhile.
-    fn read_file(&mut self, shared: &Shared<'a>, root: &OwnedFd, below: &[u8], out: &SyncSender<Part>) -> Result<ReadDone, ReadFailure> {
+    fn read_file(&mut self, shared: &Shared<'a>, root: &OwnedFd, below: &[u8], before: Option<&Content>, sink: Sink<'_>) -> Result<ReadDone, ReadFailure> {
         for pause_ms in [0, 20, 150] {
             std::thread::sleep(Duration::from_millis(pause_ms));
             let open = OpenFile::open(root, below).map_err(std::io::Error::from)?;
-            let done = self.read_open(shared, &open, out)?;
-            if !done.moved || pause_ms == 150 {
-                return Ok(done);
+            let (content, size) = self.store(shared, &open, before, sink)?;
+            let xattrs = source::xattrs_of_file(&open.file).map_err(std::io::Error::from)?;
+            let moved = size != open.before.size || !open.held_still().map_err(std::io::Error::from)?;
+            if !moved || pause_ms == 150 {
+                return Ok(ReadDone { content, size, stat: open.before, xattrs, moved, pages: None });
             }
         }
         Err(ReadFailure::Io(std::io::ErrorKind::Other.into()))
     }
 
-    fn read_open(&mut self, shared: &Shared<'a>, open: &OpenFile, out: &SyncSender<Part>) -> Result<ReadDone, ReadFailure> {
-        let (content, size) = self.packer.store_file(open, shared.index, &mut |extent| send(out, Part::Extent(extent)))?;
-        let xattrs = source::xattrs_of_file(&open.file).map_err(std::io::Error::from)?;
-        let moved = size != open.before.size || !open.held_still().map_err(std::io::Error::from)?;
-        Ok(ReadDone { content, size, stat: open.before, xattrs, moved })
+    /// Stores what a file holds, page by page where it is a database.
+    fn store(&mut self, shared: &Shared<'a>, open: &OpenFile, before: Option<&Content>, sink: Sink<'_>) -> Result<(Content, u64), ReadFailure> {
+        match self.store_pages(shared, open, before, sink)? {
+            Some(stored) => Ok((Content::Pages(stored.id), open.before.size)),
+            None => self.packer.store_file(open, shared.index, sink),
+        }
     }
 
-    /// Reads a private copy of a database; its metadata are the original's.
-    fn read_copy(
+    fn store_pages(&mut self, shared: &Shared<'a>, open: &OpenFile, before: Option<&Content>, sink: Sink<'_>) -> Result<Option<StoredPages>, ReadFailure> {
+        let size = open.before.size;
+        let Some(page_bytes) = open.page_bytes()? else { return Ok(None) };
+        let before = match before {
+            Some(Content::Pages(id)) => Some(*id),
+            _ => None,
+        };
+        let past = Past { before, known: &shared.known_pages };
+        self.pages.store(&open.file, (size, page_bytes), &past, shared.index, &mut self.reader, sink)
+    }
+
+    /// Stores a private copy of a database, while SQLite checks it; its metadata are the original's.
+    pub(super) fn read_copy(
         &mut self,
         shared: &Shared<'a>,
         copy: &DatabaseCopy,
-        original: &Stat,
+        (original, stat): (&Path, &Stat),
+        before: Option<&Content>,
         problem: &mut impl FnMut(String),
-        out: &SyncSender<Part>,
+        sink: Sink<'_>,
     ) -> Result<ReadDone, ReadFailure> {
-        if let Some(damage) = &copy.damage {
+        let open = OpenFile::open_path(&copy.path).map_err(std::io::Error::from)?;
+        let (stored, check) = std::thread::scope(|scope| {
+            let check = scope.spawn(|| source::quick_check(&copy.path));
+            let stored = self.store_pages(shared, &open, before, sink);
+            (stored, check.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        if let Err(damage) = check {
             problem(format!("SQLite finds the database damaged ({damage}); its bytes are in this snapshot as they are"));
         }
-        let open = OpenFile::open_path(&copy.path).map_err(std::io::Error::from)?;
-        let done = self.read_open(shared, &open, out)?;
-        Ok(ReadDone { stat: *original, moved: false, ..done })
+        let pages = stored?;
+        let (content, size) = match pages {
+            Some(stored) => (Content::Pages(stored.id), open.before.size),
+            None => self.packer.store_file(&open, shared.index, sink)?,
+        };
+        // By its path: the original itself must not be opened while a server may have it open.
+        let original = std::fs::canonicalize(original)?;
+        let xattrs = source::xattrs_of_link(&original).map_err(std::io::Error::from)?;
+        Ok(ReadDone { content, size, stat: *stat, xattrs, moved: false, pages })
     }
 }
 
-struct ReadDone {
-    content: Content,
-    size: u64,
-    stat: Stat,
-    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    moved: bool,
+/// A file's bytes, stored.
+#[derive(Clone, Debug)]
+pub(super) struct ReadDone {
+    pub content: Content,
+    pub size: u64,
+    pub stat: Stat,
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// It changed while it was read.
+    pub moved: bool,
+    /// What became of its pages, where it is a database.
+    pub pages: Option<StoredPages>,
 }
 
 /// The leaf of a run that did not change.

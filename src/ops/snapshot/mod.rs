@@ -3,8 +3,11 @@
 mod collect;
 mod database;
 mod job;
+mod known_pages;
 mod old;
 mod packer;
+mod pages;
+mod parents;
 mod plan;
 mod survey;
 
@@ -23,8 +26,10 @@ use crate::store::{ChunkReader, Index, IndexMode, PackStreams, Repository};
 
 use self::collect::{Collector, Pending, finish_cache};
 use self::job::{Plan, Shared, Worker, kept};
+use self::known_pages::KnownPages;
 use self::old::OldRuns;
 use self::packer::Packer;
+use self::parents::Parents;
 use self::plan::{Batch, Planner};
 use super::find_instance::Server;
 use super::{Error, Watch};
@@ -107,13 +112,6 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
 
     let roots = spec.layout.present();
     let scratch = options.scratch.clone().unwrap_or_else(|| repository.scratch_folder());
-    let main = if rules.wants(Category::Database) && spec.layout.is_instance {
-        database::capture(spec, &roots, &repository.hashing(), &parents, cache.as_ref(), &scratch, options.dry_run, scan_start_ns, watch)
-    } else {
-        database::Captured::default()
-    };
-
-    watch.progress.phase(Phase::Capture, parents.files(), parents.bytes());
     let opened = open_roots(&roots)?;
     let shared = Shared {
         repository,
@@ -122,6 +120,8 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
         roots: &opened,
         scan_start_ns,
         scratch: &scratch,
+        one_copy: Mutex::default(),
+        known_pages: KnownPages::new(parents.databases(repository)?),
         progress: watch.progress,
         interrupt: watch.interrupt,
         dry_run: options.dry_run,
@@ -130,6 +130,16 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
     let config = repository.config();
     let packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
     let mut collector = Collector::new(PackStreams::new(repository, &index, Collector::STREAMS), &index, packer, writer, options.dry_run);
+    let main = if rules.wants(Category::Database) && spec.layout.is_instance {
+        let mut worker = Worker::new(&shared)?;
+        let sink: packer::Sink<'_> = &mut |extent| collector.extent(Category::Database, extent);
+        let main = database::capture(spec, &shared, &mut worker, &parents, watch, sink)?;
+        worker.flush(sink)?;
+        main
+    } else {
+        database::Captured::default()
+    };
+    watch.progress.phase(Phase::Capture, parents.files(), parents.bytes());
     let mut planner = Planner::new(&rules, &spec.layout, old, cache.as_ref().map(|cache| &cache.verdicts), main.item);
     for problem in spec.problems.iter().cloned().chain(main.problems) {
         watch.progress.problem(&problem);
@@ -161,6 +171,10 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
     let owners = names_of(&collector.owners);
     let (read_bytes, reads) = (collector.read_bytes, collector.reads);
     let (stored, cache_writer) = collector.finish()?;
+    // Looked at before anything is published: a chunk that is known but in no pack would make every snapshot after this one lie.
+    if index.unplaced() != 0 {
+        return Err(crate::store::Error::Unplaced { chunks: index.unplaced() }.into());
+    }
     let server: ServerRecord = main.server;
     let mut record = SnapshotRecord {
         time_ns: i64::try_from(scan_start_ns).unwrap_or(i64::MAX),
@@ -335,41 +349,6 @@ fn source_key(host: &str, layout: &Layout) -> String {
         hasher.update(&[0]).update(name.as_bytes()).update(&[0]).update(path.as_bytes());
     }
     hasher.finalize().to_hex().chars().take(32).collect()
-}
-
-/// The manifests that this capture follows: per category the newest of this source.
-pub(super) struct Parents {
-    newest: Option<SnapshotId>,
-    record: Option<SnapshotRecord>,
-    categories: HashMap<Category, crate::manifest::CategoryRecord>,
-}
-
-impl Parents {
-    fn find(repository: &Repository, key: &str, wanted: &[Category]) -> Result<Parents, Error> {
-        let is_ours = |record: &SnapshotRecord| record.source.key == key;
-        let Some((id, record)) = Catalog::newest(repository, is_ours)? else {
-            return Ok(Parents { newest: None, record: None, categories: HashMap::new() });
-        };
-        let mut categories: HashMap<_, _> = wanted.iter().filter_map(|c| Some((*c, record.category(c.name())?.clone()))).collect();
-        // A partial snapshot came last: what it lacks is in an older one.
-        for category in wanted {
-            if !categories.contains_key(category)
-                && let Some((_, older)) = Catalog::newest(repository, |older| is_ours(older) && older.category(category.name()).is_some())?
-                && let Some(found) = older.category(category.name())
-            {
-                categories.insert(*category, found.clone());
-            }
-        }
-        Ok(Parents { newest: Some(id), record: Some(record), categories })
-    }
-
-    fn files(&self) -> u64 {
-        self.categories.values().map(|category| category.files).sum()
-    }
-
-    fn bytes(&self) -> u64 {
-        self.categories.values().map(|category| category.bytes).sum()
-    }
 }
 
 /// Names of the owners that were met, from this machine's tables.

@@ -1,0 +1,320 @@
+//! A database's pages on their way into extents: those that are known stay where they are, new ones are compressed together,
+//! and a recipe tells where each lies.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use crate::chunk::{ChunkId, Hashing, PageHash};
+use crate::limits::{PAGES_MAX, RECIPE_PART_BYTES};
+use crate::store::{ChunkReader, ExtentBuilder, ExtentKind, Index, PagePlace, Recipe, RecipeBody, RecipeParts};
+
+use super::super::Error;
+use super::known_pages::KnownPages;
+use super::packer::{ReadFailure, Sink};
+
+/// Pages of an extent, in bytes.
+const EXTENT_BYTES: usize = 256 << 10;
+/// New pages are gathered up to this many bytes and sorted by kind (tables, indexes): like beside like compresses better.
+const GATHER_BYTES: usize = 4 << 20;
+/// How much is read at once, in bytes; a multiple of every page size.
+const WINDOW_BYTES: usize = 1 << 20;
+/// A recipe is written against the one before it up to this depth, then against the whole one at the end of the chain.
+const DEPTH_MAX: u8 = 16;
+/// Pages that are new to the path itself, before other databases are looked at for them.
+const STRANGE_MAX: usize = 64;
+
+/// One worker's buffers for databases.
+pub(super) struct PagePacker {
+    hashing: Hashing,
+    compressor: zstd::bulk::Compressor<'static>,
+    extent: ExtentBuilder,
+    recipes: ExtentBuilder,
+}
+
+/// What became of a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StoredPages {
+    /// Its identity.
+    pub id: ChunkId,
+    /// Its pages.
+    pub pages: u64,
+    /// Those that were stored.
+    pub new: u64,
+}
+
+/// What a database is captured against.
+pub(super) struct Past<'a> {
+    /// Identity of the state that the parent snapshot holds.
+    pub before: Option<ChunkId>,
+    /// Pages of other databases, and of those that this capture stores.
+    pub known: &'a KnownPages,
+}
+
+/// New pages that wait for an extent.
+#[derive(Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    hashes: Vec<PageHash>,
+    numbers: HashMap<PageHash, u32>,
+    /// (page of the database, number here)
+    waiting: Vec<(u32, u32)>,
+}
+
+/// The recipe that is being made.
+struct Draft {
+    recipe: Recipe,
+    numbers: HashMap<ChunkId, u32>,
+    new: u64,
+}
+
+impl Draft {
+    fn number_of(&mut self, extent: ChunkId) -> u32 {
+        let extents = &mut self.recipe.extents;
+        *self.numbers.entry(extent).or_insert_with(|| {
+            extents.push(extent);
+            extents.len() as u32 - 1
+        })
+    }
+}
+
+impl PagePacker {
+    pub(super) fn new(hashing: Hashing, level: i32) -> Result<PagePacker, Error> {
+        Ok(PagePacker {
+            hashing,
+            compressor: zstd::bulk::Compressor::new(level).map_err(crate::store::Error::Compress)?,
+            extent: ExtentBuilder::new(ExtentKind::Pages),
+            recipes: ExtentBuilder::new(ExtentKind::Recipe),
+        })
+    }
+
+    /// Stores a database of whole pages. Nothing where it cannot be stored so and must be taken as bytes: it has too many
+    /// pages, it shrinks while it is read, or the repository's recipe of this very state is damaged.
+    pub(super) fn store(
+        &mut self,
+        file: &File,
+        (size, page_bytes): (u64, u32),
+        past: &Past<'_>,
+        index: &Index,
+        reader: &mut ChunkReader<'_>,
+        sink: Sink<'_>,
+    ) -> Result<Option<StoredPages>, ReadFailure> {
+        if size / u64::from(page_bytes) > PAGES_MAX as u64 {
+            return Ok(None);
+        }
+        let base = self.base(past.before, page_bytes, reader)?;
+        let Some(draft) = self.place_all(file, (size, page_bytes), past, base.as_ref(), index, reader, sink)? else { return Ok(None) };
+        let recipe = draft.recipe;
+        let id = self.hashing.database(page_bytes, &recipe.hashes);
+        let stored = StoredPages { id, pages: recipe.hashes.len() as u64, new: draft.new };
+        if past.known.is_stored(&id) {
+            return Ok(Some(stored));
+        }
+        if index.contains(&id)? {
+            return Ok(is_whole(&id, reader)?.then_some(stored));
+        }
+        let body = body_of(&recipe, base.as_ref(), reader)?;
+        if past.known.store(id) {
+            self.store_recipe(id, &body.encode(), index, sink)?;
+        }
+        Ok(Some(stored))
+    }
+
+    /// The recipe of the state before, if it can be used.
+    fn base(&self, before: Option<ChunkId>, page_bytes: u32, reader: &mut ChunkReader<'_>) -> Result<Option<(ChunkId, Recipe)>, Error> {
+        let Some(id) = before else { return Ok(None) };
+        match reader.recipe(&id) {
+            Ok(recipe) if recipe.page_bytes == page_bytes => Ok(Some((id, recipe))),
+            Ok(_) => Ok(None),
+            // A damaged past is no past: the pages are stored anew.
+            Err(error) if error.is_damage() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one database's facts and where its parts go")]
+    fn place_all(
+        &mut self,
+        file: &File,
+        (size, page_bytes): (u64, u32),
+        past: &Past<'_>,
+        base: Option<&(ChunkId, Recipe)>,
+        index: &Index,
+        reader: &mut ChunkReader<'_>,
+        sink: Sink<'_>,
+    ) -> Result<Option<Draft>, ReadFailure> {
+        let count = (size / u64::from(page_bytes)) as usize;
+        let mut draft = Draft { recipe: Recipe { page_bytes, ..Recipe::default() }, numbers: HashMap::new(), new: 0 };
+        draft.recipe.hashes.reserve_exact(count);
+        draft.recipe.places.reserve_exact(count);
+        let mut present = Vec::new();
+        if let Some((_, base)) = base {
+            for extent in &base.extents {
+                present.push(index.contains(extent)?);
+                // The same extent may stand in several recipes of a chain: the draft keeps the base's numbers.
+                draft.recipe.extents.push(*extent);
+            }
+            draft.numbers = base.extents.iter().zip(0..).map(|(id, number)| (*id, number)).collect();
+        }
+        let mut gathered = Gathered::default();
+        let mut strange = 0;
+        let mut window = vec![0; WINDOW_BYTES.min(size as usize)];
+        let mut at = 0;
+        while at < size {
+            let len = (size - at).min(WINDOW_BYTES as u64) as usize;
+            window.truncate(len);
+            match file.read_exact_at(&mut window, at) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+            at += len as u64;
+            for bytes in window.chunks_exact(page_bytes as usize) {
+                let page = draft.recipe.hashes.len();
+                let hash = self.hashing.page(bytes);
+                draft.recipe.hashes.push(hash);
+                if let Some((_, base)) = base
+                    && base.hashes.get(page) == Some(&hash)
+                    && let Some(place) = base.places.get(page).filter(|place| present.get(place.extent as usize) == Some(&true))
+                {
+                    draft.recipe.places.push(*place);
+                    continue;
+                }
+                strange += 1;
+                if strange == 1
+                    && let Some((id, base)) = base
+                {
+                    past.known.add(*id, base, reader)?;
+                }
+                if strange == STRANGE_MAX || (strange == 1 && base.is_none()) {
+                    past.known.add_earlier(reader)?;
+                }
+                if let Some((extent, slot)) = past.known.find(&hash) {
+                    let extent = draft.number_of(extent);
+                    draft.recipe.places.push(PagePlace { extent, slot });
+                    continue;
+                }
+                draft.recipe.places.push(PagePlace::default());
+                gathered.push(page as u32, hash, bytes);
+            }
+            if gathered.bytes.len() >= GATHER_BYTES {
+                self.store_gathered(&mut gathered, &mut draft, past.known, index, sink)?;
+            }
+        }
+        self.store_gathered(&mut gathered, &mut draft, past.known, index, sink)?;
+        Ok(Some(draft))
+    }
+
+    /// Puts the gathered pages into extents, like beside like.
+    fn store_gathered(&mut self, gathered: &mut Gathered, draft: &mut Draft, known: &KnownPages, index: &Index, sink: Sink<'_>) -> Result<(), Error> {
+        let size = draft.recipe.page_bytes as usize;
+        let page = |number: u32| gathered.bytes.get(number as usize * size..(number as usize + 1) * size).unwrap_or_default();
+        let mut order: Vec<u32> = (0..gathered.hashes.len() as u32).collect();
+        // A page's first byte is its kind (SQLite file format, 1.6).
+        order.sort_by_key(|number| page(*number).first().copied());
+        draft.new += order.len() as u64;
+        let mut places = vec![PagePlace::default(); order.len()];
+        for row in order.chunks(EXTENT_BYTES / size) {
+            let bytes: Vec<u8> = row.iter().flat_map(|number| page(*number)).copied().collect();
+            let id = self.hashing.id(&bytes);
+            let extent = draft.number_of(id);
+            for (slot, number) in (0..).zip(row) {
+                if let Some(place) = places.get_mut(*number as usize) {
+                    *place = PagePlace { extent, slot };
+                }
+            }
+            if index.claim(&id)? {
+                self.extent.push(id, &bytes);
+                if let Some(extent) = self.extent.fill(Some(&mut self.compressor))? {
+                    sink(extent)?;
+                }
+            }
+            known.add_extent(id, row.iter().filter_map(|number| gathered.hashes.get(*number as usize).copied()));
+        }
+        for (page, number) in &gathered.waiting {
+            if let (Some(slot), Some(place)) = (draft.recipe.places.get_mut(*page as usize), places.get(*number as usize)) {
+                *slot = *place;
+            }
+        }
+        *gathered = Gathered::default();
+        Ok(())
+    }
+
+    fn store_recipe(&mut self, id: ChunkId, bytes: &[u8], index: &Index, sink: Sink<'_>) -> Result<(), Error> {
+        let mut list;
+        let mut own = bytes;
+        if bytes.len() > RECIPE_PART_BYTES {
+            let mut parts = RecipeParts { bytes: bytes.len(), parts: Vec::new() };
+            for part in bytes.chunks(RECIPE_PART_BYTES) {
+                let part_id = self.hashing.id(part);
+                parts.parts.push(part_id);
+                if index.claim(&part_id)? {
+                    self.push_recipe(part_id, part, sink)?;
+                }
+            }
+            list = parts.encode();
+            own = &mut list;
+        }
+        if index.claim(&id)? { self.push_recipe(id, own, sink) } else { Ok(()) }
+    }
+
+    fn push_recipe(&mut self, id: ChunkId, bytes: &[u8], sink: Sink<'_>) -> Result<(), Error> {
+        self.recipes.push(id, bytes);
+        match self.recipes.fill(Some(&mut self.compressor))? {
+            Some(extent) => sink(extent),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Gathered {
+    fn push(&mut self, page: u32, hash: PageHash, bytes: &[u8]) {
+        let next = self.hashes.len() as u32;
+        let number = *self.numbers.entry(hash).or_insert(next);
+        if number == next {
+            self.hashes.push(hash);
+            self.bytes.extend_from_slice(bytes);
+        }
+        self.waiting.push((page, number));
+    }
+}
+
+/// Whether a recipe that the repository holds can be read, and all extents that it leads to are there.
+fn is_whole(id: &ChunkId, reader: &mut ChunkReader<'_>) -> Result<bool, Error> {
+    let recipe = match reader.recipe(id) {
+        Ok(recipe) => recipe,
+        Err(error) if error.is_damage() => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    for (extent, _) in recipe.live_extents() {
+        if !reader.contains(&extent)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// What is written of a recipe: what differs from the one before, or from the whole one behind it, or all, where that is little more.
+fn body_of(recipe: &Recipe, base: Option<&(ChunkId, Recipe)>, reader: &mut ChunkReader<'_>) -> Result<RecipeBody, Error> {
+    let is_small = |body: &RecipeBody| body.hashes.len() * 2 <= recipe.hashes.len();
+    if let Some((id, base)) = base {
+        if base.depth < DEPTH_MAX {
+            let near = RecipeBody::beyond(recipe, *id, base);
+            if is_small(&near) {
+                return Ok(near);
+            }
+        } else {
+            match reader.recipe(&base.whole) {
+                Ok(whole) => {
+                    let far = RecipeBody::beyond(recipe, base.whole, &whole);
+                    if is_small(&far) {
+                        return Ok(far);
+                    }
+                }
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(RecipeBody::whole(recipe))
+}

@@ -1,0 +1,57 @@
+//! What does this capture follow? The newest snapshot of the same source, or older ones for the categories that it lacks.
+
+use std::collections::HashMap;
+
+use crate::chunk::ChunkId;
+use crate::manifest::{Catalog, CategoryRecord, SnapshotId, SnapshotRecord};
+use crate::source::Category;
+use crate::store::Repository;
+
+use super::super::Error;
+
+/// The manifests that this capture follows: per category the newest of this source.
+pub(super) struct Parents {
+    /// The newest snapshot of this source.
+    pub newest: Option<SnapshotId>,
+    /// Its record.
+    pub record: Option<SnapshotRecord>,
+    pub categories: HashMap<Category, CategoryRecord>,
+}
+
+impl Parents {
+    pub(super) fn find(repository: &Repository, key: &str, wanted: &[Category]) -> Result<Parents, Error> {
+        let is_ours = |record: &SnapshotRecord| record.source.key == key;
+        let Some((id, record)) = Catalog::newest(repository, is_ours)? else {
+            return Ok(Parents { newest: None, record: None, categories: HashMap::new() });
+        };
+        let mut categories: HashMap<_, _> = wanted.iter().filter_map(|c| Some((*c, record.category(c.name())?.clone()))).collect();
+        // A partial snapshot came last: what it lacks is in an older one.
+        for category in wanted {
+            if !categories.contains_key(category)
+                && let Some((_, older)) = Catalog::newest(repository, |older| is_ours(older) && older.category(category.name()).is_some())?
+                && let Some(found) = older.category(category.name())
+            {
+                categories.insert(*category, found.clone());
+            }
+        }
+        Ok(Parents { newest: Some(id), record: Some(record), categories })
+    }
+
+    /// A manifest with databases whose pages this source's may be made of: its own, or those of whatever snapshot is newest.
+    pub(super) fn databases(&self, repository: &Repository) -> Result<Option<ChunkId>, Error> {
+        let name = Category::Database.name();
+        if let Some(own) = self.categories.get(&Category::Database) {
+            return Ok(Some(own.manifest));
+        }
+        let newest = Catalog::newest(repository, |record| record.category(name).is_some())?;
+        Ok(newest.and_then(|(_, record)| Some(record.category(name)?.manifest)))
+    }
+
+    pub(super) fn files(&self) -> u64 {
+        self.categories.values().map(|category| category.files).sum()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.categories.values().map(|category| category.bytes).sum()
+    }
+}
