@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::manifest::display;
 use crate::ops;
 
 use super::context::Context;
@@ -14,8 +15,13 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
     let (id, record) = context.resolve(&catalog, name)?;
     let shown = ops::show(&repository, &catalog, *id)?;
     if context.global.json {
+        let databases: Vec<_> = shown
+            .databases
+            .iter()
+            .map(|d| json!({"path": display(&d.path), "page_bytes": d.page_bytes, "pages": d.pages, "bytes": d.pages * u64::from(d.page_bytes), "new_stored": d.new_stored}))
+            .collect();
         to_json::print(&json!({
-            "snapshot": to_json::snapshot(Some(id), record), "unique_stored": shown.unique_stored,
+            "snapshot": to_json::snapshot(Some(id), record), "unique_stored": shown.unique_stored, "databases": databases,
             "problems": to_json::problems(&record.problems), "remarks": record.remarks,
             "owners": {"users": record.owners.users, "groups": record.owners.groups},
         }));
@@ -66,6 +72,15 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
         render::size(record.bytes.new_stored),
         render::size(shown.unique_stored)
     ));
+    for database in &shown.databases {
+        out.push_str(&format!(
+            "Database {}: {} of {} each; this snapshot added {} for it.\n",
+            display(&database.path),
+            render::plural(database.pages, "page", "pages"),
+            render::size(u64::from(database.page_bytes)),
+            render::size(database.new_stored)
+        ));
+    }
     for remark in &record.remarks {
         out.push_str(&format!("Note: {remark}.\n"));
     }

@@ -26,14 +26,15 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         let growth: Vec<Value> = stats
             .growth
             .iter()
-            .map(|g| json!({"id": g.id.to_string(), "time": to_json::time(g.time_ns), "new_raw": g.new_raw, "new_stored": g.new_stored}))
+            .map(|g| json!({"id": g.id.to_string(), "time": to_json::time(g.time_ns), "new_raw": g.new_raw, "new_stored": g.new_stored, "database_stored": g.database_stored}))
             .collect();
         to_json::print(&json!({"stats": {
             "snapshots": stats.snapshots, "packs": stats.packs, "pack_bytes": stats.pack_bytes, "content_raw": stats.content_raw,
             "content_stored": stats.content_stored, "manifests_stored": stats.manifests_stored, "bytes_in_all_snapshots": stats.bytes_in_all_snapshots,
             "deduplication": dedup, "compression": compression, "categories": categories, "growth": growth,
+            "unreadable": stats.unreadable.iter().map(ToString::to_string).collect::<Vec<_>>(),
         }}));
-        return Ok(Exit::Done);
+        return Ok(if stats.unreadable.is_empty() { Exit::Done } else { Exit::Problems });
     }
     let mut out = format!(
         "{} in {}, which take {}.\nAs full copies they would take {}: deduplication saves a factor of {dedup:.1}, compression another {compression:.2}.\nManifests take {}.\n",
@@ -49,17 +50,22 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     );
     out.push_str(&format!("\nIn the newest snapshot:\n\n{}", render::table(&rows, &[1, 2, 3])));
     let shown = if context.global.verbose { usize::MAX } else { SHOWN };
-    let mut rows = vec![["SNAPSHOT", "TIME", "NEW CONTENT", "ADDED"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["SNAPSHOT", "TIME", "NEW CONTENT", "ADDED", "OF IT DATABASE"].map(str::to_owned).to_vec()];
     let skip = stats.growth.len().saturating_sub(shown);
     rows.extend(stats.growth.iter().skip(skip).map(|g| {
         let id = render::short(&g.id);
-        vec![id, render::time(g.time_ns, &context.zone), render::size(g.new_raw), render::size(g.new_stored)]
+        vec![id, render::time(g.time_ns, &context.zone), render::size(g.new_raw), render::size(g.new_stored), render::size(g.database_stored)]
     }));
     out.push_str(&format!(
         "\nGrowth{}:\n\n{}",
         if skip > 0 { format!(" (the last {SHOWN}; --verbose shows all)") } else { String::new() },
-        render::table(&rows, &[2, 3])
+        render::table(&rows, &[2, 3, 4])
     ));
     render::print(&out)?;
+    if !stats.unreadable.is_empty() {
+        let ids: Vec<String> = stats.unreadable.iter().map(render::short).collect();
+        context.say(&format!("The databases of {} cannot be read back: the repository is damaged there.", ids.join(", ")));
+        return Ok(Exit::Problems);
+    }
     Ok(Exit::Done)
 }

@@ -2,6 +2,7 @@
 
 mod cat;
 mod content;
+mod databases;
 mod find_instance;
 mod init;
 mod ls;
@@ -13,6 +14,7 @@ mod stats;
 
 pub use cat::cat;
 pub use content::{list_pieces, write_content};
+pub use databases::DatabaseCost;
 pub use find_instance::{OsSurroundings, Server, find_instance, server_version};
 pub use init::init;
 pub use ls::{Listing, ls};

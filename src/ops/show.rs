@@ -8,13 +8,16 @@ use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
 use super::Error;
 use super::content::list_pieces;
+use super::databases::{DatabaseCost, costs_of, stored_bytes};
 use super::select::categories;
 
 /// What is shown beside the record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
     /// Stored bytes of content that no other snapshot uses: what deleting it, and pruning, would free at most.
     pub unique_stored: u64,
+    /// Its databases, and what each added since the snapshot of the same source before.
+    pub databases: Vec<DatabaseCost>,
 }
 
 /// Finds out what a snapshot alone keeps. Reads the manifests' leaves that other snapshots do not share with it.
@@ -47,14 +50,8 @@ pub fn show(repository: &Repository, catalog: &Catalog, id: SnapshotId) -> Resul
             each_chunk_of_leaf(&mut reader, leaf, |chunk| forget(&mut unique, &chunk))?;
         }
     }
-    let mut stored = 0;
-    for chunk in unique {
-        if let Some(located) = index.locate(&chunk)? {
-            let row = located.row;
-            stored += u64::from(located.len) * u64::from(row.stored_bytes) / u64::from(row.raw_bytes.max(1));
-        }
-    }
-    Ok(Shown { unique_stored: stored })
+    let databases = costs_of(&catalog.snapshots, id, &mut reader, &index)?;
+    Ok(Shown { unique_stored: stored_bytes(unique, &index)?, databases })
 }
 
 fn forget(chunks: &mut HashSet<ChunkId>, chunk: &ChunkId) {
@@ -74,8 +71,13 @@ fn each_chunk(reader: &mut ChunkReader<'_>, entry: &Entry, each: &mut impl FnMut
         each(id);
     }
     let Kind::File { content, .. } = &entry.kind else { return Ok(()) };
-    if let Content::Listed(lists) = content {
-        lists.iter().for_each(|id| each(*id));
+    match content {
+        Content::Listed(lists) => lists.iter().for_each(|id| each(*id)),
+        Content::Pages(id) => {
+            reader.recipe_chunks(id)?.into_iter().for_each(&mut *each);
+            reader.recipe(id)?.live_extents().into_iter().for_each(|(extent, _)| each(extent));
+        }
+        Content::Pieces(_) => {}
     }
     list_pieces(reader, content, |_, piece| {
         if let crate::manifest::Piece::Chunk(id) = piece {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::manifest::{Catalog, SnapshotId};
-use crate::store::{Index, IndexMode, Repository};
+use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
 use super::Error;
+use super::databases::DatabaseCosts;
 
 /// One category over all snapshots.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Growth {
     pub new_stored: u64,
     /// Bytes of content that were new, before compression.
     pub new_raw: u64,
+    /// Stored bytes that no older snapshot needs for its databases.
+    pub database_stored: u64,
 }
 
 /// A repository in numbers.
@@ -52,6 +55,8 @@ pub struct Stats {
     pub categories: BTreeMap<String, CategoryStats>,
     /// By snapshot, oldest first.
     pub growth: Vec<Growth>,
+    /// Snapshots whose databases cannot be read back: what they cost is not known.
+    pub unreadable: Vec<SnapshotId>,
 }
 
 /// Adds everything up.
@@ -70,14 +75,24 @@ pub fn stats(repository: &Repository, catalog: &Catalog) -> Result<Stats, Error>
             stats.manifests_stored += u64::from(extent.stored_bytes);
         }
     })?;
+    let mut reader = ChunkReader::new(repository, &index);
+    let mut costs = DatabaseCosts::default();
     for (id, record) in &catalog.snapshots {
+        let database_stored = match costs.next(record, &mut reader, &index) {
+            Ok(databases) => databases.iter().map(|database| database.new_stored).sum(),
+            Err(error) if error.kind() == "damaged" => {
+                stats.unreadable.push(*id);
+                0
+            }
+            Err(error) => return Err(error),
+        };
         for (name, category) in &record.categories {
             let row = stats.categories.entry(name.clone()).or_default();
             (row.files, row.bytes) = (category.files, category.bytes);
             row.bytes_in_all_snapshots += category.bytes;
             stats.bytes_in_all_snapshots += category.bytes;
         }
-        stats.growth.push(Growth { id: *id, time_ns: record.time_ns, new_stored: record.bytes.new_stored, new_raw: record.bytes.new_raw });
+        stats.growth.push(Growth { id: *id, time_ns: record.time_ns, new_stored: record.bytes.new_stored, new_raw: record.bytes.new_raw, database_stored });
     }
     Ok(stats)
 }

@@ -16,6 +16,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 
+use super::scratch::{NoSpace, ScratchFolder};
 use super::stat::Stat;
 
 /// How long a copy waits for locks that another process holds only for a moment.
@@ -50,32 +51,12 @@ pub enum CopyError {
         #[source]
         source: io::Error,
     },
+    /// The disk has too little room for it.
+    #[error(transparent)]
+    NoSpace(#[from] NoSpace),
     /// Locked for longer than any server does.
     #[error("the database stayed locked for {} seconds", PATIENCE.as_secs())]
     Locked,
-}
-
-/// A folder that is removed with all that is in it.
-#[derive(Debug)]
-pub struct ScratchFolder(pub PathBuf);
-
-impl ScratchFolder {
-    /// A new folder below `parent`, for this user alone.
-    pub fn create(parent: &Path) -> io::Result<ScratchFolder> {
-        use std::os::unix::fs::DirBuilderExt;
-        let mut nonce = [0; 8];
-        getrandom::fill(&mut nonce).map_err(|e| io::Error::other(e.to_string()))?;
-        let path = parent.join(format!("database-{:016x}", u64::from_le_bytes(nonce)));
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&path)?;
-        Ok(ScratchFolder(path))
-    }
-}
-
-impl Drop for ScratchFolder {
-    fn drop(&mut self) {
-        // What cannot be removed now is swept when the repository is opened next.
-        crate::tolerate(std::fs::remove_dir_all(&self.0));
-    }
 }
 
 /// The file beside a database with this ending.
@@ -103,7 +84,9 @@ pub fn copy(database: &Path, scratch: &Path) -> Result<DatabaseCopy, CopyError> 
     // Its logs lie beside the file that a link leads to.
     let database = &std::fs::canonicalize(database).map_err(|source| CopyError::Io { verb: "find", path: database.to_path_buf(), source })?;
     let folder = ScratchFolder::create(scratch).map_err(|source| CopyError::Io { verb: "create a folder in", path: scratch.to_path_buf(), source })?;
-    let path = folder.0.join("database");
+    let size = |ending| std::fs::metadata(side_file(database, ending)).map_or(0, |file| file.len());
+    folder.check_space(size("") + size("-wal") + size("-journal"))?;
+    let path = folder.path.join("database");
     let how = copy_to(database, &path)?;
     Ok(DatabaseCopy { _folder: folder, path, how })
 }

@@ -7,8 +7,8 @@ use crate::manifest::{Directories, SnapshotId, SnapshotRecord};
 use crate::source::{self, Category, DATABASE_PATH, DatabaseFacts, Layout, is_open_elsewhere, version};
 use crate::store::Repository;
 
-use super::super::Error;
 use super::super::ls::short;
+use super::super::{Error, in_one_line};
 use super::{InstanceTarget, RestoreOptions};
 
 /// Refuses, or says what the user should know.
@@ -35,14 +35,24 @@ pub(super) fn check(
         return Ok(remarks);
     }
     // The target's own database tells what its server is and where it sees its directories.
-    let facts = database
-        .as_deref()
-        .and_then(|path| source::copy_database(path, &repository.scratch_folder()).ok())
-        .and_then(|copy| source::read_facts(&copy.path).ok())
-        .unwrap_or_default();
+    let facts = match database.as_deref().map(|path| look_at(path, &repository.scratch_folder())) {
+        Some(Ok(facts)) => facts,
+        Some(Err(why)) => {
+            remarks.push(format!(
+                "the database that is there could not be looked at ({why}), so its version and directories were not compared with the snapshot's"
+            ));
+            DatabaseFacts::default()
+        }
+        None => DatabaseFacts::default(),
+    };
     check_version(id, record, target, &facts, options, &mut remarks)?;
     check_directories(id, record, &layout.directories(), &facts.directories, options)?;
     Ok(remarks)
+}
+
+fn look_at(database: &Path, scratch: &Path) -> Result<DatabaseFacts, String> {
+    let copy = source::copy_database(database, scratch).map_err(|error| in_one_line(&error))?;
+    source::read_facts(&copy.path).map_err(|error| error.to_string())
 }
 
 fn refuse_running(database: &Path) -> Result<(), Error> {
