@@ -176,6 +176,17 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_of_a_database_comes_back_from_golden_bytes() {
+        let mut entry = sample().swap_remove(2);
+        entry.path = b"data/jellyfin.db".to_vec();
+        entry.kind = Kind::File { size: 202_620_928, content: Content::Pages(ChunkId([0xdb; 32])) };
+        let bytes = Node::encode_leaf(&[entry.clone()]);
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(hex, include_str!("golden/leaf-database.hex").trim());
+        assert_eq!(Node::decode(&bytes), Ok(Node::Leaf(vec![entry])));
+    }
+
+    #[test]
     fn a_node_cut_anywhere_or_with_bytes_behind_is_refused() {
         let bytes = Node::encode_leaf(&sample());
         for end in 0..bytes.len() {

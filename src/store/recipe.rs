@@ -264,3 +264,7 @@ impl RecipeParts {
         Ok(Some(RecipeParts { bytes, parts: ids.chunks_exact(32).filter_map(|id| Some(ChunkId(id.try_into().ok()?))).collect() }))
     }
 }
+
+#[cfg(test)]
+#[path = "recipe_tests.rs"]
+mod tests;

@@ -39,6 +39,12 @@ fn listed_are_whole(repository: &Repository, states: &[std::collections::BTreeMa
 fn change(source: &Path) {
     write(source.join("b/new.jpg"), [b"\xff\xd8\xff".as_slice(), &noise("new", 40_000)].concat());
     write(source.join("a.txt"), "changed");
+    let mut pages = std::fs::read(source.join("library.db")).unwrap();
+    // More than a stream holds back: the new pages get a pack of their own, before the one with the recipe.
+    for page in 0..600 {
+        pages[4096 * (page + 1)..4096 * (page + 2)].copy_from_slice(&noise(&format!("page {page}"), 4096));
+    }
+    write(source.join("library.db"), pages);
 }
 
 fn each_call(fault: Fault) {
@@ -46,6 +52,8 @@ fn each_call(fault: Fault) {
     let source = dir.path().join("source");
     write(source.join("a.txt"), "first");
     write(source.join("b/c.jpg"), [b"\xff\xd8\xff".as_slice(), &noise("c", 30_000)].concat());
+    write(source.join("library.db"), [b"SQLite format 3\0\x10\0".as_slice(), &vec![7; 4096 * 800 - 18]].concat());
+    let_settle();
     let mut states = vec![facts(&source, &|_| false)];
     let mut at = 0;
     let mut met_the_end = false;
@@ -54,6 +62,7 @@ fn each_call(fault: Fault) {
     copy_tree(&source, &changed);
     change(&changed);
     states.push(facts(&changed, &|_| false));
+    let_settle();
     while !met_the_end {
         let disk = disk();
         capture(&open(&disk), &source).unwrap();

@@ -10,6 +10,8 @@ fn small_repository() -> (MemoryBackend, std::collections::BTreeMap<Vec<u8>, Fac
     let dir = temp();
     write(dir.path().join("a.txt"), "some text that is compressed, compressed, compressed");
     write(dir.path().join("b/c.jpg"), [b"\xff\xd8\xff".as_slice(), &noise("c", 700)].concat());
+    write(dir.path().join("c.db"), [b"SQLite format 3\0\x02\0".as_slice(), &noise("pages", 512 * 3 - 18)].concat());
+    let_settle();
     let backend = MemoryBackend::default();
     Repository::init_on(&backend).unwrap();
     capture(&Repository::open_on(Box::new(backend.clone())).unwrap(), dir.path()).unwrap();

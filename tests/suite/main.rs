@@ -9,6 +9,7 @@ mod hostile;
 mod live;
 mod moving;
 mod names;
+mod pages;
 mod restore;
 mod roundtrip;
 mod scan;
