@@ -1,5 +1,7 @@
 //! The main database comes first: rows may then point to files that go a moment later, never to files that were not seen.
 
+use std::thread::JoinHandle;
+
 use crate::manifest::{Content, Directories, ServerRecord, find};
 use crate::progress::{Phase, Problem};
 use crate::source::{self, Category, DATABASE_PATH, Fingerprint, ScanCache, Stat, read_facts};
@@ -19,6 +21,8 @@ pub(super) struct Captured {
     pub seen_by_server: Directories,
     pub problems: Vec<Problem>,
     pub remarks: Vec<String>,
+    /// Removes the private copy meanwhile; to be joined before the capture ends.
+    pub removal: Option<JoinHandle<()>>,
 }
 
 /// Copies the main database and stores it, unless nothing was written to it since the parent.
@@ -100,6 +104,7 @@ pub(super) fn capture<'a>(
         Err(_) => {}
     }
     captured.remarks.push(format!("the database was copied {}", copy.how));
+    captured.removal = Some(std::thread::spawn(move || drop(copy)));
     if let Some(pages) = done.pages {
         captured.remarks.push(format!("{} of the database's {} pages are new to the repository", pages.new, pages.pages));
     }

@@ -208,6 +208,9 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
         record.took_ms = begun.elapsed().as_millis() as u64;
         return Ok(SnapshotReport { id: None, record, reads: 0, packs: 0, index_is_current: true });
     }
+    if main.removal.is_some_and(|removal| removal.join().is_err()) {
+        return Err(Error::System { what: "way to remove the private copy of the database" });
+    }
     let index_is_current = if stored.packs > 0 || index.trailers_read() > 0 { index.commit()? } else { true };
     record.took_ms = begun.elapsed().as_millis() as u64;
     let mut random = [0; 10];
