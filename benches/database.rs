@@ -12,8 +12,9 @@
 )]
 
 use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jellyvault::manifest::Catalog;
@@ -25,6 +26,9 @@ use rusqlite::Connection;
 const STEPS: [&str; 4] = ["first copy", "light day", "library scan", "VACUUM"];
 
 fn main() {
+    if let Some(database) = std::env::var_os(SERVED) {
+        return Server::serve(database.into());
+    }
     let files: Vec<PathBuf> = std::env::args_os().skip(1).filter(|arg| !arg.to_string_lossy().starts_with("--")).map(PathBuf::from).collect();
     if files.is_empty() {
         eprintln!("name the databases to measure: cargo bench --bench database -- FILE…");
@@ -199,6 +203,43 @@ fn restic(versions: &[PathBuf], dir: &Path) -> Option<Vec<u64>> {
     Some(stored)
 }
 
+/// Another process that has the database open in WAL mode and writes when it is told to, as a server does.
+struct Server {
+    child: Child,
+    told: BufReader<ChildStdout>,
+}
+
+const SERVED: &str = "JELLYVAULT_BENCH_SERVED";
+
+impl Server {
+    fn start(database: &Path) -> Server {
+        let mut child = Command::new(std::env::current_exe().unwrap()).env(SERVED, database).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let told = BufReader::new(child.stdout.take().unwrap());
+        Server { child, told }
+    }
+
+    fn write(&mut self) {
+        self.child.stdin.as_mut().unwrap().write_all(b"write\n").unwrap();
+        let mut line = String::new();
+        self.told.read_line(&mut line).unwrap();
+        assert_eq!(line, "written\n");
+    }
+
+    fn stop(mut self) {
+        drop(self.child.stdin.take());
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    /// What the other process does.
+    fn serve(database: PathBuf) {
+        let db = Connection::open(database).unwrap();
+        for _ in std::io::stdin().lines() {
+            db.execute("UPDATE UserData SET PlayCount = PlayCount + 1 WHERE rowid < 200", []).unwrap();
+            println!("written");
+        }
+    }
+}
+
 /// The median of three, in seconds; `before` is not timed.
 fn median(mut before: impl FnMut(), mut run: impl FnMut()) -> f64 {
     let mut times: Vec<f64> = (0..3)
@@ -234,16 +275,9 @@ fn times(versions: &[PathBuf], dir: &Path) {
     };
     let light = median(fresh, || capture(&repo, &source));
     let unchanged = median(|| {}, || capture(&repo, &source));
-    // As a running server has it: open, in WAL mode.
-    let server = Connection::open(source.join("jellyfin.db")).unwrap();
-    server.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())).unwrap();
-    let touch = || {
-        let file = std::fs::File::options().write(true).open(source.join("jellyfin.db-wal"));
-        drop(file.and_then(|file| file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3))));
-        server.execute("UPDATE UserData SET PlayCount = PlayCount + 1 WHERE rowid < 5", []).unwrap();
-    };
-    let live = median(touch, || capture(&repo, &source));
-    drop(server);
+    let mut server = Server::start(&source.join("jellyfin.db"));
+    let live = median(|| server.write(), || capture(&repo, &source));
+    server.stop();
     println!(
         "\nA light day is captured in {light:.3} s ({live:.3} s from a running server), nothing changed in {:.1} ms; SQLite's backup of the file takes {backup:.3} s.",
         unchanged * 1e3

@@ -15,6 +15,12 @@ use super::packer::{ReadFailure, Sink};
 
 /// Pages of an extent, in bytes.
 const EXTENT_BYTES: usize = 256 << 10;
+/// A database up to this size has its new pages in one extent, in bytes: apart they would compress half as well again.
+const SMALL_BYTES: u64 = 4 << 20;
+/// So few new pages may be compressed with more care, in bytes …
+const FEW_BYTES: usize = 1 << 20;
+/// … at this zstd level, which takes some 20 ms for them.
+const CAREFUL_LEVEL: i32 = 9;
 /// New pages are gathered up to this many bytes and sorted by kind (tables, indexes): like beside like compresses better.
 const GATHER_BYTES: usize = 4 << 20;
 /// How much is read at once, in bytes; a multiple of every page size.
@@ -28,6 +34,7 @@ const STRANGE_MAX: usize = 64;
 pub(super) struct PagePacker {
     hashing: Hashing,
     compressor: zstd::bulk::Compressor<'static>,
+    careful: zstd::bulk::Compressor<'static>,
     extent: ExtentBuilder,
     recipes: ExtentBuilder,
 }
@@ -80,9 +87,11 @@ impl Draft {
 
 impl PagePacker {
     pub(super) fn new(hashing: Hashing, level: i32) -> Result<PagePacker, Error> {
+        let compressor = |level| zstd::bulk::Compressor::new(level).map_err(crate::store::Error::Compress);
         Ok(PagePacker {
             hashing,
-            compressor: zstd::bulk::Compressor::new(level).map_err(crate::store::Error::Compress)?,
+            compressor: compressor(level)?,
+            careful: compressor(level.max(CAREFUL_LEVEL))?,
             extent: ExtentBuilder::new(ExtentKind::Pages),
             recipes: ExtentBuilder::new(ExtentKind::Recipe),
         })
@@ -212,9 +221,11 @@ impl PagePacker {
         let mut order: Vec<u32> = (0..gathered.hashes.len() as u32).collect();
         // A page's first byte is its kind (SQLite file format, 1.6).
         order.sort_by_key(|number| page(*number).first().copied());
+        let is_small = size as u64 * draft.recipe.hashes.capacity() as u64 <= SMALL_BYTES;
+        let is_few = draft.new == 0 && gathered.bytes.len() <= FEW_BYTES;
         draft.new += order.len() as u64;
         let mut places = vec![PagePlace::default(); order.len()];
-        for row in order.chunks(EXTENT_BYTES / size) {
+        for row in order.chunks(if is_small { SMALL_BYTES as usize } else { EXTENT_BYTES } / size) {
             let bytes: Vec<u8> = row.iter().flat_map(|number| page(*number)).copied().collect();
             let id = self.hashing.id(&bytes);
             let extent = draft.number_of(id);
@@ -225,7 +236,8 @@ impl PagePacker {
             }
             if index.claim(&id)? {
                 self.extent.push(id, &bytes);
-                if let Some(extent) = self.extent.fill(Some(&mut self.compressor))? {
+                let compressor = if is_small || is_few { &mut self.careful } else { &mut self.compressor };
+                if let Some(extent) = self.extent.fill(Some(compressor))? {
                     sink(extent)?;
                 }
             }
