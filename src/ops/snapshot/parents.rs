@@ -9,6 +9,9 @@ use crate::store::Repository;
 
 use super::super::Error;
 
+/// Entries of a plain folder that are gone through to find its databases.
+const SEARCHED_MAX: u64 = 100_000;
+
 /// The manifests that this capture follows: per category the newest of this source.
 pub(super) struct Parents {
     /// The newest snapshot of this source.
@@ -37,14 +40,21 @@ impl Parents {
         Ok(Parents { newest: Some(id), record: Some(record), categories })
     }
 
-    /// A manifest with databases whose pages this source's may be made of: its own, or those of whatever snapshot is newest.
+    /// A manifest with databases whose pages this source's may be made of: its own, or that of whatever snapshot is newest.
     pub(super) fn databases(&self, repository: &Repository) -> Result<Option<ChunkId>, Error> {
-        let name = Category::Database.name();
-        if let Some(own) = self.categories.get(&Category::Database) {
-            return Ok(Some(own.manifest));
+        // A plain folder's databases lie among its other files: they are looked for where that is cheap.
+        let holds = |category: Category, record: &CategoryRecord| category == Category::Database || record.entries <= SEARCHED_MAX;
+        for category in [Category::Database, Category::Other] {
+            if let Some(own) = self.categories.get(&category).filter(|own| own.files > 0 && holds(category, own)) {
+                return Ok(Some(own.manifest));
+            }
         }
-        let newest = Catalog::newest(repository, |record| record.category(name).is_some())?;
-        Ok(newest.and_then(|(_, record)| Some(record.category(name)?.manifest)))
+        if self.newest.is_some() {
+            return Ok(None);
+        }
+        let database = |record: &SnapshotRecord| record.category(Category::Database.name()).filter(|found| found.files > 0).map(|found| found.manifest);
+        let newest = Catalog::newest(repository, |record| database(record).is_some())?;
+        Ok(newest.and_then(|(_, record)| database(&record)))
     }
 
     pub(super) fn files(&self) -> u64 {
