@@ -1,3 +1,5 @@
+//! Recipes: golden bytes, refusals, chains, and recipes that are written anew.
+
 use proptest::prelude::*;
 
 use crate::chunk::Hashing;
