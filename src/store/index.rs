@@ -72,7 +72,7 @@ impl Index {
     pub fn open(repository: &Repository, mode: IndexMode) -> Result<Index, Error> {
         let mut index = Index {
             base: None,
-            fresh: Fresh::new(),
+            fresh: Fresh::new(repository.spill_folder()),
             packs: RwLock::default(),
             file: repository.index_file(),
             repository: repository.config().id.clone(),
@@ -96,12 +96,26 @@ impl Index {
                 continue;
             }
             match read_trailer(repository.backend(), &listed, &id) {
-                Ok(trailer) => index.take_in(&trailer),
+                Ok(trailer) => {
+                    index.take_in(&trailer);
+                    // A repository on a read-only disk is read all the same, with more memory.
+                    crate::tolerate(index.spill());
+                }
                 Err(error) if error.is_damage() => index.damaged.push(error),
                 Err(error) => return Err(error),
             }
         }
         Ok(index)
+    }
+
+    /// Makes room in memory where too many chunks are new. Called by whoever writes packs.
+    pub(super) fn spill(&self) -> Result<(), Error> {
+        self.fresh.spill().map_err(|source| self.spilled("write to", source))
+    }
+
+    fn spilled(&self, verb: &'static str, source: std::io::Error) -> Error {
+        let path = self.file.as_deref().and_then(std::path::Path::parent).map(|root| root.join("tmp")).unwrap_or_default();
+        Error::Local { verb, path, source }
     }
 
     fn packs_mut(&mut self) -> &mut HashMap<u32, KnownPack> {
@@ -152,7 +166,7 @@ impl Index {
 
     /// Claims a chunk for writing: true for the one caller who must store it, false where it is stored or being stored.
     pub fn claim(&self, id: &ChunkId) -> Result<bool, Error> {
-        let is_first = !self.fresh.contains(id) && self.find_in_base(id)?.is_none() && self.fresh.claim(id);
+        let is_first = !self.is_fresh(id)? && self.find_in_base(id)?.is_none() && self.fresh.claim(id);
         self.unplaced.fetch_add(u64::from(is_first), Ordering::Relaxed);
         Ok(is_first)
     }
@@ -162,9 +176,13 @@ impl Index {
         self.unplaced.load(Ordering::Relaxed)
     }
 
+    fn is_fresh(&self, id: &ChunkId) -> Result<bool, Error> {
+        self.fresh.contains(id).map_err(|source| self.spilled("read in", source))
+    }
+
     /// Whether the repository holds the chunk, or will.
     pub fn contains(&self, id: &ChunkId) -> Result<bool, Error> {
-        Ok(self.fresh.contains(id) || self.find_in_base(id)?.is_some())
+        Ok(self.is_fresh(id)? || self.find_in_base(id)?.is_some())
     }
 
     fn find_in_base(&self, id: &ChunkId) -> Result<Option<Place>, Error> {
@@ -177,7 +195,7 @@ impl Index {
 
     /// Where a chunk lies; nothing where no pack holds it.
     pub fn locate(&self, id: &ChunkId) -> Result<Option<Located>, Error> {
-        let place = match self.fresh.find(id) {
+        let place = match self.fresh.find(id).map_err(|source| self.spilled("read in", source))? {
             Some(place) => place,
             None => match self.find_in_base(id)? {
                 Some(place) => place,

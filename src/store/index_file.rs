@@ -117,7 +117,8 @@ pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fre
             next += 1;
         }
         let mut chunk_table = write.open_table(CHUNKS)?;
-        for (id, place) in fresh.drain_sorted() {
+        for row in fresh.drain_sorted() {
+            let (id, place) = row?;
             if let Some(pack) = numbers.get(&place.pack) {
                 chunk_table.insert(id.0, encode_place(&Place { pack: *pack, ..place }))?;
             }
@@ -127,7 +128,7 @@ pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fre
     Ok(())
 }
 
-fn encode_place(place: &Place) -> [u8; 16] {
+pub(super) fn encode_place(place: &Place) -> [u8; 16] {
     let mut out = [0; 16];
     for (slot, value) in out.chunks_exact_mut(4).zip([place.pack, place.extent, place.offset, place.len]) {
         slot.copy_from_slice(&value.to_le_bytes());

@@ -13,6 +13,7 @@ mod recipe;
 mod recipe_reader;
 mod record_file;
 mod repository;
+mod run_file;
 mod seal;
 mod streams;
 mod trailer;

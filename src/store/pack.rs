@@ -57,6 +57,7 @@ impl PackWriter {
             self.waiting.extend_from_slice(&stored);
         }
         index.add_extent(self.number, row, &extent.chunks);
+        index.spill()?;
         let mut offset = 0;
         for (id, len) in &extent.chunks {
             self.trailer.chunks.push(ChunkRow { id: *id, extent: number, offset, len: *len });

@@ -158,6 +158,11 @@ impl Repository {
         self.local(&format!("scan/{source}.cache"))
     }
 
+    /// A folder for files without names that take what does not fit in memory, where there is a place for them.
+    pub(super) fn spill_folder(&self) -> Option<PathBuf> {
+        self.local("tmp")
+    }
+
     /// A folder for the private copy of a database, on the repository's own disk.
     pub fn scratch_folder(&self) -> PathBuf {
         self.local("tmp").unwrap_or_else(std::env::temp_dir)
