@@ -14,6 +14,7 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
     let catalog = context.catalog(&repository)?;
     let (id, record) = context.resolve(&catalog, name)?;
     let shown = ops::show(&repository, &catalog, *id)?;
+    let exit = if shown.damage.is_none() { Exit::Done } else { Exit::Problems };
     if context.global.json {
         let databases: Vec<_> = shown
             .databases
@@ -21,11 +22,12 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
             .map(|d| json!({"path": display(&d.path), "page_bytes": d.page_bytes, "pages": d.pages, "bytes": d.pages * u64::from(d.page_bytes), "new_stored": d.new_stored}))
             .collect();
         to_json::print(&json!({
-            "snapshot": to_json::snapshot(Some(id), record), "unique_stored": shown.unique_stored, "databases": databases,
+            "snapshot": to_json::snapshot(Some(id), record), "unique_stored": shown.damage.is_none().then_some(shown.unique_stored), "databases": databases,
+            "damage": shown.damage.as_ref().map(ToString::to_string),
             "problems": to_json::problems(&record.problems), "remarks": record.remarks,
             "owners": {"users": record.owners.users, "groups": record.owners.groups},
         }));
-        return Ok(Exit::Done);
+        return Ok(exit);
     }
     let server = &record.server;
     let version = server.version.as_ref().map(|v| format!("Jellyfin {}{} (known from {})", v.value, if v.exact { "" } else { " or later" }, v.how));
@@ -64,17 +66,20 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
     out.push_str(&render::table(&rows, &[1, 2]));
     let files = &record.files;
     out.push_str(&format!(
-        "\nAgainst the snapshot before: {} new, {} changed, {} unchanged, {} gone.\nIts capture added {} to the repository; deleting it would free {}.\n",
+        "\nAgainst the snapshot before: {} new, {} changed, {} unchanged, {} gone.\nIts capture added {} to the repository; {}.\n",
         render::count(files.new),
         render::count(files.changed),
         render::count(files.unchanged),
         render::count(files.gone),
         render::size(record.bytes.new_stored),
-        render::size(shown.unique_stored)
+        match &shown.damage {
+            None => format!("deleting it would free {} at most", render::size(shown.unique_stored)),
+            Some(damage) => format!("what deleting it would free is not known, because part of the repository is damaged ({damage})"),
+        }
     ));
     for database in &shown.databases {
         out.push_str(&format!(
-            "Database {}: {} of {} each; this snapshot added {} for it.\n",
+            "Database {}: {} of {} each; {} of it are not shared with the snapshot before.\n",
             display(&database.path),
             render::plural(database.pages, "page", "pages"),
             render::size(u64::from(database.page_bytes)),
@@ -89,5 +94,5 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
         record.problems.iter().for_each(|p| out.push_str(&format!("  {}: {}\n", p.path, p.what)));
     }
     render::print(&out)?;
-    Ok(Exit::Done)
+    Ok(exit)
 }

@@ -30,13 +30,16 @@ fn read_list(reader: &mut ChunkReader<'_>, id: &ChunkId) -> Result<Vec<Piece>, E
 }
 
 /// Pages that are read and handed on at once, in bytes: extents that lie scattered are read once for so many.
-const PAGES_BYTES: usize = 32 << 20;
+const PAGES_BYTES: usize = 8 << 20;
 
 /// Hands a file's bytes to `write` as (offset, bytes), holes left out; the bytes must come to `size` exactly.
 pub fn write_content(reader: &mut ChunkReader<'_>, content: &Content, size: u64, mut write: impl FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
     let mut offset = 0u64;
     if let Content::Pages(id) = content {
         let recipe = reader.recipe(id)?;
+        if recipe.bytes() != size {
+            return Err(manifest::Error::Node { id: *id, what: "a database's pages do not come to its size" }.into());
+        }
         let step = PAGES_BYTES / recipe.page_bytes.max(512) as usize;
         let mut bytes = Vec::new();
         for first in (0..recipe.hashes.len()).step_by(step) {

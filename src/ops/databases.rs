@@ -1,6 +1,6 @@
 //! What did the databases cost in each snapshot? The extents and recipes that no older snapshot needed.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::chunk::ChunkId;
 use crate::manifest::{Content, Entries, Kind, SnapshotId, SnapshotRecord};
@@ -18,38 +18,55 @@ pub struct DatabaseCost {
     pub page_bytes: u32,
     /// Its pages.
     pub pages: u64,
-    /// Stored bytes that no older snapshot of the repository needs for its databases.
+    /// Stored bytes that the snapshots it is compared with do not need for their databases.
     pub new_stored: u64,
 }
 
-/// Walks snapshots from the oldest on.
-#[derive(Default)]
-pub(super) struct DatabaseCosts {
-    seen: HashSet<ChunkId>,
-}
+/// Entries of a plain folder that are gone through to find its databases.
+const SEARCHED_MAX: u64 = 100_000;
 
-impl DatabaseCosts {
-    /// What the databases of the next newer snapshot cost beyond those before.
-    pub(super) fn next(&mut self, record: &SnapshotRecord, reader: &mut ChunkReader<'_>, index: &Index) -> Result<Vec<DatabaseCost>, Error> {
-        let Some(category) = record.category(Category::Database.name()) else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
+/// The databases of a snapshot that are stored by pages: path and identity.
+pub(super) fn databases_of(record: &SnapshotRecord, reader: &mut ChunkReader<'_>) -> Result<Vec<(Vec<u8>, ChunkId)>, Error> {
+    let mut found = Vec::new();
+    let plain = record.category(Category::Other.name()).filter(|other| record.source.directories.contains_key("folder") && other.entries <= SEARCHED_MAX);
+    for category in record.category(Category::Database.name()).into_iter().chain(plain) {
         for entry in Entries::all(reader, category.manifest) {
             let entry = entry?;
             if let Kind::File { content: Content::Pages(id), .. } = entry.kind {
                 found.push((entry.path, id));
             }
         }
-        let mut costs = Vec::with_capacity(found.len());
-        for (path, id) in found {
-            let recipe = reader.recipe(&id)?;
+    }
+    Ok(found)
+}
+
+/// Adds up what databases cost, from one snapshot to the next.
+#[derive(Default)]
+pub(super) struct DatabaseCosts {
+    seen: HashSet<ChunkId>,
+    /// Bytes of a page, and pages, of the databases that were met.
+    met: HashMap<ChunkId, (u32, u64)>,
+}
+
+impl DatabaseCosts {
+    /// What the databases of the next snapshot cost beyond those before.
+    pub(super) fn next(&mut self, record: &SnapshotRecord, reader: &mut ChunkReader<'_>, index: &Index) -> Result<Vec<DatabaseCost>, Error> {
+        let mut costs = Vec::new();
+        for (path, id) in databases_of(record, reader)? {
             let mut new_stored = 0;
-            if self.seen.insert(id) {
-                let chunks = reader.recipe_chunks(&id)?.into_iter().filter(|chunk| *chunk == id || self.seen.insert(*chunk));
-                new_stored += stored_bytes(chunks, index)?;
-                let extents = recipe.live_extents().into_iter().map(|(extent, _)| extent).filter(|extent| self.seen.insert(*extent));
-                new_stored += stored_bytes(extents, index)?;
-            }
-            costs.push(DatabaseCost { path, page_bytes: recipe.page_bytes, pages: recipe.hashes.len() as u64, new_stored });
+            let (page_bytes, pages) = match self.met.get(&id) {
+                Some(met) => *met,
+                None => {
+                    let (recipe, chunks) = reader.recipe_and_chunks(&id)?;
+                    let extents = recipe.live_extents().into_iter().map(|(extent, _)| extent);
+                    let new: Vec<_> = chunks.into_iter().chain(extents).filter(|chunk| self.seen.insert(*chunk)).collect();
+                    new_stored = stored_bytes(new, index)?;
+                    let met = (recipe.page_bytes, recipe.hashes.len() as u64);
+                    self.met.insert(id, met);
+                    met
+                }
+            };
+            costs.push(DatabaseCost { path, page_bytes, pages, new_stored });
         }
         Ok(costs)
     }
@@ -65,9 +82,11 @@ pub(super) fn costs_of(
     let Some(at) = snapshots.iter().position(|(known, _)| *known == id) else { return Ok(Vec::new()) };
     let Some((_, record)) = snapshots.get(at) else { return Ok(Vec::new()) };
     let mut costs = DatabaseCosts::default();
-    let older = snapshots.iter().take(at).rev().find(|(_, older)| older.source.key == record.source.key && older.category(Category::Database.name()).is_some());
-    if let Some((_, older)) = older {
-        costs.next(older, reader, index)?;
+    if let Some((_, older)) = snapshots.iter().take(at).rev().find(|(_, older)| older.source.key == record.source.key)
+        && let Err(error) = costs.next(older, reader, index)
+        && error.kind() != "damaged"
+    {
+        return Err(error);
     }
     costs.next(record, reader, index)
 }

@@ -3,32 +3,55 @@
 use std::collections::HashSet;
 
 use crate::chunk::ChunkId;
-use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotId, Xattrs, leaves, read_leaf};
+use crate::manifest::{Catalog, Content, Piece, SnapshotId, Xattrs, leaves, read_leaf};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
 use super::Error;
 use super::content::list_pieces;
-use super::databases::{DatabaseCost, costs_of, stored_bytes};
+use super::databases::{DatabaseCost, costs_of, databases_of, stored_bytes};
 use super::select::categories;
 
 /// What is shown beside the record.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Shown {
     /// Stored bytes of content that no other snapshot uses: what deleting it, and pruning, would free at most.
     pub unique_stored: u64,
     /// Its databases, and what each added since the snapshot of the same source before.
     pub databases: Vec<DatabaseCost>,
+    /// Why the rest is not known: part of the repository is damaged.
+    pub damage: Option<Error>,
 }
 
 /// Finds out what a snapshot alone keeps. Reads the manifests' leaves that other snapshots do not share with it.
 pub fn show(repository: &Repository, catalog: &Catalog, id: SnapshotId) -> Result<Shown, Error> {
     let index = Index::open(repository, IndexMode::Use)?;
     let mut reader = ChunkReader::new(repository, &index);
+    let mut shown = Shown::default();
+    let found = find_unique(catalog, id, &mut reader).and_then(|unique| {
+        shown.unique_stored = stored_bytes(unique, &index)?;
+        shown.databases = costs_of(&catalog.snapshots, id, &mut reader, &index)?;
+        Ok(())
+    });
+    match found {
+        Err(error) if error.kind() == "damaged" => shown.damage = Some(error),
+        other => other?,
+    }
+    Ok(shown)
+}
+
+/// What an entry, or many, need.
+#[derive(Default)]
+struct Needed {
+    chunks: HashSet<ChunkId>,
+    databases: HashSet<ChunkId>,
+}
+
+fn find_unique(catalog: &Catalog, id: SnapshotId, reader: &mut ChunkReader<'_>) -> Result<HashSet<ChunkId>, Error> {
     let (mut own, mut others) = (HashSet::new(), HashSet::new());
     for (other, record) in &catalog.snapshots {
         let set = if *other == id { &mut own } else { &mut others };
         for (_, category) in categories(record) {
-            let below = leaves(&mut reader, category.manifest)?;
+            let below = leaves(reader, category.manifest)?;
             if below.is_empty() {
                 set.insert(category.manifest);
             } else {
@@ -36,53 +59,82 @@ pub fn show(repository: &Repository, catalog: &Catalog, id: SnapshotId) -> Resul
             }
         }
     }
-    // Chunks of leaves that it alone has, less those that other snapshots' own leaves name as well.
-    let mut unique = HashSet::new();
+    // What leaves that it alone has need, less what other leaves need as well.
+    let mut unique = Needed::default();
     for leaf in own.difference(&others) {
-        each_chunk_of_leaf(&mut reader, leaf, |chunk| unique.extend([chunk]))?;
-        unique.insert(*leaf);
+        unique.take(leaf, reader)?;
+        unique.chunks.insert(*leaf);
     }
-    if !unique.is_empty() {
-        for leaf in &others {
-            each_chunk_of_leaf(&mut reader, leaf, |chunk| forget(&mut unique, &chunk))?;
-        }
-        for leaf in own.intersection(&others) {
-            each_chunk_of_leaf(&mut reader, leaf, |chunk| forget(&mut unique, &chunk))?;
-        }
+    if unique.chunks.is_empty() {
+        return Ok(unique.chunks);
     }
-    let databases = costs_of(&catalog.snapshots, id, &mut reader, &index)?;
-    Ok(Shown { unique_stored: stored_bytes(unique, &index)?, databases })
+    let mut shared = Needed::default();
+    for leaf in &others {
+        shared.take(leaf, reader)?;
+        unique.chunks.retain(|chunk| !shared.chunks.contains(chunk));
+        shared.chunks.clear();
+    }
+    for leaf in own.intersection(&others) {
+        shared.take(leaf, reader)?;
+        unique.chunks.retain(|chunk| !shared.chunks.contains(chunk));
+        shared.chunks.clear();
+    }
+    unique.databases.retain(|database| !shared.databases.contains(database));
+    let extents = unique_extents(catalog, id, &unique.databases, reader)?;
+    unique.chunks.extend(extents);
+    Ok(unique.chunks)
 }
 
-fn forget(chunks: &mut HashSet<ChunkId>, chunk: &ChunkId) {
-    chunks.remove(chunk);
-}
-
-fn each_chunk_of_leaf(reader: &mut ChunkReader<'_>, leaf: &ChunkId, mut each: impl FnMut(ChunkId)) -> Result<(), Error> {
-    for entry in read_leaf(reader, leaf)? {
-        each_chunk(reader, &entry, &mut each)?;
+/// Extents and recipes of databases that no other snapshot has. Neighbours in time share most: they are asked first, and no more
+/// than it takes.
+fn unique_extents(catalog: &Catalog, id: SnapshotId, databases: &HashSet<ChunkId>, reader: &mut ChunkReader<'_>) -> Result<HashSet<ChunkId>, Error> {
+    let mut extents = HashSet::new();
+    for database in databases {
+        extents.extend(reader.recipe(database)?.live_extents().into_iter().map(|(extent, _)| extent));
     }
-    Ok(())
-}
-
-/// Every chunk that an entry needs.
-fn each_chunk(reader: &mut ChunkReader<'_>, entry: &Entry, each: &mut impl FnMut(ChunkId)) -> Result<(), Error> {
-    if let Xattrs::Chunk(id) = entry.xattrs {
-        each(id);
-    }
-    let Kind::File { content, .. } = &entry.kind else { return Ok(()) };
-    match content {
-        Content::Listed(lists) => lists.iter().for_each(|id| each(*id)),
-        Content::Pages(id) => {
-            reader.recipe_chunks(id)?.into_iter().for_each(&mut *each);
-            reader.recipe(id)?.live_extents().into_iter().for_each(|(extent, _)| each(extent));
+    let at = catalog.snapshots.iter().position(|(known, _)| *known == id).unwrap_or(0);
+    let mut neighbours: Vec<_> = catalog.snapshots.iter().enumerate().filter(|(number, _)| *number != at).collect();
+    neighbours.sort_by_key(|(number, _)| number.abs_diff(at));
+    let mut asked = HashSet::new();
+    for (_, (_, record)) in neighbours {
+        if extents.is_empty() {
+            break;
         }
-        Content::Pieces(_) => {}
+        for (_, database) in databases_of(record, reader)? {
+            if asked.insert(database) {
+                for (extent, _) in reader.recipe(&database)?.live_extents() {
+                    extents.remove(&extent);
+                }
+            }
+        }
     }
-    list_pieces(reader, content, |_, piece| {
-        if let crate::manifest::Piece::Chunk(id) = piece {
-            each(id);
+    extents.extend(databases);
+    Ok(extents)
+}
+
+impl Needed {
+    /// Adds what the entries of a leaf need.
+    fn take(&mut self, leaf: &ChunkId, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
+        for entry in read_leaf(reader, leaf)? {
+            if let Xattrs::Chunk(id) = entry.xattrs {
+                self.chunks.insert(id);
+            }
+            match entry.content() {
+                Some(Content::Pages(id)) => {
+                    self.databases.insert(*id);
+                }
+                Some(Content::Listed(lists)) => self.chunks.extend(lists),
+                Some(Content::Pieces(_)) | None => {}
+            }
+            if let Some(content) = entry.content() {
+                list_pieces(reader, content, |_, piece| {
+                    if let Piece::Chunk(id) = piece {
+                        self.chunks.insert(id);
+                    }
+                    Ok(())
+                })?;
+            }
         }
         Ok(())
-    })
+    }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use crate::manifest::file_name;
 
 use super::category::Category;
+use super::scratch::PREFIX as SCRATCH_PREFIX;
 use super::stat::Stat;
 
 /// What is captured and what is not.
@@ -65,8 +66,11 @@ impl Rules {
         if stat.is_dir() && self.closed.contains(&(stat.dev, stat.ino)) {
             return true;
         }
+        if stat.is_dir() && file_name(path).starts_with(SCRATCH_PREFIX.as_bytes()) {
+            return true;
+        }
         if !self.is_instance {
-            return false;
+            return is_sqlite_side_name(path);
         }
         let leads_elsewhere = matches!(path, b"data" | b"plugins" | b"programdata" | b"metadata" | b"config" | b"root");
         NEVER.contains(&path) || is_kept_old(path) || is_sqlite_side_file(path) || (stat.is_dir() && !leads_elsewhere && !self.wants_below(path))
@@ -84,10 +88,14 @@ const NEVER: [&[u8]; 2] = [b"data/backups", b"data/SQLiteBackups"];
 
 /// Side files of a database: their content is in the copy that is captured; beside another file they destroy it.
 fn is_sqlite_side_file(path: &[u8]) -> bool {
+    is_sqlite_side_name(path) && (path.starts_with(b"data/") || path.starts_with(b"plugins/"))
+}
+
+fn is_sqlite_side_name(path: &[u8]) -> bool {
     let name = file_name(path);
     [b"-wal".as_slice(), b"-shm", b"-journal"].into_iter().any(|end| {
         name.strip_suffix(end).is_some_and(|stem| [b".db".as_slice(), b".sqlite", b".sqlite3", b".db.old"].into_iter().any(|kind| stem.ends_with(kind)))
-    }) && (path.starts_with(b"data/") || path.starts_with(b"plugins/"))
+    })
 }
 
 /// What `restore --keep-old` moved aside (`NAME.bak-20261122T101500`): it holds the old state, not the source's.

@@ -1,11 +1,14 @@
 //! Where a private copy of a database is made: a folder that is removed with all that is in it, even after a crash.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-const PREFIX: &str = "jellyvault-copy-";
+use rustix::fs::OFlags;
+
+pub(super) const PREFIX: &str = "jellyvault-copy-";
 const LOCK: &str = "lock";
 /// Bytes that stay free beside a copy: a full disk would hurt whatever else lives on it.
 const RESERVE_BYTES: u64 = 16 << 20;
@@ -24,7 +27,7 @@ impl ScratchFolder {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
         // Held while a folder is there whose lock nobody has taken yet. A file system without locks is not swept.
         let guard = File::open(parent)?;
-        if guard.lock().is_ok() {
+        if lock_soon(&guard) {
             sweep(parent);
         }
         let mut nonce = [0; 8];
@@ -55,9 +58,21 @@ impl Drop for ScratchFolder {
     }
 }
 
+/// Takes a lock that others hold for a moment only; whoever keeps it longer keeps nobody from working.
+fn lock_soon(file: &File) -> bool {
+    for _ in 0..40 {
+        match file.try_lock() {
+            Ok(()) => return true,
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(50)),
+            Err(TryLockError::Error(_)) => return false,
+        }
+    }
+    false
+}
+
 /// Too little room for a private copy.
 #[derive(Debug, thiserror::Error)]
-#[error("its private copy takes {} MiB in {}, where {} MiB are free; make room there, or name another directory with --scratch-dir", mebibytes(*needed), folder.display(), free >> 20)]
+#[error("its private copy takes {} MiB in {}, where {} MiB are free; make room there", mebibytes(*needed), folder.display(), free >> 20)]
 pub struct NoSpace {
     /// The directory.
     pub folder: PathBuf,
@@ -77,13 +92,19 @@ fn sweep(parent: &Path) {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
             continue;
         }
-        let is_left = match File::open(entry.path().join(LOCK)) {
+        // Another user's folders are another user's; what is no folder is nobody's copy.
+        let own = rustix::process::geteuid().as_raw();
+        if !entry.metadata().is_ok_and(|folder| folder.is_dir() && folder.uid() == own) {
+            continue;
+        }
+        let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits() as i32;
+        let is_left = match OpenOptions::new().read(true).custom_flags(flags).open(entry.path().join(LOCK)) {
             Ok(lock) => lock.try_lock().is_ok(),
             // Killed before it made its lock: nobody makes one while this runs.
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         if is_left {
-            // Another user's folder stays; the next one who may remove it will.
+            // What cannot be removed now is tried again by the next one.
             crate::tolerate(std::fs::remove_dir_all(entry.path()));
         }
     }

@@ -54,6 +54,9 @@ pub enum CopyError {
     /// The disk has too little room for it.
     #[error(transparent)]
     NoSpace(#[from] NoSpace),
+    /// SQLite failed for another reason than the database's own bytes: a full disk, an I/O error, missing rights.
+    #[error("SQLite could not copy it")]
+    Sqlite(#[from] rusqlite::Error),
     /// Locked for longer than any server does.
     #[error("the database stayed locked for {} seconds", PATIENCE.as_secs())]
     Locked,
@@ -85,7 +88,8 @@ pub fn copy(database: &Path, scratch: &Path) -> Result<DatabaseCopy, CopyError> 
     let database = &std::fs::canonicalize(database).map_err(|source| CopyError::Io { verb: "find", path: database.to_path_buf(), source })?;
     let folder = ScratchFolder::create(scratch).map_err(|source| CopyError::Io { verb: "create a folder in", path: scratch.to_path_buf(), source })?;
     let size = |ending| std::fs::metadata(side_file(database, ending)).map_or(0, |file| file.len());
-    folder.check_space(size("") + size("-wal") + size("-journal"))?;
+    // A log that is folded into the copy is there twice for a moment.
+    folder.check_space(size("") + 2 * size("-wal") + 2 * size("-journal"))?;
     let path = folder.path.join("database");
     let how = copy_to(database, &path)?;
     Ok(DatabaseCopy { _folder: folder, path, how })
@@ -133,7 +137,8 @@ fn online_backup(database: &Path, target: &Path) -> Result<bool, CopyError> {
         }
         match outcome {
             Ok(StepResult::Done) => return Ok(true),
-            Err(error) if !is_busy(&error) => return Ok(false),
+            Err(error) if is_no_database(&error) => return Ok(false),
+            Err(error) if !is_busy(&error) => return Err(error.into()),
             _ if start.elapsed() > PATIENCE => return Err(CopyError::Locked),
             _ => std::thread::sleep(Duration::from_millis(50)),
         }
@@ -142,6 +147,11 @@ fn online_backup(database: &Path, target: &Path) -> Result<bool, CopyError> {
 
 fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked))
+}
+
+/// Whether it is the file's own bytes that SQLite cannot make anything of.
+fn is_no_database(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt))
 }
 
 /// All pages in one step, which is one read transaction, from a connection that can neither write nor checkpoint.

@@ -41,8 +41,11 @@ pub enum ExtentKind {
     List,
     /// Pages of databases: each chunk is a row of pages.
     Pages,
-    /// Recipes of databases. A recipe's id is the database's identity, not the hash of the recipe's bytes.
-    Recipe,
+    /// A recipe of a database. Its id is the database's identity, not the hash of its bytes, so there may be several with one id.
+    Recipe {
+        /// How many recipes lie between it and a whole one. The one with the fewest counts: so chains come to an end.
+        depth: u8,
+    },
 }
 
 impl ExtentKind {
@@ -52,17 +55,38 @@ impl ExtentKind {
             ExtentKind::Node => 1,
             ExtentKind::List => 2,
             ExtentKind::Pages => 3,
-            ExtentKind::Recipe => 4,
+            ExtentKind::Recipe { .. } => 4,
         }
     }
-    pub(super) fn from_code(code: u8) -> Option<ExtentKind> {
+    pub(super) fn from_code(code: u8, depth: u8) -> Option<ExtentKind> {
         use ExtentKind::{Data, List, Node, Pages, Recipe};
-        [Data, Node, List, Pages, Recipe].into_iter().find(|kind| kind.code() == code)
+        [Data, Node, List, Pages, Recipe { depth }].into_iter().find(|kind| kind.code() == code && kind.depth() == depth)
+    }
+
+    /// The depth of a recipe; 0 for all else.
+    pub(super) fn depth(self) -> u8 {
+        match self {
+            ExtentKind::Recipe { depth } => depth,
+            _ => 0,
+        }
+    }
+
+    /// Whether chunks of this extent take the place of chunks with the same ids in another. Where ids are hashes it is all one.
+    pub(super) fn replaces(self, other: ExtentKind) -> bool {
+        match (self, other) {
+            (ExtentKind::Recipe { depth }, ExtentKind::Recipe { depth: other }) => depth < other,
+            _ => true,
+        }
+    }
+
+    /// Whether it holds a recipe.
+    pub fn is_recipe(self) -> bool {
+        matches!(self, ExtentKind::Recipe { .. })
     }
 
     /// Whether the ids of its chunks are the hashes of their bytes.
     fn is_named_by_hash(self) -> bool {
-        self != ExtentKind::Recipe
+        !self.is_recipe()
     }
 
     /// Whether it holds bytes of files, not what describes them.
@@ -89,7 +113,8 @@ pub struct FilledExtent {
 /// Gathers chunks for one extent; files are read straight into its buffer.
 #[derive(Debug)]
 pub struct ExtentBuilder {
-    kind: ExtentKind,
+    /// What its chunks are.
+    pub kind: ExtentKind,
     /// The chunks' bytes one after another, and behind them what the caller is about to offer.
     pub buffer: Vec<u8>,
     chunks: Vec<(ChunkId, u32)>,

@@ -74,6 +74,13 @@ impl Fresh {
         self.shard(id).is_some_and(|mut shard| shard.insert_if_absent(*id))
     }
 
+    /// Claims a chunk whatever is known of it.
+    pub(super) fn claim_again(&self, id: &ChunkId) {
+        if let Some(mut shard) = self.shard(id) {
+            shard.insert(*id, CLAIMED);
+        }
+    }
+
     /// Tells where a chunk went.
     pub(super) fn place(&self, id: &ChunkId, place: Place) {
         if let Some(mut shard) = self.shard(id) {

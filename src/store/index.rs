@@ -14,6 +14,7 @@ use redb::ReadableTable;
 use crate::backend::{Backend, Listed, Span};
 use crate::chunk::ChunkId;
 
+use super::extent::ExtentKind;
 use super::fresh::{Fresh, Place};
 use super::index_file::{Base, decode_extent, decode_place, discard, open_base, open_to_write, write_all};
 use super::trailer::{ExtentRow, PackTrailer, TrailerError};
@@ -97,7 +98,7 @@ impl Index {
             }
             match read_trailer(repository.backend(), &listed, &id) {
                 Ok(trailer) => {
-                    index.take_in(&trailer);
+                    index.take_in(&trailer)?;
                     // A repository on a read-only disk is read all the same, with more memory.
                     crate::tolerate(index.spill());
                 }
@@ -122,15 +123,23 @@ impl Index {
         self.packs.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take_in(&mut self, trailer: &PackTrailer) {
+    fn take_in(&mut self, trailer: &PackTrailer) -> Result<(), Error> {
         self.trailers_read += 1;
         let number = self.add_pack(trailer.pack);
         for chunk in &trailer.chunks {
+            let kind = trailer.extents.get(chunk.extent as usize).map(|extent| extent.kind);
+            if kind.is_some_and(ExtentKind::is_recipe)
+                && let Some(other) = self.locate(&chunk.id)?
+                && !kind.is_some_and(|kind| kind.replaces(other.row.kind))
+            {
+                continue;
+            }
             self.fresh.place(&chunk.id, Place { pack: number, extent: chunk.extent, offset: chunk.offset, len: chunk.len });
         }
         if let Some(pack) = self.packs_mut().get_mut(&number) {
             pack.extents = Some(trailer.extents.clone());
         }
+        Ok(())
     }
 
     /// Packs that could not be taken in because they are damaged.
@@ -169,6 +178,12 @@ impl Index {
         let is_first = !self.is_fresh(id)? && self.find_in_base(id)?.is_none() && self.fresh.claim(id);
         self.unplaced.fetch_add(u64::from(is_first), Ordering::Relaxed);
         Ok(is_first)
+    }
+
+    /// Claims a recipe that is known but leads nowhere, for a whole one that takes its place.
+    pub fn claim_again(&self, id: &ChunkId) {
+        self.fresh.claim_again(id);
+        self.unplaced.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many chunks were claimed and are in no pack: none once everything was stored.

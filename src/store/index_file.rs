@@ -13,9 +13,9 @@ use super::trailer::ExtentRow;
 
 const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 const PACKS: TableDefinition<u32, [u8; 16]> = TableDefinition::new("packs");
-const EXTENTS: TableDefinition<(u32, u32), [u8; 34]> = TableDefinition::new("extents");
+const EXTENTS: TableDefinition<(u32, u32), [u8; 35]> = TableDefinition::new("extents");
 const CHUNKS: TableDefinition<[u8; 32], [u8; 16]> = TableDefinition::new("chunks");
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 const CACHE_BYTES: usize = 16 << 20;
 /// How long a commit waits for another process to let go of the index before it leaves the work to the next opening.
 const COMMIT_PATIENCE: Duration = Duration::from_millis(1500);
@@ -23,7 +23,7 @@ const COMMIT_PATIENCE: Duration = Duration::from_millis(1500);
 /// The index file, open for reading.
 pub(super) struct Base {
     pub chunks: ReadOnlyTable<[u8; 32], [u8; 16]>,
-    pub extents: ReadOnlyTable<(u32, u32), [u8; 34]>,
+    pub extents: ReadOnlyTable<(u32, u32), [u8; 35]>,
     /// Keeps the file open; dropped after the tables.
     _file: ReadOnlyDatabase,
 }
@@ -105,6 +105,7 @@ pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fre
         let mut extent_table = write.open_table(EXTENTS)?;
         let mut new: Vec<_> = packs.into_iter().filter_map(|(number, pack)| Some((number, pack.id, pack.extents?))).collect();
         new.sort_unstable_by_key(|(number, ..)| *number);
+        let mut recipes = HashMap::new();
         for (number, id, extents) in new {
             if known.contains_key(&id) {
                 continue;
@@ -112,6 +113,9 @@ pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fre
             pack_table.insert(next, id)?;
             for (at, extent) in extents.iter().enumerate() {
                 extent_table.insert((next, at as u32), encode_extent(extent))?;
+                if extent.kind.is_recipe() {
+                    recipes.insert((next, at as u32), extent.kind);
+                }
             }
             numbers.insert(number, next);
             next += 1;
@@ -120,6 +124,14 @@ pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fre
         for row in fresh.drain_sorted() {
             let (id, place) = row?;
             if let Some(pack) = numbers.get(&place.pack) {
+                // Another process may have written a recipe of the same database meanwhile.
+                if let Some(kind) = recipes.get(&(*pack, place.extent))
+                    && let Some(other) = chunk_table.get(id.0)?.map(|other| decode_place(&other.value()))
+                    && let Some(row) = extent_table.get((other.pack, other.extent))?.and_then(|row| decode_extent(&row.value()))
+                    && !kind.replaces(row.kind)
+                {
+                    continue;
+                }
                 chunk_table.insert(id.0, encode_place(&Place { pack: *pack, ..place }))?;
             }
         }
@@ -141,24 +153,24 @@ pub(super) fn decode_place(bytes: &[u8; 16]) -> Place {
     Place { pack: number(0), extent: number(4), offset: number(8), len: number(12) }
 }
 
-fn encode_extent(row: &ExtentRow) -> [u8; 34] {
-    let mut out = Vec::with_capacity(34);
+fn encode_extent(row: &ExtentRow) -> [u8; 35] {
+    let mut out = Vec::with_capacity(35);
     out.extend_from_slice(&row.offset.to_le_bytes());
     out.extend_from_slice(&row.stored_bytes.to_le_bytes());
     out.extend_from_slice(&row.raw_bytes.to_le_bytes());
-    out.extend_from_slice(&[row.codec.code(), row.kind.code()]);
+    out.extend_from_slice(&[row.codec.code(), row.kind.code(), row.kind.depth()]);
     out.extend_from_slice(&row.checksum);
-    out.try_into().unwrap_or([0; 34])
+    out.try_into().unwrap_or([0; 35])
 }
 
-pub(super) fn decode_extent(bytes: &[u8; 34]) -> Option<ExtentRow> {
+pub(super) fn decode_extent(bytes: &[u8; 35]) -> Option<ExtentRow> {
     let mut at = super::bytes::Bytes(bytes);
     Some(ExtentRow {
         offset: at.u64().ok()?,
         stored_bytes: at.u32().ok()?,
         raw_bytes: at.u32().ok()?,
         codec: Codec::from_code(at.u8().ok()?)?,
-        kind: ExtentKind::from_code(at.u8().ok()?)?,
+        kind: ExtentKind::from_code(at.u8().ok()?, at.u8().ok()?)?,
         checksum: at.array().ok()?,
     })
 }

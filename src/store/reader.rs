@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::backend::Span;
 use crate::chunk::{ChunkId, Hashing};
 
-use super::extent::{self, ExtentKind};
+use super::extent;
 use super::index::{Index, Located};
 use super::seal::Binding;
 use super::{Error, Repository};
@@ -74,7 +74,7 @@ impl<'r> ChunkReader<'r> {
     /// The bytes that lie under a recipe's id, which is not their hash: whoever reads them must prove them.
     pub(super) fn read_recipe_bytes(&mut self, id: &ChunkId) -> Result<Chunk, Error> {
         let located = self.index.locate(id)?.ok_or(Error::Unknown { id: *id })?;
-        if located.row.kind != ExtentKind::Recipe {
+        if !located.row.kind.is_recipe() {
             return Err(Error::Recipe { id: *id, what: "something else lies under its id" });
         }
         let extent = self.extent(&located)?;

@@ -62,38 +62,57 @@ impl Recipe {
         live.sort_unstable();
         live
     }
+}
 
-    /// Takes over what an encoded recipe says beyond its base.
-    fn apply(&mut self, body: RecipeBody, id: ChunkId) {
-        if body.base.is_none() {
-            self.whole = id;
+/// A recipe being put together from a chain of stored ones, the newest first: each tells of the pages that those before it left open.
+#[derive(Debug, Default)]
+pub(super) struct Resolving {
+    recipe: Recipe,
+    /// Pages from here on were cut off by a newer recipe, whatever an older one says of them.
+    limit: usize,
+    begun: bool,
+}
+
+/// The place of a page that no recipe told of yet.
+const OPEN: PagePlace = PagePlace { extent: u32::MAX, slot: 0 };
+
+impl Resolving {
+    /// Takes the next older recipe.
+    pub(super) fn take(&mut self, id: ChunkId, body: &RecipeBody) {
+        let pages = body.pages as usize;
+        let recipe = &mut self.recipe;
+        if !self.begun {
+            self.begun = true;
+            self.limit = pages;
+            recipe.page_bytes = body.page_bytes;
+            recipe.depth = body.depth;
+            recipe.hashes.resize(pages, [0; 16]);
+            recipe.places.resize(pages, OPEN);
         }
-        self.page_bytes = body.page_bytes;
-        self.depth = body.depth;
-        self.hashes.resize(body.pages as usize, [0; 16]);
-        // Pages that no run names keep this place, which lies in no extent.
-        self.places.resize(body.pages as usize, PagePlace { extent: u32::MAX, slot: 0 });
-        let first = self.extents.len() as u32;
-        self.extents.extend(body.extents);
-        let mut hashes = body.hashes.into_iter();
-        for run in body.runs {
+        self.limit = self.limit.min(pages);
+        recipe.whole = id;
+        let mut numbers = vec![u32::MAX; body.extents.len()];
+        let mut hashes = body.hashes.iter();
+        for run in &body.runs {
             for step in 0..run.pages {
-                let page = (run.page + step) as usize;
-                if let (Some(hash), Some(slot)) = (self.hashes.get_mut(page), self.places.get_mut(page)) {
-                    *hash = hashes.next().unwrap_or_default();
-                    *slot = PagePlace { extent: first + run.place.extent, slot: run.place.slot + step };
+                let (page, hash) = ((run.page + step) as usize, hashes.next());
+                let (Some(place), Some(hash), true) = (recipe.places.get_mut(page), hash, page < self.limit) else { continue };
+                let (true, Some(number)) = (*place == OPEN, numbers.get_mut(run.place.extent as usize)) else { continue };
+                if *number == u32::MAX {
+                    *number = recipe.extents.len() as u32;
+                    recipe.extents.extend(body.extents.get(run.place.extent as usize));
+                }
+                *place = PagePlace { extent: *number, slot: run.place.slot + step };
+                if let Some(slot) = recipe.hashes.get_mut(page) {
+                    *slot = *hash;
                 }
             }
         }
     }
 
-    /// Puts a chain of encoded recipes together, the newest first; nothing where pages are left without a place.
-    pub(super) fn resolve(chain: Vec<(ChunkId, RecipeBody)>) -> Option<Recipe> {
-        let mut recipe = Recipe::default();
-        for (id, body) in chain.into_iter().rev() {
-            recipe.apply(body, id);
-        }
-        recipe.places.iter().all(|place| (place.extent as usize) < recipe.extents.len()).then_some(recipe)
+    /// The recipe; nothing where pages are left open.
+    pub(super) fn finish(self) -> Option<Recipe> {
+        self.recipe.places.iter().all(|place| *place != OPEN).then_some(self.recipe)
     }
 }
 

@@ -4,64 +4,54 @@ use std::ops::Range;
 
 use crate::chunk::ChunkId;
 
-use super::recipe::{Recipe, RecipeBody, RecipeParts};
+use super::recipe::{Recipe, RecipeBody, RecipeParts, Resolving};
 use super::{ChunkReader, Error};
 
 impl ChunkReader<'_> {
     /// The recipe of a database. Reads the recipes behind it too, back to a whole one.
     pub fn recipe(&mut self, id: &ChunkId) -> Result<Recipe, Error> {
+        Ok(self.recipe_and_chunks(id)?.0)
+    }
+
+    /// The recipe of a database, and the chunks that hold it and those behind it.
+    pub fn recipe_and_chunks(&mut self, id: &ChunkId) -> Result<(Recipe, Vec<ChunkId>), Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
-        let mut chain: Vec<(ChunkId, RecipeBody)> = Vec::new();
-        let mut next = Some(*id);
-        while let Some(part) = next {
-            let body = self.recipe_body(&part)?;
+        let (mut resolving, mut chunks) = (Resolving::default(), Vec::new());
+        let mut next = Some((*id, u8::MAX));
+        while let Some((part, above)) = next {
+            let body = self.recipe_body(&part, &mut chunks)?;
             // Depths that do not fall would lead round and round.
-            if chain.last().is_some_and(|(_, above)| body.depth >= above.depth) {
+            if body.depth >= above {
                 return Err(damaged("the recipes behind it do not come to an end"));
             }
-            next = body.base;
-            chain.push((part, body));
+            resolving.take(part, &body);
+            next = body.base.map(|base| (base, body.depth));
         }
-        let recipe = Recipe::resolve(chain).ok_or_else(|| damaged("some of its pages have no place"))?;
+        let recipe = resolving.finish().ok_or_else(|| damaged("some of its pages have no place"))?;
         if self.hashing().database(recipe.page_bytes, &recipe.hashes) != *id {
             return Err(damaged("its pages are not those of the database"));
         }
-        Ok(recipe)
+        Ok((recipe, chunks))
     }
 
-    /// A recipe as it is stored, and the chunks that it takes: under its own id, and its parts.
-    pub fn recipe_body(&mut self, id: &ChunkId) -> Result<RecipeBody, Error> {
+    /// A recipe as it is stored; `chunks` grows by those that hold it.
+    fn recipe_body(&mut self, id: &ChunkId, chunks: &mut Vec<ChunkId>) -> Result<RecipeBody, Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
         let unreadable = |_| damaged("it cannot be read");
+        chunks.push(*id);
         let bytes = self.read_recipe_bytes(id)?;
         let Some(parts) = RecipeParts::decode(&bytes).map_err(unreadable)? else {
             return RecipeBody::decode(&bytes).map_err(unreadable);
         };
         let mut whole = Vec::with_capacity(parts.bytes);
         for part in &parts.parts {
+            chunks.push(*part);
             whole.extend_from_slice(&self.read(part)?);
             if whole.len() > parts.bytes {
                 return Err(damaged("its parts are longer than it is"));
             }
         }
         RecipeBody::decode(&whole).map_err(unreadable)
-    }
-
-    /// The chunks that hold a recipe and all behind it.
-    pub fn recipe_chunks(&mut self, id: &ChunkId) -> Result<Vec<ChunkId>, Error> {
-        let (mut chunks, mut next) = (Vec::new(), Some((*id, u8::MAX)));
-        while let Some((part, above)) = next {
-            chunks.push(part);
-            let bytes = self.read_recipe_bytes(&part)?;
-            let parts = RecipeParts::decode(&bytes).map_err(|_| Error::Recipe { id: part, what: "it cannot be read" })?;
-            chunks.extend(parts.into_iter().flat_map(|parts| parts.parts));
-            let body = self.recipe_body(&part)?;
-            if body.depth >= above {
-                return Err(Error::Recipe { id: *id, what: "the recipes behind it do not come to an end" });
-            }
-            next = body.base.map(|base| (base, body.depth));
-        }
-        Ok(chunks)
     }
 
     /// Puts pages of a database into `out`, one after another. Each extent that holds some of them is read once.

@@ -111,11 +111,8 @@ impl Repository {
     /// Removes what killed processes left in a folder, if nobody else uses the repository now.
     pub fn sweep(root: &Path) -> Result<(), Error> {
         RepositoryLock::if_alone(root, || {
-            let scratch = root.join("tmp");
-            match std::fs::remove_dir_all(&scratch) {
-                Err(source) if source.kind() != std::io::ErrorKind::NotFound => return Err(Error::Local { verb: "remove", path: scratch, source }),
-                _ => {}
-            }
+            // What another user's killed run left there may not be removable; that must not stop this one.
+            crate::tolerate(std::fs::remove_dir_all(root.join("tmp")));
             Ok(LocalBackend::new(root).sweep()?)
         })
         .map(drop)

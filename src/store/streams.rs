@@ -17,6 +17,8 @@ pub type Stream = usize;
 
 /// A stream holds this much in memory before it opens a pack, in bytes.
 const PENDING_BYTES_MAX: usize = 2 << 20;
+/// Recipes wait in memory until they come to this many bytes.
+const LAST_BYTES_MAX: usize = 8 << 20;
 /// Packs that wait for their fsync while the next ones are filled.
 const SYNC_QUEUE: usize = 2;
 
@@ -91,9 +93,16 @@ impl<'r> PackStreams<'r> {
 
     /// Takes an extent that leads to others of this capture and whose chunks are not named by their own bytes: a recipe. It is
     /// written when all packs before it are durable, so that a recipe that is there leads to pages that are there.
-    pub fn append_last(&mut self, extent: FilledExtent) {
+    pub fn append_last(&mut self, extent: FilledExtent) -> Result<(), Error> {
         self.stored.raw_bytes += u64::from(extent.raw_bytes);
         self.last.push(extent);
+        let waiting: usize = self.last.iter().map(|extent| extent.stored.len()).sum();
+        if waiting >= LAST_BYTES_MAX { self.write_all() } else { Ok(()) }
+    }
+
+    /// Lets go of what [`PackStreams::append_last`] took.
+    pub fn forget_last(&mut self) {
+        self.last.clear();
     }
 
     fn close(&mut self, pack: PackWriter) -> Result<(), Error> {
@@ -105,27 +114,34 @@ impl<'r> PackStreams<'r> {
 
     /// Closes all packs and waits until they are durable.
     pub fn finish(mut self) -> Result<Stored, Error> {
+        self.write_all()?;
+        self.syncer.join()?;
+        Ok(self.stored)
+    }
+
+    /// Closes all packs; what is left over goes into one more, recipes last.
+    fn write_all(&mut self) -> Result<(), Error> {
         let mut left = Vec::new();
-        for mut lane in std::mem::take(&mut self.lanes) {
-            if let Some(pack) = lane.open.take() {
-                self.close(pack)?;
-            }
+        let mut closed = Vec::new();
+        for lane in &mut self.lanes {
+            closed.extend(lane.open.take());
             left.append(&mut lane.pending);
+            lane.pending_bytes = 0;
         }
+        closed.into_iter().try_for_each(|pack| self.close(pack))?;
         if !self.last.is_empty() && self.stored.packs > 0 {
             self.syncer.join()?;
             self.syncer = Syncer::start();
         }
         left.append(&mut self.last);
-        if !left.is_empty() {
-            let mut pack = PackWriter::begin(self.repository.backend(), self.index, self.repository.config().cipher)?;
-            for extent in left {
-                pack.append(extent, self.index, &self.hashing)?;
-            }
-            self.close(pack)?;
+        if left.is_empty() {
+            return Ok(());
         }
-        self.syncer.join()?;
-        Ok(self.stored)
+        let mut pack = PackWriter::begin(self.repository.backend(), self.index, self.repository.config().cipher)?;
+        for extent in left {
+            pack.append(extent, self.index, &self.hashing)?;
+        }
+        self.close(pack)
     }
 }
 

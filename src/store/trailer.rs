@@ -109,7 +109,7 @@ impl PackTrailer {
             rows.extend_from_slice(&extent.stored_bytes.to_le_bytes());
             rows.extend_from_slice(&extent.raw_bytes.to_le_bytes());
             rows.extend_from_slice(&count.to_le_bytes());
-            rows.extend_from_slice(&[extent.codec.code(), extent.kind.code(), 0, 0]);
+            rows.extend_from_slice(&[extent.codec.code(), extent.kind.code(), extent.kind.depth(), 0]);
             rows.extend_from_slice(&extent.checksum);
         }
         for chunk in &self.chunks {
@@ -227,8 +227,8 @@ impl Footer {
         for number in 0..self.extents {
             let (stored_bytes, raw_bytes, count) = (extents.u32()?, extents.u32()?, extents.u32()?);
             let codec = Codec::from_code(extents.u8()?).ok_or(TrailerError::Value)?;
-            let kind = ExtentKind::from_code(extents.u8()?).ok_or(TrailerError::Value)?;
-            if extents.u16()? != 0 || raw_bytes as usize > EXTENT_RAW_BYTES_MAX {
+            let kind = ExtentKind::from_code(extents.u8()?, extents.u8()?).ok_or(TrailerError::Value)?;
+            if extents.u8()? != 0 || raw_bytes as usize > EXTENT_RAW_BYTES_MAX {
                 return Err(TrailerError::Value);
             }
             trailer.extents.push(ExtentRow { offset, stored_bytes, raw_bytes, codec, kind, checksum: extents.array()? });

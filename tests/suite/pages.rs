@@ -5,7 +5,7 @@ use std::path::Path;
 use jellyvault::backend::{MemoryBackend, Verb};
 use jellyvault::manifest::{Catalog, Content, find};
 use jellyvault::ops;
-use jellyvault::store::{ChunkReader, ExtentKind, Index, IndexMode, Repository};
+use jellyvault::store::{ChunkReader, Index, IndexMode, Repository};
 use proptest::prelude::*;
 
 use super::support::*;
@@ -252,7 +252,7 @@ fn two_hundred_snapshots_keep_the_chain_short_and_the_oldest_as_near_as_the_newe
     let index = Index::open(&repository, IndexMode::Use).unwrap();
     let mut reader = ChunkReader::new(&repository, &index);
     let (mut deepest, mut recipes) = (0, 0);
-    index.for_each_extent(|extent| recipes += if extent.kind == ExtentKind::Recipe { u64::from(extent.stored_bytes) } else { 0 }).unwrap();
+    index.for_each_extent(|extent| recipes += if extent.kind.is_recipe() { u64::from(extent.stored_bytes) } else { 0 }).unwrap();
     for number in 0..200 {
         let Content::Pages(id) = content(&repository, number, "library.db") else { panic!("not stored by pages") };
         deepest = deepest.max(reader.recipe(&id).unwrap().depth);
@@ -368,4 +368,143 @@ fn attributes_of_the_database_itself_come_back() {
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--only", "database"]);
     let mut value = [0; 8];
     assert_eq!(rustix::fs::getxattr(out.join("data/jellyfin.db"), "user.kept", &mut value), Ok(3));
+}
+
+#[test]
+fn many_databases_in_one_folder_are_captured_without_waiting_for_each_other() {
+    let dir = temp();
+    // Enough to be spread over several runs and batches, each with more new pages than a channel holds.
+    for number in 0..40 {
+        let head = [b"SQLite format 3\0\x10\0".as_slice(), &noise(&format!("db {number}"), (5 << 20) - 18)].concat();
+        for copy in 0..4 {
+            write(dir.path().join(format!("{number}/{copy}/other")), "text");
+        }
+        if number % 4 == 0 {
+            write(dir.path().join(format!("{number}/large.db")), head);
+        }
+        drop(database(
+            &{
+                let small = dir.path().join(format!("{number}/small.db"));
+                std::fs::create_dir_all(small.parent().unwrap()).unwrap();
+                small
+            },
+            5,
+        ));
+    }
+    let_settle();
+    let (_, repository) = memory();
+    let report = capture(&repository, dir.path()).unwrap();
+    assert_eq!(report.record.files.new, 40 * 4 + 10 + 40);
+    let catalog = Catalog::load(&repository).unwrap();
+    let out = temp();
+    restore_to(&repository, &catalog.snapshots[0], out.path()).unwrap();
+    assert_same_trees(&facts(dir.path(), &|_| false), &facts(out.path(), &|_| false));
+}
+
+/// Copies the packs of one repository into another.
+fn merge(from: &MemoryBackend, into: &MemoryBackend) {
+    from.files().into_iter().filter(|(name, _)| !name.starts_with("repo")).for_each(|(name, bytes)| into.put(&name, bytes));
+}
+
+#[test]
+fn recipes_of_one_database_by_two_writers_lead_to_an_end_whichever_pack_is_read_last() {
+    let dir = temp();
+    let path = dir.path().join("library.db");
+    let (lived_backend, lived) = memory();
+    let db = database(&path, 800);
+    let mut versions = Vec::new();
+    for step in 0..5 {
+        db.execute_batch(&format!("UPDATE items SET name = 'step {step}' WHERE id = {step}")).unwrap();
+        let_settle();
+        capture(&lived, dir.path()).unwrap();
+        versions.push(std::fs::read(&path).unwrap());
+    }
+    // Somebody else knows only the last two states: theirs are whole, or build on a whole one.
+    let (other_backend, other) = memory();
+    for version in &versions[3..] {
+        write(&path, version);
+        let_settle();
+        capture(&other, dir.path()).unwrap();
+    }
+    for (first, second) in [(&lived_backend, &other_backend), (&other_backend, &lived_backend)] {
+        let both = MemoryBackend::default();
+        Repository::init_on(&both).unwrap();
+        merge(first, &both);
+        merge(second, &both);
+        let repository = Repository::open_on(Box::new(both)).unwrap();
+        let catalog = Catalog::load(&repository).unwrap();
+        assert_eq!(catalog.snapshots.len(), 7);
+        for number in 0..7 {
+            let bytes = cat(&repository, number, "library.db");
+            assert!(versions.contains(&bytes), "snapshot {number} is none of the versions");
+        }
+    }
+}
+
+/// Raises an interrupt when the first file was dealt with.
+struct Stopper<'a>(&'a jellyvault::progress::Interrupt);
+
+impl jellyvault::progress::Progress for Stopper<'_> {
+    fn phase(&self, _: jellyvault::progress::Phase, _: u64, _: u64) {}
+    fn advance(&self, _: u64, _: u64) {
+        self.0.raise();
+    }
+    fn problem(&self, _: &jellyvault::progress::Problem) {}
+}
+
+#[test]
+fn an_interrupted_capture_leaves_pages_but_no_recipe_that_leads_nowhere() {
+    let dir = temp();
+    let path = dir.path().join("a/library.db");
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
+    drop(database(&path, 3000));
+    for number in 0..200 {
+        write(dir.path().join(format!("b/{number}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&number.to_string(), 60_000)].concat());
+    }
+    let_settle();
+    let (_, repository) = memory();
+    let interrupt = jellyvault::progress::Interrupt::default();
+    let stopper = Stopper(&interrupt);
+    let spec = ops::SourceSpec::plain(dir.path()).unwrap();
+    let options = ops::SnapshotOptions { threads: 1, ..Default::default() };
+    let outcome = ops::snapshot(&repository, &spec, &options, ops::Watch { progress: &stopper, interrupt: &interrupt });
+    assert!(matches!(outcome, Err(ops::Error::Interrupted)), "{:?}", outcome.map(|report| report.packs));
+    let index = Index::open(&repository, IndexMode::Use).unwrap();
+    let (mut pages, mut recipes) = (0, 0);
+    index
+        .for_each_extent(|extent| {
+            recipes += usize::from(extent.kind.is_recipe());
+            pages += usize::from(extent.kind == jellyvault::store::ExtentKind::Pages);
+        })
+        .unwrap();
+    assert!(pages > 0 && recipes == 0, "{pages} extents of pages, {recipes} recipes");
+    let again = capture(&repository, dir.path()).unwrap().record.bytes;
+    assert!(matches!(content(&repository, 0, "a/library.db"), Content::Pages(_)));
+    assert_eq!(cat(&repository, 0, "a/library.db"), std::fs::read(&path).unwrap());
+    assert!(again.new_raw < again.read - std::fs::metadata(&path).unwrap().len() / 2, "the pages of the interrupted capture were stored again: {again:?}");
+}
+
+#[test]
+fn a_restored_database_lies_beside_no_log_of_another_even_in_a_plain_folder() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    drop(database(&source.join("library.db"), 50));
+    let expected = rows(&source.join("library.db"));
+    write(source.join("library.db-journal"), "");
+    let_settle();
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert!(!out.join("library.db-journal").exists());
+    // Another life of the restored database, its log not folded in.
+    let db = rusqlite::Connection::open(out.join("library.db")).unwrap();
+    db.execute_batch("PRAGMA journal_mode = WAL; DELETE FROM items WHERE id > 3").unwrap();
+    let kept = program.home.path().join("kept");
+    std::fs::copy(out.join("library.db-wal"), &kept).unwrap();
+    drop(db);
+    std::fs::copy(&kept, out.join("library.db-wal")).unwrap();
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert!(!out.join("library.db-wal").exists());
+    assert_eq!(rows(&out.join("library.db")), expected);
 }

@@ -1,9 +1,8 @@
 //! A database comes back last and whole: written beside its place, checked, and put there only after the old one's log is gone,
 //! which would otherwise be replayed over it.
 
-use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ use crate::source::{Stat, is_open_elsewhere, open_dir, open_private, quick_check
 use super::super::content::write_content;
 use super::super::{Error, in_one_line};
 use super::dress::dress;
-use super::obstacle::Failure;
+use super::obstacle::{Failure, no_place};
 use super::target::Target;
 use super::writer::Writer;
 use super::{Destination, RestoreOptions};
@@ -47,28 +46,21 @@ pub(super) fn restore_all(
     Ok(())
 }
 
-/// Below a directory: a file like others, but never beside a log that is not its own. The logs are removed by name in a directory
-/// that was opened below the target, so that a link planted there leads nowhere; a link is what the writer then reports.
+/// Below a directory: a file like others, but never beside a log that is not its own.
 fn in_directory(entry: &Entry, path: &Path, target: &Target, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Failure> {
-    let (Some((root, below)), false) = (target.place(&entry.path), options.dry_run) else { return writer.entry(entry).map_err(Failure::Fatal) };
-    let folder = target.fd(root).and_then(|root| open_dir(root, parent(below).unwrap_or_default()).ok());
-    let Some(folder) = folder else { return writer.entry(entry).map_err(Failure::Fatal) };
-    for ending in LOGS {
-        let log = [file_name(below), ending.as_bytes()].concat();
-        if Stat::at(&folder, log.as_slice()).is_err() {
-            continue;
-        }
-        if is_open_elsewhere(path) {
-            return Err(Failure::Fatal(Error::Refused {
-                what: format!("a process has {} open", path.display()),
-                hint: "Stop it, or restore to another directory.".to_owned(),
-            }));
-        }
-        rustix::fs::unlinkat(&folder, log.as_slice(), AtFlags::empty()).map_err(|e| {
-            Failure::Entry(format!("the old log {ending} beside it could not be removed ({}), and the database must not be put there", std::io::Error::from(e)))
-        })?;
+    if options.dry_run {
+        return writer.entry(entry).map_err(Failure::Fatal);
     }
-    writer.entry(entry).map_err(Failure::Fatal)
+    let (root, below) = target.place(&entry.path).ok_or_else(no_place)?;
+    let folder = target.fd(root).and_then(|root| open_dir(root, parent(below).unwrap_or_default()).ok());
+    let has_log = |ending: &&str| folder.as_ref().is_some_and(|folder| Stat::at(folder, [file_name(below), ending.as_bytes()].concat().as_slice()).is_ok());
+    if LOGS.iter().any(has_log) && is_open_elsewhere(path) {
+        return Err(Failure::Fatal(Error::Refused {
+            what: format!("a process has {} open", path.display()),
+            hint: "Stop it, or restore to another directory.".to_owned(),
+        }));
+    }
+    writer.database(entry).map_err(Failure::Fatal)
 }
 
 /// In an instance.
@@ -107,8 +99,8 @@ fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &Re
     if has_lock_row(&draft) {
         clear_lock_row(&draft).map_err(|e| failed("a left-over migration lock could not be cleared", &e))?;
     }
-    let xattrs = writer.xattrs(entry)?;
-    let dressed = dress(rustix::process::geteuid().is_root(), entry, &file, &xattrs);
+    let (xattrs, missing) = writer.xattrs_or_none(entry)?;
+    let dressed = dress(rustix::process::geteuid().is_root(), entry, &file, &xattrs).and(missing);
     file.sync_all().map_err(|e| failed("the database could not be made durable", &e))?;
     // The last moment before anything is replaced.
     if is_open_elsewhere(path) {
@@ -118,8 +110,11 @@ fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &Re
         }));
     }
     fold_in_log(path);
-    remove_logs(&folder, name)?;
-    rustix::fs::renameat(&folder, draft_name, &folder, name).map_err(|e| failed("the database could not be put in place", &std::io::Error::from(e)))?;
+    remove_logs(folder.as_fd(), name.as_bytes())?;
+    rustix::fs::renameat(&folder, draft_name, &folder, name).map_err(|e| {
+        let e = std::io::Error::from(e);
+        Failure::Entry(format!("the database could not be put in place ({e}); the one that was there stays, with its log folded in"))
+    })?;
     writer.count_written(*size);
     dressed
 }
@@ -164,10 +159,10 @@ fn fold_in_log(path: &Path) {
     }
 }
 
-fn remove_logs(folder: &OwnedFd, name: &OsStr) -> Result<(), Failure> {
+/// Removes what SQLite keeps beside a database, in a directory that was reached through no link.
+pub(super) fn remove_logs(folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Failure> {
     for ending in LOGS {
-        let log = [name.as_bytes(), ending.as_bytes()].concat();
-        match rustix::fs::unlinkat(folder, log.as_slice(), AtFlags::empty()) {
+        match rustix::fs::unlinkat(folder, [name, ending.as_bytes()].concat().as_slice(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(e) => {
                 let e = std::io::Error::from(e);

@@ -67,7 +67,7 @@ fn finish_one(entry: &Entry, writer: &mut Writer<'_>) -> Result<(), Error> {
     if has.is_some_and(|s| plain && s.permissions() == entry.mode && s.mtime == entry.mtime && (!is_root || (s.uid, s.gid) == (entry.uid, entry.gid))) {
         return Ok(());
     }
-    match writer.xattrs(entry).and_then(|xattrs| dress(is_root, entry, &dir, &xattrs)) {
+    match writer.xattrs_or_none(entry).and_then(|(xattrs, missing)| dress(is_root, entry, &dir, &xattrs).and(missing)) {
         Ok(()) => Ok(()),
         Err(Failure::Entry(what)) => {
             tally.problem(watch, &entry.path, what);

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::manifest::{Entries, Entry, Kind, SnapshotId, SnapshotRecord, display, is_within};
+use crate::manifest::{Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord, display, is_within};
 use crate::progress::{Phase, Problem};
 use crate::source::{Category, Instance};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
@@ -207,7 +207,8 @@ pub fn restore(
                     if !options.selection.takes(*category, &entry.path) {
                         continue;
                     }
-                    if *category == Category::Database && matches!(entry.kind, Kind::File { .. }) {
+                    let is_database = *category == Category::Database || matches!(entry.content(), Some(Content::Pages(_)));
+                    if is_database && matches!(entry.kind, Kind::File { .. }) {
                         databases.push(entry);
                         continue;
                     }

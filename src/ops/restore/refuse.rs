@@ -35,13 +35,23 @@ pub(super) fn check(
         return Ok(remarks);
     }
     // The target's own database tells what its server is and where it sees its directories.
-    let facts = match database.as_deref().map(|path| look_at(path, &repository.scratch_folder())) {
-        Some(Ok(facts)) => facts,
-        Some(Err(why)) => {
+    let facts = match database.as_deref().map(|path| copy_to_look_at(path, &repository.scratch_folder())) {
+        Some(Ok(copy)) => source::read_facts(&copy.path).unwrap_or_else(|error| {
+            remarks
+                .push(format!("the database that is there does not tell its version and directories ({error}), so they were not compared with the snapshot's"));
+            DatabaseFacts::default()
+        }),
+        Some(Err(why)) if options.force => {
             remarks.push(format!(
                 "the database that is there could not be looked at ({why}), so its version and directories were not compared with the snapshot's"
             ));
             DatabaseFacts::default()
+        }
+        Some(Err(why)) => {
+            return Err(Error::Refused {
+                what: format!("the database that is there could not be looked at ({why}), so it is not known whether the snapshot fits its server"),
+                hint: "Make room for a copy of it in the repository's folder or in the system's temporary directory, or go on with --force.".to_owned(),
+            });
         }
         None => DatabaseFacts::default(),
     };
@@ -50,9 +60,10 @@ pub(super) fn check(
     Ok(remarks)
 }
 
-fn look_at(database: &Path, scratch: &Path) -> Result<DatabaseFacts, String> {
-    let copy = source::copy_database(database, scratch).map_err(|error| in_one_line(&error))?;
-    source::read_facts(&copy.path).map_err(|error| error.to_string())
+/// A private copy, in the repository's folder or, where that cannot be written to, in the system's.
+fn copy_to_look_at(database: &Path, scratch: &Path) -> Result<source::DatabaseCopy, String> {
+    let copy = source::copy_database(database, scratch);
+    copy.or_else(|error| source::copy_database(database, &std::env::temp_dir()).map_err(|_| in_one_line(&error)))
 }
 
 fn refuse_running(database: &Path) -> Result<(), Error> {

@@ -14,6 +14,7 @@ use crate::store::ChunkReader;
 
 use super::super::content::write_content;
 use super::super::{Error, Watch};
+use super::database::remove_logs;
 use super::dress::{dress, times};
 use super::obstacle::{Failure, clear_way, full_or, is_second_marker, no_place, obstacle, stat_in};
 use super::same::same_content;
@@ -32,6 +33,7 @@ pub(super) struct Writer<'a> {
     dirs: DirStack,
     buffer: Vec<u8>,
     is_root: bool,
+    is_database: bool,
     serial: u64,
     nonce: u64,
 }
@@ -61,6 +63,7 @@ impl<'a> Writer<'a> {
             dirs: DirStack::default(),
             buffer: Vec::new(),
             is_root,
+            is_database: false,
             serial: 0,
             nonce: u64::from_le_bytes(nonce),
         }
@@ -130,6 +133,9 @@ impl<'a> Writer<'a> {
 
     /// The file is right; its metadata may not be.
     fn keep(&mut self, entry: &Entry, dir: BorrowedFd<'_>, name: &[u8], stat: &Stat, size: u64) -> Result<(), Failure> {
+        if !self.options.dry_run {
+            self.remove_logs(dir, name)?;
+        }
         self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
         self.watch.progress.advance(1, size);
         let xattrs = self.xattrs(entry)?;
@@ -149,7 +155,7 @@ impl<'a> Writer<'a> {
     }
 
     fn write(&mut self, entry: &Entry, dir: BorrowedFd<'_>, name: &[u8], size: u64, content: &Content) -> Result<(), Failure> {
-        let xattrs = self.xattrs(entry)?;
+        let (xattrs, missing) = self.xattrs_or_none(entry)?;
         let temp = self.temp_name();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(dir, temp.as_str(), flags, Mode::from_raw_mode(0o600)).map_err(|e| full_or(e, "it could not be created"))?;
@@ -158,7 +164,7 @@ impl<'a> Writer<'a> {
             // The reason it failed matters more than a temporary file that stays.
             crate::tolerate(rustix::fs::unlinkat(dir, temp.as_str(), AtFlags::empty()));
         }
-        written
+        written.and(missing)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one file's facts")]
@@ -192,6 +198,7 @@ impl<'a> Writer<'a> {
             file.set_len(size).map_err(|e| Failure::Entry(format!("its length could not be set ({e})")))?;
         }
         let dressed = dress(self.is_root, entry, &file, xattrs);
+        self.remove_logs(dir, name)?;
         rustix::fs::renameat(dir, temp, dir, name).map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))?;
         self.count_written(size);
         // A file without its owner or attributes (another file system has none) is better than no file.
@@ -288,6 +295,18 @@ impl<'a> Writer<'a> {
         Ok(true)
     }
 
+    /// A database: the log of whatever was there goes once its own bytes are ready, for it would be replayed over them.
+    pub(super) fn database(&mut self, entry: &Entry) -> Result<(), Error> {
+        self.is_database = true;
+        let done = self.entry(entry);
+        self.is_database = false;
+        done
+    }
+
+    fn remove_logs(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Failure> {
+        if self.is_database { remove_logs(dir, name) } else { Ok(()) }
+    }
+
     /// The directory that an entry belongs in, made where it is missing, reached through no link.
     pub(super) fn folder_of(&mut self, entry: &Entry) -> Result<OwnedFd, Failure> {
         let (number, below) = self.target.place(&entry.path).ok_or_else(no_place)?;
@@ -305,6 +324,15 @@ impl<'a> Writer<'a> {
                 let chunk = self.reader.read(id).map_err(|error| self.fatal(entry, error.into()))?;
                 decode_xattrs(&chunk).map_err(|_| Failure::Entry("its extended attributes cannot be read back".to_owned()))
             }
+        }
+    }
+
+    /// The same where none are better than no file at all; what is missing then is to be told in the end.
+    pub(super) fn xattrs_or_none(&mut self, entry: &Entry) -> Result<(XattrPairs, Result<(), Failure>), Failure> {
+        match self.xattrs(entry) {
+            Ok(xattrs) => Ok((xattrs, Ok(()))),
+            Err(Failure::Entry(what)) => Ok((Vec::new(), Err(Failure::Entry(format!("it is restored, but not its extended attributes: {what}"))))),
+            Err(fatal) => Err(fatal),
         }
     }
 

@@ -117,10 +117,7 @@ impl<'a> Collector<'a> {
         match extent.kind {
             ExtentKind::Data | ExtentKind::Pages => Ok(self.streams.append(category.number(), extent)?),
             ExtentKind::Node | ExtentKind::List => Ok(self.streams.append(NODE_STREAM, extent)?),
-            ExtentKind::Recipe => {
-                self.streams.append_last(extent);
-                Ok(())
-            }
+            ExtentKind::Recipe { .. } => Ok(self.streams.append_last(extent)?),
         }
     }
 
@@ -188,6 +185,13 @@ impl<'a> Collector<'a> {
         }
         packer.flush(&mut |extent| Ok(streams.append(NODE_STREAM, extent)?))?;
         Ok(records)
+    }
+
+    /// Makes durable what was stored, but no recipe: some of its pages may have been let go of.
+    pub(super) fn finish_interrupted(mut self) -> Result<(), Error> {
+        self.streams.forget_last();
+        self.streams.finish()?;
+        Ok(())
     }
 
     /// Makes all packs durable.

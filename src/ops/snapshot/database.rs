@@ -1,17 +1,20 @@
 //! The main database comes first: rows may then point to files that go a moment later, never to files that were not seen.
 
+use std::path::Path;
 use std::thread::JoinHandle;
 
-use crate::manifest::{Content, Directories, ServerRecord, find};
+use crate::manifest::{Content, Directories, ServerRecord, display, find};
 use crate::progress::{Phase, Problem};
-use crate::source::{self, Category, DATABASE_PATH, Fingerprint, ScanCache, Stat, read_facts};
+use crate::source::{self, Category, CopyError, DATABASE_PATH, DatabaseFacts, Fingerprint, ScanCache, Stat, read_facts};
 
 use super::super::{Error, Watch, in_one_line};
 use super::SourceSpec;
-use super::job::{BytesFrom, Item, Shared, Worker};
+use super::collect::Collector;
+use super::job::{BytesFrom, Item, Plan, ReadDone, Shared, Worker};
+use super::old::OldEntries;
 use super::packer::{ReadFailure, Sink};
 use super::parents::Parents;
-use super::plan::database_fingerprint;
+use super::plan::{database_fingerprint, database_is_racy};
 
 /// What is known of the database before the scan.
 #[derive(Default)]
@@ -21,15 +24,112 @@ pub(super) struct Captured {
     pub seen_by_server: Directories,
     pub problems: Vec<Problem>,
     pub remarks: Vec<String>,
-    /// Removes the private copy meanwhile; to be joined before the capture ends.
-    pub removal: Option<JoinHandle<()>>,
+}
+
+/// Captures databases one at a time, on one thread: so there is one private copy at most, and nobody waits for anybody.
+pub(super) struct Databases<'a> {
+    worker: Worker<'a>,
+    /// The copy before, on its way out.
+    removal: Option<JoinHandle<()>>,
+}
+
+/// A database that was copied and stored.
+struct Copied {
+    done: ReadDone,
+    how: &'static str,
+    damage: Option<String>,
+    facts: rusqlite::Result<DatabaseFacts>,
+}
+
+impl<'a> Databases<'a> {
+    pub(super) fn new(shared: &Shared<'a>) -> Result<Databases<'a>, Error> {
+        Ok(Databases { worker: Worker::new(shared)?, removal: None })
+    }
+
+    /// Copies a database and stores it; why not, where it cannot be copied.
+    fn copy(&mut self, shared: &Shared<'a>, (path, stat): (&Path, &Stat), before: Option<&Content>, sink: Sink<'_>) -> Result<Result<Copied, String>, Error> {
+        if shared.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        self.finish_removal();
+        let copy = match source::copy_database(path, shared.scratch) {
+            Ok(copy) => copy,
+            Err(error @ CopyError::NoSpace(_)) => return Ok(Err(format!("{error}; --scratch-dir names another directory"))),
+            Err(error) => return Ok(Err(in_one_line(&error))),
+        };
+        let mut damage = None;
+        let done = match self.worker.read_copy(shared, &copy, (path, stat), before, &mut |what| damage = Some(what), sink) {
+            Ok(done) => done,
+            Err(ReadFailure::Fatal(error)) => return Err(error),
+            Err(ReadFailure::Io(error)) => return Ok(Err(error.to_string())),
+        };
+        self.worker.flush(sink)?;
+        let (how, facts) = (copy.how, read_facts(&copy.path));
+        self.removal = Some(std::thread::spawn(move || drop(copy)));
+        Ok(Ok(Copied { done, how, damage, facts }))
+    }
+
+    /// Stores the databases of a batch that changed, before a worker takes on the rest of it.
+    pub(super) fn take_out(&mut self, shared: &Shared<'a>, category: Category, plans: &mut [Plan], collector: &mut Collector<'a>) -> Result<(), Error> {
+        let is_database = |item: &Item| matches!(item.bytes_from, BytesFrom::Database(_));
+        for plan in plans.iter_mut().filter(|_| !shared.dry_run) {
+            let Plan::Build { items, old } = plan else { continue };
+            if !items.iter().any(is_database) {
+                continue;
+            }
+            let mut past = OldEntries::read(old, shared.cache, &mut self.worker.reader)?;
+            let mut kept = Vec::with_capacity(items.len());
+            for mut item in std::mem::take(items) {
+                let before = past.take(&item.path);
+                let is_known = before.as_ref().is_some_and(|(_, known)| known.is_trusted() && *known == item.fingerprint);
+                if let (BytesFrom::Database(path), false) = (&item.bytes_from, is_known) {
+                    let content = before.as_ref().and_then(|(entry, _)| entry.content());
+                    let copied = self.copy(shared, (path, &item.stat), content, &mut |extent| collector.extent(category, extent))?;
+                    let problem = match copied {
+                        Ok(copied) => {
+                            if database_is_racy(path, &item.stat, shared.scan_start_ns) {
+                                item.fingerprint = Fingerprint::NEVER;
+                            }
+                            item.bytes_from = BytesFrom::Stored(Box::new(copied.done));
+                            let path = display(&item.path);
+                            kept.push(item);
+                            copied.damage.map(|what| Problem { path, what })
+                        }
+                        Err(why) => {
+                            let what = format!("the database could not be copied ({why}); it is not in this snapshot");
+                            Some(Problem { path: display(&item.path), what })
+                        }
+                    };
+                    if let Some(problem) = problem {
+                        shared.progress.problem(&problem);
+                        collector.problem(problem);
+                    }
+                } else {
+                    kept.push(item);
+                }
+            }
+            *items = kept;
+        }
+        Ok(())
+    }
+
+    fn finish_removal(&mut self) {
+        // Removing cannot panic; what could not be removed is swept later.
+        crate::tolerate(self.removal.take().map_or(Ok(()), JoinHandle::join));
+    }
+}
+
+impl Drop for Databases<'_> {
+    fn drop(&mut self) {
+        self.finish_removal();
+    }
 }
 
 /// Copies the main database and stores it, unless nothing was written to it since the parent.
 pub(super) fn capture<'a>(
     spec: &SourceSpec,
     shared: &Shared<'a>,
-    worker: &mut Worker<'a>,
+    databases: &mut Databases<'a>,
     parents: &Parents,
     watch: Watch<'_>,
     sink: Sink<'_>,
@@ -68,29 +168,17 @@ pub(super) fn capture<'a>(
         return Ok(captured);
     }
     watch.progress.phase(Phase::Database, 1, stat.size);
-    let lost = |error: &dyn std::error::Error| Problem {
-        path: "data/jellyfin.db".to_owned(),
-        what: format!("the database could not be copied ({}); users, watch state and library are not in this snapshot", in_one_line(error)),
-    };
-    let copy = match source::copy_database(&path, shared.scratch) {
-        Ok(copy) => copy,
-        Err(error) => {
-            captured.problems.push(lost(&error));
+    let before = before(parents, &mut databases.worker)?;
+    let copied = match databases.copy(shared, (&path, &stat), before.as_ref(), sink)? {
+        Ok(copied) => copied,
+        Err(why) => {
+            let what = format!("the database could not be copied ({why}); users, watch state and library are not in this snapshot");
+            captured.problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
             return Ok(captured);
         }
     };
-    let before = before(parents, worker)?;
-    let mut damage = None;
-    let read = worker.read_copy(shared, &copy, (&path, &stat), before.as_ref(), &mut |what| damage = Some(what), sink);
-    let done = match read {
-        Ok(done) => done,
-        Err(ReadFailure::Fatal(error)) => return Err(error),
-        Err(ReadFailure::Io(error)) => {
-            captured.problems.push(lost(&error));
-            return Ok(captured);
-        }
-    };
-    match read_facts(&copy.path) {
+    let (done, damage) = (copied.done, copied.damage);
+    match copied.facts {
         Ok(facts) => {
             let lower_bound = facts.code_migration.as_ref().map(source::version::from_history);
             captured.server.version = captured.server.version.take().or(lower_bound);
@@ -103,14 +191,13 @@ pub(super) fn capture<'a>(
         Err(error) if damage.is_none() => captured.remarks.push(format!("the database does not tell its schema ({error})")),
         Err(_) => {}
     }
-    captured.remarks.push(format!("the database was copied {}", copy.how));
-    captured.removal = Some(std::thread::spawn(move || drop(copy)));
+    captured.remarks.push(format!("the database was copied {}", copied.how));
     if let Some(pages) = done.pages {
         captured.remarks.push(format!("{} of the database's {} pages are new to the repository", pages.new, pages.pages));
     }
     captured.problems.extend(damage.map(|what| Problem { path: "data/jellyfin.db".to_owned(), what }));
     // Written to meanwhile, or just before: what the copy holds is right, the stat must not be trusted.
-    let racy = stat.is_racy(shared.scan_start_ns);
+    let racy = database_is_racy(&path, &stat, shared.scan_start_ns);
     captured.item = Some(item(BytesFrom::Stored(Box::new(done)), if racy { Fingerprint::NEVER } else { fingerprint }));
     Ok(captured)
 }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -15,7 +14,7 @@ use crate::progress::{Interrupt, Problem, Progress};
 use crate::source::{self, DatabaseCopy, Fingerprint, OpenFile, Run, ScanCache, ScanRoot, Stat, os_path};
 use crate::store::{ChunkReader, FilledExtent, Index, Repository};
 
-use super::super::{Error, in_one_line};
+use super::super::Error;
 use super::known_pages::KnownPages;
 use super::old::OldEntries;
 use super::packer::{Packer, ReadFailure, Sink};
@@ -36,9 +35,9 @@ pub(super) struct Item {
 pub(super) enum BytesFrom {
     /// The file itself.
     Itself,
-    /// They were stored before the scan: the main database.
+    /// They are stored already: a database.
     Stored(Box<ReadDone>),
-    /// A SQLite file that may be in use: a private copy is made when its turn comes.
+    /// A SQLite file that may be in use: `Databases` stores it from a private copy, unless nothing was written to it.
     Database(PathBuf),
 }
 
@@ -87,8 +86,6 @@ pub(super) struct Shared<'a> {
     pub scan_start_ns: i128,
     /// Where private copies of databases are made.
     pub scratch: &'a std::path::Path,
-    /// Held while there is a private copy: one at a time.
-    pub one_copy: Mutex<()>,
     pub known_pages: KnownPages,
     pub progress: &'a dyn Progress,
     pub interrupt: &'a Interrupt,
@@ -233,15 +230,9 @@ impl<'a> Worker<'a> {
             let read = match &item.bytes_from {
                 BytesFrom::Itself => self.read_file(shared, root_fd, below, before, sink),
                 BytesFrom::Stored(done) => Ok(done.as_ref().clone()),
-                BytesFrom::Database(path) => {
-                    let _alone = shared.one_copy.lock().unwrap_or_else(PoisonError::into_inner);
-                    match source::copy_database(path, shared.scratch) {
-                        Ok(copy) => self.read_copy(shared, &copy, (path, &item.stat), before, &mut problem, sink),
-                        Err(error) => {
-                            problem(format!("the database could not be copied ({}); it is not in this snapshot", in_one_line(&error)));
-                            return Ok(None);
-                        }
-                    }
+                BytesFrom::Database(_) => {
+                    problem("the database was not copied; it is not in this snapshot".to_owned());
+                    return Ok(None);
                 }
             };
             match read {

@@ -25,6 +25,7 @@ use crate::source::{Category, Event, Layout, Rules, ScanCache, ScanCacheWriter, 
 use crate::store::{ChunkReader, Index, IndexMode, PackStreams, Repository};
 
 use self::collect::{Collector, Pending, finish_cache};
+use self::database::Databases;
 use self::job::{Plan, Shared, Worker, kept};
 use self::known_pages::KnownPages;
 use self::old::OldRuns;
@@ -120,7 +121,6 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
         roots: &opened,
         scan_start_ns,
         scratch: &scratch,
-        one_copy: Mutex::default(),
         known_pages: KnownPages::new(parents.databases(repository)?),
         progress: watch.progress,
         interrupt: watch.interrupt,
@@ -130,12 +130,10 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
     let config = repository.config();
     let packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
     let mut collector = Collector::new(PackStreams::new(repository, &index, Collector::STREAMS), &index, packer, writer, options.dry_run);
+    let mut databases = Databases::new(&shared)?;
     let main = if rules.wants(Category::Database) && spec.layout.is_instance {
-        let mut worker = Worker::new(&shared)?;
         let sink: packer::Sink<'_> = &mut |extent| collector.extent(Category::Database, extent);
-        let main = database::capture(spec, &shared, &mut worker, &parents, watch, sink)?;
-        worker.flush(sink)?;
-        main
+        database::capture(spec, &shared, &mut databases, &parents, watch, sink)?
     } else {
         database::Captured::default()
     };
@@ -147,12 +145,13 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
     }
     let mut remarks = main.remarks;
     let threads = if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { options.threads };
-    let walked = walk(&shared, &roots, &rules, threads, &mut planner, &mut collector, &mut remarks);
+    let walked = walk(&shared, &roots, &rules, threads, &mut planner, &mut databases, &mut collector, &mut remarks);
+    drop(databases);
     if let Err(error) = walked {
         collector.abandon();
         if matches!(error, Error::Interrupted) {
             // What was stored is made durable, so that the next run uses it.
-            collector.finish()?;
+            collector.finish_interrupted()?;
         }
         return Err(error);
     }
@@ -208,9 +207,6 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
         record.took_ms = begun.elapsed().as_millis() as u64;
         return Ok(SnapshotReport { id: None, record, reads: 0, packs: 0, index_is_current: true });
     }
-    if main.removal.is_some_and(|removal| removal.join().is_err()) {
-        return Err(Error::System { what: "way to remove the private copy of the database" });
-    }
     let index_is_current = if stored.packs > 0 || index.trailers_read() > 0 { index.commit()? } else { true };
     record.took_ms = begun.elapsed().as_millis() as u64;
     let mut random = [0; 10];
@@ -222,12 +218,14 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
 }
 
 /// Walks the source; batches go to the workers, what comes back is collected in order.
+#[expect(clippy::too_many_arguments, reason = "each is one part of the capture that is under way")]
 fn walk<'a>(
     shared: &Shared<'a>,
     roots: &[ScanRoot],
     rules: &Rules,
     threads: usize,
     planner: &mut Planner<'_>,
+    databases: &mut Databases<'a>,
     collector: &mut Collector<'a>,
     remarks: &mut Vec<String>,
 ) -> Result<(), Error> {
@@ -235,7 +233,7 @@ fn walk<'a>(
     let workers: Mutex<Vec<Worker<'a>>> = Mutex::default();
     let hashing = shared.repository.hashing();
     pool.in_place_scope_fifo(|scope| {
-        let hand_out = |collector: &mut Collector<'a>, (category, plans): Batch| {
+        let mut hand_out = |collector: &mut Collector<'a>, (category, mut plans): Batch| {
             if plans.iter().all(|plan| matches!(plan, Plan::Keep { .. })) {
                 let leaves = plans.into_iter().filter_map(|plan| match plan {
                     Plan::Keep { run, items } => {
@@ -246,6 +244,7 @@ fn walk<'a>(
                 });
                 return collector.push(Pending::Done(category, leaves.collect()));
             }
+            databases.take_out(shared, category, &mut plans, collector)?;
             let (out, parts) = sync_channel(PARTS_MAX);
             let workers = &workers;
             scope.spawn_fifo(move |_| {

@@ -93,7 +93,7 @@ impl PagePacker {
             compressor: compressor(level)?,
             careful: compressor(level.max(CAREFUL_LEVEL))?,
             extent: ExtentBuilder::new(ExtentKind::Pages),
-            recipes: ExtentBuilder::new(ExtentKind::Recipe),
+            recipes: ExtentBuilder::new(ExtentKind::Recipe { depth: 0 }),
         })
     }
 
@@ -119,12 +119,22 @@ impl PagePacker {
         if past.known.is_stored(&id) {
             return Ok(Some(stored));
         }
-        if index.contains(&id)? {
-            return Ok(is_whole(&id, reader)?.then_some(stored));
+        let is_known = index.contains(&id)?;
+        let depth = if is_known { prove(&id, reader)? } else { None };
+        match (is_known, depth) {
+            (true, Some(Proof::Whole)) => return Ok(Some(stored)),
+            // Of two recipes with the same depth none would surely count.
+            (true, None | Some(Proof::Broken { depth: 0 })) => return Ok(None),
+            _ => {}
         }
-        let body = body_of(&recipe, base.as_ref(), reader)?;
+        let body = if is_known { RecipeBody::whole(&recipe) } else { body_of(&recipe, base.as_ref(), reader)? };
         if past.known.store(id) {
-            self.store_recipe(id, &body.encode(), index, sink)?;
+            if is_known {
+                index.claim_again(&id);
+            } else if !index.claim(&id)? {
+                return Ok(None);
+            }
+            self.store_recipe(id, &body, index, sink)?;
         }
         Ok(Some(stored))
     }
@@ -252,25 +262,25 @@ impl PagePacker {
         Ok(())
     }
 
-    fn store_recipe(&mut self, id: ChunkId, bytes: &[u8], index: &Index, sink: Sink<'_>) -> Result<(), Error> {
-        let mut list;
-        let mut own = bytes;
+    /// Stores a recipe that was claimed.
+    fn store_recipe(&mut self, id: ChunkId, body: &RecipeBody, index: &Index, sink: Sink<'_>) -> Result<(), Error> {
+        let mut bytes = body.encode();
         if bytes.len() > RECIPE_PART_BYTES {
             let mut parts = RecipeParts { bytes: bytes.len(), parts: Vec::new() };
             for part in bytes.chunks(RECIPE_PART_BYTES) {
                 let part_id = self.hashing.id(part);
                 parts.parts.push(part_id);
                 if index.claim(&part_id)? {
-                    self.push_recipe(part_id, part, sink)?;
+                    self.push_recipe(part_id, part, 0, sink)?;
                 }
             }
-            list = parts.encode();
-            own = &mut list;
+            bytes = parts.encode();
         }
-        if index.claim(&id)? { self.push_recipe(id, own, sink) } else { Ok(()) }
+        self.push_recipe(id, &bytes, body.depth, sink)
     }
 
-    fn push_recipe(&mut self, id: ChunkId, bytes: &[u8], sink: Sink<'_>) -> Result<(), Error> {
+    fn push_recipe(&mut self, id: ChunkId, bytes: &[u8], depth: u8, sink: Sink<'_>) -> Result<(), Error> {
+        self.recipes.kind = ExtentKind::Recipe { depth };
         self.recipes.push(id, bytes);
         match self.recipes.fill(Some(&mut self.compressor))? {
             Some(extent) => sink(extent),
@@ -291,19 +301,27 @@ impl Gathered {
     }
 }
 
-/// Whether a recipe that the repository holds can be read, and all extents that it leads to are there.
-fn is_whole(id: &ChunkId, reader: &mut ChunkReader<'_>) -> Result<bool, Error> {
+/// What is to be thought of a recipe that the repository holds.
+enum Proof {
+    /// It can be read, and all extents that it leads to are there.
+    Whole,
+    /// It does not lead to all its pages, though it can be read.
+    Broken { depth: u8 },
+}
+
+/// Reads a recipe that the repository holds; nothing where it cannot be read.
+fn prove(id: &ChunkId, reader: &mut ChunkReader<'_>) -> Result<Option<Proof>, Error> {
     let recipe = match reader.recipe(id) {
         Ok(recipe) => recipe,
-        Err(error) if error.is_damage() => return Ok(false),
+        Err(error) if error.is_damage() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     for (extent, _) in recipe.live_extents() {
         if !reader.contains(&extent)? {
-            return Ok(false);
+            return Ok(Some(Proof::Broken { depth: recipe.depth }));
         }
     }
-    Ok(true)
+    Ok(Some(Proof::Whole))
 }
 
 /// What is written of a recipe: what differs from the one before, or from the whole one behind it, or all, where that is little more.

@@ -196,3 +196,11 @@ pub(super) fn database_fingerprint(path: &std::path::Path, own: Fingerprint) -> 
     }
     Fingerprint::of(&all)
 }
+
+/// Whether a database's file or a log beside it was written so near the scan that their stats must not be trusted.
+pub(super) fn database_is_racy(path: &std::path::Path, own: &Stat, scan_start_ns: i128) -> bool {
+    let real = std::fs::canonicalize(path);
+    let path = real.as_deref().unwrap_or(path);
+    let is_racy = |ending| Stat::of_path(&crate::source::side_file(path, ending)).is_ok_and(|stat| stat.size > 0 && stat.is_racy(scan_start_ns));
+    own.is_racy(scan_start_ns) || is_racy("-wal") || is_racy("-journal")
+}
