@@ -12,6 +12,12 @@ use super::snapshot::{tell_problems, wanted};
 use super::{Exit, json as to_json, render, source};
 
 pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
+    if args.keep_old && !args.in_place {
+        return Err(Failure::usage(
+            "--keep-old moves an instance's own directories aside; it goes with --in-place only",
+            "With --to, name a new directory: what is elsewhere stays as it is.",
+        ));
+    }
     let categories = wanted(&args.only, &[])?;
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;

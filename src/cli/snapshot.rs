@@ -1,5 +1,7 @@
 //! `snapshot`.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::ops::{self, SnapshotOptions, SnapshotReport, SourceSpec};
@@ -88,16 +90,37 @@ pub fn wanted(only: &[String], skip: &[String]) -> Result<Vec<Category>, Failure
 }
 
 /// The repository; a new one where there is none. What killed processes left in it is swept.
+/// How long another first snapshot may take to make the repository.
+const MAKING: Duration = Duration::from_secs(3);
+
 fn open_or_make(path: &std::path::Path) -> Result<(Repository, bool), Failure> {
-    match Repository::open(path) {
-        Ok(repository) => {
-            drop(repository);
-            Repository::sweep(path).map_err(ops::Error::from)?;
-            Ok((Repository::open(path).map_err(ops::Error::from)?, false))
+    use crate::store::Error::{Exists, NoRepository, NotEmpty};
+    let start = Instant::now();
+    loop {
+        match Repository::open(path) {
+            Ok(repository) => {
+                drop(repository);
+                Repository::sweep(path).map_err(ops::Error::from)?;
+                return Ok((Repository::open(path).map_err(ops::Error::from)?, false));
+            }
+            Err(NoRepository { .. }) => {}
+            Err(error) => return Err(ops::Error::from(error).into()),
         }
-        Err(crate::store::Error::NoRepository { .. }) => Ok((ops::init(path)?, true)),
-        Err(error) => Err(ops::Error::from(error).into()),
+        match ops::init(path) {
+            Ok(repository) => return Ok((repository, true)),
+            // Another snapshot may be making it at this moment.
+            Err(ops::Error::Store(Exists { .. } | NotEmpty { .. })) if start.elapsed() < MAKING && is_being_made(path) => {
+                std::thread::sleep(Duration::from_millis(30))
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
+}
+
+/// Whether a folder holds nothing but what a repository in the making holds.
+fn is_being_made(path: &std::path::Path) -> bool {
+    let ours = |name: &str| name.starts_with(".tmp-") || ["repo.toml", "lock", "packs", "snapshots", "tmp", "scan", "index.redb"].contains(&name);
+    std::fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name().to_str().is_some_and(ours)))
 }
 
 fn document(report: &SnapshotReport, dry_run: bool) -> serde_json::Value {

@@ -88,7 +88,7 @@ impl Catalog {
         Ok(write_new(repository.backend(), &snapshot_name(&id.0), &bytes)?)
     }
 
-    /// The snapshot that a name means: `latest`, `latest~N`, an id or a unique beginning of one, a label (the newest with it),
+    /// The snapshot that a name means: `latest`, `latest~N`, an id or a unique beginning of one, a label that only one has,
     /// or a time (the newest at or before it; a date means its end).
     pub fn resolve(&self, name: &str, zone: &TimeZone) -> Result<&(SnapshotId, SnapshotRecord), NameError> {
         let none = || NameError::None { name: name.to_owned() };
@@ -99,8 +99,11 @@ impl Catalog {
             let back: usize = if back.is_empty() { 0 } else { back.strip_prefix('~').and_then(|n| n.parse().ok()).ok_or_else(none)? };
             return self.snapshots.iter().rev().nth(back).ok_or_else(none);
         }
-        if let Some(labelled) = self.snapshots.iter().rev().find(|(_, record)| record.label.as_deref() == Some(name)) {
-            return Ok(labelled);
+        let labelled: Vec<_> = self.snapshots.iter().filter(|(_, record)| record.label.as_deref() == Some(name)).collect();
+        match labelled.as_slice() {
+            [] => {}
+            [one] => return Ok(one),
+            several => return Err(NameError::Several { name: name.to_owned(), candidates: several.iter().map(|(id, _)| *id).collect() }),
         }
         if let Some(until) = moment(name, zone) {
             return self.snapshots.iter().rev().find(|(_, record)| i128::from(record.time_ns) <= until.as_nanosecond()).ok_or_else(none);
@@ -124,7 +127,8 @@ fn moment(name: &str, zone: &TimeZone) -> Option<Timestamp> {
         return None;
     }
     if let Ok(exact) = name.parse::<Timestamp>() {
-        return Some(exact);
+        // Without a fraction the whole second is meant.
+        return if name.contains('.') { Some(exact) } else { exact.checked_add(1.second()).ok()?.checked_sub(1.nanosecond()).ok() };
     }
     let (start, span) = match name.parse::<civil::Date>() {
         Ok(date) if name.len() == 10 => (date.to_datetime(civil::Time::midnight()), 1.day()),

@@ -66,7 +66,7 @@ impl Rules {
         if stat.is_dir() && self.closed.contains(&(stat.dev, stat.ino)) {
             return true;
         }
-        if stat.is_dir() && file_name(path).starts_with(SCRATCH_PREFIX.as_bytes()) {
+        if file_name(path).starts_with(RESTORE_PREFIX) || (stat.is_dir() && file_name(path).starts_with(SCRATCH_PREFIX.as_bytes())) {
             return true;
         }
         if !self.is_instance {
@@ -82,6 +82,9 @@ impl Rules {
         self.wants(category) || (category.may_hold_sqlite() && self.wants(Category::Database)) || path == b"data"
     }
 }
+
+/// What a restore that was killed left behind.
+const RESTORE_PREFIX: &[u8] = b".jellyvault-";
 
 /// The server's own backups: each holds all of it again.
 const NEVER: [&[u8]; 2] = [b"data/backups", b"data/SQLiteBackups"];

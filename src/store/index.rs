@@ -4,7 +4,7 @@
 //! it (missing, damaged, another repository's, held by another process), the trailers of the packs that it does not know are
 //! read instead, and the next commit writes it anew.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -64,6 +64,8 @@ pub struct Index {
     /// Packs whose trailers cannot be read, with the reason.
     damaged: Vec<Error>,
     trailers_read: usize,
+    /// Packs that the index file knew and that are gone.
+    lost: usize,
     /// Chunks that were claimed and are in no pack yet.
     unplaced: AtomicU64,
 }
@@ -79,6 +81,7 @@ impl Index {
             repository: repository.config().id.clone(),
             damaged: Vec::new(),
             trailers_read: 0,
+            lost: 0,
             unplaced: AtomicU64::new(0),
         };
         let mut known = HashMap::new();
@@ -90,7 +93,16 @@ impl Index {
             let packs = packs.into_iter().map(|(number, id)| (number, KnownPack { id, present: false, extents: None }));
             index.packs_mut().extend(packs);
         }
-        for listed in repository.backend().list("packs/")? {
+        let listed = repository.backend().list("packs/")?;
+        let here: HashSet<_> = listed.iter().filter_map(|listed| super::repository::pack_id(&listed.name)).collect();
+        index.lost = known.keys().filter(|id| !here.contains(*id)).count();
+        if index.lost > 0 {
+            // The file speaks of packs that are gone: it is made anew from those that are there.
+            index.base = None;
+            known.clear();
+            index.packs_mut().clear();
+        }
+        for listed in listed {
             let Some(id) = super::repository::pack_id(&listed.name) else { continue };
             if let Some(pack) = known.get(&id).and_then(|number| index.packs_mut().get_mut(number)) {
                 pack.present = true;
@@ -145,6 +157,16 @@ impl Index {
     /// Packs that could not be taken in because they are damaged.
     pub fn damaged(&self) -> &[Error] {
         &self.damaged
+    }
+
+    /// How many packs were lost since the index file was written, or cannot be read.
+    pub fn missing(&self) -> usize {
+        self.lost + self.damaged.len()
+    }
+
+    /// Whether all that was ever stored is known to be there: the index file was, and so is every pack that it names.
+    pub fn is_sure(&self) -> bool {
+        self.base.is_some() && self.missing() == 0
     }
 
     /// How many trailers were read at opening: packs that the index file did not know.

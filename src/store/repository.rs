@@ -91,8 +91,12 @@ impl Repository {
 
     /// Opens the repository in a folder, beside its other readers and captures.
     pub fn open(root: &Path) -> Result<Repository, Error> {
-        if !root.join(CONFIG_NAME).exists() {
-            return Err(Error::NoRepository { path: root.to_path_buf() });
+        let config = root.join(CONFIG_NAME);
+        match std::fs::metadata(&config) {
+            Ok(_) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Error::NoRepository { path: root.to_path_buf() }),
+            // Not allowed to look is not the same as not there.
+            Err(source) => return Err(Error::Local { verb: "open", path: config, source }),
         }
         let lock = RepositoryLock::shared(root)?;
         let mut repository = Repository::open_on(Box::new(LocalBackend::new(root)))?;

@@ -202,3 +202,48 @@ fn ctrl_c_stops_cleanly_and_the_next_run_uses_what_was_stored() {
     let (stats, _) = program.json(&["stats"]);
     assert!(stats["stats"]["pack_bytes"].as_u64().unwrap() < 92_000_000, "{stats}");
 }
+
+#[test]
+fn two_first_snapshots_at_once_both_succeed() {
+    for round in 0..6 {
+        let program = Program::new();
+        let source = program.home.path().join("source");
+        write(source.join("file"), format!("round {round}"));
+        let args = ["snapshot", "--plain", source.to_str().unwrap()];
+        let both: Vec<_> =
+            (0..2).map(|_| program.command(&args).stderr(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).spawn().unwrap()).collect();
+        for child in both {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 2);
+    }
+}
+
+#[test]
+fn a_directory_for_private_copies_is_looked_at_before_anything_is_done() {
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    for scratch in [program.home.path().join("missing"), data.join("cache")] {
+        let refused = program.run(&["snapshot", data.to_str().unwrap(), "--scratch-dir", scratch.to_str().unwrap()]);
+        assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stdout));
+    }
+    assert!(!program.home.path().join("missing").exists());
+    assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 0);
+    let refused = program.run(&["restore", "latest", "--to", "x", "--keep-old"]);
+    assert_eq!(refused.status.code(), Some(2));
+}
+
+#[test]
+fn a_label_that_several_snapshots_have_is_an_error_that_lists_them() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("file"), "text");
+    for _ in 0..2 {
+        program.ok(&["snapshot", "--plain", source.to_str().unwrap(), "--label", "before upgrade"]);
+    }
+    let (report, code) = program.json(&["show", "before upgrade"]);
+    assert_eq!(code, 1, "{report}");
+    assert!(report["error"]["message"].as_str().unwrap().contains("any of 2 snapshots"), "{report}");
+}

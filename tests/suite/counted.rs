@@ -136,3 +136,23 @@ fn the_same_content_under_many_names_is_stored_once_even_within_one_capture() {
     let report = capture(&repository, dir.path()).unwrap();
     assert!(report.record.bytes.new_raw < 60_000, "{}", report.record.bytes.new_raw);
 }
+
+#[test]
+fn a_lost_pack_is_told_once_and_the_next_snapshot_is_whole() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    tree(&source);
+    let_settle();
+    for _ in 0..2 {
+        program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    }
+    let pack = walkdir::WalkDir::new(program.repo.join("packs")).into_iter().map(Result::unwrap).find(|entry| entry.file_type().is_file()).unwrap();
+    std::fs::remove_file(pack.path()).unwrap();
+    let (report, code) = program.json(&["snapshot", "--plain", source.to_str().unwrap()]);
+    assert_eq!((code, report["problems"][0]["path"].as_str()), (3, Some("packs")), "{report}");
+    let (again, code) = program.json(&["snapshot", "--plain", source.to_str().unwrap()]);
+    assert_eq!((code, again["files_read"].as_u64()), (0, Some(0)), "{again}");
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
+}

@@ -278,3 +278,54 @@ fn a_file_whose_attribute_the_target_cannot_hold_is_there_all_the_same() {
     assert!(report["problems"][0]["what"].as_str().unwrap().contains("it is restored, but not its attribute user.large"), "{report}");
     assert_eq!(std::fs::read_to_string(out.join("file")).unwrap(), "text");
 }
+
+#[test]
+fn a_restore_never_removes_moves_or_overwrites_the_repository() {
+    for inside in ["data/vault", "metadata/vault", "config/vault", "vault"] {
+        let mut program = Program::new();
+        let data = instance(program.home.path());
+        program.repo = data.join(inside);
+        program.ok(&["snapshot", data.to_str().unwrap()]);
+        write(data.join("metadata/extra.jpg"), "not in the snapshot");
+        let (report, code) = program.json(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--delete"]);
+        assert_eq!((code, report["restored"]["deleted"].as_u64()), (0, Some(1)), "{inside}: {report}");
+        let to = data.join("..").join("jellyfin");
+        program.ok(&["restore", "latest", "--to", to.to_str().unwrap(), "--delete"]);
+        assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 1, "{inside}");
+        if inside != "vault" {
+            let refused = program.run(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--keep-old"]);
+            assert_eq!(refused.status.code(), Some(1));
+            assert!(String::from_utf8(refused.stderr).unwrap().contains("with it the repository"), "{inside}");
+            assert!(data.join("data/jellyfin.db").exists());
+        }
+        for inner in ["", "packs"] {
+            let refused = program.run(&["restore", "latest", "--to", program.repo.join(inner).to_str().unwrap()]);
+            assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stdout));
+        }
+        program.ok(&["restore", "latest", "--to", program.home.path().join("out").to_str().unwrap()]);
+    }
+}
+
+#[test]
+fn nothing_is_written_to_a_directory_whose_database_is_open() {
+    let program = Program::new();
+    let data = instance(program.home.path());
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    write(data.join("config/system.xml"), "<ServerConfiguration />");
+    // Held by another process, as a server holds it.
+    let script =
+        "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute('select count(*) from Users').fetchone(); print('open', flush=True); sys.stdin.read()";
+    let mut server = std::process::Command::new("python3")
+        .args(["-c", script, data.join("data/jellyfin.db").to_str().unwrap()])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Read::read_exact(server.stdout.as_mut().unwrap(), &mut [0; 5]).unwrap();
+    let refused = program.run(&["restore", "latest", "--to", data.to_str().unwrap()]);
+    drop(server.stdin.take());
+    server.wait().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(std::fs::read_to_string(data.join("config/system.xml")).unwrap(), "<ServerConfiguration />");
+    assert!(!data.join("programdata").exists());
+}

@@ -80,9 +80,11 @@ fn find_others(
 ) -> Result<Vec<(Vec<u8>, bool)>, Error> {
     let is_instance = !record.source.directories.contains_key("folder");
     let mut rules = Rules { is_instance, ..Rules::default() };
-    if let Destination::InPlace(instance) = destination {
-        rules.closed = Layout::of(&instance.instance).closed(&[]);
-    }
+    // The repository may lie inside what is restored: it is no part of it.
+    rules.closed = match destination {
+        Destination::InPlace(instance) => Layout::of(&instance.instance).closed(target.repository.as_slice()),
+        Destination::Directory(_) => source::closed_dirs(target.repository.iter().map(std::path::PathBuf::as_path)),
+    };
     rules.exclude(&record.excluded).map_err(|source| Error::Glob { glob: source.glob().unwrap_or_default().to_owned(), source })?;
     let roots: Vec<ScanRoot> =
         target.roots.iter().filter(|root| root.fd.is_some()).map(|root| ScanRoot { logical: root.logical.clone(), dir: root.dir.clone() }).collect();

@@ -9,9 +9,8 @@ use super::{InstanceTarget, RestoreOptions};
 
 /// Moves aside what the restore will write; from and to of each move.
 pub(super) fn move_aside(target: &InstanceTarget, options: &RestoreOptions) -> Result<Vec<(PathBuf, PathBuf)>, Error> {
-    let layout = Layout::of(&target.instance);
     let mut moves = Vec::new();
-    for path in units(&layout, options).into_iter().flat_map(|unit| whole_or_parts(&layout, unit)) {
+    for path in to_be_moved(target, options) {
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
         let to = path.with_file_name(format!("{name}.bak-{}", options.stamp));
         if !options.dry_run {
@@ -20,6 +19,12 @@ pub(super) fn move_aside(target: &InstanceTarget, options: &RestoreOptions) -> R
         moves.push((path, to));
     }
     Ok(moves)
+}
+
+/// What would be moved.
+pub(super) fn to_be_moved(target: &InstanceTarget, options: &RestoreOptions) -> Vec<PathBuf> {
+    let layout = Layout::of(&target.instance);
+    units(&layout, options).into_iter().flat_map(|unit| whole_or_parts(&layout, unit)).collect()
 }
 
 /// The directories and files that hold what is selected.

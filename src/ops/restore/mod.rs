@@ -155,6 +155,7 @@ pub fn restore(
             return Err(Error::NoPath { snapshot: short(id), path: display(path) });
         }
     }
+    refuse::check_repository(repository, destination, options)?;
     if let Destination::InPlace(target) = destination {
         report.remarks = refuse::check(repository, id, record, target, options)?;
         if record.source.directories.contains_key("folder") {
@@ -167,7 +168,10 @@ pub fn restore(
             report.moved_aside = keep_old::move_aside(target, options)?;
         }
     }
-    let target = Target::open(destination, options.dry_run)?;
+    let target = Target::open(destination, repository, options.dry_run)?;
+    if let Destination::Directory(_) = destination {
+        refuse::check_open_databases(record, &mut reader, &target, options)?;
+    }
     let tally = Tally::default();
     let selected: Vec<_> =
         categories(record).filter(|(category, _)| options.selection.categories.is_empty() || options.selection.categories.contains(category)).collect();

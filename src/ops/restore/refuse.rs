@@ -3,13 +3,16 @@
 
 use std::path::Path;
 
-use crate::manifest::{Directories, SnapshotId, SnapshotRecord};
+use crate::manifest::{Directories, Entries, SnapshotId, SnapshotRecord};
 use crate::source::{self, Category, DATABASE_PATH, DatabaseFacts, Layout, is_open_elsewhere, version};
-use crate::store::Repository;
+use crate::store::{ChunkReader, Location, Repository};
 
 use super::super::ls::short;
+use super::super::select::categories;
 use super::super::{Error, in_one_line};
-use super::{InstanceTarget, RestoreOptions};
+use super::keep_old::to_be_moved;
+use super::target::Target;
+use super::{Destination, InstanceTarget, RestoreOptions};
 
 /// Refuses, or says what the user should know.
 pub(super) fn check(
@@ -58,6 +61,43 @@ pub(super) fn check(
     check_version(id, record, target, &facts, options, &mut remarks)?;
     check_directories(id, record, &layout.directories(), &facts.directories, options)?;
     Ok(remarks)
+}
+
+/// Refuses to write into the repository, and to move it away.
+pub(super) fn check_repository(repository: &Repository, destination: &Destination, options: &RestoreOptions) -> Result<(), Error> {
+    let Location::Folder(folder) = repository.location() else { return Ok(()) };
+    // Both exist, or nothing can lie in the other.
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let folder = real(folder);
+    match destination {
+        Destination::Directory(dir) if real(dir).starts_with(&folder) => Err(Error::Refused {
+            what: format!("{} lies in the repository itself; restoring there would destroy it", dir.display()),
+            hint: "Name another directory with --to.".to_owned(),
+        }),
+        Destination::InPlace(target) if options.keep_old => match to_be_moved(target, options).into_iter().find(|path| folder.starts_with(real(path))) {
+            Some(moved) => Err(Error::Refused {
+                what: format!("--keep-old would move {} aside, and with it the repository {}", moved.display(), folder.display()),
+                hint: "Move the repository out of Jellyfin's directories first, or leave out --keep-old. Nothing was changed.".to_owned(),
+            }),
+            None => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// Refuses to restore databases over ones that a process has open, before anything else is written.
+pub(super) fn check_open_databases(record: &SnapshotRecord, reader: &mut ChunkReader<'_>, target: &Target, options: &RestoreOptions) -> Result<(), Error> {
+    for (category, root) in categories(record).filter(|(category, _)| *category == Category::Database) {
+        for entry in Entries::all(reader, root.manifest) {
+            // What cannot be read is told when it is restored.
+            let Ok(entry) = entry else { break };
+            let path = target.file(&entry.path).filter(|_| entry.content().is_some() && options.selection.takes(category, &entry.path));
+            if let Some(path) = path.filter(|path| path.is_file()) {
+                refuse_running(&path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A private copy, in the repository's folder or, where that cannot be written to, in the system's.

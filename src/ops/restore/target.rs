@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use crate::source::{DATABASE_PATH, Layout};
+use crate::store::{Location, Repository};
 
 use super::super::Error;
 use super::Destination;
@@ -19,20 +20,26 @@ pub(super) struct TargetRoot {
 /// All of them.
 pub(super) struct Target {
     pub roots: Vec<TargetRoot>,
+    /// The repository's folder, which nothing is removed from.
+    pub repository: Vec<PathBuf>,
     /// Where the database stands, if not where its logical path says: directory and name.
     pub database: Option<PathBuf>,
 }
 
 impl Target {
     /// Opens the directories; makes those that are missing, unless nothing may be changed.
-    pub(super) fn open(destination: &Destination, dry_run: bool) -> Result<Target, Error> {
+    pub(super) fn open(destination: &Destination, repository: &Repository, dry_run: bool) -> Result<Target, Error> {
+        let repository = match repository.location() {
+            Location::Folder(folder) => vec![folder.clone()],
+            Location::Memory => Vec::new(),
+        };
         match destination {
-            Destination::Directory(dir) => Ok(Target { roots: vec![open_root(Vec::new(), dir, dry_run)?], database: None }),
+            Destination::Directory(dir) => Ok(Target { roots: vec![open_root(Vec::new(), dir, dry_run)?], repository, database: None }),
             Destination::InPlace(target) => {
                 let layout = Layout::of(&target.instance);
                 let open = |root: &crate::source::ScanRoot| open_root(root.logical.clone(), &root.dir, dry_run);
                 let roots = layout.roots.iter().map(open).collect::<Result<_, _>>()?;
-                Ok(Target { roots, database: layout.database })
+                Ok(Target { roots, repository, database: layout.database })
             }
         }
     }

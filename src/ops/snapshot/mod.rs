@@ -105,13 +105,17 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
     let parents = Parents::find(repository, &key, &wanted)?;
     let index = Index::open(repository, IndexMode::Use)?;
     let cache_file = repository.scan_cache_file(&key);
-    let cache = cache_file.as_deref().and_then(ScanCache::open);
+    // What the cache lets skip must be there: where packs may be missing, everything is read again.
+    let cache = cache_file.as_deref().filter(|_| index.is_sure()).and_then(ScanCache::open);
     let mut reader = ChunkReader::new(repository, &index);
     let old: HashMap<Category, OldRuns> =
         parents.categories.iter().map(|(category, record)| (*category, OldRuns::load(*category, record, cache.as_ref(), &mut reader))).collect();
     drop(reader);
 
     let roots = spec.layout.present();
+    if let Some(scratch) = options.scratch.as_deref().filter(|_| !options.dry_run) {
+        check_scratch(scratch, &roots)?;
+    }
     let scratch = options.scratch.clone().unwrap_or_else(|| repository.scratch_folder());
     let opened = open_roots(&roots)?;
     let shared = Shared {
@@ -139,7 +143,14 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
     };
     watch.progress.phase(Phase::Capture, parents.files(), parents.bytes());
     let mut planner = Planner::new(&rules, &spec.layout, old, cache.as_ref().map(|cache| &cache.verdicts), main.item);
-    for problem in spec.problems.iter().cloned().chain(main.problems) {
+    let missing = (index.missing() > 0).then(|| Problem {
+        path: "packs".to_owned(),
+        what: format!(
+            "{} of the repository's packs are missing or damaged: files of older snapshots are lost; everything was read anew, so that this snapshot is whole",
+            index.missing()
+        ),
+    });
+    for problem in spec.problems.iter().cloned().chain(main.problems).chain(missing) {
         watch.progress.problem(&problem);
         collector.problem(problem);
     }
@@ -312,6 +323,21 @@ fn note_symlinked_folder(shared: &Shared<'_>, found: &crate::source::Found<'_>, 
         shared.progress.problem(&problem);
         collector.problem(problem);
     }
+}
+
+/// A directory that the user names for private copies must be there, writable, and none of the source's.
+fn check_scratch(scratch: &std::path::Path, roots: &[ScanRoot]) -> Result<(), Error> {
+    let failed = |source| Error::Target { verb: "make a private copy in", path: scratch.to_path_buf(), source };
+    let real = std::fs::canonicalize(scratch).map_err(failed)?;
+    let is_within = |root: &ScanRoot| std::fs::canonicalize(&root.dir).is_ok_and(|root| real.starts_with(root));
+    if roots.iter().any(is_within) {
+        return Err(Error::Refused {
+            what: format!("{} lies in the source, which is never written to", scratch.display()),
+            hint: "Name a directory elsewhere with --scratch-dir, or leave it out: then the copy is made in the repository.".to_owned(),
+        });
+    }
+    drop(crate::source::ScratchFolder::create(&real).map_err(failed)?);
+    Ok(())
 }
 
 fn open_roots(roots: &[ScanRoot]) -> Result<Vec<(ScanRoot, OwnedFd)>, Error> {
