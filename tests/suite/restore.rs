@@ -312,18 +312,9 @@ fn nothing_is_written_to_a_directory_whose_database_is_open() {
     let data = instance(program.home.path());
     program.ok(&["snapshot", data.to_str().unwrap()]);
     write(data.join("config/system.xml"), "<ServerConfiguration />");
-    // Held by another process, as a server holds it.
-    let script =
-        "import sqlite3,sys; c=sqlite3.connect(sys.argv[1]); c.execute('select count(*) from Users').fetchone(); print('open', flush=True); sys.stdin.read()";
-    let mut server = std::process::Command::new("python3")
-        .args(["-c", script, data.join("data/jellyfin.db").to_str().unwrap()])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Read::read_exact(server.stdout.as_mut().unwrap(), &mut [0; 5]).unwrap();
+    let mut server = std::process::Command::new("sleep").arg("60").stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap()).spawn().unwrap();
     let refused = program.run(&["restore", "latest", "--to", data.to_str().unwrap()]);
-    drop(server.stdin.take());
+    server.kill().unwrap();
     server.wait().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert_eq!(std::fs::read_to_string(data.join("config/system.xml")).unwrap(), "<ServerConfiguration />");
