@@ -11,6 +11,9 @@ use super::ls::typed_path;
 use super::snapshot::{tell_problems, wanted};
 use super::{Exit, json as to_json, render, source};
 
+/// Paths that a dry run with `--delete` names without `--verbose`.
+const DELETED_SHOWN: usize = 50;
+
 pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     if args.keep_old && !args.in_place {
         return Err(Failure::usage(
@@ -51,7 +54,7 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         to_json::print(&document(&report, args.dry_run));
     } else if !context.global.quiet {
         let place = args.to.as_ref().map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
-        render::print(&words(&report, &place, &render::short(&snapshot.0), args.dry_run))?;
+        render::print(&words(&report, &place, &render::short(&snapshot.0), args.dry_run, context.global.verbose))?;
         for remark in &report.remarks {
             context.say(&format!("Note: {remark}."));
         }
@@ -67,15 +70,29 @@ fn document(report: &RestoreReport, dry_run: bool) -> serde_json::Value {
     let moved: Vec<_> = report.moved_aside.iter().map(|(from, to)| json!({"from": from.to_string_lossy(), "to": to.to_string_lossy()})).collect();
     json!({
         "restored": {"files": report.files, "bytes": report.bytes, "unchanged": report.unchanged, "metadata": report.metadata, "deleted": report.deleted},
-        "moved_aside": moved, "problems": to_json::problems(&report.problems), "remarks": report.remarks, "dry_run": dry_run,
+        "deleted_paths": report.deleted_paths, "moved_aside": moved, "problems": to_json::problems(&report.problems), "remarks": report.remarks, "dry_run": dry_run,
     })
 }
 
-fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool) -> String {
+fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool, verbose: bool) -> String {
     let would = if dry_run { "would be " } else { "" };
     let mut out = String::new();
     for (from, to) in &report.moved_aside {
         out.push_str(&format!("{} {would}moved to {}\n", from.display(), to.display()));
+    }
+    // What goes for good is named before it goes; afterwards where it is asked for.
+    let shown = if verbose {
+        usize::MAX
+    } else if dry_run {
+        DELETED_SHOWN
+    } else {
+        0
+    };
+    for path in report.deleted_paths.iter().take(shown) {
+        out.push_str(&format!("{path} {would}removed\n"));
+    }
+    if dry_run && !verbose && report.deleted_paths.len() > DELETED_SHOWN {
+        out.push_str(&format!("… and {} more (--verbose names them)\n", render::count(report.deleted - DELETED_SHOWN as u64)));
     }
     out.push_str(&format!(
         "Snapshot {id} {}restored {place}: {} {would}written ({}), {} right already{}{}.\n",

@@ -37,7 +37,8 @@ fn only_what_differs_is_written() {
     assert_eq!((inode("3"), inode("4")), (kept, touched));
     assert!(out.join("extra").exists());
     let (report, _) = program.json(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--dry-run"]);
-    assert_eq!(report["restored"]["deleted"], 1);
+    assert_eq!((&report["restored"]["deleted"], &report["deleted_paths"]), (&1.into(), &serde_json::json!(["extra"])));
+    assert!(program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--dry-run"]).starts_with("extra would be removed\n"));
     assert!(out.join("extra").exists());
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete"]);
     assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));

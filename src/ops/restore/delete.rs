@@ -5,7 +5,8 @@ use std::iter::Peekable;
 
 use rustix::fs::AtFlags;
 
-use crate::manifest::{Entries, Entry, SnapshotRecord, compare, file_name, parent};
+use crate::limits::PROBLEMS_NAMED_MAX;
+use crate::manifest::{Entries, Entry, SnapshotRecord, compare, display, file_name, parent};
 use crate::source::{self, Category, Event, Layout, Rules, ScanError, ScanRoot, scan};
 use crate::store::ChunkReader;
 
@@ -39,7 +40,7 @@ impl AllPaths<'_, '_> {
     }
 }
 
-/// Removes; the number of paths that went.
+/// Removes; how many paths went, and the first of them by name.
 pub(super) fn delete_others(
     reader: &mut ChunkReader<'_>,
     record: &SnapshotRecord,
@@ -48,12 +49,13 @@ pub(super) fn delete_others(
     options: &RestoreOptions,
     tally: &Tally,
     watch: Watch<'_>,
-) -> Result<u64, Error> {
+) -> Result<(u64, Vec<String>), Error> {
     let doomed = find_others(reader, record, destination, target, options, watch)?;
     if options.dry_run {
-        return Ok(doomed.len() as u64);
+        let named = doomed.iter().take(PROBLEMS_NAMED_MAX).map(|(path, _)| display(path)).collect();
+        return Ok((doomed.len() as u64, named));
     }
-    let mut deleted = 0;
+    let (mut deleted, mut named) = (0, Vec::new());
     // What is in a directory goes before it.
     for (path, is_dir) in doomed.iter().rev() {
         let Some((number, below)) = target.place(path) else { continue };
@@ -61,13 +63,19 @@ pub(super) fn delete_others(
         let flags = if *is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
         let removed = source::open_dir(root, parent(below).unwrap_or_default()).and_then(|dir| rustix::fs::unlinkat(&dir, file_name(below), flags));
         match removed {
-            Ok(()) => deleted += 1,
+            Ok(()) => {
+                deleted += 1;
+                if named.len() < PROBLEMS_NAMED_MAX {
+                    named.push(display(path));
+                }
+            }
             // Something that is never captured is in it: it stays, and so does the directory.
             Err(rustix::io::Errno::NOTEMPTY) => {}
             Err(error) => tally.problem(watch, path, format!("it could not be removed ({})", std::io::Error::from(error))),
         }
     }
-    Ok(deleted)
+    named.reverse();
+    Ok((deleted, named))
 }
 
 fn find_others(

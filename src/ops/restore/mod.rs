@@ -105,6 +105,8 @@ pub struct RestoreReport {
     pub metadata: u64,
     /// Paths that were removed.
     pub deleted: u64,
+    /// Which, the first 10,000.
+    pub deleted_paths: Vec<String>,
     /// Directories that were moved aside: from, to.
     pub moved_aside: Vec<(PathBuf, PathBuf)>,
     /// Problems.
@@ -248,7 +250,7 @@ pub fn restore(
     }
     database::restore_all(&databases, destination, &target, &mut writer, options)?;
     if options.delete {
-        report.deleted = delete::delete_others(&mut reader, record, destination, &target, options, &tally, watch)?;
+        (report.deleted, report.deleted_paths) = delete::delete_others(&mut reader, record, destination, &target, options, &tally, watch)?;
     }
     watch.progress.phase(Phase::Compare, 0, 0);
     dirs::finish(&mut reader, &selected, options, &mut writer)?;
