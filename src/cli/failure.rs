@@ -111,9 +111,11 @@ fn hint(error: &Error) -> Option<String> {
         Error::Glob { .. } => "Patterns are names such as *.bif or paths such as metadata/People/**.".to_owned(),
         Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => return store_hint(error),
         Error::Unreadable { source, .. } => return hint_of_damage(source),
+        Error::Source { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Check the path: nothing is there.".to_owned(),
         Error::Source { .. } => "Run as the user that Jellyfin runs as, or as root.".to_owned(),
         Error::Target { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "The disk is full. Make room and run the same command again: what is right already is not written twice.".to_owned(),
-        Error::Target { .. } => "Check that the directory may be written by this user.".to_owned(),
+        Error::Target { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Check the path: nothing is there.".to_owned(),
+        Error::Target { .. } => "Check that it is a directory that this user may write to.".to_owned(),
         _ => return None,
     };
     Some(text)

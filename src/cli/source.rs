@@ -18,6 +18,13 @@ pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpe
         let found = std::fs::canonicalize(path).map_err(|source| ops::Error::Source { path: path.clone(), source })?;
         Ok(Some(found.to_string_lossy().into_owned()))
     };
+    if let Some(dir) = &args.data_dir
+        && let Err(source) = std::fs::read_dir(dir)
+        && source.kind() == std::io::ErrorKind::PermissionDenied
+    {
+        // What may not be looked at must not be taken for a directory without Jellyfin's files.
+        return Err(ops::Error::Source { path: dir.clone(), source }.into());
+    }
     let named = Named {
         data: text(&args.data_dir),
         config: absolute(&args.config_dir)?,
