@@ -321,3 +321,18 @@ fn nothing_is_written_to_a_directory_whose_database_is_open() {
     assert_eq!(std::fs::read_to_string(data.join("config/system.xml")).unwrap(), "<ServerConfiguration />");
     assert!(!data.join("programdata").exists());
 }
+
+#[test]
+fn a_database_that_is_right_already_is_not_written_again_in_place() {
+    let program = Program::new();
+    let data = instance(program.home.path());
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let args = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()];
+    // The log of the source is folded in by the first restore.
+    assert_eq!(program.json(&args).0["restored"]["files"], 1);
+    let inode = std::fs::metadata(data.join("data/jellyfin.db")).unwrap().ino();
+    assert_eq!(program.json(&[&args[..], &["--dry-run"]].concat()).0["restored"]["files"], 0);
+    let (again, code) = program.json(&args);
+    assert_eq!((code, &again["restored"]["files"], &again["restored"]["unchanged"]), (0, &0.into(), &87.into()), "{again}");
+    assert_eq!(std::fs::metadata(data.join("data/jellyfin.db")).unwrap().ino(), inode);
+}

@@ -11,13 +11,14 @@ use rusqlite::Connection;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::manifest::{Entry, Kind, file_name, parent};
+use crate::manifest::{Content, Entry, Kind, file_name, parent};
 use crate::source::{Stat, is_open_elsewhere, open_dir, open_private, quick_check, side_file};
 
 use super::super::content::write_content;
 use super::super::{Error, in_one_line};
 use super::dress::dress;
 use super::obstacle::{Failure, no_place};
+use super::same::same_content;
 use super::target::Target;
 use super::writer::Writer;
 use super::{Destination, RestoreOptions};
@@ -65,13 +66,16 @@ fn in_directory(entry: &Entry, path: &Path, target: &Target, writer: &mut Writer
 
 /// In an instance.
 fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Failure> {
+    let Kind::File { size, content } = &entry.kind else { return Ok(()) };
+    let name = path.file_name().unwrap_or_default();
+    if let Some((folder, stat)) = right_already(path, content, *size, writer)? {
+        return writer.keep(entry, folder.as_fd(), name.as_bytes(), &stat, *size);
+    }
     if options.dry_run {
         writer.count_written(entry.size());
         return Ok(());
     }
-    let Kind::File { size, content } = &entry.kind else { return Ok(()) };
     let folder = folder(entry, path, writer)?;
-    let name = path.file_name().unwrap_or_default();
     let draft = draft_name(path);
     let draft_name = draft.file_name().unwrap_or_default();
     let _sweep = RemoveOnDrop(draft.clone());
@@ -117,6 +121,19 @@ fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &Re
     })?;
     writer.count_written(*size);
     dressed
+}
+
+/// Where the very database stands already, with no log beside it and no migration lock in it: its directory and stat.
+fn right_already(path: &Path, content: &Content, size: u64, writer: &mut Writer<'_>) -> Result<Option<(OwnedFd, Stat)>, Failure> {
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
+    let Ok(folder) = rustix::fs::openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) else {
+        return Ok(None);
+    };
+    let has_log = LOGS.iter().any(|ending| Stat::at(&folder, [name.as_bytes(), ending.as_bytes()].concat().as_slice()).is_ok());
+    let Some(stat) = Stat::at(&folder, name).ok().filter(|stat| stat.is_file() && stat.size == size && !has_log) else { return Ok(None) };
+    // What cannot be read back is told when it is to be written.
+    let same = same_content(&mut writer.reader, &mut Vec::new(), folder.as_fd(), name.as_bytes(), content, size).unwrap_or(false);
+    Ok((same && !has_lock_row(path)).then_some((folder, stat)))
 }
 
 /// The directory of a database: below the instance's root through no link, or where `database.xml` says, which is the

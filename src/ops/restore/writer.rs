@@ -132,7 +132,7 @@ impl<'a> Writer<'a> {
     }
 
     /// The file is right; its metadata may not be.
-    fn keep(&mut self, entry: &Entry, dir: BorrowedFd<'_>, name: &[u8], stat: &Stat, size: u64) -> Result<(), Failure> {
+    pub(super) fn keep(&mut self, entry: &Entry, dir: BorrowedFd<'_>, name: &[u8], stat: &Stat, size: u64) -> Result<(), Failure> {
         if !self.options.dry_run {
             self.remove_logs(dir, name)?;
         }
