@@ -21,6 +21,8 @@ use super::stat::Stat;
 
 /// How long a copy waits for locks that another process holds only for a moment.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Copies of a database without its server's locks that are made in the hope of one that no checkpoint tore.
+const TORN_MAX: u32 = 10;
 /// Bytes of `-shm` by whose lock SQLite marks a connection as alive ("dead man's switch", wal.c, WAL_WRITE_LOCK + 8).
 const ALIVE_LOCK_BYTE: u64 = 128;
 /// First byte, and length, of the range that rollback-mode readers and writers lock (os.h, PENDING_BYTE).
@@ -126,8 +128,13 @@ fn copy_to(database: &Path, target: &Path) -> Result<&'static str, CopyError> {
 /// False where SQLite says that the file is no database or is damaged.
 fn online_backup(database: &Path, target: &Path) -> Result<bool, CopyError> {
     let start = Instant::now();
+    let mut attempts = 0;
     loop {
         remove_all(target);
+        attempts += 1;
+        // A server that lost its locks does not keep a checkpoint from running under the copy: a copy that it tore is made again. One that is
+        // found damaged each time is damaged.
+        let is_guarded = is_open_elsewhere(database);
         // Without writing even to the shared memory first. SQLite may need to; it may only where a living server holds the lock
         // that says so: without it an opener takes itself for the first and empties the memory under the server.
         let mut outcome = backup_once(database, target, "&readonly_shm=1");
@@ -136,7 +143,7 @@ fn online_backup(database: &Path, target: &Path) -> Result<bool, CopyError> {
             outcome = backup_once(database, target, "");
         }
         match outcome {
-            Ok(StepResult::Done) => return Ok(true),
+            Ok(StepResult::Done) if is_guarded || attempts >= TORN_MAX || quick_check(target).is_ok() => return Ok(true),
             Err(error) if is_no_database(&error) => return Ok(false),
             Err(error) if !is_busy(&error) => return Err(error.into()),
             _ if start.elapsed() > PATIENCE => return Err(CopyError::Locked),
