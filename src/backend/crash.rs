@@ -119,7 +119,7 @@ impl DiskFile for CrashFile {
         let outcome = state.step(true);
         let content = state.contents.get_mut(self.content).ok_or(io::ErrorKind::NotFound)?;
         // A failed write may have written a part.
-        let part = if outcome.is_ok() { bytes } else { bytes.get(..bytes.len() / 2).unwrap_or_default() };
+        let part = if outcome.is_ok() { bytes } else { bytes.split_at(bytes.len() / 2).0 };
         content.live.extend_from_slice(part);
         outcome
     }

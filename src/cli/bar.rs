@@ -48,7 +48,7 @@ impl Progress for Bar {
         if self.unshown.fetch_add(1, Ordering::Relaxed).is_multiple_of(16) {
             self.bar.set_position(bytes);
             let word = self.bar.message();
-            let phase = word.split(':').next().unwrap_or_default().to_owned();
+            let phase = word.split_once(':').map_or(word.as_str(), |(phase, _)| phase);
             self.bar.set_message(format!("{phase}: {files} files"));
         }
     }

@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::progress::Problem;
+
+use super::render;
 
 /// Prints a document. A reader who went away takes nothing from the outcome, which the exit code tells.
 pub fn print(document: &Value) {
@@ -15,7 +16,7 @@ pub fn print(document: &Value) {
 
 /// A moment.
 pub fn time(time_ns: i64) -> String {
-    Timestamp::from_nanosecond(i128::from(time_ns)).unwrap_or_default().to_string()
+    render::moment(time_ns).to_string()
 }
 
 /// Problems.

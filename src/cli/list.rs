@@ -30,6 +30,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
             render::size(record.bytes.source),
             render::size(record.bytes.new_stored),
             if record.problem_count == 0 { "–".to_owned() } else { render::count(record.problem_count) },
+            // Most have none: an empty cell.
             record.label.clone().unwrap_or_default(),
         ]);
     }

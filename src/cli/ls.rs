@@ -13,18 +13,18 @@ use super::{Exit, render};
 
 /// SNAPSHOT:PATH taken apart; a time's own colons stay with the snapshot (`2026-11-22T10:00:config`).
 pub fn split_place(place: &str) -> (&str, Option<&str>) {
-    let clock = place.get(..11).is_some_and(|date| date.ends_with(['T', ' ']) && date.get(4..5) == Some("-"));
-    let skip = if clock {
+    let clock = place.split_at_checked(11).filter(|(date, _)| date.ends_with(['T', ' ']) && date.get(4..5) == Some("-"));
+    let skip = if let Some((date, time)) = clock {
         // hh:mm, or hh:mm:ss where digits follow, and a zone.
-        let time = place.get(11..).unwrap_or_default();
-        11 + time
-            .char_indices()
-            .find(|(at, c)| {
-                !(c.is_ascii_digit()
-                    || matches!(c, '.' | '+' | '-' | 'Z')
-                    || (*c == ':' && time.get(at + 1..at + 3).is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))))
-            })
-            .map_or(time.len(), |(at, _)| at)
+        date.len()
+            + time
+                .char_indices()
+                .find(|(at, c)| {
+                    !(c.is_ascii_digit()
+                        || matches!(c, '.' | '+' | '-' | 'Z')
+                        || (*c == ':' && time.get(at + 1..at + 3).is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))))
+                })
+                .map_or(time.len(), |(at, _)| at)
     } else {
         place.find(':').unwrap_or(place.len())
     };
@@ -59,7 +59,8 @@ pub fn run(context: &Context, place: &str, recursive: bool) -> Result<Exit, Fail
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
     let snapshot = context.resolve(&catalog, name)?;
-    let path = typed_path(path.unwrap_or_default());
+    // No path is the root of the tree.
+    let path = typed_path(path.unwrap_or(""));
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut first = true;
     let json_mode = context.global.json;

@@ -89,7 +89,9 @@ fn usage(error: &clap::Error) -> Exit {
     let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if !is_answer && std::env::args().any(|arg| arg == "--json") {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        // What is wrong stands before the first empty line, sometimes as a list; usage and hints follow.
+        let lines: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+        let message = lines.join(" ").trim_start_matches("error: ").to_owned();
         json::print(&serde_json::json!({"error": {"kind": "usage", "message": message, "causes": [], "hint": "See --help."}}));
     } else if error.print().is_err() {
         return Exit::Failed;

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::manifest::SnapshotId;
 
@@ -30,10 +30,14 @@ pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 
+/// A moment. 64 bits of nanoseconds are 292 years around 1970, all of which a timestamp can hold.
+pub fn moment(time_ns: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_nanos(time_ns)
+}
+
 /// A moment in the user's zone, to the second.
 pub fn time(time_ns: i64, zone: &TimeZone) -> String {
-    let timestamp = Timestamp::from_nanosecond(i128::from(time_ns)).unwrap_or_default();
-    timestamp.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    moment(time_ns).to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// An id as people type it: as long as it takes to tell snapshots of different milliseconds apart.

@@ -67,7 +67,7 @@ impl TreeBuilder {
     pub fn finish<E>(mut self, store: &mut impl FnMut(Vec<u8>) -> Result<ChunkId, E>) -> Result<Child, E> {
         let mut level = 0;
         while level < self.levels.len() {
-            let alone = self.levels.get(level + 1..).unwrap_or_default().iter().all(Vec::is_empty);
+            let alone = self.levels.iter().skip(level + 1).all(Vec::is_empty);
             match self.levels.get_mut(level) {
                 Some(row) if row.len() == 1 && alone => {
                     if let Some(root) = row.pop() {

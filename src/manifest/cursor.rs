@@ -100,8 +100,7 @@ pub fn find(reader: &mut ChunkReader<'_>, root: ChunkId, path: &[u8]) -> Result<
     loop {
         match read_node(reader, &at.0, at.1)? {
             Node::Leaf(entries) => {
-                let found = entries.binary_search_by(|entry| compare(&entry.path, path)).ok();
-                return Ok(found.and_then(|at| entries.into_iter().nth(at)));
+                return Ok(entries.into_iter().find(|entry| entry.path == path));
             }
             Node::Inner { level, children } => match children.get(first_holding(&children, path)) {
                 Some(child) => at = (child.id, Some(level - 1)),

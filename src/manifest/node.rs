@@ -124,7 +124,7 @@ fn in_order<'a>(mut paths: impl Iterator<Item = &'a [u8]>) -> bool {
 fn push_path(out: &mut Vec<u8>, before: &[u8], path: &[u8]) {
     let shared = before.iter().zip(path).take_while(|(a, b)| a == b).count();
     push_varint(out, shared as u64);
-    push_bytes(out, path.get(shared..).unwrap_or_default());
+    push_bytes(out, path.split_at(shared).1);
 }
 
 fn take_path(at: &mut Bytes<'_>, before: &[u8]) -> Result<Vec<u8>, Truncated> {

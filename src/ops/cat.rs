@@ -1,6 +1,6 @@
 //! `cat`: the bytes of one file of a snapshot.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use crate::manifest::{Kind, SnapshotId, SnapshotRecord, display};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
@@ -25,13 +25,8 @@ pub fn cat(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), pat
         error @ Error::Output(_) => error,
         error => Error::Unreadable { snapshot: short(&snapshot.0), path: display(path), source: Box::new(error) },
     };
-    let zeros = vec![0; 64 << 10];
     let fill = |out: &mut dyn Write, at: &mut u64, until: u64| -> Result<(), Error> {
-        while *at < until {
-            let part = zeros.get(..(until - *at).min(zeros.len() as u64) as usize).unwrap_or_default();
-            out.write_all(part).map_err(Error::Output)?;
-            *at += part.len() as u64;
-        }
+        *at += std::io::copy(&mut std::io::repeat(0).take(until.saturating_sub(*at)), out).map_err(Error::Output)?;
         Ok(())
     };
     write_content(&mut reader, content, size, |offset, bytes| {

@@ -231,6 +231,9 @@ fn a_directory_for_private_copies_is_looked_at_before_anything_is_done() {
     }
     assert!(!program.home.path().join("missing").exists());
     assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 0);
+    let (missing, code) = program.json(&["restore", "latest"]);
+    let message = missing["error"]["message"].as_str().unwrap();
+    assert!(code == 2 && message.contains("required arguments were not provided: --to"), "{message}");
     let refused = program.run(&["restore", "latest", "--to", "x", "--keep-old"]);
     assert_eq!(refused.status.code(), Some(2));
 }

@@ -227,19 +227,18 @@ impl PagePacker {
     /// Puts the gathered pages into extents, like beside like.
     fn store_gathered(&mut self, gathered: &mut Gathered, draft: &mut Draft, known: &KnownPages, index: &Index, sink: Sink<'_>) -> Result<(), Error> {
         let size = draft.recipe.page_bytes as usize;
-        let page = |number: u32| gathered.bytes.get(number as usize * size..(number as usize + 1) * size).unwrap_or_default();
-        let mut order: Vec<u32> = (0..gathered.hashes.len() as u32).collect();
+        let mut order: Vec<(u32, &[u8])> = (0..).zip(gathered.bytes.chunks_exact(size)).collect();
         // A page's first byte is its kind (SQLite file format, 1.6).
-        order.sort_by_key(|number| page(*number).first().copied());
+        order.sort_by_key(|(_, page)| page.first().copied());
         let is_small = size as u64 * draft.recipe.hashes.capacity() as u64 <= SMALL_BYTES;
         let is_few = draft.new == 0 && gathered.bytes.len() <= FEW_BYTES;
         draft.new += order.len() as u64;
         let mut places = vec![PagePlace::default(); order.len()];
         for row in order.chunks(if is_small { SMALL_BYTES as usize } else { EXTENT_BYTES } / size) {
-            let bytes: Vec<u8> = row.iter().flat_map(|number| page(*number)).copied().collect();
+            let bytes = row.iter().map(|(_, page)| *page).collect::<Vec<_>>().concat();
             let id = self.hashing.id(&bytes);
             let extent = draft.number_of(id);
-            for (slot, number) in (0..).zip(row) {
+            for (slot, (number, _)) in (0..).zip(row) {
                 if let Some(place) = places.get_mut(*number as usize) {
                     *place = PagePlace { extent, slot };
                 }
@@ -251,7 +250,7 @@ impl PagePacker {
                     sink(extent)?;
                 }
             }
-            known.add_extent(id, row.iter().filter_map(|number| gathered.hashes.get(*number as usize).copied()));
+            known.add_extent(id, row.iter().filter_map(|(number, _)| gathered.hashes.get(*number as usize).copied()));
         }
         for (page, number) in &gathered.waiting {
             if let (Some(slot), Some(place)) = (draft.recipe.places.get_mut(*page as usize), places.get(*number as usize)) {
