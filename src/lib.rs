@@ -1,5 +1,6 @@
 //! Jellyvault: snapshots of Jellyfin servers that cost only what changed.
 
+pub mod archive;
 pub mod backend;
 pub mod chunk;
 pub mod cli;

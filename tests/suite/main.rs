@@ -14,3 +14,4 @@ mod restore;
 mod roundtrip;
 mod scan;
 mod support;
+mod zip_tables;

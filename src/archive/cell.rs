@@ -1,0 +1,262 @@
+//! One value of one row: read as the server would read it from SQLite, written as the server would write it into JSON.
+
+use std::borrow::Cow;
+
+use rusqlite::types::{Value, ValueRef};
+
+use super::schema::{Kind, Property};
+use super::text::{
+    self, Date, Guid, ReadDate, guid_of_bytes, julian, push_base64, push_double, push_float, push_guid, push_string, read_date, read_guid, read_ticks,
+};
+
+/// A value, understood.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell<'a> {
+    /// NULL.
+    Null,
+    /// A GUID.
+    Guid(Guid),
+    /// A moment.
+    Date(Date),
+    /// A truth value.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A number of 32 bits.
+    Float(f32),
+    /// A number of 64 bits.
+    Double(f64),
+    /// A text.
+    Text(Cow<'a, str>),
+    /// Bytes.
+    Bytes(Cow<'a, [u8]>),
+    /// Key frames.
+    Ticks(Vec<i64>),
+}
+
+/// What is odd about a value that can be understood all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oddity {
+    /// Nothing that matters to anyone but SQL: a GUID in lower case.
+    Spelling,
+    /// Worth a word.
+    Worth(&'static str),
+}
+
+/// A value that the server could not read, and why.
+pub type Fault = &'static str;
+
+/// Reads a value.
+pub fn read<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, Option<Oddity>), Fault> {
+    if let ValueRef::Null = value {
+        return if property.nullable { Ok((Cell::Null, None)) } else { Err("has no value") };
+    }
+    let (cell, oddity) = match property.kind {
+        Kind::Guid => guid(value)?,
+        Kind::Date => date(value)?,
+        Kind::Bool => {
+            let (number, oddity) = integer(value);
+            (Cell::Bool(number != 0), oddity)
+        }
+        Kind::Int | Kind::Long | Kind::Uint => {
+            let (number, oddity) = integer(value);
+            let range = match property.kind {
+                Kind::Int => i64::from(i32::MIN)..=i64::from(i32::MAX),
+                Kind::Uint => 0..=i64::from(u32::MAX),
+                _ => i64::MIN..=i64::MAX,
+            };
+            if !range.contains(&number) {
+                return Err("is a number that the server cannot hold");
+            }
+            (Cell::Int(number), oddity)
+        }
+        Kind::Float | Kind::Double => real(property.kind, value)?,
+        Kind::Text => string(property, value)?,
+        Kind::Bytes => match value {
+            ValueRef::Blob(bytes) => (Cell::Bytes(bytes.into()), None),
+            ValueRef::Text(bytes) => (Cell::Bytes(bytes.into()), Some(Oddity::Worth("is text where bytes belong"))),
+            _ => return Err("is a number where bytes belong"),
+        },
+        Kind::Ticks => {
+            let text = match value {
+                ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok(),
+                _ => None,
+            };
+            (Cell::Ticks(text.and_then(read_ticks).ok_or("is no JSON array of whole numbers")?), None)
+        }
+        Kind::Reference | Kind::Collection => (Cell::Null, None),
+    };
+    Ok((cell, oddity))
+}
+
+fn guid(value: ValueRef<'_>) -> Result<(Cell<'_>, Option<Oddity>), Fault> {
+    let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(read_guid);
+    let (guid, oddity) = match value {
+        ValueRef::Text(bytes) => {
+            let guid = text(bytes).ok_or("is no GUID")?;
+            let mut usual = Vec::with_capacity(36);
+            push_guid(&mut usual, &guid, true);
+            let same = usual == bytes;
+            let oddity = if usual.eq_ignore_ascii_case(bytes) { Oddity::Spelling } else { Oddity::Worth("is a GUID in another form") };
+            (guid, (!same).then_some(oddity))
+        }
+        ValueRef::Blob(bytes) => (guid_of_bytes(bytes).or_else(|| text(bytes)).ok_or("is no GUID")?, Some(Oddity::Worth("is a GUID as bytes"))),
+        _ => return Err("is a number where a GUID belongs"),
+    };
+    Ok((Cell::Guid(guid), oddity))
+}
+
+fn date(value: ValueRef<'_>) -> Result<(Cell<'_>, Option<Oddity>), Fault> {
+    let number = |number: f64| Ok((Cell::Date(julian(number).ok_or("is no date")?), Some(Oddity::Worth("is a date as a number (a Julian day)"))));
+    match value {
+        ValueRef::Text(bytes) => match std::str::from_utf8(bytes).ok().and_then(read_date) {
+            Some(ReadDate::Usual(date)) => Ok((Cell::Date(date), None)),
+            Some(ReadDate::Unusual(date)) => Ok((Cell::Date(date), Some(Oddity::Worth("is a date in another format")))),
+            None => Err("is no date"),
+        },
+        ValueRef::Integer(day) => number(day as f64),
+        ValueRef::Real(day) => number(day),
+        _ => Err("is no date"),
+    }
+}
+
+/// A whole number as SQLite gives it to who asks for one, whatever is stored.
+fn integer(value: ValueRef<'_>) -> (i64, Option<Oddity>) {
+    match value {
+        ValueRef::Integer(number) => (number, None),
+        ValueRef::Real(number) => (number as i64, Some(Oddity::Worth("is a fraction where a whole number belongs"))),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            (prefix(bytes, false).parse().unwrap_or(0), Some(Oddity::Worth("is text where a whole number belongs")))
+        }
+        ValueRef::Null => (0, None),
+    }
+}
+
+fn real(kind: Kind, value: ValueRef<'_>) -> Result<(Cell<'static>, Option<Oddity>), Fault> {
+    let (number, oddity) = match value {
+        ValueRef::Real(number) => (number, None),
+        ValueRef::Integer(number) => (number as f64, None),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => (prefix(bytes, true).parse().unwrap_or(0.0), Some(Oddity::Worth("is text where a number belongs"))),
+        ValueRef::Null => (0.0, None),
+    };
+    let cell = if kind == Kind::Float { Cell::Float(number as f32) } else { Cell::Double(number) };
+    match cell {
+        Cell::Float(narrow) if !narrow.is_finite() => Err("is no finite number of 32 bits, which JSON cannot say"),
+        Cell::Double(wide) if !wide.is_finite() => Err("is no finite number, which JSON cannot say"),
+        cell => Ok((cell, oddity)),
+    }
+}
+
+/// The beginning of a text that is a number, as SQLite's own reading goes.
+fn prefix(bytes: &[u8], fraction: bool) -> &str {
+    let text = std::str::from_utf8(bytes).unwrap_or_default().trim_start();
+    let ends = |len: usize| {
+        let part = text.get(..len)?;
+        // No words such as "inf", which Rust would read and SQLite does not.
+        let is_number = if fraction {
+            part.parse::<f64>().is_ok() && !part.contains(|c: char| c.is_alphabetic() && c != 'e' && c != 'E')
+        } else {
+            part.parse::<i64>().is_ok()
+        };
+        is_number.then_some(part)
+    };
+    // No number is longer.
+    (1..=text.len().min(400)).rev().find_map(ends).unwrap_or_default()
+}
+
+fn string<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, Option<Oddity>), Fault> {
+    let (text, oddity) = match value {
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            let text = String::from_utf8_lossy(bytes);
+            let is_lossy = matches!(text, Cow::Owned(_));
+            let is_blob = matches!(value, ValueRef::Blob(_));
+            let oddity = if is_lossy { Some("is no valid UTF-8") } else { is_blob.then_some("is bytes where text belongs") };
+            (text, oddity.map(Oddity::Worth))
+        }
+        ValueRef::Integer(number) => (number.to_string().into(), Some(Oddity::Worth("is a number where text belongs"))),
+        ValueRef::Real(number) => (number.to_string().into(), Some(Oddity::Worth("is a number where text belongs"))),
+        ValueRef::Null => (Cow::default(), None),
+    };
+    if property.filled && text.is_empty() {
+        return Err("is empty");
+    }
+    Ok((Cell::Text(text), oddity))
+}
+
+impl Cell<'_> {
+    /// As the server stores it.
+    pub fn stored(&self) -> Value {
+        match self {
+            Cell::Null => Value::Null,
+            Cell::Guid(guid) => Value::Text(text::stored_guid(guid)),
+            Cell::Date(date) => Value::Text(date.stored()),
+            Cell::Bool(is) => Value::Integer(i64::from(*is)),
+            Cell::Int(number) => Value::Integer(*number),
+            Cell::Float(number) => Value::Real(f64::from(*number)),
+            Cell::Double(number) => Value::Real(*number),
+            Cell::Text(text) => Value::Text(text.clone().into_owned()),
+            Cell::Bytes(bytes) => Value::Blob(bytes.clone().into_owned()),
+            Cell::Ticks(ticks) => Value::Text(ticks_json(ticks)),
+        }
+    }
+
+    /// Appends it as JSON.
+    pub fn push_json(&self, out: &mut Vec<u8>) {
+        match self {
+            Cell::Null => out.extend(b"null"),
+            Cell::Guid(guid) => {
+                out.push(b'"');
+                push_guid(out, guid, false);
+                out.push(b'"');
+            }
+            Cell::Date(date) => {
+                out.push(b'"');
+                out.extend(date.json().bytes());
+                out.push(b'"');
+            }
+            Cell::Bool(is) => out.extend(if *is { &b"true"[..] } else { b"false" }),
+            Cell::Int(number) => out.extend(number.to_string().bytes()),
+            Cell::Float(number) => push_float(out, *number),
+            Cell::Double(number) => push_double(out, *number),
+            Cell::Text(text) => push_string(out, text),
+            Cell::Bytes(bytes) => push_base64(out, bytes),
+            Cell::Ticks(ticks) => out.extend(ticks_json(ticks).bytes()),
+        }
+    }
+}
+
+fn ticks_json(ticks: &[i64]) -> String {
+    format!("[{}]", ticks.iter().map(i64::to_string).collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::Schema;
+
+    #[test]
+    fn odd_values_are_read_as_sqlite_gives_them() {
+        let schema = &Schema::all()[2];
+        let property = |table: &str, name: &str| schema.table(table).unwrap().property(name).unwrap().clone();
+        let int = property("BaseItems", "IndexNumber");
+        for (text, meant) in [("12abc", 12), ("abc", 0), (" -7", -7), ("1e3", 1), ("", 0)] {
+            assert_eq!(read(&int, ValueRef::Text(text.as_bytes())).unwrap().0, Cell::Int(meant), "{text}");
+        }
+        assert_eq!(read(&int, ValueRef::Real(2.9)).unwrap().0, Cell::Int(2));
+        assert!(read(&int, ValueRef::Integer(1 << 40)).is_err());
+        let double = property("UserData", "Rating");
+        for (text, meant) in [("NaN", 0.0), ("inf", 0.0), ("7.5 of 10", 7.5), ("1e3x", 1000.0), (".5", 0.5)] {
+            assert_eq!(read(&double, ValueRef::Text(text.as_bytes())).unwrap().0, Cell::Double(meant), "{text}");
+        }
+        assert!(read(&double, ValueRef::Real(f64::INFINITY)).is_err());
+        assert!(read(&property("BaseItems", "CommunityRating"), ValueRef::Real(1e300)).is_err());
+        let ticks = property("KeyframeData", "KeyframeTicks");
+        for text in ["[1,2", "[1.5]", "[null]", "{}", "[1] x", "1"] {
+            assert!(read(&ticks, ValueRef::Text(text.as_bytes())).is_err(), "{text}");
+        }
+        assert_eq!(read(&ticks, ValueRef::Text(b"[1, 2]")).unwrap().0.stored(), Value::Text("[1,2]".to_owned()));
+        let role = property("PeopleBaseItemMap", "Role");
+        assert!(read(&role, ValueRef::Null).is_err());
+        assert_eq!(read(&role, ValueRef::Text(b"a\xffb")).unwrap().0, Cell::Text("a\u{fffd}b".into()));
+    }
+}
