@@ -1,12 +1,22 @@
 //! What is in Jellyfin's own backup zip, and what must hold for a server to restore it?
 //!
-//! Rows ↔ JSON (`schema`, `text`, `cell`, `dump`, `load`), what is mended before rows are written (`mend`), the names in the zip
-//! (`layout`, `manifest`), and the zip itself (`reader`).
+//! Rows ↔ JSON (`schema`, `text`, `cell`, `dump`), what is mended before rows are written (`mend`), the names in the zip and what it
+//! says of itself (`layout`, `manifest`), and the zip itself (`zip_writer`).
 
 mod cell;
 mod dump;
+mod layout;
+mod lenient;
+mod manifest;
+mod mend;
 mod schema;
 mod text;
+mod zip_writer;
 
 pub use dump::{DumpError, DumpStyle, dump_history, dump_table, read_history};
+pub use layout::{DATABASE_NAME, HISTORY_NAME, MANIFEST_NAME, Part, Place, name_in_zip, place_of};
+pub use manifest::{ENGINE, MANIFEST_BYTES_MAX, Manifest, ManifestError, Options, four_parts};
+pub use mend::{MendError, REPAIRS_NAMED_MAX, Repair, Repairs, mend};
 pub use schema::{History, Kind, Property, Schema, SchemaError, Table};
+pub use text::Date;
+pub use zip_writer::{DosTime, EntryHead, Method, Sums, Written, ZipWriter};

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use jellyvault::archive::{DumpStyle, Schema, dump_history, dump_table, read_history};
+use jellyvault::archive::{DumpStyle, Repairs, Schema, dump_history, dump_table, mend, read_history};
 use rusqlite::Connection;
 
 use super::support::{shared_fixtures, temp};
@@ -71,5 +71,14 @@ fn tables_are_byte_for_byte_what_their_server_wrote() {
             let around = |bytes: &[u8]| differs.map(|at| String::from_utf8_lossy(&bytes[at.saturating_sub(80)..(at + 60).min(bytes.len())]).into_owned());
             assert!(bytes == expected, "{} {}: {:?} instead of {:?}", zip.display(), table.name, around(&bytes), around(&expected));
         }
+    }
+}
+
+#[test]
+fn a_healthy_database_needs_no_mending() {
+    for (database, _) in pairs() {
+        let (_dir, db) = open_copy(&database);
+        let schema = Schema::of(&read_history(&db).unwrap()).unwrap();
+        assert_eq!(mend(&db, schema, 0).unwrap(), Repairs::default(), "{}", database.display());
     }
 }

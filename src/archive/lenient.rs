@@ -1,0 +1,150 @@
+//! JSON as the server reads it: a byte order mark in front and a comma before a closing bracket pass.
+
+use std::io::{self, Read};
+
+/// Bytes that are looked at at once.
+const BLOCK_BYTES: usize = 64 << 10;
+
+/// UTF-8's byte order mark.
+const MARK: [u8; 3] = *b"\xef\xbb\xbf";
+
+/// Reads through to strict JSON.
+pub struct Lenient<R> {
+    inner: R,
+    block: Vec<u8>,
+    /// What was looked at and not yet handed out, from `at` on.
+    ready: Vec<u8>,
+    at: usize,
+    comma: bool,
+    /// Blanks behind a comma of which it is not known whether it stays.
+    blanks: Vec<u8>,
+    in_string: bool,
+    escaped: bool,
+    /// Bytes of a byte order mark that were met.
+    mark: usize,
+    ended: bool,
+}
+
+/// Makes JSON strict.
+pub fn lenient<R: Read>(inner: R) -> Lenient<R> {
+    Lenient {
+        inner,
+        block: vec![0; BLOCK_BYTES],
+        ready: Vec::new(),
+        at: 0,
+        comma: false,
+        blanks: Vec::new(),
+        in_string: false,
+        escaped: false,
+        mark: 0,
+        ended: false,
+    }
+}
+
+impl<R: Read> Lenient<R> {
+    fn refill(&mut self) -> io::Result<()> {
+        self.ready.clear();
+        self.at = 0;
+        while self.ready.is_empty() && !self.ended {
+            let mut block = std::mem::take(&mut self.block);
+            let read = self.inner.read(&mut block);
+            let outcome = read.map(|len| self.take(block.get(..len).unwrap_or_default()));
+            self.block = block;
+            match outcome {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, mut bytes: &[u8]) {
+        if bytes.is_empty() {
+            self.ended = true;
+            self.settle(true);
+            return;
+        }
+        while let (Some(mark), [first, rest @ ..]) = (MARK.get(self.mark), bytes) {
+            // Once something else came, no mark is looked for any more.
+            self.mark = if mark == first { self.mark + 1 } else { MARK.len() };
+            if mark == first {
+                bytes = rest;
+            }
+        }
+        for byte in bytes {
+            if self.in_string {
+                self.ready.push(*byte);
+                self.in_string = self.escaped || *byte != b'"';
+                self.escaped = !self.escaped && *byte == b'\\';
+                continue;
+            }
+            match byte {
+                b' ' | b'\t' | b'\n' | b'\r' if self.comma => {
+                    // Of many blanks one says as much.
+                    if self.blanks.is_empty() {
+                        self.blanks.push(*byte);
+                    }
+                }
+                b',' => {
+                    self.settle(true);
+                    self.comma = true;
+                }
+                _ => {
+                    self.settle(!matches!(byte, b']' | b'}'));
+                    self.in_string = *byte == b'"';
+                    self.ready.push(*byte);
+                }
+            }
+        }
+    }
+
+    /// The comma that waits is written or let go.
+    fn settle(&mut self, keep: bool) {
+        if std::mem::take(&mut self.comma) && keep {
+            self.ready.push(b',');
+        }
+        self.ready.append(&mut self.blanks);
+    }
+}
+
+impl<R: Read> Read for Lenient<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.at >= self.ready.len() {
+            self.refill()?;
+        }
+        let rest = self.ready.get(self.at..).unwrap_or_default();
+        let len = rest.len().min(buf.len());
+        if let (Some(to), Some(from)) = (buf.get_mut(..len), rest.get(..len)) {
+            to.copy_from_slice(from);
+        }
+        self.at += len;
+        Ok(len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_commas_before_a_closing_bracket_go() {
+        for (from, to) in [
+            ("\u{feff}[1, 2 , ]", "[1, 2  ]"),
+            (r#"{"a":",]","b":[{},],}"#, r#"{"a":",]","b":[{}]}"#),
+            (r#"["\",]", "\\",]"#, r#"["\",]", "\\"]"#),
+            ("[1,,2]", "[1,,2]"),
+            ("[1],", "[1],"),
+        ] {
+            let mut out = String::new();
+            lenient(from.as_bytes()).read_to_string(&mut out).unwrap();
+            assert_eq!(out, to);
+            // Whatever the pieces in which it comes.
+            let mut out = String::new();
+            let bytes = from.as_bytes();
+            lenient(bytes.iter().fold(Box::new(io::empty()) as Box<dyn Read>, |before, byte| Box::new(before.chain(std::slice::from_ref(byte)))))
+                .read_to_string(&mut out)
+                .unwrap();
+            assert_eq!(out, to);
+        }
+    }
+}
