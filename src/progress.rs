@@ -18,6 +18,10 @@ pub enum Phase {
     Restore,
     /// Comparing with what stands in the target.
     Compare,
+    /// Writing a zip.
+    Export,
+    /// Reading a zip back.
+    ReadBack,
 }
 
 impl Phase {
@@ -29,6 +33,8 @@ impl Phase {
             Phase::Commit => "Making it durable",
             Phase::Restore => "Restoring",
             Phase::Compare => "Finishing directories",
+            Phase::Export => "Writing the zip",
+            Phase::ReadBack => "Reading it back",
         }
     }
 }

@@ -16,7 +16,7 @@ mod zip_writer;
 pub use dump::{DumpError, DumpStyle, dump_history, dump_table, read_history};
 pub use layout::{DATABASE_NAME, HISTORY_NAME, MANIFEST_NAME, Part, Place, name_in_zip, place_of};
 pub use manifest::{ENGINE, MANIFEST_BYTES_MAX, Manifest, ManifestError, Options, four_parts};
-pub use mend::{MendError, REPAIRS_NAMED_MAX, Repair, Repairs, mend};
+pub use mend::{MendError, REPAIRS_NAMED_MAX, Repair, Repairs, check_names, mend};
 pub use schema::{History, Kind, Property, Schema, SchemaError, Table};
 pub use text::Date;
 pub use zip_writer::{DosTime, EntryHead, Method, Sums, Written, ZipWriter};

@@ -84,6 +84,14 @@ pub enum Command {
     /// --in-place the instance's own directories are made what they were; the server must be stopped for that, unless only
     /// metadata, trickplay, subtitles or attachments come back. Only what differs is written.
     Restore(RestoreArgs),
+    /// Write a zip that Jellyfin itself restores
+    ///
+    /// With --tables (the default) it is what the server's own backup writes, for the dashboard and for --restore-archive of a server
+    /// of the same schema; avatars, the server's id, attachments and the splash screen are kept, which the server's own backup loses.
+    /// With --exact it holds the database page for page: the dashboard of the same or any newer server brings everything back but
+    /// plugins, and migrates it as in an upgrade.
+    #[command(after_long_help = format!("An exact zip: {}", super::export::EXACT_RULES))]
+    Export(ExportArgs),
     /// Sizes by category, deduplication and compression, growth over time
     Stats,
     /// Write a shell's completion script to standard output
@@ -158,6 +166,43 @@ pub struct SnapshotArgs {
     /// Where the private copy of the database is made [default: the repository]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub scratch_dir: Option<PathBuf>,
+}
+
+/// How to export.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub snapshot: SnapArg,
+    /// The zip [default: jellyfin-backup-TIME.zip in this directory]
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "to_jellyfin")]
+    pub file: Option<PathBuf>,
+    /// Tables as the server writes them (the default)
+    #[arg(long, conflicts_with = "exact")]
+    pub tables: bool,
+    /// The database page for page: for the dashboard only, of the same or a newer server, with no task running
+    #[arg(long)]
+    pub exact: bool,
+    /// Only these, and always the configuration: database, metadata, subtitles, trickplay, attachments
+    #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Put it where the dashboard of the instance on this machine lists it, if it fits that server
+    #[arg(long)]
+    pub to_jellyfin: bool,
+    /// Tables for another version than the snapshot's: 10.11.10 or 10.11.11 from 10.11.0 to 10.11.9
+    #[arg(long = "for", value_name = "VERSION", conflicts_with = "exact")]
+    pub target: Option<String>,
+    /// Replace a file that stands there
+    #[arg(long)]
+    pub force: bool,
+    /// The server sees the same directories as when the snapshot was taken (a container with the same volumes)
+    #[arg(long, requires = "to_jellyfin")]
+    pub same_directories: bool,
+    /// The instance's data directory; without it the instance is looked for
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "to_jellyfin")]
+    pub data_dir: Option<PathBuf>,
+    /// Its configuration directory, if it lies elsewhere
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "to_jellyfin")]
+    pub config_dir: Option<PathBuf>,
 }
 
 /// How to restore.

@@ -116,6 +116,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::Target { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "The disk is full. Make room and run the same command again: what is right already is not written twice.".to_owned(),
         Error::Target { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Check the path: nothing is there.".to_owned(),
         Error::Target { .. } => "Check that it is a directory that this user may write to.".to_owned(),
+        Error::Mend(crate::archive::MendError::Lacks { .. }) => "Its tables cannot be written. export --exact needs none of them; restore --in-place brings it back as it is.".to_owned(),
+        Error::Mend(_) => "If the disk is not full, the database is damaged: choose an older snapshot, or have it as it is with restore --to DIR.".to_owned(),
+        Error::ReadBack { .. } => "It was not kept. The disk may be failing: try another one.".to_owned(),
         _ => return None,
     };
     Some(text)

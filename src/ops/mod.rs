@@ -3,6 +3,7 @@
 mod cat;
 mod content;
 mod databases;
+mod export;
 mod find_instance;
 mod init;
 mod ls;
@@ -15,6 +16,7 @@ mod stats;
 pub use cat::cat;
 pub use content::{list_pieces, write_content};
 pub use databases::DatabaseCost;
+pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, export, place_in};
 pub use find_instance::{OsSurroundings, Server, find_instance, server_version};
 pub use init::init;
 pub use ls::{Listing, ls};
@@ -123,6 +125,27 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The rows of a database cannot be put right.
+    #[error("the database's rows cannot be checked")]
+    Mend(#[source] crate::archive::MendError),
+    /// A value was found that the server could not read, after all were mended.
+    #[error("{table}.{column} {what}, though the rows were mended; this is a fault of jellyvault, please report it")]
+    Unmended {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// A zip is not what was written.
+    #[error("{path} was written, but reading it back shows that {what}")]
+    ReadBack {
+        /// The zip.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        what: String,
+    },
     /// What is read goes nowhere.
     #[error("cannot write the output")]
     Output(#[source] std::io::Error),
@@ -158,7 +181,10 @@ impl Error {
             Error::Unreadable { source, .. } => source.kind(),
             Error::Refused { .. } => "refused",
             Error::Source { .. } | Error::Target { .. } | Error::Output(_) => "io",
-            Error::System { .. } => "failed",
+            Error::ReadBack { .. } => "io",
+            Error::Mend(crate::archive::MendError::Lacks { .. }) => "refused",
+            Error::Mend(_) => "damaged",
+            Error::System { .. } | Error::Unmended { .. } => "failed",
         }
     }
 }

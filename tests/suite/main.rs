@@ -14,4 +14,5 @@ mod restore;
 mod roundtrip;
 mod scan;
 mod support;
+mod zip_checker;
 mod zip_tables;

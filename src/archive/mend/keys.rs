@@ -85,3 +85,11 @@ pub(crate) fn normalized(name: &str) -> String {
         })
         .collect()
 }
+
+/// Names that differ, but would not in a schema that compares them without regard to case, where this one does not.
+pub(crate) fn clashing_names(db: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = db.prepare("SELECT \"Username\" FROM \"Users\" ORDER BY rowid")?;
+    let names: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let clashes = |name: &&String| names.iter().filter(|other| normalized(other) == normalized(name)).count() > 1;
+    Ok(names.iter().filter(clashes).cloned().collect())
+}

@@ -174,3 +174,17 @@ fn set(db: &Connection, table: &Table, rowid: i64, column: &str, value: &Value) 
 fn rows_of(db: &Connection, sql: &str) -> rusqlite::Result<Vec<i64>> {
     db.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
 }
+
+/// Whether the users of one schema can have the names that they have in another; those that cannot, otherwise.
+pub fn check_names(db: &Connection, own: &Schema, target: &Schema) -> Result<(), Vec<String>> {
+    let normalizes = |schema: &Schema| schema.table("Users").is_some_and(|users| users.property("NormalizedUsername").is_some());
+    if normalizes(own) || !normalizes(target) {
+        return Ok(());
+    }
+    match keys::clashing_names(db) {
+        Ok(names) if names.is_empty() => Ok(()),
+        Ok(names) => Err(names),
+        // The table was read in full a moment ago.
+        Err(error) => Err(vec![error.to_string()]),
+    }
+}

@@ -59,7 +59,9 @@ pub(super) fn check(
         None => DatabaseFacts::default(),
     };
     check_version(id, record, target, &facts, options, &mut remarks)?;
-    check_directories(id, record, &layout.directories(), &facts.directories, options)?;
+    if !options.same_directories {
+        check_directories(id, record, &layout.directories(), &facts.directories)?;
+    }
     Ok(remarks)
 }
 
@@ -101,7 +103,7 @@ pub(super) fn check_open_databases(record: &SnapshotRecord, reader: &mut ChunkRe
 }
 
 /// A private copy, in the repository's folder or, where that cannot be written to, in the system's.
-fn copy_to_look_at(database: &Path, scratch: &Path) -> Result<source::DatabaseCopy, String> {
+pub(in crate::ops) fn copy_to_look_at(database: &Path, scratch: &Path) -> Result<source::DatabaseCopy, String> {
     let copy = source::copy_database(database, scratch);
     copy.or_else(|error| source::copy_database(database, &std::env::temp_dir()).map_err(|_| in_one_line(&error)))
 }
@@ -185,10 +187,8 @@ fn check_version(
     })
 }
 
-fn check_directories(id: &SnapshotId, record: &SnapshotRecord, here: &Directories, seen_here: &Directories, options: &RestoreOptions) -> Result<(), Error> {
-    if options.same_directories {
-        return Ok(());
-    }
+/// Refuses an instance whose directories are not those of the snapshot.
+pub(in crate::ops) fn check_directories(id: &SnapshotId, record: &SnapshotRecord, here: &Directories, seen_here: &Directories) -> Result<(), Error> {
     let seen_then = &record.source.seen_by_server;
     let both: Vec<_> = seen_then.iter().filter_map(|(name, then)| Some((name, then, seen_here.get(name)?))).collect();
     let differing = |pairs: Vec<(&String, &String, &String)>| {

@@ -1,0 +1,154 @@
+//! `export`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::manifest::{SnapshotId, SnapshotRecord};
+use crate::ops::{self, ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place};
+
+use super::args::{ExportArgs, SourceArgs};
+use super::context::Context;
+use super::failure::Failure;
+use super::snapshot::{tell_problems, wanted};
+use super::{Exit, json as to_json, render, source};
+
+/// Repairs that are shown by name without `--verbose`.
+const SHOWN: usize = 20;
+
+/// How an exact zip is used, and how not; the same words stand in its help and in `docs/zip.md`.
+pub const EXACT_RULES: &str = "Restore it only from the dashboard (Dashboard, Backups), with no task running there. \
+If a library scan runs meanwhile, the server may go down once: start it again, and all is there. \
+Never start a server with --restore-archive and this zip: it would come up with a wrong or broken database. \
+If that happened: stop the server and use jellyvault restore --in-place.";
+
+pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
+    let only = wanted(&args.only, &[])?;
+    let repository = context.open()?;
+    let catalog = context.catalog(&repository)?;
+    let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
+    let kind = if args.exact { ExportKind::Exact } else { ExportKind::Tables };
+    let place = if args.to_jellyfin { Some(place(context, args, &repository)?) } else { None };
+    let file = file(context, args, snapshot, kind, place.as_ref())?;
+    let options = ExportOptions { kind, only, target: args.target.clone(), zone: context.zone.clone(), as_server: false, force: args.force, threads: 0 };
+    let report = ops::export(&repository, snapshot, &file, place.as_ref(), &options, context.watch())?;
+    if context.global.json {
+        to_json::print(&document(&report));
+    } else if !context.global.quiet {
+        render::print(&words(context, &report, snapshot, place.is_some()))?;
+    }
+    tell_repairs(context, &report);
+    if !report.problems.is_empty() {
+        tell_problems(context, report.problems.len() as u64, &report.problems);
+    }
+    Ok(if report.problems.is_empty() && report.repairs.count == 0 { Exit::Done } else { Exit::Problems })
+}
+
+/// The folder where the dashboard looks.
+fn place(context: &Context, args: &ExportArgs, repository: &crate::store::Repository) -> Result<Place, Failure> {
+    let named = SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), ..SourceArgs::default() };
+    let (instance, spec) = source::find(context, &named)?;
+    Ok(ops::place_in(&JellyfinTarget { instance, spec, same_directories: args.same_directories }, repository)?)
+}
+
+/// Where the zip is to stand.
+fn file(context: &Context, args: &ExportArgs, (_, record): &(SnapshotId, SnapshotRecord), kind: ExportKind, place: Option<&Place>) -> Result<PathBuf, Failure> {
+    let stamp = render::moment(record.time_ns).to_zoned(context.zone.clone()).strftime("%Y%m%d%H%M%S");
+    let name = |ending: &str| format!("jellyfin-backup-{stamp}{ending}.zip");
+    if let Some(place) = place {
+        return Ok(place.folder.join(name("")));
+    }
+    let own = name(if kind == ExportKind::Exact { "-exact" } else { "" });
+    match &args.file {
+        None => Ok(PathBuf::from(own)),
+        Some(file) if file.as_os_str() == "-" => {
+            Err(Failure::usage("a zip cannot be written to standard output: it is read back before it is called done", "Name a file."))
+        }
+        Some(file) if file.is_dir() => Ok(file.join(own)),
+        Some(file) => Ok(file.clone()),
+    }
+}
+
+fn document(report: &ExportReport) -> serde_json::Value {
+    let repairs: Vec<_> = report
+        .repairs
+        .named
+        .iter()
+        .map(|repair| json!({"table": repair.table, "row": repair.row, "column": repair.column, "what": repair.what, "done": repair.done}))
+        .collect();
+    json!({
+        "archive": {
+            "path": absolute(&report.path).to_string_lossy(), "bytes": report.bytes, "entries": report.entries, "kind": report.kind.word(),
+            "server_version": report.server_version,
+            "fits": {"versions": report.versions, "directories": report.directories},
+            "options": {
+                "metadata": report.parts.metadata, "trickplay": report.parts.trickplay, "subtitles": report.parts.subtitles, "database": report.parts.database,
+            },
+            "missing": report.missing,
+        },
+        "repairs": repairs, "repair_count": report.repairs.count, "problems": to_json::problems(&report.problems),
+    })
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+fn words(context: &Context, report: &ExportReport, (id, record): &(SnapshotId, SnapshotRecord), for_dashboard: bool) -> String {
+    let mut out = format!(
+        "Wrote {} ({}, {}): snapshot {} of {}, {}.\n",
+        absolute(&report.path).display(),
+        render::size(report.bytes),
+        render::plural(report.entries, "entry", "entries"),
+        render::short(id),
+        render::time(record.time_ns, &context.zone),
+        match report.kind {
+            ExportKind::Tables => "as Jellyfin's own backup",
+            ExportKind::Exact => "with its database page for page",
+        },
+    );
+    out.push_str("It is durable and was read back whole.\n");
+    out.push_str(&format!("Fits: Jellyfin {}", report.versions));
+    let directories: Vec<String> = report.directories.iter().map(|(name, path)| format!("{name} {path}")).collect();
+    if directories.is_empty() {
+        out.push_str(", with the directories that it was made on.\n");
+    } else {
+        out.push_str(&format!(", whose directories are {}.\n", directories.join(", ")));
+    }
+    match report.kind {
+        ExportKind::Exact => out.push_str(&format!("{EXACT_RULES}\n")),
+        ExportKind::Tables => out.push_str("Restore it from the dashboard (Dashboard, Backups), or start the server once with --restore-archive FILE. The server must have been started before.\n"),
+    }
+    for missing in &report.missing {
+        out.push_str(&format!("Not in it: {missing}.\n"));
+    }
+    if for_dashboard {
+        out.push_str("The dashboard lists it now.\n");
+    } else {
+        out.push_str("For the dashboard it must lie in data/backups of the server (--to-jellyfin puts it there).\n");
+    }
+    out
+}
+
+/// Rows that were put right: on standard error, even where the user wants quiet.
+fn tell_repairs(context: &Context, report: &ExportReport) {
+    let repairs = &report.repairs;
+    if context.global.json || repairs.count == 0 {
+        return;
+    }
+    let shown = if context.global.verbose { repairs.named.len() } else { SHOWN };
+    let mut text = format!(
+        "{} of the database would have made the server's restore fail and leave it empty; in the zip, and only there, they were put right:\n",
+        render::plural(repairs.count, "value or row", "values or rows")
+    );
+    for repair in repairs.named.iter().take(shown) {
+        let column = repair.column.as_ref().map_or_else(String::new, |column| format!(".{column}"));
+        text.push_str(&format!("  {}{column} ({}): {}; {}\n", repair.table, repair.row, repair.what, repair.done));
+    }
+    if repairs.count > shown as u64 {
+        text.push_str(&format!("  … and {} more (--verbose shows them)\n", render::count(repairs.count - shown as u64)));
+    }
+    use std::io::Write;
+    // Where standard error is closed the exit code still tells.
+    crate::tolerate(std::io::stderr().write_all(text.as_bytes()));
+}

@@ -1,0 +1,182 @@
+//! Which server takes the zip: schema, version, directories, and the place where its dashboard looks.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::archive::{History, Schema, SchemaError, read_history};
+use crate::manifest::{Directories, SnapshotId, SnapshotRecord};
+use crate::source::{self, DATABASE_PATH, Instance, Layout, version};
+use crate::store::Repository;
+
+use super::super::ls::short;
+use super::super::restore::{check_same_directories, copy_to_look_at};
+use super::super::{Error, SourceSpec};
+use super::database::PrivateDatabase;
+use super::{ExportKind, ExportOptions};
+
+/// The only retargeting that is verified: rows of 10.11.0 to 10.11.9 for 10.11.10 and 10.11.11 (`docs/zip.md`).
+const RETARGETS: [(&str, &str); 1] = [("10.11.0", "10.11.10")];
+
+/// The instance whose dashboard is to list the zip.
+#[derive(Clone, Debug)]
+pub struct JellyfinTarget {
+    /// Its directories.
+    pub instance: Instance,
+    /// How it was found, and its server.
+    pub spec: SourceSpec,
+    /// The server sees the same directories as the snapshot's (a container with the same volumes).
+    pub same_directories: bool,
+}
+
+/// Where a zip is put for a server, and what is known of that server.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Its `data/backups`.
+    pub folder: PathBuf,
+    /// Owner of what is put there, where it can be given.
+    pub owner: Option<(u32, u32)>,
+    /// Mode of what is put there.
+    pub mode: u32,
+    /// The installed server's version, and how it is known.
+    server: Option<crate::manifest::Learnt>,
+    /// Migrations of its database.
+    history: History,
+    here: Directories,
+    seen_here: Directories,
+    same_directories: bool,
+}
+
+/// The schema of the tables that are to be written; refuses what no server would take.
+pub(super) fn schema_of(database: &PrivateDatabase, id: &SnapshotId, options: &ExportOptions) -> Result<&'static Schema, Error> {
+    let own = Schema::of(&database.history).map_err(|error| unknown(&error, id))?;
+    let Some(target) = &options.target else { return Ok(own) };
+    let wanted = Schema::all().iter().find(|schema| covers(schema, target));
+    let is_verified = wanted.is_some_and(|wanted| wanted.name == own.name || RETARGETS.contains(&(own.name.as_str(), wanted.name.as_str())));
+    match wanted.filter(|_| is_verified) {
+        Some(wanted) => Ok(wanted),
+        None => Err(Error::Refused {
+            what: format!("the tables of snapshot {} are those of Jellyfin {}; they cannot be rewritten for {target}", short(id), own.versions),
+            hint: format!(
+                "Use export --exact: from the dashboard of any newer server it brings everything back, and the server migrates it. --for can name {}.",
+                retargets(own)
+            ),
+        }),
+    }
+}
+
+/// Whether a version has a schema.
+fn covers(schema: &Schema, target: &str) -> bool {
+    let wanted = version::parse(target);
+    match schema.name.as_str() {
+        "10.11.0" => wanted >= [10, 11, 0, 0] && wanted < [10, 11, 10, 0],
+        "10.11.10" => wanted >= [10, 11, 10, 0] && wanted < [10, 11, 12, 0],
+        _ => target == schema.name,
+    }
+}
+
+fn retargets(own: &Schema) -> String {
+    let also = RETARGETS.iter().filter(|(from, _)| *from == own.name).filter_map(|(_, to)| Schema::all().iter().find(|schema| schema.name == *to));
+    std::iter::once(own).chain(also).map(|schema| schema.versions.as_str()).collect::<Vec<_>>().join(", or ")
+}
+
+fn unknown(error: &SchemaError, id: &SnapshotId) -> Error {
+    let known: Vec<&str> = Schema::all().iter().map(|schema| schema.versions.as_str()).collect();
+    Error::Refused {
+        what: format!("no tables can be written for snapshot {}: {error}. Known are {}", short(id), known.join("; ")),
+        hint: "export --exact needs no schema: its zip brings everything back from the dashboard of the same or a newer server. With the server stopped, restore --in-place does.".to_owned(),
+    }
+}
+
+/// The place where a server's dashboard looks for zips, with what is known of the server. Its database is looked at through a private copy.
+pub fn place_in(target: &JellyfinTarget, repository: &Repository) -> Result<Place, Error> {
+    let data = Path::new(&target.instance.data);
+    let metadata = std::fs::metadata(data).map_err(|source| Error::Source { path: data.to_path_buf(), source })?;
+    let folder = data.join("backups");
+    let owner = std::fs::metadata(&folder).map_or((metadata.uid(), metadata.gid()), |found| (found.uid(), found.gid()));
+    let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let is_root = own.0 == 0;
+    // The server must be able to read it; where the owner cannot be given, everybody may, who may enter the folder.
+    let mode = if is_root || own.0 == owner.0 { 0o600 } else { 0o644 };
+    let layout = Layout::of(&target.instance);
+    let database = layout.locate(DATABASE_PATH).filter(|path| path.is_file());
+    let (mut history, mut seen_here, mut server) = (History::new(), Directories::new(), target.spec.server.version.clone());
+    if let Some(path) = database {
+        let copy = copy_to_look_at(&path, &repository.scratch_folder()).map_err(|why| Error::Refused {
+            what: format!("the database of the server here could not be looked at ({why}), so it is not known whether the zip fits it"),
+            hint: "Make room in the repository's folder, or write the zip to a file and copy it to data/backups yourself.".to_owned(),
+        })?;
+        let facts = source::read_facts(&copy.path).unwrap_or_default();
+        seen_here = facts.directories;
+        server = server.or_else(|| facts.code_migration.as_ref().map(version::from_history));
+        history = source::open_private(&copy.path).and_then(|db| read_history(&db)).unwrap_or_default();
+    }
+    Ok(Place {
+        folder,
+        owner: is_root.then_some(owner),
+        mode,
+        server,
+        history,
+        here: layout.directories(),
+        seen_here,
+        same_directories: target.same_directories,
+    })
+}
+
+/// Refuses a zip that would harm the server for whose dashboard it is.
+pub fn check_fits(
+    (id, record): &(SnapshotId, SnapshotRecord),
+    place: &Place,
+    kind: ExportKind,
+    schema: Option<&Schema>,
+    history: &[(String, String)],
+) -> Result<(), Error> {
+    if !place.same_directories {
+        check_same_directories(id, record, &place.here, &place.seen_here)?;
+    }
+    let snapshot = record.server.version.as_ref().map(|version| version.value.clone());
+    let refused = |what: String, hint: &str| Err(Error::Refused { what, hint: hint.to_owned() });
+    if let (Some(here), Some(then)) = (&place.server, &snapshot)
+        && here.exact
+        && version::parse(&here.value) < version::parse(then)
+    {
+        return refused(
+            format!(
+                "the server here is {} (known from {}), but snapshot {} is of {then}: an older server refuses a newer zip",
+                here.value,
+                here.how,
+                short(id)
+            ),
+            "Install the newer Jellyfin first.",
+        );
+    }
+    if place.history.is_empty() {
+        return refused(
+            "the server here has no database yet; a zip restored into it leaves it broken".to_owned(),
+            "Start the server once, go through its first page, stop at its wizard, and export again.",
+        );
+    }
+    let migrations = |history: &[(String, String)]| -> Vec<String> {
+        let ours = history.iter().filter(|(_, version)| version.split('.').count() < 4);
+        ours.map(|(id, _)| id.clone()).collect()
+    };
+    let has = migrations(&place.history);
+    let brings = match (kind, schema) {
+        (ExportKind::Tables, Some(schema)) => schema.migrations.clone(),
+        _ => migrations(history),
+    };
+    match kind {
+        ExportKind::Tables if has != brings => refused(
+            format!(
+                "the tables are those of Jellyfin {}, but the database of the server here has another schema ({}): restoring them would leave it broken",
+                schema.map_or("an unknown version", |schema| &schema.versions),
+                has.last().map_or("none", String::as_str)
+            ),
+            "Use --exact, with which a newer server migrates the database itself, or name the server's version with --for.",
+        ),
+        ExportKind::Exact if brings.iter().any(|id| !has.contains(id)) => refused(
+            "the snapshot's database is of a newer schema than that of the server here, which cannot go back".to_owned(),
+            "Install the version of Jellyfin that the snapshot is of, or a newer one.",
+        ),
+        _ => Ok(()),
+    }
+}
