@@ -112,7 +112,8 @@ fn date(value: ValueRef<'_>) -> Result<(Cell<'_>, Option<Oddity>), Fault> {
         ValueRef::Text(bytes) => match std::str::from_utf8(bytes).ok().and_then(read_date) {
             Some(ReadDate::Usual(date)) => Ok((Cell::Date(date), None)),
             Some(ReadDate::Unusual(date)) => Ok((Cell::Date(date), Some(Oddity::Worth("is a date in another format")))),
-            None => Err("is no date"),
+            // SQLite turns a number into text in a column for text.
+            None => number(std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or("is no date")?),
         },
         ValueRef::Integer(day) => number(day as f64),
         ValueRef::Real(day) => number(day),

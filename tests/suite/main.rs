@@ -5,8 +5,10 @@
 mod cli;
 mod counted;
 mod crash;
+mod export;
 mod hostile;
 mod live;
+mod mend;
 mod moving;
 mod names;
 mod pages;

@@ -8,32 +8,37 @@ use rusqlite::Connection;
 
 use super::support::{shared_fixtures, temp};
 
+/// Unpacks an archive of the large fixtures, once.
+fn unpacked(archive: &str) -> Option<PathBuf> {
+    static UNPACKING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let shared = shared_fixtures()?;
+    let _alone = UNPACKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let dir = std::env::temp_dir().join(format!("jellyvault-fixtures-{}", blake3::hash(archive.as_bytes()).to_hex().split_at(8).0));
+    if !dir.join("done").exists() {
+        std::fs::create_dir_all(&dir).unwrap();
+        let status = std::process::Command::new("tar").arg("--zstd").arg("-xf").arg(shared.join(archive)).arg("-C").arg(&dir).status().unwrap();
+        assert!(status.success());
+        std::fs::write(dir.join("done"), b"").unwrap();
+    }
+    Some(dir)
+}
+
+/// Whole data directories with the zip that their server made of them.
+pub fn directories() -> Vec<(PathBuf, PathBuf)> {
+    let (Some(days), Some(versions), Some(shared)) = (unpacked("attic-12.0/days.tar.zst"), unpacked("attic-upgrade/versions.tar.zst"), shared_fixtures())
+    else {
+        return Vec::new();
+    };
+    let of_day = ["full", "min"].map(|name| (days.join("day1/data"), shared.join(format!("attic-12.0/server-{name}.zip"))));
+    let of_versions = ["10.11.6", "10.11.11", "12.0"].map(|name| (versions.join(name).join("data"), shared.join(format!("attic-upgrade/server-{name}.zip"))));
+    of_day.into_iter().chain(of_versions).collect()
+}
+
 /// Databases with the zip that their server made of them.
 pub fn pairs() -> Vec<(PathBuf, PathBuf)> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/zips");
-    let mut pairs: Vec<_> =
-        ["extremes-12.0", "extremes-10.11.11"].iter().map(|name| (own.join(format!("{name}.db")), own.join(format!("{name}.zip")))).collect();
-    if let Some(shared) = shared_fixtures() {
-        let unpack = |archive: &str| {
-            let dir = std::env::temp_dir().join(format!("jellyvault-fixtures-{}", blake3::hash(archive.as_bytes()).to_hex().split_at(8).0));
-            if !dir.join("done").exists() {
-                std::fs::create_dir_all(&dir).unwrap();
-                let status = std::process::Command::new("tar").arg("--zstd").arg("-xf").arg(shared.join(archive)).arg("-C").arg(&dir).status().unwrap();
-                assert!(status.success());
-                std::fs::write(dir.join("done"), b"").unwrap();
-            }
-            dir
-        };
-        let days = unpack("attic-12.0/days.tar.zst");
-        for zip in ["server-full.zip", "server-min.zip"] {
-            pairs.push((days.join("day1/data/data/jellyfin.db"), shared.join("attic-12.0").join(zip)));
-        }
-        let versions = unpack("attic-upgrade/versions.tar.zst");
-        for version in ["10.11.6", "10.11.11", "12.0"] {
-            pairs.push((versions.join(version).join("data/data/jellyfin.db"), shared.join(format!("attic-upgrade/server-{version}.zip"))));
-        }
-    }
-    pairs
+    let extremes = ["extremes-12.0", "extremes-10.11.11"].map(|name| (own.join(format!("{name}.db")), own.join(format!("{name}.zip"))));
+    extremes.into_iter().chain(directories().into_iter().map(|(data, zip)| (data.join("data/jellyfin.db"), zip))).collect()
 }
 
 pub fn entry(zip: &Path, name: &str) -> Vec<u8> {

@@ -41,6 +41,9 @@ impl Draft {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
+        if let Some(place) = place {
+            place.make().map_err(failed(folder))?;
+        }
         let name = target.file_name().ok_or_else(|| failed(target)(std::io::ErrorKind::InvalidInput.into()))?.to_string_lossy().into_owned();
         let temp = folder.join(format!(".jellyvault-{}-{name}.part", std::process::id()));
         // Password hashes and tokens are in it.

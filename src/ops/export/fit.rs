@@ -46,6 +46,20 @@ pub struct Place {
     same_directories: bool,
 }
 
+impl Place {
+    /// Makes the folder where it is missing, as the server would.
+    pub(super) fn make(&self) -> std::io::Result<()> {
+        match std::fs::create_dir(&self.folder) {
+            Ok(()) => match self.owner {
+                Some((uid, gid)) => std::os::unix::fs::chown(&self.folder, Some(uid), Some(gid)),
+                None => Ok(()),
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// The schema of the tables that are to be written; refuses what no server would take.
 pub(super) fn schema_of(database: &PrivateDatabase, id: &SnapshotId, options: &ExportOptions) -> Result<&'static Schema, Error> {
     let own = Schema::of(&database.history).map_err(|error| unknown(&error, id))?;
