@@ -1,22 +1,26 @@
 //! What is in Jellyfin's own backup zip, and what must hold for a server to restore it?
 //!
-//! Rows ↔ JSON (`schema`, `text`, `cell`, `dump`), what is mended before rows are written (`mend`), the names in the zip and what it
-//! says of itself (`layout`, `manifest`), and the zip itself (`zip_writer`).
+//! Rows ↔ JSON (`schema`, `text`, `cell`, `dump`, `load`), what is mended before rows are written (`mend`), the names in the zip and what it
+//! says of itself (`layout`, `manifest`), and the zip itself (`zip_writer`, `reader`).
 
 mod cell;
 mod dump;
 mod layout;
 mod lenient;
+mod load;
 mod manifest;
 mod mend;
+mod reader;
 mod schema;
 mod text;
 mod zip_writer;
 
 pub use dump::{DumpError, DumpStyle, dump_history, dump_table, read_history};
 pub use layout::{DATABASE_NAME, HISTORY_NAME, MANIFEST_NAME, Part, Place, name_in_zip, place_of};
+pub use load::{Avatars, HISTORY_BYTES_MAX, LoadError, Loaded, create, finish, has_schema, load_avatars, load_table, open_neighbour, read_history_json};
 pub use manifest::{ENGINE, MANIFEST_BYTES_MAX, Manifest, ManifestError, Options, four_parts};
 pub use mend::{MendError, REPAIRS_NAMED_MAX, Repair, Repairs, check_names, mend};
+pub use reader::{EntryReader, ZipEntry, ZipError, ZipReader, of_io};
 pub use schema::{History, Kind, Property, Schema, SchemaError, Table};
 pub use text::Date;
 pub use zip_writer::{DosTime, EntryHead, Method, Sums, Written, ZipWriter};

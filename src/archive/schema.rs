@@ -110,7 +110,7 @@ pub struct Schema {
 }
 
 /// An index that servers made by 10.11 and older have, and those made by 12.0 lack: 12.0 took it out of an old migration.
-const OLD_INDEX: (&str, &str) = ("IX_CustomItemDisplayPreferences_UserId", "20210320181425_AddIndexesAndCollations");
+const OLD_INDEX: (&str, &str) = ("\"IX_CustomItemDisplayPreferences_UserId\"", "20210320181425_AddIndexesAndCollations");
 
 /// Why no schema is known for a database.
 #[derive(Debug, thiserror::Error)]

@@ -37,6 +37,9 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     } else if !context.global.quiet {
         render::print(&words(context, &report, snapshot, place.is_some()))?;
     }
+    for remark in &report.remarks {
+        context.say(&format!("Note: {remark}."));
+    }
     tell_repairs(context, &report);
     if !report.problems.is_empty() {
         tell_problems(context, report.problems.len() as u64, &report.problems);
@@ -86,7 +89,7 @@ fn document(report: &ExportReport) -> serde_json::Value {
             },
             "missing": report.missing,
         },
-        "repairs": repairs, "repair_count": report.repairs.count, "problems": to_json::problems(&report.problems),
+        "repairs": repairs, "repair_count": report.repairs.count, "problems": to_json::problems(&report.problems), "remarks": report.remarks,
     })
 }
 

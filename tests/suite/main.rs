@@ -17,4 +17,5 @@ mod roundtrip;
 mod scan;
 mod support;
 mod zip_checker;
+mod zip_load;
 mod zip_tables;

@@ -88,6 +88,8 @@ pub struct ExportReport {
     pub problems: Vec<Problem>,
     /// What a restore of it does not bring back, each in a few words.
     pub missing: Vec<String>,
+    /// What the user should know and is no problem.
+    pub remarks: Vec<String>,
 }
 
 /// What the database tells before anything is written.
@@ -170,6 +172,7 @@ pub fn export(
         repairs,
         problems,
         missing,
+        remarks: remarks(database.as_ref()),
     })
 }
 
@@ -243,17 +246,15 @@ fn facts(snapshot: &(SnapshotId, SnapshotRecord), database: Option<&PrivateDatab
         database: tables && database.is_some(),
     };
     let named = |schema: Option<&Schema>| known.clone().or_else(|| schema.map(|schema| schema.first.clone()));
-    let unknown_version = || Error::Refused {
-        what: format!("it is not known which version of Jellyfin snapshot {} is of, and a zip must name it", short(id)),
-        hint: "Bring it back with restore --in-place instead.".to_owned(),
-    };
     let schema = match database {
         Some(database) if tables => Some(fit::schema_of(database, id, options)?),
         Some(database) => database.schema,
         None => None,
     };
-    let version = named(schema).ok_or_else(unknown_version)?;
-    let shown = crate::source::version::display(&version).to_owned();
+    // A server takes a zip of its own version or an older one: where none is known, the oldest is the one that every server takes.
+    let known = named(schema);
+    let version = known.clone().unwrap_or_else(|| Schema::all().first().map_or_else(String::new, |oldest| oldest.first.clone()));
+    let shown = known.map_or_else(|| "of the version that the snapshot is of,".to_owned(), |version| crate::source::version::display(&version).to_owned());
     let versions = match (options.kind, schema) {
         (ExportKind::Exact, _) => format!("{shown} or newer"),
         (ExportKind::Tables, Some(schema)) => schema.versions.clone(),
@@ -276,6 +277,13 @@ fn expected_bytes(record: &SnapshotRecord, database: Option<&PrivateDatabase>, o
 /// The directories of an instance, without those that no path inside the database leads to.
 fn instance_directories(directories: &Directories) -> Directories {
     directories.iter().filter(|(name, _)| ["config", "data", "metadata", "programdata"].contains(&name.as_str())).map(|(n, p)| (n.clone(), p.clone())).collect()
+}
+
+/// What is odd about the snapshot's database.
+fn remarks(database: Option<&PrivateDatabase>) -> Vec<String> {
+    let has_none = database.is_some_and(|database| database.history.is_empty());
+    let what = "the database has no migration history, which every Jellyfin server writes: no server is known to start with it";
+    has_none.then(|| what.to_owned()).into_iter().collect()
 }
 
 /// What a restore of the zip will not bring back.

@@ -15,7 +15,7 @@ use super::job::{Leaf, Part};
 use super::packer::Packer;
 
 /// A batch that was handed out or needs no work.
-pub(super) enum Pending {
+pub(in crate::ops) enum Pending {
     Job(Category, Receiver<Part>),
     Done(Category, Vec<Leaf>),
 }
@@ -24,7 +24,7 @@ pub(super) enum Pending {
 const PENDING_MAX: usize = 12;
 
 /// Collects.
-pub(super) struct Collector<'a> {
+pub(in crate::ops) struct Collector<'a> {
     streams: PackStreams<'a>,
     index: &'a Index,
     packer: Packer,
@@ -46,7 +46,7 @@ pub(super) struct Collector<'a> {
 const NODE_STREAM: usize = Category::ALL.len();
 
 impl<'a> Collector<'a> {
-    pub(super) fn new(streams: PackStreams<'a>, index: &'a Index, packer: Packer, cache: Option<ScanCacheWriter>, is_dry: bool) -> Collector<'a> {
+    pub(in crate::ops) fn new(streams: PackStreams<'a>, index: &'a Index, packer: Packer, cache: Option<ScanCacheWriter>, is_dry: bool) -> Collector<'a> {
         Collector {
             streams,
             index,
@@ -67,10 +67,10 @@ impl<'a> Collector<'a> {
     }
 
     /// How many streams there are.
-    pub(super) const STREAMS: usize = NODE_STREAM + 1;
+    pub(in crate::ops) const STREAMS: usize = NODE_STREAM + 1;
 
     /// Takes a batch; works off the oldest ones where many wait or they are ready.
-    pub(super) fn push(&mut self, pending: Pending) -> Result<(), Error> {
+    pub(in crate::ops) fn push(&mut self, pending: Pending) -> Result<(), Error> {
         self.queue.push_back(pending);
         while self.queue.len() > PENDING_MAX {
             self.pop()?;
@@ -79,7 +79,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Works off what is ready, without waiting.
-    pub(super) fn poll(&mut self) -> Result<(), Error> {
+    pub(in crate::ops) fn poll(&mut self) -> Result<(), Error> {
         loop {
             match self.queue.front() {
                 Some(Pending::Done(..)) => self.pop()?,
@@ -113,7 +113,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Takes an extent to where those of its kind lie.
-    pub(super) fn extent(&mut self, category: Category, extent: FilledExtent) -> Result<(), Error> {
+    pub(in crate::ops) fn extent(&mut self, category: Category, extent: FilledExtent) -> Result<(), Error> {
         match extent.kind {
             ExtentKind::Data | ExtentKind::Pages => Ok(self.streams.append(category.number(), extent)?),
             ExtentKind::Node | ExtentKind::List => Ok(self.streams.append(NODE_STREAM, extent)?),
@@ -151,7 +151,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Keeps a problem; by name as long as there are not too many.
-    pub(super) fn problem(&mut self, problem: Problem) {
+    pub(in crate::ops) fn problem(&mut self, problem: Problem) {
         self.problem_count += 1;
         self.problem_bytes += problem.path.len() + problem.what.len();
         if self.problems.len() < PROBLEMS_NAMED_MAX && self.problem_bytes <= PROBLEMS_NAMED_BYTES_MAX {
@@ -160,7 +160,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Waits for all batches.
-    pub(super) fn drain(&mut self) -> Result<(), Error> {
+    pub(in crate::ops) fn drain(&mut self) -> Result<(), Error> {
         while !self.queue.is_empty() {
             self.pop()?;
         }
@@ -168,12 +168,12 @@ impl<'a> Collector<'a> {
     }
 
     /// Lets go of all batches: their workers stop.
-    pub(super) fn abandon(&mut self) {
+    pub(in crate::ops) fn abandon(&mut self) {
         self.queue.clear();
     }
 
     /// Closes the trees of the categories that were captured; their manifests.
-    pub(super) fn close_trees(&mut self, wanted: &[Category]) -> Result<BTreeMap<String, CategoryRecord>, Error> {
+    pub(in crate::ops) fn close_trees(&mut self, wanted: &[Category]) -> Result<BTreeMap<String, CategoryRecord>, Error> {
         let mut records = BTreeMap::new();
         let Collector { streams, index, packer, trees, .. } = self;
         let mut store = |bytes: Vec<u8>| packer.store_node(&bytes, index, &mut |extent| Ok::<_, Error>(streams.append(NODE_STREAM, extent)?));
@@ -188,20 +188,20 @@ impl<'a> Collector<'a> {
     }
 
     /// Makes durable what was stored, but no recipe: some of its pages may have been let go of.
-    pub(super) fn finish_interrupted(mut self) -> Result<(), Error> {
+    pub(in crate::ops) fn finish_interrupted(mut self) -> Result<(), Error> {
         self.streams.forget_last();
         self.streams.finish()?;
         Ok(())
     }
 
     /// Makes all packs durable.
-    pub(super) fn finish(self) -> Result<(crate::store::Stored, Option<ScanCacheWriter>), Error> {
+    pub(in crate::ops) fn finish(self) -> Result<(crate::store::Stored, Option<ScanCacheWriter>), Error> {
         Ok((self.streams.finish()?, self.cache))
     }
 }
 
 /// The cache beside the manifests of this capture.
-pub(super) fn finish_cache(cache: Option<ScanCacheWriter>, records: &BTreeMap<String, CategoryRecord>, verdicts: &Verdicts) {
+pub(in crate::ops) fn finish_cache(cache: Option<ScanCacheWriter>, records: &BTreeMap<String, CategoryRecord>, verdicts: &Verdicts) {
     let manifests: HashMap<Category, ChunkId> = records.iter().filter_map(|(name, record)| Some((name.parse().ok()?, record.manifest))).collect();
     // A cache that cannot be written costs the next scan its time, nothing else.
     if cache.is_some_and(|cache| cache.finish(&manifests, verdicts).is_err()) {}

@@ -21,7 +21,7 @@ use super::packer::{Packer, ReadFailure, Sink};
 use super::pages::{PagePacker, Past, StoredPages};
 
 /// A path that the scan found, on its way into a manifest.
-pub(super) struct Item {
+pub(in crate::ops) struct Item {
     pub root: usize,
     pub path: Vec<u8>,
     pub stat: Stat,
@@ -32,7 +32,7 @@ pub(super) struct Item {
 }
 
 /// Where a file's bytes are read.
-pub(super) enum BytesFrom {
+pub(in crate::ops) enum BytesFrom {
     /// The file itself.
     Itself,
     /// They are stored already: a database.
@@ -42,7 +42,7 @@ pub(super) enum BytesFrom {
 }
 
 /// One run, as the planner left it.
-pub(super) enum Plan {
+pub(in crate::ops) enum Plan {
     /// Nothing in it changed: the parent's leaf stays.
     Keep { run: Run, items: Vec<Item> },
     /// Something may have.
@@ -50,14 +50,14 @@ pub(super) enum Plan {
 }
 
 /// What a job tells, in order.
-pub(super) enum Part {
+pub(in crate::ops) enum Part {
     Extent(FilledExtent),
     Leaf(Box<Leaf>),
     Failed(Error),
 }
 
 /// A finished leaf with what the scan cache will know of it.
-pub(super) struct Leaf {
+pub(in crate::ops) struct Leaf {
     pub leaf: LeafRef,
     pub fingerprints: Vec<Fingerprint>,
     pub counts: Counts,
@@ -67,7 +67,7 @@ pub(super) struct Leaf {
 
 /// Files of a run against the parent.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
+pub(in crate::ops) struct Counts {
     pub new: u64,
     pub changed: u64,
     pub unchanged: u64,
@@ -78,7 +78,7 @@ pub(super) struct Counts {
 }
 
 /// What all jobs share.
-pub(super) struct Shared<'a> {
+pub(in crate::ops) struct Shared<'a> {
     pub repository: &'a Repository,
     pub index: &'a Index,
     pub cache: Option<&'a ScanCache>,
@@ -93,14 +93,14 @@ pub(super) struct Shared<'a> {
 }
 
 /// What one thread keeps between jobs.
-pub(super) struct Worker<'a> {
+pub(in crate::ops) struct Worker<'a> {
     packer: Packer,
     pages: PagePacker,
     pub reader: ChunkReader<'a>,
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(shared: &Shared<'a>) -> Result<Worker<'a>, Error> {
+    pub(in crate::ops) fn new(shared: &Shared<'a>) -> Result<Worker<'a>, Error> {
         let config = shared.repository.config();
         let packer = Packer::new(shared.repository.hashing(), config.cut, config.compression_level)?;
         let pages = PagePacker::new(shared.repository.hashing(), config.compression_level)?;
@@ -108,7 +108,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Works through a batch; parts go out as they are ready.
-    pub(super) fn run(&mut self, shared: &Shared<'a>, plans: Vec<Plan>, out: &SyncSender<Part>) {
+    pub(in crate::ops) fn run(&mut self, shared: &Shared<'a>, plans: Vec<Plan>, out: &SyncSender<Part>) {
         let outcome = plans.into_iter().try_for_each(|plan| {
             if shared.interrupt.is_raised() {
                 return Err(Error::Interrupted);
@@ -127,7 +127,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Hands out what still waits for company.
-    pub(super) fn flush(&mut self, sink: Sink<'_>) -> Result<(), Error> {
+    pub(in crate::ops) fn flush(&mut self, sink: Sink<'_>) -> Result<(), Error> {
         self.packer.flush(sink)
     }
 
@@ -323,7 +323,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Stores a private copy of a database, while SQLite checks it; its metadata are the original's.
-    pub(super) fn read_copy(
+    pub(in crate::ops) fn read_copy(
         &mut self,
         shared: &Shared<'a>,
         copy: &DatabaseCopy,
@@ -355,7 +355,7 @@ impl<'a> Worker<'a> {
 
 /// A file's bytes, stored.
 #[derive(Clone, Debug)]
-pub(super) struct ReadDone {
+pub(in crate::ops) struct ReadDone {
     pub content: Content,
     pub size: u64,
     pub stat: Stat,
@@ -367,7 +367,7 @@ pub(super) struct ReadDone {
 }
 
 /// The leaf of a run that did not change.
-pub(super) fn kept(run: Run, items: &[Item]) -> Leaf {
+pub(in crate::ops) fn kept(run: Run, items: &[Item]) -> Leaf {
     let child = Child { first: run.first, id: run.leaf, entries: run.entries, files: run.files, bytes: run.bytes };
     let path_key = items.first().map(|item| item.key).unwrap_or_default();
     let counts = Counts { unchanged: run.files, met: run.files, ..Counts::default() };
@@ -386,6 +386,6 @@ fn send(out: &SyncSender<Part>, part: Part) -> Result<(), Error> {
 }
 
 /// An error number in words.
-pub(super) fn word(error: Errno) -> String {
+pub(in crate::ops) fn word(error: Errno) -> String {
     std::io::Error::from(error).to_string()
 }

@@ -13,7 +13,7 @@ use super::super::Error;
 const KNOWN_MAX: usize = 1_800_000;
 
 /// Shared by all workers of a capture.
-pub(super) struct KnownPages {
+pub(in crate::ops) struct KnownPages {
     inner: Mutex<Inner>,
 }
 
@@ -33,7 +33,7 @@ struct Inner {
 
 impl KnownPages {
     /// Knows nothing yet; will look at the databases of the manifest `earlier` where pages turn up that are not in their own past.
-    pub(super) fn new(earlier: Option<ChunkId>) -> KnownPages {
+    pub(in crate::ops) fn new(earlier: Option<ChunkId>) -> KnownPages {
         KnownPages { inner: Mutex::new(Inner { earlier, ..Inner::default() }) }
     }
 
@@ -42,14 +42,14 @@ impl KnownPages {
     }
 
     /// Where a page lies: an extent and a slot in it.
-    pub(super) fn find(&self, hash: &PageHash) -> Option<(ChunkId, u32)> {
+    pub(in crate::ops) fn find(&self, hash: &PageHash) -> Option<(ChunkId, u32)> {
         let inner = self.inner();
         let (extent, slot) = inner.pages.get(hash)?;
         Some((*inner.extents.get(*extent as usize)?, *slot))
     }
 
     /// Remembers pages that were just stored in an extent, in order of their slots.
-    pub(super) fn add_extent(&self, extent: ChunkId, pages: impl Iterator<Item = PageHash>) {
+    pub(in crate::ops) fn add_extent(&self, extent: ChunkId, pages: impl Iterator<Item = PageHash>) {
         let mut inner = self.inner();
         for (slot, hash) in pages.enumerate() {
             inner.add(hash, extent, slot as u32);
@@ -57,12 +57,12 @@ impl KnownPages {
     }
 
     /// Remembers all pages of a database whose extents the repository holds.
-    pub(super) fn add(&self, id: ChunkId, recipe: &Recipe, reader: &ChunkReader<'_>) -> Result<(), Error> {
+    pub(in crate::ops) fn add(&self, id: ChunkId, recipe: &Recipe, reader: &ChunkReader<'_>) -> Result<(), Error> {
         self.inner().load(id, recipe, reader)
     }
 
     /// Remembers the pages of all databases of the earlier snapshot; once.
-    pub(super) fn add_earlier(&self, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
+    pub(in crate::ops) fn add_earlier(&self, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
         let mut inner = self.inner();
         let Some(manifest) = inner.earlier.take() else { return Ok(()) };
         let mut ids = Vec::new();
@@ -89,12 +89,12 @@ impl KnownPages {
     }
 
     /// Notes that this capture stores the recipe of a database; false where it does already.
-    pub(super) fn store(&self, id: ChunkId) -> bool {
+    pub(in crate::ops) fn store(&self, id: ChunkId) -> bool {
         self.inner().stored.insert(id)
     }
 
     /// Whether this capture stores the recipe of a database.
-    pub(super) fn is_stored(&self, id: &ChunkId) -> bool {
+    pub(in crate::ops) fn is_stored(&self, id: &ChunkId) -> bool {
         self.inner().stored.contains(id)
     }
 }

@@ -1,12 +1,12 @@
 //! `snapshot`: source → repository. Copy the database, walk the source once, store what changed, publish the record last.
 
-mod collect;
+pub(super) mod collect;
 mod database;
-mod job;
-mod known_pages;
+pub(super) mod job;
+pub(super) mod known_pages;
 mod old;
-mod packer;
-mod pages;
+pub(super) mod packer;
+pub(super) mod pages;
 mod parents;
 mod plan;
 mod survey;

@@ -13,7 +13,7 @@ use crate::store::{Cuts, ExtentBuilder, ExtentKind, FilledExtent, Index};
 use super::super::Error;
 
 /// Files up to this size are read at once, in bytes.
-const SMALL_BYTES: u64 = 1 << 20;
+pub(in crate::ops) const SMALL_BYTES: u64 = 1 << 20;
 /// Extents of content are closed at this size, in bytes.
 const EXTENT_BYTES: usize = 192 << 10;
 /// Extents of manifest nodes are closed at this size: one node should not cost the reading of many.
@@ -24,10 +24,10 @@ const ALONE_BYTES: u64 = 128 << 10;
 const WINDOW_BYTES: usize = 9 << 20;
 
 /// Receives finished extents.
-pub(super) type Sink<'a> = &'a mut dyn FnMut(FilledExtent) -> Result<(), Error>;
+pub(in crate::ops) type Sink<'a> = &'a mut dyn FnMut(FilledExtent) -> Result<(), Error>;
 
 /// One worker's buffers.
-pub(super) struct Packer {
+pub(in crate::ops) struct Packer {
     hashing: Hashing,
     cuts: Cuts,
     raw: ExtentBuilder,
@@ -40,7 +40,7 @@ pub(super) struct Packer {
 }
 
 /// Why content could not be had.
-pub(super) enum ReadFailure {
+pub(in crate::ops) enum ReadFailure {
     /// The file could not be read.
     Io(std::io::Error),
     /// The capture cannot go on.
@@ -66,7 +66,7 @@ impl From<std::io::Error> for ReadFailure {
 }
 
 impl Packer {
-    pub(super) fn new(hashing: Hashing, cuts: Cuts, level: i32) -> Result<Packer, Error> {
+    pub(in crate::ops) fn new(hashing: Hashing, cuts: Cuts, level: i32) -> Result<Packer, Error> {
         let compressor = |level| zstd::bulk::Compressor::new(level).map_err(crate::store::Error::Compress);
         Ok(Packer {
             hashing,
@@ -82,7 +82,7 @@ impl Packer {
     }
 
     /// Stores a file's bytes; (its content, its length as read).
-    pub(super) fn store_file(&mut self, open: &OpenFile, index: &Index, sink: Sink<'_>) -> Result<(Content, u64), ReadFailure> {
+    pub(in crate::ops) fn store_file(&mut self, open: &OpenFile, index: &Index, sink: Sink<'_>) -> Result<(Content, u64), ReadFailure> {
         let size = open.before.size;
         if size == 0 {
             return Ok((Content::Pieces(Vec::new()), 0));
@@ -110,8 +110,15 @@ impl Packer {
         Ok((self.content(pieces, index, sink)?, read))
     }
 
+    /// Stores bytes that are read once, from something that is no file; (their content, their length as read).
+    pub(in crate::ops) fn store_stream(&mut self, bytes: &mut dyn Read, size: u64, index: &Index, sink: Sink<'_>) -> Result<(Content, u64), ReadFailure> {
+        let mut pieces = Vec::new();
+        let read = if size == 0 { 0 } else { self.store_small(bytes, size, index, sink, &mut pieces)? };
+        Ok((self.content(pieces, index, sink)?, read))
+    }
+
     /// A file that fits: read straight into the extent that most files of its kind end up in.
-    fn store_small(&mut self, file: &File, size: u64, index: &Index, sink: Sink<'_>, pieces: &mut Vec<Piece>) -> Result<u64, ReadFailure> {
+    fn store_small(&mut self, file: impl Read, size: u64, index: &Index, sink: Sink<'_>, pieces: &mut Vec<Piece>) -> Result<u64, ReadFailure> {
         if !self.raw.is_empty() && size >= ALONE_BYTES {
             flush(&mut self.raw, None, sink)?;
         }
@@ -244,17 +251,17 @@ impl Packer {
     }
 
     /// Stores a list chunk.
-    pub(super) fn store_list(&mut self, bytes: &[u8], index: &Index, sink: Sink<'_>) -> Result<ChunkId, Error> {
+    pub(in crate::ops) fn store_list(&mut self, bytes: &[u8], index: &Index, sink: Sink<'_>) -> Result<ChunkId, Error> {
         store_in(&mut self.lists, &self.hashing, &mut self.compressor, bytes, index, sink)
     }
 
     /// Stores a manifest node.
-    pub(super) fn store_node(&mut self, bytes: &[u8], index: &Index, sink: Sink<'_>) -> Result<ChunkId, Error> {
+    pub(in crate::ops) fn store_node(&mut self, bytes: &[u8], index: &Index, sink: Sink<'_>) -> Result<ChunkId, Error> {
         store_in(&mut self.nodes, &self.hashing, &mut self.compressor, bytes, index, sink)
     }
 
     /// Closes all extents.
-    pub(super) fn flush(&mut self, sink: Sink<'_>) -> Result<(), Error> {
+    pub(in crate::ops) fn flush(&mut self, sink: Sink<'_>) -> Result<(), Error> {
         flush(&mut self.raw, None, sink)?;
         for builder in [&mut self.text, &mut self.lists, &mut self.nodes] {
             flush(builder, Some(&mut self.compressor), sink)?;

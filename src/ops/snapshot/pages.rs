@@ -31,7 +31,7 @@ const DEPTH_MAX: u8 = 16;
 const STRANGE_MAX: usize = 64;
 
 /// One worker's buffers for databases.
-pub(super) struct PagePacker {
+pub(in crate::ops) struct PagePacker {
     hashing: Hashing,
     compressor: zstd::bulk::Compressor<'static>,
     careful: zstd::bulk::Compressor<'static>,
@@ -41,7 +41,7 @@ pub(super) struct PagePacker {
 
 /// What became of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StoredPages {
+pub(in crate::ops) struct StoredPages {
     /// Its identity.
     pub id: ChunkId,
     /// Its pages.
@@ -51,7 +51,7 @@ pub(super) struct StoredPages {
 }
 
 /// What a database is captured against.
-pub(super) struct Past<'a> {
+pub(in crate::ops) struct Past<'a> {
     /// Identity of the state that the parent snapshot holds.
     pub before: Option<ChunkId>,
     /// Pages of other databases, and of those that this capture stores.
@@ -86,7 +86,7 @@ impl Draft {
 }
 
 impl PagePacker {
-    pub(super) fn new(hashing: Hashing, level: i32) -> Result<PagePacker, Error> {
+    pub(in crate::ops) fn new(hashing: Hashing, level: i32) -> Result<PagePacker, Error> {
         let compressor = |level| zstd::bulk::Compressor::new(level).map_err(crate::store::Error::Compress);
         Ok(PagePacker {
             hashing,
@@ -99,7 +99,7 @@ impl PagePacker {
 
     /// Stores a database of whole pages. Nothing where it cannot be stored so and must be taken as bytes: it has too many
     /// pages, it shrinks while it is read, or the repository's recipe of this very state is damaged.
-    pub(super) fn store(
+    pub(in crate::ops) fn store(
         &mut self,
         file: &File,
         (size, page_bytes): (u64, u32),

@@ -13,7 +13,7 @@ use super::super::Error;
 const SEARCHED_MAX: u64 = 100_000;
 
 /// The manifests that this capture follows: per category the newest of this source.
-pub(super) struct Parents {
+pub(in crate::ops) struct Parents {
     /// The newest snapshot of this source.
     pub newest: Option<SnapshotId>,
     /// Its record.
@@ -22,7 +22,7 @@ pub(super) struct Parents {
 }
 
 impl Parents {
-    pub(super) fn find(repository: &Repository, key: &str, wanted: &[Category]) -> Result<Parents, Error> {
+    pub(in crate::ops) fn find(repository: &Repository, key: &str, wanted: &[Category]) -> Result<Parents, Error> {
         let is_ours = |record: &SnapshotRecord| record.source.key == key;
         let Some((id, record)) = Catalog::newest(repository, is_ours)? else {
             return Ok(Parents { newest: None, record: None, categories: HashMap::new() });
@@ -41,7 +41,7 @@ impl Parents {
     }
 
     /// A manifest with databases whose pages this source's may be made of: its own, or that of whatever snapshot is newest.
-    pub(super) fn databases(&self, repository: &Repository) -> Result<Option<ChunkId>, Error> {
+    pub(in crate::ops) fn databases(&self, repository: &Repository) -> Result<Option<ChunkId>, Error> {
         // A plain folder's databases lie among its other files: they are looked for where that is cheap.
         let holds = |category: Category, record: &CategoryRecord| category == Category::Database || record.entries <= SEARCHED_MAX;
         for category in [Category::Database, Category::Other] {
@@ -57,11 +57,11 @@ impl Parents {
         Ok(newest.and_then(|(_, record)| database(&record)))
     }
 
-    pub(super) fn files(&self) -> u64 {
+    pub(in crate::ops) fn files(&self) -> u64 {
         self.categories.values().map(|category| category.files).sum()
     }
 
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::ops) fn bytes(&self) -> u64 {
         self.categories.values().map(|category| category.bytes).sum()
     }
 }

@@ -1,0 +1,306 @@
+//! A zip of which nothing is believed: every claim of its directory is checked before a byte is used, every byte against its checksum.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rawzip::{CompressionMethod, FileReader, ZipArchive, ZipArchiveEntryWayfinder};
+
+/// Most entries of a zip.
+const ENTRIES_MAX: u64 = 5_000_000;
+/// Longest name, in bytes.
+const NAME_BYTES_MAX: usize = 4096;
+/// Deflate cannot do better than this, however hard it is tried.
+const DEFLATE_RATIO_MAX: u64 = 1032;
+/// A zip that would grow by this factor, and beyond this many bytes, is made to fill disks.
+const BOMB_RATIO: u64 = 200;
+const BOMB_BYTES: u64 = 4 << 30;
+/// End of central directory: its length, and the fields that a zip in several pieces has.
+const END_BYTES: usize = 22;
+
+/// Why a zip is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ZipError {
+    /// It cannot be read.
+    #[error("it cannot be read")]
+    Io(#[from] io::Error),
+    /// It is no zip, or not whole.
+    #[error("it is no zip, or not whole: {0}")]
+    Structure(String),
+    /// It is made to do harm, or by something that is not Jellyfin.
+    #[error("{what}{}", entry.as_ref().map_or_else(String::new, |entry| format!(": {entry:?}")))]
+    Hostile {
+        /// What is wrong.
+        what: &'static str,
+        /// The entry, where it is one.
+        entry: Option<String>,
+    },
+}
+
+fn hostile(what: &'static str, entry: &str) -> ZipError {
+    let entry: String = entry.chars().take(200).collect();
+    ZipError::Hostile { what, entry: Some(entry) }
+}
+
+/// A file in a zip.
+#[derive(Clone, Debug)]
+pub struct ZipEntry {
+    /// Its name.
+    pub name: Box<str>,
+    /// Length of its plain bytes.
+    pub size: u64,
+    /// Permission bits, where the zip has them.
+    pub mode: Option<u32>,
+    /// Last modification on the clock of whoever made the zip.
+    pub modified: Option<jiff::civil::DateTime>,
+    at: ZipArchiveEntryWayfinder,
+    is_deflated: bool,
+    crc: u32,
+}
+
+/// A zip whose directory was found sound.
+pub struct ZipReader {
+    archive: ZipArchive<FileReader>,
+    /// Its files, by name.
+    pub entries: Vec<ZipEntry>,
+    /// Length of the zip, in bytes.
+    pub bytes: u64,
+}
+
+impl ZipReader {
+    /// Opens a zip and looks at its directory and at every local header.
+    pub fn open(path: &Path) -> Result<ZipReader, ZipError> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(ZipError::Structure("it is no regular file".to_owned()));
+        }
+        let bytes = metadata.len();
+        let structure = |error: rawzip::Error| ZipError::Structure(error.to_string());
+        let mut buffer = vec![0; rawzip::RECOMMENDED_BUFFER_SIZE];
+        let ends = file.try_clone()?;
+        let archive = ZipArchive::from_file(file, &mut buffer).map_err(structure)?;
+        if is_split(&ends, archive.eocd_offset())? {
+            return Err(ZipError::Hostile { what: "it is one part of a zip in several pieces", entry: None });
+        }
+        let claimed = archive.entries_hint();
+        if claimed > ENTRIES_MAX {
+            return Err(ZipError::Hostile { what: "it claims to have more than five million entries", entry: None });
+        }
+        let mut entries = Vec::new();
+        // (where its local header begins, where its bytes end)
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        let mut listed = archive.entries(&mut buffer);
+        let (mut count, mut plain) = (0u64, 0u64);
+        let mut names = Vec::new();
+        while let Some(record) = listed.next_entry().map_err(structure)? {
+            count += 1;
+            if count > ENTRIES_MAX {
+                return Err(ZipError::Hostile { what: "it has more than five million entries", entry: None });
+            }
+            let raw = record.file_path();
+            let name = std::str::from_utf8(raw.as_ref()).map_err(|_| hostile("a name in it is no UTF-8", &String::from_utf8_lossy(raw.as_ref())))?;
+            check_name(name)?;
+            if record.flags().is_encrypted() {
+                return Err(hostile("it is encrypted", name));
+            }
+            let method = record.compression_method();
+            if method != CompressionMethod::STORE && method != CompressionMethod::DEFLATE {
+                return Err(hostile("an entry is compressed in a way that Jellyfin does not know", name));
+            }
+            let (stored, size) = (record.compressed_size_hint(), record.uncompressed_size_hint());
+            let is_deflated = method == CompressionMethod::DEFLATE;
+            if (!is_deflated && stored != size) || (is_deflated && size > stored.saturating_mul(DEFLATE_RATIO_MAX).saturating_add(64)) {
+                return Err(hostile("the size of an entry cannot be what it says", name));
+            }
+            plain = plain.saturating_add(size);
+            if plain > BOMB_BYTES && plain / BOMB_RATIO > bytes {
+                return Err(ZipError::Hostile { what: "it would grow to more than two hundred times its size, which no backup does", entry: None });
+            }
+            let mode = unix_mode(record.version_made_by().as_u16(), record.external_attributes());
+            let kind = mode.map_or(0, |mode| mode & 0o170_000);
+            if !matches!(kind, 0 | 0o100_000 | 0o040_000) {
+                return Err(hostile("an entry is a link or a device, which no backup of Jellyfin's has", name));
+            }
+            let is_dir = name.ends_with('/');
+            if (is_dir || kind == 0o040_000) && size > 0 {
+                return Err(hostile("a directory has content", name));
+            }
+            ranges.push((record.local_header_offset(), 0));
+            names.push(name.trim_end_matches('/').len());
+            entries.push(ZipEntry {
+                name: name.into(),
+                size,
+                mode: mode.map(|mode| mode & 0o777).filter(|mode| *mode != 0),
+                modified: civil(record.last_modified_dos()),
+                at: record.wayfinder(),
+                is_deflated,
+                crc: record.crc32(),
+            });
+        }
+        if count != claimed {
+            return Err(ZipError::Structure(format!("its directory has {count} entries instead of {claimed}")));
+        }
+        check_locals(&archive, &entries, &mut ranges, &mut buffer)?;
+        check_tree(&mut entries)?;
+        entries.retain(|entry| !entry.name.ends_with('/'));
+        Ok(ZipReader { archive, entries, bytes })
+    }
+
+    /// An entry by name.
+    pub fn find(&self, name: &str) -> Option<&ZipEntry> {
+        self.entries.binary_search_by(|entry| (*entry.name).cmp(name)).ok().and_then(|at| self.entries.get(at))
+    }
+
+    /// The plain bytes of an entry. The end is reached only where length and checksum are what the directory says.
+    pub fn read(&self, entry: &ZipEntry) -> Result<EntryReader<'_>, ZipError> {
+        let local = self.archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;
+        let packed = BufReader::with_capacity(64 << 10, local.reader());
+        let inner: Box<dyn Read + '_> = if entry.is_deflated { Box::new(flate2::bufread::DeflateDecoder::new(packed)) } else { Box::new(packed) };
+        Ok(EntryReader { inner, crc: crc32fast::Hasher::new(), left: entry.size, expected: entry.crc, name: entry.name.clone() })
+    }
+
+    /// The plain bytes of a small entry.
+    pub fn read_small(&self, entry: &ZipEntry, limit: u64) -> Result<Vec<u8>, ZipError> {
+        if entry.size > limit {
+            return Err(hostile("an entry is larger than any such file of Jellyfin's", &entry.name));
+        }
+        let mut bytes = Vec::new();
+        self.read(entry)?.read_to_end(&mut bytes).map_err(of_io)?;
+        Ok(bytes)
+    }
+}
+
+/// Reads an entry and proves it.
+pub struct EntryReader<'z> {
+    inner: Box<dyn Read + 'z>,
+    crc: crc32fast::Hasher,
+    left: u64,
+    expected: u32,
+    name: Box<str>,
+}
+
+impl Read for EntryReader<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let wrong = |what, name: &str| io::Error::new(io::ErrorKind::InvalidData, hostile(what, name));
+        let len = self.inner.read(buf).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => wrong("the bytes of an entry are damaged", &self.name),
+            _ => error,
+        })?;
+        if len == 0 {
+            return match self.left {
+                0 if self.crc.clone().finalize() == self.expected => Ok(0),
+                0 => Err(wrong("an entry does not have its checksum", &self.name)),
+                _ => Err(wrong("an entry is shorter than it says", &self.name)),
+            };
+        }
+        self.left = self.left.checked_sub(len as u64).ok_or_else(|| wrong("an entry is longer than it says", &self.name))?;
+        self.crc.update(buf.get(..len).unwrap_or_default());
+        Ok(len)
+    }
+}
+
+/// What a reader of an entry found wrong, out of the I/O error in which it came.
+pub fn of_io(error: io::Error) -> ZipError {
+    match error.downcast::<ZipError>() {
+        Ok(found) => found,
+        Err(error) => ZipError::Io(error),
+    }
+}
+
+/// Names that lead out of the tree, or that two programs would read in two ways.
+fn check_name(name: &str) -> Result<(), ZipError> {
+    let refuse = |what| Err(hostile(what, name));
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return refuse("an entry has no name, or one that is too long");
+    }
+    if name.starts_with(['/', '\\']) || name.as_bytes().get(1) == Some(&b':') {
+        return refuse("a name in it is absolute");
+    }
+    if name.contains('\0') {
+        return refuse("a name in it has a zero byte");
+    }
+    if name.split(['/', '\\']).any(|part| part == "..") {
+        return refuse("a name in it leads out of the backup");
+    }
+    let parts = name.strip_suffix('/').unwrap_or(name);
+    if parts.split('/').any(|part| part.is_empty() || part == ".") {
+        return refuse("a name in it is not in its simplest form");
+    }
+    Ok(())
+}
+
+/// The mode, where the zip was made on a system that has one.
+fn unix_mode(made_by: u16, attributes: u32) -> Option<u32> {
+    (made_by >> 8 == 3 || attributes >> 16 != 0).then_some(attributes >> 16)
+}
+
+fn civil(dos: rawzip::time::DosDateTime) -> Option<jiff::civil::DateTime> {
+    let small = |value: u8| i8::try_from(value).ok();
+    let date = jiff::civil::Date::new(i16::try_from(dos.year()).ok()?, small(dos.month())?, small(dos.day())?).ok()?;
+    let time = jiff::civil::Time::new(small(dos.hour())?, small(dos.minute())?, small(dos.second())?, 0).ok()?;
+    Some(date.to_datetime(time))
+}
+
+/// Whether the end of the directory speaks of other disks.
+fn is_split(file: &File, at: u64) -> io::Result<bool> {
+    let mut end = [0; END_BYTES];
+    file.read_exact_at(&mut end, at)?;
+    let [_, _, _, _, a, b, c, d, e, f, g, h, ..] = end;
+    let number = |a, b| u16::from_le_bytes([a, b]);
+    let is_known = |disk: u16| disk == 0 || disk == u16::MAX;
+    Ok(!is_known(number(a, b)) || !is_known(number(c, d)) || number(e, f) != number(g, h))
+}
+
+/// Every local header is where the directory says, has its name, and shares no byte with another entry.
+fn check_locals(archive: &ZipArchive<FileReader>, entries: &[ZipEntry], ranges: &mut Vec<(u64, u64)>, buffer: &mut Vec<u8>) -> Result<(), ZipError> {
+    buffer.resize(NAME_BYTES_MAX + (64 << 10), 0);
+    for (entry, range) in entries.iter().zip(ranges.iter_mut()) {
+        let local = archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;
+        let header = local.local_header(buffer).map_err(|e| ZipError::Structure(e.to_string()))?;
+        if header.file_path().as_ref() != entry.name.as_bytes() {
+            return Err(hostile("an entry has two names", &entry.name));
+        }
+        range.1 = local.compressed_data_range().1;
+    }
+    ranges.sort_unstable();
+    let overlap = ranges.windows(2).any(|pair| matches!(pair, [(_, end), (start, _)] if start < end));
+    if overlap || ranges.last().is_some_and(|(_, end)| *end > archive.directory_offset()) {
+        return Err(ZipError::Hostile { what: "two of its entries share the same bytes", entry: None });
+    }
+    Ok(())
+}
+
+/// Sorts by name; no name twice, and none that is a file and a directory.
+fn check_tree(entries: &mut [ZipEntry]) -> Result<(), ZipError> {
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    let bare = |entry: &ZipEntry| entry.name.trim_end_matches('/').to_owned();
+    for pair in entries.windows(2) {
+        if let [first, second] = pair
+            && bare(first) == bare(second)
+        {
+            return Err(hostile("two of its entries have the same name", &second.name));
+        }
+    }
+    let has = |name: &str| entries.binary_search_by(|entry| (*entry.name).cmp(name)).is_ok();
+    let mut last = "";
+    for entry in entries.iter() {
+        let parent = entry.name.trim_end_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent);
+        if parent == last {
+            continue;
+        }
+        last = parent;
+        let mut above = parent;
+        while !above.is_empty() {
+            if has(above) {
+                return Err(hostile("an entry is a file and a directory", above));
+            }
+            above = above.rsplit_once('/').map_or("", |(above, _)| above);
+        }
+    }
+    Ok(())
+}
