@@ -20,6 +20,10 @@ pub enum Phase {
     Compare,
     /// Writing a zip.
     Export,
+    /// Making a database of a zip's tables.
+    Build,
+    /// Reading a zip.
+    Import,
     /// Reading a zip back.
     ReadBack,
 }
@@ -34,6 +38,8 @@ impl Phase {
             Phase::Restore => "Restoring",
             Phase::Compare => "Finishing directories",
             Phase::Export => "Writing the zip",
+            Phase::Build => "Building the database",
+            Phase::Import => "Reading the zip",
             Phase::ReadBack => "Reading it back",
         }
     }

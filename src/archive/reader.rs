@@ -59,6 +59,13 @@ pub struct ZipEntry {
     crc: u32,
 }
 
+impl ZipEntry {
+    /// CRC-32 of its plain bytes, as the directory says.
+    pub fn crc(&self) -> u32 {
+        self.crc
+    }
+}
+
 /// A zip whose directory was found sound.
 pub struct ZipReader {
     archive: ZipArchive<FileReader>,

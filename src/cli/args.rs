@@ -92,6 +92,12 @@ pub enum Command {
     /// plugins, and migrates it as in an upgrade.
     #[command(after_long_help = format!("An exact zip: {}", super::export::EXACT_RULES))]
     Export(ExportArgs),
+    /// Take in the zips that Jellyfin's own backup made
+    ///
+    /// Each becomes a snapshot, dated as the zip says, that shares what it can with all others. Its tables become a database again: it
+    /// is listed, shown, restored in place and exported as any other snapshot. So a zip that a newer server cannot restore becomes, by
+    /// export --exact, one that it can.
+    Import(ImportArgs),
     /// Sizes by category, deduplication and compression, growth over time
     Stats,
     /// Write a shell's completion script to standard output
@@ -203,6 +209,23 @@ pub struct ExportArgs {
     /// Its configuration directory, if it lies elsewhere
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "to_jellyfin")]
     pub config_dir: Option<PathBuf>,
+}
+
+/// How to import.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// A zip, or a folder of them such as data/backups
+    #[arg(required = true, value_name = "ZIP", value_hint = ValueHint::AnyPath)]
+    pub zips: Vec<PathBuf>,
+    /// A name for the snapshots
+    #[arg(long)]
+    pub label: Option<String>,
+    /// A note to keep with them
+    #[arg(long)]
+    pub note: Option<String>,
+    /// Import a zip though the repository has it already
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// How to restore.

@@ -55,6 +55,11 @@ impl Failure {
         Failure { hint: Some(hint), ..Failure::from(Error::from(error)) }
     }
 
+    /// It as JSON.
+    pub fn document(&self) -> serde_json::Value {
+        json!({"kind": self.kind, "message": self.message, "causes": self.causes, "hint": self.hint})
+    }
+
     /// Tells it, on standard error or as JSON.
     pub fn report(&self, context: &Context) -> Exit {
         // A reader of our output who went away has all that they wanted.
@@ -62,7 +67,7 @@ impl Failure {
             return Exit::Done;
         }
         if context.global.json {
-            to_json::print(&json!({"error": {"kind": self.kind, "message": self.message, "causes": self.causes, "hint": self.hint}}));
+            to_json::print(&json!({"error": self.document()}));
             return self.exit;
         }
         let mut text = format!("Error: {}\n", self.message);
@@ -118,6 +123,9 @@ fn hint(error: &Error) -> Option<String> {
         Error::Target { .. } => "Check that it is a directory that this user may write to.".to_owned(),
         Error::Mend(crate::archive::MendError::Lacks { .. }) => "Its tables cannot be written. export --exact needs none of them; restore --in-place brings it back as it is.".to_owned(),
         Error::Mend(_) => "If the disk is not full, the database is damaged: choose an older snapshot, or have it as it is with restore --to DIR.".to_owned(),
+        Error::Zip { .. } => "Nothing was imported. Is it a backup that Jellyfin made, and was it copied whole?".to_owned(),
+        Error::NotABackup { .. } => "Nothing was imported. Name a zip that Jellyfin 10.11 or newer made (Dashboard, Backups; they lie in data/backups), or one of jellyvault export.".to_owned(),
+        Error::Load { .. } => "Nothing was imported. If the disk is not full, the zip is damaged: take another one.".to_owned(),
         Error::ReadBack { .. } => "It was not kept. The disk may be failing: try another one.".to_owned(),
         _ => return None,
     };

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Entry, Kind, Time, display};
+use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, Time, display};
 use crate::ops;
 
 use super::context::Context;
@@ -90,8 +90,13 @@ fn as_json(category: &str, entry: &Entry) -> Value {
     };
     json!({
         "path": display(&entry.path), "kind": kind, "size": entry.size(), "mtime": super::json::time(nanoseconds(entry.mtime)),
-        "mode": format!("{:04o}", entry.mode), "uid": entry.uid, "gid": entry.gid, "category": category, "target": target,
+        "mode": format!("{:04o}", entry.mode), "uid": known(entry.uid), "gid": known(entry.gid), "category": category, "target": target,
     })
+}
+
+/// An owner, where it is known.
+fn known(id: u32) -> Option<u32> {
+    (id != OWNER_UNKNOWN).then_some(id)
 }
 
 fn line(context: &Context, entry: &Entry) -> String {

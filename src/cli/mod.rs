@@ -6,6 +6,7 @@ mod cat;
 mod context;
 mod export;
 mod failure;
+mod import;
 mod init;
 mod json;
 mod list;
@@ -79,6 +80,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Cat { place } => cat::run(context, &place),
         Command::Restore(args) => restore::run(context, args),
         Command::Export(args) => export::run(context, &args),
+        Command::Import(args) => import::run(context, &args),
         Command::Stats => stats::run(context),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man => manual::man(),

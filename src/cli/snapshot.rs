@@ -22,13 +22,7 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
         Some(folder) => SourceSpec::plain(folder)?,
         None => source::find(context, &args.source)?.1,
     };
-    let path = context.repository_path()?;
-    let (repository, is_new) = open_or_make(&path)?;
-    let shown_path = std::fs::canonicalize(&path).unwrap_or(path);
-    if is_new {
-        context.say(&format!("Made a repository at {}.", shown_path.display()));
-        context.say(init::warning());
-    }
+    let repository = open_or_make_and_tell(context)?;
     let options = SnapshotOptions {
         only,
         exclude: args.exclude,
@@ -87,6 +81,17 @@ pub fn wanted(only: &[String], skip: &[String]) -> Result<Vec<Category>, Failure
     }
     let left: Vec<Category> = Category::ALL.into_iter().filter(|category| !skip.contains(category)).collect();
     if left.is_empty() { Err(Failure::usage("--skip leaves no category to capture", "Leave some of them out.")) } else { Ok(left) }
+}
+
+/// The repository; where it is new, the user is told where it is and what it will hold.
+pub fn open_or_make_and_tell(context: &Context) -> Result<Repository, Failure> {
+    let path = context.repository_path()?;
+    let (repository, is_new) = open_or_make(&path)?;
+    if is_new {
+        context.say(&format!("Made a repository at {}.", std::fs::canonicalize(&path).unwrap_or(path).display()));
+        context.say(init::warning());
+    }
+    Ok(repository)
 }
 
 /// The repository; a new one where there is none. What killed processes left in it is swept.

@@ -36,6 +36,9 @@ pub enum Content {
     Pages(ChunkId),
 }
 
+/// Owner of an entry that came from where owners are not kept: a restore gives it to the owner of the target.
+pub const OWNER_UNKNOWN: u32 = u32::MAX;
+
 /// What a path is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {

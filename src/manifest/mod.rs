@@ -12,7 +12,7 @@ mod record;
 pub use builder::{LeafRef, TreeBuilder, starts_node};
 pub use catalog::{Catalog, NameError};
 pub use cursor::{Entries, find, leaves, read_leaf};
-pub use entry::{Content, Entry, Kind, Piece, Time, XattrPairs, Xattrs, decode_pieces, decode_xattrs, encode_pieces, encode_xattrs};
+pub use entry::{Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xattrs, decode_pieces, decode_xattrs, encode_pieces, encode_xattrs};
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};
 pub use record::{Bytes as ByteCounts, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord};

@@ -43,10 +43,16 @@ pub struct Server {
     pub id: Option<String>,
 }
 
+/// The server's id in the text of `device.txt`.
+pub(super) fn server_id(text: &str) -> Option<String> {
+    let id = text.trim_start_matches('\u{feff}').trim();
+    (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| id.to_owned())
+}
+
 /// The server's version as log, installed files and the running server tell it, best first.
 pub fn server_version(instance: &Instance) -> Server {
     let id = std::fs::read_to_string(Path::new(&instance.data).join("device.txt")).ok();
-    let id = id.map(|text| text.trim_start_matches('\u{feff}').trim().to_owned()).filter(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()));
+    let id = id.as_deref().and_then(server_id);
     let network = instance.config.as_ref().and_then(|config| std::fs::read(Path::new(config).join("network.xml")).ok());
     let setting = |name| network.as_deref().and_then(|xml| xml_element(xml, name));
     let port = setting("InternalHttpPort").or_else(|| setting("InternalHttpPortNumber")).and_then(|port| port.parse().ok()).unwrap_or(8096);

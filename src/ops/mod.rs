@@ -5,6 +5,7 @@ mod content;
 mod databases;
 mod export;
 mod find_instance;
+mod import;
 mod init;
 mod ls;
 mod restore;
@@ -18,6 +19,7 @@ pub use content::{list_pieces, write_content};
 pub use databases::DatabaseCost;
 pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, export, place_in};
 pub use find_instance::{OsSurroundings, Server, find_instance, server_version};
+pub use import::{ImportOptions, ImportReport, import};
 pub use init::init;
 pub use ls::{Listing, ls};
 pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
@@ -128,6 +130,32 @@ pub enum Error {
     /// The rows of a database cannot be put right.
     #[error("the database's rows cannot be checked")]
     Mend(#[source] crate::archive::MendError),
+    /// A zip that cannot be read, or is made to do harm.
+    #[error("{path} was not imported")]
+    Zip {
+        /// The zip.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<crate::archive::ZipError>,
+    },
+    /// A zip that is no backup of Jellyfin's.
+    #[error("{path} is no backup that Jellyfin can read: {what}")]
+    NotABackup {
+        /// The zip.
+        path: std::path::PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A zip's tables cannot become a database.
+    #[error("{path} was not imported: its tables cannot be made a database")]
+    Load {
+        /// The zip.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: crate::archive::LoadError,
+    },
     /// A value was found that the server could not read, after all were mended.
     #[error("{table}.{column} {what}, though the rows were mended; this is a fault of jellyvault, please report it")]
     Unmended {
@@ -181,6 +209,12 @@ impl Error {
             Error::Unreadable { source, .. } => source.kind(),
             Error::Refused { .. } => "refused",
             Error::Source { .. } | Error::Target { .. } | Error::Output(_) => "io",
+            Error::Zip { source, .. } => match **source {
+                crate::archive::ZipError::Io(_) => "io",
+                _ => "bad-zip",
+            },
+            Error::NotABackup { .. } | Error::Load { source: crate::archive::LoadError::Json { .. }, .. } => "bad-zip",
+            Error::Load { .. } => "failed",
             Error::ReadBack { .. } => "io",
             Error::Mend(crate::archive::MendError::Lacks { .. }) => "refused",
             Error::Mend(_) => "damaged",

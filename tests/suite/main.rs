@@ -7,6 +7,7 @@ mod counted;
 mod crash;
 mod export;
 mod hostile;
+mod import;
 mod live;
 mod mend;
 mod moving;

@@ -26,7 +26,7 @@ pub(super) fn finish(
         // The directories that the walk is in, outermost first.
         let mut within: Vec<Entry> = Vec::new();
         for entry in Entries::all(reader, root.manifest) {
-            let entry = entry?;
+            let entry = writer.target.adopt(entry?);
             if !matches!(entry.kind, Kind::Directory) || !options.selection.takes(*category, &entry.path) {
                 continue;
             }

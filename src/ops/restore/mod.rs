@@ -207,7 +207,7 @@ pub fn restore(
         let mut walk = || -> Result<(), Error> {
             for (category, root) in &selected {
                 for entry in Entries::all(&mut reader, root.manifest) {
-                    let entry = entry.map_err(|error| unreadable(id, category.name().as_bytes(), error.into()))?;
+                    let entry = target.adopt(entry.map_err(|error| unreadable(id, category.name().as_bytes(), error.into()))?);
                     if watch.interrupt.is_raised() {
                         return Err(Error::Interrupted);
                     }

@@ -59,6 +59,12 @@ pub(super) fn check(
         None => DatabaseFacts::default(),
     };
     check_version(id, record, target, &facts, options, &mut remarks)?;
+    if record.source.directories.is_empty() && record.source.seen_by_server.is_empty() {
+        remarks.push(
+            "the snapshot came from a zip that does not tell its server's directories: they must be the same here, or the next library scan deletes everything"
+                .to_owned(),
+        );
+    }
     if !options.same_directories {
         check_directories(id, record, &layout.directories(), &facts.directories)?;
     }

@@ -3,7 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use crate::source::{DATABASE_PATH, Layout};
+use crate::manifest::{Entry, OWNER_UNKNOWN};
+use crate::source::{DATABASE_PATH, Layout, Stat};
 use crate::store::{Location, Repository};
 
 use super::super::Error;
@@ -42,6 +43,16 @@ impl Target {
                 Ok(Target { roots, repository, database: layout.database })
             }
         }
+    }
+
+    /// An entry whose owner nobody knows belongs to the owner of the directory that it comes into.
+    pub(super) fn adopt(&self, mut entry: Entry) -> Entry {
+        if entry.uid == OWNER_UNKNOWN {
+            let root = self.place(&entry.path).and_then(|(root, _)| self.fd(root));
+            let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+            (entry.uid, entry.gid) = root.and_then(|root| Stat::of(root).ok()).map_or(own, |stat| (stat.uid, stat.gid));
+        }
+        entry
     }
 
     /// The root of a logical path and the path below it; nothing where the target has no such root.

@@ -1,0 +1,111 @@
+//! `import`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::ops::{self, ImportOptions, ImportReport};
+
+use super::args::ImportArgs;
+use super::context::Context;
+use super::failure::Failure;
+use super::snapshot::{open_or_make_and_tell, tell_problems};
+use super::{Exit, json as to_json, render};
+
+pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
+    let zips = zips(&args.zips)?;
+    let repository = open_or_make_and_tell(context)?;
+    let options = ImportOptions { label: args.label.clone(), note: args.note.clone(), zone: context.zone.clone(), force: args.force, threads: 0 };
+    let (mut done, mut failed): (Vec<(PathBuf, ImportReport)>, Vec<(PathBuf, Failure)>) = (Vec::new(), Vec::new());
+    for zip in zips {
+        match ops::import(&repository, &zip, &options, context.watch()) {
+            Ok(report) => {
+                if !context.global.json && !context.global.quiet {
+                    render::print(&words(context, &zip, &report))?;
+                }
+                if report.record.problem_count > 0 && !report.was_there {
+                    tell_problems(context, report.record.problem_count, &report.record.problems);
+                }
+                done.push((zip, report));
+            }
+            Err(ops::Error::Interrupted) => return Err(ops::Error::Interrupted.into()),
+            // The others may be sound.
+            Err(error) => failed.push((zip, error.into())),
+        }
+    }
+    if context.global.json {
+        let mut document = json!({"snapshots": done.iter().map(|(zip, report)| document(zip, report)).collect::<Vec<_>>()});
+        if let (Some(object), Some((_, first))) = (document.as_object_mut(), failed.first()) {
+            object.insert("error".to_owned(), first.document());
+            let all = failed.iter().map(|(zip, failure)| json!({"path": zip.to_string_lossy(), "error": failure.document()})).collect();
+            object.insert("failed".to_owned(), serde_json::Value::Array(all));
+        }
+        to_json::print(&document);
+    } else {
+        failed.iter().for_each(|(_, failure)| {
+            failure.report(context);
+        });
+    }
+    let has_problems = done.iter().any(|(_, report)| report.record.problem_count > 0 && !report.was_there);
+    Ok(match (failed.is_empty(), has_problems) {
+        (false, _) => Exit::Failed,
+        (true, true) => Exit::Problems,
+        (true, false) => Exit::Done,
+    })
+}
+
+/// The zips that were named; of a folder all that lie in it, oldest name first.
+fn zips(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut zips = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            zips.push(path.clone());
+            continue;
+        }
+        let failed = |source| Failure::from(ops::Error::Source { path: path.clone(), source });
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(failed)? {
+            let entry = entry.map_err(failed)?.path();
+            if entry.extension().is_some_and(|kind| kind == "zip") && entry.is_file() {
+                found.push(entry);
+            }
+        }
+        if found.is_empty() {
+            return Err(Failure::usage(&format!("there is no zip in {}", path.display()), "Name a zip, or the folder data/backups of a Jellyfin server."));
+        }
+        found.sort();
+        zips.extend(found);
+    }
+    Ok(zips)
+}
+
+fn document(zip: &Path, report: &ImportReport) -> serde_json::Value {
+    let mut document = to_json::snapshot(Some(&report.id), &report.record);
+    if let Some(object) = document.as_object_mut() {
+        object.insert("zip".to_owned(), json!(zip.to_string_lossy()));
+        object.insert("was_there".to_owned(), json!(report.was_there));
+        object.insert("remarks".to_owned(), json!(report.record.remarks));
+        object.insert("problems".to_owned(), json!(to_json::problems(&report.record.problems)));
+    }
+    document
+}
+
+fn words(context: &Context, zip: &Path, report: &ImportReport) -> String {
+    let (id, record) = (render::short(&report.id), &report.record);
+    let time = render::time(record.time_ns, &context.zone);
+    if report.was_there {
+        return format!("{} is there already: snapshot {id} of {time}. Nothing was stored.\n", zip.display());
+    }
+    let version = record.server.version.as_ref().map_or("an unknown version", |version| &version.value);
+    let mut out = format!(
+        "Imported {}: snapshot {id} of {time}, Jellyfin {version}, {} ({}); {} new in the repository.\n",
+        zip.display(),
+        render::plural(record.files.total, "file", "files"),
+        render::size(record.bytes.source),
+        render::size(record.bytes.new_stored),
+    );
+    for remark in &record.remarks {
+        out.push_str(&format!("Note: {remark}.\n"));
+    }
+    out
+}

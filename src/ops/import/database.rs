@@ -1,0 +1,176 @@
+//! The zip's database: built from its tables, or taken as it lies in an exact zip; stored page for page.
+
+use std::path::Path;
+
+use rusqlite::types::Value;
+
+use crate::archive::{self, DATABASE_NAME, LoadError, Schema, ZipReader};
+use crate::chunk::ChunkId;
+use crate::progress::Phase;
+use crate::source::{Category, DatabaseFacts, OpenFile, ScratchFolder, quick_check, read_facts};
+use crate::store::{ChunkReader, Index, Repository};
+
+use super::super::snapshot::collect::Collector;
+use super::super::snapshot::known_pages::KnownPages;
+use super::super::snapshot::pages::{PagePacker, Past};
+use super::super::{Error, Watch};
+use super::job::{Failure, of_read};
+use super::neighbour::fetch;
+use super::plan::Plan;
+
+/// A database that is stored.
+pub(super) struct Built {
+    /// Its identity.
+    pub id: ChunkId,
+    /// Its length in bytes.
+    pub size: u64,
+    /// What it tells of its server.
+    pub facts: DatabaseFacts,
+}
+
+/// Builds the database of a zip's tables and stores it.
+pub(super) fn build(
+    zip: &ZipReader,
+    (schema, history, time_ns): (&Schema, &[(String, String)], i128),
+    repository: &Repository,
+    index: &Index,
+    collector: &mut Collector<'_>,
+    plan: &mut Plan,
+    watch: Watch<'_>,
+) -> Result<Option<Built>, Failure> {
+    let bytes: u64 = plan.tables.values().filter_map(|number| zip.entries.get(*number as usize)).map(|entry| entry.size).sum();
+    watch.progress.phase(Phase::Build, plan.tables.len() as u64, bytes);
+    let folder = scratch(repository, bytes)?;
+    let path = folder.path.join("jellyfin.db");
+    let mut reader = ChunkReader::new(repository, index);
+    let neighbour = fetch(zip, plan, (schema, history, time_ns), repository, &mut reader, &path)?;
+    let built = match &neighbour {
+        Some(neighbour) => match fill(zip, plan, (schema, history), &path, true, watch) {
+            // Two keys changed places, or the like: without a neighbour nothing stands in the way.
+            Err(Failure::Load(LoadError::Sqlite { .. })) => {
+                std::fs::remove_file(&neighbour.path).map_err(|source| Error::Target { verb: "remove", path: neighbour.path.clone(), source })?;
+                fill(zip, plan, (schema, history), &path, false, watch)
+            }
+            outcome => outcome,
+        },
+        None => fill(zip, plan, (schema, history), &path, false, watch),
+    }?;
+    for what in built {
+        plan.problem(&what.0, what.1);
+    }
+    store(&path, neighbour.map(|neighbour| neighbour.id), repository, index, &mut reader, collector).map(Some)
+}
+
+/// What is to be said of an entry.
+type Said = Vec<(String, String)>;
+
+/// Fills a database, empty or a neighbour's.
+fn fill(zip: &ZipReader, plan: &Plan, (schema, history): (&Schema, &[(String, String)]), path: &Path, over: bool, watch: Watch<'_>) -> Result<Said, Failure> {
+    let sqlite = |source| Failure::Load(LoadError::Sqlite { table: "__EFMigrationsHistory".to_owned(), source });
+    let db = if over { archive::open_neighbour(path) } else { archive::create(path, schema, history) }.map_err(sqlite)?;
+    let (mut said, mut avatars) = (Said::new(), Vec::new());
+    for table in &schema.tables {
+        if watch.interrupt.is_raised() {
+            return Err(Error::Interrupted.into());
+        }
+        let name = format!("Database/{}.json", table.name);
+        let loaded = match plan.tables.get(&table.name).and_then(|number| zip.entries.get(*number as usize)) {
+            Some(entry) => {
+                let mut bytes = zip.read(entry)?;
+                let loaded = archive::load_table(&db, table, &mut bytes);
+                // What is wrong with the bytes says more than what that made of the rows.
+                std::io::copy(&mut bytes, &mut std::io::sink()).map_err(archive::of_io)?;
+                watch.progress.advance(1, entry.size);
+                loaded?
+            }
+            None => {
+                said.push((name.clone(), "it is missing; the table is empty in this snapshot, as it would be on the server".to_owned()));
+                archive::load_table(&db, table, &b"[]"[..])?
+            }
+        };
+        said.extend(loaded.left_out.iter().map(|what| (name.clone(), format!("{what}; the row was left out"))));
+        if loaded.left_out_count > loaded.left_out.len() as u64 {
+            said.push((name, format!("{} rows more were left out", loaded.left_out_count - loaded.left_out.len() as u64)));
+        }
+        avatars.extend(loaded.avatars);
+    }
+    archive::load_avatars(&db, &avatars)?;
+    archive::finish(db, schema, history, !over).map_err(sqlite)?;
+    Ok(said)
+}
+
+/// The database of an exact zip.
+pub(super) fn stored_as_it_is(
+    zip: &ZipReader,
+    repository: &Repository,
+    index: &Index,
+    collector: &mut Collector<'_>,
+    watch: Watch<'_>,
+) -> Result<Option<Built>, Failure> {
+    let Some(entry) = zip.find(DATABASE_NAME) else { return Ok(None) };
+    watch.progress.phase(Phase::Build, 1, entry.size);
+    let folder = scratch(repository, entry.size)?;
+    let path = folder.path.join("jellyfin.db");
+    let failed = |source| Error::Target { verb: "write", path: path.clone(), source };
+    let mut file = std::fs::File::create_new(&path).map_err(failed)?;
+    let mut bytes = zip.read(entry)?;
+    let mut block = vec![0; 256 << 10];
+    loop {
+        let len = std::io::Read::read(&mut bytes, &mut block).map_err(archive::of_io)?;
+        if len == 0 {
+            break;
+        }
+        std::io::Write::write_all(&mut file, block.get(..len).unwrap_or_default()).map_err(failed)?;
+    }
+    let mut reader = ChunkReader::new(repository, index);
+    store(&path, None, repository, index, &mut reader, collector).map(Some)
+}
+
+fn scratch(repository: &Repository, bytes: u64) -> Result<ScratchFolder, Failure> {
+    let path = repository.scratch_folder();
+    let folder = ScratchFolder::create(&path).map_err(|source| Error::Target { verb: "create a folder in", path, source })?;
+    folder.check_space(bytes).map_err(|error| Error::Refused {
+        what: format!("the zip's database cannot be built: {error}"),
+        hint: "Make room in the repository's folder.".to_owned(),
+    })?;
+    Ok(folder)
+}
+
+/// Stores a private database page for page.
+fn store(
+    path: &Path,
+    before: Option<ChunkId>,
+    repository: &Repository,
+    index: &Index,
+    reader: &mut ChunkReader<'_>,
+    collector: &mut Collector<'_>,
+) -> Result<Built, Failure> {
+    quick_check(path).map_err(|damage| Error::Refused {
+        what: format!("the database of the zip is damaged ({damage})"),
+        hint: "Nothing was imported. Take another zip.".to_owned(),
+    })?;
+    let open = OpenFile::open_path(path).map_err(|error| Error::Target { verb: "read", path: path.to_path_buf(), source: error.into() })?;
+    let not_pages = || Error::Refused { what: "Data/jellyfin.db of the zip is no SQLite database".to_owned(), hint: "Nothing was imported.".to_owned() };
+    let page_bytes = open.page_bytes().map_err(|source| Error::Target { verb: "read", path: path.to_path_buf(), source })?.ok_or_else(not_pages)?;
+    let known = KnownPages::new(None);
+    let mut pages = PagePacker::new(repository.hashing(), repository.config().compression_level)?;
+    let past = Past { before, known: &known };
+    let stored = pages
+        .store(&open.file, (open.before.size, page_bytes), &past, index, reader, &mut |extent| collector.extent(Category::Database, extent))
+        .map_err(of_read)?;
+    let Some(stored) = stored else {
+        return Err(Error::Refused {
+            what: "the database of the zip cannot be stored page for page: it is larger than 8 GiB, or its recipe in the repository is damaged".to_owned(),
+            hint: "Nothing was imported.".to_owned(),
+        }
+        .into());
+    };
+    Ok(Built { id: stored.id, size: open.before.size, facts: read_facts(path).unwrap_or_default() })
+}
+
+/// Ids of users, for telling whether two databases are one server's.
+pub(super) fn user_ids(json: &[u8]) -> Vec<Value> {
+    let rows: Vec<serde_json::Value> = serde_json::from_slice(json).unwrap_or_default();
+    let ids = rows.iter().filter_map(|row| row.get("Id")?.as_str().map(str::to_uppercase));
+    ids.map(Value::Text).collect()
+}

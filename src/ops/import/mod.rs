@@ -1,0 +1,219 @@
+//! `import`: one of Jellyfin's own zips becomes a snapshot, dated as it says, that shares what it can with all others.
+
+mod database;
+mod job;
+mod neighbour;
+mod plan;
+
+use std::path::Path;
+use std::time::Instant;
+
+use crate::archive::{
+    DATABASE_NAME, HISTORY_BYTES_MAX, HISTORY_NAME, History, MANIFEST_BYTES_MAX, MANIFEST_NAME, Manifest, Schema, ZipReader, read_history_json,
+};
+use crate::manifest::{ByteCounts, Catalog, Directories, Learnt, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord};
+use crate::progress::{Phase, Problem};
+use crate::source::version;
+use crate::store::{Index, IndexMode, PackStreams, Repository};
+
+use self::database::{build, stored_as_it_is};
+use self::plan::Plan;
+use super::snapshot::collect::Collector;
+use super::snapshot::packer::Packer;
+use super::{Error, Watch, find_instance};
+
+/// How a zip is imported.
+#[derive(Clone, Debug)]
+pub struct ImportOptions {
+    /// A name for the snapshot.
+    pub label: Option<String>,
+    /// Words for the snapshot.
+    pub note: Option<String>,
+    /// The time zone of the server that made the zip: a zip has no other clock.
+    pub zone: jiff::tz::TimeZone,
+    /// Import it though the repository has it already.
+    pub force: bool,
+    /// Threads; 0 means one for each core.
+    pub threads: usize,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct ImportReport {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// Its record.
+    pub record: SnapshotRecord,
+    /// It was there already, from an earlier import of the same zip.
+    pub was_there: bool,
+}
+
+/// What a zip says, before its files are looked at.
+struct Opened {
+    zip: ZipReader,
+    manifest: Manifest,
+    key: String,
+    history: History,
+    schema: Option<&'static Schema>,
+}
+
+/// Imports a zip.
+pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, watch: Watch<'_>) -> Result<ImportReport, Error> {
+    let begun = Instant::now();
+    let failed = |source| Error::Zip { path: path.to_path_buf(), source: Box::new(source) };
+    let opened = open(path)?;
+    if !options.force
+        && let Some((id, record)) = Catalog::newest(repository, |record| record.source.key == opened.key)?
+    {
+        return Ok(ImportReport { id, record, was_there: true });
+    }
+    let mut plan = Plan::of(&opened.zip, opened.schema, &repository.hashing());
+    if opened.manifest.options.database && opened.schema.is_none() && opened.zip.find(DATABASE_NAME).is_none() {
+        plan.problem(HISTORY_NAME, "it is missing, so the tables could not be made a database; users, watch state and library are not in this snapshot");
+    }
+    let index = Index::open(repository, IndexMode::Use)?;
+    let config = repository.config();
+    let packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
+    let mut collector = Collector::new(PackStreams::new(repository, &index, Collector::STREAMS), &index, packer, None, false);
+    let database = match opened.schema {
+        _ if opened.zip.find(DATABASE_NAME).is_some() => stored_as_it_is(&opened.zip, repository, &index, &mut collector, watch).map_err(|e| e.in_zip(path))?,
+        Some(schema) => {
+            let time_ns = opened.manifest.created.ns();
+            build(&opened.zip, (schema, &opened.history, time_ns), repository, &index, &mut collector, &mut plan, watch).map_err(|e| e.in_zip(path))?
+        }
+        None => None,
+    };
+    let created = opened.manifest.created.ns();
+    watch.progress.phase(Phase::Import, plan.files(), plan.bytes());
+    for problem in plan.take_problems() {
+        watch.progress.problem(&problem);
+        collector.problem(problem);
+    }
+    let wanted = plan.categories(&opened.manifest.options, database.is_some());
+    let stored = job::store(&opened.zip, plan, database.as_ref(), created, repository, &index, &mut collector, options, watch);
+    if let Err(error) = stored {
+        collector.abandon();
+        if matches!(error, job::Failure::Stopped(Error::Interrupted)) {
+            collector.finish_interrupted()?;
+        }
+        return Err(error.in_zip(path));
+    }
+    watch.progress.phase(Phase::Commit, 0, 0);
+    let categories = collector.close_trees(&wanted)?;
+    let (problems, problem_count, files) = (std::mem::take(&mut collector.problems), collector.problem_count, collector.files);
+    let read_bytes = collector.read_bytes;
+    let (stored, _) = collector.finish()?;
+    if index.unplaced() != 0 {
+        return Err(crate::store::Error::Unplaced { chunks: index.unplaced() }.into());
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let facts = database.map(|database| database.facts).unwrap_or_default();
+    let mut record = SnapshotRecord {
+        time_ns: i64::try_from(created).unwrap_or_default(),
+        parent: None,
+        label: options.label.clone(),
+        note: options.note.clone(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        source: SourceRecord {
+            key: opened.key.clone(),
+            host: "a zip".to_owned(),
+            how: format!("imported from {name}"),
+            directories: Directories::new(),
+            seen_by_server: facts.directories,
+        },
+        server: ServerRecord {
+            version: Some(Learnt { value: version::display(&opened.manifest.server_version).to_owned(), how: "the zip's manifest".to_owned(), exact: true }),
+            id: server_id(&opened.zip).map_err(failed)?,
+            schema: facts.schema,
+            code_migration: facts.code_migration.map(|(id, _)| id),
+            history: facts.history,
+        },
+        categories,
+        files,
+        bytes: ByteCounts { source: 0, read: read_bytes, new_raw: stored.raw_bytes, new_stored: stored.stored_bytes },
+        took_ms: 0,
+        excluded: Vec::new(),
+        problems,
+        problem_count,
+        remarks: remarks(&opened),
+        owners: Owners::default(),
+    };
+    record.bytes.source = record.categories.values().map(|category| category.bytes).sum();
+    record.files.total = record.categories.values().map(|category| category.files).sum();
+    if stored.packs > 0 || index.trailers_read() > 0 {
+        index.commit()?;
+    }
+    record.took_ms = begun.elapsed().as_millis() as u64;
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
+    let id = SnapshotId::at(u64::try_from(created / 1_000_000).unwrap_or_default(), random);
+    Catalog::publish(repository, id, &record)?;
+    Ok(ImportReport { id, record, was_there: false })
+}
+
+/// Opens a zip and reads what it says of itself.
+fn open(path: &Path) -> Result<Opened, Error> {
+    let failed = |source| Error::Zip { path: path.to_path_buf(), source: Box::new(source) };
+    let zip = ZipReader::open(path).map_err(failed)?;
+    let not_ours = |what: String| Error::NotABackup { path: path.to_path_buf(), what };
+    let Some(entry) = zip.find(MANIFEST_NAME) else { return Err(not_ours("it has no manifest.json".to_owned())) };
+    let bytes = zip.read_small(entry, MANIFEST_BYTES_MAX).map_err(failed)?;
+    let manifest = Manifest::read(&bytes).map_err(|error| not_ours(error.to_string()))?;
+    let key = key(&zip);
+    let mut history = History::new();
+    if let Some(entry) = zip.find(HISTORY_NAME).filter(|_| zip.find(DATABASE_NAME).is_none()) {
+        let bytes = zip.read_small(entry, HISTORY_BYTES_MAX).map_err(failed)?;
+        history = read_history_json(bytes.as_slice()).map_err(|error| not_ours(error.to_string()))?;
+    }
+    let schema = if history.is_empty() {
+        None
+    } else {
+        Some(Schema::of(&history).map_err(|error| Error::Refused {
+            what: format!("{} was not imported: {error}", path.display()),
+            hint: format!(
+                "Keep the zip; the server of its version ({}) restores it, and a newer jellyvault may know its tables. Known are {}.",
+                version::display(&manifest.server_version),
+                Schema::all().iter().map(|schema| schema.versions.as_str()).collect::<Vec<_>>().join("; ")
+            ),
+        })?)
+    };
+    Ok(Opened { zip, manifest, key, history, schema })
+}
+
+/// Names a zip by what is in it, so that a second import of it is known.
+fn key(zip: &ZipReader) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for entry in &zip.entries {
+        hasher.update(entry.name.as_bytes()).update(&[0]).update(&entry.size.to_le_bytes()).update(&entry.crc().to_le_bytes());
+    }
+    format!("zip-{}", hasher.finalize().to_hex().chars().take(32).collect::<String>())
+}
+
+/// `Data/device.txt`, which only our own zips hold.
+fn server_id(zip: &ZipReader) -> Result<Option<String>, crate::archive::ZipError> {
+    let Some(entry) = zip.find("Data/device.txt") else { return Ok(None) };
+    Ok(find_instance::server_id(&String::from_utf8_lossy(&zip.read_small(entry, 4096)?)))
+}
+
+/// What no zip, or not this one, holds.
+fn remarks(opened: &Opened) -> Vec<String> {
+    let mut missing = vec!["plugins"];
+    if opened.schema.is_some() {
+        missing.push("home sections");
+    }
+    if opened.zip.find("Data/device.txt").is_none() {
+        missing.push("the server's id");
+    }
+    let options = &opened.manifest.options;
+    for (is_there, what) in [(options.metadata, "metadata"), (options.subtitles, "subtitles"), (options.trickplay, "trickplay")] {
+        if !is_there {
+            missing.push(what);
+        }
+    }
+    vec![format!("the zip does not hold, and so neither does the snapshot: {}", missing.join(", "))]
+}
+
+/// Where a category of the snapshot is said to be missing.
+fn problem(path: &str, what: impl Into<String>) -> Problem {
+    Problem { path: path.to_owned(), what: what.into() }
+}

@@ -1,0 +1,91 @@
+//! The database of the nearest moment of the same server: what the zip's tables have in common with it need not be stored again.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::archive::{Schema, ZipReader, has_schema};
+use crate::chunk::ChunkId;
+use crate::manifest::{Catalog, Content, Kind, find};
+use crate::source::{Category, DATABASE_PATH, open_private};
+use crate::store::{ChunkReader, Repository};
+
+use super::super::Error;
+use super::super::content::write_content;
+use super::database::user_ids;
+use super::plan::Plan;
+
+/// Databases that are looked at.
+const TRIED_MAX: usize = 3;
+/// Longest `Users.json` that is looked at, in bytes.
+const USERS_BYTES_MAX: u64 = 64 << 20;
+
+/// A private copy of a neighbour's database.
+pub(super) struct Neighbour {
+    /// Its identity.
+    pub id: ChunkId,
+    /// The copy.
+    pub path: PathBuf,
+}
+
+/// Writes the database of the nearest snapshot of the same server to `path`; nothing where there is none that could serve.
+pub(super) fn fetch(
+    zip: &ZipReader,
+    plan: &Plan,
+    (schema, history, time_ns): (&Schema, &[(String, String)], i128),
+    repository: &Repository,
+    reader: &mut ChunkReader<'_>,
+    path: &Path,
+) -> Result<Option<Neighbour>, Error> {
+    let newest = schema.migrations.iter().max();
+    let mut candidates: Vec<(u128, ChunkId)> = Vec::new();
+    for (_, record) in Catalog::load(repository)?.snapshots {
+        if let Some(category) = record.category(Category::Database.name()).filter(|_| record.server.schema.as_ref() == newest) {
+            candidates.push(((i128::from(record.time_ns) - time_ns).unsigned_abs(), category.manifest));
+        }
+    }
+    candidates.sort_by_key(|(distance, _)| *distance);
+    candidates.dedup_by_key(|(_, manifest)| *manifest);
+    let users = plan.tables.get("Users").and_then(|number| zip.entries.get(*number as usize));
+    let users = users.and_then(|entry| zip.read_small(entry, USERS_BYTES_MAX).ok()).map(|json| user_ids(&json)).unwrap_or_default();
+    if users.is_empty() {
+        return Ok(None);
+    }
+    for (_, manifest) in candidates.into_iter().take(TRIED_MAX) {
+        // What cannot be read back is no neighbour; the import does without.
+        let Ok(Some(id)) = write(manifest, reader, path) else { continue };
+        let serves = open_private(path).and_then(|db| Ok(has_schema(&db, schema, history)? && has_one_of(&db, &users)?));
+        if serves.unwrap_or(false) {
+            return Ok(Some(Neighbour { id, path: path.to_path_buf() }));
+        }
+    }
+    // The file of the last one that did not serve.
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Target { verb: "remove", path: path.to_path_buf(), source }),
+        _ => Ok(None),
+    }
+}
+
+/// Writes a snapshot's database, where it is stored by pages.
+fn write(manifest: ChunkId, reader: &mut ChunkReader<'_>, path: &Path) -> Result<Option<ChunkId>, Error> {
+    let Some(entry) = find(reader, manifest, DATABASE_PATH)? else { return Ok(None) };
+    let Kind::File { size, content: content @ Content::Pages(id) } = &entry.kind else { return Ok(None) };
+    let failed = |source| Error::Target { verb: "write", path: path.to_path_buf(), source };
+    let file = File::create(path).map_err(failed)?;
+    write_content(reader, content, *size, |offset, bytes| file.write_all_at(bytes, offset).map_err(failed))?;
+    file.set_len(*size).map_err(failed)?;
+    Ok(Some(*id))
+}
+
+/// Whether one of these users is known to a database: ids of users are one server's own.
+fn has_one_of(db: &Connection, users: &[rusqlite::types::Value]) -> rusqlite::Result<bool> {
+    let mut statement = db.prepare("SELECT 1 FROM \"Users\" WHERE \"Id\" = ?1")?;
+    for user in users {
+        if statement.exists([user])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
