@@ -264,7 +264,7 @@ fn is_split(file: &File, at: u64) -> io::Result<bool> {
 }
 
 /// Every local header is where the directory says, has its name, and shares no byte with another entry.
-fn check_locals(archive: &ZipArchive<FileReader>, entries: &[ZipEntry], ranges: &mut Vec<(u64, u64)>, buffer: &mut Vec<u8>) -> Result<(), ZipError> {
+fn check_locals(archive: &ZipArchive<FileReader>, entries: &[ZipEntry], ranges: &mut [(u64, u64)], buffer: &mut Vec<u8>) -> Result<(), ZipError> {
     buffer.resize(NAME_BYTES_MAX + (64 << 10), 0);
     for (entry, range) in entries.iter().zip(ranges.iter_mut()) {
         let local = archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;

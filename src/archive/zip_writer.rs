@@ -52,7 +52,7 @@ impl DosTime {
         let part = |value: i8| u16::from(value.unsigned_abs());
         DosTime {
             date: (civil.year().unsigned_abs() - 1980) << 9 | part(civil.month()) << 5 | part(civil.day()),
-            time: part(civil.hour()) << 11 | part(civil.minute()) << 5 | part(civil.second()) / 2,
+            time: part(civil.hour()) << 11 | part(civil.minute()) << 5 | (part(civil.second()) / 2),
         }
     }
 }

@@ -16,7 +16,8 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     let zips = zips(&args.zips)?;
     let repository = open_or_make_and_tell(context)?;
     let options = ImportOptions { label: args.label.clone(), note: args.note.clone(), zone: context.zone.clone(), force: args.force, threads: 0 };
-    let (mut done, mut failed): (Vec<(PathBuf, ImportReport)>, Vec<(PathBuf, Failure)>) = (Vec::new(), Vec::new());
+    let mut done: Vec<(PathBuf, ImportReport)> = Vec::new();
+    let mut failed: Vec<(PathBuf, Failure)> = Vec::new();
     for zip in zips {
         match ops::import(&repository, &zip, &options, context.watch()) {
             Ok(report) => {

@@ -82,8 +82,8 @@ pub(super) fn schema_of(database: &PrivateDatabase, id: &SnapshotId, options: &E
 fn covers(schema: &Schema, target: &str) -> bool {
     let wanted = version::parse(target);
     match schema.name.as_str() {
-        "10.11.0" => wanted >= [10, 11, 0, 0] && wanted < [10, 11, 10, 0],
-        "10.11.10" => wanted >= [10, 11, 10, 0] && wanted < [10, 11, 12, 0],
+        "10.11.0" => ([10, 11, 0, 0]..[10, 11, 10, 0]).contains(&wanted),
+        "10.11.10" => ([10, 11, 10, 0]..[10, 11, 12, 0]).contains(&wanted),
         _ => target == schema.name,
     }
 }
