@@ -4,6 +4,8 @@ use std::io::{self, Read};
 
 /// Bytes that are looked at at once.
 const BLOCK_BYTES: usize = 64 << 10;
+/// Longest text of one value, in bytes: whoever parses it holds it in memory.
+const TEXT_BYTES_MAX: usize = 64 << 20;
 
 /// UTF-8's byte order mark.
 const MARK: [u8; 3] = *b"\xef\xbb\xbf";
@@ -20,6 +22,7 @@ pub struct Lenient<R> {
     blanks: Vec<u8>,
     in_string: bool,
     escaped: bool,
+    text_bytes: usize,
     /// Bytes of a byte order mark that were met.
     mark: usize,
     ended: bool,
@@ -36,6 +39,7 @@ pub fn lenient<R: Read>(inner: R) -> Lenient<R> {
         blanks: Vec::new(),
         in_string: false,
         escaped: false,
+        text_bytes: 0,
         mark: 0,
         ended: false,
     }
@@ -48,7 +52,7 @@ impl<R: Read> Lenient<R> {
         while self.ready.is_empty() && !self.ended {
             let mut block = std::mem::take(&mut self.block);
             let read = self.inner.read(&mut block);
-            let outcome = read.map(|len| self.take(block.get(..len).unwrap_or_default()));
+            let outcome = read.and_then(|len| self.take(block.get(..len).unwrap_or_default()));
             self.block = block;
             match outcome {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -58,11 +62,11 @@ impl<R: Read> Lenient<R> {
         Ok(())
     }
 
-    fn take(&mut self, mut bytes: &[u8]) {
+    fn take(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {
             self.ended = true;
             self.settle(true);
-            return;
+            return Ok(());
         }
         while let (Some(mark), [first, rest @ ..]) = (MARK.get(self.mark), bytes) {
             // Once something else came, no mark is looked for any more.
@@ -74,6 +78,10 @@ impl<R: Read> Lenient<R> {
         for byte in bytes {
             if self.in_string {
                 self.ready.push(*byte);
+                self.text_bytes += 1;
+                if self.text_bytes > TEXT_BYTES_MAX {
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, "a text in it is longer than 64 MiB"));
+                }
                 self.in_string = self.escaped || *byte != b'"';
                 self.escaped = !self.escaped && *byte == b'\\';
                 continue;
@@ -92,10 +100,12 @@ impl<R: Read> Lenient<R> {
                 _ => {
                     self.settle(!matches!(byte, b']' | b'}'));
                     self.in_string = *byte == b'"';
+                    self.text_bytes = 0;
                     self.ready.push(*byte);
                 }
             }
         }
+        Ok(())
     }
 
     /// The comma that waits is written or let go.
@@ -125,6 +135,15 @@ impl<R: Read> Read for Lenient<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_would_fill_the_memory_is_an_error() {
+        let text = std::io::repeat(b'a').take(TEXT_BYTES_MAX as u64 + 10);
+        let mut all = lenient(b"[\"".chain(text));
+        assert!(io::copy(&mut all, &mut io::sink()).is_err());
+        let mut many = lenient(b"[".chain(io::repeat(b',').take(TEXT_BYTES_MAX as u64 + 10)));
+        assert!(io::copy(&mut many, &mut io::sink()).is_ok());
+    }
 
     #[test]
     fn only_commas_before_a_closing_bracket_go() {
