@@ -1,10 +1,11 @@
 //! Power cuts, full disks and I/O errors at every changing call of a small capture: nothing listed is ever broken.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use jellyvault::backend::{CrashDisk, Disk, Fault, LocalBackend};
-use jellyvault::manifest::Catalog;
+use jellyvault::manifest::{Catalog, SnapshotId, SnapshotRecord};
 use jellyvault::store::Repository;
 
 use super::support::*;
@@ -23,14 +24,11 @@ fn open(disk: &CrashDisk) -> Repository {
 }
 
 /// Every listed snapshot restores, and to what its source was; the number of them.
-fn listed_are_whole(repository: &Repository, states: &[std::collections::BTreeMap<Vec<u8>, Facts>]) -> usize {
+fn listed_are_whole(repository: &Repository, states: &[BTreeMap<Vec<u8>, Facts>]) -> usize {
     let catalog = Catalog::load(repository).unwrap();
     assert!(catalog.damaged.is_empty(), "{:?}", catalog.damaged);
     for snapshot in &catalog.snapshots {
-        let out = temp();
-        let report = restore_to(repository, snapshot, out.path()).unwrap();
-        assert!(report.problems.is_empty(), "{:?}", report.problems);
-        let found = facts(out.path(), &|_| false);
+        let found = restored(repository, snapshot);
         assert!(states.contains(&found), "a snapshot is none of the states that were captured");
     }
     catalog.snapshots.len()
@@ -100,6 +98,72 @@ fn each_call(fault: Fault) {
         at += 1;
     }
     assert!(at > 8, "only {at} calls were met: the capture was not what it should be");
+}
+
+/// The same for an import over an earlier one.
+fn each_call_of_an_import(fault: Fault) {
+    let dir = temp();
+    let zips = ["first", "second"].map(|name| {
+        let zip = dir.path().join(format!("{name}.zip"));
+        let changed = super::import::backup(|files| {
+            files.insert(format!("Config/{name}.xml"), noise(name, 3000));
+            let people = String::from_utf8(files["Database/Peoples.json"].clone()).unwrap();
+            files.insert("Database/Peoples.json".to_owned(), people.replacen("\"Name\":\"", &format!("\"Name\":\"{name} "), 1).into_bytes());
+            files.retain(|file, _| !file.starts_with("Root/default/"));
+        });
+        write(&zip, changed);
+        zip
+    });
+    let import = |disk: &CrashDisk, zip: &Path| super::import::import(&open(disk), zip).map(|report| report.id);
+    let whole = disk();
+    for zip in &zips {
+        import(&whole, zip).unwrap();
+    }
+    let states: Vec<_> = Catalog::load(&open(&whole)).unwrap().snapshots.iter().map(|snapshot| restored(&open(&whole), snapshot)).collect();
+    assert_ne!(states[0], states[1]);
+    let (mut at, mut met_the_end) = (0, false);
+    while !met_the_end {
+        let disk = disk();
+        import(&disk, &zips[0]).unwrap();
+        disk.arm(at, fault);
+        let outcome = import(&disk, &zips[1]);
+        met_the_end = disk.calls() <= at;
+        let acknowledged = 1 + usize::from(outcome.is_ok());
+        let after = if fault == Fault::Crash {
+            [false, true].map(|kept| disk.after_crash(|| kept)).to_vec()
+        } else {
+            disk.disarm();
+            vec![disk]
+        };
+        for disk in after {
+            let repository = open(&disk);
+            assert!(listed_are_whole(&repository, &states) >= acknowledged, "an acknowledged import is gone after {fault:?} at call {at}");
+            drop(repository);
+            import(&disk, &zips[1]).unwrap();
+            assert_eq!(listed_are_whole(&open(&disk), &states), 2);
+        }
+        at += 1;
+    }
+    assert!(at > 8, "only {at} calls were met");
+}
+
+/// All that a snapshot brings back.
+fn restored(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord)) -> BTreeMap<Vec<u8>, Facts> {
+    let out = temp();
+    let report = restore_to(repository, snapshot, out.path()).unwrap();
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    // Of this directory a zip tells nothing.
+    if snapshot.1.source.key.starts_with("zip-") {
+        std::fs::File::open(out.path().join("data")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
+    facts(out.path(), &|_| false)
+}
+
+#[test]
+fn an_import_is_whole_or_not_there_after_a_fault_at_any_call() {
+    for fault in [Fault::Crash, Fault::InputOutput, Fault::DiskFull] {
+        each_call_of_an_import(fault);
+    }
 }
 
 fn jellyvault_text(error: &jellyvault::ops::Error) -> String {

@@ -195,7 +195,7 @@ fn twenty_zips_a_day_apart_cost_the_first_and_their_changes() {
 }
 
 /// A small backup as a zip, from pieces that a test may change.
-fn backup(change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>)) -> Vec<u8> {
+pub fn backup(change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>)) -> Vec<u8> {
     let mut files = entries(&pairs()[0].1);
     files.retain(|name, _| name.starts_with("Database/") || name == "manifest.json" || name.starts_with("Config/system") || name.starts_with("Root/"));
     change(&mut files);
