@@ -125,10 +125,9 @@ fn date(value: ValueRef<'_>) -> Result<(Cell<'_>, Option<Oddity>), Fault> {
 fn integer(value: ValueRef<'_>) -> (i64, Option<Oddity>) {
     match value {
         ValueRef::Integer(number) => (number, None),
-        ValueRef::Real(number) => (number as i64, Some(Oddity::Worth("is a fraction where a whole number belongs"))),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
-            (prefix(bytes, false).parse().unwrap_or(0), Some(Oddity::Worth("is text where a whole number belongs")))
-        }
+        ValueRef::Real(number) => (number as i64, Some(Oddity::Worth("is a number of another kind where a whole number belongs"))),
+        ValueRef::Text(bytes) => (prefix(bytes, false).parse().unwrap_or(0), Some(Oddity::Worth("is text where a whole number belongs"))),
+        ValueRef::Blob(bytes) => (prefix(bytes, false).parse().unwrap_or(0), Some(Oddity::Worth("is bytes where a whole number belongs"))),
         ValueRef::Null => (0, None),
     }
 }

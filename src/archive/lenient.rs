@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 /// Bytes that are looked at at once.
 const BLOCK_BYTES: usize = 64 << 10;
-/// Longest text of one value, in bytes: whoever parses it holds it in memory.
-const TEXT_BYTES_MAX: usize = 64 << 20;
+/// Longest row, in bytes: whoever parses it holds it in memory.
+const ROW_BYTES_MAX: usize = 16 << 20;
 
 /// UTF-8's byte order mark.
 const MARK: [u8; 3] = *b"\xef\xbb\xbf";
@@ -22,7 +22,10 @@ pub struct Lenient<R> {
     blanks: Vec<u8>,
     in_string: bool,
     escaped: bool,
-    text_bytes: usize,
+    /// Brackets that are open.
+    depth: usize,
+    /// Bytes since the last comma between rows.
+    row_bytes: usize,
     /// Bytes of a byte order mark that were met.
     mark: usize,
     ended: bool,
@@ -39,7 +42,8 @@ pub fn lenient<R: Read>(inner: R) -> Lenient<R> {
         blanks: Vec::new(),
         in_string: false,
         escaped: false,
-        text_bytes: 0,
+        depth: 0,
+        row_bytes: 0,
         mark: 0,
         ended: false,
     }
@@ -76,12 +80,12 @@ impl<R: Read> Lenient<R> {
             }
         }
         for byte in bytes {
+            self.row_bytes += 1;
+            if self.row_bytes > ROW_BYTES_MAX {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "a row in it is longer than 16 MiB"));
+            }
             if self.in_string {
                 self.ready.push(*byte);
-                self.text_bytes += 1;
-                if self.text_bytes > TEXT_BYTES_MAX {
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, "a text in it is longer than 64 MiB"));
-                }
                 self.in_string = self.escaped || *byte != b'"';
                 self.escaped = !self.escaped && *byte == b'\\';
                 continue;
@@ -96,11 +100,18 @@ impl<R: Read> Lenient<R> {
                 b',' => {
                     self.settle(true);
                     self.comma = true;
+                    if self.depth <= 1 {
+                        self.row_bytes = 0;
+                    }
                 }
                 _ => {
                     self.settle(!matches!(byte, b']' | b'}'));
                     self.in_string = *byte == b'"';
-                    self.text_bytes = 0;
+                    match byte {
+                        b'[' | b'{' => self.depth += 1,
+                        b']' | b'}' => self.depth = self.depth.saturating_sub(1),
+                        _ => {}
+                    }
                     self.ready.push(*byte);
                 }
             }
@@ -137,12 +148,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_that_would_fill_the_memory_is_an_error() {
-        let text = std::io::repeat(b'a').take(TEXT_BYTES_MAX as u64 + 10);
-        let mut all = lenient(b"[\"".chain(text));
-        assert!(io::copy(&mut all, &mut io::sink()).is_err());
-        let mut many = lenient(b"[".chain(io::repeat(b',').take(TEXT_BYTES_MAX as u64 + 10)));
-        assert!(io::copy(&mut many, &mut io::sink()).is_ok());
+    fn a_row_that_would_fill_the_memory_is_an_error() {
+        let long = ROW_BYTES_MAX as u64 + 10;
+        for (before, byte, is_too_long) in [("[{\"a\":\"", b'a', true), ("[0", b'0', true), ("[[", b',', true), ("[", b',', false)] {
+            let mut all = lenient(before.as_bytes().chain(std::io::repeat(byte).take(long)));
+            assert_eq!(io::copy(&mut all, &mut io::sink()).is_err(), is_too_long, "{before}");
+        }
     }
 
     #[test]

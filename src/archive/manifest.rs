@@ -62,11 +62,20 @@ struct Raw {
 impl Manifest {
     /// Reads one as leniently as the server does: a byte order mark and trailing commas pass.
     pub fn read(bytes: &[u8]) -> Result<Manifest, ManifestError> {
-        let raw: Raw = serde_json::from_reader(lenient(bytes)).map_err(|e| ManifestError::Malformed(e.to_string()))?;
+        let raw: Raw = serde_json::from_reader(lenient(bytes))
+            .map_err(|e| ManifestError::Malformed(format!("it is no JSON object with the keys that Jellyfin writes ({e})")))?;
         if raw.backup_engine_version != ENGINE {
             return Err(ManifestError::Engine(raw.backup_engine_version));
         }
         let created = date_of_json(&raw.date_created).ok_or_else(|| ManifestError::Malformed(format!("{:?} is no date", raw.date_created)))?;
+        // Snapshots are counted from 1970, in 63 bits of nanoseconds.
+        if created.ns() < 0 || i64::try_from(created.ns()).is_err() {
+            return Err(ManifestError::Malformed(format!("its date {:?} is before 1970 or after 2262", raw.date_created)));
+        }
+        let parts: Vec<&str> = raw.server_version.split('.').collect();
+        if !(2..=4).contains(&parts.len()) || parts.iter().any(|part| part.parse::<u16>().is_err()) {
+            return Err(ManifestError::Malformed(format!("{:?} is no version of a server", raw.server_version)));
+        }
         Ok(Manifest { server_version: raw.server_version, created, options: raw.options })
     }
 

@@ -17,7 +17,9 @@ mod zip_writer;
 
 pub use dump::{DumpError, DumpStyle, dump_history, dump_table, read_history};
 pub use layout::{DATABASE_NAME, HISTORY_NAME, MANIFEST_NAME, Part, Place, name_in_zip, place_of};
-pub use load::{Avatars, HISTORY_BYTES_MAX, LoadError, Loaded, create, finish, has_schema, load_avatars, load_table, open_neighbour, read_history_json};
+pub use load::{
+    Avatars, HISTORY_BYTES_MAX, LoadError, Loaded, create, finish, has_schema, load_avatars, load_table, open_neighbour, read_history_json, user_ids,
+};
 pub use manifest::{ENGINE, MANIFEST_BYTES_MAX, Manifest, ManifestError, Options, four_parts};
 pub use mend::{MendError, REPAIRS_NAMED_MAX, Repair, Repairs, check_names, mend};
 pub use reader::{EntryReader, ZipEntry, ZipError, ZipReader, of_io};

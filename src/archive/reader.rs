@@ -7,10 +7,14 @@ use std::path::Path;
 
 use rawzip::{CompressionMethod, FileReader, ZipArchive, ZipArchiveEntryWayfinder};
 
+use crate::manifest::compare;
+
 /// Most entries of a zip.
 const ENTRIES_MAX: u64 = 5_000_000;
 /// Longest name, in bytes.
 const NAME_BYTES_MAX: usize = 4096;
+/// Longest name of a file or directory (Linux: NAME_MAX).
+const PART_BYTES_MAX: usize = 255;
 /// Deflate cannot do better than this, however hard it is tried.
 const DEFLATE_RATIO_MAX: u64 = 1032;
 /// A zip that would grow by this factor, and beyond this many bytes, is made to fill disks.
@@ -52,14 +56,18 @@ pub struct ZipEntry {
     pub size: u64,
     /// Permission bits, where the zip has them.
     pub mode: Option<u32>,
-    /// Last modification on the clock of whoever made the zip.
-    pub modified: Option<jiff::civil::DateTime>,
+    modified: rawzip::time::DosDateTime,
     at: ZipArchiveEntryWayfinder,
     is_deflated: bool,
     crc: u32,
 }
 
 impl ZipEntry {
+    /// Last modification on the clock of whoever made the zip.
+    pub fn modified(&self) -> Option<jiff::civil::DateTime> {
+        civil(self.modified)
+    }
+
     /// CRC-32 of its plain bytes, as the directory says.
     pub fn crc(&self) -> u32 {
         self.crc
@@ -69,7 +77,7 @@ impl ZipEntry {
 /// A zip whose directory was found sound.
 pub struct ZipReader {
     archive: ZipArchive<FileReader>,
-    /// Its files, by name.
+    /// Its files, in the order of the logical tree: part by part between the slashes.
     pub entries: Vec<ZipEntry>,
     /// Length of the zip, in bytes.
     pub bytes: u64,
@@ -100,14 +108,15 @@ impl ZipReader {
         let mut ranges: Vec<(u64, u64)> = Vec::new();
         let mut listed = archive.entries(&mut buffer);
         let (mut count, mut plain) = (0u64, 0u64);
-        let mut names = Vec::new();
         while let Some(record) = listed.next_entry().map_err(structure)? {
             count += 1;
             if count > ENTRIES_MAX {
                 return Err(ZipError::Hostile { what: "it has more than five million entries", entry: None });
             }
             let raw = record.file_path();
-            let name = std::str::from_utf8(raw.as_ref()).map_err(|_| hostile("a name in it is no UTF-8", &String::from_utf8_lossy(raw.as_ref())))?;
+            let name = std::str::from_utf8(raw.as_ref()).map_err(|_| {
+                hostile("a name in it is no UTF-8, as Jellyfin writes it; another program packed it anew", &String::from_utf8_lossy(raw.as_ref()))
+            })?;
             check_name(name)?;
             if record.flags().is_encrypted() {
                 return Err(hostile("it is encrypted", name));
@@ -131,16 +140,18 @@ impl ZipReader {
                 return Err(hostile("an entry is a link or a device, which no backup of Jellyfin's has", name));
             }
             let is_dir = name.ends_with('/');
-            if (is_dir || kind == 0o040_000) && size > 0 {
+            if is_dir && size > 0 {
                 return Err(hostile("a directory has content", name));
             }
+            if kind == 0o040_000 && !is_dir {
+                return Err(hostile("an entry is a directory and a file", name));
+            }
             ranges.push((record.local_header_offset(), 0));
-            names.push(name.trim_end_matches('/').len());
             entries.push(ZipEntry {
                 name: name.into(),
                 size,
                 mode: mode.map(|mode| mode & 0o777).filter(|mode| *mode != 0),
-                modified: civil(record.last_modified_dos()),
+                modified: record.last_modified_dos(),
                 at: record.wayfinder(),
                 is_deflated,
                 crc: record.crc32(),
@@ -157,7 +168,7 @@ impl ZipReader {
 
     /// An entry by name.
     pub fn find(&self, name: &str) -> Option<&ZipEntry> {
-        self.entries.binary_search_by(|entry| (*entry.name).cmp(name)).ok().and_then(|at| self.entries.get(at))
+        self.entries.binary_search_by(|entry| compare(entry.name.as_bytes(), name.as_bytes())).ok().and_then(|at| self.entries.get(at))
     }
 
     /// The plain bytes of an entry. The end is reached only where length and checksum are what the directory says.
@@ -238,6 +249,9 @@ fn check_name(name: &str) -> Result<(), ZipError> {
     if parts.split('/').any(|part| part.is_empty() || part == ".") {
         return refuse("a name in it is not in its simplest form");
     }
+    if parts.split('/').any(|part| part.len() > PART_BYTES_MAX) {
+        return refuse("a name in it is longer than any file's can be");
+    }
     Ok(())
 }
 
@@ -272,6 +286,14 @@ fn check_locals(archive: &ZipArchive<FileReader>, entries: &[ZipEntry], ranges: 
         if header.file_path().as_ref() != entry.name.as_bytes() {
             return Err(hostile("an entry has two names", &entry.name));
         }
+        let method = if entry.is_deflated { CompressionMethod::DEFLATE } else { CompressionMethod::STORE };
+        if header.compression_method() != method || header.flags().is_encrypted() {
+            return Err(hostile("an entry is described in two ways", &entry.name));
+        }
+        // Who writes as it comes tells checksum and sizes behind the bytes, and leaves them 0 here.
+        if !header.flags().has_data_descriptor() && (header.crc32() != entry.crc || header.uncompressed_size_hint() != entry.size) {
+            return Err(hostile("an entry is described in two ways", &entry.name));
+        }
         range.1 = local.compressed_data_range().1;
     }
     ranges.sort_unstable();
@@ -282,20 +304,22 @@ fn check_locals(archive: &ZipArchive<FileReader>, entries: &[ZipEntry], ranges: 
     Ok(())
 }
 
-/// Sorts by name; no name twice, and none that is a file and a directory.
+/// Sorts; no name twice, and none that is a file and a directory.
 fn check_tree(entries: &mut [ZipEntry]) -> Result<(), ZipError> {
-    entries.sort_by(|a, b| a.name.cmp(&b.name));
-    let bare = |entry: &ZipEntry| entry.name.trim_end_matches('/').to_owned();
+    entries.sort_unstable_by(|a, b| compare(a.name.as_bytes(), b.name.as_bytes()));
     for pair in entries.windows(2) {
         if let [first, second] = pair
-            && bare(first) == bare(second)
+            && first.name == second.name
         {
             return Err(hostile("two of its entries have the same name", &second.name));
         }
     }
-    let has = |name: &str| entries.binary_search_by(|entry| (*entry.name).cmp(name)).is_ok();
+    let has = |name: &str| entries.binary_search_by(|entry| compare(entry.name.as_bytes(), name.as_bytes())).is_ok();
     let mut last = "";
     for entry in entries.iter() {
+        if let Some(folder) = entry.name.strip_suffix('/').filter(|folder| has(folder)) {
+            return Err(hostile("an entry is a file and a directory", folder));
+        }
         let parent = entry.name.trim_end_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent);
         if parent == last {
             continue;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::ops::{self, ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place};
+use crate::source::Category;
 
 use super::args::{ExportArgs, SourceArgs};
 use super::context::Context;
@@ -16,6 +17,9 @@ use super::{Exit, json as to_json, render, source};
 /// Repairs that are shown by name without `--verbose`.
 const SHOWN: usize = 20;
 
+/// Names that are tried in the dashboard's folder.
+const NAMES_TRIED: i64 = 3600;
+
 /// How an exact zip is used, and how not; the same words stand in its help and in `docs/zip.md`.
 pub const EXACT_RULES: &str = "Restore it only from the dashboard (Dashboard, Backups), with no task running there. \
 If a library scan runs meanwhile, the server may go down once: start it again, and all is there. \
@@ -24,6 +28,7 @@ If that happened: stop the server and use jellyvault restore --in-place.";
 
 pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     let only = wanted(&args.only, &[])?;
+    check_usage(args, &only)?;
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
     let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
@@ -47,6 +52,29 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     Ok(if report.problems.is_empty() && report.repairs.count == 0 { Exit::Done } else { Exit::Problems })
 }
 
+/// What no snapshot could make right.
+fn check_usage(args: &ExportArgs, only: &[Category]) -> Result<(), Failure> {
+    if let Some(category) = only.iter().find(|category| matches!(category, Category::Plugins | Category::Other)) {
+        return Err(Failure::usage(
+            &format!("Jellyfin's zip has no place for {category}"),
+            "It can hold database, config, metadata, subtitles, trickplay and attachments. For the rest: jellyvault restore --only.",
+        ));
+    }
+    let leaves_out_the_database = !only.is_empty() && !only.contains(&Category::Database);
+    if args.exact && leaves_out_the_database {
+        return Err(Failure::usage("an exact zip is there for the sake of the database", "Add database to --only, or leave out --exact."));
+    }
+    if args.target.is_some() && leaves_out_the_database {
+        return Err(Failure::usage("--for is about the database's tables, which --only leaves out", "Add database to --only, or leave out --for."));
+    }
+    match &args.target {
+        Some(target) if target.split('.').count() < 2 || !target.starts_with(|c: char| c.is_ascii_digit()) => {
+            Err(Failure::usage(&format!("{target:?} is no version of Jellyfin"), "Write it as the server does, such as 10.11.11."))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The folder where the dashboard looks.
 fn place(context: &Context, args: &ExportArgs, repository: &crate::store::Repository) -> Result<Place, Failure> {
     let named = SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), ..SourceArgs::default() };
@@ -59,7 +87,7 @@ fn file(context: &Context, args: &ExportArgs, (_, record): &(SnapshotId, Snapsho
     let stamp = render::moment(record.time_ns).to_zoned(context.zone.clone()).strftime("%Y%m%d%H%M%S");
     let name = |ending: &str| format!("jellyfin-backup-{stamp}{ending}.zip");
     if let Some(place) = place {
-        return Ok(place.folder.join(name("")));
+        return Ok(free_name(&place.folder, record.time_ns, context, args.force));
     }
     let own = name(if kind == ExportKind::Exact { "-exact" } else { "" });
     match &args.file {
@@ -70,6 +98,15 @@ fn file(context: &Context, args: &ExportArgs, (_, record): &(SnapshotId, Snapsho
         Some(file) if file.is_dir() => Ok(file.join(own)),
         Some(file) => Ok(file.clone()),
     }
+}
+
+/// A name as the server gives it, of the snapshot's second; where one of that second is there, of the next that is free.
+fn free_name(folder: &Path, time_ns: i64, context: &Context, force: bool) -> PathBuf {
+    let name = |seconds: i64| {
+        let moment = render::moment(time_ns.saturating_add(seconds * 1_000_000_000)).to_zoned(context.zone.clone());
+        folder.join(format!("jellyfin-backup-{}.zip", moment.strftime("%Y%m%d%H%M%S")))
+    };
+    (0..NAMES_TRIED).map(name).find(|path| force || std::fs::symlink_metadata(path).is_err()).unwrap_or_else(|| name(0))
 }
 
 fn document(report: &ExportReport) -> serde_json::Value {
@@ -141,7 +178,7 @@ fn tell_repairs(context: &Context, report: &ExportReport) {
     }
     let shown = if context.global.verbose { repairs.named.len() } else { SHOWN };
     let mut text = format!(
-        "{} of the database would have made the server's restore fail and leave it empty; in the zip, and only there, they were put right:\n",
+        "{} of the database were not as a server's restore needs them (one such row can leave the server without items and users). In the zip, and only there, they were put right:\n",
         render::plural(repairs.count, "value or row", "values or rows")
     );
     for repair in repairs.named.iter().take(shown) {
@@ -149,7 +186,8 @@ fn tell_repairs(context: &Context, report: &ExportReport) {
         text.push_str(&format!("  {}{column} ({}): {}; {}\n", repair.table, repair.row, repair.what, repair.done));
     }
     if repairs.count > shown as u64 {
-        text.push_str(&format!("  … and {} more (--verbose shows them)\n", render::count(repairs.count - shown as u64)));
+        let hidden = if shown < repairs.named.len() { "--verbose shows them" } else { "of which only the number is kept" };
+        text.push_str(&format!("  … and {} more ({hidden})\n", render::count(repairs.count - shown as u64)));
     }
     use std::io::Write;
     // Where standard error is closed the exit code still tells.

@@ -99,7 +99,7 @@ impl From<Error> for Failure {
 /// What to do about it.
 fn hint(error: &Error) -> Option<String> {
     let text = match error {
-        Error::Find(FindError::None { looked }) => format!("Name its data directory: jellyvault snapshot /path/of/data. Looked for it in: {}.", looked.join("; ")),
+        Error::Find(FindError::None { looked }) => format!("Name its data directory (jellyvault snapshot /path/of/data, or --data-dir). Looked for it in: {}.", looked.join("; ")),
         Error::Find(FindError::Several { found }) => {
             let list: Vec<String> = found.iter().map(|(path, how)| format!("{path} ({how})")).collect();
             format!("Name the one that you mean: {}.", list.join("; "))
@@ -123,9 +123,10 @@ fn hint(error: &Error) -> Option<String> {
         Error::Target { .. } => "Check that it is a directory that this user may write to.".to_owned(),
         Error::Mend(crate::archive::MendError::Lacks { .. }) => "Its tables cannot be written. export --exact needs none of them; restore --in-place brings it back as it is.".to_owned(),
         Error::Mend(_) => "If the disk is not full, the database is damaged: choose an older snapshot, or have it as it is with restore --to DIR.".to_owned(),
-        Error::Zip { .. } => "Nothing was imported. Is it a backup that Jellyfin made, and was it copied whole?".to_owned(),
-        Error::NotABackup { .. } => "Nothing was imported. Name a zip that Jellyfin 10.11 or newer made (Dashboard, Backups; they lie in data/backups), or one of jellyvault export.".to_owned(),
-        Error::Load { .. } => "Nothing was imported. If the disk is not full, the zip is damaged: take another one.".to_owned(),
+        Error::Zip { source, .. } if matches!(**source, crate::archive::ZipError::Io(_)) => "Check that this user may read it.".to_owned(),
+        Error::Zip { .. } => "It was not imported. Is it a backup that Jellyfin made, and was it copied whole?".to_owned(),
+        Error::NotABackup { .. } => "It was not imported. Name a zip that Jellyfin 10.11 or newer made (Dashboard, Backups; they lie in data/backups), or one of jellyvault export.".to_owned(),
+        Error::Load { .. } => "It was not imported. If the disk is not full, the zip is damaged: take another one.".to_owned(),
         Error::ReadBack { .. } => "It was not kept. The disk may be failing: try another one.".to_owned(),
         _ => return None,
     };

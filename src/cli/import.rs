@@ -37,7 +37,9 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     if context.global.json {
         let mut document = json!({"snapshots": done.iter().map(|(zip, report)| document(zip, report)).collect::<Vec<_>>()});
         if let (Some(object), Some((_, first))) = (document.as_object_mut(), failed.first()) {
-            object.insert("error".to_owned(), first.document());
+            if done.is_empty() {
+                object.insert("error".to_owned(), first.document());
+            }
             let all = failed.iter().map(|(zip, failure)| json!({"path": zip.to_string_lossy(), "error": failure.document()})).collect();
             object.insert("failed".to_owned(), serde_json::Value::Array(all));
         }
@@ -48,10 +50,11 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
         });
     }
     let has_problems = done.iter().any(|(_, report)| report.record.problem_count > 0 && !report.was_there);
-    Ok(match (failed.is_empty(), has_problems) {
-        (false, _) => Exit::Failed,
-        (true, true) => Exit::Problems,
-        (true, false) => Exit::Done,
+    Ok(match (failed.is_empty(), done.is_empty()) {
+        (false, true) => Exit::Failed,
+        (true, _) if !has_problems => Exit::Done,
+        // Some came in: done, with problems.
+        _ => Exit::Problems,
     })
 }
 
@@ -59,15 +62,15 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
 fn zips(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut zips = Vec::new();
     for path in named {
-        if !path.is_dir() {
+        let failed = |source| Failure::from(ops::Error::Source { path: path.clone(), source });
+        if !std::fs::metadata(path).map_err(failed)?.is_dir() {
             zips.push(path.clone());
             continue;
         }
-        let failed = |source| Failure::from(ops::Error::Source { path: path.clone(), source });
         let mut found = Vec::new();
         for entry in std::fs::read_dir(path).map_err(failed)? {
             let entry = entry.map_err(failed)?.path();
-            if entry.extension().is_some_and(|kind| kind == "zip") && entry.is_file() {
+            if entry.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip")) && entry.is_file() {
                 found.push(entry);
             }
         }

@@ -30,4 +30,4 @@ pub use scratch::{NoSpace, ScratchFolder};
 pub use sqlite::{CopyError, DatabaseCopy, copy as copy_database, is_database, is_open_elsewhere, open_private, quick_check, side_file};
 pub use stat::{Fingerprint, Stat};
 pub use xattr::{of_file as xattrs_of_file, of_link as xattrs_of_link};
-pub use xml::element as xml_element;
+pub use xml::{database as database_settings, element as xml_element};

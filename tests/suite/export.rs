@@ -323,3 +323,131 @@ fn the_dashboards_folder_takes_only_what_fits_its_server() {
     assert_eq!(code, 1);
     assert!(document["error"]["message"].as_str().unwrap().contains("/etc/jellyfin"), "{document}");
 }
+
+/// The small fixture with its database changed.
+fn with_database(dir: &Path, sql: &str) -> PathBuf {
+    let data = dir.join("config");
+    copy_tree(&own_fixture(), &data);
+    let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
+    db.execute_batch(sql).unwrap();
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    db.close().unwrap();
+    data
+}
+
+#[test]
+fn an_exact_zip_is_refused_where_the_server_keeps_its_database_elsewhere() {
+    let dir = temp();
+    let data = with_database(dir.path(), "");
+    let xml = "<DatabaseConfigurationOptions><DatabaseType>Jellyfin-SQLite</DatabaseType><CustomProviderOptions><Options><CustomDatabaseOption><Key>path</Key>\
+               <Value>/fast/jellyfin.db</Value></CustomDatabaseOption></Options></CustomProviderOptions></DatabaseConfigurationOptions>";
+    std::fs::write(data.join("config/database.xml"), xml).unwrap();
+    let (_repo, repository) = captured(&own_fixture());
+    let settings = temp();
+    let elsewhere = Repository::init(&settings.path().join("repo")).unwrap();
+    // Where the file is not there, the database is taken from its usual place; what the settings say counts all the same.
+    snapshot(&elsewhere, &data);
+    let file = dir.path().join("a.zip");
+    let refused = export(&elsewhere, &file, &options(ExportKind::Exact));
+    assert!(matches!(&refused, Err(ops::Error::Refused { what, hint }) if what.contains("/fast/jellyfin.db") && hint.contains("--tables")), "{refused:?}");
+    export(&repository, &file, &options(ExportKind::Exact)).unwrap();
+}
+
+#[test]
+fn a_link_to_a_file_of_the_snapshot_is_what_it_leads_to_and_another_is_named() {
+    let dir = temp();
+    let data = with_database(dir.path(), "");
+    std::fs::rename(data.join("config/branding.xml"), data.join("config/users/real.xml")).unwrap();
+    std::os::unix::fs::symlink("users/real.xml", data.join("config/branding.xml")).unwrap();
+    std::os::unix::fs::symlink("/etc/hosts", data.join("config/network2.xml")).unwrap();
+    std::fs::write(data.join("config/notes.txt"), "mine").unwrap();
+    let (_repo, repository) = captured(&data);
+    let file = dir.path().join("a.zip");
+    let report = export(&repository, &file, &options(ExportKind::Tables)).unwrap();
+    let found = entries(&file);
+    assert!(found["Config/branding.xml"] == found["Config/users/real.xml"]);
+    assert_eq!(report.problems.iter().map(|p| p.path.as_str()).collect::<Vec<_>>(), ["config/network2.xml"]);
+    assert!(report.missing.iter().any(|missing| missing.contains("config/notes.txt")), "{:?}", report.missing);
+}
+
+#[test]
+fn what_a_zip_fits_begins_with_the_version_that_its_manifest_names() {
+    for (data, zip) in directories() {
+        let manifest: serde_json::Value = serde_json::from_slice(&entry(&zip, "manifest.json")).unwrap();
+        let version = manifest["ServerVersion"].as_str().unwrap();
+        let (dir, repository) = captured(&data);
+        let report = export(&repository, &dir.path().join("a.zip"), &options(ExportKind::Tables)).unwrap();
+        let expected = match version {
+            "10.11.6.0" => "10.11.6 to 10.11.9",
+            "10.11.11.0" => "10.11.11",
+            _ => "12.0-rc5",
+        };
+        assert_eq!(report.versions, expected);
+        if version == "10.11.6.0" {
+            let older = export(&repository, &dir.path().join("b.zip"), &ExportOptions { target: Some("10.11.3".into()), ..options(ExportKind::Tables) });
+            assert!(matches!(&older, Err(ops::Error::Refused { what, .. }) if what.contains("older")), "{older:?}");
+        }
+    }
+}
+
+/// Stops the work when a zip is being read back.
+struct StopAtReadBack<'i>(&'i Interrupt);
+
+impl jellyvault::progress::Progress for StopAtReadBack<'_> {
+    fn phase(&self, phase: jellyvault::progress::Phase, _: u64, _: u64) {
+        if phase == jellyvault::progress::Phase::ReadBack {
+            self.0.raise();
+        }
+    }
+    fn advance(&self, _: u64, _: u64) {}
+    fn problem(&self, _: &jellyvault::progress::Problem) {}
+}
+
+#[test]
+fn a_zip_that_was_not_read_back_whole_is_not_there() {
+    let (dir, repository) = captured(&own_fixture());
+    let folder = dir.path().join("zips");
+    std::fs::create_dir(&folder).unwrap();
+    let interrupt = Interrupt::default();
+    let watch = ops::Watch { progress: &StopAtReadBack(&interrupt), interrupt: &interrupt };
+    let stopped = ops::export(&repository, &newest(&repository), &folder.join("a.zip"), None, &options(ExportKind::Tables), watch);
+    assert!(matches!(stopped, Err(ops::Error::Interrupted)), "{stopped:?}");
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn a_killed_export_leaves_nothing() {
+    let program = Program::new();
+    program.ok(&["snapshot", own_fixture().to_str().unwrap()]);
+    let folder = program.home.path().join("zips");
+    std::fs::create_dir(&folder).unwrap();
+    for wait_ms in [1, 5, 10, 20, 40] {
+        let mut child = program.command(&["export", "latest", folder.join("a.zip").to_str().unwrap(), "--force"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(wait_ms));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).filter(|name| name != "a.zip").collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    program.ok(&["export", "latest", folder.join("a.zip").to_str().unwrap(), "--force"]);
+    assert_eq!(violations(&folder.join("a.zip")), Vec::<String>::new());
+}
+
+#[test]
+fn a_zip_without_the_database_is_held_against_the_server_too() {
+    let program = Program::new();
+    let home = program.home.path();
+    let data = with_database(home, "");
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let other = home.join("other");
+    std::fs::create_dir(&other).unwrap();
+    let other = with_database(&other, "UPDATE ImageInfos SET Path = replace(Path, '/config/config', '/etc/jellyfin')");
+    let (document, code) = program.json(&["export", "latest", "--only", "metadata", "--to-jellyfin", "--data-dir", other.to_str().unwrap()]);
+    assert_eq!((code, document["error"]["kind"].as_str()), (1, Some("refused")), "{document}");
+    // The same name twice in one second of the snapshot: the next that is free.
+    for _ in 0..2 {
+        let (document, code) = program.json(&["export", "latest", "--to-jellyfin", "--data-dir", data.to_str().unwrap()]);
+        assert_eq!(code, 0, "{document}");
+    }
+    assert_eq!(std::fs::read_dir(data.join("data/backups")).unwrap().count(), 2);
+}

@@ -297,9 +297,12 @@ fn a_hostile_zip_is_refused_with_a_clear_word_and_nothing_is_stored() {
     cases.push(("another compression", method, "does not know"));
     let mut longer = good.clone();
     longer[at + 24] ^= 1;
+    cases.push(("a length that is told in two ways", longer.clone(), "in two ways"));
+    longer[22] ^= 1;
     cases.push(("a length that lies", longer, "than it says"));
     let mut sum = good.clone();
     sum[at + 16] ^= 1;
+    sum[14] ^= 1;
     cases.push(("a checksum that lies", sum, "checksum"));
     let mut huge = good.clone();
     huge[at + 27] = 0x70;
@@ -430,11 +433,126 @@ fn several_zips_and_folders_of_them_come_in_and_one_that_is_bad_does_not_stop_th
     std::fs::write(folder.join("bad.zip"), b"no zip").unwrap();
     std::fs::write(folder.join("readme.txt"), b"not looked at").unwrap();
     let (document, code) = program.json(&["import", folder.to_str().unwrap()]);
-    assert_eq!((code, document["snapshots"].as_array().unwrap().len()), (1, 2), "{document}");
-    assert_eq!(document["error"]["kind"], "bad-zip");
+    assert_eq!((code, document["snapshots"].as_array().unwrap().len()), (3, 2), "{document}");
+    assert_eq!(document["failed"][0]["error"]["kind"], "bad-zip");
     assert!(document["failed"][0]["path"].as_str().unwrap().ends_with("bad.zip"));
     std::fs::remove_file(folder.join("bad.zip")).unwrap();
     let (document, code) = program.json(&["import", folder.to_str().unwrap()]);
     assert_eq!((code, document["snapshots"][0]["was_there"].as_bool()), (0, Some(true)), "{document}");
     assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn users_come_in_whatever_the_zip_tells_of_their_names() {
+    let users = |what: &str, change: &dyn Fn(&mut Vec<serde_json::Value>)| {
+        let (dir, repository) = empty();
+        let file = dir.path().join("a.zip");
+        let zip = backup(|files| {
+            let mut rows: Vec<serde_json::Value> = serde_json::from_slice(&files["Database/Users.json"]).unwrap();
+            change(&mut rows);
+            files.insert("Database/Users.json".to_owned(), serde_json::to_vec(&rows).unwrap());
+        });
+        std::fs::write(&file, zip).unwrap();
+        let report = import(&repository, &file).unwrap();
+        let path = dir.path().join("db");
+        ops::cat(&repository, &(report.id, report.record.clone()), b"data/jellyfin.db", &mut std::fs::File::create(&path).unwrap()).unwrap();
+        let db = Connection::open(&path).unwrap();
+        let orphans = db.prepare("PRAGMA foreign_key_check").unwrap().query([]).unwrap().next().unwrap().is_some();
+        assert!(!orphans, "{what}");
+        let names: Vec<(String, String)> = db
+            .prepare("SELECT Username, NormalizedUsername FROM Users ORDER BY rowid")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        (names, report.record.problems)
+    };
+    let (all, problems) = users("as they are", &|_| {});
+    assert!(all.len() > 3 && problems.is_empty());
+    let (without, problems) = users("without the name that is compared", &|rows| rows.iter_mut().for_each(|row| drop(row.as_object_mut().unwrap().remove("NormalizedUsername"))));
+    assert_eq!((without.len(), problems.len()), (all.len(), 0), "{problems:?}");
+    assert!(without.iter().all(|(name, normal)| name.to_uppercase() == *normal), "{without:?}");
+    let (twice, problems) = users("two of one name", &|rows| {
+        rows[1]["Username"] = rows[0]["Username"].clone();
+        rows[1]["NormalizedUsername"] = rows[0]["NormalizedUsername"].clone();
+    });
+    assert_eq!((twice.len(), problems.len()), (all.len(), 1));
+    assert!(problems[0].what.contains(&format!("is called {} now", twice[1].0)), "{problems:?}");
+}
+
+#[test]
+fn a_value_that_does_not_fit_costs_the_value_and_not_the_row() {
+    let (dir, repository) = empty();
+    let file = dir.path().join("a.zip");
+    let zip = backup(|files| {
+        let mut rows: Vec<serde_json::Value> = serde_json::from_slice(&files["Database/BaseItems.json"]).unwrap();
+        for (row, (key, value)) in rows.iter_mut().skip(3).zip([
+            ("ProductionYear", serde_json::json!("2020")),
+            ("Size", serde_json::json!(1.5)),
+            ("DateCreated", serde_json::json!("yesterday")),
+            ("IsFolder", serde_json::json!("yes")),
+            ("ProductionYear", serde_json::json!(2020.0)),
+        ]) {
+            row[key] = value;
+        }
+        files.insert("Database/BaseItems.json".to_owned(), serde_json::to_vec(&rows).unwrap());
+    });
+    std::fs::write(&file, zip).unwrap();
+    let report = import(&repository, &file).unwrap();
+    assert_eq!(report.record.problem_count, 4, "{:?}", report.record.problems);
+    assert!(report.record.problems.iter().all(|problem| problem.what.ends_with("left empty")), "{:?}", report.record.problems);
+}
+
+#[test]
+fn a_damaged_neighbour_does_not_keep_a_sound_zip_out() {
+    let (database, zip) = pairs().swap_remove(0);
+    let dir = temp();
+    let data = dir.path().join("config");
+    copy_tree(&own_fixture(), &data);
+    std::fs::copy(&database, data.join("data/jellyfin.db")).unwrap();
+    for log in ["-wal", "-shm"] {
+        let _gone = std::fs::remove_file(data.join(format!("data/jellyfin.db{log}")));
+    }
+    // An index that lacks entries.
+    let db = Connection::open(data.join("data/jellyfin.db")).unwrap();
+    let root: u32 = db.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'IX_BaseItems_Path'", [], |row| row.get(0)).unwrap();
+    db.close().unwrap();
+    let mut bytes = std::fs::read(data.join("data/jellyfin.db")).unwrap();
+    let page = &mut bytes[(root as usize - 1) * 4096..][..4096];
+    page[0] = 10;
+    page[1..8].copy_from_slice(&[0, 0, 0, 0, 0x10, 0, 0]);
+    std::fs::write(data.join("data/jellyfin.db"), bytes).unwrap();
+    let (repo, repository) = empty();
+    snapshot(&repository, &data);
+    assert!(newest(&repository).1.problem_count > 0, "the neighbour is damaged");
+    let report = import(&repository, &zip).unwrap();
+    assert_eq!(report.record.problem_count, 0);
+    drop(repo);
+}
+
+#[test]
+fn nothing_of_a_neighbour_comes_along() {
+    let (database, zip) = pairs().swap_remove(0);
+    let dir = temp();
+    let data = dir.path().join("config");
+    copy_tree(&own_fixture(), &data);
+    for log in ["-wal", "-shm"] {
+        let _gone = std::fs::remove_file(data.join(format!("data/jellyfin.db{log}")));
+    }
+    std::fs::copy(&database, data.join("data/jellyfin.db")).unwrap();
+    let db = Connection::open(data.join("data/jellyfin.db")).unwrap();
+    db.execute_batch("PRAGMA foreign_keys = OFF; UPDATE Permissions SET Permission_Permissions_Guid = 'left over'; INSERT INTO __EFMigrationsLock VALUES (1, '2026-01-01')").unwrap();
+    db.close().unwrap();
+    let (repo, repository) = empty();
+    snapshot(&repository, &data);
+    import(&repository, &zip).unwrap();
+    // By time the zip's snapshot is the older one.
+    let imported = Catalog::load(&repository).unwrap().snapshots.into_iter().find(|(_, record)| record.source.key.starts_with("zip-")).unwrap();
+    let path = repo.path().join("db");
+    ops::cat(&repository, &imported, b"data/jellyfin.db", &mut std::fs::File::create(&path).unwrap()).unwrap();
+    let db = Connection::open(&path).unwrap();
+    for sql in ["SELECT count(*) FROM Permissions WHERE Permission_Permissions_Guid IS NOT NULL", "SELECT count(*) FROM __EFMigrationsLock", "SELECT count(*) FROM HomeSection"] {
+        assert_eq!(db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "{sql}");
+    }
 }

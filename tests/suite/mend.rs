@@ -77,7 +77,7 @@ fn faults(schema: &Schema) -> Vec<Fault> {
         ("a rating beyond a float", "UPDATE BaseItems SET CommunityRating = 1e300 WHERE rowid = 5", "BaseItems", "finite"),
         ("a rating that is a word", "UPDATE BaseItems SET CriticRating = 'NaN' WHERE rowid = 5", "BaseItems", "text where a number belongs"),
         ("a number that is a word", "UPDATE BaseItems SET IndexNumber = 'seven' WHERE rowid = 5", "BaseItems", "text where a whole number belongs"),
-        ("a number that is a fraction", "UPDATE BaseItems SET IndexNumber = 7.5 WHERE rowid = 5", "BaseItems", "a fraction"),
+        ("a number that is a fraction", "UPDATE BaseItems SET IndexNumber = 7.5 WHERE rowid = 5", "BaseItems", "another kind"),
         ("a number beyond an int", "UPDATE BaseItems SET IndexNumber = 99999999999 WHERE rowid = 5", "BaseItems", "cannot hold"),
         ("a concurrency token below zero", "UPDATE Users SET RowVersion = -1", "Users", "cannot hold"),
         ("a truth that is a word", "UPDATE BaseItems SET IsMovie = 'yes' WHERE rowid = 5", "BaseItems", "text where a whole number belongs"),
@@ -105,7 +105,7 @@ fn faults(schema: &Schema) -> Vec<Fault> {
 fn mended(db: &Connection) -> (Repairs, Vec<String>) {
     let history = read_history(db).unwrap();
     let schema = Schema::of(&history).unwrap();
-    let repairs = mend(db, schema, 1_790_000_000_000_000_000).unwrap();
+    let repairs = mend(db, schema, 1_790_000_000_000_000_000, &|| false).unwrap();
     let dir = temp();
     let file = dir.path().join("a.zip");
     let mut zip = zip::ZipWriter::new(std::fs::File::create(&file).unwrap());
@@ -220,4 +220,40 @@ fn an_export_of_damaged_rows_tells_them_and_the_zip_is_sound() {
     assert!(report.repairs.count >= 2, "{:?}", report.repairs);
     assert!(report.repairs.named.iter().any(|r| r.table == "AncestorIds" && r.done == "the row was left out"));
     assert_eq!(violations(&file), Vec::<String>::new());
+}
+
+#[test]
+fn a_row_whose_id_is_zero_goes_with_what_belongs_to_it() {
+    let (database, _) = pairs().swap_remove(0);
+    let (_dir, db) = open_copy(&database);
+    let zero = "'00000000-0000-0000-0000-000000000000'";
+    db.execute_batch(&format!("PRAGMA foreign_keys = OFF; UPDATE BaseItems SET Id = {zero} WHERE rowid = 5; UPDATE BaseItems SET ParentId = {zero} WHERE rowid = 6")).unwrap();
+    let (repairs, wrong) = mended(&db);
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(repairs.named.iter().any(|r| r.table == "BaseItems" && r.what.contains("its id is zero")), "{repairs:?}");
+    assert!(repairs.named.iter().any(|r| r.table == "BaseItems" && r.column.as_deref() == Some("ParentId")));
+}
+
+#[test]
+fn users_are_renamed_and_never_lost_for_their_names() {
+    let (database, _) = pairs().swap_remove(0);
+    let names = |db: &Connection| -> Vec<String> {
+        db.prepare("SELECT Username FROM Users ORDER BY rowid").unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    for sql in [
+        "UPDATE Users SET Username = CAST(x'62ff' AS TEXT), NormalizedUsername = CAST(x'42ff' AS TEXT) WHERE rowid = 2; UPDATE Users SET Username = CAST(x'62fe' AS TEXT), NormalizedUsername = CAST(x'42fe' AS TEXT) WHERE rowid = 3",
+        "DROP INDEX IX_Users_Username; DROP INDEX IX_Users_NormalizedUsername; UPDATE Users SET Username = 'ana', NormalizedUsername = 'ANA' WHERE rowid < 3; UPDATE Users SET Username = 'ana-2', NormalizedUsername = 'ANA-2' WHERE rowid = 3",
+        "DROP INDEX IX_Users_Username; DROP INDEX IX_Users_NormalizedUsername; UPDATE Users SET Username = '', NormalizedUsername = ''",
+    ] {
+        let (_dir, db) = open_copy(&database);
+        db.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
+        let before = names(&db).len();
+        db.execute_batch(sql).unwrap();
+        let had_two = names(&db).contains(&"ana-2".to_owned());
+        let (repairs, wrong) = mended(&db);
+        assert_eq!((wrong, names(&db).len()), (Vec::new(), before), "{sql}: {repairs:?}");
+        assert!(repairs.count >= 2 && repairs.named.iter().all(|r| r.table == "Users"), "{repairs:?}");
+        // Who had a name of old keeps it.
+        assert!(!had_two || names(&db)[2] == "ana-2", "{:?}", names(&db));
+    }
 }

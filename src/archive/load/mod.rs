@@ -17,6 +17,11 @@ pub use table::{Loaded, load_avatars, load_table};
 /// Longest `HistoryRow.json` that is read, in bytes.
 pub const HISTORY_BYTES_MAX: u64 = 16 << 20;
 
+/// Users that are looked at to tell a server.
+const USERS_MAX: usize = 100;
+/// Row numbers of a neighbour are below this.
+const ROWID_MAX: i64 = 1 << 60;
+
 /// Why tables could not become a database.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -28,6 +33,9 @@ pub enum LoadError {
         /// What is wrong.
         what: String,
     },
+    /// It was asked to stop.
+    #[error("interrupted")]
+    Stopped,
     /// SQLite failed.
     #[error("the table {table} could not be built")]
     Sqlite {
@@ -54,6 +62,37 @@ pub fn read_history_json(reader: impl Read) -> Result<History, LoadError> {
     Ok(rows.into_iter().map(|row| (row.migration_id, row.product_version)).collect())
 }
 
+/// Ids of the users in `Users.json`, as a database holds them: they tell one server from another. The first hundred are enough.
+pub fn user_ids(json: impl Read) -> Result<Vec<rusqlite::types::Value>, LoadError> {
+    #[derive(serde::Deserialize)]
+    struct User {
+        #[serde(rename = "Id")]
+        id: String,
+    }
+    struct Ids(Vec<rusqlite::types::Value>);
+    impl<'de> serde::de::Visitor<'de> for &mut Ids {
+        type Value = ();
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an array of users")
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+            while let Some(user) = seq.next_element::<User>()? {
+                self.0.push(rusqlite::types::Value::Text(user.id.to_uppercase()));
+                if self.0.len() >= USERS_MAX {
+                    return Err(serde::de::Error::custom("enough"));
+                }
+            }
+            Ok(())
+        }
+    }
+    let mut ids = Ids(Vec::new());
+    let read = serde::Deserializer::deserialize_seq(&mut serde_json::Deserializer::from_reader(lenient(json)), &mut ids);
+    match read {
+        Err(error) if ids.0.len() < USERS_MAX => Err(LoadError::Json { table: "Users".to_owned(), what: error.to_string() }),
+        _ => Ok(ids.0),
+    }
+}
+
 /// Makes the tables of a schema in an empty file; what only speeds up reading, and what forbids nothing, comes with [`finish`].
 pub fn create(path: &Path, schema: &Schema, history: &[(String, String)]) -> rusqlite::Result<Connection> {
     let db = Connection::open(path)?;
@@ -65,11 +104,18 @@ pub fn create(path: &Path, schema: &Schema, history: &[(String, String)]) -> rus
 }
 
 /// Opens the database of a neighbouring moment, a private copy, to make it another's.
-pub fn open_neighbour(path: &Path) -> rusqlite::Result<Connection> {
+pub fn open_neighbour(path: &Path, schema: &Schema) -> rusqlite::Result<Connection> {
     let db = Connection::open(path)?;
     prepare(&db)?;
     // What no zip holds is not this moment's.
-    db.execute("DELETE FROM \"HomeSection\"", [])?;
+    db.execute_batch("DELETE FROM \"HomeSection\"; DELETE FROM \"__EFMigrationsLock\"")?;
+    for table in &schema.tables {
+        let columns: Vec<String> =
+            db.prepare_cached("SELECT name FROM pragma_table_info(?1)")?.query_map([&table.name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        for column in columns.iter().filter(|column| table.property(column).is_none()) {
+            db.execute(&format!("UPDATE \"{0}\" SET \"{column}\" = NULL WHERE \"{column}\" IS NOT NULL", table.name), [])?;
+        }
+    }
     Ok(db)
 }
 
@@ -122,7 +168,17 @@ pub fn has_schema(db: &Connection, schema: &Schema, history: &[(String, String)]
     let mut wants: Vec<&str> = schema.ddl(history).map(|statement| statement.trim_end_matches(';')).collect();
     has.sort();
     wants.sort_unstable();
-    Ok(has == wants)
+    // Row numbers that no server hands out leave no room before or behind them.
+    if has != wants {
+        return Ok(false);
+    }
+    for table in &schema.tables {
+        let sql = format!("SELECT coalesce(min(rowid), 1) > 0 AND coalesce(max(rowid), 1) < {ROWID_MAX} FROM \"{}\"", table.name);
+        if !db.query_row(&sql, [], |row| row.get(0))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The columns of a table, quoted, one behind another.

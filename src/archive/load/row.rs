@@ -12,23 +12,16 @@ use super::super::text::{date_of_json, read_base64, read_guid, stored_guid};
 /// Most key frames of one row: 100 hours at 10 a second.
 const TICKS_MAX: usize = 4_000_000;
 
-/// A value that does not belong where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RowFault {
-    /// The property.
-    pub column: String,
-    /// What is wrong.
-    pub what: &'static str,
-}
-
 /// A row's values, in the order of the table's columns, and what is nested in it.
 #[derive(Debug, Default)]
 pub(super) struct Row {
     pub values: Vec<Value>,
     /// `ProfileImage`: path and date.
     pub avatar: Option<(String, String)>,
-    /// The first value that does not fit.
-    pub fault: Option<RowFault>,
+    /// `NormalizedUsername` is not there.
+    pub lacks_normalized: bool,
+    /// Values that do not fit: position and what is wrong.
+    pub faults: Vec<(usize, &'static str)>,
 }
 
 /// Where each property stands.
@@ -73,7 +66,7 @@ impl<'de> Visitor<'de> for RowSeed<'_, '_> {
                     let value = map.next_value_seed(CellSeed(property))?;
                     match (value, found.get_mut(at)) {
                         (Ok(value), Some(slot)) => *slot = Some(value),
-                        (Err(what), _) => row.fault = row.fault.or_else(|| Some(RowFault { column: property.name.clone(), what })),
+                        (Err(what), _) => row.faults.push((at, what)),
                         _ => {}
                     }
                 }
@@ -81,7 +74,13 @@ impl<'de> Visitor<'de> for RowSeed<'_, '_> {
                 Key::Other => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        row.values = found.into_iter().zip(columns).map(|(value, property)| value.unwrap_or_else(|| absent(property))).collect();
+        for (at, (value, property)) in found.into_iter().zip(columns).enumerate() {
+            if value.is_none() && (property.required || property.filled) && !row.faults.iter().any(|(known, _)| *known == at) {
+                row.faults.push((at, "is missing"));
+            }
+            row.lacks_normalized |= value.is_none() && property.name == "NormalizedUsername";
+            row.values.push(value.unwrap_or_else(|| absent(property)));
+        }
         Ok(row)
     }
 }
@@ -184,6 +183,10 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Cell, E> {
+        // 2020.0 is a whole number to whoever wrote it.
+        if matches!(self.0.kind, Kind::Int | Kind::Long | Kind::Uint) && number.fract() == 0.0 && number.abs() < 9e15 {
+            return self.visit_i64(number as i64);
+        }
         Ok(if matches!(self.0.kind, Kind::Float | Kind::Double) { self.real(number) } else { Err("is a fraction where that does not belong") })
     }
 

@@ -8,13 +8,17 @@ use rusqlite::{Connection, Statement};
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use super::super::lenient::lenient;
+use super::super::mend::keys::normalized;
+use super::super::mend::values::instead;
 use super::super::schema::Table;
-use super::super::text::date_of_json;
-use super::row::{Plan, Row, RowFault, RowSeed};
+use super::super::text::{Date, date_of_json};
+use super::row::{Plan, Row, RowSeed};
 use super::{Avatars, LoadError, column_list};
 
 /// Rows that are named; beyond them they are counted.
 const NAMED_MAX: usize = 100;
+/// Names that are tried for a user whose own is taken.
+const RENAMES_MAX: usize = 1000;
 
 /// What became of a table's rows.
 #[derive(Debug, Default)]
@@ -23,25 +27,32 @@ pub struct Loaded {
     pub rows: u64,
     /// Rows that were written, because the neighbour lacked them or had others.
     pub written: u64,
-    /// Rows that do not fit the table, which is told in words; the first hundred.
-    pub left_out: Vec<String>,
+    /// Rows that do not fit the table, and what was done, in words; the first hundred.
+    pub told: Vec<String>,
     /// All of them, counted.
-    pub left_out_count: u64,
+    pub told_count: u64,
     /// Avatars that stand in their users.
     pub avatars: Avatars,
 }
 
 /// Reads a table's rows, in order. Each gets a row number behind the one before it, so that a dump gives them in the order of the zip; where
 /// a neighbour has the same row further on, it stays as it is, pages and all.
-pub fn load_table(db: &Connection, table: &Table, json: impl Read) -> Result<Loaded, LoadError> {
+pub fn load_table(db: &Connection, table: &Table, json: impl Read, stop: &dyn Fn() -> bool) -> Result<Loaded, LoadError> {
     let sqlite = |source| LoadError::Sqlite { table: table.name.clone(), source };
     let plan = Plan::new(table);
     let mut target = Target::new(db, table).map_err(sqlite)?;
     let mut failure = None;
     let mut loaded = Loaded::default();
-    let rows = Rows { plan: &plan, failure: &mut failure, take: |row: Row| target.take(row, &mut loaded) };
+    let rows = Rows {
+        plan: &plan,
+        failure: &mut failure,
+        take: |row: Row| if stop() { Err(rusqlite::Error::StatementChangedRows(0)) } else { target.take(row, &mut loaded) },
+    };
     let mut deserializer = serde_json::Deserializer::from_reader(lenient(json));
     let outcome = deserializer.deserialize_seq(rows).and_then(|()| deserializer.end());
+    if stop() {
+        return Err(LoadError::Stopped);
+    }
     if let Some(source) = failure {
         return Err(sqlite(source));
     }
@@ -50,17 +61,21 @@ pub fn load_table(db: &Connection, table: &Table, json: impl Read) -> Result<Loa
     Ok(loaded)
 }
 
-/// Puts avatars that stood in their users where the database has them.
-pub fn load_avatars(db: &Connection, avatars: &Avatars) -> Result<(), LoadError> {
+/// Puts avatars that stood in their users where the database has them; what is to be said of those that do not fit.
+pub fn load_avatars(db: &Connection, avatars: &Avatars) -> Result<Vec<String>, LoadError> {
     let sqlite = |source| LoadError::Sqlite { table: "ImageInfos".to_owned(), source };
     let mut insert = db
         .prepare("INSERT OR REPLACE INTO \"ImageInfos\" (\"Id\", \"LastModified\", \"Path\", \"UserId\") VALUES (coalesce((SELECT \"Id\" FROM \"ImageInfos\" WHERE \"UserId\" = ?3), (SELECT max(\"Id\") FROM \"ImageInfos\") + 1, 1), ?1, ?2, ?3)")
         .map_err(sqlite)?;
+    let mut told = Vec::new();
     for (user, path, date) in avatars {
-        let date = date_of_json(date).ok_or_else(|| LoadError::Json { table: "Users".to_owned(), what: format!("the date of an avatar is none: {date:?}") })?;
-        insert.execute((date.stored(), path, user)).map_err(sqlite)?;
+        let read = date_of_json(date);
+        if read.is_none() && told.len() < NAMED_MAX {
+            told.push(format!("the date of the avatar {path} is none; written as the first of January of year 1"));
+        }
+        insert.execute((read.unwrap_or(Date::MIN).stored(), path, user)).map_err(sqlite)?;
     }
-    Ok(())
+    Ok(told)
 }
 
 /// Hands each row of an array on.
@@ -99,6 +114,8 @@ struct Target<'d> {
     table: &'d Table,
     /// Positions of the key's columns.
     key: Vec<usize>,
+    /// Where a user's name stands, and the name by which the server compares it.
+    username: Option<(usize, Option<usize>)>,
     has_row_numbers: bool,
     is_neighbour: bool,
     /// Row number of the last row that is in place.
@@ -127,9 +144,11 @@ impl<'d> Target<'d> {
         };
         let set = table.columns().enumerate().map(|(at, column)| format!("\"{}\" = ?{}", column.name, at + 1)).collect::<Vec<_>>().join(", ");
         let rows: i64 = db.query_row(&format!("SELECT EXISTS (SELECT 1 FROM \"{name}\")"), [], |row| row.get(0))?;
+        let at = |name: &str| table.columns().position(|column| column.name == name);
         Ok(Target {
             db,
             table,
+            username: at("Username").map(|name| (name, at("NormalizedUsername"))),
             key,
             has_row_numbers,
             is_neighbour: rows > 0,
@@ -142,10 +161,19 @@ impl<'d> Target<'d> {
         })
     }
 
-    fn take(&mut self, row: Row, loaded: &mut Loaded) -> rusqlite::Result<()> {
-        if let Some(fault) = row.fault {
-            self.left_out(&row.values, &fault, loaded);
-            return Ok(());
+    fn take(&mut self, mut row: Row, loaded: &mut Loaded) -> rusqlite::Result<()> {
+        for (at, fault) in &row.faults {
+            let Some(property) = self.table.columns().nth(*at) else { continue };
+            let stays = instead(self.table, property);
+            let done = if stays.is_some() { "left empty" } else { "the row was left out" };
+            self.tell(&row.values, &format!("{} {fault}; {done}", property.name), loaded);
+            match (stays, row.values.get_mut(*at)) {
+                (Some(value), Some(slot)) => *slot = value,
+                _ => return Ok(()),
+            }
+        }
+        if row.lacks_normalized {
+            self.normalize_name(&mut row.values);
         }
         if let (Some((path, date)), Some(user)) = (row.avatar, self.key.first().and_then(|at| row.values.get(*at))) {
             loaded.avatars.push((user.clone(), path, date));
@@ -153,6 +181,7 @@ impl<'d> Target<'d> {
         let placed = match self.place(&row.values) {
             // What the neighbour has further on stands in the way of a key; if it is this moment's too, it comes again.
             Err(error) if self.is_neighbour && is_clash(&error) => self.clear_way(&row.values).and_then(|()| self.place(&row.values)),
+            Err(error) if is_clash(&error) && self.username.is_some() => self.place_renamed(&mut row.values, error, loaded),
             placed => placed,
         };
         match placed {
@@ -162,11 +191,43 @@ impl<'d> Target<'d> {
                 Ok(())
             }
             Err(error) if !self.is_neighbour && is_clash(&error) => {
-                self.left_out(&row.values, &RowFault { column: self.table.key.join(", "), what: "is that of another row too, or has no value" }, loaded);
+                self.tell(&row.values, "one of its keys is that of another row too; the row was left out", loaded);
                 Ok(())
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The name that the server compares, where the zip does not tell it: its class makes it of the name.
+    fn normalize_name(&self, values: &mut [Value]) {
+        let Some((name, Some(normal))) = self.username else { return };
+        if let (Some(Value::Text(name)), Some(slot)) = (values.get(name).cloned(), values.get_mut(normal)) {
+            *slot = Value::Text(normalized(&name));
+        }
+    }
+
+    /// A second user of one name is renamed: with the user all would go that is theirs.
+    fn place_renamed(&mut self, values: &mut Vec<Value>, mut error: rusqlite::Error, loaded: &mut Loaded) -> rusqlite::Result<bool> {
+        let Some((name_at, normal_at)) = self.username else { return Err(error) };
+        let Some(Value::Text(name)) = values.get(name_at).cloned() else { return Err(error) };
+        let before = values.clone();
+        for number in 2..RENAMES_MAX {
+            let new = format!("{name}-{number}");
+            for (at, text) in [(Some(name_at), new.clone()), (normal_at, normalized(&new))] {
+                if let Some(slot) = at.and_then(|at| values.get_mut(at)) {
+                    *slot = Value::Text(text);
+                }
+            }
+            match self.place(values) {
+                Err(next) if is_clash(&next) => error = next,
+                placed => {
+                    self.tell(&before, &format!("another user is called {name} too; the user is called {new} now"), loaded);
+                    return placed;
+                }
+            }
+        }
+        *values = before;
+        Err(error)
     }
 
     /// Puts a row in its place; whether anything was written.
@@ -186,7 +247,7 @@ impl<'d> Target<'d> {
         }
         let number = match self.key.first().and_then(|at| values.get(*at)) {
             Some(Value::Integer(id)) if self.has_row_numbers => *id,
-            _ => self.last.max(0) + 1,
+            _ => self.last.max(0).saturating_add(1),
         };
         if self.has_row_numbers && number <= self.last {
             // Out of order, or twice: row numbers are what they are.
@@ -238,9 +299,10 @@ impl<'d> Target<'d> {
         Ok(Some((rowid, true)))
     }
 
-    fn left_out(&self, values: &[Value], fault: &RowFault, loaded: &mut Loaded) {
-        loaded.left_out_count += 1;
-        if loaded.left_out.len() >= NAMED_MAX {
+    /// Keeps what is to be said of a row.
+    fn tell(&self, values: &[Value], what: &str, loaded: &mut Loaded) {
+        loaded.told_count += 1;
+        if loaded.told.len() >= NAMED_MAX {
             return;
         }
         let key = self.table.key.iter().zip(&self.key).filter_map(|(name, at)| {
@@ -251,7 +313,7 @@ impl<'d> Target<'d> {
             };
             Some(format!("{name}={shown}"))
         });
-        loaded.left_out.push(format!("the row {}: {} {}", key.collect::<Vec<_>>().join(", "), fault.column, fault.what));
+        loaded.told.push(format!("the row {}: {what}", key.collect::<Vec<_>>().join(", ")));
     }
 
     /// Removes what the neighbour has behind the last row.

@@ -4,10 +4,10 @@
 //! (`docs/zip.md`, "What is mended"). So each rule is applied here, and each row that it touches is named.
 
 mod cycles;
-mod keys;
+pub(super) mod keys;
 mod placeholder;
 mod references;
-mod values;
+pub(super) mod values;
 
 use rusqlite::Connection;
 use rusqlite::types::{Value, ValueRef};
@@ -15,7 +15,7 @@ use rusqlite::types::{Value, ValueRef};
 use super::schema::{Schema, Table};
 
 /// Repairs that are named; beyond them they are counted.
-pub const REPAIRS_NAMED_MAX: usize = 10_000;
+pub const REPAIRS_NAMED_MAX: usize = 100_000;
 /// Characters of a value that a repair shows.
 const SHOWN_CHARS: usize = 60;
 /// Columns whose values are nobody's business.
@@ -63,6 +63,9 @@ pub enum MendError {
         /// The table or column.
         what: String,
     },
+    /// It was asked to stop.
+    #[error("interrupted")]
+    Stopped,
     /// SQLite failed: the file itself is damaged, or the disk is full.
     #[error("the table {table} could not be checked")]
     Sqlite {
@@ -75,7 +78,8 @@ pub enum MendError {
 }
 
 /// Mends a private copy of a database. `time_ns` dates what needs a date: the snapshot's time, so that the same snapshot gives the same bytes.
-pub fn mend(db: &Connection, schema: &Schema, time_ns: i128) -> Result<Repairs, MendError> {
+/// `stop` is asked between tables and batches of rows.
+pub fn mend(db: &Connection, schema: &Schema, time_ns: i128, stop: &dyn Fn() -> bool) -> Result<Repairs, MendError> {
     let mut repairs = Repairs::default();
     for table in &schema.tables {
         check_columns(db, table)?;
@@ -85,6 +89,9 @@ pub fn mend(db: &Connection, schema: &Schema, time_ns: i128) -> Result<Repairs, 
     let rules: [Rule; 4] = [values::mend, placeholder::mend, keys::mend, references::mend];
     for rule in rules {
         for table in &schema.tables {
+            if stop() {
+                return Err(MendError::Stopped);
+            }
             rule(db, schema, table, time_ns, &mut repairs).map_err(|source| MendError::Sqlite { table: table.name.clone(), source })?;
         }
     }
@@ -135,7 +142,7 @@ fn name_row(db: &Connection, table: &Table, rowid: i64) -> rusqlite::Result<Stri
 
 /// A value as a repair shows it: short, and not where it is a secret.
 fn show(column: &str, value: ValueRef<'_>) -> String {
-    if SECRET.contains(&column) {
+    if SECRET.contains(&column) && !matches!(value, ValueRef::Null | ValueRef::Text(b"")) {
         return "(not shown)".to_owned();
     }
     let text = match value {

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use super::super::schema::{Kind, Schema, Table};
-use super::Repairs;
+use super::{Repairs, rows_of, set};
 
 /// Its id.
 pub(super) const PLACEHOLDER: &str = "00000000-0000-0000-0000-000000000001";
@@ -13,6 +13,12 @@ pub(super) const PLACEHOLDER: &str = "00000000-0000-0000-0000-000000000001";
 pub(super) fn mend(db: &Connection, schema: &Schema, table: &Table, _: i128, repairs: &mut Repairs) -> rusqlite::Result<()> {
     if table.name != "BaseItems" {
         return Ok(());
+    }
+    for rowid in rows_of(db, &format!("SELECT rowid FROM \"BaseItems\" WHERE \"Id\" = '{PLACEHOLDER}' AND \"Type\" <> 'PLACEHOLDER'"))? {
+        if set(db, table, rowid, "Type", &Value::Text("PLACEHOLDER".to_owned()))? {
+            let what = "the item to which the watch state of deleted items is bound is of another type";
+            repairs.push(table, format!("Id={PLACEHOLDER}"), Some("Type"), what, "written as \"PLACEHOLDER\"");
+        }
     }
     let has: i64 = db.query_row("SELECT count(*) FROM \"BaseItems\" WHERE \"Id\" = ?1", [PLACEHOLDER], |row| row.get(0))?;
     if has > 0 {

@@ -23,15 +23,15 @@ pub(super) fn mend(db: &Connection, schema: &Schema, table: &Table, time_ns: i12
         for rowid in orphans {
             let sql = format!("SELECT \"{column}\" FROM \"{}\" WHERE rowid = ?1", table.name);
             let named = db.prepare_cached(&sql)?.query_row([rowid], |row| Ok(show(column, row.get_ref(0)?)))?;
+            let row = name_row(db, table, rowid)?;
             let what = format!("it belongs to {named} in {parent}, which is not there");
             if nullable {
-                let row = name_row(db, table, rowid)?;
                 if set(db, table, rowid, column, &Value::Null)? {
                     repairs.push(table, row, Some(column), what, "it belongs to nothing now");
                     continue;
                 }
             } else if table.name == "UserData" && parent == "BaseItems" && detach(db, table, rowid, time_ns)? {
-                repairs.push(table, format!("ItemId={named}"), Some(column), what, "the watch state is kept as that of a deleted item, as the server does");
+                repairs.push(table, row, Some(column), what, "the watch state is kept as that of a deleted item, as the server does");
                 continue;
             }
             leave_out(db, table, rowid, Some(column), what, repairs)?;

@@ -52,19 +52,21 @@ fn look(table: &Table, property: &Property, value: ValueRef<'_>) -> Option<(Opti
         Ok((_, None)) => None,
         Ok((cell, Some(Oddity::Spelling))) => Some((None, Some(cell.stored()))),
         Ok((cell, Some(Oddity::Worth(what)))) => Some((Some(format!("{} {what}", quoted(property, value))), Some(cell.stored()))),
+        // Users are named later, with a word for it.
+        Err(_) if is_users_name(table, property) && matches!(value, ValueRef::Text(b"")) => None,
         Err(fault) => Some((Some(format!("{} {fault}", quoted(property, value))), instead(table, property))),
     }
 }
 
 fn quoted(property: &Property, value: ValueRef<'_>) -> String {
     match value {
-        ValueRef::Null => "it".to_owned(),
+        ValueRef::Null | ValueRef::Blob(_) => "it".to_owned(),
         value => format!("\"{}\"", show(&property.name, value)),
     }
 }
 
-/// What stands for a value that cannot be read.
-fn instead(table: &Table, property: &Property) -> Option<Value> {
+/// What stands for a value that cannot be read; nothing where its row must go.
+pub(in crate::archive) fn instead(table: &Table, property: &Property) -> Option<Value> {
     let text = |text: &str| Some(Value::Text(text.to_owned()));
     match (table.name.as_str(), property.name.as_str()) {
         // Without a role a person's part is nameless, which is what the server writes.
@@ -95,6 +97,10 @@ fn instead(table: &Table, property: &Property) -> Option<Value> {
     }
 }
 
+fn is_users_name(table: &Table, property: &Property) -> bool {
+    table.name == "Users" && matches!(property.name.as_str(), "Username" | "NormalizedUsername")
+}
+
 fn apply(db: &Connection, table: &Table, columns: &[&Property], changes: Vec<Change>, repairs: &mut Repairs) -> rusqlite::Result<()> {
     let mut gone = None;
     for change in changes {
@@ -107,7 +113,13 @@ fn apply(db: &Connection, table: &Table, columns: &[&Property], changes: Vec<Cha
         };
         // Named before its key may change.
         let row = super::name_row(db, table, change.rowid)?;
-        if set(db, table, change.rowid, &property.name, &to)? {
+        let mut is_set = set(db, table, change.rowid, &property.name, &to)?;
+        if let (false, true, Value::Text(name)) = (is_set, is_users_name(table, property), &to) {
+            // With a user all would go that is theirs: better another name.
+            let own = if name.is_empty() { format!("user-{}", change.rowid) } else { format!("{name}-{}", change.rowid) };
+            is_set = set(db, table, change.rowid, &property.name, &Value::Text(own))?;
+        }
+        if is_set {
             if let Some(what) = change.what {
                 let done =
                     format!("written as {}", if let Value::Null = to { "no value".to_owned() } else { format!("\"{}\"", show(&property.name, (&to).into())) });
@@ -115,7 +127,10 @@ fn apply(db: &Connection, table: &Table, columns: &[&Property], changes: Vec<Cha
             }
         } else {
             gone = Some(change.rowid);
-            let what = change.what.unwrap_or_else(|| format!("{} spelled another way stands in another row", property.name));
+            let what = match change.what {
+                Some(what) => format!("{what}, and what would stand for it stands in another row"),
+                None => format!("{} spelled another way stands in another row", property.name),
+            };
             leave_out(db, table, change.rowid, name, what, repairs)?;
         }
     }

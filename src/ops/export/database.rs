@@ -12,10 +12,10 @@ use crate::manifest::{Entry, Kind, SnapshotId, SnapshotRecord, display};
 use crate::source::{DATABASE_PATH, ScratchFolder, open_private, quick_check, side_file};
 use crate::store::{ChunkReader, Repository};
 
-use super::super::Error;
 use super::super::content::write_content;
 use super::super::ls::short;
-use super::pour::{BLOCK_BYTES, Pourer};
+use super::super::{Error, Watch};
+use super::pour::{BLOCK_BYTES, HUGE_BYTES, Pourer};
 use super::{ExportKind, ExportOptions};
 
 /// Plain bytes of tables for each byte of the database, at most: what stands in a name or two there is a key in every row here.
@@ -34,6 +34,8 @@ pub(super) struct PrivateDatabase {
     pub history: History,
     /// Its schema, where it is known.
     pub schema: Option<&'static Schema>,
+    /// A migration that was cut off had left its lock, which was taken out.
+    pub was_locked: bool,
     mode: u32,
     mtime_ns: i64,
 }
@@ -76,6 +78,7 @@ impl PrivateDatabase {
             bytes: *size,
             history: History::new(),
             schema: None,
+            was_locked: false,
             mode: entry.mode,
             mtime_ns: super::walk::mtime_ns(entry),
         };
@@ -87,6 +90,7 @@ impl PrivateDatabase {
         // Left where a migration was cut off, it would keep the server from starting (reference/jellyfin.md 1.3).
         if kind == ExportKind::Exact && locked.is_ok_and(|rows| rows > 0) {
             database.clear_lock().map_err(|source| database.failed("__EFMigrationsLock", source))?;
+            database.was_locked = true;
         }
         Ok(database)
     }
@@ -104,11 +108,14 @@ impl PrivateDatabase {
     }
 
     /// Mends its rows and, where the zip is for another version, its history.
-    pub(super) fn mend(&mut self, schema: Option<&Schema>, time_ns: i128, retargets: bool) -> Result<Repairs, Error> {
+    pub(super) fn mend(&mut self, schema: Option<&Schema>, time_ns: i128, retargets: bool, watch: Watch<'_>) -> Result<Repairs, Error> {
         let Some(schema) = schema else { return Ok(Repairs::default()) };
         let own = self.schema.unwrap_or(schema);
         let db = Connection::open(&self.path).map_err(|source| self.failed("BaseItems", source))?;
-        let repairs = archive::mend(&db, own, time_ns).map_err(Error::Mend)?;
+        let repairs = archive::mend(&db, own, time_ns, &|| watch.interrupt.is_raised()).map_err(|error| match error {
+            MendError::Stopped => Error::Interrupted,
+            error => Error::Mend(error),
+        })?;
         if retargets {
             archive::check_names(&db, own, schema).map_err(|names| Error::Refused {
                 what: format!("the users {} differ only in upper and lower case, which {} does not allow", names.join(" and "), schema.versions),
@@ -139,7 +146,7 @@ impl PrivateDatabase {
             for table in &schema.tables {
                 let may_be_huge = self.bytes.saturating_mul(JSON_FACTOR) >= u64::from(u32::MAX);
                 pourer.begin(&format!("Database/{}.json", table.name), record.time_ns, TABLE_MODE, true, may_be_huge)?;
-                let mut push = |block: &mut Vec<u8>| pourer.push(std::mem::take(block));
+                let mut push = |block: &mut Vec<u8>| pourer.push(std::mem::replace(block, Vec::with_capacity(block.capacity())));
                 dump_table(&db, schema, table, options.style(), &mut push).map_err(|error| match error {
                     DumpError::Out(error) => error,
                     DumpError::Sqlite { table, source } => self.failed(&table, source),
@@ -158,7 +165,7 @@ impl PrivateDatabase {
         // What is left of the log was folded in; none may be beside it.
         debug_assert!(!side_file(&self.path, "-wal").exists(), "a log was left beside the copy");
         let mut file = File::open(&self.path).map_err(failed)?;
-        pourer.begin(DATABASE_NAME, self.mtime_ns, self.mode, true, self.bytes >= u64::from(u32::MAX))?;
+        pourer.begin(DATABASE_NAME, self.mtime_ns, self.mode, true, self.bytes >= HUGE_BYTES)?;
         loop {
             let mut block = Vec::new();
             (&mut file).take(BLOCK_BYTES as u64).read_to_end(&mut block).map_err(failed)?;

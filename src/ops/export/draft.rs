@@ -1,10 +1,11 @@
-//! The zip while it is made: under a name that no server lists, in the folder where it will stand.
+//! The zip while it is made: a file without a name, in the folder where it will stand, so that no server lists it and a killed export leaves nothing.
 
 use std::fs::File;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Gid, RenameFlags, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
 use super::super::Error;
@@ -16,40 +17,57 @@ const RESERVE_BYTES: u64 = 16 << 20;
 /// A zip that is being made.
 pub(super) struct Draft {
     target: PathBuf,
+    /// Its name until it has its own: from the beginning where the file system has no nameless files, else for a moment at the end.
     temp: PathBuf,
+    has_temp_name: bool,
     file: Option<File>,
     owner: Option<(u32, u32)>,
+    mode: u32,
     force: bool,
-    is_published: bool,
+}
+
+/// Refuses where something stands that may not be replaced.
+pub(super) fn check_target(target: &Path, force: bool) -> Result<(), Error> {
+    let refused = |what: String, hint: &str| Err(Error::Refused { what, hint: hint.to_owned() });
+    match std::fs::symlink_metadata(target) {
+        Ok(found) if !found.is_file() => refused(format!("{} is there, and is no regular file", target.display()), "Name another file."),
+        Ok(_) if !force => refused(format!("{} is there already", target.display()), "Name another file, or replace it with --force."),
+        _ => Ok(()),
+    }
 }
 
 impl Draft {
-    /// Begins it; refuses where a file stands already.
+    /// Begins it.
     pub(super) fn begin(target: &Path, place: Option<&Place>, force: bool) -> Result<Draft, Error> {
-        let failed = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| Error::Target { verb: "write", path, source }
-        };
-        let is_there = std::fs::symlink_metadata(target);
-        if is_there.as_ref().is_ok_and(|found| !found.is_file()) || (is_there.is_ok() && !force) {
-            return Err(Error::Refused {
-                what: format!("{} is there already", target.display()),
-                hint: "Name another file, or replace it with --force.".to_owned(),
-            });
-        }
-        let folder = match target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
+        let failed = |source| Error::Target { verb: "write", path: target.to_path_buf(), source };
+        let folder = folder_of(target);
         if let Some(place) = place {
-            place.make().map_err(failed(folder))?;
+            place.make().map_err(failed)?;
         }
-        let name = target.file_name().ok_or_else(|| failed(target)(std::io::ErrorKind::InvalidInput.into()))?.to_string_lossy().into_owned();
-        let temp = folder.join(format!(".jellyvault-{}-{name}.part", std::process::id()));
-        // Password hashes and tokens are in it.
-        let mode = place.map_or(0o600, |place| place.mode);
-        let file = File::options().read(true).write(true).create_new(true).mode(mode).open(&temp).map_err(failed(target))?;
-        Ok(Draft { target: target.to_path_buf(), temp, file: Some(file), owner: place.and_then(|place| place.owner), force, is_published: false })
+        let name = target.file_name().ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?.to_string_lossy().into_owned();
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
+        let temp = folder.join(format!(".jellyvault-{:016x}-{name}.part", u64::from_le_bytes(random)));
+        // Password hashes and tokens are in it: until it is whole it is for nobody else.
+        let mode = Mode::RUSR | Mode::WUSR;
+        let nameless = rustix::fs::openat(CWD, folder, OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, mode);
+        let (fd, has_temp_name) = match nameless {
+            Ok(fd) => (fd, false),
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+                (rustix::fs::openat(CWD, &temp, flags, mode).map_err(|e| failed(e.into()))?, true)
+            }
+            Err(error) => return Err(failed(error.into())),
+        };
+        Ok(Draft {
+            target: target.to_path_buf(),
+            temp,
+            has_temp_name,
+            file: Some(File::from(fd)),
+            owner: place.and_then(|place| place.owner),
+            mode: place.map_or(0o600, |place| place.mode),
+            force,
+        })
     }
 
     /// The file, once.
@@ -59,11 +77,10 @@ impl Draft {
 
     /// A nameless file on the same disk.
     pub(super) fn spool(&self) -> Result<File, Error> {
-        let folder = self.temp.parent().unwrap_or(Path::new("."));
-        tempfile::tempfile_in(folder).map_err(|source| self.failed("write", source))
+        tempfile::tempfile_in(folder_of(&self.target)).map_err(|source| self.failed("write", source))
     }
 
-    /// Where it stands now.
+    /// Where it will stand.
     pub(super) fn path(&self) -> &Path {
         &self.target
     }
@@ -75,7 +92,7 @@ impl Draft {
 
     /// Refuses where the disk has too little room.
     pub(super) fn check_space(&self, bytes: u64) -> Result<(), Error> {
-        let folder = self.temp.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder_of(&self.target);
         // A file system that does not tell is tried.
         let Ok(stat) = rustix::fs::statvfs(folder) else { return Ok(()) };
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
@@ -88,12 +105,23 @@ impl Draft {
         })
     }
 
-    /// Gives it its name, which makes it known, and makes that durable.
-    pub(super) fn publish(&mut self, file: &File) -> Result<(), Error> {
+    /// Gives it to whom it is for, and makes it durable, though not yet known.
+    pub(super) fn settle(&self, file: &File) -> Result<(), Error> {
         if let Some((uid, gid)) = self.owner
             && file.metadata().is_ok_and(|has| (has.uid(), has.gid()) != (uid, gid))
         {
             rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(|e| self.failed("give the server", e.into()))?;
+        }
+        rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode)).map_err(|e| self.failed("give the server", e.into()))?;
+        file.sync_all().map_err(|source| self.failed("make durable", source))
+    }
+
+    /// Gives it its name, which makes it known, and makes that durable.
+    pub(super) fn publish(&mut self, file: &File) -> Result<(), Error> {
+        if !self.has_temp_name {
+            let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+            rustix::fs::linkat(CWD, own.as_str(), CWD, &self.temp, AtFlags::SYMLINK_FOLLOW).map_err(|e| self.failed("put in place", e.into()))?;
+            self.has_temp_name = true;
         }
         let outcome = if self.force {
             rustix::fs::renameat(CWD, &self.temp, CWD, &self.target)
@@ -105,16 +133,19 @@ impl Draft {
             }
         };
         outcome.map_err(|e| self.failed("put in place", e.into()))?;
-        self.is_published = true;
-        let folder = self.target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
+        self.has_temp_name = false;
+        let synced = File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all());
         synced.map_err(|source| self.failed("make durable", source))
     }
 }
 
+fn folder_of(target: &Path) -> &Path {
+    target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 impl Drop for Draft {
     fn drop(&mut self) {
-        if !self.is_published {
+        if self.has_temp_name {
             // The error that led here matters more than one of this removal.
             crate::tolerate(std::fs::remove_file(&self.temp));
         }

@@ -4,10 +4,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::archive::{History, Schema, SchemaError, read_history};
-use crate::manifest::{Directories, SnapshotId, SnapshotRecord};
-use crate::source::{self, DATABASE_PATH, Instance, Layout, version};
-use crate::store::Repository;
+use crate::limits::XML_BYTES_MAX;
+use crate::manifest::{Directories, Kind, SnapshotId, SnapshotRecord, find};
+use crate::source::{self, Category, DATABASE_PATH, Instance, Layout, version};
+use crate::store::{ChunkReader, Repository};
 
+use super::super::content::write_content;
 use super::super::ls::short;
 use super::super::restore::{check_same_directories, copy_to_look_at};
 use super::super::{Error, SourceSpec};
@@ -39,6 +41,8 @@ pub struct Place {
     pub mode: u32,
     /// The installed server's version, and how it is known.
     server: Option<crate::manifest::Learnt>,
+    /// Its database, where it stands elsewhere than usual.
+    database: Option<PathBuf>,
     /// Migrations of its database.
     history: History,
     here: Directories,
@@ -61,12 +65,17 @@ impl Place {
 }
 
 /// The schema of the tables that are to be written; refuses what no server would take.
-pub(super) fn schema_of(database: &PrivateDatabase, id: &SnapshotId, options: &ExportOptions) -> Result<&'static Schema, Error> {
+pub(super) fn schema_of(database: &PrivateDatabase, (id, record): &(SnapshotId, SnapshotRecord), options: &ExportOptions) -> Result<&'static Schema, Error> {
     let own = Schema::of(&database.history).map_err(|error| unknown(&error, id))?;
     let Some(target) = &options.target else { return Ok(own) };
     let wanted = Schema::all().iter().find(|schema| covers(schema, target));
     let is_verified = wanted.is_some_and(|wanted| wanted.name == own.name || RETARGETS.contains(&(own.name.as_str(), wanted.name.as_str())));
+    let own_version = record.server.version.as_ref().map(|version| version.value.as_str()).unwrap_or(&own.first);
     match wanted.filter(|_| is_verified) {
+        Some(_) if version::parse(target) < version::parse(own_version) => Err(Error::Refused {
+            what: format!("snapshot {} is of Jellyfin {own_version}; a server of {target}, which is older, refuses every zip of it", short(id)),
+            hint: format!("Install Jellyfin {own_version} or newer there first."),
+        }),
         Some(wanted) => Ok(wanted),
         None => Err(Error::Refused {
             what: format!("the tables of snapshot {} are those of Jellyfin {}; they cannot be rewritten for {target}", short(id), own.versions),
@@ -75,6 +84,31 @@ pub(super) fn schema_of(database: &PrivateDatabase, id: &SnapshotId, options: &E
                 retargets(own)
             ),
         }),
+    }
+}
+
+/// Refuses an exact zip of a server whose database stands elsewhere: the server would put it where it does not look.
+pub(super) fn check_database_place((id, record): &(SnapshotId, SnapshotRecord), reader: &mut ChunkReader<'_>) -> Result<(), Error> {
+    let Some(config) = record.category(Category::Config.name()) else { return Ok(()) };
+    let Some(entry) = find(reader, config.manifest, b"config/database.xml")? else { return Ok(()) };
+    let Kind::File { size, content } = &entry.kind else { return Ok(()) };
+    let mut xml = Vec::new();
+    if *size <= XML_BYTES_MAX {
+        write_content(reader, content, *size, |_, bytes| {
+            xml.extend_from_slice(bytes);
+            Ok(())
+        })?;
+    }
+    match source::database_settings(&xml).and_then(|settings| settings.path) {
+        Some(path) => Err(elsewhere(&format!("the server of snapshot {}", short(id)), &path)),
+        None => Ok(()),
+    }
+}
+
+fn elsewhere(whose: &str, path: &str) -> Error {
+    Error::Refused {
+        what: format!("{whose} keeps its database in {path} (database.xml); an exact zip brings it back to data/jellyfin.db, where that server does not look"),
+        hint: "Use export --tables, which goes into whatever database the server has, or restore --in-place with the server stopped.".to_owned(),
     }
 }
 
@@ -119,16 +153,21 @@ pub fn place_in(target: &JellyfinTarget, repository: &Repository) -> Result<Plac
             what: format!("the database of the server here could not be looked at ({why}), so it is not known whether the zip fits it"),
             hint: "Make room in the repository's folder, or write the zip to a file and copy it to data/backups yourself.".to_owned(),
         })?;
-        let facts = source::read_facts(&copy.path).unwrap_or_default();
+        let unreadable = |error: rusqlite::Error| Error::Refused {
+            what: format!("the database of the server here cannot be read ({error}), so it is not known whether the zip fits it"),
+            hint: "Write the zip to a file instead, and see what is wrong with the server first.".to_owned(),
+        };
+        let facts = source::read_facts(&copy.path).map_err(unreadable)?;
         seen_here = facts.directories;
         server = server.or_else(|| facts.code_migration.as_ref().map(version::from_history));
-        history = source::open_private(&copy.path).and_then(|db| read_history(&db)).unwrap_or_default();
+        history = source::open_private(&copy.path).and_then(|db| read_history(&db)).map_err(unreadable)?;
     }
     Ok(Place {
         folder,
         owner: is_root.then_some(owner),
         mode,
         server,
+        database: layout.database.clone(),
         history,
         here: layout.directories(),
         seen_here,
@@ -142,10 +181,13 @@ pub fn check_fits(
     place: &Place,
     kind: ExportKind,
     schema: Option<&Schema>,
-    history: &[(String, String)],
+    history: Option<&History>,
 ) -> Result<(), Error> {
     if !place.same_directories {
         check_same_directories(id, record, &place.here, &place.seen_here)?;
+    }
+    if let (ExportKind::Exact, Some(path)) = (kind, &place.database) {
+        return Err(elsewhere("the server here", &path.display().to_string()));
     }
     let snapshot = record.server.version.as_ref().map(|version| version.value.clone());
     let refused = |what: String, hint: &str| Err(Error::Refused { what, hint: hint.to_owned() });
@@ -163,6 +205,8 @@ pub fn check_fits(
             "Install the newer Jellyfin first.",
         );
     }
+    // Files alone fit whatever database is there.
+    let Some(history) = history else { return Ok(()) };
     if place.history.is_empty() {
         return refused(
             "the server here has no database yet; a zip restored into it leaves it broken".to_owned(),

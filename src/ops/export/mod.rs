@@ -3,6 +3,7 @@
 mod database;
 mod deflate;
 mod draft;
+mod facts;
 mod fit;
 mod pour;
 mod read_back;
@@ -10,7 +11,7 @@ mod walk;
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::{DumpStyle, Manifest, Options as Parts, Repairs, Schema, four_parts};
+use crate::archive::{DumpStyle, Manifest, Options as Parts, Repairs};
 use crate::manifest::{Directories, SnapshotId, SnapshotRecord, find};
 use crate::progress::{Phase, Problem};
 use crate::source::{Category, DATABASE_PATH};
@@ -18,6 +19,7 @@ use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
 use self::database::PrivateDatabase;
 use self::draft::Draft;
+use self::facts::Facts;
 use self::pour::Pourer;
 use super::ls::short;
 use super::select::categories;
@@ -92,14 +94,6 @@ pub struct ExportReport {
     pub remarks: Vec<String>,
 }
 
-/// What the database tells before anything is written.
-struct Facts {
-    schema: Option<&'static Schema>,
-    server_version: String,
-    versions: String,
-    parts: Parts,
-}
-
 /// Writes a zip of a snapshot.
 pub fn export(
     repository: &Repository,
@@ -111,24 +105,28 @@ pub fn export(
 ) -> Result<ExportReport, Error> {
     let (id, record) = snapshot;
     check_categories(record, id, options)?;
+    draft::check_target(file, options.force)?;
     let index = Index::open(repository, IndexMode::Use)?;
     let mut reader = ChunkReader::new(repository, &index);
     let wants = |category| options.only.is_empty() || options.only.contains(&category);
     let mut database = if wants(Category::Database) { private_database(repository, snapshot, &mut reader, options, watch)? } else { None };
-    let facts = facts(snapshot, database.as_ref(), options)?;
-    if let (Some(place), Some(database)) = (place, &database) {
-        check_fits(snapshot, place, options.kind, facts.schema, &database.history)?;
+    let facts = Facts::of(snapshot, database.as_ref(), options)?;
+    if options.kind == ExportKind::Exact {
+        fit::check_database_place(snapshot, &mut reader)?;
+    }
+    if let Some(place) = place {
+        check_fits(snapshot, place, options.kind, facts.schema, database.as_ref().map(|database| &database.history))?;
     }
     let mut repairs = Repairs::default();
     if let (ExportKind::Tables, Some(database)) = (options.kind, &mut database) {
-        repairs = database.mend(facts.schema, i128::from(record.time_ns), options.target.is_some())?;
+        repairs = database.mend(facts.schema, i128::from(record.time_ns), options.target.is_some(), watch)?;
     }
     let mut draft = Draft::begin(file, place, options.force)?;
     draft.check_space(expected_bytes(record, database.as_ref(), options))?;
     let (files, bytes) = record.categories.values().fold((0, 0), |(files, bytes), category| (files + category.files, bytes + category.bytes));
     watch.progress.phase(Phase::Export, files, bytes);
     let mut pourer = Pourer::new(draft.take_file()?, draft.spool()?, repository, &index, options, watch);
-    let has_home_sections = pourer.write(|pourer| {
+    let poured = pourer.write(|pourer| {
         let has_home_sections = match &database {
             Some(database) => database.pour(pourer, facts.schema, record, options)?,
             None => false,
@@ -139,23 +137,24 @@ pub fn export(
                 walk.category(category, manifest, &mut reader)?;
             }
         }
+        let walk_unplaced = walk.unplaced;
         let manifest =
             Manifest { server_version: facts.server_version.clone(), created: crate::archive::Date::of_ns(record.time_ns.into()), options: facts.parts };
         pourer.bytes(crate::archive::MANIFEST_NAME, &manifest.write(facts.schema), record.time_ns)?;
-        Ok(has_home_sections)
+        Ok((has_home_sections, walk_unplaced))
     });
-    let has_home_sections = has_home_sections.map_err(|error| match error {
+    let (has_home_sections, unplaced) = poured.map_err(|error| match error {
         Error::Output(source) => draft.failed("write", source),
         error => error,
     })?;
     let problems = std::mem::take(&mut pourer.problems);
     watch.progress.phase(Phase::Commit, 0, 0);
     let (zip, written) = pourer.finish().map_err(|source| draft.failed("write", source))?;
-    zip.sync_all().map_err(|source| draft.failed("make durable", source))?;
+    draft.settle(&zip)?;
     watch.progress.phase(Phase::ReadBack, written.entries, written.bytes);
     read_back::read_back(&zip, &written, draft.path(), threads(options), watch)?;
     draft.publish(&zip)?;
-    let missing = missing(record, options, has_home_sections);
+    let missing = facts::missing(record, options, database.as_ref(), has_home_sections, &unplaced);
     Ok(ExportReport {
         path: file.to_path_buf(),
         bytes: written.bytes,
@@ -172,7 +171,7 @@ pub fn export(
         repairs,
         problems,
         missing,
-        remarks: remarks(database.as_ref()),
+        remarks: facts::remarks(record, database.as_ref(), place),
     })
 }
 
@@ -231,38 +230,6 @@ fn private_database(
     }
 }
 
-fn facts(snapshot: &(SnapshotId, SnapshotRecord), database: Option<&PrivateDatabase>, options: &ExportOptions) -> Result<Facts, Error> {
-    let (id, record) = snapshot;
-    let known = record.server.version.as_ref().map(|version| version.value.clone());
-    let has = |category: Category| {
-        (options.only.is_empty() || options.only.contains(&category))
-            && record.category(category.name()).is_some_and(|found| found.files > 0 || !options.only.is_empty())
-    };
-    let tables = options.kind == ExportKind::Tables;
-    let parts = Parts {
-        metadata: has(Category::Metadata),
-        trickplay: has(Category::Trickplay),
-        subtitles: has(Category::Subtitles),
-        database: tables && database.is_some(),
-    };
-    let named = |schema: Option<&Schema>| known.clone().or_else(|| schema.map(|schema| schema.first.clone()));
-    let schema = match database {
-        Some(database) if tables => Some(fit::schema_of(database, id, options)?),
-        Some(database) => database.schema,
-        None => None,
-    };
-    // A server takes a zip of its own version or an older one: where none is known, the oldest is the one that every server takes.
-    let known = named(schema);
-    let version = known.clone().unwrap_or_else(|| Schema::all().first().map_or_else(String::new, |oldest| oldest.first.clone()));
-    let shown = known.map_or_else(|| "of the version that the snapshot is of,".to_owned(), |version| crate::source::version::display(&version).to_owned());
-    let versions = match (options.kind, schema) {
-        (ExportKind::Exact, _) => format!("{shown} or newer"),
-        (ExportKind::Tables, Some(schema)) => schema.versions.clone(),
-        (ExportKind::Tables, None) => format!("{shown} or newer"),
-    };
-    Ok(Facts { schema: schema.filter(|_| tables), server_version: four_parts(&version), versions, parts })
-}
-
 /// How large the zip may become, in bytes: files as they are, tables as large as their database.
 fn expected_bytes(record: &SnapshotRecord, database: Option<&PrivateDatabase>, options: &ExportOptions) -> u64 {
     let wants =
@@ -277,29 +244,6 @@ fn expected_bytes(record: &SnapshotRecord, database: Option<&PrivateDatabase>, o
 /// The directories of an instance, without those that no path inside the database leads to.
 fn instance_directories(directories: &Directories) -> Directories {
     directories.iter().filter(|(name, _)| ["config", "data", "metadata", "programdata"].contains(&name.as_str())).map(|(n, p)| (n.clone(), p.clone())).collect()
-}
-
-/// What is odd about the snapshot's database.
-fn remarks(database: Option<&PrivateDatabase>) -> Vec<String> {
-    let has_none = database.is_some_and(|database| database.history.is_empty());
-    let what = "the database has no migration history, which every Jellyfin server writes: no server is known to start with it";
-    has_none.then(|| what.to_owned()).into_iter().collect()
-}
-
-/// What a restore of the zip will not bring back.
-fn missing(record: &SnapshotRecord, options: &ExportOptions, has_home_sections: bool) -> Vec<String> {
-    let mut missing = Vec::new();
-    if options.kind == ExportKind::Tables && has_home_sections {
-        missing.push("home sections: what each user chose to see on the home screen (export --exact keeps it)".to_owned());
-    }
-    let has = |category: Category| record.category(category.name()).is_some_and(|found| found.files > 0);
-    if has(Category::Plugins) {
-        missing.push("plugins and their settings: no zip of Jellyfin's holds them (restore --only plugins brings them back)".to_owned());
-    }
-    if has(Category::Other) {
-        missing.push("what lies beside Jellyfin's own files in its data directory (restore --only other)".to_owned());
-    }
-    missing
 }
 
 fn threads(options: &ExportOptions) -> usize {

@@ -27,6 +27,8 @@ const LARGE_BYTES: u64 = 4 << 20;
 /// A batch is handed out at this many bytes or files.
 const BATCH_BYTES: u64 = 1 << 20;
 const BATCH_FILES: usize = 128;
+/// Files from this size on get room for sizes of 64 bits: what cannot be deflated grows a little.
+pub(super) const HUGE_BYTES: u64 = 0xf000_0000;
 /// Mode of what is no file of the snapshot.
 const PLAIN_MODE: u32 = 0o644;
 
@@ -193,14 +195,14 @@ impl<'e> Pourer<'e> {
                 begun = true;
                 let head = if at == offset { bytes } else { &[] };
                 let deflates = Class::of(head.get(..HEAD_BYTES).unwrap_or(head)) != Class::Compressed;
-                self.begin(&item.name, item.mtime_ns, item.mode, deflates, item.size >= u64::from(u32::MAX))?;
+                self.begin(&item.name, item.mtime_ns, item.mode, deflates, item.size >= HUGE_BYTES)?;
             }
             self.fill(&mut at, offset)?;
             at += bytes.len() as u64;
             bytes.chunks(BLOCK_BYTES).try_for_each(|block| self.push(block.to_vec()))
         })?;
         if !begun {
-            self.begin(&item.name, item.mtime_ns, item.mode, true, item.size >= u64::from(u32::MAX))?;
+            self.begin(&item.name, item.mtime_ns, item.mode, true, item.size >= HUGE_BYTES)?;
         }
         self.fill(&mut at, item.size)?;
         self.end()?;

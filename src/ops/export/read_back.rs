@@ -41,7 +41,15 @@ pub(super) fn read_back(file: &File, written: &Written, path: &Path, threads: us
                 let (taken, archive) = (taken.clone(), &archive);
                 scope.spawn(move || {
                     let mut block = vec![0; BLOCK_BYTES];
-                    taken.iter().try_for_each(|batch| batch.into_iter().try_for_each(|wanted| check_entry(archive, wanted, &mut block, watch)))
+                    let mut checked = 0;
+                    for wanted in taken.iter().flatten() {
+                        if watch.interrupt.is_raised() {
+                            break;
+                        }
+                        check_entry(archive, wanted, &mut block, watch)?;
+                        checked += 1;
+                    }
+                    Ok::<u64, String>(checked)
                 })
             })
             .collect();
@@ -71,10 +79,16 @@ pub(super) fn read_back(file: &File, written: &Written, path: &Path, threads: us
             }
         };
         drop(batches);
+        let mut checked = 0;
         for worker in workers {
-            worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(wrong)?;
+            checked += worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(wrong)?;
         }
-        outcome
+        outcome?;
+        match checked {
+            _ if watch.interrupt.is_raised() => Err(Error::Interrupted),
+            checked if checked != written.entries => Err(wrong(format!("{checked} of its {} entries could be read", written.entries))),
+            _ => Ok(()),
+        }
     })
 }
 
@@ -98,9 +112,6 @@ fn check_directory(file: &File, written: &Written) -> std::io::Result<Result<(),
 }
 
 fn check_entry(archive: &ZipArchive<FileReader>, wanted: Wanted, block: &mut [u8], watch: Watch<'_>) -> Result<(), String> {
-    if watch.interrupt.is_raised() {
-        return Ok(());
-    }
     let entry = archive.get_entry(wanted.at).map_err(|e| e.to_string())?;
     let mut inflated;
     let mut stored;

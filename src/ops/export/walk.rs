@@ -1,7 +1,7 @@
 //! The files of a snapshot in the order in which the server puts them into its zip.
 
 use crate::archive::{Part, name_in_zip};
-use crate::manifest::{CategoryRecord, Entries, Entry, Kind, display};
+use crate::manifest::{CategoryRecord, Entries, Entry, Kind, display, find};
 use crate::progress::Problem;
 use crate::source::Category;
 use crate::store::ChunkReader;
@@ -22,11 +22,21 @@ pub(super) fn is_exported(category: Category) -> bool {
 pub(super) struct Walk<'p, 'e> {
     pourer: &'p mut Pourer<'e>,
     options: &'p ExportOptions,
+    /// Files of the configuration for which the zip has no place.
+    pub unplaced: Unplaced,
+}
+
+/// Files that are left out because the server's own backup leaves them out.
+#[derive(Debug, Default)]
+pub(super) struct Unplaced {
+    pub files: u64,
+    /// The first three.
+    pub named: Vec<String>,
 }
 
 impl<'p, 'e> Walk<'p, 'e> {
     pub(super) fn new(pourer: &'p mut Pourer<'e>, options: &'p ExportOptions) -> Walk<'p, 'e> {
-        Walk { pourer, options }
+        Walk { pourer, options, unplaced: Unplaced::default() }
     }
 
     /// Pours a category. Its few settings are sorted by part; what is many comes as it lies.
@@ -34,8 +44,7 @@ impl<'p, 'e> Walk<'p, 'e> {
         let mut own = reader.sibling();
         let mut settings: Vec<(Part, Item)> = Vec::new();
         for entry in Entries::all(reader, record.manifest) {
-            let entry = entry?;
-            let Some((part, item)) = self.item(entry) else { continue };
+            let Some((part, item)) = self.item(entry?, record, &mut own)? else { continue };
             match category {
                 Category::Config => settings.push((part, item)),
                 _ => self.pourer.file(item, &mut own)?,
@@ -47,32 +56,69 @@ impl<'p, 'e> Walk<'p, 'e> {
     }
 
     /// A file with its name in the zip; nothing for what has no place in it, with a word where it should have.
-    fn item(&mut self, entry: Entry) -> Option<(Part, Item)> {
+    fn item(&mut self, entry: Entry, record: &CategoryRecord, reader: &mut ChunkReader<'_>) -> Result<Option<(Part, Item)>, Error> {
         let logical = display(&entry.path);
         if matches!(entry.kind, Kind::Directory) {
-            return None;
+            return Ok(None);
         }
         let text = std::str::from_utf8(&entry.path).ok();
         // Where the name itself is no text, its place is told by what can be read of it.
         let lossy = String::from_utf8_lossy(&entry.path);
-        let (part, name) = name_in_zip(text.unwrap_or(&lossy)).filter(|(part, _)| !self.options.as_server || !KEPT.contains(part))?;
+        let Some((part, name)) = name_in_zip(text.unwrap_or(&lossy)) else {
+            self.unplaced(&entry.path);
+            return Ok(None);
+        };
+        if self.options.as_server && KEPT.contains(&part) {
+            return Ok(None);
+        }
         let mut left_out = |what: &str| {
             self.pourer.problem(Problem { path: logical.clone(), what: format!("{what}; it is not in the zip") });
+            Ok(None)
         };
         if text.is_none() {
-            left_out("its name is no valid UTF-8, which a zip of Jellyfin's cannot say");
-            return None;
+            return left_out("its name is no valid UTF-8, which a zip of Jellyfin's cannot say");
         }
-        let mtime_ns = mtime_ns(&entry);
-        match entry.kind {
-            Kind::File { size, content } => Some((part, Item { name, logical, size, content, mode: entry.mode, mtime_ns })),
-            Kind::Symlink { .. } => {
-                left_out("it is a symbolic link, whose target is not in the snapshot");
-                None
-            }
-            Kind::Directory => None,
+        // A link to a file that is here is what it leads to, as it is for the server.
+        let target = match &entry.kind {
+            Kind::Symlink { target } => leads_to(&entry.path, target).map(|path| find(reader, record.manifest, &path)).transpose()?.flatten(),
+            _ => None,
+        };
+        let found = target.unwrap_or(entry);
+        let mtime_ns = mtime_ns(&found);
+        match found.kind {
+            Kind::File { size, content } => Ok(Some((part, Item { name, logical, size, content, mode: found.mode, mtime_ns }))),
+            Kind::Directory => left_out("it is a symbolic link to a directory, which a zip cannot hold"),
+            Kind::Symlink { .. } => left_out("it is a symbolic link that leads to no file of the same category of this snapshot"),
         }
     }
+
+    /// Counts what the zip has no place for. Markers are the server's own business.
+    fn unplaced(&mut self, path: &[u8]) {
+        if crate::manifest::file_name(path).starts_with(b".jellyfin-") {
+            return;
+        }
+        self.unplaced.files += 1;
+        if self.unplaced.named.len() < 3 {
+            self.unplaced.named.push(display(path));
+        }
+    }
+}
+
+/// The path that a relative link leads to, as far as it stays in the logical tree.
+fn leads_to(path: &[u8], target: &[u8]) -> Option<Vec<u8>> {
+    if target.starts_with(b"/") {
+        return None;
+    }
+    let mut parts: Vec<&[u8]> = path.split(|b| *b == b'/').collect();
+    parts.pop();
+    for part in target.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join(&b'/'))
 }
 
 /// An entry's last modification, nanoseconds since 1970.

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use rusqlite::types::Value;
-
 use crate::archive::{self, DATABASE_NAME, LoadError, Schema, ZipReader};
 use crate::chunk::ChunkId;
 use crate::progress::Phase;
@@ -46,7 +44,7 @@ pub(super) fn build(
     let neighbour = fetch(zip, plan, (schema, history, time_ns), repository, &mut reader, &path)?;
     let built = match &neighbour {
         Some(neighbour) => match fill(zip, plan, (schema, history), &path, true, watch) {
-            // Two keys changed places, or the like: without a neighbour nothing stands in the way.
+            // A row that does not fit: without a neighbour it can be told which one.
             Err(Failure::Load(LoadError::Sqlite { .. })) => {
                 std::fs::remove_file(&neighbour.path).map_err(|source| Error::Target { verb: "remove", path: neighbour.path.clone(), source })?;
                 fill(zip, plan, (schema, history), &path, false, watch)
@@ -67,17 +65,18 @@ type Said = Vec<(String, String)>;
 /// Fills a database, empty or a neighbour's.
 fn fill(zip: &ZipReader, plan: &Plan, (schema, history): (&Schema, &[(String, String)]), path: &Path, over: bool, watch: Watch<'_>) -> Result<Said, Failure> {
     let sqlite = |source| Failure::Load(LoadError::Sqlite { table: "__EFMigrationsHistory".to_owned(), source });
-    let db = if over { archive::open_neighbour(path) } else { archive::create(path, schema, history) }.map_err(sqlite)?;
+    let db = if over { archive::open_neighbour(path, schema) } else { archive::create(path, schema, history) }.map_err(sqlite)?;
+    let stop: &dyn Fn() -> bool = &|| watch.interrupt.is_raised();
     let (mut said, mut avatars) = (Said::new(), Vec::new());
     for table in &schema.tables {
-        if watch.interrupt.is_raised() {
-            return Err(Error::Interrupted.into());
-        }
         let name = format!("Database/{}.json", table.name);
         let loaded = match plan.tables.get(&table.name).and_then(|number| zip.entries.get(*number as usize)) {
             Some(entry) => {
                 let mut bytes = zip.read(entry)?;
-                let loaded = archive::load_table(&db, table, &mut bytes);
+                let loaded = archive::load_table(&db, table, &mut bytes, stop);
+                if stop() {
+                    return Err(Error::Interrupted.into());
+                }
                 // What is wrong with the bytes says more than what that made of the rows.
                 std::io::copy(&mut bytes, &mut std::io::sink()).map_err(archive::of_io)?;
                 watch.progress.advance(1, entry.size);
@@ -85,16 +84,16 @@ fn fill(zip: &ZipReader, plan: &Plan, (schema, history): (&Schema, &[(String, St
             }
             None => {
                 said.push((name.clone(), "it is missing; the table is empty in this snapshot, as it would be on the server".to_owned()));
-                archive::load_table(&db, table, &b"[]"[..])?
+                archive::load_table(&db, table, &b"[]"[..], stop)?
             }
         };
-        said.extend(loaded.left_out.iter().map(|what| (name.clone(), format!("{what}; the row was left out"))));
-        if loaded.left_out_count > loaded.left_out.len() as u64 {
-            said.push((name, format!("{} rows more were left out", loaded.left_out_count - loaded.left_out.len() as u64)));
+        if loaded.told_count > loaded.told.len() as u64 {
+            said.push((name.clone(), format!("{} values or rows more than those that are named did not fit", loaded.told_count - loaded.told.len() as u64)));
         }
+        said.extend(loaded.told.into_iter().map(|what| (name.clone(), what)));
         avatars.extend(loaded.avatars);
     }
-    archive::load_avatars(&db, &avatars)?;
+    said.extend(archive::load_avatars(&db, &avatars)?.into_iter().map(|what| ("Database/Users.json".to_owned(), what)));
     archive::finish(db, schema, history, !over).map_err(sqlite)?;
     Ok(said)
 }
@@ -166,11 +165,4 @@ fn store(
         .into());
     };
     Ok(Built { id: stored.id, size: open.before.size, facts: read_facts(path).unwrap_or_default() })
-}
-
-/// Ids of users, for telling whether two databases are one server's.
-pub(super) fn user_ids(json: &[u8]) -> Vec<Value> {
-    let rows: Vec<serde_json::Value> = serde_json::from_slice(json).unwrap_or_default();
-    let ids = rows.iter().filter_map(|row| row.get("Id")?.as_str().map(str::to_uppercase));
-    ids.map(Value::Text).collect()
 }

@@ -29,6 +29,9 @@ const PARTS_MAX: usize = 4;
 const JOB_ITEMS: usize = 4096;
 const JOB_RUNS: usize = 8;
 
+/// Runs to store, and where their parts go.
+type Job = (Vec<Vec<Item>>, SyncSender<Part>);
+
 /// Why an import ended.
 pub(super) enum Failure {
     /// The zip is not what it says.
@@ -53,7 +56,10 @@ impl From<ZipError> for Failure {
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Failure {
-        Failure::Load(error)
+        match error {
+            LoadError::Stopped => Failure::Stopped(Error::Interrupted),
+            error => Failure::Load(error),
+        }
     }
 }
 
@@ -93,11 +99,10 @@ pub(super) fn store(
     watch: Watch<'_>,
 ) -> Result<(), Failure> {
     let shared = Shared { zip, database, created: time_of(created_ns), repository, index, options, watch };
-    let items = plan.into_items(&repository.hashing(), database.is_some());
     let threads = if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { options.threads };
     // What a thread found wrong with the zip; what it sends through the collector is a word for that.
     let wrong = std::sync::Mutex::new(None);
-    let (jobs, taken) = bounded::<(Vec<Vec<Item>>, SyncSender<Part>)>(JOBS_MAX + 1);
+    let (jobs, taken) = bounded::<Job>(JOBS_MAX + 1);
     let outcome = std::thread::scope(|scope| {
         for _ in 0..threads {
             let (taken, shared, wrong) = (taken.clone(), &shared, &wrong);
@@ -122,7 +127,9 @@ pub(super) fn store(
                 }
             });
         }
-        let outcome = hand_out(items, &jobs, collector).and_then(|()| collector.drain());
+        let mut gatherer = Gatherer { jobs: &jobs, collector, category: None, runs: Vec::new(), run: Vec::new(), count: 0 };
+        let outcome = plan.each(zip, &repository.hashing(), database.is_some(), |category, item| gatherer.take(category, item));
+        let outcome = outcome.and_then(|()| gatherer.finish()).and_then(|()| collector.drain());
         drop(jobs);
         if outcome.is_err() {
             collector.abandon();
@@ -136,38 +143,48 @@ pub(super) fn store(
 }
 
 /// Cuts each category into the runs that become leaves, and gathers runs into jobs.
-fn hand_out(
-    items: Vec<(Category, Vec<Item>)>,
-    jobs: &crossbeam_channel::Sender<(Vec<Vec<Item>>, SyncSender<Part>)>,
-    collector: &mut Collector<'_>,
-) -> Result<(), Error> {
-    for (category, items) in items {
-        let (mut runs, mut run, mut count): (Vec<Vec<Item>>, Vec<Item>, usize) = (Vec::new(), Vec::new(), 0);
-        let send = |runs: Vec<Vec<Item>>, collector: &mut Collector<'_>| {
-            let (out, parts) = sync_channel(PARTS_MAX);
-            // The threads listen until this end is dropped.
-            jobs.send((runs, out)).map_err(|_| Error::System { what: "threads" })?;
-            collector.push(Pending::Job(category, parts))
-        };
-        for item in items {
-            if run.len() >= NODE_ENTRIES_MAX || (!run.is_empty() && starts_node(&item.key, 0)) {
-                runs.push(std::mem::take(&mut run));
-                if count >= JOB_ITEMS || runs.len() >= JOB_RUNS {
-                    count = 0;
-                    send(std::mem::take(&mut runs), collector)?;
-                }
+struct Gatherer<'g, 'c> {
+    jobs: &'g crossbeam_channel::Sender<Job>,
+    collector: &'g mut Collector<'c>,
+    category: Option<Category>,
+    runs: Vec<Vec<Item>>,
+    run: Vec<Item>,
+    count: usize,
+}
+
+impl Gatherer<'_, '_> {
+    fn take(&mut self, category: Category, item: Item) -> Result<(), Error> {
+        if self.category != Some(category) {
+            self.finish()?;
+            self.category = Some(category);
+        }
+        if self.run.len() >= NODE_ENTRIES_MAX || (!self.run.is_empty() && starts_node(&item.key, 0)) {
+            self.runs.push(std::mem::take(&mut self.run));
+            if self.count >= JOB_ITEMS || self.runs.len() >= JOB_RUNS {
+                self.send()?;
             }
-            count += 1;
-            run.push(item);
         }
-        if !run.is_empty() {
-            runs.push(run);
-        }
-        if !runs.is_empty() {
-            send(runs, collector)?;
-        }
+        self.count += 1;
+        self.run.push(item);
+        Ok(())
     }
-    Ok(())
+
+    /// Hands out what is left of a category.
+    fn finish(&mut self) -> Result<(), Error> {
+        if !self.run.is_empty() {
+            self.runs.push(std::mem::take(&mut self.run));
+        }
+        self.send()
+    }
+
+    fn send(&mut self) -> Result<(), Error> {
+        self.count = 0;
+        let (Some(category), false) = (self.category, self.runs.is_empty()) else { return Ok(()) };
+        let (out, parts) = sync_channel(PARTS_MAX);
+        // The threads listen until this end is dropped.
+        self.jobs.send((std::mem::take(&mut self.runs), out)).map_err(|_| Error::System { what: "threads" })?;
+        self.collector.push(Pending::Job(category, parts))
+    }
 }
 
 /// Stores the runs of one job.
@@ -220,7 +237,7 @@ fn entry(
             let Some(found) = shared.zip.entries.get(number as usize) else { return Err(Error::System { what: "memory" }.into()) };
             mode = found.mode.unwrap_or(0o644);
             mtime = found
-                .modified
+                .modified()
                 .and_then(|civil| civil.to_zoned(shared.options.zone.clone()).ok())
                 .map_or(mtime, |zoned| time_of(zoned.timestamp().as_nanosecond()));
             let content = content(shared, packer, found, sink)?;

@@ -12,8 +12,8 @@ use crate::archive::{
     DATABASE_NAME, HISTORY_BYTES_MAX, HISTORY_NAME, History, MANIFEST_BYTES_MAX, MANIFEST_NAME, Manifest, Schema, ZipReader, read_history_json,
 };
 use crate::manifest::{ByteCounts, Catalog, Directories, Learnt, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord};
-use crate::progress::{Phase, Problem};
-use crate::source::version;
+use crate::progress::Phase;
+use crate::source::{Category, version};
 use crate::store::{Index, IndexMode, PackStreams, Repository};
 
 use self::database::{build, stored_as_it_is};
@@ -21,6 +21,9 @@ use self::plan::Plan;
 use super::snapshot::collect::Collector;
 use super::snapshot::packer::Packer;
 use super::{Error, Watch, find_instance};
+
+/// Beginning of the remark that says what a zip lacked.
+pub(super) const NOT_IN_ZIP: &str = "the zip does not hold, and so neither does the snapshot: ";
 
 /// How a zip is imported.
 #[derive(Clone, Debug)]
@@ -67,9 +70,12 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
     {
         return Ok(ImportReport { id, record, was_there: true });
     }
-    let mut plan = Plan::of(&opened.zip, opened.schema, &repository.hashing());
+    let mut plan = Plan::of(&opened.zip, opened.schema);
     if opened.manifest.options.database && opened.schema.is_none() && opened.zip.find(DATABASE_NAME).is_none() {
-        plan.problem(HISTORY_NAME, "it is missing, so the tables could not be made a database; users, watch state and library are not in this snapshot");
+        plan.problem(
+            HISTORY_NAME,
+            "it is missing or empty, so the tables could not be made a database; users, watch state and library are not in this snapshot",
+        );
     }
     let index = Index::open(repository, IndexMode::Use)?;
     let config = repository.config();
@@ -84,7 +90,7 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
         None => None,
     };
     let created = opened.manifest.created.ns();
-    watch.progress.phase(Phase::Import, plan.files(), plan.bytes());
+    watch.progress.phase(Phase::Import, plan.count, plan.bytes);
     for problem in plan.take_problems() {
         watch.progress.problem(&problem);
         collector.problem(problem);
@@ -122,7 +128,12 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
             seen_by_server: facts.directories,
         },
         server: ServerRecord {
-            version: Some(Learnt { value: version::display(&opened.manifest.server_version).to_owned(), how: "the zip's manifest".to_owned(), exact: true }),
+            version: Some(Learnt {
+                value: version::display(&server_version(&opened)).to_owned(),
+                how: "the zip's manifest".to_owned(),
+                // Our own zips, which alone hold the server's id, may say no more than a lower bound.
+                exact: opened.zip.find("Data/device.txt").is_none(),
+            }),
             id: server_id(&opened.zip).map_err(failed)?,
             schema: facts.schema,
             code_migration: facts.code_migration.map(|(id, _)| id),
@@ -135,7 +146,7 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
         excluded: Vec::new(),
         problems,
         problem_count,
-        remarks: remarks(&opened),
+        remarks: remarks(&opened, &wanted),
         owners: Owners::default(),
     };
     record.bytes.source = record.categories.values().map(|category| category.bytes).sum();
@@ -146,6 +157,12 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
     record.took_ms = begun.elapsed().as_millis() as u64;
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
+    // Another import of the same zip may have come first.
+    if !options.force
+        && let Some((id, record)) = Catalog::newest(repository, |known| known.source.key == record.source.key)?
+    {
+        return Ok(ImportReport { id, record, was_there: true });
+    }
     let id = SnapshotId::at(u64::try_from(created / 1_000_000).unwrap_or_default(), random);
     Catalog::publish(repository, id, &record)?;
     Ok(ImportReport { id, record, was_there: false })
@@ -180,6 +197,15 @@ fn open(path: &Path) -> Result<Opened, Error> {
     Ok(Opened { zip, manifest, key, history, schema })
 }
 
+/// The version that the zip says; where its tables are of a newer one, that.
+fn server_version(opened: &Opened) -> String {
+    let said = &opened.manifest.server_version;
+    match opened.schema {
+        Some(schema) if version::parse(&schema.first) > version::parse(said) => schema.first.clone(),
+        _ => said.clone(),
+    }
+}
+
 /// Names a zip by what is in it, so that a second import of it is known.
 fn key(zip: &ZipReader) -> String {
     let mut hasher = blake3::Hasher::new();
@@ -196,7 +222,7 @@ fn server_id(zip: &ZipReader) -> Result<Option<String>, crate::archive::ZipError
 }
 
 /// What no zip, or not this one, holds.
-fn remarks(opened: &Opened) -> Vec<String> {
+fn remarks(opened: &Opened, wanted: &[Category]) -> Vec<String> {
     let mut missing = vec!["plugins"];
     if opened.schema.is_some() {
         missing.push("home sections");
@@ -204,16 +230,7 @@ fn remarks(opened: &Opened) -> Vec<String> {
     if opened.zip.find("Data/device.txt").is_none() {
         missing.push("the server's id");
     }
-    let options = &opened.manifest.options;
-    for (is_there, what) in [(options.metadata, "metadata"), (options.subtitles, "subtitles"), (options.trickplay, "trickplay")] {
-        if !is_there {
-            missing.push(what);
-        }
-    }
-    vec![format!("the zip does not hold, and so neither does the snapshot: {}", missing.join(", "))]
-}
-
-/// Where a category of the snapshot is said to be missing.
-fn problem(path: &str, what: impl Into<String>) -> Problem {
-    Problem { path: path.to_owned(), what: what.into() }
+    let expected = [Category::Metadata, Category::Subtitles, Category::Trickplay, Category::Attachments];
+    missing.extend(expected.into_iter().filter(|category| !wanted.contains(category)).map(Category::name));
+    vec![format!("{NOT_IN_ZIP}{}", missing.join(", "))]
 }

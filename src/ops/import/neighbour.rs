@@ -6,21 +6,18 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::archive::{Schema, ZipReader, has_schema};
+use crate::archive::{Schema, ZipReader, has_schema, user_ids};
 use crate::chunk::ChunkId;
 use crate::manifest::{Catalog, Content, Kind, find};
-use crate::source::{Category, DATABASE_PATH, open_private};
+use crate::source::{Category, DATABASE_PATH, open_private, quick_check};
 use crate::store::{ChunkReader, Repository};
 
 use super::super::Error;
 use super::super::content::write_content;
-use super::database::user_ids;
 use super::plan::Plan;
 
 /// Databases that are looked at.
 const TRIED_MAX: usize = 3;
-/// Longest `Users.json` that is looked at, in bytes.
-const USERS_BYTES_MAX: u64 = 64 << 20;
 
 /// A private copy of a neighbour's database.
 pub(super) struct Neighbour {
@@ -48,14 +45,19 @@ pub(super) fn fetch(
     }
     candidates.sort_by_key(|(distance, _)| *distance);
     candidates.dedup_by_key(|(_, manifest)| *manifest);
-    let users = plan.tables.get("Users").and_then(|number| zip.entries.get(*number as usize));
-    let users = users.and_then(|entry| zip.read_small(entry, USERS_BYTES_MAX).ok()).map(|json| user_ids(&json)).unwrap_or_default();
+    let users = plan.tables.get("Users").and_then(|number| zip.entries.get(*number as usize)).filter(|_| !candidates.is_empty());
+    // What is wrong with the table is told when it is loaded.
+    let users = users.and_then(|entry| user_ids(zip.read(entry).ok()?).ok()).unwrap_or_default();
     if users.is_empty() {
         return Ok(None);
     }
     for (_, manifest) in candidates.into_iter().take(TRIED_MAX) {
         // What cannot be read back is no neighbour; the import does without.
         let Ok(Some(id)) = write(manifest, reader, path) else { continue };
+        // One that is damaged would hand its damage on.
+        if quick_check(path).is_err() {
+            continue;
+        }
         let serves = open_private(path).and_then(|db| Ok(has_schema(&db, schema, history)? && has_one_of(&db, &users)?));
         if serves.unwrap_or(false) {
             return Ok(Some(Neighbour { id, path: path.to_path_buf() }));

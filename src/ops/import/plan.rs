@@ -1,14 +1,13 @@
 //! The entries of a zip as the paths of a snapshot, sorted, with the directories above them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::archive::{DATABASE_NAME, Options, Place, Schema, ZipReader, place_of};
+use crate::archive::{DATABASE_NAME, Place, Schema, ZipReader, place_of};
 use crate::chunk::Hashing;
-use crate::manifest::compare;
+use crate::limits::{PROBLEMS_NAMED_BYTES_MAX, PROBLEMS_NAMED_MAX};
+use crate::manifest::{compare, is_within, parent};
 use crate::progress::Problem;
 use crate::source::{Category, DATABASE_PATH};
-
-use super::problem;
 
 /// A path of the snapshot that is to be.
 pub(super) struct Item {
@@ -27,20 +26,24 @@ pub(super) enum What {
     Database,
 }
 
-/// All that is to be stored, by category.
+/// All that is to be stored: of a million entries their numbers.
 pub(super) struct Plan {
     /// Number of each table's entry.
     pub tables: BTreeMap<String, u32>,
-    items: Vec<(Category, Vec<Item>)>,
+    /// Numbers of each category's entries, in order of their paths.
+    files: Vec<(Category, Vec<u32>)>,
     problems: Vec<Problem>,
-    files: u64,
-    bytes: u64,
+    problem_bytes: usize,
+    /// Files that come in.
+    pub count: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 impl Plan {
-    pub(super) fn of(zip: &ZipReader, schema: Option<&Schema>, hashing: &Hashing) -> Plan {
-        let mut plan = Plan { tables: BTreeMap::new(), items: Vec::new(), problems: Vec::new(), files: 0, bytes: 0 };
-        let mut found: BTreeMap<usize, Vec<Item>> = BTreeMap::new();
+    pub(super) fn of(zip: &ZipReader, schema: Option<&Schema>) -> Plan {
+        let files = Category::ALL.into_iter().map(|category| (category, Vec::new())).collect();
+        let mut plan = Plan { tables: BTreeMap::new(), files, problems: Vec::new(), problem_bytes: 0, count: 0, bytes: 0 };
         let has_pages = zip.find(DATABASE_NAME).is_some();
         for (number, entry) in (0..).zip(&zip.entries) {
             let what = match place_of(&entry.name) {
@@ -54,43 +57,41 @@ impl Plan {
                 Place::Nothing(why) => format!("{why}; it was left out"),
                 Place::File(path) if path.as_bytes() == DATABASE_PATH => continue,
                 Place::File(path) => {
-                    plan.files += 1;
+                    plan.count += 1;
                     plan.bytes += entry.size;
-                    let path = path.into_bytes();
-                    let item = Item { key: hashing.path_key(&path), what: What::Entry(number), path };
-                    found.entry(Category::of(&item.path).number()).or_default().push(item);
+                    if let Some((_, files)) = plan.files.get_mut(Category::of(path.as_bytes()).number()) {
+                        files.push(number);
+                    }
                     continue;
                 }
             };
             plan.problem(&entry.name, what);
         }
-        for (number, mut items) in found {
-            let Some(category) = Category::ALL.get(number).copied() else { continue };
-            add_directories(category, &mut items, hashing);
-            items.sort_by(|a, b| compare(&a.path, &b.path));
-            plan.items.push((category, items));
+        plan.files.retain(|(_, files)| !files.is_empty());
+        for (category, files) in &mut plan.files {
+            // Its parts stand in other places of the zip; those of the other categories lie as they lie there.
+            if *category == Category::Config {
+                files.sort_by(|a, b| compare(&path_of(zip, *a), &path_of(zip, *b)));
+            }
         }
         plan
     }
 
+    /// Keeps a problem; by name as long as there are not too many.
     pub(super) fn problem(&mut self, path: &str, what: impl Into<String>) {
-        self.problems.push(problem(path, what));
+        let problem = Problem { path: path.to_owned(), what: what.into() };
+        self.problem_bytes += problem.path.len() + problem.what.len();
+        if self.problems.len() < PROBLEMS_NAMED_MAX && self.problem_bytes <= PROBLEMS_NAMED_BYTES_MAX {
+            self.problems.push(problem);
+        }
     }
 
     pub(super) fn take_problems(&mut self) -> Vec<Problem> {
         std::mem::take(&mut self.problems)
     }
 
-    pub(super) fn files(&self) -> u64 {
-        self.files
-    }
-
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// The categories that the zip holds, be they empty.
-    pub(super) fn categories(&self, options: &Options, has_database: bool) -> Vec<Category> {
+    /// The categories that the snapshot will have: those that the zip holds, and the configuration.
+    pub(super) fn categories(&self, options: &crate::archive::Options, has_database: bool) -> Vec<Category> {
         let said = [
             (true, Category::Config),
             (has_database, Category::Database),
@@ -98,32 +99,45 @@ impl Plan {
             (options.subtitles, Category::Subtitles),
             (options.trickplay, Category::Trickplay),
         ];
-        let has = |category: &Category| said.iter().any(|(is, said)| *is && said == category) || self.items.iter().any(|(found, _)| found == category);
+        let has = |category: &Category| said.iter().any(|(is, said)| *is && said == category) || self.files.iter().any(|(found, _)| found == category);
         Category::ALL.into_iter().filter(has).collect()
     }
 
-    /// The items of each category, sorted.
-    pub(super) fn into_items(self, hashing: &Hashing, has_database: bool) -> Vec<(Category, Vec<Item>)> {
-        let mut items = self.items;
-        if has_database {
-            let path = DATABASE_PATH.to_vec();
-            items.push((Category::Database, vec![Item { key: hashing.path_key(&path), path, what: What::Database }]));
+    /// Hands on the paths of each category in order, each directory before what lies in it.
+    pub(super) fn each<E>(
+        self,
+        zip: &ZipReader,
+        hashing: &Hashing,
+        has_database: bool,
+        mut take: impl FnMut(Category, Item) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let item = |path: Vec<u8>, what| Item { key: hashing.path_key(&path), path, what };
+        for (category, files) in self.files {
+            let mut last: Vec<u8> = Vec::new();
+            for number in files {
+                let path = path_of(zip, number);
+                for folder in folders_above(&path).into_iter().filter(|folder| Category::of(folder) == category && !is_within(&last, folder)) {
+                    take(category, item(folder.to_vec(), What::Directory))?;
+                }
+                last.clone_from(&path);
+                take(category, item(path, What::Entry(number)))?;
+            }
         }
-        items
+        if has_database { take(Category::Database, item(DATABASE_PATH.to_vec(), What::Database)) } else { Ok(()) }
     }
 }
 
-/// The directories above files, as far as they belong to the files' category.
-fn add_directories(category: Category, items: &mut Vec<Item>, hashing: &Hashing) {
-    let mut folders: BTreeSet<Vec<u8>> = BTreeSet::new();
-    for item in items.iter() {
-        let mut above = crate::manifest::parent(&item.path);
-        while let Some(folder) = above.filter(|folder| !folder.is_empty() && Category::of(folder) == category) {
-            if !folders.insert(folder.to_vec()) {
-                break;
-            }
-            above = crate::manifest::parent(folder);
-        }
+/// The logical path of an entry that is a file.
+fn path_of(zip: &ZipReader, number: u32) -> Vec<u8> {
+    match zip.entries.get(number as usize).map(|entry| place_of(&entry.name)) {
+        Some(Place::File(path)) => path.into_bytes(),
+        _ => Vec::new(),
     }
-    items.extend(folders.into_iter().map(|path| Item { key: hashing.path_key(&path), path, what: What::Directory }));
+}
+
+/// The directories above a path, outermost first.
+fn folders_above(path: &[u8]) -> Vec<&[u8]> {
+    let mut folders: Vec<&[u8]> = std::iter::successors(parent(path), |folder| parent(folder)).filter(|folder| !folder.is_empty()).collect();
+    folders.reverse();
+    folders
 }

@@ -7,6 +7,7 @@ use crate::manifest::{Directories, Entries, SnapshotId, SnapshotRecord};
 use crate::source::{self, Category, DATABASE_PATH, DatabaseFacts, Layout, is_open_elsewhere, version};
 use crate::store::{ChunkReader, Location, Repository};
 
+use super::super::import::NOT_IN_ZIP;
 use super::super::ls::short;
 use super::super::select::categories;
 use super::super::{Error, in_one_line};
@@ -59,6 +60,9 @@ pub(super) fn check(
         None => DatabaseFacts::default(),
     };
     check_version(id, record, target, &facts, options, &mut remarks)?;
+    if let Some(import) = record.remarks.iter().find(|remark| remark.starts_with(NOT_IN_ZIP)) {
+        remarks.push(import.clone());
+    }
     if record.source.directories.is_empty() && record.source.seen_by_server.is_empty() {
         remarks.push(
             "the snapshot came from a zip that does not tell its server's directories: they must be the same here, or the next library scan deletes everything"
