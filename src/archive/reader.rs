@@ -20,6 +20,8 @@ const DEFLATE_RATIO_MAX: u64 = 1032;
 /// A zip that would grow by this factor, and beyond this many bytes, is made to fill disks.
 const BOMB_RATIO: u64 = 200;
 const BOMB_BYTES: u64 = 4 << 30;
+/// Shortest entry of the central directory, in bytes.
+const DIRECTORY_ENTRY_BYTES: u64 = 46;
 /// End of central directory: its length, and the fields that a zip in several pieces has.
 const END_BYTES: usize = 22;
 
@@ -103,9 +105,11 @@ impl ZipReader {
         if claimed > ENTRIES_MAX {
             return Err(ZipError::Hostile { what: "it claims to have more than five million entries", entry: None });
         }
-        let mut entries = Vec::new();
+        // An entry of the directory takes 46 bytes at least: what is claimed beyond that is not there.
+        let room = claimed.min(bytes.saturating_sub(archive.directory_offset()) / DIRECTORY_ENTRY_BYTES) as usize;
+        let mut entries = Vec::with_capacity(room);
         // (where its local header begins, where its bytes end)
-        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        let mut ranges: Vec<(u64, u64)> = Vec::with_capacity(room);
         let mut listed = archive.entries(&mut buffer);
         let (mut count, mut plain) = (0u64, 0u64);
         while let Some(record) = listed.next_entry().map_err(structure)? {
@@ -161,6 +165,7 @@ impl ZipReader {
             return Err(ZipError::Structure(format!("its directory has {count} entries instead of {claimed}")));
         }
         check_locals(&archive, &entries, &mut ranges, &mut buffer)?;
+        drop(ranges);
         check_tree(&mut entries)?;
         entries.retain(|entry| !entry.name.ends_with('/'));
         Ok(ZipReader { archive, entries, bytes })

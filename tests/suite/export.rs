@@ -422,7 +422,8 @@ fn a_killed_export_leaves_nothing() {
     let folder = program.home.path().join("zips");
     std::fs::create_dir(&folder).unwrap();
     for wait_ms in [1, 5, 10, 20, 40] {
-        let mut child = program.command(&["export", "latest", folder.join("a.zip").to_str().unwrap(), "--force"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut child =
+            program.command(&["export", "latest", folder.join("a.zip").to_str().unwrap(), "--force"]).stdout(std::process::Stdio::null()).spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(wait_ms));
         child.kill().unwrap();
         child.wait().unwrap();

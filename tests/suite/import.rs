@@ -470,7 +470,8 @@ fn users_come_in_whatever_the_zip_tells_of_their_names() {
     };
     let (all, problems) = users("as they are", &|_| {});
     assert!(all.len() > 3 && problems.is_empty());
-    let (without, problems) = users("without the name that is compared", &|rows| rows.iter_mut().for_each(|row| drop(row.as_object_mut().unwrap().remove("NormalizedUsername"))));
+    let (without, problems) =
+        users("without the name that is compared", &|rows| rows.iter_mut().for_each(|row| drop(row.as_object_mut().unwrap().remove("NormalizedUsername"))));
     assert_eq!((without.len(), problems.len()), (all.len(), 0), "{problems:?}");
     assert!(without.iter().all(|(name, normal)| name.to_uppercase() == *normal), "{without:?}");
     let (twice, problems) = users("two of one name", &|rows| {
@@ -542,7 +543,10 @@ fn nothing_of_a_neighbour_comes_along() {
     }
     std::fs::copy(&database, data.join("data/jellyfin.db")).unwrap();
     let db = Connection::open(data.join("data/jellyfin.db")).unwrap();
-    db.execute_batch("PRAGMA foreign_keys = OFF; UPDATE Permissions SET Permission_Permissions_Guid = 'left over'; INSERT INTO __EFMigrationsLock VALUES (1, '2026-01-01')").unwrap();
+    db.execute_batch(
+        "PRAGMA foreign_keys = OFF; UPDATE Permissions SET Permission_Permissions_Guid = 'left over'; INSERT INTO __EFMigrationsLock VALUES (1, '2026-01-01')",
+    )
+    .unwrap();
     db.close().unwrap();
     let (repo, repository) = empty();
     snapshot(&repository, &data);
@@ -552,7 +556,11 @@ fn nothing_of_a_neighbour_comes_along() {
     let path = repo.path().join("db");
     ops::cat(&repository, &imported, b"data/jellyfin.db", &mut std::fs::File::create(&path).unwrap()).unwrap();
     let db = Connection::open(&path).unwrap();
-    for sql in ["SELECT count(*) FROM Permissions WHERE Permission_Permissions_Guid IS NOT NULL", "SELECT count(*) FROM __EFMigrationsLock", "SELECT count(*) FROM HomeSection"] {
+    for sql in [
+        "SELECT count(*) FROM Permissions WHERE Permission_Permissions_Guid IS NOT NULL",
+        "SELECT count(*) FROM __EFMigrationsLock",
+        "SELECT count(*) FROM HomeSection",
+    ] {
         assert_eq!(db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "{sql}");
     }
 }

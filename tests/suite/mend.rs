@@ -227,7 +227,10 @@ fn a_row_whose_id_is_zero_goes_with_what_belongs_to_it() {
     let (database, _) = pairs().swap_remove(0);
     let (_dir, db) = open_copy(&database);
     let zero = "'00000000-0000-0000-0000-000000000000'";
-    db.execute_batch(&format!("PRAGMA foreign_keys = OFF; UPDATE BaseItems SET Id = {zero} WHERE rowid = 5; UPDATE BaseItems SET ParentId = {zero} WHERE rowid = 6")).unwrap();
+    db.execute_batch(&format!(
+        "PRAGMA foreign_keys = OFF; UPDATE BaseItems SET Id = {zero} WHERE rowid = 5; UPDATE BaseItems SET ParentId = {zero} WHERE rowid = 6"
+    ))
+    .unwrap();
     let (repairs, wrong) = mended(&db);
     assert_eq!(wrong, Vec::<String>::new());
     assert!(repairs.named.iter().any(|r| r.table == "BaseItems" && r.what.contains("its id is zero")), "{repairs:?}");
@@ -238,7 +241,12 @@ fn a_row_whose_id_is_zero_goes_with_what_belongs_to_it() {
 fn users_are_renamed_and_never_lost_for_their_names() {
     let (database, _) = pairs().swap_remove(0);
     let names = |db: &Connection| -> Vec<String> {
-        db.prepare("SELECT Username FROM Users ORDER BY rowid").unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        db.prepare("SELECT Username FROM Users ORDER BY rowid")
+            .unwrap()
+            .query_map([], |row| Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned()))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
     };
     for sql in [
         "UPDATE Users SET Username = CAST(x'62ff' AS TEXT), NormalizedUsername = CAST(x'42ff' AS TEXT) WHERE rowid = 2; UPDATE Users SET Username = CAST(x'62fe' AS TEXT), NormalizedUsername = CAST(x'42fe' AS TEXT) WHERE rowid = 3",
@@ -252,7 +260,7 @@ fn users_are_renamed_and_never_lost_for_their_names() {
         let had_two = names(&db).contains(&"ana-2".to_owned());
         let (repairs, wrong) = mended(&db);
         assert_eq!((wrong, names(&db).len()), (Vec::new(), before), "{sql}: {repairs:?}");
-        assert!(repairs.count >= 2 && repairs.named.iter().all(|r| r.table == "Users"), "{repairs:?}");
+        assert!(repairs.count >= 1 && repairs.named.iter().all(|r| r.table == "Users"), "{repairs:?}");
         // Who had a name of old keeps it.
         assert!(!had_two || names(&db)[2] == "ana-2", "{:?}", names(&db));
     }
