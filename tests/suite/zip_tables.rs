@@ -87,3 +87,24 @@ fn a_healthy_database_needs_no_mending() {
         assert_eq!(mend(&db, schema, 0, &|| false).unwrap(), Repairs::default(), "{}", database.display());
     }
 }
+
+#[test]
+fn a_large_table_is_handed_on_in_small_blocks() {
+    let (database, _) = pairs().swap_remove(0);
+    let (_dir, db) = open_copy(&database);
+    db.execute_batch(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+         INSERT INTO ActivityLogs (Name, Type, UserId, DateCreated, LogSeverity, RowVersion) SELECT 'row ' || i, 'x', '00000000-0000-0000-0000-000000000000', '2026-11-22 16:42:21', 2, 0 FROM n",
+    )
+    .unwrap();
+    let schema = Schema::of(&read_history(&db).unwrap()).unwrap();
+    let (mut all, mut largest) = (0, 0);
+    let rows = dump_table::<()>(&db, schema, schema.table("ActivityLogs").unwrap(), DumpStyle::default(), &mut |block| {
+        all += block.len();
+        largest = largest.max(block.len());
+        Ok(())
+    })
+    .unwrap();
+    assert!(rows >= 60_000 && all > 10_000_000, "{rows} {all}");
+    assert!(largest < 300_000, "{largest}");
+}
