@@ -74,14 +74,15 @@ fn walk(items: &mut [Item], start: usize, cuts: &mut Vec<(i64, usize)>) {
             }
             Some(0) => {}
             // One that belongs to nothing is in no cycle, and not in the list.
-            Some(other) => match items.binary_search_by_key(&other, |item| item.rowid) {
-                Ok(above) => match items.get(above).map(|item| item.state) {
-                    Some(State::Open) => cuts.push((rowid, link)),
-                    Some(State::New) => path.push((above, 0)),
-                    _ => {}
-                },
-                Err(_) => {}
-            },
+            Some(other) => {
+                if let Ok(above) = items.binary_search_by_key(&other, |item| item.rowid) {
+                    match items.get(above).map(|item| item.state) {
+                        Some(State::Open) => cuts.push((rowid, link)),
+                        Some(State::New) => path.push((above, 0)),
+                        _ => {}
+                    }
+                }
+            }
         }
     }
 }
