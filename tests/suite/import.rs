@@ -122,6 +122,28 @@ fn a_file_in_a_zip_and_in_a_native_snapshot_is_stored_once() {
 }
 
 #[test]
+fn the_pages_of_an_exact_zip_are_those_of_the_nearest_snapshot() {
+    let dir = temp();
+    let data = dir.path().join("config");
+    copy_tree(&own_fixture(), &data);
+    // A zip knows no holes: a file that has some is stored once more without them.
+    std::fs::remove_dir_all(data.join("data/trickplay")).unwrap();
+    let (source, repository) = captured(&data);
+    let file = dir.path().join("a.zip");
+    export(&repository, &file, &options(ExportKind::Exact)).unwrap();
+    let db = Connection::open(data.join("data/jellyfin.db")).unwrap();
+    db.execute_batch("UPDATE UserData SET PlayCount = PlayCount + 1 WHERE rowid = 1; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    db.close().unwrap();
+    drop((source, repository));
+    // The repository knows the next day only.
+    let (dir, repository) = captured(&data);
+    let before = packs_bytes(dir.path());
+    import(&repository, &file).unwrap();
+    let added = packs_bytes(dir.path()) - before;
+    assert!(added < 40_000, "{added} of {before}");
+}
+
+#[test]
 fn an_imported_snapshot_is_restored_in_place_for_the_owner_of_the_directories() {
     let program = Program::new();
     let data = program.home.path().join("config");

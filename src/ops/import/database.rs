@@ -12,8 +12,8 @@ use super::super::snapshot::collect::Collector;
 use super::super::snapshot::known_pages::KnownPages;
 use super::super::snapshot::pages::{PagePacker, Past};
 use super::super::{Error, Watch};
-use super::job::{Failure, of_read};
-use super::neighbour::fetch;
+use super::job::{Failure, of_read, write_out};
+use super::neighbour::{fetch, nearest};
 use super::plan::Plan;
 
 /// A database that is stored.
@@ -56,7 +56,11 @@ pub(super) fn build(
     for what in built {
         plan.problem(&what.0, what.1);
     }
-    store(&path, neighbour.map(|neighbour| neighbour.id), repository, index, &mut reader, collector).map(Some)
+    let before = match neighbour {
+        Some(neighbour) => Some(neighbour.id),
+        None => nearest(time_ns, repository, &mut reader)?,
+    };
+    store(&path, before, repository, index, &mut reader, collector).map(Some)
 }
 
 /// What is to be said of an entry.
@@ -101,6 +105,7 @@ fn fill(zip: &ZipReader, plan: &Plan, (schema, history): (&Schema, &[(String, St
 /// The database of an exact zip.
 pub(super) fn stored_as_it_is(
     zip: &ZipReader,
+    time_ns: i128,
     repository: &Repository,
     index: &Index,
     collector: &mut Collector<'_>,
@@ -112,17 +117,10 @@ pub(super) fn stored_as_it_is(
     let path = folder.path.join("jellyfin.db");
     let failed = |source| Error::Target { verb: "write", path: path.clone(), source };
     let mut file = std::fs::File::create_new(&path).map_err(failed)?;
-    let mut bytes = zip.read(entry)?;
-    let mut block = vec![0; 256 << 10];
-    loop {
-        let len = std::io::Read::read(&mut bytes, &mut block).map_err(archive::of_io)?;
-        if len == 0 {
-            break;
-        }
-        std::io::Write::write_all(&mut file, block.get(..len).unwrap_or_default()).map_err(failed)?;
-    }
+    write_out(&mut zip.read(entry)?, &mut file, &folder.path)?;
     let mut reader = ChunkReader::new(repository, index);
-    store(&path, None, repository, index, &mut reader, collector).map(Some)
+    let before = nearest(time_ns, repository, &mut reader)?;
+    store(&path, before, repository, index, &mut reader, collector).map(Some)
 }
 
 fn scratch(repository: &Repository, bytes: u64) -> Result<ScratchFolder, Failure> {

@@ -266,20 +266,26 @@ fn content(shared: &Shared<'_>, packer: &mut Packer, found: &ZipEntry, sink: &mu
 }
 
 /// The plain bytes of an entry in a nameless file.
-pub(super) fn spooled(reader: &mut impl Read, scratch: &Path) -> Result<OpenFile, Failure> {
+fn spooled(reader: &mut impl Read, scratch: &Path) -> Result<OpenFile, Failure> {
     let failed = |source| Failure::Stopped(Error::Target { verb: "write a temporary file in", path: scratch.to_path_buf(), source });
     let mut file: File = std::fs::create_dir_all(scratch).and_then(|()| tempfile::tempfile_in(scratch)).map_err(failed)?;
+    write_out(reader, &mut file, scratch)?;
+    file.rewind().map_err(failed)?;
+    let before = Stat::of(&file).map_err(|error| failed(error.into()))?;
+    Ok(OpenFile { file, before })
+}
+
+/// Writes the plain bytes of an entry to a file in `place`; at their end they are proved.
+pub(super) fn write_out(reader: &mut impl Read, file: &mut File, place: &Path) -> Result<(), Failure> {
     let mut block = vec![0; 256 << 10];
     loop {
         let len = reader.read(&mut block).map_err(of_io)?;
         if len == 0 {
-            break;
+            return Ok(());
         }
-        std::io::Write::write_all(&mut file, block.get(..len).unwrap_or_default()).map_err(failed)?;
+        let written = std::io::Write::write_all(file, block.get(..len).unwrap_or_default());
+        written.map_err(|source| Error::Target { verb: "write a temporary file in", path: place.to_path_buf(), source })?;
     }
-    file.rewind().map_err(failed)?;
-    let before = Stat::of(&file).map_err(|error| failed(error.into()))?;
-    Ok(OpenFile { file, before })
 }
 
 /// What was found wrong while content was stored.

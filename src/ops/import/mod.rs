@@ -82,7 +82,9 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
     let packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
     let mut collector = Collector::new(PackStreams::new(repository, &index, Collector::STREAMS), &index, packer, None, false);
     let database = match opened.schema {
-        _ if opened.zip.find(DATABASE_NAME).is_some() => stored_as_it_is(&opened.zip, repository, &index, &mut collector, watch).map_err(|e| e.in_zip(path))?,
+        _ if opened.zip.find(DATABASE_NAME).is_some() => {
+            stored_as_it_is(&opened.zip, opened.manifest.created.ns(), repository, &index, &mut collector, watch).map_err(|e| e.in_zip(path))?
+        }
         Some(schema) => {
             let time_ns = opened.manifest.created.ns();
             build(&opened.zip, (schema, &opened.history, time_ns), repository, &index, &mut collector, &mut plan, watch).map_err(|e| e.in_zip(path))?

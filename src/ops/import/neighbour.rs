@@ -27,6 +27,22 @@ pub(super) struct Neighbour {
     pub path: PathBuf,
 }
 
+/// The database of the nearest snapshot, whichever server's: pages that both have are stored once.
+pub(super) fn nearest(time_ns: i128, repository: &Repository, reader: &mut ChunkReader<'_>) -> Result<Option<ChunkId>, Error> {
+    let catalog = Catalog::load(repository)?;
+    let databases = catalog.snapshots.iter().filter_map(|(_, record)| Some((record.time_ns, record.category(Category::Database.name())?.manifest)));
+    let Some((_, manifest)) = databases.min_by_key(|(time, _)| (i128::from(*time) - time_ns).unsigned_abs()) else { return Ok(None) };
+    match find(reader, manifest, DATABASE_PATH) {
+        Ok(entry) => Ok(entry.and_then(|entry| match entry.content() {
+            Some(Content::Pages(id)) => Some(*id),
+            _ => None,
+        })),
+        // What cannot be read has nothing to share.
+        Err(error) if error.is_damage() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Writes the database of the nearest snapshot of the same server to `path`; nothing where there is none that could serve.
 pub(super) fn fetch(
     zip: &ZipReader,
