@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jellyvault::ops::{self, ExportKind, ExportOptions, ExportReport, OsSurroundings, SnapshotOptions};
 use jellyvault::progress::Interrupt;
@@ -390,16 +391,21 @@ fn what_a_zip_fits_begins_with_the_version_that_its_manifest_names() {
     }
 }
 
-/// Stops the work when a zip is being read back.
-struct StopAtReadBack<'i>(&'i Interrupt);
+/// Stops the work once the first entry of a zip was read back.
+struct StopInReadBack<'i> {
+    interrupt: &'i Interrupt,
+    is_read_back: AtomicBool,
+}
 
-impl jellyvault::progress::Progress for StopAtReadBack<'_> {
+impl jellyvault::progress::Progress for StopInReadBack<'_> {
     fn phase(&self, phase: jellyvault::progress::Phase, _: u64, _: u64) {
-        if phase == jellyvault::progress::Phase::ReadBack {
-            self.0.raise();
+        self.is_read_back.store(phase == jellyvault::progress::Phase::ReadBack, Ordering::Relaxed);
+    }
+    fn advance(&self, _: u64, _: u64) {
+        if self.is_read_back.load(Ordering::Relaxed) {
+            self.interrupt.raise();
         }
     }
-    fn advance(&self, _: u64, _: u64) {}
     fn problem(&self, _: &jellyvault::progress::Problem) {}
 }
 
@@ -409,7 +415,7 @@ fn a_zip_that_was_not_read_back_whole_is_not_there() {
     let folder = dir.path().join("zips");
     std::fs::create_dir(&folder).unwrap();
     let interrupt = Interrupt::default();
-    let watch = ops::Watch { progress: &StopAtReadBack(&interrupt), interrupt: &interrupt };
+    let watch = ops::Watch { progress: &StopInReadBack { interrupt: &interrupt, is_read_back: AtomicBool::new(false) }, interrupt: &interrupt };
     let stopped = ops::export(&repository, &newest(&repository), &folder.join("a.zip"), None, &options(ExportKind::Tables), watch);
     assert!(matches!(stopped, Err(ops::Error::Interrupted)), "{stopped:?}");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
