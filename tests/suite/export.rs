@@ -94,6 +94,7 @@ fn what_the_servers_own_zip_loses_is_kept_and_nothing_else_differs() {
         export(&repository, &plain, &ExportOptions { as_server: true, ..options(ExportKind::Tables) }).unwrap();
         let report = export(&repository, &kept, &options(ExportKind::Tables)).unwrap();
         assert!(report.missing.iter().any(|missing| missing.contains("home sections")), "{:?}", report.missing);
+        assert!(!report.missing.iter().any(|missing| missing.contains(".db")), "{:?}", report.missing);
         let (plain, found) = (entries(&plain), entries(&kept));
         for (name, bytes) in &found {
             match plain.get(name) {

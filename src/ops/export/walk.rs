@@ -44,7 +44,7 @@ impl<'p, 'e> Walk<'p, 'e> {
         let mut own = reader.sibling();
         let mut settings: Vec<(Part, Item)> = Vec::new();
         for entry in Entries::all(reader, record.manifest) {
-            let Some((part, item)) = self.item(entry?, record, &mut own)? else { continue };
+            let Some((part, item)) = self.item(entry?, category, record, &mut own)? else { continue };
             match category {
                 Category::Config => settings.push((part, item)),
                 _ => self.pourer.file(item, &mut own)?,
@@ -56,7 +56,7 @@ impl<'p, 'e> Walk<'p, 'e> {
     }
 
     /// A file with its name in the zip; nothing for what has no place in it, with a word where it should have.
-    fn item(&mut self, entry: Entry, record: &CategoryRecord, reader: &mut ChunkReader<'_>) -> Result<Option<(Part, Item)>, Error> {
+    fn item(&mut self, entry: Entry, category: Category, record: &CategoryRecord, reader: &mut ChunkReader<'_>) -> Result<Option<(Part, Item)>, Error> {
         let logical = display(&entry.path);
         if matches!(entry.kind, Kind::Directory) {
             return Ok(None);
@@ -65,7 +65,10 @@ impl<'p, 'e> Walk<'p, 'e> {
         // Where the name itself is no text, its place is told by what can be read of it.
         let lossy = String::from_utf8_lossy(&entry.path);
         let Some((part, name)) = name_in_zip(text.unwrap_or(&lossy)) else {
-            self.unplaced(&entry.path);
+            // Of the databases the server's is poured table by table, and those of plugins have their own word.
+            if category == Category::Config {
+                self.unplaced(&entry.path);
+            }
             return Ok(None);
         };
         if self.options.as_server && KEPT.contains(&part) {
