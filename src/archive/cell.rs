@@ -126,8 +126,8 @@ fn integer(value: ValueRef<'_>) -> (i64, Option<Oddity>) {
     match value {
         ValueRef::Integer(number) => (number, None),
         ValueRef::Real(number) => (number as i64, Some(Oddity::Worth("is a number of another kind where a whole number belongs"))),
-        ValueRef::Text(bytes) => (prefix(bytes, false).parse().unwrap_or(0), Some(Oddity::Worth("is text where a whole number belongs"))),
-        ValueRef::Blob(bytes) => (prefix(bytes, false).parse().unwrap_or(0), Some(Oddity::Worth("is bytes where a whole number belongs"))),
+        ValueRef::Text(bytes) => (leading_integer(bytes), Some(Oddity::Worth("is text where a whole number belongs"))),
+        ValueRef::Blob(bytes) => (leading_integer(bytes), Some(Oddity::Worth("is bytes where a whole number belongs"))),
         ValueRef::Null => (0, None),
     }
 }
@@ -136,7 +136,7 @@ fn real(kind: Kind, value: ValueRef<'_>) -> Result<(Cell<'static>, Option<Oddity
     let (number, oddity) = match value {
         ValueRef::Real(number) => (number, None),
         ValueRef::Integer(number) => (number as f64, None),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => (prefix(bytes, true).parse().unwrap_or(0.0), Some(Oddity::Worth("is text where a number belongs"))),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => (leading_real(bytes), Some(Oddity::Worth("is text where a number belongs"))),
         ValueRef::Null => (0.0, None),
     };
     let cell = if kind == Kind::Float { Cell::Float(number as f32) } else { Cell::Double(number) };
@@ -147,21 +147,27 @@ fn real(kind: Kind, value: ValueRef<'_>) -> Result<(Cell<'static>, Option<Oddity
     }
 }
 
-/// The beginning of a text that is a number, as SQLite's own reading goes.
-fn prefix(bytes: &[u8], fraction: bool) -> &str {
-    let text = std::str::from_utf8(bytes).unwrap_or_default().trim_start();
-    let ends = |len: usize| {
-        let part = text.get(..len)?;
-        // No words such as "inf", which Rust would read and SQLite does not.
-        let is_number = if fraction {
-            part.parse::<f64>().is_ok() && !part.contains(|c: char| c.is_alphabetic() && c != 'e' && c != 'E')
-        } else {
-            part.parse::<i64>().is_ok()
-        };
-        is_number.then_some(part)
+/// The whole number at the beginning of a text as SQLite's own reading goes: 0 where none stands there, the outermost where it is too large.
+fn leading_integer(bytes: &[u8]) -> i64 {
+    let text = bytes.trim_ascii_start();
+    let (is_negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
     };
+    // Towards the outermost from below, which has one number more than above.
+    let down =
+        digits.iter().take_while(|byte| byte.is_ascii_digit()).fold(0i64, |number, byte| number.saturating_mul(10).saturating_sub(i64::from(byte - b'0')));
+    if is_negative { down } else { down.checked_neg().unwrap_or(i64::MAX) }
+}
+
+/// The number at the beginning of a text as SQLite's own reading goes: 0 where none stands there.
+fn leading_real(bytes: &[u8]) -> f64 {
+    // None of a number's characters is any other than these, so what follows them, text or not, cannot matter; nor are words such as "inf" numbers.
+    let is_of_number = |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
     // No number is longer.
-    (1..=text.len().min(400)).rev().find_map(ends).unwrap_or_default()
+    let text: String = bytes.trim_ascii_start().iter().take_while(is_of_number).take(400).copied().map(char::from).collect();
+    (1..=text.len()).rev().find_map(|len| text.get(..len)?.parse().ok()).unwrap_or(0.0)
 }
 
 fn string<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, Option<Oddity>), Fault> {
@@ -242,12 +248,28 @@ mod tests {
         for (text, meant) in [("12abc", 12), ("abc", 0), (" -7", -7), ("1e3", 1), ("", 0)] {
             assert_eq!(read(&int, ValueRef::Text(text.as_bytes())).unwrap().0, Cell::Int(meant), "{text}");
         }
+        let long = property("BaseItems", "RunTimeTicks");
+        for (text, meant) in [
+            (&b"12\xff"[..], 12),
+            (b"99999999999999999999", i64::MAX),
+            (b"-99999999999999999999", i64::MIN),
+            (b"9223372036854775807", i64::MAX),
+            (b"-9223372036854775808", i64::MIN),
+            (b"+5", 5),
+            (b"--5", 0),
+        ] {
+            assert_eq!(read(&long, ValueRef::Text(text)).unwrap().0, Cell::Int(meant), "{}", text.escape_ascii());
+            let db = rusqlite::Connection::open_in_memory().unwrap();
+            let of_sqlite: i64 = db.query_row("SELECT CAST(CAST(?1 AS TEXT) AS INTEGER)", [text], |row| row.get(0)).unwrap();
+            assert_eq!(of_sqlite, meant, "{}", text.escape_ascii());
+        }
         assert_eq!(read(&int, ValueRef::Real(2.9)).unwrap().0, Cell::Int(2));
         assert!(read(&int, ValueRef::Integer(1 << 40)).is_err());
         let double = property("UserData", "Rating");
         for (text, meant) in [("NaN", 0.0), ("inf", 0.0), ("7.5 of 10", 7.5), ("1e3x", 1000.0), (".5", 0.5)] {
             assert_eq!(read(&double, ValueRef::Text(text.as_bytes())).unwrap().0, Cell::Double(meant), "{text}");
         }
+        assert_eq!(read(&double, ValueRef::Text(b"7.5\xff")).unwrap().0, Cell::Double(7.5));
         assert!(read(&double, ValueRef::Real(f64::INFINITY)).is_err());
         assert!(read(&property("BaseItems", "CommunityRating"), ValueRef::Real(1e300)).is_err());
         let ticks = property("KeyframeData", "KeyframeTicks");

@@ -101,7 +101,7 @@ pub fn place_of(name: &str) -> Place {
         };
     }
     // A restored marker in a wrong place keeps a server from starting; in its own place the server makes it anew.
-    let last = name.rsplit('/').next().unwrap_or_default();
+    let last = name.rsplit_once('/').map_or(name, |(_, last)| last);
     if last.starts_with(".jellyfin-") && name != "Root/.jellyfin-root" {
         return Place::Nothing("it is a marker that the server makes itself");
     }

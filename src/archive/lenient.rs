@@ -31,6 +31,11 @@ pub struct Lenient<R> {
     ended: bool,
 }
 
+/// A reader that says it gave more than it was asked for.
+pub(super) fn too_much() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "more bytes were told than read")
+}
+
 /// Makes JSON strict.
 pub fn lenient<R: Read>(inner: R) -> Lenient<R> {
     Lenient {
@@ -56,7 +61,7 @@ impl<R: Read> Lenient<R> {
         while self.ready.is_empty() && !self.ended {
             let mut block = std::mem::take(&mut self.block);
             let read = self.inner.read(&mut block);
-            let outcome = read.and_then(|len| self.take(block.get(..len).unwrap_or_default()));
+            let outcome = read.and_then(|len| self.take(block.get(..len).ok_or_else(too_much)?));
             self.block = block;
             match outcome {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -133,11 +138,8 @@ impl<R: Read> Read for Lenient<R> {
         if self.at >= self.ready.len() {
             self.refill()?;
         }
-        let rest = self.ready.get(self.at..).unwrap_or_default();
-        let len = rest.len().min(buf.len());
-        if let (Some(to), Some(from)) = (buf.get_mut(..len), rest.get(..len)) {
-            to.copy_from_slice(from);
-        }
+        let mut rest = self.ready.get(self.at..).ok_or_else(too_much)?;
+        let len = rest.read(buf)?;
         self.at += len;
         Ok(len)
     }

@@ -9,6 +9,8 @@ use rawzip::{CompressionMethod, FileReader, ZipArchive, ZipArchiveEntryWayfinder
 
 use crate::manifest::compare;
 
+use super::lenient::too_much;
+
 /// Most entries of a zip.
 const ENTRIES_MAX: u64 = 5_000_000;
 /// Longest name, in bytes.
@@ -222,7 +224,7 @@ impl Read for EntryReader<'_> {
             };
         }
         self.left = self.left.checked_sub(len as u64).ok_or_else(|| wrong("an entry is longer than it says", &self.name))?;
-        self.crc.update(buf.get(..len).unwrap_or_default());
+        self.crc.update(buf.get(..len).ok_or_else(too_much)?);
         Ok(len)
     }
 }
@@ -265,6 +267,7 @@ fn unix_mode(made_by: u16, attributes: u32) -> Option<u32> {
     (made_by >> 8 == 3 || attributes >> 16 != 0).then_some(attributes >> 16)
 }
 
+/// A DOS date; nothing where there is no such day, as in the zeros that some writers leave. What has no date is dated as its zip.
 fn civil(dos: rawzip::time::DosDateTime) -> Option<jiff::civil::DateTime> {
     let small = |value: u8| i8::try_from(value).ok();
     let date = jiff::civil::Date::new(i16::try_from(dos.year()).ok()?, small(dos.month())?, small(dos.day())?).ok()?;

@@ -180,13 +180,20 @@ pub fn guid_of_bytes(bytes: &[u8]) -> Option<Guid> {
 
 /// Appends a GUID in form `D`, upper case as in the database or lower case as in JSON.
 pub fn push_guid(out: &mut Vec<u8>, guid: &Guid, upper: bool) {
-    let digits: &[u8; 16] = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
     for (at, byte) in guid.iter().enumerate() {
         if matches!(at, 4 | 6 | 8 | 10) {
             out.push(b'-');
         }
-        let digit = |nibble: u8| digits.get(usize::from(nibble)).copied().unwrap_or_default();
-        out.extend([digit(byte >> 4), digit(byte & 15)]);
+        out.extend([hex_digit(byte >> 4, upper), hex_digit(byte & 15, upper)]);
+    }
+}
+
+/// The digit of a number below 16.
+fn hex_digit(nibble: u8, upper: bool) -> u8 {
+    match nibble {
+        0..10 => b'0' + nibble,
+        _ if upper => b'A' + nibble - 10,
+        _ => b'a' + nibble - 10,
     }
 }
 
@@ -194,7 +201,7 @@ pub fn push_guid(out: &mut Vec<u8>, guid: &Guid, upper: bool) {
 pub fn stored_guid(guid: &Guid) -> String {
     let mut out = Vec::with_capacity(36);
     push_guid(&mut out, guid, true);
-    String::from_utf8(out).unwrap_or_default()
+    out.into_iter().map(char::from).collect()
 }
 
 /// Appends a string with its quotes, escaped as .NET's default encoder does: ASCII but what HTML gives a meaning, all else as `\uXXXX`.
@@ -219,7 +226,7 @@ pub fn push_string(out: &mut Vec<u8>, text: &str) {
 fn push_escape(out: &mut Vec<u8>, unit: u16) {
     out.extend(b"\\u");
     for shift in [12, 8, 4, 0] {
-        out.push(b"0123456789ABCDEF".get(usize::from(unit >> shift & 15)).copied().unwrap_or_default());
+        out.push(hex_digit((unit >> shift & 15) as u8, true));
     }
 }
 

@@ -15,8 +15,17 @@ const BATCH: usize = 4096;
 struct Change {
     rowid: i64,
     column: usize,
-    what: Option<String>,
-    to: Option<Value>,
+    cure: Cure,
+}
+
+/// What is to become of a value.
+enum Cure {
+    /// The same in its usual spelling, of which no word is said.
+    Respell(Value),
+    /// Another in its place, and why.
+    Replace(String, Value),
+    /// The end of its row, and why.
+    LeaveOut(String),
 }
 
 /// Mends the values of a table.
@@ -33,8 +42,8 @@ pub(super) fn mend(db: &Connection, _: &Schema, table: &Table, _: i128, repairs:
             last = row.get(0)?;
             for (column, property) in columns.iter().enumerate() {
                 let value = row.get_ref(column + 1)?;
-                if let Some((what, to)) = look(table, property, value) {
-                    changes.push(Change { rowid: last, column, what, to });
+                if let Some(cure) = look(table, property, value) {
+                    changes.push(Change { rowid: last, column, cure });
                 }
             }
         }
@@ -46,15 +55,21 @@ pub(super) fn mend(db: &Connection, _: &Schema, table: &Table, _: i128, repairs:
     }
 }
 
-/// What is to become of a value: nothing, another value, or (without one) the end of its row.
-fn look(table: &Table, property: &Property, value: ValueRef<'_>) -> Option<(Option<String>, Option<Value>)> {
+/// The cure that a value needs, if any.
+fn look(table: &Table, property: &Property, value: ValueRef<'_>) -> Option<Cure> {
     match cell::read(property, value) {
         Ok((_, None)) => None,
-        Ok((cell, Some(Oddity::Spelling))) => Some((None, Some(cell.stored()))),
-        Ok((cell, Some(Oddity::Worth(what)))) => Some((Some(format!("{} {what}", quoted(property, value))), Some(cell.stored()))),
+        Ok((cell, Some(Oddity::Spelling))) => Some(Cure::Respell(cell.stored())),
+        Ok((cell, Some(Oddity::Worth(what)))) => Some(Cure::Replace(format!("{} {what}", quoted(property, value)), cell.stored())),
         // Users are named later, with a word for it.
         Err(_) if is_users_name(table, property) && matches!(value, ValueRef::Text(b"")) => None,
-        Err(fault) => Some((Some(format!("{} {fault}", quoted(property, value))), instead(table, property))),
+        Err(fault) => {
+            let what = format!("{} {fault}", quoted(property, value));
+            Some(match instead(table, property) {
+                Some(to) => Cure::Replace(what, to),
+                None => Cure::LeaveOut(what),
+            })
+        }
     }
 }
 
@@ -106,10 +121,14 @@ fn apply(db: &Connection, table: &Table, columns: &[&Property], changes: Vec<Cha
     for change in changes {
         let Some(property) = columns.get(change.column).filter(|_| gone != Some(change.rowid)) else { continue };
         let name = Some(property.name.as_str());
-        let Some(to) = change.to else {
-            gone = Some(change.rowid);
-            leave_out(db, table, change.rowid, name, change.what.unwrap_or_default(), repairs)?;
-            continue;
+        let (what, to) = match change.cure {
+            Cure::Respell(to) => (None, to),
+            Cure::Replace(what, to) => (Some(what), to),
+            Cure::LeaveOut(what) => {
+                gone = Some(change.rowid);
+                leave_out(db, table, change.rowid, name, what, repairs)?;
+                continue;
+            }
         };
         // Named before its key may change.
         let row = super::name_row(db, table, change.rowid)?;
@@ -120,14 +139,14 @@ fn apply(db: &Connection, table: &Table, columns: &[&Property], changes: Vec<Cha
             is_set = set(db, table, change.rowid, &property.name, &Value::Text(own))?;
         }
         if is_set {
-            if let Some(what) = change.what {
+            if let Some(what) = what {
                 let done =
                     format!("written as {}", if let Value::Null = to { "no value".to_owned() } else { format!("\"{}\"", show(&property.name, (&to).into())) });
                 repairs.push(table, row, name, what, done);
             }
         } else {
             gone = Some(change.rowid);
-            let what = match change.what {
+            let what = match what {
                 Some(what) => format!("{what}, and what would stand for it stands in another row"),
                 None => format!("{} spelled another way stands in another row", property.name),
             };

@@ -122,8 +122,7 @@ pub(super) fn missing(
         let named = unplaced.named.join(", ");
         missing.push(format!("{} of the configuration for which the zip has no place, such as {named} (restore --only config)", files(unplaced.files)));
     }
-    if let Some(import) = record.remarks.iter().find(|remark| remark.starts_with(NOT_IN_ZIP)) {
-        let what = import.trim_start_matches(NOT_IN_ZIP);
+    if let Some(what) = record.remarks.iter().find_map(|remark| remark.strip_prefix(NOT_IN_ZIP)) {
         missing.push(format!("what the zip that this snapshot was imported from did not hold: {what}"));
     }
     if has(Category::Plugins) {

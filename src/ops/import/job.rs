@@ -283,7 +283,7 @@ pub(super) fn write_out(reader: &mut impl Read, file: &mut File, place: &Path) -
         if len == 0 {
             return Ok(());
         }
-        let written = std::io::Write::write_all(file, block.get(..len).unwrap_or_default());
+        let written = block.get(..len).ok_or_else(|| std::io::ErrorKind::InvalidData.into()).and_then(|bytes| std::io::Write::write_all(file, bytes));
         written.map_err(|source| Error::Target { verb: "write a temporary file in", path: place.to_path_buf(), source })?;
     }
 }
