@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::cell::{self, Cell};
+use super::cell;
 use super::schema::{Kind, Schema, Table};
 use super::text::push_string;
 
@@ -73,7 +73,7 @@ pub fn dump_table<E>(
                 Kind::Reference if property.name == "ProfileImage" && avatars.is_some() => {
                     let id = row.get_ref(0).map_err(failed)?;
                     if let Some(avatars) = &mut avatars {
-                        avatars.push(id, &mut block).map_err(failed)?;
+                        avatars.push(id, &mut block)?;
                     }
                 }
                 Kind::Reference => block.extend(b"null"),
@@ -119,16 +119,23 @@ impl<'a> Avatars<'a> {
         Ok(Avatars { statement, columns })
     }
 
-    fn push(&mut self, user: rusqlite::types::ValueRef<'_>, out: &mut Vec<u8>) -> rusqlite::Result<()> {
-        let mut rows = self.statement.query([rusqlite::types::Value::try_from(user).map_err(|_| rusqlite::Error::InvalidQuery)?])?;
-        let Some(row) = rows.next()? else {
+    fn push<E>(&mut self, user: rusqlite::types::ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), DumpError<E>> {
+        let failed = |source| DumpError::Sqlite { table: "ImageInfos".to_owned(), source };
+        let user = rusqlite::types::Value::try_from(user).map_err(|_| failed(rusqlite::Error::InvalidQuery))?;
+        let mut rows = self.statement.query([user]).map_err(failed)?;
+        let Some(row) = rows.next().map_err(failed)? else {
             out.extend(b"null");
             return Ok(());
         };
         for (at, (key, property)) in self.columns.iter().enumerate() {
             out.push(if at == 0 { b'{' } else { b',' });
             out.extend_from_slice(key);
-            cell::read(property, row.get_ref(at)?).map_or(Cell::Null, |(cell, _)| cell).push_json(out);
+            let (cell, _) = cell::read(property, row.get_ref(at).map_err(failed)?).map_err(|what| DumpError::Fault {
+                table: "ImageInfos".to_owned(),
+                column: property.name.clone(),
+                what,
+            })?;
+            cell.push_json(out);
         }
         out.push(b'}');
         Ok(())

@@ -21,7 +21,7 @@ pub use load::{
     Avatars, HISTORY_BYTES_MAX, LoadError, Loaded, create, finish, has_schema, load_avatars, load_table, open_neighbour, read_history_json, user_ids,
 };
 pub use manifest::{ENGINE, MANIFEST_BYTES_MAX, Manifest, ManifestError, Options, four_parts};
-pub use mend::{MendError, REPAIRS_NAMED_MAX, Repair, Repairs, check_names, mend};
+pub use mend::{MendError, REPAIRS_NAMED_MAX, Repair, Repairs, clashing_names, mend};
 pub use reader::{EntryReader, ZipEntry, ZipError, ZipReader, of_io};
 pub use schema::{History, Kind, Property, Schema, SchemaError, Table};
 pub use text::Date;

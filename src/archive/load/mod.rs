@@ -168,10 +168,10 @@ pub fn has_schema(db: &Connection, schema: &Schema, history: &[(String, String)]
     let mut wants: Vec<&str> = schema.ddl(history).map(|statement| statement.trim_end_matches(';')).collect();
     has.sort();
     wants.sort_unstable();
-    // Row numbers that no server hands out leave no room before or behind them.
     if has != wants {
         return Ok(false);
     }
+    // Row numbers that no server hands out leave no room before or behind them.
     for table in &schema.tables {
         let sql = format!("SELECT coalesce(min(rowid), 1) > 0 AND coalesce(max(rowid), 1) < {ROWID_MAX} FROM \"{}\"", table.name);
         if !db.query_row(&sql, [], |row| row.get(0))? {

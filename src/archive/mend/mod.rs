@@ -183,15 +183,7 @@ fn rows_of(db: &Connection, sql: &str) -> rusqlite::Result<Vec<i64>> {
 }
 
 /// Whether the users of one schema can have the names that they have in another; those that cannot, otherwise.
-pub fn check_names(db: &Connection, own: &Schema, target: &Schema) -> Result<(), Vec<String>> {
+pub fn clashing_names(db: &Connection, own: &Schema, target: &Schema) -> rusqlite::Result<Vec<String>> {
     let normalizes = |schema: &Schema| schema.table("Users").is_some_and(|users| users.property("NormalizedUsername").is_some());
-    if normalizes(own) || !normalizes(target) {
-        return Ok(());
-    }
-    match keys::clashing_names(db) {
-        Ok(names) if names.is_empty() => Ok(()),
-        Ok(names) => Err(names),
-        // The table was read in full a moment ago.
-        Err(error) => Err(vec![error.to_string()]),
-    }
+    if normalizes(own) || !normalizes(target) { Ok(Vec::new()) } else { keys::clashing_names(db) }
 }

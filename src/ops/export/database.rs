@@ -84,9 +84,11 @@ impl PrivateDatabase {
         };
         let db = open_private(&database.path).map_err(|source| database.failed("__EFMigrationsHistory", source))?;
         database.history = read_history(&db).map_err(|source| database.failed("__EFMigrationsHistory", source))?;
+        // An exact zip needs none; who needs it refuses with the reason (`Facts::of`).
         database.schema = Schema::of(&database.history).ok();
         let locked: rusqlite::Result<i64> = db.query_row("SELECT count(*) FROM \"__EFMigrationsLock\"", [], |row| row.get(0));
         drop(db);
+        // The table came with EF Core 9: without it there is no lock.
         // Left where a migration was cut off, it would keep the server from starting (reference/jellyfin.md 1.3).
         if kind == ExportKind::Exact && locked.is_ok_and(|rows| rows > 0) {
             database.clear_lock().map_err(|source| database.failed("__EFMigrationsLock", source))?;
@@ -117,10 +119,14 @@ impl PrivateDatabase {
             error => Error::Mend(error),
         })?;
         if retargets {
-            archive::check_names(&db, own, schema).map_err(|names| Error::Refused {
-                what: format!("the users {} differ only in upper and lower case, which {} does not allow", names.join(" and "), schema.versions),
-                hint: "Rename one of them in the dashboard and take a new snapshot, or use export --exact, with which the server itself migrates.".to_owned(),
-            })?;
+            let names = archive::clashing_names(&db, own, schema).map_err(|source| self.failed("Users", source))?;
+            if !names.is_empty() {
+                return Err(Error::Refused {
+                    what: format!("the users {} differ only in upper and lower case, which {} does not allow", names.join(" and "), schema.versions),
+                    hint: "Rename one of them in the dashboard and take a new snapshot, or use export --exact, with which the server itself migrates."
+                        .to_owned(),
+                });
+            }
             let version = self.history.iter().rev().map(|(_, version)| version).find(|version| version.split('.').count() < 4).cloned().unwrap_or_default();
             for id in &schema.migrations {
                 if !self.history.iter().any(|(has, _)| has == id) {
@@ -156,6 +162,7 @@ impl PrivateDatabase {
             }
         }
         pourer.bytes(HISTORY_NAME, &dump_history(&self.history), record.time_ns)?;
+        // Only for a word to the user: a database without the table has no home sections to lose.
         let sections: rusqlite::Result<i64> = db.query_row("SELECT count(*) FROM \"HomeSection\"", [], |row| row.get(0));
         Ok(sections.is_ok_and(|rows| rows > 0))
     }

@@ -103,7 +103,8 @@ fn check_directory(file: &File, written: &Written) -> std::io::Result<Result<(),
     let mut at = start;
     while at < start + len {
         let step = (start + len - at).min(block.len() as u64) as usize;
-        let part = block.get_mut(..step).unwrap_or_default();
+        // A step is never longer than the block.
+        let part = block.get_mut(..step).ok_or(std::io::ErrorKind::InvalidData)?;
         file.read_exact_at(part, at)?;
         hasher.update(part);
         at += step as u64;
@@ -128,7 +129,7 @@ fn check_entry(archive: &ZipArchive<FileReader>, wanted: Wanted, block: &mut [u8
         if len == 0 {
             break;
         }
-        crc.update(block.get(..len).unwrap_or_default());
+        crc.update(block.get(..len).ok_or("more bytes were told than read")?);
         size += len as u64;
     }
     if (crc.finalize(), size) != (wanted.crc, wanted.size) {

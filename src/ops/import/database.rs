@@ -22,8 +22,8 @@ pub(super) struct Built {
     pub id: ChunkId,
     /// Its length in bytes.
     pub size: u64,
-    /// What it tells of its server.
-    pub facts: DatabaseFacts,
+    /// What it tells of its server, where that can be read.
+    pub facts: rusqlite::Result<DatabaseFacts>,
 }
 
 /// Builds the database of a zip's tables and stores it.
@@ -162,5 +162,5 @@ fn store(
         }
         .into());
     };
-    Ok(Built { id: stored.id, size: open.before.size, facts: read_facts(path).unwrap_or_default() })
+    Ok(Built { id: stored.id, size: open.before.size, facts: read_facts(path) })
 }

@@ -91,6 +91,9 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
         }
         None => None,
     };
+    if let Some(Err(error)) = database.as_ref().map(|database| &database.facts) {
+        plan.problem(DATABASE_NAME, format!("which server wrote it cannot be read from it ({error}); its bytes are in this snapshot"));
+    }
     let created = opened.manifest.created.ns();
     watch.progress.phase(Phase::Import, plan.count, plan.bytes);
     for problem in plan.take_problems() {
@@ -115,8 +118,10 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
         return Err(crate::store::Error::Unplaced { chunks: index.unplaced() }.into());
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let facts = database.map(|database| database.facts).unwrap_or_default();
+    // Facts that could not be read were told as a problem above.
+    let facts = database.and_then(|database| database.facts.ok()).unwrap_or_default();
     let mut record = SnapshotRecord {
+        // The manifest's reading lets no year pass that this does not hold.
         time_ns: i64::try_from(created).unwrap_or_default(),
         parent: None,
         label: options.label.clone(),

@@ -68,8 +68,14 @@ pub(super) fn fetch(
         return Ok(None);
     }
     for (_, manifest) in candidates.into_iter().take(TRIED_MAX) {
-        // What cannot be read back is no neighbour; the import does without.
-        let Ok(Some(id)) = write(manifest, reader, path) else { continue };
+        let id = match write(manifest, reader, path) {
+            Ok(Some(id)) => id,
+            Ok(None) => continue,
+            // A full disk would stop the import a moment later, and then the zip's table would be named.
+            Err(error @ Error::Target { .. }) => return Err(error),
+            // What cannot be read back is no neighbour; the import does without, and check tells of it.
+            Err(_) => continue,
+        };
         // One that is damaged would hand its damage on.
         if quick_check(path).is_err() {
             continue;
