@@ -26,6 +26,12 @@ pub enum Phase {
     Import,
     /// Reading a zip back.
     ReadBack,
+    /// Comparing two trees.
+    Diff,
+    /// Comparing the rows of two databases.
+    Rows,
+    /// Looking through snapshots.
+    Find,
 }
 
 impl Phase {
@@ -41,6 +47,9 @@ impl Phase {
             Phase::Build => "Building the database",
             Phase::Import => "Reading the zip",
             Phase::ReadBack => "Reading it back",
+            Phase::Diff => "Comparing",
+            Phase::Rows => "Comparing rows",
+            Phase::Find => "Looking through snapshots",
         }
     }
 }

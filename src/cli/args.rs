@@ -84,6 +84,12 @@ pub enum Command {
     /// --in-place the instance's own directories are made what they were; the server must be stopped for that, unless only
     /// metadata, trickplay, subtitles or attachments come back. Only what differs is written.
     Restore(RestoreArgs),
+    /// Show what changed between two snapshots, or since one
+    ///
+    /// With two names the changes from the first to the second; with one, from it to what lies in the source now; without a name, from
+    /// the latest snapshot to now. Files that hold the same in another place count as moved.
+    #[command(after_long_help = "Exit codes: 0 done; with --exit-code 1 where something changed; 2 wrong usage; 3 part of the live source could not be looked at.")]
+    Diff(DiffArgs),
     /// Write a zip that Jellyfin itself restores
     ///
     /// With --tables (the default) it is what the server's own backup writes, for the dashboard and for --restore-archive of a server
@@ -172,6 +178,51 @@ pub struct SnapshotArgs {
     /// Where the private copy of the database is made [default: the repository]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub scratch_dir: Option<PathBuf>,
+}
+
+/// What to compare.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The earlier snapshot [default: latest]
+    #[arg(value_name = "SNAPSHOT")]
+    pub before: Option<String>,
+    /// The later snapshot [default: the source as it is now]
+    #[arg(value_name = "SNAPSHOT")]
+    pub after: Option<String>,
+    /// Only these categories
+    #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Only this path with all below it, or what fits a pattern: a name such as *.jpg, or a path such as metadata/**/poster.*
+    #[arg(long, value_name = "PATH|GLOB")]
+    pub path: Vec<String>,
+    /// Only the counts
+    #[arg(long)]
+    pub stat: bool,
+    /// The tree that a terminal shows, where the output is none
+    #[arg(long, conflicts_with = "stat")]
+    pub tree: bool,
+    /// End with 1 where something changed
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Compare with this folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["after", "data_dir", "config_dir", "metadata_dir"])]
+    pub plain: Option<PathBuf>,
+    #[command(flatten)]
+    pub source: LiveArgs,
+}
+
+/// The live source that something is compared with.
+#[derive(Debug, Args, Default)]
+pub struct LiveArgs {
+    /// The instance's data directory; without it, that of the snapshot, or the one that is found
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "after")]
+    pub data_dir: Option<PathBuf>,
+    /// Its configuration directory, if it lies elsewhere
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "after")]
+    pub config_dir: Option<PathBuf>,
+    /// Its metadata directory, if it lies elsewhere
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "after")]
+    pub metadata_dir: Option<PathBuf>,
 }
 
 /// How to export.

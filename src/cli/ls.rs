@@ -78,7 +78,8 @@ pub fn run(context: &Context, place: &str, recursive: bool) -> Result<Exit, Fail
     Ok(Exit::Done)
 }
 
-fn nanoseconds(time: Time) -> i64 {
+/// Nanoseconds since 1970.
+pub fn nanoseconds(time: Time) -> i64 {
     time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos))
 }
 
@@ -95,7 +96,7 @@ fn as_json(category: &str, entry: &Entry) -> Value {
 }
 
 /// An owner, where it is known.
-fn known(id: u32) -> Option<u32> {
+pub fn known(id: u32) -> Option<u32> {
     (id != OWNER_UNKNOWN).then_some(id)
 }
 

@@ -4,6 +4,7 @@ mod args;
 mod bar;
 mod cat;
 mod context;
+mod diff;
 mod export;
 mod failure;
 mod import;
@@ -79,6 +80,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Ls { place, recursive } => ls::run(context, &place, recursive),
         Command::Cat { place } => cat::run(context, &place),
         Command::Restore(args) => restore::run(context, args),
+        Command::Diff(args) => diff::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Import(args) => import::run(context, &args),
         Command::Stats => stats::run(context),

@@ -9,7 +9,7 @@ use crate::store::ChunkReader;
 use super::Error;
 use super::entry::Entry;
 use super::node::{Child, Node};
-use super::path::{compare, is_within};
+use super::path::{compare, is_within, parent};
 
 /// Reads and decodes a node, which must have the level that its parent says.
 pub(super) fn read_node(reader: &mut ChunkReader<'_>, id: &ChunkId, level: Option<u8>) -> Result<Node, Error> {
@@ -132,4 +132,36 @@ pub fn read_leaf(reader: &mut ChunkReader<'_>, id: &ChunkId) -> Result<Vec<Entry
         Node::Leaf(entries) => Ok(entries),
         Node::Inner { .. } => Err(Error::Node { id: *id, what: "it is not a leaf" }),
     }
+}
+
+/// The entries that lie directly in a folder (`""` is the root), in order. Nodes that lie wholly inside one of its subfolders are not
+/// read: a folder of a thousand folders with a thousand files each takes some thousand nodes at most.
+pub fn children(reader: &mut ChunkReader<'_>, root: ChunkId, folder: &[u8]) -> Result<Vec<Entry>, Error> {
+    let mut found: Vec<Entry> = Vec::new();
+    // (node, its level, its first path, the first path behind it)
+    let mut stack: Vec<(ChunkId, Option<u8>, Option<Vec<u8>>, Option<Vec<u8>>)> = vec![(root, None, None, None)];
+    while let Some((id, level, first, behind)) = stack.pop() {
+        // Where it begins and ends inside a subfolder that was met already, all of it lies there.
+        let inside = found.last().is_some_and(|met| {
+            let is_inside = |path: &Option<Vec<u8>>| path.as_ref().is_some_and(|path| path.len() > met.path.len() && is_within(path, &met.path));
+            is_inside(&first) && is_inside(&behind)
+        });
+        if inside {
+            continue;
+        }
+        match read_node(reader, &id, level)? {
+            Node::Leaf(entries) => found.extend(entries.into_iter().filter(|entry| parent(&entry.path).unwrap_or_default() == folder && !entry.path.is_empty())),
+            Node::Inner { level, children } => {
+                let start = first_holding(&children, folder);
+                let mut ends: Vec<Option<Vec<u8>>> = children.iter().skip(1).map(|child| Some(child.first.clone())).collect();
+                ends.push(behind);
+                let wanted = children.into_iter().zip(ends).skip(start);
+                let wanted = wanted.take_while(|(child, _)| is_within(&child.first, folder) || compare(&child.first, folder) == Ordering::Less);
+                let mut below: Vec<_> = wanted.map(|(child, end)| (child.id, Some(level - 1), Some(child.first), end)).collect();
+                below.reverse();
+                stack.append(&mut below);
+            }
+        }
+    }
+    Ok(found)
 }

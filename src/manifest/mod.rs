@@ -4,6 +4,7 @@
 mod builder;
 mod catalog;
 mod cursor;
+mod diff;
 mod entry;
 mod node;
 mod path;
@@ -11,7 +12,8 @@ mod record;
 
 pub use builder::{LeafRef, TreeBuilder, starts_node};
 pub use catalog::{Catalog, NameError};
-pub use cursor::{Entries, find, leaves, read_leaf};
+pub use cursor::{Entries, children, find, leaves, read_leaf};
+pub use diff::{Difference, Differences};
 pub use entry::{Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xattrs, decode_pieces, decode_xattrs, encode_pieces, encode_xattrs};
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};

@@ -3,6 +3,7 @@
 mod cat;
 mod content;
 mod databases;
+mod diff;
 mod export;
 mod find_instance;
 mod import;
@@ -13,10 +14,12 @@ mod select;
 mod show;
 mod snapshot;
 mod stats;
+mod wanted_paths;
 
 pub use cat::cat;
 pub use content::{list_pieces, write_content};
 pub use databases::DatabaseCost;
+pub use diff::{Change, ChangeKind, Diff, DiffOptions, Look, Totals, Tree, diff, look};
 pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, export, place_in};
 pub use find_instance::{OsSurroundings, Server, find_instance, server_version};
 pub use import::{ImportOptions, ImportReport, import};
@@ -26,6 +29,7 @@ pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Se
 pub use select::{Selected, root_of};
 pub use show::{Shown, show};
 pub use snapshot::{SnapshotOptions, SnapshotReport, SourceSpec, Survey, snapshot, survey};
+pub use wanted_paths::WantedPaths;
 pub use stats::{CategoryStats, Growth, Stats, stats};
 
 use crate::progress::{Interrupt, Progress};

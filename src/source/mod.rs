@@ -23,7 +23,7 @@ pub use instance::{FindError, Instance, Named, Platform, Surroundings, find};
 pub use jellyfin_db::{DatabaseFacts, read_facts};
 pub use layout::Layout;
 pub use read::OpenFile;
-pub use rules::Rules;
+pub use rules::{Globs, Rules};
 pub use scan::{Event, Found, ScanError, ScanRoot, closed_dirs, os_path, scan};
 pub use scan_cache::{Run, ScanCache, ScanCacheWriter, Section, Verdicts};
 pub use scratch::{NoSpace, ScratchFolder};

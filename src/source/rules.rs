@@ -35,15 +35,28 @@ pub struct Globs {
     on_paths: GlobSet,
 }
 
-impl Rules {
-    /// Sets the globs of `--exclude`: one without `/` holds for names, one with `/` for whole logical paths.
-    pub fn exclude(&mut self, globs: &[String]) -> Result<(), globset::Error> {
+impl Globs {
+    /// One without `/` holds for names, one with `/` for whole logical paths.
+    pub fn new(globs: &[String]) -> Result<Globs, globset::Error> {
         let (mut names, mut paths) = (GlobSetBuilder::new(), GlobSetBuilder::new());
         for glob in globs {
             let set = if glob.contains('/') { &mut paths } else { &mut names };
             set.add(Glob::new(glob.trim_start_matches('/'))?);
         }
-        self.globs = Globs { on_names: names.build()?, on_paths: paths.build()? };
+        Ok(Globs { on_names: names.build()?, on_paths: paths.build()? })
+    }
+
+    /// Whether one of them holds for a path.
+    pub fn fit(&self, path: &[u8]) -> bool {
+        let as_path = |bytes| Path::new(OsStr::from_bytes(bytes));
+        self.on_names.is_match(as_path(file_name(path))) || self.on_paths.is_match(as_path(path))
+    }
+}
+
+impl Rules {
+    /// Sets the globs of `--exclude`.
+    pub fn exclude(&mut self, globs: &[String]) -> Result<(), globset::Error> {
+        self.globs = Globs::new(globs)?;
         Ok(())
     }
 
@@ -59,8 +72,7 @@ impl Rules {
 
     /// Whether a path is left out, with all below it.
     pub fn leaves_out(&self, path: &[u8], stat: &Stat) -> bool {
-        let as_path = |bytes| Path::new(OsStr::from_bytes(bytes));
-        if self.globs.on_names.is_match(as_path(file_name(path))) || self.globs.on_paths.is_match(as_path(path)) {
+        if self.globs.fit(path) {
             return true;
         }
         if stat.is_dir() && self.closed.contains(&(stat.dev, stat.ino)) {

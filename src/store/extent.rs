@@ -110,6 +110,23 @@ pub struct FilledExtent {
     pub chunks: Vec<(ChunkId, u32)>,
 }
 
+impl FilledExtent {
+    /// Its chunks with their plain bytes.
+    pub fn into_chunks(self) -> Result<Vec<(ChunkId, Vec<u8>)>, Error> {
+        let plain = match self.codec {
+            Codec::Raw => self.stored,
+            Codec::Zstd => zstd::bulk::decompress(&self.stored, self.raw_bytes as usize).map_err(Error::Compress)?,
+        };
+        let mut rest = plain.as_slice();
+        let mut next = |len: u32| {
+            let (chunk, behind) = rest.split_at(rest.len().min(len as usize));
+            rest = behind;
+            chunk.to_vec()
+        };
+        Ok(self.chunks.into_iter().map(|(id, len)| (id, next(len))).collect())
+    }
+}
+
 /// Gathers chunks for one extent; files are read straight into its buffer.
 #[derive(Debug)]
 pub struct ExtentBuilder {

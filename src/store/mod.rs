@@ -23,7 +23,7 @@ pub use config::{Cuts, RepoConfig};
 pub use extent::{Codec, ExtentBuilder, ExtentKind, FilledExtent};
 pub use index::{Index, IndexMode, Located};
 pub use lock::RepositoryLock;
-pub use reader::{Chunk, ChunkReader};
+pub use reader::{Chunk, ChunkReader, Held};
 pub use recipe::{PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
 pub use record_file::{RecordKind, decode_record, encode_record, record_file_for_tests};
 pub use repository::{Location, Repository, pack_name, snapshot_name};

@@ -1,5 +1,6 @@
 //! A chunk's bytes, verified against its hash before anyone gets them.
 
+use std::collections::HashMap;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
@@ -24,7 +25,11 @@ pub struct ChunkReader<'r> {
     hashing: Hashing,
     kept: Vec<(ExtentKey, Arc<Vec<u8>>)>,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
+    held: Held,
 }
+
+/// Chunks that no pack holds: what a look at a live source found and did not store.
+pub type Held = Arc<HashMap<ChunkId, Arc<Vec<u8>>>>;
 
 /// Verified bytes of a chunk.
 #[derive(Clone, Debug)]
@@ -43,7 +48,12 @@ impl Deref for Chunk {
 impl<'r> ChunkReader<'r> {
     /// A reader with nothing kept.
     pub fn new(repository: &'r Repository, index: &'r Index) -> ChunkReader<'r> {
-        ChunkReader { repository, index, hashing: repository.hashing(), kept: Vec::new(), zstd: None }
+        ChunkReader { repository, index, hashing: repository.hashing(), kept: Vec::new(), zstd: None, held: Held::default() }
+    }
+
+    /// A reader that knows chunks beside those of the packs.
+    pub fn holding(self, held: Held) -> ChunkReader<'r> {
+        ChunkReader { held, ..self }
     }
 
     /// How ids are made in the repository.
@@ -53,7 +63,7 @@ impl<'r> ChunkReader<'r> {
 
     /// Another reader of the same repository, with nothing kept.
     pub fn sibling(&self) -> ChunkReader<'r> {
-        ChunkReader::new(self.repository, self.index)
+        ChunkReader::new(self.repository, self.index).holding(self.held.clone())
     }
 
     /// Length of a chunk in bytes.
@@ -63,6 +73,9 @@ impl<'r> ChunkReader<'r> {
 
     /// The bytes of a chunk.
     pub fn read(&mut self, id: &ChunkId) -> Result<Chunk, Error> {
+        if let Some(held) = self.held.get(id) {
+            return Ok(Chunk { extent: held.clone(), range: 0..held.len() });
+        }
         let located = self.index.locate(id)?.ok_or(Error::Unknown { id: *id })?;
         let extent = self.extent(&located)?;
         let start = located.offset as usize;

@@ -40,6 +40,9 @@ pub(in crate::ops) struct Collector<'a> {
     problem_bytes: usize,
     pub owners: HashMap<(u32, u32), ()>,
     is_dry: bool,
+    /// Keeps manifest nodes and lists in memory, and nothing else: for a look that stores nothing.
+    pub holds: bool,
+    pub held: HashMap<ChunkId, std::sync::Arc<Vec<u8>>>,
 }
 
 /// The stream of manifest nodes and lists, behind those of the categories.
@@ -63,6 +66,8 @@ impl<'a> Collector<'a> {
             problem_bytes: 0,
             owners: HashMap::new(),
             is_dry,
+            holds: false,
+            held: HashMap::new(),
         }
     }
 
@@ -114,6 +119,9 @@ impl<'a> Collector<'a> {
 
     /// Takes an extent to where those of its kind lie.
     pub(in crate::ops) fn extent(&mut self, category: Category, extent: FilledExtent) -> Result<(), Error> {
+        if self.holds {
+            return hold(&mut self.held, extent);
+        }
         match extent.kind {
             ExtentKind::Data | ExtentKind::Pages => Ok(self.streams.append(category.number(), extent)?),
             ExtentKind::Node | ExtentKind::List => Ok(self.streams.append(NODE_STREAM, extent)?),
@@ -142,8 +150,9 @@ impl<'a> Collector<'a> {
             // A cache that cannot be written costs the next scan its time, nothing else.
             self.cache = None;
         }
-        let Collector { streams, index, packer, trees, .. } = self;
-        let mut store = |bytes: Vec<u8>| packer.store_node(&bytes, index, &mut |extent| Ok(streams.append(NODE_STREAM, extent)?));
+        let Collector { streams, index, packer, trees, holds, held, .. } = self;
+        let mut sink = |extent| if *holds { hold(held, extent) } else { Ok::<_, Error>(streams.append(NODE_STREAM, extent)?) };
+        let mut store = |bytes: Vec<u8>| packer.store_node(&bytes, index, &mut sink);
         match trees.get_mut(category.number()) {
             Some(tree) => tree.push(leaf.leaf, &mut store),
             None => Ok(()),
@@ -175,15 +184,16 @@ impl<'a> Collector<'a> {
     /// Closes the trees of the categories that were captured; their manifests.
     pub(in crate::ops) fn close_trees(&mut self, wanted: &[Category]) -> Result<BTreeMap<String, CategoryRecord>, Error> {
         let mut records = BTreeMap::new();
-        let Collector { streams, index, packer, trees, .. } = self;
-        let mut store = |bytes: Vec<u8>| packer.store_node(&bytes, index, &mut |extent| Ok::<_, Error>(streams.append(NODE_STREAM, extent)?));
+        let Collector { streams, index, packer, trees, holds, held, .. } = self;
+        let mut sink = |extent| if *holds { hold(held, extent) } else { Ok::<_, Error>(streams.append(NODE_STREAM, extent)?) };
+        let mut store = |bytes: Vec<u8>| packer.store_node(&bytes, index, &mut sink);
         for (category, tree) in Category::ALL.iter().zip(std::mem::take(trees)) {
             if wanted.contains(category) {
                 let root = tree.finish(&mut store)?;
                 records.insert(category.name().to_owned(), CategoryRecord { manifest: root.id, entries: root.entries, files: root.files, bytes: root.bytes });
             }
         }
-        packer.flush(&mut |extent| Ok(streams.append(NODE_STREAM, extent)?))?;
+        packer.flush(&mut sink)?;
         Ok(records)
     }
 
@@ -198,6 +208,14 @@ impl<'a> Collector<'a> {
     pub(in crate::ops) fn finish(self) -> Result<(crate::store::Stored, Option<ScanCacheWriter>), Error> {
         Ok((self.streams.finish()?, self.cache))
     }
+}
+
+/// Keeps what describes, lets go of what is described.
+fn hold(held: &mut HashMap<ChunkId, std::sync::Arc<Vec<u8>>>, extent: FilledExtent) -> Result<(), Error> {
+    if matches!(extent.kind, ExtentKind::Node | ExtentKind::List) {
+        held.extend(extent.into_chunks()?.into_iter().map(|(id, bytes)| (id, std::sync::Arc::new(bytes))));
+    }
+    Ok(())
 }
 
 /// The cache beside the manifests of this capture.

@@ -7,31 +7,32 @@ pub(super) mod known_pages;
 mod old;
 pub(super) mod packer;
 pub(super) mod pages;
+mod owners;
 mod parents;
 mod plan;
 mod survey;
+mod walk;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::mpsc::sync_channel;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::limits::REMARKS_MAX;
-use crate::manifest::{ByteCounts, Catalog, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord, display};
+use crate::manifest::{ByteCounts, Catalog, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord};
 use crate::progress::{Phase, Problem};
-use crate::source::{Category, Event, Layout, Rules, ScanCache, ScanCacheWriter, ScanError, ScanRoot, scan};
-use crate::store::{ChunkReader, Index, IndexMode, PackStreams, Repository};
+use crate::source::{Category, Layout, Rules, ScanCache, ScanCacheWriter, ScanRoot};
+use crate::store::{ChunkReader, Held, Index, IndexMode, PackStreams, Repository};
 
-use self::collect::{Collector, Pending, finish_cache};
+use self::collect::{Collector, finish_cache};
 use self::database::Databases;
-use self::job::{Plan, Shared, Worker, kept};
+use self::job::Shared;
 use self::known_pages::KnownPages;
+use self::owners::names_of;
 use self::old::OldRuns;
 use self::packer::Packer;
 use self::parents::Parents;
-use self::plan::{Batch, Planner};
+use self::plan::Planner;
+use self::walk::walk;
 use super::find_instance::Server;
 use super::{Error, Watch};
 
@@ -90,11 +91,27 @@ pub struct SnapshotReport {
     pub index_is_current: bool,
 }
 
-/// Jobs whose parts wait: each part is an extent.
-const PARTS_MAX: usize = 4;
+/// What a capture is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A snapshot.
+    Keep,
+    /// To know what a snapshot would hold: the manifests stay in memory, contents are let go of once they are hashed.
+    Look,
+}
 
 /// Takes a snapshot.
 pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, watch: Watch<'_>) -> Result<SnapshotReport, Error> {
+    Ok(capture(repository, spec, options, Purpose::Keep, watch)?.0)
+}
+
+/// What a snapshot would hold now: its record, and those nodes of its manifests that the repository lacks. Stores nothing.
+pub(super) fn look(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, watch: Watch<'_>) -> Result<(SnapshotRecord, Held), Error> {
+    let (report, held) = capture(repository, spec, options, Purpose::Look, watch)?;
+    Ok((report.record, held))
+}
+
+fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, purpose: Purpose, watch: Watch<'_>) -> Result<(SnapshotReport, Held), Error> {
     let begun = Instant::now();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let scan_start_ns = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
@@ -130,10 +147,11 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
         interrupt: watch.interrupt,
         dry_run: options.dry_run,
     };
-    let writer = if options.dry_run { None } else { cache_file.as_deref().and_then(|path| ScanCacheWriter::create(path).ok()) };
+    let writer = if options.dry_run || purpose == Purpose::Look { None } else { cache_file.as_deref().and_then(|path| ScanCacheWriter::create(path).ok()) };
     let config = repository.config();
     let packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
     let mut collector = Collector::new(PackStreams::new(repository, &index, Collector::STREAMS), &index, packer, writer, options.dry_run);
+    collector.holds = purpose == Purpose::Look;
     let mut databases = Databases::new(&shared)?;
     let main = if rules.wants(Category::Database) && spec.layout.is_instance {
         let sink: packer::Sink<'_> = &mut |extent| collector.extent(Category::Database, extent);
@@ -180,9 +198,10 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
     let (problems, problem_count) = (std::mem::take(&mut collector.problems), collector.problem_count);
     let owners = names_of(&collector.owners);
     let (read_bytes, reads) = (collector.read_bytes, collector.reads);
+    let held: Held = std::mem::take(&mut collector.held).into();
     let (stored, cache_writer) = collector.finish()?;
     // Looked at before anything is published: a chunk that is known but in no pack would make every snapshot after this one lie.
-    if index.unplaced() != 0 {
+    if index.unplaced() != 0 && purpose == Purpose::Keep {
         return Err(crate::store::Error::Unplaced { chunks: index.unplaced() }.into());
     }
     let server: ServerRecord = main.server;
@@ -214,9 +233,9 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
         record.bytes.source = record.categories.values().map(|category| category.bytes).sum();
         record.files.total = record.categories.values().map(|category| category.files).sum();
     }
-    if options.dry_run {
+    if options.dry_run || purpose == Purpose::Look {
         record.took_ms = begun.elapsed().as_millis() as u64;
-        return Ok(SnapshotReport { id: None, record, reads: 0, packs: 0, index_is_current: true });
+        return Ok((SnapshotReport { id: None, record, reads, packs: 0, index_is_current: true }, held));
     }
     let index_is_current = if stored.packs > 0 || index.trailers_read() > 0 { index.commit()? } else { true };
     record.took_ms = begun.elapsed().as_millis() as u64;
@@ -225,104 +244,7 @@ pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOp
     let id = SnapshotId::at(now.as_millis() as u64, random);
     Catalog::publish(repository, id, &record)?;
     finish_cache(cache_writer, &record.categories, &verdicts);
-    Ok(SnapshotReport { id: Some(id), record, reads, packs: stored.packs, index_is_current })
-}
-
-/// Walks the source; batches go to the workers, what comes back is collected in order.
-#[expect(clippy::too_many_arguments, reason = "each is one part of the capture that is under way")]
-fn walk<'a>(
-    shared: &Shared<'a>,
-    roots: &[ScanRoot],
-    rules: &Rules,
-    threads: usize,
-    planner: &mut Planner<'_>,
-    databases: &mut Databases<'a>,
-    collector: &mut Collector<'a>,
-    remarks: &mut Vec<String>,
-) -> Result<(), Error> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|_| Error::System { what: "threads" })?;
-    let workers: Mutex<Vec<Worker<'a>>> = Mutex::default();
-    let hashing = shared.repository.hashing();
-    pool.in_place_scope_fifo(|scope| {
-        let mut hand_out = |collector: &mut Collector<'a>, (category, mut plans): Batch| {
-            if plans.iter().all(|plan| matches!(plan, Plan::Keep { .. })) {
-                let leaves = plans.into_iter().filter_map(|plan| match plan {
-                    Plan::Keep { run, items } => {
-                        shared.progress.advance(run.files, run.bytes);
-                        Some(kept(run, &items))
-                    }
-                    Plan::Build { .. } => None,
-                });
-                return collector.push(Pending::Done(category, leaves.collect()));
-            }
-            databases.take_out(shared, category, &mut plans, collector)?;
-            let (out, parts) = sync_channel(PARTS_MAX);
-            let workers = &workers;
-            scope.spawn_fifo(move |_| {
-                let idle = workers.lock().ok().and_then(|mut workers| workers.pop());
-                match idle.map_or_else(|| Worker::new(shared), Ok) {
-                    Ok(mut worker) => {
-                        worker.run(shared, plans, &out);
-                        if let Ok(mut workers) = workers.lock() {
-                            workers.push(worker);
-                        }
-                    }
-                    Err(error) => crate::tolerate(out.send(job::Part::Failed(error))),
-                }
-            });
-            collector.push(Pending::Job(category, parts))
-        };
-        let walked = scan(roots, rules, &hashing, threads, shared.interrupt, |event| {
-            match event {
-                Event::Found(found) => {
-                    note_symlinked_folder(shared, &found, collector);
-                    if let Some(batch) = planner.take(&found) {
-                        hand_out(collector, batch)?;
-                    }
-                }
-                Event::Skipped { .. } if remarks.len() >= REMARKS_MAX => {}
-                Event::Skipped { path, what } => remarks.push(format!("{} was left out: {what}", display(path))),
-                Event::Failed { path, verb, error } => {
-                    let problem = Problem { path: display(path), what: format!("cannot {verb} ({}); what is there is not in this snapshot", job::word(error)) };
-                    shared.progress.problem(&problem);
-                    collector.problem(problem);
-                }
-            }
-            Ok(())
-        });
-        let outcome = match walked {
-            Ok(()) => planner.finish().into_iter().try_for_each(|batch| hand_out(collector, batch)).and_then(|()| collector.drain()),
-            Err(ScanError::Interrupted) => Err(Error::Interrupted),
-            Err(ScanError::Root { path, error }) => Err(Error::Source { path, source: error }),
-            Err(ScanError::Consumer(error)) => Err(error),
-        };
-        if outcome.is_err() {
-            // Workers that wait for a listener must not hold the scope open.
-            collector.abandon();
-        }
-        outcome
-    })
-}
-
-/// A well-known folder that is a link elsewhere: its content is not captured, and that must be said.
-fn note_symlinked_folder(shared: &Shared<'_>, found: &crate::source::Found<'_>, collector: &mut Collector<'_>) {
-    let depth = found.path.split(|b| *b == b'/').count();
-    let known = [b"data/".as_slice(), b"metadata/", b"metadata-default/", b"root/", b"plugins/", b"config/"].iter().any(|root| found.path.starts_with(root));
-    if !found.stat.is_symlink() || depth != 2 || !known {
-        return;
-    }
-    let Some((root, _)) = shared.roots.get(found.root) else { return };
-    let path = crate::source::os_path(&root.dir, found.below);
-    if path.is_dir() {
-        let target = std::fs::read_link(&path).unwrap_or_default();
-        let what = format!(
-            "it is a symbolic link to the directory {}, whose content is not in this snapshot; capture that directory too (snapshot --plain)",
-            target.display()
-        );
-        let problem = Problem { path: display(found.path), what };
-        shared.progress.problem(&problem);
-        collector.problem(problem);
-    }
+    Ok((SnapshotReport { id: Some(id), record, reads, packs: stored.packs, index_is_current }, held))
 }
 
 /// A directory that the user names for private copies must be there, writable, and none of the source's.
@@ -377,22 +299,4 @@ fn source_key(host: &str, layout: &Layout) -> String {
         hasher.update(&[0]).update(name.as_bytes()).update(&[0]).update(path.as_bytes());
     }
     hasher.finalize().to_hex().chars().take(32).collect()
-}
-
-/// Names of the owners that were met, from this machine's tables.
-fn names_of(ids: &HashMap<(u32, u32), ()>) -> Owners {
-    let table = |path: &str| -> HashMap<u32, String> {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let line = |line: &str| {
-            let mut fields = line.split(':');
-            let name = fields.next()?.to_owned();
-            Some((fields.nth(1)?.parse().ok()?, name))
-        };
-        text.lines().filter_map(line).collect()
-    };
-    let (users, groups) = (table("/etc/passwd"), table("/etc/group"));
-    Owners {
-        users: ids.keys().filter_map(|(uid, _)| Some((*uid, users.get(uid)?.clone()))).collect(),
-        groups: ids.keys().filter_map(|(_, gid)| Some((*gid, groups.get(gid)?.clone()))).collect(),
-    }
 }

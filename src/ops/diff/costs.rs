@@ -1,0 +1,82 @@
+//! What does each side of a difference cost in the repository? Stored bytes of content that the other side's changes do not share.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::chunk::ChunkId;
+use crate::manifest::{Content, Difference, Piece};
+use crate::store::{ChunkReader, Index};
+
+use super::super::Error;
+use super::super::content::list_pieces;
+
+/// Stored bytes of the chunks of one side, by the last 8 bytes of their ids.
+#[derive(Default)]
+struct Side {
+    chunks: HashMap<u64, u32>,
+    databases: HashSet<ChunkId>,
+}
+
+/// Adds up what both sides hold.
+#[derive(Default)]
+pub(super) struct Costs {
+    before: Side,
+    after: Side,
+}
+
+impl Costs {
+    /// Takes what a difference has on each side.
+    pub(super) fn add(&mut self, difference: &Difference, reader: &mut ChunkReader<'_>, index: &Index) -> Result<(), Error> {
+        if let Some(content) = difference.before.as_ref().and_then(|entry| entry.content()) {
+            self.before.add(content, reader, index)?;
+        }
+        if let Some(content) = difference.after.as_ref().and_then(|entry| entry.content()) {
+            self.after.add(content, reader, index)?;
+        }
+        Ok(())
+    }
+
+    /// Bytes that each side alone takes: before, after.
+    pub(super) fn finish(mut self, reader: &mut ChunkReader<'_>, index: &Index) -> Result<(u64, u64), Error> {
+        let (before, after) = (std::mem::take(&mut self.before.databases), std::mem::take(&mut self.after.databases));
+        for database in before.difference(&after) {
+            self.before.add_database(database, reader, index)?;
+        }
+        for database in after.difference(&before) {
+            self.after.add_database(database, reader, index)?;
+        }
+        let alone = |side: &Side, other: &Side| side.chunks.iter().filter(|(id, _)| !other.chunks.contains_key(id)).map(|(_, bytes)| u64::from(*bytes)).sum();
+        Ok((alone(&self.before, &self.after), alone(&self.after, &self.before)))
+    }
+}
+
+impl Side {
+    fn add(&mut self, content: &Content, reader: &mut ChunkReader<'_>, index: &Index) -> Result<(), Error> {
+        if let Content::Pages(id) = content {
+            self.databases.insert(*id);
+            return Ok(());
+        }
+        list_pieces(reader, content, |_, piece| match piece {
+            Piece::Chunk(id) => self.chunk(&id, index),
+            Piece::Hole(_) => Ok(()),
+        })
+    }
+
+    fn add_database(&mut self, id: &ChunkId, reader: &mut ChunkReader<'_>, index: &Index) -> Result<(), Error> {
+        if !reader.contains(id)? {
+            // A live database is in no pack.
+            return Ok(());
+        }
+        let (recipe, chunks) = reader.recipe_and_chunks(id)?;
+        let extents = recipe.live_extents().into_iter().map(|(extent, _)| extent);
+        chunks.into_iter().chain(extents).try_for_each(|id| self.chunk(&id, index))
+    }
+
+    fn chunk(&mut self, id: &ChunkId, index: &Index) -> Result<(), Error> {
+        let stored = index.locate(id)?.map_or(0, |located| {
+            let row = located.row;
+            u64::from(located.len) * u64::from(row.stored_bytes) / u64::from(row.raw_bytes.max(1))
+        });
+        self.chunks.insert(id.low64(), stored as u32);
+        Ok(())
+    }
+}

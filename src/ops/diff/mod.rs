@@ -1,0 +1,308 @@
+//! `diff`: what changed between two trees. Merge their manifests, find what only moved, count; then tell, in path order.
+
+mod changes;
+mod costs;
+mod look;
+mod moves;
+mod same;
+mod totals;
+
+use std::collections::BTreeMap;
+
+use crate::manifest::{CategoryRecord, Difference, Differences, Entry, Kind, SnapshotRecord, compare};
+use crate::progress::Phase;
+use crate::source::Category;
+use crate::store::{ChunkReader, Held, Index, IndexMode, Repository};
+
+use self::changes::{Kept, Opened};
+use self::costs::Costs;
+use self::moves::{Moves, Pairs};
+use super::select::categories;
+use super::wanted_paths::WantedPaths;
+use super::{Error, Watch};
+
+pub use look::{Look, look};
+pub use totals::Totals;
+
+/// One side of a comparison.
+#[derive(Clone, Debug, Default)]
+pub struct Tree {
+    /// Its categories.
+    pub categories: Vec<(Category, CategoryRecord)>,
+    /// Manifest nodes that the repository does not hold.
+    pub held: Held,
+    /// Globs that were left out when it was captured.
+    pub excluded: Vec<String>,
+}
+
+impl Tree {
+    /// A snapshot.
+    pub fn of(record: &SnapshotRecord) -> Tree {
+        let categories = categories(record).map(|(category, record)| (category, record.clone())).collect();
+        Tree { categories, held: Held::default(), excluded: record.excluded.clone() }
+    }
+
+    fn root(&self, category: Category) -> Option<&CategoryRecord> {
+        self.categories.iter().find(|(own, _)| *own == category).map(|(_, record)| record)
+    }
+}
+
+/// What is compared.
+#[derive(Clone, Debug, Default)]
+pub struct DiffOptions {
+    /// Categories; empty means all.
+    pub only: Vec<Category>,
+    /// Paths and patterns.
+    pub paths: WantedPaths,
+}
+
+/// What happened to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// It holds something else, or is something else.
+    Modified,
+    /// What it holds lay elsewhere.
+    Moved,
+    /// It holds the same; mode, owner, time or attributes are others.
+    Metadata,
+}
+
+impl ChangeKind {
+    /// The word of the contract.
+    pub fn word(self) -> &'static str {
+        match self {
+            ChangeKind::Added => "added",
+            ChangeKind::Removed => "removed",
+            ChangeKind::Modified => "modified",
+            ChangeKind::Moved => "moved",
+            ChangeKind::Metadata => "metadata",
+        }
+    }
+}
+
+/// One path that is not the same.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// What happened.
+    pub kind: ChangeKind,
+    /// Its category; that of the new place where it moved.
+    pub category: Category,
+    /// Before; another path where it moved.
+    pub before: Option<Entry>,
+    /// After.
+    pub after: Option<Entry>,
+}
+
+impl Change {
+    /// Where it is told: the new place, or the old one of what is gone.
+    pub fn path(&self) -> &[u8] {
+        self.after.as_ref().or(self.before.as_ref()).map(|entry| entry.path.as_slice()).unwrap_or_default()
+    }
+
+    /// Whether it is a directory of which nothing but its times changed: what changed inside is told by itself.
+    pub fn is_only_a_directorys_time(&self) -> bool {
+        let (Some(before), Some(after)) = (&self.before, &self.after) else { return false };
+        matches!((&before.kind, &after.kind), (Kind::Directory, Kind::Directory)) && Entry { mtime: after.mtime, ..before.clone() } == *after
+    }
+}
+
+/// All changes of a comparison.
+pub struct Diff {
+    kept: Kept,
+    pairs: Pairs,
+    /// Paths that are in one category before and in another after, by the number of their coming: the number of their going.
+    crossed: BTreeMap<u32, u32>,
+    crossed_from: std::collections::HashSet<u32>,
+    /// Counts by category, and what each side costs.
+    pub totals: BTreeMap<Category, Totals>,
+    /// What could not be compared, and why.
+    pub remarks: Vec<String>,
+    /// Manifest nodes that were read.
+    pub nodes_read: u64,
+}
+
+/// Compares two trees.
+pub fn diff(repository: &Repository, before: &Tree, after: &Tree, options: &DiffOptions, watch: Watch<'_>) -> Result<Diff, Error> {
+    let index = Index::open(repository, IndexMode::Use)?;
+    let reader = |tree: &Tree| ChunkReader::new(repository, &index).holding(tree.held.clone());
+    watch.progress.phase(Phase::Diff, 0, 0);
+    let mut diff = Diff {
+        kept: Kept::default(),
+        pairs: Pairs::default(),
+        crossed: BTreeMap::new(),
+        crossed_from: Default::default(),
+        totals: BTreeMap::new(),
+        remarks: Vec::new(),
+        nodes_read: 0,
+    };
+    let (mut content_before, mut content_after) = (reader(before), reader(after));
+    let mut moves = Moves::default();
+    for category in Category::ALL.into_iter().filter(|category| options.only.is_empty() || options.only.contains(category)) {
+        let (Some(root), Some(other)) = (before.root(category), after.root(category)) else {
+            diff.note_missing(category, before, after);
+            continue;
+        };
+        diff.totals.insert(category, Totals::of(root, other));
+        let mut differences = Differences::new((reader(before), Some(root.manifest)), (reader(after), Some(other.manifest)));
+        for difference in differences.by_ref() {
+            if watch.interrupt.is_raised() {
+                return Err(Error::Interrupted);
+            }
+            let difference = difference?;
+            let path = difference.after.as_ref().or(difference.before.as_ref()).map(|entry| entry.path.as_slice()).unwrap_or_default();
+            if !options.paths.take(path) {
+                continue;
+            }
+            let Some(difference) = same::without_sameness(difference, &mut content_before, &mut content_after)? else { continue };
+            watch.progress.advance(1, 0);
+            let number = diff.kept.next_number(category);
+            match (&difference.before, &difference.after) {
+                (Some(gone), None) => moves.gone(number, gone),
+                (None, Some(came)) => moves.came(number, came),
+                _ => {}
+            }
+            diff.kept.push(difference);
+        }
+        diff.nodes_read += differences.nodes_read();
+    }
+    diff.kept.close();
+    diff.note_exclusions(before, after);
+    diff.find_crossed()?;
+    diff.pairs = moves.pair(&diff.kept)?;
+    diff.count(&mut content_before, &mut content_after, &index)?;
+    Ok(diff)
+}
+
+impl Diff {
+    /// Calls `each` with every change, in path order.
+    pub fn for_each(&self, mut each: impl FnMut(&Change) -> Result<(), Error>) -> Result<(), Error> {
+        let mut lanes: Vec<_> = Category::ALL.iter().map(|category| (*category, self.kept.numbers(*category), Opened::default())).collect();
+        let mut elsewhere = Opened::default();
+        let mut heads: Vec<Option<Change>> = Vec::new();
+        for (category, numbers, opened) in &mut lanes {
+            heads.push(self.next_of(*category, numbers, opened, &mut elsewhere)?);
+        }
+        loop {
+            let present = heads.iter().enumerate().filter_map(|(lane, head)| Some((lane, head.as_ref()?)));
+            let Some((lane, _)) = present.min_by(|(_, a), (_, b)| compare(a.path(), b.path())) else { return Ok(()) };
+            let (Some(head), Some((category, numbers, opened))) = (heads.get_mut(lane), lanes.get_mut(lane)) else { return Ok(()) };
+            if let Some(change) = head.take() {
+                each(&change)?;
+            }
+            *head = self.next_of(*category, numbers, opened, &mut elsewhere)?;
+        }
+    }
+
+    fn next_of(&self, category: Category, numbers: &mut impl Iterator<Item = u32>, opened: &mut Opened, elsewhere: &mut Opened) -> Result<Option<Change>, Error> {
+        for number in numbers {
+            if let Some(change) = self.change(category, number, opened, elsewhere)? {
+                return Ok(Some(change));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A difference as a change; nothing for one that is told with its other half.
+    fn change(&self, category: Category, number: u32, opened: &mut Opened, elsewhere: &mut Opened) -> Result<Option<Change>, Error> {
+        let Some(difference) = self.kept.get(number, opened)? else { return Ok(None) };
+        let Difference { mut before, after } = difference.clone();
+        let mut kind = match (&before, &after) {
+            (Some(before), Some(after)) => kind_of(before, after),
+            (None, _) => ChangeKind::Added,
+            (_, None) => ChangeKind::Removed,
+        };
+        let other_half = self.crossed.get(&number).map(|gone| (ChangeKind::Modified, gone)).or_else(|| self.pairs.from.get(&number).map(|gone| (ChangeKind::Moved, gone)));
+        if let Some((half, gone)) = other_half {
+            kind = half;
+            before = self.kept.get(*gone, elsewhere)?.and_then(|difference| difference.before.clone());
+        } else if self.pairs.to.contains_key(&number) || self.crossed_from.contains(&number) {
+            return Ok(None);
+        }
+        Ok(Some(Change { kind, category, before, after }))
+    }
+
+    /// A file that became a database, or is one no more, keeps its path and changes its category.
+    fn find_crossed(&mut self) -> Result<(), Error> {
+        let (mut opened, mut came, mut gone) = (Opened::default(), BTreeMap::new(), BTreeMap::new());
+        for number in self.kept.numbers(Category::Database).collect::<Vec<_>>() {
+            match self.kept.get(number, &mut opened)? {
+                Some(Difference { before: None, after: Some(entry) }) => drop(came.insert(entry.path.clone(), number)),
+                Some(Difference { before: Some(entry), after: None }) => drop(gone.insert(entry.path.clone(), number)),
+                _ => {}
+            }
+        }
+        if came.is_empty() && gone.is_empty() {
+            return Ok(());
+        }
+        for category in Category::ALL.into_iter().filter(|category| *category != Category::Database) {
+            for number in self.kept.numbers(category).collect::<Vec<_>>() {
+                let pair = match self.kept.get(number, &mut opened)? {
+                    Some(Difference { before: Some(entry), after: None }) => came.get(&entry.path).map(|came| (*came, number)),
+                    Some(Difference { before: None, after: Some(entry) }) => gone.get(&entry.path).map(|gone| (number, *gone)),
+                    _ => None,
+                };
+                if let Some((came, gone)) = pair {
+                    self.crossed.insert(came, gone);
+                    self.crossed_from.insert(gone);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, before: &mut ChunkReader<'_>, after: &mut ChunkReader<'_>, index: &Index) -> Result<(), Error> {
+        let (mut opened, mut elsewhere) = (Opened::default(), Opened::default());
+        for category in Category::ALL {
+            let mut costs = Costs::default();
+            let mut totals = self.totals.get(&category).copied().unwrap_or_default();
+            for number in self.kept.numbers(category).collect::<Vec<_>>() {
+                let Some(change) = self.change(category, number, &mut opened, &mut elsewhere)? else { continue };
+                totals.add(&change);
+                if !matches!(change.kind, ChangeKind::Moved | ChangeKind::Metadata) {
+                    costs.add(&Difference { before: change.before, after: change.after }, before, index)?;
+                }
+            }
+            (totals.stored_before, totals.stored_after) = costs.finish(after, index)?;
+            if let Some(own) = self.totals.get_mut(&category) {
+                *own = totals;
+            }
+        }
+        Ok(())
+    }
+
+    /// All categories together.
+    pub fn total(&self) -> Totals {
+        self.totals.values().fold(Totals::default(), |sum, totals| sum.plus(totals))
+    }
+
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.total().changes() == 0
+    }
+
+    fn note_missing(&mut self, category: Category, before: &Tree, after: &Tree) {
+        let side = match (before.root(category), after.root(category)) {
+            (None, Some(_)) => "earlier",
+            (Some(_), None) => "later",
+            _ => return,
+        };
+        self.remarks.push(format!("{} is not in the {side} snapshot, which was taken without it: it was not compared", category.name()));
+    }
+
+    fn note_exclusions(&mut self, before: &Tree, after: &Tree) {
+        if before.excluded != after.excluded {
+            let list = |globs: &[String]| if globs.is_empty() { "nothing".to_owned() } else { globs.join(", ") };
+            let (earlier, later) = (list(&before.excluded), list(&after.excluded));
+            self.remarks.push(format!("the earlier one was taken without {earlier}, the later one without {later}: that shows as added or removed"));
+        }
+    }
+}
+
+/// What happened to a path that is on both sides.
+fn kind_of(before: &Entry, after: &Entry) -> ChangeKind {
+    if same::holds_the_same(&before.kind, &after.kind) { ChangeKind::Metadata } else { ChangeKind::Modified }
+}

@@ -1,0 +1,59 @@
+//! Which paths does the user mean? Paths with all below them, and patterns.
+
+use crate::manifest::is_within;
+use crate::source::Globs;
+
+use super::Error;
+
+/// Paths and patterns; none means all.
+#[derive(Clone, Debug, Default)]
+pub struct WantedPaths {
+    paths: Vec<Vec<u8>>,
+    globs: Globs,
+    is_all: bool,
+}
+
+impl WantedPaths {
+    /// `texts` as they were typed and as the bytes they stand for: what has `*`, `?`, `[` or `{` is a pattern (one without `/` for names, one
+    /// with `/` for whole paths), anything else a path with all below it.
+    pub fn new(texts: &[(String, Vec<u8>)]) -> Result<WantedPaths, Error> {
+        let is_glob = |text: &str| text.contains(['*', '?', '[', '{']);
+        let mut globs = Vec::new();
+        for (text, _) in texts.iter().filter(|(text, _)| is_glob(text)) {
+            Globs::new(std::slice::from_ref(text)).map_err(|source| Error::Glob { glob: text.clone(), source })?;
+            globs.push(text.clone());
+        }
+        let globs_set = Globs::new(&globs).map_err(|source| Error::Glob { glob: globs.join(", "), source })?;
+        // A name with such characters may be meant as it is, too.
+        let paths = texts.iter().map(|(_, path)| path.clone()).collect();
+        Ok(WantedPaths { paths, globs: globs_set, is_all: texts.is_empty() })
+    }
+
+    /// Whether a path is meant.
+    pub fn take(&self, path: &[u8]) -> bool {
+        self.is_all || self.paths.iter().any(|wanted| is_within(path, wanted)) || self.globs.fit(path)
+    }
+
+    /// Whether everything is meant.
+    pub fn are_all(&self) -> bool {
+        self.is_all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_takes_all_below_it_and_a_pattern_what_it_fits() {
+        let wanted = |texts: &[&str]| WantedPaths::new(&texts.iter().map(|t| ((*t).to_owned(), t.as_bytes().to_vec())).collect::<Vec<_>>()).unwrap();
+        assert!(wanted(&[]).take(b"anything"));
+        assert!(wanted(&["config"]).take(b"config/system.xml"));
+        assert!(!wanted(&["config"]).take(b"config2/system.xml"));
+        assert!(wanted(&["poster.*"]).take(b"metadata/library/ab/x/poster.jpg"));
+        assert!(wanted(&["metadata/**/poster.*"]).take(b"metadata/library/ab/x/poster.jpg"));
+        assert!(!wanted(&["poster.*"]).take(b"metadata/poster.jpg/x"));
+        assert!(wanted(&["metadata/[ab].jpg"]).take(b"metadata/[ab].jpg"));
+        assert!(WantedPaths::new(&[("[".to_owned(), b"[".to_vec())]).is_err());
+    }
+}
