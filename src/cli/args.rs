@@ -90,6 +90,12 @@ pub enum Command {
     /// the latest snapshot to now. Files that hold the same in another place count as moved.
     #[command(after_long_help = "Exit codes: 0 done; with --exit-code 1 where something changed; 2 wrong usage; 3 part of the live source could not be looked at.")]
     Diff(DiffArgs),
+    /// Find files in all snapshots, by name, path or content
+    ///
+    /// Each path is told with its versions: from which snapshot to which it was there, and as what.
+    Find(FindArgs),
+    /// Show when a file appeared, changed and vanished
+    History(HistoryArgs),
     /// Write a zip that Jellyfin itself restores
     ///
     /// With --tables (the default) it is what the server's own backup writes, for the dashboard and for --restore-archive of a server
@@ -209,6 +215,28 @@ pub struct DiffArgs {
     pub plain: Option<PathBuf>,
     #[command(flatten)]
     pub source: LiveArgs,
+}
+
+/// What to find.
+#[derive(Debug, Args)]
+pub struct FindArgs {
+    /// A path with all below it, or a pattern: a name such as *.jpg, or a path such as metadata/**/poster.*
+    #[arg(value_name = "GLOB")]
+    pub patterns: Vec<String>,
+    /// Only in this snapshot
+    #[arg(long = "in", value_name = "SNAPSHOT")]
+    pub within: Option<String>,
+    /// Only files that hold the same bytes as this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub same_as: Option<PathBuf>,
+}
+
+/// Whose history.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// A path inside the snapshots, such as config/system.xml
+    #[arg(value_name = "PATH")]
+    pub path: String,
 }
 
 /// The live source that something is compared with.

@@ -111,6 +111,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::EmptySource { .. } => "A snapshot of nothing would look like one of everything gone, so none was taken. Is the disk mounted? Is this the right directory, and may this user read it?".to_owned(),
         Error::Refused { hint, .. } => hint.clone(),
         Error::NoPath { .. } => "jellyvault ls SNAPSHOT shows what is there; paths begin with config, data, metadata, plugins, programdata or root.".to_owned(),
+        Error::InNoSnapshot { .. } => "jellyvault find '*NAME*' looks for names in all snapshots; paths begin with config, data, metadata, plugins, programdata or root.".to_owned(),
         Error::Interrupted => "Nothing is broken: what was stored is used by the next run.".to_owned(),
         Error::NotAFile { .. } => "jellyvault ls lists directories; jellyvault restore brings them back.".to_owned(),
         Error::Glob { .. } => "Patterns are names such as *.bif or paths such as metadata/People/**.".to_owned(),

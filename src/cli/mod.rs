@@ -7,6 +7,7 @@ mod context;
 mod diff;
 mod export;
 mod failure;
+mod find;
 mod import;
 mod init;
 mod json;
@@ -81,6 +82,8 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Cat { place } => cat::run(context, &place),
         Command::Restore(args) => restore::run(context, args),
         Command::Diff(args) => diff::run(context, &args),
+        Command::Find(args) => find::run(context, &args),
+        Command::History(args) => find::history(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Import(args) => import::run(context, &args),
         Command::Stats => stats::run(context),

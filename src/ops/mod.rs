@@ -5,6 +5,7 @@ mod content;
 mod databases;
 mod diff;
 mod export;
+mod find;
 mod find_instance;
 mod import;
 mod init;
@@ -21,6 +22,7 @@ pub use content::{list_pieces, write_content};
 pub use databases::DatabaseCost;
 pub use diff::{Change, ChangeKind, Diff, DiffOptions, Look, Totals, Tree, diff, look};
 pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, export, place_in};
+pub use find::{Found, Match, Version, Wanted, contents_of_file, find, history, same_content, snapshot_at};
 pub use find_instance::{OsSurroundings, Server, find_instance, server_version};
 pub use import::{ImportOptions, ImportReport, import};
 pub use init::init;
@@ -90,6 +92,12 @@ pub enum Error {
     NoPath {
         /// The snapshot, shortened.
         snapshot: String,
+        /// The path.
+        path: String,
+    },
+    /// No snapshot has a path.
+    #[error("no snapshot of the repository has {path}")]
+    InNoSnapshot {
         /// The path.
         path: String,
     },
@@ -206,7 +214,7 @@ impl Error {
             },
             Error::Manifest(error) if error.is_damage() => "damaged",
             Error::Manifest(_) => "failed",
-            Error::Name(_) | Error::NoPath { .. } => "not-found",
+            Error::Name(_) | Error::NoPath { .. } | Error::InNoSnapshot { .. } => "not-found",
             Error::Find(_) | Error::EmptySource { .. } => "no-source",
             Error::Interrupted => "interrupted",
             Error::Glob { .. } | Error::NotAFile { .. } => "usage",

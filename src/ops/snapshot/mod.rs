@@ -1,6 +1,7 @@
 //! `snapshot`: source → repository. Copy the database, walk the source once, store what changed, publish the record last.
 
 pub(super) mod collect;
+mod content_of;
 mod database;
 pub(super) mod job;
 pub(super) mod known_pages;
@@ -36,6 +37,8 @@ use self::walk::walk;
 use super::find_instance::Server;
 use super::{Error, Watch};
 
+pub(super) use content_of::content_of;
+pub(super) use packer::ReadFailure;
 pub use survey::{Survey, survey};
 
 /// What is captured.

@@ -1,0 +1,194 @@
+//! `find` and `history`.
+
+use serde_json::{Value, json};
+
+use crate::manifest::{Catalog, Kind, display};
+use crate::ops::{self, Match, Version, Wanted};
+
+use super::args::{FindArgs, HistoryArgs};
+use super::context::Context;
+use super::diff::paths_of;
+use super::failure::Failure;
+use super::ls::{nanoseconds, typed_path};
+use super::{Exit, json as to_json, render};
+
+pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
+    if args.patterns.is_empty() && args.same_as.is_none() {
+        return Err(Failure::usage("it is not said what to look for", "Name a pattern such as *.jpg or metadata/**/poster.*, a path, or a file with --same-as."));
+    }
+    let repository = context.open()?;
+    let catalog = context.catalog(&repository)?;
+    let only = args.within.as_deref().map(|name| context.resolve(&catalog, name).map(|(id, _)| *id)).transpose()?;
+    let contents = args.same_as.as_ref().map(|file| ops::contents_of_file(&repository, file)).transpose()?;
+    let wanted = Wanted { paths: paths_of(&args.patterns)?, contents };
+    let found = ops::find(&repository, &catalog, &wanted, only, context.watch())?;
+    if context.global.json {
+        let matches: Vec<Value> = found.matches.iter().map(|found| match_json(found, &catalog)).collect();
+        to_json::print(&json!({"matches": matches, "cut": found.is_cut}));
+    } else {
+        let mut out = String::new();
+        if found.matches.is_empty() {
+            out.push_str("Nothing found.\n");
+        }
+        let several = several_sources(&catalog);
+        for found in &found.matches {
+            out.push_str(&format!("{}{}\n", display(&found.path), of_source(found, &catalog, several)));
+            for version in &found.versions {
+                out.push_str(&format!("  {}\n", version_words(context, version, &catalog)));
+            }
+        }
+        render::print(&out)?;
+        if found.is_cut {
+            context.say("Note: more paths fit than are shown; a narrower pattern, or --in SNAPSHOT, shows fewer.");
+        }
+    }
+    Ok(Exit::Done)
+}
+
+pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
+    let path = typed_path(&args.path);
+    let repository = context.open()?;
+    let catalog = context.catalog(&repository)?;
+    let found = ops::history(&repository, &catalog, &path, context.watch())?;
+    if found.is_empty() {
+        return Err(ops::Error::InNoSnapshot { path: display(&path) }.into());
+    }
+    if context.global.json {
+        let versions: Vec<Value> = found.iter().flat_map(|found| events(found).into_iter().map(|event| event_json(&event, found, &catalog))).collect();
+        to_json::print(&json!({"path": display(&path), "versions": versions}));
+        return Ok(Exit::Done);
+    }
+    let several = several_sources(&catalog);
+    let mut out = String::new();
+    for found in &found {
+        out.push_str(&format!("{}{}\n", display(&found.path), of_source(found, &catalog, several)));
+        let rows: Vec<Vec<String>> = events(found).iter().map(|event| event_row(context, event, &catalog)).collect();
+        out.push_str(&render::table(&rows, &[3]));
+    }
+    render::print(&out)?;
+    Ok(Exit::Done)
+}
+
+/// Something that happened to a path, and the snapshot that shows it first.
+struct Event<'v> {
+    change: &'static str,
+    at: usize,
+    version: Option<&'v Version>,
+}
+
+/// When a path appeared, changed and vanished.
+fn events(found: &Match) -> Vec<Event<'_>> {
+    let mut events: Vec<Event<'_>> = Vec::new();
+    let mut before: Option<&Version> = None;
+    for version in &found.versions {
+        let follows = before.filter(|before| before.until == Some(version.first));
+        let change = match follows {
+            None if before.is_some() => "back",
+            None => "appeared",
+            Some(before) if ops::same_content(&before.entry, &version.entry) => "metadata",
+            Some(_) => "changed",
+        };
+        events.push(Event { change, at: version.first, version: Some(version) });
+        if let Some(until) = version.until.filter(|until| !found.versions.iter().any(|next| next.first == *until)) {
+            events.push(Event { change: "vanished", at: until, version: None });
+        }
+        before = Some(version);
+    }
+    events
+}
+
+fn event_row(context: &Context, event: &Event<'_>, catalog: &Catalog) -> Vec<String> {
+    let (id, time, label) = named(context, catalog, event.at);
+    let word = match event.change {
+        "appeared" if event.at == event.version.map_or(0, |version| version.first) && is_first(catalog, event.at) => "there from the first snapshot",
+        "appeared" => "appeared",
+        "back" => "was there again",
+        "changed" => "changed",
+        "metadata" => "same content, other time, mode or owner",
+        _ => "was gone",
+    };
+    let size = event.version.map(|version| render::size(version.entry.size())).unwrap_or_default();
+    let modified = event.version.map(|version| format!("of {}", render::time(nanoseconds(version.entry.mtime), &context.zone))).unwrap_or_default();
+    [format!("  {id}"), time, word.to_owned(), size, modified, label].to_vec()
+}
+
+/// Whether a snapshot is the first of its source: what it has may be older than it.
+fn is_first(catalog: &Catalog, at: usize) -> bool {
+    let Some((_, record)) = ops::snapshot_at(catalog, at) else { return false };
+    catalog.snapshots.iter().position(|(_, other)| other.source.key == record.source.key) == Some(at)
+}
+
+fn event_json(event: &Event<'_>, found: &Match, catalog: &Catalog) -> Value {
+    let mut document = json!({"change": event.change, "snapshot": snapshot_json(catalog, event.at), "category": found.category.name(), "source": source_json(found, catalog)});
+    if let (Some(version), Value::Object(map)) = (event.version, &mut document) {
+        map.insert("last".to_owned(), snapshot_json(catalog, version.last));
+        map.insert("kind".to_owned(), json!(kind(version)));
+        map.insert("size".to_owned(), json!(version.entry.size()));
+        map.insert("mtime".to_owned(), json!(to_json::time(nanoseconds(version.entry.mtime))));
+    }
+    document
+}
+
+fn match_json(found: &Match, catalog: &Catalog) -> Value {
+    let versions: Vec<Value> = found
+        .versions
+        .iter()
+        .map(|version| {
+            json!({
+                "first": snapshot_json(catalog, version.first), "last": snapshot_json(catalog, version.last), "gone_in": version.until.map(|at| snapshot_json(catalog, at)),
+                "kind": kind(version), "size": version.entry.size(), "mtime": to_json::time(nanoseconds(version.entry.mtime)),
+            })
+        })
+        .collect();
+    json!({"path": display(&found.path), "category": found.category.name(), "source": source_json(found, catalog), "versions": versions})
+}
+
+fn kind(version: &Version) -> &'static str {
+    match version.entry.kind {
+        Kind::File { .. } => "file",
+        Kind::Directory => "directory",
+        Kind::Symlink { .. } => "symlink",
+    }
+}
+
+fn snapshot_json(catalog: &Catalog, at: usize) -> Value {
+    ops::snapshot_at(catalog, at).map_or(Value::Null, |(id, record)| json!({"id": id.to_string(), "time": to_json::time(record.time_ns), "label": record.label}))
+}
+
+fn source_json(found: &Match, catalog: &Catalog) -> Value {
+    ops::snapshot_at(catalog, found.source).map_or(Value::Null, |(_, record)| json!({"host": record.source.host, "directories": record.source.directories}))
+}
+
+fn several_sources(catalog: &Catalog) -> bool {
+    let mut keys: Vec<&str> = catalog.snapshots.iter().map(|(_, record)| record.source.key.as_str()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.len() > 1
+}
+
+/// Which source it is of, where there are several.
+fn of_source(found: &Match, catalog: &Catalog, several: bool) -> String {
+    let Some((_, record)) = ops::snapshot_at(catalog, found.source).filter(|_| several) else { return String::new() };
+    let directories = &record.source.directories;
+    let place = directories.get("programdata").or_else(|| directories.get("folder")).map_or("an imported zip", String::as_str);
+    format!("  (of {place} on {})", record.source.host)
+}
+
+fn named(context: &Context, catalog: &Catalog, at: usize) -> (String, String, String) {
+    ops::snapshot_at(catalog, at).map_or_else(Default::default, |(id, record)| {
+        let label = record.label.as_ref().map_or_else(String::new, |label| format!("“{label}”"));
+        (render::short(id), render::time(record.time_ns, &context.zone), label)
+    })
+}
+
+fn version_words(context: &Context, version: &Version, catalog: &Catalog) -> String {
+    let (first, time, _) = named(context, catalog, version.first);
+    let (last, last_time, _) = named(context, catalog, version.last);
+    let what = match &version.entry.kind {
+        Kind::File { size, .. } => render::size(*size),
+        Kind::Directory => "directory".to_owned(),
+        Kind::Symlink { target } => format!("link to {}", display(target)),
+    };
+    let span = if version.first == version.last { format!("in {first} ({time})") } else { format!("from {first} ({time}) to {last} ({last_time})") };
+    format!("{what:>10}  of {}  {span}", render::time(nanoseconds(version.entry.mtime), &context.zone))
+}

@@ -1,0 +1,208 @@
+//! `find` and `history`: where is a file, and what were its versions? One snapshot is read whole, each later one only where it differs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use crate::chunk::ChunkId;
+use crate::manifest::{Catalog, Content, Differences, Entry, Kind, SnapshotId, SnapshotRecord, find as find_entry};
+use crate::progress::Phase;
+use crate::source::{Category, OpenFile};
+use crate::store::{ChunkReader, Index, IndexMode, Repository};
+
+use super::select::categories;
+use super::snapshot::content_of;
+use super::wanted_paths::WantedPaths;
+use super::{Error, Watch};
+
+/// Paths that are told; a pattern that fits more is too wide to be read.
+const MATCHES_MAX: usize = 100_000;
+
+/// What is looked for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Paths and patterns.
+    pub paths: WantedPaths,
+    /// Files of just these contents.
+    pub contents: Option<Vec<Content>>,
+}
+
+/// A state of a path that some snapshots in a row have.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// The entry.
+    pub entry: Entry,
+    /// The first snapshot that has it, by its place in the catalogue.
+    pub first: usize,
+    /// The last one.
+    pub last: usize,
+    /// The next snapshot of the source, which has it no more or another one.
+    pub until: Option<usize>,
+}
+
+/// A path of one source with its versions, oldest first.
+#[derive(Clone, Debug)]
+pub struct Match {
+    /// The source, by the place of its first snapshot in the catalogue.
+    pub source: usize,
+    /// Its category.
+    pub category: Category,
+    /// The path.
+    pub path: Vec<u8>,
+    /// Its versions.
+    pub versions: Vec<Version>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Paths, sorted within each source.
+    pub matches: Vec<Match>,
+    /// Whether there are more than are told.
+    pub is_cut: bool,
+}
+
+/// The state of one category of one source while its snapshots go by.
+struct Lane {
+    manifest: Option<ChunkId>,
+    /// The newest snapshot that was captured with this category.
+    last: usize,
+    open: BTreeMap<Vec<u8>, Match>,
+}
+
+/// Looks through the snapshots, oldest first; through one alone where `only` names it.
+pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: Option<SnapshotId>, watch: Watch<'_>) -> Result<Found, Error> {
+    let index = Index::open(repository, IndexMode::Use)?;
+    let mut lanes: BTreeMap<(usize, Category), Lane> = BTreeMap::new();
+    let mut sources: HashMap<&str, usize> = HashMap::new();
+    let mut found = Found::default();
+    let mut count = 0;
+    watch.progress.phase(Phase::Find, catalog.snapshots.len() as u64, 0);
+    for (at, (_, record)) in catalog.snapshots.iter().enumerate().filter(|(_, (id, _))| only.is_none_or(|only| only == *id)) {
+        let source = *sources.entry(record.source.key.as_str()).or_insert(at);
+        for (category, root) in categories(record) {
+            let lane = lanes.entry((source, category)).or_insert(Lane { manifest: None, last: at, open: BTreeMap::new() });
+            let reader = || ChunkReader::new(repository, &index);
+            for difference in Differences::new((reader(), lane.manifest), (reader(), Some(root.manifest))) {
+                if watch.interrupt.is_raised() {
+                    return Err(Error::Interrupted);
+                }
+                let difference = difference?;
+                if let Some(before) = difference.before
+                    && let Some(version) = lane.open.get_mut(&before.path).and_then(|open| open.versions.last_mut())
+                    && version.until.is_none()
+                {
+                    (version.last, version.until) = (lane.last, Some(at));
+                }
+                let Some(after) = difference.after.filter(|after| wanted.takes(after)) else { continue };
+                let open = match lane.open.get_mut(&after.path) {
+                    Some(open) => open,
+                    None if count >= MATCHES_MAX => {
+                        found.is_cut = true;
+                        continue;
+                    }
+                    None => {
+                        count += 1;
+                        let path = after.path.clone();
+                        lane.open.entry(path.clone()).or_insert(Match { source, category, path, versions: Vec::new() })
+                    }
+                };
+                open.versions.push(Version { entry: after, first: at, last: at, until: None });
+            }
+            (lane.manifest, lane.last) = (Some(root.manifest), at);
+        }
+        watch.progress.advance(1, 0);
+    }
+    for lane in lanes.into_values() {
+        let last = lane.last;
+        found.matches.extend(lane.open.into_values().map(|mut open| {
+            open.versions.iter_mut().filter(|version| version.until.is_none()).for_each(|version| version.last = last);
+            open
+        }));
+    }
+    found.matches.sort_by(|a, b| a.source.cmp(&b.source).then_with(|| crate::manifest::compare(&a.path, &b.path)).then(a.category.cmp(&b.category)));
+    Ok(found)
+}
+
+impl Wanted {
+    fn takes(&self, entry: &Entry) -> bool {
+        let fits = self.contents.as_ref().is_none_or(|wanted| entry.content().is_some_and(|content| wanted.contains(content)));
+        fits && self.paths.take(&entry.path)
+    }
+}
+
+/// The versions of one path in every source that had it: a few nodes a snapshot are read, none where nothing changed.
+pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], watch: Watch<'_>) -> Result<Vec<Match>, Error> {
+    let index = Index::open(repository, IndexMode::Use)?;
+    let mut reader = ChunkReader::new(repository, &index);
+    watch.progress.phase(Phase::Find, catalog.snapshots.len() as u64, 0);
+    // By source: the manifests that were read last, what they told, and the history so far.
+    type Seen = HashMap<Category, (ChunkId, Option<Entry>)>;
+    let mut sources: HashMap<&str, (usize, Seen, Match)> = HashMap::new();
+    for (at, (_, record)) in catalog.snapshots.iter().enumerate() {
+        if watch.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        let blank = || (at, Seen::new(), Match { source: at, category: Category::Other, path: path.to_vec(), versions: Vec::new() });
+        let (last, seen, history) = sources.entry(record.source.key.as_str()).or_insert_with(blank);
+        let (mut here, mut was_captured) = (None, false);
+        for (category, root) in categories(record) {
+            let entry = match seen.get(&category) {
+                Some((manifest, entry)) if *manifest == root.manifest => entry.clone(),
+                _ => find_entry(&mut reader, root.manifest, path)?,
+            };
+            seen.insert(category, (root.manifest, entry.clone()));
+            // A snapshot that was taken without the path's category says nothing about it.
+            was_captured |= entry.is_some() || category == history.category || history.versions.is_empty();
+            if let Some(entry) = entry {
+                here = Some((category, entry));
+            }
+        }
+        if let Some(version) = history.versions.last_mut().filter(|version| was_captured && version.until.is_none())
+            && here.as_ref().is_none_or(|(_, entry)| *entry != version.entry)
+        {
+            (version.last, version.until) = (*last, Some(at));
+        }
+        if let Some((category, entry)) = here
+            && history.versions.last().is_none_or(|version| version.until.is_some())
+        {
+            history.category = category;
+            history.versions.push(Version { entry, first: at, last: at, until: None });
+        }
+        if was_captured {
+            *last = at;
+        }
+        watch.progress.advance(1, 0);
+    }
+    let mut found: Vec<Match> = sources.into_values().filter_map(|(last, _, mut history)| {
+        history.versions.iter_mut().filter(|version| version.until.is_none()).for_each(|version| version.last = last);
+        (!history.versions.is_empty()).then_some(history)
+    }).collect();
+    found.sort_by_key(|history| history.source);
+    Ok(found)
+}
+
+/// The contents by which a repository would know a file.
+pub fn contents_of_file(repository: &Repository, path: &Path) -> Result<Vec<Content>, Error> {
+    let failed = |source: std::io::Error| Error::Target { verb: "read", path: path.to_path_buf(), source };
+    let open = OpenFile::open_path(path).map_err(|error| failed(error.into()))?;
+    if !open.before.is_file() {
+        return Err(failed(std::io::ErrorKind::InvalidInput.into()));
+    }
+    content_of(repository, &open).map_err(|error| match error {
+        super::snapshot::ReadFailure::Io(error) => failed(error),
+        super::snapshot::ReadFailure::Fatal(error) => error,
+    })
+}
+
+/// Whether two versions hold the same bytes.
+pub fn same_content(a: &Entry, b: &Entry) -> bool {
+    match (&a.kind, &b.kind) {
+        (Kind::File { content, .. }, Kind::File { content: other, .. }) => content == other,
+        (a, b) => a == b,
+    }
+}
+
+/// A snapshot of the catalogue.
+pub fn snapshot_at(catalog: &Catalog, at: usize) -> Option<&(SnapshotId, SnapshotRecord)> {
+    catalog.snapshots.get(at)
+}
