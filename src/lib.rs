@@ -4,6 +4,7 @@ pub mod archive;
 pub mod backend;
 pub mod chunk;
 pub mod cli;
+pub mod database;
 pub mod limits;
 pub mod manifest;
 pub mod ops;

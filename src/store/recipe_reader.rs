@@ -58,31 +58,47 @@ impl ChunkReader<'_> {
     pub fn read_pages(&mut self, id: &ChunkId, recipe: &Recipe, pages: Range<usize>, out: &mut Vec<u8>) -> Result<(), Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
         let size = recipe.page_bytes as usize;
-        let (Some(places), Some(hashes)) = (recipe.places.get(pages.clone()), recipe.hashes.get(pages)) else {
+        let (first, places) = (pages.start, pages.len());
+        if pages.end > recipe.places.len() {
             return Err(damaged("it has fewer pages than the database"));
-        };
-        let mut order: Vec<usize> = (0..places.len()).collect();
-        order.sort_unstable_by_key(|at| places.get(*at).map(|place| (place.extent, place.slot)));
+        }
         out.clear();
-        out.resize(places.len() * size, 0);
+        out.resize(places * size, 0);
+        let numbers: Vec<usize> = pages.collect();
+        self.read_some_pages(id, recipe, &numbers, |page, bytes| {
+            if let Some(slot) = out.get_mut((page - first) * size..(page - first + 1) * size) {
+                slot.copy_from_slice(bytes);
+            }
+        })
+    }
+
+    /// Calls `each` with (number from 0, bytes) of some pages of a database, in the order in which they lie: each extent is read once.
+    pub fn read_some_pages(&mut self, id: &ChunkId, recipe: &Recipe, pages: &[usize], mut each: impl FnMut(usize, &[u8])) -> Result<(), Error> {
+        let damaged = |what| Error::Recipe { id: *id, what };
+        let size = recipe.page_bytes as usize;
+        let mut order = Vec::with_capacity(pages.len());
+        for page in pages {
+            let (Some(place), Some(hash)) = (recipe.places.get(*page), recipe.hashes.get(*page)) else {
+                return Err(damaged("it has fewer pages than the database"));
+            };
+            order.push((place.extent, place.slot, *page, *hash));
+        }
+        order.sort_unstable();
         let mut open: Option<(u32, super::Chunk)> = None;
-        for at in order {
-            let (Some(place), Some(hash)) = (places.get(at), hashes.get(at)) else { continue };
+        for (extent_number, slot, page, hash) in order {
             let extent = match &open {
-                Some((number, chunk)) if *number == place.extent => chunk,
+                Some((number, chunk)) if *number == extent_number => chunk,
                 _ => {
-                    let chunk_id = recipe.extents.get(place.extent as usize).ok_or_else(|| damaged("a page has no place"))?;
-                    &open.insert((place.extent, self.read(chunk_id)?)).1
+                    let chunk_id = recipe.extents.get(extent_number as usize).ok_or_else(|| damaged("a page has no place"))?;
+                    &open.insert((extent_number, self.read(chunk_id)?)).1
                 }
             };
-            let start = place.slot as usize * size;
-            let page = extent.get(start..start + size).ok_or_else(|| damaged("a page lies beyond its extent"))?;
-            if self.hashing().page(page) != *hash {
+            let start = slot as usize * size;
+            let bytes = extent.get(start..start + size).ok_or_else(|| damaged("a page lies beyond its extent"))?;
+            if self.hashing().page(bytes) != hash {
                 return Err(damaged("another page lies in a page's place"));
             }
-            if let Some(slot) = out.get_mut(at * size..(at + 1) * size) {
-                slot.copy_from_slice(page);
-            }
+            each(page, bytes);
         }
         Ok(())
     }

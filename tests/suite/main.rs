@@ -15,6 +15,7 @@ mod names;
 mod pages;
 mod restore;
 mod roundtrip;
+mod rows;
 mod scan;
 mod support;
 mod zip_checker;

@@ -1,6 +1,6 @@
 //! What would a capture call a file's content? Cut and hashed as a capture does, nothing stored.
 
-use std::io::Read;
+use std::os::unix::fs::FileExt;
 
 use crate::manifest::{Content, Piece};
 use crate::source::OpenFile;
@@ -19,9 +19,9 @@ pub(in crate::ops) fn content_of(repository: &Repository, open: &OpenFile) -> Re
         && size % u64::from(page_bytes) == 0
     {
         let (mut hashes, mut page) = (Vec::new(), vec![0; page_bytes as usize]);
-        let mut file = std::io::BufReader::with_capacity(1 << 20, &open.file);
-        for _ in 0..size / u64::from(page_bytes) {
-            file.read_exact(&mut page)?;
+        for number in 0..size / u64::from(page_bytes) {
+            // By place: the file is read from its beginning below.
+            open.file.read_exact_at(&mut page, number * u64::from(page_bytes))?;
             hashes.push(repository.hashing().page(&page));
         }
         contents.push(Content::Pages(repository.hashing().database(page_bytes, &hashes)));
@@ -37,7 +37,6 @@ pub(in crate::ops) fn content_of(repository: &Repository, open: &OpenFile) -> Re
 
 /// A small file's bytes, holes as zeros.
 fn zero_filled(open: &OpenFile) -> std::io::Result<Vec<u8>> {
-    use std::os::unix::fs::FileExt;
     let mut bytes = vec![0; open.before.size as usize];
     open.file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)

@@ -1,0 +1,58 @@
+//! What do two states of a database say? Their rows, read from the pages themselves, so that only what changed is read: SQLite's file
+//! format (<https://www.sqlite.org/fileformat2.html>), tables matched by name and rows by primary key.
+
+mod btree;
+mod compare;
+mod index;
+mod leftovers;
+mod pages;
+mod record;
+mod schema;
+
+pub use compare::{Compared, RowChange, Sides, TableChange, compare_databases};
+pub use index::Lookup;
+pub use pages::Pages;
+pub use record::{Row, Value, same};
+pub use schema::{Column, Database, Table};
+
+/// Why a database cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// Its bytes are not those of a database.
+    #[error("page {page} of the database cannot be right: {what}")]
+    Page {
+        /// The page, from 1.
+        page: u32,
+        /// What about it.
+        what: &'static str,
+    },
+    /// Its schema.
+    #[error("the schema of table {table} cannot be read")]
+    Schema {
+        /// The table.
+        table: String,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// The file that rows wait in.
+    #[error("rows that wait for their match cannot be kept in a temporary file")]
+    Leftovers(#[source] rusqlite::Error),
+    /// A file.
+    #[error("a copy of the database cannot be read")]
+    Io(#[from] std::io::Error),
+}
+
+impl Error {
+    /// Whether the error means that stored bytes are missing or wrong.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Error::Store(error) => error.is_damage(),
+            Error::Page { .. } | Error::Schema { .. } => true,
+            Error::Leftovers(_) | Error::Io(_) => false,
+        }
+    }
+}
