@@ -88,7 +88,9 @@ pub enum Command {
     ///
     /// With two names the changes from the first to the second; with one, from it to what lies in the source now; without a name, from
     /// the latest snapshot to now. Files that hold the same in another place count as moved.
-    #[command(after_long_help = "Exit codes: 0 done; with --exit-code 1 where something changed; 2 wrong usage; 3 part of the live source could not be looked at.")]
+    #[command(
+        after_long_help = "Exit codes: 0 done; with --exit-code 1 where something changed; 2 wrong usage; 3 part of the live source could not be looked at."
+    )]
     Diff(DiffArgs),
     /// Find files in all snapshots, by name, path or content
     ///
@@ -201,9 +203,27 @@ pub struct DiffArgs {
     /// Only this path with all below it, or what fits a pattern: a name such as *.jpg, or a path such as metadata/**/poster.*
     #[arg(long, value_name = "PATH|GLOB")]
     pub path: Vec<String>,
-    /// Only the counts
+    /// Only the counts, and what happened
     #[arg(long)]
     pub stat: bool,
+    /// What changed in the database, too: who watched what, which films are new, what an upgrade did
+    #[arg(long)]
+    pub rows: bool,
+    /// Every row of this table that differs (--rows is meant)
+    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
+    pub table: Vec<String>,
+    /// Every row of this user's that differs
+    #[arg(long, value_name = "NAME")]
+    pub user: Vec<String>,
+    /// Every row of items with this in their name, or with this id, that differs
+    #[arg(long, value_name = "NAME|ID")]
+    pub item: Vec<String>,
+    /// Compare the rows of this database instead of Jellyfin's own, such as data/playback_reporting.db
+    #[arg(long, value_name = "PATH")]
+    pub database: Option<String>,
+    /// What changed inside: lines of texts (secrets are left out), width and height of pictures
+    #[arg(long, short = 'p')]
+    pub patch: bool,
     /// The tree that a terminal shows, where the output is none
     #[arg(long, conflicts_with = "stat")]
     pub tree: bool,

@@ -14,7 +14,10 @@ use super::{Exit, json as to_json, render};
 
 pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
     if args.patterns.is_empty() && args.same_as.is_none() {
-        return Err(Failure::usage("it is not said what to look for", "Name a pattern such as *.jpg or metadata/**/poster.*, a path, or a file with --same-as."));
+        return Err(Failure::usage(
+            "it is not said what to look for",
+            "Name a pattern such as *.jpg or metadata/**/poster.*, a path, or a file with --same-as.",
+        ));
     }
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
@@ -119,7 +122,8 @@ fn is_first(catalog: &Catalog, at: usize) -> bool {
 }
 
 fn event_json(event: &Event<'_>, found: &Match, catalog: &Catalog) -> Value {
-    let mut document = json!({"change": event.change, "snapshot": snapshot_json(catalog, event.at), "category": found.category.name(), "source": source_json(found, catalog)});
+    let mut document =
+        json!({"change": event.change, "snapshot": snapshot_json(catalog, event.at), "category": found.category.name(), "source": source_json(found, catalog)});
     if let (Some(version), Value::Object(map)) = (event.version, &mut document) {
         map.insert("last".to_owned(), snapshot_json(catalog, version.last));
         map.insert("kind".to_owned(), json!(kind(version)));
@@ -152,7 +156,8 @@ fn kind(version: &Version) -> &'static str {
 }
 
 fn snapshot_json(catalog: &Catalog, at: usize) -> Value {
-    ops::snapshot_at(catalog, at).map_or(Value::Null, |(id, record)| json!({"id": id.to_string(), "time": to_json::time(record.time_ns), "label": record.label}))
+    ops::snapshot_at(catalog, at)
+        .map_or(Value::Null, |(id, record)| json!({"id": id.to_string(), "time": to_json::time(record.time_ns), "label": record.label}))
 }
 
 fn source_json(found: &Match, catalog: &Catalog) -> Value {

@@ -78,7 +78,8 @@ pub fn compare_databases<E: From<Error>>(
     names.sort();
     names.dedup();
     let mut compared = Compared::default();
-    let mut pass = Pass { seen: (vec![false; before.pages.count() as usize + 1], vec![false; after.pages.count() as usize + 1]), leftovers: Leftovers::default() };
+    let mut pass =
+        Pass { seen: (vec![false; before.pages.count() as usize + 1], vec![false; after.pages.count() as usize + 1]), leftovers: Leftovers::default() };
     let mut skipped = Vec::new();
     for name in &names {
         let of = |tables: &'_ [Table]| tables.iter().position(|table| table.name.eq_ignore_ascii_case(name));
@@ -114,7 +115,8 @@ pub fn compare_databases<E: From<Error>>(
 
 /// What of the tables themselves differs.
 fn describe(sides: Sides<'_>) -> TableChange {
-    let lacks = |own: &Table, other: &Table| own.columns.iter().filter(|column| other.column(&column.name).is_none()).map(|column| column.name.clone()).collect();
+    let lacks =
+        |own: &Table, other: &Table| own.columns.iter().filter(|column| other.column(&column.name).is_none()).map(|column| column.name.clone()).collect();
     let (new_columns, gone_columns) = match (sides.before, sides.after) {
         (Some(before), Some(after)) => (lacks(after, before), lacks(before, after)),
         _ => (Vec::new(), Vec::new()),

@@ -27,6 +27,65 @@ impl<'d, 'r> Lookup<'d, 'r> {
         Ok(row.map(|row| (table, row)))
     }
 
+    /// All rows of a table whose key begins with this text, `limit` at most.
+    pub fn all_by_text(&mut self, table: &str, key: &str, limit: usize) -> Result<Vec<(Table, Row)>, Error> {
+        let Some(table) = self.database.table(table).cloned() else { return Ok(Vec::new()) };
+        let Some(root) = table.key_index else { return Ok(Vec::new()) };
+        let mut numbers = Vec::new();
+        self.numbers_of(root, key.as_bytes(), limit, 0, &mut numbers)?;
+        let mut rows = Vec::new();
+        for number in numbers {
+            rows.extend(self.row(&table, number)?.map(|row| (table.clone(), row)));
+        }
+        Ok(rows)
+    }
+
+    /// Every row of a small table; `each` says whether to go on.
+    pub fn scan(&mut self, table: &str, mut each: impl FnMut(&Table, Row) -> bool) -> Result<(), Error> {
+        let Some(table) = self.database.table(table).cloned() else { return Ok(()) };
+        let Database { pages, usable, encoding, .. } = &mut *self.database;
+        for leaf in btree::tree_pages(pages, table.root, *usable)?.leaves {
+            let node = Node::open(pages, leaf, *usable)?;
+            for at in 0..node.cells() {
+                let cell = node.cell(at)?;
+                let payload = btree::payload(pages, &node, &cell, &mut |_| {})?;
+                if !each(&table, table.row(cell.number, record::decode(&payload, *encoding, leaf)?)) {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Row numbers of the entries below a page whose key begins with this text.
+    fn numbers_of(&mut self, page: u32, key: &[u8], limit: usize, depth: usize, numbers: &mut Vec<i64>) -> Result<(), Error> {
+        if depth > 32 {
+            return Err(Error::Page { page, what: "the index below it has no end" });
+        }
+        let Database { pages, usable, encoding, .. } = &mut *self.database;
+        let (usable, encoding) = (*usable, *encoding);
+        let node = Node::open(pages, page, usable)?;
+        for at in 0..node.cells() {
+            let cell = node.cell(at)?;
+            let payload = btree::payload(&mut self.database.pages, &node, &cell, &mut |_| {})?;
+            let values = record::decode(&payload, encoding, page)?;
+            let order = compare(values.first(), key);
+            if order.is_ge() {
+                if let Some(child) = cell.child {
+                    self.numbers_of(child, key, limit, depth + 1, numbers)?;
+                }
+                if order.is_gt() || numbers.len() >= limit {
+                    return Ok(());
+                }
+                numbers.extend(values.last().and_then(Value::integer));
+            }
+        }
+        match node.rightmost()? {
+            Some(child) if numbers.len() < limit => self.numbers_of(child, key, limit, depth + 1, numbers),
+            _ => Ok(()),
+        }
+    }
+
     fn number_of(&mut self, root: u32, key: &[u8]) -> Result<Option<i64>, Error> {
         let Database { pages, usable, encoding, .. } = &mut *self.database;
         let (mut next, mut depth, mut found) = (Some(root), 0, None);

@@ -145,10 +145,20 @@ mod tests {
         leftovers.push(Side::After, &key("a"), &row(9, "new")).unwrap();
         leftovers.push(Side::After, &key("a"), &row(10, "one more")).unwrap();
         let mut met = Vec::new();
-        leftovers.drain(|pair| -> Result<(), Error> { met.push(pair); Ok(()) }).unwrap();
+        leftovers
+            .drain(|pair| -> Result<(), Error> {
+                met.push(pair);
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(met, [(Some(row(2, "old")), Some(row(9, "new"))), (None, Some(row(10, "one more"))), (Some(row(1, "gone")), None)]);
         let mut count = 0;
-        leftovers.drain(|_| -> Result<(), Error> { count += 1; Ok(()) }).unwrap();
+        leftovers
+            .drain(|_| -> Result<(), Error> {
+                count += 1;
+                Ok(())
+            })
+            .unwrap();
         assert_eq!(count, 0);
     }
 }

@@ -20,7 +20,7 @@ const BATCH_BYTES: usize = 4 << 20;
 
 enum Backing<'r> {
     Recipe { reader: ChunkReader<'r>, id: ChunkId, recipe: Arc<Recipe> },
-    File { file: File, hashes: Vec<PageHash> },
+    File { file: File, hashes: Arc<Vec<PageHash>> },
 }
 
 /// Pages by number, from 1, each verified against its hash.
@@ -59,7 +59,16 @@ impl<'r> Pages<'r> {
             hashes.extend(bytes.chunks_exact(page_bytes).map(|page| hashing.page(page)));
             at += step as u64;
         }
-        Ok(Pages { backing: Backing::File { file, hashes }, page_bytes, kept: HashMap::new(), kept_bytes: 0, read: 0 })
+        Ok(Pages { backing: Backing::File { file, hashes: Arc::new(hashes) }, page_bytes, kept: HashMap::new(), kept_bytes: 0, read: 0 })
+    }
+
+    /// Another reader of the same state, with nothing kept.
+    pub fn sibling(&self) -> Result<Pages<'r>, Error> {
+        let backing = match &self.backing {
+            Backing::Recipe { reader, id, recipe } => Backing::Recipe { reader: reader.sibling(), id: *id, recipe: recipe.clone() },
+            Backing::File { file, hashes } => Backing::File { file: file.try_clone()?, hashes: hashes.clone() },
+        };
+        Ok(Pages { backing, page_bytes: self.page_bytes, kept: HashMap::new(), kept_bytes: 0, read: 0 })
     }
 
     /// Bytes of a page.

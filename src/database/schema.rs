@@ -93,6 +93,11 @@ impl<'r> Database<'r> {
         Ok(database)
     }
 
+    /// Another reader of the same state.
+    pub fn sibling(&self) -> Result<Database<'r>, Error> {
+        Ok(Database { pages: self.pages.sibling()?, tables: self.tables.clone(), usable: self.usable, encoding: self.encoding })
+    }
+
     /// A table by name.
     pub fn table(&self, name: &str) -> Option<&Table> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
@@ -194,7 +199,10 @@ fn evaluate(kind: &str, default: &str) -> rusqlite::Result<Value> {
     let scratch = Connection::open_in_memory()?;
     let worth = || -> rusqlite::Result<Value> {
         let kind = kind.replace(['"', ';'], "");
-        scratch.execute(&format!("CREATE TABLE t (k INTEGER, c {} DEFAULT ({default}))", if kind.is_empty() { String::new() } else { format!("\"{kind}\"") }), [])?;
+        scratch.execute(
+            &format!("CREATE TABLE t (k INTEGER, c {} DEFAULT ({default}))", if kind.is_empty() { String::new() } else { format!("\"{kind}\"") }),
+            [],
+        )?;
         scratch.execute("INSERT INTO t (k) VALUES (1)", [])?;
         scratch.query_row("SELECT c FROM t", [], |row| Ok(value_of(row.get_ref(0)?)))
     };

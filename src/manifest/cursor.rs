@@ -150,7 +150,9 @@ pub fn children(reader: &mut ChunkReader<'_>, root: ChunkId, folder: &[u8]) -> R
             continue;
         }
         match read_node(reader, &id, level)? {
-            Node::Leaf(entries) => found.extend(entries.into_iter().filter(|entry| parent(&entry.path).unwrap_or_default() == folder && !entry.path.is_empty())),
+            Node::Leaf(entries) => {
+                found.extend(entries.into_iter().filter(|entry| parent(&entry.path).unwrap_or_default() == folder && !entry.path.is_empty()))
+            }
             Node::Inner { level, children } => {
                 let start = first_holding(&children, folder);
                 let mut ends: Vec<Option<Vec<u8>>> = children.iter().skip(1).map(|child| Some(child.first.clone())).collect();

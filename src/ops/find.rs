@@ -173,10 +173,13 @@ pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], watch: W
         }
         watch.progress.advance(1, 0);
     }
-    let mut found: Vec<Match> = sources.into_values().filter_map(|(last, _, mut history)| {
-        history.versions.iter_mut().filter(|version| version.until.is_none()).for_each(|version| version.last = last);
-        (!history.versions.is_empty()).then_some(history)
-    }).collect();
+    let mut found: Vec<Match> = sources
+        .into_values()
+        .filter_map(|(last, _, mut history)| {
+            history.versions.iter_mut().filter(|version| version.until.is_none()).for_each(|version| version.last = last);
+            (!history.versions.is_empty()).then_some(history)
+        })
+        .collect();
     found.sort_by_key(|history| history.source);
     Ok(found)
 }

@@ -1,6 +1,7 @@
 //! What can be done with a repository? One file (or folder) a verb, each reading as its story.
 
 mod cat;
+mod compare_files;
 mod content;
 mod databases;
 mod diff;
@@ -11,13 +12,16 @@ mod import;
 mod init;
 mod ls;
 mod restore;
+mod rows;
 mod select;
+mod settings;
 mod show;
 mod snapshot;
 mod stats;
 mod wanted_paths;
 
 pub use cat::cat;
+pub use compare_files::Contents;
 pub use content::{list_pieces, write_content};
 pub use databases::DatabaseCost;
 pub use diff::{Change, ChangeKind, Diff, DiffOptions, Look, Totals, Tree, diff, look};
@@ -28,11 +32,16 @@ pub use import::{ImportOptions, ImportReport, import};
 pub use init::init;
 pub use ls::{Listing, ls};
 pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
+pub use rows::{
+    HIDDEN, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file, is_secret,
+    main_database, open_state, read_id,
+};
 pub use select::{Selected, root_of};
+pub use settings::{Setting, differing_settings};
 pub use show::{Shown, show};
 pub use snapshot::{SnapshotOptions, SnapshotReport, SourceSpec, Survey, snapshot, survey};
-pub use wanted_paths::WantedPaths;
 pub use stats::{CategoryStats, Growth, Stats, stats};
+pub use wanted_paths::WantedPaths;
 
 use crate::progress::{Interrupt, Progress};
 
@@ -60,6 +69,25 @@ pub enum Error {
     /// The instance.
     #[error(transparent)]
     Find(#[from] crate::source::FindError),
+    /// The rows of a database.
+    #[error("the rows of the database cannot be compared")]
+    Rows(#[from] crate::database::Error),
+    /// A table that is not there.
+    #[error("the database has no table {table}")]
+    NoTable {
+        /// The table.
+        table: String,
+        /// Those that are there.
+        tables: String,
+    },
+    /// A user who is not there.
+    #[error("there is no user {user:?}")]
+    NoUser {
+        /// The name.
+        user: String,
+        /// Those that are there.
+        users: String,
+    },
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,
@@ -214,7 +242,9 @@ impl Error {
             },
             Error::Manifest(error) if error.is_damage() => "damaged",
             Error::Manifest(_) => "failed",
-            Error::Name(_) | Error::NoPath { .. } | Error::InNoSnapshot { .. } => "not-found",
+            Error::Name(_) | Error::NoPath { .. } | Error::InNoSnapshot { .. } | Error::NoTable { .. } | Error::NoUser { .. } => "not-found",
+            Error::Rows(error) if error.is_damage() => "damaged",
+            Error::Rows(_) => "io",
             Error::Find(_) | Error::EmptySource { .. } => "no-source",
             Error::Interrupted => "interrupted",
             Error::Glob { .. } | Error::NotAFile { .. } => "usage",

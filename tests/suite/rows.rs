@@ -76,7 +76,8 @@ fn engine(before: &Path, after: &Path) -> (Differing, Vec<String>) {
 fn shared_columns(before: Option<&jellyvault::database::Table>, after: Option<&jellyvault::database::Table>) -> Vec<(Option<usize>, Option<usize>)> {
     match (before, after) {
         (Some(own), Some(other)) => {
-            let mut shared: Vec<_> = own.columns.iter().enumerate().filter_map(|(at, c)| Some((c.name.clone(), Some(at), Some(other.column(&c.name)?)))).collect();
+            let mut shared: Vec<_> =
+                own.columns.iter().enumerate().filter_map(|(at, c)| Some((c.name.clone(), Some(at), Some(other.column(&c.name)?)))).collect();
             shared.sort();
             shared.into_iter().map(|(_, own, other)| (own, other)).collect()
         }
@@ -107,7 +108,8 @@ fn oracle(before: &Path, after: &Path) -> Differing {
     for name in own.keys().chain(other.keys()).collect::<std::collections::BTreeSet<_>>() {
         let sides = [("main", own.contains_key(name)), ("b", other.contains_key(name))];
         let all: Vec<_> = sides.iter().filter(|(_, there)| *there).map(|(side, _)| columns(side, name)).collect();
-        let shared: Vec<_> = all[0].iter().filter(|(column, _)| all.iter().all(|own| own.iter().any(|(other, _)| other.eq_ignore_ascii_case(column)))).collect();
+        let shared: Vec<_> =
+            all[0].iter().filter(|(column, _)| all.iter().all(|own| own.iter().any(|(other, _)| other.eq_ignore_ascii_case(column)))).collect();
         let has_key = all.last().unwrap().iter().any(|(_, key)| *key);
         let list = shared.iter().map(|(column, _)| format!("\"{}\"", column.replace('"', "\"\""))).collect::<Vec<_>>().join(", ");
         let list = if has_key { list } else { format!("rowid, {list}") };
@@ -125,7 +127,11 @@ fn oracle(before: &Path, after: &Path) -> Differing {
                             rusqlite::types::ValueRef::Text(text) => Value::Text(text.to_vec()),
                             rusqlite::types::ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
                         };
-                        out.push_str(&if at == 0 && !has_key { format!("Some({})|", word(&value)) } else { word(&value) + if at + 1 < count { "|" } else { "" } });
+                        out.push_str(&if at == 0 && !has_key {
+                            format!("Some({})|", word(&value))
+                        } else {
+                            word(&value) + if at + 1 < count { "|" } else { "" }
+                        });
                     }
                     Ok(out)
                 })
@@ -218,10 +224,15 @@ fn shake(path: &Path, random: &mut Random, changes_a_table: u64) {
                     let values = columns.iter().map(|c| if c == column { value.clone() } else { format!("\"{c}\"") }).collect::<Vec<_>>().join(", ");
                     format!("INSERT OR IGNORE INTO \"{table}\" ({list}) SELECT {values} FROM \"{table}\" LIMIT 1 OFFSET {offset}")
                 }
-                _ => format!("UPDATE OR IGNORE \"{table}\" SET \"{column}\" = {value} WHERE \"{first}\" IS (SELECT \"{first}\" FROM \"{table}\" LIMIT 1 OFFSET {offset})"),
+                _ => format!(
+                    "UPDATE OR IGNORE \"{table}\" SET \"{column}\" = {value} WHERE \"{first}\" IS (SELECT \"{first}\" FROM \"{table}\" LIMIT 1 OFFSET {offset})"
+                ),
             };
             if let Err(error) = db.execute(&sql, []) {
-                assert!(matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::ConstraintViolation | rusqlite::ErrorCode::TypeMismatch)), "{error}: {sql}");
+                assert!(
+                    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::ConstraintViolation | rusqlite::ErrorCode::TypeMismatch)),
+                    "{error}: {sql}"
+                );
             }
         }
     }
@@ -351,7 +362,9 @@ fn only_tables_whose_pages_changed_are_read() {
 fn real_days_and_upgrades_are_told_as_sqlite_tells_them() {
     let Some(shared) = shared_fixtures() else { return };
     let dir = temp();
-    for (archive, states) in [("attic-12.0/days.tar.zst", vec!["day1", "day2", "day3"]), ("attic-upgrade/versions.tar.zst", vec!["10.11.6", "10.11.11", "12.0"])] {
+    for (archive, states) in
+        [("attic-12.0/days.tar.zst", vec!["day1", "day2", "day3"]), ("attic-upgrade/versions.tar.zst", vec!["10.11.6", "10.11.11", "12.0"])]
+    {
         let status = std::process::Command::new("tar").arg("--zstd").arg("-xf").arg(shared.join(archive)).arg("-C").arg(dir.path()).status().unwrap();
         assert!(status.success());
         let files: Vec<PathBuf> = states

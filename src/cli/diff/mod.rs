@@ -1,47 +1,61 @@
 //! `diff`.
 
+mod document;
+mod patch;
+mod rows;
+mod sides;
 mod tree;
+mod words;
 
-use std::io::{IsTerminal, Write};
+use crate::manifest::{Catalog, display};
+use crate::ops::{self, Diff, DiffOptions, Namer, PictureFile, RowsOptions, RowsReport, State, ToldRow, WantedPaths};
+use crate::store::{Index, IndexMode, Repository};
 
-use serde_json::{Map, Value, json};
-
-use crate::manifest::{Catalog, Entry, Kind, SnapshotId, SnapshotRecord, display};
-use crate::ops::{self, Change, Diff, DiffOptions, Look, SnapshotOptions, SourceSpec, Totals, Tree, WantedPaths};
-use crate::store::Repository;
-
-use super::args::{DiffArgs, LiveArgs, SourceArgs};
+use super::Exit;
+use super::args::DiffArgs;
 use super::context::Context;
 use super::failure::Failure;
-use super::ls::{nanoseconds, typed_path};
+use super::ls::typed_path;
+use super::render;
 use super::snapshot::wanted;
-use super::{Exit, json as to_json, render, source};
 
-use self::tree::TreeView;
+use self::sides::Side;
 
-/// One side: a snapshot, or the live source.
-enum Side<'c> {
-    Snapshot(&'c (SnapshotId, SnapshotRecord)),
-    Live(Box<(SourceSpec, Look)>),
+/// Names that are told of a list without `--verbose`, and with it.
+const NAMED: (usize, usize) = (10, 1000);
+
+/// All that a comparison needs.
+struct Comparison<'c> {
+    context: &'c Context,
+    args: &'c DiffArgs,
+    repository: &'c Repository,
+    index: &'c Index,
+    before: Side<'c>,
+    after: Side<'c>,
+    diff: Diff,
+    /// The database on both sides, where its rows are wanted.
+    states: Option<(State<'c>, State<'c>)>,
 }
 
 pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let only = wanted(&args.only, &[])?;
     let paths = paths_of(&args.path)?;
     let repository = context.open()?;
-    let catalog = context.catalog(&repository)?;
-    let (before, after) = sides(context, &repository, &catalog, args)?;
-    let options = DiffOptions { only, paths };
-    let diff = ops::diff(&repository, &before.tree(), &after.tree(), &options, context.watch())?;
-    let problems = after.problems();
-    let changed = !diff.is_empty();
-    if context.global.json {
-        print_json(&diff, &before, &after, args)?;
-    } else {
-        print_words(context, &diff, &before, &after, args)?;
+    let catalog: Catalog = context.catalog(&repository)?;
+    let (before, after) = sides::sides(context, &repository, &catalog, args)?;
+    let diff = ops::diff(&repository, &before.tree(), &after.tree(), &DiffOptions { only, paths }, context.watch())?;
+    let index = Index::open(&repository, IndexMode::Use).map_err(ops::Error::from)?;
+    let mut comparison = Comparison { context, args, repository: &repository, index: &index, before, after, diff, states: None };
+    if args.wants_rows() {
+        comparison.states = Some(comparison.open_databases()?);
     }
+    let changed = if context.global.json { document::print(&comparison)? } else { words::print(&comparison)? };
+    let problems = comparison.after.problems();
     if problems > 0 {
-        context.say(&format!("Problem: {} of the live source could not be looked at; jellyvault snapshot --dry-run names them.", render::plural(problems, "path", "paths")));
+        context.say(&format!(
+            "Problem: {} of the live source could not be looked at; jellyvault snapshot --dry-run names them.",
+            render::plural(problems, "path", "paths")
+        ));
         return Ok(Exit::Problems);
     }
     Ok(if args.exit_code && changed { Exit::Failed } else { Exit::Done })
@@ -52,167 +66,65 @@ pub fn paths_of(typed: &[String]) -> Result<WantedPaths, Failure> {
     Ok(WantedPaths::new(&typed.iter().map(|text| (text.clone(), typed_path(text))).collect::<Vec<_>>())?)
 }
 
-fn sides<'c>(context: &Context, repository: &Repository, catalog: &'c Catalog, args: &DiffArgs) -> Result<(Side<'c>, Side<'c>), Failure> {
-    let before = context.resolve(catalog, args.before.as_deref().unwrap_or("latest"))?;
-    let after = match &args.after {
-        Some(name) => Side::Snapshot(context.resolve(catalog, name)?),
-        None => {
-            let spec = live(context, &before.1, &args.source, args.plain.as_deref())?;
-            let options = SnapshotOptions {
-                only: before.1.categories.keys().filter_map(|name| name.parse().ok()).collect(),
-                exclude: before.1.excluded.clone(),
-                host: context.host(),
-                ..SnapshotOptions::default()
-            };
-            let look = ops::look(repository, &spec, &options, context.watch())?;
-            Side::Live(Box::new((spec, look)))
-        }
-    };
-    Ok((Side::Snapshot(before), after))
+impl DiffArgs {
+    fn wants_rows(&self) -> bool {
+        self.rows || self.wants_single_rows() || self.database.is_some()
+    }
+
+    /// Whether rows are wanted one by one.
+    fn wants_single_rows(&self) -> bool {
+        !(self.table.is_empty() && self.user.is_empty() && self.item.is_empty())
+    }
 }
 
-/// The source that a snapshot is of, as it lies on this machine; or the one that the user names.
-pub fn live(context: &Context, record: &SnapshotRecord, named: &LiveArgs, plain: Option<&std::path::Path>) -> Result<SourceSpec, Failure> {
-    if let Some(folder) = plain {
-        return Ok(SourceSpec::plain(folder)?);
-    }
-    let directory = |name: &str| record.source.directories.get(name).map(std::path::PathBuf::from).filter(|dir| dir.is_dir());
-    if named.data_dir.is_none() && record.source.host == context.host() {
-        if let Some(folder) = directory("folder") {
-            return Ok(SourceSpec::plain(&folder)?);
-        }
-        if let Some(data) = directory("programdata") {
-            let own = SourceArgs { data_dir: Some(data), config_dir: directory("config"), metadata_dir: directory("metadata"), ..SourceArgs::default() };
-            return Ok(source::find(context, &own)?.1);
-        }
-    }
-    let named = SourceArgs { data_dir: named.data_dir.clone(), config_dir: named.config_dir.clone(), metadata_dir: named.metadata_dir.clone(), ..SourceArgs::default() };
-    Ok(source::find(context, &named)?.1)
-}
-
-impl Side<'_> {
-    fn tree(&self) -> Tree {
-        match self {
-            Side::Snapshot((_, record)) => Tree::of(record),
-            Side::Live(live) => live.1.tree.clone(),
-        }
+impl<'c> Comparison<'c> {
+    fn database_path(&self) -> Vec<u8> {
+        self.args.database.as_deref().map_or_else(|| ops::main_database().to_vec(), typed_path)
     }
 
-    fn problems(&self) -> u64 {
-        match self {
-            Side::Snapshot(_) => 0,
-            Side::Live(live) => live.1.record.problem_count,
-        }
+    fn open_databases(&self) -> Result<(State<'c>, State<'c>), Failure> {
+        let path = self.database_path();
+        let open = |side: &Side<'_>| -> Result<State<'c>, Failure> {
+            side.database(self.repository, self.index, &path)?
+                .ok_or_else(|| Failure::from(ops::Error::NoPath { snapshot: side.name(self.context), path: display(&path) }))
+        };
+        Ok((open(&self.before)?, open(&self.after)?))
     }
 
-    fn name(&self, context: &Context) -> String {
-        match self {
-            Side::Snapshot((id, record)) => {
-                let label = record.label.as_ref().map_or_else(String::new, |label| format!(" “{label}”"));
-                format!("{}{label} ({})", render::short(id), render::time(record.time_ns, &context.zone))
+    /// Names of what lies at paths, where a database tells them. A live one is not copied for that alone.
+    fn namer(&self) -> Option<Namer<'c>> {
+        if let Some((before, after)) = &self.states {
+            return Namer::new(&[after, before]).ok();
+        }
+        let open = |side: &Side<'_>| if side.is_live() { None } else { side.database(self.repository, self.index, ops::main_database()).ok().flatten() };
+        let states: Vec<State<'c>> = [&self.after, &self.before].into_iter().filter_map(open).collect();
+        // A database that cannot be read tells no names; its own line tells that it changed.
+        if states.is_empty() { None } else { Namer::new(&states.iter().collect::<Vec<_>>()).ok() }
+    }
+
+    /// Pictures in the folders of items that are other files now.
+    fn pictures(&self) -> Result<Vec<PictureFile>, Failure> {
+        let mut found = Vec::new();
+        self.diff.for_each(|change| {
+            let path = String::from_utf8_lossy(change.path()).into_owned();
+            let parts: Vec<&str> = path.split('/').collect();
+            if let ["metadata", "library", _, folder, name] = parts.as_slice()
+                && let (Some(item), Some(word)) = (ops::read_id(folder), ops::image_word_of_file(name))
+                && change.kind != ops::ChangeKind::Metadata
+            {
+                found.push(PictureFile { item, word, sides: (change.before.is_some(), change.after.is_some()) });
             }
-            Side::Live(_) => "the live source".to_owned(),
-        }
-    }
-
-    fn json(&self) -> Value {
-        match self {
-            Side::Snapshot((id, record)) => to_json::snapshot(Some(id), record),
-            Side::Live(live) => json!({"id": null, "live": true, "time": to_json::time(live.1.record.time_ns), "problems": to_json::problems(&live.1.record.problems)}),
-        }
-    }
-}
-
-fn print_words(context: &Context, diff: &Diff, before: &Side<'_>, after: &Side<'_>, args: &DiffArgs) -> Result<(), Failure> {
-    if context.global.quiet {
-        return Ok(());
-    }
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
-    let on_terminal = std::io::stdout().is_terminal() || args.tree;
-    write(&format!("From {} to {}:\n\n", before.name(context), after.name(context)))?;
-    if diff.is_empty() {
-        write("Nothing changed.\n")?;
-    } else {
-        if !args.stat {
-            if on_terminal {
-                let mut view = TreeView::new(context.global.verbose);
-                diff.for_each(|change| {
-                    view.push(change, None);
-                    Ok(())
-                })?;
-                write(tree::LEGEND)?;
-                write(&view.finish())?;
-            } else {
-                diff.for_each(|change| {
-                    if change.is_only_a_directorys_time() && !context.global.verbose {
-                        return Ok(());
-                    }
-                    write(&tree::flat(change, None))
-                })?;
-            }
-            write("\n")?;
-        }
-        write(&summary(diff))?;
-    }
-    out.flush().map_err(ops::Error::Output)?;
-    for remark in &diff.remarks {
-        context.say(&format!("Note: {remark}."));
-    }
-    Ok(())
-}
-
-/// Counts by category.
-fn summary(diff: &Diff) -> String {
-    let mut rows = vec![["CATEGORY", "NEW", "GONE", "CHANGED", "MOVED", "METADATA", "SIZE BEFORE", "AFTER", "ONLY BEFORE*", "ONLY AFTER*"].map(str::to_owned).to_vec()];
-    let row = |name: &str, t: &Totals| {
-        let counts = [t.added, t.removed, t.modified, t.moved, t.metadata].map(render::count);
-        let sizes = [t.size_before, t.size_after, t.stored_before, t.stored_after].map(render::size);
-        [vec![name.to_owned()], counts.to_vec(), sizes.to_vec()].concat()
-    };
-    rows.extend(diff.totals.iter().filter(|(_, totals)| totals.changes() > 0).map(|(category, totals)| row(category.name(), totals)));
-    rows.push(row("in all", &diff.total()));
-    render::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]) + "* what the changed files of that side alone take in the repository\n"
-}
-
-fn print_json(diff: &Diff, before: &Side<'_>, after: &Side<'_>, args: &DiffArgs) -> Result<(), Failure> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
-    write(&format!("{{\"before\":{},\"after\":{},\"changes\":[", before.json(), after.json()))?;
-    let mut first = true;
-    if !args.stat {
-        // Changes go out as they come: there may be a million.
-        diff.for_each(|change| {
-            write(&format!("{}{}", if first { "" } else { "," }, change_json(change)))?;
-            first = false;
             Ok(())
         })?;
+        Ok(found)
     }
-    let categories: Map<String, Value> = diff.totals.iter().map(|(category, totals)| (category.name().to_owned(), totals_json(totals))).collect();
-    write(&format!("],\"summary\":{},\"remarks\":{}}}\n", json!({"categories": categories, "total": totals_json(&diff.total())}), json!(diff.remarks)))?;
-    out.flush().map_err(ops::Error::Output)?;
-    Ok(())
-}
 
-fn totals_json(t: &Totals) -> Value {
-    json!({
-        "added": t.added, "removed": t.removed, "modified": t.modified, "moved": t.moved, "metadata": t.metadata, "directories": t.directories,
-        "bytes": {"before": t.size_before, "after": t.size_after}, "changed_bytes": {"before": t.changed_before, "after": t.changed_after},
-        "stored_bytes": {"before": t.stored_before, "after": t.stored_after},
-    })
-}
-
-fn change_json(change: &Change) -> Value {
-    json!({
-        "path": display(change.path()), "change": change.kind.word(), "category": change.category.name(),
-        "before": change.before.as_ref().map(entry_json), "after": change.after.as_ref().map(entry_json),
-    })
-}
-
-fn entry_json(entry: &Entry) -> Value {
-    let target = if let Kind::Symlink { target } = &entry.kind { Some(display(target)) } else { None };
-    json!({
-        "path": display(&entry.path), "kind": tree::kind_word(&entry.kind), "size": entry.size(), "mtime": to_json::time(nanoseconds(entry.mtime)),
-        "mode": format!("{:04o}", entry.mode), "uid": super::ls::known(entry.uid), "gid": super::ls::known(entry.gid), "target": target,
-    })
+    /// Compares the rows; `each` is told those that are wanted.
+    fn rows(&self, each: impl FnMut(&ToldRow<'_>) -> Result<(), ops::Error>) -> Result<Option<RowsReport>, Failure> {
+        let Some((before, after)) = &self.states else { return Ok(None) };
+        let args = self.args;
+        let named = if self.context.global.verbose || self.context.global.json { NAMED.1 } else { NAMED.0 };
+        let options = RowsOptions { tables: args.table.clone(), users: args.user.clone(), items: args.item.clone(), named };
+        Ok(Some(ops::diff_rows(before, after, &self.pictures()?, &options, self.context.watch(), each)?))
+    }
 }

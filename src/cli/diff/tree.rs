@@ -23,7 +23,12 @@ struct Group {
     files: u64,
     bytes: u64,
     moved: u64,
+    /// What people call what lies there, the first few.
+    names: Vec<String>,
 }
+
+/// Names that a folded directory is told with.
+const NAMES: usize = 3;
 
 /// Gathers the lines of a tree.
 pub struct TreeView {
@@ -49,6 +54,9 @@ impl TreeView {
                 group.bytes += entry.map_or(0, Entry::size);
                 group.moved += u64::from(change.kind == ChangeKind::Moved);
             }
+            if let Some(name) = name.filter(|name| !group.names.contains(name) && group.names.len() <= NAMES) {
+                group.names.push(name);
+            }
             return;
         }
         self.close_group();
@@ -59,10 +67,7 @@ impl TreeView {
         let entry = change.after.as_ref().or(change.before.as_ref());
         let is_directory = entry.is_some_and(|entry| matches!(entry.kind, Kind::Directory));
         if is_directory && !self.verbose && matches!(change.kind, ChangeKind::Added | ChangeKind::Removed) {
-            self.group = Some(Group { path: change.path().to_vec(), kind: change.kind, files: 0, bytes: 0, moved: 0 });
-            if let Some(name) = name {
-                self.line(change.kind, change.path(), true, name);
-            }
+            self.group = Some(Group { path: change.path().to_vec(), kind: change.kind, files: 0, bytes: 0, moved: 0, names: name.into_iter().collect() });
             return;
         }
         let mut says = words(change);
@@ -82,15 +87,14 @@ impl TreeView {
 
     fn close_group(&mut self) {
         let Some(group) = self.group.take() else { return };
-        let mut says = format!("{}, {}", render::plural(group.files, "file", "files"), render::size(group.bytes));
+        let mut says =
+            if group.files == 0 { "empty".to_owned() } else { format!("{}, {}", render::plural(group.files, "file", "files"), render::size(group.bytes)) };
         if group.moved > 0 {
             says.push_str(&format!(", {} of them moved here", render::count(group.moved)));
         }
-        let path = display(&group.path);
-        // The name of what it belongs to stands there already.
-        if let Some(line) = self.lines.last_mut().filter(|line| line.path == path) {
-            line.says = format!("{says}  {}", line.says);
-            return;
+        if !group.names.is_empty() {
+            let more = if group.names.len() > NAMES { ", …" } else { "" };
+            says.push_str(&format!("  {}{more}", group.names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", ")));
         }
         self.line(group.kind, &group.path, true, says);
     }
@@ -121,7 +125,8 @@ fn branch(lines: &[&Line], skip: usize, depth: usize, out: &mut String) {
     while let Some((first, _)) = rest.split_first() {
         let below = first.path.get(skip..).unwrap_or_default();
         let component = below.split('/').next().unwrap_or(below);
-        let in_group = |line: &&&Line| line.path.get(skip..).is_some_and(|path| path.strip_prefix(component).is_some_and(|end| end.is_empty() || end.starts_with('/')));
+        let in_group =
+            |line: &&&Line| line.path.get(skip..).is_some_and(|path| path.strip_prefix(component).is_some_and(|end| end.is_empty() || end.starts_with('/')));
         let count = rest.iter().take_while(in_group).count().max(1);
         let (group, behind) = rest.split_at(count);
         rest = behind;
@@ -134,7 +139,17 @@ fn branch(lines: &[&Line], skip: usize, depth: usize, out: &mut String) {
         let mut shared = component.len();
         if below.len() > component.len() {
             let last = group.last().and_then(|line| line.path.get(skip..)).unwrap_or_default();
-            shared = below.split_inclusive('/').scan(0, |end, part| { *end += part.len(); Some(*end) }).take_while(|end| last.get(..*end) == below.get(..*end)).last().unwrap_or(0).saturating_sub(1).max(component.len());
+            shared = below
+                .split_inclusive('/')
+                .scan(0, |end, part| {
+                    *end += part.len();
+                    Some(*end)
+                })
+                .take_while(|end| last.get(..*end) == below.get(..*end))
+                .last()
+                .unwrap_or(0)
+                .saturating_sub(1)
+                .max(component.len());
         }
         let mut group = group;
         if below.len() == shared {
@@ -242,7 +257,11 @@ mod tests {
         let mut view = TreeView::new(false);
         for next in [
             change(ChangeKind::Modified, Some(entry("config/system.xml", Some(10))), Some(entry("config/system.xml", Some(2048)))),
-            change(ChangeKind::Metadata, Some(entry("config/users", None)), Some(Entry { mtime: Time { seconds: 1, nanos: 0 }, ..entry("config/users", None) })),
+            change(
+                ChangeKind::Metadata,
+                Some(entry("config/users", None)),
+                Some(Entry { mtime: Time { seconds: 1, nanos: 0 }, ..entry("config/users", None) }),
+            ),
             change(ChangeKind::Added, None, Some(entry("config/users/guest", None))),
             change(ChangeKind::Added, None, Some(entry("config/users/guest/profile.png", Some(100)))),
             change(ChangeKind::Removed, Some(entry("metadata/library/ab/abc/poster.jpg", Some(5))), None),

@@ -91,10 +91,8 @@ impl Block {
             _ => Err(Error::System { what: "memory that keeps what is written to it" }),
         };
         let (mut before, mut after) = (entries(&self.before)?, entries(&self.after)?);
-        let mut next = |side: u8| Difference {
-            before: if side & BEFORE != 0 { before.next() } else { None },
-            after: if side & AFTER != 0 { after.next() } else { None },
-        };
+        let mut next =
+            |side: u8| Difference { before: if side & BEFORE != 0 { before.next() } else { None }, after: if side & AFTER != 0 { after.next() } else { None } };
         Ok(self.sides.iter().map(|side| next(*side)).collect())
     }
 }

@@ -197,7 +197,13 @@ impl Diff {
         }
     }
 
-    fn next_of(&self, category: Category, numbers: &mut impl Iterator<Item = u32>, opened: &mut Opened, elsewhere: &mut Opened) -> Result<Option<Change>, Error> {
+    fn next_of(
+        &self,
+        category: Category,
+        numbers: &mut impl Iterator<Item = u32>,
+        opened: &mut Opened,
+        elsewhere: &mut Opened,
+    ) -> Result<Option<Change>, Error> {
         for number in numbers {
             if let Some(change) = self.change(category, number, opened, elsewhere)? {
                 return Ok(Some(change));
@@ -215,7 +221,8 @@ impl Diff {
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Removed,
         };
-        let other_half = self.crossed.get(&number).map(|gone| (ChangeKind::Modified, gone)).or_else(|| self.pairs.from.get(&number).map(|gone| (ChangeKind::Moved, gone)));
+        let other_half =
+            self.crossed.get(&number).map(|gone| (ChangeKind::Modified, gone)).or_else(|| self.pairs.from.get(&number).map(|gone| (ChangeKind::Moved, gone)));
         if let Some((half, gone)) = other_half {
             kind = half;
             before = self.kept.get(*gone, elsewhere)?.and_then(|difference| difference.before.clone());

@@ -17,7 +17,11 @@ pub(super) fn holds_the_same(before: &Kind, after: &Kind) -> bool {
 
 /// What is left of a difference when what is the same to a person is taken out: the same bytes written down in two ways (with holes and
 /// without, as pages and as a whole), and owners of which one side does not know. Contents are read only where their ways differ.
-pub(super) fn without_sameness(mut difference: Difference, reader: &mut ChunkReader<'_>, other_reader: &mut ChunkReader<'_>) -> Result<Option<Difference>, Error> {
+pub(super) fn without_sameness(
+    mut difference: Difference,
+    reader: &mut ChunkReader<'_>,
+    other_reader: &mut ChunkReader<'_>,
+) -> Result<Option<Difference>, Error> {
     let (Some(before), Some(after)) = (&mut difference.before, &mut difference.after) else { return Ok(Some(difference)) };
     learn_owners(before, after);
     if let (Kind::File { size, content }, Kind::File { size: other_size, content: other }) = (&before.kind, &after.kind)

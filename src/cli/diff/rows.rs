@@ -1,0 +1,182 @@
+//! Rows and news of a database, for people and for programs.
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::database::{Row, Table, TableChange, Value};
+use crate::ops::{HIDDEN, News, RowsReport, Section, ToldRow, is_secret};
+
+use super::super::render;
+
+/// Longer texts are cut in what people read, in characters.
+const SHOWN_CHARS: usize = 80;
+
+/// What happened, in people's words, by section.
+pub fn news_words(report: &RowsReport, named: usize) -> String {
+    let mut out = String::new();
+    let mut section = None;
+    for news in &report.news {
+        if section != Some(news.section) {
+            section = Some(news.section);
+            out.push_str(match news.section {
+                Section::Library => "Library\n",
+                Section::Users => "Users\n",
+                Section::Server => "Server\n",
+                Section::Upgrade => "The upgrade's own work\n",
+            });
+        }
+        out.push_str(&format!("  {}\n", news_line(news, named)));
+    }
+    out
+}
+
+fn news_line(news: &News, named: usize) -> String {
+    let about = if news.about.is_empty() { String::new() } else { format!("{}: ", news.about) };
+    if news.names.is_empty() {
+        return format!("{about}{}", news.what);
+    }
+    let mut names = news.names.iter().take(named).cloned().collect::<Vec<_>>().join("; ");
+    let more = news.count.saturating_sub(news.names.len().min(named) as u64);
+    if more > 0 {
+        names.push_str(&format!("; and {} more", render::count(more)));
+    }
+    format!("{about}{}: {names}", news.what)
+}
+
+/// Counts by table.
+pub fn table_words(tables: &[TableChange]) -> String {
+    let mut rows = vec![["TABLE", "NEW", "GONE", "CHANGED"].map(str::to_owned).to_vec()];
+    rows.extend(
+        tables
+            .iter()
+            .filter(|table| table.added + table.removed + table.changed > 0)
+            .map(|table| [vec![table.name.clone()], [table.added, table.removed, table.changed].map(render::count).to_vec()].concat()),
+    );
+    render::table(&rows, &[1, 2, 3])
+}
+
+/// One row on a few lines.
+pub fn row_words(row: &ToldRow<'_>) -> String {
+    let table = row.sides.table().map_or("", |table| table.name.as_str());
+    let mark = match (&row.change.before, &row.change.after) {
+        (None, _) => '+',
+        (_, None) => '-',
+        _ => '~',
+    };
+    let whose: Vec<String> = [row.user.clone(), row.item.clone()].into_iter().flatten().collect();
+    let whose = if whose.is_empty() { String::new() } else { format!("  {}", whose.join(", ")) };
+    let by = if row.by_upgrade { "  (the upgrade)" } else { "" };
+    let key: Vec<String> = key_of(row).into_iter().map(|(name, value)| format!("{name} {}", shown(&name, &value))).collect();
+    let mut out = format!("{mark} {table} {}{whose}{by}\n", key.join(", "));
+    for (name, before, after) in differing(row) {
+        match (before, after) {
+            (Some(before), Some(after)) => out.push_str(&format!("    {name}: {} → {}\n", shown(name, before), shown(name, after))),
+            // Of a whole row what says nothing is left out.
+            (Some(value), None) | (None, Some(value)) if !matches!(value, Value::Null) => out.push_str(&format!("    {name}: {}\n", shown(name, value))),
+            _ => {}
+        }
+    }
+    out
+}
+
+fn shown(column: &str, value: &Value) -> String {
+    if is_secret(column) && !matches!(value, Value::Null) {
+        return HIDDEN.to_owned();
+    }
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Integer(ticks) if column.ends_with("Ticks") => {
+            let seconds = ticks / 10_000_000;
+            format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+        }
+        Value::Integer(flag @ (0 | 1)) if column.starts_with("Is") || ["Played", "Value"].contains(&column) => if *flag == 1 { "yes" } else { "no" }.to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => number.to_string(),
+        Value::Text(text) => {
+            let text: String = String::from_utf8_lossy(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let cut: String = text.chars().take(SHOWN_CHARS).collect();
+            if cut.len() < text.len() { format!("“{cut}…”") } else { format!("“{text}”") }
+        }
+        Value::Blob(bytes) => render::plural(bytes.len() as u64, "byte", "bytes"),
+    }
+}
+
+/// The key of a row, by column.
+fn key_of(row: &ToldRow<'_>) -> Vec<(String, Value)> {
+    let side = row.sides.after.zip(row.change.after.as_ref()).or(row.sides.before.zip(row.change.before.as_ref()));
+    let Some((table, row)) = side else { return Vec::new() };
+    if table.key.is_empty() {
+        return vec![("rowid".to_owned(), row.number.map_or(Value::Null, Value::Integer))];
+    }
+    table.key.iter().filter_map(|at| Some((table.columns.get(*at)?.name.clone(), row.values.get(*at)?.clone()))).collect()
+}
+
+/// Columns that differ: name, before, after; all of a row that is new or gone.
+fn differing<'a>(row: &'a ToldRow<'_>) -> Vec<(&'a str, Option<&'a Value>, Option<&'a Value>)> {
+    let all = |table: &'a Table, own: &'a Row| table.columns.iter().zip(&own.values).map(|(column, value)| (column.name.as_str(), value));
+    match (row.sides.before, &row.change.before, row.sides.after, &row.change.after) {
+        (Some(_), Some(before), Some(table), Some(after)) => {
+            let pair = |(own, other): &(usize, usize)| Some((table.columns.get(*other)?.name.as_str(), before.values.get(*own), after.values.get(*other)));
+            row.change.changed.iter().filter_map(pair).collect()
+        }
+        (Some(table), Some(before), _, None) => all(table, before).map(|(name, value)| (name, Some(value), None)).collect(),
+        (_, None, Some(table), Some(after)) => all(table, after).map(|(name, value)| (name, None, Some(value))).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A row for programs.
+pub fn row_json(row: &ToldRow<'_>) -> Json {
+    let change = match (&row.change.before, &row.change.after) {
+        (None, _) => "added",
+        (_, None) => "removed",
+        _ => "changed",
+    };
+    let key: Map<String, Json> = key_of(row).into_iter().map(|(name, value)| (name.clone(), value_json(&name, &value))).collect();
+    let (mut before, mut after) = (Map::new(), Map::new());
+    for (name, own, other) in differing(row) {
+        before.extend(own.map(|value| (name.to_owned(), value_json(name, value))));
+        after.extend(other.map(|value| (name.to_owned(), value_json(name, value))));
+    }
+    let side = |there: bool, map: Map<String, Json>| if there { Json::Object(map) } else { Json::Null };
+    json!({
+        "table": row.sides.table().map(|table| &table.name), "change": change, "key": key,
+        "before": side(row.change.before.is_some(), before), "after": side(row.change.after.is_some(), after),
+        "by_upgrade": row.by_upgrade, "item": row.item, "user": row.user,
+    })
+}
+
+fn value_json(column: &str, value: &Value) -> Json {
+    if is_secret(column) && !matches!(value, Value::Null) {
+        return json!(HIDDEN);
+    }
+    match value {
+        Value::Null => Json::Null,
+        Value::Integer(number) => json!(number),
+        Value::Real(number) => json!(number),
+        Value::Text(text) => json!(String::from_utf8_lossy(text)),
+        Value::Blob(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) if !text.chars().any(char::is_control) => json!(text),
+            _ => {
+                json!({"bytes": bytes.len(), "base64": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes.get(..1024).unwrap_or(bytes))})
+            }
+        },
+    }
+}
+
+/// The report for programs, but for its rows.
+pub fn report_json(report: &RowsReport) -> Json {
+    let tables: Map<String, Json> = report
+        .tables
+        .iter()
+        .map(|table| {
+            let counts = json!({
+                "added": table.added, "removed": table.removed, "changed": table.changed, "new_columns": table.new_columns, "gone_columns": table.gone_columns,
+                "is_new": table.is_new, "is_gone": table.is_gone,
+            });
+            (table.name.clone(), counts)
+        })
+        .collect();
+    let news: Vec<Json> =
+        report.news.iter().map(|n| json!({"section": n.section.word(), "about": n.about, "what": n.what, "count": n.count, "names": n.names})).collect();
+    json!({"tables": tables, "news": news, "upgraded": report.upgraded, "tables_read": report.tables_read})
+}

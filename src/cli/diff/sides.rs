@@ -1,0 +1,121 @@
+//! The two sides of a comparison: snapshots, or the live source.
+
+use serde_json::{Value, json};
+
+use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
+use crate::ops::{self, Contents, Look, SnapshotOptions, SourceSpec, State, Tree, Which};
+use crate::store::{Index, Repository};
+
+use super::super::args::{DiffArgs, LiveArgs, SourceArgs};
+use super::super::context::Context;
+use super::super::failure::Failure;
+use super::super::{json as to_json, render, source};
+
+/// One side.
+pub enum Side<'c> {
+    Snapshot(&'c (SnapshotId, SnapshotRecord)),
+    Live(Box<(SourceSpec, Look)>),
+}
+
+/// The sides that the arguments mean.
+pub fn sides<'c>(context: &Context, repository: &Repository, catalog: &'c Catalog, args: &DiffArgs) -> Result<(Side<'c>, Side<'c>), Failure> {
+    let before = context.resolve(catalog, args.before.as_deref().unwrap_or("latest"))?;
+    let after = match &args.after {
+        Some(name) => Side::Snapshot(context.resolve(catalog, name)?),
+        None => {
+            let spec = live(context, &before.1, &args.source, args.plain.as_deref())?;
+            let options = SnapshotOptions {
+                only: before.1.categories.keys().filter_map(|name| name.parse().ok()).collect(),
+                exclude: before.1.excluded.clone(),
+                host: context.host(),
+                ..SnapshotOptions::default()
+            };
+            let look = ops::look(repository, &spec, &options, context.watch())?;
+            Side::Live(Box::new((spec, look)))
+        }
+    };
+    Ok((Side::Snapshot(before), after))
+}
+
+/// The source that a snapshot is of, as it lies on this machine; or the one that the user names.
+fn live(context: &Context, record: &SnapshotRecord, named: &LiveArgs, plain: Option<&std::path::Path>) -> Result<SourceSpec, Failure> {
+    if let Some(folder) = plain {
+        return Ok(SourceSpec::plain(folder)?);
+    }
+    let directory = |name: &str| record.source.directories.get(name).map(std::path::PathBuf::from).filter(|dir| dir.is_dir());
+    if named.data_dir.is_none() && record.source.host == context.host() {
+        if let Some(folder) = directory("folder") {
+            return Ok(SourceSpec::plain(&folder)?);
+        }
+        if let Some(data) = directory("programdata") {
+            let own = SourceArgs { data_dir: Some(data), config_dir: directory("config"), metadata_dir: directory("metadata"), ..SourceArgs::default() };
+            return Ok(source::find(context, &own)?.1);
+        }
+    }
+    let named = SourceArgs {
+        data_dir: named.data_dir.clone(),
+        config_dir: named.config_dir.clone(),
+        metadata_dir: named.metadata_dir.clone(),
+        ..SourceArgs::default()
+    };
+    Ok(source::find(context, &named)?.1)
+}
+
+impl Side<'_> {
+    pub fn tree(&self) -> Tree {
+        match self {
+            Side::Snapshot((_, record)) => Tree::of(record),
+            Side::Live(live) => live.1.tree.clone(),
+        }
+    }
+
+    /// Its contents.
+    pub fn contents<'r>(&self, repository: &'r Repository, index: &'r Index) -> Contents<'r> {
+        match self {
+            Side::Snapshot(_) => Contents::stored(repository, index),
+            Side::Live(live) => Contents::Live(live.0.layout.clone()),
+        }
+    }
+
+    /// One of its databases; a live one is copied for it.
+    pub fn database<'r>(&self, repository: &'r Repository, index: &'r Index, path: &[u8]) -> Result<Option<State<'r>>, Failure> {
+        match self {
+            Side::Snapshot(snapshot) => Ok(ops::open_state(repository, index, &Which::Snapshot(snapshot), path)?),
+            Side::Live(live) => match live.0.layout.locate(path).filter(|file| file.is_file()) {
+                Some(file) => Ok(ops::open_state(repository, index, &Which::Live(&file), path)?),
+                None => Ok(None),
+            },
+        }
+    }
+
+    pub fn is_live(&self) -> bool {
+        matches!(self, Side::Live(_))
+    }
+
+    /// Paths of the live source that could not be looked at.
+    pub fn problems(&self) -> u64 {
+        match self {
+            Side::Snapshot(_) => 0,
+            Side::Live(live) => live.1.record.problem_count,
+        }
+    }
+
+    pub fn name(&self, context: &Context) -> String {
+        match self {
+            Side::Snapshot((id, record)) => {
+                let label = record.label.as_ref().map_or_else(String::new, |label| format!(" “{label}”"));
+                format!("{}{label} ({})", render::short(id), render::time(record.time_ns, &context.zone))
+            }
+            Side::Live(_) => "the live source".to_owned(),
+        }
+    }
+
+    pub fn json(&self) -> Value {
+        match self {
+            Side::Snapshot((id, record)) => to_json::snapshot(Some(id), record),
+            Side::Live(live) => {
+                json!({"id": null, "live": true, "time": to_json::time(live.1.record.time_ns), "problems": to_json::problems(&live.1.record.problems)})
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! A comparison for people: what happened first, then the files, then the counts.
+
+use std::io::{IsTerminal, Write};
+
+use crate::manifest::display;
+use crate::ops::{self, Change, ChangeKind, Totals};
+
+use super::super::failure::Failure;
+use super::super::render;
+use super::tree::{self, TreeView};
+use super::{Comparison, NAMED, patch, rows};
+
+/// The largest XML file whose settings are compared, in bytes.
+const SETTINGS_BYTES_MAX: u64 = 4 << 20;
+/// Settings of one file that are told.
+const SETTINGS_SHOWN: usize = 20;
+
+/// Prints it; whether anything changed.
+pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
+    let Comparison { context, args, diff, .. } = comparison;
+    let report = comparison.rows(|_| Ok(()))?;
+    let rows_changed = report.as_ref().is_some_and(|report| !report.tables.is_empty());
+    let changed = !diff.is_empty() || rows_changed;
+    if context.global.quiet {
+        return Ok(changed);
+    }
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
+    write(&format!("From {} to {}:\n\n", comparison.before.name(context), comparison.after.name(context)))?;
+    if !changed {
+        write("Nothing changed.\n")?;
+    }
+    if let Some(report) = &report {
+        let named = if context.global.verbose { NAMED.1 } else { NAMED.0 };
+        write(&rows::news_words(report, named))?;
+        write(&settings_words(comparison, report.upgraded)?)?;
+        if rows_changed {
+            write(&format!("\nRows of {}:\n\n{}\n", display(&comparison.database_path()), rows::table_words(&report.tables)))?;
+        } else if changed {
+            write("\nNo row of the database differs.\n\n")?;
+        }
+        if args.wants_single_rows() {
+            let mut told = 0u64;
+            comparison.rows(|row| {
+                told += 1;
+                write(&rows::row_words(row))
+            })?;
+            write(if told == 0 { "No row that differs fits.\n\n" } else { "\n" })?;
+        }
+    }
+    if !diff.is_empty() {
+        if !args.stat {
+            write(&files(comparison)?)?;
+            write("\n")?;
+        }
+        if args.patch {
+            patches(comparison, &mut write)?;
+        }
+        write(&summary(comparison))?;
+    }
+    out.flush().map_err(ops::Error::Output)?;
+    for remark in &diff.remarks {
+        context.say(&format!("Note: {remark}."));
+    }
+    Ok(changed)
+}
+
+/// The changed files: a tree on a terminal, a line each elsewhere.
+fn files(comparison: &Comparison<'_>) -> Result<String, Failure> {
+    let Comparison { context, args, diff, .. } = comparison;
+    let mut namer = comparison.namer();
+    let mut name = |change: &Change| namer.as_mut().and_then(|namer| namer.name(change.path()).ok().flatten());
+    if std::io::stdout().is_terminal() || args.tree {
+        let mut view = TreeView::new(context.global.verbose);
+        diff.for_each(|change| {
+            view.push(change, name(change));
+            Ok(())
+        })?;
+        return Ok(format!("{}{}", tree::LEGEND, view.finish()));
+    }
+    let mut out = String::new();
+    diff.for_each(|change| {
+        if !change.is_only_a_directorys_time() || context.global.verbose {
+            out.push_str(&tree::flat(change, name(change).as_deref()));
+        }
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+/// Settings that are not the same, by file.
+fn settings_words(comparison: &Comparison<'_>, upgraded: bool) -> Result<String, Failure> {
+    let (mut before, mut after) =
+        (comparison.before.contents(comparison.repository, comparison.index), comparison.after.contents(comparison.repository, comparison.index));
+    let mut out = String::new();
+    comparison.diff.for_each(|change| {
+        let path = display(change.path());
+        let (ChangeKind::Modified, Some(old), Some(new)) = (change.kind, &change.before, &change.after) else { return Ok(()) };
+        let is_settings = path.ends_with(".xml") && !path.starts_with("metadata") && old.size().max(new.size()) <= SETTINGS_BYTES_MAX;
+        if !is_settings {
+            return Ok(());
+        }
+        let Some(found) = ops::differing_settings(&path, &before.read(old, SETTINGS_BYTES_MAX)?, &after.read(new, SETTINGS_BYTES_MAX)?, upgraded) else {
+            return Ok(());
+        };
+        for setting in found.iter().take(SETTINGS_SHOWN) {
+            let value = |value: &Option<String>| {
+                value.as_ref().map_or_else(|| "not there".to_owned(), |value| if value.is_empty() { "empty".to_owned() } else { value.clone() })
+            };
+            let by = if setting.by_upgrade { "  (the upgrade)" } else { "" };
+            out.push_str(&format!("  {path}: {}: {} → {}{by}\n", setting.name, value(&setting.before), value(&setting.after)));
+        }
+        if found.len() > SETTINGS_SHOWN {
+            out.push_str(&format!("  {path}: and {} more\n", render::count((found.len() - SETTINGS_SHOWN) as u64)));
+        }
+        Ok(())
+    })?;
+    Ok(if out.is_empty() { out } else { format!("Settings\n{out}") })
+}
+
+/// What changed inside the files.
+fn patches(comparison: &Comparison<'_>, write: &mut impl FnMut(&str) -> Result<(), ops::Error>) -> Result<(), Failure> {
+    let (mut before, mut after) =
+        (comparison.before.contents(comparison.repository, comparison.index), comparison.after.contents(comparison.repository, comparison.index));
+    comparison.diff.for_each(|change| {
+        if let Some(dimensions) = patch::dimensions(change, &mut before, &mut after)? {
+            return write(&patch::picture_line(change, dimensions));
+        }
+        match patch::unified(change, &mut before, &mut after)? {
+            Some(text) => write(&text),
+            None => Ok(()),
+        }
+    })?;
+    write("\n")?;
+    Ok(())
+}
+
+/// Counts by category.
+fn summary(comparison: &Comparison<'_>) -> String {
+    let diff = &comparison.diff;
+    let mut rows =
+        vec![["CATEGORY", "NEW", "GONE", "CHANGED", "MOVED", "METADATA", "SIZE BEFORE", "AFTER", "ONLY BEFORE*", "ONLY AFTER*"].map(str::to_owned).to_vec()];
+    let row = |name: &str, t: &Totals| {
+        let counts = [t.added, t.removed, t.modified, t.moved, t.metadata].map(render::count);
+        let sizes = [t.size_before, t.size_after, t.stored_before, t.stored_after].map(render::size);
+        [vec![name.to_owned()], counts.to_vec(), sizes.to_vec()].concat()
+    };
+    rows.extend(diff.totals.iter().filter(|(_, totals)| totals.changes() > 0).map(|(category, totals)| row(category.name(), totals)));
+    rows.push(row("in all", &diff.total()));
+    let stored = if comparison.after.is_live() { "; of the live source nothing is stored yet" } else { "" };
+    render::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]) + &format!("* what the changed files of that side alone take in the repository{stored}\n")
+}

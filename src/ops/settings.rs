@@ -1,0 +1,87 @@
+//! Which settings of an XML file differ? Elements by their names, values before and after.
+
+use std::collections::BTreeMap;
+
+use super::rows::{HIDDEN, UPGRADE_SETTINGS, is_secret};
+
+/// A setting that is not the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The elements that lead to it, the root left out: `LogFileRetentionDays`, `TypeOptions/ImageFetchers/string`.
+    pub name: String,
+    /// Its value before; nothing where it was not there.
+    pub before: Option<String>,
+    /// Its value after.
+    pub after: Option<String>,
+    /// Whether an upgrade between the two explains it: it is new or gone with it, or one that upgrades were seen to write.
+    pub by_upgrade: bool,
+}
+
+/// The settings in which two states of a file at `path` differ; nothing where one of them is no XML. Values of secrets are hidden.
+pub fn differing_settings(path: &str, before: &[u8], after: &[u8], upgraded: bool) -> Option<Vec<Setting>> {
+    let (before, after) = (flatten(before)?, flatten(after)?);
+    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
+    names.sort();
+    names.dedup();
+    let differing = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+    Some(
+        differing
+            .map(|name| {
+                let hide = |value: Option<&String>| value.map(|value| if is_secret(name) && !value.is_empty() { HIDDEN.to_owned() } else { value.clone() });
+                let (own, other) = (before.get(name), after.get(name));
+                let known = UPGRADE_SETTINGS.iter().any(|(file, setting)| path == *file && name == setting);
+                Setting { name: name.clone(), before: hide(own), after: hide(other), by_upgrade: upgraded && (own.is_none() || other.is_none() || known) }
+            })
+            .collect(),
+    )
+}
+
+/// Texts by the elements that lead to them; several of one name are counted.
+fn flatten(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let document = roxmltree::Document::parse(text.trim_start_matches('\u{feff}')).ok()?;
+    let mut found = BTreeMap::new();
+    let mut stack: Vec<(roxmltree::Node<'_, '_>, String)> =
+        document.root_element().children().filter(roxmltree::Node::is_element).map(|node| (node, String::new())).collect();
+    stack.reverse();
+    while let Some((node, above)) = stack.pop() {
+        let own = node.tag_name().name();
+        let name = if above.is_empty() { own.to_owned() } else { format!("{above}/{own}") };
+        let mut below: Vec<_> = node.children().filter(roxmltree::Node::is_element).map(|child| (child, name.clone())).collect();
+        if below.is_empty() {
+            let mut numbered = name.clone();
+            let mut number = 1;
+            while found.contains_key(&numbered) {
+                number += 1;
+                numbered = format!("{name} {number}");
+            }
+            found.insert(numbered, node.text().unwrap_or_default().trim().to_owned());
+        }
+        below.reverse();
+        stack.append(&mut below);
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_told_by_name_and_secrets_are_not() {
+        let before = b"<?xml version=\"1.0\"?><S><Days>5</Days><CertificatePassword>old</CertificatePassword><L><string>a</string><string>b</string></L><Gone>1</Gone></S>";
+        let after = b"<S><Days>9</Days><CertificatePassword>new</CertificatePassword><L><string>a</string><string>c</string></L></S>";
+        let found = differing_settings("config/system.xml", before, after, true).unwrap();
+        let told: Vec<_> = found.iter().map(|s| (s.name.as_str(), s.before.as_deref(), s.after.as_deref(), s.by_upgrade)).collect();
+        assert_eq!(
+            told,
+            [
+                ("CertificatePassword", Some("(secret)"), Some("(secret)"), false),
+                ("Days", Some("5"), Some("9"), false),
+                ("Gone", Some("1"), None, true),
+                ("L/string 2", Some("b"), Some("c"), false),
+            ]
+        );
+        assert_eq!(differing_settings("x", b"not xml", after, false), None);
+    }
+}
