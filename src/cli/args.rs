@@ -98,6 +98,10 @@ pub enum Command {
     Find(FindArgs),
     /// Show when a file appeared, changed and vanished
     History(HistoryArgs),
+    /// Show snapshots as directories, to be read only (FUSE)
+    ///
+    /// With one name all snapshots lie in that directory, each under its time and id; with two, the tree of one. It stays until Ctrl-C or umount.
+    Mount(MountArgs),
     /// Write a zip that Jellyfin itself restores
     ///
     /// With --tables (the default) it is what the server's own backup writes, for the dashboard and for --restore-archive of a server
@@ -251,6 +255,17 @@ pub struct FindArgs {
     pub same_as: Option<PathBuf>,
 }
 
+/// What to mount, and where.
+#[derive(Debug, Args)]
+pub struct MountArgs {
+    /// The snapshot, if only one is meant, and an empty directory
+    #[arg(value_name = "[SNAPSHOT] DIR", num_args = 1..=2, required = true)]
+    pub place: Vec<String>,
+    /// Other users may look as well, as far as the files' modes let them
+    #[arg(long)]
+    pub allow_other: bool,
+}
+
 /// Whose history.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
@@ -333,11 +348,17 @@ pub struct RestoreArgs {
     #[command(flatten)]
     pub snapshot: SnapArg,
     /// Rebuild the tree below this directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "in_place", conflicts_with = "in_place")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present_any = ["in_place", "watch_state"], conflicts_with_all = ["in_place", "watch_state"])]
     pub to: Option<PathBuf>,
     /// Restore into the instance's own directories
-    #[arg(long)]
+    #[arg(long, group = "instance")]
     pub in_place: bool,
+    /// Bring one user's watch state back into the stopped server's database: watched, position, favourites, ratings
+    #[arg(long, group = "instance", requires = "user", conflicts_with_all = ["in_place", "only", "path", "keep_old", "force", "same_directories"])]
+    pub watch_state: bool,
+    /// Whose watch state
+    #[arg(long, value_name = "NAME", requires = "watch_state")]
+    pub user: Option<String>,
     /// Only these categories
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
     pub only: Vec<String>,
@@ -360,12 +381,12 @@ pub struct RestoreArgs {
     #[arg(long, requires = "in_place")]
     pub same_directories: bool,
     /// The instance's data directory; without it the instance is looked for
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "in_place")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "instance")]
     pub data_dir: Option<PathBuf>,
     /// Its configuration directory, if it lies elsewhere
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "in_place")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "instance")]
     pub config_dir: Option<PathBuf>,
     /// Its metadata directory, if it lies elsewhere
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "in_place")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "instance")]
     pub metadata_dir: Option<PathBuf>,
 }

@@ -111,6 +111,14 @@ fn hint(error: &Error) -> Option<String> {
         Error::EmptySource { .. } => "A snapshot of nothing would look like one of everything gone, so none was taken. Is the disk mounted? Is this the right directory, and may this user read it?".to_owned(),
         Error::Refused { hint, .. } => hint.clone(),
         Error::NoPath { .. } => "jellyvault ls SNAPSHOT shows what is there; paths begin with config, data, metadata, plugins, programdata or root.".to_owned(),
+        Error::NoTable { tables, .. } => format!("Its tables are: {tables}."),
+        Error::NoUser { users, .. } => format!("Its users are: {users}."),
+        Error::Rows(error) if error.is_damage() => return hint_of_rows(),
+        Error::Rows(_) => "Is there room in the system's temporary directory? It can be named by TMPDIR.".to_owned(),
+        Error::WatchState { source: rusqlite::Error::QueryReturnedNoRows, .. } => "The server has no such user: make them in the dashboard first, under the same name.".to_owned(),
+        Error::WatchState { .. } => "Stop Jellyfin, look whether the disk is full, and run the same command again.".to_owned(),
+        Error::Mount { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Mounting needs the program fusermount3 of the package fuse3 (Debian, Ubuntu: apt install fuse3), or root.".to_owned(),
+        Error::Mount { .. } => "Is the directory free, and may this user mount? --allow-other needs user_allow_other in /etc/fuse.conf; a container needs --device /dev/fuse --cap-add SYS_ADMIN.".to_owned(),
         Error::InNoSnapshot { .. } => "jellyvault find '*NAME*' looks for names in all snapshots; paths begin with config, data, metadata, plugins, programdata or root.".to_owned(),
         Error::Interrupted => "Nothing is broken: what was stored is used by the next run.".to_owned(),
         Error::NotAFile { .. } => "jellyvault ls lists directories; jellyvault restore brings them back.".to_owned(),
@@ -132,6 +140,10 @@ fn hint(error: &Error) -> Option<String> {
         _ => return None,
     };
     Some(text)
+}
+
+fn hint_of_rows() -> Option<String> {
+    Some("Part of the database, or of the repository that holds it, is damaged. The files can still be compared: leave out --rows. jellyvault restore --to DIR --only database brings the database itself.".to_owned())
 }
 
 fn hint_of_damage(error: &Error) -> Option<String> {

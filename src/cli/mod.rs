@@ -14,6 +14,7 @@ mod json;
 mod list;
 mod ls;
 mod manual;
+mod mount;
 mod render;
 mod restore;
 mod show;
@@ -84,6 +85,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Diff(args) => diff::run(context, &args),
         Command::Find(args) => find::run(context, &args),
         Command::History(args) => find::history(context, &args),
+        Command::Mount(args) => mount::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Import(args) => import::run(context, &args),
         Command::Stats => stats::run(context),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::ops::{self, Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection};
+use crate::ops::{self, Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, WatchStateOptions, WatchStateReport};
 
 use super::args::{RestoreArgs, SourceArgs};
 use super::context::Context;
@@ -21,23 +21,16 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
             "With --to, name a new directory: what is elsewhere stays as it is.",
         ));
     }
+    if let Some(user) = args.user.clone().filter(|_| args.watch_state) {
+        return watch_state(context, &args, user);
+    }
     let categories = wanted(&args.only, &[])?;
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
     let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
     let destination = match &args.to {
         Some(dir) => Destination::Directory(dir.clone()),
-        None => {
-            let named = SourceArgs {
-                data_dir: args.data_dir.clone(),
-                config_dir: args.config_dir.clone(),
-                metadata_dir: args.metadata_dir.clone(),
-                ..SourceArgs::default()
-            };
-            let (instance, spec) = source::find(context, &named)?;
-            let server = spec.server.clone();
-            Destination::InPlace(Box::new(InstanceTarget { instance, spec, server }))
-        }
+        None => Destination::InPlace(Box::new(instance_of(context, &args)?)),
     };
     let options = RestoreOptions {
         selection: Selection { categories, paths: args.path.iter().map(|path| typed_path(path)).collect() },
@@ -64,6 +57,76 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     }
     tell_problems(context, report.problems.len() as u64, &report.problems);
     Ok(Exit::Problems)
+}
+
+fn instance_of(context: &Context, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
+    let named =
+        SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), metadata_dir: args.metadata_dir.clone(), ..SourceArgs::default() };
+    let (instance, spec) = source::find(context, &named)?;
+    let server = spec.server.clone();
+    Ok(InstanceTarget { instance, spec, server })
+}
+
+/// `--user NAME --watch-state`.
+fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Exit, Failure> {
+    let repository = context.open()?;
+    let catalog = context.catalog(&repository)?;
+    let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
+    let target = instance_of(context, args)?;
+    let options = WatchStateOptions { user, delete: args.delete, dry_run: args.dry_run, host: context.host() };
+    let report = ops::restore_watch_state(&repository, snapshot, &target, &options, context.watch())?;
+    if context.global.json {
+        let changed: Vec<_> = report.changed.iter().map(|item| json!({"item": item.name, "before": item.before, "after": item.after})).collect();
+        to_json::print(&json!({
+            "watch_state": {"user": report.user, "changed": changed, "unchanged": report.unchanged, "put_aside": report.put_aside, "found_again": report.found_again},
+            "safety_snapshot": report.safety.map(|id| id.to_string()), "dry_run": args.dry_run, "problems": [],
+        }));
+        return Ok(Exit::Done);
+    }
+    if !context.global.quiet {
+        render::print(&watch_words(&report, &render::short(&snapshot.0), args.dry_run, context.global.verbose))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn watch_words(report: &WatchStateReport, id: &str, dry_run: bool, verbose: bool) -> String {
+    let mut out = String::new();
+    if let Some(safety) = &report.safety {
+        out.push_str(&format!(
+            "Took snapshot {} of the database as it was; jellyvault restore {0} --in-place --only database brings it back.\n",
+            render::short(safety)
+        ));
+    }
+    let would = if dry_run { "would be" } else { "is" };
+    out.push_str(&format!(
+        "Watch state of {} {would} that of snapshot {id}: {} changed, {} right already.\n",
+        report.user,
+        render::plural(report.changed.len() as u64, "item", "items"),
+        render::count(report.unchanged)
+    ));
+    let shown = if verbose { usize::MAX } else { DELETED_SHOWN };
+    let said = |state: &Option<String>| state.clone().unwrap_or_else(|| "nothing known".to_owned());
+    for item in report.changed.iter().take(shown) {
+        out.push_str(&format!("  {}: {} → {}\n", item.name, said(&item.before), said(&item.after)));
+    }
+    if report.changed.len() > shown {
+        out.push_str(&format!("  … and {} more (--verbose names them)\n", render::count((report.changed.len() - shown) as u64)));
+    }
+    if report.found_again > 0 {
+        let items = render::plural(report.found_again, "item has", "items have");
+        out.push_str(&format!("{items} another id than in the snapshot (their files were moved); they were found by name, series and number.\n"));
+    }
+    if !report.put_aside.is_empty() {
+        let count = report.put_aside.len() as u64;
+        let names = report.put_aside.iter().take(10).cloned().collect::<Vec<_>>().join("; ");
+        let more = if count > 10 { "; …" } else { "" };
+        out.push_str(&format!(
+            "{} of the snapshot {} not in the library now; their state {would} kept for their return, as Jellyfin keeps it: {names}{more}\n",
+            render::plural(count, "item", "items"),
+            if count == 1 { "is" } else { "are" }
+        ));
+    }
+    out
 }
 
 fn document(report: &RestoreReport, dry_run: bool) -> serde_json::Value {

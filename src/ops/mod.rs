@@ -11,6 +11,7 @@ mod find_instance;
 mod import;
 mod init;
 mod ls;
+mod mount;
 mod restore;
 mod rows;
 mod select;
@@ -19,6 +20,7 @@ mod show;
 mod snapshot;
 mod stats;
 mod wanted_paths;
+mod watch_state;
 
 pub use cat::cat;
 pub use compare_files::Contents;
@@ -31,6 +33,7 @@ pub use find_instance::{OsSurroundings, Server, find_instance, server_version};
 pub use import::{ImportOptions, ImportReport, import};
 pub use init::init;
 pub use ls::{Listing, ls};
+pub use mount::{MountOptions, MountedSnapshot, mount};
 pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
 pub use rows::{
     HIDDEN, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file, is_secret,
@@ -42,6 +45,7 @@ pub use show::{Shown, show};
 pub use snapshot::{SnapshotOptions, SnapshotReport, SourceSpec, Survey, snapshot, survey};
 pub use stats::{CategoryStats, Growth, Stats, stats};
 pub use wanted_paths::WantedPaths;
+pub use watch_state::{ItemChange, WatchStateOptions, WatchStateReport, restore_watch_state};
 
 use crate::progress::{Interrupt, Progress};
 
@@ -87,6 +91,24 @@ pub enum Error {
         user: String,
         /// Those that are there.
         users: String,
+    },
+    /// A mount failed or ended badly.
+    #[error("cannot mount on {path}")]
+    Mount {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Watch state cannot be written.
+    #[error("the watch state could not be written to {path}; nothing in it was changed")]
+    WatchState {
+        /// The database.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: rusqlite::Error,
     },
     /// The user stopped it.
     #[error("interrupted")]
@@ -244,7 +266,7 @@ impl Error {
             Error::Manifest(_) => "failed",
             Error::Name(_) | Error::NoPath { .. } | Error::InNoSnapshot { .. } | Error::NoTable { .. } | Error::NoUser { .. } => "not-found",
             Error::Rows(error) if error.is_damage() => "damaged",
-            Error::Rows(_) => "io",
+            Error::Rows(_) | Error::WatchState { .. } | Error::Mount { .. } => "io",
             Error::Find(_) | Error::EmptySource { .. } => "no-source",
             Error::Interrupted => "interrupted",
             Error::Glob { .. } | Error::NotAFile { .. } => "usage",

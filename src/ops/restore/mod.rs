@@ -21,7 +21,7 @@ use crate::progress::{Phase, Problem};
 use crate::source::{Category, Instance};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
-pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at};
+pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, refuse_running};
 use self::target::Target;
 use self::writer::Writer;
 use super::find_instance::Server;

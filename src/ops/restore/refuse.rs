@@ -118,7 +118,7 @@ pub(in crate::ops) fn copy_to_look_at(database: &Path, scratch: &Path) -> Result
     copy.or_else(|error| source::copy_database(database, &std::env::temp_dir()).map_err(|_| in_one_line(&error)))
 }
 
-fn refuse_running(database: &Path) -> Result<(), Error> {
+pub(in crate::ops) fn refuse_running(database: &Path) -> Result<(), Error> {
     let holder = process_with_open(database);
     if holder.is_none() && !is_open_elsewhere(database) {
         return Ok(());

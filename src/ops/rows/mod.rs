@@ -16,8 +16,9 @@ use crate::source::DATABASE_PATH;
 
 use self::gather::Gathered;
 use self::names::Names;
+pub(in crate::ops) use self::names::item_name;
 use self::story::Teller;
-use self::view::{Id, View};
+pub(in crate::ops) use self::view::{Id, PLACEHOLDER, View, stored_id};
 use super::{Error, Watch};
 
 pub use kinds::image_word_of_file;

@@ -85,7 +85,7 @@ fn of_snapshot<'r>(repository: &'r Repository, index: &'r Index, snapshot: &(Sna
 
 impl<'r> State<'r> {
     /// Opens it.
-    pub(super) fn open(&self) -> Result<Database<'r>, Error> {
+    pub(in crate::ops) fn open(&self) -> Result<Database<'r>, Error> {
         let pages = match &self.way {
             Way::Pages { repository, index, id } => Pages::of_recipe(ChunkReader::new(repository, index), *id)?,
             Way::File { file, hashing, .. } => {

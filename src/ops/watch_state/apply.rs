@@ -1,0 +1,267 @@
+//! A user's watch state on its way into a server's database: one transaction, all of it or nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use rusqlite::types::Value as SqlValue;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params_from_iter};
+
+use crate::database::Value;
+
+use super::super::Error;
+use super::super::rows::{Id, PLACEHOLDER, read_id, stored_id};
+use super::collect::{Saved, SavedItem, SavedRow};
+use super::{WatchStateOptions, WatchStateReport};
+
+/// What became of an item's state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ItemChange {
+    /// The item.
+    pub name: String,
+    /// What the server said of it; nothing where it said nothing.
+    pub before: Option<String>,
+    /// What it says now; nothing where the row was removed.
+    pub after: Option<String>,
+}
+
+/// Columns that say which row it is.
+const KEY: [&str; 3] = ["ItemId", "UserId", "CustomDataKey"];
+
+/// Writes it into the database at `path`, which nobody else has open.
+pub(super) fn apply(path: &Path, saved: &Saved, options: &WatchStateOptions) -> Result<WatchStateReport, Error> {
+    let failed = |source: rusqlite::Error| Error::WatchState { path: path.to_path_buf(), source };
+    let mut db = Connection::open(path).map_err(failed)?;
+    db.execute_batch("PRAGMA foreign_keys = ON").map_err(failed)?;
+    let transaction = db.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(failed)?;
+    let report = Writer { db: &transaction, saved, options }.run(path)?;
+    if options.dry_run {
+        transaction.rollback().map_err(failed)?;
+    } else {
+        transaction.commit().map_err(failed)?;
+        // The log goes into the file now: a server that starts next finds no file of another user's beside it.
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)?;
+    }
+    db.close().map_err(|(_, error)| failed(error))?;
+    Ok(report)
+}
+
+struct Writer<'a> {
+    db: &'a Transaction<'a>,
+    saved: &'a Saved,
+    options: &'a WatchStateOptions,
+}
+
+/// An item's state in words, before and after.
+type Said = BTreeMap<Id, (Option<String>, Option<String>)>;
+
+impl Writer<'_> {
+    fn run(&self, path: &Path) -> Result<WatchStateReport, Error> {
+        let failed = |source: rusqlite::Error| Error::WatchState { path: path.to_path_buf(), source };
+        let (user, name) = self.user().map_err(failed)?;
+        let columns = self.columns().map_err(failed)?;
+        let mut report = WatchStateReport { user: name, ..WatchStateReport::default() };
+        let mut said = Said::new();
+        let (mut aside, mut again, mut kept) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for row in &self.saved.rows {
+            // What waited for its item then waits on, unless it waits already.
+            if row.item == PLACEHOLDER {
+                self.put_aside(row, &user, &columns, false).map_err(failed)?;
+                continue;
+            }
+            match self.place(row.item).map_err(failed)? {
+                Some(item) => {
+                    if item != row.item {
+                        again.insert(item);
+                    }
+                    kept.insert((item, self.key_of(row, item)));
+                    self.write(row, item, &user, &columns, &mut said).map_err(failed)?;
+                }
+                None => {
+                    self.put_aside(row, &user, &columns, true).map_err(failed)?;
+                    aside.insert(row.item);
+                }
+            }
+        }
+        if self.options.delete {
+            self.remove_others(&user, &kept, &mut said).map_err(failed)?;
+        }
+        for (item, (before, after)) in said {
+            if before == after {
+                report.unchanged += 1;
+            } else {
+                report.changed.push(ItemChange { name: self.name(item).map_err(failed)?, before, after });
+            }
+        }
+        report.changed.sort_by(|a, b| a.name.cmp(&b.name));
+        report.found_again = again.len() as u64;
+        report.put_aside =
+            aside.iter().map(|item| self.saved.items.get(item).map_or_else(|| "an item without a name".to_owned(), |item| item.name.clone())).collect();
+        report.put_aside.sort();
+        Ok(report)
+    }
+
+    /// The user as the server stores them: by id, or by name where they were made anew.
+    fn user(&self) -> rusqlite::Result<(String, String)> {
+        let mut statement = self.db.prepare("SELECT Id, Username FROM Users")?;
+        let all: Vec<(String, String)> = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+        let by_id = all.iter().find(|(id, _)| read_id(id) == Some(self.saved.user));
+        let by_name = all.iter().find(|(_, name)| name.to_lowercase() == self.saved.name.to_lowercase());
+        by_id.or(by_name).cloned().ok_or(rusqlite::Error::QueryReturnedNoRows)
+    }
+
+    /// Columns of the server's table.
+    fn columns(&self) -> rusqlite::Result<Vec<String>> {
+        let mut statement = self.db.prepare("SELECT name FROM pragma_table_info('UserData')")?;
+        statement.query_map([], |row| row.get(0))?.collect()
+    }
+
+    /// The item to which a row of the snapshot belongs here: the same, or one that is the same to people.
+    fn place(&self, item: Id) -> rusqlite::Result<Option<Id>> {
+        let exists: bool = self.db.prepare_cached("SELECT EXISTS (SELECT 1 FROM BaseItems WHERE Id = ?1)")?.query_row([stored_id(item)], |row| row.get(0))?;
+        if exists {
+            return Ok(Some(item));
+        }
+        let Some(SavedItem { marks, .. }) = self.saved.items.get(&item) else { return Ok(None) };
+        let known = |column: &&(&str, Value)| ["Type", "Name"].contains(&column.0) && !matches!(column.1, Value::Null);
+        if marks.iter().filter(known).count() < 2 {
+            return Ok(None);
+        }
+        let conditions: Vec<String> = marks.iter().enumerate().map(|(at, (column, _))| format!("\"{column}\" IS ?{}", at + 1)).collect();
+        let sql = format!("SELECT Id FROM BaseItems WHERE {} LIMIT 2", conditions.join(" AND "));
+        let mut statement = self.db.prepare_cached(&sql)?;
+        let found: Vec<String> =
+            statement.query_map(params_from_iter(marks.iter().map(|(_, value)| sql_value(value))), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        // Two that look alike are not told apart by a guess.
+        Ok(if let [one] = found.as_slice() { read_id(one) } else { None })
+    }
+
+    /// The row's key under the item: where the key is the item's own id, it changes with it.
+    fn key_of(&self, row: &SavedRow, item: Id) -> String {
+        let key = row.columns.iter().find(|(name, _)| name == "CustomDataKey").and_then(|(_, value)| value.text()).unwrap_or_default();
+        if item != row.item && read_id(&key) == Some(row.item) { stored_id(item).to_lowercase() } else { key }
+    }
+
+    fn write(&self, row: &SavedRow, item: Id, user: &str, columns: &[String], said: &mut Said) -> rusqlite::Result<()> {
+        let key = self.key_of(row, item);
+        let before = self.words(item, user, &key)?;
+        let values = self.values(row, item, user, &key, columns);
+        self.upsert(&values, &Self::replacing(&values))?;
+        // State that waits for the item's return would meet this row when the server takes it back.
+        let waiting = "DELETE FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3";
+        self.db.prepare_cached(waiting)?.execute((stored_id(PLACEHOLDER), user, &key))?;
+        let after = self.words(item, user, &key)?;
+        // An item's rows, one for each of its keys, say the same: one that differs is told.
+        let slot = said.entry(item).or_insert((before.clone(), after.clone()));
+        if slot.0 == slot.1 {
+            *slot = (before, after);
+        }
+        Ok(())
+    }
+
+    /// A state whose item is gone waits at the placeholder, as the server itself keeps it; nothing is put beside a state of the same key,
+    /// which the server could not bring together.
+    fn put_aside(&self, row: &SavedRow, user: &str, columns: &[String], from_now: bool) -> rusqlite::Result<()> {
+        let key = self.key_of(row, row.item);
+        let sql = "SELECT EXISTS (SELECT 1 FROM BaseItems WHERE Id = ?1) AND NOT EXISTS (SELECT 1 FROM UserData WHERE UserId = ?2 AND CustomDataKey = ?3)";
+        if !self.db.prepare_cached(sql)?.query_row((stored_id(PLACEHOLDER), user, &key), |row| row.get(0))? {
+            return Ok(());
+        }
+        let mut values = self.values(row, PLACEHOLDER, user, &key, columns);
+        // From now on, so that the server's clean-up gives it its time.
+        let now: String = self.db.query_row("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')", [], |row| row.get(0))?;
+        if let Some(slot) = values.iter_mut().find(|(name, _)| name == "RetentionDate" && from_now) {
+            slot.1 = SqlValue::Text(now);
+        }
+        self.upsert(&values, "NOTHING")
+    }
+
+    fn values(&self, row: &SavedRow, item: Id, user: &str, key: &str, columns: &[String]) -> Vec<(String, SqlValue)> {
+        let own = row.columns.iter().filter(|(name, _)| columns.contains(name));
+        own.map(|(name, value)| {
+            let value = match name.as_str() {
+                "ItemId" => SqlValue::Text(stored_id(item)),
+                "UserId" => SqlValue::Text(user.to_owned()),
+                "CustomDataKey" => SqlValue::Text(key.to_owned()),
+                _ => sql_value(value),
+            };
+            (name.clone(), value)
+        })
+        .collect()
+    }
+
+    /// All columns but the key from the new row.
+    fn replacing(values: &[(String, SqlValue)]) -> String {
+        let sets: Vec<String> =
+            values.iter().filter(|(name, _)| !KEY.contains(&name.as_str())).map(|(name, _)| format!("\"{name}\" = excluded.\"{name}\"")).collect();
+        format!("UPDATE SET {}", sets.join(", "))
+    }
+
+    fn upsert(&self, values: &[(String, SqlValue)], on_conflict: &str) -> rusqlite::Result<()> {
+        let names: Vec<String> = values.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+        let marks: Vec<String> = (1..=values.len()).map(|at| format!("?{at}")).collect();
+        let sql = format!(
+            "INSERT INTO UserData ({}) VALUES ({}) ON CONFLICT (\"ItemId\", \"UserId\", \"CustomDataKey\") DO {on_conflict}",
+            names.join(", "),
+            marks.join(", ")
+        );
+        self.db.prepare_cached(&sql)?.execute(params_from_iter(values.iter().map(|(_, value)| value)))?;
+        Ok(())
+    }
+
+    fn remove_others(&self, user: &str, kept: &BTreeSet<(Id, String)>, said: &mut Said) -> rusqlite::Result<()> {
+        let mut statement = self.db.prepare("SELECT ItemId, CustomDataKey FROM UserData WHERE UserId = ?1")?;
+        let all: Vec<(String, String)> = statement.query_map([user], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+        for (stored, key) in all {
+            let Some(item) = read_id(&stored).filter(|item| *item != PLACEHOLDER && !kept.contains(&(*item, key.clone()))) else { continue };
+            let before = self.words(item, user, &key)?;
+            self.db.execute("DELETE FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3", (&stored, user, &key))?;
+            said.entry(item).or_insert((before, None));
+        }
+        Ok(())
+    }
+
+    /// What a row says, in people's words.
+    fn words(&self, item: Id, user: &str, key: &str) -> rusqlite::Result<Option<String>> {
+        let sql = "SELECT Played, PlaybackPositionTicks, PlayCount, IsFavorite, Rating, Likes, LastPlayedDate FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3";
+        let mut statement = self.db.prepare_cached(sql)?;
+        statement
+            .query_row((stored_id(item), user, key), |row| {
+                let (played, ticks, count, favourite): (bool, i64, i64, bool) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+                let (rating, likes, date): (Option<f64>, Option<bool>, Option<String>) = (row.get(4)?, row.get(5)?, row.get(6)?);
+                let mut parts = vec![if played { "watched".to_owned() } else { "not watched".to_owned() }];
+                if ticks > 0 {
+                    let seconds = ticks / 10_000_000;
+                    parts.push(format!("stopped at {}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60));
+                }
+                if favourite {
+                    parts.push("favourite".to_owned());
+                }
+                parts.extend(rating.map(|rating| format!("rated {rating}")));
+                parts.extend(likes.map(|likes| if likes { "liked".to_owned() } else { "disliked".to_owned() }));
+                if count > 0 {
+                    parts.push(format!("played {count} ×"));
+                }
+                parts.extend(date.map(|date| format!("last on {}", date.chars().take(16).collect::<String>())));
+                Ok(parts.join(", "))
+            })
+            .optional()
+    }
+
+    fn name(&self, item: Id) -> rusqlite::Result<String> {
+        if let Some(known) = self.saved.items.get(&item) {
+            return Ok(known.name.clone());
+        }
+        let sql = "SELECT CASE WHEN SeriesName IS NULL OR instr(Name, SeriesName) THEN '' ELSE SeriesName || ' ' END || coalesce(Name, '(without a name)') FROM BaseItems WHERE Id = ?1";
+        Ok(self.db.query_row(sql, [stored_id(item)], |row| row.get(0)).optional()?.unwrap_or_else(|| "an item that is not in the database".to_owned()))
+    }
+}
+
+fn sql_value(value: &Value) -> SqlValue {
+    match value {
+        Value::Null => SqlValue::Null,
+        Value::Integer(number) => SqlValue::Integer(*number),
+        Value::Real(number) => SqlValue::Real(*number),
+        Value::Text(text) => SqlValue::Text(String::from_utf8_lossy(text).into_owned()),
+        Value::Blob(bytes) => SqlValue::Blob(bytes.clone()),
+    }
+}

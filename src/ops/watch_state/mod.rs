@@ -1,0 +1,96 @@
+//! `restore --user NAME --watch-state`: one user's watch state from a snapshot's database into that of the stopped server.
+
+mod apply;
+mod collect;
+
+use crate::manifest::{SnapshotId, SnapshotRecord};
+use crate::source::{Category, DATABASE_PATH, copy_database};
+use crate::store::{Index, IndexMode, Repository};
+
+use super::ls::short;
+use super::restore::{InstanceTarget, refuse_running};
+use super::rows::{Which, open_state};
+use super::snapshot::{SnapshotOptions, snapshot};
+use super::{Error, Watch, in_one_line};
+
+pub use apply::ItemChange;
+
+/// How.
+#[derive(Clone, Debug, Default)]
+pub struct WatchStateOptions {
+    /// The user's name.
+    pub user: String,
+    /// Remove what the user watched since, which the snapshot lacks.
+    pub delete: bool,
+    /// Say what would be done, change nothing.
+    pub dry_run: bool,
+    /// The machine's name, for the snapshot that is taken first.
+    pub host: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct WatchStateReport {
+    /// The user as the server knows them now.
+    pub user: String,
+    /// The snapshot of the live database that was taken first.
+    pub safety: Option<SnapshotId>,
+    /// Items whose state is another one now.
+    pub changed: Vec<ItemChange>,
+    /// Items whose state was right already.
+    pub unchanged: u64,
+    /// Items of the snapshot that the server has no more, whose state waits for their return.
+    pub put_aside: Vec<String>,
+    /// Items of the snapshot that the server has under another id.
+    pub found_again: u64,
+}
+
+/// Brings the state back: looked up by item, written in one transaction, the live database snapshotted first.
+pub fn restore_watch_state(
+    repository: &Repository,
+    from: &(SnapshotId, SnapshotRecord),
+    target: &InstanceTarget,
+    options: &WatchStateOptions,
+    watch: Watch<'_>,
+) -> Result<WatchStateReport, Error> {
+    let layout = &target.spec.layout;
+    let database = layout.locate(DATABASE_PATH).filter(|path| path.is_file()).ok_or_else(|| Error::Refused {
+        what: format!("the instance of {} has no database to bring watch state into", target.instance.program_data),
+        hint: "Start Jellyfin once, or bring the whole snapshot back: jellyvault restore SNAPSHOT --in-place.".to_owned(),
+    })?;
+    if !options.dry_run {
+        refuse_running(&database)?;
+    }
+    let index = Index::open(repository, IndexMode::Use)?;
+    let state = open_state(repository, &index, &Which::Snapshot(from), DATABASE_PATH)?.ok_or_else(|| Error::Refused {
+        what: format!("snapshot {} has no database", short(&from.0)),
+        hint: "Choose one that was taken with the category database; jellyvault show SNAPSHOT tells.".to_owned(),
+    })?;
+    let saved = collect::collect(&state, &options.user)?;
+    drop(state);
+    if options.dry_run {
+        let copy = copy_database(&database, &repository.scratch_folder()).map_err(|error| Error::Refused {
+            what: format!("the database that is there could not be looked at ({})", in_one_line(&error)),
+            hint: "Run as the user that Jellyfin runs as, or as root.".to_owned(),
+        })?;
+        // Everything is done to the private copy, which nobody keeps.
+        return apply::apply(&copy.path, &saved, options);
+    }
+    let safety = SnapshotOptions {
+        only: vec![Category::Database],
+        label: Some(format!("before watch state of {}", options.user)),
+        note: Some(format!("taken by restore --watch-state from snapshot {}", short(&from.0))),
+        host: options.host.clone(),
+        ..SnapshotOptions::default()
+    };
+    let safety = snapshot(repository, &target.spec, &safety, watch)?;
+    if let Some(problem) = safety.record.problems.iter().find(|problem| problem.path.as_bytes() == DATABASE_PATH) {
+        return Err(Error::Refused {
+            what: format!("the live database could not be snapshotted first: {}", problem.what),
+            hint: "Nothing was changed. Mend what it says, then run the same command again.".to_owned(),
+        });
+    }
+    refuse_running(&database)?;
+    let report = apply::apply(&database, &saved, options)?;
+    Ok(WatchStateReport { safety: safety.id, ..report })
+}
