@@ -10,7 +10,7 @@ use super::Error;
 pub struct WantedPaths {
     paths: Vec<Vec<u8>>,
     globs: Globs,
-    is_all: bool,
+    is_limited: bool,
 }
 
 impl WantedPaths {
@@ -26,17 +26,12 @@ impl WantedPaths {
         let globs_set = Globs::new(&globs).map_err(|source| Error::Glob { glob: globs.join(", "), source })?;
         // A name with such characters may be meant as it is, too.
         let paths = texts.iter().map(|(_, path)| path.clone()).collect();
-        Ok(WantedPaths { paths, globs: globs_set, is_all: texts.is_empty() })
+        Ok(WantedPaths { paths, globs: globs_set, is_limited: !texts.is_empty() })
     }
 
     /// Whether a path is meant.
     pub fn take(&self, path: &[u8]) -> bool {
-        self.is_all || self.paths.iter().any(|wanted| is_within(path, wanted)) || self.globs.fit(path)
-    }
-
-    /// Whether everything is meant.
-    pub fn are_all(&self) -> bool {
-        self.is_all
+        !self.is_limited || self.paths.iter().any(|wanted| is_within(path, wanted)) || self.globs.fit(path)
     }
 }
 
@@ -47,7 +42,7 @@ mod tests {
     #[test]
     fn a_path_takes_all_below_it_and_a_pattern_what_it_fits() {
         let wanted = |texts: &[&str]| WantedPaths::new(&texts.iter().map(|t| ((*t).to_owned(), t.as_bytes().to_vec())).collect::<Vec<_>>()).unwrap();
-        assert!(wanted(&[]).take(b"anything"));
+        assert!(wanted(&[]).take(b"anything") && WantedPaths::default().take(b"anything"));
         assert!(wanted(&["config"]).take(b"config/system.xml"));
         assert!(!wanted(&["config"]).take(b"config2/system.xml"));
         assert!(wanted(&["poster.*"]).take(b"metadata/library/ab/x/poster.jpg"));

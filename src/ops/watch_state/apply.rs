@@ -145,7 +145,7 @@ impl Writer<'_> {
         let key = self.key_of(row, item);
         let before = self.words(item, user, &key)?;
         let values = self.values(row, item, user, &key, columns);
-        self.upsert(&values, &Self::replacing(&values))?;
+        self.upsert(&values, &Self::replacing(&values, ""))?;
         // State that waits for the item's return would meet this row when the server takes it back.
         let waiting = "DELETE FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3";
         self.db.prepare_cached(waiting)?.execute((stored_id(PLACEHOLDER), user, &key))?;
@@ -158,21 +158,21 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A state whose item is gone waits at the placeholder, as the server itself keeps it; nothing is put beside a state of the same key,
-    /// which the server could not bring together.
+    /// A state whose item is gone waits at the placeholder, as the server itself keeps it; nothing is put beside a state of the same key
+    /// that has its item, which the server could not bring together.
     fn put_aside(&self, row: &SavedRow, user: &str, columns: &[String], from_now: bool) -> rusqlite::Result<()> {
         let key = self.key_of(row, row.item);
-        let sql = "SELECT EXISTS (SELECT 1 FROM BaseItems WHERE Id = ?1) AND NOT EXISTS (SELECT 1 FROM UserData WHERE UserId = ?2 AND CustomDataKey = ?3)";
+        let sql = "SELECT EXISTS (SELECT 1 FROM BaseItems WHERE Id = ?1) AND NOT EXISTS (SELECT 1 FROM UserData WHERE UserId = ?2 AND CustomDataKey = ?3 AND ItemId <> ?1)";
         if !self.db.prepare_cached(sql)?.query_row((stored_id(PLACEHOLDER), user, &key), |row| row.get(0))? {
             return Ok(());
         }
         let mut values = self.values(row, PLACEHOLDER, user, &key, columns);
-        // From now on, so that the server's clean-up gives it its time.
+        // From now on, so that the server's clean-up gives it its time; what waits already has its date.
         let now: String = self.db.query_row("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')", [], |row| row.get(0))?;
         if let Some(slot) = values.iter_mut().find(|(name, _)| name == "RetentionDate" && from_now) {
             slot.1 = SqlValue::Text(now);
         }
-        self.upsert(&values, "NOTHING")
+        self.upsert(&values, &Self::replacing(&values, if from_now { "RetentionDate" } else { "" }))
     }
 
     fn values(&self, row: &SavedRow, item: Id, user: &str, key: &str, columns: &[String]) -> Vec<(String, SqlValue)> {

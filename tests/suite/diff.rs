@@ -1,0 +1,552 @@
+//! Comparisons against an independent comparer, `diff -r`, and what really happened on real servers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use jellyvault::backend::{MemoryBackend, Verb};
+use jellyvault::manifest::{Kind, SnapshotId, SnapshotRecord, display};
+use jellyvault::ops::{self, ChangeKind, DiffOptions, SnapshotOptions, SourceSpec, Tree};
+use jellyvault::progress::Interrupt;
+use jellyvault::store::Repository;
+
+use super::rows::Random;
+use super::support::*;
+
+fn memory() -> (MemoryBackend, Repository) {
+    let backend = MemoryBackend::default();
+    Repository::init_on(&backend).unwrap();
+    (backend.clone(), Repository::open_on(Box::new(backend)).unwrap())
+}
+
+fn taken(repository: &Repository, folder: &Path) -> (SnapshotId, SnapshotRecord) {
+    let report = capture(repository, folder).unwrap();
+    (report.id.unwrap(), report.record)
+}
+
+/// (path, kind, old path where it moved) of every change.
+type Told = Vec<(String, ChangeKind, Option<String>)>;
+
+fn told(repository: &Repository, before: &SnapshotRecord, after: &SnapshotRecord) -> (Told, ops::Diff) {
+    let diff = ops::diff(repository, &Tree::of(before), &Tree::of(after), &DiffOptions::default(), watch(&Interrupt::default())).unwrap();
+    let mut told = Told::new();
+    diff.for_each(|change| {
+        let from = change.before.as_ref().filter(|_| change.kind == ChangeKind::Moved).map(|entry| display(&entry.path));
+        told.push((display(change.path()), change.kind, from));
+        Ok(())
+    })
+    .unwrap();
+    (told, diff)
+}
+
+/// Changes a tree at random: files new, gone, rewritten, moved, touched, chmodded; directories; links.
+fn shake(root: &Path, random: &mut Random, steps: u64) {
+    let files = |root: &Path| -> Vec<PathBuf> {
+        walkdir::WalkDir::new(root).min_depth(1).into_iter().map(Result::unwrap).filter(|e| !e.file_type().is_dir()).map(|e| e.path().to_path_buf()).collect()
+    };
+    for _ in 0..steps {
+        let all = files(root);
+        let place = || root.join(format!("d{}/e{}/f{}", 0, 0, 0));
+        let pick = |random: &mut Random| all.get(random.below(all.len() as u64) as usize).cloned();
+        let fresh = |random: &mut Random| root.join(format!("d{}/e{}/f{}", random.below(12), random.below(12), random.below(40)));
+        match random.below(8) {
+            0 | 1 => {
+                let path = fresh(random);
+                if !path.exists() {
+                    let bytes = noise(&random.next().to_string(), random.below(3000) as usize);
+                    write(path, bytes);
+                }
+            }
+            2 => {
+                if let Some(path) = pick(random) {
+                    std::fs::remove_file(path).unwrap();
+                }
+            }
+            3 => {
+                if let Some(path) = pick(random).filter(|path| path.symlink_metadata().unwrap().is_file()) {
+                    std::fs::write(path, noise(&random.next().to_string(), random.below(5000) as usize)).unwrap();
+                }
+            }
+            4 => {
+                let to = fresh(random);
+                if let Some(from) = pick(random).filter(|_| !to.exists()) {
+                    std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+                    std::fs::rename(from, to).unwrap();
+                }
+            }
+            5 => {
+                if let Some(path) = pick(random).filter(|path| path.symlink_metadata().unwrap().is_file()) {
+                    let mode = 0o600 + random.below(0o100) as u32;
+                    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+                }
+            }
+            6 => {
+                let path = fresh(random);
+                if !path.exists() && path.symlink_metadata().is_err() {
+                    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                    std::os::unix::fs::symlink(format!("../{}", random.below(5)), path).unwrap();
+                }
+            }
+            _ => {
+                if let (Some(from), to) = (pick(random).filter(|path| path.symlink_metadata().unwrap().is_file()), place()) {
+                    // The same content twice: a copy is new, whatever it is a copy of.
+                    if !to.exists() && to.symlink_metadata().is_err() {
+                        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+                        std::fs::copy(from, to).unwrap();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What an independent comparer says of two trees, moves taken for a going and a coming.
+fn expected(before: &BTreeMap<Vec<u8>, Facts>, after: &BTreeMap<Vec<u8>, Facts>) -> BTreeMap<String, &'static str> {
+    let mut found = BTreeMap::new();
+    for path in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
+        let kind = match (before.get(path), after.get(path)) {
+            (Some(own), Some(other)) if own == other => continue,
+            (Some(own), Some(other)) if own.bytes == other.bytes && own.target == other.target && own.mode & 0o170_000 == other.mode & 0o170_000 => "metadata",
+            (Some(_), Some(_)) => "modified",
+            (None, _) => "added",
+            (_, None) => "removed",
+        };
+        found.insert(String::from_utf8(path.clone()).unwrap(), kind);
+    }
+    found
+}
+
+#[test]
+fn random_trees_are_compared_as_an_independent_comparer_does_and_the_way_back_mirrors_the_way_there() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    let (_, repository) = memory();
+    let mut random = Random(11);
+    std::fs::create_dir(&source).unwrap();
+    write(source.join("d0/first"), "x");
+    shake(&source, &mut random, 400);
+    let (mut before, mut own) = (taken(&repository, &source), facts(&source, &|_| false));
+    let (mut moves, mut all) = (0, 0);
+    for round in 0..25 {
+        shake(&source, &mut random, if round % 5 == 0 { 200 } else { 8 });
+        let (after, other) = (taken(&repository, &source), facts(&source, &|_| false));
+        let (there, diff) = told(&repository, &before.1, &after.1);
+        // Taken apart, moves are a going and a coming; the rest is word for word the comparer's.
+        let mut apart = BTreeMap::new();
+        for (path, kind, from) in &there {
+            match from {
+                Some(from) => {
+                    moves += 1;
+                    assert_eq!(own[from.as_bytes()].bytes, other[path.as_bytes()].bytes, "{from} → {path}");
+                    apart.insert(from.clone(), "removed");
+                    apart.insert(path.clone(), "added");
+                }
+                None => drop(apart.insert(path.clone(), kind.word())),
+            }
+        }
+        assert_eq!(apart, expected(&own, &other), "round {round}");
+        // No file is told as gone that came back elsewhere with the same bytes, unless there are more of the one than of the other.
+        let bytes_of = |word: &str, tree: &BTreeMap<Vec<u8>, Facts>| -> std::collections::HashSet<blake3::Hash> {
+            let paths = there.iter().filter(|(_, kind, _)| kind.word() == word);
+            paths.filter_map(|(path, ..)| tree[path.as_bytes()].bytes).filter(|hash| *hash != blake3::hash(b"")).collect()
+        };
+        assert!(bytes_of("removed", &own).is_disjoint(&bytes_of("added", &other)), "round {round}");
+        // Applied to the one, it gives the other.
+        let mut applied: BTreeSet<String> = own.keys().map(|path| String::from_utf8(path.clone()).unwrap()).collect();
+        for (path, kind, from) in &there {
+            match kind {
+                ChangeKind::Removed => drop(applied.remove(path)),
+                ChangeKind::Added => drop(applied.insert(path.clone())),
+                ChangeKind::Moved => {
+                    applied.remove(from.as_ref().unwrap());
+                    applied.insert(path.clone());
+                }
+                ChangeKind::Modified | ChangeKind::Metadata => assert!(applied.contains(path)),
+            }
+        }
+        assert_eq!(applied, other.keys().map(|path| String::from_utf8(path.clone()).unwrap()).collect(), "round {round}");
+        // Backwards it is the mirror.
+        let (back, back_diff) = told(&repository, &after.1, &before.1);
+        let mirrored: BTreeSet<_> = back
+            .into_iter()
+            .map(|(path, kind, from)| match kind {
+                ChangeKind::Added => (path, ChangeKind::Removed, None),
+                ChangeKind::Removed => (path, ChangeKind::Added, None),
+                ChangeKind::Moved => (from.unwrap(), ChangeKind::Moved, Some(path)),
+                kind => (path, kind, None),
+            })
+            .collect();
+        assert_eq!(mirrored, there.iter().cloned().collect(), "round {round}");
+        let (total, mirror) = (diff.total(), back_diff.total());
+        assert_eq!(
+            (total.added, total.removed, total.stored_before, total.size_after),
+            (mirror.removed, mirror.added, mirror.stored_after, mirror.size_before)
+        );
+        all += there.len();
+        let (same, diff) = told(&repository, &after.1, &after.1);
+        assert_eq!((same.len(), diff.nodes_read), (0, 0));
+        (before, own) = (after, other);
+    }
+    assert!(moves > 20 && all > 300, "only {moves} moves, {all} changes");
+}
+
+#[test]
+fn only_nodes_that_differ_are_read() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    for item in 0..6000u32 {
+        write(source.join(format!("metadata/library/{:02x}/{item:032x}/poster.jpg", item % 256)), item.to_le_bytes());
+    }
+    let (backend, repository) = memory();
+    let before = taken(&repository, &source);
+    for item in [7u32, 1800, 3500, 5900] {
+        write(source.join(format!("metadata/library/{:02x}/{item:032x}/poster.jpg", item % 256)), "changed");
+    }
+    let after = taken(&repository, &source);
+    let nodes = |record: &SnapshotRecord| -> usize {
+        let index = jellyvault::store::Index::open(&repository, jellyvault::store::IndexMode::Use).unwrap();
+        let mut reader = jellyvault::store::ChunkReader::new(&repository, &index);
+        jellyvault::manifest::leaves(&mut reader, record.categories["other"].manifest).unwrap().len()
+    };
+    assert!(nodes(&after.1) > 100);
+    backend.take_calls();
+    let (found, diff) = told(&repository, &before.1, &after.1);
+    let files: Vec<_> = found.iter().filter(|(path, ..)| path.ends_with("poster.jpg")).collect();
+    assert_eq!(files.len(), 4);
+    // Four leaves of each side and what lies above them.
+    assert!(diff.nodes_read <= 2 * (4 + 4 + 1), "{} nodes were read", diff.nodes_read);
+    let reads = backend.take_calls().iter().filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with("packs/"))).count() as u64;
+    // Opening an index in memory reads each pack's trailer, in two parts.
+    assert!(reads <= diff.nodes_read + 2 * 2 * 2, "{reads} reads for {} nodes", diff.nodes_read);
+}
+
+#[test]
+fn a_live_source_is_compared_without_a_byte_written_to_the_repository() {
+    let program = Program::new();
+    let source = program.home.path().join("data");
+    copy_tree(&own_fixture(), &source);
+    program.ok(&["snapshot", source.to_str().unwrap()]);
+    let_settle();
+    let tree = facts(&program.repo, &|_| false);
+    let (nothing, code) = program.json(&["diff", "--exit-code"]);
+    assert_eq!((nothing["changes"].as_array().unwrap().len(), code), (0, 0));
+    std::fs::rename(source.join("config/branding.xml"), source.join("config/moved.xml")).unwrap();
+    write(source.join("config/new.txt"), "new");
+    std::fs::remove_file(source.join("config/network.xml")).unwrap();
+    write(source.join("config/encoding.xml"), "<EncodingOptions><EncodingThreadCount>3</EncodingThreadCount></EncodingOptions>");
+    let (live, code) = program.json(&["diff", "latest", "--exit-code", "--patch"]);
+    assert_eq!(code, 1);
+    let changes: BTreeMap<&str, &str> = live["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|change| change["after"]["kind"] != "directory")
+        .map(|change| (change["path"].as_str().unwrap(), change["change"].as_str().unwrap()))
+        .collect();
+    let expected = [("config/encoding.xml", "modified"), ("config/moved.xml", "moved"), ("config/network.xml", "removed"), ("config/new.txt", "added")];
+    assert_eq!(changes, expected.into_iter().collect());
+    let patch = live["changes"].as_array().unwrap().iter().find(|c| c["path"] == "config/encoding.xml").unwrap()["patch"].as_str().unwrap();
+    assert!(
+        patch.contains("+<EncodingOptions><EncodingThreadCount>3") && patch.starts_with("--- a/config/encoding.xml\n+++ b/config/encoding.xml\n@@"),
+        "{patch}"
+    );
+    // A look stores nothing, neither packs nor records nor what the next scan would believe.
+    let after = facts(&program.repo, &|_| false);
+    assert_eq!(tree.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    for (path, facts) in &tree {
+        let is_lock = path.as_slice() == b"lock";
+        assert!(is_lock || after[path].bytes == facts.bytes, "{} changed", String::from_utf8_lossy(path));
+    }
+    // And the next snapshot finds what the look found.
+    program.ok(&["snapshot", source.to_str().unwrap()]);
+    let (stored, _) = program.json(&["diff", "latest~1", "latest"]);
+    assert_eq!(stored["changes"].as_array().unwrap().len(), live["changes"].as_array().unwrap().len());
+    let (rows, _) = program.json(&["diff", "latest~1", "--rows"]);
+    assert_eq!(rows["summary"]["rows"]["tables"], serde_json::json!({}));
+}
+
+#[test]
+fn what_is_asked_wrongly_is_told_with_what_is_there() {
+    let program = Program::new();
+    let source = program.home.path().join("data");
+    copy_tree(&own_fixture(), &source);
+    program.ok(&["snapshot", source.to_str().unwrap()]);
+    let error = |args: &[&str]| {
+        let output = program.run(args);
+        assert_ne!(output.status.code(), Some(0), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(error(&["diff", "latest", "latest", "--table", "Films"]).contains("BaseItems"));
+    assert!(error(&["diff", "latest", "latest", "--user", "Nobody"]).contains("no user \"Nobody\""));
+    assert!(error(&["diff", "latest", "latest", "--path", "["]).contains("is not a pattern"));
+    assert!(error(&["diff", "latest", "latest", "--database", "data/no.db"]).contains("data/no.db"));
+    assert!(error(&["diff", "yesterday"]).contains("jellyvault list"));
+    let plain = program.home.path().join("plain");
+    write(plain.join("a"), "a");
+    program.ok(&["snapshot", "--plain", plain.to_str().unwrap()]);
+    assert!(error(&["diff", "latest", "--rows"]).contains("data/jellyfin.db"));
+    // A plain folder is compared with itself without being named.
+    write(plain.join("b"), "b");
+    let (found, _) = program.json(&["diff"]);
+    assert!(found["changes"].as_array().unwrap().iter().any(|change| change["path"] == "b" && change["change"] == "added"));
+    // A part that one snapshot was taken without is not taken for gone.
+    program.ok(&["snapshot", source.to_str().unwrap(), "--only", "config"]);
+    let id = program.json(&["list"]).0["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    let (part, _) = program.json(&["diff", &id, "latest"]);
+    assert_eq!(part["summary"]["total"]["removed"], 0);
+    assert!(part["remarks"].to_string().contains("metadata is not in the later snapshot"), "{}", part["remarks"]);
+}
+
+/// Unpacks an archive of fixtures; one directory a state.
+fn unpack(dir: &Path, archive: &str) -> Option<PathBuf> {
+    let shared = shared_fixtures()?;
+    let status = std::process::Command::new("tar").arg("--zstd").arg("-xf").arg(shared.join(archive)).arg("-C").arg(dir).status().unwrap();
+    assert!(status.success());
+    Some(dir.to_path_buf())
+}
+
+/// Takes a snapshot of each state as if the server stood in one place.
+fn snapshots(program: &Program, states: &Path, names: &[&str]) {
+    let place = program.home.path().join("server");
+    for name in names {
+        if place.exists() {
+            std::fs::remove_dir_all(&place).unwrap();
+        }
+        copy_tree(&states.join(name), &place);
+        program.ok(&["snapshot", place.join("data").to_str().unwrap(), "--label", name]);
+    }
+}
+
+#[test]
+fn a_real_day_is_told_as_it_was_and_nothing_beside_it() {
+    let dir = temp();
+    let Some(states) = unpack(dir.path(), "attic-12.0/days.tar.zst") else { return };
+    let program = Program::new();
+    snapshots(&program, &states, &["day1", "day2", "day3"]);
+    let text = program.ok(&["diff", "day1", "day2", "--rows", "--stat"]);
+    let story = text.split_once(":\n\n").unwrap().1.split_once("\nRows of").unwrap().0;
+    assert_eq!(
+        story,
+        "Library
+  Films: 1 film new: Late Arrival
+  Films: 1 film gone: Paper Window 2
+  1 studio new: Quiet Pictures
+  2 pictures changed: poster of Crimson Border 0; poster of Ödön – 100% Pure
+Users
+  Ana: profile picture changed
+  Ana: 3 items newly watched: Distant Garden Chronicles 0 S01E01; Distant Garden Chronicles 0 S02E03; Distant Garden Chronicles 0 S02E04
+  Ana: watch state of an item that is gone is kept by the server
+  guest: new user
+Server
+  2 new entries in the activity log
+  7 items refreshed by the server, nothing in them changed
+Settings
+  config/system.xml: LogFileRetentionDays: 5 → 9
+"
+    );
+    // After the clean stop nothing is different but the file that holds it all.
+    let (still, _) = program.json(&["diff", "day2", "day3", "--rows"]);
+    assert_eq!((still["rows"].as_array().unwrap().len(), still["summary"]["rows"]["news"].as_array().unwrap().len()), (0, 0));
+    // Files, as `diff -r` sees them on restored trees.
+    let (one, two) = (program.home.path().join("one"), program.home.path().join("two"));
+    program.ok(&["restore", "day1", "--to", one.to_str().unwrap()]);
+    program.ok(&["restore", "day2", "--to", two.to_str().unwrap()]);
+    let output = std::process::Command::new("diff").args(["-rq", one.to_str().unwrap(), two.to_str().unwrap()]).output().unwrap();
+    let report = String::from_utf8(output.stdout).unwrap();
+    let (changes, _) = program.json(&["diff", "day1", "day2"]);
+    let changes: Vec<_> = changes["changes"].as_array().unwrap().iter().filter(|change| change["change"] != "metadata").collect();
+    for line in report.lines() {
+        let path = if let Some(rest) = line.strip_prefix("Only in ") {
+            rest.replacen(": ", "/", 1)
+        } else {
+            line.strip_prefix("Files ").unwrap().split(" and ").next().unwrap().to_owned()
+        };
+        let path = path.strip_prefix(one.to_str().unwrap()).or(path.strip_prefix(two.to_str().unwrap())).unwrap().trim_start_matches('/').to_owned();
+        assert!(changes.iter().any(|change| change["path"] == path.as_str()), "{path}: {line}");
+    }
+    for change in changes {
+        let path = change["path"].as_str().unwrap();
+        let is_told = report.lines().any(|line| {
+            line.contains(path)
+                || Path::new(path).ancestors().skip(1).any(|above| {
+                    let (above, name) = (
+                        above.parent().map(|p| p.display().to_string()).unwrap_or_default(),
+                        above.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+                    );
+                    line.starts_with("Only in ") && line.ends_with(&format!("{above}: {name}"))
+                })
+                || line.ends_with(&format!("{}: {}", Path::new(path).parent().unwrap().display(), Path::new(path).file_name().unwrap().to_string_lossy()))
+        });
+        assert!(is_told, "{path} is told, but diff -r does not know it");
+    }
+}
+
+#[test]
+fn an_upgrades_own_work_is_told_apart_from_the_days() {
+    let dir = temp();
+    let Some(states) = unpack(dir.path(), "attic-upgrade/versions.tar.zst") else { return };
+    let program = Program::new();
+    snapshots(&program, &states, &["10.11.6", "10.11.11", "12.0"]);
+    let news = |before: &str, after: &str| -> Vec<(String, String)> {
+        let (document, _) = program.json(&["diff", before, after, "--rows", "--stat"]);
+        assert_eq!(document["summary"]["rows"]["upgraded"], true);
+        let news = document["summary"]["rows"]["news"].as_array().unwrap();
+        news.iter().map(|n| (n["section"].as_str().unwrap().to_owned(), format!("{}|{}", n["about"].as_str().unwrap(), n["what"].as_str().unwrap()))).collect()
+    };
+    let day = news("10.11.6", "10.11.11");
+    for expected in
+        ["guest|new user", "Ana|profile picture changed", "Ana|3 items newly watched", "Ana|1 item set back to the beginning", "|2 pictures changed"]
+    {
+        assert!(day.iter().any(|(section, what)| section != "upgrade" && what == expected), "{expected}: {day:?}");
+    }
+    assert!(day.contains(&("upgrade".into(), "|table Users: 1 column new: NormalizedUsername".into())), "{day:?}");
+    // The bare upgrade: people only signed in and looked.
+    let bare = news("10.11.11", "12.0");
+    let peoples: Vec<_> = bare.iter().filter(|(section, _)| section != "upgrade").map(|(_, what)| what.as_str()).collect();
+    assert_eq!(
+        peoples,
+        ["guest|display settings changed (1 view)", "root|signed in", "root|signed in again on “rig” (rig)", "|2 new entries in the activity log"]
+    );
+    for expected in ["|new table LinkedChildren with 12 rows", "|BaseItems.OwnerId written anew in 71 rows", "|table BaseItems: 1 column gone: ExtraIds"] {
+        assert!(bare.contains(&("upgrade".into(), expected.into())), "{expected}: {bare:?}");
+    }
+    // Row by row, too.
+    let (rows, _) = program.json(&["diff", "10.11.11", "12.0", "--table", "BaseItems"]);
+    let rows = rows["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 72);
+    assert!(rows.iter().all(|row| row["by_upgrade"] == true));
+}
+
+#[test]
+fn no_password_hash_and_no_token_is_ever_printed() {
+    let dir = temp();
+    let Some(states) = unpack(dir.path(), "attic-upgrade/versions.tar.zst") else { return };
+    let program = Program::new();
+    snapshots(&program, &states, &["10.11.6", "12.0"]);
+    let mut secrets = BTreeSet::new();
+    for state in ["10.11.6", "12.0"] {
+        let copy = dir.path().join(format!("{state}.db"));
+        std::fs::copy(states.join(state).join("data/data/jellyfin.db"), &copy).unwrap();
+        let db = rusqlite::Connection::open(&copy).unwrap();
+        for sql in ["SELECT Password FROM Users WHERE Password IS NOT NULL", "SELECT AccessToken FROM Devices", "SELECT AccessToken FROM ApiKeys"] {
+            let mut statement = db.prepare(sql).unwrap();
+            secrets.extend(statement.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap));
+        }
+    }
+    assert!(secrets.len() >= 6);
+    for args in [
+        &["diff", "10.11.6", "12.0", "--rows", "--patch", "--tree"][..],
+        &["--json", "diff", "10.11.6", "12.0", "--rows", "--patch"],
+        &["--verbose", "diff", "10.11.6", "12.0", "--table", "Users,Devices,ApiKeys"],
+        &["--json", "diff", "12.0", "10.11.6", "--table", "Users,Devices,ApiKeys"],
+    ] {
+        let text = program.ok(args);
+        assert!(text.contains("Devices"), "{args:?} shows no row");
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{args:?} prints a secret");
+        }
+    }
+    let (document, _) = program.json(&["diff", "10.11.6", "12.0", "--table", "Devices"]);
+    assert_eq!(document["rows"][0]["after"]["AccessToken"].as_str().or(document["rows"][0]["before"]["AccessToken"].as_str()), Some("(secret)"));
+}
+
+#[test]
+fn pictures_are_told_with_their_sizes_and_texts_line_by_line() {
+    let dir = temp();
+    let Some(states) = unpack(dir.path(), "attic-12.0/days.tar.zst") else { return };
+    let program = Program::new();
+    snapshots(&program, &states, &["day1", "day2"]);
+    let (document, _) = program.json(&["diff", "day1", "day2", "--patch", "--path", "metadata/library/fa/**", "--path", "config/system.xml"]);
+    let changes = document["changes"].as_array().unwrap();
+    let poster = changes.iter().find(|change| change["path"].as_str().unwrap().ends_with("poster.jpg")).unwrap();
+    assert_eq!(poster["image"], serde_json::json!({"before": {"width": 250, "height": 375}, "after": {"width": 250, "height": 375}}));
+    assert_eq!(poster["name"], "Ödön – 100% Pure");
+    let text = program.ok(&["diff", "day1", "day2", "--patch", "--path", "config/system.xml"]);
+    assert!(text.contains("-  <LogFileRetentionDays>5</LogFileRetentionDays>\n+  <LogFileRetentionDays>9</LogFileRetentionDays>\n"), "{text}");
+}
+
+#[test]
+fn two_imported_zips_are_compared_like_snapshots() {
+    let Some(shared) = shared_fixtures() else { return };
+    let program = Program::new();
+    for version in ["10.11.11", "12.0"] {
+        program.run(&["import", shared.join(format!("attic-upgrade/server-{version}.zip")).to_str().unwrap(), "--label", version]);
+    }
+    let (document, _) = program.json(&["diff", "10.11.11", "12.0", "--rows"]);
+    assert_eq!(document["summary"]["rows"]["upgraded"], true);
+    assert!(document["summary"]["rows"]["tables"]["BaseItems"]["changed"].as_u64().unwrap() >= 71);
+    let paths: Vec<_> = document["changes"].as_array().unwrap().iter().filter(|c| c["change"] == "modified").map(|c| c["path"].as_str().unwrap()).collect();
+    assert!(paths.contains(&"config/encoding.xml") && paths.contains(&"data/jellyfin.db"), "{paths:?}");
+}
+
+#[test]
+fn the_same_bytes_with_holes_and_without_are_no_change() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    let mut bytes = vec![0u8; 3 << 20];
+    bytes[..4].copy_from_slice(b"head");
+    write(source.join("file"), &bytes);
+    let mtime = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    let stamp = |path: &Path| std::fs::File::options().write(true).open(path).unwrap().set_modified(mtime).unwrap();
+    stamp(&source.join("file"));
+    let (_, repository) = memory();
+    let before = taken(&repository, &source);
+    std::fs::remove_file(source.join("file")).unwrap();
+    let sparse = std::fs::File::create(source.join("file")).unwrap();
+    use std::os::unix::fs::FileExt;
+    sparse.write_all_at(b"head", 0).unwrap();
+    sparse.set_len(3 << 20).unwrap();
+    drop(sparse);
+    stamp(&source.join("file"));
+    let after = taken(&repository, &source);
+    assert_ne!(before.1.categories, after.1.categories, "the file system keeps no holes: nothing was tried");
+    let (found, _) = told(&repository, &before.1, &after.1);
+    assert_eq!(found.iter().filter(|(path, ..)| path == "file").count(), 0, "{found:?}");
+    let spec = SourceSpec::plain(&source).unwrap();
+    let look = ops::look(&repository, &spec, &SnapshotOptions { host: "test".into(), ..Default::default() }, watch(&Interrupt::default())).unwrap();
+    assert_eq!(look.record.categories["other"].manifest, after.1.categories["other"].manifest);
+}
+
+#[test]
+fn a_damaged_node_is_an_error_and_never_a_difference() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    for item in 0..2000u32 {
+        write(source.join(format!("{:02x}/{item}", item % 64)), item.to_le_bytes());
+    }
+    let (backend, repository) = memory();
+    let before = taken(&repository, &source);
+    write(source.join("00/0"), "changed");
+    let after = taken(&repository, &source);
+    let files = backend.files();
+    let (mut errors, mut right) = (0, 0);
+    for (name, bytes) in files.iter().filter(|(name, _)| name.starts_with("packs/")) {
+        for at in (64..bytes.len()).step_by(bytes.len() / 40) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x40;
+            backend.put(name, damaged);
+            let outcome = ops::diff(&repository, &Tree::of(&before.1), &Tree::of(&after.1), &DiffOptions::default(), watch(&Interrupt::default()));
+            match outcome {
+                Ok(diff) => {
+                    let mut found = BTreeSet::new();
+                    diff.for_each(|change| {
+                        if matches!(change.after.as_ref().map(|entry| &entry.kind), Some(Kind::File { .. })) {
+                            found.insert(change.path().to_vec());
+                        }
+                        Ok(())
+                    })
+                    .unwrap();
+                    assert_eq!(found, BTreeSet::from([std::ffi::OsStr::new("00/0").as_bytes().to_vec()]));
+                    right += 1;
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), "damaged", "{error}");
+                    errors += 1;
+                }
+            }
+            backend.put(name, bytes.clone());
+        }
+    }
+    assert!(errors > 3 && right > 3, "{errors} errors, {right} right");
+}
