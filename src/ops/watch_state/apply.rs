@@ -189,10 +189,10 @@ impl Writer<'_> {
         .collect()
     }
 
-    /// All columns but the key from the new row.
-    fn replacing(values: &[(String, SqlValue)]) -> String {
-        let sets: Vec<String> =
-            values.iter().filter(|(name, _)| !KEY.contains(&name.as_str())).map(|(name, _)| format!("\"{name}\" = excluded.\"{name}\"")).collect();
+    /// All columns but the key, and but `kept`, from the new row.
+    fn replacing(values: &[(String, SqlValue)], kept: &str) -> String {
+        let replaced = values.iter().filter(|(name, _)| !KEY.contains(&name.as_str()) && name != kept);
+        let sets: Vec<String> = replaced.map(|(name, _)| format!("\"{name}\" = excluded.\"{name}\"")).collect();
         format!("UPDATE SET {}", sets.join(", "))
     }
 
