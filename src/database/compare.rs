@@ -6,8 +6,10 @@ use crate::chunk::PageHash;
 
 use super::Error;
 use super::btree::{self, Node, PageKind};
+use super::key::{key_columns, same_keys};
 use super::leftovers::{Leftovers, Side};
-use super::record::{self, Row, Value, same};
+use super::record::{Row, same};
+use super::row_stream::{RowStream, mark};
 use super::schema::{Database, Table};
 
 /// A table on both sides; one of them may lack it.
@@ -140,14 +142,6 @@ struct Pass {
     /// Pages whose use is known, of both sides.
     seen: (Vec<bool>, Vec<bool>),
     leftovers: Leftovers,
-}
-
-fn mark(seen: &mut [bool], pages: impl IntoIterator<Item = u32>) {
-    for page in pages {
-        if let Some(slot) = seen.get_mut(page as usize) {
-            *slot = true;
-        }
-    }
 }
 
 impl Pass {
@@ -313,59 +307,6 @@ fn touched_leaves(after: &mut Database<'_>, same: &[(u32, u32)], ends: &HashSet<
     Ok(touched)
 }
 
-/// A row as it lies in a page.
-struct RawRow {
-    number: Option<i64>,
-    payload: Vec<u8>,
-    page: u32,
-}
-
-impl RawRow {
-    fn decode(&self, table: &Table, database: &Database<'_>) -> Result<Row, Error> {
-        Ok(table.row(self.number, record::decode(&self.payload, database.encoding, self.page)?))
-    }
-}
-
-/// The rows of some pages, one after another.
-struct RowStream<'l> {
-    pages: &'l [u32],
-    at: usize,
-    ahead: usize,
-    node: Option<Node>,
-    cell: usize,
-}
-
-impl<'l> RowStream<'l> {
-    fn new(pages: &'l [u32]) -> RowStream<'l> {
-        RowStream { pages, at: 0, ahead: 0, node: None, cell: 0 }
-    }
-
-    fn next(&mut self, database: &mut Database<'_>, seen: &mut [bool]) -> Result<Option<RawRow>, Error> {
-        loop {
-            let node = match self.node.take() {
-                Some(node) => node,
-                None => {
-                    let Some(number) = self.pages.get(self.at) else { return Ok(None) };
-                    if self.at >= self.ahead {
-                        self.ahead = self.at + database.pages.read_ahead(self.pages.get(self.at..).unwrap_or_default())?;
-                    }
-                    (self.at, self.cell) = (self.at + 1, 0);
-                    Node::open(&mut database.pages, *number, database.usable)?
-                }
-            };
-            if self.cell >= node.cells() {
-                continue;
-            }
-            let cell = node.cell(self.cell)?;
-            self.cell += 1;
-            let payload = btree::payload(&mut database.pages, &node, &cell, &mut |page| mark(seen, [page]))?;
-            let row = RawRow { number: cell.number, payload, page: node.number };
-            self.node = Some(node);
-            return Ok(Some(row));
-        }
-    }
-}
-
 /// Columns that both tables have: (number before, number after).
 fn column_pairs(sides: Sides<'_>) -> Vec<(usize, usize)> {
     let (Some(before), Some(after)) = (sides.before, sides.after) else { return Vec::new() };
@@ -378,40 +319,4 @@ fn differing_columns(pairs: &[(usize, usize)], gone: &Row, came: &Row) -> Vec<(u
         _ => false,
     };
     pairs.iter().copied().filter(differ).collect()
-}
-
-/// The columns by which rows are told apart, on each side; none where only the row's number does.
-struct Key {
-    before: Vec<usize>,
-    after: Vec<usize>,
-}
-
-impl Key {
-    fn of(&self, row: &Row, side: Side) -> Vec<Value> {
-        let columns = if side == Side::Before { &self.before } else { &self.after };
-        if columns.is_empty() {
-            return vec![row.number.map_or(Value::Null, Value::Integer)];
-        }
-        columns.iter().map(|at| row.values.get(*at).cloned().unwrap_or(Value::Null)).collect()
-    }
-}
-
-/// The later table's key where the earlier one has its columns, or the other way round.
-fn key_columns(sides: Sides<'_>) -> Key {
-    let in_other = |own: &Table, other: &Table| -> Option<Vec<usize>> { own.key.iter().map(|at| other.column(&own.columns.get(*at)?.name)).collect() };
-    match (sides.before, sides.after) {
-        (Some(before), Some(after)) => match (in_other(after, before), in_other(before, after)) {
-            (Some(own), _) => Key { before: own, after: after.key.clone() },
-            (None, Some(other)) => Key { before: before.key.clone(), after: other },
-            (None, None) => Key { before: Vec::new(), after: Vec::new() },
-        },
-        (before, after) => Key { before: before.map(|t| t.key.clone()).unwrap_or_default(), after: after.map(|t| t.key.clone()).unwrap_or_default() },
-    }
-}
-
-fn same_keys(own: &Option<Vec<Value>>, other: &Option<Vec<Value>>) -> bool {
-    match (own, other) {
-        (Some(own), Some(other)) => own.len() == other.len() && own.iter().zip(other).all(|(a, b)| same(a, b)),
-        _ => false,
-    }
 }

@@ -4,9 +4,11 @@
 mod btree;
 mod compare;
 mod index;
+mod key;
 mod leftovers;
 mod pages;
 mod record;
+mod row_stream;
 mod schema;
 
 pub use compare::{Compared, RowChange, Sides, TableChange, compare_databases};

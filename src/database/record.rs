@@ -34,12 +34,15 @@ pub(super) enum Encoding {
     Utf16Be,
 }
 
+/// One more than the largest integer.
+const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+
 /// Whether SQLite's `IS` calls two values the same: numbers by what they are worth, not by how they are stored.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Integer(i), Value::Real(r)) | (Value::Real(r), Value::Integer(i)) => {
             // Exact in both directions, or they are two numbers.
-            *r == *i as f64 && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(r) && *r as i64 == *i
+            *r == *i as f64 && (-TWO_TO_63..TWO_TO_63).contains(r) && *r as i64 == *i
         }
         (a, b) => a == b,
     }

@@ -83,7 +83,7 @@ impl<'r> Database<'r> {
     /// Reads a database's schema.
     pub fn open(mut pages: Pages<'r>) -> Result<Database<'r>, Error> {
         let usable = btree::usable_bytes(&mut pages)?;
-        let encoding = match btree::u32_at(&*pages.page(1)?, 56) {
+        let encoding = match btree::u32_at(&pages.page(1)?, 56) {
             Some(2) => Encoding::Utf16Le,
             Some(3) => Encoding::Utf16Be,
             _ => Encoding::Utf8,

@@ -134,13 +134,20 @@ pub fn read_leaf(reader: &mut ChunkReader<'_>, id: &ChunkId) -> Result<Vec<Entry
     }
 }
 
+/// A node that is still to be read, with the paths between which it lies.
+struct Span {
+    id: ChunkId,
+    level: Option<u8>,
+    first: Option<Vec<u8>>,
+    behind: Option<Vec<u8>>,
+}
+
 /// The entries that lie directly in a folder (`""` is the root), in order. Nodes that lie wholly inside one of its subfolders are not
 /// read: a folder of a thousand folders with a thousand files each takes some thousand nodes at most.
 pub fn children(reader: &mut ChunkReader<'_>, root: ChunkId, folder: &[u8]) -> Result<Vec<Entry>, Error> {
     let mut found: Vec<Entry> = Vec::new();
-    // (node, its level, its first path, the first path behind it)
-    let mut stack: Vec<(ChunkId, Option<u8>, Option<Vec<u8>>, Option<Vec<u8>>)> = vec![(root, None, None, None)];
-    while let Some((id, level, first, behind)) = stack.pop() {
+    let mut stack = vec![Span { id: root, level: None, first: None, behind: None }];
+    while let Some(Span { id, level, first, behind }) = stack.pop() {
         // Where it begins and ends inside a subfolder that was met already, all of it lies there.
         let inside = found.last().is_some_and(|met| {
             let is_inside = |path: &Option<Vec<u8>>| path.as_ref().is_some_and(|path| path.len() > met.path.len() && is_within(path, &met.path));
@@ -159,7 +166,7 @@ pub fn children(reader: &mut ChunkReader<'_>, root: ChunkId, folder: &[u8]) -> R
                 ends.push(behind);
                 let wanted = children.into_iter().zip(ends).skip(start);
                 let wanted = wanted.take_while(|(child, _)| is_within(&child.first, folder) || compare(&child.first, folder) == Ordering::Less);
-                let mut below: Vec<_> = wanted.map(|(child, end)| (child.id, Some(level - 1), Some(child.first), end)).collect();
+                let mut below: Vec<_> = wanted.map(|(child, behind)| Span { id: child.id, level: Some(level - 1), first: Some(child.first), behind }).collect();
                 below.reverse();
                 stack.append(&mut below);
             }

@@ -93,10 +93,9 @@ impl<'r> Differences<'r> {
                     None => {}
                 },
                 Ordering::Equal => match (self.before.steps.pop(), self.after.steps.pop()) {
+                    (Some(Step::Entry(before)), Some(Step::Entry(after))) if before == after => {}
                     (Some(Step::Entry(before)), Some(Step::Entry(after))) => {
-                        if before != after {
-                            return Ok(Some(Difference { before: Some(*before), after: Some(*after) }));
-                        }
+                        return Ok(Some(Difference { before: Some(*before), after: Some(*after) }));
                     }
                     (Some(before), Some(after)) => self.meet(before, after)?,
                     _ => {}

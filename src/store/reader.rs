@@ -18,12 +18,20 @@ const KEPT_EXTENTS: usize = 4;
 /// A pack and the number of an extent in it.
 type ExtentKey = ([u8; 16], u32);
 
+/// A decoded extent, and those of its chunks that were verified: what lies in memory does not change.
+struct KeptExtent {
+    key: ExtentKey,
+    bytes: Arc<Vec<u8>>,
+    verified: Vec<u32>,
+}
+
 /// Reads chunks; one for each thread.
 pub struct ChunkReader<'r> {
     repository: &'r Repository,
     index: &'r Index,
     hashing: Hashing,
-    kept: Vec<(ExtentKey, Arc<Vec<u8>>)>,
+    kept: Vec<KeptExtent>,
+    keeps: usize,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
     held: Held,
 }
@@ -48,12 +56,17 @@ impl Deref for Chunk {
 impl<'r> ChunkReader<'r> {
     /// A reader with nothing kept.
     pub fn new(repository: &'r Repository, index: &'r Index) -> ChunkReader<'r> {
-        ChunkReader { repository, index, hashing: repository.hashing(), kept: Vec::new(), zstd: None, held: Held::default() }
+        ChunkReader { repository, index, hashing: repository.hashing(), kept: Vec::new(), keeps: KEPT_EXTENTS, zstd: None, held: Held::default() }
     }
 
     /// A reader that knows chunks beside those of the packs.
     pub fn holding(self, held: Held) -> ChunkReader<'r> {
         ChunkReader { held, ..self }
+    }
+
+    /// A reader that keeps more decoded extents: for who goes to and fro.
+    pub fn keeping(self, extents: usize) -> ChunkReader<'r> {
+        ChunkReader { keeps: extents.max(1), ..self }
     }
 
     /// How ids are made in the repository.
@@ -63,7 +76,7 @@ impl<'r> ChunkReader<'r> {
 
     /// Another reader of the same repository, with nothing kept.
     pub fn sibling(&self) -> ChunkReader<'r> {
-        ChunkReader::new(self.repository, self.index).holding(self.held.clone())
+        ChunkReader::new(self.repository, self.index).holding(self.held.clone()).keeping(self.keeps)
     }
 
     /// Length of a chunk in bytes.
@@ -80,8 +93,18 @@ impl<'r> ChunkReader<'r> {
         let extent = self.extent(&located)?;
         let start = located.offset as usize;
         let chunk = Chunk { extent, range: start..start.saturating_add(located.len as usize) };
+        let kept = self.kept.last_mut().filter(|kept| kept.key == (located.pack, located.extent));
+        if kept.as_ref().is_some_and(|kept| kept.verified.contains(&located.offset)) {
+            return Ok(chunk);
+        }
         // A range beyond the extent gives no bytes, whose hash is not the chunk's.
-        if self.hashing.id(&chunk) == *id { Ok(chunk) } else { Err(Error::Chunk { id: *id, pack: located.pack_name() }) }
+        if self.hashing.id(&chunk) != *id {
+            return Err(Error::Chunk { id: *id, pack: located.pack_name() });
+        }
+        if let Some(kept) = kept {
+            kept.verified.push(located.offset);
+        }
+        Ok(chunk)
     }
 
     /// The bytes that lie under a recipe's id, which is not their hash: whoever reads them must prove them.
@@ -102,8 +125,12 @@ impl<'r> ChunkReader<'r> {
 
     fn extent(&mut self, located: &Located) -> Result<Arc<Vec<u8>>, Error> {
         let key = (located.pack, located.extent);
-        if let Some((_, extent)) = self.kept.iter().find(|(known, _)| *known == key) {
-            return Ok(extent.clone());
+        if let Some(at) = self.kept.iter().position(|kept| kept.key == key) {
+            // What was used last lies last, and goes last.
+            let kept = self.kept.remove(at);
+            let bytes = kept.bytes.clone();
+            self.kept.push(kept);
+            return Ok(bytes);
         }
         let damaged = |what| Error::Extent { pack: located.pack_name(), extent: located.extent, what };
         let span = Span::At { offset: located.row.offset, len: located.row.stored_bytes as usize };
@@ -119,10 +146,10 @@ impl<'r> ChunkReader<'r> {
             None => self.zstd.insert(zstd::bulk::Decompressor::new().map_err(Error::Compress)?),
         };
         let plain = Arc::new(extent::decode(&located.row, stored, zstd).map_err(damaged)?);
-        if self.kept.len() >= KEPT_EXTENTS {
+        if self.kept.len() >= self.keeps {
             self.kept.remove(0);
         }
-        self.kept.push((key, plain.clone()));
+        self.kept.push(KeptExtent { key, bytes: plain.clone(), verified: Vec::new() });
         Ok(plain)
     }
 }

@@ -45,10 +45,11 @@ impl Drop for Mounted {
 }
 
 /// Where this machine cannot mount, the promise cannot be tried: said, so that nobody takes it for kept.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
 fn can_mount() -> bool {
     let can = Path::new("/dev/fuse").exists() && rustix::process::geteuid().is_root();
     if !can {
-        println!("NOT TRIED: no /dev/fuse, or not root");
+        eprintln!("NOT TRIED: no /dev/fuse, or not root");
     }
     can
 }

@@ -39,10 +39,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     }
     write("],\"rows\":[")?;
     let mut first = true;
-    let report = comparison.rows(|row| {
-        if args.stat {
-            return Ok(());
-        }
+    let report = comparison.rows(!args.stat, |row| {
         let text = format!("{}{}", if first { "" } else { "," }, rows::row_json(row));
         first = false;
         write(&text)

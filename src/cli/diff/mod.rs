@@ -120,11 +120,11 @@ impl<'c> Comparison<'c> {
     }
 
     /// Compares the rows; `each` is told those that are wanted.
-    fn rows(&self, each: impl FnMut(&ToldRow<'_>) -> Result<(), ops::Error>) -> Result<Option<RowsReport>, Failure> {
+    fn rows(&self, single: bool, each: impl FnMut(&ToldRow<'_>) -> Result<(), ops::Error>) -> Result<Option<RowsReport>, Failure> {
         let Some((before, after)) = &self.states else { return Ok(None) };
         let args = self.args;
         let named = if self.context.global.verbose || self.context.global.json { NAMED.1 } else { NAMED.0 };
-        let options = RowsOptions { tables: args.table.clone(), users: args.user.clone(), items: args.item.clone(), named };
+        let options = RowsOptions { tables: args.table.clone(), users: args.user.clone(), items: args.item.clone(), named, single };
         Ok(Some(ops::diff_rows(before, after, &self.pictures()?, &options, self.context.watch(), each)?))
     }
 }

@@ -18,7 +18,7 @@ const SETTINGS_SHOWN: usize = 20;
 /// Prints it; whether anything changed.
 pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     let Comparison { context, args, diff, .. } = comparison;
-    let report = comparison.rows(|_| Ok(()))?;
+    let report = comparison.rows(false, |_| Ok(()))?;
     let rows_changed = report.as_ref().is_some_and(|report| !report.tables.is_empty());
     let changed = !diff.is_empty() || rows_changed;
     if context.global.quiet {
@@ -41,7 +41,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
         }
         if args.wants_single_rows() {
             let mut told = 0u64;
-            comparison.rows(|row| {
+            comparison.rows(true, |row| {
                 told += 1;
                 write(&rows::row_words(row))
             })?;

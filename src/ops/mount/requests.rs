@@ -69,7 +69,6 @@ impl Filesystem for FileSystem {
         if flags.acc_mode() == fuser::OpenAccMode::O_RDONLY { reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE) } else { reply.error(Errno::EROFS) }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "FUSE asks so")]
     fn read(&self, _: &Request, number: INodeNo, _: FileHandle, offset: u64, bytes: u32, _: OpenFlags, _: Option<LockOwner>, reply: ReplyData) {
         self.ask(Question::Read { number: number.0, offset, bytes, reply });
     }

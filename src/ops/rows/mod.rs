@@ -4,10 +4,12 @@ mod gather;
 mod kinds;
 mod namer;
 mod names;
+mod news;
 mod open;
 mod secrets;
 mod story;
 mod upgrade;
+mod users;
 mod view;
 
 use crate::database::{Compared, Database, RowChange, Sides, TableChange, compare_databases};
@@ -23,9 +25,9 @@ use super::{Error, Watch};
 
 pub use kinds::image_word_of_file;
 pub use namer::Namer;
+pub use news::{News, PictureFile, Section};
 pub use open::{State, Which, open_state};
 pub use secrets::{HIDDEN, is_secret};
-pub use story::{News, PictureFile, Section};
 pub use upgrade::SETTINGS as UPGRADE_SETTINGS;
 pub use view::read_id;
 
@@ -40,6 +42,8 @@ pub struct RowsOptions {
     pub items: Vec<String>,
     /// Names that are told of a list.
     pub named: usize,
+    /// Whether rows are told one by one at all.
+    pub single: bool,
 }
 
 /// A row that is told.
@@ -91,6 +95,9 @@ pub fn diff_rows(
         }
         watch.progress.advance(1, 0);
         gathered.take(sides, &change);
+        if !options.single {
+            return Ok(());
+        }
         let subject = Subject::of(sides, &change);
         if !wanted.takes_table(sides) || !wanted.takes_user(&subject) {
             return Ok(());

@@ -15,6 +15,9 @@ use super::super::ls::short;
 use super::super::select::lookup;
 use super::super::{Error, in_one_line};
 
+/// Decoded extents that a reader of pages keeps, some 256 KiB each: lookups of names go to and fro.
+const KEPT_EXTENTS: usize = 48;
+
 /// A state of a database, which can be opened more than once.
 pub struct State<'r> {
     way: Way<'r>,
@@ -87,7 +90,7 @@ impl<'r> State<'r> {
     /// Opens it.
     pub(in crate::ops) fn open(&self) -> Result<Database<'r>, Error> {
         let pages = match &self.way {
-            Way::Pages { repository, index, id } => Pages::of_recipe(ChunkReader::new(repository, index), *id)?,
+            Way::Pages { repository, index, id } => Pages::of_recipe(ChunkReader::new(repository, index).keeping(KEPT_EXTENTS), *id)?,
             Way::File { file, hashing, .. } => {
                 let file = file.try_clone().map_err(|source| Error::Target { verb: "read", path: "the private copy of the database".into(), source })?;
                 Pages::of_file(file, hashing)?

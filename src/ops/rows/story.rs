@@ -4,61 +4,15 @@ use std::collections::BTreeMap;
 
 use crate::database::{Compared, Database, Error, Lookup};
 
-use super::gather::{Gathered, UserNews, WatchNews};
-use super::kinds::{self, Group, field, fields, group, image_word, words};
+use super::gather::{Gathered, UserNews};
+use super::kinds::{Group, field, fields, group, image_word, words};
 use super::names::Names;
+use super::news::{News, PictureFile, Section};
+use super::users::{WATCH_WORDS, counted, settings, watch_words};
 use super::view::{Id, View, stored_id};
 
-/// What a piece of news is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Section {
-    /// Films, series, pictures, playlists.
-    Library,
-    /// Who watched what, who is new.
-    Users,
-    /// Devices, keys, the server's own work.
-    Server,
-    /// What a migration did.
-    Upgrade,
-}
-
-impl Section {
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Section::Library => "library",
-            Section::Users => "users",
-            Section::Server => "server",
-            Section::Upgrade => "upgrade",
-        }
-    }
-}
-
-/// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct News {
-    /// Where it belongs.
-    pub section: Section,
-    /// Whom or what it is about: a library, a user; empty where nobody in particular.
-    pub about: String,
-    /// What happened, with the count.
-    pub what: String,
-    /// How many.
-    pub count: u64,
-    /// Names, the first ones.
-    pub names: Vec<String>,
-}
-
-/// A picture of an item that is another file now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PictureFile {
-    /// The item.
-    pub item: Id,
-    /// What it shows.
-    pub word: &'static str,
-    /// Whether the file is new, gone or changed: there before, there after.
-    pub sides: (bool, bool),
-}
+/// Ids that came, ids that are gone.
+type CameAndGone = (Vec<Id>, Vec<Id>);
 
 /// Items whose names are looked up to tell what they are; beyond them they are only counted.
 const LOOKED_UP_MAX: usize = 5000;
@@ -141,7 +95,7 @@ impl Teller<'_, '_> {
 
     fn library(&mut self, gathered: &Gathered) -> Result<(), Error> {
         // By library and kind: came, gone.
-        let mut found: BTreeMap<(Group, String, u8), (Vec<Id>, Vec<Id>)> = BTreeMap::new();
+        let mut found: BTreeMap<(Group, String, u8), CameAndGone> = BTreeMap::new();
         let mut ids: Vec<_> = gathered.items.iter().filter(|(_, news)| news.came || news.gone).collect();
         ids.sort_by_key(|(id, _)| **id);
         for (id, news) in ids {
@@ -395,99 +349,4 @@ impl Teller<'_, '_> {
             self.add(Section::Upgrade, "", format!("{table}.{column} written anew in {}", counted(*rows, ("row", "rows"))), *rows, Vec::new());
         }
     }
-}
-
-/// What a user set, or an administrator for them.
-fn settings(user: &UserNews, add: &mut impl FnMut(String, u64)) {
-    if let Some(old) = &user.renamed_from {
-        add(format!("was called {old}"), 1);
-    }
-    if user.password {
-        add("password changed".to_owned(), 1);
-    }
-    match &user.avatar {
-        (None, Some(_)) => add("new profile picture".to_owned(), 1),
-        (Some(_), None) => add("profile picture removed".to_owned(), 1),
-        (Some(before), Some(after)) if before != after => add("profile picture changed".to_owned(), 1),
-        _ => {}
-    }
-    let yes_no = |value: &Option<bool>| value.map_or("unset", |value| if value { "yes" } else { "no" });
-    for (kind, (before, after)) in user.permissions.iter().filter(|(_, (before, after))| before != after) {
-        add(format!("{}: {} → {}", kinds::permission_word(*kind), yes_no(before), yes_no(after)), 1);
-    }
-    for (kind, (before, after)) in &user.preferences {
-        if before.as_deref().unwrap_or_default() != after.as_deref().unwrap_or_default() {
-            add(format!("{} changed", kinds::preference_word(*kind)), 1);
-        }
-    }
-    if !user.settings.is_empty() {
-        let names: Vec<String> = user.settings.iter().map(|column| spaced(column)).collect();
-        add(format!("settings changed: {}", names.join(", ")), names.len() as u64);
-    }
-    if user.schedules > 0 {
-        add("access schedule changed".to_owned(), user.schedules);
-    }
-    if user.display > 0 {
-        add(format!("display settings changed ({})", counted(user.display, ("view", "views"))), user.display);
-    }
-    if user.signed_in {
-        add("signed in".to_owned(), 1);
-    } else if user.was_active {
-        add("was active".to_owned(), 1);
-    }
-}
-
-/// What is said of one item and of several; the place is the number.
-const WATCH_WORDS: [(&str, &str); 9] = [
-    ("newly watched", "newly watched"),
-    ("no longer watched", "no longer watched"),
-    ("newly a favourite", "newly favourites"),
-    ("no longer a favourite", "no longer favourites"),
-    ("with a new position", "with a new position"),
-    ("set back to the beginning", "set back to the beginning"),
-    ("rated anew", "rated anew"),
-    ("played again", "played again"),
-    ("with other audio or subtitles", "with other audio or subtitles"),
-];
-
-fn watch_words(news: &WatchNews) -> Vec<usize> {
-    let (before, after) = (news.before.unwrap_or_default(), news.after.unwrap_or_default());
-    let mut words = Vec::new();
-    if after.played != before.played {
-        words.push(if after.played { 0 } else { 1 });
-    }
-    if after.favourite != before.favourite {
-        words.push(if after.favourite { 2 } else { 3 });
-    }
-    // Whoever saw the end has no position; that goes without saying.
-    if after.position != before.position && !(after.played && !before.played && after.position == 0) {
-        words.push(if after.position == 0 { 5 } else { 4 });
-    }
-    if (after.rating, after.likes) != (before.rating, before.likes) {
-        words.push(6);
-    }
-    if after.count > before.count && after.played && before.played {
-        words.push(7);
-    }
-    if after.streams != before.streams && before.streams != (None, None) {
-        words.push(8);
-    }
-    words
-}
-
-/// "1 film", "12 films".
-fn counted(count: u64, (one, several): (&str, &str)) -> String {
-    format!("{count} {}", if count == 1 { one } else { several })
-}
-
-/// `HidePlayedInLatest` as "hide played in latest".
-fn spaced(column: &str) -> String {
-    let mut out = String::new();
-    for c in column.chars() {
-        if c.is_ascii_uppercase() && !out.is_empty() {
-            out.push(' ');
-        }
-        out.extend(c.to_lowercase());
-    }
-    out
 }

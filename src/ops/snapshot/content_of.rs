@@ -16,7 +16,7 @@ pub(in crate::ops) fn content_of(repository: &Repository, open: &OpenFile) -> Re
     let mut contents = Vec::new();
     let size = open.before.size;
     if let Some(page_bytes) = open.page_bytes()?
-        && size % u64::from(page_bytes) == 0
+        && size.is_multiple_of(u64::from(page_bytes))
     {
         let (mut hashes, mut page) = (Vec::new(), vec![0; page_bytes as usize]);
         for number in 0..size / u64::from(page_bytes) {
