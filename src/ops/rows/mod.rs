@@ -103,9 +103,10 @@ pub fn diff_rows(
             return Ok(());
         }
         let mut states = [&mut other_names, &mut own_names];
-        let item = match subject.item {
-            Some(id) => names.item(id, &mut states)?.map(|item| item.name),
-            None => None,
+        let item = match (subject.item, &subject.own_name) {
+            (_, Some(own)) => Some(own.clone()),
+            (Some(id), None) => names.item(id, &mut states)?.map(|item| item.name),
+            (None, None) => None,
         };
         if !wanted.takes_item(&subject, item.as_deref()) {
             return Ok(());
@@ -143,6 +144,8 @@ fn schemas_differ(own: &Database<'_>, other: &Database<'_>) -> bool {
 struct Subject {
     item: Option<Id>,
     user: Option<Id>,
+    /// Its name, where the row is the item's own.
+    own_name: Option<String>,
 }
 
 impl Subject {
@@ -155,7 +158,8 @@ impl Subject {
             _ => view.id("ItemId"),
         };
         let user = if view.table.name == "Users" { view.id("Id") } else { view.id("UserId") };
-        Subject { item: item.filter(|id| *id != 0), user: user.filter(|id| *id != 0) }
+        let own_name = (view.table.name == "BaseItems").then(|| item_name(view).name);
+        Subject { item: item.filter(|id| *id != 0), user: user.filter(|id| *id != 0), own_name }
     }
 }
 
