@@ -55,6 +55,11 @@ impl Failure {
         Failure { hint: Some(hint), ..Failure::from(Error::from(error)) }
     }
 
+    /// What happened, with its causes.
+    pub fn in_one_line(&self) -> String {
+        [std::slice::from_ref(&self.message), &self.causes].concat().join(": ")
+    }
+
     /// It as JSON.
     pub fn document(&self) -> serde_json::Value {
         json!({"kind": self.kind, "message": self.message, "causes": self.causes, "hint": self.hint})

@@ -21,11 +21,11 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     let mut first = true;
     let mut separator = || if std::mem::take(&mut first) { "" } else { "," };
     if !args.stat {
-        let mut namer = comparison.namer();
+        let mut naming = comparison.naming();
         let (mut old, mut new) = (before.contents(comparison.repository, comparison.index), after.contents(comparison.repository, comparison.index));
         // Changes go out as they come: there may be a million.
         diff.for_each(|change| {
-            let mut document = change_json(change, namer.as_mut().and_then(|namer| namer.name(change.path()).ok().flatten()));
+            let mut document = change_json(change, naming.name(change.path()));
             if let (true, Value::Object(map)) = (args.patch, &mut document) {
                 if let Some((own, other)) = patch::dimensions(change, &mut old, &mut new)? {
                     let size = |size: Option<(usize, usize)>| size.map(|(width, height)| json!({"width": width, "height": height}));

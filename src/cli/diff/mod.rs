@@ -92,14 +92,25 @@ impl<'c> Comparison<'c> {
     }
 
     /// Names of what lies at paths, where a database tells them. A live one is not copied for that alone.
-    fn namer(&self) -> Option<Namer<'c>> {
-        if let Some((before, after)) = &self.states {
-            return Namer::new(&[after, before]).ok();
+    fn naming(&self) -> Naming<'c> {
+        let opened = match &self.states {
+            Some((before, after)) => Namer::new(&[after, before]).map(Some).map_err(Failure::from),
+            None => self.namer_of_snapshots(),
+        };
+        let mut naming = Naming { context: self.context, namer: None };
+        match opened {
+            Ok(namer) => naming.namer = namer,
+            Err(failure) => naming.give_up(&failure),
         }
-        let open = |side: &Side<'_>| if side.is_live() { None } else { side.database(self.repository, self.index, ops::main_database()).ok().flatten() };
-        let states: Vec<State<'c>> = [&self.after, &self.before].into_iter().filter_map(open).collect();
-        // A database that cannot be read tells no names; its own line tells that it changed.
-        if states.is_empty() { None } else { Namer::new(&states.iter().collect::<Vec<_>>()).ok() }
+        naming
+    }
+
+    fn namer_of_snapshots(&self) -> Result<Option<Namer<'c>>, Failure> {
+        let mut states: Vec<State<'c>> = Vec::new();
+        for side in [&self.after, &self.before].into_iter().filter(|side| !side.is_live()) {
+            states.extend(side.database(self.repository, self.index, ops::main_database())?);
+        }
+        Ok(if states.is_empty() { None } else { Some(Namer::new(&states.iter().collect::<Vec<_>>())?) })
     }
 
     /// Pictures in the folders of items that are other files now.
@@ -126,5 +137,29 @@ impl<'c> Comparison<'c> {
         let named = if self.context.global.verbose || self.context.global.json { NAMED.1 } else { NAMED.0 };
         let options = RowsOptions { tables: args.table.clone(), users: args.user.clone(), items: args.item.clone(), named, single };
         Ok(Some(ops::diff_rows(before, after, &self.pictures()?, &options, self.context.watch(), each)?))
+    }
+}
+
+/// Names paths as long as the database can be read.
+struct Naming<'c> {
+    context: &'c Context,
+    namer: Option<Namer<'c>>,
+}
+
+impl Naming<'_> {
+    fn name(&mut self, path: &[u8]) -> Option<String> {
+        match self.namer.as_mut()?.name(path) {
+            Ok(name) => name,
+            Err(error) => {
+                self.give_up(&error.into());
+                None
+            }
+        }
+    }
+
+    /// The files are told all the same, by their paths.
+    fn give_up(&mut self, failure: &Failure) {
+        self.namer = None;
+        self.context.say(&format!("Note: the names of items are not shown, because the database cannot be read: {}.", failure.in_one_line()));
     }
 }

@@ -68,8 +68,8 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
 /// The changed files: a tree on a terminal, a line each elsewhere.
 fn files(comparison: &Comparison<'_>) -> Result<String, Failure> {
     let Comparison { context, args, diff, .. } = comparison;
-    let mut namer = comparison.namer();
-    let mut name = |change: &Change| namer.as_mut().and_then(|namer| namer.name(change.path()).ok().flatten());
+    let mut naming = comparison.naming();
+    let mut name = |change: &Change| naming.name(change.path());
     if std::io::stdout().is_terminal() || args.tree {
         let mut view = TreeView::new(context.global.verbose);
         diff.for_each(|change| {
