@@ -192,6 +192,29 @@ fn random_trees_are_compared_as_an_independent_comparer_does_and_the_way_back_mi
 }
 
 #[test]
+fn of_several_files_with_the_same_bytes_those_of_the_same_name_are_the_moved_ones() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    for path in ["1/x", "2/y", "3/only-here"] {
+        write(source.join(path), "the same");
+    }
+    let (_, repository) = memory();
+    let before = taken(&repository, &source);
+    for (from, to) in [("1/x", "5/x"), ("2/y", "4/y")] {
+        std::fs::create_dir_all(source.join(to).parent().unwrap()).unwrap();
+        std::fs::rename(source.join(from), source.join(to)).unwrap();
+    }
+    std::fs::rename(source.join("3/only-here"), source.join("3/renamed")).unwrap();
+    write(source.join("6/copy"), "the same");
+    let after = taken(&repository, &source);
+    let (found, _) = told(&repository, &before.1, &after.1);
+    let files: Vec<_> = found.iter().filter(|(path, kind, _)| path.contains('/') && *kind != ChangeKind::Metadata).collect();
+    let moved = |path: &str, from: &str| (path.to_owned(), ChangeKind::Moved, Some(from.to_owned()));
+    let expected = [moved("3/renamed", "3/only-here"), moved("4/y", "2/y"), moved("5/x", "1/x"), ("6/copy".to_owned(), ChangeKind::Added, None)];
+    assert_eq!(files, expected.iter().collect::<Vec<_>>());
+}
+
+#[test]
 fn only_nodes_that_differ_are_read() {
     let dir = temp();
     let source = dir.path().join("source");

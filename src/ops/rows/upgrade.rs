@@ -64,3 +64,19 @@ pub fn is_all_upgrades(sides: Sides<'_>, change: &RowChange) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_written_in_another_way_and_nothing_in_another_way_mean_the_same() {
+        let text = |text: &str| Value::Text(text.into());
+        assert!(means_the_same(&text("00000000-0000-0000-0000-000000000000"), &Value::Null));
+        assert!(means_the_same(&text("0f0e0d0c0b0a09080706050403020100"), &text("0F0E0D0C-0B0A-0908-0706-050403020100")));
+        assert!(means_the_same(&text(""), &Value::Null));
+        assert!(!means_the_same(&text("0f0e0d0c0b0a09080706050403020100"), &Value::Null));
+        assert!(!means_the_same(&text("a"), &text("b")));
+        assert!(!means_the_same(&Value::Integer(0), &Value::Null));
+    }
+}
