@@ -408,3 +408,44 @@ fn any_damage_to_a_page_is_an_error_or_a_difference_and_never_a_panic() {
     }
     assert!(errors > 40, "only {errors} of them were ever seen");
 }
+
+#[test]
+fn rows_of_any_content_are_put_into_words_and_into_json() {
+    let mut bases = vec![own_fixture().join("data/jellyfin.db")];
+    if let Some(shared) = shared_fixtures() {
+        bases.extend([shared.join("extremes-12.0/jellyfin.db"), shared.join("extremes-10.11.11/jellyfin.db")]);
+    }
+    for (number, base) in bases.iter().enumerate() {
+        let program = Program::new();
+        let folder = program.home.path().join("plain");
+        let database = folder.join("data/jellyfin.db");
+        std::fs::create_dir_all(database.parent().unwrap()).unwrap();
+        folded(base, &database);
+        let mut random = Random(number as u64 + 40);
+        program.ok(&["snapshot", "--plain", folder.to_str().unwrap()]);
+        for round in 0..4 {
+            shake(&database, &mut random, 12);
+            if round == 2 {
+                // What no server writes: texts that are none, ids that are numbers, users without names.
+                let db = Connection::open(&database).unwrap();
+                db.execute_batch(
+                    "PRAGMA foreign_keys = OFF; UPDATE OR IGNORE UserData SET ItemId = 7, Rating = 'x' WHERE rowid % 3 = 0; UPDATE BaseItems SET Name = CAST(x'ff00fe' AS TEXT), Data = '{', Type = x'01' WHERE rowid % 2 = 0;
+                     UPDATE OR IGNORE Users SET Username = '' WHERE rowid % 2 = 0; UPDATE BaseItems SET TopParentId = Id; UPDATE OR IGNORE AncestorIds SET ParentItemId = ItemId;",
+                )
+                .unwrap();
+            }
+            program.ok(&["snapshot", "--plain", folder.to_str().unwrap()]);
+            let (document, code) = program.json(&["diff", "latest~1", "latest", "--rows"]);
+            assert_eq!(code, 0, "{}", base.display());
+            let told: u64 = document["summary"]["rows"]["tables"]
+                .as_object()
+                .unwrap()
+                .values()
+                .map(|t| ["added", "removed", "changed"].iter().map(|k| t[k].as_u64().unwrap()).sum::<u64>())
+                .sum();
+            assert_eq!(told, document["rows"].as_array().unwrap().len() as u64);
+            assert!(told > 0);
+            program.ok(&["diff", "latest~1", "latest", "--rows", "--verbose", "--table", "BaseItems,Users,UserData,Permissions"]);
+        }
+    }
+}
