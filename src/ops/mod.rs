@@ -1,6 +1,7 @@
 //! What can be done with a repository? One file (or folder) a verb, each reading as its story.
 
 mod cat;
+mod clean;
 mod compare_files;
 mod content;
 mod databases;
@@ -11,9 +12,11 @@ mod find_instance;
 mod import;
 mod init;
 mod ls;
+mod mask;
 mod mount;
 mod restore;
 mod rows;
+mod secrets;
 mod select;
 mod settings;
 mod show;
@@ -23,6 +26,7 @@ mod wanted_paths;
 mod watch_state;
 
 pub use cat::cat;
+pub use clean::clean_name;
 pub use compare_files::Contents;
 pub use content::{list_pieces, write_content};
 pub use databases::DatabaseCost;
@@ -35,8 +39,10 @@ pub use init::init;
 pub use ls::{Listing, ls};
 pub use mount::{MountOptions, MountedSnapshot, mount};
 pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
+pub use mask::lines_without_secrets;
+pub use secrets::{HIDDEN, is_secret, without_secrets_in_addresses};
 pub use rows::{
-    HIDDEN, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file, is_secret,
+    Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file,
     main_database, open_state, read_id,
 };
 pub use select::{Selected, root_of};

@@ -1,6 +1,6 @@
 //! Which paths does the user mean? Paths with all below them, and patterns.
 
-use crate::manifest::is_within;
+use crate::manifest::{file_name, is_within};
 use crate::source::Globs;
 
 use super::Error;
@@ -11,6 +11,8 @@ pub struct WantedPaths {
     paths: Vec<Vec<u8>>,
     globs: Globs,
     is_limited: bool,
+    named: Vec<Vec<u8>>,
+    names: Vec<Vec<u8>>,
 }
 
 impl WantedPaths {
@@ -26,12 +28,28 @@ impl WantedPaths {
         let globs_set = Globs::new(&globs).map_err(|source| Error::Glob { glob: globs.join(", "), source })?;
         // A name with such characters may be meant as it is, too.
         let paths = texts.iter().map(|(_, path)| path.clone()).collect();
-        Ok(WantedPaths { paths, globs: globs_set, is_limited: !texts.is_empty() })
+        Ok(WantedPaths { paths, globs: globs_set, is_limited: !texts.is_empty(), named: texts.iter().filter(|(text, _)| !is_glob(text)).map(|(_, path)| path.clone()).collect(), names: Vec::new() })
+    }
+
+    /// Whether not all are meant.
+    pub fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+
+    /// Paths that were named as they are: they should be somewhere.
+    pub fn named(&self) -> &[Vec<u8>] {
+        &self.named
+    }
+
+    /// The same, and a name without a folder means every file of that name.
+    pub fn with_names(mut self) -> WantedPaths {
+        self.names = self.named.iter().filter(|path| !path.contains(&b'/')).cloned().collect();
+        self
     }
 
     /// Whether a path is meant.
     pub fn take(&self, path: &[u8]) -> bool {
-        !self.is_limited || self.paths.iter().any(|wanted| is_within(path, wanted)) || self.globs.fit(path)
+        !self.is_limited || self.paths.iter().any(|wanted| is_within(path, wanted)) || self.globs.fit(path) || self.names.iter().any(|name| file_name(path) == name)
     }
 }
 

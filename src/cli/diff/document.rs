@@ -1,6 +1,6 @@
 //! A comparison for programs: one document, written as it is found.
 
-use std::io::Write;
+use std::io::{Seek, Write};
 
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,9 @@ use super::{Comparison, patch, rows, tree};
 /// Prints it; whether anything changed.
 pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     let Comparison { args, diff, before, after, .. } = comparison;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    // Kept aside until it is whole: an error on the way is a document of its own, not the end of half a one.
+    let spool = tempfile::tempfile().map_err(ops::Error::Output)?;
+    let mut out = std::io::BufWriter::new(spool);
     let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
     write(&format!("{{\"before\":{},\"after\":{},\"changes\":[", before.json(), after.json()))?;
     let mut first = true;
@@ -44,16 +46,26 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
         first = false;
         write(&text)
     })?;
+    let settings = match &report {
+        Some(report) => Some(comparison.settings(report.upgraded)?),
+        None => None,
+    };
+    let settings: Option<Vec<Value>> = settings.map(|all| {
+        let one = |(path, s): (String, ops::Setting)| json!({"file": path, "name": s.name, "before": s.before, "after": s.after, "by_upgrade": s.by_upgrade});
+        all.into_iter().map(one).collect()
+    });
     let categories: Map<String, Value> = diff.totals.iter().map(|(category, totals)| (category.name().to_owned(), totals_json(totals))).collect();
-    let summary = json!({"categories": categories, "total": totals_json(&diff.total()), "rows": report.as_ref().map(rows::report_json)});
+    let summary = json!({"categories": categories, "total": totals_json(&diff.total()), "rows": report.as_ref().map(rows::report_json), "settings": settings});
     write(&format!("],\"summary\":{summary},\"remarks\":{}}}\n", json!(diff.remarks)))?;
-    out.flush().map_err(ops::Error::Output)?;
-    Ok(!diff.is_empty() || report.is_some_and(|report| !report.tables.is_empty()))
+    let mut spool = out.into_inner().map_err(|error| ops::Error::Output(error.into_error()))?;
+    spool.rewind().map_err(ops::Error::Output)?;
+    std::io::copy(&mut spool, &mut std::io::stdout().lock()).map_err(ops::Error::Output)?;
+    Ok(diff.has_changes() || report.is_some_and(|report| !report.tables.is_empty()))
 }
 
 fn totals_json(t: &Totals) -> Value {
     json!({
-        "added": t.added, "removed": t.removed, "modified": t.modified, "moved": t.moved, "metadata": t.metadata, "directories": t.directories,
+        "added": t.added, "removed": t.removed, "modified": t.modified, "moved": t.moved, "metadata": t.metadata, "directories": t.directories, "directory_times": t.directory_times,
         "bytes": {"before": t.size_before, "after": t.size_after}, "changed_bytes": {"before": t.changed_before, "after": t.changed_after},
         "stored_bytes": {"before": t.stored_before, "after": t.stored_after},
     })

@@ -24,6 +24,9 @@ use self::sides::Side;
 /// Names that are told of a list without `--verbose`, and with it.
 const NAMED: (usize, usize) = (10, 1000);
 
+/// The largest XML file whose settings are compared, in bytes.
+const SETTINGS_BYTES_MAX: u64 = 4 << 20;
+
 /// All that a comparison needs.
 struct Comparison<'c> {
     context: &'c Context,
@@ -128,6 +131,23 @@ impl<'c> Comparison<'c> {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// Settings of XML files that are not the same: (file, setting).
+    fn settings(&self, upgraded: bool) -> Result<Vec<(String, ops::Setting)>, Failure> {
+        let (mut before, mut after) = (self.before.contents(self.repository, self.index), self.after.contents(self.repository, self.index));
+        let mut all = Vec::new();
+        self.diff.for_each(|change| {
+            let path = display(change.path());
+            let (ops::ChangeKind::Modified, Some(old), Some(new)) = (change.kind, &change.before, &change.after) else { return Ok(()) };
+            let is_settings = path.ends_with(".xml") && !path.starts_with("metadata") && old.size().max(new.size()) <= SETTINGS_BYTES_MAX;
+            if is_settings {
+                let found = ops::differing_settings(&path, &before.read(old, SETTINGS_BYTES_MAX)?, &after.read(new, SETTINGS_BYTES_MAX)?, upgraded);
+                all.extend(found.into_iter().flatten().map(|setting| (path.clone(), setting)));
+            }
+            Ok(())
+        })?;
+        Ok(all)
     }
 
     /// Compares the rows; `each` is told those that are wanted.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::database::{Row, Table, TableChange, Value};
-use crate::ops::{HIDDEN, News, RowsReport, Section, ToldRow, is_secret};
+use crate::ops::{HIDDEN, News, RowsReport, Section, ToldRow, clean_name, is_secret, without_secrets_in_addresses};
 
 use super::super::render;
 
@@ -57,6 +57,7 @@ pub fn table_words(tables: &[TableChange]) -> String {
 /// One row on a few lines.
 pub fn row_words(row: &ToldRow<'_>) -> String {
     let table = row.sides.table().map_or("", |table| table.name.as_str());
+    let secrets = Secrets::of(row);
     let mark = match (&row.change.before, &row.change.after) {
         (None, _) => '+',
         (_, None) => '-',
@@ -65,26 +66,52 @@ pub fn row_words(row: &ToldRow<'_>) -> String {
     let whose: Vec<String> = [row.user.clone(), row.item.clone()].into_iter().flatten().collect();
     let whose = if whose.is_empty() { String::new() } else { format!("  {}", whose.join(", ")) };
     let by = if row.by_upgrade { "  (the upgrade)" } else { "" };
-    let key: Vec<String> = key_of(row).into_iter().map(|(name, value)| format!("{name} {}", shown(&name, &value))).collect();
+    let key: Vec<String> = key_of(row).into_iter().map(|(name, value)| format!("{name} {}", shown(&name, &value, &secrets))).collect();
     let mut out = format!("{mark} {table} {}{whose}{by}\n", key.join(", "));
     for (name, before, after) in differing(row) {
         match (before, after) {
-            (Some(before), Some(after)) => out.push_str(&format!("    {name}: {} → {}\n", shown(name, before), shown(name, after))),
+            (Some(before), Some(after)) => out.push_str(&format!("    {name}: {} → {}\n", shown(name, before, &secrets), shown(name, after, &secrets))),
             // Of a whole row what says nothing is left out.
-            (Some(value), None) | (None, Some(value)) if !matches!(value, Value::Null) => out.push_str(&format!("    {name}: {}\n", shown(name, value))),
+            (Some(value), None) | (None, Some(value)) if !matches!(value, Value::Null) => out.push_str(&format!("    {name}: {}\n", shown(name, value, &secrets))),
             _ => {}
         }
     }
     out
 }
 
-fn shown(column: &str, value: &Value) -> String {
-    if is_secret(column) && !matches!(value, Value::Null) {
+/// Which values of a row are secret: those of columns whose names say so, and what is named by a text of the row that says so (a table of
+/// keys and values).
+struct Secrets {
+    is_named: bool,
+}
+
+impl Secrets {
+    fn of(row: &ToldRow<'_>) -> Secrets {
+        let sides = [row.sides.before.zip(row.change.before.as_ref()), row.sides.after.zip(row.change.after.as_ref())];
+        let is_named = sides.into_iter().flatten().any(|(table, own)| {
+            let names = table.columns.iter().zip(&own.values).filter(|(column, _)| ["key", "name", "setting", "option", "property"].contains(&column.name.to_ascii_lowercase().as_str()));
+            let has_values = table.columns.iter().any(|column| is_value_column(&column.name));
+            has_values && names.into_iter().any(|(_, value)| value.text().is_some_and(|text| is_secret(&text)))
+        });
+        Secrets { is_named }
+    }
+
+    fn hide(&self, column: &str, value: &Value) -> bool {
+        !matches!(value, Value::Null) && (is_secret(column) || (self.is_named && is_value_column(column)))
+    }
+}
+
+fn is_value_column(column: &str) -> bool {
+    ["value", "val", "data", "content"].contains(&column.to_ascii_lowercase().as_str())
+}
+
+fn shown(column: &str, value: &Value, secrets: &Secrets) -> String {
+    if secrets.hide(column, value) {
         return HIDDEN.to_owned();
     }
     match value {
         Value::Null => "nothing".to_owned(),
-        Value::Integer(ticks) if column.ends_with("Ticks") => {
+        Value::Integer(ticks @ 0..) if column.ends_with("Ticks") => {
             let seconds = ticks / 10_000_000;
             format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
         }
@@ -92,7 +119,7 @@ fn shown(column: &str, value: &Value) -> String {
         Value::Integer(number) => number.to_string(),
         Value::Real(number) => number.to_string(),
         Value::Text(text) => {
-            let text: String = String::from_utf8_lossy(text).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            let text = clean_name(&without_secrets_in_addresses(&String::from_utf8_lossy(text)));
             let cut: String = text.chars().take(SHOWN_CHARS).collect();
             if cut.len() < text.len() { format!("“{cut}…”") } else { format!("“{text}”") }
         }
@@ -126,16 +153,17 @@ fn differing<'a>(row: &'a ToldRow<'_>) -> Vec<(&'a str, Option<&'a Value>, Optio
 
 /// A row for programs.
 pub fn row_json(row: &ToldRow<'_>) -> Json {
+    let secrets = Secrets::of(row);
     let change = match (&row.change.before, &row.change.after) {
         (None, _) => "added",
         (_, None) => "removed",
         _ => "changed",
     };
-    let key: Map<String, Json> = key_of(row).into_iter().map(|(name, value)| (name.clone(), value_json(&name, &value))).collect();
+    let key: Map<String, Json> = key_of(row).into_iter().map(|(name, value)| (name.clone(), value_json(&name, &value, &secrets))).collect();
     let (mut before, mut after) = (Map::new(), Map::new());
     for (name, own, other) in differing(row) {
-        before.extend(own.map(|value| (name.to_owned(), value_json(name, value))));
-        after.extend(other.map(|value| (name.to_owned(), value_json(name, value))));
+        before.extend(own.map(|value| (name.to_owned(), value_json(name, value, &secrets))));
+        after.extend(other.map(|value| (name.to_owned(), value_json(name, value, &secrets))));
     }
     let side = |there: bool, map: Map<String, Json>| if there { Json::Object(map) } else { Json::Null };
     json!({
@@ -145,15 +173,15 @@ pub fn row_json(row: &ToldRow<'_>) -> Json {
     })
 }
 
-fn value_json(column: &str, value: &Value) -> Json {
-    if is_secret(column) && !matches!(value, Value::Null) {
+fn value_json(column: &str, value: &Value, secrets: &Secrets) -> Json {
+    if secrets.hide(column, value) {
         return json!(HIDDEN);
     }
     match value {
         Value::Null => Json::Null,
         Value::Integer(number) => json!(number),
         Value::Real(number) => json!(number),
-        Value::Text(text) => json!(String::from_utf8_lossy(text)),
+        Value::Text(text) => json!(without_secrets_in_addresses(&String::from_utf8_lossy(text))),
         Value::Blob(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) if !text.chars().any(char::is_control) => json!(text),
             _ => {

@@ -3,15 +3,13 @@
 use std::io::{IsTerminal, Write};
 
 use crate::manifest::display;
-use crate::ops::{self, Change, ChangeKind, Totals};
+use crate::ops::{self, Change, Totals};
 
 use super::super::failure::Failure;
 use super::super::render;
 use super::tree::{self, TreeView};
 use super::{Comparison, NAMED, patch, rows};
 
-/// The largest XML file whose settings are compared, in bytes.
-const SETTINGS_BYTES_MAX: u64 = 4 << 20;
 /// Settings of one file that are told.
 const SETTINGS_SHOWN: usize = 20;
 
@@ -20,7 +18,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     let Comparison { context, args, diff, .. } = comparison;
     let report = comparison.rows(false, |_| Ok(()))?;
     let rows_changed = report.as_ref().is_some_and(|report| !report.tables.is_empty());
-    let changed = !diff.is_empty() || rows_changed;
+    let changed = diff.has_changes() || rows_changed;
     if context.global.quiet {
         return Ok(changed);
     }
@@ -28,7 +26,9 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
     write(&format!("From {} to {}:\n\n", comparison.before.name(context), comparison.after.name(context)))?;
     if !changed {
-        write("Nothing changed.\n")?;
+        let times = diff.total().directory_times;
+        let but = if times > 0 { format!(" but the times of {}", render::plural(times, "directory", "directories")) } else { String::new() };
+        write(&format!("Nothing changed{but}.\n"))?;
     }
     if let Some(report) = &report {
         let named = if context.global.verbose { NAMED.1 } else { NAMED.0 };
@@ -48,7 +48,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
             write(if told == 0 { "No row that differs fits.\n\n" } else { "\n" })?;
         }
     }
-    if !diff.is_empty() {
+    if diff.has_changes() || (context.global.verbose && !diff.is_empty()) {
         if !args.stat {
             write(&files(comparison)?)?;
             write("\n")?;
@@ -90,31 +90,23 @@ fn files(comparison: &Comparison<'_>) -> Result<String, Failure> {
 
 /// Settings that are not the same, by file.
 fn settings_words(comparison: &Comparison<'_>, upgraded: bool) -> Result<String, Failure> {
-    let (mut before, mut after) =
-        (comparison.before.contents(comparison.repository, comparison.index), comparison.after.contents(comparison.repository, comparison.index));
     let mut out = String::new();
-    comparison.diff.for_each(|change| {
-        let path = display(change.path());
-        let (ChangeKind::Modified, Some(old), Some(new)) = (change.kind, &change.before, &change.after) else { return Ok(()) };
-        let is_settings = path.ends_with(".xml") && !path.starts_with("metadata") && old.size().max(new.size()) <= SETTINGS_BYTES_MAX;
-        if !is_settings {
-            return Ok(());
+    let mut of_file = (String::new(), 0);
+    for (path, setting) in comparison.settings(upgraded)? {
+        if of_file.0 != path {
+            of_file = (path.clone(), 0);
         }
-        let Some(found) = ops::differing_settings(&path, &before.read(old, SETTINGS_BYTES_MAX)?, &after.read(new, SETTINGS_BYTES_MAX)?, upgraded) else {
-            return Ok(());
-        };
-        for setting in found.iter().take(SETTINGS_SHOWN) {
-            let value = |value: &Option<String>| {
-                value.as_ref().map_or_else(|| "not there".to_owned(), |value| if value.is_empty() { "empty".to_owned() } else { value.clone() })
-            };
-            let by = if setting.by_upgrade { "  (the upgrade)" } else { "" };
-            out.push_str(&format!("  {path}: {}: {} → {}{by}\n", setting.name, value(&setting.before), value(&setting.after)));
+        of_file.1 += 1;
+        if of_file.1 > SETTINGS_SHOWN && !comparison.context.global.verbose {
+            if of_file.1 == SETTINGS_SHOWN + 1 {
+                out.push_str(&format!("  {path}: and more (--verbose shows them)\n"));
+            }
+            continue;
         }
-        if found.len() > SETTINGS_SHOWN {
-            out.push_str(&format!("  {path}: and {} more\n", render::count((found.len() - SETTINGS_SHOWN) as u64)));
-        }
-        Ok(())
-    })?;
+        let value = |value: &Option<String>| value.as_ref().map_or_else(|| "not there".to_owned(), |value| if value.is_empty() { "empty".to_owned() } else { ops::clean_name(value) });
+        let by = if setting.by_upgrade { "  (the upgrade)" } else { "" };
+        out.push_str(&format!("  {path}: {}: {} → {}{by}\n", ops::clean_name(&setting.name), value(&setting.before), value(&setting.after)));
+    }
     Ok(if out.is_empty() { out } else { format!("Settings\n{out}") })
 }
 
@@ -145,7 +137,7 @@ fn summary(comparison: &Comparison<'_>) -> String {
         let sizes = [t.size_before, t.size_after, t.stored_before, t.stored_after].map(render::size);
         [vec![name.to_owned()], counts.to_vec(), sizes.to_vec()].concat()
     };
-    rows.extend(diff.totals.iter().filter(|(_, totals)| totals.changes() > 0).map(|(category, totals)| row(category.name(), totals)));
+    rows.extend(diff.totals.iter().filter(|(_, totals)| totals.changes() > totals.directory_times).map(|(category, totals)| row(category.name(), totals)));
     rows.push(row("in all", &diff.total()));
     let stored = if comparison.after.is_live() { "; of the live source nothing is stored yet" } else { "" };
     render::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]) + &format!("* what the changed files of that side alone take in the repository{stored}\n")

@@ -9,7 +9,7 @@ mod totals;
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{CategoryRecord, Difference, Differences, Entry, Kind, SnapshotRecord, compare};
+use crate::manifest::{CategoryRecord, Difference, Differences, Entry, Kind, SnapshotRecord, compare, find};
 use crate::progress::Phase;
 use crate::source::Category;
 use crate::store::{ChunkReader, Held, Index, IndexMode, Repository};
@@ -130,6 +130,15 @@ pub fn diff(repository: &Repository, before: &Tree, after: &Tree, options: &Diff
     let index = Index::open(repository, IndexMode::Use)?;
     let reader = |tree: &Tree| ChunkReader::new(repository, &index).holding(tree.held.clone());
     watch.progress.phase(Phase::Diff, 0, 0);
+    for path in options.paths.named() {
+        let mut is_somewhere = false;
+        for (tree, root) in [before, after].into_iter().flat_map(|tree| tree.categories.iter().map(move |(_, root)| (tree, root))) {
+            is_somewhere = is_somewhere || find(&mut reader(tree), root.manifest, path)?.is_some();
+        }
+        if !is_somewhere {
+            return Err(Error::NoPath { snapshot: "of this comparison".to_owned(), path: crate::manifest::display(path) });
+        }
+    }
     let mut diff = Diff {
         kept: Kept::default(),
         pairs: Pairs::default(),
@@ -146,7 +155,8 @@ pub fn diff(repository: &Repository, before: &Tree, after: &Tree, options: &Diff
             diff.note_missing(category, before, after);
             continue;
         };
-        diff.totals.insert(category, Totals::of(root, other));
+        // Of a part of the paths the size of the whole says nothing.
+        diff.totals.insert(category, if options.paths.is_limited() { Totals::default() } else { Totals::of(root, other) });
         let mut differences = Differences::new((reader(before), Some(root.manifest)), (reader(after), Some(other.manifest)));
         for difference in differences.by_ref() {
             if watch.interrupt.is_raised() {
@@ -173,7 +183,7 @@ pub fn diff(repository: &Repository, before: &Tree, after: &Tree, options: &Diff
     diff.note_exclusions(before, after);
     diff.find_crossed()?;
     diff.pairs = moves.pair(&diff.kept)?;
-    diff.count(&mut content_before, &mut content_after, &index)?;
+    diff.count(&mut content_before, &mut content_after, &index, options.paths.is_limited())?;
     Ok(diff)
 }
 
@@ -261,7 +271,7 @@ impl Diff {
         Ok(())
     }
 
-    fn count(&mut self, before: &mut ChunkReader<'_>, after: &mut ChunkReader<'_>, index: &Index) -> Result<(), Error> {
+    fn count(&mut self, before: &mut ChunkReader<'_>, after: &mut ChunkReader<'_>, index: &Index, is_limited: bool) -> Result<(), Error> {
         let (mut opened, mut elsewhere) = (Opened::default(), Opened::default());
         for category in Category::ALL {
             let mut costs = Costs::default();
@@ -274,6 +284,9 @@ impl Diff {
                 }
             }
             (totals.stored_before, totals.stored_after) = costs.finish(after, index)?;
+            if is_limited {
+                (totals.size_before, totals.size_after) = (totals.changed_before, totals.changed_after);
+            }
             if let Some(own) = self.totals.get_mut(&category) {
                 *own = totals;
             }
@@ -286,7 +299,13 @@ impl Diff {
         self.totals.values().fold(Totals::default(), |sum, totals| sum.plus(totals))
     }
 
-    /// Whether nothing changed.
+    /// Whether anything changed but the times of directories.
+    pub fn has_changes(&self) -> bool {
+        let total = self.total();
+        total.changes() > total.directory_times
+    }
+
+    /// Whether nothing changed, not even a directory's time.
     pub fn is_empty(&self) -> bool {
         self.total().changes() == 0
     }

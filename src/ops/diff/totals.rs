@@ -19,6 +19,8 @@ pub struct Totals {
     pub metadata: u64,
     /// Directories of which anything changed.
     pub directories: u64,
+    /// Of these, directories of which nothing but the time changed.
+    pub directory_times: u64,
     /// Bytes of the whole category before …
     pub size_before: u64,
     /// … and after.
@@ -43,6 +45,7 @@ impl Totals {
         let all = [&change.before, &change.after];
         if all.iter().all(|entry| entry.as_ref().is_none_or(is_directory)) {
             self.directories += 1;
+            self.directory_times += u64::from(change.is_only_a_directorys_time());
             return;
         }
         let counter = match change.kind {
@@ -67,6 +70,7 @@ impl Totals {
             moved: self.moved + other.moved,
             metadata: self.metadata + other.metadata,
             directories: self.directories + other.directories,
+            directory_times: self.directory_times + other.directory_times,
             size_before: self.size_before + other.size_before,
             size_after: self.size_after + other.size_after,
             changed_before: self.changed_before + other.changed_before,

@@ -1,6 +1,6 @@
 //! Row by row, what happened to whom: compact, so that a million changed rows fit; put into words by `story`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::database::{RowChange, Sides, Value};
 
@@ -62,13 +62,17 @@ pub struct UserNews {
     pub schedules: u64,
     pub display: u64,
     pub watched: HashMap<Id, WatchNews>,
-    /// Watch state whose item is gone or is back.
-    pub put_aside: u64,
-    pub taken_back: u64,
+    /// Keys of watch state at the placeholder: that came there, that went from there.
+    pub waiting: (HashSet<u64>, HashSet<u64>),
+    /// Keys of watch state at items: whose row is gone, whose row is new.
+    pub keys: (HashMap<u64, Id>, HashMap<u64, Id>),
 }
 
-/// A device: user, name, application; before and after.
-type Device = (Option<(Option<Id>, String, String)>, Option<(Option<Id>, String, String)>);
+/// A device at one moment: user, name, application, what stands for its token.
+type DeviceState = (Option<Id>, String, String, u64);
+
+/// A device, before and after.
+type Device = (Option<DeviceState>, Option<DeviceState>);
 
 /// All that happened.
 #[derive(Debug, Default)]
@@ -82,7 +86,8 @@ pub struct Gathered {
     /// By item, kind and path: a sum over what is said of the image before and after.
     pub images: HashMap<(Id, i64, u64), (u64, u64)>,
     pub devices: BTreeMap<(Option<Id>, String), Device>,
-    pub keys: (Vec<String>, Vec<String>),
+    /// API keys: name, what stands for the token; before and after.
+    pub keys: (Vec<(String, u64)>, Vec<(String, u64)>),
     pub activities: u64,
     /// Lists (playlists, collections) and their members: came, gone.
     pub members: BTreeMap<Id, (Vec<Id>, Vec<Id>)>,
@@ -164,14 +169,14 @@ impl Gathered {
                 for (row, is_after) in sided(before, after) {
                     let (user, device) = (row.id("UserId"), row.text("DeviceId").unwrap_or_default());
                     let slot = self.devices.entry((user, device)).or_default();
-                    let said = (user, row.text("DeviceName").unwrap_or_default(), row.text("AppName").unwrap_or_default());
+                    let said = (user, row.name("DeviceName").unwrap_or_default(), row.name("AppName").unwrap_or_default(), hash(&[row.get("AccessToken")]));
                     *(if is_after { &mut slot.1 } else { &mut slot.0 }) = Some(said);
                 }
             }
             "ApiKeys" => {
                 for (row, is_after) in sided(before, after) {
                     let list = if is_after { &mut self.keys.1 } else { &mut self.keys.0 };
-                    list.extend(row.text("Name"));
+                    list.extend(row.name("Name").map(|name| (name, hash(&[row.get("AccessToken")]))));
                 }
             }
             "ActivityLogs" => self.activities += u64::from(before.is_none()),
@@ -248,7 +253,7 @@ impl Gathered {
         (news.came, news.gone) = (before.is_none(), after.is_none());
         for column in columns {
             match *column {
-                "Username" => news.renamed_from = before.and_then(|row| row.text("Username")),
+                "Username" => news.renamed_from = before.and_then(|row| row.name("Username")),
                 "Password" | "EasyPassword" => news.password = true,
                 "LastActivityDate" => news.was_active = true,
                 "LastLoginDate" => news.signed_in = true,
@@ -262,11 +267,16 @@ impl Gathered {
         for (row, is_after) in sided(before, after) {
             let (Some(user), Some(item)) = (row.id("UserId"), row.id("ItemId")) else { continue };
             let user = self.users.entry(user).or_default();
+            let key = hash(&[row.get("CustomDataKey")]);
+            let is_whole = before.is_none() || after.is_none();
             if item == PLACEHOLDER {
-                if before.is_none() || after.is_none() {
-                    *(if is_after { &mut user.put_aside } else { &mut user.taken_back }) += 1;
+                if is_whole {
+                    (if is_after { &mut user.waiting.0 } else { &mut user.waiting.1 }).insert(key);
                 }
                 continue;
+            }
+            if is_whole {
+                (if is_after { &mut user.keys.1 } else { &mut user.keys.0 }).insert(key, item);
             }
             let said = Watched {
                 played: row.flag("Played"),

@@ -6,7 +6,6 @@ mod namer;
 mod names;
 mod news;
 mod open;
-mod secrets;
 mod story;
 mod upgrade;
 mod users;
@@ -27,7 +26,6 @@ pub use kinds::image_word_of_file;
 pub use namer::Namer;
 pub use news::{News, PictureFile, Section};
 pub use open::{State, Which, open_state};
-pub use secrets::{HIDDEN, is_secret};
 pub use upgrade::SETTINGS as UPGRADE_SETTINGS;
 pub use view::read_id;
 

@@ -59,7 +59,7 @@ impl Names {
         let mut found = None;
         for database in states.iter_mut() {
             if let Some((table, row)) = Lookup::new(database).by_text("Users", &stored_id(id))? {
-                found = View { table: &table, row: &row }.text("Username");
+                found = View { table: &table, row: &row }.name("Username");
                 break;
             }
         }
@@ -102,7 +102,7 @@ impl Names {
 
 /// What the row of an item says of its name.
 pub fn item_name(item: View<'_>) -> ItemName {
-    let text = |column| item.text(column).filter(|text| !text.trim().is_empty());
+    let text = |column| item.name(column).filter(|text| !text.trim().is_empty());
     let kind = kind_of(&text("Type").unwrap_or_default());
     let own = text("Name").unwrap_or_else(|| "(without a name)".to_owned());
     let number = |column| item.integer(column);

@@ -1,6 +1,6 @@
 //! What happened, in people's words: from what was gathered, with names looked up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::database::{Compared, Database, Error, Lookup};
 
@@ -227,12 +227,16 @@ impl Teller<'_, '_> {
 
     fn watch(&mut self, name: &str, user: &UserNews, gathered: &Gathered) -> Result<(), Error> {
         let mut lists: BTreeMap<usize, Vec<Id>> = BTreeMap::new();
-        let mut aside = 0u64;
+        // State moves by its key: from an item that goes to the placeholder, and back when it returns.
+        let kept: BTreeSet<Id> = user.waiting.0.iter().filter_map(|key| user.keys.0.get(key).copied()).collect();
+        let back: BTreeSet<Id> = user.waiting.1.iter().filter_map(|key| user.keys.1.get(key).copied()).collect();
+        let cleared = user.waiting.1.iter().filter(|key| !user.keys.1.contains_key(key)).count() as u64;
+        let (mut aside, mut lost) = (0u64, 0u64);
         for (item, news) in &user.watched {
             let fate = gathered.items.get(item).copied().unwrap_or_default();
             if fate.gone {
-                aside += 1;
-            } else if !(fate.came && user.taken_back > 0) {
+                *(if kept.contains(item) { &mut aside } else { &mut lost }) += 1;
+            } else if !back.contains(item) {
                 for what in watch_words(news) {
                     lists.entry(what).or_default().push(*item);
                 }
@@ -246,39 +250,37 @@ impl Teller<'_, '_> {
             let phrase = if count == 1 { one } else { several };
             self.add(Section::Users, name, format!("{} {phrase}", counted(count, ("item", "items"))), count, names);
         }
-        if aside > 0 {
-            let whose = if aside == 1 { "an item that is gone is" } else { "items that are gone is" };
-            self.add(
-                Section::Users,
-                name,
-                format!("watch state of {}{whose} kept by the server", if aside == 1 { String::new() } else { format!("{aside} ") }),
-                aside,
-                Vec::new(),
-            );
-        }
-        if user.taken_back > 0 {
-            self.add(Section::Users, name, "watch state of items that came back is theirs again".to_owned(), user.taken_back, Vec::new());
+        let told = [
+            (aside, "that is gone is kept by the server", "that are gone is kept by the server"),
+            (lost, "that is gone went with it", "that are gone went with them"),
+            (back.len() as u64, "that came back is theirs again", "that came back is theirs again"),
+            (cleared, "that did not come back was cleared", "that did not come back was cleared"),
+        ];
+        for (count, one, several) in told.into_iter().filter(|(count, ..)| *count > 0) {
+            let what = if count == 1 { format!("watch state of an item {one}") } else { format!("watch state of {count} items {several}") };
+            self.add(Section::Users, name, what, count, Vec::new());
         }
         Ok(())
     }
 
     fn server(&mut self, gathered: &Gathered) -> Result<(), Error> {
         for ((user, _), (before, after)) in &gathered.devices {
-            let Some((_, device, app)) = after.as_ref().or(before.as_ref()) else { continue };
+            let Some((_, device, app, _)) = after.as_ref().or(before.as_ref()) else { continue };
+            let what = match (before, after) {
+                (None, _) => "new device",
+                (_, None) => "device gone",
+                (Some((.., token)), Some((.., other))) if token != other => "signed in again on",
+                (Some(before), Some(after)) if before == after => continue,
+                _ => "device changed",
+            };
             let who = match user {
                 Some(user) => self.user(*user)?,
                 None => String::new(),
             };
-            let what = match (before, after) {
-                (None, _) => "new device",
-                (_, None) => "device gone",
-                (Some(before), Some(after)) if before == after => "signed in again on",
-                _ => "device changed",
-            };
             self.add(Section::Users, &who, format!("{what} “{device}” ({app})"), 1, Vec::new());
         }
-        let (mut gone, mut came) = gathered.keys.clone();
-        came.retain(|name| gone.iter().position(|other| other == name).map(|at| gone.swap_remove(at)).is_none());
+        let only = |own: &[(String, u64)], other: &[(String, u64)]| -> Vec<String> { own.iter().filter(|key| !other.contains(key)).map(|(name, _)| name.clone()).collect() };
+        let (gone, came) = (only(&gathered.keys.0, &gathered.keys.1), only(&gathered.keys.1, &gathered.keys.0));
         for (names, what) in [(came, "new"), (gone, "gone")] {
             if !names.is_empty() {
                 self.add(Section::Server, "", format!("{} {what}", counted(names.len() as u64, ("API key", "API keys"))), names.len() as u64, names);
@@ -324,7 +326,8 @@ impl Teller<'_, '_> {
             let what = format!("{} undone: the later state is of an older version", counted(gathered.undone_migrations, ("migration is", "migrations are")));
             self.add(Section::Upgrade, "", what, gathered.undone_migrations, Vec::new());
         }
-        for table in &compared.tables {
+        // Statistics of SQLite's own come and go without any upgrade.
+        for table in compared.tables.iter().filter(|table| !table.name.starts_with("sqlite_")) {
             let own = table.name.as_str();
             if table.is_new {
                 self.add(Section::Upgrade, "", format!("new table {own} with {}", counted(table.added, ("row", "rows"))), table.added, Vec::new());

@@ -75,7 +75,7 @@ pub(super) fn watch_words(news: &WatchNews) -> Vec<usize> {
     if after.count > before.count && after.played && before.played {
         words.push(7);
     }
-    if after.streams != before.streams && before.streams != (None, None) {
+    if after.streams != before.streams {
         words.push(8);
     }
     words

@@ -24,6 +24,11 @@ impl<'a> View<'a> {
         self.get(column)?.text()
     }
 
+    /// A name as it may be shown.
+    pub fn name(&self, column: &str) -> Option<String> {
+        Some(super::super::clean_name(&self.text(column)?))
+    }
+
     pub fn integer(&self, column: &str) -> Option<i64> {
         self.get(column)?.integer()
     }

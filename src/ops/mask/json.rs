@@ -1,0 +1,84 @@
+//! Secrets of a JSON text: values whose keys say so, all below them, and values beside such a name.
+
+use std::ops::Range;
+
+use super::super::secrets::is_secret;
+use super::xml::{is_name, is_value};
+
+/// An object or a list that is open.
+#[derive(Default)]
+struct Open {
+    is_object: bool,
+    /// All in it is secret.
+    secret: bool,
+    key: String,
+    /// What names it says so.
+    named: bool,
+    values: Vec<Range<usize>>,
+}
+
+/// Where they stand; nothing where the text is no JSON.
+pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
+    // What a parser does not take is masked line by line.
+    serde_json::from_str::<serde::de::IgnoredAny>(text.trim_start_matches('\u{feff}')).ok()?;
+    let bytes = text.as_bytes();
+    let (mut found, mut stack, mut at): (Vec<Range<usize>>, Vec<Open>, usize) = (Vec::new(), Vec::new(), 0);
+    let mut is_key = false;
+    while let Some(byte) = bytes.get(at) {
+        let start = at;
+        at += 1;
+        match byte {
+            b'{' | b'[' => {
+                let above = stack.last();
+                let secret = above.is_some_and(|open| open.secret || (open.is_object && is_secret(&open.key)));
+                stack.push(Open { is_object: *byte == b'{', secret, ..Open::default() });
+                is_key = *byte == b'{';
+            }
+            b'}' | b']' => {
+                if let Some(open) = stack.pop().filter(|open| open.named) {
+                    found.extend(open.values);
+                }
+                is_key = false;
+            }
+            b',' => is_key = stack.last().is_some_and(|open| open.is_object),
+            b':' => is_key = false,
+            b'"' => {
+                while let Some(inner) = bytes.get(at) {
+                    at += match inner {
+                        b'\\' => 2,
+                        _ => 1,
+                    };
+                    if *inner == b'"' {
+                        break;
+                    }
+                }
+                let plain = text.get(start + 1..at.saturating_sub(1)).unwrap_or_default();
+                let Some(open) = stack.last_mut() else { continue };
+                if is_key {
+                    plain.clone_into(&mut open.key);
+                } else {
+                    open.named |= open.is_object && is_name(&open.key) && is_secret(plain);
+                    value(open, start..at, &mut found);
+                }
+            }
+            b'-' | b'0'..=b'9' | b'a'..=b'z' => {
+                while bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-')) {
+                    at += 1;
+                }
+                if let Some(open) = stack.last_mut() {
+                    value(open, start..at, &mut found);
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(found)
+}
+
+fn value(open: &mut Open, range: Range<usize>, found: &mut Vec<Range<usize>>) {
+    if open.secret || (open.is_object && is_secret(&open.key)) {
+        found.push(range);
+    } else if open.is_object && is_value(&open.key) {
+        open.values.push(range);
+    }
+}

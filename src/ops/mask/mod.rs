@@ -1,0 +1,121 @@
+//! Texts without their secrets: as the parser of their format finds them, line by line where there is none.
+
+mod json;
+mod lines;
+mod xml;
+
+use std::ops::Range;
+
+use super::secrets::{HIDDEN, without_secrets_in_addresses};
+
+/// The lines of a text with every secret replaced; as many as the text has. `name` is the file's, by which its format is known.
+pub fn lines_without_secrets(name: &str, text: &str) -> Vec<String> {
+    let is = |ending: &str| name.to_ascii_lowercase().ends_with(ending);
+    let begins = text.trim_start_matches('\u{feff}').trim_start();
+    let found = if is(".xml") || is(".nfo") || is(".opf") || begins.starts_with('<') {
+        xml::secrets(text)
+    } else if is(".json") || is(".js") || begins.starts_with(['{', '[']) {
+        json::secrets(text)
+    } else {
+        None
+    };
+    let masked = match found {
+        Some(ranges) => replaced(text, ranges),
+        // Of no format that is known, or broken: names and what stands behind them.
+        None => lines::masked(text),
+    };
+    lines::without_keys(&masked).iter().map(|line| without_secrets_in_addresses(line)).collect()
+}
+
+/// Replaces ranges; the line breaks in them stay, so that lines keep their numbers.
+fn replaced(text: &str, mut ranges: Vec<Range<usize>>) -> String {
+    ranges.sort_by_key(|range| range.start);
+    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+    for range in ranges {
+        let start = range.start.max(at);
+        if range.end <= start {
+            continue;
+        }
+        out.push_str(text.get(at..start).unwrap_or_default());
+        let secret = text.get(start..range.end).unwrap_or_default();
+        if !secret.trim().is_empty() {
+            out.push_str(HIDDEN);
+        }
+        out.extend(secret.chars().filter(|c| *c == '\n'));
+        at = range.end;
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every planted word `S3CRET` must be gone, and the lines must keep their numbers.
+    fn check(name: &str, text: &str) {
+        let masked = lines_without_secrets(name, text);
+        assert_eq!(masked.len(), text.split('\n').count(), "{text:?}");
+        assert!(!masked.join("\n").contains("S3CRET"), "{text:?} became {masked:?}");
+    }
+
+    #[test]
+    fn secrets_are_hidden_in_xml_however_it_is_laid_out() {
+        for text in [
+            "<C><Name>x</Name><ApiKey>S3CRET</ApiKey><B>y</B></C>",
+            "<C>\n<ApiKey>\n S3CRET\n</ApiKey>\n</C>",
+            "<C><Password\n>S3CRET</Password></C>",
+            "<C><Item><Key>ApiKey</Key><Value>S3CRET</Value></Item></C>",
+            "<C><Setting name=\"Password\">S3CRET</Setting></C>",
+            "<C><add key=\"ApiKey\" value=\"S3CRET\"/></C>",
+            "<C><A Token=\"S3CRET\"/></C>",
+            "<C><Tokens><string>S3CRET</string><string>S3CRET2</string></Tokens></C>",
+            "<C><Password><![CDATA[S3CRET]]></Password></C>",
+            "<C><Url>http://u:S3CRET@h/x?token=S3CRET</Url></C>",
+            "<C><Cert>-----BEGIN RSA PRIVATE KEY-----\nS3CRET\n-----END RSA PRIVATE KEY-----</Cert></C>",
+        ] {
+            check("a.xml", text);
+        }
+        assert_eq!(lines_without_secrets("a.xml", "<C><Days>5</Days></C>"), ["<C><Days>5</Days></C>"]);
+    }
+
+    #[test]
+    fn secrets_are_hidden_in_json_however_it_is_laid_out() {
+        for text in [
+            "{\"Name\":\"x\",\"ApiKey\":\"S3CRET\",\"Days\":3}",
+            "{\"password\":\n \"S3CRET\"}",
+            "{\"tokens\":[\"a\",\"S3CRET\",{\"x\":\"S3CRET\"}]}",
+            "{\"apiKey\":\"ab\\\"S3CRET\"}",
+            "{\"Key\":\"ApiKey\",\"Value\":\"S3CRET\"}",
+            "[{\"value\":\"S3CRET\",\"name\":\"password\"}]",
+            "{\"u\":\"http://h/?api_key=S3CRET&x=1\"}",
+        ] {
+            check("a.json", text);
+        }
+        assert_eq!(lines_without_secrets("a.json", "{\"Days\":3,\"b\":[1,2]}"), ["{\"Days\":3,\"b\":[1,2]}"]);
+        assert_eq!(lines_without_secrets("a.json", "{\"ApiKey\":null,\"x\":1}"), ["{\"ApiKey\":(secret),\"x\":1}"]);
+    }
+
+    #[test]
+    fn secrets_are_hidden_in_lines_of_any_other_kind() {
+        for text in [
+            "password = correct S3CRET staple",
+            "passwd=a,S3CRET",
+            "token: 'x S3CRET'",
+            "token=\"\"S3CRET",
+            "password = true S3CRET",
+            "token=password=averyveryveryverylongS3CRET",
+            "password: >\n  S3CRET\n  S3CRET\nnext: 1",
+            "tokens:\n  - S3CRET\n  - S3CRET\nnext: 1",
+            "Authorization: Bearer S3CRET",
+            "-----BEGIN PRIVATE KEY-----\nS3CRET\nS3CRET\n-----END PRIVATE KEY-----",
+            "url http://u:S3CRET@host/",
+            "<broken><ApiKey>S3CRET</ApiKey>",
+            "{\"broken\": [\"ApiKey\": \"S3CRET\"",
+        ] {
+            check("a.conf", text);
+        }
+        assert_eq!(lines_without_secrets("a.conf", "days = 5\nname = x"), ["days = 5", "name = x"]);
+        assert_eq!(lines_without_secrets("a.yaml", "password: >\n  x\nnext: 1").last().unwrap(), "next: 1");
+    }
+}

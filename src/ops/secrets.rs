@@ -1,0 +1,84 @@
+//! What is never shown: whoever has it can sign in.
+
+/// Parts of names that say so.
+const WORDS: [&str; 19] = [
+    "password", "passwd", "passphrase", "passcode", "token", "secret", "apikey", "accesskey", "privatekey", "sharedkey", "credential", "pincode", "authkey", "cookie", "bearer",
+    "sessionid", "sessionkey", "authorization", "pwhash",
+];
+/// Names that say so as a whole, being part of harmless ones (`Blurhash`, `Compass`).
+const NAMES: [&str; 14] = ["pass", "pwd", "pw", "pin", "hash", "salt", "auth", "otp", "totp", "sig", "signature", "refresh", "hashpw", "jwt"];
+/// Names with such parts that say which provider or whether, not what.
+const HARMLESS: [&str; 4] = ["passwordresetproviderid", "mustupdatepassword", "enablelocalpassword", "haspassword"];
+
+/// What stands in place of a secret.
+pub const HIDDEN: &str = "(secret)";
+
+/// Whether values of a column, an element or a key are secret by its name.
+pub fn is_secret(name: &str) -> bool {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    // `db.pass`, `ldap_pw`: the last part of a name counts as a name.
+    let last = name.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or(name).to_ascii_lowercase();
+    !HARMLESS.contains(&plain.as_str()) && (WORDS.iter().any(|word| plain.contains(word)) || NAMES.contains(&plain.as_str()) || NAMES.contains(&last.as_str()))
+}
+
+/// A text without what lets one in through an address in it: `//user:word@host`, and parameters whose names say that they are secret.
+pub fn without_secrets_in_addresses(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`')).unwrap_or(after.len());
+        let (address, behind) = after.split_at(end);
+        out.push_str(&address_without_secrets(address));
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn address_without_secrets(address: &str) -> String {
+    let (host, path) = address.split_at(address.find(['/', '?', '#']).unwrap_or(address.len()));
+    let host = host.rsplit_once('@').map_or_else(|| host.to_owned(), |(_, host)| format!("{HIDDEN}@{host}"));
+    let mut out = host;
+    for (number, part) in path.split(['?', '&', ';']).enumerate() {
+        if number > 0 {
+            // The separator stood right before this part.
+            let at = out_len(path, number);
+            out.push_str(path.get(at..at + 1).unwrap_or("&"));
+        }
+        match part.split_once('=') {
+            Some((name, _)) if is_secret(name) || ["username", "user", "key"].contains(&name.to_ascii_lowercase().as_str()) => out.push_str(&format!("{name}={HIDDEN}")),
+            _ => out.push_str(part),
+        }
+    }
+    out
+}
+
+/// Where the separator before part `number` stands.
+fn out_len(path: &str, number: usize) -> usize {
+    path.match_indices(['?', '&', ';']).nth(number.saturating_sub(1)).map_or(0, |(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lets_one_sign_in_is_secret_and_the_rest_is_not() {
+        for name in ["Password", "EasyPassword", "AccessToken", "CertificatePassword", "TmdbApiKey", "api_key", "client-secret", "RefreshToken", "pwd", "db.pass", "Set-Cookie", "hash", "session_key", "salt"] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["PasswordResetProviderId", "MustUpdatePassword", "Name", "CustomDataKey", "Key", "PresentationUniqueKey", "Blurhash", "Compass", "Passage", "DateLastRefreshed"] {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn addresses_keep_all_but_what_lets_one_in() {
+        assert_eq!(without_secrets_in_addresses("see http://u:pw@host:80/x?a=1 and b"), "see http://(secret)@host:80/x?a=1 and b");
+        assert_eq!(without_secrets_in_addresses("http://h/get.php?username=u&password=p&type=m3u"), "http://h/get.php?username=(secret)&password=(secret)&type=m3u");
+        assert_eq!(without_secrets_in_addresses("\"u\":\"http://h/?api_key=S&x=1\""), "\"u\":\"http://h/?api_key=(secret)&x=1\"");
+        assert_eq!(without_secrets_in_addresses("no address: a=b"), "no address: a=b");
+    }
+}
