@@ -89,7 +89,7 @@ pub enum Command {
     /// With two names the changes from the first to the second; with one, from it to what lies in the source now; without a name, from
     /// the latest snapshot to now. Files that hold the same in another place count as moved.
     #[command(
-        after_long_help = "Exit codes: 0 done; with --exit-code 1 where something changed; 2 wrong usage; 3 part of the live source could not be looked at."
+        after_long_help = "Exit codes: 0 done; 2 wrong usage; 3 part of the live source could not be looked at. With --exit-code as the program diff ends: 0 nothing changed, 1 something changed, 2 trouble."
     )]
     Diff(DiffArgs),
     /// Find files in all snapshots, by name, path or content
@@ -231,7 +231,7 @@ pub struct DiffArgs {
     /// The tree that a terminal shows, where the output is none
     #[arg(long, conflicts_with = "stat")]
     pub tree: bool,
-    /// End with 1 where something changed
+    /// End as the program diff does: 0 nothing changed, 1 something changed, 2 trouble
     #[arg(long)]
     pub exit_code: bool,
     /// Compare with this folder

@@ -117,11 +117,11 @@ impl Context {
     }
 }
 
-/// First Ctrl-C (or SIGTERM): stop cleanly. A second one: stop at once; nothing that was acknowledged is lost by that either.
+/// First Ctrl-C (or SIGTERM, or a terminal that is closed): stop cleanly. A second one: stop at once; nothing that was acknowledged is lost by that either.
 fn watch_signals(interrupt: Arc<Interrupt>) {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let raised = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
         // Without the handler the signal ends the process at once, which is safe as well.
         crate::tolerate(signal_hook::flag::register_conditional_shutdown(signal, 130, raised.clone()));
         crate::tolerate(signal_hook::flag::register(signal, raised.clone()));

@@ -55,6 +55,11 @@ impl Failure {
         Failure { hint: Some(hint), ..Failure::from(Error::from(error)) }
     }
 
+    /// The same, told apart from "something differs": as the program diff ends.
+    pub fn as_trouble(self) -> Failure {
+        Failure { exit: if self.exit == Exit::Failed { Exit::Usage } else { self.exit }, ..self }
+    }
+
     /// What happened, with its causes.
     pub fn in_one_line(&self) -> String {
         [std::slice::from_ref(&self.message), &self.causes].concat().join(": ")
@@ -116,11 +121,13 @@ fn hint(error: &Error) -> Option<String> {
         Error::EmptySource { .. } => "A snapshot of nothing would look like one of everything gone, so none was taken. Is the disk mounted? Is this the right directory, and may this user read it?".to_owned(),
         Error::Refused { hint, .. } => hint.clone(),
         Error::NoPath { .. } => "jellyvault ls SNAPSHOT shows what is there; paths begin with config, data, metadata, plugins, programdata or root.".to_owned(),
+        Error::WatchState { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => "This user may not write to it: run as the user that Jellyfin runs as, or as root.".to_owned(),
+        Error::WatchState { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => "A row of the snapshot does not fit the database; nothing was changed. Another snapshot may.".to_owned(),
+        Error::WatchState { source: rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..), .. } => "A row of this user in the database holds what no server writes there; nothing was changed.".to_owned(),
         Error::NoTable { tables, .. } => format!("Its tables are: {tables}."),
         Error::NoUser { users, .. } => format!("Its users are: {users}."),
         Error::Rows(error) if error.is_damage() => return hint_of_rows(),
         Error::Rows(_) => "Is there room in the system's temporary directory? It can be named by TMPDIR.".to_owned(),
-        Error::WatchState { source: rusqlite::Error::QueryReturnedNoRows, .. } => "The server has no such user: make them in the dashboard first, under the same name.".to_owned(),
         Error::WatchState { .. } => "Stop Jellyfin, look whether the disk is full, and run the same command again.".to_owned(),
         Error::Mount { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Mounting needs the program fusermount3 of the package fuse3 (Debian, Ubuntu: apt install fuse3), or root.".to_owned(),
         Error::Mount { .. } => "Is the directory free, and may this user mount? --allow-other needs user_allow_other in /etc/fuse.conf; a container needs --device /dev/fuse --cap-add SYS_ADMIN.".to_owned(),

@@ -1,5 +1,7 @@
 //! `find` and `history`.
 
+use std::io::Write;
+
 use serde_json::{Value, json};
 
 use crate::manifest::{Catalog, Kind, display};
@@ -23,15 +25,24 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
     let catalog = context.catalog(&repository)?;
     let only = args.within.as_deref().map(|name| context.resolve(&catalog, name).map(|(id, _)| *id)).transpose()?;
     let contents = args.same_as.as_ref().map(|file| ops::contents_of_file(&repository, file)).transpose()?;
-    let wanted = Wanted { paths: paths_of(&args.patterns)?, contents };
+    let wanted = Wanted { paths: paths_of(&args.patterns)?.with_names(), contents };
     let found = ops::find(&repository, &catalog, &wanted, only, context.watch())?;
     if context.global.json {
-        let matches: Vec<Value> = found.matches.iter().map(|found| match_json(found, &catalog)).collect();
-        to_json::print(&json!({"matches": matches, "cut": found.is_cut}));
+        // One after another: a hundred thousand of them as one value would fill the memory.
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
+        write("{\"matches\":[")?;
+        for (at, found) in found.matches.iter().enumerate() {
+            write(&format!("{}{}", if at == 0 { "" } else { "," }, match_json(found, &catalog)))?;
+        }
+        write(&format!("],\"cut\":{}}}\n", found.is_cut))?;
+        out.flush().map_err(ops::Error::Output)?;
     } else {
         let mut out = String::new();
         if found.matches.is_empty() {
-            out.push_str("Nothing found.\n");
+            out.push_str(
+                "Nothing found. A name (poster.jpg), a pattern (*.jpg, metadata/**/poster.*) or a path inside the snapshots (config/users) is looked for.\n",
+            );
         }
         let several = several_sources(&catalog);
         for found in &found.matches {

@@ -36,7 +36,7 @@ pub fn split_place(place: &str) -> (&str, Option<&str>) {
 
 /// A path as the user types it, or as `ls` shows it: `\xNN` stands for a byte.
 pub fn typed_path(path: &str) -> Vec<u8> {
-    let bytes = path.trim_matches('/').as_bytes();
+    let bytes = path.strip_prefix("./").unwrap_or(path).trim_matches('/').as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while let Some(byte) = bytes.get(at) {
         let escape = bytes.get(at..at + 4).filter(|e| e.starts_with(b"\\x")).and_then(|e| std::str::from_utf8(e.get(2..)?).ok());

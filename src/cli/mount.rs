@@ -1,11 +1,12 @@
 //! `mount`.
 
 use crate::manifest::{SnapshotId, SnapshotRecord};
-use crate::ops::{self, MountOptions, MountedSnapshot};
+use crate::ops::{self, Moment, MountOptions, MountedSnapshot};
 
 use super::args::MountArgs;
 use super::context::Context;
 use super::failure::Failure;
+use super::snapshot::tell_problems;
 use super::{Exit, json as to_json, render};
 
 pub fn run(context: &Context, args: &MountArgs) -> Result<Exit, Failure> {
@@ -26,14 +27,23 @@ pub fn run(context: &Context, args: &MountArgs) -> Result<Exit, Failure> {
     let path = std::path::Path::new(dir);
     let options = MountOptions { allow_other: args.allow_other, single: name.is_some(), threads: 0 };
     let count = mounted.len() as u64;
-    ops::mount(&repository, &mounted, path, &options, context.watch(), || {
-        let what = name.map_or_else(|| render::plural(count, "snapshot is", "snapshots are"), |name| format!("Snapshot {name} is"));
-        context.say(&format!("{what} at {dir}, to be read only. Ctrl-C here, or umount {dir}, takes it away again."));
+    let report = ops::mount(&repository, &mounted, path, &options, context.watch(), |moment| match moment {
+        Moment::Ready => {
+            let what = name.map_or_else(|| render::plural(count, "snapshot is", "snapshots are"), |name| format!("Snapshot {name} is"));
+            context.say(&format!("{what} at {dir}, to be read only. Ctrl-C here, or umount {dir}, takes it away again."));
+        }
+        Moment::Busy => {
+            context.say(&format!("{dir} is free again, but a program still has a file of it open; this ends when it lets go. Ctrl-C again ends it now."))
+        }
     })?;
     if context.global.json {
-        to_json::print(&serde_json::json!({"mounted": {"path": dir, "snapshots": count}, "problems": []}));
+        to_json::print(&serde_json::json!({"mounted": {"path": dir, "snapshots": count}, "problems": to_json::problems(&report.problems)}));
     }
-    Ok(Exit::Done)
+    if report.problem_count == 0 {
+        return Ok(Exit::Done);
+    }
+    tell_problems(context, report.problem_count, &report.problems);
+    Ok(Exit::Problems)
 }
 
 /// Sorts by time, tells the id, and has no sign that a shell would stumble over but those of the label.

@@ -75,18 +75,24 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
     let target = instance_of(context, args)?;
     let options = WatchStateOptions { user, delete: args.delete, dry_run: args.dry_run, host: context.host() };
     let report = ops::restore_watch_state(&repository, snapshot, &target, &options, context.watch())?;
+    let why = "the library does not have it now, and its state could not be kept for its return (no placeholder row, or a row of the same key is in the way); it is in the snapshot still";
+    let lost: Vec<_> = report.lost.iter().map(|item| crate::progress::Problem { path: item.clone(), what: why.to_owned() }).collect();
     if context.global.json {
         let changed: Vec<_> = report.changed.iter().map(|item| json!({"item": item.name, "before": item.before, "after": item.after})).collect();
         to_json::print(&json!({
-            "watch_state": {"user": report.user, "changed": changed, "unchanged": report.unchanged, "put_aside": report.put_aside, "found_again": report.found_again},
-            "safety_snapshot": report.safety.map(|id| id.to_string()), "dry_run": args.dry_run, "problems": [],
+            "watch_state": {"user": report.user, "changed": changed, "unchanged": report.unchanged, "put_aside": report.put_aside, "found_again": report.found_again, "lost": report.lost},
+            "safety_snapshot": report.safety.map(|id| id.to_string()), "dry_run": args.dry_run, "problems": to_json::problems(&lost),
         }));
-        return Ok(Exit::Done);
+        return Ok(if lost.is_empty() { Exit::Done } else { Exit::Problems });
     }
     if !context.global.quiet {
         render::print(&watch_words(&report, &render::short(&snapshot.0), args.dry_run, context.global.verbose))?;
     }
-    Ok(Exit::Done)
+    if lost.is_empty() {
+        return Ok(Exit::Done);
+    }
+    tell_problems(context, lost.len() as u64, &lost);
+    Ok(Exit::Problems)
 }
 
 fn watch_words(report: &WatchStateReport, id: &str, dry_run: bool, verbose: bool) -> String {

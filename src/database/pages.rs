@@ -44,8 +44,11 @@ impl<'r> Pages<'r> {
     /// A private copy that nobody writes to; every page is hashed once.
     pub fn of_file(file: File, hashing: &Hashing) -> Result<Pages<'r>, Error> {
         let mut head = [0; 100];
-        file.read_exact_at(&mut head, 0)?;
         let no_database = Error::Page { page: 1, what: "it is not the first page of a database" };
+        if file.metadata()?.len() < head.len() as u64 {
+            return Err(no_database);
+        }
+        file.read_exact_at(&mut head, 0)?;
         let page_bytes = crate::chunk::sqlite_page_bytes(&head).ok_or(no_database)? as usize;
         let size = file.metadata()?.len();
         let mut hashes = Vec::with_capacity((size / page_bytes as u64) as usize);

@@ -6,7 +6,8 @@ const NAME_CHARS: usize = 200;
 /// A name as it may be shown.
 pub fn clean_name(name: &str) -> String {
     // Control characters, and those that turn the direction of what follows.
-    let is_order = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_order =
+        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut out: String = name.chars().take(NAME_CHARS).map(|c| if is_order(c) { '\u{fffd}' } else { c }).collect();
     if name.chars().nth(NAME_CHARS).is_some() {
         out.push('…');

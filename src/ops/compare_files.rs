@@ -19,6 +19,8 @@ pub enum Contents<'r> {
 
 /// Bytes of a picture's beginning that are enough to find its size in most; where they are not, all of it is read.
 const HEAD_BYTES: u64 = 256 << 10;
+/// The widest picture that is believed, in pixels.
+const DIMENSION_MAX: usize = 1 << 20;
 /// The largest picture that is read for its size, in bytes.
 const PICTURE_BYTES_MAX: u64 = 64 << 20;
 
@@ -69,7 +71,10 @@ impl<'r> Contents<'r> {
     pub fn dimensions(&mut self, entry: &Entry) -> Result<Option<(usize, usize)>, Error> {
         for limit in [HEAD_BYTES, PICTURE_BYTES_MAX] {
             if let Ok(size) = imagesize::blob_size(&self.read(entry, limit)?) {
-                return Ok(Some((size.width, size.height)));
+                // A header that was cut gives sizes that no picture has.
+                return Ok(
+                    Some((size.width, size.height)).filter(|(width, height)| (1..=DIMENSION_MAX).contains(width) && (1..=DIMENSION_MAX).contains(height))
+                );
             }
             if entry.size() <= limit {
                 break;

@@ -189,7 +189,7 @@ pub fn contents_of_file(repository: &Repository, path: &Path) -> Result<Vec<Cont
     let failed = |source: std::io::Error| Error::Target { verb: "read", path: path.to_path_buf(), source };
     let open = OpenFile::open_path(path).map_err(|error| failed(error.into()))?;
     if !open.before.is_file() {
-        return Err(failed(std::io::ErrorKind::InvalidInput.into()));
+        return Err(Error::NotAFile { path: path.display().to_string(), kind: "directory or device" });
     }
     content_of(repository, &open).map_err(|error| match error {
         super::snapshot::ReadFailure::Io(error) => failed(error),

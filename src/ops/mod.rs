@@ -37,14 +37,14 @@ pub use find_instance::{OsSurroundings, Server, find_instance, server_version};
 pub use import::{ImportOptions, ImportReport, import};
 pub use init::init;
 pub use ls::{Listing, ls};
-pub use mount::{MountOptions, MountedSnapshot, mount};
-pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
 pub use mask::lines_without_secrets;
-pub use secrets::{HIDDEN, is_secret, without_secrets_in_addresses};
+pub use mount::{Moment, MountOptions, MountReport, MountedSnapshot, mount};
+pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
 pub use rows::{
-    Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file,
-    main_database, open_state, read_id,
+    Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file, main_database,
+    open_state, read_id,
 };
+pub use secrets::{HIDDEN, is_secret, without_secrets_in_addresses};
 pub use select::{Selected, root_of};
 pub use settings::{Setting, differing_settings};
 pub use show::{Shown, show};

@@ -2,8 +2,25 @@
 
 /// Parts of names that say so.
 const WORDS: [&str; 19] = [
-    "password", "passwd", "passphrase", "passcode", "token", "secret", "apikey", "accesskey", "privatekey", "sharedkey", "credential", "pincode", "authkey", "cookie", "bearer",
-    "sessionid", "sessionkey", "authorization", "pwhash",
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "token",
+    "secret",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "sharedkey",
+    "credential",
+    "pincode",
+    "authkey",
+    "cookie",
+    "bearer",
+    "sessionid",
+    "sessionkey",
+    "authorization",
+    "pwhash",
 ];
 /// Names that say so as a whole, being part of harmless ones (`Blurhash`, `Compass`).
 const NAMES: [&str; 14] = ["pass", "pwd", "pw", "pin", "hash", "salt", "auth", "otp", "totp", "sig", "signature", "refresh", "hashpw", "jwt"];
@@ -48,7 +65,9 @@ fn address_without_secrets(address: &str) -> String {
             out.push_str(path.get(at..at + 1).unwrap_or("&"));
         }
         match part.split_once('=') {
-            Some((name, _)) if is_secret(name) || ["username", "user", "key"].contains(&name.to_ascii_lowercase().as_str()) => out.push_str(&format!("{name}={HIDDEN}")),
+            Some((name, _)) if is_secret(name) || ["username", "user", "key"].contains(&name.to_ascii_lowercase().as_str()) => {
+                out.push_str(&format!("{name}={HIDDEN}"))
+            }
             _ => out.push_str(part),
         }
     }
@@ -66,10 +85,36 @@ mod tests {
 
     #[test]
     fn what_lets_one_sign_in_is_secret_and_the_rest_is_not() {
-        for name in ["Password", "EasyPassword", "AccessToken", "CertificatePassword", "TmdbApiKey", "api_key", "client-secret", "RefreshToken", "pwd", "db.pass", "Set-Cookie", "hash", "session_key", "salt"] {
+        for name in [
+            "Password",
+            "EasyPassword",
+            "AccessToken",
+            "CertificatePassword",
+            "TmdbApiKey",
+            "api_key",
+            "client-secret",
+            "RefreshToken",
+            "pwd",
+            "db.pass",
+            "Set-Cookie",
+            "hash",
+            "session_key",
+            "salt",
+        ] {
             assert!(is_secret(name), "{name}");
         }
-        for name in ["PasswordResetProviderId", "MustUpdatePassword", "Name", "CustomDataKey", "Key", "PresentationUniqueKey", "Blurhash", "Compass", "Passage", "DateLastRefreshed"] {
+        for name in [
+            "PasswordResetProviderId",
+            "MustUpdatePassword",
+            "Name",
+            "CustomDataKey",
+            "Key",
+            "PresentationUniqueKey",
+            "Blurhash",
+            "Compass",
+            "Passage",
+            "DateLastRefreshed",
+        ] {
             assert!(!is_secret(name), "{name}");
         }
     }
@@ -77,7 +122,10 @@ mod tests {
     #[test]
     fn addresses_keep_all_but_what_lets_one_in() {
         assert_eq!(without_secrets_in_addresses("see http://u:pw@host:80/x?a=1 and b"), "see http://(secret)@host:80/x?a=1 and b");
-        assert_eq!(without_secrets_in_addresses("http://h/get.php?username=u&password=p&type=m3u"), "http://h/get.php?username=(secret)&password=(secret)&type=m3u");
+        assert_eq!(
+            without_secrets_in_addresses("http://h/get.php?username=u&password=p&type=m3u"),
+            "http://h/get.php?username=(secret)&password=(secret)&type=m3u"
+        );
         assert_eq!(without_secrets_in_addresses("\"u\":\"http://h/?api_key=S&x=1\""), "\"u\":\"http://h/?api_key=(secret)&x=1\"");
         assert_eq!(without_secrets_in_addresses("no address: a=b"), "no address: a=b");
     }

@@ -28,7 +28,9 @@ pub fn differing_settings(path: &str, before: &[u8], after: &[u8], upgraded: boo
     Some(
         differing
             .map(|name| {
-                let hide = |value: Option<&String>| value.map(|value| if name.split('/').any(is_secret) && !value.is_empty() { HIDDEN.to_owned() } else { without_secrets_in_addresses(value) });
+                let hide = |value: Option<&String>| {
+                    value.map(|value| if name.split('/').any(is_secret) && !value.is_empty() { HIDDEN.to_owned() } else { without_secrets_in_addresses(value) })
+                };
                 let (own, other) = (before.get(name), after.get(name));
                 let known = UPGRADE_SETTINGS.iter().any(|(file, setting)| path == *file && name == setting);
                 Setting { name: name.clone(), before: hide(own), after: hide(other), by_upgrade: upgraded && (own.is_none() || other.is_none() || known) }

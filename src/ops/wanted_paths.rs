@@ -28,7 +28,13 @@ impl WantedPaths {
         let globs_set = Globs::new(&globs).map_err(|source| Error::Glob { glob: globs.join(", "), source })?;
         // A name with such characters may be meant as it is, too.
         let paths = texts.iter().map(|(_, path)| path.clone()).collect();
-        Ok(WantedPaths { paths, globs: globs_set, is_limited: !texts.is_empty(), named: texts.iter().filter(|(text, _)| !is_glob(text)).map(|(_, path)| path.clone()).collect(), names: Vec::new() })
+        Ok(WantedPaths {
+            paths,
+            globs: globs_set,
+            is_limited: !texts.is_empty(),
+            named: texts.iter().filter(|(text, _)| !is_glob(text)).map(|(_, path)| path.clone()).collect(),
+            names: Vec::new(),
+        })
     }
 
     /// Whether not all are meant.
@@ -49,7 +55,10 @@ impl WantedPaths {
 
     /// Whether a path is meant.
     pub fn take(&self, path: &[u8]) -> bool {
-        !self.is_limited || self.paths.iter().any(|wanted| is_within(path, wanted)) || self.globs.fit(path) || self.names.iter().any(|name| file_name(path) == name)
+        !self.is_limited
+            || self.paths.iter().any(|wanted| is_within(path, wanted))
+            || self.globs.fit(path)
+            || self.names.iter().any(|name| file_name(path) == name)
     }
 }
 

@@ -573,3 +573,134 @@ fn a_damaged_node_is_an_error_and_never_a_difference() {
     }
     assert!(errors > 3 && right > 3, "{errors} errors, {right} right");
 }
+
+#[test]
+fn an_error_on_the_way_is_one_document_and_trouble_is_no_change() {
+    let program = Program::new();
+    let source = program.home.path().join("data");
+    copy_tree(&own_fixture(), &source);
+    program.ok(&["snapshot", source.to_str().unwrap(), "--label", "one"]);
+    let db = rusqlite::Connection::open(source.join("data/jellyfin.db")).unwrap();
+    db.execute_batch("UPDATE UserData SET Played = 1 - Played").unwrap();
+    db.close().unwrap();
+    program.ok(&["snapshot", source.to_str().unwrap(), "--label", "two"]);
+    // Program::json asserts that it is one document.
+    for args in [&["diff", "one", "two", "--user", "nobody"][..], &["diff", "one", "two", "--table", "Nope"]] {
+        let (error, code) = program.json(args);
+        assert_eq!((code, error["error"]["kind"].as_str()), (1, Some("not-found")));
+    }
+    assert_eq!(program.run(&["diff", "one", "two", "--exit-code"]).status.code(), Some(1));
+    assert_eq!(program.run(&["diff", "one", "one", "--exit-code"]).status.code(), Some(0));
+    assert_eq!(program.run(&["diff", "one", "nope", "--exit-code"]).status.code(), Some(2));
+    // A path that is on neither side is a slip of the pen, not an answer.
+    assert_eq!(program.json(&["diff", "one", "two", "--path", "confg"]).0["error"]["kind"], "not-found");
+    // A directory whose time alone changed is told, and is no change.
+    std::fs::File::open(source.join("config")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    program.ok(&["snapshot", source.to_str().unwrap(), "--label", "three"]);
+    let output = program.run(&["diff", "two", "three", "--exit-code"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("Nothing changed but the times of 1 directory."));
+    // What is compared when nothing is named is the newest snapshot of all, not of a part.
+    program.ok(&["snapshot", source.to_str().unwrap(), "--only", "database"]);
+    write(source.join("config/new.txt"), "new");
+    let (live, _) = program.json(&["diff"]);
+    assert!(live["changes"].as_array().unwrap().iter().any(|change| change["path"] == "config/new.txt"));
+    let (part, _) = program.json(&["diff", "latest"]);
+    assert!(part["remarks"].to_string().contains("was taken without config"), "{}", part["remarks"]);
+}
+
+#[test]
+fn names_from_elsewhere_order_no_terminal_about_and_forge_no_line() {
+    let program = Program::new();
+    let source = program.home.path().join("data");
+    copy_tree(&own_fixture(), &source);
+    program.ok(&["snapshot", source.to_str().unwrap(), "--label", "one"]);
+    let db = rusqlite::Connection::open(source.join("data/jellyfin.db")).unwrap();
+    db.execute_batch(
+        "UPDATE BaseItems SET Name = 'evil' || char(27) || ']0;pwn' || char(7) || char(10) || 'Users' || char(10) || '  root: password changed', Overview = 'x', SeriesName = char(27) || 'S' WHERE Type NOT LIKE '%UserView';
+         UPDATE UserData SET Played = 1 - Played; UPDATE Users SET Username = Username || char(27) || '[31m' || char(10) || 'forged';
+         UPDATE Devices SET DeviceName = char(27) || 'D' || char(10), AccessToken = AccessToken || 'x'; INSERT INTO ApiKeys (DateCreated, DateLastActivity, Name, AccessToken) VALUES ('2026-01-01 00:00:00', '2026-01-01 00:00:00', char(27) || 'K', 'tok-SECRET');",
+    )
+    .unwrap();
+    db.close().unwrap();
+    for entry in walkdir::WalkDir::new(source.join("metadata")).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file()) {
+        std::fs::write(entry.path(), "replaced").unwrap();
+    }
+    program.ok(&["snapshot", source.to_str().unwrap(), "--label", "two"]);
+    for args in [
+        &["diff", "one", "two"][..],
+        &["diff", "one", "two", "--tree"],
+        &["diff", "one", "two", "--rows", "--verbose", "--patch"],
+        &["diff", "one", "two", "--table", "BaseItems,Users,Devices,ApiKeys"],
+    ] {
+        let text = program.ok(args);
+        assert!(!text.contains(['\u{1b}', '\u{7}']), "{args:?}");
+        assert!(!text.lines().any(|line| line.starts_with("  root: password") || line.starts_with("forged")), "{args:?}: {text}");
+        assert!(!text.contains("tok-SECRET"), "{args:?}");
+    }
+    assert!(program.ok(&["diff", "one", "two", "--rows"]).contains("evil"));
+}
+
+#[test]
+fn secrets_of_plugins_are_hidden_in_files_settings_and_rows() {
+    let program = Program::new();
+    let source = program.home.path().join("data");
+    copy_tree(&own_fixture(), &source);
+    let plugin = |secret: &str| {
+        write(source.join("plugins/configurations/P.xml"), format!("<C><ApiKey>{secret}</ApiKey><Days>{}</Days></C>", secret.len()));
+        write(source.join("config/livetv.xml"), format!("<L><Url>http://u:{secret}@h/get.php?username=u&amp;password={secret}</Url></L>"));
+        write(source.join("config/logging.json"), format!("{{\"Key\":\"ApiKey\",\"Value\":\"{secret}\"}}"));
+        let path = source.join("data/playback_reporting.db");
+        let _existed = std::fs::remove_file(&path);
+        let db = rusqlite::Connection::open(path).unwrap();
+        db.execute_batch(&format!("CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT); INSERT INTO settings VALUES ('api_key', '{secret}'), ('days', '{}'); CREATE TABLE u (id INTEGER PRIMARY KEY, pw TEXT); INSERT INTO u VALUES (1, '{secret}');", secret.len())).unwrap();
+        db.close().unwrap();
+    };
+    plugin("S3CRETone");
+    program.ok(&["snapshot", source.to_str().unwrap(), "--label", "one"]);
+    plugin("S3CRETthree");
+    program.ok(&["snapshot", source.to_str().unwrap(), "--label", "two"]);
+    for args in [
+        &["diff", "one", "two", "--rows", "--patch"][..],
+        &["--json", "diff", "one", "two", "--rows", "--patch"],
+        &["diff", "one", "two", "--database", "data/playback_reporting.db", "--table", "settings,u"],
+        &["--json", "diff", "one", "two", "--database", "data/playback_reporting.db"],
+    ] {
+        let text = program.ok(args);
+        assert!(!text.contains("S3CRET"), "{args:?}: {text}");
+        assert!(text.contains("(secret)"), "{args:?}: {text}");
+    }
+    let text = program.ok(&["diff", "one", "two", "--rows", "--stat"]);
+    assert!(text.contains("plugins/configurations/P.xml: Days: 9 → 11"), "{text}");
+    let (document, _) = program.json(&["diff", "one", "two", "--rows", "--stat"]);
+    assert!(
+        document["summary"]["settings"].as_array().unwrap().iter().any(|setting| setting["name"] == "Days" && setting["after"] == "11"),
+        "{}",
+        document["summary"]
+    );
+}
+
+#[test]
+fn watch_state_that_waited_is_told_by_what_became_of_it_and_replaced_keys_are_told() {
+    let program = Program::new();
+    let source = program.home.path().join("data");
+    copy_tree(&own_fixture(), &source);
+    let edit = |sql: &str| {
+        let db = rusqlite::Connection::open(source.join("data/jellyfin.db")).unwrap();
+        db.execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}")).unwrap();
+        db.close().unwrap();
+    };
+    edit("INSERT INTO ApiKeys (DateCreated, DateLastActivity, Name, AccessToken) VALUES ('2026-01-01 00:00:00', '2026-01-01 00:00:00', 'scripts', 'first')");
+    program.ok(&["snapshot", source.to_str().unwrap(), "--label", "one"]);
+    let waiting = "SELECT rowid FROM UserData WHERE ItemId = '00000000-0000-0000-0000-000000000001'";
+    edit(&format!(
+        "DELETE FROM UserData WHERE rowid IN ({waiting});
+         DELETE FROM ApiKeys WHERE Name = 'scripts'; INSERT INTO ApiKeys (DateCreated, DateLastActivity, Name, AccessToken) VALUES ('2026-01-01 00:00:00', '2026-01-01 00:00:00', 'scripts', 'second');
+         UPDATE Devices SET DateLastActivity = '2026-11-24 00:00:00'"
+    ));
+    program.ok(&["snapshot", source.to_str().unwrap(), "--label", "two"]);
+    let text = program.ok(&["diff", "one", "two", "--rows", "--stat"]);
+    assert!(text.contains("that did not come back was cleared") && !text.contains("theirs again"), "{text}");
+    assert!(text.contains("1 API key new: scripts") && text.contains("1 API key gone: scripts"), "{text}");
+    assert!(!text.contains("signed in again"), "{text}");
+}

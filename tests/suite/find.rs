@@ -59,6 +59,9 @@ fn a_history_tells_when_a_file_appeared_changed_vanished_and_came_back() {
     assert_eq!(program.json(&["history", "b"]).0["error"]["kind"], "not-found");
     assert_eq!(program.json(&["find", "*.png"]).0["matches"], serde_json::json!([]));
     assert_eq!(program.run(&["find"]).status.code(), Some(2));
+    // A bare name is what people type first.
+    assert_eq!(program.json(&["find", "x.jpg"]).0["matches"][0]["path"], "a/x.jpg");
+    assert_eq!(program.json(&["find", "./a/x.jpg"]).0["matches"][0]["path"], "a/x.jpg");
 }
 
 #[test]

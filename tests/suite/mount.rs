@@ -196,4 +196,35 @@ fn damage_is_an_error_for_whoever_reads_and_the_rest_stays_readable() {
         }
     }
     assert_eq!((right, errors), (39, 1));
+    // What was damaged is told at the end.
+    assert_eq!(mounted.interrupt(), Some(3));
+}
+
+#[test]
+fn a_mount_in_use_is_taken_away_at_once_and_ends_when_the_last_file_is_closed() {
+    if !can_mount() {
+        return;
+    }
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("file"), noise("held", 600_000));
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    let dir = program.home.path().join("mnt");
+    let mut mounted = Mounted::new(&program, &["latest"], &dir);
+    let held = std::fs::File::open(dir.join("file")).unwrap();
+    let id = rustix::process::Pid::from_raw(i32::try_from(mounted.program.id()).unwrap()).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::HUP).unwrap();
+    let start = Instant::now();
+    while dir.join("file").exists() {
+        assert!(start.elapsed() < Duration::from_secs(20), "the directory is not free");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Whoever has the file open reads it to its end.
+    let mut bytes = Vec::new();
+    std::io::Read::read_to_end(&mut &held, &mut bytes).unwrap();
+    assert!(bytes == noise("held", 600_000));
+    assert!(mounted.program.try_wait().unwrap().is_none(), "it serves whoever still reads");
+    drop(held);
+    assert_eq!(mounted.program.wait().unwrap().code(), Some(0));
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
 }

@@ -141,6 +141,46 @@ fn a_running_server_and_an_unknown_user_are_refused_before_anything_is_written()
     let before = rows(&data.join("data/jellyfin.db"));
     let (missing, code) = run(&program, &data, &name, &[]);
     assert_eq!(code, 1);
-    assert!(missing["error"]["hint"].as_str().unwrap().contains("no such user"), "{missing}");
+    assert_eq!(missing["error"]["kind"], "not-found", "{missing}");
     assert_eq!(rows(&data.join("data/jellyfin.db")), before);
+}
+
+#[test]
+fn what_cannot_be_kept_is_named_and_nobody_is_taken_for_somebody_else() {
+    let (program, data) = server();
+    let (user, name) = user_with_most_state(&data);
+    let edit = |sql: &str| {
+        let db = Connection::open(data.join("data/jellyfin.db")).unwrap();
+        db.execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}")).unwrap();
+        db.close().unwrap();
+    };
+    // Without a placeholder row the state of an item that is gone has no place to wait.
+    edit(&format!(
+        "DELETE FROM BaseItems WHERE Id = (SELECT max(ItemId) FROM UserData WHERE UserId = '{user}' AND ItemId NOT LIKE '%-000000000001');
+         DELETE FROM UserData WHERE UserId = '{user}'; DELETE FROM BaseItems WHERE Id = '00000000-0000-0000-0000-000000000001';"
+    ));
+    let (lost, code) = run(&program, &data, &name, &[]);
+    assert_eq!((code, lost["watch_state"]["lost"].as_array().unwrap().len(), lost["problems"].as_array().unwrap().len()), (3, 1, 1), "{lost}");
+    assert_eq!(lost["watch_state"]["put_aside"], serde_json::json!([]));
+    // Somebody else took the name meanwhile.
+    edit(&format!("UPDATE Users SET Username = 'Renamed', NormalizedUsername = 'RENAMED' WHERE Id = '{user}'"));
+    edit(&format!("UPDATE Users SET Username = '{name}', NormalizedUsername = upper('{name}') WHERE Id = (SELECT max(Id) FROM Users WHERE Id <> '{user}')"));
+    let before = rows(&data.join("data/jellyfin.db"));
+    let (refused, code) = run(&program, &data, &name, &["--delete"]);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    assert_eq!(rows(&data.join("data/jellyfin.db")), before);
+    // Two users whose names differ in capital letters alone: the exact one is meant, and none where it is neither.
+    edit(&format!("UPDATE Users SET Username = 'Twin', NormalizedUsername = 'T1' WHERE Id = '{user}'"));
+    edit(&format!("UPDATE Users SET Username = 'TWIN', NormalizedUsername = 'T2' WHERE Id = (SELECT max(Id) FROM Users WHERE Id <> '{user}')"));
+    program.ok(&["snapshot", data.to_str().unwrap(), "--label", "twins"]);
+    let twins = |name: &str| program.json(&["restore", "twins", "--watch-state", "--user", name, "--dry-run", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(twins("TWIN").0["watch_state"]["user"], "TWIN");
+    assert_eq!(twins("Twin").0["watch_state"]["user"], "Twin");
+    assert_eq!(twins("twin").0["error"]["kind"], "refused");
+    // A snapshot without watch state removes none.
+    edit("ALTER TABLE UserData RENAME TO Away");
+    program.ok(&["snapshot", data.to_str().unwrap(), "--label", "without"]);
+    edit("ALTER TABLE Away RENAME TO UserData");
+    let (without, _) = program.json(&["restore", "without", "--watch-state", "--user", "Twin", "--delete", "--data-dir", data.to_str().unwrap()]);
+    assert_eq!(without["error"]["kind"], "refused", "{without}");
 }

@@ -48,6 +48,8 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let (before, after) = sides::sides(context, &repository, &catalog, args)?;
     let diff = ops::diff(&repository, &before.tree(), &after.tree(), &DiffOptions { only, paths }, context.watch())?;
     let index = Index::open(&repository, IndexMode::Use).map_err(ops::Error::from)?;
+    let mut diff = diff;
+    diff.remarks.extend(before.partial_against(&after));
     let mut comparison = Comparison { context, args, repository: &repository, index: &index, before, after, diff, states: None };
     if args.wants_rows() {
         comparison.states = Some(comparison.open_databases()?);
@@ -88,8 +90,12 @@ impl<'c> Comparison<'c> {
     fn open_databases(&self) -> Result<(State<'c>, State<'c>), Failure> {
         let path = self.database_path();
         let open = |side: &Side<'_>| -> Result<State<'c>, Failure> {
-            side.database(self.repository, self.index, &path)?
-                .ok_or_else(|| Failure::from(ops::Error::NoPath { snapshot: side.name(self.context), path: display(&path) }))
+            side.database(self.repository, self.index, &path)?.ok_or_else(|| {
+                Failure::from(ops::Error::Refused {
+                    what: format!("{} has no database {}", side.name(self.context), display(&path)),
+                    hint: "Was it taken without the category database? jellyvault show SNAPSHOT tells. --database PATH names another one.".to_owned(),
+                })
+            })
         };
         Ok((open(&self.before)?, open(&self.after)?))
     }

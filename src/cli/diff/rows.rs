@@ -72,7 +72,9 @@ pub fn row_words(row: &ToldRow<'_>) -> String {
         match (before, after) {
             (Some(before), Some(after)) => out.push_str(&format!("    {name}: {} → {}\n", shown(name, before, &secrets), shown(name, after, &secrets))),
             // Of a whole row what says nothing is left out.
-            (Some(value), None) | (None, Some(value)) if !matches!(value, Value::Null) => out.push_str(&format!("    {name}: {}\n", shown(name, value, &secrets))),
+            (Some(value), None) | (None, Some(value)) if !matches!(value, Value::Null) => {
+                out.push_str(&format!("    {name}: {}\n", shown(name, value, &secrets)))
+            }
             _ => {}
         }
     }
@@ -89,7 +91,11 @@ impl Secrets {
     fn of(row: &ToldRow<'_>) -> Secrets {
         let sides = [row.sides.before.zip(row.change.before.as_ref()), row.sides.after.zip(row.change.after.as_ref())];
         let is_named = sides.into_iter().flatten().any(|(table, own)| {
-            let names = table.columns.iter().zip(&own.values).filter(|(column, _)| ["key", "name", "setting", "option", "property"].contains(&column.name.to_ascii_lowercase().as_str()));
+            let names = table
+                .columns
+                .iter()
+                .zip(&own.values)
+                .filter(|(column, _)| ["key", "name", "setting", "option", "property"].contains(&column.name.to_ascii_lowercase().as_str()));
             let has_values = table.columns.iter().any(|column| is_value_column(&column.name));
             has_values && names.into_iter().any(|(_, value)| value.text().is_some_and(|text| is_secret(&text)))
         });

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
 use crate::ops::{self, Contents, Look, SnapshotOptions, SourceSpec, State, Tree, Which};
+use crate::source::Category;
 use crate::store::{Index, Repository};
 
 use super::super::args::{DiffArgs, LiveArgs, SourceArgs};
@@ -19,7 +20,10 @@ pub enum Side<'c> {
 
 /// The sides that the arguments mean.
 pub fn sides<'c>(context: &Context, repository: &Repository, catalog: &'c Catalog, args: &DiffArgs) -> Result<(Side<'c>, Side<'c>), Failure> {
-    let before = context.resolve(catalog, args.before.as_deref().unwrap_or("latest"))?;
+    let before = match &args.before {
+        Some(name) => context.resolve(catalog, name)?,
+        None => newest_whole(context, catalog)?,
+    };
     let after = match &args.after {
         Some(name) => Side::Snapshot(context.resolve(catalog, name)?),
         None => {
@@ -35,6 +39,24 @@ pub fn sides<'c>(context: &Context, repository: &Repository, catalog: &'c Catalo
         }
     };
     Ok((Side::Snapshot(before), after))
+}
+
+/// The latest snapshot; where that one is of a part only, the newest of the same source that has more.
+fn newest_whole<'c>(context: &Context, catalog: &'c Catalog) -> Result<&'c (SnapshotId, SnapshotRecord), Failure> {
+    let latest = context.resolve(catalog, "latest")?;
+    let fuller = catalog.snapshots.iter().rev().filter(|(_, record)| record.source.key == latest.1.source.key);
+    let fullest = fuller.clone().map(|(_, record)| record.categories.len()).max().unwrap_or(0);
+    match fuller.into_iter().find(|(_, record)| record.categories.len() == fullest) {
+        Some(whole) if whole.0 != latest.0 => {
+            context.say(&format!(
+                "Note: the latest snapshot {} is of a part only; compared with {}, the newest of all.",
+                render::short(&latest.0),
+                render::short(&whole.0)
+            ));
+            Ok(whole)
+        }
+        _ => Ok(latest),
+    }
 }
 
 /// The source that a snapshot is of, as it lies on this machine; or the one that the user names.
@@ -86,6 +108,14 @@ impl Side<'_> {
                 None => Ok(None),
             },
         }
+    }
+
+    /// What the live source is not compared in, because the snapshot was taken without it.
+    pub fn partial_against(&self, other: &Side<'_>) -> Option<String> {
+        let (Side::Snapshot((id, record)), Side::Live(live)) = (self, other) else { return None };
+        let missing: Vec<&str> = Category::ALL.into_iter().map(Category::name).filter(|name| record.category(name).is_none()).collect();
+        let is_partial = live.0.layout.is_instance && !missing.is_empty();
+        is_partial.then(|| format!("snapshot {} was taken without {}: that was not compared", render::short(id), missing.join(", ")))
     }
 
     pub fn is_live(&self) -> bool {

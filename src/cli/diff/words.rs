@@ -103,7 +103,9 @@ fn settings_words(comparison: &Comparison<'_>, upgraded: bool) -> Result<String,
             }
             continue;
         }
-        let value = |value: &Option<String>| value.as_ref().map_or_else(|| "not there".to_owned(), |value| if value.is_empty() { "empty".to_owned() } else { ops::clean_name(value) });
+        let value = |value: &Option<String>| {
+            value.as_ref().map_or_else(|| "not there".to_owned(), |value| if value.is_empty() { "empty".to_owned() } else { ops::clean_name(value) })
+        };
         let by = if setting.by_upgrade { "  (the upgrade)" } else { "" };
         out.push_str(&format!("  {path}: {}: {} → {}{by}\n", ops::clean_name(&setting.name), value(&setting.before), value(&setting.after)));
     }

@@ -19,9 +19,10 @@ pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
             }
         }
         let beside = node.tag_name().name();
-        let is_value_of_secret = is_value(beside) && node.parent_element().is_some_and(|parent| {
-            parent.children().any(|child| child.is_element() && is_name(child.tag_name().name()) && is_secret(child.text().unwrap_or_default().trim()))
-        });
+        let is_value_of_secret = is_value(beside)
+            && node.parent_element().is_some_and(|parent| {
+                parent.children().any(|child| child.is_element() && is_name(child.tag_name().name()) && is_secret(child.text().unwrap_or_default().trim()))
+            });
         if named || is_secret(beside) || is_value_of_secret {
             found.extend(node.descendants().filter(Node::is_text).map(|text| text.range()));
         }

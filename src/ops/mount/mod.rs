@@ -5,7 +5,9 @@ mod inodes;
 mod requests;
 mod serve;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use fuser::{BackgroundSession, Config, MountOption, SessionACL};
@@ -16,7 +18,8 @@ use crate::store::{Index, IndexMode, Repository};
 use self::inodes::Inodes;
 use self::requests::FileSystem;
 use self::serve::Server;
-use super::{Error, Watch};
+use super::{Error, Watch, in_one_line};
+use crate::progress::Problem;
 
 /// What is mounted.
 pub struct MountedSnapshot<'a> {
@@ -37,6 +40,49 @@ pub struct MountOptions {
     pub threads: usize,
 }
 
+/// What the user should know while it is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It can be looked at.
+    Ready,
+    /// It is taken away, but somebody still has a file of it open.
+    Busy,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default)]
+pub struct MountReport {
+    /// What could not be read back, each path once, the first 1,000.
+    pub problems: Vec<Problem>,
+    /// All of them, counted.
+    pub problem_count: u64,
+}
+
+/// Paths that could not be read back.
+#[derive(Default)]
+pub(super) struct Damage(Mutex<BTreeMap<String, String>>);
+
+/// Damaged paths that are told.
+const TOLD_MAX: usize = 1000;
+
+impl Damage {
+    pub(super) fn note(&self, path: String, error: &Error) {
+        if let Ok(mut all) = self.0.lock() {
+            all.entry(path).or_insert_with(|| in_one_line(error));
+        }
+    }
+
+    fn report(self) -> MountReport {
+        let all = self.0.into_inner().unwrap_or_default();
+        let problem_count = all.len() as u64;
+        let problems = all.into_iter().take(TOLD_MAX).map(|(path, why)| Problem { path, what: format!("it could not be read back ({why})") }).collect();
+        MountReport { problems, problem_count }
+    }
+}
+
+/// After so many pauses it is said that a mount is in use.
+const BUSY_AFTER: u32 = 6;
+
 /// Readers at once, where the user does not say.
 const THREADS: usize = 4;
 /// How often it is looked whether the user wants to stop.
@@ -49,11 +95,11 @@ pub fn mount(
     dir: &Path,
     options: &MountOptions,
     watch: Watch<'_>,
-    ready: impl FnOnce(),
-) -> Result<(), Error> {
+    tell: impl Fn(Moment),
+) -> Result<MountReport, Error> {
     check(dir)?;
     let index = Index::open(repository, IndexMode::Use)?;
-    let inodes = Inodes::new();
+    let (inodes, damage) = (Inodes::new(), Damage::default());
     let (requests, work) = crossbeam_channel::unbounded();
     let mut mount_options = vec![
         MountOption::RO,
@@ -71,28 +117,54 @@ pub fn mount(
     config.mount_options = mount_options;
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     let threads = if options.threads == 0 { THREADS } else { options.threads };
-    std::thread::scope(|scope| {
+    let served: Result<(), Error> = std::thread::scope(|scope| {
         let session = fuser::spawn_mount(FileSystem::new(requests), dir, &config).map_err(|source| refused(dir, source))?;
         for _ in 0..threads {
-            let (work, inodes, index) = (work.clone(), &inodes, &index);
+            let (work, inodes, index, damage) = (work.clone(), &inodes, &index, &damage);
             scope.spawn(move || {
-                let mut server = Server::new(repository, index, snapshots, inodes, options.single);
+                let mut server = Server::new(repository, index, snapshots, inodes, damage, options.single);
                 work.into_iter().for_each(|request| server.answer(request));
             });
         }
         drop(work);
-        ready();
-        let ended = wait(session, watch);
-        ended.map_err(|source| Error::Mount { path: dir.to_path_buf(), source })
-    })
+        tell(Moment::Ready);
+        wait(session, dir, watch, &tell).map_err(|source| Error::Mount { path: dir.to_path_buf(), source })
+    });
+    served?;
+    Ok(damage.report())
 }
 
-/// Waits for the user or for an unmount from outside; unmounts.
-fn wait(session: BackgroundSession, watch: Watch<'_>) -> std::io::Result<()> {
+/// Waits for the user or for an unmount from outside. A user's Ctrl-C takes the directory free at once; whoever still has a file open keeps
+/// it until they let go.
+fn wait(session: BackgroundSession, dir: &Path, watch: Watch<'_>, tell: &impl Fn(Moment)) -> std::io::Result<()> {
     while !watch.interrupt.is_raised() && !session.guard.is_finished() {
         std::thread::sleep(PAUSE);
     }
-    if session.guard.is_finished() { session.join() } else { session.umount_and_join() }
+    if !session.guard.is_finished() {
+        detach(dir)?;
+        for round in 0u32.. {
+            if session.guard.is_finished() {
+                break;
+            }
+            if round == BUSY_AFTER {
+                tell(Moment::Busy);
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+    session.join()
+}
+
+/// Takes the mount out of the tree, in use or not.
+fn detach(dir: &Path) -> std::io::Result<()> {
+    match rustix::mount::unmount(dir, rustix::mount::UnmountFlags::DETACH) {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            // Whoever is not root may do it through the helper that mounted it.
+            let helped = |helper: &str| std::process::Command::new(helper).args(["-u", "-z"]).arg(dir).status().is_ok_and(|status| status.success());
+            if helped("fusermount3") || helped("fusermount") { Ok(()) } else { Err(error.into()) }
+        }
+    }
 }
 
 /// Looks whether it can be mounted there at all.
@@ -104,7 +176,12 @@ fn check(dir: &Path) -> Result<(), Error> {
             "Install fuse3 (Debian, Ubuntu: apt install fuse3), or load the kernel module: modprobe fuse. A container needs --device /dev/fuse --cap-add SYS_ADMIN. Without it: jellyvault ls, cat and restore --to DIR show the same.",
         ));
     }
-    let mut entries = std::fs::read_dir(dir).map_err(|source| Error::Target { verb: "mount on", path: dir.to_path_buf(), source })?;
+    let mut entries = std::fs::read_dir(dir).map_err(|source| match rustix::io::Errno::from_io_error(&source) {
+        Some(rustix::io::Errno::NOTCONN) => {
+            refuse(format!("{} is a mount whose program is gone", dir.display()), "Take it away with umount (or fusermount3 -u), then mount again.")
+        }
+        _ => Error::Target { verb: "mount on", path: dir.to_path_buf(), source },
+    })?;
     if entries.next().is_some() {
         return Err(refuse(format!("{} is not empty; what is in it would be hidden", dir.display()), "Name an empty directory."));
     }

@@ -7,16 +7,16 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fuser::{Errno, FileAttr, FileType, Generation, INodeNo, ReplyXattr};
 
-use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, SnapshotRecord, Time, XattrPairs, Xattrs, children, compare, decode_xattrs, file_name, parent};
+use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, SnapshotRecord, Time, XattrPairs, Xattrs, children, compare, decode_xattrs, display, file_name, parent};
 use crate::source::Category;
 use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::Error;
 use super::super::select::categories;
-use super::MountedSnapshot;
 use super::files::Files;
 use super::inodes::{Inodes, Place, TOP, number_of};
 use super::requests::Question;
+use super::{Damage, MountedSnapshot};
 
 /// How long the kernel may believe what it was told: snapshots never change.
 const FOREVER: Duration = Duration::from_secs(24 * 3600);
@@ -30,6 +30,7 @@ pub(super) struct Server<'s, 'r> {
     files: Files<'r>,
     snapshots: &'s [MountedSnapshot<'s>],
     inodes: &'s Inodes,
+    damage: &'s Damage,
     single: bool,
     listings: Vec<((usize, Vec<u8>), Listing)>,
 }
@@ -42,8 +43,15 @@ struct Named {
 }
 
 impl<'s, 'r> Server<'s, 'r> {
-    pub(super) fn new(repository: &'r Repository, index: &'r Index, snapshots: &'s [MountedSnapshot<'s>], inodes: &'s Inodes, single: bool) -> Server<'s, 'r> {
-        Server { files: Files::new(ChunkReader::new(repository, index)), snapshots, inodes, single, listings: Vec::new() }
+    pub(super) fn new(
+        repository: &'r Repository,
+        index: &'r Index,
+        snapshots: &'s [MountedSnapshot<'s>],
+        inodes: &'s Inodes,
+        damage: &'s Damage,
+        single: bool,
+    ) -> Server<'s, 'r> {
+        Server { files: Files::new(ChunkReader::new(repository, index)), snapshots, inodes, damage, single, listings: Vec::new() }
     }
 
     pub(super) fn answer(&mut self, question: Question) {
@@ -54,22 +62,22 @@ impl<'s, 'r> Server<'s, 'r> {
                     reply.entry(&FOREVER, &found.attributes, Generation(0));
                 }
                 Ok(None) => reply.error(Errno::ENOENT),
-                Err(error) => reply.error(errno(&error)),
+                Err(error) => reply.error(self.errno(parent, &error)),
             },
             Question::Attributes { number, reply } => match self.attributes(number) {
                 Ok(Some(attributes)) => reply.attr(&FOREVER, &attributes),
                 Ok(None) => reply.error(Errno::ENOENT),
-                Err(error) => reply.error(errno(&error)),
+                Err(error) => reply.error(self.errno(number, &error)),
             },
             Question::Link { number, reply } => match self.entry(number) {
                 Ok(Some(Entry { kind: Kind::Symlink { target }, .. })) => reply.data(&target),
                 Ok(_) => reply.error(Errno::EINVAL),
-                Err(error) => reply.error(errno(&error)),
+                Err(error) => reply.error(self.errno(number, &error)),
             },
             Question::Read { number, offset, bytes, reply } => match self.read(number, offset, bytes as usize) {
                 Ok(Some(bytes)) => reply.data(&bytes),
                 Ok(None) => reply.error(Errno::ENOENT),
-                Err(error) => reply.error(errno(&error)),
+                Err(error) => reply.error(self.errno(number, &error)),
             },
             Question::List { number, offset, mut reply } => match self.list(number) {
                 Ok(all) => {
@@ -80,7 +88,7 @@ impl<'s, 'r> Server<'s, 'r> {
                     }
                     reply.ok();
                 }
-                Err(error) => reply.error(errno(&error)),
+                Err(error) => reply.error(self.errno(number, &error)),
             },
             Question::ListWithAttributes { number, offset, mut reply } => match self.list(number) {
                 Ok(all) => {
@@ -96,21 +104,34 @@ impl<'s, 'r> Server<'s, 'r> {
                     }
                     reply.ok();
                 }
-                Err(error) => reply.error(errno(&error)),
+                Err(error) => reply.error(self.errno(number, &error)),
             },
             Question::Xattr { number, name, bytes, reply } => match self.xattrs(number) {
                 Ok(pairs) => match pairs.into_iter().find(|(own, _)| *own == name) {
                     Some((_, value)) => sized(reply, bytes, &value),
                     None => reply.error(Errno::NO_XATTR),
                 },
-                Err(error) => reply.error(errno(&error)),
+                Err(error) => reply.error(self.errno(number, &error)),
             },
             Question::Xattrs { number, bytes, reply } => match self.xattrs(number) {
                 Ok(pairs) => sized(reply, bytes, &pairs.iter().flat_map(|(name, _)| name.iter().copied().chain([0])).collect::<Vec<u8>>()),
-                Err(error) => reply.error(errno(&error)),
+                Err(error) => reply.error(self.errno(number, &error)),
             },
             Question::Forget { number, lookups } => self.inodes.forget(number, lookups),
         }
+    }
+
+    /// Damage is an I/O error for whoever reads, never other bytes; and it is told when the mount ends.
+    fn errno(&self, number: u64, error: &Error) -> Errno {
+        let path = match self.place(number) {
+            Some(Place::Path { snapshot, path }) => {
+                let id = self.snapshots.get(snapshot).map(|mounted| super::super::ls::short(&mounted.snapshot.0)).unwrap_or_default();
+                format!("{id}:{}", display(&path))
+            }
+            _ => "the mount".to_owned(),
+        };
+        self.damage.note(path, error);
+        Errno::EIO
     }
 
     /// The place of a number, the top of a single snapshot's mount being its root.
@@ -310,9 +331,4 @@ fn sized(reply: ReplyXattr, bytes: u32, value: &[u8]) {
     } else {
         reply.error(Errno::ERANGE);
     }
-}
-
-/// Damage is an I/O error for whoever reads: never other bytes.
-fn errno(_: &Error) -> Errno {
-    Errno::EIO
 }

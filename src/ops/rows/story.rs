@@ -279,7 +279,9 @@ impl Teller<'_, '_> {
             };
             self.add(Section::Users, &who, format!("{what} “{device}” ({app})"), 1, Vec::new());
         }
-        let only = |own: &[(String, u64)], other: &[(String, u64)]| -> Vec<String> { own.iter().filter(|key| !other.contains(key)).map(|(name, _)| name.clone()).collect() };
+        let only = |own: &[(String, u64)], other: &[(String, u64)]| -> Vec<String> {
+            own.iter().filter(|key| !other.contains(key)).map(|(name, _)| name.clone()).collect()
+        };
         let (gone, came) = (only(&gathered.keys.0, &gathered.keys.1), only(&gathered.keys.1, &gathered.keys.0));
         for (names, what) in [(came, "new"), (gone, "gone")] {
             if !names.is_empty() {

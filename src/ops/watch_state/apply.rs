@@ -10,7 +10,7 @@ use crate::database::Value;
 
 use super::super::Error;
 use super::super::rows::{Id, PLACEHOLDER, read_id, stored_id};
-use super::collect::{Saved, SavedItem, SavedRow};
+use super::collect::{Saved, SavedRow, pick_user};
 use super::{WatchStateOptions, WatchStateReport};
 
 /// What became of an item's state.
@@ -28,12 +28,12 @@ pub struct ItemChange {
 const KEY: [&str; 3] = ["ItemId", "UserId", "CustomDataKey"];
 
 /// Writes it into the database at `path`, which nobody else has open.
-pub(super) fn apply(path: &Path, saved: &Saved, options: &WatchStateOptions) -> Result<WatchStateReport, Error> {
+pub(super) fn apply(path: &Path, saved: &Saved<'_>, options: &WatchStateOptions) -> Result<WatchStateReport, Error> {
     let failed = |source: rusqlite::Error| Error::WatchState { path: path.to_path_buf(), source };
     let mut db = Connection::open(path).map_err(failed)?;
     db.execute_batch("PRAGMA foreign_keys = ON").map_err(failed)?;
     let transaction = db.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(failed)?;
-    let report = Writer { db: &transaction, saved, options }.run(path)?;
+    let report = Writer { db: &transaction, saved, options, path }.run(path)?;
     if options.dry_run {
         transaction.rollback().map_err(failed)?;
     } else {
@@ -45,23 +45,24 @@ pub(super) fn apply(path: &Path, saved: &Saved, options: &WatchStateOptions) -> 
     Ok(report)
 }
 
-struct Writer<'a> {
+struct Writer<'a, 'r> {
     db: &'a Transaction<'a>,
-    saved: &'a Saved,
+    saved: &'a Saved<'r>,
     options: &'a WatchStateOptions,
+    path: &'a Path,
 }
 
 /// An item's state in words, before and after.
 type Said = BTreeMap<Id, (Option<String>, Option<String>)>;
 
-impl Writer<'_> {
+impl Writer<'_, '_> {
     fn run(&self, path: &Path) -> Result<WatchStateReport, Error> {
         let failed = |source: rusqlite::Error| Error::WatchState { path: path.to_path_buf(), source };
-        let (user, name) = self.user().map_err(failed)?;
+        let (user, name) = self.user()?;
         let columns = self.columns().map_err(failed)?;
         let mut report = WatchStateReport { user: name, ..WatchStateReport::default() };
         let mut said = Said::new();
-        let (mut aside, mut again, mut kept) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut aside, mut lost, mut again, mut kept) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for row in &self.saved.rows {
             // What waited for its item then waits on, unless it waits already.
             if row.item == PLACEHOLDER {
@@ -77,8 +78,8 @@ impl Writer<'_> {
                     self.write(row, item, &user, &columns, &mut said).map_err(failed)?;
                 }
                 None => {
-                    self.put_aside(row, &user, &columns, true).map_err(failed)?;
-                    aside.insert(row.item);
+                    let waits = self.put_aside(row, &user, &columns, true).map_err(failed)?;
+                    (if waits { &mut aside } else { &mut lost }).insert(row.item);
                 }
             }
         }
@@ -94,19 +95,42 @@ impl Writer<'_> {
         }
         report.changed.sort_by(|a, b| a.name.cmp(&b.name));
         report.found_again = again.len() as u64;
-        report.put_aside =
-            aside.iter().map(|item| self.saved.items.get(item).map_or_else(|| "an item without a name".to_owned(), |item| item.name.clone())).collect();
+        let unnamed = || "an item without a name".to_owned();
+        let names = |items: &BTreeSet<Id>| -> Vec<String> { items.iter().map(|item| self.saved.name_of(*item).unwrap_or_else(unnamed)).collect() };
+        report.put_aside = names(&aside);
+        report.lost = names(&lost.difference(&aside).copied().collect());
+        report.lost.sort();
         report.put_aside.sort();
         Ok(report)
     }
 
-    /// The user as the server stores them: by id, or by name where they were made anew.
-    fn user(&self) -> rusqlite::Result<(String, String)> {
-        let mut statement = self.db.prepare("SELECT Id, Username FROM Users")?;
-        let all: Vec<(String, String)> = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+    /// The user as the server stores them: by id, or by name where they were made anew. Refuses where id and name are two people's.
+    fn user(&self) -> Result<(String, String), Error> {
+        let all = self.users().map_err(|source| self.failed(source))?;
         let by_id = all.iter().find(|(id, _)| read_id(id) == Some(self.saved.user));
-        let by_name = all.iter().find(|(_, name)| name.to_lowercase() == self.saved.name.to_lowercase());
-        by_id.or(by_name).cloned().ok_or(rusqlite::Error::QueryReturnedNoRows)
+        let is_other = |(id, name): &&(String, String)| *name == self.saved.name && read_id(id) != Some(self.saved.user);
+        if let (Some((_, now)), Some(_)) = (by_id, all.iter().find(is_other)) {
+            return Err(Error::Refused {
+                what: format!("the user who was called {} in the snapshot is called {now} now, and somebody else is called {0}", self.saved.name),
+                hint: "Rename one of them in the dashboard, so that it is clear whose state is meant.".to_owned(),
+            });
+        }
+        if let Some(found) = by_id {
+            return Ok(found.clone());
+        }
+        let known: Vec<(Id, String)> = all.iter().filter_map(|(id, name)| Some((read_id(id)?, name.clone()))).collect();
+        let (id, name) = pick_user(&known, &self.saved.name)?;
+        let stored = all.iter().find(|(stored, _)| read_id(stored) == Some(id)).map_or_else(|| stored_id(id), |(stored, _)| stored.clone());
+        Ok((stored, name))
+    }
+
+    fn users(&self) -> rusqlite::Result<Vec<(String, String)>> {
+        let mut statement = self.db.prepare("SELECT CAST(Id AS TEXT), CAST(coalesce(Username, '') AS TEXT) FROM Users")?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    }
+
+    fn failed(&self, source: rusqlite::Error) -> Error {
+        Error::WatchState { path: self.path.to_path_buf(), source }
     }
 
     /// Columns of the server's table.
@@ -121,7 +145,7 @@ impl Writer<'_> {
         if exists {
             return Ok(Some(item));
         }
-        let Some(SavedItem { marks, .. }) = self.saved.items.get(&item) else { return Ok(None) };
+        let Some(marks) = self.saved.marks_of(item) else { return Ok(None) };
         let known = |column: &&(&str, Value)| ["Type", "Name"].contains(&column.0) && !matches!(column.1, Value::Null);
         if marks.iter().filter(known).count() < 2 {
             return Ok(None);
@@ -159,12 +183,12 @@ impl Writer<'_> {
     }
 
     /// A state whose item is gone waits at the placeholder, as the server itself keeps it; nothing is put beside a state of the same key
-    /// that has its item, which the server could not bring together.
-    fn put_aside(&self, row: &SavedRow, user: &str, columns: &[String], from_now: bool) -> rusqlite::Result<()> {
+    /// that has its item, which the server could not bring together, nor where there is no placeholder: false then.
+    fn put_aside(&self, row: &SavedRow, user: &str, columns: &[String], from_now: bool) -> rusqlite::Result<bool> {
         let key = self.key_of(row, row.item);
         let sql = "SELECT EXISTS (SELECT 1 FROM BaseItems WHERE Id = ?1) AND NOT EXISTS (SELECT 1 FROM UserData WHERE UserId = ?2 AND CustomDataKey = ?3 AND ItemId <> ?1)";
         if !self.db.prepare_cached(sql)?.query_row((stored_id(PLACEHOLDER), user, &key), |row| row.get(0))? {
-            return Ok(());
+            return Ok(false);
         }
         let mut values = self.values(row, PLACEHOLDER, user, &key, columns);
         // From now on, so that the server's clean-up gives it its time; what waits already has its date.
@@ -172,7 +196,8 @@ impl Writer<'_> {
         if let Some(slot) = values.iter_mut().find(|(name, _)| name == "RetentionDate" && from_now) {
             slot.1 = SqlValue::Text(now);
         }
-        self.upsert(&values, &Self::replacing(&values, if from_now { "RetentionDate" } else { "" }))
+        self.upsert(&values, &Self::replacing(&values, if from_now { "RetentionDate" } else { "" }))?;
+        Ok(true)
     }
 
     fn values(&self, row: &SavedRow, item: Id, user: &str, key: &str, columns: &[String]) -> Vec<(String, SqlValue)> {
@@ -248,8 +273,8 @@ impl Writer<'_> {
     }
 
     fn name(&self, item: Id) -> rusqlite::Result<String> {
-        if let Some(known) = self.saved.items.get(&item) {
-            return Ok(known.name.clone());
+        if let Some(known) = self.saved.name_of(item) {
+            return Ok(known);
         }
         let sql = "SELECT CASE WHEN SeriesName IS NULL OR instr(Name, SeriesName) THEN '' ELSE SeriesName || ' ' END || coalesce(Name, '(without a name)') FROM BaseItems WHERE Id = ?1";
         Ok(self.db.query_row(sql, [stored_id(item)], |row| row.get(0)).optional()?.unwrap_or_else(|| "an item that is not in the database".to_owned()))

@@ -1,6 +1,9 @@
 //! What a snapshot's database knows of one user: rows of `UserData`, and by what their items can be found again.
 
-use crate::database::{Lookup, Value};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::database::{Database, Lookup, Value};
 
 use super::super::Error;
 use super::super::rows::{Id, State, View, item_name, stored_id};
@@ -13,57 +16,96 @@ pub(super) struct SavedRow {
 }
 
 /// An item, by what it is known when its id changed (its file moved).
-pub(super) struct SavedItem {
-    pub name: String,
+#[derive(Clone)]
+struct SavedItem {
+    name: String,
     /// Name and value of the columns that say which it is.
-    pub marks: Vec<(&'static str, Value)>,
+    marks: Vec<(&'static str, Value)>,
 }
 
 /// A user's watch state.
-pub(super) struct Saved {
+pub(super) struct Saved<'r> {
     pub user: Id,
     pub name: String,
     pub rows: Vec<SavedRow>,
-    pub items: std::collections::BTreeMap<Id, SavedItem>,
+    /// Items are looked up where they are wanted: most are where they were.
+    items: RefCell<(Database<'r>, BTreeMap<Id, Option<SavedItem>>)>,
 }
 
 /// Columns of `BaseItems` that together say which film, episode or song it is.
 const MARKS: [&str; 7] = ["Type", "Name", "SeriesName", "ParentIndexNumber", "IndexNumber", "Album", "ProductionYear"];
 
 /// Reads it.
-pub(super) fn collect(state: &State<'_>, name: &str) -> Result<Saved, Error> {
+pub(super) fn collect<'r>(state: &State<'r>, name: &str) -> Result<Saved<'r>, Error> {
     let mut database = state.open()?;
-    let (mut user, mut all) = (None, Vec::new());
+    if database.table("UserData").is_none() {
+        return Err(Error::Refused {
+            what: "the database of the snapshot has no watch state (no table UserData)".to_owned(),
+            hint: "Choose another snapshot, of a server of 10.11 or newer.".to_owned(),
+        });
+    }
+    let mut all: Vec<(Id, String)> = Vec::new();
     Lookup::new(&mut database).scan("Users", |table, row| {
         let view = View { table, row: &row };
-        let own = view.text("Username").unwrap_or_default();
-        if own.to_lowercase() == name.to_lowercase() {
-            user = view.id("Id").map(|id| (id, own.clone()));
-        }
-        all.push(own);
+        all.extend(view.id("Id").zip(view.name("Username")));
         true
     })?;
-    let Some((user, name)) = user else {
-        all.sort();
-        return Err(Error::NoUser { user: name.to_owned(), users: all.join(", ") });
-    };
-    let mut saved = Saved { user, name, rows: Vec::new(), items: Default::default() };
+    let (user, name) = pick_user(&all, name)?;
+    let mut rows = Vec::new();
     Lookup::new(&mut database).scan("UserData", |table, row| {
         let view = View { table, row: &row };
         if let (Some(item), true) = (view.id("ItemId"), view.id("UserId") == Some(user)) {
             let columns = table.columns.iter().map(|column| column.name.clone()).zip(row.values.iter().cloned()).collect();
-            saved.rows.push(SavedRow { item, columns });
+            rows.push(SavedRow { item, columns });
         }
         true
     })?;
-    for row in &saved.rows {
-        if saved.items.contains_key(&row.item) {
-            continue;
-        }
-        let Some((table, item)) = Lookup::new(&mut database).by_text("BaseItems", &stored_id(row.item))? else { continue };
-        let view = View { table: &table, row: &item };
-        let marks = MARKS.iter().filter_map(|column| Some((*column, view.get(column)?.clone()))).collect();
-        saved.items.insert(row.item, SavedItem { name: item_name(view).name, marks });
+    Ok(Saved { user, name, rows, items: RefCell::new((database, BTreeMap::new())) })
+}
+
+impl Saved<'_> {
+    /// What the snapshot calls an item; nothing where it has none of this id, or cannot be read.
+    pub(super) fn name_of(&self, item: Id) -> Option<String> {
+        self.item(item).map(|item| item.name)
     }
-    Ok(saved)
+
+    /// By what an item can be found again.
+    pub(super) fn marks_of(&self, item: Id) -> Option<Vec<(&'static str, Value)>> {
+        self.item(item).map(|item| item.marks)
+    }
+
+    fn item(&self, item: Id) -> Option<SavedItem> {
+        let mut items = self.items.borrow_mut();
+        let (database, known) = &mut *items;
+        if let Some(known) = known.get(&item) {
+            return known.clone();
+        }
+        // An item whose row is damaged is one that cannot be found again: its state is put aside, and told.
+        let row = Lookup::new(database).by_text("BaseItems", &stored_id(item)).unwrap_or(None);
+        let found = row.map(|(table, row)| {
+            let view = View { table: &table, row: &row };
+            let marks = MARKS.iter().filter_map(|column| Some((*column, view.get(column)?.clone()))).collect();
+            SavedItem { name: item_name(view).name, marks }
+        });
+        known.insert(item, found.clone());
+        found
+    }
+}
+
+/// The user of this name, letter for letter; or the only one whose name is the same but for small and capital letters.
+pub(super) fn pick_user(all: &[(Id, String)], name: &str) -> Result<(Id, String), Error> {
+    if let Some(exact) = all.iter().find(|(_, own)| own == name) {
+        return Ok(exact.clone());
+    }
+    let alike: Vec<_> = all.iter().filter(|(_, own)| own.to_lowercase() == name.to_lowercase()).collect();
+    let mut names: Vec<String> = all.iter().map(|(_, own)| if own.is_empty() { "(one without a name)".to_owned() } else { own.clone() }).collect();
+    names.sort();
+    match alike.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(Error::NoUser { user: name.to_owned(), users: names.join(", ") }),
+        _ => Err(Error::Refused {
+            what: format!("several users are called {name:?} but for small and capital letters"),
+            hint: format!("Write the name as the user has it. Its users are: {}.", names.join(", ")),
+        }),
+    }
 }

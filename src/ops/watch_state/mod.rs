@@ -41,6 +41,8 @@ pub struct WatchStateReport {
     pub unchanged: u64,
     /// Items of the snapshot that the server has no more, whose state waits for their return.
     pub put_aside: Vec<String>,
+    /// Items of the snapshot that the server has no more and whose state could not be kept either.
+    pub lost: Vec<String>,
     /// Items of the snapshot that the server has under another id.
     pub found_again: u64,
 }
@@ -59,7 +61,7 @@ pub fn restore_watch_state(
         hint: "Start Jellyfin once, or bring the whole snapshot back: jellyvault restore SNAPSHOT --in-place.".to_owned(),
     })?;
     if !options.dry_run {
-        refuse_running(&database)?;
+        stopped(&database)?;
     }
     let index = Index::open(repository, IndexMode::Use)?;
     let state = open_state(repository, &index, &Which::Snapshot(from), DATABASE_PATH)?.ok_or_else(|| Error::Refused {
@@ -67,7 +69,6 @@ pub fn restore_watch_state(
         hint: "Choose one that was taken with the category database; jellyvault show SNAPSHOT tells.".to_owned(),
     })?;
     let saved = collect::collect(&state, &options.user)?;
-    drop(state);
     if options.dry_run {
         let copy = copy_database(&database, &repository.scratch_folder()).map_err(|error| Error::Refused {
             what: format!("the database that is there could not be looked at ({})", in_one_line(&error)),
@@ -90,7 +91,17 @@ pub fn restore_watch_state(
             hint: "Nothing was changed. Mend what it says, then run the same command again.".to_owned(),
         });
     }
-    refuse_running(&database)?;
+    stopped(&database)?;
     let report = apply::apply(&database, &saved, options)?;
     Ok(WatchStateReport { safety: safety.id, ..report })
+}
+
+/// Refuses while a server has the database open.
+fn stopped(database: &std::path::Path) -> Result<(), Error> {
+    refuse_running(database).map_err(|error| match error {
+        Error::Refused { what, .. } => {
+            Error::Refused { what, hint: "Stop Jellyfin, then run the same command again; --dry-run shows what it would do while the server runs.".to_owned() }
+        }
+        error => error,
+    })
 }
