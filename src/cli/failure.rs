@@ -56,7 +56,7 @@ impl Failure {
     }
 
     /// The same, told apart from "something differs": as the program diff ends.
-    pub fn as_trouble(self) -> Failure {
+    pub fn into_trouble(self) -> Failure {
         Failure { exit: if self.exit == Exit::Failed { Exit::Usage } else { self.exit }, ..self }
     }
 

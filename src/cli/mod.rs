@@ -82,7 +82,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Ls { place, recursive } => ls::run(context, &place, recursive),
         Command::Cat { place } => cat::run(context, &place),
         Command::Restore(args) => restore::run(context, args),
-        Command::Diff(args) => diff::run(context, &args).map_err(|failure| if args.exit_code { failure.as_trouble() } else { failure }),
+        Command::Diff(args) => diff::run(context, &args).map_err(|failure| if args.exit_code { failure.into_trouble() } else { failure }),
         Command::Find(args) => find::run(context, &args),
         Command::History(args) => find::history(context, &args),
         Command::Mount(args) => mount::run(context, &args),

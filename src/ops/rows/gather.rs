@@ -68,6 +68,9 @@ pub struct UserNews {
     pub keys: (HashMap<u64, Id>, HashMap<u64, Id>),
 }
 
+/// An API key: its name, what stands for its token.
+pub type ApiKey = (String, u64);
+
 /// A device at one moment: user, name, application, what stands for its token.
 type DeviceState = (Option<Id>, String, String, u64);
 
@@ -87,7 +90,7 @@ pub struct Gathered {
     pub images: HashMap<(Id, i64, u64), (u64, u64)>,
     pub devices: BTreeMap<(Option<Id>, String), Device>,
     /// API keys: name, what stands for the token; before and after.
-    pub keys: (Vec<(String, u64)>, Vec<(String, u64)>),
+    pub keys: (Vec<ApiKey>, Vec<ApiKey>),
     pub activities: u64,
     /// Lists (playlists, collections) and their members: came, gone.
     pub members: BTreeMap<Id, (Vec<Id>, Vec<Id>)>,
