@@ -120,7 +120,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Find(FindError::Missing { .. }) => "Check the path; it must be a directory that this user can see.".to_owned(),
         Error::EmptySource { .. } => "A snapshot of nothing would look like one of everything gone, so none was taken. Is the disk mounted? Is this the right directory, and may this user read it?".to_owned(),
         Error::Refused { hint, .. } => hint.clone(),
-        Error::NoPath { .. } => "jellyvault ls SNAPSHOT shows what is there; paths begin with config, data, metadata, plugins, programdata or root.".to_owned(),
+        Error::NoPath { .. } | Error::OnNeitherSide { .. } => "jellyvault ls SNAPSHOT shows what is there; paths begin with config, data, metadata, plugins, programdata or root.".to_owned(),
         Error::WatchState { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => "This user may not write to it: run as the user that Jellyfin runs as, or as root.".to_owned(),
         Error::WatchState { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => "A row of the snapshot does not fit the database; nothing was changed. Another snapshot may.".to_owned(),
         Error::WatchState { source: rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..), .. } => "A row of this user in the database holds what no server writes there; nothing was changed.".to_owned(),

@@ -157,6 +157,12 @@ pub enum Error {
         /// The path.
         path: String,
     },
+    /// Neither side of a comparison has a path.
+    #[error("neither side of the comparison has {path}")]
+    OnNeitherSide {
+        /// The path.
+        path: String,
+    },
     /// A path is not what the verb needs.
     #[error("{path} is a {kind}, not a file")]
     NotAFile {
@@ -270,7 +276,9 @@ impl Error {
             },
             Error::Manifest(error) if error.is_damage() => "damaged",
             Error::Manifest(_) => "failed",
-            Error::Name(_) | Error::NoPath { .. } | Error::InNoSnapshot { .. } | Error::NoTable { .. } | Error::NoUser { .. } => "not-found",
+            Error::Name(_) | Error::NoPath { .. } | Error::InNoSnapshot { .. } | Error::OnNeitherSide { .. } | Error::NoTable { .. } | Error::NoUser { .. } => {
+                "not-found"
+            }
             Error::Rows(error) if error.is_damage() => "damaged",
             Error::Rows(_) | Error::WatchState { .. } | Error::Mount { .. } => "io",
             Error::Find(_) | Error::EmptySource { .. } => "no-source",

@@ -135,22 +135,8 @@ fn branch(lines: &[&Line], skip: usize, depth: usize, out: &mut String) {
             push_line(out, &pad, first, below);
             continue;
         }
-        // The longest beginning, in whole components, that all of them share.
-        let mut shared = component.len();
-        if below.len() > component.len() {
-            let last = group.last().and_then(|line| line.path.get(skip..)).unwrap_or_default();
-            shared = below
-                .split_inclusive('/')
-                .scan(0, |end, part| {
-                    *end += part.len();
-                    Some(*end)
-                })
-                .take_while(|end| last.get(..*end) == below.get(..*end))
-                .last()
-                .unwrap_or(0)
-                .saturating_sub(1)
-                .max(component.len());
-        }
+        let last = group.last().and_then(|line| line.path.get(skip..)).unwrap_or_default();
+        let shared = shared_beginning(below, last).max(component.len());
         let mut group = group;
         if below.len() == shared {
             // The directory itself changed, too.
@@ -161,6 +147,17 @@ fn branch(lines: &[&Line], skip: usize, depth: usize, out: &mut String) {
         }
         branch(group, skip + shared + 1, depth + 1, out);
     }
+}
+
+/// Length of the longest beginning, in whole components, that the first and the last path of a sorted group share, and so all between them.
+fn shared_beginning(first: &str, last: &str) -> usize {
+    let (mut end, mut shared) = (0, 0);
+    for (own, other) in first.split('/').zip(last.split('/')).take_while(|(own, other)| own == other) {
+        end += own.len().max(other.len());
+        shared = end;
+        end += 1;
+    }
+    shared
 }
 
 fn push_line(out: &mut String, pad: &str, line: &Line, name: &str) {

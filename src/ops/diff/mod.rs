@@ -9,7 +9,7 @@ mod totals;
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{CategoryRecord, Difference, Differences, Entry, Kind, SnapshotRecord, compare, find};
+use crate::manifest::{CategoryRecord, Difference, Differences, Entry, Kind, SnapshotRecord, compare, display, find};
 use crate::progress::Phase;
 use crate::source::Category;
 use crate::store::{ChunkReader, Held, Index, IndexMode, Repository};
@@ -131,12 +131,8 @@ pub fn diff(repository: &Repository, before: &Tree, after: &Tree, options: &Diff
     let reader = |tree: &Tree| ChunkReader::new(repository, &index).holding(tree.held.clone());
     watch.progress.phase(Phase::Diff, 0, 0);
     for path in options.paths.named() {
-        let mut is_somewhere = false;
-        for (tree, root) in [before, after].into_iter().flat_map(|tree| tree.categories.iter().map(move |(_, root)| (tree, root))) {
-            is_somewhere = is_somewhere || find(&mut reader(tree), root.manifest, path)?.is_some();
-        }
-        if !is_somewhere {
-            return Err(Error::NoPath { snapshot: "of this comparison".to_owned(), path: crate::manifest::display(path) });
+        if !has_path(before, path, reader)? && !has_path(after, path, reader)? {
+            return Err(Error::OnNeitherSide { path: display(path) });
         }
     }
     let mut diff = Diff {
@@ -326,6 +322,16 @@ impl Diff {
             self.remarks.push(format!("the earlier one was taken without {earlier}, the later one without {later}: that shows as added or removed"));
         }
     }
+}
+
+/// Whether a tree has a path, in whichever category.
+fn has_path<'r>(tree: &Tree, path: &[u8], reader: impl Fn(&Tree) -> ChunkReader<'r>) -> Result<bool, Error> {
+    for (_, root) in &tree.categories {
+        if find(&mut reader(tree), root.manifest, path)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What happened to a path that is on both sides.
