@@ -65,7 +65,9 @@ impl Leftovers {
         let next = |rows: &mut rusqlite::Rows<'_>| -> Result<Option<(Vec<u8>, Row)>, Error> {
             let Some(row) = rows.next().map_err(Error::Leftovers)? else { return Ok(None) };
             let (key, bytes): (Vec<u8>, Vec<u8>) = (row.get(0).map_err(Error::Leftovers)?, row.get(1).map_err(Error::Leftovers)?);
-            Ok(decode(&bytes).map(|row| (key, row)))
+            // A row that cannot be read again would end the table early, without a word.
+            let row = decode(&bytes).ok_or_else(|| Error::Leftovers(rusqlite::Error::InvalidQuery))?;
+            Ok(Some((key, row)))
         };
         let (mut left, mut right) = (next(&mut before)?, next(&mut after)?);
         loop {

@@ -7,7 +7,7 @@ mod serve;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fuser::{BackgroundSession, Config, MountOption, SessionACL};
@@ -67,13 +67,13 @@ const TOLD_MAX: usize = 1000;
 
 impl Damage {
     pub(super) fn note(&self, path: String, error: &Error) {
-        if let Ok(mut all) = self.0.lock() {
-            all.entry(path).or_insert_with(|| in_one_line(error));
-        }
+        // A thread that panicked while it noted something took nothing from the list.
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry(path).or_insert_with(|| in_one_line(error));
     }
 
     fn report(self) -> MountReport {
-        let all = self.0.into_inner().unwrap_or_default();
+        let all = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         let problem_count = all.len() as u64;
         let problems = all.into_iter().take(TOLD_MAX).map(|(path, why)| Problem { path, what: format!("it could not be read back ({why})") }).collect();
         MountReport { problems, problem_count }

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::database::Value;
 
-use super::super::Error;
 use super::super::rows::{Id, PLACEHOLDER, read_id, stored_id};
+use super::super::{Error, clean_name};
 use super::collect::{Saved, SavedRow, pick_user};
 use super::{WatchStateOptions, WatchStateReport};
 
@@ -69,7 +69,7 @@ impl Writer<'_, '_> {
                 self.put_aside(row, &user, &columns, false).map_err(failed)?;
                 continue;
             }
-            match self.place(row.item).map_err(failed)? {
+            match self.place(row.item)? {
                 Some(item) => {
                     if item != row.item {
                         again.insert(item);
@@ -90,15 +90,16 @@ impl Writer<'_, '_> {
             if before == after {
                 report.unchanged += 1;
             } else {
-                report.changed.push(ItemChange { name: self.name(item).map_err(failed)?, before, after });
+                report.changed.push(ItemChange { name: self.name(item)?, before, after });
             }
         }
         report.changed.sort_by(|a, b| a.name.cmp(&b.name));
         report.found_again = again.len() as u64;
         let unnamed = || "an item without a name".to_owned();
-        let names = |items: &BTreeSet<Id>| -> Vec<String> { items.iter().map(|item| self.saved.name_of(*item).unwrap_or_else(unnamed)).collect() };
-        report.put_aside = names(&aside);
-        report.lost = names(&lost.difference(&aside).copied().collect());
+        let names =
+            |items: &BTreeSet<Id>| -> Result<Vec<String>, Error> { items.iter().map(|item| Ok(self.saved.name_of(*item)?.unwrap_or_else(unnamed))).collect() };
+        report.put_aside = names(&aside)?;
+        report.lost = names(&lost.difference(&aside).copied().collect())?;
         report.lost.sort();
         report.put_aside.sort();
         Ok(report)
@@ -140,12 +141,20 @@ impl Writer<'_, '_> {
     }
 
     /// The item to which a row of the snapshot belongs here: the same, or one that is the same to people.
-    fn place(&self, item: Id) -> rusqlite::Result<Option<Id>> {
-        let exists: bool = self.db.prepare_cached("SELECT EXISTS (SELECT 1 FROM BaseItems WHERE Id = ?1)")?.query_row([stored_id(item)], |row| row.get(0))?;
-        if exists {
+    fn place(&self, item: Id) -> Result<Option<Id>, Error> {
+        if self.has_item(item).map_err(|source| self.failed(source))? {
             return Ok(Some(item));
         }
-        let Some(marks) = self.saved.marks_of(item) else { return Ok(None) };
+        let Some(marks) = self.saved.marks_of(item)? else { return Ok(None) };
+        self.lookalike(&marks).map_err(|source| self.failed(source))
+    }
+
+    fn has_item(&self, item: Id) -> rusqlite::Result<bool> {
+        self.db.prepare_cached("SELECT EXISTS (SELECT 1 FROM BaseItems WHERE Id = ?1)")?.query_row([stored_id(item)], |row| row.get(0))
+    }
+
+    /// The one item that has these marks.
+    fn lookalike(&self, marks: &[(&str, Value)]) -> rusqlite::Result<Option<Id>> {
         let known = |column: &&(&str, Value)| ["Type", "Name"].contains(&column.0) && !matches!(column.1, Value::Null);
         if marks.iter().filter(known).count() < 2 {
             return Ok(None);
@@ -272,12 +281,13 @@ impl Writer<'_, '_> {
             .optional()
     }
 
-    fn name(&self, item: Id) -> rusqlite::Result<String> {
-        if let Some(known) = self.saved.name_of(item) {
+    fn name(&self, item: Id) -> Result<String, Error> {
+        if let Some(known) = self.saved.name_of(item)? {
             return Ok(known);
         }
         let sql = "SELECT CASE WHEN SeriesName IS NULL OR instr(Name, SeriesName) THEN '' ELSE SeriesName || ' ' END || coalesce(Name, '(without a name)') FROM BaseItems WHERE Id = ?1";
-        Ok(self.db.query_row(sql, [stored_id(item)], |row| row.get(0)).optional()?.unwrap_or_else(|| "an item that is not in the database".to_owned()))
+        let found: Option<String> = self.db.query_row(sql, [stored_id(item)], |row| row.get(0)).optional().map_err(|source| self.failed(source))?;
+        Ok(found.map_or_else(|| "an item that is not in the database".to_owned(), |name| clean_name(&name)))
     }
 }
 

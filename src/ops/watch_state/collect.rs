@@ -64,31 +64,30 @@ pub(super) fn collect<'r>(state: &State<'r>, name: &str) -> Result<Saved<'r>, Er
 }
 
 impl Saved<'_> {
-    /// What the snapshot calls an item; nothing where it has none of this id, or cannot be read.
-    pub(super) fn name_of(&self, item: Id) -> Option<String> {
-        self.item(item).map(|item| item.name)
+    /// What the snapshot calls an item; nothing where it has none of this id.
+    pub(super) fn name_of(&self, item: Id) -> Result<Option<String>, Error> {
+        Ok(self.item(item)?.map(|item| item.name))
     }
 
     /// By what an item can be found again.
-    pub(super) fn marks_of(&self, item: Id) -> Option<Vec<(&'static str, Value)>> {
-        self.item(item).map(|item| item.marks)
+    pub(super) fn marks_of(&self, item: Id) -> Result<Option<Vec<(&'static str, Value)>>, Error> {
+        Ok(self.item(item)?.map(|item| item.marks))
     }
 
-    fn item(&self, item: Id) -> Option<SavedItem> {
+    fn item(&self, item: Id) -> Result<Option<SavedItem>, Error> {
         let mut items = self.items.borrow_mut();
         let (database, known) = &mut *items;
         if let Some(known) = known.get(&item) {
-            return known.clone();
+            return Ok(known.clone());
         }
-        // An item whose row is damaged is one that cannot be found again: its state is put aside, and told.
-        let row = Lookup::new(database).by_text("BaseItems", &stored_id(item)).unwrap_or(None);
+        let row = Lookup::new(database).by_text("BaseItems", &stored_id(item))?;
         let found = row.map(|(table, row)| {
             let view = View { table: &table, row: &row };
             let marks = MARKS.iter().filter_map(|column| Some((*column, view.get(column)?.clone()))).collect();
             SavedItem { name: item_name(view).name, marks }
         });
         known.insert(item, found.clone());
-        found
+        Ok(found)
     }
 }
 
