@@ -29,6 +29,7 @@ day light
 for _ in 1 2 3; do rows 'rows, a light day' one light; done
 run 'EXCEPT of two tables, one way' sqlite3 "$work/db/jellyfin.db" "ATTACH '$work/first.db' AS b; SELECT count(*) FROM (SELECT * FROM main.BaseItems EXCEPT SELECT * FROM b.BaseItems);
   SELECT count(*) FROM (SELECT * FROM main.UserData EXCEPT SELECT * FROM b.UserData);"
+run 'rows, the live source' "$jellyvault" diff one --rows --stat --database jellyfin.db > "$work/rows.txt"
 sqlite3 "$work/db/jellyfin.db" VACUUM
 day vacuumed
 rows 'rows, after a VACUUM' light vacuumed

@@ -696,11 +696,13 @@ fn watch_state_that_waited_is_told_by_what_became_of_it_and_replaced_keys_are_to
     edit(&format!(
         "DELETE FROM UserData WHERE rowid IN ({waiting});
          DELETE FROM ApiKeys WHERE Name = 'scripts'; INSERT INTO ApiKeys (DateCreated, DateLastActivity, Name, AccessToken) VALUES ('2026-01-01 00:00:00', '2026-01-01 00:00:00', 'scripts', 'second');
-         UPDATE Devices SET DateLastActivity = '2026-11-24 00:00:00'"
+         UPDATE Devices SET DateLastActivity = '2026-11-24 00:00:00'; UPDATE TrickplayInfos SET ItemId = 'no id' WHERE rowid = (SELECT min(rowid) FROM TrickplayInfos)"
     ));
     program.ok(&["snapshot", source.to_str().unwrap(), "--label", "two"]);
     let text = program.ok(&["diff", "one", "two", "--rows", "--stat"]);
     assert!(text.contains("that did not come back was cleared") && !text.contains("theirs again"), "{text}");
     assert!(text.contains("1 API key new: scripts") && text.contains("1 API key gone: scripts"), "{text}");
     assert!(!text.contains("signed in again"), "{text}");
+    // One row is gone and one came; the one that came is of nobody knows what.
+    assert!(text.contains("table TrickplayInfos: 1 row whose item or user cannot be told"), "{text}");
 }

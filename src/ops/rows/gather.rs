@@ -98,6 +98,8 @@ pub struct Gathered {
     pub values: HashMap<Id, (Option<i64>, Vec<Id>)>,
     /// Rows by table and column that the upgrade wrote.
     pub by_upgrade: BTreeMap<(String, String), u64>,
+    /// Rows of items and users whose ids are no ids, by table: whom they are about cannot be told.
+    pub unreadable: BTreeMap<String, u64>,
     /// Rows of other tables: the server's own, plugins'.
     pub others: BTreeMap<String, u64>,
 }
@@ -135,6 +137,9 @@ impl Gathered {
         if sides.before.is_none() || sides.after.is_none() {
             *self.by_upgrade.entry((table.name.clone(), String::new())).or_default() += 1;
             return;
+        }
+        if [before, after].into_iter().flatten().any(|row| has_unreadable_id(&table.name, row)) {
+            *self.unreadable.entry(table.name.clone()).or_default() += 1;
         }
         self.by_table(&table.name, before, after, &columns);
     }
@@ -308,6 +313,18 @@ impl Gathered {
             *(if is_after { &mut slot.1 } else { &mut slot.0 }) ^= said;
         }
     }
+}
+
+/// Whether a row says that it is of an item or a user, and does not say which. (Nobody's permissions, which have no user, are left over
+/// from the user's last change and are no loss.)
+fn has_unreadable_id(table: &str, row: View<'_>) -> bool {
+    let columns: &[&str] = match table {
+        "BaseItems" | "Users" => &["Id"],
+        // A text of any kind there.
+        "ActivityLogs" => &[],
+        _ => &["ItemId", "UserId"],
+    };
+    columns.iter().any(|column| row.get(column).is_some_and(|value| *value != Value::Null && row.id(column).is_none()))
 }
 
 /// The sides that are there, the later one marked.

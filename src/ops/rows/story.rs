@@ -307,6 +307,13 @@ impl Teller<'_, '_> {
                 Vec::new(),
             );
         }
+        for (table, count) in &gathered.unreadable {
+            let what = format!(
+                "table {table}: {} whose item or user cannot be told, because the id is none (--table {table} shows them)",
+                counted(*count, ("row", "rows"))
+            );
+            self.add(Section::Server, "", what, *count, Vec::new());
+        }
         for (table, count) in &gathered.others {
             self.add(Section::Server, "", format!("table {table}: {} changed", counted(*count, ("row", "rows"))), *count, Vec::new());
         }
