@@ -6,6 +6,8 @@ pub const EXTENT_RAW_BYTES_MAX: usize = 16 << 20;
 pub const TRAILER_BYTES_MAX: usize = 64 << 20;
 /// Largest snapshot record, in bytes.
 pub const RECORD_BYTES_MAX: usize = 8 << 20;
+/// Most links of the list of snapshots, before a capture states the list anew.
+pub const LINKS_MAX: usize = 256;
 /// Largest `repo.toml`, in bytes.
 pub const CONFIG_BYTES_MAX: usize = 64 << 10;
 /// Most entries in one manifest node; a node is cut here even where no key asks for it.

@@ -32,6 +32,18 @@ pub enum Phase {
     Rows,
     /// Looking through snapshots.
     Find,
+    /// Finding what snapshots need.
+    Mark,
+    /// Writing packs anew.
+    Rewrite,
+    /// Removing packs.
+    Remove,
+    /// Checking lists, manifests and the index.
+    Check,
+    /// Reading packs.
+    Read,
+    /// Mending.
+    Mend,
 }
 
 impl Phase {
@@ -50,6 +62,12 @@ impl Phase {
             Phase::Diff => "Comparing",
             Phase::Rows => "Comparing rows",
             Phase::Find => "Looking through snapshots",
+            Phase::Mark => "Finding what is needed",
+            Phase::Rewrite => "Writing packs anew",
+            Phase::Remove => "Removing packs",
+            Phase::Check => "Checking the structure",
+            Phase::Read => "Reading packs",
+            Phase::Mend => "Mending",
         }
     }
 }

@@ -1,14 +1,16 @@
 //! A disk in memory that keeps live and durable bytes apart, and can fail or crash at any call; for tests.
 //!
-//! The model: a file's bytes become durable by its own sync; a name (creation, rename, removal) by the sync of its folder.
-//! After a crash each name that was not synced may be there or not, and each file may hold any prefix of its unsynced bytes.
+//! The model: a file's bytes become durable by its own sync; a name (of a file or folder: creation, rename, removal) by the sync of the
+//! folder that it is in. After a crash each name that was not synced may be there or not, and of what was written to a file since its
+//! last sync each sector may be there or not, whatever the order.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::disk::{Disk, DiskFile};
+use super::crash_image::{Change, Image, Survival, Target};
+use super::disk::{Disk, DiskFile, RandomFile};
 
 /// What happens at the chosen call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,21 +23,19 @@ pub enum Fault {
     DiskFull,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Bytes {
-    live: Vec<u8>,
-    durable: Vec<u8>,
-}
-
 #[derive(Debug, Default)]
 struct State {
-    /// Contents by number; names point at them.
-    contents: Vec<Bytes>,
-    live: BTreeMap<PathBuf, usize>,
-    durable: BTreeMap<PathBuf, usize>,
-    folders: BTreeSet<PathBuf>,
+    image: Image,
     calls: usize,
     fault: Option<(usize, Fault)>,
+    recording: Option<Recording>,
+}
+
+/// All calls of some work, and the disk before it: every moment at which it could have been cut off.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    before: Image,
+    changes: Vec<Change>,
 }
 
 /// The disk; clones share it.
@@ -47,6 +47,10 @@ pub struct CrashDisk {
 impl CrashDisk {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(image: Image) -> CrashDisk {
+        CrashDisk { state: Arc::new(Mutex::new(State { image, ..State::default() })) }
     }
 
     /// Arms a fault for the `at`-th changing call from now (0 is the next).
@@ -66,48 +70,100 @@ impl CrashDisk {
         self.state().calls
     }
 
-    /// What a machine finds after the power cut; `choose` says for each thing that was not synced whether it made it.
-    pub fn after_crash(&self, mut choose: impl FnMut() -> bool) -> CrashDisk {
+    /// A disk of its own with the same files.
+    pub fn copy(&self) -> CrashDisk {
+        CrashDisk::of(self.state().image.clone())
+    }
+
+    /// Begins to record.
+    pub fn record(&self) {
+        let mut state = self.state();
+        state.recording = Some(Recording { before: state.image.clone(), changes: Vec::new() });
+    }
+
+    /// Ends the recording.
+    pub fn recorded(&self) -> Recording {
+        self.state().recording.take().unwrap_or_default()
+    }
+
+    /// What a machine finds after the power cut.
+    pub fn after_crash(&self, survival: Survival) -> CrashDisk {
+        CrashDisk::of(self.state().image.after_crash(survival))
+    }
+
+    /// Every file with its bytes.
+    pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let state = self.state();
-        let mut after = State { folders: state.folders.clone(), ..State::default() };
-        let mut names: BTreeMap<PathBuf, usize> = BTreeMap::new();
-        for (name, content) in state.durable.iter().filter(|(name, content)| state.live.get(*name) == Some(content)) {
-            names.insert(name.clone(), *content);
-        }
-        let unsynced = |name: &PathBuf| state.durable.get(name) != state.live.get(name);
-        let touched: BTreeSet<&PathBuf> = state.durable.keys().chain(state.live.keys()).filter(|name| unsynced(name)).collect();
-        for name in touched {
-            let winner = if choose() { state.live.get(name) } else { state.durable.get(name) };
-            if let Some(content) = winner {
-                names.insert(name.clone(), *content);
+        let bytes = |target: &Target| if let Target::File(number) = target { state.image.contents.get(*number).map(|c| c.live.clone()) } else { None };
+        state.image.live.iter().filter_map(|(path, target)| Some((path.clone(), bytes(target)?))).collect()
+    }
+
+    /// Puts bytes under a name, durable, whatever was there; nothing takes the file away. For tests that do damage.
+    pub fn put(&self, path: &Path, bytes: Option<Vec<u8>>) {
+        self.state().image.put(path, bytes);
+    }
+}
+
+impl Recording {
+    /// How many changing calls were recorded.
+    pub fn calls(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Calls `each` with (calls that were made, what is found after a power cut then) for each number of calls and each survival.
+    pub fn each_crash(&self, survivals: impl Fn(usize) -> Vec<Survival>, mut each: impl FnMut(usize, Survival, CrashDisk)) {
+        let mut image = self.before.clone();
+        for at in 0..=self.changes.len() {
+            for survival in survivals(at) {
+                each(at, survival, CrashDisk::of(image.after_crash(survival)));
+            }
+            if let Some(change) = self.changes.get(at) {
+                // It was possible when it was recorded.
+                crate::tolerate(image.apply(change));
             }
         }
-        for (name, content) in names {
-            let Some(bytes) = state.contents.get(content) else { continue };
-            let kept = if choose() { bytes.live.clone() } else { bytes.durable.clone() };
-            after.contents.push(Bytes { live: kept.clone(), durable: kept });
-            let number = after.contents.len() - 1;
-            after.live.insert(name.clone(), number);
-            after.durable.insert(name, number);
-        }
-        CrashDisk { state: Arc::new(Mutex::new(after)) }
     }
 }
 
 impl State {
-    /// Counts a changing call and lets the fault happen.
-    fn step(&mut self, writes: bool) -> io::Result<()> {
+    /// Counts a changing call, lets the fault happen, or does it.
+    fn change(&mut self, change: Change) -> io::Result<()> {
+        let writes = !matches!(change, Change::Remove(_) | Change::SyncFolder(_));
         let call = self.calls;
         self.calls += 1;
-        match self.fault {
+        let outcome = match self.fault {
             Some((at, Fault::Crash)) if call >= at => Err(io::Error::other("the power is gone")),
             Some((at, Fault::InputOutput)) if call == at => Err(io::Error::other("input/output error")),
             Some((at, Fault::DiskFull)) if call >= at && writes => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
+        };
+        let done = match (&outcome, change) {
+            (Ok(()), change) => change,
+            // A failed write may have written a part.
+            (Err(_), Change::Write { content, offset, bytes }) => Change::Write { content, offset, bytes: bytes.split_at(bytes.len() / 2).0.into() },
+            (Err(_), _) => return outcome,
+        };
+        self.image.apply(&done)?;
+        if let Some(recording) = &mut self.recording {
+            recording.changes.push(done);
         }
+        outcome
+    }
+
+    fn size(&self, content: usize) -> usize {
+        self.image.contents.get(content).map_or(0, |content| content.live.len())
+    }
+
+    fn read(&self, content: usize, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let content = self.image.contents.get(content).ok_or(io::ErrorKind::NotFound)?;
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        let end = start.checked_add(len).ok_or(io::ErrorKind::UnexpectedEof)?;
+        content.live.get(start..end).map(<[u8]>::to_vec).ok_or(io::ErrorKind::UnexpectedEof.into())
     }
 }
 
+/// A file of the disk that is open.
+#[derive(Debug)]
 struct CrashFile {
     disk: CrashDisk,
     content: usize,
@@ -116,86 +172,80 @@ struct CrashFile {
 impl DiskFile for CrashFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.state();
-        let outcome = state.step(true);
-        let content = state.contents.get_mut(self.content).ok_or(io::ErrorKind::NotFound)?;
-        // A failed write may have written a part.
-        let part = if outcome.is_ok() { bytes } else { bytes.split_at(bytes.len() / 2).0 };
-        content.live.extend_from_slice(part);
-        outcome
+        let offset = state.size(self.content);
+        state.change(Change::Write { content: self.content, offset, bytes: bytes.into() })
     }
     fn sync(&mut self) -> io::Result<()> {
-        let mut state = self.disk.state();
-        state.step(true)?;
-        let content = state.contents.get_mut(self.content).ok_or(io::ErrorKind::NotFound)?;
-        content.durable = content.live.clone();
+        self.disk.state().change(Change::Sync { content: self.content })
+    }
+}
+
+impl RandomFile for CrashFile {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.disk.state().size(self.content) as u64)
+    }
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        out.copy_from_slice(&self.disk.state().read(self.content, offset, out.len())?);
         Ok(())
+    }
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        self.disk.state().change(Change::Write { content: self.content, offset, bytes: bytes.into() })
+    }
+    fn set_size(&self, bytes: u64) -> io::Result<()> {
+        let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
+        self.disk.state().change(Change::Resize { content: self.content, bytes })
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.disk.state().change(Change::Sync { content: self.content })
     }
 }
 
 impl Disk for CrashDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.state();
-        if !path.parent().is_some_and(|folder| state.folders.contains(folder)) {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        if state.live.contains_key(path) {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        state.step(true)?;
-        state.contents.push(Bytes::default());
-        let content = state.contents.len() - 1;
-        state.live.insert(path.to_path_buf(), content);
+        state.change(Change::Create(path.to_path_buf()))?;
+        let content = state.image.file(path)?;
         Ok(Box::new(CrashFile { disk: self.clone(), content }))
     }
     fn read(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         let state = self.state();
-        let content = state.live.get(path).and_then(|number| state.contents.get(*number)).ok_or(io::ErrorKind::NotFound)?;
-        let start = usize::try_from(offset).map_err(io::Error::other)?;
-        let end = start.checked_add(len).ok_or(io::ErrorKind::UnexpectedEof)?;
-        content.live.get(start..end).map(<[u8]>::to_vec).ok_or(io::ErrorKind::UnexpectedEof.into())
+        state.read(state.image.file(path)?, offset, len)
     }
     fn size(&self, path: &Path) -> io::Result<u64> {
         let state = self.state();
-        let content = state.live.get(path).and_then(|number| state.contents.get(*number)).ok_or(io::ErrorKind::NotFound)?;
-        Ok(content.live.len() as u64)
+        Ok(state.size(state.image.file(path)?) as u64)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state();
-        state.step(true)?;
-        let content = state.live.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        state.live.insert(to.to_path_buf(), content);
-        Ok(())
+        self.state().change(Change::Rename(from.to_path_buf(), to.to_path_buf()))
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
-        state.step(false)?;
-        state.live.remove(path).map(drop).ok_or(io::ErrorKind::NotFound.into())
+        self.state().change(Change::Remove(path.to_path_buf()))
     }
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
-        state.step(true)?;
-        // Folders are taken as durable at once: losing one loses only names that were not synced either.
-        state.folders.extend(path.ancestors().map(Path::to_path_buf));
-        Ok(())
+        self.state().change(Change::Folder(path.to_path_buf()))
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
-        state.step(false)?;
-        let inside = |name: &PathBuf| name.parent() == Some(path);
-        let live: Vec<_> = state.live.iter().filter(|(name, _)| inside(name)).map(|(name, content)| (name.clone(), *content)).collect();
-        state.durable.retain(|name, _| !inside(name));
-        state.durable.extend(live);
-        Ok(())
+        self.state().change(Change::SyncFolder(path.to_path_buf()))
     }
     fn list(&self, path: &Path) -> io::Result<Vec<(String, bool, u64)>> {
         let state = self.state();
-        let name_of = |full: &PathBuf| full.file_name().map(|name| name.to_string_lossy().into_owned());
-        let folders = state.folders.iter().filter(|folder| folder.parent() == Some(path)).filter_map(|folder| Some((name_of(folder)?, true, 0)));
-        let files = state
-            .live
-            .iter()
-            .filter(|(name, _)| name.parent() == Some(path))
-            .filter_map(|(name, content)| Some((name_of(name)?, false, state.contents.get(*content)?.live.len() as u64)));
-        Ok(folders.chain(files).collect())
+        let inside = state.image.live.iter().filter(|(name, _)| name.parent() == Some(path));
+        let row = |(name, target): (&PathBuf, &Target)| {
+            let name = name.file_name()?.to_string_lossy().into_owned();
+            Some(match target {
+                Target::Folder => (name, true, 0),
+                Target::File(content) => (name, false, state.size(*content) as u64),
+            })
+        };
+        Ok(inside.filter_map(row).collect())
+    }
+    fn random(&self, path: &Path, create: bool) -> io::Result<Option<Box<dyn RandomFile>>> {
+        let mut state = self.state();
+        if create && state.image.file(path).is_err() {
+            state.change(Change::Create(path.to_path_buf()))?;
+        }
+        let content = state.image.file(path)?;
+        Ok(Some(Box::new(CrashFile { disk: self.clone(), content })))
     }
 }

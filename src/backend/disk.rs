@@ -13,6 +13,20 @@ pub trait DiskFile: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+/// A file that is written in place: the index, as redb wants it.
+pub trait RandomFile: Send + Sync + std::fmt::Debug {
+    /// Length in bytes.
+    fn size(&self) -> io::Result<u64>;
+    /// Fills `out` from `offset`.
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> io::Result<()>;
+    /// Writes all of `bytes` at `offset`.
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Cuts the file, or lengthens it with zeros.
+    fn set_size(&self, bytes: u64) -> io::Result<()>;
+    /// Makes all bytes durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
 /// The calls, so that tests can put a disk beneath that crashes. Paths are absolute.
 pub trait Disk: Send + Sync {
     /// Creates a file that must not exist, mode 0600.
@@ -31,6 +45,11 @@ pub trait Disk: Send + Sync {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Names in a folder: (name, is a folder, size); none where there is no such folder.
     fn list(&self, path: &Path) -> io::Result<Vec<(String, bool, u64)>>;
+    /// A file that is written in place, created where it is missing and `create` is set; nothing where the operating system's own
+    /// file is meant, which redb opens and locks itself.
+    fn random(&self, _path: &Path, _create: bool) -> io::Result<Option<Box<dyn RandomFile>>> {
+        Ok(None)
+    }
 }
 
 /// The operating system's disk.

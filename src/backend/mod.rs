@@ -3,13 +3,15 @@
 //! Nothing above this room may assume a local file system. A name is a relative path with `/`, such as `packs/3f/3f….pack`.
 
 mod crash;
+mod crash_image;
 mod disk;
 mod durable;
 mod local;
 mod memory;
 
-pub use crash::{CrashDisk, Fault};
-pub use disk::{Disk, RealDisk};
+pub use crash::{CrashDisk, Fault, Recording};
+pub use crash_image::Survival;
+pub use disk::{Disk, RandomFile, RealDisk};
 pub use durable::CacheFile;
 pub use local::LocalBackend;
 pub use memory::{MemoryBackend, Verb};

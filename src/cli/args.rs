@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use super::upkeep_args::{ForgetArgs, KeepArgs, PruneArgs};
+
 /// Snapshots of a Jellyfin server that cost only what changed.
 ///
 /// A snapshot holds the server's database, configuration, posters, people, trickplay sheets, subtitles, attachments and
@@ -116,6 +118,20 @@ pub enum Command {
     /// is listed, shown, restored in place and exported as any other snapshot. So a zip that a newer server cannot restore becomes, by
     /// export --exact, one that it can.
     Import(ImportArgs),
+    /// Drop snapshots from the list, by rules or by name
+    ///
+    /// Rules add up: a snapshot stays if any of them wants it. Each instance is judged for itself, and snapshots of the same categories
+    /// among themselves. A label protects a snapshot, unless --keep-label names others; so does the mark of snapshot --keep or of keep.
+    /// Space is freed by prune, which --prune runs at once.
+    Forget(ForgetArgs),
+    /// Mark snapshots so that no rule of forget drops them
+    Keep(KeepArgs),
+    /// Free the space that no snapshot needs
+    ///
+    /// First shows a plan: packs (files of the repository) that stay, that are removed, and that are removed after what is needed of
+    /// them was written into new ones. It can be stopped at any point; the next run goes on. Snapshots and restores may run meanwhile:
+    /// only to remove files it waits until it is alone for a moment.
+    Prune(PruneArgs),
     /// Sizes by category, deduplication and compression, growth over time
     Stats,
     /// Write a shell's completion script to standard output
@@ -181,6 +197,9 @@ pub struct SnapshotArgs {
     /// A note to keep with it
     #[arg(long)]
     pub note: Option<String>,
+    /// Mark it: no rule of forget drops it
+    #[arg(long)]
+    pub keep: bool,
     /// Say what would be read, store nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -91,7 +91,8 @@ impl Context {
 
     /// Opens the repository.
     pub fn open(&self) -> Result<Repository, Failure> {
-        Ok(Repository::open(&self.repository_path()?).map_err(crate::ops::Error::from)?)
+        let waiting = || self.say("Waiting: another jellyvault is reorganising the repository; this takes a moment.");
+        Ok(Repository::open_waiting(&self.repository_path()?, &waiting).map_err(crate::ops::Error::from)?)
     }
 
     /// The snapshots; damaged records are told, the others stay usable.

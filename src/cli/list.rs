@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::manifest::Chain;
+
 use super::context::Context;
 use super::failure::Failure;
 use super::{Exit, json as to_json, render};
@@ -9,9 +11,15 @@ use super::{Exit, json as to_json, render};
 pub fn run(context: &Context) -> Result<Exit, Failure> {
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
+    let kept = Chain::kept(&repository).map_err(crate::ops::Error::from)?;
     let exit = if catalog.damaged.is_empty() { Exit::Done } else { Exit::Problems };
     if context.global.json {
-        let snapshots: Vec<Value> = catalog.snapshots.iter().map(|(id, record)| to_json::snapshot(Some(id), record)).collect();
+        let mut snapshots: Vec<Value> = catalog.snapshots.iter().map(|(id, record)| to_json::snapshot(Some(id), record)).collect();
+        for (row, (id, _)) in snapshots.iter_mut().zip(&catalog.snapshots) {
+            if let Some(map) = row.as_object_mut() {
+                map.insert("keep".to_owned(), json!(kept.contains(id)));
+            }
+        }
         let damaged: Vec<Value> = catalog.damaged.iter().map(|(name, error)| json!({"path": name, "what": error.to_string()})).collect();
         to_json::print(&json!({"snapshots": snapshots, "problems": damaged}));
         return Ok(exit);
@@ -31,7 +39,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
             render::size(record.bytes.new_stored),
             if record.problem_count == 0 { "–".to_owned() } else { render::count(record.problem_count) },
             // Most have none: an empty cell.
-            record.label.clone().unwrap_or_default(),
+            [record.label.clone(), kept.contains(id).then(|| "(kept)".to_owned())].into_iter().flatten().collect::<Vec<_>>().join(" "),
         ]);
     }
     render::print(&render::table(&rows, &[3, 4, 5, 6]))?;

@@ -5,9 +5,11 @@ mod bar;
 mod cat;
 mod context;
 mod diff;
+mod durations;
 mod export;
 mod failure;
 mod find;
+mod forget;
 mod import;
 mod init;
 mod json;
@@ -15,12 +17,14 @@ mod list;
 mod ls;
 mod manual;
 mod mount;
+mod prune;
 mod render;
 mod restore;
 mod show;
 mod snapshot;
 mod source;
 mod stats;
+mod upkeep_args;
 
 use std::process::ExitCode;
 
@@ -88,6 +92,9 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Mount(args) => mount::run(context, &args),
         Command::Export(args) => export::run(context, &args),
         Command::Import(args) => import::run(context, &args),
+        Command::Forget(args) => forget::run(context, &args),
+        Command::Keep(args) => forget::keep(context, &args),
+        Command::Prune(args) => prune::run(context, &args),
         Command::Stats => stats::run(context),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man => manual::man(),

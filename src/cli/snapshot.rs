@@ -24,6 +24,7 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
     };
     let repository = open_or_make_and_tell(context)?;
     let options = SnapshotOptions {
+        is_kept: args.keep,
         only,
         exclude: args.exclude,
         label: args.label,

@@ -8,6 +8,7 @@ use crate::limits::RECORD_BYTES_MAX;
 use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_name};
 
 use super::Error;
+use super::chain::{Chain, FileHash, ListChange, file_hash};
 use super::record::{SnapshotId, SnapshotRecord};
 
 /// All snapshots of a repository, oldest first.
@@ -41,7 +42,7 @@ pub enum NameError {
     },
 }
 
-fn id_of(name: &str) -> Option<SnapshotId> {
+pub(super) fn id_of(name: &str) -> Option<SnapshotId> {
     let stem = name.strip_prefix("snapshots/")?.strip_suffix(".snap")?;
     (stem.len() == 32).then(|| u128::from_str_radix(stem, 16).ok()).flatten().map(|id| SnapshotId(id.to_be_bytes()))
 }
@@ -82,10 +83,31 @@ impl Catalog {
         Ok(None)
     }
 
-    /// Makes a snapshot's record durable: from here on the snapshot is listed.
-    pub fn publish(repository: &Repository, id: SnapshotId, record: &SnapshotRecord) -> Result<(), Error> {
+    /// Makes a snapshot's record durable: from here on the snapshot is listed. Then the list's chain takes it in.
+    pub fn publish(repository: &Repository, id: SnapshotId, record: &SnapshotRecord, is_kept: bool) -> Result<(), Error> {
+        let hash = Catalog::write(repository, id, record)?;
+        let marked = if is_kept { vec![(id, true)] } else { Vec::new() };
+        Chain::change(repository, &ListChange { added: vec![(id, hash)], marked, ..ListChange::default() })
+    }
+
+    /// Makes a record durable; the hash of its file.
+    pub fn write(repository: &Repository, id: SnapshotId, record: &SnapshotRecord) -> Result<FileHash, Error> {
         let bytes = encode_record(RecordKind::Snapshot, repository.config().cipher, &id.0, record).map_err(|what| Error::Record { what })?;
-        Ok(write_new(repository.backend(), &snapshot_name(&id.0), &bytes)?)
+        write_new(repository.backend(), &snapshot_name(&id.0), &bytes)?;
+        Ok(file_hash(&bytes))
+    }
+
+    /// Drops snapshots: the chain says so first, then their records go.
+    pub fn drop(repository: &Repository, ids: &[SnapshotId]) -> Result<(), Error> {
+        Chain::change(repository, &ListChange { dropped: ids.to_vec(), ..ListChange::default() })?;
+        for id in ids {
+            match repository.backend().remove(&snapshot_name(&id.0)) {
+                // Another forget was faster, or its record was gone already.
+                Ok(()) | Err(crate::backend::Error::Missing { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(repository.backend().sync()?)
     }
 
     /// The snapshot that a name means: `latest`, `latest~N`, an id or a unique beginning of one, a label that only one has,

@@ -12,7 +12,7 @@ use super::node::{Child, Node};
 use super::path::{compare, is_within, parent};
 
 /// Reads and decodes a node, which must have the level that its parent says.
-pub(super) fn read_node(reader: &mut ChunkReader<'_>, id: &ChunkId, level: Option<u8>) -> Result<Node, Error> {
+pub fn read_node(reader: &mut ChunkReader<'_>, id: &ChunkId, level: Option<u8>) -> Result<Node, Error> {
     let chunk = reader.read(id)?;
     let node = Node::decode(&chunk).map_err(|what| Error::Node { id: *id, what })?;
     let found = match &node {

@@ -3,21 +3,25 @@
 
 mod builder;
 mod catalog;
+mod chain;
 mod cursor;
 mod diff;
 mod entry;
 mod node;
 mod path;
 mod record;
+mod retention;
 
 pub use builder::{LeafRef, TreeBuilder, starts_node};
 pub use catalog::{Catalog, NameError};
-pub use cursor::{Entries, children, find, leaves, read_leaf};
+pub use chain::{Chain, FileHash, Irregularity, Link, ListChange, Listed, file_hash};
+pub use cursor::{Entries, children, find, leaves, read_leaf, read_node};
 pub use diff::{Difference, Differences};
 pub use entry::{Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xattrs, decode_pieces, decode_xattrs, encode_pieces, encode_xattrs};
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};
 pub use record::{Bytes as ByteCounts, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord};
+pub use retention::{Count, Policy, Verdict, judge};
 
 /// What can be wrong with a manifest or a snapshot record.
 #[derive(Debug, thiserror::Error)]

@@ -9,11 +9,14 @@ mod diff;
 mod export;
 mod find;
 mod find_instance;
+mod forget;
 mod import;
 mod init;
 mod ls;
 mod mask;
 mod mount;
+mod prune;
+mod reach;
 mod restore;
 mod rows;
 mod secrets;
@@ -34,11 +37,14 @@ pub use diff::{Change, ChangeKind, Diff, DiffOptions, Look, Totals, Tree, diff, 
 pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, export, place_in};
 pub use find::{Found, Match, Version, Wanted, contents_of_file, find, history, same_content, snapshot_at};
 pub use find_instance::{OsSurroundings, Server, find_instance, server_version};
+pub use forget::{Forget, Forgetting, forget, keep, plan_forget};
 pub use import::{ImportOptions, ImportReport, import};
 pub use init::init;
 pub use ls::{Listing, ls};
 pub use mask::lines_without_secrets;
 pub use mount::{Moment, MountOptions, MountReport, MountedSnapshot, mount};
+pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};
+pub use reach::IdSet;
 pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
 pub use rows::{
     Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file, main_database,

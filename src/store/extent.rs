@@ -58,6 +58,12 @@ impl ExtentKind {
             ExtentKind::Recipe { .. } => 4,
         }
     }
+
+    /// A number for each kind, whatever the depth.
+    pub fn number(self) -> u8 {
+        self.code()
+    }
+
     pub(super) fn from_code(code: u8, depth: u8) -> Option<ExtentKind> {
         use ExtentKind::{Data, List, Node, Pages, Recipe};
         [Data, Node, List, Pages, Recipe { depth }].into_iter().find(|kind| kind.code() == code && kind.depth() == depth)
@@ -71,10 +77,11 @@ impl ExtentKind {
         }
     }
 
-    /// Whether chunks of this extent take the place of chunks with the same ids in another. Where ids are hashes it is all one.
+    /// Whether chunks of this extent take the place of chunks with the same ids in another that was there before. Where ids are hashes
+    /// it is all one; of recipes of one depth the later counts, which a prune wrote that moved its pages.
     pub(super) fn replaces(self, other: ExtentKind) -> bool {
         match (self, other) {
-            (ExtentKind::Recipe { depth }, ExtentKind::Recipe { depth: other }) => depth < other,
+            (ExtentKind::Recipe { depth }, ExtentKind::Recipe { depth: other }) => depth <= other,
             _ => true,
         }
     }

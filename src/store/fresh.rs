@@ -114,6 +114,33 @@ impl Fresh {
         Ok(())
     }
 
+    /// Whether no chunk is here.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_empty = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        self.runs.read().unwrap_or_else(PoisonError::into_inner).is_empty() && self.shards.iter().all(is_empty)
+    }
+
+    /// All placed chunks, those in files first; each once, as it counts.
+    pub(super) fn for_each(&self, mut each: impl FnMut(&ChunkId, Place) -> io::Result<()>) -> io::Result<()> {
+        let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
+        for (number, run) in runs.iter().enumerate() {
+            for row in run.all() {
+                let (id, place) = row?;
+                // A later run, or what is in memory, may say otherwise.
+                let is_older = self.shard(&id).is_some_and(|shard| shard.contains_key(&id))
+                    || runs.iter().skip(number + 1).try_fold(false, |found, later| Ok::<_, io::Error>(found || later.find(&id)?.is_some()))?;
+                if !is_older {
+                    each(&id, place)?;
+                }
+            }
+        }
+        for shard in &self.shards {
+            let rows = sorted(&shard.lock().unwrap_or_else(PoisonError::into_inner));
+            rows.into_iter().try_for_each(|(id, place)| each(&id, place))?;
+        }
+        Ok(())
+    }
+
     /// All placed chunks, sorted by id.
     pub(super) fn drain_sorted(&mut self) -> impl Iterator<Item = io::Result<(ChunkId, Place)>> + '_ {
         let runs = self.runs.get_mut().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,6 @@
 //! read instead, and the next commit writes it anew.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -16,7 +15,7 @@ use crate::chunk::ChunkId;
 
 use super::extent::ExtentKind;
 use super::fresh::{Fresh, Place};
-use super::index_file::{Base, decode_extent, decode_place, discard, open_base, open_to_write, write_all};
+use super::index_file::{Base, IndexPlace, Removal, decode_extent, decode_place, open_base, open_to_write, write_all};
 use super::trailer::{ExtentRow, PackTrailer, TrailerError};
 use super::{Error, Repository, pack_name};
 
@@ -35,6 +34,17 @@ pub struct Located {
     pub len: u32,
 }
 
+/// Where a chunk lies, by the number of its pack in one index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkPlace {
+    /// Number of the pack.
+    pub pack: u32,
+    /// Number of the extent in the pack.
+    pub extent: u32,
+    /// Length of the chunk in bytes.
+    pub len: u32,
+}
+
 /// What the index is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexMode {
@@ -49,7 +59,9 @@ pub enum IndexMode {
 pub(super) struct KnownPack {
     pub id: [u8; 16],
     /// Whether its file is there.
-    present: bool,
+    pub present: bool,
+    /// Whether a prune gave it up and was cut off before it removed it: it counts as gone.
+    pub is_condemned: bool,
     /// Its extents, where the index file does not hold them.
     pub extents: Option<Vec<ExtentRow>>,
 }
@@ -59,7 +71,7 @@ pub struct Index {
     base: Option<Base>,
     fresh: Fresh,
     packs: RwLock<HashMap<u32, KnownPack>>,
-    file: Option<PathBuf>,
+    place: Option<IndexPlace>,
     repository: String,
     /// Packs whose trailers cannot be read, with the reason.
     damaged: Vec<Error>,
@@ -77,20 +89,21 @@ impl Index {
             base: None,
             fresh: Fresh::new(repository.spill_folder()),
             packs: RwLock::default(),
-            file: repository.index_file(),
+            place: repository.index_place(),
             repository: repository.config().id.clone(),
             damaged: Vec::new(),
             trailers_read: 0,
             lost: 0,
             unplaced: AtomicU64::new(0),
         };
-        let mut known = HashMap::new();
+        let (mut known, mut condemned) = (HashMap::new(), HashSet::new());
         if mode == IndexMode::Use
-            && let Some((base, packs)) = index.file.as_deref().and_then(|file| open_base(file, &index.repository))
+            && let Some((base, packs)) = index.place.as_ref().and_then(|place| open_base(place, &index.repository))
         {
             index.base = Some(base);
-            known = packs.iter().map(|(number, id)| (*id, *number)).collect();
-            let packs = packs.into_iter().map(|(number, id)| (number, KnownPack { id, present: false, extents: None }));
+            known = packs.known.iter().map(|(number, id)| (*id, *number)).collect();
+            condemned = packs.condemned;
+            let packs = packs.known.into_iter().map(|(number, id)| (number, KnownPack { id, present: false, is_condemned: false, extents: None }));
             index.packs_mut().extend(packs);
         }
         let listed = repository.backend().list("packs/")?;
@@ -104,6 +117,13 @@ impl Index {
         }
         for listed in listed {
             let Some(id) = super::repository::pack_id(&listed.name) else { continue };
+            if condemned.contains(&id) {
+                let number = index.add_pack(id);
+                if let Some(pack) = index.packs_mut().get_mut(&number) {
+                    (pack.is_condemned, pack.extents) = (true, None);
+                }
+                continue;
+            }
             if let Some(pack) = known.get(&id).and_then(|number| index.packs_mut().get_mut(number)) {
                 pack.present = true;
                 continue;
@@ -127,7 +147,7 @@ impl Index {
     }
 
     fn spilled(&self, verb: &'static str, source: std::io::Error) -> Error {
-        let path = self.file.as_deref().and_then(std::path::Path::parent).map(|root| root.join("tmp")).unwrap_or_default();
+        let path = self.place.as_ref().and_then(|place| place.path.parent()).map(|root| root.join("tmp")).unwrap_or_default();
         Error::Local { verb, path, source }
     }
 
@@ -178,7 +198,7 @@ impl Index {
     pub(super) fn add_pack(&self, id: [u8; 16]) -> u32 {
         let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
         let number = packs.keys().max().map_or(0, |last| last + 1);
-        packs.insert(number, KnownPack { id, present: true, extents: Some(Vec::new()) });
+        packs.insert(number, KnownPack { id, present: true, is_condemned: false, extents: Some(Vec::new()) });
         number
     }
 
@@ -271,39 +291,91 @@ impl Index {
         Ok(())
     }
 
-    /// Writes what is new into the index file: one transaction, keys sorted. Where another process holds the file, it is left
-    /// alone and the next opening heals it. True where the file now knows all.
-    pub fn commit(mut self) -> Result<bool, Error> {
-        let Some(file) = self.file.clone() else { return Ok(false) };
-        let packs = std::mem::take(self.packs_mut());
-        if packs.values().all(|pack| pack.extents.is_none()) && self.base.is_some() {
-            return Ok(true);
-        }
-        let had_base = self.base.take().is_some();
-        match open_to_write(&file, &self.repository, had_base) {
-            Ok(Some(database)) => match write_all(&database, packs, &mut self.fresh) {
-                Ok(()) => Ok(database.close().is_ok()),
-                Err(error) => {
-                    drop(database);
-                    discard(&file, &error);
-                    Ok(false)
+    /// Calls `each` with every chunk that is in a pack, and its place: those of the index file in the order of their ids, then those of
+    /// packs that the file does not know. A chunk that several packs hold comes once, with the place that counts.
+    pub fn for_each_chunk(&self, mut each: impl FnMut(&ChunkId, ChunkPlace) -> Result<(), Error>) -> Result<(), Error> {
+        let spilled = |source| self.spilled("read in", source);
+        if let Some(base) = &self.base {
+            let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
+            let has_fresh = !self.fresh.is_empty();
+            for row in base.chunks.iter().map_err(|e| self.failed("read", e))? {
+                let (id, place) = row.map_err(|e| self.failed("read", e))?;
+                let (id, place) = (ChunkId(id.value()), decode_place(&place.value()));
+                if packs.get(&place.pack).is_some_and(|pack| pack.present) && !(has_fresh && self.fresh.contains(&id).map_err(spilled)?) {
+                    each(&id, ChunkPlace { pack: place.pack, extent: place.extent, len: place.len })?;
                 }
-            },
-            Ok(None) => Ok(false),
-            Err(error) => {
-                discard(&file, &error);
-                Ok(false)
             }
+        }
+        let mut failure = None;
+        let outcome = self.fresh.for_each(|id, place| {
+            each(id, ChunkPlace { pack: place.pack, extent: place.extent, len: place.len }).map_err(|error| {
+                failure = Some(error);
+                std::io::ErrorKind::Other.into()
+            })
+        });
+        match failure {
+            Some(error) => Err(error),
+            None => outcome.map_err(spilled),
         }
     }
 
+    /// The packs that are there, by the numbers that this index gives them.
+    pub fn packs(&self) -> Vec<(u32, [u8; 16])> {
+        let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found: Vec<_> = packs.iter().filter(|(_, pack)| pack.present && !pack.is_condemned).map(|(number, pack)| (*number, pack.id)).collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Packs that a prune gave up and left behind when it was cut off.
+    pub fn condemned(&self) -> Vec<[u8; 16]> {
+        let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
+        packs.values().filter(|pack| pack.is_condemned).map(|pack| pack.id).collect()
+    }
+
+    /// The extents of a pack, by the number that this index gives it.
+    pub fn extents_of(&self, number: u32) -> Result<Vec<ExtentRow>, Error> {
+        let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
+        let extents = packs.get(&number).and_then(|pack| pack.extents.as_ref());
+        let (None, Some(base)) = (extents, &self.base) else { return Ok(extents.cloned().unwrap_or_default()) };
+        let mut rows = Vec::new();
+        for row in base.extents.range((number, 0)..=(number, u32::MAX)).map_err(|e| self.failed("read", e))? {
+            let (_, row) = row.map_err(|e| self.failed("read", e))?;
+            rows.extend(decode_extent(&row.value()));
+        }
+        Ok(rows)
+    }
+
+    /// Writes what is new into the index file: one transaction, keys sorted. Where another process holds the file, it is left
+    /// alone and the next opening heals it. True where the file now knows all.
+    pub fn commit(self) -> Result<bool, Error> {
+        let is_current = self.base.is_some() && self.packs.read().unwrap_or_else(PoisonError::into_inner).values().all(|pack| pack.extents.is_none());
+        if is_current { Ok(true) } else { self.commit_without(&Removal::default()) }
+    }
+
+    /// The same, after what is given up was taken out.
+    pub fn commit_without(mut self, removal: &Removal) -> Result<bool, Error> {
+        let Some(place) = self.place.clone() else { return Ok(false) };
+        let packs = std::mem::take(self.packs_mut());
+        let had_base = self.base.take().is_some();
+        let written = match open_to_write(&place, &self.repository, had_base) {
+            Ok(Some(database)) => write_all(&database, packs, &mut self.fresh, removal).map(|()| database.close().is_ok()),
+            Ok(None) => Ok(false),
+            Err(error) => Err(error),
+        };
+        Ok(written.unwrap_or_else(|error| {
+            place.discard(&error);
+            false
+        }))
+    }
+
     fn failed(&self, verb: &'static str, error: impl Into<redb::Error>) -> Error {
-        Error::Local { verb, path: self.file.clone().unwrap_or_default(), source: std::io::Error::other(error.into()) }
+        Error::Local { verb, path: self.place.as_ref().map(|place| place.path.clone()).unwrap_or_default(), source: std::io::Error::other(error.into()) }
     }
 }
 
 /// The trailer of a listed pack, checked against its name.
-pub(super) fn read_trailer(backend: &dyn Backend, listed: &Listed, id: &[u8; 16]) -> Result<PackTrailer, Error> {
+pub fn read_trailer(backend: &dyn Backend, listed: &Listed, id: &[u8; 16]) -> Result<PackTrailer, Error> {
     struct Failure(Error);
     let damaged = |source| Error::Pack { pack: listed.name.clone(), source };
     impl From<TrailerError> for Failure {

@@ -1,20 +1,26 @@
 //! The redb file behind the index: its tables, opened for reading, opened for the moment of a commit.
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redb::{Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+
+use crate::backend::Disk;
 
 use super::extent::{Codec, ExtentKind};
 use super::fresh::{Fresh, Place};
 use super::index::KnownPack;
+use super::redb_file::RedbFile;
 use super::trailer::ExtentRow;
 
 const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 const PACKS: TableDefinition<u32, [u8; 16]> = TableDefinition::new("packs");
 const EXTENTS: TableDefinition<(u32, u32), [u8; 35]> = TableDefinition::new("extents");
 const CHUNKS: TableDefinition<[u8; 32], [u8; 16]> = TableDefinition::new("chunks");
+/// Packs that a prune gave up and is about to remove: what is left of them after a crash counts as gone.
+const CONDEMNED: TableDefinition<[u8; 16], ()> = TableDefinition::new("condemned");
 const VERSION: &str = "2";
 const CACHE_BYTES: usize = 16 << 20;
 /// How long a commit waits for another process to let go of the index before it leaves the work to the next opening.
@@ -28,17 +34,74 @@ pub(super) struct Base {
     _file: ReadOnlyDatabase,
 }
 
-type Packs = Vec<(u32, [u8; 16])>;
+/// Where the index file is.
+#[derive(Clone)]
+pub struct IndexPlace {
+    /// The disk.
+    pub disk: Arc<dyn Disk>,
+    /// The file on it.
+    pub path: PathBuf,
+}
+
+impl IndexPlace {
+    fn builder() -> Builder {
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        builder
+    }
+
+    fn open_read_only(&self) -> Result<ReadOnlyDatabase, DatabaseError> {
+        match self.disk.random(&self.path, false)? {
+            Some(file) => IndexPlace::builder().open_read_only_with_backend(RedbFile(file)),
+            None => IndexPlace::builder().open_read_only(&self.path),
+        }
+    }
+
+    fn create(&self) -> Result<Database, DatabaseError> {
+        if let Some(file) = self.disk.random(&self.path, true)? {
+            return IndexPlace::builder().create_with_backend(RedbFile(file));
+        }
+        // For its owner alone, like every file of a repository.
+        use std::os::unix::fs::OpenOptionsExt;
+        std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.path)?;
+        IndexPlace::builder().create(&self.path)
+    }
+
+    /// Takes a damaged index file away; the next opening reads the trailers. A file that cannot be removed either (a full or
+    /// read-only disk) is found out by the same checks next time.
+    pub(super) fn discard(&self, error: &redb::Error) {
+        if !matches!(error, redb::Error::Io(_)) {
+            crate::tolerate(self.disk.remove(&self.path));
+        }
+    }
+
+    /// Takes the index file away.
+    pub fn remove(&self) -> std::io::Result<()> {
+        match self.disk.remove(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+/// What the index file says of the packs.
+#[derive(Default)]
+pub(super) struct PackTable {
+    /// (number, id) of those that it knows.
+    pub known: Vec<(u32, [u8; 16])>,
+    /// Those that were given up.
+    pub condemned: HashSet<[u8; 16]>,
+}
 
 /// The index file for reading; nothing where it cannot be used, whatever the reason.
-pub(super) fn open_base(file: &Path, repository: &str) -> Option<(Base, Packs)> {
+pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, PackTable)> {
     let start = Instant::now();
     let database = loop {
-        match Database::builder().set_cache_size(CACHE_BYTES).open_read_only(file) {
+        match place.open_read_only() {
             Ok(database) => break database,
             Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < COMMIT_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
             // Left by a crash: opening it to write repairs it.
-            Err(DatabaseError::RepairAborted) => match Database::builder().set_cache_size(CACHE_BYTES).open(file).map(Database::close) {
+            Err(DatabaseError::RepairAborted) => match place.create().map(Database::close) {
                 Ok(Ok(())) if start.elapsed() < COMMIT_PATIENCE => {}
                 _ => return None,
             },
@@ -51,30 +114,33 @@ pub(super) fn open_base(file: &Path, repository: &str) -> Option<(Base, Packs)> 
     if !is("version", VERSION) || !is("repository", repository) {
         return None;
     }
-    let mut packs = Vec::new();
+    let mut packs = PackTable::default();
     for row in read.open_table(PACKS).ok()?.iter().ok()? {
         let (number, id) = row.ok()?;
-        packs.push((number.value(), id.value()));
+        packs.known.push((number.value(), id.value()));
+    }
+    // Made by the first prune.
+    if let Ok(condemned) = read.open_table(CONDEMNED) {
+        for row in condemned.iter().ok()? {
+            packs.condemned.insert(row.ok()?.0.value());
+        }
     }
     let (chunks, extents) = (read.open_table(CHUNKS).ok()?, read.open_table(EXTENTS).ok()?);
     Some((Base { chunks, extents, _file: database }, packs))
 }
 
 /// The index file for writing; nothing where another process holds it. A file that is not this repository's is emptied.
-pub(super) fn open_to_write(file: &Path, repository: &str, had_base: bool) -> Result<Option<Database>, redb::Error> {
-    if !had_base && file.exists() {
+pub(super) fn open_to_write(place: &IndexPlace, repository: &str, had_base: bool) -> Result<Option<Database>, redb::Error> {
+    if !had_base && place.disk.size(&place.path).is_ok() {
         // It could not be used for reading: whatever it is, its content is not to be trusted.
-        match Database::builder().open(file) {
+        match place.create() {
             Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
-            _ => std::fs::remove_file(file)?,
+            _ => place.disk.remove(&place.path)?,
         }
     }
-    // For its owner alone, like every file of a repository.
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(file)?;
     let start = Instant::now();
     let database = loop {
-        match Database::builder().set_cache_size(CACHE_BYTES).create(file) {
+        match place.create() {
             Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < COMMIT_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
             Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
             other => break other?,
@@ -90,8 +156,13 @@ pub(super) fn open_to_write(file: &Path, repository: &str, had_base: bool) -> Re
     Ok(Some(database))
 }
 
-pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fresh: &mut Fresh) -> Result<(), redb::Error> {
+/// Packs that are given up, by their ids.
+pub type Removal = HashSet<[u8; 16]>;
+
+/// Takes out what is given up, and puts in what is new: one transaction.
+pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fresh: &mut Fresh, removal: &Removal) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
+    remove(&write, removal, &packs)?;
     {
         let mut pack_table = write.open_table(PACKS)?;
         let mut known = HashMap::new();
@@ -140,6 +211,34 @@ pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fre
     Ok(())
 }
 
+fn remove(write: &redb::WriteTransaction, removal: &Removal, packs: &HashMap<u32, KnownPack>) -> Result<(), redb::Error> {
+    let mut condemned = write.open_table(CONDEMNED)?;
+    // Those whose files are gone need not be remembered; packs that are there again, whoever put them back, count again.
+    let listed: HashSet<_> = packs.values().filter(|pack| pack.present && pack.is_condemned).map(|pack| pack.id).collect();
+    condemned.retain(|id, ()| listed.contains(&id))?;
+    if removal.is_empty() {
+        return Ok(());
+    }
+    let mut pack_table = write.open_table(PACKS)?;
+    let mut numbers = HashSet::new();
+    for row in pack_table.iter()? {
+        let (number, id) = row?;
+        if removal.contains(&id.value()) {
+            numbers.insert(number.value());
+        }
+    }
+    let (mut extents, mut chunks) = (write.open_table(EXTENTS)?, write.open_table(CHUNKS)?);
+    for number in &numbers {
+        pack_table.remove(number)?;
+        extents.retain_in::<(u32, u32), _>((*number, 0)..=(*number, u32::MAX), |_, _| false)?;
+    }
+    chunks.retain(|_, place| !numbers.contains(&decode_place(&place).pack))?;
+    for id in removal {
+        condemned.insert(id, ())?;
+    }
+    Ok(())
+}
+
 pub(super) fn encode_place(place: &Place) -> [u8; 16] {
     let mut out = [0; 16];
     for (slot, value) in out.chunks_exact_mut(4).zip([place.pack, place.extent, place.offset, place.len]) {
@@ -153,7 +252,7 @@ pub(super) fn decode_place(bytes: &[u8; 16]) -> Place {
     Place { pack: number(0), extent: number(4), offset: number(8), len: number(12) }
 }
 
-fn encode_extent(row: &ExtentRow) -> [u8; 35] {
+pub(super) fn encode_extent(row: &ExtentRow) -> [u8; 35] {
     let mut out = Vec::with_capacity(35);
     out.extend_from_slice(&row.offset.to_le_bytes());
     out.extend_from_slice(&row.stored_bytes.to_le_bytes());
@@ -173,12 +272,4 @@ pub(super) fn decode_extent(bytes: &[u8; 35]) -> Option<ExtentRow> {
         kind: ExtentKind::from_code(at.u8().ok()?, at.u8().ok()?)?,
         checksum: at.array().ok()?,
     })
-}
-
-/// Takes a damaged index file away; the next opening reads the trailers. A file that cannot be removed either (a full or
-/// read-only disk) is found out by the same checks next time.
-pub(super) fn discard(file: &Path, error: &redb::Error) {
-    if !matches!(error, redb::Error::Io(_)) {
-        crate::tolerate(std::fs::remove_file(file));
-    }
 }

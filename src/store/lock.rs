@@ -1,8 +1,13 @@
-//! The repository's lock is the operating system's: whoever dies holding it has let it go.
+//! The repository's locks are the operating system's: whoever dies holding one has let it go.
+//!
+//! `lock` is shared by readers and captures, and exclusive for the moment in which packs are removed. Who wants it exclusively closes
+//! `lock-gate` for some tenths of a second at a time, so that a stream of newcomers cannot keep it out, and nobody waits long behind
+//! something that takes hours. `lock-list` is held while the list of snapshots grows or shrinks, `lock-work` by the one process that
+//! prunes or repairs.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::Error;
@@ -11,39 +16,93 @@ use super::Error;
 #[derive(Debug)]
 pub struct RepositoryLock {
     file: File,
+    root: PathBuf,
 }
 
-/// How long to wait for a lock that another process holds.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long to wait for a lock that another process holds exclusively.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Whoever waits longer than this is told so.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How long newcomers are kept out at a time.
+const GATE_CLOSED: Duration = Duration::from_millis(300);
+/// How long they are let in between.
+const GATE_OPEN: Duration = Duration::from_millis(700);
+const STEP: Duration = Duration::from_millis(10);
+
+fn open(root: &Path, name: &str) -> Result<File, Error> {
+    let path = root.join(name);
+    let write = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    // A repository on a read-only mount can still be read.
+    write.or_else(|e| File::open(&path).map_err(|_| e)).map_err(|source| Error::Local { verb: "open", path, source })
+}
+
+/// Tries for a while; false where the lock could not be had.
+fn try_for(path: &Path, patience: Duration, mut attempt: impl FnMut() -> Result<(), TryLockError>, mut waiting: impl FnMut(Duration)) -> Result<bool, Error> {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
+                waiting(start.elapsed());
+                std::thread::sleep(STEP);
+            }
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(source)) => return Err(Error::Local { verb: "lock", path: path.to_path_buf(), source }),
+        }
+    }
+}
 
 impl RepositoryLock {
-    fn open(root: &Path) -> Result<File, Error> {
-        let path = root.join("lock");
-        let write = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        // A repository on a read-only mount can still be read.
-        write.or_else(|e| File::open(&path).map_err(|_| e)).map_err(|source| Error::Local { verb: "open", path, source })
+    /// Takes the lock with readers and captures beside; waits while somebody holds it exclusively, and calls `waiting` once where
+    /// that takes more than an instant.
+    pub fn shared(root: &Path, waiting: &dyn Fn()) -> Result<RepositoryLock, Error> {
+        let file = open(root, "lock")?;
+        let mut told = false;
+        let mut tell = |waited| {
+            if waited > SILENCE && !told {
+                told = true;
+                waiting();
+            }
+        };
+        // Where the gate cannot be opened (a read-only disk) nobody can close it either.
+        let gate = open(root, "lock-gate").ok();
+        if let Some(gate) = &gate {
+            try_for(&root.join("lock-gate"), PATIENCE, || gate.try_lock_shared(), &mut tell)?;
+        }
+        let got = try_for(&root.join("lock"), PATIENCE, || file.try_lock_shared(), &mut tell)?;
+        if got { Ok(RepositoryLock { file, root: root.to_path_buf() }) } else { Err(Error::Busy { path: root.to_path_buf() }) }
     }
 
-    /// Takes the lock with readers and captures beside; waits some seconds for an exclusive holder.
-    pub fn shared(root: &Path) -> Result<RepositoryLock, Error> {
-        let file = RepositoryLock::open(root)?;
+    /// Runs `work` while nobody else uses the repository. `waiting` is called now and then with the time that passed, and may give up.
+    pub fn exclusively<T, E: From<Error>>(&self, waiting: &dyn Fn(Duration) -> Result<(), E>, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let start = Instant::now();
+        let gate = open(&self.root, "lock-gate")?;
         loop {
-            match file.try_lock_shared() {
-                Ok(()) => return Ok(RepositoryLock { file }),
-                Err(TryLockError::WouldBlock) if start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
-                Err(TryLockError::WouldBlock) => return Err(Error::Busy { path: root.to_path_buf() }),
-                Err(TryLockError::Error(source)) => return Err(Error::Local { verb: "lock", path: root.join("lock"), source }),
+            let path = self.root.join("lock-gate");
+            try_for(&path, PATIENCE, || gate.try_lock(), |_| {})?;
+            let got = try_for(&self.root.join("lock"), GATE_CLOSED, || self.file.try_lock(), |_| {});
+            // Newcomers now wait for the lock itself. Closing the file would let go as well.
+            crate::tolerate(gate.unlock());
+            if got? {
+                break;
             }
+            waiting(start.elapsed())?;
+            std::thread::sleep(GATE_OPEN);
         }
+        let outcome = work();
+        // From exclusive to shared: nobody can be in the way for longer than it takes to remove temporary files.
+        let back = try_for(&self.root.join("lock"), PATIENCE, || self.file.try_lock_shared(), |_| {});
+        let value = outcome?;
+        back?;
+        Ok(value)
     }
 
     /// Runs `work` alone if nobody else uses the repository at this moment; otherwise does nothing.
     pub fn if_alone<T>(root: &Path, work: impl FnOnce() -> Result<T, Error>) -> Result<Option<T>, Error> {
-        let file = RepositoryLock::open(root)?;
+        let file = open(root, "lock")?;
         match file.try_lock() {
             Ok(()) => {
-                let lock = RepositoryLock { file };
+                let lock = RepositoryLock { file, root: root.to_path_buf() };
                 let done = work();
                 drop(lock);
                 done.map(Some)
@@ -58,5 +117,30 @@ impl Drop for RepositoryLock {
     fn drop(&mut self) {
         // Closing lets go as well; an error here changes nothing.
         crate::tolerate(self.file.unlock());
+    }
+}
+
+/// Held by one process at a time, for one kind of work.
+#[derive(Debug)]
+pub struct WorkLock {
+    /// Let go of when it is closed.
+    _file: File,
+}
+
+impl WorkLock {
+    /// For changing the list of snapshots; taken for some milliseconds.
+    pub fn list(root: &Path) -> Result<WorkLock, Error> {
+        WorkLock::take(root, "lock-list", PATIENCE)
+    }
+
+    /// For pruning or repairing; whoever comes second is told that another is at it.
+    pub fn reorganise(root: &Path) -> Result<WorkLock, Error> {
+        WorkLock::take(root, "lock-work", Duration::ZERO)
+    }
+
+    fn take(root: &Path, name: &str, patience: Duration) -> Result<WorkLock, Error> {
+        let file = open(root, name)?;
+        let got = try_for(&root.join(name), patience, || file.try_lock(), |_| {})?;
+        if got { Ok(WorkLock { _file: file }) } else { Err(Error::Busy { path: root.to_path_buf() }) }
     }
 }

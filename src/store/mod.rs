@@ -12,24 +12,29 @@ mod reader;
 mod recipe;
 mod recipe_reader;
 mod record_file;
+mod redb_file;
 mod repository;
 mod run_file;
 mod seal;
 mod streams;
 mod trailer;
+mod whole_extent;
 
 pub use bytes::{Bytes, Truncated, push_bytes, push_signed, push_varint};
 pub use config::{Cuts, RepoConfig};
 pub use extent::{Codec, ExtentBuilder, ExtentKind, FilledExtent};
-pub use index::{Index, IndexMode, Located};
-pub use lock::RepositoryLock;
+pub use index::{ChunkPlace, Index, IndexMode, Located, read_trailer};
+pub use index_file::{IndexPlace, Removal};
+pub use lock::{RepositoryLock, WorkLock};
 pub use reader::{Chunk, ChunkReader, Held};
 pub use recipe::{PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
+pub use recipe_reader::RecipeChain;
 pub use record_file::{RecordKind, decode_record, encode_record, record_file_for_tests};
 pub use repository::{Location, Repository, pack_name, snapshot_name};
 pub use seal::Cipher;
 pub use streams::{PackStreams, Stored, Stream};
-pub use trailer::{PackTrailer, TrailerError};
+pub use trailer::{ChunkRow, ExtentRow, PackTrailer, TrailerError};
+pub use whole_extent::{ExtentReader, Proved, chunks_by_extent};
 
 use std::path::PathBuf;
 

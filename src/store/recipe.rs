@@ -181,11 +181,7 @@ impl RecipeBody {
                 body.extents.len() as u32 - 1
             });
             body.hashes.push(*hash);
-            let place = PagePlace { extent, slot: place.slot };
-            match body.runs.last_mut() {
-                Some(run) if run.follows(page as u32, place) => run.pages += 1,
-                _ => body.runs.push(PageRun { page: page as u32, pages: 1, place }),
-            }
+            body.push_page(page as u32, PagePlace { extent, slot: place.slot });
         }
         body
     }
@@ -244,6 +240,16 @@ impl RecipeBody {
             return Err(Truncated);
         }
         Ok(RecipeBody { page_bytes: 1 << log2, depth, base, pages, extents, runs, hashes })
+    }
+}
+
+impl RecipeBody {
+    /// Tells of the next page's place; its hash stands in [`RecipeBody::hashes`].
+    pub fn push_page(&mut self, page: u32, place: PagePlace) {
+        match self.runs.last_mut() {
+            Some(run) if run.follows(page, place) => run.pages += 1,
+            _ => self.runs.push(PageRun { page, pages: 1, place }),
+        }
     }
 }
 

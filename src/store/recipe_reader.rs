@@ -1,11 +1,23 @@
 //! A database read back: its recipe, proved against its identity, then pages, each proved against its hash.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::chunk::ChunkId;
 
 use super::recipe::{Recipe, RecipeBody, RecipeParts, Resolving};
 use super::{ChunkReader, Error};
+
+/// A recipe, and what it was put together from.
+#[derive(Clone, Debug)]
+pub struct RecipeChain {
+    /// The recipe, proved.
+    pub recipe: Recipe,
+    /// The stored recipes, by their ids, back to a whole one.
+    pub bodies: Vec<(ChunkId, Arc<RecipeBody>)>,
+    /// The chunks that hold them.
+    pub chunks: Vec<ChunkId>,
+}
 
 impl ChunkReader<'_> {
     /// The recipe of a database. Reads the recipes behind it too, back to a whole one.
@@ -15,27 +27,38 @@ impl ChunkReader<'_> {
 
     /// The recipe of a database, and the chunks that hold it and those behind it.
     pub fn recipe_and_chunks(&mut self, id: &ChunkId) -> Result<(Recipe, Vec<ChunkId>), Error> {
+        let chain = self.recipe_chain(id, &mut |_| None)?;
+        Ok((chain.recipe, chain.chunks))
+    }
+
+    /// The recipe of a database with all that it was put together from. `known` may give bodies that were read before, by the ids of
+    /// their recipes; their parts are then not among the chunks again.
+    pub fn recipe_chain(&mut self, id: &ChunkId, known: &mut dyn FnMut(&ChunkId) -> Option<Arc<RecipeBody>>) -> Result<RecipeChain, Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
-        let (mut resolving, mut chunks) = (Resolving::default(), Vec::new());
+        let (mut resolving, mut chunks, mut bodies) = (Resolving::default(), Vec::new(), Vec::new());
         let mut next = Some((*id, u8::MAX));
         while let Some((part, above)) = next {
-            let body = self.recipe_body(&part, &mut chunks)?;
+            let body = match known(&part) {
+                Some(body) => body,
+                None => Arc::new(self.recipe_body(&part, &mut chunks)?),
+            };
             // Depths that do not fall would lead round and round.
             if body.depth >= above {
                 return Err(damaged("the recipes behind it do not come to an end"));
             }
             resolving.take(part, &body);
             next = body.base.map(|base| (base, body.depth));
+            bodies.push((part, body));
         }
         let recipe = resolving.finish().ok_or_else(|| damaged("some of its pages have no place"))?;
         if self.hashing().database(recipe.page_bytes, &recipe.hashes) != *id {
             return Err(damaged("its pages are not those of the database"));
         }
-        Ok((recipe, chunks))
+        Ok(RecipeChain { recipe, bodies, chunks })
     }
 
     /// A recipe as it is stored; `chunks` grows by those that hold it.
-    fn recipe_body(&mut self, id: &ChunkId, chunks: &mut Vec<ChunkId>) -> Result<RecipeBody, Error> {
+    pub fn recipe_body(&mut self, id: &ChunkId, chunks: &mut Vec<ChunkId>) -> Result<RecipeBody, Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
         let unreadable = |_| damaged("it cannot be read");
         chunks.push(*id);

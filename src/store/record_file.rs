@@ -1,4 +1,4 @@
-//! A record in a file of its own (a snapshot): header by hand, body in bincode. The only place of the project that uses bincode.
+//! A record in a file of its own (a snapshot, a link of their list): header by hand, body in bincode. The only place of the project that uses bincode.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,12 +16,15 @@ const VERSION: u16 = 1;
 pub enum RecordKind {
     /// A snapshot.
     Snapshot,
+    /// A link of the list of snapshots.
+    Link,
 }
 
 impl RecordKind {
     fn magic(self) -> &'static [u8; 6] {
         match self {
             RecordKind::Snapshot => b"JVSNAP",
+            RecordKind::Link => b"JVLINK",
         }
     }
 }

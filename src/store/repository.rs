@@ -1,14 +1,17 @@
 //! The folder (or bucket) that holds everything, and the names of the files in it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::backend::{Backend, LocalBackend, Span, write_new};
+use crate::backend::{Backend, Disk, LocalBackend, RealDisk, Span, write_new};
 use crate::chunk::Hashing;
 use crate::limits::CONFIG_BYTES_MAX;
 
 use super::Error;
 use super::config::RepoConfig;
-use super::lock::RepositoryLock;
+use super::index_file::IndexPlace;
+use super::lock::{RepositoryLock, WorkLock};
 
 const CONFIG_NAME: &str = "repo.toml";
 
@@ -26,8 +29,9 @@ pub struct Repository {
     backend: Box<dyn Backend>,
     config: RepoConfig,
     location: Location,
+    index_place: Option<IndexPlace>,
     /// Held as long as the repository is open.
-    _lock: Option<RepositoryLock>,
+    lock: Option<RepositoryLock>,
 }
 
 /// The name of a pack's file.
@@ -69,7 +73,7 @@ impl Repository {
         }
         match std::fs::read_dir(root) {
             Ok(mut entries) => {
-                if entries.any(|entry| entry.map_or(true, |e| e.file_name() != "lock")) {
+                if entries.any(|entry| entry.map_or(true, |e| !e.file_name().to_string_lossy().starts_with("lock"))) {
                     return Err(Error::NotEmpty { path: root.to_path_buf() });
                 }
             }
@@ -91,6 +95,11 @@ impl Repository {
 
     /// Opens the repository in a folder, beside its other readers and captures.
     pub fn open(root: &Path) -> Result<Repository, Error> {
+        Repository::open_waiting(root, &|| {})
+    }
+
+    /// The same; `waiting` is called where another process is reorganising it and has to be waited for.
+    pub fn open_waiting(root: &Path, waiting: &dyn Fn()) -> Result<Repository, Error> {
         let config = root.join(CONFIG_NAME);
         match std::fs::metadata(&config) {
             Ok(_) => {}
@@ -98,10 +107,11 @@ impl Repository {
             // Not allowed to look is not the same as not there.
             Err(source) => return Err(Error::Local { verb: "open", path: config, source }),
         }
-        let lock = RepositoryLock::shared(root)?;
-        let mut repository = Repository::open_on(Box::new(LocalBackend::new(root)))?;
+        let lock = RepositoryLock::shared(root, waiting)?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
+        let mut repository = Repository::open_on_disk(disk, root)?;
         repository.location = Location::Folder(root.to_path_buf());
-        repository._lock = Some(lock);
+        repository.lock = Some(lock);
         Ok(repository)
     }
 
@@ -109,7 +119,14 @@ impl Repository {
     pub fn open_on(backend: Box<dyn Backend>) -> Result<Repository, Error> {
         let bytes = backend.read(CONFIG_NAME, Span::Whole { limit: CONFIG_BYTES_MAX })?;
         let config = RepoConfig::decode(&bytes)?;
-        Ok(Repository { backend, config, location: Location::Memory, _lock: None })
+        Ok(Repository { backend, config, location: Location::Memory, index_place: None, lock: None })
+    }
+
+    /// Opens a repository in a folder of any disk, its index beside it; without a lock.
+    pub fn open_on_disk(disk: Arc<dyn Disk>, root: &Path) -> Result<Repository, Error> {
+        let mut repository = Repository::open_on(Box::new(LocalBackend::on(disk.clone(), root)))?;
+        repository.index_place = Some(IndexPlace { disk, path: root.join("index.redb") });
+        Ok(repository)
     }
 
     /// Removes what killed processes left in a folder, if nobody else uses the repository now.
@@ -120,6 +137,31 @@ impl Repository {
             Ok(LocalBackend::new(root).sweep()?)
         })
         .map(drop)
+    }
+
+    /// Runs `work` while no other process uses the repository; `waiting` is called now and then with the time that passed.
+    pub fn exclusively<T, E: From<Error>>(&self, waiting: &dyn Fn(Duration) -> Result<(), E>, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        match &self.lock {
+            Some(lock) => lock.exclusively(waiting, work),
+            None => work(),
+        }
+    }
+
+    /// Held while the list of snapshots is changed.
+    pub fn lock_list(&self) -> Result<Option<WorkLock>, Error> {
+        self.folder().map(WorkLock::list).transpose()
+    }
+
+    /// Held by the one process that prunes or repairs.
+    pub fn lock_work(&self) -> Result<Option<WorkLock>, Error> {
+        self.folder().map(WorkLock::reorganise).transpose()
+    }
+
+    fn folder(&self) -> Option<&Path> {
+        match &self.location {
+            Location::Folder(root) => Some(root),
+            Location::Memory => None,
+        }
     }
 
     /// The files.
@@ -143,15 +185,12 @@ impl Repository {
     }
 
     fn local(&self, name: &str) -> Option<PathBuf> {
-        match &self.location {
-            Location::Folder(root) => Some(root.join(name)),
-            Location::Memory => None,
-        }
+        self.folder().map(|root| root.join(name))
     }
 
-    /// The index file, where there is a place for one.
-    pub fn index_file(&self) -> Option<PathBuf> {
-        self.local("index.redb")
+    /// Where the index file is, if there is a place for one.
+    pub fn index_place(&self) -> Option<IndexPlace> {
+        self.index_place.clone()
     }
 
     /// The scan cache of a source, where there is a place for one.

@@ -41,8 +41,8 @@ fn an_unchanged_capture_reads_no_content_and_writes_one_record() {
     assert_eq!(second.record.categories, first.record.categories);
     let after = facts(&repo, &|path| path.starts_with(b"scan"));
     let new: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
-    assert_eq!(new.len(), 1, "{new:?}");
-    assert!(new[0].starts_with(b"snapshots/"));
+    assert_eq!(new.len(), 2, "{new:?}");
+    assert!(new[0].starts_with(b"list/") && new[1].starts_with(b"snapshots/"), "a record, and a link of the list");
 }
 
 #[test]
@@ -83,8 +83,8 @@ fn a_file_with_the_time_of_the_scan_is_read_again_the_next_time() {
     let source = dir.path().join("source");
     write(source.join("settled"), "old");
     let_settle();
-    write(source.join("racy"), "one");
     let repository = Repository::init(&dir.path().join("repo")).unwrap();
+    write(source.join("racy"), "one");
     capture(&repository, &source).unwrap();
     let second = capture(&repository, &source).unwrap();
     assert_eq!(second.reads, 1, "only the file written within the clock's grain");

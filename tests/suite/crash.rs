@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use jellyvault::backend::{CrashDisk, Disk, Fault, LocalBackend};
+use jellyvault::backend::{CrashDisk, Disk, Fault, LocalBackend, Survival};
 use jellyvault::manifest::{Catalog, SnapshotId, SnapshotRecord};
 use jellyvault::store::Repository;
 
@@ -15,12 +15,13 @@ const ROOT: &str = "/repo";
 fn disk() -> CrashDisk {
     let disk = CrashDisk::default();
     disk.create_dir(Path::new(ROOT)).unwrap();
+    disk.sync_dir(Path::new("/")).unwrap();
     Repository::init_on(&LocalBackend::on(Arc::new(disk.clone()), Path::new(ROOT))).unwrap();
     disk
 }
 
 fn open(disk: &CrashDisk) -> Repository {
-    Repository::open_on(Box::new(LocalBackend::on(Arc::new(disk.clone()), Path::new(ROOT)))).unwrap()
+    Repository::open_on_disk(Arc::new(disk.clone()), Path::new(ROOT)).unwrap()
 }
 
 /// Every listed snapshot restores, and to what its source was; the number of them.
@@ -74,15 +75,12 @@ fn each_call(fault: Fault) {
         }
         if fault == Fault::Crash {
             for round in 0..4u32 {
-                let mut coin = round.wrapping_mul(0x9e37_79b9) ^ at as u32;
-                let after = disk.after_crash(|| match round {
-                    0 => false,
-                    1 => true,
-                    _ => {
-                        coin = coin.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                        coin & 0x8000 != 0
-                    }
-                });
+                let survival = match round {
+                    0 => Survival::Nothing,
+                    1 => Survival::All,
+                    _ => Survival::Some((at as u64) << 8 | u64::from(round)),
+                };
+                let after = disk.after_crash(survival);
                 let repository = open(&after);
                 assert!(listed_are_whole(&repository, &states) >= acknowledged, "an acknowledged snapshot is gone after a crash at call {at}");
                 capture(&repository, &changed).unwrap();
@@ -130,7 +128,7 @@ fn each_call_of_an_import(fault: Fault) {
         met_the_end = disk.calls() <= at;
         let acknowledged = 1 + usize::from(outcome.is_ok());
         let after = if fault == Fault::Crash {
-            [false, true].map(|kept| disk.after_crash(|| kept)).to_vec()
+            [Survival::Nothing, Survival::All].map(|survival| disk.after_crash(survival)).to_vec()
         } else {
             disk.disarm();
             vec![disk]

@@ -171,7 +171,7 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
         return Ok(ImportReport { id, record, was_there: true });
     }
     let id = SnapshotId::at(u64::try_from(created / 1_000_000).unwrap_or_default(), random);
-    Catalog::publish(repository, id, &record)?;
+    Catalog::publish(repository, id, &record, false)?;
     Ok(ImportReport { id, record, was_there: false })
 }
 

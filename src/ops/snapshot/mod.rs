@@ -67,6 +67,8 @@ pub struct SnapshotOptions {
     pub label: Option<String>,
     /// Words for the snapshot.
     pub note: Option<String>,
+    /// Mark it: no rule of `forget` drops it.
+    pub is_kept: bool,
     /// Look, but store nothing.
     pub dry_run: bool,
     /// Do not enter other file systems.
@@ -245,7 +247,7 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
     let id = SnapshotId::at(now.as_millis() as u64, random);
-    Catalog::publish(repository, id, &record)?;
+    Catalog::publish(repository, id, &record, options.is_kept)?;
     finish_cache(cache_writer, &record.categories, &verdicts);
     Ok((SnapshotReport { id: Some(id), record, reads, packs: stored.packs, index_is_current }, held))
 }

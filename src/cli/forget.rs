@@ -1,0 +1,156 @@
+//! `forget`, and `keep`, which protects from it.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Value, json};
+
+use crate::manifest::{Catalog, Policy, SnapshotId, SnapshotRecord};
+use crate::ops::{self, Forget, Forgetting};
+
+use super::context::Context;
+use super::failure::Failure;
+use super::upkeep_args::{ForgetArgs, KeepArgs};
+use super::{Exit, json as to_json, prune, render};
+
+pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
+    let policy = Policy {
+        last: args.keep_last,
+        hourly: args.keep_hourly,
+        daily: args.keep_daily,
+        weekly: args.keep_weekly,
+        monthly: args.keep_monthly,
+        yearly: args.keep_yearly,
+        within: args.keep_within,
+        labels: args.keep_label.clone(),
+    };
+    if policy.is_empty() && args.snapshots.is_empty() {
+        return Err(Failure::usage(
+            "it is not said which snapshots may go",
+            "Give rules, such as --keep-hourly 24 --keep-daily 7 --keep-weekly 4 --keep-monthly 12, or name snapshots. --dry-run shows what would happen.",
+        ));
+    }
+    let repository = context.open()?;
+    let catalog = context.catalog(&repository)?;
+    let forget = if args.snapshots.is_empty() { Forget::By(policy) } else { Forget::These(named(context, &catalog, &args.snapshots)?) };
+    let forgetting = ops::plan_forget(&repository, &catalog, &forget, &context.zone, context.watch())?;
+    let dropped = forgetting.dropped();
+    if !context.global.json {
+        show(context, &catalog, &forgetting, matches!(forget, Forget::These(_)))?;
+    }
+    if !args.dry_run {
+        ops::forget(&repository, &dropped)?;
+    }
+    let pruned = match args.prune {
+        true => {
+            let without = if args.dry_run { dropped.iter().copied().collect() } else { HashSet::new() };
+            Some(prune::work(context, &repository, args.max_unused, args.dry_run, without, &args.wait)?)
+        }
+        false => None,
+    };
+    let exit = if catalog.damaged.is_empty() { pruned.as_ref().map_or(Exit::Done, prune::exit) } else { Exit::Problems };
+    if context.global.json {
+        let mut document = document(&catalog, &forgetting, args.dry_run);
+        if let (Some(report), Some(map)) = (&pruned, document.as_object_mut()) {
+            map.insert("prune".to_owned(), prune::document(report, args.dry_run));
+        }
+        to_json::print(&document);
+        return Ok(exit);
+    }
+    if args.dry_run {
+        if pruned.is_none() {
+            render::print("Nothing was changed: this was a dry run.\n")?;
+        }
+    } else if !dropped.is_empty() && pruned.is_none() {
+        render::print(&format!("Forgot {}. jellyvault prune frees the space.\n", render::plural(dropped.len() as u64, "snapshot", "snapshots")))?;
+    }
+    if let Some(report) = &pruned {
+        prune::tell(context, report, args.dry_run)?;
+    }
+    Ok(exit)
+}
+
+fn named(context: &Context, catalog: &Catalog, names: &[String]) -> Result<Vec<SnapshotId>, Failure> {
+    let mut ids = names.iter().map(|name| Ok(context.resolve(catalog, name)?.0)).collect::<Result<Vec<_>, Failure>>()?;
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// Each snapshot with its reason, and what forgetting would free.
+fn show(context: &Context, catalog: &Catalog, forgetting: &Forgetting, only_dropped: bool) -> Result<(), Failure> {
+    let records: HashMap<SnapshotId, &SnapshotRecord> = catalog.snapshots.iter().map(|(id, record)| (*id, record)).collect();
+    let instances: HashSet<&str> = records.values().map(|record| record.source.key.as_str()).collect();
+    let mut rows = vec![["ID", "TIME", "", "REASON", "LABEL"].map(str::to_owned).to_vec()];
+    for verdict in &forgetting.verdicts {
+        let Some(record) = records.get(&verdict.id) else { continue };
+        let goes = verdict.reasons.is_empty();
+        if only_dropped && !goes {
+            continue;
+        }
+        let reason = match (goes, only_dropped) {
+            (true, true) => "named".to_owned(),
+            (true, false) => "no rule keeps it".to_owned(),
+            _ => verdict.reasons.join(", "),
+        };
+        let mut row = vec![render::short(&verdict.id), render::time(record.time_ns, &context.zone)];
+        row.extend([if goes { "forget" } else { "keep" }.to_owned(), reason, record.label.clone().unwrap_or_default()]);
+        if instances.len() > 1 {
+            row.push(source_of(record));
+        }
+        rows.push(row);
+    }
+    if let Some(header) = rows.first_mut().filter(|_| instances.len() > 1) {
+        header.push("SOURCE".to_owned());
+    }
+    let mut out = render::table(&rows, &[]);
+    let dropped = forgetting.dropped().len() as u64;
+    let would_free = match forgetting.would_free {
+        Some(bytes) => format!("they alone need {}, which prune can free", render::size(bytes)),
+        None => "what that would free is not known, because part of the repository is damaged".to_owned(),
+    };
+    out.push_str(&match dropped {
+        0 => "Nothing to forget.\n".to_owned(),
+        _ => format!("{} of {} go; {would_free}.\n", render::count(dropped), render::plural(forgetting.verdicts.len() as u64, "snapshot", "snapshots")),
+    });
+    render::print(&out)
+}
+
+fn document(catalog: &Catalog, forgetting: &Forgetting, dry_run: bool) -> Value {
+    let (mut kept, mut forgotten) = (Vec::new(), Vec::new());
+    for verdict in &forgetting.verdicts {
+        let Some((id, record)) = catalog.snapshots.iter().find(|(id, _)| *id == verdict.id) else { continue };
+        let goes = verdict.reasons.is_empty();
+        let reasons = if goes { vec!["no rule keeps it".to_owned()] } else { verdict.reasons.clone() };
+        let mut row = json!({"id": id.to_string(), "time": to_json::time(record.time_ns), "label": record.label, "source": source_of(record)});
+        if let Some(map) = row.as_object_mut() {
+            map.insert("reason".to_owned(), json!(reasons.join(", ")));
+            map.insert("reasons".to_owned(), json!(reasons));
+        }
+        if goes { &mut forgotten } else { &mut kept }.push(row);
+    }
+    json!({"kept": kept, "forgotten": forgotten, "would_free": forgetting.would_free, "dry_run": dry_run})
+}
+
+/// A source as people know it: its directory.
+fn source_of(record: &SnapshotRecord) -> String {
+    let directories = &record.source.directories;
+    let directory = ["programdata", "folder"].iter().find_map(|name| directories.get(*name));
+    directory.cloned().unwrap_or_else(|| record.source.how.clone())
+}
+
+/// Marks snapshots.
+pub fn keep(context: &Context, args: &KeepArgs) -> Result<Exit, Failure> {
+    let repository = context.open()?;
+    let catalog = context.catalog(&repository)?;
+    let ids = named(context, &catalog, &args.snapshots)?;
+    ops::keep(&repository, &ids, !args.off)?;
+    if context.global.json {
+        let marked: Vec<_> = ids.iter().map(|id| json!({"id": id.to_string(), "keep": !args.off})).collect();
+        to_json::print(&json!({"snapshots": marked}));
+    } else if !context.global.quiet {
+        let what = if args.off { "No mark keeps" } else { "No rule of forget drops" };
+        let list: Vec<_> = ids.iter().map(render::short).collect();
+        render::print(&format!("{what} {} any more.\n", list.join(", ")))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,307 @@
+//! Is the list of snapshots what it was? It is written down in links, each naming the hash of the one before, so that a record that
+//! something else than `forget` removed, swapped or put back is noticed (`docs/format.md`, "The list of snapshots").
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::backend::{Listed as ListedFile, Span, write_new};
+use crate::limits::{LINKS_MAX, RECORD_BYTES_MAX};
+use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_name};
+
+use super::Error;
+use super::catalog::id_of;
+use super::record::SnapshotId;
+
+/// The hash of a file of a link, or of a record.
+pub type FileHash = [u8; 32];
+
+/// A snapshot as the list knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// Hash of its record's file.
+    pub record: FileHash,
+    /// Whether its record was there before the list knew it: its capture was cut off at the very end, the list is younger than it, or
+    /// something put it there.
+    pub is_adopted: bool,
+}
+
+/// One change of the list, in a file of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// When, nanoseconds since 1970.
+    pub time_ns: i64,
+    /// The link before; nothing for the first.
+    pub previous: Option<FileHash>,
+    /// Where it states the whole list anew: the links that it takes the place of.
+    pub replaced: Option<Vec<FileHash>>,
+    /// Snapshots that came; all of them where the list is stated anew.
+    pub added: Vec<Listed>,
+    /// Snapshots that `forget` or `repair` dropped.
+    pub dropped: Vec<SnapshotId>,
+    /// All snapshots that are marked to be kept.
+    pub kept: Vec<SnapshotId>,
+    /// Snapshots in the list after this link.
+    pub count: u64,
+    /// Their ids, one bit each by exclusive or: tells at a glance whether the records that are there are those of the list.
+    pub sum: [u8; 16],
+}
+
+/// Something about the list that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Irregularity {
+    /// The file.
+    pub name: String,
+    /// The snapshot, where it is one.
+    pub id: Option<SnapshotId>,
+    /// What is the matter.
+    pub what: String,
+}
+
+/// The list, put together from its links.
+#[derive(Debug, Default)]
+pub struct Chain {
+    /// The snapshots that should be there.
+    pub listed: BTreeMap<SnapshotId, Listed>,
+    /// Snapshots that were dropped, as far as the links remember.
+    pub dropped: HashSet<SnapshotId>,
+    /// Those that are marked to be kept.
+    pub kept: HashSet<SnapshotId>,
+    /// Hashes of the links' files.
+    hashes: Vec<FileHash>,
+    /// Files of links.
+    files: Vec<String>,
+    newest: Option<(u64, FileHash)>,
+    irregular: Vec<Irregularity>,
+}
+
+/// What becomes of the list.
+#[derive(Clone, Debug, Default)]
+pub struct ListChange {
+    /// Snapshots that came, with the hashes of their records' files.
+    pub added: Vec<(SnapshotId, FileHash)>,
+    /// Snapshots that go.
+    pub dropped: Vec<SnapshotId>,
+    /// Snapshots whose mark changes.
+    pub marked: Vec<(SnapshotId, bool)>,
+    /// Whether the list is stated anew even where that is not due: after something else changed it, and was found out.
+    pub restate: bool,
+}
+
+fn link_name(number: u64) -> String {
+    format!("list/{number:016x}.link")
+}
+
+fn number_of(name: &str) -> Option<u64> {
+    let stem = name.strip_prefix("list/")?.strip_suffix(".link")?;
+    (stem.len() == 16).then(|| u64::from_str_radix(stem, 16).ok()).flatten()
+}
+
+/// The hash of a file's bytes.
+pub fn file_hash(bytes: &[u8]) -> FileHash {
+    *blake3::hash(bytes).as_bytes()
+}
+
+fn read_link(repository: &Repository, name: &str, number: u64) -> Result<(FileHash, Link), store::Error> {
+    let bytes = repository.backend().read(name, Span::Whole { limit: RECORD_BYTES_MAX })?;
+    let link = decode_record(RecordKind::Link, &number.to_be_bytes(), &bytes).map_err(|what| store::Error::Record { name: name.to_owned(), what })?;
+    Ok((file_hash(&bytes), link))
+}
+
+fn links_in(files: &[ListedFile]) -> Vec<(u64, String)> {
+    files.iter().filter_map(|file| Some((number_of(&file.name)?, file.name.clone()))).collect()
+}
+
+/// The snapshots whose records are there.
+fn records_in(repository: &Repository) -> Result<Vec<SnapshotId>, Error> {
+    Ok(repository.backend().list("snapshots/")?.iter().filter_map(|file| id_of(&file.name)).collect())
+}
+
+fn sum_of<'a>(ids: impl Iterator<Item = &'a SnapshotId>) -> (u64, [u8; 16]) {
+    let (count, sum) = ids.fold((0, 0u128), |(count, sum), id| (count + 1, sum ^ u128::from_be_bytes(id.0)));
+    (count, sum.to_be_bytes())
+}
+
+impl Chain {
+    /// Reads all links. What is wrong with them is kept for [`Chain::irregularities`].
+    pub fn load(repository: &Repository) -> Result<Chain, Error> {
+        let mut chain = Chain::default();
+        let (mut before, mut replaced) = (HashMap::new(), HashSet::new());
+        for (number, name) in links_in(&repository.backend().list("list/")?) {
+            chain.files.push(name.clone());
+            match read_link(repository, &name, number) {
+                Ok((hash, link)) => {
+                    chain.hashes.push(hash);
+                    chain.newest = Some((number, hash));
+                    before.extend(link.previous.map(|previous| (previous, name)));
+                    chain.take(link, &mut replaced);
+                }
+                Err(error) if error.is_damage() => {
+                    chain.newest = Some((number, chain.newest.map(|(_, hash)| hash).unwrap_or_default()));
+                    chain.irregular.push(Irregularity { name, id: None, what: error.to_string() });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let here: HashSet<_> = chain.hashes.iter().copied().collect();
+        for (previous, name) in before {
+            if !here.contains(&previous) && !replaced.contains(&previous) && chain.irregular.is_empty() {
+                let what = "the link of the list of snapshots before it is gone or another one".to_owned();
+                chain.irregular.push(Irregularity { name, id: None, what });
+            }
+        }
+        Ok(chain)
+    }
+
+    fn take(&mut self, link: Link, replaced: &mut HashSet<FileHash>) {
+        if let Some(links) = link.replaced {
+            replaced.extend(links);
+            self.listed.clear();
+        }
+        self.listed.extend(link.added.into_iter().map(|listed| (listed.id, listed)));
+        for id in link.dropped {
+            self.listed.remove(&id);
+            self.dropped.insert(id);
+        }
+        self.kept = link.kept.into_iter().collect();
+    }
+
+    /// The snapshots that are marked to be kept; reads the newest link alone.
+    pub fn kept(repository: &Repository) -> Result<HashSet<SnapshotId>, Error> {
+        let links = links_in(&repository.backend().list("list/")?);
+        let Some((number, name)) = links.last() else { return Ok(HashSet::new()) };
+        match read_link(repository, name, *number) {
+            Ok((_, link)) => Ok(link.kept.into_iter().collect()),
+            Err(error) if error.is_damage() => Ok(Chain::load(repository)?.kept),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether there is no link at all.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// What something else than `forget` did to the list: links or records that are gone, others, or back. `records` are the hashes
+    /// of the records that are there.
+    pub fn irregularities(&self, records: &BTreeMap<SnapshotId, FileHash>) -> Vec<Irregularity> {
+        let mut found = self.irregular.clone();
+        let of = |id: &SnapshotId, what: &str| Irregularity { name: snapshot_name(&id.0), id: Some(*id), what: what.to_owned() };
+        for (id, listed) in &self.listed {
+            match records.get(id) {
+                None => found.push(of(id, "the snapshot's record is gone, and forget did not remove it")),
+                Some(hash) if *hash != listed.record => found.push(of(id, "the snapshot's record is not the one that was written")),
+                Some(_) => {}
+            }
+        }
+        for id in records.keys().filter(|id| !self.listed.contains_key(id)) {
+            found.push(of(
+                id,
+                if self.dropped.contains(id) {
+                    "the snapshot was forgotten, but its record is back: what it needs may have been removed meanwhile"
+                } else {
+                    "the snapshot is not in the list: its capture was cut off at the very end, or a link of the list is gone, or something put it there"
+                },
+            ));
+        }
+        found
+    }
+
+    /// Changes the list, under its lock: the record of what is added is durable already.
+    pub fn change(repository: &Repository, change: &ListChange) -> Result<(), Error> {
+        let _lock = repository.lock_list()?;
+        let links = links_in(&repository.backend().list("list/")?);
+        let records = records_in(repository)?;
+        let newest = match links.last() {
+            Some((number, name)) if links.len() < LINKS_MAX && !change.restate && change.dropped.is_empty() && !change.added.is_empty() => {
+                match read_link(repository, name, *number) {
+                    Ok((hash, link)) => Some((*number, hash, link)),
+                    Err(error) if error.is_damage() => None,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            _ => None,
+        };
+        let is_new = |id: &&SnapshotId| !change.added.iter().any(|(added, _)| added == *id);
+        let time_ns = jiff::Timestamp::now().as_nanosecond() as i64;
+        match newest {
+            Some((number, hash, link)) if (link.count, link.sum) == sum_of(records.iter().filter(is_new)) => {
+                let mut kept: HashSet<_> = link.kept.into_iter().collect();
+                mark(&mut kept, change);
+                let added: Vec<_> = change.added.iter().map(|(id, record)| Listed { id: *id, record: *record, is_adopted: false }).collect();
+                let (count, sum) = sum_of(records.iter());
+                let next = Link { time_ns, previous: Some(hash), replaced: None, added, dropped: Vec::new(), kept: sorted(kept), count, sum };
+                write_link(repository, number + 1, &next)
+            }
+            _ => Chain::load(repository)?.restate(repository, change, &records, time_ns),
+        }
+    }
+
+    /// States the whole list anew, and removes the links that it takes the place of.
+    fn restate(mut self, repository: &Repository, change: &ListChange, records: &[SnapshotId], time_ns: i64) -> Result<(), Error> {
+        let known: HashMap<_, _> = change.added.iter().copied().collect();
+        for id in records.iter().filter(|id| !self.dropped.contains(id) && !change.dropped.contains(id)) {
+            if !self.listed.contains_key(id) || known.contains_key(id) {
+                let record = match known.get(id) {
+                    Some(hash) => *hash,
+                    None => match repository.backend().read(&snapshot_name(&id.0), Span::Whole { limit: RECORD_BYTES_MAX }) {
+                        Ok(bytes) => file_hash(&bytes),
+                        Err(crate::backend::Error::Missing { .. } | crate::backend::Error::TooLarge { .. }) => continue,
+                        Err(error) => return Err(error.into()),
+                    },
+                };
+                self.listed.insert(*id, Listed { id: *id, record, is_adopted: !known.contains_key(id) });
+            }
+        }
+        for id in &change.dropped {
+            self.listed.remove(id);
+        }
+        mark(&mut self.kept, change);
+        let listed = &self.listed;
+        self.kept.retain(|id| listed.contains_key(id));
+        let (count, sum) = sum_of(self.listed.keys());
+        let mut dropped = change.dropped.clone();
+        // Those that were dropped a moment ago, by a run that was cut off before their records were gone.
+        dropped.extend(records.iter().filter(|id| self.dropped.contains(id)));
+        dropped.sort_unstable();
+        dropped.dedup();
+        let next = Link {
+            time_ns,
+            previous: self.newest.map(|(_, hash)| hash).filter(|hash| self.hashes.contains(hash)),
+            replaced: Some(self.hashes),
+            added: self.listed.into_values().collect(),
+            dropped,
+            kept: sorted(self.kept),
+            count,
+            sum,
+        };
+        write_link(repository, self.newest.map_or(0, |(number, _)| number + 1), &next)?;
+        for file in self.files {
+            repository.backend().remove(&file)?;
+        }
+        Ok(repository.backend().sync()?)
+    }
+}
+
+fn mark(kept: &mut HashSet<SnapshotId>, change: &ListChange) {
+    for (id, is_kept) in &change.marked {
+        if *is_kept {
+            kept.insert(*id);
+        } else {
+            kept.remove(id);
+        }
+    }
+}
+
+fn sorted(ids: HashSet<SnapshotId>) -> Vec<SnapshotId> {
+    let mut ids: Vec<_> = ids.into_iter().collect();
+    ids.sort_unstable();
+    ids
+}
+
+fn write_link(repository: &Repository, number: u64, link: &Link) -> Result<(), Error> {
+    let bytes = encode_record(RecordKind::Link, repository.config().cipher, &number.to_be_bytes(), link).map_err(|what| Error::Record { what })?;
+    Ok(write_new(repository.backend(), &link_name(number), &bytes)?)
+}

@@ -1,0 +1,216 @@
+//! Which snapshots may go? Rules that add up: a snapshot stays if one of them, or its label or mark, wants it.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Zoned};
+
+use super::record::{SnapshotId, SnapshotRecord};
+
+/// How many of a kind stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// So many, at least 1.
+    Newest(u32),
+    /// All of them.
+    All,
+}
+
+/// The rules. Each that is given keeps some; what none of them keeps goes.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// The last N snapshots.
+    pub last: Option<Count>,
+    /// The newest snapshot of each of the last N hours that have one.
+    pub hourly: Option<Count>,
+    /// The same for days.
+    pub daily: Option<Count>,
+    /// The same for weeks, which begin on Monday.
+    pub weekly: Option<Count>,
+    /// The same for months.
+    pub monthly: Option<Count>,
+    /// The same for years.
+    pub yearly: Option<Count>,
+    /// All that are at most so much older than the newest one.
+    pub within: Option<Span>,
+    /// Labels that protect; where none is named, every label does.
+    pub labels: Vec<String>,
+}
+
+/// What becomes of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The snapshot.
+    pub id: SnapshotId,
+    /// Why it stays; nothing where it goes.
+    pub reasons: Vec<String>,
+}
+
+/// The name of a rule over time, how many it wants, and what it tells snapshots apart by.
+type Rule = (&'static str, Option<Count>, fn(&Zoned, usize) -> String);
+
+/// One rule over time: what tells its snapshots apart, and how many it still wants.
+struct Bucket {
+    name: &'static str,
+    left: Count,
+    last: Option<String>,
+    of: fn(&Zoned, usize) -> String,
+}
+
+impl Policy {
+    /// Whether no rule is given.
+    pub fn is_empty(&self) -> bool {
+        let counts = [self.last, self.hourly, self.daily, self.weekly, self.monthly, self.yearly];
+        counts.iter().all(Option::is_none) && self.within.is_none() && self.labels.is_empty()
+    }
+
+    fn buckets(&self) -> Vec<Bucket> {
+        let rules: [Rule; 6] = [
+            ("last", self.last, |_, number| number.to_string()),
+            ("hourly", self.hourly, |time, _| time.strftime("%Y-%m-%d %H").to_string()),
+            ("daily", self.daily, |time, _| time.strftime("%Y-%m-%d").to_string()),
+            ("weekly", self.weekly, |time, _| time.strftime("%G-%V").to_string()),
+            ("monthly", self.monthly, |time, _| time.strftime("%Y-%m").to_string()),
+            ("yearly", self.yearly, |time, _| time.strftime("%Y").to_string()),
+        ];
+        rules.into_iter().filter_map(|(name, left, of)| Some(Bucket { name, left: left?, last: None, of })).collect()
+    }
+
+    fn protects(&self, label: &str) -> bool {
+        self.labels.is_empty() || self.labels.iter().any(|wanted| wanted == label)
+    }
+}
+
+/// Judges snapshots (oldest first), those of each instance for themselves, and among them those of the same categories: a snapshot of
+/// the database alone never takes the place of a whole one. The verdicts come in the same order.
+pub fn judge(policy: &Policy, snapshots: &[(SnapshotId, SnapshotRecord)], kept: &HashSet<SnapshotId>, zone: &TimeZone) -> Vec<Verdict> {
+    let mut groups: BTreeMap<_, Vec<&(SnapshotId, SnapshotRecord)>> = BTreeMap::new();
+    for snapshot in snapshots {
+        let record = &snapshot.1;
+        groups.entry((&record.source.key, record.categories.keys().collect::<Vec<_>>())).or_default().push(snapshot);
+    }
+    let mut verdicts: Vec<Verdict> = groups.into_values().flat_map(|group| judge_group(policy, &group, kept, zone)).collect();
+    verdicts.sort_by_key(|verdict| verdict.id);
+    verdicts
+}
+
+fn judge_group(policy: &Policy, group: &[&(SnapshotId, SnapshotRecord)], kept: &HashSet<SnapshotId>, zone: &TimeZone) -> Vec<Verdict> {
+    let zoned = |record: &SnapshotRecord| Timestamp::from_nanosecond(i128::from(record.time_ns)).unwrap_or_default().to_zoned(zone.clone());
+    // By the time that the snapshot tells: an imported zip is as old as its content.
+    let mut newest_first: Vec<_> = group.to_vec();
+    newest_first.sort_by_key(|(id, record)| std::cmp::Reverse((record.time_ns, *id)));
+    let within = policy.within.and_then(|span| zoned(&newest_first.first()?.1).checked_sub(span).ok());
+    let mut buckets = policy.buckets();
+    let mut verdicts = Vec::new();
+    for (number, (id, record)) in newest_first.iter().enumerate() {
+        let time = zoned(record);
+        let mut reasons = Vec::new();
+        if kept.contains(id) {
+            reasons.push("marked to be kept".to_owned());
+        }
+        if let Some(label) = record.label.as_deref().filter(|label| policy.protects(label)) {
+            reasons.push(format!("label {label:?}"));
+        }
+        if within.as_ref().is_some_and(|since| time >= *since) {
+            reasons.push("within".to_owned());
+        }
+        for bucket in &mut buckets {
+            if bucket.left == Count::Newest(0) {
+                continue;
+            }
+            let value = (bucket.of)(&time, number);
+            let is_new = bucket.last.as_ref() != Some(&value);
+            // While some are left, the oldest stays too: history reaches as far back as it can.
+            if is_new || number + 1 == newest_first.len() {
+                reasons.push(if is_new { bucket.name.to_owned() } else { format!("oldest {}", bucket.name) });
+                bucket.last = Some(value);
+                if let Count::Newest(left) = &mut bucket.left {
+                    *left -= 1;
+                }
+            }
+        }
+        verdicts.push(Verdict { id: *id, reasons });
+    }
+    verdicts
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::manifest::record::tests::sample;
+
+    fn snapshot(number: u8, time: &str, label: Option<&str>) -> (SnapshotId, SnapshotRecord) {
+        let time_ns = time.parse::<Timestamp>().unwrap().as_nanosecond() as i64;
+        (SnapshotId([number; 16]), SnapshotRecord { time_ns, label: label.map(str::to_owned), ..sample() })
+    }
+
+    fn kept(policy: &Policy, snapshots: &[(SnapshotId, SnapshotRecord)]) -> Vec<(u8, String)> {
+        let verdicts = judge(policy, snapshots, &HashSet::new(), &TimeZone::UTC);
+        verdicts.into_iter().filter(|v| !v.reasons.is_empty()).map(|v| (v.id.0[0], v.reasons.join(", "))).collect()
+    }
+
+    #[test]
+    fn rules_add_up_and_each_names_its_reason() {
+        let snapshots = [
+            snapshot(1, "2025-12-31T23:00:00Z", None),
+            snapshot(2, "2026-01-01T10:00:00Z", None),
+            snapshot(3, "2026-01-01T11:00:00Z", Some("before 12.0")),
+            snapshot(4, "2026-01-02T09:00:00Z", None),
+            snapshot(5, "2026-01-02T09:30:00Z", None),
+        ];
+        let policy = Policy { last: Some(Count::Newest(1)), daily: Some(Count::Newest(2)), yearly: Some(Count::All), ..Policy::default() };
+        let reasons = [(1, "yearly"), (3, "label \"before 12.0\", daily"), (5, "last, daily, yearly")];
+        assert_eq!(kept(&policy, &snapshots), reasons.map(|(n, r)| (n, r.to_owned())));
+        // A label that is not among those named protects nothing.
+        let policy = Policy { last: Some(Count::Newest(1)), labels: vec!["other".to_owned()], ..Policy::default() };
+        assert_eq!(kept(&policy, &snapshots).len(), 1);
+        // While a rule has some left, the oldest stays.
+        let policy = Policy { daily: Some(Count::Newest(9)), ..Policy::default() };
+        assert_eq!(kept(&policy, &snapshots[3..]), [(4, "oldest daily".to_owned()), (5, "daily".to_owned())]);
+        let policy = Policy { within: Some(Span::new().hours(24)), ..Policy::default() };
+        assert_eq!(kept(&policy, &snapshots).iter().map(|(n, _)| *n).collect::<Vec<_>>(), [2, 3, 4, 5].into_iter().filter(|n| *n > 2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn each_instance_is_judged_alone_and_a_part_never_takes_the_place_of_the_whole() {
+        let mut snapshots =
+            vec![snapshot(1, "2026-01-01T10:00:00Z", None), snapshot(2, "2026-01-01T11:00:00Z", None), snapshot(3, "2026-01-01T12:00:00Z", None)];
+        for (_, record) in &mut snapshots {
+            record.label = None;
+        }
+        snapshots[1].1.source.key = "another".to_owned();
+        snapshots[2].1.categories.clear();
+        let policy = Policy { last: Some(Count::Newest(1)), ..Policy::default() };
+        assert_eq!(kept(&policy, &snapshots).len(), 3);
+    }
+
+    proptest! {
+        /// Against the plain words: the newest of each of the last N days, and the oldest of all where there are fewer.
+        #[test]
+        fn daily_keeps_the_newest_of_each_of_the_last_days(mut hours in proptest::collection::vec(0i64..2000, 1..60), wanted in 1u32..20) {
+            hours.sort_unstable();
+            hours.dedup();
+            let snapshots: Vec<_> = hours.iter().map(|hour| {
+                let time_ns = (1_700_000_000 + hour * 3600) * 1_000_000_000;
+                (SnapshotId(u128::from(*hour as u64).to_be_bytes()), SnapshotRecord { time_ns, label: None, ..sample() })
+            }).collect();
+            let day = |hour: i64| (1_700_000_000 + hour * 3600) / 86_400;
+            let mut days: BTreeMap<i64, i64> = BTreeMap::new();
+            for hour in &hours {
+                days.insert(day(*hour), *hour);
+            }
+            let mut expected: Vec<i64> = days.values().rev().take(wanted as usize).copied().collect();
+            if days.len() < wanted as usize {
+                expected.push(hours[0]);
+            }
+            expected.sort_unstable();
+            expected.dedup();
+            let policy = Policy { daily: Some(Count::Newest(wanted)), ..Policy::default() };
+            let verdicts = judge(&policy, &snapshots, &HashSet::new(), &TimeZone::UTC);
+            let found: Vec<i64> = verdicts.iter().filter(|v| !v.reasons.is_empty()).map(|v| u128::from_be_bytes(v.id.0) as i64).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

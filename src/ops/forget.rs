@@ -1,0 +1,123 @@
+//! `forget`: snapshots that no rule wants go from the list. What they alone needed stays until `prune`.
+
+use std::collections::HashSet;
+
+use jiff::tz::TimeZone;
+
+use crate::manifest::{Catalog, Chain, ListChange, Policy, SnapshotId, Verdict, judge};
+use crate::progress::Phase;
+use crate::store::{ChunkReader, Index, IndexMode, Repository};
+
+use super::ls::short;
+use super::reach::Reached;
+use super::{Error, Watch};
+
+/// Which snapshots go.
+#[derive(Clone, Debug)]
+pub enum Forget {
+    /// Those that no rule wants.
+    By(Policy),
+    /// These.
+    These(Vec<SnapshotId>),
+}
+
+/// What would go, and stay.
+#[derive(Clone, Debug, Default)]
+pub struct Forgetting {
+    /// Each snapshot; those without a reason to stay go.
+    pub verdicts: Vec<Verdict>,
+    /// Stored bytes that then nothing needs; nothing where damage hides it.
+    pub would_free: Option<u64>,
+}
+
+impl Forgetting {
+    /// The snapshots that go.
+    pub fn dropped(&self) -> Vec<SnapshotId> {
+        self.verdicts.iter().filter(|verdict| verdict.reasons.is_empty()).map(|verdict| verdict.id).collect()
+    }
+}
+
+/// Finds out what would go, and what that would free. Changes nothing.
+pub fn plan_forget(repository: &Repository, catalog: &Catalog, forget: &Forget, zone: &TimeZone, watch: Watch<'_>) -> Result<Forgetting, Error> {
+    let kept = Chain::kept(repository)?;
+    let verdicts = match forget {
+        Forget::By(policy) => judge(policy, &catalog.snapshots, &kept, zone),
+        Forget::These(ids) => {
+            if let Some(id) = ids.iter().find(|id| kept.contains(id)) {
+                return Err(Error::Refused {
+                    what: format!("snapshot {} is marked to be kept; nothing was forgotten", short(id)),
+                    hint: format!("jellyvault keep --off {} takes the mark away.", short(id)),
+                });
+            }
+            let reasons = |id: &SnapshotId| if ids.contains(id) { Vec::new() } else { vec!["not named".to_owned()] };
+            catalog.snapshots.iter().map(|(id, _)| Verdict { id: *id, reasons: reasons(id) }).collect()
+        }
+    };
+    let mut forgetting = Forgetting { verdicts, would_free: Some(0) };
+    let dropped: HashSet<SnapshotId> = forgetting.dropped().into_iter().collect();
+    if let Forget::By(_) = forget {
+        refuse_the_last(catalog, &dropped)?;
+    }
+    if !dropped.is_empty() {
+        forgetting.would_free = match freed_by(repository, catalog, &dropped, watch) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == "damaged" => None,
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(forgetting)
+}
+
+/// Rules that would leave an instance without any snapshot are a mistake.
+fn refuse_the_last(catalog: &Catalog, dropped: &HashSet<SnapshotId>) -> Result<(), Error> {
+    let left: HashSet<&str> = catalog.snapshots.iter().filter(|(id, _)| !dropped.contains(id)).map(|(_, record)| record.source.key.as_str()).collect();
+    match catalog.snapshots.iter().find(|(_, record)| !left.contains(record.source.key.as_str())) {
+        None => Ok(()),
+        Some((_, record)) => Err(Error::Refused {
+            what: format!("these rules would forget every snapshot of {}; nothing was forgotten", record.source.how),
+            hint: "Add a rule such as --keep-last 1, or name the snapshots that shall go.".to_owned(),
+        }),
+    }
+}
+
+/// Stored bytes of what only the dropped snapshots need.
+fn freed_by(repository: &Repository, catalog: &Catalog, dropped: &HashSet<SnapshotId>, watch: Watch<'_>) -> Result<u64, Error> {
+    watch.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
+    let index = Index::open(repository, IndexMode::Use)?;
+    let mut reader = ChunkReader::new(repository, &index);
+    let (mut kept, mut all) = (Reached::default(), Reached::default());
+    for (id, record) in &catalog.snapshots {
+        let reached = if dropped.contains(id) { &mut all } else { &mut kept };
+        reached.add((id, record), &mut reader, watch)?;
+        watch.progress.advance(1, 0);
+    }
+    let mut rows = std::collections::HashMap::new();
+    let mut freed = 0;
+    index.for_each_chunk(|id, place| {
+        if all.needs(id) && !kept.needs(id) {
+            if let std::collections::hash_map::Entry::Vacant(vacant) = rows.entry(place.pack) {
+                vacant.insert(index.extents_of(place.pack)?);
+            }
+            if let Some(row) = rows.get(&place.pack).and_then(|rows| rows.get(place.extent as usize)) {
+                freed += u64::from(place.len) * u64::from(row.stored_bytes) / u64::from(row.raw_bytes.max(1));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(freed)
+}
+
+/// Drops snapshots from the list.
+pub fn forget(repository: &Repository, ids: &[SnapshotId]) -> Result<(), Error> {
+    super::prune::finish_forgetting(repository)?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    Ok(Catalog::drop(repository, ids)?)
+}
+
+/// Marks snapshots to be kept, or takes their marks away.
+pub fn keep(repository: &Repository, ids: &[SnapshotId], is_kept: bool) -> Result<(), Error> {
+    let marked = ids.iter().map(|id| (*id, is_kept)).collect();
+    Ok(Chain::change(repository, &ListChange { marked, ..ListChange::default() })?)
+}

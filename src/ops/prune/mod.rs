@@ -1,0 +1,171 @@
+//! `prune`: what no snapshot needs goes. Mark what is needed, make a plan, write anew what is needed of packs that go, then remove
+//! them in a moment alone with the repository.
+
+mod moved_pages;
+mod plan;
+mod rewrite;
+mod switch;
+mod usage;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::manifest::{Catalog, Chain, SnapshotId};
+use crate::progress::{Phase, Problem};
+use crate::store::{ChunkReader, Index, IndexMode, Repository, pack_name};
+
+use super::reach::Reached;
+use super::{Error, Watch, in_one_line};
+
+pub use plan::{Fate, MaxUnused, Plan, PlanSummary};
+pub use usage::PackUsage;
+
+use self::rewrite::Rewriter;
+use self::switch::{Victims, switch};
+
+/// How to prune.
+pub struct PruneOptions<'a> {
+    /// Waste that is tolerated.
+    pub max_unused: MaxUnused,
+    /// Make the plan, change nothing.
+    pub dry_run: bool,
+    /// Snapshots that count as forgotten already: to see what forgetting them would bring.
+    pub without: HashSet<SnapshotId>,
+    /// Is shown the plan before anything is done.
+    pub planned: &'a dyn Fn(&PlanSummary),
+    /// Is called now and then while other processes use the repository, with the time that passed; may give up.
+    pub waiting: &'a dyn Fn(Duration) -> Result<(), Error>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PruneReport {
+    /// The plan.
+    pub plan: PlanSummary,
+    /// Packs that were removed.
+    pub removed: u64,
+    /// Bytes that the repository's packs take less than before.
+    pub freed: u64,
+    /// Bytes that were written anew.
+    pub written: u64,
+    /// Packs that stay though the plan gave them up: snapshots taken meanwhile need them.
+    pub needed_again: u64,
+    /// What could not be done.
+    pub problems: Vec<Problem>,
+}
+
+/// Reclaims what no snapshot needs.
+pub fn prune(repository: &Repository, options: &PruneOptions<'_>, watch: Watch<'_>) -> Result<PruneReport, Error> {
+    let _work = if options.dry_run { None } else { repository.lock_work()? };
+    if !options.dry_run {
+        finish_forgetting(repository)?;
+    }
+    let index = Index::open(repository, IndexMode::Use)?;
+    let catalog = Catalog::load(repository)?;
+    if let Some((name, error)) = catalog.damaged.into_iter().next() {
+        return Err(damaged_record(&name, error));
+    }
+    watch.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
+    let mut reached = Reached::default();
+    let mut reader = ChunkReader::new(repository, &index);
+    let seen: HashSet<SnapshotId> = catalog.snapshots.iter().map(|(id, _)| *id).collect();
+    for (id, record) in catalog.snapshots.iter().filter(|(id, _)| !options.without.contains(id)) {
+        reached.add((id, record), &mut reader, watch)?;
+        watch.progress.advance(1, 0);
+    }
+    drop(reader);
+    let usages = usage::usage(repository, &index, &reached)?;
+    let plan = Plan::make(usages, options.max_unused, repository.config().pack_bytes, &index, &reached)?;
+    let mut report = PruneReport { plan: plan.summary(), ..PruneReport::default() };
+    (options.planned)(&report.plan);
+    if options.dry_run {
+        return Ok(report);
+    }
+
+    let rewritten = rewrite_all(repository, &index, &reached, &plan, &mut report, watch)?;
+    // Where not all went well, the index may tell of packs that never came to be.
+    let index = if report.problems.is_empty() { index } else { Index::open(repository, IndexMode::Use)? };
+    let goes = |(usage, fate): &&(PackUsage, Fate)| *fate == Fate::Drop || (fate.is_rewritten() && rewritten.contains(&usage.id));
+    let recipe_holders = plan.packs.iter().filter(|(usage, _)| usage.holds_recipes && !plan.recipes.is_empty()).map(|(usage, _)| usage.id).collect();
+    let sources = plan.packs.iter().filter(|(usage, _)| usage.sparse.iter().any(|(id, _)| plan.moved.contains(id))).map(|(usage, _)| usage.id).collect();
+    let victims = Victims { packs: plan.packs.iter().filter(goes).map(|(usage, _)| usage).collect(), recipe_holders, sources };
+    watch.progress.phase(Phase::Remove, victims.packs.len() as u64, victims.packs.iter().map(|pack| pack.bytes).sum());
+    let switched = switch(repository, index, victims, &seen, watch, options.waiting)?;
+    report.removed = switched.removed;
+    report.needed_again = switched.needed_again;
+    report.freed = switched.removed_bytes.saturating_sub(report.written);
+    Ok(report)
+}
+
+/// Writes anew what the plan says; the packs that may go then. Where anything fails that is not the end of it all, packs stay.
+fn rewrite_all(
+    repository: &Repository,
+    index: &Index,
+    reached: &Reached,
+    plan: &Plan,
+    report: &mut PruneReport,
+    watch: Watch<'_>,
+) -> Result<HashSet<[u8; 16]>, Error> {
+    watch.progress.phase(Phase::Rewrite, report.plan.rewritten, report.plan.moved_bytes);
+    let mut rewritten = HashSet::new();
+    if report.plan.rewritten == 0 {
+        return Ok(rewritten);
+    }
+    let mut rewriter = Rewriter::new(repository, index, reached, plan)?;
+    let mut outcome = Ok(());
+    for (usage, _) in plan.packs.iter().filter(|(_, fate)| fate.is_rewritten()) {
+        if watch.interrupt.is_raised() {
+            outcome = Err(Error::Interrupted);
+            break;
+        }
+        match rewriter.pack(usage) {
+            Ok(()) => drop(rewritten.insert(usage.id)),
+            Err(error) if error.kind() == "damaged" => {
+                let what = format!("it is damaged ({}) and was left as it is; jellyvault check tells what that means", in_one_line(&error));
+                tell(report, watch, Problem { path: pack_name(&usage.id), what });
+            }
+            Err(error) => {
+                outcome = Err(error);
+                break;
+            }
+        }
+        watch.progress.advance(1, usage.bytes.saturating_sub(usage.unused));
+    }
+    let is_complete = outcome.is_ok() && rewritten.len() as u64 == report.plan.rewritten;
+    // Pages that moved need all their recipes, which lie in packs that are all to be written anew.
+    let finished = outcome.and_then(|()| if is_complete || plan.recipes.is_empty() { rewriter.finish() } else { Ok(Default::default()) });
+    match finished {
+        Ok(stored) => report.written = stored.stored_bytes,
+        Err(error) if error.kind() == "disk-full" => {
+            let what = "the disk is full: only packs of which nothing is needed were removed. Run jellyvault prune again, now that there is some room";
+            tell(report, watch, Problem { path: "packs".to_owned(), what: what.to_owned() });
+            rewritten.clear();
+        }
+        Err(error) => return Err(error),
+    }
+    if !is_complete && !plan.recipes.is_empty() {
+        rewritten.clear();
+    }
+    Ok(rewritten)
+}
+
+fn tell(report: &mut PruneReport, watch: Watch<'_>, problem: Problem) {
+    watch.progress.problem(&problem);
+    report.problems.push(problem);
+}
+
+/// Records that `forget` gave up and could not remove any more, because it was cut off, go now.
+pub(super) fn finish_forgetting(repository: &Repository) -> Result<(), Error> {
+    let chain = Chain::load(repository)?;
+    let catalog = Catalog::load(repository)?;
+    let left: Vec<_> = catalog.snapshots.iter().map(|(id, _)| *id).filter(|id| chain.dropped.contains(id)).collect();
+    if left.is_empty() { Ok(()) } else { Ok(Catalog::drop(repository, &left)?) }
+}
+
+/// What a snapshot needs whose record cannot be read is not known: nothing may go.
+fn damaged_record(name: &str, error: crate::store::Error) -> Error {
+    Error::Refused {
+        what: format!("nothing was removed: {name} cannot be read ({}), so it is not known what that snapshot needs", in_one_line(&error)),
+        hint: "jellyvault repair mends it or gives the snapshot up; then prune again.".to_owned(),
+    }
+}

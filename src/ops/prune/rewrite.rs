@@ -1,0 +1,148 @@
+//! What is needed of packs that go is written into new ones.
+
+use std::collections::HashMap;
+
+use crate::backend::Listed;
+use crate::chunk::ChunkId;
+use crate::store::{
+    ChunkReader, Codec, Error as StoreError, ExtentBuilder, ExtentKind, ExtentReader, ExtentRow, FilledExtent, Index, PackStreams, Proved, Repository, Stored,
+    chunks_by_extent, pack_name, read_trailer,
+};
+
+use super::super::Error;
+use super::super::reach::Reached;
+use super::moved_pages::MovedPages;
+use super::plan::Plan;
+use super::usage::PackUsage;
+
+/// Extents from this stored size on are copied as they are, if all of them is needed; smaller ones are put together, in bytes.
+const COPIED_BYTES: u32 = 48 << 10;
+/// Extents that are put together are closed at this size, in bytes.
+const EXTENT_BYTES: usize = 192 << 10;
+const NODE_EXTENT_BYTES: usize = 48 << 10;
+
+/// Where extents go: what dies together lies together.
+const DATA: usize = 0;
+const PAGES: usize = 1;
+const NODES: usize = 2;
+const STREAMS: usize = 3;
+
+/// Writes anew.
+pub(super) struct Rewriter<'r> {
+    repository: &'r Repository,
+    index: &'r Index,
+    reached: &'r Reached,
+    plan: &'r Plan,
+    reader: ChunkReader<'r>,
+    extents: ExtentReader<'r>,
+    streams: PackStreams<'r>,
+    /// By (kind, whether it is compressed): extents that are being put together.
+    open: HashMap<(u8, bool), ExtentBuilder>,
+    compressor: zstd::bulk::Compressor<'static>,
+    moved: MovedPages,
+}
+
+impl<'r> Rewriter<'r> {
+    pub(super) fn new(repository: &'r Repository, index: &'r Index, reached: &'r Reached, plan: &'r Plan) -> Result<Rewriter<'r>, Error> {
+        let level = repository.config().compression_level;
+        Ok(Rewriter {
+            repository,
+            index,
+            reached,
+            plan,
+            reader: ChunkReader::new(repository, index),
+            extents: ExtentReader::new(repository)?,
+            streams: PackStreams::new(repository, index, STREAMS),
+            open: HashMap::new(),
+            compressor: zstd::bulk::Compressor::new(level).map_err(StoreError::Compress)?,
+            moved: MovedPages::new(repository.hashing(), level.max(3))?,
+        })
+    }
+
+    /// Copies what is needed of a pack. Damage leaves it half done: what was copied is in two packs then, and the pack must stay.
+    pub(super) fn pack(&mut self, usage: &PackUsage) -> Result<(), Error> {
+        let listed = Listed { name: pack_name(&usage.id), size_bytes: usage.bytes };
+        let trailer = read_trailer(self.repository.backend(), &listed, &usage.id)?;
+        for ((number, row), chunks) in (0..).zip(&trailer.extents).zip(chunks_by_extent(&trailer)) {
+            let mut needed = Vec::new();
+            for (id, _) in &chunks {
+                // Only the place that counts: another pack may hold it too.
+                let here = self.index.locate(id)?.is_some_and(|located| located.pack == usage.id && located.extent == number);
+                needed.push(here && self.reached.needs(id));
+            }
+            if needed.iter().any(|needed| *needed) {
+                self.extent(usage, number, row, chunks, &needed)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn extent(&mut self, usage: &PackUsage, number: u32, row: &ExtentRow, chunks: Vec<(ChunkId, u32)>, needed: &[bool]) -> Result<(), Error> {
+        let is_single = row.kind.is_recipe() || row.kind == ExtentKind::Pages;
+        if let ([(id, _)], true) = (chunks.as_slice(), is_single) {
+            if self.plan.recipes.contains(id) {
+                // Written anew once its pages have moved.
+                return Ok(());
+            }
+            if self.plan.moved.contains(id)
+                && let Some(slots) = self.reached.pages.get(id)
+            {
+                let (index, streams) = (self.index, &mut self.streams);
+                return self.moved.take(*id, &self.reader.read(id)?, slots, &mut |extent| append(streams, index, PAGES, extent));
+            }
+        }
+        let damaged = |what| StoreError::Extent { pack: pack_name(&usage.id), extent: number, what };
+        let filled = match self.extents.read(&usage.id, number, row, chunks)? {
+            Proved::Whole(filled) => filled,
+            Proved::Damaged(_, what) => return Err(damaged(what).into()),
+        };
+        let is_whole = needed.iter().all(|needed| *needed);
+        if row.kind.is_recipe() {
+            filled.chunks.iter().for_each(|(id, _)| self.index.claim_again(id));
+            return Ok(self.streams.append_last(filled)?);
+        }
+        if is_whole && (is_single || row.stored_bytes >= COPIED_BYTES) {
+            return append(&mut self.streams, self.index, stream_of(row.kind), filled);
+        }
+        let is_packed = row.codec == Codec::Zstd;
+        for ((id, bytes), _) in filled.into_chunks()?.into_iter().zip(needed).filter(|(_, needed)| **needed) {
+            let builder = self.open.entry((row.kind.number(), is_packed)).or_insert_with(|| ExtentBuilder::new(row.kind));
+            builder.push(id, &bytes);
+            let limit = if row.kind == ExtentKind::Node { NODE_EXTENT_BYTES } else { EXTENT_BYTES };
+            if builder.len() >= limit
+                && let Some(extent) = builder.fill(is_packed.then_some(&mut self.compressor))?
+            {
+                append(&mut self.streams, self.index, stream_of(row.kind), extent)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes what is open, then writes the recipes whose pages moved; all is durable then.
+    pub(super) fn finish(mut self) -> Result<Stored, Error> {
+        for ((_, is_packed), builder) in &mut self.open {
+            if let Some(extent) = builder.fill(is_packed.then_some(&mut self.compressor))? {
+                append(&mut self.streams, self.index, stream_of(builder.kind), extent)?;
+            }
+        }
+        let (index, streams) = (self.index, &mut self.streams);
+        self.moved.close(&mut |extent| append(streams, index, PAGES, extent))?;
+        for id in &self.plan.recipes {
+            self.moved.recipe(*id, &mut self.reader, index, &mut |extent| Ok(streams.append_last(extent)?))?;
+        }
+        Ok(self.streams.finish()?)
+    }
+}
+
+fn append(streams: &mut PackStreams<'_>, index: &Index, stream: usize, extent: FilledExtent) -> Result<(), Error> {
+    extent.chunks.iter().for_each(|(id, _)| index.claim_again(id));
+    Ok(streams.append(stream, extent)?)
+}
+
+fn stream_of(kind: ExtentKind) -> usize {
+    match kind {
+        ExtentKind::Pages => PAGES,
+        ExtentKind::Node | ExtentKind::List => NODES,
+        ExtentKind::Data | ExtentKind::Recipe { .. } => DATA,
+    }
+}

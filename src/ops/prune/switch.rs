@@ -1,0 +1,125 @@
+//! The moment in which old packs go: alone with the repository, after a last look at what came meanwhile.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use crate::manifest::{Catalog, SnapshotId};
+use crate::store::{ChunkReader, Index, IndexMode, Repository, pack_name};
+
+use super::super::reach::Reached;
+use super::super::{Error, Watch};
+use super::usage::PackUsage;
+
+/// What goes.
+pub(super) struct Victims<'p> {
+    /// Packs of which nothing is needed any more.
+    pub packs: Vec<&'p PackUsage>,
+    /// Among them, those whose recipes were written anew because pages move: if one of them stays, `sources` must stay too.
+    pub recipe_holders: HashSet<[u8; 16]>,
+    /// Among them, those that pages moved out of.
+    pub sources: HashSet<[u8; 16]>,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Switched {
+    pub removed: u64,
+    pub removed_bytes: u64,
+    /// Packs that a snapshot taken meanwhile needs again.
+    pub needed_again: u64,
+}
+
+/// Removes the victims: the index gives them up first, recipes go before the pages that they lead to.
+pub(super) fn switch(
+    repository: &Repository,
+    index: Index,
+    mut victims: Victims<'_>,
+    seen: &HashSet<SnapshotId>,
+    watch: Watch<'_>,
+    waiting: &dyn Fn(Duration) -> Result<(), Error>,
+) -> Result<Switched, Error> {
+    let condemned = index.condemned();
+    if victims.packs.is_empty() && condemned.is_empty() {
+        index.commit()?;
+        return Ok(Switched::default());
+    }
+    repository.exclusively(waiting, || {
+        let mut switched = Switched::default();
+        let needed = needed_again(repository, &index, &victims, seen, watch)?;
+        if !needed.is_empty() {
+            let blocks_moves = victims.recipe_holders.iter().any(|id| needed.contains(id));
+            let before = victims.packs.len();
+            let stays = |pack: &PackUsage| needed.contains(&pack.id) || (blocks_moves && victims.sources.contains(&pack.id));
+            victims.packs.retain(|pack| !stays(pack));
+            switched.needed_again = (before - victims.packs.len()) as u64;
+        }
+        let removal = victims.packs.iter().map(|pack| pack.id).collect();
+        if !index.commit_without(&removal)?
+            && let Some(place) = repository.index_place()
+        {
+            // A full disk, perhaps: without an index file all trailers are read the next time, and packs that are gone are not missed.
+            place.remove().map_err(|source| crate::store::Error::Local { verb: "remove", path: place.path.clone(), source })?;
+        }
+        for id in condemned {
+            remove(repository, &id)?;
+        }
+        for holds_recipes in [true, false] {
+            for pack in victims.packs.iter().filter(|pack| pack.holds_recipes == holds_recipes) {
+                // Once the index gave them up, stopping here leaves files that the next prune removes.
+                if watch.interrupt.is_raised() {
+                    return Err(Error::Interrupted);
+                }
+                remove(repository, &pack.id)?;
+                switched.removed += 1;
+                switched.removed_bytes += pack.bytes;
+                watch.progress.advance(1, pack.bytes);
+            }
+            repository.backend().sync().map_err(crate::store::Error::from)?;
+        }
+        Ok(switched)
+    })
+}
+
+fn remove(repository: &Repository, id: &[u8; 16]) -> Result<(), Error> {
+    match repository.backend().remove(&pack_name(id)) {
+        Ok(()) | Err(crate::backend::Error::Missing { .. }) => Ok(()),
+        Err(error) => Err(crate::store::Error::from(error).into()),
+    }
+}
+
+/// Victims that snapshots need which were taken since the first look. Their packs are read through an index of their own; what lies in
+/// victims is known to the one that the plan was made with.
+fn needed_again(
+    repository: &Repository,
+    index: &Index,
+    victims: &Victims<'_>,
+    seen: &HashSet<SnapshotId>,
+    watch: Watch<'_>,
+) -> Result<HashSet<[u8; 16]>, Error> {
+    let catalog = Catalog::load(repository)?;
+    if let Some((name, error)) = catalog.damaged.into_iter().next() {
+        return Err(super::damaged_record(&name, error));
+    }
+    let new: Vec<_> = catalog.snapshots.iter().filter(|(id, _)| !seen.contains(id)).collect();
+    if new.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let newer = Index::open(repository, IndexMode::Use)?;
+    let mut reader = ChunkReader::new(repository, &newer);
+    let mut since = Reached::default();
+    for (id, record) in new {
+        since.add((id, record), &mut reader, watch)?;
+    }
+    let goes: HashSet<_> = victims.packs.iter().map(|pack| pack.id).collect();
+    let numbers: HashMap<u32, [u8; 16]> = index.packs().into_iter().filter(|(_, id)| goes.contains(id)).collect();
+    let mut needed = HashSet::new();
+    index.for_each_chunk(|id, place| {
+        if let Some(pack) = numbers.get(&place.pack)
+            && since.needs(id)
+        {
+            needed.insert(*pack);
+        }
+        Ok(())
+    })?;
+    Ok(needed)
+}

@@ -1,0 +1,94 @@
+//! A whole extent as it is stored, every chunk of it proved: to be copied into another pack, or to know whether it is well.
+
+use crate::backend::Span;
+use crate::chunk::{ChunkId, Hashing};
+
+use super::extent::{self, Codec, FilledExtent};
+use super::seal::Binding;
+use super::trailer::{ExtentRow, PackTrailer};
+use super::{Error, Repository, pack_name};
+
+/// Reads whole extents; one for each thread.
+pub struct ExtentReader<'r> {
+    repository: &'r Repository,
+    hashing: Hashing,
+    zstd: zstd::bulk::Decompressor<'static>,
+}
+
+/// What was found in an extent.
+#[derive(Debug)]
+pub enum Proved {
+    /// It is whole.
+    Whole(FilledExtent),
+    /// These of its chunks are not; for all of them where its stored bytes are wrong. With the reason.
+    Damaged(Vec<ChunkId>, &'static str),
+}
+
+/// The chunks of each extent of a trailer, in order.
+pub fn chunks_by_extent(trailer: &PackTrailer) -> Vec<Vec<(ChunkId, u32)>> {
+    let mut chunks = vec![Vec::new(); trailer.extents.len()];
+    for chunk in &trailer.chunks {
+        if let Some(row) = chunks.get_mut(chunk.extent as usize) {
+            row.push((chunk.id, chunk.len));
+        }
+    }
+    chunks
+}
+
+impl<'r> ExtentReader<'r> {
+    /// A reader.
+    pub fn new(repository: &'r Repository) -> Result<ExtentReader<'r>, Error> {
+        Ok(ExtentReader { repository, hashing: repository.hashing(), zstd: zstd::bulk::Decompressor::new().map_err(Error::Compress)? })
+    }
+
+    /// Reads and proves an extent. Bytes that are missing count as damage.
+    pub fn read(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: Vec<(ChunkId, u32)>) -> Result<Proved, Error> {
+        let span = Span::At { offset: row.offset, len: row.stored_bytes as usize };
+        match self.repository.backend().read(&pack_name(pack), span).map_err(Error::from) {
+            Ok(stored) => self.prove(pack, number, row, chunks, stored),
+            Err(error) if error.is_damage() => Ok(Proved::Damaged(ids(&chunks), "its bytes are not all there")),
+            // A disk that cannot read a sector is damage to whoever asks what is left.
+            Err(Error::Backend(crate::backend::Error::Io { .. })) => Ok(Proved::Damaged(ids(&chunks), "the disk cannot read its bytes")),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Proves an extent whose bytes were read already.
+    pub fn prove(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: Vec<(ChunkId, u32)>, sealed: Vec<u8>) -> Result<Proved, Error> {
+        let damaged = |chunks: &[(ChunkId, u32)], what| Ok(Proved::Damaged(ids(chunks), what));
+        let Some(stored) = self.repository.config().cipher.open(Binding { kind: "extent", id: pack, position: number }, sealed) else {
+            return damaged(&chunks, "it was sealed for another place");
+        };
+        if extent::is_over_stored(row.codec, row.kind) && extent::checksum(row.codec, row.kind, &stored, &[], &self.hashing) != row.checksum {
+            return damaged(&chunks, "its stored bytes do not have their checksum");
+        }
+        let unpacked = match row.codec {
+            Codec::Raw => None,
+            Codec::Zstd => match self.zstd.decompress(&stored, row.raw_bytes as usize) {
+                Ok(plain) => Some(plain),
+                Err(_) => return damaged(&chunks, "it cannot be decompressed"),
+            },
+        };
+        let mut rest = unpacked.as_deref().unwrap_or(&stored);
+        if rest.len() != row.raw_bytes as usize {
+            return damaged(&chunks, "it does not have the length that it should have");
+        }
+        let mut bad = Vec::new();
+        for (id, len) in &chunks {
+            let (bytes, behind) = rest.split_at(rest.len().min(*len as usize));
+            rest = behind;
+            // What a recipe's id is the hash of is proved where the recipe is put together.
+            if !row.kind.is_recipe() && self.hashing.id(bytes) != *id {
+                bad.push(*id);
+            }
+        }
+        if !bad.is_empty() {
+            return Ok(Proved::Damaged(bad, "its bytes do not have their hash"));
+        }
+        Ok(Proved::Whole(FilledExtent { kind: row.kind, codec: row.codec, raw_bytes: row.raw_bytes, stored, chunks }))
+    }
+}
+
+fn ids(chunks: &[(ChunkId, u32)]) -> Vec<ChunkId> {
+    chunks.iter().map(|(id, _)| *id).collect()
+}
