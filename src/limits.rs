@@ -4,6 +4,8 @@
 pub const EXTENT_RAW_BYTES_MAX: usize = 16 << 20;
 /// Largest pack trailer, in bytes: about 1.8 million chunks.
 pub const TRAILER_BYTES_MAX: usize = 64 << 20;
+/// Largest file of a pack, in bytes: one may be a little more than the largest `pack_bytes`.
+pub const PACK_FILE_BYTES_MAX: usize = (1 << 30) + EXTENT_RAW_BYTES_MAX + TRAILER_BYTES_MAX + (1 << 20);
 /// Largest snapshot record, in bytes.
 pub const RECORD_BYTES_MAX: usize = 8 << 20;
 /// Most links of the list of snapshots, before a capture states the list anew.

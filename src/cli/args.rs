@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-use super::upkeep_args::{ForgetArgs, KeepArgs, PruneArgs};
+use super::upkeep_args::{CheckArgs, ForgetArgs, KeepArgs, PruneArgs, RepairArgs};
 
 /// Snapshots of a Jellyfin server that cost only what changed.
 ///
@@ -50,6 +50,9 @@ pub enum Command {
         /// Protect it with a passphrase (not in this version)
         #[arg(long)]
         encrypt: bool,
+        /// Write recovery blocks beside each pack, such as 3%: damage up to that share of a pack can then be mended by repair
+        #[arg(long, value_name = "SHARE", value_parser = super::durations::permille)]
+        parity: Option<u32>,
     },
     /// Show which Jellyfin instance is found, and what a snapshot of it would hold
     Source(SourceArgs),
@@ -132,6 +135,18 @@ pub enum Command {
     /// them was written into new ones. It can be stopped at any point; the next run goes on. Snapshots and restores may run meanwhile:
     /// only to remove files it waits until it is alone for a moment.
     Prune(PruneArgs),
+    /// Prove that everything is there, readable and right
+    ///
+    /// The structure is always checked: settings, list, tables of contents, index, manifests. --read-data reads the data too and proves
+    /// every byte; a share of it reads what was not read for longest, so that regular checks get round to all. What is damaged is told
+    /// as files and snapshots.
+    Check(CheckArgs),
+    /// Mend what is damaged, and name what is lost
+    ///
+    /// Damage is mended from parity, from another copy in the repository, or from the source where a file is unchanged. What is lost for
+    /// good is named and taken out of the snapshots that had it: each of them is replaced by one without it, under a new id. The index is
+    /// made anew. Nothing is removed before what takes its place is safe on disk.
+    Repair(RepairArgs),
     /// Sizes by category, deduplication and compression, growth over time
     Stats,
     /// Write a shell's completion script to standard output

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{Span, SpanRelativeTo};
 
 use crate::manifest::Count;
-use crate::ops::MaxUnused;
+use crate::ops::{MaxUnused, Share};
 
 /// A span of time in calendar units: 48h, 7d, 2mo, 1y, 1y6mo.
 pub fn span(text: &str) -> Result<Span, String> {
@@ -65,6 +65,24 @@ pub fn max_unused(text: &str) -> Result<MaxUnused, String> {
     share.or_else(|| bytes(text).map(MaxUnused::Bytes)).ok_or_else(|| "it is no share such as 5%, no size such as 2GiB, nor unlimited".to_owned())
 }
 
+/// How much of the data check reads.
+pub fn share(text: &str) -> Result<Share, String> {
+    if text == "all" {
+        return Ok(Share::All);
+    }
+    if let Some(time) = text.strip_prefix("unread:") {
+        return duration(time).map(Share::UnreadFor);
+    }
+    let known = percent(text).map(Share::Percent).or_else(|| duration(text).ok().map(Share::For)).or_else(|| bytes(text).map(Share::Bytes));
+    known.ok_or_else(|| "it is no share such as 10%, no size such as 5GiB, no time such as 15m, nor unread:30d".to_owned())
+}
+
+/// A share in thousandths.
+pub fn permille(text: &str) -> Result<u32, String> {
+    let thousandths = percent(text).map(|percent| percent * 10.0).ok_or_else(|| "it is no share such as 3%".to_owned())?;
+    if thousandths > 0.0 && thousandths < 1.0 { Err("it must be at least 0.1%".to_owned()) } else { Ok(thousandths.round() as u32) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +99,13 @@ mod tests {
         assert_eq!(max_unused("5%"), Ok(MaxUnused::Percent(5.0)));
         assert_eq!(max_unused("2GiB"), Ok(MaxUnused::Bytes(2 << 30)));
         assert_eq!(max_unused("1.5 MB"), Ok(MaxUnused::Bytes(1_500_000)));
+        assert_eq!(share("10%"), Ok(Share::Percent(10.0)));
+        assert_eq!(share("15m"), Ok(Share::For(Duration::from_secs(900))));
+        assert_eq!(share("5GiB"), Ok(Share::Bytes(5 << 30)));
+        assert_eq!(share("unread:30d"), Ok(Share::UnreadFor(Duration::from_secs(30 * 86_400))));
+        assert!(share("some").is_err() && share("unread:").is_err() && share("101%").is_err());
+        assert_eq!((permille("3%"), permille("0.5%"), permille("0%")), (Ok(30), Ok(5), Ok(0)));
+        assert!(permille("0.01%").is_err() && permille("3").is_err());
         assert!(max_unused("100%").is_err() && max_unused("much").is_err() && max_unused("").is_err());
     }
 }

@@ -8,16 +8,18 @@ use super::context::Context;
 use super::failure::Failure;
 use super::{Exit, json as to_json, render};
 
-pub fn run(context: &Context, encrypt: bool) -> Result<Exit, Failure> {
+pub fn run(context: &Context, encrypt: bool, parity: Option<u32>) -> Result<Exit, Failure> {
     if encrypt {
         return Err(Failure::usage("this version cannot encrypt a repository yet", "Leave out --encrypt, and keep the repository where only you can read it."));
     }
     let path = context.repository_path()?;
-    let repository = ops::init(&path)?;
+    let repository = ops::init(&path, parity.unwrap_or_default())?;
     let path = std::fs::canonicalize(&path).unwrap_or(path);
     if context.global.json {
         let config = repository.config();
-        to_json::print(&json!({"repository": {"id": config.id, "path": path, "format": config.format, "encrypted": false}}));
+        to_json::print(
+            &json!({"repository": {"id": config.id, "path": path, "format": config.format, "encrypted": false, "parity_percent": f64::from(config.parity_permille) / 10.0}}),
+        );
     } else if !context.global.quiet {
         render::print(&format!("Made a repository at {}.\n", path.display()))?;
         context.say(warning());

@@ -3,6 +3,7 @@
 mod args;
 mod bar;
 mod cat;
+mod check;
 mod context;
 mod diff;
 mod durations;
@@ -19,6 +20,7 @@ mod manual;
 mod mount;
 mod prune;
 mod render;
+mod repair;
 mod restore;
 mod show;
 mod snapshot;
@@ -78,7 +80,7 @@ pub fn main() -> ExitCode {
 
 fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Init { encrypt } => init::run(context, encrypt),
+        Command::Init { encrypt, parity } => init::run(context, encrypt, parity),
         Command::Source(args) => source::run(context, &args),
         Command::Snapshot(args) => snapshot::run(context, args),
         Command::List => list::run(context),
@@ -95,6 +97,8 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Forget(args) => forget::run(context, &args),
         Command::Keep(args) => forget::keep(context, &args),
         Command::Prune(args) => prune::run(context, &args),
+        Command::Check(args) => check::run(context, &args),
+        Command::Repair(args) => repair::run(context, &args),
         Command::Stats => stats::run(context),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man => manual::man(),

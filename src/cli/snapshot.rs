@@ -112,7 +112,7 @@ fn open_or_make(path: &std::path::Path) -> Result<(Repository, bool), Failure> {
             Err(NoRepository { .. }) => {}
             Err(error) => return Err(ops::Error::from(error).into()),
         }
-        match ops::init(path) {
+        match ops::init(path, 0) {
             Ok(repository) => return Ok((repository, true)),
             // Another snapshot may be making it at this moment.
             Err(ops::Error::Store(Exists { .. } | NotEmpty { .. })) if start.elapsed() < MAKING && is_being_made(path) => {

@@ -76,3 +76,28 @@ pub struct PruneArgs {
     #[command(flatten)]
     pub wait: WaitArgs,
 }
+
+/// How to check.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Read the data too, all or a share: 10% or 5GiB (what was not read for longest), 15m (as much as can be read in that time),
+    /// unread:30d (what was not read for 30 days)
+    #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "all", value_parser = super::durations::share)]
+    pub read_data: Option<crate::ops::Share>,
+}
+
+/// How to repair.
+#[derive(Debug, Args)]
+pub struct RepairArgs {
+    /// Say what would be mended and what is lost, change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not read the data: mend only what the structure shows to be damaged
+    #[arg(long)]
+    pub quick: bool,
+    /// Write recovery blocks beside each pack from now on, such as 3%; 0% removes them
+    #[arg(long, value_name = "SHARE", value_parser = super::durations::permille)]
+    pub add_parity: Option<u32>,
+    #[command(flatten)]
+    pub wait: WaitArgs,
+}

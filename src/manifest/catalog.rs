@@ -42,7 +42,7 @@ pub enum NameError {
     },
 }
 
-pub(super) fn id_of(name: &str) -> Option<SnapshotId> {
+fn id_of(name: &str) -> Option<SnapshotId> {
     let stem = name.strip_prefix("snapshots/")?.strip_suffix(".snap")?;
     (stem.len() == 32).then(|| u128::from_str_radix(stem, 16).ok()).flatten().map(|id| SnapshotId(id.to_be_bytes()))
 }
@@ -81,6 +81,11 @@ impl Catalog {
             }
         }
         Ok(None)
+    }
+
+    /// The snapshots whose records are there, readable or not.
+    pub fn ids(repository: &Repository) -> Result<Vec<SnapshotId>, Error> {
+        Ok(repository.backend().list("snapshots/")?.iter().filter_map(|file| id_of(&file.name)).collect())
     }
 
     /// Makes a snapshot's record durable: from here on the snapshot is listed. Then the list's chain takes it in.

@@ -10,7 +10,7 @@ use crate::limits::{LINKS_MAX, RECORD_BYTES_MAX};
 use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_name};
 
 use super::Error;
-use super::catalog::id_of;
+use super::catalog::Catalog;
 use super::record::SnapshotId;
 
 /// The hash of a file of a link, or of a record.
@@ -114,11 +114,6 @@ fn links_in(files: &[ListedFile]) -> Vec<(u64, String)> {
     files.iter().filter_map(|file| Some((number_of(&file.name)?, file.name.clone()))).collect()
 }
 
-/// The snapshots whose records are there.
-fn records_in(repository: &Repository) -> Result<Vec<SnapshotId>, Error> {
-    Ok(repository.backend().list("snapshots/")?.iter().filter_map(|file| id_of(&file.name)).collect())
-}
-
 fn sum_of<'a>(ids: impl Iterator<Item = &'a SnapshotId>) -> (u64, [u8; 16]) {
     let (count, sum) = ids.fold((0, 0u128), |(count, sum), id| (count + 1, sum ^ u128::from_be_bytes(id.0)));
     (count, sum.to_be_bytes())
@@ -213,7 +208,7 @@ impl Chain {
     pub fn change(repository: &Repository, change: &ListChange) -> Result<(), Error> {
         let _lock = repository.lock_list()?;
         let links = links_in(&repository.backend().list("list/")?);
-        let records = records_in(repository)?;
+        let records = Catalog::ids(repository)?;
         let newest = match links.last() {
             Some((number, name)) if links.len() < LINKS_MAX && !change.restate && change.dropped.is_empty() && !change.added.is_empty() => {
                 match read_link(repository, name, *number) {

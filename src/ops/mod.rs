@@ -1,6 +1,7 @@
 //! What can be done with a repository? One file (or folder) a verb, each reading as its story.
 
 mod cat;
+mod check;
 mod clean;
 mod compare_files;
 mod content;
@@ -17,6 +18,8 @@ mod mask;
 mod mount;
 mod prune;
 mod reach;
+mod refill;
+mod repair;
 mod restore;
 mod rows;
 mod secrets;
@@ -29,6 +32,7 @@ mod wanted_paths;
 mod watch_state;
 
 pub use cat::cat;
+pub use check::{CheckOptions, CheckReport, Damage, Finding, ReadReport, Share, check};
 pub use clean::clean_name;
 pub use compare_files::Contents;
 pub use content::{list_pieces, write_content};
@@ -45,6 +49,7 @@ pub use mask::lines_without_secrets;
 pub use mount::{Moment, MountOptions, MountReport, MountedSnapshot, mount};
 pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};
 pub use reach::IdSet;
+pub use repair::{LostPath, Mended, RepairOptions, RepairReport, repair};
 pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
 pub use rows::{
     Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file, main_database,

@@ -64,7 +64,7 @@ pub fn stats(repository: &Repository, catalog: &Catalog) -> Result<Stats, Error>
     let index = Index::open(repository, IndexMode::Use)?;
     let mut stats = Stats { snapshots: catalog.snapshots.len() as u64, ..Stats::default() };
     for listed in repository.backend().list("packs/").map_err(crate::store::Error::from)? {
-        stats.packs += 1;
+        stats.packs += u64::from(listed.name.ends_with(".pack"));
         stats.pack_bytes += listed.size_bytes;
     }
     index.for_each_extent(|extent| {

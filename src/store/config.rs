@@ -47,9 +47,19 @@ pub struct RepoConfig {
     pub pack_bytes: u64,
     /// zstd level.
     pub compression_level: i32,
+    /// Recovery blocks beside each pack, in thousandths of its size; none where it is 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parity_permille: u32,
     /// Where large files are cut.
     pub cut: Cuts,
 }
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// The first line: the hash of all that follows it. Older repositories have none.
+const CHECKSUM: &str = "checksum = \"";
 
 impl RepoConfig {
     /// A new repository's settings.
@@ -62,6 +72,7 @@ impl RepoConfig {
             cipher: Cipher::None,
             pack_bytes: 32 << 20,
             compression_level: 1,
+            parity_permille: 0,
             cut: Cuts {
                 compressed: CutParams::default_for(Class::Compressed),
                 sqlite: CutParams::default_for(Class::Sqlite),
@@ -73,7 +84,8 @@ impl RepoConfig {
     /// The file's bytes.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let body = toml::to_string(self).map_err(|e| Error::Config { what: e.to_string() })?;
-        Ok(format!("# A jellyvault repository. Written once; changing it makes the repository unreadable.\n{body}").into_bytes())
+        let text = format!("# A jellyvault repository. Changing this file makes the repository unreadable.\n{body}");
+        Ok(format!("{CHECKSUM}{}\"\n{text}", blake3::hash(text.as_bytes()).to_hex()).into_bytes())
     }
 
     /// Reads the file's bytes; refuses a later format before it looks at anything else.
@@ -85,6 +97,16 @@ impl RepoConfig {
         }
         let damaged = |e: &dyn std::fmt::Display| Error::Config { what: e.to_string().lines().next().unwrap_or_default().to_owned() };
         let text = std::str::from_utf8(bytes).map_err(|e| damaged(&e))?;
+        let text = match text.strip_prefix(CHECKSUM) {
+            None => text,
+            Some(rest) => {
+                let (hash, text) = rest.split_once("\"\n").ok_or_else(|| damaged(&"its first line is cut short"))?;
+                if blake3::hash(text.as_bytes()).to_hex().as_str() != hash {
+                    return Err(damaged(&"it does not have its checksum"));
+                }
+                text
+            }
+        };
         let first: JustFormat = toml::from_str(text).map_err(|e| damaged(&e.message()))?;
         if first.format > FORMAT {
             return Err(Error::Newer { found: first.format, known: FORMAT });
@@ -99,6 +121,7 @@ impl RepoConfig {
             && config.id.bytes().all(|b| b.is_ascii_hexdigit())
             && (1 << 16..=1 << 30).contains(&config.pack_bytes)
             && (-7..=22).contains(&config.compression_level)
+            && config.parity_permille <= 1000
             && cuts.iter().all(CutParams::are_valid);
         if sane { Ok(config) } else { Err(Error::Config { what: "a value is outside what it may be".to_owned() }) }
     }
@@ -121,5 +144,20 @@ mod tests {
         assert_eq!(RepoConfig::decode(&bytes).unwrap(), config);
         let text = String::from_utf8(bytes).unwrap().replace("max = 4194304", "max = 4194305");
         assert!(matches!(RepoConfig::decode(text.as_bytes()), Err(Error::Config { .. })));
+        let (_, without_checksum) = text.split_once('\n').unwrap();
+        assert!(matches!(RepoConfig::decode(without_checksum.as_bytes()), Err(Error::Config { .. })));
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_found_and_so_is_a_cut() {
+        let bytes = RepoConfig { parity_permille: 30, ..RepoConfig::new().unwrap() }.encode().unwrap();
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1 << bit;
+                assert!(RepoConfig::decode(&damaged).is_err(), "bit {bit} of byte {at}");
+            }
+            assert!(RepoConfig::decode(&bytes[..at]).is_err(), "cut at {at}");
+        }
     }
 }

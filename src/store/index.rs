@@ -10,13 +10,12 @@ use std::sync::{PoisonError, RwLock};
 
 use redb::ReadableTable;
 
-use crate::backend::{Backend, Listed, Span};
 use crate::chunk::ChunkId;
 
 use super::extent::ExtentKind;
 use super::fresh::{Fresh, Place};
 use super::index_file::{Base, IndexPlace, Removal, decode_extent, decode_place, open_base, open_to_write, write_all};
-use super::trailer::{ExtentRow, PackTrailer, TrailerError};
+use super::trailer::{ExtentRow, PackTrailer, read_trailer};
 use super::{Error, Repository, pack_name};
 
 /// Where a chunk lies.
@@ -77,7 +76,7 @@ pub struct Index {
     damaged: Vec<Error>,
     trailers_read: usize,
     /// Packs that the index file knew and that are gone.
-    lost: usize,
+    lost: Vec<[u8; 16]>,
     /// Chunks that were claimed and are in no pack yet.
     unplaced: AtomicU64,
 }
@@ -85,6 +84,11 @@ pub struct Index {
 impl Index {
     /// Opens the index of a repository and reads the trailers of the packs that it does not know.
     pub fn open(repository: &Repository, mode: IndexMode) -> Result<Index, Error> {
+        Index::open_without(repository, mode, &HashSet::new())
+    }
+
+    /// The same as if some packs were not there.
+    pub fn open_without(repository: &Repository, mode: IndexMode, excluded: &HashSet<[u8; 16]>) -> Result<Index, Error> {
         let mut index = Index {
             base: None,
             fresh: Fresh::new(repository.spill_folder()),
@@ -93,7 +97,7 @@ impl Index {
             repository: repository.config().id.clone(),
             damaged: Vec::new(),
             trailers_read: 0,
-            lost: 0,
+            lost: Vec::new(),
             unplaced: AtomicU64::new(0),
         };
         let (mut known, mut condemned) = (HashMap::new(), HashSet::new());
@@ -106,10 +110,11 @@ impl Index {
             let packs = packs.known.into_iter().map(|(number, id)| (number, KnownPack { id, present: false, is_condemned: false, extents: None }));
             index.packs_mut().extend(packs);
         }
-        let listed = repository.backend().list("packs/")?;
+        let mut listed = repository.backend().list("packs/")?;
+        listed.retain(|file| super::repository::pack_id(&file.name).is_none_or(|id| !excluded.contains(&id)));
         let here: HashSet<_> = listed.iter().filter_map(|listed| super::repository::pack_id(&listed.name)).collect();
-        index.lost = known.keys().filter(|id| !here.contains(*id)).count();
-        if index.lost > 0 {
+        index.lost = known.keys().filter(|id| !here.contains(*id)).copied().collect();
+        if !index.lost.is_empty() {
             // The file speaks of packs that are gone: it is made anew from those that are there.
             index.base = None;
             known.clear();
@@ -181,7 +186,17 @@ impl Index {
 
     /// How many packs were lost since the index file was written, or cannot be read.
     pub fn missing(&self) -> usize {
-        self.lost + self.damaged.len()
+        self.lost.len() + self.damaged.len()
+    }
+
+    /// Packs that the index file knew and that are gone.
+    pub fn lost(&self) -> &[[u8; 16]] {
+        &self.lost
+    }
+
+    /// Whether the index file could be used.
+    pub fn has_file(&self) -> bool {
+        self.base.is_some()
     }
 
     /// Whether all that was ever stored is known to be there: the index file was, and so is every pack that it names.
@@ -372,23 +387,6 @@ impl Index {
     fn failed(&self, verb: &'static str, error: impl Into<redb::Error>) -> Error {
         Error::Local { verb, path: self.place.as_ref().map(|place| place.path.clone()).unwrap_or_default(), source: std::io::Error::other(error.into()) }
     }
-}
-
-/// The trailer of a listed pack, checked against its name.
-pub fn read_trailer(backend: &dyn Backend, listed: &Listed, id: &[u8; 16]) -> Result<PackTrailer, Error> {
-    struct Failure(Error);
-    let damaged = |source| Error::Pack { pack: listed.name.clone(), source };
-    impl From<TrailerError> for Failure {
-        fn from(source: TrailerError) -> Failure {
-            Failure(Error::Pack { pack: String::new(), source })
-        }
-    }
-    let read = |offset, len| backend.read(&listed.name, Span::At { offset, len }).map_err(|e| Failure(e.into()));
-    let trailer = PackTrailer::decode(listed.size_bytes, read).map_err(|Failure(error)| match error {
-        Error::Pack { source, .. } => damaged(source),
-        other => other,
-    })?;
-    if trailer.pack == *id { Ok(trailer) } else { Err(damaged(TrailerError::Name)) }
 }
 
 /// The name of a pack's file, for errors.

@@ -8,6 +8,7 @@ mod index;
 mod index_file;
 mod lock;
 mod pack;
+mod parity;
 mod reader;
 mod recipe;
 mod recipe_reader;
@@ -23,17 +24,18 @@ mod whole_extent;
 pub use bytes::{Bytes, Truncated, push_bytes, push_signed, push_varint};
 pub use config::{Cuts, RepoConfig};
 pub use extent::{Codec, ExtentBuilder, ExtentKind, FilledExtent};
-pub use index::{ChunkPlace, Index, IndexMode, Located, read_trailer};
+pub use index::{ChunkPlace, Index, IndexMode, Located};
 pub use index_file::{IndexPlace, Removal};
 pub use lock::{RepositoryLock, WorkLock};
+pub use parity::{Parity, parity_name, parity_pack};
 pub use reader::{Chunk, ChunkReader, Held};
 pub use recipe::{PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
 pub use recipe_reader::RecipeChain;
 pub use record_file::{RecordKind, decode_record, encode_record, record_file_for_tests};
-pub use repository::{Location, Repository, pack_name, snapshot_name};
+pub use repository::{Location, Repository, pack_id, pack_name, snapshot_name};
 pub use seal::Cipher;
 pub use streams::{PackStreams, Stored, Stream};
-pub use trailer::{ChunkRow, ExtentRow, PackTrailer, TrailerError};
+pub use trailer::{ChunkRow, ExtentRow, PackTrailer, TrailerError, read_trailer};
 pub use whole_extent::{ExtentReader, Proved, chunks_by_extent};
 
 use std::path::PathBuf;
@@ -153,6 +155,17 @@ pub enum Error {
     Unplaced {
         /// How many.
         chunks: u64,
+    },
+    /// Recovery blocks could not be had.
+    #[error("the parity of pack {pack} failed: {what}")]
+    Parity {
+        /// The pack's file name.
+        pack: String,
+        /// What about it.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: reed_solomon_simd::Error,
     },
     /// Randomness could not be had.
     #[error("the operating system gives no random numbers")]

@@ -34,6 +34,11 @@ impl PackWriter {
         Ok(PackWriter { file, number, trailer: PackTrailer { pack, ..PackTrailer::default() }, offset: HEADER_BYTES as u64, cipher, waiting })
     }
 
+    /// Its id.
+    pub(super) fn id(&self) -> [u8; 16] {
+        self.trailer.pack
+    }
+
     /// Bytes written so far.
     pub(super) fn len(&self) -> u64 {
         self.offset

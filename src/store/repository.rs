@@ -14,6 +14,8 @@ use super::index_file::IndexPlace;
 use super::lock::{RepositoryLock, WorkLock};
 
 const CONFIG_NAME: &str = "repo.toml";
+/// The same once more: where the one is damaged the other is used, until `repair` writes both anew.
+const CONFIG_COPY_NAME: &str = "repo.copy.toml";
 
 /// Where a repository is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +28,10 @@ pub enum Location {
 
 /// An open repository.
 pub struct Repository {
-    backend: Box<dyn Backend>,
+    backend: Arc<dyn Backend>,
     config: RepoConfig,
+    /// What is wrong with the settings' files, each with its name.
+    config_damage: Vec<(&'static str, Error)>,
     location: Location,
     index_place: Option<IndexPlace>,
     /// Held as long as the repository is open.
@@ -46,7 +50,7 @@ pub fn snapshot_name(id: &[u8; 16]) -> String {
 }
 
 /// The id in a pack's name; nothing where it is no pack's name.
-pub(super) fn pack_id(name: &str) -> Option<[u8; 16]> {
+pub fn pack_id(name: &str) -> Option<[u8; 16]> {
     let (folder, file) = name.strip_prefix("packs/")?.split_once('/')?;
     let stem = file.strip_suffix(".pack")?;
     stem.starts_with(folder).then(|| unhex(stem)).flatten()
@@ -64,11 +68,20 @@ pub(super) fn unhex(text: &str) -> Option<[u8; 16]> {
     Some(u128::from_str_radix(text, 16).ok()?.to_be_bytes())
 }
 
+fn read_config(backend: &dyn Backend, name: &str) -> Result<RepoConfig, Error> {
+    RepoConfig::decode(&backend.read(name, Span::Whole { limit: CONFIG_BYTES_MAX })?)
+}
+
 impl Repository {
     /// Makes a repository in a folder that is empty or missing, and opens it.
     pub fn init(root: &Path) -> Result<Repository, Error> {
+        Repository::init_folder(root, &RepoConfig::new()?)
+    }
+
+    /// The same with these settings.
+    pub fn init_folder(root: &Path, config: &RepoConfig) -> Result<Repository, Error> {
         let local = |verb| move |source| Error::Local { verb, path: root.to_path_buf(), source };
-        if root.join(CONFIG_NAME).exists() {
+        if root.join(CONFIG_NAME).exists() || root.join(CONFIG_COPY_NAME).exists() {
             return Err(Error::Exists { path: root.to_path_buf() });
         }
         match std::fs::read_dir(root) {
@@ -84,13 +97,20 @@ impl Repository {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(local("create"))?;
         std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700)).map_err(local("protect"))?;
         let backend = LocalBackend::new(root);
-        Repository::init_on(&backend)?;
+        Repository::init_with(&backend, config)?;
         Repository::open(root)
     }
 
     /// Writes a new repository's settings on any backend.
     pub fn init_on(backend: &dyn Backend) -> Result<(), Error> {
-        Ok(write_new(backend, CONFIG_NAME, &RepoConfig::new()?.encode()?)?)
+        Repository::init_with(backend, &RepoConfig::new()?)
+    }
+
+    /// Writes these settings.
+    pub fn init_with(backend: &dyn Backend, config: &RepoConfig) -> Result<(), Error> {
+        let bytes = config.encode()?;
+        write_new(backend, CONFIG_NAME, &bytes)?;
+        Ok(write_new(backend, CONFIG_COPY_NAME, &bytes)?)
     }
 
     /// Opens the repository in a folder, beside its other readers and captures.
@@ -101,7 +121,7 @@ impl Repository {
     /// The same; `waiting` is called where another process is reorganising it and has to be waited for.
     pub fn open_waiting(root: &Path, waiting: &dyn Fn()) -> Result<Repository, Error> {
         let config = root.join(CONFIG_NAME);
-        match std::fs::metadata(&config) {
+        match std::fs::metadata(&config).or_else(|e| std::fs::metadata(root.join(CONFIG_COPY_NAME)).map_err(|_| e)) {
             Ok(_) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Error::NoRepository { path: root.to_path_buf() }),
             // Not allowed to look is not the same as not there.
@@ -117,9 +137,56 @@ impl Repository {
 
     /// Opens a repository on any backend; its index is kept in memory only.
     pub fn open_on(backend: Box<dyn Backend>) -> Result<Repository, Error> {
-        let bytes = backend.read(CONFIG_NAME, Span::Whole { limit: CONFIG_BYTES_MAX })?;
-        let config = RepoConfig::decode(&bytes)?;
-        Ok(Repository { backend, config, location: Location::Memory, index_place: None, lock: None })
+        let backend: Arc<dyn Backend> = Arc::from(backend);
+        let mut config_damage = Vec::new();
+        let config = match read_config(&*backend, CONFIG_NAME) {
+            Ok(config) => config,
+            Err(error) if error.is_damage() => {
+                let Ok(copy) = read_config(&*backend, CONFIG_COPY_NAME) else { return Err(error) };
+                config_damage.push((CONFIG_NAME, error));
+                copy
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Repository { backend, config, config_damage, location: Location::Memory, index_place: None, lock: None })
+    }
+
+    /// What is wrong with the files of the settings, each with its name. One of them is right, or the repository were not open.
+    pub fn config_damage(&self) -> Vec<(&'static str, String)> {
+        let mut found: Vec<_> = self.config_damage.iter().map(|(name, error)| (*name, error.to_string())).collect();
+        match read_config(self.backend(), CONFIG_COPY_NAME) {
+            Ok(copy) if copy == self.config => {}
+            Ok(_) => found.push((CONFIG_COPY_NAME, format!("{CONFIG_COPY_NAME} says something else than {CONFIG_NAME}"))),
+            Err(error) => found.push((CONFIG_COPY_NAME, error.to_string())),
+        }
+        found
+    }
+
+    /// Writes the settings' copy where it is missing: a repository of an older program, or one whose making was cut off.
+    pub fn complete_config(&self) -> Result<(), Error> {
+        match self.backend.read(CONFIG_COPY_NAME, Span::Tail { len: 1 }) {
+            Err(crate::backend::Error::Missing { .. }) if self.config_damage.is_empty() => {
+                Ok(write_new(self.backend(), CONFIG_COPY_NAME, &self.config.encode()?)?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the settings anew, with another share of parity where one is given. Alone with the repository.
+    pub fn rewrite_config(&self, parity_permille: Option<u32>) -> Result<(), Error> {
+        let parity_permille = parity_permille.unwrap_or(self.config.parity_permille);
+        let bytes = RepoConfig { parity_permille, ..self.config.clone() }.encode()?;
+        // One of both is whole at every moment.
+        let names = if self.config_damage.is_empty() { [CONFIG_COPY_NAME, CONFIG_NAME] } else { [CONFIG_NAME, CONFIG_COPY_NAME] };
+        for name in names {
+            write_new(self.backend(), name, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The files, for a thread that outlives its caller.
+    pub(super) fn shared_backend(&self) -> Arc<dyn Backend> {
+        self.backend.clone()
     }
 
     /// Opens a repository in a folder of any disk, its index beside it; without a lock.
@@ -196,6 +263,11 @@ impl Repository {
     /// The scan cache of a source, where there is a place for one.
     pub fn scan_cache_file(&self, source: &str) -> Option<PathBuf> {
         self.local(&format!("scan/{source}.cache"))
+    }
+
+    /// The log of what checks read, where there is a place for it.
+    pub fn read_log_file(&self) -> Option<PathBuf> {
+        self.local("checked")
     }
 
     /// A folder for files without names that take what does not fit in memory, where there is a place for them.

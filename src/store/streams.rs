@@ -1,15 +1,19 @@
 //! Which pack does an extent go to? One stream of packs per category, so that what dies together lies together; what is left
 //! over at the end of a capture shares one last pack, so that a small capture writes a single file.
 
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::backend::NewFile;
+use crate::backend::{Backend, NewFile};
 use crate::chunk::Hashing;
 
 use super::extent::FilledExtent;
 use super::index::Index;
 use super::pack::PackWriter;
+use super::parity::{Parity, parity_pack};
+use super::repository::pack_id;
 use super::{Error, Repository};
 
 /// Number of a stream: a category's, or the last for manifest nodes.
@@ -56,7 +60,7 @@ impl<'r> PackStreams<'r> {
     /// `count` empty streams.
     pub fn new(repository: &'r Repository, index: &'r Index, count: usize) -> PackStreams<'r> {
         let lanes = (0..count).map(|_| Lane::default()).collect();
-        PackStreams { repository, index, hashing: repository.hashing(), lanes, last: Vec::new(), syncer: Syncer::start(), stored: Stored::default() }
+        PackStreams { repository, index, hashing: repository.hashing(), lanes, last: Vec::new(), syncer: Syncer::start(repository), stored: Stored::default() }
     }
 
     /// What went into packs so far.
@@ -106,16 +110,18 @@ impl<'r> PackStreams<'r> {
     }
 
     fn close(&mut self, pack: PackWriter) -> Result<(), Error> {
+        let id = pack.id();
         let (file, bytes) = pack.end()?;
         self.stored.stored_bytes += bytes;
         self.stored.packs += 1;
-        self.syncer.finish(file)
+        self.syncer.finish((file, id))
     }
 
     /// Closes all packs and waits until they are durable.
     pub fn finish(mut self) -> Result<Stored, Error> {
         self.write_all()?;
         self.syncer.join()?;
+        add_missing_parity(self.repository)?;
         Ok(self.stored)
     }
 
@@ -131,7 +137,7 @@ impl<'r> PackStreams<'r> {
         closed.into_iter().try_for_each(|pack| self.close(pack))?;
         if !self.last.is_empty() && self.stored.packs > 0 {
             self.syncer.join()?;
-            self.syncer = Syncer::start();
+            self.syncer = Syncer::start(self.repository);
         }
         left.append(&mut self.last);
         if left.is_empty() {
@@ -145,21 +151,42 @@ impl<'r> PackStreams<'r> {
     }
 }
 
-/// A thread that makes packs durable while the next ones are filled.
+/// Packs without parity, in a repository that wants it: a crash came between the two files, or another program wrote the pack.
+fn add_missing_parity(repository: &Repository) -> Result<(), Error> {
+    let permille = repository.config().parity_permille;
+    if permille == 0 {
+        return Ok(());
+    }
+    let listed = repository.backend().list("packs/")?;
+    let have: HashSet<_> = listed.iter().filter_map(|file| parity_pack(&file.name)).collect();
+    let lack = listed.iter().filter_map(|file| pack_id(&file.name)).filter(|id| !have.contains(id));
+    lack.into_iter().try_for_each(|id| Parity::write(repository.backend(), &id, permille))
+}
+
+/// A pack that is written, and its id.
+type Written = (Box<dyn NewFile>, [u8; 16]);
+
+/// A thread that makes packs durable while the next ones are filled, and writes their parity.
 struct Syncer {
-    queue: Option<SyncSender<Box<dyn NewFile>>>,
-    thread: Option<JoinHandle<Result<(), crate::backend::Error>>>,
+    queue: Option<SyncSender<Written>>,
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+fn make_durable(backend: &Arc<dyn Backend>, permille: u32, (file, id): Written) -> Result<(), Error> {
+    file.finish()?;
+    if permille > 0 { Parity::write(&**backend, &id, permille) } else { Ok(()) }
 }
 
 impl Syncer {
-    fn start() -> Syncer {
-        let (queue, work): (_, Receiver<Box<dyn NewFile>>) = sync_channel(SYNC_QUEUE);
-        let thread = std::thread::spawn(move || work.into_iter().try_for_each(NewFile::finish));
+    fn start(repository: &Repository) -> Syncer {
+        let (queue, work): (_, Receiver<Written>) = sync_channel(SYNC_QUEUE);
+        let (backend, permille) = (repository.shared_backend(), repository.config().parity_permille);
+        let thread = std::thread::spawn(move || work.into_iter().try_for_each(|written| make_durable(&backend, permille, written)));
         Syncer { queue: Some(queue), thread: Some(thread) }
     }
 
-    fn finish(&mut self, file: Box<dyn NewFile>) -> Result<(), Error> {
-        match self.queue.as_ref().map(|queue| queue.send(file)) {
+    fn finish(&mut self, written: Written) -> Result<(), Error> {
+        match self.queue.as_ref().map(|queue| queue.send(written)) {
             Some(Ok(())) => Ok(()),
             // The thread ended early: it has the reason.
             _ => self.join(),
@@ -169,7 +196,7 @@ impl Syncer {
     fn join(&mut self) -> Result<(), Error> {
         drop(self.queue.take());
         match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(outcome)) => Ok(outcome?),
+            Some(Ok(outcome)) => outcome,
             Some(Err(panic)) => std::panic::resume_unwind(panic),
             None => Ok(()),
         }

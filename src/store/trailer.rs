@@ -1,8 +1,10 @@
 //! The layout of a pack: header, extents, trailer, footer (`docs/format.md`, "Packs").
 
+use crate::backend::{Backend, Listed, Span};
 use crate::chunk::ChunkId;
 use crate::limits::{EXTENT_RAW_BYTES_MAX, TRAILER_BYTES_MAX};
 
+use super::Error;
 use super::bytes::{Bytes, Truncated};
 use super::extent::{Codec, ExtentKind};
 use super::seal::{Binding, Cipher};
@@ -145,6 +147,23 @@ impl PackTrailer {
         let rows = cipher.open(Binding { kind: "trailer", id: &footer.pack, position: u32::MAX }, sealed).ok_or(TrailerError::Checksum)?;
         Ok(footer.rows(&rows)?)
     }
+}
+
+/// The trailer of a listed pack, checked against its name.
+pub fn read_trailer(backend: &dyn Backend, listed: &Listed, id: &[u8; 16]) -> Result<PackTrailer, Error> {
+    struct Failure(Error);
+    let damaged = |source| Error::Pack { pack: listed.name.clone(), source };
+    impl From<TrailerError> for Failure {
+        fn from(source: TrailerError) -> Failure {
+            Failure(Error::Pack { pack: String::new(), source })
+        }
+    }
+    let read = |offset, len| backend.read(&listed.name, Span::At { offset, len }).map_err(|e| Failure(e.into()));
+    let trailer = PackTrailer::decode(listed.size_bytes, read).map_err(|Failure(error)| match error {
+        Error::Pack { source, .. } => damaged(source),
+        other => other,
+    })?;
+    if trailer.pack == *id { Ok(trailer) } else { Err(damaged(TrailerError::Name)) }
 }
 
 impl PackTrailer {

@@ -53,28 +53,59 @@ impl<'r> ExtentReader<'r> {
         }
     }
 
-    /// Proves an extent whose bytes were read already.
-    pub fn prove(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: Vec<(ChunkId, u32)>, sealed: Vec<u8>) -> Result<Proved, Error> {
-        let damaged = |chunks: &[(ChunkId, u32)], what| Ok(Proved::Damaged(ids(chunks), what));
-        let Some(stored) = self.repository.config().cipher.open(Binding { kind: "extent", id: pack, position: number }, sealed) else {
-            return damaged(&chunks, "it was sealed for another place");
+    /// Those chunks of a damaged extent that are right, with their bytes. What it takes to know is their ids: no checksum is asked.
+    pub fn good_chunks(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: &[(ChunkId, u32)]) -> Vec<(ChunkId, Vec<u8>)> {
+        let span = Span::At { offset: row.offset, len: row.stored_bytes as usize };
+        let binding = Binding { kind: "extent", id: pack, position: number };
+        let Ok(sealed) = self.repository.backend().read(&pack_name(pack), span) else { return Vec::new() };
+        let Some(stored) = self.repository.config().cipher.open(binding, sealed) else { return Vec::new() };
+        let Ok(plain) = extent::decode(row, stored, &mut self.zstd) else { return Vec::new() };
+        let mut at = 0;
+        let mut good = Vec::new();
+        for (id, len) in chunks {
+            let bytes = plain.get(at..at + *len as usize).unwrap_or_default();
+            at += *len as usize;
+            if !row.kind.is_recipe() && self.hashing.id(bytes) == *id {
+                good.push((*id, bytes.to_vec()));
+            }
+        }
+        good
+    }
+
+    fn prove(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: Vec<(ChunkId, u32)>, sealed: Vec<u8>) -> Result<Proved, Error> {
+        if let Some((bad, what)) = self.faults(pack, number, row, &chunks, &sealed) {
+            return Ok(Proved::Damaged(bad, what));
+        }
+        let binding = Binding { kind: "extent", id: pack, position: number };
+        let stored = self.repository.config().cipher.open(binding, sealed).unwrap_or_default();
+        Ok(Proved::Whole(FilledExtent { kind: row.kind, codec: row.codec, raw_bytes: row.raw_bytes, stored, chunks }))
+    }
+
+    /// What is wrong with an extent whose bytes were read already: the chunks, and the reason.
+    pub fn faults(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: &[(ChunkId, u32)], sealed: &[u8]) -> Option<(Vec<ChunkId>, &'static str)> {
+        let all = |what| Some((ids(chunks), what));
+        let Some(stored) = self.repository.config().cipher.open_ref(Binding { kind: "extent", id: pack, position: number }, sealed) else {
+            return all("it was sealed for another place");
         };
+        if stored.len() != row.stored_bytes as usize {
+            return all("its bytes are not all there");
+        }
         if extent::is_over_stored(row.codec, row.kind) && extent::checksum(row.codec, row.kind, &stored, &[], &self.hashing) != row.checksum {
-            return damaged(&chunks, "its stored bytes do not have their checksum");
+            return all("its stored bytes do not have their checksum");
         }
         let unpacked = match row.codec {
             Codec::Raw => None,
             Codec::Zstd => match self.zstd.decompress(&stored, row.raw_bytes as usize) {
                 Ok(plain) => Some(plain),
-                Err(_) => return damaged(&chunks, "it cannot be decompressed"),
+                Err(_) => return all("it cannot be decompressed"),
             },
         };
         let mut rest = unpacked.as_deref().unwrap_or(&stored);
         if rest.len() != row.raw_bytes as usize {
-            return damaged(&chunks, "it does not have the length that it should have");
+            return all("it does not have the length that it should have");
         }
         let mut bad = Vec::new();
-        for (id, len) in &chunks {
+        for (id, len) in chunks {
             let (bytes, behind) = rest.split_at(rest.len().min(*len as usize));
             rest = behind;
             // What a recipe's id is the hash of is proved where the recipe is put together.
@@ -82,10 +113,7 @@ impl<'r> ExtentReader<'r> {
                 bad.push(*id);
             }
         }
-        if !bad.is_empty() {
-            return Ok(Proved::Damaged(bad, "its bytes do not have their hash"));
-        }
-        Ok(Proved::Whole(FilledExtent { kind: row.kind, codec: row.codec, raw_bytes: row.raw_bytes, stored, chunks }))
+        (!bad.is_empty()).then_some((bad, "its bytes do not have their hash"))
     }
 }
 

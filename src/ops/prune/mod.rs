@@ -18,6 +18,7 @@ use super::reach::Reached;
 use super::{Error, Watch, in_one_line};
 
 pub use plan::{Fate, MaxUnused, Plan, PlanSummary};
+pub(super) use switch::remove as remove_pack;
 pub use usage::PackUsage;
 
 use self::rewrite::Rewriter;

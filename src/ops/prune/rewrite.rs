@@ -1,25 +1,21 @@
 //! What is needed of packs that go is written into new ones.
 
-use std::collections::HashMap;
-
 use crate::backend::Listed;
 use crate::chunk::ChunkId;
 use crate::store::{
-    ChunkReader, Codec, Error as StoreError, ExtentBuilder, ExtentKind, ExtentReader, ExtentRow, FilledExtent, Index, PackStreams, Proved, Repository, Stored,
+    ChunkReader, Codec, Error as StoreError, ExtentKind, ExtentReader, ExtentRow, FilledExtent, Index, PackStreams, Proved, Repository, Stored,
     chunks_by_extent, pack_name, read_trailer,
 };
 
 use super::super::Error;
 use super::super::reach::Reached;
+use super::super::refill::Refill;
 use super::moved_pages::MovedPages;
 use super::plan::Plan;
 use super::usage::PackUsage;
 
 /// Extents from this stored size on are copied as they are, if all of them is needed; smaller ones are put together, in bytes.
 const COPIED_BYTES: u32 = 48 << 10;
-/// Extents that are put together are closed at this size, in bytes.
-const EXTENT_BYTES: usize = 192 << 10;
-const NODE_EXTENT_BYTES: usize = 48 << 10;
 
 /// Where extents go: what dies together lies together.
 const DATA: usize = 0;
@@ -36,9 +32,7 @@ pub(super) struct Rewriter<'r> {
     reader: ChunkReader<'r>,
     extents: ExtentReader<'r>,
     streams: PackStreams<'r>,
-    /// By (kind, whether it is compressed): extents that are being put together.
-    open: HashMap<(u8, bool), ExtentBuilder>,
-    compressor: zstd::bulk::Compressor<'static>,
+    refill: Refill,
     moved: MovedPages,
 }
 
@@ -53,8 +47,7 @@ impl<'r> Rewriter<'r> {
             reader: ChunkReader::new(repository, index),
             extents: ExtentReader::new(repository)?,
             streams: PackStreams::new(repository, index, STREAMS),
-            open: HashMap::new(),
-            compressor: zstd::bulk::Compressor::new(level).map_err(StoreError::Compress)?,
+            refill: Refill::new(level)?,
             moved: MovedPages::new(repository.hashing(), level.max(3))?,
         })
     }
@@ -105,27 +98,18 @@ impl<'r> Rewriter<'r> {
             return append(&mut self.streams, self.index, stream_of(row.kind), filled);
         }
         let is_packed = row.codec == Codec::Zstd;
+        let (index, streams) = (self.index, &mut self.streams);
+        let mut sink = |extent: FilledExtent| append(streams, index, stream_of(extent.kind), extent);
         for ((id, bytes), _) in filled.into_chunks()?.into_iter().zip(needed).filter(|(_, needed)| **needed) {
-            let builder = self.open.entry((row.kind.number(), is_packed)).or_insert_with(|| ExtentBuilder::new(row.kind));
-            builder.push(id, &bytes);
-            let limit = if row.kind == ExtentKind::Node { NODE_EXTENT_BYTES } else { EXTENT_BYTES };
-            if builder.len() >= limit
-                && let Some(extent) = builder.fill(is_packed.then_some(&mut self.compressor))?
-            {
-                append(&mut self.streams, self.index, stream_of(row.kind), extent)?;
-            }
+            self.refill.push(row.kind, is_packed, id, &bytes, &mut sink)?;
         }
         Ok(())
     }
 
     /// Closes what is open, then writes the recipes whose pages moved; all is durable then.
     pub(super) fn finish(mut self) -> Result<Stored, Error> {
-        for ((_, is_packed), builder) in &mut self.open {
-            if let Some(extent) = builder.fill(is_packed.then_some(&mut self.compressor))? {
-                append(&mut self.streams, self.index, stream_of(builder.kind), extent)?;
-            }
-        }
         let (index, streams) = (self.index, &mut self.streams);
+        self.refill.close(&mut |extent: FilledExtent| append(streams, index, stream_of(extent.kind), extent))?;
         self.moved.close(&mut |extent| append(streams, index, PAGES, extent))?;
         for id in &self.plan.recipes {
             self.moved.recipe(*id, &mut self.reader, index, &mut |extent| Ok(streams.append_last(extent)?))?;

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::manifest::{Catalog, SnapshotId};
-use crate::store::{ChunkReader, Index, IndexMode, Repository, pack_name};
+use crate::store::{ChunkReader, Index, IndexMode, Repository, pack_name, parity_name};
 
 use super::super::reach::Reached;
 use super::super::{Error, Watch};
@@ -80,11 +80,15 @@ pub(super) fn switch(
     })
 }
 
-fn remove(repository: &Repository, id: &[u8; 16]) -> Result<(), Error> {
-    match repository.backend().remove(&pack_name(id)) {
-        Ok(()) | Err(crate::backend::Error::Missing { .. }) => Ok(()),
-        Err(error) => Err(crate::store::Error::from(error).into()),
+/// Removes a pack with its parity; one that is gone already is fine.
+pub fn remove(repository: &Repository, id: &[u8; 16]) -> Result<(), Error> {
+    for name in [pack_name(id), parity_name(id)] {
+        match repository.backend().remove(&name) {
+            Ok(()) | Err(crate::backend::Error::Missing { .. }) => {}
+            Err(error) => return Err(crate::store::Error::from(error).into()),
+        }
     }
+    Ok(())
 }
 
 /// Victims that snapshots need which were taken since the first look. Their packs are read through an index of their own; what lies in

@@ -1,18 +1,14 @@
 //! Marks what snapshots reach, each node once however many snapshots share it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use crate::chunk::ChunkId;
 use crate::manifest::{Content, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, read_node};
-use crate::store::{ChunkReader, Recipe, RecipeBody, RecipeChain};
+use crate::store::{ChunkReader, Recipe, RecipeChain};
 
 use super::super::content::list_pieces;
 use super::super::{Error, Watch};
-use super::{IdSet, LiveSlots};
-
-/// Pages of the bodies of recipes that are kept for the next database: most of them go back to the same.
-const KEPT_PAGES_MAX: usize = 1 << 20;
+use super::{IdSet, LiveSlots, RecipeBodies};
 
 /// What was reached so far.
 #[derive(Default)]
@@ -27,8 +23,7 @@ pub struct Reached {
     nodes: HashSet<ChunkId>,
     databases: HashSet<ChunkId>,
     lists: HashSet<ChunkId>,
-    bodies: HashMap<ChunkId, Arc<RecipeBody>>,
-    kept_pages: usize,
+    bodies: RecipeBodies,
 }
 
 impl Reached {
@@ -97,7 +92,7 @@ impl Reached {
             }
             Content::Pages(id) => {
                 if self.databases.insert(*id) {
-                    let chain = reader.recipe_chain(id, &mut |id| self.bodies.get(id).cloned())?;
+                    let chain = self.bodies.chain(id, reader)?;
                     self.database(&chain);
                 }
                 Ok(())
@@ -111,14 +106,6 @@ impl Reached {
         }
         for (id, body) in &chain.bodies {
             self.recipes.entry(*id).or_insert_with(|| body.extents.clone());
-            if !self.bodies.contains_key(id) {
-                if self.kept_pages + body.hashes.len() > KEPT_PAGES_MAX {
-                    self.bodies.clear();
-                    self.kept_pages = 0;
-                }
-                self.kept_pages += body.hashes.len();
-                self.bodies.insert(*id, body.clone());
-            }
         }
         self.take_pages(&chain.recipe);
     }

@@ -3,7 +3,9 @@
 mod id_set;
 mod live_slots;
 mod mark;
+mod recipe_bodies;
 
 pub use id_set::IdSet;
 pub(super) use live_slots::LiveSlots;
 pub(super) use mark::Reached;
+pub(super) use recipe_bodies::RecipeBodies;

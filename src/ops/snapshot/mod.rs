@@ -124,6 +124,9 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
     let rules = rules(repository, spec, options)?;
     let wanted: Vec<Category> = Category::ALL.into_iter().filter(|c| rules.wants(*c) && (spec.layout.is_instance || *c == Category::Other)).collect();
 
+    if purpose == Purpose::Keep && !options.dry_run {
+        repository.complete_config()?;
+    }
     let parents = Parents::find(repository, &key, &wanted)?;
     let index = Index::open(repository, IndexMode::Use)?;
     let cache_file = repository.scan_cache_file(&key);

@@ -81,6 +81,11 @@ impl Packer {
         })
     }
 
+    /// How ids are made.
+    pub(in crate::ops) fn hashing(&self) -> &Hashing {
+        &self.hashing
+    }
+
     /// Stores a file's bytes; (its content, its length as read).
     pub(in crate::ops) fn store_file(&mut self, open: &OpenFile, index: &Index, sink: Sink<'_>) -> Result<(Content, u64), ReadFailure> {
         let size = open.before.size;

@@ -1,0 +1,84 @@
+//! `repair`.
+
+use serde_json::{Value, json};
+
+use crate::ops::{self, RepairOptions, RepairReport};
+
+use super::context::Context;
+use super::failure::Failure;
+use super::prune::waiting;
+use super::upkeep_args::RepairArgs;
+use super::{Exit, check, json as to_json, render};
+
+/// Things that are named on a terminal.
+const SHOWN_MAX: usize = 60;
+
+pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
+    let repository = context.open()?;
+    let waiting = waiting(context, args.wait.wait);
+    let options = RepairOptions { quick: args.quick, dry_run: args.dry_run, add_parity: args.add_parity, threads: 0, waiting: &waiting };
+    let report = ops::repair(&repository, &options, context.watch())?;
+    if context.global.json {
+        to_json::print(&document(&report, args.dry_run));
+    } else {
+        render::print(&words(&report, args.dry_run))?;
+    }
+    let is_well = if args.dry_run { report.found.is_ok() } else { report.lost_count == 0 };
+    Ok(if is_well { Exit::Done } else { Exit::Problems })
+}
+
+fn document(report: &RepairReport, dry_run: bool) -> Value {
+    let mended: Vec<Value> = report.mended.iter().map(|mended| json!({"path": mended.path, "what": mended.what})).collect();
+    let lost: Vec<Value> = report
+        .lost
+        .iter()
+        .map(|lost| {
+            json!({
+                "snapshot": lost.snapshot.map(|id| id.to_string()), "now": lost.now.map(|id| id.to_string()), "path": lost.path, "what": lost.what,
+                "entries": lost.entries,
+            })
+        })
+        .collect();
+    json!({"dry_run": dry_run, "found": check::document(&report.found), "mended": mended, "lost": lost, "lost_count": report.lost_count})
+}
+
+fn words(report: &RepairReport, dry_run: bool) -> String {
+    let mut out = String::new();
+    if !report.found.is_ok() {
+        out.push_str("Found:\n");
+        report.found.findings.iter().take(SHOWN_MAX).for_each(|finding| out.push_str(&format!("  {}: {}\n", finding.name, finding.what)));
+        out.push_str(&check::by_path(&report.found.damage));
+    }
+    if !report.mended.is_empty() {
+        out.push_str(if dry_run { "Could be mended:\n" } else { "Mended:\n" });
+        report.mended.iter().take(SHOWN_MAX).for_each(|mended| out.push_str(&format!("  {}: {}\n", mended.path, mended.what)));
+        if report.mended.len() > SHOWN_MAX {
+            out.push_str(&format!("  … and {} more; --json names them.\n", render::count((report.mended.len() - SHOWN_MAX) as u64)));
+        }
+    }
+    if report.lost_count > 0 {
+        out.push_str(if dry_run {
+            "Would be lost, unless another copy or the source has it:\n"
+        } else {
+            "Lost for good, and taken out of the snapshots that had it:\n"
+        });
+        for lost in report.lost.iter().take(SHOWN_MAX) {
+            let snapshot = match (lost.snapshot, lost.now) {
+                (Some(old), Some(new)) => format!(", snapshot {} (now {})", render::short(&old), render::short(&new)),
+                (Some(old), None) => format!(", snapshot {}", render::short(&old)),
+                _ => String::new(),
+            };
+            out.push_str(&format!("  {}{snapshot}: {}\n", lost.path, lost.what));
+        }
+        if report.lost.len() > SHOWN_MAX {
+            out.push_str(&format!("  … and {} more; --json names them.\n", render::count((report.lost.len() - SHOWN_MAX) as u64)));
+        }
+    }
+    out.push_str(match (report.found.is_ok(), report.lost_count, dry_run) {
+        (_, _, true) => "Nothing was changed: this was a dry run.\n",
+        (true, _, false) if report.mended.is_empty() => "All was well; there was nothing to mend.\n",
+        (_, 0, false) => "All is well now: every file of every snapshot can be brought back.\n",
+        _ => "What is left is whole. Take a snapshot now: it stores anew what the server still has.\n",
+    });
+    out
+}

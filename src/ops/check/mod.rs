@@ -1,0 +1,150 @@
+//! `check`: is everything there, readable and right? The structure always, the data as far as it is asked for; what is wrong is told
+//! as files and snapshots.
+
+mod packs;
+mod read;
+mod read_log;
+mod trees;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::backend::Span;
+use crate::limits::RECORD_BYTES_MAX;
+use crate::manifest::{Catalog, Chain, FileHash, SnapshotId, file_hash};
+use crate::progress::Phase;
+use crate::store::{Index, IndexMode, Repository, snapshot_name};
+
+use super::{Error, Watch};
+
+pub(super) use packs::check_packs;
+pub use read::ReadReport;
+pub(super) use read::read_packs;
+pub use trees::Damage;
+pub(super) use trees::Trees;
+
+/// How much of the data is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Share {
+    /// None: the structure alone.
+    #[default]
+    Nothing,
+    /// All.
+    All,
+    /// So many hundredths, those that were not read for longest first.
+    Percent(f64),
+    /// So many bytes, the same.
+    Bytes(u64),
+    /// As much as can be read in this time, the same.
+    For(Duration),
+    /// What was not read for so long.
+    UnreadFor(Duration),
+}
+
+/// How to check.
+#[derive(Clone, Debug, Default)]
+pub struct CheckOptions {
+    /// How much of the data is read.
+    pub read: Share,
+    /// Threads; 0 means one for each core.
+    pub threads: usize,
+}
+
+/// Something that is wrong with a file of the repository.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// The file.
+    pub name: String,
+    /// What is wrong, and what that means.
+    pub what: String,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default)]
+pub struct CheckReport {
+    /// Snapshots that were gone through.
+    pub snapshots: u64,
+    /// Packs that are there.
+    pub packs: u64,
+    /// Their bytes.
+    pub pack_bytes: u64,
+    /// Files of the repository that are wrong.
+    pub findings: Vec<Finding>,
+    /// Files of snapshots that cannot be brought back, as many as are named.
+    pub damage: Vec<Damage>,
+    /// All of them, counted.
+    pub damage_count: u64,
+    /// Every snapshot that has some.
+    pub damaged_snapshots: BTreeSet<SnapshotId>,
+    /// What the user should know and is no damage.
+    pub remarks: Vec<String>,
+    /// What was read.
+    pub read: ReadReport,
+    /// Packs that are damaged.
+    pub damaged_packs: Vec<[u8; 16]>,
+}
+
+impl CheckReport {
+    /// Whether all is well.
+    pub fn is_ok(&self) -> bool {
+        self.findings.is_empty() && self.damage_count == 0
+    }
+}
+
+/// Checks a repository. Changes nothing but the log of what was read.
+pub fn check(repository: &Repository, options: &CheckOptions, watch: Watch<'_>) -> Result<CheckReport, Error> {
+    let mut report = CheckReport::default();
+    report.findings.extend(repository.config_damage().into_iter().map(|(name, what)| Finding { name: name.to_owned(), what }));
+    let index = Index::open(repository, IndexMode::Use)?;
+    let catalog = Catalog::load(repository)?;
+    for (name, error) in &catalog.damaged {
+        report.findings.push(Finding { name: name.clone(), what: super::in_one_line(error) });
+    }
+    check_list(repository, &mut report)?;
+    watch.progress.phase(Phase::Check, 0, 0);
+    let packs = check_packs(repository, &index, &mut report, watch)?;
+    let bad = read_packs(repository, packs, options, &mut report, watch)?;
+    watch.progress.phase(Phase::Check, catalog.snapshots.len() as u64, 0);
+    let mut trees = Trees::new(repository, &index, bad);
+    for (id, record) in &catalog.snapshots {
+        trees.snapshot(*id, record, &mut report, watch)?;
+        watch.progress.advance(1, 0);
+    }
+    report.snapshots = catalog.snapshots.len() as u64;
+    report.findings.sort();
+    report.findings.dedup();
+    Ok(report)
+}
+
+/// The list of snapshots against its chain.
+fn check_list(repository: &Repository, report: &mut CheckReport) -> Result<(), Error> {
+    let chain = Chain::load(repository)?;
+    for irregular in chain.irregularities(&record_hashes(repository)?) {
+        report.findings.push(Finding { name: irregular.name, what: irregular.what });
+    }
+    let adopted: Vec<_> = chain.listed.values().filter(|listed| listed.is_adopted).map(|listed| super::ls::short(&listed.id)).collect();
+    if !adopted.is_empty() {
+        report.remarks.push(format!(
+            "{} in the list only since it was found there: the list is younger than the snapshot, or its capture was cut off at the very end, or something else put it there ({})",
+            if adopted.len() == 1 { "one snapshot is" } else { "some snapshots are" },
+            adopted.join(", ")
+        ));
+    }
+    Ok(())
+}
+
+/// The hashes of the records that are there.
+pub(super) fn record_hashes(repository: &Repository) -> Result<BTreeMap<SnapshotId, FileHash>, Error> {
+    let mut hashes = BTreeMap::new();
+    for id in Catalog::ids(repository)? {
+        match repository.backend().read(&snapshot_name(&id.0), Span::Whole { limit: RECORD_BYTES_MAX }) {
+            Ok(bytes) => drop(hashes.insert(id, file_hash(&bytes))),
+            // Forgotten meanwhile, or told as damaged.
+            Err(error) => match crate::store::Error::from(error) {
+                error if error.is_damage() => {}
+                error => return Err(error.into()),
+            },
+        }
+    }
+    Ok(hashes)
+}

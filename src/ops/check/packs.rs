@@ -1,0 +1,139 @@
+//! Does every pack tell what it holds, and does the index say the same?
+
+use std::collections::HashSet;
+
+use crate::backend::Listed;
+use crate::store::{Index, Located, PackTrailer, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, read_trailer};
+
+use super::super::{Error, Watch, in_one_line};
+use super::{CheckReport, Finding};
+
+const INDEX: &str = "index.redb";
+
+/// A pack whose table of contents is right.
+#[derive(Clone, Debug)]
+pub struct PackFile {
+    /// Its id.
+    pub id: [u8; 16],
+    /// Bytes of its file.
+    pub bytes: u64,
+}
+
+/// Reads the table of contents of every pack, and holds the index against it; the packs that can be read on.
+pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckReport, watch: Watch<'_>) -> Result<Vec<PackFile>, Error> {
+    let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
+    let condemned: HashSet<_> = index.condemned().into_iter().collect();
+    for id in index.lost() {
+        let what = "the pack is gone: what it held is lost, unless another pack, its parity or the source has it".to_owned();
+        report.findings.push(Finding { name: pack_name(id), what });
+    }
+    let (mut packs, mut of_index, mut index_fault) = (Vec::new(), 0u64, None);
+    for file in &listed {
+        let Some(id) = pack_id(&file.name) else { continue };
+        if watch.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        report.packs += 1;
+        report.pack_bytes += file.size_bytes;
+        if condemned.contains(&id) {
+            continue;
+        }
+        match read_trailer(repository.backend(), file, &id) {
+            Ok(trailer) => {
+                match agreeing(index, &id, &trailer)? {
+                    Ok(count) => of_index += count,
+                    Err(fault) => index_fault = Some(fault),
+                }
+                packs.push(PackFile { id, bytes: file.size_bytes });
+            }
+            Err(error) if error.is_damage() || matches!(error, crate::store::Error::Backend(crate::backend::Error::Io { .. })) => {
+                report.findings.push(Finding { name: file.name.clone(), what: in_one_line(&error) });
+                report.damaged_packs.push(id);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    check_index(repository, index, of_index, index_fault, report)?;
+    check_parity(repository, &listed, &condemned, report)?;
+    if !condemned.is_empty() {
+        let (count, plural) = (condemned.len(), if condemned.len() == 1 { "pack is" } else { "packs are" });
+        report.remarks.push(format!("{count} {plural} left over from a prune that was cut off; the next prune removes them"));
+    }
+    Ok(packs)
+}
+
+/// How many of a pack's chunks the index places in it, or what the index says wrongly of it.
+fn agreeing(index: &Index, id: &[u8; 16], trailer: &PackTrailer) -> Result<Result<u64, &'static str>, Error> {
+    let mut count = 0;
+    for chunk in &trailer.chunks {
+        let place = |found: &Located| {
+            (found.extent, found.offset, found.len, Some(&found.row)) == (chunk.extent, chunk.offset, chunk.len, trailer.extents.get(chunk.extent as usize))
+        };
+        match index.locate(&chunk.id) {
+            Ok(Some(found)) if found.pack == *id => {
+                if !place(&found) {
+                    return Ok(Err("it names another place for a chunk than the pack does"));
+                }
+                count += 1;
+            }
+            // Another pack holds it too.
+            Ok(Some(_)) => {}
+            Ok(None) => return Ok(Err("it lacks chunks of packs that it knows")),
+            Err(crate::store::Error::Local { .. }) => return Ok(Err("it cannot be read")),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(Ok(count))
+}
+
+fn check_index(repository: &Repository, index: &Index, of_packs: u64, mut fault: Option<&'static str>, report: &mut CheckReport) -> Result<(), Error> {
+    let Some(place) = repository.index_place() else { return Ok(()) };
+    let is_there = place.disk.size(&place.path).is_ok_and(|bytes| bytes > 0);
+    if is_there && !index.has_file() && index.lost().is_empty() {
+        fault = Some("it cannot be read");
+    }
+    let mut count = 0;
+    match index.for_each_chunk(|_, _| {
+        count += 1;
+        Ok(())
+    }) {
+        Ok(()) if fault.is_none() && count != of_packs && index.damaged().is_empty() => fault = Some("it names chunks that no pack holds"),
+        Ok(()) => {}
+        Err(_) => fault = Some("it cannot be read"),
+    }
+    if let Some(fault) = fault {
+        let what = format!("the index is damaged: {fault}. Nothing is lost by that; jellyvault repair makes it anew from the packs");
+        report.findings.push(Finding { name: INDEX.to_owned(), what });
+    }
+    Ok(())
+}
+
+/// Parity files: there where they should be, whole tables, of their packs.
+fn check_parity(repository: &Repository, listed: &[Listed], condemned: &HashSet<[u8; 16]>, report: &mut CheckReport) -> Result<(), Error> {
+    let packs: HashSet<_> = listed.iter().filter_map(|file| pack_id(&file.name)).filter(|id| !condemned.contains(id)).collect();
+    let with_parity: HashSet<_> = listed.iter().filter_map(|file| parity_pack(&file.name)).collect();
+    for id in &with_parity {
+        if !packs.contains(id) {
+            continue;
+        }
+        match Parity::read(repository.backend(), id) {
+            Ok(parity) if parity.damaged_blocks() > 0 => {
+                let what = format!(
+                    "{} of its recovery blocks are damaged; the pack itself is another matter. jellyvault repair writes them anew",
+                    parity.damaged_blocks()
+                );
+                report.findings.push(Finding { name: parity_name(id), what });
+            }
+            Ok(_) => {}
+            Err(error) if error.is_damage() => report.findings.push(Finding { name: parity_name(id), what: in_one_line(&error) }),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if repository.config().parity_permille > 0 {
+        for id in packs.difference(&with_parity) {
+            let what = "the pack has no parity; jellyvault repair writes it".to_owned();
+            report.findings.push(Finding { name: parity_name(id), what });
+        }
+    }
+    Ok(())
+}

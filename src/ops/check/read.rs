@@ -1,0 +1,182 @@
+//! Reads packs and proves every byte of them, several at a time.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use crate::backend::{Listed, Span};
+use crate::chunk::ChunkId;
+use crate::progress::{Phase, Problem};
+use crate::store::{Error as StoreError, ExtentReader, PackTrailer, Proved, Repository, chunks_by_extent, pack_name, read_trailer};
+
+use super::super::{Error, Watch};
+use super::packs::PackFile;
+use super::read_log::{ReadLog, now};
+use super::{CheckOptions, CheckReport, Finding, Share};
+
+/// How much is read at once, in bytes.
+const RUN_BYTES: usize = 4 << 20;
+
+/// Chunks whose bytes are wrong, each with what is wrong.
+pub type BadChunks = HashMap<ChunkId, &'static str>;
+
+/// What was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadReport {
+    /// Packs that were read.
+    pub packs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Packs that could have been read.
+    pub of_packs: u64,
+    /// Their bytes.
+    pub of_bytes: u64,
+    /// Packs that no check ever read whole.
+    pub never_read: u64,
+    /// Seconds since 1970 at which the pack was read that was not read for longest, of those that ever were; 0 where none was.
+    pub oldest: u64,
+}
+
+/// Reads a share of the packs; the chunks that are not what they should be.
+pub fn read_packs(
+    repository: &Repository,
+    packs: Vec<PackFile>,
+    options: &CheckOptions,
+    report: &mut CheckReport,
+    watch: Watch<'_>,
+) -> Result<BadChunks, Error> {
+    let mut log = ReadLog::open(repository);
+    let all: HashSet<[u8; 16]> = packs.iter().map(|pack| pack.id).collect();
+    (report.read.of_packs, report.read.of_bytes) = (packs.len() as u64, packs.iter().map(|pack| pack.bytes).sum());
+    let chosen = choose(packs, options.read, &log, report.read.of_bytes);
+    watch.progress.phase(Phase::Read, chosen.len() as u64, chosen.iter().map(|pack| pack.bytes).sum());
+    let deadline = if let Share::For(time) = options.read { Instant::now().checked_add(time) } else { None };
+    let threads = if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { options.threads };
+    let (next, read, outcome) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(Ok(())));
+    let work = || -> Result<(), Error> {
+        let mut extents = ExtentReader::new(repository)?;
+        while let Some(pack) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if watch.interrupt.is_raised() || deadline.is_some_and(|deadline| Instant::now() > deadline) {
+                break;
+            }
+            let bad = read_pack(repository, pack, &mut extents)?;
+            if let Some((_, what)) = bad.first() {
+                watch.progress.problem(&Problem { path: pack_name(&pack.id), what: (*what).to_owned() });
+            }
+            watch.progress.advance(1, pack.bytes);
+            read.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((pack.clone(), bad));
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(chosen.len()) {
+            scope.spawn(|| {
+                if let Err(error) = work() {
+                    *outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Err(error);
+                }
+            });
+        }
+    });
+    outcome.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)?;
+    let mut found = BadChunks::new();
+    for (pack, bad) in read.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        report.read.packs += 1;
+        report.read.bytes += pack.bytes;
+        if bad.is_empty() {
+            log.note(pack.id);
+        } else {
+            let chunks: usize = bad.iter().map(|(chunks, _)| chunks.len()).sum();
+            let mut reasons: Vec<_> = bad.iter().map(|(_, what)| *what).collect();
+            reasons.sort_unstable();
+            reasons.dedup();
+            let what = format!("{} of its extents are damaged, {chunks} chunks in them: {}", bad.len(), reasons.join("; "));
+            report.findings.push(Finding { name: pack_name(&pack.id), what });
+            report.damaged_packs.push(pack.id);
+        }
+        found.extend(bad.into_iter().flat_map(|(chunks, what)| chunks.into_iter().map(move |chunk| (chunk, what))));
+    }
+    report.read.never_read = all.iter().filter(|pack| log.last(pack) == 0).count() as u64;
+    report.read.oldest = all.iter().map(|pack| log.last(pack)).filter(|last| *last > 0).min().unwrap_or_default();
+    if log.save(|pack| all.contains(pack)).is_err() && options.read != Share::Nothing {
+        report.remarks.push("what was read could not be noted for the next check: the repository cannot be written to".to_owned());
+    }
+    if watch.interrupt.is_raised() { Err(Error::Interrupted) } else { Ok(found) }
+}
+
+/// The packs that are read: those first that were not read for longest.
+fn choose(mut packs: Vec<PackFile>, share: Share, log: &ReadLog, total: u64) -> Vec<PackFile> {
+    packs.sort_by_key(|pack| (log.last(&pack.id), pack.id));
+    let up_to = |limit: u64, packs: Vec<PackFile>| {
+        let mut sum = 0u64;
+        packs
+            .into_iter()
+            .take_while(|pack| {
+                let before = sum;
+                sum = sum.saturating_add(pack.bytes);
+                before < limit
+            })
+            .collect()
+    };
+    match share {
+        Share::Nothing => Vec::new(),
+        Share::All | Share::For(_) => packs,
+        Share::Percent(percent) => up_to((total as f64 * percent / 100.0).ceil() as u64, packs),
+        Share::Bytes(bytes) => up_to(bytes, packs),
+        Share::UnreadFor(time) => packs.into_iter().filter(|pack| log.last(&pack.id) <= now().saturating_sub(time.as_secs())).collect(),
+    }
+}
+
+/// The extents of a pack that are wrong: their chunks, and why.
+pub fn read_pack(repository: &Repository, pack: &PackFile, extents: &mut ExtentReader<'_>) -> Result<Vec<(Vec<ChunkId>, &'static str)>, Error> {
+    let name = pack_name(&pack.id);
+    let trailer = match read_trailer(repository.backend(), &Listed { name: name.clone(), size_bytes: pack.bytes }, &pack.id) {
+        Ok(trailer) => trailer,
+        // It was right a moment ago, or it is told already.
+        Err(error) if error.is_damage() => return Ok(vec![(Vec::new(), "its table of contents cannot be read")]),
+        Err(error) => return Err(error.into()),
+    };
+    let chunks = chunks_by_extent(&trailer);
+    let mut bad = Vec::new();
+    let mut first = 0;
+    while first < trailer.extents.len() {
+        let run = run_of(&trailer, first);
+        let rows = trailer.extents.get(first..run).unwrap_or_default();
+        let start = rows.first().map_or(0, |row| row.offset);
+        let len = rows.iter().map(|row| row.stored_bytes as usize).sum();
+        match repository.backend().read(&name, Span::At { offset: start, len }) {
+            Ok(bytes) => {
+                for (number, row) in (first..).zip(rows) {
+                    let at = (row.offset - start) as usize;
+                    let stored = bytes.get(at..at + row.stored_bytes as usize).unwrap_or_default();
+                    bad.extend(extents.faults(&pack.id, number as u32, row, chunks.get(number).map(Vec::as_slice).unwrap_or_default(), stored));
+                }
+            }
+            // One bad sector must not hide what lies beside it.
+            Err(crate::backend::Error::Io { .. } | crate::backend::Error::Short { .. }) => {
+                for (number, row) in (first..).zip(rows) {
+                    if let Proved::Damaged(ids, what) = extents.read(&pack.id, number as u32, row, chunks.get(number).cloned().unwrap_or_default())? {
+                        bad.push((ids, what));
+                    }
+                }
+            }
+            Err(error) => return Err(StoreError::from(error).into()),
+        }
+        first = run;
+    }
+    Ok(bad)
+}
+
+/// The end of the extents that are read together from `first` on.
+fn run_of(trailer: &PackTrailer, first: usize) -> usize {
+    let mut bytes = 0;
+    let mut end = first;
+    while let Some(row) = trailer.extents.get(end) {
+        bytes += row.stored_bytes as usize;
+        if end > first && bytes > RUN_BYTES {
+            break;
+        }
+        end += 1;
+    }
+    end
+}

@@ -1,0 +1,266 @@
+//! What of which snapshot cannot be brought back? Each node is gone through once; what is wrong below it is told for each snapshot that
+//! shares it.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::chunk::ChunkId;
+use crate::manifest::{Child, Content, Entry, Kind, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, display, read_node};
+use crate::store::{ChunkReader, ExtentKind, Index, Repository};
+
+use super::super::content::list_pieces;
+use super::super::reach::RecipeBodies;
+use super::super::{Error, Watch, in_one_line};
+use super::read::BadChunks;
+use super::{CheckReport, Finding};
+
+/// Damaged files that are named; beyond them they are counted.
+const NAMED_MAX: usize = 10_000;
+
+/// A file of a snapshot, or many, that cannot be brought back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The logical path as it is; empty where it stands for more than one entry.
+    pub logical: Vec<u8>,
+    /// The logical path to show; of an unreadable part of a manifest the first path in it, with `…` and the path behind it.
+    pub path: String,
+    /// What is wrong.
+    pub what: String,
+    /// Entries that it stands for.
+    pub entries: u64,
+}
+
+/// Something that is wrong: the path, whether it is that entry alone, what, and how many entries it stands for.
+type Fault = (Vec<u8>, bool, String, u64);
+
+/// What is wrong below a node that is not clean.
+#[derive(Clone, Debug, Default)]
+struct Faults {
+    /// Entries of this leaf, or children of this node that cannot be read.
+    own: Vec<Fault>,
+    /// Children that are not clean.
+    below: Vec<ChunkId>,
+}
+
+/// Goes through manifests.
+pub struct Trees<'r> {
+    reader: ChunkReader<'r>,
+    index: &'r Index,
+    bad: BadChunks,
+    clean: HashSet<ChunkId>,
+    faulty: HashMap<ChunkId, Faults>,
+    databases: HashMap<ChunkId, Option<String>>,
+    bodies: RecipeBodies,
+}
+
+impl<'r> Trees<'r> {
+    /// Knows which chunks are bad though they are there.
+    pub fn new(repository: &'r Repository, index: &'r Index, bad: BadChunks) -> Trees<'r> {
+        let reader = ChunkReader::new(repository, index);
+        Trees { reader, index, bad, clean: HashSet::new(), faulty: HashMap::new(), databases: HashMap::new(), bodies: RecipeBodies::default() }
+    }
+
+    /// The reader that it goes through manifests with.
+    pub fn reader(&mut self) -> &mut ChunkReader<'r> {
+        &mut self.reader
+    }
+
+    /// Tells what of a snapshot cannot be brought back.
+    pub fn snapshot(&mut self, id: SnapshotId, record: &SnapshotRecord, report: &mut CheckReport, watch: Watch<'_>) -> Result<(), Error> {
+        for (name, category) in &record.categories {
+            let root = Child { first: Vec::new(), id: category.manifest, entries: category.entries, files: category.files, bytes: category.bytes };
+            match self.node(&root, None, None, watch)? {
+                Ok((true, sums)) => {
+                    if sums != (category.entries, category.files, category.bytes) {
+                        let what =
+                            format!("its {name} holds {} files of {} bytes, but its record says {} of {}", sums.1, sums.2, category.files, category.bytes);
+                        report.findings.push(Finding { name: crate::store::snapshot_name(&id.0), what });
+                    }
+                }
+                Ok((false, _)) => self.tell(id, &category.manifest, report),
+                Err(what) => push(
+                    report,
+                    Damage { snapshot: id, logical: Vec::new(), path: name.clone(), what: format!("all of it is lost: {what}"), entries: category.entries },
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all below a node is clean, with its entries, files and bytes; a text where the node itself cannot be read.
+    #[expect(clippy::type_complexity, reason = "read in one place")]
+    fn node(&mut self, child: &Child, level: Option<u8>, behind: Option<&[u8]>, watch: Watch<'_>) -> Result<Result<(bool, (u64, u64, u64)), String>, Error> {
+        let sums = (child.entries, child.files, child.bytes);
+        if self.clean.contains(&child.id) {
+            return Ok(Ok((true, sums)));
+        }
+        if self.faulty.contains_key(&child.id) {
+            return Ok(Ok((false, sums)));
+        }
+        if watch.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        let node = match read_node(&mut self.reader, &child.id, level) {
+            Ok(node) => node,
+            Err(error) if error.is_damage() || is_unreadable(&error) => return Ok(Err(in_one_line(&error))),
+            Err(error) => return Err(error.into()),
+        };
+        let mut faults = Faults::default();
+        let mut found = (0, 0, 0);
+        match node {
+            Node::Leaf(entries) => {
+                for entry in &entries {
+                    let (files, bytes) = if let Kind::File { size, .. } = &entry.kind { (1, *size) } else { (0, 0) };
+                    found = (found.0 + 1, found.1 + files, found.2 + bytes);
+                    if let Some(what) = self.entry(entry)? {
+                        faults.own.push((entry.path.clone(), true, what, 1));
+                    }
+                }
+            }
+            Node::Inner { level, children } => {
+                for (number, below) in children.iter().enumerate() {
+                    found = (found.0 + below.entries, found.1 + below.files, found.2 + below.bytes);
+                    let next = children.get(number + 1).map(|next| next.first.as_slice()).or(behind);
+                    match self.node(below, Some(level - 1), next, watch)? {
+                        Ok((true, sums)) if sums == (below.entries, below.files, below.bytes) => {}
+                        Ok((true, _)) => {
+                            faults.own.push((below.first.clone(), false, "the manifest contradicts itself about what lies here".to_owned(), below.entries))
+                        }
+                        Ok((false, _)) => faults.below.push(below.id),
+                        Err(what) => {
+                            let end = next.map_or_else(|| "the end".to_owned(), display);
+                            let what = format!("part of the manifest cannot be read, with all from this path on and before {end}: {what}");
+                            faults.own.push((below.first.clone(), false, what, below.entries));
+                        }
+                    }
+                }
+            }
+        }
+        let is_clean = faults.own.is_empty() && faults.below.is_empty();
+        if is_clean {
+            self.clean.insert(child.id);
+        } else {
+            self.faulty.insert(child.id, faults);
+        }
+        Ok(Ok((is_clean, found)))
+    }
+
+    /// What is wrong with an entry.
+    pub fn entry(&mut self, entry: &Entry) -> Result<Option<String>, Error> {
+        if let Xattrs::Chunk(id) = &entry.xattrs
+            && let Some(what) = self.chunk(id)?
+        {
+            return Ok(Some(format!("its extended attributes are lost: {what}")));
+        }
+        let Kind::File { size, content } = &entry.kind else { return Ok(None) };
+        match content {
+            Content::Pages(id) => self.database(id, *size),
+            content => self.pieces(content, *size),
+        }
+    }
+
+    /// What is wrong with a chunk of content.
+    fn chunk(&mut self, id: &ChunkId) -> Result<Option<String>, Error> {
+        if let Some(what) = self.bad.get(id) {
+            return Ok(Some(format!("it is damaged ({what})")));
+        }
+        Ok(if self.index.contains(id)? { None } else { Some("it is in no pack any more".to_owned()) })
+    }
+
+    fn pieces(&mut self, content: &Content, size: u64) -> Result<Option<String>, Error> {
+        let mut pieces = Vec::new();
+        match list_pieces(&mut self.reader, content, |_, piece| {
+            pieces.push(piece);
+            Ok(())
+        }) {
+            Ok(()) => {}
+            Err(error) if error.kind() == "damaged" || error.kind() == "io" => {
+                return Ok(Some(format!("the list of its parts is lost: {}", in_one_line(&error))));
+            }
+            Err(error) => return Err(error),
+        }
+        let mut sum = 0u64;
+        for piece in pieces {
+            sum = sum.saturating_add(match piece {
+                Piece::Hole(bytes) => bytes,
+                Piece::Chunk(id) => {
+                    if let Some(what) = self.chunk(&id)? {
+                        return Ok(Some(what));
+                    }
+                    u64::from(self.reader.len_of(&id)?)
+                }
+            });
+        }
+        Ok((sum != size).then(|| "its parts do not come to its size".to_owned()))
+    }
+
+    fn database(&mut self, id: &ChunkId, size: u64) -> Result<Option<String>, Error> {
+        if let Some(known) = self.databases.get(id) {
+            return Ok(known.clone());
+        }
+        let what = self.look_at_database(id, size)?;
+        self.databases.insert(*id, what.clone());
+        Ok(what)
+    }
+
+    fn look_at_database(&mut self, id: &ChunkId, size: u64) -> Result<Option<String>, Error> {
+        let recipe = match self.bodies.chain(id, &mut self.reader) {
+            Ok(chain) => chain.recipe,
+            Err(error) if error.is_damage() || matches!(error, crate::store::Error::Backend(_)) => {
+                return Ok(Some(format!("it is not known which pages it is made of: {}", in_one_line(&error))));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if recipe.bytes() != size {
+            return Ok(Some("its pages do not come to its size".to_owned()));
+        }
+        let mut slots = vec![0u32; recipe.extents.len()];
+        for place in &recipe.places {
+            if let Some(slot) = slots.get_mut(place.extent as usize) {
+                *slot = (*slot).max(place.slot + 1);
+            }
+        }
+        let mut lost = 0;
+        let mut reason = String::new();
+        let mut gone = HashSet::new();
+        for (number, (extent, slots)) in recipe.extents.iter().zip(slots).enumerate().filter(|(_, (_, slots))| *slots > 0) {
+            let wrong = match (self.chunk(extent)?, self.index.locate(extent)?) {
+                (Some(what), _) => Some(what),
+                (None, Some(found)) if found.row.kind == ExtentKind::Pages && u64::from(found.len) >= u64::from(slots) * u64::from(recipe.page_bytes) => None,
+                _ => Some("other bytes lie in their place".to_owned()),
+            };
+            if let Some(what) = wrong {
+                gone.insert(number as u32);
+                reason = what;
+            }
+        }
+        if !gone.is_empty() {
+            lost = recipe.places.iter().filter(|place| gone.contains(&place.extent)).count();
+        }
+        Ok((lost > 0).then(|| format!("{lost} of its {} pages are lost: {reason}", recipe.places.len())))
+    }
+
+    /// Tells all that is wrong below a node.
+    fn tell(&self, snapshot: SnapshotId, node: &ChunkId, report: &mut CheckReport) {
+        let Some(faults) = self.faulty.get(node) else { return };
+        for (path, is_alone, what, entries) in &faults.own {
+            let logical = if *is_alone { path.clone() } else { Vec::new() };
+            push(report, Damage { snapshot, logical, path: display(path), what: what.clone(), entries: *entries });
+        }
+        faults.below.iter().for_each(|below| self.tell(snapshot, below, report));
+    }
+}
+
+/// Whether the disk failed on it: to whoever asks what is left, that is damage.
+fn is_unreadable(error: &crate::manifest::Error) -> bool {
+    matches!(error, crate::manifest::Error::Store(crate::store::Error::Backend(crate::backend::Error::Io { .. })))
+}
+
+fn push(report: &mut CheckReport, damage: Damage) {
+    report.damage_count += damage.entries.max(1);
+    report.damaged_snapshots.insert(damage.snapshot);
+    if report.damage.len() < NAMED_MAX {
+        report.damage.push(damage);
+    }
+}

@@ -1,0 +1,131 @@
+//! A damaged pack: mended by its parity, or what is whole of it saved.
+
+use crate::backend::{Backend, Error as BackendError, Listed, Span, write_new};
+use crate::limits::PACK_FILE_BYTES_MAX;
+use crate::store::{
+    Codec, ExtentKind, ExtentReader, FilledExtent, Index, PackStreams, PackTrailer, Parity, Proved, Repository, chunks_by_extent, pack_name, read_trailer,
+};
+
+use super::super::Error;
+use super::super::refill::Refill;
+
+/// Streams of packs: data, pages, nodes and lists.
+pub(super) const STREAMS: usize = 3;
+/// Pieces that are read one by one where a disk cannot read all, in bytes.
+const SECTOR_BYTES: usize = 4096;
+
+/// A pack that is given up.
+pub(super) struct BadPack {
+    pub id: [u8; 16],
+    /// Its table of contents, where that is whole.
+    pub trailer: Option<PackTrailer>,
+}
+
+fn store_error(error: BackendError) -> Error {
+    crate::store::Error::from(error).into()
+}
+
+/// What is left of a file's bytes, zeros where the disk cannot read it; and whether it cannot.
+fn bytes_left(backend: &dyn Backend, name: &str) -> Result<(Vec<u8>, bool), Error> {
+    match backend.read(name, Span::Whole { limit: PACK_FILE_BYTES_MAX }) {
+        Ok(bytes) => return Ok((bytes, false)),
+        Err(BackendError::Io { .. }) => {}
+        Err(BackendError::Missing { .. } | BackendError::TooLarge { .. }) => return Ok((Vec::new(), false)),
+        Err(error) => return Err(store_error(error)),
+    }
+    let size = backend.list(name).map_err(store_error)?.iter().find(|file| file.name == name).map_or(0, |file| file.size_bytes as usize);
+    let (mut bytes, mut failed) = (Vec::with_capacity(size), false);
+    while bytes.len() < size {
+        let len = SECTOR_BYTES.min(size - bytes.len());
+        match backend.read(name, Span::At { offset: bytes.len() as u64, len }) {
+            Ok(piece) => bytes.extend_from_slice(&piece),
+            Err(BackendError::Io { .. }) => {
+                failed = true;
+                bytes.resize(bytes.len() + len, 0);
+            }
+            Err(error) => return Err(store_error(error)),
+        }
+    }
+    Ok((bytes, failed))
+}
+
+/// The pack's bytes as they were, if its parity can give them. Where it cannot, and it is the disk that fails, nothing may be given up.
+pub(super) fn mend(repository: &Repository, id: &[u8; 16]) -> Result<Option<Vec<u8>>, Error> {
+    let (bytes, is_disk) = bytes_left(repository.backend(), &pack_name(id))?;
+    let parity = match Parity::read(repository.backend(), id) {
+        Ok(parity) => Some(parity),
+        Err(error) if error.is_damage() => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(mended) = parity.and_then(|parity| parity.mend(&bytes)) {
+        return Ok(Some(mended));
+    }
+    if is_disk {
+        return Err(Error::Refused {
+            what: format!("the disk cannot read part of {}, and there is no parity that would do without; nothing was given up", pack_name(id)),
+            hint: "Copy the repository's folder to a healthy disk first, with a tool that goes on after read errors (ddrescue, or rsync with --ignore-errors), and repair the copy: what can be read there may be more than now.".to_owned(),
+        });
+    }
+    Ok(None)
+}
+
+/// Puts the mended bytes in the pack's place, in one step: until then the damaged file stands.
+pub(super) fn replace(repository: &Repository, id: &[u8; 16], bytes: &[u8]) -> Result<(), Error> {
+    write_new(repository.backend(), &pack_name(id), bytes).map_err(store_error)
+}
+
+/// What can be known of a pack that is not mended.
+pub(super) fn examine(repository: &Repository, id: &[u8; 16]) -> Result<BadPack, Error> {
+    let name = pack_name(id);
+    let size_bytes = repository.backend().list(&name).map_err(store_error)?.iter().find(|file| file.name == name).map_or(0, |file| file.size_bytes);
+    match read_trailer(repository.backend(), &Listed { name, size_bytes }, id) {
+        Ok(trailer) => Ok(BadPack { id: *id, trailer: Some(trailer) }),
+        Err(error) if error.is_damage() => Ok(BadPack { id: *id, trailer: None }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Saves the chunks that are whole and in no other pack; how many.
+pub(super) fn salvage(repository: &Repository, index: &Index, pack: &BadPack, streams: &mut PackStreams<'_>) -> Result<u64, Error> {
+    let Some(trailer) = &pack.trailer else { return Ok(0) };
+    let mut extents = ExtentReader::new(repository)?;
+    let mut refill = Refill::new(repository.config().compression_level)?;
+    let mut saved = 0;
+    let mut sink = |extent: FilledExtent| match extent.kind {
+        ExtentKind::Recipe { .. } => Ok(streams.append_last(extent)?),
+        kind => Ok::<_, Error>(streams.append(stream_of(kind), extent)?),
+    };
+    for ((number, row), chunks) in (0..).zip(&trailer.extents).zip(chunks_by_extent(trailer)) {
+        let good = match extents.read(&pack.id, number, row, chunks.clone())? {
+            Proved::Whole(extent) if row.kind.is_recipe() => {
+                // Whether it is the right one is seen where it is put together.
+                for (id, _) in &extent.chunks {
+                    if !index.claim(id)? {
+                        index.claim_again(id);
+                    }
+                }
+                saved += extent.chunks.len() as u64;
+                sink(extent)?;
+                continue;
+            }
+            Proved::Whole(extent) => extent.into_chunks()?,
+            Proved::Damaged(..) => extents.good_chunks(&pack.id, number, row, &chunks),
+        };
+        for (id, bytes) in good {
+            if index.claim(&id)? {
+                saved += 1;
+                refill.push(row.kind, row.codec == Codec::Zstd, id, &bytes, &mut sink)?;
+            }
+        }
+    }
+    refill.close(&mut sink)?;
+    Ok(saved)
+}
+
+fn stream_of(kind: ExtentKind) -> usize {
+    match kind {
+        ExtentKind::Pages => 1,
+        ExtentKind::Node | ExtentKind::List => 2,
+        ExtentKind::Data | ExtentKind::Recipe { .. } => 0,
+    }
+}
