@@ -171,6 +171,7 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::Exists { .. } => "Use it as it is, or name another folder.",
         store::Error::NotEmpty { .. } => "Name an empty folder, or one that does not exist yet.",
         store::Error::Newer { .. } => "Install a newer jellyvault. Nothing was changed.",
+        store::Error::IndexDamaged { .. } => "Run the same command again. Look at the disk: something changed a file on it.",
         store::Error::Busy { .. } => "Wait until it is done and try again.",
         store::Error::Backend(e) if e.is_disk_full() => {
             "The repository's disk is full. Make room and run the same command again: no snapshot was harmed, and what was stored already is used again."

@@ -66,6 +66,12 @@ impl From<Exit> for ExitCode {
 
 /// Parses, runs, answers.
 pub fn main() -> ExitCode {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !crate::store::expects_panics() {
+            tell(info);
+        }
+    }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),

@@ -95,10 +95,10 @@ pub fn open_or_make_and_tell(context: &Context) -> Result<Repository, Failure> {
     Ok(repository)
 }
 
-/// The repository; a new one where there is none. What killed processes left in it is swept.
 /// How long another first snapshot may take to make the repository.
 const MAKING: Duration = Duration::from_secs(3);
 
+/// The repository; a new one where there is none. What killed processes left in it is swept.
 fn open_or_make(path: &std::path::Path) -> Result<(Repository, bool), Failure> {
     use crate::store::Error::{Exists, NoRepository, NotEmpty};
     let start = Instant::now();
@@ -125,7 +125,8 @@ fn open_or_make(path: &std::path::Path) -> Result<(Repository, bool), Failure> {
 
 /// Whether a folder holds nothing but what a repository in the making holds.
 fn is_being_made(path: &std::path::Path) -> bool {
-    let ours = |name: &str| name.starts_with(".tmp-") || ["repo.toml", "lock", "packs", "snapshots", "tmp", "scan", "index.redb"].contains(&name);
+    let parts = ["repo.toml", "repo.copy.toml", "packs", "snapshots", "list", "tmp", "scan", "index.redb"];
+    let ours = |name: &str| name.starts_with(".tmp-") || name.starts_with("lock") || parts.contains(&name);
     std::fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name().to_str().is_some_and(ours)))
 }
 

@@ -5,7 +5,7 @@ use jiff::{Timestamp, ToSpan, civil};
 
 use crate::backend::{Span, write_new};
 use crate::limits::RECORD_BYTES_MAX;
-use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_name};
+use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_copy_name, snapshot_name};
 
 use super::Error;
 use super::chain::{Chain, FileHash, ListChange, file_hash};
@@ -98,6 +98,9 @@ impl Catalog {
     /// Makes a record durable; the hash of its file.
     pub fn write(repository: &Repository, id: SnapshotId, record: &SnapshotRecord) -> Result<FileHash, Error> {
         let bytes = encode_record(RecordKind::Snapshot, repository.config().cipher, &id.0, record).map_err(|what| Error::Record { what })?;
+        if repository.config().parity_permille > 0 {
+            write_new(repository.backend(), &snapshot_copy_name(&id.0), &bytes)?;
+        }
         write_new(repository.backend(), &snapshot_name(&id.0), &bytes)?;
         Ok(file_hash(&bytes))
     }
@@ -105,14 +108,34 @@ impl Catalog {
     /// Drops snapshots: the chain says so first, then their records go.
     pub fn drop(repository: &Repository, ids: &[SnapshotId]) -> Result<(), Error> {
         Chain::change(repository, &ListChange { dropped: ids.to_vec(), ..ListChange::default() })?;
-        for id in ids {
-            match repository.backend().remove(&snapshot_name(&id.0)) {
-                // Another forget was faster, or its record was gone already.
+        Catalog::remove(repository, ids)
+    }
+
+    /// Removes records with their copies; those that are gone already are fine: another forget was faster.
+    pub fn remove(repository: &Repository, ids: &[SnapshotId]) -> Result<(), Error> {
+        for name in ids.iter().flat_map(|id| [snapshot_name(&id.0), snapshot_copy_name(&id.0)]) {
+            match repository.backend().remove(&name) {
                 Ok(()) | Err(crate::backend::Error::Missing { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(repository.backend().sync()?)
+    }
+
+    /// The second copies of records that are there: (snapshot, the bytes that its record should have).
+    pub fn copies(repository: &Repository) -> Result<Vec<(SnapshotId, Vec<u8>)>, Error> {
+        let mut copies = Vec::new();
+        for listed in repository.backend().list("copies/")? {
+            let Some(id) = id_of(&listed.name.replacen("copies/", "snapshots/", 1)) else { continue };
+            let bytes = repository.backend().read(&listed.name, Span::Tail { len: RECORD_BYTES_MAX })?;
+            copies.push((id, bytes));
+        }
+        Ok(copies)
+    }
+
+    /// Whether bytes are the record of a snapshot.
+    pub fn is_record(id: SnapshotId, bytes: &[u8]) -> bool {
+        decode_record::<SnapshotRecord>(RecordKind::Snapshot, &id.0, bytes).is_ok()
     }
 
     /// The snapshot that a name means: `latest`, `latest~N`, an id or a unique beginning of one, a label that only one has,

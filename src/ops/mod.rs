@@ -281,6 +281,7 @@ impl Error {
                 S::NotEmpty { .. } => "not-empty",
                 S::Newer { .. } => "newer-format",
                 S::Busy { .. } => "busy",
+                S::IndexDamaged { .. } => "index-damaged",
                 S::Backend(error) if error.is_disk_full() => "disk-full",
                 error if error.is_damage() => "damaged",
                 _ => "io",

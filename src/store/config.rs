@@ -58,6 +58,8 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// The first line of a repository that was made before there was a checksum.
+const OLD_HEADER: &str = "# A jellyvault repository. Written once; changing it makes the repository unreadable.\n";
 /// The first line: the hash of all that follows it. Older repositories have none.
 const CHECKSUM: &str = "checksum = \"";
 
@@ -97,8 +99,12 @@ impl RepoConfig {
         }
         let damaged = |e: &dyn std::fmt::Display| Error::Config { what: e.to_string().lines().next().unwrap_or_default().to_owned() };
         let text = std::str::from_utf8(bytes).map_err(|e| damaged(&e))?;
+        let mut is_old = true;
         let text = match text.strip_prefix(CHECKSUM) {
-            None => text,
+            None => {
+                is_old = text.starts_with(OLD_HEADER);
+                text
+            }
             Some(rest) => {
                 let (hash, text) = rest.split_once("\"\n").ok_or_else(|| damaged(&"its first line is cut short"))?;
                 if blake3::hash(text.as_bytes()).to_hex().as_str() != hash {
@@ -113,6 +119,9 @@ impl RepoConfig {
         }
         if let Some(cipher) = first.cipher.filter(|cipher| cipher != "none") {
             return Err(Error::Cipher { cipher });
+        }
+        if !is_old {
+            return Err(damaged(&"its first line is neither a checksum nor what older programs wrote"));
         }
         let config: RepoConfig = toml::from_str(text).map_err(|e| damaged(&e.message()))?;
         let cuts = [config.cut.compressed, config.cut.sqlite, config.cut.other];

@@ -8,12 +8,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use redb::ReadableTable;
-
 use crate::chunk::ChunkId;
 
 use super::extent::ExtentKind;
 use super::fresh::{Fresh, Place};
+use super::guard::guarded;
 use super::index_file::{Base, IndexPlace, Removal, decode_extent, decode_place, open_base, open_to_write, write_all};
 use super::trailer::{ExtentRow, PackTrailer, read_trailer};
 use super::{Error, Repository, pack_name};
@@ -67,9 +66,9 @@ pub(super) struct KnownPack {
 
 /// Finds chunks, and takes the claims on those being written.
 pub struct Index {
-    base: Option<Base>,
-    fresh: Fresh,
-    packs: RwLock<HashMap<u32, KnownPack>>,
+    pub(super) base: Option<Base>,
+    pub(super) fresh: Fresh,
+    pub(super) packs: RwLock<HashMap<u32, KnownPack>>,
     place: Option<IndexPlace>,
     repository: String,
     /// Packs whose trailers cannot be read, with the reason.
@@ -102,7 +101,7 @@ impl Index {
         };
         let (mut known, mut condemned) = (HashMap::new(), HashSet::new());
         if mode == IndexMode::Use
-            && let Some((base, packs)) = index.place.as_ref().and_then(|place| open_base(place, &index.repository))
+            && let Some((base, packs)) = index.place.as_ref().and_then(|place| guarded(|| open_base(place, &index.repository)).flatten())
         {
             index.base = Some(base);
             known = packs.known.iter().map(|(number, id)| (*id, *number)).collect();
@@ -151,7 +150,7 @@ impl Index {
         self.fresh.spill().map_err(|source| self.spilled("write to", source))
     }
 
-    fn spilled(&self, verb: &'static str, source: std::io::Error) -> Error {
+    pub(super) fn spilled(&self, verb: &'static str, source: std::io::Error) -> Error {
         let path = self.place.as_ref().and_then(|place| place.path.parent()).map(|root| root.join("tmp")).unwrap_or_default();
         Error::Local { verb, path, source }
     }
@@ -259,8 +258,7 @@ impl Index {
 
     fn find_in_base(&self, id: &ChunkId) -> Result<Option<Place>, Error> {
         let Some(base) = &self.base else { return Ok(None) };
-        let Some(value) = base.chunks.get(&id.0).map_err(|e| self.failed("read", e))? else { return Ok(None) };
-        let place = decode_place(&value.value());
+        let Some(place) = self.ask(|| Ok(base.chunks.get(&id.0)?.map(|value| decode_place(&value.value()))))? else { return Ok(None) };
         let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
         Ok(packs.get(&place.pack).is_some_and(|pack| pack.present).then_some(place))
     }
@@ -278,87 +276,10 @@ impl Index {
         let Some(pack) = packs.get(&place.pack) else { return Ok(None) };
         let row = match (&pack.extents, &self.base) {
             (Some(extents), _) => extents.get(place.extent as usize).copied(),
-            (None, Some(base)) => {
-                let row = base.extents.get(&(place.pack, place.extent)).map_err(|e| self.failed("read", e))?;
-                row.and_then(|row| decode_extent(&row.value()))
-            }
+            (None, Some(base)) => self.ask(|| Ok(base.extents.get(&(place.pack, place.extent))?.and_then(|row| decode_extent(&row.value()))))?,
             (None, None) => None,
         };
         Ok(row.map(|row| Located { pack: pack.id, extent: place.extent, row, offset: place.offset, len: place.len }))
-    }
-
-    /// Every extent of every pack that is there: for statistics.
-    pub fn for_each_extent(&self, mut each: impl FnMut(&ExtentRow)) -> Result<(), Error> {
-        let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
-        for pack in packs.values().filter_map(|pack| pack.extents.as_ref()) {
-            pack.iter().for_each(&mut each);
-        }
-        if let Some(base) = &self.base {
-            for row in base.extents.iter().map_err(|e| self.failed("read", e))? {
-                let (key, row) = row.map_err(|e| self.failed("read", e))?;
-                if packs.get(&key.value().0).is_some_and(|pack| pack.present)
-                    && let Some(row) = decode_extent(&row.value())
-                {
-                    each(&row);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Calls `each` with every chunk that is in a pack, and its place: those of the index file in the order of their ids, then those of
-    /// packs that the file does not know. A chunk that several packs hold comes once, with the place that counts.
-    pub fn for_each_chunk(&self, mut each: impl FnMut(&ChunkId, ChunkPlace) -> Result<(), Error>) -> Result<(), Error> {
-        let spilled = |source| self.spilled("read in", source);
-        if let Some(base) = &self.base {
-            let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
-            let has_fresh = !self.fresh.is_empty();
-            for row in base.chunks.iter().map_err(|e| self.failed("read", e))? {
-                let (id, place) = row.map_err(|e| self.failed("read", e))?;
-                let (id, place) = (ChunkId(id.value()), decode_place(&place.value()));
-                if packs.get(&place.pack).is_some_and(|pack| pack.present) && !(has_fresh && self.fresh.contains(&id).map_err(spilled)?) {
-                    each(&id, ChunkPlace { pack: place.pack, extent: place.extent, len: place.len })?;
-                }
-            }
-        }
-        let mut failure = None;
-        let outcome = self.fresh.for_each(|id, place| {
-            each(id, ChunkPlace { pack: place.pack, extent: place.extent, len: place.len }).map_err(|error| {
-                failure = Some(error);
-                std::io::ErrorKind::Other.into()
-            })
-        });
-        match failure {
-            Some(error) => Err(error),
-            None => outcome.map_err(spilled),
-        }
-    }
-
-    /// The packs that are there, by the numbers that this index gives them.
-    pub fn packs(&self) -> Vec<(u32, [u8; 16])> {
-        let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<_> = packs.iter().filter(|(_, pack)| pack.present && !pack.is_condemned).map(|(number, pack)| (*number, pack.id)).collect();
-        found.sort_unstable();
-        found
-    }
-
-    /// Packs that a prune gave up and left behind when it was cut off.
-    pub fn condemned(&self) -> Vec<[u8; 16]> {
-        let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
-        packs.values().filter(|pack| pack.is_condemned).map(|pack| pack.id).collect()
-    }
-
-    /// The extents of a pack, by the number that this index gives it.
-    pub fn extents_of(&self, number: u32) -> Result<Vec<ExtentRow>, Error> {
-        let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
-        let extents = packs.get(&number).and_then(|pack| pack.extents.as_ref());
-        let (None, Some(base)) = (extents, &self.base) else { return Ok(extents.cloned().unwrap_or_default()) };
-        let mut rows = Vec::new();
-        for row in base.extents.range((number, 0)..=(number, u32::MAX)).map_err(|e| self.failed("read", e))? {
-            let (_, row) = row.map_err(|e| self.failed("read", e))?;
-            rows.extend(decode_extent(&row.value()));
-        }
-        Ok(rows)
     }
 
     /// Writes what is new into the index file: one transaction, keys sorted. Where another process holds the file, it is left
@@ -373,19 +294,31 @@ impl Index {
         let Some(place) = self.place.clone() else { return Ok(false) };
         let packs = std::mem::take(self.packs_mut());
         let had_base = self.base.take().is_some();
-        let written = match open_to_write(&place, &self.repository, had_base) {
-            Ok(Some(database)) => write_all(&database, packs, &mut self.fresh, removal).map(|()| database.close().is_ok()),
-            Ok(None) => Ok(false),
-            Err(error) => Err(error),
-        };
-        Ok(written.unwrap_or_else(|error| {
-            place.discard(&error);
-            false
-        }))
+        let written = guarded(|| match open_to_write(&place, &self.repository, had_base)? {
+            Some(database) => write_all(&database, packs, &mut self.fresh, removal).map(|()| database.close().is_ok()),
+            None => Ok(false),
+        });
+        Ok(match written {
+            Some(Ok(is_current)) => is_current,
+            Some(Err(redb::Error::Io(_))) => false,
+            Some(Err(_)) | None => {
+                place.discard();
+                false
+            }
+        })
     }
 
-    fn failed(&self, verb: &'static str, error: impl Into<redb::Error>) -> Error {
-        Error::Local { verb, path: self.place.as_ref().map(|place| place.path.clone()).unwrap_or_default(), source: std::io::Error::other(error.into()) }
+    /// Asks the index file. Where it is damaged it is taken away: the next opening asks the packs.
+    pub(super) fn ask<T>(&self, question: impl FnOnce() -> Result<T, redb::StorageError>) -> Result<T, Error> {
+        let path = self.place.as_ref().map(|place| place.path.clone()).unwrap_or_default();
+        match guarded(question) {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(redb::StorageError::Io(source))) => Err(Error::Local { verb: "read", path, source }),
+            Some(Err(_)) | None => {
+                self.place.iter().for_each(IndexPlace::discard);
+                Err(Error::IndexDamaged { path })
+            }
+        }
     }
 }
 

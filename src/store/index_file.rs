@@ -69,10 +69,8 @@ impl IndexPlace {
 
     /// Takes a damaged index file away; the next opening reads the trailers. A file that cannot be removed either (a full or
     /// read-only disk) is found out by the same checks next time.
-    pub(super) fn discard(&self, error: &redb::Error) {
-        if !matches!(error, redb::Error::Io(_)) {
-            crate::tolerate(self.disk.remove(&self.path));
-        }
+    pub(super) fn discard(&self) {
+        crate::tolerate(self.disk.remove(&self.path));
     }
 
     /// Takes the index file away.

@@ -4,8 +4,10 @@ mod bytes;
 mod config;
 mod extent;
 mod fresh;
+mod guard;
 mod index;
 mod index_file;
+mod index_walk;
 mod lock;
 mod pack;
 mod parity;
@@ -24,6 +26,7 @@ mod whole_extent;
 pub use bytes::{Bytes, Truncated, push_bytes, push_signed, push_varint};
 pub use config::{Cuts, RepoConfig};
 pub use extent::{Codec, ExtentBuilder, ExtentKind, FilledExtent};
+pub use guard::expects_panics;
 pub use index::{ChunkPlace, Index, IndexMode, Located};
 pub use index_file::{IndexPlace, Removal};
 pub use lock::{RepositoryLock, WorkLock};
@@ -32,7 +35,7 @@ pub use reader::{Chunk, ChunkReader, Held};
 pub use recipe::{PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
 pub use recipe_reader::RecipeChain;
 pub use record_file::{RecordKind, decode_record, encode_record, record_file_for_tests};
-pub use repository::{Location, Repository, pack_id, pack_name, snapshot_name};
+pub use repository::{Location, Repository, pack_id, pack_name, snapshot_copy_name, snapshot_name};
 pub use seal::Cipher;
 pub use streams::{PackStreams, Stored, Stream};
 pub use trailer::{ChunkRow, ExtentRow, PackTrailer, TrailerError, read_trailer};
@@ -143,6 +146,12 @@ pub enum Error {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The index file is damaged; it was taken away, and is made anew from the packs.
+    #[error("the index {path} is damaged; nothing is lost by that, and it was removed to be made anew from the packs")]
+    IndexDamaged {
+        /// The file.
+        path: PathBuf,
     },
     /// Another process holds the repository exclusively.
     #[error("the repository at {path} is in use by another jellyvault that reorganises it")]

@@ -49,6 +49,11 @@ pub fn snapshot_name(id: &[u8; 16]) -> String {
     format!("snapshots/{}.snap", hex(id))
 }
 
+/// The name of the second copy of a snapshot's file, which repositories with parity have.
+pub fn snapshot_copy_name(id: &[u8; 16]) -> String {
+    format!("copies/{}.snap", hex(id))
+}
+
 /// The id in a pack's name; nothing where it is no pack's name.
 pub fn pack_id(name: &str) -> Option<[u8; 16]> {
     let (folder, file) = name.strip_prefix("packs/")?.split_once('/')?;

@@ -69,6 +69,58 @@ pub fn restore_to(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecor
     )
 }
 
+/// All that a snapshot holds, read through the library alone: path to what it is, with the hash of a file's bytes.
+pub type Held = BTreeMap<Vec<u8>, String>;
+
+pub fn held(repository: &Repository, record: &SnapshotRecord) -> Held {
+    use jellyvault::manifest::{Entries, Kind};
+    let index = jellyvault::store::Index::open(repository, jellyvault::store::IndexMode::Use).unwrap();
+    let mut reader = jellyvault::store::ChunkReader::new(repository, &index);
+    let mut found = Held::new();
+    for category in record.categories.values() {
+        let entries: Vec<_> = Entries::all(&mut reader, category.manifest).map(Result::unwrap).collect();
+        for entry in entries {
+            let bytes = match &entry.kind {
+                Kind::File { size, content } => {
+                    let mut bytes = vec![0; *size as usize];
+                    ops::write_content(&mut reader, content, *size, |at, part| {
+                        bytes[at as usize..at as usize + part.len()].copy_from_slice(part);
+                        Ok(())
+                    })
+                    .unwrap();
+                    blake3::hash(&bytes).to_hex().to_string()
+                }
+                other => format!("{other:?}"),
+            };
+            found.insert(entry.path.clone(), format!("{:o} {:?} {bytes}", entry.mode, entry.mtime));
+        }
+    }
+    found
+}
+
+pub fn go_on(_: std::time::Duration) -> Result<(), ops::Error> {
+    Ok(())
+}
+
+pub fn prune_to(repository: &Repository, max_unused: ops::MaxUnused) -> Result<ops::PruneReport, ops::Error> {
+    let options = ops::PruneOptions { max_unused, dry_run: false, without: Default::default(), planned: &|_| {}, waiting: &go_on };
+    ops::prune(repository, &options, watch(&Interrupt::default()))
+}
+
+pub fn check_all(repository: &Repository) -> ops::CheckReport {
+    ops::check(repository, &ops::CheckOptions { read: ops::Share::All, threads: 2 }, watch(&Interrupt::default())).unwrap()
+}
+
+pub fn assert_clean(repository: &Repository, when: &str) {
+    let report = check_all(repository);
+    assert!(report.is_ok(), "{when}: {:?} {:?}", report.findings, report.damage);
+}
+
+pub fn repair_all(repository: &Repository) -> Result<ops::RepairReport, ops::Error> {
+    let options = ops::RepairOptions { quick: false, dry_run: false, add_parity: None, threads: 2, waiting: &go_on };
+    ops::repair(repository, &options, watch(&Interrupt::default()))
+}
+
 pub fn newest(repository: &Repository) -> (SnapshotId, SnapshotRecord) {
     Catalog::load(repository).unwrap().snapshots.pop().unwrap()
 }

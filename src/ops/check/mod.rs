@@ -13,7 +13,7 @@ use crate::backend::Span;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::manifest::{Catalog, Chain, FileHash, SnapshotId, file_hash};
 use crate::progress::Phase;
-use crate::store::{Index, IndexMode, Repository, snapshot_name};
+use crate::store::{Index, IndexMode, Repository, snapshot_copy_name, snapshot_name};
 
 use super::{Error, Watch};
 
@@ -101,8 +101,11 @@ pub fn check(repository: &Repository, options: &CheckOptions, watch: Watch<'_>) 
         report.findings.push(Finding { name: name.clone(), what: super::in_one_line(error) });
     }
     check_list(repository, &mut report)?;
+    check_copies(repository, &mut report)?;
     watch.progress.phase(Phase::Check, 0, 0);
     let packs = check_packs(repository, &index, &mut report, watch)?;
+    // An index that lies would make files look lost: the packs themselves are asked.
+    let index = if report.findings.iter().any(|finding| finding.name == packs::INDEX) { Index::open(repository, IndexMode::Rebuild)? } else { index };
     let bad = read_packs(repository, packs, options, &mut report, watch)?;
     watch.progress.phase(Phase::Check, catalog.snapshots.len() as u64, 0);
     let mut trees = Trees::new(repository, &index, bad);
@@ -129,6 +132,25 @@ fn check_list(repository: &Repository, report: &mut CheckReport) -> Result<(), E
             if adopted.len() == 1 { "one snapshot is" } else { "some snapshots are" },
             adopted.join(", ")
         ));
+    }
+    Ok(())
+}
+
+/// Second copies of records, in a repository with parity.
+fn check_copies(repository: &Repository, report: &mut CheckReport) -> Result<(), Error> {
+    if repository.config().parity_permille == 0 {
+        return Ok(());
+    }
+    let hashes = record_hashes(repository)?;
+    let copies: BTreeMap<SnapshotId, Vec<u8>> = Catalog::copies(repository)?.into_iter().collect();
+    for (id, hash) in hashes {
+        let what = match copies.get(&id) {
+            None => "the second copy of the snapshot's record is missing; jellyvault repair writes it",
+            Some(bytes) if file_hash(bytes) == hash => continue,
+            Some(bytes) if Catalog::is_record(id, bytes) => "the second copy of the snapshot's record is another record",
+            Some(_) => "the second copy of the snapshot's record is damaged; jellyvault repair writes it anew",
+        };
+        report.findings.push(Finding { name: snapshot_copy_name(&id.0), what: what.to_owned() });
     }
     Ok(())
 }

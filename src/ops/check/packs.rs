@@ -8,7 +8,7 @@ use crate::store::{Index, Located, PackTrailer, Parity, Repository, pack_id, pac
 use super::super::{Error, Watch, in_one_line};
 use super::{CheckReport, Finding};
 
-const INDEX: &str = "index.redb";
+pub const INDEX: &str = "index.redb";
 
 /// A pack whose table of contents is right.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ fn agreeing(index: &Index, id: &[u8; 16], trailer: &PackTrailer) -> Result<Resul
             // Another pack holds it too.
             Ok(Some(_)) => {}
             Ok(None) => return Ok(Err("it lacks chunks of packs that it knows")),
-            Err(crate::store::Error::Local { .. }) => return Ok(Err("it cannot be read")),
+            Err(crate::store::Error::Local { .. } | crate::store::Error::IndexDamaged { .. }) => return Ok(Err("it cannot be read")),
             Err(error) => return Err(error.into()),
         }
     }

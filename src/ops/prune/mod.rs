@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::manifest::{Catalog, Chain, SnapshotId};
 use crate::progress::{Phase, Problem};
-use crate::store::{ChunkReader, Index, IndexMode, Repository, pack_name};
+use crate::store::{ChunkReader, Index, IndexMode, Repository, pack_name, snapshot_name};
 
 use super::reach::Reached;
 use super::{Error, Watch, in_one_line};
@@ -160,7 +160,18 @@ pub(super) fn finish_forgetting(repository: &Repository) -> Result<(), Error> {
     let chain = Chain::load(repository)?;
     let catalog = Catalog::load(repository)?;
     let left: Vec<_> = catalog.snapshots.iter().map(|(id, _)| *id).filter(|id| chain.dropped.contains(id)).collect();
-    if left.is_empty() { Ok(()) } else { Ok(Catalog::drop(repository, &left)?) }
+    if !left.is_empty() {
+        Catalog::drop(repository, &left)?;
+    }
+    // Second copies of records that never came to be, or whose records went.
+    let orphans: Vec<_> = match repository.config().parity_permille {
+        0 => Vec::new(),
+        _ => Catalog::copies(repository)?.into_iter().map(|(id, _)| id).filter(|id| !chain.listed.contains_key(id)).collect(),
+    };
+    let here: HashSet<_> = catalog.snapshots.iter().map(|(id, _)| *id).collect();
+    let orphans: Vec<_> =
+        orphans.into_iter().filter(|id| !here.contains(id) && !catalog.damaged.iter().any(|(name, _)| *name == snapshot_name(&id.0))).collect();
+    if orphans.is_empty() { Ok(()) } else { Ok(Catalog::remove(repository, &orphans)?) }
 }
 
 /// What a snapshot needs whose record cannot be read is not known: nothing may go.

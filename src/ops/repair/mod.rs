@@ -8,9 +8,11 @@ mod trim;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::manifest::{Catalog, Chain, FileHash, ListChange, SnapshotId};
+use crate::backend::{Span, write_new};
+use crate::limits::RECORD_BYTES_MAX;
+use crate::manifest::{Catalog, Chain, FileHash, ListChange, SnapshotId, file_hash};
 use crate::progress::Phase;
-use crate::store::{Index, IndexMode, PackStreams, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, snapshot_name};
+use crate::store::{Index, IndexMode, PackStreams, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, snapshot_copy_name, snapshot_name};
 
 use super::check::{CheckReport, Trees, record_hashes};
 use super::snapshot::packer::Packer;
@@ -128,6 +130,8 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
         config_damage.iter().for_each(|(name, _)| report.mended(*name, "written anew from the other copy of the settings"));
     }
 
+    records_from_copies(repository, &mut report)?;
+
     // Packs: as they were by their parity, or what is left of them into new ones.
     let mut bad = Vec::new();
     for id in report.found.damaged_packs.clone() {
@@ -139,7 +143,9 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
             None => bad.push(packs::examine(repository, &id)?),
         }
     }
-    let given_up: HashSet<[u8; 16]> = bad.iter().map(|pack| pack.id).collect();
+    // Those that an earlier run gave up and could not remove any more count as gone.
+    let left_over = Index::open(repository, IndexMode::Use)?.condemned();
+    let given_up: HashSet<[u8; 16]> = bad.iter().map(|pack| pack.id).chain(left_over).collect();
     let index = Index::open_without(repository, IndexMode::Rebuild, &given_up)?;
     if report.found.findings.iter().any(|finding| finding.name == "index.redb") {
         report.mended("index.redb", "made anew from the packs");
@@ -163,6 +169,40 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
     report.mended.sort();
     report.mended.dedup();
     Ok(report)
+}
+
+/// Records that are damaged or gone are written again from their second copies, where the list's chain says that they should be there.
+fn records_from_copies(repository: &Repository, report: &mut RepairReport) -> Result<(), Error> {
+    let chain = Chain::load(repository)?;
+    let here = record_hashes(repository)?;
+    for (id, bytes) in Catalog::copies(repository)? {
+        let hash = file_hash(&bytes);
+        let is_right = Catalog::is_record(id, &bytes) && chain.listed.get(&id).is_none_or(|listed| listed.record == hash);
+        let is_wanted = chain.listed.contains_key(&id) || here.contains_key(&id);
+        if is_right && is_wanted && here.get(&id) != Some(&hash) {
+            write_new(repository.backend(), &snapshot_name(&id.0), &bytes).map_err(crate::store::Error::from)?;
+            report.mended(snapshot_name(&id.0), "written again from its second copy");
+        }
+    }
+    Ok(())
+}
+
+/// Each record has its second copy where there is parity, and none is left over.
+fn put_copies_right(repository: &Repository, permille: u32, report: &mut RepairReport) -> Result<(), Error> {
+    let copies: HashMap<SnapshotId, FileHash> = Catalog::copies(repository)?.into_iter().map(|(id, bytes)| (id, file_hash(&bytes))).collect();
+    let here = record_hashes(repository)?;
+    for (id, hash) in here.iter().filter(|_| permille > 0) {
+        if copies.get(id) != Some(hash) {
+            let span = Span::Whole { limit: RECORD_BYTES_MAX };
+            let bytes = repository.backend().read(&snapshot_name(&id.0), span).map_err(crate::store::Error::from)?;
+            write_new(repository.backend(), &snapshot_copy_name(&id.0), &bytes).map_err(crate::store::Error::from)?;
+            report.mended(snapshot_copy_name(&id.0), "a second copy of the record written");
+        }
+    }
+    for id in copies.keys().filter(|id| permille == 0 || !here.contains_key(*id)) {
+        repository.backend().remove(&snapshot_copy_name(&id.0)).map_err(crate::store::Error::from)?;
+    }
+    Ok(())
 }
 
 /// Copies what is whole of damaged packs into new ones.
@@ -275,13 +315,7 @@ fn change_list(repository: &Repository, new: NewRecords, unreadable: Vec<Snapsho
         return Ok(());
     }
     Chain::change(repository, &change)?;
-    for id in &change.dropped {
-        match repository.backend().remove(&snapshot_name(&id.0)) {
-            Ok(()) | Err(crate::backend::Error::Missing { .. }) => {}
-            Err(error) => return Err(crate::store::Error::from(error).into()),
-        }
-    }
-    repository.backend().sync().map_err(crate::store::Error::from)?;
+    Catalog::remove(repository, &change.dropped)?;
     report.mended("list", "the list of snapshots was stated anew, as the snapshots are");
     Ok(())
 }
@@ -289,6 +323,7 @@ fn change_list(repository: &Repository, new: NewRecords, unreadable: Vec<Snapsho
 /// Every pack has whole parity of the share that the settings say, or none has.
 fn put_parity_right(repository: &Repository, add: Option<u32>, report: &mut RepairReport, watch: Watch<'_>) -> Result<(), Error> {
     let permille = add.unwrap_or(repository.config().parity_permille);
+    put_copies_right(repository, permille, report)?;
     let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
     let packs: HashSet<_> = listed.iter().filter_map(|file| pack_id(&file.name)).collect();
     let parities: HashSet<_> = listed.iter().filter_map(|file| parity_pack(&file.name)).collect();
