@@ -26,11 +26,15 @@ impl Draft {
         let temp = folder.join(format!("{TEMP_PREFIX}{}-{:016x}", std::process::id(), u64::from_le_bytes(nonce)));
         let file = match disk.create(&temp) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                disk.create_dir(folder)?;
-                // The new folder's own name must survive a power cut as well.
-                if let Some(above) = folder.parent() {
-                    disk.sync_dir(above)?;
+                // The new folder's own name must survive a power cut as well, and so must the names of those above it that are new.
+                let mut new = Vec::new();
+                let mut above = folder.parent();
+                while let Some(parent) = above {
+                    new.push(parent);
+                    above = if disk.list(parent)?.is_empty() { parent.parent() } else { None };
                 }
+                disk.create_dir(folder)?;
+                new.into_iter().try_for_each(|parent| disk.sync_dir(parent))?;
                 disk.create(&temp)?
             }
             other => other?,

@@ -176,7 +176,7 @@ pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fre
         new.sort_unstable_by_key(|(number, ..)| *number);
         let mut recipes = HashMap::new();
         for (number, id, extents) in new {
-            if known.contains_key(&id) {
+            if known.contains_key(&id) || removal.contains(&id) {
                 continue;
             }
             pack_table.insert(next, id)?;

@@ -14,6 +14,7 @@ mod hostile;
 mod import;
 mod live;
 mod mend;
+mod model;
 mod mount;
 mod moving;
 mod names;
