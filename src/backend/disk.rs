@@ -107,7 +107,12 @@ impl Disk for RealDisk {
     }
     #[expect(clippy::disallowed_methods, reason = "the one rename of the project, called by backend::durable alone")]
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        std::fs::rename(from, to)
+        std::fs::rename(from, to)?;
+        // What is open under that name is another file now.
+        if let Ok(mut open) = self.open.lock() {
+            open.retain(|(known, _)| known != to);
+        }
+        Ok(())
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
         if let Ok(mut open) = self.open.lock() {

@@ -56,7 +56,13 @@ fn words(context: &Context, report: &CheckReport) -> String {
         (0, 0) => String::new(),
         (0, _) => "No data was read; --read-data does that.\n".to_owned(),
         (packs, all) if packs == all => format!("Read all of their data ({}).\n", render::size(read.bytes)),
-        (packs, all) => format!("Read the data of {} of {} packs ({}).\n", render::count(packs), render::count(all), render::size(read.bytes)),
+        (packs, all) => format!(
+            "Read the data of {} of {} packs ({} of {}).\n",
+            render::count(packs),
+            render::count(all),
+            render::size(read.bytes),
+            render::size(read.of_bytes)
+        ),
     };
     out.push_str(&share);
     if read.packs < read.of_packs && read.never_read > 0 {
@@ -68,7 +74,13 @@ fn words(context: &Context, report: &CheckReport) -> String {
         out.push_str(&format!("Note: {remark}.\n"));
     }
     if report.is_ok() {
-        out.push_str(if read.packs == read.of_packs { "All is well: every byte is what was written.\n" } else { "The structure is whole.\n" });
+        out.push_str(if report.packs == 0 {
+            "All is well; no data is stored yet.\n"
+        } else if read.packs == read.of_packs {
+            "All is well: every byte is what was written.\n"
+        } else {
+            "The structure is whole.\n"
+        });
         return out;
     }
     if !report.findings.is_empty() {
@@ -78,7 +90,7 @@ fn words(context: &Context, report: &CheckReport) -> String {
     if report.damage_count > 0 {
         out.push_str(&format!("\nWhat cannot be brought back ({} in all snapshots):\n", render::plural(report.damage_count, "entry", "entries")));
         out.push_str(&by_path(&report.damage));
-    } else {
+    } else if !report.findings.iter().any(|finding| finding.name.starts_with("snapshots/")) {
         out.push_str("\nEvery file of every snapshot can still be brought back, as far as was looked.\n");
     }
     out.push_str("\njellyvault repair mends what can be mended; jellyvault repair --dry-run says what that is. Look at the disk: its SMART values, its cable, its memory.\n");

@@ -37,12 +37,13 @@ pub fn percent(text: &str) -> Option<f64> {
     text.strip_suffix('%')?.trim().parse().ok().filter(|percent| (0.0..=100.0).contains(percent))
 }
 
-/// A size in bytes: 500MB, 2GiB, 1024.
+/// A size in bytes: 500MB, 2GiB, 1024B.
 pub fn bytes(text: &str) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
     let unit: f64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
+        // A bare number is a share whose % was forgotten, likelier than not.
+        "b" => 1.0,
         "k" | "kib" => 1024.0,
         "m" | "mib" => 1_048_576.0,
         "g" | "gib" => 1_073_741_824.0,
@@ -106,6 +107,6 @@ mod tests {
         assert!(share("some").is_err() && share("unread:").is_err() && share("101%").is_err());
         assert_eq!((permille("3%"), permille("0.5%"), permille("0%")), (Ok(30), Ok(5), Ok(0)));
         assert!(permille("0.01%").is_err() && permille("3").is_err());
-        assert!(max_unused("100%").is_err() && max_unused("much").is_err() && max_unused("").is_err());
+        assert!(max_unused("100%").is_err() && max_unused("5").is_err() && max_unused("much").is_err() && max_unused("").is_err());
     }
 }

@@ -174,7 +174,7 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::IndexDamaged { .. } => "Run the same command again. Look at the disk: something changed a file on it.",
         store::Error::Busy { .. } => "Wait until it is done and try again.",
         store::Error::Backend(e) if e.is_disk_full() => {
-            "The repository's disk is full. Make room and run the same command again: no snapshot was harmed, and what was stored already is used again."
+            "The repository's disk is full. Make room and run the same command again: no snapshot was harmed, and what was written already is used. jellyvault prune frees what no snapshot needs; it works on a full disk."
         }
         store::Error::Local { .. } | store::Error::Backend(crate::backend::Error::Io { .. }) => {
             "Check that the repository's folder may be read and written by this user, and that its disk is well."

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Catalog, Policy, SnapshotId, SnapshotRecord};
+use crate::manifest::{Catalog, Policy, SnapshotId, SnapshotRecord, instance_of};
 use crate::ops::{self, Forget, Forgetting};
 
 use super::context::Context;
@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     let forget = if args.snapshots.is_empty() { Forget::By(policy) } else { Forget::These(named(context, &catalog, &args.snapshots)?) };
     let forgetting = ops::plan_forget(&repository, &catalog, &forget, &context.zone, context.watch())?;
     let dropped = forgetting.dropped();
-    if !context.global.json {
+    if !context.global.json && !context.global.quiet {
         show(context, &catalog, &forgetting, matches!(forget, Forget::These(_)))?;
     }
     if !args.dry_run {
@@ -70,6 +70,13 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
 }
 
 fn named(context: &Context, catalog: &Catalog, names: &[String]) -> Result<Vec<SnapshotId>, Failure> {
+    // A time means the newest snapshot at or before it: too vague for something that drops.
+    if let Some(name) = names.iter().find(|name| name.get(4..5) == Some("-") && name.get(..4).is_some_and(|year| year.bytes().all(|b| b.is_ascii_digit()))) {
+        return Err(Failure::usage(
+            &format!("{name:?} is a time, which does not say which snapshot is meant"),
+            "Name it by its id or label: jellyvault list shows them.",
+        ));
+    }
     let mut ids = names.iter().map(|name| Ok(context.resolve(catalog, name)?.0)).collect::<Result<Vec<_>, Failure>>()?;
     ids.sort_unstable();
     ids.dedup();
@@ -79,7 +86,7 @@ fn named(context: &Context, catalog: &Catalog, names: &[String]) -> Result<Vec<S
 /// Each snapshot with its reason, and what forgetting would free.
 fn show(context: &Context, catalog: &Catalog, forgetting: &Forgetting, only_dropped: bool) -> Result<(), Failure> {
     let records: HashMap<SnapshotId, &SnapshotRecord> = catalog.snapshots.iter().map(|(id, record)| (*id, record)).collect();
-    let instances: HashSet<&str> = records.values().map(|record| record.source.key.as_str()).collect();
+    let instances: HashSet<&str> = records.values().map(|record| instance_of(record)).collect();
     let mut rows = vec![["ID", "TIME", "", "REASON", "LABEL"].map(str::to_owned).to_vec()];
     for verdict in &forgetting.verdicts {
         let Some(record) = records.get(&verdict.id) else { continue };
@@ -95,7 +102,7 @@ fn show(context: &Context, catalog: &Catalog, forgetting: &Forgetting, only_drop
         let mut row = vec![render::short(&verdict.id), render::time(record.time_ns, &context.zone)];
         row.extend([if goes { "forget" } else { "keep" }.to_owned(), reason, record.label.clone().unwrap_or_default()]);
         if instances.len() > 1 {
-            row.push(source_of(record));
+            row.push(ops::source_name(record));
         }
         rows.push(row);
     }
@@ -121,7 +128,7 @@ fn document(catalog: &Catalog, forgetting: &Forgetting, dry_run: bool) -> Value 
         let Some((id, record)) = catalog.snapshots.iter().find(|(id, _)| *id == verdict.id) else { continue };
         let goes = verdict.reasons.is_empty();
         let reasons = if goes { vec!["no rule keeps it".to_owned()] } else { verdict.reasons.clone() };
-        let mut row = json!({"id": id.to_string(), "time": to_json::time(record.time_ns), "label": record.label, "source": source_of(record)});
+        let mut row = json!({"id": id.to_string(), "time": to_json::time(record.time_ns), "label": record.label, "source": ops::source_name(record)});
         if let Some(map) = row.as_object_mut() {
             map.insert("reason".to_owned(), json!(reasons.join(", ")));
             map.insert("reasons".to_owned(), json!(reasons));
@@ -129,13 +136,6 @@ fn document(catalog: &Catalog, forgetting: &Forgetting, dry_run: bool) -> Value 
         if goes { &mut forgotten } else { &mut kept }.push(row);
     }
     json!({"kept": kept, "forgotten": forgotten, "would_free": forgetting.would_free, "dry_run": dry_run})
-}
-
-/// A source as people know it: its directory.
-fn source_of(record: &SnapshotRecord) -> String {
-    let directories = &record.source.directories;
-    let directory = ["programdata", "folder"].iter().find_map(|name| directories.get(*name));
-    directory.cloned().unwrap_or_else(|| record.source.how.clone())
 }
 
 /// Marks snapshots.
@@ -148,9 +148,12 @@ pub fn keep(context: &Context, args: &KeepArgs) -> Result<Exit, Failure> {
         let marked: Vec<_> = ids.iter().map(|id| json!({"id": id.to_string(), "keep": !args.off})).collect();
         to_json::print(&json!({"snapshots": marked}));
     } else if !context.global.quiet {
-        let what = if args.off { "No mark keeps" } else { "No rule of forget drops" };
         let list: Vec<_> = ids.iter().map(render::short).collect();
-        render::print(&format!("{what} {} any more.\n", list.join(", ")))?;
+        let list = list.join(", ");
+        render::print(&match args.off {
+            true => format!("Not marked any more: {list}. The rules of forget decide now.\n"),
+            false => format!("Marked: {list}. forget keeps what is marked until jellyvault keep --off takes the mark away.\n"),
+        })?;
     }
     Ok(Exit::Done)
 }

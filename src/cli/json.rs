@@ -1,6 +1,7 @@
 //! The same facts for programs: one document on standard output, times in RFC 3339 UTC, sizes in bytes, ids in full.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Map, Value, json};
 
@@ -9,9 +10,20 @@ use crate::progress::Problem;
 
 use super::render;
 
+/// Whether an answer could not be written.
+static IS_LOST: AtomicBool = AtomicBool::new(false);
+
 /// Prints a document. A reader who went away takes nothing from the outcome, which the exit code tells.
 pub fn print(document: &Value) {
-    crate::tolerate(writeln!(std::io::stdout().lock(), "{document}"));
+    match writeln!(std::io::stdout().lock(), "{document}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => IS_LOST.store(true, Ordering::Relaxed),
+        _ => {}
+    }
+}
+
+/// Whether an answer could not be written: a full disk behind a redirection.
+pub fn is_lost() -> bool {
+    IS_LOST.load(Ordering::Relaxed)
 }
 
 /// A moment.

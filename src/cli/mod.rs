@@ -81,6 +81,9 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit,
         Err(failure) => failure.report(&context),
     };
+    if json::is_lost() && matches!(exit, Exit::Done | Exit::Problems) {
+        return Exit::Failed.into();
+    }
     exit.into()
 }
 

@@ -40,7 +40,12 @@ pub fn work(
     without: HashSet<SnapshotId>,
     wait: &WaitArgs,
 ) -> Result<PruneReport, Failure> {
-    let planned = |plan: &PlanSummary| context.say(words(plan).trim_end());
+    // With --dry-run the plan is the answer.
+    let planned = |plan: &PlanSummary| {
+        if !dry_run {
+            context.say(words(plan).trim_end())
+        }
+    };
     let waiting = waiting(context, wait.wait);
     let options = PruneOptions { max_unused, dry_run, without, planned: &planned, waiting: &waiting };
     Ok(ops::prune(repository, &options, context.watch())?)
@@ -81,7 +86,7 @@ fn words(plan: &PlanSummary) -> String {
         text.push_str(&format!(", for which {} are written anew", render::size(plan.moved_bytes)));
     }
     if plan.unused_after > 0 {
-        text.push_str(&format!("; {} stay, because moving them would cost more than they take", render::size(plan.unused_after)));
+        text.push_str(&format!("; {} stay, within what --max-unused tolerates", render::size(plan.unused_after)));
     }
     text.push_str(".\n");
     text
@@ -89,7 +94,10 @@ fn words(plan: &PlanSummary) -> String {
 
 /// What came of it.
 pub fn tell(context: &Context, report: &PruneReport, dry_run: bool) -> Result<(), Failure> {
-    let mut out = if dry_run && context.global.quiet { words(&report.plan) } else { String::new() };
+    let mut out = if dry_run { words(&report.plan) } else { String::new() };
+    if context.global.quiet && !dry_run && report.problems.is_empty() {
+        return Ok(());
+    }
     if dry_run {
         out.push_str("Nothing was changed: this was a dry run.\n");
     } else if report.removed == 0 && report.needed_again == 0 {

@@ -16,14 +16,21 @@ const SHOWN_MAX: usize = 60;
 pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
     let waiting = waiting(context, args.wait.wait);
-    let options = RepairOptions { quick: args.quick, dry_run: args.dry_run, add_parity: args.add_parity, threads: 0, waiting: &waiting };
+    let options = RepairOptions {
+        quick: args.quick,
+        dry_run: args.dry_run,
+        add_parity: args.add_parity,
+        give_up_missing: args.give_up_missing,
+        threads: 0,
+        waiting: &waiting,
+    };
     let report = ops::repair(&repository, &options, context.watch())?;
     if context.global.json {
         to_json::print(&document(&report, args.dry_run));
-    } else {
+    } else if !context.global.quiet || report.lost_count > 0 {
         render::print(&words(&report, args.dry_run))?;
     }
-    let is_well = if args.dry_run { report.found.is_ok() } else { report.lost_count == 0 };
+    let is_well = report.lost_count == 0 && (report.found.is_ok() || !args.dry_run);
     Ok(if is_well { Exit::Done } else { Exit::Problems })
 }
 
@@ -58,7 +65,7 @@ fn words(report: &RepairReport, dry_run: bool) -> String {
     }
     if report.lost_count > 0 {
         out.push_str(if dry_run {
-            "Would be lost, unless another copy or the source has it:\n"
+            "Would be lost, and taken out of the snapshots that have it:\n"
         } else {
             "Lost for good, and taken out of the snapshots that had it:\n"
         });
@@ -74,11 +81,14 @@ fn words(report: &RepairReport, dry_run: bool) -> String {
             out.push_str(&format!("  … and {} more; --json names them.\n", render::count((report.lost.len() - SHOWN_MAX) as u64)));
         }
     }
+    if dry_run && report.found.is_ok() {
+        out.push_str("All is well; there is nothing to mend.\n");
+    }
     out.push_str(match (report.found.is_ok(), report.lost_count, dry_run) {
         (_, _, true) => "Nothing was changed: this was a dry run.\n",
         (true, _, false) if report.mended.is_empty() => "All was well; there was nothing to mend.\n",
         (_, 0, false) => "All is well now: every file of every snapshot can be brought back.\n",
-        _ => "What is left is whole. Take a snapshot now: it stores anew what the server still has.\n",
+        _ => "The snapshots hold what is left, and that is whole. Take a snapshot now: it stores anew what the server still has.\n",
     });
     out
 }

@@ -23,6 +23,7 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
         None => source::find(context, &args.source)?.1,
     };
     let repository = open_or_make_and_tell(context)?;
+    check_label(args.label.as_deref())?;
     let options = SnapshotOptions {
         is_kept: args.keep,
         only,
@@ -93,6 +94,18 @@ pub fn open_or_make_and_tell(context: &Context) -> Result<Repository, Failure> {
         context.say(init::warning());
     }
     Ok(repository)
+}
+
+/// A label must be able to name a snapshot.
+fn check_label(label: Option<&str>) -> Result<(), Failure> {
+    let Some(label) = label else { return Ok(()) };
+    if label.trim().is_empty() {
+        return Err(Failure::usage("the label is empty", "Leave out --label, or give a name such as --label 'before 12.0'."));
+    }
+    if label == "latest" || label.starts_with("latest~") {
+        return Err(Failure::usage(&format!("{label:?} means the newest snapshots and cannot be a label"), "Choose another name."));
+    }
+    Ok(())
 }
 
 /// How long another first snapshot may take to make the repository.

@@ -98,6 +98,9 @@ pub struct RepairArgs {
     /// Write recovery blocks beside each pack from now on, such as 3%; 0% removes them
     #[arg(long, value_name = "SHARE", value_parser = super::durations::permille)]
     pub add_parity: Option<u32>,
+    /// Go on though most packs are gone, as if a disk were not mounted: what they held is given up
+    #[arg(long)]
+    pub give_up_missing: bool,
     #[command(flatten)]
     pub wait: WaitArgs,
 }

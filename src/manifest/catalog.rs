@@ -90,9 +90,11 @@ impl Catalog {
 
     /// Makes a snapshot's record durable: from here on the snapshot is listed. Then the list's chain takes it in.
     pub fn publish(repository: &Repository, id: SnapshotId, record: &SnapshotRecord, is_kept: bool) -> Result<(), Error> {
+        // One who checks the list sees both or none.
+        let _lock = repository.lock_list()?;
         let hash = Catalog::write(repository, id, record)?;
         let marked = if is_kept { vec![(id, true)] } else { Vec::new() };
-        Chain::change(repository, &ListChange { added: vec![(id, hash)], marked, ..ListChange::default() })
+        Chain::change_locked(repository, &ListChange { added: vec![(id, hash)], marked, ..ListChange::default() })
     }
 
     /// Makes a record durable; the hash of its file.
@@ -107,7 +109,8 @@ impl Catalog {
 
     /// Drops snapshots: the chain says so first, then their records go.
     pub fn drop(repository: &Repository, ids: &[SnapshotId]) -> Result<(), Error> {
-        Chain::change(repository, &ListChange { dropped: ids.to_vec(), ..ListChange::default() })?;
+        let _lock = repository.lock_list()?;
+        Chain::change_locked(repository, &ListChange { dropped: ids.to_vec(), ..ListChange::default() })?;
         Catalog::remove(repository, ids)
     }
 

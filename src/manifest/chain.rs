@@ -204,9 +204,14 @@ impl Chain {
         found
     }
 
-    /// Changes the list, under its lock: the record of what is added is durable already.
+    /// Changes the list, under its lock.
     pub fn change(repository: &Repository, change: &ListChange) -> Result<(), Error> {
         let _lock = repository.lock_list()?;
+        Chain::change_locked(repository, change)
+    }
+
+    /// The same for who holds the lock: the record of what is added is durable already.
+    pub(super) fn change_locked(repository: &Repository, change: &ListChange) -> Result<(), Error> {
         let links = links_in(&repository.backend().list("list/")?);
         let records = Catalog::ids(repository)?;
         let newest = match links.last() {

@@ -86,7 +86,10 @@ impl Iterator for Entries<'_, '_> {
                 Ok(true) => {}
                 Ok(false) => return None,
                 Err(error) => {
-                    self.stack.clear();
+                    // Behind a damaged node the others can still be read by whoever goes on.
+                    if !error.is_damage() {
+                        self.stack.clear();
+                    }
                     return Some(Err(error));
                 }
             }

@@ -21,7 +21,7 @@ pub use entry::{Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xa
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};
 pub use record::{Bytes as ByteCounts, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord};
-pub use retention::{Count, Policy, Verdict, judge};
+pub use retention::{Count, Policy, Verdict, instance_of, judge};
 
 /// What can be wrong with a manifest or a snapshot record.
 #[derive(Debug, thiserror::Error)]

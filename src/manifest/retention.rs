@@ -83,23 +83,31 @@ impl Policy {
 
 /// Judges snapshots (oldest first), those of each instance for themselves, and among them those of the same categories: a snapshot of
 /// the database alone never takes the place of a whole one. The verdicts come in the same order.
-pub fn judge(policy: &Policy, snapshots: &[(SnapshotId, SnapshotRecord)], kept: &HashSet<SnapshotId>, zone: &TimeZone) -> Vec<Verdict> {
+pub fn judge(policy: &Policy, snapshots: &[(SnapshotId, SnapshotRecord)], kept: &HashSet<SnapshotId>, zone: &TimeZone, now: Timestamp) -> Vec<Verdict> {
     let mut groups: BTreeMap<_, Vec<&(SnapshotId, SnapshotRecord)>> = BTreeMap::new();
     for snapshot in snapshots {
         let record = &snapshot.1;
-        groups.entry((&record.source.key, record.categories.keys().collect::<Vec<_>>())).or_default().push(snapshot);
+        groups.entry((instance_of(record), record.categories.keys().collect::<Vec<_>>())).or_default().push(snapshot);
     }
-    let mut verdicts: Vec<Verdict> = groups.into_values().flat_map(|group| judge_group(policy, &group, kept, zone)).collect();
+    let mut verdicts: Vec<Verdict> = groups.into_values().flat_map(|group| judge_group(policy, &group, kept, zone, now)).collect();
     verdicts.sort_by_key(|verdict| verdict.id);
     verdicts
 }
 
-fn judge_group(policy: &Policy, group: &[&(SnapshotId, SnapshotRecord)], kept: &HashSet<SnapshotId>, zone: &TimeZone) -> Vec<Verdict> {
+/// What instance a snapshot is of: its source; of an imported zip, of which each is a source of its own, the server that wrote it.
+pub fn instance_of(record: &SnapshotRecord) -> &str {
+    let key = record.source.key.as_str();
+    if key.starts_with("zip-") { record.server.id.as_deref().unwrap_or("zips") } else { key }
+}
+
+fn judge_group(policy: &Policy, group: &[&(SnapshotId, SnapshotRecord)], kept: &HashSet<SnapshotId>, zone: &TimeZone, now: Timestamp) -> Vec<Verdict> {
     let zoned = |record: &SnapshotRecord| Timestamp::from_nanosecond(i128::from(record.time_ns)).unwrap_or_default().to_zoned(zone.clone());
     // By the time that the snapshot tells: an imported zip is as old as its content.
     let mut newest_first: Vec<_> = group.to_vec();
     newest_first.sort_by_key(|(id, record)| std::cmp::Reverse((record.time_ns, *id)));
-    let within = policy.within.and_then(|span| zoned(&newest_first.first()?.1).checked_sub(span).ok());
+    // One from the future (a clock once was wrong) must not make all others look old.
+    let newest = newest_first.iter().find(|(_, record)| i128::from(record.time_ns) <= now.as_nanosecond()).or(newest_first.first());
+    let within = policy.within.and_then(|span| zoned(&newest?.1).checked_sub(span).ok());
     let mut buckets = policy.buckets();
     let mut verdicts = Vec::new();
     for (number, (id, record)) in newest_first.iter().enumerate() {
@@ -147,7 +155,7 @@ mod tests {
     }
 
     fn kept(policy: &Policy, snapshots: &[(SnapshotId, SnapshotRecord)]) -> Vec<(u8, String)> {
-        let verdicts = judge(policy, snapshots, &HashSet::new(), &TimeZone::UTC);
+        let verdicts = judge(policy, snapshots, &HashSet::new(), &TimeZone::UTC, Timestamp::MAX);
         verdicts.into_iter().filter(|v| !v.reasons.is_empty()).map(|v| (v.id.0[0], v.reasons.join(", "))).collect()
     }
 
@@ -186,6 +194,18 @@ mod tests {
         assert_eq!(kept(&policy, &snapshots).len(), 3);
     }
 
+    #[test]
+    fn a_snapshot_of_the_future_does_not_make_the_others_look_old() {
+        let mut snapshots =
+            vec![snapshot(1, "2026-01-01T10:00:00Z", None), snapshot(2, "2026-01-09T10:00:00Z", None), snapshot(3, "2027-06-01T10:00:00Z", None)];
+        for (_, record) in &mut snapshots {
+            record.label = None;
+        }
+        let policy = Policy { within: Some(Span::new().days(3)), ..Policy::default() };
+        let verdicts = judge(&policy, &snapshots, &HashSet::new(), &TimeZone::UTC, "2026-01-10T00:00:00Z".parse().unwrap());
+        assert_eq!(verdicts.iter().map(|verdict| !verdict.reasons.is_empty()).collect::<Vec<_>>(), [false, true, true]);
+    }
+
     proptest! {
         /// Against the plain words: the newest of each of the last N days, and the oldest of all where there are fewer.
         #[test]
@@ -208,7 +228,7 @@ mod tests {
             expected.sort_unstable();
             expected.dedup();
             let policy = Policy { daily: Some(Count::Newest(wanted)), ..Policy::default() };
-            let verdicts = judge(&policy, &snapshots, &HashSet::new(), &TimeZone::UTC);
+            let verdicts = judge(&policy, &snapshots, &HashSet::new(), &TimeZone::UTC, Timestamp::MAX);
             let found: Vec<i64> = verdicts.iter().filter(|v| !v.reasons.is_empty()).map(|v| u128::from_be_bytes(v.id.0) as i64).collect();
             prop_assert_eq!(found, expected);
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use jiff::tz::TimeZone;
 
-use crate::manifest::{Catalog, Chain, ListChange, Policy, SnapshotId, Verdict, judge};
+use crate::manifest::{Catalog, Chain, ListChange, Policy, SnapshotId, SnapshotRecord, Verdict, instance_of, judge};
 use crate::progress::Phase;
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
@@ -41,7 +41,7 @@ impl Forgetting {
 pub fn plan_forget(repository: &Repository, catalog: &Catalog, forget: &Forget, zone: &TimeZone, watch: Watch<'_>) -> Result<Forgetting, Error> {
     let kept = Chain::kept(repository)?;
     let verdicts = match forget {
-        Forget::By(policy) => judge(policy, &catalog.snapshots, &kept, zone),
+        Forget::By(policy) => judge(policy, &catalog.snapshots, &kept, zone, jiff::Timestamp::now()),
         Forget::These(ids) => {
             if let Some(id) = ids.iter().find(|id| kept.contains(id)) {
                 return Err(Error::Refused {
@@ -68,13 +68,20 @@ pub fn plan_forget(repository: &Repository, catalog: &Catalog, forget: &Forget, 
     Ok(forgetting)
 }
 
+/// A source as people know it: its directory.
+pub fn source_name(record: &SnapshotRecord) -> String {
+    let directories = &record.source.directories;
+    let directory = ["programdata", "folder"].iter().find_map(|name| directories.get(*name));
+    directory.cloned().unwrap_or_else(|| record.source.how.clone())
+}
+
 /// Rules that would leave an instance without any snapshot are a mistake.
 fn refuse_the_last(catalog: &Catalog, dropped: &HashSet<SnapshotId>) -> Result<(), Error> {
-    let left: HashSet<&str> = catalog.snapshots.iter().filter(|(id, _)| !dropped.contains(id)).map(|(_, record)| record.source.key.as_str()).collect();
-    match catalog.snapshots.iter().find(|(_, record)| !left.contains(record.source.key.as_str())) {
+    let left: HashSet<&str> = catalog.snapshots.iter().filter(|(id, _)| !dropped.contains(id)).map(|(_, record)| instance_of(record)).collect();
+    match catalog.snapshots.iter().find(|(_, record)| !left.contains(instance_of(record))) {
         None => Ok(()),
         Some((_, record)) => Err(Error::Refused {
-            what: format!("these rules would forget every snapshot of {}; nothing was forgotten", record.source.how),
+            what: format!("these rules would forget every snapshot of {}; nothing was forgotten", source_name(record)),
             hint: "Add a rule such as --keep-last 1, or name the snapshots that shall go.".to_owned(),
         }),
     }

@@ -41,7 +41,7 @@ pub use diff::{Change, ChangeKind, Diff, DiffOptions, Look, Totals, Tree, diff, 
 pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, export, place_in};
 pub use find::{Found, Match, Version, Wanted, contents_of_file, find, history, same_content, snapshot_at};
 pub use find_instance::{OsSurroundings, Server, find_instance, server_version};
-pub use forget::{Forget, Forgetting, forget, keep, plan_forget};
+pub use forget::{Forget, Forgetting, forget, keep, plan_forget, source_name};
 pub use import::{ImportOptions, ImportReport, import};
 pub use init::init;
 pub use ls::{Listing, ls};

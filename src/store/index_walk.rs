@@ -9,7 +9,7 @@ use crate::chunk::ChunkId;
 use super::Error;
 use super::index::{ChunkPlace, Index};
 use super::index_file::{decode_extent, decode_place};
-use super::trailer::ExtentRow;
+use super::trailer::{ChunkRow, ExtentRow, PackTrailer};
 
 impl Index {
     /// Every extent of every pack that is there: for statistics.
@@ -64,6 +64,26 @@ impl Index {
         let mut found: Vec<_> = packs.iter().filter(|(_, pack)| pack.present && !pack.is_condemned).map(|(number, pack)| (*number, pack.id)).collect();
         found.sort_unstable();
         found
+    }
+
+    /// A pack's table of contents as the index knows it, where the pack's own cannot be read: without chunks that other packs hold too.
+    pub fn trailer_of(&self, id: &[u8; 16]) -> Result<Option<PackTrailer>, Error> {
+        let Some((number, _)) = self.packs().into_iter().find(|(_, known)| known == id) else { return Ok(None) };
+        let mut trailer = PackTrailer { pack: *id, extents: self.extents_of(number)?, chunks: Vec::new() };
+        let mut ids = Vec::new();
+        self.for_each_chunk(|id, place| {
+            if place.pack == number {
+                ids.push(*id);
+            }
+            Ok(())
+        })?;
+        for id in ids {
+            if let Some(found) = self.locate(&id)? {
+                trailer.chunks.push(ChunkRow { id, extent: found.extent, offset: found.offset, len: found.len });
+            }
+        }
+        trailer.chunks.sort_unstable_by_key(|chunk| (chunk.extent, chunk.offset));
+        Ok(Some(trailer))
     }
 
     /// Packs that a prune gave up and left behind when it was cut off.

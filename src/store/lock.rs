@@ -97,6 +97,18 @@ impl RepositoryLock {
         Ok(value)
     }
 
+    /// Whether nobody else uses the repository at this moment.
+    pub fn is_alone(&self) -> Result<bool, Error> {
+        match self.file.try_lock() {
+            Ok(()) => try_for(&self.root.join("lock"), PATIENCE, || self.file.try_lock_shared(), |_| {}),
+            Err(TryLockError::WouldBlock) => {
+                // Trying lets go of what was held.
+                try_for(&self.root.join("lock"), PATIENCE, || self.file.try_lock_shared(), |_| {}).map(|_| false)
+            }
+            Err(TryLockError::Error(source)) => Err(Error::Local { verb: "lock", path: self.root.join("lock"), source }),
+        }
+    }
+
     /// Runs `work` alone if nobody else uses the repository at this moment; otherwise does nothing.
     pub fn if_alone<T>(root: &Path, work: impl FnOnce() -> Result<T, Error>) -> Result<Option<T>, Error> {
         let file = open(root, "lock")?;

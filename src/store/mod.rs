@@ -37,7 +37,7 @@ pub use recipe_reader::RecipeChain;
 pub use record_file::{RecordKind, decode_record, encode_record, record_file_for_tests};
 pub use repository::{Location, Repository, pack_id, pack_name, snapshot_copy_name, snapshot_name};
 pub use seal::Cipher;
-pub use streams::{PackStreams, Stored, Stream};
+pub use streams::{PackStreams, Stored, Stream, add_missing_parity};
 pub use trailer::{ChunkRow, ExtentRow, PackTrailer, TrailerError, read_trailer};
 pub use whole_extent::{ExtentReader, Proved, chunks_by_extent};
 

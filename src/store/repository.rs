@@ -91,7 +91,9 @@ impl Repository {
         }
         match std::fs::read_dir(root) {
             Ok(mut entries) => {
-                if entries.any(|entry| entry.map_or(true, |e| !e.file_name().to_string_lossy().starts_with("lock"))) {
+                // What a run leaves that was killed while it made the repository, or is at it now.
+                let is_ours = |name: &str| name.starts_with("lock") || name.starts_with(".tmp-");
+                if entries.any(|entry| entry.map_or(true, |e| !is_ours(&e.file_name().to_string_lossy()))) {
                     return Err(Error::NotEmpty { path: root.to_path_buf() });
                 }
             }
@@ -102,7 +104,15 @@ impl Repository {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(local("create"))?;
         std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700)).map_err(local("protect"))?;
         let backend = LocalBackend::new(root);
-        Repository::init_with(&backend, config)?;
+        let made = RepositoryLock::if_alone(root, || {
+            if root.join(CONFIG_NAME).exists() {
+                return Err(Error::Exists { path: root.to_path_buf() });
+            }
+            backend.sweep()?;
+            Repository::init_with(&backend, config)
+        })?;
+        // Somebody else is making it at this moment.
+        made.ok_or_else(|| Error::Exists { path: root.to_path_buf() })?;
         Repository::open(root)
     }
 
@@ -217,6 +227,11 @@ impl Repository {
             Some(lock) => lock.exclusively(waiting, work),
             None => work(),
         }
+    }
+
+    /// Whether no other process uses the repository at this moment.
+    pub fn is_alone(&self) -> Result<bool, Error> {
+        self.lock.as_ref().map_or(Ok(true), RepositoryLock::is_alone)
     }
 
     /// Held while the list of snapshots is changed.

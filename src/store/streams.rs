@@ -152,7 +152,7 @@ impl<'r> PackStreams<'r> {
 }
 
 /// Packs without parity, in a repository that wants it: a crash came between the two files, or another program wrote the pack.
-fn add_missing_parity(repository: &Repository) -> Result<(), Error> {
+pub fn add_missing_parity(repository: &Repository) -> Result<(), Error> {
     let permille = repository.config().parity_permille;
     if permille == 0 {
         return Ok(());

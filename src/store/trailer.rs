@@ -167,6 +167,35 @@ pub fn read_trailer(backend: &dyn Backend, listed: &Listed, id: &[u8; 16]) -> Re
 }
 
 impl PackTrailer {
+    /// A table of contents out of a damaged file: where only header, magic or what lies behind the end is wrong, or the file has another
+    /// pack's name. Its own checksum must be right.
+    pub fn recover(bytes: &[u8], cipher: Cipher) -> Option<PackTrailer> {
+        let ends = bytes.windows(FOOTER_MAGIC.len()).enumerate().rev().filter(|(_, window)| window == FOOTER_MAGIC).map(|(at, _)| at + FOOTER_MAGIC.len());
+        std::iter::once(bytes.len()).chain(ends).find_map(|end| PackTrailer::recover_at(bytes.get(..end)?, cipher))
+    }
+
+    fn recover_at(bytes: &[u8], cipher: Cipher) -> Option<PackTrailer> {
+        let footer_at = bytes.len().checked_sub(FOOTER_BYTES).filter(|at| *at >= HEADER_BYTES)?;
+        let mut footer = bytes.get(footer_at..)?.to_vec();
+        footer.get_mut(FOOTER_BYTES - FOOTER_MAGIC.len()..)?.copy_from_slice(FOOTER_MAGIC);
+        // The header says nothing that the footer does not.
+        let pack: [u8; 16] = footer.get(24..40)?.try_into().ok()?;
+        let head = header(&pack, cipher);
+        let read = |offset: u64, len: usize| -> Result<Vec<u8>, TrailerError> {
+            let start = offset as usize;
+            if (start, len) == (0, HEADER_BYTES) {
+                return Ok(head.to_vec());
+            }
+            if start == footer_at {
+                return Ok(footer.clone());
+            }
+            bytes.get(start..start.saturating_add(len)).map(<[u8]>::to_vec).ok_or(TrailerError::Lengths)
+        };
+        PackTrailer::decode(bytes.len() as u64, read).ok()
+    }
+}
+
+impl PackTrailer {
     /// Puts magics and checksum right where the lengths allow it: lets a fuzzer reach what lies behind them.
     #[doc(hidden)]
     pub fn mend_for_tests(bytes: &mut [u8]) {

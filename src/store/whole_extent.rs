@@ -5,7 +5,7 @@ use crate::chunk::{ChunkId, Hashing};
 
 use super::extent::{self, Codec, FilledExtent};
 use super::seal::Binding;
-use super::trailer::{ExtentRow, PackTrailer};
+use super::trailer::{ChunkRow, ExtentRow, PackTrailer};
 use super::{Error, Repository, pack_name};
 
 /// Reads whole extents; one for each thread.
@@ -54,19 +54,22 @@ impl<'r> ExtentReader<'r> {
     }
 
     /// Those chunks of a damaged extent that are right, with their bytes. What it takes to know is their ids: no checksum is asked.
-    pub fn good_chunks(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: &[(ChunkId, u32)]) -> Vec<(ChunkId, Vec<u8>)> {
+    pub fn good_chunks(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: &[ChunkRow]) -> Vec<(ChunkId, Vec<u8>)> {
         let span = Span::At { offset: row.offset, len: row.stored_bytes as usize };
         let binding = Binding { kind: "extent", id: pack, position: number };
         let Ok(sealed) = self.repository.backend().read(&pack_name(pack), span) else { return Vec::new() };
         let Some(stored) = self.repository.config().cipher.open(binding, sealed) else { return Vec::new() };
+        let is_over_stored_right =
+            extent::is_over_stored(row.codec, row.kind) && extent::checksum(row.codec, row.kind, &stored, &[], &self.hashing) == row.checksum;
         let Ok(plain) = extent::decode(row, stored, &mut self.zstd) else { return Vec::new() };
-        let mut at = 0;
         let mut good = Vec::new();
-        for (id, len) in chunks {
-            let bytes = plain.get(at..at + *len as usize).unwrap_or_default();
-            at += *len as usize;
-            if !row.kind.is_recipe() && self.hashing.id(bytes) == *id {
-                good.push((*id, bytes.to_vec()));
+        for chunk in chunks {
+            let start = chunk.offset as usize;
+            let bytes = plain.get(start..start.saturating_add(chunk.len as usize)).unwrap_or_default();
+            // What a recipe's id is the hash of is seen where the recipe is put together; its extent has a checksum.
+            let is_right = if row.kind.is_recipe() { is_over_stored_right && !bytes.is_empty() } else { self.hashing.id(bytes) == chunk.id };
+            if is_right {
+                good.push((chunk.id, bytes.to_vec()));
             }
         }
         good

@@ -62,6 +62,40 @@ fn one_new_file_costs_one_pack_of_its_size_and_a_handful_of_nodes() {
 }
 
 #[test]
+fn a_prune_with_one_hundredth_of_garbage_reads_less_than_three_hundredths_and_one_without_reads_no_content() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    for n in 0..2000u32 {
+        write(source.join(format!("{:02}/{n}.jpg", n % 40)), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 20_000)].concat());
+    }
+    let backend = MemoryBackend::default();
+    let config = jellyvault::store::RepoConfig { pack_bytes: 1 << 20, ..jellyvault::store::RepoConfig::new().unwrap() };
+    Repository::init_with(&backend, &config).unwrap();
+    let open = || Repository::open_on(Box::new(backend.clone())).unwrap();
+    let first = capture(&open(), &source).unwrap().id.unwrap();
+    // A hundredth of the files is another one: what they were is garbage once the first snapshot is forgotten.
+    for n in 0..20 {
+        write(source.join(format!("{n:02}/{n}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&format!("new {n}"), 20_000)].concat());
+    }
+    capture(&open(), &source).unwrap();
+    jellyvault::ops::forget(&open(), &[first]).unwrap();
+    let size: u64 = backend.files().values().map(|bytes| bytes.len() as u64).sum();
+    let read = |backend: &MemoryBackend| -> u64 { backend.take_calls().iter().map(|call| if let Verb::Read(_, bytes) = call { *bytes } else { 0 }).sum() };
+    read(&backend);
+    // The tolerance leaves it: only what describes is read.
+    let report = prune_to(&open(), jellyvault::ops::MaxUnused::Percent(5.0)).unwrap();
+    let (without, unused) = (read(&backend), report.plan.unused);
+    assert_eq!(report.removed, 0, "{report:?}");
+    assert!((size / 200..size / 50).contains(&unused), "{unused} of {size}");
+    assert!(without * 100 < size * 2, "{without} of {size} bytes were read");
+    // All of it is to go: the packs that hold some are read, and no others.
+    let report = prune_to(&open(), jellyvault::ops::MaxUnused::Percent(0.9)).unwrap();
+    let with = read(&backend);
+    println!("prune: {size} bytes, {unused} of them garbage: {without} read where it is tolerated, {with} where some goes ({report:?})");
+    assert!(report.removed > 0 && with < size, "{report:?}");
+}
+
+#[test]
 fn without_scan_cache_everything_is_read_and_nothing_stored_again() {
     let dir = temp();
     tree(&dir.path().join("source"));

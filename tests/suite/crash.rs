@@ -420,7 +420,7 @@ fn a_killed_capture_leaves_nothing_to_clean_and_its_packs_are_used() {
         }
     }
     let (report, code) = program.json(&["snapshot", "--plain", source.to_str().unwrap()]);
-    assert_eq!(code, 0);
+    assert_eq!(code, 0, "{report}");
     assert_eq!(report["files"]["total"], 400);
     let leftovers: Vec<_> =
         walkdir::WalkDir::new(&program.repo).into_iter().map(Result::unwrap).filter(|e| e.file_name().to_string_lossy().starts_with(".tmp-")).collect();

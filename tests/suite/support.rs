@@ -117,7 +117,7 @@ pub fn assert_clean(repository: &Repository, when: &str) {
 }
 
 pub fn repair_all(repository: &Repository) -> Result<ops::RepairReport, ops::Error> {
-    let options = ops::RepairOptions { quick: false, dry_run: false, add_parity: None, threads: 2, waiting: &go_on };
+    let options = ops::RepairOptions { quick: false, dry_run: false, add_parity: None, give_up_missing: true, threads: 2, waiting: &go_on };
     ops::repair(repository, &options, watch(&Interrupt::default()))
 }
 

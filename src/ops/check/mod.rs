@@ -19,7 +19,7 @@ use super::{Error, Watch};
 
 pub(super) use packs::check_packs;
 pub use read::ReadReport;
-pub(super) use read::read_packs;
+pub(super) use read::{BadChunks, read_packs};
 pub use trees::Damage;
 pub(super) use trees::Trees;
 
@@ -82,6 +82,8 @@ pub struct CheckReport {
     pub read: ReadReport,
     /// Packs that are damaged.
     pub damaged_packs: Vec<[u8; 16]>,
+    /// Chunks in them that are not what they should be, with the pack and what is wrong.
+    pub bad_chunks: Vec<([u8; 16], crate::chunk::ChunkId, &'static str)>,
 }
 
 impl CheckReport {
@@ -121,6 +123,8 @@ pub fn check(repository: &Repository, options: &CheckOptions, watch: Watch<'_>) 
 
 /// The list of snapshots against its chain.
 fn check_list(repository: &Repository, report: &mut CheckReport) -> Result<(), Error> {
+    // Where nobody may write there is nobody to wait for.
+    let _lock = repository.lock_list().ok();
     let chain = Chain::load(repository)?;
     for irregular in chain.irregularities(&record_hashes(repository)?) {
         report.findings.push(Finding { name: irregular.name, what: irregular.what });
@@ -138,6 +142,7 @@ fn check_list(repository: &Repository, report: &mut CheckReport) -> Result<(), E
 
 /// Second copies of records, in a repository with parity.
 fn check_copies(repository: &Repository, report: &mut CheckReport) -> Result<(), Error> {
+    let _lock = repository.lock_list().ok();
     if repository.config().parity_permille == 0 {
         return Ok(());
     }

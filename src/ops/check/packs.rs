@@ -1,6 +1,7 @@
 //! Does every pack tell what it holds, and does the index say the same?
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use crate::backend::Listed;
 use crate::store::{Index, Located, PackTrailer, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, read_trailer};
@@ -9,6 +10,9 @@ use super::super::{Error, Watch, in_one_line};
 use super::{CheckReport, Finding};
 
 pub const INDEX: &str = "index.redb";
+/// How long another process may take from a pack to its parity.
+const WRITER_TIME: Duration = Duration::from_millis(500);
+const WRITER_TRIES: usize = 20;
 
 /// A pack whose table of contents is right.
 #[derive(Clone, Debug)]
@@ -17,6 +21,18 @@ pub struct PackFile {
     pub id: [u8; 16],
     /// Bytes of its file.
     pub bytes: u64,
+    /// Its table of contents as the index knows it, where its own is damaged.
+    pub trailer: Option<PackTrailer>,
+}
+
+/// What is wrong, without the file's name, which is told already.
+pub fn reason(error: &crate::store::Error) -> String {
+    use std::error::Error as _;
+    error.source().map_or_else(|| error.to_string(), in_one_line_of)
+}
+
+fn in_one_line_of(error: &(dyn std::error::Error + 'static)) -> String {
+    in_one_line(error)
 }
 
 /// Reads the table of contents of every pack, and holds the index against it; the packs that can be read on.
@@ -27,7 +43,7 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
         let what = "the pack is gone: what it held is lost, unless another pack, its parity or the source has it".to_owned();
         report.findings.push(Finding { name: pack_name(id), what });
     }
-    let (mut packs, mut of_index, mut index_fault) = (Vec::new(), 0u64, None);
+    let (mut packs, mut of_packs, mut index_fault) = (Vec::new(), HashMap::new(), None);
     for file in &listed {
         let Some(id) = pack_id(&file.name) else { continue };
         if watch.interrupt.is_raised() {
@@ -41,19 +57,22 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
         match read_trailer(repository.backend(), file, &id) {
             Ok(trailer) => {
                 match agreeing(index, &id, &trailer)? {
-                    Ok(count) => of_index += count,
+                    Ok(count) => drop(of_packs.insert(id, count)),
                     Err(fault) => index_fault = Some(fault),
                 }
-                packs.push(PackFile { id, bytes: file.size_bytes });
+                packs.push(PackFile { id, bytes: file.size_bytes, trailer: None });
             }
             Err(error) if error.is_damage() || matches!(error, crate::store::Error::Backend(crate::backend::Error::Io { .. })) => {
-                report.findings.push(Finding { name: file.name.clone(), what: in_one_line(&error) });
+                let known = index.trailer_of(&id).unwrap_or_default();
+                let help = if known.is_some() { "; the index still knows what lies in it, and jellyvault repair writes that anew" } else { "" };
+                report.findings.push(Finding { name: file.name.clone(), what: format!("its table of contents is damaged: {}{help}", reason(&error)) });
                 report.damaged_packs.push(id);
+                packs.extend(known.map(|trailer| PackFile { id, bytes: file.size_bytes, trailer: Some(trailer) }));
             }
             Err(error) => return Err(error.into()),
         }
     }
-    check_index(repository, index, of_index, index_fault, report)?;
+    check_index(repository, index, &of_packs, index_fault, report)?;
     check_parity(repository, &listed, &condemned, report)?;
     if !condemned.is_empty() {
         let (count, plural) = (condemned.len(), if condemned.len() == 1 { "pack is" } else { "packs are" });
@@ -86,18 +105,30 @@ fn agreeing(index: &Index, id: &[u8; 16], trailer: &PackTrailer) -> Result<Resul
     Ok(Ok(count))
 }
 
-fn check_index(repository: &Repository, index: &Index, of_packs: u64, mut fault: Option<&'static str>, report: &mut CheckReport) -> Result<(), Error> {
+fn check_index(
+    repository: &Repository,
+    index: &Index,
+    of_packs: &HashMap<[u8; 16], u64>,
+    mut fault: Option<&'static str>,
+    report: &mut CheckReport,
+) -> Result<(), Error> {
     let Some(place) = repository.index_place() else { return Ok(()) };
     let is_there = place.disk.size(&place.path).is_ok_and(|bytes| bytes > 0);
     if is_there && !index.has_file() && index.lost().is_empty() {
         fault = Some("it cannot be read");
     }
-    let mut count = 0;
-    match index.for_each_chunk(|_, _| {
-        count += 1;
+    let numbers: HashMap<u32, [u8; 16]> = index.packs().into_iter().collect();
+    let mut of_index: HashMap<[u8; 16], u64> = HashMap::new();
+    match index.for_each_chunk(|_, place| {
+        if let Some(id) = numbers.get(&place.pack) {
+            *of_index.entry(*id).or_default() += 1;
+        }
         Ok(())
     }) {
-        Ok(()) if fault.is_none() && count != of_packs && index.damaged().is_empty() => fault = Some("it names chunks that no pack holds"),
+        // Packs whose own table is damaged cannot be compared.
+        Ok(()) if fault.is_none() && of_packs.iter().any(|(id, count)| of_index.get(id).copied().unwrap_or_default() != *count) => {
+            fault = Some("it names chunks that no pack holds");
+        }
         Ok(()) => {}
         Err(_) => fault = Some("it cannot be read"),
     }
@@ -130,7 +161,19 @@ fn check_parity(repository: &Repository, listed: &[Listed], condemned: &HashSet<
         }
     }
     if repository.config().parity_permille > 0 {
-        for id in packs.difference(&with_parity) {
+        let mut lacking: HashSet<_> = packs.difference(&with_parity).copied().collect();
+        // A capture that runs beside writes a pack's parity a moment after the pack.
+        for _ in 0..WRITER_TRIES {
+            if lacking.is_empty() || repository.is_alone()? {
+                break;
+            }
+            std::thread::sleep(WRITER_TIME);
+            let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
+            let here: HashSet<_> = listed.iter().filter_map(|file| parity_pack(&file.name)).collect();
+            let packs: HashSet<_> = listed.iter().filter_map(|file| pack_id(&file.name)).collect();
+            lacking.retain(|id| packs.contains(id) && !here.contains(id));
+        }
+        for id in &lacking {
             let what = "the pack has no parity; jellyvault repair writes it".to_owned();
             report.findings.push(Finding { name: parity_name(id), what });
         }

@@ -79,12 +79,13 @@ pub fn read_packs(
         }
     });
     outcome.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)?;
-    let mut found = BadChunks::new();
     for (pack, bad) in read.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
         report.read.packs += 1;
         report.read.bytes += pack.bytes;
-        if bad.is_empty() {
+        if bad.is_empty() && pack.trailer.is_none() {
             log.note(pack.id);
+        } else if bad.is_empty() {
+            // Told by its table of contents already.
         } else {
             let chunks: usize = bad.iter().map(|(chunks, _)| chunks.len()).sum();
             let mut reasons: Vec<_> = bad.iter().map(|(_, what)| *what).collect();
@@ -92,10 +93,14 @@ pub fn read_packs(
             reasons.dedup();
             let what = format!("{} of its extents are damaged, {chunks} chunks in them: {}", bad.len(), reasons.join("; "));
             report.findings.push(Finding { name: pack_name(&pack.id), what });
-            report.damaged_packs.push(pack.id);
+            if !report.damaged_packs.contains(&pack.id) {
+                report.damaged_packs.push(pack.id);
+            }
         }
-        found.extend(bad.into_iter().flat_map(|(chunks, what)| chunks.into_iter().map(move |chunk| (chunk, what))));
+        let all = bad.into_iter().flat_map(|(chunks, what)| chunks.into_iter().map(move |chunk| (pack.id, chunk, what)));
+        report.bad_chunks.extend(all);
     }
+    let found = report.bad_chunks.iter().map(|(_, chunk, what)| (*chunk, *what)).collect();
     report.read.never_read = all.iter().filter(|pack| log.last(pack) == 0).count() as u64;
     report.read.oldest = all.iter().map(|pack| log.last(pack)).filter(|last| *last > 0).min().unwrap_or_default();
     if log.save(|pack| all.contains(pack)).is_err() && options.read != Share::Nothing {
@@ -130,9 +135,12 @@ fn choose(mut packs: Vec<PackFile>, share: Share, log: &ReadLog, total: u64) -> 
 /// The extents of a pack that are wrong: their chunks, and why.
 pub fn read_pack(repository: &Repository, pack: &PackFile, extents: &mut ExtentReader<'_>) -> Result<Vec<(Vec<ChunkId>, &'static str)>, Error> {
     let name = pack_name(&pack.id);
+    if let Some(trailer) = &pack.trailer {
+        return Ok(bad_of_index(pack, trailer, extents));
+    }
     let trailer = match read_trailer(repository.backend(), &Listed { name: name.clone(), size_bytes: pack.bytes }, &pack.id) {
         Ok(trailer) => trailer,
-        // It was right a moment ago, or it is told already.
+        // It was right a moment ago.
         Err(error) if error.is_damage() => return Ok(vec![(Vec::new(), "its table of contents cannot be read")]),
         Err(error) => return Err(error.into()),
     };
@@ -165,6 +173,20 @@ pub fn read_pack(repository: &Repository, pack: &PackFile, extents: &mut ExtentR
         first = run;
     }
     Ok(bad)
+}
+
+/// The same for a pack whose table of contents is damaged, by what the index knows of it.
+fn bad_of_index(pack: &PackFile, trailer: &PackTrailer, extents: &mut ExtentReader<'_>) -> Vec<(Vec<ChunkId>, &'static str)> {
+    let mut bad = Vec::new();
+    for (number, row) in (0..).zip(&trailer.extents) {
+        let chunks: Vec<_> = trailer.chunks.iter().filter(|chunk| chunk.extent == number).copied().collect();
+        let good: HashSet<ChunkId> = extents.good_chunks(&pack.id, number, row, &chunks).into_iter().map(|(id, _)| id).collect();
+        let lost: Vec<ChunkId> = chunks.iter().map(|chunk| chunk.id).filter(|id| !good.contains(id)).collect();
+        if !lost.is_empty() {
+            bad.push((lost, "its bytes do not have their hash"));
+        }
+    }
+    bad
 }
 
 /// The end of the extents that are read together from `first` on.

@@ -63,9 +63,10 @@ pub fn prune(repository: &Repository, options: &PruneOptions<'_>, watch: Watch<'
     }
     let index = Index::open(repository, IndexMode::Use)?;
     let catalog = Catalog::load(repository)?;
-    if let Some((name, error)) = catalog.damaged.into_iter().next() {
-        return Err(damaged_record(&name, error));
+    if let Some((name, error)) = catalog.damaged.first() {
+        return Err(damaged_record(name, error));
     }
+    refuse_if_records_are_gone(repository, &catalog, !index.packs().is_empty())?;
     watch.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
     let mut reached = Reached::default();
     let mut reader = ChunkReader::new(repository, &index);
@@ -75,9 +76,16 @@ pub fn prune(repository: &Repository, options: &PruneOptions<'_>, watch: Watch<'
         watch.progress.advance(1, 0);
     }
     drop(reader);
-    let usages = usage::usage(repository, &index, &reached)?;
+    let (usages, found) = usage::usage(repository, &index, &reached)?;
     let plan = Plan::make(usages, options.max_unused, repository.config().pack_bytes, &index, &reached)?;
     let mut report = PruneReport { plan: plan.summary(), ..PruneReport::default() };
+    let missing = (reached.chunks.len() + reached.pages.len() as u64).saturating_sub(found);
+    if missing > 0 {
+        let what = format!(
+            "{missing} pieces that snapshots need are in no pack, lost or given up before; jellyvault check names the files, jellyvault repair mends what can be mended"
+        );
+        tell(&mut report, watch, Problem { path: "packs".to_owned(), what });
+    }
     (options.planned)(&report.plan);
     if options.dry_run {
         return Ok(report);
@@ -85,13 +93,14 @@ pub fn prune(repository: &Repository, options: &PruneOptions<'_>, watch: Watch<'
 
     let rewritten = rewrite_all(repository, &index, &reached, &plan, &mut report, watch)?;
     // Where not all went well, the index may tell of packs that never came to be.
-    let index = if report.problems.is_empty() { index } else { Index::open(repository, IndexMode::Use)? };
+    let index = if report.problems.len() == usize::from(missing > 0) { index } else { Index::open(repository, IndexMode::Use)? };
     let goes = |(usage, fate): &&(PackUsage, Fate)| *fate == Fate::Drop || (fate.is_rewritten() && rewritten.contains(&usage.id));
     let recipe_holders = plan.packs.iter().filter(|(usage, _)| usage.holds_recipes && !plan.recipes.is_empty()).map(|(usage, _)| usage.id).collect();
     let sources = plan.packs.iter().filter(|(usage, _)| usage.sparse.iter().any(|(id, _)| plan.moved.contains(id))).map(|(usage, _)| usage.id).collect();
     let victims = Victims { packs: plan.packs.iter().filter(goes).map(|(usage, _)| usage).collect(), recipe_holders, sources };
     watch.progress.phase(Phase::Remove, victims.packs.len() as u64, victims.packs.iter().map(|pack| pack.bytes).sum());
-    let switched = switch(repository, index, victims, &seen, watch, options.waiting)?;
+    let switched = switch(repository, index, victims, (missing == 0, &seen), watch, options.waiting)?;
+    crate::store::add_missing_parity(repository)?;
     report.removed = switched.removed;
     report.needed_again = switched.needed_again;
     report.freed = switched.removed_bytes.saturating_sub(report.written);
@@ -174,10 +183,34 @@ pub(super) fn finish_forgetting(repository: &Repository) -> Result<(), Error> {
     if orphans.is_empty() { Ok(()) } else { Ok(Catalog::remove(repository, &orphans)?) }
 }
 
+/// Snapshots whose records are gone though nothing forgot them may come back: what they need must not go.
+fn refuse_if_records_are_gone(repository: &Repository, catalog: &Catalog, has_packs: bool) -> Result<(), Error> {
+    let chain = Chain::load(repository)?;
+    let here: HashSet<SnapshotId> = Catalog::ids(repository)?.into_iter().collect();
+    let gone: Vec<_> = chain.listed.keys().filter(|id| !here.contains(id)).map(super::ls::short).collect();
+    if !gone.is_empty() {
+        return Err(Error::Refused {
+            what: format!(
+                "nothing was removed: the records of snapshots are gone that nothing forgot ({}), so it is not known what they need",
+                gone.join(", ")
+            ),
+            hint: "Bring the folder snapshots back as it was. jellyvault repair brings back what has a second copy, and gives up the rest; then prune again."
+                .to_owned(),
+        });
+    }
+    if catalog.snapshots.is_empty() && has_packs && chain.is_empty() {
+        return Err(Error::Refused {
+            what: "nothing was removed: there are packs, but no snapshot, and nothing says that snapshots were forgotten".to_owned(),
+            hint: "Are the folders snapshots and list where they belong? If there never was a snapshot, take one first.".to_owned(),
+        });
+    }
+    Ok(())
+}
+
 /// What a snapshot needs whose record cannot be read is not known: nothing may go.
-fn damaged_record(name: &str, error: crate::store::Error) -> Error {
+fn damaged_record(name: &str, error: &crate::store::Error) -> Error {
     Error::Refused {
-        what: format!("nothing was removed: {name} cannot be read ({}), so it is not known what that snapshot needs", in_one_line(&error)),
+        what: format!("nothing was removed: {name} cannot be read ({}), so it is not known what that snapshot needs", in_one_line(error)),
         hint: "jellyvault repair mends it or gives the snapshot up; then prune again.".to_owned(),
     }
 }

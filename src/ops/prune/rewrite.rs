@@ -52,11 +52,19 @@ impl<'r> Rewriter<'r> {
         })
     }
 
-    /// Copies what is needed of a pack. Damage leaves it half done: what was copied is in two packs then, and the pack must stay.
+    /// Copies what is needed of a pack, after all of it was proved: a damaged pack stays as it is.
     pub(super) fn pack(&mut self, usage: &PackUsage) -> Result<(), Error> {
         let listed = Listed { name: pack_name(&usage.id), size_bytes: usage.bytes };
         let trailer = read_trailer(self.repository.backend(), &listed, &usage.id)?;
-        for ((number, row), chunks) in (0..).zip(&trailer.extents).zip(chunks_by_extent(&trailer)) {
+        let chunks = chunks_by_extent(&trailer);
+        for ((number, row), chunks) in (0..).zip(&trailer.extents).zip(&chunks) {
+            if chunks.iter().any(|(id, _)| self.reached.needs(id))
+                && let Proved::Damaged(_, what) = self.extents.read(&usage.id, number, row, chunks.clone())?
+            {
+                return Err(StoreError::Extent { pack: pack_name(&usage.id), extent: number, what }.into());
+            }
+        }
+        for ((number, row), chunks) in (0..).zip(&trailer.extents).zip(chunks) {
             let mut needed = Vec::new();
             for (id, _) in &chunks {
                 // Only the place that counts: another pack may hold it too.

@@ -34,11 +34,12 @@ pub(super) fn switch(
     repository: &Repository,
     index: Index,
     mut victims: Victims<'_>,
-    seen: &HashSet<SnapshotId>,
+    (may_clear, seen): (bool, &HashSet<SnapshotId>),
     watch: Watch<'_>,
     waiting: &dyn Fn(Duration) -> Result<(), Error>,
 ) -> Result<Switched, Error> {
-    let condemned = index.condemned();
+    // Where something is missing, what an earlier run gave up stays for repair to look at.
+    let condemned = if may_clear { index.condemned() } else { Vec::new() };
     if victims.packs.is_empty() && condemned.is_empty() {
         index.commit()?;
         return Ok(Switched::default());
@@ -101,8 +102,8 @@ fn needed_again(
     watch: Watch<'_>,
 ) -> Result<HashSet<[u8; 16]>, Error> {
     let catalog = Catalog::load(repository)?;
-    if let Some((name, error)) = catalog.damaged.into_iter().next() {
-        return Err(super::damaged_record(&name, error));
+    if let Some((name, error)) = catalog.damaged.first() {
+        return Err(super::damaged_record(name, error));
     }
     let new: Vec<_> = catalog.snapshots.iter().filter(|(id, _)| !seen.contains(id)).collect();
     if new.is_empty() {

@@ -27,8 +27,9 @@ pub struct PackUsage {
     pub sparse: Vec<(ChunkId, u64)>,
 }
 
-/// Counts what of each pack is needed.
-pub fn usage(repository: &Repository, index: &Index, reached: &Reached) -> Result<Vec<PackUsage>, Error> {
+/// Counts what of each pack is needed; and how many needed chunks were met.
+pub fn usage(repository: &Repository, index: &Index, reached: &Reached) -> Result<(Vec<PackUsage>, u64), Error> {
+    let mut found = 0;
     let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
     let sizes: HashMap<String, u64> = listed.into_iter().map(|file| (file.name, file.size_bytes)).collect();
     let mut packs = HashMap::new();
@@ -48,7 +49,7 @@ pub fn usage(repository: &Repository, index: &Index, reached: &Reached) -> Resul
         let Some((usage, extents, live)) = packs.get_mut(&place.pack) else { return Ok(()) };
         let (Some(row), Some(live)) = (extents.get(place.extent as usize), live.get_mut(place.extent as usize)) else { return Ok(()) };
         if let Some(slots) = reached.pages.get(id) {
-            usage.is_needed = true;
+            (usage.is_needed, found) = (true, found + 1);
             // Where many pages are needed the others stay: they cost less than moving all.
             *live = row.raw_bytes;
             if slots.is_sparse(row.raw_bytes) {
@@ -58,7 +59,7 @@ pub fn usage(repository: &Repository, index: &Index, reached: &Reached) -> Resul
                 usage.unused += stored;
             }
         } else if reached.chunks.contains(id) {
-            usage.is_needed = true;
+            (usage.is_needed, found) = (true, found + 1);
             *live = live.saturating_add(place.len).min(row.raw_bytes);
         }
         Ok(())
@@ -77,5 +78,5 @@ pub fn usage(repository: &Repository, index: &Index, reached: &Reached) -> Resul
         })
         .collect();
     usages.sort_unstable_by_key(|usage| usage.number);
-    Ok(usages)
+    Ok((usages, found))
 }

@@ -3,15 +3,15 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use crate::manifest::{Catalog, Content, Kind, SnapshotRecord};
+use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotRecord, find};
 use crate::source::{OpenFile, os_path};
-use crate::store::{Index, PackStreams, Repository};
+use crate::store::{ChunkReader, Index, PackStreams, Repository};
 
 use super::super::check::CheckReport;
-use super::super::select::{Selected, lookup, root_of};
+use super::super::select::{Selected, categories, root_of};
 use super::super::snapshot::ReadFailure;
 use super::super::snapshot::packer::Packer;
-use super::super::{Error, Watch};
+use super::super::{Damage, Error, Watch};
 use super::RepairReport;
 use super::packs::STREAMS;
 
@@ -39,7 +39,7 @@ pub(super) fn store_again(
     let config = repository.config();
     let mut packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
     let mut streams = PackStreams::new(repository, index, STREAMS);
-    let mut reader = crate::store::ChunkReader::new(repository, index);
+    let mut reader = ChunkReader::new(repository, index);
     let mut asked = HashSet::new();
     let records: HashMap<_, _> = catalog.snapshots.iter().map(|(id, record)| (*id, record)).collect();
     // The newest first: they are likeliest to be what the source still is.
@@ -48,7 +48,7 @@ pub(super) fn store_again(
             return Err(Error::Interrupted);
         }
         let Some(record) = records.get(&damage.snapshot) else { continue };
-        let Some(selected) = lookup(&mut reader, record, &damage.logical)? else { continue };
+        let Some(selected) = entry_of(&mut reader, record, &damage.logical)? else { continue };
         let mtime = (selected.entry.mtime.seconds, selected.entry.mtime.nanos);
         if asked.insert((damage.logical.clone(), mtime)) && restore_chunks(record, &selected, &mut packer, index, &mut streams)? {
             report.mended(damage.path.clone(), "read again from the source, where it is unchanged");
@@ -59,20 +59,42 @@ pub(super) fn store_again(
     Ok(())
 }
 
+/// The entry of a path; nothing where what leads to it cannot be read either.
+fn entry_of(reader: &mut ChunkReader<'_>, record: &SnapshotRecord, path: &[u8]) -> Result<Option<Selected>, Error> {
+    for (category, root) in categories(record) {
+        match find(reader, root.manifest, path) {
+            Ok(Some(entry)) => return Ok(Some(Selected { category, entry })),
+            Ok(None) => {}
+            Err(error) if error.is_damage() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// The file of the source that an entry was read from, if it is what it was then. A database is captured by pages, from a copy: the next
+/// snapshot stores it anew.
+fn unchanged_file(record: &SnapshotRecord, entry: &Entry) -> Option<OpenFile> {
+    let Kind::File { size, content } = &entry.kind else { return None };
+    if matches!(content, Content::Pages(_)) {
+        return None;
+    }
+    let open = OpenFile::open_path(&place_of(record, &entry.path)?).ok()?;
+    (open.before.size == *size && open.before.mtime == entry.mtime).then_some(open)
+}
+
+/// Whether the source still has what is damaged; nothing is read of it.
+pub(super) fn could_be_read(repository: &Repository, index: &Index, catalog: &Catalog, damage: &Damage) -> Result<bool, Error> {
+    let Some((_, record)) = catalog.snapshots.iter().find(|(id, _)| *id == damage.snapshot).filter(|_| !damage.logical.is_empty()) else { return Ok(false) };
+    let mut reader = ChunkReader::new(repository, index);
+    Ok(entry_of(&mut reader, record, &damage.logical)?.is_some_and(|selected| unchanged_file(record, &selected.entry).is_some()))
+}
+
 /// Reads a file of the source again, if it is what the snapshot knows; whether it was.
 fn restore_chunks(record: &SnapshotRecord, selected: &Selected, packer: &mut Packer, index: &Index, streams: &mut PackStreams<'_>) -> Result<bool, Error> {
-    let entry = &selected.entry;
-    let Kind::File { size, content } = &entry.kind else { return Ok(false) };
-    // A database is captured by pages, from a copy; the next snapshot stores it anew.
-    if matches!(content, Content::Pages(_)) {
-        return Ok(false);
-    }
-    let Some(open) = place_of(record, &entry.path).and_then(|path| OpenFile::open_path(&path).ok()) else { return Ok(false) };
-    if open.before.size != *size || open.before.mtime != entry.mtime {
-        return Ok(false);
-    }
+    let Some(open) = unchanged_file(record, &selected.entry) else { return Ok(false) };
     match packer.store_file(&open, index, &mut |extent| Ok(streams.append(0, extent)?)) {
-        Ok((found, _)) => Ok(found == *content),
+        Ok((found, _)) => Ok(selected.entry.content() == Some(&found)),
         // The source's own trouble is not the repository's.
         Err(ReadFailure::Io(_)) => Ok(false),
         Err(ReadFailure::Fatal(error)) => Err(error),

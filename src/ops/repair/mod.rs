@@ -2,19 +2,18 @@
 //! named, and taken out of the snapshots that have it. Nothing goes before what takes its place is durable.
 
 mod from_source;
+mod list;
 mod packs;
 mod trim;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::backend::{Span, write_new};
-use crate::limits::RECORD_BYTES_MAX;
-use crate::manifest::{Catalog, Chain, FileHash, ListChange, SnapshotId, file_hash};
+use crate::manifest::{Catalog, FileHash, SnapshotId};
 use crate::progress::Phase;
-use crate::store::{Index, IndexMode, PackStreams, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, snapshot_copy_name, snapshot_name};
+use crate::store::{Index, IndexMode, PackStreams, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, snapshot_name};
 
-use super::check::{CheckReport, Trees, record_hashes};
+use super::check::{BadChunks, CheckReport, Trees};
 use super::snapshot::packer::Packer;
 use super::{CheckOptions, Error, Share, Watch, check};
 
@@ -28,6 +27,8 @@ pub struct RepairOptions<'a> {
     pub dry_run: bool,
     /// Write recovery blocks for all packs from now on, in thousandths of their size; 0 removes them.
     pub add_parity: Option<u32>,
+    /// Go on though most packs are gone: what they held is given up.
+    pub give_up_missing: bool,
     /// Threads; 0 means one for each core.
     pub threads: usize,
     /// Is called now and then while other processes use the repository, with the time that passed; may give up.
@@ -104,25 +105,45 @@ fn examine(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_
 /// What would be done.
 fn look(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) -> Result<RepairReport, Error> {
     let mut report = RepairReport { found: examine(repository, options, watch)?, ..RepairReport::default() };
-    let mut mendable = HashSet::new();
+    let known = Index::open(repository, IndexMode::Use)?;
+    refuse_absence(repository, &known, options)?;
+    let mut bad = HashSet::new();
     for id in report.found.damaged_packs.clone() {
-        if packs::mend(repository, &id)?.is_some() {
-            report.mended(pack_name(&id), "its parity can mend it");
-            mendable.insert(id);
+        match packs::mend(repository, &id)? {
+            Some(_) => report.mended(pack_name(&id), "its parity can mend it"),
+            None => drop(bad.insert(id)),
         }
     }
-    if mendable.len() == report.found.damaged_packs.len() && report.found.damaged_packs.len() == report.found.findings.len() {
-        return Ok(report);
+    let lost_chunks: BadChunks = report.found.bad_chunks.iter().filter(|(pack, ..)| bad.contains(pack)).map(|(_, chunk, what)| (*chunk, *what)).collect();
+    let catalog = Catalog::load(repository)?;
+    let mut damage = CheckReport::default();
+    let mut trees = Trees::new(repository, &known, lost_chunks);
+    for (id, record) in &catalog.snapshots {
+        trees.snapshot(*id, record, &mut damage, watch)?;
     }
-    for damage in report.found.damage.clone() {
+    for damage in damage.damage {
+        if from_source::could_be_read(repository, &known, &catalog, &damage)? {
+            report.mended(damage.path, "can be read again from the source, where it is unchanged");
+            continue;
+        }
         report.lost(LostPath { snapshot: Some(damage.snapshot), now: None, path: damage.path, what: damage.what, entries: damage.entries });
     }
+    report.mended.sort();
+    report.mended.dedup();
     Ok(report)
 }
 
 fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) -> Result<RepairReport, Error> {
     super::prune::finish_forgetting(repository)?;
+    // What a prune or repair gave up and left behind counts again: it is looked at like all else.
+    let known = Index::open(repository, IndexMode::Use)?;
+    if !known.condemned().is_empty()
+        && let Some(place) = repository.index_place()
+    {
+        place.remove().map_err(|source| crate::store::Error::Local { verb: "remove", path: place.path.clone(), source })?;
+    }
     let mut report = RepairReport { found: examine(repository, options, watch)?, ..RepairReport::default() };
+    refuse_absence(repository, &known, options)?;
     watch.progress.phase(Phase::Mend, 0, 0);
     let config_damage = repository.config_damage();
     if !config_damage.is_empty() || options.add_parity.is_some() {
@@ -130,7 +151,7 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
         config_damage.iter().for_each(|(name, _)| report.mended(*name, "written anew from the other copy of the settings"));
     }
 
-    records_from_copies(repository, &mut report)?;
+    list::records_from_copies(repository, &mut report)?;
 
     // Packs: as they were by their parity, or what is left of them into new ones.
     let mut bad = Vec::new();
@@ -140,19 +161,17 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
                 packs::replace(repository, &id, &bytes)?;
                 report.mended(pack_name(&id), "computed anew from its parity: it is as it was");
             }
-            None => bad.push(packs::examine(repository, &id)?),
+            None => bad.push(packs::examine(repository, &known, &id)?),
         }
     }
-    // Those that an earlier run gave up and could not remove any more count as gone.
-    let left_over = Index::open(repository, IndexMode::Use)?.condemned();
-    let given_up: HashSet<[u8; 16]> = bad.iter().map(|pack| pack.id).chain(left_over).collect();
+    let given_up: HashSet<[u8; 16]> = bad.iter().map(|pack| pack.id).collect();
     let index = Index::open_without(repository, IndexMode::Rebuild, &given_up)?;
     if report.found.findings.iter().any(|finding| finding.name == "index.redb") {
         report.mended("index.redb", "made anew from the packs");
     }
     salvage(repository, &index, &bad, &mut report)?;
     let (snapshots, lost_records) = mend_snapshots(repository, &index, &mut report, watch)?;
-    change_list(repository, snapshots, lost_records, &mut report)?;
+    list::change_list(repository, snapshots, lost_records, &mut report)?;
 
     // From here on nothing needs the damaged packs.
     if !index.commit_without(&given_up)?
@@ -160,9 +179,10 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
     {
         place.remove().map_err(|source| crate::store::Error::Local { verb: "remove", path: place.path.clone(), source })?;
     }
-    for id in &given_up {
-        super::prune::remove_pack(repository, id)?;
-        report.mended(pack_name(id), "removed: what could be read of it is in new packs");
+    for pack in &bad {
+        super::prune::remove_pack(repository, &pack.id)?;
+        let what = if pack.trailer.is_some() { "removed; what could be read of it is in new packs" } else { "removed: nothing in it could be read" };
+        report.mended(pack_name(&pack.id), what);
     }
     repository.backend().sync().map_err(crate::store::Error::from)?;
     put_parity_right(repository, options.add_parity, &mut report, watch)?;
@@ -171,38 +191,22 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
     Ok(report)
 }
 
-/// Records that are damaged or gone are written again from their second copies, where the list's chain says that they should be there.
-fn records_from_copies(repository: &Repository, report: &mut RepairReport) -> Result<(), Error> {
-    let chain = Chain::load(repository)?;
-    let here = record_hashes(repository)?;
-    for (id, bytes) in Catalog::copies(repository)? {
-        let hash = file_hash(&bytes);
-        let is_right = Catalog::is_record(id, &bytes) && chain.listed.get(&id).is_none_or(|listed| listed.record == hash);
-        let is_wanted = chain.listed.contains_key(&id) || here.contains_key(&id);
-        if is_right && is_wanted && here.get(&id) != Some(&hash) {
-            write_new(repository.backend(), &snapshot_name(&id.0), &bytes).map_err(crate::store::Error::from)?;
-            report.mended(snapshot_name(&id.0), "written again from its second copy");
-        }
+/// Packs that are gone altogether look like a disk that is not there: nothing is given up for that.
+fn refuse_absence(repository: &Repository, known: &Index, options: &RepairOptions<'_>) -> Result<(), Error> {
+    let here = repository.backend().list("packs/").map_err(crate::store::Error::from)?.iter().filter(|file| pack_id(&file.name).is_some()).count();
+    let gone = known.lost().len();
+    let is_absent = gone > here || (here == 0 && !Catalog::ids(repository)?.is_empty());
+    if !is_absent || options.give_up_missing {
+        return Ok(());
     }
-    Ok(())
-}
-
-/// Each record has its second copy where there is parity, and none is left over.
-fn put_copies_right(repository: &Repository, permille: u32, report: &mut RepairReport) -> Result<(), Error> {
-    let copies: HashMap<SnapshotId, FileHash> = Catalog::copies(repository)?.into_iter().map(|(id, bytes)| (id, file_hash(&bytes))).collect();
-    let here = record_hashes(repository)?;
-    for (id, hash) in here.iter().filter(|_| permille > 0) {
-        if copies.get(id) != Some(hash) {
-            let span = Span::Whole { limit: RECORD_BYTES_MAX };
-            let bytes = repository.backend().read(&snapshot_name(&id.0), span).map_err(crate::store::Error::from)?;
-            write_new(repository.backend(), &snapshot_copy_name(&id.0), &bytes).map_err(crate::store::Error::from)?;
-            report.mended(snapshot_copy_name(&id.0), "a second copy of the record written");
-        }
-    }
-    for id in copies.keys().filter(|id| permille == 0 || !here.contains_key(*id)) {
-        repository.backend().remove(&snapshot_copy_name(&id.0)).map_err(crate::store::Error::from)?;
-    }
-    Ok(())
+    Err(Error::Refused {
+        what: match gone {
+            0 => "no pack of the repository is there, though there are snapshots; nothing was changed".to_owned(),
+            gone => format!("{gone} packs of the repository are gone and {here} are there; nothing was changed"),
+        },
+        hint: "Is a disk not mounted, or was the folder copied in part? Bring the packs back. If they are gone for good: jellyvault repair --give-up-missing."
+            .to_owned(),
+    })
 }
 
 /// Copies what is whole of damaged packs into new ones.
@@ -214,7 +218,7 @@ fn salvage(repository: &Repository, index: &Index, bad: &[BadPack], report: &mut
     for pack in bad {
         let saved = packs::salvage(repository, index, pack, &mut streams)?;
         if saved > 0 {
-            report.mended(pack_name(&pack.id), format!("{saved} chunks of it are whole and were saved"));
+            report.mended(pack_name(&pack.id), format!("{saved} of its chunks are whole and were saved"));
         }
     }
     streams.finish()?;
@@ -280,50 +284,10 @@ fn damage_in(repository: &Repository, index: &Index, catalog: &Catalog, watch: W
     Ok(report)
 }
 
-/// The list is stated anew as it is: records that are new, gone, unreadable, others or back.
-fn change_list(repository: &Repository, new: NewRecords, unreadable: Vec<SnapshotId>, report: &mut RepairReport) -> Result<(), Error> {
-    let chain = Chain::load(repository)?;
-    let here = record_hashes(repository)?;
-    let mut change = ListChange { restate: true, ..ListChange::default() };
-    for (old, id, hash) in new {
-        change.added.push((id, hash));
-        if chain.kept.contains(&old) {
-            change.marked.push((id, true));
-        }
-        change.dropped.push(old);
-    }
-    for (id, listed) in &chain.listed {
-        match here.get(id) {
-            None => {
-                change.dropped.push(*id);
-                report.lost(LostPath {
-                    snapshot: Some(*id),
-                    now: None,
-                    path: snapshot_name(&id.0),
-                    what: "the whole snapshot: its record is gone".to_owned(),
-                    entries: 0,
-                });
-            }
-            // It can be read, and is not the one that was written: it is taken as it is.
-            Some(hash) if *hash != listed.record && !unreadable.contains(id) => change.added.push((*id, *hash)),
-            Some(_) => {}
-        }
-    }
-    change.dropped.extend(&unreadable);
-    let is_needed = !chain.irregularities(&here).is_empty() || !change.dropped.is_empty() || (chain.is_empty() && !here.is_empty());
-    if !is_needed {
-        return Ok(());
-    }
-    Chain::change(repository, &change)?;
-    Catalog::remove(repository, &change.dropped)?;
-    report.mended("list", "the list of snapshots was stated anew, as the snapshots are");
-    Ok(())
-}
-
 /// Every pack has whole parity of the share that the settings say, or none has.
 fn put_parity_right(repository: &Repository, add: Option<u32>, report: &mut RepairReport, watch: Watch<'_>) -> Result<(), Error> {
     let permille = add.unwrap_or(repository.config().parity_permille);
-    put_copies_right(repository, permille, report)?;
+    list::put_copies_right(repository, permille, report)?;
     let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
     let packs: HashSet<_> = listed.iter().filter_map(|file| pack_id(&file.name)).collect();
     let parities: HashSet<_> = listed.iter().filter_map(|file| parity_pack(&file.name)).collect();

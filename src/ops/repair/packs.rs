@@ -1,10 +1,8 @@
 //! A damaged pack: mended by its parity, or what is whole of it saved.
 
-use crate::backend::{Backend, Error as BackendError, Listed, Span, write_new};
+use crate::backend::{Backend, Error as BackendError, Span, write_new};
 use crate::limits::PACK_FILE_BYTES_MAX;
-use crate::store::{
-    Codec, ExtentKind, ExtentReader, FilledExtent, Index, PackStreams, PackTrailer, Parity, Proved, Repository, chunks_by_extent, pack_name, read_trailer,
-};
+use crate::store::{ChunkRow, Codec, ExtentKind, ExtentReader, FilledExtent, Index, PackStreams, PackTrailer, Parity, Repository, pack_name};
 
 use super::super::Error;
 use super::super::refill::Refill;
@@ -17,7 +15,7 @@ const SECTOR_BYTES: usize = 4096;
 /// A pack that is given up.
 pub(super) struct BadPack {
     pub id: [u8; 16],
-    /// Its table of contents, where that is whole.
+    /// Its table of contents, where that can be known; it may be another pack's that has this name.
     pub trailer: Option<PackTrailer>,
 }
 
@@ -74,15 +72,14 @@ pub(super) fn replace(repository: &Repository, id: &[u8; 16], bytes: &[u8]) -> R
     write_new(repository.backend(), &pack_name(id), bytes).map_err(store_error)
 }
 
-/// What can be known of a pack that is not mended.
-pub(super) fn examine(repository: &Repository, id: &[u8; 16]) -> Result<BadPack, Error> {
-    let name = pack_name(id);
-    let size_bytes = repository.backend().list(&name).map_err(store_error)?.iter().find(|file| file.name == name).map_or(0, |file| file.size_bytes);
-    match read_trailer(repository.backend(), &Listed { name, size_bytes }, id) {
-        Ok(trailer) => Ok(BadPack { id: *id, trailer: Some(trailer) }),
-        Err(error) if error.is_damage() => Ok(BadPack { id: *id, trailer: None }),
-        Err(error) => Err(error.into()),
-    }
+/// What can be known of a pack that is not mended: its table of contents, found in what is left of the file, or as the index knows it.
+pub(super) fn examine(repository: &Repository, index: &Index, id: &[u8; 16]) -> Result<BadPack, Error> {
+    let (bytes, _) = bytes_left(repository.backend(), &pack_name(id))?;
+    let trailer = match PackTrailer::recover(&bytes, repository.config().cipher) {
+        Some(trailer) => Some(trailer),
+        None => index.trailer_of(id)?,
+    };
+    Ok(BadPack { id: *id, trailer })
 }
 
 /// Saves the chunks that are whole and in no other pack; how many.
@@ -95,24 +92,15 @@ pub(super) fn salvage(repository: &Repository, index: &Index, pack: &BadPack, st
         ExtentKind::Recipe { .. } => Ok(streams.append_last(extent)?),
         kind => Ok::<_, Error>(streams.append(stream_of(kind), extent)?),
     };
-    for ((number, row), chunks) in (0..).zip(&trailer.extents).zip(chunks_by_extent(trailer)) {
-        let good = match extents.read(&pack.id, number, row, chunks.clone())? {
-            Proved::Whole(extent) if row.kind.is_recipe() => {
-                // Whether it is the right one is seen where it is put together.
-                for (id, _) in &extent.chunks {
-                    if !index.claim(id)? {
-                        index.claim_again(id);
-                    }
-                }
-                saved += extent.chunks.len() as u64;
-                sink(extent)?;
-                continue;
+    for (number, row) in (0..).zip(&trailer.extents) {
+        let chunks: Vec<ChunkRow> = trailer.chunks.iter().filter(|chunk| chunk.extent == number).copied().collect();
+        for (id, bytes) in extents.good_chunks(&pack.id, number, row, &chunks) {
+            let is_new = index.claim(&id)?;
+            if !is_new && row.kind.is_recipe() {
+                // Of two recipes the one with the smaller depth counts, which may be this one.
+                index.claim_again(&id);
             }
-            Proved::Whole(extent) => extent.into_chunks()?,
-            Proved::Damaged(..) => extents.good_chunks(&pack.id, number, row, &chunks),
-        };
-        for (id, bytes) in good {
-            if index.claim(&id)? {
+            if is_new || row.kind.is_recipe() {
                 saved += 1;
                 refill.push(row.kind, row.codec == Codec::Zstd, id, &bytes, &mut sink)?;
             }

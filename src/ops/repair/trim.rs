@@ -13,12 +13,12 @@ use super::super::snapshot::packer::Packer;
 /// The stream that manifest nodes go to.
 const NODES: usize = 2;
 
-/// An id for the snapshot that stands for another: of the same moment, so that it takes its place in the list.
+/// An id for the snapshot that stands for another: a millisecond later, so that it takes its place in the list and is told apart from it.
 pub(super) fn new_id(old: &SnapshotId) -> Result<SnapshotId, Error> {
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
     let [a, b, c, d, e, f, ..] = old.0;
-    Ok(SnapshotId::at(u64::from_be_bytes([0, 0, a, b, c, d, e, f]), random))
+    Ok(SnapshotId::at(u64::from_be_bytes([0, 0, a, b, c, d, e, f]) + 1, random))
 }
 
 /// Closes the nodes that are still being put together.

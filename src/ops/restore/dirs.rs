@@ -26,7 +26,11 @@ pub(super) fn finish(
         // The directories that the walk is in, outermost first.
         let mut within: Vec<Entry> = Vec::new();
         for entry in Entries::all(reader, root.manifest) {
-            let entry = writer.target.adopt(entry?);
+            let entry = match entry {
+                // What cannot be read is told when it is restored.
+                Err(error) if error.is_damage() => continue,
+                entry => writer.target.adopt(entry?),
+            };
             if !matches!(entry.kind, Kind::Directory) || !options.selection.takes(*category, &entry.path) {
                 continue;
             }

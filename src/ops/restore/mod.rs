@@ -171,6 +171,14 @@ pub fn restore(
             report.moved_aside = keep_old::move_aside(target, options)?;
         }
     }
+    if record.problem_count > 0 {
+        let what = if record.problem_count == 1 { "one path is" } else { "some paths are" };
+        report.remarks.push(format!(
+            "{what} not in this snapshot, or not as they were ({} problems): they could not be captured, or were lost since; jellyvault show {} names them",
+            record.problem_count,
+            short(id)
+        ));
+    }
     let target = Target::open(destination, repository, options.dry_run)?;
     if let Destination::Directory(_) = destination {
         refuse::check_open_databases(record, &mut reader, &target, options)?;
@@ -207,7 +215,16 @@ pub fn restore(
         let mut walk = || -> Result<(), Error> {
             for (category, root) in &selected {
                 for entry in Entries::all(&mut reader, root.manifest) {
-                    let entry = target.adopt(entry.map_err(|error| unreadable(id, category.name().as_bytes(), error.into()))?);
+                    let entry = match entry {
+                        Ok(entry) => target.adopt(entry),
+                        Err(error) if error.is_damage() => {
+                            let what =
+                                format!("part of the list of its files cannot be read ({}); the files in it were not restored", super::in_one_line(&error));
+                            tally.problem(watch, category.name().as_bytes(), what);
+                            continue;
+                        }
+                        Err(error) => return Err(unreadable(id, category.name().as_bytes(), error.into())),
+                    };
                     if watch.interrupt.is_raised() {
                         return Err(Error::Interrupted);
                     }

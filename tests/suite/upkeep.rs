@@ -1,0 +1,396 @@
+//! Keeping a repository small and whole, as the user does it: forget, keep, prune, check, repair.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::rows::Random;
+use super::support::*;
+
+fn jpeg(seed: &str, len: usize) -> Vec<u8> {
+    [b"\xff\xd8\xff".as_slice(), &noise(seed, len)].concat()
+}
+
+fn snapshot(program: &Program, source: &Path, more: &[&str]) -> String {
+    let (report, code) = program.json(&[&["snapshot", "--plain", source.to_str().unwrap()], more].concat());
+    assert_eq!(code, 0, "{report}");
+    report["snapshot"]["id"].as_str().unwrap().to_owned()
+}
+
+fn ids(list: &Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn packs(program: &Program) -> Vec<PathBuf> {
+    let all = walkdir::WalkDir::new(program.repo.join("packs")).into_iter().map(Result::unwrap);
+    all.filter(|entry| entry.file_name().to_string_lossy().ends_with(".pack")).map(walkdir::DirEntry::into_path).collect()
+}
+
+fn pack_bytes(program: &Program) -> u64 {
+    packs(program).iter().map(|pack| pack.metadata().unwrap().len()).sum()
+}
+
+fn damage(path: &Path, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at] ^= 0x10;
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn clean(program: &Program) {
+    let (report, code) = program.json(&["check", "--read-data"]);
+    assert_eq!((code, report["ok"].as_bool()), (0, Some(true)), "{report}");
+}
+
+#[test]
+fn forget_gives_a_reason_for_each_and_labels_and_marks_protect() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("a"), "1");
+    let labelled = snapshot(&program, &source, &["--label", "before 12.0"]);
+    let marked = snapshot(&program, &source, &["--keep"]);
+    let plain = snapshot(&program, &source, &[]);
+    let last = snapshot(&program, &source, &[]);
+    let (usage, code) = program.json(&["forget"]);
+    assert_eq!((code, usage["error"]["kind"].as_str()), (2, Some("usage")), "{usage}");
+    let (dry, code) = program.json(&["forget", "--keep-last", "1", "--dry-run"]);
+    assert_eq!(code, 0);
+    assert_eq!((ids(&dry["kept"]), ids(&dry["forgotten"])), (vec![labelled.clone(), marked.clone(), last.clone()], vec![plain.clone()]));
+    assert!(dry["kept"].as_array().unwrap().iter().chain(dry["forgotten"].as_array().unwrap()).all(|row| !row["reason"].as_str().unwrap().is_empty()));
+    assert!(dry["would_free"].is_u64());
+    assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 4, "a dry run changes nothing");
+    // Other labels named: this one protects no more. The mark still does.
+    let (other, _) = program.json(&["forget", "--keep-last", "1", "--keep-label", "other"]);
+    assert_eq!(ids(&other["forgotten"]), [labelled, plain]);
+    let (refused, code) = program.json(&["forget", &marked]);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")));
+    program.ok(&["keep", "--off", &marked]);
+    assert_eq!(ids(&program.json(&["forget", &marked]).0["forgotten"]), [marked]);
+    assert_eq!(ids(&program.json(&["list"]).0["snapshots"]), [last]);
+    let (refused, code) = program.json(&["forget", "--keep-label", "none has it"]);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "rules that leave nothing are a mistake");
+    assert_eq!(program.json(&["forget", "2026-01-01"]).1, 2, "a time does not say which snapshot goes");
+    assert_eq!(program.json(&["snapshot", "--plain", source.to_str().unwrap(), "--label", "latest"]).1, 2);
+    clean(&program);
+}
+
+#[test]
+fn prune_frees_what_forget_said_and_all_that_is_left_is_whole() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    for n in 0..30 {
+        write(source.join(format!("{n}.jpg")), jpeg(&n.to_string(), 40_000));
+    }
+    let first = snapshot(&program, &source, &[]);
+    for n in 0..20 {
+        write(source.join(format!("{n}.jpg")), jpeg(&format!("new {n}"), 40_000));
+    }
+    snapshot(&program, &source, &[]);
+    let before = pack_bytes(&program);
+    let (forgotten, _) = program.json(&["forget", &first]);
+    let would_free = forgotten["would_free"].as_u64().unwrap();
+    assert!((800_000..830_000).contains(&would_free), "{would_free}");
+    let (plan, code) = program.json(&["prune", "--dry-run", "--max-unused", "0%"]);
+    assert_eq!((code, pack_bytes(&program)), (0, before), "{plan}");
+    let (report, code) = program.json(&["prune", "--max-unused", "0%"]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(report["plan"], plan["plan"], "what is done is what was shown");
+    let freed = report["freed"].as_u64().unwrap();
+    assert_eq!(before - pack_bytes(&program), freed);
+    assert!(freed.abs_diff(would_free) < 30_000, "{freed} freed, {would_free} told");
+    assert_eq!(program.json(&["prune", "--max-unused", "0%"]).0["removed"], 0, "a second one has nothing to do");
+    clean(&program);
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
+}
+
+#[test]
+fn prune_removes_nothing_while_records_are_missing_that_nothing_forgot() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("a.jpg"), jpeg("a", 50_000));
+    let id = snapshot(&program, &source, &[]);
+    let records = program.repo.join("snapshots");
+    std::fs::rename(&records, program.home.path().join("away")).unwrap();
+    let (refused, code) = program.json(&["prune"]);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    std::fs::rename(program.repo.join("list"), program.home.path().join("list")).unwrap();
+    let (refused, code) = program.json(&["prune"]);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    std::fs::rename(program.home.path().join("away"), &records).unwrap();
+    std::fs::rename(program.home.path().join("list"), program.repo.join("list")).unwrap();
+    clean(&program);
+    assert_eq!(ids(&program.json(&["list"]).0["snapshots"]), [id]);
+}
+
+#[test]
+fn check_tells_damage_as_files_and_snapshots_and_remembers_what_it_read() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    for n in 0..4 {
+        write(source.join(format!("{n}.jpg")), jpeg(&n.to_string(), 3_000_000));
+        snapshot(&program, &source, &[]);
+    }
+    let (report, code) = program.json(&["check"]);
+    assert_eq!((code, report["read"]["packs"].as_u64()), (0, Some(0)), "{report}");
+    let of_packs = report["read"]["of_packs"].as_u64().unwrap();
+    // Share by share all are read, none twice.
+    let mut rounds = 0;
+    while program.json(&["check"]).0["read"]["never_read"] != 0 {
+        assert_eq!(program.json(&["check", "--read-data=20%"]).1, 0);
+        rounds += 1;
+        assert!(rounds <= of_packs);
+    }
+    assert_eq!(program.json(&["check", "--read-data=unread:30d"]).0["read"]["packs"], 0);
+    assert_eq!(program.json(&["check", "--read-data=10m"]).0["read"]["packs"], of_packs);
+    assert_eq!(program.json(&["check", "--read-data=some"]).1, 2);
+    let largest = packs(&program).into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+    damage(&largest, 1_000_000);
+    assert_eq!(program.json(&["check"]).1, 0, "the structure alone does not show it");
+    let (report, code) = program.json(&["check", "--read-data"]);
+    assert_eq!((code, report["ok"].as_bool()), (3, Some(false)));
+    let name = largest.file_name().unwrap().to_str().unwrap();
+    assert!(report["files"][0]["name"].as_str().unwrap().ends_with(name), "{report}");
+    let damaged: Vec<_> = report["damage"].as_array().unwrap().iter().filter(|row| !row["snapshot"].is_null()).collect();
+    assert!(!damaged.is_empty() && damaged.iter().all(|row| row["path"] == damaged[0]["path"]), "one file, in each snapshot that has it: {report}");
+    let text = program.run(&["check", "--read-data"]);
+    let text = String::from_utf8(text.stdout).unwrap();
+    assert!(text.contains(damaged[0]["path"].as_str().unwrap()) && text.contains("jellyvault repair"), "{text}");
+}
+
+#[test]
+fn repair_takes_what_the_source_still_has_and_names_what_is_lost() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("stays.jpg"), jpeg("stays", 300_000));
+    write(source.join("goes.jpg"), jpeg("goes", 300_000));
+    let first = snapshot(&program, &source, &["--label", "the first"]);
+    std::fs::remove_file(source.join("goes.jpg")).unwrap();
+    let second = snapshot(&program, &source, &[]);
+    // Both files lie in one pack: zeros over most of it.
+    let pack = packs(&program).into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+    let mut bytes = std::fs::read(&pack).unwrap();
+    bytes[1000..550_000].fill(0);
+    std::fs::write(&pack, bytes).unwrap();
+    let (dry, code) = program.json(&["repair", "--dry-run"]);
+    assert_eq!(code, 3);
+    assert_eq!(dry["lost"].as_array().unwrap().iter().map(|lost| lost["path"].as_str().unwrap()).collect::<Vec<_>>(), ["goes.jpg"], "{dry}");
+    assert!(dry["mended"].to_string().contains("stays.jpg"), "{dry}");
+    let (report, code) = program.json(&["repair"]);
+    assert_eq!((code, report["lost_count"].as_u64()), (3, Some(1)), "{report}");
+    assert_eq!((report["lost"][0]["path"].as_str(), report["lost"][0]["snapshot"].as_str()), (Some("goes.jpg"), Some(first.as_str())));
+    clean(&program);
+    let (list, _) = program.json(&["list"]);
+    let now = report["lost"][0]["now"].as_str().unwrap();
+    assert_eq!(ids(&list["snapshots"]), [now.to_owned(), second]);
+    assert_eq!((list["snapshots"][0]["label"].as_str(), list["snapshots"][0]["problem_count"].as_u64()), (Some("the first"), Some(1)), "{list}");
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
+    program.ok(&["restore", "the first", "--to", program.home.path().join("first").to_str().unwrap()]);
+}
+
+#[test]
+fn repair_loses_nothing_that_can_still_be_read() {
+    for parity in ["0%", "3%"] {
+        for (what, at) in [("the first byte", 0i64), ("the last byte", -1), ("its table of contents", -200)] {
+            let program = Program::new();
+            program.ok(&["init", "--parity", parity]);
+            let source = program.home.path().join("source");
+            for n in 0..5 {
+                write(source.join(format!("{n}.jpg")), jpeg(&n.to_string(), 100_000));
+            }
+            write(source.join("a.xml"), "<text/>");
+            let id = snapshot(&program, &source, &[]);
+            let expected = facts(&source, &|_| false);
+            std::fs::rename(&source, program.home.path().join("away")).unwrap();
+            let pack = packs(&program).into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+            let len = pack.metadata().unwrap().len() as i64;
+            damage(&pack, if at < 0 { len + at } else { at } as usize);
+            let (found, code) = program.json(&["check", "--read-data"]);
+            assert_eq!((code, found["damage_count"].as_u64()), (3, Some(0)), "{what}, parity {parity}: {found}");
+            let (report, code) = program.json(&["repair"]);
+            assert_eq!((code, report["lost_count"].as_u64()), (0, Some(0)), "{what}, parity {parity}: {report}");
+            clean(&program);
+            let out = program.home.path().join("out");
+            program.ok(&["restore", &id, "--to", out.to_str().unwrap()]);
+            assert_same_trees(&expected, &facts(&out, &|_| false));
+        }
+    }
+}
+
+#[test]
+fn swapped_files_are_found_where_they_are() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    for n in 0..2 {
+        write(source.join(format!("{n}.jpg")), jpeg(&n.to_string(), 100_000));
+        snapshot(&program, &source, &[]);
+    }
+    std::fs::rename(&source, program.home.path().join("away")).unwrap();
+    let swap = |a: &Path, b: &Path| {
+        let (first, second) = (std::fs::read(a).unwrap(), std::fs::read(b).unwrap());
+        std::fs::write(a, second).unwrap();
+        std::fs::write(b, first).unwrap();
+    };
+    let before = program.json(&["list"]).0["snapshots"].clone();
+    let found = packs(&program);
+    swap(&found[0], &found[1]);
+    let records: Vec<_> = std::fs::read_dir(program.repo.join("snapshots")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    swap(&records[0], &records[1]);
+    assert_eq!(program.json(&["check"]).1, 3);
+    let (report, code) = program.json(&["repair"]);
+    assert_eq!((code, report["lost_count"].as_u64()), (0, Some(0)), "{report}");
+    assert_eq!(program.json(&["list"]).0["snapshots"], before);
+    clean(&program);
+}
+
+#[test]
+fn repair_gives_nothing_up_because_a_disk_is_not_there() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("a.jpg"), jpeg("a", 100_000));
+    snapshot(&program, &source, &[]);
+    std::fs::rename(&source, program.home.path().join("away")).unwrap();
+    std::fs::rename(program.repo.join("packs"), program.home.path().join("packs")).unwrap();
+    for arguments in [["repair", "--quick"].as_slice(), &["repair"], &["repair", "--dry-run"]] {
+        let (refused, code) = program.json(arguments);
+        assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    }
+    std::fs::rename(program.home.path().join("packs"), program.repo.join("packs")).unwrap();
+    clean(&program);
+    std::fs::remove_dir_all(program.repo.join("packs")).unwrap();
+    assert_eq!(program.json(&["repair", "--give-up-missing"]).1, 3);
+    clean(&program);
+}
+
+#[test]
+fn a_restore_goes_on_behind_a_part_of_the_list_that_cannot_be_read() {
+    let program = Program::new();
+    let data = program.home.path().join("data");
+    copy_tree(&own_fixture(), &data);
+    let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
+    assert!(code == 0 || code == 3, "{report}");
+    // The manifest of one category is lost: its node is the only chunk of its extent that is named so.
+    let config = report["snapshot"]["categories"]["config"]["manifest"].as_str().unwrap().to_owned();
+    let repository = jellyvault::store::Repository::open(&program.repo).unwrap();
+    let index = jellyvault::store::Index::open(&repository, jellyvault::store::IndexMode::Use).unwrap();
+    let id = jellyvault::chunk::ChunkId(*blake3::Hash::from_hex(config).unwrap().as_bytes());
+    let place = index.locate(&id).unwrap().unwrap();
+    let pack = program.repo.join(place.pack_name());
+    drop((index, repository));
+    damage(&pack, place.row.offset as usize + 12);
+    let out = program.home.path().join("out");
+    let (restored, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    assert_eq!(code, 3, "{restored}");
+    assert!(restored["problems"].to_string().contains("config"), "{restored}");
+}
+
+#[test]
+fn two_hundred_kills_at_random_moments_lose_nothing() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    let mut random = Random(20261124);
+    for n in 0..40 {
+        write(source.join(format!("{n}.jpg")), jpeg(&n.to_string(), 60_000));
+    }
+    let database = rusqlite::Connection::open(source.join("library.db")).unwrap();
+    database.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, value BLOB); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300) INSERT INTO t SELECT i, randomblob(2000) FROM n").unwrap();
+    drop(database);
+    let first = snapshot(&program, &source, &["--keep"]);
+    let expected = facts(&source, &|_| false);
+    let out = program.home.path().join("out");
+    let mut ended = 0;
+    for round in 0..200u64 {
+        let changed = source.join(format!("{}.jpg", 40 + random.below(20)));
+        write(&changed, jpeg(&random.next().to_string(), 80_000));
+        let arguments: Vec<&str> = match round % 3 {
+            0 => vec!["snapshot", "--plain", source.to_str().unwrap()],
+            1 => vec!["forget", "--keep-last", "2", "--prune", "--max-unused", "0%"],
+            _ => vec!["restore", &first, "--to", out.to_str().unwrap()],
+        };
+        let mut child = program.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(random.below(90_000)));
+        ended += u64::from(child.try_wait().unwrap().is_some());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if round % 20 == 19 {
+            let (list, code) = program.json(&["list"]);
+            assert_eq!((code, ids(&list["snapshots"]).contains(&first)), (0, true), "{list}");
+        }
+    }
+    println!("200 kills, {ended} of them came too late");
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    program.ok(&["prune", "--max-unused", "0%"]);
+    clean(&program);
+    let again = program.home.path().join("again");
+    program.ok(&["restore", &first, "--to", again.to_str().unwrap()]);
+    assert_same_trees(&expected, &facts(&again, &|_| false));
+    // An interrupted restore is finished by the next one; a killed one may leave files with names of its own.
+    program.ok(&["restore", &first, "--to", out.to_str().unwrap()]);
+    assert_same_trees(&expected, &facts(&out, &|path| path.starts_with(b".jellyvault-")));
+}
+
+#[test]
+fn five_processes_at_once_disturb_nothing() {
+    let seconds = std::env::var("JELLYVAULT_TOGETHER_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
+    let program = Program::new();
+    let sources = ["one", "two"].map(|name| program.home.path().join(name));
+    for source in &sources {
+        for n in 0..30 {
+            write(source.join(format!("{n}.jpg")), jpeg(&format!("{} {n}", source.display()), 50_000));
+        }
+    }
+    let first = snapshot(&program, &sources[0], &["--keep"]);
+    let expected = facts(&sources[0], &|_| false);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let program = &program;
+    let counts: Vec<u64> = std::thread::scope(|scope| {
+        let repeat = |work: Box<dyn Fn(u64) + Send>| {
+            scope.spawn(move || {
+                let mut rounds = 0;
+                while Instant::now() < end {
+                    work(rounds);
+                    rounds += 1;
+                }
+                rounds
+            })
+        };
+        let capture = |source: PathBuf| -> Box<dyn Fn(u64) + Send> {
+            Box::new(move |round| {
+                write(source.join(format!("{}.jpg", round % 40)), jpeg(&format!("{} {round}", source.display()), 50_000));
+                let (report, code) = program.json(&["snapshot", "--plain", source.to_str().unwrap()]);
+                assert_eq!(code, 0, "{report}");
+            })
+        };
+        let first = first.clone();
+        let restore: Box<dyn Fn(u64) + Send> = Box::new(move |_| {
+            let out = temp();
+            let (report, code) = program.json(&["restore", &first, "--to", out.path().to_str().unwrap()]);
+            assert_eq!(code, 0, "{report}");
+            assert_eq!(report["problems"].as_array().map(Vec::len), Some(0), "{report}");
+        });
+        let list: Box<dyn Fn(u64) + Send> = Box::new(move |_| {
+            let (report, code) = program.json(&["list"]);
+            assert_eq!(code, 0, "{report}");
+        });
+        let prune: Box<dyn Fn(u64) + Send> = Box::new(move |_| {
+            let (report, code) = program.json(&["forget", "--keep-last", "3", "--prune", "--max-unused", "0%"]);
+            assert_eq!(code, 0, "{report}");
+        });
+        let workers = [repeat(capture(sources[0].clone())), repeat(capture(sources[1].clone())), repeat(restore), repeat(list), repeat(prune)];
+        workers.into_iter().map(|worker| worker.join().unwrap()).collect()
+    });
+    println!("{seconds} s: captures {} and {}, restores {}, lists {}, prunes {}", counts[0], counts[1], counts[2], counts[3], counts[4]);
+    assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
+    clean(program);
+    let out = program.home.path().join("out");
+    program.ok(&["restore", &first, "--to", out.to_str().unwrap()]);
+    let _ = &expected;
+    assert_eq!(facts(&out, &|_| false).len(), 30, "the first snapshot is as it was");
+    // No lock is left: whoever wants to be alone is.
+    program.ok(&["prune", "--wait", "1s"]);
+    program.ok(&["repair", "--wait", "1s"]);
+}
