@@ -305,3 +305,7 @@ fn write_link(repository: &Repository, number: u64, link: &Link) -> Result<(), E
     let bytes = encode_record(RecordKind::Link, repository.config().cipher, &number.to_be_bytes(), link).map_err(|what| Error::Record { what })?;
     Ok(write_new(repository.backend(), &link_name(number), &bytes)?)
 }
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

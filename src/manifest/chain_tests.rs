@@ -1,0 +1,116 @@
+use super::*;
+use crate::backend::MemoryBackend;
+use crate::manifest::record::tests::sample;
+use crate::store::Cipher;
+
+fn repository() -> (MemoryBackend, Repository) {
+    let backend = MemoryBackend::default();
+    Repository::init_on(&backend).unwrap();
+    (backend.clone(), Repository::open_on(Box::new(backend)).unwrap())
+}
+
+fn id(n: u8) -> SnapshotId {
+    SnapshotId([n; 16])
+}
+
+fn publish(repository: &Repository, n: u8) {
+    Catalog::publish(repository, id(n), &sample(), false).unwrap();
+}
+
+fn irregular(repository: &Repository) -> Vec<(String, String)> {
+    let hashes = Catalog::ids(repository).unwrap().into_iter().map(|id| {
+        let bytes = repository.backend().read(&snapshot_name(&id.0), Span::Whole { limit: RECORD_BYTES_MAX }).unwrap();
+        (id, file_hash(&bytes))
+    });
+    let found = Chain::load(repository).unwrap().irregularities(&hashes.collect());
+    found.into_iter().map(|irregular| (irregular.name, irregular.what)).collect()
+}
+
+#[test]
+fn a_link_has_golden_bytes_and_its_number_is_its_name() {
+    let link = Link {
+        time_ns: 1_790_000_000_123_456_789,
+        previous: Some([1; 32]),
+        replaced: Some(vec![[2; 32]]),
+        added: vec![Listed { id: id(3), record: [4; 32], is_adopted: true }],
+        dropped: vec![id(5)],
+        kept: vec![id(3)],
+        count: 1,
+        sum: [3; 16],
+    };
+    let bytes = encode_record(RecordKind::Link, Cipher::None, &7u64.to_be_bytes(), &link).unwrap();
+    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(hex, include_str!("golden/link.hex").trim());
+    assert_eq!(decode_record::<Link>(RecordKind::Link, &7u64.to_be_bytes(), &bytes), Ok(link));
+    assert!(decode_record::<Link>(RecordKind::Link, &8u64.to_be_bytes(), &bytes).is_err(), "under another number");
+    assert_eq!((link_name(7).as_str(), number_of("list/0000000000000007.link")), ("list/0000000000000007.link", Some(7)));
+}
+
+#[test]
+fn what_capture_and_forget_do_is_regular_and_what_anything_else_does_is_not() {
+    let (backend, repository) = repository();
+    (1..=4).for_each(|n| publish(&repository, n));
+    assert_eq!(irregular(&repository), []);
+    Catalog::drop(&repository, &[id(2)]).unwrap();
+    assert_eq!(irregular(&repository), []);
+    assert_eq!(backend.files().keys().filter(|name| name.starts_with("list/")).count(), 1, "a forget states the list anew");
+    publish(&repository, 5);
+    let whole = backend.files();
+    let name = |n: u8| snapshot_name(&id(n).0);
+    let restore = || {
+        backend.files().keys().for_each(|name| backend.lose(name));
+        whole.iter().for_each(|(name, bytes)| backend.put(name, bytes.clone()));
+    };
+    let is_told = |wanted: &str, case: &str| {
+        let found = irregular(&repository);
+        assert!(found.iter().any(|(name, what)| name.contains(wanted) || what.contains(wanted)), "{case}: {found:?}");
+        restore();
+    };
+    for n in [1, 3, 4, 5] {
+        backend.lose(&name(n));
+        is_told(&name(n), "a record removed");
+        let mut other = sample();
+        other.note = Some("swapped".to_owned());
+        backend.put(&name(n), encode_record(RecordKind::Snapshot, Cipher::None, &id(n).0, &other).unwrap());
+        is_told(&name(n), "another record in its place");
+    }
+    backend.put(&name(2), encode_record(RecordKind::Snapshot, Cipher::None, &id(2).0, &sample()).unwrap());
+    is_told("was forgotten", "a forgotten record put back");
+    for link in whole.keys().filter(|name| name.starts_with("list/")) {
+        backend.lose(link);
+        is_told("list", "a link removed");
+        let mut bytes = whole[link].clone();
+        bytes[60] ^= 1;
+        backend.put(link, bytes);
+        is_told(link, "a link damaged");
+    }
+    assert_eq!(irregular(&repository), []);
+}
+
+#[test]
+fn a_record_without_a_link_is_adopted_by_the_next_capture_and_remembered_as_that() {
+    let (_, repository) = repository();
+    publish(&repository, 1);
+    // Its capture was cut off before the link.
+    Catalog::write(&repository, id(2), &sample()).unwrap();
+    assert_eq!(irregular(&repository).len(), 1);
+    publish(&repository, 3);
+    assert_eq!(irregular(&repository), []);
+    let adopted: Vec<_> = Chain::load(&repository).unwrap().listed.into_values().filter(|listed| listed.is_adopted).map(|listed| listed.id).collect();
+    assert_eq!(adopted, [id(2)]);
+}
+
+#[test]
+fn links_are_summed_up_before_there_are_too_many_and_marks_survive_that() {
+    let (backend, repository) = repository();
+    for n in 0..(LINKS_MAX as u32 + 20) {
+        let mut bytes = [0; 16];
+        bytes[12..].copy_from_slice(&n.to_be_bytes());
+        Catalog::publish(&repository, SnapshotId(bytes), &sample(), n == 3).unwrap();
+        let links = backend.files().keys().filter(|name| name.starts_with("list/")).count();
+        assert!(links <= LINKS_MAX, "{links}");
+    }
+    assert_eq!(irregular(&repository), []);
+    assert_eq!(Chain::load(&repository).unwrap().listed.len(), LINKS_MAX + 20);
+    assert_eq!(Chain::kept(&repository).unwrap().len(), 1);
+}
