@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::manifest::{Catalog, Chain, ListChange, Policy, SnapshotId, SnapshotRecord, Verdict, instance_of, judge};
 use crate::progress::Phase;
-use crate::store::{ChunkReader, Index, IndexMode, Repository};
+use crate::store::{ChunkReader, Index, IndexMode, KEPT_FOR_ALL, Repository};
 
 use super::ls::short;
 use super::reach::Reached;
@@ -91,7 +91,7 @@ fn refuse_the_last(catalog: &Catalog, dropped: &HashSet<SnapshotId>) -> Result<(
 fn freed_by(repository: &Repository, catalog: &Catalog, dropped: &HashSet<SnapshotId>, watch: Watch<'_>) -> Result<u64, Error> {
     watch.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
     let index = Index::open(repository, IndexMode::Use)?;
-    let mut reader = ChunkReader::new(repository, &index);
+    let mut reader = ChunkReader::new(repository, &index).keeping(KEPT_FOR_ALL);
     let (mut kept, mut all) = (Reached::default(), Reached::default());
     for (id, record) in &catalog.snapshots {
         let reached = if dropped.contains(id) { &mut all } else { &mut kept };

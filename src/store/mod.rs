@@ -31,7 +31,7 @@ pub use index::{ChunkPlace, Index, IndexMode, Located};
 pub use index_file::{IndexPlace, Removal};
 pub use lock::{RepositoryLock, WorkLock};
 pub use parity::{Parity, parity_name, parity_pack};
-pub use reader::{Chunk, ChunkReader, Held};
+pub use reader::{Chunk, ChunkReader, Held, KEPT_FOR_ALL};
 pub use recipe::{PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
 pub use recipe_reader::RecipeChain;
 pub use record_file::{RecordKind, decode_record, encode_record, record_file_for_tests};

@@ -14,6 +14,8 @@ use super::{Error, Repository};
 
 /// Decoded extents that a reader keeps: neighbours in path order lie in the same one.
 const KEPT_EXTENTS: usize = 4;
+/// Decoded extents that are kept by who goes through the manifests of many snapshots, whose nodes lie to and fro: some 12 MiB.
+pub const KEPT_FOR_ALL: usize = 256;
 
 /// A pack and the number of an extent in it.
 type ExtentKey = ([u8; 16], u32);

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::chunk::ChunkId;
 use crate::manifest::{Child, Content, Entry, Kind, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, display, read_node};
-use crate::store::{ChunkReader, ExtentKind, Index, Repository};
+use crate::store::{ChunkReader, ExtentKind, Index, KEPT_FOR_ALL, Repository};
 
 use super::super::content::list_pieces;
 use super::super::reach::RecipeBodies;
@@ -57,7 +57,7 @@ pub struct Trees<'r> {
 impl<'r> Trees<'r> {
     /// Knows which chunks are bad though they are there.
     pub fn new(repository: &'r Repository, index: &'r Index, bad: BadChunks) -> Trees<'r> {
-        let reader = ChunkReader::new(repository, index);
+        let reader = ChunkReader::new(repository, index).keeping(KEPT_FOR_ALL);
         Trees { reader, index, bad, clean: HashSet::new(), faulty: HashMap::new(), databases: HashMap::new(), bodies: RecipeBodies::default() }
     }
 

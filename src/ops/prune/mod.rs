@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::manifest::{Catalog, Chain, SnapshotId};
 use crate::progress::{Phase, Problem};
-use crate::store::{ChunkReader, Index, IndexMode, Repository, pack_name, snapshot_name};
+use crate::store::{ChunkReader, Index, IndexMode, KEPT_FOR_ALL, Repository, pack_name, snapshot_name};
 
 use super::reach::Reached;
 use super::{Error, Watch, in_one_line};
@@ -69,7 +69,7 @@ pub fn prune(repository: &Repository, options: &PruneOptions<'_>, watch: Watch<'
     refuse_if_records_are_gone(repository, &catalog, !index.packs().is_empty())?;
     watch.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
     let mut reached = Reached::default();
-    let mut reader = ChunkReader::new(repository, &index);
+    let mut reader = ChunkReader::new(repository, &index).keeping(KEPT_FOR_ALL);
     let seen: HashSet<SnapshotId> = catalog.snapshots.iter().map(|(id, _)| *id).collect();
     for (id, record) in catalog.snapshots.iter().filter(|(id, _)| !options.without.contains(id)) {
         reached.add((id, record), &mut reader, watch)?;

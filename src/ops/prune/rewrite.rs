@@ -1,7 +1,6 @@
 //! What is needed of packs that go is written into new ones.
 
 use crate::backend::Listed;
-use crate::chunk::ChunkId;
 use crate::store::{
     ChunkReader, Codec, Error as StoreError, ExtentKind, ExtentReader, ExtentRow, FilledExtent, Index, PackStreams, Proved, Repository, Stored,
     chunks_by_extent, pack_name, read_trailer,
@@ -56,58 +55,44 @@ impl<'r> Rewriter<'r> {
     pub(super) fn pack(&mut self, usage: &PackUsage) -> Result<(), Error> {
         let listed = Listed { name: pack_name(&usage.id), size_bytes: usage.bytes };
         let trailer = read_trailer(self.repository.backend(), &listed, &usage.id)?;
-        let chunks = chunks_by_extent(&trailer);
-        for ((number, row), chunks) in (0..).zip(&trailer.extents).zip(&chunks) {
-            if chunks.iter().any(|(id, _)| self.reached.needs(id))
-                && let Proved::Damaged(_, what) = self.extents.read(&usage.id, number, row, chunks.clone())?
-            {
-                return Err(StoreError::Extent { pack: pack_name(&usage.id), extent: number, what }.into());
-            }
-        }
-        for ((number, row), chunks) in (0..).zip(&trailer.extents).zip(chunks) {
+        // All of it is read and proved before any of it is written: at most one pack is held.
+        let mut extents = Vec::new();
+        for ((number, row), chunks) in (0..).zip(&trailer.extents).zip(chunks_by_extent(&trailer)) {
             let mut needed = Vec::new();
             for (id, _) in &chunks {
                 // Only the place that counts: another pack may hold it too.
                 let here = self.index.locate(id)?.is_some_and(|located| located.pack == usage.id && located.extent == number);
                 needed.push(here && self.reached.needs(id));
             }
-            if needed.iter().any(|needed| *needed) {
-                self.extent(usage, number, row, chunks, &needed)?;
+            let is_rewritten = row.kind.is_recipe() && chunks.iter().any(|(id, _)| self.plan.recipes.contains(id));
+            // A recipe whose pages move is written anew once they have.
+            if is_rewritten || !needed.iter().any(|needed| *needed) {
+                continue;
+            }
+            match self.extents.read(&usage.id, number, row, chunks)? {
+                Proved::Whole(filled) => extents.push((row, filled, needed)),
+                Proved::Damaged(_, what) => return Err(StoreError::Extent { pack: pack_name(&usage.id), extent: number, what }.into()),
             }
         }
-        Ok(())
+        extents.into_iter().try_for_each(|(row, filled, needed)| self.extent(row, filled, &needed))
     }
 
-    fn extent(&mut self, usage: &PackUsage, number: u32, row: &ExtentRow, chunks: Vec<(ChunkId, u32)>, needed: &[bool]) -> Result<(), Error> {
-        let is_single = row.kind.is_recipe() || row.kind == ExtentKind::Pages;
-        if let ([(id, _)], true) = (chunks.as_slice(), is_single) {
-            if self.plan.recipes.contains(id) {
-                // Written anew once its pages have moved.
-                return Ok(());
-            }
-            if self.plan.moved.contains(id)
-                && let Some(slots) = self.reached.pages.get(id)
-            {
-                let (index, streams) = (self.index, &mut self.streams);
-                return self.moved.take(*id, &self.reader.read(id)?, slots, &mut |extent| append(streams, index, PAGES, extent));
-            }
-        }
-        let damaged = |what| StoreError::Extent { pack: pack_name(&usage.id), extent: number, what };
-        let filled = match self.extents.read(&usage.id, number, row, chunks)? {
-            Proved::Whole(filled) => filled,
-            Proved::Damaged(_, what) => return Err(damaged(what).into()),
-        };
-        let is_whole = needed.iter().all(|needed| *needed);
+    fn extent(&mut self, row: &ExtentRow, filled: FilledExtent, needed: &[bool]) -> Result<(), Error> {
         if row.kind.is_recipe() {
             filled.chunks.iter().for_each(|(id, _)| self.index.claim_again(id));
             return Ok(self.streams.append_last(filled)?);
         }
-        if is_whole && (is_single || row.stored_bytes >= COPIED_BYTES) {
-            return append(&mut self.streams, self.index, stream_of(row.kind), filled);
-        }
-        let is_packed = row.codec == Codec::Zstd;
         let (index, streams) = (self.index, &mut self.streams);
         let mut sink = |extent: FilledExtent| append(streams, index, stream_of(extent.kind), extent);
+        let moving = filled.chunks.first().filter(|(id, _)| row.kind == ExtentKind::Pages && self.plan.moved.contains(id));
+        if let Some(slots) = moving.and_then(|(id, _)| self.reached.pages.get(id)) {
+            return filled.into_chunks()?.into_iter().try_for_each(|(id, bytes)| self.moved.take(id, &bytes, slots, &mut sink));
+        }
+        let is_whole = needed.iter().all(|needed| *needed);
+        if is_whole && (row.kind == ExtentKind::Pages || row.stored_bytes >= COPIED_BYTES) {
+            return sink(filled);
+        }
+        let is_packed = row.codec == Codec::Zstd;
         for ((id, bytes), _) in filled.into_chunks()?.into_iter().zip(needed).filter(|(_, needed)| **needed) {
             self.refill.push(row.kind, is_packed, id, &bytes, &mut sink)?;
         }
