@@ -41,6 +41,7 @@ struct History {
     /// Snapshots by the time that they tell, oldest first.
     order: Vec<(i64, SnapshotId)>,
     marked: Vec<SnapshotId>,
+    has_database: bool,
     done: Vec<String>,
     counts: BTreeMap<&'static str, u64>,
 }
@@ -55,7 +56,17 @@ impl History {
         Repository::init_with(&LocalBackend::on(Arc::new(disk.clone()), Path::new(ROOT)), &config).unwrap();
         let dir = temp();
         write(dir.path().join("source/always"), "there");
-        History { random, disk, dir, model: BTreeMap::new(), order: Vec::new(), marked: Vec::new(), done: Vec::new(), counts: BTreeMap::new() }
+        History {
+            random,
+            disk,
+            dir,
+            model: BTreeMap::new(),
+            order: Vec::new(),
+            marked: Vec::new(),
+            has_database: seed % 5 == 0,
+            done: Vec::new(),
+            counts: BTreeMap::new(),
+        }
     }
 
     fn source(&self) -> PathBuf {
@@ -72,19 +83,16 @@ impl History {
             let name = source.join(format!("{}/{}", self.random.below(3), self.random.below(6)));
             match self.random.below(6) {
                 0 if name.exists() => std::fs::remove_file(&name).unwrap(),
-                1 => {
-                    // The pages of a database, some of them new.
-                    let path = source.join("library.db");
-                    let mut bytes = std::fs::read(&path).unwrap_or_else(|_| [b"SQLite format 3\0\x02\0".as_slice(), &noise("head", 512 - 18)].concat());
-                    let pages = (bytes.len() / 512).max(1 + self.random.below(60) as usize);
-                    bytes.resize(pages * 512, 1);
-                    for _ in 0..self.random.below(12) {
-                        let page = 1 + self.random.below(pages as u64 - 1 + u64::from(pages == 1)) as usize;
-                        if page < pages {
-                            bytes[page * 512..(page + 1) * 512].copy_from_slice(&noise(&self.random.next().to_string(), 512));
-                        }
+                // Copying it takes longer than all else: one history in five has one.
+                1 if self.has_database => {
+                    // A database, some rows of it new.
+                    let database = rusqlite::Connection::open(source.join("library.db")).unwrap();
+                    database.execute_batch("PRAGMA page_size = 512; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN; CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, value BLOB)").unwrap();
+                    for _ in 0..self.random.below(40) {
+                        let row = (self.random.below(120) as i64, noise(&self.random.next().to_string(), 300));
+                        database.execute("INSERT OR REPLACE INTO t VALUES (?1, ?2)", row).unwrap();
                     }
-                    write(&path, bytes);
+                    database.execute_batch("COMMIT").unwrap();
                 }
                 2 => write(&name, format!("text {}", self.random.below(9)).repeat(30)),
                 _ => {
@@ -129,7 +137,7 @@ impl History {
                 self.change_source();
                 let held = held_on_disk(&self.source());
                 let report = capture(&self.open(), &self.source()).unwrap();
-                assert!(report.record.problems.iter().all(|problem| problem.path == "library.db"), "{:?}", report.record.problems);
+                assert!(report.record.problems.is_empty(), "{:?}", report.record.problems);
                 self.acknowledge(&report, held);
                 "capture"
             }
@@ -190,8 +198,9 @@ impl History {
                 let read = [Share::Nothing, Share::All, Share::Percent(30.0)][self.random.below(3) as usize];
                 let report = ops::check(&self.open(), &CheckOptions { read, threads: 1 }, watch(&interrupt)).unwrap();
                 // The index may have been damaged a step ago, which is told.
-                // So is a snapshot whose capture was killed between its record and its link.
-                let is_told = |name: &str| name == "index.redb" || (self.done.iter().any(|step| step == "killed") && name.starts_with("snapshots/"));
+                // So is a snapshot whose capture was killed between its record and its link, and a pack whose parity had no time.
+                let may_lack = |name: &str| name.starts_with("snapshots/") || name.ends_with(".parity");
+                let is_told = |name: &str| name == "index.redb" || (self.done.iter().any(|step| step == "killed") && may_lack(name));
                 let is_fine = report.findings.iter().all(|finding| is_told(&finding.name)) && report.damage_count == 0;
                 assert!(is_fine, "{:?} {:?}", report.findings, report.damage);
                 "check"
@@ -313,7 +322,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[test]
 fn random_histories_agree_with_plain_copies() {
-    let (first, histories, steps) = (number("JELLYVAULT_MODEL_SEED", 1), number("JELLYVAULT_MODEL_HISTORIES", 2000), number("JELLYVAULT_MODEL_STEPS", 8));
+    let (first, histories, steps) = (number("JELLYVAULT_MODEL_SEED", 1), number("JELLYVAULT_MODEL_HISTORIES", 2000), number("JELLYVAULT_MODEL_STEPS", 6));
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in first..first + histories {
         let mut history = History::new(seed);

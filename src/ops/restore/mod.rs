@@ -218,8 +218,10 @@ pub fn restore(
                     let entry = match entry {
                         Ok(entry) => target.adopt(entry),
                         Err(error) if error.is_damage() => {
-                            let what =
-                                format!("part of the list of its files cannot be read ({}); the files in it were not restored", super::in_one_line(&error));
+                            let what = format!(
+                                "part of the list of its files cannot be read back ({}); the files in it were not restored",
+                                super::in_one_line(&error)
+                            );
                             tally.problem(watch, category.name().as_bytes(), what);
                             continue;
                         }
