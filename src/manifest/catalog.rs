@@ -5,7 +5,7 @@ use jiff::{Timestamp, ToSpan, civil};
 
 use crate::backend::{Span, write_new};
 use crate::limits::RECORD_BYTES_MAX;
-use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_copy_name, snapshot_name};
+use crate::store::{self, RecordKind, Repository, decode_record, encode_record, is_newer_record, snapshot_copy_name, snapshot_name};
 
 use super::Error;
 use super::chain::{Chain, FileHash, ListChange, file_hash};
@@ -134,6 +134,18 @@ impl Catalog {
             copies.push((id, bytes));
         }
         Ok(copies)
+    }
+
+    /// The name of a record that a later program wrote, if there is one.
+    pub fn newer(repository: &Repository) -> Result<Option<String>, Error> {
+        for id in Catalog::ids(repository)? {
+            let name = snapshot_name(&id.0);
+            let bytes = repository.backend().read(&name, Span::Tail { len: RECORD_BYTES_MAX })?;
+            if is_newer_record(RecordKind::Snapshot, &id.0, &bytes) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether bytes are the record of a snapshot.

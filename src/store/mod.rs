@@ -34,7 +34,7 @@ pub use parity::{Parity, parity_name, parity_pack};
 pub use reader::{Chunk, ChunkReader, Held, KEPT_FOR_ALL};
 pub use recipe::{PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
 pub use recipe_reader::RecipeChain;
-pub use record_file::{RecordKind, decode_record, encode_record, record_file_for_tests};
+pub use record_file::{RecordKind, decode_record, encode_record, is_newer_record, record_file_for_tests};
 pub use repository::{Location, Repository, pack_id, pack_name, snapshot_copy_name, snapshot_name};
 pub use seal::Cipher;
 pub use streams::{PackStreams, Stored, Stream, add_missing_parity};

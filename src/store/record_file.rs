@@ -84,6 +84,20 @@ pub fn decode_record<T: DeserializeOwned>(kind: RecordKind, id: &[u8], bytes: &[
     if used == body.len() { Ok(record) } else { Err("bytes follow its end".to_owned()) }
 }
 
+/// Whether a file is a record that a later program wrote, and not one of this version whose version was damaged.
+pub fn is_newer_record(kind: RecordKind, id: &[u8], bytes: &[u8]) -> bool {
+    let mut at = Bytes(bytes);
+    if at.take(6) != Ok(kind.magic().as_slice()) || at.u16().is_ok_and(|version| version <= VERSION) {
+        return false;
+    }
+    let (Some(header), Some(sum), Some(body)) = (bytes.get(..16), bytes.get(16..HEADER_BYTES), bytes.get(HEADER_BYTES..)) else { return false };
+    let mut as_ours = header.to_vec();
+    if let Some(version) = as_ours.get_mut(6..8) {
+        version.copy_from_slice(&VERSION.to_le_bytes());
+    }
+    checksum(&as_ours, id, body) != sum
+}
+
 /// Over header, id and body, so that a record under another's name is found out.
 fn checksum(header: &[u8], id: &[u8], body: &[u8]) -> [u8; 32] {
     *blake3::Hasher::new().update(header).update(id).update(body).finalize().as_bytes()

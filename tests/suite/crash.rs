@@ -300,6 +300,28 @@ fn two_zips(dir: &Path) -> [PathBuf; 2] {
     })
 }
 
+#[test]
+fn a_snapshot_that_is_taken_while_prune_is_at_it_keeps_what_it_needs() {
+    let sources = sources();
+    let World { disk, whole } = world(&sources);
+    let goes: Vec<_> = whole.keys().take(2).copied().collect();
+    ops::forget(&open(&disk), &goes).unwrap();
+    // Both states that were forgotten come back once the plan to remove what they need is made.
+    let capture_again = |_: &ops::PlanSummary| {
+        for state in ["before", "other"] {
+            capture(&open(&disk), sources.put(state)).unwrap();
+        }
+    };
+    let options =
+        ops::PruneOptions { max_unused: MaxUnused::Percent(0.0), dry_run: false, without: Default::default(), planned: &capture_again, waiting: &go_on };
+    let report = ops::prune(&open(&disk), &options, watch(&jellyvault::progress::Interrupt::default())).unwrap();
+    assert!(report.plan.dropped + report.plan.rewritten > 0 && report.needed_again > 0, "{report:?}");
+    let found: Vec<_> = all_held(&disk).into_values().collect();
+    assert_eq!(found.len(), 3);
+    assert!(whole.values().all(|held| found.contains(held)), "a snapshot is not what was captured");
+    assert_clean(&open(&disk), "after a prune beside captures");
+}
+
 /// Lets one call of some work fail, each in turn: it says so or has done its work, and what is then on the disk keeps the promise. The
 /// work tells whether it reported a problem.
 fn each_fault(name: &str, disk: &CrashDisk, fault: Fault, promise: &Promise<'_>, source: &Path, work: impl Fn(&CrashDisk) -> Result<bool, ops::Error>) {

@@ -63,7 +63,7 @@ impl History {
             model: BTreeMap::new(),
             order: Vec::new(),
             marked: Vec::new(),
-            has_database: seed % 5 == 0,
+            has_database: seed.is_multiple_of(5),
             done: Vec::new(),
             counts: BTreeMap::new(),
         }

@@ -144,6 +144,7 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
     }
     let mut report = RepairReport { found: examine(repository, options, watch)?, ..RepairReport::default() };
     refuse_absence(repository, &known, options)?;
+    refuse_newer(repository, &report.found)?;
     watch.progress.phase(Phase::Mend, 0, 0);
     let config_damage = repository.config_damage();
     if !config_damage.is_empty() || options.add_parity.is_some() {
@@ -189,6 +190,23 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
     report.mended.sort();
     report.mended.dedup();
     Ok(report)
+}
+
+/// What a later program wrote is not damaged, only not known.
+fn refuse_newer(repository: &Repository, found: &CheckReport) -> Result<(), Error> {
+    let is_newer_pack = |id: &&[u8; 16]| packs::is_newer(repository, id).unwrap_or(false);
+    let newer = found.damaged_packs.iter().find(is_newer_pack).map(pack_name);
+    let newer = match newer {
+        Some(name) => Some(name),
+        None => Catalog::newer(repository)?,
+    };
+    match newer {
+        None => Ok(()),
+        Some(name) => Err(Error::Refused {
+            what: format!("{name} was written by a newer jellyvault; nothing was changed"),
+            hint: "Install a newer jellyvault, and repair with that.".to_owned(),
+        }),
+    }
 }
 
 /// Packs that are gone altogether look like a disk that is not there: nothing is given up for that.

@@ -1,8 +1,10 @@
 //! A damaged pack: mended by its parity, or what is whole of it saved.
 
-use crate::backend::{Backend, Error as BackendError, Span, write_new};
+use crate::backend::{Backend, Error as BackendError, Listed, Span, write_new};
 use crate::limits::PACK_FILE_BYTES_MAX;
-use crate::store::{ChunkRow, Codec, ExtentKind, ExtentReader, FilledExtent, Index, PackStreams, PackTrailer, Parity, Repository, pack_name};
+use crate::store::{
+    ChunkRow, Codec, ExtentKind, ExtentReader, FilledExtent, Index, PackStreams, PackTrailer, Parity, Repository, TrailerError, pack_name, read_trailer,
+};
 
 use super::super::Error;
 use super::super::refill::Refill;
@@ -80,6 +82,22 @@ pub(super) fn examine(repository: &Repository, index: &Index, id: &[u8; 16]) -> 
         None => index.trailer_of(id)?,
     };
     Ok(BadPack { id: *id, trailer })
+}
+
+/// Whether a pack was written by a later program, and is not one of ours whose version was damaged.
+pub(super) fn is_newer(repository: &Repository, id: &[u8; 16]) -> Result<bool, Error> {
+    let name = pack_name(id);
+    let size_bytes = repository.backend().list(&name).map_err(store_error)?.iter().find(|file| file.name == name).map_or(0, |file| file.size_bytes);
+    let says_newer = matches!(
+        read_trailer(repository.backend(), &Listed { name: name.clone(), size_bytes }, id),
+        Err(crate::store::Error::Pack { source: TrailerError::Newer(_), .. })
+    );
+    if !says_newer {
+        return Ok(false);
+    }
+    let (bytes, _) = bytes_left(repository.backend(), &name)?;
+    let is_mendable = Parity::read(repository.backend(), id).is_ok_and(|parity| parity.mend(&bytes).is_some());
+    Ok(!is_mendable && PackTrailer::recover(&bytes, repository.config().cipher).is_none())
 }
 
 /// Saves the chunks that are whole and in no other pack; how many.
