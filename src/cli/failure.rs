@@ -160,7 +160,7 @@ fn hint_of_rows() -> Option<String> {
 
 fn hint_of_damage(error: &Error) -> Option<String> {
     matches!(error.kind(), "damaged").then(|| {
-        "Part of the repository is damaged or missing. Other files and snapshots may be whole; restore them to a directory with --to, and look at the disk."
+        "Part of the repository is damaged or missing. Other files and snapshots may be whole: jellyvault check --read-data tells which, jellyvault repair mends what can be mended. Look at the disk."
             .to_owned()
     })
 }
@@ -180,7 +180,7 @@ fn store_hint(error: &store::Error) -> Option<String> {
             "Check that the repository's folder may be read and written by this user, and that its disk is well."
         }
         e if e.is_damage() => {
-            "Part of the repository is damaged or missing. Other files and snapshots may be whole; restore them to a directory with --to, and look at the disk."
+            "Part of the repository is damaged or missing. Other files and snapshots may be whole: jellyvault check --read-data tells which, jellyvault repair mends what can be mended. Look at the disk."
         }
         _ => return None,
     };

@@ -267,6 +267,29 @@ fn repair_gives_nothing_up_because_a_disk_is_not_there() {
 }
 
 #[test]
+fn prune_says_that_something_needed_is_missing_and_waits_for_another_only_as_long_as_it_may() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    for n in 0..2 {
+        write(source.join(format!("{n}.jpg")), jpeg(&n.to_string(), 3_000_000));
+        snapshot(&program, &source, &[]);
+    }
+    let largest = packs(&program).into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+    std::fs::rename(&largest, program.home.path().join("pack")).unwrap();
+    let (report, code) = program.json(&["prune"]);
+    assert_eq!((code, report["problems"][0]["path"].as_str()), (3, Some("packs")), "{report}");
+    std::fs::rename(program.home.path().join("pack"), &largest).unwrap();
+    assert_eq!(program.json(&["prune"]).1, 0);
+    let repository = jellyvault::store::Repository::open(&program.repo).unwrap();
+    let lock = repository.lock_work().unwrap();
+    let (refused, code) = program.json(&["prune", "--wait", "1s"]);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    drop(lock);
+    assert_eq!(program.json(&["prune", "--wait", "1s"]).1, 0);
+    clean(&program);
+}
+
+#[test]
 fn repair_never_touches_what_a_newer_program_wrote() {
     for newer_pack in [true, false] {
         let program = Program::new();

@@ -16,7 +16,7 @@ use super::read_log::{ReadLog, now};
 use super::{CheckOptions, CheckReport, Finding, Share};
 
 /// How much is read at once, in bytes.
-const RUN_BYTES: usize = 4 << 20;
+const RUN_BYTES: usize = 1 << 20;
 
 /// Chunks whose bytes are wrong, each with what is wrong.
 pub type BadChunks = HashMap<ChunkId, &'static str>;

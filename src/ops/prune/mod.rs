@@ -8,11 +8,11 @@ mod switch;
 mod usage;
 
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::manifest::{Catalog, Chain, SnapshotId};
 use crate::progress::{Phase, Problem};
-use crate::store::{ChunkReader, Index, IndexMode, KEPT_FOR_ALL, Repository, pack_name, snapshot_name};
+use crate::store::{ChunkReader, Index, IndexMode, KEPT_FOR_ALL, Repository, WorkLock, pack_name, snapshot_name};
 
 use super::reach::Reached;
 use super::{Error, Watch, in_one_line};
@@ -55,9 +55,12 @@ pub struct PruneReport {
     pub problems: Vec<Problem>,
 }
 
+/// Between two tries for a lock.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Reclaims what no snapshot needs.
 pub fn prune(repository: &Repository, options: &PruneOptions<'_>, watch: Watch<'_>) -> Result<PruneReport, Error> {
-    let _work = if options.dry_run { None } else { repository.lock_work()? };
+    let _work = if options.dry_run { None } else { alone_at_work(repository, options.waiting)? };
     if !options.dry_run {
         finish_forgetting(repository)?;
     }
@@ -105,6 +108,20 @@ pub fn prune(repository: &Repository, options: &PruneOptions<'_>, watch: Watch<'
     report.needed_again = switched.needed_again;
     report.freed = switched.removed_bytes.saturating_sub(report.written);
     Ok(report)
+}
+
+/// The lock of the one process that prunes or repairs; waits for another that has it.
+pub(super) fn alone_at_work(repository: &Repository, waiting: &dyn Fn(Duration) -> Result<(), Error>) -> Result<Option<WorkLock>, Error> {
+    let start = Instant::now();
+    loop {
+        match repository.lock_work() {
+            Err(crate::store::Error::Busy { .. }) => {
+                waiting(start.elapsed())?;
+                std::thread::sleep(PAUSE);
+            }
+            outcome => return Ok(outcome?),
+        }
+    }
 }
 
 /// Writes anew what the plan says; the packs that may go then. Where anything fails that is not the end of it all, packs stay.

@@ -93,7 +93,7 @@ pub fn repair(repository: &Repository, options: &RepairOptions<'_>, watch: Watch
     if options.dry_run {
         return look(repository, options, watch);
     }
-    let _work = repository.lock_work()?;
+    let _work = super::prune::alone_at_work(repository, options.waiting)?;
     repository.exclusively(options.waiting, || work(repository, options, watch))
 }
 
