@@ -290,6 +290,41 @@ fn prune_says_that_something_needed_is_missing_and_waits_for_another_only_as_lon
 }
 
 #[test]
+fn prune_believes_the_packs_and_not_an_index_that_lies() {
+    use redb::ReadableTable;
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    let mut last = String::new();
+    for n in 0..3 {
+        write(source.join(format!("{n}.jpg")), jpeg(&n.to_string(), 100_000));
+        last = snapshot(&program, &source, &[]);
+    }
+    let expected = facts(&source, &|_| false);
+    // All chunks of the second pack are said to lie in the first one: nothing in it would be needed.
+    let chunks = redb::TableDefinition::<[u8; 32], [u8; 16]>::new("chunks");
+    let database = redb::Database::open(program.repo.join("index.redb")).unwrap();
+    let write = database.begin_write().unwrap();
+    {
+        let mut table = write.open_table(chunks).unwrap();
+        let rows: Vec<_> = table.iter().unwrap().map(|row| row.map(|(id, place)| (id.value(), place.value())).unwrap()).collect();
+        for (id, mut place) in rows.into_iter().filter(|(_, place)| place[0] == 1) {
+            place[0] = 0;
+            table.insert(id, place).unwrap();
+        }
+    }
+    write.commit().unwrap();
+    drop(database);
+    let (told, code) = program.json(&["forget", "--keep-last", "1", "--prune", "--max-unused", "0%"]);
+    assert_eq!(code, 1, "{told}");
+    assert_eq!(packs(&program).len(), 3, "nothing was removed");
+    assert_eq!(program.json(&["prune", "--max-unused", "0%"]).1, 0);
+    clean(&program);
+    let out = program.home.path().join("out");
+    program.ok(&["restore", &last, "--to", out.to_str().unwrap()]);
+    assert_same_trees(&expected, &facts(&out, &|_| false));
+}
+
+#[test]
 fn repair_never_touches_what_a_newer_program_wrote() {
     for newer_pack in [true, false] {
         let program = Program::new();

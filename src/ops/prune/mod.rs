@@ -3,6 +3,7 @@
 
 mod moved_pages;
 mod plan;
+mod proof;
 mod rewrite;
 mod switch;
 mod usage;
@@ -94,6 +95,7 @@ pub fn prune(repository: &Repository, options: &PruneOptions<'_>, watch: Watch<'
         return Ok(report);
     }
 
+    proof::prove_index(repository, &index, &reached, &plan)?;
     let rewritten = rewrite_all(repository, &index, &reached, &plan, &mut report, watch)?;
     // Where not all went well, the index may tell of packs that never came to be.
     let index = if report.problems.len() == usize::from(missing > 0) { index } else { Index::open(repository, IndexMode::Use)? };
