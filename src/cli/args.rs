@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+pub use super::restore_args::RestoreArgs;
 use super::upkeep_args::{CheckArgs, ForgetArgs, KeepArgs, PruneArgs, RepairArgs};
 
 /// Snapshots of a Jellyfin server that cost only what changed.
@@ -374,53 +375,4 @@ pub struct ImportArgs {
     /// Import a zip though the repository has it already
     #[arg(long)]
     pub force: bool,
-}
-
-/// How to restore.
-#[derive(Debug, Args)]
-pub struct RestoreArgs {
-    #[command(flatten)]
-    pub snapshot: SnapArg,
-    /// Rebuild the tree below this directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present_any = ["in_place", "watch_state"], conflicts_with_all = ["in_place", "watch_state"])]
-    pub to: Option<PathBuf>,
-    /// Restore into the instance's own directories
-    #[arg(long, group = "instance")]
-    pub in_place: bool,
-    /// Bring one user's watch state back into the stopped server's database: watched, position, favourites, ratings
-    #[arg(long, group = "instance", requires = "user", conflicts_with_all = ["in_place", "only", "path", "keep_old", "force", "same_directories"])]
-    pub watch_state: bool,
-    /// Whose watch state
-    #[arg(long, value_name = "NAME", requires = "watch_state")]
-    pub user: Option<String>,
-    /// Only these categories
-    #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
-    pub only: Vec<String>,
-    /// Only this path of the snapshot, with all below it
-    #[arg(long, value_name = "PATH")]
-    pub path: Vec<String>,
-    /// Remove what the snapshot lacks
-    #[arg(long)]
-    pub delete: bool,
-    /// First move what is there to NAME.bak-TIME
-    #[arg(long, requires = "in_place")]
-    pub keep_old: bool,
-    /// Say what would be done, change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Go on though the installed server is older than the snapshot's, or the snapshot's database is damaged
-    #[arg(long)]
-    pub force: bool,
-    /// The server sees the same directories as when the snapshot was taken (a container with the same volumes)
-    #[arg(long, requires = "in_place")]
-    pub same_directories: bool,
-    /// The instance's data directory; without it the instance is looked for
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "instance")]
-    pub data_dir: Option<PathBuf>,
-    /// Its configuration directory, if it lies elsewhere
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "instance")]
-    pub config_dir: Option<PathBuf>,
-    /// Its metadata directory, if it lies elsewhere
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "instance")]
-    pub metadata_dir: Option<PathBuf>,
 }

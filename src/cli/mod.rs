@@ -22,6 +22,7 @@ mod prune;
 mod render;
 mod repair;
 mod restore;
+mod restore_args;
 mod show;
 mod snapshot;
 mod source;
