@@ -1,3 +1,5 @@
+//! What the chain notices, and what it does not mind.
+
 use super::*;
 use crate::backend::MemoryBackend;
 use crate::manifest::record::tests::sample;

@@ -1,3 +1,5 @@
+//! What a parity file promises.
+
 use proptest::prelude::*;
 
 use super::*;
