@@ -81,7 +81,7 @@ impl CrashDisk {
         state.recording = Some(Recording { before: state.image.clone(), changes: Vec::new() });
     }
 
-    /// Ends the recording.
+    /// Ends the recording; one that was never begun has no calls, which who asks for crashes counts.
     pub fn recorded(&self) -> Recording {
         self.state().recording.take().unwrap_or_default()
     }

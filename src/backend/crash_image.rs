@@ -94,6 +94,7 @@ impl Image {
             let target = match target {
                 Target::Folder => Target::Folder,
                 Target::File(number) => {
+                    // Names are only ever given to contents that are there.
                     let bytes = self.contents.get(number).map(|content| content.surviving(&mut keeps)).unwrap_or_default();
                     after.contents.push(Bytes { live: bytes.clone(), durable: bytes, unsynced: Vec::new() });
                     Target::File(after.contents.len() - 1)

@@ -101,13 +101,16 @@ pub fn instance_of(record: &SnapshotRecord) -> &str {
 }
 
 fn judge_group(policy: &Policy, group: &[&(SnapshotId, SnapshotRecord)], kept: &HashSet<SnapshotId>, zone: &TimeZone, now: Timestamp) -> Vec<Verdict> {
+    // 64 bits of nanoseconds are 292 years around 1970, all of which a timestamp can hold.
     let zoned = |record: &SnapshotRecord| Timestamp::from_nanosecond(i128::from(record.time_ns)).unwrap_or_default().to_zoned(zone.clone());
     // By the time that the snapshot tells: an imported zip is as old as its content.
     let mut newest_first: Vec<_> = group.to_vec();
     newest_first.sort_by_key(|(id, record)| std::cmp::Reverse((record.time_ns, *id)));
     // One from the future (a clock once was wrong) must not make all others look old.
     let newest = newest_first.iter().find(|(_, record)| i128::from(record.time_ns) <= now.as_nanosecond()).or(newest_first.first());
-    let within = policy.within.and_then(|span| zoned(&newest?.1).checked_sub(span).ok());
+    // A span that reaches back before all time keeps everything, never nothing.
+    let since_ever = || Timestamp::MIN.to_zoned(TimeZone::UTC);
+    let within = policy.within.and_then(|span| Some(zoned(&newest?.1).checked_sub(span).unwrap_or_else(|_| since_ever())));
     let mut buckets = policy.buckets();
     let mut verdicts = Vec::new();
     for (number, (id, record)) in newest_first.iter().enumerate() {
@@ -204,6 +207,9 @@ mod tests {
         let policy = Policy { within: Some(Span::new().days(3)), ..Policy::default() };
         let verdicts = judge(&policy, &snapshots, &HashSet::new(), &TimeZone::UTC, "2026-01-10T00:00:00Z".parse().unwrap());
         assert_eq!(verdicts.iter().map(|verdict| !verdict.reasons.is_empty()).collect::<Vec<_>>(), [false, true, true]);
+        let policy = Policy { within: Some(Span::new().years(19_000)), ..Policy::default() };
+        let verdicts = judge(&policy, &snapshots, &HashSet::new(), &TimeZone::UTC, "2026-01-10T00:00:00Z".parse().unwrap());
+        assert!(verdicts.iter().all(|verdict| !verdict.reasons.is_empty()), "before all time: {verdicts:?}");
     }
 
     proptest! {

@@ -54,14 +54,19 @@ impl<'r> ExtentReader<'r> {
     }
 
     /// Those chunks of a damaged extent that are right, with their bytes. What it takes to know is their ids: no checksum is asked.
-    pub fn good_chunks(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: &[ChunkRow]) -> Vec<(ChunkId, Vec<u8>)> {
+    pub fn good_chunks(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: &[ChunkRow]) -> Result<Vec<(ChunkId, Vec<u8>)>, Error> {
         let span = Span::At { offset: row.offset, len: row.stored_bytes as usize };
         let binding = Binding { kind: "extent", id: pack, position: number };
-        let Ok(sealed) = self.repository.backend().read(&pack_name(pack), span) else { return Vec::new() };
-        let Some(stored) = self.repository.config().cipher.open(binding, sealed) else { return Vec::new() };
+        let sealed = match self.repository.backend().read(&pack_name(pack), span).map_err(Error::from) {
+            Ok(sealed) => sealed,
+            Err(error) if error.is_damage() => return Ok(Vec::new()),
+            // A disk that fails just now says nothing of what is lost.
+            Err(error) => return Err(error),
+        };
+        let Some(stored) = self.repository.config().cipher.open(binding, sealed) else { return Ok(Vec::new()) };
         let is_over_stored_right =
             extent::is_over_stored(row.codec, row.kind) && extent::checksum(row.codec, row.kind, &stored, &[], &self.hashing) == row.checksum;
-        let Ok(plain) = extent::decode(row, stored, &mut self.zstd) else { return Vec::new() };
+        let Ok(plain) = extent::decode(row, stored, &mut self.zstd) else { return Ok(Vec::new()) };
         let mut good = Vec::new();
         for chunk in chunks {
             let start = chunk.offset as usize;
@@ -72,7 +77,7 @@ impl<'r> ExtentReader<'r> {
                 good.push((chunk.id, bytes.to_vec()));
             }
         }
-        good
+        Ok(good)
     }
 
     fn prove(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: Vec<(ChunkId, u32)>, sealed: Vec<u8>) -> Result<Proved, Error> {

@@ -142,6 +142,7 @@ fn check_list(repository: &Repository, report: &mut CheckReport) -> Result<(), E
 
 /// Second copies of records, in a repository with parity.
 fn check_copies(repository: &Repository, report: &mut CheckReport) -> Result<(), Error> {
+    // Where nobody may write there is nobody to wait for.
     let _lock = repository.lock_list().ok();
     if repository.config().parity_permille == 0 {
         return Ok(());

@@ -63,7 +63,15 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
                 packs.push(PackFile { id, bytes: file.size_bytes, trailer: None });
             }
             Err(error) if error.is_damage() || matches!(error, crate::store::Error::Backend(crate::backend::Error::Io { .. })) => {
-                let known = index.trailer_of(&id).unwrap_or_default();
+                let known = match index.trailer_of(&id) {
+                    Ok(known) => known,
+                    // An index that is damaged too knows nothing; it is told below.
+                    Err(crate::store::Error::IndexDamaged { .. }) => {
+                        index_fault = Some("it cannot be read");
+                        None
+                    }
+                    Err(error) => return Err(error.into()),
+                };
                 let help = if known.is_some() { "; the index still knows what lies in it, and jellyvault repair writes that anew" } else { "" };
                 report.findings.push(Finding { name: file.name.clone(), what: format!("its table of contents is damaged: {}{help}", reason(&error)) });
                 report.damaged_packs.push(id);

@@ -136,7 +136,7 @@ fn choose(mut packs: Vec<PackFile>, share: Share, log: &ReadLog, total: u64) -> 
 pub fn read_pack(repository: &Repository, pack: &PackFile, extents: &mut ExtentReader<'_>) -> Result<Vec<(Vec<ChunkId>, &'static str)>, Error> {
     let name = pack_name(&pack.id);
     if let Some(trailer) = &pack.trailer {
-        return Ok(bad_of_index(pack, trailer, extents));
+        return bad_of_index(pack, trailer, extents);
     }
     let trailer = match read_trailer(repository.backend(), &Listed { name: name.clone(), size_bytes: pack.bytes }, &pack.id) {
         Ok(trailer) => trailer,
@@ -176,17 +176,24 @@ pub fn read_pack(repository: &Repository, pack: &PackFile, extents: &mut ExtentR
 }
 
 /// The same for a pack whose table of contents is damaged, by what the index knows of it.
-fn bad_of_index(pack: &PackFile, trailer: &PackTrailer, extents: &mut ExtentReader<'_>) -> Vec<(Vec<ChunkId>, &'static str)> {
+fn bad_of_index(pack: &PackFile, trailer: &PackTrailer, extents: &mut ExtentReader<'_>) -> Result<Vec<(Vec<ChunkId>, &'static str)>, Error> {
     let mut bad = Vec::new();
     for (number, row) in (0..).zip(&trailer.extents) {
         let chunks: Vec<_> = trailer.chunks.iter().filter(|chunk| chunk.extent == number).copied().collect();
-        let good: HashSet<ChunkId> = extents.good_chunks(&pack.id, number, row, &chunks).into_iter().map(|(id, _)| id).collect();
+        let good: HashSet<ChunkId> = match extents.good_chunks(&pack.id, number, row, &chunks) {
+            Ok(good) => good.into_iter().map(|(id, _)| id).collect(),
+            Err(StoreError::Backend(crate::backend::Error::Io { .. })) => {
+                bad.push((chunks.iter().map(|chunk| chunk.id).collect(), "the disk cannot read its bytes"));
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let lost: Vec<ChunkId> = chunks.iter().map(|chunk| chunk.id).filter(|id| !good.contains(id)).collect();
         if !lost.is_empty() {
             bad.push((lost, "its bytes do not have their hash"));
         }
     }
-    bad
+    Ok(bad)
 }
 
 /// The end of the extents that are read together from `first` on.

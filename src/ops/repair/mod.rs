@@ -194,12 +194,12 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
 
 /// What a later program wrote is not damaged, only not known.
 fn refuse_newer(repository: &Repository, found: &CheckReport) -> Result<(), Error> {
-    let is_newer_pack = |id: &&[u8; 16]| packs::is_newer(repository, id).unwrap_or(false);
-    let newer = found.damaged_packs.iter().find(is_newer_pack).map(pack_name);
-    let newer = match newer {
-        Some(name) => Some(name),
-        None => Catalog::newer(repository)?,
-    };
+    let mut newer = Catalog::newer(repository)?;
+    for id in &found.damaged_packs {
+        if packs::is_newer(repository, id)? {
+            newer = Some(pack_name(id));
+        }
+    }
     match newer {
         None => Ok(()),
         Some(name) => Err(Error::Refused {

@@ -112,7 +112,7 @@ pub(super) fn salvage(repository: &Repository, index: &Index, pack: &BadPack, st
     };
     for (number, row) in (0..).zip(&trailer.extents) {
         let chunks: Vec<ChunkRow> = trailer.chunks.iter().filter(|chunk| chunk.extent == number).copied().collect();
-        for (id, bytes) in extents.good_chunks(&pack.id, number, row, &chunks) {
+        for (id, bytes) in extents.good_chunks(&pack.id, number, row, &chunks)? {
             let is_new = index.claim(&id)?;
             if !is_new && row.kind.is_recipe() {
                 // Of two recipes the one with the smaller depth counts, which may be this one.
