@@ -7,9 +7,9 @@ use jellyvault::archive::{Manifest, Place, ZipReader, place_of, read_history_jso
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let path = std::env::temp_dir().join(format!("jellyvault-fuzz-{}.zip", std::process::id()));
-    std::fs::write(&path, bytes).expect("a temporary file can be written");
-    let Ok(zip) = ZipReader::open(&path) else { return };
+    let file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
+    std::fs::write(file.path(), bytes).expect("a temporary file can be written");
+    let Ok(zip) = ZipReader::open(file.path()) else { return };
     for pair in zip.entries.windows(2) {
         assert!(jellyvault::manifest::compare(pair[0].name.as_bytes(), pair[1].name.as_bytes()).is_lt(), "sorted, and no name twice");
     }
