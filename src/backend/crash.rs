@@ -228,15 +228,12 @@ impl Disk for CrashDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.state().change(Change::SyncFolder(path.to_path_buf()))
     }
-    fn list(&self, path: &Path) -> io::Result<Vec<(String, bool, u64)>> {
+    fn list(&self, path: &Path) -> io::Result<Vec<(String, bool)>> {
         let state = self.state();
         let inside = state.image.live.iter().filter(|(name, _)| name.parent() == Some(path));
         let row = |(name, target): (&PathBuf, &Target)| {
             let name = name.file_name()?.to_string_lossy().into_owned();
-            Some(match target {
-                Target::Folder => (name, true, 0),
-                Target::File(content) => (name, false, state.size(*content) as u64),
-            })
+            Some((name, matches!(target, Target::Folder)))
         };
         Ok(inside.filter_map(row).collect())
     }

@@ -33,6 +33,11 @@ pub trait Disk: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Reads exactly `len` bytes at `offset`; `UnexpectedEof` where there are fewer.
     fn read(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>>;
+    /// The same into a buffer that is used again: a new one costs a page fault for each of its pages.
+    fn read_into(&self, path: &Path, offset: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        *out = self.read(path, offset, len)?;
+        Ok(())
+    }
     /// Length in bytes.
     fn size(&self, path: &Path) -> io::Result<u64>;
     /// Renames within one folder, replacing what is there.
@@ -43,8 +48,8 @@ pub trait Disk: Send + Sync {
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes a folder's names durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Names in a folder: (name, is a folder, size); none where there is no such folder.
-    fn list(&self, path: &Path) -> io::Result<Vec<(String, bool, u64)>>;
+    /// Names in a folder: (name, is a folder); none where there is no such folder.
+    fn list(&self, path: &Path) -> io::Result<Vec<(String, bool)>>;
     /// A file that is written in place, created where it is missing and `create` is set; nothing where the operating system's own
     /// file is meant, which redb opens and locks itself.
     fn random(&self, _path: &Path, _create: bool) -> io::Result<Option<Box<dyn RandomFile>>> {
@@ -93,14 +98,21 @@ impl Disk for RealDisk {
         Ok(Box::new(OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?))
     }
     fn read(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_into(path, offset, len, &mut bytes)?;
+        Ok(bytes)
+    }
+    fn read_into(&self, path: &Path, offset: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
         let file = self.opened(path)?;
         // The length is known to lie within the file before the buffer is made.
         if offset.checked_add(len as u64).is_none_or(|end| file.metadata().is_ok_and(|m| m.len() < end)) {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let mut bytes = vec![0; len];
-        file.read_exact_at(&mut bytes, offset)?;
-        Ok(bytes)
+        if out.is_empty() {
+            *out = vec![0; len];
+        }
+        out.resize(len, 0);
+        file.read_exact_at(out, offset)
     }
     fn size(&self, path: &Path) -> io::Result<u64> {
         Ok(std::fs::metadata(path)?.len())
@@ -126,7 +138,7 @@ impl Disk for RealDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
-    fn list(&self, path: &Path) -> io::Result<Vec<(String, bool, u64)>> {
+    fn list(&self, path: &Path) -> io::Result<Vec<(String, bool)>> {
         let listing = match std::fs::read_dir(path) {
             Ok(listing) => listing,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -136,14 +148,8 @@ impl Disk for RealDisk {
         for entry in listing {
             let entry = entry?;
             let is_dir = entry.file_type()?.is_dir();
-            let size = match entry.metadata() {
-                Ok(metadata) => metadata.len(),
-                // Another process's temporary file, gone between the listing and the stat.
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(e),
-            };
             if let Ok(name) = entry.file_name().into_string() {
-                names.push((name, is_dir, size));
+                names.push((name, is_dir));
             }
         }
         Ok(names)

@@ -34,7 +34,7 @@ impl LocalBackend {
     pub fn sweep(&self) -> Result<(), Error> {
         let mut folders = vec![self.root.clone()];
         while let Some(folder) = folders.pop() {
-            for (name, is_dir, _) in self.disk.list(&folder).map_err(|e| io_error("list", &folder.to_string_lossy(), e))? {
+            for (name, is_dir) in self.disk.list(&folder).map_err(|e| io_error("list", &folder.to_string_lossy(), e))? {
                 let path = folder.join(&name);
                 if is_dir {
                     folders.push(path);
@@ -46,15 +46,16 @@ impl LocalBackend {
         Ok(())
     }
 
-    fn walk(&self, folder: &Path, name: &str, prefix: &str, found: &mut Vec<Listed>) -> Result<(), Error> {
-        for (child, is_dir, size_bytes) in self.disk.list(folder).map_err(|e| io_error("list", name, e))? {
+    /// Hands on the names of files that begin with `prefix`, each with its path.
+    fn walk(&self, folder: &Path, name: &str, prefix: &str, found: &mut dyn FnMut(String, &Path) -> Result<(), Error>) -> Result<(), Error> {
+        for (child, is_dir) in self.disk.list(folder).map_err(|e| io_error("list", name, e))? {
             let full = if name.is_empty() { child.clone() } else { format!("{name}/{child}") };
             if is_dir {
                 if full.starts_with(prefix) || prefix.starts_with(&full) {
                     self.walk(&folder.join(&child), &full, prefix, found)?;
                 }
             } else if full.starts_with(prefix) && !child.starts_with(TEMP_PREFIX) {
-                found.push(Listed { name: full, size_bytes });
+                found(full, &folder.join(&child))?;
             }
         }
         Ok(())
@@ -161,6 +162,12 @@ impl Drop for LocalFile {
 
 impl Backend for LocalBackend {
     fn read(&self, name: &str, span: Span) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        self.read_into(name, span, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_into(&self, name: &str, span: Span, out: &mut Vec<u8>) -> Result<(), Error> {
         let path = self.root.join(name);
         let failed = |e: io::Error| match e.kind() {
             io::ErrorKind::NotFound => Error::Missing { name: name.to_owned() },
@@ -181,7 +188,7 @@ impl Backend for LocalBackend {
                 }
             }
         };
-        self.disk.read(&path, offset, len).map_err(|e| match e.kind() {
+        self.disk.read_into(&path, offset, len, out).map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => Error::Short { name: name.to_owned(), offset, end: offset.saturating_add(len as u64) },
             _ => failed(e),
         })
@@ -194,7 +201,19 @@ impl Backend for LocalBackend {
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
         let mut found = Vec::new();
-        self.walk(&self.root, "", prefix, &mut found)?;
+        self.walk(&self.root, "", prefix, &mut |name, path| match self.disk.size(path) {
+            Ok(size_bytes) => Ok(found.push(Listed { name, size_bytes })),
+            // Removed by another process between the listing and this.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(io_error("look at", &name, error)),
+        })?;
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        let mut found = Vec::new();
+        self.walk(&self.root, "", prefix, &mut |name, _| Ok(found.push(name)))?;
         found.sort_unstable();
         Ok(found)
     }

@@ -51,10 +51,19 @@ pub struct Listed {
 pub trait Backend: Send + Sync {
     /// Reads part of a file.
     fn read(&self, name: &str, span: Span) -> Result<Vec<u8>, Error>;
+    /// The same into a buffer that is used again; after an error what is in it means nothing.
+    fn read_into(&self, name: &str, span: Span, out: &mut Vec<u8>) -> Result<(), Error> {
+        *out = self.read(name, span)?;
+        Ok(())
+    }
     /// Begins a new file; it does not exist until [`NewFile::finish`] returns.
     fn create(&self, name: &str) -> Result<Box<dyn NewFile>, Error>;
     /// Lists all files whose name begins with `prefix`, sorted.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error>;
+    /// The same without their lengths, each of which is a system call.
+    fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
+        Ok(self.list(prefix)?.into_iter().map(|listed| listed.name).collect())
+    }
     /// Removes a file; one that is not there is an error.
     fn remove(&self, name: &str) -> Result<(), Error>;
     /// Makes removals durable.

@@ -58,11 +58,11 @@ impl Catalog {
     /// Reads all records. A damaged one is named, the others stay usable.
     pub fn load(repository: &Repository) -> Result<Catalog, Error> {
         let mut catalog = Catalog::default();
-        for listed in repository.backend().list("snapshots/")? {
-            let Some(id) = id_of(&listed.name) else { continue };
+        for name in repository.backend().names("snapshots/")? {
+            let Some(id) = id_of(&name) else { continue };
             match load(repository, id) {
                 Ok(record) => catalog.snapshots.push((id, record)),
-                Err(error) if error.is_damage() => catalog.damaged.push((listed.name, error)),
+                Err(error) if error.is_damage() => catalog.damaged.push((name, error)),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -71,8 +71,8 @@ impl Catalog {
 
     /// The newest readable snapshot that `wanted` accepts; reads no older ones.
     pub fn newest(repository: &Repository, wanted: impl Fn(&SnapshotRecord) -> bool) -> Result<Option<(SnapshotId, SnapshotRecord)>, Error> {
-        for listed in repository.backend().list("snapshots/")?.iter().rev() {
-            let Some(id) = id_of(&listed.name) else { continue };
+        for name in repository.backend().names("snapshots/")?.iter().rev() {
+            let Some(id) = id_of(name) else { continue };
             match load(repository, id) {
                 Ok(record) if wanted(&record) => return Ok(Some((id, record))),
                 Ok(_) => {}
@@ -85,7 +85,7 @@ impl Catalog {
 
     /// The snapshots whose records are there, readable or not.
     pub fn ids(repository: &Repository) -> Result<Vec<SnapshotId>, Error> {
-        Ok(repository.backend().list("snapshots/")?.iter().filter_map(|file| id_of(&file.name)).collect())
+        Ok(repository.backend().names("snapshots/")?.iter().filter_map(|name| id_of(name)).collect())
     }
 
     /// Makes a snapshot's record durable: from here on the snapshot is listed. Then the list's chain takes it in.
@@ -128,9 +128,9 @@ impl Catalog {
     /// The second copies of records that are there: (snapshot, the bytes that its record should have).
     pub fn copies(repository: &Repository) -> Result<Vec<(SnapshotId, Vec<u8>)>, Error> {
         let mut copies = Vec::new();
-        for listed in repository.backend().list("copies/")? {
-            let Some(id) = id_of(&listed.name.replacen("copies/", "snapshots/", 1)) else { continue };
-            let bytes = repository.backend().read(&listed.name, Span::Tail { len: RECORD_BYTES_MAX })?;
+        for name in repository.backend().names("copies/")? {
+            let Some(id) = id_of(&name.replacen("copies/", "snapshots/", 1)) else { continue };
+            let bytes = repository.backend().read(&name, Span::Tail { len: RECORD_BYTES_MAX })?;
             copies.push((id, bytes));
         }
         Ok(copies)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::{Listed as ListedFile, Span, write_new};
+use crate::backend::{Span, write_new};
 use crate::limits::{LINKS_MAX, RECORD_BYTES_MAX};
 use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_name};
 
@@ -110,8 +110,8 @@ fn read_link(repository: &Repository, name: &str, number: u64) -> Result<(FileHa
     Ok((file_hash(&bytes), link))
 }
 
-fn links_in(files: &[ListedFile]) -> Vec<(u64, String)> {
-    files.iter().filter_map(|file| Some((number_of(&file.name)?, file.name.clone()))).collect()
+fn links_in(names: Vec<String>) -> Vec<(u64, String)> {
+    names.into_iter().filter_map(|name| Some((number_of(&name)?, name))).collect()
 }
 
 fn sum_of<'a>(ids: impl Iterator<Item = &'a SnapshotId>) -> (u64, [u8; 16]) {
@@ -124,7 +124,7 @@ impl Chain {
     pub fn load(repository: &Repository) -> Result<Chain, Error> {
         let mut chain = Chain::default();
         let (mut before, mut replaced) = (HashMap::new(), HashSet::new());
-        for (number, name) in links_in(&repository.backend().list("list/")?) {
+        for (number, name) in links_in(repository.backend().names("list/")?) {
             chain.files.push(name.clone());
             match read_link(repository, &name, number) {
                 Ok((hash, link)) => {
@@ -165,7 +165,7 @@ impl Chain {
 
     /// The snapshots that are marked to be kept; reads the newest link alone.
     pub fn kept(repository: &Repository) -> Result<HashSet<SnapshotId>, Error> {
-        let links = links_in(&repository.backend().list("list/")?);
+        let links = links_in(repository.backend().names("list/")?);
         let Some((number, name)) = links.last() else { return Ok(HashSet::new()) };
         match read_link(repository, name, *number) {
             Ok((_, link)) => Ok(link.kept.into_iter().collect()),
@@ -212,7 +212,7 @@ impl Chain {
 
     /// The same for who holds the lock: the record of what is added is durable already.
     pub(super) fn change_locked(repository: &Repository, change: &ListChange) -> Result<(), Error> {
-        let links = links_in(&repository.backend().list("list/")?);
+        let links = links_in(repository.backend().names("list/")?);
         let records = Catalog::ids(repository)?;
         let newest = match links.last() {
             Some((number, name)) if links.len() < LINKS_MAX && !change.restate && change.dropped.is_empty() && !change.added.is_empty() => {

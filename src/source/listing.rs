@@ -1,13 +1,14 @@
 //! What does one directory hold? Its names with their stats, sorted.
 
 use std::os::fd::OwnedFd;
-use std::sync::atomic::AtomicU8;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::RawDir;
+use rustix::fs::{Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use crate::chunk::Hashing;
+use crate::manifest::file_name;
 
 use super::beneath::open_dir;
 use super::rules::{PASSING_MARKERS, Rules};
@@ -18,13 +19,42 @@ use super::stat::{Fingerprint, Stat};
 pub(super) type OpenRoot = (ScanRoot, OwnedFd, Stat);
 
 /// Nobody has begun to list it.
-pub(super) const WAITING: u8 = 0;
+const WAITING: u8 = 0;
+/// Somebody has.
+const TAKEN: u8 = 1;
+/// Its listing is there.
+pub(super) const DONE: u8 = 2;
+
+/// Directories that are kept open for those in them, at most: a process may have a thousand open files, or fewer.
+const KEPT_OPEN_MAX: usize = 128;
+
+/// A directory that stays open until those in it are listed: opened from here, a name is looked up once, not its whole path.
+pub(super) struct KeptOpen {
+    fd: OwnedFd,
+    count: Arc<AtomicUsize>,
+}
+
+impl KeptOpen {
+    fn new(fd: OwnedFd, count: &Arc<AtomicUsize>) -> Option<Arc<KeptOpen>> {
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let kept = KeptOpen { fd, count: count.clone() };
+        (before < KEPT_OPEN_MAX).then(|| Arc::new(kept))
+    }
+}
+
+impl Drop for KeptOpen {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// A directory to list, and its listing once somebody did.
 pub(super) struct Slot {
     pub state: AtomicU8,
     pub root: usize,
     pub below: Vec<u8>,
+    /// The directory that it is in, where that is still open.
+    above: Mutex<Option<Arc<KeptOpen>>>,
     pub listing: Mutex<Option<Listing>>,
 }
 
@@ -43,20 +73,42 @@ pub(super) struct Item {
     pub stat: Stat,
     pub key: [u8; 16],
     pub fingerprint: Fingerprint,
+    is_entered: bool,
     pub folder: Option<Arc<Slot>>,
 }
 
 impl Slot {
-    pub(super) fn new(root: usize, below: Vec<u8>) -> Arc<Slot> {
-        Arc::new(Slot { state: AtomicU8::new(WAITING), root, below, listing: Mutex::default() })
+    pub(super) fn new(root: usize, below: Vec<u8>, above: Option<Arc<KeptOpen>>) -> Arc<Slot> {
+        Arc::new(Slot { state: AtomicU8::new(WAITING), root, below, above: Mutex::new(above), listing: Mutex::default() })
+    }
+
+    /// Opens the directory; a symbolic link that took its place is an error.
+    fn open(&self, root: &OwnedFd) -> Result<OwnedFd, Errno> {
+        let above = self.above.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match above {
+            Some(above) => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                rustix::fs::openat(&above.fd, file_name(&self.below), flags, Mode::empty())
+            }
+            None => open_dir(root, &self.below),
+        }
+    }
+
+    /// Whether the caller is the one to list it.
+    pub(super) fn claim(&self) -> bool {
+        self.state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.state.load(Ordering::Acquire) == DONE
     }
 }
 
 /// Lists one directory, sorted by name. Nothing is followed, nothing is left out without a word but what the rules name.
-pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, slot: &Slot, buffer: &mut Vec<u8>) -> Listing {
+pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_open: &Arc<AtomicUsize>, slot: &Slot, buffer: &mut Vec<u8>) -> Listing {
     let mut listing = Listing::default();
     let Some((root, root_fd, root_stat)) = roots.get(slot.root) else { return listing };
-    let dir = match open_dir(root_fd, &slot.below) {
+    let dir = match slot.open(root_fd) {
         Ok(dir) => dir,
         // Gone since it was seen: then it holds nothing.
         Err(Errno::NOENT) if !slot.below.is_empty() => return listing,
@@ -107,18 +159,22 @@ pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, slot: &
         if stat.is_dir() && elsewhere {
             listing.skipped.push((bytes.to_vec(), "another file system (only the directory itself is kept)"));
         }
-        let folder = (stat.is_dir() && !elsewhere).then(|| {
-            let mut below = slot.below.clone();
-            join(&mut below, bytes);
-            Slot::new(slot.root, below)
-        });
-        listing.items.push(Item { name, stat, key, fingerprint: stat.fingerprint(&key), folder });
+        let is_entered = stat.is_dir() && !elsewhere;
+        listing.items.push(Item { name, stat, key, fingerprint: stat.fingerprint(&key), is_entered, folder: None });
     }
     let names = &listing.names;
     listing.items.sort_unstable_by(|a, b| name_of(names, a.name).cmp(name_of(names, b.name)));
     // Never a root itself: a marker that went astray must not empty a capture.
     if rules.is_instance && !slot.below.is_empty() && listing.items.iter().any(|item| PASSING_MARKERS.contains(&name_of(names, item.name))) {
         return Listing { skipped: vec![(Vec::new(), "cache, log or transcoding directory")], ..Listing::default() };
+    }
+    if listing.items.iter().any(|item| item.is_entered) {
+        let above = KeptOpen::new(dir, kept_open);
+        for item in listing.items.iter_mut().filter(|item| item.is_entered) {
+            let mut below = slot.below.clone();
+            join(&mut below, name_of(names, item.name));
+            item.folder = Some(Slot::new(slot.root, below, above.clone()));
+        }
     }
     listing
 }

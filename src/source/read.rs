@@ -23,6 +23,12 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
+    /// Opens a file below a root that a scan saw with this stat, without asking for it again: [`OpenFile::held_still`] tells whether
+    /// it was and stayed what the scan saw.
+    pub fn open_seen(root: impl AsFd, below: &[u8], seen: &Stat) -> Result<OpenFile, Errno> {
+        Ok(OpenFile { file: File::from(open_file(root, below)?), before: *seen })
+    }
+
     /// Opens a file below a root; what is no regular file any more is `EINVAL`.
     pub fn open(root: impl AsFd, below: &[u8]) -> Result<OpenFile, Errno> {
         OpenFile::from_fd(open_file(root, below)?)

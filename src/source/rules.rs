@@ -49,7 +49,9 @@ impl Globs {
     /// Whether one of them holds for a path.
     pub fn fit(&self, path: &[u8]) -> bool {
         let as_path = |bytes| Path::new(OsStr::from_bytes(bytes));
-        self.on_names.is_match(as_path(file_name(path))) || self.on_paths.is_match(as_path(path))
+        // An empty set still takes the path apart before it says no.
+        let fits = |set: &GlobSet, bytes| !set.is_empty() && set.is_match(as_path(bytes));
+        fits(&self.on_names, file_name(path)) || fits(&self.on_paths, path)
     }
 }
 

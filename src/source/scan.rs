@@ -1,7 +1,8 @@
 //! What is on the disk, in order? A parallel walk whose results come out sorted, each directory before its contents.
 //!
 //! Workers list directories ahead of the one who consumes them, nearest first, and stop while too much waits. The consumer
-//! lists a directory itself where no worker has begun it, so it never waits for work that nobody does.
+//! lists a directory itself where no worker has begun it, and lists the next ones while a worker is still at the one it needs: it
+//! never waits while there is work.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -15,7 +16,7 @@ use rustix::io::Errno;
 use crate::chunk::Hashing;
 use crate::progress::Interrupt;
 
-use super::listing::{Listing, OpenRoot, Slot, WAITING, join, list, name_of};
+use super::listing::{DONE, Listing, OpenRoot, Slot, join, list, name_of};
 use super::rules::Rules;
 use super::stat::{Fingerprint, Stat};
 
@@ -90,8 +91,6 @@ pub enum ScanError<E> {
 
 /// Entries that may wait for the consumer: some 15 MiB.
 const AHEAD_MAX: usize = 32 << 10;
-const TAKEN: u8 = 1;
-const DONE: u8 = 2;
 const BUFFER_BYTES: usize = 32 << 10;
 /// Directories that a worker takes from the queue at once.
 const BATCH: usize = 8;
@@ -104,6 +103,7 @@ struct Shared<'s> {
     work: Condvar,
     done: Condvar,
     ahead: AtomicUsize,
+    kept_open: Arc<AtomicUsize>,
 }
 
 #[derive(Default)]
@@ -126,10 +126,12 @@ pub fn scan<E>(
     mut each: impl FnMut(Event<'_>) -> Result<(), E>,
 ) -> Result<(), ScanError<E>> {
     let opened: Vec<_> = roots.iter().map(open_root).collect::<Result<_, _>>()?;
-    let shared = Shared { roots: &opened, rules, hashing, queue: Mutex::default(), work: Condvar::new(), done: Condvar::new(), ahead: AtomicUsize::new(0) };
+    let (queue, work, done) = Default::default();
+    let shared = Shared { roots: &opened, rules, hashing, queue, work, done, ahead: AtomicUsize::new(0), kept_open: Arc::default() };
     std::thread::scope(|scope| {
         let _stop = StopOnDrop(&shared);
-        for _ in 0..threads.max(1) {
+        // The consumer is one of them.
+        for _ in 1..threads.max(2) {
             scope.spawn(|| shared.list_ahead());
         }
         (0..opened.len()).try_for_each(|root| shared.walk_root(root, interrupt, &mut each))
@@ -165,11 +167,12 @@ impl Shared<'_> {
             let fingerprint = stat.fingerprint(&key);
             each(Event::Found(Found { root, path: &scan_root.logical, below: b"", stat, key: &key, fingerprint }))?;
         }
-        let slot = Slot::new(root, Vec::new());
+        let slot = Slot::new(root, Vec::new(), None);
         let mut path = scan_root.logical.clone();
         let prefix = path.len();
+        let mut buffer = Vec::with_capacity(BUFFER_BYTES);
         // (listing, next item, length of the directory's path)
-        let mut stack = vec![(self.obtain(&slot), 0, prefix)];
+        let mut stack = vec![(self.obtain(&slot, &mut buffer), 0, prefix)];
         while let Some((listing, next, dir_len)) = stack.last_mut() {
             if interrupt.is_raised() {
                 return Err(ScanError::Interrupted);
@@ -188,7 +191,7 @@ impl Shared<'_> {
             let below = path.get(if prefix == 0 { 0 } else { prefix + 1 }..).unwrap_or_default();
             each(Event::Found(Found { root, path: &path, below, stat: &item.stat, key: &item.key, fingerprint: item.fingerprint }))?;
             if let Some(folder) = item.folder.take() {
-                let listing = self.obtain(&folder);
+                let listing = self.obtain(&folder, &mut buffer);
                 let len = path.len();
                 stack.push((listing, 0, len));
             }
@@ -196,21 +199,27 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// The listing of a directory: done already, being done, or done here and now.
-    fn obtain(&self, slot: &Arc<Slot>) -> Listing {
-        if slot.state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            let mut buffer = Vec::with_capacity(BUFFER_BYTES);
-            let listing = self.list(slot, &mut buffer);
+    /// The listing of a directory: done already, done here and now, or being done; then others are listed meanwhile.
+    fn obtain(&self, slot: &Arc<Slot>, buffer: &mut Vec<u8>) -> Listing {
+        if slot.claim() {
+            let listing = self.list(slot, buffer);
             self.enqueue(&listing);
             return listing;
         }
-        let mut queue = self.queue();
-        while slot.state.load(Ordering::Acquire) != DONE {
-            queue.consumer_waits = true;
-            queue = self.done.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        while !slot.is_done() {
+            let mut queue = self.queue();
+            let next = if self.ahead.load(Ordering::Acquire) < AHEAD_MAX { queue.stack.pop() } else { None };
+            if let Some(next) = next {
+                drop(queue);
+                self.list_into(&next, buffer);
+                continue;
+            }
+            while !slot.is_done() {
+                queue.consumer_waits = true;
+                queue = self.done.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            }
+            queue.consumer_waits = false;
         }
-        queue.consumer_waits = false;
-        drop(queue);
         let listing = slot.listing.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
         let before = self.ahead.fetch_sub(listing.items.len() + 1, Ordering::AcqRel);
         if before >= AHEAD_MAX && before - (listing.items.len() + 1) < AHEAD_MAX {
@@ -239,26 +248,31 @@ impl Shared<'_> {
                 batch.extend(queue.stack.drain(keep..).rev());
             }
             for slot in batch.drain(..) {
-                if slot.state.compare_exchange(WAITING, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_err() {
-                    continue;
-                }
-                let listing = self.list(&slot, &mut buffer);
-                self.ahead.fetch_add(listing.items.len() + 1, Ordering::AcqRel);
-                self.enqueue(&listing);
-                *slot.listing.lock().unwrap_or_else(PoisonError::into_inner) = Some(listing);
-                let queue = self.queue();
-                slot.state.store(DONE, Ordering::Release);
-                let wake = queue.consumer_waits;
-                drop(queue);
-                if wake {
-                    self.done.notify_one();
-                }
+                self.list_into(&slot, &mut buffer);
             }
         }
     }
 
+    /// Lists a directory for whoever will want it, unless somebody has begun.
+    fn list_into(&self, slot: &Slot, buffer: &mut Vec<u8>) {
+        if !slot.claim() {
+            return;
+        }
+        let listing = self.list(slot, buffer);
+        self.ahead.fetch_add(listing.items.len() + 1, Ordering::AcqRel);
+        self.enqueue(&listing);
+        *slot.listing.lock().unwrap_or_else(PoisonError::into_inner) = Some(listing);
+        let queue = self.queue();
+        slot.state.store(DONE, Ordering::Release);
+        let wake = queue.consumer_waits;
+        drop(queue);
+        if wake {
+            self.done.notify_one();
+        }
+    }
+
     fn list(&self, slot: &Slot, buffer: &mut Vec<u8>) -> Listing {
-        list(self.roots, self.rules, self.hashing, slot, buffer)
+        list(self.roots, self.rules, self.hashing, &self.kept_open, slot, buffer)
     }
 
     fn enqueue(&self, listing: &Listing) {

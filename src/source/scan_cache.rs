@@ -16,8 +16,9 @@ use crate::store::{Bytes, Truncated, push_bytes, push_varint};
 
 use super::category::Category;
 use super::stat::Fingerprint;
+use super::verdicts::Verdicts;
 
-const MAGIC: &[u8; 8] = b"JVSCAN\x01\0";
+const MAGIC: &[u8; 8] = b"JVSCAN\x02\0";
 const FOOTER_BYTES: usize = 56;
 /// Table of 10⁸ entries and more; a damaged length allocates no more than the file has.
 const TABLE_BYTES_MAX: u64 = 1 << 30;
@@ -58,9 +59,6 @@ pub struct Section {
     /// The runs, in order.
     pub runs: Vec<Run>,
 }
-
-/// Whether a file is a SQLite database, as seen when its stat had this fingerprint.
-pub type Verdicts = HashMap<[u8; 16], (Fingerprint, bool)>;
 
 /// A scan cache that was read.
 #[derive(Debug)]
@@ -152,7 +150,7 @@ impl ScanCacheWriter {
     }
 
     /// Puts the cache in place, beside these manifests.
-    pub fn finish(mut self, manifests: &HashMap<Category, ChunkId>, verdicts: &Verdicts) -> io::Result<()> {
+    pub fn finish(mut self, manifests: &HashMap<Category, ChunkId>, verdicts: Verdicts) -> io::Result<()> {
         let table_at = self.at;
         let table = encode_table(&self.runs, manifests, verdicts);
         self.waiting.extend_from_slice(&table);
@@ -165,7 +163,7 @@ impl ScanCacheWriter {
     }
 }
 
-fn encode_table(runs: &[Vec<Run>], manifests: &HashMap<Category, ChunkId>, verdicts: &Verdicts) -> Vec<u8> {
+fn encode_table(runs: &[Vec<Run>], manifests: &HashMap<Category, ChunkId>, verdicts: Verdicts) -> Vec<u8> {
     let mut out = Vec::new();
     for (category, runs) in Category::ALL.iter().zip(runs) {
         let Some(manifest) = manifests.get(category) else {
@@ -185,12 +183,7 @@ fn encode_table(runs: &[Vec<Run>], manifests: &HashMap<Category, ChunkId>, verdi
             out.push(u8::from(run.trusted));
         }
     }
-    push_varint(&mut out, verdicts.len() as u64);
-    for (key, (fingerprint, is_sqlite)) in verdicts {
-        out.extend_from_slice(key);
-        out.extend_from_slice(&fingerprint.0);
-        out.push(u8::from(*is_sqlite));
-    }
+    verdicts.encode(&mut out);
     out
 }
 
@@ -213,8 +206,7 @@ fn decode_table(table: &[u8]) -> Result<(Vec<Option<Section>>, Verdicts), Trunca
         }
         sections.push(Some(Section { manifest, runs }));
     }
-    let count = at.length(table.len())?;
-    let verdicts = (0..count).map(|_| Ok((at.array()?, (Fingerprint(at.array()?), at.u8()? == 1)))).collect::<Result<_, Truncated>>()?;
+    let verdicts = Verdicts::decode(&mut at)?;
     Ok((sections, verdicts))
 }
 
@@ -229,7 +221,9 @@ mod tests {
         writer.push(Category::Config, b"config".to_vec(), ChunkId([1; 32]), (1, 10), &[fp(1), fp(2)]).unwrap();
         writer.push(Category::Config, b"root".to_vec(), ChunkId([2; 32]), (1, 10), &[fp(3), Fingerprint::NEVER]).unwrap();
         let manifests = HashMap::from([(Category::Config, ChunkId([9; 32]))]);
-        writer.finish(&manifests, &Verdicts::from([([4; 16], (fp(5), true))])).unwrap();
+        let mut verdicts = Verdicts::default();
+        [(7, false), (5, true), (6, false)].into_iter().for_each(|(n, is_database)| verdicts.note(fp(n), is_database));
+        writer.finish(&manifests, verdicts).unwrap();
         path
     }
 
@@ -242,7 +236,7 @@ mod tests {
         let section = cache.section(Category::Config, &ChunkId([9; 32])).unwrap();
         assert_eq!(section.runs.iter().map(|run| run.trusted).collect::<Vec<_>>(), [true, false]);
         assert_eq!(cache.fingerprints(&section.runs[1]).unwrap(), [Fingerprint([3; 16]), Fingerprint::NEVER]);
-        assert_eq!(cache.verdicts.get(&[4; 16]), Some(&(Fingerprint([5; 16]), true)));
+        assert_eq!([5, 6, 7, 8].map(|n| cache.verdicts.of(&Fingerprint([n; 16]))), [Some(true), Some(false), Some(false), None]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::fresh::{Fresh, Place};
 use super::guard::guarded;
 use super::index_file::{Base, IndexPlace, Removal, decode_extent, decode_place, open_base, open_to_write, write_all};
 use super::trailer::{ExtentRow, PackTrailer, read_trailer};
-use super::{Error, Repository, pack_name};
+use super::{Error, Repository, pack_id, pack_name};
 
 /// Where a chunk lies.
 #[derive(Clone, Copy, Debug)]
@@ -109,9 +109,8 @@ impl Index {
             let packs = packs.known.into_iter().map(|(number, id)| (number, KnownPack { id, present: false, is_condemned: false, extents: None }));
             index.packs_mut().extend(packs);
         }
-        let mut listed = repository.backend().list("packs/")?;
-        listed.retain(|file| super::repository::pack_id(&file.name).is_none_or(|id| !excluded.contains(&id)));
-        let here: HashSet<_> = listed.iter().filter_map(|listed| super::repository::pack_id(&listed.name)).collect();
+        let mut here: HashSet<_> = repository.backend().names("packs/")?.iter().filter_map(|name| pack_id(name)).collect();
+        here.retain(|id| !excluded.contains(id));
         index.lost = known.keys().filter(|id| !here.contains(*id)).copied().collect();
         if !index.lost.is_empty() {
             // The file speaks of packs that are gone: it is made anew from those that are there.
@@ -119,19 +118,20 @@ impl Index {
             known.clear();
             index.packs_mut().clear();
         }
-        for listed in listed {
-            let Some(id) = super::repository::pack_id(&listed.name) else { continue };
-            if condemned.contains(&id) {
-                let number = index.add_pack(id);
+        for id in &here {
+            if condemned.contains(id) {
+                let number = index.add_pack(*id);
                 if let Some(pack) = index.packs_mut().get_mut(&number) {
                     (pack.is_condemned, pack.extents) = (true, None);
                 }
-                continue;
-            }
-            if let Some(pack) = known.get(&id).and_then(|number| index.packs_mut().get_mut(number)) {
+            } else if let Some(pack) = known.get(id).and_then(|number| index.packs_mut().get_mut(number)) {
                 pack.present = true;
-                continue;
             }
+        }
+        here.retain(|id| !condemned.contains(id) && !known.contains_key(id));
+        // Only packs that the file does not know are looked at.
+        for listed in if here.is_empty() { Vec::new() } else { repository.backend().list("packs/")? } {
+            let Some(id) = pack_id(&listed.name).filter(|id| here.contains(id)) else { continue };
             match read_trailer(repository.backend(), &listed, &id) {
                 Ok(trailer) => {
                     index.take_in(&trailer)?;

@@ -13,6 +13,8 @@ pub struct ExtentReader<'r> {
     repository: &'r Repository,
     hashing: Hashing,
     zstd: zstd::bulk::Decompressor<'static>,
+    /// Where extents are decompressed, one after another.
+    plain: Vec<u8>,
 }
 
 /// What was found in an extent.
@@ -38,7 +40,7 @@ pub fn chunks_by_extent(trailer: &PackTrailer) -> Vec<Vec<(ChunkId, u32)>> {
 impl<'r> ExtentReader<'r> {
     /// A reader.
     pub fn new(repository: &'r Repository) -> Result<ExtentReader<'r>, Error> {
-        Ok(ExtentReader { repository, hashing: repository.hashing(), zstd: zstd::bulk::Decompressor::new().map_err(Error::Compress)? })
+        Ok(ExtentReader { repository, hashing: repository.hashing(), zstd: zstd::bulk::Decompressor::new().map_err(Error::Compress)?, plain: Vec::new() })
     }
 
     /// Reads and proves an extent. Bytes that are missing count as damage.
@@ -103,12 +105,15 @@ impl<'r> ExtentReader<'r> {
         }
         let unpacked = match row.codec {
             Codec::Raw => None,
-            Codec::Zstd => match self.zstd.decompress(&stored, row.raw_bytes as usize) {
-                Ok(plain) => Some(plain),
-                Err(_) => return all("it cannot be decompressed"),
-            },
+            Codec::Zstd => {
+                self.plain.resize(row.raw_bytes as usize, 0);
+                match self.zstd.decompress_to_buffer(&stored, &mut self.plain) {
+                    Ok(len) => Some(self.plain.get(..len).unwrap_or_default()),
+                    Err(_) => return all("it cannot be decompressed"),
+                }
+            }
         };
-        let mut rest = unpacked.as_deref().unwrap_or(&stored);
+        let mut rest = unpacked.unwrap_or(&stored);
         if rest.len() != row.raw_bytes as usize {
             return all("it does not have the length that it should have");
         }

@@ -15,8 +15,8 @@ use super::packs::PackFile;
 use super::read_log::{ReadLog, now};
 use super::{CheckOptions, CheckReport, Finding, Share};
 
-/// How much is read at once, in bytes.
-const RUN_BYTES: usize = 1 << 20;
+/// How much is read at once, in bytes: what was copied from the page cache is hashed while it is in the processor's own.
+const RUN_BYTES: usize = 256 << 10;
 
 /// Chunks whose bytes are wrong, each with what is wrong.
 pub type BadChunks = HashMap<ChunkId, &'static str>;
@@ -55,12 +55,12 @@ pub fn read_packs(
     let threads = if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { options.threads };
     let (next, read, outcome) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(Ok(())));
     let work = || -> Result<(), Error> {
-        let mut extents = ExtentReader::new(repository)?;
+        let (mut extents, mut buffer) = (ExtentReader::new(repository)?, Vec::new());
         while let Some(pack) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
             if watch.interrupt.is_raised() || deadline.is_some_and(|deadline| Instant::now() > deadline) {
                 break;
             }
-            let bad = read_pack(repository, pack, &mut extents)?;
+            let bad = read_pack(repository, pack, &mut extents, &mut buffer)?;
             if let Some((_, what)) = bad.first() {
                 watch.progress.problem(&Problem { path: pack_name(&pack.id), what: (*what).to_owned() });
             }
@@ -133,7 +133,12 @@ fn choose(mut packs: Vec<PackFile>, share: Share, log: &ReadLog, total: u64) -> 
 }
 
 /// The extents of a pack that are wrong: their chunks, and why.
-pub fn read_pack(repository: &Repository, pack: &PackFile, extents: &mut ExtentReader<'_>) -> Result<Vec<(Vec<ChunkId>, &'static str)>, Error> {
+fn read_pack(
+    repository: &Repository,
+    pack: &PackFile,
+    extents: &mut ExtentReader<'_>,
+    buffer: &mut Vec<u8>,
+) -> Result<Vec<(Vec<ChunkId>, &'static str)>, Error> {
     let name = pack_name(&pack.id);
     if let Some(trailer) = &pack.trailer {
         return bad_of_index(pack, trailer, extents);
@@ -152,11 +157,11 @@ pub fn read_pack(repository: &Repository, pack: &PackFile, extents: &mut ExtentR
         let rows = trailer.extents.get(first..run).unwrap_or_default();
         let start = rows.first().map_or(0, |row| row.offset);
         let len = rows.iter().map(|row| row.stored_bytes as usize).sum();
-        match repository.backend().read(&name, Span::At { offset: start, len }) {
-            Ok(bytes) => {
+        match repository.backend().read_into(&name, Span::At { offset: start, len }, buffer) {
+            Ok(()) => {
                 for (number, row) in (first..).zip(rows) {
                     let at = (row.offset - start) as usize;
-                    let stored = bytes.get(at..at + row.stored_bytes as usize).unwrap_or_default();
+                    let stored = buffer.get(at..at + row.stored_bytes as usize).unwrap_or_default();
                     bad.extend(extents.faults(&pack.id, number as u32, row, chunks.get(number).map(Vec::as_slice).unwrap_or_default(), stored));
                 }
             }

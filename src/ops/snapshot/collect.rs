@@ -219,7 +219,7 @@ fn hold(held: &mut HashMap<ChunkId, std::sync::Arc<Vec<u8>>>, extent: FilledExte
 }
 
 /// The cache beside the manifests of this capture.
-pub(in crate::ops) fn finish_cache(cache: Option<ScanCacheWriter>, records: &BTreeMap<String, CategoryRecord>, verdicts: &Verdicts) {
+pub(in crate::ops) fn finish_cache(cache: Option<ScanCacheWriter>, records: &BTreeMap<String, CategoryRecord>, verdicts: Verdicts) {
     let manifests: HashMap<Category, ChunkId> = records.iter().filter_map(|(name, record)| Some((name.parse().ok()?, record.manifest))).collect();
     // A cache that cannot be written costs the next scan its time, nothing else.
     if cache.is_some_and(|cache| cache.finish(&manifests, verdicts).is_err()) {}

@@ -10,11 +10,12 @@ use crate::source::{self, Category, CopyError, DATABASE_PATH, DatabaseFacts, Fin
 use super::super::{Error, Watch, in_one_line};
 use super::SourceSpec;
 use super::collect::Collector;
-use super::job::{BytesFrom, Item, Plan, ReadDone, Shared, Worker};
+use super::job::{BytesFrom, Item, Plan, Shared, Worker};
 use super::old::OldEntries;
 use super::packer::{ReadFailure, Sink};
 use super::parents::Parents;
 use super::plan::{database_fingerprint, database_is_racy};
+use super::read_file::ReadDone;
 
 /// What is known of the database before the scan.
 #[derive(Default)]

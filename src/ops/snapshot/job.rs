@@ -2,23 +2,23 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
 
 use rustix::io::Errno;
 
 use crate::limits::XATTRS_INLINE_BYTES_MAX;
 use crate::manifest::{Child, Content, Entry, Kind, LeafRef, Node, Xattrs, display, encode_xattrs};
 use crate::progress::{Interrupt, Problem, Progress};
-use crate::source::{self, DatabaseCopy, Fingerprint, OpenFile, Run, ScanCache, ScanRoot, Stat, os_path};
+use crate::source::{self, Fingerprint, Run, ScanCache, ScanRoot, Stat, os_path};
 use crate::store::{ChunkReader, FilledExtent, Index, Repository};
 
 use super::super::Error;
 use super::known_pages::KnownPages;
 use super::old::OldEntries;
 use super::packer::{Packer, ReadFailure, Sink};
-use super::pages::{PagePacker, Past, StoredPages};
+use super::pages::PagePacker;
+use super::read_file::ReadDone;
 
 /// A path that the scan found, on its way into a manifest.
 pub(in crate::ops) struct Item {
@@ -94,9 +94,11 @@ pub(in crate::ops) struct Shared<'a> {
 
 /// What one thread keeps between jobs.
 pub(in crate::ops) struct Worker<'a> {
-    packer: Packer,
-    pages: PagePacker,
+    pub(super) packer: Packer,
+    pub(super) pages: PagePacker,
     pub reader: ChunkReader<'a>,
+    /// Files that were not what the scan saw: after a few, none is taken for that.
+    pub(super) unlike_scan: u8,
 }
 
 impl<'a> Worker<'a> {
@@ -104,7 +106,7 @@ impl<'a> Worker<'a> {
         let config = shared.repository.config();
         let packer = Packer::new(shared.repository.hashing(), config.cut, config.compression_level)?;
         let pages = PagePacker::new(shared.repository.hashing(), config.compression_level)?;
-        Ok(Worker { packer, pages, reader: ChunkReader::new(shared.repository, shared.index) })
+        Ok(Worker { packer, pages, reader: ChunkReader::new(shared.repository, shared.index), unlike_scan: 0 })
     }
 
     /// Works through a batch; parts go out as they are ready.
@@ -228,7 +230,7 @@ impl<'a> Worker<'a> {
         } else {
             let sink: Sink<'_> = &mut |extent| send(out, Part::Extent(extent));
             let read = match &item.bytes_from {
-                BytesFrom::Itself => self.read_file(shared, root_fd, below, before, sink),
+                BytesFrom::Itself => self.read_file(shared, root_fd, below, &item.stat, before, sink),
                 BytesFrom::Stored(done) => Ok(done.as_ref().clone()),
                 BytesFrom::Database(_) => {
                     problem("the database was not copied; it is not in this snapshot".to_owned());
@@ -287,83 +289,6 @@ impl<'a> Worker<'a> {
         }
         Ok(Xattrs::Chunk(self.packer.store_list(&bytes, shared.index, &mut |extent| send(out, Part::Extent(extent)))?))
     }
-
-    /// Reads a file, again where it moved meanwhile.
-    fn read_file(&mut self, shared: &Shared<'a>, root: &OwnedFd, below: &[u8], before: Option<&Content>, sink: Sink<'_>) -> Result<ReadDone, ReadFailure> {
-        for pause_ms in [0, 20, 150] {
-            std::thread::sleep(Duration::from_millis(pause_ms));
-            let open = OpenFile::open(root, below).map_err(std::io::Error::from)?;
-            let (content, size) = self.store(shared, &open, before, sink)?;
-            let xattrs = source::xattrs_of_file(&open.file).map_err(std::io::Error::from)?;
-            let moved = size != open.before.size || !open.held_still().map_err(std::io::Error::from)?;
-            if !moved || pause_ms == 150 {
-                return Ok(ReadDone { content, size, stat: open.before, xattrs, moved, pages: None });
-            }
-        }
-        Err(ReadFailure::Io(std::io::ErrorKind::Other.into()))
-    }
-
-    /// Stores what a file holds, page by page where it is a database.
-    fn store(&mut self, shared: &Shared<'a>, open: &OpenFile, before: Option<&Content>, sink: Sink<'_>) -> Result<(Content, u64), ReadFailure> {
-        match self.store_pages(shared, open, before, sink)? {
-            Some(stored) => Ok((Content::Pages(stored.id), open.before.size)),
-            None => self.packer.store_file(open, shared.index, sink),
-        }
-    }
-
-    fn store_pages(&mut self, shared: &Shared<'a>, open: &OpenFile, before: Option<&Content>, sink: Sink<'_>) -> Result<Option<StoredPages>, ReadFailure> {
-        let size = open.before.size;
-        let Some(page_bytes) = open.page_bytes()? else { return Ok(None) };
-        let before = match before {
-            Some(Content::Pages(id)) => Some(*id),
-            _ => None,
-        };
-        let past = Past { before, known: &shared.known_pages };
-        self.pages.store(&open.file, (size, page_bytes), &past, shared.index, &mut self.reader, sink)
-    }
-
-    /// Stores a private copy of a database, while SQLite checks it; its metadata are the original's.
-    pub(in crate::ops) fn read_copy(
-        &mut self,
-        shared: &Shared<'a>,
-        copy: &DatabaseCopy,
-        (original, stat): (&Path, &Stat),
-        before: Option<&Content>,
-        problem: &mut impl FnMut(String),
-        sink: Sink<'_>,
-    ) -> Result<ReadDone, ReadFailure> {
-        let open = OpenFile::open_path(&copy.path).map_err(std::io::Error::from)?;
-        let (stored, check) = std::thread::scope(|scope| {
-            let check = scope.spawn(|| source::quick_check(&copy.path));
-            let stored = self.store_pages(shared, &open, before, sink);
-            (stored, check.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        });
-        if let Err(damage) = check {
-            problem(format!("SQLite finds the database damaged ({damage}); its bytes are in this snapshot as they are"));
-        }
-        let pages = stored?;
-        let (content, size) = match pages {
-            Some(stored) => (Content::Pages(stored.id), open.before.size),
-            None => self.packer.store_file(&open, shared.index, sink)?,
-        };
-        // By its path: the original itself must not be opened while a server may have it open.
-        let original = std::fs::canonicalize(original)?;
-        let xattrs = source::xattrs_of_link(&original).map_err(std::io::Error::from)?;
-        Ok(ReadDone { content, size, stat: *stat, xattrs, moved: false, pages })
-    }
-}
-
-/// A file's bytes, stored.
-#[derive(Clone, Debug)]
-pub(in crate::ops) struct ReadDone {
-    pub content: Content,
-    pub size: u64,
-    pub stat: Stat,
-    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    /// It changed while it was read.
-    pub moved: bool,
-    /// What became of its pages, where it is a database.
-    pub pages: Option<StoredPages>,
 }
 
 /// The leaf of a run that did not change.

@@ -11,6 +11,7 @@ pub(super) mod packer;
 pub(super) mod pages;
 mod parents;
 mod plan;
+pub(super) mod read_file;
 mod survey;
 mod walk;
 
@@ -251,7 +252,7 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
     getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
     let id = SnapshotId::at(now.as_millis() as u64, random);
     Catalog::publish(repository, id, &record, options.is_kept)?;
-    finish_cache(cache_writer, &record.categories, &verdicts);
+    finish_cache(cache_writer, &record.categories, verdicts);
     Ok((SnapshotReport { id: Some(id), record, reads, packs: stored.packs, index_is_current }, held))
 }
 

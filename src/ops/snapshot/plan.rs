@@ -55,7 +55,7 @@ impl<'a> Planner<'a> {
                 lane.old = old;
             }
         }
-        Planner { rules, layout, lanes, links: HashMap::new(), known_verdicts, main, verdicts: Verdicts::new(), seen: (0, 0) }
+        Planner { rules, layout, lanes, links: HashMap::new(), known_verdicts, main, verdicts: Verdicts::default(), seen: (0, 0) }
     }
 
     /// Takes what the scan found next; a batch where one became ready.
@@ -96,16 +96,14 @@ impl<'a> Planner<'a> {
     }
 
     fn is_database(&mut self, found: &Found<'_>) -> bool {
-        if let Some((fingerprint, verdict)) = self.known_verdicts.and_then(|known| known.get(found.key))
-            && *fingerprint == found.fingerprint
-        {
-            self.verdicts.insert(*found.key, (*fingerprint, *verdict));
-            return *verdict;
+        if let Some(verdict) = self.known_verdicts.and_then(|known| known.of(&found.fingerprint)) {
+            self.verdicts.note(found.fingerprint, verdict);
+            return verdict;
         }
         let Some(path) = self.layout.locate(found.path) else { return false };
         // Unreadable is told when its content is read.
         let verdict = std::fs::File::open(path).and_then(|mut file| crate::source::is_database(&mut file)).unwrap_or(false);
-        self.verdicts.insert(*found.key, (found.fingerprint, verdict));
+        self.verdicts.note(found.fingerprint, verdict);
         verdict
     }
 

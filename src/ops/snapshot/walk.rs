@@ -14,8 +14,9 @@ use super::database::Databases;
 use super::job::{self, Plan, Shared, Worker, kept};
 use super::plan::{Batch, Planner};
 
-/// Jobs whose parts wait: each part is an extent.
-const PARTS_MAX: usize = 4;
+/// Parts of a batch that may wait until it is its turn: those of a usual batch, some 1 MiB, so that no worker waits for another; a batch
+/// with a large file waits when these are full.
+const PARTS_MAX: usize = 12;
 
 /// Walks the source; batches go to the workers, what comes back is collected in order.
 #[expect(clippy::too_many_arguments, reason = "each is one part of the capture that is under way")]
@@ -95,9 +96,12 @@ pub(super) fn walk<'a>(
 
 /// A well-known folder that is a link elsewhere: its content is not captured, and that must be said.
 fn note_symlinked_folder(shared: &Shared<'_>, found: &crate::source::Found<'_>, collector: &mut Collector<'_>) {
+    if !found.stat.is_symlink() {
+        return;
+    }
     let depth = found.path.split(|b| *b == b'/').count();
     let known = [b"data/".as_slice(), b"metadata/", b"metadata-default/", b"root/", b"plugins/", b"config/"].iter().any(|root| found.path.starts_with(root));
-    if !found.stat.is_symlink() || depth != 2 || !known {
+    if depth != 2 || !known {
         return;
     }
     let Some((root, _)) = shared.roots.get(found.root) else { return };

@@ -1,0 +1,145 @@
+//! What does the machine need at least? Programs that make only the system calls that nobody can do without, on two threads: what a
+//! figure of `benches/peers/` is held against.
+//!
+//!     cargo bench --bench floor -- walk DIR          one statx of each file
+//!     cargo bench --bench floor -- read DIR          the walk, then each file read and hashed
+//!     cargo bench --bench floor -- store DIR FILE    the same, and each new content written once, to one file that is made durable
+//!     cargo bench --bench floor -- verify DIR        few large files read and hashed by pieces
+//!     cargo bench --bench floor -- copy DIR TO       each file read and made anew in an empty directory, by the same names
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark that cannot go on stops")]
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
+use rayon::prelude::*;
+use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags};
+
+const THREADS: usize = 2;
+const PIECE_BYTES: usize = 256 << 10;
+
+/// What a walk finds: files with their sizes, and directories.
+#[derive(Default)]
+struct Found {
+    files: Vec<(PathBuf, u64)>,
+    directories: Vec<PathBuf>,
+}
+
+fn walk(root: &Path) -> Found {
+    let found = Mutex::default();
+    rayon::scope(|scope| list(scope, root.to_path_buf(), &found));
+    found.into_inner().unwrap()
+}
+
+fn list<'s>(scope: &rayon::Scope<'s>, directory: PathBuf, found: &'s Mutex<Found>) {
+    let fd = rustix::fs::open(&directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let mut buffer = Vec::with_capacity(32 << 10);
+    let mut entries = RawDir::new(&fd, buffer.spare_capacity_mut());
+    let mut files = Vec::new();
+    while let Some(entry) = entries.next() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        let stat = rustix::fs::statx(&fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS).unwrap();
+        let path = directory.join(std::ffi::OsStr::from_bytes(name.to_bytes()));
+        match stat.stx_mode & 0o170_000 {
+            0o040_000 => scope.spawn(move |scope| list(scope, path, found)),
+            0o100_000 => files.push((path, stat.stx_size)),
+            _ => {}
+        }
+    }
+    let mut found = found.lock().unwrap();
+    found.files.append(&mut files);
+    found.directories.push(directory);
+}
+
+/// Reads each file whole into a buffer that is used again, and hands it on.
+fn read_all(files: &[(PathBuf, u64)], each: impl Fn(&Path, &mut Vec<u8>) + Sync) {
+    files.par_chunks(64).for_each_init(Vec::new, |buffer, files| {
+        for (path, _) in files {
+            buffer.clear();
+            File::open(path).unwrap().read_to_end(buffer).unwrap();
+            each(path, buffer);
+        }
+    });
+}
+
+fn store(found: &Found, out: &Path) {
+    let known: Mutex<HashSet<blake3::Hash>> = Mutex::default();
+    let (sender, blocks) = sync_channel::<Vec<u8>>(16);
+    let mut out = File::create(out).unwrap();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            blocks.into_iter().for_each(|block: Vec<u8>| out.write_all(&block).unwrap());
+            out.sync_all().unwrap();
+        });
+        let sender = Mutex::new(sender);
+        read_all(&found.files, |_, bytes| {
+            if known.lock().unwrap().insert(blake3::hash(bytes)) {
+                sender.lock().unwrap().send(std::mem::take(bytes)).unwrap();
+            }
+        });
+        drop(sender);
+        writer.join().unwrap();
+    });
+}
+
+fn verify(found: &Found) {
+    found.files.par_iter().for_each_init(
+        || vec![0; PIECE_BYTES],
+        |piece, (path, _)| {
+            let mut file = File::open(path).unwrap();
+            loop {
+                let read = file.read(piece).unwrap();
+                if read == 0 {
+                    break;
+                }
+                std::hint::black_box(blake3::hash(piece.get(..read).unwrap()));
+            }
+        },
+    );
+}
+
+fn copy(found: &Found, root: &Path, to: &Path) {
+    let place = |path: &Path| to.join(path.strip_prefix(root).unwrap());
+    let mut directories = found.directories.clone();
+    directories.sort();
+    directories.iter().for_each(|directory| std::fs::create_dir_all(place(directory)).unwrap());
+    read_all(&found.files, |path, bytes| File::create(place(path)).unwrap().write_all(bytes).unwrap());
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let argument = |number: usize| PathBuf::from(arguments.get(number).map_or(".", String::as_str));
+    let what = arguments.first().map_or("walk", String::as_str);
+    let root = arguments.get(1).map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), PathBuf::from);
+    rayon::ThreadPoolBuilder::new().num_threads(THREADS).build_global().unwrap();
+    let begun = Instant::now();
+    let mut found = walk(&root);
+    let walked = begun.elapsed().as_secs_f64();
+    if what != "walk" {
+        found.files.sort();
+    }
+    match what {
+        "walk" => {}
+        "read" => read_all(&found.files, |_, bytes| _ = std::hint::black_box(blake3::hash(bytes))),
+        "store" => store(&found, &argument(2)),
+        "verify" => verify(&found),
+        "copy" => copy(&found, &root, &argument(2)),
+        other => panic!("{other} is none of walk, read, store, verify, copy"),
+    }
+    let bytes: u64 = found.files.iter().map(|(_, size)| size).sum();
+    println!(
+        "{{\"what\": {what:?}, \"seconds\": {:.4}, \"walk_seconds\": {walked:.4}, \"files\": {}, \"directories\": {}, \"bytes\": {bytes}}}",
+        begun.elapsed().as_secs_f64(),
+        found.files.len(),
+        found.directories.len()
+    );
+}
