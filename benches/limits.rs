@@ -1,7 +1,7 @@
 //! How far is the engine from what the machine needs at least? Times as ratios to a baseline of the same run: `cargo bench`.
 //!
 //! The tree is made here: 20,000 small files in 5,000 directories and 2,000 pictures. The corpora of the design's budgets are run by
-//! `benches/peers.sh`.
+//! `benches/peers/run.py`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark that cannot go on stops")]
 
 use std::path::Path;

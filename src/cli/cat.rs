@@ -15,7 +15,7 @@ pub fn run(context: &Context, place: &str) -> Result<Exit, Failure> {
         return Err(Failure::usage("cat writes a file's own bytes, which are no JSON document", "Leave out --json."));
     }
     let repository = context.open()?;
-    let catalog = context.catalog(&repository)?;
+    let catalog = context.catalog_named(&repository, &[name])?;
     let snapshot = context.resolve(&catalog, name)?;
     ops::cat(&repository, snapshot, &typed_path(path), &mut std::io::stdout().lock())?;
     Ok(Exit::Done)

@@ -97,7 +97,16 @@ impl Context {
 
     /// The snapshots; damaged records are told, the others stay usable.
     pub fn catalog(&self, repository: &Repository) -> Result<Catalog, Failure> {
-        let catalog = Catalog::load(repository).map_err(crate::ops::Error::from)?;
+        self.tell_damage(Catalog::load(repository))
+    }
+
+    /// Those that these names can mean, and as few others as can be.
+    pub fn catalog_named(&self, repository: &Repository, names: &[&str]) -> Result<Catalog, Failure> {
+        self.tell_damage(Catalog::load_named(repository, names))
+    }
+
+    fn tell_damage(&self, catalog: Result<Catalog, crate::manifest::Error>) -> Result<Catalog, Failure> {
+        let catalog = catalog.map_err(crate::ops::Error::from)?;
         for (name, error) in &catalog.damaged {
             self.say(&format!("Problem: {name} cannot be read and is not listed: {error}"));
         }

@@ -30,7 +30,7 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     let only = wanted(&args.only, &[])?;
     check_usage(args, &only)?;
     let repository = context.open()?;
-    let catalog = context.catalog(&repository)?;
+    let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
     let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
     let kind = if args.exact { ExportKind::Exact } else { ExportKind::Tables };
     let place = if args.to_jellyfin { Some(place(context, args, &repository)?) } else { None };

@@ -57,7 +57,7 @@ pub fn typed_path(path: &str) -> Vec<u8> {
 pub fn run(context: &Context, place: &str, recursive: bool) -> Result<Exit, Failure> {
     let (name, path) = split_place(place);
     let repository = context.open()?;
-    let catalog = context.catalog(&repository)?;
+    let catalog = context.catalog_named(&repository, &[name])?;
     let snapshot = context.resolve(&catalog, name)?;
     // No path is the root of the tree.
     let path = typed_path(path.unwrap_or(""));

@@ -26,7 +26,7 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     }
     let categories = wanted(&args.only, &[])?;
     let repository = context.open()?;
-    let catalog = context.catalog(&repository)?;
+    let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
     let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
     let destination = match &args.to {
         Some(dir) => Destination::Directory(dir.clone()),
@@ -70,7 +70,7 @@ fn instance_of(context: &Context, args: &RestoreArgs) -> Result<InstanceTarget, 
 /// `--user NAME --watch-state`.
 fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Exit, Failure> {
     let repository = context.open()?;
-    let catalog = context.catalog(&repository)?;
+    let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
     let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
     let target = instance_of(context, args)?;
     let options = WatchStateOptions { user, delete: args.delete, dry_run: args.dry_run, host: context.host() };

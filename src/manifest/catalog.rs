@@ -1,5 +1,7 @@
 //! Which snapshots are there, and which one does the user mean?
 
+use std::collections::BTreeSet;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, civil};
 
@@ -47,6 +49,25 @@ fn id_of(name: &str) -> Option<SnapshotId> {
     (stem.len() == 32).then(|| u128::from_str_radix(stem, 16).ok()).flatten().map(|id| SnapshotId(id.to_be_bytes()))
 }
 
+/// An id with so many digits, which is how ids are shown, is never taken for a label.
+pub const ID_DIGITS: usize = 12;
+
+/// How many snapshots lie behind the one that `latest` or `latest~N` names.
+fn back_from_latest(name: &str) -> Option<usize> {
+    let back = name.strip_prefix("latest")?;
+    if back.is_empty() { Some(0) } else { back.strip_prefix('~')?.parse().ok() }
+}
+
+/// The one id that begins with so many digits.
+fn id_of_digits(name: &str, ids: &[SnapshotId]) -> Option<SnapshotId> {
+    let digits = name.to_ascii_lowercase();
+    if digits.len() < ID_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut fitting = ids.iter().filter(|id| id.to_string().starts_with(&digits));
+    fitting.next().filter(|_| fitting.next().is_none()).copied()
+}
+
 /// Reads one record.
 fn load(repository: &Repository, id: SnapshotId) -> Result<SnapshotRecord, store::Error> {
     let name = snapshot_name(&id.0);
@@ -66,6 +87,35 @@ impl Catalog {
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(catalog)
+    }
+
+    /// The records that these names can mean, where their files' names tell: `latest`, `latest~N`, an id of at least [`ID_DIGITS`] digits.
+    /// What such a name costs does not grow with the snapshots. For any other name all are read.
+    pub fn load_named(repository: &Repository, names: &[&str]) -> Result<Catalog, Error> {
+        let ids = Catalog::ids(repository)?;
+        let (mut newest, mut wanted) = (0, BTreeSet::new());
+        for name in names {
+            match (back_from_latest(name), id_of_digits(name, &ids)) {
+                (Some(back), _) => newest = newest.max(back.saturating_add(1)),
+                (None, Some(id)) => drop(wanted.insert(id)),
+                (None, None) => return Catalog::load(repository),
+            }
+        }
+        let mut catalog = Catalog::default();
+        for id in ids.into_iter().rev() {
+            if catalog.snapshots.len() >= newest && !wanted.contains(&id) {
+                continue;
+            }
+            match load(repository, id) {
+                Ok(record) => catalog.snapshots.push((id, record)),
+                // With the others beside it the message is the better one.
+                Err(error) if error.is_damage() && wanted.contains(&id) => return Catalog::load(repository),
+                Err(error) if error.is_damage() => catalog.damaged.push((snapshot_name(&id.0), error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        catalog.snapshots.reverse();
         Ok(catalog)
     }
 
@@ -160,8 +210,8 @@ impl Catalog {
         if self.snapshots.is_empty() {
             return Err(NameError::Empty);
         }
-        if let Some(back) = name.strip_prefix("latest") {
-            let back: usize = if back.is_empty() { 0 } else { back.strip_prefix('~').and_then(|n| n.parse().ok()).ok_or_else(none)? };
+        if name.starts_with("latest") {
+            let back = back_from_latest(name).ok_or_else(none)?;
             return self.snapshots.iter().rev().nth(back).ok_or_else(none);
         }
         let labelled: Vec<_> = self.snapshots.iter().filter(|(_, record)| record.label.as_deref() == Some(name)).collect();

@@ -190,3 +190,57 @@ fn a_lost_pack_is_told_once_and_the_next_snapshot_is_whole() {
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
     assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
 }
+
+/// Reads of files with such names.
+fn reads_of(calls: &[Verb], prefix: &str) -> usize {
+    calls.iter().filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with(prefix))).count()
+}
+
+#[test]
+fn what_names_one_of_many_snapshots_reads_that_one_and_a_capture_reads_none_but_the_latest() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    write(source.join("note.txt"), "0");
+    let (backend, repository) = memory();
+    for number in 1..=30 {
+        write(source.join("note.txt"), number.to_string());
+        capture(&repository, &source).unwrap();
+    }
+    let all = jellyvault::manifest::Catalog::load(&repository).unwrap();
+    let tenth = all.snapshots[9].0.to_string();
+    backend.take_calls();
+    for (names, records) in [(vec!["latest"], 1), (vec!["latest~4"], 5), (vec![&tenth[..12]], 1), (vec!["latest~1", "latest"], 2), (vec!["2999-01-01"], 30)] {
+        let catalog = jellyvault::manifest::Catalog::load_named(&repository, &names).unwrap();
+        assert_eq!(reads_of(&backend.take_calls(), "snapshots/"), records, "{names:?}");
+        for name in names {
+            assert_eq!(catalog.resolve(name, &jiff::tz::TimeZone::UTC), all.resolve(name, &jiff::tz::TimeZone::UTC), "{name}");
+        }
+    }
+    write(source.join("note.txt"), "once more");
+    capture(&repository, &source).unwrap();
+    let calls = backend.take_calls();
+    assert_eq!((reads_of(&calls, "snapshots/"), reads_of(&calls, "list/")), (1, 1), "{calls:?}");
+}
+
+#[test]
+fn a_damaged_record_that_is_named_is_told_as_one() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    write(source.join("note.txt"), "0");
+    let (backend, repository) = memory();
+    let ids: Vec<_> = (0..3)
+        .map(|number| {
+            write(source.join("note.txt"), format!("{number}"));
+            capture(&repository, &source).unwrap().id.unwrap()
+        })
+        .collect();
+    let name = format!("snapshots/{}.snap", ids[1]);
+    let mut bytes = backend.files()[&name].clone();
+    *bytes.last_mut().unwrap() ^= 1;
+    backend.put(&name, bytes);
+    let catalog = jellyvault::manifest::Catalog::load_named(&repository, &[&ids[1].to_string()]).unwrap();
+    assert_eq!((catalog.snapshots.len(), catalog.damaged.len()), (2, 1));
+    // It counts for nothing on the way back from the latest, as in the whole list.
+    let back = jellyvault::manifest::Catalog::load_named(&repository, &["latest~1"]).unwrap();
+    assert_eq!(back.resolve("latest~1", &jiff::tz::TimeZone::UTC).unwrap().0, ids[0]);
+}

@@ -44,7 +44,11 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let only = wanted(&args.only, &[])?;
     let paths = paths_of(&args.path)?;
     let repository = context.open()?;
-    let catalog: Catalog = context.catalog(&repository)?;
+    // Without a name the newest whole snapshot is looked for among all.
+    let catalog: Catalog = match &args.before {
+        Some(before) => context.catalog_named(&repository, &[Some(before.as_str()), args.after.as_deref()].into_iter().flatten().collect::<Vec<_>>())?,
+        None => context.catalog(&repository)?,
+    };
     let (before, after) = sides::sides(context, &repository, &catalog, args)?;
     let diff = ops::diff(&repository, &before.tree(), &after.tree(), &DiffOptions { only, paths }, context.watch())?;
     let index = Index::open(&repository, IndexMode::Use).map_err(ops::Error::from)?;

@@ -1,0 +1,45 @@
+"""One command as a whole process tree: wall, CPU, peak memory, and how busy the rest of the machine was meanwhile."""
+import os, signal, subprocess, time
+
+HERTZ = os.sysconf("SC_CLK_TCK")
+LIMIT_SECONDS = 900
+
+
+def busy_seconds():
+    """CPU seconds of the whole machine since it started."""
+    fields = [int(field) for field in open("/proc/stat").readline().split()[1:]]
+    return (fields[0] + fields[1] + fields[2] + fields[5] + fields[6]) / HERTZ
+
+
+def size_of(path):
+    """Bytes of all files below a path, each name of a file with several counted once."""
+    if not os.path.exists(path):
+        return 0
+    return int(subprocess.run(["du", "-sb", path], capture_output=True, text=True, check=True).stdout.split()[0])
+
+
+def run(command, environment, cwd=None, log="/dev/null"):
+    """Runs a shell line; a dictionary with wall, cpu, rss_mb, code, others (CPU seconds of other processes meanwhile), tail (what it said last)."""
+    os.sync()
+    before, begun = busy_seconds(), time.monotonic()
+    with open(log, "wb") as said:
+        child = subprocess.Popen(["bash", "-c", command], env=environment, cwd=cwd, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
+    signal.signal(signal.SIGALRM, lambda *_: os.killpg(child.pid, signal.SIGKILL))
+    signal.alarm(LIMIT_SECONDS)
+    _, status, usage = os.wait4(child.pid, 0)
+    signal.alarm(0)
+    wall, cpu = time.monotonic() - begun, usage.ru_utime + usage.ru_stime
+    tail = open(log, "rb").read()[-400:].decode(errors="replace") if log != "/dev/null" else ""
+    return {
+        "wall": round(wall, 4),
+        "cpu": round(cpu, 3),
+        "rss_mb": round(usage.ru_maxrss / 1024),
+        "code": os.waitstatus_to_exitcode(status),
+        "others": round(max(0, busy_seconds() - before - cpu), 1),
+        "tail": tail,
+    }
+
+
+def median(runs):
+    """The run with the median wall time."""
+    return sorted(runs, key=lambda one: one["wall"])[len(runs) // 2]

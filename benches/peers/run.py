@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+"""Runs jellyvault and every installed peer over Jellyfin-like trees, one after another, and writes docs/performance.md's table and plot.
+
+    benches/peers/run.py                        small, all tools that are found
+    benches/peers/run.py medium many            these corpora, which are made first (medium: 8.1 GB, many: a million files)
+    benches/peers/run.py medium --tools restic,"cp -a"
+    benches/peers/run.py --report               only writes the page from the results that are there
+
+All of it happens below --dir (default .bench): corpora, programs, repositories, results.jsonl. Peers are looked for in .bench/bin, then on PATH;
+benches/peers/install.sh installs those that can be had. The corpora's generator is ../shared/bench/gen_corpus.py. Times are with everything warm in
+the page cache, one run for what takes long, else the median of three, and what the rest of the machine did meanwhile stands beside each.
+"""
+import argparse, json, os, re, shutil, subprocess, sys, time
+
+from measure import median, run, size_of
+from report import write_report
+from tools import COPIES, TOOLS
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROJECT = os.path.dirname(os.path.dirname(HERE))
+GENERATOR = os.path.join(os.path.dirname(PROJECT), "shared", "bench", "gen_corpus.py")
+# ext4 skips inodes that were freed in the last minute one by one: files are created several times slower meanwhile.
+REST_SECONDS = 62
+LONG_SECONDS = 20
+
+
+class Bench:
+    def __init__(self, options):
+        self.root = os.path.abspath(options.dir)
+        for folder in ("bin", "corpus", "work", "log"):
+            os.makedirs(f"{self.root}/{folder}", exist_ok=True)
+        work = f"{self.root}/work"
+        self.python = f"{self.root}/venv/bin/python"
+        self.environment = dict(
+            os.environ,
+            PATH=f"{self.root}/bin:{os.environ['PATH']}",
+            HOME=f"{work}/home",
+            XDG_CACHE_HOME=f"{work}/cache",
+            RESTIC_PASSWORD="x",
+            RUSTIC_PASSWORD="x",
+            KOPIA_PASSWORD="x",
+            RESTIC_CACHE_DIR=f"{work}/restic",
+            BORG_BASE_DIR=f"{work}/borg",
+            BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK="yes",
+            BORG_CHECK_I_KNOW_WHAT_I_AM_DOING="YES",
+            BUPSTASH_KEY=f"{work}/bupstash.key",
+        )
+        self.wiped = 0.0
+        self.results = f"{self.root}/results.jsonl"
+
+    def prepare(self, corpora):
+        """Builds what is measured and makes the corpora."""
+        subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=PROJECT, check=True)
+        shutil.copy(f"{PROJECT}/target/release/jellyvault", f"{self.root}/bin/jellyvault")
+        built = subprocess.run(["cargo", "bench", "--no-run", "--locked", "--quiet", "--bench", "floor", "--message-format=json"], cwd=PROJECT, check=True, capture_output=True, text=True)
+        artefacts = (json.loads(line) for line in built.stdout.splitlines())
+        shutil.copy(next(a["executable"] for a in artefacts if a.get("executable") and a["target"]["name"] == "floor"), f"{self.root}/bin/floor")
+        if not os.path.exists(self.python):
+            subprocess.run([sys.executable, "-m", "venv", f"{self.root}/venv"], check=True)
+            subprocess.run([self.python, "-m", "pip", "-q", "install", "numpy", "Pillow"], check=True)
+        for corpus in corpora:
+            if not os.path.exists(f"{self.root}/corpus/{corpus}"):
+                if not os.path.exists(GENERATOR):
+                    sys.exit(f"the corpora's generator is not there: {GENERATOR}")
+                subprocess.run([self.python, GENERATOR, "--preset", corpus, "--out", f"{self.root}/corpus/{corpus}"], check=True)
+
+    def note(self, **facts):
+        facts["at"] = time.strftime("%Y-%m-%d %H:%M")
+        with open(self.results, "a") as out:
+            out.write(json.dumps(facts) + "\n")
+        print(" ".join(f"{name}={value}" for name, value in facts.items() if name not in ("tail", "at") and value is not None), flush=True)
+
+    def wipe(self, *paths):
+        for path in paths:
+            if os.path.exists(path):
+                subprocess.run(["rm", "-rf", path], check=True)
+                self.wiped = time.time()
+
+    def rest(self):
+        time.sleep(max(0.0, self.wiped + REST_SECONDS - time.time()))
+
+    def warm(self, path):
+        subprocess.run([f"{self.root}/bin/floor", "read", path], check=True, stdout=subprocess.DEVNULL)
+
+    def measure(self, corpus, tool, work, command, repeat=1, cwd=None, repository=None, prepare=lambda: None):
+        """Runs a command (a shell line, or what gives one for each run), notes the median; whether it went well."""
+        before, runs = (size_of(repository) if repository else None), []
+        while len(runs) < repeat and sum(one["wall"] for one in runs) < LONG_SECONDS:
+            prepare()
+            line = command() if callable(command) else command
+            runs.append(run(line, self.environment, cwd, f"{self.root}/log/last"))
+            if runs[-1]["code"] not in (0,):
+                break
+        middle = median(runs)
+        failed = next((one for one in runs if one["code"] != 0), None)
+        facts = dict(middle if failed is None else failed)
+        if failed is None:
+            facts.pop("tail")
+        sizes = {"bytes_before": before, "bytes": size_of(repository)} if repository else {}
+        self.note(corpus=corpus, tool=tool, work=work, runs=len(runs), fastest=min(one["wall"] for one in runs), **facts, **sizes)
+        return failed is None
+
+
+def fill(command, values):
+    return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), command)
+
+
+def floors(bench, corpus):
+    """The least that the machine needs, and programs that only copy."""
+    source, out = f"{bench.root}/corpus/{corpus}", f"{bench.root}/work/out"
+    bench.wipe(out)
+    os.makedirs(out)
+    bench.warm(source)
+    bench.measure(corpus, "floor", "nothing changed", f"floor walk {source}", 3)
+    bench.measure(corpus, "floor", "first capture", f"floor store {source} {out}/all")
+    bench.measure(corpus, "floor", "check", f"floor verify {out}", 3)
+    bench.wipe(out)
+    os.makedirs(out)
+    bench.rest()
+    bench.warm(source)
+    bench.measure(corpus, "floor", "restore", f"floor copy {source} {out}/copy")
+    bench.wipe(out)
+
+
+def copies(bench, corpus, wanted):
+    source, out = f"{bench.root}/corpus/{corpus}", f"{bench.root}/work/out"
+    for tool, command in COPIES.items():
+        if tool not in wanted:
+            continue
+        bench.wipe(out)
+        os.makedirs(out)
+        bench.rest()
+        bench.warm(source)
+        bench.measure(corpus, tool, "export", fill(command, {"S": source, "D": out}), repository=out)
+    bench.wipe(out)
+
+
+def tool_over(bench, corpus, name, works):
+    """One program over one corpus."""
+    tool, work = TOOLS[name], f"{bench.root}/work"
+    source, repository, out, undo = f"{bench.root}/corpus/{corpus}", f"{work}/repository", f"{work}/out", f"{bench.root}/undo"
+    bench.wipe(work)
+    for folder in ("home", "cache", "borg"):
+        os.makedirs(f"{work}/{folder}")
+    values = {"R": repository, "S": source, "D": out, "W": work, "n": 0}
+    ask = lambda what: subprocess.run(["bash", "-c", fill(tool[what], values)], env=bench.environment, capture_output=True, text=True, check=True).stdout
+    if "prepare" in tool:
+        ask("prepare")
+    ask("init")
+
+    def snapshot(label, repeat=1):
+        def prepare():
+            values["n"] += 1
+            bench.warm(source)
+
+        return bench.measure(corpus, name, label, lambda: fill(tool["snapshot"], values), repeat, repository=repository, prepare=prepare)
+
+    if not snapshot("first capture"):
+        return
+    if "nothing changed" in works:
+        snapshot("nothing changed", 3)
+    is_changed = "day" in works
+    if is_changed:
+        bench.wipe(undo)
+        subprocess.run([bench.python, GENERATOR, "--mutate", "--out", source, "--undo-dir", undo], check=True)
+        snapshot("a day's change")
+    try:
+        ids = ask("ids").split()
+        values.update(first=ids[0], last=ids[-1], olds=" ".join(ids[:-1]))
+        if "restore" in works:
+            os.makedirs(out)
+            bench.rest()
+            bench.measure(corpus, name, "restore", fill(tool["restore"], values), cwd=out)
+            bench.wipe(out)
+        if "export" in works and tool.get("export"):
+            os.makedirs(out, exist_ok=True)
+            bench.measure(corpus, name, "export", fill(tool["export"], values), repository=out)
+            bench.wipe(out)
+        for label, repeat in (("diff", 3), ("list", 3), ("check", 3)):
+            if label in works and tool.get(label):
+                bench.measure(corpus, name, label, fill(tool[label], values), repeat)
+        if "forget" in works:
+            bench.measure(corpus, name, "forget + prune", fill(tool["forget"], values), repository=repository)
+    finally:
+        if is_changed:
+            subprocess.run([bench.python, GENERATOR, "--undo", "--out", source, "--undo-dir", undo], check=True)
+        bench.wipe(work)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("corpora", nargs="*", default=[])
+    options.add_argument("--dir", default=f"{PROJECT}/.bench")
+    options.add_argument("--tools", help="names, with commas between them; without it all that are installed")
+    options.add_argument("--works", help="first capture is always done; of: nothing changed, day, restore, export, diff, list, check, forget, floor")
+    options.add_argument("--report", action="store_true", help="write the page only")
+    options = options.parse_args()
+    bench = Bench(options)
+    corpora = options.corpora or ([] if options.report else ["small"])
+    all_works = ["nothing changed", "day", "restore", "export", "diff", "list", "check", "forget", "floor"]
+    works = options.works.split(",") if options.works else all_works
+    if corpora:
+        bench.prepare(corpora)
+    found = lambda name: shutil.which(TOOLS[name]["version"].split()[0], path=bench.environment["PATH"]) is not None
+    wanted = options.tools.split(",") if options.tools else [*filter(found, TOOLS), *COPIES]
+    for corpus in corpora:
+        if "floor" in works:
+            floors(bench, corpus)
+        for name in [name for name in TOOLS if name in wanted]:
+            version = subprocess.run(["bash", "-c", TOOLS[name]["version"]], env=bench.environment, capture_output=True, text=True).stdout.strip().splitlines()
+            bench.note(corpus=corpus, tool=name, work="version", text=version[0] if version else "unknown")
+            try:
+                tool_over(bench, corpus, name, works)
+            except (subprocess.CalledProcessError, IndexError) as error:
+                bench.note(corpus=corpus, tool=name, work="failed", text=repr(error)[:300])
+        if "export" in works:
+            copies(bench, corpus, wanted)
+    write_report(bench.results, f"{PROJECT}/docs")
+
+
+if __name__ == "__main__":
+    main()
