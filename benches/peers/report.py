@@ -26,11 +26,17 @@ def seconds(value):
 
 
 def megabytes(value):
+    # A repository that shrinks by a few bytes gave nothing worth a sign.
+    value = max(value, 0)
     return f"{value / 1e6:,.0f} MB" if value >= 1e7 else f"{value / 1e6:.1f} MB"
 
 
+def heads(tools):
+    return " | ".join(tool.replace("|", "\\|") for tool in tools)
+
+
 def table(newest, corpus, tools):
-    lines = ["| work | " + " | ".join(tools) + " |", "| --- |" + " --- |" * len(tools)]
+    lines = ["| work | " + heads(tools) + " |", "| --- |" + " --- |" * len(tools)]
     for work in WORKS:
         row = [newest.get((corpus, tool, work)) for tool in tools]
         if not any(row):
@@ -51,7 +57,7 @@ def table(newest, corpus, tools):
 
 
 def bytes_table(newest, corpus, tools):
-    lines = ["| bytes | " + " | ".join(tools) + " |", "| --- |" + " --- |" * len(tools)]
+    lines = ["| bytes | " + heads(tools) + " |", "| --- |" + " --- |" * len(tools)]
     kinds = [
         ("repository after the first capture", "first capture", lambda facts: facts["bytes"]),
         ("added where nothing changed", "nothing changed", lambda facts: (facts["bytes"] - facts["bytes_before"]) / max(facts["runs"], 1)),
