@@ -35,7 +35,8 @@ fn instructions(name: &str, runs: u64) -> u64 {
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(own).args(["--room", name, &runs.to_string()]);
     let output = valgrind.output().expect("valgrind runs (Debian's package valgrind)");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let last: Vec<&str> = said.lines().rev().take(20).collect();
+    assert!(output.status.success(), "{last:#?}");
     let collected = said.lines().find_map(|line| line.split("Collected :").nth(1)).expect("callgrind tells what it collected");
     collected.trim().parse().unwrap()
 }

@@ -123,7 +123,7 @@ def readers(program, exponents):
         cells = {
             "diff, a hundred changed": cell(program, repository, "diff", "day0", "day1"),
             "cat of one file": cell(program, repository, "cat", f"day1:{some}"),
-            "restore of one file": cell(program, repository, "restore", "day1", some, "--to", out),
+            "restore of one file": cell(program, repository, "restore", "day1", "--path", some, "--to", out),
             "list": cell(program, repository, "list"),
             "find by name (goes through all)": cell(program, repository, "find", "nothing.xyz", repeat=1, counted=False),
             "check of the structure (goes through all)": cell(program, repository, "check", repeat=1, counted=False),
@@ -159,7 +159,7 @@ def history(program, exponents):
             "diff of the last two": cell(program, repository, "diff", "latest~1", "latest"),
             "restore of the latest": cell(program, repository, "restore", "latest", "--to", out),
             "forget --keep-last 5 --dry-run": cell(program, repository, "forget", "--keep-last", "5", "--dry-run", repeat=1, counted=False),
-            "prune, nothing to do": cell(program, repository, "prune", repeat=1, counted=False),
+            "prune (puts small packs together)": cell(program, repository, "prune", repeat=1, counted=False),
             "check of the structure": cell(program, repository, "check", repeat=1, counted=False),
         }
         taken += 4

@@ -61,7 +61,7 @@ fn entry(number: u64, entries: u64, day: u64, maker: &mut Maker<'_>) -> Entry {
         mode: 0o644,
         uid: 0,
         gid: 0,
-        mtime: Time { seconds: 1_700_000_000 + day.cast_signed(), nanos: 0 },
+        mtime: Time { seconds: 1_700_000_000 + i64::from(is_changed), nanos: 0 },
         xattrs: Xattrs::None,
         link_group: None,
     }

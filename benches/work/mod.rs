@@ -153,10 +153,11 @@ fn manifest_merge() -> Work {
     }
     place.snapshot();
     let run = move || {
-        let index = Index::open(&place.repository, IndexMode::Use).unwrap();
-        let catalog = Catalog::load(&place.repository).unwrap();
+        let Place { repository, dir: _dir } = &place;
+        let index = Index::open(repository, IndexMode::Use).unwrap();
+        let catalog = Catalog::load(repository).unwrap();
         let roots: Vec<ChunkId> = catalog.snapshots.iter().map(|(_, record)| record.categories.values().next().unwrap().manifest).collect();
-        let side = |number: usize| (ChunkReader::new(&place.repository, &index), roots.get(number).copied());
+        let side = |number: usize| (ChunkReader::new(repository, &index), roots.get(number).copied());
         let changes = Differences::new(side(0), side(1)).map(Result::unwrap).count() as u64;
         assert_eq!(changes, 20);
         changes
@@ -170,7 +171,7 @@ fn index_lookup() -> Work {
     let index = Index::open(&place.repository, IndexMode::Use).unwrap();
     let ids = chunk_ids(&place.repository);
     let run = move || {
-        // The index outlives no repository.
+        // Without it the closure would not hold the directory, which would go.
         let _place = &place;
         let found = ids.iter().filter(|id| index.locate(id).unwrap().is_some()).count() as u64;
         assert_eq!(found, CHUNKS);

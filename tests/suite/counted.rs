@@ -244,3 +244,31 @@ fn a_damaged_record_that_is_named_is_told_as_one() {
     let back = jellyvault::manifest::Catalog::load_named(&repository, &["latest~1"]).unwrap();
     assert_eq!(back.resolve("latest~1", &jiff::tz::TimeZone::UTC).unwrap().0, ids[0]);
 }
+
+#[test]
+fn a_restore_of_one_file_reads_the_way_to_it_and_overlapping_paths_restore_each_file_once() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    for n in 0..6000u32 {
+        write(source.join(format!("library/{:03}/{n}.nfo", n / 20)), format!("<item>{n}</item>"));
+    }
+    let (backend, repository) = memory();
+    capture(&repository, &source).unwrap();
+    let snapshot = newest(&repository);
+    let interrupt = jellyvault::progress::Interrupt::default();
+    let restore = |name: &str, paths: &[&str]| {
+        let selection = jellyvault::ops::Selection { paths: paths.iter().map(|path| path.as_bytes().to_vec()).collect(), ..Default::default() };
+        let options = jellyvault::ops::RestoreOptions { selection, ..Default::default() };
+        let destination = jellyvault::ops::Destination::Directory(dir.path().join(name));
+        backend.take_calls();
+        let report = jellyvault::ops::restore(&repository, &snapshot, &destination, &options, watch(&interrupt)).unwrap();
+        (report.files, reads_of(&backend.take_calls(), "packs/"))
+    };
+    let (files, all) = restore("all", &[]);
+    assert_eq!(files, 6000);
+    let (files, one) = restore("one", &["library/123/2467.nfo"]);
+    assert_eq!(files, 1);
+    assert!(one <= 8 && one * 3 < all, "{one} reads for one file, {all} for all");
+    let (files, _) = restore("some", &["library/123/2467.nfo", "library/123", "library/007", "library/123", "library/299/5999.nfo"]);
+    assert_eq!(files, 41);
+}

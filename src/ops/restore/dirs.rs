@@ -22,10 +22,11 @@ pub(super) fn finish(
     }
     // Roots that several categories share (`data`) are dressed when all categories are done.
     let mut shared: Vec<Entry> = Vec::new();
-    for (category, root) in selected {
+    let parts = options.selection.roots();
+    for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
         // The directories that the walk is in, outermost first.
         let mut within: Vec<Entry> = Vec::new();
-        for entry in Entries::all(reader, root.manifest) {
+        for entry in Entries::within(reader, root.manifest, part) {
             let entry = match entry {
                 // What cannot be read is told when it is restored.
                 Err(error) if error.is_damage() => continue,

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::manifest::{Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord, display, is_within};
+use crate::manifest::{Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord, compare, display, is_within};
 use crate::progress::{Phase, Problem};
 use crate::source::{Category, Instance};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
@@ -64,6 +64,19 @@ impl Selection {
     pub fn takes(&self, category: Category, path: &[u8]) -> bool {
         (self.categories.is_empty() || self.categories.contains(&category))
             && (self.paths.is_empty() || self.paths.iter().any(|wanted| is_within(path, wanted)))
+    }
+
+    /// The paths below which all that is wanted lies, in order, none within another: what of the manifests is read.
+    fn roots(&self) -> Vec<&[u8]> {
+        let mut sorted: Vec<&[u8]> = self.paths.iter().map(Vec::as_slice).collect();
+        sorted.sort_by(|a, b| compare(a, b));
+        let mut roots: Vec<&[u8]> = Vec::new();
+        for path in sorted {
+            if !roots.last().is_some_and(|root| is_within(path, root)) {
+                roots.push(path);
+            }
+        }
+        if roots.is_empty() { vec![b""] } else { roots }
     }
 
     /// Whether everything is wanted.
@@ -213,8 +226,9 @@ pub fn restore(
             out.send(std::mem::take(batch)).is_ok()
         };
         let mut walk = || -> Result<(), Error> {
-            for (category, root) in &selected {
-                for entry in Entries::all(&mut reader, root.manifest) {
+            let parts = options.selection.roots();
+            for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
+                for entry in Entries::within(&mut reader, root.manifest, part) {
                     let entry = match entry {
                         Ok(entry) => target.adopt(entry),
                         Err(error) if error.is_damage() => {
