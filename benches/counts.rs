@@ -2,7 +2,14 @@
 //!
 //!     cargo bench --bench counts               counts, and fails where a room takes more than the file says
 //!     cargo bench --bench counts -- --write    writes the file anew
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark that cannot go on stops"
+)]
 
 #[path = "work/mod.rs"]
 mod work;

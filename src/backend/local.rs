@@ -202,7 +202,10 @@ impl Backend for LocalBackend {
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
         let mut found = Vec::new();
         self.walk(&self.root, "", prefix, &mut |name, path| match self.disk.size(path) {
-            Ok(size_bytes) => Ok(found.push(Listed { name, size_bytes })),
+            Ok(size_bytes) => {
+                found.push(Listed { name, size_bytes });
+                Ok(())
+            }
             // Removed by another process between the listing and this.
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(io_error("look at", &name, error)),
@@ -213,7 +216,10 @@ impl Backend for LocalBackend {
 
     fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let mut found = Vec::new();
-        self.walk(&self.root, "", prefix, &mut |name, _| Ok(found.push(name)))?;
+        self.walk(&self.root, "", prefix, &mut |name, _| {
+            found.push(name);
+            Ok(())
+        })?;
         found.sort_unstable();
         Ok(found)
     }
