@@ -48,13 +48,16 @@ class Bench:
         self.wiped = 0.0
         self.results = f"{self.root}/results.jsonl"
 
-    def prepare(self, corpora):
-        """Builds what is measured and makes the corpora."""
+    def build(self):
+        """Builds what is measured."""
         subprocess.run(["cargo", "build", "--release", "--locked", "--quiet"], cwd=PROJECT, check=True)
         shutil.copy(f"{PROJECT}/target/release/jellyvault", f"{self.root}/bin/jellyvault")
         built = subprocess.run(["cargo", "bench", "--no-run", "--locked", "--quiet", "--bench", "floor", "--message-format=json"], cwd=PROJECT, check=True, capture_output=True, text=True)
         artefacts = (json.loads(line) for line in built.stdout.splitlines())
         shutil.copy(next(a["executable"] for a in artefacts if a.get("executable") and a["target"]["name"] == "floor"), f"{self.root}/bin/floor")
+
+    def make(self, corpora):
+        """Makes the corpora that are not there."""
         if not os.path.exists(self.python):
             subprocess.run([sys.executable, "-m", "venv", f"{self.root}/venv"], check=True)
             subprocess.run([self.python, "-m", "pip", "-q", "install", "numpy", "Pillow"], check=True)
@@ -193,14 +196,17 @@ def main():
     options.add_argument("--dir", default=f"{PROJECT}/.bench")
     options.add_argument("--tools", help="names, with commas between them; without it all that are installed")
     options.add_argument("--works", help="first capture is always done; of: nothing changed, day, restore, export, diff, list, check, forget, floor")
+    options.add_argument("--built", action="store_true", help="take the programs in the directory's bin as they are")
     options.add_argument("--report", action="store_true", help="write the page only")
     options = options.parse_args()
     bench = Bench(options)
     corpora = options.corpora or ([] if options.report else ["small"])
     all_works = ["nothing changed", "day", "restore", "export", "diff", "list", "check", "forget", "floor"]
     works = options.works.split(",") if options.works else all_works
+    if corpora and not options.built:
+        bench.build()
     if corpora:
-        bench.prepare(corpora)
+        bench.make(corpora)
     found = lambda name: shutil.which(TOOLS[name]["version"].split()[0], path=bench.environment["PATH"]) is not None
     wanted = options.tools.split(",") if options.tools else [*filter(found, TOOLS), *COPIES]
     for corpus in corpora:

@@ -50,7 +50,7 @@ fn id_of(name: &str) -> Option<SnapshotId> {
 }
 
 /// An id with so many digits, which is how ids are shown, is never taken for a label.
-pub const ID_DIGITS: usize = 12;
+const ID_DIGITS: usize = 12;
 
 /// How many snapshots lie behind the one that `latest` or `latest~N` names.
 fn back_from_latest(name: &str) -> Option<usize> {
@@ -90,7 +90,7 @@ impl Catalog {
         Ok(catalog)
     }
 
-    /// The records that these names can mean, where their files' names tell: `latest`, `latest~N`, an id of at least [`ID_DIGITS`] digits.
+    /// The records that these names can mean, where their files' names tell: `latest`, `latest~N`, an id of at least twelve digits.
     /// What such a name costs does not grow with the snapshots. For any other name all are read.
     pub fn load_named(repository: &Repository, names: &[&str]) -> Result<Catalog, Error> {
         let ids = Catalog::ids(repository)?;
