@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use jellyvault::manifest::compare;
 use jellyvault::progress::Interrupt;
-use jellyvault::source::{Event, Rules, ScanRoot, scan};
+use jellyvault::source::{Event, OpenFile, Rules, ScanRoot, Stat, scan};
 use proptest::prelude::*;
 
 use super::support::*;
@@ -69,4 +69,21 @@ fn a_consumer_that_stops_ends_the_walk() {
     });
     assert!(outcome.is_err());
     assert_eq!(met, 100);
+}
+
+#[test]
+fn a_file_that_is_not_what_the_scan_saw_does_not_pass_for_it() {
+    let dir = temp();
+    let path = dir.path().join("x");
+    write(&path, "as it was");
+    let root = std::fs::File::open(dir.path()).unwrap();
+    let seen = Stat::of_path(&path).unwrap();
+    assert!(OpenFile::open_seen(&root, b"x", &seen).unwrap().held_still().unwrap());
+    // Another file of the same name, length and modification time.
+    let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+    write(dir.path().join("y"), "as it is!");
+    std::fs::File::options().write(true).open(dir.path().join("y")).unwrap().set_modified(modified).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::hard_link(dir.path().join("y"), &path).unwrap();
+    assert!(!OpenFile::open_seen(&root, b"x", &seen).unwrap().held_still().unwrap());
 }
