@@ -27,9 +27,9 @@ LONG_SECONDS = 20
 class Bench:
     def __init__(self, options):
         self.root = os.path.abspath(options.dir)
-        for folder in ("bin", "corpus", "work", "log"):
+        for folder in ("bin", "corpus", "scratch", "log"):
             os.makedirs(f"{self.root}/{folder}", exist_ok=True)
-        work = f"{self.root}/work"
+        work = f"{self.root}/scratch"
         self.python = f"{self.root}/venv/bin/python"
         self.environment = dict(
             os.environ,
@@ -110,7 +110,7 @@ def fill(command, values):
 
 def floors(bench, corpus):
     """The least that the machine needs, and programs that only copy."""
-    source, out = f"{bench.root}/corpus/{corpus}", f"{bench.root}/work/out"
+    source, out = f"{bench.root}/corpus/{corpus}", f"{bench.root}/scratch/out"
     bench.wipe(out)
     os.makedirs(out)
     bench.warm(source)
@@ -126,7 +126,7 @@ def floors(bench, corpus):
 
 
 def copies(bench, corpus, wanted):
-    source, out = f"{bench.root}/corpus/{corpus}", f"{bench.root}/work/out"
+    source, out = f"{bench.root}/corpus/{corpus}", f"{bench.root}/scratch/out"
     for tool, command in COPIES.items():
         if tool not in wanted:
             continue
@@ -140,7 +140,7 @@ def copies(bench, corpus, wanted):
 
 def tool_over(bench, corpus, name, works):
     """One program over one corpus."""
-    tool, work = TOOLS[name], f"{bench.root}/work"
+    tool, work = TOOLS[name], f"{bench.root}/scratch"
     source, repository, out, undo = f"{bench.root}/corpus/{corpus}", f"{work}/repository", f"{work}/out", f"{bench.root}/undo"
     bench.wipe(work)
     for folder in ("home", "cache", "borg"):

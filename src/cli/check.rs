@@ -16,6 +16,7 @@ const SHOWN_MAX: usize = 40;
 
 pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
+    // Without --read-data no content is read.
     let report = ops::check(&repository, &CheckOptions { read: args.read_data.unwrap_or_default(), threads: 0 }, context.watch())?;
     if context.global.json {
         to_json::print(&document(&report));

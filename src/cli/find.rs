@@ -121,6 +121,7 @@ fn event_row(context: &Context, event: &Event<'_>, catalog: &Catalog) -> Vec<Str
         "metadata" => "same content, other time, mode or owner",
         _ => "was gone",
     };
+    // Where the file is gone it has neither.
     let size = event.version.map(|version| render::size(version.entry.size())).unwrap_or_default();
     let modified = event.version.map(|version| format!("of {}", render::time(nanoseconds(version.entry.mtime), &context.zone))).unwrap_or_default();
     [format!("  {id}"), time, word.to_owned(), size, modified, label].to_vec()

@@ -100,6 +100,7 @@ fn show(context: &Context, catalog: &Catalog, forgetting: &Forgetting, only_drop
             _ => verdict.reasons.join(", "),
         };
         let mut row = vec![render::short(&verdict.id), render::time(record.time_ns, &context.zone)];
+        // Most snapshots have no label: an empty cell.
         row.extend([if goes { "forget" } else { "keep" }.to_owned(), reason, record.label.clone().unwrap_or_default()]);
         if instances.len() > 1 {
             row.push(ops::source_name(record));

@@ -13,6 +13,7 @@ pub fn run(context: &Context, encrypt: bool, parity: Option<u32>) -> Result<Exit
         return Err(Failure::usage("this version cannot encrypt a repository yet", "Leave out --encrypt, and keep the repository where only you can read it."));
     }
     let path = context.repository_path()?;
+    // Without --parity there is none.
     let repository = ops::init(&path, parity.unwrap_or_default())?;
     let path = std::fs::canonicalize(&path).unwrap_or(path);
     if context.global.json {

@@ -123,6 +123,7 @@ impl TreeView {
 fn branch(lines: &[&Line], skip: usize, depth: usize, out: &mut String) {
     let mut rest = lines;
     while let Some((first, _)) = rest.split_first() {
+        // All lines of a group share `skip` bytes, which end at a slash: what is cut off is there.
         let below = first.path.get(skip..).unwrap_or_default();
         let component = below.split('/').next().unwrap_or(below);
         let in_group =
@@ -170,6 +171,7 @@ fn push_line(out: &mut String, pad: &str, line: &Line, name: &str) {
 pub fn flat(change: &Change, name: Option<&str>) -> String {
     let is_directory = change.after.as_ref().or(change.before.as_ref()).is_some_and(|entry| matches!(entry.kind, Kind::Directory));
     let slash = if is_directory { "/" } else { "" };
+    // Few changes have a name besides their path.
     let says = [words(change), name.unwrap_or_default().to_owned()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
     format!("{:<9} {}{slash}{}\n", change.kind.word(), display(change.path()), if says.is_empty() { String::new() } else { format!("  ({says})") })
 }

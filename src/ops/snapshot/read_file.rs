@@ -73,10 +73,11 @@ impl<'a> Worker<'a> {
             Err(ReadFailure::Io(_)) => return Ok(None),
             other => other?,
         };
+        // Before the stat that tells whether anything moved: a change of them moves the ctime.
+        let xattrs = source::xattrs_of_file(&open.file).map_err(std::io::Error::from)?;
         if size != seen.size || !open.held_still().map_err(std::io::Error::from)? {
             return Ok(None);
         }
-        let xattrs = source::xattrs_of_file(&open.file).map_err(std::io::Error::from)?;
         Ok(Some(ReadDone { content, size, stat: *seen, xattrs, moved: false, pages: None }))
     }
 
