@@ -110,9 +110,9 @@ fn copy_to(database: &Path, target: &Path) -> Result<&'static str, CopyError> {
             }
             if copy_files(database, target)? {
                 return Ok(if has("-wal") || has("-journal") {
-                    "from its file and its log, which nobody had open"
+                    "from its file and its log, while nobody wrote to it"
                 } else {
-                    "from its file, which nobody had open"
+                    "from its file, while nobody wrote to it"
                 });
             }
         }

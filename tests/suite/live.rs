@@ -116,7 +116,9 @@ fn capture_while_written(captures: usize, drop_locks: bool) {
     assert_eq!((transactions, refused), (rows, 0), "the server saw `database is locked`");
     assert!(longest_ms < 5000, "a commit waited {longest_ms} ms");
     assert!(has_wal);
-    assert!(!ways.is_empty() && ways.iter().all(|way| way.contains("online backup")), "{ways:?}");
+    // Without its locks a server that waits for the machine looks like none: its files are copied as they lie, which they do meanwhile.
+    let is_right = |way: &String| way.contains("online backup") || drop_locks && way.contains("while nobody wrote");
+    assert!(!ways.is_empty() && ways.iter().all(is_right), "{ways:?}");
 }
 
 #[test]
@@ -139,7 +141,7 @@ fn a_stopped_server_with_a_left_over_wal_is_captured_and_nothing_is_left_behind(
     let program = Program::new();
     let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
     assert_eq!(code, 0);
-    assert_eq!(report["remarks"][0], "the database was copied from its file and its log, which nobody had open");
+    assert_eq!(report["remarks"][0], "the database was copied from its file and its log, while nobody wrote to it");
     assert_eq!(facts(&data, &|_| false), before);
     assert!(!program.repo.join("tmp").exists() || std::fs::read_dir(program.repo.join("tmp")).unwrap().next().is_none(), "the private copy stayed");
 }
