@@ -10,6 +10,7 @@ mod lenient;
 mod load;
 mod manifest;
 mod mend;
+mod names;
 mod reader;
 mod schema;
 mod text;

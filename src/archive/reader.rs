@@ -10,6 +10,7 @@ use rawzip::{CompressionMethod, FileReader, ZipArchive, ZipArchiveEntryWayfinder
 use crate::manifest::compare;
 
 use super::lenient::too_much;
+use super::names::{NameAt, Names};
 
 /// Most entries of a zip.
 const ENTRIES_MAX: u64 = 5_000_000;
@@ -51,22 +52,29 @@ fn hostile(what: &'static str, entry: &str) -> ZipError {
     ZipError::Hostile { what, entry: Some(entry) }
 }
 
-/// A file in a zip.
+/// A file in a zip: a million of them are held at once, in 64 bytes each and their names.
 #[derive(Clone, Debug)]
 pub struct ZipEntry {
-    /// Its name.
-    pub name: Box<str>,
-    /// Length of its plain bytes.
-    pub size: u64,
-    /// Permission bits, where the zip has them.
-    pub mode: Option<u32>,
+    name: NameAt,
+    /// Permission bits; 0 where the zip has none.
+    mode: u16,
     modified: rawzip::time::DosDateTime,
-    at: ZipArchiveEntryWayfinder,
-    is_deflated: bool,
     crc: u32,
+    is_deflated: bool,
+    at: ZipArchiveEntryWayfinder,
 }
 
 impl ZipEntry {
+    /// Length of its plain bytes.
+    pub fn size(&self) -> u64 {
+        self.at.uncompressed_size_hint()
+    }
+
+    /// Permission bits, where the zip has them.
+    pub fn mode(&self) -> Option<u32> {
+        Some(u32::from(self.mode)).filter(|mode| *mode != 0)
+    }
+
     /// Last modification on the clock of whoever made the zip.
     pub fn modified(&self) -> Option<jiff::civil::DateTime> {
         civil(self.modified)
@@ -81,6 +89,7 @@ impl ZipEntry {
 /// A zip whose directory was found sound.
 pub struct ZipReader {
     archive: ZipArchive<FileReader>,
+    names: Names,
     /// Its files, in the order of the logical tree: part by part between the slashes.
     pub entries: Vec<ZipEntry>,
     /// Length of the zip, in bytes.
@@ -109,7 +118,7 @@ impl ZipReader {
         }
         // An entry of the directory takes 46 bytes at least: what is claimed beyond that is not there.
         let room = claimed.min(bytes.saturating_sub(archive.directory_offset()) / DIRECTORY_ENTRY_BYTES) as usize;
-        let mut entries = Vec::with_capacity(room);
+        let (mut entries, mut names) = (Vec::with_capacity(room), Names::default());
         // (where its local header begins, where its bytes end)
         let mut ranges: Vec<(u64, u64)> = Vec::with_capacity(room);
         let mut listed = archive.entries(&mut buffer);
@@ -154,28 +163,32 @@ impl ZipReader {
             }
             ranges.push((record.local_header_offset(), 0));
             entries.push(ZipEntry {
-                name: name.into(),
-                size,
-                mode: mode.map(|mode| mode & 0o777).filter(|mode| *mode != 0),
+                name: names.push(name).ok_or_else(|| hostile("its names are longer than those of any library", name))?,
+                mode: mode.map_or(0, |mode| mode & 0o777) as u16,
                 modified: record.last_modified_dos(),
-                at: record.wayfinder(),
-                is_deflated,
                 crc: record.crc32(),
+                is_deflated,
+                at: record.wayfinder(),
             });
         }
         if count != claimed {
             return Err(ZipError::Structure(format!("its directory has {count} entries instead of {claimed}")));
         }
-        check_locals(&archive, &entries, &mut ranges, &mut buffer)?;
+        check_locals(&archive, &names, &entries, &mut ranges, &mut buffer)?;
         drop(ranges);
-        check_tree(&mut entries)?;
-        entries.retain(|entry| !entry.name.ends_with('/'));
-        Ok(ZipReader { archive, entries, bytes })
+        check_tree(&names, &mut entries)?;
+        entries.retain(|entry| !names.get(entry.name).ends_with('/'));
+        Ok(ZipReader { archive, names, entries, bytes })
+    }
+
+    /// The name of one of its entries.
+    pub fn name(&self, entry: &ZipEntry) -> &str {
+        self.names.get(entry.name)
     }
 
     /// An entry by name.
     pub fn find(&self, name: &str) -> Option<&ZipEntry> {
-        self.entries.binary_search_by(|entry| compare(entry.name.as_bytes(), name.as_bytes())).ok().and_then(|at| self.entries.get(at))
+        self.entries.binary_search_by(|entry| compare(self.name(entry).as_bytes(), name.as_bytes())).ok().and_then(|at| self.entries.get(at))
     }
 
     /// The plain bytes of an entry. The end is reached only where length and checksum are what the directory says.
@@ -183,13 +196,13 @@ impl ZipReader {
         let local = self.archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;
         let packed = BufReader::with_capacity(64 << 10, local.reader());
         let inner: Box<dyn Read + '_> = if entry.is_deflated { Box::new(flate2::bufread::DeflateDecoder::new(packed)) } else { Box::new(packed) };
-        Ok(EntryReader { inner, crc: crc32fast::Hasher::new(), left: entry.size, expected: entry.crc, name: entry.name.clone() })
+        Ok(EntryReader { inner, crc: crc32fast::Hasher::new(), left: entry.size(), expected: entry.crc, name: self.name(entry).into() })
     }
 
     /// The plain bytes of a small entry.
     pub fn read_small(&self, entry: &ZipEntry, limit: u64) -> Result<Vec<u8>, ZipError> {
-        if entry.size > limit {
-            return Err(hostile("an entry is larger than any such file of Jellyfin's", &entry.name));
+        if entry.size() > limit {
+            return Err(hostile("an entry is larger than any such file of Jellyfin's", self.name(entry)));
         }
         let mut bytes = Vec::new();
         self.read(entry)?.read_to_end(&mut bytes).map_err(of_io)?;
@@ -286,21 +299,28 @@ fn is_split(file: &File, at: u64) -> io::Result<bool> {
 }
 
 /// Every local header is where the directory says, has its name, and shares no byte with another entry.
-fn check_locals(archive: &ZipArchive<FileReader>, entries: &[ZipEntry], ranges: &mut [(u64, u64)], buffer: &mut Vec<u8>) -> Result<(), ZipError> {
+fn check_locals(
+    archive: &ZipArchive<FileReader>,
+    names: &Names,
+    entries: &[ZipEntry],
+    ranges: &mut [(u64, u64)],
+    buffer: &mut Vec<u8>,
+) -> Result<(), ZipError> {
     buffer.resize(NAME_BYTES_MAX + (64 << 10), 0);
     for (entry, range) in entries.iter().zip(ranges.iter_mut()) {
+        let name = names.get(entry.name);
         let local = archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;
         let header = local.local_header(buffer).map_err(|e| ZipError::Structure(e.to_string()))?;
-        if header.file_path().as_ref() != entry.name.as_bytes() {
-            return Err(hostile("an entry has two names", &entry.name));
+        if header.file_path().as_ref() != name.as_bytes() {
+            return Err(hostile("an entry has two names", name));
         }
         let method = if entry.is_deflated { CompressionMethod::DEFLATE } else { CompressionMethod::STORE };
         if header.compression_method() != method || header.flags().is_encrypted() {
-            return Err(hostile("an entry is described in two ways", &entry.name));
+            return Err(hostile("an entry is described in two ways", name));
         }
         // Who writes as it comes tells checksum and sizes behind the bytes, and leaves them 0 here.
-        if !header.flags().has_data_descriptor() && (header.crc32() != entry.crc || header.uncompressed_size_hint() != entry.size) {
-            return Err(hostile("an entry is described in two ways", &entry.name));
+        if !header.flags().has_data_descriptor() && (header.crc32() != entry.crc || header.uncompressed_size_hint() != entry.size()) {
+            return Err(hostile("an entry is described in two ways", name));
         }
         range.1 = local.compressed_data_range().1;
     }
@@ -313,22 +333,23 @@ fn check_locals(archive: &ZipArchive<FileReader>, entries: &[ZipEntry], ranges: 
 }
 
 /// Sorts; no name twice, and none that is a file and a directory.
-fn check_tree(entries: &mut [ZipEntry]) -> Result<(), ZipError> {
-    entries.sort_unstable_by(|a, b| compare(a.name.as_bytes(), b.name.as_bytes()));
+fn check_tree(names: &Names, entries: &mut [ZipEntry]) -> Result<(), ZipError> {
+    entries.sort_unstable_by(|a, b| compare(names.get(a.name).as_bytes(), names.get(b.name).as_bytes()));
     for pair in entries.windows(2) {
         if let [first, second] = pair
-            && first.name == second.name
+            && names.get(first.name) == names.get(second.name)
         {
-            return Err(hostile("two of its entries have the same name", &second.name));
+            return Err(hostile("two of its entries have the same name", names.get(second.name)));
         }
     }
-    let has = |name: &str| entries.binary_search_by(|entry| compare(entry.name.as_bytes(), name.as_bytes())).is_ok();
+    let has = |name: &str| entries.binary_search_by(|entry| compare(names.get(entry.name).as_bytes(), name.as_bytes())).is_ok();
     let mut last = "";
     for entry in entries.iter() {
-        if let Some(folder) = entry.name.strip_suffix('/').filter(|folder| has(folder)) {
+        let name = names.get(entry.name);
+        if let Some(folder) = name.strip_suffix('/').filter(|folder| has(folder)) {
             return Err(hostile("an entry is a file and a directory", folder));
         }
-        let parent = entry.name.trim_end_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent);
+        let parent = name.trim_end_matches('/').rsplit_once('/').map_or("", |(parent, _)| parent);
         if parent == last {
             continue;
         }

@@ -127,6 +127,11 @@ impl ZipWriter {
         }
     }
 
+    /// The file, of which the last bytes may still be on their way.
+    pub fn file(&self) -> &File {
+        self.out.get_ref()
+    }
+
     /// Bytes so far.
     pub fn offset(&self) -> u64 {
         self.offset

@@ -32,7 +32,7 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
     let forget = if args.snapshots.is_empty() { Forget::By(policy) } else { Forget::These(named(context, &catalog, &args.snapshots)?) };
-    let forgetting = ops::plan_forget(&repository, &catalog, &forget, &context.zone, context.watch())?;
+    let mut forgetting = ops::plan_forget(&repository, &catalog, &forget, &context.zone, context.watch())?;
     let dropped = forgetting.dropped();
     if !context.global.json && !context.global.quiet {
         show(context, &catalog, &forgetting, matches!(forget, Forget::These(_)))?;
@@ -43,7 +43,8 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     let pruned = match args.prune {
         true => {
             let without = if args.dry_run { dropped.iter().copied().collect() } else { HashSet::new() };
-            Some(prune::work(context, &repository, args.max_unused, args.dry_run, without, &args.wait)?)
+            let needed = std::mem::take(&mut forgetting.needed);
+            Some(prune::work(context, &repository, args.max_unused, args.dry_run, without, needed, &args.wait)?)
         }
         false => None,
     };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::manifest::SnapshotId;
-use crate::ops::{self, MaxUnused, PlanSummary, PruneOptions, PruneReport};
+use crate::ops::{self, MaxUnused, PlanSummary, PruneOptions, PruneReport, Reached};
 use crate::store::Repository;
 
 use super::context::Context;
@@ -17,7 +17,7 @@ use super::{Exit, json as to_json, render};
 
 pub fn run(context: &Context, args: &PruneArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
-    let report = work(context, &repository, args.max_unused, args.dry_run, HashSet::new(), &args.wait)?;
+    let report = work(context, &repository, args.max_unused, args.dry_run, HashSet::new(), Reached::default(), &args.wait)?;
     if context.global.json {
         to_json::print(&document(&report, args.dry_run));
     } else {
@@ -38,6 +38,7 @@ pub fn work(
     max_unused: MaxUnused,
     dry_run: bool,
     without: HashSet<SnapshotId>,
+    needed: Reached,
     wait: &WaitArgs,
 ) -> Result<PruneReport, Failure> {
     // With --dry-run the plan is the answer.
@@ -47,8 +48,8 @@ pub fn work(
         }
     };
     let waiting = waiting(context, wait.wait);
-    let options = PruneOptions { max_unused, dry_run, without, planned: &planned, waiting: &waiting };
-    Ok(ops::prune(repository, &options, context.watch())?)
+    let options = PruneOptions { max_unused, dry_run, without, needed, planned: &planned, waiting: &waiting };
+    Ok(ops::prune(repository, options, context.watch())?)
 }
 
 /// Says once that others are waited for, and gives up after the time that the user allows, or when they stop it.

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::manifest::{Catalog, Chain, ListChange, Policy, SnapshotId, SnapshotRecord, Verdict, instance_of, judge};
 use crate::progress::Phase;
-use crate::store::{ChunkReader, Index, IndexMode, KEPT_FOR_ALL, Repository};
+use crate::store::{Index, IndexMode, Repository};
 
 use super::ls::short;
 use super::reach::Reached;
@@ -22,12 +22,14 @@ pub enum Forget {
 }
 
 /// What would go, and stay.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Forgetting {
     /// Each snapshot; those without a reason to stay go.
     pub verdicts: Vec<Verdict>,
     /// Stored bytes that then nothing needs; nothing where damage hides it.
     pub would_free: Option<u64>,
+    /// What the others need, for a prune that follows; nothing where it was not looked at.
+    pub needed: Reached,
 }
 
 impl Forgetting {
@@ -53,17 +55,17 @@ pub fn plan_forget(repository: &Repository, catalog: &Catalog, forget: &Forget, 
             catalog.snapshots.iter().map(|(id, _)| Verdict { id: *id, reasons: reasons(id) }).collect()
         }
     };
-    let mut forgetting = Forgetting { verdicts, would_free: Some(0) };
+    let mut forgetting = Forgetting { verdicts, would_free: Some(0), needed: Reached::default() };
     let dropped: HashSet<SnapshotId> = forgetting.dropped().into_iter().collect();
     if let Forget::By(_) = forget {
         refuse_the_last(catalog, &dropped)?;
     }
     if !dropped.is_empty() {
-        forgetting.would_free = match freed_by(repository, catalog, &dropped, watch) {
-            Ok(bytes) => Some(bytes),
-            Err(error) if error.kind() == "damaged" => None,
+        match freed_by(repository, catalog, &dropped, watch) {
+            Ok((bytes, needed)) => (forgetting.would_free, forgetting.needed) = (Some(bytes), needed),
+            Err(error) if error.kind() == "damaged" => forgetting.would_free = None,
             Err(error) => return Err(error),
-        };
+        }
     }
     Ok(forgetting)
 }
@@ -87,15 +89,19 @@ fn refuse_the_last(catalog: &Catalog, dropped: &HashSet<SnapshotId>) -> Result<(
     }
 }
 
-/// Stored bytes of what only the dropped snapshots need.
-fn freed_by(repository: &Repository, catalog: &Catalog, dropped: &HashSet<SnapshotId>, watch: Watch<'_>) -> Result<u64, Error> {
+/// Stored bytes of what only the dropped snapshots need; and what the others need.
+fn freed_by(repository: &Repository, catalog: &Catalog, dropped: &HashSet<SnapshotId>, watch: Watch<'_>) -> Result<(u64, Reached), Error> {
     watch.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
     let index = Index::open(repository, IndexMode::Use)?;
-    let mut reader = ChunkReader::new(repository, &index).keeping(KEPT_FOR_ALL);
+    let mut readers = Reached::readers(repository, &index);
     let (mut kept, mut all) = (Reached::default(), Reached::default());
-    for (id, record) in &catalog.snapshots {
-        let reached = if dropped.contains(id) { &mut all } else { &mut kept };
-        reached.add((id, record), &mut reader, watch)?;
+    let (gone, stay): (Vec<_>, Vec<_>) = catalog.snapshots.iter().partition(|(id, _)| dropped.contains(id));
+    for snapshot in stay {
+        kept.add(snapshot, &mut readers, watch)?;
+        watch.progress.advance(1, 0);
+    }
+    for snapshot in gone {
+        all.add_beyond(&kept, snapshot, &mut readers, watch)?;
         watch.progress.advance(1, 0);
     }
     let mut rows = std::collections::HashMap::new();
@@ -111,7 +117,7 @@ fn freed_by(repository: &Repository, catalog: &Catalog, dropped: &HashSet<Snapsh
         }
         Ok(())
     })?;
-    Ok(freed)
+    Ok((freed, kept))
 }
 
 /// Drops snapshots from the list.

@@ -48,7 +48,7 @@ pub use ls::{Listing, ls};
 pub use mask::lines_without_secrets;
 pub use mount::{Moment, MountOptions, MountReport, MountedSnapshot, mount};
 pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};
-pub use reach::IdSet;
+pub use reach::{IdSet, Reached};
 pub use repair::{LostPath, Mended, RepairOptions, RepairReport, repair};
 pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
 pub use rows::{

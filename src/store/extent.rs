@@ -217,15 +217,19 @@ pub(super) fn is_over_stored(codec: Codec, kind: ExtentKind) -> bool {
     codec == Codec::Zstd || !kind.is_named_by_hash()
 }
 
-/// The plain bytes of an extent; an error text where they cannot be right.
-pub(super) fn decode(row: &ExtentRow, stored: Vec<u8>, zstd: &mut zstd::bulk::Decompressor<'_>) -> Result<Vec<u8>, &'static str> {
+/// Puts the plain bytes of an extent into `out`; an error text where they cannot be right. `stored` is a buffer to use again then.
+pub(super) fn decode(row: &ExtentRow, stored: &mut Vec<u8>, zstd: &mut zstd::bulk::Decompressor<'_>, out: &mut Vec<u8>) -> Result<(), &'static str> {
     let raw = row.raw_bytes as usize;
     if raw > EXTENT_RAW_BYTES_MAX {
         return Err("it claims to be larger than any extent");
     }
-    let plain = match row.codec {
-        Codec::Raw => stored,
-        Codec::Zstd => zstd.decompress(&stored, raw).map_err(|_| "it cannot be decompressed")?,
-    };
-    if plain.len() == raw { Ok(plain) } else { Err("it does not have the length that it should have") }
+    out.clear();
+    match row.codec {
+        Codec::Raw => std::mem::swap(stored, out),
+        Codec::Zstd => {
+            out.reserve_exact(raw);
+            zstd.decompress_to_buffer(stored, out).map_err(|_| "it cannot be decompressed")?;
+        }
+    }
+    if out.len() == raw { Ok(()) } else { Err("it does not have the length that it should have") }
 }

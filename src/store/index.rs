@@ -39,6 +39,8 @@ pub struct ChunkPlace {
     pub pack: u32,
     /// Number of the extent in the pack.
     pub extent: u32,
+    /// Offset of the chunk in the extent's plain bytes.
+    pub offset: u32,
     /// Length of the chunk in bytes.
     pub len: u32,
 }
@@ -265,13 +267,24 @@ impl Index {
 
     /// Where a chunk lies; nothing where no pack holds it.
     pub fn locate(&self, id: &ChunkId) -> Result<Option<Located>, Error> {
-        let place = match self.fresh.find(id).map_err(|source| self.spilled("read in", source))? {
-            Some(place) => place,
-            None => match self.find_in_base(id)? {
-                Some(place) => place,
-                None => return Ok(None),
-            },
-        };
+        self.find(id)?.map_or(Ok(None), |place| self.located(place))
+    }
+
+    /// The same by the number of the pack: half the work.
+    pub fn place_of(&self, id: &ChunkId) -> Result<Option<ChunkPlace>, Error> {
+        Ok(self.find(id)?.map(|Place { pack, extent, offset, len }| ChunkPlace { pack, extent, offset, len }))
+    }
+
+    /// The first half of [`Index::locate`]: enough for who has the extent already.
+    pub(super) fn find(&self, id: &ChunkId) -> Result<Option<Place>, Error> {
+        match self.fresh.find(id).map_err(|source| self.spilled("read in", source))? {
+            Some(place) => Ok(Some(place)),
+            None => self.find_in_base(id),
+        }
+    }
+
+    /// The other half: the pack and the extent of a place.
+    pub(super) fn located(&self, place: Place) -> Result<Option<Located>, Error> {
         let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
         let Some(pack) = packs.get(&place.pack) else { return Ok(None) };
         let row = match (&pack.extents, &self.base) {

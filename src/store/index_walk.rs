@@ -41,13 +41,13 @@ impl Index {
                 self.ask(|| rows.next().transpose().map(|row| row.map(|(id, place)| (ChunkId(id.value()), decode_place(&place.value())))))?
             {
                 if packs.get(&place.pack).is_some_and(|pack| pack.present) && !(has_fresh && self.fresh.contains(&id).map_err(spilled)?) {
-                    each(&id, ChunkPlace { pack: place.pack, extent: place.extent, len: place.len })?;
+                    each(&id, ChunkPlace { pack: place.pack, extent: place.extent, offset: place.offset, len: place.len })?;
                 }
             }
         }
         let mut failure = None;
         let outcome = self.fresh.for_each(|id, place| {
-            each(id, ChunkPlace { pack: place.pack, extent: place.extent, len: place.len }).map_err(|error| {
+            each(id, ChunkPlace { pack: place.pack, extent: place.extent, offset: place.offset, len: place.len }).map_err(|error| {
                 failure = Some(error);
                 std::io::ErrorKind::Other.into()
             })

@@ -8,23 +8,32 @@ use crate::backend::Span;
 use crate::chunk::{ChunkId, Hashing};
 
 use super::extent;
+use super::fresh::Place;
 use super::index::{Index, Located};
 use super::seal::Binding;
-use super::{Error, Repository};
+use super::trailer::ExtentRow;
+use super::{Error, Repository, pack_name};
 
 /// Decoded extents that a reader keeps: neighbours in path order lie in the same one.
 const KEPT_EXTENTS: usize = 4;
 /// Decoded extents that are kept by who goes through the manifests of many snapshots, whose nodes lie to and fro: some 12 MiB.
 pub const KEPT_FOR_ALL: usize = 256;
 
-/// A pack and the number of an extent in it.
-type ExtentKey = ([u8; 16], u32);
-
 /// A decoded extent, and those of its chunks that were verified: what lies in memory does not change.
 struct KeptExtent {
-    key: ExtentKey,
+    /// Number of its pack in the index, and its number in the pack.
+    key: (u32, u32),
+    pack: [u8; 16],
+    row: ExtentRow,
     bytes: Arc<Vec<u8>>,
     verified: Vec<u32>,
+}
+
+impl KeptExtent {
+    fn chunk(&self, place: Place) -> Chunk {
+        let start = place.offset as usize;
+        Chunk { extent: self.bytes.clone(), range: start..start.saturating_add(place.len as usize) }
+    }
 }
 
 /// Reads chunks; one for each thread.
@@ -35,6 +44,8 @@ pub struct ChunkReader<'r> {
     kept: Vec<KeptExtent>,
     keeps: usize,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
+    /// Compressed bytes, in a buffer that is used again.
+    stored: Vec<u8>,
     held: Held,
 }
 
@@ -58,7 +69,16 @@ impl Deref for Chunk {
 impl<'r> ChunkReader<'r> {
     /// A reader with nothing kept.
     pub fn new(repository: &'r Repository, index: &'r Index) -> ChunkReader<'r> {
-        ChunkReader { repository, index, hashing: repository.hashing(), kept: Vec::new(), keeps: KEPT_EXTENTS, zstd: None, held: Held::default() }
+        ChunkReader {
+            repository,
+            index,
+            hashing: repository.hashing(),
+            kept: Vec::new(),
+            keeps: KEPT_EXTENTS,
+            zstd: None,
+            stored: Vec::new(),
+            held: Held::default(),
+        }
     }
 
     /// A reader that knows chunks beside those of the packs.
@@ -83,7 +103,7 @@ impl<'r> ChunkReader<'r> {
 
     /// Length of a chunk in bytes.
     pub fn len_of(&self, id: &ChunkId) -> Result<u32, Error> {
-        Ok(self.index.locate(id)?.ok_or(Error::Unknown { id: *id })?.len)
+        Ok(self.index.find(id)?.ok_or(Error::Unknown { id: *id })?.len)
     }
 
     /// The bytes of a chunk.
@@ -91,33 +111,29 @@ impl<'r> ChunkReader<'r> {
         if let Some(held) = self.held.get(id) {
             return Ok(Chunk { extent: held.clone(), range: 0..held.len() });
         }
-        let located = self.index.locate(id)?.ok_or(Error::Unknown { id: *id })?;
-        let extent = self.extent(&located)?;
-        let start = located.offset as usize;
-        let chunk = Chunk { extent, range: start..start.saturating_add(located.len as usize) };
-        let kept = self.kept.last_mut().filter(|kept| kept.key == (located.pack, located.extent));
-        if kept.as_ref().is_some_and(|kept| kept.verified.contains(&located.offset)) {
+        let place = self.index.find(id)?.ok_or(Error::Unknown { id: *id })?;
+        let hashing = self.hashing.clone();
+        let kept = self.extent(id, place)?;
+        let chunk = kept.chunk(place);
+        if kept.verified.contains(&place.offset) {
             return Ok(chunk);
         }
         // A range beyond the extent gives no bytes, whose hash is not the chunk's.
-        if self.hashing.id(&chunk) != *id {
-            return Err(Error::Chunk { id: *id, pack: located.pack_name() });
+        if hashing.id(&chunk) != *id {
+            return Err(Error::Chunk { id: *id, pack: pack_name(&kept.pack) });
         }
-        if let Some(kept) = kept {
-            kept.verified.push(located.offset);
-        }
+        kept.verified.push(place.offset);
         Ok(chunk)
     }
 
     /// The bytes that lie under a recipe's id, which is not their hash: whoever reads them must prove them.
     pub(super) fn read_recipe_bytes(&mut self, id: &ChunkId) -> Result<Chunk, Error> {
-        let located = self.index.locate(id)?.ok_or(Error::Unknown { id: *id })?;
-        if !located.row.kind.is_recipe() {
+        let place = self.index.find(id)?.ok_or(Error::Unknown { id: *id })?;
+        let kept = self.extent(id, place)?;
+        if !kept.row.kind.is_recipe() {
             return Err(Error::Recipe { id: *id, what: "something else lies under its id" });
         }
-        let extent = self.extent(&located)?;
-        let start = located.offset as usize;
-        Ok(Chunk { extent, range: start..start.saturating_add(located.len as usize) })
+        Ok(kept.chunk(place))
     }
 
     /// Whether the repository holds a chunk.
@@ -125,21 +141,31 @@ impl<'r> ChunkReader<'r> {
         self.index.contains(id)
     }
 
-    fn extent(&mut self, located: &Located) -> Result<Arc<Vec<u8>>, Error> {
-        let key = (located.pack, located.extent);
-        if let Some(at) = self.kept.iter().position(|kept| kept.key == key) {
+    fn extent(&mut self, id: &ChunkId, place: Place) -> Result<&mut KeptExtent, Error> {
+        let key = (place.pack, place.extent);
+        let kept = match self.kept.iter().position(|kept| kept.key == key) {
             // What was used last lies last, and goes last.
-            let kept = self.kept.remove(at);
-            let bytes = kept.bytes.clone();
-            self.kept.push(kept);
-            return Ok(bytes);
-        }
+            Some(at) => self.kept.remove(at),
+            None => {
+                let located = self.index.located(place)?.ok_or(Error::Unknown { id: *id })?;
+                // The buffer of what goes is used again: a new one costs a page fault for each of its pages.
+                let gone = if self.kept.len() >= self.keeps { Arc::try_unwrap(self.kept.remove(0).bytes).ok() } else { None };
+                let bytes = self.load(&located, gone.unwrap_or_default())?;
+                KeptExtent { key, pack: located.pack, row: located.row, bytes: Arc::new(bytes), verified: Vec::new() }
+            }
+        };
+        Ok(self.kept.push_mut(kept))
+    }
+
+    /// Reads an extent and decodes it into `buffer`.
+    fn load(&mut self, located: &Located, mut buffer: Vec<u8>) -> Result<Vec<u8>, Error> {
         let damaged = |what| Error::Extent { pack: located.pack_name(), extent: located.extent, what };
-        let span = Span::At { offset: located.row.offset, len: located.row.stored_bytes as usize };
-        let sealed = self.repository.backend().read(&located.pack_name(), span)?;
-        let binding = Binding { kind: "extent", id: &located.pack, position: located.extent };
-        let stored = self.repository.config().cipher.open(binding, sealed).ok_or_else(|| damaged("it was sealed for another place"))?;
         let row = &located.row;
+        let mut sealed = std::mem::take(&mut self.stored);
+        let span = Span::At { offset: row.offset, len: row.stored_bytes as usize };
+        self.repository.backend().read_into(&located.pack_name(), span, &mut sealed)?;
+        let binding = Binding { kind: "extent", id: &located.pack, position: located.extent };
+        let mut stored = self.repository.config().cipher.open(binding, sealed).ok_or_else(|| damaged("it was sealed for another place"))?;
         if extent::is_over_stored(row.codec, row.kind) && extent::checksum(row.codec, row.kind, &stored, &[], &self.hashing) != row.checksum {
             return Err(damaged("its stored bytes do not have their checksum"));
         }
@@ -147,11 +173,8 @@ impl<'r> ChunkReader<'r> {
             Some(zstd) => zstd,
             None => self.zstd.insert(zstd::bulk::Decompressor::new().map_err(Error::Compress)?),
         };
-        let plain = Arc::new(extent::decode(&located.row, stored, zstd).map_err(damaged)?);
-        if self.kept.len() >= self.keeps {
-            self.kept.remove(0);
-        }
-        self.kept.push(KeptExtent { key, bytes: plain.clone(), verified: Vec::new() });
-        Ok(plain)
+        extent::decode(row, &mut stored, zstd, &mut buffer).map_err(damaged)?;
+        self.stored = stored;
+        Ok(buffer)
     }
 }

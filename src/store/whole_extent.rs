@@ -65,10 +65,13 @@ impl<'r> ExtentReader<'r> {
             // A disk that fails just now says nothing of what is lost.
             Err(error) => return Err(error),
         };
-        let Some(stored) = self.repository.config().cipher.open(binding, sealed) else { return Ok(Vec::new()) };
+        let Some(mut stored) = self.repository.config().cipher.open(binding, sealed) else { return Ok(Vec::new()) };
         let is_over_stored_right =
             extent::is_over_stored(row.codec, row.kind) && extent::checksum(row.codec, row.kind, &stored, &[], &self.hashing) == row.checksum;
-        let Ok(plain) = extent::decode(row, stored, &mut self.zstd) else { return Ok(Vec::new()) };
+        let mut plain = Vec::new();
+        if extent::decode(row, &mut stored, &mut self.zstd, &mut plain).is_err() {
+            return Ok(Vec::new());
+        }
         let mut good = Vec::new();
         for chunk in chunks {
             let start = chunk.offset as usize;

@@ -312,9 +312,15 @@ fn a_snapshot_that_is_taken_while_prune_is_at_it_keeps_what_it_needs() {
             capture(&open(&disk), sources.put(state)).unwrap();
         }
     };
-    let options =
-        ops::PruneOptions { max_unused: MaxUnused::Percent(0.0), dry_run: false, without: Default::default(), planned: &capture_again, waiting: &go_on };
-    let report = ops::prune(&open(&disk), &options, watch(&jellyvault::progress::Interrupt::default())).unwrap();
+    let options = ops::PruneOptions {
+        max_unused: MaxUnused::Percent(0.0),
+        dry_run: false,
+        without: Default::default(),
+        needed: Default::default(),
+        planned: &capture_again,
+        waiting: &go_on,
+    };
+    let report = ops::prune(&open(&disk), options, watch(&jellyvault::progress::Interrupt::default())).unwrap();
     assert!(report.plan.dropped + report.plan.rewritten > 0 && report.needed_again > 0, "{report:?}");
     let found: Vec<_> = all_held(&disk).into_values().collect();
     assert_eq!(found.len(), 3);

@@ -245,6 +245,42 @@ fn only_nodes_that_differ_are_read() {
 }
 
 #[test]
+fn trees_that_differ_everywhere_are_told_whole_and_in_order() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    let path = |item: u32| format!("{:02x}/{item:05}.txt", item % 64);
+    // Far more than is decoded ahead; one side runs out long before the other.
+    for item in 0..12_000u32 {
+        write(source.join(path(item)), item.to_le_bytes());
+    }
+    let (_, repository) = memory();
+    let before = taken(&repository, &source);
+    let mut expected = Vec::new();
+    for item in 0..12_000u32 {
+        let kind = match item {
+            0..9_000 if item % 3 == 0 => ChangeKind::Removed,
+            0..9_000 if item % 3 == 1 => ChangeKind::Modified,
+            _ => continue,
+        };
+        expected.push((path(item), kind, None));
+        match kind {
+            ChangeKind::Removed => std::fs::remove_file(source.join(path(item))).unwrap(),
+            _ => write(source.join(path(item)), "another"),
+        }
+    }
+    for item in 20_000..21_000u32 {
+        write(source.join("zz").join(path(item)), item.to_le_bytes());
+        expected.push((format!("zz/{}", path(item)), ChangeKind::Added, None));
+    }
+    let after = taken(&repository, &source);
+    let (found, diff) = told(&repository, &before.1, &after.1);
+    let files: Vec<_> = found.into_iter().filter(|(path, ..)| path.ends_with(".txt")).collect();
+    expected.sort();
+    assert_eq!(files, expected);
+    assert!(diff.nodes_read > 2 * 60, "{} nodes were read", diff.nodes_read);
+}
+
+#[test]
 fn a_live_source_is_compared_without_a_byte_written_to_the_repository() {
     let program = Program::new();
     let source = program.home.path().join("data");

@@ -188,8 +188,15 @@ impl History {
                 };
                 assert!(report.problems.is_empty() && report.needed_again == 0, "{report:?}");
                 if max == MaxUnused::Percent(0.0) {
-                    let again = ops::PruneOptions { max_unused: max, dry_run: true, without: Default::default(), planned: &|_| {}, waiting: &go_on };
-                    let left = ops::prune(&self.open(), &again, watch(&interrupt)).unwrap().plan;
+                    let again = ops::PruneOptions {
+                        max_unused: max,
+                        dry_run: true,
+                        without: Default::default(),
+                        needed: Default::default(),
+                        planned: &|_| {},
+                        waiting: &go_on,
+                    };
+                    let left = ops::prune(&self.open(), again, watch(&interrupt)).unwrap().plan;
                     assert_eq!(left.dropped, 0, "nothing is left to remove after a prune: {left:?}");
                 }
                 "prune"

@@ -103,8 +103,8 @@ pub fn go_on(_: std::time::Duration) -> Result<(), ops::Error> {
 }
 
 pub fn prune_to(repository: &Repository, max_unused: ops::MaxUnused) -> Result<ops::PruneReport, ops::Error> {
-    let options = ops::PruneOptions { max_unused, dry_run: false, without: Default::default(), planned: &|_| {}, waiting: &go_on };
-    ops::prune(repository, &options, watch(&Interrupt::default()))
+    let options = ops::PruneOptions { max_unused, dry_run: false, without: Default::default(), needed: Default::default(), planned: &|_| {}, waiting: &go_on };
+    ops::prune(repository, options, watch(&Interrupt::default()))
 }
 
 pub fn check_all(repository: &Repository) -> ops::CheckReport {

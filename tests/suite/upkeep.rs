@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use jellyvault::backend::MemoryBackend;
+use jellyvault::ops;
+use jellyvault::progress::Interrupt;
+use jellyvault::store::{ChunkReader, Index, IndexMode, Repository};
 use serde_json::Value;
 
 use super::rows::Random;
@@ -104,6 +108,73 @@ fn prune_frees_what_forget_said_and_all_that_is_left_is_whole() {
     let out = program.home.path().join("out");
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
     assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
+}
+
+#[test]
+fn what_is_needed_is_the_same_for_one_reader_and_for_many() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    for item in 0..6_000u32 {
+        write(source.join(format!("{:02x}/{item:05}.jpg", item % 64)), item.to_le_bytes());
+    }
+    let backend = MemoryBackend::default();
+    Repository::init_on(&backend).unwrap();
+    let repository = Repository::open_on(Box::new(backend)).unwrap();
+    let first = capture(&repository, &source).unwrap();
+    for item in 0..3_000u32 {
+        write(source.join(format!("{:02x}/{item:05}.jpg", item % 64)), format!("another {item}"));
+    }
+    let second = capture(&repository, &source).unwrap();
+    let snapshots = [first, second].map(|report| (report.id.unwrap(), report.record));
+    let index = Index::open(&repository, IndexMode::Use).unwrap();
+    let interrupt = Interrupt::default();
+    let mark = |readers: usize| {
+        let mut all = ops::Reached::default();
+        let mut readers: Vec<_> = (0..readers).map(|_| ChunkReader::new(&repository, &index)).collect();
+        snapshots.iter().for_each(|snapshot| all.add(snapshot, &mut readers, watch(&interrupt)).unwrap());
+        all
+    };
+    let (one, many) = (mark(1), mark(5));
+    assert!(one.chunks.len() > 9_000, "{one:?}");
+    assert_eq!(format!("{one:?}"), format!("{many:?}"));
+    let mut readers = ops::Reached::readers(&repository, &index);
+    let (mut kept, mut beyond) = (ops::Reached::default(), ops::Reached::default());
+    kept.add(&snapshots[1], &mut readers, watch(&interrupt)).unwrap();
+    beyond.add_beyond(&kept, &snapshots[0], &mut readers, watch(&interrupt)).unwrap();
+    let mut chunks = 0;
+    index
+        .for_each_chunk(|id, _| {
+            chunks += 1;
+            assert!(one.needs(id) && many.needs(id));
+            assert_eq!(one.needs(id), kept.needs(id) || beyond.needs(id));
+            Ok(())
+        })
+        .unwrap();
+    assert!(beyond.chunks.len() < one.chunks.len() && chunks == one.chunks.len(), "{chunks} chunks, {one:?}, {beyond:?}");
+    // It is a help only to a prune of no fewer snapshots.
+    assert!(kept.is_within(&[snapshots[1].0].into()) && !one.is_within(&[snapshots[1].0].into()));
+}
+
+#[test]
+fn forget_with_prune_frees_what_prune_alone_frees() {
+    let program = Program::new();
+    let source = program.home.path().join("data");
+    for round in 0..3 {
+        write(source.join("config/system.xml"), "<ServerConfiguration />");
+        write(source.join("metadata/poster.jpg"), jpeg(&format!("{round}"), 300_000));
+        snapshot(&program, &source, &[]);
+    }
+    let other = program.home.path().join("other");
+    copy_tree(&program.repo, &other);
+    let (together, code) = program.json(&["forget", "--keep-last", "1", "--prune"]);
+    assert_eq!(code, 0, "{together}");
+    let other = other.to_str().unwrap();
+    let (alone, _) = program.json(&["forget", "--keep-last", "1", "--repo", other]);
+    let (pruned, _) = program.json(&["prune", "--repo", other]);
+    assert_eq!(together["would_free"], alone["would_free"]);
+    assert_eq!((&together["prune"]["plan"], &together["prune"]["freed"]), (&pruned["plan"], &pruned["freed"]));
+    assert!(pruned["freed"].as_u64().unwrap() > 500_000, "{pruned}");
+    clean(&program);
 }
 
 #[test]

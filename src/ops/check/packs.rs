@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::backend::Listed;
-use crate::store::{Index, Located, PackTrailer, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, read_trailer};
+use crate::store::{Index, PackTrailer, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, read_trailer};
 
 use super::super::{Error, Watch, in_one_line};
 use super::{CheckReport, Finding};
@@ -43,6 +43,7 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
         let what = "the pack is gone: what it held is lost, unless another pack, its parity or the source has it".to_owned();
         report.findings.push(Finding { name: pack_name(id), what });
     }
+    let numbers: HashMap<[u8; 16], u32> = index.packs().into_iter().map(|(number, id)| (id, number)).collect();
     let (mut packs, mut of_packs, mut index_fault) = (Vec::new(), HashMap::new(), None);
     for file in &listed {
         let Some(id) = pack_id(&file.name) else { continue };
@@ -56,9 +57,11 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
         }
         match read_trailer(repository.backend(), file, &id) {
             Ok(trailer) => {
-                match agreeing(index, &id, &trailer)? {
-                    Ok(count) => drop(of_packs.insert(id, count)),
-                    Err(fault) => index_fault = Some(fault),
+                // One that the index does not know came after it was opened.
+                match numbers.get(&id).map(|number| agreeing(index, *number, &trailer)).transpose()? {
+                    Some(Ok(count)) => drop(of_packs.insert(id, count)),
+                    Some(Err(fault)) => index_fault = Some(fault),
+                    None => {}
                 }
                 packs.push(PackFile { id, bytes: file.size_bytes, trailer: None });
             }
@@ -90,15 +93,24 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
 }
 
 /// How many of a pack's chunks the index places in it, or what the index says wrongly of it.
-fn agreeing(index: &Index, id: &[u8; 16], trailer: &PackTrailer) -> Result<Result<u64, &'static str>, Error> {
+fn agreeing(index: &Index, number: u32, trailer: &PackTrailer) -> Result<Result<u64, &'static str>, Error> {
+    let unreadable = |error| match error {
+        crate::store::Error::Local { .. } | crate::store::Error::IndexDamaged { .. } => Ok("it cannot be read"),
+        error => Err(Error::from(error)),
+    };
+    let rows = match index.extents_of(number) {
+        Ok(rows) => rows,
+        Err(error) => return unreadable(error).map(Err),
+    };
+    // In the order of the index: each of its pages is read once.
+    let mut chunks: Vec<_> = trailer.chunks.iter().collect();
+    chunks.sort_unstable_by_key(|chunk| chunk.id.0);
     let mut count = 0;
-    for chunk in &trailer.chunks {
-        let place = |found: &Located| {
-            (found.extent, found.offset, found.len, Some(&found.row)) == (chunk.extent, chunk.offset, chunk.len, trailer.extents.get(chunk.extent as usize))
-        };
-        match index.locate(&chunk.id) {
-            Ok(Some(found)) if found.pack == *id => {
-                if !place(&found) {
+    for chunk in chunks {
+        match index.place_of(&chunk.id) {
+            Ok(Some(found)) if found.pack == number => {
+                let rows = (rows.get(found.extent as usize), trailer.extents.get(chunk.extent as usize));
+                if (found.extent, found.offset, found.len) != (chunk.extent, chunk.offset, chunk.len) || rows.0 != rows.1 {
                     return Ok(Err("it names another place for a chunk than the pack does"));
                 }
                 count += 1;
@@ -106,8 +118,7 @@ fn agreeing(index: &Index, id: &[u8; 16], trailer: &PackTrailer) -> Result<Resul
             // Another pack holds it too.
             Ok(Some(_)) => {}
             Ok(None) => return Ok(Err("it lacks chunks of packs that it knows")),
-            Err(crate::store::Error::Local { .. } | crate::store::Error::IndexDamaged { .. }) => return Ok(Err("it cannot be read")),
-            Err(error) => return Err(error.into()),
+            Err(error) => return unreadable(error).map(Err),
         }
     }
     Ok(Ok(count))

@@ -149,7 +149,7 @@ impl<'r> Trees<'r> {
     /// What is wrong with an entry.
     pub fn entry(&mut self, entry: &Entry) -> Result<Option<String>, Error> {
         if let Xattrs::Chunk(id) = &entry.xattrs
-            && let Some(what) = self.chunk(id)?
+            && let Err(what) = self.chunk(id)?
         {
             return Ok(Some(format!("its extended attributes are lost: {what}")));
         }
@@ -160,12 +160,12 @@ impl<'r> Trees<'r> {
         }
     }
 
-    /// What is wrong with a chunk of content.
-    fn chunk(&mut self, id: &ChunkId) -> Result<Option<String>, Error> {
+    /// The length of a chunk of content, or what is wrong with it.
+    fn chunk(&mut self, id: &ChunkId) -> Result<Result<u32, String>, Error> {
         if let Some(what) = self.bad.get(id) {
-            return Ok(Some(format!("it is damaged ({what})")));
+            return Ok(Err(format!("it is damaged ({what})")));
         }
-        Ok(if self.index.contains(id)? { None } else { Some("it is in no pack any more".to_owned()) })
+        Ok(self.index.place_of(id)?.map(|place| place.len).ok_or_else(|| "it is in no pack any more".to_owned()))
     }
 
     fn pieces(&mut self, content: &Content, size: u64) -> Result<Option<String>, Error> {
@@ -184,12 +184,10 @@ impl<'r> Trees<'r> {
         for piece in pieces {
             sum = sum.saturating_add(match piece {
                 Piece::Hole(bytes) => bytes,
-                Piece::Chunk(id) => {
-                    if let Some(what) = self.chunk(&id)? {
-                        return Ok(Some(what));
-                    }
-                    u64::from(self.reader.len_of(&id)?)
-                }
+                Piece::Chunk(id) => match self.chunk(&id)? {
+                    Ok(len) => u64::from(len),
+                    Err(what) => return Ok(Some(what)),
+                },
             });
         }
         Ok((sum != size).then(|| "its parts do not come to its size".to_owned()))
@@ -226,8 +224,8 @@ impl<'r> Trees<'r> {
         let mut gone = HashSet::new();
         for (number, (extent, slots)) in recipe.extents.iter().zip(slots).enumerate().filter(|(_, (_, slots))| *slots > 0) {
             let wrong = match (self.chunk(extent)?, self.index.locate(extent)?) {
-                (Some(what), _) => Some(what),
-                (None, Some(found)) if found.row.kind == ExtentKind::Pages && u64::from(found.len) >= u64::from(slots) * u64::from(recipe.page_bytes) => None,
+                (Err(what), _) => Some(what),
+                (Ok(_), Some(found)) if found.row.kind == ExtentKind::Pages && u64::from(found.len) >= u64::from(slots) * u64::from(recipe.page_bytes) => None,
                 _ => Some("other bytes lie in their place".to_owned()),
             };
             if let Some(what) = wrong {

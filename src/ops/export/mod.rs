@@ -150,9 +150,13 @@ pub fn export(
     let problems = std::mem::take(&mut pourer.problems);
     watch.progress.phase(Phase::Commit, 0, 0);
     let (zip, written) = pourer.finish().map_err(|source| draft.failed("write", source))?;
-    draft.settle(&zip)?;
     watch.progress.phase(Phase::ReadBack, written.entries, written.bytes);
-    read_back::read_back(&zip, &written, draft.path(), threads(options), watch)?;
+    // The disk takes the rest of it while it is read.
+    std::thread::scope(|scope| {
+        let settled = scope.spawn(|| draft.settle(&zip));
+        let right = read_back::read_back(&zip, &written, draft.path(), threads(options), watch);
+        settled.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(right)
+    })?;
     draft.publish(&zip)?;
     let missing = facts::missing(record, options, database.as_ref(), has_home_sections, &unplaced);
     Ok(ExportReport {

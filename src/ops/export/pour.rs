@@ -3,9 +3,10 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Sender, bounded, unbounded};
 
 use crate::archive::{DosTime, EntryHead, Method, Sums, Written, ZipWriter};
 use crate::chunk::{Class, HEAD_BYTES};
@@ -29,6 +30,8 @@ const BATCH_BYTES: u64 = 1 << 20;
 const BATCH_FILES: usize = 128;
 /// Files from this size on get room for sizes of 64 bits: what cannot be deflated grows a little.
 pub(super) const HUGE_BYTES: u64 = 0xf000_0000;
+/// How much is written before the disk is asked to take it, beside the work: not all of it in the end.
+const FLUSH_BYTES: u64 = 256 << 20;
 /// Mode of what is no file of the snapshot.
 const PLAIN_MODE: u32 = 0o644;
 
@@ -42,12 +45,18 @@ pub(super) struct Item {
     pub mtime_ns: i64,
 }
 
-/// A file that is ready, or why it is not.
-type Ready = Result<(EntryHead, Sums, Vec<u8>), Problem>;
+/// A file that is ready, with where its bytes lie, or why it is not.
+type Ready = Result<(EntryHead, Sums, Range<usize>), Problem>;
+
+/// Files that are ready, one behind another.
+struct Batch {
+    bytes: Vec<u8>,
+    files: Vec<Ready>,
+}
 
 /// What a thread is asked to do.
 enum Job {
-    Files(Vec<(EntryHead, Item)>, SyncSender<Result<Vec<Ready>, Error>>),
+    Files(Vec<(EntryHead, Item)>, SyncSender<Result<Batch, Error>>),
     Block { bytes: Vec<u8>, deflates: bool, is_last: bool, out: SyncSender<std::io::Result<Block>> },
 }
 
@@ -59,7 +68,7 @@ struct Block {
 
 /// What was asked for and is not written yet.
 enum Pending {
-    Files(Receiver<Result<Vec<Ready>, Error>>),
+    Files(Receiver<Result<Batch, Error>>),
     Block(Receiver<std::io::Result<Block>>),
 }
 
@@ -78,6 +87,10 @@ pub(super) struct Pourer<'e> {
     options: &'e ExportOptions,
     watch: Watch<'e>,
     jobs: Option<Sender<Job>>,
+    /// Buffers of batches that are written, to use again: a new one costs a page fault for each of its pages.
+    spare: (Sender<Vec<u8>>, crossbeam_channel::Receiver<Vec<u8>>),
+    flushes: Option<Sender<()>>,
+    flushed: u64,
     queue: VecDeque<Pending>,
     batch: Vec<(EntryHead, Item)>,
     batch_bytes: u64,
@@ -96,6 +109,9 @@ impl<'e> Pourer<'e> {
             options,
             watch,
             jobs: None,
+            spare: unbounded(),
+            flushes: None,
+            flushed: 0,
             queue: VecDeque::new(),
             batch: Vec::new(),
             batch_bytes: 0,
@@ -104,21 +120,26 @@ impl<'e> Pourer<'e> {
         }
     }
 
-    /// Lets `pour` hand in entries while threads work on them.
+    /// Lets `pour` hand in entries while threads work on them, and one makes durable what is written.
     pub(super) fn write<T>(&mut self, pour: impl FnOnce(&mut Pourer<'e>) -> Result<T, Error>) -> Result<T, Error> {
         let (jobs, taken) = bounded(PENDING_MAX + 1);
-        self.jobs = Some(jobs);
+        let (flushes, asked) = bounded(1);
+        let file = self.zip.file().try_clone().map_err(output)?;
+        (self.jobs, self.flushes) = (Some(jobs), Some(flushes));
         std::thread::scope(|scope| {
             for _ in 0..super::threads(self.options) {
-                let taken = taken.clone();
+                let (taken, spare) = (taken.clone(), self.spare.1.clone());
                 let mut reader = ChunkReader::new(self.repository, self.index);
-                scope.spawn(move || taken.iter().for_each(|job| job.run(&mut reader)));
+                scope.spawn(move || taken.iter().for_each(|job| job.run(&mut reader, &spare)));
             }
+            // The kernel tells of bytes that could not be written only once.
+            let flusher = scope.spawn(move || asked.into_iter().try_for_each(|()| file.sync_data()));
             let outcome = pour(self).and_then(|value| self.drain().map(|()| value));
             // Without jobs the threads end, and whoever waits for a listener finds none.
-            self.jobs = None;
+            (self.jobs, self.flushes) = (None, None);
             self.queue.clear();
-            outcome
+            let flushed = flusher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            outcome.and_then(|value| flushed.map(|()| value).map_err(output))
         })
     }
 
@@ -265,20 +286,32 @@ impl<'e> Pourer<'e> {
                 if let Some(stream) = &mut self.stream {
                     stream.crc.combine(&block.crc);
                 }
-                self.zip.append(&block.bytes).map_err(output)
+                self.zip.append(&block.bytes).map_err(output)?;
+                self.flush_some();
+                Ok(())
             }
             Some(Pending::Files(files)) => {
-                for ready in files.recv().map_err(|_| gone())?? {
-                    match ready {
-                        Ok((head, sums, bytes)) => {
-                            self.zip.add(head, sums, &bytes).map_err(output)?;
+                let Batch { bytes, files } = files.recv().map_err(|_| gone())??;
+                for file in files {
+                    match file {
+                        Ok((head, sums, range)) => {
+                            self.zip.add(head, sums, bytes.get(range).unwrap_or_default()).map_err(output)?;
                             self.watch.progress.advance(1, sums.raw);
                         }
                         Err(problem) => self.problem(problem),
                     }
                 }
+                crate::tolerate(self.spare.0.send(bytes));
+                self.flush_some();
                 Ok(())
             }
+        }
+    }
+
+    /// Has what was written go to the disk, where it is much and the last of it is done.
+    fn flush_some(&mut self) {
+        if self.zip.offset() >= self.flushed + FLUSH_BYTES && self.flushes.as_ref().is_some_and(|flushes| flushes.try_send(()).is_ok()) {
+            self.flushed = self.zip.offset();
         }
     }
 
@@ -295,10 +328,14 @@ impl<'e> Pourer<'e> {
 }
 
 impl Job {
-    fn run(self, reader: &mut ChunkReader<'_>) {
+    fn run(self, reader: &mut ChunkReader<'_>, spare: &crossbeam_channel::Receiver<Vec<u8>>) {
         match self {
             // Where nobody listens any more the export failed already, with a reason of its own.
-            Job::Files(files, out) => crate::tolerate(out.send(files.into_iter().map(|(head, item)| ready(head, item, reader)).collect())),
+            Job::Files(files, out) => {
+                // Where none is free, a new one.
+                let buffer = spare.try_recv().unwrap_or_default();
+                crate::tolerate(out.send(ready(files, buffer, reader)));
+            }
             Job::Block { bytes, deflates, is_last, out } => {
                 let mut crc = crc32fast::Hasher::new();
                 crc.update(&bytes);
@@ -309,27 +346,36 @@ impl Job {
     }
 }
 
-/// Reads a small file and deflates it where that gains.
-fn ready(mut head: EntryHead, item: Item, reader: &mut ChunkReader<'_>) -> Result<Ready, Error> {
-    let mut bytes = Vec::with_capacity(item.size as usize);
-    let read = write_content(reader, &item.content, item.size, |offset, part| {
-        bytes.resize(offset as usize, 0);
-        bytes.extend_from_slice(part);
-        Ok(())
-    });
-    if let Err(error) = read {
-        return unreadable(&item.logical, error).map(Err);
-    }
-    bytes.resize(item.size as usize, 0);
-    let (crc, raw) = (crc32fast::hash(&bytes), bytes.len() as u64);
-    if Class::of(bytes.get(..HEAD_BYTES).unwrap_or(&bytes)) != Class::Compressed && !bytes.is_empty() {
-        let deflated = deflate_block(&bytes, true).map_err(output)?;
-        if deflated.len() < bytes.len() {
-            head.method = Method::Deflated;
-            bytes = deflated;
+/// Reads small files, one behind another into a buffer that may have been used, and deflates those where that gains.
+fn ready(items: Vec<(EntryHead, Item)>, mut bytes: Vec<u8>, reader: &mut ChunkReader<'_>) -> Result<Batch, Error> {
+    bytes.clear();
+    let mut files = Vec::with_capacity(items.len());
+    for (mut head, item) in items {
+        let start = bytes.len();
+        let read = write_content(reader, &item.content, item.size, |offset, part| {
+            bytes.resize(start + offset as usize, 0);
+            bytes.extend_from_slice(part);
+            Ok(())
+        });
+        if let Err(error) = read {
+            bytes.truncate(start);
+            files.push(Err(unreadable(&item.logical, error)?));
+            continue;
         }
+        bytes.resize(start + item.size as usize, 0);
+        let plain = bytes.get(start..).unwrap_or_default();
+        let (crc, raw) = (crc32fast::hash(plain), plain.len() as u64);
+        if Class::of(plain.get(..HEAD_BYTES).unwrap_or(plain)) != Class::Compressed && !plain.is_empty() {
+            let deflated = deflate_block(plain, true).map_err(output)?;
+            if deflated.len() < plain.len() {
+                head.method = Method::Deflated;
+                bytes.truncate(start);
+                bytes.extend(deflated);
+            }
+        }
+        files.push(Ok((head, Sums { crc, stored: (bytes.len() - start) as u64, raw }, start..bytes.len())));
     }
-    Ok(Ok((head, Sums { crc, stored: bytes.len() as u64, raw }, bytes)))
+    Ok(Batch { bytes, files })
 }
 
 /// Whether all pieces of a file can be read.

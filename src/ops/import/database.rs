@@ -36,7 +36,7 @@ pub(super) fn build(
     plan: &mut Plan,
     watch: Watch<'_>,
 ) -> Result<Option<Built>, Failure> {
-    let bytes: u64 = plan.tables.values().filter_map(|number| zip.entries.get(*number as usize)).map(|entry| entry.size).sum();
+    let bytes: u64 = plan.tables.values().filter_map(|number| zip.entries.get(*number as usize)).map(|entry| entry.size()).sum();
     watch.progress.phase(Phase::Build, plan.tables.len() as u64, bytes);
     let folder = scratch(repository, bytes)?;
     let path = folder.path.join("jellyfin.db");
@@ -83,7 +83,7 @@ fn fill(zip: &ZipReader, plan: &Plan, (schema, history): (&Schema, &[(String, St
                 }
                 // What is wrong with the bytes says more than what that made of the rows.
                 std::io::copy(&mut bytes, &mut std::io::sink()).map_err(archive::of_io)?;
-                watch.progress.advance(1, entry.size);
+                watch.progress.advance(1, entry.size());
                 loaded?
             }
             None => {
@@ -112,8 +112,8 @@ pub(super) fn stored_as_it_is(
     watch: Watch<'_>,
 ) -> Result<Option<Built>, Failure> {
     let Some(entry) = zip.find(DATABASE_NAME) else { return Ok(None) };
-    watch.progress.phase(Phase::Build, 1, entry.size);
-    let folder = scratch(repository, entry.size)?;
+    watch.progress.phase(Phase::Build, 1, entry.size());
+    let folder = scratch(repository, entry.size())?;
     let path = folder.path.join("jellyfin.db");
     let failed = |source| Error::Target { verb: "write", path: path.clone(), source };
     let mut file = std::fs::File::create_new(&path).map_err(failed)?;

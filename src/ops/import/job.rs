@@ -235,7 +235,7 @@ fn entry(
         }
         What::Entry(number) => {
             let Some(found) = shared.zip.entries.get(number as usize) else { return Err(Error::System { what: "memory" }.into()) };
-            mode = found.mode.unwrap_or(0o644);
+            mode = found.mode().unwrap_or(0o644);
             mtime = found
                 .modified()
                 .and_then(|civil| civil.to_zoned(shared.options.zone.clone()).ok())
@@ -243,9 +243,9 @@ fn entry(
             let content = content(shared, packer, found, sink)?;
             counts.new += 1;
             counts.reads += 1;
-            counts.read_bytes += found.size;
-            shared.watch.progress.advance(1, found.size);
-            Kind::File { size: found.size, content }
+            counts.read_bytes += found.size();
+            shared.watch.progress.advance(1, found.size());
+            Kind::File { size: found.size(), content }
         }
     };
     Ok(Entry { path: item.path, kind, mode, uid: OWNER_UNKNOWN, gid: OWNER_UNKNOWN, mtime, xattrs: Xattrs::None, link_group: None })
@@ -254,8 +254,8 @@ fn entry(
 /// Stores what an entry holds, in the very chunks that a capture of the same file makes.
 fn content(shared: &Shared<'_>, packer: &mut Packer, found: &ZipEntry, sink: &mut dyn FnMut(FilledExtent) -> Result<(), Error>) -> Result<Content, Failure> {
     let mut reader = shared.zip.read(found)?;
-    if found.size <= SMALL_BYTES {
-        let (content, _) = packer.store_stream(&mut reader, found.size, shared.index, sink).map_err(of_read)?;
+    if found.size() <= SMALL_BYTES {
+        let (content, _) = packer.store_stream(&mut reader, found.size(), shared.index, sink).map_err(of_read)?;
         // The end is where length and checksum are held against the directory's.
         reader.read(&mut [0]).map_err(of_io)?;
         return Ok(content);

@@ -217,7 +217,7 @@ fn server_version(opened: &Opened) -> String {
 fn key(zip: &ZipReader) -> String {
     let mut hasher = blake3::Hasher::new();
     for entry in &zip.entries {
-        hasher.update(entry.name.as_bytes()).update(&[0]).update(&entry.size.to_le_bytes()).update(&entry.crc().to_le_bytes());
+        hasher.update(zip.name(entry).as_bytes()).update(&[0]).update(&entry.size().to_le_bytes()).update(&entry.crc().to_le_bytes());
     }
     format!("zip-{}", hasher.finalize().to_hex().chars().take(32).collect::<String>())
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::manifest::{Catalog, Chain, SnapshotId};
 use crate::progress::{Phase, Problem};
-use crate::store::{ChunkReader, Index, IndexMode, KEPT_FOR_ALL, Repository, WorkLock, pack_name, snapshot_name};
+use crate::store::{Index, IndexMode, Repository, WorkLock, pack_name, snapshot_name};
 
 use super::reach::Reached;
 use super::{Error, Watch, in_one_line};
@@ -33,6 +33,8 @@ pub struct PruneOptions<'a> {
     pub dry_run: bool,
     /// Snapshots that count as forgotten already: to see what forgetting them would bring.
     pub without: HashSet<SnapshotId>,
+    /// What is known to be needed, because it was marked just before: it is not gone through again.
+    pub needed: Reached,
     /// Is shown the plan before anything is done.
     pub planned: &'a dyn Fn(&PlanSummary),
     /// Is called now and then while other processes use the repository, with the time that passed; may give up.
@@ -60,7 +62,7 @@ pub struct PruneReport {
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Reclaims what no snapshot needs.
-pub fn prune(repository: &Repository, options: &PruneOptions<'_>, watch: Watch<'_>) -> Result<PruneReport, Error> {
+pub fn prune(repository: &Repository, options: PruneOptions<'_>, watch: Watch<'_>) -> Result<PruneReport, Error> {
     let _work = if options.dry_run { None } else { alone_at_work(repository, options.waiting)? };
     if !options.dry_run {
         finish_forgetting(repository)?;
@@ -72,14 +74,15 @@ pub fn prune(repository: &Repository, options: &PruneOptions<'_>, watch: Watch<'
     }
     refuse_if_records_are_gone(repository, &catalog, !index.packs().is_empty())?;
     watch.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
-    let mut reached = Reached::default();
-    let mut reader = ChunkReader::new(repository, &index).keeping(KEPT_FOR_ALL);
     let seen: HashSet<SnapshotId> = catalog.snapshots.iter().map(|(id, _)| *id).collect();
-    for (id, record) in catalog.snapshots.iter().filter(|(id, _)| !options.without.contains(id)) {
-        reached.add((id, record), &mut reader, watch)?;
+    // Snapshots that went since it was marked need nothing any more.
+    let mut reached = if options.needed.is_within(&seen) { options.needed } else { Reached::default() };
+    let mut readers = Reached::readers(repository, &index);
+    for snapshot in catalog.snapshots.iter().filter(|(id, _)| !options.without.contains(id)) {
+        reached.add(snapshot, &mut readers, watch)?;
         watch.progress.advance(1, 0);
     }
-    drop(reader);
+    drop(readers);
     let (usages, found) = usage::usage(repository, &index, &reached)?;
     let plan = Plan::make(usages, options.max_unused, repository.config().pack_bytes, &index, &reached)?;
     let mut report = PruneReport { plan: plan.summary(), ..PruneReport::default() };

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::manifest::{Catalog, SnapshotId};
-use crate::store::{ChunkReader, Index, IndexMode, Repository, pack_name, parity_name};
+use crate::store::{Index, IndexMode, Repository, pack_name, parity_name};
 
 use super::super::reach::Reached;
 use super::super::{Error, Watch};
@@ -110,10 +110,10 @@ fn needed_again(
         return Ok(HashSet::new());
     }
     let newer = Index::open(repository, IndexMode::Use)?;
-    let mut reader = ChunkReader::new(repository, &newer);
+    let mut readers = Reached::readers(repository, &newer);
     let mut since = Reached::default();
-    for (id, record) in new {
-        since.add((id, record), &mut reader, watch)?;
+    for snapshot in new {
+        since.add(snapshot, &mut readers, watch)?;
     }
     let goes: HashSet<_> = victims.packs.iter().map(|pack| pack.id).collect();
     let numbers: HashMap<u32, [u8; 16]> = index.packs().into_iter().filter(|(_, id)| goes.contains(id)).collect();

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::chunk::ChunkId;
-use crate::manifest::{Content, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, read_node};
-use crate::store::{ChunkReader, Recipe, RecipeChain};
+use crate::manifest::{Content, Entry, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, read_leaf, read_node};
+use crate::store::{ChunkReader, Index, KEPT_FOR_ALL, Recipe, RecipeChain, Repository};
 
 use super::super::content::list_pieces;
 use super::super::{Error, Watch};
@@ -24,80 +24,157 @@ pub struct Reached {
     databases: HashSet<ChunkId>,
     lists: HashSet<ChunkId>,
     bodies: RecipeBodies,
+    /// Of which snapshots all is marked.
+    snapshots: Vec<SnapshotId>,
+}
+
+/// Leaves that are decoded at once, shared out among the readers.
+const LEAVES_AT_ONCE: usize = 512;
+/// Fewer are not worth a thread.
+const LEAVES_ALONE: usize = 16;
+
+/// What the entries of leaves name.
+#[derive(Default)]
+struct Named {
+    chunks: Vec<ChunkId>,
+    lists: Vec<ChunkId>,
+    databases: Vec<ChunkId>,
+}
+
+impl Named {
+    fn of(leaves: &[ChunkId], reader: &mut ChunkReader<'_>) -> Result<Named, Error> {
+        let mut named = Named::default();
+        for leaf in leaves {
+            named.take(read_leaf(reader, leaf)?);
+        }
+        Ok(named)
+    }
+
+    fn take(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            if let Xattrs::Chunk(id) = entry.xattrs {
+                self.chunks.push(id);
+            }
+            match entry.content() {
+                Some(Content::Pieces(pieces)) => self.chunks.extend(pieces.iter().filter_map(piece_id)),
+                Some(Content::Listed(lists)) => self.lists.extend(lists),
+                Some(Content::Pages(id)) => self.databases.push(*id),
+                None => {}
+            }
+        }
+    }
+}
+
+fn piece_id(piece: &Piece) -> Option<ChunkId> {
+    match piece {
+        Piece::Chunk(id) => Some(*id),
+        Piece::Hole(_) => None,
+    }
 }
 
 impl Reached {
-    /// Marks all that a snapshot needs.
-    pub fn add(&mut self, (id, record): (&SnapshotId, &SnapshotRecord), reader: &mut ChunkReader<'_>, watch: Watch<'_>) -> Result<(), Error> {
+    /// Readers to mark with, one for each core.
+    pub fn readers<'r>(repository: &'r Repository, index: &'r Index) -> Vec<ChunkReader<'r>> {
+        let count = std::thread::available_parallelism().map_or(2, Into::into);
+        (0..count).map(|_| ChunkReader::new(repository, index).keeping(KEPT_FOR_ALL)).collect()
+    }
+
+    /// Marks all that a snapshot needs. After an error what is marked is not all that is needed.
+    pub fn add(&mut self, snapshot: &(SnapshotId, SnapshotRecord), readers: &mut [ChunkReader<'_>], watch: Watch<'_>) -> Result<(), Error> {
+        self.add_beyond(&Reached::default(), snapshot, readers, watch)
+    }
+
+    /// Marks what a snapshot needs beyond what was reached already elsewhere; some of that may be marked too.
+    pub fn add_beyond(
+        &mut self,
+        known: &Reached,
+        (id, record): &(SnapshotId, SnapshotRecord),
+        readers: &mut [ChunkReader<'_>],
+        watch: Watch<'_>,
+    ) -> Result<(), Error> {
         let unreadable = |name: &str, source: Error| match source {
             Error::Interrupted => source,
             source => Error::Unreadable { snapshot: super::super::ls::short(id), path: name.to_owned(), source: Box::new(source) },
         };
         for (name, category) in &record.categories {
-            self.tree(category.manifest, reader, watch).map_err(|error| unreadable(name, error))?;
+            self.tree(known, category.manifest, readers, watch).map_err(|error| unreadable(name, error))?;
         }
+        self.snapshots.push(*id);
         Ok(())
     }
 
-    fn tree(&mut self, root: ChunkId, reader: &mut ChunkReader<'_>, watch: Watch<'_>) -> Result<(), Error> {
+    /// Whether it is of no other snapshots than these.
+    pub fn is_within(&self, snapshots: &HashSet<SnapshotId>) -> bool {
+        self.snapshots.iter().all(|id| snapshots.contains(id))
+    }
+
+    fn tree(&mut self, known: &Reached, root: ChunkId, readers: &mut [ChunkReader<'_>], watch: Watch<'_>) -> Result<(), Error> {
         let mut stack = vec![(root, None)];
+        let mut leaves = Vec::new();
         while let Some((id, level)) = stack.pop() {
-            if !self.nodes.insert(id) {
+            if known.nodes.contains(&id) || !self.nodes.insert(id) {
                 continue;
             }
             if watch.interrupt.is_raised() {
                 return Err(Error::Interrupted);
             }
             self.chunks.insert(&id);
+            if level == Some(0) {
+                leaves.push(id);
+                if leaves.len() == LEAVES_AT_ONCE {
+                    self.leaves(known, &std::mem::take(&mut leaves), readers)?;
+                }
+                continue;
+            }
+            let Some(reader) = readers.first_mut() else { continue };
             match read_node(reader, &id, level)? {
                 Node::Inner { level, children } => stack.extend(children.iter().rev().map(|child| (child.id, Some(level - 1)))),
                 Node::Leaf(entries) => {
-                    for entry in entries {
-                        if let Xattrs::Chunk(id) = entry.xattrs {
-                            self.chunks.insert(&id);
-                        }
-                        if let Some(content) = entry.content() {
-                            self.content(content, reader)?;
-                        }
-                    }
+                    let mut named = Named::default();
+                    named.take(entries);
+                    self.named(known, named, reader)?;
                 }
+            }
+        }
+        self.leaves(known, &leaves, readers)
+    }
+
+    fn leaves(&mut self, known: &Reached, leaves: &[ChunkId], readers: &mut [ChunkReader<'_>]) -> Result<(), Error> {
+        let share = leaves.len().div_ceil(readers.len().max(1)).max(LEAVES_ALONE);
+        let read = std::thread::scope(|scope| {
+            let mut parts = leaves.chunks(share).zip(readers.iter_mut());
+            let own = parts.next();
+            let helpers: Vec<_> = parts.map(|(part, reader)| scope.spawn(move || Named::of(part, reader))).collect();
+            let own = own.map(|(part, reader)| Named::of(part, reader));
+            let others = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            own.into_iter().chain(others).collect::<Vec<_>>()
+        });
+        let Some(reader) = readers.first_mut() else { return Ok(()) };
+        read.into_iter().try_for_each(|named| self.named(known, named?, reader))
+    }
+
+    fn named(&mut self, known: &Reached, named: Named, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
+        for chunk in &named.chunks {
+            self.chunks.insert(chunk);
+        }
+        for list in named.lists {
+            if !known.lists.contains(&list) && self.lists.insert(list) {
+                self.chunks.insert(&list);
+                list_pieces(reader, &Content::Listed(vec![list]), |_, piece| {
+                    if let Piece::Chunk(id) = piece {
+                        self.chunks.insert(&id);
+                    }
+                    Ok(())
+                })?;
+            }
+        }
+        for id in named.databases {
+            if !known.databases.contains(&id) && self.databases.insert(id) {
+                let chain = self.bodies.chain(&id, reader)?;
+                self.database(&chain);
             }
         }
         Ok(())
-    }
-
-    fn content(&mut self, content: &Content, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
-        match content {
-            Content::Pieces(pieces) => {
-                for piece in pieces {
-                    if let Piece::Chunk(id) = piece {
-                        self.chunks.insert(id);
-                    }
-                }
-                Ok(())
-            }
-            Content::Listed(lists) => {
-                for list in lists {
-                    if self.lists.insert(*list) {
-                        self.chunks.insert(list);
-                        list_pieces(reader, &Content::Listed(vec![*list]), |_, piece| {
-                            if let Piece::Chunk(id) = piece {
-                                self.chunks.insert(&id);
-                            }
-                            Ok(())
-                        })?;
-                    }
-                }
-                Ok(())
-            }
-            Content::Pages(id) => {
-                if self.databases.insert(*id) {
-                    let chain = self.bodies.chain(id, reader)?;
-                    self.database(&chain);
-                }
-                Ok(())
-            }
-        }
     }
 
     fn database(&mut self, chain: &RecipeChain) {
@@ -125,5 +202,11 @@ impl Reached {
     /// Whether a chunk is needed, wholly or in part.
     pub fn needs(&self, id: &ChunkId) -> bool {
         self.chunks.contains(id) || self.pages.contains_key(id)
+    }
+}
+
+impl std::fmt::Debug for Reached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reached({} chunks, {} extents of pages)", self.chunks.len(), self.pages.len())
     }
 }

@@ -7,5 +7,5 @@ mod recipe_bodies;
 
 pub use id_set::IdSet;
 pub(super) use live_slots::LiveSlots;
-pub(super) use mark::Reached;
+pub use mark::Reached;
 pub(super) use recipe_bodies::RecipeBodies;

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
@@ -138,14 +139,14 @@ fn right_already(path: &Path, content: &Content, size: u64, writer: &mut Writer<
 
 /// The directory of a database: below the instance's root through no link, or where `database.xml` says, which is the
 /// administrator's word, links on the way included.
-fn folder(entry: &Entry, path: &Path, writer: &mut Writer<'_>) -> Result<OwnedFd, Failure> {
+fn folder(entry: &Entry, path: &Path, writer: &mut Writer<'_>) -> Result<Arc<OwnedFd>, Failure> {
     if writer.target.file(&entry.path).as_deref() != writer.target.database.as_deref() {
         return writer.folder_of(entry);
     }
     let dir = path.parent().unwrap_or(Path::new("/"));
     let failed = |e: std::io::Error| Failure::Entry(format!("its directory could not be opened ({e})"));
     std::fs::create_dir_all(dir).map_err(failed)?;
-    rustix::fs::openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(|e| failed(e.into()))
+    rustix::fs::openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map(Arc::new).map_err(|e| failed(e.into()))
 }
 
 struct RemoveOnDrop(PathBuf);

@@ -205,16 +205,14 @@ pub fn restore(
     let mut databases = Vec::new();
     let mut linked: Vec<Entry> = Vec::new();
     let mut first_of_group = std::collections::HashMap::new();
-    let threads = if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { options.threads };
+    let threads = threads_of(options);
+    let new_writer = || Writer::new(ChunkReader::new(repository, &index), &target, &tally, watch, options, id);
     let (out, work) = crossbeam_channel::bounded::<Vec<Entry>>(threads * 2);
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..threads)
             .map(|_| {
-                let (work, target, tally, index) = (work.clone(), &target, &tally, &index);
-                scope.spawn(move || -> Result<(), Error> {
-                    let mut writer = Writer::new(ChunkReader::new(repository, index), target, tally, watch, options, id);
-                    work.into_iter().try_for_each(|batch| batch.iter().try_for_each(|entry| writer.entry(entry)))
-                })
+                let (work, mut writer) = (work.clone(), new_writer());
+                scope.spawn(move || -> Result<(), Error> { work.into_iter().flatten().try_for_each(|entry| writer.entry(&entry)) })
             })
             .collect();
         drop(work);
@@ -277,7 +275,7 @@ pub fn restore(
         joined.collect::<Vec<_>>().into_iter().collect::<Result<Vec<()>, Error>>().and(walked)
     })?;
 
-    let mut writer = Writer::new(ChunkReader::new(repository, &index), &target, &tally, watch, options, id);
+    let mut writer = new_writer();
     for entry in &linked {
         let first = entry.link_group.and_then(|group| first_of_group.get(&group));
         writer.link(entry, first.map(Vec::as_slice))?;
@@ -287,8 +285,8 @@ pub fn restore(
         (report.deleted, report.deleted_paths) = delete::delete_others(&mut reader, record, destination, &target, options, &tally, watch)?;
     }
     watch.progress.phase(Phase::Compare, 0, 0);
-    dirs::finish(&mut reader, &selected, options, &mut writer)?;
     drop(writer);
+    dirs::finish(&mut reader, &selected, options, new_writer)?;
     target.sync(matches!(destination, Destination::InPlace(_)))?;
 
     report.files = tally.files.load(Ordering::Relaxed);
@@ -298,6 +296,14 @@ pub fn restore(
     report.problems = tally.problems.into_inner().unwrap_or_default();
     report.problems.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(report)
+}
+
+/// Threads that write at least: each waits now and then for what the file system has to read of its own tables.
+const WRITERS_MIN: usize = 6;
+
+/// How many threads write.
+fn threads_of(options: &RestoreOptions) -> usize {
+    if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into).max(WRITERS_MIN) } else { options.threads }
 }
 
 /// Names the path of a snapshot that cannot be read back.

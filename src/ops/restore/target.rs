@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::manifest::{Entry, OWNER_UNKNOWN};
 use crate::source::{DATABASE_PATH, Layout, Stat};
@@ -15,7 +16,7 @@ pub(super) struct TargetRoot {
     pub logical: Vec<u8>,
     pub dir: PathBuf,
     /// Nothing where it is missing and nothing may be changed.
-    pub fd: Option<OwnedFd>,
+    pub fd: Option<Arc<OwnedFd>>,
 }
 
 /// All of them.
@@ -81,7 +82,7 @@ impl Target {
     }
 
     /// An open root.
-    pub(super) fn fd(&self, root: usize) -> Option<&OwnedFd> {
+    pub(super) fn fd(&self, root: usize) -> Option<&Arc<OwnedFd>> {
         self.roots.get(root)?.fd.as_ref()
     }
 
@@ -106,7 +107,7 @@ fn open_root(logical: Vec<u8>, dir: &Path, dry_run: bool) -> Result<TargetRoot, 
         std::fs::create_dir_all(dir).map_err(failed("create"))?;
     }
     let fd = match rustix::fs::openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(fd) => Some(fd),
+        Ok(fd) => Some(Arc::new(fd)),
         Err(rustix::io::Errno::NOENT) if dry_run => None,
         Err(error) => return Err(failed("open")(error.into())),
     };

@@ -1,6 +1,7 @@
 //! The directories from a root down to where a writer works, each opened by its name in the one above, never through a link.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{Errno, Result};
@@ -11,19 +12,19 @@ use crate::manifest::is_within;
 #[derive(Default)]
 pub(super) struct DirStack {
     root: usize,
-    open: Vec<(Vec<u8>, OwnedFd, bool)>,
+    open: Vec<(Vec<u8>, Arc<OwnedFd>, bool)>,
 }
 
 /// An open directory.
-pub(super) struct OpenDir<'a> {
-    pub fd: BorrowedFd<'a>,
+pub(super) struct OpenDir {
+    pub fd: Arc<OwnedFd>,
     /// This writer made it just now: nothing else can be in it.
     pub is_new: bool,
 }
 
 impl DirStack {
     /// Opens the directory `path` below root `number`; makes what is missing where `create` says so.
-    pub(super) fn enter<'a>(&'a mut self, number: usize, root: &'a OwnedFd, path: &[u8], create: bool) -> Result<OpenDir<'a>> {
+    pub(super) fn enter(&mut self, number: usize, root: &Arc<OwnedFd>, path: &[u8], create: bool) -> Result<OpenDir> {
         if self.root != number {
             self.open.clear();
             self.root = number;
@@ -52,12 +53,12 @@ impl DirStack {
                 }
                 other => other?,
             };
-            self.open.push((path.get(..end).unwrap_or_default().to_vec(), fd, is_new));
+            self.open.push((path.get(..end).unwrap_or_default().to_vec(), Arc::new(fd), is_new));
             done = end;
         }
         Ok(match self.open.last() {
-            Some((_, fd, is_new)) => OpenDir { fd: fd.as_fd(), is_new: *is_new },
-            None => OpenDir { fd: root.as_fd(), is_new: false },
+            Some((_, fd, is_new)) => OpenDir { fd: fd.clone(), is_new: *is_new },
+            None => OpenDir { fd: root.clone(), is_new: false },
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, XattrFlags};
@@ -112,13 +113,13 @@ impl<'a> Writer<'a> {
             Err(Errno::NOENT) if self.options.dry_run => return self.written(size),
             Err(error) => return Err(obstacle(error, "its directory could not be opened")),
         };
-        let existing = if dir.is_new { None } else { stat_in(dir.fd, name)? };
-        if existing.is_none() && !dir.is_new && is_second_marker(dir.fd, name) {
+        let existing = if dir.is_new { None } else { stat_in(dir.fd.as_fd(), name)? };
+        if existing.is_none() && !dir.is_new && is_second_marker(dir.fd.as_fd(), name) {
             return Err(Failure::Entry(
                 "another .jellyfin-… marker lies in this directory; this one was not put beside it, or the server would not start".to_owned(),
             ));
         }
-        let fd = dir.fd.try_clone_to_owned().map_err(|e| Failure::Entry(e.to_string()))?;
+        let fd = dir.fd;
         if let Some(stat) = existing.filter(|stat| stat.is_file() && stat.size == size)
             && same_content(&mut self.reader, &mut self.buffer, fd.as_fd(), name, content, size).map_err(|error| self.fatal(entry, error))?
         {
@@ -214,9 +215,9 @@ impl<'a> Writer<'a> {
             Err(Errno::NOENT) if self.options.dry_run => return self.written(0),
             Err(error) => return Err(obstacle(error, "its directory could not be opened")),
         };
-        let existing = stat_in(dir.fd, name)?;
+        let existing = stat_in(dir.fd.as_fd(), name)?;
         if let Some(stat) = existing.filter(Stat::is_symlink) {
-            let same = rustix::fs::readlinkat(dir.fd, name, Vec::new()).is_ok_and(|has| has.as_bytes() == target);
+            let same = rustix::fs::readlinkat(&dir.fd, name, Vec::new()).is_ok_and(|has| has.as_bytes() == target);
             let owner = !self.is_root || (stat.uid, stat.gid) == (entry.uid, entry.gid);
             if same && stat.mtime == entry.mtime && owner {
                 self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
@@ -226,7 +227,7 @@ impl<'a> Writer<'a> {
         if self.options.dry_run {
             return self.written(0);
         }
-        let fd = dir.fd.try_clone_to_owned().map_err(|e| Failure::Entry(e.to_string()))?;
+        let fd = dir.fd;
         clear_way(fd.as_fd(), name, existing)?;
         let temp = self.temp_name();
         let failed = |error: Errno| Failure::Entry(format!("the link could not be made ({})", std::io::Error::from(error)));
@@ -273,7 +274,7 @@ impl<'a> Writer<'a> {
             Err(_) if self.options.dry_run => return Ok(false),
             Err(error) => return Err(obstacle(error, "its directory could not be opened")),
         };
-        let existing = stat_in(dir.fd, name)?;
+        let existing = stat_in(dir.fd.as_fd(), name)?;
         if existing.is_some_and(|stat| (stat.dev, stat.ino) == (original_stat.dev, original_stat.ino)) {
             self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
             return Ok(true);
@@ -281,7 +282,7 @@ impl<'a> Writer<'a> {
         if self.options.dry_run {
             return Ok(false);
         }
-        let fd = dir.fd.try_clone_to_owned().map_err(|e| Failure::Entry(e.to_string()))?;
+        let fd = dir.fd;
         clear_way(fd.as_fd(), name, existing)?;
         let temp = self.temp_name();
         let first_dir = source::open_beneath(first_root, parent(first_below).unwrap_or_default(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
@@ -308,11 +309,11 @@ impl<'a> Writer<'a> {
     }
 
     /// The directory that an entry belongs in, made where it is missing, reached through no link.
-    pub(super) fn folder_of(&mut self, entry: &Entry) -> Result<OwnedFd, Failure> {
+    pub(super) fn folder_of(&mut self, entry: &Entry) -> Result<Arc<OwnedFd>, Failure> {
         let (number, below) = self.target.place(&entry.path).ok_or_else(no_place)?;
         let root = self.target.fd(number).ok_or_else(no_place)?;
         let dir = self.dirs.enter(number, root, parent(below).unwrap_or_default(), true).map_err(|e| obstacle(e, "its directory could not be opened"))?;
-        dir.fd.try_clone_to_owned().map_err(|e| Failure::Entry(e.to_string()))
+        Ok(dir.fd)
     }
 
     /// The extended attributes of an entry.
