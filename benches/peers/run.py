@@ -212,6 +212,9 @@ def main():
     for corpus in corpora:
         if "floor" in works:
             floors(bench, corpus)
+        # What budgets are held against lies next to what is held.
+        if "export" in works:
+            copies(bench, corpus, [tool for tool in wanted if tool == "cp -a"])
         for name in [name for name in TOOLS if name in wanted]:
             version = subprocess.run(["bash", "-c", TOOLS[name]["version"]], env=bench.environment, capture_output=True, text=True).stdout.strip().splitlines()
             bench.note(corpus=corpus, tool=name, work="version", text=version[0] if version else "unknown")
@@ -220,7 +223,7 @@ def main():
             except (subprocess.CalledProcessError, IndexError) as error:
                 bench.note(corpus=corpus, tool=name, work="failed", text=repr(error)[:300])
         if "export" in works:
-            copies(bench, corpus, wanted)
+            copies(bench, corpus, [tool for tool in wanted if tool != "cp -a"])
     write_report(bench.results, f"{PROJECT}/docs")
 
 

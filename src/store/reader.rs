@@ -148,7 +148,7 @@ impl<'r> ChunkReader<'r> {
             Some(at) => self.kept.remove(at),
             None => {
                 let located = self.index.located(place)?.ok_or(Error::Unknown { id: *id })?;
-                // The buffer of what goes is used again: a new one costs a page fault for each of its pages.
+                // The buffer of what goes is used again, unless somebody still reads in it: a new one costs a page fault for each of its pages.
                 let gone = if self.kept.len() >= self.keeps { Arc::try_unwrap(self.kept.remove(0).bytes).ok() } else { None };
                 let bytes = self.load(&located, gone.unwrap_or_default())?;
                 KeptExtent { key, pack: located.pack, row: located.row, bytes: Arc::new(bytes), verified: Vec::new() }

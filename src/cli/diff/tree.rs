@@ -136,12 +136,14 @@ fn branch(lines: &[&Line], skip: usize, depth: usize, out: &mut String) {
             push_line(out, &pad, first, below);
             continue;
         }
+        // A group has lines, each longer than what all share.
         let last = group.last().and_then(|line| line.path.get(skip..)).unwrap_or_default();
         let shared = shared_beginning(below, last).max(component.len());
         let mut group = group;
         if below.len() == shared {
             // The directory itself changed, too.
             push_line(out, &pad, first, below);
+            // Of one line nothing is left.
             group = group.get(1..).unwrap_or_default();
         } else {
             out.push_str(&format!("  {pad}{}/\n", below.get(..shared).unwrap_or(below)));

@@ -199,3 +199,38 @@ fn check_parity(repository: &Repository, listed: &[Listed], condemned: &HashSet<
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{SnapshotOptions, SourceSpec, snapshot};
+    use crate::progress::{Interrupt, Silent};
+    use crate::store::IndexMode;
+
+    #[test]
+    fn a_pack_that_comes_while_it_looks_is_no_fault_of_the_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("source");
+        std::fs::create_dir(&source).unwrap();
+        let interrupt = Interrupt::default();
+        let watch = Watch { progress: &Silent, interrupt: &interrupt };
+        let repository = Repository::init(&dir.path().join("repository")).unwrap();
+        let capture = |text: &str| {
+            std::fs::write(source.join("file"), text).unwrap();
+            snapshot(&repository, &SourceSpec::plain(&source).unwrap(), &SnapshotOptions::default(), watch).unwrap()
+        };
+        capture("first");
+        let index = Index::open(&repository, IndexMode::Use).unwrap();
+        capture("second");
+        let mut report = CheckReport::default();
+        let packs = check_packs(&repository, &index, &mut report, watch).unwrap();
+        assert_eq!((packs.len(), report.findings.len()), (2, 0), "{:?}", report.findings);
+        // One that the index knows and has wrong chunks of is.
+        let known = index.packs()[0];
+        let listed = repository.backend().list("packs/").unwrap().into_iter().find(|file| file.name == pack_name(&known.1)).unwrap();
+        let mut trailer = read_trailer(repository.backend(), &listed, &known.1).unwrap();
+        assert_eq!(agreeing(&index, known.0, &trailer).unwrap(), Ok(trailer.chunks.len() as u64));
+        trailer.chunks[0].len += 1;
+        assert!(agreeing(&index, known.0, &trailer).unwrap().is_err());
+    }
+}

@@ -32,6 +32,7 @@ pub struct Reached {
 const LEAVES_AT_ONCE: usize = 512;
 /// Fewer are not worth a thread.
 const LEAVES_ALONE: usize = 16;
+const READERS_MAX: usize = 4;
 
 /// What the entries of leaves name.
 #[derive(Default)]
@@ -73,9 +74,9 @@ fn piece_id(piece: &Piece) -> Option<ChunkId> {
 }
 
 impl Reached {
-    /// Readers to mark with, one for each core.
+    /// Readers to mark with, one for each core, as long as what they keep is little.
     pub fn readers<'r>(repository: &'r Repository, index: &'r Index) -> Vec<ChunkReader<'r>> {
-        let count = std::thread::available_parallelism().map_or(2, Into::into);
+        let count = std::thread::available_parallelism().map_or(2, Into::into).min(READERS_MAX);
         (0..count).map(|_| ChunkReader::new(repository, index).keeping(KEPT_FOR_ALL)).collect()
     }
 

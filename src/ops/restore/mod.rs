@@ -298,12 +298,13 @@ pub fn restore(
     Ok(report)
 }
 
-/// Threads that write at least: each waits now and then for what the file system has to read of its own tables.
-const WRITERS_MIN: usize = 6;
+/// Threads that write, fewest and most: each waits now and then for what the file system has to read of its own tables, and each keeps
+/// some 16 MiB of extents.
+const WRITERS: (usize, usize) = (6, 10);
 
 /// How many threads write.
 fn threads_of(options: &RestoreOptions) -> usize {
-    if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into).max(WRITERS_MIN) } else { options.threads }
+    if options.threads > 0 { options.threads } else { std::thread::available_parallelism().map_or(2, Into::into).clamp(WRITERS.0, WRITERS.1) }
 }
 
 /// Names the path of a snapshot that cannot be read back.
