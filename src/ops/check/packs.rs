@@ -208,6 +208,7 @@ mod tests {
     use crate::store::IndexMode;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "the source of the test")]
     fn a_pack_that_comes_while_it_looks_is_no_fault_of_the_index() {
         let dir = tempfile::tempdir().unwrap();
         let source = dir.path().join("source");
