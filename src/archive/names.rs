@@ -1,6 +1,6 @@
 //! Very many names in little memory: one behind another in blocks, six bytes beside those of each.
 
-/// Bytes of a block: 2¹², of them come to 4 GiB.
+/// Bytes of a block, as a power of two; 2¹² blocks come to 4 GiB.
 const BLOCK_BITS: u32 = 20;
 
 /// Where a name lies.
@@ -34,7 +34,7 @@ impl Names {
     pub(super) fn get(&self, at: NameAt) -> &str {
         let start = (at.start & ((1 << BLOCK_BITS) - 1)) as usize;
         let name = self.blocks.get((at.start >> BLOCK_BITS) as usize).and_then(|block| block.get(start..start + usize::from(at.len)));
-        // Of another's names there is none.
+        // Where a name lies is told by `push` alone; of another's there is none, and no path is empty.
         name.unwrap_or_default()
     }
 }

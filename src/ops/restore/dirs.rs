@@ -5,17 +5,18 @@ use crate::source::{self, Category, Stat};
 use crate::store::ChunkReader;
 
 use super::super::Error;
+use super::RestoreOptions;
 use super::dress::{dress, is_ours};
 use super::obstacle::Failure;
+use super::share::share;
 use super::writer::Writer;
-use super::{BATCH_ENTRIES, RestoreOptions, threads_of};
 
 /// Dresses every directory of the selected categories.
 pub(super) fn finish<'a>(
     reader: &mut ChunkReader<'_>,
     selected: &[(Category, &CategoryRecord)],
     options: &RestoreOptions,
-    new_writer: impl Fn() -> Writer<'a> + Sync,
+    new_writer: impl Fn() -> Writer<'a>,
 ) -> Result<(), Error> {
     if options.dry_run {
         return Ok(());
@@ -26,57 +27,37 @@ pub(super) fn finish<'a>(
     let mut shared: Vec<Entry> = Vec::new();
     // Those that shut their owner out: after all that is in them.
     let mut shut: Vec<Entry> = Vec::new();
-    let (out, work) = crossbeam_channel::bounded::<Vec<Entry>>(threads_of(options) * 2);
-    std::thread::scope(|scope| {
-        let helpers: Vec<_> = (0..threads_of(options))
-            .map(|_| {
-                let (work, mut writer) = (work.clone(), new_writer());
-                scope.spawn(move || work.into_iter().flatten().try_for_each(|entry| finish_one(&entry, &mut writer)))
-            })
-            .collect();
-        drop(work);
+    share(options, &new_writer, finish_one, |batches| {
         let parts = options.selection.roots();
-        let mut walk = || -> Result<(), Error> {
-            let mut batch = Vec::new();
-            for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
-                for entry in Entries::within(reader, root.manifest, part) {
-                    let entry = match entry {
-                        // What cannot be read is told when it is restored.
-                        Err(error) if error.is_damage() => continue,
-                        entry => writer.target.adopt(entry?),
-                    };
-                    if !matches!(entry.kind, Kind::Directory) || !options.selection.takes(*category, &entry.path) {
-                        continue;
-                    }
-                    if !entry.path.contains(&b'/') {
-                        shared.push(entry);
-                    } else if !is_root && entry.mode & 0o100 == 0 {
-                        shut.push(entry);
-                    } else {
-                        batch.push(entry);
-                    }
-                    // A helper that failed tells why when it is joined.
-                    if batch.len() >= BATCH_ENTRIES && out.send(std::mem::take(&mut batch)).is_err() {
-                        return Ok(());
-                    }
+        for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
+            for entry in Entries::within(reader, root.manifest, part) {
+                let entry = match entry {
+                    // What cannot be read is told when it is restored.
+                    Err(error) if error.is_damage() => continue,
+                    entry => writer.target.adopt(entry?),
+                };
+                if !matches!(entry.kind, Kind::Directory) || !options.selection.takes(*category, &entry.path) {
+                    continue;
+                }
+                if !entry.path.contains(&b'/') {
+                    shared.push(entry);
+                } else if !is_root && entry.mode & 0o100 == 0 {
+                    shut.push(entry);
+                } else if !batches.push(entry) {
+                    return Ok(());
                 }
             }
-            crate::tolerate(out.send(batch));
-            Ok(())
-        };
-        let walked = walk();
-        drop(out);
-        let joined = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        joined.collect::<Vec<_>>().into_iter().collect::<Result<Vec<()>, Error>>().and(walked)
+        }
+        Ok(())
     })?;
     // In path order what is in a directory comes behind it.
-    shut.iter().rev().try_for_each(|entry| finish_one(entry, &mut writer))?;
+    shut.iter().rev().try_for_each(|entry| finish_one(&mut writer, entry))?;
     // `programdata` is the directory that the other roots lie in: last.
     shared.sort_by_key(|entry| entry.path == b"programdata");
-    shared.iter().try_for_each(|entry| finish_one(entry, &mut writer))
+    shared.iter().try_for_each(|entry| finish_one(&mut writer, entry))
 }
 
-fn finish_one(entry: &Entry, writer: &mut Writer<'_>) -> Result<(), Error> {
+fn finish_one(writer: &mut Writer<'_>, entry: &Entry) -> Result<(), Error> {
     let (target, tally, watch) = (writer.target, writer.tally, writer.watch);
     let Some((number, below)) = target.place(&entry.path) else { return Ok(()) };
     let Some(root) = target.fd(number) else { return Ok(()) };

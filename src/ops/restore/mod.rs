@@ -8,6 +8,7 @@ mod keep_old;
 mod obstacle;
 mod refuse;
 mod same;
+mod share;
 mod target;
 mod tree;
 mod writer;
@@ -22,6 +23,7 @@ use crate::source::{Category, Instance};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
 pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, refuse_running};
+use self::share::share;
 use self::target::Target;
 use self::writer::Writer;
 use super::find_instance::Server;
@@ -149,11 +151,6 @@ impl Tally {
     }
 }
 
-/// Entries that a writer takes at once …
-const BATCH_ENTRIES: usize = 256;
-/// … or bytes of them.
-const BATCH_BYTES: u64 = 4 << 20;
-
 /// Restores a snapshot.
 pub fn restore(
     repository: &Repository,
@@ -205,74 +202,45 @@ pub fn restore(
     let mut databases = Vec::new();
     let mut linked: Vec<Entry> = Vec::new();
     let mut first_of_group = std::collections::HashMap::new();
-    let threads = threads_of(options);
     let new_writer = || Writer::new(ChunkReader::new(repository, &index), &target, &tally, watch, options, id);
-    let (out, work) = crossbeam_channel::bounded::<Vec<Entry>>(threads * 2);
-    std::thread::scope(|scope| {
-        let writers: Vec<_> = (0..threads)
-            .map(|_| {
-                let (work, mut writer) = (work.clone(), new_writer());
-                scope.spawn(move || -> Result<(), Error> { work.into_iter().flatten().try_for_each(|entry| writer.entry(&entry)) })
-            })
-            .collect();
-        drop(work);
-        let mut batch = Vec::new();
-        let mut batch_bytes = 0;
-        let hand_out = |batch: &mut Vec<Entry>, batch_bytes: &mut u64| {
-            *batch_bytes = 0;
-            // A writer that failed tells why when it is joined.
-            out.send(std::mem::take(batch)).is_ok()
-        };
-        let mut walk = || -> Result<(), Error> {
-            let parts = options.selection.roots();
-            for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
-                for entry in Entries::within(&mut reader, root.manifest, part) {
-                    let entry = match entry {
-                        Ok(entry) => target.adopt(entry),
-                        Err(error) if error.is_damage() => {
-                            let what = format!(
-                                "part of the list of its files cannot be read back ({}); the files in it were not restored",
-                                super::in_one_line(&error)
-                            );
-                            tally.problem(watch, category.name().as_bytes(), what);
-                            continue;
-                        }
-                        Err(error) => return Err(unreadable(id, category.name().as_bytes(), error.into())),
-                    };
-                    if watch.interrupt.is_raised() {
-                        return Err(Error::Interrupted);
-                    }
-                    if !options.selection.takes(*category, &entry.path) {
+    share(options, new_writer, Writer::entry, |batches| {
+        let parts = options.selection.roots();
+        for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
+            for entry in Entries::within(&mut reader, root.manifest, part) {
+                let entry = match entry {
+                    Ok(entry) => target.adopt(entry),
+                    Err(error) if error.is_damage() => {
+                        let what =
+                            format!("part of the list of its files cannot be read back ({}); the files in it were not restored", super::in_one_line(&error));
+                        tally.problem(watch, category.name().as_bytes(), what);
                         continue;
                     }
-                    let is_database = *category == Category::Database || matches!(entry.content(), Some(Content::Pages(_)));
-                    if is_database && matches!(entry.kind, Kind::File { .. }) {
-                        databases.push(entry);
+                    Err(error) => return Err(unreadable(id, category.name().as_bytes(), error.into())),
+                };
+                if watch.interrupt.is_raised() {
+                    return Err(Error::Interrupted);
+                }
+                if !options.selection.takes(*category, &entry.path) {
+                    continue;
+                }
+                let is_database = *category == Category::Database || matches!(entry.content(), Some(Content::Pages(_)));
+                if is_database && matches!(entry.kind, Kind::File { .. }) {
+                    databases.push(entry);
+                    continue;
+                }
+                if let Some(group) = entry.link_group.filter(|_| matches!(entry.kind, Kind::File { .. })) {
+                    if first_of_group.contains_key(&group) {
+                        linked.push(entry);
                         continue;
                     }
-                    if let Some(group) = entry.link_group.filter(|_| matches!(entry.kind, Kind::File { .. })) {
-                        if first_of_group.contains_key(&group) {
-                            linked.push(entry);
-                            continue;
-                        }
-                        first_of_group.insert(group, entry.path.clone());
-                    }
-                    batch_bytes += entry.size();
-                    batch.push(entry);
-                    if (batch.len() >= BATCH_ENTRIES || batch_bytes >= BATCH_BYTES) && !hand_out(&mut batch, &mut batch_bytes) {
-                        return Ok(());
-                    }
+                    first_of_group.insert(group, entry.path.clone());
+                }
+                if !batches.push(entry) {
+                    return Ok(());
                 }
             }
-            if !batch.is_empty() {
-                hand_out(&mut batch, &mut batch_bytes);
-            }
-            Ok(())
-        };
-        let walked = walk();
-        drop(out);
-        let joined = writers.into_iter().map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        joined.collect::<Vec<_>>().into_iter().collect::<Result<Vec<()>, Error>>().and(walked)
+        }
+        Ok(())
     })?;
 
     let mut writer = new_writer();
@@ -296,15 +264,6 @@ pub fn restore(
     report.problems = tally.problems.into_inner().unwrap_or_default();
     report.problems.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(report)
-}
-
-/// Threads that write, fewest and most: each waits now and then for what the file system has to read of its own tables, and each keeps
-/// some 16 MiB of extents.
-const WRITERS: (usize, usize) = (6, 10);
-
-/// How many threads write.
-fn threads_of(options: &RestoreOptions) -> usize {
-    if options.threads > 0 { options.threads } else { std::thread::available_parallelism().map_or(2, Into::into).clamp(WRITERS.0, WRITERS.1) }
 }
 
 /// Names the path of a snapshot that cannot be read back.
