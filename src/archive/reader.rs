@@ -10,7 +10,7 @@ use rawzip::{CompressionMethod, FileReader, ZipArchive, ZipArchiveEntryWayfinder
 use crate::manifest::compare;
 
 use super::lenient::too_much;
-use super::names::{NameAt, Names};
+use super::names::{Names, SortedNames};
 
 /// Most entries of a zip.
 const ENTRIES_MAX: u64 = 5_000_000;
@@ -52,10 +52,11 @@ fn hostile(what: &'static str, entry: &str) -> ZipError {
     ZipError::Hostile { what, entry: Some(entry) }
 }
 
-/// A file in a zip: a million of them are held at once, in 64 bytes each and their names.
+/// A file in a zip: a million of them are held at once, in 56 bytes each and their names.
 #[derive(Clone, Debug)]
 pub struct ZipEntry {
-    name: NameAt,
+    /// Its number among the names.
+    number: u32,
     /// Permission bits; 0 where the zip has none.
     mode: u16,
     modified: rawzip::time::DosDateTime,
@@ -89,7 +90,7 @@ impl ZipEntry {
 /// A zip whose directory was found sound.
 pub struct ZipReader {
     archive: ZipArchive<FileReader>,
-    names: Names,
+    names: SortedNames,
     /// Its files, in the order of the logical tree: part by part between the slashes.
     pub entries: Vec<ZipEntry>,
     /// Length of the zip, in bytes.
@@ -163,7 +164,7 @@ impl ZipReader {
             }
             ranges.push((record.local_header_offset(), 0));
             entries.push(ZipEntry {
-                name: names.push(name).ok_or_else(|| hostile("its names are longer than those of any library", name))?,
+                number: names.push(name).ok_or_else(|| hostile("its names are longer than those of any library", name))?,
                 mode: mode.map_or(0, |mode| mode & 0o777) as u16,
                 modified: record.last_modified_dos(),
                 crc: record.crc32(),
@@ -177,13 +178,15 @@ impl ZipReader {
         check_locals(&archive, &names, &entries, &mut ranges, &mut buffer)?;
         drop(ranges);
         check_tree(&names, &mut entries)?;
-        entries.retain(|entry| !names.get(entry.name).ends_with('/'));
-        Ok(ZipReader { archive, names, entries, bytes })
+        entries.retain(|entry| !names.get(entry.number).ends_with('/'));
+        let sorted = SortedNames::of(entries.iter().map(|entry| names.get(entry.number))).map_err(|what| ZipError::Hostile { what, entry: None })?;
+        (0..).zip(&mut entries).for_each(|(number, entry)| entry.number = number);
+        Ok(ZipReader { archive, names: sorted, entries, bytes })
     }
 
     /// The name of one of its entries.
-    pub fn name(&self, entry: &ZipEntry) -> &str {
-        self.names.get(entry.name)
+    pub fn name(&self, entry: &ZipEntry) -> String {
+        self.names.get(entry.number)
     }
 
     /// An entry by name.
@@ -202,7 +205,7 @@ impl ZipReader {
     /// The plain bytes of a small entry.
     pub fn read_small(&self, entry: &ZipEntry, limit: u64) -> Result<Vec<u8>, ZipError> {
         if entry.size() > limit {
-            return Err(hostile("an entry is larger than any such file of Jellyfin's", self.name(entry)));
+            return Err(hostile("an entry is larger than any such file of Jellyfin's", &self.name(entry)));
         }
         let mut bytes = Vec::new();
         self.read(entry)?.read_to_end(&mut bytes).map_err(of_io)?;
@@ -308,7 +311,7 @@ fn check_locals(
 ) -> Result<(), ZipError> {
     buffer.resize(NAME_BYTES_MAX + (64 << 10), 0);
     for (entry, range) in entries.iter().zip(ranges.iter_mut()) {
-        let name = names.get(entry.name);
+        let name = names.get(entry.number);
         let local = archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;
         let header = local.local_header(buffer).map_err(|e| ZipError::Structure(e.to_string()))?;
         if header.file_path().as_ref() != name.as_bytes() {
@@ -334,18 +337,18 @@ fn check_locals(
 
 /// Sorts; no name twice, and none that is a file and a directory.
 fn check_tree(names: &Names, entries: &mut [ZipEntry]) -> Result<(), ZipError> {
-    entries.sort_unstable_by(|a, b| compare(names.get(a.name).as_bytes(), names.get(b.name).as_bytes()));
+    entries.sort_unstable_by(|a, b| compare(names.get(a.number).as_bytes(), names.get(b.number).as_bytes()));
     for pair in entries.windows(2) {
         if let [first, second] = pair
-            && names.get(first.name) == names.get(second.name)
+            && names.get(first.number) == names.get(second.number)
         {
-            return Err(hostile("two of its entries have the same name", names.get(second.name)));
+            return Err(hostile("two of its entries have the same name", names.get(second.number)));
         }
     }
-    let has = |name: &str| entries.binary_search_by(|entry| compare(names.get(entry.name).as_bytes(), name.as_bytes())).is_ok();
+    let has = |name: &str| entries.binary_search_by(|entry| compare(names.get(entry.number).as_bytes(), name.as_bytes())).is_ok();
     let mut last = "";
     for entry in entries.iter() {
-        let name = names.get(entry.name);
+        let name = names.get(entry.number);
         if let Some(folder) = name.strip_suffix('/').filter(|folder| has(folder)) {
             return Err(hostile("an entry is a file and a directory", folder));
         }

@@ -1,6 +1,7 @@
 //! The rows in which two states differ. Leaves that both have are skipped unread; rows of the others are matched by number, then by key.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::chunk::PageHash;
 
@@ -84,8 +85,8 @@ pub fn compare_databases<E: From<Error>>(
         Pass { seen: (vec![false; before.pages.count() as usize + 1], vec![false; after.pages.count() as usize + 1]), leftovers: Leftovers::default() };
     let mut skipped = Vec::new();
     for name in &names {
-        let of = |tables: &'_ [Table]| tables.iter().position(|table| table.name.eq_ignore_ascii_case(name));
-        let sides = Sides { before: of(&tables.0).and_then(|at| tables.0.get(at)), after: of(&tables.1).and_then(|at| tables.1.get(at)) };
+        let has_name = |table: &&Arc<Table>| table.name.eq_ignore_ascii_case(name);
+        let sides = Sides { before: tables.0.iter().find(has_name).map(Arc::as_ref), after: tables.1.iter().find(has_name).map(Arc::as_ref) };
         let mut change = describe(sides);
         let leaves = pass.differing(before, after, sides)?;
         if !(leaves.before.is_empty() && leaves.after.is_empty()) {

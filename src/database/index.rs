@@ -1,6 +1,8 @@
 //! One row by its key, through the index over the primary key: a few pages, however large the table is.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::Error;
 use super::btree::{self, Node};
@@ -19,7 +21,7 @@ impl<'d, 'r> Lookup<'d, 'r> {
     }
 
     /// The row of a table whose key begins with this text, compared byte by byte; nothing where there is none, no such table or no index.
-    pub fn by_text(&mut self, table: &str, key: &str) -> Result<Option<(Table, Row)>, Error> {
+    pub fn by_text(&mut self, table: &str, key: &str) -> Result<Option<(Arc<Table>, Row)>, Error> {
         let Some(table) = self.database.table(table).cloned() else { return Ok(None) };
         let Some(root) = table.key_index else { return Ok(None) };
         let Some(number) = self.number_of(root, key.as_bytes())? else { return Ok(None) };
@@ -28,7 +30,7 @@ impl<'d, 'r> Lookup<'d, 'r> {
     }
 
     /// All rows of a table whose key begins with this text, `limit` at most.
-    pub fn all_by_text(&mut self, table: &str, key: &str, limit: usize) -> Result<Vec<(Table, Row)>, Error> {
+    pub fn all_by_text(&mut self, table: &str, key: &str, limit: usize) -> Result<Vec<(Arc<Table>, Row)>, Error> {
         let Some(table) = self.database.table(table).cloned() else { return Ok(Vec::new()) };
         let Some(root) = table.key_index else { return Ok(Vec::new()) };
         let mut numbers = Vec::new();
@@ -86,68 +88,138 @@ impl<'d, 'r> Lookup<'d, 'r> {
         }
     }
 
-    fn number_of(&mut self, root: u32, key: &[u8]) -> Result<Option<i64>, Error> {
-        let Database { pages, usable, encoding, .. } = &mut *self.database;
-        let (mut next, mut depth, mut found) = (Some(root), 0, None);
-        while let Some(number) = next {
-            depth += 1;
-            if depth > 32 {
-                return Err(Error::Page { page: root, what: "the index below it has no end" });
+    /// The same of many keys, which come sorted: level by level, so that what lies together is read once.
+    pub fn by_texts(&mut self, table: &str, keys: &[String]) -> Result<Vec<Option<(Arc<Table>, Row)>>, Error> {
+        let mut rows = vec![None; keys.len()];
+        let Some(table) = self.database.table(table).cloned() else { return Ok(rows) };
+        let Some(root) = table.key_index else { return Ok(rows) };
+        let mut numbers = vec![None; keys.len()];
+        self.descend(root, (0..keys.len()).collect(), |database, node, key| {
+            let (found, next) = database.index_step(node, keys.get(key).map_or(&[], |key| key.as_bytes()))?;
+            if let (Some(slot), Some(_)) = (numbers.get_mut(key), found) {
+                *slot = found;
             }
-            let node = Node::open(pages, number, *usable)?;
-            next = node.rightmost()?;
-            // The first cell whose key is not less.
-            let (mut low, mut high) = (0, node.cells());
-            while low < high {
-                let middle = (low + high) / 2;
-                let cell = node.cell(middle)?;
-                let payload = btree::payload(pages, &node, &cell, &mut |_| {})?;
-                let values = record::decode(&payload, *encoding, number)?;
-                match compare(values.first(), key) {
-                    Ordering::Less => low = middle + 1,
-                    order => {
-                        high = middle;
-                        if order == Ordering::Equal {
-                            found = values.last().and_then(Value::integer);
-                        }
-                        next = cell.child;
-                    }
+            Ok(next)
+        })?;
+        let number_of = |key: &usize| numbers.get(*key).copied().flatten();
+        let mut order: Vec<usize> = (0..keys.len()).filter(|key| number_of(key).is_some()).collect();
+        order.sort_unstable_by_key(number_of);
+        self.descend(table.root, order, |database, node, key| {
+            let Some(number) = number_of(&key) else { return Ok(None) };
+            let (row, next) = database.table_step(&table, node, number)?;
+            if let (Some(slot), Some(row)) = (rows.get_mut(key), row) {
+                *slot = Some((table.clone(), row));
+            }
+            Ok(next)
+        })?;
+        Ok(rows)
+    }
+
+    /// Goes down a tree with many keys at once; `step` says where one of them goes on.
+    fn descend(
+        &mut self,
+        root: u32,
+        keys: Vec<usize>,
+        mut step: impl FnMut(&mut Database<'_>, &Node, usize) -> Result<Option<u32>, Error>,
+    ) -> Result<(), Error> {
+        let mut level: Vec<(u32, usize)> = keys.into_iter().map(|key| (root, key)).collect();
+        for _ in 0..DEPTH_MAX {
+            let (mut below, mut rest) = (Vec::with_capacity(level.len()), level.as_slice());
+            while !rest.is_empty() {
+                let (mut wanted, mut seen) = (Vec::new(), HashSet::new());
+                let most = self.database.pages.batch();
+                let count = rest
+                    .iter()
+                    .take_while(|(page, _)| {
+                        seen.contains(page)
+                            || (wanted.len() < most && {
+                                wanted.push(*page);
+                                seen.insert(*page)
+                            })
+                    })
+                    .count();
+                self.database.pages.read_ahead(&wanted)?;
+                let (batch, behind) = rest.split_at(count);
+                rest = behind;
+                let mut open: Option<Node> = None;
+                for (page, key) in batch {
+                    let node = match open.take() {
+                        Some(node) if node.number == *page => node,
+                        _ => Node::open(&mut self.database.pages, *page, self.database.usable)?,
+                    };
+                    below.extend(step(self.database, &node, *key)?.map(|next| (next, *key)));
+                    open = Some(node);
                 }
             }
-            if low < node.cells() {
-                next = node.cell(low)?.child;
+            if below.is_empty() {
+                return Ok(());
             }
+            level = below;
         }
+        Err(Error::Page { page: root, what: "the tree below it has no end" })
+    }
+
+    fn number_of(&mut self, root: u32, key: &[u8]) -> Result<Option<i64>, Error> {
+        let mut found = None;
+        self.descend(root, vec![0], |database, node, _| {
+            let (number, next) = database.index_step(node, key)?;
+            found = number.or(found);
+            Ok(next)
+        })?;
         Ok(found)
     }
 
     fn row(&mut self, table: &Table, number: i64) -> Result<Option<Row>, Error> {
-        let Database { pages, usable, encoding, .. } = &mut *self.database;
-        let (mut next, mut depth) = (Some(table.root), 0);
-        while let Some(at) = next {
-            depth += 1;
-            if depth > 32 {
-                return Err(Error::Page { page: table.root, what: "the tree below it has no end" });
-            }
-            let node = Node::open(pages, at, *usable)?;
-            next = node.rightmost()?;
-            for at in 0..node.cells() {
-                let cell = node.cell(at)?;
-                let own = cell.number.unwrap_or(i64::MIN);
-                if node.kind.is_leaf() && own == number {
-                    let payload = btree::payload(pages, &node, &cell, &mut |_| {})?;
-                    return Ok(Some(table.row(Some(number), record::decode(&payload, *encoding, node.number)?)));
+        let mut found = None;
+        self.descend(table.root, vec![0], |database, node, _| {
+            let (row, next) = database.table_step(table, node, number)?;
+            found = row;
+            Ok(next)
+        })?;
+        Ok(found)
+    }
+}
+
+/// Deepest tree that is believed.
+const DEPTH_MAX: usize = 32;
+
+impl Database<'_> {
+    /// What a page of an index says of a key: the row's number, and the page below where it may stand, too.
+    fn index_step(&mut self, node: &Node, key: &[u8]) -> Result<(Option<i64>, Option<u32>), Error> {
+        let (mut low, mut high, mut found) = (0, node.cells(), None);
+        // The first cell whose key is not less.
+        while low < high {
+            let middle = (low + high) / 2;
+            let payload = btree::payload(&mut self.pages, node, &node.cell(middle)?, &mut |_| {})?;
+            let values = record::decode(&payload, self.encoding, node.number)?;
+            match compare(values.first(), key) {
+                Ordering::Less => low = middle + 1,
+                order => {
+                    high = middle;
+                    found = values.last().and_then(Value::integer).filter(|_| order.is_eq());
                 }
-                if !node.kind.is_leaf() && number <= own {
-                    next = cell.child;
-                    break;
-                }
-            }
-            if node.kind.is_leaf() {
-                return Ok(None);
             }
         }
-        Ok(None)
+        Ok((found, if low < node.cells() { node.cell(low)?.child } else { node.rightmost()? }))
+    }
+
+    /// What a page of a table says of a row's number: the row, or the page below where it may stand.
+    fn table_step(&mut self, table: &Table, node: &Node, number: i64) -> Result<(Option<Row>, Option<u32>), Error> {
+        let (mut low, mut high) = (0, node.cells());
+        // The first cell whose number is not less.
+        while low < high {
+            let middle = (low + high) / 2;
+            if node.cell(middle)?.number.unwrap_or(i64::MIN) < number { low = middle + 1 } else { high = middle }
+        }
+        if low == node.cells() {
+            return Ok((None, node.rightmost()?));
+        }
+        let cell = node.cell(low)?;
+        if !node.kind.is_leaf() || cell.number != Some(number) {
+            return Ok((None, cell.child));
+        }
+        let payload = btree::payload(&mut self.pages, node, &cell, &mut |_| {})?;
+        Ok((Some(table.row(Some(number), record::decode(&payload, self.encoding, node.number)?)), None))
     }
 }
 

@@ -34,11 +34,10 @@ pub struct Pages<'r> {
 }
 
 impl<'r> Pages<'r> {
-    /// A state that the repository holds.
-    pub fn of_recipe(mut reader: ChunkReader<'r>, id: ChunkId) -> Result<Pages<'r>, Error> {
-        let recipe = Arc::new(reader.recipe(&id)?);
+    /// A state that the repository holds, by its id and its recipe.
+    pub fn of_recipe(reader: ChunkReader<'r>, id: ChunkId, recipe: Arc<Recipe>) -> Pages<'r> {
         let page_bytes = recipe.page_bytes as usize;
-        Ok(Pages { backing: Backing::Recipe { reader, id, recipe }, page_bytes, kept: HashMap::new(), kept_bytes: 0, read: 0 })
+        Pages { backing: Backing::Recipe { reader, id, recipe }, page_bytes, kept: HashMap::new(), kept_bytes: 0, read: 0 }
     }
 
     /// A private copy that nobody writes to; every page is hashed once.
@@ -105,12 +104,28 @@ impl<'r> Pages<'r> {
         self.kept.get(&number).cloned().ok_or(Error::Page { page: number, what: "it lies beyond the end of the database" })
     }
 
+    /// How many pages are read ahead at most.
+    pub(super) fn batch(&self) -> usize {
+        (BATCH_BYTES / self.page_bytes).max(1)
+    }
+
     /// Reads pages ahead that will be asked for, as many as fit.
     pub(super) fn read_ahead(&mut self, numbers: &[u32]) -> Result<usize, Error> {
-        let batch = numbers.get(..(BATCH_BYTES / self.page_bytes).max(1)).unwrap_or(numbers);
+        let batch = numbers.get(..self.batch()).unwrap_or(numbers);
         let missing: Vec<u32> = batch.iter().copied().filter(|number| !self.kept.contains_key(number)).collect();
         self.load(&missing)?;
         Ok(batch.len())
+    }
+
+    /// Takes over the pages that another state keeps, where they are the same.
+    pub fn adopt(&mut self, other: &Pages<'_>) {
+        for (number, page) in &other.kept {
+            let is_same = self.hash(*number).is_some() && self.hash(*number) == other.hash(*number);
+            if is_same && self.kept_bytes <= KEPT_BYTES && !self.kept.contains_key(number) {
+                self.kept.insert(*number, page.clone());
+                self.kept_bytes += self.page_bytes;
+            }
+        }
     }
 
     fn load(&mut self, numbers: &[u32]) -> Result<(), Error> {

@@ -1,5 +1,7 @@
 //! What tables does a database have? Its schema table is read as any other; what a statement of it means, SQLite itself says.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -43,7 +45,7 @@ pub struct Database<'r> {
     /// Its pages.
     pub pages: Pages<'r>,
     /// Its tables, by name.
-    pub tables: Vec<Table>,
+    pub tables: Vec<Arc<Table>>,
     pub(super) usable: usize,
     pub(super) encoding: Encoding,
 }
@@ -99,7 +101,7 @@ impl<'r> Database<'r> {
     }
 
     /// A table by name.
-    pub fn table(&self, name: &str) -> Option<&Table> {
+    pub fn table(&self, name: &str) -> Option<&Arc<Table>> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
     }
 
@@ -124,7 +126,7 @@ impl<'r> Database<'r> {
             if Node::open(&mut self.pages, root, self.usable)?.kind_is_index() {
                 table.store_key_first();
             }
-            self.tables.push(table);
+            self.tables.push(Arc::new(table));
         }
         self.tables.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(())

@@ -151,27 +151,91 @@ impl Entry {
 
     /// Reads what [`Entry::encode_body`] wrote.
     pub(super) fn decode_body(path: Vec<u8>, at: &mut Bytes<'_>) -> Result<Entry, Truncated> {
+        let body = Body::read(at)?;
+        let kind = match body.kind {
+            KindBytes::File { size, content } => Kind::File { size, content: decode_content(content)? },
+            KindBytes::Directory => Kind::Directory,
+            KindBytes::Symlink { target } => Kind::Symlink { target: target.to_vec() },
+        };
+        let xattrs = match body.xattrs {
+            XattrBytes::None => Xattrs::None,
+            XattrBytes::Inline(pairs) => Xattrs::Inline(decode_xattrs(pairs)?),
+            XattrBytes::Chunk(id) => Xattrs::Chunk(id),
+        };
+        let Body { mode, uid, gid, mtime, link_group, .. } = body;
+        Ok(Entry { path, kind, mode, uid, gid, mtime, xattrs, link_group })
+    }
+}
+
+/// What [`Entry::encode_body`] wrote, taken apart without a copy of anything.
+pub(super) struct Body<'a> {
+    kind: KindBytes<'a>,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    mtime: Time,
+    xattrs: XattrBytes<'a>,
+    link_group: Option<u64>,
+}
+
+enum KindBytes<'a> {
+    File { size: u64, content: ContentBytes<'a> },
+    Directory,
+    Symlink { target: &'a [u8] },
+}
+
+enum ContentBytes<'a> {
+    One(ChunkId),
+    Pieces(&'a [u8]),
+    Lists(&'a [[u8; 32]]),
+    Pages(ChunkId),
+}
+
+enum XattrBytes<'a> {
+    None,
+    Inline(&'a [u8]),
+    Chunk(ChunkId),
+}
+
+impl<'a> Body<'a> {
+    /// Reads up to the next entry.
+    pub(super) fn read(at: &mut Bytes<'a>) -> Result<Body<'a>, Truncated> {
         let tag = at.u8()?;
         let number = |at: &mut Bytes<'_>| u32::try_from(at.varint()?).map_err(|_| Truncated);
         let (mode, uid, gid) = (number(at)?, number(at)?, number(at)?);
         let mtime = Time { seconds: at.signed()?, nanos: number(at)? };
-        if mode > 0o7777 || mtime.nanos >= 1_000_000_000 {
+        if mode > 0o7777 || mtime.nanos >= 1_000_000_000 || tag & 0x80 != 0 {
             return Err(Truncated);
         }
         let kind = match tag & KIND_BITS {
-            0 => Kind::File { size: at.varint()?, content: decode_content(at)? },
-            1 => Kind::Directory,
-            2 => Kind::Symlink { target: at.prefixed(TARGET_BYTES_MAX)?.to_vec() },
+            0 => KindBytes::File { size: at.varint()?, content: ContentBytes::read(at)? },
+            1 => KindBytes::Directory,
+            2 => KindBytes::Symlink { target: at.prefixed(TARGET_BYTES_MAX)? },
             _ => return Err(Truncated),
         };
         let xattrs = match tag & (XATTRS_INLINE | XATTRS_CHUNK) {
-            0 => Xattrs::None,
-            XATTRS_INLINE => Xattrs::Inline(decode_xattrs(at.prefixed(XATTRS_INLINE_BYTES_MAX)?)?),
-            XATTRS_CHUNK => Xattrs::Chunk(ChunkId(at.array()?)),
+            0 => XattrBytes::None,
+            XATTRS_INLINE => XattrBytes::Inline(at.prefixed(XATTRS_INLINE_BYTES_MAX)?),
+            XATTRS_CHUNK => XattrBytes::Chunk(ChunkId(at.array()?)),
             _ => return Err(Truncated),
         };
         let link_group = if tag & LINKED != 0 { Some(at.u64()?) } else { None };
-        if tag & 0x80 != 0 { Err(Truncated) } else { Ok(Entry { path, kind, mode, uid, gid, mtime, xattrs, link_group }) }
+        Ok(Body { kind, mode, uid, gid, mtime, xattrs, link_group })
+    }
+}
+
+impl<'a> ContentBytes<'a> {
+    fn read(at: &mut Bytes<'a>) -> Result<ContentBytes<'a>, Truncated> {
+        match at.u8()? {
+            0 => Ok(ContentBytes::One(ChunkId(at.array()?))),
+            1 => Ok(ContentBytes::Pieces(at.prefixed(PIECES_INLINE_MAX * 33)?)),
+            2 => {
+                let count = at.length(LISTS_MAX)?;
+                Ok(ContentBytes::Lists(at.take(count * 32)?.as_chunks().0))
+            }
+            3 => Ok(ContentBytes::Pages(ChunkId(at.array()?))),
+            _ => Err(Truncated),
+        }
     }
 }
 
@@ -198,18 +262,13 @@ fn encode_content(content: &Content, out: &mut Vec<u8>) {
     }
 }
 
-fn decode_content(at: &mut Bytes<'_>) -> Result<Content, Truncated> {
-    match at.u8()? {
-        0 => Ok(Content::Pieces(vec![Piece::Chunk(ChunkId(at.array()?))])),
-        1 => Ok(Content::Pieces(decode_pieces(at.prefixed(PIECES_INLINE_MAX * 33)?)?)),
-        2 => {
-            let count = at.length(LISTS_MAX)?;
-            let lists = (0..count).map(|_| Ok(ChunkId(at.array()?))).collect::<Result<_, _>>()?;
-            Ok(Content::Listed(lists))
-        }
-        3 => Ok(Content::Pages(ChunkId(at.array()?))),
-        _ => Err(Truncated),
-    }
+fn decode_content(content: ContentBytes<'_>) -> Result<Content, Truncated> {
+    Ok(match content {
+        ContentBytes::One(id) => Content::Pieces(vec![Piece::Chunk(id)]),
+        ContentBytes::Pieces(pieces) => Content::Pieces(decode_pieces(pieces)?),
+        ContentBytes::Lists(lists) => Content::Listed(lists.iter().map(|id| ChunkId(*id)).collect()),
+        ContentBytes::Pages(id) => Content::Pages(id),
+    })
 }
 
 /// Pieces as an entry or a list chunk holds them.

@@ -1,12 +1,13 @@
 //! The bytes of a manifest's tree: leaves hold entries, inner nodes name their children (`docs/format.md`, "Manifest nodes").
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use crate::chunk::ChunkId;
 use crate::limits::{NODE_ENTRIES_MAX, NODE_LEVEL_MAX, PATH_BYTES_MAX};
 use crate::store::{Bytes, Truncated, push_bytes, push_varint};
 
-use super::entry::Entry;
+use super::entry::{Body, Entry};
 use super::path;
 
 /// What an inner node says of a child.
@@ -72,52 +73,104 @@ impl Node {
 
     /// Reads a node; a text that says what is wrong where the bytes are none.
     pub fn decode(bytes: &[u8]) -> Result<Node, &'static str> {
-        let mut at = Bytes(bytes);
-        let node = Node::decode_from(&mut at).map_err(|Truncated| "it is cut short or holds an impossible value")?;
-        if !at.is_empty() {
-            return Err("bytes follow its end");
-        }
-        let sorted = match &node {
-            Node::Leaf(entries) => in_order(entries.iter().map(|entry| entry.path.as_slice())),
-            Node::Inner { children, .. } => in_order(children.iter().map(|child| child.first.as_slice())),
-        };
-        if sorted { Ok(node) } else { Err("its paths are not in order or not paths") }
-    }
-
-    fn decode_from(at: &mut Bytes<'_>) -> Result<Node, Truncated> {
-        let level = at.u8()?;
-        let count = at.length(NODE_ENTRIES_MAX)?;
-        let mut before = Vec::new();
+        let mut cursor = NodeCursor::open(bytes)?;
+        let (level, count) = (cursor.level, cursor.left);
         if level == 0 {
             let mut entries = Vec::with_capacity(count);
-            for _ in 0..count {
-                let path = take_path(at, &before)?;
-                before.clone_from(&path);
-                entries.push(Entry::decode_body(path, at)?);
+            while let Some((path, at)) = cursor.next_path()? {
+                entries.push(Entry::decode_body(path.to_vec(), at).map_err(cut_short)?);
             }
             return Ok(Node::Leaf(entries));
         }
-        if level > NODE_LEVEL_MAX || count == 0 {
-            return Err(Truncated);
-        }
         let mut children = Vec::with_capacity(count);
-        for _ in 0..count {
-            let first = take_path(at, &before)?;
-            before.clone_from(&first);
-            children.push(Child { first, id: ChunkId(at.array()?), entries: at.varint()?, files: at.varint()?, bytes: at.varint()? });
+        while let Some((path, at)) = cursor.next_path()? {
+            children.push(Child::decode(path.to_vec(), at).map_err(cut_short)?);
         }
         Ok(Node::Inner { level, children })
     }
 }
 
-fn in_order<'a>(mut paths: impl Iterator<Item = &'a [u8]>) -> bool {
-    let Some(mut before) = paths.next() else { return true };
-    path::is_valid(before)
-        && paths.all(|next| {
-            let ordered = path::is_valid(next) && path::compare(before, next) == Ordering::Less;
-            before = next;
-            ordered
-        })
+impl Child {
+    fn decode(first: Vec<u8>, at: &mut Bytes<'_>) -> Result<Child, Truncated> {
+        Ok(Child { first, id: ChunkId(at.array()?), entries: at.varint()?, files: at.varint()?, bytes: at.varint()? })
+    }
+}
+
+fn cut_short(Truncated: Truncated) -> &'static str {
+    "it is cut short or holds an impossible value"
+}
+
+/// The paths of a node one after another, each known to be one and to follow that before it.
+struct NodeCursor<'a> {
+    level: u8,
+    left: usize,
+    path: Vec<u8>,
+    at: Bytes<'a>,
+}
+
+impl<'a> NodeCursor<'a> {
+    fn open(bytes: &'a [u8]) -> Result<NodeCursor<'a>, &'static str> {
+        let mut at = Bytes(bytes);
+        let level = at.u8().map_err(cut_short)?;
+        let left = at.length(NODE_ENTRIES_MAX).map_err(cut_short)?;
+        if level > NODE_LEVEL_MAX || (level > 0 && left == 0) { Err(cut_short(Truncated)) } else { Ok(NodeCursor { level, left, path: Vec::new(), at }) }
+    }
+
+    /// The next path, and where what is said of it begins: whoever asks reads that before the next question. Nothing at the node's end.
+    fn next_path(&mut self) -> Result<Option<(&[u8], &mut Bytes<'a>)>, &'static str> {
+        if self.left == 0 {
+            return if self.at.is_empty() { Ok(None) } else { Err("bytes follow its end") };
+        }
+        self.left -= 1;
+        take_path(&mut self.at, &mut self.path)?;
+        Ok(Some((&self.path, &mut self.at)))
+    }
+}
+
+/// A leaf's entries one after another, of which only those are decoded that are asked for.
+pub(super) struct LeafCursor {
+    bytes: Vec<u8>,
+    /// Entries behind the open one.
+    left: usize,
+    path: Vec<u8>,
+    /// Where the open one's body lies.
+    body: Range<usize>,
+}
+
+impl LeafCursor {
+    /// Opens a leaf; no entry is open yet.
+    pub(super) fn open(bytes: Vec<u8>) -> Result<LeafCursor, &'static str> {
+        let node = NodeCursor::open(&bytes)?;
+        let (level, left, start) = (node.level, node.left, bytes.len() - node.at.0.len());
+        if level == 0 { Ok(LeafCursor { bytes, left, path: Vec::new(), body: start..start }) } else { Err("it is not of the level that its parent says") }
+    }
+
+    /// Opens the next entry; whether there is one.
+    pub(super) fn advance(&mut self) -> Result<bool, &'static str> {
+        let rest = self.bytes.get(self.body.end..).unwrap_or_default();
+        let mut node = NodeCursor { level: 0, left: self.left, path: std::mem::take(&mut self.path), at: Bytes(rest) };
+        let Some((_, at)) = node.next_path()? else { return Ok(false) };
+        let start = self.bytes.len() - at.0.len();
+        Body::read(at).map_err(cut_short)?;
+        let end = self.bytes.len() - at.0.len();
+        (self.left, self.path, self.body) = (node.left, node.path, start..end);
+        Ok(true)
+    }
+
+    /// Path of the open entry.
+    pub(super) fn path(&self) -> &[u8] {
+        &self.path
+    }
+
+    /// All else that is said of it: equal bytes say the same.
+    pub(super) fn body(&self) -> &[u8] {
+        self.bytes.get(self.body.clone()).unwrap_or_default()
+    }
+
+    /// The open entry.
+    pub(super) fn entry(&self) -> Result<Entry, &'static str> {
+        Entry::decode_body(self.path.clone(), &mut Bytes(self.body())).map_err(cut_short)
+    }
 }
 
 /// A path as the length that it shares with the one before, and the rest.
@@ -127,10 +180,19 @@ fn push_path(out: &mut Vec<u8>, before: &[u8], path: &[u8]) {
     push_bytes(out, path.split_at(shared).1);
 }
 
-fn take_path(at: &mut Bytes<'_>, before: &[u8]) -> Result<Vec<u8>, Truncated> {
-    let shared = before.get(..at.length(PATH_BYTES_MAX)?).ok_or(Truncated)?;
-    let rest = at.prefixed(PATH_BYTES_MAX)?;
-    if shared.len() + rest.len() > PATH_BYTES_MAX { Err(Truncated) } else { Ok([shared, rest].concat()) }
+/// Makes the path before into the next one. Only what is new of it is looked at: the rest was part of a path already.
+fn take_path(at: &mut Bytes<'_>, path: &mut Vec<u8>) -> Result<(), &'static str> {
+    let shared = at.length(path.len()).map_err(cut_short)?;
+    let rest = at.prefixed(PATH_BYTES_MAX).map_err(cut_short)?;
+    if shared + rest.len() > PATH_BYTES_MAX {
+        return Err(cut_short(Truncated));
+    }
+    let follows = path.get(shared..).is_some_and(|replaced| path::compare(replaced, rest) == Ordering::Less);
+    path.truncate(shared);
+    let begun = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    path.extend_from_slice(rest);
+    let is_path = path.get(begun..).is_some_and(path::is_valid);
+    if follows && is_path { Ok(()) } else { Err("its paths are not in order or not paths") }
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use crate::limits::PATH_BYTES_MAX;
 
 /// Component order: a directory's contents follow it at once, before any sibling whose name continues its own (`a`, `a/x`, `a.b`).
 pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    // Most that are compared begin alike: sixteen bytes at once.
+    let alike = a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0).take_while(|(x, y)| x == y).count() * 16;
+    let (a, b) = (a.get(alike..).unwrap_or_default(), b.get(alike..).unwrap_or_default());
     let differ = a.iter().zip(b).position(|(x, y)| x != y);
     match differ.and_then(|at| Some((*a.get(at)?, *b.get(at)?))) {
         // `/` sorts below every byte that a name can hold.

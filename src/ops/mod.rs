@@ -18,6 +18,7 @@ mod mask;
 mod mount;
 mod prune;
 mod reach;
+mod recipes;
 mod refill;
 mod repair;
 mod restore;
@@ -49,11 +50,12 @@ pub use mask::lines_without_secrets;
 pub use mount::{Moment, MountOptions, MountReport, MountedSnapshot, mount};
 pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};
 pub use reach::{IdSet, Reached};
+pub use recipes::Recipes;
 pub use repair::{LostPath, Mended, RepairOptions, RepairReport, repair};
 pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
 pub use rows::{
-    Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file, main_database,
-    open_state, read_id,
+    Id, NAMES_KEPT_MAX, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file,
+    item_in, main_database, open_state, read_id,
 };
 pub use secrets::{HIDDEN, is_secret, without_secrets_in_addresses};
 pub use select::{Selected, root_of};

@@ -136,6 +136,12 @@ impl<'r> ChunkReader<'r> {
         Ok(kept.chunk(place))
     }
 
+    /// The bytes of a chunk that holds pages: whoever reads them proves each page that is wanted by its own hash.
+    pub(super) fn read_pages_chunk(&mut self, id: &ChunkId) -> Result<Chunk, Error> {
+        let place = self.index.find(id)?.ok_or(Error::Unknown { id: *id })?;
+        Ok(self.extent(id, place)?.chunk(place))
+    }
+
     /// Whether the repository holds a chunk.
     pub fn contains(&self, id: &ChunkId) -> Result<bool, Error> {
         self.index.contains(id)

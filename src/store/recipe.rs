@@ -234,8 +234,8 @@ impl RecipeBody {
             runs.push(PageRun { page: page as u32, pages: len as u32, place: PagePlace { extent: extent as u32, slot: slot as u32 } });
         }
         let ids = at.take(extents.checked_mul(32).ok_or(Truncated)?)?;
-        let extents = ids.chunks_exact(32).filter_map(|id| Some(ChunkId(id.try_into().ok()?))).collect();
-        let hashes = at.take(told * 16)?.chunks_exact(16).filter_map(|hash| hash.try_into().ok()).collect();
+        let extents = ids.as_chunks().0.iter().map(|id| ChunkId(*id)).collect();
+        let hashes = at.take(told * 16)?.as_chunks().0.to_vec();
         if !at.is_empty() || (base.is_none() && told != pages as usize) {
             return Err(Truncated);
         }
@@ -286,7 +286,7 @@ impl RecipeParts {
         if !at.is_empty() {
             return Err(Truncated);
         }
-        Ok(Some(RecipeParts { bytes, parts: ids.chunks_exact(32).filter_map(|id| Some(ChunkId(id.try_into().ok()?))).collect() }))
+        Ok(Some(RecipeParts { bytes, parts: ids.as_chunks().0.iter().map(|id| ChunkId(*id)).collect() }))
     }
 }
 

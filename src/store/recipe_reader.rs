@@ -13,8 +13,8 @@ use super::{ChunkReader, Error};
 pub struct RecipeChain {
     /// The recipe, proved.
     pub recipe: Recipe,
-    /// The stored recipes, by their ids, back to a whole one.
-    pub bodies: Vec<(ChunkId, Arc<RecipeBody>)>,
+    /// The stored recipes, by their ids, back to a whole one; with the chunks of those that were not known.
+    pub bodies: Vec<(ChunkId, Arc<RecipeBody>, Vec<ChunkId>)>,
     /// The chunks that hold them.
     pub chunks: Vec<ChunkId>,
 }
@@ -38,9 +38,10 @@ impl ChunkReader<'_> {
         let (mut resolving, mut chunks, mut bodies) = (Resolving::default(), Vec::new(), Vec::new());
         let mut next = Some((*id, u8::MAX));
         while let Some((part, above)) = next {
+            let mut own = Vec::new();
             let body = match known(&part) {
                 Some(body) => body,
-                None => Arc::new(self.recipe_body(&part, &mut chunks)?),
+                None => Arc::new(self.recipe_body(&part, &mut own)?),
             };
             // Depths that do not fall would lead round and round.
             if body.depth >= above {
@@ -48,7 +49,8 @@ impl ChunkReader<'_> {
             }
             resolving.take(part, &body);
             next = body.base.map(|base| (base, body.depth));
-            bodies.push((part, body));
+            chunks.extend_from_slice(&own);
+            bodies.push((part, body, own));
         }
         let recipe = resolving.finish().ok_or_else(|| damaged("some of its pages have no place"))?;
         if self.hashing().database(recipe.page_bytes, &recipe.hashes) != *id {
@@ -113,7 +115,7 @@ impl ChunkReader<'_> {
                 Some((number, chunk)) if *number == extent_number => chunk,
                 _ => {
                     let chunk_id = recipe.extents.get(extent_number as usize).ok_or_else(|| damaged("a page has no place"))?;
-                    &open.insert((extent_number, self.read(chunk_id)?)).1
+                    &open.insert((extent_number, self.read_pages_chunk(chunk_id)?)).1
                 }
             };
             let start = slot as usize * size;

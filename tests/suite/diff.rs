@@ -9,7 +9,7 @@ use jellyvault::backend::{MemoryBackend, Verb};
 use jellyvault::manifest::{Kind, SnapshotId, SnapshotRecord, display};
 use jellyvault::ops::{self, ChangeKind, DiffOptions, SnapshotOptions, SourceSpec, Tree};
 use jellyvault::progress::Interrupt;
-use jellyvault::store::Repository;
+use jellyvault::store::{Index, IndexMode, Repository};
 
 use super::rows::Random;
 use super::support::*;
@@ -25,11 +25,16 @@ fn taken(repository: &Repository, folder: &Path) -> (SnapshotId, SnapshotRecord)
     (report.id.unwrap(), report.record)
 }
 
+fn compared(repository: &Repository, before: &SnapshotRecord, after: &SnapshotRecord) -> Result<ops::Diff, ops::Error> {
+    let index = Index::open(repository, IndexMode::Use)?;
+    ops::diff(repository, &index, (&Tree::of(before), &Tree::of(after)), &DiffOptions::default(), watch(&Interrupt::default()), |_| {})
+}
+
 /// (path, kind, old path where it moved) of every change.
 type Told = Vec<(String, ChangeKind, Option<String>)>;
 
 fn told(repository: &Repository, before: &SnapshotRecord, after: &SnapshotRecord) -> (Told, ops::Diff) {
-    let diff = ops::diff(repository, &Tree::of(before), &Tree::of(after), &DiffOptions::default(), watch(&Interrupt::default())).unwrap();
+    let diff = compared(repository, before, after).unwrap();
     let mut told = Told::new();
     diff.for_each(|change| {
         let from = change.before.as_ref().filter(|_| change.kind == ChangeKind::Moved).map(|entry| display(&entry.path));
@@ -585,7 +590,7 @@ fn a_damaged_node_is_an_error_and_never_a_difference() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x40;
             backend.put(name, damaged);
-            let outcome = ops::diff(&repository, &Tree::of(&before.1), &Tree::of(&after.1), &DiffOptions::default(), watch(&Interrupt::default()));
+            let outcome = compared(&repository, &before.1, &after.1);
             match outcome {
                 Ok(diff) => {
                     let mut found = BTreeSet::new();

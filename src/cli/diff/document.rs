@@ -10,6 +10,7 @@ use crate::ops::{self, Change, Totals};
 use super::super::failure::Failure;
 use super::super::json as to_json;
 use super::super::ls::{known, nanoseconds};
+use super::naming::Naming;
 use super::{Comparison, patch, rows, tree};
 
 /// Prints it; whether anything changed.
@@ -23,7 +24,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     let mut first = true;
     let mut separator = || if std::mem::take(&mut first) { "" } else { "," };
     if !args.stat {
-        let mut naming = comparison.naming();
+        let mut naming = Naming::of(comparison);
         let (mut old, mut new) = (before.contents(comparison.repository, comparison.index), after.contents(comparison.repository, comparison.index));
         // Changes go out as they come: there may be a million.
         diff.for_each(|change| {

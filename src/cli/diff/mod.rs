@@ -1,14 +1,18 @@
 //! `diff`.
 
 mod document;
+mod naming;
 mod patch;
 mod rows;
 mod sides;
 mod tree;
 mod words;
 
+use std::cell::Cell;
+use std::sync::Arc;
+
 use crate::manifest::{Catalog, display};
-use crate::ops::{self, Diff, DiffOptions, Namer, PictureFile, RowsOptions, RowsReport, State, ToldRow, WantedPaths};
+use crate::ops::{self, Diff, DiffOptions, Namer, PictureFile, RowsOptions, RowsReport, State, ToldRow, WantedPaths, item_in};
 use crate::store::{Index, IndexMode, Repository};
 
 use super::Exit;
@@ -38,6 +42,8 @@ struct Comparison<'c> {
     diff: Diff,
     /// The database on both sides, where its rows are wanted.
     states: Option<(State<'c>, State<'c>)>,
+    /// What names the paths, opened in advance.
+    namer: Cell<Option<Result<Option<Namer<'c>>, Failure>>>,
 }
 
 pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
@@ -50,11 +56,26 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
         None => context.catalog(&repository)?,
     };
     let (before, after) = sides::sides(context, &repository, &catalog, args)?;
-    let diff = ops::diff(&repository, &before.tree(), &after.tree(), &DiffOptions { only, paths }, context.watch())?;
     let index = Index::open(&repository, IndexMode::Use).map_err(ops::Error::from)?;
-    let mut diff = diff;
+    let (own, other) = (before.tree(), after.tree());
+    let will_name = !(args.stat || args.wants_rows() || own.has_the_same(&other));
+    // Items are named by the databases while the trees are compared.
+    let (items, named) = std::sync::mpsc::channel();
+    let options = DiffOptions { only, paths, recipes: Arc::default() };
+    let (diff, namer) = std::thread::scope(|scope| {
+        let namer = will_name.then(|| scope.spawn(|| naming::open_and_look_up([&after, &before], (&repository, &index, &options.recipes), named)));
+        let tell = move |path: &[u8]| {
+            if let (true, Some(item)) = (will_name, item_in(path)) {
+                // Nobody listens where there is no database to be read.
+                crate::tolerate(items.send(item));
+            }
+        };
+        let diff = ops::diff(&repository, &index, (&own, &other), &options, context.watch(), tell);
+        (diff, namer.map(|namer| namer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+    });
+    let mut diff = diff?;
     diff.remarks.extend(before.partial_against(&after));
-    let mut comparison = Comparison { context, args, repository: &repository, index: &index, before, after, diff, states: None };
+    let mut comparison = Comparison { context, args, repository: &repository, index: &index, before, after, diff, states: None, namer: Cell::new(namer) };
     if args.wants_rows() {
         comparison.states = Some(comparison.open_databases()?);
     }
@@ -104,28 +125,6 @@ impl<'c> Comparison<'c> {
         Ok((open(&self.before)?, open(&self.after)?))
     }
 
-    /// Names of what lies at paths, where a database tells them. A live one is not copied for that alone.
-    fn naming(&self) -> Naming<'c> {
-        let opened = match &self.states {
-            Some((before, after)) => Namer::new(&[after, before]).map(Some).map_err(Failure::from),
-            None => self.namer_of_snapshots(),
-        };
-        let mut naming = Naming { context: self.context, namer: None };
-        match opened {
-            Ok(namer) => naming.namer = namer,
-            Err(failure) => naming.give_up(&failure),
-        }
-        naming
-    }
-
-    fn namer_of_snapshots(&self) -> Result<Option<Namer<'c>>, Failure> {
-        let mut states: Vec<State<'c>> = Vec::new();
-        for side in [&self.after, &self.before].into_iter().filter(|side| !side.is_live()) {
-            states.extend(side.database(self.repository, self.index, ops::main_database())?);
-        }
-        Ok(if states.is_empty() { None } else { Some(Namer::new(&states.iter().collect::<Vec<_>>())?) })
-    }
-
     /// Pictures in the folders of items that are other files now.
     fn pictures(&self) -> Result<Vec<PictureFile>, Failure> {
         let mut found = Vec::new();
@@ -167,29 +166,5 @@ impl<'c> Comparison<'c> {
         let named = if self.context.global.verbose || self.context.global.json { NAMED.1 } else { NAMED.0 };
         let options = RowsOptions { tables: args.table.clone(), users: args.user.clone(), items: args.item.clone(), named, single };
         Ok(Some(ops::diff_rows(before, after, &self.pictures()?, &options, self.context.watch(), each)?))
-    }
-}
-
-/// Names paths as long as the database can be read.
-struct Naming<'c> {
-    context: &'c Context,
-    namer: Option<Namer<'c>>,
-}
-
-impl Naming<'_> {
-    fn name(&mut self, path: &[u8]) -> Option<String> {
-        match self.namer.as_mut()?.name(path) {
-            Ok(name) => name,
-            Err(error) => {
-                self.give_up(&error.into());
-                None
-            }
-        }
-    }
-
-    /// The files are told all the same, by their paths.
-    fn give_up(&mut self, failure: &Failure) {
-        self.namer = None;
-        self.context.say(&format!("Note: the names of items are not shown, because the database cannot be read: {}.", failure.in_one_line()));
     }
 }

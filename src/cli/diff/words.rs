@@ -7,6 +7,7 @@ use crate::ops::{self, Change, Totals};
 
 use super::super::failure::Failure;
 use super::super::render;
+use super::naming::Naming;
 use super::tree::{self, TreeView};
 use super::{Comparison, NAMED, patch, rows};
 
@@ -68,7 +69,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
 /// The changed files: a tree on a terminal, a line each elsewhere.
 fn files(comparison: &Comparison<'_>) -> Result<String, Failure> {
     let Comparison { context, args, diff, .. } = comparison;
-    let mut naming = comparison.naming();
+    let mut naming = Naming::of(comparison);
     let mut name = |change: &Change| naming.name(change.path());
     if std::io::stdout().is_terminal() || args.tree {
         let mut view = TreeView::new(context.global.verbose);

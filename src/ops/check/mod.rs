@@ -111,9 +111,12 @@ pub fn check(repository: &Repository, options: &CheckOptions, watch: Watch<'_>) 
     let bad = read_packs(repository, packs, options, &mut report, watch)?;
     watch.progress.phase(Phase::Check, catalog.snapshots.len() as u64, 0);
     let mut trees = Trees::new(repository, &index, bad);
-    for (id, record) in &catalog.snapshots {
-        trees.snapshot(*id, record, &mut report, watch)?;
-        watch.progress.advance(1, 0);
+    if !trees.are_whole(&catalog.snapshots, watch)? {
+        watch.progress.phase(Phase::Check, catalog.snapshots.len() as u64, 0);
+        for (id, record) in &catalog.snapshots {
+            trees.snapshot(*id, record, &mut report, watch)?;
+            watch.progress.advance(1, 0);
+        }
     }
     report.snapshots = catalog.snapshots.len() as u64;
     report.findings.sort();

@@ -52,13 +52,55 @@ pub struct Trees<'r> {
     faulty: HashMap<ChunkId, Faults>,
     databases: HashMap<ChunkId, Option<String>>,
     bodies: RecipeBodies,
+    /// Files of one chunk that are taken for whole until the index is asked for many of them together; nothing where each is asked for at once.
+    assumed: Option<Vec<(ChunkId, u64)>>,
 }
+
+/// Chunks that are asked for together, in the order in which the index has them: each of its pages is read once for so many. Some 10 MB.
+const ASKED_TOGETHER: usize = 250_000;
 
 impl<'r> Trees<'r> {
     /// Knows which chunks are bad though they are there.
     pub fn new(repository: &'r Repository, index: &'r Index, bad: BadChunks) -> Trees<'r> {
         let reader = ChunkReader::new(repository, index).keeping(KEPT_FOR_ALL);
-        Trees { reader, index, bad, clean: HashSet::new(), faulty: HashMap::new(), databases: HashMap::new(), bodies: RecipeBodies::default() }
+        Trees { reader, index, bad, clean: HashSet::new(), faulty: HashMap::new(), databases: HashMap::new(), bodies: RecipeBodies::default(), assumed: None }
+    }
+
+    /// Whether nothing is wrong with any of the snapshots. Of what is wrong nothing is told: whoever needs that asks for each snapshot.
+    pub fn are_whole(&mut self, snapshots: &[(SnapshotId, SnapshotRecord)], watch: Watch<'_>) -> Result<bool, Error> {
+        self.assumed = Some(Vec::new());
+        let mut are_whole = true;
+        for (id, record) in snapshots {
+            let mut report = CheckReport::default();
+            self.snapshot(*id, record, &mut report, watch)?;
+            are_whole &= report.findings.is_empty() && report.damage_count == 0;
+            if !are_whole {
+                break;
+            }
+            watch.progress.advance(1, 0);
+        }
+        are_whole = are_whole && self.assumptions_hold()?;
+        self.assumed = None;
+        if !are_whole {
+            // What was assumed is not known.
+            self.clean.clear();
+            self.faulty.clear();
+        }
+        Ok(are_whole)
+    }
+
+    /// Asks the index for what was assumed.
+    fn assumptions_hold(&mut self) -> Result<bool, Error> {
+        let Some(assumed) = &mut self.assumed else { return Ok(true) };
+        let mut assumed = std::mem::take(assumed);
+        assumed.sort_unstable();
+        assumed.dedup();
+        for (id, size) in assumed {
+            if self.chunk(&id)? != Ok(u32::try_from(size).unwrap_or(u32::MAX)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The reader that it goes through manifests with.
@@ -169,6 +211,13 @@ impl<'r> Trees<'r> {
     }
 
     fn pieces(&mut self, content: &Content, size: u64) -> Result<Option<String>, Error> {
+        if let (Some(assumed), Content::Pieces(pieces)) = (&mut self.assumed, content)
+            && let [Piece::Chunk(id)] = pieces.as_slice()
+        {
+            assumed.push((*id, size));
+            let is_due = assumed.len() >= ASKED_TOGETHER;
+            return Ok(if is_due && !self.assumptions_hold()? { Some("it is not what it was assumed to be".to_owned()) } else { None });
+        }
         let mut pieces = Vec::new();
         match list_pieces(&mut self.reader, content, |_, piece| {
             pieces.push(piece);

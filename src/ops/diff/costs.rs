@@ -8,6 +8,7 @@ use crate::store::{ChunkReader, Index};
 
 use super::super::Error;
 use super::super::content::list_pieces;
+use super::super::recipes::Recipes;
 
 /// Stored bytes of the chunks of one side, by the last 8 bytes of their ids.
 #[derive(Default)]
@@ -35,14 +36,18 @@ impl Costs {
         Ok(())
     }
 
-    /// Bytes that each side alone takes: before, after.
-    pub(super) fn finish(mut self, reader: &mut ChunkReader<'_>, index: &Index) -> Result<(u64, u64), Error> {
+    /// Bytes that each side alone takes: before, after. Each side's databases are read by a reader of its own, both at once.
+    pub(super) fn finish(mut self, readers: (&mut ChunkReader<'_>, &mut ChunkReader<'_>), index: &Index, recipes: &Recipes) -> Result<(u64, u64), Error> {
         let (before, after) = (std::mem::take(&mut self.before.databases), std::mem::take(&mut self.after.databases));
-        for database in before.difference(&after) {
-            self.before.add_database(database, reader, index)?;
-        }
-        for database in after.difference(&before) {
-            self.after.add_database(database, reader, index)?;
+        let (side, other) = (&mut self.before, &mut self.after);
+        if before != after {
+            let (gone, came) = std::thread::scope(|scope| {
+                let gone = scope.spawn(|| before.difference(&after).try_for_each(|database| side.add_database(database, readers.0, index, recipes)));
+                let came = after.difference(&before).try_for_each(|database| other.add_database(database, readers.1, index, recipes));
+                (gone.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), came)
+            });
+            gone?;
+            came?;
         }
         let alone = |side: &Side, other: &Side| side.chunks.iter().filter(|(id, _)| !other.chunks.contains_key(id)).map(|(_, bytes)| u64::from(*bytes)).sum();
         Ok((alone(&self.before, &self.after), alone(&self.after, &self.before)))
@@ -61,14 +66,14 @@ impl Side {
         })
     }
 
-    fn add_database(&mut self, id: &ChunkId, reader: &mut ChunkReader<'_>, index: &Index) -> Result<(), Error> {
+    fn add_database(&mut self, id: &ChunkId, reader: &mut ChunkReader<'_>, index: &Index, recipes: &Recipes) -> Result<(), Error> {
         if !reader.contains(id)? {
             // A live database is in no pack.
             return Ok(());
         }
-        let (recipe, chunks) = reader.recipe_and_chunks(id)?;
-        let extents = recipe.live_extents().into_iter().map(|(extent, _)| extent);
-        chunks.into_iter().chain(extents).try_for_each(|id| self.chunk(&id, index))
+        let found = recipes.get(id, reader)?;
+        let extents = found.recipe.live_extents().into_iter().map(|(extent, _)| extent);
+        found.chunks.iter().copied().chain(extents).try_for_each(|id| self.chunk(&id, index))
     }
 
     fn chunk(&mut self, id: &ChunkId, index: &Index) -> Result<(), Error> {

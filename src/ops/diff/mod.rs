@@ -8,15 +8,17 @@ mod same;
 mod totals;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::manifest::{CategoryRecord, Difference, Differences, Entry, Kind, SnapshotRecord, compare, display, find};
 use crate::progress::Phase;
 use crate::source::Category;
-use crate::store::{ChunkReader, Held, Index, IndexMode, Repository};
+use crate::store::{ChunkReader, Held, Index, Repository};
 
 use self::changes::{Kept, Opened};
 use self::costs::Costs;
 use self::moves::{Moves, Pairs};
+use super::recipes::Recipes;
 use super::select::categories;
 use super::wanted_paths::WantedPaths;
 use super::{Error, Watch};
@@ -42,6 +44,12 @@ impl Tree {
         Tree { categories, held: Held::default(), excluded: record.excluded.clone() }
     }
 
+    /// Whether nothing can differ: the manifests are the same.
+    pub fn has_the_same(&self, other: &Tree) -> bool {
+        let manifests = |tree: &Tree| tree.categories.iter().map(|(category, record)| (*category, record.manifest)).collect::<Vec<_>>();
+        manifests(self) == manifests(other)
+    }
+
     fn root(&self, category: Category) -> Option<&CategoryRecord> {
         self.categories.iter().find(|(own, _)| *own == category).map(|(_, record)| record)
     }
@@ -54,6 +62,8 @@ pub struct DiffOptions {
     pub only: Vec<Category>,
     /// Paths and patterns.
     pub paths: WantedPaths,
+    /// Recipes of databases that others ask for, too.
+    pub recipes: Arc<Recipes>,
 }
 
 /// What happened to a path.
@@ -125,10 +135,16 @@ pub struct Diff {
     pub nodes_read: u64,
 }
 
-/// Compares two trees.
-pub fn diff(repository: &Repository, before: &Tree, after: &Tree, options: &DiffOptions, watch: Watch<'_>) -> Result<Diff, Error> {
-    let index = Index::open(repository, IndexMode::Use)?;
-    let reader = |tree: &Tree| ChunkReader::new(repository, &index).holding(tree.held.clone());
+/// Compares two trees; `met` is told each path that differs as soon as it is found, of each category in order.
+pub fn diff(
+    repository: &Repository,
+    index: &Index,
+    (before, after): (&Tree, &Tree),
+    options: &DiffOptions,
+    watch: Watch<'_>,
+    mut met: impl FnMut(&[u8]),
+) -> Result<Diff, Error> {
+    let reader = |tree: &Tree| ChunkReader::new(repository, index).holding(tree.held.clone());
     watch.progress.phase(Phase::Diff, 0, 0);
     for path in options.paths.named() {
         if !has_path(before, path, reader)? && !has_path(after, path, reader)? {
@@ -159,12 +175,12 @@ pub fn diff(repository: &Repository, before: &Tree, after: &Tree, options: &Diff
                 return Err(Error::Interrupted);
             }
             let difference = difference?;
-            let path = difference.after.as_ref().or(difference.before.as_ref()).map(|entry| entry.path.as_slice()).unwrap_or_default();
-            if !options.paths.take(path) {
+            if !options.paths.take(difference.path()) {
                 continue;
             }
             let Some(difference) = same::without_sameness(difference, &mut content_before, &mut content_after)? else { continue };
             watch.progress.advance(1, 0);
+            met(difference.path());
             let number = diff.kept.next_number(category);
             match (&difference.before, &difference.after) {
                 (Some(gone), None) => moves.gone(number, gone),
@@ -175,11 +191,12 @@ pub fn diff(repository: &Repository, before: &Tree, after: &Tree, options: &Diff
         }
         diff.nodes_read += differences.nodes_read();
     }
+    drop(met);
     diff.kept.close();
     diff.note_exclusions(before, after);
     diff.find_crossed()?;
     diff.pairs = moves.pair(&diff.kept)?;
-    diff.count(&mut content_before, &mut content_after, &index, options.paths.is_limited())?;
+    diff.count(&mut content_before, &mut content_after, index, options)?;
     Ok(diff)
 }
 
@@ -267,7 +284,7 @@ impl Diff {
         Ok(())
     }
 
-    fn count(&mut self, before: &mut ChunkReader<'_>, after: &mut ChunkReader<'_>, index: &Index, is_limited: bool) -> Result<(), Error> {
+    fn count(&mut self, before: &mut ChunkReader<'_>, after: &mut ChunkReader<'_>, index: &Index, options: &DiffOptions) -> Result<(), Error> {
         let (mut opened, mut elsewhere) = (Opened::default(), Opened::default());
         for category in Category::ALL {
             let mut costs = Costs::default();
@@ -279,8 +296,8 @@ impl Diff {
                     costs.add(&Difference { before: change.before, after: change.after }, before, index)?;
                 }
             }
-            (totals.stored_before, totals.stored_after) = costs.finish(after, index)?;
-            if is_limited {
+            (totals.stored_before, totals.stored_after) = costs.finish((&mut *before, &mut *after), index, &options.recipes)?;
+            if options.paths.is_limited() {
                 (totals.size_before, totals.size_after) = (totals.changed_before, totals.changed_after);
             }
             if let Some(own) = self.totals.get_mut(&category) {

@@ -46,7 +46,7 @@ impl Plan {
         let mut plan = Plan { tables: BTreeMap::new(), files, problems: Vec::new(), problem_bytes: 0, count: 0, bytes: 0 };
         let has_pages = zip.find(DATABASE_NAME).is_some();
         for (number, entry) in (0..).zip(&zip.entries) {
-            let what = match place_of(zip.name(entry)) {
+            let what = match place_of(&zip.name(entry)) {
                 Place::Manifest | Place::History => continue,
                 Place::Table(name) if has_pages => format!("the table {name} was left out: the database itself is in the zip"),
                 Place::Table(name) if schema.is_none_or(|schema| schema.table(&name).is_some()) => {
@@ -65,7 +65,7 @@ impl Plan {
                     continue;
                 }
             };
-            plan.problem(zip.name(entry), what);
+            plan.problem(&zip.name(entry), what);
         }
         plan.files.retain(|(_, files)| !files.is_empty());
         for (category, files) in &mut plan.files {
@@ -129,7 +129,7 @@ impl Plan {
 
 /// The logical path of an entry that is a file.
 fn path_of(zip: &ZipReader, number: u32) -> Vec<u8> {
-    match zip.entries.get(number as usize).map(|entry| place_of(zip.name(entry))) {
+    match zip.entries.get(number as usize).map(|entry| place_of(&zip.name(entry))) {
         Some(Place::File(path)) => path.into_bytes(),
         _ => Vec::new(),
     }

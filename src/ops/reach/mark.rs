@@ -182,7 +182,7 @@ impl Reached {
         for chunk in &chain.chunks {
             self.chunks.insert(chunk);
         }
-        for (id, body) in &chain.bodies {
+        for (id, body, _) in &chain.bodies {
             self.recipes.entry(*id).or_insert_with(|| body.extents.clone());
         }
         self.take_pages(&chain.recipe);

@@ -20,7 +20,7 @@ impl RecipeBodies {
     /// A database's recipe with all behind it. Chunks of bodies that are known already are not among its chunks again.
     pub fn chain(&mut self, id: &ChunkId, reader: &mut ChunkReader<'_>) -> Result<RecipeChain, Error> {
         let chain = reader.recipe_chain(id, &mut |id| self.bodies.get(id).cloned())?;
-        for (id, body) in &chain.bodies {
+        for (id, body, _) in &chain.bodies {
             if !self.bodies.contains_key(id) {
                 if self.pages + body.hashes.len() > KEPT_PAGES_MAX {
                     self.bodies.clear();

@@ -19,11 +19,13 @@ use self::gather::Gathered;
 use self::names::Names;
 pub(in crate::ops) use self::names::item_name;
 use self::story::Teller;
-pub(in crate::ops) use self::view::{Id, PLACEHOLDER, View, stored_id};
+pub use self::view::Id;
+pub(in crate::ops) use self::view::{PLACEHOLDER, View, stored_id};
 use super::{Error, Watch};
 
 pub use kinds::image_word_of_file;
-pub use namer::Namer;
+pub use namer::{Namer, item_in};
+pub use names::KEPT_MAX as NAMES_KEPT_MAX;
 pub use news::{News, PictureFile, Section};
 pub use open::{State, Which, open_state};
 pub use upgrade::SETTINGS as UPGRADE_SETTINGS;

@@ -5,7 +5,10 @@ use crate::database::Database;
 use super::super::Error;
 use super::State;
 use super::names::Names;
-use super::view::read_id;
+use super::view::{Id, read_id};
+
+/// Decoded extents that are kept: most items are looked up together, in the order in which they lie.
+const KEPT_EXTENTS: usize = 4;
 
 /// Names paths by the items of one or two states, the later first.
 pub struct Namer<'r> {
@@ -16,15 +19,25 @@ pub struct Namer<'r> {
 impl<'r> Namer<'r> {
     /// By these states.
     pub fn new(states: &[&State<'r>]) -> Result<Namer<'r>, Error> {
-        let opened = states.iter().map(|state| state.open()).collect::<Result<_, _>>()?;
+        let opened = states.iter().map(|state| state.open_keeping(KEPT_EXTENTS)).collect::<Result<_, _>>()?;
         Ok(Namer { states: opened, names: Names::default() })
     }
 
-    /// The item in whose folder a path lies; nothing where it is in none, or in that of an item that no state has.
+    /// Looks up many items that will be asked for, at once.
+    pub fn look_up(&mut self, items: Vec<Id>) -> Result<(), Error> {
+        let mut states: Vec<&mut Database<'_>> = self.states.iter_mut().collect();
+        Ok(self.names.add_items(items, &mut states)?)
+    }
+
+    /// What the item is called in whose folder a path lies; nothing where it is in none, or in that of an item that no state has.
     pub fn name(&mut self, path: &[u8]) -> Result<Option<String>, Error> {
-        let text = String::from_utf8_lossy(path);
-        let Some(id) = text.split('/').find_map(|part| read_id(part.split('.').next().unwrap_or(part))) else { return Ok(None) };
-        let mut states: Vec<&mut Database<'r>> = self.states.iter_mut().collect();
+        let Some(id) = item_in(path) else { return Ok(None) };
+        let mut states: Vec<&mut Database<'_>> = self.states.iter_mut().collect();
         Ok(self.names.item(id, &mut states)?.map(|item| item.name))
     }
+}
+
+/// The item in whose folder a path lies.
+pub fn item_in(path: &[u8]) -> Option<Id> {
+    path.split(|byte| *byte == b'/').find_map(|part| read_id(std::str::from_utf8(part.split(|byte| *byte == b'.').next()?).ok()?))
 }

@@ -8,7 +8,7 @@ use super::kinds::{Group, group, kind_of};
 use super::view::{Id, View, stored_id};
 
 /// Names that are kept; beyond that all are let go of and looked up again.
-const KEPT_MAX: usize = 50_000;
+pub const KEPT_MAX: usize = 50_000;
 /// Ancestors of an item that are looked at for its library.
 const ANCESTORS_MAX: usize = 64;
 
@@ -49,6 +49,27 @@ impl Names {
         }
         self.items.insert(id, found.clone());
         Ok(found)
+    }
+
+    /// Looks up many items at once: each page that leads to some of them is read once.
+    pub fn add_items(&mut self, mut items: Vec<Id>, states: &mut [&mut Database<'_>]) -> Result<(), Error> {
+        items.retain(|id| !self.items.contains_key(id));
+        // As keys they sort like the numbers that they are.
+        items.sort_unstable();
+        items.dedup();
+        for at in 0..states.len() {
+            let (earlier, rest) = states.split_at_mut(at);
+            let Some(database) = rest.first_mut() else { break };
+            // Two states of one database have most pages in common.
+            earlier.iter().for_each(|other| database.pages.adopt(&other.pages));
+            let keys: Vec<String> = items.iter().map(|id| stored_id(*id)).collect();
+            let rows = Lookup::new(database).by_texts("BaseItems", &keys)?;
+            let found = items.iter().zip(rows).filter_map(|(id, row)| row.map(|(table, row)| (*id, Some(item_name(View { table: &table, row: &row })))));
+            self.items.extend(found);
+            items.retain(|id| !self.items.contains_key(id));
+        }
+        self.items.extend(items.into_iter().map(|id| (id, None)));
+        Ok(())
     }
 
     /// A user's name.

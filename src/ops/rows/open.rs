@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::chunk::{ChunkId, Hashing};
 use crate::database::{Database, Pages};
@@ -12,6 +13,7 @@ use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::content::write_content;
 use super::super::ls::short;
+use super::super::recipes::Recipes;
 use super::super::select::lookup;
 use super::super::{Error, in_one_line};
 
@@ -25,7 +27,7 @@ pub struct State<'r> {
 
 enum Way<'r> {
     /// Page by page from the repository.
-    Pages { repository: &'r Repository, index: &'r Index, id: ChunkId },
+    Pages { repository: &'r Repository, index: &'r Index, id: ChunkId, recipes: Arc<Recipes> },
     /// A file of our own.
     File { file: File, hashing: Hashing, _keep: Keep },
 }
@@ -67,7 +69,7 @@ fn of_snapshot<'r>(repository: &'r Repository, index: &'r Index, snapshot: &(Sna
     let Some(found) = lookup(&mut reader, &snapshot.1, path)? else { return Ok(None) };
     let Kind::File { size, content } = &found.entry.kind else { return Err(Error::NotAFile { path: display(path), kind: "directory" }) };
     if let Content::Pages(id) = content {
-        return Ok(Some(State { way: Way::Pages { repository, index, id: *id } }));
+        return Ok(Some(State { way: Way::Pages { repository, index, id: *id, recipes: Arc::default() } }));
     }
     // Kept as bytes: too large for pages, or no database.
     let scratch = repository.scratch_folder();
@@ -87,10 +89,27 @@ fn of_snapshot<'r>(repository: &'r Repository, index: &'r Index, snapshot: &(Sna
 }
 
 impl<'r> State<'r> {
-    /// Opens it.
+    /// The same, with recipes that others ask for, too.
+    pub fn sharing(mut self, shared: &Arc<Recipes>) -> State<'r> {
+        if let Way::Pages { recipes, .. } = &mut self.way {
+            recipes.clone_from(shared);
+        }
+        self
+    }
+
+    /// Opens it for lookups that go to and fro.
     pub(in crate::ops) fn open(&self) -> Result<Database<'r>, Error> {
+        self.open_keeping(KEPT_EXTENTS)
+    }
+
+    /// Opens it; its reader keeps so many decoded extents.
+    pub(super) fn open_keeping(&self, extents: usize) -> Result<Database<'r>, Error> {
         let pages = match &self.way {
-            Way::Pages { repository, index, id } => Pages::of_recipe(ChunkReader::new(repository, index).keeping(KEPT_EXTENTS), *id)?,
+            Way::Pages { repository, index, id, recipes } => {
+                let mut reader = ChunkReader::new(repository, index).keeping(extents);
+                let recipe = recipes.get(id, &mut reader)?.recipe.clone();
+                Pages::of_recipe(reader, *id, recipe)
+            }
             Way::File { file, hashing, .. } => {
                 let file = file.try_clone().map_err(|source| Error::Target { verb: "read", path: "the private copy of the database".into(), source })?;
                 Pages::of_file(file, hashing)?

@@ -59,8 +59,9 @@ pub fn id_of(value: &Value) -> Option<Id> {
 
 /// A GUID as people and files write it.
 pub fn read_id(text: &str) -> Option<Id> {
-    let digits: String = text.chars().filter(|c| *c != '-').collect();
-    (digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit())).then(|| u128::from_str_radix(&digits, 16).ok()).flatten()
+    let digits = || text.chars().filter(|c| *c != '-');
+    let value = digits().try_fold(0u128, |value, digit| Some(value << 4 | u128::from(digit.to_digit(16)?)))?;
+    (digits().count() == 32).then_some(value)
 }
 
 /// A GUID as Jellyfin's database has it.
