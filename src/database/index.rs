@@ -9,6 +9,9 @@ use super::btree::{self, Node};
 use super::record::{self, Row, Value};
 use super::schema::{Database, Table};
 
+/// A row with its table.
+pub type FoundRow = (Arc<Table>, Row);
+
 /// Finds rows of a database.
 pub struct Lookup<'d, 'r> {
     database: &'d mut Database<'r>,
@@ -21,7 +24,7 @@ impl<'d, 'r> Lookup<'d, 'r> {
     }
 
     /// The row of a table whose key begins with this text, compared byte by byte; nothing where there is none, no such table or no index.
-    pub fn by_text(&mut self, table: &str, key: &str) -> Result<Option<(Arc<Table>, Row)>, Error> {
+    pub fn by_text(&mut self, table: &str, key: &str) -> Result<Option<FoundRow>, Error> {
         let Some(table) = self.database.table(table).cloned() else { return Ok(None) };
         let Some(root) = table.key_index else { return Ok(None) };
         let Some(number) = self.number_of(root, key.as_bytes())? else { return Ok(None) };
@@ -30,7 +33,7 @@ impl<'d, 'r> Lookup<'d, 'r> {
     }
 
     /// All rows of a table whose key begins with this text, `limit` at most.
-    pub fn all_by_text(&mut self, table: &str, key: &str, limit: usize) -> Result<Vec<(Arc<Table>, Row)>, Error> {
+    pub fn all_by_text(&mut self, table: &str, key: &str, limit: usize) -> Result<Vec<FoundRow>, Error> {
         let Some(table) = self.database.table(table).cloned() else { return Ok(Vec::new()) };
         let Some(root) = table.key_index else { return Ok(Vec::new()) };
         let mut numbers = Vec::new();
@@ -89,7 +92,7 @@ impl<'d, 'r> Lookup<'d, 'r> {
     }
 
     /// The same of many keys, which come sorted: level by level, so that what lies together is read once.
-    pub fn by_texts(&mut self, table: &str, keys: &[String]) -> Result<Vec<Option<(Arc<Table>, Row)>>, Error> {
+    pub fn by_texts(&mut self, table: &str, keys: &[String]) -> Result<Vec<Option<FoundRow>>, Error> {
         let mut rows = vec![None; keys.len()];
         let Some(table) = self.database.table(table).cloned() else { return Ok(rows) };
         let Some(root) = table.key_index else { return Ok(rows) };
