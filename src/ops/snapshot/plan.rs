@@ -74,9 +74,10 @@ impl<'a> Planner<'a> {
             link_group: None,
             bytes_from: BytesFrom::Itself,
         };
-        let may_be_database =
-            self.rules.is_instance && category.may_hold_sqlite() && found.stat.is_file() && found.stat.size >= 512 && !found.path.starts_with(b"programdata/");
-        if (may_be_database || !self.rules.is_instance) && found.stat.is_file() && found.stat.size >= 512 && self.is_database(found) {
+        let may_hold = !self.rules.is_instance || (category.may_hold_sqlite() && !found.path.starts_with(b"programdata/"));
+        // A database is whole pages of 512 bytes or a multiple: most other files need not be looked at.
+        let may_be_database = may_hold && found.stat.is_file() && found.stat.size > 0 && found.stat.size.is_multiple_of(512);
+        if may_be_database && self.is_database(found) {
             if self.rules.is_instance {
                 category = Category::Database;
             }
