@@ -3,7 +3,7 @@
 //!
 //!     cargo bench --bench floor -- walk DIR          one statx of each file
 //!     cargo bench --bench floor -- read DIR          the walk, then each file read and hashed
-//!     cargo bench --bench floor -- store DIR FILE    the same, and each new content written once, to one file that is made durable
+//!     cargo bench --bench floor -- store DIR FILE    the same, and each new content written once, what is no JPEG compressed, to one file that is made durable
 //!     cargo bench --bench floor -- verify DIR        few large files read and hashed by pieces
 //!     cargo bench --bench floor -- copy DIR TO       each file read and made anew in an empty directory, by the same names
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark that cannot go on stops")]
@@ -15,7 +15,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::mpsc::sync_channel;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -23,6 +24,8 @@ use rustix::fs::{AtFlags, Mode, OFlags, RawDir, StatxFlags};
 
 const THREADS: usize = 2;
 const PIECE_BYTES: usize = 256 << 10;
+/// Contents that are written, and compressed, together.
+const BLOCK_BYTES: usize = 192 << 10;
 /// What one thread takes at once of a large file, in bytes.
 const PART_BYTES: u64 = 16 << 20;
 
@@ -74,21 +77,58 @@ fn read_all(files: &[(PathBuf, u64)], each: impl Fn(&Path, &mut Vec<u8>) + Sync)
     });
 }
 
+/// Contents of one thread on their way to the file, in blocks: those that compress and those that do not.
+struct Blocks {
+    kinds: [Vec<u8>; 2],
+    compressor: zstd::bulk::Compressor<'static>,
+    out: SyncSender<Vec<u8>>,
+}
+
+impl Blocks {
+    fn push(&mut self, bytes: &[u8]) {
+        let compresses = !bytes.starts_with(b"\xff\xd8\xff");
+        for piece in bytes.chunks(BLOCK_BYTES) {
+            let block = self.kinds.get_mut(usize::from(compresses)).unwrap();
+            block.extend_from_slice(piece);
+            if block.len() >= BLOCK_BYTES {
+                self.flush(compresses);
+            }
+        }
+    }
+
+    fn flush(&mut self, compresses: bool) {
+        let block = std::mem::take(self.kinds.get_mut(usize::from(compresses)).unwrap());
+        self.out.send(if compresses { self.compressor.compress(&block).unwrap() } else { block }).unwrap();
+    }
+}
+
 fn store(found: &Found, out: &Path) {
     let known: Mutex<HashSet<blake3::Hash>> = Mutex::default();
     let (sender, blocks) = sync_channel::<Vec<u8>>(16);
-    let mut out = File::create(out).unwrap();
+    let mut file = File::create(out).unwrap();
+    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || {
-            blocks.into_iter().for_each(|block: Vec<u8>| out.write_all(&block).unwrap());
-            out.sync_all().unwrap();
+            blocks.into_iter().for_each(|block: Vec<u8>| file.write_all(&block).unwrap());
+            file.sync_all().unwrap();
         });
-        let sender = Mutex::new(sender);
-        read_all(&found.files, |_, bytes| {
-            if known.lock().unwrap().insert(blake3::hash(bytes)) {
-                sender.lock().unwrap().send(std::mem::take(bytes)).unwrap();
-            }
-        });
+        for _ in 0..THREADS {
+            let mut blocks = Blocks { kinds: Default::default(), compressor: zstd::bulk::Compressor::new(1).unwrap(), out: sender.clone() };
+            let (known, next) = (&known, &next);
+            scope.spawn(move || {
+                let mut buffer = Vec::new();
+                while let Some(files) = found.files.chunks(64).nth(next.fetch_add(1, Ordering::Relaxed)) {
+                    for (path, _) in files {
+                        buffer.clear();
+                        File::open(path).unwrap().read_to_end(&mut buffer).unwrap();
+                        if known.lock().unwrap().insert(blake3::hash(&buffer)) {
+                            blocks.push(&buffer);
+                        }
+                    }
+                }
+                [false, true].into_iter().for_each(|compresses| blocks.flush(compresses));
+            });
+        }
         drop(sender);
         writer.join().unwrap();
     });

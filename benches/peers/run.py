@@ -177,6 +177,8 @@ def tool_over(bench, corpus, name, works):
             bench.wipe(out)
         if "export" in works and tool.get("export"):
             os.makedirs(out, exist_ok=True)
+            # As before the copies, which stand beside it.
+            bench.rest()
             bench.measure(corpus, name, "export", fill(tool["export"], values), repository=out)
             bench.wipe(out)
         for label, repeat in (("diff", 3), ("list", 3), ("check", 3)):

@@ -12,7 +12,7 @@ mod row_stream;
 mod schema;
 
 pub use compare::{Compared, RowChange, Sides, TableChange, compare_databases};
-pub use index::Lookup;
+pub use index::{FoundRow, Lookup};
 pub use pages::Pages;
 pub use record::{Row, Value, same};
 pub use schema::{Column, Database, Table};

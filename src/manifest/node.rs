@@ -274,4 +274,68 @@ mod tests {
         let bytes = Node::encode_inner(1, &children);
         assert_eq!(Node::decode(&bytes), Ok(Node::Inner { level: 1, children }));
     }
+
+    /// All entries by the cursor, each with its path and body as they were told.
+    fn by_cursor(bytes: &[u8]) -> Result<Vec<Entry>, &'static str> {
+        let (mut cursor, mut entries) = (LeafCursor::open(bytes.to_vec())?, Vec::new());
+        while cursor.advance()? {
+            let entry = cursor.entry()?;
+            assert_eq!(cursor.path(), entry.path);
+            let mut body = Vec::new();
+            entry.encode_body(&mut body);
+            assert_eq!(cursor.body(), body);
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    #[test]
+    fn a_cursor_gives_the_entries_of_the_leaf_and_refuses_what_is_none() {
+        let bytes = Node::encode_leaf(&sample());
+        assert_eq!(by_cursor(&bytes), Ok(sample()));
+        assert_eq!(by_cursor(&Node::encode_leaf(&[])), Ok(vec![]));
+        for end in 0..bytes.len() {
+            assert!(by_cursor(&bytes[..end]).is_err(), "cut at {end}");
+        }
+        assert!(by_cursor(&[bytes.as_slice(), &[0]].concat()).is_err());
+        let inner = Node::encode_inner(1, &[Child { first: b"a".to_vec(), id: ChunkId([1; 32]), entries: 1, files: 1, bytes: 1 }]);
+        assert!(by_cursor(&inner).is_err());
+        // Whatever a byte is changed to: no panic, and an answer like that of the whole decoding.
+        for at in 0..bytes.len() {
+            for flip in [1, 0x80] {
+                let mut other = bytes.clone();
+                other[at] ^= flip;
+                if let Ok(Node::Leaf(entries)) = Node::decode(&other) {
+                    let mut cursor = LeafCursor::open(other).unwrap();
+                    for entry in entries {
+                        assert_eq!((cursor.advance(), cursor.entry()), (Ok(true), Ok(entry)), "byte {at}");
+                    }
+                    assert_eq!(cursor.advance(), Ok(false));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn paths_that_share_half_a_component_are_checked_where_they_go_on() {
+        let leaf = |paths: &[&str]| {
+            let entries: Vec<_> = paths.iter().map(|path| Entry { path: path.as_bytes().to_vec(), ..sample().swap_remove(0) }).collect();
+            Node::decode(&Node::encode_leaf(&entries)).is_ok()
+        };
+        assert!(leaf(&["a", "a/b", "a/b/c", "a/b.c", "a.b"]));
+        for bad in [
+            ["a/.x", "a/."],
+            ["a/.", "a/.x"],
+            ["a/..", "a/..x"],
+            ["a/.a/b", "a/../b"],
+            ["a/b", "a//b"],
+            ["a", "a/"],
+            ["", "a"],
+            ["a", "a"],
+            ["b", "a"],
+            ["a.b", "a/b"],
+        ] {
+            assert!(!leaf(&bad), "{bad:?}");
+        }
+    }
 }

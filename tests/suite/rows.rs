@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use jellyvault::database::{Database, Error, Pages, Row, Value, compare_databases};
+use jellyvault::database::{Database, Error, Lookup, Pages, Row, Value, compare_databases};
 use rusqlite::Connection;
 
 use super::support::*;
@@ -448,4 +448,55 @@ fn rows_of_any_content_are_put_into_words_and_into_json() {
             program.ok(&["diff", "latest~1", "latest", "--rows", "--verbose", "--table", "BaseItems,Users,UserData,Permissions"]);
         }
     }
+}
+
+#[test]
+fn rows_that_are_looked_up_together_are_those_that_sqlite_finds() {
+    let dir = temp();
+    for (page_bytes, rows) in [(512, 3000u64), (4096, 20_000), (4096, 1), (4096, 0)] {
+        let path = dir.path().join(format!("{page_bytes}-{rows}.db"));
+        let sqlite = Connection::open(&path).unwrap();
+        sqlite.pragma_update(None, "page_size", page_bytes).unwrap();
+        sqlite
+            .execute_batch("CREATE TABLE Items (Id TEXT NOT NULL PRIMARY KEY, Name TEXT, Size INTEGER); CREATE TABLE Other (Number INTEGER PRIMARY KEY)")
+            .unwrap();
+        let mut random = Random(rows + 1);
+        sqlite.execute_batch("BEGIN").unwrap();
+        for number in 0..rows {
+            // Long names need overflow pages; keys come in no order.
+            let name = "n".repeat(random.below(if number % 50 == 0 { 9000 } else { 40 }) as usize);
+            sqlite.execute("INSERT OR IGNORE INTO Items VALUES (?, ?, ?)", (format!("{:08X}", random.below(1 << 32)), name, number as i64)).unwrap();
+        }
+        sqlite.execute_batch("DELETE FROM Items WHERE Size % 7 = 3; COMMIT").unwrap();
+        let there: Vec<String> = sqlite.prepare("SELECT Id FROM Items").unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
+        let mut keys: Vec<String> = there.iter().filter(|_| random.below(3) == 0).cloned().collect();
+        keys.extend((0..500).map(|_| format!("{:08X}", random.below(1 << 32))));
+        keys.sort();
+        keys.dedup();
+        drop(sqlite);
+        let sqlite = Connection::open(&path).unwrap();
+        let mut database = open(&path);
+        let found = Lookup::new(&mut database).by_texts("Items", &keys).unwrap();
+        assert_eq!(found.len(), keys.len());
+        let mut hits = 0;
+        for (key, found) in keys.iter().zip(found) {
+            let expected: Option<(String, i64)> = sqlite
+                .query_row("SELECT Name, Size FROM Items WHERE Id = ?", [key], |row| Ok((row.get(0)?, row.get(1)?)))
+                .map(Some)
+                .or_else(none_found)
+                .unwrap();
+            let own = found.as_ref().map(|(_, row)| (row.values[1].clone(), row.values[2].clone()));
+            assert_eq!(own, expected.map(|(name, size)| (Value::Text(name.into_bytes()), Value::Integer(size))), "{key}");
+            let alone = Lookup::new(&mut database).by_text("Items", key).unwrap();
+            assert_eq!(alone.map(|(_, row)| row.values), found.map(|(_, row)| row.values), "{key}");
+            hits += usize::from(own.is_some());
+        }
+        assert!(hits * 6 >= there.len(), "{hits} of {} rows", there.len());
+        assert!(Lookup::new(&mut database).by_texts("Gone", &keys).unwrap().iter().all(Option::is_none));
+        assert!(Lookup::new(&mut database).by_texts("Other", &keys).unwrap().iter().all(Option::is_none));
+    }
+}
+
+fn none_found<T>(error: rusqlite::Error) -> rusqlite::Result<Option<T>> {
+    if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) }
 }

@@ -4,9 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::backend::Listed;
-use crate::store::{Index, PackTrailer, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, read_trailer};
+use crate::chunk::ChunkId;
+use crate::store::{ChunkPlace, Index, PackTrailer, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, read_trailer};
 
 use super::super::{Error, Watch, in_one_line};
+use super::trees::ASKED_TOGETHER;
 use super::{CheckReport, Finding};
 
 pub const INDEX: &str = "index.redb";
@@ -44,7 +46,8 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
         report.findings.push(Finding { name: pack_name(id), what });
     }
     let numbers: HashMap<[u8; 16], u32> = index.packs().into_iter().map(|(number, id)| (id, number)).collect();
-    let (mut packs, mut of_packs, mut index_fault) = (Vec::new(), HashMap::new(), None);
+    let mut packs = Vec::new();
+    let mut agreement = Agreement::with(index);
     for file in &listed {
         let Some(id) = pack_id(&file.name) else { continue };
         if watch.interrupt.is_raised() {
@@ -58,10 +61,8 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
         match read_trailer(repository.backend(), file, &id) {
             Ok(trailer) => {
                 // One that the index does not know came after it was opened.
-                match numbers.get(&id).map(|number| agreeing(index, *number, &trailer)).transpose()? {
-                    Some(Ok(count)) => drop(of_packs.insert(id, count)),
-                    Some(Err(fault)) => index_fault = Some(fault),
-                    None => {}
+                if let Some(number) = numbers.get(&id) {
+                    agreement.take(id, *number, &trailer)?;
                 }
                 packs.push(PackFile { id, bytes: file.size_bytes, trailer: None });
             }
@@ -70,7 +71,7 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
                     Ok(known) => known,
                     // An index that is damaged too knows nothing; it is told below.
                     Err(crate::store::Error::IndexDamaged { .. }) => {
-                        index_fault = Some("it cannot be read");
+                        agreement.fault = Some("it cannot be read");
                         None
                     }
                     Err(error) => return Err(error.into()),
@@ -83,7 +84,8 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
             Err(error) => return Err(error.into()),
         }
     }
-    check_index(repository, index, &of_packs, index_fault, report)?;
+    agreement.ask()?;
+    check_index(repository, index, &agreement.counts, agreement.fault, report)?;
     check_parity(repository, &listed, &condemned, report)?;
     if !condemned.is_empty() {
         let (count, plural) = (condemned.len(), if condemned.len() == 1 { "pack is" } else { "packs are" });
@@ -92,36 +94,77 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
     Ok(packs)
 }
 
-/// How many of a pack's chunks the index places in it, or what the index says wrongly of it.
-fn agreeing(index: &Index, number: u32, trailer: &PackTrailer) -> Result<Result<u64, &'static str>, Error> {
-    let unreadable = |error| match error {
-        crate::store::Error::Local { .. } | crate::store::Error::IndexDamaged { .. } => Ok("it cannot be read"),
-        error => Err(Error::from(error)),
-    };
-    let rows = match index.extents_of(number) {
-        Ok(rows) => rows,
-        Err(error) => return unreadable(error).map(Err),
-    };
-    // In the order of the index: each of its pages is read once.
-    let mut chunks: Vec<_> = trailer.chunks.iter().collect();
-    chunks.sort_unstable_by_key(|chunk| chunk.id.0);
-    let mut count = 0;
-    for chunk in chunks {
-        match index.place_of(&chunk.id) {
-            Ok(Some(found)) if found.pack == number => {
-                let rows = (rows.get(found.extent as usize), trailer.extents.get(chunk.extent as usize));
-                if (found.extent, found.offset, found.len) != (chunk.extent, chunk.offset, chunk.len) || rows.0 != rows.1 {
-                    return Ok(Err("it names another place for a chunk than the pack does"));
-                }
-                count += 1;
-            }
-            // Another pack holds it too.
-            Ok(Some(_)) => {}
-            Ok(None) => return Ok(Err("it lacks chunks of packs that it knows")),
-            Err(error) => return unreadable(error).map(Err),
-        }
+/// A chunk that a pack says it holds, and where.
+struct Claimed {
+    id: ChunkId,
+    place: ChunkPlace,
+    /// Whether the index knows its extent as the pack does.
+    has_same_extent: bool,
+}
+
+/// Holds the index against what packs say of themselves, many chunks at once and in its own order: so each of its pages is read once for so many.
+struct Agreement<'i> {
+    index: &'i Index,
+    waiting: Vec<Claimed>,
+    /// Chunks that the index places in each pack.
+    counts: HashMap<[u8; 16], u64>,
+    fault: Option<&'static str>,
+}
+
+impl<'i> Agreement<'i> {
+    fn with(index: &'i Index) -> Agreement<'i> {
+        Agreement { index, waiting: Vec::new(), counts: HashMap::new(), fault: None }
     }
-    Ok(Ok(count))
+
+    /// Takes what a pack says, which has this number in the index.
+    fn take(&mut self, id: [u8; 16], number: u32, trailer: &PackTrailer) -> Result<(), Error> {
+        let rows = match self.index.extents_of(number) {
+            Ok(rows) => rows,
+            Err(error) => return self.unreadable(error),
+        };
+        self.counts.insert(id, 0);
+        self.waiting.extend(trailer.chunks.iter().map(|chunk| Claimed {
+            id: chunk.id,
+            place: ChunkPlace { pack: number, extent: chunk.extent, offset: chunk.offset, len: chunk.len },
+            has_same_extent: rows.get(chunk.extent as usize) == trailer.extents.get(chunk.extent as usize),
+        }));
+        if self.waiting.len() >= ASKED_TOGETHER { self.ask() } else { Ok(()) }
+    }
+
+    /// Asks the index for all that waits.
+    fn ask(&mut self) -> Result<(), Error> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.sort_unstable_by_key(|claimed| claimed.id);
+        let packs: HashMap<u32, [u8; 16]> = self.index.packs().into_iter().collect();
+        for claimed in &waiting {
+            match self.index.place_of(&claimed.id) {
+                Ok(Some(found)) if found.pack == claimed.place.pack => {
+                    if found != claimed.place || !claimed.has_same_extent {
+                        self.fault = Some("it names another place for a chunk than the pack does");
+                    }
+                    if let Some(count) = packs.get(&found.pack).and_then(|pack| self.counts.get_mut(pack)) {
+                        *count += 1;
+                    }
+                }
+                // Another pack holds it too.
+                Ok(Some(_)) => {}
+                Ok(None) => self.fault = Some("it lacks chunks of packs that it knows"),
+                Err(error) => return self.unreadable(error),
+            }
+        }
+        waiting.clear();
+        self.waiting = waiting;
+        Ok(())
+    }
+
+    /// An index that cannot be read is told, not an end.
+    fn unreadable(&mut self, error: crate::store::Error) -> Result<(), Error> {
+        match error {
+            crate::store::Error::Local { .. } | crate::store::Error::IndexDamaged { .. } => self.fault = Some("it cannot be read"),
+            error => return Err(error.into()),
+        }
+        Ok(())
+    }
 }
 
 fn check_index(
@@ -230,8 +273,17 @@ mod tests {
         let known = index.packs()[0];
         let listed = repository.backend().list("packs/").unwrap().into_iter().find(|file| file.name == pack_name(&known.1)).unwrap();
         let mut trailer = read_trailer(repository.backend(), &listed, &known.1).unwrap();
-        assert_eq!(agreeing(&index, known.0, &trailer).unwrap(), Ok(trailer.chunks.len() as u64));
+        let agreement = |trailer: &PackTrailer| {
+            let mut agreement = Agreement::with(&index);
+            agreement.take(known.1, known.0, trailer).unwrap();
+            agreement.ask().unwrap();
+            (agreement.counts[&known.1], agreement.fault.is_some())
+        };
+        assert_eq!(agreement(&trailer), (trailer.chunks.len() as u64, false));
         trailer.chunks[0].len += 1;
-        assert!(agreeing(&index, known.0, &trailer).unwrap().is_err());
+        assert!(agreement(&trailer).1);
+        trailer.chunks[0].len -= 1;
+        trailer.extents[0].stored_bytes += 1;
+        assert!(agreement(&trailer).1);
     }
 }

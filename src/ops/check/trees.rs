@@ -57,7 +57,7 @@ pub struct Trees<'r> {
 }
 
 /// Chunks that are asked for together, in the order in which the index has them: each of its pages is read once for so many. Some 10 MB.
-const ASKED_TOGETHER: usize = 250_000;
+pub const ASKED_TOGETHER: usize = 250_000;
 
 impl<'r> Trees<'r> {
     /// Knows which chunks are bad though they are there.
