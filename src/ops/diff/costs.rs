@@ -36,19 +36,13 @@ impl Costs {
         Ok(())
     }
 
-    /// Bytes that each side alone takes: before, after. Each side's databases are read by a reader of its own, both at once.
+    /// Bytes that each side alone takes: before, after. Of the databases' parts the index is asked only where one side alone has them.
     pub(super) fn finish(mut self, readers: (&mut ChunkReader<'_>, &mut ChunkReader<'_>), index: &Index, recipes: &Recipes) -> Result<(u64, u64), Error> {
         let (before, after) = (std::mem::take(&mut self.before.databases), std::mem::take(&mut self.after.databases));
-        let (side, other) = (&mut self.before, &mut self.after);
-        if before != after {
-            let (gone, came) = std::thread::scope(|scope| {
-                let gone = scope.spawn(|| before.difference(&after).try_for_each(|database| side.add_database(database, readers.0, index, recipes)));
-                let came = after.difference(&before).try_for_each(|database| other.add_database(database, readers.1, index, recipes));
-                (gone.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), came)
-            });
-            gone?;
-            came?;
-        }
+        let gone = parts_of(before.difference(&after), readers.0, recipes)?;
+        let came = parts_of(after.difference(&before), readers.1, recipes)?;
+        gone.difference(&came).try_for_each(|id| self.before.chunk(id, index))?;
+        came.difference(&gone).try_for_each(|id| self.after.chunk(id, index))?;
         let alone = |side: &Side, other: &Side| side.chunks.iter().filter(|(id, _)| !other.chunks.contains_key(id)).map(|(_, bytes)| u64::from(*bytes)).sum();
         Ok((alone(&self.before, &self.after), alone(&self.after, &self.before)))
     }
@@ -66,16 +60,6 @@ impl Side {
         })
     }
 
-    fn add_database(&mut self, id: &ChunkId, reader: &mut ChunkReader<'_>, index: &Index, recipes: &Recipes) -> Result<(), Error> {
-        if !reader.contains(id)? {
-            // A live database is in no pack.
-            return Ok(());
-        }
-        let found = recipes.get(id, reader)?;
-        let extents = found.recipe.live_extents().into_iter().map(|(extent, _)| extent);
-        found.chunks.iter().copied().chain(extents).try_for_each(|id| self.chunk(&id, index))
-    }
-
     fn chunk(&mut self, id: &ChunkId, index: &Index) -> Result<(), Error> {
         let stored = index.locate(id)?.map_or(0, |located| {
             let row = located.row;
@@ -84,4 +68,18 @@ impl Side {
         self.chunks.insert(id.low64(), stored as u32);
         Ok(())
     }
+}
+
+/// The chunks that databases are made of: those of their recipes, and the extents that hold at least one of their pages.
+fn parts_of<'d>(databases: impl Iterator<Item = &'d ChunkId>, reader: &mut ChunkReader<'_>, recipes: &Recipes) -> Result<HashSet<ChunkId>, Error> {
+    let mut parts = HashSet::new();
+    for id in databases {
+        // A live database is in no pack.
+        if reader.contains(id)? {
+            let found = recipes.get(id, reader)?;
+            parts.extend(found.chunks.iter().copied());
+            parts.extend(found.recipe.live_extents().into_iter().map(|(extent, _)| extent));
+        }
+    }
+    Ok(parts)
 }
