@@ -67,6 +67,7 @@ impl SortedNames {
                 sorted.starts.push(u32::try_from(sorted.bytes.len()).map_err(|_| "its names are longer than those of any library")?);
             }
             push_varint(&mut sorted.bytes, shared as u64);
+            // What is shared is its beginning.
             push_bytes(&mut sorted.bytes, name.as_bytes().get(shared..).unwrap_or_default());
             before = name;
         }
@@ -78,6 +79,7 @@ impl SortedNames {
     pub(super) fn get(&self, number: u32) -> String {
         let mut name = Vec::new();
         let start = self.starts.get(number as usize / WHOLE_EVERY).map_or(usize::MAX, |start| *start as usize);
+        // Of a number beyond them there are no bytes, which are no name below.
         let mut at = Bytes(self.bytes.get(start..).unwrap_or_default());
         for _ in 0..=number as usize % WHOLE_EVERY {
             let (Ok(shared), Ok(rest)) = (at.length(name.len()), at.prefixed(usize::MAX)) else { return String::new() };

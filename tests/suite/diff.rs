@@ -531,6 +531,53 @@ fn pictures_are_told_with_their_sizes_and_texts_line_by_line() {
 }
 
 #[test]
+fn every_folder_of_an_item_is_named_however_many_there_are() {
+    let dir = temp();
+    let Some(states) = unpack(dir.path(), "attic-12.0/days.tar.zst") else { return };
+    let data = states.join("day1/data");
+    let id = |number: u32| format!("{:032x}", u128::from(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    let poster = |number: u32| format!("metadata/library/{}/{}/poster.jpg", &id(number)[..2], id(number));
+    let stored = |number: u32| {
+        let id = id(number).to_uppercase();
+        [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-")
+    };
+    let database = || {
+        let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
+        db.pragma_update(None, "foreign_keys", false).unwrap();
+        db
+    };
+    // More than are looked up together; every fifth folder is that of an item which the library does not have.
+    let items: Vec<u32> = (0..900).collect();
+    let db = database();
+    db.execute_batch("BEGIN; CREATE TEMP TABLE one AS SELECT * FROM BaseItems LIMIT 1; UPDATE one SET Type = 'MediaBrowser.Controller.Entities.Movies.Movie'")
+        .unwrap();
+    for number in items.iter().filter(|number| *number % 5 != 0) {
+        db.execute("UPDATE one SET Id = ?, Name = ?", (stored(*number), format!("Film {number}"))).unwrap();
+        db.execute_batch("INSERT INTO BaseItems SELECT * FROM one").unwrap();
+    }
+    db.execute_batch("COMMIT").unwrap();
+    drop(db);
+    items.iter().for_each(|number| write(data.join(poster(*number)), "first"));
+    let program = Program::new();
+    program.run(&["snapshot", data.to_str().unwrap(), "--label", "first"]);
+    items.iter().for_each(|number| write(data.join(poster(*number)), "second, and longer"));
+    let db = database();
+    // What is gone is named by the earlier state.
+    for number in items.iter().filter(|number| *number % 3 == 0) {
+        db.execute("DELETE FROM BaseItems WHERE Id = ?", [stored(*number)]).unwrap();
+    }
+    drop(db);
+    program.run(&["snapshot", data.to_str().unwrap(), "--label", "second"]);
+    let (document, _) = program.json(&["diff", "first", "second"]);
+    let named: BTreeMap<String, Option<String>> = (document["changes"].as_array().unwrap().iter())
+        .map(|change| (change["path"].as_str().unwrap().to_owned(), change["name"].as_str().map(str::to_owned)))
+        .collect();
+    for number in items {
+        assert_eq!(named[&poster(number)], (number % 5 != 0).then(|| format!("Film {number}")), "{number}");
+    }
+}
+
+#[test]
 fn two_imported_zips_are_compared_like_snapshots() {
     let Some(shared) = shared_fixtures() else { return };
     let program = Program::new();
