@@ -1,5 +1,6 @@
 //! Keeping a repository small and whole, as the user does it: forget, keep, prune, check, repair.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -229,6 +230,36 @@ fn check_tells_damage_as_files_and_snapshots_and_remembers_what_it_read() {
     let text = program.run(&["check", "--read-data"]);
     let text = String::from_utf8(text.stdout).unwrap();
     assert!(text.contains(damaged[0]["path"].as_str().unwrap()) && text.contains("jellyvault repair"), "{text}");
+}
+
+#[test]
+fn check_tells_each_small_file_that_is_damaged() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    let fill = |folder: &str, files: u32| (0..files).for_each(|n| write(source.join(format!("{folder}/{n}.jpg")), jpeg(&format!("{folder}{n}"), 2_000)));
+    fill("stays", 300);
+    snapshot(&program, &source, &[]);
+    let before = packs(&program);
+    fill("goes", 100);
+    let second = snapshot(&program, &source, &[]);
+    let content = packs(&program).into_iter().filter(|pack| !before.contains(pack)).max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+    let told = |args: &[&str]| -> (BTreeSet<String>, i32) {
+        let (report, code) = program.json(args);
+        let rows = || report["damage"].as_array().unwrap().iter().filter(|row| !row["snapshot"].is_null());
+        assert!(rows().all(|row| row["snapshot"] == second.as_str()), "{report}");
+        (rows().map(|row| row["path"].as_str().unwrap().to_owned()).collect(), code)
+    };
+    assert_eq!(told(&["check", "--read-data"]), (BTreeSet::new(), 0));
+    // Pictures lie as they are: a byte of every tenth of the new ones.
+    let bytes = std::fs::read(&content).unwrap();
+    let hit: BTreeSet<String> = (0..100).step_by(10).map(|n| format!("goes/{n}.jpg")).collect();
+    for path in &hit {
+        let picture = std::fs::read(source.join(path)).unwrap();
+        let at = bytes.windows(64).position(|window| picture.starts_with(window)).unwrap();
+        damage(&content, at + 1000);
+    }
+    assert_eq!(told(&["check", "--read-data"]), (hit, 3));
+    assert_eq!(told(&["check"]), (BTreeSet::new(), 0), "the structure alone does not show it");
 }
 
 #[test]
