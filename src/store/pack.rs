@@ -24,6 +24,10 @@ pub(super) struct PackWriter {
 const DIRECT_BYTES: usize = 64 << 10;
 const WAITING_BYTES_MAX: usize = 256 << 10;
 
+/// No extent is added to a pack with this many chunks: their table takes 18 MB, and nobody reads one of more than [`crate::limits::TRAILER_BYTES_MAX`].
+/// Beyond it there is room for any one extent, whose chunks are of eight bytes and more.
+const PACK_CHUNKS_MAX: usize = 500_000;
+
 impl PackWriter {
     pub(super) fn begin(backend: &dyn Backend, index: &Index, cipher: Cipher) -> Result<PackWriter, Error> {
         let mut pack = [0; 16];
@@ -39,9 +43,9 @@ impl PackWriter {
         self.trailer.pack
     }
 
-    /// Bytes written so far.
-    pub(super) fn len(&self) -> u64 {
-        self.offset
+    /// Whether it has as much as a pack should have: so many bytes, or as many chunks as its table of contents can name.
+    pub(super) fn is_full(&self, pack_bytes: u64) -> bool {
+        self.offset >= pack_bytes || self.trailer.chunks.len() >= PACK_CHUNKS_MAX
     }
 
     /// Appends an extent and tells the index where its chunks are.

@@ -87,7 +87,7 @@ impl<'r> PackStreams<'r> {
         } else if let Some(pack) = &mut lane.open {
             pack.append(extent, self.index, &self.hashing)?;
         }
-        if lane.open.as_ref().is_some_and(|pack| pack.len() >= self.repository.config().pack_bytes)
+        if lane.open.as_ref().is_some_and(|pack| pack.is_full(self.repository.config().pack_bytes))
             && let Some(pack) = lane.open.take()
         {
             self.close(pack)?;
@@ -145,6 +145,11 @@ impl<'r> PackStreams<'r> {
         }
         let mut pack = PackWriter::begin(self.repository.backend(), self.index, self.repository.config().cipher)?;
         for extent in left {
+            if pack.is_full(u64::MAX) {
+                // One after another they become durable, so recipes come last all the same.
+                let next = PackWriter::begin(self.repository.backend(), self.index, self.repository.config().cipher)?;
+                self.close(std::mem::replace(&mut pack, next))?;
+            }
             pack.append(extent, self.index, &self.hashing)?;
         }
         self.close(pack)
@@ -207,5 +212,40 @@ impl Drop for Syncer {
     fn drop(&mut self) {
         // A capture that failed already reports its own error; what is finished here is only used again later.
         crate::tolerate(self.join());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::MemoryBackend;
+    use crate::store::{ExtentBuilder, ExtentKind, IndexMode};
+
+    #[test]
+    fn a_pack_of_very_many_tiny_chunks_can_be_read_without_the_index() {
+        const CHUNKS: u64 = 1_250_000;
+        // As they are they fill a pack while it is open; compressed they are all left over at the end.
+        for compresses in [false, true] {
+            let backend = MemoryBackend::default();
+            Repository::init_on(&backend).unwrap();
+            let repository = Repository::open_on(Box::new(backend)).unwrap();
+            let index = Index::open(&repository, IndexMode::Use).unwrap();
+            let mut streams = PackStreams::new(&repository, &index, 1);
+            let mut builder = ExtentBuilder::new(ExtentKind::Data);
+            let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
+            let id = |number: u64| repository.hashing().id(&number.to_le_bytes());
+            for number in 0..CHUNKS {
+                assert!(index.claim(&id(number)).unwrap());
+                builder.push(id(number), &[0; 8]);
+                if builder.len() >= 192 << 10 {
+                    streams.append(0, builder.fill(compresses.then_some(&mut compressor)).unwrap().unwrap()).unwrap();
+                }
+            }
+            streams.append(0, builder.fill(compresses.then_some(&mut compressor)).unwrap().unwrap()).unwrap();
+            assert_eq!(streams.finish().unwrap().packs, 3, "half a million in each");
+            let index = Index::open(&repository, IndexMode::Rebuild).unwrap();
+            assert_eq!(index.missing(), 0);
+            assert!((0..CHUNKS).step_by(997).all(|number| index.locate(&id(number)).unwrap().is_some()));
+        }
     }
 }
