@@ -75,6 +75,11 @@ fn load(repository: &Repository, id: SnapshotId) -> Result<SnapshotRecord, store
     decode_record(RecordKind::Snapshot, &id.0, &bytes).map_err(|what| store::Error::Record { name, what })
 }
 
+/// Whether a record that was listed a moment ago is gone: another process forgot the snapshot meanwhile. One that is lost the list's chain tells.
+fn was_forgotten(error: &store::Error) -> bool {
+    matches!(error, store::Error::Backend(crate::backend::Error::Missing { .. }))
+}
+
 impl Catalog {
     /// Reads all records. A damaged one is named, the others stay usable.
     pub fn load(repository: &Repository) -> Result<Catalog, Error> {
@@ -83,6 +88,7 @@ impl Catalog {
             let Some(id) = id_of(&name) else { continue };
             match load(repository, id) {
                 Ok(record) => catalog.snapshots.push((id, record)),
+                Err(error) if was_forgotten(&error) => {}
                 Err(error) if error.is_damage() => catalog.damaged.push((name, error)),
                 Err(error) => return Err(error.into()),
             }
@@ -111,6 +117,7 @@ impl Catalog {
                 Ok(record) => catalog.snapshots.push((id, record)),
                 // With the others beside it the message is the better one.
                 Err(error) if error.is_damage() && wanted.contains(&id) => return Catalog::load(repository),
+                Err(error) if was_forgotten(&error) => {}
                 Err(error) if error.is_damage() => catalog.damaged.push((snapshot_name(&id.0), error)),
                 Err(error) => return Err(error.into()),
             }
