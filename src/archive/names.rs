@@ -1,4 +1,4 @@
-//! Very many names in little memory: one behind another in blocks, six bytes beside those of each.
+//! Very many names in little memory: one behind another in blocks while they come, then sorted, each as what it does not share with the one before.
 
 use crate::store::{Bytes, push_bytes, push_varint};
 
@@ -47,7 +47,7 @@ impl Names {
 /// Names that each begin like many before them; one of so many stands whole.
 const WHOLE_EVERY: usize = 8;
 
-/// Sorted names by number, each as what it does not share with the one before: a third of what they take otherwise.
+/// Sorted names by number, each as what it does not share with the one before.
 #[derive(Default)]
 pub(super) struct SortedNames {
     /// Where each name begins that stands whole.

@@ -52,7 +52,7 @@ fn hostile(what: &'static str, entry: &str) -> ZipError {
     ZipError::Hostile { what, entry: Some(entry) }
 }
 
-/// A file in a zip: a million of them are held at once, in 56 bytes each and their names.
+/// A file in a zip: a million of them are held at once, in 64 bytes each and their names.
 #[derive(Clone, Debug)]
 pub struct ZipEntry {
     /// Its number among the names.
@@ -366,4 +366,12 @@ fn check_tree(names: &Names, entries: &mut [ZipEntry]) -> Result<(), ZipError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn an_entry_takes_no_more_than_is_said() {
+        assert!(size_of::<super::ZipEntry>() <= 64, "{}", size_of::<super::ZipEntry>());
+    }
 }

@@ -25,7 +25,7 @@ const DIRECT_BYTES: usize = 64 << 10;
 const WAITING_BYTES_MAX: usize = 256 << 10;
 
 /// No extent is added to a pack with this many chunks: their table takes 18 MB, and nobody reads one of more than [`crate::limits::TRAILER_BYTES_MAX`].
-/// Beyond it there is room for any one extent, whose chunks are of eight bytes and more.
+/// Beyond it there is room for 1.3 million more; one extent of content is closed at 192 KiB and holds far fewer.
 const PACK_CHUNKS_MAX: usize = 500_000;
 
 impl PackWriter {
