@@ -298,4 +298,48 @@ mod tests {
         assert_eq!(named("xyz"), Err(NameError::None { name: "xyz".into() }));
         assert!(matches!(named("1"), Err(NameError::Several { candidates, .. }) if candidates.len() == 2));
     }
+
+    /// Names a record that is there no more, as a listing does that another process overtook.
+    struct Overtaken(crate::backend::MemoryBackend);
+
+    const FORGOTTEN: [u8; 16] = [0x3c; 16];
+
+    impl crate::backend::Backend for Overtaken {
+        fn read(&self, name: &str, span: Span) -> Result<Vec<u8>, crate::backend::Error> {
+            self.0.read(name, span)
+        }
+        fn create(&self, name: &str) -> Result<Box<dyn crate::backend::NewFile>, crate::backend::Error> {
+            self.0.create(name)
+        }
+        fn list(&self, prefix: &str) -> Result<Vec<crate::backend::Listed>, crate::backend::Error> {
+            self.0.list(prefix)
+        }
+        fn names(&self, prefix: &str) -> Result<Vec<String>, crate::backend::Error> {
+            let forgotten = snapshot_name(&FORGOTTEN);
+            let mut names = self.0.names(prefix)?;
+            names.extend(forgotten.starts_with(prefix).then_some(forgotten));
+            Ok(names)
+        }
+        fn remove(&self, name: &str) -> Result<(), crate::backend::Error> {
+            self.0.remove(name)
+        }
+        fn sync(&self) -> Result<(), crate::backend::Error> {
+            self.0.sync()
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_forgotten_while_it_is_listed_is_no_damage_and_a_broken_one_is() {
+        let backend = crate::backend::MemoryBackend::default();
+        Repository::init_on(&backend).unwrap();
+        let broken = snapshot_name(&[0x2d; 16]);
+        backend.put(&broken, b"no record".to_vec());
+        let repository = Repository::open_on(Box::new(Overtaken(backend))).unwrap();
+        let forgotten = SnapshotId(FORGOTTEN).to_string();
+        for catalog in [Catalog::load(&repository), Catalog::load_named(&repository, &["latest"]), Catalog::load_named(&repository, &[&forgotten])] {
+            let catalog = catalog.unwrap();
+            let damaged: Vec<_> = catalog.damaged.iter().map(|(name, _)| name).collect();
+            assert_eq!((catalog.snapshots.len(), damaged), (0, vec![&broken]));
+        }
+    }
 }
