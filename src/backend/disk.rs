@@ -104,8 +104,8 @@ impl Disk for RealDisk {
     }
     fn read_into(&self, path: &Path, offset: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
         let file = self.opened(path)?;
-        // The length is known to lie within the file before the buffer is made.
-        if offset.checked_add(len as u64).is_none_or(|end| file.metadata().is_ok_and(|m| m.len() < end)) {
+        // The length is known to lie within the file before a buffer is made for it.
+        if len > out.capacity() && offset.saturating_add(len as u64) > file.metadata()?.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if out.is_empty() {

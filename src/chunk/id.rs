@@ -65,9 +65,8 @@ impl Hashing {
             hasher.update(key);
         }
         hasher.update(&page_bytes.to_le_bytes());
-        for page in pages {
-            hasher.update(page);
-        }
+        // All at once: sixteen bytes at a time the hash is ten times slower.
+        hasher.update(pages.as_flattened());
         ChunkId(*hasher.finalize().as_bytes())
     }
 

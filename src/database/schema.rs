@@ -38,6 +38,8 @@ pub struct Table {
     stored: Vec<usize>,
     /// The root of the index over its primary key.
     pub(super) key_index: Option<u32>,
+    /// The `CREATE TABLE` that it was made by.
+    statement: String,
 }
 
 /// One state of a database, open for reading.
@@ -83,7 +85,17 @@ impl Table {
 
 impl<'r> Database<'r> {
     /// Reads a database's schema.
-    pub fn open(mut pages: Pages<'r>) -> Result<Database<'r>, Error> {
+    pub fn open(pages: Pages<'r>) -> Result<Database<'r>, Error> {
+        Database::open_knowing(pages, &[])
+    }
+
+    /// Opens another state of a database that is open: what both have in common is taken over.
+    pub fn open_beside(mut pages: Pages<'r>, other: &Database<'_>) -> Result<Database<'r>, Error> {
+        pages.adopt(&other.pages);
+        Database::open_knowing(pages, &other.tables)
+    }
+
+    fn open_knowing(mut pages: Pages<'r>, known: &[Arc<Table>]) -> Result<Database<'r>, Error> {
         let usable = btree::usable_bytes(&mut pages)?;
         let encoding = match btree::u32_at(&pages.page(1)?, 56) {
             Some(2) => Encoding::Utf16Le,
@@ -91,7 +103,7 @@ impl<'r> Database<'r> {
             _ => Encoding::Utf8,
         };
         let mut database = Database { pages, tables: Vec::new(), usable, encoding };
-        database.read_schema()?;
+        database.read_schema(known)?;
         Ok(database)
     }
 
@@ -105,7 +117,7 @@ impl<'r> Database<'r> {
         self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
     }
 
-    fn read_schema(&mut self) -> Result<(), Error> {
+    fn read_schema(&mut self, known: &[Arc<Table>]) -> Result<(), Error> {
         let mut objects = Vec::new();
         for leaf in btree::tree_pages(&mut self.pages, 1, self.usable)?.leaves {
             let node = Node::open(&mut self.pages, leaf, self.usable)?;
@@ -119,7 +131,10 @@ impl<'r> Database<'r> {
         for object in objects.iter().filter(|object| text(object, 0).as_deref() == Some("table")) {
             // Virtual tables have no pages of their own.
             let (Some(name), Some(root), Some(sql)) = (text(object, 1), root(object), text(object, 4)) else { continue };
-            let mut table = describe(&name, root, &sql).map_err(|source| Error::Schema { table: name.clone(), source })?;
+            let mut table = match known.iter().find(|table| table.name == name && table.statement == sql) {
+                Some(known) => Table { root, ..known.as_ref().clone() },
+                None => describe(&name, root, &sql).map_err(|source| Error::Schema { table: name.clone(), source })?,
+            };
             let index_name = format!("sqlite_autoindex_{name}_1");
             let index = objects.iter().find(|object| text(object, 0).as_deref() == Some("index") && text(object, 1).as_deref() == Some(&index_name));
             table.key_index = index.and_then(|object| root_of_key_index(&table, object)).filter(|_| table.number_column.is_none());
@@ -159,9 +174,18 @@ fn describe(name: &str, root: u32, sql: &str) -> rusqlite::Result<Table> {
     let scratch = Connection::open_in_memory()?;
     // SQLite's own tables may not be made by their names.
     let is_own = name.to_ascii_lowercase().starts_with("sqlite_");
-    let (sql, made) = if is_own { (sql.replacen(name, &format!("own_{name}"), 1), format!("own_{name}")) } else { (sql.to_owned(), name.to_owned()) };
-    scratch.prepare(&sql)?.execute([])?;
-    let mut table = Table { name: name.to_owned(), columns: Vec::new(), key: Vec::new(), root, number_column: None, stored: Vec::new(), key_index: None };
+    let (made_by, made) = if is_own { (sql.replacen(name, &format!("own_{name}"), 1), format!("own_{name}")) } else { (sql.to_owned(), name.to_owned()) };
+    scratch.prepare(&made_by)?.execute([])?;
+    let mut table = Table {
+        name: name.to_owned(),
+        columns: Vec::new(),
+        key: Vec::new(),
+        root,
+        number_column: None,
+        stored: Vec::new(),
+        key_index: None,
+        statement: sql.to_owned(),
+    };
     let mut key = Vec::new();
     let mut statement = scratch.prepare("SELECT name, type, dflt_value, pk, hidden FROM pragma_table_xinfo(?1)")?;
     let mut rows = statement.query([&made])?;

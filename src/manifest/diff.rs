@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashSet, VecDeque};
+use std::sync::mpsc::sync_channel;
 
 use crate::chunk::ChunkId;
 use crate::store::ChunkReader;
@@ -28,118 +29,170 @@ impl Difference {
     }
 }
 
-/// Leaves of each side that are read ahead, each side on a thread: some 2 MB.
-const LEAVES_AHEAD: usize = 256;
-/// Fewer nodes are not worth a thread.
-const NODES_ALONE: usize = 4;
+/// One of two manifests: who reads it, and its root. One without a root is empty.
+pub type Side<'r> = (ChunkReader<'r>, Option<ChunkId>);
+
+/// Leaves that are handed over together: each time, a thread may have to be woken.
+const LEAVES_TOGETHER: usize = 8;
+/// How many times as many are read ahead: some 300 KB.
+const AHEAD: usize = 4;
+/// Fewer leaves are not worth a thread.
+const LEAVES_ALONE: usize = 8;
+
+/// Tells `each` where two manifests differ, in path order, until it fails; how many nodes were read.
+///
+/// Reads only nodes that are not in both trees, each once: equal runs of paths are equal nodes, whatever was there before.
+pub fn differences<'r, E: From<Error>>(before: Side<'r>, after: Side<'r>, each: impl FnMut(Difference) -> Result<(), E>) -> Result<u64, E> {
+    let (reading, nodes_read) = Reading::find_leaves([before, after])?;
+    let left = reading.sides.each_ref().map(|side| side.leaves.len());
+    let leaves = left.iter().sum::<usize>();
+    if leaves < LEAVES_ALONE {
+        merge(reading, left, each)?;
+    } else {
+        std::thread::scope(|scope| {
+            let (read, opened) = sync_channel(AHEAD);
+            scope.spawn(move || {
+                let mut reading = reading.peekable();
+                while reading.peek().is_some() {
+                    // Nobody listens where the comparison has failed.
+                    if read.send(reading.by_ref().take(LEAVES_TOGETHER).collect::<Vec<_>>()).is_err() {
+                        return;
+                    }
+                }
+            });
+            merge(opened.into_iter().flatten(), left, each)
+        })?;
+    }
+    Ok(nodes_read + leaves as u64)
+}
 
 /// A node that is still to be read; of a root the level is not known.
-type Unread = (ChunkId, Option<u8>);
+struct Unread {
+    id: ChunkId,
+    level: Option<u8>,
+    /// The first path below it.
+    first: Vec<u8>,
+}
 
-/// What is still to be read of one side.
-struct Unopened<'r> {
+/// A leaf that was read.
+struct ReadLeaf {
+    is_after: bool,
+    id: ChunkId,
+    bytes: Vec<u8>,
+}
+
+struct ReadingSide<'r> {
     reader: ChunkReader<'r>,
-    /// Leaves that the other side has not, in path order.
     leaves: std::vec::IntoIter<Unread>,
+    /// The first path of the leaf that was read last.
+    at: Vec<u8>,
+}
+
+/// Reads the leaves that one side alone has, in the order in which the merge asks for them.
+struct Reading<'r> {
+    sides: [ReadingSide<'r>; 2],
+}
+
+impl<'r> Reading<'r> {
+    /// Opens both trees from the top, level by level: what both have at one level is not opened. With the number of inner nodes that were.
+    fn find_leaves(sides: [Side<'r>; 2]) -> Result<(Reading<'r>, u64), Error> {
+        let [(mut own, before), (mut other, after)] = sides;
+        let root = |id: Option<ChunkId>| id.map(|id| Unread { id, level: None, first: Vec::new() }).into_iter().collect::<Vec<_>>();
+        let (mut before, mut after, mut read) = (root(before), root(after), 0);
+        loop {
+            let has = |unread: &[Unread]| unread.iter().map(|node| node.id).collect::<HashSet<_>>();
+            let (in_before, in_after) = (has(&before), has(&after));
+            before.retain(|node| !in_after.contains(&node.id));
+            after.retain(|node| !in_before.contains(&node.id));
+            // A node whose level is not known counts as above all others.
+            let height = |node: &Unread| node.level.map_or(i32::MAX, i32::from);
+            let highest = before.iter().chain(&after).map(height).max().unwrap_or_default();
+            if highest == 0 {
+                break;
+            }
+            let mut open = |reader: &mut ChunkReader<'_>, unread: Vec<Unread>| -> Result<Vec<Unread>, Error> {
+                let mut opened = Vec::with_capacity(unread.len());
+                for node in unread {
+                    if height(&node) == highest {
+                        read += node.open(reader, &mut opened)?;
+                    } else {
+                        opened.push(node);
+                    }
+                }
+                Ok(opened)
+            };
+            (before, after) = (open(&mut own, before)?, open(&mut other, after)?);
+        }
+        let side = |(reader, leaves): (ChunkReader<'r>, Vec<Unread>)| ReadingSide { reader, leaves: leaves.into_iter(), at: Vec::new() };
+        Ok((Reading { sides: [(own, before), (other, after)].map(side) }, read))
+    }
+}
+
+impl Unread {
+    /// Puts what lies below an inner node, or a leaf itself, behind `opened`; how many inner nodes that were.
+    fn open(self, reader: &mut ChunkReader<'_>, opened: &mut Vec<Unread>) -> Result<u64, Error> {
+        match read_node(reader, &self.id, self.level)? {
+            Node::Leaf(_) => opened.push(Unread { level: Some(0), ..self }),
+            Node::Inner { level, children } => {
+                opened.extend(children.into_iter().map(|child| Unread { id: child.id, level: Some(level - 1), first: child.first }));
+                return Ok(1);
+            }
+        }
+        Ok(0)
+    }
+}
+
+impl Iterator for Reading<'_> {
+    type Item = Result<ReadLeaf, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let [before, after] = &mut self.sides;
+        // A side is asked for its next leaf when its last one was gone through: the last ones of both are compared.
+        let is_after = before.leaves.len() == 0 || (after.leaves.len() > 0 && compare(&after.at, &before.at) == Ordering::Less);
+        let side = if is_after { after } else { before };
+        let leaf = side.leaves.next()?;
+        side.at = leaf.first;
+        // A copy, so that the reader's buffer is free for the next extent.
+        let read = side.reader.read(&leaf.id).map(|bytes| ReadLeaf { is_after, id: leaf.id, bytes: bytes.to_vec() });
+        Some(read.map_err(Error::from))
+    }
 }
 
 /// What was read of one side and not compared.
-#[derive(Default)]
 struct Opened {
+    /// Leaves that are still to come.
+    left: usize,
     leaves: VecDeque<(ChunkId, Vec<u8>)>,
     /// The leaf whose entry is the next.
     current: Option<(ChunkId, LeafCursor)>,
 }
 
-/// The differences of two manifests, in path order.
-///
-/// Reads only nodes that are not in both trees, each once: equal runs of paths are equal nodes, whatever was there before.
-pub struct Differences<'r> {
-    /// Before and after.
-    unopened: [Unopened<'r>; 2],
-    opened: [Opened; 2],
-    /// The roots, until the first question.
-    roots: Option<[Option<ChunkId>; 2]>,
-    found: VecDeque<Difference>,
-    nodes_read: u64,
-}
-
-impl<'r> Differences<'r> {
-    /// Between two roots; a side without a root is empty. Each side has its reader: neighbours in path order lie together.
-    pub fn new(before: (ChunkReader<'r>, Option<ChunkId>), after: (ChunkReader<'r>, Option<ChunkId>)) -> Differences<'r> {
-        let unopened = [before.0, after.0].map(|reader| Unopened { reader, leaves: Vec::new().into_iter() });
-        Differences { unopened, opened: Default::default(), roots: Some([before.1, after.1]), found: VecDeque::new(), nodes_read: 0 }
-    }
-
-    /// Nodes that were read so far, of both sides.
-    pub fn nodes_read(&self) -> u64 {
-        self.nodes_read
-    }
-
-    /// Opens both trees from the top, level by level: what both have at one level is not opened.
-    fn find_leaves(&mut self, roots: [Option<ChunkId>; 2]) -> Result<(), Error> {
-        let [mut before, mut after] = roots.map(|root| root.map(|id| (id, None)).into_iter().collect::<Vec<Unread>>());
-        loop {
-            let has = |unread: &[Unread]| unread.iter().map(|(id, _)| *id).collect::<HashSet<_>>();
-            let (in_before, in_after) = (has(&before), has(&after));
-            before.retain(|(id, _)| !in_after.contains(id));
-            after.retain(|(id, _)| !in_before.contains(id));
-            // A node whose level is not known counts as above all others.
-            let height = |(_, level): &Unread| level.map_or(i32::MAX, i32::from);
-            let highest = before.iter().chain(&after).map(height).max().unwrap_or_default();
-            if highest == 0 {
-                break;
-            }
-            let is_highest = |node: &Unread| height(node) == highest;
-            let few = before.iter().chain(&after).filter(|node| is_highest(node)).count() < NODES_ALONE;
-            let [own, other] = &mut self.unopened;
-            let ((left, opened), (right, other_opened)) = both(few, || own.open_nodes(&before, is_highest), || other.open_nodes(&after, is_highest), || {})?;
-            (before, after) = (opened, other_opened);
-            self.nodes_read += left + right;
-        }
-        for (side, leaves) in self.unopened.iter_mut().zip([before, after]) {
-            side.leaves = leaves.into_iter();
-        }
-        Ok(())
-    }
-
-    /// Compares what was read, and reads on meanwhile; false at the end.
-    fn step(&mut self) -> Result<bool, Error> {
-        if let Some(roots) = self.roots.take() {
-            self.find_leaves(roots)?;
-        }
-        let more = self.unopened.each_ref().map(|side| side.leaves.len() > 0);
-        let room = self.opened.each_ref().map(|side| LEAVES_AHEAD.saturating_sub(side.leaves.len()));
-        let few = self.unopened.iter().map(|side| side.leaves.len()).sum::<usize>() < NODES_ALONE;
-        let [own, other] = &mut self.unopened;
-        let mut compared = Ok(());
-        let (left, right) =
-            both(few, || own.read_leaves(room[0]), || other.read_leaves(room[1]), || compared = merge(&mut self.opened, more, &mut self.found))?;
-        compared?;
-        self.nodes_read += (left.len() + right.len()) as u64;
-        for (side, leaves) in self.opened.iter_mut().zip([left, right]) {
-            side.leaves.extend(leaves);
-        }
-        Ok(more.contains(&true) || self.opened.iter().any(|side| !side.is_dry()))
-    }
-}
-
-/// Compares until nothing more can be said: one side has told all that was read of it, and has `more`.
-fn merge(opened: &mut [Opened; 2], more: [bool; 2], found: &mut VecDeque<Difference>) -> Result<(), Error> {
-    let [before, after] = opened;
+/// Merges the leaves of both sides, of which so many are to come.
+fn merge<E: From<Error>>(
+    mut leaves: impl Iterator<Item = Result<ReadLeaf, Error>>,
+    left: [usize; 2],
+    mut each: impl FnMut(Difference) -> Result<(), E>,
+) -> Result<(), E> {
+    let [mut before, mut after] = left.map(|left| Opened { left, leaves: VecDeque::new(), current: None });
     loop {
         before.open_next()?;
         after.open_next()?;
+        if before.is_starved() || after.is_starved() {
+            // They end too early only where their thread panicked, which who waits for it is told.
+            let Some(leaf) = leaves.next().transpose()? else { return Ok(()) };
+            let side = if leaf.is_after { &mut after } else { &mut before };
+            side.left = side.left.saturating_sub(1);
+            side.leaves.push_back((leaf.id, leaf.bytes));
+            continue;
+        }
         let order = match (&before.current, &after.current) {
             (None, None) => return Ok(()),
-            (Some(_), None) if more[1] => return Ok(()),
-            (None, Some(_)) if more[0] => return Ok(()),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some((_, own)), Some((_, other))) => match compare(own.path(), other.path()) {
                 Ordering::Equal if own.body() == other.body() => {
                     before.pass()?;
-                    after.pass()?;
+                    after.pass_like(&before)?;
                     continue;
                 }
                 order => order,
@@ -149,63 +202,15 @@ fn merge(opened: &mut [Opened; 2], more: [bool; 2], found: &mut VecDeque<Differe
         let other = if order == Ordering::Less { None } else { after.take()? };
         // Numbers may be written in two ways.
         if own != other {
-            found.push_back(Difference { before: own, after: other });
+            each(Difference { before: own, after: other })?;
         }
-    }
-}
-
-/// Does the work of both sides at once, unless it is little, and something else meanwhile.
-fn both<A: Default + Send, B: Default + Send>(
-    is_little: bool,
-    left: impl FnOnce() -> Result<A, Error> + Send,
-    right: impl FnOnce() -> Result<B, Error> + Send,
-    meanwhile: impl FnOnce(),
-) -> Result<(A, B), Error> {
-    if is_little {
-        meanwhile();
-        return Ok((left()?, right()?));
-    }
-    let (mut own, mut other) = (Ok(A::default()), Ok(B::default()));
-    // Threads that stay: a new one costs memory that nobody used before.
-    rayon::in_place_scope(|scope| {
-        scope.spawn(|_| own = left());
-        scope.spawn(|_| other = right());
-        meanwhile();
-    });
-    Ok((own?, other?))
-}
-
-impl Unopened<'_> {
-    /// Opens the nodes that are asked for, the others stay; (inner nodes read, what is still to be read).
-    fn open_nodes(&mut self, unread: &[Unread], is_wanted: impl Fn(&Unread) -> bool) -> Result<(u64, Vec<Unread>), Error> {
-        let (mut read, mut opened) = (0, Vec::with_capacity(unread.len()));
-        for node in unread {
-            if !is_wanted(node) {
-                opened.push(*node);
-                continue;
-            }
-            match read_node(&mut self.reader, &node.0, node.1)? {
-                Node::Leaf(_) => opened.push((node.0, Some(0))),
-                Node::Inner { level, children } => {
-                    read += 1;
-                    opened.extend(children.into_iter().map(|child| (child.id, Some(level - 1))));
-                }
-            }
-        }
-        Ok((read, opened))
-    }
-
-    /// Reads the next leaves, `most` at most.
-    fn read_leaves(&mut self, most: usize) -> Result<Vec<(ChunkId, Vec<u8>)>, Error> {
-        // Copies, so that the reader's buffer is free for the next extent.
-        self.leaves.by_ref().take(most).map(|(id, _)| Ok((id, self.reader.read(&id)?.to_vec()))).collect()
     }
 }
 
 impl Opened {
-    /// Whether all that was read was told.
-    fn is_dry(&self) -> bool {
-        self.current.is_none() && self.leaves.is_empty()
+    /// Whether its next entry lies in a leaf that is still to come.
+    fn is_starved(&self) -> bool {
+        self.current.is_none() && self.left > 0
     }
 
     /// Sees to it that a leaf is open at its next entry, if one was read that has any.
@@ -229,35 +234,20 @@ impl Opened {
         Ok(())
     }
 
+    /// The same where both sides stood at one path, and the other has gone on.
+    fn pass_like(&mut self, other: &Opened) -> Result<(), Error> {
+        let (Some((id, leaf)), Some((_, other))) = (&mut self.current, &other.current) else { return self.pass() };
+        if !leaf.advance_like(other).map_err(|what| Error::Node { id: *id, what })? {
+            self.current = None;
+        }
+        Ok(())
+    }
+
     /// Takes the next entry.
     fn take(&mut self) -> Result<Option<Entry>, Error> {
         let Some((id, leaf)) = &self.current else { return Ok(None) };
         let entry = leaf.entry().map_err(|what| Error::Node { id: *id, what })?;
         self.pass()?;
         Ok(Some(entry))
-    }
-}
-
-impl Iterator for Differences<'_> {
-    type Item = Result<Difference, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(difference) = self.found.pop_front() {
-                return Some(Ok(difference));
-            }
-            match self.step() {
-                Ok(true) => {}
-                Ok(false) if self.found.is_empty() => return None,
-                Ok(false) => {}
-                Err(error) => {
-                    // Nothing is said about what could not be compared.
-                    self.unopened.iter_mut().for_each(|side| side.leaves = Vec::new().into_iter());
-                    self.opened = Default::default();
-                    self.found.clear();
-                    return Some(Err(error));
-                }
-            }
-        }
     }
 }

@@ -16,7 +16,7 @@ pub use builder::{LeafRef, TreeBuilder, starts_node};
 pub use catalog::{Catalog, NameError};
 pub use chain::{Chain, FileHash, Irregularity, Link, ListChange, Listed, file_hash};
 pub use cursor::{Entries, children, find, leaves, read_leaf, read_node};
-pub use diff::{Difference, Differences};
+pub use diff::{Difference, differences};
 pub use entry::{Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xattrs, decode_pieces, decode_xattrs, encode_pieces, encode_xattrs};
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};

@@ -133,6 +133,8 @@ pub(super) struct LeafCursor {
     /// Entries behind the open one.
     left: usize,
     path: Vec<u8>,
+    /// Where the open one begins, with its path.
+    start: usize,
     /// Where the open one's body lies.
     body: Range<usize>,
 }
@@ -142,7 +144,11 @@ impl LeafCursor {
     pub(super) fn open(bytes: Vec<u8>) -> Result<LeafCursor, &'static str> {
         let node = NodeCursor::open(&bytes)?;
         let (level, left, start) = (node.level, node.left, bytes.len() - node.at.0.len());
-        if level == 0 { Ok(LeafCursor { bytes, left, path: Vec::new(), body: start..start }) } else { Err("it is not of the level that its parent says") }
+        if level == 0 {
+            Ok(LeafCursor { bytes, left, path: Vec::new(), start, body: start..start })
+        } else {
+            Err("it is not of the level that its parent says")
+        }
     }
 
     /// Opens the next entry; whether there is one.
@@ -153,7 +159,21 @@ impl LeafCursor {
         let start = self.bytes.len() - at.0.len();
         Body::read(at).map_err(cut_short)?;
         let end = self.bytes.len() - at.0.len();
-        (self.left, self.path, self.body) = (node.left, node.path, start..end);
+        (self.left, self.path, self.start, self.body) = (node.left, node.path, self.body.end, start..end);
+        Ok(true)
+    }
+
+    /// Opens the next entry beside a leaf that stood at the same path and has gone on: if the same bytes follow here, they say the same.
+    pub(super) fn advance_like(&mut self, other: &LeafCursor) -> Result<bool, &'static str> {
+        let told = other.bytes.get(other.start..other.body.end).unwrap_or_default();
+        if self.left == 0 || !self.bytes.get(self.body.end..).is_some_and(|rest| rest.starts_with(told)) {
+            return self.advance();
+        }
+        self.left -= 1;
+        self.path.clone_from(&other.path);
+        self.start = self.body.end;
+        let end = self.start + told.len();
+        self.body = end - other.body.len()..end;
         Ok(true)
     }
 
@@ -313,6 +333,29 @@ mod tests {
                     assert_eq!(cursor.advance(), Ok(false));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn a_cursor_beside_another_gives_what_it_gives_alone() {
+        let own = Node::encode_leaf(&sample());
+        let (mut fewer, mut other_owner, mut other_name) = (sample(), sample(), sample());
+        fewer.truncate(4);
+        other_owner[3].uid = 7;
+        other_name[2].path = b"data/onf".to_vec();
+        for entries in [sample(), fewer, other_owner, other_name] {
+            let mut beside = LeafCursor::open(own.clone()).unwrap();
+            let mut cursor = LeafCursor::open(Node::encode_leaf(&entries)).unwrap();
+            let mut found = Vec::new();
+            while cursor.path() == beside.path() {
+                beside.advance().unwrap();
+                if !cursor.advance_like(&beside).unwrap() {
+                    break;
+                }
+                found.push(cursor.entry().unwrap());
+            }
+            assert_eq!(found, entries[..found.len()]);
+            assert!(found.len() == entries.len() || cursor.path() != beside.path());
         }
     }
 

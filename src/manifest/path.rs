@@ -22,7 +22,15 @@ pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
 
 /// Whether the bytes are a path that may be written below a target: no empty, `.` or `..` component, no NUL, not too long.
 pub fn is_valid(path: &[u8]) -> bool {
-    path.len() <= PATH_BYTES_MAX && !path.contains(&0) && path.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
+    if path.len() > PATH_BYTES_MAX || path.contains(&0) {
+        return false;
+    }
+    // Nearly none has a component that begins with a dot, or is empty: looked for without a branch, many bytes at once.
+    let behind = path.get(1..).unwrap_or_default();
+    let is_odd = |slash: u8, next: u8| (slash == b'/') & ((next == b'/') | (next == b'.'));
+    let has_odd = path.iter().zip(behind).fold(false, |found, (slash, next)| found | is_odd(*slash, *next));
+    let is_plain = !has_odd && !matches!(path.first(), None | Some(b'/' | b'.')) && path.last() != Some(&b'/');
+    is_plain || path.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
 }
 
 /// Whether `path` is `folder` or lies below it; everything lies below the empty path.
@@ -79,6 +87,15 @@ mod tests {
         }
         for good in ["a", "..a", "a..", "...", "a/..b/c", "-rf", "a\nb"] {
             assert!(is_valid(good.as_bytes()), "{good:?}");
+        }
+        // All paths of up to seven of these bytes, against what is meant.
+        let mut paths = vec![Vec::new()];
+        for _ in 0..7 {
+            paths = paths.iter().flat_map(|path: &Vec<u8>| b"/.a\0".iter().map(move |byte| [path.as_slice(), &[*byte]].concat())).collect();
+            for path in &paths {
+                let meant = !path.contains(&0) && path.split(|byte| *byte == b'/').all(|part| !part.is_empty() && part != b"." && part != b"..");
+                assert_eq!(is_valid(path), meant, "{path:?}");
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::chunk::ChunkId;
-use crate::manifest::{Catalog, Content, Differences, Entry, Kind, SnapshotId, SnapshotRecord, find as find_entry};
+use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotId, SnapshotRecord, differences, find as find_entry};
 use crate::progress::Phase;
 use crate::source::{Category, OpenFile};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
@@ -82,23 +82,22 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
         for (category, root) in categories(record) {
             let lane = lanes.entry((source, category)).or_insert(Lane { manifest: None, last: at, open: BTreeMap::new() });
             let reader = || ChunkReader::new(repository, &index);
-            for difference in Differences::new((reader(), lane.manifest), (reader(), Some(root.manifest))) {
+            differences((reader(), lane.manifest), (reader(), Some(root.manifest)), |difference| {
                 if watch.interrupt.is_raised() {
                     return Err(Error::Interrupted);
                 }
-                let difference = difference?;
                 if let Some(before) = difference.before
                     && let Some(version) = lane.open.get_mut(&before.path).and_then(|open| open.versions.last_mut())
                     && version.until.is_none()
                 {
                     (version.last, version.until) = (lane.last, Some(at));
                 }
-                let Some(after) = difference.after.filter(|after| wanted.takes(after)) else { continue };
+                let Some(after) = difference.after.filter(|after| wanted.takes(after)) else { return Ok(()) };
                 let open = match lane.open.get_mut(&after.path) {
                     Some(open) => open,
                     None if count >= MATCHES_MAX => {
                         found.is_cut = true;
-                        continue;
+                        return Ok(());
                     }
                     None => {
                         count += 1;
@@ -107,7 +106,8 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
                     }
                 };
                 open.versions.push(Version { entry: after, first: at, last: at, until: None });
-            }
+                Ok(())
+            })?;
             (lane.manifest, lane.last) = (Some(root.manifest), at);
         }
         watch.progress.advance(1, 0);

@@ -286,6 +286,37 @@ fn trees_that_differ_everywhere_are_told_whole_and_in_order() {
 }
 
 #[test]
+fn a_side_is_read_no_further_than_the_merge_has_come() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    // A name with which a leaf begins: then the leaf before it ends in front of the gap.
+    let hashing = jellyvault::chunk::Hashing::default();
+    let last = (0..).map(|number| format!("z{number}")).find(|name| jellyvault::manifest::starts_node(&hashing.path_key(name.as_bytes()), 0)).unwrap();
+    let fill_edges = |text: &str| (0..2000).for_each(|item| write(source.join(["a", &last][item % 2]).join(format!("{item:04}")), text));
+    fill_edges("before");
+    let (backend, repository) = memory();
+    let before = taken(&repository, &source);
+    fill_edges("after");
+    // All of it lies between two neighbours of the other side.
+    for item in 0..20_000u32 {
+        write(source.join(format!("big/{:02x}/{item:05}.txt", item % 64)), item.to_le_bytes());
+    }
+    let after = taken(&repository, &source);
+    let index = jellyvault::store::Index::open(&repository, jellyvault::store::IndexMode::Use).unwrap();
+    let side = |record: &SnapshotRecord| (jellyvault::store::ChunkReader::new(&repository, &index), Some(record.categories["other"].manifest));
+    backend.take_calls();
+    let (mut told, mut reads, mut reads_at) = (0, 0, Vec::new());
+    let nodes = jellyvault::manifest::differences(side(&before.1), side(&after.1), |_| -> Result<(), jellyvault::manifest::Error> {
+        told += 1;
+        reads += backend.take_calls().iter().filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with("packs/"))).count();
+        reads_at.push(reads);
+        Ok(())
+    });
+    assert!(told > 20_000 && nodes.unwrap() > 200);
+    assert!(reads_at[told / 4] * 2 < reads, "{} of {reads} reads at a quarter of the way", reads_at[told / 4]);
+}
+
+#[test]
 fn a_live_source_is_compared_without_a_byte_written_to_the_repository() {
     let program = Program::new();
     let source = program.home.path().join("data");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jellyvault::backend::{CrashDisk, Disk, Fault, LocalBackend, Survival};
-use jellyvault::manifest::{Catalog, Count, Differences, Policy, SnapshotId};
+use jellyvault::manifest::{Catalog, Count, Policy, SnapshotId, differences};
 use jellyvault::ops::{self, CheckOptions, Forget, MaxUnused, Share};
 use jellyvault::progress::Interrupt;
 use jellyvault::store::{ChunkReader, Index, IndexMode, RepoConfig, Repository};
@@ -267,13 +267,14 @@ impl History {
         let root = |id: SnapshotId| catalog.snapshots.iter().find(|(known, _)| *known == id).unwrap().1.category("other").map(|category| category.manifest);
         let index = Index::open(&repository, IndexMode::Use).unwrap();
         let reader = || ChunkReader::new(&repository, &index);
-        let differing: Vec<_> = Differences::new((reader(), root(a)), (reader(), root(b)))
-            .map(|difference| difference.unwrap())
-            .map(|difference| difference.before.or(difference.after).unwrap().path)
-            .collect();
+        let mut differing = Vec::new();
+        let told = differences((reader(), root(a)), (reader(), root(b)), |difference| -> Result<(), jellyvault::manifest::Error> {
+            differing.push(difference.before.or(difference.after).unwrap().path);
+            Ok(())
+        });
+        told.unwrap();
         let (a, b) = (&self.model[&a], &self.model[&b]);
         let mut expected: Vec<_> = a.keys().chain(b.keys()).filter(|path| a.get(*path) != b.get(*path)).cloned().collect();
-        let mut differing: Vec<_> = differing.into_iter().collect();
         expected.sort();
         expected.dedup();
         differing.sort();

@@ -22,8 +22,19 @@ impl Random {
     }
 }
 
+fn pages(path: &Path) -> Pages<'static> {
+    Pages::of_file(std::fs::File::open(path).unwrap(), &Default::default()).unwrap()
+}
+
 fn open(path: &Path) -> Database<'static> {
-    Database::open(Pages::of_file(std::fs::File::open(path).unwrap(), &Default::default()).unwrap()).unwrap()
+    Database::open(pages(path)).unwrap()
+}
+
+/// Opened beside another state, which must say what it says alone.
+fn open_beside(path: &Path, other: &Database<'_>) -> Database<'static> {
+    let beside = Database::open_beside(pages(path), other).unwrap();
+    assert_eq!(format!("{:?}", beside.tables), format!("{:?}", open(path).tables));
+    beside
 }
 
 fn word(value: &Value) -> String {
@@ -46,7 +57,8 @@ type Differing = BTreeMap<String, (Vec<String>, Vec<String>)>;
 
 /// What the engine says: on columns that both tables have, named in order.
 fn engine(before: &Path, after: &Path) -> (Differing, Vec<String>) {
-    let (mut own, mut other) = (open(before), open(after));
+    let mut own = open(before);
+    let mut other = open_beside(after, &own);
     let mut found = Differing::new();
     let compared = compare_databases(&mut own, &mut other, |sides, change| -> Result<(), Error> {
         let table = sides.table().unwrap();

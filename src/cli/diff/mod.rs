@@ -23,6 +23,7 @@ use super::ls::typed_path;
 use super::render;
 use super::snapshot::wanted;
 
+use self::naming::Items;
 use self::sides::Side;
 
 /// Names that are told of a list without `--verbose`, and with it.
@@ -61,14 +62,13 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let is_silent = context.global.quiet && !context.global.json;
     let will_name = !(args.stat || args.wants_rows() || is_silent || own.has_the_same(&other));
     // Items are named by the databases while the trees are compared.
-    let (items, named) = std::sync::mpsc::channel();
+    let (mut items, found) = Items::new();
     let options = DiffOptions { only, paths, recipes: Arc::default() };
     let (diff, namer) = std::thread::scope(|scope| {
-        let namer = will_name.then(|| scope.spawn(|| naming::open_and_look_up([&after, &before], (&repository, &index, &options.recipes), named)));
+        let namer = will_name.then(|| scope.spawn(|| naming::open_and_look_up([&after, &before], (&repository, &index, &options.recipes), found)));
         let tell = move |path: &[u8]| {
             if let (true, Some(item)) = (will_name, item_in(path)) {
-                // Nobody listens where there is no database to be read.
-                crate::tolerate(items.send(item));
+                items.add(item);
             }
         };
         let diff = ops::diff(&repository, &index, (&own, &other), &options, context.watch(), tell);

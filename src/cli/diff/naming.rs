@@ -1,6 +1,7 @@
 //! What people call what lies at a path, where a database tells it.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::ops::{self, Id, NAMES_KEPT_MAX, Namer, Recipes, State};
 use crate::store::{Index, Repository};
@@ -10,19 +11,57 @@ use super::super::failure::Failure;
 use super::Comparison;
 use super::sides::Side;
 
-/// Items that are looked up together.
+/// Items that are looked up together, at least.
 const ITEMS_AT_ONCE: usize = 256;
+
+/// Hands items over to who looks them up, many at a time: each time, a thread may have to be woken.
+pub struct Items {
+    to: Sender<Vec<Id>>,
+    waiting: Vec<Id>,
+}
+
+impl Items {
+    pub fn new() -> (Items, Receiver<Vec<Id>>) {
+        let (to, items) = channel();
+        (Items { to, waiting: Vec::new() }, items)
+    }
+
+    pub fn add(&mut self, item: Id) {
+        // One folder has many files.
+        if self.waiting.last() != Some(&item) {
+            self.waiting.push(item);
+        }
+        if self.waiting.len() >= ITEMS_AT_ONCE {
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        // Nobody listens where there is no database to be read.
+        crate::tolerate(self.to.send(std::mem::take(&mut self.waiting)));
+    }
+}
+
+impl Drop for Items {
+    fn drop(&mut self) {
+        self.hand_over();
+    }
+}
 
 /// Opens what names paths, and looks up all items that come, as far as they are kept.
 pub fn open_and_look_up<'c>(
     sides: [&Side<'_>; 2],
     stored: (&'c Repository, &'c Index, &Arc<Recipes>),
-    items: impl IntoIterator<Item = Id>,
+    items: Receiver<Vec<Id>>,
 ) -> Result<Option<Namer<'c>>, Failure> {
     let Some(mut namer) = namer_of_snapshots(sides, stored)? else { return Ok(None) };
-    let mut items = items.into_iter().take(NAMES_KEPT_MAX).peekable();
-    while items.peek().is_some() {
-        namer.look_up(items.by_ref().take(ITEMS_AT_ONCE).collect())?;
+    let mut room = NAMES_KEPT_MAX;
+    while let Ok(mut together) = items.recv() {
+        // What has come meanwhile is looked up in one go: pages of the same extents are decoded once.
+        together.extend(items.try_iter().flatten());
+        together.truncate(room);
+        room -= together.len();
+        namer.look_up(together)?;
     }
     Ok(Some(namer))
 }

@@ -10,7 +10,7 @@ mod totals;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::manifest::{CategoryRecord, Difference, Differences, Entry, Kind, SnapshotRecord, compare, display, find};
+use crate::manifest::{CategoryRecord, Difference, Entry, Kind, SnapshotRecord, compare, differences, display, find};
 use crate::progress::Phase;
 use crate::source::Category;
 use crate::store::{ChunkReader, Held, Index, Repository};
@@ -169,16 +169,15 @@ pub fn diff(
         };
         // Of a part of the paths the size of the whole says nothing.
         diff.totals.insert(category, if options.paths.is_limited() { Totals::default() } else { Totals::of(root, other) });
-        let mut differences = Differences::new((reader(before), Some(root.manifest)), (reader(after), Some(other.manifest)));
-        for difference in differences.by_ref() {
+        let (own, other) = ((reader(before), Some(root.manifest)), (reader(after), Some(other.manifest)));
+        diff.nodes_read += differences(own, other, |difference| {
             if watch.interrupt.is_raised() {
                 return Err(Error::Interrupted);
             }
-            let difference = difference?;
             if !options.paths.take(difference.path()) {
-                continue;
+                return Ok(());
             }
-            let Some(difference) = same::without_sameness(difference, &mut content_before, &mut content_after)? else { continue };
+            let Some(difference) = same::without_sameness(difference, &mut content_before, &mut content_after)? else { return Ok(()) };
             watch.progress.advance(1, 0);
             met(difference.path());
             let number = diff.kept.next_number(category);
@@ -188,8 +187,8 @@ pub fn diff(
                 _ => {}
             }
             diff.kept.push(difference);
-        }
-        diff.nodes_read += differences.nodes_read();
+            Ok(())
+        })?;
     }
     drop(met);
     diff.kept.close();

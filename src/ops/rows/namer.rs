@@ -19,7 +19,10 @@ pub struct Namer<'r> {
 impl<'r> Namer<'r> {
     /// By these states.
     pub fn new(states: &[&State<'r>]) -> Result<Namer<'r>, Error> {
-        let opened = states.iter().map(|state| state.open_keeping(KEPT_EXTENTS)).collect::<Result<_, _>>()?;
+        let mut opened: Vec<Database<'r>> = Vec::new();
+        for state in states {
+            opened.push(state.open_keeping(KEPT_EXTENTS, opened.last())?);
+        }
         Ok(Namer { states: opened, names: Names::default() })
     }
 

@@ -99,11 +99,11 @@ impl<'r> State<'r> {
 
     /// Opens it for lookups that go to and fro.
     pub(in crate::ops) fn open(&self) -> Result<Database<'r>, Error> {
-        self.open_keeping(KEPT_EXTENTS)
+        self.open_keeping(KEPT_EXTENTS, None)
     }
 
-    /// Opens it; its reader keeps so many decoded extents.
-    pub(super) fn open_keeping(&self, extents: usize) -> Result<Database<'r>, Error> {
+    /// Opens it, perhaps beside another state of the same database; its reader keeps so many decoded extents.
+    pub(super) fn open_keeping(&self, extents: usize, other: Option<&Database<'_>>) -> Result<Database<'r>, Error> {
         let pages = match &self.way {
             Way::Pages { repository, index, id, recipes } => {
                 let mut reader = ChunkReader::new(repository, index).keeping(extents);
@@ -115,6 +115,9 @@ impl<'r> State<'r> {
                 Pages::of_file(file, hashing)?
             }
         };
-        Ok(Database::open(pages)?)
+        Ok(match other {
+            Some(other) => Database::open_beside(pages, other)?,
+            None => Database::open(pages)?,
+        })
     }
 }
