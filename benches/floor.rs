@@ -5,6 +5,7 @@
 //!     cargo bench --bench floor -- read DIR          the walk, then each file read and hashed
 //!     cargo bench --bench floor -- store DIR FILE    the same, and each new content written once, what is no JPEG compressed, to one file that is made durable
 //!     cargo bench --bench floor -- verify DIR        few large files read and hashed by pieces
+//!     cargo bench --bench floor -- spans FILE        pieces of files (path, offset, length; one a line) read and decompressed, or hashed where they are not compressed
 //!     cargo bench --bench floor -- copy DIR TO       each file read and made anew in an empty directory, by the same names
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark that cannot go on stops")]
 
@@ -26,6 +27,8 @@ const THREADS: usize = 2;
 const PIECE_BYTES: usize = 256 << 10;
 /// Contents that are written, and compressed, together.
 const BLOCK_BYTES: usize = 192 << 10;
+/// Pieces that are hashed whole.
+const SMALL_BYTES: usize = 128 << 10;
 /// What one thread takes at once of a large file, in bytes.
 const PART_BYTES: u64 = 16 << 20;
 
@@ -149,6 +152,45 @@ fn verify(found: &Found) {
     );
 }
 
+/// What a diff reads, whoever knows in advance where it lies: small pieces are hashed too (nodes), large ones are not (pages, few of which are wanted).
+fn spans(list: &Path) -> u64 {
+    let list = std::fs::read_to_string(list).unwrap();
+    let spans: Vec<(File, u64, usize)> = list
+        .lines()
+        .map(|line| line.rsplitn(3, ' ').collect::<Vec<_>>())
+        .map(|fields| match fields.as_slice() {
+            [len, offset, path] => (File::open(path).unwrap(), offset.parse().unwrap(), len.parse().unwrap()),
+            _ => panic!("a line is not path, offset, length"),
+        })
+        .collect();
+    let next = AtomicUsize::new(0);
+    let plain_bytes = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let (mut stored, mut plain) = (Vec::new(), Vec::with_capacity(4 << 20));
+                let mut zstd = zstd::bulk::Decompressor::new().unwrap();
+                while let Some((file, offset, len)) = spans.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    stored.resize(*len, 0);
+                    file.read_exact_at(&mut stored, *offset).unwrap();
+                    let bytes = if stored.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+                        plain.clear();
+                        zstd.decompress_to_buffer(&stored, &mut plain).unwrap();
+                        &plain
+                    } else {
+                        &stored
+                    };
+                    plain_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    if bytes.len() <= SMALL_BYTES {
+                        std::hint::black_box(blake3::hash(bytes));
+                    }
+                }
+            });
+        }
+    });
+    plain_bytes.into_inner()
+}
+
 fn copy(found: &Found, root: &Path, to: &Path) {
     let place = |path: &Path| to.join(path.strip_prefix(root).unwrap());
     let mut directories = found.directories.clone();
@@ -162,6 +204,12 @@ fn main() {
     let argument = |number: usize| PathBuf::from(arguments.get(number).map_or(".", String::as_str));
     let what = arguments.first().map_or("walk", String::as_str);
     let root = arguments.get(1).map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), PathBuf::from);
+    if what == "spans" {
+        let begun = Instant::now();
+        let bytes = spans(&root);
+        println!("{{\"what\": \"spans\", \"seconds\": {:.4}, \"bytes\": {bytes}}}", begun.elapsed().as_secs_f64());
+        return;
+    }
     rayon::ThreadPoolBuilder::new().num_threads(THREADS).build_global().unwrap();
     let begun = Instant::now();
     let mut found = walk(&root);
@@ -175,7 +223,7 @@ fn main() {
         "store" => store(&found, &argument(2)),
         "verify" => verify(&found),
         "copy" => copy(&found, &root, &argument(2)),
-        other => panic!("{other} is none of walk, read, store, verify, copy"),
+        other => panic!("{other} is none of walk, read, store, verify, spans, copy"),
     }
     let bytes: u64 = found.files.iter().map(|(_, size)| size).sum();
     println!(

@@ -119,7 +119,7 @@ def write_report(results, docs):
         text += [f"Wall time, CPU time, peak memory of the largest process. Run from {dates[0]} to {dates[-1]}; the rest of the machine used at most {busiest['others']} s of CPU during one of them ({busiest['tool']}, {busiest['work']}).", ""]
         with open(os.path.join(docs, f"performance-{corpus}.svg"), "w") as out:
             out.write(plot(newest, corpus, tools))
-    text += ["Versions: " + "; ".join(f"{tool} {re.sub(tool + ' *', '', version)}" for tool, version in sorted(versions.items())) + ".", ""]
+    text += ["Versions: " + "; ".join(f"{tool} {re.sub(tool + '[ -]*', '', version)}" for tool, version in sorted(versions.items())) + ".", ""]
     page = os.path.join(docs, "performance.md")
     whole = open(page).read()
     begin, end = f"<!-- {MARK} -->\n", f"<!-- /{MARK} -->"

@@ -110,7 +110,7 @@ def fill(command, values):
     return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), command)
 
 
-def floors(bench, corpus):
+def floors(bench, corpus, works):
     """The least that the machine needs, and programs that only copy."""
     source, out = f"{bench.root}/corpus/{corpus}", f"{bench.root}/scratch/out"
     bench.wipe(out)
@@ -120,11 +120,28 @@ def floors(bench, corpus):
     bench.measure(corpus, "floor", "first capture", f"floor store {source} {out}/all")
     bench.measure(corpus, "floor", "check", f"floor verify {out}", 3)
     bench.wipe(out)
-    os.makedirs(out)
-    bench.rest(corpus)
-    bench.warm(source)
-    bench.measure(corpus, "floor", "restore", f"floor copy {source} {out}/copy")
-    bench.wipe(out)
+    if "restore" in works:
+        os.makedirs(out)
+        bench.rest(corpus)
+        bench.warm(source)
+        bench.measure(corpus, "floor", "restore", f"floor copy {source} {out}/copy")
+        bench.wipe(out)
+
+
+def floor_of_diff(bench, corpus, command):
+    """The pieces of packs that a diff reads, read and decompressed by a program that knows where they lie. It needs strace."""
+    if shutil.which("strace") is None:
+        return
+    folder, spans = f"{bench.root}/log/calls", f"{bench.root}/log/spans"
+    bench.wipe(folder)
+    os.makedirs(folder)
+    subprocess.run(["bash", "-c", f"strace -ff -y -e trace=pread64 -o {folder}/of {command} > /dev/null"], env=bench.environment, check=True)
+    read = re.compile(r"pread64\(\d+<(.*?/packs/.*?)>, .*, (\d+), (\d+)\)")
+    calls = (call for thread in sorted(os.listdir(folder)) for call in open(f"{folder}/{thread}", errors="replace"))
+    found = [call for call in map(read.search, calls) if call]
+    with open(spans, "w") as out:
+        out.writelines(f"{call[1]} {call[3]} {call[2]}\n" for call in found)
+    bench.measure(corpus, "floor", "diff", f"floor spans {spans}", 3)
 
 
 def copies(bench, corpus, wanted):
@@ -186,6 +203,8 @@ def tool_over(bench, corpus, name, works):
         for label, repeat in (("diff", 3), ("list", 3), ("check", 3)):
             if label in works and tool.get(label):
                 bench.measure(corpus, name, label, fill(tool[label], values), repeat)
+                if (name, label) == ("jellyvault", "diff") and "floor" in works:
+                    floor_of_diff(bench, corpus, fill(tool[label], values))
         if "forget" in works:
             bench.measure(corpus, name, "forget + prune", fill(tool["forget"], values), repository=repository)
     finally:
@@ -215,7 +234,7 @@ def main():
     wanted = options.tools.split(",") if options.tools else [*filter(found, TOOLS), *COPIES]
     for corpus in corpora:
         if "floor" in works:
-            floors(bench, corpus)
+            floors(bench, corpus, works)
         # What budgets are held against lies next to what is held.
         if "export" in works:
             copies(bench, corpus, [tool for tool in wanted if tool == "cp -a"])

@@ -32,7 +32,7 @@ pub use index_file::{IndexPlace, Removal};
 pub use lock::{RepositoryLock, WorkLock};
 pub use parity::{Parity, parity_name, parity_pack};
 pub use reader::{Chunk, ChunkReader, Held, KEPT_FOR_ALL};
-pub use recipe::{PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
+pub use recipe::{PAGES_EXTENT_BYTES, PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
 pub use recipe_reader::RecipeChain;
 pub use record_file::{RecordKind, decode_record, encode_record, is_newer_record, record_file_for_tests};
 pub use repository::{Location, Repository, pack_id, pack_name, snapshot_copy_name, snapshot_name};

@@ -8,6 +8,9 @@ use crate::limits::{PAGES_MAX, RECIPE_BYTES_MAX, RECIPE_DEPTH_MAX, RECIPE_PART_B
 
 use super::bytes::{Bytes, Truncated, push_signed, push_varint};
 
+/// Pages that writers put into one extent, in bytes: in twice as many they compress by 3 % better, and who looks for a row decompresses twice as much.
+pub const PAGES_EXTENT_BYTES: usize = 128 << 10;
+
 /// Where a page lies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PagePlace {

@@ -4,13 +4,10 @@ use std::collections::HashMap;
 
 use crate::chunk::{ChunkId, Hashing};
 use crate::limits::RECIPE_PART_BYTES;
-use crate::store::{ChunkReader, Error as StoreError, ExtentBuilder, ExtentKind, FilledExtent, Index, PagePlace, RecipeBody, RecipeParts};
+use crate::store::{ChunkReader, Error as StoreError, ExtentBuilder, ExtentKind, FilledExtent, Index, PAGES_EXTENT_BYTES, PagePlace, RecipeBody, RecipeParts};
 
 use super::super::Error;
 use super::super::reach::LiveSlots;
-
-/// Extents of moved pages are closed at this size, in bytes.
-const EXTENT_BYTES: usize = 256 << 10;
 
 /// A page's place, by the id of its extent.
 type Place = (ChunkId, u32);
@@ -44,7 +41,7 @@ impl MovedPages {
             let (waiting, origins) = self.waiting.entry(slots.page_bytes).or_default();
             waiting.extend_from_slice(page);
             origins.push((extent, slot));
-            if waiting.len() >= EXTENT_BYTES {
+            if waiting.len() >= PAGES_EXTENT_BYTES {
                 let (waiting, origins) = (std::mem::take(waiting), std::mem::take(origins));
                 self.store(waiting, origins, sink)?;
             }

@@ -7,14 +7,12 @@ use std::os::unix::fs::FileExt;
 
 use crate::chunk::{ChunkId, Hashing, PageHash};
 use crate::limits::{PAGES_MAX, RECIPE_PART_BYTES};
-use crate::store::{ChunkReader, ExtentBuilder, ExtentKind, Index, PagePlace, Recipe, RecipeBody, RecipeParts};
+use crate::store::{ChunkReader, ExtentBuilder, ExtentKind, Index, PAGES_EXTENT_BYTES, PagePlace, Recipe, RecipeBody, RecipeParts};
 
 use super::super::Error;
 use super::known_pages::KnownPages;
 use super::packer::{ReadFailure, Sink};
 
-/// Pages of an extent, in bytes.
-const EXTENT_BYTES: usize = 256 << 10;
 /// A database up to this size has its new pages in one extent, in bytes: apart they would compress half as well again.
 const SMALL_BYTES: u64 = 4 << 20;
 /// So few new pages may be compressed with more care, in bytes …
@@ -234,7 +232,7 @@ impl PagePacker {
         let is_few = draft.new == 0 && gathered.bytes.len() <= FEW_BYTES;
         draft.new += order.len() as u64;
         let mut places = vec![PagePlace::default(); order.len()];
-        for row in order.chunks(if is_small { SMALL_BYTES as usize } else { EXTENT_BYTES } / size) {
+        for row in order.chunks(if is_small { SMALL_BYTES as usize } else { PAGES_EXTENT_BYTES } / size) {
             let bytes = row.iter().map(|(_, page)| *page).collect::<Vec<_>>().concat();
             let id = self.hashing.id(&bytes);
             let extent = draft.number_of(id);
