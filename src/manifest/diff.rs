@@ -36,8 +36,8 @@ pub type Side<'r> = (ChunkReader<'r>, Option<ChunkId>);
 const LEAVES_TOGETHER: usize = 8;
 /// How many times as many are read ahead: some 300 KB.
 const AHEAD: usize = 4;
-/// Fewer leaves are not worth a thread.
-const LEAVES_ALONE: usize = 8;
+/// Fewer leaves are not worth a thread, which takes longer to begin than they take.
+const LEAVES_ALONE: usize = 64;
 
 /// Tells `each` where two manifests differ, in path order, until it fails; how many nodes were read.
 ///
