@@ -285,6 +285,7 @@ fn unix_mode(made_by: u16, attributes: u32) -> Option<u32> {
 
 /// A DOS date; nothing where there is no such day, as in the zeros that some writers leave. What has no date is dated as its zip.
 fn civil(dos: rawzip::time::DosDateTime) -> Option<jiff::civil::DateTime> {
+    // A number that is too large for a part of a date is no such day either.
     let small = |value: u8| i8::try_from(value).ok();
     let date = jiff::civil::Date::new(i16::try_from(dos.year()).ok()?, small(dos.month())?, small(dos.day())?).ok()?;
     let time = jiff::civil::Time::new(small(dos.hour())?, small(dos.minute())?, small(dos.second())?, 0).ok()?;

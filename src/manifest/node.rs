@@ -165,8 +165,9 @@ impl LeafCursor {
 
     /// Opens the next entry beside a leaf that stood at the same path and has gone on: if the same bytes follow here, they say the same.
     pub(super) fn advance_like(&mut self, other: &LeafCursor) -> Result<bool, &'static str> {
+        // One that has not opened an entry has told nothing, and says nothing of this one's.
         let told = other.bytes.get(other.start..other.body.end).unwrap_or_default();
-        if self.left == 0 || !self.bytes.get(self.body.end..).is_some_and(|rest| rest.starts_with(told)) {
+        if self.left == 0 || told.is_empty() || !self.bytes.get(self.body.end..).is_some_and(|rest| rest.starts_with(told)) {
             return self.advance();
         }
         self.left -= 1;

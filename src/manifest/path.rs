@@ -26,6 +26,7 @@ pub fn is_valid(path: &[u8]) -> bool {
         return false;
     }
     // Nearly none has a component that begins with a dot, or is empty: looked for without a branch, many bytes at once.
+    // Behind an empty path there is nothing, and it is not plain.
     let behind = path.get(1..).unwrap_or_default();
     let is_odd = |slash: u8, next: u8| (slash == b'/') & ((next == b'/') | (next == b'.'));
     let has_odd = path.iter().zip(behind).fold(false, |found, (slash, next)| found | is_odd(*slash, *next));

@@ -11,7 +11,7 @@ use super::super::failure::Failure;
 use super::Comparison;
 use super::sides::Side;
 
-/// Items that are looked up together, at least.
+/// Items that are looked up together, at least, but for the last ones.
 const ITEMS_AT_ONCE: usize = 256;
 
 /// Hands items over to who looks them up, many at a time: each time, a thread may have to be woken.
