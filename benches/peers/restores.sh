@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Restores of `medium` by jellyvault and vykar, `cp -a` and the floor, each to an ext4 filesystem made for it in a file: ext4 goes round inodes that were
+# Restores of a corpus by jellyvault and vykar, `cp -a` and the floor, each to an ext4 filesystem made for it in a file: ext4 goes round inodes that were
 # freed not long ago one by one, so that on one filesystem who comes later, or after a larger deletion, pays for what others deleted. Needs root, loop devices,
 # the corpus and the programs that run.py puts into its directory, and 40 GB.
 #
-#     benches/peers/restores.sh [DIR] [ROUNDS]
+#     benches/peers/restores.sh [DIR] [ROUNDS] [CORPUS]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 bench=$(realpath "${1:-.bench}")
 rounds=${2:-2}
-source=$bench/corpus/medium
+source=$bench/corpus/${3:-medium}
 work=$bench/scratch/restores
 export PATH=$bench/bin:$PATH HOME=$work/home XDG_CACHE_HOME=$work/cache
 rm -rf "$work"
@@ -24,13 +24,16 @@ if command -v vykar > /dev/null; then
   snapshot=$(vykar --config "$work/vykar.yaml" list 2> "$work/said" | awk 'length($1) == 8 && $1 ~ /^[0-9a-f]+$/ {print $1}' | tail -1)
 fi
 
+# `cp -a` makes each file and each directory; so do the others.
+inodes=$(($(find "$source" | wc -l) * 2))
+
 # What is read lies in the page cache, what is written to is new.
 measure() {
   local name=$1 from=$2
   shift 2
   find "$from" -type f -print0 | xargs -0 cat > /dev/null
   truncate -s 14G "$work/image"
-  mkfs.ext4 -q -F -N 600000 -E lazy_itable_init=0,lazy_journal_init=0 "$work/image"
+  mkfs.ext4 -q -F -N "$inodes" -E lazy_itable_init=0,lazy_journal_init=0 "$work/image"
   mount -o loop "$work/image" "$work/mount"
   mkdir "$work/mount/out"
   sync

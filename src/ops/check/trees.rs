@@ -56,8 +56,8 @@ pub struct Trees<'r> {
     assumed: Option<Vec<(ChunkId, u64)>>,
 }
 
-/// Chunks that are asked for together, in the order in which the index has them: each of its pages is read once for so many. Some 10 MB.
-pub const ASKED_TOGETHER: usize = 250_000;
+/// Chunks that are asked for together, in the order in which the index has them: each of its pages is read once for so many. Some 50 MB.
+pub const ASKED_TOGETHER: usize = 1_000_000;
 
 impl<'r> Trees<'r> {
     /// Knows which chunks are bad though they are there.
