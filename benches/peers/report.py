@@ -10,12 +10,12 @@ FLOOR = "#c9d1d9"
 
 
 def read(results):
-    """The newest line of each (corpus, tool, work)."""
+    """The newest line of each (corpus, tool, work), and the version of each (corpus, tool)."""
     newest, versions = {}, {}
     for line in open(results):
         facts = json.loads(line)
         if facts["work"] == "version":
-            versions[facts["tool"]] = facts["text"]
+            versions[facts["corpus"], facts["tool"]] = facts["text"]
         elif facts["work"] in WORKS:
             newest[facts["corpus"], facts["tool"], facts["work"]] = facts
     return newest, versions
@@ -103,29 +103,38 @@ def plot(newest, corpus, tools):
     return "\n".join(out)
 
 
+def sections(figures):
+    """The parts of the page's figures by their corpus."""
+    parts = re.split(r"^### `(\w+)`\n", figures, flags=re.MULTILINE)
+    return {corpus: f"### `{corpus}`\n{text.rstrip()}\n" for corpus, text in zip(parts[1::2], parts[2::2])}
+
+
 def write_report(results, docs):
+    """Writes the sections of the corpora that there are results of; those of others stay as they are."""
     newest, versions = read(results)
+    page = os.path.join(docs, "performance.md")
+    whole = open(page).read()
+    begin, end = f"<!-- {MARK} -->\n", f"<!-- /{MARK} -->"
+    before, _, rest = whole.partition(begin)
+    figures, found, after = rest.partition(end)
+    if not found:
+        raise SystemExit(f"{page} has no place for the figures: a line {begin.strip()} and a line {end}")
+    written = sections(figures)
     order = ["jellyvault", "vykar", "rustic", "restic", "kopia", "borg", "conserve", "bupstash", "cp -a", "zip -6", "tar | zstd -3", "floor"]
-    text = []
-    for corpus in ("small", "medium", "many"):
+    corpora = ("small", "medium", "many")
+    for corpus in corpora:
         tools = [tool for tool in order if any(key[0] == corpus and key[1] == tool for key in newest)]
         if not tools:
             continue
         dates = sorted(facts["at"] for key, facts in newest.items() if key[0] == corpus)
         busiest = max((facts for key, facts in newest.items() if key[0] == corpus), key=lambda facts: facts["others"])
-        text += [f"### `{corpus}`", "", f"![Seconds of each program on {corpus}](performance-{corpus}.svg)", ""]
+        text = [f"### `{corpus}`", "", f"![Seconds of each program on {corpus}](performance-{corpus}.svg)", ""]
         text += table(newest, corpus, tools) + [""]
         text += (lines + [""] if (lines := bytes_table(newest, corpus, [tool for tool in tools if tool != "floor"])) else [])
         text += [f"Wall time, CPU time, peak memory of the largest process. Run from {dates[0]} to {dates[-1]}; the rest of the machine used at most {busiest['others']} s of CPU during one of them ({busiest['tool']}, {busiest['work']}).", ""]
+        text += ["Versions: " + "; ".join(f"{tool} {re.sub(tool + '[ -]*', '', versions[corpus, tool])}" for tool in sorted(tools) if (corpus, tool) in versions) + ".", ""]
+        written[corpus] = "\n".join(text)
         with open(os.path.join(docs, f"performance-{corpus}.svg"), "w") as out:
             out.write(plot(newest, corpus, tools))
-    text += ["Versions: " + "; ".join(f"{tool} {re.sub(tool + '[ -]*', '', version)}" for tool, version in sorted(versions.items())) + ".", ""]
-    page = os.path.join(docs, "performance.md")
-    whole = open(page).read()
-    begin, end = f"<!-- {MARK} -->\n", f"<!-- /{MARK} -->"
-    before, _, rest = whole.partition(begin)
-    _, found, after = rest.partition(end)
-    if not found:
-        raise SystemExit(f"{page} has no place for the figures: a line {begin.strip()} and a line {end}")
     with open(page, "w") as out:
-        out.write(before + begin + "\n".join(text) + end + after)
+        out.write(before + begin + "\n".join(written[corpus] for corpus in corpora if corpus in written) + end + after)
