@@ -10,7 +10,7 @@ All of it happens below --dir (default .bench): corpora, programs, repositories,
 benches/peers/install.sh installs those that can be had. The corpora's generator is ../shared/bench/gen_corpus.py. Times are with everything warm in
 the page cache, one run for what takes long, else the median of three, and what the rest of the machine did meanwhile stands beside each.
 """
-import argparse, json, os, re, shutil, subprocess, sys, time
+import argparse, json, os, re, shutil, signal, subprocess, sys, time
 
 from measure import median, run, size_of
 from report import write_report
@@ -222,6 +222,8 @@ def main():
     options.add_argument("--built", action="store_true", help="take the programs in the directory's bin as they are")
     options.add_argument("--report", action="store_true", help="write the page only")
     options = options.parse_args()
+    # Ended from outside, it still takes back what it changed in a corpus.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     bench = Bench(options)
     corpora = options.corpora or ([] if options.report else ["small"])
     all_works = ["nothing changed", "day", "restore", "export", "diff", "list", "check", "forget", "floor"]
