@@ -26,7 +26,12 @@ def run(command, environment, cwd=None, log="/dev/null"):
         child = subprocess.Popen(["bash", "-c", command], env=environment, cwd=cwd, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
     signal.signal(signal.SIGALRM, lambda *_: os.killpg(child.pid, signal.SIGKILL))
     signal.alarm(LIMIT_SECONDS)
-    _, status, usage = os.wait4(child.pid, 0)
+    try:
+        _, status, usage = os.wait4(child.pid, 0)
+    except BaseException:
+        # Whoever ends this ends what it measures.
+        os.killpg(child.pid, signal.SIGKILL)
+        raise
     signal.alarm(0)
     wall, cpu = time.monotonic() - begun, usage.ru_utime + usage.ru_stime
     tail = open(log, "rb").read()[-400:].decode(errors="replace") if log != "/dev/null" else ""

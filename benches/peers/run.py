@@ -182,11 +182,11 @@ def tool_over(bench, corpus, name, works):
     if "nothing changed" in works:
         snapshot("nothing changed", 3)
     is_changed = "day" in works
-    if is_changed:
-        bench.wipe(undo)
-        subprocess.run([bench.python, GENERATOR, "--mutate", "--out", source, "--undo-dir", undo], check=True)
-        snapshot("a day's change")
     try:
+        if is_changed:
+            bench.wipe(undo)
+            subprocess.run([bench.python, GENERATOR, "--mutate", "--out", source, "--undo-dir", undo], check=True)
+            snapshot("a day's change")
         ids = ask("ids").split()
         values.update(first=ids[0], last=ids[-1], olds=" ".join(ids[:-1]))
         if "restore" in works:
