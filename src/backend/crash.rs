@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::crash_image::{Change, Image, Survival, Target};
 use super::disk::{Disk, DiskFile, RandomFile};
+use super::{Mark, NO_FOLDER};
 
 /// What happens at the chosen call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,7 @@ struct State {
     calls: usize,
     fault: Option<(usize, Fault)>,
     recording: Option<Recording>,
+    listed: Vec<PathBuf>,
 }
 
 /// All calls of some work, and the disk before it: every moment at which it could have been cut off.
@@ -68,6 +70,11 @@ impl CrashDisk {
     /// Changing calls since the last arming.
     pub fn calls(&self) -> usize {
         self.state().calls
+    }
+
+    /// Folders that were listed since this was asked last.
+    pub fn take_listed(&self) -> Vec<PathBuf> {
+        std::mem::take(&mut self.state().listed)
     }
 
     /// A disk of its own with the same files.
@@ -229,13 +236,26 @@ impl Disk for CrashDisk {
         self.state().change(Change::SyncFolder(path.to_path_buf()))
     }
     fn list(&self, path: &Path) -> io::Result<Vec<(String, bool)>> {
-        let state = self.state();
+        let mut state = self.state();
+        state.listed.push(path.to_path_buf());
         let inside = state.image.live.iter().filter(|(name, _)| name.parent() == Some(path));
         let row = |(name, target): (&PathBuf, &Target)| {
             let name = name.file_name()?.to_string_lossy().into_owned();
             Some((name, matches!(target, Target::Folder)))
         };
         Ok(inside.filter_map(row).collect())
+    }
+    fn mark(&self, path: &Path) -> Option<Mark> {
+        // A disk without a clock: its looks are its names.
+        let state = self.state();
+        if !state.image.live.contains_key(path) {
+            return Some(Mark { looks: NO_FOLDER, is_settled: true });
+        }
+        let mut hasher = blake3::Hasher::new();
+        for name in state.image.live.keys().filter(|name| name.parent() == Some(path)) {
+            hasher.update(name.as_os_str().as_encoded_bytes()).update(&[0]);
+        }
+        Some(Mark { looks: *hasher.finalize().as_bytes(), is_settled: true })
     }
     fn random(&self, path: &Path, create: bool) -> io::Result<Option<Box<dyn RandomFile>>> {
         let mut state = self.state();

@@ -2,8 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{Mark, NO_FOLDER};
 
 /// A file open for appending on some [`Disk`].
 pub trait DiskFile: Send {
@@ -50,6 +53,10 @@ pub trait Disk: Send + Sync {
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Names in a folder: (name, is a folder); none where there is no such folder.
     fn list(&self, path: &Path) -> io::Result<Vec<(String, bool)>>;
+    /// What a folder looks like, as [`super::Backend::mark`] tells it.
+    fn mark(&self, _path: &Path) -> Option<Mark> {
+        None
+    }
     /// A file that is written in place, created where it is missing and `create` is set; nothing where the operating system's own
     /// file is meant, which redb opens and locks itself.
     fn random(&self, _path: &Path, _create: bool) -> io::Result<Option<Box<dyn RandomFile>>> {
@@ -65,6 +72,8 @@ pub struct RealDisk {
 }
 
 const OPEN_FILES_MAX: usize = 32;
+/// A folder that changed less than this ago may change again and have the same times: file systems count them in steps of up to two seconds.
+const SETTLED: Duration = Duration::from_secs(3);
 
 impl DiskFile for File {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -153,5 +162,21 @@ impl Disk for RealDisk {
             }
         }
         Ok(names)
+    }
+    fn mark(&self, path: &Path) -> Option<Mark> {
+        let folder = match std::fs::metadata(path) {
+            Ok(folder) => folder,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Some(Mark { looks: NO_FOLDER, is_settled: true }),
+            // Whoever lists the folder is told.
+            Err(_) => return None,
+        };
+        let facts = [folder.ino().to_le_bytes(), folder.ctime().to_le_bytes(), folder.ctime_nsec().to_le_bytes(), folder.mtime().to_le_bytes()];
+        let mut looks = NO_FOLDER;
+        looks.copy_from_slice(&facts.concat());
+        // The time of the last change, which no program can set back.
+        let changed = Duration::new(u64::try_from(folder.ctime()).ok()?, u32::try_from(folder.ctime_nsec()).ok()?);
+        let age = SystemTime::now().duration_since(UNIX_EPOCH.checked_add(changed)?);
+        // One that lies in the future tells nothing of when the next change will be.
+        Some(Mark { looks, is_settled: age.is_ok_and(|age| age >= SETTLED) })
     }
 }

@@ -4,11 +4,19 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::disk::{Disk, DiskFile, RealDisk};
 
 /// Beginning of every temporary name; listings leave such names out, and they are swept when a repository is opened to write.
 pub(super) const TEMP_PREFIX: &str = ".tmp-";
+
+/// A temporary name that no other process gives.
+pub(super) fn temp_name() -> io::Result<String> {
+    let mut nonce = [0; 8];
+    getrandom::fill(&mut nonce).map_err(|e| io::Error::other(e.to_string()))?;
+    Ok(format!("{TEMP_PREFIX}{}-{:016x}", std::process::id(), u64::from_le_bytes(nonce)))
+}
 
 /// A file under its temporary name.
 pub(super) struct Draft {
@@ -21,9 +29,7 @@ impl Draft {
     /// Begins a file that will stand at `target`; creates its folder where it is missing.
     pub(super) fn begin(disk: &dyn Disk, target: &Path) -> io::Result<Draft> {
         let folder = target.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut nonce = [0; 8];
-        getrandom::fill(&mut nonce).map_err(|e| io::Error::other(e.to_string()))?;
-        let temp = folder.join(format!("{TEMP_PREFIX}{}-{:016x}", std::process::id(), u64::from_le_bytes(nonce)));
+        let temp = folder.join(temp_name()?);
         let file = match disk.create(&temp) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 // The new folder's own name must survive a power cut as well, and so must the names of those above it that are new.
@@ -66,15 +72,19 @@ impl Draft {
 /// A local cache file that replaces the one before it. Not made durable: a cache carries its own checksums, and one that a
 /// power cut spoilt is found out and made anew.
 pub struct CacheFile {
-    disk: RealDisk,
+    disk: Arc<dyn Disk>,
     draft: Option<Draft>,
 }
 
 impl CacheFile {
-    /// Begins the file that will stand at `path`.
+    /// Begins the file that will stand at `path` on the operating system's disk.
     pub fn begin(path: &Path) -> io::Result<CacheFile> {
-        let disk = RealDisk::default();
-        let draft = Draft::begin(&disk, path)?;
+        CacheFile::begin_on(Arc::new(RealDisk::default()), path)
+    }
+
+    /// Begins the file that will stand at `path` on any disk.
+    pub fn begin_on(disk: Arc<dyn Disk>, path: &Path) -> io::Result<CacheFile> {
+        let draft = Draft::begin(&*disk, path)?;
         Ok(CacheFile { disk, draft: Some(draft) })
     }
 
@@ -93,7 +103,7 @@ impl CacheFile {
 impl Drop for CacheFile {
     fn drop(&mut self) {
         if let Some(draft) = self.draft.take() {
-            draft.abandon(&self.disk);
+            draft.abandon(&*self.disk);
         }
     }
 }

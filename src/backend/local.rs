@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::disk::{Disk, RealDisk};
-use super::durable::{Draft, TEMP_PREFIX};
-use super::{Backend, Error, Listed, NewFile, Span};
+use super::durable::{Draft, TEMP_PREFIX, temp_name};
+use super::{Backend, Error, Listed, Mark, NewFile, Span};
 
 /// The five verbs over a folder of some [`Disk`].
 pub struct LocalBackend {
@@ -16,6 +16,8 @@ pub struct LocalBackend {
     root: PathBuf,
     /// Folders with removals that are not durable yet.
     removed_in: Mutex<Vec<PathBuf>>,
+    /// The file that says that files are being written; it goes with the backend.
+    at_work: Mutex<Option<PathBuf>>,
 }
 
 impl LocalBackend {
@@ -26,7 +28,26 @@ impl LocalBackend {
 
     /// A backend over `root` on any disk.
     pub fn on(disk: Arc<dyn Disk>, root: &Path) -> LocalBackend {
-        LocalBackend { disk, root: root.to_path_buf(), removed_in: Mutex::new(Vec::new()) }
+        LocalBackend { disk, root: root.to_path_buf(), removed_in: Mutex::default(), at_work: Mutex::default() }
+    }
+
+    /// Whether a process was killed while it wrote, or is at it. One file tells, so that not all folders have to be looked through.
+    pub fn was_cut_off(&self) -> Result<bool, Error> {
+        let names = self.disk.list(&self.root).map_err(|e| io_error("list", "", e))?;
+        Ok(names.iter().any(|(name, _)| name.starts_with(TEMP_PREFIX)))
+    }
+
+    /// Says that files are being written. Where that cannot be said, writing them will not be possible either, and tells why.
+    fn begin_work(&self) {
+        let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        if at_work.is_none() {
+            *at_work = temp_name()
+                .and_then(|name| {
+                    let path = self.root.join(name);
+                    self.disk.create(&path).map(|_| path)
+                })
+                .ok();
+        }
     }
 
     /// Removes the temporary files that a killed process left. Only while no other process writes: the caller holds the
@@ -46,16 +67,22 @@ impl LocalBackend {
         Ok(())
     }
 
-    /// Hands on the names of files that begin with `prefix`, each with its path.
-    fn walk(&self, folder: &Path, name: &str, prefix: &str, found: &mut dyn FnMut(String, &Path) -> Result<(), Error>) -> Result<(), Error> {
-        for (child, is_dir) in self.disk.list(folder).map_err(|e| io_error("list", name, e))? {
-            let full = if name.is_empty() { child.clone() } else { format!("{name}/{child}") };
+    /// Hands on the names of files that begin with `prefix`. Only the folder that the prefix names is gone through.
+    fn files(&self, prefix: &str, found: &mut dyn FnMut(String) -> Result<(), Error>) -> Result<(), Error> {
+        self.walk(prefix.rsplit_once('/').map_or("", |(folder, _)| folder), prefix, found)
+    }
+
+    fn walk(&self, folder: &str, prefix: &str, found: &mut dyn FnMut(String) -> Result<(), Error>) -> Result<(), Error> {
+        for (child, is_dir) in self.disk.list(&self.root.join(folder)).map_err(|e| io_error("list", folder, e))? {
+            let is_temporary = child.starts_with(TEMP_PREFIX);
+            let full = if folder.is_empty() { child } else { [folder, "/", &child].concat() };
+            if !full.starts_with(prefix) {
+                continue;
+            }
             if is_dir {
-                if full.starts_with(prefix) || prefix.starts_with(&full) {
-                    self.walk(&folder.join(&child), &full, prefix, found)?;
-                }
-            } else if full.starts_with(prefix) && !child.starts_with(TEMP_PREFIX) {
-                found(full, &folder.join(&child))?;
+                self.walk(&full, prefix, found)?;
+            } else if !is_temporary {
+                found(full)?;
             }
         }
         Ok(())
@@ -160,6 +187,15 @@ impl Drop for LocalFile {
     }
 }
 
+impl Drop for LocalBackend {
+    fn drop(&mut self) {
+        if let Some(path) = self.at_work.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            // One that stays costs a look through all folders, once.
+            crate::tolerate(self.disk.remove(&path));
+        }
+    }
+}
+
 impl Backend for LocalBackend {
     fn read(&self, name: &str, span: Span) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
@@ -195,13 +231,14 @@ impl Backend for LocalBackend {
     }
 
     fn create(&self, name: &str) -> Result<Box<dyn NewFile>, Error> {
+        self.begin_work();
         let draft = Draft::begin(&*self.disk, &self.root.join(name)).map_err(|e| io_error("create", name, e))?;
         Ok(Box::new(LocalFile { disk: self.disk.clone(), writer: Some(Writer::Caller(draft)), name: name.to_owned(), len: 0 }))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
         let mut found = Vec::new();
-        self.walk(&self.root, "", prefix, &mut |name, path| match self.disk.size(path) {
+        self.files(prefix, &mut |name| match self.disk.size(&self.root.join(&name)) {
             Ok(size_bytes) => {
                 found.push(Listed { name, size_bytes });
                 Ok(())
@@ -216,12 +253,16 @@ impl Backend for LocalBackend {
 
     fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let mut found = Vec::new();
-        self.walk(&self.root, "", prefix, &mut |name, _| {
+        self.files(prefix, &mut |name| {
             found.push(name);
             Ok(())
         })?;
         found.sort_unstable();
         Ok(found)
+    }
+
+    fn mark(&self, folder: &str) -> Option<Mark> {
+        self.disk.mark(&self.root.join(folder))
     }
 
     fn remove(&self, name: &str) -> Result<(), Error> {

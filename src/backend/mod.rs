@@ -47,6 +47,22 @@ pub struct Listed {
     pub size_bytes: u64,
 }
 
+/// What a folder looks like: while it looks the same, no name came into it and none went.
+pub type FolderMark = [u8; 32];
+
+/// What a folder that is not there looks like.
+pub const NO_FOLDER: FolderMark = [0; 32];
+
+/// A folder's looks at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// What it looks like.
+    pub looks: FolderMark,
+    /// Whether any change to come will make it look different. It may not where the folder changed a moment ago: the times of a file system go
+    /// in steps.
+    pub is_settled: bool,
+}
+
 /// The five verbs. All names are write-once; a name that exists is never written again.
 pub trait Backend: Send + Sync {
     /// Reads part of a file.
@@ -63,6 +79,10 @@ pub trait Backend: Send + Sync {
     /// The same without their lengths, each of which is a system call.
     fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
         Ok(self.list(prefix)?.into_iter().map(|listed| listed.name).collect())
+    }
+    /// What a folder looks like now, so that it need not be listed again while it looks the same; nothing where the backend cannot tell.
+    fn mark(&self, _folder: &str) -> Option<Mark> {
+        None
     }
     /// Removes a file; one that is not there is an error.
     fn remove(&self, name: &str) -> Result<(), Error>;

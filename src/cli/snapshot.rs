@@ -138,7 +138,7 @@ fn open_or_make(path: &std::path::Path) -> Result<(Repository, bool), Failure> {
 
 /// Whether a folder holds nothing but what a repository in the making holds.
 fn is_being_made(path: &std::path::Path) -> bool {
-    let parts = ["repo.toml", "repo.copy.toml", "packs", "snapshots", "list", "tmp", "scan", "index.redb"];
+    let parts = ["repo.toml", "repo.copy.toml", "packs", "snapshots", "list", "tmp", "scan", "index.redb", "newest"];
     let ours = |name: &str| name.starts_with(".tmp-") || name.starts_with("lock") || parts.contains(&name);
     std::fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name().to_str().is_some_and(ours)))
 }

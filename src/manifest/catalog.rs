@@ -11,6 +11,7 @@ use crate::store::{self, RecordKind, Repository, decode_record, encode_record, i
 
 use super::Error;
 use super::chain::{Chain, FileHash, ListChange, file_hash};
+use super::newest::Newest;
 use super::record::{SnapshotId, SnapshotRecord};
 
 /// All snapshots of a repository, oldest first.
@@ -99,7 +100,21 @@ impl Catalog {
     /// The records that these names can mean, where their files' names tell: `latest`, `latest~N`, an id of at least twelve digits.
     /// What such a name costs does not grow with the snapshots. For any other name all are read.
     pub fn load_named(repository: &Repository, names: &[&str]) -> Result<Catalog, Error> {
-        let ids = Catalog::ids(repository)?;
+        // Where only the last few are meant, the others need not be listed.
+        let furthest = names.iter().map(|name| back_from_latest(name)).collect::<Option<Vec<_>>>().and_then(|back| back.into_iter().max());
+        let last = Newest::read(repository).filter(|last| last.is_all() || furthest.is_some_and(|back| back < last.ids.len()));
+        let is_all = last.as_ref().is_none_or(Newest::is_all);
+        let catalog = Catalog::load_of(repository, last.map_or_else(|| Catalog::ids(repository), |last| Ok(last.ids))?, names)?;
+        // One of the last few is damaged or gone: another one is meant.
+        if is_all || furthest.is_some_and(|back| back < catalog.snapshots.len()) {
+            Ok(catalog)
+        } else {
+            Catalog::load_of(repository, Catalog::ids(repository)?, names)
+        }
+    }
+
+    /// The same of these snapshots.
+    fn load_of(repository: &Repository, ids: Vec<SnapshotId>, names: &[&str]) -> Result<Catalog, Error> {
         let (mut newest, mut wanted) = (0, BTreeSet::new());
         for name in names {
             match (back_from_latest(name), id_of_digits(name, &ids)) {
@@ -128,16 +143,23 @@ impl Catalog {
 
     /// The newest readable snapshot that `wanted` accepts; reads no older ones.
     pub fn newest(repository: &Repository, wanted: impl Fn(&SnapshotRecord) -> bool) -> Result<Option<(SnapshotId, SnapshotRecord)>, Error> {
-        for name in repository.backend().names("snapshots/")?.iter().rev() {
-            let Some(id) = id_of(name) else { continue };
-            match load(repository, id) {
-                Ok(record) if wanted(&record) => return Ok(Some((id, record))),
-                Ok(_) => {}
-                Err(error) if error.is_damage() => {}
-                Err(error) => return Err(error.into()),
+        let mut last = Newest::read(repository);
+        loop {
+            let is_all = last.as_ref().is_none_or(Newest::is_all);
+            for id in last.map_or_else(|| Catalog::ids(repository), |last| Ok(last.ids))?.into_iter().rev() {
+                match load(repository, id) {
+                    Ok(record) if wanted(&record) => return Ok(Some((id, record))),
+                    Ok(_) => {}
+                    Err(error) if error.is_damage() => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
+            if is_all {
+                return Ok(None);
+            }
+            // None of those that are remembered: all are gone through.
+            last = None;
         }
-        Ok(None)
     }
 
     /// The snapshots whose records are there, readable or not.
@@ -149,14 +171,16 @@ impl Catalog {
     pub fn publish(repository: &Repository, id: SnapshotId, record: &SnapshotRecord, is_kept: bool) -> Result<(), Error> {
         // One who checks the list sees both or none.
         let _lock = repository.lock_list()?;
+        let before = Newest::take(repository);
         let hash = Catalog::write(repository, id, record)?;
         let marked = if is_kept { vec![(id, true)] } else { Vec::new() };
-        Chain::change_locked(repository, &ListChange { added: vec![(id, hash)], marked, ..ListChange::default() })
+        Chain::change_locked(repository, &ListChange { added: vec![(id, hash)], marked, ..ListChange::default() }, before)
     }
 
     /// Makes a record durable; the hash of its file.
     pub fn write(repository: &Repository, id: SnapshotId, record: &SnapshotRecord) -> Result<FileHash, Error> {
         let bytes = encode_record(RecordKind::Snapshot, repository.config().cipher, &id.0, record).map_err(|what| Error::Record { what })?;
+        Newest::forget(repository);
         if repository.config().parity_permille > 0 {
             write_new(repository.backend(), &snapshot_copy_name(&id.0), &bytes)?;
         }
@@ -167,12 +191,14 @@ impl Catalog {
     /// Drops snapshots: the chain says so first, then their records go.
     pub fn drop(repository: &Repository, ids: &[SnapshotId]) -> Result<(), Error> {
         let _lock = repository.lock_list()?;
-        Chain::change_locked(repository, &ListChange { dropped: ids.to_vec(), ..ListChange::default() })?;
+        Newest::forget(repository);
+        Chain::change_locked(repository, &ListChange { dropped: ids.to_vec(), ..ListChange::default() }, None)?;
         Catalog::remove(repository, ids)
     }
 
     /// Removes records with their copies; those that are gone already are fine: another forget was faster.
     pub fn remove(repository: &Repository, ids: &[SnapshotId]) -> Result<(), Error> {
+        Newest::forget(repository);
         for name in ids.iter().flat_map(|id| [snapshot_name(&id.0), snapshot_copy_name(&id.0)]) {
             match repository.backend().remove(&name) {
                 Ok(()) | Err(crate::backend::Error::Missing { .. }) => {}

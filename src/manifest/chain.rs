@@ -11,6 +11,7 @@ use crate::store::{self, RecordKind, Repository, decode_record, encode_record, s
 
 use super::Error;
 use super::catalog::Catalog;
+use super::newest::Newest;
 use super::record::SnapshotId;
 
 /// The hash of a file of a link, or of a record.
@@ -207,35 +208,52 @@ impl Chain {
     /// Changes the list, under its lock.
     pub fn change(repository: &Repository, change: &ListChange) -> Result<(), Error> {
         let _lock = repository.lock_list()?;
-        Chain::change_locked(repository, change)
+        Newest::forget(repository);
+        Chain::change_locked(repository, change, None)
     }
 
-    /// The same for who holds the lock: the record of what is added is durable already.
-    pub(super) fn change_locked(repository: &Repository, change: &ListChange) -> Result<(), Error> {
-        let links = links_in(repository.backend().names("list/")?);
-        let records = Catalog::ids(repository)?;
-        let newest = match links.last() {
-            Some((number, name)) if links.len() < LINKS_MAX && !change.restate && change.dropped.is_empty() && !change.added.is_empty() => {
-                match read_link(repository, name, *number) {
-                    Ok((hash, link)) => Some((*number, hash, link)),
-                    Err(error) if error.is_damage() => None,
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            _ => None,
-        };
-        let is_new = |id: &&SnapshotId| !change.added.iter().any(|(added, _)| added == *id);
+    /// The same for who holds the lock: the record of what is added is durable already. `before` is what was remembered of the list without it.
+    pub(super) fn change_locked(repository: &Repository, change: &ListChange, before: Option<Newest>) -> Result<(), Error> {
         let time_ns = jiff::Timestamp::now().as_nanosecond() as i64;
-        match newest {
-            Some((number, hash, link)) if (link.count, link.sum) == sum_of(records.iter().filter(is_new)) => {
-                let mut kept: HashSet<_> = link.kept.into_iter().collect();
-                mark(&mut kept, change);
-                let added: Vec<_> = change.added.iter().map(|(id, record)| Listed { id: *id, record: *record, is_adopted: false }).collect();
-                let (count, sum) = sum_of(records.iter());
-                let next = Link { time_ns, previous: Some(hash), replaced: None, added, dropped: Vec::new(), kept: sorted(kept), count, sum };
-                write_link(repository, number + 1, &next)
-            }
-            _ => Chain::load(repository)?.restate(repository, change, &records, time_ns),
+        let is_simple = !change.restate && change.dropped.is_empty() && !change.added.is_empty();
+        let mut newest = match before.filter(|_| is_simple) {
+            Some(newest) => newest,
+            None => Chain::survey(repository, change)?,
+        };
+        let link = if is_simple && (1..LINKS_MAX as u64).contains(&newest.links) { Chain::link(repository, newest.link)? } else { None };
+        let Some((hash, link)) = link.filter(|(_, link)| (link.count, link.sum) == (newest.count, newest.sum)) else {
+            return Chain::load(repository)?.restate(repository, change, &Catalog::ids(repository)?, time_ns);
+        };
+        let mut kept: HashSet<_> = link.kept.into_iter().collect();
+        mark(&mut kept, change);
+        let added = change.added.iter().map(|(id, record)| Listed { id: *id, record: *record, is_adopted: false }).collect();
+        change.added.iter().for_each(|(id, _)| newest.add(*id));
+        (newest.link, newest.links) = (newest.link + 1, newest.links + 1);
+        let (count, sum) = (newest.count, newest.sum);
+        let next = Link { time_ns, previous: Some(hash), replaced: None, added, dropped: Vec::new(), kept: sorted(kept), count, sum };
+        write_link(repository, newest.link, &next)?;
+        newest.write(repository);
+        Ok(())
+    }
+
+    /// The end of the list as its files tell it, without what is added now.
+    fn survey(repository: &Repository, change: &ListChange) -> Result<Newest, Error> {
+        let links = links_in(repository.backend().names("list/")?);
+        let mut ids = Catalog::ids(repository)?;
+        ids.retain(|id| !change.added.iter().any(|(added, _)| added == id));
+        let (count, sum) = sum_of(ids.iter());
+        // Without a link there is no number to go on from: the list is stated anew.
+        let link = links.last().map_or(0, |(number, _)| *number);
+        Ok(Newest { link, links: links.len() as u64, count, sum, ids: Newest::last_of(&ids) })
+    }
+
+    /// One link; nothing where it is damaged, or gone.
+    fn link(repository: &Repository, number: u64) -> Result<Option<(FileHash, Link)>, Error> {
+        match read_link(repository, &link_name(number), number) {
+            Ok(found) => Ok(Some(found)),
+            Err(store::Error::Backend(crate::backend::Error::Missing { .. })) => Ok(None),
+            Err(error) if error.is_damage() => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 

@@ -116,3 +116,69 @@ fn links_are_summed_up_before_there_are_too_many_and_marks_survive_that() {
     assert_eq!(Chain::load(&repository).unwrap().listed.len(), LINKS_MAX + 20);
     assert_eq!(Chain::kept(&repository).unwrap().len(), 1);
 }
+
+#[test]
+fn what_is_remembered_of_the_newest_is_what_the_files_say_whatever_else_changes_them() {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use crate::backend::{CrashDisk, Disk, LocalBackend};
+    use crate::manifest::newest::Newest;
+
+    let disk = CrashDisk::default();
+    let root = Path::new("/repo");
+    disk.create_dir(root).unwrap();
+    Repository::init_on(&LocalBackend::on(Arc::new(disk.clone()), root)).unwrap();
+    let repository = Repository::open_on_disk(Arc::new(disk.clone()), root).unwrap();
+    let holds = |is_remembered: bool| {
+        let found = Newest::read(&repository);
+        assert_eq!(found.is_some(), is_remembered);
+        if let Some(found) = found {
+            assert_eq!(found, Chain::survey(&repository, &ListChange::default()).unwrap());
+        }
+        assert!(irregular(&repository).is_empty(), "{:?}", irregular(&repository));
+    };
+    publish(&repository, 1);
+    // The first link states the whole list.
+    holds(false);
+    for n in [2, 9, 4] {
+        publish(&repository, n);
+        holds(true);
+    }
+    disk.take_listed();
+    let newest = |wanted: &dyn Fn(SnapshotId) -> bool| Catalog::newest(&repository, |_| true).unwrap().map(|(id, _)| id).filter(|id| wanted(*id));
+    assert_eq!(newest(&|_| true), Some(id(9)));
+    let catalog = Catalog::load_named(&repository, &["latest~2", "latest"]).unwrap();
+    assert_eq!(catalog.snapshots.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id(2), id(4), id(9)]);
+    publish(&repository, 5);
+    assert!(disk.take_listed().is_empty(), "nothing was listed");
+    holds(true);
+    // Taken away and put back behind its back: the files count.
+    let record = root.join(snapshot_name(&[9; 16]));
+    let bytes = disk.files()[&record].clone();
+    disk.put(&record, None);
+    assert_eq!((Newest::read(&repository), newest(&|_| true)), (None, Some(id(5))));
+    disk.put(&record, Some(bytes));
+    holds(true);
+    Catalog::drop(&repository, &[id(9)]).unwrap();
+    holds(false);
+    publish(&repository, 6);
+    holds(true);
+    // A damaged one is passed over, and so is what was remembered where all of it is.
+    let record = root.join(snapshot_name(&[6; 16]));
+    disk.put(&record, Some(b"no record".to_vec()));
+    assert_eq!(newest(&|_| true), Some(id(5)));
+    let catalog = Catalog::load_named(&repository, &["latest"]).unwrap();
+    assert_eq!((catalog.snapshots.first().map(|(id, _)| *id), catalog.damaged.len()), (Some(id(5)), 1));
+    // Damaged itself, it is none.
+    let path = root.join("newest");
+    disk.put(&path, Some(vec![7; 500]));
+    holds_none(&repository);
+    disk.put(&path, Some(Vec::new()));
+    holds_none(&repository);
+
+    fn holds_none(repository: &Repository) {
+        assert_eq!(Newest::read(repository), None);
+        assert!(Catalog::newest(repository, |_| true).unwrap().is_some());
+    }
+}

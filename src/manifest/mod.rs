@@ -7,6 +7,7 @@ mod chain;
 mod cursor;
 mod diff;
 mod entry;
+mod newest;
 mod node;
 mod path;
 mod record;

@@ -4,16 +4,19 @@
 //! it (missing, damaged, another repository's, held by another process), the trailers of the packs that it does not know are
 //! read instead, and the next commit writes it anew.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::backend::Backend;
 use crate::chunk::ChunkId;
 
 use super::extent::ExtentKind;
 use super::fresh::{Fresh, Place};
 use super::guard::guarded;
-use super::index_file::{Base, IndexPlace, Removal, decode_extent, decode_place, open_base, open_to_write, write_all};
+use super::index_file::{Base, IndexPlace, KnownPacks, Removal, decode_extent, decode_place, open_base, open_to_write, write_all};
+use super::pack_names::{PackNames, folder_of, ids_in};
+use super::repository::pack_folder;
 use super::trailer::{ExtentRow, PackTrailer, read_trailer};
 use super::{Error, Repository, pack_id, pack_name};
 
@@ -45,11 +48,19 @@ pub struct ChunkPlace {
     pub len: u32,
 }
 
+impl From<Place> for ChunkPlace {
+    fn from(Place { pack, extent, offset, len }: Place) -> ChunkPlace {
+        ChunkPlace { pack, extent, offset, len }
+    }
+}
+
 /// What the index is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IndexMode {
     /// Use what the index file holds, heal in memory.
     Use,
+    /// The same, and list all packs, whatever the index file says of their folders: for who looks whether all is well.
+    UseAndList,
     /// Take the index file for absent: all trailers are read.
     Rebuild,
 }
@@ -58,10 +69,10 @@ pub enum IndexMode {
 #[derive(Clone, Debug)]
 pub(super) struct KnownPack {
     pub id: [u8; 16],
-    /// Whether its file is there.
-    pub present: bool,
     /// Whether a prune gave it up and was cut off before it removed it: it counts as gone.
     pub is_condemned: bool,
+    /// Whether it was written through this index.
+    pub is_written: bool,
     /// Its extents, where the index file does not hold them.
     pub extents: Option<Vec<ExtentRow>>,
 }
@@ -70,7 +81,12 @@ pub(super) struct KnownPack {
 pub struct Index {
     pub(super) base: Option<Base>,
     pub(super) fresh: Fresh,
+    /// Those that the index file does not know, and those of its own that were asked for.
     pub(super) packs: RwLock<HashMap<u32, KnownPack>>,
+    /// The number of the next pack.
+    next: AtomicU32,
+    names: PackNames,
+    backend: Arc<dyn Backend>,
     place: Option<IndexPlace>,
     repository: String,
     /// Packs whose trailers cannot be read, with the reason.
@@ -94,6 +110,9 @@ impl Index {
             base: None,
             fresh: Fresh::new(repository.spill_folder()),
             packs: RwLock::default(),
+            next: AtomicU32::new(0),
+            names: PackNames::default(),
+            backend: repository.shared_backend(),
             place: repository.index_place(),
             repository: repository.config().id.clone(),
             damaged: Vec::new(),
@@ -101,50 +120,67 @@ impl Index {
             lost: Vec::new(),
             unplaced: AtomicU64::new(0),
         };
-        let (mut known, mut condemned) = (HashMap::new(), HashSet::new());
-        if mode == IndexMode::Use
+        let mut known = KnownPacks::default();
+        if mode != IndexMode::Rebuild
             && let Some((base, packs)) = index.place.as_ref().and_then(|place| guarded(|| open_base(place, &index.repository)).flatten())
         {
             index.base = Some(base);
-            known = packs.known.iter().map(|(number, id)| (*id, *number)).collect();
-            condemned = packs.condemned;
-            let packs = packs.known.into_iter().map(|(number, id)| (number, KnownPack { id, present: false, is_condemned: false, extents: None }));
-            index.packs_mut().extend(packs);
+            index.next = AtomicU32::new(packs.next);
+            known = packs;
         }
-        let mut here: HashSet<_> = repository.backend().names("packs/")?.iter().filter_map(|name| pack_id(name)).collect();
-        here.retain(|id| !excluded.contains(id));
-        index.lost = known.keys().filter(|id| !here.contains(*id)).copied().collect();
-        if !index.lost.is_empty() {
-            // The file speaks of packs that are gone: it is made anew from those that are there.
-            index.base = None;
-            known.clear();
-            index.packs_mut().clear();
-        }
-        for id in &here {
-            if condemned.contains(id) {
-                let number = index.add_pack(*id);
-                if let Some(pack) = index.packs_mut().get_mut(&number) {
-                    (pack.is_condemned, pack.extents) = (true, None);
+        index.names = if mode == IndexMode::Use && excluded.is_empty() {
+            PackNames::since(&*index.backend, &known.marks, &known.condemned.iter().map(folder_of).collect())?
+        } else {
+            PackNames::all(&*index.backend, &known.marks)?
+        };
+        index.names.leave_out(excluded);
+        let mut new = match index.compare()? {
+            Some(new) => new,
+            None => {
+                // The file speaks of packs that are gone: it is made anew from those that are there.
+                index.base = None;
+                if index.names.is_partial() {
+                    index.names = PackNames::all(&*index.backend, &known.marks)?;
                 }
-            } else if let Some(pack) = known.get(id).and_then(|number| index.packs_mut().get_mut(number)) {
-                pack.present = true;
+                index.names.here.clone()
+            }
+        };
+        for id in new.extract_if(|id| known.condemned.contains(id)) {
+            let number = index.add_pack(id, false);
+            if let Some(pack) = index.packs_mut().get_mut(&number) {
+                (pack.is_condemned, pack.extents) = (true, None);
             }
         }
-        here.retain(|id| !condemned.contains(id) && !known.contains_key(id));
         // Only packs that the file does not know are looked at.
-        for listed in if here.is_empty() { Vec::new() } else { repository.backend().list("packs/")? } {
-            let Some(id) = pack_id(&listed.name).filter(|id| here.contains(id)) else { continue };
-            match read_trailer(repository.backend(), &listed, &id) {
-                Ok(trailer) => {
-                    index.take_in(&trailer)?;
-                    // A repository on a read-only disk is read all the same, with more memory.
-                    crate::tolerate(index.spill());
+        for folder in new.iter().map(folder_of).collect::<BTreeSet<_>>() {
+            for listed in repository.backend().list(&format!("{}/", pack_folder(folder)))? {
+                let Some(id) = pack_id(&listed.name).filter(|id| new.contains(id)) else { continue };
+                match read_trailer(repository.backend(), &listed, &id) {
+                    Ok(trailer) => {
+                        index.take_in(&trailer)?;
+                        // A repository on a read-only disk is read all the same, with more memory.
+                        crate::tolerate(index.spill());
+                    }
+                    Err(error) if error.is_damage() => index.damaged.push(error),
+                    Err(error) => return Err(error),
                 }
-                Err(error) if error.is_damage() => index.damaged.push(error),
-                Err(error) => return Err(error),
             }
         }
         Ok(index)
+    }
+
+    /// Holds the packs that are there against those of the index file: those that it does not know; nothing where it knows some that are gone.
+    fn compare(&mut self) -> Result<Option<HashSet<[u8; 16]>>, Error> {
+        let mut new = self.names.here.clone();
+        if let Some(base) = &self.base {
+            let mut lost = Vec::new();
+            for folder in self.names.listed() {
+                let known = self.ask(|| base.ids.range(ids_in(folder))?.map(|row| Ok(row?.0.value())).collect::<Result<Vec<_>, _>>())?;
+                lost.extend(known.into_iter().filter(|id| !new.remove(id)));
+            }
+            self.lost = lost;
+        }
+        Ok(self.lost.is_empty().then_some(new))
     }
 
     /// Makes room in memory where too many chunks are new. Called by whoever writes packs.
@@ -163,7 +199,7 @@ impl Index {
 
     fn take_in(&mut self, trailer: &PackTrailer) -> Result<(), Error> {
         self.trailers_read += 1;
-        let number = self.add_pack(trailer.pack);
+        let number = self.add_pack(trailer.pack, false);
         for chunk in &trailer.chunks {
             let kind = trailer.extents.get(chunk.extent as usize).map(|extent| extent.kind);
             if kind.is_some_and(ExtentKind::is_recipe)
@@ -210,12 +246,24 @@ impl Index {
         self.trailers_read
     }
 
-    /// Gives a new pack a number.
-    pub(super) fn add_pack(&self, id: [u8; 16]) -> u32 {
+    /// Gives a pack a number that the index file does not know.
+    pub(super) fn add_pack(&self, id: [u8; 16], is_written: bool) -> u32 {
         let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-        let number = packs.keys().max().map_or(0, |last| last + 1);
-        packs.insert(number, KnownPack { id, present: true, is_condemned: false, extents: Some(Vec::new()) });
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        packs.insert(number, KnownPack { id, is_condemned: false, is_written, extents: Some(Vec::new()) });
         number
+    }
+
+    /// Whether there is a pack with this number.
+    fn has_pack(&self, number: u32) -> Result<bool, Error> {
+        if self.packs.read().unwrap_or_else(PoisonError::into_inner).contains_key(&number) {
+            return Ok(true);
+        }
+        let Some(base) = &self.base else { return Ok(false) };
+        let Some(id) = self.ask(|| Ok(base.packs.get(number)?.map(|id| id.value())))? else { return Ok(false) };
+        let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
+        packs.entry(number).or_insert(KnownPack { id, is_condemned: false, is_written: false, extents: None });
+        Ok(true)
     }
 
     /// Tells of an extent that was just appended to a new pack.
@@ -261,8 +309,7 @@ impl Index {
     fn find_in_base(&self, id: &ChunkId) -> Result<Option<Place>, Error> {
         let Some(base) = &self.base else { return Ok(None) };
         let Some(place) = self.ask(|| Ok(base.chunks.get(&id.0)?.map(|value| decode_place(&value.value()))))? else { return Ok(None) };
-        let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(packs.get(&place.pack).is_some_and(|pack| pack.present).then_some(place))
+        Ok(self.has_pack(place.pack)?.then_some(place))
     }
 
     /// Where a chunk lies; nothing where no pack holds it.
@@ -272,7 +319,12 @@ impl Index {
 
     /// The same by the number of the pack: half the work.
     pub fn place_of(&self, id: &ChunkId) -> Result<Option<ChunkPlace>, Error> {
-        Ok(self.find(id)?.map(|Place { pack, extent, offset, len }| ChunkPlace { pack, extent, offset, len }))
+        Ok(self.find(id)?.map(ChunkPlace::from))
+    }
+
+    /// The same for chunks that the index file does not know, or knows otherwise.
+    pub(super) fn fresh_place(&self, id: &ChunkId) -> Result<Option<ChunkPlace>, Error> {
+        Ok(self.fresh.find(id).map_err(|source| self.spilled("read in", source))?.map(ChunkPlace::from))
     }
 
     /// The first half of [`Index::locate`]: enough for who has the extent already.
@@ -295,11 +347,16 @@ impl Index {
         Ok(row.map(|row| Located { pack: pack.id, extent: place.extent, row, offset: place.offset, len: place.len }))
     }
 
+    /// Whether there is something to commit, though no pack is new: when all packs were listed.
+    pub fn is_due(&self) -> bool {
+        self.base.is_some() && self.names.is_due()
+    }
+
     /// Writes what is new into the index file: one transaction, keys sorted. Where another process holds the file, it is left
     /// alone and the next opening heals it. True where the file now knows all.
     pub fn commit(self) -> Result<bool, Error> {
         let is_current = self.base.is_some() && self.packs.read().unwrap_or_else(PoisonError::into_inner).values().all(|pack| pack.extents.is_none());
-        if is_current { Ok(true) } else { self.commit_without(&Removal::default()) }
+        if is_current && !self.is_due() { Ok(true) } else { self.commit_without(&Removal::default()) }
     }
 
     /// The same, after what is given up was taken out.
@@ -308,7 +365,7 @@ impl Index {
         let packs = std::mem::take(self.packs_mut());
         let had_base = self.base.take().is_some();
         let written = guarded(|| match open_to_write(&place, &self.repository, had_base)? {
-            Some(database) => write_all(&database, packs, &mut self.fresh, removal).map(|()| database.close().is_ok()),
+            Some(database) => write_all(&database, packs, &mut self.fresh, removal, (&self.names, &*self.backend)).map(|()| database.close().is_ok()),
             None => Ok(false),
         });
         Ok(match written {

@@ -7,21 +7,28 @@ use std::time::{Duration, Instant};
 
 use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::backend::Disk;
+use crate::backend::{Backend, Disk, FolderMark};
 
 use super::extent::{Codec, ExtentKind};
 use super::fresh::{Fresh, Place};
 use super::index::KnownPack;
+use super::pack_names::{Marks, PackNames};
 use super::redb_file::RedbFile;
 use super::trailer::ExtentRow;
 
 const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 const PACKS: TableDefinition<u32, [u8; 16]> = TableDefinition::new("packs");
+/// The same the other way round.
+const IDS: TableDefinition<[u8; 16], u32> = TableDefinition::new("ids");
+/// What folders of packs looked like when all packs in them were in the index, by the first byte of their ids.
+const FOLDERS: TableDefinition<u8, FolderMark> = TableDefinition::new("folders");
 const EXTENTS: TableDefinition<(u32, u32), [u8; 35]> = TableDefinition::new("extents");
 const CHUNKS: TableDefinition<[u8; 32], [u8; 16]> = TableDefinition::new("chunks");
 /// Packs that a prune gave up and is about to remove: what is left of them after a crash counts as gone.
 const CONDEMNED: TableDefinition<[u8; 16], ()> = TableDefinition::new("condemned");
-const VERSION: &str = "2";
+/// When all folders were listed, in `META`: seconds since 1970.
+const LISTED_AT: &str = "listed at";
+const VERSION: &str = "3";
 const CACHE_BYTES: usize = 16 << 20;
 /// How long a commit waits for another process to let go of the index before it leaves the work to the next opening.
 const COMMIT_PATIENCE: Duration = Duration::from_millis(1500);
@@ -30,6 +37,8 @@ const COMMIT_PATIENCE: Duration = Duration::from_millis(1500);
 pub(super) struct Base {
     pub chunks: ReadOnlyTable<[u8; 32], [u8; 16]>,
     pub extents: ReadOnlyTable<(u32, u32), [u8; 35]>,
+    pub packs: ReadOnlyTable<u32, [u8; 16]>,
+    pub ids: ReadOnlyTable<[u8; 16], u32>,
     /// Keeps the file open; dropped after the tables.
     _file: ReadOnlyDatabase,
 }
@@ -82,17 +91,19 @@ impl IndexPlace {
     }
 }
 
-/// What the index file says of the packs.
+/// What the index file says of the packs, but for their names.
 #[derive(Default)]
-pub(super) struct PackTable {
-    /// (number, id) of those that it knows.
-    pub known: Vec<(u32, [u8; 16])>,
+pub(super) struct KnownPacks {
     /// Those that were given up.
     pub condemned: HashSet<[u8; 16]>,
+    /// What their folders looked like.
+    pub marks: Marks,
+    /// A number that none has, nor a later one.
+    pub next: u32,
 }
 
 /// The index file for reading; nothing where it cannot be used, whatever the reason.
-pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, PackTable)> {
+pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, KnownPacks)> {
     let start = Instant::now();
     let database = loop {
         match place.open_read_only() {
@@ -112,19 +123,25 @@ pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, P
     if !is("version", VERSION) || !is("repository", repository) {
         return None;
     }
-    let mut packs = PackTable::default();
-    for row in read.open_table(PACKS).ok()?.iter().ok()? {
-        let (number, id) = row.ok()?;
-        packs.known.push((number.value(), id.value()));
-    }
+    let mut known = KnownPacks::default();
     // Made by the first prune.
     if let Ok(condemned) = read.open_table(CONDEMNED) {
         for row in condemned.iter().ok()? {
-            packs.condemned.insert(row.ok()?.0.value());
+            known.condemned.insert(row.ok()?.0.value());
         }
     }
+    // Made by the first commit that has something to say of them.
+    if let Ok(folders) = read.open_table(FOLDERS) {
+        for row in folders.iter().ok()? {
+            let (folder, mark) = row.ok()?;
+            known.marks.folders.insert(folder.value(), mark.value());
+        }
+        known.marks.listed_at = meta.get(LISTED_AT).ok()?.and_then(|at| at.value().parse().ok()).unwrap_or_default();
+    }
     let (chunks, extents) = (read.open_table(CHUNKS).ok()?, read.open_table(EXTENTS).ok()?);
-    Some((Base { chunks, extents, _file: database }, packs))
+    let (packs, ids) = (read.open_table(PACKS).ok()?, read.open_table(IDS).ok()?);
+    known.next = packs.last().ok()?.map_or(0, |(last, _)| last.value().saturating_add(1));
+    Some((Base { chunks, extents, packs, ids, _file: database }, known))
 }
 
 /// The index file for writing; nothing where another process holds it. A file that is not this repository's is emptied.
@@ -157,18 +174,20 @@ pub(super) fn open_to_write(place: &IndexPlace, repository: &str, had_base: bool
 /// Packs that are given up, by their ids.
 pub type Removal = HashSet<[u8; 16]>;
 
-/// Takes out what is given up, and puts in what is new: one transaction.
-pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fresh: &mut Fresh, removal: &Removal) -> Result<(), redb::Error> {
+/// Takes out what is given up, and puts in what is new: one transaction. `names` are the packs that were seen, and where.
+pub(super) fn write_all(
+    database: &Database,
+    packs: HashMap<u32, KnownPack>,
+    fresh: &mut Fresh,
+    removal: &Removal,
+    (names, backend): (&PackNames, &dyn Backend),
+) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
+    let written: Vec<_> = packs.values().filter(|pack| pack.is_written).map(|pack| pack.id).collect();
     remove(&write, removal, &packs)?;
     {
-        let mut pack_table = write.open_table(PACKS)?;
-        let mut known = HashMap::new();
-        for row in pack_table.iter()? {
-            let (number, id) = row?;
-            known.insert(id.value(), number.value());
-        }
-        let mut next = known.values().max().map_or(0, |last| last + 1);
+        let (mut pack_table, mut id_table) = (write.open_table(PACKS)?, write.open_table(IDS)?);
+        let mut next = pack_table.last()?.map_or(0, |(last, _)| last.value() + 1);
         // Another process may have committed since this one opened the file: numbers are given anew.
         let mut numbers = HashMap::new();
         let mut extent_table = write.open_table(EXTENTS)?;
@@ -176,10 +195,11 @@ pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fre
         new.sort_unstable_by_key(|(number, ..)| *number);
         let mut recipes = HashMap::new();
         for (number, id, extents) in new {
-            if known.contains_key(&id) || removal.contains(&id) {
+            if id_table.get(id)?.is_some() || removal.contains(&id) {
                 continue;
             }
             pack_table.insert(next, id)?;
+            id_table.insert(id, next)?;
             for (at, extent) in extents.iter().enumerate() {
                 extent_table.insert((next, at as u32), encode_extent(extent))?;
                 if extent.kind.is_recipe() {
@@ -205,25 +225,45 @@ pub(super) fn write_all(database: &Database, packs: HashMap<u32, KnownPack>, fre
             }
         }
     }
+    remember(&write, names, &written, backend)?;
     write.commit()?;
+    Ok(())
+}
+
+/// Writes down what the folders of packs looked like when what is in the index now was seen in them.
+fn remember(write: &redb::WriteTransaction, names: &PackNames, written: &[[u8; 16]], backend: &dyn Backend) -> Result<(), redb::Error> {
+    let ids = write.open_table(IDS)?;
+    let mut folders = write.open_table(FOLDERS)?;
+    let mut meta = write.open_table(META)?;
+    // Asked of the table as it is now: the file may be another one than that which was read.
+    let Some(new) = names.to_remember(backend, written, |id| ids.get(id).is_ok_and(|row| row.is_some())) else {
+        folders.retain(|_, _| false)?;
+        return Ok(());
+    };
+    for (folder, mark) in new.folders {
+        match mark {
+            Some(mark) => drop(folders.insert(folder, mark)?),
+            None => drop(folders.remove(folder)?),
+        }
+    }
+    if let Some(listed_at) = new.listed_at {
+        meta.insert(LISTED_AT, listed_at.to_string().as_str())?;
+    }
     Ok(())
 }
 
 fn remove(write: &redb::WriteTransaction, removal: &Removal, packs: &HashMap<u32, KnownPack>) -> Result<(), redb::Error> {
     let mut condemned = write.open_table(CONDEMNED)?;
     // Those whose files are gone need not be remembered; packs that are there again, whoever put them back, count again.
-    let listed: HashSet<_> = packs.values().filter(|pack| pack.present && pack.is_condemned).map(|pack| pack.id).collect();
+    let listed: HashSet<_> = packs.values().filter(|pack| pack.is_condemned).map(|pack| pack.id).collect();
     condemned.retain(|id, ()| listed.contains(&id))?;
     if removal.is_empty() {
         return Ok(());
     }
-    let mut pack_table = write.open_table(PACKS)?;
+    let (mut pack_table, mut ids) = (write.open_table(PACKS)?, write.open_table(IDS)?);
     let mut numbers = HashSet::new();
-    for row in pack_table.iter()? {
-        let (number, id) = row?;
-        if removal.contains(&id.value()) {
-            numbers.insert(number.value());
-        }
+    for id in removal {
+        numbers.extend(ids.remove(id)?.map(|number| number.value()));
     }
     let (mut extents, mut chunks) = (write.open_table(EXTENTS)?, write.open_table(CHUNKS)?);
     for number in &numbers {

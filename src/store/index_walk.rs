@@ -1,5 +1,6 @@
 //! All that the index knows, gone through: packs, their extents, every chunk.
 
+use std::collections::HashSet;
 use std::sync::PoisonError;
 
 use redb::ReadableTable;
@@ -14,6 +15,7 @@ use super::trailer::{ChunkRow, ExtentRow, PackTrailer};
 impl Index {
     /// Every extent of every pack that is there: for statistics.
     pub fn for_each_extent(&self, mut each: impl FnMut(&ExtentRow)) -> Result<(), Error> {
+        let here: HashSet<_> = self.packs()?.into_iter().map(|(number, _)| number).collect();
         let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
         for pack in packs.values().filter_map(|pack| pack.extents.as_ref()) {
             pack.iter().for_each(&mut each);
@@ -21,7 +23,7 @@ impl Index {
         if let Some(base) = &self.base {
             let mut rows = self.ask(|| base.extents.iter())?;
             while let Some((pack, row)) = self.ask(|| rows.next().transpose().map(|row| row.map(|(key, row)| (key.value().0, decode_extent(&row.value())))))? {
-                if packs.get(&pack).is_some_and(|pack| pack.present) {
+                if here.contains(&pack) {
                     row.iter().for_each(&mut each);
                 }
             }
@@ -34,13 +36,13 @@ impl Index {
     pub fn for_each_chunk(&self, mut each: impl FnMut(&ChunkId, ChunkPlace) -> Result<(), Error>) -> Result<(), Error> {
         let spilled = |source| self.spilled("read in", source);
         if let Some(base) = &self.base {
-            let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
+            let here: HashSet<_> = self.packs()?.into_iter().map(|(number, _)| number).collect();
             let has_fresh = !self.fresh.is_empty();
             let mut rows = self.ask(|| base.chunks.iter())?;
             while let Some((id, place)) =
                 self.ask(|| rows.next().transpose().map(|row| row.map(|(id, place)| (ChunkId(id.value()), decode_place(&place.value())))))?
             {
-                if packs.get(&place.pack).is_some_and(|pack| pack.present) && !(has_fresh && self.fresh.contains(&id).map_err(spilled)?) {
+                if here.contains(&place.pack) && !(has_fresh && self.fresh.contains(&id).map_err(spilled)?) {
                     each(&id, ChunkPlace { pack: place.pack, extent: place.extent, offset: place.offset, len: place.len })?;
                 }
             }
@@ -59,16 +61,20 @@ impl Index {
     }
 
     /// The packs that are there, by the numbers that this index gives them.
-    pub fn packs(&self) -> Vec<(u32, [u8; 16])> {
+    pub fn packs(&self) -> Result<Vec<(u32, [u8; 16])>, Error> {
+        let mut found = match &self.base {
+            Some(base) => self.ask(|| base.packs.iter()?.map(|row| row.map(|(number, id)| (number.value(), id.value()))).collect::<Result<Vec<_>, _>>())?,
+            None => Vec::new(),
+        };
         let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
-        let mut found: Vec<_> = packs.iter().filter(|(_, pack)| pack.present && !pack.is_condemned).map(|(number, pack)| (*number, pack.id)).collect();
+        found.extend(packs.iter().filter(|(_, pack)| pack.extents.is_some()).map(|(number, pack)| (*number, pack.id)));
         found.sort_unstable();
-        found
+        Ok(found)
     }
 
     /// A pack's table of contents as the index knows it, where the pack's own cannot be read: without chunks that other packs hold too.
     pub fn trailer_of(&self, id: &[u8; 16]) -> Result<Option<PackTrailer>, Error> {
-        let Some((number, _)) = self.packs().into_iter().find(|(_, known)| known == id) else { return Ok(None) };
+        let Some((number, _)) = self.packs()?.into_iter().find(|(_, known)| known == id) else { return Ok(None) };
         let mut trailer = PackTrailer { pack: *id, extents: self.extents_of(number)?, chunks: Vec::new() };
         let mut ids = Vec::new();
         self.for_each_chunk(|id, place| {

@@ -33,7 +33,7 @@ impl PackWriter {
         let mut pack = [0; 16];
         getrandom::fill(&mut pack).map_err(|_| Error::Random)?;
         let file = backend.create(&pack_name(&pack))?;
-        let number = index.add_pack(pack);
+        let number = index.add_pack(pack, true);
         let waiting = header(&pack, cipher).to_vec();
         Ok(PackWriter { file, number, trailer: PackTrailer { pack, ..PackTrailer::default() }, offset: HEADER_BYTES as u64, cipher, waiting })
     }

@@ -38,10 +38,15 @@ pub struct Repository {
     lock: Option<RepositoryLock>,
 }
 
+/// The folder of the packs whose ids begin with this byte.
+pub(super) fn pack_folder(first: u8) -> String {
+    format!("packs/{first:02x}")
+}
+
 /// The name of a pack's file.
 pub fn pack_name(id: &[u8; 16]) -> String {
-    let hex = hex(id);
-    format!("packs/{}/{hex}.pack", hex.get(..2).unwrap_or_default())
+    let [first, ..] = *id;
+    format!("{}/{}.pack", pack_folder(first), hex(id))
 }
 
 /// The name of a snapshot's file.
@@ -211,14 +216,26 @@ impl Repository {
         Ok(repository)
     }
 
-    /// Removes what killed processes left in a folder, if nobody else uses the repository now.
+    /// Removes what killed processes left in a folder, if nobody else uses the repository now. What they leave is told by one file, or by what
+    /// is in `tmp`: all folders are only gone through where there is some.
     pub fn sweep(root: &Path) -> Result<(), Error> {
         RepositoryLock::if_alone(root, || {
+            let (backend, tmp) = (LocalBackend::new(root), root.join("tmp"));
+            let is_used = std::fs::read_dir(&tmp).is_ok_and(|mut entries| entries.next().is_some());
+            if !is_used && !backend.was_cut_off()? {
+                return Ok(());
+            }
             // What another user's killed run left there may not be removable; that must not stop this one.
-            crate::tolerate(std::fs::remove_dir_all(root.join("tmp")));
-            Ok(LocalBackend::new(root).sweep()?)
+            crate::tolerate(std::fs::remove_dir_all(tmp));
+            Ok(backend.sweep()?)
         })
         .map(drop)
+    }
+
+    /// Removes all of it, told or not: after a power cut a file may be there and the one that tells of it not. For who is alone with the repository
+    /// and writes nothing at the moment.
+    pub fn sweep_all(&self) -> Result<(), Error> {
+        self.folder().map_or(Ok(()), |root| Ok(LocalBackend::new(root).sweep()?))
     }
 
     /// Runs `work` while no other process uses the repository; `waiting` is called now and then with the time that passed.
@@ -283,6 +300,11 @@ impl Repository {
     /// The scan cache of a source, where there is a place for one.
     pub fn scan_cache_file(&self, source: &str) -> Option<PathBuf> {
         self.local(&format!("scan/{source}.cache"))
+    }
+
+    /// The disk, and the file on it, for what is remembered of the newest snapshots, where there is a place for it.
+    pub fn newest_place(&self) -> Option<(Arc<dyn Disk>, PathBuf)> {
+        self.index_place.as_ref().map(|place| (place.disk.clone(), place.path.with_file_name("newest")))
     }
 
     /// The log of what checks read, where there is a place for it.

@@ -41,8 +41,11 @@ fn an_unchanged_capture_reads_no_content_and_writes_one_record() {
     assert_eq!(second.record.categories, first.record.categories);
     let after = facts(&repo, &|path| path.starts_with(b"scan"));
     let new: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
-    assert_eq!(new.len(), 2, "{new:?}");
-    assert!(new[0].starts_with(b"list/") && new[1].starts_with(b"snapshots/"), "a record, and a link of the list");
+    assert_eq!(new.len(), 3, "{new:?}");
+    assert!(
+        new[0].starts_with(b"list/") && new[1] == b"newest" && new[2].starts_with(b"snapshots/"),
+        "a record, a link of the list, and the end of it remembered"
+    );
 }
 
 #[test]
@@ -93,6 +96,37 @@ fn a_prune_with_one_hundredth_of_garbage_reads_less_than_three_hundredths_and_on
     let with = read(&backend);
     println!("prune: {size} bytes, {unused} of them garbage: {without} read where it is tolerated, {with} where some goes ({report:?})");
     assert!(report.removed > 0 && with < size, "{report:?}");
+}
+
+#[test]
+fn what_a_capture_lists_and_reads_does_not_grow_with_the_snapshots_and_packs_that_are_there() {
+    use jellyvault::backend::{CrashDisk, Disk, LocalBackend};
+    use std::path::Path;
+    use std::sync::Arc;
+    let (disk, root, dir) = (CrashDisk::default(), Path::new("/repo"), temp());
+    disk.create_dir(root).unwrap();
+    Repository::init_on(&LocalBackend::on(Arc::new(disk.clone()), root)).unwrap();
+    let open = || Repository::open_on_disk(Arc::new(disk.clone()), root).unwrap();
+    let (mut listed, mut packs) = (Vec::new(), 0);
+    for n in 0..120 {
+        write(dir.path().join("source/file"), n.to_string());
+        packs += capture(&open(), &dir.path().join("source")).unwrap().packs;
+        if n == 39 || n == 119 {
+            disk.take_listed();
+            assert_eq!(capture(&open(), &dir.path().join("source")).unwrap().packs, 0);
+            listed.push(disk.take_listed());
+        }
+    }
+    assert_eq!(packs, 120, "each snapshot brought one");
+    // The folder that the last pack came into, and nothing else.
+    for listed in listed {
+        assert!(listed.len() == 1 && listed[0].starts_with("/repo/packs"), "{listed:?}");
+    }
+    // A pack that is gone is missed by the next one all the same.
+    let pack = disk.files().into_keys().find(|path| path.extension().is_some_and(|end| end == "pack")).unwrap();
+    disk.put(&pack, None);
+    let report = capture(&open(), &dir.path().join("source")).unwrap();
+    assert!(report.record.problems.iter().any(|problem| problem.path == "packs"), "{:?}", report.record.problems);
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn small(parity_permille: u32) -> Small {
 
 fn kind_of(path: &Path) -> &'static str {
     let name = path.strip_prefix(ROOT).unwrap().to_str().unwrap();
-    ["packs/", "snapshots/", "copies/", "list/", "index", "repo.copy", "repo.toml"]
+    ["packs/", "snapshots/", "copies/", "list/", "index", "newest", "repo.copy", "repo.toml"]
         .into_iter()
         .find(|kind| name.starts_with(kind))
         .map_or("other", |kind| if name.ends_with(".parity") { "parity" } else { kind })
@@ -118,8 +118,8 @@ fn every_flipped_bit_is_found_and_named_and_nothing_wrong_is_passed_on() {
     let mut coin = 0u32;
     for (path, bytes) in &small.files {
         let kind = kind_of(path);
-        if kind == "index" {
-            // The next test.
+        if is_derived(kind) {
+            // The next tests.
             continue;
         }
         for at in 0..bytes.len() {
@@ -142,6 +142,31 @@ fn every_flipped_bit_is_found_and_named_and_nothing_wrong_is_passed_on() {
         println!("{kind}: {flips} flips, all found; {:.1} of {all} files lost by one until repair", *lost as f64 / *flips as f64);
     }
     assert!(counts.len() >= 6 && counts.values().map(|(flips, _)| flips).sum::<u64>() > 4000, "{counts:?}");
+}
+
+/// Files that may be deleted at any time: damage to them is nothing that check has to tell.
+fn is_derived(kind: &str) -> bool {
+    matches!(kind, "index" | "newest")
+}
+
+#[test]
+fn a_damaged_memory_of_the_newest_snapshots_never_changes_which_they_are() {
+    let small = small(0);
+    let path = Path::new(ROOT).join("newest");
+    let bytes = &small.files[&path];
+    let flips = (0..bytes.len()).map(|at| {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1;
+        flipped
+    });
+    let cuts = (0..bytes.len()).step_by(7).map(|len| bytes[..len].to_vec());
+    for damage in flips.chain(cuts).map(Some).chain([None, Some([bytes.as_slice(), b"more"].concat())]) {
+        let disk = damaged(&small, &path, damage);
+        let repository = open(&disk).unwrap();
+        let named = Catalog::load_named(&repository, &["latest", "latest~1"]).unwrap();
+        assert_eq!(named.snapshots.iter().map(|(id, _)| id).collect::<Vec<_>>(), small.whole.keys().collect::<Vec<_>>());
+        assert_eq!(Catalog::newest(&repository, |_| true).unwrap().map(|(id, _)| id).as_ref(), small.whole.keys().next_back());
+    }
 }
 
 #[test]
@@ -201,7 +226,7 @@ fn every_other_damage_is_found_named_and_mended_with_parity_or_told_as_lost() {
             for (what, bytes) in damages(&small, path) {
                 let disk = damaged(&small, path, bytes);
                 let case = format!("{what} of {}, parity {parity}", path.display());
-                if kind != "index" {
+                if !is_derived(kind) {
                     is_found(&disk, path, what);
                 }
                 restorable(&small, &disk);
@@ -232,7 +257,7 @@ fn every_other_damage_is_found_named_and_mended_with_parity_or_told_as_lost() {
                 if kind == "packs/" && parity == 300 && ["the loss of its last byte", "bytes behind its end"].contains(&what) {
                     assert!(!is_lost, "{case}: parity did not mend it; {lost} were damaged");
                 }
-                if ["parity", "repo.toml", "repo.copy", "list/", "index", "copies/"].contains(&kind) || (kind == "snapshots/" && parity > 0) {
+                if ["parity", "repo.toml", "repo.copy", "list/", "index", "newest", "copies/"].contains(&kind) || (kind == "snapshots/" && parity > 0) {
                     assert!(!is_lost, "{case}: something is told as lost: {:?}", report.lost);
                 }
             }

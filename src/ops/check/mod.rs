@@ -97,7 +97,7 @@ impl CheckReport {
 pub fn check(repository: &Repository, options: &CheckOptions, watch: Watch<'_>) -> Result<CheckReport, Error> {
     let mut report = CheckReport::default();
     report.findings.extend(repository.config_damage().into_iter().map(|(name, what)| Finding { name: name.to_owned(), what }));
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = Index::open(repository, IndexMode::UseAndList)?;
     let catalog = Catalog::load(repository)?;
     for (name, error) in &catalog.damaged {
         report.findings.push(Finding { name: name.clone(), what: super::in_one_line(error) });

@@ -4,11 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::backend::Listed;
-use crate::chunk::ChunkId;
-use crate::store::{ChunkPlace, Index, PackTrailer, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, read_trailer};
+use crate::store::{ChunkPlace, Index, PackTrailer, Parity, Questions, Repository, pack_id, pack_name, parity_name, parity_pack, read_trailer};
 
 use super::super::{Error, Watch, in_one_line};
-use super::trees::ASKED_TOGETHER;
 use super::{CheckReport, Finding};
 
 pub const INDEX: &str = "index.redb";
@@ -45,9 +43,12 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
         let what = "the pack is gone: what it held is lost, unless another pack, its parity or the source has it".to_owned();
         report.findings.push(Finding { name: pack_name(id), what });
     }
-    let numbers: HashMap<[u8; 16], u32> = index.packs().into_iter().map(|(number, id)| (id, number)).collect();
+    let mut agreement = Agreement::with(repository, index);
+    let numbers: HashMap<[u8; 16], u32> = match index.packs() {
+        Ok(packs) => packs.into_iter().map(|(number, id)| (id, number)).collect(),
+        Err(error) => agreement.unreadable(error).map(|()| HashMap::new())?,
+    };
     let mut packs = Vec::new();
-    let mut agreement = Agreement::with(index);
     for file in &listed {
         let Some(id) = pack_id(&file.name) else { continue };
         if watch.interrupt.is_raised() {
@@ -62,7 +63,7 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
             Ok(trailer) => {
                 // One that the index does not know came after it was opened.
                 if let Some(number) = numbers.get(&id) {
-                    agreement.take(id, *number, &trailer)?;
+                    agreement.take(*number, &trailer)?;
                 }
                 packs.push(PackFile { id, bytes: file.size_bytes, trailer: None });
             }
@@ -94,67 +95,51 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
     Ok(packs)
 }
 
-/// A chunk that a pack says it holds, and where.
-struct Claimed {
-    id: ChunkId,
-    place: ChunkPlace,
-    /// Whether the index knows its extent as the pack does.
-    has_same_extent: bool,
-}
-
-/// Holds the index against what packs say of themselves, many chunks at once and in its own order: so each of its pages is read once for so many.
+/// Holds the index against what packs say of themselves.
 struct Agreement<'i> {
     index: &'i Index,
-    waiting: Vec<Claimed>,
-    /// Chunks that the index places in each pack.
-    counts: HashMap<[u8; 16], u64>,
+    claims: Questions,
+    /// Chunks that the index places in each pack, by the pack's number.
+    counts: HashMap<u32, u64>,
     fault: Option<&'static str>,
 }
 
 impl<'i> Agreement<'i> {
-    fn with(index: &'i Index) -> Agreement<'i> {
-        Agreement { index, waiting: Vec::new(), counts: HashMap::new(), fault: None }
+    fn with(repository: &Repository, index: &'i Index) -> Agreement<'i> {
+        Agreement { index, claims: Questions::new(repository), counts: HashMap::new(), fault: None }
     }
 
     /// Takes what a pack says, which has this number in the index.
-    fn take(&mut self, id: [u8; 16], number: u32, trailer: &PackTrailer) -> Result<(), Error> {
-        let rows = match self.index.extents_of(number) {
-            Ok(rows) => rows,
+    fn take(&mut self, number: u32, trailer: &PackTrailer) -> Result<(), Error> {
+        match self.index.extents_of(number) {
+            Ok(rows) if rows == trailer.extents => {}
+            Ok(_) => self.fault = Some("it names another place for what a pack holds than the pack does"),
             Err(error) => return self.unreadable(error),
-        };
-        self.counts.insert(id, 0);
-        self.waiting.extend(trailer.chunks.iter().map(|chunk| Claimed {
-            id: chunk.id,
-            place: ChunkPlace { pack: number, extent: chunk.extent, offset: chunk.offset, len: chunk.len },
-            has_same_extent: rows.get(chunk.extent as usize) == trailer.extents.get(chunk.extent as usize),
-        }));
-        if self.waiting.len() >= ASKED_TOGETHER { self.ask() } else { Ok(()) }
-    }
-
-    /// Asks the index for all that waits.
-    fn ask(&mut self) -> Result<(), Error> {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.sort_unstable_by_key(|claimed| claimed.id);
-        let packs: HashMap<u32, [u8; 16]> = self.index.packs().into_iter().collect();
-        for claimed in &waiting {
-            match self.index.place_of(&claimed.id) {
-                Ok(Some(found)) if found.pack == claimed.place.pack => {
-                    if found != claimed.place || !claimed.has_same_extent {
-                        self.fault = Some("it names another place for a chunk than the pack does");
-                    }
-                    if let Some(count) = packs.get(&found.pack).and_then(|pack| self.counts.get_mut(pack)) {
-                        *count += 1;
-                    }
-                }
-                // Another pack holds it too.
-                Ok(Some(_)) => {}
-                Ok(None) => self.fault = Some("it lacks chunks of packs that it knows"),
-                Err(error) => return self.unreadable(error),
+        }
+        self.counts.insert(number, 0);
+        for chunk in &trailer.chunks {
+            if self.claims.push(chunk.id, ChunkPlace { pack: number, extent: chunk.extent, offset: chunk.offset, len: chunk.len }) {
+                self.ask()?;
             }
         }
-        waiting.clear();
-        self.waiting = waiting;
         Ok(())
+    }
+
+    /// Asks the index for all that packs say they hold.
+    fn ask(&mut self) -> Result<(), Error> {
+        let (counts, fault) = (&mut self.counts, &mut self.fault);
+        let outcome = self.claims.answer(self.index, |_, claimed, found| match found {
+            Some(found) if found.pack == claimed.pack => {
+                if found != claimed {
+                    *fault = Some("it names another place for a chunk than the pack does");
+                }
+                *counts.entry(found.pack).or_default() += 1;
+            }
+            // Another pack holds it too.
+            Some(_) => {}
+            None => *fault = Some("it lacks chunks of packs that it knows"),
+        });
+        outcome.or_else(|error| self.unreadable(error))
     }
 
     /// An index that cannot be read is told, not an end.
@@ -170,7 +155,7 @@ impl<'i> Agreement<'i> {
 fn check_index(
     repository: &Repository,
     index: &Index,
-    of_packs: &HashMap<[u8; 16], u64>,
+    of_packs: &HashMap<u32, u64>,
     mut fault: Option<&'static str>,
     report: &mut CheckReport,
 ) -> Result<(), Error> {
@@ -179,16 +164,13 @@ fn check_index(
     if is_there && !index.has_file() && index.lost().is_empty() {
         fault = Some("it cannot be read");
     }
-    let numbers: HashMap<u32, [u8; 16]> = index.packs().into_iter().collect();
-    let mut of_index: HashMap<[u8; 16], u64> = HashMap::new();
+    let mut of_index: HashMap<u32, u64> = HashMap::new();
     match index.for_each_chunk(|_, place| {
-        if let Some(id) = numbers.get(&place.pack) {
-            *of_index.entry(*id).or_default() += 1;
-        }
+        *of_index.entry(place.pack).or_default() += 1;
         Ok(())
     }) {
-        // Packs whose own table is damaged cannot be compared.
-        Ok(()) if fault.is_none() && of_packs.iter().any(|(id, count)| of_index.get(id).copied().unwrap_or_default() != *count) => {
+        // Packs whose own table is damaged cannot be compared. One of which the index places nothing has no count.
+        Ok(()) if fault.is_none() && of_packs.iter().any(|(number, count)| of_index.get(number).copied().unwrap_or_default() != *count) => {
             fault = Some("it names chunks that no pack holds");
         }
         Ok(()) => {}
@@ -270,14 +252,14 @@ mod tests {
         let packs = check_packs(&repository, &index, &mut report, watch).unwrap();
         assert_eq!((packs.len(), report.findings.len()), (2, 0), "{:?}", report.findings);
         // One that the index knows and has wrong chunks of is.
-        let known = index.packs()[0];
+        let known = index.packs().unwrap()[0];
         let listed = repository.backend().list("packs/").unwrap().into_iter().find(|file| file.name == pack_name(&known.1)).unwrap();
         let mut trailer = read_trailer(repository.backend(), &listed, &known.1).unwrap();
         let agreement = |trailer: &PackTrailer| {
-            let mut agreement = Agreement::with(&index);
-            agreement.take(known.1, known.0, trailer).unwrap();
+            let mut agreement = Agreement::with(&repository, &index);
+            agreement.take(known.0, trailer).unwrap();
             agreement.ask().unwrap();
-            (agreement.counts[&known.1], agreement.fault.is_some())
+            (agreement.counts[&known.0], agreement.fault.is_some())
         };
         assert_eq!(agreement(&trailer), (trailer.chunks.len() as u64, false));
         trailer.chunks[0].len += 1;

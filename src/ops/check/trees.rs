@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::chunk::ChunkId;
 use crate::manifest::{Child, Content, Entry, Kind, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, display, read_node};
-use crate::store::{ChunkReader, ExtentKind, Index, KEPT_FOR_ALL, Repository};
+use crate::store::{ChunkPlace, ChunkReader, ExtentKind, Index, KEPT_FOR_ALL, Questions, Repository};
 
 use super::super::content::list_pieces;
 use super::super::reach::RecipeBodies;
@@ -53,22 +53,30 @@ pub struct Trees<'r> {
     databases: HashMap<ChunkId, Option<String>>,
     bodies: RecipeBodies,
     /// Files of one chunk that are taken for whole until the index is asked for many of them together; nothing where each is asked for at once.
-    assumed: Option<Vec<(ChunkId, u64)>>,
+    assumed: Option<Questions>,
+    repository: &'r Repository,
 }
-
-/// Chunks that are asked for together, in the order in which the index has them: each of its pages is read once for so many. Some 50 MB.
-pub const ASKED_TOGETHER: usize = 1_000_000;
 
 impl<'r> Trees<'r> {
     /// Knows which chunks are bad though they are there.
     pub fn new(repository: &'r Repository, index: &'r Index, bad: BadChunks) -> Trees<'r> {
         let reader = ChunkReader::new(repository, index).keeping(KEPT_FOR_ALL);
-        Trees { reader, index, bad, clean: HashSet::new(), faulty: HashMap::new(), databases: HashMap::new(), bodies: RecipeBodies::default(), assumed: None }
+        Trees {
+            reader,
+            index,
+            bad,
+            clean: HashSet::new(),
+            faulty: HashMap::new(),
+            databases: HashMap::new(),
+            bodies: RecipeBodies::default(),
+            assumed: None,
+            repository,
+        }
     }
 
     /// Whether nothing is wrong with any of the snapshots. Of what is wrong nothing is told: whoever needs that asks for each snapshot.
     pub fn are_whole(&mut self, snapshots: &[(SnapshotId, SnapshotRecord)], watch: Watch<'_>) -> Result<bool, Error> {
-        self.assumed = Some(Vec::new());
+        self.assumed = Some(Questions::new(self.repository));
         let mut are_whole = true;
         for (id, record) in snapshots {
             let mut report = CheckReport::default();
@@ -91,16 +99,10 @@ impl<'r> Trees<'r> {
 
     /// Asks the index for what was assumed.
     fn assumptions_hold(&mut self) -> Result<bool, Error> {
-        let Some(assumed) = &mut self.assumed else { return Ok(true) };
-        let mut assumed = std::mem::take(assumed);
-        assumed.sort_unstable();
-        assumed.dedup();
-        for (id, size) in assumed {
-            if self.chunk(&id)? != Ok(u32::try_from(size).unwrap_or(u32::MAX)) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let (Some(assumed), bad) = (&mut self.assumed, &self.bad) else { return Ok(true) };
+        let mut they_hold = true;
+        assumed.answer(self.index, |id, assumed, found| they_hold &= found.is_some_and(|found| found.len == assumed.len) && !bad.contains_key(id))?;
+        Ok(they_hold)
     }
 
     /// The reader that it goes through manifests with.
@@ -214,8 +216,9 @@ impl<'r> Trees<'r> {
         if let (Some(assumed), Content::Pieces(pieces)) = (&mut self.assumed, content)
             && let [Piece::Chunk(id)] = pieces.as_slice()
         {
-            assumed.push((*id, size));
-            let is_due = assumed.len() >= ASKED_TOGETHER;
+            // No chunk is as long as the longest that can be said.
+            let len = u32::try_from(size).unwrap_or(u32::MAX);
+            let is_due = assumed.push(*id, ChunkPlace { pack: 0, extent: 0, offset: 0, len });
             return Ok(if is_due && !self.assumptions_hold()? { Some("it is not what it was assumed to be".to_owned()) } else { None });
         }
         let mut pieces = Vec::new();

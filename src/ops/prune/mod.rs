@@ -67,12 +67,12 @@ pub fn prune(repository: &Repository, options: PruneOptions<'_>, watch: Watch<'_
     if !options.dry_run {
         finish_forgetting(repository)?;
     }
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = Index::open(repository, IndexMode::UseAndList)?;
     let catalog = Catalog::load(repository)?;
     if let Some((name, error)) = catalog.damaged.first() {
         return Err(damaged_record(name, error));
     }
-    refuse_if_records_are_gone(repository, &catalog, !index.packs().is_empty())?;
+    refuse_if_records_are_gone(repository, &catalog, !index.packs()?.is_empty())?;
     watch.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
     let seen: HashSet<SnapshotId> = catalog.snapshots.iter().map(|(id, _)| *id).collect();
     // Snapshots that went since it was marked need nothing any more.
@@ -101,7 +101,7 @@ pub fn prune(repository: &Repository, options: PruneOptions<'_>, watch: Watch<'_
     proof::prove_index(repository, &index, &reached, &plan)?;
     let rewritten = rewrite_all(repository, &index, &reached, &plan, &mut report, watch)?;
     // Where not all went well, the index may tell of packs that never came to be.
-    let index = if report.problems.len() == usize::from(missing > 0) { index } else { Index::open(repository, IndexMode::Use)? };
+    let index = if report.problems.len() == usize::from(missing > 0) { index } else { Index::open(repository, IndexMode::UseAndList)? };
     let goes = |(usage, fate): &&(PackUsage, Fate)| *fate == Fate::Drop || (fate.is_rewritten() && rewritten.contains(&usage.id));
     let recipe_holders = plan.packs.iter().filter(|(usage, _)| usage.holds_recipes && !plan.recipes.is_empty()).map(|(usage, _)| usage.id).collect();
     let sources = plan.packs.iter().filter(|(usage, _)| usage.sparse.iter().any(|(id, _)| plan.moved.contains(id))).map(|(usage, _)| usage.id).collect();

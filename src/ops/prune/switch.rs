@@ -77,6 +77,7 @@ pub(super) fn switch(
             }
             repository.backend().sync().map_err(crate::store::Error::from)?;
         }
+        repository.sweep_all()?;
         Ok(switched)
     })
 }
@@ -109,14 +110,14 @@ fn needed_again(
     if new.is_empty() {
         return Ok(HashSet::new());
     }
-    let newer = Index::open(repository, IndexMode::Use)?;
+    let newer = Index::open(repository, IndexMode::UseAndList)?;
     let mut readers = Reached::readers(repository, &newer);
     let mut since = Reached::default();
     for snapshot in new {
         since.add(snapshot, &mut readers, watch)?;
     }
     let goes: HashSet<_> = victims.packs.iter().map(|pack| pack.id).collect();
-    let numbers: HashMap<u32, [u8; 16]> = index.packs().into_iter().filter(|(_, id)| goes.contains(id)).collect();
+    let numbers: HashMap<u32, [u8; 16]> = index.packs()?.into_iter().filter(|(_, id)| goes.contains(id)).collect();
     let mut needed = HashSet::new();
     index.for_each_chunk(|id, place| {
         if let Some(pack) = numbers.get(&place.pack)

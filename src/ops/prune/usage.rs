@@ -33,7 +33,7 @@ pub fn usage(repository: &Repository, index: &Index, reached: &Reached) -> Resul
     let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
     let sizes: HashMap<String, u64> = listed.into_iter().map(|file| (file.name, file.size_bytes)).collect();
     let mut packs = HashMap::new();
-    for (number, id) in index.packs() {
+    for (number, id) in index.packs()? {
         let extents = index.extents_of(number)?;
         let usage = PackUsage {
             number,

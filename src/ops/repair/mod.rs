@@ -105,7 +105,7 @@ fn examine(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_
 /// What would be done.
 fn look(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) -> Result<RepairReport, Error> {
     let mut report = RepairReport { found: examine(repository, options, watch)?, ..RepairReport::default() };
-    let known = Index::open(repository, IndexMode::Use)?;
+    let known = Index::open(repository, IndexMode::UseAndList)?;
     refuse_absence(repository, &known, options)?;
     let mut bad = HashSet::new();
     for id in report.found.damaged_packs.clone() {
@@ -136,7 +136,7 @@ fn look(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
 fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) -> Result<RepairReport, Error> {
     super::prune::finish_forgetting(repository)?;
     // What a prune or repair gave up and left behind counts again: it is looked at like all else.
-    let known = Index::open(repository, IndexMode::Use)?;
+    let known = Index::open(repository, IndexMode::UseAndList)?;
     if !known.condemned().is_empty()
         && let Some(place) = repository.index_place()
     {

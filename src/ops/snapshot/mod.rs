@@ -246,7 +246,7 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
         record.took_ms = begun.elapsed().as_millis() as u64;
         return Ok((SnapshotReport { id: None, record, reads, packs: 0, index_is_current: true }, held));
     }
-    let index_is_current = if stored.packs > 0 || index.trailers_read() > 0 { index.commit()? } else { true };
+    let index_is_current = if stored.packs > 0 || index.trailers_read() > 0 || index.is_due() { index.commit()? } else { true };
     record.took_ms = begun.elapsed().as_millis() as u64;
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
