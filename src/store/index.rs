@@ -4,21 +4,19 @@
 //! it (missing, damaged, another repository's, held by another process), the trailers of the packs that it does not know are
 //! read instead, and the next commit writes it anew.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::backend::Backend;
 use crate::chunk::ChunkId;
 
-use super::extent::ExtentKind;
 use super::fresh::{Fresh, Place};
 use super::guard::guarded;
-use super::index_file::{Base, IndexPlace, KnownPacks, Removal, decode_extent, decode_place, open_base, open_to_write, write_all};
-use super::pack_names::{PackNames, folder_of, ids_in};
-use super::repository::pack_folder;
-use super::trailer::{ExtentRow, PackTrailer, read_trailer};
-use super::{Error, Repository, pack_id, pack_name};
+use super::index_file::{Base, IndexPlace, Removal, decode_extent, decode_place, open_to_write, write_all};
+use super::pack_names::PackNames;
+use super::trailer::ExtentRow;
+use super::{Error, pack_name};
 
 /// Where a chunk lies.
 #[derive(Clone, Copy, Debug)]
@@ -84,105 +82,21 @@ pub struct Index {
     /// Those that the index file does not know, and those of its own that were asked for.
     pub(super) packs: RwLock<HashMap<u32, KnownPack>>,
     /// The number of the next pack.
-    next: AtomicU32,
-    names: PackNames,
-    backend: Arc<dyn Backend>,
-    place: Option<IndexPlace>,
-    repository: String,
+    pub(super) next: AtomicU32,
+    pub(super) names: PackNames,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) place: Option<IndexPlace>,
+    pub(super) repository: String,
     /// Packs whose trailers cannot be read, with the reason.
-    damaged: Vec<Error>,
-    trailers_read: usize,
+    pub(super) damaged: Vec<Error>,
+    pub(super) trailers_read: usize,
     /// Packs that the index file knew and that are gone.
-    lost: Vec<[u8; 16]>,
+    pub(super) lost: Vec<[u8; 16]>,
     /// Chunks that were claimed and are in no pack yet.
-    unplaced: AtomicU64,
+    pub(super) unplaced: AtomicU64,
 }
 
 impl Index {
-    /// Opens the index of a repository and reads the trailers of the packs that it does not know.
-    pub fn open(repository: &Repository, mode: IndexMode) -> Result<Index, Error> {
-        Index::open_without(repository, mode, &HashSet::new())
-    }
-
-    /// The same as if some packs were not there.
-    pub fn open_without(repository: &Repository, mode: IndexMode, excluded: &HashSet<[u8; 16]>) -> Result<Index, Error> {
-        let mut index = Index {
-            base: None,
-            fresh: Fresh::new(repository.spill_folder()),
-            packs: RwLock::default(),
-            next: AtomicU32::new(0),
-            names: PackNames::default(),
-            backend: repository.shared_backend(),
-            place: repository.index_place(),
-            repository: repository.config().id.clone(),
-            damaged: Vec::new(),
-            trailers_read: 0,
-            lost: Vec::new(),
-            unplaced: AtomicU64::new(0),
-        };
-        let mut known = KnownPacks::default();
-        if mode != IndexMode::Rebuild
-            && let Some((base, packs)) = index.place.as_ref().and_then(|place| guarded(|| open_base(place, &index.repository)).flatten())
-        {
-            index.base = Some(base);
-            index.next = AtomicU32::new(packs.next);
-            known = packs;
-        }
-        index.names = if mode == IndexMode::Use && excluded.is_empty() {
-            PackNames::since(&*index.backend, &known.marks, &known.condemned.iter().map(folder_of).collect())?
-        } else {
-            PackNames::all(&*index.backend, &known.marks)?
-        };
-        index.names.leave_out(excluded);
-        let mut new = match index.compare()? {
-            Some(new) => new,
-            None => {
-                // The file speaks of packs that are gone: it is made anew from those that are there.
-                index.base = None;
-                if index.names.is_partial() {
-                    index.names = PackNames::all(&*index.backend, &known.marks)?;
-                }
-                index.names.here.clone()
-            }
-        };
-        for id in new.extract_if(|id| known.condemned.contains(id)) {
-            let number = index.add_pack(id, false);
-            if let Some(pack) = index.packs_mut().get_mut(&number) {
-                (pack.is_condemned, pack.extents) = (true, None);
-            }
-        }
-        // Only packs that the file does not know are looked at.
-        for folder in new.iter().map(folder_of).collect::<BTreeSet<_>>() {
-            for listed in repository.backend().list(&format!("{}/", pack_folder(folder)))? {
-                let Some(id) = pack_id(&listed.name).filter(|id| new.contains(id)) else { continue };
-                match read_trailer(repository.backend(), &listed, &id) {
-                    Ok(trailer) => {
-                        index.take_in(&trailer)?;
-                        // A repository on a read-only disk is read all the same, with more memory.
-                        crate::tolerate(index.spill());
-                    }
-                    Err(error) if error.is_damage() => index.damaged.push(error),
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(index)
-    }
-
-    /// Holds the packs that are there against those of the index file: those that it does not know; nothing where it knows some that are gone.
-    fn compare(&mut self) -> Result<Option<HashSet<[u8; 16]>>, Error> {
-        let mut new = self.names.here.clone();
-        if let Some(base) = &self.base {
-            let mut lost = Vec::new();
-            for folder in self.names.listed() {
-                let known = self.ask(|| base.ids.range(ids_in(folder))?.map(|row| Ok(row?.0.value())).collect::<Result<Vec<_>, _>>())?;
-                lost.extend(known.into_iter().filter(|id| !new.remove(id)));
-            }
-            self.lost = lost;
-        }
-        Ok(self.lost.is_empty().then_some(new))
-    }
-
     /// Makes room in memory where too many chunks are new. Called by whoever writes packs.
     pub(super) fn spill(&self) -> Result<(), Error> {
         self.fresh.spill().map_err(|source| self.spilled("write to", source))
@@ -193,27 +107,8 @@ impl Index {
         Error::Local { verb, path, source }
     }
 
-    fn packs_mut(&mut self) -> &mut HashMap<u32, KnownPack> {
+    pub(super) fn packs_mut(&mut self) -> &mut HashMap<u32, KnownPack> {
         self.packs.get_mut().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take_in(&mut self, trailer: &PackTrailer) -> Result<(), Error> {
-        self.trailers_read += 1;
-        let number = self.add_pack(trailer.pack, false);
-        for chunk in &trailer.chunks {
-            let kind = trailer.extents.get(chunk.extent as usize).map(|extent| extent.kind);
-            if kind.is_some_and(ExtentKind::is_recipe)
-                && let Some(other) = self.locate(&chunk.id)?
-                && !kind.is_some_and(|kind| kind.replaces(other.row.kind))
-            {
-                continue;
-            }
-            self.fresh.place(&chunk.id, Place { pack: number, extent: chunk.extent, offset: chunk.offset, len: chunk.len });
-        }
-        if let Some(pack) = self.packs_mut().get_mut(&number) {
-            pack.extents = Some(trailer.extents.clone());
-        }
-        Ok(())
     }
 
     /// Packs that could not be taken in because they are damaged.

@@ -7,6 +7,7 @@ mod fresh;
 mod guard;
 mod index;
 mod index_file;
+mod index_open;
 mod index_walk;
 mod lock;
 mod pack;
