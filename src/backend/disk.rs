@@ -1,7 +1,7 @@
 //! The file-system calls that a local repository needs, and the real ones.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,6 +40,13 @@ pub trait Disk: Send + Sync {
     fn read_into(&self, path: &Path, offset: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
         *out = self.read(path, offset, len)?;
         Ok(())
+    }
+    /// The whole of a file that another may have taken the place of: as it is at this moment, and `FileTooLarge` where it has more than `limit` bytes.
+    fn read_now(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        match usize::try_from(self.size(path)?) {
+            Ok(len) if len <= limit => self.read(path, 0, len),
+            _ => Err(io::ErrorKind::FileTooLarge.into()),
+        }
     }
     /// Length in bytes.
     fn size(&self, path: &Path) -> io::Result<u64>;
@@ -122,6 +129,12 @@ impl Disk for RealDisk {
         }
         out.resize(len, 0);
         file.read_exact_at(out, offset)
+    }
+    fn read_now(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        // Not one that was opened earlier and stays open.
+        let mut bytes = Vec::new();
+        File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
     }
     fn size(&self, path: &Path) -> io::Result<u64> {
         Ok(std::fs::metadata(path)?.len())

@@ -31,10 +31,16 @@ impl LocalBackend {
         LocalBackend { disk, root: root.to_path_buf(), removed_in: Mutex::default(), at_work: Mutex::default() }
     }
 
-    /// Whether a process was killed while it wrote, or is at it. One file tells, so that not all folders have to be looked through.
+    /// Whether a process was killed while it wrote, or is at it. One file tells, so that not all folders have to be looked through; scan caches are
+    /// written without it, into a folder that has a file for each source.
     pub fn was_cut_off(&self) -> Result<bool, Error> {
-        let names = self.disk.list(&self.root).map_err(|e| io_error("list", "", e))?;
-        Ok(names.iter().any(|(name, _)| name.starts_with(TEMP_PREFIX)))
+        for (name, folder) in [("", self.root.clone()), ("scan", self.root.join("scan"))] {
+            let names = self.disk.list(&folder).map_err(|e| io_error("list", name, e))?;
+            if names.iter().any(|(name, _)| name.starts_with(TEMP_PREFIX)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Says that files are being written. Where that cannot be said, writing them will not be possible either, and tells why.
@@ -53,18 +59,28 @@ impl LocalBackend {
     /// Removes the temporary files that a killed process left. Only while no other process writes: the caller holds the
     /// repository's lock exclusively.
     pub fn sweep(&self) -> Result<(), Error> {
-        let mut folders = vec![self.root.clone()];
+        // What tells that there may be some goes last.
+        self.sweep_folders()?.iter().try_for_each(|path| self.remove_temporary(path))
+    }
+
+    /// The same but for the repository's own folder, where whoever writes says so; the temporary files there.
+    pub fn sweep_folders(&self) -> Result<Vec<PathBuf>, Error> {
+        let (mut folders, mut own) = (vec![self.root.clone()], Vec::new());
         while let Some(folder) = folders.pop() {
             for (name, is_dir) in self.disk.list(&folder).map_err(|e| io_error("list", &folder.to_string_lossy(), e))? {
                 let path = folder.join(&name);
                 if is_dir {
                     folders.push(path);
                 } else if name.starts_with(TEMP_PREFIX) {
-                    self.disk.remove(&path).map_err(|e| io_error("remove", &path.to_string_lossy(), e))?;
+                    if folder == self.root { own.push(path) } else { self.remove_temporary(&path)? }
                 }
             }
         }
-        Ok(())
+        Ok(own)
+    }
+
+    fn remove_temporary(&self, path: &Path) -> Result<(), Error> {
+        self.disk.remove(path).map_err(|e| io_error("remove", &path.to_string_lossy(), e))
     }
 
     /// Hands on the names of files that begin with `prefix`. Only the folder that the prefix names is gone through.

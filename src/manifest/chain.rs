@@ -217,8 +217,9 @@ impl Chain {
         let time_ns = jiff::Timestamp::now().as_nanosecond() as i64;
         let is_simple = !change.restate && change.dropped.is_empty() && !change.added.is_empty();
         let mut newest = match before.filter(|_| is_simple) {
-            Some(newest) => newest,
-            None => Chain::survey(repository, change)?,
+            // A link is never written over, whatever is remembered.
+            Some(newest) if !Chain::has_link(repository, newest.link + 1)? => newest,
+            _ => Chain::survey(repository, change)?,
         };
         let link = if is_simple && (1..LINKS_MAX as u64).contains(&newest.links) { Chain::link(repository, newest.link)? } else { None };
         let Some((hash, link)) = link.filter(|(_, link)| (link.count, link.sum) == (newest.count, newest.sum)) else {
@@ -245,6 +246,15 @@ impl Chain {
         // Without a link there is no number to go on from: the list is stated anew.
         let link = links.last().map_or(0, |(number, _)| *number);
         Ok(Newest { link, links: links.len() as u64, count, sum, ids: Newest::last_of(&ids) })
+    }
+
+    /// Whether there is a link with this number.
+    fn has_link(repository: &Repository, number: u64) -> Result<bool, Error> {
+        match repository.backend().read(&link_name(number), Span::Tail { len: 1 }) {
+            Ok(_) => Ok(true),
+            Err(crate::backend::Error::Missing { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// One link; nothing where it is damaged, or gone.

@@ -170,6 +170,15 @@ fn what_is_remembered_of_the_newest_is_what_the_files_say_whatever_else_changes_
     assert_eq!(newest(&|_| true), Some(id(5)));
     let catalog = Catalog::load_named(&repository, &["latest"]).unwrap();
     assert_eq!((catalog.snapshots.first().map(|(id, _)| *id), catalog.damaged.len()), (Some(id(5)), 1));
+    // What another process made of it meanwhile is not written over, though it looked the same.
+    publish(&repository, 7);
+    let old = Newest::read(&repository).unwrap();
+    publish(&repository, 8);
+    old.write(&repository);
+    publish(&repository, 10);
+    let links = repository.backend().names("list/").unwrap().len() as u64;
+    assert_eq!((links, newest(&|_| true)), (old.links + 2, Some(id(10))));
+    holds_still(&repository);
     // Damaged itself, it is none.
     let path = root.join("newest");
     disk.put(&path, Some(vec![7; 500]));
@@ -177,6 +186,9 @@ fn what_is_remembered_of_the_newest_is_what_the_files_say_whatever_else_changes_
     disk.put(&path, Some(Vec::new()));
     holds_none(&repository);
 
+    fn holds_still(repository: &Repository) {
+        assert_eq!(Newest::read(repository), Some(Chain::survey(repository, &ListChange::default()).unwrap()));
+    }
     fn holds_none(repository: &Repository) {
         assert_eq!(Newest::read(repository), None);
         assert!(Catalog::newest(repository, |_| true).unwrap().is_some());

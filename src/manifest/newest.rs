@@ -35,8 +35,7 @@ impl Newest {
     /// What is remembered, if it still holds.
     pub(super) fn read(repository: &Repository) -> Option<Newest> {
         let (disk, path) = repository.newest_place()?;
-        let len = usize::try_from(disk.size(&path).ok()?).ok().filter(|len| *len <= BYTES_MAX)?;
-        let (newest, looks) = decode(&disk.read(&path, 0, len).ok()?)?;
+        let (newest, looks) = decode(&disk.read_now(&path, BYTES_MAX).ok()?)?;
         (Some(looks) == looks_of(repository.backend())).then_some(newest)
     }
 

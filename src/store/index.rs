@@ -149,16 +149,18 @@ impl Index {
         number
     }
 
-    /// Whether there is a pack with this number.
-    fn has_pack(&self, number: u32) -> Result<bool, Error> {
+    /// Makes sure that a pack which the index file speaks of is known by its number.
+    fn meet_pack(&self, base: &Base, number: u32) -> Result<(), Error> {
         if self.packs.read().unwrap_or_else(PoisonError::into_inner).contains_key(&number) {
-            return Ok(true);
+            return Ok(());
         }
-        let Some(base) = &self.base else { return Ok(false) };
-        let Some(id) = self.ask(|| Ok(base.packs.get(number)?.map(|id| id.value())))? else { return Ok(false) };
+        let id = self.ask(|| {
+            let Some(id) = base.packs.get(number)?.map(|id| id.value()) else { return Err(contradiction()) };
+            if base.ids.get(id)?.is_some_and(|known| known.value() == number) { Ok(id) } else { Err(contradiction()) }
+        })?;
         let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
         packs.entry(number).or_insert(KnownPack { id, is_condemned: false, is_written: false, extents: None });
-        Ok(true)
+        Ok(())
     }
 
     /// Tells of an extent that was just appended to a new pack.
@@ -204,7 +206,8 @@ impl Index {
     fn find_in_base(&self, id: &ChunkId) -> Result<Option<Place>, Error> {
         let Some(base) = &self.base else { return Ok(None) };
         let Some(place) = self.ask(|| Ok(base.chunks.get(&id.0)?.map(|value| decode_place(&value.value()))))? else { return Ok(None) };
-        Ok(self.has_pack(place.pack)?.then_some(place))
+        self.meet_pack(base, place.pack)?;
+        Ok(Some(place))
     }
 
     /// Where a chunk lies; nothing where no pack holds it.
@@ -285,6 +288,11 @@ impl Index {
             }
         }
     }
+}
+
+/// The tables of the index file do not say the same.
+fn contradiction() -> redb::StorageError {
+    redb::StorageError::Corrupted("a pack's number and its id do not belong together".to_owned())
 }
 
 /// The name of a pack's file, for errors.

@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::RwLock;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
+use redb::ReadableTableMetadata;
+
 use super::extent::ExtentKind;
 use super::fresh::{Fresh, Place};
 use super::guard::guarded;
@@ -50,17 +52,16 @@ impl Index {
             PackNames::all(&*index.backend, &known.marks)?
         };
         index.names.leave_out(excluded);
-        let mut new = match index.compare() {
-            Ok(Some(new)) => new,
+        let mut new = match guarded(|| index.compare(mode)) {
+            Some(Ok(Some(new))) => new,
             // The file speaks of packs that are gone, or cannot be read: it is made anew from the packs that are there.
-            Ok(None) | Err(Error::IndexDamaged { .. }) => {
+            _ => {
                 index.base = None;
                 if index.names.is_partial() {
                     index.names = PackNames::all(&*index.backend, &known.marks)?;
                 }
                 index.names.here.clone()
             }
-            Err(error) => return Err(error),
         };
         for id in new.extract_if(|id| known.condemned.contains(id)) {
             let number = index.add_pack(id, false);
@@ -86,17 +87,28 @@ impl Index {
         Ok(index)
     }
 
-    /// Holds the packs that are there against those of the index file: those that it does not know; nothing where it knows some that are gone.
-    fn compare(&mut self) -> Result<Option<HashSet<[u8; 16]>>, Error> {
+    /// Holds the packs that are there against those of the index file: those that it does not know; nothing where it knows some that are gone, or
+    /// contradicts itself.
+    fn compare(&mut self, mode: IndexMode) -> Result<Option<HashSet<[u8; 16]>>, redb::StorageError> {
         let mut new = self.names.here.clone();
-        if let Some(base) = &self.base {
-            let mut lost = Vec::new();
-            for folder in self.names.listed() {
-                let known = self.ask(|| base.ids.range(ids_in(folder))?.map(|row| Ok(row?.0.value())).collect::<Result<Vec<_>, _>>())?;
-                lost.extend(known.into_iter().filter(|id| !new.remove(id)));
+        let Some(base) = &self.base else { return Ok(Some(new)) };
+        let mut lost = Vec::new();
+        for folder in self.names.listed() {
+            for row in base.ids.range(ids_in(folder))? {
+                let (id, number) = row?;
+                if !new.remove(&id.value()) {
+                    lost.push(id.value());
+                }
+                // Else it is looked at when the pack is needed.
+                if mode == IndexMode::UseAndList && base.packs.get(number.value())?.is_none_or(|known| known.value() != id.value()) {
+                    return Ok(None);
+                }
             }
-            self.lost = lost;
         }
+        if mode == IndexMode::UseAndList && base.packs.len()? != base.ids.len()? {
+            return Ok(None);
+        }
+        self.lost = lost;
         Ok(self.lost.is_empty().then_some(new))
     }
 

@@ -30,7 +30,7 @@ pub(super) struct PackNames {
     unchanged: BTreeSet<u8>,
     /// What the folders looked like before they were listed, or not.
     marks: BTreeMap<u8, Mark>,
-    /// Whether the backend tells what a folder looks like, as far as is known: what the index file had was told by it.
+    /// Whether the backend can be relied on, as far as is known: a folder looks as the index file has it, which it wrote for this backend alone.
     had_marks: bool,
     /// When all were listed, seconds since 1970; nothing where not all were.
     listed_at: Option<u64>,
@@ -43,9 +43,10 @@ fn now() -> u64 {
 impl PackNames {
     /// Lists all folders. `known` are the marks that the index file has.
     pub(super) fn all(backend: &dyn Backend, known: &Marks) -> Result<PackNames, Error> {
-        let mut names = PackNames { had_marks: !known.folders.is_empty(), listed_at: Some(now()), ..PackNames::default() };
+        let mut names = PackNames { listed_at: Some(now()), ..PackNames::default() };
         // Before they are listed: what comes later makes them look different.
         names.marks = (0..=u8::MAX).filter_map(|folder| Some((folder, backend.mark(&pack_folder(folder))?))).collect();
+        names.had_marks = names.marks.iter().any(|(folder, mark)| mark.looks != NO_FOLDER && known.folders.get(folder) == Some(&mark.looks));
         names.here = backend.names("packs/")?.iter().filter_map(|name| pack_id(name)).collect();
         Ok(names)
     }
@@ -55,12 +56,13 @@ impl PackNames {
         if known.folders.is_empty() || now().checked_sub(known.listed_at).is_none_or(|age| age > LISTED_ANEW.as_secs()) {
             return PackNames::all(backend, known);
         }
-        let mut names = PackNames { had_marks: true, ..PackNames::default() };
+        let mut names = PackNames::default();
         for folder in 0..=u8::MAX {
             let mark = backend.mark(&pack_folder(folder));
             names.marks.extend(mark.map(|mark| (folder, mark)));
             if mark.is_some_and(|mark| known.folders.get(&folder) == Some(&mark.looks)) && !in_doubt.contains(&folder) {
                 names.unchanged.insert(folder);
+                names.had_marks |= known.folders.get(&folder) != Some(&NO_FOLDER);
             } else {
                 names.here.extend(backend.names(&format!("{}/", pack_folder(folder)))?.iter().filter_map(|name| pack_id(name)));
             }

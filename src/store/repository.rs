@@ -232,10 +232,10 @@ impl Repository {
         .map(drop)
     }
 
-    /// Removes all of it, told or not: after a power cut a file may be there and the one that tells of it not. For who is alone with the repository
-    /// and writes nothing at the moment.
-    pub fn sweep_all(&self) -> Result<(), Error> {
-        self.folder().map_or(Ok(()), |root| Ok(LocalBackend::new(root).sweep()?))
+    /// Removes such files where none tells of them: after a power cut a file may be there and the one that tells of it not. For who is alone with
+    /// the repository and writes nothing at the moment. What cannot be removed now is tried again the next time.
+    pub fn sweep_untold(&self) {
+        crate::tolerate(self.folder().map_or(Ok(Vec::new()), |root| LocalBackend::new(root).sweep_folders()));
     }
 
     /// Runs `work` while no other process uses the repository; `waiting` is called now and then with the time that passed.

@@ -24,6 +24,7 @@ mod roundtrip;
 mod rows;
 mod scan;
 mod support;
+mod untold;
 mod upkeep;
 mod watch_state;
 mod zip_checker;

@@ -11,13 +11,17 @@ use super::support::*;
 struct Mounted {
     program: Child,
     dir: PathBuf,
+    /// What it says on standard error.
+    told: PathBuf,
 }
 
 impl Mounted {
     fn new(program: &Program, args: &[&str], dir: &Path) -> Mounted {
         std::fs::create_dir(dir).unwrap();
-        let child = program.command(&[&["mount"], args, &[dir.to_str().unwrap()]].concat()).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        let mounted = Mounted { program: child, dir: dir.to_path_buf() };
+        let told = dir.with_extension("told");
+        let errors = std::fs::File::create(&told).unwrap();
+        let child = program.command(&[&["mount"], args, &[dir.to_str().unwrap()]].concat()).stderr(errors).stdout(Stdio::null()).spawn().unwrap();
+        let mounted = Mounted { program: child, dir: dir.to_path_buf(), told };
         let start = Instant::now();
         let device = std::fs::metadata(dir.parent().unwrap()).unwrap().dev();
         while std::fs::metadata(dir).map_or(device, |found| found.dev()) == device {
@@ -225,6 +229,7 @@ fn a_mount_in_use_is_taken_away_at_once_and_ends_when_the_last_file_is_closed() 
     assert!(bytes == noise("held", 600_000));
     assert!(mounted.program.try_wait().unwrap().is_none(), "it serves whoever still reads");
     drop(held);
-    assert_eq!(mounted.program.wait().unwrap().code(), Some(0));
+    let code = mounted.program.wait().unwrap().code();
+    assert_eq!(code, Some(0), "{}", std::fs::read_to_string(&mounted.told).unwrap());
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
 }

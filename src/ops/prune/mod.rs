@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::manifest::{Catalog, Chain, SnapshotId};
 use crate::progress::{Phase, Problem};
-use crate::store::{Index, IndexMode, Repository, WorkLock, pack_name, snapshot_name};
+use crate::store::{Index, IndexMode, Repository, WorkLock, pack_name};
 
 use super::reach::Reached;
 use super::{Error, Watch, in_one_line};
@@ -194,14 +194,14 @@ pub(super) fn finish_forgetting(repository: &Repository) -> Result<(), Error> {
     if !left.is_empty() {
         Catalog::drop(repository, &left)?;
     }
-    // Second copies of records that never came to be, or whose records went.
-    let orphans: Vec<_> = match repository.config().parity_permille {
-        0 => Vec::new(),
-        _ => Catalog::copies(repository)?.into_iter().map(|(id, _)| id).filter(|id| !chain.listed.contains_key(id)).collect(),
-    };
-    let here: HashSet<_> = catalog.snapshots.iter().map(|(id, _)| *id).collect();
-    let orphans: Vec<_> =
-        orphans.into_iter().filter(|id| !here.contains(id) && !catalog.damaged.iter().any(|(name, _)| *name == snapshot_name(&id.0))).collect();
+    if repository.config().parity_permille == 0 {
+        return Ok(());
+    }
+    // Second copies of records that never came to be, or whose records went. A capture writes the copy first, under this lock.
+    let _lock = repository.lock_list()?;
+    let (chain, here) = (Chain::load(repository)?, Catalog::ids(repository)?.into_iter().collect::<HashSet<_>>());
+    let copies = Catalog::copies(repository)?.into_iter().map(|(id, _)| id);
+    let orphans: Vec<_> = copies.filter(|id| !chain.listed.contains_key(id) && !here.contains(id)).collect();
     if orphans.is_empty() { Ok(()) } else { Ok(Catalog::remove(repository, &orphans)?) }
 }
 

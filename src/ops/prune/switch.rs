@@ -77,7 +77,7 @@ pub(super) fn switch(
             }
             repository.backend().sync().map_err(crate::store::Error::from)?;
         }
-        repository.sweep_all()?;
+        repository.sweep_untold();
         Ok(switched)
     })
 }
