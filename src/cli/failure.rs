@@ -159,6 +159,9 @@ fn hint_of_rows() -> Option<String> {
 }
 
 fn hint_of_damage(error: &Error) -> Option<String> {
+    if error.kind() == "index-damaged" {
+        return hint(error);
+    }
     matches!(error.kind(), "damaged").then(|| {
         "Part of the repository is damaged or missing. Other files and snapshots may be whole: jellyvault check --read-data tells which, jellyvault repair mends what can be mended. Look at the disk."
             .to_owned()

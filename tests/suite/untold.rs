@@ -101,6 +101,7 @@ fn an_index_whose_tables_contradict_each_other_is_told_by_check_and_heals() {
         let (first, code) = restore();
         if code != 0 {
             assert_eq!(first["error"]["kind"], "index-damaged", "{number}: {first}");
+            assert!(first["error"]["hint"].as_str().unwrap().starts_with("Run the same command again"), "{number}: {first}");
             assert_eq!(restore().1, 0, "{number}");
         }
         assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
