@@ -43,7 +43,7 @@ impl LocalBackend {
         Ok(false)
     }
 
-    /// Says that files are being written. Where that cannot be said, writing them will not be possible either, and tells why.
+    /// Says that files are being written.
     fn begin_work(&self) {
         let mut at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
         if at_work.is_none() {
@@ -52,6 +52,7 @@ impl LocalBackend {
                     let path = self.root.join(name);
                     self.disk.create(&path).map(|_| path)
                 })
+                // On a disk that takes no file the files themselves cannot be written either, and tell why. Else what a killed run leaves waits for a prune.
                 .ok();
         }
     }

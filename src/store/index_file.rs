@@ -235,7 +235,7 @@ fn remember(write: &redb::WriteTransaction, names: &PackNames, written: &[[u8; 1
     let ids = write.open_table(IDS)?;
     let mut folders = write.open_table(FOLDERS)?;
     let mut meta = write.open_table(META)?;
-    // Asked of the table as it is now: the file may be another one than that which was read.
+    // Asked of the table as it is now: the file may be another one than that which was read. What cannot be asked is not known: its folder is listed again.
     let Some(new) = names.to_remember(backend, written, |id| ids.get(id).is_ok_and(|row| row.is_some())) else {
         folders.retain(|_, _| false)?;
         return Ok(());
