@@ -65,6 +65,7 @@ impl Newest {
 
     /// Of all ids, sorted, the last ones.
     pub(super) fn last_of(ids: &[SnapshotId]) -> Vec<SnapshotId> {
+        // Where fewer are there it begins with the first.
         ids.get(ids.len().saturating_sub(IDS_MAX)..).unwrap_or_default().to_vec()
     }
 

@@ -136,6 +136,7 @@ pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, K
             let (folder, mark) = row.ok()?;
             known.marks.folders.insert(folder.value(), mark.value());
         }
+        // Where that is not told it was in 1970: all are listed.
         known.marks.listed_at = meta.get(LISTED_AT).ok()?.and_then(|at| at.value().parse().ok()).unwrap_or_default();
     }
     let (chunks, extents) = (read.open_table(CHUNKS).ok()?, read.open_table(EXTENTS).ok()?);
