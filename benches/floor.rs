@@ -6,6 +6,7 @@
 //!     cargo bench --bench floor -- store DIR FILE    the same, and each new content written once, what is no JPEG compressed, to one file that is made durable
 //!     cargo bench --bench floor -- verify DIR        few large files read and hashed by pieces
 //!     cargo bench --bench floor -- spans FILE        pieces of files (path, offset, length; one a line) read and decompressed, or hashed where they are not compressed
+//!     cargo bench --bench floor -- zip DIR FILE      each file read, hashed and summed, what is no picture deflated, all written to one file that is made durable and read back meanwhile
 //!     cargo bench --bench floor -- copy DIR TO       each file read and made anew in an empty directory, by the same names
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark that cannot go on stops")]
 
@@ -137,16 +138,61 @@ fn store(found: &Found, out: &Path) {
     });
 }
 
+/// What a zip of everything takes that is proved: without names, headers and a directory.
+fn zip(found: &Found, out: &Path) {
+    let (sender, batches) = sync_channel::<Vec<u8>>(8);
+    let mut file = File::create(out).unwrap();
+    let next = AtomicUsize::new(0);
+    let is_picture = |bytes: &[u8]| bytes.starts_with(b"\xff\xd8\xff") || bytes.starts_with(b"\x89PNG");
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            let (next, sender) = (&next, sender.clone());
+            scope.spawn(move || {
+                let (mut bytes, mut deflated) = (Vec::new(), Vec::new());
+                let mut deflater = libdeflater::Compressor::new(libdeflater::CompressionLvl::fastest());
+                loop {
+                    let Some(files) = found.files.chunks(16).nth(next.fetch_add(1, Ordering::Relaxed)) else { return };
+                    let mut batch = Vec::new();
+                    for (path, _) in files {
+                        bytes.clear();
+                        File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
+                        std::hint::black_box((blake3::hash(&bytes), crc32fast::hash(&bytes)));
+                        if is_picture(&bytes) {
+                            batch.extend_from_slice(&bytes);
+                        } else {
+                            deflated.resize(deflater.deflate_compress_bound(bytes.len()), 0);
+                            let len = deflater.deflate_compress(&bytes, &mut deflated).unwrap();
+                            batch.extend_from_slice(deflated.get(..len).unwrap());
+                        }
+                    }
+                    sender.send(batch).unwrap();
+                }
+            });
+        }
+        drop(sender);
+        batches.iter().for_each(|batch| file.write_all(&batch).unwrap());
+    });
+    std::thread::scope(|scope| {
+        scope.spawn(|| file.sync_all().unwrap());
+        each_piece(&[(out.to_path_buf(), file.metadata().unwrap().len())], |piece| _ = std::hint::black_box(crc32fast::hash(piece)));
+    });
+}
+
 fn verify(found: &Found) {
+    each_piece(&found.files, |piece| _ = std::hint::black_box(blake3::hash(piece)));
+}
+
+/// Reads files by pieces.
+fn each_piece(files: &[(PathBuf, u64)], each: impl Fn(&[u8]) + Sync) {
     let parts: Vec<(&Path, u64)> =
-        found.files.iter().flat_map(|(path, size)| (0..size.div_ceil(PART_BYTES)).map(move |part| (path.as_path(), part * PART_BYTES))).collect();
+        files.iter().flat_map(|(path, size)| (0..size.div_ceil(PART_BYTES)).map(move |part| (path.as_path(), part * PART_BYTES))).collect();
     parts.par_iter().for_each_init(
         || vec![0; PIECE_BYTES],
         |piece, (path, start)| {
             let file = File::open(path).unwrap();
             for offset in (*start..*start + PART_BYTES).step_by(PIECE_BYTES) {
                 let read = file.read_at(piece, offset).unwrap();
-                std::hint::black_box(blake3::hash(piece.get(..read).unwrap()));
+                each(piece.get(..read).unwrap());
             }
         },
     );
@@ -222,8 +268,9 @@ fn main() {
         "read" => read_all(&found.files, |_, bytes| _ = std::hint::black_box(blake3::hash(bytes))),
         "store" => store(&found, &argument(2)),
         "verify" => verify(&found),
+        "zip" => zip(&found, &argument(2)),
         "copy" => copy(&found, &root, &argument(2)),
-        other => panic!("{other} is none of walk, read, store, verify, spans, copy"),
+        other => panic!("{other} is none of walk, read, store, verify, zip, spans, copy"),
     }
     let bytes: u64 = found.files.iter().map(|(_, size)| size).sum();
     println!(

@@ -126,6 +126,12 @@ def floors(bench, corpus, works):
         bench.warm(source)
         bench.measure(corpus, "floor", "restore", f"floor copy {source} {out}/copy")
         bench.wipe(out)
+    if "export" in works:
+        os.makedirs(out)
+        bench.rest(corpus)
+        bench.warm(source)
+        bench.measure(corpus, "floor", "export", f"floor zip {source} {out}/all")
+        bench.wipe(out)
 
 
 def floor_of_diff(bench, corpus, command):

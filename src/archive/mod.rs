@@ -26,4 +26,4 @@ pub use mend::{MendError, REPAIRS_NAMED_MAX, Repair, Repairs, clashing_names, me
 pub use reader::{EntryReader, ZipEntry, ZipError, ZipReader, of_io};
 pub use schema::{History, Kind, Property, Schema, SchemaError, Table};
 pub use text::Date;
-pub use zip_writer::{DosTime, EntryHead, Method, Sums, Written, ZipWriter};
+pub use zip_writer::{DosTime, EntryHead, Method, ReadyEntries, Written, ZipWriter};

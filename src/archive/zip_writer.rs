@@ -81,6 +81,63 @@ pub struct Sums {
     pub raw: u64,
 }
 
+/// Entries one behind another, each behind its local header: ready to be written in one go, without a copy of their bytes.
+#[derive(Debug, Default)]
+pub struct ReadyEntries {
+    bytes: Vec<u8>,
+    /// Each with where its local header begins.
+    entries: Vec<(EntryHead, Sums, usize)>,
+}
+
+impl ReadyEntries {
+    /// None yet, in a buffer that may have been used.
+    pub fn new(mut buffer: Vec<u8>) -> ReadyEntries {
+        buffer.clear();
+        ReadyEntries { bytes: buffer, entries: Vec::new() }
+    }
+
+    /// Adds an entry of less than 4 GiB: `fill` puts its bytes, as they stand in the zip, behind those that are in the buffer, and says how
+    /// they stand, their checksum and their plain length. Where it fails the entry is not there.
+    pub fn push<E>(&mut self, mut head: EntryHead, fill: impl FnOnce(&mut Vec<u8>) -> Result<(Method, u32, u64), E>) -> io::Result<Result<(), E>> {
+        let at = self.bytes.len();
+        let start = at + header_bytes(&head, false) as usize;
+        self.bytes.resize(start, 0);
+        let (method, crc, raw) = match fill(&mut self.bytes) {
+            Ok(filled) => filled,
+            Err(error) => {
+                self.bytes.truncate(at);
+                return Ok(Err(error));
+            }
+        };
+        head.method = method;
+        let sums = Sums { crc, stored: (self.bytes.len() - start) as u64, raw };
+        // Into the room that was left for it, which is as long.
+        self.bytes.splice(at..start, local_header(&head, sums, false)?);
+        self.entries.push((head, sums, at));
+        Ok(Ok(()))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Plain bytes of all.
+    pub fn raw_bytes(&self) -> u64 {
+        self.entries.iter().map(|(_, sums, _)| sums.raw).sum()
+    }
+
+    /// The buffer, to use again.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
 /// An entry whose bytes are being written.
 struct Open {
     head: EntryHead,
@@ -137,21 +194,17 @@ impl ZipWriter {
         self.offset
     }
 
-    /// Adds an entry whose bytes are ready.
-    pub fn add(&mut self, head: EntryHead, sums: Sums, bytes: &[u8]) -> io::Result<()> {
-        let zip64 = sums.raw >= LIMIT_32 || sums.stored >= LIMIT_32;
-        self.local_header(&head, sums, zip64)?;
-        let offset = self.offset;
-        self.offset += header_bytes(&head, zip64);
-        self.write(bytes)?;
-        self.central_header(&head, sums, offset)
+    /// Adds entries that are ready.
+    pub fn add(&mut self, ready: &ReadyEntries) -> io::Result<()> {
+        let start = self.offset;
+        self.write(&ready.bytes)?;
+        ready.entries.iter().try_for_each(|(head, sums, at)| self.central_header(head, *sums, start + *at as u64))
     }
 
     /// Begins an entry whose checksum and sizes are known only at its end; `may_be_huge` where it may come to 4 GiB.
     pub fn begin(&mut self, head: EntryHead, may_be_huge: bool) -> io::Result<()> {
-        self.local_header(&head, Sums::default(), may_be_huge)?;
         let offset = self.offset;
-        self.offset += header_bytes(&head, may_be_huge);
+        self.write(&local_header(&head, Sums::default(), may_be_huge)?)?;
         self.open = Some(Open { head, offset, zip64: may_be_huge, stored: 0 });
         Ok(())
     }
@@ -188,29 +241,6 @@ impl ZipWriter {
         Ok(())
     }
 
-    fn local_header(&mut self, head: &EntryHead, sums: Sums, zip64: bool) -> io::Result<()> {
-        let mut out = Vec::with_capacity(64 + head.name.len());
-        out.extend(b"PK\x03\x04");
-        self.common(&mut out, head, sums, zip64, if zip64 { 20 } else { 0 })?;
-        out.extend(head.name.as_bytes());
-        if zip64 {
-            push16(&mut out, &[ZIP64_EXTRA, 16]);
-            push64(&mut out, &[sums.raw, sums.stored]);
-        }
-        self.out.write_all(&out)
-    }
-
-    /// What local and central header have in common: version to the length of the extra field.
-    fn common(&self, out: &mut Vec<u8>, head: &EntryHead, sums: Sums, zip64: bool, extra: u16) -> io::Result<()> {
-        let name_bytes = u16::try_from(head.name.len()).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a name has more than 65,535 bytes"))?;
-        let flags = if head.name.is_ascii() { 0 } else { FLAG_UTF8 };
-        let needs = if zip64 { NEEDS_ZIP64 } else { NEEDS_DEFLATE };
-        push16(out, &[needs, flags, head.method as u16, head.modified.time, head.modified.date]);
-        out.extend(crc_and_sizes(sums, zip64));
-        push16(out, &[name_bytes, extra]);
-        Ok(())
-    }
-
     fn central_header(&mut self, head: &EntryHead, sums: Sums, offset: u64) -> io::Result<()> {
         let far = offset >= LIMIT_32;
         let large = sums.raw >= LIMIT_32 || sums.stored >= LIMIT_32;
@@ -225,7 +255,7 @@ impl ZipWriter {
         let needs = if far || large { NEEDS_ZIP64 } else { NEEDS_DEFLATE };
         push16(&mut out, &[MADE_ON_UNIX | needs]);
         let common_at = out.len();
-        self.common(&mut out, head, sums, large, extra.len() as u16)?;
+        common(&mut out, head, sums, large, extra.len() as u16)?;
         if let Some(version) = out.get_mut(common_at..common_at + 2) {
             version.copy_from_slice(&needs.to_le_bytes());
         }
@@ -270,6 +300,29 @@ impl ZipWriter {
         let directory_hash = self.directory_hash.finalize();
         Ok((file, Written { bytes: end + out.len() as u64, entries: self.entries, directory: (start, self.directory_bytes), directory_hash }))
     }
+}
+
+fn local_header(head: &EntryHead, sums: Sums, zip64: bool) -> io::Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(64 + head.name.len());
+    out.extend(b"PK\x03\x04");
+    common(&mut out, head, sums, zip64, if zip64 { 20 } else { 0 })?;
+    out.extend(head.name.as_bytes());
+    if zip64 {
+        push16(&mut out, &[ZIP64_EXTRA, 16]);
+        push64(&mut out, &[sums.raw, sums.stored]);
+    }
+    Ok(out)
+}
+
+/// What local and central header have in common: version to the length of the extra field.
+fn common(out: &mut Vec<u8>, head: &EntryHead, sums: Sums, zip64: bool, extra: u16) -> io::Result<()> {
+    let name_bytes = u16::try_from(head.name.len()).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a name has more than 65,535 bytes"))?;
+    let flags = if head.name.is_ascii() { 0 } else { FLAG_UTF8 };
+    let needs = if zip64 { NEEDS_ZIP64 } else { NEEDS_DEFLATE };
+    push16(out, &[needs, flags, head.method as u16, head.modified.time, head.modified.date]);
+    out.extend(crc_and_sizes(sums, zip64));
+    push16(out, &[name_bytes, extra]);
+    Ok(())
 }
 
 fn header_bytes(head: &EntryHead, zip64: bool) -> u64 {

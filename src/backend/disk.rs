@@ -124,7 +124,7 @@ impl Disk for RealDisk {
         if len > out.capacity() && offset.saturating_add(len as u64) > file.metadata()?.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if out.is_empty() {
+        if out.capacity() < len {
             *out = vec![0; len];
         }
         out.resize(len, 0);

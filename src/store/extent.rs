@@ -223,10 +223,11 @@ pub(super) fn decode(row: &ExtentRow, stored: &mut Vec<u8>, zstd: &mut zstd::bul
     if raw > EXTENT_RAW_BYTES_MAX {
         return Err("it claims to be larger than any extent");
     }
-    out.clear();
     match row.codec {
+        // What is in the other buffer stays: an emptied one would be filled with zeros before it is read into.
         Codec::Raw => std::mem::swap(stored, out),
         Codec::Zstd => {
+            out.clear();
             out.reserve_exact(raw);
             zstd.decompress_to_buffer(stored, out).map_err(|_| "it cannot be decompressed")?;
         }

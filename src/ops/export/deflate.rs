@@ -1,9 +1,36 @@
-//! Deflate in blocks, each on a thread of its own: the blocks one behind another are one stream.
+//! Deflate: a small file at once, a large one in blocks, each on a thread of its own. The blocks one behind another are one stream.
+//!
+//! Two libraries: libdeflate is twice as fast for as many bytes, but knows whole contents only (`docs/decisions/0025`).
 
 use flate2::{Compress, Compression, FlushCompress, Status};
+use libdeflater::{CompressionLvl, Compressor};
 
-/// Deflate level: what is deflated is little beside the pictures, which are stored.
+/// Deflate level of blocks.
 const LEVEL: u32 = 5;
+
+/// Deflates whole contents; one for each thread.
+pub(super) struct Deflater {
+    compressor: Compressor,
+    out: Vec<u8>,
+}
+
+impl Deflater {
+    /// At libdeflate's fastest level.
+    pub(super) fn new() -> Deflater {
+        Deflater { compressor: Compressor::new(CompressionLvl::fastest()), out: Vec::new() }
+    }
+
+    /// A content as a whole deflate stream; nothing where that would not be shorter.
+    pub(super) fn deflate(&mut self, plain: &[u8]) -> Option<&[u8]> {
+        let room = plain.len().checked_sub(1)?;
+        if self.out.len() < room {
+            self.out.resize(room, 0);
+        }
+        // It fails only where the room does not suffice.
+        let len = self.compressor.deflate_compress(plain, self.out.get_mut(..room)?).ok()?;
+        self.out.get(..len)
+    }
+}
 
 /// Deflates one block. All but the last end at a byte's border without closing the stream.
 pub(super) fn deflate_block(bytes: &[u8], is_last: bool) -> std::io::Result<Vec<u8>> {
@@ -31,6 +58,28 @@ pub(super) fn deflate_block(bytes: &[u8], is_last: bool) -> std::io::Result<Vec<
 mod tests {
     use super::*;
     use std::io::Read;
+
+    #[test]
+    fn what_gets_no_shorter_is_not_deflated() {
+        let mut deflater = Deflater::new();
+        let noise: Vec<u8> = (0..40u32).flat_map(|n| blake3::hash(&n.to_le_bytes()).as_bytes().to_vec()).collect();
+        for plain in [&b""[..], b"a", b"ab", &noise] {
+            assert_eq!(deflater.deflate(plain), None, "{} bytes", plain.len());
+        }
+    }
+
+    #[test]
+    fn whole_contents_come_back_from_a_buffer_that_was_used() {
+        let mut deflater = Deflater::new();
+        for len in [64, 4_000_000, 1_000, 70_000] {
+            let plain: Vec<u8> = (0..len).map(|n: u32| (n / 7) as u8 & 31).collect();
+            let deflated = deflater.deflate(&plain).unwrap();
+            assert!(deflated.len() < plain.len());
+            let mut back = Vec::new();
+            flate2::read::DeflateDecoder::new(deflated).read_to_end(&mut back).unwrap();
+            assert!(back == plain, "{len}");
+        }
+    }
 
     #[test]
     fn blocks_one_behind_another_are_one_stream() {

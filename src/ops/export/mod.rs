@@ -8,6 +8,7 @@ mod fit;
 mod pour;
 mod read_back;
 mod walk;
+mod work;
 
 use std::path::{Path, PathBuf};
 

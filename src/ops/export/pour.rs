@@ -1,23 +1,21 @@
-//! Entries into the zip, in order: small files are read, verified and deflated by many threads, a batch each; large ones and tables
-//! are streamed in blocks.
+//! Entries into the zip, in order: small files are made ready by many threads, a batch each; large ones and tables are streamed in blocks.
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 
-use crate::archive::{DosTime, EntryHead, Method, Sums, Written, ZipWriter};
+use crate::archive::{DosTime, EntryHead, Method, Written, ZipWriter};
 use crate::chunk::{Class, HEAD_BYTES};
 use crate::manifest::Content;
 use crate::progress::Problem;
 use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::content::write_content;
-use super::super::{Error, Watch, in_one_line};
+use super::super::{Error, Watch};
 use super::ExportOptions;
-use super::deflate::deflate_block;
+use super::work::{Batch, Block, Job, Worker, unreadable};
 
 /// Plain bytes of a block.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
@@ -43,27 +41,6 @@ pub(super) struct Item {
     pub content: Content,
     pub mode: u32,
     pub mtime_ns: i64,
-}
-
-/// A file that is ready, with where its bytes lie, or why it is not.
-type Ready = Result<(EntryHead, Sums, Range<usize>), Problem>;
-
-/// Files that are ready, one behind another.
-struct Batch {
-    bytes: Vec<u8>,
-    files: Vec<Ready>,
-}
-
-/// What a thread is asked to do.
-enum Job {
-    Files(Vec<(EntryHead, Item)>, SyncSender<Result<Batch, Error>>),
-    Block { bytes: Vec<u8>, deflates: bool, is_last: bool, out: SyncSender<std::io::Result<Block>> },
-}
-
-/// A block as it stands in the zip, with the checksum of its plain bytes.
-struct Block {
-    crc: crc32fast::Hasher,
-    bytes: Vec<u8>,
 }
 
 /// What was asked for and is not written yet.
@@ -129,8 +106,8 @@ impl<'e> Pourer<'e> {
         std::thread::scope(|scope| {
             for _ in 0..super::threads(self.options) {
                 let (taken, spare) = (taken.clone(), self.spare.1.clone());
-                let mut reader = ChunkReader::new(self.repository, self.index);
-                scope.spawn(move || taken.iter().for_each(|job| job.run(&mut reader, &spare)));
+                let mut worker = Worker::new(ChunkReader::new(self.repository, self.index), spare);
+                scope.spawn(move || taken.iter().for_each(|job| worker.run(job)));
             }
             // The kernel tells of bytes that could not be written only once.
             let flusher = scope.spawn(move || asked.into_iter().try_for_each(|()| file.sync_data()));
@@ -291,17 +268,11 @@ impl<'e> Pourer<'e> {
                 Ok(())
             }
             Some(Pending::Files(files)) => {
-                let Batch { bytes, files } = files.recv().map_err(|_| gone())??;
-                for file in files {
-                    match file {
-                        Ok((head, sums, range)) => {
-                            self.zip.add(head, sums, bytes.get(range).unwrap_or_default()).map_err(output)?;
-                            self.watch.progress.advance(1, sums.raw);
-                        }
-                        Err(problem) => self.problem(problem),
-                    }
-                }
-                crate::tolerate(self.spare.0.send(bytes));
+                let Batch { ready, problems } = files.recv().map_err(|_| gone())??;
+                problems.into_iter().for_each(|problem| self.problem(problem));
+                self.zip.add(&ready).map_err(output)?;
+                self.watch.progress.advance(ready.len() as u64, ready.raw_bytes());
+                crate::tolerate(self.spare.0.send(ready.into_buffer()));
                 self.flush_some();
                 Ok(())
             }
@@ -327,68 +298,9 @@ impl<'e> Pourer<'e> {
     }
 }
 
-impl Job {
-    fn run(self, reader: &mut ChunkReader<'_>, spare: &crossbeam_channel::Receiver<Vec<u8>>) {
-        match self {
-            // Where nobody listens any more the export failed already, with a reason of its own.
-            Job::Files(files, out) => {
-                // Where none is free, a new one.
-                let buffer = spare.try_recv().unwrap_or_default();
-                crate::tolerate(out.send(ready(files, buffer, reader)));
-            }
-            Job::Block { bytes, deflates, is_last, out } => {
-                let mut crc = crc32fast::Hasher::new();
-                crc.update(&bytes);
-                let bytes = if deflates { deflate_block(&bytes, is_last) } else { Ok(bytes) };
-                crate::tolerate(out.send(bytes.map(|bytes| Block { crc, bytes })));
-            }
-        }
-    }
-}
-
-/// Reads small files, one behind another into a buffer that may have been used, and deflates those where that gains.
-fn ready(items: Vec<(EntryHead, Item)>, mut bytes: Vec<u8>, reader: &mut ChunkReader<'_>) -> Result<Batch, Error> {
-    bytes.clear();
-    let mut files = Vec::with_capacity(items.len());
-    for (mut head, item) in items {
-        let start = bytes.len();
-        let read = write_content(reader, &item.content, item.size, |offset, part| {
-            bytes.resize(start + offset as usize, 0);
-            bytes.extend_from_slice(part);
-            Ok(())
-        });
-        if let Err(error) = read {
-            bytes.truncate(start);
-            files.push(Err(unreadable(&item.logical, error)?));
-            continue;
-        }
-        bytes.resize(start + item.size as usize, 0);
-        let plain = bytes.get(start..).unwrap_or_default();
-        let (crc, raw) = (crc32fast::hash(plain), plain.len() as u64);
-        if Class::of(plain.get(..HEAD_BYTES).unwrap_or(plain)) != Class::Compressed && !plain.is_empty() {
-            let deflated = deflate_block(plain, true).map_err(output)?;
-            if deflated.len() < plain.len() {
-                head.method = Method::Deflated;
-                bytes.truncate(start);
-                bytes.extend(deflated);
-            }
-        }
-        files.push(Ok((head, Sums { crc, stored: (bytes.len() - start) as u64, raw }, start..bytes.len())));
-    }
-    Ok(Batch { bytes, files })
-}
-
 /// Whether all pieces of a file can be read.
 fn prove(item: &Item, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
     write_content(reader, &item.content, item.size, |_, _| Ok(()))
-}
-
-/// A file that the repository cannot give back is left out, by name; whatever else went wrong ends the export.
-fn unreadable(logical: &str, error: Error) -> Result<Problem, Error> {
-    if error.kind() != "damaged" {
-        return Err(error);
-    }
-    Ok(Problem { path: logical.to_owned(), what: format!("it cannot be read back ({}); it is not in the zip", in_one_line(&error)) })
 }
 
 fn output(source: std::io::Error) -> Error {
