@@ -149,7 +149,7 @@ fn zip(found: &Found, out: &Path) {
             let (next, sender) = (&next, sender.clone());
             scope.spawn(move || {
                 let (mut bytes, mut deflated) = (Vec::new(), Vec::new());
-                let mut deflater = libdeflater::Compressor::new(libdeflater::CompressionLvl::fastest());
+                let mut deflater = libdeflater::Compressor::new(libdeflater::CompressionLvl::new(1).unwrap());
                 loop {
                     let Some(files) = found.files.chunks(16).nth(next.fetch_add(1, Ordering::Relaxed)) else { return };
                     let mut batch = Vec::new();

@@ -20,8 +20,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(HERE))
 GENERATOR = os.path.join(os.path.dirname(PROJECT), "shared", "bench", "gen_corpus.py")
 # ext4 skips inodes that were freed in the last minute one by one: files are created several times slower meanwhile. Where their tables are not
-# written back yet it skips them for five minutes, which shows where a million were freed.
-REST_SECONDS = {"many": 305}
+# written back yet it skips them for five minutes.
+REST_SECONDS = {"many": 305, "medium": 305}
 REST_SECONDS_ELSE = 62
 LONG_SECONDS = 20
 
@@ -202,8 +202,7 @@ def tool_over(bench, corpus, name, works):
             bench.wipe(out)
         if "export" in works and tool.get("export"):
             os.makedirs(out, exist_ok=True)
-            # As before the copies, which stand beside it.
-            bench.rest(corpus)
+            bench.rest("one file")
             bench.measure(corpus, name, "export", fill(tool["export"], values), repository=out)
             bench.wipe(out)
         for label, repeat in (("diff", 3), ("list", 3), ("check", 3)):

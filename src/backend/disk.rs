@@ -193,3 +193,23 @@ impl Disk for RealDisk {
         Some(Mark { looks, is_settled: age.is_ok_and(|age| age >= SETTLED) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_that_is_large_enough_is_read_into_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, b"0123456789").unwrap();
+        let mut out = vec![7; 100];
+        let place = out.as_ptr();
+        for (offset, len, found) in [(2, 3, &b"234"[..]), (0, 10, b"0123456789"), (9, 1, b"9")] {
+            RealDisk::default().read_into(&path, offset, len, &mut out).unwrap();
+            assert_eq!((&out[..], out.as_ptr()), (found, place));
+        }
+        let beyond = RealDisk::default().read_into(&path, 5, 6, &mut out).unwrap_err();
+        assert_eq!(beyond.kind(), io::ErrorKind::UnexpectedEof);
+    }
+}

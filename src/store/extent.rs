@@ -234,3 +234,16 @@ pub(super) fn decode(row: &ExtentRow, stored: &mut Vec<u8>, zstd: &mut zstd::bul
     }
     if out.len() == raw { Ok(()) } else { Err("it does not have the length that it should have") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffer_of_an_extent_before_is_given_back_as_long_as_it_was() {
+        let row = ExtentRow { offset: 0, stored_bytes: 3, raw_bytes: 3, codec: Codec::Raw, kind: ExtentKind::Data, checksum: [0; 16] };
+        let (mut stored, mut out) = (vec![1, 2, 3], vec![9; 50]);
+        decode(&row, &mut stored, &mut zstd::bulk::Decompressor::new().unwrap(), &mut out).unwrap();
+        assert_eq!((out, stored), (vec![1, 2, 3], vec![9; 50]), "what is emptied would be filled with zeros before it is read into");
+    }
+}

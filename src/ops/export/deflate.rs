@@ -8,6 +8,12 @@ use libdeflater::{CompressionLvl, Compressor};
 /// Deflate level of blocks.
 const LEVEL: u32 = 5;
 
+/// The least of libdeflate's levels that compresses: its `fastest` is 0, which only stores.
+const WHOLE_LEVEL: CompressionLvl = match CompressionLvl::new(1) {
+    Ok(level) => level,
+    Err(_) => panic!("libdeflate has a level 1"),
+};
+
 /// Deflates whole contents; one for each thread.
 pub(super) struct Deflater {
     compressor: Compressor,
@@ -15,9 +21,8 @@ pub(super) struct Deflater {
 }
 
 impl Deflater {
-    /// At libdeflate's fastest level.
     pub(super) fn new() -> Deflater {
-        Deflater { compressor: Compressor::new(CompressionLvl::fastest()), out: Vec::new() }
+        Deflater { compressor: Compressor::new(WHOLE_LEVEL), out: Vec::new() }
     }
 
     /// A content as a whole deflate stream; nothing where that would not be shorter.
