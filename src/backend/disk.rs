@@ -202,7 +202,7 @@ mod tests {
     fn a_buffer_that_is_large_enough_is_read_into_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
-        std::fs::write(&path, b"0123456789").unwrap();
+        RealDisk::default().create(&path).unwrap().append(b"0123456789").unwrap();
         let mut out = vec![7; 100];
         let place = out.as_ptr();
         for (offset, len, found) in [(2, 3, &b"234"[..]), (0, 10, b"0123456789"), (9, 1, b"9")] {
