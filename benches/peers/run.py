@@ -87,6 +87,15 @@ class Bench:
     def warm(self, path):
         subprocess.run([f"{self.root}/bin/floor", "read", path], check=True, stdout=subprocess.DEVNULL)
 
+    def cool(self, path):
+        """Takes the files below a path out of the page cache, which could not hold them beside what is read and what is written."""
+        os.sync()
+        for folder, _, names in os.walk(path):
+            for name in names:
+                fd = os.open(os.path.join(folder, name), os.O_RDONLY | os.O_NOFOLLOW)
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(fd)
+
     def measure(self, corpus, tool, work, command, repeat=1, cwd=None, repository=None, prepare=lambda: None):
         """Runs a command (a shell line, or what gives one for each run), notes the median; whether it went well."""
         before, runs = (size_of(repository) if repository else None), []
@@ -197,7 +206,9 @@ def tool_over(bench, corpus, name, works):
         values.update(first=ids[0], last=ids[-1], olds=" ".join(ids[:-1]))
         if "restore" in works:
             os.makedirs(out)
+            bench.cool(source)
             bench.rest(corpus)
+            bench.warm(repository)
             bench.measure(corpus, name, "restore", fill(tool["restore"], values), cwd=out)
             bench.wipe(out)
         if "export" in works and tool.get("export"):
