@@ -129,18 +129,13 @@ def floors(bench, corpus, works):
     bench.measure(corpus, "floor", "first capture", f"floor store {source} {out}/all")
     bench.measure(corpus, "floor", "check", f"floor verify {out}", 3)
     bench.wipe(out)
-    if "restore" in works:
-        os.makedirs(out)
-        bench.rest(corpus)
-        bench.warm(source)
-        bench.measure(corpus, "floor", "restore", f"floor copy {source} {out}/copy")
-        bench.wipe(out)
-    if "export" in works:
-        os.makedirs(out)
-        bench.rest(corpus)
-        bench.warm(source)
-        bench.measure(corpus, "floor", "export", f"floor zip {source} {out}/all")
-        bench.wipe(out)
+    for work, command in (("restore", f"floor copy {source} {out}/copy"), ("export", f"floor zip {source} {out}/all")):
+        if work in works:
+            os.makedirs(out)
+            bench.rest(corpus)
+            bench.warm(source)
+            bench.measure(corpus, "floor", work, command)
+            bench.wipe(out)
 
 
 def floor_of_diff(bench, corpus, command):

@@ -100,8 +100,9 @@ impl ReadyEntries {
     /// they stand, their checksum and their plain length. Where it fails the entry is not there.
     pub fn push<E>(&mut self, mut head: EntryHead, fill: impl FnOnce(&mut Vec<u8>) -> Result<(Method, u32, u64), E>) -> io::Result<Result<(), E>> {
         let at = self.bytes.len();
-        let start = at + header_bytes(&head, false) as usize;
-        self.bytes.resize(start, 0);
+        // Room for its header, which is as long whatever it says.
+        self.bytes.extend(local_header(&head, Sums::default(), false)?);
+        let start = self.bytes.len();
         let (method, crc, raw) = match fill(&mut self.bytes) {
             Ok(filled) => filled,
             Err(error) => {
@@ -111,7 +112,6 @@ impl ReadyEntries {
         };
         head.method = method;
         let sums = Sums { crc, stored: (self.bytes.len() - start) as u64, raw };
-        // Into the room that was left for it, which is as long.
         self.bytes.splice(at..start, local_header(&head, sums, false)?);
         self.entries.push((head, sums, at));
         Ok(Ok(()))
@@ -323,10 +323,6 @@ fn common(out: &mut Vec<u8>, head: &EntryHead, sums: Sums, zip64: bool, extra: u
     out.extend(crc_and_sizes(sums, zip64));
     push16(out, &[name_bytes, extra]);
     Ok(())
-}
-
-fn header_bytes(head: &EntryHead, zip64: bool) -> u64 {
-    LOCAL_HEADER_BYTES + head.name.len() as u64 + if zip64 { 20 } else { 0 }
 }
 
 fn crc_and_sizes(sums: Sums, zip64: bool) -> Vec<u8> {

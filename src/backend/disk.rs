@@ -206,6 +206,8 @@ mod tests {
         let mut out = vec![7; 100];
         let place = out.as_ptr();
         for (offset, len, found) in [(2, 3, &b"234"[..]), (0, 10, b"0123456789"), (9, 1, b"9")] {
+            // One that was emptied, too.
+            out.clear();
             RealDisk::default().read_into(&path, offset, len, &mut out).unwrap();
             assert_eq!((&out[..], out.as_ptr()), (found, place));
         }
