@@ -10,7 +10,7 @@ All of it happens below --dir (default .bench): corpora, programs, repositories,
 benches/peers/install.sh installs those that can be had. The corpora's generator is ../shared/bench/gen_corpus.py. Times are with everything warm in
 the page cache, one run for what takes long, else the median of three, and what the rest of the machine did meanwhile stands beside each.
 """
-import argparse, json, os, re, shutil, signal, subprocess, sys, time
+import argparse, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 
 from measure import median, run, size_of
 from report import write_report
@@ -23,7 +23,15 @@ GENERATOR = os.path.join(os.path.dirname(PROJECT), "shared", "bench", "gen_corpu
 # written back yet it skips them for five minutes.
 REST_SECONDS = {"many": 305, "medium": 305}
 REST_SECONDS_ELSE = 62
+# So many deleted files make a rest necessary; so much of the disk is kept free.
+MANY_FILES = 5000
+FREE_BYTES = 28 * 10**9
 LONG_SECONDS = 20
+# Works that read or write all of a corpus, and how much memory they fill with it, beside some; what the others touch at most.
+WHOLE_WORKS = ("first capture", "restore", "export")
+ROOM_BYTES = {"many": 8 << 30, "medium": 10 << 30}
+ROOM_BYTES_ELSE = 1 << 30
+ROOM_BYTES_LEFT = 1 << 29
 
 
 class Bench:
@@ -47,6 +55,7 @@ class Bench:
             BORG_CHECK_I_KNOW_WHAT_I_AM_DOING="YES",
             BUPSTASH_KEY=f"{work}/bupstash.key",
         )
+        self.trash = f"{self.root}/trash"
         self.wiped = 0.0
         self.results = f"{self.root}/results.jsonl"
 
@@ -76,10 +85,20 @@ class Bench:
         print(" ".join(f"{name}={value}" for name, value in facts.items() if name not in ("tail", "at") and value is not None), flush=True)
 
     def wipe(self, *paths):
-        for path in paths:
-            if os.path.exists(path):
-                subprocess.run(["rm", "-rf", path], check=True)
+        for path in filter(os.path.exists, paths):
+            files = sum(len(names) for _, _, names in os.walk(path))
+            subprocess.run(["rm", "-rf", path], check=True)
+            if files >= MANY_FILES:
                 self.wiped = time.time()
+
+    def put_away(self, path):
+        """Deletes a restored tree later, with others, as long as the disk has room: whoever comes next need not rest."""
+        self.cool(path)
+        if shutil.disk_usage(self.root).free < FREE_BYTES:
+            self.wipe(path, self.trash)
+            return
+        os.makedirs(self.trash, exist_ok=True)
+        os.rename(path, f"{self.trash}/{len(os.listdir(self.trash))}")
 
     def rest(self, corpus):
         time.sleep(max(0.0, self.wiped + REST_SECONDS.get(corpus, REST_SECONDS_ELSE) - time.time()))
@@ -96,11 +115,25 @@ class Bench:
                 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
                 os.close(fd)
 
+    def room(self, wanted):
+        """Touches memory that lies free. A virtual machine may have given it back to its host, within seconds after something was deleted, and whoever
+        takes it first waits for the host: here up to 2 s a gigabyte, which would be held against the program that comes next."""
+        if not os.path.isdir("/dev/shm"):
+            return
+        free = 1024 * int(next(line for line in open("/proc/meminfo") if line.startswith("MemFree")).split()[1])
+        shared = os.statvfs("/dev/shm")
+        megabytes = min(wanted, free - ROOM_BYTES_LEFT, shared.f_bavail * shared.f_frsize) >> 20
+        with tempfile.TemporaryFile(dir="/dev/shm", buffering=0) as file:
+            for _ in range(megabytes):
+                file.write(bytes(1 << 20))
+
     def measure(self, corpus, tool, work, command, repeat=1, cwd=None, repository=None, prepare=lambda: None):
         """Runs a command (a shell line, or what gives one for each run), notes the median; whether it went well."""
         before, runs = (size_of(repository) if repository else None), []
         while len(runs) < repeat and sum(one["wall"] for one in runs) < LONG_SECONDS:
             prepare()
+            if not runs:
+                self.room(ROOM_BYTES.get(corpus, ROOM_BYTES_ELSE) if work in WHOLE_WORKS else ROOM_BYTES_ELSE)
             line = command() if callable(command) else command
             runs.append(run(line, self.environment, cwd, f"{self.root}/log/last"))
             if runs[-1]["code"] not in (0,):
@@ -135,7 +168,7 @@ def floors(bench, corpus, works):
             bench.rest(corpus)
             bench.warm(source)
             bench.measure(corpus, "floor", work, command)
-            bench.wipe(out)
+            bench.put_away(out)
 
 
 def floor_of_diff(bench, corpus, command):
@@ -164,7 +197,7 @@ def copies(bench, corpus, wanted):
         bench.rest(corpus)
         bench.warm(source)
         bench.measure(corpus, tool, "export", fill(command, {"S": source, "D": out}), repository=out)
-    bench.wipe(out)
+        bench.put_away(out)
 
 
 def tool_over(bench, corpus, name, works):
@@ -205,9 +238,9 @@ def tool_over(bench, corpus, name, works):
             bench.rest(corpus)
             bench.warm(repository)
             bench.measure(corpus, name, "restore", fill(tool["restore"], values), cwd=out)
-            bench.wipe(out)
+            bench.put_away(out)
         if "export" in works and tool.get("export"):
-            os.makedirs(out, exist_ok=True)
+            os.makedirs(out)
             bench.rest("one file")
             bench.measure(corpus, name, "export", fill(tool["export"], values), repository=out)
             bench.wipe(out)
@@ -245,6 +278,7 @@ def main():
         bench.make(corpora)
     found = lambda name: shutil.which(TOOLS[name]["version"].split()[0], path=bench.environment["PATH"]) is not None
     wanted = options.tools.split(",") if options.tools else [*filter(found, TOOLS), *COPIES]
+    bench.wipe(bench.trash)
     for corpus in corpora:
         if "floor" in works:
             floors(bench, corpus, works)
@@ -260,6 +294,7 @@ def main():
                 bench.note(corpus=corpus, tool=name, work="failed", text=repr(error)[:300])
         if "export" in works:
             copies(bench, corpus, [tool for tool in wanted if tool != "cp -a"])
+    bench.wipe(bench.trash)
     write_report(bench.results, f"{PROJECT}/docs")
 
 
