@@ -95,19 +95,20 @@ impl Resolving {
         self.limit = self.limit.min(pages);
         recipe.whole = id;
         let mut numbers = vec![u32::MAX; body.extents.len()];
-        let mut hashes = body.hashes.iter();
+        let mut hashes = body.hashes.as_slice();
         for run in &body.runs {
-            for step in 0..run.pages {
-                let (page, hash) = ((run.page + step) as usize, hashes.next());
-                let (Some(place), Some(hash), true) = (recipe.places.get_mut(page), hash, page < self.limit) else { continue };
-                let (true, Some(number)) = (*place == OPEN, numbers.get_mut(run.place.extent as usize)) else { continue };
-                if *number == u32::MAX {
-                    *number = recipe.extents.len() as u32;
-                    recipe.extents.extend(body.extents.get(run.place.extent as usize));
-                }
-                *place = PagePlace { extent: *number, slot: run.place.slot + step };
-                if let Some(slot) = recipe.hashes.get_mut(page) {
-                    *slot = *hash;
+            let (told, behind) = hashes.split_at(hashes.len().min(run.pages as usize));
+            hashes = behind;
+            let pages = run.page as usize..(run.page as usize + told.len()).min(self.limit);
+            let (Some(places), Some(slots)) = (recipe.places.get_mut(pages.clone()), recipe.hashes.get_mut(pages)) else { continue };
+            let (true, Some(number)) = (places.contains(&OPEN), numbers.get_mut(run.place.extent as usize)) else { continue };
+            if *number == u32::MAX {
+                *number = recipe.extents.len() as u32;
+                recipe.extents.extend(body.extents.get(run.place.extent as usize));
+            }
+            for (((slot, place), hash), told) in (run.place.slot..).zip(places).zip(slots).zip(told) {
+                if *place == OPEN {
+                    (*place, *hash) = (PagePlace { extent: *number, slot }, *told);
                 }
             }
         }
