@@ -27,7 +27,7 @@ REST_SECONDS_ELSE = 62
 MANY_FILES = 5000
 FREE_BYTES = 28 * 10**9
 LONG_SECONDS = 20
-# Works that read or write all of a corpus, and how much memory they fill with it, beside some; what the others touch at most.
+# Works that read or write all of a corpus, and how much free memory is touched before each: more than they fill. Before all others a gigabyte is.
 WHOLE_WORKS = ("first capture", "restore", "export")
 ROOM_BYTES = {"many": 8 << 30, "medium": 10 << 30}
 ROOM_BYTES_ELSE = 1 << 30
