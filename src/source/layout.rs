@@ -1,9 +1,13 @@
 //! The logical tree over an instance's directories: which folder on disk stands where.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, Mode, OFlags};
 
 use crate::manifest::Directories;
 
+use super::beneath::open_file;
 use super::instance::Instance;
 use super::scan::{ScanRoot, closed_dirs, os_path};
 
@@ -70,6 +74,19 @@ impl Layout {
                 Some(_) => None,
             }
         })
+    }
+
+    /// Opens the file of a logical path for reading, below its root through no link; nothing where that cannot be done.
+    pub fn open(&self, logical: &[u8]) -> Option<File> {
+        let (root, below) = self.roots.iter().find_map(|root| {
+            if root.logical.is_empty() {
+                return Some((root, logical));
+            }
+            Some((root, logical.strip_prefix(root.logical.as_slice())?.strip_prefix(b"/")?))
+        })?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::openat(CWD, &root.dir, flags, Mode::empty()).ok()?;
+        open_file(&dir, below).ok().map(File::from)
     }
 
     /// The directories by name, for the snapshot's record.

@@ -13,6 +13,7 @@ mod find;
 mod hostile;
 mod import;
 mod live;
+mod live_look;
 mod mend;
 mod model;
 mod mount;

@@ -26,12 +26,13 @@ pub(super) struct Costs {
 
 impl Costs {
     /// Takes what a difference has on each side.
-    pub(super) fn add(&mut self, difference: &Difference, reader: &mut ChunkReader<'_>, index: &Index) -> Result<(), Error> {
+    pub(super) fn add(&mut self, difference: &Difference, readers: (&mut ChunkReader<'_>, &mut ChunkReader<'_>), index: &Index) -> Result<(), Error> {
         if let Some(content) = difference.before.as_ref().and_then(|entry| entry.content()) {
-            self.before.add(content, reader, index)?;
+            self.before.add(content, readers.0, index)?;
         }
+        // Lists of a live file's pieces are known to the reader of its own side alone.
         if let Some(content) = difference.after.as_ref().and_then(|entry| entry.content()) {
-            self.after.add(content, reader, index)?;
+            self.after.add(content, readers.1, index)?;
         }
         Ok(())
     }

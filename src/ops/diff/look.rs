@@ -20,6 +20,11 @@ pub struct Look {
 /// Looks at a source: files that the scan cache does not know are read and hashed, nothing is stored.
 pub fn look(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, watch: Watch<'_>) -> Result<Look, Error> {
     let (record, held) = super::super::snapshot::look(repository, spec, options, watch)?;
-    let tree = Tree { categories: categories(&record).map(|(category, record)| (category, record.clone())).collect(), held, excluded: record.excluded.clone() };
+    let tree = Tree {
+        categories: categories(&record).map(|(category, record)| (category, record.clone())).collect(),
+        held,
+        excluded: record.excluded.clone(),
+        live: Some(spec.layout.clone()),
+    };
     Ok(Look { tree, record })
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::manifest::{CategoryRecord, Difference, Entry, Kind, SnapshotRecord, compare, differences, display, find};
 use crate::progress::Phase;
-use crate::source::Category;
+use crate::source::{Category, Layout};
 use crate::store::{ChunkReader, Held, Index, Repository};
 
 use self::changes::{Kept, Opened};
@@ -35,13 +35,15 @@ pub struct Tree {
     pub held: Held,
     /// Globs that were left out when it was captured.
     pub excluded: Vec<String>,
+    /// The directories that contents are read in, where no pack holds them: a live source's.
+    pub live: Option<Layout>,
 }
 
 impl Tree {
     /// A snapshot.
     pub fn of(record: &SnapshotRecord) -> Tree {
         let categories = categories(record).map(|(category, record)| (category, record.clone())).collect();
-        Tree { categories, held: Held::default(), excluded: record.excluded.clone() }
+        Tree { categories, held: Held::default(), excluded: record.excluded.clone(), live: None }
     }
 
     /// Whether nothing can differ: the manifests are the same.
@@ -177,7 +179,8 @@ pub fn diff(
             if !options.paths.take(difference.path()) {
                 return Ok(());
             }
-            let Some(difference) = same::without_sameness(difference, &mut content_before, &mut content_after)? else { return Ok(()) };
+            let sides = ((&mut content_before, before.live.as_ref()), (&mut content_after, after.live.as_ref()));
+            let Some(difference) = same::without_sameness(difference, sides)? else { return Ok(()) };
             watch.progress.advance(1, 0);
             met(difference.path());
             let number = diff.kept.next_number(category);
@@ -292,7 +295,7 @@ impl Diff {
                 let Some(change) = self.change(category, number, &mut opened, &mut elsewhere)? else { continue };
                 totals.add(&change);
                 if !matches!(change.kind, ChangeKind::Moved | ChangeKind::Metadata) {
-                    costs.add(&Difference { before: change.before, after: change.after }, before, index)?;
+                    costs.add(&Difference { before: change.before, after: change.after }, (&mut *before, &mut *after), index)?;
                 }
             }
             (totals.stored_before, totals.stored_after) = costs.finish((&mut *before, &mut *after), index, &options.recipes)?;
