@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -31,6 +32,18 @@ struct State {
     fault: Option<(usize, Fault)>,
     recording: Option<Recording>,
     listed: Vec<PathBuf>,
+    unreadable: Option<Unreadable>,
+}
+
+/// Bytes of a file that no read gives any more.
+#[derive(Debug)]
+struct Unreadable {
+    path: PathBuf,
+    bytes: Range<u64>,
+    /// Reads that still succeed.
+    spared: usize,
+    /// Reads that failed.
+    failed: usize,
 }
 
 /// All calls of some work, and the disk before it: every moment at which it could have been cut off.
@@ -65,6 +78,16 @@ impl CrashDisk {
     /// Takes the fault away: room on the disk again.
     pub fn disarm(&self) {
         self.state().fault = None;
+    }
+
+    /// From now on every read that touches these bytes of a file fails, after the first `spared` of them.
+    pub fn make_unreadable(&self, path: &Path, bytes: Range<u64>, spared: usize) {
+        self.state().unreadable = Some(Unreadable { path: path.to_path_buf(), bytes, spared, failed: 0 });
+    }
+
+    /// Takes that back; how many reads failed.
+    pub fn make_readable(&self) -> usize {
+        self.state().unreadable.take().map_or(0, |unreadable| unreadable.failed)
     }
 
     /// Changing calls since the last arming.
@@ -216,7 +239,14 @@ impl Disk for CrashDisk {
         Ok(Box::new(CrashFile { disk: self.clone(), content }))
     }
     fn read(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let state = self.state();
+        let mut state = self.state();
+        if let Some(unreadable) = state.unreadable.as_mut().filter(|bad| bad.path == path && offset < bad.bytes.end && bad.bytes.start < offset + len as u64) {
+            if unreadable.spared == 0 {
+                unreadable.failed += 1;
+                return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
+            }
+            unreadable.spared -= 1;
+        }
         state.read(state.image.file(path)?, offset, len)
     }
     fn size(&self, path: &Path) -> io::Result<u64> {

@@ -41,7 +41,7 @@ pub fn document(report: &CheckReport) -> Value {
             "packs": read.packs, "bytes": read.bytes, "of_packs": read.of_packs, "of_bytes": read.of_bytes, "never_read": read.never_read,
             "oldest": (read.oldest > 0).then(|| to_json::time((read.oldest as i64).saturating_mul(1_000_000_000))),
         },
-        "files": files, "damage": of_repository.chain(of_snapshots).collect::<Vec<_>>(), "damage_count": report.damage_count, "remarks": report.remarks,
+        "files": files, "unread": report.unread, "damage": of_repository.chain(of_snapshots).collect::<Vec<_>>(), "damage_count": report.damage_count, "remarks": report.remarks,
     })
 }
 
@@ -94,7 +94,16 @@ fn words(context: &Context, report: &CheckReport) -> String {
     } else if !report.findings.iter().any(|finding| finding.name.starts_with("snapshots/")) {
         out.push_str("\nEvery file of every snapshot can still be brought back, as far as was looked.\n");
     }
-    out.push_str("\njellyvault repair mends what can be mended; jellyvault repair --dry-run says what that is. Look at the disk: its SMART values, its cable, its memory.\n");
+    if !report.unread.is_empty() {
+        let files = render::plural(report.unread.len() as u64, "file", "files");
+        out.push_str(&format!(
+            "\n{files} of the repository could not be read. What they hold may be intact. Check that the disk is connected and that you may read the folder, \
+             then check again. If the disk is failing, copy the repository to a healthy one first.\n"
+        ));
+    }
+    if report.unread.len() < report.findings.len().max(1) {
+        out.push_str("\nRun jellyvault repair to fix what can be fixed, or jellyvault repair --dry-run to see what that is. Check the disk: its SMART values, its cable, the machine's memory.\n");
+    }
     out
 }
 

@@ -273,6 +273,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The file of the repository whose reading failed or was refused, if that is what went wrong: it says nothing of the bytes.
+    pub fn unread_file(&self) -> Option<&str> {
+        match self {
+            Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => error.unread_file(),
+            Error::Unreadable { source, .. } => source.unread_file(),
+            _ => None,
+        }
+    }
+
     /// A short word for programs.
     pub fn kind(&self) -> &'static str {
         use crate::store::Error as S;

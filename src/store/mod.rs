@@ -189,6 +189,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// The file whose reading failed or was refused, if that is what went wrong: it says nothing of the bytes.
+    pub fn unread_file(&self) -> Option<&str> {
+        match self {
+            Error::Backend(crate::backend::Error::Io { verb: "read", name, .. }) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Whether the error means that stored bytes are missing or wrong, not that an operation failed.
     pub fn is_damage(&self) -> bool {
         use crate::backend::Error as B;

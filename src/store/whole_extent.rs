@@ -43,14 +43,12 @@ impl<'r> ExtentReader<'r> {
         Ok(ExtentReader { repository, hashing: repository.hashing(), zstd: zstd::bulk::Decompressor::new().map_err(Error::Compress)?, plain: Vec::new() })
     }
 
-    /// Reads and proves an extent. Bytes that are missing count as damage.
+    /// Reads and proves an extent. Bytes that are missing count as damage; a read that fails is an error and proves nothing.
     pub fn read(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: Vec<(ChunkId, u32)>) -> Result<Proved, Error> {
         let span = Span::At { offset: row.offset, len: row.stored_bytes as usize };
         match self.repository.backend().read(&pack_name(pack), span).map_err(Error::from) {
             Ok(stored) => self.prove(pack, number, row, chunks, stored),
             Err(error) if error.is_damage() => Ok(Proved::Damaged(ids(&chunks), "its bytes are not all there")),
-            // A disk that cannot read a sector is damage to whoever asks what is left.
-            Err(Error::Backend(crate::backend::Error::Io { .. })) => Ok(Proved::Damaged(ids(&chunks), "the disk cannot read its bytes")),
             Err(error) => Err(error),
         }
     }

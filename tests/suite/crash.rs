@@ -286,7 +286,7 @@ fn a_crash_at_any_call_of_an_import_leaves_it_whole_or_not_there() {
     each_crash("import", &recording, &Promise { whole: &whole, may_go: &[], may_come: &[second, next] }, &sources.live);
 }
 
-fn two_zips(dir: &Path) -> [PathBuf; 2] {
+pub fn two_zips(dir: &Path) -> [PathBuf; 2] {
     ["first", "second"].map(|name| {
         let zip = dir.join(format!("{name}.zip"));
         let changed = super::import::backup(|files| {

@@ -25,6 +25,7 @@ mod roundtrip;
 mod rows;
 mod scan;
 mod support;
+mod unread;
 mod untold;
 mod upkeep;
 mod watch_state;

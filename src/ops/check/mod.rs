@@ -82,6 +82,8 @@ pub struct CheckReport {
     pub read: ReadReport,
     /// Packs that are damaged.
     pub damaged_packs: Vec<[u8; 16]>,
+    /// Files of the repository that could not be read: nothing is known of them.
+    pub unread: BTreeSet<String>,
     /// Chunks in them that are not what they should be, with the pack and what is wrong.
     pub bad_chunks: Vec<([u8; 16], crate::chunk::ChunkId, &'static str)>,
 }
@@ -110,7 +112,7 @@ pub fn check(repository: &Repository, options: &CheckOptions, watch: Watch<'_>) 
     let index = if report.findings.iter().any(|finding| finding.name == packs::INDEX) { Index::open(repository, IndexMode::Rebuild)? } else { index };
     let bad = read_packs(repository, packs, options, &mut report, watch)?;
     watch.progress.phase(Phase::Check, catalog.snapshots.len() as u64, 0);
-    let mut trees = Trees::new(repository, &index, bad);
+    let mut trees = Trees::new(repository, &index, bad).telling_unread();
     if !trees.are_whole(&catalog.snapshots, watch)? {
         watch.progress.phase(Phase::Check, catalog.snapshots.len() as u64, 0);
         for (id, record) in &catalog.snapshots {
@@ -118,6 +120,7 @@ pub fn check(repository: &Repository, options: &CheckOptions, watch: Watch<'_>) 
             watch.progress.advance(1, 0);
         }
     }
+    report.unread.append(&mut trees.unread);
     report.snapshots = catalog.snapshots.len() as u64;
     report.findings.sort();
     report.findings.dedup();

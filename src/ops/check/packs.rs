@@ -67,7 +67,10 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
                 }
                 packs.push(PackFile { id, bytes: file.size_bytes, trailer: None });
             }
-            Err(error) if error.is_damage() || matches!(error, crate::store::Error::Backend(crate::backend::Error::Io { .. })) => {
+            Err(error) if error.is_damage() || error.unread_file().is_some() => {
+                if error.unread_file().is_some() {
+                    report.unread.insert(file.name.clone());
+                }
                 let known = match index.trailer_of(&id) {
                     Ok(known) => known,
                     // An index that is damaged too knows nothing; it is told below.
@@ -78,7 +81,8 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
                     Err(error) => return Err(error.into()),
                 };
                 let help = if known.is_some() { "; the index still knows what lies in it, and jellyvault repair writes that anew" } else { "" };
-                report.findings.push(Finding { name: file.name.clone(), what: format!("its table of contents is damaged: {}{help}", reason(&error)) });
+                let fault = if error.unread_file().is_some() { "cannot be read" } else { "is damaged" };
+                report.findings.push(Finding { name: file.name.clone(), what: format!("its table of contents {fault}: {}{help}", reason(&error)) });
                 report.damaged_packs.push(id);
                 packs.extend(known.map(|trailer| PackFile { id, bytes: file.size_bytes, trailer: Some(trailer) }));
             }

@@ -18,6 +18,9 @@ use super::{CheckOptions, CheckReport, Finding, Share};
 /// How much is read at once, in bytes: what was copied from the page cache is hashed while it is in the processor's own.
 const RUN_BYTES: usize = 256 << 10;
 
+/// What is told of bytes that the disk does not give: they may be right.
+const UNREAD: &str = "the disk cannot read its bytes";
+
 /// Chunks whose bytes are wrong, each with what is wrong.
 pub type BadChunks = HashMap<ChunkId, &'static str>;
 
@@ -93,6 +96,9 @@ pub fn read_packs(
             reasons.dedup();
             let what = format!("{} of its extents are damaged, {chunks} chunks in them: {}", bad.len(), reasons.join("; "));
             report.findings.push(Finding { name: pack_name(&pack.id), what });
+            if reasons.contains(&UNREAD) {
+                report.unread.insert(pack_name(&pack.id));
+            }
             if !report.damaged_packs.contains(&pack.id) {
                 report.damaged_packs.push(pack.id);
             }
@@ -168,8 +174,13 @@ fn read_pack(
             // One bad sector must not hide what lies beside it.
             Err(crate::backend::Error::Io { .. } | crate::backend::Error::Short { .. }) => {
                 for (number, row) in (first..).zip(rows) {
-                    if let Proved::Damaged(ids, what) = extents.read(&pack.id, number as u32, row, chunks.get(number).cloned().unwrap_or_default())? {
-                        bad.push((ids, what));
+                    let chunks = chunks.get(number).cloned().unwrap_or_default();
+                    let ids = chunks.iter().map(|(id, _)| *id).collect();
+                    match extents.read(&pack.id, number as u32, row, chunks) {
+                        Ok(Proved::Whole(_)) => {}
+                        Ok(Proved::Damaged(ids, what)) => bad.push((ids, what)),
+                        Err(error) if error.unread_file().is_some() => bad.push((ids, UNREAD)),
+                        Err(error) => return Err(error.into()),
                     }
                 }
             }
@@ -187,8 +198,8 @@ fn bad_of_index(pack: &PackFile, trailer: &PackTrailer, extents: &mut ExtentRead
         let chunks: Vec<_> = trailer.chunks.iter().filter(|chunk| chunk.extent == number).copied().collect();
         let good: HashSet<ChunkId> = match extents.good_chunks(&pack.id, number, row, &chunks) {
             Ok(good) => good.into_iter().map(|(id, _)| id).collect(),
-            Err(StoreError::Backend(crate::backend::Error::Io { .. })) => {
-                bad.push((chunks.iter().map(|chunk| chunk.id).collect(), "the disk cannot read its bytes"));
+            Err(error) if error.unread_file().is_some() => {
+                bad.push((chunks.iter().map(|chunk| chunk.id).collect(), UNREAD));
                 continue;
             }
             Err(error) => return Err(error.into()),

@@ -1,7 +1,7 @@
 //! What of which snapshot cannot be brought back? Each node is gone through once; what is wrong below it is told for each snapshot that
 //! shares it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::chunk::ChunkId;
 use crate::manifest::{Child, Content, Entry, Kind, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, display, read_node};
@@ -55,6 +55,10 @@ pub struct Trees<'r> {
     /// Files of one chunk that are taken for whole until the index is asked for many of them together; nothing where each is asked for at once.
     assumed: Option<Questions>,
     repository: &'r Repository,
+    /// A read that fails is told like damage. Otherwise it is an error: who removes what is lost must not take it for loss.
+    tells_unread: bool,
+    /// Files whose reading failed.
+    pub unread: BTreeSet<String>,
 }
 
 impl<'r> Trees<'r> {
@@ -71,7 +75,14 @@ impl<'r> Trees<'r> {
             bodies: RecipeBodies::default(),
             assumed: None,
             repository,
+            tells_unread: false,
+            unread: BTreeSet::new(),
         }
+    }
+
+    /// Tells what cannot be read beside what is damaged, and goes on.
+    pub fn telling_unread(self) -> Trees<'r> {
+        Trees { tells_unread: true, ..self }
     }
 
     /// Whether nothing is wrong with any of the snapshots. Of what is wrong nothing is told: whoever needs that asks for each snapshot.
@@ -103,6 +114,17 @@ impl<'r> Trees<'r> {
         let mut they_hold = true;
         assumed.answer(self.index, |id, assumed, found| they_hold &= found.is_some_and(|found| found.len == assumed.len) && !bad.contains_key(id))?;
         Ok(they_hold)
+    }
+
+    /// The words for a read that failed, where such reads are told; the error itself where they are not.
+    fn unread_or(&mut self, error: Error) -> Result<String, Error> {
+        match error.unread_file() {
+            Some(name) if self.tells_unread => {
+                self.unread.insert(name.to_owned());
+                Ok(in_one_line(&error))
+            }
+            _ => Err(error),
+        }
     }
 
     /// The reader that it goes through manifests with.
@@ -147,8 +169,11 @@ impl<'r> Trees<'r> {
         }
         let node = match read_node(&mut self.reader, &child.id, level) {
             Ok(node) => node,
-            Err(error) if error.is_damage() || is_unreadable(&error) => return Ok(Err(in_one_line(&error))),
-            Err(error) => return Err(error.into()),
+            Err(error) if error.is_damage() => return Ok(Err(in_one_line(&error))),
+            Err(error) => match self.unread_or(error.into()) {
+                Ok(what) => return Ok(Err(what)),
+                Err(error) => return Err(error),
+            },
         };
         let mut faults = Faults::default();
         let mut found = (0, 0, 0);
@@ -227,10 +252,8 @@ impl<'r> Trees<'r> {
             Ok(())
         }) {
             Ok(()) => {}
-            Err(error) if error.kind() == "damaged" || error.kind() == "io" => {
-                return Ok(Some(format!("the list of its parts is lost: {}", in_one_line(&error))));
-            }
-            Err(error) => return Err(error),
+            Err(error) if error.kind() == "damaged" => return Ok(Some(format!("the list of its parts is lost: {}", in_one_line(&error)))),
+            Err(error) => return Ok(Some(format!("the list of its parts cannot be read: {}", self.unread_or(error)?))),
         }
         let mut sum = 0u64;
         for piece in pieces {
@@ -257,10 +280,8 @@ impl<'r> Trees<'r> {
     fn look_at_database(&mut self, id: &ChunkId, size: u64) -> Result<Option<String>, Error> {
         let recipe = match self.bodies.chain(id, &mut self.reader) {
             Ok(chain) => chain.recipe,
-            Err(error) if error.is_damage() || matches!(error, crate::store::Error::Backend(_)) => {
-                return Ok(Some(format!("it is not known which pages it is made of: {}", in_one_line(&error))));
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) if error.is_damage() => return Ok(Some(format!("it is not known which pages it is made of: {}", in_one_line(&error)))),
+            Err(error) => return Ok(Some(format!("it is not known which pages it is made of: {}", self.unread_or(error.into())?))),
         };
         if recipe.bytes() != size {
             return Ok(Some("its pages do not come to its size".to_owned()));
@@ -300,11 +321,6 @@ impl<'r> Trees<'r> {
         }
         faults.below.iter().for_each(|below| self.tell(snapshot, below, report));
     }
-}
-
-/// Whether the disk failed on it: to whoever asks what is left, that is damage.
-fn is_unreadable(error: &crate::manifest::Error) -> bool {
-    matches!(error, crate::manifest::Error::Store(crate::store::Error::Backend(crate::backend::Error::Io { .. })))
 }
 
 fn push(report: &mut CheckReport, damage: Damage) {

@@ -90,11 +90,16 @@ impl RepairReport {
 
 /// Mends a repository; alone with it all the while.
 pub fn repair(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) -> Result<RepairReport, Error> {
-    if options.dry_run {
-        return look(repository, options, watch);
-    }
-    let _work = super::prune::alone_at_work(repository, options.waiting)?;
-    repository.exclusively(options.waiting, || work(repository, options, watch))
+    let outcome = if options.dry_run {
+        look(repository, options, watch)
+    } else {
+        let _work = super::prune::alone_at_work(repository, options.waiting)?;
+        repository.exclusively(options.waiting, || work(repository, options, watch))
+    };
+    outcome.map_err(|error| match error.unread_file() {
+        Some(name) => packs::unread(name),
+        None => error,
+    })
 }
 
 fn examine(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) -> Result<CheckReport, Error> {
@@ -111,6 +116,7 @@ fn look(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
     for id in report.found.damaged_packs.clone() {
         match packs::mend(repository, &id)? {
             Some(_) => report.mended(pack_name(&id), "its parity can mend it"),
+            None if report.found.unread.contains(&pack_name(&id)) => return Err(packs::unread(&pack_name(&id))),
             None => drop(bad.insert(id)),
         }
     }
@@ -162,6 +168,8 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
                 packs::replace(repository, &id, &bytes)?;
                 report.mended(pack_name(&id), "computed anew from its parity: it is as it was");
             }
+            // It could not be read a moment ago: what is read now need not be all of it.
+            None if report.found.unread.contains(&pack_name(&id)) => return Err(packs::unread(&pack_name(&id))),
             None => bad.push(packs::examine(repository, &known, &id)?),
         }
     }

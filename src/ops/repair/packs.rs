@@ -60,13 +60,15 @@ pub(super) fn mend(repository: &Repository, id: &[u8; 16]) -> Result<Option<Vec<
     if let Some(mended) = parity.and_then(|parity| parity.mend(&bytes)) {
         return Ok(Some(mended));
     }
-    if is_disk {
-        return Err(Error::Refused {
-            what: format!("the disk cannot read part of {}, and there is no parity that would do without; nothing was given up", pack_name(id)),
-            hint: "Copy the repository's folder to a healthy disk first, with a tool that goes on after read errors (ddrescue, or rsync with --ignore-errors), and repair the copy: what can be read there may be more than now.".to_owned(),
-        });
+    if is_disk { Err(unread(&pack_name(id))) } else { Ok(None) }
+}
+
+/// A file that the disk does not give: nobody knows what is lost of it.
+pub(super) fn unread(name: &str) -> Error {
+    Error::Refused {
+        what: format!("{name} could not be read from the disk, so it is not known whether anything in it is lost. No snapshot was changed"),
+        hint: "Check that the disk is connected and that you may read the repository's folder, then run the same command again. If the disk is failing, copy the folder to a healthy one with a tool that continues after read errors, such as ddrescue, and repair the copy.".to_owned(),
     }
-    Ok(None)
 }
 
 /// Puts the mended bytes in the pack's place, in one step: until then the damaged file stands.
@@ -76,7 +78,10 @@ pub(super) fn replace(repository: &Repository, id: &[u8; 16], bytes: &[u8]) -> R
 
 /// What can be known of a pack that is not mended: its table of contents, found in what is left of the file, or as the index knows it.
 pub(super) fn examine(repository: &Repository, index: &Index, id: &[u8; 16]) -> Result<BadPack, Error> {
-    let (bytes, _) = bytes_left(repository.backend(), &pack_name(id))?;
+    let (bytes, is_disk) = bytes_left(repository.backend(), &pack_name(id))?;
+    if is_disk {
+        return Err(unread(&pack_name(id)));
+    }
     let trailer = match PackTrailer::recover(&bytes, repository.config().cipher) {
         Some(trailer) => Some(trailer),
         None => index.trailer_of(id)?,
