@@ -171,6 +171,9 @@ fn hint_of_damage(error: &Error) -> Option<String> {
 fn store_hint(error: &store::Error) -> Option<String> {
     let text = match error {
         store::Error::NoRepository { .. } => "Name the repository with --repo PATH or JELLYVAULT_REPO. The first jellyvault snapshot makes one.",
+        store::Error::NoSettings { .. } => {
+            "Run jellyvault repair: it writes new settings and brings back every snapshot that the data tells of. If you have a copy of repo.toml, put it back instead."
+        }
         store::Error::Exists { .. } => "Use it as it is, or name another folder.",
         store::Error::NotEmpty { .. } => "Name an empty folder, or one that does not exist yet.",
         store::Error::Newer { .. } => "Install a newer jellyvault. Nothing was changed.",

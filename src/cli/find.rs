@@ -106,6 +106,9 @@ fn events(found: &Match) -> Vec<Event<'_>> {
         if let Some(until) = version.until.filter(|until| !found.versions.iter().any(|next| next.first == *until)) {
             events.push(Event { change: "vanished", at: until, version: None });
         }
+        if let Some(at) = version.unknown_since {
+            events.push(Event { change: "unknown", at, version: None });
+        }
         before = Some(version);
     }
     events
@@ -119,6 +122,7 @@ fn event_row(context: &Context, event: &Event<'_>, catalog: &Catalog) -> Vec<Str
         "back" => "was there again",
         "changed" => "changed",
         "metadata" => "same content, other time, mode or owner",
+        "unknown" => "not known: this snapshot could not read it or left it out",
         _ => "was gone",
     };
     // Where the file is gone it has neither.
@@ -152,6 +156,7 @@ fn match_json(found: &Match, catalog: &Catalog) -> Value {
         .map(|version| {
             json!({
                 "first": snapshot_json(catalog, version.first), "last": snapshot_json(catalog, version.last), "gone_in": version.until.map(|at| snapshot_json(catalog, at)),
+                "unknown_since": version.unknown_since.map(|at| snapshot_json(catalog, at)),
                 "kind": kind(version), "size": version.entry.size(), "mtime": to_json::time(nanoseconds(version.entry.mtime)),
             })
         })

@@ -44,7 +44,7 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
         true => {
             let without = if args.dry_run { dropped.iter().copied().collect() } else { HashSet::new() };
             let needed = std::mem::take(&mut forgetting.needed);
-            Some(prune::work(context, &repository, args.max_unused, args.dry_run, without, needed, &args.wait)?)
+            Some(prune::work(context, &repository, args.max_unused, args.dry_run, (without, needed, Vec::new()), &args.wait)?)
         }
         false => None,
     };

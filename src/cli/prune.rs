@@ -17,7 +17,7 @@ use super::{Exit, json as to_json, render};
 
 pub fn run(context: &Context, args: &PruneArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
-    let report = work(context, &repository, args.max_unused, args.dry_run, HashSet::new(), Reached::default(), &args.wait)?;
+    let report = work(context, &repository, args.max_unused, args.dry_run, (HashSet::new(), Reached::default(), args.remove_tree.clone()), &args.wait)?;
     if context.global.json {
         to_json::print(&document(&report, args.dry_run));
     } else {
@@ -37,8 +37,7 @@ pub fn work(
     repository: &Repository,
     max_unused: MaxUnused,
     dry_run: bool,
-    without: HashSet<SnapshotId>,
-    needed: Reached,
+    (without, needed, given_up): (HashSet<SnapshotId>, Reached, Vec<String>),
     wait: &WaitArgs,
 ) -> Result<PruneReport, Failure> {
     // With --dry-run the plan is the answer.
@@ -48,7 +47,7 @@ pub fn work(
         }
     };
     let waiting = waiting(context, wait.wait);
-    let options = PruneOptions { max_unused, dry_run, without, needed, planned: &planned, waiting: &waiting };
+    let options = PruneOptions { max_unused, dry_run, without, needed, given_up, planned: &planned, waiting: &waiting };
     Ok(ops::prune(repository, options, context.watch())?)
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::ops::{self, RepairOptions, RepairReport};
+use crate::store::{self, Repository};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -14,6 +15,7 @@ use super::{Exit, check, json as to_json, render};
 const SHOWN_MAX: usize = 60;
 
 pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
+    let is_new_config = open_or_rebuild(context, args.dry_run)?;
     let repository = context.open()?;
     let waiting = waiting(context, args.wait.wait);
     let options = RepairOptions {
@@ -24,7 +26,10 @@ pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
         threads: 0,
         waiting: &waiting,
     };
-    let report = ops::repair(&repository, &options, context.watch())?;
+    let mut report = ops::repair(&repository, &options, context.watch())?;
+    if is_new_config {
+        report.mended.push(ops::Mended { path: "repo.toml".to_owned(), what: "new settings written; both files were gone".to_owned() });
+    }
     if context.global.json {
         to_json::print(&document(&report, args.dry_run));
     } else if !context.global.quiet || report.lost_count > 0 {
@@ -32,6 +37,19 @@ pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
     }
     let is_well = report.lost_count == 0 && (report.found.is_ok() || !args.dry_run);
     Ok(if is_well { Exit::Done } else { Exit::Problems })
+}
+
+/// New settings where both files are gone; whether they were.
+fn open_or_rebuild(context: &Context, dry_run: bool) -> Result<bool, Failure> {
+    let path = context.repository_path()?;
+    match Repository::open(&path) {
+        Err(store::Error::NoSettings { .. }) if !dry_run => {
+            Repository::rebuild_config(&path).map_err(ops::Error::from)?;
+            Ok(true)
+        }
+        // Whatever else is wrong is told by the opening that follows.
+        _ => Ok(false),
+    }
 }
 
 fn document(report: &RepairReport, dry_run: bool) -> Value {

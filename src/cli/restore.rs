@@ -138,8 +138,8 @@ fn watch_words(report: &WatchStateReport, id: &str, dry_run: bool, verbose: bool
 fn document(report: &RestoreReport, dry_run: bool) -> serde_json::Value {
     let moved: Vec<_> = report.moved_aside.iter().map(|(from, to)| json!({"from": from.to_string_lossy(), "to": to.to_string_lossy()})).collect();
     json!({
-        "restored": {"files": report.files, "bytes": report.bytes, "unchanged": report.unchanged, "metadata": report.metadata, "deleted": report.deleted},
-        "deleted_paths": report.deleted_paths, "moved_aside": moved, "problems": to_json::problems(&report.problems), "remarks": report.remarks, "dry_run": dry_run,
+        "restored": {"files": report.files, "bytes": report.bytes, "unchanged": report.unchanged, "metadata": report.metadata, "deleted": report.deleted, "unknown": report.unknown},
+        "deleted_paths": report.deleted_paths, "unknown_paths": report.unknown_paths, "moved_aside": moved, "problems": to_json::problems(&report.problems), "remarks": report.remarks, "dry_run": dry_run,
     })
 }
 
@@ -162,6 +162,15 @@ fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool, verbose: 
     }
     if dry_run && !verbose && report.deleted_paths.len() > DELETED_SHOWN {
         out.push_str(&format!("… and {} more (--verbose names them)\n", render::count(report.deleted - DELETED_SHOWN as u64)));
+    }
+    if report.unknown > 0 {
+        let named = report.unknown_paths.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+        out.push_str(&format!(
+            "{} kept although the snapshot lacks {}: it could not read or did not include that part ({named}{})\n",
+            render::plural(report.unknown, "path is", "paths are"),
+            if report.unknown == 1 { "it" } else { "them" },
+            if report.unknown > 5 { ", …" } else { "" }
+        ));
     }
     out.push_str(&format!(
         "Snapshot {id} {}restored {place}: {} {would}written ({}), {} right already{}{}.\n",

@@ -73,6 +73,9 @@ pub struct PruneArgs {
     /// How much waste is tolerated, as a share (5%), a size (2GiB) or unlimited
     #[arg(long, value_name = "LIMIT", default_value = "5%", value_parser = super::durations::max_unused)]
     pub max_unused: crate::ops::MaxUnused,
+    /// After the list of snapshots was lost: also remove this tree, which belongs to no snapshot. --dry-run lists such trees
+    #[arg(long, value_name = "ID")]
+    pub remove_tree: Vec<String>,
     #[command(flatten)]
     pub wait: WaitArgs,
 }

@@ -175,6 +175,16 @@ impl Chain {
         }
     }
 
+    /// Whether the repository has no link at all.
+    pub fn is_absent(repository: &Repository) -> Result<bool, Error> {
+        Ok(links_in(repository.backend().names("list/")?).is_empty())
+    }
+
+    /// Whether what is left of the links does not go back to the list's beginning.
+    pub fn is_broken(&self) -> bool {
+        !self.irregular.is_empty()
+    }
+
     /// Whether there is no link at all.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()

@@ -11,7 +11,9 @@ mod newest;
 mod node;
 mod path;
 mod record;
+mod record_copy;
 mod retention;
+mod since;
 
 pub use builder::{LeafRef, TreeBuilder, starts_node};
 pub use catalog::{Catalog, NameError};
@@ -22,7 +24,9 @@ pub use entry::{Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xa
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};
 pub use record::{Bytes as ByteCounts, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord};
+pub use record_copy::{decode_record_copy, encode_record_copy, record_copy_id};
 pub use retention::{Count, Policy, Verdict, instance_of, judge};
+pub use since::Standing;
 
 /// What can be wrong with a manifest or a snapshot record.
 #[derive(Debug, thiserror::Error)]

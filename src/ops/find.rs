@@ -12,7 +12,7 @@ use crate::store::{ChunkReader, Index, IndexMode, Repository};
 use super::select::categories;
 use super::snapshot::content_of;
 use super::wanted_paths::WantedPaths;
-use super::{Error, Watch};
+use super::{Error, Unknown, Watch};
 
 /// Paths that are told; a pattern that fits more is too wide to be read.
 const MATCHES_MAX: usize = 100_000;
@@ -37,6 +37,21 @@ pub struct Version {
     pub last: usize,
     /// The next snapshot of the source, which has it no more or another one.
     pub until: Option<usize>,
+    /// The next snapshot of the source, which could not read that part of it or left it out: whether it is still there is not known.
+    pub unknown_since: Option<usize>,
+}
+
+impl Version {
+    fn new(entry: Entry, at: usize) -> Version {
+        Version { entry, first: at, last: at, until: None, unknown_since: None }
+    }
+
+    /// It is there in every snapshot up to `last`, unless one of them does not know.
+    fn close(&mut self, last: usize) {
+        if self.until.is_none() && self.unknown_since.is_none() {
+            self.last = last;
+        }
+    }
 }
 
 /// A path of one source with its versions, oldest first.
@@ -79,6 +94,7 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
     watch.progress.phase(Phase::Find, catalog.snapshots.len() as u64, 0);
     for (at, (_, record)) in catalog.snapshots.iter().enumerate().filter(|(_, (id, _))| only.is_none_or(|only| only == *id)) {
         let source = *sources.entry(record.source.key.as_str()).or_insert(at);
+        let unknown = Unknown::of(record)?;
         for (category, root) in categories(record) {
             let lane = lanes.entry((source, category)).or_insert(Lane { manifest: None, last: at, open: BTreeMap::new() });
             let reader = || ChunkReader::new(repository, &index);
@@ -90,9 +106,22 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
                     && let Some(version) = lane.open.get_mut(&before.path).and_then(|open| open.versions.last_mut())
                     && version.until.is_none()
                 {
-                    (version.last, version.until) = (lane.last, Some(at));
+                    version.close(lane.last);
+                    if difference.after.is_none() && unknown.holds(&before.path) {
+                        version.unknown_since.get_or_insert(at);
+                        return Ok(());
+                    }
+                    version.until = Some(at);
                 }
                 let Some(after) = difference.after.filter(|after| wanted.takes(after)) else { return Ok(()) };
+                if let Some(version) = lane.open.get_mut(&after.path).and_then(|open| open.versions.last_mut()).filter(|version| version.until.is_none()) {
+                    if version.entry == after {
+                        // Known again, and what it was.
+                        version.unknown_since = None;
+                        return Ok(());
+                    }
+                    version.until = Some(at);
+                }
                 let open = match lane.open.get_mut(&after.path) {
                     Some(open) => open,
                     None if count >= MATCHES_MAX => {
@@ -105,7 +134,7 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
                         lane.open.entry(path.clone()).or_insert(Match { source, category, path, versions: Vec::new() })
                     }
                 };
-                open.versions.push(Version { entry: after, first: at, last: at, until: None });
+                open.versions.push(Version::new(after, at));
                 Ok(())
             })?;
             (lane.manifest, lane.last) = (Some(root.manifest), at);
@@ -115,7 +144,7 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
     for lane in lanes.into_values() {
         let last = lane.last;
         found.matches.extend(lane.open.into_values().map(|mut open| {
-            open.versions.iter_mut().filter(|version| version.until.is_none()).for_each(|version| version.last = last);
+            open.versions.iter_mut().for_each(|version| version.close(last));
             open
         }));
     }
@@ -157,16 +186,24 @@ pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], watch: W
                 here = Some((category, entry));
             }
         }
-        if let Some(version) = history.versions.last_mut().filter(|version| was_captured && version.until.is_none())
-            && here.as_ref().is_none_or(|(_, entry)| *entry != version.entry)
-        {
-            (version.last, version.until) = (*last, Some(at));
+        if let Some(version) = history.versions.last_mut().filter(|version| was_captured && version.until.is_none()) {
+            match &here {
+                Some((_, entry)) if *entry == version.entry => version.unknown_since = None,
+                None if Unknown::of(record)?.holds(path) => {
+                    version.close(*last);
+                    version.unknown_since.get_or_insert(at);
+                }
+                _ => {
+                    version.close(*last);
+                    version.until = Some(at);
+                }
+            }
         }
         if let Some((category, entry)) = here
             && history.versions.last().is_none_or(|version| version.until.is_some())
         {
             history.category = category;
-            history.versions.push(Version { entry, first: at, last: at, until: None });
+            history.versions.push(Version::new(entry, at));
         }
         if was_captured {
             *last = at;
@@ -176,7 +213,7 @@ pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], watch: W
     let mut found: Vec<Match> = sources
         .into_values()
         .filter_map(|(last, _, mut history)| {
-            history.versions.iter_mut().filter(|version| version.until.is_none()).for_each(|version| version.last = last);
+            history.versions.iter_mut().for_each(|version| version.close(last));
             (!history.versions.is_empty()).then_some(history)
         })
         .collect();

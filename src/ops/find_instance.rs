@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::limits::XML_BYTES_MAX;
 use crate::manifest::Learnt;
 use crate::progress::Problem;
-use crate::source::{self, FindError, Instance, Layout, Named, Platform, Surroundings, version, xml_element};
+use crate::source::{self, FindError, Instance, Layout, MissingPath, Named, Platform, Surroundings, version, xml_element};
 
 use super::Error;
 use super::snapshot::SourceSpec;
@@ -75,9 +75,17 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
     }
     let instance = source::find(platform, &named, surroundings)?;
     let mut problems: Vec<Problem> = Vec::new();
-    for what in &instance.missing {
-        let what = format!("{what}; what is there is not in this snapshot (name it with --metadata-dir if it is elsewhere)");
-        problems.push(Problem { path: "config".to_owned(), what });
+    for missing in &instance.missing {
+        let (path, option) = match missing.what {
+            MissingPath::Metadata => ("metadata", "--metadata-dir"),
+            MissingPath::Database => ("data/jellyfin.db", "--database"),
+        };
+        let what = format!(
+            "{} names {}, which is not on this machine; what is there is not in this snapshot (if it is elsewhere here, name it with {option})",
+            missing.what.setting(),
+            missing.path
+        );
+        problems.push(Problem { path: path.to_owned(), what });
     }
     if let Some(plugin) = &instance.database_plugin {
         let what = format!(

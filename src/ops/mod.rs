@@ -29,6 +29,7 @@ mod settings;
 mod show;
 mod snapshot;
 mod stats;
+mod unknown;
 mod wanted_paths;
 mod watch_state;
 
@@ -63,6 +64,7 @@ pub use settings::{Setting, differing_settings};
 pub use show::{Shown, show};
 pub use snapshot::{SnapshotOptions, SnapshotReport, SourceSpec, Survey, snapshot, survey};
 pub use stats::{CategoryStats, Growth, Stats, stats};
+pub use unknown::Unknown;
 pub use wanted_paths::WantedPaths;
 pub use watch_state::{ItemChange, WatchStateOptions, WatchStateReport, restore_watch_state};
 
@@ -288,6 +290,7 @@ impl Error {
         match self {
             Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => match error {
                 S::NoRepository { .. } => "no-repository",
+                S::NoSettings { .. } => "damaged",
                 S::Exists { .. } => "repository-exists",
                 S::NotEmpty { .. } => "not-empty",
                 S::Newer { .. } => "newer-format",

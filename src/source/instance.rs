@@ -76,8 +76,36 @@ pub struct Instance {
     pub database: Option<String>,
     /// The plugin that keeps the database, where it is none.
     pub database_plugin: Option<String>,
-    /// Directories that the configuration names and that are not here.
-    pub missing: Vec<String>,
+    /// What the configuration names and that is not here.
+    pub missing: Vec<Missing>,
+}
+
+/// A place that the configuration names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingPath {
+    /// Of the metadata.
+    Metadata,
+    /// Of the database.
+    Database,
+}
+
+impl MissingPath {
+    /// The setting that names it, for the user.
+    pub fn setting(self) -> &'static str {
+        match self {
+            MissingPath::Metadata => "MetadataPath in system.xml",
+            MissingPath::Database => "the database's path in database.xml",
+        }
+    }
+}
+
+/// A place that the configuration names and that is not here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// What it is.
+    pub what: MissingPath,
+    /// Where it should be.
+    pub path: String,
 }
 
 /// No instance, or several.
@@ -295,10 +323,10 @@ impl Finder<'_> {
         let read = |name: &str| config.as_ref().and_then(|config| self.at.read(&self.join(config, name)));
         let default = self.join(&program_data, "metadata");
         let mut missing = Vec::new();
-        let mut follow = |what: &str, path: String, is_there: &dyn Fn(&str) -> bool| {
+        let mut follow = |what: MissingPath, path: String, is_there: &dyn Fn(&str) -> bool| {
             let here = self.as_seen_here(&path, &program_data, is_there);
             if here.is_none() {
-                missing.push(format!("{what} names {path}, which is not on this machine"));
+                missing.push(Missing { what, path });
             }
             here
         };
@@ -306,13 +334,13 @@ impl Finder<'_> {
         let configured = system.as_deref().and_then(|xml| xml::element(xml, "MetadataPath"));
         let metadata = match (&named.metadata, configured) {
             (Some(named), _) => named.clone(),
-            (None, Some(path)) => follow("MetadataPath in system.xml", path, &|path| self.at.is_dir(path)).unwrap_or_else(|| default.clone()),
+            (None, Some(path)) => follow(MissingPath::Metadata, path, &|path| self.at.is_dir(path)).unwrap_or_else(|| default.clone()),
             (None, None) => default.clone(),
         };
         let settings = read("database.xml").as_deref().and_then(xml::database).unwrap_or_default();
         let database = match settings.path {
             _ if settings.plugin.is_some() => None,
-            Some(path) => follow("the database's path in database.xml", path, &|path| self.at.is_file(path)),
+            Some(path) => follow(MissingPath::Database, path, &|path| self.at.is_file(path)),
             None => Some(self.join(&data, "jellyfin.db")),
         };
         let env = |name: &str| self.variable(name);

@@ -64,6 +64,8 @@ pub(super) struct Listing {
     pub names: Vec<u8>,
     pub items: Vec<Item>,
     pub skipped: Vec<(Vec<u8>, &'static str)>,
+    /// Directories on other file systems.
+    pub elsewhere: Vec<Vec<u8>>,
     pub failed: Vec<(Vec<u8>, &'static str, Errno)>,
 }
 
@@ -157,7 +159,7 @@ pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_op
         listing.names.extend_from_slice(bytes);
         let elsewhere = rules.one_file_system && stat.dev != root_stat.dev;
         if stat.is_dir() && elsewhere {
-            listing.skipped.push((bytes.to_vec(), "another file system (only the directory itself is kept)"));
+            listing.elsewhere.push(bytes.to_vec());
         }
         let is_entered = stat.is_dir() && !elsewhere;
         listing.items.push(Item { name, stat, key, fingerprint: stat.fingerprint(&key), is_entered, folder: None });

@@ -20,7 +20,7 @@ mod xml;
 
 pub use beneath::{open_beneath, open_dir};
 pub use category::{Category, DATABASE_PATH, UnknownCategory};
-pub use instance::{FindError, Instance, Named, Platform, Surroundings, find};
+pub use instance::{FindError, Instance, Missing, MissingPath, Named, Platform, Surroundings, find};
 pub use jellyfin_db::{DatabaseFacts, read_facts};
 pub use layout::Layout;
 pub use read::OpenFile;

@@ -46,6 +46,11 @@ impl Globs {
         Ok(Globs { on_names: names.build()?, on_paths: paths.build()? })
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.on_names.is_empty() && self.on_paths.is_empty()
+    }
+
     /// Whether one of them holds for a path.
     pub fn fit(&self, path: &[u8]) -> bool {
         let as_path = |bytes| Path::new(OsStr::from_bytes(bytes));

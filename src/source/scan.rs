@@ -58,6 +58,11 @@ pub enum Event<'a> {
         /// What it is.
         what: &'static str,
     },
+    /// A directory on another file system, which is not entered.
+    Elsewhere {
+        /// Logical path.
+        path: &'a [u8],
+    },
     /// Something that could not be looked at.
     Failed {
         /// Logical path.
@@ -292,6 +297,11 @@ impl Shared<'_> {
 
 fn report_oddities<E>(listing: &mut Listing, path: &mut Vec<u8>, each: &mut impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
     let dir_len = path.len();
+    for name in std::mem::take(&mut listing.elsewhere) {
+        join(path, &name);
+        each(Event::Elsewhere { path })?;
+        path.truncate(dir_len);
+    }
     for (name, what) in std::mem::take(&mut listing.skipped) {
         join(path, &name);
         each(Event::Skipped { path, what })?;

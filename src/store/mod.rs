@@ -100,6 +100,12 @@ pub enum Error {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// The settings are gone, and the data is there.
+    #[error("the repository at {path} has lost its settings (repo.toml and its copy); its data is there")]
+    NoSettings {
+        /// Where.
+        path: PathBuf,
+    },
     /// A repository is there already.
     #[error("there is a jellyvault repository at {path} already")]
     Exists {

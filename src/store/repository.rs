@@ -143,7 +143,11 @@ impl Repository {
         let config = root.join(CONFIG_NAME);
         match std::fs::metadata(&config).or_else(|e| std::fs::metadata(root.join(CONFIG_COPY_NAME)).map_err(|_| e)) {
             Ok(_) => {}
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(Error::NoRepository { path: root.to_path_buf() }),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let has_packs = LocalBackend::new(root).names("packs/").is_ok_and(|names| names.iter().any(|name| pack_id(name).is_some()));
+                let path = root.to_path_buf();
+                return Err(if has_packs { Error::NoSettings { path } } else { Error::NoRepository { path } });
+            }
             // Not allowed to look is not the same as not there.
             Err(source) => return Err(Error::Local { verb: "open", path: config, source }),
         }
@@ -169,6 +173,25 @@ impl Repository {
             Err(error) => return Err(error),
         };
         Ok(Repository { backend, config, config_damage, location: Location::Memory, index_place: None, lock: None })
+    }
+
+    /// Writes new settings where both files are gone and packs are there, each of which must say that it is not encrypted. Everything in a
+    /// repository but its id and the sizes of new chunks can be read without the old ones.
+    pub fn rebuild_config(root: &Path) -> Result<(), Error> {
+        let backend = LocalBackend::new(root);
+        let made = RepositoryLock::if_alone(root, || {
+            for listed in backend.list("packs/")? {
+                let Some(id) = pack_id(&listed.name) else { continue };
+                match super::read_trailer(&backend, &listed, &id) {
+                    // Parts of it may be damaged: repair goes on to that.
+                    Ok(_) => {}
+                    Err(error) if error.is_damage() && !matches!(&error, Error::Pack { source: super::TrailerError::Newer(_), .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Repository::init_with(&backend, &RepoConfig::new()?)
+        })?;
+        made.ok_or_else(|| Error::Busy { path: root.to_path_buf() })
     }
 
     /// What is wrong with the files of the settings, each with its name. One of them is right, or the repository were not open.

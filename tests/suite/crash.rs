@@ -317,6 +317,7 @@ fn a_snapshot_that_is_taken_while_prune_is_at_it_keeps_what_it_needs() {
         dry_run: false,
         without: Default::default(),
         needed: Default::default(),
+        given_up: Vec::new(),
         planned: &capture_again,
         waiting: &go_on,
     };

@@ -226,7 +226,9 @@ fn every_other_damage_is_found_named_and_mended_with_parity_or_told_as_lost() {
             for (what, bytes) in damages(&small, path) {
                 let disk = damaged(&small, path, bytes);
                 let case = format!("{what} of {}, parity {parity}", path.display());
-                if !is_derived(kind) {
+                // Without list/since the list looks like one of an older program, which has none and is taken at its word.
+                let is_as_of_old = path.ends_with("list/since") && what == "its deletion";
+                if !is_derived(kind) && !is_as_of_old {
                     is_found(&disk, path, what);
                 }
                 restorable(&small, &disk);

@@ -27,7 +27,7 @@ fn taken(repository: &Repository, folder: &Path) -> (SnapshotId, SnapshotRecord)
 
 fn compared(repository: &Repository, before: &SnapshotRecord, after: &SnapshotRecord) -> Result<ops::Diff, ops::Error> {
     let index = Index::open(repository, IndexMode::Use)?;
-    ops::diff(repository, &index, (&Tree::of(before), &Tree::of(after)), &DiffOptions::default(), watch(&Interrupt::default()), |_| {})
+    ops::diff(repository, &index, (&Tree::of(before).unwrap(), &Tree::of(after).unwrap()), &DiffOptions::default(), watch(&Interrupt::default()), |_| {})
 }
 
 /// (path, kind, old path where it moved) of every change.

@@ -68,7 +68,12 @@ fn a_flipped_byte_in_a_pack_is_found_and_named() {
         let repository = Repository::open_on(Box::new(backend.clone())).unwrap();
         let out = temp();
         match restore_to(&repository, &newest(&repository), out.path()) {
-            Ok(report) if report.problems.is_empty() => silent.push(at),
+            // The copy of the record is read by check and repair alone.
+            Ok(report) if report.problems.is_empty() => {
+                if check_all(&repository).is_ok() {
+                    silent.push(at);
+                }
+            }
             Ok(report) => assert!(report.problems[0].what.contains("cannot be read back"), "{:?}", report.problems),
             Err(error) => assert_eq!(error.kind(), "damaged", "{error}"),
         }

@@ -14,6 +14,7 @@ mod hostile;
 mod import;
 mod live;
 mod live_look;
+mod lost_list;
 mod mend;
 mod model;
 mod mount;

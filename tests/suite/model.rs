@@ -193,6 +193,7 @@ impl History {
                         dry_run: true,
                         without: Default::default(),
                         needed: Default::default(),
+                        given_up: Vec::new(),
                         planned: &|_| {},
                         waiting: &go_on,
                     };

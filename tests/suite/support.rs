@@ -103,7 +103,15 @@ pub fn go_on(_: std::time::Duration) -> Result<(), ops::Error> {
 }
 
 pub fn prune_to(repository: &Repository, max_unused: ops::MaxUnused) -> Result<ops::PruneReport, ops::Error> {
-    let options = ops::PruneOptions { max_unused, dry_run: false, without: Default::default(), needed: Default::default(), planned: &|_| {}, waiting: &go_on };
+    let options = ops::PruneOptions {
+        max_unused,
+        dry_run: false,
+        without: Default::default(),
+        needed: Default::default(),
+        given_up: Vec::new(),
+        planned: &|_| {},
+        waiting: &go_on,
+    };
     ops::prune(repository, options, watch(&Interrupt::default()))
 }
 

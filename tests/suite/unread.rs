@@ -84,7 +84,15 @@ fn commands(dir: &Path) -> Vec<(&'static str, Box<dyn Fn(&Repository) -> Result<
         (
             "export",
             Box::new(move |repository| {
-                let options = ExportOptions { kind: ExportKind::Tables, only: Vec::new(), target: None, zone: jiff::tz::TimeZone::UTC, as_server: false, force: true, threads: 1 };
+                let options = ExportOptions {
+                    kind: ExportKind::Tables,
+                    only: Vec::new(),
+                    target: None,
+                    zone: jiff::tz::TimeZone::UTC,
+                    as_server: false,
+                    force: true,
+                    threads: 1,
+                };
                 ops::export(repository, &newest(repository), &out, None, &options, watch(&Interrupt::default())).map(|_| 0)
             }),
         ),

@@ -57,7 +57,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     });
     let categories: Map<String, Value> = diff.totals.iter().map(|(category, totals)| (category.name().to_owned(), totals_json(totals))).collect();
     let summary = json!({"categories": categories, "total": totals_json(&diff.total()), "rows": report.as_ref().map(rows::report_json), "settings": settings});
-    write(&format!("],\"summary\":{summary},\"remarks\":{}}}\n", json!(diff.remarks)))?;
+    write(&format!("],\"summary\":{summary},\"unknown\":{},\"remarks\":{}}}\n", diff.unknown, json!(diff.remarks)))?;
     let mut spool = out.into_inner().map_err(|error| ops::Error::Output(error.into_error()))?;
     spool.rewind().map_err(ops::Error::Output)?;
     std::io::copy(&mut spool, &mut std::io::stdout().lock()).map_err(ops::Error::Output)?;

@@ -58,7 +58,7 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     };
     let (before, after) = sides::sides(context, &repository, &catalog, args)?;
     let index = Index::open(&repository, IndexMode::Use).map_err(ops::Error::from)?;
-    let (own, other) = (before.tree(), after.tree());
+    let (own, other) = (before.tree()?, after.tree()?);
     let is_silent = context.global.quiet && !context.global.json;
     let will_name = !(args.stat || args.wants_rows() || is_silent || own.has_the_same(&other));
     // Items are named by the databases while the trees are compared.

@@ -84,10 +84,10 @@ fn live(context: &Context, record: &SnapshotRecord, named: &LiveArgs, plain: Opt
 }
 
 impl Side<'_> {
-    pub fn tree(&self) -> Tree {
+    pub fn tree(&self) -> Result<Tree, Failure> {
         match self {
-            Side::Snapshot((_, record)) => Tree::of(record),
-            Side::Live(live) => live.1.tree.clone(),
+            Side::Snapshot((_, record)) => Ok(Tree::of(record)?),
+            Side::Live(live) => Ok(live.1.tree.clone()),
         }
     }
 

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use crate::backend::Span;
 use crate::limits::RECORD_BYTES_MAX;
-use crate::manifest::{Catalog, Chain, FileHash, SnapshotId, file_hash};
+use crate::manifest::{Catalog, Chain, FileHash, SnapshotId, Standing, file_hash};
 use crate::progress::Phase;
 use crate::store::{Index, IndexMode, Repository, snapshot_copy_name, snapshot_name};
 
+use super::reach::{Unnamed, unnamed_trees};
 use super::{Error, Watch};
 
 pub(super) use packs::check_packs;
@@ -121,10 +122,35 @@ pub fn check(repository: &Repository, options: &CheckOptions, watch: Watch<'_>) 
         }
     }
     report.unread.append(&mut trees.unread);
+    check_unnamed(repository, &index, &catalog, &mut report, watch)?;
     report.snapshots = catalog.snapshots.len() as u64;
     report.findings.sort();
     report.findings.dedup();
     Ok(report)
+}
+
+/// Trees that may be all that is left of snapshots whose records are gone.
+fn check_unnamed(repository: &Repository, index: &Index, catalog: &Catalog, report: &mut CheckReport, watch: Watch<'_>) -> Result<(), Error> {
+    let Unnamed { trees, records } = unnamed_trees(repository, index, &catalog.snapshots, watch)?;
+    if let Some(name) = Standing::damaged_file(repository)? {
+        let what = "it says when the list of snapshots began, and is damaged; jellyvault repair writes it again. No snapshot is lost by that".to_owned();
+        report.findings.push(Finding { name: name.to_owned(), what });
+    }
+    if Standing::of(repository)? == Standing::Lost {
+        let what = "the list of snapshots is missing, though the repository holds data; jellyvault repair writes a new one".to_owned();
+        report.findings.push(Finding { name: "list".to_owned(), what });
+    }
+    if !trees.is_empty() {
+        let files: u64 = trees.iter().map(|tree| tree.files).max().unwrap_or_default();
+        let what = format!(
+            "{} trees of up to {files} files belong to no snapshot that is listed: records of snapshots were lost ({} can be read from their copies). \
+             jellyvault repair brings them back",
+            trees.len(),
+            records.len()
+        );
+        report.findings.push(Finding { name: "packs".to_owned(), what });
+    }
+    Ok(())
 }
 
 /// The list of snapshots against its chain.

@@ -5,7 +5,7 @@ use crate::store::Repository;
 
 use super::super::select::categories;
 use super::super::snapshot::{SnapshotOptions, SourceSpec};
-use super::super::{Error, Watch};
+use super::super::{Error, Unknown, Watch};
 use super::Tree;
 
 /// What lies in the source now.
@@ -23,7 +23,7 @@ pub fn look(repository: &Repository, spec: &SourceSpec, options: &SnapshotOption
     let tree = Tree {
         categories: categories(&record).map(|(category, record)| (category, record.clone())).collect(),
         held,
-        excluded: record.excluded.clone(),
+        unknown: Unknown::of(&record)?,
         live: Some(spec.layout.clone()),
     };
     Ok(Look { tree, record })

@@ -21,7 +21,7 @@ use self::moves::{Moves, Pairs};
 use super::recipes::Recipes;
 use super::select::categories;
 use super::wanted_paths::WantedPaths;
-use super::{Error, Watch};
+use super::{Error, Unknown, Watch};
 
 pub use look::{Look, look};
 pub use totals::Totals;
@@ -33,17 +33,17 @@ pub struct Tree {
     pub categories: Vec<(Category, CategoryRecord)>,
     /// Manifest nodes that the repository does not hold.
     pub held: Held,
-    /// Globs that were left out when it was captured.
-    pub excluded: Vec<String>,
+    /// What it does not know.
+    pub unknown: Unknown,
     /// The directories that contents are read in, where no pack holds them: a live source's.
     pub live: Option<Layout>,
 }
 
 impl Tree {
     /// A snapshot.
-    pub fn of(record: &SnapshotRecord) -> Tree {
+    pub fn of(record: &SnapshotRecord) -> Result<Tree, Error> {
         let categories = categories(record).map(|(category, record)| (category, record.clone())).collect();
-        Tree { categories, held: Held::default(), excluded: record.excluded.clone(), live: None }
+        Ok(Tree { categories, held: Held::default(), unknown: Unknown::of(record)?, live: None })
     }
 
     /// Whether nothing can differ: the manifests are the same.
@@ -133,6 +133,8 @@ pub struct Diff {
     pub totals: BTreeMap<Category, Totals>,
     /// What could not be compared, and why.
     pub remarks: Vec<String>,
+    /// Paths that one side has and of which the other says nothing.
+    pub unknown: u64,
     /// Manifest nodes that were read.
     pub nodes_read: u64,
 }
@@ -160,6 +162,7 @@ pub fn diff(
         crossed_from: Default::default(),
         totals: BTreeMap::new(),
         remarks: Vec::new(),
+        unknown: 0,
         nodes_read: 0,
     };
     let (mut content_before, mut content_after) = (reader(before), reader(after));
@@ -179,6 +182,15 @@ pub fn diff(
             if !options.paths.take(difference.path()) {
                 return Ok(());
             }
+            let is_unknown = match (&difference.before, &difference.after) {
+                (Some(before_entry), None) => after.unknown.holds(&before_entry.path),
+                (None, Some(after_entry)) => before.unknown.holds(&after_entry.path),
+                _ => false,
+            };
+            if is_unknown {
+                diff.unknown += 1;
+                return Ok(());
+            }
             let sides = ((&mut content_before, before.live.as_ref()), (&mut content_after, after.live.as_ref()));
             let Some(difference) = same::without_sameness(difference, sides)? else { return Ok(()) };
             watch.progress.advance(1, 0);
@@ -195,7 +207,7 @@ pub fn diff(
     }
     drop(met);
     diff.kept.close();
-    diff.note_exclusions(before, after);
+    diff.note_unknown();
     diff.find_crossed()?;
     diff.pairs = moves.pair(&diff.kept)?;
     diff.count(&mut content_before, &mut content_after, index, options)?;
@@ -334,11 +346,12 @@ impl Diff {
         self.remarks.push(format!("{} is not in the {side} snapshot, which was taken without it: it was not compared", category.name()));
     }
 
-    fn note_exclusions(&mut self, before: &Tree, after: &Tree) {
-        if before.excluded != after.excluded {
-            let list = |globs: &[String]| if globs.is_empty() { "nothing".to_owned() } else { globs.join(", ") };
-            let (earlier, later) = (list(&before.excluded), list(&after.excluded));
-            self.remarks.push(format!("the earlier one was taken without {earlier}, the later one without {later}: that shows as added or removed"));
+    fn note_unknown(&mut self) {
+        if self.unknown > 0 {
+            let (paths, them) = if self.unknown == 1 { ("1 path was", "it") } else { ("paths were", "them") };
+            let count = if self.unknown == 1 { String::new() } else { format!("{} ", self.unknown) };
+            self.remarks
+                .push(format!("{count}{paths} not compared: one side could not read {them} or did not include {them}, so whether {them} changed is not known"));
         }
     }
 }

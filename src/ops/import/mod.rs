@@ -18,6 +18,7 @@ use crate::store::{Index, IndexMode, PackStreams, Repository};
 
 use self::database::{build, stored_as_it_is};
 use self::plan::Plan;
+use super::snapshot::begin_list;
 use super::snapshot::collect::Collector;
 use super::snapshot::packer::Packer;
 use super::{Error, Watch, find_instance};
@@ -77,6 +78,9 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
             "it is missing or empty, so the tables could not be made a database; users, watch state and library are not in this snapshot",
         );
     }
+    if let Some(problem) = begin_list(repository, jiff::Timestamp::now().as_nanosecond())? {
+        plan.problem(&problem.path, problem.what);
+    }
     let index = Index::open(repository, IndexMode::Use)?;
     let config = repository.config();
     let packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
@@ -113,10 +117,6 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
     let categories = collector.close_trees(&wanted)?;
     let (problems, problem_count, files) = (std::mem::take(&mut collector.problems), collector.problem_count, collector.files);
     let read_bytes = collector.read_bytes;
-    let (stored, _) = collector.finish()?;
-    if index.unplaced() != 0 {
-        return Err(crate::store::Error::Unplaced { chunks: index.unplaced() }.into());
-    }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     // Facts that could not be read were told as a problem above.
     let facts = database.and_then(|database| database.facts.ok()).unwrap_or_default();
@@ -148,7 +148,7 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
         },
         categories,
         files,
-        bytes: ByteCounts { source: 0, read: read_bytes, new_raw: stored.raw_bytes, new_stored: stored.stored_bytes },
+        bytes: ByteCounts { source: 0, read: read_bytes, new_raw: 0, new_stored: 0 },
         took_ms: 0,
         excluded: Vec::new(),
         problems,
@@ -158,19 +158,25 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
     };
     record.bytes.source = record.categories.values().map(|category| category.bytes).sum();
     record.files.total = record.categories.values().map(|category| category.files).sum();
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
+    let id = SnapshotId::at(u64::try_from(created / 1_000_000).unwrap_or_default(), random);
+    let copy_bytes = collector.store_record_copy(id, &record)?;
+    let (stored, _) = collector.finish()?;
+    if index.unplaced() != 0 {
+        return Err(crate::store::Error::Unplaced { chunks: index.unplaced() }.into());
+    }
+    (record.bytes.new_raw, record.bytes.new_stored) = (stored.raw_bytes - copy_bytes, stored.stored_bytes);
     if stored.packs > 0 || index.trailers_read() > 0 {
         index.commit()?;
     }
     record.took_ms = begun.elapsed().as_millis() as u64;
-    let mut random = [0; 10];
-    getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
     // Another import of the same zip may have come first.
     if !options.force
         && let Some((id, record)) = Catalog::newest(repository, |known| known.source.key == record.source.key)?
     {
         return Ok(ImportReport { id, record, was_there: true });
     }
-    let id = SnapshotId::at(u64::try_from(created / 1_000_000).unwrap_or_default(), random);
     Catalog::publish(repository, id, &record, false)?;
     Ok(ImportReport { id, record, was_there: false })
 }

@@ -11,11 +11,12 @@ mod usage;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use crate::manifest::{Catalog, Chain, SnapshotId};
+use crate::chunk::ChunkId;
+use crate::manifest::{Catalog, Chain, SnapshotId, record_copy_id};
 use crate::progress::{Phase, Problem};
-use crate::store::{Index, IndexMode, Repository, WorkLock, pack_name};
+use crate::store::{ChunkReader, Index, IndexMode, Repository, WorkLock, pack_name};
 
-use super::reach::Reached;
+use super::reach::{Reached, Unnamed, UnnamedTree, unnamed_trees};
 use super::{Error, Watch, in_one_line};
 
 pub use plan::{Fate, MaxUnused, Plan, PlanSummary};
@@ -35,6 +36,8 @@ pub struct PruneOptions<'a> {
     pub without: HashSet<SnapshotId>,
     /// What is known to be needed, because it was marked just before: it is not gone through again.
     pub needed: Reached,
+    /// Trees that no snapshot names and that may go, though nothing tells where they come from: the beginnings of their ids.
+    pub given_up: Vec<String>,
     /// Is shown the plan before anything is done.
     pub planned: &'a dyn Fn(&PlanSummary),
     /// Is called now and then while other processes use the repository, with the time that passed; may give up.
@@ -82,6 +85,7 @@ pub fn prune(repository: &Repository, options: PruneOptions<'_>, watch: Watch<'_
         reached.add(snapshot, &mut readers, watch)?;
         watch.progress.advance(1, 0);
     }
+    let kept_trees = keep_unnamed(repository, &index, &catalog, &options.given_up, &mut reached, &mut readers, watch)?;
     drop(readers);
     let (usages, found) = usage::usage(repository, &index, &reached)?;
     let plan = Plan::make(usages, options.max_unused, repository.config().pack_bytes, &index, &reached)?;
@@ -91,6 +95,9 @@ pub fn prune(repository: &Repository, options: PruneOptions<'_>, watch: Watch<'_
         let what = format!(
             "{missing} pieces that snapshots need are in no pack, lost or given up before; jellyvault check names the files, jellyvault repair mends what can be mended"
         );
+        tell(&mut report, watch, Problem { path: "packs".to_owned(), what });
+    }
+    if let Some(what) = kept_trees {
         tell(&mut report, watch, Problem { path: "packs".to_owned(), what });
     }
     (options.planned)(&report.plan);
@@ -114,6 +121,52 @@ pub fn prune(repository: &Repository, options: PruneOptions<'_>, watch: Watch<'_
     report.freed = switched.removed_bytes.saturating_sub(report.written);
     Ok(report)
 }
+
+/// Marks trees of unknown origin, which may be all that is left of snapshots, and says so.
+fn keep_unnamed(
+    repository: &Repository,
+    index: &Index,
+    catalog: &Catalog,
+    given_up: &[String],
+    reached: &mut Reached,
+    readers: &mut [ChunkReader<'_>],
+    watch: Watch<'_>,
+) -> Result<Option<String>, Error> {
+    let Unnamed { trees, records } = unnamed_trees(repository, index, &catalog.snapshots, watch)?;
+    let name = |tree: &UnnamedTree| tree.root.to_string().chars().take(TREE_DIGITS).collect::<String>();
+    if let Some(unknown) = given_up.iter().find(|id| id.len() < TREE_DIGITS || !trees.iter().any(|tree| tree.root.to_string().starts_with(*id))) {
+        return Err(Error::Refused {
+            what: format!("no tree without a snapshot is called {unknown}; nothing was removed"),
+            hint: "Run jellyvault prune --dry-run to list those that are there.".to_owned(),
+        });
+    }
+    let (dropped, kept): (Vec<_>, Vec<_>) = trees.iter().partition(|tree| given_up.iter().any(|id| tree.root.to_string().starts_with(id)));
+    let mut names = Vec::new();
+    for tree in kept {
+        names.push(format!("{} ({} files)", name(tree), tree.files));
+        reached.add_tree(tree.root, readers, watch)?;
+    }
+    let is_dropped = |root: &ChunkId| dropped.iter().any(|tree| tree.root == *root);
+    for (id, record) in records.iter().filter(|(_, record)| !record.categories.values().any(|category| is_dropped(&category.manifest))) {
+        if let Some(reader) = readers.first() {
+            reached.add_chunk(&record_copy_id(*id, record, reader.hashing())?);
+        }
+    }
+    Ok((!names.is_empty()).then(|| {
+        let more = if names.len() > TREES_NAMED_MAX { ", …" } else { "" };
+        format!(
+            "the list of snapshots was lost once, and {} trees of files belong to no snapshot that is listed now; their data was kept. Run jellyvault repair to \
+             bring them back as snapshots, or name those that are not needed with --remove-tree: {}{more}",
+            names.len(),
+            names.iter().take(TREES_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ")
+        )
+    }))
+}
+
+/// Digits by which a tree is named.
+const TREE_DIGITS: usize = 12;
+/// Trees that are named at most.
+const TREES_NAMED_MAX: usize = 100;
 
 /// The lock of the one process that prunes or repairs; waits for another that has it.
 pub(super) fn alone_at_work(repository: &Repository, waiting: &dyn Fn(Duration) -> Result<(), Error>) -> Result<Option<WorkLock>, Error> {
@@ -218,6 +271,12 @@ fn refuse_if_records_are_gone(repository: &Repository, catalog: &Catalog, has_pa
             ),
             hint: "Bring the folder snapshots back as it was. jellyvault repair brings back what has a second copy, and gives up the rest; then prune again."
                 .to_owned(),
+        });
+    }
+    if chain.is_broken() {
+        return Err(Error::Refused {
+            what: "nothing was removed: part of the list of snapshots is missing or damaged, so it is not known which snapshots there were".to_owned(),
+            hint: "Bring the folder list back as it was, or run jellyvault repair; then prune again.".to_owned(),
         });
     }
     if catalog.snapshots.is_empty() && has_packs && chain.is_empty() {

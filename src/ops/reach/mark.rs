@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::chunk::ChunkId;
-use crate::manifest::{Content, Entry, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, read_leaf, read_node};
+use crate::manifest::{Content, Entry, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, read_leaf, read_node, record_copy_id};
 use crate::store::{ChunkReader, Index, KEPT_FOR_ALL, Recipe, RecipeChain, Repository};
 
 use super::super::content::list_pieces;
@@ -100,6 +100,13 @@ impl Reached {
         for (name, category) in &record.categories {
             self.tree(known, category.manifest, readers, watch).map_err(|error| unreadable(name, error))?;
         }
+        // The copy of its record. A snapshot that an older program took has none.
+        if let Some(reader) = readers.first_mut() {
+            let copy = record_copy_id(*id, record, reader.hashing())?;
+            if reader.contains(&copy)? {
+                self.chunks.insert(&copy);
+            }
+        }
         self.snapshots.push(*id);
         Ok(())
     }
@@ -107,6 +114,16 @@ impl Reached {
     /// Whether it is of no other snapshots than these.
     pub fn is_within(&self, snapshots: &HashSet<SnapshotId>) -> bool {
         self.snapshots.iter().all(|id| snapshots.contains(id))
+    }
+
+    /// Marks a tree that no snapshot names.
+    pub fn add_tree(&mut self, root: ChunkId, readers: &mut [ChunkReader<'_>], watch: Watch<'_>) -> Result<(), Error> {
+        self.tree(&Reached::default(), root, readers, watch)
+    }
+
+    /// Marks a chunk of its own.
+    pub fn add_chunk(&mut self, id: &ChunkId) {
+        self.chunks.insert(id);
     }
 
     fn tree(&mut self, known: &Reached, root: ChunkId, readers: &mut [ChunkReader<'_>], watch: Watch<'_>) -> Result<(), Error> {

@@ -60,10 +60,15 @@ pub(super) fn put_copies_right(repository: &Repository, permille: u32, report: &
 }
 
 /// The list is stated anew as it is: records that are new, gone, unreadable, others or back.
-pub(super) fn change_list(repository: &Repository, new: NewRecords, unreadable: Vec<SnapshotId>, report: &mut RepairReport) -> Result<(), Error> {
+pub(super) fn change_list(
+    repository: &Repository,
+    (new, recovered): (NewRecords, Vec<(SnapshotId, FileHash)>),
+    unreadable: Vec<SnapshotId>,
+    report: &mut RepairReport,
+) -> Result<(), Error> {
     let chain = Chain::load(repository)?;
     let here = record_hashes(repository)?;
-    let mut change = ListChange { restate: true, ..ListChange::default() };
+    let mut change = ListChange { restate: true, added: recovered, ..ListChange::default() };
     for (old, id, hash) in new {
         change.added.push((id, hash));
         if chain.kept.contains(&old) {

@@ -1,6 +1,7 @@
 //! `repair`: what is damaged is mended with what is at hand (parity, another copy, the source's unchanged file); what cannot be is
 //! named, and taken out of the snapshots that have it. Nothing goes before what takes its place is durable.
 
+mod from_packs;
 mod from_source;
 mod list;
 mod packs;
@@ -9,7 +10,7 @@ mod trim;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::manifest::{Catalog, FileHash, SnapshotId};
+use crate::manifest::{Catalog, FileHash, SnapshotId, Standing};
 use crate::progress::Phase;
 use crate::store::{Index, IndexMode, PackStreams, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, snapshot_name};
 
@@ -110,6 +111,9 @@ fn examine(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_
 /// What would be done.
 fn look(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) -> Result<RepairReport, Error> {
     let mut report = RepairReport { found: examine(repository, options, watch)?, ..RepairReport::default() };
+    if report.found.findings.iter().any(|finding| finding.name == "packs") {
+        report.mended("packs", "snapshots can be made of the trees that no snapshot names");
+    }
     let known = Index::open(repository, IndexMode::UseAndList)?;
     refuse_absence(repository, &known, options)?;
     let mut bad = HashSet::new();
@@ -179,8 +183,10 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
         report.mended("index.redb", "made anew from the packs");
     }
     salvage(repository, &index, &bad, &mut report)?;
+    let recovered = from_packs::records(repository, &index, &mut report, watch)?;
     let (snapshots, lost_records) = mend_snapshots(repository, &index, &mut report, watch)?;
-    list::change_list(repository, snapshots, lost_records, &mut report)?;
+    list::change_list(repository, (snapshots, recovered), lost_records, &mut report)?;
+    Standing::settle(repository, jiff::Timestamp::now().as_nanosecond() as i64)?;
 
     // From here on nothing needs the damaged packs.
     if !index.commit_without(&given_up)?
@@ -279,12 +285,13 @@ fn mend_snapshots(repository: &Repository, index: &Index, report: &mut RepairRep
         for (old, record) in catalog.snapshots.iter().filter(|(id, _)| damage.damaged_snapshots.contains(id)) {
             let mut own = CheckReport::default();
             trees.snapshot(*old, record, &mut own, watch)?;
-            records.push((*old, trim::without(record, &own, &mut trees, &mut packer, index, &mut streams)?, own));
+            let (id, record) = (trim::new_id(old)?, trim::without(record, &own, &mut trees, &mut packer, index, &mut streams)?);
+            trim::store_copy(id, &record, &mut packer, index, &mut streams)?;
+            records.push((*old, id, record, own));
         }
         trim::flush(&mut packer, &mut streams)?;
         streams.finish()?;
-        for (old, record, own) in records {
-            let id = trim::new_id(&old)?;
+        for (old, id, record, own) in records {
             let hash = Catalog::write(repository, id, &record)?;
             for damage in own.damage {
                 report.lost(LostPath { snapshot: Some(old), now: Some(id), path: damage.path, what: damage.what, entries: damage.entries });

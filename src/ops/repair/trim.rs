@@ -2,7 +2,7 @@
 
 use crate::chunk::ChunkId;
 use crate::limits::{NODE_ENTRIES_MAX, PROBLEMS_NAMED_MAX, REMARKS_MAX};
-use crate::manifest::{CategoryRecord, Child, Entry, Kind, LeafRef, Node, SnapshotId, SnapshotRecord, TreeBuilder, read_node, starts_node};
+use crate::manifest::{CategoryRecord, Child, Entry, Kind, LeafRef, Node, SnapshotId, SnapshotRecord, TreeBuilder, encode_record_copy, read_node, starts_node};
 use crate::progress::Problem;
 use crate::store::{ExtentKind, FilledExtent, Index, PackStreams};
 
@@ -26,8 +26,14 @@ pub(super) fn flush(packer: &mut Packer, streams: &mut PackStreams<'_>) -> Resul
     packer.flush(&mut |extent| append(streams, extent))
 }
 
+/// Stores a copy of a record, as a capture does.
+pub(super) fn store_copy(id: SnapshotId, record: &SnapshotRecord, packer: &mut Packer, index: &Index, streams: &mut PackStreams<'_>) -> Result<(), Error> {
+    packer.store_list(&encode_record_copy(id, record)?, index, &mut |extent| append(streams, extent))?;
+    Ok(())
+}
+
 fn append(streams: &mut PackStreams<'_>, extent: FilledExtent) -> Result<(), Error> {
-    debug_assert!(extent.kind == ExtentKind::Node);
+    debug_assert!(matches!(extent.kind, ExtentKind::Node | ExtentKind::List));
     Ok(streams.append(NODES, extent)?)
 }
 

@@ -1,9 +1,10 @@
 //! `--delete`: what the selected part of the target has and the snapshot lacks goes. What a capture would leave out stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
 use std::iter::Peekable;
 
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::limits::PROBLEMS_NAMED_MAX;
 use crate::manifest::{Entries, Entry, SnapshotRecord, compare, display, file_name, parent};
@@ -11,7 +12,7 @@ use crate::source::{self, Category, Event, Layout, Rules, ScanError, ScanRoot, s
 use crate::store::ChunkReader;
 
 use super::super::select::categories;
-use super::super::{Error, Watch};
+use super::super::{Error, Unknown, Watch};
 use super::target::Target;
 use super::{Destination, RestoreOptions, Tally};
 
@@ -40,7 +41,56 @@ impl AllPaths<'_, '_> {
     }
 }
 
-/// Removes; how many paths went, and the first of them by name.
+/// What `--delete` did.
+#[derive(Default)]
+pub(super) struct Deleted {
+    /// Paths that went.
+    pub count: u64,
+    /// The first of them.
+    pub named: Vec<String>,
+    /// Paths that stay because the snapshot says nothing about them.
+    pub unknown: u64,
+    /// The first of them.
+    pub unknown_named: Vec<String>,
+}
+
+/// What is to be removed, and what the snapshot lacks without knowing.
+#[derive(Default)]
+struct Others {
+    doomed: Vec<(Vec<u8>, bool)>,
+    unknown: u64,
+    unknown_named: Vec<String>,
+}
+
+impl Others {
+    /// A directory with something in it that stays, stays.
+    fn keep_full_directories(&mut self, target: &Target) {
+        let mut goes: HashSet<Vec<u8>> = HashSet::new();
+        // What is in a directory comes behind it.
+        for (path, is_dir) in self.doomed.iter().rev() {
+            if !is_dir || all_in(target, path).is_some_and(|children| children.iter().all(|child| goes.contains(child))) {
+                goes.insert(path.clone());
+            }
+        }
+        self.doomed.retain(|(path, _)| goes.contains(path));
+    }
+}
+
+/// All paths in a directory of the target; nothing where it cannot be listed.
+fn all_in(target: &Target, path: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let (number, below) = target.place(path)?;
+    let dir = source::open_dir(target.fd(number)?, below).ok()?;
+    let mut children = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&dir).ok()? {
+        let name = entry.ok()?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            children.push([path, b"/", &name].concat());
+        }
+    }
+    Some(children)
+}
+
+/// Removes what the snapshot lacks.
 pub(super) fn delete_others(
     reader: &mut ChunkReader<'_>,
     record: &SnapshotRecord,
@@ -49,11 +99,11 @@ pub(super) fn delete_others(
     options: &RestoreOptions,
     tally: &Tally,
     watch: Watch<'_>,
-) -> Result<(u64, Vec<String>), Error> {
-    let doomed = find_others(reader, record, destination, target, options, watch)?;
+) -> Result<Deleted, Error> {
+    let Others { doomed, unknown, unknown_named } = find_others(reader, record, destination, target, options, watch)?;
     if options.dry_run {
         let named = doomed.iter().take(PROBLEMS_NAMED_MAX).map(|(path, _)| display(path)).collect();
-        return Ok((doomed.len() as u64, named));
+        return Ok(Deleted { count: doomed.len() as u64, named, unknown, unknown_named });
     }
     let (mut deleted, mut named) = (0, Vec::new());
     // What is in a directory goes before it.
@@ -75,7 +125,7 @@ pub(super) fn delete_others(
         }
     }
     named.reverse();
-    Ok((deleted, named))
+    Ok(Deleted { count: deleted, named, unknown, unknown_named })
 }
 
 fn find_others(
@@ -85,7 +135,7 @@ fn find_others(
     target: &Target,
     options: &RestoreOptions,
     watch: Watch<'_>,
-) -> Result<Vec<(Vec<u8>, bool)>, Error> {
+) -> Result<Others, Error> {
     let is_instance = !record.source.directories.contains_key("folder");
     let mut rules = Rules { is_instance, ..Rules::default() };
     // The repository may lie inside what is restored: it is no part of it.
@@ -93,29 +143,51 @@ fn find_others(
         Destination::InPlace(instance) => Layout::of(&instance.instance).closed(target.repository.as_slice()),
         Destination::Directory(_) => source::closed_dirs(target.repository.iter().map(std::path::PathBuf::as_path)),
     };
-    rules.exclude(&record.excluded).map_err(|source| Error::Glob { glob: source.glob().unwrap_or_default().to_owned(), source })?;
+    let unknown = Unknown::of(record)?;
     let roots: Vec<ScanRoot> =
         target.roots.iter().filter(|root| root.fd.is_some()).map(|root| ScanRoot { logical: root.logical.clone(), dir: root.dir.clone() }).collect();
     let captured: BTreeMap<Category, _> = categories(record).collect();
     let mut readers: Vec<ChunkReader<'_>> = captured.iter().map(|_| reader.sibling()).collect();
     let cursors = readers.iter_mut().zip(captured.values()).map(|(reader, root)| Entries::all(reader, root.manifest).peekable()).collect();
     let mut all = AllPaths { cursors };
-    let mut doomed = Vec::new();
+    let mut others = Others::default();
     let walked = scan(&roots, &rules, reader.hashing(), 2, watch.interrupt, |event| {
         if let Event::Found(found) = event {
             let category = rules.category(found.path);
             let ours = captured.contains_key(&category) && options.selection.takes(category, found.path);
             let marker = file_name(found.path).starts_with(b".jellyfin-");
-            if !all.has(found.path)? && ours && !marker && !found.below.is_empty() {
-                doomed.push((found.path.to_vec(), found.stat.is_dir()));
+            if all.has(found.path)? || !ours || marker || found.below.is_empty() {
+                return Ok(());
+            }
+            // A database is known by what it holds, not by its name.
+            let is_unknown_database = || is_instance && !unknown.knows_databases() && found.stat.is_file() && is_database(target, found.path);
+            if unknown.holds(found.path) || is_unknown_database() {
+                others.unknown += 1;
+                if others.unknown_named.len() < PROBLEMS_NAMED_MAX {
+                    others.unknown_named.push(display(found.path));
+                }
+            } else {
+                others.doomed.push((found.path.to_vec(), found.stat.is_dir()));
             }
         }
         Ok::<_, Error>(())
     });
     match walked {
-        Ok(()) => Ok(doomed),
+        Ok(()) => {
+            others.keep_full_directories(target);
+            Ok(others)
+        }
         Err(ScanError::Interrupted) => Err(Error::Interrupted),
         Err(ScanError::Root { path, error }) => Err(Error::Source { path, source: error }),
         Err(ScanError::Consumer(error)) => Err(error),
     }
+}
+
+/// Whether a file of the target is a SQLite database.
+fn is_database(target: &Target, path: &[u8]) -> bool {
+    let Some((number, below)) = target.place(path) else { return false };
+    let Some(root) = target.fd(number) else { return false };
+    let opened = source::open_beneath(root, below, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty());
+    // One that cannot be looked at is not removed.
+    opened.map_or(true, |file| source::is_database(&mut File::from(file)).unwrap_or(true))
 }

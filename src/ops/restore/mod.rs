@@ -123,6 +123,10 @@ pub struct RestoreReport {
     pub deleted: u64,
     /// Which, the first 10,000.
     pub deleted_paths: Vec<String>,
+    /// Paths that `--delete` let stay: the snapshot lacks them and does not know whether they were there.
+    pub unknown: u64,
+    /// Which, the first 10,000.
+    pub unknown_paths: Vec<String>,
     /// Directories that were moved aside: from, to.
     pub moved_aside: Vec<(PathBuf, PathBuf)>,
     /// Problems.
@@ -250,7 +254,8 @@ pub fn restore(
     }
     database::restore_all(&databases, destination, &target, &mut writer, options)?;
     if options.delete {
-        (report.deleted, report.deleted_paths) = delete::delete_others(&mut reader, record, destination, &target, options, &tally, watch)?;
+        let done = delete::delete_others(&mut reader, record, destination, &target, options, &tally, watch)?;
+        (report.deleted, report.deleted_paths, report.unknown, report.unknown_paths) = (done.count, done.named, done.unknown, done.unknown_named);
     }
     watch.progress.phase(Phase::Compare, 0, 0);
     drop(writer);

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 
 use crate::chunk::ChunkId;
 use crate::limits::{PROBLEMS_NAMED_BYTES_MAX, PROBLEMS_NAMED_MAX};
-use crate::manifest::{CategoryRecord, Files, TreeBuilder};
+use crate::manifest::{CategoryRecord, Files, SnapshotId, SnapshotRecord, TreeBuilder, display, encode_record_copy};
 use crate::progress::Problem;
 use crate::source::{Category, ScanCacheWriter, Verdicts};
 use crate::store::{ExtentKind, FilledExtent, Index, PackStreams};
@@ -39,6 +39,8 @@ pub(in crate::ops) struct Collector<'a> {
     pub problem_count: u64,
     problem_bytes: usize,
     pub owners: HashMap<(u32, u32), ()>,
+    /// Globs of what was not entered.
+    pub left_out: Vec<String>,
     is_dry: bool,
     /// Keeps manifest nodes and lists in memory, and nothing else: for a look that stores nothing.
     pub holds: bool,
@@ -65,6 +67,7 @@ impl<'a> Collector<'a> {
             problem_count: 0,
             problem_bytes: 0,
             owners: HashMap::new(),
+            left_out: Vec::new(),
             is_dry,
             holds: false,
             held: HashMap::new(),
@@ -159,6 +162,14 @@ impl<'a> Collector<'a> {
         }
     }
 
+    /// Notes a directory on another file system: what lies in it is left out, as if the user had said so.
+    pub(in crate::ops) fn elsewhere(&mut self, path: &[u8]) {
+        match std::str::from_utf8(path) {
+            Ok(path) => self.left_out.push(format!("{}/**", globset::escape(path))),
+            Err(_) => self.problem(Problem { path: display(path), what: "it is on another file system; what is in it is not in this snapshot".to_owned() }),
+        }
+    }
+
     /// Keeps a problem; by name as long as there are not too many.
     pub(in crate::ops) fn problem(&mut self, problem: Problem) {
         self.problem_count += 1;
@@ -195,6 +206,21 @@ impl<'a> Collector<'a> {
         }
         packer.flush(&mut sink)?;
         Ok(records)
+    }
+
+    /// Stores a copy of the record beside the trees that it names. Where nothing else was stored no pack is written for it alone, unless the
+    /// user gave the snapshot a name. Its bytes, which are no content.
+    pub(in crate::ops) fn store_record_copy(&mut self, id: SnapshotId, record: &SnapshotRecord) -> Result<u64, Error> {
+        let is_named = record.label.is_some() || record.note.is_some();
+        if self.holds || self.is_dry || (self.streams.stored().raw_bytes == 0 && !is_named) {
+            return Ok(0);
+        }
+        let bytes = encode_record_copy(id, record)?;
+        let Collector { streams, index, packer, .. } = self;
+        let mut sink = |extent| Ok::<_, Error>(streams.append(NODE_STREAM, extent)?);
+        packer.store_list(&bytes, index, &mut sink)?;
+        packer.flush(&mut sink)?;
+        Ok(bytes.len() as u64)
     }
 
     /// Makes durable what was stored, but no recipe: some of its pages may have been let go of.

@@ -20,7 +20,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::manifest::{ByteCounts, Catalog, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord};
+use crate::manifest::{ByteCounts, Catalog, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord, Standing};
 use crate::progress::{Phase, Problem};
 use crate::source::{Category, Layout, Rules, ScanCache, ScanCacheWriter, ScanRoot};
 use crate::store::{ChunkReader, Held, Index, IndexMode, PackStreams, Repository};
@@ -129,6 +129,8 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
         repository.complete_config()?;
     }
     let parents = Parents::find(repository, &key, &wanted)?;
+    // Where this source has a snapshot there is a list.
+    let lost_list = if purpose == Purpose::Keep && !options.dry_run && parents.newest.is_none() { begin_list(repository, scan_start_ns)? } else { None };
     let index = Index::open(repository, IndexMode::Use)?;
     let cache_file = repository.scan_cache_file(&key);
     // What the cache lets skip must be there: where packs may be missing, everything is read again.
@@ -177,7 +179,7 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
             index.missing()
         ),
     });
-    for problem in spec.problems.iter().cloned().chain(main.problems).chain(missing) {
+    for problem in spec.problems.iter().cloned().chain(main.problems).chain(missing).chain(lost_list) {
         watch.progress.problem(&problem);
         collector.problem(problem);
     }
@@ -205,14 +207,10 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
     files.total = planner.seen.0.min(files.new + files.changed + files.unchanged);
     files.gone = parents.files().saturating_sub(collector.met);
     let (problems, problem_count) = (std::mem::take(&mut collector.problems), collector.problem_count);
-    let owners = names_of(&collector.owners);
+    let (owners, left_out) = (names_of(&collector.owners), std::mem::take(&mut collector.left_out));
+    remarks.extend(left_out.iter().map(|glob| format!("{glob} was left out: it is on another file system")));
     let (read_bytes, reads) = (collector.read_bytes, collector.reads);
     let held: Held = std::mem::take(&mut collector.held).into();
-    let (stored, cache_writer) = collector.finish()?;
-    // Looked at before anything is published: a chunk that is known but in no pack would make every snapshot after this one lie.
-    if index.unplaced() != 0 && purpose == Purpose::Keep {
-        return Err(crate::store::Error::Unplaced { chunks: index.unplaced() }.into());
-    }
     let server: ServerRecord = main.server;
     let mut record = SnapshotRecord {
         time_ns: i64::try_from(scan_start_ns).unwrap_or(i64::MAX),
@@ -230,9 +228,9 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
         server,
         categories,
         files,
-        bytes: ByteCounts { source: planner.seen.1, read: read_bytes, new_raw: stored.raw_bytes, new_stored: stored.stored_bytes },
+        bytes: ByteCounts { source: planner.seen.1, read: read_bytes, new_raw: 0, new_stored: 0 },
         took_ms: 0,
-        excluded: options.exclude.clone(),
+        excluded: [options.exclude.as_slice(), &left_out].concat(),
         problems,
         problem_count,
         remarks,
@@ -242,18 +240,36 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
         record.bytes.source = record.categories.values().map(|category| category.bytes).sum();
         record.files.total = record.categories.values().map(|category| category.files).sum();
     }
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
+    let id = SnapshotId::at(now.as_millis() as u64, random);
+    let copy_bytes = collector.store_record_copy(id, &record)?;
+    let (stored, cache_writer) = collector.finish()?;
+    // Looked at before anything is published: a chunk that is known but in no pack would make every snapshot after this one lie.
+    if index.unplaced() != 0 && purpose == Purpose::Keep {
+        return Err(crate::store::Error::Unplaced { chunks: index.unplaced() }.into());
+    }
+    (record.bytes.new_raw, record.bytes.new_stored) = (stored.raw_bytes - copy_bytes, stored.stored_bytes);
     if options.dry_run || purpose == Purpose::Look {
         record.took_ms = begun.elapsed().as_millis() as u64;
         return Ok((SnapshotReport { id: None, record, reads, packs: 0, index_is_current: true }, held));
     }
     let index_is_current = if stored.packs > 0 || index.trailers_read() > 0 || index.is_due() { index.commit()? } else { true };
     record.took_ms = begun.elapsed().as_millis() as u64;
-    let mut random = [0; 10];
-    getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
-    let id = SnapshotId::at(now.as_millis() as u64, random);
     Catalog::publish(repository, id, &record, options.is_kept)?;
     finish_cache(cache_writer, &record.categories, verdicts);
     Ok((SnapshotReport { id: Some(id), record, reads, packs: stored.packs, index_is_current }, held))
+}
+
+/// Begins the list of a new repository; a problem where the list of an old one is gone.
+pub(super) fn begin_list(repository: &Repository, now_ns: i128) -> Result<Option<Problem>, Error> {
+    let standing = Standing::begin(repository, i64::try_from(now_ns).unwrap_or(i64::MAX))?;
+    Ok((standing == Standing::Lost).then(|| Problem {
+        path: "list".to_owned(),
+        what: "the repository's list of snapshots is missing, though the repository holds data. Older snapshots are not listed. Run jellyvault repair to \
+               bring them back; until then prune keeps their data"
+            .to_owned(),
+    }))
 }
 
 /// A directory that the user names for private copies must be there, writable, and none of the source's.

@@ -70,6 +70,7 @@ pub(super) fn walk<'a>(
                         hand_out(collector, batch)?;
                     }
                 }
+                Event::Elsewhere { path } => collector.elsewhere(path),
                 Event::Skipped { .. } if remarks.len() >= REMARKS_MAX => {}
                 Event::Skipped { path, what } => remarks.push(format!("{} was left out: {what}", display(path))),
                 Event::Failed { path, verb, error } => {

@@ -1,0 +1,94 @@
+//! What does a snapshot not know? Paths that it could not read, did not enter or left out are not in it, and that says nothing of whether they
+//! were there: nobody may take them for gone.
+
+use std::collections::HashSet;
+
+use crate::manifest::{SnapshotRecord, display};
+use crate::source::{Category, Globs};
+
+use super::Error;
+
+/// Paths of which a snapshot says nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Unknown {
+    /// Paths that could not be captured as problems name them, each with all below it.
+    problems: HashSet<String>,
+    /// More problems than are named: any of them may be about any path.
+    is_cut: bool,
+    /// Left out by the user, or on another file system.
+    excluded: Globs,
+    /// Categories that were captured; nothing where the source has none.
+    captured: Option<Vec<Category>>,
+}
+
+impl Unknown {
+    /// What a snapshot's record says.
+    pub fn of(record: &SnapshotRecord) -> Result<Unknown, Error> {
+        let failed = |source: globset::Error| Error::Glob { glob: source.glob().unwrap_or_default().to_owned(), source };
+        let is_instance = !record.source.directories.contains_key("folder");
+        Ok(Unknown {
+            problems: record.problems.iter().map(|problem| problem.path.clone()).collect(),
+            is_cut: record.problem_count > record.problems.len() as u64,
+            excluded: Globs::new(&record.excluded).map_err(failed)?,
+            captured: is_instance.then(|| record.categories.keys().filter_map(|name| name.parse().ok()).collect()),
+        })
+    }
+
+    /// Whether nothing is unknown but categories that were not captured.
+    pub fn is_empty(&self) -> bool {
+        self.problems.is_empty() && !self.is_cut && self.excluded.is_empty()
+    }
+
+    /// Whether the snapshot, which lacks this path, says nothing about it.
+    pub fn holds(&self, path: &[u8]) -> bool {
+        self.is_cut || self.is_excluded(path) || self.is_below_a_problem(path)
+    }
+
+    /// The same for a path of this category.
+    pub fn holds_of(&self, category: Category, path: &[u8]) -> bool {
+        self.captured.as_ref().is_some_and(|captured| !captured.contains(&category)) || self.holds(path)
+    }
+
+    /// Whether databases were captured.
+    pub fn knows_databases(&self) -> bool {
+        self.captured.as_ref().is_none_or(|captured| captured.contains(&Category::Database))
+    }
+
+    fn is_excluded(&self, path: &[u8]) -> bool {
+        // What is left out is left out with all below it.
+        !self.excluded.is_empty() && prefixes(path).any(|prefix| self.excluded.fit(prefix))
+    }
+
+    fn is_below_a_problem(&self, path: &[u8]) -> bool {
+        !self.problems.is_empty() && prefixes(path).any(|prefix| self.problems.contains(&display(prefix)))
+    }
+}
+
+/// A path and all folders above it.
+fn prefixes(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
+    ends.filter_map(|end| path.get(..end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_below_a_problem_or_a_glob_is_unknown_and_its_neighbours_are_not() {
+        let unknown = Unknown {
+            problems: HashSet::from(["metadata/People".to_owned()]),
+            excluded: Globs::new(&["*.bif".to_owned(), "data/other/**".to_owned()]).unwrap(),
+            captured: Some(vec![Category::Metadata]),
+            ..Unknown::default()
+        };
+        for path in ["metadata/People", "metadata/People/Ann/folder.jpg", "metadata/x.bif", "metadata/x.bif/y", "data/other/a/b"] {
+            assert!(unknown.holds(path.as_bytes()), "{path}");
+        }
+        for path in ["metadata", "metadata/People2", "metadata/library/x.jpg", "data/other"] {
+            assert!(!unknown.holds(path.as_bytes()), "{path}");
+        }
+        assert!(unknown.holds_of(Category::Plugins, b"plugins/x") && !unknown.holds_of(Category::Metadata, b"metadata/x"));
+        assert!(Unknown { is_cut: true, ..Unknown::default() }.holds(b"anything"));
+    }
+}
