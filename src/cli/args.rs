@@ -27,6 +27,9 @@ pub struct Global {
     /// The repository's folder [default: $XDG_DATA_HOME/jellyvault; for root /var/lib/jellyvault]
     #[arg(long, global = true, env = "JELLYVAULT_REPO", hide_env_values = true, value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub repo: Option<PathBuf>,
+    /// The server that is meant, by its name, id or data directory, where the repository holds snapshots of several
+    #[arg(long, global = true, value_name = "NAME|ID|PATH")]
+    pub server: Option<String>,
     /// Answer with one JSON document on standard output
     #[arg(long, global = true)]
     pub json: bool,
@@ -188,6 +191,9 @@ pub struct SourceArgs {
     /// Its log directory, which tells the server's version and is never captured
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub log_dir: Option<PathBuf>,
+    /// Its database file, if database.xml puts it where this machine sees it under another path
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub database: Option<PathBuf>,
 }
 
 /// How to capture.
@@ -222,6 +228,9 @@ pub struct SnapshotArgs {
     /// Do not enter directories on other file systems
     #[arg(long)]
     pub one_file_system: bool,
+    /// Files that are gone since the last complete snapshot were deleted on purpose: do not report them
+    #[arg(long)]
+    pub accept_loss: bool,
     /// Where the private copy of the database is made [default: the repository]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub scratch_dir: Option<PathBuf>,

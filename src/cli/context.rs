@@ -1,5 +1,6 @@
 //! What every command needs: the repository's place, the clock's zone, who watches, and the words that go to standard error.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -21,6 +22,8 @@ pub struct Context {
     pub global: Global,
     pub interrupt: Arc<Interrupt>,
     pub zone: jiff::tz::TimeZone,
+    /// The server that the command is about, once that is known.
+    pub server: RefCell<Option<String>>,
     progress: Box<dyn Progress + Send>,
 }
 
@@ -30,7 +33,7 @@ impl Context {
         let progress: Box<dyn Progress + Send> = if on_terminal { Box::new(Bar::new()) } else { Box::new(Silent) };
         let interrupt = Arc::new(Interrupt::default());
         watch_signals(interrupt.clone());
-        Context { global, interrupt, zone: jiff::tz::TimeZone::system(), progress }
+        Context { global, interrupt, zone: jiff::tz::TimeZone::system(), server: RefCell::default(), progress }
     }
 
     pub fn watch(&self) -> crate::ops::Watch<'_> {
@@ -97,12 +100,41 @@ impl Context {
 
     /// The snapshots; damaged records are told, the others stay usable.
     pub fn catalog(&self, repository: &Repository) -> Result<Catalog, Failure> {
-        self.tell_damage(Catalog::load(repository))
+        let catalog = self.tell_damage(Catalog::load(repository))?;
+        self.choose_server(repository, &catalog)?;
+        Ok(catalog)
     }
 
-    /// Those that these names can mean, and as few others as can be.
+    /// Those that these names can mean, and as few others as can be. Names that could mean snapshots of several servers are refused.
     pub fn catalog_named(&self, repository: &Repository, names: &[&str]) -> Result<Catalog, Failure> {
-        self.tell_damage(Catalog::load_named(repository, names))
+        let is_one = Catalog::has_one_server(repository).map_err(crate::ops::Error::from)?;
+        if is_one && self.global.server.is_none() {
+            return self.tell_damage(Catalog::load_named(repository, names));
+        }
+        let catalog = self.catalog(repository)?;
+        super::servers::of_one(self, repository, &catalog, names)?;
+        Ok(catalog)
+    }
+
+    /// The server that is meant is the one that lies in these directories, unless the user names another; where the repository knows it.
+    pub fn mean_server(&self, repository: &Repository, id: Option<&str>) -> Result<(), Failure> {
+        if self.global.server.is_some() || self.server.borrow().is_some() {
+            return Ok(());
+        }
+        let Some(id) = id else { return Ok(()) };
+        let found = Catalog::newest(repository, |record| crate::manifest::instance_of(record) == id).map_err(crate::ops::Error::from)?;
+        if found.is_some() {
+            *self.server.borrow_mut() = Some(id.to_owned());
+        }
+        Ok(())
+    }
+
+    fn choose_server(&self, repository: &Repository, catalog: &Catalog) -> Result<(), Failure> {
+        if let Some(wanted) = self.global.server.as_deref().filter(|_| self.server.borrow().is_none()) {
+            let identity = super::servers::named(self, repository, catalog, wanted)?;
+            *self.server.borrow_mut() = Some(identity);
+        }
+        Ok(())
     }
 
     fn tell_damage(&self, catalog: Result<Catalog, crate::manifest::Error>) -> Result<Catalog, Failure> {
@@ -113,9 +145,15 @@ impl Context {
         Ok(catalog)
     }
 
+    /// The snapshot that a name means. One that could be of several servers is refused.
+    pub fn resolve_in<'c>(&self, repository: &Repository, catalog: &'c Catalog, name: &str) -> Result<&'c (SnapshotId, SnapshotRecord), Failure> {
+        super::servers::of_one(self, repository, catalog, &[name])?;
+        self.resolve(catalog, name)
+    }
+
     /// The snapshot that a name means.
     pub fn resolve<'c>(&self, catalog: &'c Catalog, name: &str) -> Result<&'c (SnapshotId, SnapshotRecord), Failure> {
-        catalog.resolve(name, &self.zone).map_err(|error| Failure::name(error, catalog, &self.zone))
+        catalog.resolve_of(name, &self.zone, |record| super::servers::is_meant(self, record)).map_err(|error| Failure::name(error, catalog, &self.zone))
     }
 
     /// A line on standard error, unless the user wants quiet.

@@ -30,10 +30,10 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     let only = wanted(&args.only, &[])?;
     check_usage(args, &only)?;
     let repository = context.open()?;
+    let place = if args.to_jellyfin { Some(place(context, args, &repository)?) } else { None };
     let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
     let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
     let kind = if args.exact { ExportKind::Exact } else { ExportKind::Tables };
-    let place = if args.to_jellyfin { Some(place(context, args, &repository)?) } else { None };
     let file = file(context, args, snapshot, kind, place.as_ref())?;
     let options = ExportOptions { kind, only, target: args.target.clone(), zone: context.zone.clone(), as_server: false, force: args.force, threads: 0 };
     let report = ops::export(&repository, snapshot, &file, place.as_ref(), &options, context.watch())?;
@@ -79,6 +79,7 @@ fn check_usage(args: &ExportArgs, only: &[Category]) -> Result<(), Failure> {
 fn place(context: &Context, args: &ExportArgs, repository: &crate::store::Repository) -> Result<Place, Failure> {
     let named = SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), ..SourceArgs::default() };
     let (instance, spec) = source::find(context, &named)?;
+    context.mean_server(repository, spec.server.id.as_deref())?;
     Ok(ops::place_in(&JellyfinTarget { instance, spec, same_directories: args.same_directories }, repository)?)
 }
 

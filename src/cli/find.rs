@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Catalog, Kind, display};
+use crate::manifest::{Catalog, Kind, display, instance_of};
 use crate::ops::{self, Match, Version, Wanted};
 
 use super::args::{FindArgs, HistoryArgs};
@@ -23,7 +23,7 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
     }
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
-    let only = args.within.as_deref().map(|name| context.resolve(&catalog, name).map(|(id, _)| *id)).transpose()?;
+    let only = args.within.as_deref().map(|name| context.resolve_in(&repository, &catalog, name).map(|(id, _)| *id)).transpose()?;
     let contents = args.same_as.as_ref().map(|file| ops::contents_of_file(&repository, file)).transpose()?;
     let wanted = Wanted { paths: paths_of(&args.patterns)?.with_names(), contents };
     let found = ops::find(&repository, &catalog, &wanted, only, context.watch())?;
@@ -134,7 +134,7 @@ fn event_row(context: &Context, event: &Event<'_>, catalog: &Catalog) -> Vec<Str
 /// Whether a snapshot is the first of its source: what it has may be older than it.
 fn is_first(catalog: &Catalog, at: usize) -> bool {
     let Some((_, record)) = ops::snapshot_at(catalog, at) else { return false };
-    catalog.snapshots.iter().position(|(_, other)| other.source.key == record.source.key) == Some(at)
+    catalog.snapshots.iter().position(|(_, other)| instance_of(other) == instance_of(record)) == Some(at)
 }
 
 fn event_json(event: &Event<'_>, found: &Match, catalog: &Catalog) -> Value {
@@ -182,7 +182,7 @@ fn source_json(found: &Match, catalog: &Catalog) -> Value {
 }
 
 fn several_sources(catalog: &Catalog) -> bool {
-    let mut keys: Vec<&str> = catalog.snapshots.iter().map(|(_, record)| record.source.key.as_str()).collect();
+    let mut keys: Vec<&str> = catalog.snapshots.iter().map(|(_, record)| instance_of(record)).collect();
     keys.sort_unstable();
     keys.dedup();
     keys.len() > 1

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::manifest::{Catalog, Policy, SnapshotId, SnapshotRecord, instance_of};
 use crate::ops::{self, Forget, Forgetting};
+use crate::store::Repository;
 
 use super::context::Context;
 use super::failure::Failure;
@@ -14,6 +15,7 @@ use super::{Exit, json as to_json, prune, render};
 
 pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     let policy = Policy {
+        server: None,
         last: args.keep_last,
         hourly: args.keep_hourly,
         daily: args.keep_daily,
@@ -31,7 +33,8 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     }
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
-    let forget = if args.snapshots.is_empty() { Forget::By(policy) } else { Forget::These(named(context, &catalog, &args.snapshots)?) };
+    let policy = Policy { server: context.server.borrow().clone(), ..policy };
+    let forget = if args.snapshots.is_empty() { Forget::By(policy) } else { Forget::These(named(context, &repository, &catalog, &args.snapshots)?) };
     let mut forgetting = ops::plan_forget(&repository, &catalog, &forget, &context.zone, context.watch())?;
     let dropped = forgetting.dropped();
     if !context.global.json && !context.global.quiet {
@@ -70,7 +73,7 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn named(context: &Context, catalog: &Catalog, names: &[String]) -> Result<Vec<SnapshotId>, Failure> {
+fn named(context: &Context, repository: &Repository, catalog: &Catalog, names: &[String]) -> Result<Vec<SnapshotId>, Failure> {
     // A time means the newest snapshot at or before it: too vague for something that drops.
     if let Some(name) = names.iter().find(|name| name.get(4..5) == Some("-") && name.get(..4).is_some_and(|year| year.bytes().all(|b| b.is_ascii_digit()))) {
         return Err(Failure::usage(
@@ -78,7 +81,7 @@ fn named(context: &Context, catalog: &Catalog, names: &[String]) -> Result<Vec<S
             "Name it by its id or label: jellyvault list shows them.",
         ));
     }
-    let mut ids = names.iter().map(|name| Ok(context.resolve(catalog, name)?.0)).collect::<Result<Vec<_>, Failure>>()?;
+    let mut ids = names.iter().map(|name| Ok(context.resolve_in(repository, catalog, name)?.0)).collect::<Result<Vec<_>, Failure>>()?;
     ids.sort_unstable();
     ids.dedup();
     Ok(ids)
@@ -144,7 +147,7 @@ fn document(catalog: &Catalog, forgetting: &Forgetting, dry_run: bool) -> Value 
 pub fn keep(context: &Context, args: &KeepArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
-    let ids = named(context, &catalog, &args.snapshots)?;
+    let ids = named(context, &repository, &catalog, &args.snapshots)?;
     ops::keep(&repository, &ids, !args.off)?;
     if context.global.json {
         let marked: Vec<_> = ids.iter().map(|id| json!({"id": id.to_string(), "keep": !args.off})).collect();

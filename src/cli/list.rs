@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifest::Chain;
+use crate::manifest::{Chain, instance_of};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -10,7 +10,8 @@ use super::{Exit, json as to_json, render};
 
 pub fn run(context: &Context) -> Result<Exit, Failure> {
     let repository = context.open()?;
-    let catalog = context.catalog(&repository)?;
+    let mut catalog = context.catalog(&repository)?;
+    catalog.snapshots.retain(|(_, record)| super::servers::is_meant(context, record));
     let kept = Chain::kept(&repository).map_err(crate::ops::Error::from)?;
     let exit = if catalog.damaged.is_empty() { Exit::Done } else { Exit::Problems };
     if context.global.json {
@@ -28,7 +29,8 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         render::print("No snapshot yet. Take one: jellyvault snapshot\n")?;
         return Ok(exit);
     }
-    let mut rows = vec![["ID", "TIME", "SERVER", "FILES", "SIZE", "ADDED", "PROBLEMS", "LABEL"].map(str::to_owned).to_vec()];
+    let known = crate::ops::servers(&repository, &catalog)?;
+    let mut rows = vec![["ID", "TIME", "VERSION", "FILES", "SIZE", "ADDED", "PROBLEMS", "LABEL"].map(str::to_owned).to_vec()];
     for (id, record) in &catalog.snapshots {
         rows.push(vec![
             render::short(id),
@@ -39,8 +41,19 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
             render::size(record.bytes.new_stored),
             if record.problem_count == 0 { "–".to_owned() } else { render::count(record.problem_count) },
             // Most have none: an empty cell.
-            [record.label.clone(), kept.contains(id).then(|| "(kept)".to_owned())].into_iter().flatten().collect::<Vec<_>>().join(" "),
+            [record.label.clone(), kept.contains(id).then(|| "(kept)".to_owned()), record.is_safety().then(|| "(before a restore)".to_owned())]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" "),
         ]);
+    }
+    if known.len() > 1 {
+        rows.first_mut().into_iter().for_each(|head| head.push("SERVER".to_owned()));
+        for (row, (_, record)) in rows.iter_mut().skip(1).zip(&catalog.snapshots) {
+            let server = known.iter().find(|server| server.identity == instance_of(record));
+            row.push(server.map(|server| server.name.clone().unwrap_or_else(|| server.directory.clone())).unwrap_or_default());
+        }
     }
     render::print(&render::table(&rows, &[3, 4, 5, 6]))?;
     Ok(exit)

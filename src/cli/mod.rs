@@ -23,6 +23,7 @@ mod render;
 mod repair;
 mod restore;
 mod restore_args;
+mod servers;
 mod show;
 mod snapshot;
 mod source;

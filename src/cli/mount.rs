@@ -18,7 +18,7 @@ pub fn run(context: &Context, args: &MountArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
     let mounted: Vec<MountedSnapshot<'_>> = match name {
-        Some(name) => vec![MountedSnapshot { name: String::new(), snapshot: context.resolve(&catalog, name)? }],
+        Some(name) => vec![MountedSnapshot { name: String::new(), snapshot: context.resolve_in(&repository, &catalog, name)? }],
         None => catalog.snapshots.iter().map(|snapshot| MountedSnapshot { name: directory_name(context, snapshot), snapshot }).collect(),
     };
     if mounted.is_empty() {

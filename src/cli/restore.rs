@@ -26,12 +26,16 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     }
     let categories = wanted(&args.only, &[])?;
     let repository = context.open()?;
-    let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
-    let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
     let destination = match &args.to {
         Some(dir) => Destination::Directory(dir.clone()),
-        None => Destination::InPlace(Box::new(instance_of(context, &args)?)),
+        None => {
+            let target = target_of(context, &args)?;
+            context.mean_server(&repository, target.server.id.as_deref())?;
+            Destination::InPlace(Box::new(target))
+        }
     };
+    let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
+    let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
     let options = RestoreOptions {
         selection: Selection { categories, paths: args.path.iter().map(|path| typed_path(path)).collect() },
         delete: args.delete,
@@ -39,6 +43,9 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         dry_run: args.dry_run,
         force: args.force,
         same_directories: args.same_directories,
+        other_server: args.other_server,
+        safety_snapshot: !args.no_safety_snapshot,
+        host: context.host(),
         stamp: jiff::Timestamp::now().to_zoned(context.zone.clone()).strftime("%Y%m%dT%H%M%S").to_string(),
         threads: 0,
     };
@@ -59,7 +66,7 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     Ok(Exit::Problems)
 }
 
-fn instance_of(context: &Context, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
+fn target_of(context: &Context, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
     let named =
         SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), metadata_dir: args.metadata_dir.clone(), ..SourceArgs::default() };
     let (instance, spec) = source::find(context, &named)?;
@@ -70,9 +77,10 @@ fn instance_of(context: &Context, args: &RestoreArgs) -> Result<InstanceTarget, 
 /// `--user NAME --watch-state`.
 fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Exit, Failure> {
     let repository = context.open()?;
+    let target = target_of(context, args)?;
+    context.mean_server(&repository, target.server.id.as_deref())?;
     let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
     let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
-    let target = instance_of(context, args)?;
     let options = WatchStateOptions { user, delete: args.delete, dry_run: args.dry_run, host: context.host() };
     let report = ops::restore_watch_state(&repository, snapshot, &target, &options, context.watch())?;
     let why = "the library does not have it now, and its state could not be kept for its return (no placeholder row, or a row of the same key is in the way); it is in the snapshot still";
@@ -139,13 +147,16 @@ fn document(report: &RestoreReport, dry_run: bool) -> serde_json::Value {
     let moved: Vec<_> = report.moved_aside.iter().map(|(from, to)| json!({"from": from.to_string_lossy(), "to": to.to_string_lossy()})).collect();
     json!({
         "restored": {"files": report.files, "bytes": report.bytes, "unchanged": report.unchanged, "metadata": report.metadata, "deleted": report.deleted, "unknown": report.unknown},
-        "deleted_paths": report.deleted_paths, "unknown_paths": report.unknown_paths, "moved_aside": moved, "problems": to_json::problems(&report.problems), "remarks": report.remarks, "dry_run": dry_run,
+        "safety_snapshot": report.safety.map(|id| id.to_string()), "deleted_paths": report.deleted_paths, "unknown_paths": report.unknown_paths, "moved_aside": moved, "problems": to_json::problems(&report.problems), "remarks": report.remarks, "dry_run": dry_run,
     })
 }
 
 fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool, verbose: bool) -> String {
     let would = if dry_run { "would be " } else { "" };
     let mut out = String::new();
+    if let Some(safety) = &report.safety {
+        out.push_str(&format!("Took snapshot {0} of what was there; jellyvault restore {0} --in-place brings that back.\n", render::short(safety)));
+    }
     for (from, to) in &report.moved_aside {
         out.push_str(&format!("{} {would}moved to {}\n", from.display(), to.display()));
     }

@@ -44,6 +44,12 @@ pub struct RestoreArgs {
     /// The server sees the same directories as when the snapshot was taken (a container with the same volumes)
     #[arg(long, requires = "in_place")]
     pub same_directories: bool,
+    /// Do not take a snapshot of what is there before the database or the configuration is replaced
+    #[arg(long, requires = "in_place")]
+    pub no_safety_snapshot: bool,
+    /// Restore although the data that is there belongs to another server than the snapshot's, and is lost by that
+    #[arg(long, requires = "instance")]
+    pub other_server: bool,
     /// The instance's data directory; without it the instance is looked for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "instance")]
     pub data_dir: Option<PathBuf>,

@@ -12,7 +12,7 @@ use super::{Exit, json as to_json, render};
 pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
-    let (id, record) = context.resolve(&catalog, name)?;
+    let (id, record) = context.resolve_in(&repository, &catalog, name)?;
     let shown = ops::show(&repository, &catalog, *id)?;
     let exit = if shown.damage.is_none() { Exit::Done } else { Exit::Problems };
     if context.global.json {

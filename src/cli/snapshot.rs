@@ -26,12 +26,14 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
     check_label(args.label.as_deref())?;
     let options = SnapshotOptions {
         is_kept: args.keep,
+        is_safety: false,
         only,
         exclude: args.exclude,
         label: args.label,
         note: args.note,
         dry_run: args.dry_run,
         one_file_system: args.one_file_system,
+        accept_loss: args.accept_loss,
         scratch: args.scratch_dir,
         host: context.host(),
         threads: 0,

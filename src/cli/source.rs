@@ -31,6 +31,7 @@ pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpe
         metadata: absolute(&args.metadata_dir)?,
         cache: text(&args.cache_dir),
         log: text(&args.log_dir),
+        database: absolute(&args.database)?,
     };
     Ok(ops::find_instance(context.platform(), &named, &context.surroundings())?)
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, civil};
 
 use crate::backend::{Span, write_new};
 use crate::limits::RECORD_BYTES_MAX;
@@ -11,8 +10,10 @@ use crate::store::{self, RecordKind, Repository, decode_record, encode_record, i
 
 use super::Error;
 use super::chain::{Chain, FileHash, ListChange, file_hash};
-use super::newest::Newest;
+use super::moment::moment;
+use super::newest::{Newest, SERVERS_MAX};
 use super::record::{SnapshotId, SnapshotRecord};
+use super::retention::instance_of;
 
 /// All snapshots of a repository, oldest first.
 #[derive(Debug, Default)]
@@ -106,7 +107,7 @@ impl Catalog {
         let is_all = last.as_ref().is_none_or(Newest::is_all);
         let catalog = Catalog::load_of(repository, last.map_or_else(|| Catalog::ids(repository), |last| Ok(last.ids))?, names)?;
         // One of the last few is damaged or gone: another one is meant.
-        if is_all || furthest.is_some_and(|back| back < catalog.snapshots.len()) {
+        if is_all || furthest.is_some_and(|back| back < catalog.ordinary()) {
             Ok(catalog)
         } else {
             Catalog::load_of(repository, Catalog::ids(repository)?, names)
@@ -125,7 +126,7 @@ impl Catalog {
         }
         let mut catalog = Catalog::default();
         for id in ids.into_iter().rev() {
-            if catalog.snapshots.len() >= newest && !wanted.contains(&id) {
+            if catalog.ordinary() >= newest && !wanted.contains(&id) {
                 continue;
             }
             match load(repository, id) {
@@ -139,6 +140,11 @@ impl Catalog {
         }
         catalog.snapshots.reverse();
         Ok(catalog)
+    }
+
+    /// How many of them `latest~N` can mean.
+    fn ordinary(&self) -> usize {
+        self.snapshots.iter().filter(|(_, record)| !record.is_safety()).count()
     }
 
     /// The newest readable snapshot that `wanted` accepts; reads no older ones.
@@ -167,6 +173,14 @@ impl Catalog {
         Ok(repository.backend().names("snapshots/")?.iter().filter_map(|name| id_of(name)).collect())
     }
 
+    /// The last snapshot of the list.
+    pub fn last_id(repository: &Repository) -> Result<Option<SnapshotId>, Error> {
+        match Newest::read(repository) {
+            Some(newest) => Ok(newest.ids.last().copied()),
+            None => Ok(Catalog::ids(repository)?.last().copied()),
+        }
+    }
+
     /// Makes a snapshot's record durable: from here on the snapshot is listed. Then the list's chain takes it in.
     pub fn publish(repository: &Repository, id: SnapshotId, record: &SnapshotRecord, is_kept: bool) -> Result<(), Error> {
         // One who checks the list sees both or none.
@@ -174,7 +188,7 @@ impl Catalog {
         let before = Newest::take(repository);
         let hash = Catalog::write(repository, id, record)?;
         let marked = if is_kept { vec![(id, true)] } else { Vec::new() };
-        Chain::change_locked(repository, &ListChange { added: vec![(id, hash)], marked, ..ListChange::default() }, before)
+        Chain::change_locked(repository, &ListChange { added: vec![(id, hash)], marked, server: server_key(record), ..ListChange::default() }, before)
     }
 
     /// Makes a record durable; the hash of its file.
@@ -236,25 +250,41 @@ impl Catalog {
         decode_record::<SnapshotRecord>(RecordKind::Snapshot, &id.0, bytes).is_ok()
     }
 
+    /// Whether all snapshots are of one server; true where there is none.
+    pub fn has_one_server(repository: &Repository) -> Result<bool, Error> {
+        if let Some(servers) = Newest::read(repository).map(|newest| newest.servers) {
+            return Ok(servers.len() < 2);
+        }
+        Ok(server_keys(&Catalog::load(repository)?.snapshots).len() < 2)
+    }
+
     /// The snapshot that a name means: `latest`, `latest~N`, an id or a unique beginning of one, a label that only one has,
     /// or a time (the newest at or before it; a date means its end).
     pub fn resolve(&self, name: &str, zone: &TimeZone) -> Result<&(SnapshotId, SnapshotRecord), NameError> {
+        self.resolve_of(name, zone, |_| true)
+    }
+
+    /// The same among the snapshots that `is_meant` accepts; an id means its snapshot whatever that says.
+    pub fn resolve_of(&self, name: &str, zone: &TimeZone, is_meant: impl Fn(&SnapshotRecord) -> bool) -> Result<&(SnapshotId, SnapshotRecord), NameError> {
         let none = || NameError::None { name: name.to_owned() };
+        let meant = || self.snapshots.iter().filter(|(_, record)| is_meant(record));
         if self.snapshots.is_empty() {
             return Err(NameError::Empty);
         }
         if name.starts_with("latest") {
             let back = back_from_latest(name).ok_or_else(none)?;
-            return self.snapshots.iter().rev().nth(back).ok_or_else(none);
+            return meant().rev().filter(|(_, record)| !record.is_safety()).nth(back).ok_or_else(none);
         }
-        let labelled: Vec<_> = self.snapshots.iter().filter(|(_, record)| record.label.as_deref() == Some(name)).collect();
+        let labelled: Vec<_> = meant().filter(|(_, record)| record.label.as_deref() == Some(name)).collect();
         match labelled.as_slice() {
             [] => {}
             [one] => return Ok(one),
             several => return Err(NameError::Several { name: name.to_owned(), candidates: several.iter().map(|(id, _)| *id).collect() }),
         }
         if let Some(until) = moment(name, zone) {
-            return self.snapshots.iter().rev().find(|(_, record)| i128::from(record.time_ns) <= until.as_nanosecond()).ok_or_else(none);
+            // In the order of the list times may go back: a clock once was wrong.
+            let fits = |(_, record): &&(SnapshotId, SnapshotRecord)| i128::from(record.time_ns) <= until.as_nanosecond() && !record.has_wrong_clock();
+            return meant().filter(fits).max_by_key(|(id, record)| (record.time_ns, *id)).ok_or_else(none);
         }
         let prefix = name.to_ascii_lowercase();
         let mut fitting = self.snapshots.iter().filter(|(id, _)| !prefix.is_empty() && id.to_string().starts_with(&prefix));
@@ -269,28 +299,22 @@ impl Catalog {
     }
 }
 
-/// The last moment that a time names: `2026-11-22` its end, `2026-11-22T10:00` the end of that minute, RFC 3339 itself.
-fn moment(name: &str, zone: &TimeZone) -> Option<Timestamp> {
-    if name.get(4..5).is_none_or(|c| c != "-") {
-        return None;
-    }
-    if let Ok(exact) = name.parse::<Timestamp>() {
-        // Without a fraction the whole second is meant.
-        return if name.contains('.') { Some(exact) } else { exact.checked_add(1.second()).ok()?.checked_sub(1.nanosecond()).ok() };
-    }
-    let (start, span) = match name.parse::<civil::Date>() {
-        Ok(date) if name.len() == 10 => (date.to_datetime(civil::Time::midnight()), 1.day()),
-        _ => {
-            let minute = name.matches(':').count() == 1;
-            (name.replacen(' ', "T", 1).parse::<civil::DateTime>().ok()?, if minute { 1.minute() } else { 1.second() })
-        }
-    };
-    let end = start.checked_add(span).ok()?.to_zoned(zone.clone()).ok()?;
-    end.timestamp().checked_sub(1.nanosecond()).ok()
+/// What tells servers apart, in few bytes each.
+pub(super) fn server_key(record: &SnapshotRecord) -> Option<u64> {
+    let hash = blake3::hash(instance_of(record).as_bytes());
+    hash.as_bytes().first_chunk().filter(|_| record.is_of_a_server()).map(|first| u64::from_le_bytes(*first))
+}
+
+/// Those of snapshots.
+pub(super) fn server_keys(snapshots: &[(SnapshotId, SnapshotRecord)]) -> Vec<u64> {
+    let keys: BTreeSet<u64> = snapshots.iter().filter_map(|(_, record)| server_key(record)).collect();
+    keys.into_iter().take(SERVERS_MAX).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     fn catalog() -> Catalog {

@@ -10,7 +10,7 @@ use crate::limits::{LINKS_MAX, RECORD_BYTES_MAX};
 use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_name};
 
 use super::Error;
-use super::catalog::Catalog;
+use super::catalog::{Catalog, server_keys};
 use super::newest::Newest;
 use super::record::SnapshotId;
 
@@ -87,6 +87,8 @@ pub struct ListChange {
     pub dropped: Vec<SnapshotId>,
     /// Snapshots whose mark changes.
     pub marked: Vec<(SnapshotId, bool)>,
+    /// What tells the server of a snapshot that came from others.
+    pub server: Option<u64>,
     /// Whether the list is stated anew even where that is not due: after something else changed it, and was found out.
     pub restate: bool,
 }
@@ -238,7 +240,7 @@ impl Chain {
         let mut kept: HashSet<_> = link.kept.into_iter().collect();
         mark(&mut kept, change);
         let added = change.added.iter().map(|(id, record)| Listed { id: *id, record: *record, is_adopted: false }).collect();
-        change.added.iter().for_each(|(id, _)| newest.add(*id));
+        change.added.iter().for_each(|(id, _)| newest.add(*id, change.server));
         (newest.link, newest.links) = (newest.link + 1, newest.links + 1);
         let (count, sum) = (newest.count, newest.sum);
         let next = Link { time_ns, previous: Some(hash), replaced: None, added, dropped: Vec::new(), kept: sorted(kept), count, sum };
@@ -255,7 +257,10 @@ impl Chain {
         let (count, sum) = sum_of(ids.iter());
         // Without a link there is no number to go on from: the list is stated anew.
         let link = links.last().map_or(0, |(number, _)| *number);
-        Ok(Newest { link, links: links.len() as u64, count, sum, ids: Newest::last_of(&ids) })
+        // Of no use where it cannot be remembered.
+        let mut snapshots = if repository.newest_place().is_some() { Catalog::load(repository)?.snapshots } else { Vec::new() };
+        snapshots.retain(|(id, _)| ids.binary_search(id).is_ok());
+        Ok(Newest { link, links: links.len() as u64, count, sum, servers: server_keys(&snapshots), ids: Newest::last_of(&ids) })
     }
 
     /// Whether there is a link with this number.

@@ -7,6 +7,7 @@ mod chain;
 mod cursor;
 mod diff;
 mod entry;
+mod moment;
 mod newest;
 mod node;
 mod path;
@@ -23,7 +24,9 @@ pub use diff::{Difference, differences};
 pub use entry::{Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xattrs, decode_pieces, decode_xattrs, encode_pieces, encode_xattrs};
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};
-pub use record::{Bytes as ByteCounts, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord};
+pub use record::{
+    Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord, UPGRADE,
+};
 pub use record_copy::{decode_record_copy, encode_record_copy, record_copy_id};
 pub use retention::{Count, Policy, Verdict, instance_of, judge};
 pub use since::Standing;

@@ -7,12 +7,14 @@ use crate::store::Repository;
 
 use super::record::SnapshotId;
 
-const MAGIC: &[u8; 8] = b"JVNEW\x01\x00\x00";
+const MAGIC: &[u8; 8] = b"JVNEW\x02\x00\x00";
 const HASH_BYTES: usize = 32;
 /// Ids that are remembered at most.
 const IDS_MAX: usize = 64;
+/// Servers that are told apart at most: more than one is what counts.
+pub(super) const SERVERS_MAX: usize = 8;
 /// Bytes of a file with as many.
-const BYTES_MAX: usize = 8 + 2 * 32 + 3 * 8 + 16 + IDS_MAX * 16 + HASH_BYTES;
+const BYTES_MAX: usize = 8 + 2 * 32 + 3 * 8 + 16 + 1 + SERVERS_MAX * 8 + IDS_MAX * 16 + HASH_BYTES;
 /// The folders that it speaks of.
 const FOLDERS: [&str; 2] = ["snapshots", "list"];
 
@@ -27,6 +29,8 @@ pub(super) struct Newest {
     pub count: u64,
     /// Their ids, by exclusive or.
     pub sum: [u8; 16],
+    /// What tells their servers apart.
+    pub servers: Vec<u64>,
     /// The newest of them, oldest first.
     pub ids: Vec<SnapshotId>,
 }
@@ -74,8 +78,11 @@ impl Newest {
         self.count == self.ids.len() as u64
     }
 
-    /// Takes in a snapshot that came.
-    pub(super) fn add(&mut self, id: SnapshotId) {
+    /// Takes in a snapshot that came, of this server.
+    pub(super) fn add(&mut self, id: SnapshotId, server: Option<u64>) {
+        if let Some(server) = server.filter(|server| !self.servers.contains(server) && self.servers.len() < SERVERS_MAX) {
+            self.servers.push(server);
+        }
         self.count += 1;
         self.sum = (u128::from_be_bytes(self.sum) ^ u128::from_be_bytes(id.0)).to_be_bytes();
         let at = self.ids.partition_point(|known| *known < id);
@@ -98,6 +105,8 @@ fn encode(newest: &Newest, looks: [FolderMark; 2]) -> Vec<u8> {
         out.extend_from_slice(&number.to_le_bytes());
     }
     out.extend_from_slice(&newest.sum);
+    out.push(newest.servers.len() as u8);
+    newest.servers.iter().for_each(|server| out.extend_from_slice(&server.to_le_bytes()));
     newest.ids.iter().for_each(|id| out.extend_from_slice(&id.0));
     let hash = blake3::hash(&out);
     out.extend_from_slice(hash.as_bytes());
@@ -115,9 +124,12 @@ fn decode(bytes: &[u8]) -> Option<(Newest, [FolderMark; 2])> {
     let (links, rest) = rest.split_first_chunk()?;
     let (count, rest) = rest.split_first_chunk()?;
     let (sum, rest) = rest.split_first_chunk()?;
+    let (servers, rest) = rest.split_first()?;
+    let (servers, rest) = rest.split_at_checked(usize::from(*servers) * 8)?;
+    let servers = servers.chunks_exact(8).filter_map(|server| Some(u64::from_le_bytes(*server.first_chunk()?))).collect();
     let ids = rest.chunks_exact(16).filter_map(|id| Some(SnapshotId(*id.first_chunk()?))).collect();
     let [link, links, count] = [link, links, count].map(|number| u64::from_le_bytes(*number));
-    Some((Newest { link, links, count, sum: *sum, ids }, [*snapshots, *list]))
+    Some((Newest { link, links, count, sum: *sum, servers, ids }, [*snapshots, *list]))
 }
 
 #[cfg(test)]
@@ -130,16 +142,17 @@ mod tests {
 
     #[test]
     fn it_has_golden_bytes_and_damaged_is_none() {
-        let newest = Newest { link: 5, links: 3, count: 2, sum: [3; 16], ids: vec![id(1), id(2)] };
+        let newest = Newest { link: 5, links: 3, count: 2, sum: [3; 16], servers: vec![9], ids: vec![id(1), id(2)] };
         let bytes = encode(&newest, [[7; 32], [8; 32]]);
         let expected = [
-            b"JVNEW\x01\x00\x00".as_slice(),
+            b"JVNEW\x02\x00\x00".as_slice(),
             &[7; 32],
             &[8; 32],
             &[5, 0, 0, 0, 0, 0, 0, 0],
             &[3, 0, 0, 0, 0, 0, 0, 0],
             &[2, 0, 0, 0, 0, 0, 0, 0],
             &[3; 16],
+            &[1, 9, 0, 0, 0, 0, 0, 0, 0],
             &[1; 16],
             &[2; 16],
         ];
@@ -157,11 +170,11 @@ mod tests {
 
     #[test]
     fn what_comes_is_taken_in_where_it_belongs_and_the_oldest_go() {
-        let mut newest = Newest { link: 0, links: 0, count: 0, sum: [0; 16], ids: Vec::new() };
+        let mut newest = Newest { link: 0, links: 0, count: 0, sum: [0; 16], servers: Vec::new(), ids: Vec::new() };
         let mut all = Vec::new();
         // In an order of its own: an imported zip is older than what is there.
         for n in (0..=200u8).map(|n| n.wrapping_mul(77)) {
-            newest.add(id(n));
+            newest.add(id(n), Some(u64::from(n % 3)));
             all.push(id(n));
             all.sort_unstable();
             assert_eq!(newest.ids, Newest::last_of(&all));

@@ -22,6 +22,12 @@ impl SnapshotId {
         }
         SnapshotId(id)
     }
+
+    /// The moment in it, in milliseconds since 1970.
+    pub fn time_ms(&self) -> u64 {
+        let [a, b, c, d, e, f, ..] = self.0;
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    }
 }
 
 impl fmt::Display for SnapshotId {
@@ -167,7 +173,58 @@ pub struct SnapshotRecord {
     pub owners: Owners,
 }
 
+/// Problems with these paths mean that a snapshot cannot stand for its server: what it is for is missing or worthless.
+const VITAL: [&str; 15] = [
+    "config",
+    "config/migrations.xml",
+    "config/system.xml",
+    "data",
+    "data/attachments",
+    "data/jellyfin.db",
+    "data/library.db",
+    "data/subtitles",
+    "data/trickplay",
+    "metadata",
+    "packs",
+    "plugins",
+    "root",
+    CLOCK,
+    UPGRADE,
+];
+/// The remark of a snapshot that was taken before something replaced what was there.
+const SAFETY: &str = "taken automatically, before a restore replaced this state";
+/// The path of a problem that is about the machine's clock.
+pub const CLOCK: &str = "clock";
+/// The path of a problem that is about a server in the middle of an upgrade.
+pub const UPGRADE: &str = "upgrade";
+
 impl SnapshotRecord {
+    /// Whether nothing that the snapshot is for is missing: such a one takes no complete one's place.
+    pub fn is_complete(&self) -> bool {
+        self.problem_count <= self.problems.len() as u64 && !self.problems.iter().any(|problem| VITAL.contains(&problem.path.as_str()))
+    }
+
+    /// Whether it tells which server it is of: not so a plain folder, a zip without the server's id, or one that was recovered without.
+    pub fn is_of_a_server(&self) -> bool {
+        let directories = &self.source.directories;
+        self.server.id.is_some() || (!directories.is_empty() && !directories.contains_key("folder"))
+    }
+
+    /// Whether it was taken before something replaced what was there. Such a one is not `latest`, and goes after a while.
+    pub fn is_safety(&self) -> bool {
+        self.remarks.iter().any(|remark| remark == SAFETY)
+    }
+
+    /// Says so.
+    pub fn mark_safety(&mut self) {
+        self.remarks.push(SAFETY.to_owned());
+    }
+
+    /// Whether it was taken while the machine's clock was wrong.
+    pub fn has_wrong_clock(&self) -> bool {
+        self.problems.iter().any(|problem| problem.path == CLOCK)
+    }
+
     /// A category's record, if it was captured.
     pub fn category(&self, name: &str) -> Option<&CategoryRecord> {
         self.categories.get(name)

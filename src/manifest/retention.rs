@@ -35,6 +35,8 @@ pub struct Policy {
     pub within: Option<Span>,
     /// Labels that protect; where none is named, every label does.
     pub labels: Vec<String>,
+    /// The only server whose snapshots may go.
+    pub server: Option<String>,
 }
 
 /// What becomes of a snapshot.
@@ -46,15 +48,25 @@ pub struct Verdict {
     pub reasons: Vec<String>,
 }
 
-/// The name of a rule over time, how many it wants, and what it tells snapshots apart by.
-type Rule = (&'static str, Option<Count>, fn(&Zoned, usize) -> String);
-
-/// One rule over time: what tells its snapshots apart, and how many it still wants.
-struct Bucket {
+/// A rule over time: what tells its snapshots apart, and how many it wants.
+struct Rule {
     name: &'static str,
-    left: Count,
-    last: Option<String>,
+    count: Count,
     of: fn(&Zoned, usize) -> String,
+}
+
+impl Count {
+    /// Takes one of them; false where none is left.
+    fn take(&mut self) -> bool {
+        match self {
+            Count::All => true,
+            Count::Newest(0) => false,
+            Count::Newest(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
 }
 
 impl Policy {
@@ -64,8 +76,8 @@ impl Policy {
         counts.iter().all(Option::is_none) && self.within.is_none() && self.labels.is_empty()
     }
 
-    fn buckets(&self) -> Vec<Bucket> {
-        let rules: [Rule; 6] = [
+    fn rules(&self) -> Vec<Rule> {
+        let rules: [(&'static str, Option<Count>, fn(&Zoned, usize) -> String); 6] = [
             ("last", self.last, |_, number| number.to_string()),
             ("hourly", self.hourly, |time, _| time.strftime("%Y-%m-%d %H").to_string()),
             ("daily", self.daily, |time, _| time.strftime("%Y-%m-%d").to_string()),
@@ -73,7 +85,7 @@ impl Policy {
             ("monthly", self.monthly, |time, _| time.strftime("%Y-%m").to_string()),
             ("yearly", self.yearly, |time, _| time.strftime("%Y").to_string()),
         ];
-        rules.into_iter().filter_map(|(name, left, of)| Some(Bucket { name, left: left?, last: None, of })).collect()
+        rules.into_iter().filter_map(|(name, count, of)| Some(Rule { name, count: count?, of })).collect()
     }
 
     fn protects(&self, label: &str) -> bool {
@@ -89,60 +101,127 @@ pub fn judge(policy: &Policy, snapshots: &[(SnapshotId, SnapshotRecord)], kept: 
         let record = &snapshot.1;
         groups.entry((instance_of(record), record.categories.keys().collect::<Vec<_>>())).or_default().push(snapshot);
     }
-    let mut verdicts: Vec<Verdict> = groups.into_values().flat_map(|group| judge_group(policy, &group, kept, zone, now)).collect();
+    let judge_one = |((instance, _), group): ((&str, _), Vec<_>)| {
+        let mut verdicts = judge_group(policy, &group, kept, zone, now);
+        if policy.server.as_deref().is_some_and(|server| server != instance) {
+            verdicts.iter_mut().for_each(|verdict| verdict.reasons = vec!["another server".to_owned()]);
+        }
+        verdicts
+    };
+    let mut verdicts: Vec<Verdict> = groups.into_iter().flat_map(judge_one).collect();
     verdicts.sort_by_key(|verdict| verdict.id);
     verdicts
 }
 
-/// What instance a snapshot is of: its source; of an imported zip, of which each is a source of its own, the server that wrote it.
+/// What server a snapshot is of: its id, wherever it lies. What has none is told by machine and directories, or is one of the zips.
 pub fn instance_of(record: &SnapshotRecord) -> &str {
     let key = record.source.key.as_str();
-    if key.starts_with("zip-") { record.server.id.as_deref().unwrap_or("zips") } else { key }
+    record.server.id.as_deref().unwrap_or(if key.starts_with("zip-") { "zips" } else { key })
+}
+
+/// How long what a restore replaced can be brought back, in nanoseconds.
+const SAFETY_NS: i128 = 14 * 86_400_000_000_000;
+
+/// A snapshot as the rules see it.
+struct Judged<'s> {
+    id: SnapshotId,
+    record: &'s SnapshotRecord,
+    /// When it was taken; of one whose clock was wrong, when the one before it in the list was.
+    time_ns: i64,
+    is_complete: bool,
+}
+
+/// By the time that the snapshot tells, newest first: an imported zip is as old as its content.
+fn newest_first<'s>(group: &[&'s (SnapshotId, SnapshotRecord)], now: Timestamp) -> Vec<Judged<'s>> {
+    let is_wrong = |record: &SnapshotRecord| record.has_wrong_clock() || i128::from(record.time_ns) > now.as_nanosecond();
+    let mut known = group.iter().map(|(_, record)| record).find(|record| !is_wrong(record)).map(|record| record.time_ns);
+    let mut judged: Vec<Judged<'s>> = Vec::new();
+    for (id, record) in group {
+        let is_wrong = is_wrong(record);
+        // In the order of the list: such a one came after the one before it.
+        let time_ns = if is_wrong { known.unwrap_or(record.time_ns) } else { record.time_ns };
+        known = if is_wrong { known } else { Some(time_ns) };
+        judged.push(Judged { id: *id, record, time_ns, is_complete: record.is_complete() && !is_wrong && !record.is_safety() });
+    }
+    judged.sort_by_key(|judged| std::cmp::Reverse((judged.time_ns, judged.id)));
+    judged
 }
 
 fn judge_group(policy: &Policy, group: &[&(SnapshotId, SnapshotRecord)], kept: &HashSet<SnapshotId>, zone: &TimeZone, now: Timestamp) -> Vec<Verdict> {
     // 64 bits of nanoseconds are 292 years around 1970, all of which a timestamp can hold.
-    let zoned = |record: &SnapshotRecord| Timestamp::from_nanosecond(i128::from(record.time_ns)).unwrap_or_default().to_zoned(zone.clone());
-    // By the time that the snapshot tells: an imported zip is as old as its content.
-    let mut newest_first: Vec<_> = group.to_vec();
-    newest_first.sort_by_key(|(id, record)| std::cmp::Reverse((record.time_ns, *id)));
-    // One from the future (a clock once was wrong) must not make all others look old.
-    let newest = newest_first.iter().find(|(_, record)| i128::from(record.time_ns) <= now.as_nanosecond()).or(newest_first.first());
+    let zoned = |judged: &Judged<'_>| Timestamp::from_nanosecond(i128::from(judged.time_ns)).unwrap_or_default().to_zoned(zone.clone());
+    let judged = newest_first(group, now);
     // A span that reaches back before all time keeps everything, never nothing.
     let since_ever = || Timestamp::MIN.to_zoned(TimeZone::UTC);
-    let within = policy.within.and_then(|span| Some(zoned(&newest?.1).checked_sub(span).unwrap_or_else(|_| since_ever())));
-    let mut buckets = policy.buckets();
-    let mut verdicts = Vec::new();
-    for (number, (id, record)) in newest_first.iter().enumerate() {
-        let time = zoned(record);
+    let within = policy.within.and_then(|span| Some(zoned(judged.first()?).checked_sub(span).unwrap_or_else(|_| since_ever())));
+    let mut verdicts: Vec<Verdict> = Vec::new();
+    for one in &judged {
         let mut reasons = Vec::new();
-        if kept.contains(id) {
+        if kept.contains(&one.id) {
             reasons.push("marked to be kept".to_owned());
         }
-        if let Some(label) = record.label.as_deref().filter(|label| policy.protects(label)) {
+        if let Some(label) = one.record.label.as_deref().filter(|label| policy.protects(label)) {
             reasons.push(format!("label {label:?}"));
         }
-        if within.as_ref().is_some_and(|since| time >= *since) {
+        if one.record.is_safety() && now.as_nanosecond() - i128::from(one.time_ns) < SAFETY_NS {
+            reasons.push("taken before a restore, less than 14 days ago".to_owned());
+        }
+        if within.as_ref().is_some_and(|since| zoned(one) >= *since) {
             reasons.push("within".to_owned());
         }
-        for bucket in &mut buckets {
-            if bucket.left == Count::Newest(0) {
-                continue;
-            }
-            let value = (bucket.of)(&time, number);
-            let is_new = bucket.last.as_ref() != Some(&value);
-            // While some are left, the oldest stays too: history reaches as far back as it can.
-            if is_new || number + 1 == newest_first.len() {
-                reasons.push(if is_new { bucket.name.to_owned() } else { format!("oldest {}", bucket.name) });
-                bucket.last = Some(value);
-                if let Count::Newest(left) = &mut bucket.left {
-                    *left -= 1;
-                }
-            }
+        verdicts.push(Verdict { id: one.id, reasons });
+    }
+    for rule in policy.rules() {
+        let values: Vec<String> = judged.iter().enumerate().map(|(number, one)| (rule.of)(&zoned(one), number)).collect();
+        for (at, reason) in kept_by(&rule, &values, &judged) {
+            verdicts.extend_reason(at, reason);
         }
-        verdicts.push(Verdict { id: *id, reasons });
+    }
+    // The last complete one is what all else is for.
+    if let Some(at) = judged.iter().position(|one| one.is_complete)
+        && verdicts.get(at).is_some_and(|verdict| verdict.reasons.is_empty())
+    {
+        verdicts.extend_reason(at, "newest complete".to_owned());
     }
     verdicts
+}
+
+trait ExtendReason {
+    fn extend_reason(&mut self, at: usize, reason: String);
+}
+
+impl ExtendReason for Vec<Verdict> {
+    fn extend_reason(&mut self, at: usize, reason: String) {
+        if let Some(verdict) = self.get_mut(at) {
+            verdict.reasons.push(reason);
+        }
+    }
+}
+
+/// What a rule over time keeps of snapshots, newest first, each with its value: of each value the newest complete one, as many as it wants.
+/// Incomplete ones take no complete one's place: they stay beside them where theirs is the only one of its value.
+fn kept_by(rule: &Rule, values: &[String], judged: &[Judged<'_>]) -> Vec<(usize, String)> {
+    let mut kept = Vec::new();
+    let (mut left, mut left_beside) = (rule.count, rule.count);
+    let mut start = 0;
+    for group in values.chunk_by(|a, b| a == b) {
+        let members = start..start + group.len();
+        start = members.end;
+        match members.clone().find(|at| judged.get(*at).is_some_and(|one| one.is_complete)) {
+            Some(at) if left.take() => kept.push((at, rule.name.to_owned())),
+            Some(_) => {}
+            None if left_beside.clone().take() => kept.push((members.start, format!("{}, incomplete", rule.name))),
+            None => {}
+        }
+        // Both count the values that are behind them.
+        left_beside.take();
+    }
+    // While some are left, the oldest stays too: history reaches as far back as it can.
+    let oldest = judged.iter().rposition(|one| one.is_complete).or(judged.len().checked_sub(1));
+    if let Some(at) = oldest.filter(|at| left.take() && !kept.iter().any(|(known, _)| known == at)) {
+        kept.push((at, format!("oldest {}", rule.name)));
+    }
+    kept
 }
 
 #[cfg(test)]

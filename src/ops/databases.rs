@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::chunk::ChunkId;
-use crate::manifest::{Content, Entries, Kind, SnapshotId, SnapshotRecord};
+use crate::manifest::{Content, Entries, Kind, SnapshotId, SnapshotRecord, instance_of};
 use crate::source::Category;
 use crate::store::{ChunkReader, Index};
 
@@ -82,7 +82,7 @@ pub(super) fn costs_of(
     let Some(at) = snapshots.iter().position(|(known, _)| *known == id) else { return Ok(Vec::new()) };
     let Some((_, record)) = snapshots.get(at) else { return Ok(Vec::new()) };
     let mut costs = DatabaseCosts::default();
-    if let Some((_, older)) = snapshots.iter().take(at).rev().find(|(_, older)| older.source.key == record.source.key)
+    if let Some((_, older)) = snapshots.iter().take(at).rev().find(|(_, older)| instance_of(older) == instance_of(record))
         && let Err(error) = costs.next(older, reader, index)
         && error.kind() != "damaged"
     {

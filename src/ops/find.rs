@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::chunk::ChunkId;
-use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotId, SnapshotRecord, differences, find as find_entry};
+use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotId, SnapshotRecord, differences, find as find_entry, instance_of};
 use crate::progress::Phase;
 use crate::source::{Category, OpenFile};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
@@ -93,7 +93,7 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
     let mut count = 0;
     watch.progress.phase(Phase::Find, catalog.snapshots.len() as u64, 0);
     for (at, (_, record)) in catalog.snapshots.iter().enumerate().filter(|(_, (id, _))| only.is_none_or(|only| only == *id)) {
-        let source = *sources.entry(record.source.key.as_str()).or_insert(at);
+        let source = *sources.entry(instance_of(record)).or_insert(at);
         let unknown = Unknown::of(record)?;
         for (category, root) in categories(record) {
             let lane = lanes.entry((source, category)).or_insert(Lane { manifest: None, last: at, open: BTreeMap::new() });
@@ -172,7 +172,7 @@ pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], watch: W
             return Err(Error::Interrupted);
         }
         let blank = || (at, Seen::new(), Match { source: at, category: Category::Other, path: path.to_vec(), versions: Vec::new() });
-        let (last, seen, history) = sources.entry(record.source.key.as_str()).or_insert_with(blank);
+        let (last, seen, history) = sources.entry(instance_of(record)).or_insert_with(blank);
         let (mut here, mut was_captured) = (None, false);
         for (category, root) in categories(record) {
             let entry = match seen.get(&category) {

@@ -25,6 +25,7 @@ mod restore;
 mod rows;
 mod secrets;
 mod select;
+mod servers;
 mod settings;
 mod show;
 mod snapshot;
@@ -60,6 +61,7 @@ pub use rows::{
 };
 pub use secrets::{HIDDEN, is_secret, without_secrets_in_addresses};
 pub use select::{Selected, root_of};
+pub use servers::{KnownServer, named_servers, servers};
 pub use settings::{Setting, differing_settings};
 pub use show::{Shown, show};
 pub use snapshot::{SnapshotOptions, SnapshotReport, SourceSpec, Survey, snapshot, survey};
@@ -205,6 +207,15 @@ pub enum Error {
         /// What to do instead.
         hint: String,
     },
+    /// A change of a live server that stopped before it was done.
+    #[error("{what}")]
+    HalfDone {
+        /// What is where now.
+        what: String,
+        /// Why it stopped.
+        #[source]
+        source: Box<Error>,
+    },
     /// A file of the target.
     #[error("cannot {verb} {path}")]
     Target {
@@ -310,7 +321,7 @@ impl Error {
             Error::Find(_) | Error::EmptySource { .. } => "no-source",
             Error::Interrupted => "interrupted",
             Error::Glob { .. } | Error::NotAFile { .. } => "usage",
-            Error::Unreadable { source, .. } => source.kind(),
+            Error::Unreadable { source, .. } | Error::HalfDone { source, .. } => source.kind(),
             Error::Refused { .. } => "refused",
             Error::Source { .. } | Error::Target { .. } | Error::Output(_) => "io",
             Error::Zip { source, .. } => match **source {

@@ -47,6 +47,8 @@ pub struct Named {
     pub cache: Option<String>,
     /// Log directory.
     pub log: Option<String>,
+    /// Its database.
+    pub database: Option<String>,
 }
 
 /// An instance and its directories.
@@ -339,6 +341,7 @@ impl Finder<'_> {
         };
         let settings = read("database.xml").as_deref().and_then(xml::database).unwrap_or_default();
         let database = match settings.path {
+            _ if named.database.is_some() => named.database.clone(),
             _ if settings.plugin.is_some() => None,
             Some(path) => follow(MissingPath::Database, path, &|path| self.at.is_file(path)),
             None => Some(self.join(&data, "jellyfin.db")),

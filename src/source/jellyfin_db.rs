@@ -19,7 +19,16 @@ pub struct DatabaseFacts {
     pub history: Option<String>,
     /// Directories as the server sees them.
     pub directories: Directories,
+    /// Whether it has any of Jellyfin's tables.
+    pub is_jellyfins: bool,
+    /// Tables that a server fills and that have no row: `Users`, `BaseItems` (but for its placeholder).
+    pub empty_tables: Vec<&'static str>,
+    /// Ids of all migrations, in order.
+    pub migrations: Vec<String>,
 }
+
+/// Tables by which Jellyfin's own database is known, of any version.
+const OWN_TABLES: [&str; 5] = ["__EFMigrationsHistory", "Users", "BaseItems", "TypedBaseItems", "ActivityLogs"];
 
 /// Reads the facts; an error where the file is no database that SQLite reads.
 pub fn read_facts(copy: &Path) -> rusqlite::Result<DatabaseFacts> {
@@ -34,11 +43,23 @@ pub fn read_facts(copy: &Path) -> rusqlite::Result<DatabaseFacts> {
         facts.schema = rows.iter().rev().find(|(_, version)| !is_code(version)).map(|(id, _)| id.clone());
         facts.code_migration = rows.iter().filter(|(_, version)| is_code(version)).max_by_key(|(_, version)| super::version::parse(version)).cloned();
         let ids: Vec<&str> = rows.iter().map(|(id, _)| id.as_str()).collect();
+        facts.migrations = ids.iter().map(|id| (*id).to_owned()).collect();
         facts.history = (!ids.is_empty()).then(|| blake3::hash(ids.join("\n").as_bytes()).to_hex().to_string());
     }
     facts.directories = directories(&db)?;
+    for table in OWN_TABLES {
+        facts.is_jellyfins |= has_table(&db, table)?;
+    }
+    for (table, sql) in [("Users", "SELECT count(*) FROM (SELECT 1 FROM Users LIMIT 1)"), ("BaseItems", ITEMS)] {
+        if has_table(&db, table)? && db.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {
+            facts.empty_tables.push(table);
+        }
+    }
     Ok(facts)
 }
+
+/// Whether there is an item beside the placeholder that every server has (`reference/jellyfin.md` 3.5).
+const ITEMS: &str = "SELECT count(*) > 1 FROM (SELECT 1 FROM BaseItems LIMIT 2)";
 
 fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
     db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| Ok(row.get::<_, i64>(0)? > 0))

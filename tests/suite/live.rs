@@ -14,7 +14,7 @@ fn the_writing_server() {
     let path = Path::new(&path);
     let folder = path.parent().unwrap();
     let db = rusqlite::Connection::open(path).unwrap();
-    db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; CREATE TABLE IF NOT EXISTS a(n INTEGER PRIMARY KEY, t TEXT); CREATE TABLE IF NOT EXISTS b(n INTEGER PRIMARY KEY, t TEXT);").unwrap();
+    db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; CREATE TABLE IF NOT EXISTS a(n INTEGER PRIMARY KEY, t TEXT); CREATE TABLE IF NOT EXISTS b(n INTEGER PRIMARY KEY, t TEXT); CREATE TABLE IF NOT EXISTS Users(n);").unwrap();
     if std::env::var_os("JELLYVAULT_TEST_DROP_LOCKS").is_some() {
         // What Jellyfin's own File.Copy does to it: closing any descriptor drops all locks of the process.
         drop(std::fs::File::open(path).unwrap());
@@ -180,7 +180,7 @@ fn other_databases_in_data_and_plugins_belong_to_the_category_database() {
     for path in ["data/playback_reporting.db", "plugins/Reports/reports.sqlite"] {
         std::fs::create_dir_all(data.join(path).parent().unwrap()).unwrap();
         let db = rusqlite::Connection::open(data.join(path)).unwrap();
-        db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(42);").unwrap();
+        db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(42); CREATE TABLE Users(n);").unwrap();
     }
     write(data.join("data/fake.db"), "only its name says so");
     let_settle();

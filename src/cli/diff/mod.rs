@@ -53,8 +53,10 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
     // Without a name the newest whole snapshot is looked for among all.
     let catalog: Catalog = match &args.before {
-        Some(before) => context.catalog_named(&repository, &[Some(before.as_str()), args.after.as_deref()].into_iter().flatten().collect::<Vec<_>>())?,
-        None => context.catalog(&repository)?,
+        Some(before) if args.source.data_dir.is_none() => {
+            context.catalog_named(&repository, &[Some(before.as_str()), args.after.as_deref()].into_iter().flatten().collect::<Vec<_>>())?
+        }
+        _ => context.catalog(&repository)?,
     };
     let (before, after) = sides::sides(context, &repository, &catalog, args)?;
     let index = Index::open(&repository, IndexMode::Use).map_err(ops::Error::from)?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
+use crate::manifest::{Catalog, SnapshotId, SnapshotRecord, instance_of};
 use crate::ops::{self, Contents, Look, SnapshotOptions, SourceSpec, State, Tree, Which};
 use crate::source::Category;
 use crate::store::{Index, Repository};
@@ -20,12 +20,16 @@ pub enum Side<'c> {
 
 /// The sides that the arguments mean.
 pub fn sides<'c>(context: &Context, repository: &Repository, catalog: &'c Catalog, args: &DiffArgs) -> Result<(Side<'c>, Side<'c>), Failure> {
+    if let Some(dir) = &args.source.data_dir {
+        let named = SourceArgs { data_dir: Some(dir.clone()), config_dir: args.source.config_dir.clone(), ..SourceArgs::default() };
+        context.mean_server(repository, source::find(context, &named)?.1.server.id.as_deref())?;
+    }
     let before = match &args.before {
-        Some(name) => context.resolve(catalog, name)?,
-        None => newest_whole(context, catalog)?,
+        Some(name) => context.resolve_in(repository, catalog, name)?,
+        None => newest_whole(context, repository, catalog)?,
     };
     let after = match &args.after {
-        Some(name) => Side::Snapshot(context.resolve(catalog, name)?),
+        Some(name) => Side::Snapshot(context.resolve_in(repository, catalog, name)?),
         None => {
             let spec = live(context, &before.1, &args.source, args.plain.as_deref())?;
             let options = SnapshotOptions {
@@ -42,9 +46,9 @@ pub fn sides<'c>(context: &Context, repository: &Repository, catalog: &'c Catalo
 }
 
 /// The latest snapshot; where that one is of a part only, the newest of the same source that has more.
-fn newest_whole<'c>(context: &Context, catalog: &'c Catalog) -> Result<&'c (SnapshotId, SnapshotRecord), Failure> {
-    let latest = context.resolve(catalog, "latest")?;
-    let fuller = catalog.snapshots.iter().rev().filter(|(_, record)| record.source.key == latest.1.source.key);
+fn newest_whole<'c>(context: &Context, repository: &Repository, catalog: &'c Catalog) -> Result<&'c (SnapshotId, SnapshotRecord), Failure> {
+    let latest = context.resolve_in(repository, catalog, "latest")?;
+    let fuller = catalog.snapshots.iter().rev().filter(|(_, record)| instance_of(record) == instance_of(&latest.1));
     let fullest = fuller.clone().map(|(_, record)| record.categories.len()).max().unwrap_or(0);
     match fuller.into_iter().find(|(_, record)| record.categories.len() == fullest) {
         Some(whole) if whole.0 != latest.0 => {

@@ -17,8 +17,7 @@ const NODES: usize = 2;
 pub(super) fn new_id(old: &SnapshotId) -> Result<SnapshotId, Error> {
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
-    let [a, b, c, d, e, f, ..] = old.0;
-    Ok(SnapshotId::at(u64::from_be_bytes([0, 0, a, b, c, d, e, f]) + 1, random))
+    Ok(SnapshotId::at(old.time_ms() + 1, random))
 }
 
 /// Closes the nodes that are still being put together.

@@ -14,11 +14,39 @@ pub(super) fn move_aside(target: &InstanceTarget, options: &RestoreOptions) -> R
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
         let to = path.with_file_name(format!("{name}.bak-{}", options.stamp));
         if !options.dry_run {
-            rustix::fs::rename(&path, &to).map_err(|e| Error::Target { verb: "move aside", path: path.clone(), source: e.into() })?;
+            if let Err(error) = rustix::fs::rename(&path, &to) {
+                let source = Box::new(Error::Target { verb: "move aside", path: path.clone(), source: error.into() });
+                let what = match move_back(&moves) {
+                    Ok(()) => "nothing was changed: what --keep-old had moved away is back".to_owned(),
+                    Err((left, why)) => {
+                        let left: Vec<String> = left.iter().map(|(from, to)| format!("{} is now {}", from.display(), to.display())).collect();
+                        format!("--keep-old failed, and not everything could be put back ({why}): {}", left.join("; "))
+                    }
+                };
+                return Err(Error::HalfDone { what, source });
+            }
         }
         moves.push((path, to));
     }
     Ok(moves)
+}
+
+/// Puts back what was moved aside; what could not be, and why. All that stands in its place was written by the restore that failed.
+pub(super) fn move_back(moves: &[(PathBuf, PathBuf)]) -> Result<(), (Vec<(PathBuf, PathBuf)>, std::io::Error)> {
+    let (mut left, mut why) = (Vec::new(), None);
+    for (from, to) in moves.iter().rev() {
+        let cleared = match std::fs::symlink_metadata(from) {
+            Ok(found) if found.is_dir() => std::fs::remove_dir_all(from),
+            Ok(_) => std::fs::remove_file(from),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = cleared.and_then(|()| rustix::fs::rename(to, from).map_err(Into::into)) {
+            left.push((from.clone(), to.clone()));
+            why.get_or_insert(error);
+        }
+    }
+    why.map_or(Ok(()), |why| Err((left, why)))
 }
 
 /// What would be moved.

@@ -1,5 +1,6 @@
 //! `restore`: repository → directory, or back into the instance. Refuse what would do harm, write what differs, then tidy.
 
+mod ahead;
 mod database;
 mod delete;
 mod dirs;
@@ -7,6 +8,7 @@ mod dress;
 mod keep_old;
 mod obstacle;
 mod refuse;
+mod safety;
 mod same;
 mod share;
 mod target;
@@ -17,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::manifest::{Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord, compare, display, is_within};
+use crate::manifest::{CategoryRecord, Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord, compare, display, is_within};
 use crate::progress::{Phase, Problem};
 use crate::source::{Category, Instance};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
@@ -68,6 +70,19 @@ impl Selection {
             && (self.paths.is_empty() || self.paths.iter().any(|wanted| is_within(path, wanted)))
     }
 
+    /// Whether anything of a category at or below a path, or a folder that it is in, is wanted.
+    pub fn touches(&self, category: Category, path: &[u8]) -> bool {
+        (self.categories.is_empty() || self.categories.contains(&category))
+            && (self.paths.is_empty() || self.paths.iter().any(|wanted| is_within(wanted, path) || is_within(path, wanted)))
+    }
+
+    /// Whether all that is wanted may be written under a running server: pictures, trickplay sheets, subtitles and fonts.
+    pub fn is_safe_under_a_server(&self) -> bool {
+        const SAFE: [Category; 4] = [Category::Metadata, Category::Trickplay, Category::Subtitles, Category::Attachments];
+        let categories = !self.categories.is_empty() && self.categories.iter().all(|category| SAFE.contains(category));
+        categories || (!self.paths.is_empty() && self.paths.iter().all(|path| SAFE.contains(&Category::of(path))))
+    }
+
     /// The paths below which all that is wanted lies, in order, none within another: what of the manifests is read.
     fn roots(&self) -> Vec<&[u8]> {
         let mut sorted: Vec<&[u8]> = self.paths.iter().map(Vec::as_slice).collect();
@@ -102,6 +117,12 @@ pub struct RestoreOptions {
     pub force: bool,
     /// The user vouches that the server sees the same directories as before (a container's volumes).
     pub same_directories: bool,
+    /// Take a snapshot of what is there before the database or the configuration is replaced.
+    pub safety_snapshot: bool,
+    /// The machine's name, for that snapshot.
+    pub host: String,
+    /// The user wants a snapshot of another server than the one whose data is there.
+    pub other_server: bool,
     /// `TIME` of `NAME.bak-TIME`.
     pub stamp: String,
     /// Threads; 0 means one for each core.
@@ -127,6 +148,8 @@ pub struct RestoreReport {
     pub unknown: u64,
     /// Which, the first 10,000.
     pub unknown_paths: Vec<String>,
+    /// The snapshot of what was there before.
+    pub safety: Option<SnapshotId>,
     /// Directories that were moved aside: from, to.
     pub moved_aside: Vec<(PathBuf, PathBuf)>,
     /// Problems.
@@ -155,7 +178,7 @@ impl Tally {
     }
 }
 
-/// Restores a snapshot.
+/// Restores a snapshot: refuse what would do harm, look ahead for what would stop it half-way, keep what is there, then write.
 pub fn restore(
     repository: &Repository,
     snapshot: &(SnapshotId, SnapshotRecord),
@@ -174,43 +197,93 @@ pub fn restore(
     }
     refuse::check_repository(repository, destination, options)?;
     if let Destination::InPlace(target) = destination {
-        report.remarks = refuse::check(repository, id, record, target, options)?;
         if record.source.directories.contains_key("folder") {
             return Err(Error::Refused {
                 what: format!("snapshot {} is of a plain folder, not of a Jellyfin instance", short(id)),
                 hint: "Restore it to a directory with --to.".to_owned(),
             });
         }
-        if options.keep_old {
-            report.moved_aside = keep_old::move_aside(target, options)?;
-        }
+        report.remarks = refuse::check(repository, id, record, target, options)?;
     }
     if record.problem_count > 0 {
-        let what = if record.problem_count == 1 { "one path is" } else { "some paths are" };
+        let (what, problems) = if record.problem_count == 1 { ("one path is", "problem") } else { ("some paths are", "problems") };
         report.remarks.push(format!(
-            "{what} not in this snapshot, or not as they were ({} problems): they could not be captured, or were lost since; jellyvault show {} names them",
+            "{what} not in this snapshot, or not as they were ({} {problems}): they could not be captured, or were lost since; jellyvault show {} names them",
             record.problem_count,
             short(id)
         ));
     }
-    let target = Target::open(destination, repository, options.dry_run)?;
-    if let Destination::Directory(_) = destination {
-        refuse::check_open_databases(record, &mut reader, &target, options)?;
-    }
-    let tally = Tally::default();
     let selected: Vec<_> =
         categories(record).filter(|(category, _)| options.selection.categories.is_empty() || options.selection.categories.contains(category)).collect();
+    let ahead = Target::open(destination, repository, true)?;
+    refuse::check_open_databases(record, &mut reader, &ahead, options)?;
+    if matches!(destination, Destination::InPlace(_)) || is_tight(&selected, &ahead) {
+        ahead::look_ahead(&mut reader, &selected, destination, &ahead, options, watch)?;
+    }
+    drop(ahead);
+    if let Destination::InPlace(target) = destination {
+        report.safety = safety::keep(repository, id, target, options, watch)?;
+        if options.keep_old {
+            report.moved_aside = keep_old::move_aside(target, options)?;
+        }
+    }
+    let written = write(repository, snapshot, destination, (&index, &mut reader), &selected, options, &mut report, watch);
+    match (written, destination) {
+        (Ok(()), _) => Ok(report),
+        (Err(error), Destination::InPlace(_)) if !options.dry_run => Err(half_done(error, &report)),
+        (Err(error), _) => Err(error),
+    }
+}
+
+/// Whether the target may have too little room for all that is selected: then it is worth a closer look.
+fn is_tight(selected: &[(Category, &CategoryRecord)], target: &Target) -> bool {
+    let bytes: u64 = selected.iter().map(|(_, category)| category.bytes + category.entries * 4096).sum();
+    let dir = target.roots.first().and_then(|root| root.dir.ancestors().find(|dir| dir.is_dir()).map(std::path::Path::to_path_buf));
+    dir.and_then(|dir| rustix::fs::statvfs(&dir).ok()).is_some_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < bytes)
+}
+
+/// An in-place restore that stopped: what was moved away comes back, and what is where is told.
+fn half_done(error: Error, report: &RestoreReport) -> Error {
+    let safety = report.safety.as_ref().map_or_else(String::new, |id| format!(" The state before the restore is in snapshot {}.", short(id)));
+    let what = if report.moved_aside.is_empty() {
+        format!("the restore stopped half-way: some files are the snapshot's, others are still as they were. The database is replaced last.{safety}")
+    } else {
+        match keep_old::move_back(&report.moved_aside) {
+            Ok(()) => format!("the restore stopped half-way, and everything was put back as it was before.{safety}"),
+            Err((left, why)) => {
+                let left: Vec<String> = left.iter().map(|(from, to)| format!("{} is now {}", from.display(), to.display())).collect();
+                format!("the restore stopped half-way, and not everything could be put back ({why}): {}.{safety}", left.join("; "))
+            }
+        }
+    };
+    Error::HalfDone { what, source: Box::new(error) }
+}
+
+/// Writes what differs, databases last, then removes what is to be removed.
+#[expect(clippy::too_many_arguments, reason = "the parts of one restore")]
+fn write<'r>(
+    repository: &'r Repository,
+    (id, record): &(SnapshotId, SnapshotRecord),
+    destination: &Destination,
+    (index, reader): (&'r Index, &mut ChunkReader<'r>),
+    selected: &[(Category, &CategoryRecord)],
+    options: &RestoreOptions,
+    report: &mut RestoreReport,
+    watch: Watch<'_>,
+) -> Result<(), Error> {
+    let target = Target::open(destination, repository, options.dry_run)?;
+    let tally = Tally::default();
     let (files, bytes) = selected.iter().fold((0, 0), |(files, bytes), (_, c)| (files + c.files, bytes + c.bytes));
     watch.progress.phase(Phase::Restore, files, bytes);
 
     let mut databases = Vec::new();
     let mut linked: Vec<Entry> = Vec::new();
     let mut first_of_group = std::collections::HashMap::new();
-    let new_writer = || Writer::new(ChunkReader::new(repository, &index), &target, &tally, watch, options, id);
+    let new_writer = || Writer::new(ChunkReader::new(repository, index), &target, &tally, watch, options, id);
     share(options, new_writer, Writer::entry, |batches| {
         let parts = options.selection.roots();
         for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
-            for entry in Entries::within(&mut reader, root.manifest, part) {
+            for entry in Entries::within(reader, root.manifest, part) {
                 let entry = match entry {
                     Ok(entry) => target.adopt(entry),
                     Err(error) if error.is_damage() => {
@@ -254,12 +327,12 @@ pub fn restore(
     }
     database::restore_all(&databases, destination, &target, &mut writer, options)?;
     if options.delete {
-        let done = delete::delete_others(&mut reader, record, destination, &target, options, &tally, watch)?;
+        let done = delete::delete_others(reader, record, destination, &target, options, &tally, watch)?;
         (report.deleted, report.deleted_paths, report.unknown, report.unknown_paths) = (done.count, done.named, done.unknown, done.unknown_named);
     }
     watch.progress.phase(Phase::Compare, 0, 0);
     drop(writer);
-    dirs::finish(&mut reader, &selected, options, new_writer)?;
+    dirs::finish(reader, selected, options, new_writer)?;
     target.sync(matches!(destination, Destination::InPlace(_)))?;
 
     report.files = tally.files.load(Ordering::Relaxed);
@@ -268,7 +341,7 @@ pub fn restore(
     report.metadata = tally.metadata.load(Ordering::Relaxed);
     report.problems = tally.problems.into_inner().unwrap_or_default();
     report.problems.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(report)
+    Ok(())
 }
 
 /// Names the path of a snapshot that cannot be read back.

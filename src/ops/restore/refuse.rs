@@ -5,11 +5,12 @@ use std::path::Path;
 
 use crate::manifest::{Directories, Entries, SnapshotId, SnapshotRecord};
 use crate::source::{self, Category, DATABASE_PATH, DatabaseFacts, Layout, is_open_elsewhere, version};
-use crate::store::{ChunkReader, Location, Repository};
+use crate::store::{ChunkReader, Index, IndexMode, Location, Repository};
 
 use super::super::import::NOT_IN_ZIP;
 use super::super::ls::short;
-use super::super::select::categories;
+use super::super::rows::{Which, open_state};
+use super::super::select::{categories, lookup};
 use super::super::{Error, in_one_line};
 use super::keep_old::to_be_moved;
 use super::target::Target;
@@ -23,19 +24,18 @@ pub(super) fn check(
     target: &InstanceTarget,
     options: &RestoreOptions,
 ) -> Result<Vec<String>, Error> {
+    if !options.other_server {
+        check_server(id, record, target)?;
+    }
     let layout = Layout::of(&target.instance);
     let mut remarks = Vec::new();
-    let selection = &options.selection;
-    let touches = |category: Category, path: &[u8]| {
-        (selection.categories.is_empty() || selection.categories.contains(&category))
-            && (selection.paths.is_empty() || selection.paths.iter().any(|p| crate::manifest::is_within(p, path) || crate::manifest::is_within(path, p)))
-    };
-    let touches_state = touches(Category::Database, DATABASE_PATH) || touches(Category::Config, b"config") || touches(Category::Config, b"root");
     let database = layout.locate(DATABASE_PATH).filter(|path| path.is_file());
-    if touches_state && let Some(path) = &database {
+    if !options.selection.is_safe_under_a_server()
+        && let Some(path) = &database
+    {
         refuse_running(path)?;
     }
-    if !touches(Category::Database, DATABASE_PATH) {
+    if !options.selection.touches(Category::Database, DATABASE_PATH) {
         return Ok(remarks);
     }
     // The target's own database tells what its server is and where it sees its directories.
@@ -59,6 +59,16 @@ pub(super) fn check(
         }
         None => DatabaseFacts::default(),
     };
+    let has_users = facts.is_jellyfins && !facts.empty_tables.contains(&"Users");
+    if has_users && !options.force && !has_users_in(repository, (id, record))? {
+        return Err(Error::Refused {
+            what: format!(
+                "the database of snapshot {} has no users, and the one that is there has: it would be replaced by an empty one. Nothing was changed",
+                short(id)
+            ),
+            hint: "Choose an earlier snapshot: jellyvault list. To restore the empty database all the same: --force.".to_owned(),
+        });
+    }
     check_version(id, record, target, &facts, options, &mut remarks)?;
     if let Some(import) = record.remarks.iter().find(|remark| remark.starts_with(NOT_IN_ZIP)) {
         remarks.push(import.clone());
@@ -73,6 +83,44 @@ pub(super) fn check(
         check_directories(id, record, &layout.directories(), &facts.directories)?;
     }
     Ok(remarks)
+}
+
+/// Whether the snapshot's database has users, or may have: one that cannot be read is told when it is restored.
+fn has_users_in(repository: &Repository, snapshot: (&SnapshotId, &SnapshotRecord)) -> Result<bool, Error> {
+    let index = Index::open(repository, IndexMode::Use)?;
+    let mut reader = ChunkReader::new(repository, &index);
+    let entry = match lookup(&mut reader, snapshot.1, DATABASE_PATH) {
+        Ok(Some(found)) => found.entry,
+        // Without a database nothing is replaced.
+        Ok(None) => return Ok(true),
+        Err(error) if error.kind() == "damaged" => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    if entry.size() == 0 {
+        return Ok(false);
+    }
+    let state = open_state(repository, &index, &Which::Snapshot(&(*snapshot.0, snapshot.1.clone())), DATABASE_PATH);
+    match state.and_then(|state| state.map_or(Ok(true), |state| state.has_rows("Users", 0))) {
+        Ok(has) => Ok(has),
+        Err(error) if error.kind() == "damaged" => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Refuses to put one server's data into another's.
+pub(in crate::ops) fn check_server(id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarget) -> Result<(), Error> {
+    match (&record.server.id, &target.server.id) {
+        (Some(own), Some(there)) if !own.eq_ignore_ascii_case(there) => Err(Error::Refused {
+            what: format!(
+                "snapshot {} is of the server with the id {own}, but the data in {} belongs to the server {there}; nothing was changed",
+                short(id),
+                target.instance.program_data
+            ),
+            hint: "Choose a snapshot of that server: jellyvault list shows whose each one is. To replace the one server by the other all the same: --other-server."
+                .to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses to write into the repository, and to move it away.
@@ -125,7 +173,7 @@ pub(in crate::ops) fn refuse_running(database: &Path) -> Result<(), Error> {
     }
     let who = holder.map_or_else(|| "a running server".to_owned(), |(id, name)| format!("{name} (process {id})"));
     Err(Error::Refused {
-        what: format!("{who} has the database {} open; replacing it or the configuration now would destroy it", database.display()),
+        what: format!("{who} has the database {} open; files that the server keeps in memory must not be replaced under it", database.display()),
         hint: "Stop Jellyfin first (systemctl stop jellyfin, or docker stop). Under a running server only metadata, trickplay, subtitles and attachments can be restored (--only).".to_owned(),
     })
 }

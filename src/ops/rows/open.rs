@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::chunk::{ChunkId, Hashing};
-use crate::database::{Database, Pages};
+use crate::database::{Database, Lookup, Pages};
 use crate::manifest::{Content, Kind, SnapshotId, SnapshotRecord, display};
 use crate::source::{CopyError, DatabaseCopy, ScratchFolder, copy_database};
 use crate::store::{ChunkReader, Index, Repository};
@@ -100,6 +100,16 @@ impl<'r> State<'r> {
     /// Opens it for lookups that go to and fro.
     pub(in crate::ops) fn open(&self) -> Result<Database<'r>, Error> {
         self.open_keeping(KEPT_EXTENTS, None)
+    }
+
+    /// Whether a table has more than so many rows.
+    pub(in crate::ops) fn has_rows(&self, table: &str, more_than: usize) -> Result<bool, Error> {
+        let mut rows = 0;
+        Lookup::new(&mut self.open()?).scan(table, |_, _| {
+            rows += 1;
+            rows <= more_than
+        })?;
+        Ok(rows > more_than)
     }
 
     /// Opens it, perhaps beside another state of the same database; its reader keeps so many decoded extents.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use crate::manifest::{Content, Directories, ServerRecord, display, find};
+use crate::manifest::{Content, Directories, ServerRecord, UPGRADE, display, find};
 use crate::progress::{Phase, Problem};
 use crate::source::{self, Category, CopyError, DATABASE_PATH, DatabaseFacts, Fingerprint, ScanCache, Stat, read_facts};
 
@@ -16,6 +16,7 @@ use super::packer::{ReadFailure, Sink};
 use super::parents::Parents;
 use super::plan::{database_fingerprint, database_is_racy};
 use super::read_file::ReadDone;
+use super::worth;
 
 /// What is known of the database before the scan.
 #[derive(Default)]
@@ -25,6 +26,14 @@ pub(super) struct Captured {
     pub seen_by_server: Directories,
     pub problems: Vec<Problem>,
     pub remarks: Vec<String>,
+}
+
+impl Captured {
+    /// Nothing but what is known of the server without its database.
+    pub(super) fn of(spec: &SourceSpec) -> Captured {
+        let server = ServerRecord { version: spec.server.version.clone(), id: spec.server.id.clone(), ..ServerRecord::default() };
+        Captured { server, ..Captured::default() }
+    }
 }
 
 /// Captures databases one at a time, on one thread: so there is one private copy at most, and nobody waits for anybody.
@@ -131,14 +140,11 @@ pub(super) fn capture<'a>(
     spec: &SourceSpec,
     shared: &Shared<'a>,
     databases: &mut Databases<'a>,
-    parents: &Parents,
+    (parents, earlier): (&Parents, &worth::Before<'_>),
     watch: Watch<'_>,
     sink: Sink<'_>,
 ) -> Result<Captured, Error> {
-    let mut captured = Captured {
-        server: ServerRecord { version: spec.server.version.clone(), id: spec.server.id.clone(), ..ServerRecord::default() },
-        ..Captured::default()
-    };
+    let mut captured = Captured::of(spec);
     let Some(path) = spec.layout.locate(DATABASE_PATH) else { return Ok(captured) };
     let key = shared.repository.hashing().path_key(DATABASE_PATH);
     let stat = match Stat::of_path(&path) {
@@ -163,6 +169,9 @@ pub(super) fn capture<'a>(
         captured.server =
             ServerRecord { version: own.version.filter(|learnt| learnt.exact).or_else(|| parent.server.version.clone()), id: own.id, ..parent.server.clone() };
         captured.seen_by_server = parent.source.seen_by_server.clone();
+        // What was wrong with it is wrong with it still.
+        let is_about_it = |problem: &&Problem| ["data/jellyfin.db", UPGRADE].contains(&problem.path.as_str());
+        captured.problems.extend(parent.problems.iter().filter(is_about_it).cloned());
     }
     if is_unchanged || shared.dry_run {
         captured.item = Some(item(BytesFrom::Database(path), fingerprint));
@@ -179,6 +188,8 @@ pub(super) fn capture<'a>(
         }
     };
     let (done, damage) = (copied.done, copied.damage);
+    // SQLite's own word of a damaged database is the better one.
+    let worth = if damage.is_none() { worth::of_database(done.size, copied.facts.as_ref().ok(), earlier) } else { None };
     match copied.facts {
         Ok(facts) => {
             let lower_bound = facts.code_migration.as_ref().map(source::version::from_history);
@@ -196,7 +207,7 @@ pub(super) fn capture<'a>(
     if let Some(pages) = done.pages {
         captured.remarks.push(format!("{} of the database's {} pages are new to the repository", pages.new, pages.pages));
     }
-    captured.problems.extend(damage.map(|what| Problem { path: "data/jellyfin.db".to_owned(), what }));
+    captured.problems.extend(damage.or(worth).map(|what| Problem { path: "data/jellyfin.db".to_owned(), what }));
     // Written to meanwhile, or just before: what the copy holds is right, the stat must not be trusted.
     let racy = database_is_racy(&path, &stat, shared.scan_start_ns);
     captured.item = Some(item(BytesFrom::Stored(Box::new(done)), if racy { Fingerprint::NEVER } else { fingerprint }));

@@ -1,5 +1,6 @@
 //! `snapshot`: source → repository. Copy the database, walk the source once, store what changed, publish the record last.
 
+mod clock;
 pub(super) mod collect;
 mod content_of;
 mod database;
@@ -14,6 +15,7 @@ mod plan;
 pub(super) mod read_file;
 mod survey;
 mod walk;
+mod worth;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -70,10 +72,14 @@ pub struct SnapshotOptions {
     pub note: Option<String>,
     /// Mark it: no rule of `forget` drops it.
     pub is_kept: bool,
+    /// It is taken before something replaces what is there.
+    pub is_safety: bool,
     /// Look, but store nothing.
     pub dry_run: bool,
     /// Do not enter other file systems.
     pub one_file_system: bool,
+    /// What is gone since the last complete snapshot was deleted on purpose.
+    pub accept_loss: bool,
     /// Where the private copy of a database is made, instead of the repository's own disk.
     pub scratch: Option<PathBuf>,
     /// The machine's name.
@@ -128,9 +134,10 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
     if purpose == Purpose::Keep && !options.dry_run {
         repository.complete_config()?;
     }
-    let parents = Parents::find(repository, &key, &wanted)?;
+    let parents = Parents::find(repository, &key, spec.server.id.as_deref(), &wanted)?;
     // Where this source has a snapshot there is a list.
     let lost_list = if purpose == Purpose::Keep && !options.dry_run && parents.newest.is_none() { begin_list(repository, scan_start_ns)? } else { None };
+    let clock = if purpose == Purpose::Keep { clock::problem(scan_start_ns, parents.record.as_ref(), repository) } else { None };
     let index = Index::open(repository, IndexMode::Use)?;
     let cache_file = repository.scan_cache_file(&key);
     // What the cache lets skip must be there: where packs may be missing, everything is read again.
@@ -163,12 +170,13 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
     let packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
     let mut collector = Collector::new(PackStreams::new(repository, &index, Collector::STREAMS), &index, packer, writer, options.dry_run);
     collector.holds = purpose == Purpose::Look;
+    let earlier = if options.accept_loss { worth::Before::nothing(repository, &index) } else { worth::Before::find(repository, &index, &parents, &key, spec)? };
     let mut databases = Databases::new(&shared)?;
     let main = if rules.wants(Category::Database) && spec.layout.is_instance {
         let sink: packer::Sink<'_> = &mut |extent| collector.extent(Category::Database, extent);
-        database::capture(spec, &shared, &mut databases, &parents, watch, sink)?
+        database::capture(spec, &shared, &mut databases, (&parents, &earlier), watch, sink)?
     } else {
-        database::Captured::default()
+        database::Captured::of(spec)
     };
     watch.progress.phase(Phase::Capture, parents.files(), parents.bytes());
     let mut planner = Planner::new(&rules, &spec.layout, old, cache.as_ref().map(|cache| &cache.verdicts), main.item);
@@ -179,7 +187,7 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
             index.missing()
         ),
     });
-    for problem in spec.problems.iter().cloned().chain(main.problems).chain(missing).chain(lost_list) {
+    for problem in spec.problems.iter().cloned().chain(main.problems).chain(missing).chain(lost_list).chain(clock) {
         watch.progress.problem(&problem);
         collector.problem(problem);
     }
@@ -206,12 +214,20 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
     let mut files = collector.files;
     files.total = planner.seen.0.min(files.new + files.changed + files.unchanged);
     files.gone = parents.files().saturating_sub(collector.met);
+    if spec.layout.is_instance && purpose == Purpose::Keep && !options.dry_run {
+        for problem in worth::of_source(&categories, &collector.problems, planner.others_seen, &roots, &earlier) {
+            watch.progress.problem(&problem);
+            collector.problem(problem);
+        }
+    }
     let (problems, problem_count) = (std::mem::take(&mut collector.problems), collector.problem_count);
     let (owners, left_out) = (names_of(&collector.owners), std::mem::take(&mut collector.left_out));
     remarks.extend(left_out.iter().map(|glob| format!("{glob} was left out: it is on another file system")));
     let (read_bytes, reads) = (collector.read_bytes, collector.reads);
     let held: Held = std::mem::take(&mut collector.held).into();
-    let server: ServerRecord = main.server;
+    let mut server: ServerRecord = main.server;
+    // A server that lost its id in this place is the same still.
+    server.id = server.id.or_else(|| parents.record.as_ref()?.server.id.clone());
     let mut record = SnapshotRecord {
         time_ns: i64::try_from(scan_start_ns).unwrap_or(i64::MAX),
         parent: parents.newest,
@@ -240,9 +256,10 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
         record.bytes.source = record.categories.values().map(|category| category.bytes).sum();
         record.files.total = record.categories.values().map(|category| category.files).sum();
     }
-    let mut random = [0; 10];
-    getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
-    let id = SnapshotId::at(now.as_millis() as u64, random);
+    if options.is_safety {
+        record.mark_safety();
+    }
+    let id = new_id(repository, now.as_millis() as u64)?;
     let copy_bytes = collector.store_record_copy(id, &record)?;
     let (stored, cache_writer) = collector.finish()?;
     // Looked at before anything is published: a chunk that is known but in no pack would make every snapshot after this one lie.
@@ -259,6 +276,14 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
     Catalog::publish(repository, id, &record, options.is_kept)?;
     finish_cache(cache_writer, &record.categories, verdicts);
     Ok((SnapshotReport { id: Some(id), record, reads, packs: stored.packs, index_is_current }, held))
+}
+
+/// An id behind all others: the order of the list is that in which snapshots were taken, whatever the clock said.
+fn new_id(repository: &Repository, now_ms: u64) -> Result<SnapshotId, Error> {
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
+    let last_ms = Catalog::last_id(repository)?.map_or(0, |last| last.time_ms());
+    Ok(SnapshotId::at(now_ms.max(last_ms.saturating_add(1)), random))
 }
 
 /// Begins the list of a new repository; a problem where the list of an old one is gone.

@@ -22,8 +22,9 @@ pub(in crate::ops) struct Parents {
 }
 
 impl Parents {
-    pub(in crate::ops) fn find(repository: &Repository, key: &str, wanted: &[Category]) -> Result<Parents, Error> {
-        let is_ours = |record: &SnapshotRecord| record.source.key == key;
+    /// Those of the source with this key, or of the same server wherever it lay. A zip is nobody's parent: it knows no owners.
+    pub(in crate::ops) fn find(repository: &Repository, key: &str, server: Option<&str>, wanted: &[Category]) -> Result<Parents, Error> {
+        let is_ours = Parents::is_ours(key, server);
         let Some((id, record)) = Catalog::newest(repository, is_ours)? else {
             return Ok(Parents { newest: None, record: None, categories: HashMap::new() });
         };
@@ -38,6 +39,12 @@ impl Parents {
             }
         }
         Ok(Parents { newest: Some(id), record: Some(record), categories })
+    }
+
+    /// Tells the snapshots of a source from others.
+    pub(super) fn is_ours<'k>(key: &'k str, server: Option<&'k str>) -> impl Fn(&SnapshotRecord) -> bool + Copy + 'k {
+        let is_same_server = move |record: &SnapshotRecord| server.is_some() && record.server.id.as_deref() == server && !record.source.key.starts_with("zip-");
+        move |record| is_same_server(record) || (record.source.key == key && (server.is_none() || record.server.id.is_none()))
     }
 
     /// A manifest with databases whose pages this source's may be made of: its own, or that of whatever snapshot is newest.

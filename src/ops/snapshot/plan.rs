@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::limits::NODE_ENTRIES_MAX;
-use crate::manifest::starts_node;
+use crate::manifest::{file_name, starts_node};
 use crate::source::{Category, DATABASE_PATH, Fingerprint, Found, Layout, Rules, Stat, Verdicts};
 
 use super::job::{BytesFrom, Item, Plan};
@@ -36,6 +36,8 @@ pub(super) struct Planner<'a> {
     pub verdicts: Verdicts,
     /// Files and bytes met so far.
     pub seen: (u64, u64),
+    /// Files met so far that are no markers of Jellyfin's.
+    pub others_seen: u64,
 }
 
 /// A batch that is ready.
@@ -55,7 +57,7 @@ impl<'a> Planner<'a> {
                 lane.old = old;
             }
         }
-        Planner { rules, layout, lanes, links: HashMap::new(), known_verdicts, main, verdicts: Verdicts::default(), seen: (0, 0) }
+        Planner { rules, layout, lanes, links: HashMap::new(), known_verdicts, main, verdicts: Verdicts::default(), seen: (0, 0), others_seen: 0 }
     }
 
     /// Takes what the scan found next; a batch where one became ready.
@@ -130,6 +132,7 @@ impl<'a> Planner<'a> {
 
     fn push(&mut self, category: Category, item: Item) -> Option<Batch> {
         self.seen.0 += u64::from(item.stat.is_file());
+        self.others_seen += u64::from(item.stat.is_file() && !file_name(&item.path).starts_with(b".jellyfin-"));
         self.seen.1 += if item.stat.is_file() { item.stat.size } else { 0 };
         let lane = self.lanes.get_mut(category.number())?;
         if lane.items.len() >= NODE_ENTRIES_MAX || (!lane.items.is_empty() && starts_node(&item.key, 0)) {

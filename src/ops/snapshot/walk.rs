@@ -13,6 +13,7 @@ use super::collect::{Collector, Pending};
 use super::database::Databases;
 use super::job::{self, Plan, Shared, Worker, kept};
 use super::plan::{Batch, Planner};
+use super::worth;
 
 /// Parts of a batch that may wait until it is its turn: those of a usual batch, some 1 MiB, so that no worker waits for another; a batch
 /// with a large file waits when these are full.
@@ -66,6 +67,13 @@ pub(super) fn walk<'a>(
             match event {
                 Event::Found(found) => {
                     note_symlinked_folder(shared, &found, collector);
+                    if rules.is_instance
+                        && found.stat.is_file()
+                        && let Some(problem) = worth::of_settings(found.path, found.stat.size)
+                    {
+                        shared.progress.problem(&problem);
+                        collector.problem(problem);
+                    }
                     if let Some(batch) = planner.take(&found) {
                         hand_out(collector, batch)?;
                     }

@@ -79,8 +79,8 @@ pub fn restore_watch_state(
     }
     let safety = SnapshotOptions {
         only: vec![Category::Database],
-        label: Some(format!("before watch state of {}", options.user)),
-        note: Some(format!("taken by restore --watch-state from snapshot {}", short(&from.0))),
+        is_safety: true,
+        note: Some(format!("before the watch state of {} was brought back from snapshot {}", options.user, short(&from.0))),
         host: options.host.clone(),
         ..SnapshotOptions::default()
     };

@@ -1,0 +1,89 @@
+//! Can the machine's clock be believed? A snapshot of 2099 would be the newest for ever, and one of 1970 the first to go.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::manifest::{CLOCK, SnapshotRecord};
+use crate::progress::Problem;
+use crate::store::{Location, Repository};
+
+const DAY_NS: i128 = 86_400_000_000_000;
+/// No snapshot was taken before this program was thought of: 2024-01-01, in nanoseconds since 1970.
+const EARLIEST_NS: i128 = 19_723 * DAY_NS;
+/// Nor so long after it.
+const LATEST_NS: i128 = EARLIEST_NS + 25 * 365 * DAY_NS;
+/// Nobody waits longer than this for the next snapshot without looking.
+const PAUSE_NS: i128 = 400 * DAY_NS;
+/// Clocks are set back by as much without being wrong.
+const STEP_NS: i128 = 300_000_000_000;
+/// A share's clock may differ from this machine's; by so much it is wrong, or this one is.
+const APART_NS: i128 = PAUSE_NS;
+
+/// What is wrong with the time of a capture, against the snapshot before it and the repository's own disk.
+pub(super) fn problem(now_ns: i128, before: Option<&SnapshotRecord>, repository: &Repository) -> Option<Problem> {
+    let disk_ns = disk_time(repository);
+    let fault = fault(now_ns, before.map(|before| i128::from(before.time_ns)), disk_ns)?;
+    let words = |ns: i128| {
+        jiff::Timestamp::from_nanosecond(ns).map_or_else(|_| "an impossible time".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
+    };
+    let what = match fault {
+        Fault::Impossible => format!("this machine's clock says {}, which cannot be right", words(now_ns)),
+        Fault::Back(before) => format!("this machine's clock says {}, but the snapshot before was taken at {}", words(now_ns), words(before)),
+        Fault::Jump(before) => format!("this machine's clock says {}, more than a year after the snapshot before ({})", words(now_ns), words(before)),
+        Fault::Disk(disk) => format!("this machine's clock says {}, but the clock of the repository's disk says {}", words(now_ns), words(disk)),
+    };
+    Some(Problem {
+        path: CLOCK.to_owned(),
+        what: format!("{what}. Check the date of both. The snapshot is kept, and forget does not count it in place of others"),
+    })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    Impossible,
+    Back(i128),
+    Jump(i128),
+    Disk(i128),
+}
+
+fn fault(now: i128, before: Option<i128>, disk: Option<i128>) -> Option<Fault> {
+    if !(EARLIEST_NS..LATEST_NS).contains(&now) {
+        return Some(Fault::Impossible);
+    }
+    if let Some(disk) = disk.filter(|disk| (now - disk).abs() > APART_NS) {
+        return Some(Fault::Disk(disk));
+    }
+    match before {
+        Some(before) if before > now + STEP_NS => Some(Fault::Back(before)),
+        Some(before) if now - before > PAUSE_NS && before >= EARLIEST_NS => Some(Fault::Jump(before)),
+        _ => None,
+    }
+}
+
+/// The time that a new file on the repository's disk gets; nothing where none can be made.
+fn disk_time(repository: &Repository) -> Option<i128> {
+    let Location::Folder(folder) = repository.location() else { return None };
+    let file = tempfile::tempfile_in(folder).ok()?;
+    let time: SystemTime = file.metadata().ok()?.modified().ok()?;
+    let since: Duration = time.duration_since(UNIX_EPOCH).ok()?;
+    i128::try_from(since.as_nanos()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_that_cannot_be_right_are_told_and_usual_ones_are_not() {
+        let now = EARLIEST_NS + 30 * DAY_NS;
+        assert_eq!(fault(now, Some(now - DAY_NS), Some(now)), None);
+        assert_eq!(fault(now, Some(now + STEP_NS), None), None, "set back a little");
+        assert_eq!(fault(now, None, Some(now + APART_NS)), None);
+        assert_eq!(fault(0, None, None), Some(Fault::Impossible));
+        assert_eq!(fault(now + 73 * 365 * DAY_NS, None, None), Some(Fault::Impossible));
+        assert_eq!(fault(now, Some(now + DAY_NS), Some(now)), Some(Fault::Back(now + DAY_NS)));
+        assert_eq!(fault(now + 2 * PAUSE_NS, Some(now), None), Some(Fault::Jump(now)));
+        assert_eq!(fault(now, Some(now), Some(now - 2 * PAUSE_NS)), Some(Fault::Disk(now - 2 * PAUSE_NS)));
+        // A repository may be older than this program.
+        assert_eq!(fault(now + PAUSE_NS, Some(EARLIEST_NS - PAUSE_NS), None), None);
+    }
+}

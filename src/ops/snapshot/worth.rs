@@ -1,0 +1,125 @@
+//! Is the source worth a snapshot? An empty database, settings cut to nothing or a metadata folder whose disk is not mounted would look like a
+//! good snapshot of a server that lost everything.
+
+use std::collections::BTreeMap;
+
+use crate::manifest::{Catalog, CategoryRecord, SnapshotId, SnapshotRecord, display};
+use crate::progress::Problem;
+use crate::source::{Category, DATABASE_PATH, DatabaseFacts, ScanRoot};
+use crate::store::{Index, Repository};
+
+use super::super::Error;
+use super::super::rows::{Which, open_state};
+use super::SourceSpec;
+use super::parents::Parents;
+
+/// Fewer files of a category may go at once without a word; of the metadata none may.
+const FEW_FILES: u64 = 10;
+
+/// Categories that do not become empty by themselves, where they lie, and the fewest files that are missed.
+const PLACES: [(Category, &str, u64); 5] = [
+    (Category::Metadata, "metadata", 1),
+    (Category::Trickplay, "data/trickplay", FEW_FILES),
+    (Category::Subtitles, "data/subtitles", FEW_FILES),
+    (Category::Attachments, "data/attachments", FEW_FILES),
+    (Category::Plugins, "plugins", FEW_FILES),
+];
+
+/// Tables whose rows a server cannot do without, and what they are to people.
+const TABLES: [(&str, &str); 2] = [("Users", "users"), ("BaseItems", "items")];
+
+/// What an earlier snapshot holds, to compare with.
+pub(super) struct Before<'r> {
+    repository: &'r Repository,
+    index: &'r Index,
+    snapshot: Option<(SnapshotId, SnapshotRecord)>,
+}
+
+impl<'r> Before<'r> {
+    /// The newest complete snapshot of the source.
+    pub(super) fn find(repository: &'r Repository, index: &'r Index, parents: &Parents, key: &str, spec: &SourceSpec) -> Result<Before<'r>, Error> {
+        let parent = parents.newest.zip(parents.record.clone()).filter(|(_, record)| record.is_complete());
+        let snapshot = match parent {
+            None if parents.newest.is_some() => {
+                let is_ours = Parents::is_ours(key, spec.server.id.as_deref());
+                Catalog::newest(repository, |record| is_ours(record) && record.is_complete())?
+            }
+            parent => parent,
+        };
+        Ok(Before { repository, index, snapshot })
+    }
+
+    /// Nothing to compare with.
+    pub(super) fn nothing(repository: &'r Repository, index: &'r Index) -> Before<'r> {
+        Before { repository, index, snapshot: None }
+    }
+
+    fn files_of(&self, category: Category) -> u64 {
+        let record = self.snapshot.as_ref().and_then(|(_, record)| record.category(category.name()));
+        record.map_or(0, |category| category.files)
+    }
+
+    /// Whether its database has rows in a table. One that cannot be read says nothing.
+    fn has_rows(&self, table: &str) -> bool {
+        let Some(snapshot) = &self.snapshot else { return false };
+        let Ok(Some(state)) = open_state(self.repository, self.index, &Which::Snapshot(snapshot), DATABASE_PATH) else { return false };
+        // The items begin with a placeholder that every server has.
+        state.has_rows(table, usize::from(table == "BaseItems")).unwrap_or(false)
+    }
+}
+
+/// What is wrong with the database that was copied.
+pub(super) fn of_database(size_bytes: u64, facts: Option<&DatabaseFacts>, before: &Before<'_>) -> Option<String> {
+    if size_bytes == 0 {
+        return Some("the database is empty (0 bytes): this snapshot holds no users, watch state and library. Restore it from an earlier snapshot".to_owned());
+    }
+    let facts = facts?;
+    if !facts.is_jellyfins {
+        return Some("the database has none of Jellyfin's tables: this snapshot holds no users, watch state and library. Is it the right file?".to_owned());
+    }
+    let gone: Vec<&str> = TABLES.iter().filter(|(table, _)| facts.empty_tables.contains(table) && before.has_rows(table)).map(|(_, word)| *word).collect();
+    (!gone.is_empty()).then(|| {
+        format!(
+            "the database has no {} any more, though the last complete snapshot has. If the server is restoring a backup at this moment, the next snapshot will be \
+             complete; else look what happened before you rely on this one",
+            gone.join(" and no ")
+        )
+    })
+}
+
+/// A settings file of the server that was cut to nothing.
+pub(super) fn of_settings(path: &[u8], size_bytes: u64) -> Option<Problem> {
+    let below = path.strip_prefix(b"config/").or_else(|| path.strip_prefix(b"plugins/configurations/"))?;
+    let is_settings = size_bytes == 0 && !below.contains(&b'/') && below.ends_with(b".xml");
+    is_settings.then(|| Problem {
+        path: display(path),
+        what: "this settings file is empty (0 bytes): its settings are lost. Restore it from an earlier snapshot, or let the server write it again".to_owned(),
+    })
+}
+
+/// What is wrong with the source as a whole: categories that had files in the last complete snapshot and have none now, or nothing at all.
+pub(super) fn of_source(
+    categories: &BTreeMap<String, CategoryRecord>,
+    known: &[Problem],
+    files_but_markers: u64,
+    roots: &[ScanRoot],
+    before: &Before<'_>,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if files_but_markers == 0 {
+        let directory =
+            roots.iter().find(|root| root.logical == b"programdata").or(roots.first()).map(|root| root.dir.display().to_string()).unwrap_or_default();
+        let what = format!("{directory} holds nothing but Jellyfin's marker files. Is the disk mounted?");
+        problems.push(Problem { path: "data".to_owned(), what });
+    }
+    for (category, path, least) in PLACES {
+        let (then, now) = (before.files_of(category), categories.get(category.name()));
+        if now.is_some_and(|now| now.files == 0) && then >= least && !known.iter().any(|problem| problem.path == path) {
+            let what = format!(
+                "there are no files any more, though the last complete snapshot has {then}. Is the disk mounted? If they were deleted on purpose, take a snapshot with --accept-loss"
+            );
+            problems.push(Problem { path: path.to_owned(), what });
+        }
+    }
+    problems
+}
