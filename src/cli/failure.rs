@@ -23,6 +23,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Whether it is that a directory holds no instance.
+    pub fn is_no_instance(&self) -> bool {
+        self.kind == "no-source"
+    }
+
     /// Wrong usage that clap does not see.
     pub fn usage(message: &str, hint: &str) -> Failure {
         Failure { kind: "usage", message: message.to_owned(), causes: Vec::new(), hint: Some(hint.to_owned()), exit: Exit::Usage }

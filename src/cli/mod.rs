@@ -23,6 +23,7 @@ mod render;
 mod repair;
 mod restore;
 mod restore_args;
+mod restore_target;
 mod servers;
 mod show;
 mod snapshot;

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::ops::{self, Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, WatchStateOptions, WatchStateReport};
+use crate::ops::{self, InstanceTarget, RestoreOptions, RestoreReport, Selection, WatchStateOptions, WatchStateReport};
 
-use super::args::{RestoreArgs, SourceArgs};
+use super::args::RestoreArgs;
 use super::context::Context;
 use super::failure::Failure;
 use super::ls::typed_path;
 use super::snapshot::{tell_problems, wanted};
-use super::{Exit, json as to_json, render, source};
+use super::{Exit, json as to_json, render, restore_target, source};
 
 /// Paths that a dry run with `--delete` names without `--verbose`.
 const DELETED_SHOWN: usize = 50;
@@ -26,16 +26,8 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     }
     let categories = wanted(&args.only, &[])?;
     let repository = context.open()?;
-    let destination = match &args.to {
-        Some(dir) => Destination::Directory(dir.clone()),
-        None => {
-            let target = target_of(context, &args)?;
-            context.mean_server(&repository, target.server.id.as_deref())?;
-            Destination::InPlace(Box::new(target))
-        }
-    };
-    let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
-    let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
+    let (id, record, destination, start) = restore_target::choose(context, &repository, &args)?;
+    let snapshot = (id, record);
     let options = RestoreOptions {
         selection: Selection { categories, paths: args.path.iter().map(|path| typed_path(path)).collect() },
         delete: args.delete,
@@ -44,19 +36,23 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         force: args.force,
         same_directories: args.same_directories,
         other_server: args.other_server,
+        owners: restore_target::owners(&args)?,
         safety_snapshot: !args.no_safety_snapshot,
         host: context.host(),
         stamp: jiff::Timestamp::now().to_zoned(context.zone.clone()).strftime("%Y%m%dT%H%M%S").to_string(),
         threads: 0,
     };
-    let report = ops::restore(&repository, snapshot, &destination, &options, context.watch())?;
+    let report = ops::restore(&repository, &snapshot, &destination, &options, context.watch())?;
     if context.global.json {
-        to_json::print(&document(&report, args.dry_run));
+        to_json::print(&document(&report, start.as_deref(), args.dry_run));
     } else if !context.global.quiet {
         let place = args.to.as_ref().map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
         render::print(&words(&report, &place, &render::short(&snapshot.0), args.dry_run, context.global.verbose))?;
         for remark in &report.remarks {
             context.say(&format!("Note: {remark}."));
+        }
+        if let Some(start) = start.filter(|_| !args.dry_run) {
+            context.say(&format!("{start}."));
         }
     }
     if report.problems.is_empty() {
@@ -67,9 +63,7 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
 }
 
 fn target_of(context: &Context, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
-    let named =
-        SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), metadata_dir: args.metadata_dir.clone(), ..SourceArgs::default() };
-    let (instance, spec) = source::find(context, &named)?;
+    let (instance, spec) = source::find(context, &restore_target::named(args))?;
     let server = spec.server.clone();
     Ok(InstanceTarget { instance, spec, server })
 }
@@ -143,11 +137,11 @@ fn watch_words(report: &WatchStateReport, id: &str, dry_run: bool, verbose: bool
     out
 }
 
-fn document(report: &RestoreReport, dry_run: bool) -> serde_json::Value {
+fn document(report: &RestoreReport, start: Option<&str>, dry_run: bool) -> serde_json::Value {
     let moved: Vec<_> = report.moved_aside.iter().map(|(from, to)| json!({"from": from.to_string_lossy(), "to": to.to_string_lossy()})).collect();
     json!({
         "restored": {"files": report.files, "bytes": report.bytes, "unchanged": report.unchanged, "metadata": report.metadata, "deleted": report.deleted, "unknown": report.unknown},
-        "safety_snapshot": report.safety.map(|id| id.to_string()), "deleted_paths": report.deleted_paths, "unknown_paths": report.unknown_paths, "moved_aside": moved, "problems": to_json::problems(&report.problems), "remarks": report.remarks, "dry_run": dry_run,
+        "safety_snapshot": report.safety.map(|id| id.to_string()), "deleted_paths": report.deleted_paths, "unknown_paths": report.unknown_paths, "moved_aside": moved, "problems": to_json::problems(&report.problems), "remarks": report.remarks, "start": start, "dry_run": dry_run,
     })
 }
 

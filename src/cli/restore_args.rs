@@ -11,6 +11,9 @@ use super::args::SnapArg;
 pub struct RestoreArgs {
     #[command(flatten)]
     pub snapshot: SnapArg,
+    /// The instance's data directory, as with --data-dir
+    #[arg(value_name = "DATA_DIR", value_hint = ValueHint::DirPath, conflicts_with = "data_dir")]
+    pub place: Option<PathBuf>,
     /// Rebuild the tree below this directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present_any = ["in_place", "watch_state"], conflicts_with_all = ["in_place", "watch_state"])]
     pub to: Option<PathBuf>,
@@ -50,13 +53,32 @@ pub struct RestoreArgs {
     /// Restore although the data that is there belongs to another server than the snapshot's, and is lost by that
     #[arg(long, requires = "instance")]
     pub other_server: bool,
+    /// For a machine that has no Jellyfin yet: make the directories of this layout (docker, linuxserver, debian, portable) [default: the snapshot's]
+    #[arg(long, value_name = "LAYOUT", conflicts_with = "watch_state")]
+    pub layout: Option<crate::source::Arrangement>,
+    /// Who gets what belonged to the server's user: UID:GID, or keep for the snapshot's own numbers [default: the owner of the data directory]
+    #[arg(long, value_name = "UID:GID|keep", conflicts_with_all = ["watch_state", "no_owner"])]
+    pub owner: Option<String>,
+    /// Set no owners: everything belongs to the user who runs this
+    #[arg(long, conflicts_with = "watch_state")]
+    pub no_owner: bool,
+    /// Its database file, if it lies elsewhere
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "instance")]
+    pub database: Option<PathBuf>,
     /// The instance's data directory; without it the instance is looked for
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "instance")]
     pub data_dir: Option<PathBuf>,
     /// Its configuration directory, if it lies elsewhere
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "instance")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub config_dir: Option<PathBuf>,
     /// Its metadata directory, if it lies elsewhere
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "instance")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub metadata_dir: Option<PathBuf>,
+}
+
+impl RestoreArgs {
+    /// The data directory, however it was named.
+    pub fn data_dir(&self) -> Option<&PathBuf> {
+        self.data_dir.as_ref().or(self.place.as_ref())
+    }
 }

@@ -54,7 +54,7 @@ pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};
 pub use reach::{IdSet, Reached};
 pub use recipes::Recipes;
 pub use repair::{LostPath, Mended, RepairOptions, RepairReport, repair};
-pub use restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, Selection, restore};
+pub use restore::{Destination, InstanceTarget, Owners, RestoreOptions, RestoreReport, Selection, restore};
 pub use rows::{
     Id, NAMES_KEPT_MAX, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file,
     item_in, main_database, open_state, read_id,

@@ -20,6 +20,7 @@ mod model;
 mod mount;
 mod moving;
 mod names;
+mod new_machine;
 mod pages;
 mod restore;
 mod roundtrip;

@@ -130,12 +130,18 @@ fn other_directories_and_an_older_server_are_refused_with_the_reason() {
     program.ok(&["snapshot", data.to_str().unwrap()]);
     let elsewhere = program.home.path().join("other");
     write(elsewhere.join("config/system.xml"), "<ServerConfiguration />");
-    std::fs::create_dir(elsewhere.join("data")).unwrap();
+    // The server there sees other directories.
+    copy_tree(&own_fixture().join("data"), &elsewhere.join("data"));
+    let other = rusqlite::Connection::open(elsewhere.join("data/jellyfin.db")).unwrap();
+    let images = "UPDATE BaseItemImageInfos SET Path = replace(Path, '/config/', '/srv/jellyfin/')";
+    assert!(other.execute(images, []).unwrap() > 0);
+    other.close().unwrap();
+    let before = rows(&elsewhere.join("data/jellyfin.db"));
     let args = ["restore", "latest", "--in-place", "--data-dir", elsewhere.to_str().unwrap()];
     let (refused, code) = program.json(&args);
     assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")));
     assert!(refused["error"]["message"].as_str().unwrap().contains("would delete everything"), "{refused}");
-    assert!(!elsewhere.join("data/jellyfin.db").exists());
+    assert_eq!(rows(&elsewhere.join("data/jellyfin.db")), before);
     // A container with the same volumes sees the same directories: the user may say so.
     write(elsewhere.join("log/log_20260101.log"), "[INF] [1] Main: Jellyfin version: 10.11.6\n");
     let same = [&args[..], &["--same-directories"]].concat();

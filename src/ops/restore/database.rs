@@ -105,7 +105,7 @@ fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &Re
         clear_lock_row(&draft).map_err(|e| failed("a left-over migration lock could not be cleared", &e))?;
     }
     let (xattrs, missing) = writer.xattrs_or_none(entry)?;
-    let dressed = dress(rustix::process::geteuid().is_root(), entry, &file, &xattrs).and(missing);
+    let dressed = dress(writer.target.gives_away(), entry, &file, &xattrs).and(missing);
     file.sync_all().map_err(|e| failed("the database could not be made durable", &e))?;
     // The last moment before anything is replaced.
     if is_open_elsewhere(path) {

@@ -141,6 +141,7 @@ fn find_others(
     // The repository may lie inside what is restored: it is no part of it.
     rules.closed = match destination {
         Destination::InPlace(instance) => Layout::of(&instance.instance).closed(target.repository.as_slice()),
+        Destination::Arranged(instance) => Layout::of(instance).closed(target.repository.as_slice()),
         Destination::Directory(_) => source::closed_dirs(target.repository.iter().map(std::path::PathBuf::as_path)),
     };
     let unknown = Unknown::of(record)?;

@@ -68,7 +68,7 @@ fn finish_one(writer: &mut Writer<'_>, entry: &Entry) -> Result<(), Error> {
             return Ok(());
         }
     };
-    let is_root = rustix::process::geteuid().is_root();
+    let is_root = target.gives_away();
     let has = Stat::of(&dir).ok();
     let plain = matches!(entry.xattrs, Xattrs::None) && source::xattrs_of_file(&dir).is_ok_and(|has| !has.iter().any(|(name, _)| is_ours(name)));
     if has.is_some_and(|s| plain && s.permissions() == entry.mode && s.mtime == entry.mtime && (!is_root || (s.uid, s.gid) == (entry.uid, entry.gid))) {

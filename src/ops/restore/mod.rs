@@ -7,6 +7,7 @@ mod dirs;
 mod dress;
 mod keep_old;
 mod obstacle;
+mod owners;
 mod refuse;
 mod safety;
 mod same;
@@ -41,6 +42,22 @@ pub enum Destination {
     Directory(PathBuf),
     /// The instance's own directories.
     InPlace(Box<InstanceTarget>),
+    /// A directory, arranged as a server keeps its things.
+    Arranged(Box<Instance>),
+}
+
+/// Whose the restored files are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Owners {
+    /// The snapshot's; but in an instance's directories what belonged to the server belongs to the owner of its data directory.
+    #[default]
+    Target,
+    /// The snapshot's, by number.
+    Keep,
+    /// What belonged to the server belongs to this user and group.
+    Set(u32, u32),
+    /// The user's who restores.
+    Own,
 }
 
 /// An instance that is restored into.
@@ -117,6 +134,8 @@ pub struct RestoreOptions {
     pub force: bool,
     /// The user vouches that the server sees the same directories as before (a container's volumes).
     pub same_directories: bool,
+    /// Whose the files are; only root can give files away.
+    pub owners: Owners,
     /// Take a snapshot of what is there before the database or the configuration is replaced.
     pub safety_snapshot: bool,
     /// The machine's name, for that snapshot.
@@ -271,7 +290,9 @@ fn write<'r>(
     report: &mut RestoreReport,
     watch: Watch<'_>,
 ) -> Result<(), Error> {
-    let target = Target::open(destination, repository, options.dry_run)?;
+    let mut target = Target::open(destination, repository, options.dry_run)?;
+    report.remarks.extend(target.set_owners(owners::of(reader, record, destination, options)?));
+    let target = target;
     let tally = Tally::default();
     let (files, bytes) = selected.iter().fold((0, 0), |(files, bytes), (_, c)| (files + c.files, bytes + c.bytes));
     watch.progress.phase(Phase::Restore, files, bytes);
@@ -333,7 +354,7 @@ fn write<'r>(
     watch.progress.phase(Phase::Compare, 0, 0);
     drop(writer);
     dirs::finish(reader, selected, options, new_writer)?;
-    target.sync(matches!(destination, Destination::InPlace(_)))?;
+    target.sync(matches!(destination, Destination::InPlace(_)) && !options.dry_run)?;
 
     report.files = tally.files.load(Ordering::Relaxed);
     report.bytes = tally.bytes.load(Ordering::Relaxed);

@@ -252,7 +252,11 @@ pub(in crate::ops) fn check_directories(id: &SnapshotId, record: &SnapshotRecord
     let differing = |pairs: Vec<(&String, &String, &String)>| {
         pairs.into_iter().find(|(_, then, now)| then.trim_end_matches('/') != now.trim_end_matches('/')).map(|(n, a, b)| (n.clone(), a.clone(), b.clone()))
     };
-    let difference = if both.is_empty() {
+    // A container sees its own directories, wherever the volume lies on this machine.
+    let is_container = seen_then.iter().any(|(name, seen)| record.source.directories.get(name).is_some_and(|dir| dir != seen));
+    let difference = if both.is_empty() && seen_here.is_empty() && is_container {
+        None
+    } else if both.is_empty() {
         let then = &record.source.directories;
         let pairs = ["config", "data", "metadata", "programdata", "root"].iter().filter_map(|name| Some((then.get_key_value(*name)?, here.get(*name)?)));
         differing(pairs.map(|((name, then), now)| (name, then, now)).collect())

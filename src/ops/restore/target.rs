@@ -10,6 +10,7 @@ use crate::store::{Location, Repository};
 
 use super::super::Error;
 use super::Destination;
+use super::owners::OwnerMap;
 
 /// One directory that is written below.
 pub(super) struct TargetRoot {
@@ -24,6 +25,8 @@ pub(super) struct Target {
     pub roots: Vec<TargetRoot>,
     /// The repository's folder, which nothing is removed from.
     pub repository: Vec<PathBuf>,
+    /// Who gets what belonged to the snapshot's server.
+    owners: OwnerMap,
     /// Where the database stands, if not where its logical path says: directory and name.
     pub database: Option<PathBuf>,
 }
@@ -36,14 +39,31 @@ impl Target {
             Location::Memory => Vec::new(),
         };
         match destination {
-            Destination::Directory(dir) => Ok(Target { roots: vec![open_root(Vec::new(), dir, dry_run)?], repository, database: None }),
-            Destination::InPlace(target) => {
-                let layout = Layout::of(&target.instance);
+            Destination::Directory(dir) => {
+                Ok(Target { roots: vec![open_root(Vec::new(), dir, dry_run)?], repository, owners: OwnerMap::default(), database: None })
+            }
+            Destination::InPlace(_) | Destination::Arranged(_) => {
+                let layout = match destination {
+                    Destination::InPlace(target) => Layout::of(&target.instance),
+                    Destination::Arranged(instance) => Layout::of(instance),
+                    Destination::Directory(dir) => Layout::plain(dir),
+                };
                 let open = |root: &crate::source::ScanRoot| open_root(root.logical.clone(), &root.dir, dry_run);
                 let roots = layout.roots.iter().map(open).collect::<Result<_, _>>()?;
-                Ok(Target { roots, repository, database: layout.database })
+                Ok(Target { roots, repository, owners: OwnerMap::default(), database: layout.database })
             }
         }
+    }
+
+    /// Sets who gets what belonged to the server; what the user should know of it.
+    pub(super) fn set_owners(&mut self, owners: OwnerMap) -> Option<String> {
+        self.owners = owners;
+        self.owners.words()
+    }
+
+    /// Whether owners are set at all.
+    pub(super) fn gives_away(&self) -> bool {
+        rustix::process::geteuid().is_root() && !self.owners.is_own
     }
 
     /// An entry whose owner nobody knows belongs to the owner of the directory that it comes into.
@@ -53,6 +73,7 @@ impl Target {
             let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
             (entry.uid, entry.gid) = root.and_then(|root| Stat::of(root).ok()).map_or(own, |stat| (stat.uid, stat.gid));
         }
+        (entry.uid, entry.gid) = self.owners.of(entry.uid, entry.gid);
         entry
     }
 

@@ -1,0 +1,213 @@
+//! Where a restore goes: the instance that is there, or one that is made anew on a machine that has none.
+
+use std::path::{Path, PathBuf};
+
+use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
+use crate::ops::{Destination, InstanceTarget, Owners, Server, SourceSpec};
+use crate::source::{Arrangement, Instance, Layout, Named};
+use crate::store::Repository;
+
+use super::args::{RestoreArgs, SourceArgs};
+use super::context::Context;
+use super::failure::Failure;
+use super::source;
+
+/// The snapshot, where it goes, and how a new server is started on it.
+pub type Chosen = (SnapshotId, SnapshotRecord, Destination, Option<String>);
+
+/// What the arguments mean.
+pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) -> Result<Chosen, Failure> {
+    let resolve = |context: &Context| -> Result<(Catalog, usize), Failure> {
+        let catalog = context.catalog_named(repository, &[&args.snapshot.name])?;
+        let id = context.resolve(&catalog, &args.snapshot.name)?.0;
+        let at = catalog.snapshots.iter().position(|(known, _)| *known == id).unwrap_or_default();
+        Ok((catalog, at))
+    };
+    let taken = |(mut catalog, at): (Catalog, usize)| catalog.snapshots.swap_remove(at);
+    if let Some(dir) = &args.to {
+        let (id, record) = taken(resolve(context)?);
+        let destination = match args.layout {
+            Some(arrangement) => Destination::Arranged(Box::new(below(dir, arrangement, args)?)),
+            None => Destination::Directory(dir.clone()),
+        };
+        return Ok((id, record, destination, None));
+    }
+    let found = if args.layout.is_some() { None } else { Some(existing(context, args)) };
+    if let Some(Ok(target)) = found {
+        context.mean_server(repository, target.server.id.as_deref())?;
+        let (id, record) = taken(resolve(context)?);
+        let target = complete(target, &record, args)?;
+        let start = start_of_lost(&target.instance, &record);
+        return Ok((id, record, Destination::InPlace(Box::new(target)), start));
+    }
+    let (id, record) = taken(resolve(context)?);
+    let own = if args.data_dir().is_none() { own_directory(context, &record, args)? } else { None };
+    if let Some(target) = own {
+        return Ok((id, record, Destination::InPlace(Box::new(target)), None));
+    }
+    let why = found.and_then(Result::err);
+    let (target, start) = new_instance(&record, args, why)?;
+    Ok((id, record, Destination::InPlace(Box::new(target)), Some(start)))
+}
+
+/// The instance that is there.
+fn existing(context: &Context, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
+    let (instance, spec) = source::find(context, &named(args))?;
+    let server = spec.server.clone();
+    Ok(InstanceTarget { instance, spec, server })
+}
+
+pub fn named(args: &RestoreArgs) -> SourceArgs {
+    SourceArgs {
+        data_dir: args.data_dir().cloned(),
+        config_dir: args.config_dir.clone(),
+        metadata_dir: args.metadata_dir.clone(),
+        database: args.database.clone(),
+        ..SourceArgs::default()
+    }
+}
+
+/// The directories that the snapshot was taken of, where they are this server's still.
+fn own_directory(context: &Context, record: &SnapshotRecord, args: &RestoreArgs) -> Result<Option<InstanceTarget>, Failure> {
+    let directory = |name: &str| record.source.directories.get(name).map(PathBuf::from).filter(|dir| dir.is_dir());
+    let Some(data) = directory("programdata").filter(|_| record.source.host == context.host()) else { return Ok(None) };
+    let own = SourceArgs {
+        data_dir: Some(data),
+        config_dir: args.config_dir.clone().or_else(|| directory("config")),
+        metadata_dir: args.metadata_dir.clone().or_else(|| directory("metadata")),
+        ..SourceArgs::default()
+    };
+    let Ok((instance, spec)) = source::find(context, &own) else { return Ok(None) };
+    let is_same = spec.server.id.is_some() && spec.server.id == record.server.id;
+    let server = spec.server.clone();
+    Ok(is_same.then_some(InstanceTarget { instance, spec, server }))
+}
+
+/// An instance of which parts are missing gets the directories that one of its kind has.
+fn complete(mut target: InstanceTarget, record: &SnapshotRecord, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
+    if target.instance.config.is_none() {
+        let arrangement = Arrangement::of(&record.source.directories).unwrap_or(Arrangement::Docker);
+        let data = PathBuf::from(&target.instance.program_data);
+        let dir = if arrangement == Arrangement::LinuxServer { data.parent().unwrap_or(&data).to_path_buf() } else { data };
+        target.instance.config = arranged(arrangement, &dir, args)?.config;
+        target.spec.layout = Layout::of(&target.instance);
+    }
+    Ok(target)
+}
+
+/// How the server is started that lost its database, where the snapshot tells how it kept its directories.
+fn start_of_lost(instance: &Instance, record: &SnapshotRecord) -> Option<String> {
+    let is_lost = instance.database.as_ref().is_some_and(|database| !Path::new(database).exists());
+    let arrangement = Arrangement::of(&record.source.directories).filter(|_| is_lost)?;
+    let data = Path::new(&instance.program_data);
+    let dir = if arrangement == Arrangement::LinuxServer { data.parent()? } else { data };
+    Some(start_words(arrangement, instance, dir))
+}
+
+fn arranged(arrangement: Arrangement, dir: &Path, args: &RestoreArgs) -> Result<Instance, Failure> {
+    let text = |path: &Option<PathBuf>| path.as_ref().map(|path| absolute(path).to_string_lossy().into_owned());
+    let named = Named { config: text(&args.config_dir), metadata: text(&args.metadata_dir), database: text(&args.database), ..Named::default() };
+    arrangement
+        .instance(&absolute(dir).to_string_lossy(), &named)
+        .map_err(|unnamed| Failure::usage(&unnamed.to_string(), &format!("Name the directory with {}; it is made if it is not there.", unnamed.option)))
+}
+
+/// A path of the current directory is meant, whether it is there or not.
+fn absolute(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// A directory that is arranged as a server keeps its things: the packages' directories lie below it as below `/`.
+fn below(dir: &Path, arrangement: Arrangement, args: &RestoreArgs) -> Result<Instance, Failure> {
+    if arrangement != Arrangement::Debian || args.config_dir.is_some() {
+        return arranged(arrangement, dir, args);
+    }
+    let dir = absolute(dir);
+    let named = Named { config: Some(dir.join("etc/jellyfin").to_string_lossy().into_owned()), ..Named::default() };
+    arrangement
+        .instance(&dir.join("var/lib/jellyfin").to_string_lossy(), &named)
+        .map_err(|unnamed| Failure::usage(&unnamed.to_string(), &format!("Name the directory with {}.", unnamed.option)))
+}
+
+/// An instance on a machine that has none, and how its server is started.
+fn new_instance(record: &SnapshotRecord, args: &RestoreArgs, why: Option<Failure>) -> Result<(InstanceTarget, String), Failure> {
+    let directories = &record.source.directories;
+    let told = Arrangement::of(directories);
+    let Some(dir) = args.data_dir() else {
+        return Err(why.unwrap_or_else(|| {
+            Failure::usage(
+                "the command does not say where the new server keeps its data",
+                "Name the directory: jellyvault restore SNAPSHOT --in-place --data-dir DIR.",
+            )
+        }));
+    };
+    if args.layout.is_none() && !is_free(dir) {
+        let other = Failure::usage(
+            &format!("{} is not empty and does not look like a Jellyfin data directory; nothing was changed", dir.display()),
+            "Name an empty directory. To restore here all the same, name the layout: --layout docker, linuxserver, debian or portable.",
+        );
+        return Err(match why {
+            Some(why) if why.is_no_instance() => other,
+            Some(why) => why,
+            None => other,
+        });
+    }
+    let Some(arrangement) = args.layout.or(told) else {
+        return Err(Failure::usage(
+            "the snapshot does not tell how its server kept its directories",
+            "Name the layout: --layout docker, linuxserver, debian or portable.",
+        ));
+    };
+    // What lay outside the usual places must be given a place, or its files would have none.
+    for (what, option, is_named) in [("metadata-default", "--metadata-dir", args.metadata_dir.is_some()), ("database", "--database", args.database.is_some())] {
+        if directories.contains_key(what) && !is_named {
+            let name = if what == "database" { "database" } else { "metadata" };
+            let then = directories.get(name).cloned().unwrap_or_default();
+            return Err(Failure::usage(
+                &format!("the snapshot's {name} lay in a place of its own ({then}), and the command does not say where it goes; nothing was changed"),
+                &format!("Name the place with {option}; the server's settings in the snapshot say {then}."),
+            ));
+        }
+    }
+    let instance = arranged(arrangement, dir, args)?;
+    let start = start_words(arrangement, &instance, dir);
+    let spec =
+        SourceSpec { layout: Layout::of(&instance), how: instance.how.clone(), server: Server::default(), problems: Vec::new(), expects_database: false };
+    Ok((InstanceTarget { instance, spec, server: Server::default() }, start))
+}
+
+/// Whether a directory is missing, or has nothing in it that somebody could miss.
+fn is_free(dir: &Path) -> bool {
+    match std::fs::read_dir(dir) {
+        Ok(entries) => entries.flatten().all(|entry| entry.file_name() == "lost+found" || entry.file_name().to_string_lossy().starts_with(".jellyfin-")),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+fn start_words(arrangement: Arrangement, instance: &Instance, dir: &Path) -> String {
+    let dir = absolute(dir);
+    match arrangement {
+        Arrangement::Docker | Arrangement::LinuxServer => {
+            format!("Start the container with this folder as its configuration: -v {}:/config, and the media where it was before", dir.display())
+        }
+        Arrangement::Debian => "Start the server: systemctl start jellyfin. Mount the media where it was before first".to_owned(),
+        Arrangement::Portable => {
+            let config = instance.config.clone().unwrap_or_default();
+            format!("Start the server: jellyfin --datadir {} --configdir {config}. Mount the media where it was before first", dir.display())
+        }
+    }
+}
+
+/// `--owner` and `--no-owner`.
+pub fn owners(args: &RestoreArgs) -> Result<Owners, Failure> {
+    let wrong = || Failure::usage("--owner takes UID:GID, such as 1000:1000, or keep", "id jellyfin shows the numbers of the user jellyfin.");
+    match args.owner.as_deref() {
+        _ if args.no_owner => Ok(Owners::Own),
+        None => Ok(Owners::Target),
+        Some("keep") => Ok(Owners::Keep),
+        Some(text) => {
+            let (uid, gid) = text.split_once(':').ok_or_else(wrong)?;
+            Ok(Owners::Set(uid.parse().map_err(|_| wrong())?, gid.parse().map_err(|_| wrong())?))
+        }
+    }
+}
