@@ -222,6 +222,9 @@ pub struct SnapshotArgs {
     /// Mark it: no rule of forget drops it
     #[arg(long)]
     pub keep: bool,
+    /// Make a new repository although one was here before
+    #[arg(long)]
+    pub init: bool,
     /// Say what would be read, store nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -381,6 +384,9 @@ pub struct ImportArgs {
     /// A note to keep with them
     #[arg(long)]
     pub note: Option<String>,
+    /// Make a new repository although one was here before
+    #[arg(long)]
+    pub init: bool,
     /// Import a zip though the repository has it already
     #[arg(long)]
     pub force: bool,

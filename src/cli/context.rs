@@ -16,6 +16,8 @@ use crate::store::Repository;
 use super::args::Global;
 use super::bar::Bar;
 use super::failure::Failure;
+use super::known::Known;
+use super::place;
 
 /// One run of the program.
 pub struct Context {
@@ -56,46 +58,24 @@ impl Context {
 
     /// Where the repository is.
     pub fn repository_path(&self) -> Result<PathBuf, Failure> {
-        if let Some(path) = &self.global.repo {
-            return Ok(path.clone());
-        }
-        if let Some(path) = self.configured_path()? {
-            return Ok(path);
-        }
-        if rustix::process::geteuid().is_root() {
-            return Ok(PathBuf::from("/var/lib/jellyvault"));
-        }
-        let home = |name: &str, below: &str| std::env::var_os(name).map(|base| PathBuf::from(base).join(below));
-        home("XDG_DATA_HOME", "jellyvault")
-            .or_else(|| home("HOME", ".local/share/jellyvault"))
-            .ok_or_else(|| Failure::usage("it is not known where the repository is", "Name it with --repo PATH, or set JELLYVAULT_REPO."))
+        Ok(place::repository(self.global.repo.as_deref())?.0)
     }
 
-    /// `repo` of the configuration file.
-    fn configured_path(&self) -> Result<Option<PathBuf>, Failure> {
-        let user = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
-        for path in user.map(|base| base.join("jellyvault/config.toml")).into_iter().chain([PathBuf::from("/etc/jellyvault.toml")]) {
-            let Ok(text) = std::fs::read_to_string(&path) else { continue };
-            let wrong = |what: String| {
-                Failure::usage(
-                    &format!("the configuration file {} cannot be used: {what}", path.display()),
-                    "It may hold one line: repo = \"/path/of/the/repository\"",
-                )
-            };
-            let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
-            match table.get("repo") {
-                Some(toml::Value::String(repo)) => return Ok(Some(PathBuf::from(repo))),
-                Some(_) => return Err(wrong("repo is not a text".to_owned())),
-                None => {}
-            }
-        }
-        Ok(None)
+    /// Whether somebody chose that place: on the command line, in the environment or in the configuration file.
+    pub fn names_repository(&self) -> Result<bool, Failure> {
+        Ok(place::repository(self.global.repo.as_deref())?.1)
     }
 
     /// Opens the repository.
     pub fn open(&self) -> Result<Repository, Failure> {
         let waiting = || self.say("Waiting: another jellyvault is reorganising the repository; this takes a moment.");
-        Ok(Repository::open_waiting(&self.repository_path()?, &waiting).map_err(crate::ops::Error::from)?)
+        let path = self.repository_path()?;
+        match Repository::open_waiting(&path, &waiting) {
+            Err(crate::store::Error::NoRepository { .. }) if Known::load().last_used(&path).is_some() => {
+                Err(Failure::gone(&Known::load(), &path, "If you deleted it: jellyvault snapshot --init makes a new one."))
+            }
+            opened => Ok(opened.map_err(crate::ops::Error::from)?),
+        }
     }
 
     /// The snapshots; damaged records are told, the others stay usable.

@@ -33,6 +33,22 @@ impl Failure {
         Failure { kind: "usage", message: message.to_owned(), causes: Vec::new(), hint: Some(hint.to_owned()), exit: Exit::Usage }
     }
 
+    /// A repository that this user has used, and that is not there.
+    pub fn gone(known: &super::known::Known, path: &std::path::Path, otherwise: &str) -> Failure {
+        let last = known.last_used(path).map(|last| last.to_zoned(TimeZone::system()).strftime(" on %Y-%m-%d at %H:%M").to_string());
+        Failure {
+            kind: "no-repository",
+            message: format!(
+                "the repository {} is gone: it was there{}, and nothing is there now",
+                std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display(),
+                last.unwrap_or_default()
+            ),
+            causes: Vec::new(),
+            hint: Some(format!("Most likely its disk is not mounted: mount it and try again. {otherwise}")),
+            exit: Exit::Failed,
+        }
+    }
+
     /// A snapshot's name that does not name one: what is there is listed.
     pub fn name(error: NameError, catalog: &Catalog, zone: &TimeZone) -> Failure {
         let listed = |ids: Vec<&(crate::manifest::SnapshotId, crate::manifest::SnapshotRecord)>| {

@@ -9,12 +9,13 @@ use crate::ops::{self, ImportOptions, ImportReport};
 use super::args::ImportArgs;
 use super::context::Context;
 use super::failure::Failure;
-use super::snapshot::{open_or_make_and_tell, tell_problems};
+use super::open_or_make::open_or_make;
+use super::snapshot::tell_problems;
 use super::{Exit, json as to_json, render};
 
 pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     let zips = zips(&args.zips)?;
-    let repository = open_or_make_and_tell(context)?;
+    let repository = open_or_make(context, args.init)?;
     let options = ImportOptions { label: args.label.clone(), note: args.note.clone(), zone: context.zone.clone(), force: args.force, threads: 0 };
     let mut done: Vec<(PathBuf, ImportReport)> = Vec::new();
     let mut failed: Vec<(PathBuf, Failure)> = Vec::new();

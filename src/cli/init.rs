@@ -6,6 +6,8 @@ use crate::ops;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::known::Known;
+use super::open_or_make::warning;
 use super::{Exit, json as to_json, render};
 
 pub fn run(context: &Context, encrypt: bool, parity: Option<u32>) -> Result<Exit, Failure> {
@@ -15,6 +17,7 @@ pub fn run(context: &Context, encrypt: bool, parity: Option<u32>) -> Result<Exit
     let path = context.repository_path()?;
     // Without --parity there is none.
     let repository = ops::init(&path, parity.unwrap_or_default())?;
+    Known::load().remember(&path);
     let path = std::fs::canonicalize(&path).unwrap_or(path);
     if context.global.json {
         let config = repository.config();
@@ -23,12 +26,7 @@ pub fn run(context: &Context, encrypt: bool, parity: Option<u32>) -> Result<Exit
         );
     } else if !context.global.quiet {
         render::print(&format!("Made a repository at {}.\n", path.display()))?;
-        context.say(warning());
+        context.say(&warning(&path));
     }
     Ok(Exit::Done)
-}
-
-/// Said once, when a repository is made.
-pub fn warning() -> &'static str {
-    "Note: snapshots hold password hashes and access tokens. The repository's folder can be read by you alone; keep it so."
 }

@@ -1,17 +1,15 @@
 //! `snapshot`.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use crate::ops::{self, SnapshotOptions, SnapshotReport, SourceSpec};
 use crate::source::Category;
-use crate::store::Repository;
 
 use super::args::SnapshotArgs;
 use super::context::Context;
 use super::failure::Failure;
-use super::{Exit, init, json as to_json, render, source};
+use super::open_or_make::{open_or_imagine, open_or_make};
+use super::{Exit, json as to_json, render, source};
 
 /// Problems that are shown by name without `--verbose`.
 const SHOWN: usize = 20;
@@ -22,8 +20,8 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
         Some(folder) => SourceSpec::plain(folder)?,
         None => source::find(context, &args.source)?.1,
     };
-    let repository = open_or_make_and_tell(context)?;
     check_label(args.label.as_deref())?;
+    let repository = if args.dry_run { open_or_imagine(context)? } else { open_or_make(context, args.init)? };
     let options = SnapshotOptions {
         is_kept: args.keep,
         is_safety: false,
@@ -87,17 +85,6 @@ pub fn wanted(only: &[String], skip: &[String]) -> Result<Vec<Category>, Failure
     if left.is_empty() { Err(Failure::usage("--skip leaves no category to capture", "Leave some of them out.")) } else { Ok(left) }
 }
 
-/// The repository; where it is new, the user is told where it is and what it will hold.
-pub fn open_or_make_and_tell(context: &Context) -> Result<Repository, Failure> {
-    let path = context.repository_path()?;
-    let (repository, is_new) = open_or_make(&path)?;
-    if is_new {
-        context.say(&format!("Made a repository at {}.", std::fs::canonicalize(&path).unwrap_or(path).display()));
-        context.say(init::warning());
-    }
-    Ok(repository)
-}
-
 /// A label must be able to name a snapshot.
 fn check_label(label: Option<&str>) -> Result<(), Failure> {
     let Some(label) = label else { return Ok(()) };
@@ -108,41 +95,6 @@ fn check_label(label: Option<&str>) -> Result<(), Failure> {
         return Err(Failure::usage(&format!("{label:?} means the newest snapshots and cannot be a label"), "Choose another name."));
     }
     Ok(())
-}
-
-/// How long another first snapshot may take to make the repository.
-const MAKING: Duration = Duration::from_secs(3);
-
-/// The repository; a new one where there is none. What killed processes left in it is swept.
-fn open_or_make(path: &std::path::Path) -> Result<(Repository, bool), Failure> {
-    use crate::store::Error::{Exists, NoRepository, NotEmpty};
-    let start = Instant::now();
-    loop {
-        match Repository::open(path) {
-            Ok(repository) => {
-                drop(repository);
-                Repository::sweep(path).map_err(ops::Error::from)?;
-                return Ok((Repository::open(path).map_err(ops::Error::from)?, false));
-            }
-            Err(NoRepository { .. }) => {}
-            Err(error) => return Err(ops::Error::from(error).into()),
-        }
-        match ops::init(path, 0) {
-            Ok(repository) => return Ok((repository, true)),
-            // Another snapshot may be making it at this moment.
-            Err(ops::Error::Store(Exists { .. } | NotEmpty { .. })) if start.elapsed() < MAKING && is_being_made(path) => {
-                std::thread::sleep(Duration::from_millis(30))
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-/// Whether a folder holds nothing but what a repository in the making holds.
-fn is_being_made(path: &std::path::Path) -> bool {
-    let parts = ["repo.toml", "repo.copy.toml", "packs", "snapshots", "list", "tmp", "scan", "index.redb", "newest"];
-    let ours = |name: &str| name.starts_with(".tmp-") || name.starts_with("lock") || parts.contains(&name);
-    std::fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name().to_str().is_some_and(ours)))
 }
 
 fn document(report: &SnapshotReport, dry_run: bool) -> serde_json::Value {

@@ -29,7 +29,8 @@ pub fn from_logs(folder: &Path) -> Option<Learnt> {
         let Ok(text) = read_limited(path, 64 << 20) else { continue };
         let text = String::from_utf8_lossy(&text);
         if let Some((_, after)) = text.rsplit_once("Jellyfin version: ") {
-            let value: String = after.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
+            // Its settings of logging decide whether the server quotes the number.
+            let value: String = after.trim_start_matches(['"', '\'']).chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
             if value.contains('.') {
                 return Some(Learnt { value: display(value.trim_end_matches('.')).to_owned(), how: format!("its log {}", path.display()), exact: true });
             }
@@ -93,7 +94,7 @@ mod tests {
             std::fs::write(dir.path().join(name), text).unwrap();
         };
         log("log_20260101.log", "[INF] [1] Main: Jellyfin version: 10.11.5\n");
-        log("log_20260102.log", "[INF] Main: Jellyfin version: 10.11.6\nfoo\n[INF] Main: Jellyfin version: 10.11.7\nbar");
+        log("log_20260102.log", "[INF] Main: Jellyfin version: 10.11.6\nfoo\n[INF] Main: Jellyfin version: \"10.11.7\"\nbar");
         log("log_20260103.log", "nothing here");
         assert_eq!(from_logs(dir.path()).map(|learnt| learnt.value), Some("10.11.7".to_owned()));
     }

@@ -22,6 +22,7 @@ mod moving;
 mod names;
 mod new_machine;
 mod pages;
+mod places;
 mod restore;
 mod roundtrip;
 mod rows;

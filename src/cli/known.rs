@@ -1,0 +1,78 @@
+//! Which repositories has this user used? One that was there and is gone is a disk that is not mounted, not a wish for a new one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// How old a date may be before it is written anew: snapshots come every few minutes.
+const FRESH_SECONDS: i64 = 600;
+
+/// The memory: one small file of the user's.
+pub struct Known {
+    file: Option<PathBuf>,
+    held: Held,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Held {
+    #[serde(default)]
+    repositories: BTreeMap<String, Use>,
+}
+
+/// A repository's last use.
+#[derive(Clone, Serialize, Deserialize)]
+struct Use {
+    last_used: jiff::Timestamp,
+}
+
+impl Known {
+    /// The user's memory; an empty one where there is none, or it cannot be read.
+    pub fn load() -> Known {
+        let file = state_dir().map(|dir| dir.join("repositories.toml"));
+        let text = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        Known { held: text.and_then(|text| toml::from_str(&text).ok()).unwrap_or_default(), file }
+    }
+
+    /// When the repository at this path was last used.
+    pub fn last_used(&self, path: &Path) -> Option<jiff::Timestamp> {
+        Some(self.held.repositories.get(&key(path))?.last_used)
+    }
+
+    /// Remembers that it was used now. Where nothing can be written, nothing is remembered: that must not keep anyone from a snapshot.
+    pub fn remember(&mut self, path: &Path) {
+        let now = jiff::Timestamp::now();
+        if self.last_used(path).is_some_and(|last| (now.as_second() - last.as_second()).abs() < FRESH_SECONDS) {
+            return;
+        }
+        self.held.repositories.insert(key(path), Use { last_used: now });
+        crate::tolerate(self.write());
+    }
+
+    fn write(&self) -> std::io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let Some(dir) = file.parent() else { return Ok(()) };
+        std::fs::create_dir_all(dir)?;
+        let text = toml::to_string(&self.held).map_err(std::io::Error::other)?;
+        let new = dir.join(format!(".repositories-{}", std::process::id()));
+        std::fs::write(&new, text)?;
+        std::fs::rename(&new, file).inspect_err(|_| crate::tolerate(std::fs::remove_file(&new)))
+    }
+}
+
+/// The path as the user means it, whether something is there or not.
+fn key(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).to_string_lossy().trim_end_matches('/').to_owned()
+}
+
+/// Where a user's programs keep what they remember. Jellyfin's service user has none: its home is the server's data directory.
+fn state_dir() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let home = || std::env::home_dir().filter(|home| home.is_absolute() && jellyfins_directory(home).is_none()).map(|home| home.join(".local/state"));
+    named.or_else(home).map(|dir| dir.join("jellyvault"))
+}
+
+/// The directory of Jellyfin's that a path lies in.
+pub fn jellyfins_directory(path: &Path) -> Option<&Path> {
+    path.ancestors().find(|dir| dir.join("data/jellyfin.db").exists() || dir.join("data/library.db").exists() || *dir == Path::new("/var/lib/jellyfin"))
+}

@@ -1,0 +1,122 @@
+//! The repository that a snapshot goes into. It is made where there is none, unless there was one.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::backend::MemoryBackend;
+use crate::ops;
+use crate::store::Repository;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::known::{Known, jellyfins_directory};
+
+/// How long another first snapshot may take to make the repository.
+const MAKING: Duration = Duration::from_secs(3);
+
+/// The repository; where it is new, the user is told where it is and what it will hold.
+pub fn open_or_make(context: &Context, make_anew: bool) -> Result<Repository, Failure> {
+    let path = context.repository_path()?;
+    let mut known = Known::load();
+    let start = Instant::now();
+    loop {
+        if let Some(repository) = open(&path)? {
+            known.remember(&path);
+            return Ok(repository);
+        }
+        if !make_anew {
+            refuse_second(&known, &path)?;
+        }
+        refuse_inside(context, &path)?;
+        use crate::store::Error::{Exists, NotEmpty};
+        match ops::init(&path, 0) {
+            Ok(repository) => {
+                known.remember(&path);
+                tell_new(context, &path);
+                return Ok(repository);
+            }
+            // Another snapshot may be making it at this moment.
+            Err(ops::Error::Store(Exists { .. } | NotEmpty { .. })) if start.elapsed() < MAKING && is_being_made(&path) => {
+                std::thread::sleep(Duration::from_millis(30))
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// The same for a dry run: where there is no repository, one in memory stands for it.
+pub fn open_or_imagine(context: &Context) -> Result<Repository, Failure> {
+    let path = context.repository_path()?;
+    if let Some(repository) = open(&path)? {
+        return Ok(repository);
+    }
+    refuse_second(&Known::load(), &path)?;
+    context.say(&format!("There is no repository at {} yet; the first snapshot makes one.", path.display()));
+    let memory = MemoryBackend::default();
+    Repository::init_on(&memory).map_err(ops::Error::from)?;
+    Ok(Repository::open_on(Box::new(memory)).map_err(ops::Error::from)?)
+}
+
+/// The repository, if it is there. What killed processes left in it is swept.
+fn open(path: &Path) -> Result<Option<Repository>, Failure> {
+    match Repository::open(path) {
+        Ok(repository) => {
+            drop(repository);
+            Repository::sweep(path).map_err(ops::Error::from)?;
+            Ok(Some(Repository::open(path).map_err(ops::Error::from)?))
+        }
+        Err(crate::store::Error::NoRepository { .. }) => Ok(None),
+        Err(error) => Err(ops::Error::from(error).into()),
+    }
+}
+
+/// Where a repository was, a new one is made only for who asks for it.
+fn refuse_second(known: &Known, path: &Path) -> Result<(), Failure> {
+    if known.last_used(path).is_none() {
+        return Ok(());
+    }
+    Err(Failure::gone(known, path, "If you deleted it and want a new one, say so with --init."))
+}
+
+/// Nobody chose the default place: it must not be where a lost server takes its snapshots along.
+fn refuse_inside(context: &Context, path: &Path) -> Result<(), Failure> {
+    if context.names_repository()? {
+        return Ok(());
+    }
+    let Some(dir) = jellyfins_directory(path) else { return Ok(()) };
+    Err(Failure::usage(
+        &format!(
+            "without --repo the repository would be {}, inside Jellyfin's own directory {}, and would be lost together with it",
+            path.display(),
+            dir.display()
+        ),
+        "Name a place outside of it, best on another disk: --repo /mnt/backup/jellyvault, or set JELLYVAULT_REPO.",
+    ))
+}
+
+fn tell_new(context: &Context, path: &Path) {
+    let path: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    context.say(&format!("Made a repository at {}.", path.display()));
+    context.say(&warning(&path));
+}
+
+/// Said once, when a repository is made: what it holds, and who can read that.
+pub fn warning(path: &Path) -> String {
+    let holds = "Note: snapshots hold password hashes and access tokens.";
+    let is_private = std::fs::metadata(path).is_ok_and(|facts| facts.mode() & 0o077 == 0);
+    if is_private {
+        return format!("{holds} The repository's folder can be read by you alone; keep it so.");
+    }
+    format!(
+        "{holds} This file system keeps no permissions (exFAT, NTFS and network shares often do not): whoever can reach {} can read them. Keep the disk or the share to yourself.",
+        path.display()
+    )
+}
+
+/// Whether a folder holds nothing but what a repository in the making holds.
+fn is_being_made(path: &Path) -> bool {
+    let parts = ["repo.toml", "repo.copy.toml", "packs", "snapshots", "list", "tmp", "scan", "index.redb", "newest"];
+    let ours = |name: &str| name.starts_with(".tmp-") || name.starts_with("lock") || parts.contains(&name);
+    std::fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name().to_str().is_some_and(ours)))
+}
