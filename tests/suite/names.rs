@@ -251,3 +251,73 @@ fn a_file_that_vanishes_between_the_walk_and_its_reading_is_named() {
     assert_eq!(problems, [("z", "it vanished while the capture ran; it is not in this snapshot")]);
     assert_eq!(report.record.files.total, 1);
 }
+
+/// A new exFAT file system in a file, where this machine can make one.
+struct ExFat {
+    dir: tempfile::TempDir,
+    device: String,
+}
+
+impl ExFat {
+    #[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
+    fn new() -> Option<ExFat> {
+        let dir = temp();
+        let made = std::process::Command::new("sh")
+            .arg("-ec")
+            .arg("truncate -s 64M image; mkfs.exfat image >/dev/null; device=$(losetup -f --show image); mkdir m; mount.exfat-fuse $device m >/dev/null || { losetup -d $device; exit 1; }; echo $device")
+            .current_dir(dir.path())
+            .output();
+        let made = made.unwrap();
+        if !made.status.success() {
+            eprintln!("NOT TRIED: no exFAT here (exfat-fuse, exfatprogs, root)");
+            return None;
+        }
+        Some(ExFat { device: String::from_utf8(made.stdout).unwrap().trim().to_owned(), dir })
+    }
+}
+
+impl Drop for ExFat {
+    fn drop(&mut self) {
+        let script = format!("umount m; losetup -d {}", self.device);
+        std::process::Command::new("sh").arg("-c").arg(script).current_dir(self.dir.path()).status().unwrap();
+    }
+}
+
+#[test]
+fn two_names_that_the_target_takes_for_one_are_both_named() {
+    let Some(exfat) = ExFat::new() else { return };
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    for name in ["Poster.jpg", "poster.jpg", "A/one", "a/two", "ÄRGER", "ärger", "alone", "Alone.txt"] {
+        write(source.join(name), name);
+    }
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    let args = |dir: std::path::PathBuf| ["restore".to_owned(), "latest".to_owned(), "--to".to_owned(), dir.to_str().unwrap().to_owned()];
+    let run = |dir: std::path::PathBuf| program.json(&args(dir).iter().map(String::as_str).collect::<Vec<_>>());
+    let (report, code) = run(exfat.dir.path().join("m/out"));
+    assert_eq!(code, 3, "{report}");
+    let said: Vec<String> = report["problems"].as_array().unwrap().iter().map(|p| format!("{} {}", p["path"], p["what"])).collect();
+    assert_eq!(said.len(), 3, "{said:?}");
+    for (number, pair) in [["a", "A"], ["Poster.jpg", "poster.jpg"], ["ÄRGER", "ärger"]].iter().enumerate() {
+        assert!(said.iter().any(|text| pair.iter().all(|name| text.contains(*name))), "{number} {said:?}");
+    }
+    // Where all of them can be, nothing is said.
+    let (report, code) = run(program.home.path().join("out"));
+    assert_eq!((code, &report["problems"]), (0, &serde_json::json!([])));
+}
+
+#[test]
+fn a_repository_that_others_can_read_is_not_said_to_be_private() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("file"), "content");
+    let made = |repo: &std::path::Path| {
+        let output = program.run(&["--repo", repo.to_str().unwrap(), "snapshot", "--plain", source.to_str().unwrap()]);
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(made(&program.repo).contains("can be read by you alone"));
+    let Some(exfat) = ExFat::new() else { return };
+    let said = made(&exfat.dir.path().join("m/repo"));
+    assert!(!said.contains("by you alone") && said.contains("keeps no permissions"), "{said}");
+}

@@ -5,6 +5,7 @@ mod database;
 mod delete;
 mod dirs;
 mod dress;
+mod folded;
 mod keep_old;
 mod obstacle;
 mod owners;
@@ -300,6 +301,7 @@ fn write<'r>(
     let mut databases = Vec::new();
     let mut linked: Vec<Entry> = Vec::new();
     let mut first_of_group = std::collections::HashMap::new();
+    let mut names = folded::Names::default();
     let new_writer = || Writer::new(ChunkReader::new(repository, index), &target, &tally, watch, options, id);
     share(options, new_writer, Writer::entry, |batches| {
         let parts = options.selection.roots();
@@ -321,6 +323,7 @@ fn write<'r>(
                 if !options.selection.takes(*category, &entry.path) {
                     continue;
                 }
+                names.note(&entry.path);
                 let is_database = *category == Category::Database || matches!(entry.content(), Some(Content::Pages(_)));
                 if is_database && matches!(entry.kind, Kind::File { .. }) {
                     databases.push(entry);
@@ -354,6 +357,7 @@ fn write<'r>(
     watch.progress.phase(Phase::Compare, 0, 0);
     drop(writer);
     dirs::finish(reader, selected, options, new_writer)?;
+    names.tell(reader, selected, &target, (options, &tally), watch)?;
     target.sync(matches!(destination, Destination::InPlace(_)) && !options.dry_run)?;
 
     report.files = tally.files.load(Ordering::Relaxed);

@@ -1,0 +1,139 @@
+//! Two names that are one to the target: exFAT and SMB fold case, others normalise, or drop a dot or blank at the end. Of two such files
+//! only one is left, and nothing fails on the way. Names that may meet are noted while they are written, and looked for afterwards.
+
+use std::collections::HashSet;
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::manifest::{CategoryRecord, Entries, display};
+use crate::source::{Category, open_dir};
+use crate::store::ChunkReader;
+
+use super::super::{Error, Watch};
+use super::target::Target;
+use super::{RestoreOptions, Tally};
+
+/// The names of one restore, as 64 bits each: one that is there already is looked into, whoever it is.
+#[derive(Default)]
+pub(super) struct Names {
+    seen: HashSet<u64>,
+    doubtful: HashSet<u64>,
+}
+
+impl Names {
+    /// Notes what is about to be written.
+    pub(super) fn note(&mut self, path: &[u8]) {
+        let key = key(path);
+        if !self.seen.insert(key) {
+            self.doubtful.insert(key);
+        }
+    }
+
+    /// Looks for the names that may have met, and tells of those that did.
+    pub(super) fn tell(
+        self,
+        reader: &mut ChunkReader<'_>,
+        selected: &[(Category, &CategoryRecord)],
+        target: &Target,
+        (options, tally): (&RestoreOptions, &Tally),
+        watch: Watch<'_>,
+    ) -> Result<(), Error> {
+        if self.doubtful.is_empty() || options.dry_run {
+            return Ok(());
+        }
+        let mut groups: std::collections::BTreeMap<u64, Vec<Vec<u8>>> = std::collections::BTreeMap::new();
+        for (category, root) in selected {
+            // What cannot be read was told when it was to be written.
+            for entry in Entries::all(reader, root.manifest).flatten().filter(|entry| options.selection.takes(*category, &entry.path)) {
+                let key = key(&entry.path);
+                if self.doubtful.contains(&key) {
+                    groups.entry(key).or_default().push(entry.path);
+                }
+            }
+        }
+        for group in groups.values() {
+            let gone = lost(group, |path| names_beside(target, path));
+            for path in gone {
+                let others: Vec<_> = group.iter().filter(|other| *other != path).map(|other| display(other)).collect();
+                let what = format!(
+                    "this file system takes its name for that of {}: only one of them can be there. Restore it to another file system (restore --to DIR --path …) and give it a name of its own",
+                    others.join(" and ")
+                );
+                tally.problem(watch, path, what);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Those of names that may have met which are not there.
+fn lost<'g>(group: &'g [Vec<u8>], names_beside: impl Fn(&[u8]) -> Option<HashSet<Vec<u8>>>) -> Vec<&'g Vec<u8>> {
+    group.iter().filter(|path| names_beside(path).is_some_and(|names| !names.contains(file_name(path)))).collect()
+}
+
+/// All names in the directory of a path; nothing where it cannot be listed, which was told.
+fn names_beside(target: &Target, path: &[u8]) -> Option<HashSet<Vec<u8>>> {
+    let (root, below) = target.place(path)?;
+    let parent = below.iter().rposition(|byte| *byte == b'/').map_or(b"".as_slice(), |at| below.get(..at).unwrap_or_default());
+    let dir = rustix::fs::Dir::new(open_dir(target.fd(root)?, parent).ok()?).ok()?;
+    Some(dir.flatten().map(|entry| entry.file_name().to_bytes().to_vec()).collect())
+}
+
+fn file_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
+
+/// What is the same for names that some file system takes for one.
+fn folded(path: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(path.len());
+    for part in path.split(|byte| *byte == b'/') {
+        let kept = part.len() - part.iter().rev().take_while(|byte| matches!(byte, b'.' | b' ')).count();
+        let part = part.get(..kept).unwrap_or(part);
+        match std::str::from_utf8(part) {
+            Ok(text) if !text.is_ascii() => {
+                out.extend(text.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc().collect::<String>().bytes())
+            }
+            _ => out.extend(part.iter().map(u8::to_ascii_lowercase)),
+        }
+        out.push(b'/');
+    }
+    out
+}
+
+fn key(path: &[u8]) -> u64 {
+    let hash = blake3::hash(&folded(path));
+    hash.as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_some_file_system_takes_for_one_have_one_key() {
+        for (one, other) in [
+            ("Poster.jpg", "poster.JPG"),
+            ("People/Z/Zoë", "people/z/Zoe\u{308}"),
+            ("Straße", "STRASSE"),
+            ("a./b", "a/b "),
+            ("ﬁlm", "film"),
+            ("Σίσυφος", "ΣΊΣΥΦΟΣ"),
+        ] {
+            assert_eq!(key(one.as_bytes()), key(other.as_bytes()), "{one} {other}");
+        }
+        for (one, other) in [("a/bc", "ab/c"), ("poster.jpg", "poster.png"), (".hidden", "hidden"), ("Zoë", "Zoe")] {
+            assert_ne!(key(one.as_bytes()), key(other.as_bytes()), "{one} {other}");
+        }
+        assert_ne!(key(b"\xff"), key(b"\xfe"));
+    }
+
+    #[test]
+    fn only_names_that_are_not_there_are_lost() {
+        let group = [b"d/Poster.jpg".to_vec(), b"d/poster.jpg".to_vec()];
+        let beside = |names: &'static [&'static str]| move |_: &[u8]| Some(names.iter().map(|name| name.as_bytes().to_vec()).collect());
+        assert_eq!(lost(&group, beside(&["Poster.jpg", "poster.jpg", "x"])), Vec::<&Vec<u8>>::new());
+        assert_eq!(lost(&group, beside(&["Poster.jpg"])), [b"d/poster.jpg"]);
+        assert_eq!(lost(&group, beside(&[])).len(), 2);
+        assert_eq!(lost(&group, |_| None), Vec::<&Vec<u8>>::new());
+    }
+}
