@@ -83,7 +83,7 @@ impl Category {
         }
     }
 
-    /// Whether a file of this category is looked into for being a SQLite database.
+    /// Whether a SQLite database among its files belongs to the category database.
     pub fn may_hold_sqlite(self) -> bool {
         matches!(self, Category::Plugins | Category::Other)
     }

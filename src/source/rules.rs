@@ -92,7 +92,7 @@ impl Rules {
             return is_sqlite_side_name(path);
         }
         let leads_elsewhere = matches!(path, b"data" | b"plugins" | b"programdata" | b"metadata" | b"config" | b"root");
-        NEVER.contains(&path) || is_kept_old(path) || is_sqlite_side_file(path) || (stat.is_dir() && !leads_elsewhere && !self.wants_below(path))
+        NEVER.contains(&path) || is_kept_old(path) || is_sqlite_side_name(path) || (stat.is_dir() && !leads_elsewhere && !self.wants_below(path))
     }
 
     /// Whether anything below a directory can be wanted.
@@ -109,10 +109,6 @@ const RESTORE_PREFIX: &[u8] = b".jellyvault-";
 const NEVER: [&[u8]; 2] = [b"data/backups", b"data/SQLiteBackups"];
 
 /// Side files of a database: their content is in the copy that is captured; beside another file they destroy it.
-fn is_sqlite_side_file(path: &[u8]) -> bool {
-    is_sqlite_side_name(path) && (path.starts_with(b"data/") || path.starts_with(b"plugins/"))
-}
-
 fn is_sqlite_side_name(path: &[u8]) -> bool {
     let name = file_name(path);
     [b"-wal".as_slice(), b"-shm", b"-journal"].into_iter().any(|end| {
@@ -144,12 +140,18 @@ mod tests {
     #[test]
     fn what_the_contract_says_is_never_captured_is_left_out() {
         let rules = Rules { is_instance: true, ..Rules::default() };
-        for path in
-            ["data/backups", "data/SQLiteBackups", "data/jellyfin.db-wal", "data/jellyfin.db-shm", "plugins/x/y.db-journal", "config/users.bak-20261122T101500"]
-        {
+        for path in [
+            "data/backups",
+            "data/SQLiteBackups",
+            "data/jellyfin.db-wal",
+            "data/jellyfin.db-shm",
+            "plugins/x/y.db-journal",
+            "config/x.db-wal",
+            "config/users.bak-20261122T101500",
+        ] {
             assert!(rules.leaves_out(path.as_bytes(), &stat(0o100_644)), "{path}");
         }
-        for path in ["data/trickplay/backups", "config/x.db-wal", "data/keep-wal", "data/jellyfin.db"] {
+        for path in ["data/trickplay/backups", "config/x-wal", "data/keep-wal", "data/jellyfin.db"] {
             assert!(!rules.leaves_out(path.as_bytes(), &stat(0o100_644)), "{path}");
         }
     }

@@ -93,8 +93,35 @@ pub fn copy(database: &Path, scratch: &Path) -> Result<DatabaseCopy, CopyError> 
     // A log that is folded into the copy is there twice for a moment.
     folder.check_space(size("") + 2 * size("-wal") + 2 * size("-journal"))?;
     let path = folder.path.join("database");
-    let how = copy_to(database, &path)?;
+    let how = copy_patiently(database, &path)?;
     Ok(DatabaseCopy { _folder: folder, path, how })
+}
+
+/// A process that opens and closes its database for each write makes and removes the files beside it all the time: what was there when
+/// it was looked for may be gone when it is opened. Then everything is looked at anew.
+fn copy_patiently(database: &Path, target: &Path) -> Result<&'static str, CopyError> {
+    let start = Instant::now();
+    loop {
+        match copy_to(database, target) {
+            Err(error) if is_passing(&error, database) && start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Whether it failed by something that was there a moment ago, or was not: all that is there now can be opened.
+fn is_passing(error: &CopyError, database: &Path) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    let has_moved = match error {
+        CopyError::Sqlite(error) => matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly)),
+        CopyError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        CopyError::NoSpace(_) | CopyError::Locked => false,
+    };
+    let can_open = |ending| match File::open(side_file(database, ending)) {
+        Ok(_) => true,
+        Err(error) => error.kind() == io::ErrorKind::NotFound && ending != "",
+    };
+    has_moved && ["", "-wal", "-shm", "-journal"].into_iter().all(can_open)
 }
 
 fn copy_to(database: &Path, target: &Path) -> Result<&'static str, CopyError> {

@@ -37,15 +37,37 @@ fn the_writing_server() {
     std::fs::write(folder.join("report"), format!("{n} {count} {locked} {} {wal}", longest.as_millis())).unwrap();
 }
 
+/// A plugin's side: it opens its database for each write, and closes it, so that the files beside it come and go.
+#[test]
+#[ignore = "not a test by itself: the process that a test below starts"]
+fn the_opening_plugin() {
+    let Some(path) = std::env::var_os("JELLYVAULT_TEST_DATABASE") else { return };
+    let path = Path::new(&path);
+    let folder = path.parent().unwrap();
+    let mut n = 0;
+    while !folder.join("stop").exists() {
+        n += 1;
+        let db = rusqlite::Connection::open(path).unwrap();
+        db.busy_timeout(Duration::from_secs(5)).unwrap();
+        db.execute_batch(&format!("PRAGMA journal_mode = WAL; CREATE TABLE IF NOT EXISTS a(n INTEGER PRIMARY KEY); INSERT INTO a VALUES({n});")).unwrap();
+        drop(db);
+        std::thread::sleep(Duration::from_millis(n % 20));
+        if n == 20 {
+            std::fs::write(folder.join("ready"), "").unwrap();
+        }
+    }
+}
+
 struct Server(Child);
 
 impl Server {
     fn start(database: &Path, drop_locks: bool) -> Server {
+        Server::start_as("live::the_writing_server", database, drop_locks)
+    }
+
+    fn start_as(name: &str, database: &Path, drop_locks: bool) -> Server {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .args(["--exact", "live::the_writing_server", "--ignored", "--nocapture"])
-            .env("JELLYVAULT_TEST_DATABASE", database)
-            .stdout(std::process::Stdio::null());
+        command.args(["--exact", name, "--ignored", "--nocapture"]).env("JELLYVAULT_TEST_DATABASE", database).stdout(std::process::Stdio::null());
         if drop_locks {
             command.env("JELLYVAULT_TEST_DROP_LOCKS", "1");
         }
@@ -124,6 +146,57 @@ fn capture_while_written(captures: usize, drop_locks: bool) {
 #[test]
 fn fifty_captures_of_a_writing_server_are_whole_and_it_never_waits() {
     capture_while_written(50, false);
+}
+
+#[test]
+fn a_database_that_is_opened_and_closed_for_each_write_is_never_lost() {
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    let database = data.join("data/library-extras.db");
+    let mut plugin = Server::start_as("live::the_opening_plugin", &database, false);
+    let mut last = 0;
+    for _ in 0..40 {
+        let (report, code) = program.json(&["snapshot", data.to_str().unwrap(), "--only", "database"]);
+        assert_eq!((code, &report["problems"]), (0, &serde_json::json!([])), "{report}");
+        let copy = program.home.path().join("copy.db");
+        std::fs::write(&copy, program.command(&["cat", "latest:data/library-extras.db"]).output().unwrap().stdout).unwrap();
+        let db = rusqlite::Connection::open(&copy).unwrap();
+        let count: i64 = db.query_row("SELECT count(*) FROM a", [], |row| row.get(0)).unwrap();
+        assert!(count >= last, "a committed row is missing");
+        last = count;
+    }
+    std::fs::write(database.with_file_name("stop"), "").unwrap();
+    assert!(plugin.0.wait().unwrap().success() && last > 20);
+}
+
+#[test]
+fn databases_outside_of_data_and_plugins_are_copied_as_databases_too() {
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    let places = ["config/tool.db", "metadata/notes.sqlite", "scrobbler.db"];
+    let open: Vec<_> = places
+        .iter()
+        .map(|path| {
+            let db = rusqlite::Connection::open(data.join(path)).unwrap();
+            db.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(x); INSERT INTO t VALUES(42);").unwrap();
+            db
+        })
+        .collect();
+    let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
+    assert_eq!(code, 0, "{report}");
+    // What they wrote last is in their logs, which are not captured: it must be in the copies.
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    for path in ["config/tool.db", "metadata/notes.sqlite", "programdata/scrobbler.db"] {
+        assert_eq!(rows(&out.join(path)), ["t: Integer(42)"], "{path}");
+        assert!(!out.join(format!("{path}-wal")).exists());
+    }
+    drop(open);
+    let zip = program.home.path().join("exact.zip");
+    program.ok(&["export", "latest", "--exact", zip.to_str().unwrap()]);
+    assert!(program.json(&["import", zip.to_str().unwrap()]).1 != 1);
 }
 
 #[test]

@@ -76,11 +76,10 @@ impl<'a> Planner<'a> {
             link_group: None,
             bytes_from: BytesFrom::Itself,
         };
-        let may_hold = !self.rules.is_instance || (category.may_hold_sqlite() && !found.path.starts_with(b"programdata/"));
         // A database is whole pages of 512 bytes or a multiple: most other files need not be looked at.
-        let may_be_database = may_hold && found.stat.is_file() && found.stat.size > 0 && found.stat.size.is_multiple_of(512);
+        let may_be_database = found.stat.is_file() && found.stat.size > 0 && found.stat.size.is_multiple_of(512);
         if may_be_database && self.is_database(found) {
-            if self.rules.is_instance {
+            if self.rules.is_instance && category.may_hold_sqlite() && !found.path.starts_with(b"programdata/") {
                 category = Category::Database;
             }
             let path = self.layout.locate(found.path).unwrap_or_default();
