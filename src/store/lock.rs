@@ -56,7 +56,20 @@ impl RepositoryLock {
     /// Takes the lock with readers and captures beside; waits while somebody holds it exclusively, and calls `waiting` once where
     /// that takes more than an instant.
     pub fn shared(root: &Path, waiting: &dyn Fn()) -> Result<RepositoryLock, Error> {
-        let file = open(root, "lock")?;
+        let lock = RepositoryLock { file: open(root, "lock")?, root: root.to_path_buf() };
+        lock.share(waiting)?;
+        Ok(lock)
+    }
+
+    /// Lets go for a while, so that somebody can be alone with the repository whom its holder waits for.
+    pub fn step_aside(&self, pause: Duration) -> Result<(), Error> {
+        self.file.unlock().map_err(|source| Error::Local { verb: "unlock", path: self.root.join("lock"), source })?;
+        std::thread::sleep(pause);
+        self.share(&|| {})
+    }
+
+    fn share(&self, waiting: &dyn Fn()) -> Result<(), Error> {
+        let (file, root) = (&self.file, &self.root);
         let mut told = false;
         let mut tell = |waited| {
             if waited > SILENCE && !told {
@@ -70,7 +83,7 @@ impl RepositoryLock {
             try_for(&root.join("lock-gate"), PATIENCE, || gate.try_lock_shared(), &mut tell)?;
         }
         let got = try_for(&root.join("lock"), PATIENCE, || file.try_lock_shared(), &mut tell)?;
-        if got { Ok(RepositoryLock { file, root: root.to_path_buf() }) } else { Err(Error::Busy { path: root.to_path_buf() }) }
+        if got { Ok(()) } else { Err(Error::Busy { path: root.clone() }) }
     }
 
     /// Runs `work` while nobody else uses the repository. `waiting` is called now and then with the time that passed, and may give up.

@@ -269,6 +269,11 @@ impl Repository {
         }
     }
 
+    /// Lets go of the repository for a while. What was read of it may have changed afterwards.
+    pub fn step_aside(&self, pause: std::time::Duration) -> Result<(), Error> {
+        self.lock.as_ref().map_or(Ok(()), |lock| lock.step_aside(pause))
+    }
+
     /// Whether no other process uses the repository at this moment.
     pub fn is_alone(&self) -> Result<bool, Error> {
         self.lock.as_ref().map_or(Ok(true), RepositoryLock::is_alone)

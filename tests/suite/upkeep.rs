@@ -609,3 +609,43 @@ fn five_processes_at_once_disturb_nothing() {
     program.ok(&["prune", "--wait", "1s"]);
     program.ok(&["repair", "--wait", "1s"]);
 }
+
+#[test]
+fn of_two_that_prune_the_second_waits_for_the_first_and_not_the_first_for_the_second() {
+    let dir = temp();
+    let root = dir.path().join("repo");
+    let folder = dir.path().join("source");
+    write(folder.join("file"), "content");
+    ops::init(&root, 0).unwrap();
+    let (first, second) = (Repository::open(&root).unwrap(), Repository::open(&root).unwrap());
+    capture(&first, &folder).unwrap();
+    let work = first.lock_work().unwrap();
+    let waits = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let pruned = scope.spawn(|| {
+            let interrupt = Interrupt::default();
+            let waiting = |_| {
+                waits.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok(())
+            };
+            let options = ops::PruneOptions {
+                max_unused: ops::MaxUnused::Unlimited,
+                dry_run: false,
+                without: Default::default(),
+                needed: Default::default(),
+                given_up: Vec::new(),
+                planned: &|_| {},
+                waiting: &waiting,
+            };
+            ops::prune(&second, options, watch(&interrupt))
+        });
+        while waits.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        // The first is at its last step, for which it must be alone.
+        let give_up = |waited: std::time::Duration| if waited.as_secs() < 60 { Ok(()) } else { Err(ops::Error::Interrupted) };
+        first.exclusively(&give_up, || Ok(())).unwrap();
+        drop((work, first));
+        pruned.join().unwrap().unwrap();
+    });
+}

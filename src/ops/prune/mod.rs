@@ -168,14 +168,15 @@ const TREE_DIGITS: usize = 12;
 /// Trees that are named at most.
 const TREES_NAMED_MAX: usize = 100;
 
-/// The lock of the one process that prunes or repairs; waits for another that has it.
+/// The lock of the one process that prunes or repairs; waits for another that has it, and is out of its way meanwhile: that one waits to be
+/// alone with the repository.
 pub(super) fn alone_at_work(repository: &Repository, waiting: &dyn Fn(Duration) -> Result<(), Error>) -> Result<Option<WorkLock>, Error> {
     let start = Instant::now();
     loop {
         match repository.lock_work() {
             Err(crate::store::Error::Busy { .. }) => {
                 waiting(start.elapsed())?;
-                std::thread::sleep(PAUSE);
+                repository.step_aside(PAUSE)?;
             }
             outcome => return Ok(outcome?),
         }
