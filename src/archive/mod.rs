@@ -13,6 +13,7 @@ mod mend;
 mod names;
 mod reader;
 mod schema;
+mod standing;
 mod text;
 mod zip_writer;
 
@@ -25,5 +26,6 @@ pub use manifest::{ENGINE, MANIFEST_BYTES_MAX, Manifest, ManifestError, Options,
 pub use mend::{MendError, REPAIRS_NAMED_MAX, Repair, Repairs, clashing_names, mend};
 pub use reader::{EntryReader, ZipEntry, ZipError, ZipReader, of_io};
 pub use schema::{History, Kind, Property, Schema, SchemaError, Table};
+pub use standing::Standing;
 pub use text::Date;
 pub use zip_writer::{DosTime, EntryHead, Method, ReadyEntries, Written, ZipWriter};

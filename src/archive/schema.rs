@@ -104,6 +104,10 @@ pub struct Schema {
     pub first: String,
     /// EF Core migrations, in order.
     pub migrations: Vec<String>,
+    /// Ids of the code migrations that a server of any of these versions has done.
+    pub code: Vec<String>,
+    /// Those that only some of them know.
+    pub code_optional: Vec<String>,
     /// Its tables, in the order of the zip.
     pub tables: Vec<Table>,
     ddl: &'static str,
@@ -184,6 +188,8 @@ struct RawSchema {
     versions: String,
     first: String,
     migrations: Vec<String>,
+    code: Vec<String>,
+    code_optional: Vec<String>,
     tables: Vec<RawTable>,
 }
 
@@ -202,7 +208,16 @@ struct RawTable {
 fn read(json: &str, ddl: &'static str) -> Result<Schema, String> {
     let raw: RawSchema = serde_json::from_str(json).map_err(|e| e.to_string())?;
     let tables = raw.tables.into_iter().map(table).collect::<Result<_, _>>()?;
-    Ok(Schema { name: raw.name, versions: raw.versions, first: raw.first, migrations: raw.migrations, tables, ddl })
+    Ok(Schema {
+        name: raw.name,
+        versions: raw.versions,
+        first: raw.first,
+        migrations: raw.migrations,
+        code: raw.code,
+        code_optional: raw.code_optional,
+        tables,
+        ddl,
+    })
 }
 
 fn table(raw: RawTable) -> Result<Table, String> {

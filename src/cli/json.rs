@@ -62,7 +62,7 @@ pub fn snapshot(id: Option<&SnapshotId>, record: &SnapshotRecord) -> Value {
         "files": {"total": record.files.total, "new": record.files.new, "changed": record.files.changed, "unchanged": record.files.unchanged, "gone": record.files.gone},
         "bytes": {"source": record.bytes.source, "read": record.bytes.read, "new_raw": record.bytes.new_raw, "new_stored": record.bytes.new_stored},
         "problem_count": record.problem_count,
-        "complete": record.is_complete(),
+        "complete": record.is_complete(), "upgrading": record.is_upgrading(),
         "safety": record.is_safety(),
         "excluded": record.excluded,
         "program": record.program,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Chain, instance_of};
+use crate::manifest::{Chain, SnapshotRecord, instance_of};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -35,7 +35,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         rows.push(vec![
             render::short(id),
             render::time(record.time_ns, &context.zone),
-            record.server.version.as_ref().map_or_else(|| "–".to_owned(), |v| format!("{}{}", v.value, if v.exact { "" } else { "+" })),
+            version(record),
             render::count(record.files.total),
             render::size(record.bytes.source),
             render::size(record.bytes.new_stored),
@@ -57,4 +57,13 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     }
     render::print(&render::table(&rows, &[3, 4, 5, 6]))?;
     Ok(exit)
+}
+
+/// The server's version: `10.11.6`, `10.11.6+` where a later one is possible, `to 12.0.0` in the middle of an upgrade.
+fn version(record: &SnapshotRecord) -> String {
+    let Some(version) = &record.server.version else { return "–".to_owned() };
+    if record.is_upgrading() {
+        return format!("to {}", version.value);
+    }
+    format!("{}{}", version.value, if version.exact { "" } else { "+" })
 }

@@ -159,10 +159,10 @@ fn new_instance(record: &SnapshotRecord, args: &RestoreArgs, why: Option<Failure
         ));
     };
     // What lay outside the usual places must be given a place, or its files would have none.
-    for (what, option, is_named) in [("metadata-default", "--metadata-dir", args.metadata_dir.is_some()), ("database", "--database", args.database.is_some())] {
-        if directories.contains_key(what) && !is_named {
-            let name = if what == "database" { "database" } else { "metadata" };
-            let then = directories.get(name).cloned().unwrap_or_default();
+    let database = directories.get("database").map(String::as_str).filter(|_| args.database.is_none());
+    let metadata = record.source.own_metadata_path().filter(|_| args.metadata_dir.is_none());
+    for (name, option, then) in [("metadata", "--metadata-dir", metadata), ("database", "--database", database)] {
+        if let Some(then) = then {
             return Err(Failure::usage(
                 &format!("the snapshot's {name} lay in a place of its own ({then}), and the command does not say where it goes; nothing was changed"),
                 &format!("Name the place with {option}; the server's settings in the snapshot say {then}."),

@@ -71,6 +71,15 @@ pub struct SourceRecord {
     pub seen_by_server: Directories,
 }
 
+impl SourceRecord {
+    /// Where the server keeps its metadata, as it sees it, if that is a place of its own (MetadataPath).
+    pub fn own_metadata_path(&self) -> Option<&str> {
+        let (data, metadata) = (self.directories.get("programdata")?, self.directories.get("metadata")?);
+        let is_usual = metadata.strip_prefix(data.trim_end_matches('/')).is_some_and(|rest| rest.trim_end_matches('/') == "/metadata");
+        (!is_usual).then(|| self.seen_by_server.get("metadata").unwrap_or(metadata).as_str())
+    }
+}
+
 /// What is known of the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerRecord {
@@ -202,6 +211,11 @@ impl SnapshotRecord {
     /// Whether nothing that the snapshot is for is missing: such a one takes no complete one's place.
     pub fn is_complete(&self) -> bool {
         self.problem_count <= self.problems.len() as u64 && !self.problems.iter().any(|problem| VITAL.contains(&problem.path.as_str()))
+    }
+
+    /// Whether its server was in the middle of an upgrade, to its version.
+    pub fn is_upgrading(&self) -> bool {
+        self.problems.iter().any(|problem| problem.path == UPGRADE)
     }
 
     /// Whether it tells which server it is of: not so a plain folder, a zip without the server's id, or one that was recovered without.

@@ -23,8 +23,8 @@ pub struct DatabaseFacts {
     pub is_jellyfins: bool,
     /// Tables that a server fills and that have no row: `Users`, `BaseItems` (but for its placeholder).
     pub empty_tables: Vec<&'static str>,
-    /// Ids of all migrations, in order.
-    pub migrations: Vec<String>,
+    /// All migrations in order: the id, and the version that wrote it.
+    pub migrations: Vec<(String, String)>,
 }
 
 /// Tables by which Jellyfin's own database is known, of any version.
@@ -43,7 +43,7 @@ pub fn read_facts(copy: &Path) -> rusqlite::Result<DatabaseFacts> {
         facts.schema = rows.iter().rev().find(|(_, version)| !is_code(version)).map(|(id, _)| id.clone());
         facts.code_migration = rows.iter().filter(|(_, version)| is_code(version)).max_by_key(|(_, version)| super::version::parse(version)).cloned();
         let ids: Vec<&str> = rows.iter().map(|(id, _)| id.as_str()).collect();
-        facts.migrations = ids.iter().map(|id| (*id).to_owned()).collect();
+        facts.migrations = rows.clone();
         facts.history = (!ids.is_empty()).then(|| blake3::hash(ids.join("\n").as_bytes()).to_hex().to_string());
     }
     facts.directories = directories(&db)?;

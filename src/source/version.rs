@@ -74,6 +74,16 @@ pub fn from_history(code_migration: &(String, String)) -> Learnt {
     Learnt { value: display(version).to_owned(), how: format!("the database's newest code migration {id}: it is this version or a later one"), exact: false }
 }
 
+/// The first version with a schema before 10.11, by the newest migration: jellyfin/jellyfin, `Jellyfin.Server.Implementations/Migrations`.
+const BEFORE_10_11: [(&str, &str); 4] = [("20210320181425", "10.8.0"), ("20221022080052", "10.9.0"), ("20240729140605", "10.10.0"), ("20241020103111", "")];
+
+/// From the newest migration of a server before 10.11, which has no code migrations in its history.
+pub fn from_schema(newest: &str) -> Option<Learnt> {
+    let (_, first) = BEFORE_10_11.iter().rev().find(|(id, _)| newest >= *id)?;
+    let how = format!("the database's newest migration {newest}: it is this version or a later one");
+    (!first.is_empty()).then(|| Learnt { value: (*first).to_owned(), how, exact: false })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +94,16 @@ mod tests {
         assert!(parse("10.11.11") < parse("12.0"));
         assert_eq!(display("10.11.6.0"), "10.11.6");
         assert_eq!(display("12.0.0"), "12.0.0");
+    }
+
+    #[test]
+    fn a_schema_before_10_11_names_its_first_version() {
+        let first = |id| from_schema(id).map(|learnt| learnt.value);
+        assert_eq!(first("20240928082930_MarkSegmentProviderIdNonNullable").as_deref(), Some("10.10.0"));
+        assert_eq!(first("20230923170422_UserCastReceiver").as_deref(), Some("10.9.0"));
+        assert_eq!(first("20210814002109_AddDevices").as_deref(), Some("10.8.0"));
+        assert_eq!(first("20200514181226_AddActivityLog"), None);
+        assert_eq!(first("20241020103111_LibraryDbMigration"), None);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod scan;
 mod support;
 mod unread;
 mod untold;
+mod upgrading;
 mod upkeep;
 mod watch_state;
 mod zip_checker;

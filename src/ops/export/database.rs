@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use crate::archive::{self, DATABASE_NAME, DumpError, HISTORY_NAME, History, MendError, Repairs, Schema, dump_history, dump_table, read_history};
+use crate::archive::{self, DATABASE_NAME, DumpError, HISTORY_NAME, History, MendError, Repairs, Schema, Standing, dump_history, dump_table, read_history};
 use crate::manifest::{Entry, Kind, SnapshotId, SnapshotRecord, display};
 use crate::source::{DATABASE_PATH, ScratchFolder, open_private, quick_check, side_file};
 use crate::store::{ChunkReader, Repository};
@@ -24,6 +24,34 @@ const JSON_FACTOR: u64 = 24;
 /// Mode of the tables, as the server sets it.
 const TABLE_MODE: u32 = 0o644;
 
+/// Writes a database out of the repository into a folder of its own, which goes when it is dropped.
+pub(super) fn private_copy(
+    entry: &Entry,
+    logical: &[u8],
+    id: &SnapshotId,
+    repository: &Repository,
+    reader: &mut ChunkReader<'_>,
+) -> Result<(ScratchFolder, PathBuf), Error> {
+    let Kind::File { size, content } = &entry.kind else { return Err(Error::NotAFile { path: display(logical), kind: "directory" }) };
+    let scratch = repository.scratch_folder();
+    let failed = |path: PathBuf| move |source| Error::Target { verb: "write a private copy of the database to", path, source };
+    let folder = ScratchFolder::create(&scratch).map_err(failed(scratch))?;
+    // A copy that is mended grows by what is put in, and its journal lies beside it.
+    folder.check_space(size * 5 / 4).map_err(|error| Error::Refused {
+        what: format!("the zip cannot be made: {error}"),
+        hint: "Make room in the repository's folder or in the system's temporary directory.".to_owned(),
+    })?;
+    let path = folder.path.join("jellyfin.db");
+    let file = File::create_new(&path).map_err(failed(path.clone()))?;
+    let written = write_content(reader, content, *size, |offset, bytes| file.write_all_at(bytes, offset).map_err(failed(path.clone())));
+    written.map_err(|error| match error {
+        error @ Error::Target { .. } => error,
+        error => Error::Unreadable { snapshot: short(id), path: display(logical), source: Box::new(error) },
+    })?;
+    file.set_len(*size).map_err(failed(path.clone()))?;
+    Ok((folder, path))
+}
+
 /// A private copy of a snapshot's database.
 pub(super) struct PrivateDatabase {
     _folder: ScratchFolder,
@@ -32,6 +60,8 @@ pub(super) struct PrivateDatabase {
     pub bytes: u64,
     /// Its migrations.
     pub history: History,
+    /// Whether it is that of a whole version.
+    pub standing: Standing,
     /// Its schema, where it is known.
     pub schema: Option<&'static Schema>,
     /// A migration that was cut off had left its lock, which was taken out.
@@ -49,23 +79,7 @@ impl PrivateDatabase {
         reader: &mut ChunkReader<'_>,
         kind: ExportKind,
     ) -> Result<PrivateDatabase, Error> {
-        let Kind::File { size, content } = &entry.kind else { return Err(Error::NotAFile { path: display(DATABASE_PATH), kind: "directory" }) };
-        let scratch = repository.scratch_folder();
-        let failed = |path: PathBuf| move |source| Error::Target { verb: "write a private copy of the database to", path, source };
-        let folder = ScratchFolder::create(&scratch).map_err(failed(scratch))?;
-        // A copy that is mended grows by what is put in, and its journal lies beside it.
-        folder.check_space(size * 5 / 4).map_err(|error| Error::Refused {
-            what: format!("the zip cannot be made: {error}"),
-            hint: "Make room in the repository's folder or in the system's temporary directory.".to_owned(),
-        })?;
-        let path = folder.path.join("jellyfin.db");
-        let file = File::create_new(&path).map_err(failed(path.clone()))?;
-        let written = write_content(reader, content, *size, |offset, bytes| file.write_all_at(bytes, offset).map_err(failed(path.clone())));
-        written.map_err(|error| match error {
-            error @ Error::Target { .. } => error,
-            error => Error::Unreadable { snapshot: short(id), path: display(DATABASE_PATH), source: Box::new(error) },
-        })?;
-        file.set_len(*size).map_err(failed(path.clone()))?;
+        let (folder, path) = private_copy(entry, DATABASE_PATH, id, repository, reader)?;
         if let Err(damage) = quick_check(&path) {
             return Err(Error::Refused {
                 what: format!("the database of snapshot {} is damaged ({damage}); a zip of it would leave the server without items and users", short(id)),
@@ -75,8 +89,9 @@ impl PrivateDatabase {
         let mut database = PrivateDatabase {
             _folder: folder,
             path,
-            bytes: *size,
+            bytes: entry.size(),
             history: History::new(),
+            standing: Standing::Unknown,
             schema: None,
             was_locked: false,
             mode: entry.mode,
@@ -84,6 +99,7 @@ impl PrivateDatabase {
         };
         let db = open_private(&database.path).map_err(|source| database.failed("__EFMigrationsHistory", source))?;
         database.history = read_history(&db).map_err(|source| database.failed("__EFMigrationsHistory", source))?;
+        database.standing = Standing::of(&database.history);
         // An exact zip needs none; who needs it refuses with the reason (`Facts::of`).
         database.schema = Schema::of(&database.history).ok();
         let locked: rusqlite::Result<i64> = db.query_row("SELECT count(*) FROM \"__EFMigrationsLock\"", [], |row| row.get(0));

@@ -1,6 +1,6 @@
 //! What can be said of a zip before and after it is written: which server takes it, and what its restore does not bring back.
 
-use crate::archive::{Options as Parts, Schema, four_parts};
+use crate::archive::{Options as Parts, Schema, Standing, four_parts};
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::source::{Category, version as versions};
 
@@ -49,11 +49,24 @@ impl Facts {
         let version = known.clone().unwrap_or_else(|| Schema::all().first().map_or_else(String::new, |oldest| oldest.first.clone()));
         let shown = known.map_or_else(|| "of the version that the snapshot is of,".to_owned(), |version| versions::display(&version).to_owned());
         let versions = match (options.kind, schema) {
-            (ExportKind::Exact, _) => format!("{shown} or newer"),
+            (ExportKind::Exact, _) => exact_versions(database, record, &shown),
             (ExportKind::Tables, Some(schema)) => versions_from(schema, &version),
             (ExportKind::Tables, None) => format!("{shown} or newer"),
         };
         Ok(Facts { schema: schema.filter(|_| tables), server_version: four_parts(&version), versions, parts })
+    }
+}
+
+/// The versions that take an exact zip.
+fn exact_versions(database: Option<&PrivateDatabase>, record: &SnapshotRecord, shown: &str) -> String {
+    match database.map(|database| &database.standing) {
+        Some(Standing::Legacy) => "10.11 or newer".to_owned(),
+        // Others may take it up as well; nobody tried.
+        Some(Standing::Between { to, .. }) => to.clone(),
+        Some(Standing::Newer) if !record.server.version.as_ref().is_some_and(|version| version.exact) => {
+            format!("the version that wrote it or newer (later than {shown})")
+        }
+        _ => format!("{shown} or newer"),
     }
 }
 
@@ -80,6 +93,9 @@ pub(super) fn remarks(record: &SnapshotRecord, database: Option<&PrivateDatabase
     if database.is_some_and(|database| database.was_locked) {
         remarks.push("a lock that a migration left in the database was taken out of the zip: it would keep the server from starting".to_owned());
     }
+    if let Some(database) = database {
+        remarks.extend(standing_words(database));
+    }
     if place.is_some_and(|place| place.mode & 0o004 != 0) {
         remarks.push(
             "the zip could not be given to the server's user, so everybody who may enter its folder can read it: it holds password hashes and access tokens"
@@ -93,6 +109,21 @@ pub(super) fn remarks(record: &SnapshotRecord, database: Option<&PrivateDatabase
         );
     }
     remarks
+}
+
+/// What must be known of a database that is no known version's.
+fn standing_words(database: &PrivateDatabase) -> Option<String> {
+    match &database.standing {
+        Standing::Legacy => Some(
+            "the server that restores this zip brings the library over at its next start, which takes a while. Then restart it once more: until that, signing in fails with 401"
+                .to_owned(),
+        ),
+        Standing::Between { to, .. } => {
+            Some(format!("the server was in the middle of its upgrade to {to}; the one that restores this zip goes on with it at its next start"))
+        }
+        Standing::Newer => Some("the database is of a later version than any that this jellyvault knows".to_owned()),
+        Standing::Unknown | Standing::Whole => None,
+    }
 }
 
 /// What a restore of the zip will not bring back.
@@ -115,7 +146,7 @@ pub(super) fn missing(
     if database.is_none() && options.only.is_empty() && record.category(Category::Database.name()).is_some() {
         missing.push("the database: the snapshot holds none".to_owned());
     }
-    if database.is_some() && record.category(Category::Database.name()).is_some_and(|category| category.files > 1) {
+    if database.is_some() && unplaced.databases > 0 {
         missing.push("databases of plugins (restore --only database brings them back)".to_owned());
     }
     if unplaced.files > 0 {

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::archive::{History, Schema, SchemaError, read_history};
+use crate::archive::{History, Schema, SchemaError, Standing, read_history};
 use crate::limits::XML_BYTES_MAX;
 use crate::manifest::{Directories, Kind, SnapshotId, SnapshotRecord, find};
 use crate::source::{self, Category, DATABASE_PATH, Instance, Layout, version};
@@ -51,6 +51,16 @@ pub struct Place {
 }
 
 impl Place {
+    /// The server's version, where it is known exactly.
+    pub(super) fn exact_version(&self) -> Option<&str> {
+        Some(self.server.as_ref().filter(|version| version.exact)?.value.as_str())
+    }
+
+    /// Whether the server keeps its metadata there.
+    pub(super) fn has_metadata_at(&self, path: &str) -> bool {
+        [&self.seen_here, &self.here].into_iter().any(|directories| directories.get("metadata").is_some_and(|here| here == path))
+    }
+
     /// Makes the folder where it is missing, as the server would.
     pub(super) fn make(&self) -> std::io::Result<()> {
         match std::fs::create_dir(&self.folder) {
@@ -66,6 +76,7 @@ impl Place {
 
 /// The schema of the tables that are to be written; refuses what no server would take.
 pub(super) fn schema_of(database: &PrivateDatabase, (id, record): &(SnapshotId, SnapshotRecord), options: &ExportOptions) -> Result<&'static Schema, Error> {
+    refuse_half(&database.standing, id)?;
     let own = Schema::of(&database.history).map_err(|error| unknown(&error, id))?;
     let Some(target) = &options.target else { return Ok(own) };
     let wanted = Schema::all().iter().find(|schema| covers(schema, target));
@@ -84,6 +95,26 @@ pub(super) fn schema_of(database: &PrivateDatabase, (id, record): &(SnapshotId, 
                 retargets(own)
             ),
         }),
+    }
+}
+
+/// Refuses tables of a database that is no version's: the server that restores them would have no library, or not start.
+fn refuse_half(standing: &Standing, id: &SnapshotId) -> Result<(), Error> {
+    match standing {
+        Standing::Between { to, .. } => Err(Error::Refused {
+            what: format!("the server of snapshot {} was in the middle of its upgrade to {to}: its tables are those of no version", short(id)),
+            hint: format!(
+                "Use a snapshot from before or after the upgrade (list shows them). To go on with this one: restore --in-place, then start Jellyfin {to} or newer."
+            ),
+        }),
+        Standing::Legacy => Err(Error::Refused {
+            what: format!(
+                "snapshot {} is of a server before 10.11, which keeps its library in library.db; Jellyfin's zips of tables begin with 10.11",
+                short(id)
+            ),
+            hint: "Use export --exact: Jellyfin 10.11 and newer restore its zip and bring the library over.".to_owned(),
+        }),
+        Standing::Unknown | Standing::Whole | Standing::Newer => Ok(()),
     }
 }
 

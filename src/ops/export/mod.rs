@@ -5,6 +5,8 @@ mod deflate;
 mod draft;
 mod facts;
 mod fit;
+mod old_library;
+mod pictures;
 mod pour;
 mod read_back;
 mod walk;
@@ -112,8 +114,12 @@ pub fn export(
     let wants = |category| options.only.is_empty() || options.only.contains(&category);
     let mut database = if wants(Category::Database) { private_database(repository, snapshot, &mut reader, options, watch)? } else { None };
     let facts = Facts::of(snapshot, database.as_ref(), options)?;
+    let has_old_library = options.kind == ExportKind::Exact && database.as_ref().is_some_and(old_library::is_needed);
     if options.kind == ExportKind::Exact {
         fit::check_database_place(snapshot, &mut reader)?;
+        if has_old_library {
+            old_library::check(snapshot, repository, &mut reader)?;
+        }
     }
     if let Some(place) = place {
         check_fits(snapshot, place, options.kind, facts.schema, database.as_ref().map(|database| &database.history))?;
@@ -132,7 +138,7 @@ pub fn export(
             Some(database) => database.pour(pourer, facts.schema, record, options)?,
             None => false,
         };
-        let mut walk = walk::Walk::new(pourer, options);
+        let mut walk = walk::Walk::new(pourer, options, has_old_library);
         for (category, manifest) in categories(record) {
             if walk::is_exported(category) && (wants(category) || category == Category::Config) {
                 walk.category(category, manifest, &mut reader)?;
@@ -160,6 +166,10 @@ pub fn export(
     })?;
     draft.publish(&zip)?;
     let missing = facts::missing(record, options, database.as_ref(), has_home_sections, &unplaced);
+    let mut remarks = facts::remarks(record, database.as_ref(), place);
+    if facts.parts.metadata {
+        remarks.extend(pictures::remarks(snapshot, place));
+    }
     Ok(ExportReport {
         path: file.to_path_buf(),
         bytes: written.bytes,
@@ -176,7 +186,7 @@ pub fn export(
         repairs,
         problems,
         missing,
-        remarks: facts::remarks(record, database.as_ref(), place),
+        remarks,
     })
 }
 

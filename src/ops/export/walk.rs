@@ -3,12 +3,12 @@
 use crate::archive::{Part, name_in_zip};
 use crate::manifest::{CategoryRecord, Entries, Entry, Kind, display, find};
 use crate::progress::Problem;
-use crate::source::Category;
+use crate::source::{Category, DATABASE_PATH};
 use crate::store::ChunkReader;
 
 use super::super::Error;
-use super::ExportOptions;
 use super::pour::{Item, Pourer};
+use super::{ExportOptions, old_library};
 
 /// Parts that the server's own backup lacks.
 const KEPT: [Part; 2] = [Part::Kept, Part::Attachments];
@@ -22,21 +22,26 @@ pub(super) fn is_exported(category: Category) -> bool {
 pub(super) struct Walk<'p, 'e> {
     pourer: &'p mut Pourer<'e>,
     options: &'p ExportOptions,
-    /// Files of the configuration for which the zip has no place.
+    /// Whether databases of a server before 10.11 belong into the zip.
+    has_old_library: bool,
+    /// Files for which the zip has no place.
     pub unplaced: Unplaced,
 }
 
 /// Files that are left out because the server's own backup leaves them out.
 #[derive(Debug, Default)]
 pub(super) struct Unplaced {
+    /// Of the configuration.
     pub files: u64,
+    /// Databases of plugins.
+    pub databases: u64,
     /// The first three.
     pub named: Vec<String>,
 }
 
 impl<'p, 'e> Walk<'p, 'e> {
-    pub(super) fn new(pourer: &'p mut Pourer<'e>, options: &'p ExportOptions) -> Walk<'p, 'e> {
-        Walk { pourer, options, unplaced: Unplaced::default() }
+    pub(super) fn new(pourer: &'p mut Pourer<'e>, options: &'p ExportOptions, has_old_library: bool) -> Walk<'p, 'e> {
+        Walk { pourer, options, has_old_library, unplaced: Unplaced::default() }
     }
 
     /// Pours a category. Its few settings are sorted by part; what is many comes as it lies.
@@ -64,10 +69,13 @@ impl<'p, 'e> Walk<'p, 'e> {
         let text = std::str::from_utf8(&entry.path).ok();
         // Where the name itself is no text, its place is told by what can be read of it.
         let lossy = String::from_utf8_lossy(&entry.path);
-        let Some((part, name)) = name_in_zip(text.unwrap_or(&lossy)) else {
-            // Of the databases the server's is poured table by table, and those of plugins have their own word.
-            if category == Category::Config {
-                self.unplaced(&entry.path);
+        let old = text.filter(|_| self.has_old_library).and_then(old_library::name_in_zip).map(|name| (Part::Kept, name));
+        let Some((part, name)) = old.or_else(|| name_in_zip(text.unwrap_or(&lossy))) else {
+            // The server's own database is poured before.
+            match category {
+                Category::Config => self.unplaced(&entry.path),
+                Category::Database if entry.path != DATABASE_PATH && !entry.path.ends_with(b".db.old") => self.unplaced.databases += 1,
+                _ => {}
             }
             return Ok(None);
         };

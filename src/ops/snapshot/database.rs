@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use crate::manifest::{Content, Directories, ServerRecord, UPGRADE, display, find};
+use crate::manifest::{Content, Directories, Learnt, ServerRecord, UPGRADE, display, find};
 use crate::progress::{Phase, Problem};
 use crate::source::{self, Category, CopyError, DATABASE_PATH, DatabaseFacts, Fingerprint, ScanCache, Stat, read_facts};
 
@@ -192,8 +192,13 @@ pub(super) fn capture<'a>(
     let worth = if damage.is_none() { worth::of_database(done.size, copied.facts.as_ref().ok(), earlier) } else { None };
     match copied.facts {
         Ok(facts) => {
-            let lower_bound = facts.code_migration.as_ref().map(source::version::from_history);
-            captured.server.version = captured.server.version.take().or(lower_bound);
+            captured.server.version = version_of(captured.server.version.take(), &facts);
+            if let Some((to, problem)) = worth::of_upgrade(&facts, earlier) {
+                let how = "the upgrade that it was in the middle of: it is this version or a later one";
+                let known = captured.server.version.take().filter(|known| source::version::parse(&known.value) >= source::version::parse(&to));
+                captured.server.version = known.or_else(|| Some(Learnt { value: to, how: how.to_owned(), exact: false }));
+                captured.problems.push(problem);
+            }
             captured.server.schema = facts.schema;
             captured.server.code_migration = facts.code_migration.map(|(id, _)| id);
             captured.server.history = facts.history;
@@ -212,6 +217,14 @@ pub(super) fn capture<'a>(
     let racy = database_is_racy(&path, &stat, shared.scan_start_ns);
     captured.item = Some(item(BytesFrom::Stored(Box::new(done)), if racy { Fingerprint::NEVER } else { fingerprint }));
     Ok(captured)
+}
+
+/// The server's version: what is known exactly, else what the database says at least.
+fn version_of(known: Option<Learnt>, facts: &DatabaseFacts) -> Option<Learnt> {
+    known.or_else(|| match &facts.code_migration {
+        Some(code) => Some(source::version::from_history(code)),
+        None => source::version::from_schema(facts.schema.as_deref()?),
+    })
 }
 
 /// What the parent holds of the main database.

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::{Catalog, CategoryRecord, SnapshotId, SnapshotRecord, display};
+use crate::archive::Standing;
+use crate::manifest::{Catalog, CategoryRecord, SnapshotId, SnapshotRecord, UPGRADE, display};
 use crate::progress::Problem;
-use crate::source::{Category, DATABASE_PATH, DatabaseFacts, ScanRoot};
+use crate::source::{Category, DATABASE_PATH, DatabaseFacts, ScanRoot, version};
 use crate::store::{Index, Repository};
 
 use super::super::Error;
@@ -54,6 +55,11 @@ impl<'r> Before<'r> {
         Before { repository, index, snapshot: None }
     }
 
+    /// The version of its server.
+    fn version(&self) -> Option<&str> {
+        Some(&self.snapshot.as_ref()?.1.server.version.as_ref()?.value)
+    }
+
     fn files_of(&self, category: Category) -> u64 {
         let record = self.snapshot.as_ref().and_then(|(_, record)| record.category(category.name()));
         record.map_or(0, |category| category.files)
@@ -85,6 +91,17 @@ pub(super) fn of_database(size_bytes: u64, facts: Option<&DatabaseFacts>, before
             gone.join(" and no ")
         )
     })
+}
+
+/// A server that was in the middle of an upgrade: the version that must go on with it, and what to tell of it.
+pub(super) fn of_upgrade(facts: &DatabaseFacts, before: &Before<'_>) -> Option<(String, Problem)> {
+    let Standing::Between { to, .. } = Standing::of(&facts.migrations) else { return None };
+    let from = before.version().filter(|from| version::parse(from) < version::parse(&to)).map(|from| format!(" from {from}")).unwrap_or_default();
+    let what = format!(
+        "the server was in the middle of its upgrade{from} to {to}: not all of its migrations were done. After a restore in place start {to} or newer, which goes on \
+         with the upgrade. The next snapshot after the upgrade is complete again"
+    );
+    Some((to, Problem { path: UPGRADE.to_owned(), what }))
 }
 
 /// A settings file of the server that was cut to nothing.

@@ -1,0 +1,190 @@
+//! Servers before 10.11, and servers in the middle of an upgrade: what their snapshots are called, and what zips are made of them.
+
+use std::path::{Path, PathBuf};
+
+use super::support::*;
+
+const LIBRARY: &str = "CREATE TABLE TypedBaseItems(guid GUID PRIMARY KEY, type TEXT, Path TEXT, LUFS FLOAT, NormalizationGain FLOAT); \
+     CREATE TABLE mediastreams(ItemId GUID, DvVersionMajor INT); CREATE TABLE UserDatas(key TEXT, userId INT, played BIT); INSERT INTO UserDatas VALUES('x', 1, 1);";
+
+fn instance(program: &Program) -> PathBuf {
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    data
+}
+
+fn run_sql(database: &Path, sql: &str) {
+    let db = rusqlite::Connection::open(database).unwrap();
+    db.execute_batch(sql).unwrap();
+    db.close().unwrap();
+    let_settle();
+}
+
+/// A 10.10 server: its history ends before 10.11, and its library is in a database of its own, with a log that is not folded in.
+fn of_10_10(program: &Program) -> PathBuf {
+    let data = instance(program);
+    run_sql(
+        &data.join("data/jellyfin.db"),
+        "PRAGMA foreign_keys = OFF; DELETE FROM __EFMigrationsHistory WHERE MigrationId >= '20241020' OR ProductVersion LIKE '%.%.%.%'; DROP TABLE BaseItems;",
+    );
+    run_sql(&data.join("data/library.db"), LIBRARY);
+    data
+}
+
+fn names_in(zip: &Path) -> Vec<String> {
+    zip::ZipArchive::new(std::fs::File::open(zip).unwrap()).unwrap().file_names().map(|name| name.unwrap().into_owned()).collect()
+}
+
+fn message(document: &serde_json::Value) -> &str {
+    document["error"]["message"].as_str().unwrap_or_else(|| panic!("{document}"))
+}
+
+#[test]
+fn an_exact_zip_of_a_server_before_10_11_holds_its_library() {
+    let program = Program::new();
+    let data = of_10_10(&program);
+    let open = rusqlite::Connection::open(data.join("data/library.db")).unwrap();
+    open.execute_batch("PRAGMA journal_mode = WAL; INSERT INTO UserDatas VALUES('in the log', 1, 1);").unwrap();
+    run_sql(&data.join("data/playback_reporting.db"), "CREATE TABLE t(x);");
+    let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
+    assert_eq!((code, report["snapshot"]["upgrading"].as_bool()), (0, Some(false)), "{report}");
+    assert_eq!(report["snapshot"]["server_version"], "10.10.0");
+    let zip = program.home.path().join("exact.zip");
+    let (report, code) = program.json(&["export", "latest", "--exact", zip.to_str().unwrap()]);
+    assert_eq!((code, report["archive"]["fits"]["versions"].as_str()), (0, Some("10.11 or newer")), "{report}");
+    assert!(report.to_string().contains("restart it once more"), "{report}");
+    assert!(report["archive"]["missing"].to_string().contains("databases of plugins"), "{report}");
+    let names = names_in(&zip);
+    assert!(names.iter().any(|name| name == "Data/library.db") && names.iter().all(|name| !name.contains("playback")), "{names:?}");
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(&zip).unwrap()).unwrap();
+    let library = program.home.path().join("library.db");
+    std::io::copy(&mut archive.by_name("Data/library.db").unwrap(), &mut std::fs::File::create(&library).unwrap()).unwrap();
+    assert!(rows(&library).iter().any(|row| row.contains("in the log")), "what was in its log is in the copy");
+    drop(open);
+
+    let (refused, code) = program.json(&["export", "latest", "--tables", "t.zip"]);
+    assert_eq!(code, 1);
+    assert!(message(&refused).contains("before 10.11"), "{refused}");
+}
+
+#[test]
+fn a_library_that_no_newer_server_reads_makes_no_zip() {
+    for (broken, says) in [
+        ("ALTER TABLE TypedBaseItems DROP COLUMN LUFS", "before 10.9.11"),
+        ("ALTER TABLE TypedBaseItems DROP COLUMN NormalizationGain", "before 10.9.11"),
+        ("ALTER TABLE mediastreams DROP COLUMN DvVersionMajor", "before 10.9.11"),
+        ("", "no data/library.db"),
+    ] {
+        let program = Program::new();
+        let data = of_10_10(&program);
+        match broken {
+            "" => std::fs::remove_file(data.join("data/library.db")).unwrap(),
+            sql => run_sql(&data.join("data/library.db"), sql),
+        }
+        program.ok(&["snapshot", data.to_str().unwrap()]);
+        let zip = program.home.path().join("exact.zip");
+        let (refused, code) = program.json(&["export", "latest", "--exact", zip.to_str().unwrap()]);
+        assert_eq!(code, 1, "{broken} {refused}");
+        assert!(message(&refused).contains(says), "{broken} {refused}");
+        assert!(!zip.exists());
+    }
+}
+
+#[test]
+fn a_snapshot_in_the_middle_of_an_upgrade_is_marked_and_no_tables_are_made_of_it() {
+    let program = Program::new();
+    let data = instance(&program);
+    let database = data.join("data/jellyfin.db");
+    let first = program.json(&["snapshot", data.to_str().unwrap()]).0["snapshot"]["id"].as_str().unwrap().to_owned();
+    // The last steps of the upgrade are still to be done.
+    run_sql(&database, "DELETE FROM __EFMigrationsHistory WHERE MigrationId = '20260729120000_RestorePlaylistChildrenFromMetadata'");
+    let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
+    assert_eq!((code, report["snapshot"]["upgrading"].as_bool(), report["snapshot"]["complete"].as_bool()), (3, Some(true), Some(false)), "{report}");
+    assert!(report["problems"].to_string().contains("in the middle of its upgrade"), "{report}");
+    assert!(program.ok(&["list"]).contains("to 12.0.0"));
+    // Nothing changed: it is marked all the same.
+    let (again, code) = program.json(&["snapshot", data.to_str().unwrap()]);
+    assert_eq!((code, again["snapshot"]["upgrading"].as_bool()), (3, Some(true)), "{again}");
+    let zip = program.home.path().join("z.zip");
+    let (refused, code) = program.json(&["export", "latest", "--tables", zip.to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(message(&refused).contains("in the middle of its upgrade to 12.0.0"), "{refused}");
+    let (report, code) = program.json(&["export", "latest", "--exact", zip.to_str().unwrap()]);
+    assert_eq!((code, report["archive"]["fits"]["versions"].as_str()), (0, Some("12.0.0")), "{report}");
+    // Of the snapshots of one hour the complete one is kept, though it is the older.
+    program.ok(&["forget", "--keep-hourly", "1"]);
+    let left = program.json(&["list"]).0;
+    assert!(left["snapshots"].as_array().unwrap().iter().any(|snapshot| snapshot["id"] == first.as_str()), "{left}");
+    // A later version than all that are known is not taken for an upgrade.
+    run_sql(&database, "INSERT INTO __EFMigrationsHistory VALUES('20270101000000_FromTheFuture', '11.0.0')");
+    let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
+    assert_eq!((code, report["snapshot"]["upgrading"].as_bool()), (0, Some(false)), "{report}");
+    let (report, _) = program.json(&["export", "latest", "--exact", program.home.path().join("later.zip").to_str().unwrap()]);
+    assert!(report.to_string().contains("later version than any"), "{report}");
+}
+
+#[test]
+fn what_real_servers_left_in_an_upgrade_is_told_from_what_they_left_before_and_after() {
+    let Some(shared) = shared_fixtures() else { return };
+    let unpacked = temp();
+    for archive in ["versions", "upgrading"] {
+        let tar = shared.join(format!("cellar-10.10/{archive}.tar.zst"));
+        assert!(std::process::Command::new("tar").args(["--zstd", "-xf"]).arg(tar).arg("-C").arg(unpacked.path()).status().unwrap().success());
+    }
+    let program = Program::new();
+    let server = program.home.path().join("server");
+    copy_tree(&unpacked.path().join("10.10.7/data"), &server);
+    for (state, is_upgrading, library) in [
+        ("10.10.7/data", false, Some("Data/library.db")),
+        ("1-schema-begun", true, Some("Data/library.db")),
+        ("2-schema-nearly", true, Some("Data/library.db")),
+        ("3-schema-done-library-empty", true, Some("Data/library.db")),
+        ("4-library-moved", true, None),
+        ("10.11.11/data", false, None),
+    ] {
+        for entry in std::fs::read_dir(server.join("data")).unwrap().flatten().filter(|entry| entry.file_name().to_string_lossy().contains(".db")) {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+        for entry in std::fs::read_dir(unpacked.path().join(state).join("data")).unwrap().flatten() {
+            if entry.file_name().to_string_lossy().contains(".db") {
+                std::fs::copy(entry.path(), server.join("data").join(entry.file_name())).unwrap();
+            }
+        }
+        let_settle();
+        let (report, code) = program.json(&["snapshot", server.to_str().unwrap()]);
+        assert_eq!((code, report["snapshot"]["upgrading"].as_bool()), (if is_upgrading { 3 } else { 0 }, Some(is_upgrading)), "{state} {report}");
+        let zip = program.home.path().join("zip.zip");
+        program.ok(&["export", "latest", "--exact", zip.to_str().unwrap(), "--force"]);
+        assert_eq!(names_in(&zip).iter().find(|name| name.starts_with("Data/library.db")).map(String::as_str), library, "{state}");
+        let tables = program.json(&["export", "latest", "--tables", zip.to_str().unwrap(), "--force"]).1;
+        assert_eq!(tables, i32::from(state != "10.11.11/data"), "{state}");
+    }
+}
+
+#[test]
+fn the_answer_says_where_a_dashboard_would_put_pictures_wrongly() {
+    let program = Program::new();
+    let data = instance(&program);
+    let zip = program.home.path().join("zip.zip");
+    let said = |args: &[&str]| {
+        let (report, code) = program.json(&[args, &[zip.to_str().unwrap(), "--force"]].concat());
+        assert_eq!(code, 0, "{report}");
+        report["remarks"].to_string()
+    };
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let of_12 = said(&["export", "latest", "--exact"]);
+    assert!(!of_12.contains("--only metadata"), "{of_12}");
+    // The pictures are on another disk.
+    let disk = program.home.path().join("pictures");
+    std::fs::rename(data.join("metadata"), &disk).unwrap();
+    let settings = std::fs::read_to_string(data.join("config/system.xml")).unwrap();
+    let (before, after) = settings.split_once("<ServerConfiguration").unwrap();
+    let (head, rest) = after.split_once('>').unwrap();
+    write(
+        data.join("config/system.xml"),
+        format!("{before}<ServerConfiguration{head}><MetadataPath>{}</MetadataPath>{}", disk.display(), rest.replace("<MetadataPath />", "")),
+    );
+    program.json(&["snapshot", data.to_str().unwrap()]);
+    let elsewhere = said(&["export", "latest", "--exact"]);
+    assert!(elsewhere.contains("Metadata path") && elsewhere.contains("--only metadata"), "{elsewhere}");
+}
