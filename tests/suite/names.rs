@@ -214,7 +214,15 @@ fn a_file_that_grows_while_it_is_read_is_named() {
             }
         });
         let program = Program::new();
-        let (report, code) = program.json(&["snapshot", "--plain", dir.path().to_str().unwrap()]);
+        // Where the machine is busy the writer may rest just then.
+        let mut caught = (serde_json::Value::Null, 0);
+        for _ in 0..50 {
+            caught = program.json(&["snapshot", "--plain", dir.path().to_str().unwrap()]);
+            if caught.1 != 0 {
+                break;
+            }
+        }
+        let (report, code) = caught;
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(code, 3, "{report}");
         assert_eq!(report["problems"][0]["path"], "growing");
@@ -224,11 +232,15 @@ fn a_file_that_grows_while_it_is_read_is_named() {
     });
 }
 
-/// Removes a file as soon as another one was dealt with.
-struct Remover(std::path::PathBuf);
+/// Removes a file as soon as another one was dealt with; may bring it back for the next walk.
+struct Remover(std::path::PathBuf, bool);
 
 impl jellyvault::progress::Progress for Remover {
-    fn phase(&self, _: jellyvault::progress::Phase, _: u64, _: u64) {}
+    fn phase(&self, phase: jellyvault::progress::Phase, _: u64, _: u64) {
+        if self.1 && phase == jellyvault::progress::Phase::Capture {
+            write(&self.0, "back again");
+        }
+    }
     fn advance(&self, _: u64, _: u64) {
         drop(std::fs::remove_file(&self.0));
     }
@@ -236,20 +248,28 @@ impl jellyvault::progress::Progress for Remover {
 }
 
 #[test]
-fn a_file_that_vanishes_between_the_walk_and_its_reading_is_named() {
+fn only_a_file_that_vanishes_at_each_walk_is_named() {
+    for comes_back in [false, true] {
+        let problems = problems_of_vanishing(comes_back);
+        let named: Vec<_> = problems.iter().map(|problem| problem.path.as_str()).collect();
+        assert_eq!(named, if comes_back { vec!["z"] } else { vec![] });
+        assert!(problems.iter().all(|problem| problem.what.starts_with("it vanished while the capture ran, and something did each time")), "{problems:?}");
+    }
+}
+
+fn problems_of_vanishing(comes_back: bool) -> Vec<jellyvault::progress::Problem> {
     let source = temp();
     write(source.path().join("a"), "read first");
     write(source.path().join("z"), "gone before its turn");
     let backend = MemoryBackend::default();
     Repository::init_on(&backend).unwrap();
     let repository = Repository::open_on(Box::new(backend)).unwrap();
-    let (remover, interrupt) = (Remover(source.path().join("z")), Interrupt::default());
+    let (remover, interrupt) = (Remover(source.path().join("z"), comes_back), Interrupt::default());
     let watch = Watch { progress: &remover, interrupt: &interrupt };
     let spec = SourceSpec::plain(source.path()).unwrap();
     let report = ops::snapshot(&repository, &spec, &SnapshotOptions { threads: 1, ..SnapshotOptions::default() }, watch).unwrap();
-    let problems: Vec<_> = report.record.problems.iter().map(|problem| (problem.path.as_str(), problem.what.as_str())).collect();
-    assert_eq!(problems, [("z", "it vanished while the capture ran; it is not in this snapshot")]);
     assert_eq!(report.record.files.total, 1);
+    report.record.problems
 }
 
 /// A new exFAT file system in a file, where this machine can make one.

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Mutex;
 
 use jellyvault::manifest::compare;
+use jellyvault::ops;
 use jellyvault::progress::Interrupt;
 use jellyvault::source::{Event, OpenFile, Rules, ScanRoot, Stat, scan};
+use jellyvault::store::Repository;
 use proptest::prelude::*;
 
 use super::support::*;
@@ -86,4 +90,54 @@ fn a_file_that_is_not_what_the_scan_saw_does_not_pass_for_it() {
     std::fs::remove_file(&path).unwrap();
     std::fs::hard_link(dir.path().join("y"), &path).unwrap();
     assert!(!OpenFile::open_seen(&root, b"x", &seen).unwrap().held_still().unwrap());
+}
+
+/// Moves a folder to a place that was passed already, as soon as the capture works on files.
+struct Mover<'a> {
+    from: &'a Path,
+    to: &'a Path,
+    told: Mutex<Vec<String>>,
+}
+
+impl jellyvault::progress::Progress for Mover<'_> {
+    fn phase(&self, _: jellyvault::progress::Phase, _: u64, _: u64) {}
+    fn advance(&self, files: u64, _: u64) {
+        if files > 0 && self.from.exists() {
+            std::fs::rename(self.from, self.to).unwrap();
+        }
+    }
+    fn problem(&self, problem: &jellyvault::progress::Problem) {
+        self.told.lock().unwrap().push(problem.path.clone());
+    }
+}
+
+#[test]
+fn what_moves_to_a_place_that_was_passed_is_found_there() {
+    let dir = temp();
+    let folder = dir.path().join("source");
+    write(folder.join("a/first"), "first");
+    for n in 0..4000 {
+        write(folder.join(format!("m/{n}")), noise(&n.to_string(), 3000));
+    }
+    for n in 0..300 {
+        write(folder.join(format!("z/{n}/file")), format!("moved {n}"));
+    }
+    let_settle();
+    let (from, to) = (folder.join("z"), folder.join("a/z"));
+    let root = dir.path().join("repo");
+    ops::init(&root, 0).unwrap();
+    let repository = Repository::open(&root).unwrap();
+    let mover = Mover { from: &from, to: &to, told: Mutex::default() };
+    let interrupt = Interrupt::default();
+    let watch = ops::Watch { progress: &mover, interrupt: &interrupt };
+    let report = ops::snapshot(&repository, &ops::SourceSpec::plain(&folder).unwrap(), &ops::SnapshotOptions::default(), watch).unwrap();
+    assert!(to.exists() && !from.exists());
+    assert_eq!((&report.record.problems, report.record.problem_count), (&Vec::new(), 0));
+    assert!(!mover.told.lock().unwrap().is_empty(), "nothing was moved from under the walk: the test shows nothing");
+    let out = dir.path().join("out");
+    restore_to(&repository, &newest(&repository), &out).unwrap();
+    for n in 0..300 {
+        assert_eq!(std::fs::read_to_string(out.join(format!("a/z/{n}/file"))).unwrap(), format!("moved {n}"));
+    }
+    assert_clean(&repository, "after a second walk");
 }

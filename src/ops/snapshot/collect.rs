@@ -11,7 +11,7 @@ use crate::source::{Category, ScanCacheWriter, Verdicts};
 use crate::store::{ExtentKind, FilledExtent, Index, PackStreams};
 
 use super::super::Error;
-use super::job::{Leaf, Part};
+use super::job::{Leaf, Part, VANISHED};
 use super::packer::Packer;
 
 /// A batch that was handed out or needs no work.
@@ -37,6 +37,8 @@ pub(in crate::ops) struct Collector<'a> {
     pub met: u64,
     pub problems: Vec<Problem>,
     pub problem_count: u64,
+    /// Those of what was gone before it was read.
+    pub vanished: u64,
     problem_bytes: usize,
     pub owners: HashMap<(u32, u32), ()>,
     /// Globs of what was not entered.
@@ -65,6 +67,7 @@ impl<'a> Collector<'a> {
             met: 0,
             problems: Vec::new(),
             problem_count: 0,
+            vanished: 0,
             problem_bytes: 0,
             owners: HashMap::new(),
             left_out: Vec::new(),
@@ -173,6 +176,7 @@ impl<'a> Collector<'a> {
     /// Keeps a problem; by name as long as there are not too many.
     pub(in crate::ops) fn problem(&mut self, problem: Problem) {
         self.problem_count += 1;
+        self.vanished += u64::from(problem.what == VANISHED);
         self.problem_bytes += problem.path.len() + problem.what.len();
         if self.problems.len() < PROBLEMS_NAMED_MAX && self.problem_bytes <= PROBLEMS_NAMED_BYTES_MAX {
             self.problems.push(problem);

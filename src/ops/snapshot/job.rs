@@ -208,6 +208,7 @@ impl<'a> Worker<'a> {
         let kind = if stat.is_dir() {
             match source::xattrs_of_link(&os_path(&root.dir, below)) {
                 Ok(found) => xattrs = found,
+                Err(Errno::NOENT) => problem(VANISHED.to_owned()),
                 Err(error) => problem(format!("its extended attributes could not be read ({})", word(error))),
             }
             Kind::Directory
@@ -218,12 +219,17 @@ impl<'a> Worker<'a> {
                     use std::os::unix::ffi::OsStrExt;
                     match source::xattrs_of_link(&path) {
                         Ok(found) => xattrs = found,
+                        Err(Errno::NOENT) => problem(VANISHED.to_owned()),
                         Err(error) => problem(format!("its extended attributes could not be read ({})", word(error))),
                     }
                     Kind::Symlink { target: target.as_os_str().as_bytes().to_vec() }
                 }
                 Err(error) => {
-                    problem(format!("the link could not be read ({error}); it is not in this snapshot"));
+                    problem(if error.kind() == std::io::ErrorKind::NotFound {
+                        VANISHED.to_owned()
+                    } else {
+                        format!("the link could not be read ({error}); it is not in this snapshot")
+                    });
                     return Ok(None);
                 }
             }
@@ -255,7 +261,7 @@ impl<'a> Worker<'a> {
                 Err(ReadFailure::Fatal(error)) => return Err(error),
                 Err(ReadFailure::Io(error)) => {
                     problem(match Errno::from_io_error(&error) {
-                        Some(Errno::NOENT) => "it vanished while the capture ran; it is not in this snapshot".to_owned(),
+                        Some(Errno::NOENT) => VANISHED.to_owned(),
                         Some(Errno::LOOP | Errno::INVAL | Errno::XDEV) => {
                             "it turned into something else while the capture ran; it is not in this snapshot".to_owned()
                         }
@@ -290,6 +296,11 @@ impl<'a> Worker<'a> {
         Ok(Xattrs::Chunk(self.packer.store_list(&bytes, shared.index, &mut |extent| send(out, Part::Extent(extent)))?))
     }
 }
+
+/// Something that was there when its directory was listed. It may have moved to a place that was passed already, so the source is walked
+/// again; only what vanishes each time is told.
+pub(in crate::ops) const VANISHED: &str =
+    "it vanished while the capture ran, and something did each time the source was walked again; it is not in this snapshot";
 
 /// The leaf of a run that did not change.
 pub(in crate::ops) fn kept(run: Run, items: &[Item]) -> Leaf {

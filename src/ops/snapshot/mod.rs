@@ -103,6 +103,9 @@ pub struct SnapshotReport {
     pub index_is_current: bool,
 }
 
+/// How often the source is walked where something vanishes from under the walk: an upgrade moves whole folders.
+const WALKS_MAX: usize = 3;
+
 /// What a capture is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -114,16 +117,29 @@ enum Purpose {
 
 /// Takes a snapshot.
 pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, watch: Watch<'_>) -> Result<SnapshotReport, Error> {
-    Ok(capture(repository, spec, options, Purpose::Keep, watch)?.0)
+    for walks_left in (0..WALKS_MAX).rev() {
+        if let Some((report, _)) = capture(repository, spec, options, Purpose::Keep, walks_left > 0, watch)? {
+            return Ok(report);
+        }
+    }
+    Err(Error::Interrupted)
 }
 
 /// What a snapshot would hold now: its record, and those nodes of its manifests that the repository lacks. Stores nothing.
 pub(super) fn look(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, watch: Watch<'_>) -> Result<(SnapshotRecord, Held), Error> {
-    let (report, held) = capture(repository, spec, options, Purpose::Look, watch)?;
+    let Some((report, held)) = capture(repository, spec, options, Purpose::Look, false, watch)? else { return Err(Error::Interrupted) };
     Ok((report.record, held))
 }
 
-fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, purpose: Purpose, watch: Watch<'_>) -> Result<(SnapshotReport, Held), Error> {
+/// Captures the source; nothing where something vanished from under the walk, and it may be walked again.
+fn capture(
+    repository: &Repository,
+    spec: &SourceSpec,
+    options: &SnapshotOptions,
+    purpose: Purpose,
+    may_walk_again: bool,
+    watch: Watch<'_>,
+) -> Result<Option<(SnapshotReport, Held)>, Error> {
     let begun = Instant::now();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let scan_start_ns = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
@@ -203,6 +219,11 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
         }
         return Err(error);
     }
+    if may_walk_again && collector.vanished > 0 {
+        // What was stored is found again.
+        collector.finish_interrupted()?;
+        return Ok(None);
+    }
     if planner.seen.0 == 0 && (wanted.len() > 1 || !spec.layout.is_instance) {
         let path = roots.first().map(|root| root.dir.display().to_string()).unwrap_or_default();
         return Err(Error::EmptySource { path });
@@ -269,13 +290,13 @@ fn capture(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions
     (record.bytes.new_raw, record.bytes.new_stored) = (stored.raw_bytes - copy_bytes, stored.stored_bytes);
     if options.dry_run || purpose == Purpose::Look {
         record.took_ms = begun.elapsed().as_millis() as u64;
-        return Ok((SnapshotReport { id: None, record, reads, packs: 0, index_is_current: true }, held));
+        return Ok(Some((SnapshotReport { id: None, record, reads, packs: 0, index_is_current: true }, held)));
     }
     let index_is_current = if stored.packs > 0 || index.trailers_read() > 0 || index.is_due() { index.commit()? } else { true };
     record.took_ms = begun.elapsed().as_millis() as u64;
     Catalog::publish(repository, id, &record, options.is_kept)?;
     finish_cache(cache_writer, &record.categories, verdicts);
-    Ok((SnapshotReport { id: Some(id), record, reads, packs: stored.packs, index_is_current }, held))
+    Ok(Some((SnapshotReport { id: Some(id), record, reads, packs: stored.packs, index_is_current }, held)))
 }
 
 /// An id behind all others: the order of the list is that in which snapshots were taken, whatever the clock said.
