@@ -59,7 +59,7 @@ pub use rows::{
     Id, NAMES_KEPT_MAX, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, ToldRow, UPGRADE_SETTINGS, Which, diff_rows, image_word_of_file,
     item_in, main_database, open_state, read_id,
 };
-pub use secrets::{HIDDEN, is_secret, without_secrets_in_addresses};
+pub use secrets::{HIDDEN, is_harmless, is_secret, without_secrets_in_addresses};
 pub use select::{Selected, root_of};
 pub use servers::{KnownServer, named_servers, servers};
 pub use settings::{Setting, differing_settings};

@@ -38,6 +38,23 @@ pub fn is_secret(name: &str) -> bool {
     !HARMLESS.contains(&plain.as_str()) && (WORDS.iter().any(|word| plain.contains(word)) || NAMES.contains(&plain.as_str()) || NAMES.contains(&last.as_str()))
 }
 
+/// Ends of names whose values are choices from a list.
+const CHOICES: [&str; 9] = ["mode", "type", "policy", "level", "kind", "provider", "method", "algorithm", "scheme"];
+
+/// Whether a value is no secret though its name sounds so: a switch lets nobody in, nor does a number or a choice whose name only begins like that
+/// (`PasswordMinLength`, `TokenType`). Why clients cannot log in may be just such a one.
+pub fn is_harmless(name: &str, value: &str) -> bool {
+    let value = value.trim();
+    if value.is_empty() || ["true", "false"].iter().any(|word| value.eq_ignore_ascii_case(word)) {
+        return true;
+    }
+    let plain = name.to_ascii_lowercase();
+    let names_it = WORDS.iter().chain(&NAMES).any(|word| plain.ends_with(word));
+    let is_number = value.len() <= 12 && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_choice = CHOICES.iter().any(|end| plain.ends_with(end)) && value.len() <= 40 && value.bytes().all(|byte| byte.is_ascii_alphabetic());
+    !names_it && (is_number || is_choice)
+}
+
 /// A text without what lets one in through an address in it: `//user:word@host`, and parameters whose names say that they are secret.
 pub fn without_secrets_in_addresses(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -82,6 +99,24 @@ fn out_len(path: &str, number: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn switches_numbers_and_choices_are_shown_and_pins_are_not() {
+        for (name, value) in [
+            ("EnableLegacyAuthorization", "false"),
+            ("RequirePassword", "True"),
+            ("PasswordMinLength", "8"),
+            ("TokenLifetime", "3600"),
+            ("TokenType", "Opaque"),
+            ("Password", ""),
+        ] {
+            assert!(is_harmless(name, value), "{name}");
+        }
+        for (name, value) in [("Pin", "1234"), ("Password", "1234"), ("EasyPassword", "0000"), ("TokenType", "eyJhb.x1"), ("ApiKey", "12"), ("Secret", "word")]
+        {
+            assert!(!is_harmless(name, value), "{name}");
+        }
+    }
 
     #[test]
     fn what_lets_one_sign_in_is_secret_and_the_rest_is_not() {

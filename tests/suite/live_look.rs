@@ -44,7 +44,8 @@ fn a_live_diff_tells_what_a_snapshot_and_a_diff_tell_for_every_size_and_kind() {
         }
     }
     let data = source.to_str().unwrap().to_owned();
-    program.ok(&["snapshot", &data]);
+    // Some files only begin like a database, which is said.
+    assert!([0, 3].contains(&program.json(&["snapshot", &data]).1));
     for (number, size) in SIZES.into_iter().enumerate() {
         let folder = source.join(folders[number % folders.len()]);
         for (kind, bytes) in contents(&format!("after {size}"), size) {
@@ -57,11 +58,11 @@ fn a_live_diff_tells_what_a_snapshot_and_a_diff_tell_for_every_size_and_kind() {
         .iter()
         .map(|args| {
             let (document, code) = program.json(args);
-            assert_eq!(code, 0, "{args:?}: {document}");
+            assert!([0, 3].contains(&code), "{args:?}: {document}");
             document
         })
         .collect();
-    program.ok(&["snapshot", &data]);
+    assert!([0, 3].contains(&program.json(&["snapshot", &data]).1));
     for (mut args, live) in looks.into_iter().zip(live) {
         args[1] = "latest~1";
         args.insert(2, "latest");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::database::{Row, Table, TableChange, Value};
-use crate::ops::{HIDDEN, News, RowsReport, Section, ToldRow, clean_name, is_secret, without_secrets_in_addresses};
+use crate::ops::{HIDDEN, News, RowsReport, Section, ToldRow, clean_name, is_harmless, is_secret, without_secrets_in_addresses};
 
 use super::super::render;
 
@@ -103,7 +103,14 @@ impl Secrets {
     }
 
     fn hide(&self, column: &str, value: &Value) -> bool {
-        !matches!(value, Value::Null) && (is_secret(column) || (self.is_named && is_value_column(column)))
+        !matches!(value, Value::Null) && ((is_secret(column) && !is_harmless_value(column, value)) || (self.is_named && is_value_column(column)))
+    }
+}
+
+fn is_harmless_value(column: &str, value: &Value) -> bool {
+    match value {
+        Value::Integer(number) => is_harmless(column, &number.to_string()),
+        value => value.text().is_some_and(|text| is_harmless(column, &text)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::secrets::is_secret;
+use super::super::secrets::{is_harmless, is_secret};
 use super::xml::{is_name, is_value};
 
 /// An object or a list that is open.
@@ -58,7 +58,7 @@ pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
                     plain.clone_into(&mut open.key);
                 } else {
                     open.named |= open.is_object && is_name(&open.key) && is_secret(plain);
-                    value(open, start..at, &mut found);
+                    value(text, open, start..at, &mut found);
                 }
             }
             b'-' | b'0'..=b'9' | b'a'..=b'z' => {
@@ -66,7 +66,7 @@ pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
                     at += 1;
                 }
                 if let Some(open) = stack.last_mut() {
-                    value(open, start..at, &mut found);
+                    value(text, open, start..at, &mut found);
                 }
             }
             _ => {}
@@ -75,8 +75,9 @@ pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
     Some(found)
 }
 
-fn value(open: &mut Open, range: Range<usize>, found: &mut Vec<Range<usize>>) {
-    if open.secret || (open.is_object && is_secret(&open.key)) {
+fn value(text: &str, open: &mut Open, range: Range<usize>, found: &mut Vec<Range<usize>>) {
+    let word = text.get(range.clone()).unwrap_or_default().trim_matches('"');
+    if open.secret || (open.is_object && is_secret(&open.key) && !is_harmless(&open.key, word)) {
         found.push(range);
     } else if open.is_object && is_value(&open.key) {
         open.values.push(range);

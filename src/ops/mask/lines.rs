@@ -1,6 +1,6 @@
 //! Secrets in lines of any kind: all that stands behind a name that says so, and the deeper lines below it.
 
-use super::super::secrets::{HIDDEN, is_secret};
+use super::super::secrets::{HIDDEN, is_harmless, is_secret};
 
 /// The text with the rest of each line hidden behind a name that says so, and lines that belong to it.
 pub(super) fn masked(text: &str) -> String {
@@ -51,7 +51,9 @@ fn secret_from(line: &str) -> Option<usize> {
     for (at, separator) in separators {
         let name = line.get(..at)?.trim_end().trim_end_matches(['"', '\'']);
         let name = name.rsplit(['"', '\'', '{', ',', ' ', '<', ';', '\t', '[', '&', '?', '=', ':', '>']).next().unwrap_or(name);
-        if is_secret(name) {
+        let value = line.get(at + separator.len()..).unwrap_or_default();
+        let value = value.split("</").next().unwrap_or_default().trim_matches(['"', '\'', ',', ';', ' ', '\t', '\r', '{', '}']);
+        if is_secret(name) && (value.is_empty() || !is_harmless(name, value)) {
             return Some(at + separator.len());
         }
     }

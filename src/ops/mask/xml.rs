@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use roxmltree::{Document, Node};
 
-use super::super::secrets::is_secret;
+use super::super::secrets::{is_harmless, is_secret};
 
 /// Where they stand; nothing where the text is no XML.
 pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
@@ -14,7 +14,8 @@ pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
     for node in document.descendants().filter(Node::is_element) {
         let named = node.attributes().any(|attribute| is_name(attribute.name()) && is_secret(attribute.value()));
         for attribute in node.attributes() {
-            if is_secret(attribute.name()) || (named && !is_name(attribute.name())) {
+            let hides = is_secret(attribute.name()) && !is_harmless(attribute.name(), attribute.value());
+            if hides || (named && !is_name(attribute.name())) {
                 found.push(attribute.range_value());
             }
         }
@@ -24,7 +25,10 @@ pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
                 parent.children().any(|child| child.is_element() && is_name(child.tag_name().name()) && is_secret(child.text().unwrap_or_default().trim()))
             });
         if named || is_secret(beside) || is_value_of_secret {
-            found.extend(node.descendants().filter(Node::is_text).map(|text| text.range()));
+            // A switch by itself; what lies in a list of secrets is one, whatever it looks like.
+            let is_open = is_secret(beside) && !named && !is_value_of_secret && node.children().all(|child| child.is_text());
+            let texts = node.descendants().filter(Node::is_text);
+            found.extend(texts.filter(|text| !is_open || !is_harmless(beside, text.text().unwrap_or_default())).map(|text| text.range()));
         }
     }
     Some(found.into_iter().map(|range| range.start + skipped..range.end + skipped).collect())

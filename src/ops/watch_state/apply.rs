@@ -120,7 +120,16 @@ impl Writer<'_, '_> {
             return Ok(found.clone());
         }
         let known: Vec<(Id, String)> = all.iter().filter_map(|(id, name)| Some((read_id(id)?, name.clone()))).collect();
-        let (id, name) = pick_user(&known, &self.saved.name)?;
+        let (id, name) = pick_user(&known, &self.saved.name).map_err(|error| match error {
+            Error::NoUser { user, users } => Error::Refused {
+                what: format!("the server has no user {user} now; the snapshot has. Nothing was changed"),
+                hint: format!(
+                    "Make a user of that name in the dashboard (Dashboard, Users; the password does not matter), stop Jellyfin, and run the same command again. \
+                     Its users are: {users}."
+                ),
+            },
+            error => error,
+        })?;
         let stored = all.iter().find(|(stored, _)| read_id(stored) == Some(id)).map_or_else(|| stored_id(id), |(stored, _)| stored.clone());
         Ok((stored, name))
     }

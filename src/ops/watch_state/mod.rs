@@ -69,13 +69,15 @@ pub fn restore_watch_state(
         hint: "Choose one that was taken with the category database; jellyvault show SNAPSHOT tells.".to_owned(),
     })?;
     let saved = collect::collect(&state, &options.user)?;
+    // Everything is done to a private copy first, which nobody keeps: what cannot be done is told before anything changes.
+    let copy = copy_database(&database, &repository.scratch_folder()).map_err(|error| Error::Refused {
+        what: format!("the database that is there could not be looked at ({})", in_one_line(&error)),
+        hint: "Run as the user that Jellyfin runs as, or as root.".to_owned(),
+    })?;
+    let tried = apply::apply(&copy.path, &saved, options)?;
+    drop(copy);
     if options.dry_run {
-        let copy = copy_database(&database, &repository.scratch_folder()).map_err(|error| Error::Refused {
-            what: format!("the database that is there could not be looked at ({})", in_one_line(&error)),
-            hint: "Run as the user that Jellyfin runs as, or as root.".to_owned(),
-        })?;
-        // Everything is done to the private copy, which nobody keeps.
-        return apply::apply(&copy.path, &saved, options);
+        return Ok(tried);
     }
     let safety = SnapshotOptions {
         only: vec![Category::Database],
