@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Catalog, Policy, SnapshotId, SnapshotRecord, instance_of};
+use crate::manifest::{Catalog, Policy, SnapshotId, SnapshotRecord, display, instance_of};
 use crate::ops::{self, Forget, Forgetting};
 use crate::store::Repository;
 
@@ -105,7 +105,7 @@ fn show(context: &Context, catalog: &Catalog, forgetting: &Forgetting, only_drop
         };
         let mut row = vec![render::short(&verdict.id), render::time(record.time_ns, &context.zone)];
         // Most snapshots have no label: an empty cell.
-        row.extend([if goes { "forget" } else { "keep" }.to_owned(), reason, record.label.clone().unwrap_or_default()]);
+        row.extend([if goes { "forget" } else { "keep" }.to_owned(), reason, display(record.label.as_deref().unwrap_or_default().as_bytes())]);
         if instances.len() > 1 {
             row.push(ops::source_name(record));
         }

@@ -11,15 +11,17 @@ use super::context::Context;
 use super::failure::Failure;
 use super::open_or_make::open_or_make;
 use super::snapshot::tell_problems;
-use super::{Exit, json as to_json, render};
+use super::{Exit, json as to_json, labels, render};
 
 pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     let zips = zips(&args.zips)?;
+    args.label.as_deref().map_or(Ok(()), labels::check)?;
     let repository = open_or_make(context, args.init)?;
-    let options = ImportOptions { label: args.label.clone(), note: args.note.clone(), zone: context.zone.clone(), force: args.force, threads: 0 };
+    let labels = args.label.as_deref().map_or(Ok(Vec::new()), |label| labels::for_zips(&repository, label, zips.len()))?;
     let mut done: Vec<(PathBuf, ImportReport)> = Vec::new();
     let mut failed: Vec<(PathBuf, Failure)> = Vec::new();
-    for zip in zips {
+    for (number, zip) in zips.into_iter().enumerate() {
+        let options = ImportOptions { label: labels.get(number).cloned(), note: args.note.clone(), zone: context.zone.clone(), force: args.force, threads: 0 };
         match ops::import(&repository, &zip, &options, context.watch()) {
             Ok(report) => {
                 if !context.global.json && !context.global.quiet {

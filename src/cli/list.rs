@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Chain, SnapshotRecord, instance_of};
+use crate::manifest::{Chain, SnapshotRecord, display, instance_of};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -41,11 +41,15 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
             render::size(record.bytes.new_stored),
             if record.problem_count == 0 { "–".to_owned() } else { render::count(record.problem_count) },
             // Most have none: an empty cell.
-            [record.label.clone(), kept.contains(id).then(|| "(kept)".to_owned()), record.is_safety().then(|| "(before a restore)".to_owned())]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" "),
+            [
+                record.label.as_ref().map(|label| display(label.as_bytes())),
+                kept.contains(id).then(|| "(kept)".to_owned()),
+                record.is_safety().then(|| "(before a restore)".to_owned()),
+            ]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" "),
         ]);
     }
     if known.len() > 1 {

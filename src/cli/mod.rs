@@ -15,6 +15,7 @@ mod import;
 mod init;
 mod json;
 mod known;
+mod labels;
 mod list;
 mod ls;
 mod manual;

@@ -34,7 +34,7 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
     let mut rows = vec![
         ("Snapshot", Some(id.to_string())),
         ("Taken", Some(format!("{}, in {}", render::time(record.time_ns, &context.zone), render::seconds(record.took_ms)))),
-        ("Label", record.label.clone()),
+        ("Label", record.label.as_ref().map(|label| display(label.as_bytes()))),
         ("Note", record.note.clone()),
         ("Host", Some(record.source.host.clone())),
         ("Source", Some(record.source.how.clone())),

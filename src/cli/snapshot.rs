@@ -9,7 +9,7 @@ use super::args::SnapshotArgs;
 use super::context::Context;
 use super::failure::Failure;
 use super::open_or_make::{open_or_imagine, open_or_make};
-use super::{Exit, json as to_json, render, source};
+use super::{Exit, json as to_json, labels, render, source};
 
 /// Problems that are shown by name without `--verbose`.
 const SHOWN: usize = 20;
@@ -20,8 +20,11 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
         Some(folder) => SourceSpec::plain(folder)?,
         None => source::find(context, &args.source)?.1,
     };
-    check_label(args.label.as_deref())?;
+    args.label.as_deref().map_or(Ok(()), labels::check)?;
     let repository = if args.dry_run { open_or_imagine(context)? } else { open_or_make(context, args.init)? };
+    if let Some(label) = &args.label {
+        labels::check_free(context, &repository, spec.server.id.as_deref(), label)?;
+    }
     let options = SnapshotOptions {
         is_kept: args.keep,
         is_safety: false,
@@ -83,18 +86,6 @@ pub fn wanted(only: &[String], skip: &[String]) -> Result<Vec<Category>, Failure
     }
     let left: Vec<Category> = Category::ALL.into_iter().filter(|category| !skip.contains(category)).collect();
     if left.is_empty() { Err(Failure::usage("--skip leaves no category to capture", "Leave some of them out.")) } else { Ok(left) }
-}
-
-/// A label must be able to name a snapshot.
-fn check_label(label: Option<&str>) -> Result<(), Failure> {
-    let Some(label) = label else { return Ok(()) };
-    if label.trim().is_empty() {
-        return Err(Failure::usage("the label is empty", "Leave out --label, or give a name such as --label 'before 12.0'."));
-    }
-    if label == "latest" || label.starts_with("latest~") {
-        return Err(Failure::usage(&format!("{label:?} means the newest snapshots and cannot be a label"), "Choose another name."));
-    }
-    Ok(())
 }
 
 fn document(report: &SnapshotReport, dry_run: bool) -> serde_json::Value {

@@ -243,9 +243,21 @@ fn a_label_that_several_snapshots_have_is_an_error_that_lists_them() {
     let program = Program::new();
     let source = program.home.path().join("source");
     write(source.join("file"), "text");
-    for _ in 0..2 {
-        program.ok(&["snapshot", "--plain", source.to_str().unwrap(), "--label", "before upgrade"]);
+    let snapshot = ["snapshot", "--plain", source.to_str().unwrap(), "--label"];
+    program.ok(&[&snapshot[..], &["before upgrade"]].concat());
+    let (refused, code) = program.json(&[&snapshot[..], &["before upgrade"]].concat());
+    assert!(code == 2 && refused["error"]["message"].as_str().unwrap().contains("is taken"), "{refused}");
+    for bad in ["", " ", "before 12:1", "two\nlines", "\u{1b}[31mred", "latest", "latest~2"] {
+        let (refused, code) = program.json(&[&snapshot[..], &[bad]].concat());
+        assert_eq!((code, refused["error"]["kind"].as_str()), (2, Some("usage")), "{bad:?} {refused}");
     }
+    assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 1);
+    // Older versions allowed it.
+    let repository = jellyvault::store::Repository::open(&program.repo).unwrap();
+    let options = jellyvault::ops::SnapshotOptions { label: Some("before upgrade".to_owned()), ..Default::default() };
+    let interrupt = jellyvault::progress::Interrupt::default();
+    jellyvault::ops::snapshot(&repository, &jellyvault::ops::SourceSpec::plain(&source).unwrap(), &options, watch(&interrupt)).unwrap();
+    drop(repository);
     let (report, code) = program.json(&["show", "before upgrade"]);
     assert_eq!(code, 1, "{report}");
     assert!(report["error"]["message"].as_str().unwrap().contains("any of 2 snapshots"), "{report}");

@@ -1,0 +1,60 @@
+//! Which labels can name a snapshot? One that `LABEL:PATH` can be told from, that a terminal can show, and that means one snapshot only.
+
+use crate::manifest::{Catalog, display};
+use crate::store::Repository;
+
+use super::context::Context;
+use super::failure::Failure;
+
+/// Refuses what could not name a snapshot.
+pub fn check(label: &str) -> Result<(), Failure> {
+    if label.trim().is_empty() {
+        return Err(Failure::usage("the label is empty", "Leave out --label, or give a name such as --label 'before 12.0'."));
+    }
+    if label == "latest" || label.starts_with("latest~") {
+        return Err(Failure::usage(&format!("{label:?} means the newest snapshots and cannot be a label"), "Choose another name."));
+    }
+    if label.contains(':') {
+        return Err(Failure::usage(
+            &format!("the label {label:?} has a colon, which stands between a snapshot and a path (cat LABEL:PATH)"),
+            "Choose another name, such as one with a full stop.",
+        ));
+    }
+    if label.chars().any(char::is_control) {
+        return Err(Failure::usage(
+            &format!("the label {} has a line break or another control character", display(label.as_bytes())),
+            "Choose a name that fits on a line.",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a label that another snapshot of the same server has.
+pub fn check_free(context: &Context, repository: &Repository, server: Option<&str>, label: &str) -> Result<(), Failure> {
+    let catalog = Catalog::load(repository).map_err(crate::ops::Error::from)?;
+    let is_taken = |record: &crate::manifest::SnapshotRecord| {
+        let is_others = server.zip(record.server.id.as_deref()).is_some_and(|(ours, theirs)| ours != theirs);
+        record.label.as_deref() == Some(label) && !is_others
+    };
+    match catalog.snapshots.iter().find(|(_, record)| is_taken(record)) {
+        Some((id, record)) => Err(Failure::usage(
+            &format!(
+                "the label {label:?} is taken: snapshot {} of {} has it. No snapshot was taken",
+                super::render::short(id),
+                super::render::time(record.time_ns, &context.zone)
+            ),
+            "Choose another one, or leave out --label: jellyvault list shows the time of each snapshot.",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A label for each of several zips: the label itself for one, else numbered; numbers that are taken are passed over, so that the same command
+/// may be run again.
+pub fn for_zips(repository: &Repository, label: &str, count: usize) -> Result<Vec<String>, Failure> {
+    let catalog = Catalog::load(repository).map_err(crate::ops::Error::from)?;
+    let is_free = |label: &String| !catalog.snapshots.iter().any(|(_, record)| record.label.as_ref() == Some(label));
+    let alone = (count == 1).then(|| label.to_owned());
+    let first = if count == 1 { 2 } else { 1 };
+    Ok(alone.into_iter().chain((first..).map(|number| format!("{label} {number}"))).filter(is_free).take(count).collect())
+}
