@@ -1,5 +1,6 @@
 //! The progress bar of a terminal: phase, files, bytes, rate, time left.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,9 +19,20 @@ pub struct Bar {
 const KNOWN: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
 const UNKNOWN: &str = "{spinner} {msg} {bytes} {bytes_per_sec} {elapsed}";
 
+/// The bar that is on the terminal: it must be gone before the answer comes.
+static SHOWN: OnceLock<ProgressBar> = OnceLock::new();
+
+/// Takes the bar off the terminal; the next phase brings it back.
+pub fn clear() {
+    if let Some(bar) = SHOWN.get() {
+        bar.finish_and_clear();
+    }
+}
+
 impl Bar {
     pub fn new() -> Bar {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+        let bar = SHOWN.get_or_init(|| bar).clone();
         Bar { bar, files: AtomicU64::new(0), unshown: AtomicU64::new(0), bytes: AtomicU64::new(0) }
     }
 }

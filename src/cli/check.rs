@@ -20,7 +20,7 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
     let report = ops::check(&repository, &CheckOptions { read: args.read_data.unwrap_or_default(), threads: 0 }, context.watch())?;
     if context.global.json {
         to_json::print(&document(&report));
-    } else {
+    } else if !context.global.quiet || !report.is_ok() {
         render::print(&words(context, &report))?;
     }
     Ok(if report.is_ok() { Exit::Done } else { Exit::Problems })

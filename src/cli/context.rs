@@ -139,6 +139,7 @@ impl Context {
     /// A line on standard error, unless the user wants quiet.
     pub fn say(&self, line: &str) {
         if !self.global.quiet && !self.global.json {
+            super::bar::clear();
             // Where standard error is closed nobody can be told of it.
             crate::tolerate(writeln!(std::io::stderr(), "{line}"));
         }

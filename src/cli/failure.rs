@@ -33,6 +33,13 @@ impl Failure {
         Failure { kind: "usage", message: message.to_owned(), causes: Vec::new(), hint: Some(hint.to_owned()), exit: Exit::Usage }
     }
 
+    /// The failure of an answer, after the work was done.
+    pub fn but_done(mut self, what: &str) -> Failure {
+        self.message = format!("{what}, but the answer could not be written");
+        self.hint = Some("Nothing needs to be done again. See what standard output leads to: a full disk, perhaps.".to_owned());
+        self
+    }
+
     /// A repository that this user has used, and that is not there.
     pub fn gone(known: &super::known::Known, path: &std::path::Path, otherwise: &str) -> Failure {
         let last = known.last_used(path).map(|last| last.to_zoned(TimeZone::system()).strftime(" on %Y-%m-%d at %H:%M").to_string());
@@ -101,6 +108,7 @@ impl Failure {
             to_json::print(&json!({"error": self.document()}));
             return self.exit;
         }
+        super::bar::clear();
         let mut text = format!("Error: {}\n", self.message);
         self.causes.iter().for_each(|cause| text.push_str(&format!("Caused by: {cause}\n")));
         self.hint.iter().for_each(|hint| text.push_str(&format!("Hint: {hint}\n")));

@@ -69,7 +69,7 @@ pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
     }
     if context.global.json {
         let versions: Vec<Value> = found.iter().flat_map(|found| events(found).into_iter().map(|event| event_json(&event, found, &catalog))).collect();
-        to_json::print(&json!({"path": display(&path), "versions": versions}));
+        to_json::print(&to_json::with_path(&path, json!({"versions": versions})));
         return Ok(Exit::Done);
     }
     let several = several_sources(&catalog);
@@ -161,7 +161,7 @@ fn match_json(found: &Match, catalog: &Catalog) -> Value {
             })
         })
         .collect();
-    json!({"path": display(&found.path), "category": found.category.name(), "source": source_json(found, catalog), "versions": versions})
+    to_json::with_path(&found.path, json!({"category": found.category.name(), "source": source_json(found, catalog), "versions": versions}))
 }
 
 fn kind(version: &Version) -> &'static str {

@@ -64,7 +64,7 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
         if pruned.is_none() {
             render::print("Nothing was changed: this was a dry run.\n")?;
         }
-    } else if !dropped.is_empty() && pruned.is_none() {
+    } else if !dropped.is_empty() && pruned.is_none() && !context.global.quiet {
         render::print(&format!("Forgot {}. jellyvault prune frees the space.\n", render::plural(dropped.len() as u64, "snapshot", "snapshots")))?;
     }
     if let Some(report) = &pruned {

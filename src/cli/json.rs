@@ -3,9 +3,10 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Map, Value, json};
 
-use crate::manifest::{SnapshotId, SnapshotRecord};
+use crate::manifest::{SnapshotId, SnapshotRecord, display};
 use crate::progress::Problem;
 
 use super::render;
@@ -29,6 +30,18 @@ pub fn is_lost() -> bool {
 /// A moment.
 pub fn time(time_ns: i64) -> String {
     render::moment(time_ns).to_string()
+}
+
+/// A document about a path, which it carries exactly: as text where it is UTF-8, else as people see it and in base64.
+pub fn with_path(path: &[u8], mut document: Value) -> Value {
+    let text = std::str::from_utf8(path);
+    if let Some(map) = document.as_object_mut() {
+        map.insert("path".to_owned(), json!(text.map_or_else(|_| display(path), str::to_owned)));
+        if text.is_err() {
+            map.insert("path_base64".to_owned(), json!(BASE64_STANDARD.encode(path)));
+        }
+    }
+    document
 }
 
 /// Problems.

@@ -89,10 +89,11 @@ fn as_json(category: &str, entry: &Entry) -> Value {
         Kind::Directory => ("directory", None),
         Kind::Symlink { target } => ("symlink", Some(display(target))),
     };
-    json!({
-        "path": display(&entry.path), "kind": kind, "size": entry.size(), "mtime": super::json::time(nanoseconds(entry.mtime)),
+    let document = json!({
+        "kind": kind, "size": entry.size(), "mtime": super::json::time(nanoseconds(entry.mtime)),
         "mode": format!("{:04o}", entry.mode), "uid": known(entry.uid), "gid": known(entry.gid), "category": category, "target": target,
-    })
+    });
+    super::json::with_path(&entry.path, document)
 }
 
 /// An owner, where it is known.

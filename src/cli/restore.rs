@@ -47,7 +47,8 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         to_json::print(&document(&report, start.as_deref(), args.dry_run));
     } else if !context.global.quiet {
         let place = args.to.as_ref().map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
-        render::print(&words(&report, &place, &render::short(&snapshot.0), args.dry_run, context.global.verbose))?;
+        let done = format!("snapshot {} was restored {place}", render::short(&snapshot.0));
+        render::print_done(&words(&report, &place, &render::short(&snapshot.0), args.dry_run, context.global.verbose), &done)?;
         for remark in &report.remarks {
             context.say(&format!("Note: {remark}."));
         }

@@ -44,7 +44,8 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
     if context.global.json {
         to_json::print(&document(&report, args.dry_run));
     } else if !context.global.quiet {
-        render::print(&words(&report, args.dry_run))?;
+        let done = report.id.as_ref().map_or_else(|| "nothing was stored".to_owned(), |id| format!("snapshot {} was taken", render::short(id)));
+        render::print_done(&words(&report, args.dry_run), &done)?;
     }
     for remark in &record.remarks {
         if context.global.verbose || remark.contains("left out") || remark.contains("no database") {
@@ -63,6 +64,7 @@ pub fn tell_problems(context: &Context, count: u64, problems: &[crate::progress:
     if context.global.json {
         return;
     }
+    super::bar::clear();
     let shown = if context.global.verbose { problems.len() } else { SHOWN };
     let mut text = format!("{}:\n", render::plural(count, "problem", "problems"));
     for problem in problems.iter().take(shown) {

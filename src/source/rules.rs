@@ -6,6 +6,8 @@ use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::manifest::file_name;
 
@@ -33,6 +35,8 @@ pub struct Rules {
 pub struct Globs {
     on_names: GlobSet,
     on_paths: GlobSet,
+    /// Each as it was given, with its set and whether something fitted it.
+    given: Arc<[(String, bool, AtomicBool)]>,
 }
 
 impl Globs {
@@ -43,7 +47,18 @@ impl Globs {
             let set = if glob.contains('/') { &mut paths } else { &mut names };
             set.add(Glob::new(glob.trim_start_matches('/'))?);
         }
-        Ok(Globs { on_names: names.build()?, on_paths: paths.build()? })
+        let given = globs.iter().map(|glob| (glob.clone(), glob.contains('/'), AtomicBool::new(false))).collect();
+        Ok(Globs { on_names: names.build()?, on_paths: paths.build()?, given })
+    }
+
+    /// Those that nothing fitted until now: a typing error, perhaps.
+    pub fn unused(&self) -> impl Iterator<Item = &str> {
+        self.given.iter().filter(|(_, _, used)| !used.load(Ordering::Relaxed)).map(|(glob, ..)| glob.as_str())
+    }
+
+    fn note(&self, is_path: bool, fitting: &[usize]) {
+        let set = self.given.iter().filter(|(_, on_path, _)| *on_path == is_path);
+        set.enumerate().filter(|(number, _)| fitting.contains(number)).for_each(|(_, (_, _, used))| used.store(true, Ordering::Relaxed));
     }
 
     /// Whether there is none.
@@ -55,8 +70,15 @@ impl Globs {
     pub fn fit(&self, path: &[u8]) -> bool {
         let as_path = |bytes| Path::new(OsStr::from_bytes(bytes));
         // An empty set still takes the path apart before it says no.
-        let fits = |set: &GlobSet, bytes| !set.is_empty() && set.is_match(as_path(bytes));
-        fits(&self.on_names, file_name(path)) || fits(&self.on_paths, path)
+        let fits = |set: &GlobSet, is_path, bytes| {
+            let fits = !set.is_empty() && set.is_match(as_path(bytes));
+            if fits {
+                self.note(is_path, &set.matches(as_path(bytes)));
+            }
+            fits
+        };
+        // Each is asked, so that each knows that it was of use.
+        fits(&self.on_names, false, file_name(path)) | fits(&self.on_paths, true, path)
     }
 }
 

@@ -341,3 +341,40 @@ fn a_repository_that_others_can_read_is_not_said_to_be_private() {
     let said = made(&exfat.dir.path().join("m/repo"));
     assert!(!said.contains("by you alone") && said.contains("keeps no permissions"), "{said}");
 }
+
+#[test]
+fn names_are_shown_on_one_line_and_carried_exactly() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    let odd: [&[u8]; 4] = [b"a\nb", b"\xff\x00x".split_at(1).0, b"tab\there", "Zoë “x”".as_bytes()];
+    for name in odd {
+        write(source.join(OsStr::from_bytes(name)), "text");
+    }
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    let shown = program.ok(&["ls", "latest"]);
+    assert_eq!(shown.lines().count(), odd.len(), "{shown:?}");
+    let (listed, _) = program.json(&["ls", "latest"]);
+    let carried = |entry: &serde_json::Value| match entry["path_base64"].as_str() {
+        Some(text) => base64::Engine::decode(&base64::prelude::BASE64_STANDARD, text).unwrap(),
+        None => entry["path"].as_str().unwrap().as_bytes().to_vec(),
+    };
+    let mut found: Vec<Vec<u8>> = listed["entries"].as_array().unwrap().iter().map(carried).collect();
+    found.sort();
+    let mut expected = odd.map(<[u8]>::to_vec);
+    expected.sort();
+    assert_eq!(found, expected);
+    let only_one = listed["entries"].as_array().unwrap().iter().filter(|entry| entry.get("path_base64").is_some()).count();
+    assert_eq!(only_one, 1, "{listed}");
+}
+
+#[test]
+fn an_exclude_that_fits_nothing_is_said() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("a.bif"), "text");
+    write(source.join("b"), "text");
+    let (report, code) = program.json(&["snapshot", "--plain", source.to_str().unwrap(), "--exclude", "*.bif", "--exclude", "*.biff", "--exclude", "c/**"]);
+    assert_eq!(code, 0);
+    let said: Vec<_> = report["remarks"].as_array().unwrap().iter().map(|remark| remark.as_str().unwrap()).collect();
+    assert!(said.iter().any(|s| s.contains("*.biff:")) && said.iter().any(|s| s.contains("c/**:")) && said.iter().all(|s| !s.contains("*.bif:")), "{said:?}");
+}

@@ -343,3 +343,24 @@ fn a_database_that_is_right_already_is_not_written_again_in_place() {
     assert_eq!((code, &again["restored"]["files"], &again["restored"]["unchanged"]), (0, &0.into(), &87.into()), "{again}");
     assert_eq!(std::fs::metadata(data.join("data/jellyfin.db")).unwrap().ino(), inode);
 }
+
+#[test]
+fn a_target_that_nobody_can_write_to_is_one_error() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let program = Program::new();
+    let data = instance(program.home.path());
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let disk = program.home.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let run = |args: &[&str]| assert!(std::process::Command::new(args[0]).args(&args[1..]).status().unwrap().success(), "{args:?}");
+    run(&["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk.to_str().unwrap()]);
+    let refused = |dir: &Path, more: &[&str]| program.json(&[&["restore", "latest", "--to", dir.to_str().unwrap()], more].concat());
+    let outcomes = [refused(&disk, &[]), refused(&disk.join("new"), &[]), refused(&disk.join("new"), &["--dry-run"])];
+    run(&["umount", disk.to_str().unwrap()]);
+    for (document, code) in outcomes {
+        assert_eq!(code, 1, "{document}");
+        assert!(document["error"].to_string().contains("Read-only file system"), "{document}");
+    }
+}

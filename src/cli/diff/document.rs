@@ -73,16 +73,18 @@ fn totals_json(t: &Totals) -> Value {
 }
 
 fn change_json(change: &Change, name: Option<String>) -> Value {
-    json!({
-        "path": display(change.path()), "change": change.kind.word(), "category": change.category.name(), "name": name,
+    let document = json!({
+        "change": change.kind.word(), "category": change.category.name(), "name": name,
         "before": change.before.as_ref().map(entry_json), "after": change.after.as_ref().map(entry_json),
-    })
+    });
+    to_json::with_path(change.path(), document)
 }
 
 fn entry_json(entry: &Entry) -> Value {
     let target = if let Kind::Symlink { target } = &entry.kind { Some(display(target)) } else { None };
-    json!({
-        "path": display(&entry.path), "kind": tree::kind_word(&entry.kind), "size": entry.size(), "mtime": to_json::time(nanoseconds(entry.mtime)),
+    let document = json!({
+        "kind": tree::kind_word(&entry.kind), "size": entry.size(), "mtime": to_json::time(nanoseconds(entry.mtime)),
         "mode": format!("{:04o}", entry.mode), "uid": known(entry.uid), "gid": known(entry.gid), "target": target,
-    })
+    });
+    to_json::with_path(&entry.path, document)
 }

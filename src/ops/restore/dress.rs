@@ -7,7 +7,7 @@ use rustix::fs::{Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use crate::manifest::{Entry, Time};
 use crate::source;
 
-use super::obstacle::Failure;
+use super::obstacle::{Failure, UNDRESSED};
 
 /// Owner, mode, attributes, times: in this order, because each may change the ones before. Attributes that the entry lacks go.
 pub(super) fn dress(is_root: bool, entry: &Entry, file: impl AsFd, xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Failure> {
@@ -38,7 +38,7 @@ pub(super) fn dress(is_root: bool, entry: &Entry, file: impl AsFd, xattrs: &[(Ve
     if let Err(error) = rustix::fs::futimens(file, &times(entry.mtime)) {
         missing.push(format!("times ({})", std::io::Error::from(error)));
     }
-    if missing.is_empty() { Ok(()) } else { Err(Failure::Entry(format!("it is restored, but not its {}", missing.join(", ")))) }
+    if missing.is_empty() { Ok(()) } else { Err(Failure::Entry(format!("{UNDRESSED}{}", missing.join(", ")))) }
 }
 
 /// Attributes that a restore takes away where the snapshot lacks them. Labels of the system (SELinux, capabilities) are its own.

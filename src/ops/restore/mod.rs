@@ -366,6 +366,7 @@ fn write<'r>(
     report.metadata = tally.metadata.load(Ordering::Relaxed);
     report.problems = tally.problems.into_inner().unwrap_or_default();
     report.problems.sort_by(|a, b| a.path.cmp(&b.path));
+    report.problems = obstacle::gathered(std::mem::take(&mut report.problems));
     Ok(())
 }
 

@@ -1,10 +1,12 @@
 //! What stands in an entry's way, and how that is told: one entry's problem, or the end of the restore.
 
+use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use crate::progress::Problem;
 use crate::source::Stat;
 
 use super::super::Error;
@@ -13,6 +15,32 @@ use super::super::Error;
 const MARKER_PREFIX: &[u8] = b".jellyfin-";
 const MARKERS: [&str; 7] =
     [".jellyfin-config", ".jellyfin-log", ".jellyfin-plugin", ".jellyfin-data", ".jellyfin-cache", ".jellyfin-root", ".jellyfin-transcode"];
+
+/// How the problem begins of an entry that is there with its content.
+pub(super) const UNDRESSED: &str = "it is restored, but not its ";
+/// As many entries with the same words are named one by one.
+const ALIKE_NAMED: usize = 3;
+
+/// A file system without modes or owners fails each entry alike: that is one problem.
+pub(super) fn gathered(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+    for problem in problems.iter().filter(|problem| problem.what.starts_with(UNDRESSED)) {
+        *alike.entry(problem.what.clone()).or_default() += 1;
+    }
+    let mut kept = Vec::new();
+    for mut problem in problems {
+        match alike.get_mut(&problem.what) {
+            Some(0) => continue,
+            Some(count) if *count > ALIKE_NAMED => {
+                problem.what.push_str(&format!("; so it is with {} more files and directories: the file system there keeps no such facts", *count - 1));
+                *count = 0;
+            }
+            _ => {}
+        }
+        kept.push(problem);
+    }
+    kept
+}
 
 /// Why an entry is not where it belongs.
 pub(super) enum Failure {
@@ -63,4 +91,21 @@ pub(super) fn clear_way(dir: BorrowedFd<'_>, name: &[u8], existing: Option<Stat>
 /// Whether this is a marker of Jellyfin's beside which another one lies.
 pub(super) fn is_second_marker(dir: BorrowedFd<'_>, name: &[u8]) -> bool {
     name.starts_with(MARKER_PREFIX) && MARKERS.iter().any(|marker| marker.as_bytes() != name && Stat::at(dir, *marker).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_alike_for_all_is_told_once() {
+        let problem = |path: &str, what: &str| Problem { path: path.to_owned(), what: what.to_owned() };
+        let mode = format!("{UNDRESSED}mode (Operation not permitted)");
+        let mut many: Vec<Problem> = (0..50).map(|n| problem(&n.to_string(), &mode)).collect();
+        many.extend([problem("x", "it could not be put in place"), problem("y", "it could not be put in place")]);
+        many.extend((0..3).map(|n| problem(&format!("o{n}"), &format!("{UNDRESSED}owner"))));
+        let told = gathered(many);
+        assert_eq!(told.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(), ["0", "x", "y", "o0", "o1", "o2"]);
+        assert!(told[0].what.starts_with(&mode) && told[0].what.contains("49 more"), "{told:?}");
+    }
 }

@@ -121,9 +121,18 @@ impl Target {
     }
 }
 
+/// On a file system that nobody can write to, nothing is tried: each file would fail by itself.
+fn refuse_read_only(dir: &Path) -> std::io::Result<()> {
+    let there = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
+    let nearest = there.ancestors().find_map(|dir| rustix::fs::statvfs(dir).ok());
+    let is_read_only = nearest.is_some_and(|facts| facts.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    if is_read_only { Err(rustix::io::Errno::ROFS.into()) } else { Ok(()) }
+}
+
 fn open_root(logical: Vec<u8>, dir: &Path, dry_run: bool) -> Result<TargetRoot, Error> {
     use rustix::fs::{CWD, Mode, OFlags};
     let failed = |verb| move |source| Error::Target { verb, path: dir.to_path_buf(), source };
+    refuse_read_only(dir).map_err(failed("write to"))?;
     if !dry_run {
         std::fs::create_dir_all(dir).map_err(failed("create"))?;
     }

@@ -243,6 +243,7 @@ fn capture(
     }
     let (problems, problem_count) = (std::mem::take(&mut collector.problems), collector.problem_count);
     let (owners, left_out) = (names_of(&collector.owners), std::mem::take(&mut collector.left_out));
+    remarks.extend(rules.globs.unused().map(|glob| format!("nothing was left out for --exclude {glob}: no name and no path fits it")));
     remarks.extend(left_out.iter().map(|glob| format!("{glob} was left out: it is on another file system")));
     let (read_bytes, reads) = (collector.read_bytes, collector.reads);
     let held: Held = std::mem::take(&mut collector.held).into();
