@@ -39,6 +39,12 @@ pub struct Global {
     /// Say more: remarks, every problem by name
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// Where private copies of databases are made [default: the repository, or the system's temporary directory where that is read-only]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub scratch_dir: Option<PathBuf>,
+    /// Write although the file system of the repository has no locks: no other jellyvault may work with it meanwhile
+    #[arg(long, global = true)]
+    pub no_lock: bool,
     /// Show no progress bar, not even on a terminal
     #[arg(long, global = true)]
     pub no_progress: bool,
@@ -234,9 +240,6 @@ pub struct SnapshotArgs {
     /// Files that are gone since the last complete snapshot were deleted on purpose: do not report them
     #[arg(long)]
     pub accept_loss: bool,
-    /// Where the private copy of the database is made [default: the repository]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub scratch_dir: Option<PathBuf>,
 }
 
 /// What to compare.

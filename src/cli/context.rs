@@ -34,6 +34,9 @@ impl Context {
         let on_terminal = std::io::stderr().is_terminal() && !global.no_progress && !global.quiet && !global.json;
         let progress: Box<dyn Progress + Send> = if on_terminal { Box::new(Bar::new()) } else { Box::new(Silent) };
         let interrupt = Arc::new(Interrupt::default());
+        if global.no_lock {
+            crate::store::go_without_locks();
+        }
         watch_signals(interrupt.clone());
         Context { global, interrupt, zone: jiff::tz::TimeZone::system(), server: RefCell::default(), progress }
     }
@@ -74,8 +77,19 @@ impl Context {
             Err(crate::store::Error::NoRepository { .. }) if Known::load().last_used(&path).is_some() => {
                 Err(Failure::gone(&Known::load(), &path, "If you deleted it: jellyvault snapshot --init makes a new one."))
             }
-            opened => Ok(opened.map_err(crate::ops::Error::from)?),
+            opened => Ok(self.ready(opened.map_err(crate::ops::Error::from)?)),
         }
+    }
+
+    /// A repository, with what the user said about it.
+    pub fn ready(&self, mut repository: Repository) -> Repository {
+        if let Some(dir) = &self.global.scratch_dir {
+            repository.use_scratch(dir.clone());
+        }
+        if !repository.is_locked() {
+            self.say("Note: the file system of the repository has no locks. Reading works; let no other jellyvault prune or repair it meanwhile.");
+        }
+        repository
     }
 
     /// The snapshots; damaged records are told, the others stay usable.

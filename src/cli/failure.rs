@@ -208,6 +208,10 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::NotEmpty { .. } => "Name an empty folder, or one that does not exist yet.",
         store::Error::Newer { .. } => "Install a newer jellyvault. Nothing was changed.",
         store::Error::IndexDamaged { .. } => "Run the same command again. Look at the disk: something changed a file on it.",
+        store::Error::NoLocks { .. } => {
+            "Reading commands work. To write all the same, make sure that no other jellyvault, on any machine, works with this repository, and add --no-lock. \
+             Better: keep the repository on a file system with locks (a local disk, or NFS with its lock daemon)."
+        }
         store::Error::Busy { .. } => "Wait until it is done and try again.",
         store::Error::Backend(e) if e.is_disk_full() => {
             "The repository's disk is full. Make room and run the same command again: no snapshot was harmed, and what was written already is used. jellyvault prune frees what no snapshot needs; it works on a full disk."

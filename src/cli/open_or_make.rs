@@ -22,8 +22,11 @@ pub fn open_or_make(context: &Context, make_anew: bool) -> Result<Repository, Fa
     let start = Instant::now();
     loop {
         if let Some(repository) = open(&path)? {
+            if !repository.is_locked() {
+                return Err(ops::Error::from(crate::store::Error::NoLocks { path }).into());
+            }
             known.remember(&path);
-            return Ok(repository);
+            return Ok(context.ready(repository));
         }
         if !make_anew {
             refuse_second(&known, &path)?;
@@ -34,7 +37,7 @@ pub fn open_or_make(context: &Context, make_anew: bool) -> Result<Repository, Fa
             Ok(repository) => {
                 known.remember(&path);
                 tell_new(context, &path);
-                return Ok(repository);
+                return Ok(context.ready(repository));
             }
             // Another snapshot may be making it at this moment.
             Err(ops::Error::Store(Exists { .. } | NotEmpty { .. })) if start.elapsed() < MAKING && is_being_made(&path) => {
@@ -49,7 +52,7 @@ pub fn open_or_make(context: &Context, make_anew: bool) -> Result<Repository, Fa
 pub fn open_or_imagine(context: &Context) -> Result<Repository, Failure> {
     let path = context.repository_path()?;
     if let Some(repository) = open(&path)? {
-        return Ok(repository);
+        return Ok(context.ready(repository));
     }
     refuse_second(&Known::load(), &path)?;
     context.say(&format!("There is no repository at {} yet; the first snapshot makes one.", path.display()));

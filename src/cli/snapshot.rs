@@ -35,7 +35,7 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
         dry_run: args.dry_run,
         one_file_system: args.one_file_system,
         accept_loss: args.accept_loss,
-        scratch: args.scratch_dir,
+        scratch: context.global.scratch_dir.clone(),
         host: context.host(),
         threads: 0,
     };

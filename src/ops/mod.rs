@@ -306,6 +306,7 @@ impl Error {
                 S::NotEmpty { .. } => "not-empty",
                 S::Newer { .. } => "newer-format",
                 S::Busy { .. } => "busy",
+                S::NoLocks { .. } => "no-locks",
                 S::IndexDamaged { .. } => "index-damaged",
                 S::Backend(error) if error.is_disk_full() => "disk-full",
                 error if error.is_damage() => "damaged",

@@ -1,6 +1,7 @@
 //! What the file system says of one path, and the fingerprint by which a later scan knows that nothing changed.
 
 use rustix::fs::{AtFlags, Statx, StatxFlags};
+use rustix::io::Errno;
 use std::os::fd::AsFd;
 
 use crate::manifest::Time;
@@ -36,21 +37,37 @@ const TYPE_BITS: u32 = 0o170_000;
 /// The clock by which file systems stamp may stand still this long, in nanoseconds.
 const CLOCK_GRAIN_NS: i128 = 20_000_000;
 
+const FIELDS: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::MNT_ID);
+
+/// Kernels before 4.11 have no statx, and old sandboxes refuse what they do not know. The call itself needs no right that could be missing.
+fn is_missing(error: Errno) -> bool {
+    matches!(error, Errno::NOSYS | Errno::PERM)
+}
+
 impl Stat {
     /// The stat of `name` in an open directory; a symbolic link itself, not what it points to.
     pub fn at(dir: impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<Stat> {
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-        Ok(Stat::from(rustix::fs::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)?))
+        name.into_with_c_str(|name| match rustix::fs::statx(dir.as_fd(), name, flags, FIELDS) {
+            Err(error) if is_missing(error) => Ok(Stat::from(rustix::fs::statat(dir.as_fd(), name, flags)?)),
+            stat => Ok(Stat::from(stat?)),
+        })
     }
 
     /// The stat of an open file.
     pub fn of(file: impl AsFd) -> rustix::io::Result<Stat> {
-        Ok(Stat::from(rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)?))
+        match rustix::fs::statx(file.as_fd(), c"", AtFlags::EMPTY_PATH, FIELDS) {
+            Err(error) if is_missing(error) => Ok(Stat::from(rustix::fs::fstat(file)?)),
+            stat => Ok(Stat::from(stat?)),
+        }
     }
 
     /// The stat of a path, links followed.
     pub fn of_path(path: &std::path::Path) -> rustix::io::Result<Stat> {
-        Ok(Stat::from(rustix::fs::statx(rustix::fs::CWD, path, AtFlags::empty(), StatxFlags::BASIC_STATS | StatxFlags::MNT_ID)?))
+        match rustix::fs::statx(rustix::fs::CWD, path, AtFlags::empty(), FIELDS) {
+            Err(error) if is_missing(error) => Ok(Stat::from(rustix::fs::stat(path)?)),
+            stat => Ok(Stat::from(stat?)),
+        }
     }
 
     /// Whether this is a directory.
@@ -134,6 +151,25 @@ impl Fingerprint {
     }
 }
 
+impl From<rustix::fs::Stat> for Stat {
+    fn from(x: rustix::fs::Stat) -> Stat {
+        let time = |seconds, nanos: u64| Time { seconds, nanos: nanos as u32 };
+        Stat {
+            mode: x.st_mode,
+            uid: x.st_uid,
+            gid: x.st_gid,
+            nlink: x.st_nlink as u32,
+            size: x.st_size as u64,
+            blocks: x.st_blocks as u64,
+            mtime: time(x.st_mtime, x.st_mtime_nsec as u64),
+            ctime: time(x.st_ctime, x.st_ctime_nsec as u64),
+            ino: x.st_ino,
+            dev: u64::from(rustix::fs::major(x.st_dev)) << 32 | u64::from(rustix::fs::minor(x.st_dev)),
+            mount: 0,
+        }
+    }
+}
+
 impl From<Statx> for Stat {
     fn from(x: Statx) -> Stat {
         let time = |t: rustix::fs::StatxTimestamp| Time { seconds: t.tv_sec, nanos: t.tv_nsec };
@@ -150,5 +186,19 @@ impl From<Statx> for Stat {
             dev: u64::from(x.stx_dev_major) << 32 | u64::from(x.stx_dev_minor),
             mount: x.stx_mnt_id,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_calls_of_the_kernel_tell_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let fd = rustix::fs::open(dir.path(), rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty()).unwrap();
+        let old = Stat::from(rustix::fs::fstat(&fd).unwrap());
+        assert_eq!(Stat { mount: 0, ..Stat::of(&fd).unwrap() }, old);
+        assert_eq!(Stat { mount: 0, ..Stat::of_path(dir.path()).unwrap() }, old);
     }
 }

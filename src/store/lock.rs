@@ -8,6 +8,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Error;
@@ -17,6 +18,28 @@ use super::Error;
 pub struct RepositoryLock {
     file: File,
     root: PathBuf,
+    /// The file system has no locks: nobody is kept out.
+    is_missing: bool,
+}
+
+/// Whether the user answers for it that nobody else works with a repository whose file system has no locks.
+static WITHOUT_LOCKS: AtomicBool = AtomicBool::new(false);
+
+/// Goes on where a file system has no locks, for the rest of this process: for a user who says that nobody else uses the repository.
+pub fn go_without_locks() {
+    WITHOUT_LOCKS.store(true, Ordering::Relaxed);
+}
+
+/// What a file system without locks answers: NFS without its lock daemon, some FUSE and SMB mounts.
+fn has_none(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS))
+}
+
+/// An error of locking.
+fn refused(path: &Path, source: std::io::Error) -> Error {
+    let path = path.to_path_buf();
+    if has_none(&source) { Error::NoLocks { path } } else { Error::Local { verb: "lock", path, source } }
 }
 
 /// How long to wait for a lock that another process holds exclusively.
@@ -47,7 +70,8 @@ fn try_for(path: &Path, patience: Duration, mut attempt: impl FnMut() -> Result<
                 std::thread::sleep(STEP);
             }
             Err(TryLockError::WouldBlock) => return Ok(false),
-            Err(TryLockError::Error(source)) => return Err(Error::Local { verb: "lock", path: path.to_path_buf(), source }),
+            Err(TryLockError::Error(source)) if has_none(&source) && WITHOUT_LOCKS.load(Ordering::Relaxed) => return Ok(true),
+            Err(TryLockError::Error(source)) => return Err(refused(path, source)),
         }
     }
 }
@@ -56,9 +80,18 @@ impl RepositoryLock {
     /// Takes the lock with readers and captures beside; waits while somebody holds it exclusively, and calls `waiting` once where
     /// that takes more than an instant.
     pub fn shared(root: &Path, waiting: &dyn Fn()) -> Result<RepositoryLock, Error> {
-        let lock = RepositoryLock { file: open(root, "lock")?, root: root.to_path_buf() };
-        lock.share(waiting)?;
+        let mut lock = RepositoryLock { file: open(root, "lock")?, root: root.to_path_buf(), is_missing: false };
+        match lock.share(waiting) {
+            // What only reads may do without.
+            Err(Error::NoLocks { .. }) => lock.is_missing = true,
+            shared => shared?,
+        }
         Ok(lock)
+    }
+
+    /// Whether others are kept from what would harm its holder.
+    pub fn holds(&self) -> bool {
+        !self.is_missing
     }
 
     /// Lets go for a while, so that somebody can be alone with the repository whom its holder waits for.
@@ -118,7 +151,8 @@ impl RepositoryLock {
                 // Trying lets go of what was held.
                 try_for(&self.root.join("lock"), PATIENCE, || self.file.try_lock_shared(), |_| {}).map(|_| false)
             }
-            Err(TryLockError::Error(source)) => Err(Error::Local { verb: "lock", path: self.root.join("lock"), source }),
+            Err(TryLockError::Error(source)) if has_none(&source) => Ok(false),
+            Err(TryLockError::Error(source)) => Err(refused(&self.root.join("lock"), source)),
         }
     }
 
@@ -127,13 +161,14 @@ impl RepositoryLock {
         let file = open(root, "lock")?;
         match file.try_lock() {
             Ok(()) => {
-                let lock = RepositoryLock { file, root: root.to_path_buf() };
+                let lock = RepositoryLock { file, root: root.to_path_buf(), is_missing: false };
                 let done = work();
                 drop(lock);
                 done.map(Some)
             }
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(Error::Local { verb: "lock", path: root.join("lock"), source }),
+            Err(TryLockError::Error(source)) if has_none(&source) && WITHOUT_LOCKS.load(Ordering::Relaxed) => work().map(Some),
+            Err(TryLockError::Error(source)) => Err(refused(&root.join("lock"), source)),
         }
     }
 }

@@ -32,7 +32,7 @@ pub use extent::{Codec, ExtentBuilder, ExtentKind, FilledExtent};
 pub use guard::expects_panics;
 pub use index::{ChunkPlace, Index, IndexMode, Located};
 pub use index_file::{IndexPlace, Removal};
-pub use lock::{RepositoryLock, WorkLock};
+pub use lock::{RepositoryLock, WorkLock, go_without_locks};
 pub use parity::{Parity, parity_name, parity_pack};
 pub use questions::Questions;
 pub use reader::{Chunk, ChunkReader, Held, KEPT_FOR_ALL};
@@ -167,6 +167,12 @@ pub enum Error {
     #[error("the repository at {path} is in use by another jellyvault that reorganises it")]
     Busy {
         /// Where.
+        path: PathBuf,
+    },
+    /// The file system of the repository keeps no locks.
+    #[error("the file system of {path} has no locks, so another jellyvault could remove files while this one works")]
+    NoLocks {
+        /// The file that was to be locked.
         path: PathBuf,
     },
     /// Chunks that a capture took on and never stored: a fault of this program, found before anything was published.

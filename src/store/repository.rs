@@ -36,6 +36,7 @@ pub struct Repository {
     index_place: Option<IndexPlace>,
     /// Held as long as the repository is open.
     lock: Option<RepositoryLock>,
+    scratch: Option<PathBuf>,
 }
 
 /// The folder of the packs whose ids begin with this byte.
@@ -172,7 +173,7 @@ impl Repository {
             }
             Err(error) => return Err(error),
         };
-        Ok(Repository { backend, config, config_damage, location: Location::Memory, index_place: None, lock: None })
+        Ok(Repository { backend, config, config_damage, location: Location::Memory, index_place: None, lock: None, scratch: None })
     }
 
     /// Writes new settings where both files are gone and packs are there, each of which must say that it is not encrypted. Everything in a
@@ -253,6 +254,8 @@ impl Repository {
             Ok(backend.sweep()?)
         })
         .map(drop)
+        // Who may not be alone sweeps nothing.
+        .or_else(|error| if matches!(error, Error::NoLocks { .. }) { Ok(()) } else { Err(error) })
     }
 
     /// Removes such files where none tells of them: after a power cut a file may be there and the one that tells of it not. For who is alone with
@@ -282,6 +285,11 @@ impl Repository {
     /// Held while the list of snapshots is changed.
     pub fn lock_list(&self) -> Result<Option<WorkLock>, Error> {
         self.folder().map(WorkLock::list).transpose()
+    }
+
+    /// Whether its file system has locks, or the user goes on without them.
+    pub fn is_locked(&self) -> bool {
+        self.lock.as_ref().is_none_or(RepositoryLock::holds)
     }
 
     /// Held by the one process that prunes or repairs.
@@ -345,8 +353,16 @@ impl Repository {
         self.local("tmp")
     }
 
-    /// A folder for the private copy of a database, on the repository's own disk.
+    /// A folder for the private copy of a database: the one that was named, or one on the repository's own disk. Where that cannot be written
+    /// to, the system's temporary directory.
     pub fn scratch_folder(&self) -> PathBuf {
-        self.local("tmp").unwrap_or_else(std::env::temp_dir)
+        let can_write = |root: &Path| rustix::fs::access(root, rustix::fs::Access::WRITE_OK).is_ok();
+        let own = || self.folder().filter(|root| can_write(root)).map(|root| root.join("tmp"));
+        self.scratch.clone().or_else(own).unwrap_or_else(std::env::temp_dir)
+    }
+
+    /// Names the folder for private copies.
+    pub fn use_scratch(&mut self, dir: PathBuf) {
+        self.scratch = Some(dir);
     }
 }

@@ -21,6 +21,7 @@ mod mount;
 mod moving;
 mod names;
 mod new_machine;
+mod old_systems;
 mod pages;
 mod places;
 mod restore;
