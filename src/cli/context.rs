@@ -48,7 +48,7 @@ impl Context {
     /// The environment, for the engine, which never reads it.
     pub fn surroundings(&self) -> OsSurroundings {
         let variables: BTreeMap<String, String> = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
-        OsSurroundings { variables }
+        OsSurroundings::new(variables)
     }
 
     pub fn platform(&self) -> Platform {

@@ -146,6 +146,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Find(FindError::NotOne { looked, .. }) => {
             format!("None of these is there: {}. Name the directory that holds data, metadata and root; for any other folder use --plain DIR.", looked.join(", "))
         }
+        Error::Find(FindError::Nearby { found, .. }) => format!("Name {found} instead; for a folder of any kind use --plain DIR."),
         Error::Find(FindError::Missing { .. }) => "Check the path; it must be a directory that this user can see.".to_owned(),
         Error::EmptySource { .. } => "A snapshot of nothing would look like one of everything gone, so none was taken. Is the disk mounted? Is this the right directory, and may this user read it?".to_owned(),
         Error::Refused { hint, .. } => hint.clone(),

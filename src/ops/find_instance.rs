@@ -1,6 +1,7 @@
 //! The instance on this machine, and what can be learnt of its server without opening its database.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::limits::XML_BYTES_MAX;
@@ -8,14 +9,34 @@ use crate::manifest::Learnt;
 use crate::progress::Problem;
 use crate::source::{self, FindError, Instance, Layout, MissingPath, Named, Platform, Surroundings, version, xml_element};
 
-use super::Error;
 use super::snapshot::SourceSpec;
+use super::{Error, nearby, processes};
 
 /// The operating system's files, and the variables that the command line hands in.
 #[derive(Clone, Debug, Default)]
 pub struct OsSurroundings {
     /// The environment.
     pub variables: BTreeMap<String, String>,
+    /// Directories that this user may not look into, as far as they were asked for.
+    denied: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl OsSurroundings {
+    /// With these variables.
+    pub fn new(variables: BTreeMap<String, String>) -> OsSurroundings {
+        OsSurroundings { variables, denied: RefCell::default() }
+    }
+
+    fn facts(&self, path: &str) -> Option<std::fs::Metadata> {
+        std::fs::metadata(path)
+            .inspect_err(|error| {
+                if error.kind() == std::io::ErrorKind::PermissionDenied {
+                    let closed = Path::new(path).ancestors().find(|dir| dir.is_dir());
+                    self.denied.borrow_mut().extend(closed.map(Path::to_path_buf));
+                }
+            })
+            .ok()
+    }
 }
 
 impl Surroundings for OsSurroundings {
@@ -23,13 +44,13 @@ impl Surroundings for OsSurroundings {
         self.variables.get(name).cloned()
     }
     fn is_dir(&self, path: &str) -> bool {
-        Path::new(path).is_dir()
+        self.facts(path).is_some_and(|facts| facts.is_dir())
     }
     fn is_file(&self, path: &str) -> bool {
-        Path::new(path).is_file()
+        self.facts(path).is_some_and(|facts| facts.is_file())
     }
     fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let small = std::fs::metadata(path).ok().filter(|m| m.is_file() && m.len() <= XML_BYTES_MAX);
+        let small = self.facts(path).filter(|m| m.is_file() && m.len() <= XML_BYTES_MAX);
         small.and_then(|_| std::fs::read(path).ok())
     }
 }
@@ -70,10 +91,19 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
     let mut named = named.clone();
     if let Some(data) = &named.data {
         // A relative path is the user's shorthand; records and comparisons need the place itself.
-        let absolute = std::fs::canonicalize(data).map_err(|_| FindError::Missing { path: data.clone() })?;
+        let absolute = std::fs::canonicalize(data).map_err(|source| match source.kind() {
+            std::io::ErrorKind::PermissionDenied => Error::Source { path: data.into(), source },
+            _ => FindError::Missing { path: data.clone() }.into(),
+        })?;
+        if let Some(found) = nearby::instance_beside(&absolute) {
+            return Err(FindError::Nearby { path: data.clone(), found: found.to_string_lossy().into_owned() }.into());
+        }
         named.data = Some(absolute.to_string_lossy().into_owned());
     }
-    let instance = source::find(platform, &named, surroundings)?;
+    let instance = match source::find(platform, &named, surroundings) {
+        Err(error @ (FindError::None { .. } | FindError::Several { .. })) => of_running_server(platform, &mut named, surroundings, error)?,
+        found => found?,
+    };
     let mut problems: Vec<Problem> = Vec::new();
     for missing in &instance.missing {
         let (path, option) = match missing.what {
@@ -107,6 +137,35 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
         expects_database: config_is_real && instance.database_plugin.is_none() && instance.missing.is_empty(),
     };
     Ok((instance, spec))
+}
+
+/// The instance of the server that runs here. What may not be looked at must not be taken for nothing.
+fn of_running_server(platform: Platform, named: &mut Named, surroundings: &OsSurroundings, error: FindError) -> Result<Instance, Error> {
+    let (ours, others): (Vec<_>, Vec<_>) = processes::servers().into_iter().partition(|server| server.owns_its_data());
+    if let [server] = ours.as_slice() {
+        named.data = Some(server.data.to_string_lossy().into_owned());
+        named.config = named.config.take().or_else(|| server.config.as_ref().map(|dir| dir.to_string_lossy().into_owned()));
+        let mut instance = source::find(platform, named, surroundings)?;
+        instance.how = server.words();
+        return Ok(instance);
+    }
+    let proposals = ours.iter().chain(&others).map(|server| format!("{} ({})", server.data.display(), server.words()));
+    match error {
+        FindError::None { mut looked } => {
+            looked.extend(proposals);
+            if let Some(path) = surroundings.denied.borrow().first() {
+                return Err(Error::Source { path: path.clone(), source: std::io::ErrorKind::PermissionDenied.into() });
+            }
+            Err(FindError::None { looked }.into())
+        }
+        FindError::Several { mut found } => {
+            found.extend(ours.iter().chain(&others).map(|server| (server.data.to_string_lossy().into_owned(), server.words())));
+            found.sort();
+            found.dedup_by(|a, b| a.0 == b.0);
+            Err(FindError::Several { found }.into())
+        }
+        error => Err(error.into()),
+    }
 }
 
 impl SourceSpec {

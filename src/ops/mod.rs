@@ -16,6 +16,8 @@ mod init;
 mod ls;
 mod mask;
 mod mount;
+mod nearby;
+mod processes;
 mod prune;
 mod reach;
 mod recipes;

@@ -3,6 +3,7 @@
 //! The rules are the server's own (`reference/jellyfin.md` 1.1) and the packages' (1.2). Paths are strings with the platform's
 //! own separator.
 
+use super::find_error::FindError;
 use super::xml;
 
 /// An operating system.
@@ -108,37 +109,6 @@ pub struct Missing {
     pub what: MissingPath,
     /// Where it should be.
     pub path: String,
-}
-
-/// No instance, or several.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FindError {
-    /// None.
-    #[error("no Jellyfin instance was found on this machine")]
-    None {
-        /// Where it was looked for, and for what.
-        looked: Vec<String>,
-    },
-    /// Several.
-    #[error("{} Jellyfin instances were found on this machine", found.len())]
-    Several {
-        /// Data directory and how it was found.
-        found: Vec<(String, String)>,
-    },
-    /// The directory that was named is none.
-    #[error("{path} does not look like a Jellyfin data directory")]
-    NotOne {
-        /// The directory.
-        path: String,
-        /// What was looked for in it.
-        looked: Vec<String>,
-    },
-    /// The directory that was named is not there.
-    #[error("there is no directory {path}")]
-    Missing {
-        /// The directory.
-        path: String,
-    },
 }
 
 struct Finder<'a> {

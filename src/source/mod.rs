@@ -2,6 +2,7 @@
 
 mod beneath;
 mod category;
+mod find_error;
 mod instance;
 mod jellyfin_db;
 mod layout;
@@ -21,7 +22,8 @@ mod xml;
 
 pub use beneath::{open_beneath, open_dir};
 pub use category::{Category, DATABASE_PATH, UnknownCategory};
-pub use instance::{FindError, Instance, Missing, MissingPath, Named, Platform, Surroundings, find};
+pub use find_error::FindError;
+pub use instance::{Instance, Missing, MissingPath, Named, Platform, Surroundings, find};
 pub use jellyfin_db::{DatabaseFacts, read_facts};
 pub use layout::Layout;
 pub use new_instance::{Arrangement, UnknownArrangement, Unnamed};

@@ -8,6 +8,7 @@ mod counted;
 mod crash;
 mod damage;
 mod diff;
+mod discovery;
 mod export;
 mod find;
 mod hostile;

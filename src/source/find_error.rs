@@ -1,0 +1,40 @@
+//! Why no instance was found.
+
+/// No instance, or several.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FindError {
+    /// None.
+    #[error("no Jellyfin instance was found on this machine")]
+    None {
+        /// Where it was looked for, and for what.
+        looked: Vec<String>,
+    },
+    /// Several.
+    #[error("{} Jellyfin instances were found on this machine", found.len())]
+    Several {
+        /// Data directory and how it was found.
+        found: Vec<(String, String)>,
+    },
+    /// The directory that was named is none.
+    #[error("{path} does not look like a Jellyfin data directory")]
+    NotOne {
+        /// The directory.
+        path: String,
+        /// What was looked for in it.
+        looked: Vec<String>,
+    },
+    /// The directory that was named is not there.
+    #[error("there is no directory {path}")]
+    Missing {
+        /// The directory.
+        path: String,
+    },
+    /// The directory that was named is none, but one above or below it is.
+    #[error("{path} is not a Jellyfin data directory, but {found} is one")]
+    Nearby {
+        /// The directory.
+        path: String,
+        /// The one that is meant, most likely.
+        found: String,
+    },
+}
