@@ -80,7 +80,7 @@ fn words(context: &Context, report: &CheckReport) -> String {
         } else if read.packs == read.of_packs {
             "All is well: every byte is what was written.\n"
         } else {
-            "The structure is whole.\n"
+            "All lists, indexes and packs are there and fit together. Data that was not read may still be damaged.\n"
         });
         return out;
     }

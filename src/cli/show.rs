@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::manifest::display;
+use crate::manifest::{Files, display};
 use crate::ops;
 
 use super::context::Context;
@@ -66,11 +66,8 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
     out.push_str(&render::table(&rows, &[1, 2]));
     let files = &record.files;
     out.push_str(&format!(
-        "\nAgainst the snapshot before: {} new, {} changed, {} unchanged, {} gone.\nIts capture added {} to the repository; {}.\n",
-        render::count(files.new),
-        render::count(files.changed),
-        render::count(files.unchanged),
-        render::count(files.gone),
+        "\n{}\nIts capture added {} to the repository; {}.\n",
+        against(files, record.parent.is_some()),
         render::size(record.bytes.new_stored),
         match &shown.damage {
             None => format!("deleting it would free {} at most", render::size(shown.unique_stored)),
@@ -95,4 +92,13 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
     }
     render::print(&out)?;
     Ok(exit)
+}
+
+/// What changed since the snapshot before, where there is one.
+fn against(files: &Files, has_parent: bool) -> String {
+    if !has_parent {
+        return format!("The first snapshot of this source: all {} were read.", render::plural(files.total, "file", "files"));
+    }
+    let [new, changed, unchanged, gone] = [files.new, files.changed, files.unchanged, files.gone].map(render::count);
+    format!("Since the snapshot before: {new} new, {changed} changed, {unchanged} unchanged, {gone} gone.")
 }

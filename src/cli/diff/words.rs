@@ -133,8 +133,9 @@ fn patches(comparison: &Comparison<'_>, write: &mut impl FnMut(&str) -> Result<(
 /// Counts by category.
 fn summary(comparison: &Comparison<'_>) -> String {
     let diff = &comparison.diff;
-    let mut rows =
-        vec![["CATEGORY", "NEW", "GONE", "CHANGED", "MOVED", "METADATA", "SIZE BEFORE", "AFTER", "ONLY BEFORE*", "ONLY AFTER*"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["CATEGORY", "NEW", "GONE", "CHANGED", "MOVED", "METADATA", "SIZE BEFORE", "AFTER", "STORED BEFORE*", "STORED AFTER*"].map(str::to_owned).to_vec(),
+    ];
     let row = |name: &str, t: &Totals| {
         let counts = [t.added, t.removed, t.modified, t.moved, t.metadata].map(render::count);
         let sizes = [t.size_before, t.size_after, t.stored_before, t.stored_after].map(render::size);
@@ -143,5 +144,6 @@ fn summary(comparison: &Comparison<'_>) -> String {
     rows.extend(diff.totals.iter().filter(|(_, totals)| totals.changes() > totals.directory_times).map(|(category, totals)| row(category.name(), totals)));
     rows.push(row("in all", &diff.total()));
     let stored = if comparison.after.is_live() { "; of the live source nothing is stored yet" } else { "" };
-    render::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9]) + &format!("* what the changed files of that side alone take in the repository{stored}\n")
+    render::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9])
+        + &format!("* what the changed files take in the repository on that side alone, compressed and without what both share{stored}\n")
 }

@@ -218,7 +218,11 @@ fn check_version(
     let (has, needs) = (version::parse(&installed.value), version::parse(&snapshot.value));
     if has >= needs {
         if has > needs {
-            remarks.push(format!("the database is of {}; the server ({}) will bring it up to date when it starts", snapshot.value, installed.value));
+            remarks.push(format!(
+                "the snapshot is of Jellyfin {0}, and the server here is {1}. Started as it is, {1} upgrades the database, and {0} cannot open it any more. To go back to {0}, install \
+                 that version before you start the server",
+                snapshot.value, installed.value
+            ));
         }
         return Ok(());
     }
