@@ -294,8 +294,8 @@ pub struct DiffArgs {
 /// What to find.
 #[derive(Debug, Args)]
 pub struct FindArgs {
-    /// A path with all below it, or a pattern: a name such as *.jpg, or a path such as metadata/**/poster.*
-    #[arg(value_name = "GLOB")]
+    /// A title (or part of it), a path with all below it, or a pattern: a name such as *.jpg, or a path such as metadata/**/poster.*
+    #[arg(value_name = "TITLE|PATH|GLOB")]
     pub patterns: Vec<String>,
     /// Only in this snapshot
     #[arg(long = "in", value_name = "SNAPSHOT")]

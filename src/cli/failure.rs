@@ -33,6 +33,11 @@ impl Failure {
         Failure { kind: "usage", message: message.to_owned(), causes: Vec::new(), hint: Some(hint.to_owned()), exit: Exit::Usage }
     }
 
+    /// What failed, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The failure of an answer, after the work was done.
     pub fn but_done(mut self, what: &str) -> Failure {
         self.message = format!("{what}, but the answer could not be written");

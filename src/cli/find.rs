@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use crate::manifest::{Catalog, Kind, display, instance_of};
 use crate::ops::{self, Match, Version, Wanted};
+use crate::store::Repository;
 
 use super::args::{FindArgs, HistoryArgs};
 use super::context::Context;
 use super::diff::paths_of;
 use super::failure::Failure;
 use super::ls::{nanoseconds, typed_path};
-use super::{Exit, json as to_json, render};
+use super::{Exit, json as to_json, render, titles};
 
 pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
     if args.patterns.is_empty() && args.same_as.is_none() {
@@ -27,6 +28,7 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
     let contents = args.same_as.as_ref().map(|file| ops::contents_of_file(&repository, file)).transpose()?;
     let wanted = Wanted { paths: paths_of(&args.patterns)?.with_names(), contents };
     let found = ops::find(&repository, &catalog, &wanted, only, context.watch())?;
+    let titled = titled(context, &repository, &catalog, args)?;
     if context.global.json {
         // One after another: a hundred thousand of them as one value would fill the memory.
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -35,13 +37,18 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
         for (at, found) in found.matches.iter().enumerate() {
             write(&format!("{}{}", if at == 0 { "" } else { "," }, match_json(found, &catalog)))?;
         }
-        write(&format!("],\"cut\":{}}}\n", found.is_cut))?;
+        let titled: Vec<Value> = titled.iter().map(titles::document).collect();
+        write(&format!("],\"titles\":{},\"cut\":{}}}\n", json!(titled), found.is_cut))?;
         out.flush().map_err(ops::Error::Output)?;
     } else {
         let mut out = String::new();
-        if found.matches.is_empty() {
+        for titled in &titled {
+            out.push_str(&format!("{}\n", titles::words(titled)));
+            titled.paths.iter().for_each(|path| out.push_str(&format!("  {}\n", display(path))));
+        }
+        if found.matches.is_empty() && titled.is_empty() {
             out.push_str(
-                "Nothing found. A name (poster.jpg), a pattern (*.jpg, metadata/**/poster.*) or a path inside the snapshots (config/users) is looked for.\n",
+                "Nothing found. A title (\"Salt Bridge\"), a name (poster.jpg), a pattern (*.jpg, metadata/**/poster.*) or a path inside the snapshots (config/users) is looked for.\n",
             );
         }
         let several = several_sources(&catalog);
@@ -52,6 +59,10 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
             }
         }
         render::print(&out)?;
+        if let Some(one) = titled.first().filter(|one| !one.paths.is_empty()) {
+            context
+                .say(&format!("Note: jellyvault restore SNAPSHOT --in-place --item {:?} brings its files back; with poster behind it, its poster.", one.name));
+        }
         if found.is_cut {
             context.say("Note: more paths fit than are shown; a narrower pattern, or --in SNAPSHOT, shows fewer.");
         }
@@ -81,6 +92,27 @@ pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
     }
     render::print(&out)?;
     Ok(Exit::Done)
+}
+
+/// What is called so in the snapshot that is named, or in the newest: of plain words, not of a path or a pattern.
+fn titled(context: &Context, repository: &Repository, catalog: &Catalog, args: &FindArgs) -> Result<Vec<ops::Titled>, Failure> {
+    let words = args.patterns.iter().filter(|words| args.same_as.is_none() && !words.contains(['/', '*', '?', '[', '{']));
+    let name = args.within.as_deref().unwrap_or("latest");
+    let snapshot = match context.resolve_in(repository, catalog, name) {
+        Ok(snapshot) => snapshot,
+        // Snapshots of several servers: paths are found in all of them, titles in one that is named.
+        Err(failure) if args.within.is_some() => return Err(failure),
+        Err(_) => return Ok(Vec::new()),
+    };
+    let mut found = Vec::new();
+    for words in words {
+        // A database that cannot be read has no titles; paths are found all the same.
+        match titles::find(repository, snapshot, words) {
+            Ok(titled) => found.extend(titled),
+            Err(failure) => context.say(&format!("Note: titles were not looked through: {}.", failure.message())),
+        }
+    }
+    Ok(found)
 }
 
 /// Something that happened to a path, and the snapshot that shows it first.

@@ -33,6 +33,7 @@ mod show;
 mod snapshot;
 mod source;
 mod stats;
+mod titles;
 mod upkeep_args;
 
 use std::process::ExitCode;

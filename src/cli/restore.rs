@@ -9,7 +9,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::ls::typed_path;
 use super::snapshot::{tell_problems, wanted};
-use super::{Exit, json as to_json, render, restore_target, source};
+use super::{Exit, json as to_json, render, restore_target, source, titles};
 
 /// Paths that a dry run with `--delete` names without `--verbose`.
 const DELETED_SHOWN: usize = 50;
@@ -28,9 +28,14 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
     let (id, record, destination, start) = restore_target::choose(context, &repository, &args)?;
     let snapshot = (id, record);
+    let mut paths: Vec<Vec<u8>> = args.path.iter().map(|path| typed_path(path)).collect();
+    if let Some(title) = args.item.first() {
+        paths = titles::paths(&repository, &snapshot, title, args.item.get(1).map(String::as_str))?;
+    }
     let options = RestoreOptions {
-        selection: Selection { categories, paths: args.path.iter().map(|path| typed_path(path)).collect() },
+        selection: Selection { categories, paths },
         delete: args.delete,
+        replace_pictures: args.replace_pictures || args.item.len() > 1,
         keep_old: args.keep_old,
         dry_run: args.dry_run,
         force: args.force,

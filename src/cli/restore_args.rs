@@ -32,6 +32,12 @@ pub struct RestoreArgs {
     /// Only this path of the snapshot, with all below it
     #[arg(long, value_name = "PATH")]
     pub path: Vec<String>,
+    /// Only what belongs to the film, series, person, playlist or user of this title, or one picture of it: --item "Salt Bridge" poster
+    #[arg(long, value_name = "TITLE [PICTURE]", num_args = 1..=2, conflicts_with_all = ["path", "watch_state"])]
+    pub item: Vec<String>,
+    /// Remove pictures of other names that the server would show in place of the restored ones (--item with a picture does so by itself)
+    #[arg(long)]
+    pub replace_pictures: bool,
     /// Remove what the snapshot lacks
     #[arg(long)]
     pub delete: bool,

@@ -9,6 +9,7 @@ mod folded;
 mod keep_old;
 mod obstacle;
 mod owners;
+mod pictures;
 mod refuse;
 mod safety;
 mod same;
@@ -127,6 +128,8 @@ pub struct RestoreOptions {
     pub selection: Selection,
     /// Remove what the snapshot lacks.
     pub delete: bool,
+    /// Remove pictures that the server would show in place of the restored ones.
+    pub replace_pictures: bool,
     /// Move what is there aside first.
     pub keep_old: bool,
     /// Say what would be done, change nothing.
@@ -358,6 +361,10 @@ fn write<'r>(
     drop(writer);
     dirs::finish(reader, selected, options, new_writer)?;
     names.tell(reader, selected, &target, (options, &tally), watch)?;
+    if matches!(destination, Destination::InPlace(_)) {
+        let rivals = pictures::rivals(reader, selected, &target, (options, &tally), watch)?;
+        report.remarks.extend(rivals.words(options));
+    }
     target.sync(matches!(destination, Destination::InPlace(_)) && !options.dry_run)?;
 
     report.files = tally.files.load(Ordering::Relaxed);

@@ -7,6 +7,7 @@ mod names;
 mod news;
 mod open;
 mod story;
+mod titles;
 mod upgrade;
 mod users;
 mod view;
@@ -28,6 +29,7 @@ pub use namer::{Namer, item_in};
 pub use names::KEPT_MAX as NAMES_KEPT_MAX;
 pub use news::{News, PictureFile, Section};
 pub use open::{State, Which, open_state};
+pub use titles::{Titled, titles};
 pub use upgrade::SETTINGS as UPGRADE_SETTINGS;
 pub use view::read_id;
 

@@ -1,0 +1,80 @@
+//! `--item TITLE`: what the user calls it, instead of a folder named by an id.
+
+use serde_json::{Value, json};
+
+use crate::manifest::{SnapshotId, SnapshotRecord, display, file_name};
+use crate::ops::{self, Titled, image_word_of_file};
+use crate::store::{Index, IndexMode, Repository};
+
+use super::failure::Failure;
+
+/// As many are listed where several are called so.
+const LISTED: usize = 12;
+
+/// The paths of what is called so, or of one of its pictures.
+pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str, picture: Option<&str>) -> Result<Vec<Vec<u8>>, Failure> {
+    let one = pick(find(repository, snapshot, title)?, title)?;
+    if one.paths.is_empty() {
+        return Err(Failure::usage(
+            &format!("{} has no files of its own in this snapshot", words(&one)),
+            "Its pictures lie beside its media, perhaps, which a snapshot of the server does not hold. jellyvault find TITLE shows what there is.",
+        ));
+    }
+    let Some(picture) = picture else { return Ok(one.paths) };
+    let mut found = Vec::new();
+    for folder in &one.paths {
+        ops::ls(repository, snapshot, folder, false, |_, entry| {
+            let name = String::from_utf8_lossy(file_name(&entry.path)).into_owned();
+            if image_word_of_file(&name).is_some_and(|word| word == picture.to_lowercase()) || name.eq_ignore_ascii_case(picture) {
+                found.push(entry.path.clone());
+            }
+            Ok(())
+        })?;
+    }
+    if found.is_empty() {
+        return Err(Failure::usage(
+            &format!("{} has no {picture} in this snapshot", words(&one)),
+            "It may be poster, backdrop, logo, thumbnail, banner, art, disc, or a file's name. jellyvault find TITLE shows its folders.",
+        ));
+    }
+    Ok(found)
+}
+
+/// All that are called so.
+pub fn find(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str) -> Result<Vec<Titled>, Failure> {
+    let index = Index::open(repository, IndexMode::Use).map_err(ops::Error::from)?;
+    Ok(ops::titles(repository, &index, snapshot, title)?)
+}
+
+/// The one that is meant.
+fn pick(found: Vec<Titled>, title: &str) -> Result<Titled, Failure> {
+    let exact = found.iter().filter(|titled| titled.is_exact).count();
+    let several = if exact > 0 { exact } else { found.len() };
+    if several > 1 {
+        let more = if several > LISTED { format!(", and {} more", several - LISTED) } else { String::new() };
+        let list: Vec<String> = found.iter().take(several.min(LISTED)).map(words).collect();
+        return Err(Failure::usage(
+            &format!("{several} things are called {title:?}"),
+            &format!("Name the year too (\"TITLE (1999)\"), or the id: {}{more}.", list.join("; ")),
+        ));
+    }
+    found.into_iter().next().ok_or_else(|| {
+        Failure::usage(
+            &format!("nothing in this snapshot is called {title:?}"),
+            "Part of a title is enough. Was it there at that time? jellyvault find TITLE --in SNAPSHOT looks in another snapshot.",
+        )
+    })
+}
+
+/// One of them, for people.
+pub fn words(titled: &Titled) -> String {
+    let year = titled.year.map_or_else(String::new, |year| format!(" ({year})"));
+    let media = titled.media.as_ref().map_or_else(String::new, |path| format!(", {}", display(path.as_bytes())));
+    format!("{}{year}, {}, {:032x}{media}", titled.name, titled.kind, titled.id)
+}
+
+/// The same for programs.
+pub fn document(titled: &Titled) -> Value {
+    let paths: Vec<String> = titled.paths.iter().map(|path| display(path)).collect();
+    json!({"title": titled.name, "kind": titled.kind, "year": titled.year, "id": format!("{:032x}", titled.id), "media": titled.media, "paths": paths})
+}

@@ -1,0 +1,142 @@
+//! The old poster is back, and the server shows the new one: two names in a folder are one picture (`poster.jpg` beside `poster.png`), and the
+//! server takes one of them. Names of pictures that stand in the way of restored ones are told, or removed where the user says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustix::fs::AtFlags;
+
+use crate::manifest::{CategoryRecord, Entries, Kind, display, file_name, parent};
+use crate::source::{Category, open_dir};
+use crate::store::ChunkReader;
+
+use super::super::{Error, Watch, image_word_of_file};
+use super::target::Target;
+use super::{RestoreOptions, Tally};
+
+/// Pictures in folders of items, and of people.
+const PLACES: [&[u8]; 3] = [b"metadata/library/", b"metadata-default/library/", b"metadata/People/"];
+
+/// What was found, or removed.
+#[derive(Debug, Default)]
+pub(super) struct Rivals {
+    /// Paths of pictures that the server may show in place of the restored ones, each with the restored one.
+    pub paths: Vec<(String, String)>,
+}
+
+/// As many are named.
+const NAMED: usize = 5;
+
+impl Rivals {
+    /// What the user should know of them.
+    pub(super) fn words(&self, options: &RestoreOptions) -> Option<String> {
+        let (first, restored) = self.paths.first()?;
+        let named: Vec<&str> = self.paths.iter().take(NAMED).map(|(path, _)| path.as_str()).collect();
+        let more = if self.paths.len() > NAMED { format!(" and {} more", self.paths.len() - NAMED) } else { String::new() };
+        let refresh = "Then refresh these items in the dashboard (the default refresh suffices): until then their picture is missing";
+        Some(if options.delete || options.replace_pictures {
+            let were = if options.dry_run { "would be removed" } else { "were removed" };
+            format!("pictures of other names that the server showed instead {were}: {}{more}. {refresh}", named.join(", "))
+        } else {
+            format!(
+                "{first} is not in the snapshot and stays shown in place of {restored}{}: --replace-pictures removes such pictures. {refresh}",
+                if self.paths.len() > 1 { format!(" (so it is with {} more: {})", self.paths.len() - 1, named.join(", ")) } else { String::new() }
+            )
+        })
+    }
+}
+
+/// Looks through the folders of all restored pictures.
+pub(super) fn rivals(
+    reader: &mut ChunkReader<'_>,
+    selected: &[(Category, &CategoryRecord)],
+    target: &Target,
+    (options, tally): (&RestoreOptions, &Tally),
+    watch: Watch<'_>,
+) -> Result<Rivals, Error> {
+    let mut found = Rivals::default();
+    let Some((category, record)) = selected.iter().find(|(category, _)| *category == Category::Metadata) else { return Ok(found) };
+    let mut folder = Folder::default();
+    let roots = options.selection.roots();
+    for root in roots {
+        for entry in Entries::within(reader, record.manifest, root) {
+            // What cannot be read was told when it was to be restored.
+            let Ok(entry) = entry else { continue };
+            let is_picture = matches!(entry.kind, Kind::File { .. }) && PLACES.iter().any(|place| entry.path.starts_with(place));
+            if !is_picture || !options.selection.takes(*category, &entry.path) {
+                continue;
+            }
+            let dir = parent(&entry.path).unwrap_or_default();
+            if folder.path != dir {
+                folder.look(target, (options, tally), watch, &mut found);
+                folder = Folder { path: dir.to_vec(), ..Folder::default() };
+            }
+            folder.add(file_name(&entry.path));
+        }
+    }
+    folder.look(target, (options, tally), watch, &mut found);
+    Ok(found)
+}
+
+/// The pictures of the snapshot in one folder.
+#[derive(Default)]
+struct Folder {
+    path: Vec<u8>,
+    names: BTreeSet<Vec<u8>>,
+    pictures: BTreeMap<(&'static str, String), Vec<u8>>,
+}
+
+impl Folder {
+    fn add(&mut self, name: &[u8]) {
+        self.names.insert(name.to_vec());
+        if let Some(picture) = picture_of(name) {
+            self.pictures.entry(picture).or_insert_with(|| name.to_vec());
+        }
+    }
+
+    fn look(&self, target: &Target, (options, tally): (&RestoreOptions, &Tally), watch: Watch<'_>, found: &mut Rivals) {
+        if self.pictures.is_empty() {
+            return;
+        }
+        let Some((root, below)) = target.place(&self.path) else { return };
+        let Some(dir) = target.fd(root).and_then(|root| open_dir(root, below).ok()) else { return };
+        let Ok(listing) = rustix::fs::Dir::read_from(&dir) else { return };
+        for entry in listing.flatten() {
+            let name = entry.file_name().to_bytes();
+            let Some(restored) = picture_of(name).filter(|_| !self.names.contains(name)).and_then(|picture| self.pictures.get(&picture)) else { continue };
+            let path = [self.path.as_slice(), b"/", name].concat();
+            if options.replace_pictures
+                && !options.dry_run
+                && let Err(error) = rustix::fs::unlinkat(&dir, name, AtFlags::empty())
+            {
+                tally.problem(watch, &path, format!("it could not be removed ({}), so the server may go on showing it", std::io::Error::from(error)));
+                continue;
+            }
+            found.paths.push((display(&path), String::from_utf8_lossy(restored).into_owned()));
+        }
+    }
+}
+
+/// What a name shows, and which one of several: `backdrop1.jpg` is another picture than `backdrop.jpg`.
+fn picture_of(name: &[u8]) -> Option<(&'static str, String)> {
+    let name = std::str::from_utf8(name).ok()?;
+    let word = image_word_of_file(name)?;
+    let stem = name.rsplit_once('.')?.0;
+    let number = stem.len() - stem.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let which = if word == "image" { stem } else { stem.get(stem.len() - number..).unwrap_or_default() };
+    Some((word, which.to_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::picture_of;
+
+    #[test]
+    fn names_of_one_picture_are_one() {
+        let same = |a: &str, b: &str| picture_of(a.as_bytes()).is_some() && picture_of(a.as_bytes()) == picture_of(b.as_bytes());
+        assert!(
+            same("poster.jpg", "poster.png") && same("poster.jpg", "folder.jpg") && same("backdrop1.jpg", "fanart1.webp") && same("logo.png", "clearlogo.svg")
+        );
+        assert!(!same("backdrop.jpg", "backdrop1.jpg") && !same("poster.jpg", "logo.jpg") && !same("a.jpg", "b.jpg"));
+        assert_eq!(picture_of(b"movie.nfo"), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! What is called so? Films, episodes, people, playlists and users by their names, and where their files lie in a snapshot.
+
+use crate::database::Lookup;
+use crate::manifest::{SnapshotId, SnapshotRecord};
+use crate::source::DATABASE_PATH;
+use crate::store::{ChunkReader, Index, Repository};
+
+use super::super::Error;
+use super::super::select::lookup;
+use super::names::item_name;
+use super::view::{Id, PLACEHOLDER, View, read_id};
+use super::{Which, kinds, open_state};
+
+/// As many are found at most.
+const FOUND_MAX: usize = 500;
+
+/// Something that has a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Titled {
+    /// Its id.
+    pub id: Id,
+    /// Its name as people know it: `Distant Garden S01E02 Pilot`.
+    pub name: String,
+    /// What it is: `film`, `person`, `user`.
+    pub kind: &'static str,
+    /// The year it is of.
+    pub year: Option<i64>,
+    /// Where its media lie, as the server sees it.
+    pub media: Option<String>,
+    /// Folders of the snapshot that are its own.
+    pub paths: Vec<Vec<u8>>,
+    /// Whether it is called just so, or has just this id.
+    pub is_exact: bool,
+}
+
+/// All whose name has this text in it, in whatever case, those that are called just so first. A snapshot without a database has none.
+pub fn titles(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), wanted: &str) -> Result<Vec<Titled>, Error> {
+    let Some(state) = open_state(repository, index, &Which::Snapshot(snapshot), DATABASE_PATH)? else { return Ok(Vec::new()) };
+    let wanted = Text { text: wanted.to_lowercase(), id: read_id(wanted) };
+    let mut found = Vec::new();
+    let mut database = state.open()?;
+    Lookup::new(&mut database).scan("BaseItems", |table, row| {
+        found.extend(item(View { table, row: &row }, &wanted));
+        found.len() < FOUND_MAX
+    })?;
+    Lookup::new(&mut database).scan("Users", |table, row| {
+        found.extend(user(View { table, row: &row }, &wanted));
+        found.len() < FOUND_MAX
+    })?;
+    let mut reader = ChunkReader::new(repository, index);
+    for titled in &mut found {
+        let mut there = Vec::new();
+        for path in std::mem::take(&mut titled.paths) {
+            if lookup(&mut reader, &snapshot.1, &path)?.is_some() {
+                there.push(path);
+            }
+        }
+        titled.paths = there;
+    }
+    found.sort_by(|a, b| (!a.is_exact, &a.name, a.year).cmp(&(!b.is_exact, &b.name, b.year)));
+    Ok(found)
+}
+
+struct Text {
+    text: String,
+    id: Option<Id>,
+}
+
+impl Text {
+    /// Whether something is called so; whether just so.
+    fn fits(&self, id: Id, name: &str, year: Option<i64>) -> Option<bool> {
+        let name = name.to_lowercase();
+        let with_year = year.map_or_else(|| name.clone(), |year| format!("{name} ({year})"));
+        let is_exact = self.id == Some(id) || name == self.text || with_year == self.text;
+        (is_exact || (!self.text.is_empty() && with_year.contains(&self.text))).then_some(is_exact)
+    }
+}
+
+fn item(row: View<'_>, wanted: &Text) -> Option<Titled> {
+    let id = row.id("Id").filter(|id| *id != PLACEHOLDER)?;
+    let named = item_name(row);
+    let year = row.integer("ProductionYear");
+    let is_exact = wanted.fits(id, &named.name, year)?;
+    let media = row.text("Path").filter(|path| !path.is_empty());
+    let paths = folders(id, media.as_deref());
+    Some(Titled { id, name: named.name, kind: kinds::words(named.kind).0, year, media, paths, is_exact })
+}
+
+fn user(row: View<'_>, wanted: &Text) -> Option<Titled> {
+    let (id, name) = (row.id("Id")?, row.text("Username")?);
+    let is_exact = wanted.fits(id, &name, None)?;
+    let paths = vec![format!("config/users/{name}").into_bytes()];
+    Some(Titled { id, name: super::super::clean_name(&name), kind: "user", year: None, media: None, paths, is_exact })
+}
+
+/// Where the server keeps what it knows of an item (`reference/jellyfin.md` 1.4).
+fn folders(id: Id, media: Option<&str>) -> Vec<Vec<u8>> {
+    let plain = format!("{id:032x}");
+    let dashed = super::view::stored_id(id).to_lowercase();
+    let start = plain.get(..2).unwrap_or_default();
+    let mut found = vec![format!("metadata/library/{start}/{plain}"), format!("metadata-default/library/{start}/{plain}")];
+    for kind in ["data/trickplay", "data/subtitles", "data/attachments"] {
+        found.extend([format!("{kind}/{start}/{plain}"), format!("{kind}/{start}/{dashed}")]);
+    }
+    found.extend(media.and_then(own_folder));
+    found.into_iter().map(String::into_bytes).collect()
+}
+
+/// The folder of what has no media: people, playlists, collections, libraries.
+fn own_folder(path: &str) -> Option<String> {
+    for (start, logical) in [("%MetadataPath%/", "metadata/"), ("%AppDataPath%/", "data/")] {
+        if let Some(rest) = path.strip_prefix(start) {
+            return Some(format!("{logical}{rest}"));
+        }
+    }
+    [
+        ("/metadata/People/", "metadata/People/"),
+        ("/data/collections/", "data/collections/"),
+        ("/data/playlists/", "data/playlists/"),
+        ("/root/default/", "root/default/"),
+    ]
+    .into_iter()
+    .find_map(|(inside, logical)| path.split_once(inside).map(|(_, rest)| format!("{logical}{rest}")))
+}

@@ -1,0 +1,152 @@
+//! The recipes of `docs/recipes.md`, typed as they stand there.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::support::*;
+
+/// The blocks of a recipe, with the places of this test in place of the page's.
+fn recipe(name: &str, places: &Places) -> Vec<String> {
+    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recipes.md")).unwrap();
+    let blocks: Vec<String> = page
+        .split("```")
+        .skip(1)
+        .step_by(2)
+        .filter(|block| block.contains(&format!("# recipe: {name}\n")))
+        .map(|block| block.split_once('\n').unwrap().1.to_owned())
+        .collect();
+    assert!(!blocks.is_empty(), "no recipe is called {name}");
+    let home = places.home.path().to_str().unwrap();
+    let put = |block: String| {
+        block
+            .replace("/mnt/backup/jellyvault", &format!("{home}/backup/jellyvault"))
+            .replace("/mnt/second", &format!("{home}/second"))
+            .replace("/srv/jellyfin", &format!("{home}/jellyfin"))
+            .replace("/srv/new", &format!("{home}/new"))
+    };
+    blocks.into_iter().map(put).collect()
+}
+
+struct Places {
+    home: tempfile::TempDir,
+}
+
+impl Places {
+    /// A server, and a repository with a snapshot of it.
+    fn new() -> Places {
+        let places = Places { home: temp() };
+        copy_tree(&own_fixture(), &places.server());
+        std::fs::create_dir_all(places.home.path().join("backup")).unwrap();
+        std::fs::create_dir_all(places.home.path().join("second/jellyvault")).unwrap();
+        let_settle();
+        assert!(places.run("jellyvault snapshot \"$SERVER\" --quiet").status.success());
+        places
+    }
+
+    fn server(&self) -> PathBuf {
+        self.home.path().join("jellyfin")
+    }
+
+    fn run(&self, script: &str) -> Output {
+        // The program is on the path, as it is where it was installed.
+        let bin = self.home.path().join("bin");
+        if !bin.exists() {
+            std::fs::create_dir(&bin).unwrap();
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_jellyvault"), bin.join("jellyvault")).unwrap();
+        }
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(script).env_clear().env("HOME", self.home.path()).env("TZ", "UTC").env("SERVER", self.server());
+        command.env("PATH", format!("{}:/usr/bin:/bin", bin.display())).env("JELLYVAULT_REPO", self.home.path().join("backup/jellyvault"));
+        command.output().unwrap()
+    }
+
+    /// Runs all blocks of a recipe; each command must succeed.
+    fn follow(&self, name: &str) -> String {
+        let mut said = String::new();
+        for block in recipe(name, self) {
+            let done = self.run(&format!("set -e\n{block}"));
+            assert!(done.status.success(), "{block}: {done:?}");
+            said.push_str(&String::from_utf8_lossy(&done.stdout));
+            said.push_str(&String::from_utf8_lossy(&done.stderr));
+        }
+        said
+    }
+}
+
+#[test]
+fn nightly_says_nothing_when_all_is_well_and_alerts_by_exit_code() {
+    let places = Places::new();
+    let [script] = recipe("nightly", &places).try_into().unwrap();
+    let well = places.run(&script);
+    assert_eq!((well.status.code(), well.stdout.len(), well.stderr.len()), (Some(0), 0, 0), "{well:?}");
+    // Something is odd: done, with problems.
+    write(places.server().join("config/network.xml"), "");
+    let odd = places.run(&script);
+    assert_eq!(odd.status.code(), Some(3), "{odd:?}");
+    assert!(String::from_utf8_lossy(&odd.stdout).contains("done, with problems: snapshot 3, forget 0, check 0"), "{odd:?}");
+    // The disk is away.
+    std::fs::remove_dir_all(places.home.path().join("backup")).unwrap();
+    let away = places.run(&script);
+    assert_eq!(away.status.code(), Some(1), "{away:?}");
+    assert!(String::from_utf8_lossy(&away.stdout).contains("FAILED") && String::from_utf8_lossy(&away.stderr).contains("is gone"), "{away:?}");
+    assert!(!places.home.path().join("backup").exists());
+}
+
+#[test]
+fn units_name_a_command_that_works_and_are_what_systemd_takes() {
+    let places = Places::new();
+    let units = recipe("systemd", &places);
+    assert_eq!(units.len(), 3);
+    let command = units[0].lines().find_map(|line| line.strip_prefix("ExecStart=/usr/local/bin/")).unwrap();
+    assert!(places.run(command).status.success());
+    let folder = places.home.path().join("units");
+    for unit in &units {
+        let name = unit.lines().find_map(|line| line.strip_prefix("# /etc/systemd/system/")).unwrap();
+        write(folder.join(name), unit);
+    }
+    // Where there is no systemd its own words are all that can be looked at.
+    let verified =
+        Command::new("systemd-analyze").arg("verify").arg(folder.join("jellyvault.timer")).env("SYSTEMD_UNIT_PATH", format!("{}:", folder.display())).output();
+    if let Ok(verified) = verified {
+        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+        assert!(said.lines().all(|line| !line.contains("jellyvault") || line.contains("is not executable")), "{said}");
+    }
+    let compose = recipe("compose", &places).concat();
+    assert!(compose.contains("jellyvault snapshot /config --quiet ||"));
+}
+
+#[test]
+fn before_an_upgrade_and_back() {
+    let places = Places::new();
+    let said = places.follow("upgrade");
+    assert!(said.contains("restored in place"), "{said}");
+    // A second time the label is taken, which is said before anything is stored.
+    let block = &recipe("upgrade", &places)[0];
+    assert_eq!(places.run(block).status.code(), Some(2));
+}
+
+#[test]
+fn a_dead_disk_a_new_machine_a_poster_and_a_user() {
+    let places = Places::new();
+    let expected = rows(&places.server().join("data/jellyfin.db"));
+    std::fs::remove_dir_all(places.server()).unwrap();
+    let said = places.follow("dead disk");
+    assert!(said.contains("Start the container"), "{said}");
+    assert_eq!(rows(&places.server().join("data/jellyfin.db")), expected);
+    places.follow("new machine");
+    assert_eq!(rows(&places.home.path().join("new/data/jellyfin.db")), expected);
+    let poster = places.server().join("metadata/library/11/11faabb81f9dcd6ad0913dc529c1f927/poster.jpg");
+    std::fs::remove_file(&poster).unwrap();
+    assert!(places.follow("poster").contains("film"));
+    assert!(poster.is_file());
+    assert!(places.follow("user").contains("root"));
+}
+
+#[test]
+fn a_copy_elsewhere_proves_itself() {
+    let places = Places::new();
+    if Command::new("rsync").arg("--version").output().is_err() {
+        return;
+    }
+    assert!(places.follow("copy").contains("All is well"));
+}

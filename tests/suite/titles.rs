@@ -1,0 +1,95 @@
+//! Finding and restoring by title, and pictures that stand in the way of restored ones.
+
+use std::path::{Path, PathBuf};
+
+use super::support::*;
+
+const FILM: &str = "Crimson Signal 4";
+const FOLDER: &str = "metadata/library/11/11faabb81f9dcd6ad0913dc529c1f927";
+
+fn attic() -> (Program, PathBuf) {
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    let_settle();
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    (program, data)
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_title_finds_what_is_called_so_with_its_folders() {
+    let (program, _) = attic();
+    let (found, code) = program.json(&["find", "crimson signal"]);
+    assert_eq!(code, 0);
+    let titles = found["titles"].as_array().unwrap();
+    assert_eq!((titles.len(), titles[0]["title"].as_str(), titles[0]["year"].as_i64(), titles[0]["kind"].as_str()), (1, Some(FILM), Some(1985), Some("film")));
+    assert!(titles[0]["paths"].as_array().unwrap().iter().any(|path| path == FOLDER), "{found}");
+    for (words, kind) in [("Pía Gómez", "person"), ("Crimson Signal 4 (1985)", "film"), ("Distant Garden Chronicles 0 S01E02", "episode"), ("bjørn", "user")]
+    {
+        let (found, _) = program.json(&["find", words]);
+        assert!(found["titles"].as_array().unwrap().iter().any(|titled| titled["kind"] == kind), "{words} {found}");
+    }
+    assert_eq!(program.json(&["find", "*.jpg"]).0["titles"], serde_json::json!([]));
+    assert!(program.ok(&["find", "nobody is called so"]).contains("Nothing found"));
+}
+
+#[test]
+fn one_item_comes_back_by_its_title_and_several_are_listed() {
+    let (program, data) = attic();
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--item", FILM]);
+    assert!(out.join(FOLDER).join("poster.jpg").is_file() && out.join(FOLDER).join("chapters").is_dir());
+    assert!(!out.join("config").exists());
+    let (refused, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap(), "--item", "Distant Garden"]);
+    assert_eq!(code, 2);
+    assert!(refused["error"]["hint"].as_str().unwrap().contains("d4e85deccfd70ca121a2caa5221a3bf7"), "{refused}");
+    for args in [["--item", "nobody is called so"], ["--item", ""]] {
+        assert_eq!(program.json(&[&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()], &args[..]].concat()).1, 2);
+    }
+}
+
+#[test]
+fn a_poster_of_another_name_is_told_and_removed_where_the_poster_is_asked_for() {
+    let (program, data) = attic();
+    let folder = data.join(FOLDER);
+    let before = names(&folder);
+    let poster = std::fs::read(folder.join("poster.jpg")).unwrap();
+    // What the dashboard does.
+    std::fs::remove_file(folder.join("poster.jpg")).unwrap();
+    write(folder.join("poster.png"), "newer");
+    write(folder.join("logo.png"), "of something else");
+    let restore = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()];
+    let (told, code) = program.json(&[&restore[..], &["--only", "metadata"]].concat());
+    assert_eq!(code, 0);
+    assert!(told["remarks"].to_string().contains(&format!("{FOLDER}/poster.png is not in the snapshot and stays shown in place of poster.jpg")), "{told}");
+    assert_eq!(names(&folder), [&before[..], &["logo.png".to_owned(), "poster.png".to_owned()]].concat().tap_sorted());
+    std::fs::remove_file(folder.join("poster.jpg")).unwrap();
+    let (dry, _) = program.json(&[&restore[..], &["--item", FILM, "poster", "--dry-run"]].concat());
+    assert!(dry["remarks"].to_string().contains("would be removed"), "{dry}");
+    assert!(folder.join("poster.png").exists());
+    let (done, code) = program.json(&[&restore[..], &["--item", FILM, "poster"]].concat());
+    assert_eq!((code, done["restored"]["files"].as_u64()), (0, Some(1)), "{done}");
+    assert!(done["remarks"].to_string().contains("refresh these items in the dashboard"), "{done}");
+    assert_eq!(std::fs::read(folder.join("poster.jpg")).unwrap(), poster);
+    assert!(!folder.join("poster.png").exists() && folder.join("logo.png").exists(), "only what shows the same goes");
+    write(folder.join("folder.webp"), "another way to call it");
+    program.ok(&[&restore[..], &["--only", "metadata", "--replace-pictures"]].concat());
+    assert!(!folder.join("folder.webp").exists() && folder.join("logo.png").exists());
+}
+
+trait Sorted {
+    fn tap_sorted(self) -> Self;
+}
+
+impl Sorted for Vec<String> {
+    fn tap_sorted(mut self) -> Self {
+        self.sort();
+        self
+    }
+}
