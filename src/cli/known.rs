@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::backend::CacheFile;
+
 /// How old a date may be before it is written anew: snapshots come every few minutes.
 const FRESH_SECONDS: i64 = 600;
 
@@ -51,12 +53,10 @@ impl Known {
 
     fn write(&self) -> std::io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
-        let Some(dir) = file.parent() else { return Ok(()) };
-        std::fs::create_dir_all(dir)?;
         let text = toml::to_string(&self.held).map_err(std::io::Error::other)?;
-        let new = dir.join(format!(".repositories-{}", std::process::id()));
-        std::fs::write(&new, text)?;
-        std::fs::rename(&new, file).inspect_err(|_| crate::tolerate(std::fs::remove_file(&new)))
+        let mut new = CacheFile::begin(file)?;
+        new.append(text.as_bytes())?;
+        new.finish()
     }
 }
 

@@ -77,7 +77,8 @@ impl Policy {
     }
 
     fn rules(&self) -> Vec<Rule> {
-        let rules: [(&'static str, Option<Count>, fn(&Zoned, usize) -> String); 6] = [
+        type Of = fn(&Zoned, usize) -> String;
+        let rules: [(&'static str, Option<Count>, Of); 6] = [
             ("last", self.last, |_, number| number.to_string()),
             ("hourly", self.hourly, |time, _| time.strftime("%Y-%m-%d %H").to_string()),
             ("daily", self.daily, |time, _| time.strftime("%Y-%m-%d").to_string()),

@@ -117,9 +117,9 @@ fn is_passing(error: &CopyError, database: &Path) -> bool {
         CopyError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
         CopyError::NoSpace(_) | CopyError::Locked => false,
     };
-    let can_open = |ending| match File::open(side_file(database, ending)) {
+    let can_open = |ending: &str| match File::open(side_file(database, ending)) {
         Ok(_) => true,
-        Err(error) => error.kind() == io::ErrorKind::NotFound && ending != "",
+        Err(error) => error.kind() == io::ErrorKind::NotFound && !ending.is_empty(),
     };
     has_moved && ["", "-wal", "-shm", "-journal"].into_iter().all(can_open)
 }

@@ -71,7 +71,9 @@ fn forget_oldest(repository: &Repository) -> Result<u64, ops::Error> {
 }
 
 /// The commands; each tells how many entries it calls lost.
-fn commands(dir: &Path) -> Vec<(&'static str, Box<dyn Fn(&Repository) -> Result<u64, ops::Error>>)> {
+type Command = Box<dyn Fn(&Repository) -> Result<u64, ops::Error>>;
+
+fn commands(dir: &Path) -> Vec<(&'static str, Command)> {
     let zip = super::crash::two_zips(dir)[0].clone();
     let out = dir.join("out.zip");
     vec![

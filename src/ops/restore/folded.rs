@@ -67,7 +67,7 @@ impl Names {
 }
 
 /// Those of names that may have met which are not there.
-fn lost<'g>(group: &'g [Vec<u8>], names_beside: impl Fn(&[u8]) -> Option<HashSet<Vec<u8>>>) -> Vec<&'g Vec<u8>> {
+fn lost(group: &[Vec<u8>], names_beside: impl Fn(&[u8]) -> Option<HashSet<Vec<u8>>>) -> Vec<&Vec<u8>> {
     group.iter().filter(|path| names_beside(path).is_some_and(|names| !names.contains(file_name(path)))).collect()
 }
 

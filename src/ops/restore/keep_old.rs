@@ -13,18 +13,18 @@ pub(super) fn move_aside(target: &InstanceTarget, options: &RestoreOptions) -> R
     for path in to_be_moved(target, options) {
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
         let to = path.with_file_name(format!("{name}.bak-{}", options.stamp));
-        if !options.dry_run {
-            if let Err(error) = rustix::fs::rename(&path, &to) {
-                let source = Box::new(Error::Target { verb: "move aside", path: path.clone(), source: error.into() });
-                let what = match move_back(&moves) {
-                    Ok(()) => "nothing was changed: what --keep-old had moved away is back".to_owned(),
-                    Err((left, why)) => {
-                        let left: Vec<String> = left.iter().map(|(from, to)| format!("{} is now {}", from.display(), to.display())).collect();
-                        format!("--keep-old failed, and not everything could be put back ({why}): {}", left.join("; "))
-                    }
-                };
-                return Err(Error::HalfDone { what, source });
-            }
+        if !options.dry_run
+            && let Err(error) = rustix::fs::rename(&path, &to)
+        {
+            let source = Box::new(Error::Target { verb: "move aside", path: path.clone(), source: error.into() });
+            let what = match move_back(&moves) {
+                Ok(()) => "nothing was changed: what --keep-old had moved away is back".to_owned(),
+                Err((left, why)) => {
+                    let left: Vec<String> = left.iter().map(|(from, to)| format!("{} is now {}", from.display(), to.display())).collect();
+                    format!("--keep-old failed, and not everything could be put back ({why}): {}", left.join("; "))
+                }
+            };
+            return Err(Error::HalfDone { what, source });
         }
         moves.push((path, to));
     }
