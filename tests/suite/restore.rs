@@ -364,3 +364,31 @@ fn a_target_that_nobody_can_write_to_is_one_error() {
         assert!(document["error"].to_string().contains("Read-only file system"), "{document}");
     }
 }
+
+#[test]
+fn a_linked_database_stays_a_link_and_what_it_leads_to_is_restored() {
+    let program = Program::new();
+    let data = instance(program.home.path());
+    let (link, disk) = (data.join("data/jellyfin.db"), program.home.path().join("ssd"));
+    std::fs::create_dir(&disk).unwrap();
+    let real = disk.join("jellyfin.db");
+    let expected = rows(&link);
+    for ending in ["", "-wal", "-shm"] {
+        let from = data.join(format!("data/jellyfin.db{ending}"));
+        if from.exists() {
+            std::fs::rename(from, disk.join(format!("jellyfin.db{ending}"))).unwrap();
+        }
+    }
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    rusqlite::Connection::open(&real).unwrap().execute_batch("DELETE FROM ActivityLogs; CREATE TABLE changed(x)").unwrap();
+    assert_ne!(rows(&real), expected);
+    let args = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()];
+    program.ok(&args);
+    assert_eq!((std::fs::read_link(&link).unwrap(), rows(&real)), (real.clone(), expected));
+    // The disk is not mounted.
+    std::fs::rename(&disk, program.home.path().join("away")).unwrap();
+    let (refused, code) = program.json(&args);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    assert!(link.is_symlink() && !real.exists());
+}

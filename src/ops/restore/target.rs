@@ -50,7 +50,11 @@ impl Target {
                 };
                 let open = |root: &crate::source::ScanRoot| open_root(root.logical.clone(), &root.dir, dry_run);
                 let roots = layout.roots.iter().map(open).collect::<Result<_, _>>()?;
-                Ok(Target { roots, repository, owners: OwnerMap::default(), database: layout.database })
+                let database = match (layout.database.clone(), layout.locate(crate::source::DATABASE_PATH)) {
+                    (None, Some(usual)) if usual.is_symlink() => Some(behind(&usual)?),
+                    (elsewhere, _) => elsewhere,
+                };
+                Ok(Target { roots, repository, owners: OwnerMap::default(), database })
             }
         }
     }
@@ -119,6 +123,14 @@ impl Target {
         }
         Ok(())
     }
+}
+
+/// Where the administrator's link to the database leads: the link stays, and what it leads to is restored.
+fn behind(link: &Path) -> Result<PathBuf, Error> {
+    std::fs::canonicalize(link).map_err(|source| Error::Refused {
+        what: format!("{} is a link to {}, which is not there ({source})", link.display(), std::fs::read_link(link).unwrap_or_default().display()),
+        hint: "Mount the disk that it leads to. If the database is to lie here from now on, remove the link first.".to_owned(),
+    })
 }
 
 /// On a file system that nobody can write to, nothing is tried: each file would fail by itself.
