@@ -150,6 +150,17 @@ impl Context {
         catalog.resolve_of(name, &self.zone, |record| super::servers::is_meant(self, record)).map_err(|error| Failure::name(error, catalog, &self.zone))
     }
 
+    /// Asks on a terminal; an error where the answer is not yes.
+    pub fn ask(&self, question: &str) -> Result<(), Failure> {
+        super::bar::clear();
+        let mut answer = String::new();
+        let asked = std::io::stderr().write_all(question.as_bytes()).and_then(|()| std::io::stdin().read_line(&mut answer));
+        match asked {
+            Ok(_) if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) => Ok(()),
+            _ => Err(Failure::usage("it was not confirmed; nothing was changed", "Answer y, or add --yes.")),
+        }
+    }
+
     /// A line on standard error, unless the user wants quiet.
     pub fn say(&self, line: &str) {
         if !self.global.quiet && !self.global.json {

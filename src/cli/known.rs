@@ -20,6 +20,9 @@ pub struct Known {
 struct Held {
     #[serde(default)]
     repositories: BTreeMap<String, Use>,
+    /// Directories that restores made or filled.
+    #[serde(default)]
+    restored: BTreeMap<String, Use>,
 }
 
 /// A repository's last use.
@@ -48,6 +51,17 @@ impl Known {
             return;
         }
         self.held.repositories.insert(key(path), Use { last_used: now });
+        crate::tolerate(self.write());
+    }
+
+    /// Whether a restore made or filled this directory.
+    pub fn has_restored(&self, dir: &Path) -> bool {
+        self.held.restored.contains_key(&key(dir))
+    }
+
+    /// Remembers that one did.
+    pub fn remember_restored(&mut self, dir: &Path) {
+        self.held.restored.insert(key(dir), Use { last_used: jiff::Timestamp::now() });
         crate::tolerate(self.write());
     }
 

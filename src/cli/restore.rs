@@ -1,5 +1,7 @@
 //! `restore`.
 
+use std::io::IsTerminal;
+
 use serde_json::json;
 
 use crate::ops::{self, InstanceTarget, RestoreOptions, RestoreReport, Selection, WatchStateOptions, WatchStateReport};
@@ -7,6 +9,7 @@ use crate::ops::{self, InstanceTarget, RestoreOptions, RestoreReport, Selection,
 use super::args::RestoreArgs;
 use super::context::Context;
 use super::failure::Failure;
+use super::known::Known;
 use super::ls::typed_path;
 use super::snapshot::{tell_problems, wanted};
 use super::{Exit, json as to_json, render, restore_target, source, titles};
@@ -47,7 +50,11 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         stamp: jiff::Timestamp::now().to_zoned(context.zone.clone()).strftime("%Y%m%dT%H%M%S").to_string(),
         threads: 0,
     };
+    confirm_delete(context, &args)?;
     let report = ops::restore(&repository, &snapshot, &destination, &options, context.watch())?;
+    if let Some(dir) = args.to.as_ref().filter(|_| !args.dry_run) {
+        Known::load().remember_restored(dir);
+    }
     if context.global.json {
         to_json::print(&document(&report, start.as_deref(), args.dry_run));
     } else if !context.global.quiet {
@@ -66,6 +73,21 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     }
     tell_problems(context, report.problems.len() as u64, &report.problems);
     Ok(Exit::Problems)
+}
+
+/// `--delete` makes a directory what the snapshot is: in one that no restore made, that is asked first.
+fn confirm_delete(context: &Context, args: &RestoreArgs) -> Result<(), Failure> {
+    let Some(dir) = args.to.as_ref().filter(|_| args.delete && !args.dry_run && !args.yes) else { return Ok(()) };
+    let is_empty = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
+    if is_empty || Known::load().has_restored(dir) {
+        return Ok(());
+    }
+    let what = format!("no restore has made {}, and --delete would remove all in it that the snapshot lacks", dir.display());
+    if std::io::stdin().is_terminal() && !context.global.json {
+        context.ask(&format!("{what}. Go on? [y/N] "))?;
+        return Ok(());
+    }
+    Err(Failure::usage(&format!("{what}; nothing was changed"), "See what would go with --dry-run; then add --yes. Without --delete nothing is removed."))
 }
 
 fn target_of(context: &Context, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {

@@ -38,6 +38,9 @@ pub struct RestoreArgs {
     /// Remove pictures of other names that the server would show in place of the restored ones (--item with a picture does so by itself)
     #[arg(long)]
     pub replace_pictures: bool,
+    /// Do not ask before --delete removes files of a directory that no restore made
+    #[arg(short, long)]
+    pub yes: bool,
     /// Remove what the snapshot lacks
     #[arg(long)]
     pub delete: bool,

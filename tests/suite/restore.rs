@@ -297,7 +297,7 @@ fn a_restore_never_removes_moves_or_overwrites_the_repository() {
         let (report, code) = program.json(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--delete"]);
         assert_eq!((code, report["restored"]["deleted"].as_u64()), (0, Some(1)), "{inside}: {report}");
         let to = data.join("..").join("jellyfin");
-        program.ok(&["restore", "latest", "--to", to.to_str().unwrap(), "--delete"]);
+        program.ok(&["restore", "latest", "--to", to.to_str().unwrap(), "--delete", "--yes"]);
         // Its own, and the one of what was there before the restore.
         assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 2, "{inside}");
         if inside != "vault" {
@@ -391,4 +391,26 @@ fn a_linked_database_stays_a_link_and_what_it_leads_to_is_restored() {
     let (refused, code) = program.json(&args);
     assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
     assert!(link.is_symlink() && !real.exists());
+}
+
+#[test]
+fn delete_in_a_directory_that_no_restore_made_is_asked_first() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("a"), "a");
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    let home = program.home.path().join("photos");
+    write(home.join("holiday.jpg"), "a picture");
+    let args = ["restore", "latest", "--to", home.to_str().unwrap(), "--delete"];
+    let (refused, code) = program.json(&args);
+    assert_eq!(code, 2, "{refused}");
+    assert!(refused["error"]["hint"].as_str().unwrap().contains("--yes") && home.join("holiday.jpg").exists() && !home.join("a").exists(), "{refused}");
+    assert_eq!(program.json(&[&args[..], &["--dry-run"]].concat()).0["deleted_paths"], serde_json::json!(["holiday.jpg"]));
+    program.ok(&[&args[..], &["--yes"]].concat());
+    assert!(!home.join("holiday.jpg").exists() && home.join("a").exists());
+    // What a restore made is known; an empty or missing one is nobody's.
+    write(home.join("extra"), "x");
+    program.ok(&args);
+    assert!(!home.join("extra").exists());
+    program.ok(&["restore", "latest", "--to", program.home.path().join("new").to_str().unwrap(), "--delete"]);
 }
