@@ -30,6 +30,7 @@ mod restore;
 mod roundtrip;
 mod rows;
 mod scan;
+mod situations;
 mod storm;
 mod support;
 mod titles;

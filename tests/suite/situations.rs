@@ -1,0 +1,338 @@
+//! What happens to people: disks that are not mounted, servers that lost everything, wrong clocks, two servers in one repository.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::support::*;
+
+fn instance(program: &Program, name: &str) -> PathBuf {
+    let data = program.home.path().join(name);
+    std::fs::create_dir_all(data.parent().unwrap()).unwrap();
+    copy_tree(&own_fixture(), &data);
+    let_settle();
+    data
+}
+
+fn id(report: &Value) -> String {
+    report["snapshot"]["id"].as_str().unwrap_or_else(|| panic!("{report}")).to_owned()
+}
+
+fn snapshot(program: &Program, data: &Path, more: &[&str]) -> (Value, i32) {
+    program.json(&[&["snapshot", data.to_str().unwrap()], more].concat())
+}
+
+fn in_place(program: &Program, name: &str, data: &Path, more: &[&str]) -> (Value, i32) {
+    program.json(&[&["restore", name, "--in-place", "--data-dir", data.to_str().unwrap()], more].concat())
+}
+
+fn ids(program: &Program) -> Vec<String> {
+    program.json(&["list"]).0["snapshots"].as_array().unwrap().iter().map(|snapshot| snapshot["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn sh(script: &str, argument: &Path) {
+    let done = Command::new("sh").args(["-ec", script, "-"]).arg(argument).output().unwrap();
+    assert!(done.status.success(), "{script}: {done:?}");
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[test]
+fn what_a_snapshot_does_not_know_is_not_deleted() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    write(data.join("metadata/library/aa/left-out.jpg"), "excluded");
+    write(data.join("config/notes/private.txt"), "excluded too");
+    let other = data.join("metadata/library/mounted");
+    std::fs::create_dir(&other).unwrap();
+    if is_root() {
+        sh("mount -t tmpfs tmpfs \"$1\"", &other);
+    }
+    write(other.join("poster.jpg"), "on another disk");
+    snapshot(&program, &data, &["--exclude", "left-out.jpg", "--exclude", "config/notes/**", "--skip", "trickplay", "--one-file-system"]);
+    write(data.join("config/extra.xml"), "<extra />");
+    let (report, code) = in_place(&program, "latest", &data, &["--delete"]);
+    let is_kept = |path: &str| data.join(path).exists();
+    let kept = [
+        is_kept("metadata/library/aa/left-out.jpg"),
+        is_kept("config/notes/private.txt"),
+        other.join("poster.jpg").exists() || !is_root(),
+        is_kept("data/trickplay"),
+    ];
+    if is_root() {
+        sh("umount \"$1\"", &other);
+    }
+    assert_eq!((code, kept), (0, [true; 4]), "{report}");
+    assert!(!is_kept("config/extra.xml"), "what the snapshot knows not to be there goes");
+    assert!(report["restored"]["unknown"].as_u64().unwrap() > 0, "{report}");
+    // What is not known is not told as gone, nor as new.
+    let (diff, _) = program.json(&["diff", "latest", "--data-dir", data.to_str().unwrap()]);
+    assert!(!diff["changes"].to_string().contains("left-out") && !diff["changes"].to_string().contains("notes"), "{}", diff["changes"]);
+}
+
+#[test]
+fn a_directory_that_could_not_be_read_is_not_deleted_at_restore() {
+    if !is_root() {
+        return;
+    }
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    let closed = data.join("metadata/People");
+    let names = std::fs::read_dir(&closed).unwrap().count();
+    assert!(names > 0);
+    // Root reads everything: another user takes the snapshot.
+    let copy = program.home.path().join("jellyvault");
+    std::fs::copy(env!("CARGO_BIN_EXE_jellyvault"), &copy).unwrap();
+    sh(
+        "chmod 755 \"$1\"; mkdir \"$1\"/repo; chown -R 65534:65534 \"$1\"/repo \"$1\"/jellyfin; chown 0:0 \"$1\"/jellyfin/metadata/People; chmod 700 \"$1\"/jellyfin/metadata/People",
+        program.home.path(),
+    );
+    let mut command = program.command(&["snapshot", data.to_str().unwrap()]);
+    let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
+    command = Command::new(&copy);
+    std::os::unix::process::CommandExt::uid(&mut command, 65_534);
+    let taken = command.args(args).env_clear().env("HOME", "/nonexistent").env("JELLYVAULT_REPO", &program.repo).output().unwrap();
+    assert_eq!(taken.status.code(), Some(3), "{taken:?}");
+    let (report, _) = in_place(&program, "latest", &data, &["--delete", "--force"]);
+    assert_eq!(std::fs::read_dir(&closed).unwrap().count(), names, "{report}");
+}
+
+#[test]
+fn a_server_that_lost_something_makes_no_good_snapshot_and_takes_no_good_one_s_place() {
+    let worthless: [(&str, &str, &dyn Fn(&Path)); 5] = [
+        ("an empty database", "the database is empty", &|data| {
+            sh("rm -f \"$1\"/data/jellyfin.db-*; : > \"$1\"/data/jellyfin.db", data);
+        }),
+        ("another database", "none of Jellyfin's tables", &|data| {
+            sh("rm -f \"$1\"/data/jellyfin.db*", data);
+            rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap().execute_batch("CREATE TABLE t(x)").unwrap();
+        }),
+        ("no users and items any more", "has no users and no items any more", &|data| {
+            let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
+            db.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM Users; DELETE FROM BaseItems; PRAGMA wal_checkpoint(TRUNCATE);").unwrap();
+        }),
+        ("settings of no length", "this settings file is empty", &|data| write(data.join("config/system.xml"), "")),
+        ("a metadata disk that is away", "metadata", &|data| {
+            std::fs::remove_dir_all(data.join("metadata")).unwrap();
+            std::fs::create_dir(data.join("metadata")).unwrap();
+        }),
+    ];
+    for (name, says, lose) in worthless {
+        let program = Program::new();
+        let data = instance(&program, "jellyfin");
+        let (good, code) = snapshot(&program, &data, &[]);
+        assert_eq!((code, good["snapshot"]["complete"].as_bool()), (0, Some(true)), "{name} {good}");
+        lose(&data);
+        let_settle();
+        for _ in 0..3 {
+            let (bad, code) = snapshot(&program, &data, &[]);
+            assert_eq!((code, bad["snapshot"]["complete"].as_bool()), (3, Some(false)), "{name} {bad}");
+            assert!(bad["problems"].to_string().contains(says), "{name} {bad}");
+        }
+        // N nights later.
+        program.ok(&["forget", "--keep-last", "1", "--prune"]);
+        assert!(ids(&program).contains(&id(&good)), "{name}: the last complete one is gone");
+    }
+}
+
+#[test]
+fn an_empty_database_is_not_restored_over_a_good_one_unasked() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    snapshot(&program, &data, &[]);
+    let good = rows(&data.join("data/jellyfin.db"));
+    sh("cp -a \"$1\"/data \"$1\"/../saved; rm -f \"$1\"/data/jellyfin.db-*; : > \"$1\"/data/jellyfin.db", &data);
+    snapshot(&program, &data, &[]);
+    sh("rm -rf \"$1\"/data; mv \"$1\"/../saved \"$1\"/data", &data);
+    let_settle();
+    let (refused, code) = in_place(&program, "latest", &data, &[]);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    assert_eq!(rows(&data.join("data/jellyfin.db")), good);
+}
+
+#[test]
+fn a_restore_looks_ahead_and_its_dry_run_says_the_same() {
+    if !is_root() {
+        return;
+    }
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    snapshot(&program, &data, &[]);
+    let before = facts(&data, &|_| false);
+    // Something is mounted where --keep-old would move.
+    let mounted = data.join("metadata/People");
+    sh("mount --bind \"$1\" \"$1\"", &mounted);
+    let tries = [in_place(&program, "latest", &data, &["--keep-old", "--dry-run"]), in_place(&program, "latest", &data, &["--keep-old"])];
+    sh("umount \"$1\"", &mounted);
+    for (refused, code) in tries {
+        assert_eq!(code, 1, "{refused}");
+        assert!(refused["error"]["message"].as_str().unwrap().contains("metadata/People"), "{refused}");
+    }
+    assert_eq!(facts(&data, &|_| false), before, "nothing was changed");
+    // A file that nobody may change.
+    let file = data.join("config/system.xml");
+    write(&file, "<changed />");
+    if Command::new("chattr").args(["+i"]).arg(&file).status().is_ok_and(|done| done.success()) {
+        let tries = [in_place(&program, "latest", &data, &["--dry-run"]), in_place(&program, "latest", &data, &[])];
+        sh("chattr -i \"$1\"", &file);
+        for (refused, code) in tries {
+            assert_eq!(code, 1, "{refused}");
+            assert!(refused.to_string().contains("config/system.xml"), "{refused}");
+        }
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"<changed />");
+    assert_eq!(ids(&program).len(), 1, "a restore that is refused takes no snapshot");
+}
+
+#[test]
+fn a_disk_that_is_too_full_is_seen_before_anything_changes() {
+    if !is_root() {
+        return;
+    }
+    let program = Program::new();
+    let source = instance(&program, "jellyfin");
+    for n in 0..40 {
+        write(source.join(format!("metadata/library/aa/{n}.jpg")), noise(&n.to_string(), 300_000));
+    }
+    snapshot(&program, &source, &[]);
+    let disk = program.home.path().join("small");
+    std::fs::create_dir(&disk).unwrap();
+    sh("mount -t tmpfs -o size=8m tmpfs \"$1\"", &disk);
+    let data = disk.join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    let before = facts(&data, &|_| false);
+    let tries = [&["--dry-run"][..], &[]].map(|more| in_place(&program, "latest", &data, more));
+    let after = facts(&data, &|_| false);
+    sh("umount \"$1\"", &disk);
+    for (refused, code) in tries {
+        assert_eq!(code, 1, "{refused}");
+        assert!(refused["error"]["message"].as_str().unwrap().contains("free"), "{refused}");
+    }
+    assert_eq!(after, before);
+}
+
+#[test]
+fn what_is_there_is_snapshotted_before_it_is_replaced_and_that_one_is_not_latest() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    let first = id(&snapshot(&program, &data, &[]).0);
+    write(data.join("config/system.xml"), "<ServerConfiguration><Changed /></ServerConfiguration>");
+    let_settle();
+    let (report, code) = in_place(&program, "latest", &data, &[]);
+    assert_eq!(code, 0, "{report}");
+    let safety = report["safety_snapshot"].as_str().unwrap().to_owned();
+    assert_eq!(id(&program.json(&["show", "latest"]).0), first);
+    let kept = Command::new(env!("CARGO_BIN_EXE_jellyvault"))
+        .env_clear()
+        .env("HOME", program.home.path())
+        .env("JELLYVAULT_REPO", &program.repo)
+        .args(["cat", &format!("{safety}:config/system.xml")])
+        .output()
+        .unwrap();
+    assert_eq!(kept.stdout, b"<ServerConfiguration><Changed /></ServerConfiguration>");
+    // It brings back what was there.
+    in_place(&program, &safety, &data, &["--no-safety-snapshot"]);
+    assert_eq!(std::fs::read(data.join("config/system.xml")).unwrap(), b"<ServerConfiguration><Changed /></ServerConfiguration>");
+    assert_eq!(ids(&program).len(), 2);
+    // Pictures alone need none.
+    assert_eq!(in_place(&program, "latest", &data, &["--only", "metadata"]).0["safety_snapshot"], Value::Null);
+}
+
+#[test]
+fn under_a_running_server_only_what_it_does_not_hold_comes_back() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    snapshot(&program, &data, &[]);
+    let mut held = Command::new("sleep").arg("60").stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap()).spawn().unwrap();
+    let refused = [vec!["--only", "plugins"], vec!["--only", "config"], vec!["--path", "data/device.txt"], vec!["--path", "data/playlists"], vec![]]
+        .map(|more| in_place(&program, "latest", &data, &more));
+    let allowed = ["metadata", "trickplay", "subtitles", "attachments"].map(|category| in_place(&program, "latest", &data, &["--only", category]));
+    held.kill().unwrap();
+    held.wait().unwrap();
+    for (refused, code) in refused {
+        assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    }
+    for (done, code) in allowed {
+        assert_eq!(code, 0, "{done}");
+    }
+}
+
+fn two_servers(program: &Program) -> (PathBuf, PathBuf) {
+    let (ours, theirs) = (instance(program, "ours"), instance(program, "theirs"));
+    write(theirs.join("data/device.txt"), "0123456789abcdef0123456789abcdef");
+    let_settle();
+    snapshot(program, &ours, &["--label", "mine"]);
+    snapshot(program, &theirs, &["--label", "others"]);
+    (ours, theirs)
+}
+
+#[test]
+fn of_two_servers_the_one_that_is_meant_must_be_said() {
+    let program = Program::new();
+    let (ours, theirs) = two_servers(&program);
+    for args in [vec!["show", "latest"], vec!["ls", "latest"], vec!["restore", "latest", "--to", "x"]] {
+        let (refused, code) = program.json(&args);
+        assert_eq!(code, 2, "{args:?} {refused}");
+        assert!(refused["error"].to_string().contains("--server"), "{refused}");
+    }
+    for named in [theirs.to_str().unwrap(), "0123456789abcdef0123456789abcdef"] {
+        assert_eq!(program.json(&["--server", named, "show", "latest"]).0["snapshot"]["label"], "others");
+    }
+    // The directory says which one is meant.
+    assert_eq!(in_place(&program, "latest", &ours, &["--dry-run"]).1, 0);
+    assert!(program.ok(&["list"]).contains("SERVER"));
+    // One's data are not put over the other's.
+    let mine = rows(&ours.join("data/jellyfin.db"));
+    let (refused, code) = in_place(&program, "others", &ours, &["--server", "0123456789abcdef0123456789abcdef"]);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    assert!(refused["error"].to_string().contains("--other-server"), "{refused}");
+    assert_eq!(rows(&ours.join("data/jellyfin.db")), mine);
+    assert!(std::fs::read_to_string(ours.join("data/device.txt")).unwrap() != "0123456789abcdef0123456789abcdef");
+    // Each has its own retention.
+    program.ok(&["forget", "--keep-last", "1"]);
+    assert_eq!(ids(&program).len(), 2);
+}
+
+#[test]
+fn a_server_under_dated_paths_is_one_server() {
+    let program = Program::new();
+    for day in ["2026-11-23", "2026-11-24", "2026-11-25"] {
+        let data = instance(&program, &format!(".snapshots/{day}/jellyfin"));
+        write(data.join("config/day.xml"), day);
+        let_settle();
+        assert_eq!(snapshot(&program, &data, &[]).1, 0);
+    }
+    assert_eq!(program.json(&["show", "latest"]).1, 0, "one server is not ambiguous");
+    program.ok(&["forget", "--keep-last", "2"]);
+    assert_eq!(ids(&program).len(), 2);
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
+fn a_wrong_clock_is_told_and_its_snapshot_takes_no_other_s_place() {
+    if Command::new("faketime").arg("--version").output().is_err() {
+        eprintln!("NOT TRIED: no faketime here");
+        return;
+    }
+    for wrong in ["2099-01-01 00:00:00", "1975-01-01 00:00:00"] {
+        let program = Program::new();
+        let data = instance(&program, "jellyfin");
+        let first = id(&snapshot(&program, &data, &[]).0);
+        let mut command = Command::new("faketime");
+        command.env_clear().env("HOME", program.home.path()).env("TZ", "UTC").env("JELLYVAULT_REPO", &program.repo).env("PATH", "/usr/bin:/bin");
+        let output = command.args([wrong, env!("CARGO_BIN_EXE_jellyvault"), "--json", "snapshot", data.to_str().unwrap()]).output().unwrap();
+        let odd: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"));
+        assert_eq!(output.status.code(), Some(3), "{odd}");
+        assert!(odd["problems"].to_string().contains("clock"), "{odd}");
+        write(data.join("config/later.xml"), "<later />");
+        let last = id(&snapshot(&program, &data, &[]).0);
+        assert_eq!(id(&program.json(&["show", "latest"]).0), last, "the order is that of the list");
+        assert_eq!(ids(&program).last(), Some(&last));
+        program.ok(&["forget", "--keep-last", "2"]);
+        let left = ids(&program);
+        assert!(left.contains(&first) && left.contains(&last), "{wrong}: {left:?}");
+    }
+}
