@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub use super::restore_args::RestoreArgs;
+pub use super::source_args::SourceArgs;
 use super::upkeep_args::{CheckArgs, ForgetArgs, KeepArgs, PruneArgs, RepairArgs};
 
 /// Snapshots of a Jellyfin server that cost only what changed.
@@ -86,12 +87,18 @@ pub enum Command {
         /// All that lies below, too
         #[arg(short, long)]
         recursive: bool,
+        /// The folders of the film, series, person, playlist or user of this title
+        #[arg(long, value_name = "TITLE")]
+        item: Option<String>,
     },
     /// Write one file of a snapshot to standard output
     Cat {
-        /// The file, such as latest:config/system.xml
+        /// The file, such as latest:config/system.xml; with --item the snapshot
         #[arg(value_name = "SNAPSHOT:PATH")]
         place: String,
+        /// One picture of what is called so: --item "Salt Bridge" poster
+        #[arg(long, value_names = ["TITLE", "PICTURE"], num_args = 2)]
+        item: Vec<String>,
     },
     /// Bring a snapshot back, whole or in part
     ///
@@ -179,36 +186,13 @@ pub struct SnapArg {
     pub name: String,
 }
 
-/// Which instance.
-#[derive(Debug, Args, Default)]
-pub struct SourceArgs {
-    /// Jellyfin's data directory; without it the instance is looked for
-    #[arg(value_name = "DATA_DIR", value_hint = ValueHint::DirPath)]
-    pub data_dir: Option<PathBuf>,
-    /// Its configuration directory, if it lies elsewhere
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub config_dir: Option<PathBuf>,
-    /// Its metadata directory, if it lies elsewhere
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub metadata_dir: Option<PathBuf>,
-    /// Its cache directory, which is never captured
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub cache_dir: Option<PathBuf>,
-    /// Its log directory, which tells the server's version and is never captured
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub log_dir: Option<PathBuf>,
-    /// Its database file, if database.xml puts it where this machine sees it under another path
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub database: Option<PathBuf>,
-}
-
 /// How to capture.
 #[derive(Debug, Args)]
 pub struct SnapshotArgs {
     #[command(flatten)]
     pub source: SourceArgs,
     /// Capture this folder as it is, whatever it holds, instead of an instance
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["data_dir", "config_dir", "metadata_dir", "only", "skip"])]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["data_dir", "named_dir", "config_dir", "metadata_dir", "only", "skip"])]
     pub plain: Option<PathBuf>,
     /// Only these categories: database, config, metadata, subtitles, trickplay, attachments, plugins, other
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',', conflicts_with = "skip")]
@@ -320,8 +304,11 @@ pub struct MountArgs {
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
     /// A path inside the snapshots, such as config/system.xml
-    #[arg(value_name = "PATH")]
-    pub path: String,
+    #[arg(value_name = "PATH", required_unless_present = "item")]
+    pub path: Option<String>,
+    /// One picture of what is called so in the newest snapshot: --item "Salt Bridge" poster
+    #[arg(long, value_names = ["TITLE", "PICTURE"], num_args = 2, conflicts_with = "path")]
+    pub item: Vec<String>,
 }
 
 /// The live source that something is compared with.

@@ -2,12 +2,15 @@
 
 use crate::ops;
 
-use super::Exit;
 use super::context::Context;
 use super::failure::Failure;
 use super::ls::{split_place, typed_path};
+use super::{Exit, titles};
 
-pub fn run(context: &Context, place: &str) -> Result<Exit, Failure> {
+pub fn run(context: &Context, place: &str, item: &[String]) -> Result<Exit, Failure> {
+    if let [title, picture] = item {
+        return picture_of(context, place, title, picture);
+    }
     let (name, Some(path)) = split_place(place) else {
         return Err(Failure::usage(&format!("{place:?} names no file"), "Write SNAPSHOT:PATH, such as latest:config/system.xml."));
     };
@@ -18,5 +21,15 @@ pub fn run(context: &Context, place: &str) -> Result<Exit, Failure> {
     let catalog = context.catalog_named(&repository, &[name])?;
     let snapshot = context.resolve(&catalog, name)?;
     ops::cat(&repository, snapshot, &typed_path(path), &mut std::io::stdout().lock())?;
+    Ok(Exit::Done)
+}
+
+/// `--item TITLE PICTURE`: the first such picture.
+fn picture_of(context: &Context, name: &str, title: &str, picture: &str) -> Result<Exit, Failure> {
+    let repository = context.open()?;
+    let catalog = context.catalog_named(&repository, &[name])?;
+    let snapshot = context.resolve(&catalog, name)?;
+    let path = titles::paths(&repository, snapshot, title, Some(picture))?.into_iter().next().unwrap_or_default();
+    ops::cat(&repository, snapshot, &path, &mut std::io::stdout().lock())?;
     Ok(Exit::Done)
 }

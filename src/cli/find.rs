@@ -71,9 +71,15 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
 }
 
 pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
-    let path = typed_path(&args.path);
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
+    let path = match (args.item.as_slice(), &args.path) {
+        ([title, picture], _) => {
+            let snapshot = context.resolve_in(&repository, &catalog, "latest")?;
+            titles::paths(&repository, snapshot, title, Some(picture))?.into_iter().next().unwrap_or_default()
+        }
+        (_, path) => typed_path(path.as_deref().unwrap_or_default()),
+    };
     let found = ops::history(&repository, &catalog, &path, context.watch())?;
     if found.is_empty() {
         return Err(ops::Error::InNoSnapshot { path: display(&path) }.into());

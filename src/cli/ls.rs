@@ -9,7 +9,7 @@ use crate::ops;
 
 use super::context::Context;
 use super::failure::Failure;
-use super::{Exit, render};
+use super::{Exit, render, titles};
 
 /// SNAPSHOT:PATH taken apart; a time's own colons stay with the snapshot (`2026-11-22T10:00:config`).
 pub fn split_place(place: &str) -> (&str, Option<&str>) {
@@ -54,23 +54,28 @@ pub fn typed_path(path: &str) -> Vec<u8> {
     out
 }
 
-pub fn run(context: &Context, place: &str, recursive: bool) -> Result<Exit, Failure> {
+pub fn run(context: &Context, place: &str, recursive: bool, item: Option<&str>) -> Result<Exit, Failure> {
     let (name, path) = split_place(place);
     let repository = context.open()?;
     let catalog = context.catalog_named(&repository, &[name])?;
     let snapshot = context.resolve(&catalog, name)?;
     // No path is the root of the tree.
-    let path = typed_path(path.unwrap_or(""));
+    let paths = match item {
+        Some(title) => titles::paths(&repository, snapshot, title, None)?,
+        None => vec![typed_path(path.unwrap_or(""))],
+    };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut first = true;
     let json_mode = context.global.json;
     let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
     // Entries go out as they come: a snapshot may hold a million. An error before the first leaves room for its own document.
-    ops::ls(&repository, snapshot, &path, recursive, |category, entry| {
-        let text = if json_mode { format!("{}{}", if first { "{\"entries\":[" } else { "," }, as_json(category, &entry)) } else { line(context, &entry) };
-        first = false;
-        write(&text)
-    })?;
+    for path in &paths {
+        ops::ls(&repository, snapshot, path, recursive || item.is_some(), |category, entry| {
+            let text = if json_mode { format!("{}{}", if first { "{\"entries\":[" } else { "," }, as_json(category, &entry)) } else { line(context, &entry) };
+            first = false;
+            write(&text)
+        })?;
+    }
     if json_mode {
         write(if first { "{\"entries\":[]}\n" } else { "]}\n" })?;
     }

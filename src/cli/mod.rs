@@ -32,6 +32,7 @@ mod servers;
 mod show;
 mod snapshot;
 mod source;
+mod source_args;
 mod stats;
 mod titles;
 mod upkeep_args;
@@ -102,8 +103,8 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Snapshot(args) => snapshot::run(context, args),
         Command::List => list::run(context),
         Command::Show { snapshot } => show::run(context, &snapshot.name),
-        Command::Ls { place, recursive } => ls::run(context, &place, recursive),
-        Command::Cat { place } => cat::run(context, &place),
+        Command::Ls { place, recursive, item } => ls::run(context, &place, recursive, item.as_deref()),
+        Command::Cat { place, item } => cat::run(context, &place, &item),
         Command::Restore(args) => restore::run(context, args),
         Command::Diff(args) => diff::run(context, &args).map_err(|failure| if args.exit_code { failure.into_trouble() } else { failure }),
         Command::Find(args) => find::run(context, &args),

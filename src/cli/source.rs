@@ -18,7 +18,7 @@ pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpe
         let found = std::fs::canonicalize(path).map_err(|source| ops::Error::Source { path: path.clone(), source })?;
         Ok(Some(found.to_string_lossy().into_owned()))
     };
-    if let Some(dir) = &args.data_dir
+    if let Some(dir) = args.data_dir()
         && let Err(source) = std::fs::read_dir(dir)
         && source.kind() == std::io::ErrorKind::PermissionDenied
     {
@@ -26,7 +26,7 @@ pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpe
         return Err(ops::Error::Source { path: dir.clone(), source }.into());
     }
     let named = Named {
-        data: text(&args.data_dir),
+        data: text(&args.data_dir().cloned()),
         config: absolute(&args.config_dir)?,
         metadata: absolute(&args.metadata_dir)?,
         cache: text(&args.cache_dir),

@@ -83,6 +83,30 @@ fn a_poster_of_another_name_is_told_and_removed_where_the_poster_is_asked_for() 
     assert!(!folder.join("folder.webp").exists() && folder.join("logo.png").exists());
 }
 
+#[test]
+fn a_title_stands_for_a_path_in_ls_cat_and_history() {
+    let (program, data) = attic();
+    let listed = program.ok(&["ls", "latest", "--item", FILM]);
+    assert!(listed.contains(&format!("{FOLDER}/poster.jpg")) && listed.contains("chapters/"), "{listed}");
+    let entries = program.json(&["ls", "latest", "--item", FILM]).0["entries"].as_array().unwrap().len();
+    assert_eq!(entries, listed.lines().count());
+    let poster = program.command(&["cat", "latest", "--item", FILM, "poster"]).output().unwrap().stdout;
+    assert_eq!(poster, std::fs::read(data.join(FOLDER).join("poster.jpg")).unwrap());
+    let (history, code) = program.json(&["history", "--item", FILM, "poster"]);
+    assert_eq!((code, history["path"].as_str()), (0, Some(format!("{FOLDER}/poster.jpg").as_str())), "{history}");
+    assert_eq!(program.json(&["history"]).1, 2);
+}
+
+#[test]
+fn the_data_directory_is_taken_in_either_way() {
+    let (program, data) = attic();
+    let data = data.to_str().unwrap();
+    for args in [vec!["snapshot", "--data-dir", data], vec!["source", "--data-dir", data], vec!["restore", "latest", "--in-place", data]] {
+        program.ok(&args);
+    }
+    assert_eq!(program.json(&["snapshot", data, "--data-dir", data]).1, 2);
+}
+
 trait Sorted {
     fn tap_sorted(self) -> Self;
 }
