@@ -58,7 +58,7 @@ pub use recipes::Recipes;
 pub use repair::{LostPath, Mended, RepairOptions, RepairReport, repair};
 pub use restore::{Destination, InstanceTarget, Owners, RestoreOptions, RestoreReport, Selection, restore};
 pub use rows::{
-    Id, NAMES_KEPT_MAX, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, Titled, ToldRow, UPGRADE_SETTINGS, Which, diff_rows,
+    Id, NAMES_KEPT_MAX, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, Titled, ToldRow, UPGRADE_SETTINGS, Which, called_so, diff_rows,
     image_word_of_file, item_in, main_database, open_state, read_id, titles,
 };
 pub use secrets::{HIDDEN, is_harmless, is_secret, without_secrets_in_addresses};

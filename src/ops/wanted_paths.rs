@@ -37,6 +37,11 @@ impl WantedPaths {
         })
     }
 
+    /// These with all below them, whether they are there or not; none means that nothing is wanted.
+    pub fn of_folders(paths: Vec<Vec<u8>>) -> WantedPaths {
+        WantedPaths { paths, is_limited: true, ..WantedPaths::default() }
+    }
+
     /// Whether not all are meant.
     pub fn is_limited(&self) -> bool {
         self.is_limited

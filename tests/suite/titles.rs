@@ -98,6 +98,23 @@ fn a_title_stands_for_a_path_in_ls_cat_and_history() {
 }
 
 #[test]
+fn a_diff_of_one_item_shows_its_files_alone() {
+    let (program, data) = attic();
+    write(data.join(FOLDER).join("poster.jpg"), "another");
+    write(data.join("metadata/People/new.jpg"), "of somebody else");
+    write(data.join("config/other.xml"), "<other />");
+    let data = data.to_str().unwrap();
+    let changed = |document: &serde_json::Value| -> Vec<String> {
+        document["changes"].as_array().unwrap().iter().map(|change| change["path"].as_str().unwrap().to_owned()).collect()
+    };
+    let expected = vec![format!("{FOLDER}/poster.jpg")];
+    assert_eq!(changed(&program.json(&["diff", "latest", "--data-dir", data, "--item", FILM]).0), expected);
+    program.ok(&["snapshot", data]);
+    assert_eq!(changed(&program.json(&["diff", "latest~1", "latest", "--item", "crimson"]).0), expected);
+    assert_eq!(changed(&program.json(&["diff", "latest~1", "latest", "--item", "nobody is called so"]).0), Vec::<String>::new());
+}
+
+#[test]
 fn the_data_directory_is_taken_in_either_way() {
     let (program, data) = attic();
     let data = data.to_str().unwrap();

@@ -60,6 +60,8 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     };
     let (before, after) = sides::sides(context, &repository, &catalog, args)?;
     let index = Index::open(&repository, IndexMode::Use).map_err(ops::Error::from)?;
+    // An item that is named stands alone: its rows, and the files of its own folders.
+    let paths = if args.item.is_empty() || !args.path.is_empty() { paths } else { folders_of(args, &repository, &index, [&before, &after])? };
     let (own, other) = (before.tree()?, after.tree()?);
     let is_silent = context.global.quiet && !context.global.json;
     let will_name = !(args.stat || args.wants_rows() || is_silent || own.has_the_same(&other));
@@ -92,6 +94,19 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
         return Ok(Exit::Problems);
     }
     Ok(if args.exit_code && changed { Exit::Failed } else { Exit::Done })
+}
+
+/// The folders of the items that are named, by the snapshots among the two sides.
+fn folders_of(args: &DiffArgs, repository: &Repository, index: &Index, sides: [&Side<'_>; 2]) -> Result<WantedPaths, Failure> {
+    let mut folders = Vec::new();
+    for side in sides {
+        let Side::Snapshot(snapshot) = side else { continue };
+        for item in &args.item {
+            let found = ops::called_so(repository, index, snapshot, item)?;
+            folders.extend(found.into_iter().flat_map(|titled| titled.paths));
+        }
+    }
+    Ok(WantedPaths::of_folders(folders))
 }
 
 /// Paths and patterns as typed.

@@ -35,6 +35,23 @@ pub struct Titled {
 
 /// All whose name has this text in it, in whatever case, those that are called just so first. A snapshot without a database has none.
 pub fn titles(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), wanted: &str) -> Result<Vec<Titled>, Error> {
+    let mut found = called_so(repository, index, snapshot, wanted)?;
+    let mut reader = ChunkReader::new(repository, index);
+    for titled in &mut found {
+        let mut there = Vec::new();
+        for path in std::mem::take(&mut titled.paths) {
+            if lookup(&mut reader, &snapshot.1, &path)?.is_some() {
+                there.push(path);
+            }
+        }
+        titled.paths = there;
+    }
+    found.sort_by(|a, b| (!a.is_exact, &a.name, a.year).cmp(&(!b.is_exact, &b.name, b.year)));
+    Ok(found)
+}
+
+/// The same with all folders that could be theirs, whether this snapshot has them or not.
+pub fn called_so(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), wanted: &str) -> Result<Vec<Titled>, Error> {
     let Some(state) = open_state(repository, index, &Which::Snapshot(snapshot), DATABASE_PATH)? else { return Ok(Vec::new()) };
     let wanted = Text { text: wanted.to_lowercase(), id: read_id(wanted) };
     let mut found = Vec::new();
@@ -47,17 +64,6 @@ pub fn titles(repository: &Repository, index: &Index, snapshot: &(SnapshotId, Sn
         found.extend(user(View { table, row: &row }, &wanted));
         found.len() < FOUND_MAX
     })?;
-    let mut reader = ChunkReader::new(repository, index);
-    for titled in &mut found {
-        let mut there = Vec::new();
-        for path in std::mem::take(&mut titled.paths) {
-            if lookup(&mut reader, &snapshot.1, &path)?.is_some() {
-                there.push(path);
-            }
-        }
-        titled.paths = there;
-    }
-    found.sort_by(|a, b| (!a.is_exact, &a.name, a.year).cmp(&(!b.is_exact, &b.name, b.year)));
     Ok(found)
 }
 
