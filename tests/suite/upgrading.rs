@@ -188,3 +188,39 @@ fn the_answer_says_where_a_dashboard_would_put_pictures_wrongly() {
     let elsewhere = said(&["export", "latest", "--exact"]);
     assert!(elsewhere.contains("Metadata path") && elsewhere.contains("--only metadata"), "{elsewhere}");
 }
+
+/// A server that goes on with its upgrade as soon as the capture works on files.
+struct Upgrading<'a>(&'a Path, std::sync::Once);
+
+impl jellyvault::progress::Progress for Upgrading<'_> {
+    fn phase(&self, _: jellyvault::progress::Phase, _: u64, _: u64) {}
+    fn advance(&self, files: u64, _: u64) {
+        if files > 0 {
+            self.1.call_once(|| {
+                let db = rusqlite::Connection::open(self.0.join("data/jellyfin.db")).unwrap();
+                db.execute_batch("INSERT INTO __EFMigrationsHistory VALUES('20241020103111_LibraryDbMigration', '9.0.11'), ('20250420000000_CreateNetworkConfiguration', '10.11.11.0')").unwrap();
+                std::fs::write(self.0.join("data/library.db.note"), "what the same step did").unwrap();
+            });
+        }
+    }
+    fn problem(&self, _: &jellyvault::progress::Problem) {}
+}
+
+#[test]
+fn the_databases_of_one_snapshot_are_of_one_state() {
+    let program = Program::new();
+    let data = of_10_10(&program);
+    for n in 0..300 {
+        write(data.join(format!("metadata/library/aa/{n}.jpg")), noise(&n.to_string(), 5000));
+    }
+    let_settle();
+    program.ok(&["init"]);
+    let repository = jellyvault::store::Repository::open(&program.repo).unwrap();
+    let named = jellyvault::source::Named { data: Some(data.to_str().unwrap().to_owned()), ..Default::default() };
+    let (_, spec) = jellyvault::ops::find_instance(jellyvault::source::Platform::Linux, &named, &Default::default()).unwrap();
+    let (server, interrupt) = (Upgrading(&data, std::sync::Once::new()), jellyvault::progress::Interrupt::default());
+    let watch = jellyvault::ops::Watch { progress: &server, interrupt: &interrupt };
+    let report = jellyvault::ops::snapshot(&repository, &spec, &Default::default(), watch).unwrap();
+    assert!(server.1.is_completed());
+    assert!(report.record.is_upgrading(), "the first database is as old as the others are new: {:?}", report.record.problems);
+}

@@ -219,6 +219,15 @@ pub(super) fn capture<'a>(
     Ok(captured)
 }
 
+/// Whether an upgrade went on with the main database while the others were copied: the databases of one snapshot belong together. Only a server
+/// before 10.11, or one that leaves it, has others.
+pub(super) fn has_moved_on(spec: &SourceSpec, shared: &Shared<'_>, history: Option<&str>) -> bool {
+    let Some(path) = spec.layout.locate(DATABASE_PATH).filter(|path| !shared.dry_run && path.with_file_name("library.db").exists()) else { return false };
+    // What cannot be copied or read was told when it was captured.
+    let now = source::copy_database(&path, shared.scratch).ok().and_then(|copy| read_facts(&copy.path).ok());
+    now.is_some_and(|facts| facts.history.as_deref() != history)
+}
+
 /// The server's version: what is known exactly, else what the database says at least.
 fn version_of(known: Option<Learnt>, facts: &DatabaseFacts) -> Option<Learnt> {
     known.or_else(|| match &facts.code_migration {

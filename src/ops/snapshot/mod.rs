@@ -219,7 +219,8 @@ fn capture(
         }
         return Err(error);
     }
-    if may_walk_again && collector.vanished > 0 {
+    let is_done = !may_walk_again || (collector.vanished == 0 && !database::has_moved_on(spec, &shared, main.server.history.as_deref()));
+    if !is_done {
         // What was stored is found again.
         collector.finish_interrupted()?;
         return Ok(None);
