@@ -1,11 +1,14 @@
 //! `ls`.
 
+use std::cell::OnceCell;
 use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, Time, display};
-use crate::ops;
+use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, SnapshotId, SnapshotRecord, Time, display, file_name};
+use crate::ops::{self, Namer, State, Which, item_in, open_state};
+use crate::source::DATABASE_PATH;
+use crate::store::{Index, IndexMode, Repository};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -64,6 +67,16 @@ pub fn run(context: &Context, place: &str, recursive: bool, item: Option<&str>) 
         Some(title) => titles::paths(&repository, snapshot, title, None)?,
         None => vec![typed_path(path.unwrap_or(""))],
     };
+    let index = Index::open(&repository, IndexMode::Use).map_err(ops::Error::from)?;
+    let (state, mut namer) = (OnceCell::new(), None);
+    let mut title = |entry: &Entry| {
+        if !matches!(entry.kind, Kind::Directory) || item_in(file_name(&entry.path)).is_none() {
+            return None;
+        }
+        // Names beside ids are a help; a database that cannot be read takes none of the listing away.
+        let open = || state.get_or_init(|| titled_by(&repository, &index, snapshot)).as_ref().and_then(|state| Namer::new(&[state]).ok());
+        namer.get_or_insert_with(open).as_mut()?.name(&entry.path).ok().flatten()
+    };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut first = true;
     let json_mode = context.global.json;
@@ -71,7 +84,12 @@ pub fn run(context: &Context, place: &str, recursive: bool, item: Option<&str>) 
     // Entries go out as they come: a snapshot may hold a million. An error before the first leaves room for its own document.
     for path in &paths {
         ops::ls(&repository, snapshot, path, recursive || item.is_some(), |category, entry| {
-            let text = if json_mode { format!("{}{}", if first { "{\"entries\":[" } else { "," }, as_json(category, &entry)) } else { line(context, &entry) };
+            let title = title(&entry);
+            let text = if json_mode {
+                format!("{}{}", if first { "{\"entries\":[" } else { "," }, as_json(category, &entry, title))
+            } else {
+                line(context, &entry, title)
+            };
             first = false;
             write(&text)
         })?;
@@ -88,7 +106,12 @@ pub fn nanoseconds(time: Time) -> i64 {
     time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos))
 }
 
-fn as_json(category: &str, entry: &Entry) -> Value {
+/// What names the folders of items.
+fn titled_by<'r>(repository: &'r Repository, index: &'r Index, snapshot: &(SnapshotId, SnapshotRecord)) -> Option<State<'r>> {
+    open_state(repository, index, &Which::Snapshot(snapshot), DATABASE_PATH).ok().flatten()
+}
+
+fn as_json(category: &str, entry: &Entry, title: Option<String>) -> Value {
     let (kind, target) = match &entry.kind {
         Kind::File { .. } => ("file", None),
         Kind::Directory => ("directory", None),
@@ -96,7 +119,7 @@ fn as_json(category: &str, entry: &Entry) -> Value {
     };
     let document = json!({
         "kind": kind, "size": entry.size(), "mtime": super::json::time(nanoseconds(entry.mtime)),
-        "mode": format!("{:04o}", entry.mode), "uid": known(entry.uid), "gid": known(entry.gid), "category": category, "target": target,
+        "mode": format!("{:04o}", entry.mode), "uid": known(entry.uid), "gid": known(entry.gid), "category": category, "target": target, "title": title,
     });
     super::json::with_path(&entry.path, document)
 }
@@ -106,18 +129,19 @@ pub fn known(id: u32) -> Option<u32> {
     (id != OWNER_UNKNOWN).then_some(id)
 }
 
-fn line(context: &Context, entry: &Entry) -> String {
+fn line(context: &Context, entry: &Entry, title: Option<String>) -> String {
     let (kind, end) = match &entry.kind {
         Kind::File { .. } => ('-', String::new()),
         Kind::Directory => ('d', "/".to_owned()),
         Kind::Symlink { target } => ('l', format!(" -> {}", display(target))),
     };
     format!(
-        "{kind}{:04o}  {:>10}  {}  {}{end}\n",
+        "{kind}{:04o}  {:>10}  {}  {}{end}{}\n",
         entry.mode,
         render::size(entry.size()),
         render::time(nanoseconds(entry.mtime), &context.zone),
-        display(&entry.path)
+        display(&entry.path),
+        title.map_or_else(String::new, |title| format!("  ({title})"))
     )
 }
 

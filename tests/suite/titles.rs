@@ -90,6 +90,9 @@ fn a_title_stands_for_a_path_in_ls_cat_and_history() {
     assert!(listed.contains(&format!("{FOLDER}/poster.jpg")) && listed.contains("chapters/"), "{listed}");
     let entries = program.json(&["ls", "latest", "--item", FILM]).0["entries"].as_array().unwrap().len();
     assert_eq!(entries, listed.lines().count());
+    let folders = program.ok(&["ls", "latest:metadata/library/11"]);
+    assert!(folders.contains(&format!("{FOLDER}/  ({FILM})")), "{folders}");
+    assert_eq!(program.json(&["ls", "latest:metadata/library/11"]).0["entries"][0]["title"], FILM);
     let poster = program.command(&["cat", "latest", "--item", FILM, "poster"]).output().unwrap().stdout;
     assert_eq!(poster, std::fs::read(data.join(FOLDER).join("poster.jpg")).unwrap());
     let (history, code) = program.json(&["history", "--item", FILM, "poster"]);
