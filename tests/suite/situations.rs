@@ -102,7 +102,8 @@ fn a_directory_that_could_not_be_read_is_not_deleted_at_restore() {
 
 #[test]
 fn a_server_that_lost_something_makes_no_good_snapshot_and_takes_no_good_one_s_place() {
-    let worthless: [(&str, &str, &dyn Fn(&Path)); 5] = [
+    type Loss<'a> = (&'a str, &'a str, &'a dyn Fn(&Path));
+    let worthless: [Loss<'_>; 5] = [
         ("an empty database", "the database is empty", &|data| {
             sh("rm -f \"$1\"/data/jellyfin.db-*; : > \"$1\"/data/jellyfin.db", data);
         }),
@@ -311,7 +312,6 @@ fn a_server_under_dated_paths_is_one_server() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
 fn a_wrong_clock_is_told_and_its_snapshot_takes_no_other_s_place() {
     if Command::new("faketime").arg("--version").output().is_err() {
         eprintln!("NOT TRIED: no faketime here");
