@@ -18,6 +18,7 @@ mod target;
 mod tree;
 mod writer;
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -189,6 +190,8 @@ pub(super) struct Tally {
     pub unchanged: AtomicU64,
     pub metadata: AtomicU64,
     pub problems: Mutex<Vec<Problem>>,
+    /// Folders into which pictures were written.
+    pub pictured: Mutex<HashSet<u64>>,
 }
 
 impl Tally {
@@ -238,18 +241,23 @@ pub fn restore(
     }
     let selected: Vec<_> =
         categories(record).filter(|(category, _)| options.selection.categories.is_empty() || options.selection.categories.contains(category)).collect();
-    let ahead = Target::open(destination, repository, true)?;
-    refuse::check_open_databases(record, &mut reader, &ahead, options)?;
-    if matches!(destination, Destination::InPlace(_)) || is_tight(&selected, &ahead) {
-        ahead::look_ahead(&mut reader, &selected, destination, &ahead, options, watch)?;
+    let looked = Target::open(destination, repository, true)?;
+    refuse::check_open_databases(record, &mut reader, &looked, options)?;
+    if matches!(destination, Destination::InPlace(_)) || is_tight(&selected, &looked) {
+        ahead::look_ahead(&mut reader, &selected, destination, &looked, options, watch)?;
     }
-    drop(ahead);
+    // The index is let go of: the snapshot adds to it.
+    drop(looked);
+    drop(reader);
+    drop(index);
     if let Destination::InPlace(target) = destination {
         report.safety = safety::keep(repository, id, target, options, watch)?;
         if options.keep_old {
             report.moved_aside = keep_old::move_aside(target, options)?;
         }
     }
+    let index = Index::open(repository, IndexMode::Use)?;
+    let mut reader = ChunkReader::new(repository, &index);
     let written = write(repository, snapshot, destination, (&index, &mut reader), &selected, options, &mut report, watch);
     match (written, destination) {
         (Ok(()), _) => Ok(report),

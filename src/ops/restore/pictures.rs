@@ -16,6 +16,20 @@ use super::{RestoreOptions, Tally};
 /// Pictures in folders of items, and of people.
 const PLACES: [&[u8]; 3] = [b"metadata/library/", b"metadata-default/library/", b"metadata/People/"];
 
+/// Notes the folder of a picture that was written: where none was, nothing new stands beside what was there.
+pub(super) fn note(tally: &Tally, path: &[u8]) {
+    if PLACES.iter().any(|place| path.starts_with(place))
+        && let Ok(mut pictured) = tally.pictured.lock()
+    {
+        pictured.insert(key(parent(path).unwrap_or_default()));
+    }
+}
+
+/// 64 bits for a folder: one that is looked into in vain does no harm.
+fn key(folder: &[u8]) -> u64 {
+    blake3::hash(folder).as_bytes().first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
 /// What was found, or removed.
 #[derive(Debug, Default)]
 pub(super) struct Rivals {
@@ -55,6 +69,10 @@ pub(super) fn rivals(
 ) -> Result<Rivals, Error> {
     let mut found = Rivals::default();
     let Some((category, record)) = selected.iter().find(|(category, _)| *category == Category::Metadata) else { return Ok(found) };
+    let is_noted = |folder: &[u8]| options.replace_pictures || tally.pictured.lock().is_ok_and(|pictured| pictured.contains(&key(folder)));
+    if !options.replace_pictures && tally.pictured.lock().is_ok_and(|pictured| pictured.is_empty()) {
+        return Ok(found);
+    }
     let mut folder = Folder::default();
     let roots = options.selection.roots();
     for root in roots {
@@ -66,6 +84,9 @@ pub(super) fn rivals(
                 continue;
             }
             let dir = parent(&entry.path).unwrap_or_default();
+            if !is_noted(dir) {
+                continue;
+            }
             if folder.path != dir {
                 folder.look(target, (options, tally), watch, &mut found);
                 folder = Folder { path: dir.to_vec(), ..Folder::default() };

@@ -21,7 +21,7 @@ use super::obstacle::{Failure, clear_way, full_or, is_second_marker, no_place, o
 use super::same::same_content;
 use super::target::Target;
 use super::tree::DirStack;
-use super::{RestoreOptions, Tally, unreadable};
+use super::{RestoreOptions, Tally, pictures, unreadable};
 
 /// One thread's writer.
 pub(super) struct Writer<'a> {
@@ -126,6 +126,7 @@ impl<'a> Writer<'a> {
             return self.keep(entry, fd.as_fd(), name, &stat, size);
         }
         if self.options.dry_run {
+            pictures::note(self.tally, &entry.path);
             return self.written(size);
         }
         clear_way(fd.as_fd(), name, existing)?;
@@ -202,6 +203,7 @@ impl<'a> Writer<'a> {
         self.remove_logs(dir, name)?;
         rustix::fs::renameat(dir, temp, dir, name).map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))?;
         self.count_written(size);
+        pictures::note(self.tally, &entry.path);
         // A file without its owner or attributes (another file system has none) is better than no file.
         dressed
     }
