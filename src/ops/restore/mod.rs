@@ -246,23 +246,23 @@ pub fn restore(
     if matches!(destination, Destination::InPlace(_)) || is_tight(&selected, &looked) {
         ahead::look_ahead(&mut reader, &selected, destination, &looked, options, watch)?;
     }
-    // The index is let go of: the snapshot adds to it.
     drop(looked);
+    let Destination::InPlace(target) = destination else {
+        return write(repository, snapshot, destination, (&index, &mut reader), &selected, options, &mut report, watch).map(|()| report);
+    };
+    // The index is let go of: the snapshot adds to it.
     drop(reader);
     drop(index);
-    if let Destination::InPlace(target) = destination {
-        report.safety = safety::keep(repository, id, target, options, watch)?;
-        if options.keep_old {
-            report.moved_aside = keep_old::move_aside(target, options)?;
-        }
+    report.safety = safety::keep(repository, id, target, options, watch)?;
+    if options.keep_old {
+        report.moved_aside = keep_old::move_aside(target, options)?;
     }
     let index = Index::open(repository, IndexMode::Use)?;
     let mut reader = ChunkReader::new(repository, &index);
-    let written = write(repository, snapshot, destination, (&index, &mut reader), &selected, options, &mut report, watch);
-    match (written, destination) {
-        (Ok(()), _) => Ok(report),
-        (Err(error), Destination::InPlace(_)) if !options.dry_run => Err(half_done(error, &report)),
-        (Err(error), _) => Err(error),
+    match write(repository, snapshot, destination, (&index, &mut reader), &selected, options, &mut report, watch) {
+        Ok(()) => Ok(report),
+        Err(error) if options.dry_run => Err(error),
+        Err(error) => Err(half_done(error, &report)),
     }
 }
 
