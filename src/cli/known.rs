@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::CacheFile;
 
-/// How old a date may be before it is written anew: snapshots come every few minutes.
+/// The date is written again only when it is older than this: snapshots come every few minutes.
 const FRESH_SECONDS: i64 = 600;
 
 /// The memory: one small file of the user's.

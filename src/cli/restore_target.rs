@@ -1,4 +1,4 @@
-//! Where a restore goes: the instance that is there, or one that is made anew on a machine that has none.
+//! Where a restore goes: the instance that is there, or a new one on a machine that has none.
 
 use std::path::{Path, PathBuf};
 
