@@ -63,18 +63,12 @@ pub fn restore_watch_state(
     if !options.dry_run {
         stopped(&database)?;
     }
-    let index = Index::open(repository, IndexMode::Use)?;
-    let state = open_state(repository, &index, &Which::Snapshot(from), DATABASE_PATH)?.ok_or_else(|| Error::Refused {
-        what: format!("snapshot {} has no database", short(&from.0)),
-        hint: "Choose one that was taken with the category database; jellyvault show SNAPSHOT tells.".to_owned(),
-    })?;
-    let saved = collect::collect(&state, &options.user)?;
     // Everything is done to a private copy first, which nobody keeps: what cannot be done is told before anything changes.
     let copy = copy_database(&database, &repository.scratch_folder()).map_err(|error| Error::Refused {
         what: format!("the database that is there could not be looked at ({})", in_one_line(&error)),
         hint: "Run as the user that Jellyfin runs as, or as root.".to_owned(),
     })?;
-    let tried = apply::apply(&copy.path, &saved, options)?;
+    let tried = bring_back(repository, from, &copy.path, options)?;
     drop(copy);
     if options.dry_run {
         return Ok(tried);
@@ -94,8 +88,23 @@ pub fn restore_watch_state(
         });
     }
     stopped(&database)?;
-    let report = apply::apply(&database, &saved, options)?;
+    let report = bring_back(repository, from, &database, options)?;
     Ok(WatchStateReport { safety: safety.id, ..report })
+}
+
+/// From the snapshot into a database. The index is let go of behind it: the snapshot in between adds to it.
+fn bring_back(
+    repository: &Repository,
+    from: &(SnapshotId, SnapshotRecord),
+    database: &std::path::Path,
+    options: &WatchStateOptions,
+) -> Result<WatchStateReport, Error> {
+    let index = Index::open(repository, IndexMode::Use)?;
+    let state = open_state(repository, &index, &Which::Snapshot(from), DATABASE_PATH)?.ok_or_else(|| Error::Refused {
+        what: format!("snapshot {} has no database", short(&from.0)),
+        hint: "Choose one that was taken with the category database; jellyvault show SNAPSHOT tells.".to_owned(),
+    })?;
+    apply::apply(database, &collect::collect(&state, &options.user)?, options)
 }
 
 /// Refuses while a server has the database open.
