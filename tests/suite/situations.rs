@@ -336,3 +336,17 @@ fn a_wrong_clock_is_told_and_its_snapshot_takes_no_other_s_place() {
         assert!(left.contains(&first) && left.contains(&last), "{wrong}: {left:?}");
     }
 }
+
+#[test]
+fn what_is_not_captured_is_not_complained_about() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    let settings = std::fs::read_to_string(data.join("config/system.xml")).unwrap();
+    let named = "<MetadataPath>/nowhere/metadata</MetadataPath></ServerConfiguration>";
+    write(data.join("config/system.xml"), settings.replace("<MetadataPath />", "").replace("</ServerConfiguration>", named));
+    let (all, code) = snapshot(&program, &data, &[]);
+    assert_eq!(code, 3, "{all}");
+    assert!(all["problems"].to_string().contains("/nowhere/metadata"), "{all}");
+    let (only, code) = snapshot(&program, &data, &["--only", "database"]);
+    assert_eq!((code, &only["problems"]), (0, &serde_json::json!([])));
+}

@@ -203,7 +203,9 @@ fn capture(
             index.missing()
         ),
     });
-    for problem in spec.problems.iter().cloned().chain(main.problems).chain(missing).chain(lost_list).chain(clock) {
+    // Who wants the database alone is not told of pictures.
+    let about_it = spec.problems.iter().filter(|problem| rules.wants(Category::of(problem.path.as_bytes())));
+    for problem in about_it.cloned().chain(main.problems).chain(missing).chain(lost_list).chain(clock) {
         watch.progress.problem(&problem);
         collector.problem(problem);
     }
