@@ -123,6 +123,7 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
         );
         problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
     }
+    problems.extend(misplaced_pictures(&instance));
     let has_database = instance.database.as_ref().is_some_and(|path| Path::new(path).is_file());
     if has_database && instance.config.is_none() {
         let what = "no configuration directory was found; settings and users' pictures are not in this snapshot (name it with --config-dir)".to_owned();
@@ -137,6 +138,21 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
         expects_database: config_is_real && instance.database_plugin.is_none() && instance.missing.is_empty(),
     };
     Ok((instance, spec))
+}
+
+/// Pictures that a dashboard's restore by 10.11.0 to 10.11.6 put where the server does not look (`docs/zip.md`, "Pictures").
+fn misplaced_pictures(instance: &Instance) -> Option<Problem> {
+    let wrong = Path::new(&instance.data).join("metadata");
+    let has_pictures = ["library", "People"].iter().any(|name| wrong.join(name).is_dir());
+    let is_used = std::fs::canonicalize(&wrong).is_ok_and(|wrong| std::fs::canonicalize(&instance.metadata).is_ok_and(|metadata| metadata == wrong));
+    (has_pictures && !is_used).then(|| Problem {
+        path: "data/metadata".to_owned(),
+        what: format!(
+            "pictures lie in {}, where the server does not look for them: a restore from the dashboard of Jellyfin 10.11.0 to 10.11.6 put them there. \
+             jellyvault restore SNAPSHOT --in-place --only metadata brings them to their place; then this folder can be deleted",
+            wrong.display()
+        ),
+    })
 }
 
 /// The instance of the server that runs here. What may not be looked at must not be taken for nothing.

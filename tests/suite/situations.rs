@@ -350,3 +350,16 @@ fn what_is_not_captured_is_not_complained_about() {
     let (only, code) = snapshot(&program, &data, &["--only", "database"]);
     assert_eq!((code, &only["problems"]), (0, &serde_json::json!([])));
 }
+
+#[test]
+fn pictures_where_the_server_does_not_look_are_told() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    assert_eq!(snapshot(&program, &data, &[]).1, 0);
+    write(data.join("data/metadata/library/aa/poster.jpg"), "misplaced");
+    for command in ["snapshot", "source"] {
+        let (report, code) = program.json(&[command, data.to_str().unwrap()]);
+        assert_eq!(code, 3, "{report}");
+        assert!(report["problems"].to_string().contains("where the server does not look"), "{report}");
+    }
+}
