@@ -47,7 +47,7 @@ impl Standing {
             return Standing::Newer;
         }
         if code.is_empty() {
-            // Who wrote the rows of code migrations is told by them alone.
+            // Only rows of code migrations name the server's version, and every real 10.11 has some.
             return if steps.contains(ONE_DATABASE) { Standing::Unknown } else { Standing::Legacy };
         }
         let is_whole = |schema: &Schema| {

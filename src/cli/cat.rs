@@ -29,7 +29,7 @@ fn picture_of(context: &Context, name: &str, title: &str, picture: &str) -> Resu
     let repository = context.open()?;
     let catalog = context.catalog_named(&repository, &[name])?;
     let snapshot = context.resolve(&catalog, name)?;
-    let path = titles::paths(&repository, snapshot, title, Some(picture))?.into_iter().next().unwrap_or_default();
+    let path = titles::picture(&repository, snapshot, title, picture)?;
     ops::cat(&repository, snapshot, &path, &mut std::io::stdout().lock())?;
     Ok(Exit::Done)
 }

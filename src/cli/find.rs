@@ -76,7 +76,7 @@ pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
     let path = match (args.item.as_slice(), &args.path) {
         ([title, picture], _) => {
             let snapshot = context.resolve_in(&repository, &catalog, "latest")?;
-            titles::paths(&repository, snapshot, title, Some(picture))?.into_iter().next().unwrap_or_default()
+            titles::picture(&repository, snapshot, title, picture)?
         }
         (_, path) => typed_path(path.as_deref().unwrap_or_default()),
     };
@@ -100,9 +100,15 @@ pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// `poster.jpg` is no title, and the whole library need not be read for it.
+fn is_file_name(words: &str) -> bool {
+    let Some((stem, end)) = words.rsplit_once('.') else { return false };
+    !stem.is_empty() && !words.contains(' ') && (2..=4).contains(&end.len()) && end.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
 /// What is called so in the snapshot that is named, or in the newest: of plain words, not of a path or a pattern.
 fn titled(context: &Context, repository: &Repository, catalog: &Catalog, args: &FindArgs) -> Result<Vec<ops::Titled>, Failure> {
-    let words = args.patterns.iter().filter(|words| args.same_as.is_none() && !words.contains(['/', '*', '?', '[', '{']));
+    let words = args.patterns.iter().filter(|words| args.same_as.is_none() && !words.contains(['/', '*', '?', '[', '{']) && !is_file_name(words));
     let name = args.within.as_deref().unwrap_or("latest");
     let snapshot = match context.resolve_in(repository, catalog, name) {
         Ok(snapshot) => snapshot,

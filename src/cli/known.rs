@@ -14,6 +14,8 @@ const FRESH_SECONDS: i64 = 600;
 pub struct Known {
     file: Option<PathBuf>,
     held: Held,
+    /// Why what was remembered is not known.
+    pub trouble: Option<String>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -32,11 +34,15 @@ struct Use {
 }
 
 impl Known {
-    /// The user's memory; an empty one where there is none, or it cannot be read.
+    /// The user's memory; an empty one where there is none. One that cannot be read is empty too, and says so.
     pub fn load() -> Known {
         let file = state_dir().map(|dir| dir.join("repositories.toml"));
-        let text = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
-        Known { held: text.and_then(|text| toml::from_str(&text).ok()).unwrap_or_default(), file }
+        let (held, trouble) = match file.as_deref().map(read) {
+            Some(Ok(held)) => (held, None),
+            Some(Err(trouble)) => (Held::default(), Some(trouble)),
+            None => (Held::default(), None),
+        };
+        Known { file, held, trouble }
     }
 
     /// When the repository at this path was last used.
@@ -71,6 +77,15 @@ impl Known {
         let mut new = CacheFile::begin(file)?;
         new.append(text.as_bytes())?;
         new.finish()
+    }
+}
+
+fn read(file: &Path) -> Result<Held, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{} cannot be read ({error})", file.display());
+    match std::fs::read_to_string(file) {
+        Ok(text) => toml::from_str(&text).map_err(|error| failed(&error.message())),
+        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(Held::default()),
+        Err(error) => Err(failed(&error)),
     }
 }
 

@@ -15,7 +15,7 @@ use super::known::{Known, jellyfins_directory};
 /// How long another first snapshot may take to make the repository.
 const MAKING: Duration = Duration::from_secs(3);
 
-/// The repository; where it is new, the user is told where it is and what it will hold.
+/// Opens the repository, or makes one and says where it is and what it will hold.
 pub fn open_or_make(context: &Context, make_anew: bool) -> Result<Repository, Failure> {
     let path = context.repository_path()?;
     let mut known = Known::load();
@@ -35,6 +35,10 @@ pub fn open_or_make(context: &Context, make_anew: bool) -> Result<Repository, Fa
         use crate::store::Error::{Exists, NotEmpty};
         match ops::init(&path, 0) {
             Ok(repository) => {
+                if let Some(trouble) = &known.trouble {
+                    context
+                        .say(&format!("Note: it is not known whether a repository was here before: {trouble}. If there was one, its disk may not be mounted."));
+                }
                 known.remember(&path);
                 tell_new(context, &path);
                 return Ok(context.ready(repository));

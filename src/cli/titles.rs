@@ -40,6 +40,12 @@ pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), t
     Ok(found)
 }
 
+/// The one picture that is meant, or the first of its kind.
+pub fn picture(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str, picture: &str) -> Result<Vec<u8>, Failure> {
+    let found = paths(repository, snapshot, title, Some(picture))?.into_iter().next();
+    found.ok_or_else(|| Failure::usage(&format!("{title} has no {picture} in this snapshot"), "jellyvault ls SNAPSHOT --item TITLE shows what there is."))
+}
+
 /// All that are called so.
 pub fn find(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str) -> Result<Vec<Titled>, Failure> {
     let index = Index::open(repository, IndexMode::Use).map_err(ops::Error::from)?;

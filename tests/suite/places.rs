@@ -51,6 +51,9 @@ fn a_memory_that_cannot_be_kept_keeps_nobody_from_a_snapshot() {
     program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
     std::fs::remove_file(program.home.path().join(".local")).unwrap();
     write(program.home.path().join(".local/state/jellyvault/repositories.toml"), "no = [table");
+    std::fs::remove_dir_all(&program.repo).unwrap();
+    let made = program.run(&["snapshot", "--plain", source.to_str().unwrap()]);
+    assert!(made.status.success() && String::from_utf8_lossy(&made.stderr).contains("not known whether a repository was here before"), "{made:?}");
     program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
 }
 

@@ -347,7 +347,7 @@ fn a_database_that_is_right_already_is_not_written_again_in_place() {
 #[test]
 fn a_target_that_nobody_can_write_to_is_one_error() {
     if !rustix::process::geteuid().is_root() {
-        return;
+        return not_tried("not root");
     }
     let program = Program::new();
     let data = instance(program.home.path());

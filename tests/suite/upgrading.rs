@@ -125,7 +125,7 @@ fn a_snapshot_in_the_middle_of_an_upgrade_is_marked_and_no_tables_are_made_of_it
 
 #[test]
 fn what_real_servers_left_in_an_upgrade_is_told_from_what_they_left_before_and_after() {
-    let Some(shared) = shared_fixtures() else { return };
+    let Some(shared) = shared_fixtures() else { return not_tried("the shared fixtures are not here") };
     let unpacked = temp();
     for archive in ["versions", "upgrading"] {
         let tar = shared.join(format!("cellar-10.10/{archive}.tar.zst"));
