@@ -167,7 +167,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::Mount { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Mounting needs the program fusermount3 of the package fuse3 (Debian, Ubuntu: apt install fuse3), or root.".to_owned(),
         Error::Mount { .. } => "Is the directory free, and may this user mount? --allow-other needs user_allow_other in /etc/fuse.conf; a container needs --device /dev/fuse --cap-add SYS_ADMIN.".to_owned(),
         Error::InNoSnapshot { .. } => "jellyvault find '*NAME*' looks for names in all snapshots; paths begin with config, data, metadata, plugins, root, or programdata (whatever else lies in Jellyfin's data directory).".to_owned(),
-        Error::HalfDone { source, .. } => return Some(hint(source).unwrap_or_else(|| "Put that right, and run the same command again: it goes on where it stopped.".to_owned())),
+        Error::HalfDone { source, .. } => return Some(hint(source).unwrap_or_else(|| "Put that right, and run the same command again: it continues where it stopped.".to_owned())),
         Error::Interrupted => "Nothing is broken: what was stored is used by the next run.".to_owned(),
         Error::NotAFile { .. } => "jellyvault ls lists directories; jellyvault restore brings them back.".to_owned(),
         Error::Glob { .. } => "Patterns are names such as *.bif or paths such as metadata/People/**.".to_owned(),

@@ -116,7 +116,7 @@ pub fn warning(path: &Path) -> String {
         return format!("{holds} The repository's folder can be read by you alone; keep it so.");
     }
     format!(
-        "{holds} This file system keeps no permissions (exFAT, NTFS and network shares often do not): whoever can reach {} can read them. Keep the disk or the share to yourself.",
+        "{holds} This file system keeps no permissions (exFAT, NTFS and network shares often do not): anyone who can reach {} can read them. Keep the disk or the share to yourself.",
         path.display()
     )
 }

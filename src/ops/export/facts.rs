@@ -119,7 +119,7 @@ fn standing_words(database: &PrivateDatabase) -> Option<String> {
                 .to_owned(),
         ),
         Standing::Between { to, .. } => {
-            Some(format!("the server was in the middle of its upgrade to {to}; the one that restores this zip goes on with it at its next start"))
+            Some(format!("the server was in the middle of its upgrade to {to}; the server that restores this zip continues it at its next start"))
         }
         Standing::Newer => Some("the database is of a later version than any that this jellyvault knows".to_owned()),
         Standing::Unknown | Standing::Whole => None,

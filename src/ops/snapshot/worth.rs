@@ -98,8 +98,8 @@ pub(super) fn of_upgrade(facts: &DatabaseFacts, before: &Before<'_>) -> Option<(
     let Standing::Between { to, .. } = Standing::of(&facts.migrations) else { return None };
     let from = before.version().filter(|from| version::parse(from) < version::parse(&to)).map(|from| format!(" from {from}")).unwrap_or_default();
     let what = format!(
-        "the server was in the middle of its upgrade{from} to {to}: not all of its migrations were done. After a restore in place start {to} or newer, which goes on \
-         with the upgrade. The next snapshot after the upgrade is complete again"
+        "the server was in the middle of its upgrade{from} to {to}: not all of its migrations were done. After a restore in place start {to} or newer, which continues \
+         the upgrade. The next snapshot after the upgrade is complete again"
     );
     Some((to, Problem { path: UPGRADE.to_owned(), what }))
 }
