@@ -323,6 +323,9 @@ pub struct LiveArgs {
     /// Its metadata directory, if it lies elsewhere
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "after")]
     pub metadata_dir: Option<PathBuf>,
+    /// Follow links to whole folders of Jellyfin (what the snapshot followed is followed anyway)
+    #[arg(long, conflicts_with = "after")]
+    pub follow_roots: bool,
 }
 
 /// How to export.

@@ -63,6 +63,7 @@ pub fn named(args: &RestoreArgs) -> SourceArgs {
         config_dir: args.config_dir.clone(),
         metadata_dir: args.metadata_dir.clone(),
         database: args.database.clone(),
+        follow_roots: args.follow_roots,
         ..SourceArgs::default()
     }
 }
@@ -75,6 +76,7 @@ fn own_directory(context: &Context, record: &SnapshotRecord, args: &RestoreArgs)
         data_dir: Some(data),
         config_dir: args.config_dir.clone().or_else(|| directory("config")),
         metadata_dir: args.metadata_dir.clone().or_else(|| directory("metadata")),
+        follow_roots: args.follow_roots,
         ..SourceArgs::default()
     };
     let Ok((instance, spec)) = source::find(context, &own) else { return Ok(None) };

@@ -32,6 +32,7 @@ pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpe
         cache: text(&args.cache_dir),
         log: text(&args.log_dir),
         database: absolute(&args.database)?,
+        follow_roots: args.follow_roots,
     };
     Ok(ops::find_instance(context.platform(), &named, &context.surroundings())?)
 }

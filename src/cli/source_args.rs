@@ -28,6 +28,9 @@ pub struct SourceArgs {
     /// Its database file, if database.xml puts it where this machine sees it under another path
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub database: Option<PathBuf>,
+    /// Follow links to whole folders of Jellyfin, such as data/trickplay or metadata/People on another disk
+    #[arg(long)]
+    pub follow_roots: bool,
 }
 
 impl SourceArgs {

@@ -104,6 +104,8 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
         Err(error @ (FindError::None { .. } | FindError::Several { .. })) => of_running_server(platform, &mut named, surroundings, error)?,
         found => found?,
     };
+    let linked = if named.follow_roots { source::linked_folders(&Layout::of(&instance)) } else { Vec::new() };
+    let instance = Instance { linked, ..instance };
     let mut problems: Vec<Problem> = Vec::new();
     for missing in &instance.missing {
         let (path, option) = match missing.what {

@@ -4,6 +4,7 @@
 //! own separator.
 
 use super::find_error::FindError;
+use super::linked::Linked;
 use super::xml;
 
 /// An operating system.
@@ -50,6 +51,8 @@ pub struct Named {
     pub log: Option<String>,
     /// Its database.
     pub database: Option<String>,
+    /// Follow links to whole folders.
+    pub follow_roots: bool,
 }
 
 /// An instance and its directories.
@@ -81,6 +84,8 @@ pub struct Instance {
     pub database_plugin: Option<String>,
     /// What the configuration names and that is not here.
     pub missing: Vec<Missing>,
+    /// Folders elsewhere that links in its directories lead to and that belong to it, as the user says.
+    pub linked: Vec<Linked>,
 }
 
 /// A place that the configuration names.
@@ -346,6 +351,7 @@ impl Finder<'_> {
             log,
             database,
             missing,
+            linked: Vec::new(),
         }
     }
 

@@ -37,7 +37,9 @@ impl Layout {
         roots.push(root("root", &instance.root));
         let usual = Path::new(&instance.data).join("jellyfin.db");
         let database = instance.database.as_ref().map(PathBuf::from).filter(|path| *path != usual);
-        Layout { roots, database, is_instance: true, passing: instance.passing.iter().map(PathBuf::from).collect() }
+        let mut layout = Layout { roots, database, is_instance: true, passing: instance.passing.iter().map(PathBuf::from).collect() };
+        layout.follow(&instance.linked);
+        layout
     }
 
     /// A plain folder's.
@@ -63,7 +65,8 @@ impl Layout {
         {
             return Some(database.clone());
         }
-        self.roots.iter().find_map(|root| {
+        // A linked folder comes behind the root that it is in.
+        self.roots.iter().rev().find_map(|root| {
             if root.logical.is_empty() {
                 return Some(os_path(&root.dir, logical));
             }
@@ -78,7 +81,7 @@ impl Layout {
 
     /// Opens the file of a logical path for reading, below its root through no link; nothing where that cannot be done.
     pub fn open(&self, logical: &[u8]) -> Option<File> {
-        let (root, below) = self.roots.iter().find_map(|root| {
+        let (root, below) = self.roots.iter().rev().find_map(|root| {
             if root.logical.is_empty() {
                 return Some((root, logical));
             }
@@ -89,7 +92,7 @@ impl Layout {
         open_file(&dir, below).ok().map(File::from)
     }
 
-    /// The directories by name, for the snapshot's record.
+    /// The directories by name, linked folders by their logical path, for the snapshot's record.
     pub fn directories(&self) -> Directories {
         let named = self.roots.iter().map(|root| {
             let name = String::from_utf8_lossy(&root.logical).into_owned();

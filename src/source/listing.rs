@@ -147,7 +147,10 @@ pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_op
         };
         path.truncate(dir_len);
         join(&mut path, bytes);
-        if rules.leaves_out(&path, &stat) {
+        let linked = if stat.is_symlink() { roots.iter().position(|(root, ..)| root.logical == path) } else { None };
+        let stat = linked.and_then(|number| roots.get(number)).map_or(stat, |(.., of_folder)| *of_folder);
+        let is_left_out = if linked.is_some() { rules.leaves_out_linked(&path) } else { rules.leaves_out(&path, &stat) };
+        if is_left_out {
             continue;
         }
         if let Some(what) = stat.special() {
@@ -157,12 +160,14 @@ pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_op
         let key = hashing.path_key(&path);
         let name = (listing.names.len() as u32, bytes.len() as u16);
         listing.names.extend_from_slice(bytes);
-        let elsewhere = rules.one_file_system && stat.dev != root_stat.dev;
+        // A link to another disk is followed because the user wants what is there.
+        let elsewhere = rules.one_file_system && stat.dev != root_stat.dev && linked.is_none();
         if stat.is_dir() && elsewhere {
             listing.elsewhere.push(bytes.to_vec());
         }
         let is_entered = stat.is_dir() && !elsewhere;
-        listing.items.push(Item { name, stat, key, fingerprint: stat.fingerprint(&key), is_entered, folder: None });
+        let folder = linked.map(|number| Slot::new(number, Vec::new(), None));
+        listing.items.push(Item { name, stat, key, fingerprint: stat.fingerprint(&key), is_entered, folder });
     }
     let names = &listing.names;
     listing.items.sort_unstable_by(|a, b| name_of(names, a.name).cmp(name_of(names, b.name)));
@@ -172,7 +177,7 @@ pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_op
     }
     if listing.items.iter().any(|item| item.is_entered) {
         let above = KeptOpen::new(dir, kept_open);
-        for item in listing.items.iter_mut().filter(|item| item.is_entered) {
+        for item in listing.items.iter_mut().filter(|item| item.is_entered && item.folder.is_none()) {
             let mut below = slot.below.clone();
             join(&mut below, name_of(names, item.name));
             item.folder = Some(Slot::new(slot.root, below, above.clone()));

@@ -117,6 +117,11 @@ impl Rules {
         NEVER.contains(&path) || is_kept_old(path) || is_sqlite_side_name(path) || (stat.is_dir() && !leads_elsewhere && !self.wants_below(path))
     }
 
+    /// The same for a linked folder, which is a root of its own: it is closed to a walk that comes upon it in another way.
+    pub fn leaves_out_linked(&self, path: &[u8]) -> bool {
+        self.globs.fit(path) || NEVER.contains(&path) || !self.wants_below(path)
+    }
+
     /// Whether anything below a directory can be wanted.
     fn wants_below(&self, path: &[u8]) -> bool {
         let category = Category::of(path);

@@ -139,7 +139,8 @@ pub fn scan<E>(
         for _ in 1..threads.max(2) {
             scope.spawn(|| shared.list_ahead());
         }
-        (0..opened.len()).try_for_each(|root| shared.walk_root(root, interrupt, &mut each))
+        let is_top = |root: &usize| shared.roots.get(*root).is_some_and(|(root, ..)| !root.logical.contains(&b'/'));
+        (0..opened.len()).filter(is_top).try_for_each(|root| shared.walk_root(root, interrupt, &mut each))
     })
 }
 
@@ -176,9 +177,9 @@ impl Shared<'_> {
         let mut path = scan_root.logical.clone();
         let prefix = path.len();
         let mut buffer = Vec::with_capacity(BUFFER_BYTES);
-        // (listing, next item, length of the directory's path)
-        let mut stack = vec![(self.obtain(&slot, &mut buffer), 0, prefix)];
-        while let Some((listing, next, dir_len)) = stack.last_mut() {
+        // (listing, next item, length of the directory's path, number and length of its root)
+        let mut stack = vec![(self.obtain(&slot, &mut buffer), 0, prefix, (root, prefix))];
+        while let Some((listing, next, dir_len, (root, prefix))) = stack.last_mut() {
             if interrupt.is_raised() {
                 return Err(ScanError::Interrupted);
             }
@@ -193,12 +194,17 @@ impl Shared<'_> {
             *next += 1;
             let name = name_of(&listing.names, item.name);
             join(&mut path, name);
-            let below = path.get(if prefix == 0 { 0 } else { prefix + 1 }..).unwrap_or_default();
-            each(Event::Found(Found { root, path: &path, below, stat: &item.stat, key: &item.key, fingerprint: item.fingerprint }))?;
+            // A linked folder begins a root of its own.
+            let within = match &item.folder {
+                Some(folder) if folder.root != *root => (folder.root, path.len()),
+                _ => (*root, *prefix),
+            };
+            let below = path.get(if within.1 == 0 { 0 } else { within.1 + 1 }..).unwrap_or_default();
+            each(Event::Found(Found { root: within.0, path: &path, below, stat: &item.stat, key: &item.key, fingerprint: item.fingerprint }))?;
             if let Some(folder) = item.folder.take() {
                 let listing = self.obtain(&folder, &mut buffer);
                 let len = path.len();
-                stack.push((listing, 0, len));
+                stack.push((listing, 0, len, within));
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ mod export;
 mod find;
 mod hostile;
 mod import;
+mod linked;
 mod live;
 mod live_look;
 mod lost_list;

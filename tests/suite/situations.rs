@@ -74,6 +74,28 @@ fn what_a_snapshot_does_not_know_is_not_deleted() {
 }
 
 #[test]
+fn a_dry_run_names_a_directory_that_is_in_the_way() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    snapshot(&program, &data, &[]);
+    let file = data.join("config/branding.xml");
+    std::fs::remove_file(&file).unwrap();
+    write(file.join("something"), "in it");
+    let restore = ["--path", "config/branding.xml", "--no-safety-snapshot"];
+    let told = |more: &[&str]| {
+        let (report, code) = in_place(&program, "latest", &data, &[&restore[..], more].concat());
+        (report["problems"].clone(), code)
+    };
+    let predicted = told(&["--dry-run"]);
+    assert!(predicted.1 == 3 && predicted.0.to_string().contains("a directory with something in it"), "{predicted:?}");
+    assert_eq!(predicted, told(&[]));
+    // An empty one makes way.
+    std::fs::remove_file(file.join("something")).unwrap();
+    assert_eq!((told(&["--dry-run"]).1, told(&[]).1), (0, 0));
+    assert!(file.is_file());
+}
+
+#[test]
 fn a_directory_that_could_not_be_read_is_not_deleted_at_restore() {
     if !is_root() {
         return not_tried("not root");

@@ -68,13 +68,21 @@ fn live(context: &Context, record: &SnapshotRecord, named: &LiveArgs, plain: Opt
     if let Some(folder) = plain {
         return Ok(SourceSpec::plain(folder)?);
     }
+    // What the snapshot holds of linked folders is compared with what they hold now.
+    let followed = record.source.directories.keys().any(|name| name.contains('/'));
     let directory = |name: &str| record.source.directories.get(name).map(std::path::PathBuf::from).filter(|dir| dir.is_dir());
     if named.data_dir.is_none() && record.source.host == context.host() {
         if let Some(folder) = directory("folder") {
             return Ok(SourceSpec::plain(&folder)?);
         }
         if let Some(data) = directory("programdata") {
-            let own = SourceArgs { data_dir: Some(data), config_dir: directory("config"), metadata_dir: directory("metadata"), ..SourceArgs::default() };
+            let own = SourceArgs {
+                data_dir: Some(data),
+                config_dir: directory("config"),
+                metadata_dir: directory("metadata"),
+                follow_roots: named.follow_roots || followed,
+                ..SourceArgs::default()
+            };
             return Ok(source::find(context, &own)?.1);
         }
     }
@@ -82,6 +90,7 @@ fn live(context: &Context, record: &SnapshotRecord, named: &LiveArgs, plain: Opt
         data_dir: named.data_dir.clone(),
         config_dir: named.config_dir.clone(),
         metadata_dir: named.metadata_dir.clone(),
+        follow_roots: named.follow_roots || followed,
         ..SourceArgs::default()
     };
     Ok(source::find(context, &named)?.1)

@@ -7,6 +7,7 @@ use crate::store::ChunkReader;
 use super::super::Error;
 use super::RestoreOptions;
 use super::dress::{dress, is_ours};
+use super::links::Links;
 use super::obstacle::Failure;
 use super::share::share;
 use super::writer::Writer;
@@ -15,6 +16,7 @@ use super::writer::Writer;
 pub(super) fn finish<'a>(
     reader: &mut ChunkReader<'_>,
     selected: &[(Category, &CategoryRecord)],
+    links: &Links,
     options: &RestoreOptions,
     new_writer: impl Fn() -> Writer<'a>,
 ) -> Result<(), Error> {
@@ -36,7 +38,7 @@ pub(super) fn finish<'a>(
                     Err(error) if error.is_damage() => continue,
                     entry => writer.target.adopt(entry?),
                 };
-                if !matches!(entry.kind, Kind::Directory) || !options.selection.takes(*category, &entry.path) {
+                if !matches!(entry.kind, Kind::Directory) || !options.selection.takes(*category, &entry.path) || links.behind(&entry).is_some() {
                     continue;
                 }
                 if !entry.path.contains(&b'/') {

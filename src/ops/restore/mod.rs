@@ -7,6 +7,7 @@ mod dirs;
 mod dress;
 mod folded;
 mod keep_old;
+mod links;
 mod obstacle;
 mod owners;
 mod pictures;
@@ -28,6 +29,7 @@ use crate::progress::{Phase, Problem};
 use crate::source::{Category, Instance};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
+use self::links::Links;
 pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, refuse_running};
 use self::share::share;
 use self::target::Target;
@@ -306,6 +308,7 @@ fn write<'r>(
     report.remarks.extend(target.set_owners(owners::of(reader, record, destination, options)?));
     let target = target;
     let tally = Tally::default();
+    let links = Links::of(destination);
     let (files, bytes) = selected.iter().fold((0, 0), |(files, bytes), (_, c)| (files + c.files, bytes + c.bytes));
     watch.progress.phase(Phase::Restore, files, bytes);
 
@@ -331,7 +334,7 @@ fn write<'r>(
                 if watch.interrupt.is_raised() {
                     return Err(Error::Interrupted);
                 }
-                if !options.selection.takes(*category, &entry.path) {
+                if !options.selection.takes(*category, &entry.path) || links.hold(&entry) {
                     continue;
                 }
                 names.note(&entry.path);
@@ -367,7 +370,7 @@ fn write<'r>(
     }
     watch.progress.phase(Phase::Compare, 0, 0);
     drop(writer);
-    dirs::finish(reader, selected, options, new_writer)?;
+    dirs::finish(reader, selected, &links, options, new_writer)?;
     names.tell(reader, selected, &target, (options, &tally), watch)?;
     if matches!(destination, Destination::InPlace(_)) {
         let rivals = pictures::rivals(reader, selected, &target, (options, &tally), watch)?;
@@ -380,6 +383,7 @@ fn write<'r>(
     report.unchanged = tally.unchanged.load(Ordering::Relaxed);
     report.metadata = tally.metadata.load(Ordering::Relaxed);
     report.problems = tally.problems.into_inner().unwrap_or_default();
+    report.problems.extend(links.problems());
     report.problems.sort_by(|a, b| a.path.cmp(&b.path));
     report.problems = obstacle::gathered(std::mem::take(&mut report.problems));
     Ok(())

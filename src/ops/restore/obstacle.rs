@@ -18,6 +18,7 @@ const MARKERS: [&str; 7] =
 
 /// How the problem begins of an entry that is there with its content.
 pub(super) const UNDRESSED: &str = "it is restored, but not its ";
+const IN_THE_WAY: &str = "a directory with something in it stands where it should be; nothing was changed";
 /// As many entries with the same words are named one by one.
 const ALIKE_NAMED: usize = 3;
 
@@ -80,10 +81,19 @@ pub(super) fn stat_in(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stat>, 
     }
 }
 
+/// What [`clear_way`] would say.
+pub(super) fn would_clear(dir: BorrowedFd<'_>, name: &[u8], existing: Option<Stat>) -> Result<(), Failure> {
+    let is_empty = |dir: rustix::fd::OwnedFd| {
+        rustix::fs::Dir::new(dir).is_ok_and(|names| names.flatten().all(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")))
+    };
+    let in_the_way = existing.is_some_and(|stat| stat.is_dir()) && !crate::source::open_dir(dir, name).is_ok_and(is_empty);
+    if in_the_way { Err(Failure::Entry(IN_THE_WAY.to_owned())) } else { Ok(()) }
+}
+
 /// A rename replaces files and links; an empty directory is taken away for it, a full one is not.
 pub(super) fn clear_way(dir: BorrowedFd<'_>, name: &[u8], existing: Option<Stat>) -> Result<(), Failure> {
     if existing.is_some_and(|stat| stat.is_dir()) && rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR).is_err() {
-        return Err(Failure::Entry("a directory with something in it stands where it should be; nothing was changed".to_owned()));
+        return Err(Failure::Entry(IN_THE_WAY.to_owned()));
     }
     Ok(())
 }

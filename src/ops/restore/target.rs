@@ -83,7 +83,8 @@ impl Target {
 
     /// The root of a logical path and the path below it; nothing where the target has no such root.
     pub(super) fn place<'p>(&self, path: &'p [u8]) -> Option<(usize, &'p [u8])> {
-        self.roots.iter().enumerate().find_map(|(number, root)| {
+        // A linked folder comes behind the root that it is in.
+        self.roots.iter().enumerate().rev().find_map(|(number, root)| {
             if root.logical.is_empty() {
                 return Some((number, path));
             }

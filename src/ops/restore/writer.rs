@@ -17,7 +17,7 @@ use super::super::content::write_content;
 use super::super::{Error, Watch};
 use super::database::remove_logs;
 use super::dress::{dress, times};
-use super::obstacle::{Failure, clear_way, full_or, is_second_marker, no_place, obstacle, stat_in};
+use super::obstacle::{Failure, clear_way, full_or, is_second_marker, no_place, obstacle, stat_in, would_clear};
 use super::same::same_content;
 use super::target::Target;
 use super::tree::DirStack;
@@ -126,6 +126,7 @@ impl<'a> Writer<'a> {
             return self.keep(entry, fd.as_fd(), name, &stat, size);
         }
         if self.options.dry_run {
+            would_clear(fd.as_fd(), name, existing)?;
             pictures::note(self.tally, &entry.path);
             return self.written(size);
         }
@@ -227,6 +228,7 @@ impl<'a> Writer<'a> {
             }
         }
         if self.options.dry_run {
+            would_clear(dir.fd.as_fd(), name, existing)?;
             return self.written(0);
         }
         let fd = dir.fd;

@@ -205,7 +205,8 @@ fn capture(
     });
     // Who wants the database alone is not told of pictures.
     let about_it = spec.problems.iter().filter(|problem| rules.wants(Category::of(problem.path.as_bytes())));
-    for problem in about_it.cloned().chain(main.problems).chain(missing).chain(lost_list).chain(clock) {
+    let unfollowed = walk::unfollowed(&spec.layout, &rules);
+    for problem in about_it.cloned().chain(main.problems).chain(missing).chain(lost_list).chain(clock).chain(unfollowed) {
         watch.progress.problem(&problem);
         collector.problem(problem);
     }
@@ -370,7 +371,8 @@ fn rules(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions) 
 fn source_key(host: &str, layout: &Layout) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(host.as_bytes());
-    for (name, path) in layout.directories() {
+    // A link that is followed from now on makes no other source.
+    for (name, path) in layout.directories().iter().filter(|(name, _)| !name.contains('/')) {
         hasher.update(&[0]).update(name.as_bytes()).update(&[0]).update(path.as_bytes());
     }
     hasher.finalize().to_hex().chars().take(32).collect()

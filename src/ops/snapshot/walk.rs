@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use crate::limits::REMARKS_MAX;
 use crate::manifest::display;
 use crate::progress::Problem;
-use crate::source::{Event, Rules, ScanError, ScanRoot, scan};
+use crate::source::{Event, Layout, Linked, Rules, ScanError, ScanRoot, linked_folders, scan};
 
 use super::super::Error;
 use super::collect::{Collector, Pending};
@@ -66,7 +66,6 @@ pub(super) fn walk<'a>(
         let walked = scan(roots, rules, &hashing, threads, shared.interrupt, |event| {
             match event {
                 Event::Found(found) => {
-                    note_symlinked_folder(shared, &found, collector);
                     if rules.is_instance
                         && found.stat.is_file()
                         && let Some(problem) = worth::of_settings(found.path, found.stat.size)
@@ -103,26 +102,12 @@ pub(super) fn walk<'a>(
     })
 }
 
-/// A well-known folder that is a link elsewhere: its content is not captured, and that must be said.
-fn note_symlinked_folder(shared: &Shared<'_>, found: &crate::source::Found<'_>, collector: &mut Collector<'_>) {
-    if !found.stat.is_symlink() {
-        return;
-    }
-    let depth = found.path.split(|b| *b == b'/').count();
-    let known = [b"data/".as_slice(), b"metadata/", b"metadata-default/", b"root/", b"plugins/", b"config/"].iter().any(|root| found.path.starts_with(root));
-    if depth != 2 || !known {
-        return;
-    }
-    let Some((root, _)) = shared.roots.get(found.root) else { return };
-    let path = crate::source::os_path(&root.dir, found.below);
-    if path.is_dir() {
-        let target = std::fs::read_link(&path).unwrap_or_default();
-        let what = format!(
-            "it is a symbolic link to the directory {}, whose content is not in this snapshot; capture that directory too (snapshot --plain)",
-            target.display()
-        );
-        let problem = Problem { path: display(found.path), what };
-        shared.progress.problem(&problem);
-        collector.problem(problem);
-    }
+/// Folders that are links elsewhere: what they lead to is not captured, and that must be said.
+pub(super) fn unfollowed(layout: &Layout, rules: &Rules) -> Vec<Problem> {
+    let linked = linked_folders(layout).into_iter().filter(|linked| !rules.leaves_out_linked(&linked.logical));
+    linked.map(|linked| Problem { path: display(&linked.logical), what: not_followed(&linked) }).collect()
+}
+
+fn not_followed(linked: &Linked) -> String {
+    format!("it is a symbolic link to the directory {}, whose content is not in this snapshot; --follow-roots captures it too", linked.dir.display())
 }

@@ -1,0 +1,59 @@
+//! Which of Jellyfin's own folders are links to folders elsewhere? People move `trickplay` or `People` to a larger disk in this way.
+
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::layout::Layout;
+use super::scan::ScanRoot;
+
+/// A folder right below one of the instance's directories that is a link to a folder outside all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// Its logical path.
+    pub logical: Vec<u8>,
+    /// The link.
+    pub link: PathBuf,
+    /// Where it leads, with no link left in the path.
+    pub dir: PathBuf,
+}
+
+/// The linked folders of an instance, sorted by logical path. One that leads into another of the instance's directories, or to one that they lie
+/// in, is none: what is there is captured from there, or would be captured twice.
+pub fn linked_folders(layout: &Layout) -> Vec<Linked> {
+    let roots: Vec<PathBuf> = layout.roots.iter().filter_map(|root| std::fs::canonicalize(&root.dir).ok()).collect();
+    let passing: Vec<PathBuf> = layout.passing.iter().filter_map(|dir| std::fs::canonicalize(dir).ok()).collect();
+    let is_own = |dir: &Path| roots.iter().any(|root| dir.starts_with(root) || root.starts_with(dir)) || passing.iter().any(|passing| dir.starts_with(passing));
+    let mut found: Vec<Linked> = Vec::new();
+    // The data directory itself has the others in it, and links there are their roots.
+    for root in layout.roots.iter().filter(|root| layout.is_instance && root.logical != b"programdata") {
+        found.extend(links_in(root).filter(|linked| !is_own(&linked.dir)));
+    }
+    found.sort_by(|a, b| a.logical.cmp(&b.logical));
+    let mut taken: Vec<PathBuf> = Vec::new();
+    // Two links to one folder: the first stands for it.
+    found.retain(|linked| {
+        let is_first = !taken.iter().any(|dir| linked.dir.starts_with(dir) || dir.starts_with(&linked.dir));
+        taken.push(linked.dir.clone());
+        is_first
+    });
+    found
+}
+
+/// Links to directories in one root. A root that cannot be listed has none: that it cannot be listed is said by the walk.
+fn links_in(root: &ScanRoot) -> impl Iterator<Item = Linked> {
+    std::fs::read_dir(&root.dir).into_iter().flatten().flatten().filter_map(|entry| {
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        let link = entry.path();
+        let dir = if is_link { std::fs::canonicalize(&link).ok()? } else { return None };
+        let logical = [root.logical.as_slice(), b"/", entry.file_name().as_bytes()].concat();
+        dir.is_dir().then_some(Linked { logical, link, dir })
+    })
+}
+
+impl Layout {
+    /// Takes linked folders for the directories that they lead to: a capture enters them, a restore writes into them.
+    pub fn follow(&mut self, linked: &[Linked]) {
+        self.roots.extend(linked.iter().map(|linked| ScanRoot { logical: linked.logical.clone(), dir: linked.dir.clone() }));
+        self.roots.sort_by(|a, b| a.logical.cmp(&b.logical));
+    }
+}
