@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use rusqlite::types::{Value, ValueRef};
 
-use super::schema::{Kind, Property};
+use super::schema::{Class, Kind, Property};
 use super::text::{
     self, Date, Guid, ReadDate, guid_of_bytes, julian, push_base64, push_double, push_float, push_guid, push_string, read_date, read_guid, read_ticks,
 };
@@ -52,6 +52,7 @@ pub fn read<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, O
         return if property.nullable { Ok((Cell::Null, None)) } else { Err("has no value") };
     }
     let (cell, oddity) = match property.kind {
+        Kind::Unsure(class) => (unsure(class, value)?, None),
         Kind::Guid => guid(value)?,
         Kind::Date => date(value)?,
         Kind::Bool => {
@@ -87,6 +88,40 @@ pub fn read<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, O
         Kind::Reference | Kind::Collection => (Cell::Null, None),
     };
     Ok((cell, oddity))
+}
+
+/// Why a value of an unsure kind cannot be written.
+pub const UNSURE: Fault = "has a value whose kind was not learnt (a newer zip of this server's tells it: schema learn)";
+
+/// A value that each kind of its column would write alike.
+fn unsure(class: Class, value: ValueRef<'_>) -> Result<Cell<'_>, Fault> {
+    match (class, value) {
+        (Class::Text, ValueRef::Text(bytes)) => {
+            let text = std::str::from_utf8(bytes).map_err(|_| UNSURE)?;
+            if is_sure_text(text) { Ok(Cell::Text(text.into())) } else { Err(UNSURE) }
+        }
+        // 0 and 1 may be false and true.
+        (Class::Integer, ValueRef::Integer(number)) if !(0..=1).contains(&number) => Ok(Cell::Int(number)),
+        (Class::Real, ValueRef::Real(number)) if is_sure_real(number) => Ok(Cell::Double(number)),
+        _ => Err(UNSURE),
+    }
+}
+
+/// Whether a text is the same in the database and in JSON, whatever it is: no date, no list, and a GUID only without letters.
+pub fn is_sure_text(text: &str) -> bool {
+    let has_letters = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+    read_guid(text).is_none_or(|guid| !has_letters && text::stored_guid(&guid) == text)
+        && read_date(text).is_none()
+        && text::date_of_json(text).is_none()
+        && read_ticks(text).is_none()
+}
+
+/// Whether a number is the same in 32 bits, in value and in JSON.
+pub fn is_sure_real(number: f64) -> bool {
+    let (mut narrow, mut wide) = (Vec::new(), Vec::new());
+    push_float(&mut narrow, number as f32);
+    push_double(&mut wide, number);
+    narrow == wide && f64::from(number as f32) == number
 }
 
 fn guid(value: ValueRef<'_>) -> Result<(Cell<'_>, Option<Oddity>), Fault> {

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::cell;
-use super::schema::{Kind, Schema, Table};
+use super::schema::{Kind, Property, Schema, Table};
 use super::text::push_string;
 
 /// Why a table could not be written.
@@ -27,6 +27,14 @@ pub enum DumpError<E> {
         column: String,
         /// What is wrong with it.
         what: &'static str,
+    },
+    /// The schema was learnt from a zip that did not tell how this is written.
+    #[error("{table}{} has values, and had none in the zip that its schema was learnt from", column.as_ref().map_or_else(String::new, |column| format!(".{column}")))]
+    Unlearnt {
+        /// The table.
+        table: String,
+        /// The column; nothing where the table was empty.
+        column: Option<String>,
     },
     /// Whoever takes the bytes failed.
     #[error("{0}")]
@@ -61,6 +69,9 @@ pub fn dump_table<E>(
     let (mut rows, mut count, mut block) = (statement.query([]).map_err(failed)?, 0, Vec::with_capacity(BLOCK_BYTES + (16 << 10)));
     block.push(b'[');
     while let Some(row) = rows.next().map_err(failed)? {
+        if table.is_unseen {
+            return Err(DumpError::Unlearnt { table: table.name.clone(), column: None });
+        }
         if count > 0 {
             block.push(b',');
         }
@@ -81,8 +92,7 @@ pub fn dump_table<E>(
                 _ => {
                     let value = row.get_ref(column).map_err(failed)?;
                     column += 1;
-                    let (cell, _) =
-                        cell::read(property, value).map_err(|what| DumpError::Fault { table: table.name.clone(), column: property.name.clone(), what })?;
+                    let (cell, _) = cell::read(property, value).map_err(|what| fault(table, property, what))?;
                     cell.push_json(&mut block);
                 }
             }
@@ -96,6 +106,13 @@ pub fn dump_table<E>(
     block.push(b']');
     out(&mut block).map_err(DumpError::Out)?;
     Ok(count)
+}
+
+fn fault<E>(table: &Table, property: &Property, what: &'static str) -> DumpError<E> {
+    match property.kind {
+        Kind::Unsure(_) => DumpError::Unlearnt { table: table.name.clone(), column: Some(property.name.clone()) },
+        _ => DumpError::Fault { table: table.name.clone(), column: property.name.clone(), what },
+    }
 }
 
 fn key(name: &str) -> Vec<u8> {

@@ -25,7 +25,7 @@ pub use load::{
 pub use manifest::{ENGINE, MANIFEST_BYTES_MAX, Manifest, ManifestError, Options, four_parts};
 pub use mend::{MendError, REPAIRS_NAMED_MAX, Repair, Repairs, clashing_names, mend};
 pub use reader::{EntryReader, ZipEntry, ZipError, ZipReader, of_io};
-pub use schema::{History, Kind, Property, Schema, SchemaError, Table};
+pub use schema::{History, Kind, LearnError, Learner, Property, SCHEMA_BYTES_MAX, Schema, SchemaError, SchemaFileError, Table, each_row};
 pub use standing::Standing;
 pub use text::Date;
 pub use zip_writer::{DosTime, EntryHead, Method, ReadyEntries, Written, ZipWriter};

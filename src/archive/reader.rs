@@ -194,6 +194,12 @@ impl ZipReader {
         self.entries.binary_search_by(|entry| compare(self.name(entry).as_bytes(), name.as_bytes())).ok().and_then(|at| self.entries.get(at))
     }
 
+    /// Where the bytes of an entry begin in the zip: entries are sorted by name here, and this is their order there.
+    pub fn offset(&self, entry: &ZipEntry) -> Result<u64, ZipError> {
+        let local = self.archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;
+        Ok(local.compressed_data_range().0)
+    }
+
     /// The plain bytes of an entry. The end is reached only where length and checksum are what the directory says.
     pub fn read(&self, entry: &ZipEntry) -> Result<EntryReader<'_>, ZipError> {
         let local = self.archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;

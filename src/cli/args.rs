@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub use super::restore_args::RestoreArgs;
+use super::schema_args::SchemaCommand;
 pub use super::source_args::SourceArgs;
 use super::upkeep_args::{CheckArgs, ForgetArgs, KeepArgs, PruneArgs, RepairArgs};
 
@@ -164,6 +165,11 @@ pub enum Command {
     /// good is named and taken out of the snapshots that had it: each of them is replaced by one without it, under a new id. The index is
     /// made anew. Nothing is removed before what takes its place is safe on disk.
     Repair(RepairArgs),
+    /// Schemas of Jellyfin's database: those that are known, and how to learn a newer one
+    Schema {
+        #[command(subcommand)]
+        command: SchemaCommand,
+    },
     /// Sizes by category, deduplication and compression, growth over time
     Stats,
     /// Write a shell's completion script to standard output

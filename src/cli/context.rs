@@ -1,6 +1,6 @@
 //! What every command needs: the repository's place, the clock's zone, who watches, and the words that go to standard error.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -26,6 +26,8 @@ pub struct Context {
     pub zone: jiff::tz::TimeZone,
     /// The server that the command is about, once that is known.
     pub server: RefCell<Option<String>>,
+    /// A repository was made in this run, where there was none.
+    pub has_made: Cell<bool>,
     progress: Box<dyn Progress + Send>,
 }
 
@@ -38,7 +40,7 @@ impl Context {
             crate::store::go_without_locks();
         }
         watch_signals(interrupt.clone());
-        Context { global, interrupt, zone: jiff::tz::TimeZone::system(), server: RefCell::default(), progress }
+        Context { global, interrupt, zone: jiff::tz::TimeZone::system(), server: RefCell::default(), has_made: Cell::default(), progress }
     }
 
     pub fn watch(&self) -> crate::ops::Watch<'_> {

@@ -18,6 +18,10 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     args.label.as_deref().map_or(Ok(()), labels::check)?;
     let repository = open_or_make(context, args.init)?;
     let labels = args.label.as_deref().map_or(Ok(Vec::new()), |label| labels::for_zips(&repository, label, zips.len()))?;
+    let built = ops::build_known(&repository, context.watch())?;
+    if !built.is_empty() && !context.global.json && !context.global.quiet {
+        render::print(&super::schema::built_words(&built))?;
+    }
     let mut done: Vec<(PathBuf, ImportReport)> = Vec::new();
     let mut failed: Vec<(PathBuf, Failure)> = Vec::new();
     for (number, zip) in zips.into_iter().enumerate() {
@@ -39,6 +43,9 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     }
     if context.global.json {
         let mut document = json!({"snapshots": done.iter().map(|(zip, report)| document(zip, report)).collect::<Vec<_>>()});
+        if let Some(object) = document.as_object_mut().filter(|_| context.has_made.get()) {
+            object.insert("made_repository".to_owned(), json!(true));
+        }
         if let (Some(object), Some((_, first))) = (document.as_object_mut(), failed.first()) {
             if done.is_empty() {
                 object.insert("error".to_owned(), first.document());

@@ -28,6 +28,8 @@ mod repair;
 mod restore;
 mod restore_args;
 mod restore_target;
+mod schema;
+mod schema_args;
 mod servers;
 mod show;
 mod snapshot;
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error).into(),
     };
     let context = Context::new(cli.global);
+    schema::load_added(&context);
     let exit = match run(&context, cli.command) {
         Ok(exit) => exit,
         Err(failure) => failure.report(&context),
@@ -117,6 +120,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Prune(args) => prune::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Repair(args) => repair::run(context, &args),
+        Command::Schema { command } => schema::run(context, command),
         Command::Stats => stats::run(context),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man => manual::man(),

@@ -103,6 +103,7 @@ fn refuse_inside(context: &Context, path: &Path) -> Result<(), Failure> {
 }
 
 fn tell_new(context: &Context, path: &Path) {
+    context.has_made.set(true);
     let path: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     context.say(&format!("Made a repository at {}.", path.display()));
     context.say(&warning(&path));

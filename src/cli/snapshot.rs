@@ -42,7 +42,7 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
     let report = ops::snapshot(&repository, &spec, &options, context.watch())?;
     let record = &report.record;
     if context.global.json {
-        to_json::print(&document(&report, args.dry_run));
+        to_json::print(&document(context, &report, args.dry_run));
     } else if !context.global.quiet {
         let done = report.id.as_ref().map_or_else(|| "nothing was stored".to_owned(), |id| format!("snapshot {} was taken", render::short(id)));
         render::print_done(&words(&report, args.dry_run), &done)?;
@@ -90,7 +90,7 @@ pub fn wanted(only: &[String], skip: &[String]) -> Result<Vec<Category>, Failure
     if left.is_empty() { Err(Failure::usage("--skip leaves no category to capture", "Leave some of them out.")) } else { Ok(left) }
 }
 
-fn document(report: &SnapshotReport, dry_run: bool) -> serde_json::Value {
+fn document(context: &Context, report: &SnapshotReport, dry_run: bool) -> serde_json::Value {
     let record = &report.record;
     let snapshot = to_json::snapshot(report.id.as_ref(), record);
     let mut out = json!({
@@ -100,6 +100,9 @@ fn document(report: &SnapshotReport, dry_run: bool) -> serde_json::Value {
         "problems": to_json::problems(&record.problems), "problem_count": record.problem_count,
         "remarks": record.remarks, "files_read": report.reads, "packs_written": report.packs,
     });
+    if let Some(map) = out.as_object_mut().filter(|_| context.has_made.get()) {
+        map.insert("made_repository".to_owned(), json!(true));
+    }
     if let Some(map) = out.as_object_mut().filter(|_| dry_run) {
         map.insert("dry_run".to_owned(), json!(true));
     }

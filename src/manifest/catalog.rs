@@ -11,9 +11,9 @@ use crate::store::{self, RecordKind, Repository, decode_record, encode_record, i
 use super::Error;
 use super::chain::{Chain, FileHash, ListChange, file_hash};
 use super::moment::moment;
-use super::newest::{Newest, SERVERS_MAX};
+use super::newest::Newest;
 use super::record::{SnapshotId, SnapshotRecord};
-use super::retention::instance_of;
+use super::server_keys::{server_key, server_keys};
 
 /// All snapshots of a repository, oldest first.
 #[derive(Debug, Default)]
@@ -181,14 +181,21 @@ impl Catalog {
         }
     }
 
-    /// Makes a snapshot's record durable: from here on the snapshot is listed. Then the list's chain takes it in.
+    /// Makes a snapshot's record durable, which lists it; then the list's chain takes it in.
     pub fn publish(repository: &Repository, id: SnapshotId, record: &SnapshotRecord, is_kept: bool) -> Result<(), Error> {
+        Catalog::replace(repository, &[], id, record, is_kept)
+    }
+
+    /// The same in the place of others, which go.
+    pub fn replace(repository: &Repository, dropped: &[SnapshotId], id: SnapshotId, record: &SnapshotRecord, is_kept: bool) -> Result<(), Error> {
         // One who checks the list sees both or none.
         let _lock = repository.lock_list()?;
-        let before = Newest::take(repository);
+        let before = if dropped.is_empty() { Newest::take(repository) } else { None };
         let hash = Catalog::write(repository, id, record)?;
-        let marked = if is_kept { vec![(id, true)] } else { Vec::new() };
-        Chain::change_locked(repository, &ListChange { added: vec![(id, hash)], marked, server: server_key(record), ..ListChange::default() }, before)
+        let (added, marked) = (vec![(id, hash)], is_kept.then_some((id, true)).into_iter().collect());
+        let change = ListChange { added, dropped: dropped.to_vec(), marked, server: server_key(record), ..ListChange::default() };
+        Chain::change_locked(repository, &change, before)?;
+        if dropped.is_empty() { Ok(()) } else { Catalog::remove(repository, dropped) }
     }
 
     /// Makes a record durable; the hash of its file.
@@ -297,18 +304,6 @@ impl Catalog {
             }
         }
     }
-}
-
-/// What tells servers apart, in few bytes each.
-pub(super) fn server_key(record: &SnapshotRecord) -> Option<u64> {
-    let hash = blake3::hash(instance_of(record).as_bytes());
-    hash.as_bytes().first_chunk().filter(|_| record.is_of_a_server()).map(|first| u64::from_le_bytes(*first))
-}
-
-/// Those of snapshots.
-pub(super) fn server_keys(snapshots: &[(SnapshotId, SnapshotRecord)]) -> Vec<u64> {
-    let keys: BTreeSet<u64> = snapshots.iter().filter_map(|(_, record)| server_key(record)).collect();
-    keys.into_iter().take(SERVERS_MAX).collect()
 }
 
 #[cfg(test)]

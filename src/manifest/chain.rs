@@ -10,9 +10,10 @@ use crate::limits::{LINKS_MAX, RECORD_BYTES_MAX};
 use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_name};
 
 use super::Error;
-use super::catalog::{Catalog, server_keys};
+use super::catalog::Catalog;
 use super::newest::Newest;
 use super::record::SnapshotId;
+use super::server_keys::server_keys;
 
 /// The hash of a file of a link, or of a record.
 pub type FileHash = [u8; 32];

@@ -14,6 +14,7 @@ mod path;
 mod record;
 mod record_copy;
 mod retention;
+mod server_keys;
 mod since;
 
 pub use builder::{LeafRef, TreeBuilder, starts_node};

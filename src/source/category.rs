@@ -62,7 +62,7 @@ impl Category {
     /// `plugins/` belongs to the database whatever this says.
     pub fn of(path: &[u8]) -> Category {
         let within = |folder: &str| is_within(path, folder.as_bytes());
-        if path == DATABASE_PATH {
+        if path == DATABASE_PATH || within(KEPT_TABLES) {
             Category::Database
         } else if ["config", "root", "data/collections", "data/playlists", "data/ScheduledTasks", "data/livetv", "data/device.txt"].into_iter().any(within)
             || path.strip_prefix(b"data/splashscreen").is_some_and(|rest| !rest.contains(&b'/'))
@@ -88,6 +88,9 @@ impl Category {
         matches!(self, Category::Plugins | Category::Other)
     }
 }
+
+/// Where the tables of a zip are kept whose schema is not known.
+pub const KEPT_TABLES: &str = "data/zip-tables";
 
 /// Where the server's database stands in the logical tree.
 pub const DATABASE_PATH: &[u8] = b"data/jellyfin.db";

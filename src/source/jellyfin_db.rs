@@ -30,6 +30,13 @@ pub struct DatabaseFacts {
 /// Tables by which Jellyfin's own database is known, of any version.
 const OWN_TABLES: [&str; 5] = ["__EFMigrationsHistory", "Users", "BaseItems", "TypedBaseItems", "ActivityLogs"];
 
+/// Hash of the migration ids, in their order; nothing where there are none.
+pub fn history_hash(migrations: &[(String, String)]) -> Option<String> {
+    let mut ids: Vec<&str> = migrations.iter().map(|(id, _)| id.as_str()).collect();
+    ids.sort_unstable();
+    (!ids.is_empty()).then(|| blake3::hash(ids.join("\n").as_bytes()).to_hex().to_string())
+}
+
 /// Reads the facts; an error where the file is no database that SQLite reads.
 pub fn read_facts(copy: &Path) -> rusqlite::Result<DatabaseFacts> {
     let db = open_private(copy)?;
@@ -42,9 +49,8 @@ pub fn read_facts(copy: &Path) -> rusqlite::Result<DatabaseFacts> {
         let is_code = |version: &str| version.split('.').count() == 4;
         facts.schema = rows.iter().rev().find(|(_, version)| !is_code(version)).map(|(id, _)| id.clone());
         facts.code_migration = rows.iter().filter(|(_, version)| is_code(version)).max_by_key(|(_, version)| super::version::parse(version)).cloned();
-        let ids: Vec<&str> = rows.iter().map(|(id, _)| id.as_str()).collect();
-        facts.migrations = rows.clone();
-        facts.history = (!ids.is_empty()).then(|| blake3::hash(ids.join("\n").as_bytes()).to_hex().to_string());
+        facts.history = history_hash(&rows);
+        facts.migrations = rows;
     }
     facts.directories = directories(&db)?;
     for table in OWN_TABLES {

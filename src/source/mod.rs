@@ -22,10 +22,10 @@ mod xattr;
 mod xml;
 
 pub use beneath::{open_beneath, open_dir};
-pub use category::{Category, DATABASE_PATH, UnknownCategory};
+pub use category::{Category, DATABASE_PATH, KEPT_TABLES, UnknownCategory};
 pub use find_error::FindError;
 pub use instance::{Instance, Missing, MissingPath, Named, Platform, Surroundings, find};
-pub use jellyfin_db::{DatabaseFacts, read_facts};
+pub use jellyfin_db::{DatabaseFacts, history_hash, read_facts};
 pub use layout::Layout;
 pub use linked::{Linked, linked_folders};
 pub use new_instance::{Arrangement, UnknownArrangement, Unnamed};

@@ -31,6 +31,7 @@ mod restore;
 mod roundtrip;
 mod rows;
 mod scan;
+mod schemas;
 mod situations;
 mod storm;
 mod support;

@@ -36,10 +36,11 @@ fn a_repository_that_is_gone_is_not_made_anew_unless_the_user_says_so() {
         program.ok(&[&snapshot[..], &["--init"]].concat());
         program.ok(&snapshot);
     }
-    // Another user, or a machine that never saw it, makes one.
+    // Another user, or a machine that never saw it, makes one, and says so to programs as well.
     std::fs::remove_dir_all(&program.repo).unwrap();
     std::fs::remove_dir_all(program.home.path().join(".local")).unwrap();
-    program.ok(&snapshot);
+    assert_eq!(program.json(&snapshot).0["made_repository"], true);
+    assert_eq!(program.json(&snapshot).0["made_repository"], serde_json::Value::Null);
 }
 
 #[test]

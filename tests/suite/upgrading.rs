@@ -224,3 +224,18 @@ fn the_databases_of_one_snapshot_are_of_one_state() {
     assert!(server.1.is_completed());
     assert!(report.record.is_upgrading(), "the first database is as old as the others are new: {:?}", report.record.problems);
 }
+
+#[test]
+fn what_changed_in_the_library_of_a_server_before_10_11_is_told_by_table() {
+    let program = Program::new();
+    let data = of_10_10(&program);
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    run_sql(&data.join("data/library.db"), "INSERT INTO UserDatas VALUES('y', 1, 0); UPDATE UserDatas SET played = 0 WHERE key = 'x';");
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let older = program.json(&["list"]).0["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    let words = program.ok(&["diff", &older, "latest", "--rows"]);
+    let (_, library) = words.split_once("Rows of data/library.db:").unwrap_or_else(|| panic!("{words}"));
+    assert!(library.lines().any(|line| line.split_whitespace().eq(["UserDatas", "1", "0", "1"])), "{words}");
+    let (document, _) = program.json(&["diff", &older, "latest", "--rows"]);
+    assert_eq!(document["summary"]["library_rows"]["tables"].as_object().map(serde_json::Map::len), Some(1), "{}", document["summary"]);
+}

@@ -181,7 +181,7 @@ fn extreme(property: &jellyvault::archive::Property) -> BoxedStrategy<Value> {
         Kind::Ticks => proptest::collection::vec(any::<i64>(), 0..5)
             .prop_map(|t| Value::Text(format!("[{}]", t.iter().map(i64::to_string).collect::<Vec<_>>().join(","))))
             .boxed(),
-        Kind::Reference | Kind::Collection => Just(Value::Null).boxed(),
+        Kind::Reference | Kind::Collection | Kind::Unsure(_) => Just(Value::Null).boxed(),
     };
     if property.nullable { prop_oneof![1 => Just(Value::Null), 3 => some].boxed() } else { some }
 }

@@ -165,7 +165,7 @@ fn sorted(history: &[(String, String)]) -> Vec<(String, String)> {
 pub fn has_schema(db: &Connection, schema: &Schema, history: &[(String, String)]) -> rusqlite::Result<bool> {
     let mut statement = db.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
     let mut has: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let mut wants: Vec<&str> = schema.ddl(history).map(|statement| statement.trim_end_matches(';')).collect();
+    let mut wants: Vec<&str> = schema.ddl(history).collect();
     has.sort();
     wants.sort_unstable();
     if has != wants {

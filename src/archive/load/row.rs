@@ -6,7 +6,8 @@ use std::fmt;
 use rusqlite::types::Value;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::super::schema::{Kind, Property, Table};
+use super::super::cell::{UNSURE, is_sure_real, is_sure_text};
+use super::super::schema::{Class, Kind, Property, Table};
 use super::super::text::{date_of_json, read_base64, read_guid, stored_guid};
 
 /// Most key frames of one row: 100 hours at 10 a second.
@@ -161,7 +162,12 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     }
 
     fn visit_bool<E: Error>(self, is: bool) -> Result<Cell, E> {
-        Ok(if self.0.kind == Kind::Bool { Ok(Value::Integer(i64::from(is))) } else { Err("is true or false where that does not belong") })
+        // As 0 or 1 it would be a whole number's value too.
+        Ok(if matches!(self.0.kind, Kind::Bool | Kind::Unsure(Class::Integer)) {
+            Ok(Value::Integer(i64::from(is)))
+        } else {
+            Err("is true or false where that does not belong")
+        })
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<Cell, E> {
@@ -169,7 +175,8 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
             Kind::Float | Kind::Double => self.real(number as f64),
             Kind::Int if i32::try_from(number).is_err() => Err("is a number that does not fit"),
             Kind::Uint if u32::try_from(number).is_err() => Err("is a number that does not fit"),
-            Kind::Int | Kind::Long | Kind::Uint => Ok(Value::Integer(number)),
+            Kind::Int | Kind::Long | Kind::Uint | Kind::Unsure(Class::Integer) => Ok(Value::Integer(number)),
+            Kind::Unsure(Class::Real) => self.real(number as f64),
             _ => Err("is a number where that does not belong"),
         })
     }
@@ -187,7 +194,11 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
         if matches!(self.0.kind, Kind::Int | Kind::Long | Kind::Uint) && number.fract() == 0.0 && number.abs() < 9e15 {
             return self.visit_i64(number as i64);
         }
-        Ok(if matches!(self.0.kind, Kind::Float | Kind::Double) { self.real(number) } else { Err("is a fraction where that does not belong") })
+        Ok(if matches!(self.0.kind, Kind::Float | Kind::Double | Kind::Unsure(Class::Real)) {
+            self.real(number)
+        } else {
+            Err("is a fraction where that does not belong")
+        })
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Cell, E> {
@@ -197,6 +208,8 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     fn visit_string<E: Error>(self, text: String) -> Result<Cell, E> {
         Ok(match self.0.kind {
             Kind::Text => Ok(Value::Text(text)),
+            Kind::Unsure(Class::Text) if is_sure_text(&text) => Ok(Value::Text(text)),
+            Kind::Unsure(_) => Err(UNSURE),
             Kind::Guid => read_guid(&text).map(|guid| Value::Text(stored_guid(&guid))).ok_or("is no GUID"),
             Kind::Date => date_of_json(&text).map(|date| Value::Text(date.stored())).ok_or("is no date"),
             Kind::Bytes => read_base64(&text).map(Value::Blob).ok_or("is no base64"),
@@ -233,6 +246,9 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 
 impl CellSeed<'_> {
     fn real(&self, number: f64) -> Cell {
+        if matches!(self.0.kind, Kind::Unsure(_)) && !is_sure_real(number) {
+            return Err(UNSURE);
+        }
         let narrow = if self.0.kind == Kind::Float { f64::from(number as f32) } else { number };
         if narrow.is_finite() { Ok(Value::Real(narrow)) } else { Err("is a number that does not fit") }
     }

@@ -57,6 +57,10 @@ pub(super) fn mend(db: &Connection, _: &Schema, table: &Table, _: i128, repairs:
 
 /// The cure that a value needs, if any.
 fn look(table: &Table, property: &Property, value: ValueRef<'_>) -> Option<Cure> {
+    if matches!(property.kind, Kind::Unsure(_)) {
+        // Not known to be wrong: where it cannot be written, that is said, and it is not replaced.
+        return None;
+    }
     match cell::read(property, value) {
         Ok((_, None)) => None,
         Ok((cell, Some(Oddity::Spelling))) => Some(Cure::Respell(cell.stored())),

@@ -56,12 +56,18 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
         all.into_iter().map(one).collect()
     });
     let categories: Map<String, Value> = diff.totals.iter().map(|(category, totals)| (category.name().to_owned(), totals_json(totals))).collect();
-    let summary = json!({"categories": categories, "total": totals_json(&diff.total()), "rows": report.as_ref().map(rows::report_json), "settings": settings});
+    let mut summary =
+        json!({"categories": categories, "total": totals_json(&diff.total()), "rows": report.as_ref().map(rows::report_json), "settings": settings});
+    let library = comparison.library_rows()?;
+    if let (Some(map), Some(library)) = (summary.as_object_mut(), &library) {
+        map.insert("library_rows".to_owned(), rows::report_json(library));
+    }
     write(&format!("],\"summary\":{summary},\"unknown\":{},\"remarks\":{}}}\n", diff.unknown, json!(diff.remarks)))?;
     let mut spool = out.into_inner().map_err(|error| ops::Error::Output(error.into_error()))?;
     spool.rewind().map_err(ops::Error::Output)?;
     std::io::copy(&mut spool, &mut std::io::stdout().lock()).map_err(ops::Error::Output)?;
-    Ok(diff.has_changes() || report.is_some_and(|report| !report.tables.is_empty()))
+    let differs = |report: Option<ops::RowsReport>| report.is_some_and(|report| !report.tables.is_empty());
+    Ok(diff.has_changes() || differs(report) || differs(library))
 }
 
 fn totals_json(t: &Totals) -> Value {

@@ -26,6 +26,8 @@ use super::snapshot::wanted;
 use self::naming::Items;
 use self::sides::Side;
 
+/// Where servers before 10.11 keep their library.
+const LIBRARY_PATH: &[u8] = b"data/library.db";
 /// Names that are told of a list without `--verbose`, and with it.
 const NAMED: (usize, usize) = (10, 1000);
 
@@ -43,6 +45,8 @@ struct Comparison<'c> {
     diff: Diff,
     /// The database on both sides, where its rows are wanted.
     states: Option<(State<'c>, State<'c>)>,
+    /// The library of a server before 10.11, which is a database of its own.
+    library: Option<(State<'c>, State<'c>)>,
     /// What names the paths, opened in advance.
     namer: Cell<Option<Result<Option<Namer<'c>>, Failure>>>,
 }
@@ -80,9 +84,11 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     });
     let mut diff = diff?;
     diff.remarks.extend(before.partial_against(&after));
-    let mut comparison = Comparison { context, args, repository: &repository, index: &index, before, after, diff, states: None, namer: Cell::new(namer) };
+    let mut comparison =
+        Comparison { context, args, repository: &repository, index: &index, before, after, diff, states: None, library: None, namer: Cell::new(namer) };
     if args.wants_rows() {
         comparison.states = Some(comparison.open_databases()?);
+        comparison.library = comparison.open_library()?;
     }
     let changed = if context.global.json { document::print(&comparison)? } else { words::print(&comparison)? };
     let problems = comparison.after.problems();
@@ -141,6 +147,21 @@ impl<'c> Comparison<'c> {
             })
         };
         Ok((open(&self.before)?, open(&self.after)?))
+    }
+
+    /// The library where both sides keep it in `library.db`, and no other database was named.
+    fn open_library(&self) -> Result<Option<(State<'c>, State<'c>)>, Failure> {
+        if self.args.database.is_some() || self.args.wants_single_rows() {
+            return Ok(None);
+        }
+        let open = |side: &Side<'_>| side.database(self.repository, self.index, LIBRARY_PATH);
+        Ok(open(&self.before)?.zip(open(&self.after)?))
+    }
+
+    /// What differs in it, by table.
+    fn library_rows(&self) -> Result<Option<RowsReport>, Failure> {
+        let Some((before, after)) = &self.library else { return Ok(None) };
+        Ok(Some(ops::diff_rows(before, after, &[], &RowsOptions::default(), self.context.watch(), |_| Ok(()))?))
     }
 
     /// Pictures in the folders of items that are other files now.

@@ -9,7 +9,7 @@ use super::super::failure::Failure;
 use super::super::render;
 use super::naming::Naming;
 use super::tree::{self, TreeView};
-use super::{Comparison, NAMED, patch, rows};
+use super::{Comparison, LIBRARY_PATH, NAMED, patch, rows};
 
 /// Settings of one file that are told.
 const SETTINGS_SHOWN: usize = 20;
@@ -19,7 +19,9 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     let Comparison { context, args, diff, .. } = comparison;
     let report = comparison.rows(false, |_| Ok(()))?;
     let rows_changed = report.as_ref().is_some_and(|report| !report.tables.is_empty());
-    let changed = diff.has_changes() || rows_changed;
+    let library = comparison.library_rows()?;
+    let library_changed = library.as_ref().is_some_and(|report| !report.tables.is_empty());
+    let changed = diff.has_changes() || rows_changed || library_changed;
     if context.global.quiet {
         return Ok(changed);
     }
@@ -39,6 +41,9 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
             write(&format!("\nRows of {}:\n\n{}\n", display(&comparison.database_path()), rows::table_words(&report.tables)))?;
         } else if changed {
             write("\nNo row of the database differs.\n\n")?;
+        }
+        if let Some(report) = library.filter(|report| !report.tables.is_empty()) {
+            write(&format!("\nRows of {}:\n\n{}\n", display(LIBRARY_PATH), rows::table_words(&report.tables)))?;
         }
         if args.wants_single_rows() {
             let mut told = 0u64;

@@ -172,6 +172,12 @@ impl PrivateDatabase {
                 dump_table(&db, schema, table, options.style(), &mut push).map_err(|error| match error {
                     DumpError::Out(error) => error,
                     DumpError::Sqlite { table, source } => self.failed(&table, source),
+                    error @ DumpError::Unlearnt { .. } => Error::Refused {
+                        what: format!("no tables can be written: {error}"),
+                        hint:
+                            "Make a backup in the server's dashboard and learn its schema again: jellyvault schema learn ZIP. export --exact needs no schema."
+                                .to_owned(),
+                    },
                     DumpError::Fault { table, column, what } => Error::Unmended { table, column, what },
                 })?;
                 pourer.end()?;

@@ -7,6 +7,7 @@ use crate::source::{Category, version as versions};
 use super::super::Error;
 use super::super::import::NOT_IN_ZIP;
 use super::database::PrivateDatabase;
+use super::kept::Kept;
 use super::walk::Unplaced;
 use super::{ExportKind, ExportOptions, Place, fit};
 
@@ -24,7 +25,11 @@ pub(super) struct Facts {
 
 impl Facts {
     /// Of a snapshot and its database.
-    pub(super) fn of(snapshot: &(SnapshotId, SnapshotRecord), database: Option<&PrivateDatabase>, options: &ExportOptions) -> Result<Facts, Error> {
+    pub(super) fn of(
+        snapshot: &(SnapshotId, SnapshotRecord),
+        (database, kept): (Option<&PrivateDatabase>, Option<&Kept>),
+        options: &ExportOptions,
+    ) -> Result<Facts, Error> {
         let (_, record) = snapshot;
         let known = record.server.version.as_ref().map(|version| version.value.clone());
         let has = |category: Category| {
@@ -36,9 +41,12 @@ impl Facts {
             metadata: has(Category::Metadata),
             trickplay: has(Category::Trickplay),
             subtitles: has(Category::Subtitles),
-            database: tables && database.is_some(),
+            database: tables && (database.is_some() || kept.is_some()),
         };
         let named = |schema: Option<&Schema>| known.clone().or_else(|| schema.map(|schema| schema.first.clone()));
+        if let Some(kept) = kept {
+            return Ok(Facts { schema: None, server_version: kept.server_version().to_owned(), versions: kept.versions(), parts });
+        }
         let schema = match database {
             Some(database) if tables => Some(fit::schema_of(database, snapshot, options)?),
             Some(database) => database.schema,
@@ -130,7 +138,7 @@ fn standing_words(database: &PrivateDatabase) -> Option<String> {
 pub(super) fn missing(
     record: &SnapshotRecord,
     options: &ExportOptions,
-    database: Option<&PrivateDatabase>,
+    (database, has_kept_tables): (Option<&PrivateDatabase>, bool),
     has_home_sections: bool,
     unplaced: &Unplaced,
 ) -> Vec<String> {
@@ -143,7 +151,7 @@ pub(super) fn missing(
     for category in expected.into_iter().filter(|category| options.only.is_empty() && record.category(category.name()).is_none()) {
         missing.push(format!("{category}: the snapshot was taken without it"));
     }
-    if database.is_none() && options.only.is_empty() && record.category(Category::Database.name()).is_some() {
+    if database.is_none() && !has_kept_tables && options.only.is_empty() && record.category(Category::Database.name()).is_some() {
         missing.push("the database: the snapshot holds none".to_owned());
     }
     if database.is_some() && unplaced.databases > 0 {

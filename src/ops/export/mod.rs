@@ -5,6 +5,7 @@ mod deflate;
 mod draft;
 mod facts;
 mod fit;
+mod kept;
 mod old_library;
 mod pictures;
 mod pour;
@@ -17,13 +18,15 @@ use std::path::{Path, PathBuf};
 use crate::archive::{DumpStyle, Manifest, Options as Parts, Repairs};
 use crate::manifest::{Directories, SnapshotId, SnapshotRecord, find};
 use crate::progress::{Phase, Problem};
-use crate::source::{Category, DATABASE_PATH};
+use crate::source::{Category, DATABASE_PATH, ScratchFolder};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
 use self::database::PrivateDatabase;
 use self::draft::Draft;
 use self::facts::Facts;
+use self::kept::Kept;
 use self::pour::Pourer;
+use super::kept_tables::has_kept_tables;
 use super::ls::short;
 use super::select::categories;
 use super::{Error, Watch};
@@ -113,7 +116,8 @@ pub fn export(
     let mut reader = ChunkReader::new(repository, &index);
     let wants = |category| options.only.is_empty() || options.only.contains(&category);
     let mut database = if wants(Category::Database) { private_database(repository, snapshot, &mut reader, options, watch)? } else { None };
-    let facts = Facts::of(snapshot, database.as_ref(), options)?;
+    let kept = if wants(Category::Database) && database.is_none() { Kept::of(snapshot, &mut reader, options)? } else { None };
+    let facts = Facts::of(snapshot, (database.as_ref(), kept.as_ref()), options)?;
     let has_old_library = options.kind == ExportKind::Exact && database.as_ref().is_some_and(old_library::is_needed);
     if options.kind == ExportKind::Exact {
         fit::check_database_place(snapshot, &mut reader)?;
@@ -122,7 +126,8 @@ pub fn export(
         }
     }
     if let Some(place) = place {
-        check_fits(snapshot, place, options.kind, facts.schema, database.as_ref().map(|database| &database.history))?;
+        let history = database.as_ref().map(|database| &database.history).or_else(|| kept.as_ref().map(|kept| &kept.history));
+        check_fits(snapshot, place, options.kind, facts.schema, history)?;
     }
     let mut repairs = Repairs::default();
     if let (ExportKind::Tables, Some(database)) = (options.kind, &mut database) {
@@ -138,16 +143,21 @@ pub fn export(
             Some(database) => database.pour(pourer, facts.schema, record, options)?,
             None => false,
         };
+        if let Some(kept) = &kept {
+            kept.pour(pourer, record, &mut reader)?;
+        }
         let mut walk = walk::Walk::new(pourer, options, has_old_library);
         for (category, manifest) in categories(record) {
-            if walk::is_exported(category) && (wants(category) || category == Category::Config) {
+            let is_poured = category == Category::Database && kept.is_some();
+            if walk::is_exported(category) && !is_poured && (wants(category) || category == Category::Config) {
                 walk.category(category, manifest, &mut reader)?;
             }
         }
         let walk_unplaced = walk.unplaced;
         let manifest =
             Manifest { server_version: facts.server_version.clone(), created: crate::archive::Date::of_ns(record.time_ns.into()), options: facts.parts };
-        pourer.bytes(crate::archive::MANIFEST_NAME, &manifest.write(facts.schema), record.time_ns)?;
+        let manifest = kept.as_ref().map_or_else(|| manifest.write(facts.schema), |kept| kept.manifest(facts.parts, options.only.is_empty()));
+        pourer.bytes(crate::archive::MANIFEST_NAME, &manifest, record.time_ns)?;
         Ok((has_home_sections, walk_unplaced))
     });
     let (has_home_sections, unplaced) = poured.map_err(|error| match error {
@@ -165,7 +175,7 @@ pub fn export(
         settled.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).and(right)
     })?;
     draft.publish(&zip)?;
-    let missing = facts::missing(record, options, database.as_ref(), has_home_sections, &unplaced);
+    let missing = facts::missing(record, options, (database.as_ref(), kept.is_some()), has_home_sections, &unplaced);
     let mut remarks = facts::remarks(record, database.as_ref(), place);
     if facts.parts.metadata {
         remarks.extend(pictures::remarks(snapshot, place));
@@ -233,6 +243,7 @@ fn private_database(
         None => None,
     };
     match entry {
+        None if has_kept_tables(record) => Ok(None),
         Some(entry) => {
             watch.progress.phase(Phase::Database, 1, entry.size());
             PrivateDatabase::fetch(&entry, id, repository, reader, options.kind).map(Some)
@@ -243,6 +254,27 @@ fn private_database(
         }),
         None => Ok(None),
     }
+}
+
+/// A database of a snapshot, written out into a folder of its own.
+pub struct PrivateFile {
+    _folder: ScratchFolder,
+    /// The file.
+    pub path: PathBuf,
+}
+
+/// The main database of a snapshot as a private file.
+pub fn database_of(repository: &Repository, (id, record): &(SnapshotId, SnapshotRecord)) -> Result<PrivateFile, Error> {
+    let index = Index::open(repository, IndexMode::Use)?;
+    let mut reader = ChunkReader::new(repository, &index);
+    let category = record.category(Category::Database.name());
+    let entry = category.map(|category| find(&mut reader, category.manifest, DATABASE_PATH)).transpose()?.flatten();
+    let entry = entry.ok_or_else(|| Error::Refused {
+        what: format!("snapshot {} holds no Jellyfin database", short(id)),
+        hint: "Name another snapshot (list shows them).".to_owned(),
+    })?;
+    let (folder, path) = database::private_copy(&entry, DATABASE_PATH, id, repository, &mut reader)?;
+    Ok(PrivateFile { _folder: folder, path })
 }
 
 /// How large the zip may become, in bytes: files as they are, tables as large as their database.

@@ -20,7 +20,7 @@ use super::super::snapshot::packer::{Packer, ReadFailure, SMALL_BYTES};
 use super::super::{Error, Watch};
 use super::ImportOptions;
 use super::database::Built;
-use super::plan::{Item, Plan, What};
+use super::plan::{Item, Plan, What, order_of};
 
 /// Jobs under way at most, and parts that wait in each.
 const JOBS_MAX: usize = 14;
@@ -232,6 +232,12 @@ fn entry(
             counts.new += 1;
             mode = 0o644;
             Kind::File { size: database.size, content: Content::Pages(database.id) }
+        }
+        What::Order => {
+            let bytes = order_of(shared.zip)?;
+            let (content, _) = packer.store_stream(&mut bytes.as_slice(), bytes.len() as u64, shared.index, sink).map_err(of_read)?;
+            counts.new += 1;
+            Kind::File { size: bytes.len() as u64, content }
         }
         What::Entry(number) => {
             let Some(found) = shared.zip.entries.get(number as usize) else { return Err(Error::System { what: "memory" }.into()) };

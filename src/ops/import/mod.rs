@@ -2,6 +2,7 @@
 
 mod database;
 mod job;
+mod kept;
 mod neighbour;
 mod plan;
 
@@ -9,15 +10,18 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::archive::{
-    DATABASE_NAME, HISTORY_BYTES_MAX, HISTORY_NAME, History, MANIFEST_BYTES_MAX, MANIFEST_NAME, Manifest, Schema, ZipReader, read_history_json,
+    DATABASE_NAME, HISTORY_BYTES_MAX, HISTORY_NAME, History, MANIFEST_BYTES_MAX, MANIFEST_NAME, Manifest, Schema, SchemaError, ZipReader, read_history_json,
 };
 use crate::manifest::{ByteCounts, Catalog, Directories, Learnt, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord};
 use crate::progress::Phase;
-use crate::source::{Category, version};
+use crate::source::{Category, history_hash, version};
 use crate::store::{Index, IndexMode, PackStreams, Repository};
+
+pub use self::kept::build_known;
 
 use self::database::{build, stored_as_it_is};
 use self::plan::Plan;
+use super::kept_tables::KEPT;
 use super::snapshot::begin_list;
 use super::snapshot::collect::Collector;
 use super::snapshot::packer::Packer;
@@ -59,20 +63,42 @@ struct Opened {
     key: String,
     history: History,
     schema: Option<&'static Schema>,
+    /// Why the tables are kept as they are.
+    unknown: Option<String>,
 }
 
 /// Imports a zip.
 pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, watch: Watch<'_>) -> Result<ImportReport, Error> {
-    let begun = Instant::now();
-    let failed = |source| Error::Zip { path: path.to_path_buf(), source: Box::new(source) };
     let opened = open(path)?;
     if !options.force
         && let Some((id, record)) = Catalog::newest(repository, |record| record.source.key == opened.key)?
     {
         return Ok(ImportReport { id, record, was_there: true });
     }
-    let mut plan = Plan::of(&opened.zip, opened.schema);
-    if opened.manifest.options.database && opened.schema.is_none() && opened.zip.find(DATABASE_NAME).is_none() {
+    let (id, record) = make(repository, path, opened, options, |record| record, watch)?;
+    // Another import of the same zip may have come first.
+    if !options.force
+        && let Some((id, record)) = Catalog::newest(repository, |known| known.source.key == record.source.key)?
+    {
+        return Ok(ImportReport { id, record, was_there: true });
+    }
+    Catalog::publish(repository, id, &record, false)?;
+    Ok(ImportReport { id, record, was_there: false })
+}
+
+/// Stores what is in a zip; the record of the snapshot that it can become, which nobody knows yet.
+fn make(
+    repository: &Repository,
+    path: &Path,
+    opened: Opened,
+    options: &ImportOptions,
+    finish: impl FnOnce(SnapshotRecord) -> SnapshotRecord,
+    watch: Watch<'_>,
+) -> Result<(SnapshotId, SnapshotRecord), Error> {
+    let begun = Instant::now();
+    let failed = |source| Error::Zip { path: path.to_path_buf(), source: Box::new(source) };
+    let mut plan = Plan::of(&opened.zip, opened.schema, opened.unknown.is_some());
+    if opened.manifest.options.database && opened.history.is_empty() && opened.zip.find(DATABASE_NAME).is_none() {
         plan.problem(
             HISTORY_NAME,
             "it is missing or empty, so the tables could not be made a database; users, watch state and library are not in this snapshot",
@@ -142,9 +168,9 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
                 exact: opened.zip.find("Data/device.txt").is_none(),
             }),
             id: server_id(&opened.zip).map_err(failed)?,
-            schema: facts.schema,
-            code_migration: facts.code_migration.map(|(id, _)| id),
-            history: facts.history,
+            schema: facts.schema.or_else(|| newest(&opened.history, false)),
+            code_migration: facts.code_migration.map(|(id, _)| id).or_else(|| newest(&opened.history, true)),
+            history: facts.history.or_else(|| history_hash(&opened.history)),
         },
         categories,
         files,
@@ -161,6 +187,7 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
     let id = SnapshotId::at(u64::try_from(created / 1_000_000).unwrap_or_default(), random);
+    let mut record = finish(record);
     let copy_bytes = collector.store_record_copy(id, &record)?;
     let (stored, _) = collector.finish()?;
     if index.unplaced() != 0 {
@@ -171,14 +198,7 @@ pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, wat
         index.commit()?;
     }
     record.took_ms = begun.elapsed().as_millis() as u64;
-    // Another import of the same zip may have come first.
-    if !options.force
-        && let Some((id, record)) = Catalog::newest(repository, |known| known.source.key == record.source.key)?
-    {
-        return Ok(ImportReport { id, record, was_there: true });
-    }
-    Catalog::publish(repository, id, &record, false)?;
-    Ok(ImportReport { id, record, was_there: false })
+    Ok((id, record))
 }
 
 /// Opens a zip and reads what it says of itself.
@@ -195,19 +215,17 @@ fn open(path: &Path) -> Result<Opened, Error> {
         let bytes = zip.read_small(entry, HISTORY_BYTES_MAX).map_err(failed)?;
         history = read_history_json(bytes.as_slice()).map_err(|error| not_ours(error.to_string()))?;
     }
-    let schema = if history.is_empty() {
-        None
-    } else {
-        Some(Schema::of(&history).map_err(|error| Error::Refused {
-            what: format!("{} was not imported: {error}", path.display()),
-            hint: format!(
-                "Keep the zip; the server of its version ({}) restores it, and a newer jellyvault may know its tables. Known are {}.",
-                version::display(&manifest.server_version),
-                Schema::all().iter().map(|schema| schema.versions.as_str()).collect::<Vec<_>>().join("; ")
-            ),
-        })?)
+    let (schema, unknown) = match Schema::of(&history) {
+        Ok(schema) => (Some(schema), None),
+        Err(SchemaError::NoHistory) => (None, None),
+        Err(error) => (None, Some(error.to_string())),
     };
-    Ok(Opened { zip, manifest, key, history, schema })
+    Ok(Opened { zip, manifest, key, history, schema, unknown })
+}
+
+/// The newest migration of the schema, or of the code.
+fn newest(history: &[(String, String)], code: bool) -> Option<String> {
+    history.iter().filter(|(_, version)| (version.split('.').count() == 4) == code).map(|(id, _)| id.clone()).max()
 }
 
 /// The version that the zip says; where its tables are of a newer one, that.
@@ -245,5 +263,8 @@ fn remarks(opened: &Opened, wanted: &[Category]) -> Vec<String> {
     }
     let expected = [Category::Metadata, Category::Subtitles, Category::Trickplay, Category::Attachments];
     missing.extend(expected.into_iter().filter(|category| !wanted.contains(category)).map(Category::name));
-    vec![format!("{NOT_IN_ZIP}{}", missing.join(", "))]
+    let kept = opened.unknown.as_ref().map(|why| {
+        format!("{KEPT}{why}. They are listed, compared and exported byte for byte; jellyvault schema learn makes them a database, or a newer jellyvault does")
+    });
+    kept.into_iter().chain([format!("{NOT_IN_ZIP}{}", missing.join(", "))]).collect()
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::archive::{DATABASE_NAME, Place, Schema, ZipReader, place_of};
+use crate::archive::{DATABASE_NAME, Place, Schema, ZipError, ZipReader, place_of};
 use crate::chunk::Hashing;
 use crate::limits::{PROBLEMS_NAMED_BYTES_MAX, PROBLEMS_NAMED_MAX};
 use crate::manifest::{compare, is_within, parent};
 use crate::progress::Problem;
-use crate::source::{Category, DATABASE_PATH};
+use crate::source::{Category, DATABASE_PATH, KEPT_TABLES};
+
+use super::super::kept_tables::{ORDER_NAME, kept_path};
 
 /// A path of the snapshot that is to be.
 pub(super) struct Item {
@@ -22,12 +24,16 @@ pub(super) enum What {
     Directory,
     /// The entry of this number.
     Entry(u32),
+    /// The names of the entries that are kept as they are.
+    Order,
     /// The database, which is stored already.
     Database,
 }
 
 /// All that is to be stored: of a million entries their numbers.
 pub(super) struct Plan {
+    /// The tables are kept as they are, because no schema is known for them.
+    pub keeps: bool,
     /// Number of each table's entry.
     pub tables: BTreeMap<String, u32>,
     /// Numbers of each category's entries, in order of their paths.
@@ -41,12 +47,17 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn of(zip: &ZipReader, schema: Option<&Schema>) -> Plan {
+    pub(super) fn of(zip: &ZipReader, schema: Option<&Schema>, keeps: bool) -> Plan {
         let files = Category::ALL.into_iter().map(|category| (category, Vec::new())).collect();
-        let mut plan = Plan { tables: BTreeMap::new(), files, problems: Vec::new(), problem_bytes: 0, count: 0, bytes: 0 };
+        let mut plan = Plan { keeps, tables: BTreeMap::new(), files, problems: Vec::new(), problem_bytes: 0, count: 0, bytes: 0 };
         let has_pages = zip.find(DATABASE_NAME).is_some();
         for (number, entry) in (0..).zip(&zip.entries) {
             let what = match place_of(&zip.name(entry)) {
+                Place::File(path) if is_within(path.as_bytes(), KEPT_TABLES.as_bytes()) => "no server has such a folder; it was left out".to_owned(),
+                Place::Manifest | Place::History | Place::Table(_) | Place::Nothing(_) if keeps && zip.name(entry) != ORDER_NAME => {
+                    plan.take(number, entry.size(), Category::Database);
+                    continue;
+                }
                 Place::Manifest | Place::History => continue,
                 Place::Table(name) if has_pages => format!("the table {name} was left out: the database itself is in the zip"),
                 Place::Table(name) if schema.is_none_or(|schema| schema.table(&name).is_some()) => {
@@ -57,11 +68,7 @@ impl Plan {
                 Place::Nothing(why) => format!("{why}; it was left out"),
                 Place::File(path) if path.as_bytes() == DATABASE_PATH => continue,
                 Place::File(path) => {
-                    plan.count += 1;
-                    plan.bytes += entry.size();
-                    if let Some((_, files)) = plan.files.get_mut(Category::of(path.as_bytes()).number()) {
-                        files.push(number);
-                    }
+                    plan.take(number, entry.size(), Category::of(path.as_bytes()));
                     continue;
                 }
             };
@@ -70,11 +77,19 @@ impl Plan {
         plan.files.retain(|(_, files)| !files.is_empty());
         for (category, files) in &mut plan.files {
             // Its parts stand in other places of the zip; those of the other categories lie as they lie there.
-            if *category == Category::Config {
-                files.sort_by(|a, b| compare(&path_of(zip, *a), &path_of(zip, *b)));
+            if matches!(category, Category::Config | Category::Database) {
+                files.sort_by(|a, b| compare(&path_of(zip, *a, keeps), &path_of(zip, *b, keeps)));
             }
         }
         plan
+    }
+
+    fn take(&mut self, number: u32, bytes: u64, category: Category) {
+        self.count += 1;
+        self.bytes += bytes;
+        if let Some((_, files)) = self.files.get_mut(category.number()) {
+            files.push(number);
+        }
     }
 
     /// Keeps a problem; by name as long as there are not too many.
@@ -114,25 +129,46 @@ impl Plan {
         let item = |path: Vec<u8>, what| Item { key: hashing.path_key(&path), path, what };
         for (category, files) in self.files {
             let mut last: Vec<u8> = Vec::new();
-            for number in files {
-                let path = path_of(zip, number);
+            let mut emit = |path: Vec<u8>, what| {
                 for folder in folders_above(&path).into_iter().filter(|folder| Category::of(folder) == category && !is_within(&last, folder)) {
                     take(category, item(folder.to_vec(), What::Directory))?;
                 }
                 last.clone_from(&path);
-                take(category, item(path, What::Entry(number)))?;
+                take(category, item(path, what))
+            };
+            let mut order = (self.keeps && category == Category::Database).then(|| kept_path(ORDER_NAME).into_bytes());
+            for number in files {
+                let path = path_of(zip, number, self.keeps);
+                if let Some(order) = order.take_if(|order| compare(order, &path).is_lt()) {
+                    emit(order, What::Order)?;
+                }
+                emit(path, What::Entry(number))?;
             }
+            order.map_or(Ok(()), |order| emit(order, What::Order))?;
         }
         if has_database { take(Category::Database, item(DATABASE_PATH.to_vec(), What::Database)) } else { Ok(()) }
     }
 }
 
 /// The logical path of an entry that is a file.
-fn path_of(zip: &ZipReader, number: u32) -> Vec<u8> {
-    match zip.entries.get(number as usize).map(|entry| place_of(&zip.name(entry))) {
-        Some(Place::File(path)) => path.into_bytes(),
+fn path_of(zip: &ZipReader, number: u32, keeps: bool) -> Vec<u8> {
+    let Some(entry) = zip.entries.get(number as usize) else { return Vec::new() };
+    match place_of(&zip.name(entry)) {
+        Place::File(path) => path.into_bytes(),
+        _ if keeps => kept_path(&zip.name(entry)).into_bytes(),
         _ => Vec::new(),
     }
+}
+
+/// The names of the entries that are kept as they are, in the order of the zip.
+pub(super) fn order_of(zip: &ZipReader) -> Result<Vec<u8>, ZipError> {
+    let named = zip.entries.iter().map(|entry| (entry, zip.name(entry)));
+    let kept = named.filter(|(_, name)| !matches!(place_of(name), Place::File(_)) && name != ORDER_NAME);
+    let mut names: Vec<(u64, String)> = kept.map(|(entry, name)| Ok((zip.offset(entry)?, name))).collect::<Result<_, ZipError>>()?;
+    names.sort_unstable();
+    let names: Vec<String> = names.into_iter().map(|(_, name)| name).collect();
+    // A list of texts always has a JSON form.
+    Ok(serde_json::to_vec(&names).unwrap_or_default())
 }
 
 /// The directories above a path, outermost first.

@@ -8,6 +8,7 @@ use crate::source::{self, Category, DATABASE_PATH, DatabaseFacts, Layout, is_ope
 use crate::store::{ChunkReader, Index, IndexMode, Location, Repository};
 
 use super::super::import::NOT_IN_ZIP;
+use super::super::kept_tables::has_kept_tables;
 use super::super::ls::short;
 use super::super::rows::{Which, open_state};
 use super::super::select::{categories, lookup};
@@ -37,6 +38,17 @@ pub(super) fn check(
     }
     if !options.selection.touches(Category::Database, DATABASE_PATH) {
         return Ok(remarks);
+    }
+    if has_kept_tables(record) {
+        return Err(Error::Refused {
+            what: format!(
+                "snapshot {} holds the tables of a zip as they are, because their schema is not known; they are no database that a server opens",
+                short(id)
+            ),
+            hint: "Make the zip again with jellyvault export and restore it from the dashboard, or learn the schema first: jellyvault schema learn. \
+                   Files alone can be restored with --only."
+                .to_owned(),
+        });
     }
     // The target's own database tells what its server is and where it sees its directories.
     let facts = match database.as_deref().map(|path| copy_to_look_at(path, &repository.scratch_folder())) {

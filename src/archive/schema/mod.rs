@@ -1,12 +1,19 @@
 //! Which tables does a server of some version have, and what may stand in them? Data, made from the server's entity classes.
 //!
 //! `schemas/<name>.json` holds tables, keys and properties, `schemas/<name>.sql` the DDL as a server's own database has it, in the
-//! order of its `sqlite_master`. Source: jellyfin/jellyfin at the tags named in `docs/zip.md`.
+//! order of its `sqlite_master`. Source: jellyfin/jellyfin at the tags named in `docs/zip.md`. Others can be added: learnt from a server's own zip
+//! and database (`learn`), or read from a file (`file`).
+
+mod evidence;
+mod file;
+mod learn;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, PoisonError, RwLock};
 
-use serde::Deserialize;
+pub use evidence::each_row;
+pub use file::{SCHEMA_BYTES_MAX, SchemaFileError};
+pub use learn::{LearnError, Learner};
 
 /// How a property is stored, and how it stands in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +44,19 @@ pub enum Kind {
     Reference,
     /// A navigation to many that its class initialises: no column; `[]` in JSON.
     Collection,
+    /// Not learnt, for want of rows with a value: only what every kind of this column would write alike can be read.
+    Unsure(Class),
+}
+
+/// How a column of an unsure kind is declared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// TEXT.
+    Text,
+    /// INTEGER.
+    Integer,
+    /// REAL.
+    Real,
 }
 
 /// A property of an entity, in the order of its class.
@@ -74,6 +94,8 @@ pub struct Table {
     pub references: BTreeMap<String, String>,
     /// Its properties.
     pub properties: Vec<Property>,
+    /// It was learnt from a zip in which the table was empty: what its properties are called in JSON, and in which order, is not known.
+    pub is_unseen: bool,
 }
 
 impl Table {
@@ -110,7 +132,8 @@ pub struct Schema {
     pub code_optional: Vec<String>,
     /// Its tables, in the order of the zip.
     pub tables: Vec<Table>,
-    ddl: &'static str,
+    /// Statements that make such a database, in order.
+    ddl: Vec<String>,
 }
 
 /// An index that servers made by 10.11 and older have, and those made by 12.0 lack: 12.0 took it out of an old migration.
@@ -133,21 +156,37 @@ pub enum SchemaError {
 /// A row of `__EFMigrationsHistory`: id and product version.
 pub type History = Vec<(String, String)>;
 
-static SCHEMAS: LazyLock<Vec<Schema>> = LazyLock::new(|| {
+/// All that are known. What is added lives as long as the program: schemas are few.
+static SCHEMAS: LazyLock<RwLock<&'static [Schema]>> = LazyLock::new(|| {
     let files = [
-        (include_str!("schemas/10.11.0.json"), include_str!("schemas/10.11.0.sql")),
-        (include_str!("schemas/10.11.10.json"), include_str!("schemas/10.11.10.sql")),
-        (include_str!("schemas/12.0-rc5.json"), include_str!("schemas/12.0-rc5.sql")),
-        (include_str!("schemas/12.0.json"), include_str!("schemas/12.0.sql")),
+        (include_str!("../schemas/10.11.0.json"), include_str!("../schemas/10.11.0.sql")),
+        (include_str!("../schemas/10.11.10.json"), include_str!("../schemas/10.11.10.sql")),
+        (include_str!("../schemas/12.0-rc5.json"), include_str!("../schemas/12.0-rc5.sql")),
+        (include_str!("../schemas/12.0.json"), include_str!("../schemas/12.0.sql")),
     ];
     // A test reads them all: what is compiled in cannot be malformed.
-    files.into_iter().filter_map(|(json, ddl)| read(json, ddl).ok()).collect()
+    let known: Vec<Schema> = files.into_iter().filter_map(|(json, ddl)| file::read_known(json, ddl).ok()).collect();
+    RwLock::new(Vec::leak(known))
 });
 
 impl Schema {
     /// All that are known, oldest first.
     pub fn all() -> &'static [Schema] {
-        &SCHEMAS
+        *SCHEMAS.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes another one known, unless one with these migrations is known already; whether it was new.
+    pub fn add(schema: Schema) -> bool {
+        let mut known = SCHEMAS.write().unwrap_or_else(PoisonError::into_inner);
+        if known.iter().any(|own| own.migrations == schema.migrations) {
+            return false;
+        }
+        let mut all = known.to_vec();
+        all.push(schema);
+        // Later ones have all migrations of earlier ones.
+        all.sort_by_key(|schema| (schema.migrations.iter().max().cloned(), schema.migrations.len()));
+        *known = Vec::leak(all);
+        true
     }
 
     /// The one that a migration history names.
@@ -175,78 +214,11 @@ impl Schema {
     }
 
     /// The statements that make such a database, for one that was made by the servers of this history.
-    pub fn ddl(&self, history: &[(String, String)]) -> impl Iterator<Item = &'static str> {
+    pub fn ddl(&self, history: &[(String, String)]) -> impl Iterator<Item = &str> {
         let (index, migration) = OLD_INDEX;
         let made_by_old = history.iter().any(|(id, version)| id == migration && version.split('.').next().and_then(|part| part.parse().ok()).unwrap_or(0) < 10);
-        self.ddl.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()).filter(move |statement| made_by_old || !statement.contains(index))
+        self.ddl.iter().map(String::as_str).filter(move |statement| made_by_old || !statement.contains(index))
     }
-}
-
-#[derive(Deserialize)]
-struct RawSchema {
-    name: String,
-    versions: String,
-    first: String,
-    migrations: Vec<String>,
-    code: Vec<String>,
-    code_optional: Vec<String>,
-    tables: Vec<RawTable>,
-}
-
-#[derive(Deserialize)]
-struct RawTable {
-    name: String,
-    key: Vec<String>,
-    #[serde(default)]
-    unique: Vec<Vec<String>>,
-    #[serde(default)]
-    references: BTreeMap<String, String>,
-    /// `Name type[?] [required] [ignored] [filled]`
-    properties: Vec<String>,
-}
-
-fn read(json: &str, ddl: &'static str) -> Result<Schema, String> {
-    let raw: RawSchema = serde_json::from_str(json).map_err(|e| e.to_string())?;
-    let tables = raw.tables.into_iter().map(table).collect::<Result<_, _>>()?;
-    Ok(Schema {
-        name: raw.name,
-        versions: raw.versions,
-        first: raw.first,
-        migrations: raw.migrations,
-        code: raw.code,
-        code_optional: raw.code_optional,
-        tables,
-        ddl,
-    })
-}
-
-fn table(raw: RawTable) -> Result<Table, String> {
-    let properties = raw.properties.iter().map(|line| property(line).ok_or_else(|| line.clone())).collect::<Result<_, _>>()?;
-    Ok(Table { name: raw.name, key: raw.key, unique: raw.unique, references: raw.references, properties })
-}
-
-fn property(line: &str) -> Option<Property> {
-    let mut words = line.split(' ');
-    let (name, kind) = (words.next()?.to_owned(), words.next()?);
-    let (required, filled) = words.fold((false, false), |(required, filled), word| (required || word == "required", filled || word == "filled"));
-    let kind_name = kind.trim_end_matches('?');
-    let kind = match kind_name {
-        "guid" => Kind::Guid,
-        "date" => Kind::Date,
-        "bool" => Kind::Bool,
-        "int" => Kind::Int,
-        "long" => Kind::Long,
-        "uint" => Kind::Uint,
-        "float" => Kind::Float,
-        "double" => Kind::Double,
-        "text" => Kind::Text,
-        "bytes" => Kind::Bytes,
-        "ticks" => Kind::Ticks,
-        "null" => Kind::Reference,
-        "list" => Kind::Collection,
-        _ => return None,
-    };
-    Some(Property { name, kind, nullable: line.split(' ').nth(1)?.ends_with('?'), required, filled })
 }
 
 #[cfg(test)]
