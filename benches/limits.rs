@@ -56,7 +56,7 @@ fn main() {
     let options = SnapshotOptions { host: "bench".into(), ..SnapshotOptions::default() };
     let wipe = |path: &Path| drop(std::fs::remove_dir_all(path));
 
-    let roots = [ScanRoot { logical: Vec::new(), dir: source.clone() }];
+    let roots = [ScanRoot::new(b"", source.clone())];
     let walk = median(|| {}, || scan(&roots, &Rules::default(), &Default::default(), 2, &interrupt, |_: Event<'_>| Ok::<_, std::io::Error>(())).unwrap());
     let copy = median(|| wipe(&out), || assert!(std::process::Command::new("cp").arg("-a").arg(&source).arg(&out).status().unwrap().success()));
     let first = median(

@@ -18,6 +18,9 @@ pub const NODE_ENTRIES_MAX: usize = 512;
 pub const NODE_LEVEL_MAX: u8 = 12;
 /// Longest path inside a snapshot, in bytes.
 pub const PATH_BYTES_MAX: usize = 64 << 10;
+/// Longest path that a capture takes in, in bytes: a manifest node of the longest paths stays within a chunk. No program that names whole paths
+/// reaches beyond 4,096.
+pub const PATH_TAKEN_BYTES_MAX: usize = 16 << 10;
 /// Longest symbolic link target, in bytes (Linux: PATH_MAX).
 pub const TARGET_BYTES_MAX: usize = 4096;
 /// Largest value of one extended attribute (Linux: XATTR_SIZE_MAX), in bytes.
@@ -44,5 +47,9 @@ pub const PROBLEMS_NAMED_MAX: usize = 10_000;
 pub const PROBLEMS_NAMED_BYTES_MAX: usize = 4 << 20;
 /// Most remarks that a snapshot record keeps.
 pub const REMARKS_MAX: usize = 1_000;
+/// Most bytes of its remarks.
+pub const REMARKS_BYTES_MAX: usize = 1 << 20;
+/// Longest text of one problem, in bytes: what SQLite says may quote a schema of megabytes.
+pub const PROBLEM_BYTES_MAX: usize = 4 << 10;
 /// Largest configuration file of Jellyfin's that is read to find the instance, in bytes.
 pub const XML_BYTES_MAX: u64 = 16 << 20;

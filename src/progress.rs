@@ -1,7 +1,7 @@
 //! How does the engine speak to whoever watches? Through this one small trait; it never prints.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde::{Deserialize, Serialize};
 
@@ -125,16 +125,41 @@ impl Progress for Collecting {
 }
 
 /// Set by Ctrl-C; long work looks at it between two files and stops cleanly.
-#[derive(Debug, Default)]
-pub struct Interrupt(AtomicBool);
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt {
+    raised: Arc<AtomicBool>,
+    /// Calls of which nobody knows when they return: of SQLite, or of the system, on files of somebody else's.
+    out_of_hand: Arc<AtomicUsize>,
+}
+
+/// A call of which nobody knows when it returns is under way.
+#[derive(Debug)]
+pub struct OutOfHand(Arc<AtomicUsize>);
+
+impl Drop for OutOfHand {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Interrupt {
+    /// Marks such a call, until what it returns is dropped.
+    pub fn out_of_hand(&self) -> OutOfHand {
+        self.out_of_hand.fetch_add(1, Ordering::Relaxed);
+        OutOfHand(self.out_of_hand.clone())
+    }
+
+    /// Whether one is under way.
+    pub fn is_out_of_hand(&self) -> bool {
+        self.out_of_hand.load(Ordering::Relaxed) > 0
+    }
+
     /// Asks the work to stop.
     pub fn raise(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.raised.store(true, Ordering::Relaxed);
     }
     /// Whether the work was asked to stop.
     pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.raised.load(Ordering::Relaxed)
     }
 }

@@ -96,7 +96,7 @@ fn watched<T>(work: impl FnOnce(Watch<'_>) -> T) -> T {
 fn scan_tree() -> Work {
     let place = Place::new();
     let run = move || {
-        let roots = [ScanRoot { logical: Vec::new(), dir: place.source() }];
+        let roots = [ScanRoot::new(b"", place.source())];
         let mut found = 0;
         scan(&roots, &Rules::default(), &Default::default(), 1, &Interrupt::default(), |event| {
             found += u64::from(matches!(event, Event::Found(_)));

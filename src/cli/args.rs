@@ -268,6 +268,9 @@ pub struct DiffArgs {
     /// What changed inside: lines of texts (secrets are left out), width and height of pictures
     #[arg(long, short = 'p')]
     pub patch: bool,
+    /// Show passwords, tokens and what else is hidden otherwise: for your own eyes
+    #[arg(long)]
+    pub show_secrets: bool,
     /// The tree that a terminal shows, where the output is none
     #[arg(long, conflicts_with = "stat")]
     pub tree: bool,

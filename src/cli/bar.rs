@@ -7,6 +7,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::progress::{Phase, Problem, Progress};
 
+use super::clean::in_a_line;
+
 /// Draws on standard error.
 pub struct Bar {
     bar: ProgressBar,
@@ -66,7 +68,7 @@ impl Progress for Bar {
     }
 
     fn problem(&self, problem: &Problem) {
-        self.bar.println(format!("Problem: {}: {}", problem.path, problem.what));
+        self.bar.println(format!("Problem: {}: {}", in_a_line(&problem.path), in_a_line(&problem.what)));
     }
 }
 

@@ -15,9 +15,13 @@ use crate::store::Repository;
 
 use super::args::Global;
 use super::bar::Bar;
+use super::clean::cleaned;
 use super::failure::Failure;
 use super::known::Known;
 use super::place;
+
+/// How long an interrupted call may go on that cannot be asked to stop.
+const HELD_UP: std::time::Duration = std::time::Duration::from_millis(700);
 
 /// One run of the program.
 pub struct Context {
@@ -156,7 +160,7 @@ impl Context {
     pub fn ask(&self, question: &str) -> Result<(), Failure> {
         super::bar::clear();
         let mut answer = String::new();
-        let asked = std::io::stderr().write_all(question.as_bytes()).and_then(|()| std::io::stdin().read_line(&mut answer));
+        let asked = std::io::stderr().write_all(cleaned(question).as_bytes()).and_then(|()| std::io::stdin().read_line(&mut answer));
         match asked {
             Ok(_) if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) => Ok(()),
             _ => Err(Failure::usage("it was not confirmed; nothing was changed", "Answer y, or add --yes.")),
@@ -168,9 +172,15 @@ impl Context {
         if !self.global.quiet && !self.global.json {
             super::bar::clear();
             // Where standard error is closed nobody can be told of it.
-            crate::tolerate(writeln!(std::io::stderr(), "{line}"));
+            crate::tolerate(writeln!(std::io::stderr(), "{}", cleaned(line)));
         }
     }
+}
+
+/// Ends the program where a call does not come back.
+#[expect(clippy::exit, reason = "nothing else ends a call that the system or SQLite does not return from")]
+fn leave() {
+    std::process::exit(130);
 }
 
 /// First Ctrl-C (or SIGTERM, or a terminal that is closed): stop cleanly. A second one: stop at once; nothing that was acknowledged is lost by that either.
@@ -187,5 +197,16 @@ fn watch_signals(interrupt: Arc<Interrupt>) {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         interrupt.raise();
+        // Work that looks ends cleanly. A call on somebody else's file that does not return is ended with the program: nothing that was
+        // acknowledged is lost by that.
+        let mut since = std::time::Instant::now();
+        loop {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            if !interrupt.is_out_of_hand() {
+                since = std::time::Instant::now();
+            } else if since.elapsed() > HELD_UP {
+                leave();
+            }
+        }
     });
 }

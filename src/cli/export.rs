@@ -9,6 +9,7 @@ use crate::ops::{self, ExportKind, ExportOptions, ExportReport, JellyfinTarget, 
 use crate::source::Category;
 
 use super::args::{ExportArgs, SourceArgs};
+use super::clean::cleaned;
 use super::context::Context;
 use super::failure::Failure;
 use super::snapshot::{tell_problems, wanted};
@@ -78,9 +79,9 @@ fn check_usage(args: &ExportArgs, only: &[Category]) -> Result<(), Failure> {
 /// The folder where the dashboard looks.
 fn place(context: &Context, args: &ExportArgs, repository: &crate::store::Repository) -> Result<Place, Failure> {
     let named = SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), ..SourceArgs::default() };
-    let (instance, spec) = source::find(context, &named)?;
+    let (instance, spec) = source::find_known(context, &named, repository)?;
     context.mean_server(repository, spec.server.id.as_deref())?;
-    Ok(ops::place_in(&JellyfinTarget { instance, spec, same_directories: args.same_directories }, repository)?)
+    Ok(ops::place_in(&JellyfinTarget { instance, spec, same_directories: args.same_directories }, repository, &context.interrupt)?)
 }
 
 /// Where the zip is to stand.
@@ -192,5 +193,5 @@ fn tell_repairs(context: &Context, report: &ExportReport) {
     }
     use std::io::Write;
     // Where standard error is closed the exit code still tells.
-    crate::tolerate(std::io::stderr().write_all(text.as_bytes()));
+    crate::tolerate(std::io::stderr().write_all(cleaned(&text).as_bytes()));
 }

@@ -10,6 +10,7 @@ use crate::ops::Error;
 use crate::source::FindError;
 use crate::store;
 
+use super::clean::in_a_line;
 use super::context::Context;
 use super::{Exit, json as to_json, render};
 
@@ -114,9 +115,9 @@ impl Failure {
             return self.exit;
         }
         super::bar::clear();
-        let mut text = format!("Error: {}\n", self.message);
-        self.causes.iter().for_each(|cause| text.push_str(&format!("Caused by: {cause}\n")));
-        self.hint.iter().for_each(|hint| text.push_str(&format!("Hint: {hint}\n")));
+        let mut text = format!("Error: {}\n", in_a_line(&self.message));
+        self.causes.iter().for_each(|cause| text.push_str(&format!("Caused by: {}\n", in_a_line(cause))));
+        self.hint.iter().for_each(|hint| text.push_str(&format!("Hint: {}\n", in_a_line(hint))));
         // Where standard error is closed the exit code still tells.
         crate::tolerate(std::io::stderr().write_all(text.as_bytes()));
         self.exit

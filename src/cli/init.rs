@@ -17,7 +17,9 @@ pub fn run(context: &Context, encrypt: bool, parity: Option<u32>) -> Result<Exit
     let path = context.repository_path()?;
     // Without --parity there is none.
     let repository = ops::init(&path, parity.unwrap_or_default())?;
-    Known::load().remember(&path);
+    let mut known = Known::load();
+    known.remember_made(&repository.config().id);
+    known.remember(&path);
     let path = std::fs::canonicalize(&path).unwrap_or(path);
     if context.global.json {
         let config = repository.config();

@@ -22,6 +22,9 @@ pub struct Known {
 struct Held {
     #[serde(default)]
     repositories: BTreeMap<String, Use>,
+    /// Repositories that this user made, by their ids.
+    #[serde(default)]
+    made: BTreeMap<String, Use>,
     /// Directories that restores made or filled.
     #[serde(default)]
     restored: BTreeMap<String, Use>,
@@ -57,6 +60,17 @@ impl Known {
             return;
         }
         self.held.repositories.insert(key(path), Use { last_used: now });
+        crate::tolerate(self.write());
+    }
+
+    /// Whether this user made the repository with this id.
+    pub fn has_made(&self, id: &str) -> bool {
+        self.held.made.contains_key(id)
+    }
+
+    /// Remembers that this user made one.
+    pub fn remember_made(&mut self, id: &str) {
+        self.held.made.insert(id.to_owned(), Use { last_used: jiff::Timestamp::now() });
         crate::tolerate(self.write());
     }
 

@@ -10,6 +10,7 @@ use crate::ops::{self, Namer, State, Which, item_in, open_state};
 use crate::source::DATABASE_PATH;
 use crate::store::{Index, IndexMode, Repository};
 
+use super::clean::cleaned;
 use super::context::Context;
 use super::failure::Failure;
 use super::{Exit, render, titles};
@@ -80,7 +81,11 @@ pub fn run(context: &Context, place: &str, recursive: bool, item: Option<&str>) 
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut first = true;
     let json_mode = context.global.json;
-    let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
+    let mut write = |text: &str| {
+        // Programs get names exactly, people without orders to their terminal.
+        let text = if json_mode { text.into() } else { cleaned(text) };
+        out.write_all(text.as_bytes()).map_err(ops::Error::Output)
+    };
     // Entries go out as they come: a snapshot may hold a million. An error before the first leaves room for its own document.
     for path in &paths {
         ops::ls(&repository, snapshot, path, recursive || item.is_some(), |category, entry| {

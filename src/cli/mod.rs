@@ -4,6 +4,7 @@ mod args;
 mod bar;
 mod cat;
 mod check;
+mod clean;
 mod context;
 mod diff;
 mod durations;

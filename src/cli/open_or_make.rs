@@ -39,6 +39,7 @@ pub fn open_or_make(context: &Context, make_anew: bool) -> Result<Repository, Fa
                     context
                         .say(&format!("Note: it is not known whether a repository was here before: {trouble}. If there was one, its disk may not be mounted."));
                 }
+                known.remember_made(&repository.config().id);
                 known.remember(&path);
                 tell_new(context, &path);
                 return Ok(context.ready(repository));
@@ -111,6 +112,14 @@ fn tell_new(context: &Context, path: &Path) {
 
 /// Said once, when a repository is made: what it holds, and who can read that.
 pub fn warning(path: &Path) -> String {
+    let own = rustix::process::geteuid().as_raw();
+    if let Some(other) = std::fs::metadata(path).ok().map(|facts| facts.uid()).filter(|uid| *uid != own) {
+        return format!(
+            "Note: the folder {} belongs to another user ({other}), who can take away and replace what is in it. Make a folder of your own for the repository, unless \
+             that user is you on another machine.",
+            path.display()
+        );
+    }
     let holds = "Note: snapshots hold password hashes and access tokens.";
     let is_private = std::fs::metadata(path).is_ok_and(|facts| facts.mode() & 0o077 == 0);
     if is_private {

@@ -48,6 +48,7 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         safety_snapshot: !args.no_safety_snapshot,
         host: context.host(),
         stamp: jiff::Timestamp::now().to_zoned(context.zone.clone()).strftime("%Y%m%dT%H%M%S").to_string(),
+        trusts_repository: args.trust_repository || Known::load().has_made(&repository.config().id),
         threads: 0,
     };
     confirm_delete(context, &args)?;
@@ -166,7 +167,8 @@ fn watch_words(report: &WatchStateReport, id: &str, dry_run: bool, verbose: bool
 }
 
 fn document(report: &RestoreReport, start: Option<&str>, dry_run: bool) -> serde_json::Value {
-    let moved: Vec<_> = report.moved_aside.iter().map(|(from, to)| json!({"from": from.to_string_lossy(), "to": to.to_string_lossy()})).collect();
+    let moved: Vec<_> =
+        report.moved_aside.iter().map(ops::Moved::paths).map(|(from, to)| json!({"from": from.to_string_lossy(), "to": to.to_string_lossy()})).collect();
     json!({
         "restored": {"files": report.files, "bytes": report.bytes, "unchanged": report.unchanged, "metadata": report.metadata, "deleted": report.deleted, "unknown": report.unknown},
         "safety_snapshot": report.safety.map(|id| id.to_string()), "deleted_paths": report.deleted_paths, "unknown_paths": report.unknown_paths, "moved_aside": moved, "problems": to_json::problems(&report.problems), "remarks": report.remarks, "start": start, "dry_run": dry_run,
@@ -179,7 +181,7 @@ fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool, verbose: 
     if let Some(safety) = &report.safety {
         out.push_str(&format!("Took snapshot {0} of what was there; jellyvault restore {0} --in-place brings that back.\n", render::short(safety)));
     }
-    for (from, to) in &report.moved_aside {
+    for (from, to) in report.moved_aside.iter().map(ops::Moved::paths) {
         out.push_str(&format!("{} {would}moved to {}\n", from.display(), to.display()));
     }
     // What goes for good is named before it goes; afterwards where it is asked for.

@@ -71,6 +71,9 @@ pub struct RestoreArgs {
     /// Set no owners: everything belongs to the user who runs this
     #[arg(long, conflicts_with = "watch_state")]
     pub no_owner: bool,
+    /// Restore set-user-id bits, capabilities and attributes of the system, though the repository was not made by you on this machine
+    #[arg(long, conflicts_with = "watch_state")]
+    pub trust_repository: bool,
     /// Write through links that lead to whole folders of Jellyfin, such as data/trickplay on another disk; without it they are in the way
     #[arg(long, requires = "in_place", conflicts_with = "keep_old")]
     pub follow_roots: bool,

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
 use crate::ops::{Destination, InstanceTarget, Owners, Server, SourceSpec};
-use crate::source::{Arrangement, Instance, Layout, Named};
+use crate::source::{Arrangement, Instance, Layout, Named, Stat};
 use crate::store::Repository;
 
 use super::args::{RestoreArgs, SourceArgs};
 use super::context::Context;
 use super::failure::Failure;
+use super::known::Known;
 use super::source;
 
 /// The snapshot, where it goes, and how a new server is started on it.
@@ -32,7 +33,7 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
         };
         return Ok((id, record, destination, None));
     }
-    let found = if args.layout.is_some() { None } else { Some(existing(context, args)) };
+    let found = if args.layout.is_some() { None } else { Some(existing(context, repository, args)) };
     if let Some(Ok(target)) = found {
         context.mean_server(repository, target.server.id.as_deref())?;
         let (id, record) = taken(resolve(context)?);
@@ -41,7 +42,7 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
         return Ok((id, record, Destination::InPlace(Box::new(target)), start));
     }
     let (id, record) = taken(resolve(context)?);
-    let own = if args.data_dir().is_none() { own_directory(context, &record, args)? } else { None };
+    let own = if args.data_dir().is_none() { own_directory(context, repository, &record, args)? } else { None };
     if let Some(target) = own {
         return Ok((id, record, Destination::InPlace(Box::new(target)), None));
     }
@@ -51,8 +52,8 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
 }
 
 /// The instance that is there.
-fn existing(context: &Context, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
-    let (instance, spec) = source::find(context, &named(args))?;
+fn existing(context: &Context, repository: &Repository, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
+    let (instance, spec) = source::find_known(context, &named(args), repository)?;
     let server = spec.server.clone();
     Ok(InstanceTarget { instance, spec, server })
 }
@@ -69,7 +70,11 @@ pub fn named(args: &RestoreArgs) -> SourceArgs {
 }
 
 /// The directories that the snapshot was taken of, where they are this server's still.
-fn own_directory(context: &Context, record: &SnapshotRecord, args: &RestoreArgs) -> Result<Option<InstanceTarget>, Failure> {
+fn own_directory(context: &Context, repository: &Repository, record: &SnapshotRecord, args: &RestoreArgs) -> Result<Option<InstanceTarget>, Failure> {
+    // Where a restore goes is not said by a repository that came from elsewhere.
+    if !args.trust_repository && !Known::load().has_made(&repository.config().id) && !is_own(repository) {
+        return Ok(None);
+    }
     let directory = |name: &str| record.source.directories.get(name).map(PathBuf::from).filter(|dir| dir.is_dir());
     let Some(data) = directory("programdata").filter(|_| record.source.host == context.host()) else { return Ok(None) };
     let own = SourceArgs {
@@ -83,6 +88,13 @@ fn own_directory(context: &Context, record: &SnapshotRecord, args: &RestoreArgs)
     let is_same = spec.server.id.is_some() && spec.server.id == record.server.id;
     let server = spec.server.clone();
     Ok(is_same.then_some(InstanceTarget { instance, spec, server }))
+}
+
+/// Whether the repository's folder is of who runs this, or root's.
+fn is_own(repository: &Repository) -> bool {
+    let crate::store::Location::Folder(folder) = repository.location() else { return true };
+    let own = rustix::process::geteuid().as_raw();
+    Stat::of_path(folder).is_ok_and(|stat| stat.uid == own || stat.uid == 0)
 }
 
 /// An instance of which parts are missing gets the directories that one of its kind has.

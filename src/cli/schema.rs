@@ -139,7 +139,7 @@ fn learn(context: &Context, args: &LearnArgs) -> Result<Exit, Failure> {
         (zip, learnt)
     } else {
         let (instance, _) = source::find(context, &args.source())?;
-        let copy = ops::copy_of_live(&instance, &scratch)?;
+        let copy = ops::copy_of_live(&instance, &scratch, &context.interrupt)?;
         let zip = match &args.zip {
             Some(zip) => zip.clone(),
             None => ops::zip_of_history(&Path::new(&instance.data).join("backups"), &copy.path).ok_or_else(|| {

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::manifest::{Files, display};
 use crate::ops;
 
+use super::clean::in_a_line;
 use super::context::Context;
 use super::failure::Failure;
 use super::{Exit, json as to_json, render};
@@ -35,7 +36,7 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
         ("Snapshot", Some(id.to_string())),
         ("Taken", Some(format!("{}, in {}", render::time(record.time_ns, &context.zone), render::seconds(record.took_ms)))),
         ("Label", record.label.as_ref().map(|label| display(label.as_bytes()))),
-        ("Note", record.note.clone()),
+        ("Note", record.note.as_deref().map(in_a_line)),
         ("Host", Some(record.source.host.clone())),
         ("Source", Some(record.source.how.clone())),
         ("Server", version),

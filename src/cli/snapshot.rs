@@ -6,6 +6,7 @@ use crate::ops::{self, SnapshotOptions, SnapshotReport, SourceSpec};
 use crate::source::Category;
 
 use super::args::SnapshotArgs;
+use super::clean::{cleaned, in_a_line};
 use super::context::Context;
 use super::failure::Failure;
 use super::open_or_make::{open_or_imagine, open_or_make};
@@ -22,6 +23,7 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
     };
     args.label.as_deref().map_or(Ok(()), labels::check)?;
     let repository = if args.dry_run { open_or_imagine(context)? } else { open_or_make(context, args.init)? };
+    let spec = if args.plain.is_none() && spec.layout.has_traps() { source::find_known(context, &args.source, &repository)?.1 } else { spec };
     if let Some(label) = &args.label {
         labels::check_free(context, &repository, spec.server.id.as_deref(), label)?;
     }
@@ -68,14 +70,14 @@ pub fn tell_problems(context: &Context, count: u64, problems: &[crate::progress:
     let shown = if context.global.verbose { problems.len() } else { SHOWN };
     let mut text = format!("{}:\n", render::plural(count, "problem", "problems"));
     for problem in problems.iter().take(shown) {
-        text.push_str(&format!("  {}: {}\n", problem.path, problem.what));
+        text.push_str(&format!("  {}: {}\n", in_a_line(&problem.path), in_a_line(&problem.what)));
     }
     if count > shown as u64 {
         text.push_str(&format!("  … and {} more (--verbose shows them)\n", render::count(count - shown as u64)));
     }
     use std::io::Write;
     // Where standard error is closed the exit code still tells.
-    crate::tolerate(std::io::stderr().write_all(text.as_bytes()));
+    crate::tolerate(std::io::stderr().write_all(cleaned(&text).as_bytes()));
 }
 
 /// The categories that `--only` and `--skip` leave; none means all.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ops::{self, SourceSpec};
 use crate::source::{Instance, Named};
+use crate::store::Repository;
 
 use super::args::SourceArgs;
 use super::context::Context;
@@ -12,6 +13,20 @@ use super::{Exit, json as to_json, render};
 
 /// The instance that the arguments mean.
 pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpec), Failure> {
+    find_trusting(context, args, Vec::new())
+}
+
+/// The same beside a repository: places that only a file of the server's user names are taken as well, if an earlier snapshot was taken of them.
+pub fn find_known(context: &Context, args: &SourceArgs, repository: &Repository) -> Result<(Instance, SourceSpec), Failure> {
+    let found = find(context, args)?;
+    if !found.1.layout.has_traps() {
+        return Ok(found);
+    }
+    let known = ops::places_of(repository, &context.host(), &found.0.program_data)?;
+    if known.is_empty() { Ok(found) } else { find_trusting(context, args, known) }
+}
+
+fn find_trusting(context: &Context, args: &SourceArgs, known: Vec<String>) -> Result<(Instance, SourceSpec), Failure> {
     let text = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| p.to_string_lossy().into_owned());
     let absolute = |path: &Option<std::path::PathBuf>| -> Result<Option<String>, Failure> {
         let Some(path) = path else { return Ok(None) };
@@ -33,6 +48,8 @@ pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpe
         log: text(&args.log_dir),
         database: absolute(&args.database)?,
         follow_roots: args.follow_roots,
+        known,
+        ..Named::default()
     };
     Ok(ops::find_instance(context.platform(), &named, &context.surroundings())?)
 }

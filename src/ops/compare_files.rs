@@ -39,7 +39,8 @@ impl<'r> Contents<'r> {
                 let path: PathBuf = layout.locate(&entry.path).unwrap_or_default();
                 let failed = |source| Error::Target { verb: "read", path: path.clone(), source };
                 let mut bytes = Vec::new();
-                std::fs::File::open(&path).map_err(failed)?.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+                let file = layout.live_file(&entry.path).map_err(std::io::Error::from).and_then(|file| file.open());
+                file.map_err(failed)?.take(limit).read_to_end(&mut bytes).map_err(failed)?;
                 Ok(bytes)
             }
             Contents::Stored(reader) if *size <= limit => {

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::limits::XML_BYTES_MAX;
-use crate::manifest::Learnt;
+use crate::manifest::{Catalog, Learnt, SnapshotRecord};
 use crate::progress::Problem;
 use crate::source::{self, FindError, Instance, Layout, MissingPath, Named, Platform, Surroundings, version, xml_element};
+use crate::store::Repository;
 
 use super::snapshot::SourceSpec;
 use super::{Error, nearby, processes};
@@ -50,8 +51,8 @@ impl Surroundings for OsSurroundings {
         self.facts(path).is_some_and(|facts| facts.is_file())
     }
     fn read(&self, path: &str) -> Option<Vec<u8>> {
-        let small = self.facts(path).filter(|m| m.is_file() && m.len() <= XML_BYTES_MAX);
-        small.and_then(|_| std::fs::read(path).ok())
+        let is_small = self.facts(path).is_some_and(|m| m.is_file() && m.len() <= XML_BYTES_MAX);
+        if is_small { source::read_regular(Path::new(path), XML_BYTES_MAX).ok() } else { None }
     }
 }
 
@@ -64,6 +65,9 @@ pub struct Server {
     pub id: Option<String>,
 }
 
+/// Longest `device.txt` that is read, in bytes.
+const ID_BYTES_MAX: u64 = 4096;
+
 /// The server's id in the text of `device.txt`.
 pub(super) fn server_id(text: &str) -> Option<String> {
     let id = text.trim_start_matches('\u{feff}').trim();
@@ -72,9 +76,10 @@ pub(super) fn server_id(text: &str) -> Option<String> {
 
 /// The server's version as log, installed files and the running server tell it, best first.
 pub fn server_version(instance: &Instance) -> Server {
-    let id = std::fs::read_to_string(Path::new(&instance.data).join("device.txt")).ok();
-    let id = id.as_deref().and_then(server_id);
-    let network = instance.config.as_ref().and_then(|config| std::fs::read(Path::new(config).join("network.xml")).ok());
+    let layout = Layout::of(instance);
+    let small = |path: &[u8], limit| layout.live_file(path).ok().and_then(|file| file.read(limit).ok());
+    let id = small(b"data/device.txt", ID_BYTES_MAX).and_then(|bytes| server_id(&String::from_utf8_lossy(&bytes)));
+    let network = small(b"config/network.xml", XML_BYTES_MAX);
     let setting = |name| network.as_deref().and_then(|xml| xml_element(xml, name));
     let port = setting("InternalHttpPort").or_else(|| setting("InternalHttpPortNumber")).and_then(|port| port.parse().ok()).unwrap_or(8096);
     let base = setting("BaseUrl").unwrap_or_default();
@@ -125,17 +130,36 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
         );
         problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
     }
+    for path in &instance.unread_settings {
+        let what = "it cannot be read as XML, so what it says of the server's places is not known: pictures or a database elsewhere may be missing here. \
+                    Name them with --metadata-dir and --database, and let the server write the file again"
+            .to_owned();
+        problems.push(Problem { path: path.clone(), what });
+    }
+    for (setting, path) in &instance.strange_caches {
+        let holds = instance.passing.contains(path);
+        let done = if holds { "as a cache it is not in this snapshot" } else { "it is captured all the same, for it holds what is no cache" };
+        let what = format!("{setting} names {path}, among the server's own folders; {done}. Set it right in the dashboard, or remove the setting");
+        problems.push(Problem { path: "config".to_owned(), what });
+    }
     problems.extend(misplaced_pictures(&instance));
     let has_database = instance.database.as_ref().is_some_and(|path| Path::new(path).is_file());
     if has_database && instance.config.is_none() {
         let what = "no configuration directory was found; settings and users' pictures are not in this snapshot (name it with --config-dir)".to_owned();
         problems.push(Problem { path: "config".to_owned(), what });
     }
+    let server = server_version(&instance);
+    if server.id.is_none()
+        && Layout::of(&instance).live_file(b"data/device.txt").is_ok_and(|file| file.stat().is_ok_and(|stat| stat.size > 0 || !stat.is_file()))
+    {
+        let what = "it does not hold a server's id, so this snapshot cannot be told from those of another server by it".to_owned();
+        problems.push(Problem { path: "data/device.txt".to_owned(), what });
+    }
     let config_is_real = instance.config.as_ref().is_some_and(|config| Path::new(config).join("system.xml").is_file());
     let spec = SourceSpec {
         layout: Layout::of(&instance),
         how: instance.how.clone(),
-        server: server_version(&instance),
+        server,
         problems,
         expects_database: config_is_real && instance.database_plugin.is_none() && instance.missing.is_empty(),
     };
@@ -162,6 +186,7 @@ fn of_running_server(platform: Platform, named: &mut Named, surroundings: &OsSur
     let (ours, others): (Vec<_>, Vec<_>) = processes::servers().into_iter().partition(|server| server.owns_its_data());
     if let [server] = ours.as_slice() {
         named.data = Some(server.data.to_string_lossy().into_owned());
+        named.is_proposal = true;
         named.config = named.config.take().or_else(|| server.config.as_ref().map(|dir| dir.to_string_lossy().into_owned()));
         let mut instance = source::find(platform, named, surroundings)?;
         instance.how = server.words();
@@ -184,6 +209,21 @@ fn of_running_server(platform: Platform, named: &mut Named, surroundings: &OsSur
         }
         error => Err(error.into()),
     }
+}
+
+/// The places of the newest snapshot of an instance of this machine, where the repository is root's own or of who runs this.
+pub fn places_of(repository: &Repository, host: &str, program_data: &str) -> Result<Vec<String>, Error> {
+    let crate::store::Location::Folder(folder) = repository.location() else { return Ok(Vec::new()) };
+    let own = rustix::process::geteuid().as_raw();
+    if !source::Stat::of_path(folder).is_ok_and(|stat| stat.uid == own || stat.uid == 0) {
+        return Ok(Vec::new());
+    }
+    let is_it = |record: &SnapshotRecord| record.source.host == host && record.source.directories.get("programdata").is_some_and(|data| data == program_data);
+    let newest = Catalog::newest(repository, is_it)?;
+    let directories = newest.map(|(_, record)| record.source.directories).unwrap_or_default();
+    let named = ["config", "metadata", "metadata-default", "database"].iter().filter_map(|name| directories.get(*name).cloned());
+    // What lies in the data directory is reached from there.
+    Ok(named.filter(|place| !Path::new(place).starts_with(program_data)).collect())
 }
 
 impl SourceSpec {

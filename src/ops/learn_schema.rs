@@ -11,9 +11,10 @@ use crate::archive::{
     self, DumpStyle, HISTORY_BYTES_MAX, HISTORY_NAME, History, Learner, MANIFEST_BYTES_MAX, MANIFEST_NAME, Manifest, Place, Schema, Table, ZipError, ZipReader,
     each_row, place_of, read_history, read_history_json,
 };
-use crate::source::{DatabaseCopy, Instance, ScratchFolder, open_private, version};
+use crate::progress::Interrupt;
+use crate::source::{DatabaseCopy, Instance, Layout, ScratchFolder, open_private, version};
 
-use super::restore::copy_to_look_at;
+use super::restore::{copy_to_look_at, live_database};
 use super::{Error, Watch, in_one_line};
 
 /// Zips of `data/backups` that are looked at, the newest first.
@@ -89,13 +90,13 @@ pub fn zip_of_history(folder: &Path, database: &Path) -> Option<PathBuf> {
 }
 
 /// A private copy of a live server's database.
-pub fn copy_of_live(instance: &Instance, scratch: &Path) -> Result<DatabaseCopy, Error> {
-    let path = instance.database.as_ref().map(PathBuf::from).filter(|path| path.is_file()).ok_or_else(|| Error::Refused {
+pub fn copy_of_live(instance: &Instance, scratch: &Path, interrupt: &Interrupt) -> Result<DatabaseCopy, Error> {
+    let file = live_database(&Layout::of(instance))?.ok_or_else(|| Error::Refused {
         what: format!("there is no database in {}", instance.data),
         hint: "Name the server's data directory with --data-dir, or a snapshot with --snapshot.".to_owned(),
     })?;
-    copy_to_look_at(&path, scratch).map_err(|why| Error::Refused {
-        what: format!("the database {} could not be copied ({why})", path.display()),
+    copy_to_look_at(&file, scratch, interrupt).map_err(|why| Error::Refused {
+        what: format!("the database {} could not be copied ({why})", file.shown().display()),
         hint: "Make room for a copy of it, or name another place with --scratch-dir.".to_owned(),
     })
 }

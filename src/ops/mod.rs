@@ -47,7 +47,7 @@ pub use databases::DatabaseCost;
 pub use diff::{Change, ChangeKind, Diff, DiffOptions, Look, Totals, Tree, diff, look};
 pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, PrivateFile, database_of, export, place_in};
 pub use find::{Found, Match, Version, Wanted, contents_of_file, find, history, same_content, snapshot_at};
-pub use find_instance::{OsSurroundings, Server, find_instance, server_version};
+pub use find_instance::{OsSurroundings, Server, find_instance, places_of, server_version};
 pub use forget::{Forget, Forgetting, forget, keep, plan_forget, source_name};
 pub use import::{ImportOptions, ImportReport, build_known, import};
 pub use init::init;
@@ -60,7 +60,7 @@ pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};
 pub use reach::{IdSet, Reached};
 pub use recipes::Recipes;
 pub use repair::{LostPath, Mended, RepairOptions, RepairReport, repair};
-pub use restore::{Destination, InstanceTarget, Owners, RestoreOptions, RestoreReport, Selection, restore};
+pub use restore::{Destination, InstanceTarget, Moved, Owners, RestoreOptions, RestoreReport, Selection, restore};
 pub use rows::{
     Id, NAMES_KEPT_MAX, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, Titled, ToldRow, UPGRADE_SETTINGS, Which, called_so, diff_rows,
     image_word_of_file, item_in, main_database, open_state, read_id, titles,

@@ -1,7 +1,7 @@
 //! What is never shown: whoever has it can sign in.
 
 /// Parts of names that say so.
-const WORDS: [&str; 19] = [
+const WORDS: [&str; 36] = [
     "password",
     "passwd",
     "passphrase",
@@ -21,9 +21,29 @@ const WORDS: [&str; 19] = [
     "sessionkey",
     "authorization",
     "pwhash",
+    "webhook",
+    "presharedkey",
+    "encryptionkey",
+    "signingkey",
+    // The same in other languages that servers are set up in.
+    "passwort",
+    "kennwort",
+    "motdepasse",
+    "contraseña",
+    "contrasena",
+    "senha",
+    "wachtwoord",
+    "lösenord",
+    "hasło",
+    "heslo",
+    "пароль",
+    "密码",
+    "パスワード",
 ];
 /// Names that say so as a whole, being part of harmless ones (`Blurhash`, `Compass`).
 const NAMES: [&str; 14] = ["pass", "pwd", "pw", "pin", "hash", "salt", "auth", "otp", "totp", "sig", "signature", "refresh", "hashpw", "jwt"];
+/// Last words of names in one piece that say so: `LdapBindPw`, `SmtpPass`, `AdminPin`.
+const LAST_WORDS: [&str; 9] = ["Pass", "Pwd", "Pw", "Pin", "Otp", "Psk", "Pat", "PW", "PIN"];
 /// Names with such parts that say which provider or whether, not what.
 const HARMLESS: [&str; 4] = ["passwordresetproviderid", "mustupdatepassword", "enablelocalpassword", "haspassword"];
 
@@ -32,10 +52,29 @@ pub const HIDDEN: &str = "(secret)";
 
 /// Whether values of a column, an element or a key are secret by its name.
 pub fn is_secret(name: &str) -> bool {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let plain: String = name.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
     // `db.pass`, `ldap_pw`: the last part of a name counts as a name.
-    let last = name.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or(name).to_ascii_lowercase();
-    !HARMLESS.contains(&plain.as_str()) && (WORDS.iter().any(|word| plain.contains(word)) || NAMES.contains(&plain.as_str()) || NAMES.contains(&last.as_str()))
+    let last = name.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or(name);
+    let ends_in_word =
+        LAST_WORDS.iter().any(|word| last.strip_suffix(word).is_some_and(|before| before.ends_with(|c: char| c.is_lowercase() || c.is_ascii_digit())));
+    let last = last.to_lowercase();
+    let says_so = WORDS.iter().any(|word| plain.contains(word)) || NAMES.contains(&plain.as_str()) || NAMES.contains(&last.as_str()) || ends_in_word;
+    says_so && !HARMLESS.contains(&plain.as_str())
+}
+
+/// Whether a value of a file that nobody knows is plainly harmless: a switch, a small number, a date, a choice.
+pub fn is_plain(name: &str, value: &str) -> bool {
+    let value = value.trim();
+    if value.is_empty() || ["true", "false", "null"].iter().any(|word| value.eq_ignore_ascii_case(word)) {
+        return true;
+    }
+    let is_number = value.len() <= 6 && value.bytes().all(|byte| byte.is_ascii_digit() || b".-".contains(&byte));
+    let begins_like_a_date =
+        value.len() >= 10 && value.bytes().zip("0000-00-00".bytes()).all(|(byte, form)| if form == b'0' { byte.is_ascii_digit() } else { byte == form });
+    let is_date = begins_like_a_date && value.len() <= 40 && value.bytes().all(|byte| byte.is_ascii_digit() || b"-:.+TZ ".contains(&byte));
+    let plain = name.to_ascii_lowercase();
+    let is_choice = CHOICES.iter().any(|end| plain.ends_with(end)) && value.len() <= 24 && value.bytes().all(|byte| byte.is_ascii_alphabetic());
+    !is_secret(name) && (is_number || is_date || is_choice)
 }
 
 /// Ends of names whose values are choices from a list.
@@ -74,6 +113,9 @@ pub fn without_secrets_in_addresses(text: &str) -> String {
 fn address_without_secrets(address: &str) -> String {
     let (host, path) = address.split_at(address.find(['/', '?', '#']).unwrap_or(address.len()));
     let host = host.rsplit_once('@').map_or_else(|| host.to_owned(), |(_, host)| format!("{HIDDEN}@{host}"));
+    if let Some(open) = open_part(&host, path) {
+        return format!("{host}{open}{HIDDEN}");
+    }
     let mut out = host;
     for (number, part) in path.split(['?', '&', ';']).enumerate() {
         if number > 0 {
@@ -89,6 +131,35 @@ fn address_without_secrets(address: &str) -> String {
         }
     }
     out
+}
+
+/// What may be shown of the path of an address that lets in whoever knows it; nothing where it is no such address.
+fn open_part<'p>(host: &str, path: &'p str) -> Option<&'p str> {
+    let host = host.split(':').next().unwrap_or(host).to_ascii_lowercase();
+    let begins = |start: &str| path.get(..start.len()).filter(|head| head.eq_ignore_ascii_case(start));
+    let is_at = |domain: &str| host == domain || host.ends_with(&format!(".{domain}"));
+    if is_at("discord.com") || is_at("discordapp.com") {
+        return begins("/api/webhooks/");
+    }
+    if is_at("slack.com") {
+        return begins("/services/").or_else(|| begins("/workflows/")).or_else(|| begins("/triggers/"));
+    }
+    if is_at("telegram.org") {
+        return begins("/bot");
+    }
+    if is_at("office.com") || is_at("ntfy.sh") || is_at("pushover.net") || is_at("maker.ifttt.com") || is_at("chat.googleapis.com") {
+        return begins("/").filter(|_| path.len() > 1);
+    }
+    // ntfy, gotify and Xtream servers of one's own.
+    let is_streams = |start: &&str| begins(start).is_some() && path.split('/').count() >= 4;
+    if let Some(start) = ["/live/", "/movie/", "/series/", "/timeshift/"].into_iter().find(is_streams) {
+        return begins(start);
+    }
+    if host.starts_with("ntfy") || host.starts_with("gotify") || path.to_ascii_lowercase().contains("webhook") || path.to_ascii_lowercase().contains("/hooks/")
+    {
+        return begins("/").filter(|_| path.len() > 1);
+    }
+    None
 }
 
 /// Where the separator before part `number` stands.
@@ -138,6 +209,9 @@ mod tests {
         ] {
             assert!(is_secret(name), "{name}");
         }
+        for name in ["LdapBindPw", "SmtpPass", "AdminPin", "Passwort", "motDePasse", "contraseña", "Пароль", "DiscordWebhookUrl", "wifiPsk"] {
+            assert!(is_secret(name), "{name}");
+        }
         for name in [
             "PasswordResetProviderId",
             "MustUpdatePassword",
@@ -163,5 +237,16 @@ mod tests {
         );
         assert_eq!(without_secrets_in_addresses("\"u\":\"http://h/?api_key=S&x=1\""), "\"u\":\"http://h/?api_key=(secret)&x=1\"");
         assert_eq!(without_secrets_in_addresses("no address: a=b"), "no address: a=b");
+        for (address, shown) in [
+            ("https://discord.com/api/webhooks/123/abcDEF", "https://discord.com/api/webhooks/(secret)"),
+            ("https://hooks.slack.com/services/T0/B0/xyz", "https://hooks.slack.com/services/(secret)"),
+            ("https://api.telegram.org/bot12:AA-x/sendMessage", "https://api.telegram.org/bot(secret)"),
+            ("https://ntfy.sh/my-topic", "https://ntfy.sh/(secret)"),
+            ("http://tv.example:8080/live/user/word/1.ts", "http://tv.example:8080/live/(secret)"),
+            ("https://ha.local/api/webhook/abc", "https://ha.local/(secret)"),
+            ("https://jellyfin.org/docs/general", "https://jellyfin.org/docs/general"),
+        ] {
+            assert_eq!(without_secrets_in_addresses(address), shown);
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::mask::lines_without_secrets;
 use super::rows::UPGRADE_SETTINGS;
-use super::secrets::{HIDDEN, is_secret, without_secrets_in_addresses};
+use super::secrets::{HIDDEN, is_harmless, is_plain, is_secret, without_secrets_in_addresses};
 
 /// A setting that is not the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +20,8 @@ pub struct Setting {
 }
 
 /// The settings in which two states of a file at `path` differ; nothing where one of them is no XML. Values of secrets are hidden.
-pub fn differing_settings(path: &str, before: &[u8], after: &[u8], upgraded: bool) -> Option<Vec<Setting>> {
+pub fn differing_settings(path: &str, before: &[u8], after: &[u8], (upgraded, shows_secrets): (bool, bool)) -> Option<Vec<Setting>> {
+    let is_plugins = path.starts_with("plugins/");
     let (before, after) = (flatten(before)?, flatten(after)?);
     let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
     names.sort();
@@ -29,7 +31,16 @@ pub fn differing_settings(path: &str, before: &[u8], after: &[u8], upgraded: boo
         differing
             .map(|name| {
                 let hide = |value: Option<&String>| {
-                    value.map(|value| if name.split('/').any(is_secret) && !value.is_empty() { HIDDEN.to_owned() } else { without_secrets_in_addresses(value) })
+                    value.map(|value| {
+                        let own = name.rsplit('/').next().unwrap_or(name);
+                        let says_so = name.split('/').any(is_secret) && !is_harmless(own, value);
+                        let is_unknown = is_plugins && !is_plain(own, value);
+                        let holds_one = lines_without_secrets("value", value).join("\n") != **value;
+                        if shows_secrets {
+                            return value.clone();
+                        }
+                        if !value.is_empty() && (says_so || is_unknown || holds_one) { HIDDEN.to_owned() } else { without_secrets_in_addresses(value) }
+                    })
                 };
                 let (own, other) = (before.get(name), after.get(name));
                 let known = UPGRADE_SETTINGS.iter().any(|(file, setting)| path == *file && name == setting);
@@ -42,7 +53,7 @@ pub fn differing_settings(path: &str, before: &[u8], after: &[u8], upgraded: boo
 /// Texts by the elements that lead to them; several of one name are counted.
 fn flatten(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let document = roxmltree::Document::parse(text.trim_start_matches('\u{feff}')).ok()?;
+    let document = crate::source::parse_xml(text.trim_start_matches('\u{feff}'))?;
     let mut found = BTreeMap::new();
     let mut stack: Vec<(roxmltree::Node<'_, '_>, String)> =
         document.root_element().children().filter(roxmltree::Node::is_element).map(|node| (node, String::new())).collect();
@@ -74,7 +85,7 @@ mod tests {
     fn settings_are_told_by_name_and_secrets_are_not() {
         let before = b"<?xml version=\"1.0\"?><S><Days>5</Days><CertificatePassword>old</CertificatePassword><L><string>a</string><string>b</string></L><Gone>1</Gone></S>";
         let after = b"<S><Days>9</Days><CertificatePassword>new</CertificatePassword><L><string>a</string><string>c</string></L></S>";
-        let found = differing_settings("config/system.xml", before, after, true).unwrap();
+        let found = differing_settings("config/system.xml", before, after, (true, false)).unwrap();
         let told: Vec<_> = found.iter().map(|s| (s.name.as_str(), s.before.as_deref(), s.after.as_deref(), s.by_upgrade)).collect();
         assert_eq!(
             told,
@@ -85,6 +96,6 @@ mod tests {
                 ("L/string 2", Some("b"), Some("c"), false),
             ]
         );
-        assert_eq!(differing_settings("x", b"not xml", after, false), None);
+        assert_eq!(differing_settings("x", b"not xml", after, (false, false)), None);
     }
 }

@@ -48,6 +48,11 @@ fn open_by_component(root: impl AsFd, path: &[u8], flags: OFlags, mode: Mode) ->
     at.ok_or(Errno::NOENT)
 }
 
+/// Opens a directory for what is in it, without the right to list it.
+pub fn open_dir_path(root: impl AsFd, path: &[u8]) -> Result<OwnedFd> {
+    open_beneath(root, path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
+}
+
 /// Opens a directory for listing.
 pub fn open_dir(root: impl AsFd, path: &[u8]) -> Result<OwnedFd> {
     open_beneath(root, path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())

@@ -4,7 +4,7 @@
 //! own separator.
 
 use super::find_error::FindError;
-use super::linked::Linked;
+use super::found::{Instance, Missing, MissingPath, Named};
 use super::xml;
 
 /// An operating system.
@@ -34,86 +34,6 @@ pub trait Surroundings {
     fn registry(&self, _key: &str, _name: &str) -> Option<String> {
         None
     }
-}
-
-/// What the user named.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Named {
-    /// Data directory.
-    pub data: Option<String>,
-    /// Configuration directory.
-    pub config: Option<String>,
-    /// Metadata directory.
-    pub metadata: Option<String>,
-    /// Cache directory.
-    pub cache: Option<String>,
-    /// Log directory.
-    pub log: Option<String>,
-    /// Its database.
-    pub database: Option<String>,
-    /// Follow links to whole folders.
-    pub follow_roots: bool,
-}
-
-/// An instance and its directories.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Instance {
-    /// How it was found, for the user.
-    pub how: String,
-    /// Jellyfin's data directory (ProgramDataPath).
-    pub program_data: String,
-    /// Its `data` (DataPath).
-    pub data: String,
-    /// Configuration, where it was found.
-    pub config: Option<String>,
-    /// Metadata in use (InternalMetadataPath).
-    pub metadata: String,
-    /// Its default place, where that is another.
-    pub metadata_default: Option<String>,
-    /// Library definitions.
-    pub root: String,
-    /// Plugins.
-    pub plugins: String,
-    /// Directories that are never captured: cache, logs, transcodes.
-    pub passing: Vec<String>,
-    /// Logs, for the server's version.
-    pub log: String,
-    /// The database, where it is a file.
-    pub database: Option<String>,
-    /// The plugin that keeps the database, where it is none.
-    pub database_plugin: Option<String>,
-    /// What the configuration names and that is not here.
-    pub missing: Vec<Missing>,
-    /// Folders elsewhere that links in its directories lead to and that belong to it, as the user says.
-    pub linked: Vec<Linked>,
-}
-
-/// A place that the configuration names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MissingPath {
-    /// Of the metadata.
-    Metadata,
-    /// Of the database.
-    Database,
-}
-
-impl MissingPath {
-    /// The setting that names it, for the user.
-    pub fn setting(self) -> &'static str {
-        match self {
-            MissingPath::Metadata => "MetadataPath in system.xml",
-            MissingPath::Database => "the database's path in database.xml",
-        }
-    }
-}
-
-/// A place that the configuration names and that is not here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    /// What it is.
-    pub what: MissingPath,
-    /// Where it should be.
-    pub path: String,
 }
 
 struct Finder<'a> {
@@ -294,11 +214,17 @@ impl Finder<'_> {
     }
 
     fn resolve(&self, candidate: Candidate, named: &Named) -> Instance {
+        let trusted = trusted(&candidate, named);
+        let proposed = std::iter::once(&candidate.program_data).chain(&candidate.config).filter(|_| named.is_proposal);
+        let walked = proposed.chain(&named.known).cloned().collect();
         let program_data = candidate.program_data;
         let data = self.join(&program_data, "data");
         let config = named.config.clone().or(candidate.config).filter(|config| self.at.is_dir(config));
         let read = |name: &str| config.as_ref().and_then(|config| self.at.read(&self.join(config, name)));
         let default = self.join(&program_data, "metadata");
+        let is_unread =
+            |name: &&str| config.as_ref().is_some_and(|config| self.at.is_file(&self.join(config, name))) && !read(name).is_some_and(|xml| xml::is_sound(&xml));
+        let unread_settings = ["system.xml", "database.xml", "encoding.xml"].into_iter().filter(is_unread).map(|name| format!("config/{name}")).collect();
         let mut missing = Vec::new();
         let mut follow = |what: MissingPath, path: String, is_there: &dyn Fn(&str) -> bool| {
             let here = self.as_seen_here(&path, &program_data, is_there);
@@ -329,8 +255,23 @@ impl Finder<'_> {
         passing.extend(["transcodes", "transcoding-temp", "cache"].iter().map(|name| self.join(&program_data, name)));
         passing.extend(log.clone());
         passing.extend(named.cache.clone().or(candidate.cache).or_else(|| env("JELLYFIN_CACHE_DIR")));
-        passing.extend(system.as_deref().and_then(|xml| xml::element(xml, "CachePath")));
-        passing.extend(read("encoding.xml").as_deref().and_then(|xml| xml::element(xml, "TranscodingTempPath")));
+        let by_settings = [
+            ("CachePath in system.xml", system.as_deref().and_then(|xml| xml::element(xml, "CachePath"))),
+            ("TranscodingTempPath in encoding.xml", read("encoding.xml").as_deref().and_then(|xml| xml::element(xml, "TranscodingTempPath"))),
+        ];
+        let mut own = vec![data.clone(), metadata.clone(), self.join(&program_data, "plugins"), self.join(&program_data, "root")];
+        own.extend(config.clone().filter(|config| *config != beside));
+        let mut strange = Vec::new();
+        for (setting, path) in by_settings.into_iter().filter_map(|(setting, path)| Some((setting, path?))) {
+            // What takes a folder of the server's own out of every snapshot is said.
+            if own.iter().any(|own| is_within(&path, own) || is_within(own, &path)) {
+                strange.push((setting, path.clone()));
+            }
+            // One that holds what must be captured is no cache.
+            if !own.iter().any(|own| is_within(own, &path)) {
+                passing.push(path);
+            }
+        }
         passing.sort();
         passing.dedup();
         let log = log.unwrap_or_else(|| {
@@ -352,6 +293,11 @@ impl Finder<'_> {
             database,
             missing,
             linked: Vec::new(),
+            trusted,
+            strange_caches: strange,
+            unread_settings,
+            walked,
+            follows_links: named.follow_roots,
         }
     }
 
@@ -366,6 +312,26 @@ impl Finder<'_> {
             is_there(&here).then_some(here)
         })
     }
+}
+
+/// Whether a path is another, or lies in it.
+fn is_within(path: &str, folder: &str) -> bool {
+    let folder = folder.trim_end_matches(['/', '\\']);
+    path.trim_end_matches(['/', '\\']).strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '\\']))
+}
+
+/// What the user named, and what only root could: the environment, the service's settings, the usual places. What lies in the data directory is
+/// not named by that.
+fn trusted(candidate: &Candidate, named: &Named) -> Vec<String> {
+    let by_user = [&named.config, &named.metadata, &named.database].into_iter().flatten();
+    let mut trusted: Vec<String> = by_user.cloned().collect();
+    if !named.is_proposal {
+        let found: Vec<&String> = named.data.iter().chain([&candidate.program_data]).chain(&candidate.config).collect();
+        // What lies in another of them is reached from there: its owner could put something else in its place.
+        let is_outermost = |place: &&&String| !found.iter().any(|other| *other != **place && is_within(place, other));
+        trusted.extend(found.iter().filter(is_outermost).map(|place| (*place).clone()));
+    }
+    trusted
 }
 
 /// A value of a service's settings file (`NAME="value"`).

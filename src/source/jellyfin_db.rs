@@ -1,12 +1,23 @@
 //! What a copy of Jellyfin's database tells of its server: schema, code migrations, and the directories that the server sees.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
 use crate::manifest::Directories;
 
-use super::sqlite::open_private;
+use crate::progress::Interrupt;
+
+use super::private_db::open_private_for;
+
+/// Time that it may take to read the facts of a database.
+const FACTS_TIME: Duration = Duration::from_secs(30);
+/// Most migrations, and the longest name of one: real servers have 80, of 60 characters.
+const MIGRATIONS_MAX: usize = 5_000;
+const MIGRATION_CHARS_MAX: usize = 250;
+/// Longest path that is read of a database, in characters.
+const PATH_CHARS_MAX: i64 = 4_096;
 
 /// What was found in a database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +41,24 @@ pub struct DatabaseFacts {
 /// Tables by which Jellyfin's own database is known, of any version.
 const OWN_TABLES: [&str; 5] = ["__EFMigrationsHistory", "Users", "BaseItems", "TypedBaseItems", "ActivityLogs"];
 
+/// The migration history, of as many and as long rows as a server could write.
+fn history(db: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    let odd = |what: String| rusqlite::Error::ToSqlConversionFailure(what.into());
+    let sql = "SELECT substr(MigrationId, 1, ?1), substr(ProductVersion, 1, ?1) FROM __EFMigrationsHistory \
+               WHERE typeof(MigrationId) = 'text' AND typeof(ProductVersion) = 'text' ORDER BY MigrationId LIMIT ?2";
+    let mut statement = db.prepare(sql)?;
+    let rows =
+        statement.query_map((MIGRATION_CHARS_MAX as i64 + 1, MIGRATIONS_MAX as i64 + 1), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    if rows.len() > MIGRATIONS_MAX {
+        return Err(odd(format!("its history has more than {MIGRATIONS_MAX} migrations")));
+    }
+    if rows.iter().any(|(id, version)| id.chars().count().max(version.chars().count()) > MIGRATION_CHARS_MAX) {
+        return Err(odd(format!("its history has a migration whose name is longer than {MIGRATION_CHARS_MAX} characters")));
+    }
+    Ok(rows)
+}
+
 /// Hash of the migration ids, in their order; nothing where there are none.
 pub fn history_hash(migrations: &[(String, String)]) -> Option<String> {
     let mut ids: Vec<&str> = migrations.iter().map(|(id, _)| id.as_str()).collect();
@@ -38,13 +67,12 @@ pub fn history_hash(migrations: &[(String, String)]) -> Option<String> {
 }
 
 /// Reads the facts; an error where the file is no database that SQLite reads.
-pub fn read_facts(copy: &Path) -> rusqlite::Result<DatabaseFacts> {
-    let db = open_private(copy)?;
+pub fn read_facts(copy: &Path, interrupt: &Interrupt) -> rusqlite::Result<DatabaseFacts> {
+    let _held_up = interrupt.out_of_hand();
+    let db = open_private_for(copy, FACTS_TIME, interrupt)?;
     let mut facts = DatabaseFacts::default();
     if has_table(&db, "__EFMigrationsHistory")? {
-        let mut statement = db.prepare("SELECT MigrationId, ProductVersion FROM __EFMigrationsHistory ORDER BY MigrationId")?;
-        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
-        let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        let rows = history(&db)?;
         // A server's version has four parts (10.11.6.0), EF Core's three (9.0.11): reference/jellyfin.md 2.5.
         let is_code = |version: &str| version.split('.').count() == 4;
         facts.schema = rows.iter().rev().find(|(_, version)| !is_code(version)).map(|(id, _)| id.clone());
@@ -68,7 +96,7 @@ pub fn read_facts(copy: &Path) -> rusqlite::Result<DatabaseFacts> {
 const ITEMS: &str = "SELECT count(*) > 1 FROM (SELECT 1 FROM BaseItems LIMIT 2)";
 
 fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
-    db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1", [name], |row| Ok(row.get::<_, i64>(0)? > 0))
+    db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1 AND rootpage > 0", [name], |row| Ok(row.get::<_, i64>(0)? > 0))
 }
 
 /// Absolute paths that only the server itself can have written tell where it sees its directories.
@@ -79,8 +107,11 @@ fn directories(db: &Connection) -> rusqlite::Result<Directories> {
             return Ok(None);
         }
         // Table and column are constants of this file.
-        let sql = format!("SELECT \"{column}\" FROM \"{table}\" WHERE \"{column}\" LIKE ?1 AND substr(\"{column}\", 1, 1) <> '%' LIMIT 1");
-        match db.query_row(&sql, [like], |row| row.get(0)) {
+        let sql = format!(
+            "SELECT \"{column}\" FROM \"{table}\" WHERE typeof(\"{column}\") = 'text' AND length(\"{column}\") <= ?2 AND \"{column}\" LIKE ?1 \
+             AND substr(\"{column}\", 1, 1) <> '%' LIMIT 1"
+        );
+        match db.query_row(&sql, (like, PATH_CHARS_MAX), |row| row.get(0)) {
             Ok(path) => Ok(Some(path)),
             Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
             Err(e) => Err(e),

@@ -1,15 +1,23 @@
-//! The logical tree over an instance's directories: which folder on disk stands where.
+//! The logical tree over an instance's directories: which folder on disk stands where. Each is opened once, by the rules of an opener, and reached
+//! by that descriptor from then on.
 
+use std::ffi::OsStr;
 use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{CWD, Mode, OFlags};
+use crate::manifest::{Directories, file_name, parent};
 
-use crate::manifest::Directories;
-
-use super::beneath::open_file;
-use super::instance::Instance;
+use super::beneath::{open_dir_path, open_file};
+use super::category::DATABASE_PATH;
+use super::found::Instance;
+use super::linked::Linked;
+use super::live_file::LiveFile;
+use super::opener::{OpenError, Opener};
 use super::scan::{ScanRoot, closed_dirs, os_path};
+use super::stat::Stat;
 
 /// The roots of a source, by logical path.
 #[derive(Clone, Debug)]
@@ -22,74 +30,161 @@ pub struct Layout {
     pub is_instance: bool,
     /// Directories that are never entered.
     pub passing: Vec<PathBuf>,
+    /// Roots that could be traps and were not opened, each with the reason.
+    pub refused: Vec<(ScanRoot, String)>,
+    /// How its places are opened.
+    pub opener: Arc<Opener>,
 }
 
 impl Layout {
     /// An instance's.
     pub fn of(instance: &Instance) -> Layout {
-        let root = |logical: &str, dir: &str| ScanRoot { logical: logical.as_bytes().to_vec(), dir: PathBuf::from(dir) };
-        let mut roots: Vec<ScanRoot> = instance.config.iter().map(|config| root("config", config)).collect();
-        roots.push(root("data", &instance.data));
-        roots.push(root("metadata", &instance.metadata));
-        roots.extend(instance.metadata_default.iter().map(|dir| root("metadata-default", dir)));
-        roots.push(root("plugins", &instance.plugins));
-        roots.push(root("programdata", &instance.program_data));
-        roots.push(root("root", &instance.root));
+        let opener = Arc::new(opener_of(instance));
+        let mut layout = Layout {
+            roots: Vec::new(),
+            database: None,
+            is_instance: true,
+            passing: instance.passing.iter().map(PathBuf::from).collect(),
+            refused: Vec::new(),
+            opener,
+        };
+        let named = [
+            ("config", instance.config.as_ref()),
+            ("data", Some(&instance.data)),
+            ("metadata", Some(&instance.metadata)),
+            ("metadata-default", instance.metadata_default.as_ref()),
+            ("plugins", Some(&instance.plugins)),
+            ("programdata", Some(&instance.program_data)),
+            ("root", Some(&instance.root)),
+        ];
+        for (logical, dir) in named {
+            if let Some(dir) = dir.map(PathBuf::from) {
+                layout.add(logical.as_bytes(), dir.clone(), &dir);
+            }
+        }
         let usual = Path::new(&instance.data).join("jellyfin.db");
-        let database = instance.database.as_ref().map(PathBuf::from).filter(|path| *path != usual);
-        let mut layout = Layout { roots, database, is_instance: true, passing: instance.passing.iter().map(PathBuf::from).collect() };
-        layout.follow(&instance.linked);
+        layout.database = instance.database.as_ref().map(PathBuf::from).filter(|path| *path != usual);
+        for Linked { logical, link, dir } in &instance.linked {
+            layout.add(logical, dir.clone(), link);
+        }
+        layout.roots.sort_by(|a, b| a.logical.cmp(&b.logical));
         layout
     }
 
     /// A plain folder's.
     pub fn plain(folder: &Path) -> Layout {
-        Layout { roots: vec![ScanRoot { logical: Vec::new(), dir: folder.to_path_buf() }], database: None, is_instance: false, passing: Vec::new() }
+        let opener = Arc::new(Opener::plain());
+        let (passing, refused) = (Vec::new(), Vec::new());
+        let mut layout = Layout { roots: Vec::new(), database: None, is_instance: false, passing, refused, opener };
+        layout.add(b"", folder.to_path_buf(), folder);
+        layout
+    }
+
+    /// Opens a root by the way that leads to it. One that is missing stays without a descriptor; one that could be a trap is kept apart.
+    fn add(&mut self, logical: &[u8], dir: PathBuf, way: &Path) {
+        let mut root = ScanRoot::new(logical, dir);
+        if self.opener.is_wary() && !self.opener.is_named(way) {
+            let why = format!("{} is a place that only a file of the server's user names", way.display());
+            return self.refused.push((root, why));
+        }
+        match self.opener.dir(way) {
+            Ok(fd) => root.at = Some(Arc::new(fd)),
+            Err(error) if error.is_untrusted() => return self.refused.push((root, error.to_string())),
+            Err(error) if self.opener.is_wary() && !error.is_missing() => {
+                let why = format!("{} could not be opened as a directory of the server's ({error})", way.display());
+                return self.refused.push((root, why));
+            }
+            // Missing, or not to be looked at: whoever needs it finds out.
+            Err(_) => {}
+        }
+        self.roots.push(root);
     }
 
     /// The roots that are there.
     pub fn present(&self) -> Vec<ScanRoot> {
-        self.roots.iter().filter(|root| root.dir.is_dir()).cloned().collect()
+        // One that was not there is not opened by its path later: another could stand there by then.
+        let is_there = |root: &&ScanRoot| root.at.is_some() || (!self.opener.is_wary() && root.dir.is_dir());
+        self.roots.iter().filter(is_there).cloned().collect()
+    }
+
+    /// Whether a place was not opened because it could be a trap.
+    pub fn has_traps(&self) -> bool {
+        !self.refused.is_empty() || self.live_file(DATABASE_PATH).is_err_and(|error| error.is_untrusted())
     }
 
     /// What a scan must not enter: each root from within another, what passes, and `also`.
     pub fn closed(&self, also: &[PathBuf]) -> std::collections::HashSet<(u64, u64)> {
-        let roots = self.roots.iter().map(|root| root.dir.as_path());
-        closed_dirs(roots.chain(self.passing.iter().map(PathBuf::as_path)).chain(also.iter().map(PathBuf::as_path)))
+        let roots = self.roots.iter().filter_map(|root| Stat::of(root.at.as_ref()?).ok()).map(|stat| (stat.dev, stat.ino));
+        let missing = self.roots.iter().filter(|root| root.at.is_none()).map(|root| root.dir.as_path());
+        let paths = missing.chain(self.passing.iter().map(PathBuf::as_path)).chain(also.iter().map(PathBuf::as_path));
+        roots.chain(closed_dirs(paths)).collect()
     }
 
-    /// The file of a logical path.
+    /// The file of a logical path, for messages and comparisons.
     pub fn locate(&self, logical: &[u8]) -> Option<PathBuf> {
-        if logical == super::category::DATABASE_PATH
+        if logical == DATABASE_PATH
             && let Some(database) = &self.database
         {
             return Some(database.clone());
         }
+        let (root, below) = self.place(logical)?;
+        Some(os_path(&root.dir, below))
+    }
+
+    /// The root that a logical path lies in, and the path below it.
+    fn place<'p>(&self, logical: &'p [u8]) -> Option<(&ScanRoot, &'p [u8])> {
         // A linked folder comes behind the root that it is in.
         self.roots.iter().rev().find_map(|root| {
             if root.logical.is_empty() {
-                return Some(os_path(&root.dir, logical));
+                return Some((root, logical));
             }
-            let rest = logical.strip_prefix(root.logical.as_slice())?;
-            match rest.split_first() {
-                None => Some(root.dir.clone()),
-                Some((b'/', below)) => Some(os_path(&root.dir, below)),
+            match logical.strip_prefix(root.logical.as_slice())?.split_first() {
+                None => Some((root, b"".as_slice())),
+                Some((b'/', below)) => Some((root, below)),
                 Some(_) => None,
             }
         })
     }
 
+    /// The file of a logical path, held by its directory, which is reached through no link below its root.
+    pub fn live_file(&self, logical: &[u8]) -> Result<LiveFile, OpenError> {
+        if logical == DATABASE_PATH {
+            return self.main_database();
+        }
+        self.beneath(logical)
+    }
+
+    fn beneath(&self, logical: &[u8]) -> Result<LiveFile, OpenError> {
+        let missing = || OpenError::from(rustix::io::Errno::NOENT);
+        let (root, below) = self.place(logical).ok_or_else(missing)?;
+        let fd = root.at.as_ref().ok_or_else(missing)?;
+        let dir: Arc<OwnedFd> = match parent(below).filter(|above| !above.is_empty()) {
+            Some(above) => Arc::new(open_dir_path(fd, above)?),
+            None => fd.clone(),
+        };
+        Ok(LiveFile::new(dir, OsStr::from_bytes(file_name(below)), os_path(&root.dir, below)))
+    }
+
+    /// The server's database. It may be a link of the administrator's, and lie where `database.xml` or the user says.
+    fn main_database(&self) -> Result<LiveFile, OpenError> {
+        if let Some(path) = &self.database {
+            if self.opener.is_wary() && !self.opener.is_named(path) {
+                let what = "is a place that only a file of the server's user names (database.xml)".to_owned();
+                return Err(OpenError::Untrusted { path: path.display().to_string(), what });
+            }
+            return LiveFile::by(&self.opener, path);
+        }
+        let file = self.beneath(DATABASE_PATH)?;
+        match file.stat() {
+            Ok(stat) if stat.is_symlink() => LiveFile::by(&self.opener, file.shown()),
+            _ => Ok(file),
+        }
+    }
+
     /// Opens the file of a logical path for reading, below its root through no link; nothing where that cannot be done.
     pub fn open(&self, logical: &[u8]) -> Option<File> {
-        let (root, below) = self.roots.iter().rev().find_map(|root| {
-            if root.logical.is_empty() {
-                return Some((root, logical));
-            }
-            Some((root, logical.strip_prefix(root.logical.as_slice())?.strip_prefix(b"/")?))
-        })?;
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::openat(CWD, &root.dir, flags, Mode::empty()).ok()?;
-        open_file(&dir, below).ok().map(File::from)
+        let (root, below) = self.place(logical)?;
+        open_file(root.at.as_ref()?, below).ok().map(File::from)
     }
 
     /// The directories by name, linked folders by their logical path, for the snapshot's record.
@@ -100,4 +195,26 @@ impl Layout {
         });
         named.chain(self.database.iter().map(|path| ("database".to_owned(), path.to_string_lossy().into_owned()))).collect()
     }
+}
+
+/// The rules for an instance's places: what the user named is trusted, and so are root and the owners of the data.
+fn opener_of(instance: &Instance) -> Opener {
+    let named: Vec<PathBuf> = instance.trusted.iter().map(PathBuf::from).collect();
+    let euid = rustix::process::geteuid().as_raw();
+    if euid != 0 {
+        return Opener::plain();
+    }
+    // Only their owners are asked for; nothing is opened by these paths.
+    let owners: Vec<u32> = [&instance.program_data, &instance.data].iter().filter_map(|dir| owner_of(Path::new(dir))).collect();
+    let mut opener = Opener::of(named, &owners, instance.follows_links, euid);
+    opener.walk_to(instance.walked.iter().map(PathBuf::from));
+    opener
+}
+
+/// Whose a directory is; a link says nothing of that.
+fn owner_of(dir: &Path) -> Option<u32> {
+    let (above, name) = (dir.parent()?, dir.file_name()?);
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+    let above = rustix::fs::openat(rustix::fs::CWD, above, flags, rustix::fs::Mode::empty()).ok()?;
+    Stat::at(above, name).ok().filter(Stat::is_dir).map(|stat| stat.uid)
 }

@@ -49,11 +49,3 @@ fn links_in(root: &ScanRoot) -> impl Iterator<Item = Linked> {
         dir.is_dir().then_some(Linked { logical, link, dir })
     })
 }
-
-impl Layout {
-    /// Takes linked folders for the directories that they lead to: a capture enters them, a restore writes into them.
-    pub fn follow(&mut self, linked: &[Linked]) {
-        self.roots.extend(linked.iter().map(|linked| ScanRoot { logical: linked.logical.clone(), dir: linked.dir.clone() }));
-        self.roots.sort_by(|a, b| a.logical.cmp(&b.logical));
-    }
-}

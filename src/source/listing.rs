@@ -8,6 +8,7 @@ use rustix::fs::{Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use crate::chunk::Hashing;
+use crate::limits::PATH_TAKEN_BYTES_MAX;
 use crate::manifest::file_name;
 
 use super::beneath::open_dir;
@@ -17,6 +18,9 @@ use super::stat::{Fingerprint, Stat};
 
 /// A root with its open directory and what the file system says of it.
 pub(super) type OpenRoot = (ScanRoot, OwnedFd, Stat);
+
+/// What a directory with such a marker is called.
+pub const PASSING: &str = "cache, log or transcoding directory";
 
 /// Nobody has begun to list it.
 const WAITING: u8 = 0;
@@ -147,6 +151,10 @@ pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_op
         };
         path.truncate(dir_len);
         join(&mut path, bytes);
+        if path.len() > PATH_TAKEN_BYTES_MAX {
+            listing.failed.push((bytes.to_vec(), "take its path, which is too long,", Errno::NAMETOOLONG));
+            continue;
+        }
         let linked = if stat.is_symlink() { roots.iter().position(|(root, ..)| root.logical == path) } else { None };
         let stat = linked.and_then(|number| roots.get(number)).map_or(stat, |(.., of_folder)| *of_folder);
         let is_left_out = if linked.is_some() { rules.leaves_out_linked(&path) } else { rules.leaves_out(&path, &stat) };
@@ -173,7 +181,7 @@ pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_op
     listing.items.sort_unstable_by(|a, b| name_of(names, a.name).cmp(name_of(names, b.name)));
     // Never a root itself: a marker that went astray must not empty a capture.
     if rules.is_instance && !slot.below.is_empty() && listing.items.iter().any(|item| PASSING_MARKERS.contains(&name_of(names, item.name))) {
-        return Listing { skipped: vec![(Vec::new(), "cache, log or transcoding directory")], ..Listing::default() };
+        return Listing { skipped: vec![(Vec::new(), PASSING)], ..Listing::default() };
     }
     if listing.items.iter().any(|item| item.is_entered) {
         let above = KeptOpen::new(dir, kept_open);

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use crate::manifest::Directories;
 
-use super::instance::{Instance, Named};
+use super::found::{Instance, Named};
 
 /// A way to run Jellyfin, as far as its directories tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,11 @@ impl Arrangement {
             plugins: below(&program_data, "plugins"),
             database: Some(named.database.clone().unwrap_or_else(|| below(&program_data, "data/jellyfin.db"))),
             metadata_default: (metadata != default).then_some(default),
+            // The user says where all of it goes.
+            trusted: [Some(dir.to_owned()), Some(program_data.clone()), Some(config.clone()), Some(metadata.clone()), named.database.clone()]
+                .into_iter()
+                .flatten()
+                .collect(),
             config: Some(config),
             metadata,
             passing,

@@ -6,11 +6,13 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::chunk::Hashing;
@@ -27,6 +29,24 @@ pub struct ScanRoot {
     pub logical: Vec<u8>,
     /// Where it is.
     pub dir: PathBuf,
+    /// The directory itself, where it was opened.
+    pub at: Option<Arc<OwnedFd>>,
+}
+
+impl ScanRoot {
+    /// A root that is not opened yet.
+    pub fn new(logical: &[u8], dir: PathBuf) -> ScanRoot {
+        ScanRoot { logical: logical.to_vec(), dir, at: None }
+    }
+
+    /// Opens it with these flags, by its descriptor where it has one.
+    pub fn open(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match &self.at {
+            Some(fd) => rustix::fs::openat(&**fd, ".", flags, Mode::empty()),
+            None => rustix::fs::openat(CWD, &self.dir, flags, Mode::empty()),
+        }
+    }
 }
 
 /// One path that was found.
@@ -145,9 +165,8 @@ pub fn scan<E>(
 }
 
 fn open_root<E>(root: &ScanRoot) -> Result<OpenRoot, ScanError<E>> {
-    use rustix::fs::{CWD, Mode, OFlags};
     let failed = |error: Errno| ScanError::Root { path: root.dir.clone(), error: error.into() };
-    let fd = rustix::fs::openat(CWD, &root.dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+    let fd = root.open(OFlags::RDONLY).map_err(failed)?;
     let stat = Stat::of(&fd).map_err(failed)?;
     Ok((root.clone(), fd, stat))
 }

@@ -6,7 +6,7 @@
 //! never opened in this process while a connection to it exists: closing it would drop the connection's locks (POSIX).
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,11 +16,18 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 
+use crate::progress::Interrupt;
+
+use super::live_file::LiveFile;
+use super::private_db::quick_check;
+use super::read::OpenFile;
 use super::scratch::{NoSpace, ScratchFolder};
 use super::stat::Stat;
 
 /// How long a copy waits for locks that another process holds only for a moment.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Bytes that are copied before it is looked whether to stop.
+const STEP_BYTES: u64 = 8 << 20;
 /// Copies of a database without its server's locks that are made in the hope of one that no checkpoint tore.
 const TORN_MAX: u32 = 10;
 /// Bytes of `-shm` by whose lock SQLite marks a connection as alive ("dead man's switch", wal.c, WAL_WRITE_LOCK + 8).
@@ -37,6 +44,8 @@ pub struct DatabaseCopy {
     pub path: PathBuf,
     /// How it was made, for the user.
     pub how: &'static str,
+    /// What was odd about it, for the user.
+    pub oddity: Option<String>,
 }
 
 /// A database that could not be copied in any way.
@@ -59,6 +68,12 @@ pub enum CopyError {
     /// SQLite failed for another reason than the database's own bytes: a full disk, an I/O error, missing rights.
     #[error("SQLite could not copy it")]
     Sqlite(#[from] rusqlite::Error),
+    /// Another file was put in its place while it was opened.
+    #[error("another file was put in its place while it was opened")]
+    Swapped,
+    /// It was asked to stop.
+    #[error("interrupted")]
+    Interrupted,
     /// Locked for longer than any server does.
     #[error("the database stayed locked for {} seconds", PATIENCE.as_secs())]
     Locked,
@@ -72,37 +87,51 @@ pub fn side_file(database: &Path, ending: &str) -> PathBuf {
 }
 
 /// Whether a process has the database open, as far as its locks tell: a live connection in WAL mode holds a byte of `-shm`.
-pub fn is_open_elsewhere(database: &Path) -> bool {
-    let locked = |path: &Path, start: u64, length: u64| {
-        let Ok(file) = File::open(path) else { return false };
+pub fn is_open_elsewhere(database: &LiveFile) -> bool {
+    let locked = |file: &LiveFile, start: u64, length: u64| {
+        let Ok(file) = file.open() else { return false };
         let probe = Flock { start, length, pid: None, typ: FlockType::WriteLock, offset_type: FlockOffsetType::Set };
         matches!(fcntl_getlk(&file, &probe), Ok(Some(_)))
     };
-    // SQLite keeps its logs beside the file that a link leads to.
-    let real = std::fs::canonicalize(database);
-    let database = real.as_deref().unwrap_or(database);
-    locked(&side_file(database, "-shm"), ALIVE_LOCK_BYTE, 1) || locked(database, ROLLBACK_LOCKS.0, ROLLBACK_LOCKS.1)
+    locked(&database.side("-shm"), ALIVE_LOCK_BYTE, 1) || locked(database, ROLLBACK_LOCKS.0, ROLLBACK_LOCKS.1)
 }
 
 /// Copies a database into a new folder below `scratch`.
-pub fn copy(database: &Path, scratch: &Path) -> Result<DatabaseCopy, CopyError> {
-    // Its logs lie beside the file that a link leads to.
-    let database = &std::fs::canonicalize(database).map_err(|source| CopyError::Io { verb: "find", path: database.to_path_buf(), source })?;
+pub fn copy(database: &LiveFile, scratch: &Path, interrupt: &Interrupt) -> Result<DatabaseCopy, CopyError> {
+    let is_odd = |ending: &&str| database.side(ending).stat().is_ok_and(|stat| !stat.is_file());
+    if is_odd(&"") {
+        // What is no regular file could make whoever opens it wait for ever.
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+        return Err(CopyError::Io { verb: "read", path: database.shown().to_path_buf(), source });
+    }
+    let odd: Vec<&str> = ["-wal", "-journal", "-shm"].into_iter().filter(is_odd).collect();
+    let _held_up = interrupt.out_of_hand();
     let folder = ScratchFolder::create(scratch).map_err(|source| CopyError::Io { verb: "create a folder in", path: scratch.to_path_buf(), source })?;
-    let size = |ending| std::fs::metadata(side_file(database, ending)).map_or(0, |file| file.len());
+    // Holes stay holes; whether the file system of the copy keeps them is not known.
+    let size = |ending| database.side(ending).stat().map_or(0, |stat| stat.size);
     // A log that is folded into the copy is there twice for a moment.
     folder.check_space(size("") + 2 * size("-wal") + 2 * size("-journal"))?;
     let path = folder.path.join("database");
-    let how = copy_patiently(database, &path)?;
-    Ok(DatabaseCopy { _folder: folder, path, how })
+    let oddity = odd.first().map(|ending| {
+        format!("what lies at {} is no file, and no log of the database; what it held is not in the copy", database.side(ending).shown().display())
+    });
+    let how = if oddity.is_some() {
+        // SQLite would open it, and might wait for ever.
+        plain_copy(database, &path, interrupt)?;
+        "from its file, without a log"
+    } else {
+        copy_patiently(database, &path, interrupt)?
+    };
+    Ok(DatabaseCopy { _folder: folder, path, how, oddity })
 }
 
 /// A process that opens and closes its database for each write makes and removes the files beside it all the time: what was there when
 /// it was looked for may be gone when it is opened. Then everything is looked at anew.
-fn copy_patiently(database: &Path, target: &Path) -> Result<&'static str, CopyError> {
+fn copy_patiently(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<&'static str, CopyError> {
     let start = Instant::now();
     loop {
-        match copy_to(database, target) {
+        match copy_to(database, target, interrupt) {
+            Err(_) if interrupt.is_raised() => return Err(CopyError::Interrupted),
             Err(error) if is_passing(&error, database) && start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
             outcome => return outcome,
         }
@@ -110,24 +139,24 @@ fn copy_patiently(database: &Path, target: &Path) -> Result<&'static str, CopyEr
 }
 
 /// Whether it failed by something that was there a moment ago, or was not: all that is there now can be opened.
-fn is_passing(error: &CopyError, database: &Path) -> bool {
+fn is_passing(error: &CopyError, database: &LiveFile) -> bool {
     use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
     let has_moved = match error {
         CopyError::Sqlite(error) => matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly)),
         CopyError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
-        CopyError::NoSpace(_) | CopyError::Locked => false,
+        CopyError::NoSpace(_) | CopyError::Locked | CopyError::Interrupted | CopyError::Swapped => false,
     };
-    let can_open = |ending: &str| match File::open(side_file(database, ending)) {
+    let can_open = |ending: &str| match database.side(ending).open() {
         Ok(_) => true,
         Err(error) => error.kind() == io::ErrorKind::NotFound && !ending.is_empty(),
     };
     has_moved && ["", "-wal", "-shm", "-journal"].into_iter().all(can_open)
 }
 
-fn copy_to(database: &Path, target: &Path) -> Result<&'static str, CopyError> {
-    let has = |ending| side_file(database, ending).exists();
+fn copy_to(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<&'static str, CopyError> {
+    let has = |ending| database.side(ending).stat().is_ok();
     if is_open_elsewhere(database) {
-        if online_backup(database, target)? {
+        if online_backup(database, target, interrupt)? {
             return Ok("by SQLite's online backup, while it was open");
         }
     } else {
@@ -135,7 +164,7 @@ fn copy_to(database: &Path, target: &Path) -> Result<&'static str, CopyError> {
             if attempt > 0 {
                 std::thread::sleep(Duration::from_millis(40));
             }
-            if copy_files(database, target)? {
+            if copy_files(database, target, interrupt)? {
                 return Ok(if has("-wal") || has("-journal") {
                     "from its file and its log, while nobody wrote to it"
                 } else {
@@ -143,17 +172,17 @@ fn copy_to(database: &Path, target: &Path) -> Result<&'static str, CopyError> {
                 });
             }
         }
-        if online_backup(database, target)? {
+        if online_backup(database, target, interrupt)? {
             return Ok("by SQLite's online backup");
         }
     }
     // SQLite does not take it for a database: its bytes are kept all the same.
-    plain_copy(database, target)?;
+    plain_copy(database, target, interrupt)?;
     Ok("as it lies, because SQLite cannot read it")
 }
 
 /// False where SQLite says that the file is no database or is damaged.
-fn online_backup(database: &Path, target: &Path) -> Result<bool, CopyError> {
+fn online_backup(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<bool, CopyError> {
     let start = Instant::now();
     let mut attempts = 0;
     loop {
@@ -164,15 +193,18 @@ fn online_backup(database: &Path, target: &Path) -> Result<bool, CopyError> {
         let is_guarded = is_open_elsewhere(database);
         // Without writing even to the shared memory first. SQLite may need to; it may only where a living server holds the lock
         // that says so: without it an opener takes itself for the first and empties the memory under the server.
+        let _held_up = interrupt.out_of_hand();
         let mut outcome = backup_once(database, target, "&readonly_shm=1");
-        if outcome.as_ref().is_err_and(|e| !is_busy(e)) && is_open_elsewhere(database) {
+        if matches!(&outcome, Err(BackupError::Sqlite(error)) if !is_busy(error)) && is_open_elsewhere(database) {
             remove_all(target);
             outcome = backup_once(database, target, "");
         }
         match outcome {
-            Ok(StepResult::Done) if is_guarded || attempts >= TORN_MAX || quick_check(target).is_ok() => return Ok(true),
-            Err(error) if is_no_database(&error) => return Ok(false),
-            Err(error) if !is_busy(&error) => return Err(error.into()),
+            Ok(StepResult::Done) if is_guarded || attempts >= TORN_MAX || quick_check(target, interrupt).is_ok() => return Ok(true),
+            Err(BackupError::Swapped) => return Err(CopyError::Swapped),
+            Err(BackupError::Sqlite(error)) if is_no_database(&error) => return Ok(false),
+            Err(BackupError::Sqlite(error)) if !is_busy(&error) => return Err(error.into()),
+            _ if interrupt.is_raised() => return Err(CopyError::Interrupted),
             _ if start.elapsed() > PATIENCE => return Err(CopyError::Locked),
             _ => std::thread::sleep(Duration::from_millis(50)),
         }
@@ -188,10 +220,27 @@ fn is_no_database(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt))
 }
 
+/// Why there is no backup.
+enum BackupError {
+    Sqlite(rusqlite::Error),
+    /// SQLite opened another file than the one that was looked at.
+    Swapped,
+}
+
+impl From<rusqlite::Error> for BackupError {
+    fn from(error: rusqlite::Error) -> BackupError {
+        BackupError::Sqlite(error)
+    }
+}
+
 /// All pages in one step, which is one read transaction, from a connection that can neither write nor checkpoint.
-fn backup_once(database: &Path, target: &Path, options: &str) -> rusqlite::Result<StepResult> {
+fn backup_once(database: &LiveFile, target: &Path, options: &str) -> Result<StepResult, BackupError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let source = Connection::open_with_flags(format!("{}?mode=ro{options}", file_uri(database)), flags)?;
+    let source = Connection::open_with_flags(format!("{}?mode=ro{options}", file_uri(&database.path())), flags)?;
+    // SQLite resolves the path itself: somebody may have put another directory in its place at that moment.
+    if !database.is_open_here() {
+        return Err(BackupError::Swapped);
+    }
     source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     source.busy_timeout(Duration::from_secs(5))?;
     let mut copy = Connection::open(target)?;
@@ -204,7 +253,7 @@ fn backup_once(database: &Path, target: &Path, options: &str) -> rusqlite::Resul
 }
 
 /// A path as SQLite's URI, whatever bytes it has.
-fn file_uri(path: &Path) -> String {
+pub(super) fn file_uri(path: &Path) -> String {
     let mut uri = String::from("file:");
     for byte in path.as_os_str().as_bytes() {
         match byte {
@@ -216,10 +265,10 @@ fn file_uri(path: &Path) -> String {
 }
 
 /// Copies the file and its log and makes the copy whole. False where they moved meanwhile: somebody writes after all.
-fn copy_files(database: &Path, target: &Path) -> Result<bool, CopyError> {
+fn copy_files(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<bool, CopyError> {
     remove_all(target);
     let endings = ["", "-wal", "-journal"];
-    let stats = || endings.map(|ending| Stat::of_path(&side_file(database, ending)).ok());
+    let stats = || endings.map(|ending| database.side(ending).stat().ok());
     let before = stats();
     let now = jiff::Timestamp::now().as_nanosecond();
     if before.iter().flatten().any(|stat| stat.is_racy(now)) {
@@ -227,7 +276,7 @@ fn copy_files(database: &Path, target: &Path) -> Result<bool, CopyError> {
     }
     for (ending, stat) in endings.iter().zip(&before) {
         if stat.is_some() {
-            plain_copy(&side_file(database, ending), &side_file(target, ending))?;
+            plain_copy(&database.side(ending), &side_file(target, ending), interrupt)?;
         }
     }
     let same = stats().iter().zip(&before).all(|(after, before)| match (after, before) {
@@ -254,16 +303,33 @@ fn copy_files(database: &Path, target: &Path) -> Result<bool, CopyError> {
     Ok(true)
 }
 
-fn plain_copy(from: &Path, to: &Path) -> Result<(), CopyError> {
+/// Copies a file with its holes. What comes behind the length that it has now is left out: whoever writes there begins again.
+fn plain_copy(from: &LiveFile, to: &Path, interrupt: &Interrupt) -> Result<(), CopyError> {
     let failed = |verb, path: &Path| {
         let path = path.to_path_buf();
         move |source| CopyError::Io { verb, path, source }
     };
-    let mut source = File::open(from).map_err(failed("read", from))?;
+    let file = from.open().map_err(failed("read", from.shown()))?;
+    let before = Stat::of(&file).map_err(|error| failed("read", from.shown())(error.into()))?;
     remove(to);
     let mut target = File::create_new(to).map_err(failed("write", to))?;
-    io::copy(&mut source, &mut target).map_err(failed("copy", from))?;
-    Ok(())
+    let mut source = OpenFile { file, before };
+    let ranges = source.data_ranges().unwrap_or_else(|| std::iter::once(0..before.size).collect());
+    for range in ranges {
+        let mut at = range.start;
+        source.file.seek(SeekFrom::Start(at)).and_then(|_| target.seek(SeekFrom::Start(at))).map_err(failed("copy", from.shown()))?;
+        while at < range.end {
+            if interrupt.is_raised() {
+                return Err(CopyError::Interrupted);
+            }
+            let copied = io::copy(&mut (&mut source.file).take(STEP_BYTES.min(range.end - at)), &mut target).map_err(failed("copy", from.shown()))?;
+            if copied == 0 {
+                break;
+            }
+            at += copied;
+        }
+    }
+    target.set_len(before.size).map_err(failed("write", to))
 }
 
 fn remove_all(target: &Path) {
@@ -273,26 +339,6 @@ fn remove_all(target: &Path) {
 fn remove(path: &Path) {
     // Most are not there; one that stays is found by the check of the copy.
     crate::tolerate(std::fs::remove_file(path));
-}
-
-/// A connection to a private file that nobody else has open; leaves nothing beside it.
-pub fn open_private(path: &Path) -> rusqlite::Result<Connection> {
-    let uri = format!("{}?immutable=1", file_uri(path));
-    Connection::open_with_flags(uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-}
-
-/// `PRAGMA quick_check` on a private file; what it found where it is not well.
-pub fn quick_check(path: &Path) -> Result<(), String> {
-    let found = open_private(path).and_then(|copy| {
-        let mut statement = copy.prepare("PRAGMA quick_check(3)")?;
-        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        rows.collect::<rusqlite::Result<Vec<String>>>()
-    });
-    match found {
-        Ok(rows) if rows == ["ok"] => Ok(()),
-        Ok(rows) => Err(rows.join("; ").replace('\n', " ")),
-        Err(e) => Err(e.to_string()),
-    }
 }
 
 /// The first 18 bytes and more of a file tell whether it is a SQLite database.

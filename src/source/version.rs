@@ -6,6 +6,16 @@ use std::time::Duration;
 
 use crate::manifest::Learnt;
 
+use super::live_file::open_regular;
+
+/// Logs that are read for the version, the newest first, and how much of each and of all, in bytes: the line is written at each start.
+const LOGS_READ: usize = 20;
+const LOG_BYTES_MAX: u64 = 32 << 20;
+const LOGS_BYTES_MAX: u64 = 128 << 20;
+/// Longest path before the server's own, and longest answer to a question for its version.
+const BASE_CHARS_MAX: usize = 200;
+const ANSWER_BYTES_MAX: u64 = 64 << 10;
+
 /// A version's numbers; parts that are no numbers count as 0, missing ones too.
 pub fn parse(version: &str) -> [u32; 4] {
     let mut numbers = [0; 4];
@@ -25,13 +35,15 @@ pub fn from_logs(folder: &Path) -> Option<Learnt> {
     let mut logs: Vec<_> = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
     logs.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("log_") && name.ends_with(".log")));
     logs.sort();
-    for path in logs.iter().rev() {
-        let Ok(text) = read_limited(path, 64 << 20) else { continue };
+    let mut left = LOGS_BYTES_MAX;
+    for path in logs.iter().rev().take(LOGS_READ) {
+        let Ok(text) = read_head(path, LOG_BYTES_MAX.min(left)) else { continue };
+        left -= text.len() as u64;
         let text = String::from_utf8_lossy(&text);
         if let Some((_, after)) = text.rsplit_once("Jellyfin version: ") {
             // Its settings of logging decide whether the server quotes the number.
             let value: String = after.trim_start_matches(['"', '\'']).chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
-            if value.contains('.') {
+            if is_version(value.trim_end_matches('.')) {
                 return Some(Learnt { value: display(value.trim_end_matches('.')).to_owned(), how: format!("its log {}", path.display()), exact: true });
             }
         }
@@ -39,11 +51,26 @@ pub fn from_logs(folder: &Path) -> Option<Learnt> {
     None
 }
 
-fn read_limited(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+/// The beginning of a file, which is a regular one: a pipe in its place would be waited for.
+fn read_head(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    open_regular(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Whether a text is a version as servers have them, and nothing else: `10.11.6`, `12.0.0.0`, `12.0.0-rc5`.
+pub fn is_version(text: &str) -> bool {
+    let (numbers, rest) = text.split_once(['-', '+']).map_or((text, None), |(numbers, rest)| (numbers, Some(rest)));
+    let is_number = |part: &str| (1..=6).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let is_word = |rest: &str| (1..=20).contains(&rest.len()) && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+    (2..=4).contains(&numbers.split('.').count()) && numbers.split('.').all(is_number) && rest.is_none_or(is_word)
+}
+
+/// Whether this is the path of a server's own address and nothing else: it must not lead to another host.
+fn is_base(base: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte));
+    base.len() <= BASE_CHARS_MAX && base.strip_prefix('/').is_none_or(|rest| rest.split('/').all(is_part)) && (base.is_empty() || base.starts_with('/'))
 }
 
 /// Where packages put the server.
@@ -53,24 +80,39 @@ pub const INSTALL_FOLDERS: [&str; 6] =
 /// From the installed files (`jellyfin.deps.json` names the server's own assembly with its version).
 pub fn from_install(folder: &Path) -> Option<Learnt> {
     let path = folder.join("jellyfin.deps.json");
-    let deps: serde_json::Value = serde_json::from_slice(&read_limited(&path, 16 << 20).ok()?).ok()?;
+    let deps: serde_json::Value = serde_json::from_slice(&read_head(&path, 16 << 20).ok()?).ok()?;
     let value = deps.get("libraries")?.as_object()?.keys().find_map(|key| key.strip_prefix("jellyfin/"))?.to_owned();
+    if !is_version(&value) {
+        return None;
+    }
     Some(Learnt { value: display(&value).to_owned(), how: format!("the installed files in {}", folder.display()), exact: true })
 }
 
 /// From a server that answers on this machine, if it is the one with this id.
 pub fn from_server(port: u16, base_url: &str, server_id: &str) -> Option<Learnt> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_millis(800))).proxy(None).build().into();
-    let url = format!("http://127.0.0.1:{port}{}/System/Info/Public", base_url.trim_end_matches('/'));
-    let body = agent.get(&url).call().ok()?.body_mut().with_config().limit(1 << 20).read_to_vec().ok()?;
+    let base = base_url.trim_end_matches('/');
+    // The setting may lack its slash, as the server itself allows.
+    let base = if base.is_empty() || base.starts_with('/') { base.to_owned() } else { format!("/{base}") };
+    if !is_base(&base) {
+        return None;
+    }
+    let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_millis(800))).proxy(None).max_redirects(0).max_redirects_will_error(true);
+    let agent: ureq::Agent = config.build().into();
+    let url = format!("http://127.0.0.1:{port}{base}/System/Info/Public");
+    let mut answer = agent.get(&url).call().ok().filter(|answer| answer.status() == 200)?;
+    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().ok()?;
     let info: serde_json::Value = serde_json::from_slice(&body).ok()?;
     let is_it = info.get("Id")?.as_str()?.eq_ignore_ascii_case(server_id);
-    is_it.then(|| Some(Learnt { value: display(info.get("Version")?.as_str()?).to_owned(), how: "the running server's answer".to_owned(), exact: true }))?
+    let version = info.get("Version")?.as_str().filter(|version| is_version(version))?;
+    is_it.then(|| Some(Learnt { value: display(version).to_owned(), how: "the running server's answer".to_owned(), exact: true }))?
 }
 
 /// From the migration history.
 pub fn from_history(code_migration: &(String, String)) -> Learnt {
     let (id, version) = code_migration;
+    // Anybody can write a row.
+    let version = if is_version(version) { version } else { "0.0" };
+    let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(100).collect();
     Learnt { value: display(version).to_owned(), how: format!("the database's newest code migration {id}: it is this version or a later one"), exact: false }
 }
 
@@ -94,6 +136,23 @@ mod tests {
         assert!(parse("10.11.11") < parse("12.0"));
         assert_eq!(display("10.11.6.0"), "10.11.6");
         assert_eq!(display("12.0.0"), "12.0.0");
+    }
+
+    #[test]
+    fn only_a_version_is_one_and_only_a_path_is_asked() {
+        for version in ["10.11.6", "12.0", "12.0.0.0", "12.0.0-rc5", "10.11.0+abc.1"] {
+            assert!(is_version(version), "{version}");
+        }
+        for text in ["", "12", "12.", ".12", "12.0\u{1b}[2J", "12.0 ", "12.0\n", "1.2.3.4.5", "12.0-", "12.0.0-rc 5", "1234567.0", "v12.0"] {
+            assert!(!is_version(text), "{text:?}");
+        }
+        for base in ["", "/jellyfin", "/a/b-c_d.e~f"] {
+            assert!(is_base(base), "{base}");
+        }
+        for base in ["@evil.example/x", "/@", "//evil", "/a//b", ":80/x", "/x?y=", "/x#", "/\u{1b}", "/é", "/%2f", "jellyfin", &format!("/{}", "a".repeat(300))]
+        {
+            assert!(!is_base(base), "{base}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Extended attributes, POSIX ACLs among them (`system.posix_acl_access`, `system.posix_acl_default`).
 
 use std::ffi::OsStr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -20,6 +20,13 @@ pub fn of_file(file: impl AsFd) -> Result<Pairs> {
 /// Of a path, of a symbolic link itself.
 pub fn of_link(path: &Path) -> Result<Pairs> {
     collect(rustix::fs::llistxattr_query(path), |buffer| rustix::fs::llistxattr(path, buffer), |name, buffer| rustix::fs::lgetxattr(path, name, buffer))
+}
+
+/// Of a descriptor that was opened for the name only, of a symbolic link itself.
+pub fn of_held(held: impl AsFd) -> Result<Pairs> {
+    let path = Path::new("/proc/self/fd").join(held.as_fd().as_raw_fd().to_string());
+    let path = path.as_path();
+    collect(rustix::fs::listxattr_query(path), |buffer| rustix::fs::listxattr(path, buffer), |name, buffer| rustix::fs::getxattr(path, name, buffer))
 }
 
 fn collect(size: Result<usize>, list: impl Fn(&mut [u8]) -> Result<usize>, get: impl Fn(&OsStr, &mut [u8]) -> Result<usize>) -> Result<Pairs> {

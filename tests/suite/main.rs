@@ -32,6 +32,7 @@ mod roundtrip;
 mod rows;
 mod scan;
 mod schemas;
+mod security;
 mod situations;
 mod storm;
 mod support;

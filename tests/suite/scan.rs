@@ -16,7 +16,7 @@ use super::support::*;
 
 fn walk(root: &std::path::Path, threads: usize) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
-    let roots = [ScanRoot { logical: Vec::new(), dir: root.to_path_buf() }];
+    let roots = [ScanRoot::new(b"", root.to_path_buf())];
     scan(&roots, &Rules::default(), &Default::default(), threads, &Interrupt::default(), |event| {
         match event {
             Event::Found(entry) => found.push(entry.path.to_vec()),
@@ -65,7 +65,7 @@ fn a_consumer_that_stops_ends_the_walk() {
     for n in 0..500 {
         write(dir.path().join(format!("{n}/x")), "");
     }
-    let roots = [ScanRoot { logical: Vec::new(), dir: dir.path().to_path_buf() }];
+    let roots = [ScanRoot::new(b"", dir.path().to_path_buf())];
     let mut met = 0;
     let outcome = scan(&roots, &Rules::default(), &Default::default(), 2, &Interrupt::default(), |_| {
         met += 1;

@@ -33,7 +33,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
                 if let Some((own, other)) = patch::dimensions(change, &mut old, &mut new)? {
                     let size = |size: Option<(usize, usize)>| size.map(|(width, height)| json!({"width": width, "height": height}));
                     map.insert("image".to_owned(), json!({"before": size(own), "after": size(other)}));
-                } else if let Some(text) = patch::unified(change, &mut old, &mut new)? {
+                } else if let Some(text) = patch::unified(change, &mut old, &mut new, args.show_secrets)? {
                     map.insert("patch".to_owned(), json!(text));
                 }
             }
@@ -43,7 +43,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     write("],\"rows\":[")?;
     let mut first = true;
     let report = comparison.rows(!args.stat, |row| {
-        let text = format!("{}{}", if first { "" } else { "," }, rows::row_json(row));
+        let text = format!("{}{}", if first { "" } else { "," }, rows::row_json(row, args.show_secrets));
         first = false;
         write(&text)
     })?;

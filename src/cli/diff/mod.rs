@@ -139,7 +139,7 @@ impl<'c> Comparison<'c> {
     fn open_databases(&self) -> Result<(State<'c>, State<'c>), Failure> {
         let path = self.database_path();
         let open = |side: &Side<'_>| -> Result<State<'c>, Failure> {
-            side.database(self.repository, self.index, &path)?.ok_or_else(|| {
+            side.database(self.repository, self.index, &path, &self.context.interrupt)?.ok_or_else(|| {
                 Failure::from(ops::Error::Refused {
                     what: format!("{} has no database {}", side.name(self.context), display(&path)),
                     hint: "Was it taken without the category database? jellyvault show SNAPSHOT tells. --database PATH names another one.".to_owned(),
@@ -154,7 +154,7 @@ impl<'c> Comparison<'c> {
         if self.args.database.is_some() || self.args.wants_single_rows() {
             return Ok(None);
         }
-        let open = |side: &Side<'_>| side.database(self.repository, self.index, LIBRARY_PATH);
+        let open = |side: &Side<'_>| side.database(self.repository, self.index, LIBRARY_PATH, &self.context.interrupt);
         Ok(open(&self.before)?.zip(open(&self.after)?))
     }
 
@@ -190,7 +190,12 @@ impl<'c> Comparison<'c> {
             let (ops::ChangeKind::Modified, Some(old), Some(new)) = (change.kind, &change.before, &change.after) else { return Ok(()) };
             let is_settings = path.ends_with(".xml") && !path.starts_with("metadata") && old.size().max(new.size()) <= SETTINGS_BYTES_MAX;
             if is_settings {
-                let found = ops::differing_settings(&path, &before.read(old, SETTINGS_BYTES_MAX)?, &after.read(new, SETTINGS_BYTES_MAX)?, upgraded);
+                let found = ops::differing_settings(
+                    &path,
+                    &before.read(old, SETTINGS_BYTES_MAX)?,
+                    &after.read(new, SETTINGS_BYTES_MAX)?,
+                    (upgraded, self.args.show_secrets),
+                );
                 all.extend(found.into_iter().flatten().map(|setting| (path.clone(), setting)));
             }
             Ok(())

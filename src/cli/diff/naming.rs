@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::ops::{self, Id, NAMES_KEPT_MAX, Namer, Recipes, State};
+use crate::progress::Interrupt;
 use crate::store::{Index, Repository};
 
 use super::super::context::Context;
@@ -73,7 +74,7 @@ fn namer_of_snapshots<'c>(
 ) -> Result<Option<Namer<'c>>, Failure> {
     let mut states: Vec<State<'c>> = Vec::new();
     for side in sides.into_iter().filter(|side| !side.is_live()) {
-        states.extend(side.database(repository, index, ops::main_database())?.map(|state| state.sharing(recipes)));
+        states.extend(side.database(repository, index, ops::main_database(), &Interrupt::default())?.map(|state| state.sharing(recipes)));
     }
     Ok(if states.is_empty() { None } else { Some(Namer::new(&states.iter().collect::<Vec<_>>())?) })
 }

@@ -37,8 +37,11 @@ pub fn dimension_words(dimensions: Dimensions) -> String {
     }
 }
 
+/// How long lines are looked for that two texts have in common; then the rest counts as replaced.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// A unified diff of a text; nothing for what is none, did not change inside, or is too large.
-pub fn unified(change: &Change, before: &mut Contents<'_>, after: &mut Contents<'_>) -> Result<Option<String>, ops::Error> {
+pub fn unified(change: &Change, before: &mut Contents<'_>, after: &mut Contents<'_>, shows_secrets: bool) -> Result<Option<String>, ops::Error> {
     if matches!(change.kind, ChangeKind::Metadata | ChangeKind::Moved) {
         return Ok(None);
     }
@@ -61,9 +64,10 @@ pub fn unified(change: &Change, before: &mut Contents<'_>, after: &mut Contents<
     };
     let mut out = format!("--- {}\n+++ {}\n", name(&change.before, "a"), name(&change.after, "b"));
     // Compared as they are, shown without their secrets: so that one that changed is told, and not what it is.
-    let diff = TextDiff::from_lines(&old, &new);
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(&old, &new);
     let path = display(change.path());
-    let (old_shown, new_shown) = (lines_without_secrets(&path, &old), lines_without_secrets(&path, &new));
+    let lines = |text: &str| if shows_secrets { text.split('\n').map(str::to_owned).collect() } else { lines_without_secrets(&path, text) };
+    let (old_shown, new_shown) = (lines(&old), lines(&new));
     for hunk in diff.unified_diff().context_radius(3).iter_hunks() {
         out.push_str(&format!("{}\n", hunk.header()));
         for line in hunk.iter_changes() {

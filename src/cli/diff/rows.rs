@@ -55,9 +55,9 @@ pub fn table_words(tables: &[TableChange]) -> String {
 }
 
 /// One row on a few lines.
-pub fn row_words(row: &ToldRow<'_>) -> String {
+pub fn row_words(row: &ToldRow<'_>, shows_secrets: bool) -> String {
     let table = row.sides.table().map_or("", |table| table.name.as_str());
-    let secrets = Secrets::of(row);
+    let secrets = Secrets::of(row, shows_secrets);
     let mark = match (&row.change.before, &row.change.after) {
         (None, _) => '+',
         (_, None) => '-',
@@ -85,10 +85,12 @@ pub fn row_words(row: &ToldRow<'_>) -> String {
 /// keys and values).
 struct Secrets {
     is_named: bool,
+    /// The user wants to see them.
+    shows: bool,
 }
 
 impl Secrets {
-    fn of(row: &ToldRow<'_>) -> Secrets {
+    fn of(row: &ToldRow<'_>, shows: bool) -> Secrets {
         let sides = [row.sides.before.zip(row.change.before.as_ref()), row.sides.after.zip(row.change.after.as_ref())];
         let is_named = sides.into_iter().flatten().any(|(table, own)| {
             let names = table
@@ -99,12 +101,27 @@ impl Secrets {
             let has_values = table.columns.iter().any(|column| is_value_column(&column.name));
             has_values && names.into_iter().any(|(_, value)| value.text().is_some_and(|text| is_secret(&text)))
         });
-        Secrets { is_named }
+        Secrets { is_named, shows }
     }
 
     fn hide(&self, column: &str, value: &Value) -> bool {
+        if self.shows {
+            return false;
+        }
+        if let Some(text) = value.text().filter(|text| text.contains([':', '=', '{'])) {
+            // A cell may hold settings of its own.
+            let plain = without_secrets_in_addresses(&text);
+            if ops_lines(&plain) != plain {
+                return true;
+            }
+        }
         !matches!(value, Value::Null) && ((is_secret(column) && !is_harmless_value(column, value)) || (self.is_named && is_value_column(column)))
     }
+}
+
+/// A text as the masker of files leaves it.
+fn ops_lines(text: &str) -> String {
+    crate::ops::lines_without_secrets("cell", text).join("\n")
 }
 
 fn is_harmless_value(column: &str, value: &Value) -> bool {
@@ -165,8 +182,8 @@ fn differing<'a>(row: &'a ToldRow<'_>) -> Vec<(&'a str, Option<&'a Value>, Optio
 }
 
 /// A row for programs.
-pub fn row_json(row: &ToldRow<'_>) -> Json {
-    let secrets = Secrets::of(row);
+pub fn row_json(row: &ToldRow<'_>, shows_secrets: bool) -> Json {
+    let secrets = Secrets::of(row, shows_secrets);
     let change = match (&row.change.before, &row.change.after) {
         (None, _) => "added",
         (_, None) => "removed",

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::manifest::{Catalog, SnapshotId, SnapshotRecord, instance_of};
 use crate::ops::{self, Contents, Look, SnapshotOptions, SourceSpec, State, Tree, Which};
-use crate::source::Category;
+use crate::progress::Interrupt;
+use crate::source::{Category, LiveFile};
 use crate::store::{Index, Repository};
 
 use super::super::args::{DiffArgs, LiveArgs, SourceArgs};
@@ -113,11 +114,11 @@ impl Side<'_> {
     }
 
     /// One of its databases; a live one is copied for it.
-    pub fn database<'r>(&self, repository: &'r Repository, index: &'r Index, path: &[u8]) -> Result<Option<State<'r>>, Failure> {
+    pub fn database<'r>(&self, repository: &'r Repository, index: &'r Index, path: &[u8], interrupt: &Interrupt) -> Result<Option<State<'r>>, Failure> {
         match self {
             Side::Snapshot(snapshot) => Ok(ops::open_state(repository, index, &Which::Snapshot(snapshot), path)?),
-            Side::Live(live) => match live.0.layout.locate(path).filter(|file| file.is_file()) {
-                Some(file) => Ok(ops::open_state(repository, index, &Which::Live(&file), path)?),
+            Side::Live(live) => match live.0.layout.live_file(path).ok().filter(LiveFile::is_file) {
+                Some(file) => Ok(ops::open_state(repository, index, &Which::Live(&file, interrupt), path)?),
                 None => Ok(None),
             },
         }

@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use crate::manifest::display;
 use crate::ops::{self, Change, Totals};
 
+use super::super::clean::Clean;
 use super::super::failure::Failure;
 use super::super::render;
 use super::naming::Naming;
@@ -25,7 +26,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     if context.global.quiet {
         return Ok(changed);
     }
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = Clean(std::io::BufWriter::new(std::io::stdout().lock()));
     let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
     write(&format!("From {} to {}:\n\n", comparison.before.name(context), comparison.after.name(context)))?;
     if !changed {
@@ -49,7 +50,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
             let mut told = 0u64;
             comparison.rows(true, |row| {
                 told += 1;
-                write(&rows::row_words(row))
+                write(&rows::row_words(row, args.show_secrets))
             })?;
             write(if told == 0 { "No row that differs fits.\n\n" } else { "\n" })?;
         }
@@ -126,7 +127,7 @@ fn patches(comparison: &Comparison<'_>, write: &mut impl FnMut(&str) -> Result<(
         if let Some(dimensions) = patch::dimensions(change, &mut before, &mut after)? {
             return write(&patch::picture_line(change, dimensions));
         }
-        match patch::unified(change, &mut before, &mut after)? {
+        match patch::unified(change, &mut before, &mut after, comparison.args.show_secrets)? {
             Some(text) => write(&text),
             None => Ok(()),
         }

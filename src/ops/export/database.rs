@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use crate::archive::{self, DATABASE_NAME, DumpError, HISTORY_NAME, History, MendError, Repairs, Schema, Standing, dump_history, dump_table, read_history};
 use crate::manifest::{Entry, Kind, SnapshotId, SnapshotRecord, display};
+use crate::progress::Interrupt;
 use crate::source::{DATABASE_PATH, ScratchFolder, open_private, quick_check, side_file};
 use crate::store::{ChunkReader, Repository};
 
@@ -78,9 +79,13 @@ impl PrivateDatabase {
         repository: &Repository,
         reader: &mut ChunkReader<'_>,
         kind: ExportKind,
+        interrupt: &Interrupt,
     ) -> Result<PrivateDatabase, Error> {
         let (folder, path) = private_copy(entry, DATABASE_PATH, id, repository, reader)?;
-        if let Err(damage) = quick_check(&path) {
+        if let Err(damage) = quick_check(&path, interrupt) {
+            if interrupt.is_raised() {
+                return Err(Error::Interrupted);
+            }
             return Err(Error::Refused {
                 what: format!("the database of snapshot {} is damaged ({damage}); a zip of it would leave the server without items and users", short(id)),
                 hint: "Choose an older snapshot (list shows them). The damaged database itself can be had with restore --to DIR --only database.".to_owned(),

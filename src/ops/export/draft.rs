@@ -1,7 +1,8 @@
 //! The zip while it is made: a file without a name, in the folder where it will stand, so that no server lists it and a killed export leaves nothing.
 
+use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -17,8 +18,11 @@ const RESERVE_BYTES: u64 = 16 << 20;
 /// A zip that is being made.
 pub(super) struct Draft {
     target: PathBuf,
+    /// The folder that it is made in: whatever is put in its place meanwhile, the zip comes here.
+    folder: OwnedFd,
+    name: OsString,
     /// Its name until it has its own: from the beginning where the file system has no nameless files, else for a moment at the end.
-    temp: PathBuf,
+    temp: String,
     has_temp_name: bool,
     file: Option<File>,
     owner: Option<(u32, u32)>,
@@ -40,27 +44,30 @@ impl Draft {
     /// Begins it.
     pub(super) fn begin(target: &Path, place: Option<&Place>, force: bool) -> Result<Draft, Error> {
         let failed = |source| Error::Target { verb: "write", path: target.to_path_buf(), source };
-        let folder = folder_of(target);
-        if let Some(place) = place {
-            place.make().map_err(failed)?;
-        }
-        let name = target.file_name().ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?.to_string_lossy().into_owned();
+        let folder = match place {
+            Some(place) => place.make().map_err(failed)?,
+            None => rustix::fs::openat(CWD, folder_of(target), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .map_err(|error| failed(error.into()))?,
+        };
+        let name = target.file_name().ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?.to_owned();
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
-        let temp = folder.join(format!(".jellyvault-{:016x}-{name}.part", u64::from_le_bytes(random)));
+        let temp = format!(".jellyvault-{:016x}.part", u64::from_le_bytes(random));
         // Password hashes and tokens are in it: until it is whole it is for nobody else.
         let mode = Mode::RUSR | Mode::WUSR;
-        let nameless = rustix::fs::openat(CWD, folder, OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, mode);
+        let nameless = rustix::fs::openat(&folder, ".", OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, mode);
         let (fd, has_temp_name) = match nameless {
             Ok(fd) => (fd, false),
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
                 let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                (rustix::fs::openat(CWD, &temp, flags, mode).map_err(|e| failed(e.into()))?, true)
+                (rustix::fs::openat(&folder, temp.as_str(), flags | OFlags::NOFOLLOW, mode).map_err(|e| failed(e.into()))?, true)
             }
             Err(error) => return Err(failed(error.into())),
         };
         Ok(Draft {
             target: target.to_path_buf(),
+            folder,
+            name,
             temp,
             has_temp_name,
             file: Some(File::from(fd)),
@@ -77,7 +84,12 @@ impl Draft {
 
     /// A nameless file on the same disk.
     pub(super) fn spool(&self) -> Result<File, Error> {
-        tempfile::tempfile_in(folder_of(&self.target)).map_err(|source| self.failed("write", source))
+        tempfile::tempfile_in(self.folder_path()).map_err(|source| self.failed("write", source))
+    }
+
+    /// A path that leads to the open folder.
+    fn folder_path(&self) -> PathBuf {
+        Path::new("/proc/self/fd").join(self.folder.as_raw_fd().to_string())
     }
 
     /// Where it will stand.
@@ -94,7 +106,7 @@ impl Draft {
     pub(super) fn check_space(&self, bytes: u64) -> Result<(), Error> {
         let folder = folder_of(&self.target);
         // A file system that does not tell is tried.
-        let Ok(stat) = rustix::fs::statvfs(folder) else { return Ok(()) };
+        let Ok(stat) = rustix::fs::fstatvfs(&self.folder) else { return Ok(()) };
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
         if free >= bytes.saturating_add(RESERVE_BYTES) {
             return Ok(());
@@ -120,22 +132,22 @@ impl Draft {
     pub(super) fn publish(&mut self, file: &File) -> Result<(), Error> {
         if !self.has_temp_name {
             let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-            rustix::fs::linkat(CWD, own.as_str(), CWD, &self.temp, AtFlags::SYMLINK_FOLLOW).map_err(|e| self.failed("put in place", e.into()))?;
+            rustix::fs::linkat(CWD, own.as_str(), &self.folder, self.temp.as_str(), AtFlags::SYMLINK_FOLLOW)
+                .map_err(|e| self.failed("put in place", e.into()))?;
             self.has_temp_name = true;
         }
         let outcome = if self.force {
-            rustix::fs::renameat(CWD, &self.temp, CWD, &self.target)
+            rustix::fs::renameat(&self.folder, self.temp.as_str(), &self.folder, &*self.name)
         } else {
-            match rustix::fs::renameat_with(CWD, &self.temp, CWD, &self.target, RenameFlags::NOREPLACE) {
+            match rustix::fs::renameat_with(&self.folder, self.temp.as_str(), &self.folder, &*self.name, RenameFlags::NOREPLACE) {
                 // A file system that cannot promise it; the name was looked at before.
-                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rustix::fs::renameat(CWD, &self.temp, CWD, &self.target),
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rustix::fs::renameat(&self.folder, self.temp.as_str(), &self.folder, &*self.name),
                 outcome => outcome,
             }
         };
         outcome.map_err(|e| self.failed("put in place", e.into()))?;
         self.has_temp_name = false;
-        let synced = File::open(folder_of(&self.target)).and_then(|folder| folder.sync_all());
-        synced.map_err(|source| self.failed("make durable", source))
+        rustix::fs::fsync(&self.folder).map_err(|error| self.failed("make durable", error.into()))
     }
 }
 
@@ -147,7 +159,7 @@ impl Drop for Draft {
     fn drop(&mut self) {
         if self.has_temp_name {
             // The error that led here matters more than one of this removal.
-            crate::tolerate(std::fs::remove_file(&self.temp));
+            crate::tolerate(rustix::fs::unlinkat(&self.folder, self.temp.as_str(), AtFlags::empty()));
         }
     }
 }

@@ -1,17 +1,22 @@
 //! Which server takes the zip: schema, version, directories, and the place where its dashboard looks.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
 
 use crate::archive::{History, Schema, SchemaError, Standing, read_history};
 use crate::limits::XML_BYTES_MAX;
 use crate::manifest::{Directories, Kind, SnapshotId, SnapshotRecord, find};
-use crate::source::{self, Category, DATABASE_PATH, Instance, Layout, version};
+use crate::progress::Interrupt;
+use crate::source::{self, Category, Instance, Layout, Stat, version};
 use crate::store::{ChunkReader, Repository};
 
 use super::super::content::write_content;
 use super::super::ls::short;
-use super::super::restore::{check_same_directories, copy_to_look_at};
+use super::super::restore::{check_same_directories, copy_to_look_at, live_database};
 use super::super::{Error, SourceSpec};
 use super::database::PrivateDatabase;
 use super::{ExportKind, ExportOptions};
@@ -37,6 +42,8 @@ pub struct Place {
     pub folder: PathBuf,
     /// Owner of what is put there, where it can be given.
     pub owner: Option<(u32, u32)>,
+    /// The directory that the folder lies in.
+    data: Arc<OwnedFd>,
     /// Mode of what is put there.
     pub mode: u32,
     /// The installed server's version, and how it is known.
@@ -61,16 +68,20 @@ impl Place {
         [&self.seen_here, &self.here].into_iter().any(|directories| directories.get("metadata").is_some_and(|here| here == path))
     }
 
-    /// Makes the folder where it is missing, as the server would.
-    pub(super) fn make(&self) -> std::io::Result<()> {
-        match std::fs::create_dir(&self.folder) {
-            Ok(()) => match self.owner {
-                Some((uid, gid)) => std::os::unix::fs::chown(&self.folder, Some(uid), Some(gid)),
-                None => Ok(()),
-            },
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
+    /// The folder, made where it is missing, as the server would. It is reached through no link, and given away by its descriptor.
+    pub(super) fn make(&self) -> std::io::Result<OwnedFd> {
+        let name = self.folder.file_name().unwrap_or_default();
+        let is_new = match rustix::fs::mkdirat(&*self.data, name, Mode::from_raw_mode(0o755)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(error) => return Err(error.into()),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = rustix::fs::openat(&*self.data, name, flags, Mode::empty())?;
+        if let Some((uid, gid)) = self.owner.filter(|_| is_new) {
+            rustix::fs::fchown(&folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
         }
+        Ok(folder)
     }
 }
 
@@ -167,20 +178,22 @@ fn unknown(error: &SchemaError, id: &SnapshotId) -> Error {
 }
 
 /// The place where a server's dashboard looks for zips, with what is known of the server. Its database is looked at through a private copy.
-pub fn place_in(target: &JellyfinTarget, repository: &Repository) -> Result<Place, Error> {
-    let data = Path::new(&target.instance.data);
-    let metadata = std::fs::metadata(data).map_err(|source| Error::Source { path: data.to_path_buf(), source })?;
-    let folder = data.join("backups");
-    let owner = std::fs::metadata(&folder).map_or((metadata.uid(), metadata.gid()), |found| (found.uid(), found.gid()));
+pub fn place_in(target: &JellyfinTarget, repository: &Repository, interrupt: &Interrupt) -> Result<Place, Error> {
+    let layout = Layout::of(&target.instance);
+    let folder = Path::new(&target.instance.data).join("backups");
+    let missing = || Error::Source { path: target.instance.data.clone().into(), source: std::io::ErrorKind::NotFound.into() };
+    let data = layout.roots.iter().find(|root| root.logical == b"data").and_then(|root| root.at.clone()).ok_or_else(missing)?;
+    let of_data = Stat::of(&*data).map_err(|error| Error::Source { path: target.instance.data.clone().into(), source: error.into() })?;
+    let of_folder = Stat::at(&*data, "backups").ok().filter(Stat::is_dir);
+    let owner = of_folder.map_or((of_data.uid, of_data.gid), |found| (found.uid, found.gid));
     let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let is_root = own.0 == 0;
     // The server must be able to read it; where the owner cannot be given, everybody may, who may enter the folder.
     let mode = if is_root || own.0 == owner.0 { 0o600 } else { 0o644 };
-    let layout = Layout::of(&target.instance);
-    let database = layout.locate(DATABASE_PATH).filter(|path| path.is_file());
+    let database = live_database(&layout)?;
     let (mut history, mut seen_here, mut server) = (History::new(), Directories::new(), target.spec.server.version.clone());
-    if let Some(path) = database {
-        let copy = copy_to_look_at(&path, &repository.scratch_folder()).map_err(|why| Error::Refused {
+    if let Some(file) = database {
+        let copy = copy_to_look_at(&file, &repository.scratch_folder(), interrupt).map_err(|why| Error::Refused {
             what: format!("the database of the server here could not be looked at ({why}), so it is not known whether the zip fits it"),
             hint: "Make room in the repository's folder, or write the zip to a file and copy it to data/backups yourself.".to_owned(),
         })?;
@@ -188,13 +201,14 @@ pub fn place_in(target: &JellyfinTarget, repository: &Repository) -> Result<Plac
             what: format!("the database of the server here cannot be read ({error}), so it is not known whether the zip fits it"),
             hint: "Write the zip to a file instead, and see what is wrong with the server first.".to_owned(),
         };
-        let facts = source::read_facts(&copy.path).map_err(unreadable)?;
+        let facts = source::read_facts(&copy.path, interrupt).map_err(unreadable)?;
         seen_here = facts.directories;
         server = server.or_else(|| facts.code_migration.as_ref().map(version::from_history));
         history = source::open_private(&copy.path).and_then(|db| read_history(&db)).map_err(unreadable)?;
     }
     Ok(Place {
         folder,
+        data,
         owner: is_root.then_some(owner),
         mode,
         server,

@@ -246,7 +246,7 @@ fn private_database(
         None if has_kept_tables(record) => Ok(None),
         Some(entry) => {
             watch.progress.phase(Phase::Database, 1, entry.size());
-            PrivateDatabase::fetch(&entry, id, repository, reader, options.kind).map(Some)
+            PrivateDatabase::fetch(&entry, id, repository, reader, options.kind, watch.interrupt).map(Some)
         }
         None if options.kind == ExportKind::Exact || options.only.contains(&Category::Database) => Err(Error::Refused {
             what: format!("snapshot {} holds no Jellyfin database", short(id)),

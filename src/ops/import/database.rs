@@ -41,7 +41,7 @@ pub(super) fn build(
     let folder = scratch(repository, bytes)?;
     let path = folder.path.join("jellyfin.db");
     let mut reader = ChunkReader::new(repository, index);
-    let neighbour = fetch(zip, plan, (schema, history, time_ns), repository, &mut reader, &path)?;
+    let neighbour = fetch(zip, plan, (schema, history, time_ns), repository, (&mut reader, watch), &path)?;
     let built = match &neighbour {
         Some(neighbour) => match fill(zip, plan, (schema, history), &path, true, watch) {
             // A row that does not fit: without a neighbour it can be told which one.
@@ -60,7 +60,7 @@ pub(super) fn build(
         Some(neighbour) => Some(neighbour.id),
         None => nearest(time_ns, repository, &mut reader)?,
     };
-    store(&path, before, repository, index, &mut reader, collector).map(Some)
+    store(&path, before, repository, index, &mut reader, collector, watch).map(Some)
 }
 
 /// What is to be said of an entry.
@@ -120,7 +120,7 @@ pub(super) fn stored_as_it_is(
     write_out(&mut zip.read(entry)?, &mut file, &folder.path)?;
     let mut reader = ChunkReader::new(repository, index);
     let before = nearest(time_ns, repository, &mut reader)?;
-    store(&path, before, repository, index, &mut reader, collector).map(Some)
+    store(&path, before, repository, index, &mut reader, collector, watch).map(Some)
 }
 
 fn scratch(repository: &Repository, bytes: u64) -> Result<ScratchFolder, Failure> {
@@ -141,8 +141,13 @@ fn store(
     index: &Index,
     reader: &mut ChunkReader<'_>,
     collector: &mut Collector<'_>,
+    watch: Watch<'_>,
 ) -> Result<Built, Failure> {
-    quick_check(path).map_err(|damage| Error::Refused {
+    let checked = quick_check(path, watch.interrupt);
+    if watch.interrupt.is_raised() {
+        return Err(Error::Interrupted.into());
+    }
+    checked.map_err(|damage| Error::Refused {
         what: format!("the database of the zip is damaged ({damage})"),
         hint: "Nothing was imported. Take another zip.".to_owned(),
     })?;
@@ -162,5 +167,5 @@ fn store(
         }
         .into());
     };
-    Ok(Built { id: stored.id, size: open.before.size, facts: read_facts(path) })
+    Ok(Built { id: stored.id, size: open.before.size, facts: read_facts(path, watch.interrupt) })
 }

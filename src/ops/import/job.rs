@@ -230,7 +230,8 @@ fn entry(
         What::Database => {
             let Some(database) = shared.database else { return Err(Error::System { what: "database" }.into()) };
             counts.new += 1;
-            mode = 0o644;
+            // Password hashes are in it.
+            mode = 0o600;
             Kind::File { size: database.size, content: Content::Pages(database.id) }
         }
         What::Order => {

@@ -30,6 +30,9 @@ use super::{Error, Watch, find_instance};
 /// Beginning of the remark that says what a zip lacked.
 pub(super) const NOT_IN_ZIP: &str = "the zip does not hold, and so neither does the snapshot: ";
 
+/// How far a clock may be ahead, in nanoseconds.
+const FUTURE_NS: i128 = 86_400 * 1_000_000_000;
+
 /// How a zip is imported.
 #[derive(Clone, Debug)]
 pub struct ImportOptions {
@@ -65,6 +68,8 @@ struct Opened {
     schema: Option<&'static Schema>,
     /// Why the tables are kept as they are.
     unknown: Option<String>,
+    /// The date that its manifest gives, where that has not come yet.
+    from_the_future: Option<String>,
 }
 
 /// Imports a zip.
@@ -103,6 +108,9 @@ fn make(
             HISTORY_NAME,
             "it is missing or empty, so the tables could not be made a database; users, watch state and library are not in this snapshot",
         );
+    }
+    if let Some(date) = &opened.from_the_future {
+        plan.problem(MANIFEST_NAME, format!("it says that it was made at {date}, which has not come yet; the snapshot is dated now"));
     }
     if let Some(problem) = begin_list(repository, jiff::Timestamp::now().as_nanosecond())? {
         plan.problem(&problem.path, problem.what);
@@ -208,7 +216,13 @@ fn open(path: &Path) -> Result<Opened, Error> {
     let not_ours = |what: String| Error::NotABackup { path: path.to_path_buf(), what };
     let Some(entry) = zip.find(MANIFEST_NAME) else { return Err(not_ours("it has no manifest.json".to_owned())) };
     let bytes = zip.read_small(entry, MANIFEST_BYTES_MAX).map_err(failed)?;
-    let manifest = Manifest::read(&bytes).map_err(|error| not_ours(error.to_string()))?;
+    let mut manifest = Manifest::read(&bytes).map_err(|error| not_ours(error.to_string()))?;
+    let now = jiff::Timestamp::now().as_nanosecond();
+    let from_the_future = (manifest.created.ns() > now + FUTURE_NS).then(|| manifest.created.json());
+    if from_the_future.is_some() {
+        // It would be the latest for ever.
+        manifest.created = crate::archive::Date::of_ns(now);
+    }
     let key = key(&zip);
     let mut history = History::new();
     if let Some(entry) = zip.find(HISTORY_NAME).filter(|_| zip.find(DATABASE_NAME).is_none()) {
@@ -220,7 +234,7 @@ fn open(path: &Path) -> Result<Opened, Error> {
         Err(SchemaError::NoHistory) => (None, None),
         Err(error) => (None, Some(error.to_string())),
     };
-    Ok(Opened { zip, manifest, key, history, schema, unknown })
+    Ok(Opened { zip, manifest, key, history, schema, unknown, from_the_future })
 }
 
 /// The newest migration of the schema, or of the code.

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::secrets::{is_harmless, is_secret};
+use super::super::secrets::{is_harmless, is_plain, is_secret};
+use super::holds_secret;
 use super::xml::{is_name, is_value};
 
 /// An object or a list that is open.
@@ -18,7 +19,7 @@ struct Open {
 }
 
 /// Where they stand; nothing where the text is no JSON.
-pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
+pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> {
     // What a parser does not take is masked line by line.
     serde_json::from_str::<serde::de::IgnoredAny>(text.trim_start_matches('\u{feff}')).ok()?;
     let bytes = text.as_bytes();
@@ -58,7 +59,7 @@ pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
                     plain.clone_into(&mut open.key);
                 } else {
                     open.named |= open.is_object && is_name(&open.key) && is_secret(plain);
-                    value(text, open, start..at, &mut found);
+                    value(text, open, start..at, is_strict, &mut found);
                 }
             }
             b'-' | b'0'..=b'9' | b'a'..=b'z' => {
@@ -66,7 +67,7 @@ pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
                     at += 1;
                 }
                 if let Some(open) = stack.last_mut() {
-                    value(text, open, start..at, &mut found);
+                    value(text, open, start..at, is_strict, &mut found);
                 }
             }
             _ => {}
@@ -75,9 +76,15 @@ pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
     Some(found)
 }
 
-fn value(text: &str, open: &mut Open, range: Range<usize>, found: &mut Vec<Range<usize>>) {
+fn value(text: &str, open: &mut Open, range: Range<usize>, is_strict: bool, found: &mut Vec<Range<usize>>) {
     let word = text.get(range.clone()).unwrap_or_default().trim_matches('"');
-    if open.secret || (open.is_object && is_secret(&open.key) && !is_harmless(&open.key, word)) {
+    // What stands in it may be JSON or XML itself.
+    let spoken: String = text.get(range.clone()).and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default();
+    if open.secret
+        || (is_strict && !is_plain(&open.key, word))
+        || holds_secret(&spoken)
+        || (open.is_object && is_secret(&open.key) && !is_harmless(&open.key, word))
+    {
         found.push(range);
     } else if open.is_object && is_value(&open.key) {
         open.values.push(range);

@@ -1,6 +1,6 @@
 //! Secrets in lines of any kind: all that stands behind a name that says so, and the deeper lines below it.
 
-use super::super::secrets::{HIDDEN, is_harmless, is_secret};
+use super::super::secrets::{HIDDEN, is_harmless, is_plain, is_secret};
 
 /// The text with the rest of each line hidden behind a name that says so, and lines that belong to it.
 pub(super) fn masked(text: &str) -> String {
@@ -25,6 +25,23 @@ pub(super) fn masked(text: &str) -> String {
         }
     }
     out.join("\n")
+}
+
+/// The text with everything hidden but names and what is plainly harmless.
+pub(super) fn masked_but_plain(text: &str) -> String {
+    let line = |line: &str| {
+        let trimmed = line.trim();
+        let is_section = trimmed.starts_with('[') && trimmed.ends_with(']') && !trimmed.contains(['=', ':', ',']);
+        if trimmed.is_empty() || is_section || trimmed.chars().all(|c| c.is_ascii_punctuation()) {
+            return line.to_owned();
+        }
+        match line.split_once([':', '=']) {
+            Some((name, value)) if is_plain(name.trim().trim_matches('"'), value.trim().trim_matches(['"', ',', ';'])) => line.to_owned(),
+            Some((name, _)) => format!("{name}{} {HIDDEN}", line.get(name.len()..name.len() + 1).unwrap_or_default()),
+            None => HIDDEN.to_owned(),
+        }
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// Lines without what stands between the lines of a private key's armour, whatever the format around it.
@@ -56,6 +73,24 @@ fn secret_from(line: &str) -> Option<usize> {
         if is_secret(name) && (value.is_empty() || !is_harmless(name, value)) {
             return Some(at + separator.len());
         }
+    }
+    spoken_from(line)
+}
+
+/// Where the secret begins that stands behind its name with a blank between, as in `.netrc` and in the arguments of a program.
+fn spoken_from(line: &str) -> Option<usize> {
+    let mut at = 0;
+    let mut is_next = false;
+    for word in line.split_inclusive(char::is_whitespace) {
+        let plain = word.trim().trim_matches(['"', '\'']);
+        if is_next && !plain.is_empty() {
+            return Some(at);
+        }
+        let is_argument = plain.starts_with("--") && !plain.contains('=');
+        let is_short = ["password", "passwd", "passphrase", "secret", "token"].contains(&plain.to_ascii_lowercase().as_str());
+        // Prose speaks of passwords too; what is hidden there is no loss.
+        is_next = (is_argument && is_secret(plain.trim_start_matches('-'))) || is_short;
+        at += word.len();
     }
     None
 }

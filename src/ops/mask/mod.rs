@@ -10,21 +10,30 @@ use super::secrets::{HIDDEN, without_secrets_in_addresses};
 
 /// The lines of a text with every secret replaced; as many as the text has. `name` is the file's, by which its format is known.
 pub fn lines_without_secrets(name: &str, text: &str) -> Vec<String> {
+    // Which values of a plugin's are secret its author alone knows: only what is plainly none is shown.
+    let is_strict = name.starts_with("plugins/");
     let is = |ending: &str| name.to_ascii_lowercase().ends_with(ending);
     let begins = text.trim_start_matches('\u{feff}').trim_start();
     let found = if is(".xml") || is(".nfo") || is(".opf") || begins.starts_with('<') {
-        xml::secrets(text)
+        xml::secrets(text, is_strict)
     } else if is(".json") || is(".js") || begins.starts_with(['{', '[']) {
-        json::secrets(text)
+        json::secrets(text, is_strict)
     } else {
         None
     };
     let masked = match found {
         Some(ranges) => replaced(text, ranges),
         // Of no format that is known, or broken: names and what stands behind them.
+        None if is_strict => lines::masked_but_plain(text),
         None => lines::masked(text),
     };
     lines::without_keys(&masked).iter().map(|line| without_secrets_in_addresses(line)).collect()
+}
+
+/// Whether a value has a secret in it, as lines of another format, JSON or XML would have one.
+fn holds_secret(value: &str) -> bool {
+    let is_structured = value.contains([':', '=', '{', '<', '\n']) || value.contains("--") || value.contains(' ');
+    is_structured && (lines::masked(value) != value || without_secrets_in_addresses(value) != value)
 }
 
 /// Replaces ranges; the line breaks in them stay, so that lines keep their numbers.
@@ -72,6 +81,12 @@ mod tests {
             "<C><Tokens><string>S3CRET</string><string>S3CRET2</string></Tokens></C>",
             "<C><Password><![CDATA[S3CRET]]></Password></C>",
             "<C><Url>http://u:S3CRET@h/x?token=S3CRET</Url></C>",
+            "<C><Value>{\"password\":\"S3CRET\"}</Value></C>",
+            "<C><Data>&lt;Login Password=\"S3CRET\"/&gt;</Data></C>",
+            "<C><!-- the password: S3CRET --><A>1</A></C>",
+            "<C><Args>--user x --password S3CRET</Args></C>",
+            "<C><LdapBindPw>S3CRET</LdapBindPw><SmtpPass>S3CRET</SmtpPass></C>",
+            "<C><Url>https://discord.com/api/webhooks/1/S3CRET</Url></C>",
             "<C><Cert>-----BEGIN RSA PRIVATE KEY-----\nS3CRET\n-----END RSA PRIVATE KEY-----</Cert></C>",
         ] {
             check("a.xml", text);
@@ -89,11 +104,27 @@ mod tests {
             "{\"Key\":\"ApiKey\",\"Value\":\"S3CRET\"}",
             "[{\"value\":\"S3CRET\",\"name\":\"password\"}]",
             "{\"u\":\"http://h/?api_key=S3CRET&x=1\"}",
+            "{\"config\":\"{\\\"apiKey\\\":\\\"S3CRET\\\"}\"}",
+            "{\"args\":\"--token S3CRET\"}",
         ] {
             check("a.json", text);
         }
         assert_eq!(lines_without_secrets("a.json", "{\"Days\":3,\"b\":[1,2]}"), ["{\"Days\":3,\"b\":[1,2]}"]);
         assert_eq!(lines_without_secrets("a.json", "{\"ApiKey\":null,\"x\":1}"), ["{\"ApiKey\":(secret),\"x\":1}"]);
+    }
+
+    #[test]
+    fn of_a_plugins_file_only_what_is_plainly_harmless_is_shown() {
+        for (name, text) in [
+            ("plugins/configurations/x.xml", "<C a=\"S3CRET\"><Mystery>S3CRET</Mystery><L><string>S3CRET</string></L><!-- S3CRET --><N>S3CRET12345678</N></C>"),
+            ("plugins/configurations/x.json", "{\"mystery\":\"S3CRET\",\"l\":[\"S3CRET\"]}"),
+            ("plugins/configurations/x.ini", "mystery = S3CRET\nS3CRET\n# S3CRET\n[section]\n"),
+        ] {
+            check(name, text);
+        }
+        let shown = "<C><On>true</On><Days>5</Days><At>2026-01-02T03:04:05Z</At><SortMode>Ascending</SortMode></C>";
+        assert_eq!(lines_without_secrets("plugins/configurations/x.xml", shown), [shown]);
+        assert_eq!(lines_without_secrets("plugins/x.ini", "days = 5\nname = x"), ["days = 5", "name = (secret)"]);
     }
 
     #[test]
@@ -110,6 +141,10 @@ mod tests {
             "Authorization: Bearer S3CRET",
             "-----BEGIN PRIVATE KEY-----\nS3CRET\nS3CRET\n-----END PRIVATE KEY-----",
             "url http://u:S3CRET@host/",
+            "machine h login u password S3CRET",
+            "curl --api-key S3CRET http://h/",
+            "X-Emby-Token: S3CRET",
+            "Kennwort=S3CRET",
             "<broken><ApiKey>S3CRET</ApiKey>",
             "{\"broken\": [\"ApiKey\": \"S3CRET\"",
         ] {

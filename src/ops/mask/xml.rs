@@ -2,20 +2,22 @@
 
 use std::ops::Range;
 
-use roxmltree::{Document, Node};
+use roxmltree::Node;
 
-use super::super::secrets::{is_harmless, is_secret};
+use super::super::secrets::{is_harmless, is_plain, is_secret};
+use super::holds_secret;
 
 /// Where they stand; nothing where the text is no XML.
-pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
+pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> {
     let skipped = text.len() - text.trim_start_matches('\u{feff}').len();
-    let document = Document::parse(text.get(skipped..)?).ok()?;
+    let document = crate::source::parse_xml(text.get(skipped..)?)?;
     let mut found = Vec::new();
     for node in document.descendants().filter(Node::is_element) {
         let named = node.attributes().any(|attribute| is_name(attribute.name()) && is_secret(attribute.value()));
         for attribute in node.attributes() {
             let hides = is_secret(attribute.name()) && !is_harmless(attribute.name(), attribute.value());
-            if hides || (named && !is_name(attribute.name())) {
+            let is_unknown = is_strict && !is_declaration(attribute.name()) && !is_plain(attribute.name(), attribute.value());
+            if hides || is_unknown || holds_secret(attribute.value()) || (named && !is_name(attribute.name())) {
                 found.push(attribute.range_value());
             }
         }
@@ -31,7 +33,27 @@ pub(super) fn secrets(text: &str) -> Option<Vec<Range<usize>>> {
             found.extend(texts.filter(|text| !is_open || !is_harmless(beside, text.text().unwrap_or_default())).map(|text| text.range()));
         }
     }
+    for node in document.descendants() {
+        let text = node.text().unwrap_or_default();
+        let name = node.parent_element().map_or("", |parent| parent.tag_name().name());
+        let hides =
+            (node.is_text() && ((is_strict && !is_plain(name, text)) || holds_secret(text))) || (node.is_comment() && (is_strict || holds_secret(text)));
+        if hides && !text.trim().is_empty() {
+            found.push(inner(node, text.len()));
+        }
+    }
     Some(found.into_iter().map(|range| range.start + skipped..range.end + skipped).collect())
+}
+
+/// Where the words of a node are: a comment's without its brackets.
+fn inner(node: Node<'_, '_>, len: usize) -> Range<usize> {
+    let range = node.range();
+    if node.is_comment() { range.start + 4..(range.start + 4 + len).min(range.end) } else { range }
+}
+
+/// Attributes that say how the file itself is to be read.
+fn is_declaration(name: &str) -> bool {
+    ["nil", "type", "schemaLocation", "space", "lang"].contains(&name)
 }
 
 /// Names of what names something.

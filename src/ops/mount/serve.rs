@@ -1,5 +1,6 @@
 //! One thread's answers to the kernel's questions.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(super) struct Server<'s, 'r> {
     damage: &'s Damage,
     single: bool,
     listings: Vec<((usize, Vec<u8>), Listing)>,
+    /// Mode, owner and group of each snapshot's root, as far as they were asked for.
+    doors: HashMap<usize, (u32, u32, u32)>,
 }
 
 /// A name in a directory.
@@ -51,7 +54,7 @@ impl<'s, 'r> Server<'s, 'r> {
         damage: &'s Damage,
         single: bool,
     ) -> Server<'s, 'r> {
-        Server { files: Files::new(ChunkReader::new(repository, index)), snapshots, inodes, damage, single, listings: Vec::new() }
+        Server { files: Files::new(ChunkReader::new(repository, index)), snapshots, inodes, damage, single, listings: Vec::new(), doors: HashMap::new() }
     }
 
     pub(super) fn answer(&mut self, question: Question) {
@@ -198,29 +201,43 @@ impl<'s, 'r> Server<'s, 'r> {
     }
 
     /// The attributes of the top and of snapshots' roots, which no manifest knows.
-    fn directory(&self, number: u64, place: &Place) -> FileAttr {
+    fn directory(&mut self, number: u64, place: &Place) -> FileAttr {
+        let (mode, uid, gid) = match place {
+            Place::Path { snapshot, .. } => self.door(*snapshot),
+            Place::Top if self.single => self.door(0),
+            Place::Top => (0o755, OWNER_UNKNOWN, OWNER_UNKNOWN),
+        };
         let time_ns = match place {
             Place::Path { snapshot, .. } => self.record(*snapshot).map_or(0, |record| record.time_ns),
             Place::Top => self.snapshots.iter().map(|mounted| mounted.snapshot.1.time_ns).max().unwrap_or(0),
         };
         let mtime = Time { seconds: time_ns.div_euclid(1_000_000_000), nanos: time_ns.rem_euclid(1_000_000_000) as u32 };
-        let own = Entry {
-            path: Vec::new(),
-            kind: Kind::Directory,
-            mode: 0o755,
-            uid: OWNER_UNKNOWN,
-            gid: OWNER_UNKNOWN,
-            mtime,
-            xattrs: Xattrs::None,
-            link_group: None,
-        };
+        let own = Entry { path: Vec::new(), kind: Kind::Directory, mode, uid, gid, mtime, xattrs: Xattrs::None, link_group: None };
         attributes(number, &own)
+    }
+
+    /// Who may enter a snapshot: those who might enter the server's data directory. What lies in it may be open to all for that reason.
+    fn door(&mut self, snapshot: usize) -> (u32, u32, u32) {
+        if let Some(known) = self.doors.get(&snapshot) {
+            return *known;
+        }
+        let is_plain = self.record(snapshot).is_some_and(|record| record.source.directories.contains_key("folder"));
+        let found = if is_plain { None } else { self.find(snapshot, b"programdata").ok().flatten() };
+        let door = match found {
+            Some(entry) => (entry.mode, entry.uid, entry.gid),
+            None => (if is_plain { 0o755 } else { 0o700 }, OWNER_UNKNOWN, OWNER_UNKNOWN),
+        };
+        self.doors.insert(snapshot, door);
+        door
     }
 
     fn child(&mut self, number: u64, name: &[u8]) -> Result<Option<Named>, Error> {
         match self.place(number) {
             None => Ok(None),
-            Some(Place::Top) => Ok(self.snapshots.iter().position(|mounted| mounted.name.as_bytes() == name).map(|snapshot| self.root(snapshot))),
+            Some(Place::Top) => {
+                let found = self.snapshots.iter().position(|mounted| mounted.name.as_bytes() == name);
+                Ok(found.map(|snapshot| self.root(snapshot)))
+            }
             Some(Place::Path { snapshot, path }) => {
                 let path = if path.is_empty() { name.to_vec() } else { [&path, b"/".as_slice(), name].concat() };
                 Ok(self.find(snapshot, &path)?.map(|entry| self.named(snapshot, entry)))
@@ -228,7 +245,7 @@ impl<'s, 'r> Server<'s, 'r> {
         }
     }
 
-    fn root(&self, snapshot: usize) -> Named {
+    fn root(&mut self, snapshot: usize) -> Named {
         let place = Place::Path { snapshot, path: Vec::new() };
         let attributes = self.directory(self.number(snapshot, b"", None), &place);
         Named { name: self.snapshots.get(snapshot).map(|mounted| mounted.name.clone().into_bytes()).unwrap_or_default(), place, attributes }
@@ -239,19 +256,24 @@ impl<'s, 'r> Server<'s, 'r> {
         Named { name: file_name(&entry.path).to_vec(), place: Place::Path { snapshot, path: entry.path }, attributes }
     }
 
+    fn dot(&mut self, name: &[u8], number: u64, place: &Place) -> Named {
+        Named { name: name.to_vec(), place: place.clone(), attributes: self.directory(number, place) }
+    }
+
     fn list(&mut self, number: u64) -> Result<Vec<Named>, Error> {
         let Some(place) = self.place(number) else { return Ok(Vec::new()) };
-        let dot = |name: &[u8], number: u64, place: &Place| Named { name: name.to_vec(), place: place.clone(), attributes: self.directory(number, place) };
-        let mut all = vec![dot(b".", number, &place)];
+        let mut all = vec![self.dot(b".", number, &place)];
         match &place {
             Place::Top => {
-                all.push(dot(b"..", TOP, &place));
-                all.extend((0..self.snapshots.len()).map(|snapshot| self.root(snapshot)));
+                all.push(self.dot(b"..", TOP, &place));
+                for snapshot in 0..self.snapshots.len() {
+                    all.push(self.root(snapshot));
+                }
             }
             Place::Path { snapshot, path } => {
                 let (above, is_root) = (parent(path).unwrap_or_default().to_vec(), path.is_empty());
                 let up = if is_root { TOP } else { self.number(*snapshot, &above, None) };
-                all.push(dot(b"..", up, &Place::Path { snapshot: *snapshot, path: above }));
+                all.push(self.dot(b"..", up, &Place::Path { snapshot: *snapshot, path: above }));
                 let listing = self.listing(*snapshot, path)?;
                 all.extend(listing.iter().map(|entry| self.named(*snapshot, entry.clone())));
             }

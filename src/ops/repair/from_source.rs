@@ -1,10 +1,10 @@
 //! What is lost of the repository may still stand in the source: a file that did not change since is read and stored again.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotRecord, find};
-use crate::source::{OpenFile, os_path};
+use crate::source::{OpenFile, Opener, Stat};
 use crate::store::{ChunkReader, Index, PackStreams, Repository};
 
 use super::super::check::CheckReport;
@@ -15,16 +15,21 @@ use super::super::{Damage, Error, Watch};
 use super::RepairReport;
 use super::packs::STREAMS;
 
-/// Where a path of a snapshot stood when it was taken.
-fn place_of(record: &SnapshotRecord, path: &[u8]) -> Option<PathBuf> {
+/// The file of a snapshot's path where it stood when the snapshot was taken, through no link that somebody else could have made since.
+fn open_of(record: &SnapshotRecord, path: &[u8]) -> Option<OpenFile> {
     let directories = &record.source.directories;
     if let Some(folder) = directories.get("folder") {
-        return Some(os_path(&PathBuf::from(folder), path));
+        let root = Opener::plain().dir(Path::new(folder)).ok()?;
+        return OpenFile::open(&root, path).ok();
     }
     let root = root_of(path);
-    let directory = directories.get(std::str::from_utf8(root).ok()?)?;
-    let below = path.get(root.len() + 1..)?;
-    Some(os_path(&PathBuf::from(directory), below))
+    let directory = Path::new(directories.get(std::str::from_utf8(root).ok()?)?);
+    let data = Path::new(directories.get("programdata")?);
+    let owner = Stat::of_path(data).ok()?.uid;
+    let outside = if directory.starts_with(data) { None } else { Some(directory.to_path_buf()) };
+    let named = outside.into_iter().chain([data.to_path_buf()]).collect();
+    let opener = Opener::of(named, &[owner], false, rustix::process::geteuid().as_raw());
+    OpenFile::open(&opener.dir(directory).ok()?, path.get(root.len() + 1..)?).ok()
 }
 
 /// Stores again what damaged files of snapshots lack, from files that are what they were then.
@@ -79,7 +84,7 @@ fn unchanged_file(record: &SnapshotRecord, entry: &Entry) -> Option<OpenFile> {
     if matches!(content, Content::Pages(_)) {
         return None;
     }
-    let open = OpenFile::open_path(&place_of(record, &entry.path)?).ok()?;
+    let open = open_of(record, &entry.path)?;
     (open.before.size == *size && open.before.mtime == entry.mtime).then_some(open)
 }
 

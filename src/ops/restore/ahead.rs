@@ -66,7 +66,7 @@ pub(super) fn look_ahead(
     if let Destination::InPlace(instance) = destination
         && options.keep_old
     {
-        super::keep_old::to_be_moved(instance, options).iter().for_each(|path| ahead.moved(path));
+        super::keep_old::to_be_moved(instance, options)?.iter().for_each(|file| ahead.moved(file.shown()));
     }
     let parts = options.selection.roots();
     for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
@@ -117,7 +117,7 @@ impl Ahead<'_> {
     fn entry(&mut self, category: Category, entry: &Entry) {
         let Some(path) = self.target.file(&entry.path) else { return };
         let Some((number, below)) = self.target.place(&entry.path) else { return };
-        let is_moved_database = self.target.database.as_ref() == Some(&path);
+        let is_moved_database = self.target.database.as_ref().is_some_and(|moved| moved.shown() == path);
         let folder =
             if is_moved_database { self.folder_at(path.parent().unwrap_or(Path::new("/"))) } else { self.folder(number, parent(below).unwrap_or_default()) };
         let has = if folder.is_there && !self.options.keep_old { facts(&path) } else { None };

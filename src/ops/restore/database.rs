@@ -1,19 +1,22 @@
 //! A database comes back last and whole: written beside its place, checked, and put there only after the old one's log is gone,
 //! which would otherwise be replayed over it.
 
+use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::Seek;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::time::Duration;
 
-use rusqlite::Connection;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::manifest::{Content, Entry, Kind, file_name, parent};
-use crate::source::{Stat, is_open_elsewhere, open_dir, open_private, quick_check, side_file};
+use crate::manifest::{Content, Entry, Kind, file_name};
+use crate::progress::Interrupt;
+use crate::source::{DATABASE_PATH, LiveFile, ScratchFolder, Stat, is_open_elsewhere, open_private_for, quick_check, wary};
 
 use super::super::content::write_content;
 use super::super::{Error, in_one_line};
@@ -24,6 +27,8 @@ use super::target::Target;
 use super::writer::Writer;
 use super::{Destination, RestoreOptions};
 
+/// Time that a look at one small table may take.
+const LOOK_TIME: Duration = Duration::from_secs(20);
 /// What SQLite keeps beside a database.
 const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
@@ -36,9 +41,8 @@ pub(super) fn restore_all(
     options: &RestoreOptions,
 ) -> Result<(), Error> {
     for entry in databases {
-        let Some(path) = target.file(&entry.path) else { continue };
         let in_place = matches!(destination, Destination::InPlace(_));
-        let outcome = if in_place { in_instance(entry, &path, writer, options) } else { in_directory(entry, &path, target, writer, options) };
+        let outcome = if in_place { in_instance(entry, target, writer, options) } else { in_directory(entry, target, writer, options) };
         match outcome {
             Ok(()) => {}
             Err(Failure::Entry(what)) => writer.tally.problem(writer.watch, &entry.path, what),
@@ -49,16 +53,16 @@ pub(super) fn restore_all(
 }
 
 /// Below a directory: a file like others, but never beside a log that is not its own.
-fn in_directory(entry: &Entry, path: &Path, target: &Target, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Failure> {
+fn in_directory(entry: &Entry, target: &Target, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Failure> {
     if options.dry_run {
         return writer.entry(entry).map_err(Failure::Fatal);
     }
-    let (root, below) = target.place(&entry.path).ok_or_else(no_place)?;
-    let folder = target.fd(root).and_then(|root| open_dir(root, parent(below).unwrap_or_default()).ok());
-    let has_log = |ending: &&str| folder.as_ref().is_some_and(|folder| Stat::at(folder, [file_name(below), ending.as_bytes()].concat().as_slice()).is_ok());
-    if LOGS.iter().any(has_log) && is_open_elsewhere(path) {
+    if let Some(file) = target.live(&entry.path)
+        && LOGS.iter().any(|ending| file.side(ending).stat().is_ok())
+        && is_open_elsewhere(&file)
+    {
         return Err(Failure::Fatal(Error::Refused {
-            what: format!("a process has {} open", path.display()),
+            what: format!("a process has {} open", file.shown().display()),
             hint: "Stop it, or restore to another directory.".to_owned(),
         }));
     }
@@ -66,23 +70,22 @@ fn in_directory(entry: &Entry, path: &Path, target: &Target, writer: &mut Writer
 }
 
 /// In an instance.
-fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Failure> {
+fn in_instance(entry: &Entry, target: &Target, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Failure> {
     let Kind::File { size, content } = &entry.kind else { return Ok(()) };
-    let name = path.file_name().unwrap_or_default();
-    if let Some((folder, stat)) = right_already(path, content, *size, writer)? {
-        return writer.keep(entry, folder.as_fd(), name.as_bytes(), &stat, *size);
+    if let Some(file) = target.live(&entry.path)
+        && let Some(stat) = right_already(&file, content, *size, writer)
+    {
+        return writer.keep(entry, file.dir().as_fd(), file.name().as_bytes(), &stat, *size);
     }
     if options.dry_run {
         writer.count_written(entry.size());
         return Ok(());
     }
-    let folder = folder(entry, path, writer)?;
-    let draft = draft_name(path);
-    let draft_name = draft.file_name().unwrap_or_default();
-    let _sweep = RemoveOnDrop(draft.clone());
+    let place = place(entry, target, writer)?;
+    let draft = Draft::new(&place);
     let failed = |what: &str, e: &dyn std::fmt::Display| Failure::Entry(format!("{what} ({e}); the database that was there is untouched"));
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&folder, draft_name, flags, Mode::from_raw_mode(0o600));
+    let file = rustix::fs::openat(&**place.dir(), draft.0.name(), flags, Mode::from_raw_mode(0o600));
     let file = File::from(file.map_err(|e| failed("the database could not be written", &std::io::Error::from(e)))?);
     let mut refused = None;
     let written = write_content(&mut writer.reader, content, *size, |offset, bytes| {
@@ -96,27 +99,35 @@ fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &Re
     }
     written.map_err(|e| failed("the database cannot be read back", &in_one_line(&e)))?;
     file.set_len(*size).map_err(|e| failed("the database could not be written", &e))?;
-    if let Err(damage) = quick_check(&draft)
+    if let Err(damage) = quick_check(&draft.0.path(), writer.watch.interrupt)
         && !options.force
     {
+        if writer.watch.interrupt.is_raised() {
+            return Err(Failure::Fatal(Error::Interrupted));
+        }
         return Err(failed("SQLite finds the snapshot's database damaged, so it was not put in place; --force does it all the same", &damage));
     }
-    if has_lock_row(&draft) {
-        clear_lock_row(&draft).map_err(|e| failed("a left-over migration lock could not be cleared", &e))?;
+    if has_lock_row(&draft.0, writer.watch.interrupt) {
+        clear_lock_row(&file, &writer.scratch).map_err(|e| failed("a left-over migration lock could not be cleared", &e))?;
     }
     let (xattrs, missing) = writer.xattrs_or_none(entry)?;
     let dressed = dress(writer.target.gives_away(), entry, &file, &xattrs).and(missing);
     file.sync_all().map_err(|e| failed("the database could not be made durable", &e))?;
     // The last moment before anything is replaced.
-    if is_open_elsewhere(path) {
+    if is_open_elsewhere(&place) {
         return Err(Failure::Fatal(Error::Refused {
-            what: format!("a server opened {} meanwhile", path.display()),
+            what: format!("a server opened {} meanwhile", place.shown().display()),
             hint: "Stop Jellyfin and restore again.".to_owned(),
         }));
     }
-    fold_in_log(path);
-    remove_logs(folder.as_fd(), name.as_bytes())?;
-    rustix::fs::renameat(&folder, draft_name, &folder, name).map_err(|e| {
+    fold_in_log(&place);
+    remove_logs(place.dir().as_fd(), place.name().as_bytes())?;
+    // In a directory of somebody else's the draft's name may stand for another file by now.
+    let is_ours = |stat: Stat| Stat::of(&file).is_ok_and(|own| (own.dev, own.ino) == (stat.dev, stat.ino));
+    if !draft.0.stat().is_ok_and(is_ours) {
+        return Err(failed("the database could not be put in place", &"another file was put in the draft's place"));
+    }
+    rustix::fs::renameat(&**place.dir(), draft.0.name(), &**place.dir(), place.name()).map_err(|e| {
         let e = std::io::Error::from(e);
         Failure::Entry(format!("the database could not be put in place ({e}); the one that was there stays, with its log folded in"))
     })?;
@@ -124,52 +135,53 @@ fn in_instance(entry: &Entry, path: &Path, writer: &mut Writer<'_>, options: &Re
     dressed
 }
 
-/// Where the very database stands already, with no log beside it and no migration lock in it: its directory and stat.
-fn right_already(path: &Path, content: &Content, size: u64, writer: &mut Writer<'_>) -> Result<Option<(OwnedFd, Stat)>, Failure> {
-    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
-    let Ok(folder) = rustix::fs::openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) else {
-        return Ok(None);
-    };
-    let has_log = LOGS.iter().any(|ending| Stat::at(&folder, [name.as_bytes(), ending.as_bytes()].concat().as_slice()).is_ok());
-    let Some(stat) = Stat::at(&folder, name).ok().filter(|stat| stat.is_file() && stat.size == size && !has_log) else { return Ok(None) };
+/// Where the very database stands already, with no log beside it and no migration lock in it: its stat.
+fn right_already(file: &LiveFile, content: &Content, size: u64, writer: &mut Writer<'_>) -> Option<Stat> {
+    let has_log = LOGS.iter().any(|ending| file.side(ending).stat().is_ok());
+    let stat = file.stat().ok().filter(|stat| stat.is_file() && stat.size == size && !has_log)?;
     // What cannot be read back is told when it is to be written.
-    let same = same_content(&mut writer.reader, &mut Vec::new(), folder.as_fd(), name.as_bytes(), content, size).unwrap_or(false);
-    Ok((same && !has_lock_row(path)).then_some((folder, stat)))
+    let same = same_content(&mut writer.reader, &mut Vec::new(), file.dir().as_fd(), file.name().as_bytes(), content, size).unwrap_or(false);
+    (same && !has_lock_row(file, writer.watch.interrupt)).then_some(stat)
 }
 
-/// The directory of a database: below the instance's root through no link, or where `database.xml` says, which is the
-/// administrator's word, links on the way included.
-fn folder(entry: &Entry, path: &Path, writer: &mut Writer<'_>) -> Result<Arc<OwnedFd>, Failure> {
-    if writer.target.file(&entry.path).as_deref() != writer.target.database.as_deref() {
-        return writer.folder_of(entry);
+/// Where a database belongs: below the instance's root through no link, or where `database.xml` or the administrator's link says.
+fn place(entry: &Entry, target: &Target, writer: &mut Writer<'_>) -> Result<LiveFile, Failure> {
+    if entry.path == DATABASE_PATH
+        && let Some(moved) = &target.database
+    {
+        return Ok(moved.clone());
     }
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    let failed = |e: std::io::Error| Failure::Entry(format!("its directory could not be opened ({e})"));
-    std::fs::create_dir_all(dir).map_err(failed)?;
-    rustix::fs::openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map(Arc::new).map_err(|e| failed(e.into()))
+    let shown = target.file(&entry.path).ok_or_else(no_place)?;
+    Ok(LiveFile::new(writer.folder_of(entry)?, OsStr::from_bytes(file_name(&entry.path)), shown))
 }
 
-struct RemoveOnDrop(PathBuf);
+/// The new database under a name of its own, removed where it does not come into its place.
+struct Draft(LiveFile);
 
-impl Drop for RemoveOnDrop {
+impl Draft {
+    fn new(place: &LiveFile) -> Draft {
+        let name = format!(".jellyvault-{}-{}", std::process::id(), place.name().to_string_lossy());
+        Draft(LiveFile::new(place.dir().clone(), OsStr::new(&name), place.shown().with_file_name(&name)))
+    }
+}
+
+impl Drop for Draft {
     fn drop(&mut self) {
-        for ending in ["", "-wal", "-shm", "-journal"] {
-            // After the rename there is nothing left to remove.
-            crate::tolerate(std::fs::remove_file(side_file(&self.0, ending)));
-        }
+        // After the rename there is nothing left to remove.
+        crate::tolerate(rustix::fs::unlinkat(&**self.0.dir(), self.0.name(), AtFlags::empty()));
     }
-}
-
-fn draft_name(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    path.with_file_name(format!(".jellyvault-{}-{name}", std::process::id()))
 }
 
 /// Brings the old database and its log together, so that a crash before the new one is in place leaves the old one whole.
-fn fold_in_log(path: &Path) {
-    if side_file(path, "-wal").exists() {
-        let folded = Connection::open(path).and_then(|old| {
-            old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+fn fold_in_log(file: &LiveFile) {
+    let has_log = file.side("-wal").is_file() && file.is_file() && file.side("-shm").stat().is_ok_and(|stat| stat.is_file());
+    if has_log {
+        let folded = Connection::open_with_flags(file.path(), OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX).and_then(|old| {
+            wary(&old)?;
+            // SQLite resolves the path itself: nothing is written to a file that was put in this one's place.
+            if file.is_open_here() {
+                old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            }
             old.close().map_err(|(_, e)| e)
         });
         // An old database that cannot be opened any more has nothing to lose.
@@ -192,13 +204,25 @@ pub(super) fn remove_logs(folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Fai
 }
 
 /// A row that EF Core leaves where a migration was cut off: it would block every later one (`reference/jellyfin.md` 1.3).
-fn has_lock_row(path: &Path) -> bool {
-    open_private(path).and_then(|db| db.query_row("SELECT count(*) FROM __EFMigrationsLock", [], |row| row.get::<_, i64>(0))).is_ok_and(|rows| rows > 0)
+fn has_lock_row(file: &LiveFile, interrupt: &Interrupt) -> bool {
+    let db = open_private_for(&file.path(), LOOK_TIME, interrupt);
+    db.and_then(|db| db.query_row("SELECT count(*) FROM __EFMigrationsLock", [], |row| row.get::<_, i64>(0))).is_ok_and(|rows| rows > 0)
 }
 
-fn clear_lock_row(path: &Path) -> rusqlite::Result<()> {
-    let db = Connection::open(path)?;
+/// Takes the row out of a draft. SQLite writes to a copy in a folder that is ours alone, and its bytes come back through the open file.
+fn clear_lock_row(draft: &File, scratch: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let folder = ScratchFolder::create(scratch)?;
+    let path = folder.path.join("draft.db");
+    let (mut draft, mut copy) = (draft, File::create_new(&path)?);
+    draft.rewind()?;
+    std::io::copy(&mut draft, &mut copy)?;
+    drop(copy);
+    let db = Connection::open(&path)?;
+    wary(&db)?;
     db.execute("DELETE FROM __EFMigrationsLock", [])?;
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    db.close().map_err(|(_, e)| e)
+    db.close().map_err(|(_, error)| error)?;
+    draft.rewind()?;
+    let bytes = std::io::copy(&mut File::open(&path)?, &mut draft)?;
+    Ok(draft.set_len(bytes)?)
 }

@@ -145,8 +145,12 @@ fn find_others(
         Destination::Directory(_) => source::closed_dirs(target.repository.iter().map(std::path::PathBuf::as_path)),
     };
     let unknown = Unknown::of(record)?;
-    let roots: Vec<ScanRoot> =
-        target.roots.iter().filter(|root| root.fd.is_some()).map(|root| ScanRoot { logical: root.logical.clone(), dir: root.dir.clone() }).collect();
+    let roots: Vec<ScanRoot> = target
+        .roots
+        .iter()
+        .filter(|root| root.fd.is_some())
+        .map(|root| ScanRoot { at: root.fd.clone(), ..ScanRoot::new(&root.logical, root.dir.clone()) })
+        .collect();
     let captured: BTreeMap<Category, _> = categories(record).collect();
     let mut readers: Vec<ChunkReader<'_>> = captured.iter().map(|_| reader.sibling()).collect();
     let cursors = readers.iter_mut().zip(captured.values()).map(|(reader, root)| Entries::all(reader, root.manifest).peekable()).collect();

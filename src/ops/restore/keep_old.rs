@@ -1,98 +1,180 @@
-//! `--keep-old`: what is there is moved to `NAME.bak-TIME` first, as the documented manual restore does.
+//! `--keep-old`: what is there is moved to `NAME.bak-TIME` first, as the documented manual restore does. Everything is moved by its open directory:
+//! nobody can put another in its place.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::source::{Category, DATABASE_PATH, Layout, side_file};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::source::{Category, DATABASE_PATH, Layout, LiveFile, ScanRoot, Stat};
 
 use super::super::Error;
+use super::refuse::trap;
 use super::{InstanceTarget, RestoreOptions};
 
-/// Moves aside what the restore will write; from and to of each move.
-pub(super) fn move_aside(target: &InstanceTarget, options: &RestoreOptions) -> Result<Vec<(PathBuf, PathBuf)>, Error> {
-    let mut moves = Vec::new();
-    for path in to_be_moved(target, options) {
-        let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
-        let to = path.with_file_name(format!("{name}.bak-{}", options.stamp));
+/// Deepest directory that is taken away again.
+const DEPTH_MAX: usize = 256;
+
+/// Something that was moved aside.
+#[derive(Clone, Debug)]
+pub struct Moved {
+    from: LiveFile,
+    to: LiveFile,
+}
+
+impl Moved {
+    /// Where it was, and where it is.
+    pub fn paths(&self) -> (&Path, &Path) {
+        (self.from.shown(), self.to.shown())
+    }
+}
+
+/// Moves aside what the restore will write.
+pub(super) fn move_aside(target: &InstanceTarget, options: &RestoreOptions) -> Result<Vec<Moved>, Error> {
+    let mut moves: Vec<Moved> = Vec::new();
+    for from in to_be_moved(target, options)? {
+        let name = format!("{}.bak-{}", from.name().to_string_lossy(), options.stamp);
+        let to = LiveFile::new(from.dir().clone(), OsStr::new(&name), from.shown().with_file_name(&name));
         if !options.dry_run
-            && let Err(error) = rustix::fs::rename(&path, &to)
+            && let Err(error) = rename(&from, &to)
         {
-            let source = Box::new(Error::Target { verb: "move aside", path: path.clone(), source: error.into() });
+            let source = Box::new(Error::Target { verb: "move aside", path: from.shown().to_path_buf(), source: error.into() });
             let what = match move_back(&moves) {
                 Ok(()) => "nothing was changed: what --keep-old had moved away is back".to_owned(),
-                Err((left, why)) => {
-                    let left: Vec<String> = left.iter().map(|(from, to)| format!("{} is now {}", from.display(), to.display())).collect();
-                    format!("--keep-old failed, and not everything could be put back ({why}): {}", left.join("; "))
-                }
+                Err((left, why)) => format!("--keep-old failed, and not everything could be put back ({why}): {}", words(&left)),
             };
             return Err(Error::HalfDone { what, source });
         }
-        moves.push((path, to));
+        moves.push(Moved { from, to });
     }
     Ok(moves)
 }
 
+fn rename(from: &LiveFile, to: &LiveFile) -> rustix::io::Result<()> {
+    rustix::fs::renameat(&**from.dir(), from.name(), &**to.dir(), to.name())
+}
+
+/// Where what was moved is now.
+pub(super) fn words(moves: &[Moved]) -> String {
+    let all: Vec<String> = moves.iter().map(|moved| format!("{} is now {}", moved.from.shown().display(), moved.to.shown().display())).collect();
+    all.join("; ")
+}
+
 /// Puts back what was moved aside; what could not be, and why. All that stands in its place was written by the restore that failed.
-pub(super) fn move_back(moves: &[(PathBuf, PathBuf)]) -> Result<(), (Vec<(PathBuf, PathBuf)>, std::io::Error)> {
+pub(super) fn move_back(moves: &[Moved]) -> Result<(), (Vec<Moved>, std::io::Error)> {
     let (mut left, mut why) = (Vec::new(), None);
-    for (from, to) in moves.iter().rev() {
-        let cleared = match std::fs::symlink_metadata(from) {
-            Ok(found) if found.is_dir() => std::fs::remove_dir_all(from),
-            Ok(_) => std::fs::remove_file(from),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = cleared.and_then(|()| rustix::fs::rename(to, from).map_err(Into::into)) {
-            left.push((from.clone(), to.clone()));
-            why.get_or_insert(error);
+    for moved in moves.iter().rev() {
+        if let Err(error) = remove(&moved.from, 0).and_then(|()| rename(&moved.to, &moved.from)) {
+            left.push(moved.clone());
+            why.get_or_insert(error.into());
         }
     }
     why.map_or(Ok(()), |why| Err((left, why)))
 }
 
+/// Takes away what stands at a place, a directory with all that is in it; no link is followed.
+fn remove(place: &LiveFile, depth: usize) -> rustix::io::Result<()> {
+    let stat = match Stat::at(&**place.dir(), place.name()) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !stat.is_dir() {
+        return rustix::fs::unlinkat(&**place.dir(), place.name(), AtFlags::empty());
+    }
+    if depth > DEPTH_MAX {
+        return Err(Errno::NAMETOOLONG);
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = Arc::new(rustix::fs::openat(&**place.dir(), place.name(), flags, Mode::empty())?);
+    let names: Vec<Vec<u8>> = rustix::fs::Dir::read_from(&*dir)?.map(|entry| Ok(entry?.file_name().to_bytes().to_vec())).collect::<rustix::io::Result<_>>()?;
+    for name in names.iter().filter(|name| !matches!(name.as_slice(), b"." | b"..")) {
+        use std::os::unix::ffi::OsStrExt;
+        remove(&LiveFile::new(dir.clone(), OsStr::from_bytes(name), PathBuf::new()), depth + 1)?;
+    }
+    rustix::fs::unlinkat(&**place.dir(), place.name(), AtFlags::REMOVEDIR)
+}
+
 /// What would be moved.
-pub(super) fn to_be_moved(target: &InstanceTarget, options: &RestoreOptions) -> Vec<PathBuf> {
+pub(super) fn to_be_moved(target: &InstanceTarget, options: &RestoreOptions) -> Result<Vec<LiveFile>, Error> {
     let layout = Layout::of(&target.instance);
-    units(&layout, options).into_iter().flat_map(|unit| whole_or_parts(&layout, unit)).collect()
+    Ok(units(&layout, options)?.into_iter().flat_map(|unit| whole_or_parts(&layout, unit)).collect())
 }
 
 /// The directories and files that hold what is selected.
-fn units(layout: &Layout, options: &RestoreOptions) -> Vec<PathBuf> {
+fn units(layout: &Layout, options: &RestoreOptions) -> Result<Vec<LiveFile>, Error> {
     let selection = &options.selection;
+    let mut found = Vec::new();
+    let mut take = |path: &[u8]| -> Result<(), Error> {
+        let place = match layout.roots.iter().find(|root| root.logical == path) {
+            Some(root) => root_as_file(layout, root),
+            None => layout.live_file(path).map_err(Some),
+        };
+        match place {
+            Ok(file) => found.extend(Some(file).filter(|file| file.stat().is_ok())),
+            Err(Some(error)) if error.is_untrusted() => return Err(trap(&error.to_string())),
+            Err(_) => {}
+        }
+        Ok(())
+    };
     if !selection.paths.is_empty() {
-        return selection.paths.iter().filter_map(|path| layout.locate(path)).filter(|path| path.exists()).collect();
+        selection.paths.iter().try_for_each(|path| take(path))?;
+        return Ok(found);
     }
     if selection.is_all() {
         // The data directory itself stays: the others lie in it, and a container cannot move it.
-        let roots = layout.roots.iter().filter(|root| root.logical != b"programdata").map(|root| root.dir.clone());
-        return roots.chain(layout.database.clone()).filter(|path| path.exists()).collect();
+        layout.roots.iter().filter(|root| root.logical != b"programdata").try_for_each(|root| take(&root.logical))?;
+        if layout.database.is_some() {
+            take(DATABASE_PATH)?;
+        }
+        return Ok(found);
     }
-    let logical = selection.categories.iter().flat_map(|category| match category {
-        Category::Database => vec!["data/jellyfin.db"],
-        Category::Config => vec!["config", "root", "data/collections", "data/playlists", "data/ScheduledTasks", "data/livetv", "data/device.txt"],
-        Category::Metadata => vec!["metadata", "metadata-default"],
-        Category::Subtitles => vec!["data/subtitles"],
-        Category::Trickplay => vec!["data/trickplay"],
-        Category::Attachments => vec!["data/attachments"],
-        Category::Plugins => vec!["plugins"],
-        Category::Other => vec![],
-    });
-    let mut found: Vec<PathBuf> = logical.filter_map(|path| layout.locate(path.as_bytes())).collect();
+    for category in &selection.categories {
+        let logical: &[&str] = match category {
+            Category::Database => &["data/jellyfin.db"],
+            Category::Config => &["config", "root", "data/collections", "data/playlists", "data/ScheduledTasks", "data/livetv", "data/device.txt"],
+            Category::Metadata => &["metadata", "metadata-default"],
+            Category::Subtitles => &["data/subtitles"],
+            Category::Trickplay => &["data/trickplay"],
+            Category::Attachments => &["data/attachments"],
+            Category::Plugins => &["plugins"],
+            Category::Other => &[],
+        };
+        logical.iter().try_for_each(|path| take(path.as_bytes()))?;
+    }
     if selection.categories.contains(&Category::Database)
-        && let Some(database) = layout.locate(DATABASE_PATH)
+        && let Ok(database) = layout.live_file(DATABASE_PATH)
     {
-        found.extend(["-wal", "-shm"].map(|ending| side_file(&database, ending)));
+        found.extend(["-wal", "-shm"].map(|ending| database.side(ending)).into_iter().filter(|log| log.stat().is_ok()));
     }
-    found.retain(|path| path.exists());
-    found
+    Ok(found)
+}
+
+/// A root by its name in the directory that it lies in.
+fn root_as_file(layout: &Layout, root: &ScanRoot) -> Result<LiveFile, Option<crate::source::OpenError>> {
+    let (above, name) = root.dir.parent().zip(root.dir.file_name()).ok_or(None)?;
+    let dir = layout.opener.dir(above).map_err(Some)?;
+    Ok(LiveFile::new(Arc::new(dir), name, root.dir.clone()))
 }
 
 /// A directory that another root lies in (linuxserver.io's) is moved child by child.
-fn whole_or_parts(layout: &Layout, unit: PathBuf) -> Vec<PathBuf> {
+fn whole_or_parts(layout: &Layout, unit: LiveFile) -> Vec<LiveFile> {
     let holds_root = |path: &Path| layout.roots.iter().any(|root| root.dir != path && root.dir.starts_with(path));
     let stays = |path: &Path| layout.roots.iter().any(|root| root.dir == path) || layout.passing.iter().any(|dir| dir == path);
-    if !holds_root(&unit) {
+    if !holds_root(unit.shown()) {
         return vec![unit];
     }
-    let Ok(children) = std::fs::read_dir(&unit) else { return Vec::new() };
-    children.flatten().map(|child| child.path()).filter(|path| !stays(path) && !holds_root(path)).collect()
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(dir) = rustix::fs::openat(&**unit.dir(), unit.name(), flags, Mode::empty()) else { return Vec::new() };
+    let Ok(entries) = rustix::fs::Dir::read_from(&dir) else { return Vec::new() };
+    let dir = Arc::new(dir);
+    let names = entries.flatten().map(|entry| entry.file_name().to_bytes().to_vec()).filter(|name| !matches!(name.as_slice(), b"." | b".."));
+    let children = names.map(|name| {
+        use std::os::unix::ffi::OsStrExt;
+        let name = OsStr::from_bytes(&name);
+        LiveFile::new(dir.clone(), name, unit.shown().join(name))
+    });
+    children.filter(|child| !stays(child.shown()) && !holds_root(child.shown())).collect()
 }

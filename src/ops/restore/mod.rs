@@ -11,6 +11,7 @@ mod links;
 mod obstacle;
 mod owners;
 mod pictures;
+mod privileges;
 mod refuse;
 mod safety;
 mod same;
@@ -29,8 +30,9 @@ use crate::progress::{Phase, Problem};
 use crate::source::{Category, Instance};
 use crate::store::{ChunkReader, Index, IndexMode, Repository};
 
+pub use self::keep_old::Moved;
 use self::links::Links;
-pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, refuse_running};
+pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, live_database, refuse_running};
 use self::share::share;
 use self::target::Target;
 use self::writer::Writer;
@@ -151,6 +153,8 @@ pub struct RestoreOptions {
     pub other_server: bool,
     /// `TIME` of `NAME.bak-TIME`.
     pub stamp: String,
+    /// Restore what makes files powerful: the repository was made by this user on this machine, or the user says so.
+    pub trusts_repository: bool,
     /// Threads; 0 means one for each core.
     pub threads: usize,
 }
@@ -177,7 +181,7 @@ pub struct RestoreReport {
     /// The snapshot of what was there before.
     pub safety: Option<SnapshotId>,
     /// Directories that were moved aside: from, to.
-    pub moved_aside: Vec<(PathBuf, PathBuf)>,
+    pub moved_aside: Vec<Moved>,
     /// Problems.
     pub problems: Vec<Problem>,
     /// What the user should know and is no problem.
@@ -231,7 +235,7 @@ pub fn restore(
                 hint: "Restore it to a directory with --to.".to_owned(),
             });
         }
-        report.remarks = refuse::check(repository, id, record, target, options)?;
+        report.remarks = refuse::check(repository, id, record, target, options, watch.interrupt)?;
     }
     if record.problem_count > 0 {
         let (what, problems) = if record.problem_count == 1 { ("one path is", "problem") } else { ("some paths are", "problems") };
@@ -284,8 +288,7 @@ fn half_done(error: Error, report: &RestoreReport) -> Error {
         match keep_old::move_back(&report.moved_aside) {
             Ok(()) => format!("the restore stopped half-way, and everything was put back as it was before.{safety}"),
             Err((left, why)) => {
-                let left: Vec<String> = left.iter().map(|(from, to)| format!("{} is now {}", from.display(), to.display())).collect();
-                format!("the restore stopped half-way, and not everything could be put back ({why}): {}.{safety}", left.join("; "))
+                format!("the restore stopped half-way, and not everything could be put back ({why}): {}.{safety}", keep_old::words(&left))
             }
         }
     };
@@ -306,6 +309,7 @@ fn write<'r>(
 ) -> Result<(), Error> {
     let mut target = Target::open(destination, repository, options.dry_run)?;
     report.remarks.extend(target.set_owners(owners::of(reader, record, destination, options)?));
+    target.privileges = privileges::Privileges::new(options.trusts_repository);
     let target = target;
     let tally = Tally::default();
     let links = Links::of(destination);
@@ -316,7 +320,7 @@ fn write<'r>(
     let mut linked: Vec<Entry> = Vec::new();
     let mut first_of_group = std::collections::HashMap::new();
     let mut names = folded::Names::default();
-    let new_writer = || Writer::new(ChunkReader::new(repository, index), &target, &tally, watch, options, id);
+    let new_writer = || Writer::new(ChunkReader::new(repository, index), &target, &tally, watch, repository.scratch_folder(), options, id);
     share(options, new_writer, Writer::entry, |batches| {
         let parts = options.selection.roots();
         for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
@@ -376,6 +380,7 @@ fn write<'r>(
         let rivals = pictures::rivals(reader, selected, &target, (options, &tally), watch)?;
         report.remarks.extend(rivals.words(options));
     }
+    report.remarks.extend(target.privileges.words());
     target.sync(matches!(destination, Destination::InPlace(_)) && !options.dry_run)?;
 
     report.files = tally.files.load(Ordering::Relaxed);

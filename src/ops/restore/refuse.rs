@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use crate::manifest::{Directories, Entries, SnapshotId, SnapshotRecord};
-use crate::source::{self, Category, DATABASE_PATH, DatabaseFacts, Layout, is_open_elsewhere, version};
+use crate::progress::Interrupt;
+use crate::source::{self, Category, DATABASE_PATH, DatabaseFacts, Layout, LiveFile, Stat, is_open_elsewhere, version};
 use crate::store::{ChunkReader, Index, IndexMode, Location, Repository};
 
 use super::super::import::NOT_IN_ZIP;
@@ -24,17 +25,19 @@ pub(super) fn check(
     record: &SnapshotRecord,
     target: &InstanceTarget,
     options: &RestoreOptions,
+    interrupt: &Interrupt,
 ) -> Result<Vec<String>, Error> {
     if !options.other_server {
         check_server(id, record, target)?;
     }
     let layout = Layout::of(&target.instance);
     let mut remarks = Vec::new();
-    let database = layout.locate(DATABASE_PATH).filter(|path| path.is_file());
+    refuse_traps(&layout, options)?;
+    let database = live_database(&layout)?;
     if !options.selection.is_safe_under_a_server()
-        && let Some(path) = &database
+        && let Some(file) = &database
     {
-        refuse_running(path)?;
+        refuse_running(file)?;
     }
     if !options.selection.touches(Category::Database, DATABASE_PATH) {
         return Ok(remarks);
@@ -51,8 +54,8 @@ pub(super) fn check(
         });
     }
     // The target's own database tells what its server is and where it sees its directories.
-    let facts = match database.as_deref().map(|path| copy_to_look_at(path, &repository.scratch_folder())) {
-        Some(Ok(copy)) => source::read_facts(&copy.path).unwrap_or_else(|error| {
+    let facts = match database.as_ref().map(|file| copy_to_look_at(file, &repository.scratch_folder(), interrupt)) {
+        Some(Ok(copy)) => source::read_facts(&copy.path, interrupt).unwrap_or_else(|error| {
             remarks
                 .push(format!("the database that is there does not tell its version and directories ({error}), so they were not compared with the snapshot's"));
             DatabaseFacts::default()
@@ -146,9 +149,10 @@ pub(super) fn check_repository(repository: &Repository, destination: &Destinatio
             what: format!("{} lies in the repository itself; restoring there would destroy it", dir.display()),
             hint: "Name another directory with --to.".to_owned(),
         }),
-        Destination::InPlace(target) if options.keep_old => match to_be_moved(target, options).into_iter().find(|path| folder.starts_with(real(path))) {
+        Destination::InPlace(target) if options.keep_old => match to_be_moved(target, options)?.into_iter().find(|file| folder.starts_with(real(file.shown())))
+        {
             Some(moved) => Err(Error::Refused {
-                what: format!("--keep-old would move {} aside, and with it the repository {}", moved.display(), folder.display()),
+                what: format!("--keep-old would move {} aside, and with it the repository {}", moved.shown().display(), folder.display()),
                 hint: "Move the repository out of Jellyfin's directories first, or leave out --keep-old. Nothing was changed.".to_owned(),
             }),
             None => Ok(()),
@@ -163,37 +167,62 @@ pub(super) fn check_open_databases(record: &SnapshotRecord, reader: &mut ChunkRe
         for entry in Entries::all(reader, root.manifest) {
             // What cannot be read is told when it is restored.
             let Ok(entry) = entry else { break };
-            let path = target.file(&entry.path).filter(|_| entry.content().is_some() && options.selection.takes(category, &entry.path));
-            if let Some(path) = path.filter(|path| path.is_file()) {
-                refuse_running(&path)?;
+            let is_taken = entry.content().is_some() && options.selection.takes(category, &entry.path);
+            if let Some(file) = target.live(&entry.path).filter(|file| is_taken && file.is_file()) {
+                refuse_running(&file)?;
             }
         }
     }
     Ok(())
 }
 
-/// A private copy, in the repository's folder or, where that cannot be written to, in the system's.
-pub(in crate::ops) fn copy_to_look_at(database: &Path, scratch: &Path) -> Result<source::DatabaseCopy, String> {
-    let copy = source::copy_database(database, scratch);
-    copy.or_else(|error| source::copy_database(database, &std::env::temp_dir()).map_err(|_| in_one_line(&error)))
+/// The database that is there. One behind a link or in a place that could be a trap is refused.
+pub(in crate::ops) fn live_database(layout: &Layout) -> Result<Option<LiveFile>, Error> {
+    match layout.live_file(DATABASE_PATH) {
+        Ok(file) => Ok(Some(file).filter(LiveFile::is_file)),
+        Err(error) if error.is_untrusted() => Err(trap(&error.to_string())),
+        // Whatever else there is shows when it is written to.
+        Err(_) => Ok(None),
+    }
 }
 
-pub(in crate::ops) fn refuse_running(database: &Path) -> Result<(), Error> {
+/// Refuses to write where somebody else could have prepared the way.
+fn refuse_traps(layout: &Layout, options: &RestoreOptions) -> Result<(), Error> {
+    let is_all = options.selection.is_all();
+    let wanted = layout.refused.iter().find(|(root, _)| is_all || options.selection.touches(Category::of(&root.logical), &root.logical));
+    wanted.map_or(Ok(()), |(_, why)| Err(trap(why)))
+}
+
+pub(super) fn trap(why: &str) -> Error {
+    Error::Refused {
+        what: format!("{why}. As root nothing is written through it; nothing was changed"),
+        hint: "If it is right, name the place: --config-dir, --metadata-dir or --database; or make the link root's own (chown -h root); or follow links with --follow-roots. \
+               Or run this as the server's user."
+            .to_owned(),
+    }
+}
+
+/// A private copy, in the repository's folder or, where that cannot be written to, in the system's.
+pub(in crate::ops) fn copy_to_look_at(database: &LiveFile, scratch: &Path, interrupt: &Interrupt) -> Result<source::DatabaseCopy, String> {
+    let copy = source::copy_database(database, scratch, interrupt);
+    copy.or_else(|error| source::copy_database(database, &std::env::temp_dir(), interrupt).map_err(|_| in_one_line(&error)))
+}
+
+pub(in crate::ops) fn refuse_running(database: &LiveFile) -> Result<(), Error> {
     let holder = process_with_open(database);
     if holder.is_none() && !is_open_elsewhere(database) {
         return Ok(());
     }
     let who = holder.map_or_else(|| "a running server".to_owned(), |(id, name)| format!("{name} (process {id})"));
     Err(Error::Refused {
-        what: format!("{who} has the database {} open; files that the server keeps in memory must not be replaced under it", database.display()),
+        what: format!("{who} has the database {} open; files that the server keeps in memory must not be replaced under it", database.shown().display()),
         hint: "Stop Jellyfin first (systemctl stop jellyfin, or docker stop). Under a running server only metadata, trickplay, subtitles and attachments can be restored (--only).".to_owned(),
     })
 }
 
 /// A process that has the file open, as far as this user may see. A server may have lost its locks and still write.
-fn process_with_open(path: &Path) -> Option<(u32, String)> {
-    use std::os::unix::fs::MetadataExt;
-    let wanted = std::fs::metadata(path).ok()?;
+fn process_with_open(file: &LiveFile) -> Option<(u32, String)> {
+    let wanted = file.stat().ok()?;
     for process in std::fs::read_dir("/proc").ok()?.flatten() {
         let Some(id) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
         if id == std::process::id() {
@@ -201,7 +230,7 @@ fn process_with_open(path: &Path) -> Option<(u32, String)> {
         }
         let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
         for file in files.flatten() {
-            if std::fs::metadata(file.path()).is_ok_and(|m| (m.dev(), m.ino()) == (wanted.dev(), wanted.ino())) {
+            if Stat::of_path(&file.path()).is_ok_and(|has| (has.dev, has.ino) == (wanted.dev, wanted.ino)) {
                 let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
                 return Some((id, name.trim().to_owned()));
             }

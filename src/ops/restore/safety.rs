@@ -8,6 +8,7 @@ use super::super::ls::short;
 use super::super::select::lookup;
 use super::super::snapshot::{SnapshotOptions, snapshot};
 use super::super::{Error, Watch};
+use super::refuse::live_database;
 use super::{InstanceTarget, RestoreOptions};
 
 /// Takes the snapshot, where there is something to keep; its id.
@@ -39,7 +40,7 @@ pub(super) fn keep(
             return Err(Error::Refused { what: format!("a snapshot of what is there could not be taken first: {}", super::super::in_one_line(&error)), hint });
         }
     };
-    let has_database = Layout::of(&target.instance).locate(DATABASE_PATH).is_some_and(|path| path.is_file());
+    let has_database = live_database(&Layout::of(&target.instance))?.is_some();
     let index = Index::open(repository, IndexMode::Use)?;
     if has_database && lookup(&mut ChunkReader::new(repository, &index), &report.record, DATABASE_PATH)?.is_none() {
         let why =

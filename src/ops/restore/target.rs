@@ -1,16 +1,22 @@
 //! The directories that are written to, and where each logical path lies in them.
 
-use std::os::fd::OwnedFd;
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::manifest::{Entry, OWNER_UNKNOWN};
-use crate::source::{DATABASE_PATH, Layout, Stat};
+use rustix::fs::{Mode, OFlags};
+
+use crate::manifest::{Entry, OWNER_UNKNOWN, file_name, parent};
+use crate::source::{DATABASE_PATH, Layout, LiveFile, Opener, ScanRoot, Stat, open_beneath};
 use crate::store::{Location, Repository};
 
 use super::super::Error;
 use super::Destination;
 use super::owners::OwnerMap;
+use super::privileges::Privileges;
+use super::refuse::trap;
 
 /// One directory that is written below.
 pub(super) struct TargetRoot {
@@ -27,8 +33,10 @@ pub(super) struct Target {
     pub repository: Vec<PathBuf>,
     /// Who gets what belonged to the snapshot's server.
     owners: OwnerMap,
-    /// Where the database stands, if not where its logical path says: directory and name.
-    pub database: Option<PathBuf>,
+    /// What of a file's power is restored.
+    pub privileges: Privileges,
+    /// Where the database stands, if not where its logical path says.
+    pub database: Option<LiveFile>,
 }
 
 impl Target {
@@ -40,7 +48,15 @@ impl Target {
         };
         match destination {
             Destination::Directory(dir) => {
-                Ok(Target { roots: vec![open_root(Vec::new(), dir, dry_run)?], repository, owners: OwnerMap::default(), database: None })
+                let is_new = !dry_run && !dir.exists();
+                let root = open_root(&ScanRoot::new(b"", dir.clone()), &Opener::plain(), dry_run)?;
+                if let Some(fd) = root.fd.as_ref().filter(|_| is_new) {
+                    // What the source kept from others must not lie open here.
+                    let path = Path::new("/proc/self/fd").join(fd.as_raw_fd().to_string());
+                    let closed = rustix::fs::chmod(&path, Mode::RWXU);
+                    closed.map_err(|error| Error::Target { verb: "keep others out of", path: dir.clone(), source: error.into() })?;
+                }
+                Ok(Target { roots: vec![root], repository, owners: OwnerMap::default(), privileges: Privileges::default(), database: None })
             }
             Destination::InPlace(_) | Destination::Arranged(_) => {
                 let layout = match destination {
@@ -48,13 +64,9 @@ impl Target {
                     Destination::Arranged(instance) => Layout::of(instance),
                     Destination::Directory(dir) => Layout::plain(dir),
                 };
-                let open = |root: &crate::source::ScanRoot| open_root(root.logical.clone(), &root.dir, dry_run);
-                let roots = layout.roots.iter().map(open).collect::<Result<_, _>>()?;
-                let database = match (layout.database.clone(), layout.locate(crate::source::DATABASE_PATH)) {
-                    (None, Some(usual)) if usual.is_symlink() => Some(behind(&usual)?),
-                    (elsewhere, _) => elsewhere,
-                };
-                Ok(Target { roots, repository, owners: OwnerMap::default(), database })
+                let roots = layout.roots.iter().map(|root| open_root(root, &layout.opener, dry_run)).collect::<Result<_, _>>()?;
+                let database = moved_database(&layout, dry_run)?;
+                Ok(Target { roots, repository, owners: OwnerMap::default(), privileges: Privileges::default(), database })
             }
         }
     }
@@ -78,6 +90,7 @@ impl Target {
             (entry.uid, entry.gid) = root.and_then(|root| Stat::of(root).ok()).map_or(own, |stat| (stat.uid, stat.gid));
         }
         (entry.uid, entry.gid) = self.owners.of(entry.uid, entry.gid);
+        entry.mode = self.privileges.mode(&entry);
         entry
     }
 
@@ -101,10 +114,26 @@ impl Target {
         if path == DATABASE_PATH
             && let Some(database) = &self.database
         {
-            return Some(database.clone());
+            return Some(database.shown().to_path_buf());
         }
         let (root, below) = self.place(path)?;
         Some(crate::source::os_path(&self.roots.get(root)?.dir, below))
+    }
+
+    /// The file of a logical path, held by its directory; nothing where that is not there, or is behind a link.
+    pub(super) fn live(&self, path: &[u8]) -> Option<LiveFile> {
+        if path == DATABASE_PATH
+            && let Some(database) = &self.database
+        {
+            return Some(database.clone());
+        }
+        let (root, below) = self.place(path)?;
+        let fd = self.fd(root)?;
+        let dir = match parent(below).filter(|above| !above.is_empty()) {
+            Some(above) => Arc::new(open_beneath(fd, above, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).ok()?),
+            None => fd.clone(),
+        };
+        Some(LiveFile::new(dir, OsStr::from_bytes(file_name(below)), self.file(path)?))
     }
 
     /// An open root.
@@ -118,20 +147,43 @@ impl Target {
             return Ok(());
         }
         for root in &self.roots {
+            let Some(fd) = &root.fd else { continue };
             // A directory opened for searching only cannot be synced.
-            let dir = std::fs::File::open(&root.dir).map_err(|source| Error::Target { verb: "open", path: root.dir.clone(), source })?;
+            let dir = rustix::fs::openat(&**fd, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+            let dir = dir.map_err(|error| Error::Target { verb: "open", path: root.dir.clone(), source: error.into() })?;
             rustix::fs::syncfs(&dir).map_err(|e| Error::Target { verb: "make durable", path: root.dir.clone(), source: e.into() })?;
         }
         Ok(())
     }
 }
 
-/// Where the administrator's link to the database leads: the link stays, and what it leads to is restored.
-fn behind(link: &Path) -> Result<PathBuf, Error> {
-    std::fs::canonicalize(link).map_err(|source| Error::Refused {
-        what: format!("{} is a link to {}, which is not there ({source})", link.display(), std::fs::read_link(link).unwrap_or_default().display()),
-        hint: "Mount the disk that it leads to. If the database is to lie here from now on, remove the link first.".to_owned(),
-    })
+/// Where the database stands that is not at its usual place: where the configuration says, or where the administrator's link leads. The link stays,
+/// and what it leads to is restored.
+fn moved_database(layout: &Layout, dry_run: bool) -> Result<Option<LiveFile>, Error> {
+    if let Some(path) = &layout.database {
+        let missing = || Error::Target { verb: "open", path: path.clone(), source: std::io::ErrorKind::NotFound.into() };
+        let (above, name) = path.parent().zip(path.file_name()).ok_or_else(missing)?;
+        return match layout.live_file(DATABASE_PATH) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.is_untrusted() => Err(trap(&error.to_string())),
+            Err(_) if dry_run && !above.is_dir() => Ok(None),
+            // It is not there yet, and neither may its directory be.
+            Err(_) => {
+                let dir = if dry_run { layout.opener.dir(above) } else { layout.opener.make_dir(above) };
+                let dir = dir.map_err(|error| Error::Target { verb: "open", path: above.to_path_buf(), source: error.into() })?;
+                Ok(Some(LiveFile::new(Arc::new(dir), name, path.clone())))
+            }
+        };
+    }
+    let Some(usual) = layout.locate(DATABASE_PATH).filter(|usual| usual.is_symlink()) else { return Ok(None) };
+    match layout.live_file(DATABASE_PATH) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.is_untrusted() => Err(trap(&error.to_string())),
+        Err(error) => Err(Error::Refused {
+            what: format!("{} is a link to {}, which is not there ({error})", usual.display(), std::fs::read_link(&usual).unwrap_or_default().display()),
+            hint: "Mount the disk that it leads to. If the database is to lie here from now on, remove the link first.".to_owned(),
+        }),
+    }
 }
 
 /// On a file system that nobody can write to, nothing is tried: each file would fail by itself.
@@ -142,17 +194,20 @@ fn refuse_read_only(dir: &Path) -> std::io::Result<()> {
     if is_read_only { Err(rustix::io::Errno::ROFS.into()) } else { Ok(()) }
 }
 
-fn open_root(logical: Vec<u8>, dir: &Path, dry_run: bool) -> Result<TargetRoot, Error> {
-    use rustix::fs::{CWD, Mode, OFlags};
-    let failed = |verb| move |source| Error::Target { verb, path: dir.to_path_buf(), source };
+fn open_root(root: &ScanRoot, opener: &Opener, dry_run: bool) -> Result<TargetRoot, Error> {
+    let dir = &root.dir;
+    let failed = |verb| move |source| Error::Target { verb, path: dir.clone(), source };
     refuse_read_only(dir).map_err(failed("write to"))?;
-    if !dry_run {
-        std::fs::create_dir_all(dir).map_err(failed("create"))?;
-    }
-    let fd = match rustix::fs::openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(fd) => Some(Arc::new(fd)),
-        Err(rustix::io::Errno::NOENT) if dry_run => None,
-        Err(error) => return Err(failed("open")(error.into())),
+    let opened = match &root.at {
+        Some(fd) => return Ok(TargetRoot { logical: root.logical.clone(), dir: dir.clone(), fd: Some(fd.clone()) }),
+        None if dry_run => opener.dir(dir),
+        None => opener.make_dir(dir),
     };
-    Ok(TargetRoot { logical, dir: dir.to_path_buf(), fd })
+    let fd = match opened {
+        Ok(fd) => Some(Arc::new(fd)),
+        Err(error) if error.is_missing() && dry_run => None,
+        Err(error) if error.is_untrusted() => return Err(trap(&error.to_string())),
+        Err(error) => return Err(failed(if dry_run { "open" } else { "create" })(error.into())),
+    };
+    Ok(TargetRoot { logical: root.logical.clone(), dir: dir.clone(), fd })
 }

@@ -1,8 +1,9 @@
 //! One file at a time: what is right stays, what is not is written under a temporary name and renamed.
 
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -29,6 +30,8 @@ pub(super) struct Writer<'a> {
     pub target: &'a Target,
     pub tally: &'a Tally,
     pub watch: Watch<'a>,
+    /// Where private files are made.
+    pub scratch: PathBuf,
     options: &'a RestoreOptions,
     snapshot: &'a SnapshotId,
     dirs: DirStack,
@@ -45,6 +48,7 @@ impl<'a> Writer<'a> {
         target: &'a Target,
         tally: &'a Tally,
         watch: Watch<'a>,
+        scratch: PathBuf,
         options: &'a RestoreOptions,
         snapshot: &'a SnapshotId,
     ) -> Writer<'a> {
@@ -59,6 +63,7 @@ impl<'a> Writer<'a> {
             target,
             tally,
             watch,
+            scratch,
             options,
             snapshot,
             dirs: DirStack::default(),
@@ -237,21 +242,32 @@ impl<'a> Writer<'a> {
         let failed = |error: Errno| Failure::Entry(format!("the link could not be made ({})", std::io::Error::from(error)));
         rustix::fs::symlinkat(target, &fd, temp.as_str()).map_err(failed)?;
         let missing = |error: Errno| Failure::Entry(format!("the link is restored, but not all that belongs to it ({})", std::io::Error::from(error)));
-        let mut dressed = Ok(());
-        if self.is_root {
-            let owner = (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)));
-            dressed = rustix::fs::chownat(&fd, temp.as_str(), owner.0, owner.1, AtFlags::SYMLINK_NOFOLLOW).map_err(missing);
+        // By its descriptor: in a directory of somebody else's the name may stand for another file by now.
+        let held = rustix::fs::openat(&fd, temp.as_str(), OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
+        if !rustix::fs::readlinkat(&held, "", Vec::new()).is_ok_and(|has| has.as_bytes() == target) {
+            return Err(Failure::Entry("another file was put in its place while it was made".to_owned()));
+        }
+        let mut dressed = self.link_owner(entry, fd.as_fd()).map_or(Ok(()), |(uid, gid)| {
+            rustix::fs::chownat(&held, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::EMPTY_PATH).map_err(missing)
+        });
+        let by_number = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+        for (name, value) in self.xattrs(entry)? {
+            dressed = dressed.and(rustix::fs::setxattr(&by_number, name.as_slice(), &value, XattrFlags::empty()).map_err(missing));
         }
         dressed = dressed.and(rustix::fs::utimensat(&fd, temp.as_str(), &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW).map_err(missing));
         rustix::fs::renameat(&fd, temp.as_str(), &fd, name).map_err(failed)?;
         self.count_written(0);
-        let xattrs = self.xattrs(entry)?;
-        if let Some(path) = self.target.file(&entry.path) {
-            for (name, value) in xattrs {
-                dressed = dressed.and(rustix::fs::lsetxattr(&path, name.as_slice(), &value, XattrFlags::empty()).map_err(missing));
-            }
-        }
         dressed
+    }
+
+    /// Whose a link becomes; nothing where that is not ours to say. A link of root's is trusted (`source/opener.rs`): only a repository of one's own
+    /// makes one.
+    fn link_owner(&self, entry: &Entry, dir: BorrowedFd<'_>) -> Option<(u32, u32)> {
+        let of_dir = || Stat::of(dir).ok().map(|stat| (stat.uid, stat.gid));
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        if self.is_root && (entry.uid != 0 || self.target.privileges.is_trusted) { Some((entry.uid, entry.gid)) } else { of_dir() }
     }
 
     /// Another name of a file that was restored under `first`.
@@ -322,14 +338,15 @@ impl<'a> Writer<'a> {
 
     /// The extended attributes of an entry.
     pub(super) fn xattrs(&mut self, entry: &Entry) -> Result<XattrPairs, Failure> {
-        match &entry.xattrs {
-            Xattrs::None => Ok(Vec::new()),
-            Xattrs::Inline(xattrs) => Ok(xattrs.clone()),
+        let xattrs = match &entry.xattrs {
+            Xattrs::None => return Ok(Vec::new()),
+            Xattrs::Inline(xattrs) => xattrs.clone(),
             Xattrs::Chunk(id) => {
                 let chunk = self.reader.read(id).map_err(|error| self.fatal(entry, error.into()))?;
-                decode_xattrs(&chunk).map_err(|_| Failure::Entry("its extended attributes cannot be read back".to_owned()))
+                decode_xattrs(&chunk).map_err(|_| Failure::Entry("its extended attributes cannot be read back".to_owned()))?
             }
-        }
+        };
+        Ok(self.target.privileges.xattrs(entry, xattrs))
     }
 
     /// The same where none are better than no file at all; what is missing then is to be told in the end.

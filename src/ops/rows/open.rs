@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::chunk::{ChunkId, Hashing};
 use crate::database::{Database, Lookup, Pages};
 use crate::manifest::{Content, Kind, SnapshotId, SnapshotRecord, display};
-use crate::source::{CopyError, DatabaseCopy, ScratchFolder, copy_database};
+use crate::progress::Interrupt;
+use crate::source::{CopyError, DatabaseCopy, LiveFile, ScratchFolder, copy_database};
 use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::content::write_content;
@@ -43,16 +43,16 @@ pub enum Which<'a> {
     /// A snapshot's.
     Snapshot(&'a (SnapshotId, SnapshotRecord)),
     /// What lies in this file now; it may be in use.
-    Live(&'a Path),
+    Live(&'a LiveFile, &'a Interrupt),
 }
 
 /// Opens the database at `path` of a snapshot, or a live one. Nothing where the snapshot has none.
 pub fn open_state<'r>(repository: &'r Repository, index: &'r Index, which: &Which<'_>, path: &[u8]) -> Result<Option<State<'r>>, Error> {
     match which {
         Which::Snapshot(snapshot) => of_snapshot(repository, index, snapshot, path),
-        Which::Live(file) => {
-            let copy = copy_database(file, &repository.scratch_folder()).map_err(|error| Error::Refused {
-                what: format!("the database {} could not be copied to compare it ({})", file.display(), in_one_line(&error)),
+        Which::Live(file, interrupt) => {
+            let copy = copy_database(file, &repository.scratch_folder(), interrupt).map_err(|error| Error::Refused {
+                what: format!("the database {} could not be copied to compare it ({})", file.shown().display(), in_one_line(&error)),
                 hint: match error {
                     CopyError::NoSpace(_) => "Make room in the repository's folder.".to_owned(),
                     _ => "Run as the user that Jellyfin runs as, or as root.".to_owned(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use crate::chunk::ChunkId;
-use crate::limits::{PROBLEMS_NAMED_BYTES_MAX, PROBLEMS_NAMED_MAX};
+use crate::limits::{PROBLEM_BYTES_MAX, PROBLEMS_NAMED_BYTES_MAX, PROBLEMS_NAMED_MAX};
 use crate::manifest::{CategoryRecord, Files, SnapshotId, SnapshotRecord, TreeBuilder, display, encode_record_copy};
 use crate::progress::Problem;
 use crate::source::{Category, ScanCacheWriter, Verdicts};
@@ -174,7 +174,10 @@ impl<'a> Collector<'a> {
     }
 
     /// Keeps a problem; by name as long as there are not too many.
-    pub(in crate::ops) fn problem(&mut self, problem: Problem) {
+    pub(in crate::ops) fn problem(&mut self, mut problem: Problem) {
+        if problem.what.len() > PROBLEM_BYTES_MAX {
+            problem.what = problem.what.chars().take(PROBLEM_BYTES_MAX / 4).chain("…".chars()).collect();
+        }
         self.problem_count += 1;
         self.vanished += u64::from(problem.what == VANISHED);
         self.problem_bytes += problem.path.len() + problem.what.len();

@@ -1,11 +1,10 @@
 //! The main database comes first: rows may then point to files that go a moment later, never to files that were not seen.
 
-use std::path::Path;
 use std::thread::JoinHandle;
 
 use crate::manifest::{Content, Directories, Learnt, ServerRecord, UPGRADE, display, find};
 use crate::progress::{Phase, Problem};
-use crate::source::{self, Category, CopyError, DATABASE_PATH, DatabaseFacts, Fingerprint, ScanCache, Stat, read_facts};
+use crate::source::{self, Category, CopyError, DATABASE_PATH, DatabaseFacts, Fingerprint, LiveFile, ScanCache, Stat, read_facts};
 
 use super::super::{Error, Watch, in_one_line};
 use super::SourceSpec;
@@ -36,6 +35,9 @@ impl Captured {
     }
 }
 
+/// What to do about a place that is not trusted.
+pub(super) const NAME_IT: &str = "If it is right, name it once with --database, --metadata-dir or --config-dir; or make the link root's own (chown -h root); or follow links with --follow-roots";
+
 /// Captures databases one at a time, on one thread: so there is one private copy at most, and nobody waits for anybody.
 pub(super) struct Databases<'a> {
     worker: Worker<'a>,
@@ -57,31 +59,39 @@ impl<'a> Databases<'a> {
     }
 
     /// Copies a database and stores it; why not, where it cannot be copied.
-    fn copy(&mut self, shared: &Shared<'a>, (path, stat): (&Path, &Stat), before: Option<&Content>, sink: Sink<'_>) -> Result<Result<Copied, String>, Error> {
+    fn copy(
+        &mut self,
+        shared: &Shared<'a>,
+        (file, stat): (&LiveFile, &Stat),
+        before: Option<&Content>,
+        sink: Sink<'_>,
+    ) -> Result<Result<Copied, String>, Error> {
         if shared.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         self.finish_removal();
-        let copy = match source::copy_database(path, shared.scratch) {
+        let copy = match source::copy_database(file, shared.scratch, shared.interrupt) {
             Ok(copy) => copy,
+            Err(CopyError::Interrupted) => return Err(Error::Interrupted),
             Err(error @ CopyError::NoSpace(_)) => return Ok(Err(format!("{error}; --scratch-dir names another directory"))),
             Err(error) => return Ok(Err(in_one_line(&error))),
         };
         let mut damage = None;
-        let done = match self.worker.read_copy(shared, &copy, (path, stat), before, &mut |what| damage = Some(what), sink) {
+        let done = match self.worker.read_copy(shared, &copy, (file, stat), before, &mut |what| damage = Some(what), sink) {
             Ok(done) => done,
             Err(ReadFailure::Fatal(error)) => return Err(error),
             Err(ReadFailure::Io(error)) => return Ok(Err(error.to_string())),
         };
         self.worker.flush(sink)?;
-        let (how, facts) = (copy.how, read_facts(&copy.path));
+        let damage = damage.or_else(|| copy.oddity.clone());
+        let (how, facts) = (copy.how, read_facts(&copy.path, shared.interrupt));
         self.removal = Some(std::thread::spawn(move || drop(copy)));
         Ok(Ok(Copied { done, how, damage, facts }))
     }
 
     /// Stores the databases of a batch that changed, before a worker takes on the rest of it.
     pub(super) fn take_out(&mut self, shared: &Shared<'a>, category: Category, plans: &mut [Plan], collector: &mut Collector<'a>) -> Result<(), Error> {
-        let is_database = |item: &Item| matches!(item.bytes_from, BytesFrom::Database(_));
+        let is_database = |item: &Item| matches!(item.bytes_from, BytesFrom::Database);
         for plan in plans.iter_mut().filter(|_| !shared.dry_run) {
             let Plan::Build { items, old } = plan else { continue };
             if !items.iter().any(is_database) {
@@ -92,12 +102,16 @@ impl<'a> Databases<'a> {
             for mut item in std::mem::take(items) {
                 let before = past.take(&item.path);
                 let is_known = before.as_ref().is_some_and(|(_, known)| known.is_trusted() && *known == item.fingerprint);
-                if let (BytesFrom::Database(path), false) = (&item.bytes_from, is_known) {
+                if let (BytesFrom::Database, false) = (&item.bytes_from, is_known) {
                     let content = before.as_ref().and_then(|(entry, _)| entry.content());
-                    let copied = self.copy(shared, (path, &item.stat), content, &mut |extent| collector.extent(category, extent))?;
+                    let file = shared.layout.live_file(&item.path);
+                    let copied = match &file {
+                        Ok(file) => self.copy(shared, (file, &item.stat), content, &mut |extent| collector.extent(category, extent))?,
+                        Err(error) => Err(error.to_string()),
+                    };
                     let problem = match copied {
                         Ok(copied) => {
-                            if database_is_racy(path, &item.stat, shared.scan_start_ns) {
+                            if file.is_ok_and(|file| database_is_racy(&file, &item.stat, shared.scan_start_ns)) {
                                 item.fingerprint = Fingerprint::NEVER;
                             }
                             item.bytes_from = BytesFrom::Stored(Box::new(copied.done));
@@ -147,8 +161,22 @@ pub(super) fn capture<'a>(
     let mut captured = Captured::of(spec);
     let Some(path) = spec.layout.locate(DATABASE_PATH) else { return Ok(captured) };
     let key = shared.repository.hashing().path_key(DATABASE_PATH);
-    let stat = match Stat::of_path(&path) {
-        Ok(stat) if stat.is_file() => stat,
+    let found = spec.layout.live_file(DATABASE_PATH);
+    if let Err(error) = &found
+        && error.is_untrusted()
+    {
+        let what = format!("{error}; the database is not in this snapshot. {NAME_IT}");
+        captured.problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
+        return Ok(captured);
+    }
+    let found = found.ok().and_then(|file| Some((file.stat().ok()?, file)));
+    let (stat, file) = match found {
+        Some((stat, file)) if stat.is_file() => (stat, file),
+        Some((stat, _)) if !stat.is_symlink() => {
+            let what = format!("{} is no regular file; users, watch state and library are not in this snapshot", path.display());
+            captured.problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
+            return Ok(captured);
+        }
         _ => {
             // Where a plugin keeps the database, that was said already.
             if spec.expects_database {
@@ -160,7 +188,7 @@ pub(super) fn capture<'a>(
             return Ok(captured);
         }
     };
-    let fingerprint = database_fingerprint(&path, stat.fingerprint(&key));
+    let fingerprint = database_fingerprint(&file, stat.fingerprint(&key));
     let root = shared.roots.iter().position(|(root, _)| root.logical == b"data").unwrap_or(0);
     let item = |bytes_from, fingerprint| Item { root, path: DATABASE_PATH.to_vec(), stat, key, fingerprint, link_group: None, bytes_from };
     let is_unchanged = is_unchanged(fingerprint, parents, shared.cache);
@@ -174,12 +202,12 @@ pub(super) fn capture<'a>(
         captured.problems.extend(parent.problems.iter().filter(is_about_it).cloned());
     }
     if is_unchanged || shared.dry_run {
-        captured.item = Some(item(BytesFrom::Database(path), fingerprint));
+        captured.item = Some(item(BytesFrom::Database, fingerprint));
         return Ok(captured);
     }
     watch.progress.phase(Phase::Database, 1, stat.size);
     let before = before(parents, &mut databases.worker)?;
-    let copied = match databases.copy(shared, (&path, &stat), before.as_ref(), sink)? {
+    let copied = match databases.copy(shared, (&file, &stat), before.as_ref(), sink)? {
         Ok(copied) => copied,
         Err(why) => {
             let what = format!("the database could not be copied ({why}); users, watch state and library are not in this snapshot");
@@ -205,7 +233,12 @@ pub(super) fn capture<'a>(
             captured.seen_by_server = facts.directories;
         }
         // A damaged database is told with its bytes; what it would have told is missing then.
-        Err(error) if damage.is_none() => captured.remarks.push(format!("the database does not tell its schema ({error})")),
+        Err(error) if damage.is_none() => {
+            let what = format!(
+                "it cannot be looked at ({error}); its bytes are in this snapshot as they are, but whose they are and what version wrote them is not known"
+            );
+            captured.problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
+        }
         Err(_) => {}
     }
     captured.remarks.push(format!("the database was copied {}", copied.how));
@@ -214,7 +247,7 @@ pub(super) fn capture<'a>(
     }
     captured.problems.extend(damage.or(worth).map(|what| Problem { path: "data/jellyfin.db".to_owned(), what }));
     // Written to meanwhile, or just before: what the copy holds is right, the stat must not be trusted.
-    let racy = database_is_racy(&path, &stat, shared.scan_start_ns);
+    let racy = database_is_racy(&file, &stat, shared.scan_start_ns);
     captured.item = Some(item(BytesFrom::Stored(Box::new(done)), if racy { Fingerprint::NEVER } else { fingerprint }));
     Ok(captured)
 }
@@ -222,9 +255,11 @@ pub(super) fn capture<'a>(
 /// Whether an upgrade went on with the main database while the others were copied: the databases of one snapshot belong together. Only a server
 /// before 10.11, or one that leaves it, has others.
 pub(super) fn has_moved_on(spec: &SourceSpec, shared: &Shared<'_>, history: Option<&str>) -> bool {
-    let Some(path) = spec.layout.locate(DATABASE_PATH).filter(|path| !shared.dry_run && path.with_file_name("library.db").exists()) else { return false };
+    let Some(file) = spec.layout.live_file(DATABASE_PATH).ok().filter(|_| !shared.dry_run && spec.layout.open(b"data/library.db").is_some()) else {
+        return false;
+    };
     // What cannot be copied or read was told when it was captured.
-    let now = source::copy_database(&path, shared.scratch).ok().and_then(|copy| read_facts(&copy.path).ok());
+    let now = source::copy_database(&file, shared.scratch, shared.interrupt).ok().and_then(|copy| read_facts(&copy.path, shared.interrupt).ok());
     now.is_some_and(|facts| facts.history.as_deref() != history)
 }
 

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::limits::XATTRS_INLINE_BYTES_MAX;
-use crate::manifest::{Child, Content, Entry, Kind, LeafRef, Node, Xattrs, display, encode_xattrs};
+use crate::manifest::{Child, Content, Entry, Kind, LeafRef, Node, Xattrs, display, encode_xattrs, file_name, parent};
 use crate::progress::{Interrupt, Problem, Progress};
-use crate::source::{self, Fingerprint, Run, ScanCache, ScanRoot, Stat, os_path};
+use crate::source::{self, Fingerprint, Layout, Run, ScanCache, ScanRoot, Stat};
 use crate::store::{ChunkReader, FilledExtent, Index, Repository};
 
 use super::super::Error;
@@ -38,7 +38,7 @@ pub(in crate::ops) enum BytesFrom {
     /// They are stored already: a database.
     Stored(Box<ReadDone>),
     /// A SQLite file that may be in use: `Databases` stores it from a private copy, unless nothing was written to it.
-    Database(PathBuf),
+    Database,
 }
 
 /// One run, as the planner left it.
@@ -83,6 +83,7 @@ pub(in crate::ops) struct Shared<'a> {
     pub index: &'a Index,
     pub cache: Option<&'a ScanCache>,
     pub roots: &'a [(ScanRoot, OwnedFd)],
+    pub layout: &'a Layout,
     pub scan_start_ns: i128,
     /// Where private copies of databases are made.
     pub scratch: &'a std::path::Path,
@@ -90,6 +91,17 @@ pub(in crate::ops) struct Shared<'a> {
     pub progress: &'a dyn Progress,
     pub interrupt: &'a Interrupt,
     pub dry_run: bool,
+}
+
+/// A directory below a root, for its attributes; through no link.
+fn held(root: &OwnedFd, below: &[u8]) -> Result<OwnedFd, Errno> {
+    source::open_beneath(root, below, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
+}
+
+/// A symbolic link itself: its directory is reached through none.
+fn held_link(root: &OwnedFd, below: &[u8]) -> Result<OwnedFd, Errno> {
+    let above = held(root, parent(below).unwrap_or_default())?;
+    rustix::fs::openat(&above, file_name(below), OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// What one thread keeps between jobs.
@@ -206,30 +218,29 @@ impl<'a> Worker<'a> {
         let mut stat = item.stat;
         let mut xattrs = Vec::new();
         let kind = if stat.is_dir() {
-            match source::xattrs_of_link(&os_path(&root.dir, below)) {
+            match held(root_fd, below).and_then(|fd| source::xattrs_of_held(&fd)) {
                 Ok(found) => xattrs = found,
                 Err(Errno::NOENT) => problem(VANISHED.to_owned()),
                 Err(error) => problem(format!("its extended attributes could not be read ({})", word(error))),
             }
             Kind::Directory
         } else if stat.is_symlink() {
-            let path = os_path(&root.dir, below);
-            match std::fs::read_link(&path) {
-                Ok(target) => {
-                    use std::os::unix::ffi::OsStrExt;
-                    match source::xattrs_of_link(&path) {
+            let read = held_link(root_fd, below).and_then(|link| Ok((rustix::fs::readlinkat(&link, "", Vec::new())?, link)));
+            match read {
+                Ok((target, link)) => {
+                    match source::xattrs_of_held(&link) {
                         Ok(found) => xattrs = found,
                         Err(Errno::NOENT) => problem(VANISHED.to_owned()),
                         Err(error) => problem(format!("its extended attributes could not be read ({})", word(error))),
                     }
-                    Kind::Symlink { target: target.as_os_str().as_bytes().to_vec() }
+                    Kind::Symlink { target: target.into_bytes() }
+                }
+                Err(Errno::NOENT) => {
+                    problem(VANISHED.to_owned());
+                    return Ok(None);
                 }
                 Err(error) => {
-                    problem(if error.kind() == std::io::ErrorKind::NotFound {
-                        VANISHED.to_owned()
-                    } else {
-                        format!("the link could not be read ({error}); it is not in this snapshot")
-                    });
+                    problem(format!("the link could not be read ({}); it is not in this snapshot", word(error)));
                     return Ok(None);
                 }
             }
@@ -238,7 +249,7 @@ impl<'a> Worker<'a> {
             let read = match &item.bytes_from {
                 BytesFrom::Itself => self.read_file(shared, root_fd, below, &item.stat, before, sink),
                 BytesFrom::Stored(done) => Ok(done.as_ref().clone()),
-                BytesFrom::Database(_) => {
+                BytesFrom::Database => {
                     problem("the database was not copied; it is not in this snapshot".to_owned());
                     return Ok(None);
                 }

@@ -174,6 +174,7 @@ fn capture(
         index: &index,
         cache: cache.as_ref(),
         roots: &opened,
+        layout: &spec.layout,
         scan_start_ns,
         scratch: &scratch,
         known_pages: KnownPages::new(parents.databases(repository)?),
@@ -205,7 +206,8 @@ fn capture(
     });
     // Who wants the database alone is not told of pictures.
     let about_it = spec.problems.iter().filter(|problem| rules.wants(Category::of(problem.path.as_bytes())));
-    let unfollowed = walk::unfollowed(&spec.layout, &rules);
+    let mut unfollowed = walk::unfollowed(&spec.layout, &rules);
+    unfollowed.extend(walk::refused(&spec.layout, &rules));
     for problem in about_it.cloned().chain(main.problems).chain(missing).chain(lost_list).chain(clock).chain(unfollowed) {
         watch.progress.problem(&problem);
         collector.problem(problem);
@@ -340,8 +342,7 @@ fn check_scratch(scratch: &std::path::Path, roots: &[ScanRoot]) -> Result<(), Er
 
 fn open_roots(roots: &[ScanRoot]) -> Result<Vec<(ScanRoot, OwnedFd)>, Error> {
     let open = |root: &ScanRoot| -> Result<(ScanRoot, OwnedFd), Error> {
-        use rustix::fs::{CWD, Mode, OFlags};
-        let fd = rustix::fs::openat(CWD, &root.dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let fd = root.open(rustix::fs::OFlags::PATH);
         Ok((root.clone(), fd.map_err(|error| Error::Source { path: root.dir.clone(), source: error.into() })?))
     };
     roots.iter().map(open).collect()
@@ -372,7 +373,10 @@ fn source_key(host: &str, layout: &Layout) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(host.as_bytes());
     // A link that is followed from now on makes no other source.
-    for (name, path) in layout.directories().iter().filter(|(name, _)| !name.contains('/')) {
+    let mut directories = layout.directories();
+    // Nor does one that is not followed.
+    directories.extend(layout.refused.iter().map(|(root, _)| (String::from_utf8_lossy(&root.logical).into_owned(), root.dir.to_string_lossy().into_owned())));
+    for (name, path) in directories.iter().filter(|(name, _)| !name.contains('/')) {
         hasher.update(&[0]).update(name.as_bytes()).update(&[0]).update(path.as_bytes());
     }
     hasher.finalize().to_hex().chars().take(32).collect()

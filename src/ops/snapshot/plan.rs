@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::limits::NODE_ENTRIES_MAX;
 use crate::manifest::{file_name, starts_node};
-use crate::source::{Category, DATABASE_PATH, Fingerprint, Found, Layout, Rules, Stat, Verdicts};
+use crate::source::{Category, DATABASE_PATH, Fingerprint, Found, Layout, LiveFile, Rules, Stat, Verdicts};
 
 use super::job::{BytesFrom, Item, Plan};
 use super::old::OldRuns;
@@ -82,9 +82,11 @@ impl<'a> Planner<'a> {
             if self.rules.is_instance && category.may_hold_sqlite() && !found.path.starts_with(b"programdata/") {
                 category = Category::Database;
             }
-            let path = self.layout.locate(found.path).unwrap_or_default();
-            item.fingerprint = database_fingerprint(&path, found.fingerprint);
-            item.bytes_from = BytesFrom::Database(path);
+            // One that went away since is told when its content is read.
+            if let Ok(file) = self.layout.live_file(found.path) {
+                item.fingerprint = database_fingerprint(&file, found.fingerprint);
+                item.bytes_from = BytesFrom::Database;
+            }
         }
         if !self.rules.wants(category) {
             return None;
@@ -102,9 +104,8 @@ impl<'a> Planner<'a> {
             self.verdicts.note(found.fingerprint, verdict);
             return verdict;
         }
-        let Some(path) = self.layout.locate(found.path) else { return false };
         // Unreadable is told when its content is read.
-        let verdict = std::fs::File::open(path).and_then(|mut file| crate::source::is_database(&mut file)).unwrap_or(false);
+        let verdict = self.layout.open(found.path).is_some_and(|mut file| crate::source::is_database(&mut file).unwrap_or(false));
         self.verdicts.note(found.fingerprint, verdict);
         verdict
     }
@@ -183,13 +184,10 @@ impl Lane {
 }
 
 /// The fingerprint of a database: of its file and of the logs beside it.
-pub(super) fn database_fingerprint(path: &std::path::Path, own: Fingerprint) -> Fingerprint {
-    // The logs lie beside the file that a link leads to; a path that leads nowhere has none.
-    let real = std::fs::canonicalize(path);
-    let path = real.as_deref().unwrap_or(path);
+pub(super) fn database_fingerprint(file: &LiveFile, own: Fingerprint) -> Fingerprint {
     let mut all = own.0.to_vec();
     for ending in ["-wal", "-journal"] {
-        let beside: Option<Stat> = Stat::of_path(&crate::source::side_file(path, ending)).ok();
+        let beside: Option<Stat> = file.side(ending).stat().ok();
         // A log without content says nothing.
         if let Some(stat) = beside.filter(|stat| stat.size > 0) {
             all.extend_from_slice(&stat.fingerprint(&[0; 16]).0);
@@ -199,9 +197,7 @@ pub(super) fn database_fingerprint(path: &std::path::Path, own: Fingerprint) -> 
 }
 
 /// Whether a database's file or a log beside it was written so near the scan that their stats must not be trusted.
-pub(super) fn database_is_racy(path: &std::path::Path, own: &Stat, scan_start_ns: i128) -> bool {
-    let real = std::fs::canonicalize(path);
-    let path = real.as_deref().unwrap_or(path);
-    let is_racy = |ending| Stat::of_path(&crate::source::side_file(path, ending)).is_ok_and(|stat| stat.size > 0 && stat.is_racy(scan_start_ns));
+pub(super) fn database_is_racy(file: &LiveFile, own: &Stat, scan_start_ns: i128) -> bool {
+    let is_racy = |ending| file.side(ending).stat().is_ok_and(|stat| stat.size > 0 && stat.is_racy(scan_start_ns));
     own.is_racy(scan_start_ns) || is_racy("-wal") || is_racy("-journal")
 }

@@ -1,12 +1,12 @@
 //! One file's content on its way into packs: whole, as the file was at one moment, or told as a mixture.
 
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::time::Duration;
 
 use crate::manifest::Content;
-use crate::source::{self, DatabaseCopy, OpenFile, Stat};
+use crate::source::{self, DatabaseCopy, LiveFile, OpenFile, Stat};
 
+use super::super::Error;
 use super::job::{Shared, Worker};
 use super::packer::{ReadFailure, Sink};
 use super::pages::{Past, StoredPages};
@@ -105,18 +105,21 @@ impl<'a> Worker<'a> {
         &mut self,
         shared: &Shared<'a>,
         copy: &DatabaseCopy,
-        (original, stat): (&Path, &Stat),
+        (original, stat): (&LiveFile, &Stat),
         before: Option<&Content>,
         problem: &mut impl FnMut(String),
         sink: Sink<'_>,
     ) -> Result<ReadDone, ReadFailure> {
         let open = OpenFile::open_path(&copy.path).map_err(std::io::Error::from)?;
         let (stored, check) = std::thread::scope(|scope| {
-            let check = scope.spawn(|| source::quick_check(&copy.path));
+            let check = scope.spawn(|| source::quick_check(&copy.path, shared.interrupt));
             let stored = self.store_pages(shared, &open, before, sink);
             (stored, check.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         if let Err(damage) = check {
+            if shared.interrupt.is_raised() {
+                return Err(ReadFailure::Fatal(Error::Interrupted));
+            }
             problem(format!("SQLite finds the database damaged ({damage}); its bytes are in this snapshot as they are"));
         }
         let pages = stored?;
@@ -125,8 +128,7 @@ impl<'a> Worker<'a> {
             None => self.packer.store_file(&open, shared.index, sink)?,
         };
         // By its path: the original itself must not be opened while a server may have it open.
-        let original = std::fs::canonicalize(original)?;
-        let xattrs = source::xattrs_of_link(&original).map_err(std::io::Error::from)?;
+        let xattrs = source::xattrs_of_link(&original.path()).map_err(std::io::Error::from)?;
         Ok(ReadDone { content, size, stat: *stat, xattrs, moved: false, pages })
     }
 }

@@ -27,8 +27,8 @@ pub fn survey(spec: &SourceSpec, threads: usize, watch: Watch<'_>) -> Result<Sur
         *files += 1;
         *bytes += stat.size;
     };
-    if let Some(path) = &spec.layout.database
-        && let Ok(stat) = Stat::of_path(path)
+    if spec.layout.database.is_some()
+        && let Some(stat) = spec.layout.live_file(crate::source::DATABASE_PATH).ok().and_then(|file| file.stat().ok())
     {
         count(Category::Database, &stat);
     }
@@ -39,7 +39,7 @@ pub fn survey(spec: &SourceSpec, threads: usize, watch: Watch<'_>) -> Result<Sur
             Event::Found(found) if found.stat.is_file() => {
                 let mut category = rules.category(found.path);
                 if rules.is_instance && category.may_hold_sqlite() && !found.path.starts_with(b"programdata/") {
-                    let is_database = spec.layout.locate(found.path).and_then(|path| std::fs::File::open(path).ok());
+                    let is_database = spec.layout.open(found.path);
                     if is_database.is_some_and(|mut file| crate::source::is_database(&mut file).unwrap_or(false)) {
                         category = Category::Database;
                     }

@@ -3,14 +3,14 @@
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 
-use crate::limits::REMARKS_MAX;
+use crate::limits::{REMARKS_BYTES_MAX, REMARKS_MAX};
 use crate::manifest::display;
 use crate::progress::Problem;
-use crate::source::{Event, Layout, Linked, Rules, ScanError, ScanRoot, linked_folders, scan};
+use crate::source::{Category, Event, Layout, Linked, PASSING, Rules, ScanError, ScanRoot, linked_folders, scan};
 
 use super::super::Error;
 use super::collect::{Collector, Pending};
-use super::database::Databases;
+use super::database::{Databases, NAME_IT};
 use super::job::{self, Plan, Shared, Worker, kept};
 use super::plan::{Batch, Planner};
 use super::worth;
@@ -63,6 +63,7 @@ pub(super) fn walk<'a>(
             });
             collector.push(Pending::Job(category, parts))
         };
+        let (mut remark_bytes, mut unnamed) = (0, 0u64);
         let walked = scan(roots, rules, &hashing, threads, shared.interrupt, |event| {
             match event {
                 Event::Found(found) => {
@@ -78,8 +79,22 @@ pub(super) fn walk<'a>(
                     }
                 }
                 Event::Elsewhere { path } => collector.elsewhere(path),
-                Event::Skipped { .. } if remarks.len() >= REMARKS_MAX => {}
-                Event::Skipped { path, what } => remarks.push(format!("{} was left out: {what}", display(path))),
+                // A marker that went astray must not empty a part of the server without a word.
+                Event::Skipped { path, what: PASSING } if rules.is_instance && rules.category(path) != Category::Other => {
+                    let what = "it has a marker of a cache, a log or a transcoding folder in it, and was left out; the server keeps none there. Remove the marker (.jellyfin-…)";
+                    let problem = Problem { path: display(path), what: what.to_owned() };
+                    shared.progress.problem(&problem);
+                    collector.problem(problem);
+                }
+                Event::Skipped { path, what } => {
+                    let remark = format!("{} was left out: {what}", display(path));
+                    remark_bytes += remark.len();
+                    if remarks.len() < REMARKS_MAX && remark_bytes <= REMARKS_BYTES_MAX {
+                        remarks.push(remark);
+                    } else {
+                        unnamed += 1;
+                    }
+                }
                 Event::Failed { path, verb, error } => {
                     let problem = Problem { path: display(path), what: format!("cannot {verb} ({}); what is there is not in this snapshot", job::word(error)) };
                     shared.progress.problem(&problem);
@@ -88,6 +103,9 @@ pub(super) fn walk<'a>(
             }
             Ok(())
         });
+        if unnamed > 0 {
+            remarks.push(format!("{unnamed} more of this kind were left out"));
+        }
         let outcome = match walked {
             Ok(()) => planner.finish().into_iter().try_for_each(|batch| hand_out(collector, batch)).and_then(|()| collector.drain()),
             Err(ScanError::Interrupted) => Err(Error::Interrupted),
@@ -106,6 +124,12 @@ pub(super) fn walk<'a>(
 pub(super) fn unfollowed(layout: &Layout, rules: &Rules) -> Vec<Problem> {
     let linked = linked_folders(layout).into_iter().filter(|linked| !rules.leaves_out_linked(&linked.logical));
     linked.map(|linked| Problem { path: display(&linked.logical), what: not_followed(&linked) }).collect()
+}
+
+/// Roots that could be traps: what is there is not captured, and that must be said.
+pub(super) fn refused(layout: &Layout, rules: &Rules) -> Vec<Problem> {
+    let wanted = layout.refused.iter().filter(|(root, _)| !rules.leaves_out_linked(&root.logical));
+    wanted.map(|(root, why)| Problem { path: display(&root.logical), what: format!("{why}; what is there is not in this snapshot. {NAME_IT}") }).collect()
 }
 
 fn not_followed(linked: &Linked) -> String {

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params_from_iter};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params_from_iter};
 
 use crate::database::Value;
+use crate::source::{LiveFile, wary};
 
 use super::super::rows::{Id, PLACEHOLDER, read_id, stored_id};
 use super::super::{Error, clean_name};
@@ -28,9 +29,16 @@ pub struct ItemChange {
 const KEY: [&str; 3] = ["ItemId", "UserId", "CustomDataKey"];
 
 /// Writes it into the database at `path`, which nobody else has open.
-pub(super) fn apply(path: &Path, saved: &Saved<'_>, options: &WatchStateOptions) -> Result<WatchStateReport, Error> {
+pub(super) fn apply(file: &LiveFile, saved: &Saved<'_>, options: &WatchStateOptions) -> Result<WatchStateReport, Error> {
+    let path = file.shown();
     let failed = |source: rusqlite::Error| Error::WatchState { path: path.to_path_buf(), source };
-    let mut db = Connection::open(path).map_err(failed)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut db = Connection::open_with_flags(file.path(), flags).map_err(failed)?;
+    wary(&db).map_err(failed)?;
+    // SQLite resolves the path itself: nothing is written to a file that was put in this one's place.
+    if !file.is_open_here() {
+        return Err(Error::Target { verb: "open", path: path.to_path_buf(), source: std::io::Error::other("another file was put in its place") });
+    }
     db.execute_batch("PRAGMA foreign_keys = ON").map_err(failed)?;
     let transaction = db.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(failed)?;
     let report = Writer { db: &transaction, saved, options, path }.run(path)?;

@@ -4,11 +4,11 @@ mod apply;
 mod collect;
 
 use crate::manifest::{SnapshotId, SnapshotRecord};
-use crate::source::{Category, DATABASE_PATH, copy_database};
+use crate::source::{Category, DATABASE_PATH, LiveFile, copy_database};
 use crate::store::{Index, IndexMode, Repository};
 
 use super::ls::short;
-use super::restore::{InstanceTarget, refuse_running};
+use super::restore::{InstanceTarget, live_database, refuse_running};
 use super::rows::{Which, open_state};
 use super::snapshot::{SnapshotOptions, snapshot};
 use super::{Error, Watch, in_one_line};
@@ -56,7 +56,7 @@ pub fn restore_watch_state(
     watch: Watch<'_>,
 ) -> Result<WatchStateReport, Error> {
     let layout = &target.spec.layout;
-    let database = layout.locate(DATABASE_PATH).filter(|path| path.is_file()).ok_or_else(|| Error::Refused {
+    let database = live_database(layout)?.ok_or_else(|| Error::Refused {
         what: format!("the instance of {} has no database to bring watch state into", target.instance.program_data),
         hint: "Start Jellyfin once, or bring the whole snapshot back: jellyvault restore SNAPSHOT --in-place.".to_owned(),
     })?;
@@ -64,11 +64,12 @@ pub fn restore_watch_state(
         stopped(&database)?;
     }
     // Everything is done to a private copy first, which nobody keeps: what cannot be done is told before anything changes.
-    let copy = copy_database(&database, &repository.scratch_folder()).map_err(|error| Error::Refused {
+    let copy = copy_database(&database, &repository.scratch_folder(), watch.interrupt).map_err(|error| Error::Refused {
         what: format!("the database that is there could not be looked at ({})", in_one_line(&error)),
         hint: "Run as the user that Jellyfin runs as, or as root.".to_owned(),
     })?;
-    let tried = bring_back(repository, from, &copy.path, options)?;
+    let tried =
+        bring_back(repository, from, &LiveFile::at(&copy.path).map_err(|source| Error::Target { verb: "open", path: copy.path.clone(), source })?, options)?;
     drop(copy);
     if options.dry_run {
         return Ok(tried);
@@ -96,7 +97,7 @@ pub fn restore_watch_state(
 fn bring_back(
     repository: &Repository,
     from: &(SnapshotId, SnapshotRecord),
-    database: &std::path::Path,
+    database: &LiveFile,
     options: &WatchStateOptions,
 ) -> Result<WatchStateReport, Error> {
     let index = Index::open(repository, IndexMode::Use)?;
@@ -108,7 +109,7 @@ fn bring_back(
 }
 
 /// Refuses while a server has the database open.
-fn stopped(database: &std::path::Path) -> Result<(), Error> {
+fn stopped(database: &LiveFile) -> Result<(), Error> {
     refuse_running(database).map_err(|error| match error {
         Error::Refused { what, .. } => {
             Error::Refused { what, hint: "Stop Jellyfin, then run the same command again; --dry-run shows what it would do while the server runs.".to_owned() }

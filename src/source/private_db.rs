@@ -1,0 +1,68 @@
+//! A private copy of a database of somebody else's: of what is in it nothing is believed.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::progress::Interrupt;
+
+use super::sqlite::file_uri;
+
+/// Longest value that is read of a database, in bytes: the key frames of 100 hours have 48 MB.
+const VALUE_BYTES_MAX: i32 = 64 << 20;
+/// Steps of SQLite's machine between two looks at the clock.
+const PROGRESS_OPS: i32 = 20_000;
+/// Time that a check may take, whatever the size, and bytes for which it may take a second more: a slow disk reads more.
+const CHECK_TIME: Duration = Duration::from_secs(20);
+const CHECK_BYTES_A_SECOND: u64 = 4 << 20;
+
+/// A connection to a private file that nobody else has open; leaves nothing beside it. Of the file nothing is believed: its schema may call no
+/// function that could do anything, and no value may be larger than any of Jellyfin's.
+pub fn open_private(path: &Path) -> rusqlite::Result<Connection> {
+    let uri = format!("{}?immutable=1", file_uri(path));
+    let db = Connection::open_with_flags(uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    wary(&db)?;
+    Ok(db)
+}
+
+/// Sets a connection to a database of somebody else's on its guard.
+pub fn wary(db: &Connection) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    db.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
+    db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    Ok(())
+}
+
+/// The same, and what is asked of it ends when the user stops, or when it takes longer than any of Jellyfin's.
+pub fn open_private_for(path: &Path, time: Duration, interrupt: &Interrupt) -> rusqlite::Result<Connection> {
+    let mut db = open_private(path)?;
+    let (until, interrupt) = (Instant::now() + time, interrupt.clone());
+    db.progress_handler(PROGRESS_OPS, Some(move || interrupt.is_raised() || Instant::now() > until))?;
+    Ok(db)
+}
+
+/// `PRAGMA quick_check` on a private file; what it found where it is not well.
+pub fn quick_check(path: &Path, interrupt: &Interrupt) -> Result<(), String> {
+    let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
+    let time = CHECK_TIME + Duration::from_secs(bytes / CHECK_BYTES_A_SECOND);
+    let _held_up = interrupt.out_of_hand();
+    let found = open_private_for(path, time, interrupt).and_then(|copy| {
+        // A constraint of somebody else's may cost a second for each row; whether it holds is not asked here.
+        copy.execute_batch("PRAGMA ignore_check_constraints = ON")?;
+        let mut statement = copy.prepare("PRAGMA quick_check(3)")?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        rows.collect::<rusqlite::Result<Vec<String>>>()
+    });
+    match found {
+        Ok(rows) if rows == ["ok"] => Ok(()),
+        Ok(rows) => Err(rows.join("; ").replace('\n', " ")),
+        Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
+            Err(if interrupt.is_raised() { "interrupted".to_owned() } else { "its check takes longer than that of any of Jellyfin's databases".to_owned() })
+        }
+        Err(e) => Err(e.to_string()),
+    }
+}
