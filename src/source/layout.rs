@@ -205,16 +205,17 @@ fn opener_of(instance: &Instance) -> Opener {
         return Opener::plain();
     }
     // Only their owners are asked for; nothing is opened by these paths.
-    let owners: Vec<u32> = [&instance.program_data, &instance.data].iter().filter_map(|dir| owner_of(Path::new(dir))).collect();
+    let asked = [&instance.program_data, &instance.data].into_iter().chain(&instance.trusted);
+    let owners: Vec<u32> = asked.filter_map(|dir| owner_of(Path::new(dir))).collect();
     let mut opener = Opener::of(named, &owners, instance.follows_links, euid);
     opener.walk_to(instance.walked.iter().map(PathBuf::from));
     opener
 }
 
-/// Whose a directory is; a link says nothing of that.
+/// Whose a directory is, or the link in its place.
 fn owner_of(dir: &Path) -> Option<u32> {
     let (above, name) = (dir.parent()?, dir.file_name()?);
     let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
     let above = rustix::fs::openat(rustix::fs::CWD, above, flags, rustix::fs::Mode::empty()).ok()?;
-    Stat::at(above, name).ok().filter(Stat::is_dir).map(|stat| stat.uid)
+    Stat::at(above, name).ok().map(|stat| stat.uid)
 }

@@ -307,6 +307,13 @@ fn no_pipe_device_or_endless_file_stops_a_snapshot() {
         "mknod \"$1\" c 1 5",
         "truncate -s 3G \"$1\"",
         "mkdir \"$1\"; chmod 0 \"$1\"",
+        "ln -s \"$1\" \"$1\"",
+        "ln -s /nowhere/at/all \"$1\"",
+        "ln -s . \"$1\"",
+        "mkfifo \"$1.pipe\"; ln -s \"$1.pipe\" \"$1\"",
+        "mknod \"$1\" b 7 250",
+        "head -c 20000000 /dev/urandom > \"$1\"",
+        "printf x > \"$1\"; chmod 0 \"$1\"",
         "python3 -c \"import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])\" \"$1\" 2>/dev/null || mkfifo \"$1\"",
     ];
     let mut tried = 0;
@@ -626,6 +633,15 @@ fn names_and_paths_of_any_length_cost_nobody_else_anything() {
     }
 }
 
+/// Stops the swapping when it goes.
+struct Stop<'s>(&'s std::sync::atomic::AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn a_swap_at_any_moment_gains_the_servers_user_nothing() {
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -654,6 +670,8 @@ fn a_swap_at_any_moment_gains_the_servers_user_nothing() {
                 }
                 swaps
             });
+            // Also where an assertion fails: or nobody would ever hear of it.
+            let _stop = Stop(&stop);
             for round in 0..6 {
                 for args in [
                     &["snapshot", stage.at()][..],
@@ -673,4 +691,41 @@ fn a_swap_at_any_moment_gains_the_servers_user_nothing() {
         assert!(swaps > 100, "{path} was swapped {swaps} times only");
         stage.assert_secret_in_no_snapshot(path);
     }
+}
+
+#[test]
+fn a_signal_ends_every_hostile_case() {
+    if !is_root() {
+        return not_tried("not root");
+    }
+    let cases = [
+        "mkfifo \"$1\"/log/log_9.log 2>/dev/null || { mkdir \"$1\"/log; mkfifo \"$1\"/log/log_9.log; }",
+        "rm \"$1\"/data/jellyfin.db-shm; mkfifo \"$1\"/data/jellyfin.db-shm",
+        "truncate -s 900M \"$1\"/plugins/x.db; head -c 100 \"$1\"/data/jellyfin.db | dd of=\"$1\"/plugins/x.db conv=notrunc 2>/dev/null",
+        "head -c 300000000 /dev/urandom > \"$1\"/plugins/large.bin",
+        "mkdir \"$1\"/metadata/library/many; cd \"$1\"/metadata/library/many; seq 1 20000 | xargs touch",
+        "for n in 1 2 3 4 5 6; do truncate -s 64M \"$1\"/log_$n.log; done; mkdir -p \"$1\"/log; mv \"$1\"/log_*.log \"$1\"/log/",
+    ];
+    let mut ended = 0;
+    for (number, case) in cases.iter().enumerate() {
+        let stage = Stage::new();
+        sh(case, &stage.data);
+        stage.settle();
+        for round in 0..8u64 {
+            // Somewhere between nothing done and all done.
+            let pause = 5 + u64::from(noise(&format!("{number} {round}"), 1)[0]) * (round + 1) / 2;
+            let mut command = Command::new("timeout");
+            let own = stage.program.command(&["snapshot", stage.at()]);
+            command.env_clear().envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            command.args(["-s", "TERM", "-k", "5", &format!("0.{pause:03}")]).arg(own.get_program()).args(own.get_args());
+            let done = command.output().unwrap();
+            // 124: the signal came and ended it. 137 would be a second, stronger one.
+            assert!(matches!(done.status.code(), Some(0 | 3 | 124 | 130)), "{case} after {pause} ms: {done:?}");
+            ended += u64::from(done.status.code() == Some(124));
+        }
+        let done = run_for(&stage, 120, &["snapshot", stage.at()]);
+        assert!(matches!(done.status.code(), Some(0 | 3)), "{case}: {done:?}");
+        assert!(stage.program.run(&["check"]).status.success(), "{case}");
+    }
+    assert!(ended > 5, "{ended} runs were interrupted");
 }

@@ -25,7 +25,8 @@ fn open_of(record: &SnapshotRecord, path: &[u8]) -> Option<OpenFile> {
     let root = root_of(path);
     let directory = Path::new(directories.get(std::str::from_utf8(root).ok()?)?);
     let data = Path::new(directories.get("programdata")?);
-    let owner = Stat::of_path(data).ok()?.uid;
+    // Its own, not that of what a link leads to.
+    let owner = Stat::at(rustix::fs::CWD, data).ok().filter(Stat::is_dir)?.uid;
     let outside = if directory.starts_with(data) { None } else { Some(directory.to_path_buf()) };
     let named = outside.into_iter().chain([data.to_path_buf()]).collect();
     let opener = Opener::of(named, &[owner], false, rustix::process::geteuid().as_raw());

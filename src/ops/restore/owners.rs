@@ -1,9 +1,9 @@
 //! Whose are the restored files? A server that runs as another user now could not open what kept its old numbers.
 
-use std::path::{Path, PathBuf};
+use rustix::fs::{Mode, OFlags};
 
 use crate::manifest::SnapshotRecord;
-use crate::source::Stat;
+use crate::source::{Layout, Stat};
 use crate::store::ChunkReader;
 
 use super::super::Error;
@@ -42,7 +42,7 @@ pub(super) fn of(reader: &mut ChunkReader<'_>, record: &SnapshotRecord, destinat
         (Owners::Own, _) => return Ok(OwnerMap { is_own: true, ..OwnerMap::default() }),
         (Owners::Keep, _) | (Owners::Target, Destination::Directory(_) | Destination::Arranged(_)) => None,
         (Owners::Set(uid, gid), _) => Some((uid, gid)),
-        (Owners::Target, Destination::InPlace(target)) => owner_of(&[&target.instance.data, &target.instance.program_data]),
+        (Owners::Target, Destination::InPlace(target)) => owner_of(&Layout::of(&target.instance)),
     };
     let from = server_of(reader, record)?;
     Ok(match (from, to) {
@@ -66,10 +66,13 @@ fn server_of(reader: &mut ChunkReader<'_>, record: &SnapshotRecord) -> Result<Op
 }
 
 /// The owner of the first of these directories that tells one: an empty one that root made for the restore does not.
-fn owner_of(directories: &[&String]) -> Option<(u32, u32)> {
-    directories.iter().find_map(|dir| {
-        let stat = Stat::of_path(Path::new(dir)).ok()?;
-        let is_empty = || std::fs::read_dir(PathBuf::from(dir)).is_ok_and(|mut entries| entries.next().is_none());
+fn owner_of(layout: &Layout) -> Option<(u32, u32)> {
+    ["data", "programdata"].iter().find_map(|name| {
+        // By its descriptor: by its path another's link could name somebody else.
+        let fd = layout.roots.iter().find(|root| root.logical == name.as_bytes())?.at.as_ref()?;
+        let stat = Stat::of(&**fd).ok()?;
+        let names = rustix::fs::openat(&**fd, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).and_then(rustix::fs::Dir::new);
+        let is_empty = || names.is_ok_and(|names| names.flatten().all(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")));
         (stat.uid != 0 || !is_empty()).then_some((stat.uid, stat.gid))
     })
 }
