@@ -10,7 +10,7 @@ use super::disk::{Disk, RealDisk};
 use super::durable::{Draft, TEMP_PREFIX, temp_name};
 use super::{Backend, Error, Listed, Mark, NewFile, Span};
 
-/// The five verbs over a folder of some [`Disk`].
+/// The verbs over a folder of some [`Disk`].
 pub struct LocalBackend {
     disk: Arc<dyn Disk>,
     root: PathBuf,
@@ -244,6 +244,13 @@ impl Backend for LocalBackend {
         self.disk.read_into(&path, offset, len, out).map_err(|e| match e.kind() {
             io::ErrorKind::UnexpectedEof => Error::Short { name: name.to_owned(), offset, end: offset.saturating_add(len as u64) },
             _ => failed(e),
+        })
+    }
+
+    fn size(&self, name: &str) -> Result<u64, Error> {
+        self.disk.size(&self.root.join(name)).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => Error::Missing { name: name.to_owned() },
+            _ => io_error("look at", name, e),
         })
     }
 

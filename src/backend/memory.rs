@@ -24,7 +24,7 @@ struct State {
     calls: Vec<Verb>,
 }
 
-/// The five verbs over a map; clones share it.
+/// The verbs over a map; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryBackend {
     state: Arc<Mutex<State>>,
@@ -91,6 +91,9 @@ impl Backend for MemoryBackend {
         let part = bytes.get(start..end).ok_or_else(|| Error::Short { name: name.to_owned(), offset: start as u64, end: end as u64 })?;
         state.calls.push(Verb::Read(name.to_owned(), part.len() as u64));
         Ok(part.to_vec())
+    }
+    fn size(&self, name: &str) -> Result<u64, Error> {
+        self.state().files.get(name).map(|bytes| bytes.len() as u64).ok_or_else(|| Error::Missing { name: name.to_owned() })
     }
     fn create(&self, name: &str) -> Result<Box<dyn NewFile>, Error> {
         Ok(Box::new(MemoryFile { backend: self.clone(), name: name.to_owned(), bytes: Vec::new() }))

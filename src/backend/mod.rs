@@ -1,6 +1,8 @@
-//! Where do the bytes of a repository live? Behind five verbs on named immutable files: read, write new, list, remove, sync.
+//! Where do the bytes of a repository live? Behind a few verbs on named files: read (a part, a tail, the whole), ask for a size, write new, list
+//! (with or without sizes), tell whether a folder changed, remove, and make removals durable.
 //!
-//! Nothing above this room may assume a local file system. A name is a relative path with `/`, such as `packs/3f/3f….pack`.
+//! Files are written once under their names, but for `repo.toml` and its copy, which are stated again, and for what is derived and may be made anew
+//! at any time. Nothing above this room may assume a local file system. A name is a relative path with `/`, such as `packs/3f/3f….pack`.
 
 mod crash;
 mod crash_image;
@@ -63,7 +65,7 @@ pub struct Mark {
     pub is_settled: bool,
 }
 
-/// The five verbs. All names are write-once; a name that exists is never written again.
+/// The verbs. `tests/suite/backends.rs` holds every backend to what stands here.
 pub trait Backend: Send + Sync {
     /// Reads part of a file.
     fn read(&self, name: &str, span: Span) -> Result<Vec<u8>, Error>;
@@ -72,9 +74,15 @@ pub trait Backend: Send + Sync {
         *out = self.read(name, span)?;
         Ok(())
     }
-    /// Begins a new file; it does not exist until [`NewFile::finish`] returns.
+    /// Length of a file in bytes.
+    fn size(&self, name: &str) -> Result<u64, Error> {
+        let found = self.list(name)?.into_iter().find(|listed| listed.name == name);
+        found.map(|listed| listed.size_bytes).ok_or_else(|| Error::Missing { name: name.to_owned() })
+    }
+    /// Begins a file; until [`NewFile::finish`] returns, the name is what it was: nothing, or the file of before, whole.
     fn create(&self, name: &str) -> Result<Box<dyn NewFile>, Error>;
-    /// Lists all files whose name begins with `prefix`, sorted.
+    /// Lists all files in a folder and below it, sorted; `prefix` is its name with a `/` behind it, or nothing for all. A folder that is not there
+    /// has none.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error>;
     /// The same without their lengths, each of which is a system call.
     fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
@@ -103,6 +111,22 @@ pub fn write_new(backend: &dyn Backend, name: &str, bytes: &[u8]) -> Result<(), 
     let mut file = backend.create(name)?;
     file.append(bytes.to_vec())?;
     file.finish()
+}
+
+/// What an error means to who must go on from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorClass {
+    /// The file is not there.
+    Missing,
+    /// The file is there, and is not what it must be.
+    Damaged,
+    /// It was not allowed: rights, a disk that is mounted read-only.
+    Denied,
+    /// There is no room.
+    Full,
+    /// Nothing is known of the file: the disk, the network or the system failed. Another try may succeed.
+    Transient,
 }
 
 /// What a verb can fail with; each names the file.
@@ -148,8 +172,22 @@ pub enum Error {
 }
 
 impl Error {
+    /// What it means. Only [`ErrorClass::Missing`] and [`ErrorClass::Damaged`] say anything of what is stored.
+    pub fn class(&self) -> ErrorClass {
+        use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        match self {
+            Error::Missing { .. } => ErrorClass::Missing,
+            Error::Short { .. } | Error::TooLarge { .. } => ErrorClass::Damaged,
+            Error::Io { source, .. } => match source.kind() {
+                StorageFull | QuotaExceeded => ErrorClass::Full,
+                PermissionDenied | ReadOnlyFilesystem => ErrorClass::Denied,
+                _ => ErrorClass::Transient,
+            },
+        }
+    }
+
     /// Whether the cause is a full disk.
     pub fn is_disk_full(&self) -> bool {
-        matches!(self, Error::Io { source, .. } if matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded))
+        self.class() == ErrorClass::Full
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "some tests tell how much they explored")]
 #![expect(clippy::disallowed_methods, reason = "tests make, change and damage files as they like")]
 
+mod backends;
 mod cli;
 mod counted;
 mod crash;
@@ -26,6 +27,7 @@ mod new_machine;
 mod old_systems;
 mod pages;
 mod places;
+mod reader;
 mod recipes;
 mod restore;
 mod roundtrip;
