@@ -304,6 +304,9 @@ pub struct MountArgs {
     /// The snapshot, if only one is meant, and an empty directory
     #[arg(value_name = "[SNAPSHOT] DIR", num_args = 1..=2, required = true)]
     pub place: Vec<String>,
+    /// Add a folder "titles" to each snapshot: films, people and playlists by name, with links to their folders
+    #[arg(long)]
+    pub titles: bool,
     /// Other users may look as well, as far as the files' modes let them
     #[arg(long)]
     pub allow_other: bool,

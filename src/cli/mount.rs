@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: &MountArgs) -> Result<Exit, Failure> {
         return Err(Failure::usage("the repository holds no snapshot yet", "Take one first: jellyvault snapshot"));
     }
     let path = std::path::Path::new(dir);
-    let options = MountOptions { allow_other: args.allow_other, single: name.is_some(), threads: 0 };
+    let options = MountOptions { allow_other: args.allow_other, single: name.is_some(), titles: args.titles, threads: 0 };
     let count = mounted.len() as u64;
     let report = ops::mount(&repository, &mounted, path, &options, context.watch(), |moment| match moment {
         Moment::Ready => {

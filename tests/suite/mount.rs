@@ -233,3 +233,37 @@ fn a_mount_in_use_is_taken_away_at_once_and_ends_when_the_last_file_is_closed() 
     assert_eq!(code, Some(0), "{}", std::fs::read_to_string(&mounted.told).unwrap());
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
 }
+
+#[test]
+fn titles_lead_to_the_folders_that_the_server_names_by_ids() {
+    if !can_mount() {
+        return;
+    }
+    let program = Program::new();
+    program.ok(&["snapshot", own_fixture().to_str().unwrap()]);
+    let mounted = Mounted::new(&program, &["latest", "--titles"], &program.home.path().join("mnt"));
+    let titles = mounted.dir.join("titles");
+    // Every link leads to a folder of this snapshot, and every folder of an item or a person that the database names has one.
+    let mut reached = std::collections::BTreeSet::new();
+    for entry in walkdir::WalkDir::new(&titles) {
+        let entry = entry.unwrap();
+        if entry.path_is_symlink() {
+            let to = entry.path().canonicalize().unwrap();
+            assert!(to.is_dir() && to.starts_with(&mounted.dir), "{} leads to {}", entry.path().display(), to.display());
+            reached.insert(to);
+        }
+    }
+    assert!(reached.len() > 5, "{reached:?}");
+    // Those that `find` tells by title are the same.
+    let found: serde_json::Value = serde_json::from_str(&program.ok(&["find", "Garden", "--json"])).unwrap();
+    let told: Vec<&str> =
+        found["titles"].as_array().unwrap().iter().flat_map(|title| title["paths"].as_array().unwrap()).map(|path| path.as_str().unwrap()).collect();
+    assert!(!told.is_empty(), "{found}");
+    for path in told {
+        assert!(reached.contains(&mounted.dir.join(path).canonicalize().unwrap()), "{path} has no link");
+    }
+    // Nothing can be written there either, and what is not there is not there.
+    assert!(std::fs::write(titles.join("x"), "x").is_err());
+    assert_eq!(std::fs::read_dir(titles.join("nothing")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(mounted.interrupt(), Some(0));
+}

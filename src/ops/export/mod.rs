@@ -5,6 +5,7 @@ mod deflate;
 mod draft;
 mod facts;
 mod fit;
+mod folded;
 mod kept;
 mod old_library;
 mod pictures;
@@ -153,14 +154,14 @@ pub fn export(
                 walk.category(category, manifest, &mut reader)?;
             }
         }
-        let walk_unplaced = walk.unplaced;
+        let (unplaced, folded) = (walk.unplaced, walk.folded);
         let manifest =
             Manifest { server_version: facts.server_version.clone(), created: crate::archive::Date::of_ns(record.time_ns.into()), options: facts.parts };
         let manifest = kept.as_ref().map_or_else(|| manifest.write(facts.schema), |kept| kept.manifest(facts.parts, options.only.is_empty()));
         pourer.bytes(crate::archive::MANIFEST_NAME, &manifest, record.time_ns)?;
-        Ok((has_home_sections, walk_unplaced))
+        Ok((has_home_sections, unplaced, folded))
     });
-    let (has_home_sections, unplaced) = poured.map_err(|error| match error {
+    let (has_home_sections, unplaced, folded) = poured.map_err(|error| match error {
         Error::Output(source) => draft.failed("write", source),
         error => error,
     })?;
@@ -177,6 +178,7 @@ pub fn export(
     draft.publish(&zip)?;
     let missing = facts::missing(record, options, (database.as_ref(), kept.is_some()), has_home_sections, &unplaced);
     let mut remarks = facts::remarks(record, database.as_ref(), place);
+    remarks.extend(folded.remark());
     if facts.parts.metadata {
         remarks.extend(pictures::remarks(snapshot, place));
     }

@@ -7,6 +7,7 @@ use crate::source::{Category, DATABASE_PATH};
 use crate::store::ChunkReader;
 
 use super::super::Error;
+use super::folded::FoldedNames;
 use super::pour::{Item, Pourer};
 use super::{ExportOptions, old_library};
 
@@ -26,6 +27,8 @@ pub(super) struct Walk<'p, 'e> {
     has_old_library: bool,
     /// Files for which the zip has no place.
     pub unplaced: Unplaced,
+    /// The names of the files in the zip.
+    pub folded: FoldedNames,
 }
 
 /// Files that are left out because the server's own backup leaves them out.
@@ -41,7 +44,7 @@ pub(super) struct Unplaced {
 
 impl<'p, 'e> Walk<'p, 'e> {
     pub(super) fn new(pourer: &'p mut Pourer<'e>, options: &'p ExportOptions, has_old_library: bool) -> Walk<'p, 'e> {
-        Walk { pourer, options, has_old_library, unplaced: Unplaced::default() }
+        Walk { pourer, options, has_old_library, unplaced: Unplaced::default(), folded: FoldedNames::default() }
     }
 
     /// Pours a category. Its few settings are sorted by part; what is many comes as it lies.
@@ -50,6 +53,7 @@ impl<'p, 'e> Walk<'p, 'e> {
         let mut settings: Vec<(Part, Item)> = Vec::new();
         for entry in Entries::all(reader, record.manifest) {
             let Some((part, item)) = self.item(entry?, category, record, &mut own)? else { continue };
+            self.folded.add(&item.name);
             match category {
                 Category::Config => settings.push((part, item)),
                 _ => self.pourer.file(item, &mut own)?,

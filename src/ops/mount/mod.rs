@@ -1,5 +1,7 @@
 //! `mount`: snapshots as directories, for the programs that one already has. Nothing can be written through it.
 
+mod attributes;
+mod by_title;
 mod files;
 mod inodes;
 mod requests;
@@ -15,9 +17,10 @@ use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::store::{Index, IndexMode, Repository};
 
+use self::by_title::Titles;
 use self::inodes::Inodes;
 use self::requests::FileSystem;
-use self::serve::Server;
+use self::serve::{Mounted, Server};
 use super::{Error, Watch, in_one_line};
 use crate::progress::Problem;
 
@@ -36,6 +39,8 @@ pub struct MountOptions {
     pub allow_other: bool,
     /// The one snapshot's tree lies at the top, without a directory of its own.
     pub single: bool,
+    /// Each snapshot has a folder `titles` with links by what things are called.
+    pub titles: bool,
     /// Threads that read; 0 means four.
     pub threads: usize,
 }
@@ -100,6 +105,7 @@ pub fn mount(
     check(dir)?;
     let index = Index::open(repository, IndexMode::Use)?;
     let (inodes, damage) = (Inodes::new(), Damage::default());
+    let titles = options.titles.then(Titles::default);
     let (requests, work) = crossbeam_channel::unbounded();
     let mut mount_options = vec![
         MountOption::RO,
@@ -120,9 +126,9 @@ pub fn mount(
     let served: Result<(), Error> = std::thread::scope(|scope| {
         let session = fuser::spawn_mount(FileSystem::new(requests), dir, &config).map_err(|source| refused(dir, source))?;
         for _ in 0..threads {
-            let (work, inodes, index, damage) = (work.clone(), &inodes, &index, &damage);
+            let (work, mounted) = (work.clone(), Mounted { repository, index: &index, snapshots, inodes: &inodes, damage: &damage, titles: titles.as_ref() });
             scope.spawn(move || {
-                let mut server = Server::new(repository, index, snapshots, inodes, damage, options.single);
+                let mut server = Server::new(mounted, options.single);
                 work.into_iter().for_each(|request| server.answer(request));
             });
         }

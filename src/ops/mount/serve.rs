@@ -1,19 +1,23 @@
 //! One thread's answers to the kernel's questions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use fuser::{Errno, FileAttr, FileType, Generation, INodeNo, ReplyXattr};
+use fuser::{Errno, FileAttr, Generation, ReplyXattr};
 
-use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, SnapshotRecord, Time, XattrPairs, Xattrs, children, compare, decode_xattrs, display, file_name, parent};
+use crate::manifest::{
+    Entry, Kind, OWNER_UNKNOWN, SnapshotRecord, XattrPairs, Xattrs, children, compare, decode_xattrs, display, file_name, is_within, parent,
+};
 use crate::source::Category;
 use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::Error;
 use super::super::select::categories;
+use super::attributes::attributes;
+use super::by_title::{ByTitle, FLAT, SHELVES, TITLES, Titles, taken_at, top};
 use super::files::Files;
 use super::inodes::{Inodes, Place, TOP, number_of};
 use super::requests::Question;
@@ -26,12 +30,21 @@ const REMEMBERED: usize = 32;
 
 type Listing = Arc<Vec<Entry>>;
 
+/// What all threads share.
+#[derive(Clone, Copy)]
+pub(super) struct Mounted<'s, 'r> {
+    pub repository: &'r Repository,
+    pub index: &'r Index,
+    pub snapshots: &'s [MountedSnapshot<'s>],
+    pub inodes: &'s Inodes,
+    pub damage: &'s Damage,
+    pub titles: Option<&'s Titles>,
+}
+
 /// Answers.
 pub(super) struct Server<'s, 'r> {
     files: Files<'r>,
-    snapshots: &'s [MountedSnapshot<'s>],
-    inodes: &'s Inodes,
-    damage: &'s Damage,
+    mounted: Mounted<'s, 'r>,
     single: bool,
     listings: Vec<((usize, Vec<u8>), Listing)>,
     /// Mode, owner and group of each snapshot's root, as far as they were asked for.
@@ -46,22 +59,16 @@ struct Named {
 }
 
 impl<'s, 'r> Server<'s, 'r> {
-    pub(super) fn new(
-        repository: &'r Repository,
-        index: &'r Index,
-        snapshots: &'s [MountedSnapshot<'s>],
-        inodes: &'s Inodes,
-        damage: &'s Damage,
-        single: bool,
-    ) -> Server<'s, 'r> {
-        Server { files: Files::new(ChunkReader::new(repository, index)), snapshots, inodes, damage, single, listings: Vec::new(), doors: HashMap::new() }
+    pub(super) fn new(mounted: Mounted<'s, 'r>, single: bool) -> Server<'s, 'r> {
+        let files = Files::new(ChunkReader::new(mounted.repository, mounted.index));
+        Server { files, mounted, single, listings: Vec::new(), doors: HashMap::new() }
     }
 
     pub(super) fn answer(&mut self, question: Question) {
         match question {
             Question::Lookup { parent, name, reply } => match self.child(parent, &name) {
                 Ok(Some(found)) => {
-                    self.inodes.tell(found.attributes.ino.0, found.place);
+                    self.mounted.inodes.tell(found.attributes.ino.0, found.place);
                     reply.entry(&FOREVER, &found.attributes, Generation(0));
                 }
                 Ok(None) => reply.error(Errno::ENOENT),
@@ -102,7 +109,7 @@ impl<'s, 'r> Server<'s, 'r> {
                         }
                         // The kernel counts those that it is told of, but for the dots.
                         if !is_dot {
-                            self.inodes.tell(named.attributes.ino.0, named.place);
+                            self.mounted.inodes.tell(named.attributes.ino.0, named.place);
                         }
                     }
                     reply.ok();
@@ -120,7 +127,7 @@ impl<'s, 'r> Server<'s, 'r> {
                 Ok(pairs) => sized(reply, bytes, &pairs.iter().flat_map(|(name, _)| name.iter().copied().chain([0])).collect::<Vec<u8>>()),
                 Err(error) => reply.error(self.errno(number, &error)),
             },
-            Question::Forget { number, lookups } => self.inodes.forget(number, lookups),
+            Question::Forget { number, lookups } => self.mounted.inodes.forget(number, lookups),
         }
     }
 
@@ -128,29 +135,29 @@ impl<'s, 'r> Server<'s, 'r> {
     fn errno(&self, number: u64, error: &Error) -> Errno {
         let path = match self.place(number) {
             Some(Place::Path { snapshot, path }) => {
-                let id = self.snapshots.get(snapshot).map(|mounted| super::super::ls::short(&mounted.snapshot.0)).unwrap_or_default();
+                let id = self.mounted.snapshots.get(snapshot).map(|mounted| super::super::ls::short(&mounted.snapshot.0)).unwrap_or_default();
                 format!("{id}:{}", display(&path))
             }
             _ => "the mount".to_owned(),
         };
-        self.damage.note(path, error);
+        self.mounted.damage.note(path, error);
         Errno::EIO
     }
 
     /// The place of a number, the top of a single snapshot's mount being its root.
     fn place(&self, number: u64) -> Option<Place> {
-        match self.inodes.place(number) {
+        match self.mounted.inodes.place(number) {
             Some(Place::Top) if self.single => Some(Place::Path { snapshot: 0, path: Vec::new() }),
             place => place,
         }
     }
 
     fn record(&self, snapshot: usize) -> Option<&'s SnapshotRecord> {
-        self.snapshots.get(snapshot).map(|mounted| &mounted.snapshot.1)
+        self.mounted.snapshots.get(snapshot).map(|mounted| &mounted.snapshot.1)
     }
 
     fn number(&self, snapshot: usize, path: &[u8], entry: Option<&Entry>) -> u64 {
-        match self.snapshots.get(snapshot) {
+        match self.mounted.snapshots.get(snapshot) {
             Some(_) if path.is_empty() && self.single => TOP,
             Some(mounted) => number_of(&mounted.snapshot.0.0, path, entry),
             None => TOP,
@@ -162,19 +169,51 @@ impl<'s, 'r> Server<'s, 'r> {
         if let Some((_, listing)) = self.listings.iter().find(|((own, known), _)| *own == snapshot && known == path) {
             return Ok(listing.clone());
         }
-        let mut all = Vec::new();
-        if let Some(record) = self.record(snapshot) {
-            for (_, root) in categories(record).filter(|(category, _)| may_hold(*category, path)) {
-                all.extend(children(&mut self.files.reader, root.manifest, path)?);
-            }
-        }
-        all.sort_by(|a, b| compare(&a.path, &b.path));
-        let listing = Arc::new(all);
+        let listing =
+            Arc::new(if self.has_titles(snapshot) && is_within(path, TITLES) { self.titles(snapshot)?.listing(path) } else { self.stored(snapshot, path)? });
         if self.listings.len() >= REMEMBERED {
             self.listings.remove(0);
         }
         self.listings.push(((snapshot, path.to_vec()), listing.clone()));
         Ok(listing)
+    }
+
+    /// What of the snapshot lies directly in a directory, and the folder of titles.
+    fn stored(&mut self, snapshot: usize, path: &[u8]) -> Result<Vec<Entry>, Error> {
+        let mut all = Vec::new();
+        if let Some(record) = self.record(snapshot) {
+            for (_, root) in categories(record).filter(|(category, _)| may_hold(*category, path)) {
+                all.extend(children(&mut self.files.reader, root.manifest, path)?);
+            }
+            all.extend((path.is_empty() && self.has_titles(snapshot)).then(|| top(taken_at(record.time_ns))));
+        }
+        all.sort_by(|a, b| compare(&a.path, &b.path));
+        Ok(all)
+    }
+
+    /// A plain folder has no database that could name anything.
+    fn has_titles(&self, snapshot: usize) -> bool {
+        self.mounted.titles.is_some() && self.record(snapshot).is_some_and(|record| !is_plain(record))
+    }
+
+    fn titles(&mut self, snapshot: usize) -> Result<Arc<ByTitle>, Error> {
+        let (Some(titles), Some(mounted)) = (self.mounted.titles, self.mounted.snapshots.get(snapshot)) else { return Ok(Arc::default()) };
+        titles.of(snapshot, || {
+            let mut folders = HashSet::new();
+            for shelf in FLAT.into_iter().map(|folder| folder.as_bytes().to_vec()).chain(self.shelves(snapshot)?) {
+                folders.extend(self.stored(snapshot, &shelf)?.into_iter().map(|entry| entry.path));
+            }
+            ByTitle::of(self.mounted.repository, self.mounted.index, mounted.snapshot, &folders)
+        })
+    }
+
+    /// The folders `metadata/library/3f` and so on.
+    fn shelves(&mut self, snapshot: usize) -> Result<Vec<Vec<u8>>, Error> {
+        let mut all = Vec::new();
+        for (folder, _) in SHELVES {
+            all.extend(self.stored(snapshot, folder.as_bytes())?.into_iter().filter(|entry| matches!(entry.kind, Kind::Directory)).map(|entry| entry.path));
+        }
+        Ok(all)
     }
 
     /// The entry of a path; nothing for the root, and for what is not there.
@@ -209,9 +248,9 @@ impl<'s, 'r> Server<'s, 'r> {
         };
         let time_ns = match place {
             Place::Path { snapshot, .. } => self.record(*snapshot).map_or(0, |record| record.time_ns),
-            Place::Top => self.snapshots.iter().map(|mounted| mounted.snapshot.1.time_ns).max().unwrap_or(0),
+            Place::Top => self.mounted.snapshots.iter().map(|mounted| mounted.snapshot.1.time_ns).max().unwrap_or(0),
         };
-        let mtime = Time { seconds: time_ns.div_euclid(1_000_000_000), nanos: time_ns.rem_euclid(1_000_000_000) as u32 };
+        let mtime = taken_at(time_ns);
         let own = Entry { path: Vec::new(), kind: Kind::Directory, mode, uid, gid, mtime, xattrs: Xattrs::None, link_group: None };
         attributes(number, &own)
     }
@@ -221,7 +260,7 @@ impl<'s, 'r> Server<'s, 'r> {
         if let Some(known) = self.doors.get(&snapshot) {
             return *known;
         }
-        let is_plain = self.record(snapshot).is_some_and(|record| record.source.directories.contains_key("folder"));
+        let is_plain = self.record(snapshot).is_some_and(is_plain);
         let found = if is_plain { None } else { self.find(snapshot, b"programdata").ok().flatten() };
         let door = match found {
             Some(entry) => (entry.mode, entry.uid, entry.gid),
@@ -235,7 +274,7 @@ impl<'s, 'r> Server<'s, 'r> {
         match self.place(number) {
             None => Ok(None),
             Some(Place::Top) => {
-                let found = self.snapshots.iter().position(|mounted| mounted.name.as_bytes() == name);
+                let found = self.mounted.snapshots.iter().position(|mounted| mounted.name.as_bytes() == name);
                 Ok(found.map(|snapshot| self.root(snapshot)))
             }
             Some(Place::Path { snapshot, path }) => {
@@ -248,7 +287,7 @@ impl<'s, 'r> Server<'s, 'r> {
     fn root(&mut self, snapshot: usize) -> Named {
         let place = Place::Path { snapshot, path: Vec::new() };
         let attributes = self.directory(self.number(snapshot, b"", None), &place);
-        Named { name: self.snapshots.get(snapshot).map(|mounted| mounted.name.clone().into_bytes()).unwrap_or_default(), place, attributes }
+        Named { name: self.mounted.snapshots.get(snapshot).map(|mounted| mounted.name.clone().into_bytes()).unwrap_or_default(), place, attributes }
     }
 
     fn named(&self, snapshot: usize, entry: Entry) -> Named {
@@ -266,7 +305,7 @@ impl<'s, 'r> Server<'s, 'r> {
         match &place {
             Place::Top => {
                 all.push(self.dot(b"..", TOP, &place));
-                for snapshot in 0..self.snapshots.len() {
+                for snapshot in 0..self.mounted.snapshots.len() {
                     all.push(self.root(snapshot));
                 }
             }
@@ -310,38 +349,9 @@ fn may_hold(category: Category, path: &[u8]) -> bool {
     true
 }
 
-fn attributes(number: u64, entry: &Entry) -> FileAttr {
-    let time = system_time(entry.mtime);
-    let (kind, size) = match &entry.kind {
-        Kind::File { size, .. } => (FileType::RegularFile, *size),
-        Kind::Directory => (FileType::Directory, 0),
-        Kind::Symlink { target } => (FileType::Symlink, target.len() as u64),
-    };
-    let own = |id: u32, own: u32| if id == OWNER_UNKNOWN { own } else { id };
-    FileAttr {
-        ino: INodeNo(number),
-        size,
-        blocks: size.div_ceil(512),
-        atime: time,
-        mtime: time,
-        ctime: time,
-        crtime: time,
-        kind,
-        perm: entry.mode as u16 & 0o7777,
-        // How many names a file has in all is not known; that it has several is.
-        nlink: if entry.link_group.is_some() || kind == FileType::Directory { 2 } else { 1 },
-        uid: own(entry.uid, rustix::process::geteuid().as_raw()),
-        gid: own(entry.gid, rustix::process::getegid().as_raw()),
-        rdev: 0,
-        blksize: 128 << 10,
-        flags: 0,
-    }
-}
-
-fn system_time(time: Time) -> SystemTime {
-    let seconds = Duration::from_secs(time.seconds.unsigned_abs());
-    let whole = if time.seconds < 0 { UNIX_EPOCH.checked_sub(seconds) } else { UNIX_EPOCH.checked_add(seconds) };
-    whole.unwrap_or(UNIX_EPOCH) + Duration::from_nanos(u64::from(time.nanos))
+/// Whether it is a snapshot of a folder, not of a server.
+fn is_plain(record: &SnapshotRecord) -> bool {
+    record.source.directories.contains_key("folder")
 }
 
 /// A value, or its length where that is asked for.

@@ -29,7 +29,7 @@ pub use namer::{Namer, item_in};
 pub use names::KEPT_MAX as NAMES_KEPT_MAX;
 pub use news::{News, PictureFile, Section};
 pub use open::{State, Which, open_state};
-pub use titles::{Titled, called_so, titles};
+pub use titles::{Titled, all_titled, called_so, titles};
 pub use upgrade::SETTINGS as UPGRADE_SETTINGS;
 pub use view::read_id;
 

@@ -9,10 +9,12 @@ use super::super::Error;
 use super::super::select::lookup;
 use super::names::item_name;
 use super::view::{Id, PLACEHOLDER, View, read_id};
-use super::{Which, kinds, open_state};
+use super::{State, Which, kinds, open_state};
 
 /// As many are found at most.
 const FOUND_MAX: usize = 500;
+/// As many are told where all are wanted.
+const ALL_MAX: usize = 1_000_000;
 
 /// Something that has a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub struct Titled {
     pub name: String,
     /// What it is: `film`, `person`, `user`.
     pub kind: &'static str,
+    /// The same of several: `films`, `people`.
+    pub kinds: &'static str,
     /// The year it is of.
     pub year: Option<i64>,
     /// Where its media lie, as the server sees it.
@@ -53,50 +57,65 @@ pub fn titles(repository: &Repository, index: &Index, snapshot: &(SnapshotId, Sn
 /// The same with all folders that could be theirs, whether this snapshot has them or not.
 pub fn called_so(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), wanted: &str) -> Result<Vec<Titled>, Error> {
     let Some(state) = open_state(repository, index, &Which::Snapshot(snapshot), DATABASE_PATH)? else { return Ok(Vec::new()) };
-    let wanted = Text { text: wanted.to_lowercase(), id: read_id(wanted) };
+    let wanted = Wanted::Text { text: wanted.to_lowercase(), id: read_id(wanted) };
     let mut found = Vec::new();
-    let mut database = state.open()?;
-    Lookup::new(&mut database).scan("BaseItems", |table, row| {
-        found.extend(item(View { table, row: &row }, &wanted));
-        found.len() < FOUND_MAX
-    })?;
-    Lookup::new(&mut database).scan("Users", |table, row| {
-        found.extend(user(View { table, row: &row }, &wanted));
+    scan(&state, &wanted, |titled| {
+        found.push(titled);
         found.len() < FOUND_MAX
     })?;
     Ok(found)
 }
 
-struct Text {
-    text: String,
-    id: Option<Id>,
+/// Hands over all that have a name, with all folders that could be theirs, as they lie in the database.
+pub fn all_titled(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), mut take: impl FnMut(Titled)) -> Result<(), Error> {
+    let Some(state) = open_state(repository, index, &Which::Snapshot(snapshot), DATABASE_PATH)? else { return Ok(()) };
+    let mut count = 0;
+    scan(&state, &Wanted::All, |titled| {
+        take(titled);
+        count += 1;
+        count < ALL_MAX
+    })
 }
 
-impl Text {
+fn scan(state: &State<'_>, wanted: &Wanted, mut take: impl FnMut(Titled) -> bool) -> Result<(), Error> {
+    let mut database = state.open()?;
+    Lookup::new(&mut database).scan("BaseItems", |table, row| item(View { table, row: &row }, wanted).is_none_or(&mut take))?;
+    Lookup::new(&mut database).scan("Users", |table, row| user(View { table, row: &row }, wanted).is_none_or(&mut take))?;
+    Ok(())
+}
+
+enum Wanted {
+    All,
+    Text { text: String, id: Option<Id> },
+}
+
+impl Wanted {
     /// Whether something is called so; whether just so.
-    fn fits(&self, id: Id, name: &str, year: Option<i64>) -> Option<bool> {
+    fn fits(&self, own: Id, name: &str, year: Option<i64>) -> Option<bool> {
+        let Wanted::Text { text, id } = self else { return Some(true) };
         let name = name.to_lowercase();
         let with_year = year.map_or_else(|| name.clone(), |year| format!("{name} ({year})"));
-        let is_exact = self.id == Some(id) || name == self.text || with_year == self.text;
-        (is_exact || (!self.text.is_empty() && with_year.contains(&self.text))).then_some(is_exact)
+        let is_exact = *id == Some(own) || name == *text || with_year == *text;
+        (is_exact || (!text.is_empty() && with_year.contains(text))).then_some(is_exact)
     }
 }
 
-fn item(row: View<'_>, wanted: &Text) -> Option<Titled> {
+fn item(row: View<'_>, wanted: &Wanted) -> Option<Titled> {
     let id = row.id("Id").filter(|id| *id != PLACEHOLDER)?;
     let named = item_name(row);
     let year = row.integer("ProductionYear");
     let is_exact = wanted.fits(id, &named.name, year)?;
     let media = row.text("Path").filter(|path| !path.is_empty());
     let paths = folders(id, media.as_deref());
-    Some(Titled { id, name: named.name, kind: kinds::words(named.kind).0, year, media, paths, is_exact })
+    let (kind, kinds) = kinds::words(named.kind);
+    Some(Titled { id, name: named.name, kind, kinds, year, media, paths, is_exact })
 }
 
-fn user(row: View<'_>, wanted: &Text) -> Option<Titled> {
+fn user(row: View<'_>, wanted: &Wanted) -> Option<Titled> {
     let (id, name) = (row.id("Id")?, row.text("Username")?);
     let is_exact = wanted.fits(id, &name, None)?;
     let paths = vec![format!("config/users/{name}").into_bytes()];
-    Some(Titled { id, name: super::super::clean_name(&name), kind: "user", year: None, media: None, paths, is_exact })
+    Some(Titled { id, name: super::super::clean_name(&name), kind: "user", kinds: "users", year: None, media: None, paths, is_exact })
 }
 
 /// Where the server keeps what it knows of an item (`reference/jellyfin.md` 1.4).
