@@ -1,18 +1,37 @@
+# Tasks of a developer. `just --list` shows them.
+
+# All tests, as the README says
 test:
     cargo test --locked
-bench:
-    cargo bench --bench limits
-rooms:
-    cargo bench --bench rooms
-counts:
-    cargo bench --bench counts
-peers *corpora="small":
-    benches/peers/run.py {{corpora}}
-scale:
-    benches/scale.py
-docs:
-    cargo run --locked -q -- markdown-help > docs/cli.md
-fuzz target seconds="60":
-    cargo fuzz run --sanitizer=none {{target}} -- -max_total_time={{seconds}}
+
+# What must pass before a change is merged
 ci:
     bash .ci/run
+
+# Write docs/cli.md anew, after a change of commands or options
+docs:
+    cargo run --locked -q -- markdown-help > docs/cli.md
+
+# One fuzz target (`cargo fuzz list` names them), for so many seconds
+fuzz target seconds="60":
+    cargo fuzz run --sanitizer=none {{target}} -- -max_total_time={{seconds}}
+
+# How far the engine is from what the machine needs at least, as ratios of one run
+bench:
+    cargo bench --bench limits
+
+# The time of each hot room of the engine
+rooms:
+    cargo bench --bench rooms
+
+# Instructions of each hot room (needs valgrind); fails where one takes more than benches/counts.txt says
+counts:
+    cargo bench --bench counts
+
+# The other programs on the same trees: small, medium, many
+peers *corpora="small":
+    benches/peers/run.py {{corpora}}
+
+# What commands cost as files and snapshots grow
+scale:
+    benches/scale.py
