@@ -104,7 +104,7 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
     context.mean_server(&repository, target.server.id.as_deref())?;
     let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
     let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
-    let options = WatchStateOptions { user, delete: args.delete, dry_run: args.dry_run, host: context.host() };
+    let options = WatchStateOptions { user, delete: args.delete, dry_run: args.dry_run, no_safety_snapshot: args.no_safety_snapshot, host: context.host() };
     let report = ops::restore_watch_state(&repository, snapshot, &target, &options, context.watch())?;
     let why = "the library does not have it now, and its state could not be kept for its return (no placeholder row, or a row of the same key is in the way); it is in the snapshot still";
     let lost: Vec<_> = report.lost.iter().map(|item| crate::progress::Problem { path: item.clone(), what: why.to_owned() }).collect();

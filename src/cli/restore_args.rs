@@ -56,8 +56,8 @@ pub struct RestoreArgs {
     /// The server sees the same directories as when the snapshot was taken (a container with the same volumes)
     #[arg(long, requires = "in_place")]
     pub same_directories: bool,
-    /// Do not take a snapshot of what is there before the database or the configuration is replaced
-    #[arg(long, requires = "in_place")]
+    /// Do not take a snapshot of what is there before the database or the configuration is replaced or changed
+    #[arg(long, requires = "instance")]
     pub no_safety_snapshot: bool,
     /// Restore although the data that is there belongs to another server than the snapshot's, and is lost by that
     #[arg(long, requires = "instance")]

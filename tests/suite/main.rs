@@ -27,6 +27,7 @@ mod new_machine;
 mod old_systems;
 mod pages;
 mod places;
+mod races;
 mod reader;
 mod recipes;
 mod restore;

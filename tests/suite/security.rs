@@ -9,28 +9,28 @@ use serde_json::Value;
 use super::support::*;
 
 /// The server's user.
-const USER: u32 = 3001;
+pub(super) const USER: u32 = 3001;
 /// A word that only root may read.
 const SECRET: &str = "TOPSECRET-of-root";
 
-fn sh(script: &str, argument: &Path) {
+pub(super) fn sh(script: &str, argument: &Path) {
     let done = Command::new("sh").args(["-ec", script, "-"]).arg(argument).output().unwrap();
     assert!(done.status.success(), "{script}: {done:?}");
 }
 
-fn is_root() -> bool {
+pub(super) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// An instance of the server's user in `jellyfin`, and `etc`, which is root's.
-struct Stage {
-    program: Program,
-    data: PathBuf,
-    etc: PathBuf,
+pub(super) struct Stage {
+    pub program: Program,
+    pub data: PathBuf,
+    pub etc: PathBuf,
 }
 
 impl Stage {
-    fn new() -> Stage {
+    pub(super) fn new() -> Stage {
         let program = Program::new();
         let (data, etc) = (program.home.path().join("jellyfin"), program.home.path().join("etc"));
         copy_tree(&own_fixture(), &data);
@@ -43,11 +43,11 @@ impl Stage {
     }
 
     /// Everything of the instance is the server's user's, and old.
-    fn settle(&self) {
+    pub(super) fn settle(&self) {
         sh(&format!("chown -hR {USER}:{USER} \"$1\"; find \"$1\" -exec touch -h -d 2026-01-01 {{}} +"), &self.data);
     }
 
-    fn at(&self) -> &str {
+    pub(super) fn at(&self) -> &str {
         self.data.to_str().unwrap()
     }
 
@@ -70,7 +70,7 @@ impl Stage {
     }
 
     /// Root's directory is as it was.
-    fn assert_etc_is_roots(&self, when: &str) {
+    pub(super) fn assert_etc_is_roots(&self, when: &str) {
         let mut names: Vec<_> = std::fs::read_dir(&self.etc).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         assert_eq!(names, ["passwd", "shadow"], "{when}");
@@ -82,7 +82,7 @@ impl Stage {
     }
 
     /// The same of every snapshot there is.
-    fn assert_secret_in_no_snapshot(&self, when: &str) {
+    pub(super) fn assert_secret_in_no_snapshot(&self, when: &str) {
         for snapshot in self.program.json(&["list"]).0["snapshots"].as_array().unwrap() {
             let out = self.program.home.path().join("out");
             self.program.run(&["restore", snapshot["id"].as_str().unwrap(), "--to", out.to_str().unwrap()]);

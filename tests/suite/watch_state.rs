@@ -67,7 +67,8 @@ fn a_users_state_comes_back_and_nobody_elses_row_is_touched() {
     assert!(dry["safety_snapshot"].is_null() && done["safety_snapshot"].is_string());
     let now = state_of(&data, true, &user);
     assert!(then.iter().all(|row| now.contains(row)) && now.len() == then.len() + 1, "what was watched since stays unless --delete");
-    let (deleted, _) = run(&program, &data, &name, &["--delete"]);
+    let (deleted, _) = run(&program, &data, &name, &["--delete", "--no-safety-snapshot"]);
+    assert!(deleted["safety_snapshot"].is_null(), "{deleted}");
     assert_eq!(deleted["watch_state"]["changed"].as_array().unwrap().len(), 1);
     assert_eq!(state_of(&data, true, &user), then);
     let left: Vec<_> = rows(&data.join("data/jellyfin.db")).into_iter().filter(|row| !row.starts_with("UserData:") || !row.contains(&user)).collect();

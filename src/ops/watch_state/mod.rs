@@ -24,6 +24,8 @@ pub struct WatchStateOptions {
     pub delete: bool,
     /// Say what would be done, change nothing.
     pub dry_run: bool,
+    /// Take no snapshot of the database as it was.
+    pub no_safety_snapshot: bool,
     /// The machine's name, for the snapshot that is taken first.
     pub host: String,
 }
@@ -74,6 +76,19 @@ pub fn restore_watch_state(
     if options.dry_run {
         return Ok(tried);
     }
+    let safety = if options.no_safety_snapshot { None } else { take_safety_snapshot(repository, from, target, options, watch)? };
+    stopped(&database)?;
+    let report = bring_back(repository, from, &database, options)?;
+    Ok(WatchStateReport { safety, ..report })
+}
+
+fn take_safety_snapshot(
+    repository: &Repository,
+    from: &(SnapshotId, SnapshotRecord),
+    target: &InstanceTarget,
+    options: &WatchStateOptions,
+    watch: Watch<'_>,
+) -> Result<Option<SnapshotId>, Error> {
     let safety = SnapshotOptions {
         only: vec![Category::Database],
         is_safety: true,
@@ -88,9 +103,7 @@ pub fn restore_watch_state(
             hint: "Nothing was changed. Mend what it says, then run the same command again.".to_owned(),
         });
     }
-    stopped(&database)?;
-    let report = bring_back(repository, from, &database, options)?;
-    Ok(WatchStateReport { safety: safety.id, ..report })
+    Ok(safety.id)
 }
 
 /// From the snapshot into a database. The index is let go of behind it: the snapshot in between adds to it.
