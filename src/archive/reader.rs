@@ -7,6 +7,7 @@ use std::path::Path;
 
 use rawzip::{CompressionMethod, FileReader, ZipArchive, ZipArchiveEntryWayfinder};
 
+use crate::backend::open_to_read;
 use crate::manifest::compare;
 
 use super::lenient::too_much;
@@ -100,7 +101,7 @@ pub struct ZipReader {
 impl ZipReader {
     /// Opens a zip and looks at its directory and at every local header.
     pub fn open(path: &Path) -> Result<ZipReader, ZipError> {
-        let file = File::open(path)?;
+        let file = open_to_read(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(ZipError::Structure("it is no regular file".to_owned()));

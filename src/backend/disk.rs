@@ -100,13 +100,18 @@ impl RealDisk {
             open.push(hit);
             return Ok(file);
         }
-        let file = std::sync::Arc::new(File::open(path)?);
+        let file = std::sync::Arc::new(open_to_read(path)?);
         if open.len() >= OPEN_FILES_MAX {
             open.remove(0);
         }
         open.push((path.to_path_buf(), file.clone()));
         Ok(file)
     }
+}
+
+/// Opens a file that somebody else may have made: a pipe in its place does not wait for a writer that never comes.
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(path)
 }
 
 impl Disk for RealDisk {
@@ -133,7 +138,7 @@ impl Disk for RealDisk {
     fn read_now(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         // Not one that was opened earlier and stays open.
         let mut bytes = Vec::new();
-        File::open(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        open_to_read(path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
         if bytes.len() > limit { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
     }
     fn size(&self, path: &Path) -> io::Result<u64> {

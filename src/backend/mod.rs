@@ -13,7 +13,7 @@ mod memory;
 
 pub use crash::{CrashDisk, Fault, Recording};
 pub use crash_image::Survival;
-pub use disk::{Disk, RandomFile, RealDisk};
+pub use disk::{Disk, RandomFile, RealDisk, open_to_read};
 pub use durable::CacheFile;
 pub use local::LocalBackend;
 pub use memory::{MemoryBackend, Verb};

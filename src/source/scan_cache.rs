@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::backend::CacheFile;
+use crate::backend::{CacheFile, open_to_read};
 use crate::chunk::ChunkId;
 use crate::limits::{NODE_ENTRIES_MAX, PATH_BYTES_MAX};
 use crate::store::{Bytes, Truncated, push_bytes, push_varint};
@@ -72,7 +72,7 @@ pub struct ScanCache {
 impl ScanCache {
     /// Reads a cache; nothing where there is none that can be used.
     pub fn open(path: &Path) -> Option<ScanCache> {
-        let file = File::open(path).ok()?;
+        let file = open_to_read(path).ok()?;
         let size = file.metadata().ok()?.len();
         let at = size.checked_sub(FOOTER_BYTES as u64)?;
         let mut footer = [0; FOOTER_BYTES];

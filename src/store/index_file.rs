@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
 
 use crate::backend::{Backend, Disk, FolderMark};
 
@@ -62,7 +62,18 @@ impl IndexPlace {
     fn open_read_only(&self) -> Result<ReadOnlyDatabase, DatabaseError> {
         match self.disk.random(&self.path, false)? {
             Some(file) => IndexPlace::builder().open_read_only_with_backend(RedbFile(file)),
-            None => IndexPlace::builder().open_read_only(&self.path),
+            None => {
+                self.check_is_file()?;
+                IndexPlace::builder().open_read_only(&self.path)
+            }
+        }
+    }
+
+    /// A pipe in its place would wait for a writer that never comes.
+    fn check_is_file(&self) -> Result<(), DatabaseError> {
+        match std::fs::metadata(&self.path) {
+            Ok(found) if !found.is_file() => Err(StorageError::Corrupted("it is no regular file".to_owned()).into()),
+            _ => Ok(()),
         }
     }
 
@@ -70,6 +81,7 @@ impl IndexPlace {
         if let Some(file) = self.disk.random(&self.path, true)? {
             return IndexPlace::builder().create_with_backend(RedbFile(file));
         }
+        self.check_is_file()?;
         // For its owner alone, like every file of a repository.
         use std::os::unix::fs::OpenOptionsExt;
         std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.path)?;

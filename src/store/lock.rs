@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Error;
+use crate::backend::open_to_read;
 
 /// Held while a repository is read or added to (shared) or reorganised (exclusive).
 #[derive(Debug)]
@@ -54,9 +55,10 @@ const STEP: Duration = Duration::from_millis(10);
 
 fn open(root: &Path, name: &str) -> Result<File, Error> {
     let path = root.join(name);
-    let write = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+    let write =
+        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(&path);
     // A repository on a read-only mount can still be read.
-    write.or_else(|e| File::open(&path).map_err(|_| e)).map_err(|source| Error::Local { verb: "open", path, source })
+    write.or_else(|e| open_to_read(&path).map_err(|_| e)).map_err(|source| Error::Local { verb: "open", path, source })
 }
 
 /// Tries for a while; false where the lock could not be had.

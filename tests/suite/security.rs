@@ -729,3 +729,41 @@ fn a_signal_ends_every_hostile_case() {
     }
     assert!(ended > 5, "{ended} runs were interrupted");
 }
+
+#[test]
+fn a_pipe_in_the_place_of_any_file_of_a_repository_holds_nobody_up() {
+    let stage = Stage::new();
+    stage.program.ok(&["init", "--parity", "3%"]);
+    for name in ["one", "two"] {
+        write(stage.data.join("config").join(name), name);
+        stage.program.ok(&["snapshot", stage.at()]);
+    }
+    stage.program.ok(&["check", "--read-data"]);
+    let (repo, kept) = (&stage.program.repo, stage.program.home.path().join("kept"));
+    std::fs::rename(repo, &kept).unwrap();
+    let out = stage.program.home.path().join("out");
+    let files = walkdir::WalkDir::new(&kept).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    let mut tried = 0;
+    for entry in files {
+        let path = repo.join(entry.path().strip_prefix(&kept).unwrap());
+        for args in [&["list"][..], &["check", "--read-data"], &["restore", "latest", "--to", out.to_str().unwrap()], &["snapshot", stage.at()]] {
+            copy_tree(&kept, repo);
+            std::fs::remove_file(&path).unwrap();
+            sh("mkfifo \"$1\"", &path);
+            let done = run_for(&stage, 60, args);
+            assert!(matches!(done.status.code(), Some(0 | 1 | 3)), "{}, {args:?}: {done:?}", path.display());
+            std::fs::remove_dir_all(repo).unwrap();
+            tried += 1;
+        }
+    }
+    assert!(tried > 40, "{tried}");
+}
+
+#[test]
+fn a_pipe_is_no_zip() {
+    let stage = Stage::new();
+    let zip = stage.data.join("backup.zip");
+    sh("mkfifo \"$1\"", &zip);
+    let done = run_for(&stage, 20, &["import", zip.to_str().unwrap()]);
+    assert!(done.status.code() == Some(1) && String::from_utf8_lossy(&done.stderr).contains("it is no regular file"), "{done:?}");
+}

@@ -1,14 +1,17 @@
 //! When was each pack read, and found whole? A small file that a check leaves for the next one; where it is lost, all counts as unread.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use crate::backend::CacheFile;
+use crate::backend::{CacheFile, open_to_read};
 use crate::store::Repository;
 
 const MAGIC: &[u8; 8] = b"JVREAD\x01\x00";
 const ROW_BYTES: usize = 24;
 const HASH_BYTES: usize = 32;
+/// Longer is none of ours: that many packs no repository has.
+const BYTES_MAX: u64 = 256 << 20;
 
 /// The log.
 #[derive(Debug, Default)]
@@ -23,11 +26,17 @@ pub fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_to_read(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 impl ReadLog {
     /// Reads what earlier checks left.
     pub fn open(repository: &Repository) -> ReadLog {
         let path = repository.read_log_file();
-        let read = path.as_ref().and_then(|path| std::fs::read(path).ok()).and_then(|bytes| decode(&bytes)).unwrap_or_default();
+        let read = path.as_ref().and_then(|path| read(path).ok()).and_then(|bytes| decode(&bytes)).unwrap_or_default();
         ReadLog { path, read }
     }
 
