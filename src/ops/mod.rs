@@ -27,6 +27,7 @@ mod refill;
 mod repair;
 mod restore;
 mod rows;
+mod same_names;
 mod secrets;
 mod select;
 mod servers;

@@ -185,7 +185,11 @@ impl ExtentBuilder {
         self.buffer.truncate(kept);
         let filled = |codec, stored| FilledExtent { kind: self.kind, codec, raw_bytes: kept as u32, stored, chunks };
         if let Some(compressor) = compressor {
-            let packed = compressor.compress(&self.buffer).map_err(Error::Compress)?;
+            let mut packed = compressor.compress(&self.buffer).map_err(Error::Compress)?;
+            // Room is made for what does not shrink at all. A pack of a thousandfold smaller extents would keep all of that room.
+            if packed.len() < packed.capacity() / 4 {
+                packed.shrink_to_fit();
+            }
             if packed.len() < kept {
                 self.buffer.clear();
                 return Ok(Some(filled(Codec::Zstd, packed)));
@@ -238,6 +242,14 @@ pub(super) fn decode(row: &ExtentRow, stored: &mut Vec<u8>, zstd: &mut zstd::bul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_extent_takes_no_more_memory_than_its_stored_bytes_need() {
+        let mut builder = ExtentBuilder::new(ExtentKind::Data);
+        builder.push(ChunkId([1; 32]), &vec![0; 1 << 20]);
+        let extent = builder.fill(Some(&mut zstd::bulk::Compressor::new(1).unwrap())).unwrap().unwrap();
+        assert!(extent.codec == Codec::Zstd && extent.stored.capacity() < 4096, "{} bytes of room", extent.stored.capacity());
+    }
 
     #[test]
     fn the_buffer_of_an_extent_before_is_given_back_as_long_as_it_was() {

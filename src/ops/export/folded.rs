@@ -1,7 +1,8 @@
-//! Names of a zip that are one name where upper and lower case are the same: on Windows, and on most disks of a Mac.
+//! Names of a zip that are one name on Windows, and on most disks of a Mac.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::super::same_names::key;
 
 /// So many are named.
 const NAMED_MAX: usize = 3;
@@ -9,7 +10,7 @@ const NAMED_MAX: usize = 3;
 /// The names so far.
 #[derive(Debug, Default)]
 pub(super) struct FoldedNames {
-    /// Hashes of the names in lower case: a million of them in some 20 MB.
+    /// Keys of the names: a million of them in some 20 MB.
     seen: HashSet<u64>,
     count: u64,
     named: Vec<String>,
@@ -18,9 +19,7 @@ pub(super) struct FoldedNames {
 impl FoldedNames {
     /// Another name.
     pub(super) fn add(&mut self, name: &str) {
-        let mut hasher = DefaultHasher::new();
-        name.to_lowercase().hash(&mut hasher);
-        if self.seen.insert(hasher.finish()) {
+        if self.seen.insert(key(name.as_bytes())) {
             return;
         }
         self.count += 1;
@@ -35,8 +34,8 @@ impl FoldedNames {
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         (self.count > 0).then(|| {
             format!(
-                "the names {}{more} differ from other names in the zip only in upper and lower case. On Windows and on most Macs only one of each pair is left after a restore; \
-                 on Linux both are.",
+                "Windows and most Macs take these names for names of other files in the zip: {}{more}. They differ in upper and lower case, accents or a dot at the end. After a restore \
+                 there, only one of each pair is left; on Linux both are.",
                 self.named.join(", ")
             )
         })
@@ -48,14 +47,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_differ_in_case_alone_are_told_and_others_are_not() {
+    fn names_that_are_one_elsewhere_are_told_and_others_are_not() {
         let mut names = FoldedNames::default();
         ["a/Poster.jpg", "a/poster.png", "b/poster.jpg"].iter().for_each(|name| names.add(name));
         assert_eq!(names.remark(), None);
-        ["a/poster.jpg", "A/POSTER.jpg", "Ä/x", "ä/x"].iter().for_each(|name| names.add(name));
+        ["a/poster.jpg", "A/POSTER.jpg", "Ä/x", "a\u{308}/x"].iter().for_each(|name| names.add(name));
         let remark = names.remark().unwrap();
-        assert!(remark.starts_with("the names a/poster.jpg, A/POSTER.jpg, ä/x differ"), "{remark}");
+        assert!(remark.contains("in the zip: a/poster.jpg, A/POSTER.jpg, a\u{308}/x. They"), "{remark}");
         names.add("Ä/X");
-        assert!(names.remark().unwrap().contains("ä/x and 1 more differ"));
+        assert!(names.remark().unwrap().contains("/x and 1 more. They"));
     }
 }
