@@ -1,8 +1,7 @@
 //! Where do the bytes of a repository live? Behind a few verbs on named files: read (a part, a tail, the whole), ask for a size, write new, list
 //! (with or without sizes), tell whether a folder changed, remove, and make removals durable.
 //!
-//! Files are written once under their names, but for `repo.toml` and its copy, which are stated again, and for what is derived and may be made anew
-//! at any time. Nothing above this room may assume a local file system. A name is a relative path with `/`, such as `packs/3f/3f….pack`.
+//! Each file is written once, except `repo.toml` and its copy, which are replaced, and derived files, which can be rebuilt at any time. Nothing above this room may assume a local file system. A name is a relative path with `/`, such as `packs/3f/3f….pack`.
 
 mod crash;
 mod crash_image;

@@ -1,4 +1,4 @@
-//! What the kernel is told of an entry.
+//! An entry's attributes as FUSE wants them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

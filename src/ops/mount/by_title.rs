@@ -43,7 +43,7 @@ const KEPT: usize = 4;
 pub(super) struct Titles(Mutex<Vec<(usize, Arc<ByTitle>)>>);
 
 impl Titles {
-    /// Those of a snapshot, made where they are not known yet; whoever else asks waits, so that the work is done once.
+    /// Those of a snapshot. They are read from its database once; other threads that ask meanwhile wait.
     pub(super) fn of(&self, snapshot: usize, make: impl FnOnce() -> Result<ByTitle, Error>) -> Result<Arc<ByTitle>, Error> {
         // A thread that panicked here left the list as it was.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

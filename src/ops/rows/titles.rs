@@ -13,7 +13,7 @@ use super::{State, Which, kinds, open_state};
 
 /// As many are found at most.
 const FOUND_MAX: usize = 500;
-/// As many are told where all are wanted.
+/// At most so many are returned where all are wanted.
 const ALL_MAX: usize = 1_000_000;
 
 /// Something that has a name.
