@@ -81,8 +81,13 @@ fn list(context: &Context) -> Result<Exit, Failure> {
 fn show(name: &str) -> Result<Exit, Failure> {
     let found = Schema::all().iter().find(|schema| schema.name == name);
     let schema = found.ok_or_else(|| Failure::usage(&format!("there is no schema {name:?}"), "jellyvault schema list shows their names."))?;
-    render::print(&schema.to_file())?;
+    render::print(&text_of(schema)?)?;
     Ok(Exit::Done)
+}
+
+fn text_of(schema: &Schema) -> Result<String, Failure> {
+    let hint = "This is a fault of jellyvault; please report it with the schema's name.";
+    schema.to_file().map_err(|why| Failure::usage(&format!("the schema {} could not be written as a file: {why}", schema.name), hint))
 }
 
 fn add(context: &Context, file: &Path) -> Result<Exit, Failure> {
@@ -113,7 +118,7 @@ fn tell_known(context: &Context, name: &str) -> Result<Exit, Failure> {
 
 /// Makes a schema known, now and from now on: the file that holds it; nothing where it was known.
 fn keep(schema: Schema) -> Result<Option<PathBuf>, Failure> {
-    let (text, name) = (schema.to_file(), schema.name.clone());
+    let (text, name) = (text_of(&schema)?, schema.name.clone());
     if !Schema::add(schema) {
         return Ok(None);
     }

@@ -74,7 +74,7 @@ impl Schema {
     }
 
     /// The text of its file.
-    pub fn to_file(&self) -> String {
+    pub fn to_file(&self) -> Result<String, SchemaFileError> {
         let table = |table: &Table| RawTable {
             name: table.name.clone(),
             key: table.key.clone(),
@@ -93,8 +93,7 @@ impl Schema {
             tables: self.tables.iter().map(table).collect(),
             ddl: self.ddl.clone(),
         };
-        // A struct of texts and lists always has a JSON form.
-        serde_json::to_string_pretty(&raw).map(|text| text + "\n").unwrap_or_default()
+        serde_json::to_string_pretty(&raw).map(|text| text + "\n").map_err(|error| SchemaFileError::Malformed(error.to_string()))
     }
 
     /// Holds names and statements against what they may be, and against each other.
@@ -202,15 +201,15 @@ mod tests {
     #[test]
     fn each_schema_comes_back_from_its_file() {
         for schema in Schema::all() {
-            let again = Schema::from_file(schema.to_file().as_bytes()).unwrap();
-            assert_eq!(again.to_file(), schema.to_file(), "{}", schema.name);
+            let again = Schema::from_file(schema.to_file().unwrap().as_bytes()).unwrap();
+            assert_eq!(again.to_file().unwrap(), schema.to_file().unwrap(), "{}", schema.name);
             assert_eq!((again.tables.len(), again.ddl.len()), (schema.tables.len(), schema.ddl.len()));
         }
     }
 
     #[test]
     fn a_file_that_could_do_harm_or_does_not_fit_is_refused() {
-        let text = Schema::all()[0].to_file();
+        let text = Schema::all()[0].to_file().unwrap();
         let with = |from: &str, to: &str| {
             assert!(text.contains(from), "{from}");
             Schema::from_file(text.replacen(from, to, 1).as_bytes()).unwrap_err().to_string()

@@ -167,8 +167,7 @@ pub(super) fn order_of(zip: &ZipReader) -> Result<Vec<u8>, ZipError> {
     let mut names: Vec<(u64, String)> = kept.map(|(entry, name)| Ok((zip.offset(entry)?, name))).collect::<Result<_, ZipError>>()?;
     names.sort_unstable();
     let names: Vec<String> = names.into_iter().map(|(_, name)| name).collect();
-    // A list of texts always has a JSON form.
-    Ok(serde_json::to_vec(&names).unwrap_or_default())
+    serde_json::to_vec(&names).map_err(|error| ZipError::Structure(error.to_string()))
 }
 
 /// The directories above a path, outermost first.

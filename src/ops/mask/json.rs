@@ -18,6 +18,9 @@ struct Open {
     values: Vec<Range<usize>>,
 }
 
+/// Stands for a key that is no text: what it names is hidden.
+const UNREADABLE_KEY: &str = "secret";
+
 /// Where they stand; nothing where the text is no JSON.
 pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> {
     // What a parser does not take is masked line by line.
@@ -53,12 +56,13 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
                         break;
                     }
                 }
-                let plain = text.get(start + 1..at.saturating_sub(1)).unwrap_or_default();
+                // `"\u0041piKey"` is a key like any other.
+                let plain = spoken(text.get(start..at).unwrap_or_default());
                 let Some(open) = stack.last_mut() else { continue };
                 if is_key {
-                    plain.clone_into(&mut open.key);
+                    open.key = plain.unwrap_or_else(|| UNREADABLE_KEY.to_owned());
                 } else {
-                    open.named |= open.is_object && is_name(&open.key) && is_secret(plain);
+                    open.named |= open.is_object && is_name(&open.key) && plain.is_none_or(|plain| is_secret(&plain));
                     value(text, open, start..at, is_strict, &mut found);
                 }
             }
@@ -76,13 +80,20 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
     Some(found)
 }
 
+/// What a string with its quotes says; nothing where it is no text, such as half of a pair of code units.
+fn spoken(quoted: &str) -> Option<String> {
+    serde_json::from_str(quoted).ok()
+}
+
 fn value(text: &str, open: &mut Open, range: Range<usize>, is_strict: bool, found: &mut Vec<Range<usize>>) {
     let word = text.get(range.clone()).unwrap_or_default().trim_matches('"');
     // What stands in it may be JSON or XML itself.
-    let spoken: String = text.get(range.clone()).and_then(|value| serde_json::from_str(value).ok()).unwrap_or_default();
-    if open.secret
+    let raw = text.get(range.clone()).unwrap_or_default();
+    let inner = if raw.starts_with('"') { spoken(raw) } else { Some(String::new()) };
+    // What cannot be decoded cannot be looked into either.
+    if inner.is_none_or(|inner| holds_secret(&inner))
+        || open.secret
         || (is_strict && !is_plain(&open.key, word))
-        || holds_secret(&spoken)
         || (open.is_object && is_secret(&open.key) && !is_harmless(&open.key, word))
     {
         found.push(range);

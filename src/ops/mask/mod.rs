@@ -106,6 +106,11 @@ mod tests {
             "{\"u\":\"http://h/?api_key=S3CRET&x=1\"}",
             "{\"config\":\"{\\\"apiKey\\\":\\\"S3CRET\\\"}\"}",
             "{\"args\":\"--token S3CRET\"}",
+            "{\"\\u0061piKey\":\"S3CRET\"}",
+            "{\"\\ud800\":\"S3CRET\"}",
+            "{\"Key\":\"Api\\u004bey\",\"Value\":\"S3CRET\"}",
+            // No text that Unicode has: a half of a pair, alone.
+            "{\"config\":\"\\ud800{\\\"apiKey\\\":\\\"S3CRET\\\"}\"}",
         ] {
             check("a.json", text);
         }
