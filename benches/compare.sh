@@ -2,7 +2,7 @@
 # How long does a comparison take? Files: a folder before and after a hundred changes. Rows: a large database before and after a light day, a VACUUM and a
 # change of every film, beside SQLite's own EXCEPT of two tables.
 #   benches/compare.sh FOLDER JELLYFIN_DB [ITEMS] [WORK_DIR]
-# FOLDER is changed (gen_corpus.py --preset many makes one of a million files); JELLYFIN_DB is a small real one, whose items are multiplied to ITEMS (320000: 1.3 GiB).
+# FOLDER is changed (benches/corpus make many makes one of a million files); JELLYFIN_DB is a small real one, whose items are multiplied to ITEMS (320000: 1.3 GiB).
 set -euo pipefail
 folder=$(realpath "$1") database=$(realpath "$2") items=${3:-320000}
 here=$(dirname "$(realpath "$0")")

@@ -18,8 +18,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jellyvault::manifest::Catalog;
-use jellyvault::ops::{self, SnapshotOptions, SourceSpec, Watch};
-use jellyvault::progress::{Interrupt, Silent};
+use jellyvault::ops::{self, SnapshotOptions, SourceSpec};
+use jellyvault::progress::Monitor;
 use jellyvault::store::Repository;
 use rusqlite::Connection;
 
@@ -151,11 +151,9 @@ fn put(version: &Path, source: &Path) {
 }
 
 fn capture(repo: &Path, source: &Path) {
-    let interrupt = Interrupt::default();
-    let watch = Watch { progress: &Silent, interrupt: &interrupt };
     let options = SnapshotOptions { host: "bench".into(), ..SnapshotOptions::default() };
     let repository = Repository::open(repo).unwrap();
-    let report = ops::snapshot(&repository, &SourceSpec::plain(source).unwrap(), &options, watch).unwrap();
+    let report = ops::snapshot(&repository, &SourceSpec::plain(source).unwrap(), &options, &Monitor::default()).unwrap();
     assert_eq!(report.record.problem_count, 0);
 }
 

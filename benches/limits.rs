@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use jellyvault::manifest::Catalog;
-use jellyvault::ops::{self, Destination, RestoreOptions, SnapshotOptions, SourceSpec, Watch};
-use jellyvault::progress::{Interrupt, Silent};
+use jellyvault::ops::{self, Destination, RestoreOptions, SnapshotOptions, SourceSpec};
+use jellyvault::progress::{Interrupt, Monitor};
 use jellyvault::source::{Event, Rules, ScanRoot, scan};
 use jellyvault::store::Repository;
 
@@ -51,7 +51,7 @@ fn main() {
     make(&source);
     std::thread::sleep(std::time::Duration::from_millis(100));
     let interrupt = Interrupt::default();
-    let watch = Watch { progress: &Silent, interrupt: &interrupt };
+    let monitor = Monitor { interrupt: interrupt.clone(), ..Monitor::default() };
     let spec = SourceSpec::plain(&source).unwrap();
     let options = SnapshotOptions { host: "bench".into(), ..SnapshotOptions::default() };
     let wipe = |path: &Path| drop(std::fs::remove_dir_all(path));
@@ -64,14 +64,14 @@ fn main() {
             wipe(&repo);
             drop(Repository::init(&repo).unwrap());
         },
-        || drop(ops::snapshot(&Repository::open(&repo).unwrap(), &spec, &options, watch).unwrap()),
+        || drop(ops::snapshot(&Repository::open(&repo).unwrap(), &spec, &options, &monitor).unwrap()),
     );
-    let unchanged = median(|| {}, || drop(ops::snapshot(&Repository::open(&repo).unwrap(), &spec, &options, watch).unwrap()));
+    let unchanged = median(|| {}, || drop(ops::snapshot(&Repository::open(&repo).unwrap(), &spec, &options, &monitor).unwrap()));
     let repository = Repository::open(&repo).unwrap();
     let catalog = Catalog::load(&repository).unwrap();
     let newest = catalog.snapshots.last().unwrap();
     let restore =
-        median(|| wipe(&out), || drop(ops::restore(&repository, newest, &Destination::Directory(out.clone()), &RestoreOptions::default(), watch).unwrap()));
+        median(|| wipe(&out), || drop(ops::restore(&repository, newest, &Destination::Directory(out.clone()), &RestoreOptions::default(), &monitor).unwrap()));
 
     println!("walk {walk:.3} s, cp -a {copy:.3} s");
     println!("first capture      {first:.3} s = {:.2} x cp -a", first / copy);

@@ -4,7 +4,7 @@
     benches/scale.py                              10^4 to 10^6 files, 10 to 1,000 snapshots
     benches/scale.py --files 7 --snapshots 4      up to 10^7 entries (a repository made up without the files, 3 GB) and 10^4 snapshots
 
-Captures run over real files, up to 10^6 (--million names a tree that is there already, such as that of gen_corpus.py --preset many; else one is made).
+Captures run over real files, up to 10^6 (--million names a tree that is there already, such as that of benches/corpus make many; else one is made).
 What reads a repository runs over one that holds two snapshots of so many entries, a hundred of which differ (benches/scale.rs). Beside the time stands what
 does not depend on the machine: system calls that open or read a file of the repository, and the bytes they read (strace).
 """

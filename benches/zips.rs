@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use jellyvault::manifest::Catalog;
-use jellyvault::ops::{self, ExportKind, ExportOptions, ImportOptions, OsSurroundings, SnapshotOptions, Watch};
-use jellyvault::progress::{Interrupt, Silent};
+use jellyvault::ops::{self, ExportKind, ExportOptions, ImportOptions, OsSurroundings, SnapshotOptions};
+use jellyvault::progress::Monitor;
 use jellyvault::source::{Named, Platform};
 use jellyvault::store::Repository;
 
@@ -58,8 +58,7 @@ fn main() {
     let data = dir.path().join("config");
     assert!(std::process::Command::new("cp").arg("-a").arg(&source).arg(&data).status().unwrap().success());
     let (native, imported) = (dir.path().join("native"), dir.path().join("imported"));
-    let (silent, interrupt) = (Silent, Interrupt::default());
-    let watch = Watch { progress: &silent, interrupt: &interrupt };
+    let monitor = Monitor::default();
     let repository = Repository::init(&native).unwrap();
     let mut zips = Vec::new();
     for day in 0..DAYS {
@@ -69,7 +68,7 @@ fn main() {
         let before = packs_bytes(&native);
         let named = Named { data: Some(data.to_str().unwrap().to_owned()), ..Named::default() };
         let (_, spec) = ops::find_instance(Platform::Linux, &named, &OsSurroundings::default()).unwrap();
-        ops::snapshot(&repository, &spec, &SnapshotOptions { host: "bench".to_owned(), ..SnapshotOptions::default() }, watch).unwrap();
+        ops::snapshot(&repository, &spec, &SnapshotOptions { host: "bench".to_owned(), ..SnapshotOptions::default() }, &monitor).unwrap();
         let newest = Catalog::load(&repository).unwrap().snapshots.pop().unwrap();
         let zip = dir.path().join(format!("{day:02}.zip"));
         let options = ExportOptions {
@@ -81,7 +80,7 @@ fn main() {
             force: false,
             threads: 0,
         };
-        ops::export(&repository, &newest, &zip, None, &options, watch).unwrap();
+        ops::export(&repository, &newest, &zip, None, &options, &monitor).unwrap();
         zips.push((zip, packs_bytes(&native) - before));
     }
     let repository = Repository::init(&imported).unwrap();
@@ -91,7 +90,7 @@ fn main() {
         let before = packs_bytes(&imported);
         let options = ImportOptions { label: None, note: None, zone: jiff::tz::TimeZone::UTC, force: false, threads: 0 };
         let begun = Instant::now();
-        ops::import(&repository, zip, &options, watch).unwrap();
+        ops::import(&repository, zip, &options, &monitor).unwrap();
         let took = begun.elapsed().as_secs_f64();
         let added = packs_bytes(&imported) - before;
         let bytes = std::fs::metadata(zip).unwrap().len();

@@ -15,6 +15,7 @@ from blake3 import blake3
 import zstandard
 
 IDENTITY = "jellyvault 2026-11-22 identity of a database from its pages"
+GROUPS = "jellyvault 2026-11-30 names of groups of cells"
 NODES, PAGES, RECIPES = 1, 3, 4
 EXTENT_MAX = 16 << 20
 
@@ -74,6 +75,143 @@ class Bytes:
         return {key(): value() for _ in range(self.number())}
 
 
+class Database:
+    """Pages built from their shapes and from the sequence of cells, in the order in which these stand there."""
+
+    def __init__(self, page_bytes, count, shapes, sequence):
+        self.page_bytes, self.at, self.sequence, self.position, self.before = page_bytes, Bytes(shapes), sequence, 0, 0
+        self.pages = [None] * (count + 1)
+        self.usable = page_bytes - self.at.varint()
+        while self.at.data[self.at.at] != 0xFE:
+            self.page()
+        for number in range(1, count + 1):
+            if self.pages[number] is None:
+                self.pages[number] = self.take(page_bytes)
+        assert self.position == len(sequence), "cells are left over"
+
+    def take(self, count):
+        part = self.sequence[self.position:self.position + count]
+        assert len(part) == count, "the sequence of cells is cut short"
+        self.position += count
+        return part
+
+    def page(self):
+        """The next shape and all below it; the number of its page."""
+        flags = self.at.byte()
+        if flags == 0xFF:
+            return self.at.varint()
+        kind, inner, index = flags & 3, flags & 2, flags & 1
+        number = self.before = self.before + 1 + self.at.zigzag()
+        count = self.at.varint()
+        key, keys, rank, ranks, gaps, chains = 0, [], 0, list(range(count)), {}, {}
+        for _ in range(count if kind == 2 else 0):
+            key = key + self.at.zigzag() & (1 << 64) - 1
+            keys.append(key)
+        lens = [self.at.varint() for _ in range(count if kind == 3 else 0)]
+        for cell in range(count if flags & 4 else 0):
+            ranks[cell] = rank + self.at.zigzag()
+            rank = ranks[cell] + 1
+        rank = 0
+        for _ in range(self.at.varint() if flags & 8 else 0):
+            rank += self.at.varint()
+            gaps[rank] = self.at.varint()
+            rank += 1
+        cell = 0
+        for _ in range(self.at.varint() if flags & 16 else 0):
+            cell += self.at.varint()
+            chains[cell] = self.chain(number, inner)
+            cell += 1
+        if not inner:
+            self.at.zigzag()  # only who wants this page alone needs it
+        patches = self.patches() if flags & 32 else []
+        cells, children = [], []
+        for cell in range(count):
+            if inner:
+                children.append(self.page())
+            content = sqlite_varint(keys[cell]) if kind == 2 else self.take(lens[cell] if inner else self.measure(index))
+            first = self.overflow(*chains[cell]) if cell in chains else b""
+            cells.append((struct.pack(">I", children[cell]) if inner else b"") + content + first)
+        if inner:
+            children.append(self.page())
+        self.place((13, 10, 5, 2)[kind], number, cells, ranks, gaps, children, patches)
+        return number
+
+    def measure(self, index):
+        """Bytes of the next cell of a leaf, without its overflow pages."""
+        payload, at = read_sqlite_varint(self.sequence, self.position)
+        if not index:
+            _, at = read_sqlite_varint(self.sequence, at)
+        most = (self.usable - 12) * 64 // 255 - 23 if index else self.usable - 35
+        least = (self.usable - 12) * 32 // 255 - 23
+        fitting = least + (payload - least) % (self.usable - 4)
+        local = payload if payload <= most else fitting if fitting <= most else least
+        return at - self.position + local
+
+    def chain(self, number, inner):
+        count = self.at.varint()
+        pages = [number + 1 + self.at.zigzag()]
+        if count == 0:
+            return pages[0], [], 0, {}
+        for _ in range(count - 1):
+            pages.append(pages[-1] + 1 + self.at.zigzag())
+        size = self.at.varint()
+        if not inner:
+            self.at.varint()
+        return pages[0], pages, size, {self.at.varint(): self.patches() for _ in range(self.at.varint())}
+
+    def overflow(self, first, pages, size, patches):
+        for at, number in enumerate(pages):
+            content = self.take(min(size, self.usable - 4))
+            size -= len(content)
+            following = pages[at + 1] if at + 1 < len(pages) else 0
+            self.finish(number, [(0, struct.pack(">I", following) + content)] + patches.get(at, []))
+        return struct.pack(">I", first)
+
+    def patches(self):
+        found, at = [], 0
+        for _ in range(self.at.varint()):
+            at += self.at.varint()
+            found.append((at, self.at.prefixed()))
+            at += len(found[-1][1])
+        return found
+
+    def place(self, kind, number, cells, ranks, gaps, children, patches):
+        """Cells lie from the end of the page downwards, by rank; their pointers stand behind the header, by key."""
+        header, end, starts = 100 if number == 1 else 0, self.usable, [0] * len(cells)
+        for rank, cell in enumerate(sorted(range(len(cells)), key=ranks.__getitem__)):
+            end -= gaps.get(rank, 0) + max(len(cells[cell]), 4)
+            starts[cell] = end
+        head = struct.pack(">BHHHB", kind, 0, len(cells), end & 0xFFFF, 0) + (struct.pack(">I", children[-1]) if children else b"")
+        head += b"".join(struct.pack(">H", start & 0xFFFF) for start in starts)
+        self.finish(number, [(header, head)] + list(zip(starts, cells)) + patches)
+
+    def finish(self, number, parts):
+        assert self.pages[number] is None, "a page has two shapes"
+        page = bytearray(self.page_bytes)
+        for at, part in parts:
+            page[at:at + len(part)] = part
+        assert len(page) == self.page_bytes, "a page is too long"
+        self.pages[number] = bytes(page)
+
+
+def read_sqlite_varint(data, at):
+    value = 0
+    for n in range(9):
+        byte = data[at + n]
+        if n == 8:
+            return value << 8 | byte, at + 9
+        value = value << 7 | byte & 127
+        if byte < 128:
+            return value, at + n + 1
+
+
+def sqlite_varint(value):
+    if value >> 56:
+        return bytes(value >> 8 + 7 * n & 127 | 128 for n in range(7, -1, -1)) + bytes([value & 255])
+    groups = max(1, -(-value.bit_length() // 7))
+    return bytes(value >> 7 * n & 127 | (128 if n else 0) for n in range(groups - 1, -1, -1))
+
+
 class Repository:
     def __init__(self, root):
         self.root = Path(root)
@@ -89,10 +227,14 @@ class Repository:
         assert header[:6] == b"JVPACK" and header[8] == 0, f"{path} is no pack, or encrypted"
         where, length, extents, chunks, _ = struct.unpack("<QIIII", footer[:24])
         trailer = data[where:where + length]
-        assert footer[72:] == b"JVPKEND1" and blake3(header + trailer + footer[:40]).digest() == footer[40:72], f"{path} is damaged"
-        rows, names, offset = Bytes(trailer), Bytes(trailer[extents * 32:]), 32
+        version = header[6]
+        assert version in (1, 2) and footer[72:] == b"JVPKEND%d" % version and blake3(header + trailer + footer[:40]).digest() == footer[40:72], f"{path} is damaged"
+        width = 32 if version == 1 else 36
+        rows, names, offset = Bytes(trailer), Bytes(trailer[extents * width:]), 32
         for _ in range(extents):
             stored, raw, count, codec, kind, depth, _, _ = struct.unpack("<IIIBBBB16s", rows.take(32))
+            if version == 2:
+                offset += struct.unpack("<I", rows.take(4))[0]  # the extent's head
             inside = 0
             for _ in range(count):
                 name, size = names.take(32), struct.unpack("<I", names.take(4))[0]
@@ -189,19 +331,64 @@ class Repository:
         assert file.seek(0, os.SEEK_END) == size
 
     def pages(self, identity):
-        """The pages of a database, each proved."""
-        bits, places = self.recipe(identity)
+        """The pages of a database, proved."""
+        data = self.recipe_bytes(identity)
+        if data[0] == 2:
+            page_bytes, count, groups, shapes = self.cells(data)
+            pages = Database(page_bytes, count, shapes, b"".join(self.group(*group) for group in groups)).pages[1:]
+            digests = [blake3(page).digest()[:16] for page in pages]
+        else:
+            bits, places = self.recipe(data)
+            page_bytes, digests = 1 << bits, [digest for _, _, digest in places]
+            pages = (self.chunk(extent)[slot << bits:slot + 1 << bits] for extent, slot, _ in places)
         whole = blake3(derive_key_context=IDENTITY)
-        whole.update(struct.pack("<I", 1 << bits))
-        for _, _, digest in places:
-            whole.update(digest)
+        whole.update(struct.pack("<I", page_bytes))
+        whole.update(b"".join(digests))
         assert whole.digest() == identity, "a recipe leads to another database"
-        for extent, slot, digest in places:
-            page = self.chunk(extent)[slot << bits:slot + 1 << bits]
+        for page, digest in zip(pages, digests):
             assert blake3(page).digest()[:16] == digest, "a page is damaged"
             yield page
 
-    def recipe(self, identity):
+    def group(self, key, extent, start, size, name):
+        group = self.chunk(extent)[start:start + size]
+        assert blake3(group, key=key).digest()[:8] == name, "a group of cells is damaged"
+        return group
+
+    def cells(self, data):
+        """A recipe of cells: page size, pages, groups (key of their names, extent, first byte, length, name) and shapes."""
+        at = Bytes(data)
+        assert at.take(2) == b"\2\0", "a recipe of another version"
+        bits, depth = at.byte(), at.byte()
+        _, _, older, before = self.cells(self.recipe_bytes(at.take(32))) if depth else (0, 0, [], b"")
+        key = blake3(at.take(16), derive_key_context=GROUPS).digest()
+        count, groups, extents, copies, runs = (at.varint() for _ in range(5))
+        found, end, origin = [None] * groups, 0, 0
+        for _ in range(copies):
+            end += at.varint()
+            origin += at.zigzag()
+            length = at.varint()
+            found[end:end + length] = older[origin:origin + length]
+            end, origin = end + length, origin + length
+        extent, told = 0, []
+        for _ in range(runs):
+            length = at.varint()
+            extent += at.zigzag()
+            told.append((length, extent, at.varint()))
+        names = [at.take(32) for _ in range(extents)]
+        lens = iter([at.varint() for length, _, _ in told for _ in range(length)])
+        open_groups = iter([n for n in range(groups) if found[n] is None])
+        for length, extent, start in told:
+            for _ in range(length):
+                size = next(lens)
+                found[next(open_groups)] = (key, names[extent], start, size, at.take(8))
+                start += size
+        size, packed = at.varint(), at.prefixed()
+        unpacker = zstandard.ZstdDecompressor(dict_data=zstandard.ZstdCompressionDict(before, dict_type=zstandard.DICT_TYPE_RAWCONTENT), max_window_size=1 << 27)
+        shapes = unpacker.decompress(packed, max_output_size=size)
+        assert None not in found and len(shapes) == size, "a recipe does not tell of every group"
+        return 1 << bits, count, found, shapes
+
+    def recipe_bytes(self, identity):
         data = self.chunk(identity, is_recipe=True, proves=False)
         if data[:2] == b"\1\1":
             at = Bytes(data[2:])
@@ -210,10 +397,13 @@ class Repository:
                 parts += self.chunk(at.take(32), is_recipe=True)
             assert len(parts) == length, "a recipe is cut short"
             data = parts
+        return data
+
+    def recipe(self, data):
         at = Bytes(data)
         assert at.take(2) == b"\1\0", "a recipe of another version"
         bits, depth = at.byte(), at.byte()
-        places = self.recipe(at.take(32))[1] if depth else []
+        places = self.recipe(self.recipe_bytes(at.take(32)))[1] if depth else []
         count, extents, runs = at.varint(), at.varint(), at.varint()
         places = (places + [None] * count)[:count]
         page, extent, told = 0, 0, []

@@ -35,11 +35,13 @@ pub const LIST_BYTES_MAX: usize = 1 << 20;
 pub const LISTS_MAX: usize = 256;
 /// Most pages of a database that is stored page by page: 8 GiB of the usual 4 KiB; a larger one is stored as bytes. Bounds memory.
 pub const PAGES_MAX: usize = 2 << 20;
+/// Most groups of cells of a database: some 12 GiB of them.
+pub const GROUPS_MAX: usize = 8 << 20;
 /// Largest recipe, in bytes: its pages' hashes and places, and what names their extents.
 pub const RECIPE_BYTES_MAX: usize = 96 << 20;
 /// Recipes larger than this are stored in parts of this size, in bytes.
 pub const RECIPE_PART_BYTES: usize = 4 << 20;
-/// Most recipes that are read one behind another to know one database.
+/// Most recipes of pages that are read one behind another to know one database. Of recipes of cells the depths fall from 255 at most.
 pub const RECIPE_DEPTH_MAX: u8 = 64;
 /// Most problems that a snapshot record names; beyond them they are counted.
 pub const PROBLEMS_NAMED_MAX: usize = 10_000;

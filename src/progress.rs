@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -52,22 +53,22 @@ impl Phase {
         match self {
             Phase::Database => "Copying the database",
             Phase::Capture => "Reading the source",
-            Phase::Commit => "Making it durable",
+            Phase::Commit => "Writing to disk",
             Phase::Restore => "Restoring",
             Phase::Compare => "Finishing directories",
             Phase::Export => "Writing the zip",
             Phase::Build => "Building the database",
             Phase::Import => "Reading the zip",
-            Phase::ReadBack => "Reading it back",
+            Phase::ReadBack => "Verifying the zip",
             Phase::Diff => "Comparing",
             Phase::Rows => "Comparing rows",
-            Phase::Find => "Looking through snapshots",
-            Phase::Mark => "Finding what is needed",
-            Phase::Rewrite => "Writing packs anew",
-            Phase::Remove => "Removing packs",
+            Phase::Find => "Searching snapshots",
+            Phase::Mark => "Finding data in use",
+            Phase::Rewrite => "Repacking",
+            Phase::Remove => "Deleting packs",
             Phase::Check => "Checking the structure",
             Phase::Read => "Reading packs",
-            Phase::Mend => "Mending",
+            Phase::Mend => "Repairing",
         }
     }
 }
@@ -81,14 +82,70 @@ pub struct Problem {
     pub what: String,
 }
 
+/// What a prune is going to do, in numbers; bytes are stored ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSummary {
+    /// Packs that are there.
+    pub packs: u64,
+    /// Packs that stay.
+    pub kept: u64,
+    /// Packs that are removed as they are.
+    pub dropped: u64,
+    /// Packs that are removed after what is needed of them was written to others.
+    pub rewritten: u64,
+    /// Bytes of all packs.
+    pub bytes: u64,
+    /// Bytes that nothing needs.
+    pub unused: u64,
+    /// Bytes that are freed.
+    pub freed: u64,
+    /// Bytes that are written to other packs.
+    pub moved_bytes: u64,
+    /// Bytes that nothing needs and that stay.
+    pub unused_after: u64,
+}
+
 /// Receives counts, phases and problems from the engine; called from several threads.
-pub trait Progress: Sync {
+pub trait Progress: Send + Sync {
     /// A new phase begins, with the number of files and bytes expected, 0 where unknown.
     fn phase(&self, phase: Phase, files: u64, bytes: u64);
     /// Files and bytes that were just dealt with.
     fn advance(&self, files: u64, bytes: u64);
     /// A problem, as soon as it is known.
     fn problem(&self, problem: &Problem);
+    /// Other processes use the repository, and have been waited for so long; called now and then.
+    fn waiting(&self, _waited: Duration) {}
+    /// What a prune is going to do, before it does it.
+    fn prune_plan(&self, _plan: &PlanSummary) {}
+}
+
+/// Who watches a verb, and may stop it. A clone watches and stops the same work.
+#[derive(Clone)]
+pub struct Monitor {
+    /// Is told of everything.
+    pub progress: Arc<dyn Progress>,
+    /// Is looked at between files.
+    pub interrupt: Interrupt,
+}
+
+impl Monitor {
+    /// Tells `progress` of everything.
+    pub fn new(progress: impl Progress + 'static) -> Monitor {
+        Monitor { progress: Arc::new(progress), interrupt: Interrupt::default() }
+    }
+}
+
+impl Default for Monitor {
+    /// Nobody watches.
+    fn default() -> Monitor {
+        Monitor::new(Silent)
+    }
+}
+
+impl std::fmt::Debug for Monitor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Monitor").field("interrupt", &self.interrupt).finish_non_exhaustive()
+    }
 }
 
 /// Watches nothing.

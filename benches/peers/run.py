@@ -7,7 +7,7 @@
     benches/peers/run.py --report               only writes the page from the results that are there
 
 All of it happens below --dir (default .bench): corpora, programs, repositories, results.jsonl. Peers are looked for in .bench/bin, then on PATH;
-benches/peers/install.sh installs those that can be had. The corpora's generator is ../shared/bench/gen_corpus.py. Times are with everything warm in
+benches/peers/install.sh installs those that can be had. benches/corpus makes the corpora. Times are with everything warm in
 the page cache, one run for what takes long, else the median of three, and what the rest of the machine did meanwhile stands beside each.
 """
 import argparse, json, os, re, shutil, signal, subprocess, sys, tempfile, time
@@ -18,7 +18,7 @@ from tools import COPIES, TOOLS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(HERE))
-GENERATOR = os.path.join(os.path.dirname(PROJECT), "shared", "bench", "gen_corpus.py")
+GENERATOR = os.path.join(os.path.dirname(HERE), "corpus")
 # ext4 skips inodes that were freed in the last minute one by one: files are created several times slower meanwhile. Where their tables are not
 # written back yet it skips them for five minutes.
 REST_SECONDS = {"many": 305, "medium": 305}
@@ -74,9 +74,7 @@ class Bench:
             subprocess.run([self.python, "-m", "pip", "-q", "install", "numpy", "Pillow"], check=True)
         for corpus in corpora:
             if not os.path.exists(f"{self.root}/corpus/{corpus}"):
-                if not os.path.exists(GENERATOR):
-                    sys.exit(f"the corpora's generator is not there: {GENERATOR}")
-                subprocess.run([self.python, GENERATOR, "--preset", corpus, "--out", f"{self.root}/corpus/{corpus}"], check=True)
+                subprocess.run([self.python, GENERATOR, "make", corpus, f"{self.root}/corpus/{corpus}"], check=True)
 
     def note(self, **facts):
         facts["at"] = time.strftime("%Y-%m-%d %H:%M")
@@ -228,7 +226,7 @@ def tool_over(bench, corpus, name, works):
     try:
         if is_changed:
             bench.wipe(undo)
-            subprocess.run([bench.python, GENERATOR, "--mutate", "--out", source, "--undo-dir", undo], check=True)
+            subprocess.run([bench.python, GENERATOR, "day", source, undo], check=True)
             snapshot("a day's change")
         ids = ask("ids").split()
         values.update(first=ids[0], last=ids[-1], olds=" ".join(ids[:-1]))
@@ -253,7 +251,7 @@ def tool_over(bench, corpus, name, works):
             bench.measure(corpus, name, "forget + prune", fill(tool["forget"], values), repository=repository)
     finally:
         if is_changed:
-            subprocess.run([bench.python, GENERATOR, "--undo", "--out", source, "--undo-dir", undo], check=True)
+            subprocess.run([bench.python, GENERATOR, "undo", source, undo], check=True)
         bench.wipe(work)
 
 

@@ -6,8 +6,8 @@ use jellyvault::archive::{DumpStyle, Schema, dump_table, read_history};
 use jellyvault::backend::MemoryBackend;
 use jellyvault::chunk::{ChunkId, Class, HEAD_BYTES};
 use jellyvault::manifest::{Catalog, differences};
-use jellyvault::ops::{self, Destination, RestoreOptions, SnapshotOptions, SourceSpec, Watch};
-use jellyvault::progress::{Interrupt, Silent};
+use jellyvault::ops::{self, Destination, RestoreOptions, SnapshotOptions, SourceSpec};
+use jellyvault::progress::{Interrupt, Monitor};
 use jellyvault::source::{Event, Rules, ScanRoot, scan};
 use jellyvault::store::{ChunkReader, ExtentBuilder, ExtentKind, Index, IndexMode, PackStreams, Repository};
 
@@ -84,13 +84,12 @@ impl Place {
     fn snapshot(&self) {
         let spec = SourceSpec::plain(&self.source()).unwrap();
         let options = SnapshotOptions { host: "bench".into(), threads: 1, ..SnapshotOptions::default() };
-        watched(|watch| drop(ops::snapshot(&self.repository, &spec, &options, watch).unwrap()));
+        watched(|monitor| drop(ops::snapshot(&self.repository, &spec, &options, monitor).unwrap()));
     }
 }
 
-fn watched<T>(work: impl FnOnce(Watch<'_>) -> T) -> T {
-    let interrupt = Interrupt::default();
-    work(Watch { progress: &Silent, interrupt: &interrupt })
+fn watched<T>(work: impl FnOnce(&Monitor) -> T) -> T {
+    work(&Monitor::default())
 }
 
 fn scan_tree() -> Work {
@@ -227,7 +226,7 @@ fn restore_write() -> Work {
         let catalog = Catalog::load(&place.repository).unwrap();
         let destination = Destination::Directory(to.clone());
         let options = RestoreOptions { threads: 1, ..RestoreOptions::default() };
-        let report = watched(|watch| ops::restore(&place.repository, &catalog.snapshots[0], &destination, &options, watch).unwrap());
+        let report = watched(|monitor| ops::restore(&place.repository, &catalog.snapshots[0], &destination, &options, monitor).unwrap());
         std::fs::remove_dir_all(to).unwrap();
         assert_eq!(report.files, FILES);
         report.files

@@ -2,7 +2,7 @@
 //! read beyond it. Checksums are mended first, so that what lies behind them is reached.
 #![no_main]
 
-use jellyvault::store::{PackTrailer, TrailerError};
+use jellyvault::store::{PackTrailer, Sealer, TrailerError};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (bool, Vec<u8>)| {
@@ -11,7 +11,7 @@ fuzz_target!(|input: (bool, Vec<u8>)| {
         PackTrailer::mend_for_tests(&mut bytes);
     }
     let size = bytes.len() as u64;
-    let decoded = PackTrailer::decode::<TrailerError>(size, |offset, len| {
+    let decoded = PackTrailer::decode::<TrailerError>(size, &Sealer::plain(), |offset, len| {
         assert!(len <= bytes.len(), "asked for {len} bytes of {size}");
         let start = usize::try_from(offset).map_err(|_| TrailerError::Lengths)?;
         bytes.get(start..start.saturating_add(len)).map(<[u8]>::to_vec).ok_or(TrailerError::Lengths)

@@ -83,7 +83,7 @@ pub fn read<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, O
                 ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok(),
                 _ => None,
             };
-            (Cell::Ticks(text.and_then(read_ticks).ok_or("is no JSON array of whole numbers")?), None)
+            (Cell::Ticks(text.and_then(read_ticks).ok_or("is not a JSON array of whole numbers")?), None)
         }
         Kind::Reference | Kind::Collection => (Cell::Null, None),
     };
@@ -91,7 +91,7 @@ pub fn read<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, O
 }
 
 /// Why a value of an unsure kind cannot be written.
-pub const UNSURE: Fault = "has a value whose kind was not learnt (a newer zip of this server's tells it: schema learn)";
+pub const UNSURE: Fault = "has a value of an unknown type (learn the schema again from a newer zip: schema learn)";
 
 /// A value that each kind of its column would write alike.
 fn unsure(class: Class, value: ValueRef<'_>) -> Result<Cell<'_>, Fault> {
@@ -128,31 +128,31 @@ fn guid(value: ValueRef<'_>) -> Result<(Cell<'_>, Option<Oddity>), Fault> {
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().and_then(read_guid);
     let (guid, oddity) = match value {
         ValueRef::Text(bytes) => {
-            let guid = text(bytes).ok_or("is no GUID")?;
+            let guid = text(bytes).ok_or("is not a GUID")?;
             let mut usual = Vec::with_capacity(36);
             push_guid(&mut usual, &guid, true);
             let same = usual == bytes;
             let oddity = if usual.eq_ignore_ascii_case(bytes) { Oddity::Spelling } else { Oddity::Worth("is a GUID in another form") };
             (guid, (!same).then_some(oddity))
         }
-        ValueRef::Blob(bytes) => (guid_of_bytes(bytes).or_else(|| text(bytes)).ok_or("is no GUID")?, Some(Oddity::Worth("is a GUID as bytes"))),
+        ValueRef::Blob(bytes) => (guid_of_bytes(bytes).or_else(|| text(bytes)).ok_or("is not a GUID")?, Some(Oddity::Worth("is a GUID as bytes"))),
         _ => return Err("is a number where a GUID belongs"),
     };
     Ok((Cell::Guid(guid), oddity))
 }
 
 fn date(value: ValueRef<'_>) -> Result<(Cell<'_>, Option<Oddity>), Fault> {
-    let number = |number: f64| Ok((Cell::Date(julian(number).ok_or("is no date")?), Some(Oddity::Worth("is a date as a number (a Julian day)"))));
+    let number = |number: f64| Ok((Cell::Date(julian(number).ok_or("is not a date")?), Some(Oddity::Worth("is a date as a number (a Julian day)"))));
     match value {
         ValueRef::Text(bytes) => match std::str::from_utf8(bytes).ok().and_then(read_date) {
             Some(ReadDate::Usual(date)) => Ok((Cell::Date(date), None)),
             Some(ReadDate::Unusual(date)) => Ok((Cell::Date(date), Some(Oddity::Worth("is a date in another format")))),
             // SQLite turns a number into text in a column for text.
-            None => number(std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or("is no date")?),
+            None => number(std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or("is not a date")?),
         },
         ValueRef::Integer(day) => number(day as f64),
         ValueRef::Real(day) => number(day),
-        _ => Err("is no date"),
+        _ => Err("is not a date"),
     }
 }
 
@@ -160,9 +160,9 @@ fn date(value: ValueRef<'_>) -> Result<(Cell<'_>, Option<Oddity>), Fault> {
 fn integer(value: ValueRef<'_>) -> (i64, Option<Oddity>) {
     match value {
         ValueRef::Integer(number) => (number, None),
-        ValueRef::Real(number) => (number as i64, Some(Oddity::Worth("is a number of another kind where a whole number belongs"))),
-        ValueRef::Text(bytes) => (leading_integer(bytes), Some(Oddity::Worth("is text where a whole number belongs"))),
-        ValueRef::Blob(bytes) => (leading_integer(bytes), Some(Oddity::Worth("is bytes where a whole number belongs"))),
+        ValueRef::Real(number) => (number as i64, Some(Oddity::Worth("is a floating-point number in a column of whole numbers"))),
+        ValueRef::Text(bytes) => (leading_integer(bytes), Some(Oddity::Worth("is text in a column of whole numbers"))),
+        ValueRef::Blob(bytes) => (leading_integer(bytes), Some(Oddity::Worth("is bytes in a column of whole numbers"))),
         ValueRef::Null => (0, None),
     }
 }
@@ -176,8 +176,8 @@ fn real(kind: Kind, value: ValueRef<'_>) -> Result<(Cell<'static>, Option<Oddity
     };
     let cell = if kind == Kind::Float { Cell::Float(number as f32) } else { Cell::Double(number) };
     match cell {
-        Cell::Float(narrow) if !narrow.is_finite() => Err("is no finite number of 32 bits, which JSON cannot say"),
-        Cell::Double(wide) if !wide.is_finite() => Err("is no finite number, which JSON cannot say"),
+        Cell::Float(narrow) if !narrow.is_finite() => Err("is not a finite 32-bit number, which JSON cannot express"),
+        Cell::Double(wide) if !wide.is_finite() => Err("is not a finite number, which JSON cannot express"),
         cell => Ok((cell, oddity)),
     }
 }
@@ -211,7 +211,7 @@ fn string<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, Opt
             let text = String::from_utf8_lossy(bytes);
             let is_lossy = matches!(text, Cow::Owned(_));
             let is_blob = matches!(value, ValueRef::Blob(_));
-            let oddity = if is_lossy { Some("is no valid UTF-8") } else { is_blob.then_some("is bytes where text belongs") };
+            let oddity = if is_lossy { Some("is not valid UTF-8") } else { is_blob.then_some("is bytes in a text column") };
             (text, oddity.map(Oddity::Worth))
         }
         ValueRef::Integer(number) => (number.to_string().into(), Some(Oddity::Worth("is a number where text belongs"))),

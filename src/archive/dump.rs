@@ -19,7 +19,7 @@ pub enum DumpError<E> {
         source: rusqlite::Error,
     },
     /// A value that a server could not read: rows are mended before they are written, so this is a fault of jellyvault's.
-    #[error("{table}.{column} {what}, and was not mended")]
+    #[error("{table}.{column} {what}, and was not fixed")]
     Fault {
         /// The table.
         table: String,

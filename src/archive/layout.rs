@@ -97,7 +97,7 @@ pub fn place_of(name: &str) -> Place {
     if let Some(table) = name.strip_prefix("Database/") {
         return match table.strip_suffix(".json").filter(|table| !table.contains('/')) {
             Some(table) => Place::Table(table.to_owned()),
-            None => Place::Nothing("it is no table"),
+            None => Place::Nothing("it is not a table"),
         };
     }
     // A restored marker in a wrong place keeps a server from starting; in its own place the server makes it anew.

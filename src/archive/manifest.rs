@@ -23,8 +23,8 @@ pub struct Manifest {
 }
 
 /// The server's own choice of parts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
+#[serde(rename_all(deserialize = "PascalCase"), default)]
 pub struct Options {
     /// Metadata.
     pub metadata: bool,
@@ -38,6 +38,7 @@ pub struct Options {
 
 /// Why a manifest is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ManifestError {
     /// It is no JSON, or lacks a key that the server insists on.
     #[error("its manifest.json cannot be read: {0}")]
@@ -63,18 +64,18 @@ impl Manifest {
     /// Reads one as leniently as the server does: a byte order mark and trailing commas pass.
     pub fn read(bytes: &[u8]) -> Result<Manifest, ManifestError> {
         let raw: Raw = serde_json::from_reader(lenient(bytes))
-            .map_err(|e| ManifestError::Malformed(format!("it is no JSON object with the keys that Jellyfin writes ({e})")))?;
+            .map_err(|e| ManifestError::Malformed(format!("it is not a JSON object with the keys that Jellyfin writes ({e})")))?;
         if raw.backup_engine_version != ENGINE {
             return Err(ManifestError::Engine(raw.backup_engine_version));
         }
-        let created = date_of_json(&raw.date_created).ok_or_else(|| ManifestError::Malformed(format!("{:?} is no date", raw.date_created)))?;
+        let created = date_of_json(&raw.date_created).ok_or_else(|| ManifestError::Malformed(format!("{:?} is not a date", raw.date_created)))?;
         // Snapshots are counted from 1970, in 63 bits of nanoseconds.
         if created.ns() < 0 || i64::try_from(created.ns()).is_err() {
             return Err(ManifestError::Malformed(format!("its date {:?} is before 1970 or after 2262", raw.date_created)));
         }
         let parts: Vec<&str> = raw.server_version.split('.').collect();
         if !(2..=4).contains(&parts.len()) || parts.iter().any(|part| part.parse::<u16>().is_err()) {
-            return Err(ManifestError::Malformed(format!("{:?} is no version of a server", raw.server_version)));
+            return Err(ManifestError::Malformed(format!("{:?} is not a server version", raw.server_version)));
         }
         Ok(Manifest { server_version: raw.server_version, created, options: raw.options })
     }

@@ -31,12 +31,13 @@ const END_BYTES: usize = 22;
 
 /// Why a zip is refused.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ZipError {
     /// It cannot be read.
     #[error("it cannot be read")]
     Io(#[from] io::Error),
     /// It is no zip, or not whole.
-    #[error("it is no zip, or not whole: {0}")]
+    #[error("it is not a zip, or it is incomplete: {0}")]
     Structure(String),
     /// It is made to do harm, or by something that is not Jellyfin.
     #[error("{what}{}", entry.as_ref().map_or_else(String::new, |entry| format!(": {entry:?}")))]
@@ -104,7 +105,7 @@ impl ZipReader {
         let file = open_to_read(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(ZipError::Structure("it is no regular file".to_owned()));
+            return Err(ZipError::Structure("it is not a regular file".to_owned()));
         }
         let bytes = metadata.len();
         let structure = |error: rawzip::Error| ZipError::Structure(error.to_string());
@@ -132,7 +133,7 @@ impl ZipReader {
             }
             let raw = record.file_path();
             let name = std::str::from_utf8(raw.as_ref()).map_err(|_| {
-                hostile("a name in it is no UTF-8, as Jellyfin writes it; another program packed it anew", &String::from_utf8_lossy(raw.as_ref()))
+                hostile("a name in it is not UTF-8, as Jellyfin writes it; the zip was packed again by another program", &String::from_utf8_lossy(raw.as_ref()))
             })?;
             check_name(name)?;
             if record.flags().is_encrypted() {

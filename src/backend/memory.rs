@@ -12,6 +12,8 @@ pub enum Verb {
     Read(String, u64),
     /// A finished write of (name, bytes).
     Write(String, u64),
+    /// Asking for a file's length.
+    Size(String),
     /// A listing of a prefix.
     List(String),
     /// A removal.
@@ -78,7 +80,11 @@ impl NewFile for MemoryFile {
 impl Backend for MemoryBackend {
     fn read(&self, name: &str, span: Span) -> Result<Vec<u8>, Error> {
         let mut state = self.state();
-        let bytes = state.files.get(name).cloned().ok_or_else(|| Error::Missing { name: name.to_owned() })?;
+        let Some(bytes) = state.files.get(name).cloned() else {
+            // It is a call all the same.
+            state.calls.push(Verb::Read(name.to_owned(), 0));
+            return Err(Error::Missing { name: name.to_owned() });
+        };
         let (start, len) = match span {
             Span::At { offset, len } => (usize::try_from(offset).unwrap_or(usize::MAX), len),
             Span::Tail { len } => (bytes.len().saturating_sub(len), bytes.len().min(len)),
@@ -93,7 +99,9 @@ impl Backend for MemoryBackend {
         Ok(part.to_vec())
     }
     fn size(&self, name: &str) -> Result<u64, Error> {
-        self.state().files.get(name).map(|bytes| bytes.len() as u64).ok_or_else(|| Error::Missing { name: name.to_owned() })
+        let mut state = self.state();
+        state.calls.push(Verb::Size(name.to_owned()));
+        state.files.get(name).map(|bytes| bytes.len() as u64).ok_or_else(|| Error::Missing { name: name.to_owned() })
     }
     fn create(&self, name: &str) -> Result<Box<dyn NewFile>, Error> {
         Ok(Box::new(MemoryFile { backend: self.clone(), name: name.to_owned(), bytes: Vec::new() }))

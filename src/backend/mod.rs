@@ -87,6 +87,14 @@ pub trait Backend: Send + Sync {
     fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
         Ok(self.list(prefix)?.into_iter().map(|listed| listed.name).collect())
     }
+    /// How many bytes behind those that are asked for a read may bring along: as many as come in the time that a call takes. None from a disk.
+    fn read_ahead(&self) -> usize {
+        0
+    }
+    /// How many files may be finished at the same time: one on a disk, which is no faster with more.
+    fn parallel_writes(&self) -> usize {
+        1
+    }
     /// What a folder looks like now, so that it need not be listed again while it looks the same; nothing where the backend cannot tell.
     fn mark(&self, _folder: &str) -> Option<Mark> {
         None
@@ -130,6 +138,7 @@ pub enum ErrorClass {
 
 /// What a verb can fail with; each names the file.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The operating system said no.
     #[error("cannot {verb} {name} in the repository")]
@@ -149,7 +158,7 @@ pub enum Error {
         name: String,
     },
     /// The file ends before the bytes that it should hold.
-    #[error("{name} is cut short: bytes {offset} to {end} are not all there")]
+    #[error("{name} is truncated: bytes {offset} to {end} are not all there")]
     Short {
         /// The file.
         name: String,
@@ -159,7 +168,7 @@ pub enum Error {
         end: u64,
     },
     /// The file is larger than such a file can be.
-    #[error("{name} has {size} bytes, more than the {limit} that such a file may have")]
+    #[error("{name} is too large: {size} bytes, at most {limit} are expected")]
     TooLarge {
         /// The file.
         name: String,

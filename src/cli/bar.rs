@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::progress::{Phase, Problem, Progress};
+use crate::progress::{Phase, Problem};
 
 use super::clean::in_a_line;
 
@@ -37,10 +37,8 @@ impl Bar {
         let bar = SHOWN.get_or_init(|| bar).clone();
         Bar { bar, files: AtomicU64::new(0), unshown: AtomicU64::new(0), bytes: AtomicU64::new(0) }
     }
-}
 
-impl Progress for Bar {
-    fn phase(&self, phase: Phase, _files: u64, bytes: u64) {
+    pub fn phase(&self, phase: Phase, _files: u64, bytes: u64) {
         self.files.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
         self.bar.reset();
@@ -56,7 +54,7 @@ impl Progress for Bar {
         self.bar.tick();
     }
 
-    fn advance(&self, files: u64, bytes: u64) {
+    pub fn advance(&self, files: u64, bytes: u64) {
         let files = self.files.fetch_add(files, Ordering::Relaxed) + files;
         let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         if self.unshown.fetch_add(1, Ordering::Relaxed).is_multiple_of(16) {
@@ -67,7 +65,7 @@ impl Progress for Bar {
         }
     }
 
-    fn problem(&self, problem: &Problem) {
+    pub fn problem(&self, problem: &Problem) {
         self.bar.println(format!("Problem: {}: {}", in_a_line(&problem.path), in_a_line(&problem.what)));
     }
 }

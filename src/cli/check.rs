@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
-
 use crate::ops::{self, CheckOptions, CheckReport, Damage};
 
 use super::context::Context;
 use super::failure::Failure;
+use super::output;
 use super::upkeep_args::CheckArgs;
 use super::{Exit, json as to_json, render};
 
@@ -17,32 +16,13 @@ const SHOWN_MAX: usize = 40;
 pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
     // Without --read-data no content is read.
-    let report = ops::check(&repository, &CheckOptions { read: args.read_data.unwrap_or_default(), threads: 0 }, context.watch())?;
+    let report = ops::check(&repository, &CheckOptions { read: args.read_data.unwrap_or_default(), threads: 0 }, &context.monitor)?;
     if context.global.json {
-        to_json::print(&document(&report));
+        to_json::print(&report);
     } else if !context.global.quiet || !report.is_ok() {
-        render::print(&words(context, &report))?;
+        output::print(&words(context, &report))?;
     }
     Ok(if report.is_ok() { Exit::Done } else { Exit::Problems })
-}
-
-/// What was found, for programs.
-pub fn document(report: &CheckReport) -> Value {
-    let files: Vec<Value> = report.findings.iter().map(|finding| json!({"name": finding.name, "what": finding.what})).collect();
-    let of_snapshots = report
-        .damage
-        .iter()
-        .map(|damage| json!({"snapshot": damage.snapshot.to_string(), "path": damage.path, "what": damage.what, "entries": damage.entries}));
-    let of_repository = report.findings.iter().map(|finding| json!({"snapshot": null, "path": finding.name, "what": finding.what}));
-    let read = &report.read;
-    json!({
-        "ok": report.is_ok(), "snapshots": report.snapshots, "packs": report.packs, "pack_bytes": report.pack_bytes,
-        "read": {
-            "packs": read.packs, "bytes": read.bytes, "of_packs": read.of_packs, "of_bytes": read.of_bytes, "never_read": read.never_read,
-            "oldest": (read.oldest > 0).then(|| to_json::time((read.oldest as i64).saturating_mul(1_000_000_000))),
-        },
-        "files": files, "unread": report.unread, "damage": of_repository.chain(of_snapshots).collect::<Vec<_>>(), "damage_count": report.damage_count, "remarks": report.remarks,
-    })
 }
 
 fn words(context: &Context, report: &CheckReport) -> String {
@@ -55,7 +35,7 @@ fn words(context: &Context, report: &CheckReport) -> String {
     );
     let share = match (read.packs, read.of_packs) {
         (0, 0) => String::new(),
-        (0, _) => "No data was read; --read-data does that.\n".to_owned(),
+        (0, _) => "No data was read. Add --read-data to verify the data too.\n".to_owned(),
         (packs, all) if packs == all => format!("Read all of their data ({}).\n", render::size(read.bytes)),
         (packs, all) => format!(
             "Read the data of {} of {} packs ({} of {}).\n",
@@ -67,32 +47,43 @@ fn words(context: &Context, report: &CheckReport) -> String {
     };
     out.push_str(&share);
     if read.packs < read.of_packs && read.never_read > 0 {
-        out.push_str(&format!("{} of {} packs were never read since they were written.\n", render::count(read.never_read), render::count(read.of_packs)));
+        out.push_str(&format!("{} of {} packs have never been read since they were written.\n", render::count(read.never_read), render::count(read.of_packs)));
     } else if read.packs < read.of_packs && read.oldest > 0 {
-        out.push_str(&format!("Every pack was read since {}.\n", render::time((read.oldest as i64).saturating_mul(1_000_000_000), &context.zone)));
+        out.push_str(&format!("Every pack has been read since {}.\n", render::time((read.oldest as i64).saturating_mul(1_000_000_000), &context.zone)));
     }
     for remark in &report.remarks {
         out.push_str(&format!("Note: {remark}.\n"));
     }
     if report.is_ok() {
         out.push_str(if report.packs == 0 {
-            "All is well; no data is stored yet.\n"
+            "No problems found. The repository contains no data yet.\n"
         } else if read.packs == read.of_packs {
-            "All is well: every byte is what was written.\n"
+            "No problems found: all stored data was verified.\n"
         } else {
-            "All lists, indexes and packs are there and fit together. Data that was not read may still be damaged.\n"
+            "No problems found: all lists, indexes and packs are present and consistent. Data that was not read may still be damaged.\n"
         });
         return out;
     }
-    if !report.findings.is_empty() {
-        out.push_str("\nDamaged files of the repository:\n");
-        report.findings.iter().for_each(|finding| out.push_str(&format!("  {}: {}\n", finding.name, finding.what)));
+    out + &damage_words(report)
+}
+
+/// What was found, and what to do.
+fn damage_words(report: &CheckReport) -> String {
+    let mut out = String::new();
+    // What could not be read is not damaged, as far as anybody knows.
+    let (unread, damaged): (Vec<_>, Vec<_>) = report.findings.iter().partition(|finding| report.unread.contains(&finding.name));
+    for (heading, findings) in [("Damaged files of the repository", &damaged), ("Files of the repository that could not be read", &unread)] {
+        if !findings.is_empty() {
+            out.push_str(&format!("\n{heading}:\n"));
+            findings.iter().for_each(|finding| out.push_str(&format!("  {}: {}\n", finding.name, finding.what)));
+        }
     }
     if report.damage_count > 0 {
-        out.push_str(&format!("\nWhat cannot be brought back ({} in all snapshots):\n", render::plural(report.damage_count, "entry", "entries")));
+        let until = if damaged.is_empty() { " until these files can be read" } else { "" };
+        out.push_str(&format!("\nCannot be restored{until} ({} in all snapshots):\n", render::plural(report.damage_count, "entry", "entries")));
         out.push_str(&by_path(&report.damage));
     } else if !report.findings.iter().any(|finding| finding.name.starts_with("snapshots/")) {
-        out.push_str("\nEvery file of every snapshot can still be brought back, as far as was looked.\n");
+        out.push_str("\nAll files of all snapshots can still be restored, as far as was checked.\n");
     }
     if !report.unread.is_empty() {
         let files = render::plural(report.unread.len() as u64, "file", "files");
@@ -129,4 +120,23 @@ pub fn by_path(damage: &[Damage]) -> String {
         out.push_str(&format!("  … and {} more paths; --json names them.\n", render::count((paths.len() - SHOWN_MAX) as u64)));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Finding;
+
+    #[test]
+    fn a_file_that_could_not_be_read_is_not_called_damaged() {
+        let finding = |name: &str| Finding { name: name.to_owned(), what: "it could not be read".to_owned() };
+        let mut report = CheckReport { findings: vec![finding("packs/aa/a.pack")], damage_count: 2, ..CheckReport::default() };
+        report.unread.insert("packs/aa/a.pack".to_owned());
+        let said = damage_words(&report);
+        assert!(!said.contains("Damaged files") && said.contains("could not be read:\n  packs/aa/a.pack"), "{said}");
+        assert!(said.contains("Cannot be restored until these files can be read") && said.contains("may be intact"), "{said}");
+        report.findings.push(finding("packs/bb/b.pack"));
+        let said = damage_words(&report);
+        assert!(said.contains("Damaged files of the repository:\n  packs/bb/b.pack") && said.contains("Cannot be restored ("), "{said}");
+    }
 }

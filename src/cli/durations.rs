@@ -9,15 +9,15 @@ use crate::ops::{MaxUnused, Share};
 
 /// A span of time in calendar units: 48h, 7d, 2mo, 1y, 1y6mo.
 pub fn span(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse().map_err(|_| "it is no duration such as 48h, 7d, 2mo or 1y".to_owned())?;
-    if span.is_negative() || span.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(span) }
+    let span: Span = text.parse().map_err(|_| "not a duration such as 48h, 7d, 2mo or 1y".to_owned())?;
+    if span.is_negative() || span.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(span) }
 }
 
 /// A span of time in seconds; a day has 24 hours.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let span: Span = text.parse().map_err(|_| "it is no duration such as 30s, 10m or 2h".to_owned())?;
-    let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| "months and years have no fixed length; name days".to_owned())?;
-    Duration::try_from(signed).map_err(|_| "it must not be negative".to_owned())
+    let span: Span = text.parse().map_err(|_| "not a duration such as 30s, 10m or 2h".to_owned())?;
+    let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| "months and years have no fixed length; use days".to_owned())?;
+    Duration::try_from(signed).map_err(|_| "must not be negative".to_owned())
 }
 
 /// How many to keep.
@@ -25,9 +25,9 @@ pub fn count(text: &str) -> Result<Count, String> {
     match text {
         "all" | "unlimited" => Ok(Count::All),
         _ => match text.parse() {
-            Ok(0) => Err("it must be at least 1; leave the rule out to keep none by it".to_owned()),
+            Ok(0) => Err("must be at least 1; leave out the option to disable the rule".to_owned()),
             Ok(number) => Ok(Count::Newest(number)),
-            Err(_) => Err("it is no number, nor all".to_owned()),
+            Err(_) => Err("neither a number nor all".to_owned()),
         },
     }
 }
@@ -63,7 +63,7 @@ pub fn max_unused(text: &str) -> Result<MaxUnused, String> {
         return Ok(MaxUnused::Unlimited);
     }
     let share = percent(text).filter(|percent| *percent < 100.0).map(MaxUnused::Percent);
-    share.or_else(|| bytes(text).map(MaxUnused::Bytes)).ok_or_else(|| "it is no share such as 5%, no size such as 2GiB, nor unlimited".to_owned())
+    share.or_else(|| bytes(text).map(MaxUnused::Bytes)).ok_or_else(|| "not a share such as 5%, a size such as 2GiB, or unlimited".to_owned())
 }
 
 /// How much of the data check reads.
@@ -75,13 +75,13 @@ pub fn share(text: &str) -> Result<Share, String> {
         return duration(time).map(Share::UnreadFor);
     }
     let known = percent(text).map(Share::Percent).or_else(|| duration(text).ok().map(Share::For)).or_else(|| bytes(text).map(Share::Bytes));
-    known.ok_or_else(|| "it is no share such as 10%, no size such as 5GiB, no time such as 15m, nor unread:30d".to_owned())
+    known.ok_or_else(|| "not a share such as 10%, a size such as 5GiB, a time such as 15m, or unread:30d".to_owned())
 }
 
 /// A share in thousandths.
 pub fn permille(text: &str) -> Result<u32, String> {
-    let thousandths = percent(text).map(|percent| percent * 10.0).ok_or_else(|| "it is no share such as 3%".to_owned())?;
-    if thousandths > 0.0 && thousandths < 1.0 { Err("it must be at least 0.1%".to_owned()) } else { Ok(thousandths.round() as u32) }
+    let thousandths = percent(text).map(|percent| percent * 10.0).ok_or_else(|| "not a share such as 3%".to_owned())?;
+    if thousandths > 0.0 && thousandths < 1.0 { Err("must be at least 0.1%".to_owned()) } else { Ok(thousandths.round() as u32) }
 }
 
 #[cfg(test)]

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::ops::{self, ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place};
 use crate::source::Category;
@@ -11,7 +9,9 @@ use crate::source::Category;
 use super::args::{ExportArgs, SourceArgs};
 use super::clean::cleaned;
 use super::context::Context;
+use super::exact_rules::EXACT_RULES;
 use super::failure::Failure;
+use super::output;
 use super::snapshot::{tell_problems, wanted};
 use super::{Exit, json as to_json, render, source};
 
@@ -20,12 +20,6 @@ const SHOWN: usize = 20;
 
 /// Names that are tried in the dashboard's folder.
 const NAMES_TRIED: i64 = 3600;
-
-/// How an exact zip is used, and how not; the same words stand in its help and in `docs/zip.md`.
-pub const EXACT_RULES: &str = "Restore it only from the dashboard (Dashboard, Backups), with no task running there. \
-If a library scan runs meanwhile, the server may go down once: start it again, and all is there. \
-Never start a server with --restore-archive and this zip: it would come up with a wrong or broken database. \
-If that happened: stop the server and use jellyvault restore --in-place.";
 
 pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     let only = wanted(&args.only, &[])?;
@@ -37,11 +31,11 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     let kind = if args.exact { ExportKind::Exact } else { ExportKind::Tables };
     let file = file(context, args, snapshot, kind, place.as_ref())?;
     let options = ExportOptions { kind, only, target: args.target.clone(), zone: context.zone.clone(), as_server: false, force: args.force, threads: 0 };
-    let report = ops::export(&repository, snapshot, &file, place.as_ref(), &options, context.watch())?;
+    let report = ops::export(&repository, snapshot, &file, place.as_ref(), &options, &context.monitor)?;
     if context.global.json {
-        to_json::print(&document(&report));
+        to_json::print(&report);
     } else if !context.global.quiet {
-        render::print(&words(context, &report, snapshot, place.is_some()))?;
+        output::print(&words(context, &report, snapshot, place.is_some()))?;
     }
     for remark in &report.remarks {
         context.say(&format!("Note: {remark}."));
@@ -57,20 +51,20 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
 fn check_usage(args: &ExportArgs, only: &[Category]) -> Result<(), Failure> {
     if let Some(category) = only.iter().find(|category| matches!(category, Category::Plugins | Category::Other)) {
         return Err(Failure::usage(
-            &format!("Jellyfin's zip has no place for {category}"),
-            "It can hold database, config, metadata, subtitles, trickplay and attachments. For the rest: jellyvault restore --only.",
+            &format!("Jellyfin's backup zip cannot contain {category}"),
+            "It can contain database, config, metadata, subtitles, trickplay and attachments. For other categories use jellyvault restore --only.",
         ));
     }
     let leaves_out_the_database = !only.is_empty() && !only.contains(&Category::Database);
     if args.exact && leaves_out_the_database {
-        return Err(Failure::usage("an exact zip is there for the sake of the database", "Add database to --only, or leave out --exact."));
+        return Err(Failure::usage("an exact zip needs the category database", "Add database to --only, or leave out --exact."));
     }
     if args.target.is_some() && leaves_out_the_database {
-        return Err(Failure::usage("--for is about the database's tables, which --only leaves out", "Add database to --only, or leave out --for."));
+        return Err(Failure::usage("--for changes the database's tables, but --only leaves the database out", "Add database to --only, or leave out --for."));
     }
     match &args.target {
         Some(target) if target.split('.').count() < 2 || !target.starts_with(|c: char| c.is_ascii_digit()) => {
-            Err(Failure::usage(&format!("{target:?} is no version of Jellyfin"), "Write it as the server does, such as 10.11.11."))
+            Err(Failure::usage(&format!("{target:?} is not a version of Jellyfin"), "Write it as Jellyfin does, for example 10.11.11."))
         }
         _ => Ok(()),
     }
@@ -79,9 +73,9 @@ fn check_usage(args: &ExportArgs, only: &[Category]) -> Result<(), Failure> {
 /// The folder where the dashboard looks.
 fn place(context: &Context, args: &ExportArgs, repository: &crate::store::Repository) -> Result<Place, Failure> {
     let named = SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), ..SourceArgs::default() };
-    let (instance, spec) = source::find_known(context, &named, repository)?;
+    let (instance, spec) = source::find_or_remembered(context, &named, repository)?;
     context.mean_server(repository, spec.server.id.as_deref())?;
-    Ok(ops::place_in(&JellyfinTarget { instance, spec, same_directories: args.same_directories }, repository, &context.interrupt)?)
+    Ok(ops::place_in(&JellyfinTarget { instance, spec, same_directories: args.same_directories }, repository, &context.monitor.interrupt)?)
 }
 
 /// Where the zip is to stand.
@@ -95,7 +89,7 @@ fn file(context: &Context, args: &ExportArgs, (_, record): &(SnapshotId, Snapsho
     match &args.file {
         None => Ok(PathBuf::from(own)),
         Some(file) if file.as_os_str() == "-" => {
-            Err(Failure::usage("a zip cannot be written to standard output: it is read back before it is called done", "Name a file."))
+            Err(Failure::usage("a zip cannot be written to standard output, because it is verified after writing", "Give a file name."))
         }
         Some(file) if file.is_dir() => Ok(file.join(own)),
         Some(file) => Ok(file.clone()),
@@ -111,63 +105,39 @@ fn free_name(folder: &Path, time_ns: i64, context: &Context, force: bool) -> Pat
     (0..NAMES_TRIED).map(name).find(|path| force || std::fs::symlink_metadata(path).is_err()).unwrap_or_else(|| name(0))
 }
 
-fn document(report: &ExportReport) -> serde_json::Value {
-    let repairs: Vec<_> = report
-        .repairs
-        .named
-        .iter()
-        .map(|repair| json!({"table": repair.table, "row": repair.row, "column": repair.column, "what": repair.what, "done": repair.done}))
-        .collect();
-    json!({
-        "archive": {
-            "path": absolute(&report.path).to_string_lossy(), "bytes": report.bytes, "entries": report.entries, "kind": report.kind.word(),
-            "server_version": report.server_version,
-            "fits": {"versions": report.versions, "directories": report.directories},
-            "options": {
-                "metadata": report.parts.metadata, "trickplay": report.parts.trickplay, "subtitles": report.parts.subtitles, "database": report.parts.database,
-            },
-            "missing": report.missing,
-        },
-        "repairs": repairs, "repair_count": report.repairs.count, "problems": to_json::problems(&report.problems), "remarks": report.remarks,
-    })
-}
-
-fn absolute(path: &Path) -> PathBuf {
-    std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
 fn words(context: &Context, report: &ExportReport, (id, record): &(SnapshotId, SnapshotRecord), for_dashboard: bool) -> String {
     let mut out = format!(
         "Wrote {} ({}, {}): snapshot {} of {}, {}.\n",
-        absolute(&report.path).display(),
+        report.path.display(),
         render::size(report.bytes),
         render::plural(report.entries, "entry", "entries"),
         render::short(id),
         render::time(record.time_ns, &context.zone),
         match report.kind {
-            ExportKind::Tables => "as Jellyfin's own backup",
+            ExportKind::Tables => "like Jellyfin's own backup",
             ExportKind::Exact => "with its database page for page",
         },
     );
-    out.push_str("It is durable and was read back whole.\n");
-    out.push_str(&format!("Fits: Jellyfin {}", report.versions));
+    out.push_str("The zip was written to disk, read back and verified.\n");
+    let is_version = report.versions.starts_with(|first: char| first.is_ascii_digit());
+    out.push_str(&format!("Fits: {}{}", if is_version { "Jellyfin " } else { "" }, report.versions));
     let directories: Vec<String> = report.directories.iter().map(|(name, path)| format!("{name} {path}")).collect();
     if directories.is_empty() {
-        out.push_str(", with the directories that it was made on.\n");
+        out.push_str(", with the same directories as the snapshot's server.\n");
     } else {
-        out.push_str(&format!(", whose directories are {}.\n", directories.join(", ")));
+        out.push_str(&format!(" with the directories {}.\n", directories.join(", ")));
     }
     match report.kind {
         ExportKind::Exact => out.push_str(&format!("{EXACT_RULES}\n")),
-        ExportKind::Tables => out.push_str("Restore it from the dashboard (Dashboard, Backups), or start the server once with --restore-archive FILE. The server must have been started before.\n"),
+        ExportKind::Tables => out.push_str("To restore, use the dashboard (Dashboard, Backups), or start the server once with --restore-archive FILE. The server must have been started at least once before.\n"),
     }
     for missing in &report.missing {
-        out.push_str(&format!("Not in it: {missing}.\n"));
+        out.push_str(&format!("Not included: {missing}.\n"));
     }
     if for_dashboard {
-        out.push_str("The dashboard lists it now.\n");
+        out.push_str("The dashboard now lists it.\n");
     } else {
-        out.push_str("For the dashboard it must lie in data/backups of the server (--to-jellyfin puts it there).\n");
+        out.push_str("The dashboard lists it only if it is in the server's directory data/backups (--to-jellyfin writes it there).\n");
     }
     out
 }
@@ -180,7 +150,8 @@ fn tell_repairs(context: &Context, report: &ExportReport) {
     }
     let shown = if context.global.verbose { repairs.named.len() } else { SHOWN };
     let mut text = format!(
-        "{} of the database were not as a server's restore needs them (one such row can leave the server without items and users). In the zip, and only there, they were put right:\n",
+        "{} in the database would break Jellyfin's restore (a single one can leave the server without items and users). \
+         They were fixed in the zip only; the snapshot is unchanged:\n",
         render::plural(repairs.count, "value or row", "values or rows")
     );
     for repair in repairs.named.iter().take(shown) {
@@ -188,7 +159,7 @@ fn tell_repairs(context: &Context, report: &ExportReport) {
         text.push_str(&format!("  {}{column} ({}): {}; {}\n", repair.table, repair.row, repair.what, repair.done));
     }
     if repairs.count > shown as u64 {
-        let hidden = if shown < repairs.named.len() { "--verbose shows them" } else { "of which only the number is kept" };
+        let hidden = if shown < repairs.named.len() { "--verbose shows them" } else { "only their number is recorded" };
         text.push_str(&format!("  … and {} more ({hidden})\n", render::count(repairs.count - shown as u64)));
     }
     use std::io::Write;

@@ -6,32 +6,61 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use crate::manifest::{Catalog, NameError};
-use crate::ops::Error;
+use crate::ops::{Error, ErrorKind};
 use crate::source::FindError;
 use crate::store;
 
 use super::clean::in_a_line;
-use super::context::Context;
 use super::{Exit, json as to_json, render};
 
 /// Why a command failed.
 pub struct Failure {
-    kind: &'static str,
+    kind: ErrorKind,
     message: String,
     causes: Vec<String>,
     hint: Option<String>,
+    /// Lines below the hint: what there is to choose from.
+    choices: Vec<String>,
     exit: Exit,
+    /// Whoever read the output went away.
+    is_unread: bool,
 }
 
 impl Failure {
     /// Whether it is that a directory holds no instance.
     pub fn is_no_instance(&self) -> bool {
-        self.kind == "no-source"
+        self.kind == ErrorKind::NoSource
     }
 
     /// Wrong usage that clap does not see.
     pub fn usage(message: &str, hint: &str) -> Failure {
-        Failure { kind: "usage", message: message.to_owned(), causes: Vec::new(), hint: Some(hint.to_owned()), exit: Exit::Usage }
+        Failure {
+            kind: ErrorKind::Usage,
+            message: message.to_owned(),
+            causes: Vec::new(),
+            hint: Some(hint.to_owned()),
+            choices: Vec::new(),
+            exit: Exit::Usage,
+            is_unread: false,
+        }
+    }
+
+    /// The same with what there is to choose from, a line each.
+    pub fn choosing(self, choices: &str) -> Failure {
+        Failure { choices: choices.lines().map(str::to_owned).collect(), ..self }
+    }
+
+    /// A repository whose data is there, and whose snapshots are not listed.
+    pub fn lost_list() -> Failure {
+        Failure {
+            kind: ErrorKind::Damaged,
+            message: "the repository's list of snapshots is missing, but its data is there".to_owned(),
+            causes: Vec::new(),
+            hint: Some("Run jellyvault repair: it rebuilds the list of snapshots from the data.".to_owned()),
+            choices: Vec::new(),
+            exit: Exit::Failed,
+            is_unread: false,
+        }
     }
 
     /// What failed, in one line.
@@ -41,24 +70,26 @@ impl Failure {
 
     /// The failure of an answer, after the work was done.
     pub fn but_done(mut self, what: &str) -> Failure {
-        self.message = format!("{what}, but the answer could not be written");
-        self.hint = Some("Nothing needs to be done again. See what standard output leads to: a full disk, perhaps.".to_owned());
+        self.message = format!("{what}, but the output could not be written");
+        self.hint = Some("You do not need to run the command again. Check where standard output goes: the disk may be full.".to_owned());
         self
     }
 
     /// A repository that this user has used, and that is not there.
     pub fn gone(known: &super::known::Known, path: &std::path::Path, otherwise: &str) -> Failure {
-        let last = known.last_used(path).map(|last| last.to_zoned(TimeZone::system()).strftime(" on %Y-%m-%d at %H:%M").to_string());
+        let last = known.last_used(path).map(|last| last.to_zoned(TimeZone::system()).strftime(" (last used on %Y-%m-%d at %H:%M)").to_string());
         Failure {
-            kind: "no-repository",
+            kind: ErrorKind::NoRepository,
             message: format!(
-                "the repository {} is gone: it was there{}, and nothing is there now",
+                "the repository {} is missing: it existed before{}",
                 std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).display(),
                 last.unwrap_or_default()
             ),
             causes: Vec::new(),
-            hint: Some(format!("Most likely its disk is not mounted: mount it and try again. {otherwise}")),
+            hint: Some(format!("Its disk is probably not mounted. Mount it and try again. {otherwise}")),
+            choices: Vec::new(),
             exit: Exit::Failed,
+            is_unread: false,
         }
     }
 
@@ -79,11 +110,11 @@ impl Failure {
         };
         let newest: Vec<_> = catalog.snapshots.iter().rev().take(5).collect();
         let hint = match &error {
-            NameError::Empty => "Take one first: jellyvault snapshot".to_owned(),
-            NameError::None { .. } => format!("The newest are: {}. jellyvault list shows all.", listed(newest)),
+            NameError::Empty => "Take a snapshot first: jellyvault snapshot".to_owned(),
+            NameError::None { .. } => format!("The newest snapshots are: {}. Run jellyvault list to see all.", listed(newest)),
             NameError::Several { candidates, .. } => {
                 let fitting: Vec<_> = catalog.snapshots.iter().filter(|(id, _)| candidates.contains(id)).rev().take(10).collect();
-                format!("Type more of its id: {}.", fitting.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(", "))
+                format!("Type more characters of the id: {}.", fitting.iter().map(|(id, _)| id.to_string()).collect::<Vec<_>>().join(", "))
             }
         };
         Failure { hint: Some(hint), ..Failure::from(Error::from(error)) }
@@ -101,16 +132,17 @@ impl Failure {
 
     /// It as JSON.
     pub fn document(&self) -> serde_json::Value {
-        json!({"kind": self.kind, "message": self.message, "causes": self.causes, "hint": self.hint})
+        let hint = self.hint.as_ref().map(|hint| [std::slice::from_ref(hint), &self.choices].concat().join("\n"));
+        json!({"kind": self.kind.word(), "message": self.message, "causes": self.causes, "hint": hint})
     }
 
     /// Tells it, on standard error or as JSON.
-    pub fn report(&self, context: &Context) -> Exit {
+    pub fn report(&self, as_json: bool) -> Exit {
         // A reader of our output who went away has all that they wanted.
-        if self.kind == "io" && self.causes.iter().any(|cause| cause.contains("Broken pipe")) {
+        if self.is_unread {
             return Exit::Done;
         }
-        if context.global.json {
+        if as_json {
             to_json::print(&json!({"error": self.document()}));
             return self.exit;
         }
@@ -118,6 +150,7 @@ impl Failure {
         let mut text = format!("Error: {}\n", in_a_line(&self.message));
         self.causes.iter().for_each(|cause| text.push_str(&format!("Caused by: {}\n", in_a_line(cause))));
         self.hint.iter().for_each(|hint| text.push_str(&format!("Hint: {}\n", in_a_line(hint))));
+        self.choices.iter().for_each(|choice| text.push_str(&format!("{}\n", in_a_line(choice))));
         // Where standard error is closed the exit code still tells.
         crate::tolerate(std::io::stderr().write_all(text.as_bytes()));
         self.exit
@@ -126,10 +159,11 @@ impl Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        let mut causes = Vec::new();
+        let (mut causes, mut is_unread) = (Vec::new(), false);
         let mut next: Option<&dyn std::error::Error> = std::error::Error::source(&error);
         while let Some(cause) = next {
             causes.push(cause.to_string());
+            is_unread |= cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
             next = cause.source();
         }
         let exit = match &error {
@@ -137,97 +171,106 @@ impl From<Error> for Failure {
             Error::Glob { .. } | Error::NotAFile { .. } => Exit::Usage,
             _ => Exit::Failed,
         };
-        Failure { kind: error.kind(), message: error.to_string(), causes, hint: hint(&error), exit }
+        Failure { kind: error.kind(), message: error.to_string(), causes, hint: hint(&error), choices: Vec::new(), exit, is_unread }
     }
 }
 
 /// What to do about it.
 fn hint(error: &Error) -> Option<String> {
     let text = match error {
-        Error::Find(FindError::None { looked }) => format!("Name its data directory (jellyvault snapshot /path/of/data, or --data-dir). Looked for it in: {}.", looked.join("; ")),
+                Error::Find(FindError::None { looked }) => format!("Give Jellyfin's data directory: jellyvault snapshot /path/to/data, or --data-dir. Searched in: {}.", looked.join("; ")),
         Error::Find(FindError::Several { found }) => {
             let list: Vec<String> = found.iter().map(|(path, how)| format!("{path} ({how})")).collect();
-            format!("Name the one that you mean: {}.", list.join("; "))
+            format!("Give the directory of the one you mean: {}.", list.join("; "))
         }
         Error::Find(FindError::NotOne { looked, .. }) => {
-            format!("None of these is there: {}. Name the directory that holds data, metadata and root; for any other folder use --plain DIR.", looked.join(", "))
+            format!("None of these exists: {}. Give the directory that contains data, metadata and root. For any other directory use --plain DIR.", looked.join(", "))
         }
-        Error::Find(FindError::Nearby { found, .. }) => format!("Name {found} instead; for a folder of any kind use --plain DIR."),
-        Error::Find(FindError::Missing { .. }) => "Check the path; it must be a directory that this user can see.".to_owned(),
-        Error::EmptySource { .. } => "A snapshot of nothing would look like one of everything gone, so none was taken. Is the disk mounted? Is this the right directory, and may this user read it?".to_owned(),
+        Error::Find(FindError::Nearby { found, .. }) => format!("Use {found} instead. For any other directory use --plain DIR."),
+        Error::Find(FindError::Missing { .. }) => "Check the path: it must be a directory that this user can access.".to_owned(),
+        Error::EmptySource { .. } => "No snapshot was taken, because it would record every file as deleted. Is the disk mounted? Is this the right \
+            directory, and can this user read it?"
+            .to_owned(),
         Error::Refused { hint, .. } => hint.clone(),
-        Error::NoPath { .. } | Error::OnNeitherSide { .. } => "jellyvault ls SNAPSHOT shows what is there; paths begin with config, data, metadata, plugins, root, or programdata (whatever else lies in Jellyfin's data directory).".to_owned(),
-        Error::WatchState { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => "This user may not write to it: run as the user that Jellyfin runs as, or as root.".to_owned(),
-        Error::WatchState { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => "A row of the snapshot does not fit the database; nothing was changed. Another snapshot may.".to_owned(),
-        Error::WatchState { source: rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..), .. } => "A row of this user in the database holds what no server writes there; nothing was changed.".to_owned(),
-        Error::NoTable { tables, .. } => format!("Its tables are: {tables}."),
-        Error::NoUser { users, .. } => format!("Its users are: {users}."),
+        Error::StillInUse { .. } => "End them (for example a mount) and run the same command again: data that was already written is used. To wait longer, add for example --wait 2h.".to_owned(),
+        Error::NoPath { .. } | Error::OnNeitherSide { .. } => "Run jellyvault ls SNAPSHOT to see its files. Paths begin with config, data, metadata, plugins, root, or \
+            programdata (everything else in Jellyfin's data directory)."
+            .to_owned(),
+        Error::WatchState { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => "This user cannot write to the database. Run as the user that Jellyfin runs as, or as root.".to_owned(),
+        Error::WatchState { source, .. } if source.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => "Nothing was changed, because a row of the snapshot conflicts with the database. Try another snapshot.".to_owned(),
+        Error::WatchState { source: rusqlite::Error::InvalidColumnType(..) | rusqlite::Error::FromSqlConversionFailure(..), .. } => "Nothing was changed, because a row of this user in the database contains a value of an unexpected type.".to_owned(),
+        Error::NoTable { tables, .. } => format!("The database has these tables: {tables}."),
+        Error::NoUser { users, .. } => format!("The database has these users: {users}."),
         Error::Rows(error) if error.is_damage() => return hint_of_rows(),
-        Error::Rows(_) => "Is there room in the system's temporary directory? It can be named by TMPDIR.".to_owned(),
-        Error::WatchState { .. } => "Stop Jellyfin, look whether the disk is full, and run the same command again.".to_owned(),
-        Error::Mount { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Mounting needs the program fusermount3 of the package fuse3 (Debian, Ubuntu: apt install fuse3), or root.".to_owned(),
-        Error::Mount { .. } => "Is the directory free, and may this user mount? --allow-other needs user_allow_other in /etc/fuse.conf; a container needs --device /dev/fuse --cap-add SYS_ADMIN.".to_owned(),
-        Error::InNoSnapshot { .. } => "jellyvault find '*NAME*' looks for names in all snapshots; paths begin with config, data, metadata, plugins, root, or programdata (whatever else lies in Jellyfin's data directory).".to_owned(),
-        Error::HalfDone { source, .. } => return Some(hint(source).unwrap_or_else(|| "Put that right, and run the same command again: it continues where it stopped.".to_owned())),
-        Error::Interrupted => "Nothing is broken: what was stored is used by the next run.".to_owned(),
-        Error::NotAFile { .. } => "jellyvault ls lists directories; jellyvault restore brings them back.".to_owned(),
-        Error::Glob { .. } => "Patterns are names such as *.bif or paths such as metadata/People/**.".to_owned(),
+        Error::Rows(_) => "Is there free space in the system's temporary directory? Set TMPDIR to use another one.".to_owned(),
+        Error::WatchState { .. } => "Stop Jellyfin, check that the disk is not full, and run the same command again.".to_owned(),
+        Error::Mount { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Mounting needs the program fusermount3 from the package fuse3 (Debian, Ubuntu: apt install fuse3), or root.".to_owned(),
+        Error::Mount { .. } => "Is the directory in use? Is this user allowed to mount? --allow-other needs user_allow_other in /etc/fuse.conf. A container needs --device /dev/fuse --cap-add SYS_ADMIN.".to_owned(),
+        Error::InNoSnapshot { .. } => "Run jellyvault find '*NAME*' to search all snapshots by name. Paths begin with config, data, metadata, plugins, root, or \
+            programdata (everything else in Jellyfin's data directory)."
+            .to_owned(),
+        Error::HalfDone { source, .. } => return Some(hint(source).unwrap_or_else(|| "Fix the cause and run the same command again: it continues where it stopped.".to_owned())),
+        Error::Interrupted => "Nothing was damaged. The next run uses the data that was already stored.".to_owned(),
+        Error::NotAFile { .. } => "Use jellyvault ls to list a directory, and jellyvault restore to restore it.".to_owned(),
+        Error::Glob { .. } => "A pattern is a name such as *.bif, or a path such as metadata/People/**.".to_owned(),
         Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => return store_hint(error),
         Error::Unreadable { source, .. } => return hint_of_damage(source),
-        Error::Source { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Check the path: nothing is there.".to_owned(),
+        Error::Source { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Check the path: it does not exist.".to_owned(),
         Error::Source { .. } => "Run as the user that Jellyfin runs as, or as root.".to_owned(),
-        Error::Target { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "The disk is full. Make room and run the same command again: what is right already is not written twice.".to_owned(),
-        Error::Target { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Check the path: nothing is there.".to_owned(),
-        Error::Target { .. } => "Check that it is a directory that this user may write to.".to_owned(),
-        Error::Mend(crate::archive::MendError::Lacks { .. }) => "Its tables cannot be written. export --exact needs none of them; restore --in-place brings it back as it is.".to_owned(),
-        Error::Mend(_) => "If the disk is not full, the database is damaged: choose an older snapshot, or have it as it is with restore --to DIR.".to_owned(),
-        Error::Zip { source, .. } if matches!(**source, crate::archive::ZipError::Io(_)) => "Check that this user may read it.".to_owned(),
-        Error::Zip { .. } => "It was not imported. Is it a backup that Jellyfin made, and was it copied whole?".to_owned(),
-        Error::NotABackup { .. } => "It was not imported. Name a zip that Jellyfin 10.11 or newer made (Dashboard, Backups; they lie in data/backups), or one of jellyvault export.".to_owned(),
-        Error::Load { .. } => "It was not imported. If the disk is not full, the zip is damaged: take another one.".to_owned(),
-        Error::ReadBack { .. } => "It was not kept. The disk may be failing: try another one.".to_owned(),
+        Error::Target { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "The disk is full. Free some space and run the same command again: files that are up to date are not written again.".to_owned(),
+        Error::Target { source, .. } if source.kind() == std::io::ErrorKind::NotFound => "Check the path: it does not exist.".to_owned(),
+        Error::Target { .. } => "Check that it is a directory, and that this user can write to it.".to_owned(),
+        Error::Mend(crate::archive::MendError::Lacks { .. }) => "Its tables cannot be exported. Use export --exact, which does not need them, or restore --in-place, which restores the database unchanged.".to_owned(),
+        Error::Mend(_) => "If the disk is not full, the database is damaged. Choose an older snapshot, or restore the database unchanged with restore --to DIR.".to_owned(),
+        Error::Zip { source, .. } if matches!(**source, crate::archive::ZipError::Io(_)) => "Check that this user can read the file.".to_owned(),
+        Error::Zip { .. } => "The zip was not imported. Is it a backup made by Jellyfin, and was it copied completely?".to_owned(),
+        Error::NotABackup { .. } => "The zip was not imported. Give a backup made by Jellyfin 10.11 or newer (Dashboard, Backups; stored in data/backups), or a zip made by jellyvault export.".to_owned(),
+        Error::Load { .. } => "The zip was not imported. If the disk is not full, the zip is damaged: use another one.".to_owned(),
+        Error::ReadBack { .. } => "The zip was not kept. The disk may be failing: try another disk.".to_owned(),
         _ => return None,
     };
     Some(text)
 }
 
 fn hint_of_rows() -> Option<String> {
-    Some("Part of the database, or of the repository that holds it, is damaged. The files can still be compared: leave out --rows. jellyvault restore --to DIR --only database brings the database itself.".to_owned())
+    Some("Part of the database, or of the repository, is damaged. Leave out --rows to compare the files only. Run jellyvault restore SNAPSHOT --to DIR --only database to get the database file itself.".to_owned())
 }
 
 fn hint_of_damage(error: &Error) -> Option<String> {
-    if error.kind() == "index-damaged" {
+    if error.kind() == ErrorKind::IndexDamaged {
         return hint(error);
     }
-    matches!(error.kind(), "damaged").then(|| {
-        "Part of the repository is damaged or missing. Other files and snapshots may be whole: jellyvault check --read-data tells which, jellyvault repair mends what can be mended. Look at the disk."
+    (error.kind() == ErrorKind::Damaged).then(|| {
+        "Part of the repository is damaged or missing. Run jellyvault check --read-data to see which files and snapshots are affected, then jellyvault repair. Check the disk, for example with smartctl."
             .to_owned()
     })
 }
 
 fn store_hint(error: &store::Error) -> Option<String> {
     let text = match error {
-        store::Error::NoRepository { .. } => "Name the repository with --repo PATH or JELLYVAULT_REPO. The first jellyvault snapshot makes one.",
+        store::Error::NoRepository { .. } => {
+            "Give the repository's path with --repo PATH or JELLYVAULT_REPO. The first jellyvault snapshot creates a repository."
+        }
         store::Error::NoSettings { .. } => {
-            "Run jellyvault repair: it writes new settings and brings back every snapshot that the data tells of. If you have a copy of repo.toml, put it back instead."
+            "If you have a copy of repo.toml, put it back. Otherwise run jellyvault repair: it writes new settings and recovers every snapshot it can find in the data."
         }
-        store::Error::Exists { .. } => "Use it as it is, or name another folder.",
-        store::Error::NotEmpty { .. } => "Name an empty folder, or one that does not exist yet.",
-        store::Error::Newer { .. } => "Install a newer jellyvault. Nothing was changed.",
-        store::Error::IndexDamaged { .. } => "Run the same command again. Look at the disk: something changed a file on it.",
+        store::Error::Exists { .. } => "Use the existing repository, or give another directory.",
+        store::Error::NotEmpty { .. } => "Give an empty directory, or one that does not exist yet.",
+        store::Error::Newer { .. } => "Nothing was changed. Install a newer version of jellyvault.",
+        store::Error::IndexDamaged { .. } => "Run the same command again. Check the disk: a file on it was changed or corrupted.",
         store::Error::NoLocks { .. } => {
-            "Reading commands work. To write all the same, make sure that no other jellyvault, on any machine, works with this repository, and add --no-lock. \
-             Better: keep the repository on a file system with locks (a local disk, or NFS with its lock daemon)."
+            "Commands that only read still work. To write anyway, make sure that no other jellyvault uses this repository, on any machine, and add --no-lock. \
+             It is better to keep the repository on a file system that supports locks (a local disk, or NFS with its lock daemon)."
         }
-        store::Error::Busy { .. } => "Wait until it is done and try again.",
+        store::Error::Busy { .. } => "Wait until it has finished, then try again.",
         store::Error::Backend(e) if e.is_disk_full() => {
-            "The repository's disk is full. Make room and run the same command again: no snapshot was harmed, and what was written already is used. jellyvault prune frees what no snapshot needs; it works on a full disk."
+            "The repository's disk is full. No snapshot was damaged. Free some space (jellyvault prune works on a full disk) and run the same command again: data that was already written is used."
         }
         store::Error::Local { .. } | store::Error::Backend(crate::backend::Error::Io { .. }) => {
-            "Check that the repository's folder may be read and written by this user, and that its disk is well."
+            "Check that this user can read and write the repository's directory, and that its disk is healthy."
         }
         e if e.is_damage() => {
-            "Part of the repository is damaged or missing. Other files and snapshots may be whole: jellyvault check --read-data tells which, jellyvault repair mends what can be mended. Look at the disk."
+            "Part of the repository is damaged or missing. Run jellyvault check --read-data to see which files and snapshots are affected, then jellyvault repair. Check the disk, for example with smartctl."
         }
         _ => return None,
     };

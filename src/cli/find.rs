@@ -4,7 +4,8 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Catalog, Kind, display, instance_of};
+use crate::manifest::{Catalog, Kind, SnapshotId, display, instance_of};
+use crate::ops::documents::{self, with_path};
 use crate::ops::{self, Match, Version, Wanted};
 use crate::store::Repository;
 
@@ -13,13 +14,14 @@ use super::context::Context;
 use super::diff::paths_of;
 use super::failure::Failure;
 use super::ls::{nanoseconds, typed_path};
+use super::output;
 use super::{Exit, json as to_json, render, titles};
 
 pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
     if args.patterns.is_empty() && args.same_as.is_none() {
         return Err(Failure::usage(
-            "it is not said what to look for",
-            "Name a pattern such as *.jpg or metadata/**/poster.*, a path, or a file with --same-as.",
+            "no search pattern given",
+            "Give a title, a path, or a pattern such as *.jpg or metadata/**/poster.*; or a file with --same-as.",
         ));
     }
     let repository = context.open()?;
@@ -27,7 +29,7 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
     let only = args.within.as_deref().map(|name| context.resolve_in(&repository, &catalog, name).map(|(id, _)| *id)).transpose()?;
     let contents = args.same_as.as_ref().map(|file| ops::contents_of_file(&repository, file)).transpose()?;
     let wanted = Wanted { paths: paths_of(&args.patterns)?.with_names(), contents };
-    let found = ops::find(&repository, &catalog, &wanted, only, context.watch())?;
+    let found = ops::find(&repository, &catalog, &wanted, only, &context.monitor)?;
     let titled = titled(context, &repository, &catalog, args)?;
     if context.global.json {
         // One after another: a hundred thousand of them as one value would fill the memory.
@@ -48,7 +50,7 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
         }
         if found.matches.is_empty() && titled.is_empty() {
             out.push_str(
-                "Nothing found. A title (\"Salt Bridge\"), a name (poster.jpg), a pattern (*.jpg, metadata/**/poster.*) or a path inside the snapshots (config/users) is looked for.\n",
+                "Nothing found. Search for a title (\"Salt Bridge\"), a name (poster.jpg), a pattern (*.jpg, metadata/**/poster.*) or a path in the snapshots (config/users).\n",
             );
         }
         let several = several_sources(&catalog);
@@ -58,16 +60,30 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
                 out.push_str(&format!("  {}\n", version_words(context, version, &catalog)));
             }
         }
-        render::print(&out)?;
+        output::print(&out)?;
         if let Some(one) = titled.first().filter(|one| !one.paths.is_empty()) {
             context
-                .say(&format!("Note: jellyvault restore SNAPSHOT --in-place --item {:?} brings its files back; with poster behind it, its poster.", one.name));
+                .say(&format!("Note: to restore its files, run jellyvault restore SNAPSHOT --in-place --item {0:?}. To restore only its poster, add poster: --item {0:?} poster.", one.name));
+        }
+        let incomplete = incomplete(&catalog, only);
+        if found.matches.is_empty() && titled.is_empty() && incomplete > 0 {
+            context.say(&format!(
+                "Note: {} could not read some paths or left them out (--exclude, --only, --one-file-system). Files there cannot be found. Run jellyvault show \
+                 SNAPSHOT to see these paths.",
+                render::plural(incomplete, "snapshot", "snapshots")
+            ));
         }
         if found.is_cut {
-            context.say("Note: more paths fit than are shown; a narrower pattern, or --in SNAPSHOT, shows fewer.");
+            context.say("Note: more paths match than are shown. Use a narrower pattern, or --in SNAPSHOT.");
         }
     }
     Ok(Exit::Done)
+}
+
+/// How many of the snapshots that were looked through say nothing of some paths.
+fn incomplete(catalog: &Catalog, only: Option<SnapshotId>) -> u64 {
+    let looked = catalog.snapshots.iter().filter(|(id, _)| only.is_none_or(|only| only == *id));
+    looked.filter(|(_, record)| ops::Unknown::of(record).is_ok_and(|unknown| !unknown.is_empty())).count() as u64
 }
 
 pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
@@ -80,23 +96,24 @@ pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
         }
         (_, path) => typed_path(path.as_deref().unwrap_or_default()),
     };
-    let found = ops::history(&repository, &catalog, &path, context.watch())?;
+    let found = ops::history(&repository, &catalog, &path, &context.monitor)?;
     if found.is_empty() {
         return Err(ops::Error::InNoSnapshot { path: display(&path) }.into());
     }
     if context.global.json {
-        let versions: Vec<Value> = found.iter().flat_map(|found| events(found).into_iter().map(|event| event_json(&event, found, &catalog))).collect();
-        to_json::print(&to_json::with_path(&path, json!({"versions": versions})));
+        let versions: Vec<Value> =
+            found.iter().flat_map(|found| events(found, &catalog).into_iter().map(|event| event_json(&event, found, &catalog))).collect();
+        to_json::print(&with_path(&path, json!({"versions": versions})));
         return Ok(Exit::Done);
     }
     let several = several_sources(&catalog);
     let mut out = String::new();
     for found in &found {
         out.push_str(&format!("{}{}\n", display(&found.path), of_source(found, &catalog, several)));
-        let rows: Vec<Vec<String>> = events(found).iter().map(|event| event_row(context, event, &catalog)).collect();
+        let rows: Vec<Vec<String>> = events(found, &catalog).iter().map(|event| event_row(context, event, &catalog)).collect();
         out.push_str(&render::table(&rows, &[3]));
     }
-    render::print(&out)?;
+    output::print(&out)?;
     Ok(Exit::Done)
 }
 
@@ -121,7 +138,7 @@ fn titled(context: &Context, repository: &Repository, catalog: &Catalog, args: &
         // A database that cannot be read has no titles; paths are found all the same.
         match titles::find(repository, snapshot, words) {
             Ok(titled) => found.extend(titled),
-            Err(failure) => context.say(&format!("Note: titles were not looked through: {}.", failure.message())),
+            Err(failure) => context.say(&format!("Note: titles were not searched: {}.", failure.message())),
         }
     }
     Ok(found)
@@ -135,13 +152,14 @@ struct Event<'v> {
 }
 
 /// When a path appeared, changed and vanished.
-fn events(found: &Match) -> Vec<Event<'_>> {
+fn events<'v>(found: &'v Match, catalog: &Catalog) -> Vec<Event<'v>> {
     let mut events: Vec<Event<'_>> = Vec::new();
     let mut before: Option<&Version> = None;
     for version in &found.versions {
         let follows = before.filter(|before| before.until == Some(version.first));
         let change = match follows {
             None if before.is_some() => "back",
+            None if is_unknown_before(found, version.first, catalog) => "known",
             None => "appeared",
             Some(before) if ops::same_content(&before.entry, &version.entry) => "metadata",
             Some(_) => "changed",
@@ -161,18 +179,26 @@ fn events(found: &Match) -> Vec<Event<'_>> {
 fn event_row(context: &Context, event: &Event<'_>, catalog: &Catalog) -> Vec<String> {
     let (id, time, label) = named(context, catalog, event.at);
     let word = match event.change {
-        "appeared" if event.at == event.version.map_or(0, |version| version.first) && is_first(catalog, event.at) => "there from the first snapshot",
-        "appeared" => "appeared",
-        "back" => "was there again",
+        "appeared" if event.at == event.version.map_or(0, |version| version.first) && is_first(catalog, event.at) => "present in the first snapshot",
+        "appeared" => "added",
+        "known" => "present; the previous snapshot could not read it or left it out",
+        "back" => "added again",
         "changed" => "changed",
-        "metadata" => "same content, other time, mode or owner",
-        "unknown" => "not known: this snapshot could not read it or left it out",
-        _ => "was gone",
+        "metadata" => "same content; time, mode or owner changed",
+        "unknown" => "unknown: this snapshot could not read it or left it out",
+        _ => "removed",
     };
     // Where the file is gone it has neither.
     let size = event.version.map(|version| render::size(version.entry.size())).unwrap_or_default();
     let modified = event.version.map(|version| format!("of {}", render::time(nanoseconds(version.entry.mtime), &context.zone))).unwrap_or_default();
     [format!("  {id}"), time, word.to_owned(), size, modified, label].to_vec()
+}
+
+/// Whether the snapshot before one of the same server says nothing of a path.
+fn is_unknown_before(found: &Match, at: usize, catalog: &Catalog) -> bool {
+    let Some((_, record)) = ops::snapshot_at(catalog, at) else { return false };
+    let before = catalog.snapshots.iter().take(at).rev().find(|(_, other)| instance_of(other) == instance_of(record));
+    before.is_some_and(|(_, before)| ops::Unknown::of(before).is_ok_and(|unknown| unknown.holds_of(found.category, &found.path)))
 }
 
 /// Whether a snapshot is the first of its source: what it has may be older than it.
@@ -188,7 +214,7 @@ fn event_json(event: &Event<'_>, found: &Match, catalog: &Catalog) -> Value {
         map.insert("last".to_owned(), snapshot_json(catalog, version.last));
         map.insert("kind".to_owned(), json!(kind(version)));
         map.insert("size".to_owned(), json!(version.entry.size()));
-        map.insert("mtime".to_owned(), json!(to_json::time(nanoseconds(version.entry.mtime))));
+        map.insert("mtime".to_owned(), json!(documents::time(nanoseconds(version.entry.mtime))));
     }
     document
 }
@@ -201,11 +227,11 @@ fn match_json(found: &Match, catalog: &Catalog) -> Value {
             json!({
                 "first": snapshot_json(catalog, version.first), "last": snapshot_json(catalog, version.last), "gone_in": version.until.map(|at| snapshot_json(catalog, at)),
                 "unknown_since": version.unknown_since.map(|at| snapshot_json(catalog, at)),
-                "kind": kind(version), "size": version.entry.size(), "mtime": to_json::time(nanoseconds(version.entry.mtime)),
+                "kind": kind(version), "size": version.entry.size(), "mtime": documents::time(nanoseconds(version.entry.mtime)),
             })
         })
         .collect();
-    to_json::with_path(&found.path, json!({"category": found.category.name(), "source": source_json(found, catalog), "versions": versions}))
+    with_path(&found.path, json!({"category": found.category.name(), "source": source_json(found, catalog), "versions": versions}))
 }
 
 fn kind(version: &Version) -> &'static str {
@@ -218,7 +244,7 @@ fn kind(version: &Version) -> &'static str {
 
 fn snapshot_json(catalog: &Catalog, at: usize) -> Value {
     ops::snapshot_at(catalog, at)
-        .map_or(Value::Null, |(id, record)| json!({"id": id.to_string(), "time": to_json::time(record.time_ns), "label": record.label}))
+        .map_or(Value::Null, |(id, record)| json!({"id": id.to_string(), "time": documents::time(record.time_ns), "label": record.label}))
 }
 
 fn source_json(found: &Match, catalog: &Catalog) -> Value {

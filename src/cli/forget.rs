@@ -2,14 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::manifest::{Catalog, Policy, SnapshotId, SnapshotRecord, display, instance_of};
-use crate::ops::{self, Forget, Forgetting};
+use crate::ops::documents::ForgetDocument;
+use crate::ops::{self, AlreadyMarked, Forget, Forgetting, PruneOptions};
 use crate::store::Repository;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::output;
 use super::upkeep_args::{ForgetArgs, KeepArgs};
 use super::{Exit, json as to_json, prune, render};
 
@@ -27,15 +29,15 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     };
     if policy.is_empty() && args.snapshots.is_empty() {
         return Err(Failure::usage(
-            "it is not said which snapshots may go",
-            "Give rules, such as --keep-hourly 24 --keep-daily 7 --keep-weekly 4 --keep-monthly 12, or name snapshots. --dry-run shows what would happen.",
+            "no snapshots or retention rules given",
+            "Give rules, for example --keep-hourly 24 --keep-daily 7 --keep-weekly 4 --keep-monthly 12, or snapshots. Add --dry-run to see the result first.",
         ));
     }
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
     let policy = Policy { server: context.server.borrow().clone(), ..policy };
     let forget = if args.snapshots.is_empty() { Forget::By(policy) } else { Forget::These(named(context, &repository, &catalog, &args.snapshots)?) };
-    let mut forgetting = ops::plan_forget(&repository, &catalog, &forget, &context.zone, context.watch())?;
+    let mut forgetting = ops::plan_forget(&repository, &catalog, &forget, &context.zone, &context.monitor)?;
     let dropped = forgetting.dropped();
     if !context.global.json && !context.global.quiet {
         show(context, &catalog, &forgetting, matches!(forget, Forget::These(_)))?;
@@ -46,26 +48,23 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     let pruned = match args.prune {
         true => {
             let without = if args.dry_run { dropped.iter().copied().collect() } else { HashSet::new() };
-            let needed = std::mem::take(&mut forgetting.needed);
-            Some(prune::work(context, &repository, args.max_unused, args.dry_run, (without, needed, Vec::new()), &args.wait)?)
+            let marked = AlreadyMarked { without, needed: std::mem::take(&mut forgetting.needed) };
+            let options = PruneOptions { max_unused: args.max_unused, dry_run: args.dry_run, wait: args.wait.wait, ..PruneOptions::default() };
+            Some(ops::prune_marked(&repository, &options, marked, &context.monitor)?)
         }
         false => None,
     };
     let exit = if catalog.damaged.is_empty() { pruned.as_ref().map_or(Exit::Done, prune::exit) } else { Exit::Problems };
     if context.global.json {
-        let mut document = document(&catalog, &forgetting, args.dry_run);
-        if let (Some(report), Some(map)) = (&pruned, document.as_object_mut()) {
-            map.insert("prune".to_owned(), prune::document(report, args.dry_run));
-        }
-        to_json::print(&document);
+        to_json::print(&ForgetDocument::of(&catalog, &forgetting, args.dry_run, pruned.as_ref()));
         return Ok(exit);
     }
     if args.dry_run {
         if pruned.is_none() {
-            render::print("Nothing was changed: this was a dry run.\n")?;
+            output::print("Nothing was changed: this was a dry run.\n")?;
         }
     } else if !dropped.is_empty() && pruned.is_none() && !context.global.quiet {
-        render::print(&format!("Forgot {}. jellyvault prune frees the space.\n", render::plural(dropped.len() as u64, "snapshot", "snapshots")))?;
+        output::print(&format!("Forgot {}. Run jellyvault prune to free the space.\n", render::plural(dropped.len() as u64, "snapshot", "snapshots")))?;
     }
     if let Some(report) = &pruned {
         prune::tell(context, report, args.dry_run)?;
@@ -77,8 +76,8 @@ fn named(context: &Context, repository: &Repository, catalog: &Catalog, names: &
     // A time means the newest snapshot at or before it: too vague for something that drops.
     if let Some(name) = names.iter().find(|name| name.get(4..5) == Some("-") && name.get(..4).is_some_and(|year| year.bytes().all(|b| b.is_ascii_digit()))) {
         return Err(Failure::usage(
-            &format!("{name:?} is a time, which does not say which snapshot is meant"),
-            "Name it by its id or label: jellyvault list shows them.",
+            &format!("{name:?} is a time, and it is not clear which snapshot it means"),
+            "Use the snapshot's id or label: run jellyvault list to see them.",
         ));
     }
     let mut ids = names.iter().map(|name| Ok(context.resolve_in(repository, catalog, name)?.0)).collect::<Result<Vec<_>, Failure>>()?;
@@ -117,30 +116,14 @@ fn show(context: &Context, catalog: &Catalog, forgetting: &Forgetting, only_drop
     let mut out = render::table(&rows, &[]);
     let dropped = forgetting.dropped().len() as u64;
     let would_free = match forgetting.would_free {
-        Some(bytes) => format!("they alone need {}, which prune can free", render::size(bytes)),
-        None => "what that would free is not known, because part of the repository is damaged".to_owned(),
+        Some(bytes) => format!("prune would free {}", render::size(bytes)),
+        None => "the space this would free is unknown, because part of the repository is damaged".to_owned(),
     };
     out.push_str(&match dropped {
         0 => "Nothing to forget.\n".to_owned(),
-        _ => format!("{} of {} go; {would_free}.\n", render::count(dropped), render::plural(forgetting.verdicts.len() as u64, "snapshot", "snapshots")),
+        _ => format!("{} of {} to forget; {would_free}.\n", render::count(dropped), render::plural(forgetting.verdicts.len() as u64, "snapshot", "snapshots")),
     });
-    render::print(&out)
-}
-
-fn document(catalog: &Catalog, forgetting: &Forgetting, dry_run: bool) -> Value {
-    let (mut kept, mut forgotten) = (Vec::new(), Vec::new());
-    for verdict in &forgetting.verdicts {
-        let Some((id, record)) = catalog.snapshots.iter().find(|(id, _)| *id == verdict.id) else { continue };
-        let goes = verdict.reasons.is_empty();
-        let reasons = if goes { vec!["no rule keeps it".to_owned()] } else { verdict.reasons.clone() };
-        let mut row = json!({"id": id.to_string(), "time": to_json::time(record.time_ns), "label": record.label, "source": ops::source_name(record)});
-        if let Some(map) = row.as_object_mut() {
-            map.insert("reason".to_owned(), json!(reasons.join(", ")));
-            map.insert("reasons".to_owned(), json!(reasons));
-        }
-        if goes { &mut forgotten } else { &mut kept }.push(row);
-    }
-    json!({"kept": kept, "forgotten": forgotten, "would_free": forgetting.would_free, "dry_run": dry_run})
+    output::print(&out)
 }
 
 /// Marks snapshots.
@@ -155,9 +138,9 @@ pub fn keep(context: &Context, args: &KeepArgs) -> Result<Exit, Failure> {
     } else if !context.global.quiet {
         let list: Vec<_> = ids.iter().map(render::short).collect();
         let list = list.join(", ");
-        render::print(&match args.off {
-            true => format!("Not marked any more: {list}. The rules of forget decide now.\n"),
-            false => format!("Marked: {list}. forget keeps what is marked until jellyvault keep --off takes the mark away.\n"),
+        output::print(&match args.off {
+            true => format!("No longer protected: {list}. Retention rules apply to them again.\n"),
+            false => format!("Protected: {list}. forget keeps them until you run jellyvault keep --off SNAPSHOT.\n"),
         })?;
     }
     Ok(Exit::Done)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::ops::documents::ImportedZip;
 use crate::ops::{self, ImportOptions, ImportReport};
 
 use super::args::ImportArgs;
@@ -11,25 +12,25 @@ use super::context::Context;
 use super::failure::Failure;
 use super::open_or_make::open_or_make;
 use super::snapshot::tell_problems;
-use super::{Exit, json as to_json, labels, render};
+use super::{Exit, json as to_json, labels, output, render};
 
 pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     let zips = zips(&args.zips)?;
     args.label.as_deref().map_or(Ok(()), labels::check)?;
     let repository = open_or_make(context, args.init)?;
     let labels = args.label.as_deref().map_or(Ok(Vec::new()), |label| labels::for_zips(&repository, label, zips.len()))?;
-    let built = ops::build_known(&repository, context.watch())?;
+    let built = ops::build_known(&repository, &context.monitor)?;
     if !built.is_empty() && !context.global.json && !context.global.quiet {
-        render::print(&super::schema::built_words(&built))?;
+        output::print(&super::schema::built_words(&built))?;
     }
     let mut done: Vec<(PathBuf, ImportReport)> = Vec::new();
     let mut failed: Vec<(PathBuf, Failure)> = Vec::new();
     for (number, zip) in zips.into_iter().enumerate() {
         let options = ImportOptions { label: labels.get(number).cloned(), note: args.note.clone(), zone: context.zone.clone(), force: args.force, threads: 0 };
-        match ops::import(&repository, &zip, &options, context.watch()) {
+        match ops::import(&repository, &zip, &options, &context.monitor) {
             Ok(report) => {
                 if !context.global.json && !context.global.quiet {
-                    render::print(&words(context, &zip, &report))?;
+                    output::print(&words(context, &zip, &report))?;
                 }
                 if report.record.problem_count > 0 && !report.was_there {
                     tell_problems(context, report.record.problem_count, &report.record.problems);
@@ -42,7 +43,7 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
         }
     }
     if context.global.json {
-        let mut document = json!({"snapshots": done.iter().map(|(zip, report)| document(zip, report)).collect::<Vec<_>>()});
+        let mut document = json!({"snapshots": done.iter().map(|(zip, report)| ImportedZip::of(zip, report)).collect::<Vec<_>>()});
         if let Some(object) = document.as_object_mut().filter(|_| context.has_made.get()) {
             object.insert("made_repository".to_owned(), json!(true));
         }
@@ -56,7 +57,7 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
         to_json::print(&document);
     } else {
         failed.iter().for_each(|(_, failure)| {
-            failure.report(context);
+            failure.report(context.global.json);
         });
     }
     let has_problems = done.iter().any(|(_, report)| report.record.problem_count > 0 && !report.was_there);
@@ -85,7 +86,7 @@ fn zips(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             }
         }
         if found.is_empty() {
-            return Err(Failure::usage(&format!("there is no zip in {}", path.display()), "Name a zip, or the folder data/backups of a Jellyfin server."));
+            return Err(Failure::usage(&format!("no zip found in {}", path.display()), "Give a zip, or the directory data/backups of a Jellyfin server."));
         }
         found.sort();
         zips.extend(found);
@@ -93,26 +94,15 @@ fn zips(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(zips)
 }
 
-fn document(zip: &Path, report: &ImportReport) -> serde_json::Value {
-    let mut document = to_json::snapshot(Some(&report.id), &report.record);
-    if let Some(object) = document.as_object_mut() {
-        object.insert("zip".to_owned(), json!(zip.to_string_lossy()));
-        object.insert("was_there".to_owned(), json!(report.was_there));
-        object.insert("remarks".to_owned(), json!(report.record.remarks));
-        object.insert("problems".to_owned(), json!(to_json::problems(&report.record.problems)));
-    }
-    document
-}
-
 fn words(context: &Context, zip: &Path, report: &ImportReport) -> String {
     let (id, record) = (render::short(&report.id), &report.record);
     let time = render::time(record.time_ns, &context.zone);
     if report.was_there {
-        return format!("{} is there already: snapshot {id} of {time}. Nothing was stored.\n", zip.display());
+        return format!("{} was already imported: snapshot {id} of {time}. Nothing was stored.\n", zip.display());
     }
     let version = record.server.version.as_ref().map_or("an unknown version", |version| &version.value);
     let mut out = format!(
-        "Imported {}: snapshot {id} of {time}, Jellyfin {version}, {} ({}); {} new in the repository.\n",
+        "Imported {}: snapshot {id} of {time}, Jellyfin {version}, {} ({}); {} added to the repository.\n",
         zip.display(),
         render::plural(record.files.total, "file", "files"),
         render::size(record.bytes.source),

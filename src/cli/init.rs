@@ -8,11 +8,15 @@ use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
 use super::open_or_make::warning;
-use super::{Exit, json as to_json, render};
+use super::output;
+use super::{Exit, json as to_json};
 
 pub fn run(context: &Context, encrypt: bool, parity: Option<u32>) -> Result<Exit, Failure> {
     if encrypt {
-        return Err(Failure::usage("this version cannot encrypt a repository yet", "Leave out --encrypt, and keep the repository where only you can read it."));
+        return Err(Failure::usage(
+            "this version cannot encrypt a repository yet",
+            "Leave out --encrypt, and keep the repository in a place that only you can read.",
+        ));
     }
     let path = context.repository_path()?;
     // Without --parity there is none.
@@ -27,7 +31,7 @@ pub fn run(context: &Context, encrypt: bool, parity: Option<u32>) -> Result<Exit
             &json!({"repository": {"id": config.id, "path": path, "format": config.format, "encrypted": false, "parity_percent": f64::from(config.parity_permille) / 10.0}}),
         );
     } else if !context.global.quiet {
-        render::print(&format!("Made a repository at {}.\n", path.display()))?;
+        output::print(&format!("Created a repository at {}.\n", path.display()))?;
         context.say(&warning(&path));
     }
     Ok(Exit::Done)

@@ -9,21 +9,21 @@ use super::failure::Failure;
 /// Refuses what could not name a snapshot.
 pub fn check(label: &str) -> Result<(), Failure> {
     if label.trim().is_empty() {
-        return Err(Failure::usage("the label is empty", "Leave out --label, or give a name such as --label 'before 12.0'."));
+        return Err(Failure::usage("the label is empty", "Leave out --label, or give a name, for example --label 'before 12.0'."));
     }
     if label == "latest" || label.starts_with("latest~") {
-        return Err(Failure::usage(&format!("{label:?} means the newest snapshots and cannot be a label"), "Choose another name."));
+        return Err(Failure::usage(&format!("{label:?} always means the newest snapshots, so it cannot be a label"), "Choose another name."));
     }
     if label.contains(':') {
         return Err(Failure::usage(
-            &format!("the label {label:?} has a colon, which stands between a snapshot and a path (cat LABEL:PATH)"),
-            "Choose another name, such as one with a full stop.",
+            &format!("the label {label:?} contains a colon, which separates a snapshot from a path (cat LABEL:PATH)"),
+            "Choose a label without a colon.",
         ));
     }
     if label.chars().any(char::is_control) {
         return Err(Failure::usage(
-            &format!("the label {} has a line break or another control character", display(label.as_bytes())),
-            "Choose a name that fits on a line.",
+            &format!("the label {} contains a line break or another control character", display(label.as_bytes())),
+            "Choose a label without control characters.",
         ));
     }
     Ok(())
@@ -39,11 +39,11 @@ pub fn check_free(context: &Context, repository: &Repository, server: Option<&st
     match catalog.snapshots.iter().find(|(_, record)| is_taken(record)) {
         Some((id, record)) => Err(Failure::usage(
             &format!(
-                "the label {label:?} is taken: snapshot {} of {} has it. No snapshot was taken",
+                "the label {label:?} is already used by snapshot {} of {}. No snapshot was taken",
                 super::render::short(id),
                 super::render::time(record.time_ns, &context.zone)
             ),
-            "Choose another one, or leave out --label: jellyvault list shows the time of each snapshot.",
+            "Choose another label, or leave out --label.",
         )),
         None => Ok(()),
     }

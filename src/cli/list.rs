@@ -1,12 +1,23 @@
 //! `list`.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::manifest::{Chain, SnapshotRecord, display, instance_of};
+use crate::ops::documents::SnapshotDocument;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::output;
 use super::{Exit, json as to_json, render};
+
+/// A snapshot of the list.
+#[derive(Serialize)]
+struct Listed<'r> {
+    #[serde(flatten)]
+    snapshot: SnapshotDocument<'r>,
+    keep: bool,
+}
 
 pub fn run(context: &Context) -> Result<Exit, Failure> {
     let repository = context.open()?;
@@ -15,18 +26,14 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     let kept = Chain::kept(&repository).map_err(crate::ops::Error::from)?;
     let exit = if catalog.damaged.is_empty() { Exit::Done } else { Exit::Problems };
     if context.global.json {
-        let mut snapshots: Vec<Value> = catalog.snapshots.iter().map(|(id, record)| to_json::snapshot(Some(id), record)).collect();
-        for (row, (id, _)) in snapshots.iter_mut().zip(&catalog.snapshots) {
-            if let Some(map) = row.as_object_mut() {
-                map.insert("keep".to_owned(), json!(kept.contains(id)));
-            }
-        }
+        let snapshots: Vec<_> =
+            catalog.snapshots.iter().map(|(id, record)| Listed { snapshot: SnapshotDocument::of(Some(id), record), keep: kept.contains(id) }).collect();
         let damaged: Vec<Value> = catalog.damaged.iter().map(|(name, error)| json!({"path": name, "what": error.to_string()})).collect();
         to_json::print(&json!({"snapshots": snapshots, "problems": damaged}));
         return Ok(exit);
     }
     if catalog.snapshots.is_empty() {
-        render::print("No snapshot yet. Take one: jellyvault snapshot\n")?;
+        output::print("No snapshots yet. Take one: jellyvault snapshot\n")?;
         return Ok(exit);
     }
     let known = crate::ops::servers(&repository, &catalog)?;
@@ -59,7 +66,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
             row.push(server.map(|server| server.name.clone().unwrap_or_else(|| server.directory.clone())).unwrap_or_default());
         }
     }
-    render::print(&render::table(&rows, &[3, 4, 5, 6]))?;
+    output::print(&render::table(&rows, &[3, 4, 5, 6]))?;
     Ok(exit)
 }
 

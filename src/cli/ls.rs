@@ -6,9 +6,10 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, SnapshotId, SnapshotRecord, Time, display, file_name};
+use crate::ops::documents::{self, with_path};
 use crate::ops::{self, Namer, State, Which, item_in, open_state};
 use crate::source::DATABASE_PATH;
-use crate::store::{Index, IndexMode, Repository};
+use crate::store::{Index, Repository};
 
 use super::clean::cleaned;
 use super::context::Context;
@@ -68,7 +69,7 @@ pub fn run(context: &Context, place: &str, recursive: bool, item: Option<&str>) 
         Some(title) => titles::paths(&repository, snapshot, title, None)?,
         None => vec![typed_path(path.unwrap_or(""))],
     };
-    let index = Index::open(&repository, IndexMode::Use).map_err(ops::Error::from)?;
+    let index = repository.index().map_err(ops::Error::from)?;
     let (state, mut namer) = (OnceCell::new(), None);
     let mut title = |entry: &Entry| {
         if !matches!(entry.kind, Kind::Directory) || item_in(file_name(&entry.path)).is_none() {
@@ -123,10 +124,10 @@ fn as_json(category: &str, entry: &Entry, title: Option<String>) -> Value {
         Kind::Symlink { target } => ("symlink", Some(display(target))),
     };
     let document = json!({
-        "kind": kind, "size": entry.size(), "mtime": super::json::time(nanoseconds(entry.mtime)),
+        "kind": kind, "size": entry.size(), "mtime": documents::time(nanoseconds(entry.mtime)),
         "mode": format!("{:04o}", entry.mode), "uid": known(entry.uid), "gid": known(entry.gid), "category": category, "target": target, "title": title,
     });
-    super::json::with_path(&entry.path, document)
+    with_path(&entry.path, document)
 }
 
 /// An owner, where it is known.

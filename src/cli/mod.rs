@@ -8,6 +8,7 @@ mod clean;
 mod context;
 mod diff;
 mod durations;
+mod exact_rules;
 mod export;
 mod failure;
 mod find;
@@ -20,9 +21,12 @@ mod labels;
 mod list;
 mod ls;
 mod manual;
+mod meant;
 mod mount;
 mod open_or_make;
+mod output;
 mod place;
+mod plan_words;
 mod prune;
 mod render;
 mod repair;
@@ -33,10 +37,13 @@ mod schema;
 mod schema_args;
 mod servers;
 mod show;
+mod snap_arg;
 mod snapshot;
+mod snapshot_args;
 mod source;
 mod source_args;
 mod stats;
+mod teller;
 mod titles;
 mod upkeep_args;
 
@@ -92,7 +99,7 @@ pub fn main() -> ExitCode {
     schema::load_added(&context);
     let exit = match run(&context, cli.command) {
         Ok(exit) => exit,
-        Err(failure) => failure.report(&context),
+        Err(failure) => failure.report(context.global.json),
     };
     if json::is_lost() && matches!(exit, Exit::Done | Exit::Problems) {
         return Exit::Failed.into();

@@ -13,7 +13,12 @@ pub fn run(context: &Context, args: &MountArgs) -> Result<Exit, Failure> {
     let (name, dir) = match args.place.as_slice() {
         [name, dir] => (Some(name.as_str()), dir),
         [dir] => (None, dir),
-        _ => return Err(Failure::usage("it is not said where to mount", "jellyvault mount DIR shows all snapshots, jellyvault mount SNAPSHOT DIR one.")),
+        _ => {
+            return Err(Failure::usage(
+                "no directory to mount to given",
+                "Use jellyvault mount DIR to mount all snapshots, or jellyvault mount SNAPSHOT DIR to mount one.",
+            ));
+        }
     };
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
@@ -22,22 +27,22 @@ pub fn run(context: &Context, args: &MountArgs) -> Result<Exit, Failure> {
         None => catalog.snapshots.iter().map(|snapshot| MountedSnapshot { name: directory_name(context, snapshot), snapshot }).collect(),
     };
     if mounted.is_empty() {
-        return Err(Failure::usage("the repository holds no snapshot yet", "Take one first: jellyvault snapshot"));
+        return Err(Failure::usage("the repository contains no snapshots yet", "Take a snapshot first: jellyvault snapshot"));
     }
     let path = std::path::Path::new(dir);
     let options = MountOptions { allow_other: args.allow_other, single: name.is_some(), titles: args.titles, threads: 0 };
     let count = mounted.len() as u64;
-    let report = ops::mount(&repository, &mounted, path, &options, context.watch(), |moment| match moment {
+    let report = ops::mount(&repository, &mounted, path, &options, &context.monitor, |moment| match moment {
         Moment::Ready => {
             let what = name.map_or_else(|| render::plural(count, "snapshot is", "snapshots are"), |name| format!("Snapshot {name} is"));
-            context.say(&format!("{what} at {dir}, to be read only. Ctrl-C here, or umount {dir}, takes it away again."));
+            context.say(&format!("{what} mounted read-only at {dir}. To unmount, press Ctrl-C here or run umount {dir}."));
         }
-        Moment::Busy => {
-            context.say(&format!("{dir} is free again, but a program still has a file of it open; this ends when it lets go. Ctrl-C again ends it now."))
-        }
+        Moment::Busy => context.say(&format!(
+            "{dir} is unmounted, but a program still has a file open there. jellyvault ends when the file is closed. Press Ctrl-C again to end it now."
+        )),
     })?;
     if context.global.json {
-        to_json::print(&serde_json::json!({"mounted": {"path": dir, "snapshots": count}, "problems": to_json::problems(&report.problems)}));
+        to_json::print(&serde_json::json!({"mounted": {"path": dir, "snapshots": count}, "problems": report.problems}));
     }
     if report.problem_count == 0 {
         return Ok(Exit::Done);

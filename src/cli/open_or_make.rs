@@ -37,7 +37,7 @@ pub fn open_or_make(context: &Context, make_anew: bool) -> Result<Repository, Fa
             Ok(repository) => {
                 if let Some(trouble) = &known.trouble {
                     context
-                        .say(&format!("Note: it is not known whether a repository was here before: {trouble}. If there was one, its disk may not be mounted."));
+                        .say(&format!("Note: jellyvault could not find out whether there was a repository at this path before: {trouble}. If there was one, its disk may not be mounted."));
                 }
                 known.remember_made(&repository.config().id);
                 known.remember(&path);
@@ -60,7 +60,7 @@ pub fn open_or_imagine(context: &Context) -> Result<Repository, Failure> {
         return Ok(context.ready(repository));
     }
     refuse_second(&Known::load(), &path)?;
-    context.say(&format!("There is no repository at {} yet; the first snapshot makes one.", path.display()));
+    context.say(&format!("There is no repository at {} yet. The first snapshot will create one.", path.display()));
     let memory = MemoryBackend::default();
     Repository::init_on(&memory).map_err(ops::Error::from)?;
     Ok(Repository::open_on(Box::new(memory)).map_err(ops::Error::from)?)
@@ -84,7 +84,7 @@ fn refuse_second(known: &Known, path: &Path) -> Result<(), Failure> {
     if known.last_used(path).is_none() {
         return Ok(());
     }
-    Err(Failure::gone(known, path, "If you deleted it and want a new one, say so with --init."))
+    Err(Failure::gone(known, path, "If you deleted it and want a new one, add --init."))
 }
 
 /// Nobody chose the default place: it must not be where a lost server takes its snapshots along.
@@ -95,18 +95,18 @@ fn refuse_inside(context: &Context, path: &Path) -> Result<(), Failure> {
     let Some(dir) = jellyfins_directory(path) else { return Ok(()) };
     Err(Failure::usage(
         &format!(
-            "without --repo the repository would be {}, inside Jellyfin's own directory {}, and would be lost together with it",
+            "without --repo, the repository would be {}, inside Jellyfin's own directory {}. It would be lost together with that directory",
             path.display(),
             dir.display()
         ),
-        "Name a place outside of it, best on another disk: --repo /mnt/backup/jellyvault, or set JELLYVAULT_REPO.",
+        "Choose a directory outside of it, preferably on another disk: --repo /mnt/backup/jellyvault, or set JELLYVAULT_REPO.",
     ))
 }
 
 fn tell_new(context: &Context, path: &Path) {
     context.has_made.set(true);
     let path: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    context.say(&format!("Made a repository at {}.", path.display()));
+    context.say(&format!("Created a repository at {}.", path.display()));
     context.say(&warning(&path));
 }
 
@@ -115,18 +115,18 @@ pub fn warning(path: &Path) -> String {
     let own = rustix::process::geteuid().as_raw();
     if let Some(other) = std::fs::metadata(path).ok().map(|facts| facts.uid()).filter(|uid| *uid != own) {
         return format!(
-            "Note: the folder {} belongs to another user ({other}), who can take away and replace what is in it. Make a folder of your own for the repository, unless \
+            "Note: the directory {} belongs to another user ({other}), who can delete and replace files in it. Use a directory of your own for the repository, unless \
              that user is you on another machine.",
             path.display()
         );
     }
-    let holds = "Note: snapshots hold password hashes and access tokens.";
+    let holds = "Note: snapshots contain password hashes and access tokens.";
     let is_private = std::fs::metadata(path).is_ok_and(|facts| facts.mode() & 0o077 == 0);
     if is_private {
-        return format!("{holds} The repository's folder can be read by you alone; keep it so.");
+        return format!("{holds} Only you can read the repository's directory. Do not change its permissions.");
     }
     format!(
-        "{holds} This file system keeps no permissions (exFAT, NTFS and network shares often do not): anyone who can reach {} can read them. Keep the disk or the share to yourself.",
+        "{holds} This file system does not store permissions (as exFAT, NTFS and many network shares): anyone with access to {} can read them. Do not share the disk or the network share.",
         path.display()
     )
 }

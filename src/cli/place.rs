@@ -24,15 +24,16 @@ pub fn repository(named: Option<&Path>) -> Result<(PathBuf, bool), Failure> {
     home("XDG_DATA_HOME", "jellyvault")
         .or_else(|| home("HOME", ".local/share/jellyvault"))
         .map(|path| (path, false))
-        .ok_or_else(|| Failure::usage("it is not known where the repository is", "Name it with --repo PATH, or set JELLYVAULT_REPO."))
+        .ok_or_else(|| Failure::usage("no repository path given", "Give it with --repo PATH, or set JELLYVAULT_REPO."))
 }
 
 /// A place on another machine must not become a folder of that name on this one.
 fn refuse_remote(path: &Path) -> Result<(), Failure> {
-    let Some(text) = path.to_str().filter(|text| is_remote(text)) else { return Ok(()) };
+    let is_meant = |text: &&str| is_remote(text) || (is_perhaps_remote(text) && !path.exists());
+    let Some(text) = path.to_str().filter(is_meant) else { return Ok(()) };
     Err(Failure::usage(
-        &format!("{text} names a place on another machine, and this version keeps repositories in folders only; nothing was made"),
-        &format!("Mount the place and name the folder. A folder that really has this name: --repo ./{text}"),
+        &format!("{text} is a path on another machine, and this version supports only local directories as repositories. Nothing was created"),
+        &format!("Mount it and give the local directory. If a local directory really has this name: --repo ./{text}"),
     ))
 }
 
@@ -42,6 +43,14 @@ fn is_remote(text: &str) -> bool {
     !before.is_empty() && !before.contains('/') && (REMOTE.contains(&before.to_lowercase().as_str()) || before.contains('@') || after.starts_with('/'))
 }
 
+/// `nas:backup`, which a folder can be called, too; `\\\\nas\\backup`.
+fn is_perhaps_remote(text: &str) -> bool {
+    let is_host = |host: &str| {
+        host.len() > 1 && host.starts_with(|c: char| c.is_ascii_alphabetic()) && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c))
+    };
+    text.starts_with("\\\\") || text.split_once(':').is_some_and(|(host, _)| is_host(host))
+}
+
 /// `repo` of the configuration file.
 fn configured() -> Result<Option<PathBuf>, Failure> {
     let user = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
@@ -49,14 +58,14 @@ fn configured() -> Result<Option<PathBuf>, Failure> {
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         let wrong = |what: String| {
             Failure::usage(
-                &format!("the configuration file {} cannot be used: {what}", path.display()),
-                "It may hold one line: repo = \"/path/of/the/repository\"",
+                &format!("the configuration file {} is invalid: {what}", path.display()),
+                "It may contain one line: repo = \"/path/to/the/repository\"",
             )
         };
         let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
         match table.get("repo") {
             Some(toml::Value::String(repo)) => return Ok(Some(PathBuf::from(repo))),
-            Some(_) => return Err(wrong("repo is not a text".to_owned())),
+            Some(_) => return Err(wrong("repo is not a string".to_owned())),
             None => {}
         }
     }
@@ -65,7 +74,7 @@ fn configured() -> Result<Option<PathBuf>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::is_remote;
+    use super::{is_perhaps_remote, is_remote};
 
     #[test]
     fn places_on_other_machines_are_told_from_folders() {
@@ -84,6 +93,11 @@ mod tests {
         }
         for folder in ["/mnt/a:b", "./s3:bucket", "backup", "a:b", ":x", "/s3:", "my@folder/x:y", "12:30"] {
             assert!(!is_remote(folder), "{folder}");
+        }
+        for (text, is_so) in
+            [("nas:backup", true), ("\\\\nas\\backup", true), ("my-nas.local:b", true), ("a:b", false), ("12:30", false), ("./nas:backup", false)]
+        {
+            assert_eq!(is_perhaps_remote(text), is_so, "{text}");
         }
     }
 }

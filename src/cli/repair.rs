@@ -1,13 +1,11 @@
 //! `repair`.
 
-use serde_json::{Value, json};
-
 use crate::ops::{self, RepairOptions, RepairReport};
 use crate::store::{self, Repository};
 
 use super::context::Context;
 use super::failure::Failure;
-use super::prune::waiting;
+use super::output;
 use super::upkeep_args::RepairArgs;
 use super::{Exit, check, json as to_json, render};
 
@@ -17,23 +15,22 @@ const SHOWN_MAX: usize = 60;
 pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
     let is_new_config = open_or_rebuild(context, args.dry_run)?;
     let repository = context.open()?;
-    let waiting = waiting(context, args.wait.wait);
     let options = RepairOptions {
         quick: args.quick,
         dry_run: args.dry_run,
         add_parity: args.add_parity,
         give_up_missing: args.give_up_missing,
         threads: 0,
-        waiting: &waiting,
+        wait: args.wait.wait,
     };
-    let mut report = ops::repair(&repository, &options, context.watch())?;
+    let mut report = ops::repair(&repository, &options, &context.monitor)?;
     if is_new_config {
-        report.mended.push(ops::Mended { path: "repo.toml".to_owned(), what: "new settings written; both files were gone".to_owned() });
+        report.mended.push(ops::Mended { path: "repo.toml".to_owned(), what: "both settings files were missing; new ones were written".to_owned() });
     }
     if context.global.json {
-        to_json::print(&document(&report, args.dry_run));
+        to_json::print(&report);
     } else if !context.global.quiet || report.lost_count > 0 {
-        render::print(&words(&report, args.dry_run))?;
+        output::print(&words(&report, args.dry_run))?;
     }
     let is_well = report.lost_count == 0 && (report.found.is_ok() || !args.dry_run);
     Ok(if is_well { Exit::Done } else { Exit::Problems })
@@ -52,21 +49,6 @@ fn open_or_rebuild(context: &Context, dry_run: bool) -> Result<bool, Failure> {
     }
 }
 
-fn document(report: &RepairReport, dry_run: bool) -> Value {
-    let mended: Vec<Value> = report.mended.iter().map(|mended| json!({"path": mended.path, "what": mended.what})).collect();
-    let lost: Vec<Value> = report
-        .lost
-        .iter()
-        .map(|lost| {
-            json!({
-                "snapshot": lost.snapshot.map(|id| id.to_string()), "now": lost.now.map(|id| id.to_string()), "path": lost.path, "what": lost.what,
-                "entries": lost.entries,
-            })
-        })
-        .collect();
-    json!({"dry_run": dry_run, "found": check::document(&report.found), "mended": mended, "lost": lost, "lost_count": report.lost_count})
-}
-
 fn words(report: &RepairReport, dry_run: bool) -> String {
     let mut out = String::new();
     if !report.found.is_ok() {
@@ -75,7 +57,7 @@ fn words(report: &RepairReport, dry_run: bool) -> String {
         out.push_str(&check::by_path(&report.found.damage));
     }
     if !report.mended.is_empty() {
-        out.push_str(if dry_run { "Could be mended:\n" } else { "Mended:\n" });
+        out.push_str(if dry_run { "Can be repaired:\n" } else { "Repaired:\n" });
         report.mended.iter().take(SHOWN_MAX).for_each(|mended| out.push_str(&format!("  {}: {}\n", mended.path, mended.what)));
         if report.mended.len() > SHOWN_MAX {
             out.push_str(&format!("  … and {} more; --json names them.\n", render::count((report.mended.len() - SHOWN_MAX) as u64)));
@@ -83,9 +65,9 @@ fn words(report: &RepairReport, dry_run: bool) -> String {
     }
     if report.lost_count > 0 {
         out.push_str(if dry_run {
-            "Would be lost, and taken out of the snapshots that have it:\n"
+            "Would be lost and removed from the snapshots that contain it:\n"
         } else {
-            "Lost for good, and taken out of the snapshots that had it:\n"
+            "Lost, and removed from the snapshots that contained it:\n"
         });
         for lost in report.lost.iter().take(SHOWN_MAX) {
             let snapshot = match (lost.snapshot, lost.now) {
@@ -100,13 +82,13 @@ fn words(report: &RepairReport, dry_run: bool) -> String {
         }
     }
     if dry_run && report.found.is_ok() {
-        out.push_str("All is well; there is nothing to mend.\n");
+        out.push_str("No problems found. There is nothing to repair.\n");
     }
     out.push_str(match (report.found.is_ok(), report.lost_count, dry_run) {
         (_, _, true) => "Nothing was changed: this was a dry run.\n",
-        (true, _, false) if report.mended.is_empty() => "All was well; there was nothing to mend.\n",
-        (_, 0, false) => "All is well now: every file of every snapshot can be brought back.\n",
-        _ => "The snapshots hold what is left, and that is whole. Take a snapshot now: it stores anew what the server still has.\n",
+        (true, _, false) if report.mended.is_empty() => "No problems found. There was nothing to repair.\n",
+        (_, 0, false) => "Repaired: every file of every snapshot can be restored.\n",
+        _ => "The snapshots contain everything that is left, and all of it can be restored. Take a snapshot now to store the lost files that the server still has.\n",
     });
     out
 }

@@ -1,92 +1,92 @@
-//! What can be typed to bring a snapshot back.
+//! Arguments of the restore command.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::args::SnapArg;
+use super::snap_arg::SnapArg;
 
 /// How to restore.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
     #[command(flatten)]
     pub snapshot: SnapArg,
-    /// The instance's data directory, as with --data-dir
+    /// Jellyfin's data directory, the same as --data-dir
     #[arg(value_name = "DATA_DIR", value_hint = ValueHint::DirPath, conflicts_with = "data_dir")]
     pub place: Option<PathBuf>,
-    /// Rebuild the tree below this directory
+    /// Restore into this directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present_any = ["in_place", "watch_state"], conflicts_with_all = ["in_place", "watch_state"])]
     pub to: Option<PathBuf>,
-    /// Restore into the instance's own directories
+    /// Restore into the server's own directories
     #[arg(long, group = "instance")]
     pub in_place: bool,
-    /// Bring one user's watch state back into the stopped server's database: watched, position, favourites, ratings
+    /// Restore one user's watch state (watched, position, favourites, ratings) into the database. Stop Jellyfin first
     #[arg(long, group = "instance", requires = "user", conflicts_with_all = ["in_place", "only", "path", "keep_old", "force", "same_directories"])]
     pub watch_state: bool,
-    /// Whose watch state
+    /// User whose watch state is restored
     #[arg(long, value_name = "NAME", requires = "watch_state")]
     pub user: Option<String>,
-    /// Only these categories
+    /// Restore only these categories
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Only this path of the snapshot, with all below it
+    /// Restore only this path of the snapshot and everything below it
     #[arg(long, value_name = "PATH")]
     pub path: Vec<String>,
-    /// Only what belongs to the film, series, person, playlist or user of this title, or one picture of it: --item "Salt Bridge" poster
+    /// Restore only the files of the film, series, person, playlist or user with this title, or one picture of it: --item "Salt Bridge" poster
     #[arg(long, value_name = "TITLE [PICTURE]", num_args = 1..=2, conflicts_with_all = ["path", "watch_state"])]
     pub item: Vec<String>,
-    /// Remove pictures of other names that the server would show in place of the restored ones (--item with a picture does so by itself)
+    /// Delete pictures with other names that Jellyfin would show instead of the restored ones (--item with a picture always does so)
     #[arg(long)]
     pub replace_pictures: bool,
-    /// Do not ask before --delete removes files of a directory that no restore made
+    /// Do not ask before --delete deletes files in a directory that no restore created
     #[arg(short, long)]
     pub yes: bool,
-    /// Remove what the snapshot lacks
+    /// Delete files that are not in the snapshot
     #[arg(long)]
     pub delete: bool,
-    /// First move what is there to NAME.bak-TIME
+    /// First rename the existing directories to NAME.bak-TIME
     #[arg(long, requires = "in_place")]
     pub keep_old: bool,
-    /// Say what would be done, change nothing
+    /// Show what would be done; change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Go on though the installed server is older than the snapshot's, or the snapshot's database is damaged
+    /// Restore even if the installed server is older than the snapshot's, or the snapshot's database is damaged
     #[arg(long)]
     pub force: bool,
-    /// The server sees the same directories as when the snapshot was taken (a container with the same volumes)
+    /// State that the server sees the same directories as at the time of the snapshot (a container with the same volumes)
     #[arg(long, requires = "in_place")]
     pub same_directories: bool,
-    /// Do not take a snapshot of what is there before the database or the configuration is replaced or changed
+    /// Do not take a snapshot of the current state before the database or the configuration is changed
     #[arg(long, requires = "instance")]
     pub no_safety_snapshot: bool,
-    /// Restore although the data that is there belongs to another server than the snapshot's, and is lost by that
+    /// Restore even if the existing data belongs to another server. The data of that server is overwritten
     #[arg(long, requires = "instance")]
     pub other_server: bool,
-    /// For a machine that has no Jellyfin yet: make the directories of this layout (docker, linuxserver, debian, portable) [default: the snapshot's]
+    /// Create the directories of this layout, for a machine without Jellyfin (docker, linuxserver, debian, portable) [default: the snapshot's]
     #[arg(long, value_name = "LAYOUT", conflicts_with = "watch_state")]
     pub layout: Option<crate::source::Arrangement>,
-    /// Who gets what belonged to the server's user: UID:GID, or keep for the snapshot's own numbers [default: the owner of the data directory]
+    /// Owner for files that belonged to the server's user: UID:GID, or keep for the numbers in the snapshot [default: the owner of the data directory]
     #[arg(long, value_name = "UID:GID|keep", conflicts_with_all = ["watch_state", "no_owner"])]
     pub owner: Option<String>,
-    /// Set no owners: everything belongs to the user who runs this
+    /// Do not restore owners: all files belong to the user who runs jellyvault
     #[arg(long, conflicts_with = "watch_state")]
     pub no_owner: bool,
-    /// Restore set-user-id bits, capabilities and attributes of the system, though the repository was not made by you on this machine
+    /// Restore set-user-ID bits, capabilities and system attributes even if you did not create the repository on this machine
     #[arg(long, conflicts_with = "watch_state")]
     pub trust_repository: bool,
-    /// Write through links that lead to whole folders of Jellyfin, such as data/trickplay on another disk; without it they are in the way
+    /// Follow symbolic links to whole Jellyfin directories, for example data/trickplay on another disk. Without it, such links are reported as conflicts
     #[arg(long, requires = "in_place", conflicts_with = "keep_old")]
     pub follow_roots: bool,
-    /// Its database file, if it lies elsewhere
+    /// Jellyfin's database file, if it is not in the data directory
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "instance")]
     pub database: Option<PathBuf>,
-    /// The instance's data directory; without it the instance is looked for
+    /// Jellyfin's data directory [default: found automatically]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "instance")]
     pub data_dir: Option<PathBuf>,
-    /// Its configuration directory, if it lies elsewhere
+    /// Jellyfin's configuration directory, if it is not in the data directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub config_dir: Option<PathBuf>,
-    /// Its metadata directory, if it lies elsewhere
+    /// Jellyfin's metadata directory, if it is not in the data directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub metadata_dir: Option<PathBuf>,
 }

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
 use crate::ops::{Destination, InstanceTarget, Owners, Server, SourceSpec};
-use crate::source::{Arrangement, Instance, Layout, Named, Stat};
+use crate::source::{Arrangement, Instance, Layout, Named};
 use crate::store::Repository;
 
 use super::args::{RestoreArgs, SourceArgs};
 use super::context::Context;
 use super::failure::Failure;
-use super::known::Known;
 use super::source;
 
 /// The snapshot, where it goes, and how a new server is started on it.
@@ -28,14 +27,16 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
     if let Some(dir) = &args.to {
         let (id, record) = taken(resolve(context)?);
         let destination = match args.layout {
-            Some(arrangement) => Destination::Arranged(Box::new(below(dir, arrangement, args)?)),
+            Some(arrangement) => Destination::Arranged(Box::new(below(dir, arrangement, args)?), arrangement),
             None => Destination::Directory(dir.clone()),
         };
         return Ok((id, record, destination, None));
     }
     let found = if args.layout.is_some() { None } else { Some(existing(context, repository, args)) };
     if let Some(Ok(target)) = found {
-        context.mean_server(repository, target.server.id.as_deref())?;
+        if !args.other_server {
+            context.mean_server(repository, target.server.id.as_deref())?;
+        }
         let (id, record) = taken(resolve(context)?);
         let target = complete(target, &record, args)?;
         let start = start_of_lost(&target.instance, &record);
@@ -55,7 +56,7 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
 fn existing(context: &Context, repository: &Repository, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
     let (instance, spec) = source::find_known(context, &named(args), repository)?;
     let server = spec.server.clone();
-    Ok(InstanceTarget { instance, spec, server })
+    Ok(InstanceTarget { instance, spec, server, new_layout: None })
 }
 
 pub fn named(args: &RestoreArgs) -> SourceArgs {
@@ -71,30 +72,15 @@ pub fn named(args: &RestoreArgs) -> SourceArgs {
 
 /// The directories that the snapshot was taken of, where they are this server's still.
 fn own_directory(context: &Context, repository: &Repository, record: &SnapshotRecord, args: &RestoreArgs) -> Result<Option<InstanceTarget>, Failure> {
-    // Where a restore goes is not said by a repository that came from elsewhere.
-    if !args.trust_repository && !Known::load().has_made(&repository.config().id) && !is_own(repository) {
-        return Ok(None);
-    }
-    let directory = |name: &str| record.source.directories.get(name).map(PathBuf::from).filter(|dir| dir.is_dir());
-    let Some(data) = directory("programdata").filter(|_| record.source.host == context.host()) else { return Ok(None) };
-    let own = SourceArgs {
-        data_dir: Some(data),
-        config_dir: args.config_dir.clone().or_else(|| directory("config")),
-        metadata_dir: args.metadata_dir.clone().or_else(|| directory("metadata")),
-        follow_roots: args.follow_roots,
-        ..SourceArgs::default()
-    };
-    let Ok((instance, spec)) = source::find(context, &own) else { return Ok(None) };
-    let is_same = spec.server.id.is_some() && spec.server.id == record.server.id;
+    let Some((instance, spec)) = source::of_record(context, repository, record, &named(args), args.trust_repository)? else { return Ok(None) };
     let server = spec.server.clone();
-    Ok(is_same.then_some(InstanceTarget { instance, spec, server }))
-}
-
-/// Whether the repository's folder is of who runs this, or root's.
-fn is_own(repository: &Repository) -> bool {
-    let crate::store::Location::Folder(folder) = repository.location() else { return true };
-    let own = rustix::process::geteuid().as_raw();
-    Stat::of_path(folder).is_ok_and(|stat| stat.uid == own || stat.uid == 0)
+    if spec.server.id.is_some() && spec.server.id != record.server.id {
+        return Err(Failure::usage(
+            &format!("{} now belongs to a different server than when the snapshot was taken; nothing was changed", instance.program_data),
+            "To overwrite that server anyway, give its directory: --data-dir DIR --other-server.",
+        ));
+    }
+    Ok(spec.server.id.is_some().then_some(InstanceTarget { instance, spec, server, new_layout: None }))
 }
 
 /// An instance of which parts are missing gets the directories that one of its kind has.
@@ -123,7 +109,7 @@ fn arranged(arrangement: Arrangement, dir: &Path, args: &RestoreArgs) -> Result<
     let named = Named { config: text(&args.config_dir), metadata: text(&args.metadata_dir), database: text(&args.database), ..Named::default() };
     arrangement
         .instance(&absolute(dir).to_string_lossy(), &named)
-        .map_err(|unnamed| Failure::usage(&unnamed.to_string(), &format!("Name the directory with {}; it is made if it is not there.", unnamed.option)))
+        .map_err(|unnamed| Failure::usage(&unnamed.to_string(), &format!("Give the directory with {}. It is created if it does not exist.", unnamed.option)))
 }
 
 /// A path of the current directory is meant, whether it is there or not.
@@ -140,7 +126,7 @@ fn below(dir: &Path, arrangement: Arrangement, args: &RestoreArgs) -> Result<Ins
     let named = Named { config: Some(dir.join("etc/jellyfin").to_string_lossy().into_owned()), ..Named::default() };
     arrangement
         .instance(&dir.join("var/lib/jellyfin").to_string_lossy(), &named)
-        .map_err(|unnamed| Failure::usage(&unnamed.to_string(), &format!("Name the directory with {}.", unnamed.option)))
+        .map_err(|unnamed| Failure::usage(&unnamed.to_string(), &format!("Give the directory with {}.", unnamed.option)))
 }
 
 /// An instance on a machine that has none, and how its server is started.
@@ -149,16 +135,13 @@ fn new_instance(record: &SnapshotRecord, args: &RestoreArgs, why: Option<Failure
     let told = Arrangement::of(directories);
     let Some(dir) = args.data_dir() else {
         return Err(why.unwrap_or_else(|| {
-            Failure::usage(
-                "the command does not say where the new server keeps its data",
-                "Name the directory: jellyvault restore SNAPSHOT --in-place --data-dir DIR.",
-            )
+            Failure::usage("no data directory for the new server given", "Give the directory: jellyvault restore SNAPSHOT --in-place --data-dir DIR.")
         }));
     };
     if args.layout.is_none() && !is_free(dir) {
         let other = Failure::usage(
             &format!("{} is not empty and does not look like a Jellyfin data directory; nothing was changed", dir.display()),
-            "Name an empty directory. To restore here all the same, name the layout: --layout docker, linuxserver, debian or portable.",
+            "Give an empty directory. To restore here anyway, give the layout: --layout docker, linuxserver, debian or portable.",
         );
         return Err(match why {
             Some(why) if why.is_no_instance() => other,
@@ -168,8 +151,8 @@ fn new_instance(record: &SnapshotRecord, args: &RestoreArgs, why: Option<Failure
     }
     let Some(arrangement) = args.layout.or(told) else {
         return Err(Failure::usage(
-            "the snapshot does not tell how its server kept its directories",
-            "Name the layout: --layout docker, linuxserver, debian or portable.",
+            "the snapshot does not record the layout of its server's directories",
+            "Give the layout: --layout docker, linuxserver, debian or portable.",
         ));
     };
     // What lay outside the usual places must be given a place, or its files would have none.
@@ -178,8 +161,8 @@ fn new_instance(record: &SnapshotRecord, args: &RestoreArgs, why: Option<Failure
     for (name, option, then) in [("metadata", "--metadata-dir", metadata), ("database", "--database", database)] {
         if let Some(then) = then {
             return Err(Failure::usage(
-                &format!("the snapshot's {name} lay in a place of its own ({then}), and the command does not say where it goes; nothing was changed"),
-                &format!("Name the place with {option}; the server's settings in the snapshot say {then}."),
+                &format!("the snapshot's {name} was in a separate place ({then}), and no path for it was given; nothing was changed"),
+                &format!("Give the path with {option}. The server's settings in the snapshot contain {then}."),
             ));
         }
     }
@@ -187,7 +170,7 @@ fn new_instance(record: &SnapshotRecord, args: &RestoreArgs, why: Option<Failure
     let start = start_words(arrangement, &instance, dir);
     let spec =
         SourceSpec { layout: Layout::of(&instance), how: instance.how.clone(), server: Server::default(), problems: Vec::new(), expects_database: false };
-    Ok((InstanceTarget { instance, spec, server: Server::default() }, start))
+    Ok((InstanceTarget { instance, spec, server: Server::default(), new_layout: args.layout }, start))
 }
 
 /// Whether a directory is missing, or has nothing in it that somebody could miss.
@@ -202,19 +185,22 @@ fn start_words(arrangement: Arrangement, instance: &Instance, dir: &Path) -> Str
     let dir = absolute(dir);
     match arrangement {
         Arrangement::Docker | Arrangement::LinuxServer => {
-            format!("Start the container with this folder as its configuration: -v {}:/config, and the media where it was before", dir.display())
+            format!(
+                "Start the container with this directory as its configuration (-v {}:/config), and with the media at the same path as before",
+                dir.display()
+            )
         }
-        Arrangement::Debian => "Start the server: systemctl start jellyfin. Mount the media where it was before first".to_owned(),
+        Arrangement::Debian => "Mount the media at the same path as before, then start the server: systemctl start jellyfin".to_owned(),
         Arrangement::Portable => {
             let config = instance.config.clone().unwrap_or_default();
-            format!("Start the server: jellyfin --datadir {} --configdir {config}. Mount the media where it was before first", dir.display())
+            format!("Mount the media at the same path as before, then start the server: jellyfin --datadir {} --configdir {config}", dir.display())
         }
     }
 }
 
 /// `--owner` and `--no-owner`.
 pub fn owners(args: &RestoreArgs) -> Result<Owners, Failure> {
-    let wrong = || Failure::usage("--owner takes UID:GID, such as 1000:1000, or keep", "id jellyfin shows the numbers of the user jellyfin.");
+    let wrong = || Failure::usage("--owner needs UID:GID, for example 1000:1000, or keep", "Run id jellyfin to see the numbers of the user jellyfin.");
     match args.owner.as_deref() {
         _ if args.no_owner => Ok(Owners::Own),
         None => Ok(Owners::Target),

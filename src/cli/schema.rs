@@ -12,6 +12,7 @@ use crate::store::Repository;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::output;
 use super::schema_args::{LearnArgs, SchemaCommand};
 use super::{Exit, json as to_json, render, source};
 
@@ -47,7 +48,7 @@ fn own_folder() -> Option<PathBuf> {
 fn read(file: &Path) -> Result<Schema, String> {
     let facts = std::fs::metadata(file).map_err(|error| error.to_string())?;
     if !facts.is_file() || facts.len() > SCHEMA_BYTES_MAX {
-        return Err("it is no file of the size of a schema".to_owned());
+        return Err("not a regular file, or too large for a schema".to_owned());
     }
     let text = std::fs::read(file).map_err(|error| error.to_string())?;
     Schema::from_file(&text).map_err(|error| error.to_string())
@@ -74,25 +75,28 @@ fn list(context: &Context) -> Result<Exit, Failure> {
     }
     let rows = Schema::all().iter().map(|schema| vec![schema.name.clone(), schema.versions.clone(), schema.tables.len().to_string(), newest(schema)]);
     let head = vec!["NAME".to_owned(), "JELLYFIN".to_owned(), "TABLES".to_owned(), "NEWEST MIGRATION".to_owned()];
-    render::print(&render::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), &[2]))?;
+    output::print(&render::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), &[2]))?;
     Ok(Exit::Done)
 }
 
 fn show(name: &str) -> Result<Exit, Failure> {
     let found = Schema::all().iter().find(|schema| schema.name == name);
-    let schema = found.ok_or_else(|| Failure::usage(&format!("there is no schema {name:?}"), "jellyvault schema list shows their names."))?;
-    render::print(&text_of(schema)?)?;
+    let schema = found.ok_or_else(|| Failure::usage(&format!("there is no schema {name:?}"), "Run jellyvault schema list to see the names."))?;
+    output::print(&text_of(schema)?)?;
     Ok(Exit::Done)
 }
 
 fn text_of(schema: &Schema) -> Result<String, Failure> {
-    let hint = "This is a fault of jellyvault; please report it with the schema's name.";
+    let hint = "This is a bug in jellyvault. Please report it with the schema's name.";
     schema.to_file().map_err(|why| Failure::usage(&format!("the schema {} could not be written as a file: {why}", schema.name), hint))
 }
 
 fn add(context: &Context, file: &Path) -> Result<Exit, Failure> {
     let schema = read(file).map_err(|why| {
-        Failure::usage(&format!("{} was not added: {why}", file.display()), "A schema file is what jellyvault schema show writes on a machine that knows it.")
+        Failure::usage(
+            &format!("{} was not added: {why}", file.display()),
+            "A schema file is written by jellyvault schema show, on a machine that knows the schema.",
+        )
     })?;
     let name = schema.name.clone();
     let Some(kept) = keep(schema)? else {
@@ -102,7 +106,7 @@ fn add(context: &Context, file: &Path) -> Result<Exit, Failure> {
     if context.global.json {
         to_json::print(&json!({"schema": name, "file": kept.to_string_lossy(), "built": ids(&built)}));
     } else if !context.global.quiet {
-        render::print(&format!("Added the schema {name} ({}).\n{}", kept.display(), built_words(&built)))?;
+        output::print(&format!("Added the schema {name} ({}).\n{}", kept.display(), built_words(&built)))?;
     }
     Ok(Exit::Done)
 }
@@ -111,7 +115,7 @@ fn tell_known(context: &Context, name: &str) -> Result<Exit, Failure> {
     if context.global.json {
         to_json::print(&json!({"schema": name, "file": null, "built": []}));
     } else if !context.global.quiet {
-        render::print(&format!("The schema {name} is known already. Nothing was added.\n"))?;
+        output::print(&format!("The schema {name} is already known. Nothing was added.\n"))?;
     }
     Ok(Exit::Done)
 }
@@ -138,23 +142,23 @@ fn learn(context: &Context, args: &LearnArgs) -> Result<Exit, Failure> {
         let repository = repository?;
         let catalog = context.catalog_named(&repository, &[name])?;
         let snapshot = context.resolve(&catalog, name)?;
-        let zip = args.zip.clone().ok_or_else(|| Failure::usage("the zip to learn from is not named", "Name it: schema learn ZIP --snapshot SNAPSHOT."))?;
+        let zip = args.zip.clone().ok_or_else(|| Failure::usage("no zip to learn from given", "Give it: jellyvault schema learn ZIP --snapshot SNAPSHOT."))?;
         let database = ops::database_of(&repository, snapshot)?;
-        let learnt = ops::learn_schema(&zip, &database.path, &scratch, context.watch())?;
+        let learnt = ops::learn_schema(&zip, &database.path, &scratch, &context.monitor)?;
         (zip, learnt)
     } else {
         let (instance, _) = source::find(context, &args.source())?;
-        let copy = ops::copy_of_live(&instance, &scratch, &context.interrupt)?;
+        let copy = ops::copy_of_live(&instance, &scratch, &context.monitor.interrupt)?;
         let zip = match &args.zip {
             Some(zip) => zip.clone(),
             None => ops::zip_of_history(&Path::new(&instance.data).join("backups"), &copy.path).ok_or_else(|| {
                 Failure::usage(
-                    &format!("there is no backup of this version of the server in {}/backups", instance.data),
-                    "Make one in the dashboard (Dashboard, Backups, with the database), then run this again; or name a zip.",
+                    &format!("there is no backup made by this version of the server in {}/backups", instance.data),
+                    "Create one in Jellyfin (Dashboard, Backups, with the database), then run the command again; or give a zip.",
                 )
             })?,
         };
-        let learnt = ops::learn_schema(&zip, &copy.path, &scratch, context.watch())?;
+        let learnt = ops::learn_schema(&zip, &copy.path, &scratch, &context.monitor)?;
         (zip, learnt)
     };
     let name = learnt.schema.name.clone();
@@ -166,7 +170,7 @@ fn learn(context: &Context, args: &LearnArgs) -> Result<Exit, Failure> {
             "unsure": learnt.unsure, "built": ids(&built),
         }));
     } else if !context.global.quiet {
-        render::print(&words(&zip, &file, &learnt, &built))?;
+        output::print(&words(&zip, &file, &learnt, &built))?;
     }
     Ok(Exit::Done)
 }
@@ -174,7 +178,7 @@ fn learn(context: &Context, args: &LearnArgs) -> Result<Exit, Failure> {
 /// Databases of snapshots that waited for a schema; none where there is no repository.
 fn build(context: &Context) -> Result<Vec<(SnapshotId, SnapshotId)>, Failure> {
     let Ok(repository) = context.open() else { return Ok(Vec::new()) };
-    Ok(ops::build_known(&repository, context.watch())?)
+    Ok(ops::build_known(&repository, &context.monitor)?)
 }
 
 fn ids(built: &[(SnapshotId, SnapshotId)]) -> Vec<serde_json::Value> {
@@ -182,27 +186,30 @@ fn ids(built: &[(SnapshotId, SnapshotId)]) -> Vec<serde_json::Value> {
 }
 
 pub fn built_words(built: &[(SnapshotId, SnapshotId)]) -> String {
-    built.iter().map(|(old, new)| format!("The tables of snapshot {} are a database now: snapshot {}.\n", render::short(old), render::short(new))).collect()
+    built
+        .iter()
+        .map(|(old, new)| format!("Built a database from the tables of snapshot {}: it is now snapshot {}.\n", render::short(old), render::short(new)))
+        .collect()
 }
 
 fn words(zip: &Path, file: &Path, learnt: &LearntSchema, built: &[(SnapshotId, SnapshotId)]) -> String {
     let mut out = format!(
-        "Learnt the tables of Jellyfin {} from {}: {} of {} are byte for byte what the database gives.\n",
+        "Learned the tables of Jellyfin {} from {}: {} of {} match the database byte for byte.\n",
         learnt.schema.first,
         zip.display(),
         learnt.same,
         render::plural(learnt.tables as u64, "table", "tables")
     );
     if !learnt.changed.is_empty() {
-        out.push_str(&format!("The server wrote to these since it made the zip: {}.\n", learnt.changed.join(", ")));
+        out.push_str(&format!("The server changed these tables after it made the zip: {}.\n", learnt.changed.join(", ")));
     }
     if !learnt.unsure.is_empty() {
         out.push_str(&format!(
-            "Nothing told what these hold: {}{}. Should values come into them that could be of two kinds, export says so, and a newer zip tells.\n",
+            "No value showed the type of these columns: {}{}. If export finds an ambiguous value there, it reports it; then learn again from a newer zip.\n",
             learnt.unsure.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", "),
             if learnt.unsure.len() > NAMED_MAX { format!(" and {} more", learnt.unsure.len() - NAMED_MAX) } else { String::new() },
         ));
     }
-    out.push_str(&format!("It is kept in {}; jellyvault uses it from now on.\n", file.display()));
+    out.push_str(&format!("Saved in {}. jellyvault uses it from now on.\n", file.display()));
     out + &built_words(built)
 }

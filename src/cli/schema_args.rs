@@ -1,4 +1,4 @@
-//! What can be typed about schemas.
+//! Arguments of the schema commands.
 
 use std::path::PathBuf;
 
@@ -9,23 +9,23 @@ use super::source_args::SourceArgs;
 /// What to do with schemas.
 #[derive(Debug, Subcommand)]
 pub enum SchemaCommand {
-    /// List the schemas of Jellyfin's database that are known
+    /// List the known schemas of Jellyfin's database
     List,
-    /// Learn the schema of a server that is newer than this jellyvault, from one of its own backups and its database
+    /// Learn the schema of a newer server from its database and one of its own backups
     ///
-    /// Make a backup in the dashboard (Dashboard, Backups), then run this on the server's machine: the zip is found in data/backups by itself. What
-    /// was learnt is trusted only once it gives that very zip again. Snapshots that were imported before, with tables of that schema, get their
-    /// database.
+    /// Create a backup in Jellyfin (Dashboard, Backups), then run this on the server's machine. The zip in data/backups is
+    /// found automatically. A learned schema is used only if it reproduces that zip exactly. Snapshots that were imported
+    /// earlier with tables of this schema then get their database.
     Learn(LearnArgs),
-    /// Add a schema from a file that somebody else learnt
+    /// Add a schema from a file written by schema show
     Add {
-        /// The file
+        /// The schema file
         #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
         file: PathBuf,
     },
-    /// Write the file of a schema to standard output, for another machine
+    /// Write a schema to standard output, for use on another machine
     Show {
-        /// Its name, as list shows it
+        /// Name of the schema, as shown by schema list
         name: String,
     },
 }
@@ -33,19 +33,19 @@ pub enum SchemaCommand {
 /// What to learn from.
 #[derive(Debug, Args)]
 pub struct LearnArgs {
-    /// The server's own backup [default: the newest in data/backups that is of the same version]
+    /// Jellyfin's own backup zip [default: the newest of the same version in data/backups]
     #[arg(value_name = "ZIP", value_hint = ValueHint::FilePath)]
     pub zip: Option<PathBuf>,
-    /// Take the database of this snapshot instead of the server's
+    /// Use the database of this snapshot instead of the server's
     #[arg(long, value_name = "SNAPSHOT")]
     pub snapshot: Option<String>,
-    /// The instance's data directory; without it the instance is looked for
+    /// Jellyfin's data directory [default: found automatically]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "snapshot")]
     pub data_dir: Option<PathBuf>,
-    /// Its configuration directory, if it lies elsewhere
+    /// Jellyfin's configuration directory, if it is not in the data directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub config_dir: Option<PathBuf>,
-    /// Its database file, if it lies elsewhere
+    /// Jellyfin's database file, if it is not in the data directory
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "snapshot")]
     pub database: Option<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! `--server`, and what a name means where a repository holds snapshots of several servers.
 
-use crate::manifest::{Catalog, SnapshotRecord, instance_of};
+use crate::manifest::{Catalog, SnapshotId, SnapshotRecord, instance_of};
 use crate::ops::{self, KnownServer};
 use crate::store::Repository;
 
@@ -37,17 +37,22 @@ pub fn named(context: &Context, repository: &Repository, catalog: &Catalog, want
     match fitting.as_slice() {
         [one] => Ok(one.identity.clone()),
         // The only one has no name of its own to be looked up.
-        [] if known.is_empty() => Err(Failure::usage("the repository holds no snapshot yet, so there is no server to choose", "Leave out --server.")),
-        [] => Err(Failure::usage(&format!("no server of this repository is called {wanted:?}"), &format!("It holds:\n{}", list(context, &known)))),
-        several => Err(Failure::usage(&format!("{wanted:?} could be any of {} servers", several.len()), &format!("It holds:\n{}", list(context, &known)))),
+        [] if known.is_empty() => Err(Failure::usage("the repository contains no snapshots yet, so there is no server to select", "Leave out --server.")),
+        [] => Err(Failure::usage(&format!("no server in this repository is called {wanted:?}"), "The repository contains these servers:")
+            .choosing(&list(context, &known))),
+        several => {
+            Err(Failure::usage(&format!("{wanted:?} matches {} servers", several.len()), "The repository contains these servers:")
+                .choosing(&list(context, &known)))
+        }
     }
 }
 
 fn several(context: &Context, known: &[KnownServer]) -> Failure {
     Failure::usage(
-        &format!("the repository holds snapshots of {} servers, and the command does not say which one is meant", known.len()),
-        &format!("Name it with --server NAME, ID or PATH, or give a snapshot's id. It holds:\n{}", list(context, known)),
+        &format!("the repository contains snapshots of {} servers, and none was selected", known.len()),
+        "Select one with --server NAME, ID or PATH, or give a snapshot's id. The repository contains:",
     )
+    .choosing(&list(context, known))
 }
 
 /// One line a server.
@@ -64,6 +69,15 @@ pub fn list(context: &Context, known: &[KnownServer]) -> String {
         })
         .collect();
     render::table(&rows, &[]).trim_end().to_owned()
+}
+
+/// A name that means a snapshot, but not one of the server that is meant.
+pub fn of_another(name: &str, id: &SnapshotId, record: &SnapshotRecord) -> Failure {
+    let whose = record.server.id.as_ref().map_or_else(|| format!("the data on {}", record.source.host), |server| format!("the server {server}"));
+    Failure::usage(
+        &format!("{name:?} is snapshot {} of {whose}, not of the selected server", render::short(id)),
+        "Run jellyvault list to see the server of each snapshot. Select another server with --server. To restore one server's snapshot over another: --other-server.",
+    )
 }
 
 /// Whether a snapshot is of the server that is meant.

@@ -2,12 +2,15 @@
 
 use serde_json::json;
 
-use crate::manifest::{Files, display};
-use crate::ops;
+use crate::manifest::{Files, SnapshotId, SnapshotRecord, display};
+use crate::ops::documents::SnapshotDocument;
+use crate::ops::{self, Shown};
+use crate::source::is_generated;
 
 use super::clean::in_a_line;
 use super::context::Context;
 use super::failure::Failure;
+use super::output;
 use super::{Exit, json as to_json, render};
 
 pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
@@ -23,13 +26,19 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
             .map(|d| json!({"path": display(&d.path), "page_bytes": d.page_bytes, "pages": d.pages, "bytes": d.pages * u64::from(d.page_bytes), "new_stored": d.new_stored}))
             .collect();
         to_json::print(&json!({
-            "snapshot": to_json::snapshot(Some(id), record), "unique_stored": shown.damage.is_none().then_some(shown.unique_stored), "databases": databases,
+            "snapshot": SnapshotDocument::of(Some(id), record), "unique_stored": shown.damage.is_none().then_some(shown.unique_stored), "databases": databases,
             "damage": shown.damage.as_ref().map(ToString::to_string),
-            "problems": to_json::problems(&record.problems), "remarks": record.remarks,
+            "problems": record.problems, "remarks": record.remarks,
             "owners": {"users": record.owners.users, "groups": record.owners.groups},
         }));
         return Ok(exit);
     }
+    output::print(&(facts(context, id, record) + &contents(record, &shown) + &remarks(record, &shown)))?;
+    Ok(exit)
+}
+
+/// Where and when it was taken, of which server.
+fn facts(context: &Context, id: &SnapshotId, record: &SnapshotRecord) -> String {
     let server = &record.server;
     let version = server.version.as_ref().map(|v| format!("Jellyfin {}{} (known from {})", v.value, if v.exact { "" } else { " or later" }, v.how));
     let mut rows = vec![
@@ -59,30 +68,49 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
         .collect();
     rows.push(("The server sees", (!seen.is_empty()).then(|| seen.join(", "))));
     let rows: Vec<_> = rows.into_iter().filter_map(|(name, value)| Some(vec![name.to_owned(), value?])).collect();
-    let mut out = render::table(&rows, &[]);
+    render::table(&rows, &[])
+}
+
+/// What it holds, and what that costs.
+fn contents(record: &SnapshotRecord, shown: &Shown) -> String {
+    let mut out = String::new();
     let mut rows = vec![["CATEGORY", "FILES", "SIZE"].map(str::to_owned).to_vec()];
     rows.extend(record.categories.iter().map(|(name, c)| vec![name.clone(), render::count(c.files), render::size(c.bytes)]));
-    rows.push(vec!["in all".to_owned(), render::count(record.files.total), render::size(record.bytes.source)]);
+    rows.push(vec!["total".to_owned(), render::count(record.files.total), render::size(record.bytes.source)]);
     out.push('\n');
     out.push_str(&render::table(&rows, &[1, 2]));
     let files = &record.files;
     out.push_str(&format!(
-        "\n{}\nIts capture added {} to the repository; {}.\n",
+        "\n{}\nIt added {} to the repository; {}.\n",
         against(files, record.parent.is_some()),
         render::size(record.bytes.new_stored),
         match &shown.damage {
-            None => format!("deleting it would free {} at most", render::size(shown.unique_stored)),
-            Some(damage) => format!("what deleting it would free is not known, because part of the repository is damaged ({damage})"),
+            None => format!("deleting it would free at most {}", render::size(shown.unique_stored)),
+            Some(damage) => format!("how much deleting it would free is unknown, because part of the repository is damaged ({damage})"),
         }
     ));
+    out
+}
+
+/// Its databases, and what should be known of it.
+fn remarks(record: &SnapshotRecord, shown: &Shown) -> String {
+    let mut out = String::new();
     for database in &shown.databases {
         out.push_str(&format!(
-            "Database {}: {} of {} each; {} of it are not shared with the snapshot before.\n",
+            "Database {}: {} of {} each; {} not shared with the previous snapshot.\n",
             display(&database.path),
             render::plural(database.pages, "page", "pages"),
             render::size(u64::from(database.page_bytes)),
             render::size(database.new_stored)
         ));
+    }
+    if !record.excluded.is_empty() {
+        let left: Vec<String> = record
+            .excluded
+            .iter()
+            .map(|glob| if is_generated(glob.as_bytes()) { format!("{glob} (the server generates it again by itself)") } else { display(glob.as_bytes()) })
+            .collect();
+        out.push_str(&format!("Left out: {}.\n", left.join(", ")));
     }
     for remark in &record.remarks {
         out.push_str(&format!("Note: {remark}.\n"));
@@ -91,15 +119,14 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
         out.push_str(&format!("\n{}:\n", render::plural(record.problem_count, "problem", "problems")));
         record.problems.iter().for_each(|p| out.push_str(&format!("  {}: {}\n", p.path, p.what)));
     }
-    render::print(&out)?;
-    Ok(exit)
+    out
 }
 
 /// What changed since the snapshot before, where there is one.
 fn against(files: &Files, has_parent: bool) -> String {
     if !has_parent {
-        return format!("The first snapshot of this source: all {} were read.", render::plural(files.total, "file", "files"));
+        return format!("First snapshot of this source: all {} were read.", render::plural(files.total, "file", "files"));
     }
     let [new, changed, unchanged, gone] = [files.new, files.changed, files.unchanged, files.gone].map(render::count);
-    format!("Since the snapshot before: {new} new, {changed} changed, {unchanged} unchanged, {gone} gone.")
+    format!("Since the previous snapshot: {new} new, {changed} changed, {unchanged} unchanged, {gone} gone.")
 }

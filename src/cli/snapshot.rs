@@ -1,6 +1,6 @@
 //! `snapshot`.
 
-use serde_json::json;
+use serde::Serialize;
 
 use crate::ops::{self, SnapshotOptions, SnapshotReport, SourceSpec};
 use crate::source::Category;
@@ -10,6 +10,7 @@ use super::clean::{cleaned, in_a_line};
 use super::context::Context;
 use super::failure::Failure;
 use super::open_or_make::{open_or_imagine, open_or_make};
+use super::output;
 use super::{Exit, json as to_json, labels, render, source};
 
 /// Problems that are shown by name without `--verbose`.
@@ -19,7 +20,13 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
     let only = wanted(&args.only, &args.skip)?;
     let spec = match &args.plain {
         Some(folder) => SourceSpec::plain(folder)?,
-        None => source::find(context, &args.source)?.1,
+        None => match source::find(context, &args.source) {
+            // Where there is a repository its snapshots tell.
+            Err(failure) if failure.is_no_instance() => {
+                context.open().ok().map_or(Err(failure), |repository| source::find_or_remembered(context, &args.source, &repository))?.1
+            }
+            found => found?.1,
+        },
     };
     args.label.as_deref().map_or(Ok(()), labels::check)?;
     let repository = if args.dry_run { open_or_imagine(context)? } else { open_or_make(context, args.init)? };
@@ -37,17 +44,18 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
         dry_run: args.dry_run,
         one_file_system: args.one_file_system,
         accept_loss: args.accept_loss,
+        include_generated: args.include_generated,
         scratch: context.global.scratch_dir.clone(),
         host: context.host(),
         threads: 0,
     };
-    let report = ops::snapshot(&repository, &spec, &options, context.watch())?;
+    let report = ops::snapshot(&repository, &spec, &options, &context.monitor)?;
     let record = &report.record;
     if context.global.json {
-        to_json::print(&document(context, &report, args.dry_run));
+        to_json::print(&Taken { report: &report, made_repository: context.has_made.get() });
     } else if !context.global.quiet {
         let done = report.id.as_ref().map_or_else(|| "nothing was stored".to_owned(), |id| format!("snapshot {} was taken", render::short(id)));
-        render::print_done(&words(&report, args.dry_run), &done)?;
+        output::print_done(&words(&report, args.dry_run), &done)?;
     }
     for remark in &record.remarks {
         if context.global.verbose || remark.contains("left out") || remark.contains("no database") {
@@ -83,32 +91,22 @@ pub fn tell_problems(context: &Context, count: u64, problems: &[crate::progress:
 /// The categories that `--only` and `--skip` leave; none means all.
 pub fn wanted(only: &[String], skip: &[String]) -> Result<Vec<Category>, Failure> {
     let parse = |words: &[String]| words.iter().map(|word| word.parse::<Category>()).collect::<Result<Vec<_>, _>>();
-    let usage = |error: crate::source::UnknownCategory| Failure::usage(&error.to_string(), "Name one or several, with commas between them.");
+    let usage = |error: crate::source::UnknownCategory| Failure::usage(&error.to_string(), "Give one or more categories, separated by commas.");
     let (only, skip) = (parse(only).map_err(usage)?, parse(skip).map_err(usage)?);
     if skip.is_empty() {
         return Ok(only);
     }
     let left: Vec<Category> = Category::ALL.into_iter().filter(|category| !skip.contains(category)).collect();
-    if left.is_empty() { Err(Failure::usage("--skip leaves no category to capture", "Leave some of them out.")) } else { Ok(left) }
+    if left.is_empty() { Err(Failure::usage("--skip excludes every category", "Skip fewer categories.")) } else { Ok(left) }
 }
 
-fn document(context: &Context, report: &SnapshotReport, dry_run: bool) -> serde_json::Value {
-    let record = &report.record;
-    let snapshot = to_json::snapshot(report.id.as_ref(), record);
-    let mut out = json!({
-        "snapshot": snapshot,
-        "files": snapshot.get("files"), "bytes": snapshot.get("bytes"),
-        "seconds": record.took_ms as f64 / 1000.0,
-        "problems": to_json::problems(&record.problems), "problem_count": record.problem_count,
-        "remarks": record.remarks, "files_read": report.reads, "packs_written": report.packs,
-    });
-    if let Some(map) = out.as_object_mut().filter(|_| context.has_made.get()) {
-        map.insert("made_repository".to_owned(), json!(true));
-    }
-    if let Some(map) = out.as_object_mut().filter(|_| dry_run) {
-        map.insert("dry_run".to_owned(), json!(true));
-    }
-    out
+/// A snapshot, and whether a repository was made for it.
+#[derive(Serialize)]
+struct Taken<'r> {
+    #[serde(flatten)]
+    report: &'r SnapshotReport,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    made_repository: bool,
 }
 
 fn words(report: &SnapshotReport, dry_run: bool) -> String {
@@ -123,7 +121,7 @@ fn words(report: &SnapshotReport, dry_run: bool) -> String {
     let Some(id) = &report.id else {
         let all = files.new + files.changed + files.unchanged;
         return format!(
-            "A snapshot would hold {}: {changes}. {} would be read.{}\n",
+            "A snapshot would contain {}: {changes}. {} would be read.{}\n",
             render::plural(all, "file", "files"),
             render::size(bytes.read),
             if dry_run { " Nothing was stored." } else { "" }

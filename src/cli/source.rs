@@ -1,14 +1,19 @@
 //! `source`: which instance is found, and what a snapshot of it would hold.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value, json};
 
+use crate::manifest::{Catalog, SnapshotRecord};
 use crate::ops::{self, SourceSpec};
-use crate::source::{Instance, Named};
+use crate::source::{Instance, Named, Stat};
 use crate::store::Repository;
 
 use super::args::SourceArgs;
 use super::context::Context;
 use super::failure::Failure;
+use super::known::Known;
+use super::output;
 use super::{Exit, json as to_json, render};
 
 /// The instance that the arguments mean.
@@ -24,6 +29,60 @@ pub fn find_known(context: &Context, args: &SourceArgs, repository: &Repository)
     }
     let known = ops::places_of(repository, &context.host(), &found.0.program_data)?;
     if known.is_empty() { Ok(found) } else { find_trusting(context, args, known) }
+}
+
+/// The same for who names no directory where none is found: the one that the repository's snapshots of this machine were taken of.
+pub fn find_or_remembered(context: &Context, args: &SourceArgs, repository: &Repository) -> Result<(Instance, SourceSpec), Failure> {
+    let why = match find_known(context, args, repository) {
+        Err(failure) if failure.is_no_instance() && args.data_dir().is_none() => failure,
+        found => return found,
+    };
+    let is_here = |record: &SnapshotRecord| record.source.host == context.host() && record.source.directories.contains_key("programdata");
+    let newest = Catalog::newest(repository, is_here).map_err(ops::Error::from)?;
+    let Some((_, record)) = newest else { return Err(why) };
+    match of_record(context, repository, &record, args, false)? {
+        Some((_, spec)) if spec.server.id.is_some() && spec.server.id != record.server.id => Err(Failure::usage(
+            &format!(
+                "{} now belongs to a different server than when the snapshots were taken",
+                record.source.directories.get("programdata").map_or("", String::as_str)
+            ),
+            "Give the right directory with --data-dir.",
+        )),
+        Some(found) => Ok(found),
+        None => Err(why),
+    }
+}
+
+/// The directories that a snapshot of this machine was taken of, where the repository may be believed: one that came from elsewhere does not say
+/// what is read or written here.
+pub fn of_record(
+    context: &Context,
+    repository: &Repository,
+    record: &SnapshotRecord,
+    named: &SourceArgs,
+    is_trusted: bool,
+) -> Result<Option<(Instance, SourceSpec)>, Failure> {
+    if !is_trusted && !Known::load().has_made(&repository.config().id) && !is_own(repository) {
+        return Ok(None);
+    }
+    let directory = |name: &str| record.source.directories.get(name).map(PathBuf::from).filter(|dir| dir.is_dir());
+    let Some(data) = directory("programdata").filter(|_| record.source.host == context.host()) else { return Ok(None) };
+    let own = SourceArgs {
+        data_dir: Some(data),
+        config_dir: named.config_dir.clone().or_else(|| directory("config")),
+        metadata_dir: named.metadata_dir.clone().or_else(|| directory("metadata")),
+        database: named.database.clone().or_else(|| record.source.directories.get("database").map(PathBuf::from).filter(|file| file.is_file())),
+        follow_roots: named.follow_roots,
+        ..SourceArgs::default()
+    };
+    Ok(find(context, &own).ok())
+}
+
+/// Whether the repository's folder is of who runs this, or root's.
+fn is_own(repository: &Repository) -> bool {
+    let crate::store::Location::Folder(folder) = repository.location() else { return true };
+    let own = rustix::process::geteuid().as_raw();
+    Stat::of_path(folder).is_ok_and(|stat| stat.uid == own || stat.uid == 0)
 }
 
 fn find_trusting(context: &Context, args: &SourceArgs, known: Vec<String>) -> Result<(Instance, SourceSpec), Failure> {
@@ -55,8 +114,12 @@ fn find_trusting(context: &Context, args: &SourceArgs, known: Vec<String>) -> Re
 }
 
 pub fn run(context: &Context, args: &SourceArgs) -> Result<Exit, Failure> {
-    let (instance, spec) = find(context, args)?;
-    let survey = ops::survey(&spec, 0, context.watch())?;
+    let (instance, spec) = match find(context, args) {
+        // Where a repository is, its snapshots tell.
+        Err(failure) if failure.is_no_instance() => context.open().ok().map_or(Err(failure), |repository| find_or_remembered(context, args, &repository))?,
+        found => found?,
+    };
+    let survey = ops::survey(&spec, 0, &context.monitor)?;
     let version = spec.server.version.as_ref();
     let database = instance.database.as_ref().filter(|path| std::path::Path::new(path).is_file());
     let exit = if survey.problems.is_empty() { Exit::Done } else { Exit::Problems };
@@ -69,7 +132,7 @@ pub fn run(context: &Context, args: &SourceArgs) -> Result<Exit, Failure> {
         });
         to_json::print(&json!({
             "instance": {"how": instance.how, "version": version.map(|v| &v.value), "version_how": version.map(|v| &v.how), "id": spec.server.id, "database_plugin": instance.database_plugin, "paths": paths},
-            "categories": categories, "problems": to_json::problems(&survey.problems),
+            "categories": categories, "problems": survey.problems,
         }));
         return Ok(exit);
     }
@@ -81,15 +144,18 @@ pub fn run(context: &Context, args: &SourceArgs) -> Result<Exit, Failure> {
         ("Database", database.cloned()),
         ("Metadata", Some(instance.metadata.clone())),
         ("Plugins", Some(instance.plugins.clone())),
-        ("Version", version.map(|v| format!("{} (known from {})", v.value, v.how))),
+        (
+            "Version",
+            Some(version.map_or_else(|| "not known yet (a snapshot reads it from the database)".to_owned(), |v| format!("{} (known from {})", v.value, v.how))),
+        ),
     ];
     out.push_str(&render::table(&rows.map(|(name, value)| vec![format!("  {name}"), value.unwrap_or_else(none)]), &[]));
-    out.push_str("\nA snapshot of it would hold:\n\n");
+    out.push_str("\nA snapshot would contain:\n\n");
     let total = survey.categories.values().fold((0, 0), |(f, b), (files, bytes)| (f + files, b + bytes));
-    let rows = survey.categories.iter().map(|(name, counts)| (*name, *counts)).chain([("in all", total)]);
+    let rows = survey.categories.iter().map(|(name, counts)| (*name, *counts)).chain([("total", total)]);
     let rows: Vec<_> = rows.map(|(name, (files, bytes))| vec![format!("  {name}"), render::count(files), render::size(bytes)]).collect();
     out.push_str(&render::table(&[vec![vec!["  CATEGORY".into(), "FILES".into(), "SIZE".into()]], rows].concat(), &[1, 2]));
-    render::print(&out)?;
+    output::print(&out)?;
     for problem in &survey.problems {
         context.say(&format!("Problem: {}: {}", problem.path, problem.what));
     }

@@ -1,4 +1,4 @@
-//! What can be typed to say which instance is meant.
+//! Arguments that select a Jellyfin instance.
 
 use std::path::PathBuf;
 
@@ -7,28 +7,28 @@ use clap::{Args, ValueHint};
 /// Which instance.
 #[derive(Debug, Args, Default)]
 pub struct SourceArgs {
-    /// Jellyfin's data directory; without it the instance is looked for
+    /// Jellyfin's data directory [default: found automatically]
     #[arg(value_name = "DATA_DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
-    /// The same, as other commands take it
+    /// The same as DATA_DIR, as other commands name it
     #[arg(long = "data-dir", value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "data_dir")]
     pub named_dir: Option<PathBuf>,
-    /// Its configuration directory, if it lies elsewhere
+    /// Jellyfin's configuration directory, if it is not in the data directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub config_dir: Option<PathBuf>,
-    /// Its metadata directory, if it lies elsewhere
+    /// Jellyfin's metadata directory, if it is not in the data directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub metadata_dir: Option<PathBuf>,
-    /// Its cache directory, which is never captured
+    /// Jellyfin's cache directory (never part of a snapshot)
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub cache_dir: Option<PathBuf>,
-    /// Its log directory, which tells the server's version and is never captured
+    /// Jellyfin's log directory (used to find the server's version; never part of a snapshot)
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub log_dir: Option<PathBuf>,
-    /// Its database file, if database.xml puts it where this machine sees it under another path
+    /// Jellyfin's database file, if database.xml names a path that differs on this machine
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub database: Option<PathBuf>,
-    /// Follow links to whole folders of Jellyfin, such as data/trickplay or metadata/People on another disk
+    /// Follow symbolic links to whole Jellyfin directories, for example data/trickplay or metadata/People on another disk
     #[arg(long)]
     pub follow_roots: bool,
 }

@@ -1,11 +1,12 @@
 //! `stats`.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use crate::ops;
 
 use super::context::Context;
 use super::failure::Failure;
+use super::output;
 use super::{Exit, json as to_json, render};
 
 /// Snapshots whose growth is shown without `--verbose`.
@@ -15,29 +16,13 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
     let stats = ops::stats(&repository, &catalog)?;
-    let ratio = |whole: u64, part: u64| if part == 0 { 1.0 } else { whole as f64 / part as f64 };
-    let (dedup, compression) = (ratio(stats.bytes_in_all_snapshots, stats.content_raw), ratio(stats.content_raw, stats.content_stored));
+    let (dedup, compression) = (stats.deduplication, stats.compression);
     if context.global.json {
-        let categories: Map<String, Value> = stats
-            .categories
-            .iter()
-            .map(|(name, c)| (name.clone(), json!({"files": c.files, "bytes": c.bytes, "bytes_in_all_snapshots": c.bytes_in_all_snapshots})))
-            .collect();
-        let growth: Vec<Value> = stats
-            .growth
-            .iter()
-            .map(|g| json!({"id": g.id.to_string(), "time": to_json::time(g.time_ns), "new_raw": g.new_raw, "new_stored": g.new_stored, "database_stored": g.database_stored}))
-            .collect();
-        to_json::print(&json!({"stats": {
-            "snapshots": stats.snapshots, "packs": stats.packs, "pack_bytes": stats.pack_bytes, "content_raw": stats.content_raw,
-            "content_stored": stats.content_stored, "manifests_stored": stats.manifests_stored, "bytes_in_all_snapshots": stats.bytes_in_all_snapshots,
-            "deduplication": dedup, "compression": compression, "categories": categories, "growth": growth,
-            "unreadable": stats.unreadable.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        }}));
+        to_json::print(&json!({"stats": stats}));
         return Ok(if stats.unreadable.is_empty() { Exit::Done } else { Exit::Problems });
     }
     let mut out = format!(
-        "{} in {}, which take {}.\nAs full copies they would take {}: deduplication saves a factor of {dedup:.1}, compression another {compression:.2}.\nManifests take {}.\n",
+        "{} in {}: {} in total.\nFull copies would take {}: deduplication saves a factor of {dedup:.1}, compression another {compression:.2}.\nManifests take {}.\n",
         render::plural(stats.snapshots, "snapshot", "snapshots"),
         render::plural(stats.packs, "pack", "packs"),
         render::size(stats.pack_bytes),
@@ -50,7 +35,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     );
     out.push_str(&format!("\nIn the newest snapshot:\n\n{}", render::table(&rows, &[1, 2, 3])));
     let shown = if context.global.verbose { usize::MAX } else { SHOWN };
-    let mut rows = vec![["SNAPSHOT", "TIME", "NEW CONTENT", "ADDED", "OF IT DATABASE"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["SNAPSHOT", "TIME", "NEW CONTENT", "ADDED", "OF WHICH DATABASE"].map(str::to_owned).to_vec()];
     let skip = stats.growth.len().saturating_sub(shown);
     rows.extend(stats.growth.iter().skip(skip).map(|g| {
         let id = render::short(&g.id);
@@ -61,10 +46,10 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         if skip > 0 { format!(" (the last {SHOWN}; --verbose shows all)") } else { String::new() },
         render::table(&rows, &[2, 3, 4])
     ));
-    render::print(&out)?;
+    output::print(&out)?;
     if !stats.unreadable.is_empty() {
         let ids: Vec<String> = stats.unreadable.iter().map(render::short).collect();
-        context.say(&format!("The databases of {} cannot be read back: the repository is damaged there.", ids.join(", ")));
+        context.say(&format!("Problem: the databases of {} cannot be read, because the repository is damaged.", ids.join(", ")));
         return Ok(Exit::Problems);
     }
     Ok(Exit::Done)

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::manifest::{SnapshotId, SnapshotRecord, display, file_name};
 use crate::ops::{self, Titled, image_word_of_file};
-use crate::store::{Index, IndexMode, Repository};
+use crate::store::Repository;
 
 use super::failure::Failure;
 
@@ -17,7 +17,7 @@ pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), t
     if one.paths.is_empty() {
         return Err(Failure::usage(
             &format!("{} has no files of its own in this snapshot", words(&one)),
-            "Its pictures lie beside its media, perhaps, which a snapshot of the server does not hold. jellyvault find TITLE shows what there is.",
+            "Its pictures may be stored with the media, which is not part of a snapshot. Run jellyvault find TITLE to see its files.",
         ));
     }
     let Some(picture) = picture else { return Ok(one.paths) };
@@ -25,7 +25,11 @@ pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), t
     for folder in &one.paths {
         ops::ls(repository, snapshot, folder, false, |_, entry| {
             let name = String::from_utf8_lossy(file_name(&entry.path)).into_owned();
-            if image_word_of_file(&name).is_some_and(|word| word == picture.to_lowercase()) || name.eq_ignore_ascii_case(picture) {
+            let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
+            // A user has one picture, which people call as they call those of films.
+            let is_profile = one.kind == "user" && stem == "profile" && picture.eq_ignore_ascii_case("poster");
+            let is_kind = image_word_of_file(&name).is_some_and(|word| word == picture.to_lowercase());
+            if is_kind || is_profile || stem.eq_ignore_ascii_case(picture) || name.eq_ignore_ascii_case(picture) {
                 found.push(entry.path.clone());
             }
             Ok(())
@@ -34,7 +38,7 @@ pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), t
     if found.is_empty() {
         return Err(Failure::usage(
             &format!("{} has no {picture} in this snapshot", words(&one)),
-            "It may be poster, backdrop, logo, thumbnail, banner, art, disc, or a file's name. jellyvault find TITLE shows its folders.",
+            "Use poster, backdrop, logo, thumbnail, banner, art, disc, or a file name. Run jellyvault find TITLE to see its files.",
         ));
     }
     Ok(found)
@@ -43,12 +47,12 @@ pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), t
 /// The one picture that is meant, or the first of its kind.
 pub fn picture(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str, picture: &str) -> Result<Vec<u8>, Failure> {
     let found = paths(repository, snapshot, title, Some(picture))?.into_iter().next();
-    found.ok_or_else(|| Failure::usage(&format!("{title} has no {picture} in this snapshot"), "jellyvault ls SNAPSHOT --item TITLE shows what there is."))
+    found.ok_or_else(|| Failure::usage(&format!("{title} has no {picture} in this snapshot"), "Run jellyvault ls SNAPSHOT --item TITLE to see its files."))
 }
 
 /// All that are called so.
 pub fn find(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str) -> Result<Vec<Titled>, Failure> {
-    let index = Index::open(repository, IndexMode::Use).map_err(ops::Error::from)?;
+    let index = repository.index().map_err(ops::Error::from)?;
     Ok(ops::titles(repository, &index, snapshot, title)?)
 }
 
@@ -60,14 +64,14 @@ fn pick(found: Vec<Titled>, title: &str) -> Result<Titled, Failure> {
         let more = if several > LISTED { format!(", and {} more", several - LISTED) } else { String::new() };
         let list: Vec<String> = found.iter().take(several.min(LISTED)).map(words).collect();
         return Err(Failure::usage(
-            &format!("{several} things are called {title:?}"),
-            &format!("Name the year too (\"TITLE (1999)\"), or the id: {}{more}.", list.join("; ")),
+            &format!("{several} items match {title:?}"),
+            &format!("Add the year (\"TITLE (1999)\"), or give the id: {}{more}.", list.join("; ")),
         ));
     }
     found.into_iter().next().ok_or_else(|| {
         Failure::usage(
-            &format!("nothing in this snapshot is called {title:?}"),
-            "Part of a title is enough. Was it there at that time? jellyvault find TITLE --in SNAPSHOT looks in another snapshot.",
+            &format!("no item in this snapshot matches {title:?}"),
+            "Part of a title is enough. The item may not have existed at that time: run jellyvault find TITLE --in SNAPSHOT to search another snapshot.",
         )
     })
 }

@@ -1,11 +1,11 @@
-//! What can be typed to keep a repository small and whole.
+//! Arguments of the maintenance commands: forget, keep, prune, check and repair.
 
 use clap::Args;
 
 /// How long to wait for other processes.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// How long to wait for other jellyvault processes to end (a capture, a restore, a mount), such as 30s or 2h
+    /// How long to wait for other jellyvault processes (snapshot, restore, mount) to end, for example 30s or 2h
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = super::durations::duration)]
     pub wait: std::time::Duration,
 }
@@ -13,53 +13,53 @@ pub struct WaitArgs {
 /// What to forget.
 #[derive(Debug, Args)]
 pub struct ForgetArgs {
-    /// Drop these, whatever the rules: ids, unique beginnings of them, labels, latest
+    /// Delete these snapshots: ids or unique prefixes, labels, latest
     #[arg(value_name = "SNAPSHOT", conflicts_with_all = ["keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "keep_within", "keep_label"])]
     pub snapshots: Vec<String>,
-    /// Keep the last N snapshots; N is a number or all
+    /// Keep the last N snapshots (N: a number, or all)
     #[arg(long, value_name = "N", value_parser = super::durations::count)]
     pub keep_last: Option<crate::manifest::Count>,
     /// Keep the newest snapshot of each of the last N hours that have one
     #[arg(long, value_name = "N", value_parser = super::durations::count)]
     pub keep_hourly: Option<crate::manifest::Count>,
-    /// The same for days
+    /// Keep the newest snapshot of each of the last N days that have one
     #[arg(long, value_name = "N", value_parser = super::durations::count)]
     pub keep_daily: Option<crate::manifest::Count>,
-    /// The same for weeks
+    /// Keep the newest snapshot of each of the last N weeks that have one
     #[arg(long, value_name = "N", value_parser = super::durations::count)]
     pub keep_weekly: Option<crate::manifest::Count>,
-    /// The same for months
+    /// Keep the newest snapshot of each of the last N months that have one
     #[arg(long, value_name = "N", value_parser = super::durations::count)]
     pub keep_monthly: Option<crate::manifest::Count>,
-    /// The same for years
+    /// Keep the newest snapshot of each of the last N years that have one
     #[arg(long, value_name = "N", value_parser = super::durations::count)]
     pub keep_yearly: Option<crate::manifest::Count>,
-    /// Keep all that are at most so much older than the newest, such as 48h, 7d, 2mo or 1y
+    /// Keep all snapshots taken within this time before the newest one, for example 48h, 7d, 2mo or 1y
     #[arg(long, value_name = "DURATION", value_parser = super::durations::span)]
     pub keep_within: Option<jiff::Span>,
-    /// Keep those with this label; then labels that are not named protect nothing
+    /// Keep snapshots with this label. Snapshots with other labels are then no longer protected
     #[arg(long, value_name = "LABEL")]
     pub keep_label: Vec<String>,
-    /// Show what would go and why, change nothing
+    /// Show which snapshots would be deleted and why; change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Free the space at once
+    /// Run prune afterwards to free the space
     #[arg(long)]
     pub prune: bool,
-    /// With --prune: how much waste is tolerated, as a share (5%), a size (2GiB) or unlimited
+    /// With --prune: how much unused data may stay, as a share (5%), a size (2GiB) or unlimited
     #[arg(long, value_name = "LIMIT", default_value = "5%", value_parser = super::durations::max_unused)]
     pub max_unused: crate::ops::MaxUnused,
     #[command(flatten)]
     pub wait: WaitArgs,
 }
 
-/// What to mark.
+/// What to protect.
 #[derive(Debug, Args)]
 pub struct KeepArgs {
-    /// Snapshots: ids, unique beginnings of them, labels, latest
+    /// Snapshots: ids or unique prefixes, labels, latest
     #[arg(value_name = "SNAPSHOT", required = true)]
     pub snapshots: Vec<String>,
-    /// Take the mark away
+    /// Remove the protection
     #[arg(long)]
     pub off: bool,
 }
@@ -67,13 +67,13 @@ pub struct KeepArgs {
 /// How to prune.
 #[derive(Debug, Args)]
 pub struct PruneArgs {
-    /// Show the plan, change nothing
+    /// Show the plan; change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// How much waste is tolerated, as a share (5%), a size (2GiB) or unlimited
+    /// How much unused data may stay, as a share (5%), a size (2GiB) or unlimited
     #[arg(long, value_name = "LIMIT", default_value = "5%", value_parser = super::durations::max_unused)]
     pub max_unused: crate::ops::MaxUnused,
-    /// After the list of snapshots was lost: also remove this tree, which belongs to no snapshot. --dry-run lists such trees
+    /// After the list of snapshots was lost: also delete this tree, which belongs to no snapshot. --dry-run lists such trees
     #[arg(long, value_name = "ID")]
     pub remove_tree: Vec<String>,
     #[command(flatten)]
@@ -83,8 +83,8 @@ pub struct PruneArgs {
 /// How to check.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Read the data too, all or a share: 10% or 5GiB (what was not read for longest), 15m (as much as can be read in that time),
-    /// unread:30d (what was not read for 30 days)
+    /// Also read and verify the stored data: all of it, or a share. 10% or 5GiB: the least recently verified. 15m: as much
+    /// as can be read in this time. unread:30d: what was not read for 30 days
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "all", value_parser = super::durations::share)]
     pub read_data: Option<crate::ops::Share>,
 }
@@ -92,16 +92,16 @@ pub struct CheckArgs {
 /// How to repair.
 #[derive(Debug, Args)]
 pub struct RepairArgs {
-    /// Say what would be mended and what is lost, change nothing
+    /// Show what would be repaired and what is lost; change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not read the data: mend only what the structure shows to be damaged
+    /// Do not read the stored data: repair only damage that is visible in the structure
     #[arg(long)]
     pub quick: bool,
-    /// Write recovery blocks beside each pack from now on, such as 3%; 0% removes them
+    /// Store recovery data (parity) for each pack, also in future, for example 3%. 0% removes it
     #[arg(long, value_name = "SHARE", value_parser = super::durations::permille)]
     pub add_parity: Option<u32>,
-    /// Go on though most packs are gone, as if a disk were not mounted: what they held is given up
+    /// Continue even if most packs are missing, as if a disk were not mounted. Their contents are given up as lost
     #[arg(long)]
     pub give_up_missing: bool,
     #[command(flatten)]

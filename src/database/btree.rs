@@ -4,31 +4,12 @@ use std::collections::HashSet;
 
 use super::Error;
 use super::pages::{Page, Pages};
-use super::record::varint;
+use crate::store::cells::{PageKind, local_bytes, varint};
 
 /// Deepest tree that is believed: 2³² pages of fan-out two.
 const DEPTH_MAX: usize = 32;
 /// Longest row that is believed, in bytes: SQLite's own limit.
 const PAYLOAD_MAX: u64 = 1 << 30;
-
-/// What a page of a B-tree is (its first byte).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PageKind {
-    InnerIndex,
-    InnerTable,
-    LeafIndex,
-    LeafTable,
-}
-
-impl PageKind {
-    pub(super) fn is_leaf(self) -> bool {
-        matches!(self, PageKind::LeafIndex | PageKind::LeafTable)
-    }
-
-    fn is_index(self) -> bool {
-        matches!(self, PageKind::InnerIndex | PageKind::LeafIndex)
-    }
-}
 
 /// A page of a B-tree, opened.
 pub(super) struct Node {
@@ -66,15 +47,13 @@ impl Node {
         let wrong = |what| Error::Page { page: number, what };
         let page = pages.page(number)?;
         let header = if number == 1 { 100 } else { 0 };
-        let kind = match page.get(header) {
-            Some(2) => PageKind::InnerIndex,
-            Some(5) => PageKind::InnerTable,
-            Some(10) => PageKind::LeafIndex,
-            Some(13) => PageKind::LeafTable,
-            _ => return Err(wrong("it should be part of a table and is not")),
-        };
+        let kind = page.get(header).copied().and_then(PageKind::from_byte).ok_or_else(|| wrong("it should be part of a table and is not"))?;
         let cells = u16_at(&page, header + 3).ok_or_else(|| wrong("it is too short"))?;
         Ok(Node { number, kind, page, header, cells, usable })
+    }
+
+    pub(super) fn page(&self) -> &[u8] {
+        &self.page
     }
 
     pub(super) fn cells(&self) -> usize {
@@ -110,22 +89,10 @@ impl Node {
         let (len, after) = varint(rest)?;
         let (number, payload) = if self.kind == PageKind::LeafTable { varint(after).map(|(number, rest)| (Some(number as i64), rest))? } else { (None, after) };
         let payload_bytes = usize::try_from(len).ok().filter(|_| len <= PAYLOAD_MAX)?;
-        let in_page = self.local_bytes(payload_bytes);
+        let in_page = local_bytes(self.kind.is_index(), self.usable, payload_bytes);
         let local = payload.get(..in_page)?;
         let overflow = if in_page < payload_bytes { Some(u32_at(payload, in_page)?) } else { None };
         Some(Cell { child, number, payload_bytes, local, overflow })
-    }
-
-    /// How much of a payload lies in the page itself ("B-tree Cell Format" of the file format).
-    fn local_bytes(&self, payload: usize) -> usize {
-        let usable = self.usable;
-        let most = if self.kind.is_index() { (usable - 12) * 64 / 255 - 23 } else { usable - 35 };
-        if payload <= most {
-            return payload;
-        }
-        let least = (usable - 12) * 32 / 255 - 23;
-        let fitting = least + (payload - least) % (usable - 4);
-        if fitting <= most { fitting } else { least }
     }
 
     /// The pages below, in order.

@@ -6,28 +6,14 @@ use std::sync::Arc;
 use crate::chunk::PageHash;
 
 use super::Error;
-use super::btree::{self, Node, PageKind};
+use super::btree::{self, Node};
+use super::groups::{GroupSet, Groups};
 use super::key::{key_columns, same_keys};
 use super::leftovers::{Leftovers, Side};
 use super::record::{Row, same};
 use super::row_stream::{RowStream, mark};
 use super::schema::{Database, Table};
-
-/// A table on both sides; one of them may lack it.
-#[derive(Clone, Copy)]
-pub struct Sides<'t> {
-    /// The table before.
-    pub before: Option<&'t Table>,
-    /// The table after.
-    pub after: Option<&'t Table>,
-}
-
-impl<'t> Sides<'t> {
-    /// The table where it is, the later one first.
-    pub fn table(&self) -> Option<&'t Table> {
-        self.after.or(self.before)
-    }
-}
+use super::sides::Sides;
 
 /// A row that is not the same.
 #[derive(Clone, Debug)]
@@ -83,32 +69,37 @@ pub fn compare_databases<E: From<Error>>(
     let mut compared = Compared::default();
     let mut pass =
         Pass { seen: (vec![false; before.pages.count() as usize + 1], vec![false; after.pages.count() as usize + 1]), leftovers: Leftovers::default() };
+    let groups = before.pages.prepare(&mut after.pages)?;
     let mut skipped = Vec::new();
     for name in &names {
         let has_name = |table: &&Arc<Table>| table.name.eq_ignore_ascii_case(name);
         let sides = Sides { before: tables.0.iter().find(has_name).map(Arc::as_ref), after: tables.1.iter().find(has_name).map(Arc::as_ref) };
         let mut change = describe(sides);
-        let leaves = pass.differing(before, after, sides)?;
+        let leaves = match &groups {
+            Some(groups) => pass.differing_groups(before, after, sides, groups)?,
+            None => pass.differing(before, after, sides)?,
+        };
         if !(leaves.before.is_empty() && leaves.after.is_empty()) {
             compared.tables_read.push(change.name.clone());
-            pass.compare(before, after, sides, &leaves.before, &leaves.after, &mut change, &mut each)?;
+            pass.compare(before, after, sides, &leaves, &mut change, &mut each)?;
         }
         if !leaves.same.is_empty() {
             skipped.push((sides, leaves.same, compared.tables.len()));
         }
         compared.tables.push(change);
     }
-    // A row's end may lie in overflow pages, and may have changed there alone.
-    let ends = pass.changed_ends(before, after)?;
+    // A row's end may lie in overflow pages, and may have changed there alone. Groups tell of that, or that it is not known.
+    let ends = if groups.is_some() { HashSet::new() } else { pass.changed_ends(before, after)? };
     if !ends.is_empty() {
         for (sides, same, at) in skipped {
             let touched = touched_leaves(after, &same, &ends)?;
-            let (before_leaves, after_leaves): (Vec<u32>, Vec<u32>) = touched.into_iter().unzip();
-            if let (Some(change), false) = (compared.tables.get_mut(at), after_leaves.is_empty()) {
+            let (before_leaves, after_leaves) = touched.into_iter().unzip();
+            let leaves = Leaves { before: before_leaves, after: after_leaves, ..Leaves::default() };
+            if let (Some(change), false) = (compared.tables.get_mut(at), leaves.after.is_empty()) {
                 if !compared.tables_read.contains(&change.name) {
                     compared.tables_read.push(change.name.clone());
                 }
-                pass.compare(before, after, sides, &before_leaves, &after_leaves, change, &mut each)?;
+                pass.compare(before, after, sides, &leaves, change, &mut each)?;
             }
         }
     }
@@ -137,6 +128,8 @@ struct Leaves {
     after: Vec<u32>,
     /// Of both: (page before, page after).
     same: Vec<(u32, u32)>,
+    /// Where only rows in some groups of cells count: the groups of each state, and those that count.
+    only: Option<((Groups, Groups), Arc<GroupSet>)>,
 }
 
 struct Pass {
@@ -179,14 +172,33 @@ impl Pass {
         Ok(leaves)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "each is one part of the comparison that is under way")]
+    /// The same by groups of cells: pages with rows in groups that one state alone has.
+    fn differing_groups(&mut self, before: &mut Database<'_>, after: &mut Database<'_>, sides: Sides<'_>, groups: &(Groups, Groups)) -> Result<Leaves, Error> {
+        let own = sides.before.map_or(Ok(Vec::new()), |table| pages_with_rows(before, table, &mut self.seen.0))?;
+        let other = sides.after.map_or(Ok(Vec::new()), |table| pages_with_rows(after, table, &mut self.seen.1))?;
+        let is_alike = matches!((sides.before, sides.after), (Some(own), Some(other)) if own.is_written_like(other));
+        if !is_alike || before.usable != after.usable || before.encoding != after.encoding {
+            return Ok(Leaves { before: own, after: other, ..Leaves::default() });
+        }
+        let (own_groups, other_groups) = (groups.0.of_pages(&own), groups.1.of_pages(&other));
+        let mut differing: GroupSet = own_groups.symmetric_difference(&other_groups).copied().collect();
+        groups.0.add_unknown(&own, &mut differing);
+        groups.1.add_unknown(&other, &mut differing);
+        if differing.is_empty() {
+            return Ok(Leaves::default());
+        }
+        groups.0.add_beginnings(&own, &mut differing);
+        groups.1.add_beginnings(&other, &mut differing);
+        let (before, after) = (groups.0.pages_in(own, &differing), groups.1.pages_in(other, &differing));
+        Ok(Leaves { before, after, only: Some((groups.clone(), Arc::new(differing))), ..Leaves::default() })
+    }
+
     fn compare<E: From<Error>>(
         &mut self,
         before: &mut Database<'_>,
         after: &mut Database<'_>,
         sides: Sides<'_>,
-        before_leaves: &[u32],
-        after_leaves: &[u32],
+        leaves: &Leaves,
         change: &mut TableChange,
         each: &mut impl FnMut(Sides<'_>, RowChange) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -206,7 +218,12 @@ impl Pass {
             }
             each(sides, RowChange { before: gone, after: came, changed })
         };
-        let (mut left, mut right) = (RowStream::new(before_leaves), RowStream::new(after_leaves));
+        let (mut left, mut right) = match &leaves.only {
+            Some(((own, other), set)) => {
+                (RowStream::new(&leaves.before, Some((own.clone(), set.clone()))), RowStream::new(&leaves.after, Some((other.clone(), set.clone()))))
+            }
+            None => (RowStream::new(&leaves.before, None), RowStream::new(&leaves.after, None)),
+        };
         let (mut gone, mut came) = (left.next(before, &mut self.seen.0)?, right.next(after, &mut self.seen.1)?);
         loop {
             let order = match (&gone, &came) {
@@ -284,7 +301,7 @@ fn pages_with_rows(database: &mut Database<'_>, table: &Table, seen: &mut [bool]
     let tree = btree::tree_pages(&mut database.pages, table.root, database.usable)?;
     mark(seen, tree.inner.iter().chain(&tree.leaves).copied());
     let root = Node::open(&mut database.pages, table.root, database.usable)?;
-    let is_index = matches!(root.kind, PageKind::InnerIndex | PageKind::LeafIndex);
+    let is_index = root.kind.is_index();
     Ok(if is_index { [tree.inner, tree.leaves].concat() } else { tree.leaves })
 }
 

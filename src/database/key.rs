@@ -1,9 +1,9 @@
 //! By what are rows of two states told to be the same row?
 
-use super::compare::Sides;
 use super::leftovers::Side;
 use super::record::{Row, Value, same};
 use super::schema::Table;
+use super::sides::Sides;
 
 /// The columns by which rows are told apart, on each side; none where only the row's number does.
 pub(super) struct Key {

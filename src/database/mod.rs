@@ -3,6 +3,7 @@
 
 mod btree;
 mod compare;
+mod groups;
 mod index;
 mod key;
 mod leftovers;
@@ -10,15 +11,18 @@ mod pages;
 mod record;
 mod row_stream;
 mod schema;
+mod sides;
 
-pub use compare::{Compared, RowChange, Sides, TableChange, compare_databases};
+pub use compare::{Compared, RowChange, TableChange, compare_databases};
 pub use index::{FoundRow, Lookup};
 pub use pages::Pages;
 pub use record::{Row, Value, same};
 pub use schema::{Column, Database, Table};
+pub use sides::Sides;
 
 /// Why a database cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The store.
     #[error(transparent)]

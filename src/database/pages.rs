@@ -9,6 +9,7 @@ use crate::chunk::{ChunkId, Hashing, PageHash};
 use crate::store::{ChunkReader, Recipe};
 
 use super::Error;
+use super::groups::Groups;
 
 /// A page's bytes.
 pub(super) type Page = Arc<Vec<u8>>;
@@ -20,13 +21,18 @@ const BATCH_BYTES: usize = 4 << 20;
 
 enum Backing<'r> {
     Recipe { reader: ChunkReader<'r>, id: ChunkId, recipe: Arc<Recipe> },
-    File { file: File, hashes: Arc<Vec<PageHash>> },
+    File { file: File, hashing: Hashing },
 }
 
-/// Pages by number, from 1, each verified against its hash.
+/// Pages by number, from 1; those of the repository are verified.
 pub struct Pages<'r> {
     backing: Backing<'r>,
     page_bytes: usize,
+    count: u32,
+    /// Hashes of all pages, where they are known.
+    hashes: Option<Arc<Vec<PageHash>>>,
+    /// Groups of cells, where they are known.
+    groups: Option<Groups>,
     kept: HashMap<u32, Page>,
     kept_bytes: usize,
     /// Pages that were read so far.
@@ -36,41 +42,103 @@ pub struct Pages<'r> {
 impl<'r> Pages<'r> {
     /// A state that the repository holds, by its id and its recipe.
     pub fn of_recipe(reader: ChunkReader<'r>, id: ChunkId, recipe: Arc<Recipe>) -> Pages<'r> {
-        let page_bytes = recipe.page_bytes as usize;
-        Pages { backing: Backing::Recipe { reader, id, recipe }, page_bytes, kept: HashMap::new(), kept_bytes: 0, read: 0 }
+        let (page_bytes, count) = (recipe.page_bytes as usize, recipe.pages() as u32);
+        let groups = Groups::of_recipe(&recipe);
+        let hashes = if groups.is_some() { None } else { Some(Arc::new(recipe.hashes.clone())) };
+        Pages::new(Backing::Recipe { reader, id, recipe }, page_bytes, count, (hashes, groups))
     }
 
-    /// A private copy that nobody writes to; every page is hashed once.
+    /// A private copy that nobody writes to.
     pub fn of_file(file: File, hashing: &Hashing) -> Result<Pages<'r>, Error> {
         let mut head = [0; 100];
         let no_database = Error::Page { page: 1, what: "it is not the first page of a database" };
-        if file.metadata()?.len() < head.len() as u64 {
+        let size = file.metadata()?.len();
+        if size < head.len() as u64 {
             return Err(no_database);
         }
         file.read_exact_at(&mut head, 0)?;
         let page_bytes = crate::chunk::sqlite_page_bytes(&head).ok_or(no_database)? as usize;
-        let size = file.metadata()?.len();
-        let mut hashes = Vec::with_capacity((size / page_bytes as u64) as usize);
-        let mut buffer = vec![0; (1 << 20) / page_bytes * page_bytes];
-        let whole = size / page_bytes as u64 * page_bytes as u64;
-        let mut at = 0;
-        while at < whole {
-            let step = (buffer.len() as u64).min(whole - at) as usize;
-            let bytes = buffer.get_mut(..step).unwrap_or_default();
-            file.read_exact_at(bytes, at)?;
-            hashes.extend(bytes.chunks_exact(page_bytes).map(|page| hashing.page(page)));
-            at += step as u64;
-        }
-        Ok(Pages { backing: Backing::File { file, hashes: Arc::new(hashes) }, page_bytes, kept: HashMap::new(), kept_bytes: 0, read: 0 })
+        let count = u32::try_from(size / page_bytes as u64).unwrap_or(u32::MAX);
+        Ok(Pages::new(Backing::File { file, hashing: hashing.clone() }, page_bytes, count, (None, None)))
+    }
+
+    fn new(backing: Backing<'r>, page_bytes: usize, count: u32, (hashes, groups): (Option<Arc<Vec<PageHash>>>, Option<Groups>)) -> Pages<'r> {
+        Pages { backing, page_bytes, count, hashes, groups, kept: HashMap::new(), kept_bytes: 0, read: 0 }
     }
 
     /// Another reader of the same state, with nothing kept.
     pub fn sibling(&self) -> Result<Pages<'r>, Error> {
         let backing = match &self.backing {
             Backing::Recipe { reader, id, recipe } => Backing::Recipe { reader: reader.sibling(), id: *id, recipe: recipe.clone() },
-            Backing::File { file, hashes } => Backing::File { file: file.try_clone()?, hashes: hashes.clone() },
+            Backing::File { file, hashing } => Backing::File { file: file.try_clone()?, hashing: hashing.clone() },
         };
-        Ok(Pages { backing, page_bytes: self.page_bytes, kept: HashMap::new(), kept_bytes: 0, read: 0 })
+        Ok(Pages::new(backing, self.page_bytes, self.count, (self.hashes.clone(), self.groups.clone())))
+    }
+
+    /// A file of our own, taken apart as a snapshot of it would be.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn by_groups(mut self) -> Result<Pages<'r>, Error> {
+        if let Backing::File { file, hashing } = &self.backing {
+            self.groups = Groups::of_file(file, self.page_bytes, self.count, hashing, [0; 16])?;
+        }
+        Ok(self)
+    }
+
+    /// Finds out by what two states can be compared: the names of their groups of cells, or else the hashes of their pages.
+    pub(super) fn prepare(&mut self, other: &mut Pages<'_>) -> Result<Option<(Groups, Groups)>, Error> {
+        self.find_groups(other.groups.as_ref())?;
+        other.find_groups(self.groups.as_ref())?;
+        match (&self.groups, &other.groups) {
+            (Some(own), Some(others)) if own.salt() == others.salt() => Ok(Some((own.clone(), others.clone()))),
+            _ => {
+                self.find_hashes()?;
+                other.find_hashes()?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// A file beside a state that is kept as cells is taken apart like that one.
+    fn find_groups(&mut self, other: Option<&Groups>) -> Result<(), Error> {
+        if let (Backing::File { file, hashing }, Some(other), None) = (&self.backing, other, &self.groups) {
+            self.groups = Groups::of_file(file, self.page_bytes, self.count, hashing, other.salt())?;
+        }
+        Ok(())
+    }
+
+    fn find_hashes(&mut self) -> Result<(), Error> {
+        if self.hashes.is_some() {
+            return Ok(());
+        }
+        let batch = self.batch();
+        let mut hashes = Vec::with_capacity(self.count as usize);
+        let mut bytes = Vec::new();
+        for first in (0..self.count as usize).step_by(batch) {
+            let last = (first + batch).min(self.count as usize);
+            match &mut self.backing {
+                Backing::Recipe { reader, id, recipe } => {
+                    reader.read_pages(id, recipe, first..last, &mut bytes)?;
+                    hashes.extend(bytes.chunks_exact(self.page_bytes).map(|page| reader.hashing().page(page)));
+                }
+                Backing::File { file, hashing } => {
+                    bytes.resize((last - first) * self.page_bytes, 0);
+                    file.read_exact_at(&mut bytes, (first * self.page_bytes) as u64)?;
+                    hashes.extend(bytes.chunks_exact(self.page_bytes).map(|page| hashing.page(page)));
+                }
+            }
+        }
+        self.hashes = Some(Arc::new(hashes));
+        Ok(())
+    }
+
+    /// Whether a page of both is known to be the same.
+    fn is_same_page(&self, other: &Pages<'_>, number: u32) -> bool {
+        match (&self.groups, &other.groups) {
+            (Some(own), Some(others)) => own.is_same_page(others, number),
+            _ => self.hash(number).is_some() && self.hash(number) == other.hash(number),
+        }
     }
 
     /// Bytes of a page.
@@ -80,19 +148,12 @@ impl<'r> Pages<'r> {
 
     /// How many there are.
     pub fn count(&self) -> u32 {
-        self.hashes().len() as u32
+        self.count
     }
 
-    pub(super) fn hashes(&self) -> &[PageHash] {
-        match &self.backing {
-            Backing::Recipe { recipe, .. } => &recipe.hashes,
-            Backing::File { hashes, .. } => hashes,
-        }
-    }
-
-    /// The hash of a page; nothing beyond the end.
+    /// The hash of a page; nothing beyond the end, or where hashes are not known.
     pub(super) fn hash(&self, number: u32) -> Option<PageHash> {
-        self.hashes().get((number as usize).checked_sub(1)?).copied()
+        self.hashes.as_ref()?.get((number as usize).checked_sub(1)?).copied()
     }
 
     /// One page.
@@ -120,8 +181,7 @@ impl<'r> Pages<'r> {
     /// Takes over the pages that another state keeps, where they are the same.
     pub fn adopt(&mut self, other: &Pages<'_>) {
         for (number, page) in &other.kept {
-            let is_same = self.hash(*number).is_some() && self.hash(*number) == other.hash(*number);
-            if is_same && self.kept_bytes <= KEPT_BYTES && !self.kept.contains_key(number) {
+            if self.kept_bytes <= KEPT_BYTES && !self.kept.contains_key(number) && self.is_same_page(other, *number) {
                 self.kept.insert(*number, page.clone());
                 self.kept_bytes += self.page_bytes;
             }

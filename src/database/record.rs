@@ -1,5 +1,7 @@
 //! A row's bytes as values: SQLite's record format.
 
+use crate::store::cells::varint;
+
 use super::Error;
 
 /// A value as SQLite stores it; texts as UTF-8 bytes, which need not be valid.
@@ -86,21 +88,6 @@ impl Value {
     }
 }
 
-/// Reads a varint: SQLite's, big-endian, 9 bytes at most. The rest of the bytes comes back with it.
-pub(super) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0u64;
-    for (at, byte) in bytes.iter().enumerate().take(9) {
-        if at == 8 {
-            return Some(((value << 8) | u64::from(*byte), bytes.get(9..)?));
-        }
-        value = (value << 7) | u64::from(byte & 0x7f);
-        if byte & 0x80 == 0 {
-            return Some((value, bytes.get(at + 1..)?));
-        }
-    }
-    None
-}
-
 /// The values of a record, as many as it has.
 pub(super) fn decode(payload: &[u8], encoding: Encoding, page: u32) -> Result<Vec<Value>, Error> {
     decode_from(payload, encoding).ok_or(Error::Page { page, what: "a row in it is cut short or has a value of no known kind" })
@@ -155,15 +142,6 @@ fn utf8(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn varints_are_sqlites() {
-        assert_eq!(varint(&[0x7f, 1]), Some((127, [1].as_slice())));
-        assert_eq!(varint(&[0x81, 0x00]), Some((128, [].as_slice())));
-        assert_eq!(varint(&[0xff; 9]), Some((u64::MAX, [].as_slice())));
-        assert_eq!(varint(&[0x80]), None);
-        assert_eq!(varint(&[0x80; 8]), None);
-    }
 
     #[test]
     fn a_record_that_is_cut_anywhere_is_an_error_and_never_a_panic() {

@@ -1,7 +1,10 @@
 //! The rows of some pages, one after another, and which pages were met on the way.
 
+use std::sync::Arc;
+
 use super::Error;
 use super::btree::{self, Node};
+use super::groups::{GroupSet, Groups};
 use super::record::{self, Row};
 use super::schema::{Database, Table};
 
@@ -34,11 +37,15 @@ pub(super) struct RowStream<'l> {
     ahead: usize,
     node: Option<Node>,
     cell: usize,
+    /// Only rows in these groups of cells are wanted.
+    only: Option<(Groups, Arc<GroupSet>)>,
+    /// Of the open page, which cells are; all where it is empty.
+    wanted: Vec<bool>,
 }
 
 impl<'l> RowStream<'l> {
-    pub(super) fn new(pages: &'l [u32]) -> RowStream<'l> {
-        RowStream { pages, at: 0, ahead: 0, node: None, cell: 0 }
+    pub(super) fn new(pages: &'l [u32], only: Option<(Groups, Arc<GroupSet>)>) -> RowStream<'l> {
+        RowStream { pages, at: 0, ahead: 0, node: None, cell: 0, only, wanted: Vec::new() }
     }
 
     pub(super) fn next(&mut self, database: &mut Database<'_>, seen: &mut [bool]) -> Result<Option<RawRow>, Error> {
@@ -51,14 +58,21 @@ impl<'l> RowStream<'l> {
                         self.ahead = self.at + database.pages.read_ahead(self.pages.get(self.at..).unwrap_or_default())?;
                     }
                     (self.at, self.cell) = (self.at + 1, 0);
-                    Node::open(&mut database.pages, *number, database.usable)?
+                    let node = Node::open(&mut database.pages, *number, database.usable)?;
+                    let wanted = self.only.as_ref().and_then(|(groups, set)| groups.cells_in(*number, node.page(), set));
+                    self.wanted = wanted.unwrap_or_default();
+                    node
                 }
             };
             if self.cell >= node.cells() {
                 continue;
             }
-            let cell = node.cell(self.cell)?;
             self.cell += 1;
+            if self.wanted.get(self.cell - 1) == Some(&false) {
+                self.node = Some(node);
+                continue;
+            }
+            let cell = node.cell(self.cell - 1)?;
             let payload = btree::payload(&mut database.pages, &node, &cell, &mut |page| mark(seen, [page]))?;
             let row = RawRow { number: cell.number, payload, page: node.number };
             self.node = Some(node);

@@ -155,7 +155,7 @@ fn root_of_key_index(table: &Table, object: &[Value]) -> Option<u32> {
 
 impl Node {
     fn kind_is_index(&self) -> bool {
-        matches!(self.kind, btree::PageKind::InnerIndex | btree::PageKind::LeafIndex)
+        self.kind.is_index()
     }
 }
 

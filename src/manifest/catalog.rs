@@ -9,11 +9,14 @@ use crate::limits::RECORD_BYTES_MAX;
 use crate::store::{self, RecordKind, Repository, decode_record, encode_record, is_newer_record, snapshot_copy_name, snapshot_name};
 
 use super::Error;
+use super::SnapshotId;
 use super::chain::{Chain, FileHash, ListChange, file_hash};
 use super::moment::moment;
 use super::newest::Newest;
-use super::record::{SnapshotId, SnapshotRecord};
+use super::record::SnapshotRecord;
+use super::records::{self, id_of, load, was_forgotten};
 use super::server_keys::{server_key, server_keys};
+use super::since::Standing;
 
 /// All snapshots of a repository, oldest first.
 #[derive(Debug, Default)]
@@ -26,29 +29,25 @@ pub struct Catalog {
 
 /// A name that names no snapshot, or several.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum NameError {
     /// The repository has no snapshot at all.
-    #[error("the repository holds no snapshot yet")]
+    #[error("the repository contains no snapshots yet")]
     Empty,
     /// None fits.
-    #[error("no snapshot is called {name:?}")]
+    #[error("no snapshot matches {name:?}")]
     None {
         /// What was asked for.
         name: String,
     },
     /// Several fit.
-    #[error("{name:?} could be any of {} snapshots", candidates.len())]
+    #[error("{name:?} matches {} snapshots", candidates.len())]
     Several {
         /// What was asked for.
         name: String,
         /// Those that fit, oldest first.
         candidates: Vec<SnapshotId>,
     },
-}
-
-fn id_of(name: &str) -> Option<SnapshotId> {
-    let stem = name.strip_prefix("snapshots/")?.strip_suffix(".snap")?;
-    (stem.len() == 32).then(|| u128::from_str_radix(stem, 16).ok()).flatten().map(|id| SnapshotId(id.to_be_bytes()))
 }
 
 /// An id with so many digits, which is how ids are shown, is never taken for a label.
@@ -70,40 +69,32 @@ fn id_of_digits(name: &str, ids: &[SnapshotId]) -> Option<SnapshotId> {
     fitting.next().filter(|_| fitting.next().is_none()).copied()
 }
 
-/// Reads one record.
-fn load(repository: &Repository, id: SnapshotId) -> Result<SnapshotRecord, store::Error> {
-    let name = snapshot_name(&id.0);
-    let bytes = repository.backend().read(&name, Span::Whole { limit: RECORD_BYTES_MAX })?;
-    decode_record(RecordKind::Snapshot, &id.0, &bytes).map_err(|what| store::Error::Record { name, what })
-}
+/// The end of the list of snapshots, as far as it is remembered: for one command, which need not ask again.
+#[derive(Clone, Debug)]
+pub struct ListEnd(Option<Newest>);
 
-/// Whether a record that was listed a moment ago is gone: another process forgot the snapshot meanwhile. One that is lost the list's chain tells.
-fn was_forgotten(error: &store::Error) -> bool {
-    matches!(error, store::Error::Backend(crate::backend::Error::Missing { .. }))
+impl ListEnd {
+    /// As it is now.
+    pub fn read(repository: &Repository) -> ListEnd {
+        ListEnd(Newest::read_for_nothing(repository))
+    }
 }
 
 impl Catalog {
     /// Reads all records. A damaged one is named, the others stay usable.
     pub fn load(repository: &Repository) -> Result<Catalog, Error> {
-        let mut catalog = Catalog::default();
-        for name in repository.backend().names("snapshots/")? {
-            let Some(id) = id_of(&name) else { continue };
-            match load(repository, id) {
-                Ok(record) => catalog.snapshots.push((id, record)),
-                Err(error) if was_forgotten(&error) => {}
-                Err(error) if error.is_damage() => catalog.damaged.push((name, error)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(catalog)
+        repository.forget_index();
+        let (snapshots, damaged) = records::load_all(repository)?;
+        Ok(Catalog { snapshots, damaged })
     }
 
     /// The records that these names can mean, where their files' names tell: `latest`, `latest~N`, an id of at least twelve digits.
     /// What such a name costs does not grow with the snapshots. For any other name all are read.
     pub fn load_named(repository: &Repository, names: &[&str]) -> Result<Catalog, Error> {
+        repository.forget_index();
         // Where only the last few are meant, the others need not be listed.
         let furthest = names.iter().map(|name| back_from_latest(name)).collect::<Option<Vec<_>>>().and_then(|back| back.into_iter().max());
-        let last = Newest::read(repository).filter(|last| last.is_all() || furthest.is_some_and(|back| back < last.ids.len()));
+        let last = Newest::read_for_nothing(repository).filter(|last| last.is_all() || furthest.is_some_and(|back| back < last.ids.len()));
         let is_all = last.as_ref().is_none_or(Newest::is_all);
         let catalog = Catalog::load_of(repository, last.map_or_else(|| Catalog::ids(repository), |last| Ok(last.ids))?, names)?;
         // One of the last few is damaged or gone: another one is meant.
@@ -148,8 +139,20 @@ impl Catalog {
     }
 
     /// The newest readable snapshot that `wanted` accepts; reads no older ones.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where a record cannot be read; one that is damaged is passed over.
     pub fn newest(repository: &Repository, wanted: impl Fn(&SnapshotRecord) -> bool) -> Result<Option<(SnapshotId, SnapshotRecord)>, Error> {
-        let mut last = Newest::read(repository);
+        Catalog::newest_of(repository, &ListEnd::read(repository), wanted)
+    }
+
+    /// The same for who asks several times.
+    ///
+    /// # Errors
+    /// As [`Catalog::newest`].
+    pub fn newest_of(repository: &Repository, end: &ListEnd, wanted: impl Fn(&SnapshotRecord) -> bool) -> Result<Option<(SnapshotId, SnapshotRecord)>, Error> {
+        repository.forget_index();
+        let mut last = end.0.clone();
         loop {
             let is_all = last.as_ref().is_none_or(Newest::is_all);
             for id in last.map_or_else(|| Catalog::ids(repository), |last| Ok(last.ids))?.into_iter().rev() {
@@ -170,12 +173,15 @@ impl Catalog {
 
     /// The snapshots whose records are there, readable or not.
     pub fn ids(repository: &Repository) -> Result<Vec<SnapshotId>, Error> {
-        Ok(repository.backend().names("snapshots/")?.iter().filter_map(|name| id_of(name)).collect())
+        Ok(records::ids(repository)?)
     }
 
     /// The last snapshot of the list.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where the list cannot be had.
     pub fn last_id(repository: &Repository) -> Result<Option<SnapshotId>, Error> {
-        match Newest::read(repository) {
+        match Newest::read_for_nothing(repository) {
             Some(newest) => Ok(newest.ids.last().copied()),
             None => Ok(Catalog::ids(repository)?.last().copied()),
         }
@@ -200,7 +206,8 @@ impl Catalog {
 
     /// Makes a record durable; the hash of its file.
     pub fn write(repository: &Repository, id: SnapshotId, record: &SnapshotRecord) -> Result<FileHash, Error> {
-        let bytes = encode_record(RecordKind::Snapshot, repository.config().cipher, &id.0, record).map_err(|what| Error::Record { what })?;
+        repository.forget_index();
+        let bytes = encode_record(RecordKind::Snapshot, repository.sealer(), &id.0, record).map_err(|what| Error::Record { what })?;
         Newest::forget(repository);
         if repository.config().parity_permille > 0 {
             write_new(repository.backend(), &snapshot_copy_name(&id.0), &bytes)?;
@@ -253,8 +260,16 @@ impl Catalog {
     }
 
     /// Whether bytes are the record of a snapshot.
-    pub fn is_record(id: SnapshotId, bytes: &[u8]) -> bool {
-        decode_record::<SnapshotRecord>(RecordKind::Snapshot, &id.0, bytes).is_ok()
+    pub fn is_record(repository: &Repository, id: SnapshotId, bytes: &[u8]) -> bool {
+        decode_record::<SnapshotRecord>(RecordKind::Snapshot, repository.sealer(), &id.0, bytes).is_ok()
+    }
+
+    /// Whether a repository without records had some: its packs hold data, and its list names snapshots or is gone itself.
+    ///
+    /// # Errors
+    /// [`Error::Store`] where the repository cannot be read.
+    pub fn is_lost(repository: &Repository) -> Result<bool, Error> {
+        Ok(Standing::of(repository)? != Standing::Complete || !Chain::load(repository)?.listed.is_empty())
     }
 
     /// Whether all snapshots are of one server; true where there is none.
@@ -307,84 +322,5 @@ impl Catalog {
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::Timestamp;
-
-    use super::*;
-
-    fn catalog() -> Catalog {
-        let record = |time_ns, label: Option<&str>| SnapshotRecord { time_ns, label: label.map(str::to_owned), ..crate::manifest::record::tests::sample() };
-        let at = |text: &str| i64::try_from(text.parse::<Timestamp>().unwrap().as_nanosecond()).unwrap();
-        let day = |n: u8, text: &str, label| (SnapshotId([n; 16]), record(at(text), label));
-        Catalog {
-            snapshots: vec![
-                day(0x1a, "2026-11-20T10:00:00Z", Some("before 12.0")),
-                day(0x1b, "2026-11-21T10:00:30Z", None),
-                day(0x2b, "2026-11-21T12:00:00Z", None),
-            ],
-            damaged: vec![],
-        }
-    }
-
-    #[test]
-    fn a_snapshot_is_named_by_id_prefix_label_time_or_place_from_the_end() {
-        let catalog = catalog();
-        let named = |name: &str| catalog.resolve(name, &TimeZone::UTC).map(|(id, _)| id.0[0]);
-        assert_eq!(named("latest"), Ok(0x2b));
-        assert_eq!(named("latest~2"), Ok(0x1a));
-        assert_eq!(named("2b2"), Ok(0x2b));
-        assert_eq!(named("before 12.0"), Ok(0x1a));
-        assert_eq!(named("2026-11-20"), Ok(0x1a));
-        assert_eq!(named("2026-11-21"), Ok(0x2b));
-        assert_eq!(named("2026-11-21T10:00"), Ok(0x1b));
-        assert_eq!(named("2026-11-21T10:00:29Z"), Ok(0x1a));
-        assert_eq!(named("latest~3"), Err(NameError::None { name: "latest~3".into() }));
-        assert_eq!(named("2026-11-19"), Err(NameError::None { name: "2026-11-19".into() }));
-        assert_eq!(named("xyz"), Err(NameError::None { name: "xyz".into() }));
-        assert!(matches!(named("1"), Err(NameError::Several { candidates, .. }) if candidates.len() == 2));
-    }
-
-    /// Names a record that is there no more, as a listing does that another process overtook.
-    struct Overtaken(crate::backend::MemoryBackend);
-
-    const FORGOTTEN: [u8; 16] = [0x3c; 16];
-
-    impl crate::backend::Backend for Overtaken {
-        fn read(&self, name: &str, span: Span) -> Result<Vec<u8>, crate::backend::Error> {
-            self.0.read(name, span)
-        }
-        fn create(&self, name: &str) -> Result<Box<dyn crate::backend::NewFile>, crate::backend::Error> {
-            self.0.create(name)
-        }
-        fn list(&self, prefix: &str) -> Result<Vec<crate::backend::Listed>, crate::backend::Error> {
-            self.0.list(prefix)
-        }
-        fn names(&self, prefix: &str) -> Result<Vec<String>, crate::backend::Error> {
-            let forgotten = snapshot_name(&FORGOTTEN);
-            let mut names = self.0.names(prefix)?;
-            names.extend(forgotten.starts_with(prefix).then_some(forgotten));
-            Ok(names)
-        }
-        fn remove(&self, name: &str) -> Result<(), crate::backend::Error> {
-            self.0.remove(name)
-        }
-        fn sync(&self) -> Result<(), crate::backend::Error> {
-            self.0.sync()
-        }
-    }
-
-    #[test]
-    fn a_record_that_is_forgotten_while_it_is_listed_is_no_damage_and_a_broken_one_is() {
-        let backend = crate::backend::MemoryBackend::default();
-        Repository::init_on(&backend).unwrap();
-        let broken = snapshot_name(&[0x2d; 16]);
-        backend.put(&broken, b"no record".to_vec());
-        let repository = Repository::open_on(Box::new(Overtaken(backend))).unwrap();
-        let forgotten = SnapshotId(FORGOTTEN).to_string();
-        for catalog in [Catalog::load(&repository), Catalog::load_named(&repository, &["latest"]), Catalog::load_named(&repository, &[&forgotten])] {
-            let catalog = catalog.unwrap();
-            let damaged: Vec<_> = catalog.damaged.iter().map(|(name, _)| name).collect();
-            assert_eq!((catalog.snapshots.len(), damaged), (0, vec![&broken]));
-        }
-    }
-}
+#[path = "catalog_tests.rs"]
+mod tests;

@@ -10,9 +10,9 @@ use crate::limits::{LINKS_MAX, RECORD_BYTES_MAX};
 use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_name};
 
 use super::Error;
-use super::catalog::Catalog;
+use super::SnapshotId;
 use super::newest::Newest;
-use super::record::SnapshotId;
+use super::records;
 use super::server_keys::server_keys;
 
 /// The hash of a file of a link, or of a record.
@@ -110,7 +110,8 @@ pub fn file_hash(bytes: &[u8]) -> FileHash {
 
 fn read_link(repository: &Repository, name: &str, number: u64) -> Result<(FileHash, Link), store::Error> {
     let bytes = repository.backend().read(name, Span::Whole { limit: RECORD_BYTES_MAX })?;
-    let link = decode_record(RecordKind::Link, &number.to_be_bytes(), &bytes).map_err(|what| store::Error::Record { name: name.to_owned(), what })?;
+    let link = decode_record(RecordKind::Link, repository.sealer(), &number.to_be_bytes(), &bytes)
+        .map_err(|what| store::Error::Record { name: name.to_owned(), what })?;
     Ok((file_hash(&bytes), link))
 }
 
@@ -147,7 +148,7 @@ impl Chain {
         let here: HashSet<_> = chain.hashes.iter().copied().collect();
         for (previous, name) in before {
             if !here.contains(&previous) && !replaced.contains(&previous) && chain.irregular.is_empty() {
-                let what = "the link of the list of snapshots before it is gone or another one".to_owned();
+                let what = "the previous link of the list of snapshots is missing or does not match".to_owned();
                 chain.irregular.push(Irregularity { name, id: None, what });
             }
         }
@@ -200,8 +201,8 @@ impl Chain {
         let of = |id: &SnapshotId, what: &str| Irregularity { name: snapshot_name(&id.0), id: Some(*id), what: what.to_owned() };
         for (id, listed) in &self.listed {
             match records.get(id) {
-                None => found.push(of(id, "the snapshot's record is gone, and forget did not remove it")),
-                Some(hash) if *hash != listed.record => found.push(of(id, "the snapshot's record is not the one that was written")),
+                None => found.push(of(id, "the snapshot's record is missing, and it was not deleted by forget")),
+                Some(hash) if *hash != listed.record => found.push(of(id, "the snapshot's record was replaced by another one")),
                 Some(_) => {}
             }
         }
@@ -209,9 +210,9 @@ impl Chain {
             found.push(of(
                 id,
                 if self.dropped.contains(id) {
-                    "the snapshot was forgotten, but its record is back: what it needs may have been removed meanwhile"
+                    "the snapshot was forgotten, but its record is back. Its data may have been deleted meanwhile"
                 } else {
-                    "the snapshot is not in the list: its capture was cut off at the very end, or a link of the list is gone, or something put it there"
+                    "the snapshot is not in the list: it was interrupted at the very end, or a link of the list is missing, or the record was added from elsewhere"
                 },
             ));
         }
@@ -231,12 +232,12 @@ impl Chain {
         let is_simple = !change.restate && change.dropped.is_empty() && !change.added.is_empty();
         let mut newest = match before.filter(|_| is_simple) {
             // A link is never written over, whatever is remembered.
-            Some(newest) if !Chain::has_link(repository, newest.link + 1)? => newest,
+            Some(newest) if newest.is_listed(repository) || !Chain::has_link(repository, newest.link + 1)? => newest,
             _ => Chain::survey(repository, change)?,
         };
         let link = if is_simple && (1..LINKS_MAX as u64).contains(&newest.links) { Chain::link(repository, newest.link)? } else { None };
         let Some((hash, link)) = link.filter(|(_, link)| (link.count, link.sum) == (newest.count, newest.sum)) else {
-            return Chain::load(repository)?.restate(repository, change, &Catalog::ids(repository)?, time_ns);
+            return Chain::load(repository)?.restate(repository, change, &records::ids(repository)?, time_ns);
         };
         let mut kept: HashSet<_> = link.kept.into_iter().collect();
         mark(&mut kept, change);
@@ -246,22 +247,23 @@ impl Chain {
         let (count, sum) = (newest.count, newest.sum);
         let next = Link { time_ns, previous: Some(hash), replaced: None, added, dropped: Vec::new(), kept: sorted(kept), count, sum };
         write_link(repository, newest.link, &next)?;
-        newest.write(repository);
+        let record = change.added.first().map_or_else(String::new, |(id, _)| snapshot_name(&id.0));
+        newest.write(repository, [&record, &link_name(newest.link)]);
         Ok(())
     }
 
     /// The end of the list as its files tell it, without what is added now.
     fn survey(repository: &Repository, change: &ListChange) -> Result<Newest, Error> {
         let links = links_in(repository.backend().names("list/")?);
-        let mut ids = Catalog::ids(repository)?;
+        let mut ids = records::ids(repository)?;
         ids.retain(|id| !change.added.iter().any(|(added, _)| added == id));
         let (count, sum) = sum_of(ids.iter());
         // Without a link there is no number to go on from: the list is stated anew.
         let link = links.last().map_or(0, |(number, _)| *number);
         // Of no use where it cannot be remembered.
-        let mut snapshots = if repository.newest_place().is_some() { Catalog::load(repository)?.snapshots } else { Vec::new() };
+        let mut snapshots = if repository.newest_place().is_some() { records::load_all(repository)?.0 } else { Vec::new() };
         snapshots.retain(|(id, _)| ids.binary_search(id).is_ok());
-        Ok(Newest { link, links: links.len() as u64, count, sum, servers: server_keys(&snapshots), ids: Newest::last_of(&ids) })
+        Ok(Newest { link, links: links.len() as u64, count, sum, servers: server_keys(&snapshots), ids: Newest::last_of(&ids), looks: None })
     }
 
     /// Whether there is a link with this number.
@@ -346,7 +348,7 @@ fn sorted(ids: HashSet<SnapshotId>) -> Vec<SnapshotId> {
 }
 
 fn write_link(repository: &Repository, number: u64, link: &Link) -> Result<(), Error> {
-    let bytes = encode_record(RecordKind::Link, repository.config().cipher, &number.to_be_bytes(), link).map_err(|what| Error::Record { what })?;
+    let bytes = encode_record(RecordKind::Link, repository.sealer(), &number.to_be_bytes(), link).map_err(|what| Error::Record { what })?;
     Ok(write_new(repository.backend(), &link_name(number), &bytes)?)
 }
 

@@ -20,7 +20,7 @@ pub fn read_node(reader: &mut ChunkReader<'_>, id: &ChunkId, level: Option<u8>) 
         Node::Inner { level, .. } => *level,
     };
     if level.is_some_and(|level| level != found) || found > NODE_LEVEL_MAX {
-        return Err(Error::Node { id: *id, what: "it is not of the level that its parent says" });
+        return Err(Error::Node { id: *id, what: "its level does not match its parent" });
     }
     Ok(node)
 }
@@ -133,7 +133,7 @@ pub fn leaves(reader: &mut ChunkReader<'_>, root: ChunkId) -> Result<Vec<Child>,
 pub fn read_leaf(reader: &mut ChunkReader<'_>, id: &ChunkId) -> Result<Vec<Entry>, Error> {
     match read_node(reader, id, Some(0))? {
         Node::Leaf(entries) => Ok(entries),
-        Node::Inner { .. } => Err(Error::Node { id: *id, what: "it is not a leaf" }),
+        Node::Inner { .. } => Err(Error::Node { id: *id, what: "not a leaf" }),
     }
 }
 

@@ -13,27 +13,29 @@ mod node;
 mod path;
 mod record;
 mod record_copy;
+mod records;
 mod retention;
 mod server_keys;
 mod since;
+mod snapshot_id;
 
 pub use builder::{LeafRef, TreeBuilder, starts_node};
-pub use catalog::{Catalog, NameError};
+pub use catalog::{Catalog, ListEnd, NameError};
 pub use chain::{Chain, FileHash, Irregularity, Link, ListChange, Listed, file_hash};
 pub use cursor::{Entries, children, find, leaves, read_leaf, read_node};
 pub use diff::{Difference, differences};
 pub use entry::{Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xattrs, decode_pieces, decode_xattrs, encode_pieces, encode_xattrs};
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};
-pub use record::{
-    Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord, UPGRADE,
-};
+pub use record::{Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotRecord, SourceRecord, UPGRADE};
 pub use record_copy::{decode_record_copy, encode_record_copy, record_copy_id};
 pub use retention::{Count, Policy, Verdict, instance_of, judge};
 pub use since::Standing;
+pub use snapshot_id::SnapshotId;
 
 /// What can be wrong with a manifest or a snapshot record.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The store failed.
     #[error(transparent)]

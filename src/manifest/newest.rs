@@ -5,7 +5,7 @@
 use crate::backend::{Backend, CacheFile, FolderMark};
 use crate::store::Repository;
 
-use super::record::SnapshotId;
+use super::SnapshotId;
 
 const MAGIC: &[u8; 8] = b"JVNEW\x02\x00\x00";
 const HASH_BYTES: usize = 32;
@@ -33,14 +33,21 @@ pub(super) struct Newest {
     pub servers: Vec<u64>,
     /// The newest of them, oldest first.
     pub ids: Vec<SnapshotId>,
+    /// What the folders looked like when it was read; nothing where it was not read.
+    pub looks: Option<[FolderMark; 2]>,
 }
 
 impl Newest {
     /// What is remembered, if it still holds.
     pub(super) fn read(repository: &Repository) -> Option<Newest> {
         let (disk, path) = repository.newest_place()?;
-        let (newest, looks) = decode(&disk.read_now(&path, BYTES_MAX).ok()?)?;
-        (Some(looks) == looks_of(repository.backend())).then_some(newest)
+        let newest = decode(&disk.read_now(&path, BYTES_MAX).ok()?)?;
+        (newest.looks == looks_of(repository.backend())).then_some(newest)
+    }
+
+    /// The same where asking is no call of the backend. Elsewhere the names of the records, which are one call, tell what most want to know.
+    pub(super) fn read_for_nothing(repository: &Repository) -> Option<Newest> {
+        repository.backend().mark(FOLDERS[0]).and_then(|_| Newest::read(repository))
     }
 
     /// The same; nobody else relies on it until it is written again.
@@ -57,14 +64,27 @@ impl Newest {
         }
     }
 
-    /// Remembers it. A list that is not remembered is gone through the next time.
-    pub(super) fn write(&self, repository: &Repository) {
-        if let (Some((disk, path)), Some(looks)) = (repository.newest_place(), looks_of(repository.backend())) {
+    /// Remembers it, whose holder of the list's lock has written these files since it was read. A list that is not remembered is gone through the
+    /// next time.
+    pub(super) fn write(&self, repository: &Repository, written: [&str; 2]) {
+        let Some((disk, path)) = repository.newest_place() else { return };
+        let backend = repository.backend();
+        let is_marked = || FOLDERS.iter().all(|folder| backend.mark(folder).is_some());
+        let looks = match self.looks {
+            Some([snapshots, list]) if !is_marked() => Some([with_name(snapshots, written[0]), with_name(list, written[1])]),
+            _ => looks_of(backend),
+        };
+        if let Some(looks) = looks {
             crate::tolerate(CacheFile::begin_on(disk, &path).and_then(|mut file| {
                 file.append(&encode(self, looks))?;
                 file.finish()
             }));
         }
+    }
+
+    /// Whether the names in the folders were gone through when it was read: it holds for certain then.
+    pub(super) fn is_listed(&self, repository: &Repository) -> bool {
+        self.looks.is_some() && repository.backend().mark(FOLDERS[1]).is_none()
     }
 
     /// Of all ids, sorted, the last ones.
@@ -95,8 +115,24 @@ impl Newest {
 }
 
 fn looks_of(backend: &dyn Backend) -> Option<[FolderMark; 2]> {
-    let [snapshots, list] = FOLDERS.map(|folder| backend.mark(folder).map(|mark| mark.looks));
+    let [snapshots, list] = FOLDERS.map(|folder| match backend.mark(folder) {
+        Some(mark) => Some(mark.looks),
+        None => names_hash(backend, folder),
+    });
     Some([snapshots?, list?])
+}
+
+/// What a folder looks like where the backend cannot tell: the names in it, which is one call of a backend for which each record is another.
+fn names_hash(backend: &dyn Backend, folder: &str) -> Option<FolderMark> {
+    let names = backend.names(&format!("{folder}/")).ok()?;
+    Some(names.iter().fold(*blake3::hash(folder.as_bytes()).as_bytes(), |looks, name| with_name(looks, name)))
+}
+
+/// The same with one name more, in whatever order they come.
+fn with_name(looks: FolderMark, name: &str) -> FolderMark {
+    let mut looks = looks;
+    looks.iter_mut().zip(blake3::hash(name.as_bytes()).as_bytes()).for_each(|(byte, other)| *byte ^= other);
+    looks
 }
 
 fn encode(newest: &Newest, looks: [FolderMark; 2]) -> Vec<u8> {
@@ -113,7 +149,7 @@ fn encode(newest: &Newest, looks: [FolderMark; 2]) -> Vec<u8> {
     out
 }
 
-fn decode(bytes: &[u8]) -> Option<(Newest, [FolderMark; 2])> {
+fn decode(bytes: &[u8]) -> Option<Newest> {
     let (body, hash) = bytes.split_at_checked(bytes.len().checked_sub(HASH_BYTES)?)?;
     if blake3::hash(body).as_bytes() != hash {
         return None;
@@ -129,7 +165,7 @@ fn decode(bytes: &[u8]) -> Option<(Newest, [FolderMark; 2])> {
     let servers = servers.chunks_exact(8).filter_map(|server| Some(u64::from_le_bytes(*server.first_chunk()?))).collect();
     let ids = rest.chunks_exact(16).filter_map(|id| Some(SnapshotId(*id.first_chunk()?))).collect();
     let [link, links, count] = [link, links, count].map(|number| u64::from_le_bytes(*number));
-    Some((Newest { link, links, count, sum: *sum, servers, ids }, [*snapshots, *list]))
+    Some(Newest { link, links, count, sum: *sum, servers, ids, looks: Some([*snapshots, *list]) })
 }
 
 #[cfg(test)]
@@ -142,7 +178,7 @@ mod tests {
 
     #[test]
     fn it_has_golden_bytes_and_damaged_is_none() {
-        let newest = Newest { link: 5, links: 3, count: 2, sum: [3; 16], servers: vec![9], ids: vec![id(1), id(2)] };
+        let newest = Newest { link: 5, links: 3, count: 2, sum: [3; 16], servers: vec![9], ids: vec![id(1), id(2)], looks: Some([[7; 32], [8; 32]]) };
         let bytes = encode(&newest, [[7; 32], [8; 32]]);
         let expected = [
             b"JVNEW\x02\x00\x00".as_slice(),
@@ -157,7 +193,7 @@ mod tests {
             &[2; 16],
         ];
         assert_eq!(bytes.get(..bytes.len() - HASH_BYTES), Some(expected.concat().as_slice()));
-        assert_eq!(decode(&bytes), Some((newest, [[7; 32], [8; 32]])));
+        assert_eq!(decode(&bytes), Some(newest));
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             if let Some(byte) = damaged.get_mut(at) {
@@ -170,7 +206,7 @@ mod tests {
 
     #[test]
     fn what_comes_is_taken_in_where_it_belongs_and_the_oldest_go() {
-        let mut newest = Newest { link: 0, links: 0, count: 0, sum: [0; 16], servers: Vec::new(), ids: Vec::new() };
+        let mut newest = Newest { link: 0, links: 0, count: 0, sum: [0; 16], servers: Vec::new(), ids: Vec::new(), looks: None };
         let mut all = Vec::new();
         // In an order of its own: an imported zip is older than what is there.
         for n in (0..=200u8).map(|n| n.wrapping_mul(77)) {

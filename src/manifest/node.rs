@@ -97,7 +97,7 @@ impl Child {
 }
 
 fn cut_short(Truncated: Truncated) -> &'static str {
-    "it is cut short or holds an impossible value"
+    "truncated, or contains an invalid value"
 }
 
 /// The paths of a node one after another, each known to be one and to follow that before it.
@@ -119,7 +119,7 @@ impl<'a> NodeCursor<'a> {
     /// The next path, and where what is said of it begins: whoever asks reads that before the next question. Nothing at the node's end.
     fn next_path(&mut self) -> Result<Option<(&[u8], &mut Bytes<'a>)>, &'static str> {
         if self.left == 0 {
-            return if self.at.is_empty() { Ok(None) } else { Err("bytes follow its end") };
+            return if self.at.is_empty() { Ok(None) } else { Err("unexpected bytes after its end") };
         }
         self.left -= 1;
         take_path(&mut self.at, &mut self.path)?;
@@ -144,11 +144,7 @@ impl LeafCursor {
     pub(super) fn open(bytes: Vec<u8>) -> Result<LeafCursor, &'static str> {
         let node = NodeCursor::open(&bytes)?;
         let (level, left, start) = (node.level, node.left, bytes.len() - node.at.0.len());
-        if level == 0 {
-            Ok(LeafCursor { bytes, left, path: Vec::new(), start, body: start..start })
-        } else {
-            Err("it is not of the level that its parent says")
-        }
+        if level == 0 { Ok(LeafCursor { bytes, left, path: Vec::new(), start, body: start..start }) } else { Err("its level does not match its parent") }
     }
 
     /// Opens the next entry; whether there is one.
@@ -213,7 +209,7 @@ fn take_path(at: &mut Bytes<'_>, path: &mut Vec<u8>) -> Result<(), &'static str>
     let begun = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     path.extend_from_slice(rest);
     let is_path = path.get(begun..).is_some_and(path::is_valid);
-    if follows && is_path { Ok(()) } else { Err("its paths are not in order or not paths") }
+    if follows && is_path { Ok(()) } else { Err("its paths are invalid or not in order") }
 }
 
 #[cfg(test)]

@@ -1,46 +1,13 @@
 //! The snapshot record: one point in time, naming one manifest per category, with what later steps must know of the server.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::ChunkId;
 use crate::progress::Problem;
 
-/// The id of a snapshot: 6 bytes of milliseconds since 1970 (big-endian, so that ids sort by time), 10 random bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct SnapshotId(pub [u8; 16]);
-
-impl SnapshotId {
-    /// A new id for this moment.
-    pub fn at(time_ms: u64, random: [u8; 10]) -> SnapshotId {
-        let mut id = [0; 16];
-        let time = time_ms.to_be_bytes();
-        for (slot, byte) in id.iter_mut().zip(time.iter().skip(2).chain(&random)) {
-            *slot = *byte;
-        }
-        SnapshotId(id)
-    }
-
-    /// The moment in it, in milliseconds since 1970.
-    pub fn time_ms(&self) -> u64 {
-        let [a, b, c, d, e, f, ..] = self.0;
-        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
-    }
-}
-
-impl fmt::Display for SnapshotId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for SnapshotId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
+use super::snapshot_id::SnapshotId;
 
 /// Something that was found out, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,13 +149,21 @@ pub struct SnapshotRecord {
     pub owners: Owners,
 }
 
+/// Whether a problem with this path means that something is missing that the snapshot is for: a category, the database, a settings file, or a
+/// whole folder of pictures or libraries.
+fn is_vital(path: &str) -> bool {
+    let is_settings =
+        path.ends_with(".xml") && ["config/", "plugins/configurations/"].iter().any(|dir| path.strip_prefix(dir).is_some_and(|name| !name.contains('/')));
+    let is_folder = ["metadata/", "root/"].iter().any(|dir| path.strip_prefix(dir).is_some_and(|name| !name.contains('/')));
+    is_settings || is_folder || VITAL.contains(&path)
+}
+
 /// Problems with these paths mean that a snapshot cannot stand for its server: what it is for is missing or worthless.
-const VITAL: [&str; 15] = [
+const VITAL: [&str; 14] = [
     "config",
-    "config/migrations.xml",
-    "config/system.xml",
     "data",
     "data/attachments",
+    "data/device.txt",
     "data/jellyfin.db",
     "data/library.db",
     "data/subtitles",
@@ -210,7 +185,7 @@ pub const UPGRADE: &str = "upgrade";
 impl SnapshotRecord {
     /// Whether nothing that the snapshot is for is missing: such a one takes no complete one's place.
     pub fn is_complete(&self) -> bool {
-        self.problem_count <= self.problems.len() as u64 && !self.problems.iter().any(|problem| VITAL.contains(&problem.path.as_str()))
+        self.problem_count <= self.problems.len() as u64 && !self.problems.iter().any(|problem| is_vital(&problem.path))
     }
 
     /// Whether its server was in the middle of an upgrade, to its version.
@@ -248,7 +223,7 @@ impl SnapshotRecord {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::store::{Cipher, RecordKind, decode_record, encode_record};
+    use crate::store::{RecordKind, Sealer, decode_record, encode_record};
 
     pub(crate) fn sample() -> SnapshotRecord {
         let directories = Directories::from([("data".to_owned(), "/config".to_owned())]);
@@ -287,21 +262,21 @@ pub(super) mod tests {
     #[test]
     fn a_record_comes_back_from_golden_bytes_and_under_its_own_name_only() {
         let id = [5; 16];
-        let bytes = encode_record(RecordKind::Snapshot, Cipher::None, &id, &sample()).unwrap();
+        let bytes = encode_record(RecordKind::Snapshot, &Sealer::plain(), &id, &sample()).unwrap();
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, include_str!("golden/snapshot.hex").trim());
-        assert_eq!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &id, &bytes), Ok(sample()));
-        assert!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &[6; 16], &bytes).is_err());
+        assert_eq!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &Sealer::plain(), &id, &bytes), Ok(sample()));
+        assert!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &Sealer::plain(), &[6; 16], &bytes).is_err());
     }
 
     #[test]
     fn a_flipped_bit_anywhere_in_a_record_is_found() {
         let id = [5; 16];
-        let bytes = encode_record(RecordKind::Snapshot, Cipher::None, &id, &sample()).unwrap();
+        let bytes = encode_record(RecordKind::Snapshot, &Sealer::plain(), &id, &sample()).unwrap();
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
-            assert!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &id, &damaged).is_err(), "byte {at}");
+            assert!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &Sealer::plain(), &id, &damaged).is_err(), "byte {at}");
         }
     }
 

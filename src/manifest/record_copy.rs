@@ -1,13 +1,14 @@
 //! A snapshot's record once more, as a chunk in a pack: so that packs alone bring back when a snapshot was taken, and of what.
 //!
-//! It is stored before the capture ends, so what only the end tells (stored bytes, how long it took) is 0 in it.
+//! The pack seals it, so the frame within is plain. It is stored before the capture ends, so what only the end tells (stored bytes, how long it took) is 0 in it.
 
 use crate::chunk::{ChunkId, Hashing};
 use crate::limits::LIST_BYTES_MAX;
-use crate::store::{Cipher, RecordKind, decode_record, encode_record};
+use crate::store::{RecordKind, Sealer, decode_record, encode_record};
 
 use super::Error;
-use super::record::{SnapshotId, SnapshotRecord};
+use super::SnapshotId;
+use super::record::SnapshotRecord;
 
 const MAGIC: &[u8; 8] = b"JVCOPY\x01\0";
 /// Problems that a copy names at most.
@@ -18,7 +19,7 @@ pub fn encode_record_copy(id: SnapshotId, record: &SnapshotRecord) -> Result<Vec
     let mut early = record.clone();
     (early.bytes.new_raw, early.bytes.new_stored, early.took_ms) = (0, 0, 0);
     early.problems.truncate(PROBLEMS_MAX);
-    let frame = |record: &SnapshotRecord| encode_record(RecordKind::Snapshot, Cipher::None, &id.0, record).map_err(|what| Error::Record { what });
+    let frame = |record: &SnapshotRecord| encode_record(RecordKind::Snapshot, &Sealer::plain(), &id.0, record).map_err(|what| Error::Record { what });
     let mut bytes = frame(&early)?;
     if bytes.len() > LIST_BYTES_MAX - MAGIC.len() - id.0.len() {
         early.problems.clear();
@@ -35,6 +36,6 @@ pub fn record_copy_id(id: SnapshotId, record: &SnapshotRecord, hashing: &Hashing
 /// The record in a chunk; nothing where the chunk is something else.
 pub fn decode_record_copy(bytes: &[u8]) -> Option<(SnapshotId, SnapshotRecord)> {
     let (id, record) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
-    let record = decode_record(RecordKind::Snapshot, id, record).ok()?;
+    let record = decode_record(RecordKind::Snapshot, &Sealer::plain(), id, record).ok()?;
     Some((SnapshotId(*id), record))
 }

@@ -5,10 +5,14 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
-use super::record::{SnapshotId, SnapshotRecord};
+use serde::{Deserialize, Serialize};
+
+use super::SnapshotId;
+use super::record::SnapshotRecord;
 
 /// How many of a kind stay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "CountText", try_from = "CountText")]
 pub enum Count {
     /// So many, at least 1.
     Newest(u32),
@@ -16,8 +20,39 @@ pub enum Count {
     All,
 }
 
+/// A number, or the word `all`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum CountText {
+    Number(u32),
+    Word(String),
+}
+
+impl From<Count> for CountText {
+    fn from(count: Count) -> CountText {
+        match count {
+            Count::Newest(count) => CountText::Number(count),
+            Count::All => CountText::Word("all".to_owned()),
+        }
+    }
+}
+
+impl TryFrom<CountText> for Count {
+    type Error = String;
+
+    fn try_from(text: CountText) -> Result<Count, String> {
+        match text {
+            CountText::Number(count @ 1..) => Ok(Count::Newest(count)),
+            CountText::Word(word) if word == "all" => Ok(Count::All),
+            CountText::Number(_) => Err("the number of snapshots to keep must be at least 1".to_owned()),
+            CountText::Word(word) => Err(format!("{word:?} is neither a number of snapshots nor the word all")),
+        }
+    }
+}
+
 /// The rules. Each that is given keeps some; what none of them keeps goes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Policy {
     /// The last N snapshots.
     pub last: Option<Count>,
@@ -159,7 +194,7 @@ fn judge_group(policy: &Policy, group: &[&(SnapshotId, SnapshotRecord)], kept: &
     for one in &judged {
         let mut reasons = Vec::new();
         if kept.contains(&one.id) {
-            reasons.push("marked to be kept".to_owned());
+            reasons.push("protected by keep".to_owned());
         }
         if let Some(label) = one.record.label.as_deref().filter(|label| policy.protects(label)) {
             reasons.push(format!("label {label:?}"));
@@ -211,7 +246,11 @@ fn kept_by(rule: &Rule, values: &[String], judged: &[Judged<'_>]) -> Vec<(usize,
         match members.clone().find(|at| judged.get(*at).is_some_and(|one| one.is_complete)) {
             Some(at) if left.take() => kept.push((at, rule.name.to_owned())),
             Some(_) => {}
-            None if left_beside.clone().take() => kept.push((members.start, format!("{}, incomplete", rule.name))),
+            None if left_beside.clone().take() => {
+                // One that was taken before a restore is kept for a while anyway, and says why.
+                let is_safety = judged.get(members.start).is_some_and(|one| one.record.is_safety());
+                kept.push((members.start, if is_safety { rule.name.to_owned() } else { format!("{}, incomplete", rule.name) }));
+            }
             None => {}
         }
         // Both count the values that are behind them.

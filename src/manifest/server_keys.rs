@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::SnapshotId;
 use super::newest::SERVERS_MAX;
-use super::record::{SnapshotId, SnapshotRecord};
+use super::record::SnapshotRecord;
 use super::retention::instance_of;
 
 /// What tells servers apart, in few bytes each.

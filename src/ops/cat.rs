@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use crate::manifest::{Kind, SnapshotId, SnapshotRecord, display};
-use crate::store::{ChunkReader, Index, IndexMode, Repository};
+use crate::store::{ChunkReader, Repository};
 
 use super::Error;
 use super::content::write_content;
@@ -12,7 +12,7 @@ use super::select::lookup;
 
 /// Writes a file's bytes to `out`, each verified before it is written.
 pub fn cat(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), path: &[u8], out: &mut impl Write) -> Result<u64, Error> {
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
     let selected = lookup(&mut reader, &snapshot.1, path)?.ok_or_else(|| Error::NoPath { snapshot: short(&snapshot.0), path: display(path) })?;
     let (size, content) = match &selected.entry.kind {

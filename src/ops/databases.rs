@@ -8,6 +8,7 @@ use crate::source::Category;
 use crate::store::{ChunkReader, Index};
 
 use super::Error;
+use super::reach::RecipeBodies;
 
 /// A database of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub(super) fn databases_of(record: &SnapshotRecord, reader: &mut ChunkReader<'_>
 #[derive(Default)]
 pub(super) struct DatabaseCosts {
     seen: HashSet<ChunkId>,
+    recipes: RecipeBodies,
     /// Bytes of a page, and pages, of the databases that were met.
     met: HashMap<ChunkId, (u32, u64)>,
 }
@@ -57,11 +59,9 @@ impl DatabaseCosts {
             let (page_bytes, pages) = match self.met.get(&id) {
                 Some(met) => *met,
                 None => {
-                    let (recipe, chunks) = reader.recipe_and_chunks(&id)?;
-                    let extents = recipe.live_extents().into_iter().map(|(extent, _)| extent);
-                    let new: Vec<_> = chunks.into_iter().chain(extents).filter(|chunk| self.seen.insert(*chunk)).collect();
+                    let (met, parts) = self.parts(&id, reader)?;
+                    let new: Vec<_> = parts.into_iter().filter(|chunk| self.seen.insert(*chunk)).collect();
                     new_stored = stored_bytes(new, index)?;
-                    let met = (recipe.page_bytes, recipe.hashes.len() as u64);
                     self.met.insert(id, met);
                     met
                 }
@@ -69,6 +69,21 @@ impl DatabaseCosts {
             costs.push(DatabaseCost { path, page_bytes, pages, new_stored });
         }
         Ok(costs)
+    }
+
+    /// Bytes of a page, pages, and the chunks that a database needs; perhaps without those that were seen.
+    fn parts(&mut self, id: &ChunkId, reader: &mut ChunkReader<'_>) -> Result<((u32, u64), Vec<ChunkId>), Error> {
+        let (body, mut parts) = self.recipes.stored(id, reader)?;
+        if let (Some(cells), Some(base)) = (&body.cells, body.base)
+            && self.met.contains_key(&base)
+        {
+            parts.extend_from_slice(&body.extents);
+            return Ok(((body.page_bytes, u64::from(cells.pages)), parts));
+        }
+        let chain = self.recipes.chain(id, reader)?;
+        parts.extend(chain.chunks);
+        parts.extend(chain.recipe.live_extents().into_iter().map(|(extent, _)| extent));
+        Ok(((chain.recipe.page_bytes, chain.recipe.pages() as u64), parts))
     }
 }
 
@@ -84,7 +99,7 @@ pub(super) fn costs_of(
     let mut costs = DatabaseCosts::default();
     if let Some((_, older)) = snapshots.iter().take(at).rev().find(|(_, older)| instance_of(older) == instance_of(record))
         && let Err(error) = costs.next(older, reader, index)
-        && error.kind() != "damaged"
+        && error.kind() != crate::ops::ErrorKind::Damaged
     {
         return Err(error);
     }

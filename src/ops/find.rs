@@ -7,12 +7,12 @@ use crate::chunk::ChunkId;
 use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotId, SnapshotRecord, differences, find as find_entry, instance_of};
 use crate::progress::Phase;
 use crate::source::{Category, OpenFile};
-use crate::store::{ChunkReader, Index, IndexMode, Repository};
+use crate::store::{ChunkReader, Repository};
 
 use super::select::categories;
 use super::snapshot::content_of;
 use super::wanted_paths::WantedPaths;
-use super::{Error, Unknown, Watch};
+use super::{Error, Monitor, Unknown};
 
 /// Paths that are told; a pattern that fits more is too wide to be read.
 const MATCHES_MAX: usize = 100_000;
@@ -85,13 +85,13 @@ struct Lane {
 }
 
 /// Looks through the snapshots, oldest first; through one alone where `only` names it.
-pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: Option<SnapshotId>, watch: Watch<'_>) -> Result<Found, Error> {
-    let index = Index::open(repository, IndexMode::Use)?;
+pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: Option<SnapshotId>, monitor: &Monitor) -> Result<Found, Error> {
+    let index = repository.index()?;
     let mut lanes: BTreeMap<(usize, Category), Lane> = BTreeMap::new();
     let mut sources: HashMap<&str, usize> = HashMap::new();
     let mut found = Found::default();
     let mut count = 0;
-    watch.progress.phase(Phase::Find, catalog.snapshots.len() as u64, 0);
+    monitor.progress.phase(Phase::Find, catalog.snapshots.len() as u64, 0);
     for (at, (_, record)) in catalog.snapshots.iter().enumerate().filter(|(_, (id, _))| only.is_none_or(|only| only == *id)) {
         let source = *sources.entry(instance_of(record)).or_insert(at);
         let unknown = Unknown::of(record)?;
@@ -99,7 +99,7 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
             let lane = lanes.entry((source, category)).or_insert(Lane { manifest: None, last: at, open: BTreeMap::new() });
             let reader = || ChunkReader::new(repository, &index);
             differences((reader(), lane.manifest), (reader(), Some(root.manifest)), |difference| {
-                if watch.interrupt.is_raised() {
+                if monitor.interrupt.is_raised() {
                     return Err(Error::Interrupted);
                 }
                 if let Some(before) = difference.before
@@ -139,7 +139,7 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
             })?;
             (lane.manifest, lane.last) = (Some(root.manifest), at);
         }
-        watch.progress.advance(1, 0);
+        monitor.progress.advance(1, 0);
     }
     for lane in lanes.into_values() {
         let last = lane.last;
@@ -160,15 +160,15 @@ impl Wanted {
 }
 
 /// The versions of one path in every source that had it: a few nodes a snapshot are read, none where nothing changed.
-pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], watch: Watch<'_>) -> Result<Vec<Match>, Error> {
-    let index = Index::open(repository, IndexMode::Use)?;
+pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], monitor: &Monitor) -> Result<Vec<Match>, Error> {
+    let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
-    watch.progress.phase(Phase::Find, catalog.snapshots.len() as u64, 0);
+    monitor.progress.phase(Phase::Find, catalog.snapshots.len() as u64, 0);
     // By source: the manifests that were read last, what they told, and the history so far.
     type Seen = HashMap<Category, (ChunkId, Option<Entry>)>;
     let mut sources: HashMap<&str, (usize, Seen, Match)> = HashMap::new();
     for (at, (_, record)) in catalog.snapshots.iter().enumerate() {
-        if watch.interrupt.is_raised() {
+        if monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         let blank = || (at, Seen::new(), Match { source: at, category: Category::Other, path: path.to_vec(), versions: Vec::new() });
@@ -208,7 +208,7 @@ pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], watch: W
         if was_captured {
             *last = at;
         }
-        watch.progress.advance(1, 0);
+        monitor.progress.advance(1, 0);
     }
     let mut found: Vec<Match> = sources
         .into_values()

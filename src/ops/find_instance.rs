@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::limits::XML_BYTES_MAX;
-use crate::manifest::{Catalog, Learnt, SnapshotRecord};
+use crate::manifest::{Catalog, SnapshotRecord};
 use crate::progress::Problem;
 use crate::source::{self, FindError, Instance, Layout, MissingPath, Named, Platform, Surroundings, version, xml_element};
 use crate::store::Repository;
 
-use super::snapshot::SourceSpec;
+use super::snapshot::{Server, SourceSpec};
 use super::{Error, nearby, processes};
 
 /// The operating system's files, and the variables that the command line hands in.
@@ -54,15 +54,10 @@ impl Surroundings for OsSurroundings {
         let is_small = self.facts(path).is_some_and(|m| m.is_file() && m.len() <= XML_BYTES_MAX);
         if is_small { source::read_regular(Path::new(path), XML_BYTES_MAX).ok() } else { None }
     }
-}
-
-/// What is known of a server.
-#[derive(Clone, Debug, Default)]
-pub struct Server {
-    /// Its version, where something tells it exactly.
-    pub version: Option<Learnt>,
-    /// Its id.
-    pub id: Option<String>,
+    fn is_same_place(&self, a: &str, b: &str) -> bool {
+        let real = |path: &str| std::fs::canonicalize(path).ok();
+        a == b || (real(a).is_some() && real(a) == real(b))
+    }
 }
 
 /// Longest `device.txt` that is read, in bytes.
@@ -118,7 +113,7 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
             MissingPath::Database => ("data/jellyfin.db", "--database"),
         };
         let what = format!(
-            "{} names {}, which is not on this machine; what is there is not in this snapshot (if it is elsewhere here, name it with {option})",
+            "{} contains the path {}, which does not exist on this machine, so it is not in this snapshot (if it is at another path here, give it with {option})",
             missing.what.setting(),
             missing.path
         );
@@ -126,33 +121,33 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
     }
     if let Some(plugin) = &instance.database_plugin {
         let what = format!(
-            "the database is kept by the plugin {plugin} (PLUGIN_PROVIDER in database.xml), not in a file: users, watch state and library are not in this snapshot; back it up with that database's own tool"
+            "the plugin {plugin} stores the database (PLUGIN_PROVIDER in database.xml), so users, watch state and library are not in this snapshot. Back up that database with its own tool"
         );
         problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
     }
     for path in &instance.unread_settings {
-        let what = "it cannot be read as XML, so what it says of the server's places is not known: pictures or a database elsewhere may be missing here. \
-                    Name them with --metadata-dir and --database, and let the server write the file again"
+        let what = "it is not valid XML, so the server's paths in it are unknown: pictures or a database at other paths may be missing here. \
+                    Give them with --metadata-dir and --database, and let the server write the file again"
             .to_owned();
         problems.push(Problem { path: path.clone(), what });
     }
     for (setting, path) in &instance.strange_caches {
         let holds = instance.passing.contains(path);
-        let done = if holds { "as a cache it is not in this snapshot" } else { "it is captured all the same, for it holds what is no cache" };
-        let what = format!("{setting} names {path}, among the server's own folders; {done}. Set it right in the dashboard, or remove the setting");
+        let done = if holds { "because it is a cache, it is not in this snapshot" } else { "it is captured anyway, because it does not contain only a cache" };
+        let what = format!("{setting} is {path}, which is among the server's own directories; {done}. Correct the setting in the dashboard, or remove it");
         problems.push(Problem { path: "config".to_owned(), what });
     }
     problems.extend(misplaced_pictures(&instance));
     let has_database = instance.database.as_ref().is_some_and(|path| Path::new(path).is_file());
     if has_database && instance.config.is_none() {
-        let what = "no configuration directory was found; settings and users' pictures are not in this snapshot (name it with --config-dir)".to_owned();
+        let what = "no configuration directory was found, so settings and users' pictures are not in this snapshot (give it with --config-dir)".to_owned();
         problems.push(Problem { path: "config".to_owned(), what });
     }
     let server = server_version(&instance);
     if server.id.is_none()
         && Layout::of(&instance).live_file(b"data/device.txt").is_ok_and(|file| file.stat().is_ok_and(|stat| stat.size > 0 || !stat.is_file()))
     {
-        let what = "it does not hold a server's id, so this snapshot cannot be told from those of another server by it".to_owned();
+        let what = "it does not contain a server id, so it cannot tell this snapshot from those of another server".to_owned();
         problems.push(Problem { path: "data/device.txt".to_owned(), what });
     }
     let config_is_real = instance.config.as_ref().is_some_and(|config| Path::new(config).join("system.xml").is_file());
@@ -174,8 +169,8 @@ fn misplaced_pictures(instance: &Instance) -> Option<Problem> {
     (has_pictures && !is_used).then(|| Problem {
         path: "data/metadata".to_owned(),
         what: format!(
-            "pictures lie in {}, where the server does not look for them: a restore from the dashboard of Jellyfin 10.11.0 to 10.11.6 put them there. \
-             jellyvault restore SNAPSHOT --in-place --only metadata brings them to their place; then this folder can be deleted",
+            "there are pictures in {}, where the server does not look for them: a restore from the dashboard of Jellyfin 10.11.0 to 10.11.6 put them there. \
+             jellyvault restore SNAPSHOT --in-place --only metadata restores them to the right place. Then you can delete this directory",
             wrong.display()
         ),
     })
@@ -235,7 +230,7 @@ impl SourceSpec {
         }
         Ok(SourceSpec {
             layout: Layout::plain(&folder),
-            how: "a plain folder".to_owned(),
+            how: "a plain directory".to_owned(),
             server: Server::default(),
             problems: Vec::new(),
             expects_database: false,

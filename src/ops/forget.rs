@@ -6,11 +6,11 @@ use jiff::tz::TimeZone;
 
 use crate::manifest::{Catalog, Chain, ListChange, Policy, SnapshotId, SnapshotRecord, Verdict, instance_of, judge};
 use crate::progress::Phase;
-use crate::store::{Index, IndexMode, Repository};
+use crate::store::Repository;
 
 use super::ls::short;
 use super::reach::Reached;
-use super::{Error, Watch};
+use super::{Error, Monitor};
 
 /// Which snapshots go.
 #[derive(Clone, Debug)]
@@ -40,15 +40,15 @@ impl Forgetting {
 }
 
 /// Finds out what would go, and what that would free. Changes nothing.
-pub fn plan_forget(repository: &Repository, catalog: &Catalog, forget: &Forget, zone: &TimeZone, watch: Watch<'_>) -> Result<Forgetting, Error> {
+pub fn plan_forget(repository: &Repository, catalog: &Catalog, forget: &Forget, zone: &TimeZone, monitor: &Monitor) -> Result<Forgetting, Error> {
     let kept = Chain::kept(repository)?;
     let verdicts = match forget {
         Forget::By(policy) => judge(policy, &catalog.snapshots, &kept, zone, jiff::Timestamp::now()),
         Forget::These(ids) => {
             if let Some(id) = ids.iter().find(|id| kept.contains(id)) {
                 return Err(Error::Refused {
-                    what: format!("snapshot {} is marked to be kept; nothing was forgotten", short(id)),
-                    hint: format!("jellyvault keep --off {} takes the mark away.", short(id)),
+                    what: format!("snapshot {} is protected by keep; nothing was forgotten", short(id)),
+                    hint: format!("Run jellyvault keep --off {} to remove the protection.", short(id)),
                 });
             }
             let reasons = |id: &SnapshotId| if ids.contains(id) { Vec::new() } else { vec!["not named".to_owned()] };
@@ -61,9 +61,9 @@ pub fn plan_forget(repository: &Repository, catalog: &Catalog, forget: &Forget, 
         refuse_the_last(catalog, &dropped)?;
     }
     if !dropped.is_empty() {
-        match freed_by(repository, catalog, &dropped, watch) {
+        match freed_by(repository, catalog, &dropped, monitor) {
             Ok((bytes, needed)) => (forgetting.would_free, forgetting.needed) = (Some(bytes), needed),
-            Err(error) if error.kind() == "damaged" => forgetting.would_free = None,
+            Err(error) if error.kind() == crate::ops::ErrorKind::Damaged => forgetting.would_free = None,
             Err(error) => return Err(error),
         }
     }
@@ -84,25 +84,26 @@ fn refuse_the_last(catalog: &Catalog, dropped: &HashSet<SnapshotId>) -> Result<(
         None => Ok(()),
         Some((_, record)) => Err(Error::Refused {
             what: format!("these rules would forget every snapshot of {}; nothing was forgotten", source_name(record)),
-            hint: "Add a rule such as --keep-last 1, or name the snapshots that shall go.".to_owned(),
+            hint: "Add a rule such as --keep-last 1, or give the snapshots to delete by id.".to_owned(),
         }),
     }
 }
 
 /// Stored bytes of what only the dropped snapshots need; and what the others need.
-fn freed_by(repository: &Repository, catalog: &Catalog, dropped: &HashSet<SnapshotId>, watch: Watch<'_>) -> Result<(u64, Reached), Error> {
-    watch.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
-    let index = Index::open(repository, IndexMode::Use)?;
+fn freed_by(repository: &Repository, catalog: &Catalog, dropped: &HashSet<SnapshotId>, monitor: &Monitor) -> Result<(u64, Reached), Error> {
+    monitor.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
+    let index = repository.index()?;
     let mut readers = Reached::readers(repository, &index);
     let (mut kept, mut all) = (Reached::default(), Reached::default());
+    kept.note_packs(&index)?;
     let (gone, stay): (Vec<_>, Vec<_>) = catalog.snapshots.iter().partition(|(id, _)| dropped.contains(id));
     for snapshot in stay {
-        kept.add(snapshot, &mut readers, watch)?;
-        watch.progress.advance(1, 0);
+        kept.add(snapshot, &mut readers, monitor)?;
+        monitor.progress.advance(1, 0);
     }
     for snapshot in gone {
-        all.add_beyond(&kept, snapshot, &mut readers, watch)?;
-        watch.progress.advance(1, 0);
+        all.add_beyond(&kept, snapshot, &mut readers, monitor)?;
+        monitor.progress.advance(1, 0);
     }
     let mut rows = std::collections::HashMap::new();
     let mut freed = 0;

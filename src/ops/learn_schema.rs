@@ -15,7 +15,7 @@ use crate::progress::Interrupt;
 use crate::source::{DatabaseCopy, Instance, Layout, ScratchFolder, open_private, version};
 
 use super::restore::{copy_to_look_at, live_database};
-use super::{Error, Watch, in_one_line};
+use super::{Error, Monitor, in_one_line};
 
 /// Zips of `data/backups` that are looked at, the newest first.
 const ZIPS_LOOKED_AT: usize = 50;
@@ -36,23 +36,23 @@ pub struct Learnt {
 }
 
 /// Learns the schema of a zip and a private copy of a database with the same history.
-pub fn learn_schema(zip_path: &Path, database: &Path, scratch: &Path, watch: Watch<'_>) -> Result<Learnt, Error> {
+pub fn learn_schema(zip_path: &Path, database: &Path, scratch: &Path, monitor: &Monitor) -> Result<Learnt, Error> {
     let failed = |source| Error::Zip { path: zip_path.to_path_buf(), source: Box::new(source) };
     let refused = |what: String| Error::Refused {
-        what: format!("no schema was learnt from {}: {what}", zip_path.display()),
-        hint: "Make a new backup in the server's dashboard and learn from it at once, before much else happens on the server.".to_owned(),
+        what: format!("no schema was learned from {}: {what}", zip_path.display()),
+        hint: "Create a new backup in the dashboard and run the command immediately, before much changes on the server.".to_owned(),
     };
     let zip = ZipReader::open(zip_path).map_err(failed)?;
     let (manifest, history) = heads(&zip, zip_path)?;
     let db = open_private(database).map_err(|error| refused(format!("the database cannot be read ({error})")))?;
     let own = read_history(&db).map_err(|error| refused(format!("the database cannot be read ({error})")))?;
     if ids(&own) != ids(&history) {
-        return Err(refused("the database is not of the same version of the server as the zip: their migrations differ".to_owned()));
+        return Err(refused("the database and the zip are of different versions of the server: their migrations differ".to_owned()));
     }
     let tables = tables(&zip).map_err(failed)?;
     let mut learner = Learner::new(&db, &history).map_err(|error| refused(in_one_line(&error)))?;
     for (name, number) in &tables {
-        if watch.interrupt.is_raised() {
+        if monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         let Some(entry) = zip.entries.get(*number) else { continue };
@@ -60,14 +60,14 @@ pub fn learn_schema(zip_path: &Path, database: &Path, scratch: &Path, watch: Wat
     }
     let shown = version::display(&manifest.server_version).to_owned();
     let schema = learner.finish(&shown, &history).map_err(|error| refused(in_one_line(&error)))?;
-    rebuild(&zip, &tables, (&schema, &history), scratch, watch)?.map_err(refused)?;
+    rebuild(&zip, &tables, (&schema, &history), scratch, monitor)?.map_err(refused)?;
     let (mut same, mut changed) = (0, Vec::new());
     for (table, (_, number)) in schema.tables.iter().zip(&tables) {
         let Some(entry) = zip.entries.get(*number) else { continue };
         match compare(&db, &schema, table, || zip.read(entry).map_err(failed), scratch)? {
             Compared::Same => same += 1,
             Compared::Changed => changed.push(table.name.clone()),
-            Compared::Foreign => return Err(refused(format!("no row of {} stands in the database as it stands in the zip", table.name))),
+            Compared::Foreign => return Err(refused(format!("no row of {} in the zip matches the database", table.name))),
         }
     }
     let unsure = unsure(&schema);
@@ -92,12 +92,12 @@ pub fn zip_of_history(folder: &Path, database: &Path) -> Option<PathBuf> {
 /// A private copy of a live server's database.
 pub fn copy_of_live(instance: &Instance, scratch: &Path, interrupt: &Interrupt) -> Result<DatabaseCopy, Error> {
     let file = live_database(&Layout::of(instance))?.ok_or_else(|| Error::Refused {
-        what: format!("there is no database in {}", instance.data),
-        hint: "Name the server's data directory with --data-dir, or a snapshot with --snapshot.".to_owned(),
+        what: format!("no database was found in {}", instance.data),
+        hint: "Give the server's data directory with --data-dir, or a snapshot with --snapshot.".to_owned(),
     })?;
     copy_to_look_at(&file, scratch, interrupt).map_err(|why| Error::Refused {
         what: format!("the database {} could not be copied ({why})", file.shown().display()),
-        hint: "Make room for a copy of it, or name another place with --scratch-dir.".to_owned(),
+        hint: "Free some space for a copy of it, or give another directory with --scratch-dir.".to_owned(),
     })
 }
 
@@ -136,7 +136,7 @@ fn rebuild(
     tables: &[(String, usize)],
     (schema, history): (&Schema, &[(String, String)]),
     scratch: &Path,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<Result<(), String>, Error> {
     let folder = ScratchFolder::create(scratch).map_err(|source| Error::Target { verb: "create a folder in", path: scratch.to_path_buf(), source })?;
     let path = folder.path.join("jellyfin.db");
@@ -145,7 +145,7 @@ fn rebuild(
         for (table, (_, number)) in schema.tables.iter().zip(tables) {
             let Some(entry) = zip.entries.get(*number) else { continue };
             let json = zip.read(entry).map_err(|error| in_one_line(&error))?;
-            let loaded = archive::load_table(&db, table, json, &|| watch.interrupt.is_raised()).map_err(|error| in_one_line(&error))?;
+            let loaded = archive::load_table(&db, table, json, &|| monitor.interrupt.is_raised()).map_err(|error| in_one_line(&error))?;
             if let Some(told) = loaded.told.first() {
                 return Err(format!("{}: {told}", table.name));
             }
@@ -156,13 +156,13 @@ fn rebuild(
             let Some(entry) = zip.entries.get(*number) else { continue };
             let again = dump_hash(&db, schema, table).map_err(|error| format!("{}: {error}", table.name))?;
             if again != reader_hash(zip.read(entry).map_err(|error| in_one_line(&error))?).map_err(|error| error.to_string())? {
-                return Err(format!("{} does not come out again as it stands in the zip", table.name));
+                return Err(format!("the rows of {} cannot be reproduced exactly as in the zip", table.name));
             }
         }
         Ok(())
     };
     let outcome = built();
-    if watch.interrupt.is_raised() { Err(Error::Interrupted) } else { Ok(outcome) }
+    if monitor.interrupt.is_raised() { Err(Error::Interrupted) } else { Ok(outcome) }
 }
 
 fn reader_hash(mut reader: impl Read) -> std::io::Result<blake3::Hash> {

@@ -1,7 +1,7 @@
 //! `ls`: what lies under a path of a snapshot.
 
 use crate::manifest::{Entry, SnapshotId, SnapshotRecord, compare, display};
-use crate::store::{ChunkReader, Index, IndexMode, Repository};
+use crate::store::{ChunkReader, Repository};
 
 use super::Error;
 use super::select::below;
@@ -18,7 +18,7 @@ pub fn ls(
     recursive: bool,
     mut each: impl FnMut(&'static str, Entry) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
     let depth = if path.is_empty() { 0 } else { path.split(|b| *b == b'/').count() };
     let mut met = false;

@@ -7,23 +7,28 @@ mod compare_files;
 mod content;
 mod databases;
 mod diff;
+pub mod documents;
+mod error_kind;
 mod export;
+mod file_ranges;
 mod find;
 mod find_instance;
 mod forget;
 mod import;
+mod ingest;
 mod init;
 mod kept_tables;
 mod learn_schema;
 mod ls;
 mod mask;
+mod moment;
+#[cfg(feature = "mount")]
 mod mount;
 mod nearby;
 mod processes;
 mod prune;
 mod reach;
 mod recipes;
-mod refill;
 mod repair;
 mod restore;
 mod rows;
@@ -31,6 +36,8 @@ mod same_names;
 mod secrets;
 mod select;
 mod servers;
+mod session;
+mod session_verbs;
 mod settings;
 mod show;
 mod snapshot;
@@ -39,6 +46,7 @@ mod unknown;
 mod wanted_paths;
 mod watch_state;
 
+pub use crate::progress::Monitor;
 pub use cat::cat;
 pub use check::{CheckOptions, CheckReport, Damage, Finding, ReadReport, Share, check};
 pub use clean::clean_name;
@@ -46,9 +54,10 @@ pub use compare_files::Contents;
 pub use content::{list_pieces, write_content};
 pub use databases::DatabaseCost;
 pub use diff::{Change, ChangeKind, Diff, DiffOptions, Look, Totals, Tree, diff, look};
-pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, PrivateFile, database_of, export, place_in};
+pub use error_kind::ErrorKind;
+pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, PrivateFile, database_of, export, export_into, place_in};
 pub use find::{Found, Match, Version, Wanted, contents_of_file, find, history, same_content, snapshot_at};
-pub use find_instance::{OsSurroundings, Server, find_instance, places_of, server_version};
+pub use find_instance::{OsSurroundings, find_instance, places_of, server_version};
 pub use forget::{Forget, Forgetting, forget, keep, plan_forget, source_name};
 pub use import::{ImportOptions, ImportReport, build_known, import};
 pub use init::init;
@@ -56,12 +65,16 @@ pub use kept_tables::{count_kept_tables, has_kept_tables};
 pub use learn_schema::{Learnt as LearntSchema, copy_of_live, learn_schema, zip_of_history};
 pub use ls::{Listing, ls};
 pub use mask::lines_without_secrets;
+#[cfg(feature = "mount")]
 pub use mount::{Moment, MountOptions, MountReport, MountedSnapshot, mount};
+#[cfg(feature = "cli")]
+pub(crate) use prune::{AlreadyMarked, prune_marked};
 pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};
 pub use reach::{IdSet, Reached};
 pub use recipes::Recipes;
 pub use repair::{LostPath, Mended, RepairOptions, RepairReport, repair};
 pub use restore::{Destination, InstanceTarget, Moved, Owners, RestoreOptions, RestoreReport, Selection, restore};
+pub use rows::all_titled;
 pub use rows::{
     Id, NAMES_KEPT_MAX, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, Titled, ToldRow, UPGRADE_SETTINGS, Which, called_so, diff_rows,
     image_word_of_file, item_in, main_database, open_state, read_id, titles,
@@ -69,27 +82,18 @@ pub use rows::{
 pub use secrets::{HIDDEN, is_harmless, is_secret, without_secrets_in_addresses};
 pub use select::{Selected, root_of};
 pub use servers::{KnownServer, named_servers, servers};
+pub use session::{FileReader, Listed, Session, Snapshot, SnapshotEntry};
 pub use settings::{Setting, differing_settings};
 pub use show::{Shown, show};
-pub use snapshot::{SnapshotOptions, SnapshotReport, SourceSpec, Survey, snapshot, survey};
+pub use snapshot::{Server, SnapshotOptions, SnapshotReport, SourceSpec, Survey, snapshot, survey};
 pub use stats::{CategoryStats, Growth, Stats, stats};
 pub use unknown::Unknown;
 pub use wanted_paths::WantedPaths;
 pub use watch_state::{ItemChange, WatchStateOptions, WatchStateReport, restore_watch_state};
 
-use crate::progress::{Interrupt, Progress};
-
-/// Who watches, and who may stop the work.
-#[derive(Clone, Copy)]
-pub struct Watch<'a> {
-    /// Is told of everything.
-    pub progress: &'a dyn Progress,
-    /// Is looked at between files.
-    pub interrupt: &'a Interrupt,
-}
-
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The store.
     #[error(transparent)]
@@ -122,6 +126,12 @@ pub enum Error {
         /// Those that are there.
         users: String,
     },
+    /// Other processes used the repository all the time that was allowed for waiting.
+    #[error("other jellyvault processes still used the repository after {} s, so nothing was deleted", waited.as_secs())]
+    StillInUse {
+        /// How long they were waited for.
+        waited: std::time::Duration,
+    },
     /// A mount failed or ended badly.
     #[error("cannot mount on {path}")]
     Mount {
@@ -132,7 +142,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Watch state cannot be written.
-    #[error("the watch state could not be written to {path}; nothing in it was changed")]
+    #[error("the watch state could not be written to {path}; the database was not changed")]
     WatchState {
         /// The database.
         path: std::path::PathBuf,
@@ -153,13 +163,13 @@ pub enum Error {
         source: std::io::Error,
     },
     /// There is nothing to capture.
-    #[error("{path} holds no file that could be captured")]
+    #[error("the source {path} is empty")]
     EmptySource {
         /// What was looked at.
         path: String,
     },
     /// A glob of `--exclude`.
-    #[error("{glob:?} is not a pattern")]
+    #[error("{glob:?} is not a valid pattern")]
     Glob {
         /// The glob.
         glob: String,
@@ -176,13 +186,13 @@ pub enum Error {
         path: String,
     },
     /// No snapshot has a path.
-    #[error("no snapshot of the repository has {path}")]
+    #[error("no snapshot contains {path}")]
     InNoSnapshot {
         /// The path.
         path: String,
     },
     /// Neither side of a comparison has a path.
-    #[error("neither side of the comparison has {path}")]
+    #[error("neither side of the comparison contains {path}")]
     OnNeitherSide {
         /// The path.
         path: String,
@@ -196,7 +206,7 @@ pub enum Error {
         kind: &'static str,
     },
     /// Part of a snapshot cannot be read.
-    #[error("{path} of snapshot {snapshot} cannot be read back")]
+    #[error("cannot read {path} of snapshot {snapshot}")]
     Unreadable {
         /// The snapshot, shortened.
         snapshot: String,
@@ -247,7 +257,7 @@ pub enum Error {
         source: Box<crate::archive::ZipError>,
     },
     /// A zip that is no backup of Jellyfin's.
-    #[error("{path} is no backup that Jellyfin can read: {what}")]
+    #[error("{path} is not a valid Jellyfin backup: {what}")]
     NotABackup {
         /// The zip.
         path: std::path::PathBuf,
@@ -255,7 +265,7 @@ pub enum Error {
         what: String,
     },
     /// A zip's tables cannot become a database.
-    #[error("{path} was not imported: its tables cannot be made a database")]
+    #[error("{path} was not imported: no database can be built from its tables")]
     Load {
         /// The zip.
         path: std::path::PathBuf,
@@ -264,7 +274,7 @@ pub enum Error {
         source: crate::archive::LoadError,
     },
     /// A value was found that the server could not read, after all were mended.
-    #[error("{table}.{column} {what}, though the rows were mended; this is a fault of jellyvault, please report it")]
+    #[error("{table}.{column} {what}, although the rows were fixed. This is a bug in jellyvault: please report it")]
     Unmended {
         /// The table.
         table: String,
@@ -274,7 +284,7 @@ pub enum Error {
         what: &'static str,
     },
     /// A zip is not what was written.
-    #[error("{path} was written, but reading it back shows that {what}")]
+    #[error("{path} was written, but verification failed: {what}")]
     ReadBack {
         /// The zip.
         path: std::path::PathBuf,
@@ -285,7 +295,7 @@ pub enum Error {
     #[error("cannot write the output")]
     Output(#[source] std::io::Error),
     /// The machine gives no threads or randomness.
-    #[error("the operating system gives no {what}")]
+    #[error("the operating system did not provide {what}")]
     System {
         /// What it does not give.
         what: &'static str,
@@ -299,49 +309,6 @@ impl Error {
             Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => error.unread_file(),
             Error::Unreadable { source, .. } => source.unread_file(),
             _ => None,
-        }
-    }
-
-    /// A short word for programs.
-    pub fn kind(&self) -> &'static str {
-        use crate::store::Error as S;
-        match self {
-            Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => match error {
-                S::NoRepository { .. } => "no-repository",
-                S::NoSettings { .. } => "damaged",
-                S::Exists { .. } => "repository-exists",
-                S::NotEmpty { .. } => "not-empty",
-                S::Newer { .. } => "newer-format",
-                S::Busy { .. } => "busy",
-                S::NoLocks { .. } => "no-locks",
-                S::IndexDamaged { .. } => "index-damaged",
-                S::Backend(error) if error.is_disk_full() => "disk-full",
-                error if error.is_damage() => "damaged",
-                _ => "io",
-            },
-            Error::Manifest(error) if error.is_damage() => "damaged",
-            Error::Manifest(_) => "failed",
-            Error::Name(_) | Error::NoPath { .. } | Error::InNoSnapshot { .. } | Error::OnNeitherSide { .. } | Error::NoTable { .. } | Error::NoUser { .. } => {
-                "not-found"
-            }
-            Error::Rows(error) if error.is_damage() => "damaged",
-            Error::Rows(_) | Error::WatchState { .. } | Error::Mount { .. } => "io",
-            Error::Find(_) | Error::EmptySource { .. } => "no-source",
-            Error::Interrupted => "interrupted",
-            Error::Glob { .. } | Error::NotAFile { .. } => "usage",
-            Error::Unreadable { source, .. } | Error::HalfDone { source, .. } => source.kind(),
-            Error::Refused { .. } => "refused",
-            Error::Source { .. } | Error::Target { .. } | Error::Output(_) => "io",
-            Error::Zip { source, .. } => match **source {
-                crate::archive::ZipError::Io(_) => "io",
-                _ => "bad-zip",
-            },
-            Error::NotABackup { .. } | Error::Load { source: crate::archive::LoadError::Json { .. }, .. } => "bad-zip",
-            Error::Load { .. } => "failed",
-            Error::ReadBack { .. } => "io",
-            Error::Mend(crate::archive::MendError::Lacks { .. }) => "refused",
-            Error::Mend(_) => "damaged",
-            Error::System { .. } | Error::Unmended { .. } => "failed",
         }
     }
 }

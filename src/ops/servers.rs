@@ -2,7 +2,7 @@
 
 use crate::manifest::{Catalog, SnapshotRecord, instance_of};
 use crate::source::xml_element;
-use crate::store::{ChunkReader, Index, IndexMode, Repository};
+use crate::store::{ChunkReader, Repository};
 
 use super::content::write_content;
 use super::select::lookup;
@@ -66,7 +66,7 @@ fn unnamed_servers(catalog: &Catalog) -> Vec<(KnownServer, &SnapshotRecord)> {
 }
 
 fn with_names(repository: &Repository, found: Vec<(KnownServer, &SnapshotRecord)>) -> Result<Vec<KnownServer>, Error> {
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
     Ok(found.into_iter().map(|(known, record)| KnownServer { name: name_in(record, &mut reader), ..known }).collect())
 }

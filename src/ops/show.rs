@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use crate::chunk::ChunkId;
 use crate::manifest::{Catalog, Content, Piece, SnapshotId, Xattrs, leaves, read_leaf};
-use crate::store::{ChunkReader, Index, IndexMode, Repository};
+use crate::store::{ChunkReader, Repository};
 
 use super::Error;
 use super::content::list_pieces;
 use super::databases::{DatabaseCost, costs_of, databases_of, stored_bytes};
+use super::reach::RecipeBodies;
 use super::select::categories;
 
 /// What is shown beside the record.
@@ -24,7 +25,7 @@ pub struct Shown {
 
 /// Finds out what a snapshot alone keeps. Reads the manifests' leaves that other snapshots do not share with it.
 pub fn show(repository: &Repository, catalog: &Catalog, id: SnapshotId) -> Result<Shown, Error> {
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
     let mut shown = Shown::default();
     let found = find_unique(catalog, id, &mut reader).and_then(|unique| {
@@ -33,7 +34,7 @@ pub fn show(repository: &Repository, catalog: &Catalog, id: SnapshotId) -> Resul
         Ok(())
     });
     match found {
-        Err(error) if error.kind() == "damaged" => shown.damage = Some(error),
+        Err(error) if error.kind() == crate::ops::ErrorKind::Damaged => shown.damage = Some(error),
         other => other?,
     }
     Ok(shown)
@@ -88,9 +89,9 @@ fn find_unique(catalog: &Catalog, id: SnapshotId, reader: &mut ChunkReader<'_>) 
 /// Extents and recipes of databases that no other snapshot has. Neighbours in time share most: they are asked first, and no more
 /// than it takes.
 fn unique_extents(catalog: &Catalog, id: SnapshotId, databases: &HashSet<ChunkId>, reader: &mut ChunkReader<'_>) -> Result<HashSet<ChunkId>, Error> {
-    let mut extents = HashSet::new();
+    let (mut extents, mut recipes) = (HashSet::new(), RecipeBodies::default());
     for database in databases {
-        extents.extend(reader.recipe(database)?.live_extents().into_iter().map(|(extent, _)| extent));
+        extents.extend(recipes.chain(database, reader)?.recipe.live_extents().into_iter().map(|(extent, _)| extent));
     }
     let at = catalog.snapshots.iter().position(|(known, _)| *known == id).unwrap_or(0);
     let mut neighbours: Vec<_> = catalog.snapshots.iter().enumerate().filter(|(number, _)| *number != at).collect();
@@ -101,8 +102,8 @@ fn unique_extents(catalog: &Catalog, id: SnapshotId, databases: &HashSet<ChunkId
             break;
         }
         for (_, database) in databases_of(record, reader)? {
-            if asked.insert(database) {
-                for (extent, _) in reader.recipe(&database)?.live_extents() {
+            if asked.insert(database) && recipes.may_need(&database, &extents, reader)? {
+                for (extent, _) in recipes.chain(&database, reader)?.recipe.live_extents() {
                     extents.remove(&extent);
                 }
             }

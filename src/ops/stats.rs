@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Serialize, Serializer};
+
 use crate::manifest::{Catalog, SnapshotId};
-use crate::store::{ChunkReader, Index, IndexMode, Repository};
+use crate::store::{ChunkReader, Repository};
 
 use super::Error;
 use super::databases::DatabaseCosts;
 
 /// One category over all snapshots.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CategoryStats {
     /// Files in the newest snapshot that has it.
     pub files: u64,
@@ -20,11 +22,12 @@ pub struct CategoryStats {
 }
 
 /// What one snapshot added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Growth {
     /// The snapshot.
     pub id: SnapshotId,
     /// When, nanoseconds since 1970.
+    #[serde(rename = "time", serialize_with = "time_of")]
     pub time_ns: i64,
     /// Stored bytes that its capture wrote.
     pub new_stored: u64,
@@ -35,7 +38,7 @@ pub struct Growth {
 }
 
 /// A repository in numbers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Stats {
     /// Snapshots.
     pub snapshots: u64,
@@ -51,6 +54,10 @@ pub struct Stats {
     pub manifests_stored: u64,
     /// Bytes of all snapshots added up, as if each were a full copy.
     pub bytes_in_all_snapshots: u64,
+    /// How many times the content would be larger if each snapshot were a full copy.
+    pub deduplication: f64,
+    /// How many times it would be larger uncompressed.
+    pub compression: f64,
     /// By category.
     pub categories: BTreeMap<String, CategoryStats>,
     /// By snapshot, oldest first.
@@ -61,7 +68,7 @@ pub struct Stats {
 
 /// Adds everything up.
 pub fn stats(repository: &Repository, catalog: &Catalog) -> Result<Stats, Error> {
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = repository.index()?;
     let mut stats = Stats { snapshots: catalog.snapshots.len() as u64, ..Stats::default() };
     for listed in repository.backend().list("packs/").map_err(crate::store::Error::from)? {
         stats.packs += u64::from(listed.name.ends_with(".pack"));
@@ -80,7 +87,7 @@ pub fn stats(repository: &Repository, catalog: &Catalog) -> Result<Stats, Error>
     for (id, record) in &catalog.snapshots {
         let database_stored = match costs.next(record, &mut reader, &index) {
             Ok(databases) => databases.iter().map(|database| database.new_stored).sum(),
-            Err(error) if error.kind() == "damaged" => {
+            Err(error) if error.kind() == crate::ops::ErrorKind::Damaged => {
                 stats.unreadable.push(*id);
                 0
             }
@@ -94,5 +101,15 @@ pub fn stats(repository: &Repository, catalog: &Catalog) -> Result<Stats, Error>
         }
         stats.growth.push(Growth { id: *id, time_ns: record.time_ns, new_stored: record.bytes.new_stored, new_raw: record.bytes.new_raw, database_stored });
     }
+    stats.deduplication = ratio(stats.bytes_in_all_snapshots, stats.content_raw);
+    stats.compression = ratio(stats.content_raw, stats.content_stored);
     Ok(stats)
+}
+
+fn ratio(whole: u64, part: u64) -> f64 {
+    if part == 0 { 1.0 } else { whole as f64 / part as f64 }
+}
+
+fn time_of<S: Serializer>(time_ns: &i64, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_str(&super::moment::time(*time_ns))
 }

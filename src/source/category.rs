@@ -3,10 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::is_within;
 
 /// A part of the source with its own manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Category {
     /// The SQLite files.
     Database,
@@ -103,7 +106,7 @@ impl fmt::Display for Category {
 
 /// A word that is no category.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no category {0:?}; the categories are database, config, metadata, subtitles, trickplay, attachments, plugins and other")]
+#[error("unknown category {0:?}; the categories are database, config, metadata, subtitles, trickplay, attachments, plugins and other")]
 pub struct UnknownCategory(String);
 
 impl FromStr for Category {

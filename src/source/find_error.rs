@@ -2,6 +2,7 @@
 
 /// No instance, or several.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FindError {
     /// None.
     #[error("no Jellyfin instance was found on this machine")]
@@ -24,7 +25,7 @@ pub enum FindError {
         looked: Vec<String>,
     },
     /// The directory that was named is not there.
-    #[error("there is no directory {path}")]
+    #[error("the directory {path} does not exist")]
     Missing {
         /// The directory.
         path: String,

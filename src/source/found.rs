@@ -1,6 +1,6 @@
 //! An instance as it was found: its directories, and what the user said of them.
 
-use super::linked::Linked;
+use std::path::PathBuf;
 
 /// What the user named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,4 +95,15 @@ pub struct Missing {
     pub what: MissingPath,
     /// Where it should be.
     pub path: String,
+}
+
+/// A folder right below one of the instance's directories that is a link to a folder outside all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linked {
+    /// Its logical path.
+    pub logical: Vec<u8>,
+    /// The link.
+    pub link: PathBuf,
+    /// Where it leads, with no link left in the path.
+    pub dir: PathBuf,
 }

@@ -30,6 +30,10 @@ pub trait Surroundings {
     fn is_file(&self, path: &str) -> bool {
         self.read(path).is_some()
     }
+    /// Whether two paths lead to one place.
+    fn is_same_place(&self, a: &str, b: &str) -> bool {
+        a == b
+    }
     /// A value of the Windows registry.
     fn registry(&self, _key: &str, _name: &str) -> Option<String> {
         None
@@ -179,14 +183,14 @@ impl Finder<'_> {
         };
         // linuxserver.io's volume: settings on top, the data directory in `data`, its `data` in that.
         if self.at.is_dir(&nested) && self.at.is_file(&self.join(dir, "system.xml")) {
-            let found = candidate(&below, Some(dir.to_owned()), "the directory that was named, in linuxserver.io's layout");
+            let found = candidate(&below, Some(dir.to_owned()), "the given directory, in linuxserver.io's layout");
             return Ok(self.resolve(found, named));
         }
         // The inner `data`, which holds the database itself.
         let inner = self.at.is_file(&self.join(dir, "jellyfin.db")) && !self.at.is_dir(&below);
         if inner && let Some(at) = dir.rfind(['/', '\\']).filter(|at| *at > 0 && dir.get(at + 1..) == Some("data")) {
             let above = dir.get(..at).unwrap_or(dir);
-            let found = candidate(above, self.config_beside(above, named), "the directory above the one that was named, which holds the database itself");
+            let found = candidate(above, self.config_beside(above, named), "the parent of the given directory, which contains the database itself");
             return Ok(self.resolve(found, named));
         }
         let config = self.config_beside(dir, named);
@@ -200,7 +204,7 @@ impl Finder<'_> {
             ];
             return Err(FindError::NotOne { path: dir.to_owned(), looked });
         }
-        Ok(self.resolve(candidate(dir, config, "the directory that was named"), named))
+        Ok(self.resolve(candidate(dir, config, "the given directory"), named))
     }
 
     /// The configuration that belongs to a named data directory.
@@ -251,36 +255,22 @@ impl Finder<'_> {
         let linuxserver = config.as_ref().is_some_and(|config| self.join(config, "data") == program_data);
         let beside = if linuxserver { config.clone().unwrap_or_default() } else { program_data.clone() };
         let log = named.log.clone().or(candidate.log).or_else(|| env("JELLYFIN_LOG_DIR"));
-        let mut passing: Vec<String> = ["cache", "log", "logs", "transcodes"].iter().map(|name| self.join(&beside, name)).collect();
-        passing.extend(["transcodes", "transcoding-temp", "cache"].iter().map(|name| self.join(&program_data, name)));
-        passing.extend(log.clone());
-        passing.extend(named.cache.clone().or(candidate.cache).or_else(|| env("JELLYFIN_CACHE_DIR")));
-        let by_settings = [
+        let caches = [log.clone(), named.cache.clone().or(candidate.cache).or_else(|| env("JELLYFIN_CACHE_DIR"))];
+        let settings_of_caches = [
             ("CachePath in system.xml", system.as_deref().and_then(|xml| xml::element(xml, "CachePath"))),
             ("TranscodingTempPath in encoding.xml", read("encoding.xml").as_deref().and_then(|xml| xml::element(xml, "TranscodingTempPath"))),
         ];
         let mut own = vec![data.clone(), metadata.clone(), self.join(&program_data, "plugins"), self.join(&program_data, "root")];
         own.extend(config.clone().filter(|config| *config != beside));
-        let mut strange = Vec::new();
-        for (setting, path) in by_settings.into_iter().filter_map(|(setting, path)| Some((setting, path?))) {
-            // What takes a folder of the server's own out of every snapshot is said.
-            if own.iter().any(|own| is_within(&path, own) || is_within(own, &path)) {
-                strange.push((setting, path.clone()));
-            }
-            // One that holds what must be captured is no cache.
-            if !own.iter().any(|own| is_within(own, &path)) {
-                passing.push(path);
-            }
-        }
-        passing.sort();
-        passing.dedup();
+        let (passing, strange) = self.passing((&beside, &program_data), caches, settings_of_caches, &own);
         let log = log.unwrap_or_else(|| {
             let inside = self.join(&beside, "log");
             if !self.at.is_dir(&inside) && program_data == "/var/lib/jellyfin" { "/var/log/jellyfin".to_owned() } else { inside }
         });
         Instance {
             how: candidate.how,
-            metadata_default: (metadata != default).then_some(default),
+            // A link to the place that was named is that place: captured twice it would be restored twice, or taken for something that is new.
+            metadata_default: (!self.at.is_same_place(&metadata, &default)).then_some(default),
             root: self.join(&program_data, "root"),
             plugins: self.join(&program_data, "plugins"),
             database_plugin: settings.plugin,
@@ -299,6 +289,33 @@ impl Finder<'_> {
             walked,
             follows_links: named.follow_roots,
         }
+    }
+
+    /// Directories of what passes, and settings that call something else so.
+    fn passing(
+        &self,
+        (beside, program_data): (&str, &str),
+        named: [Option<String>; 2],
+        by_settings: [(&'static str, Option<String>); 2],
+        own: &[String],
+    ) -> (Vec<String>, Vec<(&'static str, String)>) {
+        let mut passing: Vec<String> = ["cache", "log", "logs", "transcodes"].iter().map(|name| self.join(beside, name)).collect();
+        passing.extend(["transcodes", "transcoding-temp", "cache"].iter().map(|name| self.join(program_data, name)));
+        passing.extend(named.into_iter().flatten());
+        let mut strange = Vec::new();
+        for (setting, path) in by_settings.into_iter().filter_map(|(setting, path)| Some((setting, path?))) {
+            // What takes a folder of the server's own out of every snapshot is said.
+            if own.iter().any(|own| is_within(&path, own) || is_within(own, &path)) {
+                strange.push((setting, path.clone()));
+            }
+            // One that holds what must be captured is no cache.
+            if !own.iter().any(|own| is_within(own, &path)) {
+                passing.push(path);
+            }
+        }
+        passing.sort();
+        passing.dedup();
+        (passing, strange)
     }
 
     /// A path of the configuration as this machine sees it: itself, or, where it is a container's view, the same below the

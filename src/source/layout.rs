@@ -12,11 +12,11 @@ use crate::manifest::{Directories, file_name, parent};
 
 use super::beneath::{open_dir_path, open_file};
 use super::category::DATABASE_PATH;
-use super::found::Instance;
-use super::linked::Linked;
+use super::found::{Instance, Linked};
 use super::live_file::LiveFile;
 use super::opener::{OpenError, Opener};
-use super::scan::{ScanRoot, closed_dirs, os_path};
+use super::scan::{closed_dirs, os_path};
+use super::scan_root::ScanRoot;
 use super::stat::Stat;
 
 /// The roots of a source, by logical path.
@@ -84,14 +84,14 @@ impl Layout {
     fn add(&mut self, logical: &[u8], dir: PathBuf, way: &Path) {
         let mut root = ScanRoot::new(logical, dir);
         if self.opener.is_wary() && !self.opener.is_named(way) {
-            let why = format!("{} is a place that only a file of the server's user names", way.display());
+            let why = format!("{} is named only by a file of the server's user", way.display());
             return self.refused.push((root, why));
         }
         match self.opener.dir(way) {
             Ok(fd) => root.at = Some(Arc::new(fd)),
             Err(error) if error.is_untrusted() => return self.refused.push((root, error.to_string())),
             Err(error) if self.opener.is_wary() && !error.is_missing() => {
-                let why = format!("{} could not be opened as a directory of the server's ({error})", way.display());
+                let why = format!("{} could not be opened as a directory of the server ({error})", way.display());
                 return self.refused.push((root, why));
             }
             // Missing, or not to be looked at: whoever needs it finds out.
@@ -169,7 +169,7 @@ impl Layout {
     fn main_database(&self) -> Result<LiveFile, OpenError> {
         if let Some(path) = &self.database {
             if self.opener.is_wary() && !self.opener.is_named(path) {
-                let what = "is a place that only a file of the server's user names (database.xml)".to_owned();
+                let what = "is named only by a file of the server's user (database.xml)".to_owned();
                 return Err(OpenError::Untrusted { path: path.display().to_string(), what });
             }
             return LiveFile::by(&self.opener, path);

@@ -3,19 +3,9 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::found::Linked;
 use super::layout::Layout;
-use super::scan::ScanRoot;
-
-/// A folder right below one of the instance's directories that is a link to a folder outside all of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Linked {
-    /// Its logical path.
-    pub logical: Vec<u8>,
-    /// The link.
-    pub link: PathBuf,
-    /// Where it leads, with no link left in the path.
-    pub dir: PathBuf,
-}
+use super::scan_root::ScanRoot;
 
 /// The linked folders of an instance, sorted by logical path. One that leads into another of the instance's directories, or to one that they lie
 /// in, is none: what is there is captured from there, or would be captured twice.

@@ -13,7 +13,7 @@ use crate::manifest::file_name;
 
 use super::beneath::open_dir;
 use super::rules::{PASSING_MARKERS, Rules};
-use super::scan::ScanRoot;
+use super::scan_root::ScanRoot;
 use super::stat::{Fingerprint, Stat};
 
 /// A root with its open directory and what the file system says of it.
@@ -184,14 +184,20 @@ pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_op
         return Listing { skipped: vec![(Vec::new(), PASSING)], ..Listing::default() };
     }
     if listing.items.iter().any(|item| item.is_entered) {
-        let above = KeptOpen::new(dir, kept_open);
-        for item in listing.items.iter_mut().filter(|item| item.is_entered && item.folder.is_none()) {
+        listing.enter_folders(slot, &KeptOpen::new(dir, kept_open));
+    }
+    listing
+}
+
+impl Listing {
+    /// Gives each folder that is entered its slot.
+    fn enter_folders(&mut self, slot: &Slot, above: &Option<Arc<KeptOpen>>) {
+        for item in self.items.iter_mut().filter(|item| item.is_entered && item.folder.is_none()) {
             let mut below = slot.below.clone();
-            join(&mut below, name_of(names, item.name));
+            join(&mut below, name_of(&self.names, item.name));
             item.folder = Some(Slot::new(slot.root, below, above.clone()));
         }
     }
-    listing
 }
 
 pub(super) fn name_of(names: &[u8], (start, len): (u32, u16)) -> &[u8] {

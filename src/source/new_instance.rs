@@ -24,7 +24,7 @@ pub enum Arrangement {
 
 /// A word that is no arrangement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no layout {0:?}; the layouts are docker, linuxserver, debian and portable")]
+#[error("unknown layout {0:?}; the layouts are docker, linuxserver, debian and portable")]
 pub struct UnknownArrangement(String);
 
 impl FromStr for Arrangement {
@@ -53,7 +53,7 @@ impl fmt::Display for Arrangement {
 
 /// A directory that the user must name, because nothing tells where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is not known where the server keeps its {what}")]
+#[error("the location of the server's {what} is unknown")]
 pub struct Unnamed {
     /// What it is for.
     pub what: &'static str,
@@ -73,6 +73,23 @@ impl Arrangement {
         } else {
             Arrangement::Debian
         })
+    }
+
+    /// Where a server that is run in this way sees what lies in these directories: a container sees its volume at `/config`.
+    pub fn seen_by_server(self, directories: &Directories) -> Directories {
+        let volume = match self {
+            Arrangement::Docker => directories.get("programdata").map(|data| (data.clone(), "/config")),
+            Arrangement::LinuxServer => directories.get("config").map(|config| (config.clone(), "/config")),
+            Arrangement::Debian | Arrangement::Portable => None,
+        };
+        let seen = |dir: &String| match &volume {
+            Some((here, there)) => match dir.strip_prefix(here.as_str()) {
+                Some(below) if below.is_empty() || below.starts_with('/') => format!("{there}{below}"),
+                _ => dir.clone(),
+            },
+            None => dir.clone(),
+        };
+        directories.iter().map(|(name, dir)| (name.clone(), seen(dir))).collect()
     }
 
     /// The instance that a server of this kind makes in a directory. What is named otherwise lies there.

@@ -24,6 +24,7 @@ const STICKY: u32 = 0o1000;
 
 /// Why a place was not opened.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OpenError {
     /// The system says so.
     #[error("{}", std::io::Error::from(*.0))]
@@ -128,7 +129,7 @@ impl Opener {
             Some(name) => self.step(&end.dir, &name, path)?,
         };
         if end.through_owners_link && !self.owners.contains(&Stat::of(&dir)?.uid) {
-            return Err(untrusted(path, "is reached through a link of the server's user and is not that user's own".to_owned()));
+            return Err(untrusted(path, "is reached through a symbolic link of the server's user, but does not belong to that user".to_owned()));
         }
         Ok(dir)
     }
@@ -140,6 +141,8 @@ impl Opener {
             other => return other,
         }
         let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::NOENT.into()) };
+        // A name alone is one of the current directory.
+        let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
         let above = self.make_dir(above)?;
         match rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => self.step(&above, name, path),
@@ -158,7 +161,7 @@ impl Opener {
         }
         let end = self.end(path)?;
         if end.through_owners_link {
-            return Err(untrusted(path, "is reached through a link of the server's user; as root it is not followed".to_owned()));
+            return Err(untrusted(path, "is reached through a symbolic link of the server's user. As root, jellyvault does not follow it".to_owned()));
         }
         Ok((end.dir, end.name.ok_or(Errno::ISDIR)?))
     }
@@ -183,8 +186,8 @@ impl Opener {
     }
 
     fn check_dir(&self, stat: &Stat, shown: &Path) -> Result<(), OpenError> {
-        if stat.uid != 0 && !self.owners.contains(&stat.uid) {
-            return Err(untrusted(shown, format!("belongs to another user ({}), who could put something else in its place", stat.uid)));
+        if !self.is_plain && stat.uid != 0 && !self.owners.contains(&stat.uid) {
+            return Err(untrusted(shown, format!("belongs to another user ({}), who could replace it", stat.uid)));
         }
         Ok(())
     }
@@ -224,7 +227,7 @@ impl Walk<'_> {
             }
             self.opener.check_dir(&stat, &shown)?;
             if !self.is_within && stat.permissions() & OTHERS_WRITE != 0 && stat.permissions() & STICKY == 0 {
-                return Err(untrusted(&shown, "may be written to by everybody".to_owned()));
+                return Err(untrusted(&shown, "can be written to by everybody".to_owned()));
             }
             (self.dir, self.shown) = (fd, shown);
         }
@@ -245,7 +248,11 @@ impl Walk<'_> {
         if stat.uid != 0 {
             let leads_to_own = || self.opener.owners.contains(&stat.uid) && self.leads_to_own(&target);
             if !(self.opener.follows_owners_links && leads_to_own()) {
-                let what = format!("is a link to {} that belongs to the user {}, and not to root; as root it is not followed", target.display(), stat.uid);
+                let what = format!(
+                    "is a symbolic link to {} that belongs to the user {}, not to root. As root, jellyvault does not follow it",
+                    target.display(),
+                    stat.uid
+                );
                 return Err(untrusted(shown, what));
             }
             self.through_owners_link = true;

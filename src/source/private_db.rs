@@ -1,5 +1,6 @@
 //! A private copy of a database of somebody else's: of what is in it nothing is believed.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,6 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::progress::Interrupt;
-
-use super::sqlite::file_uri;
 
 /// Longest value that is read of a database, in bytes: the key frames of 100 hours have 48 MB.
 const VALUE_BYTES_MAX: i32 = 64 << 20;
@@ -61,8 +60,20 @@ pub fn quick_check(path: &Path, interrupt: &Interrupt) -> Result<(), String> {
         Ok(rows) if rows == ["ok"] => Ok(()),
         Ok(rows) => Err(rows.join("; ").replace('\n', " ")),
         Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
-            Err(if interrupt.is_raised() { "interrupted".to_owned() } else { "its check takes longer than that of any of Jellyfin's databases".to_owned() })
+            Err(if interrupt.is_raised() { "interrupted".to_owned() } else { "checking it takes too long for a database of Jellyfin".to_owned() })
         }
         Err(e) => Err(e.to_string()),
     }
+}
+
+/// A path as SQLite's URI, whatever bytes it has.
+pub(super) fn file_uri(path: &Path) -> String {
+    let mut uri = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
 }

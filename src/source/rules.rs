@@ -28,6 +28,10 @@ pub struct Rules {
     pub one_file_system: bool,
     /// What the user left out; set by [`Rules::exclude`].
     pub globs: Globs,
+    /// Take what the server makes anew all the time ([`GENERATED`]).
+    pub takes_generated: bool,
+    /// Whether some of it was met and left out.
+    pub has_left_generated: Arc<AtomicBool>,
 }
 
 /// Globs for names and for whole paths.
@@ -113,6 +117,10 @@ impl Rules {
         if !self.is_instance {
             return is_sqlite_side_name(path);
         }
+        if !self.takes_generated && is_generated(path) {
+            self.has_left_generated.store(true, Ordering::Relaxed);
+            return true;
+        }
         let leads_elsewhere = matches!(path, b"data" | b"plugins" | b"programdata" | b"metadata" | b"config" | b"root");
         NEVER.contains(&path) || is_kept_old(path) || is_sqlite_side_name(path) || (stat.is_dir() && !leads_elsewhere && !self.wants_below(path))
     }
@@ -134,6 +142,17 @@ const RESTORE_PREFIX: &[u8] = b".jellyvault-";
 
 /// The server's own backups: each holds all of it again.
 const NEVER: [&[u8]; 2] = [b"data/backups", b"data/SQLiteBackups"];
+
+/// What the server makes anew all the time out of what a snapshot holds, so that keeping each version would cost more than all else.
+///
+/// `splashscreen.png`: painted at every library scan from posters at random, some 4 MB, twice a day by default. One that the user uploaded has
+/// another name (`splashscreen-upload`) and is kept.
+pub const GENERATED: [&str; 1] = ["data/splashscreen.png"];
+
+/// Whether a path is one of [`GENERATED`].
+pub fn is_generated(path: &[u8]) -> bool {
+    GENERATED.iter().any(|generated| generated.as_bytes() == path)
+}
 
 /// Side files of a database: their content is in the copy that is captured; beside another file they destroy it.
 fn is_sqlite_side_name(path: &[u8]) -> bool {

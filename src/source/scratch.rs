@@ -72,7 +72,7 @@ fn lock_soon(file: &File) -> bool {
 
 /// Too little room for a private copy.
 #[derive(Debug, thiserror::Error)]
-#[error("its private copy takes {} MiB in {}, where {} MiB are free; make room there", mebibytes(*needed), folder.display(), free >> 20)]
+#[error("its temporary copy needs {} MiB in {}, where only {} MiB are free; free some space there", mebibytes(*needed), folder.display(), free >> 20)]
 pub struct NoSpace {
     /// The directory.
     pub folder: PathBuf,
@@ -137,6 +137,6 @@ mod tests {
         assert!(folder.check_space(1).is_ok());
         let error = folder.check_space(1 << 60).unwrap_err();
         assert_eq!(error.needed, (1 << 60) + RESERVE_BYTES);
-        assert!(error.to_string().contains(&format!("takes {} MiB", error.needed >> 20)), "{error}");
+        assert!(error.to_string().contains(&format!("needs {} MiB", error.needed >> 20)), "{error}");
     }
 }

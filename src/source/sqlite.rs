@@ -7,7 +7,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -19,7 +18,7 @@ use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 use crate::progress::Interrupt;
 
 use super::live_file::LiveFile;
-use super::private_db::quick_check;
+use super::private_db::{file_uri, quick_check};
 use super::read::OpenFile;
 use super::scratch::{NoSpace, ScratchFolder};
 use super::stat::Stat;
@@ -50,6 +49,7 @@ pub struct DatabaseCopy {
 
 /// A database that could not be copied in any way.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CopyError {
     /// A file could not be read or written.
     #[error("cannot {verb} {path}")]
@@ -69,11 +69,14 @@ pub enum CopyError {
     #[error("SQLite could not copy it")]
     Sqlite(#[from] rusqlite::Error),
     /// Another file was put in its place while it was opened.
-    #[error("another file was put in its place while it was opened")]
+    #[error("the file was replaced while it was opened")]
     Swapped,
     /// It was asked to stop.
     #[error("interrupted")]
     Interrupted,
+    /// It changed under every copy.
+    #[error("it changed each time it was copied, for {} seconds", PATIENCE.as_secs())]
+    Restless,
     /// Locked for longer than any server does.
     #[error("the database stayed locked for {} seconds", PATIENCE.as_secs())]
     Locked,
@@ -101,7 +104,7 @@ pub fn copy(database: &LiveFile, scratch: &Path, interrupt: &Interrupt) -> Resul
     let is_odd = |ending: &&str| database.side(ending).stat().is_ok_and(|stat| !stat.is_file());
     if is_odd(&"") {
         // What is no regular file could make whoever opens it wait for ever.
-        let source = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
         return Err(CopyError::Io { verb: "read", path: database.shown().to_path_buf(), source });
     }
     let odd: Vec<&str> = ["-wal", "-journal", "-shm"].into_iter().filter(is_odd).collect();
@@ -113,7 +116,10 @@ pub fn copy(database: &LiveFile, scratch: &Path, interrupt: &Interrupt) -> Resul
     folder.check_space(size("") + 2 * size("-wal") + 2 * size("-journal"))?;
     let path = folder.path.join("database");
     let oddity = odd.first().map(|ending| {
-        format!("what lies at {} is no file, and no log of the database; what it held is not in the copy", database.side(ending).shown().display())
+        format!(
+            "{} is not a regular file, so it was not used as the database's log; what it contained is not in the copy",
+            database.side(ending).shown().display()
+        )
     });
     let how = if oddity.is_some() {
         // SQLite would open it, and might wait for ever.
@@ -144,6 +150,7 @@ fn is_passing(error: &CopyError, database: &LiveFile) -> bool {
     let has_moved = match error {
         CopyError::Sqlite(error) => matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly)),
         CopyError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        CopyError::Restless => true,
         CopyError::NoSpace(_) | CopyError::Locked | CopyError::Interrupted | CopyError::Swapped => false,
     };
     let can_open = |ending: &str| match database.side(ending).open() {
@@ -172,13 +179,24 @@ fn copy_to(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<
                 });
             }
         }
+        // SQLite would make the files of a log that is not there, and nothing is ever written to the source.
+        if is_in_wal_mode(database) && !has("-shm") {
+            return Err(CopyError::Restless);
+        }
         if online_backup(database, target, interrupt)? {
             return Ok("by SQLite's online backup");
         }
     }
     // SQLite does not take it for a database: its bytes are kept all the same.
     plain_copy(database, target, interrupt)?;
-    Ok("as it lies, because SQLite cannot read it")
+    Ok("byte for byte, because SQLite cannot read it")
+}
+
+/// Whether the database's header says that it has a log of its own (SQLite's file format, 1.3: bytes 18 and 19).
+fn is_in_wal_mode(database: &LiveFile) -> bool {
+    use std::os::unix::fs::FileExt;
+    let mut versions = [0; 2];
+    database.open().is_ok_and(|file| file.read_exact_at(&mut versions, 18).is_ok()) && versions == [2, 2]
 }
 
 /// False where SQLite says that the file is no database or is damaged.
@@ -252,18 +270,6 @@ fn backup_once(database: &LiveFile, target: &Path, options: &str) -> Result<Step
     Ok(step)
 }
 
-/// A path as SQLite's URI, whatever bytes it has.
-pub(super) fn file_uri(path: &Path) -> String {
-    let mut uri = String::from("file:");
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
-            _ => uri.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    uri
-}
-
 /// Copies the file and its log and makes the copy whole. False where they moved meanwhile: somebody writes after all.
 fn copy_files(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<bool, CopyError> {
     remove_all(target);
@@ -272,7 +278,15 @@ fn copy_files(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Resu
     let before = stats();
     let now = jiff::Timestamp::now().as_nanosecond();
     if before.iter().flatten().any(|stat| stat.is_racy(now)) {
-        return Ok(false);
+        // A file from the future, of a clock that was wrong: what is written to it from now on has another time, once the clock has moved on.
+        let is_all_of_future = before.iter().flatten().filter(|stat| stat.is_racy(now)).all(|stat| stat.is_of_future(now));
+        if !is_all_of_future {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(40));
+        if stats() != before {
+            return Ok(false);
+        }
     }
     for (ending, stat) in endings.iter().zip(&before) {
         if stat.is_some() {

@@ -107,6 +107,12 @@ impl Stat {
         ns(self.mtime).max(ns(self.ctime)) >= scan_start_ns - CLOCK_GRAIN_NS
     }
 
+    /// Whether it was stamped with a time that has not come: by hand, or by a clock that was wrong.
+    pub fn is_of_future(&self, now_ns: i128) -> bool {
+        let ns = |time: Time| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
+        ns(self.mtime).max(ns(self.ctime)) > now_ns + CLOCK_GRAIN_NS
+    }
+
     /// Whether content read between two stats is whole: nothing about it moved.
     pub fn same_content(&self, other: &Stat) -> bool {
         (self.size, self.mtime, self.ctime, self.ino, self.dev) == (other.size, other.mtime, other.ctime, other.ino, other.dev)

@@ -113,7 +113,7 @@ pub fn from_history(code_migration: &(String, String)) -> Learnt {
     // Anybody can write a row.
     let version = if is_version(version) { version } else { "0.0" };
     let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').take(100).collect();
-    Learnt { value: display(version).to_owned(), how: format!("the database's newest code migration {id}: it is this version or a later one"), exact: false }
+    Learnt { value: display(version).to_owned(), how: format!("the database's newest code migration {id}: this version or a later one"), exact: false }
 }
 
 /// The first version with a schema before 10.11, by the newest migration: jellyfin/jellyfin, `Jellyfin.Server.Implementations/Migrations`.
@@ -122,7 +122,7 @@ const BEFORE_10_11: [(&str, &str); 4] = [("20210320181425", "10.8.0"), ("2022102
 /// From the newest migration of a server before 10.11, which has no code migrations in its history.
 pub fn from_schema(newest: &str) -> Option<Learnt> {
     let (_, first) = BEFORE_10_11.iter().rev().find(|(id, _)| newest >= *id)?;
-    let how = format!("the database's newest migration {newest}: it is this version or a later one");
+    let how = format!("the database's newest migration {newest}: this version or a later one");
     (!first.is_empty()).then(|| Learnt { value: (*first).to_owned(), how, exact: false })
 }
 

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::chunk::{Class, CutParams};
 
 use super::Error;
-use super::seal::Cipher;
+use super::seal::{NO_CIPHER, Sealer};
 
 /// The newest format that this program writes and reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Cut sizes by class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +41,8 @@ pub struct RepoConfig {
     pub format: u32,
     /// 32 hex digits, drawn when it was made.
     pub id: String,
-    /// How its bytes are sealed.
-    pub cipher: Cipher,
+    /// How its bytes are sealed: `none`.
+    pub cipher: String,
     /// A pack is closed once it holds this many bytes.
     pub pack_bytes: u64,
     /// zstd level.
@@ -50,8 +50,19 @@ pub struct RepoConfig {
     /// Recovery blocks beside each pack, in thousandths of its size; none where it is 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub parity_permille: u32,
+    /// What proves that the rest was written by somebody with the key, in hex; nothing in a repository that is not encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// Where large files are cut.
     pub cut: Cuts,
+}
+
+fn cipher_of_new_repositories() -> &'static str {
+    #[cfg(feature = "testing")]
+    if let Some(cipher) = super::toy_cipher::of_new_repositories() {
+        return cipher;
+    }
+    NO_CIPHER
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -71,10 +82,11 @@ impl RepoConfig {
         Ok(RepoConfig {
             format: FORMAT,
             id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
-            cipher: Cipher::None,
+            cipher: cipher_of_new_repositories().to_owned(),
             pack_bytes: 32 << 20,
             compression_level: 1,
             parity_permille: 0,
+            tag: None,
             cut: Cuts {
                 compressed: CutParams::default_for(Class::Compressed),
                 sqlite: CutParams::default_for(Class::Sqlite),
@@ -83,11 +95,56 @@ impl RepoConfig {
         })
     }
 
+    /// What names of groups of cells are salted with: the bytes of the repository's id, which is 32 hex digits wherever it was read or made.
+    pub fn salt(&self) -> [u8; 16] {
+        u128::from_str_radix(&self.id, 16).unwrap_or_default().to_be_bytes()
+    }
+
     /// The file's bytes.
+    ///
+    /// # Errors
+    /// [`Error::Cipher`] where the cipher is not known.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        let body = toml::to_string(self).map_err(|e| Error::Config { what: e.to_string() })?;
-        let text = format!("# A jellyvault repository. Changing this file makes the repository unreadable.\n{body}");
+        let tag = self.proof(&self.unproved_sealer()?)?;
+        let text = RepoConfig { tag, ..self.clone() }.text()?;
         Ok(format!("{CHECKSUM}{}\"\n{text}", blake3::hash(text.as_bytes()).to_hex()).into_bytes())
+    }
+
+    fn text(&self) -> Result<String, Error> {
+        let body = toml::to_string(self).map_err(|e| Error::Config { what: e.to_string() })?;
+        Ok(format!("# A jellyvault repository. Changing this file makes the repository unreadable.\n{body}"))
+    }
+
+    /// The tag that the settings must have.
+    fn proof(&self, sealer: &Sealer) -> Result<Option<String>, Error> {
+        let text = RepoConfig { tag: None, ..self.clone() }.text()?;
+        Ok(sealer.tag(text.as_bytes()).map(|tag| blake3::Hash::from_bytes(tag).to_hex().to_string()))
+    }
+
+    fn unproved_sealer(&self) -> Result<Sealer, Error> {
+        if self.cipher == NO_CIPHER {
+            return Ok(Sealer::plain());
+        }
+        #[cfg(feature = "testing")]
+        if self.cipher == super::toy_cipher::NAME {
+            return Ok(super::toy_cipher::sealer(&self.id));
+        }
+        Err(Error::Cipher { cipher: self.cipher.clone() })
+    }
+
+    /// The sealer with the keys of this repository, which must have written these settings.
+    ///
+    /// # Errors
+    /// [`Error::Cipher`] where the cipher is not known, [`Error::Config`] where somebody without the key wrote them.
+    pub(super) fn sealer(&self) -> Result<Sealer, Error> {
+        let sealer = self.unproved_sealer()?;
+        if self.tag == self.proof(&sealer)? { Ok(sealer) } else { Err(Error::Config { what: "it was not written with the repository's key".to_owned() }) }
+    }
+
+    /// The format that a file names, whatever else is wrong with it.
+    pub(super) fn named_format(bytes: &[u8]) -> Option<u32> {
+        let text = String::from_utf8_lossy(bytes);
+        text.lines().find_map(|line| line.strip_prefix("format")?.trim_start().strip_prefix('=')?.trim().parse().ok())
     }
 
     /// Reads the file's bytes; refuses a later format before it looks at anything else.
@@ -95,7 +152,6 @@ impl RepoConfig {
         #[derive(Deserialize)]
         struct JustFormat {
             format: u32,
-            cipher: Option<String>,
         }
         let damaged = |e: &dyn std::fmt::Display| Error::Config { what: e.to_string().lines().next().unwrap_or_default().to_owned() };
         let text = std::str::from_utf8(bytes).map_err(|e| damaged(&e))?;
@@ -117,15 +173,12 @@ impl RepoConfig {
         if first.format > FORMAT {
             return Err(Error::Newer { found: first.format, known: FORMAT });
         }
-        if let Some(cipher) = first.cipher.filter(|cipher| cipher != "none") {
-            return Err(Error::Cipher { cipher });
-        }
         if !is_old {
             return Err(damaged(&"its first line is neither a checksum nor what older programs wrote"));
         }
         let config: RepoConfig = toml::from_str(text).map_err(|e| damaged(&e.message()))?;
         let cuts = [config.cut.compressed, config.cut.sqlite, config.cut.other];
-        let sane = config.format == FORMAT
+        let sane = (1..=FORMAT).contains(&config.format)
             && config.id.len() == 32
             && config.id.bytes().all(|b| b.is_ascii_hexdigit())
             && (1 << 16..=1 << 30).contains(&config.pack_bytes)
@@ -143,7 +196,7 @@ mod tests {
     #[test]
     fn a_later_format_is_refused_by_its_number_and_never_repaired() {
         let bytes = b"format = 9\nsomething_new = true\n";
-        assert!(matches!(RepoConfig::decode(bytes), Err(Error::Newer { found: 9, known: 1 })));
+        assert!(matches!(RepoConfig::decode(bytes), Err(Error::Newer { found: 9, known: FORMAT })));
     }
 
     #[test]
@@ -167,6 +220,21 @@ mod tests {
                 assert!(RepoConfig::decode(&damaged).is_err(), "bit {bit} of byte {at}");
             }
             assert!(RepoConfig::decode(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn settings_of_a_later_layout_are_told_as_such_by_both_files() {
+        use crate::backend::{MemoryBackend, write_new};
+        let later = b"sum = \"blake4:00\"\nformat = 7\nsomething = 1\n";
+        let of_ours = RepoConfig::new().unwrap().encode().unwrap();
+        for (copy, is_newer) in [(later.as_slice(), true), (b"damaged".as_slice(), false), (of_ours.as_slice(), false)] {
+            let backend = MemoryBackend::default();
+            write_new(&backend, "repo.toml", b"sum = \"blake4:00\"\nsomething else\nformat = 7\n").unwrap();
+            write_new(&backend, "repo.copy.toml", copy).unwrap();
+            let opened = super::super::Repository::open_on(Box::new(backend));
+            assert_eq!(matches!(&opened, Err(Error::Newer { found: 7, .. })), is_newer);
+            assert_eq!(opened.is_ok(), copy == of_ours);
         }
     }
 }

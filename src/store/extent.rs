@@ -1,106 +1,12 @@
 //! Chunks stored together: the unit of compression, of encryption and of reading.
 
-use crate::chunk::{ChunkId, Hashing};
+use crate::chunk::ChunkId;
 use crate::limits::EXTENT_RAW_BYTES_MAX;
 
-use super::{Error, trailer::ExtentRow};
+use super::{Error, seal::Sealer};
 
-/// How an extent's bytes are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Codec {
-    /// As they are.
-    Raw,
-    /// One zstd frame.
-    Zstd,
-}
-
-impl Codec {
-    pub(super) fn code(self) -> u8 {
-        match self {
-            Codec::Raw => 0,
-            Codec::Zstd => 1,
-        }
-    }
-    pub(super) fn from_code(code: u8) -> Option<Codec> {
-        match code {
-            0 => Some(Codec::Raw),
-            1 => Some(Codec::Zstd),
-            _ => None,
-        }
-    }
-}
-
-/// What an extent's chunks are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExtentKind {
-    /// Content of files.
-    Data,
-    /// Manifest nodes.
-    Node,
-    /// Lists: the pieces of large files, large sets of extended attributes.
-    List,
-    /// Pages of databases: each chunk is a row of pages.
-    Pages,
-    /// A recipe of a database. Its id is the database's identity, not the hash of its bytes, so there may be several with one id.
-    Recipe {
-        /// How many recipes lie between it and a whole one. The one with the fewest counts: so chains come to an end.
-        depth: u8,
-    },
-}
-
-impl ExtentKind {
-    pub(super) fn code(self) -> u8 {
-        match self {
-            ExtentKind::Data => 0,
-            ExtentKind::Node => 1,
-            ExtentKind::List => 2,
-            ExtentKind::Pages => 3,
-            ExtentKind::Recipe { .. } => 4,
-        }
-    }
-
-    /// A number for each kind, whatever the depth.
-    pub fn number(self) -> u8 {
-        self.code()
-    }
-
-    pub(super) fn from_code(code: u8, depth: u8) -> Option<ExtentKind> {
-        use ExtentKind::{Data, List, Node, Pages, Recipe};
-        [Data, Node, List, Pages, Recipe { depth }].into_iter().find(|kind| kind.code() == code && kind.depth() == depth)
-    }
-
-    /// The depth of a recipe; 0 for all else.
-    pub(super) fn depth(self) -> u8 {
-        match self {
-            ExtentKind::Recipe { depth } => depth,
-            _ => 0,
-        }
-    }
-
-    /// Whether chunks of this extent take the place of chunks with the same ids in another that was there before. Where ids are hashes
-    /// it is all one; of recipes of one depth the later counts, which a prune wrote that moved its pages.
-    pub(super) fn replaces(self, other: ExtentKind) -> bool {
-        match (self, other) {
-            (ExtentKind::Recipe { depth }, ExtentKind::Recipe { depth: other }) => depth <= other,
-            _ => true,
-        }
-    }
-
-    /// Whether it holds a recipe.
-    pub fn is_recipe(self) -> bool {
-        matches!(self, ExtentKind::Recipe { .. })
-    }
-
-    /// Whether the ids of its chunks are the hashes of their bytes.
-    fn is_named_by_hash(self) -> bool {
-        !self.is_recipe()
-    }
-
-    /// Whether it holds bytes of files, not what describes them.
-    pub fn is_content(self) -> bool {
-        matches!(self, ExtentKind::Data | ExtentKind::Pages)
-    }
-}
+use super::extent_kind::{Codec, ExtentKind};
+use super::extent_row::ExtentRow;
 
 /// An extent ready for a pack.
 #[derive(Debug)]
@@ -200,25 +106,30 @@ impl ExtentBuilder {
     }
 }
 
-/// The checksum of an extent: over its stored bytes, or, where these are the plain chunks, over the chunks' ids, which are
-/// hashes of the same bytes already.
-pub(super) fn checksum(codec: Codec, kind: ExtentKind, stored: &[u8], chunks: &[(ChunkId, u32)], hashing: &Hashing) -> [u8; 16] {
+/// The checksum of an extent: over its sealed bytes, so that a scrub needs no key; or, where these are the plain chunks, over the chunks' ids,
+/// which are hashes of the same bytes already.
+pub(super) fn checksum(codec: Codec, kind: ExtentKind, sealed: &[u8], chunks: &[(ChunkId, u32)], sealer: &Sealer) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
-    if !is_over_stored(codec, kind) && hashing.key.is_none() {
+    if is_over_sealed(codec, kind, sealer) {
+        hasher.update(sealed);
+    } else {
         for (id, _) in chunks {
             hasher.update(&id.0);
         }
-    } else {
-        hasher.update(stored);
     }
     let mut sum = [0; 16];
     hasher.finalize_xof().fill(&mut sum);
     sum
 }
 
-/// Whether an extent's checksum is over its stored bytes.
-pub(super) fn is_over_stored(codec: Codec, kind: ExtentKind) -> bool {
-    codec == Codec::Zstd || !kind.is_named_by_hash()
+/// Whether an extent's checksum is over its sealed bytes.
+pub(super) fn is_over_sealed(codec: Codec, kind: ExtentKind, sealer: &Sealer) -> bool {
+    codec == Codec::Zstd || !kind.is_named_by_hash() || sealer.is_keyed()
+}
+
+/// Whether an extent's sealed bytes are the ones that were written, as far as its checksum tells: true where it tells nothing of them.
+pub(super) fn has_checksum(row: &ExtentRow, sealed: &[u8], sealer: &Sealer) -> bool {
+    !is_over_sealed(row.codec, row.kind, sealer) || checksum(row.codec, row.kind, sealed, &[], sealer) == row.checksum
 }
 
 /// Puts the plain bytes of an extent into `out`; an error text where they cannot be right. `stored` is a buffer to use again then.

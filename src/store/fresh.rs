@@ -10,16 +10,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::chunk::{ChunkId, ChunkIdHasher};
 
+use super::place::Place;
 use super::run_file::RunFile;
-
-/// Where a chunk lies, by numbers that the index gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub pack: u32,
-    pub extent: u32,
-    pub offset: u32,
-    pub len: u32,
-}
 
 /// A chunk that is claimed but not in a pack yet.
 const CLAIMED: Place = Place { pack: u32::MAX, extent: 0, offset: 0, len: 0 };

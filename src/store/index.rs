@@ -11,11 +11,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::backend::Backend;
 use crate::chunk::ChunkId;
 
-use super::fresh::{Fresh, Place};
+use super::extent_row::ExtentRow;
+use super::fresh::Fresh;
 use super::guard::guarded;
-use super::index_file::{Base, IndexPlace, Removal, decode_extent, decode_place, open_to_write, write_all};
+use super::index_file::{Base, IndexPlace, Removal, decode_extent, open_to_write, write_all};
+use super::known_pack::KnownPack;
 use super::pack_names::PackNames;
-use super::trailer::ExtentRow;
+use super::place::Place;
+use super::place::decode_place;
 use super::{Error, pack_name};
 
 /// Where a chunk lies.
@@ -61,18 +64,6 @@ pub enum IndexMode {
     UseAndList,
     /// Take the index file for absent: all trailers are read.
     Rebuild,
-}
-
-/// One pack by its number.
-#[derive(Clone, Debug)]
-pub(super) struct KnownPack {
-    pub id: [u8; 16],
-    /// Whether a prune gave it up and was cut off before it removed it: it counts as gone.
-    pub is_condemned: bool,
-    /// Whether it was written through this index.
-    pub is_written: bool,
-    /// Its extents, where the index file does not hold them.
-    pub extents: Option<Vec<ExtentRow>>,
 }
 
 /// Finds chunks, and takes the claims on those being written.
@@ -282,6 +273,10 @@ impl Index {
         match guarded(question) {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(redb::StorageError::Io(source))) => Err(Error::Local { verb: "read", path, source }),
+            // A disk that failed once is asked no more: that is no damage either.
+            Some(Err(redb::StorageError::PreviousIo)) => {
+                Err(Error::Local { verb: "read", path, source: std::io::Error::other("an earlier read of it failed") })
+            }
             Some(Err(_)) | None => {
                 self.place.iter().for_each(IndexPlace::discard);
                 Err(Error::IndexDamaged { path })

@@ -9,12 +9,13 @@ use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable, Re
 
 use crate::backend::{Backend, Disk, FolderMark};
 
-use super::extent::{Codec, ExtentKind};
-use super::fresh::{Fresh, Place};
-use super::index::KnownPack;
+use super::extent_kind::{Codec, ExtentKind};
+use super::extent_row::ExtentRow;
+use super::fresh::Fresh;
+use super::known_pack::KnownPack;
 use super::pack_names::{Marks, PackNames};
+use super::place::{Place, decode_place, encode_place};
 use super::redb_file::RedbFile;
-use super::trailer::ExtentRow;
 
 const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 const PACKS: TableDefinition<u32, [u8; 16]> = TableDefinition::new("packs");
@@ -288,19 +289,6 @@ fn remove(write: &redb::WriteTransaction, removal: &Removal, packs: &HashMap<u32
         condemned.insert(id, ())?;
     }
     Ok(())
-}
-
-pub(super) fn encode_place(place: &Place) -> [u8; 16] {
-    let mut out = [0; 16];
-    for (slot, value) in out.chunks_exact_mut(4).zip([place.pack, place.extent, place.offset, place.len]) {
-        slot.copy_from_slice(&value.to_le_bytes());
-    }
-    out
-}
-
-pub(super) fn decode_place(bytes: &[u8; 16]) -> Place {
-    let number = |at: usize| bytes.get(at..at + 4).and_then(|part| part.try_into().ok()).map_or(0, u32::from_le_bytes);
-    Place { pack: number(0), extent: number(4), offset: number(8), len: number(12) }
 }
 
 pub(super) fn encode_extent(row: &ExtentRow) -> [u8; 35] {

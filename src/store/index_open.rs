@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use redb::ReadableTableMetadata;
 
-use super::extent::ExtentKind;
-use super::fresh::{Fresh, Place};
+use super::extent_kind::ExtentKind;
+use super::file_names::pack_folder;
+use super::fresh::Fresh;
 use super::guard::guarded;
 use super::index::{Index, IndexMode};
 use super::index_file::{KnownPacks, open_base};
 use super::pack_names::{PackNames, folder_of, ids_in};
-use super::repository::pack_folder;
+use super::place::Place;
 use super::trailer::{PackTrailer, read_trailer};
 use super::{Error, Repository, pack_id};
 
@@ -73,7 +74,7 @@ impl Index {
         for folder in new.iter().map(folder_of).collect::<BTreeSet<_>>() {
             for listed in repository.backend().list(&format!("{}/", pack_folder(folder)))? {
                 let Some(id) = pack_id(&listed.name).filter(|id| new.contains(id)) else { continue };
-                match read_trailer(repository.backend(), &listed, &id) {
+                match read_trailer(repository.backend(), repository.sealer(), &listed, &id) {
                     Ok(trailer) => {
                         index.take_in(&trailer)?;
                         // A repository on a read-only disk is read all the same, with more memory.

@@ -8,9 +8,11 @@ use redb::ReadableTable;
 use crate::chunk::ChunkId;
 
 use super::Error;
+use super::extent_row::ExtentRow;
 use super::index::{ChunkPlace, Index};
-use super::index_file::{decode_extent, decode_place};
-use super::trailer::{ChunkRow, ExtentRow, PackTrailer};
+use super::index_file::decode_extent;
+use super::place::decode_place;
+use super::trailer::{ChunkRow, PackTrailer};
 
 impl Index {
     /// Every extent of every pack that is there: for statistics.

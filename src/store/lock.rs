@@ -1,4 +1,4 @@
-//! The repository's locks are the operating system's: whoever dies holding one has let it go.
+//! Coordination by the operating system's locks: whoever dies holding one has let it go.
 //!
 //! `lock` is shared by readers and captures, and exclusive for the moment in which packs are removed. Who wants it exclusively closes
 //! `lock-gate` for some tenths of a second at a time, so that a stream of newcomers cannot keep it out, and nobody waits long behind
@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Error;
+use super::coordination::{Coordination, Held, Work};
 use crate::backend::open_to_read;
 
 /// Held while a repository is read or added to (shared) or reorganised (exclusive).
@@ -91,18 +92,6 @@ impl RepositoryLock {
         Ok(lock)
     }
 
-    /// Whether others are kept from what would harm its holder.
-    pub fn holds(&self) -> bool {
-        !self.is_missing
-    }
-
-    /// Lets go for a while, so that somebody can be alone with the repository whom its holder waits for.
-    pub fn step_aside(&self, pause: Duration) -> Result<(), Error> {
-        self.file.unlock().map_err(|source| Error::Local { verb: "unlock", path: self.root.join("lock"), source })?;
-        std::thread::sleep(pause);
-        self.share(&|| {})
-    }
-
     fn share(&self, waiting: &dyn Fn()) -> Result<(), Error> {
         let (file, root) = (&self.file, &self.root);
         let mut told = false;
@@ -121,41 +110,12 @@ impl RepositoryLock {
         if got { Ok(()) } else { Err(Error::Busy { path: root.clone() }) }
     }
 
-    /// Runs `work` while nobody else uses the repository. `waiting` is called now and then with the time that passed, and may give up.
-    pub fn exclusively<T, E: From<Error>>(&self, waiting: &dyn Fn(Duration) -> Result<(), E>, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let start = Instant::now();
-        let gate = open(&self.root, "lock-gate")?;
-        loop {
-            let path = self.root.join("lock-gate");
-            try_for(&path, PATIENCE, || gate.try_lock(), |_| {})?;
-            let got = try_for(&self.root.join("lock"), GATE_CLOSED, || self.file.try_lock(), |_| {});
-            // Newcomers now wait for the lock itself. Closing the file would let go as well.
-            crate::tolerate(gate.unlock());
-            if got? {
-                break;
-            }
-            waiting(start.elapsed())?;
-            std::thread::sleep(GATE_OPEN);
-        }
-        let outcome = work();
-        // From exclusive to shared: nobody can be in the way for longer than it takes to remove temporary files.
-        let back = try_for(&self.root.join("lock"), PATIENCE, || self.file.try_lock_shared(), |_| {});
-        let value = outcome?;
-        back?;
-        Ok(value)
+    fn path(&self) -> PathBuf {
+        self.root.join("lock")
     }
 
-    /// Whether nobody else uses the repository at this moment.
-    pub fn is_alone(&self) -> Result<bool, Error> {
-        match self.file.try_lock() {
-            Ok(()) => try_for(&self.root.join("lock"), PATIENCE, || self.file.try_lock_shared(), |_| {}),
-            Err(TryLockError::WouldBlock) => {
-                // Trying lets go of what was held.
-                try_for(&self.root.join("lock"), PATIENCE, || self.file.try_lock_shared(), |_| {}).map(|_| false)
-            }
-            Err(TryLockError::Error(source)) if has_none(&source) => Ok(false),
-            Err(TryLockError::Error(source)) => Err(refused(&self.root.join("lock"), source)),
-        }
+    fn share_again(&self) -> Result<bool, Error> {
+        try_for(&self.path(), PATIENCE, || self.file.try_lock_shared(), |_| {})
     }
 
     /// Runs `work` alone if nobody else uses the repository at this moment; otherwise does nothing.
@@ -175,6 +135,63 @@ impl RepositoryLock {
     }
 }
 
+impl Coordination for RepositoryLock {
+    fn begin_alone(&self, go_on: &mut dyn FnMut(Duration) -> bool) -> Result<bool, Error> {
+        let start = Instant::now();
+        let gate = open(&self.root, "lock-gate")?;
+        loop {
+            try_for(&self.root.join("lock-gate"), PATIENCE, || gate.try_lock(), |_| {})?;
+            let got = try_for(&self.path(), GATE_CLOSED, || self.file.try_lock(), |_| {});
+            // Newcomers now wait for the lock itself. Closing the file would let go as well.
+            crate::tolerate(gate.unlock());
+            if got? {
+                return Ok(true);
+            }
+            // Trying lets go of what was held: without it somebody else could be alone meanwhile.
+            self.share(&|| {})?;
+            if !go_on(start.elapsed()) {
+                return Ok(false);
+            }
+            std::thread::sleep(GATE_OPEN);
+        }
+    }
+
+    fn end_alone(&self) -> Result<(), Error> {
+        // From exclusive to shared: nobody can be in the way for longer than it takes to remove temporary files.
+        self.share_again().map(drop)
+    }
+
+    fn is_alone(&self) -> Result<bool, Error> {
+        match self.file.try_lock() {
+            Ok(()) => self.share_again(),
+            // Trying lets go of what was held.
+            Err(TryLockError::WouldBlock) => self.share_again().map(|_| false),
+            Err(TryLockError::Error(source)) if has_none(&source) => Ok(false),
+            Err(TryLockError::Error(source)) => Err(refused(&self.path(), source)),
+        }
+    }
+
+    fn step_aside(&self, pause: Duration) -> Result<(), Error> {
+        self.file.unlock().map_err(|source| Error::Local { verb: "unlock", path: self.path(), source })?;
+        std::thread::sleep(pause);
+        self.share(&|| {})
+    }
+
+    fn take(&self, work: Work) -> Result<Box<dyn Held>, Error> {
+        let (name, patience) = match work {
+            Work::List => ("lock-list", PATIENCE),
+            Work::Reorganise => ("lock-work", Duration::ZERO),
+        };
+        let file = open(&self.root, name)?;
+        let got = try_for(&self.root.join(name), patience, || file.try_lock(), |_| {})?;
+        if got { Ok(Box::new(HeldFile { _file: file })) } else { Err(Error::Busy { path: self.root.clone() }) }
+    }
+
+    fn keeps_others_out(&self) -> bool {
+        !self.is_missing
+    }
+}
+
 impl Drop for RepositoryLock {
     fn drop(&mut self) {
         // Closing lets go as well; an error here changes nothing.
@@ -182,27 +199,11 @@ impl Drop for RepositoryLock {
     }
 }
 
-/// Held by one process at a time, for one kind of work.
+/// A lock file that one process holds.
 #[derive(Debug)]
-pub struct WorkLock {
+struct HeldFile {
     /// Let go of when it is closed.
     _file: File,
 }
 
-impl WorkLock {
-    /// For changing the list of snapshots; taken for some milliseconds.
-    pub fn list(root: &Path) -> Result<WorkLock, Error> {
-        WorkLock::take(root, "lock-list", PATIENCE)
-    }
-
-    /// For pruning or repairing; whoever comes second is told that another is at it.
-    pub fn reorganise(root: &Path) -> Result<WorkLock, Error> {
-        WorkLock::take(root, "lock-work", Duration::ZERO)
-    }
-
-    fn take(root: &Path, name: &str, patience: Duration) -> Result<WorkLock, Error> {
-        let file = open(root, name)?;
-        let got = try_for(&root.join(name), patience, || file.try_lock(), |_| {})?;
-        if got { Ok(WorkLock { _file: file }) } else { Err(Error::Busy { path: root.to_path_buf() }) }
-    }
-}
+impl Held for HeldFile {}

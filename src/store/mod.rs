@@ -1,54 +1,86 @@
 //! How do chunks become files, and files chunks again? Chunks lie together in extents, extents in packs; an index finds them.
 
 mod bytes;
+pub mod cells;
+mod cells_body;
+mod cells_of_recipe;
+mod cells_reader;
 mod config;
+mod coordination;
+#[cfg(test)]
+mod coordination_tests;
 mod extent;
+mod extent_head;
+mod extent_kind;
+mod extent_row;
+mod file_names;
 mod fresh;
+mod group_names;
 mod guard;
 mod index;
 mod index_file;
 mod index_open;
 mod index_walk;
+mod known_pack;
+mod local_cache;
 mod lock;
+mod memory_coordination;
 mod pack;
 mod pack_names;
 mod parity;
+mod place;
 mod questions;
+mod read_ahead;
 mod reader;
 mod recipe;
+mod recipe_cells;
 mod recipe_reader;
 mod record_file;
+mod recover_trailer;
 mod redb_file;
 mod repository;
 mod run_file;
 mod seal;
+mod shared_index;
 mod streams;
+#[cfg(feature = "testing")]
+mod toy_cipher;
 mod trailer;
 mod whole_extent;
 
 pub use bytes::{Bytes, Truncated, push_bytes, push_signed, push_varint};
+pub use cells_body::{CellsBody, GroupCopy};
+pub use cells_of_recipe::{Cells, CellsParts};
 pub use config::{Cuts, RepoConfig};
-pub use extent::{Codec, ExtentBuilder, ExtentKind, FilledExtent};
+pub use coordination::{Coordination, Held as HeldWork, Work};
+pub use extent::{ExtentBuilder, FilledExtent};
+pub use extent_kind::{Codec, ExtentKind};
+pub use extent_row::ExtentRow;
+pub use file_names::{pack_id, pack_name, snapshot_copy_name, snapshot_name};
+pub use group_names::GroupHashing;
 pub use guard::expects_panics;
 pub use index::{ChunkPlace, Index, IndexMode, Located};
 pub use index_file::{IndexPlace, Removal};
-pub use lock::{RepositoryLock, WorkLock, go_without_locks};
+pub use local_cache::LocalCache;
+pub use lock::{RepositoryLock, go_without_locks};
+pub use memory_coordination::{MeetingPlace, MemoryCoordination};
 pub use parity::{Parity, parity_name, parity_pack};
 pub use questions::Questions;
 pub use reader::{Chunk, ChunkReader, Held, KEPT_FOR_ALL};
 pub use recipe::{PAGES_EXTENT_BYTES, PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
-pub use recipe_reader::RecipeChain;
+pub use recipe_reader::{KnownRecipes, NoneKnown, RecipeChain};
 pub use record_file::{RecordKind, decode_record, encode_record, is_newer_record, record_file_for_tests};
-pub use repository::{Location, Repository, pack_id, pack_name, snapshot_copy_name, snapshot_name};
-pub use seal::Cipher;
+pub use repository::{Location, Repository};
+pub use seal::{Binding, Cipher, NO_CIPHER, Sealer};
 pub use streams::{PackStreams, Stored, Stream, add_missing_parity};
-pub use trailer::{ChunkRow, ExtentRow, PackTrailer, TrailerError, read_trailer};
+pub use trailer::{ChunkRow, PackTrailer, TrailerError, read_trailer, read_whole_trailer};
 pub use whole_extent::{ExtentReader, Proved, chunks_by_extent};
 
 use std::path::PathBuf;
 
 /// What can go wrong between a chunk and the files that hold it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The backend failed.
     #[error(transparent)]
@@ -113,7 +145,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The folder holds something else.
-    #[error("{path} is not empty and is no jellyvault repository")]
+    #[error("{path} is not empty and not a jellyvault repository")]
     NotEmpty {
         /// Where.
         path: PathBuf,
@@ -125,7 +157,7 @@ pub enum Error {
         what: String,
     },
     /// The repository is of a later format.
-    #[error("the repository has format {found}; this program knows formats up to {known}")]
+    #[error("the repository has format {found}, but this version of jellyvault supports formats only up to {known}")]
     Newer {
         /// The repository's.
         found: u32,
@@ -133,7 +165,7 @@ pub enum Error {
         known: u32,
     },
     /// The repository is encrypted in a way that is not known.
-    #[error("the repository is encrypted with {cipher:?}, which this program cannot open")]
+    #[error("the repository is encrypted with {cipher:?}, which this version of jellyvault cannot open")]
     Cipher {
         /// The name in repo.toml.
         cipher: String,
@@ -157,26 +189,26 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// The index file is damaged; it was taken away, and is made anew from the packs.
-    #[error("the index {path} is damaged; nothing is lost by that, and it was removed to be made anew from the packs")]
+    /// The index file is damaged; it was deleted, and is rebuilt from the packs.
+    #[error("the index {path} was damaged and has been deleted. It will be rebuilt from the packs; no data is lost")]
     IndexDamaged {
         /// The file.
         path: PathBuf,
     },
     /// Another process holds the repository exclusively.
-    #[error("the repository at {path} is in use by another jellyvault that reorganises it")]
+    #[error("another jellyvault is deleting or moving data in the repository {path}")]
     Busy {
         /// Where.
         path: PathBuf,
     },
     /// The file system of the repository keeps no locks.
-    #[error("the file system of {path} has no locks, so another jellyvault could remove files while this one works")]
+    #[error("the file system of {path} does not support locks, so another jellyvault could delete files while this one works")]
     NoLocks {
         /// The file that was to be locked.
         path: PathBuf,
     },
     /// Chunks that a capture took on and never stored: a fault of this program, found before anything was published.
-    #[error("{chunks} chunks were never put into a pack; this is a fault of jellyvault, and no snapshot was made")]
+    #[error("{chunks} chunks were not stored in a pack, so no snapshot was taken. This is a bug in jellyvault: please report it")]
     Unplaced {
         /// How many.
         chunks: u64,
@@ -193,7 +225,7 @@ pub enum Error {
         source: reed_solomon_simd::Error,
     },
     /// Randomness could not be had.
-    #[error("the operating system gives no random numbers")]
+    #[error("the operating system did not provide random numbers")]
     Random,
     /// Compression failed.
     #[error("zstd could not compress an extent")]

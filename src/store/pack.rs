@@ -1,21 +1,23 @@
 //! One pack being written: extents as they come, then the trailer that describes them.
 
-use crate::backend::{Backend, NewFile};
-use crate::chunk::Hashing;
+use crate::backend::NewFile;
 
 use super::extent::{FilledExtent, checksum};
+use super::extent_head::encode_head;
+use super::extent_row::ExtentRow;
 use super::index::Index;
-use super::seal::{Binding, Cipher};
-use super::trailer::{ChunkRow, ExtentRow, HEADER_BYTES, PackTrailer, header};
-use super::{Error, pack_name};
+use super::seal::{Binding, Sealer};
+use super::trailer::{ChunkRow, HEADER_BYTES, Layout, PackTrailer, header};
+use super::{Error, Repository, pack_name};
 
 /// An open pack.
-pub(super) struct PackWriter {
+pub(super) struct PackWriter<'r> {
     file: Box<dyn NewFile>,
     number: u32,
     trailer: PackTrailer,
     offset: u64,
-    cipher: Cipher,
+    sealer: &'r Sealer,
+    layout: Layout,
     /// Small extents are gathered here, so that each does not cost a system call.
     waiting: Vec<u8>,
 }
@@ -28,14 +30,15 @@ const WAITING_BYTES_MAX: usize = 256 << 10;
 /// Beyond it there is room for 1.3 million more; one extent of content is closed at 192 KiB and holds far fewer.
 const PACK_CHUNKS_MAX: usize = 500_000;
 
-impl PackWriter {
-    pub(super) fn begin(backend: &dyn Backend, index: &Index, cipher: Cipher) -> Result<PackWriter, Error> {
+impl<'r> PackWriter<'r> {
+    pub(super) fn begin(repository: &'r Repository, index: &Index) -> Result<PackWriter<'r>, Error> {
         let mut pack = [0; 16];
         getrandom::fill(&mut pack).map_err(|_| Error::Random)?;
-        let file = backend.create(&pack_name(&pack))?;
+        let (sealer, layout) = (repository.sealer(), Layout::of_format(repository.config().format));
+        let file = repository.backend().create(&pack_name(&pack))?;
         let number = index.add_pack(pack, true);
-        let waiting = header(&pack, cipher).to_vec();
-        Ok(PackWriter { file, number, trailer: PackTrailer { pack, ..PackTrailer::default() }, offset: HEADER_BYTES as u64, cipher, waiting })
+        let waiting = header(&pack, layout, sealer).to_vec();
+        Ok(PackWriter { file, number, trailer: PackTrailer { pack, ..PackTrailer::default() }, offset: HEADER_BYTES as u64, sealer, layout, waiting })
     }
 
     /// Its id.
@@ -49,20 +52,24 @@ impl PackWriter {
     }
 
     /// Appends an extent and tells the index where its chunks are.
-    pub(super) fn append(&mut self, extent: FilledExtent, index: &Index, hashing: &Hashing) -> Result<(), Error> {
+    pub(super) fn append(&mut self, extent: FilledExtent, index: &Index) -> Result<(), Error> {
         let number = self.trailer.extents.len() as u32;
-        let checksum = checksum(extent.codec, extent.kind, &extent.stored, &extent.chunks, hashing);
-        let stored = self.cipher.seal(Binding { kind: "extent", id: &self.trailer.pack, position: number }, extent.stored);
-        let row =
+        let stored = self.sealer.seal(Binding { kind: "extent", id: &self.trailer.pack, position: number }, extent.stored);
+        let checksum = checksum(extent.codec, extent.kind, &stored, &extent.chunks, self.sealer);
+        let mut row =
             ExtentRow { offset: self.offset, stored_bytes: stored.len() as u32, raw_bytes: extent.raw_bytes, codec: extent.codec, kind: extent.kind, checksum };
+        if self.layout == Layout::Two {
+            let head = encode_head(&self.trailer.pack, number, &row, &extent.chunks, self.sealer);
+            self.waiting.extend_from_slice(&head);
+            row.offset += head.len() as u64;
+        }
+        self.offset = row.offset + stored.len() as u64;
         if stored.len() >= DIRECT_BYTES || self.waiting.len() + stored.len() > WAITING_BYTES_MAX {
             self.flush()?;
         }
         if stored.len() >= DIRECT_BYTES {
-            self.offset += stored.len() as u64;
             self.file.append(stored)?;
         } else {
-            self.offset += stored.len() as u64;
             self.waiting.extend_from_slice(&stored);
         }
         index.add_extent(self.number, row, &extent.chunks);
@@ -86,7 +93,7 @@ impl PackWriter {
     /// Writes the trailer; the file that is left to be finished, and its length in bytes.
     pub(super) fn end(mut self) -> Result<(Box<dyn NewFile>, u64), Error> {
         self.flush()?;
-        let tail = self.trailer.encode(self.offset, self.cipher);
+        let tail = self.trailer.encode(self.offset, self.layout, self.sealer);
         let len = self.offset + tail.len() as u64;
         self.file.append(tail)?;
         Ok((self.file, len))

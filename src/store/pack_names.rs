@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::backend::{Backend, FolderMark, Mark, NO_FOLDER};
 
 use super::Error;
-use super::repository::{pack_folder, pack_id};
+use super::file_names::{pack_folder, pack_id};
 
 /// How long a folder that looks the same is taken to hold the same: what a file system's repair took out of it shows in no time of it.
 const LISTED_ANEW: Duration = Duration::from_secs(24 * 60 * 60);

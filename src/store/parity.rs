@@ -46,7 +46,7 @@ pub fn parity_name(pack: &[u8; 16]) -> String {
 
 /// The pack that a parity file belongs to, by its name.
 pub fn parity_pack(name: &str) -> Option<[u8; 16]> {
-    super::repository::pack_id(&format!("{}.pack", name.strip_suffix(".parity")?))
+    super::pack_id(&format!("{}.pack", name.strip_suffix(".parity")?))
 }
 
 fn sum(block: &[u8], block_bytes: usize) -> [u8; SUM_BYTES] {

@@ -9,9 +9,9 @@ use redb::{ReadableTable, ReadableTableMetadata};
 
 use crate::chunk::ChunkId;
 
-use super::fresh::Place;
 use super::index::{ChunkPlace, Index};
-use super::index_file::decode_place;
+use super::place::Place;
+use super::place::decode_place;
 use super::run_file::RowFile;
 use super::{Error, Repository};
 

@@ -1,17 +1,19 @@
 //! A chunk's bytes, verified against its hash before anyone gets them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use crate::backend::Span;
 use crate::chunk::{ChunkId, Hashing};
 
 use super::extent;
-use super::fresh::Place;
+use super::extent_row::ExtentRow;
 use super::index::{Index, Located};
+use super::place::Place;
+use super::read_ahead::ExtentBytes;
 use super::seal::Binding;
-use super::trailer::ExtentRow;
+use super::shared_index::IndexRef;
 use super::{Error, Repository, pack_name};
 
 /// Decoded extents that a reader keeps: neighbours in path order lie in the same one.
@@ -39,13 +41,14 @@ impl KeptExtent {
 /// Reads chunks; one for each thread.
 pub struct ChunkReader<'r> {
     repository: &'r Repository,
-    index: &'r Index,
+    index: IndexRef<'r>,
     hashing: Hashing,
     kept: Vec<KeptExtent>,
     keeps: usize,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
     /// Compressed bytes, in a buffer that is used again.
     stored: Vec<u8>,
+    source: Box<ExtentBytes>,
     held: Held,
 }
 
@@ -69,6 +72,18 @@ impl Deref for Chunk {
 impl<'r> ChunkReader<'r> {
     /// A reader with nothing kept.
     pub fn new(repository: &'r Repository, index: &'r Index) -> ChunkReader<'r> {
+        ChunkReader::with(repository, IndexRef::Lent(index))
+    }
+
+    /// The same with the repository's own index.
+    ///
+    /// # Errors
+    /// As [`Repository::index`].
+    pub fn of(repository: &'r Repository) -> Result<ChunkReader<'r>, Error> {
+        Ok(ChunkReader::with(repository, IndexRef::Shared(repository.index()?)))
+    }
+
+    fn with(repository: &'r Repository, index: IndexRef<'r>) -> ChunkReader<'r> {
         ChunkReader {
             repository,
             index,
@@ -77,6 +92,7 @@ impl<'r> ChunkReader<'r> {
             keeps: KEPT_EXTENTS,
             zstd: None,
             stored: Vec::new(),
+            source: Box::default(),
             held: Held::default(),
         }
     }
@@ -98,7 +114,7 @@ impl<'r> ChunkReader<'r> {
 
     /// Another reader of the same repository, with nothing kept.
     pub fn sibling(&self) -> ChunkReader<'r> {
-        ChunkReader::new(self.repository, self.index).holding(self.held.clone()).keeping(self.keeps)
+        ChunkReader::with(self.repository, self.index.clone()).holding(self.held.clone()).keeping(self.keeps)
     }
 
     /// Length of a chunk in bytes.
@@ -156,7 +172,7 @@ impl<'r> ChunkReader<'r> {
                 let located = self.index.located(place)?.ok_or(Error::Unknown { id: *id })?;
                 // The buffer of what goes is used again, unless somebody still reads in it: a new one costs a page fault for each of its pages.
                 let gone = if self.kept.len() >= self.keeps { Arc::try_unwrap(self.kept.remove(0).bytes).ok() } else { None };
-                let bytes = self.load(&located, gone.unwrap_or_default())?;
+                let bytes = self.load(place.pack, &located, gone.unwrap_or_default())?;
                 KeptExtent { key, pack: located.pack, row: located.row, bytes: Arc::new(bytes), verified: Vec::new() }
             }
         };
@@ -164,27 +180,31 @@ impl<'r> ChunkReader<'r> {
     }
 
     /// Reads an extent and decodes it into `buffer`.
-    fn load(&mut self, located: &Located, mut buffer: Vec<u8>) -> Result<Vec<u8>, Error> {
+    fn load(&mut self, number: u32, located: &Located, mut buffer: Vec<u8>) -> Result<Vec<u8>, Error> {
         let damaged = |what| Error::Extent { pack: located.pack_name(), extent: located.extent, what };
         let row = &located.row;
         let mut sealed = std::mem::take(&mut self.stored);
-        let span = Span::At { offset: row.offset, len: row.stored_bytes as usize };
-        self.repository.backend().read_into(&located.pack_name(), span, &mut sealed)?;
-        let binding = Binding { kind: "extent", id: &located.pack, position: located.extent };
-        let mut stored = self.repository.config().cipher.open(binding, sealed).ok_or_else(|| damaged("it was sealed for another place"))?;
+        self.source.read(self.repository, &self.index, number, located, &mut sealed)?;
         // Who reads chunks and pages proves them by their own hashes: the checksum is asked for what has none, and for the reason of a failure.
-        let has_checksum =
-            |stored: &[u8]| !extent::is_over_stored(row.codec, row.kind) || extent::checksum(row.codec, row.kind, stored, &[], &self.hashing) == row.checksum;
-        let without_checksum = "its stored bytes do not have their checksum";
-        if row.kind.is_recipe() && !has_checksum(&stored) {
-            return Err(damaged(without_checksum));
+        let sealer = self.repository.sealer();
+        let reason =
+            |what, sealed: &[u8]| damaged(if extent::has_checksum(row, sealed, sealer) { what } else { "its stored bytes do not have their checksum" });
+        if row.kind.is_recipe() && !extent::has_checksum(row, &sealed, sealer) {
+            return Err(reason("", &sealed));
         }
+        let binding = Binding { kind: "extent", id: &located.pack, position: located.extent };
+        let opened = sealer.open_ref(binding, &sealed).map(|opened| match opened {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(stored) => Some(stored),
+        });
+        let Some(opened) = opened else { return Err(reason("it was sealed for another place or with another key", &sealed)) };
+        let mut stored = opened.unwrap_or(sealed);
         let zstd = match &mut self.zstd {
             Some(zstd) => zstd,
             None => self.zstd.insert(zstd::bulk::Decompressor::new().map_err(Error::Compress)?),
         };
         if let Err(what) = extent::decode(row, &mut stored, zstd, &mut buffer) {
-            return Err(damaged(if has_checksum(&stored) { what } else { without_checksum }));
+            return Err(if sealer.is_keyed() { damaged(what) } else { reason(what, &stored) });
         }
         self.stored = stored;
         Ok(buffer)

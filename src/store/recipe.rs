@@ -2,11 +2,14 @@
 //! what differs from the recipe of an older state (`docs/format.md`, "Recipes").
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::chunk::{ChunkId, PageHash};
 use crate::limits::{PAGES_MAX, RECIPE_BYTES_MAX, RECIPE_DEPTH_MAX, RECIPE_PART_BYTES};
 
 use super::bytes::{Bytes, Truncated, push_signed, push_varint};
+use super::cells_body::CellsBody;
+use super::cells_of_recipe::Cells;
 
 /// Pages that writers put into one extent, in bytes: in twice as many they compress by 3 % better, and who looks for a row decompresses twice as much.
 pub const PAGES_EXTENT_BYTES: usize = 128 << 10;
@@ -16,22 +19,24 @@ pub const PAGES_EXTENT_BYTES: usize = 128 << 10;
 pub struct PagePlace {
     /// Number of its extent in [`Recipe::extents`].
     pub extent: u32,
-    /// Number of the page in the extent.
+    /// Number of the page in the extent; of a group of cells its first byte there.
     pub slot: u32,
 }
 
-/// The pages of one state of a database, all of them.
+/// The pages of one state of a database, all of them; or the groups of cells that its pages are built from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipe {
     /// Bytes of a page: a power of two from 512 to 65,536.
     pub page_bytes: u32,
-    /// Hash of each page, in order.
+    /// Hash of each page, or group, in order.
     pub hashes: Vec<PageHash>,
-    /// Place of each page, in order.
+    /// Place of each page, or group, in order.
     pub places: Vec<PagePlace>,
-    /// The extents that places point into, and perhaps others; each is one chunk whose slots are pages.
+    /// How pages are built from groups; nothing where pages are kept as they are.
+    pub cells: Option<Arc<Cells>>,
+    /// The extents that places point into, and perhaps others; each is one chunk of pages, or groups.
     pub extents: Vec<ChunkId>,
-    /// How many recipes were read behind the whole one to know this: 0 for a whole one.
+    /// More than that of the recipe behind it; 0 for a whole one.
     pub depth: u8,
     /// The whole recipe that this one goes back to; itself where it is whole.
     pub whole: ChunkId,
@@ -40,11 +45,25 @@ pub struct Recipe {
 impl Recipe {
     /// Length of the database in bytes.
     pub fn bytes(&self) -> u64 {
-        self.hashes.len() as u64 * u64::from(self.page_bytes)
+        self.pages() as u64 * u64::from(self.page_bytes)
     }
 
-    /// The chunk that a page lies in, and its slot there.
-    fn chunk_of(&self, page: usize) -> Option<(&ChunkId, u32)> {
+    /// Pages of the database.
+    pub fn pages(&self) -> usize {
+        self.cells.as_ref().map_or(self.hashes.len(), |cells| cells.pages as usize)
+    }
+
+    /// Where a page or group begins in its extent, and its length, in bytes.
+    pub fn span(&self, number: usize) -> Option<(u32, u32)> {
+        let slot = self.places.get(number)?.slot;
+        match &self.cells {
+            Some(cells) => Some((slot, *cells.lens.get(number)?)),
+            None => Some((slot.checked_mul(self.page_bytes)?, self.page_bytes)),
+        }
+    }
+
+    /// The chunk that a page or group lies in, and its slot there.
+    pub(super) fn chunk_of(&self, page: usize) -> Option<(&ChunkId, u32)> {
         let place = self.places.get(page)?;
         Some((self.extents.get(place.extent as usize)?, place.slot))
     }
@@ -136,7 +155,7 @@ pub struct PageRun {
 pub struct RecipeBody {
     /// Bytes of a page.
     pub page_bytes: u32,
-    /// How many recipes lie between this and a whole one; 0 for a whole one.
+    /// More than that of the recipe that it builds on; 0 for a whole one.
     pub depth: u8,
     /// The recipe that tells of the pages that no run names; nothing for a whole one.
     pub base: Option<ChunkId>,
@@ -148,9 +167,12 @@ pub struct RecipeBody {
     pub runs: Vec<PageRun>,
     /// Their hashes.
     pub hashes: Vec<PageHash>,
+    /// What it has beside groups, where it is one of cells; `pages`, `runs` and `hashes` are then those of groups.
+    pub cells: Option<CellsBody>,
 }
 
 const VERSION: u8 = 1;
+pub(super) const CELLS_VERSION: u8 = 2;
 const INLINE: u8 = 0;
 const IN_PARTS: u8 = 1;
 
@@ -174,6 +196,7 @@ impl RecipeBody {
             extents: Vec::new(),
             runs: Vec::new(),
             hashes: Vec::new(),
+            cells: None,
         };
         let mut numbers = HashMap::new();
         for (page, (hash, place)) in recipe.hashes.iter().zip(&recipe.places).enumerate() {
@@ -192,6 +215,9 @@ impl RecipeBody {
 
     /// The bytes of a recipe.
     pub fn encode(&self) -> Vec<u8> {
+        if let Some(cells) = &self.cells {
+            return self.encode_cells(cells);
+        }
         let mut out = vec![VERSION, INLINE, self.page_bytes.trailing_zeros() as u8, self.depth];
         if let Some(base) = &self.base {
             out.extend_from_slice(&base.0);
@@ -214,6 +240,9 @@ impl RecipeBody {
 
     /// Reads what [`RecipeBody::encode`] wrote; refuses whatever contradicts itself.
     pub fn decode(bytes: &[u8]) -> Result<RecipeBody, Truncated> {
+        if bytes.first() == Some(&CELLS_VERSION) {
+            return RecipeBody::decode_cells(bytes);
+        }
         let mut at = Bytes(bytes);
         let (version, form, log2, depth) = (at.u8()?, at.u8()?, at.u8()?, at.u8()?);
         if version != VERSION || form != INLINE || !(9..=16).contains(&log2) || depth > RECIPE_DEPTH_MAX || bytes.len() > RECIPE_BYTES_MAX {
@@ -243,7 +272,7 @@ impl RecipeBody {
         if !at.is_empty() || (base.is_none() && told != pages as usize) {
             return Err(Truncated);
         }
-        Ok(RecipeBody { page_bytes: 1 << log2, depth, base, pages, extents, runs, hashes })
+        Ok(RecipeBody { page_bytes: 1 << log2, depth, base, pages, extents, runs, hashes, cells: None })
     }
 }
 

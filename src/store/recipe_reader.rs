@@ -6,17 +6,41 @@ use std::sync::Arc;
 use crate::chunk::ChunkId;
 
 use super::recipe::{Recipe, RecipeBody, RecipeParts, Resolving};
+use super::recipe_cells;
 use super::{ChunkReader, Error};
 
 /// A recipe, and what it was put together from.
 #[derive(Clone, Debug)]
 pub struct RecipeChain {
     /// The recipe, proved.
-    pub recipe: Recipe,
-    /// The stored recipes, by their ids, back to a whole one; with the chunks of those that were not known.
+    pub recipe: Arc<Recipe>,
+    /// The stored recipes, by their ids, back to a whole one or to one that was known; with the chunks of those that were not known.
     pub bodies: Vec<(ChunkId, Arc<RecipeBody>, Vec<ChunkId>)>,
     /// The chunks that hold them.
     pub chunks: Vec<ChunkId>,
+}
+
+/// What was read before, and need not be read again.
+pub trait KnownRecipes {
+    /// A stored recipe.
+    fn body(&mut self, id: &ChunkId) -> Option<Arc<RecipeBody>>;
+
+    /// A recipe of cells that was put together.
+    fn recipe(&mut self, id: &ChunkId) -> Option<Arc<Recipe>>;
+}
+
+/// Knows none.
+#[derive(Debug)]
+pub struct NoneKnown;
+
+impl KnownRecipes for NoneKnown {
+    fn body(&mut self, _: &ChunkId) -> Option<Arc<RecipeBody>> {
+        None
+    }
+
+    fn recipe(&mut self, _: &ChunkId) -> Option<Arc<Recipe>> {
+        None
+    }
 }
 
 impl ChunkReader<'_> {
@@ -27,19 +51,18 @@ impl ChunkReader<'_> {
 
     /// The recipe of a database, and the chunks that hold it and those behind it.
     pub fn recipe_and_chunks(&mut self, id: &ChunkId) -> Result<(Recipe, Vec<ChunkId>), Error> {
-        let chain = self.recipe_chain(id, &mut |_| None)?;
-        Ok((chain.recipe, chain.chunks))
+        let chain = self.recipe_chain(id, &mut NoneKnown)?;
+        Ok((Arc::unwrap_or_clone(chain.recipe), chain.chunks))
     }
 
-    /// The recipe of a database with all that it was put together from. `known` may give bodies that were read before, by the ids of
-    /// their recipes; their parts are then not among the chunks again.
-    pub fn recipe_chain(&mut self, id: &ChunkId, known: &mut dyn FnMut(&ChunkId) -> Option<Arc<RecipeBody>>) -> Result<RecipeChain, Error> {
+    /// The recipe of a database with all that it was put together from. What is `known` is not read, and not among the chunks.
+    pub fn recipe_chain(&mut self, id: &ChunkId, known: &mut dyn KnownRecipes) -> Result<RecipeChain, Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
-        let (mut resolving, mut chunks, mut bodies) = (Resolving::default(), Vec::new(), Vec::new());
+        let (mut resolving, mut chunks, mut bodies, mut base) = (Resolving::default(), Vec::new(), Vec::new(), None);
         let mut next = Some((*id, u8::MAX));
         while let Some((part, above)) = next {
             let mut own = Vec::new();
-            let body = match known(&part) {
+            let body = match known.body(&part) {
                 Some(body) => body,
                 None => Arc::new(self.recipe_body(&part, &mut own)?),
             };
@@ -47,16 +70,28 @@ impl ChunkReader<'_> {
             if body.depth >= above {
                 return Err(damaged("the recipes behind it do not come to an end"));
             }
-            resolving.take(part, &body);
             next = body.base.map(|base| (base, body.depth));
+            if body.cells.is_none() {
+                resolving.take(part, &body);
+            } else {
+                base = next.and_then(|(base, _)| known.recipe(&base));
+            }
             chunks.extend_from_slice(&own);
             bodies.push((part, body, own));
+            if base.is_some() {
+                break;
+            }
+        }
+        if bodies.first().is_some_and(|(_, body, _)| body.cells.is_some()) {
+            // Its pages' hashes are known when they are built; until then the recipe's own proof stands for them.
+            let recipe = recipe_cells::resolve(bodies.iter().map(|(id, body, _)| (*id, &**body)), base).map_err(damaged)?;
+            return Ok(RecipeChain { recipe: Arc::new(recipe), bodies, chunks });
         }
         let recipe = resolving.finish().ok_or_else(|| damaged("some of its pages have no place"))?;
         if self.hashing().database(recipe.page_bytes, &recipe.hashes) != *id {
             return Err(damaged("its pages are not those of the database"));
         }
-        Ok(RecipeChain { recipe, bodies, chunks })
+        Ok(RecipeChain { recipe: Arc::new(recipe), bodies, chunks })
     }
 
     /// A recipe as it is stored; `chunks` grows by those that hold it.
@@ -84,21 +119,28 @@ impl ChunkReader<'_> {
         let damaged = |what| Error::Recipe { id: *id, what };
         let size = recipe.page_bytes as usize;
         let (first, places) = (pages.start, pages.len());
-        if pages.end > recipe.places.len() {
+        if pages.end > recipe.pages() {
             return Err(damaged("it has fewer pages than the database"));
         }
         out.clear();
         out.resize(places * size, 0);
         let numbers: Vec<usize> = pages.collect();
-        self.read_some_pages(id, recipe, &numbers, |page, bytes| {
+        let put = |page: usize, bytes: &[u8]| {
             if let Some(slot) = out.get_mut((page - first) * size..(page - first + 1) * size) {
                 slot.copy_from_slice(bytes);
             }
-        })
+        };
+        match &recipe.cells {
+            Some(cells) => self.read_cell_pages(id, (recipe, cells), &numbers, put),
+            None => self.read_some_pages(id, recipe, &numbers, put),
+        }
     }
 
-    /// Calls `each` with (number from 0, bytes) of some pages of a database, in the order in which they lie: each extent is read once.
+    /// Calls `each` with (number from 0, bytes) of some pages of a database, in any order: each extent is read once.
     pub fn read_some_pages(&mut self, id: &ChunkId, recipe: &Recipe, pages: &[usize], mut each: impl FnMut(usize, &[u8])) -> Result<(), Error> {
+        if let Some(cells) = &recipe.cells {
+            return self.read_cell_pages(id, (recipe, cells), pages, each);
+        }
         let damaged = |what| Error::Recipe { id: *id, what };
         let size = recipe.page_bytes as usize;
         let mut order = Vec::with_capacity(pages.len());

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::limits::RECORD_BYTES_MAX;
 
 use super::bytes::Bytes;
-use super::seal::{Binding, Cipher};
+use super::seal::{Binding, Sealer};
 
 const HEADER_BYTES: usize = 48;
 const VERSION: u16 = 1;
@@ -21,6 +21,14 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
+    fn binding(self, id: &[u8]) -> Binding<'_> {
+        let kind = match self {
+            RecordKind::Snapshot => "snapshot",
+            RecordKind::Link => "link",
+        };
+        Binding { kind, id, position: 0 }
+    }
+
     fn magic(self) -> &'static [u8; 6] {
         match self {
             RecordKind::Snapshot => b"JVSNAP",
@@ -30,25 +38,26 @@ impl RecordKind {
 }
 
 /// The file's bytes: magic, version, cipher, reserved, body length, body checksum, body.
-pub fn encode_record<T: Serialize>(kind: RecordKind, cipher: Cipher, id: &[u8], record: &T) -> Result<Vec<u8>, String> {
+pub fn encode_record<T: Serialize>(kind: RecordKind, sealer: &Sealer, id: &[u8], record: &T) -> Result<Vec<u8>, String> {
     let body = bincode::serde::encode_to_vec(record, bincode::config::standard()).map_err(|e| e.to_string())?;
+    let body = sealer.seal(kind.binding(id), body);
     if body.len() > RECORD_BYTES_MAX - HEADER_BYTES {
         return Err(format!("a record of {} bytes is larger than a record may be", body.len()));
     }
-    Ok(frame(kind, cipher, id, cipher.seal(Binding { kind: "record", id, position: 0 }, body)))
+    Ok(frame(kind, sealer, id, body))
 }
 
 /// Any bytes as the body of a file whose header and checksum are right: lets a fuzzer reach what lies behind them.
 #[doc(hidden)]
 pub fn record_file_for_tests(kind: RecordKind, id: &[u8], body: &[u8]) -> Vec<u8> {
-    frame(kind, Cipher::None, id, body.to_vec())
+    frame(kind, &Sealer::plain(), id, body.to_vec())
 }
 
-fn frame(kind: RecordKind, cipher: Cipher, id: &[u8], body: Vec<u8>) -> Vec<u8> {
+fn frame(kind: RecordKind, sealer: &Sealer, id: &[u8], body: Vec<u8>) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER_BYTES + body.len());
     out.extend_from_slice(kind.magic());
     out.extend_from_slice(&VERSION.to_le_bytes());
-    out.push(cipher.code());
+    out.push(sealer.code());
     out.extend_from_slice(&[0; 3]);
     out.extend_from_slice(&(body.len() as u32).to_le_bytes());
     let sum = checksum(&out, id, &body);
@@ -58,7 +67,7 @@ fn frame(kind: RecordKind, cipher: Cipher, id: &[u8], body: Vec<u8>) -> Vec<u8> 
 }
 
 /// The record in a file's bytes; a text that says what is wrong where there is none.
-pub fn decode_record<T: DeserializeOwned>(kind: RecordKind, id: &[u8], bytes: &[u8]) -> Result<T, String> {
+pub fn decode_record<T: DeserializeOwned>(kind: RecordKind, sealer: &Sealer, id: &[u8], bytes: &[u8]) -> Result<T, String> {
     let short = |_| "it is cut short".to_owned();
     let mut at = Bytes(bytes);
     if at.take(6).map_err(short)? != kind.magic() {
@@ -68,7 +77,9 @@ pub fn decode_record<T: DeserializeOwned>(kind: RecordKind, id: &[u8], bytes: &[
     if version != VERSION {
         return Err(format!("it has version {version}, which this program does not know; a newer jellyvault does"));
     }
-    let cipher = at.u8().ok().and_then(Cipher::from_code).ok_or("its cipher is not known")?;
+    if at.u8().map_err(short)? != sealer.code() {
+        return Err("it is not encrypted in the way that the repository's settings say".to_owned());
+    }
     at.take(3).map_err(short)?;
     let len = at.u32().map_err(short)? as usize;
     let sum: [u8; 32] = at.array().map_err(short)?;
@@ -78,7 +89,7 @@ pub fn decode_record<T: DeserializeOwned>(kind: RecordKind, id: &[u8], bytes: &[
     if checksum(bytes.get(..16).unwrap_or_default(), id, at.0) != sum {
         return Err("its bytes do not have their checksum".to_owned());
     }
-    let body = cipher.open(Binding { kind: "record", id, position: 0 }, at.0.to_vec()).ok_or("it was sealed for another place")?;
+    let body = sealer.open(kind.binding(id), at.0.to_vec()).ok_or("it was sealed for another place")?;
     let config = bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
     let (record, used) = bincode::serde::decode_from_slice(&body, config).map_err(|e| format!("its body cannot be read ({e})"))?;
     if used == body.len() { Ok(record) } else { Err("bytes follow its end".to_owned()) }

@@ -1,4 +1,4 @@
-//! The folder (or bucket) that holds everything, and the names of the files in it.
+//! The folder (or bucket) that holds everything.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,10 +8,16 @@ use crate::backend::{Backend, Disk, LocalBackend, RealDisk, Span, write_new};
 use crate::chunk::Hashing;
 use crate::limits::CONFIG_BYTES_MAX;
 
-use super::Error;
-use super::config::RepoConfig;
+use super::config::{FORMAT, RepoConfig};
+use super::coordination::{Coordination, Held, Work};
+use super::file_names::pack_id;
 use super::index_file::IndexPlace;
-use super::lock::{RepositoryLock, WorkLock};
+use super::local_cache::LocalCache;
+use super::lock::RepositoryLock;
+use super::memory_coordination::MeetingPlace;
+use super::seal::Sealer;
+use super::shared_index::SharedIndex;
+use super::{Error, Index, IndexMode};
 
 const CONFIG_NAME: &str = "repo.toml";
 /// The same once more: where the one is damaged the other is used, until `repair` writes both anew.
@@ -26,61 +32,29 @@ pub enum Location {
     Memory,
 }
 
-/// An open repository.
+/// An open repository: the files, what this machine keeps of them, and what keeps its users out of each other's way.
 pub struct Repository {
     backend: Arc<dyn Backend>,
+    sealer: Sealer,
     config: RepoConfig,
     /// What is wrong with the settings' files, each with its name.
     config_damage: Vec<(&'static str, Error)>,
     location: Location,
-    index_place: Option<IndexPlace>,
-    /// Held as long as the repository is open.
-    lock: Option<RepositoryLock>,
+    cache: Option<LocalCache>,
+    coordination: Box<dyn Coordination>,
     scratch: Option<PathBuf>,
-}
-
-/// The folder of the packs whose ids begin with this byte.
-pub(super) fn pack_folder(first: u8) -> String {
-    format!("packs/{first:02x}")
-}
-
-/// The name of a pack's file.
-pub fn pack_name(id: &[u8; 16]) -> String {
-    let [first, ..] = *id;
-    format!("{}/{}.pack", pack_folder(first), hex(id))
-}
-
-/// The name of a snapshot's file.
-pub fn snapshot_name(id: &[u8; 16]) -> String {
-    format!("snapshots/{}.snap", hex(id))
-}
-
-/// The name of the second copy of a snapshot's file, which repositories with parity have.
-pub fn snapshot_copy_name(id: &[u8; 16]) -> String {
-    format!("copies/{}.snap", hex(id))
-}
-
-/// The id in a pack's name; nothing where it is no pack's name.
-pub fn pack_id(name: &str) -> Option<[u8; 16]> {
-    let (folder, file) = name.strip_prefix("packs/")?.split_once('/')?;
-    let stem = file.strip_suffix(".pack")?;
-    stem.starts_with(folder).then(|| unhex(stem)).flatten()
-}
-
-fn hex(id: &[u8; 16]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// 32 lower-case hex digits as 16 bytes.
-pub(super) fn unhex(text: &str) -> Option<[u8; 16]> {
-    if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-        return None;
-    }
-    Some(u128::from_str_radix(text, 16).ok()?.to_be_bytes())
+    pub(super) shared_index: SharedIndex,
 }
 
 fn read_config(backend: &dyn Backend, name: &str) -> Result<RepoConfig, Error> {
     RepoConfig::decode(&backend.read(name, Span::Whole { limit: CONFIG_BYTES_MAX })?)
+}
+
+/// Settings of a later format, whose layout this program cannot know: both files say so. One of them alone may be damaged.
+fn newer_settings(backend: &dyn Backend) -> Option<Error> {
+    let format = |name| RepoConfig::named_format(&backend.read(name, Span::Whole { limit: CONFIG_BYTES_MAX }).ok()?);
+    let found = format(CONFIG_NAME)?.min(format(CONFIG_COPY_NAME)?);
+    (found > FORMAT).then_some(Error::Newer { found, known: FORMAT })
 }
 
 impl Repository {
@@ -153,27 +127,48 @@ impl Repository {
             Err(source) => return Err(Error::Local { verb: "open", path: config, source }),
         }
         let lock = RepositoryLock::shared(root, waiting)?;
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk::default());
-        let mut repository = Repository::open_on_disk(disk, root)?;
-        repository.location = Location::Folder(root.to_path_buf());
-        repository.lock = Some(lock);
-        Ok(repository)
+        let backend = LocalBackend::on(Arc::new(RealDisk::default()), root);
+        let repository = Repository::open_with(Arc::new(backend), Box::new(lock), Some(LocalCache::in_folder(root)))?;
+        Ok(Repository { location: Location::Folder(root.to_path_buf()), ..repository })
     }
 
-    /// Opens a repository on any backend; its index is kept in memory only.
+    /// Opens a repository that this process alone uses, on any backend; its index is kept in memory only.
+    ///
+    /// # Errors
+    /// As [`Repository::open_with`].
     pub fn open_on(backend: Box<dyn Backend>) -> Result<Repository, Error> {
-        let backend: Arc<dyn Backend> = Arc::from(backend);
+        Repository::open_with(Arc::from(backend), Box::new(MeetingPlace::default().join()?), None)
+    }
+
+    /// Opens a repository from its parts: the files, what keeps its users out of each other's way, and where this machine keeps what is derived;
+    /// in memory where that is nowhere.
+    ///
+    /// # Errors
+    /// [`Error::Newer`] and [`Error::Cipher`] where this program cannot know it, [`Error::Config`] where its settings are damaged,
+    /// [`Error::Backend`] where they cannot be read.
+    pub fn open_with(backend: Arc<dyn Backend>, coordination: Box<dyn Coordination>, cache: Option<LocalCache>) -> Result<Repository, Error> {
         let mut config_damage = Vec::new();
         let config = match read_config(&*backend, CONFIG_NAME) {
             Ok(config) => config,
             Err(error) if error.is_damage() => {
-                let Ok(copy) = read_config(&*backend, CONFIG_COPY_NAME) else { return Err(error) };
+                let Ok(copy) = read_config(&*backend, CONFIG_COPY_NAME) else { return Err(newer_settings(&*backend).unwrap_or(error)) };
                 config_damage.push((CONFIG_NAME, error));
                 copy
             }
             Err(error) => return Err(error),
         };
-        Ok(Repository { backend, config, config_damage, location: Location::Memory, index_place: None, lock: None, scratch: None })
+        let sealer = config.sealer()?;
+        Ok(Repository {
+            backend,
+            sealer,
+            config,
+            config_damage,
+            location: Location::Memory,
+            cache,
+            coordination,
+            scratch: None,
+            shared_index: SharedIndex::default(),
+        })
     }
 
     /// Writes new settings where both files are gone and packs are there, each of which must say that it is not encrypted. Everything in a
@@ -183,7 +178,7 @@ impl Repository {
         let made = RepositoryLock::if_alone(root, || {
             for listed in backend.list("packs/")? {
                 let Some(id) = pack_id(&listed.name) else { continue };
-                match super::read_trailer(&backend, &listed, &id) {
+                match super::read_trailer(&backend, &Sealer::plain(), &listed, &id) {
                     // Parts of it may be damaged: repair goes on to that.
                     Ok(_) => {}
                     Err(error) if error.is_damage() && !matches!(&error, Error::Pack { source: super::TrailerError::Newer(_), .. }) => {}
@@ -235,9 +230,8 @@ impl Repository {
 
     /// Opens a repository in a folder of any disk, its index beside it; without a lock.
     pub fn open_on_disk(disk: Arc<dyn Disk>, root: &Path) -> Result<Repository, Error> {
-        let mut repository = Repository::open_on(Box::new(LocalBackend::on(disk.clone(), root)))?;
-        repository.index_place = Some(IndexPlace { disk, path: root.join("index.redb") });
-        Ok(repository)
+        let backend = LocalBackend::on(disk.clone(), root);
+        Repository::open_with(Arc::new(backend), Box::new(MeetingPlace::default().join()?), Some(LocalCache::on_disk(disk, root)))
     }
 
     /// Removes what killed processes left in a folder, if nobody else uses the repository now. What they leave is told by one file, or by what
@@ -264,37 +258,64 @@ impl Repository {
         crate::tolerate(self.folder().map_or(Ok(Vec::new()), |root| LocalBackend::new(root).sweep_folders()));
     }
 
-    /// Runs `work` while no other process uses the repository; `waiting` is called now and then with the time that passed.
+    /// The index, for reading. It is opened once and knows at least what every snapshot needs that was listed before: whoever reads the list of
+    /// snapshots anew calls [`Repository::forget_index`] first.
+    ///
+    /// # Errors
+    /// Where it cannot be opened, or packs cannot be listed.
+    pub fn index(&self) -> Result<Arc<Index>, Error> {
+        self.shared_index.get(|| Index::open(self, IndexMode::Use))
+    }
+
+    /// The next one who asks for the index gets one that is opened then.
+    pub fn forget_index(&self) {
+        self.shared_index.forget();
+    }
+
+    /// Runs `work` while no other process uses the repository; `waiting` is called now and then with the time that passed, and may give up.
     pub fn exclusively<T, E: From<Error>>(&self, waiting: &dyn Fn(Duration) -> Result<(), E>, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        match &self.lock {
-            Some(lock) => lock.exclusively(waiting, work),
-            None => work(),
+        let mut given_up = Ok(());
+        let mut go_on = |waited| {
+            given_up = waiting(waited);
+            given_up.is_ok()
+        };
+        if !self.coordination.begin_alone(&mut go_on)? {
+            given_up?;
+            return Err(Error::Busy { path: self.folder().map(Path::to_path_buf).unwrap_or_default() }.into());
         }
+        self.forget_index();
+        let outcome = work();
+        self.forget_index();
+        let back = self.coordination.end_alone();
+        let value = outcome?;
+        back?;
+        Ok(value)
     }
 
     /// Lets go of the repository for a while. What was read of it may have changed afterwards.
     pub fn step_aside(&self, pause: std::time::Duration) -> Result<(), Error> {
-        self.lock.as_ref().map_or(Ok(()), |lock| lock.step_aside(pause))
+        self.forget_index();
+        self.coordination.step_aside(pause)
     }
 
     /// Whether no other process uses the repository at this moment.
     pub fn is_alone(&self) -> Result<bool, Error> {
-        self.lock.as_ref().map_or(Ok(true), RepositoryLock::is_alone)
+        self.coordination.is_alone()
     }
 
     /// Held while the list of snapshots is changed.
-    pub fn lock_list(&self) -> Result<Option<WorkLock>, Error> {
-        self.folder().map(WorkLock::list).transpose()
+    pub fn lock_list(&self) -> Result<Box<dyn Held>, Error> {
+        self.coordination.take(Work::List)
     }
 
     /// Whether its file system has locks, or the user goes on without them.
     pub fn is_locked(&self) -> bool {
-        self.lock.as_ref().is_none_or(RepositoryLock::holds)
+        self.coordination.keeps_others_out()
     }
 
     /// Held by the one process that prunes or repairs.
-    pub fn lock_work(&self) -> Result<Option<WorkLock>, Error> {
-        self.folder().map(WorkLock::reorganise).transpose()
+    pub fn lock_work(&self) -> Result<Box<dyn Held>, Error> {
+        self.coordination.take(Work::Reorganise)
     }
 
     fn folder(&self) -> Option<&Path> {
@@ -314,6 +335,11 @@ impl Repository {
         &self.config
     }
 
+    /// What seals and opens its pieces.
+    pub fn sealer(&self) -> &Sealer {
+        &self.sealer
+    }
+
     /// Where it is.
     pub fn location(&self) -> &Location {
         &self.location
@@ -321,43 +347,43 @@ impl Repository {
 
     /// How ids are made in it.
     pub fn hashing(&self) -> Hashing {
-        Hashing::default()
-    }
-
-    fn local(&self, name: &str) -> Option<PathBuf> {
-        self.folder().map(|root| root.join(name))
+        self.sealer.hashing()
     }
 
     /// Where the index file is, if there is a place for one.
     pub fn index_place(&self) -> Option<IndexPlace> {
-        self.index_place.clone()
+        self.cache.as_ref().map(LocalCache::index_place)
     }
 
     /// The scan cache of a source, where there is a place for one.
     pub fn scan_cache_file(&self, source: &str) -> Option<PathBuf> {
-        self.local(&format!("scan/{source}.cache"))
+        self.cache.as_ref().and_then(|cache| cache.scan_cache_file(source))
     }
 
     /// The disk, and the file on it, for what is remembered of the newest snapshots, where there is a place for it.
     pub fn newest_place(&self) -> Option<(Arc<dyn Disk>, PathBuf)> {
-        self.index_place.as_ref().map(|place| (place.disk.clone(), place.path.with_file_name("newest")))
+        self.cache.as_ref().map(LocalCache::newest_place)
+    }
+
+    /// The folder with the hashes of databases' pages.
+    pub fn page_hashes_folder(&self) -> Option<PathBuf> {
+        self.cache.as_ref().and_then(LocalCache::page_hashes_folder)
     }
 
     /// The log of what checks read, where there is a place for it.
     pub fn read_log_file(&self) -> Option<PathBuf> {
-        self.local("checked")
+        self.cache.as_ref().and_then(LocalCache::read_log_file)
     }
 
     /// A folder for files without names that take what does not fit in memory, where there is a place for them.
     pub(super) fn spill_folder(&self) -> Option<PathBuf> {
-        self.local("tmp")
+        self.cache.as_ref().and_then(LocalCache::spill_folder)
     }
 
-    /// A folder for the private copy of a database: the one that was named, or one on the repository's own disk. Where that cannot be written
-    /// to, the system's temporary directory.
+    /// A folder for the private copy of a database: the one that was named, or one beside the index. Where that cannot be written to, the system's
+    /// temporary directory.
     pub fn scratch_folder(&self) -> PathBuf {
-        let can_write = |root: &Path| rustix::fs::access(root, rustix::fs::Access::WRITE_OK).is_ok();
-        let own = || self.folder().filter(|root| can_write(root)).map(|root| root.join("tmp"));
+        let own = || self.cache.as_ref().and_then(LocalCache::scratch_folder);
         self.scratch.clone().or_else(own).unwrap_or_else(std::env::temp_dir)
     }
 

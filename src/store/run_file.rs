@@ -7,8 +7,8 @@ use std::path::Path;
 
 use crate::chunk::ChunkId;
 
-use super::fresh::Place;
-use super::index_file::{decode_place, encode_place};
+use super::place::Place;
+use super::place::{decode_place, encode_place};
 
 const ROW_BYTES: usize = 48;
 /// Rows that are read at once when all are wanted.

@@ -3,17 +3,17 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use crossbeam_channel::{Receiver, Sender, bounded};
+
 use crate::backend::{Backend, NewFile};
-use crate::chunk::Hashing;
 
 use super::extent::FilledExtent;
 use super::index::Index;
 use super::pack::PackWriter;
+use super::pack_id;
 use super::parity::{Parity, parity_pack};
-use super::repository::pack_id;
 use super::{Error, Repository};
 
 /// Number of a stream: a category's, or the last for manifest nodes.
@@ -26,13 +26,15 @@ const PENDING_CHUNKS_MAX: usize = 100_000;
 const LAST_BYTES_MAX: usize = 8 << 20;
 /// Packs that wait for their fsync while the next ones are filled.
 const SYNC_QUEUE: usize = 2;
+/// Most packs that are made durable at the same time.
+const SYNC_THREADS_MAX: usize = 8;
 
 #[derive(Default)]
-struct Lane {
+struct Lane<'r> {
     pending: Vec<FilledExtent>,
     pending_bytes: usize,
     pending_chunks: usize,
-    open: Option<PackWriter>,
+    open: Option<PackWriter<'r>>,
 }
 
 /// What went into packs.
@@ -50,8 +52,7 @@ pub struct Stored {
 pub struct PackStreams<'r> {
     repository: &'r Repository,
     index: &'r Index,
-    hashing: Hashing,
-    lanes: Vec<Lane>,
+    lanes: Vec<Lane<'r>>,
     /// What must not be durable before all else is.
     last: Vec<FilledExtent>,
     syncer: Syncer,
@@ -62,7 +63,7 @@ impl<'r> PackStreams<'r> {
     /// `count` empty streams.
     pub fn new(repository: &'r Repository, index: &'r Index, count: usize) -> PackStreams<'r> {
         let lanes = (0..count).map(|_| Lane::default()).collect();
-        PackStreams { repository, index, hashing: repository.hashing(), lanes, last: Vec::new(), syncer: Syncer::start(repository), stored: Stored::default() }
+        PackStreams { repository, index, lanes, last: Vec::new(), syncer: Syncer::start(repository), stored: Stored::default() }
     }
 
     /// What went into packs so far.
@@ -81,14 +82,14 @@ impl<'r> PackStreams<'r> {
             if lane.pending_bytes < PENDING_BYTES_MAX && lane.pending_chunks < PENDING_CHUNKS_MAX {
                 return Ok(());
             }
-            let mut pack = PackWriter::begin(self.repository.backend(), self.index, self.repository.config().cipher)?;
+            let mut pack = PackWriter::begin(self.repository, self.index)?;
             for extent in lane.pending.drain(..) {
-                pack.append(extent, self.index, &self.hashing)?;
+                pack.append(extent, self.index)?;
             }
             (lane.pending_bytes, lane.pending_chunks) = (0, 0);
             lane.open = Some(pack);
         } else if let Some(pack) = &mut lane.open {
-            pack.append(extent, self.index, &self.hashing)?;
+            pack.append(extent, self.index)?;
         }
         if lane.open.as_ref().is_some_and(|pack| pack.is_full(self.repository.config().pack_bytes))
             && let Some(pack) = lane.open.take()
@@ -112,7 +113,7 @@ impl<'r> PackStreams<'r> {
         self.last.clear();
     }
 
-    fn close(&mut self, pack: PackWriter) -> Result<(), Error> {
+    fn close(&mut self, pack: PackWriter<'_>) -> Result<(), Error> {
         let id = pack.id();
         let (file, bytes) = pack.end()?;
         self.stored.stored_bytes += bytes;
@@ -146,14 +147,14 @@ impl<'r> PackStreams<'r> {
         if left.is_empty() {
             return Ok(());
         }
-        let mut pack = PackWriter::begin(self.repository.backend(), self.index, self.repository.config().cipher)?;
+        let mut pack = PackWriter::begin(self.repository, self.index)?;
         for extent in left {
             if pack.is_full(u64::MAX) {
                 // One after another they become durable, so recipes come last all the same.
-                let next = PackWriter::begin(self.repository.backend(), self.index, self.repository.config().cipher)?;
+                let next = PackWriter::begin(self.repository, self.index)?;
                 self.close(std::mem::replace(&mut pack, next))?;
             }
-            pack.append(extent, self.index, &self.hashing)?;
+            pack.append(extent, self.index)?;
         }
         self.close(pack)
     }
@@ -174,10 +175,11 @@ pub fn add_missing_parity(repository: &Repository) -> Result<(), Error> {
 /// A pack that is written, and its id.
 type Written = (Box<dyn NewFile>, [u8; 16]);
 
-/// A thread that makes packs durable while the next ones are filled, and writes their parity.
+/// Threads that make packs durable while the next ones are filled, and write their parity: one for a disk, a few for a backend that takes several
+/// files at a time. What waits in memory is bounded by the queue.
 struct Syncer {
-    queue: Option<SyncSender<Written>>,
-    thread: Option<JoinHandle<Result<(), Error>>>,
+    queue: Option<Sender<Written>>,
+    threads: Vec<JoinHandle<Result<(), Error>>>,
 }
 
 fn make_durable(backend: &Arc<dyn Backend>, permille: u32, (file, id): Written) -> Result<(), Error> {
@@ -187,27 +189,34 @@ fn make_durable(backend: &Arc<dyn Backend>, permille: u32, (file, id): Written) 
 
 impl Syncer {
     fn start(repository: &Repository) -> Syncer {
-        let (queue, work): (_, Receiver<Written>) = sync_channel(SYNC_QUEUE);
-        let (backend, permille) = (repository.shared_backend(), repository.config().parity_permille);
-        let thread = std::thread::spawn(move || work.into_iter().try_for_each(|written| make_durable(&backend, permille, written)));
-        Syncer { queue: Some(queue), thread: Some(thread) }
+        let (queue, work): (_, Receiver<Written>) = bounded(SYNC_QUEUE);
+        let permille = repository.config().parity_permille;
+        let threads = (0..repository.backend().parallel_writes().clamp(1, SYNC_THREADS_MAX)).map(|_| {
+            let (backend, work) = (repository.shared_backend(), work.clone());
+            std::thread::spawn(move || work.into_iter().try_for_each(|written| make_durable(&backend, permille, written)))
+        });
+        Syncer { threads: threads.collect(), queue: Some(queue) }
     }
 
     fn finish(&mut self, written: Written) -> Result<(), Error> {
         match self.queue.as_ref().map(|queue| queue.send(written)) {
             Some(Ok(())) => Ok(()),
-            // The thread ended early: it has the reason.
+            // All threads ended early: they have the reason.
             _ => self.join(),
         }
     }
 
+    /// Waits for all; the first error of one.
     fn join(&mut self) -> Result<(), Error> {
         drop(self.queue.take());
-        match self.thread.take().map(JoinHandle::join) {
-            Some(Ok(outcome)) => outcome,
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-            None => Ok(()),
+        let mut outcome = Ok(());
+        for thread in self.threads.drain(..) {
+            match thread.join() {
+                Ok(done) => outcome = outcome.and(done),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
         }
+        outcome
     }
 }
 

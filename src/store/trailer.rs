@@ -6,32 +6,62 @@ use crate::limits::{EXTENT_RAW_BYTES_MAX, TRAILER_BYTES_MAX};
 
 use super::Error;
 use super::bytes::{Bytes, Truncated};
-use super::extent::{Codec, ExtentKind};
-use super::seal::{Binding, Cipher};
+use super::extent_kind::{Codec, ExtentKind};
+use super::extent_row::ExtentRow;
+use super::seal::{Binding, Sealer};
 
 pub(super) const HEADER_BYTES: usize = 32;
 pub(super) const FOOTER_BYTES: usize = 80;
-const EXTENT_ROW_BYTES: usize = 32;
 const CHUNK_ROW_BYTES: usize = 36;
 const HEADER_MAGIC: &[u8; 6] = b"JVPACK";
-const FOOTER_MAGIC: &[u8; 8] = b"JVPKEND1";
-const VERSION: u16 = 1;
+/// What the end of every pack begins with; its layout's digit follows.
+pub(super) const FOOTER_MAGIC: &[u8; 7] = b"JVPKEND";
+/// A trailer is read together with so much of what lies before the end, in bytes: that is one read, except for packs of very many chunks.
+const TAIL_BYTES: usize = 16 << 10;
 
-/// What a trailer says of one extent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExtentRow {
-    /// Offset of its stored bytes in the pack.
-    pub offset: u64,
-    /// Stored length in bytes.
-    pub stored_bytes: u32,
-    /// Length before compression, in bytes.
-    pub raw_bytes: u32,
-    /// How it is stored.
-    pub codec: Codec,
-    /// What its chunks are.
-    pub kind: ExtentKind,
-    /// Checksum of the stored bytes.
-    pub checksum: [u8; 16],
+/// How a pack is laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Of repositories of format 1: what the extents hold stands in the trailer alone.
+    One,
+    /// Of format 2: each extent has a head, so that a damaged trailer costs nothing.
+    #[default]
+    Two,
+}
+
+impl Layout {
+    pub(super) const ALL: [Layout; 2] = [Layout::One, Layout::Two];
+
+    /// The layout of new packs in a repository of this format.
+    pub(super) fn of_format(format: u32) -> Layout {
+        if format == 1 { Layout::One } else { Layout::Two }
+    }
+
+    pub(super) fn version(self) -> u16 {
+        match self {
+            Layout::One => 1,
+            Layout::Two => 2,
+        }
+    }
+
+    pub(super) fn digit(self) -> u8 {
+        b'0' + self.version() as u8
+    }
+
+    fn of_digit(digit: u8) -> Result<Layout, TrailerError> {
+        match Layout::ALL.into_iter().find(|layout| layout.digit() == digit) {
+            Some(layout) => Ok(layout),
+            None if digit > Layout::Two.digit() => Err(TrailerError::Newer(u16::from(digit - b'0'))),
+            None => Err(TrailerError::NotAPack),
+        }
+    }
+
+    fn extent_row_bytes(self) -> usize {
+        match self {
+            Layout::One => 32,
+            Layout::Two => 36,
+        }
+    }
 }
 
 /// What a trailer says of one chunk.
@@ -60,6 +90,7 @@ pub struct PackTrailer {
 
 /// Why bytes are no trailer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrailerError {
     /// Too small, or a magic is missing.
     #[error("it is not a whole pack file")]
@@ -73,6 +104,9 @@ pub enum TrailerError {
     /// The checksum is wrong.
     #[error("its table of contents does not have its checksum")]
     Checksum,
+    /// It is not sealed as the repository's settings say.
+    #[error("it is not encrypted in the way that the repository's settings say")]
+    Cipher,
     /// A value is not one that such a file can hold.
     #[error("its table of contents holds an impossible value")]
     Value,
@@ -88,11 +122,11 @@ impl From<Truncated> for TrailerError {
 }
 
 /// The header of a pack.
-pub(super) fn header(pack: &[u8; 16], cipher: Cipher) -> [u8; HEADER_BYTES] {
+pub(super) fn header(pack: &[u8; 16], layout: Layout, sealer: &Sealer) -> [u8; HEADER_BYTES] {
     let mut out = Vec::with_capacity(HEADER_BYTES);
     out.extend_from_slice(HEADER_MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
-    out.push(cipher.code());
+    out.extend_from_slice(&layout.version().to_le_bytes());
+    out.push(sealer.code());
     out.extend_from_slice(&[0; 7]);
     out.extend_from_slice(pack);
     out.try_into().unwrap_or([0; HEADER_BYTES])
@@ -100,8 +134,9 @@ pub(super) fn header(pack: &[u8; 16], cipher: Cipher) -> [u8; HEADER_BYTES] {
 
 impl PackTrailer {
     /// Trailer and footer, to be written behind the extents; the extents end at `offset`.
-    pub(super) fn encode(&self, offset: u64, cipher: Cipher) -> Vec<u8> {
-        let mut rows = Vec::with_capacity(self.extents.len() * EXTENT_ROW_BYTES + self.chunks.len() * CHUNK_ROW_BYTES);
+    pub(super) fn encode(&self, offset: u64, layout: Layout, sealer: &Sealer) -> Vec<u8> {
+        let mut ended = HEADER_BYTES as u64;
+        let mut rows = Vec::with_capacity(self.extents.len() * layout.extent_row_bytes() + self.chunks.len() * CHUNK_ROW_BYTES);
         let mut chunks = self.chunks.iter().peekable();
         for (number, extent) in self.extents.iter().enumerate() {
             let mut count = 0u32;
@@ -113,12 +148,16 @@ impl PackTrailer {
             rows.extend_from_slice(&count.to_le_bytes());
             rows.extend_from_slice(&[extent.codec.code(), extent.kind.code(), extent.kind.depth(), 0]);
             rows.extend_from_slice(&extent.checksum);
+            if layout == Layout::Two {
+                rows.extend_from_slice(&(extent.offset.saturating_sub(ended) as u32).to_le_bytes());
+            }
+            ended = extent.end();
         }
         for chunk in &self.chunks {
             rows.extend_from_slice(&chunk.id.0);
             rows.extend_from_slice(&chunk.len.to_le_bytes());
         }
-        let mut out = cipher.seal(Binding { kind: "trailer", id: &self.pack, position: u32::MAX }, rows);
+        let mut out = sealer.seal(Binding { kind: "trailer", id: &self.pack, position: u32::MAX }, rows);
         let trailer_bytes = out.len() as u32;
         let mut footer = Vec::with_capacity(FOOTER_BYTES);
         footer.extend_from_slice(&offset.to_le_bytes());
@@ -127,30 +166,47 @@ impl PackTrailer {
         footer.extend_from_slice(&(self.chunks.len() as u32).to_le_bytes());
         footer.extend_from_slice(&[0; 4]);
         footer.extend_from_slice(&self.pack);
-        let sum = checksum(&header(&self.pack, cipher), &out, &footer);
+        let sum = checksum(&header(&self.pack, layout, sealer), &out, &footer);
         footer.extend_from_slice(&sum);
         footer.extend_from_slice(FOOTER_MAGIC);
+        footer.push(layout.digit());
         out.extend_from_slice(&footer);
         out
     }
 
     /// Reads a trailer through `read(offset, len)`, which gives bytes of a pack of `size_bytes`.
-    pub fn decode<E: From<TrailerError>>(size_bytes: u64, mut read: impl FnMut(u64, usize) -> Result<Vec<u8>, E>) -> Result<PackTrailer, E> {
+    pub fn decode<E: From<TrailerError>>(size_bytes: u64, sealer: &Sealer, mut read: impl FnMut(u64, usize) -> Result<Vec<u8>, E>) -> Result<PackTrailer, E> {
         let footer_at = size_bytes.checked_sub(FOOTER_BYTES as u64).filter(|at| *at >= HEADER_BYTES as u64).ok_or(TrailerError::NotAPack)?;
         let header_bytes = read(0, HEADER_BYTES)?;
         let footer_bytes = read(footer_at, FOOTER_BYTES)?;
-        let (footer, cipher) = Footer::parse(&header_bytes, &footer_bytes, footer_at)?;
+        let footer = Footer::parse(&header_bytes, &footer_bytes, footer_at, sealer)?;
         let sealed = read(footer.trailer_offset, footer.trailer_bytes)?;
         if checksum(&header_bytes, &sealed, footer_bytes.get(..40).unwrap_or_default()) != footer.checksum {
             return Err(TrailerError::Checksum.into());
         }
-        let rows = cipher.open(Binding { kind: "trailer", id: &footer.pack, position: u32::MAX }, sealed).ok_or(TrailerError::Checksum)?;
+        let rows = sealer.open(Binding { kind: "trailer", id: &footer.pack, position: u32::MAX }, sealed).ok_or(TrailerError::Checksum)?;
         Ok(footer.rows(&rows)?)
     }
 }
 
-/// The trailer of a listed pack, checked against its name.
-pub fn read_trailer(backend: &dyn Backend, listed: &Listed, id: &[u8; 16]) -> Result<PackTrailer, Error> {
+/// The trailer of a listed pack, checked against its name, in one read where it is of ordinary size. The header, which says nothing that the footer
+/// does not, is not looked at.
+///
+/// # Errors
+/// [`Error::Pack`] where it is damaged or of a later version, [`Error::Backend`] where it cannot be read.
+pub fn read_trailer(backend: &dyn Backend, sealer: &Sealer, listed: &Listed, id: &[u8; 16]) -> Result<PackTrailer, Error> {
+    read(backend, sealer, listed, id, false)
+}
+
+/// The same with the header looked at, too: for who wants to know whether the whole file is well.
+///
+/// # Errors
+/// As [`read_trailer`].
+pub fn read_whole_trailer(backend: &dyn Backend, sealer: &Sealer, listed: &Listed, id: &[u8; 16]) -> Result<PackTrailer, Error> {
+    read(backend, sealer, listed, id, true)
+}
+
+fn read(backend: &dyn Backend, sealer: &Sealer, listed: &Listed, id: &[u8; 16], with_header: bool) -> Result<PackTrailer, Error> {
     struct Failure(Error);
     let damaged = |source| Error::Pack { pack: listed.name.clone(), source };
     impl From<TrailerError> for Failure {
@@ -158,8 +214,23 @@ pub fn read_trailer(backend: &dyn Backend, listed: &Listed, id: &[u8; 16]) -> Re
             Failure(Error::Pack { pack: String::new(), source })
         }
     }
-    let read = |offset, len| backend.read(&listed.name, Span::At { offset, len }).map_err(|e| Failure(e.into()));
-    let trailer = PackTrailer::decode(listed.size_bytes, read).map_err(|Failure(error)| match error {
+    let tail = backend.read(&listed.name, Span::Tail { len: TAIL_BYTES })?;
+    let tail_at = listed.size_bytes.saturating_sub(tail.len() as u64);
+    let layout = match tail.split_last() {
+        Some((digit, before)) if before.ends_with(FOOTER_MAGIC) => Layout::of_digit(*digit).map_err(damaged)?,
+        _ => Layout::default(),
+    };
+    let read = |offset: u64, len: usize| -> Result<Vec<u8>, Failure> {
+        let start = offset.checked_sub(tail_at).map(|start| start as usize);
+        if let Some(bytes) = start.and_then(|start| tail.get(start..start.checked_add(len)?)) {
+            return Ok(bytes.to_vec());
+        }
+        if (offset, len) == (0, HEADER_BYTES) && !with_header {
+            return Ok(header(id, layout, sealer).to_vec());
+        }
+        backend.read(&listed.name, Span::At { offset, len }).map_err(|e| Failure(e.into()))
+    };
+    let trailer = PackTrailer::decode(listed.size_bytes, sealer, read).map_err(|Failure(error)| match error {
         Error::Pack { source, .. } => damaged(source),
         other => other,
     })?;
@@ -167,40 +238,12 @@ pub fn read_trailer(backend: &dyn Backend, listed: &Listed, id: &[u8; 16]) -> Re
 }
 
 impl PackTrailer {
-    /// A table of contents out of a damaged file: where only header, magic or what lies behind the end is wrong, or the file has another
-    /// pack's name. Its own checksum must be right.
-    pub fn recover(bytes: &[u8], cipher: Cipher) -> Option<PackTrailer> {
-        let ends = bytes.windows(FOOTER_MAGIC.len()).enumerate().rev().filter(|(_, window)| window == FOOTER_MAGIC).map(|(at, _)| at + FOOTER_MAGIC.len());
-        std::iter::once(bytes.len()).chain(ends).find_map(|end| PackTrailer::recover_at(bytes.get(..end)?, cipher))
-    }
-
-    fn recover_at(bytes: &[u8], cipher: Cipher) -> Option<PackTrailer> {
-        let footer_at = bytes.len().checked_sub(FOOTER_BYTES).filter(|at| *at >= HEADER_BYTES)?;
-        let mut footer = bytes.get(footer_at..)?.to_vec();
-        footer.get_mut(FOOTER_BYTES - FOOTER_MAGIC.len()..)?.copy_from_slice(FOOTER_MAGIC);
-        // The header says nothing that the footer does not.
-        let pack: [u8; 16] = footer.get(24..40)?.try_into().ok()?;
-        let head = header(&pack, cipher);
-        let read = |offset: u64, len: usize| -> Result<Vec<u8>, TrailerError> {
-            let start = offset as usize;
-            if (start, len) == (0, HEADER_BYTES) {
-                return Ok(head.to_vec());
-            }
-            if start == footer_at {
-                return Ok(footer.clone());
-            }
-            bytes.get(start..start.saturating_add(len)).map(<[u8]>::to_vec).ok_or(TrailerError::Lengths)
-        };
-        PackTrailer::decode(bytes.len() as u64, read).ok()
-    }
-}
-
-impl PackTrailer {
     /// Puts magics and checksum right where the lengths allow it: lets a fuzzer reach what lies behind them.
     #[doc(hidden)]
     pub fn mend_for_tests(bytes: &mut [u8]) {
         let Some(footer_at) = bytes.len().checked_sub(FOOTER_BYTES).filter(|at| *at >= HEADER_BYTES) else { return };
-        let head = header(&[7; 16], Cipher::None);
+        let layout = bytes.last().map_or(Layout::One, |last| if last % 2 == 0 { Layout::One } else { Layout::Two });
+        let head = header(&[7; 16], layout, &Sealer::plain());
         if let Some(slot) = bytes.get_mut(..HEADER_BYTES) {
             slot.copy_from_slice(&head);
         }
@@ -217,12 +260,13 @@ impl PackTrailer {
         }
         let sum = checksum(&head, before.get(offset..).unwrap_or_default(), footer.get(..40).unwrap_or_default());
         if let Some(slot) = footer.get_mut(40..) {
-            slot.copy_from_slice(&[sum.as_slice(), FOOTER_MAGIC].concat());
+            slot.copy_from_slice(&[sum.as_slice(), FOOTER_MAGIC, &[layout.digit()]].concat());
         }
     }
 }
 
 struct Footer {
+    layout: Layout,
     trailer_offset: u64,
     trailer_bytes: usize,
     extents: u32,
@@ -232,40 +276,44 @@ struct Footer {
 }
 
 impl Footer {
-    fn parse(header: &[u8], footer: &[u8], footer_at: u64) -> Result<(Footer, Cipher), TrailerError> {
+    fn parse(header: &[u8], footer: &[u8], footer_at: u64, sealer: &Sealer) -> Result<Footer, TrailerError> {
         let mut h = Bytes(header);
         if h.take(6)? != HEADER_MAGIC {
             return Err(TrailerError::NotAPack);
         }
         let version = h.u16()?;
-        if version != VERSION {
+        if version > Layout::Two.version() {
             return Err(TrailerError::Newer(version));
         }
-        let cipher = Cipher::from_code(h.u8()?).ok_or(TrailerError::Value)?;
+        if h.u8()? != sealer.code() {
+            return Err(TrailerError::Cipher);
+        }
         if h.take(7)? != [0; 7] {
             return Err(TrailerError::Value);
         }
         let header_pack: [u8; 16] = h.array()?;
         let mut f = Bytes(footer);
         let (trailer_offset, trailer_bytes, extents, chunks, reserved) = (f.u64()?, f.u32()?, f.u32()?, f.u32()?, f.u32()?);
-        let (pack, checksum, magic) = (f.array()?, f.array()?, f.array::<8>()?);
+        let (pack, checksum, magic) = (f.array()?, f.array()?, f.array::<7>()?);
         if &magic != FOOTER_MAGIC {
             return Err(TrailerError::NotAPack);
         }
-        if reserved != 0 || pack != header_pack {
+        let [digit] = f.array()?;
+        let layout = Layout::of_digit(digit)?;
+        if layout.version() != version || reserved != 0 || pack != header_pack {
             return Err(TrailerError::Value);
         }
         let trailer_bytes = trailer_bytes as usize;
-        let rows = (extents as usize).saturating_mul(EXTENT_ROW_BYTES).saturating_add((chunks as usize).saturating_mul(CHUNK_ROW_BYTES));
+        let rows = (extents as usize).saturating_mul(layout.extent_row_bytes()).saturating_add((chunks as usize).saturating_mul(CHUNK_ROW_BYTES));
         let ends = trailer_offset.checked_add(trailer_bytes as u64) == Some(footer_at) && trailer_offset >= HEADER_BYTES as u64;
         if trailer_bytes > TRAILER_BYTES_MAX || rows > TRAILER_BYTES_MAX || !ends {
             return Err(TrailerError::Lengths);
         }
-        Ok((Footer { trailer_offset, trailer_bytes, extents, chunks, pack, checksum }, cipher))
+        Ok(Footer { layout, trailer_offset, trailer_bytes, extents, chunks, pack, checksum })
     }
 
     fn rows(&self, rows: &[u8]) -> Result<PackTrailer, TrailerError> {
-        let split = (self.extents as usize).saturating_mul(EXTENT_ROW_BYTES);
+        let split = (self.extents as usize).saturating_mul(self.layout.extent_row_bytes());
         let (extent_rows, chunk_rows) = rows.split_at_checked(split).ok_or(TrailerError::Lengths)?;
         if chunk_rows.len() != (self.chunks as usize).saturating_mul(CHUNK_ROW_BYTES) {
             return Err(TrailerError::Lengths);
@@ -279,7 +327,11 @@ impl Footer {
             if extents.u8()? != 0 || raw_bytes as usize > EXTENT_RAW_BYTES_MAX {
                 return Err(TrailerError::Value);
             }
-            trailer.extents.push(ExtentRow { offset, stored_bytes, raw_bytes, codec, kind, checksum: extents.array()? });
+            let checksum = extents.array()?;
+            if self.layout == Layout::Two {
+                offset = offset.checked_add(u64::from(extents.u32()?)).ok_or(TrailerError::Lengths)?;
+            }
+            trailer.extents.push(ExtentRow { offset, stored_bytes, raw_bytes, codec, kind, checksum });
             offset += u64::from(stored_bytes);
             let mut within = 0u32;
             for _ in 0..count {

@@ -3,9 +3,11 @@
 use crate::backend::Span;
 use crate::chunk::{ChunkId, Hashing};
 
-use super::extent::{self, Codec, FilledExtent};
+use super::extent::{self, FilledExtent};
+use super::extent_kind::Codec;
+use super::extent_row::ExtentRow;
 use super::seal::Binding;
-use super::trailer::{ChunkRow, ExtentRow, PackTrailer};
+use super::trailer::{ChunkRow, PackTrailer};
 use super::{Error, Repository, pack_name};
 
 /// Reads whole extents; one for each thread.
@@ -25,6 +27,8 @@ pub enum Proved {
     /// These of its chunks are not; for all of them where its stored bytes are wrong. With the reason.
     Damaged(Vec<ChunkId>, &'static str),
 }
+
+const FOR_ANOTHER_PLACE: &str = "it was sealed for another place or with another key";
 
 /// The chunks of each extent of a trailer, in order.
 pub fn chunks_by_extent(trailer: &PackTrailer) -> Vec<Vec<(ChunkId, u32)>> {
@@ -54,18 +58,25 @@ impl<'r> ExtentReader<'r> {
     }
 
     /// Those chunks of a damaged extent that are right, with their bytes. What it takes to know is their ids: no checksum is asked.
-    pub fn good_chunks(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: &[ChunkRow]) -> Result<Vec<(ChunkId, Vec<u8>)>, Error> {
+    /// `file` is the id in the file's name, `pack` that of the pack in it: another one may lie under that name.
+    pub fn good_chunks(
+        &mut self,
+        (file, pack): (&[u8; 16], &[u8; 16]),
+        number: u32,
+        row: &ExtentRow,
+        chunks: &[ChunkRow],
+    ) -> Result<Vec<(ChunkId, Vec<u8>)>, Error> {
         let span = Span::At { offset: row.offset, len: row.stored_bytes as usize };
         let binding = Binding { kind: "extent", id: pack, position: number };
-        let sealed = match self.repository.backend().read(&pack_name(pack), span).map_err(Error::from) {
+        let sealed = match self.repository.backend().read(&pack_name(file), span).map_err(Error::from) {
             Ok(sealed) => sealed,
             Err(error) if error.is_damage() => return Ok(Vec::new()),
             // A disk that fails just now says nothing of what is lost.
             Err(error) => return Err(error),
         };
-        let Some(mut stored) = self.repository.config().cipher.open(binding, sealed) else { return Ok(Vec::new()) };
-        let is_over_stored_right =
-            extent::is_over_stored(row.codec, row.kind) && extent::checksum(row.codec, row.kind, &stored, &[], &self.hashing) == row.checksum;
+        let sealer = self.repository.sealer();
+        let has_checksum = extent::has_checksum(row, &sealed, sealer);
+        let Some(mut stored) = sealer.open(binding, sealed) else { return Ok(Vec::new()) };
         let mut plain = Vec::new();
         if extent::decode(row, &mut stored, &mut self.zstd, &mut plain).is_err() {
             return Ok(Vec::new());
@@ -75,7 +86,7 @@ impl<'r> ExtentReader<'r> {
             let start = chunk.offset as usize;
             let bytes = plain.get(start..start.saturating_add(chunk.len as usize)).unwrap_or_default();
             // What a recipe's id is the hash of is seen where the recipe is put together; its extent has a checksum.
-            let is_right = if row.kind.is_recipe() { is_over_stored_right && !bytes.is_empty() } else { self.hashing.id(bytes) == chunk.id };
+            let is_right = if row.kind.is_recipe() { has_checksum && !bytes.is_empty() } else { self.hashing.id(bytes) == chunk.id };
             if is_right {
                 good.push((chunk.id, bytes.to_vec()));
             }
@@ -88,22 +99,21 @@ impl<'r> ExtentReader<'r> {
             return Ok(Proved::Damaged(bad, what));
         }
         let binding = Binding { kind: "extent", id: pack, position: number };
-        let stored = self.repository.config().cipher.open(binding, sealed).unwrap_or_default();
+        let Some(stored) = self.repository.sealer().open(binding, sealed) else { return Ok(Proved::Damaged(ids(&chunks), FOR_ANOTHER_PLACE)) };
         Ok(Proved::Whole(FilledExtent { kind: row.kind, codec: row.codec, raw_bytes: row.raw_bytes, stored, chunks }))
     }
 
     /// What is wrong with an extent whose bytes were read already: the chunks, and the reason.
     pub fn faults(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: &[(ChunkId, u32)], sealed: &[u8]) -> Option<(Vec<ChunkId>, &'static str)> {
         let all = |what| Some((ids(chunks), what));
-        let Some(stored) = self.repository.config().cipher.open_ref(Binding { kind: "extent", id: pack, position: number }, sealed) else {
-            return all("it was sealed for another place");
-        };
-        if stored.len() != row.stored_bytes as usize {
+        let sealer = self.repository.sealer();
+        if sealed.len() != row.stored_bytes as usize {
             return all("its bytes are not all there");
         }
-        if extent::is_over_stored(row.codec, row.kind) && extent::checksum(row.codec, row.kind, &stored, &[], &self.hashing) != row.checksum {
+        if !extent::has_checksum(row, sealed, sealer) {
             return all("its stored bytes do not have their checksum");
         }
+        let Some(stored) = sealer.open_ref(Binding { kind: "extent", id: pack, position: number }, sealed) else { return all(FOR_ANOTHER_PLACE) };
         let unpacked = match row.codec {
             Codec::Raw => None,
             Codec::Zstd => {

@@ -74,15 +74,15 @@ fn an_error_says_what_why_and_what_to_do() {
     assert_eq!(
         text,
         format!(
-            "Error: there is no jellyvault repository at {repo}\nHint: Name the repository with --repo PATH or JELLYVAULT_REPO. The first jellyvault snapshot makes one.\n"
+            "Error: there is no jellyvault repository at {repo}\nHint: Give the repository's path with --repo PATH or JELLYVAULT_REPO. The first jellyvault snapshot creates a repository.\n"
         )
     );
     program.ok(&["snapshot", own_fixture().to_str().unwrap()]);
     let output = program.run(&["cat", "latest:config/nothing.xml"]);
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("has no config/nothing.xml\nHint: jellyvault ls"), "{text}");
+    assert!(text.contains("has no config/nothing.xml\nHint: Run jellyvault ls"), "{text}");
     let output = program.run(&["show", "upgrade"]);
-    assert!(String::from_utf8(output.stderr).unwrap().contains("Hint: The newest are: "));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("Hint: The newest snapshots are: "));
     let output = program.run(&["cat", "latest:config"]);
     assert_eq!(output.status.code(), Some(2));
 }
@@ -246,7 +246,7 @@ fn a_label_that_several_snapshots_have_is_an_error_that_lists_them() {
     let snapshot = ["snapshot", "--plain", source.to_str().unwrap(), "--label"];
     program.ok(&[&snapshot[..], &["before upgrade"]].concat());
     let (refused, code) = program.json(&[&snapshot[..], &["before upgrade"]].concat());
-    assert!(code == 2 && refused["error"]["message"].as_str().unwrap().contains("is taken"), "{refused}");
+    assert!(code == 2 && refused["error"]["message"].as_str().unwrap().contains("is already used"), "{refused}");
     for bad in ["", " ", "before 12:1", "two\nlines", "\u{1b}[31mred", "latest", "latest~2"] {
         let (refused, code) = program.json(&[&snapshot[..], &[bad]].concat());
         assert_eq!((code, refused["error"]["kind"].as_str()), (2, Some("usage")), "{bad:?} {refused}");
@@ -256,9 +256,9 @@ fn a_label_that_several_snapshots_have_is_an_error_that_lists_them() {
     let repository = jellyvault::store::Repository::open(&program.repo).unwrap();
     let options = jellyvault::ops::SnapshotOptions { label: Some("before upgrade".to_owned()), ..Default::default() };
     let interrupt = jellyvault::progress::Interrupt::default();
-    jellyvault::ops::snapshot(&repository, &jellyvault::ops::SourceSpec::plain(&source).unwrap(), &options, watch(&interrupt)).unwrap();
+    jellyvault::ops::snapshot(&repository, &jellyvault::ops::SourceSpec::plain(&source).unwrap(), &options, &watch(&interrupt)).unwrap();
     drop(repository);
     let (report, code) = program.json(&["show", "before upgrade"]);
     assert_eq!(code, 1, "{report}");
-    assert!(report["error"]["message"].as_str().unwrap().contains("any of 2 snapshots"), "{report}");
+    assert!(report["error"]["message"].as_str().unwrap().contains("matches 2 snapshots"), "{report}");
 }

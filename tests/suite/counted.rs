@@ -1,6 +1,6 @@
 //! Costs, counted and not timed.
 
-use jellyvault::backend::{MemoryBackend, Verb};
+use jellyvault::backend::{self, Backend, Listed, MemoryBackend, NewFile, Span, Verb};
 use jellyvault::store::{Index, IndexMode, Repository};
 
 use super::support::*;
@@ -108,16 +108,17 @@ fn what_a_capture_lists_and_reads_does_not_grow_with_the_snapshots_and_packs_tha
     Repository::init_on(&LocalBackend::on(Arc::new(disk.clone()), root)).unwrap();
     let open = || Repository::open_on_disk(Arc::new(disk.clone()), root).unwrap();
     let (mut listed, mut packs) = (Vec::new(), 0);
-    for n in 0..120 {
+    for n in 0..180 {
         write(dir.path().join("source/file"), n.to_string());
         packs += capture(&open(), &dir.path().join("source")).unwrap().packs;
-        if n == 39 || n == 119 {
+        // Folders are relied on once a pack came into one that was there: with so many packs it is certain that one did.
+        if n == 99 || n == 179 {
             disk.take_listed();
             assert_eq!(capture(&open(), &dir.path().join("source")).unwrap().packs, 0);
             listed.push(disk.take_listed());
         }
     }
-    assert_eq!(packs, 120, "each snapshot brought one");
+    assert_eq!(packs, 180, "each snapshot brought one");
     // The folder that the last pack came into, and nothing else.
     for listed in listed {
         assert!(listed.len() == 1 && listed[0].starts_with("/repo/packs"), "{listed:?}");
@@ -295,7 +296,7 @@ fn a_restore_of_one_file_reads_the_way_to_it_and_overlapping_paths_restore_each_
         let options = jellyvault::ops::RestoreOptions { selection, ..Default::default() };
         let destination = jellyvault::ops::Destination::Directory(dir.path().join(name));
         backend.take_calls();
-        let report = jellyvault::ops::restore(&repository, &snapshot, &destination, &options, watch(&interrupt)).unwrap();
+        let report = jellyvault::ops::restore(&repository, &snapshot, &destination, &options, &watch(&interrupt)).unwrap();
         (report.files, reads_of(&backend.take_calls(), "packs/"))
     };
     let (files, all) = restore("all", &[]);
@@ -305,4 +306,194 @@ fn a_restore_of_one_file_reads_the_way_to_it_and_overlapping_paths_restore_each_
     assert!(one <= 8 && one * 3 < all, "{one} reads for one file, {all} for all");
     let (files, _) = restore("some", &["library/123/2467.nfo", "library/123", "library/007", "library/123", "library/299/5999.nfo"]);
     assert_eq!(files, 41);
+}
+
+/// A backend that is not on this machine: a megabyte comes in the time that a call takes.
+struct Far(MemoryBackend);
+
+impl Backend for Far {
+    fn read(&self, name: &str, span: Span) -> Result<Vec<u8>, backend::Error> {
+        self.0.read(name, span)
+    }
+    fn read_ahead(&self) -> usize {
+        1 << 20
+    }
+    fn size(&self, name: &str) -> Result<u64, backend::Error> {
+        self.0.size(name)
+    }
+    fn create(&self, name: &str) -> Result<Box<dyn NewFile>, backend::Error> {
+        self.0.create(name)
+    }
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>, backend::Error> {
+        self.0.list(prefix)
+    }
+    fn remove(&self, name: &str) -> Result<(), backend::Error> {
+        self.0.remove(name)
+    }
+    fn sync(&self) -> Result<(), backend::Error> {
+        self.0.sync()
+    }
+}
+
+/// A repository that is not on this machine: its files behind a backend that counts, what is derived from them in a folder of this machine.
+fn elsewhere(backend: &MemoryBackend, cache: &std::path::Path) -> Repository {
+    use jellyvault::store::{LocalCache, MeetingPlace};
+    let coordination = Box::new(MeetingPlace::default().join().unwrap());
+    Repository::open_with(std::sync::Arc::new(Far(backend.clone())), coordination, Some(LocalCache::in_folder(cache))).unwrap()
+}
+
+/// Each call of a backend that is not on this machine takes as long as the way there and back.
+#[test]
+fn round_trips_do_not_grow_with_the_number_of_packs() {
+    let dir = temp();
+    let source = dir.path().join("source");
+    tree(&source);
+    let_settle();
+    let backend = MemoryBackend::default();
+    // Not sealed: with keys of its own each repository has nodes of its own sizes.
+    Repository::init_with(&backend, &plain_settings()).unwrap();
+    let cache = dir.path().join("cache");
+    std::fs::create_dir(&cache).unwrap();
+    let calls = |what: &str, work: &dyn Fn(&Repository)| {
+        backend.take_calls();
+        work(&elsewhere(&backend, &cache));
+        let calls = backend.take_calls();
+        println!("{what}: {} calls", calls.len());
+        calls.len()
+    };
+    let snapshot = |repository: &Repository| drop(capture(repository, &source).unwrap());
+    let restore = |repository: &Repository, paths: &[&str]| {
+        let target = temp();
+        let selection = jellyvault::ops::Selection { paths: paths.iter().map(|path| path.as_bytes().to_vec()).collect(), ..Default::default() };
+        let options = jellyvault::ops::RestoreOptions { selection, ..Default::default() };
+        let destination = jellyvault::ops::Destination::Directory(target.path().join("to"));
+        let catalog = jellyvault::manifest::Catalog::load_named(repository, &["latest"]).unwrap();
+        let found = catalog.resolve("latest", &jiff::tz::TimeZone::UTC).unwrap();
+        let interrupt = jellyvault::progress::Interrupt::default();
+        let report = jellyvault::ops::restore(repository, found, &destination, &options, &watch(&interrupt)).unwrap();
+        assert!(report.files > 0);
+    };
+    let first = calls("first capture", &snapshot);
+    let mut counts = Vec::new();
+    for n in 0..60 {
+        write(source.join("metadata/library/00/new/poster.jpg"), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 40_000)].concat());
+        let_settle();
+        snapshot(&elsewhere(&backend, &cache));
+        if n == 4 || n == 59 {
+            let unchanged = calls("unchanged", &snapshot);
+            let one = calls("restore of one file", &|repository| restore(repository, &["metadata/library/05/00000000000000000000000000000005/poster.jpg"]));
+            let all = calls("restore of all", &|repository| restore(repository, &[]));
+            counts.push([unchanged, one, all]);
+        }
+    }
+    assert_eq!(counts[0][..2], counts[1][..2], "55 packs and snapshots more");
+    let [unchanged, one, all] = counts[0];
+    // Two threads restore: which of them reads a list that both need is chance.
+    assert!(first <= 24 && unchanged <= 12 && one <= 8 && all.max(counts[1][2]) <= 28, "{first} {counts:?}");
+    // Every record, link and tree is read, some of them more than once.
+    let prune = calls("prune", &|repository| drop(prune_to(repository, jellyvault::ops::MaxUnused::Percent(5.0)).unwrap()));
+    assert!(prune <= 16 * 63, "{prune} for 63 snapshots");
+}
+
+/// What is being written at this moment, and the most that ever was.
+#[derive(Default)]
+struct InFlight {
+    now: std::sync::atomic::AtomicUsize,
+    most: std::sync::atomic::AtomicUsize,
+}
+
+struct Wide {
+    inner: MemoryBackend,
+    in_flight: std::sync::Arc<InFlight>,
+}
+
+struct WideFile {
+    inner: Box<dyn NewFile>,
+    in_flight: std::sync::Arc<InFlight>,
+    is_pack: bool,
+}
+
+impl NewFile for WideFile {
+    fn append(&mut self, bytes: Vec<u8>) -> Result<(), backend::Error> {
+        self.inner.append(bytes)
+    }
+    fn finish(self: Box<Self>) -> Result<(), backend::Error> {
+        use std::sync::atomic::Ordering::SeqCst;
+        if self.is_pack {
+            let now = self.in_flight.now.fetch_add(1, SeqCst) + 1;
+            self.in_flight.most.fetch_max(now, SeqCst);
+            // As long as a pack takes to a far place: the next ones come meanwhile. The first waits for a second, however busy the machine is.
+            let begun = std::time::Instant::now();
+            while self.in_flight.most.load(SeqCst) < 2 && now == 1 && begun.elapsed().as_secs() < 20 {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            self.in_flight.now.fetch_sub(1, SeqCst);
+        }
+        self.inner.finish()
+    }
+}
+
+impl Backend for Wide {
+    fn parallel_writes(&self) -> usize {
+        3
+    }
+    fn read(&self, name: &str, span: Span) -> Result<Vec<u8>, backend::Error> {
+        self.inner.read(name, span)
+    }
+    fn create(&self, name: &str) -> Result<Box<dyn NewFile>, backend::Error> {
+        Ok(Box::new(WideFile { inner: self.inner.create(name)?, in_flight: self.in_flight.clone(), is_pack: name.starts_with("packs/") }))
+    }
+    fn list(&self, prefix: &str) -> Result<Vec<Listed>, backend::Error> {
+        self.inner.list(prefix)
+    }
+    fn remove(&self, name: &str) -> Result<(), backend::Error> {
+        self.inner.remove(name)
+    }
+    fn sync(&self) -> Result<(), backend::Error> {
+        self.inner.sync()
+    }
+}
+
+#[test]
+fn packs_go_to_a_far_place_together_and_never_more_than_it_takes() {
+    let dir = temp();
+    for n in 0..60u32 {
+        write(dir.path().join(format!("source/{n}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 200_000)].concat());
+    }
+    let inner = MemoryBackend::default();
+    let config = jellyvault::store::RepoConfig { pack_bytes: 1 << 20, ..jellyvault::store::RepoConfig::new().unwrap() };
+    Repository::init_with(&inner, &config).unwrap();
+    let in_flight = std::sync::Arc::new(InFlight::default());
+    let repository = Repository::open_on(Box::new(Wide { inner: inner.clone(), in_flight: in_flight.clone() })).unwrap();
+    let report = capture(&repository, &dir.path().join("source")).unwrap();
+    assert!(report.packs > 4, "{report:?}");
+    let most = in_flight.most.load(std::sync::atomic::Ordering::SeqCst);
+    assert!((2..=3).contains(&most), "{most} at a time");
+    assert_clean(&repository, "after packs that came in any order");
+}
+
+/// Whoever reads one file after another needs one call for many extents, where a call is dear.
+#[test]
+fn extents_that_lie_side_by_side_come_together_from_a_far_place_and_one_by_one_from_a_near_one() {
+    let dir = temp();
+    for n in 0..100u32 {
+        write(dir.path().join(format!("source/{n:03}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 60_000)].concat());
+    }
+    let backend = MemoryBackend::default();
+    Repository::init_on(&backend).unwrap();
+    capture(&Repository::open_on(Box::new(backend.clone())).unwrap(), &dir.path().join("source")).unwrap();
+    let reads = |repository: &Repository| {
+        let (_, record) = newest(repository);
+        backend.take_calls();
+        let held = held(repository, &record);
+        assert_eq!(held.len(), 100);
+        let calls = backend.take_calls();
+        (calls.iter().filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with("packs/"))).count(), held)
+    };
+    let (near, whole) = reads(&Repository::open_on(Box::new(backend.clone())).unwrap());
+    let (far, same) = reads(&Repository::open_on(Box::new(Far(backend.clone()))).unwrap());
+    assert_eq!(whole, same);
+    println!("{near} calls near by, {far} from far away");
+    assert!(near > 20 && far * 2 < near, "{near} calls near by, {far} from far away");
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jellyvault::backend::{CrashDisk, Disk, Fault, LocalBackend, Recording, Survival};
 use jellyvault::manifest::{Catalog, SnapshotId};
 use jellyvault::ops::{self, MaxUnused};
+use jellyvault::progress::Monitor;
 use jellyvault::store::{RepoConfig, Repository, pack_id};
 
 use super::support::*;
@@ -307,21 +308,9 @@ fn a_snapshot_that_is_taken_while_prune_is_at_it_keeps_what_it_needs() {
     let goes: Vec<_> = whole.keys().take(2).copied().collect();
     ops::forget(&open(&disk), &goes).unwrap();
     // Both states that were forgotten come back once the plan to remove what they need is made.
-    let capture_again = |_: &ops::PlanSummary| {
-        for state in ["before", "other"] {
-            capture(&open(&disk), sources.put(state)).unwrap();
-        }
-    };
-    let options = ops::PruneOptions {
-        max_unused: MaxUnused::Percent(0.0),
-        dry_run: false,
-        without: Default::default(),
-        needed: Default::default(),
-        given_up: Vec::new(),
-        planned: &capture_again,
-        waiting: &go_on,
-    };
-    let report = ops::prune(&open(&disk), options, watch(&jellyvault::progress::Interrupt::default())).unwrap();
+    let capture_again = Capturing { disk: disk.clone(), sources };
+    let options = ops::PruneOptions { max_unused: MaxUnused::Percent(0.0), ..Default::default() };
+    let report = ops::prune(&open(&disk), &options, &Monitor::new(capture_again)).unwrap();
     assert!(report.plan.dropped + report.plan.rewritten > 0 && report.needed_again > 0, "{report:?}");
     let found: Vec<_> = all_held(&disk).into_values().collect();
     assert_eq!(found.len(), 3);
@@ -460,4 +449,21 @@ fn a_killed_capture_leaves_nothing_to_clean_and_its_packs_are_used() {
     // What the killed runs stored was used: the repository holds the content about once.
     let (stats, _) = program.json(&["stats"]);
     assert!(stats["stats"]["pack_bytes"].as_u64().unwrap() < 90_000_000, "{stats}");
+}
+
+/// Takes snapshots once it knows what is going to be removed.
+struct Capturing {
+    disk: CrashDisk,
+    sources: Sources,
+}
+
+impl jellyvault::progress::Progress for Capturing {
+    fn phase(&self, _: jellyvault::progress::Phase, _: u64, _: u64) {}
+    fn advance(&self, _: u64, _: u64) {}
+    fn problem(&self, _: &jellyvault::progress::Problem) {}
+    fn prune_plan(&self, _: &jellyvault::progress::PlanSummary) {
+        for state in ["before", "other"] {
+            capture(&open(&self.disk), self.sources.put(state)).unwrap();
+        }
+    }
 }

@@ -293,3 +293,53 @@ fn damage_up_to_the_share_is_mended_by_parity_wherever_it_lies() {
     println!("parity: {cases} bursts of a tenth of a pack, all mended to the byte");
     assert!(cases > 20);
 }
+
+/// The head of each extent says what it holds, so a pack without its table of contents loses nothing, with the index or without.
+#[test]
+fn a_damaged_or_missing_trailer_costs_no_file() {
+    let small = small(0);
+    let index = Path::new(ROOT).join("index.redb");
+    let held_now = |disk: &CrashDisk| -> Vec<Held> {
+        let repository = open(disk).unwrap();
+        Catalog::load(&repository).unwrap().snapshots.iter().map(|(_, record)| held(&repository, record)).collect()
+    };
+    let whole: Vec<_> = small.whole.values().cloned().collect();
+    let (mut cases, mut first_extents_lost) = (0, 0);
+    for path in small.files.keys().filter(|path| kind_of(path) == "packs/") {
+        let bytes = &small.files[path];
+        let footer = &bytes[bytes.len() - 80..];
+        let trailer_at = u64::from_le_bytes(footer[..8].try_into().unwrap()) as usize;
+        let garbled = [&bytes[..trailer_at], &noise("garbled", bytes.len() - trailer_at)].concat();
+        let mut header_too = garbled.clone();
+        header_too[..32].fill(0);
+        let variants = [
+            bytes[..trailer_at].to_vec(),
+            [&bytes[..trailer_at], &vec![0; bytes.len() - trailer_at]].concat(),
+            garbled,
+            header_too,
+            bytes[..bytes.len() - 1].to_vec(),
+        ];
+        for (damaged_bytes, with_index) in variants.into_iter().flat_map(|bytes| [(bytes.clone(), true), (bytes, false)]) {
+            let disk = damaged(&small, path, Some(damaged_bytes));
+            if !with_index {
+                disk.put(&index, None);
+            }
+            let report = repair_all(&open(&disk).unwrap()).unwrap();
+            assert_eq!((report.lost_count, held_now(&disk)), (0, whole.clone()), "{} with index: {with_index}", path.display());
+            assert_clean(&open(&disk).unwrap(), "after repair");
+            cases += 1;
+        }
+        // The first extent goes with it: what lies in the others is had back.
+        let mut first_too = bytes.clone();
+        first_too[trailer_at..].fill(0);
+        first_too[32..80].fill(0);
+        let disk = damaged(&small, path, Some(first_too));
+        disk.put(&index, None);
+        repair_all(&open(&disk).unwrap()).unwrap();
+        assert_clean(&open(&disk).unwrap(), "after repair");
+        let back: usize = held_now(&disk).iter().map(|held| held.len()).sum();
+        first_extents_lost += usize::from(back < whole.iter().map(|held| held.len()).sum());
+        assert!(back > 0, "something of {} is had back", path.display());
+    }
+    assert!(cases >= 20 && first_extents_lost > 0, "{cases} {first_extents_lost}");
+}

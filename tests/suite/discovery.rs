@@ -5,6 +5,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use needs::needs;
+
 use super::support::*;
 
 fn message(document: &serde_json::Value) -> &str {
@@ -42,11 +44,9 @@ fn a_folder_above_or_below_is_answered_with_the_right_one() {
     }
 }
 
+#[needs(root)]
 #[test]
 fn what_may_not_be_looked_at_is_not_taken_for_nothing() {
-    if !rustix::process::geteuid().is_root() {
-        return not_tried("not root");
-    }
     let program = Program::new();
     std::fs::set_permissions(program.home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let data = program.home.path().join(".local/share/jellyfin");
@@ -66,18 +66,13 @@ fn what_may_not_be_looked_at_is_not_taken_for_nothing() {
     }
 }
 
-/// Runs a script with processes and mounts of its own; nothing where this machine does not allow it.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
-fn apart(program: &Program, script: &str) -> Option<serde_json::Value> {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("NOT TRIED: not root");
-        return None;
-    }
+/// Runs a script with processes and mounts of its own.
+fn apart(program: &Program, script: &str) -> serde_json::Value {
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "bash", "-c", script]).env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
     command.env("HOME", program.home.path()).env("JELLYVAULT_REPO", &program.repo).env("JV", env!("CARGO_BIN_EXE_jellyvault")).current_dir(program.home.path());
     let output = command.output().unwrap();
-    Some(serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}")))
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"))
 }
 
 fn copy_to(to: &Path) {
@@ -88,6 +83,7 @@ fn copy_to(to: &Path) {
 /// A process that is called as the server is.
 const SERVER: &str = "exec -a /usr/bin/jellyfin bash -c 'sleep 60; true' jellyfin";
 
+#[needs(mount)]
 #[test]
 fn a_running_server_says_where_it_is_in_a_container_too() {
     let program = Program::new();
@@ -99,21 +95,21 @@ fn a_running_server_says_where_it_is_in_a_container_too() {
         assert_eq!(found["instance"]["paths"]["data"], shown, "{found}");
         assert!(found["instance"]["how"].as_str().unwrap().contains("the running server, process"), "{found}");
     };
-    let Some(found) = apart(&program, &format!("{owner}; ({SERVER} --datadir \"$PWD/volumes/jelly fin\") & sleep 0.3; $JV --json source")) else { return };
+    let found = apart(&program, &format!("{owner}; ({SERVER} --datadir \"$PWD/volumes/jelly fin\") & sleep 0.3; $JV --json source"));
     is_found(&found);
-    let found = apart(&program, &format!("{owner}; (JELLYFIN_DATA_DIR=\"$PWD/volumes/jelly fin\" {SERVER}) & sleep 0.3; $JV --json source")).unwrap();
+    let found = apart(&program, &format!("{owner}; (JELLYFIN_DATA_DIR=\"$PWD/volumes/jelly fin\" {SERVER}) & sleep 0.3; $JV --json source"));
     is_found(&found);
     // In a container the directory has another name.
     let container = format!(
         "{owner}; unshare --mount bash -c 'mount --bind \"volumes/jelly fin\" /mnt; {} --datadir=/mnt' & sleep 0.5; $JV --json source",
         SERVER.replace('\'', "\"")
     );
-    let found = apart(&program, &container).unwrap();
+    let found = apart(&program, &container);
     is_found(&found);
     assert!(found["instance"]["how"].as_str().unwrap().contains("in a container"), "{found}");
     // Somebody else's process only proposes.
     let others = format!("chown -R 4711 volumes; ({SERVER} --datadir \"$PWD/volumes/jelly fin\") & sleep 0.3; $JV --json source");
-    let refused = apart(&program, &others).unwrap();
+    let refused = apart(&program, &others);
     assert_eq!(refused["error"]["kind"], "no-source", "{refused}");
     assert!(refused["error"]["hint"].as_str().unwrap().contains(shown), "{refused}");
     assert!(Path::new(shown).is_dir());

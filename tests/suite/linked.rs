@@ -76,7 +76,7 @@ fn a_restore_writes_through_a_link_only_when_the_user_says_so() {
         let (refused, code) = program.json(&[&restore[..], dry_run].concat());
         let named = problems(&refused);
         assert_eq!((code, named.len()), (3, 3), "{refused}");
-        assert!(named.iter().all(|(_, what)| what.contains("it is a link to") && what.contains("--follow-roots")), "{refused}");
+        assert!(named.iter().all(|(_, what)| what.contains("it is a symbolic link to") && what.contains("--follow-roots")), "{refused}");
         assert!(!picture.exists(), "nothing was written through it");
     }
     program.ok(&[&restore[..], &["--follow-roots", "--delete"]].concat());
@@ -118,4 +118,29 @@ fn excluded_and_unwanted_linked_folders_are_neither_named_nor_entered() {
     let (listed, _) = program.json(&["ls", "latest", "--recursive"]);
     let paths = listed["entries"].to_string();
     assert!(!paths.contains("trickplay/") && !paths.contains("People/") && !paths.contains("plugins/Made Up"), "{paths}");
+}
+
+/// Metadata on another disk, reached through a link: an installation that Jellyfin's own documentation suggests.
+#[test]
+fn metadata_that_is_a_link_is_one_folder_whichever_way_it_is_named() {
+    let program = Program::new();
+    let (data, disk) = (program.home.path().join("jellyfin"), program.home.path().join("disk"));
+    copy_tree(&own_fixture(), &data);
+    std::fs::rename(data.join("metadata"), &disk).unwrap();
+    symlink(&disk, data.join("metadata")).unwrap();
+    let_settle();
+    let before = facts(&disk, &|_| false);
+    let (first, _) = program.json(&["snapshot", data.to_str().unwrap()]);
+    // By the source that is remembered, and with the link's own target named.
+    let (diff, _) = program.json(&["diff"]);
+    assert_eq!(diff["changes"].as_array().map(Vec::len), Some(0), "{diff}");
+    let (again, _) = program.json(&["snapshot"]);
+    let (named, _) = program.json(&["snapshot", data.to_str().unwrap(), "--metadata-dir", disk.to_str().unwrap()]);
+    for report in [&again, &named] {
+        assert_eq!(report["files"]["total"], first["files"]["total"], "{report}");
+        assert!(report["snapshot"]["source"]["directories"]["metadata-default"].is_null(), "{report}");
+    }
+    let (report, code) = program.json(&["restore", "latest", "--in-place", "--delete", "--yes"]);
+    assert_eq!((code, report["restored"]["deleted"].as_u64()), (0, Some(0)), "{report}");
+    assert_eq!(facts(&disk, &|_| false), before);
 }

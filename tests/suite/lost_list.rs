@@ -21,7 +21,8 @@ fn told(repo: &Path) -> Vec<Told> {
 
 /// A repository of a server that changed between its snapshots.
 fn three_snapshots() -> (Program, PathBuf) {
-    let program = Program::new();
+    // Without its settings nobody has the keys of an encrypted one.
+    let program = Program::plain();
     let source = program.home.path().join("jf");
     copy_tree(&own_fixture(), &source);
     for (number, label) in ["first", "before 12.1", "last"].into_iter().enumerate() {

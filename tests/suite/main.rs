@@ -4,14 +4,17 @@
 #![expect(clippy::disallowed_methods, reason = "tests make, change and damage files as they like")]
 
 mod backends;
+mod cells;
 mod cli;
 mod counted;
 mod crash;
 mod damage;
 mod diff;
 mod discovery;
+mod everyday;
 mod export;
 mod find;
+mod golden;
 mod hostile;
 mod import;
 mod linked;
@@ -36,6 +39,7 @@ mod rows;
 mod scan;
 mod schemas;
 mod security;
+mod session;
 mod situations;
 mod storm;
 mod support;
@@ -44,6 +48,7 @@ mod unread;
 mod untold;
 mod upgrading;
 mod upkeep;
+mod vacuum;
 mod watch_state;
 mod zip_checker;
 mod zip_load;

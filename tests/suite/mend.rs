@@ -17,8 +17,8 @@ const GONE: &str = "'DEADBEEF-DEAD-BEEF-DEAD-BEEFDEADBEEF'";
 
 fn faults(schema: &Schema) -> Vec<Fault> {
     let mut faults: Vec<Fault> = vec![
-        ("a GUID that is none", "UPDATE BaseItems SET ChannelId = 'not a guid' WHERE rowid = 3", "BaseItems", "is no GUID"),
-        ("a key that is no GUID", "UPDATE MediaSegments SET Id = 'x' WHERE rowid = (SELECT min(rowid) FROM MediaSegments)", "MediaSegments", "is no GUID"),
+        ("a GUID that is none", "UPDATE BaseItems SET ChannelId = 'not a guid' WHERE rowid = 3", "BaseItems", "is not a GUID"),
+        ("a key that is no GUID", "UPDATE MediaSegments SET Id = 'x' WHERE rowid = (SELECT min(rowid) FROM MediaSegments)", "MediaSegments", "is not a GUID"),
         (
             "a GUID in another form",
             "UPDATE BaseItems SET TopParentId = replace(lower(TopParentId), '-', '') WHERE rowid = (SELECT rowid FROM BaseItems WHERE TopParentId IS NOT NULL LIMIT 1)",
@@ -29,7 +29,7 @@ fn faults(schema: &Schema) -> Vec<Fault> {
             "key frames that are no array",
             "UPDATE KeyframeData SET KeyframeTicks = '[1,2' WHERE rowid = (SELECT min(rowid) FROM KeyframeData)",
             "KeyframeData",
-            "no JSON array",
+            "not a JSON array",
         ),
         (
             "a role without a value",
@@ -47,7 +47,7 @@ fn faults(schema: &Schema) -> Vec<Fault> {
             "two users of one name",
             "DROP INDEX IX_Users_Username; UPDATE Users SET Username = (SELECT Username FROM Users ORDER BY rowid LIMIT 1) WHERE rowid = (SELECT max(rowid) FROM Users)",
             "Users",
-            "is called",
+            "is also called",
         ),
         ("a user without a name", "UPDATE Users SET Username = '' WHERE rowid = (SELECT max(rowid) FROM Users)", "Users", "has no name"),
         ("a user without a provider", "UPDATE Users SET AuthenticationProviderId = '' WHERE rowid = (SELECT max(rowid) FROM Users)", "Users", "is empty"),
@@ -71,17 +71,17 @@ fn faults(schema: &Schema) -> Vec<Fault> {
             "a date that is none",
             "UPDATE ActivityLogs SET DateCreated = 'yesterday' WHERE Id = (SELECT min(Id) FROM ActivityLogs)",
             "ActivityLogs",
-            "is no date",
+            "is not a date",
         ),
         ("a rating beyond all numbers", "UPDATE BaseItems SET CommunityRating = 9e999 WHERE rowid = 5", "BaseItems", "finite"),
         ("a rating beyond a float", "UPDATE BaseItems SET CommunityRating = 1e300 WHERE rowid = 5", "BaseItems", "finite"),
         ("a rating that is a word", "UPDATE BaseItems SET CriticRating = 'NaN' WHERE rowid = 5", "BaseItems", "text where a number belongs"),
-        ("a number that is a word", "UPDATE BaseItems SET IndexNumber = 'seven' WHERE rowid = 5", "BaseItems", "text where a whole number belongs"),
-        ("a number that is a fraction", "UPDATE BaseItems SET IndexNumber = 7.5 WHERE rowid = 5", "BaseItems", "another kind"),
+        ("a number that is a word", "UPDATE BaseItems SET IndexNumber = 'seven' WHERE rowid = 5", "BaseItems", "text in a column of whole numbers"),
+        ("a number that is a fraction", "UPDATE BaseItems SET IndexNumber = 7.5 WHERE rowid = 5", "BaseItems", "floating-point number"),
         ("a number beyond an int", "UPDATE BaseItems SET IndexNumber = 99999999999 WHERE rowid = 5", "BaseItems", "cannot hold"),
         ("a concurrency token below zero", "UPDATE Users SET RowVersion = -1", "Users", "cannot hold"),
-        ("a truth that is a word", "UPDATE BaseItems SET IsMovie = 'yes' WHERE rowid = 5", "BaseItems", "text where a whole number belongs"),
-        ("a name that is bytes", "UPDATE BaseItems SET Name = x'616263' WHERE rowid = 5", "BaseItems", "bytes where text belongs"),
+        ("a truth that is a word", "UPDATE BaseItems SET IsMovie = 'yes' WHERE rowid = 5", "BaseItems", "text in a column of whole numbers"),
+        ("a name that is bytes", "UPDATE BaseItems SET Name = x'616263' WHERE rowid = 5", "BaseItems", "bytes in a text column"),
         ("an empty log line", "UPDATE ActivityLogs SET Name = '' WHERE Id = (SELECT min(Id) FROM ActivityLogs)", "ActivityLogs", "is empty"),
         ("an item that is its own parent", "UPDATE BaseItems SET ParentId = Id WHERE rowid = 5", "BaseItems", "its own ancestor"),
         (
@@ -95,7 +95,7 @@ fn faults(schema: &Schema) -> Vec<Fault> {
     for table in &schema.tables {
         for (column, parent) in &table.references {
             let sql = format!("UPDATE \"{}\" SET \"{column}\" = {GONE} WHERE rowid = (SELECT max(rowid) FROM \"{}\")", table.name, table.name);
-            faults.push(("an orphan", sql.leak(), table.name.clone().leak(), format!("in {parent}, which is not there").leak()));
+            faults.push(("an orphan", sql.leak(), table.name.clone().leak(), format!("in {parent}, which does not exist").leak()));
         }
     }
     faults

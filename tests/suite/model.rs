@@ -142,13 +142,14 @@ impl History {
                 "capture"
             }
             9 | 10 => {
+                // A step that needs a snapshot is none where there is none yet, and is not counted.
                 let Some(id) = self.some_snapshot() else { return };
                 let outcome = ops::plan_forget(
                     &self.open(),
                     &Catalog::load(&self.open()).unwrap(),
                     &Forget::These(vec![id]),
                     &jiff::tz::TimeZone::UTC,
-                    watch(&interrupt),
+                    &watch(&interrupt),
                 );
                 if self.marked.contains(&id) {
                     assert!(outcome.is_err(), "a snapshot that is marked was given up");
@@ -163,7 +164,7 @@ impl History {
                 let policy = Policy { last: Some(Count::Newest(keep as u32)), ..Policy::default() };
                 let repository = self.open();
                 let catalog = Catalog::load(&repository).unwrap();
-                let planned = ops::plan_forget(&repository, &catalog, &Forget::By(policy), &jiff::tz::TimeZone::UTC, watch(&interrupt)).unwrap().dropped();
+                let planned = ops::plan_forget(&repository, &catalog, &Forget::By(policy), &jiff::tz::TimeZone::UTC, &watch(&interrupt)).unwrap().dropped();
                 // Imported ones are another instance's: they are judged for themselves.
                 let instances: BTreeMap<_, _> = catalog.snapshots.iter().map(|(id, record)| (*id, record.source.key.clone())).collect();
                 let mut wanted = Vec::new();
@@ -188,23 +189,15 @@ impl History {
                 };
                 assert!(report.problems.is_empty() && report.needed_again == 0, "{report:?}");
                 if max == MaxUnused::Percent(0.0) {
-                    let again = ops::PruneOptions {
-                        max_unused: max,
-                        dry_run: true,
-                        without: Default::default(),
-                        needed: Default::default(),
-                        given_up: Vec::new(),
-                        planned: &|_| {},
-                        waiting: &go_on,
-                    };
-                    let left = ops::prune(&self.open(), again, watch(&interrupt)).unwrap().plan;
+                    let again = ops::PruneOptions { max_unused: max, dry_run: true, ..Default::default() };
+                    let left = ops::prune(&self.open(), &again, &watch(&interrupt)).unwrap().plan;
                     assert_eq!(left.dropped, 0, "nothing is left to remove after a prune: {left:?}");
                 }
                 "prune"
             }
             16 => {
                 let read = [Share::Nothing, Share::All, Share::Percent(30.0)][self.random.below(3) as usize];
-                let report = ops::check(&self.open(), &CheckOptions { read, threads: 1 }, watch(&interrupt)).unwrap();
+                let report = ops::check(&self.open(), &CheckOptions { read, threads: 1 }, &watch(&interrupt)).unwrap();
                 // The index may have been damaged a step ago, which is told.
                 // So is a snapshot whose capture was killed between its record and its link, and a pack whose parity had no time.
                 let may_lack = |name: &str| name.starts_with("snapshots/") || name.ends_with(".parity");

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use needs::needs;
+
 use super::support::*;
 
 /// A mount that goes away with the test.
@@ -48,16 +50,6 @@ impl Drop for Mounted {
     }
 }
 
-/// Where this machine cannot mount, the promise cannot be tried: said, so that nobody takes it for kept.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
-fn can_mount() -> bool {
-    let can = Path::new("/dev/fuse").exists() && rustix::process::geteuid().is_root();
-    if !can {
-        eprintln!("NOT TRIED: no /dev/fuse, or not root");
-    }
-    can
-}
-
 fn output(script: &str, dir: &Path) -> String {
     let output = Command::new("sh").arg("-c").arg(script).current_dir(dir).output().unwrap();
     assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
@@ -82,11 +74,9 @@ fn odd_tree(source: &Path) {
     }
 }
 
+#[needs(fuse)]
 #[test]
 fn a_mounted_snapshot_equals_its_source_for_the_programs_that_people_use() {
-    if !can_mount() {
-        return;
-    }
     let program = Program::new();
     let source = program.home.path().join("source");
     odd_tree(&source);
@@ -125,11 +115,9 @@ fn a_mounted_snapshot_equals_its_source_for_the_programs_that_people_use() {
     assert_eq!(std::fs::read_dir(program.home.path().join("mnt")).unwrap().count(), 0, "nothing is mounted any more");
 }
 
+#[needs(fuse)]
 #[test]
 fn nothing_can_be_written_and_all_snapshots_lie_side_by_side() {
-    if !can_mount() {
-        return;
-    }
     let program = Program::new();
     let source = program.home.path().join("source");
     write(source.join("a/file"), "one");
@@ -166,11 +154,9 @@ fn nothing_can_be_written_and_all_snapshots_lie_side_by_side() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("not empty"));
 }
 
+#[needs(fuse)]
 #[test]
 fn damage_is_an_error_for_whoever_reads_and_the_rest_stays_readable() {
-    if !can_mount() {
-        return;
-    }
     let program = Program::new();
     let source = program.home.path().join("source");
     for number in 0..40 {
@@ -204,11 +190,9 @@ fn damage_is_an_error_for_whoever_reads_and_the_rest_stays_readable() {
     assert_eq!(mounted.interrupt(), Some(3));
 }
 
+#[needs(fuse)]
 #[test]
 fn a_mount_in_use_is_taken_away_at_once_and_ends_when_the_last_file_is_closed() {
-    if !can_mount() {
-        return;
-    }
     let program = Program::new();
     let source = program.home.path().join("source");
     write(source.join("file"), noise("held", 600_000));
@@ -234,11 +218,9 @@ fn a_mount_in_use_is_taken_away_at_once_and_ends_when_the_last_file_is_closed() 
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
 }
 
+#[needs(fuse)]
 #[test]
 fn titles_lead_to_the_folders_that_the_server_names_by_ids() {
-    if !can_mount() {
-        return;
-    }
     let program = Program::new();
     program.ok(&["snapshot", own_fixture().to_str().unwrap()]);
     let mounted = Mounted::new(&program, &["latest", "--titles"], &program.home.path().join("mnt"));

@@ -72,7 +72,8 @@ proptest! {
         still(&made);
         let of_life = capture(&repository, &lived).unwrap().record.categories;
         let backend = MemoryBackend::default();
-        Repository::init_on(&backend).unwrap();
+        // With the same keys, if there are any.
+    Repository::init_with(&backend, repository.config()).unwrap();
         let of_making = capture(&Repository::open_on(Box::new(backend)).unwrap(), &made).unwrap().record.categories;
         prop_assert_eq!(of_life, of_making);
     }
@@ -94,7 +95,8 @@ fn a_large_tree_changed_a_little_has_the_manifest_of_a_fresh_capture() {
     let changed = capture(&repository, &source).unwrap();
     assert!(changed.record.files.unchanged > 3800, "{:?}", changed.record.files);
     let backend = MemoryBackend::default();
-    Repository::init_on(&backend).unwrap();
+    // With the same keys, if there are any.
+    Repository::init_with(&backend, repository.config()).unwrap();
     let fresh = capture(&Repository::open_on(Box::new(backend)).unwrap(), &source).unwrap();
     assert_eq!(changed.record.categories, fresh.record.categories);
 }

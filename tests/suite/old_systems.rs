@@ -2,21 +2,16 @@
 
 use std::process::{Command, Output};
 
+use needs::needs;
+
 use super::support::*;
 
-/// Runs the program while a call of the kernel fails; nothing where this machine has no strace.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
-fn failing(program: &Program, call: &str, args: &[&str]) -> Option<Output> {
+/// Runs the program while a call of the kernel fails.
+pub fn failing(program: &Program, call: &str, args: &[&str]) -> Output {
     let mut command = Command::new("strace");
     command.env_clear().env("HOME", program.home.path()).env("TZ", "UTC").env("PATH", "/usr/bin:/bin").env("JELLYVAULT_REPO", &program.repo);
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={call}"), env!("CARGO_BIN_EXE_jellyvault")]).args(args);
-    match command.output() {
-        Ok(output) => Some(output),
-        Err(_) => {
-            eprintln!("NOT TRIED: no strace here");
-            None
-        }
-    }
+    command.output().unwrap()
 }
 
 fn attic(program: &Program) -> String {
@@ -26,6 +21,7 @@ fn attic(program: &Program) -> String {
     data.to_str().unwrap().to_owned()
 }
 
+#[needs(strace)]
 #[test]
 fn without_locks_reading_works_and_writing_asks_first() {
     for error in ["ENOLCK", "EOPNOTSUPP", "ENOSYS"] {
@@ -35,32 +31,33 @@ fn without_locks_reading_works_and_writing_asks_first() {
         program.ok(&["snapshot", &data]);
         let out = program.home.path().join("out");
         for args in [vec!["list"], vec!["cat", "latest:config/system.xml"], vec!["restore", "latest", "--to", out.to_str().unwrap()], vec!["check"]] {
-            let Some(done) = failing(&program, &call, &args) else { return };
+            let done = failing(&program, &call, &args);
             assert_eq!(done.status.code(), Some(0), "{error} {args:?} {done:?}");
-            assert!(String::from_utf8_lossy(&done.stderr).contains("has no locks"), "{done:?}");
+            assert!(String::from_utf8_lossy(&done.stderr).contains("does not support locks"), "{done:?}");
         }
         for args in [vec!["snapshot", &data], vec!["forget", "latest"], vec!["prune"], vec!["repair"], vec!["keep", "latest"]] {
-            let refused = failing(&program, &call, &args).unwrap();
+            let refused = failing(&program, &call, &args);
             assert_eq!(refused.status.code(), Some(1), "{error} {args:?} {refused:?}");
             assert!(String::from_utf8_lossy(&refused.stderr).contains("--no-lock"), "{refused:?}");
         }
         for args in [vec!["snapshot", &data], vec!["forget", "latest"], vec!["prune"], vec!["repair"], vec!["check"]] {
-            let done = failing(&program, &call, &[&args[..], &["--no-lock"]].concat()).unwrap();
+            let done = failing(&program, &call, &[&args[..], &["--no-lock"]].concat());
             assert_eq!(done.status.code(), Some(0), "{error} {args:?} {done:?}");
         }
         program.ok(&["check", "--read-data"]);
     }
 }
 
+#[needs(strace)]
 #[test]
 fn older_kernels_and_narrow_sandboxes_are_enough() {
     for call in ["openat2:error=ENOSYS", "openat2:error=EPERM", "statx:error=ENOSYS", "statx:error=EPERM", "copy_file_range:error=ENOSYS"] {
         let program = Program::new();
         let data = attic(&program);
-        let Some(taken) = failing(&program, call, &["snapshot", &data]) else { return };
+        let taken = failing(&program, call, &["snapshot", &data]);
         assert_eq!(taken.status.code(), Some(0), "{call} {taken:?}");
         let out = program.home.path().join("out");
-        let restored = failing(&program, call, &["restore", "latest", "--to", out.to_str().unwrap()]).unwrap();
+        let restored = failing(&program, call, &["restore", "latest", "--to", out.to_str().unwrap()]);
         assert_eq!(restored.status.code(), Some(0), "{call} {restored:?}");
         assert_eq!(rows(&out.join("data/jellyfin.db")), rows(&own_fixture().join("data/jellyfin.db")));
         // What is found by the one call is known by the other.
@@ -69,11 +66,9 @@ fn older_kernels_and_narrow_sandboxes_are_enough() {
     }
 }
 
+#[needs(mount)]
 #[test]
 fn a_repository_that_cannot_be_written_to_is_read_in_every_way() {
-    if !rustix::process::geteuid().is_root() {
-        return not_tried("not root");
-    }
     let program = Program::new();
     let data = attic(&program);
     program.ok(&["snapshot", &data]);

@@ -29,7 +29,7 @@ fn a_repository_that_is_gone_is_not_made_anew_unless_the_user_says_so() {
         {
             let (refused, code) = program.json(args);
             assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("no-repository")), "{args:?} {refused}");
-            assert!(message(&refused).contains("is gone: it was there on 20"), "{args:?} {refused}");
+            assert!(message(&refused).contains("is missing: it existed before (last used on 20"), "{args:?} {refused}");
             assert!(refused["error"]["hint"].as_str().unwrap().contains("--init"), "{refused}");
         }
         assert_eq!(std::fs::read_dir(&program.repo).map_or(0, Iterator::count), 0, "nothing was made");
@@ -54,7 +54,10 @@ fn a_memory_that_cannot_be_kept_keeps_nobody_from_a_snapshot() {
     write(program.home.path().join(".local/state/jellyvault/repositories.toml"), "no = [table");
     std::fs::remove_dir_all(&program.repo).unwrap();
     let made = program.run(&["snapshot", "--plain", source.to_str().unwrap()]);
-    assert!(made.status.success() && String::from_utf8_lossy(&made.stderr).contains("not known whether a repository was here before"), "{made:?}");
+    assert!(
+        made.status.success() && String::from_utf8_lossy(&made.stderr).contains("could not find out whether there was a repository at this path before"),
+        "{made:?}"
+    );
     program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
 }
 

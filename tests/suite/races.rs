@@ -7,10 +7,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use needs::needs;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use super::security::{Stage, USER, is_root, sh};
+use super::security::{Stage, USER, sh};
 use super::support::*;
 
 /// Calls that take a name, list names, or change what a name stands for.
@@ -105,12 +106,6 @@ fn stride() -> usize {
 
 /// Each path in turn is swapped for a link to root's directory (or a file of it) at the calls of a command. A capture begins with no repository.
 fn try_all(args: &[&str], paths: &[(&str, &str)], is_capture: bool) {
-    if !is_root() {
-        return not_tried("not root");
-    }
-    if Command::new("strace").arg("-V").output().is_err() {
-        return not_tried("no strace here");
-    }
     let theatre = Theatre::new();
     let stage = &theatre.stage;
     let args: Vec<&str> = args.iter().map(|arg| if *arg == "AT" { stage.at() } else { arg }).collect();
@@ -147,16 +142,19 @@ fn try_all(args: &[&str], paths: &[(&str, &str)], is_capture: bool) {
 
 const FOLDERS: [(&str, &str); 4] = [("plugins", ""), ("metadata", ""), ("data", ""), ("config", "")];
 
+#[needs(root, strace)]
 #[test]
 fn a_swap_at_any_call_of_a_capture_gains_nothing() {
     try_all(&["snapshot", "AT"], &[&FOLDERS[..], &[("config/branding.xml", "shadow"), ("data/jellyfin.db-wal", "shadow")]].concat(), true);
 }
 
+#[needs(root, strace)]
 #[test]
 fn a_swap_at_any_call_of_a_restore_gains_nothing() {
     try_all(&["restore", "latest", "--in-place", "--data-dir", "AT", "--no-safety-snapshot", "--only", "plugins,metadata,config"], &FOLDERS, false);
 }
 
+#[needs(root, strace)]
 #[test]
 fn a_swap_at_any_call_of_a_restore_that_deletes_gains_nothing() {
     try_all(
@@ -166,6 +164,7 @@ fn a_swap_at_any_call_of_a_restore_that_deletes_gains_nothing() {
     );
 }
 
+#[needs(root, strace)]
 #[test]
 fn a_swap_at_any_call_of_a_restore_that_keeps_what_was_gains_nothing() {
     try_all(
@@ -175,6 +174,7 @@ fn a_swap_at_any_call_of_a_restore_that_keeps_what_was_gains_nothing() {
     );
 }
 
+#[needs(root, strace)]
 #[test]
 fn a_swap_at_any_call_of_an_export_to_the_dashboard_gains_nothing() {
     try_all(
@@ -184,6 +184,7 @@ fn a_swap_at_any_call_of_an_export_to_the_dashboard_gains_nothing() {
     );
 }
 
+#[needs(root, strace)]
 #[test]
 fn a_swap_at_any_call_of_a_restore_of_watch_state_gains_nothing() {
     try_all(

@@ -1,8 +1,12 @@
 //! Restoring over what is there: only what differs is written, nothing escapes, and nothing that runs is harmed.
 
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
+use needs::needs;
+
+use super::old_systems::failing;
 use super::support::*;
 
 fn instance(home: &Path) -> PathBuf {
@@ -38,7 +42,7 @@ fn only_what_differs_is_written() {
     assert!(out.join("extra").exists());
     let (report, _) = program.json(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--dry-run"]);
     assert_eq!((&report["restored"]["deleted"], &report["deleted_paths"]), (&1.into(), &serde_json::json!(["extra"])));
-    assert!(program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--dry-run"]).starts_with("extra would be removed\n"));
+    assert!(program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--dry-run"]).starts_with("extra would be deleted\n"));
     assert!(out.join("extra").exists());
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete"]);
     assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
@@ -265,25 +269,42 @@ fn attributes_that_the_snapshot_lacks_are_taken_away_from_files_and_directories(
     assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
 }
 
+#[needs(strace)]
 #[test]
 fn a_file_whose_attribute_the_target_cannot_hold_is_there_all_the_same() {
-    let roomy = tempfile::tempdir_in("/dev/shm").unwrap();
     let program = Program::new();
-    let large = vec![7; 50_000];
-    let set = |path: &Path| rustix::fs::setxattr(path, "user.large", &large, rustix::fs::XattrFlags::empty());
-    write(roomy.path().join("file"), "text");
-    let probe = program.home.path().join("probe");
-    write(&probe, "");
-    if set(&roomy.path().join("file")).is_err() || set(&probe).is_ok() {
-        eprintln!("skipped: this machine has no two file systems of which one holds large attributes and the other does not");
-        return;
-    }
-    program.ok(&["snapshot", "--plain", roomy.path().to_str().unwrap()]);
+    let source = program.home.path().join("source");
+    write(source.join("file"), "text");
+    rustix::fs::setxattr(source.join("file"), "user.large", &[7; 1000], rustix::fs::XattrFlags::empty()).unwrap();
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
     let out = program.home.path().join("out");
-    let (report, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap()]);
-    assert_eq!((code, report["restored"]["files"].as_u64()), (3, Some(1)), "{report}");
+    // What ext4 says of an attribute that is larger than it can hold.
+    let done = failing(&program, "fsetxattr:error=ENOSPC", &["--json", "restore", "latest", "--to", out.to_str().unwrap()]);
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e} {done:?}"));
+    assert_eq!((done.status.code(), report["restored"]["files"].as_u64()), (Some(3), Some(1)), "{report}");
     assert!(report["problems"][0]["what"].as_str().unwrap().contains("it is restored, but not its attribute user.large"), "{report}");
     assert_eq!(std::fs::read_to_string(out.join("file")).unwrap(), "text");
+}
+
+#[needs(root)]
+#[test]
+fn a_directory_that_is_not_there_is_made_for_a_user_who_is_not_root() {
+    let program = Program::new();
+    let home = program.home.path();
+    std::fs::set_permissions(home, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let place = home.join("place");
+    write(place.join("source/file"), "text");
+    std::os::unix::fs::chown(&place, Some(65_534), Some(65_534)).unwrap();
+    // The program itself must be reachable for that user.
+    let copy = home.join("jellyvault");
+    std::fs::copy(env!("CARGO_BIN_EXE_jellyvault"), &copy).unwrap();
+    for args in [&["snapshot", "--plain", "source"][..], &["restore", "latest", "--to", "new/deep"]] {
+        let mut command = std::process::Command::new(&copy);
+        command.env_clear().env("HOME", &place).env("JELLYVAULT_REPO", place.join("repo")).args(args).current_dir(&place);
+        let done = command.uid(65_534).gid(65_534).output().unwrap();
+        assert!(done.status.success(), "{args:?}: {done:?}");
+    }
+    assert_eq!(std::fs::read(place.join("new/deep/file")).unwrap(), b"text");
 }
 
 #[test]
@@ -344,11 +365,9 @@ fn a_database_that_is_right_already_is_not_written_again_in_place() {
     assert_eq!(std::fs::metadata(data.join("data/jellyfin.db")).unwrap().ino(), inode);
 }
 
+#[needs(mount)]
 #[test]
 fn a_target_that_nobody_can_write_to_is_one_error() {
-    if !rustix::process::geteuid().is_root() {
-        return not_tried("not root");
-    }
     let program = Program::new();
     let data = instance(program.home.path());
     program.ok(&["snapshot", data.to_str().unwrap()]);

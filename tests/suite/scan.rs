@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::Mutex;
 
 use jellyvault::manifest::compare;
 use jellyvault::ops;
-use jellyvault::progress::Interrupt;
+use jellyvault::progress::{Interrupt, Monitor};
 use jellyvault::source::{Event, OpenFile, Rules, ScanRoot, Stat, scan};
 use jellyvault::store::Repository;
 use proptest::prelude::*;
@@ -93,17 +92,17 @@ fn a_file_that_is_not_what_the_scan_saw_does_not_pass_for_it() {
 }
 
 /// Moves a folder to a place that was passed already, as soon as the capture works on files.
-struct Mover<'a> {
-    from: &'a Path,
-    to: &'a Path,
+struct Mover {
+    from: std::path::PathBuf,
+    to: std::path::PathBuf,
     told: Mutex<Vec<String>>,
 }
 
-impl jellyvault::progress::Progress for Mover<'_> {
+impl jellyvault::progress::Progress for Mover {
     fn phase(&self, _: jellyvault::progress::Phase, _: u64, _: u64) {}
     fn advance(&self, files: u64, _: u64) {
         // Several workers may tell of files at once: the first moves it.
-        if files > 0 && std::fs::rename(self.from, self.to).is_err() {}
+        if files > 0 && std::fs::rename(&self.from, &self.to).is_err() {}
     }
     fn problem(&self, problem: &jellyvault::progress::Problem) {
         self.told.lock().unwrap().push(problem.path.clone());
@@ -126,10 +125,9 @@ fn what_moves_to_a_place_that_was_passed_is_found_there() {
     let root = dir.path().join("repo");
     ops::init(&root, 0).unwrap();
     let repository = Repository::open(&root).unwrap();
-    let mover = Mover { from: &from, to: &to, told: Mutex::default() };
-    let interrupt = Interrupt::default();
-    let watch = ops::Watch { progress: &mover, interrupt: &interrupt };
-    let report = ops::snapshot(&repository, &ops::SourceSpec::plain(&folder).unwrap(), &ops::SnapshotOptions::default(), watch).unwrap();
+    let mover = std::sync::Arc::new(Mover { from: from.clone(), to: to.clone(), told: Mutex::default() });
+    let monitor = Monitor { progress: mover.clone(), ..Monitor::default() };
+    let report = ops::snapshot(&repository, &ops::SourceSpec::plain(&folder).unwrap(), &ops::SnapshotOptions::default(), &monitor).unwrap();
     assert!(to.exists() && !from.exists());
     assert_eq!((&report.record.problems, report.record.problem_count), (&Vec::new(), 0));
     assert!(!mover.told.lock().unwrap().is_empty(), "nothing was moved from under the walk: the test shows nothing");

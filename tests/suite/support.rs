@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use jellyvault::manifest::{Catalog, SnapshotId, SnapshotRecord};
-use jellyvault::ops::{self, Destination, RestoreOptions, RestoreReport, SnapshotOptions, SnapshotReport, SourceSpec, Watch};
-use jellyvault::progress::{Interrupt, Silent};
+use jellyvault::ops::{self, Destination, RestoreOptions, RestoreReport, SnapshotOptions, SnapshotReport, SourceSpec};
+use jellyvault::progress::{Interrupt, Monitor};
 use jellyvault::store::Repository;
 
-pub static QUIET: Silent = Silent;
-
-pub fn watch(interrupt: &Interrupt) -> Watch<'_> {
-    Watch { progress: &QUIET, interrupt }
+/// Nobody watches, and `interrupt` stops the work.
+pub fn watch(interrupt: &Interrupt) -> Monitor {
+    Monitor { interrupt: interrupt.clone(), ..Monitor::default() }
 }
 
 pub fn temp() -> tempfile::TempDir {
@@ -26,10 +26,26 @@ pub fn own_fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/attic")
 }
 
-/// Large fixtures beside the checkout, where they are.
-pub fn shared_fixtures() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures");
-    path.join("README.md").exists().then_some(path)
+/// What real servers wrote (`tests/fixtures/README.md`), by the name of its archive. Every test sees the same files: copy what you open or change.
+pub fn servers(name: &str) -> PathBuf {
+    static UNPACKING: Mutex<()> = Mutex::new(());
+    let _alone = UNPACKING.lock().unwrap_or_else(PoisonError::into_inner);
+    let archive = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{name}.tar.zst"))).unwrap();
+    // The hash in the name makes sure that a later archive is unpacked again. Only a complete directory gets that name.
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let dir = place.join(format!("{name}-{}", blake3::hash(&archive).to_hex().split_at(16).0));
+    if !dir.exists() {
+        std::fs::create_dir_all(place).unwrap();
+        let unpacked = tempfile::tempdir_in(place).unwrap();
+        let mut tar = Command::new("tar").args(["-xf", "-", "-C"]).arg(unpacked.path()).stdin(Stdio::piped()).spawn().unwrap();
+        zstd::stream::copy_decode(&archive[..], tar.stdin.take().unwrap()).unwrap();
+        assert!(tar.wait().unwrap().success());
+        // Tests in another process may have been faster.
+        let renamed = std::fs::rename(unpacked.path(), &dir);
+        assert!(dir.exists(), "{renamed:?}");
+        std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    dir
 }
 
 pub fn copy_tree(from: &Path, to: &Path) {
@@ -54,9 +70,14 @@ pub fn noise(seed: &str, len: usize) -> Vec<u8> {
     bytes
 }
 
+/// The settings of a repository that is not encrypted, whatever the run is.
+pub fn plain_settings() -> jellyvault::store::RepoConfig {
+    jellyvault::store::RepoConfig { cipher: jellyvault::store::NO_CIPHER.to_owned(), ..jellyvault::store::RepoConfig::new().unwrap() }
+}
+
 pub fn capture(repository: &Repository, folder: &Path) -> Result<SnapshotReport, ops::Error> {
     let spec = SourceSpec::plain(folder)?;
-    ops::snapshot(repository, &spec, &SnapshotOptions { host: "test".into(), threads: 2, ..SnapshotOptions::default() }, watch(&Interrupt::default()))
+    ops::snapshot(repository, &spec, &SnapshotOptions { host: "test".into(), threads: 2, ..SnapshotOptions::default() }, &Monitor::default())
 }
 
 pub fn restore_to(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), dir: &Path) -> Result<RestoreReport, ops::Error> {
@@ -65,7 +86,7 @@ pub fn restore_to(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecor
         snapshot,
         &Destination::Directory(dir.to_path_buf()),
         &RestoreOptions { threads: 2, ..RestoreOptions::default() },
-        watch(&Interrupt::default()),
+        &Monitor::default(),
     )
 }
 
@@ -98,25 +119,13 @@ pub fn held(repository: &Repository, record: &SnapshotRecord) -> Held {
     found
 }
 
-pub fn go_on(_: std::time::Duration) -> Result<(), ops::Error> {
-    Ok(())
-}
-
 pub fn prune_to(repository: &Repository, max_unused: ops::MaxUnused) -> Result<ops::PruneReport, ops::Error> {
-    let options = ops::PruneOptions {
-        max_unused,
-        dry_run: false,
-        without: Default::default(),
-        needed: Default::default(),
-        given_up: Vec::new(),
-        planned: &|_| {},
-        waiting: &go_on,
-    };
-    ops::prune(repository, options, watch(&Interrupt::default()))
+    let options = ops::PruneOptions { max_unused, ..Default::default() };
+    ops::prune(repository, &options, &Monitor::default())
 }
 
 pub fn check_all(repository: &Repository) -> ops::CheckReport {
-    ops::check(repository, &ops::CheckOptions { read: ops::Share::All, threads: 2 }, watch(&Interrupt::default())).unwrap()
+    ops::check(repository, &ops::CheckOptions { read: ops::Share::All, threads: 2 }, &Monitor::default()).unwrap()
 }
 
 pub fn assert_clean(repository: &Repository, when: &str) {
@@ -125,18 +134,12 @@ pub fn assert_clean(repository: &Repository, when: &str) {
 }
 
 pub fn repair_all(repository: &Repository) -> Result<ops::RepairReport, ops::Error> {
-    let options = ops::RepairOptions { quick: false, dry_run: false, add_parity: None, give_up_missing: true, threads: 2, waiting: &go_on };
-    ops::repair(repository, &options, watch(&Interrupt::default()))
+    let options = ops::RepairOptions { quick: false, dry_run: false, add_parity: None, give_up_missing: true, threads: 2, ..Default::default() };
+    ops::repair(repository, &options, &Monitor::default())
 }
 
 pub fn newest(repository: &Repository) -> (SnapshotId, SnapshotRecord) {
     Catalog::load(repository).unwrap().snapshots.pop().unwrap()
-}
-
-/// Says that this machine cannot try a test, so that nobody takes its promise for kept.
-#[expect(clippy::print_stderr, reason = "whoever runs the tests must know")]
-pub fn not_tried(why: &str) {
-    eprintln!("NOT TRIED: {why}");
 }
 
 /// All that a restore must bring back of one path.
@@ -224,18 +227,26 @@ pub fn assert_same_trees(expected: &BTreeMap<Vec<u8>, Facts>, found: &BTreeMap<V
 pub struct Program {
     pub home: tempfile::TempDir,
     pub repo: PathBuf,
+    /// The cipher that a run of all tests over sealed repositories asks for.
+    cipher: Option<std::ffi::OsString>,
 }
 
 impl Program {
     pub fn new() -> Program {
         let home = temp();
         let repo = home.path().join("repo");
-        Program { home, repo }
+        Program { home, repo, cipher: std::env::var_os("JELLYVAULT_TEST_CIPHER") }
+    }
+
+    /// The same whose repositories are not encrypted, whatever the run is.
+    pub fn plain() -> Program {
+        Program { cipher: None, ..Program::new() }
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jellyvault"));
         command.env_clear().env("HOME", self.home.path()).env("TZ", "UTC").env("JELLYVAULT_REPO", &self.repo).env("PATH", "/usr/bin:/bin");
+        command.envs(self.cipher.as_ref().map(|cipher| ("JELLYVAULT_TEST_CIPHER", cipher)));
         command.args(args);
         command
     }
@@ -301,4 +312,12 @@ pub fn rows(database: &Path) -> Vec<String> {
         all.extend(of_table);
     }
     all
+}
+
+/// Changes a database, and waits until its files count as settled.
+pub fn run_sql(database: &Path, sql: &str) {
+    let db = rusqlite::Connection::open(database).unwrap();
+    db.execute_batch(sql).unwrap();
+    db.close().unwrap();
+    let_settle();
 }

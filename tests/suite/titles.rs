@@ -67,11 +67,14 @@ fn a_poster_of_another_name_is_told_and_removed_where_the_poster_is_asked_for() 
     let restore = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()];
     let (told, code) = program.json(&[&restore[..], &["--only", "metadata"]].concat());
     assert_eq!(code, 0);
-    assert!(told["remarks"].to_string().contains(&format!("{FOLDER}/poster.png is not in the snapshot and stays shown in place of poster.jpg")), "{told}");
+    assert!(
+        told["remarks"].to_string().contains(&format!("{FOLDER}/poster.png) is not in the snapshot, and the server still shows it instead of poster.jpg")),
+        "{told}"
+    );
     assert_eq!(names(&folder), [&before[..], &["logo.png".to_owned(), "poster.png".to_owned()]].concat().tap_sorted());
     std::fs::remove_file(folder.join("poster.jpg")).unwrap();
     let (dry, _) = program.json(&[&restore[..], &["--item", FILM, "poster", "--dry-run"]].concat());
-    assert!(dry["remarks"].to_string().contains("would be removed"), "{dry}");
+    assert!(dry["remarks"].to_string().contains("would be deleted"), "{dry}");
     assert!(folder.join("poster.png").exists());
     let (done, code) = program.json(&[&restore[..], &["--item", FILM, "poster"]].concat());
     assert_eq!((code, done["restored"]["files"].as_u64()), (0, Some(1)), "{done}");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jellyvault::backend::{CrashDisk, Disk, LocalBackend};
 use jellyvault::manifest::{Catalog, SnapshotId};
 use jellyvault::ops::{self, ExportKind, ExportOptions, Forget, MaxUnused};
-use jellyvault::progress::Interrupt;
+use jellyvault::progress::Monitor;
 use jellyvault::store::{RepoConfig, Repository, pack_id, read_trailer};
 
 use super::support::*;
@@ -49,7 +49,7 @@ fn parts(disk: &CrashDisk) -> Vec<(PathBuf, std::ops::Range<u64>)> {
     for listed in repository.backend().list("packs/").unwrap() {
         let Some(id) = pack_id(&listed.name) else { continue };
         let path = Path::new(ROOT).join(&listed.name);
-        let trailer = read_trailer(repository.backend(), &listed, &id).unwrap();
+        let trailer = read_trailer(repository.backend(), repository.sealer(), &listed, &id).unwrap();
         let end = trailer.extents.iter().map(|row| row.offset + u64::from(row.stored_bytes)).max().unwrap();
         parts.extend(trailer.extents.iter().map(|row| (path.clone(), row.offset..row.offset + u64::from(row.stored_bytes))));
         parts.push((path, end..listed.size_bytes));
@@ -58,14 +58,14 @@ fn parts(disk: &CrashDisk) -> Vec<(PathBuf, std::ops::Range<u64>)> {
 }
 
 fn repair(repository: &Repository, quick: bool) -> Result<u64, ops::Error> {
-    let options = ops::RepairOptions { quick, dry_run: false, add_parity: None, give_up_missing: false, threads: 1, waiting: &go_on };
-    ops::repair(repository, &options, watch(&Interrupt::default())).map(|report| report.lost_count)
+    let options = ops::RepairOptions { quick, dry_run: false, add_parity: None, give_up_missing: false, threads: 1, ..Default::default() };
+    ops::repair(repository, &options, &Monitor::default()).map(|report| report.lost_count)
 }
 
 fn forget_oldest(repository: &Repository) -> Result<u64, ops::Error> {
     let catalog = Catalog::load(repository).map_err(ops::Error::from)?;
     let forget = Forget::These(catalog.snapshots.iter().take(1).map(|(id, _)| *id).collect());
-    let plan = ops::plan_forget(repository, &catalog, &forget, &jiff::tz::TimeZone::UTC, watch(&Interrupt::default()))?;
+    let plan = ops::plan_forget(repository, &catalog, &forget, &jiff::tz::TimeZone::UTC, &Monitor::default())?;
     ops::forget(repository, &plan.dropped())?;
     Ok(0)
 }
@@ -81,8 +81,8 @@ fn commands(dir: &Path) -> Vec<(&'static str, Command)> {
         ("repair --quick", Box::new(|repository| repair(repository, true))),
         ("prune", Box::new(|repository| prune_to(repository, MaxUnused::Percent(0.0)).map(|_| 0))),
         ("forget", Box::new(forget_oldest)),
-        ("check", Box::new(|repository| ops::check(repository, &Default::default(), watch(&Interrupt::default())).map(|_| 0))),
-        ("import", Box::new(move |repository| ops::import(repository, &zip, &super::import::import_options(), watch(&Interrupt::default())).map(|_| 0))),
+        ("check", Box::new(|repository| ops::check(repository, &Default::default(), &Monitor::default()).map(|_| 0))),
+        ("import", Box::new(move |repository| ops::import(repository, &zip, &super::import::import_options(), &Monitor::default()).map(|_| 0))),
         (
             "export",
             Box::new(move |repository| {
@@ -95,7 +95,7 @@ fn commands(dir: &Path) -> Vec<(&'static str, Command)> {
                     force: true,
                     threads: 1,
                 };
-                ops::export(repository, &newest(repository), &out, None, &options, watch(&Interrupt::default())).map(|_| 0)
+                ops::export(repository, &newest(repository), &out, None, &options, &Monitor::default()).map(|_| 0)
             }),
         ),
     ]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jellyvault::backend::MemoryBackend;
 use jellyvault::ops;
-use jellyvault::progress::Interrupt;
+use jellyvault::progress::{Interrupt, Monitor};
 use jellyvault::store::{ChunkReader, Index, IndexMode, Repository};
 use serde_json::Value;
 
@@ -132,7 +132,7 @@ fn what_is_needed_is_the_same_for_one_reader_and_for_many() {
     let mark = |readers: usize| {
         let mut all = ops::Reached::default();
         let mut readers: Vec<_> = (0..readers).map(|_| ChunkReader::new(&repository, &index)).collect();
-        snapshots.iter().for_each(|snapshot| all.add(snapshot, &mut readers, watch(&interrupt)).unwrap());
+        snapshots.iter().for_each(|snapshot| all.add(snapshot, &mut readers, &watch(&interrupt)).unwrap());
         all
     };
     let (one, many) = (mark(1), mark(5));
@@ -140,8 +140,8 @@ fn what_is_needed_is_the_same_for_one_reader_and_for_many() {
     assert_eq!(format!("{one:?}"), format!("{many:?}"));
     let mut readers = ops::Reached::readers(&repository, &index);
     let (mut kept, mut beyond) = (ops::Reached::default(), ops::Reached::default());
-    kept.add(&snapshots[1], &mut readers, watch(&interrupt)).unwrap();
-    beyond.add_beyond(&kept, &snapshots[0], &mut readers, watch(&interrupt)).unwrap();
+    kept.add(&snapshots[1], &mut readers, &watch(&interrupt)).unwrap();
+    beyond.add_beyond(&kept, &snapshots[0], &mut readers, &watch(&interrupt)).unwrap();
     let mut chunks = 0;
     index
         .for_each_chunk(|id, _| {
@@ -152,8 +152,15 @@ fn what_is_needed_is_the_same_for_one_reader_and_for_many() {
         })
         .unwrap();
     assert!(beyond.chunks.len() < one.chunks.len() && chunks == one.chunks.len(), "{chunks} chunks, {one:?}, {beyond:?}");
-    // It is a help only to a prune of no fewer snapshots.
-    assert!(kept.is_within(&[snapshots[1].0].into()) && !one.is_within(&[snapshots[1].0].into()));
+    // It is a help only to a prune of no fewer snapshots, and while the packs are those that were marked.
+    kept.note_packs(&index).unwrap();
+    let mut one = one;
+    one.note_packs(&index).unwrap();
+    let only = [snapshots[1].0].into();
+    assert!(kept.still_holds(&only, &index).unwrap() && !one.still_holds(&only, &index).unwrap());
+    write(source.join("another.jpg"), noise("another", 5_000));
+    capture(&repository, &source).unwrap();
+    assert!(!kept.still_holds(&only, &Index::open(&repository, IndexMode::Use).unwrap()).unwrap());
 }
 
 #[test]
@@ -234,7 +241,8 @@ fn check_tells_damage_as_files_and_snapshots_and_remembers_what_it_read() {
 
 #[test]
 fn check_tells_each_small_file_that_is_damaged() {
-    let program = Program::new();
+    // Not sealed, whatever the run is: the pictures' bytes are looked for.
+    let program = Program::plain();
     let source = program.home.path().join("source");
     let fill = |folder: &str, files: u32| (0..files).for_each(|n| write(source.join(format!("{folder}/{n}.jpg")), jpeg(&format!("{folder}{n}"), 2_000)));
     fill("stays", 300);
@@ -620,26 +628,13 @@ fn of_two_that_prune_the_second_waits_for_the_first_and_not_the_first_for_the_se
     let (first, second) = (Repository::open(&root).unwrap(), Repository::open(&root).unwrap());
     capture(&first, &folder).unwrap();
     let work = first.lock_work().unwrap();
-    let waits = std::sync::atomic::AtomicU64::new(0);
+    let waits = std::sync::Arc::new(Waits::default());
     std::thread::scope(|scope| {
         let pruned = scope.spawn(|| {
-            let interrupt = Interrupt::default();
-            let waiting = |_| {
-                waits.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                Ok(())
-            };
-            let options = ops::PruneOptions {
-                max_unused: ops::MaxUnused::Unlimited,
-                dry_run: false,
-                without: Default::default(),
-                needed: Default::default(),
-                given_up: Vec::new(),
-                planned: &|_| {},
-                waiting: &waiting,
-            };
-            ops::prune(&second, options, watch(&interrupt))
+            let options = ops::PruneOptions { max_unused: ops::MaxUnused::Unlimited, ..Default::default() };
+            ops::prune(&second, &options, &Monitor { progress: waits.clone(), ..Monitor::default() })
         });
-        while waits.load(std::sync::atomic::Ordering::Relaxed) == 0 {
+        while waits.0.load(std::sync::atomic::Ordering::Relaxed) == 0 {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         // The first is at its last step, for which it must be alone.
@@ -648,4 +643,17 @@ fn of_two_that_prune_the_second_waits_for_the_first_and_not_the_first_for_the_se
         drop((work, first));
         pruned.join().unwrap().unwrap();
     });
+}
+
+/// Counts how often it is told of waiting.
+#[derive(Default)]
+struct Waits(std::sync::atomic::AtomicU64);
+
+impl jellyvault::progress::Progress for Waits {
+    fn phase(&self, _: jellyvault::progress::Phase, _: u64, _: u64) {}
+    fn advance(&self, _: u64, _: u64) {}
+    fn problem(&self, _: &jellyvault::progress::Problem) {}
+    fn waiting(&self, _: std::time::Duration) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
 }

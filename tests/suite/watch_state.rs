@@ -144,7 +144,7 @@ fn a_running_server_and_an_unknown_user_are_refused_before_anything_is_written()
     let (missing, code) = run(&program, &data, &name, &[]);
     assert_eq!(code, 1);
     assert_eq!(missing["error"]["kind"], "refused", "{missing}");
-    assert!(missing["error"]["hint"].as_str().unwrap().contains("Make a user of that name in the dashboard"), "{missing}");
+    assert!(missing["error"]["hint"].as_str().unwrap().contains("Create a user with this name"), "{missing}");
     assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), snapshots, "a try that failed leaves no snapshot");
     assert_eq!(rows(&data.join("data/jellyfin.db")), before);
 }

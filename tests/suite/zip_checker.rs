@@ -7,7 +7,8 @@ use std::path::Path;
 use rusqlite::types::Value as Sql;
 use serde_json::{Map, Value, json};
 
-use super::support::shared_fixtures;
+use super::support::servers;
+use super::zip_tables::{of_10_11_6, pairs};
 
 macro_rules! schemas {
     ($($name:literal)*) => {
@@ -355,14 +356,11 @@ fn restore(ddl: &str, rows: &[Row], owners: bool, found: &mut Found) -> rusqlite
 
 #[test]
 fn a_server_takes_its_own_zips() {
-    let Some(fixtures) = shared_fixtures() else { return };
-    let folders = std::fs::read_dir(&fixtures).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
-    let files = folders.flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
-    for zip in files.filter(|path| path.extension().is_some_and(|kind| kind == "zip")) {
+    for (_, zip) in pairs() {
         assert_eq!(violations(&zip), Found::new(), "{}", zip.display());
     }
     // What 10.11.11 was seen to take: rows of 10.11.6 under its own migrations.
-    let old = entries(&fixtures.join("attic-upgrade/server-10.11.6.zip"), false, &mut Found::new());
+    let old = entries(&of_10_11_6().1, false, &mut Found::new());
     let cases =
         [("", Edit("/HistoryRow", |rows| add_migrations(rows, 2))), ("HistoryRow: not the EF migrations", Edit("/HistoryRow", |rows| add_migrations(rows, 1)))];
     assert_each(violations, &old, &cases);
@@ -450,8 +448,7 @@ fn cycle_of_two(items: &mut Value) {
 
 #[test]
 fn one_fault_is_found() {
-    let Some(fixtures) = shared_fixtures() else { return };
-    let sound = entries(&fixtures.join("attic-12.0/server-min.zip"), false, &mut Found::new());
+    let sound = entries(&servers("attic-servers").join("zips/12.0-min.zip"), false, &mut Found::new());
     let cases = [
         ("", Entry("Data/device.txt", Some("id"))),
         ("", Edit("/Users", |rows| rows[0]["ProfileImage"] = json!({"Path": "/a", "LastModified": "2024-02-29T00:00:00.5Z"}))),

@@ -6,39 +6,35 @@ use std::path::{Path, PathBuf};
 use jellyvault::archive::{DumpStyle, Repairs, Schema, dump_history, dump_table, mend, read_history};
 use rusqlite::Connection;
 
-use super::support::{shared_fixtures, temp};
-
-/// Unpacks an archive of the large fixtures, once.
-fn unpacked(archive: &str) -> Option<PathBuf> {
-    static UNPACKING: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let shared = shared_fixtures()?;
-    let _alone = UNPACKING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let dir = std::env::temp_dir().join(format!("jellyvault-fixtures-{}", blake3::hash(archive.as_bytes()).to_hex().split_at(8).0));
-    if !dir.join("done").exists() {
-        std::fs::create_dir_all(&dir).unwrap();
-        let status = std::process::Command::new("tar").arg("--zstd").arg("-xf").arg(shared.join(archive)).arg("-C").arg(&dir).status().unwrap();
-        assert!(status.success());
-        std::fs::write(dir.join("done"), b"").unwrap();
-    }
-    Some(dir)
-}
+use super::support::{servers, temp};
 
 /// Whole data directories with the zip that their server made of them.
 pub fn directories() -> Vec<(PathBuf, PathBuf)> {
-    let (Some(days), Some(versions), Some(shared)) = (unpacked("attic-12.0/days.tar.zst"), unpacked("attic-upgrade/versions.tar.zst"), shared_fixtures())
-    else {
-        return Vec::new();
-    };
-    let of_day = ["full", "min"].map(|name| (days.join("day1/data"), shared.join(format!("attic-12.0/server-{name}.zip"))));
-    let of_versions = ["10.11.6", "10.11.11", "12.0"].map(|name| (versions.join(name).join("data"), shared.join(format!("attic-upgrade/server-{name}.zip"))));
-    of_day.into_iter().chain(of_versions).collect()
+    let attic = servers("attic-servers");
+    let pair = |data: &str, zip: &str| (attic.join(data).join("data"), attic.join("zips").join(zip));
+    vec![
+        pair("day1", "12.0-full.zip"),
+        pair("day1", "12.0-min.zip"),
+        pair("10.11.6", "10.11.6.zip"),
+        pair("10.11.11", "10.11.11.zip"),
+        pair("12.0", "12.0.zip"),
+    ]
+}
+
+/// The data directory of 10.11.6 with the zip that the server made of it.
+pub fn of_10_11_6() -> (PathBuf, PathBuf) {
+    directories().swap_remove(2)
+}
+
+/// Databases of extreme values with the zip that their server made of them.
+pub fn extremes() -> [(PathBuf, PathBuf); 2] {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/zips");
+    ["extremes-12.0", "extremes-10.11.11"].map(|name| (own.join(format!("{name}.db")), own.join(format!("{name}.zip"))))
 }
 
 /// Databases with the zip that their server made of them.
 pub fn pairs() -> Vec<(PathBuf, PathBuf)> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/zips");
-    let extremes = ["extremes-12.0", "extremes-10.11.11"].map(|name| (own.join(format!("{name}.db")), own.join(format!("{name}.zip"))));
-    extremes.into_iter().chain(directories().into_iter().map(|(data, zip)| (data.join("data/jellyfin.db"), zip))).collect()
+    extremes().into_iter().chain(directories().into_iter().map(|(data, zip)| (data.join("data/jellyfin.db"), zip))).collect()
 }
 
 pub fn entry(zip: &Path, name: &str) -> Vec<u8> {

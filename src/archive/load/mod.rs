@@ -24,6 +24,7 @@ const ROWID_MAX: i64 = 1 << 60;
 
 /// Why tables could not become a database.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// Their text is no JSON, or no array of objects.
     #[error("{table}.json cannot be read: {what}")]

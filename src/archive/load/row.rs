@@ -166,7 +166,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
         Ok(if matches!(self.0.kind, Kind::Bool | Kind::Unsure(Class::Integer)) {
             Ok(Value::Integer(i64::from(is)))
         } else {
-            Err("is true or false where that does not belong")
+            Err("is a boolean, but another type is expected")
         })
     }
 
@@ -177,7 +177,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
             Kind::Uint if u32::try_from(number).is_err() => Err("is a number that does not fit"),
             Kind::Int | Kind::Long | Kind::Uint | Kind::Unsure(Class::Integer) => Ok(Value::Integer(number)),
             Kind::Unsure(Class::Real) => self.real(number as f64),
-            _ => Err("is a number where that does not belong"),
+            _ => Err("is a number, but another type is expected"),
         })
     }
 
@@ -197,7 +197,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
         Ok(if matches!(self.0.kind, Kind::Float | Kind::Double | Kind::Unsure(Class::Real)) {
             self.real(number)
         } else {
-            Err("is a fraction where that does not belong")
+            Err("is a fraction, but another type is expected")
         })
     }
 
@@ -210,24 +210,24 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
             Kind::Text => Ok(Value::Text(text)),
             Kind::Unsure(Class::Text) if is_sure_text(&text) => Ok(Value::Text(text)),
             Kind::Unsure(_) => Err(UNSURE),
-            Kind::Guid => read_guid(&text).map(|guid| Value::Text(stored_guid(&guid))).ok_or("is no GUID"),
-            Kind::Date => date_of_json(&text).map(|date| Value::Text(date.stored())).ok_or("is no date"),
-            Kind::Bytes => read_base64(&text).map(Value::Blob).ok_or("is no base64"),
-            _ => Err("is text where that does not belong"),
+            Kind::Guid => read_guid(&text).map(|guid| Value::Text(stored_guid(&guid))).ok_or("is not a GUID"),
+            Kind::Date => date_of_json(&text).map(|date| Value::Text(date.stored())).ok_or("is not a date"),
+            Kind::Bytes => read_base64(&text).map(Value::Blob).ok_or("is not base64"),
+            _ => Err("is text, but another type is expected"),
         })
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Cell, A::Error> {
         if self.0.kind != Kind::Ticks {
             while seq.next_element::<IgnoredAny>()?.is_some() {}
-            return Ok(Err("is a list where that does not belong"));
+            return Ok(Err("is a list, but another type is expected"));
         }
         let mut text = String::from("[");
         let mut count = 0;
         while let Some(tick) = seq.next_element::<i64>()? {
             count += 1;
             if count > TICKS_MAX {
-                return Err(A::Error::custom("a list is longer than any of Jellyfin's"));
+                return Err(A::Error::custom("a list is too long"));
             }
             if count > 1 {
                 text.push(',');
@@ -240,7 +240,7 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Cell, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Err("is an object where that does not belong"))
+        Ok(Err("is an object, but another type is expected"))
     }
 }
 

@@ -71,7 +71,7 @@ pub fn load_avatars(db: &Connection, avatars: &Avatars) -> Result<Vec<String>, L
     for (user, path, date) in avatars {
         let read = date_of_json(date);
         if read.is_none() && told.len() < NAMED_MAX {
-            told.push(format!("the date of the avatar {path} is none; written as the first of January of year 1"));
+            told.push(format!("the date of the avatar {path} is invalid; written as 1 January of year 1"));
         }
         insert.execute((read.unwrap_or(Date::MIN).stored(), path, user)).map_err(sqlite)?;
     }
@@ -191,7 +191,7 @@ impl<'d> Target<'d> {
                 Ok(())
             }
             Err(error) if !self.is_neighbour && is_clash(&error) => {
-                self.tell(&row.values, "one of its keys is that of another row too; the row was left out", loaded);
+                self.tell(&row.values, "another row has the same key; the row was left out", loaded);
                 Ok(())
             }
             Err(error) => Err(error),
@@ -221,7 +221,7 @@ impl<'d> Target<'d> {
             match self.place(values) {
                 Err(next) if is_clash(&next) => error = next,
                 placed => {
-                    self.tell(&before, &format!("another user is called {name} too; the user is called {new} now"), loaded);
+                    self.tell(&before, &format!("another user is also called {name}; this user was renamed to {new}"), loaded);
                     return placed;
                 }
             }

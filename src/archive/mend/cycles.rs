@@ -48,7 +48,7 @@ pub(super) fn mend(db: &Connection, table: &Table, repairs: &mut Repairs) -> rus
         let Some(column) = columns.get(at) else { continue };
         let row = name_row(db, table, rowid)?;
         if set(db, table, rowid, column, &Value::Null)? {
-            repairs.push(table, row, Some(column), "the item is its own ancestor", "it belongs to nothing now");
+            repairs.push(table, row, Some(column), "the item is its own ancestor", "the reference was removed");
         }
     }
     Ok(())

@@ -14,7 +14,7 @@ pub(super) fn mend(db: &Connection, schema: &Schema, table: &Table, _: i128, rep
         // The server would give such a row a new id, and all that belongs to it would belong to nothing.
         let zero = super::super::text::stored_guid(&[0; 16]);
         for rowid in rows_of(db, &format!("SELECT rowid FROM \"{}\" WHERE \"{key}\" = '{zero}'", table.name))? {
-            leave_out(db, table, rowid, Some(key), "its id is zero, which the server takes for none", repairs)?;
+            leave_out(db, table, rowid, Some(key), "its id is zero, which the server treats as no id", repairs)?;
         }
     }
     for rowid in repeated(db, table, &table.key)? {
@@ -82,8 +82,8 @@ fn name_users(db: &Connection, table: &Table, repairs: &mut Repairs) -> rusqlite
         }
         let row = name_row(db, table, user.rowid)?;
         if new != user.name && set(db, table, user.rowid, "Username", &Value::Text(new.clone()))? {
-            let what = if user.name.is_empty() { "the user has no name".to_owned() } else { format!("another user is called {} too", user.name) };
-            repairs.push(table, row.clone(), Some("Username"), what, format!("the user is called {new} now; watch state and settings are kept"));
+            let what = if user.name.is_empty() { "the user has no name".to_owned() } else { format!("another user is also called {}", user.name) };
+            repairs.push(table, row.clone(), Some("Username"), what, format!("the user was renamed to {new}; watch state and settings are kept"));
         }
         // A name that the server itself would normalise otherwise is kept as it is, as long as it is nobody else's.
         if normalizes && (new != user.name || user.normalized.as_deref().is_none_or(str::is_empty)) {

@@ -1,7 +1,7 @@
 //! What would a server choke on when it restores these rows, and how is it put right? On a private copy, before a row is written.
 //!
 //! A restore purges the tables first and then inserts all rows in one go: a single row that fails leaves the server with nothing
-//! (`docs/zip.md`, "What is mended"). So each rule is applied here, and each row that it touches is named.
+//! (`docs/zip.md`, "Fixed rows"). So each rule is applied here, and each row that it touches is named.
 
 mod cycles;
 pub(super) mod keys;
@@ -22,7 +22,7 @@ const SHOWN_CHARS: usize = 60;
 const SECRET: [&str; 2] = ["Password", "AccessToken"];
 
 /// One thing that was put right.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Repair {
     /// The table.
     pub table: String,
@@ -56,6 +56,7 @@ impl Repairs {
 
 /// Why a database could not be mended.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MendError {
     /// A table or column that its schema names is not there.
     #[error("the database lacks {what}, which every server with its migration history has")]

@@ -16,7 +16,7 @@ pub(super) fn mend(db: &Connection, schema: &Schema, table: &Table, _: i128, rep
     }
     for rowid in rows_of(db, &format!("SELECT rowid FROM \"BaseItems\" WHERE \"Id\" = '{PLACEHOLDER}' AND \"Type\" <> 'PLACEHOLDER'"))? {
         if set(db, table, rowid, "Type", &Value::Text("PLACEHOLDER".to_owned()))? {
-            let what = "the item to which the watch state of deleted items is bound is of another type";
+            let what = "the placeholder for the watch state of deleted items has another type";
             repairs.push(table, format!("Id={PLACEHOLDER}"), Some("Type"), what, "written as \"PLACEHOLDER\"");
         }
     }
@@ -41,7 +41,7 @@ pub(super) fn mend(db: &Connection, schema: &Schema, table: &Table, _: i128, rep
     let list = columns.iter().map(|column| format!("\"{}\"", column.name)).collect::<Vec<_>>().join(", ");
     let marks = vec!["?"; columns.len()].join(", ");
     db.execute(&format!("INSERT INTO \"BaseItems\" ({list}) VALUES ({marks})"), rusqlite::params_from_iter(values))?;
-    let what = "the item to which the watch state of deleted items is bound is missing";
-    repairs.push(table, format!("Id={PLACEHOLDER}"), None, what, "it was put in, as the server makes it");
+    let what = "the placeholder for the watch state of deleted items is missing";
+    repairs.push(table, format!("Id={PLACEHOLDER}"), None, what, "it was added, as the server creates it");
     Ok(())
 }

@@ -24,10 +24,10 @@ pub(super) fn mend(db: &Connection, schema: &Schema, table: &Table, time_ns: i12
             let sql = format!("SELECT \"{column}\" FROM \"{}\" WHERE rowid = ?1", table.name);
             let named = db.prepare_cached(&sql)?.query_row([rowid], |row| Ok(show(column, row.get_ref(0)?)))?;
             let row = name_row(db, table, rowid)?;
-            let what = format!("it belongs to {named} in {parent}, which is not there");
+            let what = format!("it refers to {named} in {parent}, which does not exist");
             if nullable {
                 if set(db, table, rowid, column, &Value::Null)? {
-                    repairs.push(table, row, Some(column), what, "it belongs to nothing now");
+                    repairs.push(table, row, Some(column), what, "the reference was removed");
                     continue;
                 }
             } else if table.name == "UserData" && parent == "BaseItems" && detach(db, table, rowid, time_ns)? {

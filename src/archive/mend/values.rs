@@ -151,8 +151,8 @@ fn apply(db: &Connection, table: &Table, columns: &[&Property], changes: Vec<Cha
         } else {
             gone = Some(change.rowid);
             let what = match what {
-                Some(what) => format!("{what}, and what would stand for it stands in another row"),
-                None => format!("{} spelled another way stands in another row", property.name),
+                Some(what) => format!("{what}, and another row already has the corrected value"),
+                None => format!("another row has the same {} in another spelling", property.name),
             };
             leave_out(db, table, change.rowid, name, what, repairs)?;
         }

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 use super::super::cell::{self, Oddity};
 use super::super::text::{read_guid, stored_guid};
+use super::column::{Column, LearnError, kinds};
 use super::file::is_plain;
-use super::learn::{Column, LearnError, kinds};
 use super::{Kind, Property};
 
 /// What the rows of one table tell.
@@ -47,7 +47,7 @@ impl<'d> Seen<'d> {
                 return Err(unfit(format!("the property {name:?} has an unusual name")));
             }
         } else if !self.order.iter().eq(row.iter().map(|(name, _)| name)) {
-            return Err(unfit("its rows do not have the same properties in the same order".to_owned()));
+            return Err(unfit("its rows do not all have the same properties in the same order".to_owned()));
         }
         for (name, json) in row {
             let is_column = self.columns.contains(name);
@@ -57,7 +57,7 @@ impl<'d> Seen<'d> {
                 candidates.retain(|kind| shape.contains(kind));
             }
             if candidates.is_empty() {
-                return Err(unfit(format!("{name} holds values of different kinds")));
+                return Err(unfit(format!("{name} contains values of different types")));
             }
         }
         self.compare(row)

@@ -12,21 +12,22 @@ pub const SCHEMA_BYTES_MAX: u64 = 4 << 20;
 
 /// Why a file is no schema.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SchemaFileError {
     /// It is no JSON of this form.
     #[error("it is not a schema file of jellyvault ({0})")]
     Malformed(String),
     /// A name that could not stand in a statement.
-    #[error("the name {0:?} cannot be that of a table or column: letters, digits and _ only")]
+    #[error("{0:?} is not a valid name of a table or column: only letters, digits and _ are allowed")]
     Name(String),
     /// Something else than tables and indexes.
-    #[error("it holds the statement {0:?}; a schema file creates tables and indexes and nothing else")]
+    #[error("it contains the statement {0:?}; a schema file may only create tables and indexes")]
     Statement(String),
     /// SQLite does not take a statement.
-    #[error("SQLite does not take its statements")]
+    #[error("SQLite does not accept its statements")]
     Sqlite(#[from] rusqlite::Error),
     /// Its parts do not fit each other.
-    #[error("its tables do not fit its statements: {0}")]
+    #[error("its tables do not match its statements: {0}")]
     Unfit(String),
 }
 
@@ -99,7 +100,7 @@ impl Schema {
     /// Holds names and statements against what they may be, and against each other.
     pub(super) fn check(&self) -> Result<(), SchemaFileError> {
         if self.migrations.is_empty() || self.name.is_empty() || self.first.is_empty() || self.tables.is_empty() {
-            return Err(SchemaFileError::Malformed("it names no version, no migrations or no tables".to_owned()));
+            return Err(SchemaFileError::Malformed("it has no version, no migrations or no tables".to_owned()));
         }
         let names = self.tables.iter().flat_map(|table| std::iter::once(&table.name).chain(table.properties.iter().map(|property| &property.name)));
         if let Some(name) = names.into_iter().find(|name| !is_plain(name)) {
@@ -124,7 +125,7 @@ fn check_table(db: &Connection, table: &Table) -> Result<(), SchemaFileError> {
     for property in table.columns() {
         match columns.get(&property.name) {
             None => return unfit(format!("there is no column {}", property.name)),
-            Some(nullable) if *nullable != property.nullable => return unfit(format!("the column {} does not say so whether it takes NULL", property.name)),
+            Some(nullable) if *nullable != property.nullable => return unfit(format!("the column {} differs in whether NULL is allowed", property.name)),
             Some(_) => {}
         }
     }
@@ -155,7 +156,7 @@ fn schema(raw: RawSchema) -> Result<Schema, SchemaFileError> {
 }
 
 fn table(raw: RawTable) -> Result<Table, SchemaFileError> {
-    let read = |line: &String| property(line).ok_or_else(|| SchemaFileError::Malformed(format!("{line:?} is no property")));
+    let read = |line: &String| property(line).ok_or_else(|| SchemaFileError::Malformed(format!("{line:?} is not a property")));
     let properties = raw.properties.iter().map(read).collect::<Result<_, _>>()?;
     Ok(Table { name: raw.name, key: raw.key, unique: raw.unique, references: raw.references, properties, is_unseen: raw.unseen })
 }
@@ -218,7 +219,7 @@ mod tests {
         assert!(with("CREATE INDEX", "CREATE TRIGGER").contains("tables and indexes"));
         assert!(with("CREATE INDEX", "DROP TABLE x; CREATE INDEX").contains("tables and indexes"));
         assert!(with("\"Overview text?\"", "\"Overview text\"").contains("NULL"));
-        assert!(with("\"Overview text?\"", "\"Overview colour\"").contains("no property"));
+        assert!(with("\"Overview text?\"", "\"Overview colour\"").contains("not a property"));
         assert!(with("\"Overview text?\"", "\"Overvieu text?\"").contains("no column"));
         for text in ["", "{}", "[]", "\u{0}"] {
             assert!(Schema::from_file(text.as_bytes()).is_err(), "{text}");

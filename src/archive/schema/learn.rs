@@ -8,36 +8,10 @@ use rusqlite::Connection;
 use serde::de::Deserializer;
 
 use super::super::lenient::lenient;
+use super::column::{Column, LearnError, kinds};
 use super::evidence::{Rows, Seen};
 use super::file::is_plain;
-use super::{Class, Kind, Property, Schema, SchemaFileError, Table};
-
-/// Why a schema cannot be learnt.
-#[derive(Debug, thiserror::Error)]
-pub enum LearnError {
-    /// SQLite failed.
-    #[error("the database cannot be read")]
-    Sqlite(#[from] rusqlite::Error),
-    /// The zip's table is no JSON of the usual form.
-    #[error("{table}.json cannot be read: {what}")]
-    Json {
-        /// The table.
-        table: String,
-        /// What is wrong.
-        what: String,
-    },
-    /// Table and database do not fit each other.
-    #[error("{table}: {what}")]
-    Unfit {
-        /// The table.
-        table: String,
-        /// In which way.
-        what: String,
-    },
-    /// What was learnt is no schema.
-    #[error(transparent)]
-    File(#[from] SchemaFileError),
-}
+use super::{Class, Kind, Property, Schema, Table};
 
 /// Learns one schema, table by table.
 pub struct Learner<'d> {
@@ -52,16 +26,6 @@ struct Drawn {
     table: Table,
     /// What each property may be.
     candidates: BTreeMap<String, Vec<Kind>>,
-}
-
-/// A column as the database declares it.
-pub(super) struct Column {
-    pub name: String,
-    /// Nothing for bytes.
-    pub class: Option<Class>,
-    pub nullable: bool,
-    /// Place in the key, from 1; 0 outside it.
-    pub key_at: i64,
 }
 
 impl<'d> Learner<'d> {
@@ -83,11 +47,11 @@ impl<'d> Learner<'d> {
     pub fn table(&mut self, name: &str, json: impl Read) -> Result<(), LearnError> {
         let unfit = |what: String| LearnError::Unfit { table: name.to_owned(), what };
         if !is_plain(name) {
-            return Err(unfit("its name cannot be that of a table".to_owned()));
+            return Err(unfit("its name is not a valid name of a table".to_owned()));
         }
         let columns = columns(self.db, name)?;
         if columns.is_empty() {
-            return Err(unfit("the zip has this table and the database has not: they are not of the same version".to_owned()));
+            return Err(unfit("the zip has this table, but the database does not: they are of different versions".to_owned()));
         }
         if let Some(column) = columns.iter().find(|column| !is_plain(&column.name)) {
             return Err(unfit(format!("the column {:?} has an unusual name", column.name)));
@@ -205,16 +169,6 @@ impl<'d> Learner<'d> {
             [Kind::Float, ..] => Kind::Unsure(Class::Real),
             _ => Kind::Unsure(Class::Text),
         }
-    }
-}
-
-/// What a column may be.
-pub(super) fn kinds(column: &Column) -> Vec<Kind> {
-    match column.class {
-        Some(Class::Text) => vec![Kind::Text, Kind::Guid, Kind::Date, Kind::Ticks],
-        Some(Class::Integer) => vec![Kind::Bool, Kind::Int, Kind::Long, Kind::Uint],
-        Some(Class::Real) => vec![Kind::Float, Kind::Double],
-        None => vec![Kind::Bytes],
     }
 }
 

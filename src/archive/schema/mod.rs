@@ -4,6 +4,7 @@
 //! order of its `sqlite_master`. Source: jellyfin/jellyfin at the tags named in `docs/zip.md`. Others can be added: learnt from a server's own zip
 //! and database (`learn`), or read from a file (`file`).
 
+mod column;
 mod evidence;
 mod file;
 mod learn;
@@ -11,9 +12,10 @@ mod learn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, PoisonError, RwLock};
 
+pub use column::LearnError;
 pub use evidence::each_row;
 pub use file::{SCHEMA_BYTES_MAX, SchemaFileError};
-pub use learn::{LearnError, Learner};
+pub use learn::Learner;
 
 /// How a property is stored, and how it stands in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,12 +143,13 @@ const OLD_INDEX: (&str, &str) = ("\"IX_CustomItemDisplayPreferences_UserId\"", "
 
 /// Why no schema is known for a database.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SchemaError {
     /// It has no history.
-    #[error("the database has no migration history, so it is not known which tables its server has")]
+    #[error("the database has no migration history, so the server's tables are unknown")]
     NoHistory,
     /// Its history is none that is known.
-    #[error("the database's schema is not known to this version of jellyvault: {what}")]
+    #[error("this version of jellyvault does not know the database's schema: {what}")]
     Unknown {
         /// The migration by which it differs.
         what: String,

@@ -5,10 +5,10 @@ use std::io::{Seek, Write};
 use serde_json::{Map, Value, json};
 
 use crate::manifest::{Entry, Kind, display};
+use crate::ops::documents::{self, with_path};
 use crate::ops::{self, Change, Totals};
 
 use super::super::failure::Failure;
-use super::super::json as to_json;
 use super::super::ls::{known, nanoseconds};
 use super::naming::Naming;
 use super::{Comparison, patch, rows, tree};
@@ -83,14 +83,14 @@ fn change_json(change: &Change, name: Option<String>) -> Value {
         "change": change.kind.word(), "category": change.category.name(), "name": name,
         "before": change.before.as_ref().map(entry_json), "after": change.after.as_ref().map(entry_json),
     });
-    to_json::with_path(change.path(), document)
+    with_path(change.path(), document)
 }
 
 fn entry_json(entry: &Entry) -> Value {
     let target = if let Kind::Symlink { target } = &entry.kind { Some(display(target)) } else { None };
     let document = json!({
-        "kind": tree::kind_word(&entry.kind), "size": entry.size(), "mtime": to_json::time(nanoseconds(entry.mtime)),
+        "kind": tree::kind_word(&entry.kind), "size": entry.size(), "mtime": documents::time(nanoseconds(entry.mtime)),
         "mode": format!("{:04o}", entry.mode), "uid": known(entry.uid), "gid": known(entry.gid), "target": target,
     });
-    to_json::with_path(&entry.path, document)
+    with_path(&entry.path, document)
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use crate::manifest::{Catalog, display};
 use crate::ops::{self, Diff, DiffOptions, Namer, PictureFile, RowsOptions, RowsReport, State, ToldRow, WantedPaths, item_in};
-use crate::store::{Index, IndexMode, Repository};
+use crate::store::{Index, Repository};
 
 use super::Exit;
 use super::args::DiffArgs;
@@ -63,7 +63,7 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
         _ => context.catalog(&repository)?,
     };
     let (before, after) = sides::sides(context, &repository, &catalog, args)?;
-    let index = Index::open(&repository, IndexMode::Use).map_err(ops::Error::from)?;
+    let index = repository.index().map_err(ops::Error::from)?;
     // An item that is named stands alone: its rows, and the files of its own folders.
     let paths = if args.item.is_empty() || !args.path.is_empty() { paths } else { folders_of(args, &repository, &index, [&before, &after])? };
     let (own, other) = (before.tree()?, after.tree()?);
@@ -79,7 +79,7 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
                 items.add(item);
             }
         };
-        let diff = ops::diff(&repository, &index, (&own, &other), &options, context.watch(), tell);
+        let diff = ops::diff(&repository, &index, (&own, &other), &options, &context.monitor, tell);
         (diff, namer.map(|namer| namer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
     });
     let mut diff = diff?;
@@ -94,7 +94,7 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let problems = comparison.after.problems();
     if problems > 0 {
         context.say(&format!(
-            "Problem: {} of the live source could not be looked at; jellyvault snapshot --dry-run names them.",
+            "Problem: {} of the live source could not be read. Run jellyvault snapshot --dry-run to see them.",
             render::plural(problems, "path", "paths")
         ));
         return Ok(Exit::Problems);
@@ -139,10 +139,10 @@ impl<'c> Comparison<'c> {
     fn open_databases(&self) -> Result<(State<'c>, State<'c>), Failure> {
         let path = self.database_path();
         let open = |side: &Side<'_>| -> Result<State<'c>, Failure> {
-            side.database(self.repository, self.index, &path, &self.context.interrupt)?.ok_or_else(|| {
+            side.database(self.repository, self.index, &path, &self.context.monitor.interrupt)?.ok_or_else(|| {
                 Failure::from(ops::Error::Refused {
                     what: format!("{} has no database {}", side.name(self.context), display(&path)),
-                    hint: "Was it taken without the category database? jellyvault show SNAPSHOT tells. --database PATH names another one.".to_owned(),
+                    hint: "The snapshot may have been taken without the category database: run jellyvault show SNAPSHOT to see. To compare another database: --database PATH.".to_owned(),
                 })
             })
         };
@@ -154,14 +154,14 @@ impl<'c> Comparison<'c> {
         if self.args.database.is_some() || self.args.wants_single_rows() {
             return Ok(None);
         }
-        let open = |side: &Side<'_>| side.database(self.repository, self.index, LIBRARY_PATH, &self.context.interrupt);
+        let open = |side: &Side<'_>| side.database(self.repository, self.index, LIBRARY_PATH, &self.context.monitor.interrupt);
         Ok(open(&self.before)?.zip(open(&self.after)?))
     }
 
     /// What differs in it, by table.
     fn library_rows(&self) -> Result<Option<RowsReport>, Failure> {
         let Some((before, after)) = &self.library else { return Ok(None) };
-        Ok(Some(ops::diff_rows(before, after, &[], &RowsOptions::default(), self.context.watch(), |_| Ok(()))?))
+        Ok(Some(ops::diff_rows(before, after, &[], &RowsOptions::default(), &self.context.monitor, |_| Ok(()))?))
     }
 
     /// Pictures in the folders of items that are other files now.
@@ -209,6 +209,6 @@ impl<'c> Comparison<'c> {
         let args = self.args;
         let named = if self.context.global.verbose || self.context.global.json { NAMED.1 } else { NAMED.0 };
         let options = RowsOptions { tables: args.table.clone(), users: args.user.clone(), items: args.item.clone(), named, single };
-        Ok(Some(ops::diff_rows(before, after, &self.pictures()?, &options, self.context.watch(), each)?))
+        Ok(Some(ops::diff_rows(before, after, &self.pictures()?, &options, &self.context.monitor, each)?))
     }
 }

@@ -21,7 +21,7 @@ pub fn news_words(report: &RowsReport, named: usize) -> String {
                 Section::Library => "Library\n",
                 Section::Users => "Users\n",
                 Section::Server => "Server\n",
-                Section::Upgrade => "The upgrade's own work\n",
+                Section::Upgrade => "Changed by the upgrade\n",
             });
         }
         out.push_str(&format!("  {}\n", news_line(news, named)));
@@ -65,7 +65,7 @@ pub fn row_words(row: &ToldRow<'_>, shows_secrets: bool) -> String {
     };
     let whose: Vec<String> = [row.user.clone(), row.item.clone()].into_iter().flatten().collect();
     let whose = if whose.is_empty() { String::new() } else { format!("  {}", whose.join(", ")) };
-    let by = if row.by_upgrade { "  (the upgrade)" } else { "" };
+    let by = if row.by_upgrade { "  (by the upgrade)" } else { "" };
     let key: Vec<String> = key_of(row).into_iter().map(|(name, value)| format!("{name} {}", shown(&name, &value, &secrets))).collect();
     let mut out = format!("{mark} {table} {}{whose}{by}\n", key.join(", "));
     for (name, before, after) in differing(row) {

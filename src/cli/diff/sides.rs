@@ -2,16 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Catalog, SnapshotId, SnapshotRecord, instance_of};
+use crate::manifest::{Catalog, SnapshotId, SnapshotRecord, display, instance_of};
+use crate::ops::documents::{self, SnapshotDocument};
 use crate::ops::{self, Contents, Look, SnapshotOptions, SourceSpec, State, Tree, Which};
 use crate::progress::Interrupt;
-use crate::source::{Category, LiveFile};
+use crate::source::{Category, LiveFile, is_generated};
 use crate::store::{Index, Repository};
 
 use super::super::args::{DiffArgs, LiveArgs, SourceArgs};
 use super::super::context::Context;
 use super::super::failure::Failure;
-use super::super::{json as to_json, render, source};
+use super::super::{render, source};
 
 /// One side.
 pub enum Side<'c> {
@@ -39,7 +40,7 @@ pub fn sides<'c>(context: &Context, repository: &Repository, catalog: &'c Catalo
                 host: context.host(),
                 ..SnapshotOptions::default()
             };
-            let look = ops::look(repository, &spec, &options, context.watch())?;
+            let look = ops::look(repository, &spec, &options, &context.monitor)?;
             Side::Live(Box::new((spec, look)))
         }
     };
@@ -49,12 +50,14 @@ pub fn sides<'c>(context: &Context, repository: &Repository, catalog: &'c Catalo
 /// The latest snapshot; where that one is of a part only, the newest of the same source that has more.
 fn newest_whole<'c>(context: &Context, repository: &Repository, catalog: &'c Catalog) -> Result<&'c (SnapshotId, SnapshotRecord), Failure> {
     let latest = context.resolve_in(repository, catalog, "latest")?;
-    let fuller = catalog.snapshots.iter().rev().filter(|(_, record)| instance_of(record) == instance_of(&latest.1));
+    // What a restore put aside is an older state, whatever came last.
+    let is_meant = |record: &SnapshotRecord| instance_of(record) == instance_of(&latest.1) && !record.is_safety();
+    let fuller = catalog.snapshots.iter().rev().filter(|(_, record)| is_meant(record));
     let fullest = fuller.clone().map(|(_, record)| record.categories.len()).max().unwrap_or(0);
     match fuller.into_iter().find(|(_, record)| record.categories.len() == fullest) {
         Some(whole) if whole.0 != latest.0 => {
             context.say(&format!(
-                "Note: the latest snapshot {} is of a part only; compared with {}, the newest of all.",
+                "Note: the latest snapshot {} does not contain all categories, so {} is used: the newest that does.",
                 render::short(&latest.0),
                 render::short(&whole.0)
             ));
@@ -81,6 +84,7 @@ fn live(context: &Context, record: &SnapshotRecord, named: &LiveArgs, plain: Opt
                 data_dir: Some(data),
                 config_dir: directory("config"),
                 metadata_dir: directory("metadata"),
+                database: record.source.directories.get("database").map(std::path::PathBuf::from).filter(|file| file.is_file()),
                 follow_roots: named.follow_roots || followed,
                 ..SourceArgs::default()
             };
@@ -125,11 +129,14 @@ impl Side<'_> {
     }
 
     /// What the live source is not compared in, because the snapshot was taken without it.
-    pub fn partial_against(&self, other: &Side<'_>) -> Option<String> {
-        let (Side::Snapshot((id, record)), Side::Live(live)) = (self, other) else { return None };
+    pub fn partial_against(&self, other: &Side<'_>) -> Vec<String> {
+        let (Side::Snapshot((id, record)), Side::Live(live)) = (self, other) else { return Vec::new() };
+        let left: Vec<String> = record.excluded.iter().filter(|glob| !is_generated(glob.as_bytes())).map(|glob| display(glob.as_bytes())).collect();
+        let left = (!left.is_empty()).then(|| format!("snapshot {} left out {}, which was not compared", render::short(id), left.join(", ")));
         let missing: Vec<&str> = Category::ALL.into_iter().map(Category::name).filter(|name| record.category(name).is_none()).collect();
         let is_partial = live.0.layout.is_instance && !missing.is_empty();
-        is_partial.then(|| format!("snapshot {} was taken without {}: that was not compared", render::short(id), missing.join(", ")))
+        let partial = is_partial.then(|| format!("snapshot {} does not contain {}, which was not compared", render::short(id), missing.join(", ")));
+        partial.into_iter().chain(left).collect()
     }
 
     pub fn is_live(&self) -> bool {
@@ -156,9 +163,9 @@ impl Side<'_> {
 
     pub fn json(&self) -> Value {
         match self {
-            Side::Snapshot((id, record)) => to_json::snapshot(Some(id), record),
+            Side::Snapshot((id, record)) => json!(SnapshotDocument::of(Some(id), record)),
             Side::Live(live) => {
-                json!({"id": null, "live": true, "time": to_json::time(live.1.record.time_ns), "problems": to_json::problems(&live.1.record.problems)})
+                json!({"id": null, "live": true, "time": documents::time(live.1.record.time_ns), "problems": &live.1.record.problems})
             }
         }
     }

@@ -90,7 +90,7 @@ impl TreeView {
         let mut says =
             if group.files == 0 { "empty".to_owned() } else { format!("{}, {}", render::plural(group.files, "file", "files"), render::size(group.bytes)) };
         if group.moved > 0 {
-            says.push_str(&format!(", {} of them moved here", render::count(group.moved)));
+            says.push_str(&format!(", {} of them moved from elsewhere", render::count(group.moved)));
         }
         if !group.names.is_empty() {
             let more = if group.names.len() > NAMES { ", …" } else { "" };
@@ -110,7 +110,7 @@ impl TreeView {
         }
         if self.quiet_directories > 0 {
             out.push_str(&format!(
-                "({}, of which nothing but the time changed, {} not shown: --verbose)\n",
+                "({} with only a changed time {} not shown; add --verbose to see all)\n",
                 render::plural(self.quiet_directories, "directory", "directories"),
                 if self.quiet_directories == 1 { "is" } else { "are" }
             ));
@@ -189,7 +189,7 @@ fn mark(kind: ChangeKind) -> char {
 }
 
 /// What the marks mean.
-pub const LEGEND: &str = "+ new   - gone   ~ changed   > moved   m only mode, owner, time or attributes\n\n";
+pub const LEGEND: &str = "+ new   - gone   ~ changed   > moved   m only mode, owner, time or attributes changed\n\n";
 
 /// Sizes, the old place, what of the metadata changed.
 fn words(change: &Change) -> String {
@@ -270,7 +270,7 @@ mod tests {
         ] {
             view.push(&next, None);
         }
-        let expected = "  config/\n~   system.xml  10 B → 2.00 KiB\n+   users/guest/  1 file, 100 B\n  metadata/library/ab/\n-   abc/poster.jpg  5 B\n>   abd/poster.jpg  from metadata/x.jpg\n(1 directory, of which nothing but the time changed, is not shown: --verbose)\n";
+        let expected = "  config/\n~   system.xml  10 B → 2.00 KiB\n+   users/guest/  1 file, 100 B\n  metadata/library/ab/\n-   abc/poster.jpg  5 B\n>   abd/poster.jpg  from metadata/x.jpg\n(1 directory with only a changed time is not shown; add --verbose to see all)\n";
         assert_eq!(view.finish(), expected);
     }
 

@@ -31,7 +31,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     write(&format!("From {} to {}:\n\n", comparison.before.name(context), comparison.after.name(context)))?;
     if !changed {
         let times = diff.total().directory_times;
-        let but = if times > 0 { format!(" but the times of {}", render::plural(times, "directory", "directories")) } else { String::new() };
+        let but = if times > 0 { format!(", except the times of {}", render::plural(times, "directory", "directories")) } else { String::new() };
         write(&format!("Nothing changed{but}.\n"))?;
     }
     if let Some(report) = &report {
@@ -41,7 +41,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
         if rows_changed {
             write(&format!("\nRows of {}:\n\n{}\n", display(&comparison.database_path()), rows::table_words(&report.tables)))?;
         } else if changed {
-            write("\nNo row of the database differs.\n\n")?;
+            write("\nNo rows of the database changed.\n\n")?;
         }
         if let Some(report) = library.filter(|report| !report.tables.is_empty()) {
             write(&format!("\nRows of {}:\n\n{}\n", display(LIBRARY_PATH), rows::table_words(&report.tables)))?;
@@ -52,7 +52,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
                 told += 1;
                 write(&rows::row_words(row, args.show_secrets))
             })?;
-            write(if told == 0 { "No row that differs fits.\n\n" } else { "\n" })?;
+            write(if told == 0 { "No changed row matches.\n\n" } else { "\n" })?;
         }
     }
     if diff.has_changes() || (context.global.verbose && !diff.is_empty()) {
@@ -106,14 +106,14 @@ fn settings_words(comparison: &Comparison<'_>, upgraded: bool) -> Result<String,
         of_file.1 += 1;
         if of_file.1 > SETTINGS_SHOWN && !comparison.context.global.verbose {
             if of_file.1 == SETTINGS_SHOWN + 1 {
-                out.push_str(&format!("  {path}: and more (--verbose shows them)\n"));
+                out.push_str(&format!("  {path}: … and more (--verbose shows them)\n"));
             }
             continue;
         }
         let value = |value: &Option<String>| {
-            value.as_ref().map_or_else(|| "not there".to_owned(), |value| if value.is_empty() { "empty".to_owned() } else { ops::clean_name(value) })
+            value.as_ref().map_or_else(|| "not set".to_owned(), |value| if value.is_empty() { "empty".to_owned() } else { ops::clean_name(value) })
         };
-        let by = if setting.by_upgrade { "  (the upgrade)" } else { "" };
+        let by = if setting.by_upgrade { "  (by the upgrade)" } else { "" };
         out.push_str(&format!("  {path}: {}: {} → {}{by}\n", ops::clean_name(&setting.name), value(&setting.before), value(&setting.after)));
     }
     Ok(if out.is_empty() { out } else { format!("Settings\n{out}") })
@@ -148,8 +148,8 @@ fn summary(comparison: &Comparison<'_>) -> String {
         [vec![name.to_owned()], counts.to_vec(), sizes.to_vec()].concat()
     };
     rows.extend(diff.totals.iter().filter(|(_, totals)| totals.changes() > totals.directory_times).map(|(category, totals)| row(category.name(), totals)));
-    rows.push(row("in all", &diff.total()));
-    let stored = if comparison.after.is_live() { "; of the live source nothing is stored yet" } else { "" };
+    rows.push(row("total", &diff.total()));
+    let stored = if comparison.after.is_live() { "; the live source is not stored yet" } else { "" };
     render::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9])
-        + &format!("* what the changed files take in the repository on that side alone, compressed and without what both share{stored}\n")
+        + &format!("* space that only this side's changed files take in the repository: compressed, without data that both sides share{stored}\n")
 }

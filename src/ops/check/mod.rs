@@ -9,6 +9,8 @@ mod trees;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::backend::Span;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::manifest::{Catalog, Chain, FileHash, SnapshotId, Standing, file_hash};
@@ -16,7 +18,7 @@ use crate::progress::Phase;
 use crate::store::{Index, IndexMode, Repository, snapshot_copy_name, snapshot_name};
 
 use super::reach::{Unnamed, unnamed_trees};
-use super::{Error, Watch};
+use super::{Error, Monitor};
 
 pub(super) use packs::check_packs;
 pub use read::ReadReport;
@@ -25,7 +27,8 @@ pub use trees::Damage;
 pub(super) use trees::Trees;
 
 /// How much of the data is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Share {
     /// None: the structure alone.
     #[default]
@@ -43,7 +46,8 @@ pub enum Share {
 }
 
 /// How to check.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CheckOptions {
     /// How much of the data is read.
     pub read: Share,
@@ -52,7 +56,7 @@ pub struct CheckOptions {
 }
 
 /// Something that is wrong with a file of the repository.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Finding {
     /// The file.
     pub name: String,
@@ -97,7 +101,7 @@ impl CheckReport {
 }
 
 /// Checks a repository. Changes nothing but the log of what was read.
-pub fn check(repository: &Repository, options: &CheckOptions, watch: Watch<'_>) -> Result<CheckReport, Error> {
+pub fn check(repository: &Repository, options: &CheckOptions, monitor: &Monitor) -> Result<CheckReport, Error> {
     let mut report = CheckReport::default();
     report.findings.extend(repository.config_damage().into_iter().map(|(name, what)| Finding { name: name.to_owned(), what }));
     let index = Index::open(repository, IndexMode::UseAndList)?;
@@ -107,22 +111,22 @@ pub fn check(repository: &Repository, options: &CheckOptions, watch: Watch<'_>) 
     }
     check_list(repository, &mut report)?;
     check_copies(repository, &mut report)?;
-    watch.progress.phase(Phase::Check, 0, 0);
-    let packs = check_packs(repository, &index, &mut report, watch)?;
+    monitor.progress.phase(Phase::Check, 0, 0);
+    let packs = check_packs(repository, &index, &mut report, monitor)?;
     // An index that lies would make files look lost: the packs themselves are asked.
     let index = if report.findings.iter().any(|finding| finding.name == packs::INDEX) { Index::open(repository, IndexMode::Rebuild)? } else { index };
-    let bad = read_packs(repository, packs, options, &mut report, watch)?;
-    watch.progress.phase(Phase::Check, catalog.snapshots.len() as u64, 0);
+    let bad = read_packs(repository, packs, options, &mut report, monitor)?;
+    monitor.progress.phase(Phase::Check, catalog.snapshots.len() as u64, 0);
     let mut trees = Trees::new(repository, &index, bad).telling_unread();
-    if !trees.are_whole(&catalog.snapshots, watch)? {
-        watch.progress.phase(Phase::Check, catalog.snapshots.len() as u64, 0);
+    if !trees.are_whole(&catalog.snapshots, monitor)? {
+        monitor.progress.phase(Phase::Check, catalog.snapshots.len() as u64, 0);
         for (id, record) in &catalog.snapshots {
-            trees.snapshot(*id, record, &mut report, watch)?;
-            watch.progress.advance(1, 0);
+            trees.snapshot(*id, record, &mut report, monitor)?;
+            monitor.progress.advance(1, 0);
         }
     }
     report.unread.append(&mut trees.unread);
-    check_unnamed(repository, &index, &catalog, &mut report, watch)?;
+    check_unnamed(repository, &index, &catalog, &mut report, monitor)?;
     report.snapshots = catalog.snapshots.len() as u64;
     report.findings.sort();
     report.findings.dedup();
@@ -130,21 +134,21 @@ pub fn check(repository: &Repository, options: &CheckOptions, watch: Watch<'_>) 
 }
 
 /// Trees that may be all that is left of snapshots whose records are gone.
-fn check_unnamed(repository: &Repository, index: &Index, catalog: &Catalog, report: &mut CheckReport, watch: Watch<'_>) -> Result<(), Error> {
-    let Unnamed { trees, records } = unnamed_trees(repository, index, &catalog.snapshots, watch)?;
+fn check_unnamed(repository: &Repository, index: &Index, catalog: &Catalog, report: &mut CheckReport, monitor: &Monitor) -> Result<(), Error> {
+    let Unnamed { trees, records } = unnamed_trees(repository, index, &catalog.snapshots, monitor)?;
     if let Some(name) = Standing::damaged_file(repository)? {
-        let what = "it says when the list of snapshots began, and is damaged; jellyvault repair writes it again. No snapshot is lost by that".to_owned();
+        let what = "the record of when the list of snapshots began is damaged. No snapshot is lost. Run jellyvault repair to write it again".to_owned();
         report.findings.push(Finding { name: name.to_owned(), what });
     }
     if Standing::of(repository)? == Standing::Lost {
-        let what = "the list of snapshots is missing, though the repository holds data; jellyvault repair writes a new one".to_owned();
+        let what = "the list of snapshots is missing, but the repository contains data. Run jellyvault repair to write a new list".to_owned();
         report.findings.push(Finding { name: "list".to_owned(), what });
     }
     if !trees.is_empty() {
         let files: u64 = trees.iter().map(|tree| tree.files).max().unwrap_or_default();
         let what = format!(
-            "{} trees of up to {files} files belong to no snapshot that is listed: records of snapshots were lost ({} can be read from their copies). \
-             jellyvault repair brings them back",
+            "{} trees of up to {files} files belong to no listed snapshot, because records of snapshots were lost ({} can be read from their copies). \
+             Run jellyvault repair to recover them",
             trees.len(),
             records.len()
         );
@@ -164,8 +168,8 @@ fn check_list(repository: &Repository, report: &mut CheckReport) -> Result<(), E
     let adopted: Vec<_> = chain.listed.values().filter(|listed| listed.is_adopted).map(|listed| super::ls::short(&listed.id)).collect();
     if !adopted.is_empty() {
         report.remarks.push(format!(
-            "{} in the list only since it was found there: the list is younger than the snapshot, or its capture was cut off at the very end, or something else put it there ({})",
-            if adopted.len() == 1 { "one snapshot is" } else { "some snapshots are" },
+            "{} not added to the list when taken, but found later: the list is newer than the snapshot, or the snapshot was interrupted at the very end, or the record was added from elsewhere ({})",
+            if adopted.len() == 1 { "one snapshot was" } else { "some snapshots were" },
             adopted.join(", ")
         ));
     }
@@ -183,10 +187,10 @@ fn check_copies(repository: &Repository, report: &mut CheckReport) -> Result<(),
     let copies: BTreeMap<SnapshotId, Vec<u8>> = Catalog::copies(repository)?.into_iter().collect();
     for (id, hash) in hashes {
         let what = match copies.get(&id) {
-            None => "the second copy of the snapshot's record is missing; jellyvault repair writes it",
+            None => "the second copy of the snapshot's record is missing; jellyvault repair restores it",
             Some(bytes) if file_hash(bytes) == hash => continue,
-            Some(bytes) if Catalog::is_record(id, bytes) => "the second copy of the snapshot's record is another record",
-            Some(_) => "the second copy of the snapshot's record is damaged; jellyvault repair writes it anew",
+            Some(bytes) if Catalog::is_record(repository, id, bytes) => "the second copy of the snapshot's record is another record",
+            Some(_) => "the second copy of the snapshot's record is damaged; jellyvault repair restores it",
         };
         report.findings.push(Finding { name: snapshot_copy_name(&id.0), what: what.to_owned() });
     }

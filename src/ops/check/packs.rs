@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::backend::Listed;
-use crate::store::{ChunkPlace, Index, PackTrailer, Parity, Questions, Repository, pack_id, pack_name, parity_name, parity_pack, read_trailer};
+use crate::store::{ChunkPlace, Index, PackTrailer, Parity, Questions, Repository, pack_id, pack_name, parity_name, parity_pack, read_whole_trailer};
 
-use super::super::{Error, Watch, in_one_line};
+use super::super::{Error, Monitor, in_one_line};
 use super::{CheckReport, Finding};
 
 pub const INDEX: &str = "index.redb";
@@ -36,11 +36,11 @@ fn in_one_line_of(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 /// Reads the table of contents of every pack, and holds the index against it; the packs that can be read on.
-pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckReport, watch: Watch<'_>) -> Result<Vec<PackFile>, Error> {
+pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckReport, monitor: &Monitor) -> Result<Vec<PackFile>, Error> {
     let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
     let condemned: HashSet<_> = index.condemned().into_iter().collect();
     for id in index.lost() {
-        let what = "the pack is gone: what it held is lost, unless another pack, its parity or the source has it".to_owned();
+        let what = "the pack is missing: its data is lost, unless it can be recovered from another pack, its parity or the source".to_owned();
         report.findings.push(Finding { name: pack_name(id), what });
     }
     let mut agreement = Agreement::with(repository, index);
@@ -51,7 +51,7 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
     let mut packs = Vec::new();
     for file in &listed {
         let Some(id) = pack_id(&file.name) else { continue };
-        if watch.interrupt.is_raised() {
+        if monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         report.packs += 1;
@@ -59,7 +59,7 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
         if condemned.contains(&id) {
             continue;
         }
-        match read_trailer(repository.backend(), file, &id) {
+        match read_whole_trailer(repository.backend(), repository.sealer(), file, &id) {
             Ok(trailer) => {
                 // One that the index does not know came after it was opened.
                 if let Some(number) = numbers.get(&id) {
@@ -80,9 +80,9 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
                     }
                     Err(error) => return Err(error.into()),
                 };
-                let help = if known.is_some() { "; the index still knows what lies in it, and jellyvault repair writes that anew" } else { "" };
+                let help = if known.is_some() { "; the index still knows its contents, so jellyvault repair can rewrite it" } else { "" };
                 let fault = if error.unread_file().is_some() { "cannot be read" } else { "is damaged" };
-                report.findings.push(Finding { name: file.name.clone(), what: format!("its table of contents {fault}: {}{help}", reason(&error)) });
+                report.findings.push(Finding { name: file.name.clone(), what: format!("its trailer (table of contents) {fault}: {}{help}", reason(&error)) });
                 report.damaged_packs.push(id);
                 packs.extend(known.map(|trailer| PackFile { id, bytes: file.size_bytes, trailer: Some(trailer) }));
             }
@@ -94,7 +94,7 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
     check_parity(repository, &listed, &condemned, report)?;
     if !condemned.is_empty() {
         let (count, plural) = (condemned.len(), if condemned.len() == 1 { "pack is" } else { "packs are" });
-        report.remarks.push(format!("{count} {plural} left over from a prune that was cut off; the next prune removes them"));
+        report.remarks.push(format!("{count} {plural} left over from an interrupted prune; the next prune deletes them"));
     }
     Ok(packs)
 }
@@ -117,7 +117,7 @@ impl<'i> Agreement<'i> {
     fn take(&mut self, number: u32, trailer: &PackTrailer) -> Result<(), Error> {
         match self.index.extents_of(number) {
             Ok(rows) if rows == trailer.extents => {}
-            Ok(_) => self.fault = Some("it names another place for what a pack holds than the pack does"),
+            Ok(_) => self.fault = Some("it gives another position for data than the pack"),
             Err(error) => return self.unreadable(error),
         }
         self.counts.insert(number, 0);
@@ -135,13 +135,13 @@ impl<'i> Agreement<'i> {
         let outcome = self.claims.answer(self.index, |_, claimed, found| match found {
             Some(found) if found.pack == claimed.pack => {
                 if found != claimed {
-                    *fault = Some("it names another place for a chunk than the pack does");
+                    *fault = Some("it gives another position for a chunk than the pack");
                 }
                 *counts.entry(found.pack).or_default() += 1;
             }
             // Another pack holds it too.
             Some(_) => {}
-            None => *fault = Some("it lacks chunks of packs that it knows"),
+            None => *fault = Some("it lacks chunks of known packs"),
         });
         outcome.or_else(|error| self.unreadable(error))
     }
@@ -175,13 +175,13 @@ fn check_index(
     }) {
         // Packs whose own table is damaged cannot be compared. One of which the index places nothing has no count.
         Ok(()) if fault.is_none() && of_packs.iter().any(|(number, count)| of_index.get(number).copied().unwrap_or_default() != *count) => {
-            fault = Some("it names chunks that no pack holds");
+            fault = Some("it lists chunks that no pack contains");
         }
         Ok(()) => {}
         Err(_) => fault = Some("it cannot be read"),
     }
     if let Some(fault) = fault {
-        let what = format!("the index is damaged: {fault}. Nothing is lost by that; jellyvault repair makes it anew from the packs");
+        let what = format!("the index is damaged: {fault}. No data is lost; jellyvault repair rebuilds it from the packs");
         report.findings.push(Finding { name: INDEX.to_owned(), what });
     }
     Ok(())
@@ -198,7 +198,7 @@ fn check_parity(repository: &Repository, listed: &[Listed], condemned: &HashSet<
         match Parity::read(repository.backend(), id) {
             Ok(parity) if parity.damaged_blocks() > 0 => {
                 let what = format!(
-                    "{} of its recovery blocks are damaged; the pack itself is another matter. jellyvault repair writes them anew",
+                    "{} of its parity blocks are damaged (this says nothing about the pack itself). jellyvault repair rewrites them",
                     parity.damaged_blocks()
                 );
                 report.findings.push(Finding { name: parity_name(id), what });
@@ -222,7 +222,7 @@ fn check_parity(repository: &Repository, listed: &[Listed], condemned: &HashSet<
             lacking.retain(|id| packs.contains(id) && !here.contains(id));
         }
         for id in &lacking {
-            let what = "the pack has no parity; jellyvault repair writes it".to_owned();
+            let what = "the pack has no parity; jellyvault repair adds it".to_owned();
             report.findings.push(Finding { name: parity_name(id), what });
         }
     }
@@ -233,7 +233,6 @@ fn check_parity(repository: &Repository, listed: &[Listed], condemned: &HashSet<
 mod tests {
     use super::*;
     use crate::ops::{SnapshotOptions, SourceSpec, snapshot};
-    use crate::progress::{Interrupt, Silent};
     use crate::store::IndexMode;
 
     #[test]
@@ -242,23 +241,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let source = dir.path().join("source");
         std::fs::create_dir(&source).unwrap();
-        let interrupt = Interrupt::default();
-        let watch = Watch { progress: &Silent, interrupt: &interrupt };
+        let monitor = Monitor::default();
         let repository = Repository::init(&dir.path().join("repository")).unwrap();
         let capture = |text: &str| {
             std::fs::write(source.join("file"), text).unwrap();
-            snapshot(&repository, &SourceSpec::plain(&source).unwrap(), &SnapshotOptions::default(), watch).unwrap()
+            snapshot(&repository, &SourceSpec::plain(&source).unwrap(), &SnapshotOptions::default(), &monitor).unwrap()
         };
         capture("first");
         let index = Index::open(&repository, IndexMode::Use).unwrap();
         capture("second");
         let mut report = CheckReport::default();
-        let packs = check_packs(&repository, &index, &mut report, watch).unwrap();
+        let packs = check_packs(&repository, &index, &mut report, &monitor).unwrap();
         assert_eq!((packs.len(), report.findings.len()), (2, 0), "{:?}", report.findings);
         // One that the index knows and has wrong chunks of is.
         let known = index.packs().unwrap()[0];
         let listed = repository.backend().list("packs/").unwrap().into_iter().find(|file| file.name == pack_name(&known.1)).unwrap();
-        let mut trailer = read_trailer(repository.backend(), &listed, &known.1).unwrap();
+        let mut trailer = read_whole_trailer(repository.backend(), repository.sealer(), &listed, &known.1).unwrap();
         let agreement = |trailer: &PackTrailer| {
             let mut agreement = Agreement::with(&repository, &index);
             agreement.take(known.0, trailer).unwrap();

@@ -5,12 +5,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use serde::Serialize;
+
 use crate::backend::{Listed, Span};
 use crate::chunk::ChunkId;
 use crate::progress::{Phase, Problem};
 use crate::store::{Error as StoreError, ExtentReader, PackTrailer, Proved, Repository, chunks_by_extent, pack_name, read_trailer};
 
-use super::super::{Error, Watch};
+use super::super::moment::moment_of;
+use super::super::{Error, Monitor};
 use super::packs::PackFile;
 use super::read_log::{ReadLog, now};
 use super::{CheckOptions, CheckReport, Finding, Share};
@@ -25,7 +28,7 @@ const UNREAD: &str = "the disk cannot read its bytes";
 pub type BadChunks = HashMap<ChunkId, &'static str>;
 
 /// What was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ReadReport {
     /// Packs that were read.
     pub packs: u64,
@@ -38,6 +41,7 @@ pub struct ReadReport {
     /// Packs that no check ever read whole.
     pub never_read: u64,
     /// Seconds since 1970 at which the pack was read that was not read for longest, of those that ever were; 0 where none was.
+    #[serde(serialize_with = "moment_of")]
     pub oldest: u64,
 }
 
@@ -47,27 +51,27 @@ pub fn read_packs(
     packs: Vec<PackFile>,
     options: &CheckOptions,
     report: &mut CheckReport,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<BadChunks, Error> {
     let mut log = ReadLog::open(repository);
     let all: HashSet<[u8; 16]> = packs.iter().map(|pack| pack.id).collect();
     (report.read.of_packs, report.read.of_bytes) = (packs.len() as u64, packs.iter().map(|pack| pack.bytes).sum());
     let chosen = choose(packs, options.read, &log, report.read.of_bytes);
-    watch.progress.phase(Phase::Read, chosen.len() as u64, chosen.iter().map(|pack| pack.bytes).sum());
+    monitor.progress.phase(Phase::Read, chosen.len() as u64, chosen.iter().map(|pack| pack.bytes).sum());
     let deadline = if let Share::For(time) = options.read { Instant::now().checked_add(time) } else { None };
     let threads = if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { options.threads };
     let (next, read, outcome) = (AtomicUsize::new(0), Mutex::new(Vec::new()), Mutex::new(Ok(())));
     let work = || -> Result<(), Error> {
         let (mut extents, mut buffer) = (ExtentReader::new(repository)?, Vec::new());
         while let Some(pack) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if watch.interrupt.is_raised() || deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            if monitor.interrupt.is_raised() || deadline.is_some_and(|deadline| Instant::now() > deadline) {
                 break;
             }
             let bad = read_pack(repository, pack, &mut extents, &mut buffer)?;
             if let Some((_, what)) = bad.first() {
-                watch.progress.problem(&Problem { path: pack_name(&pack.id), what: (*what).to_owned() });
+                monitor.progress.problem(&Problem { path: pack_name(&pack.id), what: (*what).to_owned() });
             }
-            watch.progress.advance(1, pack.bytes);
+            monitor.progress.advance(1, pack.bytes);
             read.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((pack.clone(), bad));
         }
         Ok(())
@@ -94,7 +98,8 @@ pub fn read_packs(
             let mut reasons: Vec<_> = bad.iter().map(|(_, what)| *what).collect();
             reasons.sort_unstable();
             reasons.dedup();
-            let what = format!("{} of its extents are damaged, {chunks} chunks in them: {}", bad.len(), reasons.join("; "));
+            let count = |count: usize, one: &str, many: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {many}") };
+            let what = format!("{}, with {}: {}", count(bad.len(), "damaged extent", "damaged extents"), count(chunks, "chunk", "chunks"), reasons.join("; "));
             report.findings.push(Finding { name: pack_name(&pack.id), what });
             if reasons.contains(&UNREAD) {
                 report.unread.insert(pack_name(&pack.id));
@@ -110,9 +115,9 @@ pub fn read_packs(
     report.read.never_read = all.iter().filter(|pack| log.last(pack) == 0).count() as u64;
     report.read.oldest = all.iter().map(|pack| log.last(pack)).filter(|last| *last > 0).min().unwrap_or_default();
     if log.save(|pack| all.contains(pack)).is_err() && options.read != Share::Nothing {
-        report.remarks.push("what was read could not be noted for the next check: the repository cannot be written to".to_owned());
+        report.remarks.push("which data was read could not be recorded for the next check, because the repository is not writable".to_owned());
     }
-    if watch.interrupt.is_raised() { Err(Error::Interrupted) } else { Ok(found) }
+    if monitor.interrupt.is_raised() { Err(Error::Interrupted) } else { Ok(found) }
 }
 
 /// The packs that are read: those first that were not read for longest.
@@ -149,10 +154,10 @@ fn read_pack(
     if let Some(trailer) = &pack.trailer {
         return bad_of_index(pack, trailer, extents);
     }
-    let trailer = match read_trailer(repository.backend(), &Listed { name: name.clone(), size_bytes: pack.bytes }, &pack.id) {
+    let trailer = match read_trailer(repository.backend(), repository.sealer(), &Listed { name: name.clone(), size_bytes: pack.bytes }, &pack.id) {
         Ok(trailer) => trailer,
         // It was right a moment ago.
-        Err(error) if error.is_damage() => return Ok(vec![(Vec::new(), "its table of contents cannot be read")]),
+        Err(error) if error.is_damage() => return Ok(vec![(Vec::new(), "its trailer (table of contents) cannot be read")]),
         Err(error) => return Err(error.into()),
     };
     let chunks = chunks_by_extent(&trailer);
@@ -161,14 +166,20 @@ fn read_pack(
     while first < trailer.extents.len() {
         let run = run_of(&trailer, first);
         let rows = trailer.extents.get(first..run).unwrap_or_default();
-        let start = rows.first().map_or(0, |row| row.offset);
-        let len = rows.iter().map(|row| row.stored_bytes as usize).sum();
+        // With the heads before them.
+        let start = trailer.head_start(first);
+        let len = rows.last().map_or(0, |row| row.end().saturating_sub(start)) as usize;
         match repository.backend().read_into(&name, Span::At { offset: start, len }, buffer) {
             Ok(()) => {
                 for (number, row) in (first..).zip(rows) {
                     let at = (row.offset - start) as usize;
                     let stored = buffer.get(at..at + row.stored_bytes as usize).unwrap_or_default();
-                    bad.extend(extents.faults(&pack.id, number as u32, row, chunks.get(number).map(Vec::as_slice).unwrap_or_default(), stored));
+                    let head = buffer.get((trailer.head_start(number) - start) as usize..at).unwrap_or_default();
+                    let chunks = chunks.get(number).map(Vec::as_slice).unwrap_or_default();
+                    if !trailer.is_head_of(number, chunks, head, repository.sealer()) {
+                        bad.push((Vec::new(), "the header of an extent is damaged"));
+                    }
+                    bad.extend(extents.faults(&pack.id, number as u32, row, chunks, stored));
                 }
             }
             // One bad sector must not hide what lies beside it.
@@ -196,7 +207,7 @@ fn bad_of_index(pack: &PackFile, trailer: &PackTrailer, extents: &mut ExtentRead
     let mut bad = Vec::new();
     for (number, row) in (0..).zip(&trailer.extents) {
         let chunks: Vec<_> = trailer.chunks.iter().filter(|chunk| chunk.extent == number).copied().collect();
-        let good: HashSet<ChunkId> = match extents.good_chunks(&pack.id, number, row, &chunks) {
+        let good: HashSet<ChunkId> = match extents.good_chunks((&pack.id, &trailer.pack), number, row, &chunks) {
             Ok(good) => good.into_iter().map(|(id, _)| id).collect(),
             Err(error) if error.unread_file().is_some() => {
                 bad.push((chunks.iter().map(|chunk| chunk.id).collect(), UNREAD));
@@ -206,7 +217,7 @@ fn bad_of_index(pack: &PackFile, trailer: &PackTrailer, extents: &mut ExtentRead
         };
         let lost: Vec<ChunkId> = chunks.iter().map(|chunk| chunk.id).filter(|id| !good.contains(id)).collect();
         if !lost.is_empty() {
-            bad.push((lost, "its bytes do not have their hash"));
+            bad.push((lost, "content does not match its hash"));
         }
     }
     Ok(bad)

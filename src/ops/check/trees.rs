@@ -3,13 +3,15 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use serde::Serialize;
+
 use crate::chunk::ChunkId;
 use crate::manifest::{Child, Content, Entry, Kind, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, display, read_node};
 use crate::store::{ChunkPlace, ChunkReader, ExtentKind, Index, KEPT_FOR_ALL, Questions, Repository};
 
 use super::super::content::list_pieces;
 use super::super::reach::RecipeBodies;
-use super::super::{Error, Watch, in_one_line};
+use super::super::{Error, Monitor, in_one_line};
 use super::read::BadChunks;
 use super::{CheckReport, Finding};
 
@@ -17,11 +19,12 @@ use super::{CheckReport, Finding};
 const NAMED_MAX: usize = 10_000;
 
 /// A file of a snapshot, or many, that cannot be brought back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Damage {
     /// The snapshot.
     pub snapshot: SnapshotId,
     /// The logical path as it is; empty where it stands for more than one entry.
+    #[serde(skip)]
     pub logical: Vec<u8>,
     /// The logical path to show; of an unreadable part of a manifest the first path in it, with `…` and the path behind it.
     pub path: String,
@@ -86,17 +89,17 @@ impl<'r> Trees<'r> {
     }
 
     /// Whether nothing is wrong with any of the snapshots. Of what is wrong nothing is told: whoever needs that asks for each snapshot.
-    pub fn are_whole(&mut self, snapshots: &[(SnapshotId, SnapshotRecord)], watch: Watch<'_>) -> Result<bool, Error> {
+    pub fn are_whole(&mut self, snapshots: &[(SnapshotId, SnapshotRecord)], monitor: &Monitor) -> Result<bool, Error> {
         self.assumed = Some(Questions::new(self.repository));
         let mut are_whole = true;
         for (id, record) in snapshots {
             let mut report = CheckReport::default();
-            self.snapshot(*id, record, &mut report, watch)?;
+            self.snapshot(*id, record, &mut report, monitor)?;
             are_whole &= report.findings.is_empty() && report.damage_count == 0;
             if !are_whole {
                 break;
             }
-            watch.progress.advance(1, 0);
+            monitor.progress.advance(1, 0);
         }
         are_whole = are_whole && self.assumptions_hold()?;
         self.assumed = None;
@@ -133,14 +136,14 @@ impl<'r> Trees<'r> {
     }
 
     /// Tells what of a snapshot cannot be brought back.
-    pub fn snapshot(&mut self, id: SnapshotId, record: &SnapshotRecord, report: &mut CheckReport, watch: Watch<'_>) -> Result<(), Error> {
+    pub fn snapshot(&mut self, id: SnapshotId, record: &SnapshotRecord, report: &mut CheckReport, monitor: &Monitor) -> Result<(), Error> {
         for (name, category) in &record.categories {
             let root = Child { first: Vec::new(), id: category.manifest, entries: category.entries, files: category.files, bytes: category.bytes };
-            match self.node(&root, None, None, watch)? {
+            match self.node(&root, None, None, monitor)? {
                 Ok((true, sums)) => {
                     if sums != (category.entries, category.files, category.bytes) {
                         let what =
-                            format!("its {name} holds {} files of {} bytes, but its record says {} of {}", sums.1, sums.2, category.files, category.bytes);
+                            format!("its {name} contains {} files of {} bytes, but its record says {} of {}", sums.1, sums.2, category.files, category.bytes);
                         report.findings.push(Finding { name: crate::store::snapshot_name(&id.0), what });
                     }
                 }
@@ -156,7 +159,7 @@ impl<'r> Trees<'r> {
 
     /// Whether all below a node is clean, with its entries, files and bytes; a text where the node itself cannot be read.
     #[expect(clippy::type_complexity, reason = "read in one place")]
-    fn node(&mut self, child: &Child, level: Option<u8>, behind: Option<&[u8]>, watch: Watch<'_>) -> Result<Result<(bool, (u64, u64, u64)), String>, Error> {
+    fn node(&mut self, child: &Child, level: Option<u8>, behind: Option<&[u8]>, monitor: &Monitor) -> Result<Result<(bool, (u64, u64, u64)), String>, Error> {
         let sums = (child.entries, child.files, child.bytes);
         if self.clean.contains(&child.id) {
             return Ok(Ok((true, sums)));
@@ -164,7 +167,7 @@ impl<'r> Trees<'r> {
         if self.faulty.contains_key(&child.id) {
             return Ok(Ok((false, sums)));
         }
-        if watch.interrupt.is_raised() {
+        if monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         let node = match read_node(&mut self.reader, &child.id, level) {
@@ -191,15 +194,13 @@ impl<'r> Trees<'r> {
                 for (number, below) in children.iter().enumerate() {
                     found = (found.0 + below.entries, found.1 + below.files, found.2 + below.bytes);
                     let next = children.get(number + 1).map(|next| next.first.as_slice()).or(behind);
-                    match self.node(below, Some(level - 1), next, watch)? {
+                    match self.node(below, Some(level - 1), next, monitor)? {
                         Ok((true, sums)) if sums == (below.entries, below.files, below.bytes) => {}
-                        Ok((true, _)) => {
-                            faults.own.push((below.first.clone(), false, "the manifest contradicts itself about what lies here".to_owned(), below.entries))
-                        }
+                        Ok((true, _)) => faults.own.push((below.first.clone(), false, "the manifest is inconsistent here".to_owned(), below.entries)),
                         Ok((false, _)) => faults.below.push(below.id),
                         Err(what) => {
                             let end = next.map_or_else(|| "the end".to_owned(), display);
-                            let what = format!("part of the manifest cannot be read, with all from this path on and before {end}: {what}");
+                            let what = format!("part of the manifest cannot be read: everything from this path up to {end} (exclusive): {what}");
                             faults.own.push((below.first.clone(), false, what, below.entries));
                         }
                     }
@@ -234,7 +235,7 @@ impl<'r> Trees<'r> {
         if let Some(what) = self.bad.get(id) {
             return Ok(Err(format!("it is damaged ({what})")));
         }
-        Ok(self.index.place_of(id)?.map(|place| place.len).ok_or_else(|| "it is in no pack any more".to_owned()))
+        Ok(self.index.place_of(id)?.map(|place| place.len).ok_or_else(|| "it is in no pack".to_owned()))
     }
 
     fn pieces(&mut self, content: &Content, size: u64) -> Result<Option<String>, Error> {
@@ -244,7 +245,7 @@ impl<'r> Trees<'r> {
             // No chunk is as long as the longest that can be said.
             let len = u32::try_from(size).unwrap_or(u32::MAX);
             let is_due = assumed.push(*id, ChunkPlace { pack: 0, extent: 0, offset: 0, len });
-            return Ok(if is_due && !self.assumptions_hold()? { Some("it is not what it was assumed to be".to_owned()) } else { None });
+            return Ok(if is_due && !self.assumptions_hold()? { Some("its content does not match".to_owned()) } else { None });
         }
         let mut pieces = Vec::new();
         match list_pieces(&mut self.reader, content, |_, piece| {
@@ -252,8 +253,8 @@ impl<'r> Trees<'r> {
             Ok(())
         }) {
             Ok(()) => {}
-            Err(error) if error.kind() == "damaged" => return Ok(Some(format!("the list of its parts is lost: {}", in_one_line(&error)))),
-            Err(error) => return Ok(Some(format!("the list of its parts cannot be read: {}", self.unread_or(error)?))),
+            Err(error) if error.kind() == crate::ops::ErrorKind::Damaged => return Ok(Some(format!("its chunk list is lost: {}", in_one_line(&error)))),
+            Err(error) => return Ok(Some(format!("its chunk list cannot be read: {}", self.unread_or(error)?))),
         }
         let mut sum = 0u64;
         for piece in pieces {
@@ -265,7 +266,7 @@ impl<'r> Trees<'r> {
                 },
             });
         }
-        Ok((sum != size).then(|| "its parts do not come to its size".to_owned()))
+        Ok((sum != size).then(|| "its chunks do not add up to its size".to_owned()))
     }
 
     fn database(&mut self, id: &ChunkId, size: u64) -> Result<Option<String>, Error> {
@@ -280,26 +281,26 @@ impl<'r> Trees<'r> {
     fn look_at_database(&mut self, id: &ChunkId, size: u64) -> Result<Option<String>, Error> {
         let recipe = match self.bodies.chain(id, &mut self.reader) {
             Ok(chain) => chain.recipe,
-            Err(error) if error.is_damage() => return Ok(Some(format!("it is not known which pages it is made of: {}", in_one_line(&error)))),
-            Err(error) => return Ok(Some(format!("it is not known which pages it is made of: {}", self.unread_or(error.into())?))),
+            Err(error) if error.is_damage() => return Ok(Some(format!("its page list cannot be read: {}", in_one_line(&error)))),
+            Err(error) => return Ok(Some(format!("its page list cannot be read: {}", self.unread_or(error.into())?))),
         };
         if recipe.bytes() != size {
-            return Ok(Some("its pages do not come to its size".to_owned()));
+            return Ok(Some("its pages do not add up to its size".to_owned()));
         }
-        let mut slots = vec![0u32; recipe.extents.len()];
-        for place in &recipe.places {
-            if let Some(slot) = slots.get_mut(place.extent as usize) {
-                *slot = (*slot).max(place.slot + 1);
+        let mut ends = vec![0u64; recipe.extents.len()];
+        for (number, place) in recipe.places.iter().enumerate() {
+            if let (Some(end), Some((start, len))) = (ends.get_mut(place.extent as usize), recipe.span(number)) {
+                *end = (*end).max(u64::from(start) + u64::from(len));
             }
         }
         let mut lost = 0;
         let mut reason = String::new();
         let mut gone = HashSet::new();
-        for (number, (extent, slots)) in recipe.extents.iter().zip(slots).enumerate().filter(|(_, (_, slots))| *slots > 0) {
+        for (number, (extent, end)) in recipe.extents.iter().zip(ends).enumerate().filter(|(_, (_, end))| *end > 0) {
             let wrong = match (self.chunk(extent)?, self.index.locate(extent)?) {
                 (Err(what), _) => Some(what),
-                (Ok(_), Some(found)) if found.row.kind == ExtentKind::Pages && u64::from(found.len) >= u64::from(slots) * u64::from(recipe.page_bytes) => None,
-                _ => Some("other bytes lie in their place".to_owned()),
+                (Ok(_), Some(found)) if found.row.kind == ExtentKind::Pages && u64::from(found.len) >= end => None,
+                _ => Some("other data is in their place".to_owned()),
             };
             if let Some(what) = wrong {
                 gone.insert(number as u32);
@@ -309,7 +310,8 @@ impl<'r> Trees<'r> {
         if !gone.is_empty() {
             lost = recipe.places.iter().filter(|place| gone.contains(&place.extent)).count();
         }
-        Ok((lost > 0).then(|| format!("{lost} of its {} pages are lost: {reason}", recipe.places.len())))
+        let what = if recipe.cells.is_some() { "groups of rows" } else { "pages" };
+        Ok((lost > 0).then(|| format!("{lost} of its {} {what} are lost: {reason}", recipe.places.len())))
     }
 
     /// Tells all that is wrong below a node.

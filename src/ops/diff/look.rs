@@ -5,7 +5,7 @@ use crate::store::Repository;
 
 use super::super::select::categories;
 use super::super::snapshot::{SnapshotOptions, SourceSpec};
-use super::super::{Error, Unknown, Watch};
+use super::super::{Error, Monitor, Unknown};
 use super::Tree;
 
 /// What lies in the source now.
@@ -18,8 +18,8 @@ pub struct Look {
 }
 
 /// Looks at a source: files that the scan cache does not know are read and hashed, nothing is stored.
-pub fn look(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, watch: Watch<'_>) -> Result<Look, Error> {
-    let (record, held) = super::super::snapshot::look(repository, spec, options, watch)?;
+pub fn look(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, monitor: &Monitor) -> Result<Look, Error> {
+    let (record, held) = super::super::snapshot::look(repository, spec, options, monitor)?;
     let tree = Tree {
         categories: categories(&record).map(|(category, record)| (category, record.clone())).collect(),
         held,

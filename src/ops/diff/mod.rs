@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::manifest::{CategoryRecord, Difference, Entry, Kind, SnapshotRecord, compare, differences, display, find};
 use crate::progress::Phase;
-use crate::source::{Category, Layout};
+use crate::source::{Category, Layout, is_generated};
 use crate::store::{ChunkReader, Held, Index, Repository};
 
 use self::changes::{Kept, Opened};
@@ -21,7 +21,7 @@ use self::moves::{Moves, Pairs};
 use super::recipes::Recipes;
 use super::select::categories;
 use super::wanted_paths::WantedPaths;
-use super::{Error, Unknown, Watch};
+use super::{Error, Monitor, Unknown};
 
 pub use look::{Look, look};
 pub use totals::Totals;
@@ -145,11 +145,11 @@ pub fn diff(
     index: &Index,
     (before, after): (&Tree, &Tree),
     options: &DiffOptions,
-    watch: Watch<'_>,
+    monitor: &Monitor,
     mut met: impl FnMut(&[u8]),
 ) -> Result<Diff, Error> {
     let reader = |tree: &Tree| ChunkReader::new(repository, index).holding(tree.held.clone());
-    watch.progress.phase(Phase::Diff, 0, 0);
+    monitor.progress.phase(Phase::Diff, 0, 0);
     for path in options.paths.named() {
         if !has_path(before, path, reader)? && !has_path(after, path, reader)? {
             return Err(Error::OnNeitherSide { path: display(path) });
@@ -176,7 +176,7 @@ pub fn diff(
         diff.totals.insert(category, if options.paths.is_limited() { Totals::default() } else { Totals::of(root, other) });
         let (own, other) = ((reader(before), Some(root.manifest)), (reader(after), Some(other.manifest)));
         diff.nodes_read += differences(own, other, |difference| {
-            if watch.interrupt.is_raised() {
+            if monitor.interrupt.is_raised() {
                 return Err(Error::Interrupted);
             }
             if !options.paths.take(difference.path()) {
@@ -188,12 +188,13 @@ pub fn diff(
                 _ => false,
             };
             if is_unknown {
-                diff.unknown += 1;
+                // What the server makes anew is left out of one side and not of the other: nobody misses it.
+                diff.unknown += u64::from(!is_generated(difference.path()));
                 return Ok(());
             }
             let sides = ((&mut content_before, before.live.as_ref()), (&mut content_after, after.live.as_ref()));
             let Some(difference) = same::without_sameness(difference, sides)? else { return Ok(()) };
-            watch.progress.advance(1, 0);
+            monitor.progress.advance(1, 0);
             met(difference.path());
             let number = diff.kept.next_number(category);
             match (&difference.before, &difference.after) {
@@ -343,15 +344,17 @@ impl Diff {
             (Some(_), None) => "later",
             _ => return,
         };
-        self.remarks.push(format!("{} is not in the {side} snapshot, which was taken without it: it was not compared", category.name()));
+        self.remarks.push(format!("{} was not compared, because the {side} snapshot was taken without it", category.name()));
     }
 
     fn note_unknown(&mut self) {
         if self.unknown > 0 {
-            let (paths, them) = if self.unknown == 1 { ("1 path was", "it") } else { ("paths were", "them") };
-            let count = if self.unknown == 1 { String::new() } else { format!("{} ", self.unknown) };
-            self.remarks
-                .push(format!("{count}{paths} not compared: one side could not read {them} or did not include {them}, so whether {them} changed is not known"));
+            self.remarks.push(match self.unknown {
+                1 => "1 path was not compared: one side could not read it or did not include it, so it is unknown whether it changed".to_owned(),
+                count => {
+                    format!("{count} paths were not compared: one side could not read them or did not include them, so it is unknown whether they changed")
+                }
+            });
         }
     }
 }

@@ -162,7 +162,7 @@ fn for_each_part(entry: &Entry, content: &Content, (reader, live): &mut Side<'_,
     }) {
         Ok(()) => Ok(true),
         // What is damaged is not the same; `check` names it.
-        Err(error) if error.kind() == "damaged" => Ok(false),
+        Err(error) if error.kind() == crate::ops::ErrorKind::Damaged => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -15,7 +15,7 @@ use crate::store::{ChunkReader, Repository};
 
 use super::super::content::write_content;
 use super::super::ls::short;
-use super::super::{Error, Watch};
+use super::super::{Error, Monitor};
 use super::pour::{BLOCK_BYTES, HUGE_BYTES, Pourer};
 use super::{ExportKind, ExportOptions};
 
@@ -39,8 +39,8 @@ pub(super) fn private_copy(
     let folder = ScratchFolder::create(&scratch).map_err(failed(scratch))?;
     // A copy that is mended grows by what is put in, and its journal lies beside it.
     folder.check_space(size * 5 / 4).map_err(|error| Error::Refused {
-        what: format!("the zip cannot be made: {error}"),
-        hint: "Make room in the repository's folder or in the system's temporary directory.".to_owned(),
+        what: format!("the zip cannot be written: {error}"),
+        hint: "Free some space on the repository's disk or in the system's temporary directory.".to_owned(),
     })?;
     let path = folder.path.join("jellyfin.db");
     let file = File::create_new(&path).map_err(failed(path.clone()))?;
@@ -87,8 +87,10 @@ impl PrivateDatabase {
                 return Err(Error::Interrupted);
             }
             return Err(Error::Refused {
-                what: format!("the database of snapshot {} is damaged ({damage}); a zip of it would leave the server without items and users", short(id)),
-                hint: "Choose an older snapshot (list shows them). The damaged database itself can be had with restore --to DIR --only database.".to_owned(),
+                what: format!("the database of snapshot {} is damaged ({damage}). A zip of it would leave the server without items and users", short(id)),
+                hint:
+                    "Choose an older snapshot (see jellyvault list). To get the damaged database itself: jellyvault restore SNAPSHOT --to DIR --only database."
+                        .to_owned(),
             });
         }
         let mut database = PrivateDatabase {
@@ -100,7 +102,7 @@ impl PrivateDatabase {
             schema: None,
             was_locked: false,
             mode: entry.mode,
-            mtime_ns: super::walk::mtime_ns(entry),
+            mtime_ns: super::item::mtime_ns(entry),
         };
         let db = open_private(&database.path).map_err(|source| database.failed("__EFMigrationsHistory", source))?;
         database.history = read_history(&db).map_err(|source| database.failed("__EFMigrationsHistory", source))?;
@@ -131,11 +133,11 @@ impl PrivateDatabase {
     }
 
     /// Mends its rows and, where the zip is for another version, its history.
-    pub(super) fn mend(&mut self, schema: Option<&Schema>, time_ns: i128, retargets: bool, watch: Watch<'_>) -> Result<Repairs, Error> {
+    pub(super) fn mend(&mut self, schema: Option<&Schema>, time_ns: i128, retargets: bool, monitor: &Monitor) -> Result<Repairs, Error> {
         let Some(schema) = schema else { return Ok(Repairs::default()) };
         let own = self.schema.unwrap_or(schema);
         let db = Connection::open(&self.path).map_err(|source| self.failed("BaseItems", source))?;
-        let repairs = archive::mend(&db, own, time_ns, &|| watch.interrupt.is_raised()).map_err(|error| match error {
+        let repairs = archive::mend(&db, own, time_ns, &|| monitor.interrupt.is_raised()).map_err(|error| match error {
             MendError::Stopped => Error::Interrupted,
             error => Error::Mend(error),
         })?;
@@ -144,7 +146,7 @@ impl PrivateDatabase {
             if !names.is_empty() {
                 return Err(Error::Refused {
                     what: format!("the users {} differ only in upper and lower case, which {} does not allow", names.join(" and "), schema.versions),
-                    hint: "Rename one of them in the dashboard and take a new snapshot, or use export --exact, with which the server itself migrates."
+                    hint: "Rename one of them in the dashboard and take a new snapshot, or use export --exact: then the server migrates the database itself."
                         .to_owned(),
                 });
             }
@@ -178,9 +180,9 @@ impl PrivateDatabase {
                     DumpError::Out(error) => error,
                     DumpError::Sqlite { table, source } => self.failed(&table, source),
                     error @ DumpError::Unlearnt { .. } => Error::Refused {
-                        what: format!("no tables can be written: {error}"),
+                        what: format!("the tables cannot be written: {error}"),
                         hint:
-                            "Make a backup in the server's dashboard and learn its schema again: jellyvault schema learn ZIP. export --exact needs no schema."
+                            "Create a backup in the dashboard and learn its schema again: jellyvault schema learn ZIP. Or use export --exact, which needs no schema."
                                 .to_owned(),
                     },
                     DumpError::Fault { table, column, what } => Error::Unmended { table, column, what },

@@ -34,8 +34,8 @@ pub(super) struct Draft {
 pub(super) fn check_target(target: &Path, force: bool) -> Result<(), Error> {
     let refused = |what: String, hint: &str| Err(Error::Refused { what, hint: hint.to_owned() });
     match std::fs::symlink_metadata(target) {
-        Ok(found) if !found.is_file() => refused(format!("{} is there, and is no regular file", target.display()), "Name another file."),
-        Ok(_) if !force => refused(format!("{} is there already", target.display()), "Name another file, or replace it with --force."),
+        Ok(found) if !found.is_file() => refused(format!("{} exists and is not a regular file", target.display()), "Give another file name."),
+        Ok(_) if !force => refused(format!("{} already exists", target.display()), "Give another file name, or add --force to overwrite it."),
         _ => Ok(()),
     }
 }
@@ -112,8 +112,8 @@ impl Draft {
             return Ok(());
         }
         Err(Error::Refused {
-            what: format!("the zip may take {} MiB, but {} has {} MiB free", bytes.div_ceil(1 << 20), folder.display(), free >> 20),
-            hint: "Make room, name a file on another disk, or leave parts out with --only (trickplay is the largest of most servers).".to_owned(),
+            what: format!("the zip may need {} MiB, but {} has only {} MiB free", bytes.div_ceil(1 << 20), folder.display(), free >> 20),
+            hint: "Free some space, give a file on another disk, or export fewer categories with --only (trickplay is usually the largest).".to_owned(),
         })
     }
 
@@ -125,7 +125,7 @@ impl Draft {
             rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(|e| self.failed("give the server", e.into()))?;
         }
         rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode)).map_err(|e| self.failed("give the server", e.into()))?;
-        file.sync_all().map_err(|source| self.failed("make durable", source))
+        file.sync_all().map_err(|source| self.failed("write to disk", source))
     }
 
     /// Gives it its name, which makes it known, and makes that durable.
@@ -147,7 +147,7 @@ impl Draft {
         };
         outcome.map_err(|e| self.failed("put in place", e.into()))?;
         self.has_temp_name = false;
-        rustix::fs::fsync(&self.folder).map_err(|error| self.failed("make durable", error.into()))
+        rustix::fs::fsync(&self.folder).map_err(|error| self.failed("write to disk", error.into()))
     }
 }
 

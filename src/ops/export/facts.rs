@@ -55,7 +55,7 @@ impl Facts {
         // A server takes a zip of its own version or an older one: where none is known, the oldest is the one that every server takes.
         let known = named(schema);
         let version = known.clone().unwrap_or_else(|| Schema::all().first().map_or_else(String::new, |oldest| oldest.first.clone()));
-        let shown = known.map_or_else(|| "of the version that the snapshot is of,".to_owned(), |version| versions::display(&version).to_owned());
+        let shown = known.map_or_else(|| "of the snapshot's version".to_owned(), |version| versions::display(&version).to_owned());
         let versions = match (options.kind, schema) {
             (ExportKind::Exact, _) => exact_versions(database, record, &shown),
             (ExportKind::Tables, Some(schema)) => versions_from(schema, &version),
@@ -72,7 +72,7 @@ fn exact_versions(database: Option<&PrivateDatabase>, record: &SnapshotRecord, s
         // Others may take it up as well; nobody tried.
         Some(Standing::Between { to, .. }) => to.clone(),
         Some(Standing::Newer) if !record.server.version.as_ref().is_some_and(|version| version.exact) => {
-            format!("the version that wrote it or newer (later than {shown})")
+            format!("the version that wrote it, or newer (later than {shown})")
         }
         _ => format!("{shown} or newer"),
     }
@@ -96,23 +96,23 @@ fn files(count: u64) -> String {
 /// What is odd about the snapshot's database.
 pub(super) fn remarks(record: &SnapshotRecord, database: Option<&PrivateDatabase>, place: Option<&Place>) -> Vec<String> {
     let has_none = database.is_some_and(|database| database.history.is_empty());
-    let what = "the database has no migration history, which every Jellyfin server writes: no server is known to start with it";
+    let what = "the database has no migration history, which every Jellyfin server writes. No server is known to start with it";
     let mut remarks: Vec<String> = has_none.then(|| what.to_owned()).into_iter().collect();
     if database.is_some_and(|database| database.was_locked) {
-        remarks.push("a lock that a migration left in the database was taken out of the zip: it would keep the server from starting".to_owned());
+        remarks.push("a lock that a migration left in the database was removed from the zip, because it would keep the server from starting".to_owned());
     }
     if let Some(database) = database {
         remarks.extend(standing_words(database));
     }
     if place.is_some_and(|place| place.mode & 0o004 != 0) {
         remarks.push(
-            "the zip could not be given to the server's user, so everybody who may enter its folder can read it: it holds password hashes and access tokens"
+            "the zip's owner could not be set to the server's user, so everybody with access to its directory can read it. It contains password hashes and access tokens"
                 .to_owned(),
         );
     }
     if record.source.directories.is_empty() && record.source.seen_by_server.is_empty() {
         remarks.push(
-            "the snapshot does not know its server's directories: they must be the same where the zip is restored, or the next library scan deletes everything"
+            "the snapshot does not contain its server's directories. They must be the same where the zip is restored, or the next library scan deletes everything"
                 .to_owned(),
         );
     }
@@ -123,13 +123,13 @@ pub(super) fn remarks(record: &SnapshotRecord, database: Option<&PrivateDatabase
 fn standing_words(database: &PrivateDatabase) -> Option<String> {
     match &database.standing {
         Standing::Legacy => Some(
-            "the server that restores this zip brings the library over at its next start, which takes a while. Then restart it once more: until that, signing in fails with 401"
+            "the server that restores this zip migrates the library at its next start, which takes a while. Then restart it once more: until then, signing in fails with error 401"
                 .to_owned(),
         ),
         Standing::Between { to, .. } => {
-            Some(format!("the server was in the middle of its upgrade to {to}; the server that restores this zip continues it at its next start"))
+            Some(format!("the server was in the middle of its upgrade to {to}. The server that restores this zip continues the upgrade at its next start"))
         }
-        Standing::Newer => Some("the database is of a later version than any that this jellyvault knows".to_owned()),
+        Standing::Newer => Some("the database is of a later version than this version of jellyvault knows".to_owned()),
         Standing::Unknown | Standing::Whole => None,
     }
 }
@@ -144,7 +144,7 @@ pub(super) fn missing(
 ) -> Vec<String> {
     let mut missing = Vec::new();
     if options.kind == ExportKind::Tables && has_home_sections {
-        missing.push("home sections: what each user chose to see on the home screen (export --exact keeps it)".to_owned());
+        missing.push("home sections: each user's choice for the home screen (export --exact includes it)".to_owned());
     }
     let has = |category: Category| record.category(category.name()).is_some_and(|found| found.files > 0);
     let expected = [Category::Database, Category::Metadata, Category::Subtitles, Category::Trickplay, Category::Attachments];
@@ -152,23 +152,26 @@ pub(super) fn missing(
         missing.push(format!("{category}: the snapshot was taken without it"));
     }
     if database.is_none() && !has_kept_tables && options.only.is_empty() && record.category(Category::Database.name()).is_some() {
-        missing.push("the database: the snapshot holds none".to_owned());
+        missing.push("the database: the snapshot does not contain one".to_owned());
     }
     if database.is_some() && unplaced.databases > 0 {
-        missing.push("databases of plugins (restore --only database brings them back)".to_owned());
+        missing.push("databases of plugins (use restore --only database)".to_owned());
     }
     if unplaced.files > 0 {
         let named = unplaced.named.join(", ");
-        missing.push(format!("{} of the configuration for which the zip has no place, such as {named} (restore --only config)", files(unplaced.files)));
+        missing.push(format!(
+            "{} of the configuration that the zip format does not support, for example {named} (use restore --only config)",
+            files(unplaced.files)
+        ));
     }
     if let Some(what) = record.remarks.iter().find_map(|remark| remark.strip_prefix(NOT_IN_ZIP)) {
-        missing.push(format!("what the zip that this snapshot was imported from did not hold: {what}"));
+        missing.push(format!("not in the zip that this snapshot was imported from: {what}"));
     }
     if has(Category::Plugins) {
-        missing.push("plugins and their settings: no zip of Jellyfin's holds them (restore --only plugins brings them back)".to_owned());
+        missing.push("plugins and their settings: Jellyfin's zips never contain them (use restore --only plugins)".to_owned());
     }
     if has(Category::Other) {
-        missing.push("what lies beside Jellyfin's own files in its data directory (restore --only other)".to_owned());
+        missing.push("other files in Jellyfin's data directory (use restore --only other)".to_owned());
     }
     missing
 }

@@ -55,6 +55,8 @@ pub struct Place {
     here: Directories,
     seen_here: Directories,
     same_directories: bool,
+    /// Whether the server has users.
+    pub(super) has_users: bool,
 }
 
 impl Place {
@@ -95,14 +97,14 @@ pub(super) fn schema_of(database: &PrivateDatabase, (id, record): &(SnapshotId, 
     let own_version = record.server.version.as_ref().map(|version| version.value.as_str()).unwrap_or(&own.first);
     match wanted.filter(|_| is_verified) {
         Some(_) if version::parse(target) < version::parse(own_version) => Err(Error::Refused {
-            what: format!("snapshot {} is of Jellyfin {own_version}; a server of {target}, which is older, refuses every zip of it", short(id)),
+            what: format!("snapshot {} is of Jellyfin {own_version}. The older version {target} does not accept zips of it", short(id)),
             hint: format!("Install Jellyfin {own_version} or newer there first."),
         }),
         Some(wanted) => Ok(wanted),
         None => Err(Error::Refused {
-            what: format!("the tables of snapshot {} are those of Jellyfin {}; they cannot be rewritten for {target}", short(id), own.versions),
+            what: format!("snapshot {} has the tables of Jellyfin {}, which cannot be converted for {target}", short(id), own.versions),
             hint: format!(
-                "Use export --exact: from the dashboard of any newer server it brings everything back, and the server migrates it. --for can name {}.",
+                "Use export --exact: the dashboard of any newer server restores everything from it and migrates the database. --for accepts {}.",
                 retargets(own)
             ),
         }),
@@ -113,17 +115,17 @@ pub(super) fn schema_of(database: &PrivateDatabase, (id, record): &(SnapshotId, 
 fn refuse_half(standing: &Standing, id: &SnapshotId) -> Result<(), Error> {
     match standing {
         Standing::Between { to, .. } => Err(Error::Refused {
-            what: format!("the server of snapshot {} was in the middle of its upgrade to {to}: its tables are those of no version", short(id)),
+            what: format!("the server of snapshot {} was in the middle of its upgrade to {to}: its tables match no version", short(id)),
             hint: format!(
-                "Use a snapshot from before or after the upgrade (list shows them). To go on with this one: restore --in-place, then start Jellyfin {to} or newer."
+                "Use a snapshot from before or after the upgrade (see jellyvault list). To continue with this one: restore --in-place, then start Jellyfin {to} or newer."
             ),
         }),
         Standing::Legacy => Err(Error::Refused {
             what: format!(
-                "snapshot {} is of a server before 10.11, which keeps its library in library.db; Jellyfin's zips of tables begin with 10.11",
+                "snapshot {} is of a server before 10.11, which stores its library in library.db. Zips with tables exist only since Jellyfin 10.11",
                 short(id)
             ),
-            hint: "Use export --exact: Jellyfin 10.11 and newer restore its zip and bring the library over.".to_owned(),
+            hint: "Use export --exact: Jellyfin 10.11 and newer restore its zip and migrate the library.".to_owned(),
         }),
         Standing::Unknown | Standing::Whole | Standing::Newer => Ok(()),
     }
@@ -149,8 +151,8 @@ pub(super) fn check_database_place((id, record): &(SnapshotId, SnapshotRecord), 
 
 fn elsewhere(whose: &str, path: &str) -> Error {
     Error::Refused {
-        what: format!("{whose} keeps its database in {path} (database.xml); an exact zip brings it back to data/jellyfin.db, where that server does not look"),
-        hint: "Use export --tables, which goes into whatever database the server has, or restore --in-place with the server stopped.".to_owned(),
+        what: format!("{whose} keeps its database in {path} (database.xml). An exact zip restores it to data/jellyfin.db, which that server does not use"),
+        hint: "Use export --tables, which restores into the server's own database, or stop the server and use restore --in-place.".to_owned(),
     }
 }
 
@@ -172,8 +174,8 @@ fn retargets(own: &Schema) -> String {
 fn unknown(error: &SchemaError, id: &SnapshotId) -> Error {
     let known: Vec<&str> = Schema::all().iter().map(|schema| schema.versions.as_str()).collect();
     Error::Refused {
-        what: format!("no tables can be written for snapshot {}: {error}. Known are {}", short(id), known.join("; ")),
-        hint: "export --exact needs no schema: its zip brings everything back from the dashboard of the same or a newer server. With the server stopped, restore --in-place does.".to_owned(),
+        what: format!("the tables of snapshot {} cannot be written: {error}. Known versions: {}", short(id), known.join("; ")),
+        hint: "Use export --exact, which needs no schema: the dashboard of the same or a newer server restores everything from its zip. Or stop the server and use restore --in-place.".to_owned(),
     }
 }
 
@@ -192,16 +194,18 @@ pub fn place_in(target: &JellyfinTarget, repository: &Repository, interrupt: &In
     let mode = if is_root || own.0 == owner.0 { 0o600 } else { 0o644 };
     let database = live_database(&layout)?;
     let (mut history, mut seen_here, mut server) = (History::new(), Directories::new(), target.spec.server.version.clone());
+    let mut has_users = false;
     if let Some(file) = database {
         let copy = copy_to_look_at(&file, &repository.scratch_folder(), interrupt).map_err(|why| Error::Refused {
-            what: format!("the database of the server here could not be looked at ({why}), so it is not known whether the zip fits it"),
-            hint: "Make room in the repository's folder, or write the zip to a file and copy it to data/backups yourself.".to_owned(),
+            what: format!("the database of the server here could not be copied for reading ({why}), so it is unknown whether the zip fits"),
+            hint: "Free some space on the repository's disk, or write the zip to a file and copy it to data/backups yourself.".to_owned(),
         })?;
         let unreadable = |error: rusqlite::Error| Error::Refused {
-            what: format!("the database of the server here cannot be read ({error}), so it is not known whether the zip fits it"),
-            hint: "Write the zip to a file instead, and see what is wrong with the server first.".to_owned(),
+            what: format!("the database of the server here cannot be read ({error}), so it is unknown whether the zip fits"),
+            hint: "Check the server's database first, or write the zip to a file instead.".to_owned(),
         };
         let facts = source::read_facts(&copy.path, interrupt).map_err(unreadable)?;
+        has_users = facts.is_jellyfins && !facts.empty_tables.contains(&"Users");
         seen_here = facts.directories;
         server = server.or_else(|| facts.code_migration.as_ref().map(version::from_history));
         history = source::open_private(&copy.path).and_then(|db| read_history(&db)).map_err(unreadable)?;
@@ -217,6 +221,7 @@ pub fn place_in(target: &JellyfinTarget, repository: &Repository, interrupt: &In
         here: layout.directories(),
         seen_here,
         same_directories: target.same_directories,
+        has_users,
     })
 }
 
@@ -242,7 +247,7 @@ pub fn check_fits(
     {
         return refused(
             format!(
-                "the server here is {} (known from {}), but snapshot {} is of {then}: an older server refuses a newer zip",
+                "the server here is {} (known from {}), but snapshot {} is of {then}. An older server does not accept a newer zip",
                 here.value,
                 here.how,
                 short(id)
@@ -254,8 +259,8 @@ pub fn check_fits(
     let Some(history) = history else { return Ok(()) };
     if place.history.is_empty() {
         return refused(
-            "the server here has no database yet; a zip restored into it leaves it broken".to_owned(),
-            "Start the server once, go through its first page, stop at its wizard, and export again.",
+            "the server here has no database yet. Restoring a zip now would leave it broken".to_owned(),
+            "Start the server once, complete the first page, stop at the setup wizard, and export again.",
         );
     }
     let migrations = |history: &[(String, String)]| -> Vec<String> {
@@ -270,15 +275,15 @@ pub fn check_fits(
     match kind {
         ExportKind::Tables if has != brings => refused(
             format!(
-                "the tables are those of Jellyfin {}, but the database of the server here has another schema ({}): restoring them would leave it broken",
+                "the zip has the tables of Jellyfin {}, but the server here has another schema ({}). Restoring them would leave it broken",
                 schema.map_or("an unknown version", |schema| &schema.versions),
                 has.last().map_or("none", String::as_str)
             ),
-            "Use --exact, with which a newer server migrates the database itself, or name the server's version with --for.",
+            "Use --exact: then a newer server migrates the database itself. Or give the server's version with --for.",
         ),
         ExportKind::Exact if brings.iter().any(|id| !has.contains(id)) => refused(
-            "the snapshot's database is of a newer schema than that of the server here, which cannot go back".to_owned(),
-            "Install the version of Jellyfin that the snapshot is of, or a newer one.",
+            "the snapshot's database has a newer schema than the server here, and Jellyfin cannot downgrade".to_owned(),
+            "Install the snapshot's version of Jellyfin, or a newer one.",
         ),
         _ => Ok(()),
     }

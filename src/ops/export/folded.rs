@@ -34,8 +34,8 @@ impl FoldedNames {
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         (self.count > 0).then(|| {
             format!(
-                "Windows and most Macs take these names for names of other files in the zip: {}{more}. They differ in upper and lower case, accents or a dot at the end. After a restore \
-                 there, only one of each pair is left; on Linux both are.",
+                "on Windows and most Macs, these names are the same as other names in the zip: {}{more}. They differ only in upper and lower case, accents or a dot at the end. After a restore \
+                 there, only one file of each pair is left. On Linux both are restored",
                 self.named.join(", ")
             )
         })

@@ -8,8 +8,9 @@ use crate::store::ChunkReader;
 use super::super::Error;
 use super::super::kept_tables::{has_kept_tables, kept_bytes, kept_entry, kept_names};
 use super::super::ls::short;
-use super::pour::{Item, Pourer};
-use super::walk::mtime_ns;
+use super::item::Item;
+use super::item::mtime_ns;
+use super::pour::Pourer;
 use super::{ExportKind, ExportOptions};
 
 /// What the zip said of itself, and its entries.
@@ -29,8 +30,8 @@ impl Kept {
         }
         let refused = |what: &str| {
             Err(Error::Refused {
-                what: format!("snapshot {} holds the tables of a zip as they are, because their schema is not known; {what}", short(id)),
-                hint: "Export it without --exact and --for: the zip has the tables byte for byte. Once the schema is known (jellyvault schema), they become a database."
+                what: format!("snapshot {} contains only the tables of a zip, because their schema is unknown; {what}", short(id)),
+                hint: "Export it without --exact and --for: the zip then contains the same tables, byte for byte. Once the schema is known (jellyvault schema learn), they become a database."
                     .to_owned(),
             })
         };
@@ -38,7 +39,7 @@ impl Kept {
             return refused("there is no database yet for an exact zip");
         }
         if options.target.is_some() {
-            return refused("they cannot be rewritten for another version");
+            return refused("they cannot be converted for another version");
         }
         let malformed = |what: String| Error::NotABackup { path: format!("the zip that snapshot {} was imported from", short(id)).into(), what };
         let manifest_bytes = kept_bytes(reader, record, MANIFEST_NAME)?;

@@ -45,27 +45,27 @@ pub(super) fn check((id, record): &(SnapshotId, SnapshotRecord), repository: &Re
     let Some(entry) = entry else {
         return Err(Error::Refused {
             what: format!(
-                "snapshot {} has no data/library.db, in which a server before 10.11 keeps its library: the zip would bring back a server without items",
+                "snapshot {} does not contain data/library.db, where a server before 10.11 stores its library. The zip would restore a server without items",
                 short(id)
             ),
-            hint: "Name another snapshot: jellyvault list shows them.".to_owned(),
+            hint: "Choose another snapshot: run jellyvault list.".to_owned(),
         });
     };
     let (_folder, path) = private_copy(&entry, LIBRARY.as_bytes(), id, repository, reader)?;
     let missing = open_private(&path).and_then(|library| missing_columns(&library)).map_err(|source| Error::Refused {
-        what: format!("data/library.db of snapshot {} cannot be read ({source}), so no newer server could bring its library over", short(id)),
-        hint: "Name another snapshot: jellyvault list shows them.".to_owned(),
+        what: format!("data/library.db of snapshot {} cannot be read ({source}), so a newer server could not migrate its library", short(id)),
+        hint: "Choose another snapshot: run jellyvault list.".to_owned(),
     })?;
     if missing.is_empty() {
         return Ok(());
     }
     Err(Error::Refused {
         what: format!(
-            "the library of snapshot {} is of a server before 10.9.11 (it lacks {}), which Jellyfin 10.11 and newer cannot bring over: they would not start",
+            "the library of snapshot {} is of a server before 10.9.11 (it lacks {}). Jellyfin 10.11 and newer cannot migrate it and would not start",
             short(id),
             missing.join(", ")
         ),
-        hint: "Restore it in place with the version it is of (restore --in-place), upgrade that server to 10.10.7, and take a snapshot: its exact zip fits."
+        hint: "Restore it with the same Jellyfin version (restore --in-place), upgrade that server to 10.10.7, take a snapshot and export that with --exact."
             .to_owned(),
     })
 }

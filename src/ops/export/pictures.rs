@@ -17,8 +17,8 @@ pub(super) fn remarks((id, record): &(SnapshotId, SnapshotRecord), place: Option
     let is_misplaced = oldest.is_none_or(|version| version::parse(version) < FIRST_RIGHT);
     if is_misplaced {
         remarks.push(format!(
-            "Jellyfin 10.11.0 to 10.11.6 unpack posters and other pictures where they do not look for them. Restore the zip with 10.11.7 or newer; or afterwards, with the \
-             server running or not: {afterwards}"
+            "Jellyfin 10.11.0 to 10.11.6 unpack posters and other pictures to a directory that they do not use. Restore the zip with 10.11.7 or newer. Or run this afterwards, with the \
+             server running or stopped: {afterwards}"
         ));
     }
     if let Some(path) = record.source.own_metadata_path()
@@ -26,7 +26,7 @@ pub(super) fn remarks((id, record): &(SnapshotId, SnapshotRecord), place: Option
     {
         remarks.push(format!(
             "the snapshot's server keeps its pictures in {path}. Before the restore, set that path in the dashboard of the server that restores the zip (Dashboard, General, \
-             Metadata path) and restart it: else they go where it does not look. Afterwards this puts it right: {afterwards}"
+             Metadata path) and restart it. Otherwise they are unpacked to a directory that it does not use. To fix that afterwards: {afterwards}"
         ));
     }
     remarks

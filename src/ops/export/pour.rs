@@ -8,13 +8,13 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 
 use crate::archive::{DosTime, EntryHead, Method, Written, ZipWriter};
 use crate::chunk::{Class, HEAD_BYTES};
-use crate::manifest::Content;
 use crate::progress::Problem;
 use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::content::write_content;
-use super::super::{Error, Watch};
+use super::super::{Error, Monitor};
 use super::ExportOptions;
+use super::item::Item;
 use super::work::{Batch, Block, Job, Worker, unreadable};
 
 /// Plain bytes of a block.
@@ -32,16 +32,6 @@ pub(super) const HUGE_BYTES: u64 = 0xf000_0000;
 const FLUSH_BYTES: u64 = 256 << 20;
 /// Mode of what is no file of the snapshot.
 const PLAIN_MODE: u32 = 0o644;
-
-/// A file on its way into the zip.
-pub(super) struct Item {
-    pub name: String,
-    pub logical: String,
-    pub size: u64,
-    pub content: Content,
-    pub mode: u32,
-    pub mtime_ns: i64,
-}
 
 /// What was asked for and is not written yet.
 enum Pending {
@@ -62,7 +52,7 @@ pub(super) struct Pourer<'e> {
     repository: &'e Repository,
     index: &'e Index,
     options: &'e ExportOptions,
-    watch: Watch<'e>,
+    monitor: &'e Monitor,
     jobs: Option<Sender<Job>>,
     /// Buffers of batches that are written, to use again: a new one costs a page fault for each of its pages.
     spare: (Sender<Vec<u8>>, crossbeam_channel::Receiver<Vec<u8>>),
@@ -78,13 +68,13 @@ pub(super) struct Pourer<'e> {
 
 impl<'e> Pourer<'e> {
     /// Begins a zip in an empty file.
-    pub(super) fn new(file: File, spool: File, repository: &'e Repository, index: &'e Index, options: &'e ExportOptions, watch: Watch<'e>) -> Pourer<'e> {
+    pub(super) fn new(file: File, spool: File, repository: &'e Repository, index: &'e Index, options: &'e ExportOptions, monitor: &'e Monitor) -> Pourer<'e> {
         Pourer {
             zip: ZipWriter::new(file, spool),
             repository,
             index,
             options,
-            watch,
+            monitor,
             jobs: None,
             spare: unbounded(),
             flushes: None,
@@ -104,7 +94,7 @@ impl<'e> Pourer<'e> {
         let file = self.zip.file().try_clone().map_err(output)?;
         (self.jobs, self.flushes) = (Some(jobs), Some(flushes));
         std::thread::scope(|scope| {
-            for _ in 0..super::threads(self.options) {
+            for _ in 0..self.options.threads() {
                 let (taken, spare) = (taken.clone(), self.spare.1.clone());
                 let mut worker = Worker::new(ChunkReader::new(self.repository, self.index), spare);
                 scope.spawn(move || taken.iter().for_each(|job| worker.run(job)));
@@ -122,7 +112,7 @@ impl<'e> Pourer<'e> {
 
     /// Takes a file of the snapshot.
     pub(super) fn file(&mut self, item: Item, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
-        if self.watch.interrupt.is_raised() {
+        if self.monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         if item.size >= LARGE_BYTES {
@@ -155,7 +145,7 @@ impl<'e> Pourer<'e> {
     }
 
     fn push_block(&mut self, bytes: Vec<u8>, is_last: bool) -> Result<(), Error> {
-        if self.watch.interrupt.is_raised() {
+        if self.monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         let Some(stream) = &mut self.stream else { return Ok(()) };
@@ -204,7 +194,7 @@ impl<'e> Pourer<'e> {
         }
         self.fill(&mut at, item.size)?;
         self.end()?;
-        self.watch.progress.advance(1, item.size);
+        self.monitor.progress.advance(1, item.size);
         Ok(())
     }
 
@@ -271,7 +261,7 @@ impl<'e> Pourer<'e> {
                 let Batch { ready, problems } = files.recv().map_err(|_| gone())??;
                 problems.into_iter().for_each(|problem| self.problem(problem));
                 self.zip.add(&ready).map_err(output)?;
-                self.watch.progress.advance(ready.len() as u64, ready.raw_bytes());
+                self.monitor.progress.advance(ready.len() as u64, ready.raw_bytes());
                 crate::tolerate(self.spare.0.send(ready.into_buffer()));
                 self.flush_some();
                 Ok(())
@@ -288,7 +278,7 @@ impl<'e> Pourer<'e> {
 
     /// Keeps what could not be put in.
     pub(super) fn problem(&mut self, problem: Problem) {
-        self.watch.progress.problem(&problem);
+        self.monitor.progress.problem(&problem);
         self.problems.push(problem);
     }
 

@@ -10,7 +10,7 @@ use rawzip::{CompressionMethod, FileReader, ZipArchive, ZipArchiveEntryWayfinder
 
 use crate::archive::Written;
 
-use super::super::{Error, Watch};
+use super::super::{Error, Monitor};
 
 /// Entries that are handed to a thread at once.
 const BATCH: usize = 256;
@@ -28,7 +28,7 @@ struct Wanted {
 }
 
 /// Reads all of it.
-pub(super) fn read_back(file: &File, written: &Written, path: &Path, threads: usize, watch: Watch<'_>) -> Result<(), Error> {
+pub(super) fn read_back(file: &File, written: &Written, path: &Path, threads: usize, monitor: &Monitor) -> Result<(), Error> {
     let wrong = |what: String| Error::ReadBack { path: path.to_path_buf(), what };
     let failed = |source: std::io::Error| Error::Target { verb: "read back", path: path.to_path_buf(), source };
     check_directory(file, written).map_err(failed)?.map_err(|what| wrong(what.to_owned()))?;
@@ -43,10 +43,10 @@ pub(super) fn read_back(file: &File, written: &Written, path: &Path, threads: us
                     let mut block = vec![0; BLOCK_BYTES];
                     let mut checked = 0;
                     for wanted in taken.iter().flatten() {
-                        if watch.interrupt.is_raised() {
+                        if monitor.interrupt.is_raised() {
                             break;
                         }
-                        check_entry(archive, wanted, &mut block, watch)?;
+                        check_entry(archive, wanted, &mut block, monitor)?;
                         checked += 1;
                     }
                     Ok::<u64, String>(checked)
@@ -57,7 +57,7 @@ pub(super) fn read_back(file: &File, written: &Written, path: &Path, threads: us
         let mut entries = archive.entries(&mut buffer);
         let (mut count, mut batch) = (0, Vec::with_capacity(BATCH));
         let outcome = loop {
-            if watch.interrupt.is_raised() {
+            if monitor.interrupt.is_raised() {
                 break Err(Error::Interrupted);
             }
             match entries.next_entry() {
@@ -85,7 +85,7 @@ pub(super) fn read_back(file: &File, written: &Written, path: &Path, threads: us
         }
         outcome?;
         match checked {
-            _ if watch.interrupt.is_raised() => Err(Error::Interrupted),
+            _ if monitor.interrupt.is_raised() => Err(Error::Interrupted),
             checked if checked != written.entries => Err(wrong(format!("{checked} of its {} entries could be read", written.entries))),
             _ => Ok(()),
         }
@@ -95,7 +95,7 @@ pub(super) fn read_back(file: &File, written: &Written, path: &Path, threads: us
 /// The directory's bytes, against the hash of what was written.
 fn check_directory(file: &File, written: &Written) -> std::io::Result<Result<(), &'static str>> {
     if file.metadata()?.len() != written.bytes {
-        return Ok(Err("it is not as long as what was written"));
+        return Ok(Err("its length is not what was written"));
     }
     let (start, len) = written.directory;
     let mut hasher = blake3::Hasher::new();
@@ -112,7 +112,7 @@ fn check_directory(file: &File, written: &Written) -> std::io::Result<Result<(),
     Ok(if hasher.finalize() == written.directory_hash { Ok(()) } else { Err("its directory is not what was written") })
 }
 
-fn check_entry(archive: &ZipArchive<FileReader>, wanted: Wanted, block: &mut [u8], watch: Watch<'_>) -> Result<(), String> {
+fn check_entry(archive: &ZipArchive<FileReader>, wanted: Wanted, block: &mut [u8], monitor: &Monitor) -> Result<(), String> {
     let entry = archive.get_entry(wanted.at).map_err(|e| e.to_string())?;
     let mut inflated;
     let mut stored;
@@ -133,8 +133,8 @@ fn check_entry(archive: &ZipArchive<FileReader>, wanted: Wanted, block: &mut [u8
         size += len as u64;
     }
     if (crc.finalize(), size) != (wanted.crc, wanted.size) {
-        return Err("an entry does not have its checksum".to_owned());
+        return Err("the checksum of an entry does not match".to_owned());
     }
-    watch.progress.advance(1, wanted.at.compressed_size_hint());
+    monitor.progress.advance(1, wanted.at.compressed_size_hint());
     Ok(())
 }

@@ -8,7 +8,9 @@ use crate::store::ChunkReader;
 
 use super::super::Error;
 use super::folded::FoldedNames;
-use super::pour::{Item, Pourer};
+use super::item::Item;
+use super::item::mtime_ns;
+use super::pour::Pourer;
 use super::{ExportOptions, old_library};
 
 /// Parts that the server's own backup lacks.
@@ -91,7 +93,7 @@ impl<'p, 'e> Walk<'p, 'e> {
             Ok(None)
         };
         if text.is_none() {
-            return left_out("its name is no valid UTF-8, which a zip of Jellyfin's cannot say");
+            return left_out("its name is not valid UTF-8, which Jellyfin's zips do not support");
         }
         // A link to a file that is here is what it leads to, as it is for the server.
         let target = match &entry.kind {
@@ -102,8 +104,8 @@ impl<'p, 'e> Walk<'p, 'e> {
         let mtime_ns = mtime_ns(&found);
         match found.kind {
             Kind::File { size, content } => Ok(Some((part, Item { name, logical, size, content, mode: found.mode, mtime_ns }))),
-            Kind::Directory => left_out("it is a symbolic link to a directory, which a zip cannot hold"),
-            Kind::Symlink { .. } => left_out("it is a symbolic link that leads to no file of the same category of this snapshot"),
+            Kind::Directory => left_out("it is a symbolic link to a directory, which the zip cannot contain"),
+            Kind::Symlink { .. } => left_out("it is a symbolic link whose target is not a file of the same category in this snapshot"),
         }
     }
 
@@ -134,9 +136,4 @@ fn leads_to(path: &[u8], target: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(parts.join(&b'/'))
-}
-
-/// An entry's last modification, nanoseconds since 1970.
-pub(super) fn mtime_ns(entry: &Entry) -> i64 {
-    entry.mtime.seconds.saturating_mul(1_000_000_000).saturating_add(entry.mtime.nanos.into())
 }

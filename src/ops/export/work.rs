@@ -12,7 +12,7 @@ use crate::store::ChunkReader;
 use super::super::content::write_content;
 use super::super::{Error, in_one_line};
 use super::deflate::{Deflater, deflate_block};
-use super::pour::Item;
+use super::item::Item;
 
 /// What a thread is asked to do.
 pub(super) enum Job {
@@ -93,8 +93,8 @@ impl<'r> Worker<'r> {
 
 /// A file that the repository cannot give back is left out, by name; whatever else went wrong ends the export.
 pub(super) fn unreadable(logical: &str, error: Error) -> Result<Problem, Error> {
-    if error.kind() != "damaged" {
+    if error.kind() != crate::ops::ErrorKind::Damaged {
         return Err(error);
     }
-    Ok(Problem { path: logical.to_owned(), what: format!("it cannot be read back ({}); it is not in the zip", in_one_line(&error)) })
+    Ok(Problem { path: logical.to_owned(), what: format!("it cannot be read from the repository ({}); it is not in the zip", in_one_line(&error)) })
 }

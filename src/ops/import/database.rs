@@ -5,53 +5,67 @@ use std::path::Path;
 use crate::archive::{self, DATABASE_NAME, LoadError, Schema, ZipReader};
 use crate::chunk::ChunkId;
 use crate::progress::Phase;
-use crate::source::{Category, DatabaseFacts, OpenFile, ScratchFolder, quick_check, read_facts};
+use crate::source::{Category, OpenFile, ScratchFolder, quick_check, read_facts};
 use crate::store::{ChunkReader, Index, Repository};
 
-use super::super::snapshot::collect::Collector;
-use super::super::snapshot::known_pages::KnownPages;
-use super::super::snapshot::pages::{PagePacker, Past};
-use super::super::{Error, Watch};
+use super::super::ingest::collect::Collector;
+use super::super::ingest::known_pages::KnownPages;
+use super::super::ingest::page_hashes::PageHashes;
+use super::super::ingest::pages::{PagePacker, Past};
+use super::super::{Error, Monitor};
+use super::built::Built;
 use super::job::{Failure, of_read, write_out};
 use super::neighbour::{fetch, nearest};
+use super::opened::Opened;
 use super::plan::Plan;
 
-/// A database that is stored.
-pub(super) struct Built {
-    /// Its identity.
-    pub id: ChunkId,
-    /// Its length in bytes.
-    pub size: u64,
-    /// What it tells of its server, where that can be read.
-    pub facts: rusqlite::Result<DatabaseFacts>,
+/// Stores the database of a zip: its own, or one that is built of its tables.
+pub(super) fn store<'r>(
+    opened: &Opened,
+    repository: &'r Repository,
+    index: &'r Index,
+    collector: &mut Collector<'r>,
+    plan: &mut Plan,
+    monitor: &Monitor,
+) -> Result<Option<Built>, Failure> {
+    let created = opened.manifest.created.ns();
+    let database = match opened.schema {
+        _ if opened.zip.find(DATABASE_NAME).is_some() => stored_as_it_is(&opened.zip, created, repository, index, collector, monitor)?,
+        Some(schema) => build(&opened.zip, (schema, &opened.history, created), repository, index, collector, plan, monitor)?,
+        None => None,
+    };
+    if let Some(Err(error)) = database.as_ref().map(|database| &database.facts) {
+        plan.problem(DATABASE_NAME, format!("its server cannot be read from it ({error}). The file is in this snapshot unchanged"));
+    }
+    Ok(database)
 }
 
 /// Builds the database of a zip's tables and stores it.
-pub(super) fn build(
+fn build(
     zip: &ZipReader,
     (schema, history, time_ns): (&Schema, &[(String, String)], i128),
     repository: &Repository,
     index: &Index,
     collector: &mut Collector<'_>,
     plan: &mut Plan,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<Option<Built>, Failure> {
     let bytes: u64 = plan.tables.values().filter_map(|number| zip.entries.get(*number as usize)).map(|entry| entry.size()).sum();
-    watch.progress.phase(Phase::Build, plan.tables.len() as u64, bytes);
+    monitor.progress.phase(Phase::Build, plan.tables.len() as u64, bytes);
     let folder = scratch(repository, bytes)?;
     let path = folder.path.join("jellyfin.db");
     let mut reader = ChunkReader::new(repository, index);
-    let neighbour = fetch(zip, plan, (schema, history, time_ns), repository, (&mut reader, watch), &path)?;
+    let neighbour = fetch(zip, plan, (schema, history, time_ns), repository, (&mut reader, monitor), &path)?;
     let built = match &neighbour {
-        Some(neighbour) => match fill(zip, plan, (schema, history), &path, true, watch) {
+        Some(neighbour) => match fill(zip, plan, (schema, history), &path, true, monitor) {
             // A row that does not fit: without a neighbour it can be told which one.
             Err(Failure::Load(LoadError::Sqlite { .. })) => {
                 std::fs::remove_file(&neighbour.path).map_err(|source| Error::Target { verb: "remove", path: neighbour.path.clone(), source })?;
-                fill(zip, plan, (schema, history), &path, false, watch)
+                fill(zip, plan, (schema, history), &path, false, monitor)
             }
             outcome => outcome,
         },
-        None => fill(zip, plan, (schema, history), &path, false, watch),
+        None => fill(zip, plan, (schema, history), &path, false, monitor),
     }?;
     for what in built {
         plan.problem(&what.0, what.1);
@@ -60,17 +74,17 @@ pub(super) fn build(
         Some(neighbour) => Some(neighbour.id),
         None => nearest(time_ns, repository, &mut reader)?,
     };
-    store(&path, before, repository, index, &mut reader, collector, watch).map(Some)
+    store_pages(&path, before, repository, index, &mut reader, collector, monitor).map(Some)
 }
 
 /// What is to be said of an entry.
 type Said = Vec<(String, String)>;
 
 /// Fills a database, empty or a neighbour's.
-fn fill(zip: &ZipReader, plan: &Plan, (schema, history): (&Schema, &[(String, String)]), path: &Path, over: bool, watch: Watch<'_>) -> Result<Said, Failure> {
+fn fill(zip: &ZipReader, plan: &Plan, (schema, history): (&Schema, &[(String, String)]), path: &Path, over: bool, monitor: &Monitor) -> Result<Said, Failure> {
     let sqlite = |source| Failure::Load(LoadError::Sqlite { table: "__EFMigrationsHistory".to_owned(), source });
     let db = if over { archive::open_neighbour(path, schema) } else { archive::create(path, schema, history) }.map_err(sqlite)?;
-    let stop: &dyn Fn() -> bool = &|| watch.interrupt.is_raised();
+    let stop: &dyn Fn() -> bool = &|| monitor.interrupt.is_raised();
     let (mut said, mut avatars) = (Said::new(), Vec::new());
     for table in &schema.tables {
         let name = format!("Database/{}.json", table.name);
@@ -83,16 +97,16 @@ fn fill(zip: &ZipReader, plan: &Plan, (schema, history): (&Schema, &[(String, St
                 }
                 // What is wrong with the bytes says more than what that made of the rows.
                 std::io::copy(&mut bytes, &mut std::io::sink()).map_err(archive::of_io)?;
-                watch.progress.advance(1, entry.size());
+                monitor.progress.advance(1, entry.size());
                 loaded?
             }
             None => {
-                said.push((name.clone(), "it is missing; the table is empty in this snapshot, as it would be on the server".to_owned()));
+                said.push((name.clone(), "it is missing, so the table is empty in this snapshot, as it would be on the server".to_owned()));
                 archive::load_table(&db, table, &b"[]"[..], stop)?
             }
         };
         if loaded.told_count > loaded.told.len() as u64 {
-            said.push((name.clone(), format!("{} values or rows more than those that are named did not fit", loaded.told_count - loaded.told.len() as u64)));
+            said.push((name.clone(), format!("{} more values or rows did not fit", loaded.told_count - loaded.told.len() as u64)));
         }
         said.extend(loaded.told.into_iter().map(|what| (name.clone(), what)));
         avatars.extend(loaded.avatars);
@@ -109,10 +123,10 @@ pub(super) fn stored_as_it_is(
     repository: &Repository,
     index: &Index,
     collector: &mut Collector<'_>,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<Option<Built>, Failure> {
     let Some(entry) = zip.find(DATABASE_NAME) else { return Ok(None) };
-    watch.progress.phase(Phase::Build, 1, entry.size());
+    monitor.progress.phase(Phase::Build, 1, entry.size());
     let folder = scratch(repository, entry.size())?;
     let path = folder.path.join("jellyfin.db");
     let failed = |source| Error::Target { verb: "write", path: path.clone(), source };
@@ -120,7 +134,7 @@ pub(super) fn stored_as_it_is(
     write_out(&mut zip.read(entry)?, &mut file, &folder.path)?;
     let mut reader = ChunkReader::new(repository, index);
     let before = nearest(time_ns, repository, &mut reader)?;
-    store(&path, before, repository, index, &mut reader, collector, watch).map(Some)
+    store_pages(&path, before, repository, index, &mut reader, collector, monitor).map(Some)
 }
 
 fn scratch(repository: &Repository, bytes: u64) -> Result<ScratchFolder, Failure> {
@@ -128,44 +142,44 @@ fn scratch(repository: &Repository, bytes: u64) -> Result<ScratchFolder, Failure
     let folder = ScratchFolder::create(&path).map_err(|source| Error::Target { verb: "create a folder in", path, source })?;
     folder.check_space(bytes).map_err(|error| Error::Refused {
         what: format!("the zip's database cannot be built: {error}"),
-        hint: "Make room in the repository's folder.".to_owned(),
+        hint: "Free some space on the repository's disk.".to_owned(),
     })?;
     Ok(folder)
 }
 
 /// Stores a private database page for page.
-fn store(
+fn store_pages(
     path: &Path,
     before: Option<ChunkId>,
     repository: &Repository,
     index: &Index,
     reader: &mut ChunkReader<'_>,
     collector: &mut Collector<'_>,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<Built, Failure> {
-    let checked = quick_check(path, watch.interrupt);
-    if watch.interrupt.is_raised() {
+    let checked = quick_check(path, &monitor.interrupt);
+    if monitor.interrupt.is_raised() {
         return Err(Error::Interrupted.into());
     }
     checked.map_err(|damage| Error::Refused {
         what: format!("the database of the zip is damaged ({damage})"),
-        hint: "Nothing was imported. Take another zip.".to_owned(),
+        hint: "Nothing was imported. Use another zip.".to_owned(),
     })?;
     let open = OpenFile::open_path(path).map_err(|error| Error::Target { verb: "read", path: path.to_path_buf(), source: error.into() })?;
-    let not_pages = || Error::Refused { what: "Data/jellyfin.db of the zip is no SQLite database".to_owned(), hint: "Nothing was imported.".to_owned() };
+    let not_pages = || Error::Refused { what: "Data/jellyfin.db in the zip is not an SQLite database".to_owned(), hint: "Nothing was imported.".to_owned() };
     let page_bytes = open.page_bytes().map_err(|source| Error::Target { verb: "read", path: path.to_path_buf(), source })?.ok_or_else(not_pages)?;
     let known = KnownPages::new(None);
-    let mut pages = PagePacker::new(repository.hashing(), repository.config().compression_level)?;
-    let past = Past { before, known: &known };
+    let mut pages = PagePacker::new(repository)?;
+    let past = Past { before, known: &known, interrupt: &monitor.interrupt, page_hashes: &PageHashes::default() };
     let stored = pages
         .store(&open.file, (open.before.size, page_bytes), &past, index, reader, &mut |extent| collector.extent(Category::Database, extent))
         .map_err(of_read)?;
     let Some(stored) = stored else {
         return Err(Error::Refused {
-            what: "the database of the zip cannot be stored page for page: it is larger than 8 GiB, or its recipe in the repository is damaged".to_owned(),
+            what: "the database in the zip cannot be stored page for page: it is larger than 8 GiB, or its page list in the repository is damaged".to_owned(),
             hint: "Nothing was imported.".to_owned(),
         }
         .into());
     };
-    Ok(Built { id: stored.id, size: open.before.size, facts: read_facts(path, watch.interrupt) })
+    Ok(Built { id: stored.id, size: open.before.size, facts: read_facts(path, &monitor.interrupt) })
 }

@@ -14,12 +14,12 @@ use crate::manifest::{Child, Content, Entry, Kind, LeafRef, Node, OWNER_UNKNOWN,
 use crate::source::{Category, OpenFile, Stat};
 use crate::store::{FilledExtent, Index, Repository};
 
-use super::super::snapshot::collect::{Collector, Pending};
-use super::super::snapshot::job::{Counts, Leaf, Part};
-use super::super::snapshot::packer::{Packer, ReadFailure, SMALL_BYTES};
-use super::super::{Error, Watch};
+use super::super::ingest::collect::{Collector, Pending};
+use super::super::ingest::job::{Counts, Leaf, Part};
+use super::super::ingest::packer::{Packer, ReadFailure, SMALL_BYTES};
+use super::super::{Error, Monitor};
 use super::ImportOptions;
-use super::database::Built;
+use super::built::Built;
 use super::plan::{Item, Plan, What, order_of};
 
 /// Jobs under way at most, and parts that wait in each.
@@ -82,7 +82,7 @@ struct Shared<'a> {
     repository: &'a Repository,
     index: &'a Index,
     options: &'a ImportOptions,
-    watch: Watch<'a>,
+    monitor: &'a Monitor,
 }
 
 /// Stores everything; leaves come to the collector in order.
@@ -96,9 +96,9 @@ pub(super) fn store(
     index: &Index,
     collector: &mut Collector<'_>,
     options: &ImportOptions,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<(), Failure> {
-    let shared = Shared { zip, database, created: time_of(created_ns), repository, index, options, watch };
+    let shared = Shared { zip, database, created: time_of(created_ns), repository, index, options, monitor };
     let threads = if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { options.threads };
     // What a thread found wrong with the zip; what it sends through the collector is a word for that.
     let wrong = std::sync::Mutex::new(None);
@@ -196,7 +196,7 @@ fn work(shared: &Shared<'_>, packer: &mut Option<Packer>, runs: Vec<Vec<Item>>, 
     };
     let mut sink = |extent: FilledExtent| out.send(Part::Extent(extent)).map_err(|_| Error::Interrupted);
     for run in runs {
-        if shared.watch.interrupt.is_raised() {
+        if shared.monitor.interrupt.is_raised() {
             return Err(Error::Interrupted.into());
         }
         let path_key = run.first().map(|item| item.key).unwrap_or_default();
@@ -251,7 +251,7 @@ fn entry(
             counts.new += 1;
             counts.reads += 1;
             counts.read_bytes += found.size();
-            shared.watch.progress.advance(1, found.size());
+            shared.monitor.progress.advance(1, found.size());
             Kind::File { size: found.size(), content }
         }
     };

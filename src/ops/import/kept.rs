@@ -3,15 +3,15 @@
 use crate::archive::{HISTORY_NAME, Schema, read_history_json};
 use crate::manifest::{Catalog, Chain, SnapshotId, SnapshotRecord};
 use crate::source::{Category, ScratchFolder};
-use crate::store::{ChunkReader, Index, IndexMode, Repository};
+use crate::store::{ChunkReader, Repository};
 
 use super::super::export::{ExportKind, ExportOptions, export};
 use super::super::kept_tables::{KEPT, has_kept_tables, kept_bytes};
-use super::super::{Error, Watch};
+use super::super::{Error, Monitor};
 use super::{ImportOptions, make, open};
 
 /// Makes the databases of all snapshots whose tables were kept and whose schema is known by now: (the snapshot, the one in its place).
-pub fn build_known(repository: &Repository, watch: Watch<'_>) -> Result<Vec<(SnapshotId, SnapshotId)>, Error> {
+pub fn build_known(repository: &Repository, monitor: &Monitor) -> Result<Vec<(SnapshotId, SnapshotId)>, Error> {
     let catalog = Catalog::load(repository)?;
     let waiting: Vec<_> = catalog.snapshots.iter().filter(|(_, record)| has_kept_tables(record)).collect();
     let mut built = Vec::new();
@@ -21,14 +21,14 @@ pub fn build_known(repository: &Repository, watch: Watch<'_>) -> Result<Vec<(Sna
     let kept = Chain::kept(repository)?;
     for snapshot in waiting {
         if is_known(repository, &snapshot.1)? {
-            built.push((snapshot.0, build(repository, snapshot, kept.contains(&snapshot.0), watch)?));
+            built.push((snapshot.0, build(repository, snapshot, kept.contains(&snapshot.0), monitor)?));
         }
     }
     Ok(built)
 }
 
 fn is_known(repository: &Repository, record: &SnapshotRecord) -> Result<bool, Error> {
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = repository.index()?;
     let bytes = kept_bytes(&mut ChunkReader::new(repository, &index), record, HISTORY_NAME)?;
     // One that cannot be read is of no known schema.
     Ok(read_history_json(bytes.as_slice()).is_ok_and(|history| Schema::of(&history).is_ok()))
@@ -36,7 +36,7 @@ fn is_known(repository: &Repository, record: &SnapshotRecord) -> Result<bool, Er
 
 /// Makes the database of a snapshot that holds the tables of a zip as they are, now that their schema is known. The snapshot that has it takes
 /// the place of the other.
-fn build(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), is_kept: bool, watch: Watch<'_>) -> Result<SnapshotId, Error> {
+fn build(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), is_kept: bool, monitor: &Monitor) -> Result<SnapshotId, Error> {
     let (old, record) = snapshot;
     let place = repository.scratch_folder();
     let folder = ScratchFolder::create(&place).map_err(|source| Error::Target { verb: "create a folder in", path: place, source })?;
@@ -44,12 +44,12 @@ fn build(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), is_ke
     let zone = jiff::tz::TimeZone::UTC;
     let only = vec![Category::Database];
     let out = ExportOptions { kind: ExportKind::Tables, only, target: None, zone: zone.clone(), as_server: false, force: false, threads: 0 };
-    export(repository, snapshot, &zip, None, &out, watch)?;
+    export(repository, snapshot, &zip, None, &out, monitor)?;
     let opened = open(&zip)?;
     if opened.schema.is_none() {
         return Err(Error::Refused {
             what: opened.unknown.unwrap_or_else(|| "the tables have no migration history".to_owned()),
-            hint: "jellyvault schema learn makes it known.".to_owned(),
+            hint: "Run jellyvault schema learn to learn the schema.".to_owned(),
         });
     }
     let options = ImportOptions { label: record.label.clone(), note: record.note.clone(), zone, force: true, threads: 0 };
@@ -67,7 +67,7 @@ fn build(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), is_ke
         merged.files.total = merged.categories.values().map(|category| category.files).sum();
         merged
     };
-    let (id, merged) = make(repository, &zip, opened, &options, merge, watch)?;
+    let (id, merged) = make(repository, &zip, opened, &options, merge, monitor)?;
     Catalog::replace(repository, &[*old], id, &merged, is_kept)?;
     Ok(id)
 }

@@ -13,7 +13,7 @@ use crate::source::{Category, DATABASE_PATH, open_private, quick_check};
 use crate::store::{ChunkReader, Repository};
 
 use super::super::content::write_content;
-use super::super::{Error, Watch};
+use super::super::{Error, Monitor};
 use super::plan::Plan;
 
 /// Databases that are looked at.
@@ -49,7 +49,7 @@ pub(super) fn fetch(
     plan: &Plan,
     (schema, history, time_ns): (&Schema, &[(String, String)], i128),
     repository: &Repository,
-    (reader, watch): (&mut ChunkReader<'_>, Watch<'_>),
+    (reader, monitor): (&mut ChunkReader<'_>, &Monitor),
     path: &Path,
 ) -> Result<Option<Neighbour>, Error> {
     let newest = schema.migrations.iter().max();
@@ -77,7 +77,7 @@ pub(super) fn fetch(
             Err(_) => continue,
         };
         // One that is damaged would hand its damage on.
-        if quick_check(path, watch.interrupt).is_err() {
+        if quick_check(path, &monitor.interrupt).is_err() {
             continue;
         }
         let serves = open_private(path).and_then(|db| Ok(has_schema(&db, schema, history)? && has_one_of(&db, &users)?));

@@ -53,18 +53,18 @@ impl Plan {
         let has_pages = zip.find(DATABASE_NAME).is_some();
         for (number, entry) in (0..).zip(&zip.entries) {
             let what = match place_of(&zip.name(entry)) {
-                Place::File(path) if is_within(path.as_bytes(), KEPT_TABLES.as_bytes()) => "no server has such a folder; it was left out".to_owned(),
+                Place::File(path) if is_within(path.as_bytes(), KEPT_TABLES.as_bytes()) => "left out, because no server has such a directory".to_owned(),
                 Place::Manifest | Place::History | Place::Table(_) | Place::Nothing(_) if keeps && zip.name(entry) != ORDER_NAME => {
                     plan.take(number, entry.size(), Category::Database);
                     continue;
                 }
                 Place::Manifest | Place::History => continue,
-                Place::Table(name) if has_pages => format!("the table {name} was left out: the database itself is in the zip"),
+                Place::Table(name) if has_pages => format!("the table {name} was left out, because the zip contains the database itself"),
                 Place::Table(name) if schema.is_none_or(|schema| schema.table(&name).is_some()) => {
                     plan.tables.insert(name, number);
                     continue;
                 }
-                Place::Table(_) => "no server of its version has such a table; it was left out".to_owned(),
+                Place::Table(_) => "left out, because no server of this version has such a table".to_owned(),
                 Place::Nothing(why) => format!("{why}; it was left out"),
                 Place::File(path) if path.as_bytes() == DATABASE_PATH => continue,
                 Place::File(path) => {

@@ -2,7 +2,6 @@
 
 mod attributes;
 mod by_title;
-mod files;
 mod inodes;
 mod requests;
 mod serve;
@@ -15,13 +14,13 @@ use std::time::Duration;
 use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 
 use crate::manifest::{SnapshotId, SnapshotRecord};
-use crate::store::{Index, IndexMode, Repository};
+use crate::store::Repository;
 
 use self::by_title::Titles;
 use self::inodes::Inodes;
 use self::requests::FileSystem;
 use self::serve::{Mounted, Server};
-use super::{Error, Watch, in_one_line};
+use super::{Error, Monitor, in_one_line};
 use crate::progress::Problem;
 
 /// What is mounted.
@@ -80,7 +79,7 @@ impl Damage {
     fn report(self) -> MountReport {
         let all = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         let problem_count = all.len() as u64;
-        let problems = all.into_iter().take(TOLD_MAX).map(|(path, why)| Problem { path, what: format!("it could not be read back ({why})") }).collect();
+        let problems = all.into_iter().take(TOLD_MAX).map(|(path, why)| Problem { path, what: format!("it could not be read ({why})") }).collect();
         MountReport { problems, problem_count }
     }
 }
@@ -99,11 +98,11 @@ pub fn mount(
     snapshots: &[MountedSnapshot<'_>],
     dir: &Path,
     options: &MountOptions,
-    watch: Watch<'_>,
+    monitor: &Monitor,
     tell: impl Fn(Moment),
 ) -> Result<MountReport, Error> {
     check(dir)?;
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = repository.index()?;
     let (inodes, damage) = (Inodes::new(), Damage::default());
     let titles = options.titles.then(Titles::default);
     let (requests, work) = crossbeam_channel::unbounded();
@@ -134,7 +133,7 @@ pub fn mount(
         }
         drop(work);
         tell(Moment::Ready);
-        wait(session, dir, watch, &tell).map_err(|source| Error::Mount { path: dir.to_path_buf(), source })
+        wait(session, dir, monitor, &tell).map_err(|source| Error::Mount { path: dir.to_path_buf(), source })
     });
     served?;
     Ok(damage.report())
@@ -142,8 +141,8 @@ pub fn mount(
 
 /// Waits for the user or for an unmount from outside. A user's Ctrl-C takes the directory free at once; whoever still has a file open keeps
 /// it until they let go.
-fn wait(session: BackgroundSession, dir: &Path, watch: Watch<'_>, tell: &impl Fn(Moment)) -> std::io::Result<()> {
-    while !watch.interrupt.is_raised() && !session.guard.is_finished() {
+fn wait(session: BackgroundSession, dir: &Path, monitor: &Monitor, tell: &impl Fn(Moment)) -> std::io::Result<()> {
+    while !monitor.interrupt.is_raised() && !session.guard.is_finished() {
         std::thread::sleep(PAUSE);
     }
     if !session.guard.is_finished() {
@@ -178,18 +177,18 @@ fn check(dir: &Path) -> Result<(), Error> {
     let refuse = |what: String, hint: &str| Error::Refused { what, hint: hint.to_owned() };
     if !Path::new("/dev/fuse").exists() {
         return Err(refuse(
-            "this system has no FUSE (there is no /dev/fuse), so nothing can be mounted".to_owned(),
-            "Install fuse3 (Debian, Ubuntu: apt install fuse3), or load the kernel module: modprobe fuse. A container needs --device /dev/fuse --cap-add SYS_ADMIN. Without it: jellyvault ls, cat and restore --to DIR show the same.",
+            "this system does not support FUSE (/dev/fuse does not exist), so nothing can be mounted".to_owned(),
+            "Install fuse3 (Debian, Ubuntu: apt install fuse3), or load the kernel module: modprobe fuse. A container needs --device /dev/fuse --cap-add SYS_ADMIN. Without FUSE, use jellyvault ls, cat and restore --to DIR.",
         ));
     }
     let mut entries = std::fs::read_dir(dir).map_err(|source| match rustix::io::Errno::from_io_error(&source) {
         Some(rustix::io::Errno::NOTCONN) => {
-            refuse(format!("{} is a mount whose program is gone", dir.display()), "Take it away with umount (or fusermount3 -u), then mount again.")
+            refuse(format!("{} is a mount whose program has ended", dir.display()), "Unmount it with umount (or fusermount3 -u), then mount again.")
         }
         _ => Error::Target { verb: "mount on", path: dir.to_path_buf(), source },
     })?;
     if entries.next().is_some() {
-        return Err(refuse(format!("{} is not empty; what is in it would be hidden", dir.display()), "Name an empty directory."));
+        return Err(refuse(format!("{} is not empty, and its contents would be hidden", dir.display()), "Give an empty directory."));
     }
     Ok(())
 }

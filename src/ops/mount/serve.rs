@@ -15,10 +15,10 @@ use crate::source::Category;
 use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::Error;
+use super::super::file_ranges::Files;
 use super::super::select::categories;
 use super::attributes::attributes;
 use super::by_title::{ByTitle, FLAT, SHELVES, TITLES, Titles, taken_at, top};
-use super::files::Files;
 use super::inodes::{Inodes, Place, TOP, number_of};
 use super::requests::Question;
 use super::{Damage, MountedSnapshot};

@@ -11,15 +11,18 @@ mod usage;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::chunk::ChunkId;
 use crate::manifest::{Catalog, Chain, SnapshotId, record_copy_id};
 use crate::progress::{Phase, Problem};
-use crate::store::{ChunkReader, Index, IndexMode, Repository, WorkLock, pack_name};
+use crate::store::{ChunkReader, HeldWork, Index, IndexMode, Repository, pack_name};
 
 use super::reach::{Reached, Unnamed, UnnamedTree, unnamed_trees};
-use super::{Error, Watch, in_one_line};
+use super::{Error, Monitor, in_one_line};
 
-pub use plan::{Fate, MaxUnused, Plan, PlanSummary};
+pub use crate::progress::PlanSummary;
+pub use plan::{Fate, MaxUnused, Plan};
 pub(super) use switch::remove as remove_pack;
 pub use usage::PackUsage;
 
@@ -27,21 +30,35 @@ use self::rewrite::Rewriter;
 use self::switch::{Victims, switch};
 
 /// How to prune.
-pub struct PruneOptions<'a> {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PruneOptions {
     /// Waste that is tolerated.
     pub max_unused: MaxUnused,
     /// Make the plan, change nothing.
     pub dry_run: bool,
-    /// Snapshots that count as forgotten already: to see what forgetting them would bring.
-    pub without: HashSet<SnapshotId>,
-    /// What is known to be needed, because it was marked just before: it is not gone through again.
-    pub needed: Reached,
     /// Trees that no snapshot names and that may go, though nothing tells where they come from: the beginnings of their ids.
     pub given_up: Vec<String>,
-    /// Is shown the plan before anything is done.
-    pub planned: &'a dyn Fn(&PlanSummary),
-    /// Is called now and then while other processes use the repository, with the time that passed; may give up.
-    pub waiting: &'a dyn Fn(Duration) -> Result<(), Error>,
+    /// How long other processes that use the repository are waited for.
+    pub wait: Duration,
+}
+
+impl Default for PruneOptions {
+    fn default() -> PruneOptions {
+        PruneOptions { max_unused: MaxUnused::default(), dry_run: false, given_up: Vec::new(), wait: WAIT }
+    }
+}
+
+/// How long others are waited for where nobody says: a nightly prune meets a snapshot, which takes minutes at most.
+pub(super) const WAIT: Duration = Duration::from_secs(30 * 60);
+
+/// What a plan to forget found out, for the prune that follows it.
+#[derive(Debug, Default)]
+pub struct AlreadyMarked {
+    /// Snapshots that count as forgotten already: to see what forgetting them would bring.
+    pub without: HashSet<SnapshotId>,
+    /// What is known to be needed: it is not gone through again.
+    pub needed: Reached,
 }
 
 /// What came of it.
@@ -49,6 +66,8 @@ pub struct PruneOptions<'a> {
 pub struct PruneReport {
     /// The plan.
     pub plan: PlanSummary,
+    /// It was only a plan: nothing was changed.
+    pub dry_run: bool,
     /// Packs that were removed.
     pub removed: u64,
     /// Bytes that the repository's packs take less than before.
@@ -65,8 +84,17 @@ pub struct PruneReport {
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Reclaims what no snapshot needs.
-pub fn prune(repository: &Repository, options: PruneOptions<'_>, watch: Watch<'_>) -> Result<PruneReport, Error> {
-    let _work = if options.dry_run { None } else { alone_at_work(repository, options.waiting)? };
+///
+/// # Errors
+/// [`Error::StillInUse`] where others use the repository for longer than `wait`, [`Error::Refused`] where its list of snapshots is damaged or gone,
+/// [`Error::Interrupted`], and [`Error::Store`] where it cannot be read or written. Whatever fails, nothing that a snapshot needs is gone.
+pub fn prune(repository: &Repository, options: &PruneOptions, monitor: &Monitor) -> Result<PruneReport, Error> {
+    prune_marked(repository, options, AlreadyMarked::default(), monitor)
+}
+
+/// The same, behind a plan to forget.
+pub(crate) fn prune_marked(repository: &Repository, options: &PruneOptions, marked: AlreadyMarked, monitor: &Monitor) -> Result<PruneReport, Error> {
+    let _work = if options.dry_run { None } else { Some(alone_at_work(repository, options.wait, monitor)?) };
     if !options.dry_run {
         finish_forgetting(repository)?;
     }
@@ -76,45 +104,44 @@ pub fn prune(repository: &Repository, options: PruneOptions<'_>, watch: Watch<'_
         return Err(damaged_record(name, error));
     }
     refuse_if_records_are_gone(repository, &catalog, !index.packs()?.is_empty())?;
-    watch.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
+    monitor.progress.phase(Phase::Mark, catalog.snapshots.len() as u64, 0);
     let seen: HashSet<SnapshotId> = catalog.snapshots.iter().map(|(id, _)| *id).collect();
-    // Snapshots that went since it was marked need nothing any more.
-    let mut reached = if options.needed.is_within(&seen) { options.needed } else { Reached::default() };
+    let mut reached = if marked.needed.still_holds(&seen, &index)? { marked.needed } else { Reached::default() };
     let mut readers = Reached::readers(repository, &index);
-    for snapshot in catalog.snapshots.iter().filter(|(id, _)| !options.without.contains(id)) {
-        reached.add(snapshot, &mut readers, watch)?;
-        watch.progress.advance(1, 0);
+    for snapshot in catalog.snapshots.iter().filter(|(id, _)| !marked.without.contains(id)) {
+        reached.add(snapshot, &mut readers, monitor)?;
+        monitor.progress.advance(1, 0);
     }
-    let kept_trees = keep_unnamed(repository, &index, &catalog, &options.given_up, &mut reached, &mut readers, watch)?;
+    let kept_trees = keep_unnamed(repository, &index, &catalog, &options.given_up, &mut reached, &mut readers, monitor)?;
     drop(readers);
     let (usages, found) = usage::usage(repository, &index, &reached)?;
     let plan = Plan::make(usages, options.max_unused, repository.config().pack_bytes, &index, &reached)?;
-    let mut report = PruneReport { plan: plan.summary(), ..PruneReport::default() };
+    let mut report = PruneReport { plan: plan.summary(), dry_run: options.dry_run, ..PruneReport::default() };
     let missing = (reached.chunks.len() + reached.pages.len() as u64).saturating_sub(found);
     if missing > 0 {
         let what = format!(
-            "{missing} pieces that snapshots need are in no pack, lost or given up before; jellyvault check names the files, jellyvault repair mends what can be mended"
+            "{missing} chunks that snapshots use are in no pack: they were lost or given up before. Run jellyvault check to see the files, then jellyvault repair"
         );
-        tell(&mut report, watch, Problem { path: "packs".to_owned(), what });
+        tell(&mut report, monitor, Problem { path: "packs".to_owned(), what });
     }
     if let Some(what) = kept_trees {
-        tell(&mut report, watch, Problem { path: "packs".to_owned(), what });
+        tell(&mut report, monitor, Problem { path: "packs".to_owned(), what });
     }
-    (options.planned)(&report.plan);
     if options.dry_run {
         return Ok(report);
     }
+    monitor.progress.prune_plan(&report.plan);
 
     proof::prove_index(repository, &index, &reached, &plan)?;
-    let rewritten = rewrite_all(repository, &index, &reached, &plan, &mut report, watch)?;
+    let rewritten = rewrite_all(repository, &index, &reached, &plan, &mut report, monitor)?;
     // Where not all went well, the index may tell of packs that never came to be.
     let index = if report.problems.len() == usize::from(missing > 0) { index } else { Index::open(repository, IndexMode::UseAndList)? };
     let goes = |(usage, fate): &&(PackUsage, Fate)| *fate == Fate::Drop || (fate.is_rewritten() && rewritten.contains(&usage.id));
     let recipe_holders = plan.packs.iter().filter(|(usage, _)| usage.holds_recipes && !plan.recipes.is_empty()).map(|(usage, _)| usage.id).collect();
     let sources = plan.packs.iter().filter(|(usage, _)| usage.sparse.iter().any(|(id, _)| plan.moved.contains(id))).map(|(usage, _)| usage.id).collect();
     let victims = Victims { packs: plan.packs.iter().filter(goes).map(|(usage, _)| usage).collect(), recipe_holders, sources };
-    watch.progress.phase(Phase::Remove, victims.packs.len() as u64, victims.packs.iter().map(|pack| pack.bytes).sum());
-    let switched = switch(repository, index, victims, (missing == 0, &seen), watch, options.waiting)?;
+    monitor.progress.phase(Phase::Remove, victims.packs.len() as u64, victims.packs.iter().map(|pack| pack.bytes).sum());
+    let switched = switch(repository, index, victims, (missing == 0, &seen), monitor, options.wait)?;
     crate::store::add_missing_parity(repository)?;
     report.removed = switched.removed;
     report.needed_again = switched.needed_again;
@@ -130,21 +157,21 @@ fn keep_unnamed(
     given_up: &[String],
     reached: &mut Reached,
     readers: &mut [ChunkReader<'_>],
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<Option<String>, Error> {
-    let Unnamed { trees, records } = unnamed_trees(repository, index, &catalog.snapshots, watch)?;
+    let Unnamed { trees, records } = unnamed_trees(repository, index, &catalog.snapshots, monitor)?;
     let name = |tree: &UnnamedTree| tree.root.to_string().chars().take(TREE_DIGITS).collect::<String>();
     if let Some(unknown) = given_up.iter().find(|id| id.len() < TREE_DIGITS || !trees.iter().any(|tree| tree.root.to_string().starts_with(*id))) {
         return Err(Error::Refused {
-            what: format!("no tree without a snapshot is called {unknown}; nothing was removed"),
-            hint: "Run jellyvault prune --dry-run to list those that are there.".to_owned(),
+            what: format!("there is no tree {unknown} without a snapshot; nothing was deleted"),
+            hint: "Run jellyvault prune --dry-run to list these trees.".to_owned(),
         });
     }
     let (dropped, kept): (Vec<_>, Vec<_>) = trees.iter().partition(|tree| given_up.iter().any(|id| tree.root.to_string().starts_with(id)));
     let mut names = Vec::new();
     for tree in kept {
         names.push(format!("{} ({} files)", name(tree), tree.files));
-        reached.add_tree(tree.root, readers, watch)?;
+        reached.add_tree(tree.root, readers, monitor)?;
     }
     let is_dropped = |root: &ChunkId| dropped.iter().any(|tree| tree.root == *root);
     for (id, record) in records.iter().filter(|(_, record)| !record.categories.values().any(|category| is_dropped(&category.manifest))) {
@@ -155,8 +182,8 @@ fn keep_unnamed(
     Ok((!names.is_empty()).then(|| {
         let more = if names.len() > TREES_NAMED_MAX { ", …" } else { "" };
         format!(
-            "the list of snapshots was lost once, and {} trees of files belong to no snapshot that is listed now; their data was kept. Run jellyvault repair to \
-             bring them back as snapshots, or name those that are not needed with --remove-tree: {}{more}",
+            "the list of snapshots was lost once, and {} trees of files belong to no listed snapshot. Their data was kept. Run jellyvault repair to \
+             recover them as snapshots, or delete trees that you do not need with --remove-tree: {}{more}",
             names.len(),
             names.iter().take(TREES_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ")
         )
@@ -170,17 +197,26 @@ const TREES_NAMED_MAX: usize = 100;
 
 /// The lock of the one process that prunes or repairs; waits for another that has it, and is out of its way meanwhile: that one waits to be
 /// alone with the repository.
-pub(super) fn alone_at_work(repository: &Repository, waiting: &dyn Fn(Duration) -> Result<(), Error>) -> Result<Option<WorkLock>, Error> {
+pub(super) fn alone_at_work(repository: &Repository, wait: Duration, monitor: &Monitor) -> Result<Box<dyn HeldWork>, Error> {
     let start = Instant::now();
     loop {
         match repository.lock_work() {
             Err(crate::store::Error::Busy { .. }) => {
-                waiting(start.elapsed())?;
+                still_waits(start.elapsed(), wait, monitor)?;
                 repository.step_aside(PAUSE)?;
             }
             outcome => return Ok(outcome?),
         }
     }
+}
+
+/// Tells that others are waited for; an error where that took too long, or nobody wants it any more.
+pub(super) fn still_waits(waited: Duration, wait: Duration, monitor: &Monitor) -> Result<(), Error> {
+    if monitor.interrupt.is_raised() {
+        return Err(Error::Interrupted);
+    }
+    monitor.progress.waiting(waited);
+    if waited < wait { Ok(()) } else { Err(Error::StillInUse { waited }) }
 }
 
 /// Writes anew what the plan says; the packs that may go then. Where anything fails that is not the end of it all, packs stay.
@@ -190,9 +226,9 @@ fn rewrite_all(
     reached: &Reached,
     plan: &Plan,
     report: &mut PruneReport,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<HashSet<[u8; 16]>, Error> {
-    watch.progress.phase(Phase::Rewrite, report.plan.rewritten, report.plan.moved_bytes);
+    monitor.progress.phase(Phase::Rewrite, report.plan.rewritten, report.plan.moved_bytes);
     let mut rewritten = HashSet::new();
     if report.plan.rewritten == 0 {
         return Ok(rewritten);
@@ -200,31 +236,31 @@ fn rewrite_all(
     let mut rewriter = Rewriter::new(repository, index, reached, plan)?;
     let mut outcome = Ok(());
     for (usage, _) in plan.packs.iter().filter(|(_, fate)| fate.is_rewritten()) {
-        if watch.interrupt.is_raised() {
+        if monitor.interrupt.is_raised() {
             outcome = Err(Error::Interrupted);
             break;
         }
         match rewriter.pack(usage) {
             Ok(()) => drop(rewritten.insert(usage.id)),
-            Err(error) if error.kind() == "damaged" => {
-                let what = format!("it is damaged ({}) and was left as it is; jellyvault check tells what that means", in_one_line(&error));
-                tell(report, watch, Problem { path: pack_name(&usage.id), what });
+            Err(error) if error.kind() == crate::ops::ErrorKind::Damaged => {
+                let what = format!("it is damaged ({}) and was not changed. Run jellyvault check to see the affected files", in_one_line(&error));
+                tell(report, monitor, Problem { path: pack_name(&usage.id), what });
             }
             Err(error) => {
                 outcome = Err(error);
                 break;
             }
         }
-        watch.progress.advance(1, usage.bytes.saturating_sub(usage.unused));
+        monitor.progress.advance(1, usage.bytes.saturating_sub(usage.unused));
     }
     let is_complete = outcome.is_ok() && rewritten.len() as u64 == report.plan.rewritten;
     // Pages that moved need all their recipes, which lie in packs that are all to be written anew.
     let finished = outcome.and_then(|()| if is_complete || plan.recipes.is_empty() { rewriter.finish() } else { Ok(Default::default()) });
     match finished {
         Ok(stored) => report.written = stored.stored_bytes,
-        Err(error) if error.kind() == "disk-full" => {
-            let what = "the disk is full: only packs of which nothing is needed were removed. Run jellyvault prune again, now that there is some room";
-            tell(report, watch, Problem { path: "packs".to_owned(), what: what.to_owned() });
+        Err(error) if error.kind() == crate::ops::ErrorKind::DiskFull => {
+            let what = "the disk is full, so only packs without any used data were deleted. Run jellyvault prune again, now that there is some free space";
+            tell(report, monitor, Problem { path: "packs".to_owned(), what: what.to_owned() });
             rewritten.clear();
         }
         Err(error) => return Err(error),
@@ -235,8 +271,8 @@ fn rewrite_all(
     Ok(rewritten)
 }
 
-fn tell(report: &mut PruneReport, watch: Watch<'_>, problem: Problem) {
-    watch.progress.problem(&problem);
+fn tell(report: &mut PruneReport, monitor: &Monitor, problem: Problem) {
+    monitor.progress.problem(&problem);
     report.problems.push(problem);
 }
 
@@ -267,23 +303,23 @@ fn refuse_if_records_are_gone(repository: &Repository, catalog: &Catalog, has_pa
     if !gone.is_empty() {
         return Err(Error::Refused {
             what: format!(
-                "nothing was removed: the records of snapshots are gone that nothing forgot ({}), so it is not known what they need",
+                "nothing was deleted: records of snapshots are missing that forget did not delete ({}), so it is unknown which data they use",
                 gone.join(", ")
             ),
-            hint: "Bring the folder snapshots back as it was. jellyvault repair brings back what has a second copy, and gives up the rest; then prune again."
+            hint: "Restore the directory snapshots of the repository. Or run jellyvault repair, which restores records that have a second copy and gives up the others. Then prune again."
                 .to_owned(),
         });
     }
     if chain.is_broken() {
         return Err(Error::Refused {
-            what: "nothing was removed: part of the list of snapshots is missing or damaged, so it is not known which snapshots there were".to_owned(),
-            hint: "Bring the folder list back as it was, or run jellyvault repair; then prune again.".to_owned(),
+            what: "nothing was deleted: part of the list of snapshots is missing or damaged, so it is unknown which snapshots there were".to_owned(),
+            hint: "Restore the directory list of the repository, or run jellyvault repair. Then prune again.".to_owned(),
         });
     }
     if catalog.snapshots.is_empty() && has_packs && chain.is_empty() {
         return Err(Error::Refused {
-            what: "nothing was removed: there are packs, but no snapshot, and nothing says that snapshots were forgotten".to_owned(),
-            hint: "Are the folders snapshots and list where they belong? If there never was a snapshot, take one first.".to_owned(),
+            what: "nothing was deleted: there are packs but no snapshots, and no record that snapshots were forgotten".to_owned(),
+            hint: "Are the directories snapshots and list of the repository in place? If there never was a snapshot, take one first.".to_owned(),
         });
     }
     Ok(())
@@ -292,7 +328,7 @@ fn refuse_if_records_are_gone(repository: &Repository, catalog: &Catalog, has_pa
 /// What a snapshot needs whose record cannot be read is not known: nothing may go.
 fn damaged_record(name: &str, error: &crate::store::Error) -> Error {
     Error::Refused {
-        what: format!("nothing was removed: {name} cannot be read ({}), so it is not known what that snapshot needs", in_one_line(error)),
-        hint: "jellyvault repair mends it or gives the snapshot up; then prune again.".to_owned(),
+        what: format!("nothing was deleted: {name} cannot be read ({}), so it is unknown which data that snapshot uses", in_one_line(error)),
+        hint: "Run jellyvault repair, which repairs the record or gives up the snapshot. Then prune again.".to_owned(),
     }
 }

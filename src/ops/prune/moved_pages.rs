@@ -1,4 +1,4 @@
-//! Pages that move to another extent, and the recipes that then name them there.
+//! Pages and groups of cells that move to another extent, and the recipes that then name them there.
 
 use std::collections::HashMap;
 
@@ -7,17 +7,20 @@ use crate::limits::RECIPE_PART_BYTES;
 use crate::store::{ChunkReader, Error as StoreError, ExtentBuilder, ExtentKind, FilledExtent, Index, PAGES_EXTENT_BYTES, PagePlace, RecipeBody, RecipeParts};
 
 use super::super::Error;
-use super::super::reach::LiveSlots;
+use super::super::reach::{LiveSlots, SlotUnit};
 
 /// A page's place, by the id of its extent.
 type Place = (ChunkId, u32);
+
+/// Where pages or groups came from, with their lengths in bytes.
+type Origins = Vec<(Place, u32)>;
 
 /// Where pages went.
 pub(super) struct MovedPages {
     hashing: Hashing,
     compressor: zstd::bulk::Compressor<'static>,
-    /// By page size: bytes that wait for an extent, and where each page came from.
-    waiting: HashMap<u32, (Vec<u8>, Vec<Place>)>,
+    /// Bytes that wait for an extent, and where each page or group came from, with its length.
+    waiting: HashMap<SlotUnit, (Vec<u8>, Origins)>,
     places: HashMap<Place, Place>,
 }
 
@@ -30,32 +33,32 @@ impl MovedPages {
         Ok(MovedPages { hashing, compressor, waiting: HashMap::new(), places: HashMap::new() })
     }
 
-    /// Takes the needed pages of an extent.
+    /// Takes the needed pages or groups of an extent.
     pub(super) fn take(&mut self, extent: ChunkId, bytes: &[u8], slots: &LiveSlots, sink: Sink<'_>) -> Result<(), Error> {
-        let size = slots.page_bytes as usize;
-        for slot in slots.iter() {
-            let start = slot as usize * size;
-            let Some(page) = bytes.get(start..start + size) else {
+        for (slot, start, len) in slots.iter() {
+            let Some(page) = bytes.get(start as usize..start as usize + len as usize) else {
                 return Err(StoreError::Recipe { id: extent, what: "a page lies beyond its extent" }.into());
             };
-            let (waiting, origins) = self.waiting.entry(slots.page_bytes).or_default();
+            let (waiting, origins) = self.waiting.entry(slots.unit).or_default();
             waiting.extend_from_slice(page);
-            origins.push((extent, slot));
+            origins.push(((extent, slot), len));
             if waiting.len() >= PAGES_EXTENT_BYTES {
                 let (waiting, origins) = (std::mem::take(waiting), std::mem::take(origins));
-                self.store(waiting, origins, sink)?;
+                self.store(slots.unit, waiting, origins, sink)?;
             }
         }
         Ok(())
     }
 
-    fn store(&mut self, bytes: Vec<u8>, origins: Vec<Place>, sink: Sink<'_>) -> Result<(), Error> {
+    fn store(&mut self, unit: SlotUnit, bytes: Vec<u8>, origins: Origins, sink: Sink<'_>) -> Result<(), Error> {
         if bytes.is_empty() {
             return Ok(());
         }
         let id = self.hashing.id(&bytes);
-        for (slot, origin) in (0..).zip(origins) {
-            self.places.insert(origin, (id, slot));
+        let mut start = 0;
+        for (number, (origin, len)) in (0..).zip(origins) {
+            self.places.insert(origin, (id, if unit == SlotUnit::Groups { start } else { number }));
+            start += len;
         }
         let mut builder = ExtentBuilder::new(ExtentKind::Pages);
         builder.push(id, &bytes);
@@ -64,8 +67,8 @@ impl MovedPages {
 
     /// Stores what waits.
     pub(super) fn close(&mut self, sink: Sink<'_>) -> Result<(), Error> {
-        for (bytes, origins) in std::mem::take(&mut self.waiting).into_values() {
-            self.store(bytes, origins, sink)?;
+        for (unit, (bytes, origins)) in std::mem::take(&mut self.waiting) {
+            self.store(unit, bytes, origins, sink)?;
         }
         Ok(())
     }
@@ -97,17 +100,31 @@ impl MovedPages {
     fn relocated(&self, body: &RecipeBody) -> RecipeBody {
         let mut moved = RecipeBody { extents: Vec::new(), runs: Vec::new(), ..body.clone() };
         let mut numbers = HashMap::new();
+        let mut number_of = |extent: ChunkId, extents: &mut Vec<ChunkId>| {
+            *numbers.entry(extent).or_insert_with(|| {
+                extents.push(extent);
+                extents.len() as u32 - 1
+            })
+        };
+        let mut lens = Vec::new();
+        for (group, place, len, _) in body.told_groups() {
+            let Some(extent) = body.extents.get(place.extent as usize) else { continue };
+            let (extent, slot) = self.places.get(&(*extent, place.slot)).copied().unwrap_or((*extent, place.slot));
+            let place = PagePlace { extent: number_of(extent, &mut moved.extents), slot };
+            moved.push_group(group, place, &lens);
+            lens.push(len);
+        }
+        if body.cells.is_some() {
+            return moved;
+        }
         for run in &body.runs {
             for step in 0..run.pages {
                 let Some(extent) = body.extents.get(run.place.extent as usize) else { continue };
                 let old = (*extent, run.place.slot + step);
                 // A page that no database has any more was not moved: its place leads nowhere, and nobody asks for it.
                 let (extent, slot) = self.places.get(&old).copied().unwrap_or(old);
-                let number = *numbers.entry(extent).or_insert_with(|| {
-                    moved.extents.push(extent);
-                    moved.extents.len() as u32 - 1
-                });
-                moved.push_page(run.page + step, PagePlace { extent: number, slot });
+                let place = PagePlace { extent: number_of(extent, &mut moved.extents), slot };
+                moved.push_page(run.page + step, place);
             }
         }
         moved

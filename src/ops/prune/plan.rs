@@ -2,11 +2,14 @@
 
 use std::collections::HashSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::chunk::ChunkId;
+use crate::progress::PlanSummary;
 use crate::store::Index;
 
 use super::super::Error;
-use super::super::reach::Reached;
+use super::super::reach::{Reached, SlotUnit};
 use super::usage::PackUsage;
 
 /// What becomes of a pack.
@@ -25,7 +28,8 @@ pub enum Fate {
 }
 
 /// How much waste is tolerated.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum MaxUnused {
     /// So many hundredths of the repository.
     Percent(f64),
@@ -33,6 +37,12 @@ pub enum MaxUnused {
     Bytes(u64),
     /// Any: only packs that nothing needs are removed.
     Unlimited,
+}
+
+impl Default for MaxUnused {
+    fn default() -> MaxUnused {
+        MaxUnused::Percent(5.0)
+    }
 }
 
 /// The plan.
@@ -44,29 +54,6 @@ pub struct Plan {
     pub moved: HashSet<ChunkId>,
     /// Recipes that name them, to be written anew.
     pub recipes: HashSet<ChunkId>,
-}
-
-/// The plan in numbers; bytes are stored ones.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PlanSummary {
-    /// Packs that are there.
-    pub packs: u64,
-    /// Packs that stay.
-    pub kept: u64,
-    /// Packs that are removed as they are.
-    pub dropped: u64,
-    /// Packs that are removed after what is needed of them was written anew.
-    pub rewritten: u64,
-    /// Bytes of all packs.
-    pub bytes: u64,
-    /// Bytes that nothing needs.
-    pub unused: u64,
-    /// Bytes that are freed.
-    pub freed: u64,
-    /// Bytes that are written anew.
-    pub moved_bytes: u64,
-    /// Bytes that nothing needs and that stay.
-    pub unused_after: u64,
 }
 
 /// Many small packs of one size class are put together from so many on.
@@ -130,7 +117,7 @@ impl Plan {
         let sparse = self.packs.iter().filter(|(_, fate)| fate.is_rewritten()).flat_map(|(usage, _)| &usage.sparse);
         let (mut moved, mut freed) = (HashSet::new(), 0);
         for (id, bytes) in sparse {
-            if reached.pages.get(id).is_some_and(|slots| slots.page_bytes > 0) {
+            if reached.pages.get(id).is_some_and(|slots| slots.unit != SlotUnit::Mixed) {
                 moved.insert(*id);
                 freed += bytes;
             }

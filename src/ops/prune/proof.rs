@@ -13,7 +13,7 @@ pub(super) fn prove_index(repository: &Repository, index: &Index, reached: &Reac
     let mut reader = ChunkReader::new(repository, index);
     for (usage, _) in plan.packs.iter().filter(|(_, fate)| *fate != Fate::Keep) {
         let listed = Listed { name: pack_name(&usage.id), size_bytes: usage.bytes };
-        let trailer = match read_trailer(repository.backend(), &listed, &usage.id) {
+        let trailer = match read_trailer(repository.backend(), repository.sealer(), &listed, &usage.id) {
             Ok(trailer) => trailer,
             // What cannot be asked is not written anew either; nothing in it was needed, or it stays.
             Err(error) if error.is_damage() => continue,

@@ -7,8 +7,8 @@ use crate::store::{
 };
 
 use super::super::Error;
+use super::super::ingest::refill::Refill;
 use super::super::reach::Reached;
-use super::super::refill::Refill;
 use super::moved_pages::MovedPages;
 use super::plan::Plan;
 use super::usage::PackUsage;
@@ -54,7 +54,7 @@ impl<'r> Rewriter<'r> {
     /// Copies what is needed of a pack, after all of it was proved: a damaged pack stays as it is.
     pub(super) fn pack(&mut self, usage: &PackUsage) -> Result<(), Error> {
         let listed = Listed { name: pack_name(&usage.id), size_bytes: usage.bytes };
-        let trailer = read_trailer(self.repository.backend(), &listed, &usage.id)?;
+        let trailer = read_trailer(self.repository.backend(), self.repository.sealer(), &listed, &usage.id)?;
         // All of it is read and proved before any of it is written: at most one pack is held.
         let mut extents = Vec::new();
         for ((number, row), chunks) in (0..).zip(&trailer.extents).zip(chunks_by_extent(&trailer)) {

@@ -7,7 +7,7 @@ use crate::manifest::{Catalog, SnapshotId};
 use crate::store::{Index, IndexMode, Repository, pack_name, parity_name};
 
 use super::super::reach::Reached;
-use super::super::{Error, Watch};
+use super::super::{Error, Monitor};
 use super::usage::PackUsage;
 
 /// What goes.
@@ -35,8 +35,8 @@ pub(super) fn switch(
     index: Index,
     mut victims: Victims<'_>,
     (may_clear, seen): (bool, &HashSet<SnapshotId>),
-    watch: Watch<'_>,
-    waiting: &dyn Fn(Duration) -> Result<(), Error>,
+    monitor: &Monitor,
+    wait: Duration,
 ) -> Result<Switched, Error> {
     // Where something is missing, what an earlier run gave up stays for repair to look at.
     let condemned = if may_clear { index.condemned() } else { Vec::new() };
@@ -44,9 +44,9 @@ pub(super) fn switch(
         index.commit()?;
         return Ok(Switched::default());
     }
-    repository.exclusively(waiting, || {
+    repository.exclusively(&|waited| super::still_waits(waited, wait, monitor), || {
         let mut switched = Switched::default();
-        let needed = needed_again(repository, &index, &victims, seen, watch)?;
+        let needed = needed_again(repository, &index, &victims, seen, monitor)?;
         if !needed.is_empty() {
             let blocks_moves = victims.recipe_holders.iter().any(|id| needed.contains(id));
             let before = victims.packs.len();
@@ -67,13 +67,13 @@ pub(super) fn switch(
         for holds_recipes in [true, false] {
             for pack in victims.packs.iter().filter(|pack| pack.holds_recipes == holds_recipes) {
                 // Once the index gave them up, stopping here leaves files that the next prune removes.
-                if watch.interrupt.is_raised() {
+                if monitor.interrupt.is_raised() {
                     return Err(Error::Interrupted);
                 }
                 remove(repository, &pack.id)?;
                 switched.removed += 1;
                 switched.removed_bytes += pack.bytes;
-                watch.progress.advance(1, pack.bytes);
+                monitor.progress.advance(1, pack.bytes);
             }
             repository.backend().sync().map_err(crate::store::Error::from)?;
         }
@@ -100,7 +100,7 @@ fn needed_again(
     index: &Index,
     victims: &Victims<'_>,
     seen: &HashSet<SnapshotId>,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<HashSet<[u8; 16]>, Error> {
     let catalog = Catalog::load(repository)?;
     if let Some((name, error)) = catalog.damaged.first() {
@@ -114,7 +114,7 @@ fn needed_again(
     let mut readers = Reached::readers(repository, &newer);
     let mut since = Reached::default();
     for snapshot in new {
-        since.add(snapshot, &mut readers, watch)?;
+        since.add(snapshot, &mut readers, monitor)?;
     }
     let goes: HashSet<_> = victims.packs.iter().map(|pack| pack.id).collect();
     let numbers: HashMap<u32, [u8; 16]> = index.packs()?.into_iter().filter(|(_, id)| goes.contains(id)).collect();

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use crate::chunk::ChunkId;
 use crate::manifest::{Content, Entry, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, read_leaf, read_node, record_copy_id};
-use crate::store::{ChunkReader, Index, KEPT_FOR_ALL, Recipe, RecipeChain, Repository};
+use crate::store::{ChunkReader, Index, KEPT_FOR_ALL, Recipe, RecipeBody, Repository};
 
 use super::super::content::list_pieces;
-use super::super::{Error, Watch};
-use super::{IdSet, LiveSlots, RecipeBodies};
+use super::super::{Error, Monitor};
+use super::{IdSet, LiveSlots, RecipeBodies, SlotUnit};
 
 /// What was reached so far.
 #[derive(Default)]
@@ -26,6 +26,8 @@ pub struct Reached {
     bodies: RecipeBodies,
     /// Of which snapshots all is marked.
     snapshots: Vec<SnapshotId>,
+    /// The packs that were there then.
+    packs: HashSet<[u8; 16]>,
 }
 
 /// Leaves that are decoded at once, shared out among the readers.
@@ -81,8 +83,8 @@ impl Reached {
     }
 
     /// Marks all that a snapshot needs. After an error what is marked is not all that is needed.
-    pub fn add(&mut self, snapshot: &(SnapshotId, SnapshotRecord), readers: &mut [ChunkReader<'_>], watch: Watch<'_>) -> Result<(), Error> {
-        self.add_beyond(&Reached::default(), snapshot, readers, watch)
+    pub fn add(&mut self, snapshot: &(SnapshotId, SnapshotRecord), readers: &mut [ChunkReader<'_>], monitor: &Monitor) -> Result<(), Error> {
+        self.add_beyond(&Reached::default(), snapshot, readers, monitor)
     }
 
     /// Marks what a snapshot needs beyond what was reached already elsewhere; some of that may be marked too.
@@ -91,14 +93,14 @@ impl Reached {
         known: &Reached,
         (id, record): &(SnapshotId, SnapshotRecord),
         readers: &mut [ChunkReader<'_>],
-        watch: Watch<'_>,
+        monitor: &Monitor,
     ) -> Result<(), Error> {
         let unreadable = |name: &str, source: Error| match source {
             Error::Interrupted => source,
             source => Error::Unreadable { snapshot: super::super::ls::short(id), path: name.to_owned(), source: Box::new(source) },
         };
         for (name, category) in &record.categories {
-            self.tree(known, category.manifest, readers, watch).map_err(|error| unreadable(name, error))?;
+            self.tree(known, category.manifest, readers, monitor).map_err(|error| unreadable(name, error))?;
         }
         // The copy of its record. A snapshot that an older program took has none.
         if let Some(reader) = readers.first_mut() {
@@ -111,14 +113,22 @@ impl Reached {
         Ok(())
     }
 
-    /// Whether it is of no other snapshots than these.
-    pub fn is_within(&self, snapshots: &HashSet<SnapshotId>) -> bool {
-        self.snapshots.iter().all(|id| snapshots.contains(id))
+    /// Notes which packs were there while all this was marked.
+    pub fn note_packs(&mut self, index: &Index) -> Result<(), Error> {
+        self.packs = index.packs()?.into_iter().map(|(_, id)| id).collect();
+        Ok(())
+    }
+
+    /// Whether it still holds: it is of no other snapshots than these, and the packs are the same. Another prune may have moved what a database
+    /// needs, and its recipe then leads to where nothing is marked.
+    pub fn still_holds(&self, snapshots: &HashSet<SnapshotId>, index: &Index) -> Result<bool, Error> {
+        let packs: HashSet<[u8; 16]> = index.packs()?.into_iter().map(|(_, id)| id).collect();
+        Ok(packs == self.packs && self.snapshots.iter().all(|id| snapshots.contains(id)))
     }
 
     /// Marks a tree that no snapshot names.
-    pub fn add_tree(&mut self, root: ChunkId, readers: &mut [ChunkReader<'_>], watch: Watch<'_>) -> Result<(), Error> {
-        self.tree(&Reached::default(), root, readers, watch)
+    pub fn add_tree(&mut self, root: ChunkId, readers: &mut [ChunkReader<'_>], monitor: &Monitor) -> Result<(), Error> {
+        self.tree(&Reached::default(), root, readers, monitor)
     }
 
     /// Marks a chunk of its own.
@@ -126,14 +136,14 @@ impl Reached {
         self.chunks.insert(id);
     }
 
-    fn tree(&mut self, known: &Reached, root: ChunkId, readers: &mut [ChunkReader<'_>], watch: Watch<'_>) -> Result<(), Error> {
+    fn tree(&mut self, known: &Reached, root: ChunkId, readers: &mut [ChunkReader<'_>], monitor: &Monitor) -> Result<(), Error> {
         let mut stack = vec![(root, None)];
         let mut leaves = Vec::new();
         while let Some((id, level)) = stack.pop() {
             if known.nodes.contains(&id) || !self.nodes.insert(id) {
                 continue;
             }
-            if watch.interrupt.is_raised() {
+            if monitor.interrupt.is_raised() {
                 return Err(Error::Interrupted);
             }
             self.chunks.insert(&id);
@@ -188,14 +198,24 @@ impl Reached {
         }
         for id in named.databases {
             if !known.databases.contains(&id) && self.databases.insert(id) {
-                let chain = self.bodies.chain(&id, reader)?;
-                self.database(&chain);
+                self.database(known, id, reader)?;
             }
         }
         Ok(())
     }
 
-    fn database(&mut self, chain: &RecipeChain) {
+    fn database(&mut self, known: &Reached, id: ChunkId, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
+        let (body, chunks) = self.bodies.stored(&id, reader)?;
+        for chunk in &chunks {
+            self.chunks.insert(chunk);
+        }
+        self.recipes.entry(id).or_insert_with(|| body.extents.clone());
+        // What a database has of one that is marked already is marked, too.
+        if body.cells.is_some() && body.base.is_some_and(|base| self.databases.contains(&base) || known.databases.contains(&base)) {
+            self.take_groups(&body);
+            return Ok(());
+        }
+        let chain = self.bodies.chain(&id, reader)?;
         for chunk in &chain.chunks {
             self.chunks.insert(chunk);
         }
@@ -203,16 +223,27 @@ impl Reached {
             self.recipes.entry(*id).or_insert_with(|| body.extents.clone());
         }
         self.take_pages(&chain.recipe);
+        Ok(())
+    }
+
+    /// Marks the groups that a recipe tells of itself.
+    fn take_groups(&mut self, body: &RecipeBody) {
+        for (_, place, bytes, _) in body.told_groups() {
+            let Some(extent) = body.extents.get(place.extent as usize) else { continue };
+            let slots = self.pages.entry(*extent).or_insert_with(|| LiveSlots::new(SlotUnit::Groups));
+            slots.add_group(place.slot, bytes);
+        }
     }
 
     fn take_pages(&mut self, recipe: &Recipe) {
-        let mut slots = vec![LiveSlots::new(recipe.page_bytes); recipe.extents.len()];
-        for place in &recipe.places {
-            if let Some(slots) = slots.get_mut(place.extent as usize) {
-                slots.insert(place.slot);
+        let unit = if recipe.cells.is_some() { SlotUnit::Groups } else { SlotUnit::Pages(recipe.page_bytes) };
+        let mut slots = vec![LiveSlots::new(unit); recipe.extents.len()];
+        for (number, place) in recipe.places.iter().enumerate() {
+            if let (Some(slots), Some((_, bytes))) = (slots.get_mut(place.extent as usize), recipe.span(number)) {
+                slots.insert(place.slot, bytes);
             }
         }
-        for (extent, slots) in recipe.extents.iter().zip(slots).filter(|(_, slots)| slots.iter().next().is_some()) {
+        for (extent, slots) in recipe.extents.iter().zip(slots).filter(|(_, slots)| !slots.is_empty()) {
             self.pages.entry(*extent).and_modify(|all| all.join(&slots)).or_insert(slots);
         }
     }

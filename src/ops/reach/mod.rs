@@ -7,7 +7,7 @@ mod recipe_bodies;
 mod unnamed;
 
 pub use id_set::IdSet;
-pub(super) use live_slots::LiveSlots;
+pub(super) use live_slots::{LiveSlots, SlotUnit};
 pub use mark::Reached;
 pub(super) use recipe_bodies::RecipeBodies;
 pub(super) use unnamed::{Unnamed, UnnamedTree, record_copies, unnamed_trees};

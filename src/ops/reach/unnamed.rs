@@ -7,7 +7,7 @@ use crate::chunk::ChunkId;
 use crate::manifest::{Chain, Node, SnapshotId, SnapshotRecord, Standing, decode_record_copy, read_node};
 use crate::store::{ChunkReader, ExtentKind, Index, Repository};
 
-use super::super::{Error, Watch};
+use super::super::{Error, Monitor};
 
 /// The root of a tree of unknown origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +40,13 @@ struct Found {
 }
 
 /// Finds what none of these snapshots, which are all that there are, names. Costs nothing where the list accounts for all.
-pub fn unnamed_trees(repository: &Repository, index: &Index, snapshots: &[(SnapshotId, SnapshotRecord)], watch: Watch<'_>) -> Result<Unnamed, Error> {
+pub fn unnamed_trees(repository: &Repository, index: &Index, snapshots: &[(SnapshotId, SnapshotRecord)], monitor: &Monitor) -> Result<Unnamed, Error> {
     let standing = Standing::of(repository)?;
     if standing == Standing::Complete {
         return Ok(Unnamed::default());
     }
     let named = named_nodes(&mut ChunkReader::new(repository, index), snapshots)?;
-    let found = find(repository, index, |id| named.contains(id), watch)?;
+    let found = find(repository, index, |id| named.contains(id), monitor)?;
     let chain = Chain::load(repository)?;
     let is_lost = |(id, record): &(SnapshotId, SnapshotRecord)| {
         let is_older = match standing {
@@ -68,8 +68,8 @@ pub fn unnamed_trees(repository: &Repository, index: &Index, snapshots: &[(Snaps
 }
 
 /// The records of snapshots, as their copies in the packs tell them.
-pub fn record_copies(repository: &Repository, index: &Index, watch: Watch<'_>) -> Result<Vec<(SnapshotId, SnapshotRecord)>, Error> {
-    Ok(find(repository, index, |_| false, watch)?.copies)
+pub fn record_copies(repository: &Repository, index: &Index, monitor: &Monitor) -> Result<Vec<(SnapshotId, SnapshotRecord)>, Error> {
+    Ok(find(repository, index, |_| false, monitor)?.copies)
 }
 
 /// All nodes of snapshots' trees, as far as they can be read.
@@ -90,7 +90,7 @@ fn named_nodes(reader: &mut ChunkReader<'_>, snapshots: &[(SnapshotId, SnapshotR
     Ok(named)
 }
 
-fn find(repository: &Repository, index: &Index, is_named: impl Fn(&ChunkId) -> bool, watch: Watch<'_>) -> Result<Found, Error> {
+fn find(repository: &Repository, index: &Index, is_named: impl Fn(&ChunkId) -> bool, monitor: &Monitor) -> Result<Found, Error> {
     let packs: HashMap<u32, [u8; 16]> = index.packs()?.into_iter().collect();
     let mut kinds: HashMap<u32, Vec<ExtentKind>> = HashMap::new();
     let mut chunks = Vec::new();
@@ -109,7 +109,7 @@ fn find(repository: &Repository, index: &Index, is_named: impl Fn(&ChunkId) -> b
     let mut reader = ChunkReader::new(repository, index);
     let mut found = Found::default();
     for (pack, _, id, is_node) in chunks {
-        if watch.interrupt.is_raised() {
+        if monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         let pack = packs.get(&pack).copied().unwrap_or_default();

@@ -14,7 +14,7 @@ use super::super::content::write_content;
 use super::super::find_instance::server_id;
 use super::super::reach::{Unnamed, UnnamedTree, record_copies, unnamed_trees};
 use super::super::select::{lookup, root_of};
-use super::super::{Error, Watch};
+use super::super::{Error, Monitor};
 use super::RepairReport;
 
 /// What such a snapshot says of itself.
@@ -33,13 +33,13 @@ struct Guess {
 }
 
 /// Brings back the snapshots of trees that nothing names, and those that the list names and whose records are gone; the new records.
-pub(super) fn records(repository: &Repository, index: &Index, report: &mut RepairReport, watch: Watch<'_>) -> Result<Vec<(SnapshotId, FileHash)>, Error> {
+pub(super) fn records(repository: &Repository, index: &Index, report: &mut RepairReport, monitor: &Monitor) -> Result<Vec<(SnapshotId, FileHash)>, Error> {
     let catalog = Catalog::load(repository)?;
     let chain = Chain::load(repository)?;
     let here: HashSet<SnapshotId> = Catalog::ids(repository)?.into_iter().collect();
-    let Unnamed { trees, mut records } = unnamed_trees(repository, index, &catalog.snapshots, watch)?;
+    let Unnamed { trees, mut records } = unnamed_trees(repository, index, &catalog.snapshots, monitor)?;
     if chain.listed.keys().any(|id| !here.contains(id)) {
-        let copies = record_copies(repository, index, watch)?;
+        let copies = record_copies(repository, index, monitor)?;
         records.extend(copies.into_iter().filter(|(id, _)| chain.listed.contains_key(id) && !here.contains(id)));
     }
     let told: HashSet<ChunkId> = records.iter().flat_map(|(_, record)| record.categories.values()).map(|category| category.manifest).collect();
@@ -54,14 +54,14 @@ pub(super) fn records(repository: &Repository, index: &Index, report: &mut Repai
     for (id, mut record) in records {
         record.remarks.push(RECOVERED.to_owned());
         new.push((id, Catalog::write(repository, id, &record)?));
-        report.mended(crate::store::snapshot_name(&id.0), "written again from the copy of the record in a pack");
+        report.mended(crate::store::snapshot_name(&id.0), "restored from the copy of the record in a pack");
     }
     for record in group(guesses, &mut reader)? {
         let id = new_id(&record)?;
         new.push((id, Catalog::write(repository, id, &record)?));
         report.mended(
             crate::store::snapshot_name(&id.0),
-            "made from trees in the packs that no snapshot named. When it was taken is a guess; its label is lost, and so is its server unless device.txt is in it",
+            "rebuilt from trees in the packs that belong to no snapshot. Its time is a guess. Its label is lost, and so is its server unless it contains device.txt",
         );
     }
     Ok(new)

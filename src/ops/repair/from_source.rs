@@ -8,10 +8,10 @@ use crate::source::{OpenFile, Opener, Stat};
 use crate::store::{ChunkReader, Index, PackStreams, Repository};
 
 use super::super::check::CheckReport;
+use super::super::ingest::packer::Packer;
 use super::super::select::{Selected, categories, root_of};
 use super::super::snapshot::ReadFailure;
-use super::super::snapshot::packer::Packer;
-use super::super::{Damage, Error, Watch};
+use super::super::{Damage, Error, Monitor};
 use super::RepairReport;
 use super::packs::STREAMS;
 
@@ -40,7 +40,7 @@ pub(super) fn store_again(
     catalog: &Catalog,
     damage: &CheckReport,
     report: &mut RepairReport,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<(), Error> {
     let config = repository.config();
     let mut packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
@@ -50,14 +50,14 @@ pub(super) fn store_again(
     let records: HashMap<_, _> = catalog.snapshots.iter().map(|(id, record)| (*id, record)).collect();
     // The newest first: they are likeliest to be what the source still is.
     for damage in damage.damage.iter().rev().filter(|damage| !damage.logical.is_empty()) {
-        if watch.interrupt.is_raised() {
+        if monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         let Some(record) = records.get(&damage.snapshot) else { continue };
         let Some(selected) = entry_of(&mut reader, record, &damage.logical)? else { continue };
         let mtime = (selected.entry.mtime.seconds, selected.entry.mtime.nanos);
         if asked.insert((damage.logical.clone(), mtime)) && restore_chunks(record, &selected, &mut packer, index, &mut streams)? {
-            report.mended(damage.path.clone(), "read again from the source, where it is unchanged");
+            report.mended(damage.path.clone(), "read again from the server, where the file is unchanged");
         }
     }
     packer.flush(&mut |extent| Ok(streams.append(0, extent)?))?;

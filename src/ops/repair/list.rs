@@ -25,17 +25,17 @@ pub(super) fn records_from_copies(repository: &Repository, report: &mut RepairRe
         }
     }
     for (id, listed) in chain.listed.iter().filter(|(id, listed)| here.get(id) != Some(&listed.record)) {
-        if let Some(bytes) = by_hash.get(&listed.record).filter(|bytes| Catalog::is_record(*id, bytes)) {
+        if let Some(bytes) = by_hash.get(&listed.record).filter(|bytes| Catalog::is_record(repository, *id, bytes)) {
             write_new(repository.backend(), &snapshot_name(&id.0), bytes).map_err(crate::store::Error::from)?;
-            report.mended(snapshot_name(&id.0), "written again: its record was found in a second copy, or under another name");
+            report.mended(snapshot_name(&id.0), "restored: its record was found in a second copy or under another name");
         }
     }
     // Records that the list does not know, because a link of it is gone too.
     let unknown = |id: &SnapshotId| !chain.listed.contains_key(id) && !chain.dropped.contains(id);
     for (id, bytes) in Catalog::copies(repository)?.into_iter().filter(|(id, _)| unknown(id) && here.contains_key(id)) {
-        if Catalog::is_record(id, &bytes) && here.get(&id) != Some(&file_hash(&bytes)) {
+        if Catalog::is_record(repository, id, &bytes) && here.get(&id) != Some(&file_hash(&bytes)) {
             write_new(repository.backend(), &snapshot_name(&id.0), &bytes).map_err(crate::store::Error::from)?;
-            report.mended(snapshot_name(&id.0), "written again from its second copy");
+            report.mended(snapshot_name(&id.0), "restored from its second copy");
         }
     }
     Ok(())
@@ -50,7 +50,7 @@ pub(super) fn put_copies_right(repository: &Repository, permille: u32, report: &
             let span = Span::Whole { limit: RECORD_BYTES_MAX };
             let bytes = repository.backend().read(&snapshot_name(&id.0), span).map_err(crate::store::Error::from)?;
             write_new(repository.backend(), &snapshot_copy_name(&id.0), &bytes).map_err(crate::store::Error::from)?;
-            report.mended(snapshot_copy_name(&id.0), "a second copy of the record written");
+            report.mended(snapshot_copy_name(&id.0), "second copy of the record written");
         }
     }
     for id in copies.keys().filter(|id| permille == 0 || !here.contains_key(*id)) {
@@ -84,7 +84,7 @@ pub(super) fn change_list(
                     snapshot: Some(*id),
                     now: None,
                     path: snapshot_name(&id.0),
-                    what: "the whole snapshot: its record is gone".to_owned(),
+                    what: "the whole snapshot: its record is missing".to_owned(),
                     entries: 0,
                 });
             }
@@ -102,7 +102,7 @@ pub(super) fn change_list(
     Chain::change(repository, &change)?;
     Catalog::remove(repository, &change.dropped)?;
     if was_irregular {
-        report.mended("list", "the list of snapshots was stated anew, as the snapshots are");
+        report.mended("list", "the list of snapshots was rebuilt from the snapshots' records");
     }
     Ok(())
 }

@@ -10,18 +10,22 @@ mod trim;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::{Catalog, FileHash, SnapshotId, Standing};
 use crate::progress::Phase;
 use crate::store::{Index, IndexMode, PackStreams, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, snapshot_name};
 
 use super::check::{BadChunks, CheckReport, Trees};
-use super::snapshot::packer::Packer;
-use super::{CheckOptions, Error, Share, Watch, check};
+use super::ingest::packer::Packer;
+use super::{CheckOptions, Error, Monitor, Share, check};
 
 use self::packs::BadPack;
 
 /// How to repair.
-pub struct RepairOptions<'a> {
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RepairOptions {
     /// Trust what is not seen to be damaged: no data is read.
     pub quick: bool,
     /// Find out what would be done, change nothing.
@@ -32,12 +36,18 @@ pub struct RepairOptions<'a> {
     pub give_up_missing: bool,
     /// Threads; 0 means one for each core.
     pub threads: usize,
-    /// Is called now and then while other processes use the repository, with the time that passed; may give up.
-    pub waiting: &'a dyn Fn(Duration) -> Result<(), Error>,
+    /// How long other processes that use the repository are waited for.
+    pub wait: Duration,
+}
+
+impl Default for RepairOptions {
+    fn default() -> RepairOptions {
+        RepairOptions { quick: false, dry_run: false, add_parity: None, give_up_missing: false, threads: 0, wait: super::prune::WAIT }
+    }
 }
 
 /// Something that was mended.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Mended {
     /// A file of the repository, or a path of snapshots.
     pub path: String,
@@ -46,7 +56,7 @@ pub struct Mended {
 }
 
 /// A path of a snapshot that is lost for good, or a whole snapshot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LostPath {
     /// The snapshot, as it was.
     pub snapshot: Option<SnapshotId>,
@@ -61,8 +71,10 @@ pub struct LostPath {
 }
 
 /// What came of it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct RepairReport {
+    /// Nothing was changed: what is told would be done.
+    pub dry_run: bool,
     /// What was wrong before.
     pub found: CheckReport,
     /// What was mended.
@@ -90,12 +102,16 @@ impl RepairReport {
 }
 
 /// Mends a repository; alone with it all the while.
-pub fn repair(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) -> Result<RepairReport, Error> {
+///
+/// # Errors
+/// [`Error::StillInUse`] where others use the repository for longer than `wait`, [`Error::Refused`] where most packs are gone and nobody gave them
+/// up, [`Error::Interrupted`], and [`Error::Store`] where it cannot be read or written: what cannot be read is not taken for lost.
+pub fn repair(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> Result<RepairReport, Error> {
     let outcome = if options.dry_run {
-        look(repository, options, watch)
+        look(repository, options, monitor)
     } else {
-        let _work = super::prune::alone_at_work(repository, options.waiting)?;
-        repository.exclusively(options.waiting, || work(repository, options, watch))
+        let _work = super::prune::alone_at_work(repository, options.wait, monitor)?;
+        repository.exclusively(&|waited| super::prune::still_waits(waited, options.wait, monitor), || work(repository, options, monitor))
     };
     outcome.map_err(|error| match error.unread_file() {
         Some(name) => packs::unread(name),
@@ -103,23 +119,23 @@ pub fn repair(repository: &Repository, options: &RepairOptions<'_>, watch: Watch
     })
 }
 
-fn examine(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) -> Result<CheckReport, Error> {
+fn examine(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> Result<CheckReport, Error> {
     let read = if options.quick { Share::Nothing } else { Share::All };
-    check(repository, &CheckOptions { read, threads: options.threads }, watch)
+    check(repository, &CheckOptions { read, threads: options.threads }, monitor)
 }
 
 /// What would be done.
-fn look(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) -> Result<RepairReport, Error> {
-    let mut report = RepairReport { found: examine(repository, options, watch)?, ..RepairReport::default() };
+fn look(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> Result<RepairReport, Error> {
+    let mut report = RepairReport { dry_run: options.dry_run, found: examine(repository, options, monitor)?, ..RepairReport::default() };
     if report.found.findings.iter().any(|finding| finding.name == "packs") {
-        report.mended("packs", "snapshots can be made of the trees that no snapshot names");
+        report.mended("packs", "snapshots can be rebuilt from trees that belong to no snapshot");
     }
     let known = Index::open(repository, IndexMode::UseAndList)?;
     refuse_absence(repository, &known, options)?;
     let mut bad = HashSet::new();
     for id in report.found.damaged_packs.clone() {
         match packs::mend(repository, &id)? {
-            Some(_) => report.mended(pack_name(&id), "its parity can mend it"),
+            Some(_) => report.mended(pack_name(&id), "it can be repaired from its parity"),
             None if report.found.unread.contains(&pack_name(&id)) => return Err(packs::unread(&pack_name(&id))),
             None => drop(bad.insert(id)),
         }
@@ -129,11 +145,11 @@ fn look(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
     let mut damage = CheckReport::default();
     let mut trees = Trees::new(repository, &known, lost_chunks);
     for (id, record) in &catalog.snapshots {
-        trees.snapshot(*id, record, &mut damage, watch)?;
+        trees.snapshot(*id, record, &mut damage, monitor)?;
     }
     for damage in damage.damage {
         if from_source::could_be_read(repository, &known, &catalog, &damage)? {
-            report.mended(damage.path, "can be read again from the source, where it is unchanged");
+            report.mended(damage.path, "can be read again from the server, where the file is unchanged");
             continue;
         }
         report.lost(LostPath { snapshot: Some(damage.snapshot), now: None, path: damage.path, what: damage.what, entries: damage.entries });
@@ -143,7 +159,7 @@ fn look(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
     Ok(report)
 }
 
-fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) -> Result<RepairReport, Error> {
+fn work(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> Result<RepairReport, Error> {
     super::prune::finish_forgetting(repository)?;
     // What a prune or repair gave up and left behind counts again: it is looked at like all else.
     let known = Index::open(repository, IndexMode::UseAndList)?;
@@ -152,14 +168,14 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
     {
         place.remove().map_err(|source| crate::store::Error::Local { verb: "remove", path: place.path.clone(), source })?;
     }
-    let mut report = RepairReport { found: examine(repository, options, watch)?, ..RepairReport::default() };
+    let mut report = RepairReport { dry_run: options.dry_run, found: examine(repository, options, monitor)?, ..RepairReport::default() };
     refuse_absence(repository, &known, options)?;
     refuse_newer(repository, &report.found)?;
-    watch.progress.phase(Phase::Mend, 0, 0);
+    monitor.progress.phase(Phase::Mend, 0, 0);
     let config_damage = repository.config_damage();
     if !config_damage.is_empty() || options.add_parity.is_some() {
         repository.rewrite_config(options.add_parity)?;
-        config_damage.iter().for_each(|(name, _)| report.mended(*name, "written anew from the other copy of the settings"));
+        config_damage.iter().for_each(|(name, _)| report.mended(*name, "restored from the other copy of the settings"));
     }
 
     list::records_from_copies(repository, &mut report)?;
@@ -170,7 +186,7 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
         match packs::mend(repository, &id)? {
             Some(bytes) => {
                 packs::replace(repository, &id, &bytes)?;
-                report.mended(pack_name(&id), "computed anew from its parity: it is as it was");
+                report.mended(pack_name(&id), "repaired from its parity: its content is as before");
             }
             // It could not be read a moment ago: what is read now need not be all of it.
             None if report.found.unread.contains(&pack_name(&id)) => return Err(packs::unread(&pack_name(&id))),
@@ -180,11 +196,11 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
     let given_up: HashSet<[u8; 16]> = bad.iter().map(|pack| pack.id).collect();
     let index = Index::open_without(repository, IndexMode::Rebuild, &given_up)?;
     if report.found.findings.iter().any(|finding| finding.name == "index.redb") {
-        report.mended("index.redb", "made anew from the packs");
+        report.mended("index.redb", "rebuilt from the packs");
     }
     salvage(repository, &index, &bad, &mut report)?;
-    let recovered = from_packs::records(repository, &index, &mut report, watch)?;
-    let (snapshots, lost_records) = mend_snapshots(repository, &index, &mut report, watch)?;
+    let recovered = from_packs::records(repository, &index, &mut report, monitor)?;
+    let (snapshots, lost_records) = mend_snapshots(repository, &index, &mut report, monitor)?;
     list::change_list(repository, (snapshots, recovered), lost_records, &mut report)?;
     Standing::settle(repository, jiff::Timestamp::now().as_nanosecond() as i64)?;
 
@@ -196,11 +212,11 @@ fn work(repository: &Repository, options: &RepairOptions<'_>, watch: Watch<'_>) 
     }
     for pack in &bad {
         super::prune::remove_pack(repository, &pack.id)?;
-        let what = if pack.trailer.is_some() { "removed; what could be read of it is in new packs" } else { "removed: nothing in it could be read" };
+        let what = if pack.trailer.is_some() { "deleted; everything readable in it is in new packs" } else { "deleted: nothing in it could be read" };
         report.mended(pack_name(&pack.id), what);
     }
     repository.backend().sync().map_err(crate::store::Error::from)?;
-    put_parity_right(repository, options.add_parity, &mut report, watch)?;
+    put_parity_right(repository, options.add_parity, &mut report, monitor)?;
     report.mended.sort();
     report.mended.dedup();
     Ok(report)
@@ -218,13 +234,13 @@ fn refuse_newer(repository: &Repository, found: &CheckReport) -> Result<(), Erro
         None => Ok(()),
         Some(name) => Err(Error::Refused {
             what: format!("{name} was written by a newer jellyvault; nothing was changed"),
-            hint: "Install a newer jellyvault, and repair with that.".to_owned(),
+            hint: "Install a newer version of jellyvault and repair with it.".to_owned(),
         }),
     }
 }
 
 /// Packs that are gone altogether look like a disk that is not there: nothing is given up for that.
-fn refuse_absence(repository: &Repository, known: &Index, options: &RepairOptions<'_>) -> Result<(), Error> {
+fn refuse_absence(repository: &Repository, known: &Index, options: &RepairOptions) -> Result<(), Error> {
     let here = repository.backend().list("packs/").map_err(crate::store::Error::from)?.iter().filter(|file| pack_id(&file.name).is_some()).count();
     let gone = known.lost().len();
     let is_absent = gone > here || (here == 0 && !Catalog::ids(repository)?.is_empty());
@@ -233,10 +249,10 @@ fn refuse_absence(repository: &Repository, known: &Index, options: &RepairOption
     }
     Err(Error::Refused {
         what: match gone {
-            0 => "no pack of the repository is there, though there are snapshots; nothing was changed".to_owned(),
-            gone => format!("{gone} packs of the repository are gone and {here} are there; nothing was changed"),
+            0 => "all packs of the repository are missing, but there are snapshots; nothing was changed".to_owned(),
+            gone => format!("{gone} packs of the repository are missing and {here} are present; nothing was changed"),
         },
-        hint: "Is a disk not mounted, or was the folder copied in part? Bring the packs back. If they are gone for good: jellyvault repair --give-up-missing."
+        hint: "Is a disk not mounted, or was the repository copied only in part? Bring the packs back. If they are lost for good: jellyvault repair --give-up-missing."
             .to_owned(),
     })
 }
@@ -250,7 +266,7 @@ fn salvage(repository: &Repository, index: &Index, bad: &[BadPack], report: &mut
     for pack in bad {
         let saved = packs::salvage(repository, index, pack, &mut streams)?;
         if saved > 0 {
-            report.mended(pack_name(&pack.id), format!("{saved} of its chunks are whole and were saved"));
+            report.mended(pack_name(&pack.id), format!("{saved} intact chunks were saved"));
         }
     }
     streams.finish()?;
@@ -262,12 +278,12 @@ type NewRecords = Vec<(SnapshotId, SnapshotId, FileHash)>;
 
 /// What the source still has is stored again; what is lost then is taken out of the snapshots: (old, new) records, and records that
 /// cannot be read.
-fn mend_snapshots(repository: &Repository, index: &Index, report: &mut RepairReport, watch: Watch<'_>) -> Result<(NewRecords, Vec<SnapshotId>), Error> {
+fn mend_snapshots(repository: &Repository, index: &Index, report: &mut RepairReport, monitor: &Monitor) -> Result<(NewRecords, Vec<SnapshotId>), Error> {
     let catalog = Catalog::load(repository)?;
-    let mut damage = damage_in(repository, index, &catalog, watch)?;
+    let mut damage = damage_in(repository, index, &catalog, monitor)?;
     while damage.damage_count > 0 {
-        from_source::store_again(repository, index, &catalog, &damage, report, watch)?;
-        let left = damage_in(repository, index, &catalog, watch)?;
+        from_source::store_again(repository, index, &catalog, &damage, report, monitor)?;
+        let left = damage_in(repository, index, &catalog, monitor)?;
         // Only so many are named at a time: once more, as long as that helps.
         let is_all = left.damage_count == damage.damage_count || damage.damage.len() as u64 == damage.damage_count;
         damage = left;
@@ -284,7 +300,7 @@ fn mend_snapshots(repository: &Repository, index: &Index, report: &mut RepairRep
         let mut records = Vec::new();
         for (old, record) in catalog.snapshots.iter().filter(|(id, _)| damage.damaged_snapshots.contains(id)) {
             let mut own = CheckReport::default();
-            trees.snapshot(*old, record, &mut own, watch)?;
+            trees.snapshot(*old, record, &mut own, monitor)?;
             let (id, record) = (trim::new_id(old)?, trim::without(record, &own, &mut trees, &mut packer, index, &mut streams)?);
             trim::store_copy(id, &record, &mut packer, index, &mut streams)?;
             records.push((*old, id, record, own));
@@ -308,17 +324,17 @@ fn mend_snapshots(repository: &Repository, index: &Index, report: &mut RepairRep
     Ok((new, unreadable))
 }
 
-fn damage_in(repository: &Repository, index: &Index, catalog: &Catalog, watch: Watch<'_>) -> Result<CheckReport, Error> {
+fn damage_in(repository: &Repository, index: &Index, catalog: &Catalog, monitor: &Monitor) -> Result<CheckReport, Error> {
     let mut report = CheckReport::default();
     let mut trees = Trees::new(repository, index, HashMap::new());
     for (id, record) in &catalog.snapshots {
-        trees.snapshot(*id, record, &mut report, watch)?;
+        trees.snapshot(*id, record, &mut report, monitor)?;
     }
     Ok(report)
 }
 
 /// Every pack has whole parity of the share that the settings say, or none has.
-fn put_parity_right(repository: &Repository, add: Option<u32>, report: &mut RepairReport, watch: Watch<'_>) -> Result<(), Error> {
+fn put_parity_right(repository: &Repository, add: Option<u32>, report: &mut RepairReport, monitor: &Monitor) -> Result<(), Error> {
     let permille = add.unwrap_or(repository.config().parity_permille);
     list::put_copies_right(repository, permille, report)?;
     let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
@@ -326,19 +342,19 @@ fn put_parity_right(repository: &Repository, add: Option<u32>, report: &mut Repa
     let parities: HashSet<_> = listed.iter().filter_map(|file| parity_pack(&file.name)).collect();
     for id in parities.iter().filter(|id| !packs.contains(*id) || permille == 0) {
         repository.backend().remove(&parity_name(id)).map_err(crate::store::Error::from)?;
-        report.mended(parity_name(id), "removed: no pack wants it");
+        report.mended(parity_name(id), "deleted: it belongs to no pack");
     }
     if permille > 0 {
-        watch.progress.phase(Phase::Mend, packs.len() as u64, 0);
+        monitor.progress.phase(Phase::Mend, packs.len() as u64, 0);
         for id in &packs {
-            if watch.interrupt.is_raised() {
+            if monitor.interrupt.is_raised() {
                 return Err(Error::Interrupted);
             }
-            watch.progress.advance(1, 0);
+            monitor.progress.advance(1, 0);
             let is_right = parities.contains(id) && add.is_none() && Parity::read(repository.backend(), id).is_ok_and(|parity| parity.damaged_blocks() == 0);
             if !is_right {
                 Parity::write(repository.backend(), id, permille)?;
-                report.mended(parity_name(id), "recovery blocks written");
+                report.mended(parity_name(id), "parity written");
             }
         }
     }

@@ -3,11 +3,11 @@
 use crate::backend::{Backend, Error as BackendError, Listed, Span, write_new};
 use crate::limits::PACK_FILE_BYTES_MAX;
 use crate::store::{
-    ChunkRow, Codec, ExtentKind, ExtentReader, FilledExtent, Index, PackStreams, PackTrailer, Parity, Repository, TrailerError, pack_name, read_trailer,
+    ChunkRow, Codec, ExtentKind, ExtentReader, FilledExtent, Index, PackStreams, PackTrailer, Parity, Repository, TrailerError, pack_name, read_whole_trailer,
 };
 
 use super::super::Error;
-use super::super::refill::Refill;
+use super::super::ingest::refill::Refill;
 
 /// Streams of packs: data, pages, nodes and lists.
 pub(super) const STREAMS: usize = 3;
@@ -66,8 +66,8 @@ pub(super) fn mend(repository: &Repository, id: &[u8; 16]) -> Result<Option<Vec<
 /// A file that the disk does not give: nobody knows what is lost of it.
 pub(super) fn unread(name: &str) -> Error {
     Error::Refused {
-        what: format!("{name} could not be read from the disk, so it is not known whether anything in it is lost. No snapshot was changed"),
-        hint: "Check that the disk is connected and that you may read the repository's folder, then run the same command again. If the disk is failing, copy the folder to a healthy one with a tool that continues after read errors, such as ddrescue, and repair the copy.".to_owned(),
+        what: format!("{name} could not be read from the disk, so it is unknown whether its data is lost. No snapshot was changed"),
+        hint: "Check that the disk is connected and that you have permission to read the repository's directory, then run the same command again. If the disk is failing, copy the repository to a healthy disk with a tool that continues after read errors, such as ddrescue, and repair the copy.".to_owned(),
     }
 }
 
@@ -82,9 +82,10 @@ pub(super) fn examine(repository: &Repository, index: &Index, id: &[u8; 16]) -> 
     if is_disk {
         return Err(unread(&pack_name(id)));
     }
-    let trailer = match PackTrailer::recover(&bytes, repository.config().cipher) {
+    // The index knows all extents, the heads those that are whole.
+    let trailer = match PackTrailer::recover_written(&bytes, repository.sealer()) {
         Some(trailer) => Some(trailer),
-        None => index.trailer_of(id)?,
+        None => index.trailer_of(id)?.or_else(|| PackTrailer::from_heads(id, &bytes, repository.sealer())),
     };
     Ok(BadPack { id: *id, trailer })
 }
@@ -94,7 +95,7 @@ pub(super) fn is_newer(repository: &Repository, id: &[u8; 16]) -> Result<bool, E
     let name = pack_name(id);
     let size_bytes = repository.backend().list(&name).map_err(store_error)?.iter().find(|file| file.name == name).map_or(0, |file| file.size_bytes);
     let says_newer = matches!(
-        read_trailer(repository.backend(), &Listed { name: name.clone(), size_bytes }, id),
+        read_whole_trailer(repository.backend(), repository.sealer(), &Listed { name: name.clone(), size_bytes }, id),
         Err(crate::store::Error::Pack { source: TrailerError::Newer(_), .. })
     );
     if !says_newer {
@@ -102,7 +103,7 @@ pub(super) fn is_newer(repository: &Repository, id: &[u8; 16]) -> Result<bool, E
     }
     let (bytes, _) = bytes_left(repository.backend(), &name)?;
     let is_mendable = Parity::read(repository.backend(), id).is_ok_and(|parity| parity.mend(&bytes).is_some());
-    Ok(!is_mendable && PackTrailer::recover(&bytes, repository.config().cipher).is_none())
+    Ok(!is_mendable && PackTrailer::recover_written(&bytes, repository.sealer()).is_none())
 }
 
 /// Saves the chunks that are whole and in no other pack; how many.
@@ -117,7 +118,7 @@ pub(super) fn salvage(repository: &Repository, index: &Index, pack: &BadPack, st
     };
     for (number, row) in (0..).zip(&trailer.extents) {
         let chunks: Vec<ChunkRow> = trailer.chunks.iter().filter(|chunk| chunk.extent == number).copied().collect();
-        for (id, bytes) in extents.good_chunks(&pack.id, number, row, &chunks)? {
+        for (id, bytes) in extents.good_chunks((&pack.id, &trailer.pack), number, row, &chunks)? {
             let is_new = index.claim(&id)?;
             if !is_new && row.kind.is_recipe() {
                 // Of two recipes the one with the smaller depth counts, which may be this one.

@@ -8,7 +8,7 @@ use crate::store::{ExtentKind, FilledExtent, Index, PackStreams};
 
 use super::super::Error;
 use super::super::check::{CheckReport, Trees};
-use super::super::snapshot::packer::Packer;
+use super::super::ingest::packer::Packer;
 
 /// The stream that manifest nodes go to.
 const NODES: usize = 2;
@@ -60,15 +60,13 @@ pub(super) fn without(
     trimmed.problem_count += lost.damage_count;
     for damage in &lost.damage {
         if trimmed.problems.len() < PROBLEMS_NAMED_MAX {
-            let what = format!("was lost from the repository and taken out of this snapshot by repair: {}", damage.what);
+            let what = format!("was lost from the repository, and repair removed it from this snapshot: {}", damage.what);
             trimmed.problems.push(Problem { path: damage.path.clone(), what });
         }
     }
     if trimmed.remarks.len() < REMARKS_MAX {
         let entries = lost.damage_count;
-        trimmed.remarks.push(format!(
-            "repair took {entries} entries out of this snapshot that were lost; with restore --delete they would be removed from the target as well"
-        ));
+        trimmed.remarks.push(format!("repair removed {entries} lost entries from this snapshot; restore --delete would delete them from the target too"));
     }
     Ok(trimmed)
 }

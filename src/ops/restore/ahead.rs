@@ -12,7 +12,7 @@ use crate::manifest::{CategoryRecord, Entries, Entry, Kind, file_name, parent};
 use crate::source::{Category, Stat, os_path};
 use crate::store::ChunkReader;
 
-use super::super::{Error, Watch};
+use super::super::{Error, Monitor};
 use super::target::Target;
 use super::{Destination, RestoreOptions};
 
@@ -59,7 +59,7 @@ pub(super) fn look_ahead(
     destination: &Destination,
     target: &Target,
     options: &RestoreOptions,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<(), Error> {
     let in_place = matches!(destination, Destination::InPlace(_));
     let mut ahead = Ahead { target, options, in_place, folders: HashMap::new(), needs: BTreeMap::new(), obstacles: Vec::new(), obstacle_count: 0 };
@@ -77,7 +77,7 @@ pub(super) fn look_ahead(
                 Err(error) if error.is_damage() => continue,
                 Err(error) => return Err(error.into()),
             };
-            if watch.interrupt.is_raised() {
+            if monitor.interrupt.is_raised() {
                 return Err(Error::Interrupted);
             }
             if options.selection.takes(*category, &entry.path) {
@@ -100,9 +100,9 @@ impl Ahead<'_> {
     /// Something that `--keep-old` moves away.
     fn moved(&mut self, path: &Path) {
         if let Some(mount) = mount_point_in(path) {
-            let what = if mount == path { "is a mount point" } else { "has a mount point in it" };
+            let what = if mount == path { "is a mount point" } else { "contains a mount point" };
             self.obstacle(format!(
-                "{} {what} ({}), and --keep-old cannot move it away. Leave out --keep-old: a snapshot of what is there is taken first anyway",
+                "{} {what} ({}), which --keep-old cannot rename. Leave out --keep-old: a snapshot of the current state is taken first anyway",
                 path.display(),
                 mount.display()
             ));
@@ -110,7 +110,7 @@ impl Ahead<'_> {
         let Some(above) = path.parent() else { return };
         self.may_change(above);
         if is_immutable(path) {
-            self.obstacle(format!("{} is marked immutable (lsattr shows it; chattr -i takes the mark away)", path.display()));
+            self.obstacle(format!("{} is immutable or append-only (see lsattr; remove that with chattr -ia)", path.display()));
         }
     }
 
@@ -142,7 +142,7 @@ impl Ahead<'_> {
             _ => return,
         }
         if has.is_some_and(|has| has.is_immutable) {
-            self.obstacle(format!("{} is marked immutable (lsattr shows it; chattr -i takes the mark away)", path.display()));
+            self.obstacle(format!("{} is immutable or append-only (see lsattr; remove that with chattr -ia)", path.display()));
         }
         self.may_change(&folder.path);
     }
@@ -172,10 +172,12 @@ impl Ahead<'_> {
 
     fn may_change(&mut self, folder: &Path) {
         let what = match rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
-            Ok(()) if is_immutable(folder) => format!("the directory {} is marked immutable (chattr -i takes the mark away)", folder.display()),
+            Ok(()) if is_immutable(folder) => {
+                format!("the directory {} is immutable or append-only (see lsattr; remove that with chattr -ia)", folder.display())
+            }
             Ok(()) => return,
             Err(Errno::ROFS) => format!("{} is on a file system that is mounted read-only", folder.display()),
-            Err(Errno::ACCESS | Errno::PERM) => format!("you may not write to the directory {}", folder.display()),
+            Err(Errno::ACCESS | Errno::PERM) => format!("you have no permission to write to the directory {}", folder.display()),
             // What else there is shows when it is written to.
             Err(_) => return,
         };
@@ -188,9 +190,9 @@ impl Ahead<'_> {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let wanted = need.bytes.saturating_add(need.largest);
             if need.bytes > 0 && wanted.saturating_add(RESERVE_BYTES) > free {
-                let kept = if self.options.keep_old { ", because --keep-old keeps what is there beside it" } else { "" };
+                let kept = if self.options.keep_old { ", because --keep-old keeps the old files too" } else { "" };
                 self.obstacle(format!(
-                    "the disk that holds {} has {} free, and the restore needs about {}{kept}. Make room there",
+                    "the disk of {} has {} free, but the restore needs about {}{kept}. Free some space there",
                     need.folder.display(),
                     mebibytes(free),
                     mebibytes(wanted.saturating_add(RESERVE_BYTES))
@@ -198,7 +200,7 @@ impl Ahead<'_> {
             }
             if disk.f_files > 0 && need.files > disk.f_favail {
                 self.obstacle(format!(
-                    "the disk that holds {} can take {} more files, and the restore makes {}",
+                    "the disk of {} has room for {} more files, but the restore creates {}",
                     need.folder.display(),
                     disk.f_favail,
                     need.files
@@ -214,11 +216,11 @@ impl Ahead<'_> {
         let more = self.obstacle_count.saturating_sub(self.obstacles.len());
         let more = if more > 0 { format!("; and {more} more like these") } else { String::new() };
         Err(Error::Refused {
-            what: format!("the restore would stop half-way: {}{more}. Nothing was changed", self.obstacles.join("; ")),
+            what: format!("the restore would fail halfway: {}{more}. Nothing was changed", self.obstacles.join("; ")),
             hint: if self.in_place {
-                "Put that right and run the same command again; --dry-run looks without changing anything.".to_owned()
+                "Fix this and run the same command again. Add --dry-run to test without changing anything.".to_owned()
             } else {
-                "Put that right, or name another directory with --to.".to_owned()
+                "Fix this, or give another directory with --to.".to_owned()
             },
         })
     }

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Seek;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
 
 use crate::manifest::{Content, Entry, Kind, file_name};
 use crate::progress::Interrupt;
@@ -21,6 +20,7 @@ use crate::source::{DATABASE_PATH, LiveFile, ScratchFolder, Stat, is_open_elsewh
 use super::super::content::write_content;
 use super::super::{Error, in_one_line};
 use super::dress::dress;
+use super::logs::{LOGS, remove_logs};
 use super::obstacle::{Failure, no_place};
 use super::same::same_content;
 use super::target::Target;
@@ -29,8 +29,6 @@ use super::{Destination, RestoreOptions};
 
 /// Time that a look at one small table may take.
 const LOOK_TIME: Duration = Duration::from_secs(20);
-/// What SQLite keeps beside a database.
-const LOGS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// Restores the databases of a snapshot.
 pub(super) fn restore_all(
@@ -45,7 +43,7 @@ pub(super) fn restore_all(
         let outcome = if in_place { in_instance(entry, target, writer, options) } else { in_directory(entry, target, writer, options) };
         match outcome {
             Ok(()) => {}
-            Err(Failure::Entry(what)) => writer.tally.problem(writer.watch, &entry.path, what),
+            Err(Failure::Entry(what)) => writer.tally.problem(writer.monitor, &entry.path, what),
             Err(Failure::Fatal(error)) => return Err(error),
         }
     }
@@ -83,7 +81,7 @@ fn in_instance(entry: &Entry, target: &Target, writer: &mut Writer<'_>, options:
     }
     let place = place(entry, target, writer)?;
     let draft = Draft::new(&place);
-    let failed = |what: &str, e: &dyn std::fmt::Display| Failure::Entry(format!("{what} ({e}); the database that was there is untouched"));
+    let failed = |what: &str, e: &dyn std::fmt::Display| Failure::Entry(format!("{what} ({e}); the existing database is unchanged"));
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&**place.dir(), draft.0.name(), flags, Mode::from_raw_mode(0o600));
     let file = File::from(file.map_err(|e| failed("the database could not be written", &std::io::Error::from(e)))?);
@@ -97,26 +95,26 @@ fn in_instance(entry: &Entry, target: &Target, writer: &mut Writer<'_>, options:
     if let Some(error) = refused {
         return Err(failed("the database could not be written", &error));
     }
-    written.map_err(|e| failed("the database cannot be read back", &in_one_line(&e)))?;
+    written.map_err(|e| failed("the database cannot be read from the repository", &in_one_line(&e)))?;
     file.set_len(*size).map_err(|e| failed("the database could not be written", &e))?;
-    if let Err(damage) = quick_check(&draft.0.path(), writer.watch.interrupt)
+    if let Err(damage) = quick_check(&draft.0.path(), &writer.monitor.interrupt)
         && !options.force
     {
-        if writer.watch.interrupt.is_raised() {
+        if writer.monitor.interrupt.is_raised() {
             return Err(Failure::Fatal(Error::Interrupted));
         }
-        return Err(failed("SQLite finds the snapshot's database damaged, so it was not put in place; --force does it all the same", &damage));
+        return Err(failed("SQLite reports that the snapshot's database is damaged, so it was not restored (--force restores it anyway)", &damage));
     }
-    if has_lock_row(&draft.0, writer.watch.interrupt) {
-        clear_lock_row(&file, &writer.scratch).map_err(|e| failed("a left-over migration lock could not be cleared", &e))?;
+    if has_lock_row(&draft.0, &writer.monitor.interrupt) {
+        clear_lock_row(&file, &writer.scratch).map_err(|e| failed("a leftover migration lock could not be cleared", &e))?;
     }
     let (xattrs, missing) = writer.xattrs_or_none(entry)?;
     let dressed = dress(writer.target.gives_away(), entry, &file, &xattrs).and(missing);
-    file.sync_all().map_err(|e| failed("the database could not be made durable", &e))?;
+    file.sync_all().map_err(|e| failed("the database could not be written to disk", &e))?;
     // The last moment before anything is replaced.
     if is_open_elsewhere(&place) {
         return Err(Failure::Fatal(Error::Refused {
-            what: format!("a server opened {} meanwhile", place.shown().display()),
+            what: format!("a server opened {} during the restore", place.shown().display()),
             hint: "Stop Jellyfin and restore again.".to_owned(),
         }));
     }
@@ -125,11 +123,11 @@ fn in_instance(entry: &Entry, target: &Target, writer: &mut Writer<'_>, options:
     // In a directory of somebody else's the draft's name may stand for another file by now.
     let is_ours = |stat: Stat| Stat::of(&file).is_ok_and(|own| (own.dev, own.ino) == (stat.dev, stat.ino));
     if !draft.0.stat().is_ok_and(is_ours) {
-        return Err(failed("the database could not be put in place", &"another file was put in the draft's place"));
+        return Err(failed("the database could not be put in place", &"the new file was replaced by another one"));
     }
     rustix::fs::renameat(&**place.dir(), draft.0.name(), &**place.dir(), place.name()).map_err(|e| {
         let e = std::io::Error::from(e);
-        Failure::Entry(format!("the database could not be put in place ({e}); the one that was there stays, with its log folded in"))
+        Failure::Entry(format!("the database could not be put in place ({e}). The existing one stays, with its log merged into it"))
     })?;
     writer.count_written(*size);
     dressed
@@ -141,7 +139,7 @@ fn right_already(file: &LiveFile, content: &Content, size: u64, writer: &mut Wri
     let stat = file.stat().ok().filter(|stat| stat.is_file() && stat.size == size && !has_log)?;
     // What cannot be read back is told when it is to be written.
     let same = same_content(&mut writer.reader, &mut Vec::new(), file.dir().as_fd(), file.name().as_bytes(), content, size).unwrap_or(false);
-    (same && !has_lock_row(file, writer.watch.interrupt)).then_some(stat)
+    (same && !has_lock_row(file, &writer.monitor.interrupt)).then_some(stat)
 }
 
 /// Where a database belongs: below the instance's root through no link, or where `database.xml` or the administrator's link says.
@@ -187,20 +185,6 @@ fn fold_in_log(file: &LiveFile) {
         // An old database that cannot be opened any more has nothing to lose.
         crate::tolerate(folded);
     }
-}
-
-/// Removes what SQLite keeps beside a database, in a directory that was reached through no link.
-pub(super) fn remove_logs(folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Failure> {
-    for ending in LOGS {
-        match rustix::fs::unlinkat(folder, [name, ending.as_bytes()].concat().as_slice(), AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(e) => {
-                let e = std::io::Error::from(e);
-                return Err(Failure::Entry(format!("the old log {ending} beside it could not be removed ({e}), and the database must not be put there")));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// A row that EF Core leaves where a migration was cut off: it would block every later one (`reference/jellyfin.md` 1.3).

@@ -12,7 +12,7 @@ use crate::source::{self, Category, Event, Layout, Rules, ScanError, ScanRoot, s
 use crate::store::ChunkReader;
 
 use super::super::select::categories;
-use super::super::{Error, Unknown, Watch};
+use super::super::{Error, Monitor, Unknown};
 use super::target::Target;
 use super::{Destination, RestoreOptions, Tally};
 
@@ -98,9 +98,9 @@ pub(super) fn delete_others(
     target: &Target,
     options: &RestoreOptions,
     tally: &Tally,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<Deleted, Error> {
-    let Others { doomed, unknown, unknown_named } = find_others(reader, record, destination, target, options, watch)?;
+    let Others { doomed, unknown, unknown_named } = find_others(reader, record, destination, target, options, monitor)?;
     if options.dry_run {
         let named = doomed.iter().take(PROBLEMS_NAMED_MAX).map(|(path, _)| display(path)).collect();
         return Ok(Deleted { count: doomed.len() as u64, named, unknown, unknown_named });
@@ -121,7 +121,7 @@ pub(super) fn delete_others(
             }
             // Something that is never captured is in it: it stays, and so does the directory.
             Err(rustix::io::Errno::NOTEMPTY) => {}
-            Err(error) => tally.problem(watch, path, format!("it could not be removed ({})", std::io::Error::from(error))),
+            Err(error) => tally.problem(monitor, path, format!("it could not be deleted ({})", std::io::Error::from(error))),
         }
     }
     named.reverse();
@@ -134,14 +134,14 @@ fn find_others(
     destination: &Destination,
     target: &Target,
     options: &RestoreOptions,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<Others, Error> {
     let is_instance = !record.source.directories.contains_key("folder");
     let mut rules = Rules { is_instance, ..Rules::default() };
     // The repository may lie inside what is restored: it is no part of it.
     rules.closed = match destination {
         Destination::InPlace(instance) => Layout::of(&instance.instance).closed(target.repository.as_slice()),
-        Destination::Arranged(instance) => Layout::of(instance).closed(target.repository.as_slice()),
+        Destination::Arranged(instance, _) => Layout::of(instance).closed(target.repository.as_slice()),
         Destination::Directory(_) => source::closed_dirs(target.repository.iter().map(std::path::PathBuf::as_path)),
     };
     let unknown = Unknown::of(record)?;
@@ -156,7 +156,7 @@ fn find_others(
     let cursors = readers.iter_mut().zip(captured.values()).map(|(reader, root)| Entries::all(reader, root.manifest).peekable()).collect();
     let mut all = AllPaths { cursors };
     let mut others = Others::default();
-    let walked = scan(&roots, &rules, reader.hashing(), 2, watch.interrupt, |event| {
+    let walked = scan(&roots, &rules, reader.hashing(), 2, &monitor.interrupt, |event| {
         if let Event::Found(found) = event {
             let category = rules.category(found.path);
             let ours = captured.contains_key(&category) && options.selection.takes(category, found.path);

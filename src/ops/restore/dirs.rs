@@ -60,13 +60,13 @@ pub(super) fn finish<'a>(
 }
 
 fn finish_one(writer: &mut Writer<'_>, entry: &Entry) -> Result<(), Error> {
-    let (target, tally, watch) = (writer.target, writer.tally, writer.watch);
+    let (target, tally, monitor) = (writer.target, writer.tally, writer.monitor);
     let Some((number, below)) = target.place(&entry.path) else { return Ok(()) };
     let Some(root) = target.fd(number) else { return Ok(()) };
     let dir = match source::open_dir(root, below) {
         Ok(dir) => dir,
         Err(error) => {
-            tally.problem(watch, &entry.path, format!("the directory's metadata could not be set ({})", std::io::Error::from(error)));
+            tally.problem(monitor, &entry.path, format!("the directory's metadata could not be set ({})", std::io::Error::from(error)));
             return Ok(());
         }
     };
@@ -79,7 +79,7 @@ fn finish_one(writer: &mut Writer<'_>, entry: &Entry) -> Result<(), Error> {
     match writer.xattrs_or_none(entry).and_then(|(xattrs, missing)| dress(is_root, entry, &dir, &xattrs).and(missing)) {
         Ok(()) => Ok(()),
         Err(Failure::Entry(what)) => {
-            tally.problem(watch, &entry.path, what);
+            tally.problem(monitor, &entry.path, what);
             Ok(())
         }
         Err(Failure::Fatal(error)) => Err(error),

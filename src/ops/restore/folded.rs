@@ -2,13 +2,14 @@
 //! only one is left, and nothing fails on the way. Names that may meet are noted while they are written, and looked for afterwards.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
-use crate::manifest::{CategoryRecord, Entries, display};
+use crate::manifest::{CategoryRecord, Entries, Kind, display};
 use crate::source::{Category, open_dir};
 use crate::store::ChunkReader;
 
 use super::super::same_names::key;
-use super::super::{Error, Watch};
+use super::super::{Error, Monitor};
 use super::target::Target;
 use super::{RestoreOptions, Tally};
 
@@ -35,17 +36,21 @@ impl Names {
         selected: &[(Category, &CategoryRecord)],
         target: &Target,
         (options, tally): (&RestoreOptions, &Tally),
-        watch: Watch<'_>,
+        monitor: &Monitor,
     ) -> Result<(), Error> {
         if self.doubtful.is_empty() || options.dry_run {
             return Ok(());
         }
         let mut groups: std::collections::BTreeMap<u64, Vec<Vec<u8>>> = std::collections::BTreeMap::new();
+        let mut files = HashSet::new();
         for (category, root) in selected {
             // What cannot be read was told when it was to be written.
             for entry in Entries::all(reader, root.manifest).flatten().filter(|entry| options.selection.takes(*category, &entry.path)) {
                 let key = key(&entry.path);
                 if self.doubtful.contains(&key) {
+                    if matches!(entry.kind, Kind::File { .. }) {
+                        files.insert(entry.path.clone());
+                    }
                     groups.entry(key).or_default().push(entry.path);
                 }
             }
@@ -55,10 +60,14 @@ impl Names {
             for path in gone {
                 let others: Vec<_> = group.iter().filter(|other| *other != path).map(|other| display(other)).collect();
                 let what = format!(
-                    "this file system takes its name for that of {}: only one of them can be there. Restore it to another file system (restore --to DIR --path …) and give it a name of its own",
+                    "this file system treats its name and that of {} as the same, so only one of them can exist. Restore it to another file system (restore --to DIR --path …) and rename it",
                     others.join(" and ")
                 );
-                tally.problem(watch, path, what);
+                tally.problem(monitor, path, what);
+                // It was written, and then written over; where both have the same content neither was.
+                if files.contains(path) {
+                    tally.files.update(Ordering::Relaxed, Ordering::Relaxed, |count| count.saturating_sub(1));
+                }
             }
         }
         Ok(())

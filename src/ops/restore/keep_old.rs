@@ -11,25 +11,12 @@ use rustix::io::Errno;
 use crate::source::{Category, DATABASE_PATH, Layout, LiveFile, ScanRoot, Stat};
 
 use super::super::Error;
-use super::refuse::trap;
+use super::moved::Moved;
+use super::trap::trap;
 use super::{InstanceTarget, RestoreOptions};
 
 /// Deepest directory that is taken away again.
 const DEPTH_MAX: usize = 256;
-
-/// Something that was moved aside.
-#[derive(Clone, Debug)]
-pub struct Moved {
-    from: LiveFile,
-    to: LiveFile,
-}
-
-impl Moved {
-    /// Where it was, and where it is.
-    pub fn paths(&self) -> (&Path, &Path) {
-        (self.from.shown(), self.to.shown())
-    }
-}
 
 /// Moves aside what the restore will write.
 pub(super) fn move_aside(target: &InstanceTarget, options: &RestoreOptions) -> Result<Vec<Moved>, Error> {
@@ -40,10 +27,10 @@ pub(super) fn move_aside(target: &InstanceTarget, options: &RestoreOptions) -> R
         if !options.dry_run
             && let Err(error) = rename(&from, &to)
         {
-            let source = Box::new(Error::Target { verb: "move aside", path: from.shown().to_path_buf(), source: error.into() });
+            let source = Box::new(Error::Target { verb: "rename", path: from.shown().to_path_buf(), source: error.into() });
             let what = match move_back(&moves) {
-                Ok(()) => "nothing was changed: what --keep-old had moved away is back".to_owned(),
-                Err((left, why)) => format!("--keep-old failed, and not everything could be put back ({why}): {}", words(&left)),
+                Ok(()) => "nothing was changed: the directories that --keep-old had renamed have their old names again".to_owned(),
+                Err((left, why)) => format!("--keep-old failed, and not all directories could be renamed back ({why}): {}", words(&left)),
             };
             return Err(Error::HalfDone { what, source });
         }

@@ -37,8 +37,8 @@ impl Links {
         self.0.iter().filter_map(|(linked, count)| {
             let count = count.load(Ordering::Relaxed);
             let what = format!(
-                "it is a link to {}, and the snapshot has a folder there with what belongs to it ({count} in all); nothing was written through it. \
-                 --follow-roots writes into the folder that it leads to",
+                "it is a symbolic link to {}, but in the snapshot it is a directory with {count} entries; nothing was written through it. \
+                 Add --follow-roots to write into the directory that it points to",
                 linked.dir.display()
             );
             (count > 0).then(|| Problem { path: display(&linked.logical), what })

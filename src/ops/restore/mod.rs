@@ -6,9 +6,13 @@ mod delete;
 mod dirs;
 mod dress;
 mod folded;
+mod job;
 mod keep_old;
 mod links;
+mod logs;
+mod moved;
 mod obstacle;
+mod options;
 mod owners;
 mod pictures;
 mod privileges;
@@ -16,199 +20,25 @@ mod refuse;
 mod safety;
 mod same;
 mod share;
+mod tally;
 mod target;
+mod trap;
 mod tree;
 mod writer;
 
-use std::collections::HashSet;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::manifest::{CategoryRecord, SnapshotId, SnapshotRecord, display};
+use crate::source::Category;
+use crate::store::{ChunkReader, Repository};
 
-use crate::manifest::{CategoryRecord, Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord, compare, display, is_within};
-use crate::progress::{Phase, Problem};
-use crate::source::{Category, Instance};
-use crate::store::{ChunkReader, Index, IndexMode, Repository};
-
-pub use self::keep_old::Moved;
-use self::links::Links;
-pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, live_database, refuse_running};
-use self::share::share;
+use self::job::Job;
+pub use self::moved::Moved;
+pub use self::options::{Destination, InstanceTarget, Owners, RestoreOptions, RestoreReport, Selection};
+pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, has_users_in, live_database, refuse_running};
+use self::tally::Tally;
 use self::target::Target;
-use self::writer::Writer;
-use super::find_instance::Server;
 use super::ls::short;
 use super::select::categories;
-use super::snapshot::SourceSpec;
-use super::{Error, Watch};
-
-/// Where to.
-#[derive(Clone, Debug)]
-pub enum Destination {
-    /// The logical tree below a directory.
-    Directory(PathBuf),
-    /// The instance's own directories.
-    InPlace(Box<InstanceTarget>),
-    /// A directory, arranged as a server keeps its things.
-    Arranged(Box<Instance>),
-}
-
-/// Whose the restored files are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Owners {
-    /// The snapshot's; but in an instance's directories what belonged to the server belongs to the owner of its data directory.
-    #[default]
-    Target,
-    /// The snapshot's, by number.
-    Keep,
-    /// What belonged to the server belongs to this user and group.
-    Set(u32, u32),
-    /// The user's who restores.
-    Own,
-}
-
-/// An instance that is restored into.
-#[derive(Clone, Debug)]
-pub struct InstanceTarget {
-    /// Its directories.
-    pub instance: Instance,
-    /// What a capture would know of it.
-    pub spec: SourceSpec,
-    /// What is known of the server that is installed.
-    pub server: Server,
-}
-
-/// What of the snapshot.
-#[derive(Clone, Debug, Default)]
-pub struct Selection {
-    /// Categories; empty means all.
-    pub categories: Vec<Category>,
-    /// Paths, each with all below it; empty means all.
-    pub paths: Vec<Vec<u8>>,
-}
-
-impl Selection {
-    /// Whether a path of a category is wanted.
-    pub fn takes(&self, category: Category, path: &[u8]) -> bool {
-        (self.categories.is_empty() || self.categories.contains(&category))
-            && (self.paths.is_empty() || self.paths.iter().any(|wanted| is_within(path, wanted)))
-    }
-
-    /// Whether anything of a category at or below a path, or a folder that it is in, is wanted.
-    pub fn touches(&self, category: Category, path: &[u8]) -> bool {
-        (self.categories.is_empty() || self.categories.contains(&category))
-            && (self.paths.is_empty() || self.paths.iter().any(|wanted| is_within(wanted, path) || is_within(path, wanted)))
-    }
-
-    /// Whether all that is wanted may be written under a running server: pictures, trickplay sheets, subtitles and fonts.
-    pub fn is_safe_under_a_server(&self) -> bool {
-        const SAFE: [Category; 4] = [Category::Metadata, Category::Trickplay, Category::Subtitles, Category::Attachments];
-        let categories = !self.categories.is_empty() && self.categories.iter().all(|category| SAFE.contains(category));
-        categories || (!self.paths.is_empty() && self.paths.iter().all(|path| SAFE.contains(&Category::of(path))))
-    }
-
-    /// The paths below which all that is wanted lies, in order, none within another: what of the manifests is read.
-    fn roots(&self) -> Vec<&[u8]> {
-        let mut sorted: Vec<&[u8]> = self.paths.iter().map(Vec::as_slice).collect();
-        sorted.sort_by(|a, b| compare(a, b));
-        let mut roots: Vec<&[u8]> = Vec::new();
-        for path in sorted {
-            if !roots.last().is_some_and(|root| is_within(path, root)) {
-                roots.push(path);
-            }
-        }
-        if roots.is_empty() { vec![b""] } else { roots }
-    }
-
-    /// Whether everything is wanted.
-    pub fn is_all(&self) -> bool {
-        self.categories.is_empty() && self.paths.is_empty()
-    }
-}
-
-/// How.
-#[derive(Clone, Debug, Default)]
-pub struct RestoreOptions {
-    /// What of the snapshot.
-    pub selection: Selection,
-    /// Remove what the snapshot lacks.
-    pub delete: bool,
-    /// Remove pictures that the server would show in place of the restored ones.
-    pub replace_pictures: bool,
-    /// Move what is there aside first.
-    pub keep_old: bool,
-    /// Say what would be done, change nothing.
-    pub dry_run: bool,
-    /// Go on though the server is older than the snapshot's, or the database is damaged.
-    pub force: bool,
-    /// The user vouches that the server sees the same directories as before (a container's volumes).
-    pub same_directories: bool,
-    /// Whose the files are; only root can give files away.
-    pub owners: Owners,
-    /// Take a snapshot of what is there before the database or the configuration is replaced.
-    pub safety_snapshot: bool,
-    /// The machine's name, for that snapshot.
-    pub host: String,
-    /// The user wants a snapshot of another server than the one whose data is there.
-    pub other_server: bool,
-    /// `TIME` of `NAME.bak-TIME`.
-    pub stamp: String,
-    /// Restore what makes files powerful: the repository was made by this user on this machine, or the user says so.
-    pub trusts_repository: bool,
-    /// Threads; 0 means one for each core.
-    pub threads: usize,
-}
-
-/// What came of it.
-#[derive(Clone, Debug, Default)]
-pub struct RestoreReport {
-    /// Files and links that were written.
-    pub files: u64,
-    /// Bytes of them.
-    pub bytes: u64,
-    /// Files and links that were right already.
-    pub unchanged: u64,
-    /// Of these, how many had other metadata, which was put right.
-    pub metadata: u64,
-    /// Paths that were removed.
-    pub deleted: u64,
-    /// Which, the first 10,000.
-    pub deleted_paths: Vec<String>,
-    /// Paths that `--delete` let stay: the snapshot lacks them and does not know whether they were there.
-    pub unknown: u64,
-    /// Which, the first 10,000.
-    pub unknown_paths: Vec<String>,
-    /// The snapshot of what was there before.
-    pub safety: Option<SnapshotId>,
-    /// Directories that were moved aside: from, to.
-    pub moved_aside: Vec<Moved>,
-    /// Problems.
-    pub problems: Vec<Problem>,
-    /// What the user should know and is no problem.
-    pub remarks: Vec<String>,
-}
-
-/// Counters that all writers share.
-#[derive(Default)]
-pub(super) struct Tally {
-    pub files: AtomicU64,
-    pub bytes: AtomicU64,
-    pub unchanged: AtomicU64,
-    pub metadata: AtomicU64,
-    pub problems: Mutex<Vec<Problem>>,
-    /// Folders into which pictures were written.
-    pub pictured: Mutex<HashSet<u64>>,
-}
-
-impl Tally {
-    pub(super) fn problem(&self, watch: Watch<'_>, path: &[u8], what: String) {
-        let problem = Problem { path: display(path), what };
-        watch.progress.problem(&problem);
-        if let Ok(mut problems) = self.problems.lock() {
-            problems.push(problem);
-        }
-    }
-}
+use super::{Error, Monitor};
 
 /// Restores a snapshot: refuse what would do harm, look ahead for what would stop it half-way, keep what is there, then write.
 pub fn restore(
@@ -216,12 +46,12 @@ pub fn restore(
     snapshot: &(SnapshotId, SnapshotRecord),
     destination: &Destination,
     options: &RestoreOptions,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<RestoreReport, Error> {
     let (id, record) = snapshot;
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
-    let mut report = RestoreReport::default();
+    let mut report = RestoreReport { dry_run: options.dry_run, ..RestoreReport::default() };
     for path in &options.selection.paths {
         if super::select::lookup(&mut reader, record, path)?.is_none() {
             return Err(Error::NoPath { snapshot: short(id), path: display(path) });
@@ -231,44 +61,56 @@ pub fn restore(
     if let Destination::InPlace(target) = destination {
         if record.source.directories.contains_key("folder") {
             return Err(Error::Refused {
-                what: format!("snapshot {} is of a plain folder, not of a Jellyfin instance", short(id)),
-                hint: "Restore it to a directory with --to.".to_owned(),
+                what: format!("snapshot {} is of a plain directory, not of a Jellyfin server", short(id)),
+                hint: "Restore it with --to DIR.".to_owned(),
             });
         }
-        report.remarks = refuse::check(repository, id, record, target, options, watch.interrupt)?;
+        report.remarks = refuse::check(repository, id, record, target, options, &monitor.interrupt)?;
     }
-    if record.problem_count > 0 {
-        let (what, problems) = if record.problem_count == 1 { ("one path is", "problem") } else { ("some paths are", "problems") };
-        report.remarks.push(format!(
-            "{what} not in this snapshot, or not as they were ({} {problems}): they could not be captured, or were lost since; jellyvault show {} names them",
-            record.problem_count,
-            short(id)
-        ));
+    if let Destination::Arranged(_, layout) = destination {
+        report.remarks.extend(refuse::other_layout(record, *layout));
     }
+    report.remarks.extend(remark_of_problems(id, record));
     let selected: Vec<_> =
         categories(record).filter(|(category, _)| options.selection.categories.is_empty() || options.selection.categories.contains(category)).collect();
     let looked = Target::open(destination, repository, true)?;
     refuse::check_open_databases(record, &mut reader, &looked, options)?;
     if matches!(destination, Destination::InPlace(_)) || is_tight(&selected, &looked) {
-        ahead::look_ahead(&mut reader, &selected, destination, &looked, options, watch)?;
+        ahead::look_ahead(&mut reader, &selected, destination, &looked, options, monitor)?;
     }
     drop(looked);
     let Destination::InPlace(target) = destination else {
-        return write(repository, snapshot, destination, (&index, &mut reader), &selected, options, &mut report, watch).map(|()| report);
+        let job = Job { repository, index: &index, snapshot, destination, selected: &selected, options, monitor };
+        return job.write(&mut reader, &mut report).map(|()| report);
     };
-    // The index is let go of: the snapshot adds to it.
+    // The snapshot adds to the index.
     drop(reader);
     drop(index);
-    report.safety = safety::keep(repository, id, target, options, watch)?;
+    repository.forget_index();
+    report.safety = safety::keep(repository, id, target, options, monitor)?;
     if options.keep_old {
         report.moved_aside = keep_old::move_aside(target, options)?;
     }
-    let index = Index::open(repository, IndexMode::Use)?;
-    let mut reader = ChunkReader::new(repository, &index);
-    match write(repository, snapshot, destination, (&index, &mut reader), &selected, options, &mut report, watch) {
+    let index = repository.index()?;
+    let job = Job { repository, index: &index, snapshot, destination, selected: &selected, options, monitor };
+    match job.write(&mut ChunkReader::new(repository, &index), &mut report) {
         Ok(()) => Ok(report),
         Err(error) if options.dry_run => Err(error),
         Err(error) => Err(half_done(error, &report)),
+    }
+}
+
+/// What is wrong with the snapshot itself.
+fn remark_of_problems(id: &SnapshotId, record: &SnapshotRecord) -> Option<String> {
+    let id = short(id);
+    match record.problem_count {
+        0 => None,
+        1 => Some(format!(
+            "this snapshot has a problem: a path is missing or incomplete, or something looked wrong when it was taken. Run jellyvault show {id} to see it"
+        )),
+        count => Some(format!(
+            "this snapshot has {count} problems: paths are missing or incomplete, or something looked wrong when it was taken. Run jellyvault show {id} to see them"
+        )),
     }
 }
 
@@ -283,115 +125,16 @@ fn is_tight(selected: &[(Category, &CategoryRecord)], target: &Target) -> bool {
 fn half_done(error: Error, report: &RestoreReport) -> Error {
     let safety = report.safety.as_ref().map_or_else(String::new, |id| format!(" The state before the restore is in snapshot {}.", short(id)));
     let what = if report.moved_aside.is_empty() {
-        format!("the restore stopped half-way: some files are the snapshot's, others are still as they were. The database is replaced last.{safety}")
+        format!("the restore stopped halfway: some files are from the snapshot, others are still the old ones. The database is replaced last.{safety}")
     } else {
         match keep_old::move_back(&report.moved_aside) {
-            Ok(()) => format!("the restore stopped half-way, and everything was put back as it was before.{safety}"),
+            Ok(()) => format!("the restore stopped halfway, and everything was changed back to the state before.{safety}"),
             Err((left, why)) => {
-                format!("the restore stopped half-way, and not everything could be put back ({why}): {}.{safety}", keep_old::words(&left))
+                format!("the restore stopped halfway, and not everything could be changed back ({why}): {}.{safety}", keep_old::words(&left))
             }
         }
     };
     Error::HalfDone { what, source: Box::new(error) }
-}
-
-/// Writes what differs, databases last, then removes what is to be removed.
-#[expect(clippy::too_many_arguments, reason = "the parts of one restore")]
-fn write<'r>(
-    repository: &'r Repository,
-    (id, record): &(SnapshotId, SnapshotRecord),
-    destination: &Destination,
-    (index, reader): (&'r Index, &mut ChunkReader<'r>),
-    selected: &[(Category, &CategoryRecord)],
-    options: &RestoreOptions,
-    report: &mut RestoreReport,
-    watch: Watch<'_>,
-) -> Result<(), Error> {
-    let mut target = Target::open(destination, repository, options.dry_run)?;
-    report.remarks.extend(target.set_owners(owners::of(reader, record, destination, options)?));
-    target.privileges = privileges::Privileges::new(options.trusts_repository);
-    let target = target;
-    let tally = Tally::default();
-    let links = Links::of(destination);
-    let (files, bytes) = selected.iter().fold((0, 0), |(files, bytes), (_, c)| (files + c.files, bytes + c.bytes));
-    watch.progress.phase(Phase::Restore, files, bytes);
-
-    let mut databases = Vec::new();
-    let mut linked: Vec<Entry> = Vec::new();
-    let mut first_of_group = std::collections::HashMap::new();
-    let mut names = folded::Names::default();
-    let new_writer = || Writer::new(ChunkReader::new(repository, index), &target, &tally, watch, repository.scratch_folder(), options, id);
-    share(options, new_writer, Writer::entry, |batches| {
-        let parts = options.selection.roots();
-        for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
-            for entry in Entries::within(reader, root.manifest, part) {
-                let entry = match entry {
-                    Ok(entry) => target.adopt(entry),
-                    Err(error) if error.is_damage() => {
-                        let what =
-                            format!("part of the list of its files cannot be read back ({}); the files in it were not restored", super::in_one_line(&error));
-                        tally.problem(watch, category.name().as_bytes(), what);
-                        continue;
-                    }
-                    Err(error) => return Err(unreadable(id, category.name().as_bytes(), error.into())),
-                };
-                if watch.interrupt.is_raised() {
-                    return Err(Error::Interrupted);
-                }
-                if !options.selection.takes(*category, &entry.path) || links.hold(&entry) {
-                    continue;
-                }
-                names.note(&entry.path);
-                let is_database = *category == Category::Database || matches!(entry.content(), Some(Content::Pages(_)));
-                if is_database && matches!(entry.kind, Kind::File { .. }) {
-                    databases.push(entry);
-                    continue;
-                }
-                if let Some(group) = entry.link_group.filter(|_| matches!(entry.kind, Kind::File { .. })) {
-                    if first_of_group.contains_key(&group) {
-                        linked.push(entry);
-                        continue;
-                    }
-                    first_of_group.insert(group, entry.path.clone());
-                }
-                if !batches.push(entry) {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    })?;
-
-    let mut writer = new_writer();
-    for entry in &linked {
-        let first = entry.link_group.and_then(|group| first_of_group.get(&group));
-        writer.link(entry, first.map(Vec::as_slice))?;
-    }
-    database::restore_all(&databases, destination, &target, &mut writer, options)?;
-    if options.delete {
-        let done = delete::delete_others(reader, record, destination, &target, options, &tally, watch)?;
-        (report.deleted, report.deleted_paths, report.unknown, report.unknown_paths) = (done.count, done.named, done.unknown, done.unknown_named);
-    }
-    watch.progress.phase(Phase::Compare, 0, 0);
-    drop(writer);
-    dirs::finish(reader, selected, &links, options, new_writer)?;
-    names.tell(reader, selected, &target, (options, &tally), watch)?;
-    if matches!(destination, Destination::InPlace(_)) {
-        let rivals = pictures::rivals(reader, selected, &target, (options, &tally), watch)?;
-        report.remarks.extend(rivals.words(options));
-    }
-    report.remarks.extend(target.privileges.words());
-    target.sync(matches!(destination, Destination::InPlace(_)) && !options.dry_run)?;
-
-    report.files = tally.files.load(Ordering::Relaxed);
-    report.bytes = tally.bytes.load(Ordering::Relaxed);
-    report.unchanged = tally.unchanged.load(Ordering::Relaxed);
-    report.metadata = tally.metadata.load(Ordering::Relaxed);
-    report.problems = tally.problems.into_inner().unwrap_or_default();
-    report.problems.extend(links.problems());
-    report.problems.sort_by(|a, b| a.path.cmp(&b.path));
-    report.problems = obstacle::gathered(std::mem::take(&mut report.problems));
-    Ok(())
 }
 
 /// Names the path of a snapshot that cannot be read back.

@@ -18,7 +18,7 @@ const MARKERS: [&str; 7] =
 
 /// How the problem begins of an entry that is there with its content.
 pub(super) const UNDRESSED: &str = "it is restored, but not its ";
-const IN_THE_WAY: &str = "a directory with something in it stands where it should be; nothing was changed";
+const IN_THE_WAY: &str = "a directory that is not empty is in its place; nothing was changed";
 /// As many entries with the same words are named one by one.
 const ALIKE_NAMED: usize = 3;
 
@@ -52,14 +52,12 @@ pub(super) enum Failure {
 }
 
 pub(super) fn no_place() -> Failure {
-    Failure::Entry("the target has no directory for it".to_owned())
+    Failure::Entry("the target has no directory for this category".to_owned())
 }
 
 pub(super) fn obstacle(error: Errno, what: &str) -> Failure {
     match error {
-        Errno::LOOP | Errno::NOTDIR => {
-            Failure::Entry("a link or a file stands where a directory of its path should be; nothing was written through it".to_owned())
-        }
+        Errno::LOOP | Errno::NOTDIR => Failure::Entry("a link or a file is in the place of a directory of its path; nothing was written through it".to_owned()),
         error => full_or(error, what),
     }
 }
@@ -77,7 +75,7 @@ pub(super) fn stat_in(dir: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stat>, 
     match Stat::at(dir, name) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT) => Ok(None),
-        Err(error) => Err(Failure::Entry(format!("what stands there could not be looked at ({})", std::io::Error::from(error)))),
+        Err(error) => Err(Failure::Entry(format!("the existing file could not be examined ({})", std::io::Error::from(error)))),
     }
 }
 

@@ -30,7 +30,7 @@ impl OwnerMap {
     pub(super) fn words(&self) -> Option<String> {
         let to = self.to.filter(|to| *to != self.from)?;
         Some(format!(
-            "what belonged to the server's user ({}:{} in the snapshot) now belongs to {}:{}; --owner keep brings the snapshot's owners back",
+            "files of the server's user ({}:{} in the snapshot) now belong to {}:{}. Use --owner keep to restore the snapshot's owners",
             self.from.0, self.from.1, to.0, to.1
         ))
     }
@@ -40,7 +40,7 @@ impl OwnerMap {
 pub(super) fn of(reader: &mut ChunkReader<'_>, record: &SnapshotRecord, destination: &Destination, options: &RestoreOptions) -> Result<OwnerMap, Error> {
     let to = match (options.owners, destination) {
         (Owners::Own, _) => return Ok(OwnerMap { is_own: true, ..OwnerMap::default() }),
-        (Owners::Keep, _) | (Owners::Target, Destination::Directory(_) | Destination::Arranged(_)) => None,
+        (Owners::Keep, _) | (Owners::Target, Destination::Directory(_) | Destination::Arranged(..)) => None,
         (Owners::Set(uid, gid), _) => Some((uid, gid)),
         (Owners::Target, Destination::InPlace(target)) => owner_of(&Layout::of(&target.instance)),
     };
@@ -58,7 +58,7 @@ fn server_of(reader: &mut ChunkReader<'_>, record: &SnapshotRecord) -> Result<Op
             Ok(Some(found)) => return Ok(Some((found.entry.uid, found.entry.gid))),
             Ok(None) => {}
             // What cannot be read is told when it is restored.
-            Err(error) if error.kind() == "damaged" => {}
+            Err(error) if error.kind() == crate::ops::ErrorKind::Damaged => {}
             Err(error) => return Err(error),
         }
     }

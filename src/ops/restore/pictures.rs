@@ -9,7 +9,8 @@ use crate::manifest::{CategoryRecord, Entries, Kind, display, file_name, parent}
 use crate::source::{Category, open_dir};
 use crate::store::ChunkReader;
 
-use super::super::{Error, Watch, image_word_of_file};
+use super::super::rows::Namer;
+use super::super::{Error, Monitor, image_word_of_file};
 use super::target::Target;
 use super::{RestoreOptions, Tally};
 
@@ -35,25 +36,45 @@ fn key(folder: &[u8]) -> u64 {
 pub(super) struct Rivals {
     /// Paths of pictures that the server may show in place of the restored ones, each with the restored one.
     pub paths: Vec<(String, String)>,
+    /// What the items are called whose pictures the first of them are, by path.
+    titles: BTreeMap<String, String>,
 }
 
 /// As many are named.
 const NAMED: usize = 5;
 
 impl Rivals {
+    /// Looks up whose pictures they are, as far as they are named. Where the snapshot's database does not tell, the paths must do.
+    pub(super) fn name_by(&mut self, namer: &mut Namer<'_>) {
+        for (path, _) in self.paths.iter().take(NAMED) {
+            if let Ok(Some(title)) = namer.name(path.as_bytes()) {
+                self.titles.insert(path.clone(), title);
+            }
+        }
+    }
+
+    /// A picture in words: `poster.png of Salt Bridge 6`.
+    fn picture(&self, path: &str) -> String {
+        match (self.titles.get(path), path.rsplit_once('/')) {
+            (Some(title), Some((_, name))) => format!("{name} of {title} ({path})"),
+            _ => path.to_owned(),
+        }
+    }
+
     /// What the user should know of them.
     pub(super) fn words(&self, options: &RestoreOptions) -> Option<String> {
         let (first, restored) = self.paths.first()?;
-        let named: Vec<&str> = self.paths.iter().take(NAMED).map(|(path, _)| path.as_str()).collect();
+        let first = self.picture(first);
+        let named: Vec<String> = self.paths.iter().take(NAMED).map(|(path, _)| self.picture(path)).collect();
         let more = if self.paths.len() > NAMED { format!(" and {} more", self.paths.len() - NAMED) } else { String::new() };
-        let refresh = "Then refresh these items in the dashboard (the default refresh suffices): until then their picture is missing";
+        let refresh = "Then refresh these items in the dashboard (the default refresh is enough). Until then their picture is missing";
         Some(if options.delete || options.replace_pictures {
-            let were = if options.dry_run { "would be removed" } else { "were removed" };
-            format!("pictures of other names that the server showed instead {were}: {}{more}. {refresh}", named.join(", "))
+            let were = if options.dry_run { "would be deleted" } else { "were deleted" };
+            format!("pictures with other names that the server showed instead {were}: {}{more}. {refresh}", named.join(", "))
         } else {
             format!(
-                "{first} is not in the snapshot and stays shown in place of {restored}{}: --replace-pictures removes such pictures. {refresh}",
-                if self.paths.len() > 1 { format!(" (so it is with {} more: {})", self.paths.len() - 1, named.join(", ")) } else { String::new() }
+                "{first} is not in the snapshot, and the server still shows it instead of {restored}{}. Add --replace-pictures to delete such pictures. {refresh}",
+                if self.paths.len() > 1 { format!(" (and {} more: {})", self.paths.len() - 1, named.join(", ")) } else { String::new() }
             )
         })
     }
@@ -65,7 +86,7 @@ pub(super) fn rivals(
     selected: &[(Category, &CategoryRecord)],
     target: &Target,
     (options, tally): (&RestoreOptions, &Tally),
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<Rivals, Error> {
     let mut found = Rivals::default();
     let Some((category, record)) = selected.iter().find(|(category, _)| *category == Category::Metadata) else { return Ok(found) };
@@ -88,13 +109,13 @@ pub(super) fn rivals(
                 continue;
             }
             if folder.path != dir {
-                folder.look(target, (options, tally), watch, &mut found);
+                folder.look(target, (options, tally), monitor, &mut found);
                 folder = Folder { path: dir.to_vec(), ..Folder::default() };
             }
             folder.add(file_name(&entry.path));
         }
     }
-    folder.look(target, (options, tally), watch, &mut found);
+    folder.look(target, (options, tally), monitor, &mut found);
     Ok(found)
 }
 
@@ -114,7 +135,7 @@ impl Folder {
         }
     }
 
-    fn look(&self, target: &Target, (options, tally): (&RestoreOptions, &Tally), watch: Watch<'_>, found: &mut Rivals) {
+    fn look(&self, target: &Target, (options, tally): (&RestoreOptions, &Tally), monitor: &Monitor, found: &mut Rivals) {
         if self.pictures.is_empty() {
             return;
         }
@@ -129,7 +150,7 @@ impl Folder {
                 && !options.dry_run
                 && let Err(error) = rustix::fs::unlinkat(&dir, name, AtFlags::empty())
             {
-                tally.problem(watch, &path, format!("it could not be removed ({}), so the server may go on showing it", std::io::Error::from(error)));
+                tally.problem(monitor, &path, format!("it could not be deleted ({}), so the server may still show it", std::io::Error::from(error)));
                 continue;
             }
             found.paths.push((display(&path), String::from_utf8_lossy(restored).into_owned()));

@@ -59,12 +59,12 @@ impl Privileges {
         let met = self.met.lock().ok().filter(|met| !met.is_empty())?;
         let named: Vec<String> = met.iter().take(NAMED).map(|path| display(path)).collect();
         let more = if met.len() > NAMED { format!(" and {} more", met.len() - NAMED) } else { String::new() };
-        let what = "set-user-id bits, capabilities or attributes of the system";
+        let what = "set-user-ID bits, capabilities or system attributes";
         Some(if self.is_trusted {
             format!("these files were restored with {what}: {}{more}", named.join(", "))
         } else {
             format!(
-                "{what} were not restored, because this repository was not made by you on this machine ({}{more}); --trust-repository restores them",
+                "{what} were not restored, because you did not create this repository on this machine ({}{more}). Add --trust-repository to restore them",
                 named.join(", ")
             )
         })

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::manifest::{Directories, Entries, SnapshotId, SnapshotRecord};
 use crate::progress::Interrupt;
-use crate::source::{self, Category, DATABASE_PATH, DatabaseFacts, Layout, LiveFile, Stat, is_open_elsewhere, version};
-use crate::store::{ChunkReader, Index, IndexMode, Location, Repository};
+use crate::source::{self, Arrangement, Category, DATABASE_PATH, DatabaseFacts, Layout, LiveFile, Stat, is_open_elsewhere, version};
+use crate::store::{ChunkReader, Location, Repository};
 
 use super::super::import::NOT_IN_ZIP;
 use super::super::kept_tables::has_kept_tables;
@@ -16,6 +16,7 @@ use super::super::select::{categories, lookup};
 use super::super::{Error, in_one_line};
 use super::keep_old::to_be_moved;
 use super::target::Target;
+use super::trap::trap;
 use super::{Destination, InstanceTarget, RestoreOptions};
 
 /// Refuses, or says what the user should know.
@@ -44,45 +45,23 @@ pub(super) fn check(
     }
     if has_kept_tables(record) {
         return Err(Error::Refused {
-            what: format!(
-                "snapshot {} holds the tables of a zip as they are, because their schema is not known; they are no database that a server opens",
-                short(id)
-            ),
-            hint: "Make the zip again with jellyvault export and restore it from the dashboard, or learn the schema first: jellyvault schema learn. \
-                   Files alone can be restored with --only."
+            what: format!("snapshot {} contains only the tables of a zip, because their schema is unknown. A server cannot open them as a database", short(id)),
+            hint: "Write the zip again with jellyvault export and restore it from the dashboard, or learn the schema first: jellyvault schema learn. \
+                   To restore only files, use --only."
                 .to_owned(),
         });
     }
-    // The target's own database tells what its server is and where it sees its directories.
-    let facts = match database.as_ref().map(|file| copy_to_look_at(file, &repository.scratch_folder(), interrupt)) {
-        Some(Ok(copy)) => source::read_facts(&copy.path, interrupt).unwrap_or_else(|error| {
-            remarks
-                .push(format!("the database that is there does not tell its version and directories ({error}), so they were not compared with the snapshot's"));
-            DatabaseFacts::default()
-        }),
-        Some(Err(why)) if options.force => {
-            remarks.push(format!(
-                "the database that is there could not be looked at ({why}), so its version and directories were not compared with the snapshot's"
-            ));
-            DatabaseFacts::default()
-        }
-        Some(Err(why)) => {
+    let facts = facts_of_target(repository, database.as_ref(), options, &mut remarks, interrupt)?;
+    for (table, words) in KEPT_TABLES.iter().filter(|(table, _)| facts.is_jellyfins && !options.force && !facts.empty_tables.contains(table)) {
+        if !has_rows_in(repository, (id, record), table)? {
             return Err(Error::Refused {
-                what: format!("the database that is there could not be looked at ({why}), so it is not known whether the snapshot fits its server"),
-                hint: "Make room for a copy of it in the repository's folder or in the system's temporary directory, or go on with --force.".to_owned(),
+                what: format!(
+                    "the database of snapshot {} has no {words}, but the existing database has: it would be replaced by an empty one. Nothing was changed",
+                    short(id)
+                ),
+                hint: "Choose an earlier snapshot: run jellyvault list. To restore the empty database anyway, add --force.".to_owned(),
             });
         }
-        None => DatabaseFacts::default(),
-    };
-    let has_users = facts.is_jellyfins && !facts.empty_tables.contains(&"Users");
-    if has_users && !options.force && !has_users_in(repository, (id, record))? {
-        return Err(Error::Refused {
-            what: format!(
-                "the database of snapshot {} has no users, and the one that is there has: it would be replaced by an empty one. Nothing was changed",
-                short(id)
-            ),
-            hint: "Choose an earlier snapshot: jellyvault list. To restore the empty database all the same: --force.".to_owned(),
-        });
     }
     check_version(id, record, target, &facts, options, &mut remarks)?;
     if let Some(import) = record.remarks.iter().find(|remark| remark.starts_with(NOT_IN_ZIP)) {
@@ -90,34 +69,75 @@ pub(super) fn check(
     }
     if record.source.directories.is_empty() && record.source.seen_by_server.is_empty() {
         remarks.push(
-            "the snapshot came from a zip that does not tell its server's directories: they must be the same here, or the next library scan deletes everything"
+            "the snapshot was imported from a zip without its server's directories. They must be the same here, or the next library scan deletes everything"
                 .to_owned(),
         );
     }
     if !options.same_directories {
-        check_directories(id, record, &layout.directories(), &facts.directories)?;
+        let here = layout.directories();
+        let seen_here = match target.new_layout {
+            Some(layout) if facts.directories.is_empty() => layout.seen_by_server(&here),
+            _ => facts.directories.clone(),
+        };
+        check_directories(id, record, &here, &seen_here)?;
     }
     Ok(remarks)
 }
 
+/// The target's own database tells what its server is and where it sees its directories.
+fn facts_of_target(
+    repository: &Repository,
+    database: Option<&LiveFile>,
+    options: &RestoreOptions,
+    remarks: &mut Vec<String>,
+    interrupt: &Interrupt,
+) -> Result<DatabaseFacts, Error> {
+    match database.map(|file| copy_to_look_at(file, &repository.scratch_folder(), interrupt)) {
+        Some(Ok(copy)) => Ok(source::read_facts(&copy.path, interrupt).unwrap_or_else(|error| {
+            remarks.push(format!(
+                "the version and directories in the existing database could not be read ({error}), so they were not compared with the snapshot's"
+            ));
+            DatabaseFacts::default()
+        })),
+        Some(Err(why)) if options.force => {
+            remarks.push(format!("the existing database could not be read ({why}), so its version and directories were not compared with the snapshot's"));
+            Ok(DatabaseFacts::default())
+        }
+        Some(Err(why)) => Err(Error::Refused {
+            what: format!("the existing database could not be read ({why}), so it is unknown whether the snapshot fits this server"),
+            hint: "Free some space for a copy of it on the repository's disk or in the system's temporary directory, or continue with --force.".to_owned(),
+        }),
+        None => Ok(DatabaseFacts::default()),
+    }
+}
+
+/// Tables that a restore must not empty, and what they are to people.
+const KEPT_TABLES: [(&str, &str); 2] = [("Users", "users"), ("BaseItems", "items")];
+
 /// Whether the snapshot's database has users, or may have: one that cannot be read is told when it is restored.
-fn has_users_in(repository: &Repository, snapshot: (&SnapshotId, &SnapshotRecord)) -> Result<bool, Error> {
-    let index = Index::open(repository, IndexMode::Use)?;
+pub(in crate::ops) fn has_users_in(repository: &Repository, snapshot: (&SnapshotId, &SnapshotRecord)) -> Result<bool, Error> {
+    has_rows_in(repository, snapshot, "Users")
+}
+
+fn has_rows_in(repository: &Repository, snapshot: (&SnapshotId, &SnapshotRecord), table: &str) -> Result<bool, Error> {
+    let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
     let entry = match lookup(&mut reader, snapshot.1, DATABASE_PATH) {
         Ok(Some(found)) => found.entry,
         // Without a database nothing is replaced.
         Ok(None) => return Ok(true),
-        Err(error) if error.kind() == "damaged" => return Ok(true),
+        Err(error) if error.kind() == crate::ops::ErrorKind::Damaged => return Ok(true),
         Err(error) => return Err(error),
     };
     if entry.size() == 0 {
         return Ok(false);
     }
     let state = open_state(repository, &index, &Which::Snapshot(&(*snapshot.0, snapshot.1.clone())), DATABASE_PATH);
-    match state.and_then(|state| state.map_or(Ok(true), |state| state.has_rows("Users", 0))) {
+    // The items begin with a placeholder that every server has.
+    let placeholders = usize::from(table == "BaseItems");
+    match state.and_then(|state| state.map_or(Ok(true), |state| state.has_rows(table, placeholders))) {
         Ok(has) => Ok(has),
-        Err(error) if error.kind() == "damaged" => Ok(true),
+        Err(error) if error.kind() == crate::ops::ErrorKind::Damaged => Ok(true),
         Err(error) => Err(error),
     }
 }
@@ -127,12 +147,11 @@ pub(in crate::ops) fn check_server(id: &SnapshotId, record: &SnapshotRecord, tar
     match (&record.server.id, &target.server.id) {
         (Some(own), Some(there)) if !own.eq_ignore_ascii_case(there) => Err(Error::Refused {
             what: format!(
-                "snapshot {} is of the server with the id {own}, but the data in {} belongs to the server {there}; nothing was changed",
+                "snapshot {} is of the server with the id {own}, but {} belongs to the server {there}; nothing was changed",
                 short(id),
                 target.instance.program_data
             ),
-            hint: "Choose a snapshot of that server: jellyvault list shows whose each one is. To replace the one server by the other all the same: --other-server."
-                .to_owned(),
+            hint: "Choose a snapshot of that server (jellyvault list shows the server of each). To overwrite the server anyway, add --other-server.".to_owned(),
         }),
         _ => Ok(()),
     }
@@ -146,13 +165,13 @@ pub(super) fn check_repository(repository: &Repository, destination: &Destinatio
     let folder = real(folder);
     match destination {
         Destination::Directory(dir) if real(dir).starts_with(&folder) => Err(Error::Refused {
-            what: format!("{} lies in the repository itself; restoring there would destroy it", dir.display()),
-            hint: "Name another directory with --to.".to_owned(),
+            what: format!("{} is inside the repository. A restore to it would destroy the repository", dir.display()),
+            hint: "Give another directory with --to.".to_owned(),
         }),
         Destination::InPlace(target) if options.keep_old => match to_be_moved(target, options)?.into_iter().find(|file| folder.starts_with(real(file.shown())))
         {
             Some(moved) => Err(Error::Refused {
-                what: format!("--keep-old would move {} aside, and with it the repository {}", moved.shown().display(), folder.display()),
+                what: format!("--keep-old would rename {}, and with it the repository {}", moved.shown().display(), folder.display()),
                 hint: "Move the repository out of Jellyfin's directories first, or leave out --keep-old. Nothing was changed.".to_owned(),
             }),
             None => Ok(()),
@@ -193,15 +212,6 @@ fn refuse_traps(layout: &Layout, options: &RestoreOptions) -> Result<(), Error> 
     wanted.map_or(Ok(()), |(_, why)| Err(trap(why)))
 }
 
-pub(super) fn trap(why: &str) -> Error {
-    Error::Refused {
-        what: format!("{why}. As root nothing is written through it; nothing was changed"),
-        hint: "If it is right, name the place: --config-dir, --metadata-dir or --database; or make the link root's own (chown -h root); or follow links with --follow-roots. \
-               Or run this as the server's user."
-            .to_owned(),
-    }
-}
-
 /// A private copy, in the repository's folder or, where that cannot be written to, in the system's.
 pub(in crate::ops) fn copy_to_look_at(database: &LiveFile, scratch: &Path, interrupt: &Interrupt) -> Result<source::DatabaseCopy, String> {
     let copy = source::copy_database(database, scratch, interrupt);
@@ -215,8 +225,8 @@ pub(in crate::ops) fn refuse_running(database: &LiveFile) -> Result<(), Error> {
     }
     let who = holder.map_or_else(|| "a running server".to_owned(), |(id, name)| format!("{name} (process {id})"));
     Err(Error::Refused {
-        what: format!("{who} has the database {} open; files that the server keeps in memory must not be replaced under it", database.shown().display()),
-        hint: "Stop Jellyfin first (systemctl stop jellyfin, or docker stop). Under a running server only metadata, trickplay, subtitles and attachments can be restored (--only).".to_owned(),
+        what: format!("{who} has the database {} open. Files that a running server keeps in memory must not be replaced", database.shown().display()),
+        hint: "Stop Jellyfin first (systemctl stop jellyfin, or docker stop). While the server runs, only metadata, trickplay, subtitles and attachments can be restored (--only).".to_owned(),
     })
 }
 
@@ -248,19 +258,19 @@ fn check_version(
     remarks: &mut Vec<String>,
 ) -> Result<(), Error> {
     let Some(snapshot) = &record.server.version else {
-        remarks.push("the snapshot does not know its server's version: start the same version as then, or a newer one".to_owned());
+        remarks.push("the snapshot does not contain its server's version. Start the same version as at that time, or a newer one".to_owned());
         return Ok(());
     };
     let lower_bound = facts.code_migration.as_ref().map(version::from_history);
     let Some(installed) = target.server.version.clone().or(lower_bound) else {
-        remarks.push(format!("the version of the installed server is not known: start {} or a newer one with this database", snapshot.value));
+        remarks.push(format!("the version of the installed server is unknown. Start {} or a newer version with this database", snapshot.value));
         return Ok(());
     };
     let (has, needs) = (version::parse(&installed.value), version::parse(&snapshot.value));
     if has >= needs {
         if has > needs {
             remarks.push(format!(
-                "the snapshot is of Jellyfin {0}, and the server here is {1}. Started as it is, {1} upgrades the database, and {0} cannot open it any more. To go back to {0}, install \
+                "the snapshot is of Jellyfin {0}, and the installed server is {1}. When you start {1}, it upgrades the database, and {0} can no longer open it. To go back to {0}, install \
                  that version before you start the server",
                 snapshot.value, installed.value
             ));
@@ -269,7 +279,7 @@ fn check_version(
     }
     if !installed.exact {
         remarks.push(format!(
-            "the database here was last written by {} or a later version; this snapshot needs {} or newer: make sure of it before you start the server",
+            "the existing database was last written by {} or a later version, but this snapshot needs {} or newer. Check the installed version before you start the server",
             installed.value, snapshot.value
         ));
         return Ok(());
@@ -280,14 +290,37 @@ fn check_version(
     }
     Err(Error::Refused {
         what: format!(
-            "the server here is {} (known from {}), but snapshot {} is of {}: an older server cannot read a newer database",
+            "the installed server is {} (known from {}), but snapshot {} is of {}. An older server cannot read a newer database",
             installed.value,
             installed.how,
             short(id),
             snapshot.value
         ),
-        hint: format!("Install Jellyfin {} or newer first. Where you know better, --force goes on.", snapshot.value),
+        hint: format!("Install Jellyfin {} or newer first. To restore anyway, add --force.", snapshot.value),
     })
+}
+
+/// What to know of a snapshot that is laid out for a server of another kind than its own: the paths in its database stay as they are.
+pub(super) fn other_layout(record: &SnapshotRecord, layout: Arrangement) -> Option<String> {
+    let is_container = is_of_a_container(record);
+    let own = Arrangement::of(&record.source.directories)?;
+    let is_same = match layout {
+        Arrangement::Docker | Arrangement::LinuxServer => is_container && own == layout,
+        Arrangement::Debian => !is_container && own == layout,
+        Arrangement::Portable => !is_container && own == Arrangement::Docker,
+    };
+    let seen = record.source.seen_by_server.get("metadata").or(record.source.directories.get("metadata")).map_or("…", String::as_str);
+    (!is_same).then(|| {
+        format!(
+            "the database still contains the paths of the snapshot's server (its metadata is at {seen}). A server with its directories at any other path deletes \
+             everything at its first library scan. Start a server with these files only if it sees the same paths"
+        )
+    })
+}
+
+/// Whether its server saw its directories elsewhere than this machine does.
+fn is_of_a_container(record: &SnapshotRecord) -> bool {
+    record.source.seen_by_server.iter().any(|(name, seen)| record.source.directories.get(name).is_some_and(|dir| dir != seen))
 }
 
 /// Refuses an instance whose directories are not those of the snapshot.
@@ -298,12 +331,14 @@ pub(in crate::ops) fn check_directories(id: &SnapshotId, record: &SnapshotRecord
         pairs.into_iter().find(|(_, then, now)| then.trim_end_matches('/') != now.trim_end_matches('/')).map(|(n, a, b)| (n.clone(), a.clone(), b.clone()))
     };
     // A container sees its own directories, wherever the volume lies on this machine.
-    let is_container = seen_then.iter().any(|(name, seen)| record.source.directories.get(name).is_some_and(|dir| dir != seen));
+    let is_container = is_of_a_container(record);
     let difference = if both.is_empty() && seen_here.is_empty() && is_container {
         None
     } else if both.is_empty() {
         let then = &record.source.directories;
-        let pairs = ["config", "data", "metadata", "programdata", "root"].iter().filter_map(|name| Some((then.get_key_value(*name)?, here.get(*name)?)));
+        let pairs = ["config", "data", "metadata", "programdata", "root"]
+            .iter()
+            .filter_map(|name| Some((then.get_key_value(*name)?, seen_here.get(*name).or(here.get(*name))?)));
         differing(pairs.map(|((name, then), now)| (name, then, now)).collect())
     } else {
         differing(both)
@@ -311,9 +346,9 @@ pub(in crate::ops) fn check_directories(id: &SnapshotId, record: &SnapshotRecord
     let Some((name, then, now)) = difference else { return Ok(()) };
     Err(Error::Refused {
         what: format!(
-            "snapshot {} was taken of a server whose {name} directory was {then}, but here it is {now}: the paths inside the database would not fit, and the next library scan would delete everything",
+            "snapshot {} is of a server whose {name} directory was {then}, but here it is {now}. The paths in the database would be wrong, and the next library scan would delete everything",
             short(id)
         ),
-        hint: "Give the server the same directories as then. If it does see the same ones (a container with the same volumes), say so with --same-directories; to have the files only, use --to DIR.".to_owned(),
+        hint: "Give the server the same directories as before. If it does see the same directories (a container with the same volumes), add --same-directories. To restore only the files, use --to DIR.".to_owned(),
     })
 }

@@ -67,9 +67,11 @@ fn same_pages(reader: &mut ChunkReader<'_>, buffer: &mut Vec<u8>, file: &File, i
     }
     buffer.clear();
     buffer.resize(recipe.page_bytes as usize, 0);
-    let same = |(page, hash): (usize, &PageHash)| {
-        let read = file.read_exact_at(buffer, page as u64 * u64::from(recipe.page_bytes));
-        read.is_ok() && reader.hashing().page(buffer) == *hash
+    // The identity of a database comes from its pages.
+    let hash = |page: usize| {
+        file.read_exact_at(buffer, page as u64 * u64::from(recipe.page_bytes)).ok()?;
+        Some(reader.hashing().page(buffer))
     };
-    Ok(recipe.hashes.iter().enumerate().all(same))
+    let hashes: Option<Vec<PageHash>> = (0..recipe.pages()).map(hash).collect();
+    Ok(hashes.is_some_and(|hashes| reader.hashing().database(recipe.page_bytes, &hashes) == *id))
 }

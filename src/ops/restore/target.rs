@@ -16,7 +16,7 @@ use super::super::Error;
 use super::Destination;
 use super::owners::OwnerMap;
 use super::privileges::Privileges;
-use super::refuse::trap;
+use super::trap::trap;
 
 /// One directory that is written below.
 pub(super) struct TargetRoot {
@@ -37,6 +37,8 @@ pub(super) struct Target {
     pub privileges: Privileges,
     /// Where the database stands, if not where its logical path says.
     pub database: Option<LiveFile>,
+    /// What `--keep-old` will have moved away: a dry run takes it for gone.
+    pub moved: Vec<PathBuf>,
 }
 
 impl Target {
@@ -56,17 +58,17 @@ impl Target {
                     let closed = rustix::fs::chmod(&path, Mode::RWXU);
                     closed.map_err(|error| Error::Target { verb: "keep others out of", path: dir.clone(), source: error.into() })?;
                 }
-                Ok(Target { roots: vec![root], repository, owners: OwnerMap::default(), privileges: Privileges::default(), database: None })
+                Ok(Target { roots: vec![root], repository, owners: OwnerMap::default(), privileges: Privileges::default(), database: None, moved: Vec::new() })
             }
-            Destination::InPlace(_) | Destination::Arranged(_) => {
+            Destination::InPlace(_) | Destination::Arranged(..) => {
                 let layout = match destination {
                     Destination::InPlace(target) => Layout::of(&target.instance),
-                    Destination::Arranged(instance) => Layout::of(instance),
+                    Destination::Arranged(instance, _) => Layout::of(instance),
                     Destination::Directory(dir) => Layout::plain(dir),
                 };
                 let roots = layout.roots.iter().map(|root| open_root(root, &layout.opener, dry_run)).collect::<Result<_, _>>()?;
                 let database = moved_database(&layout, dry_run)?;
-                Ok(Target { roots, repository, owners: OwnerMap::default(), privileges: Privileges::default(), database })
+                Ok(Target { roots, repository, owners: OwnerMap::default(), privileges: Privileges::default(), database, moved: Vec::new() })
             }
         }
     }
@@ -120,8 +122,16 @@ impl Target {
         Some(crate::source::os_path(&self.roots.get(root)?.dir, below))
     }
 
+    /// Whether what stands at a logical path will have been moved away.
+    pub(super) fn is_moved(&self, path: &[u8]) -> bool {
+        !self.moved.is_empty() && self.file(path).is_some_and(|file| self.moved.iter().any(|moved| file.starts_with(moved)))
+    }
+
     /// The file of a logical path, held by its directory; nothing where that is not there, or is behind a link.
     pub(super) fn live(&self, path: &[u8]) -> Option<LiveFile> {
+        if self.is_moved(path) {
+            return None;
+        }
         if path == DATABASE_PATH
             && let Some(database) = &self.database
         {
@@ -151,7 +161,7 @@ impl Target {
             // A directory opened for searching only cannot be synced.
             let dir = rustix::fs::openat(&**fd, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
             let dir = dir.map_err(|error| Error::Target { verb: "open", path: root.dir.clone(), source: error.into() })?;
-            rustix::fs::syncfs(&dir).map_err(|e| Error::Target { verb: "make durable", path: root.dir.clone(), source: e.into() })?;
+            rustix::fs::syncfs(&dir).map_err(|e| Error::Target { verb: "write to disk", path: root.dir.clone(), source: e.into() })?;
         }
         Ok(())
     }
@@ -180,8 +190,12 @@ fn moved_database(layout: &Layout, dry_run: bool) -> Result<Option<LiveFile>, Er
         Ok(file) => Ok(Some(file)),
         Err(error) if error.is_untrusted() => Err(trap(&error.to_string())),
         Err(error) => Err(Error::Refused {
-            what: format!("{} is a link to {}, which is not there ({error})", usual.display(), std::fs::read_link(&usual).unwrap_or_default().display()),
-            hint: "Mount the disk that it leads to. If the database is to lie here from now on, remove the link first.".to_owned(),
+            what: format!(
+                "{} is a symbolic link to {}, which does not exist ({error})",
+                usual.display(),
+                std::fs::read_link(&usual).unwrap_or_default().display()
+            ),
+            hint: "Mount the disk that it points to. If you want the database to be here from now on, delete the link first.".to_owned(),
         }),
     }
 }

@@ -15,9 +15,9 @@ use crate::source::{self, Stat};
 use crate::store::ChunkReader;
 
 use super::super::content::write_content;
-use super::super::{Error, Watch};
-use super::database::remove_logs;
+use super::super::{Error, Monitor};
 use super::dress::{dress, times};
+use super::logs::remove_logs;
 use super::obstacle::{Failure, clear_way, full_or, is_second_marker, no_place, obstacle, stat_in, would_clear};
 use super::same::same_content;
 use super::target::Target;
@@ -29,7 +29,7 @@ pub(super) struct Writer<'a> {
     pub reader: ChunkReader<'a>,
     pub target: &'a Target,
     pub tally: &'a Tally,
-    pub watch: Watch<'a>,
+    pub monitor: &'a Monitor,
     /// Where private files are made.
     pub scratch: PathBuf,
     options: &'a RestoreOptions,
@@ -47,7 +47,7 @@ impl<'a> Writer<'a> {
         reader: ChunkReader<'a>,
         target: &'a Target,
         tally: &'a Tally,
-        watch: Watch<'a>,
+        monitor: &'a Monitor,
         scratch: PathBuf,
         options: &'a RestoreOptions,
         snapshot: &'a SnapshotId,
@@ -62,7 +62,7 @@ impl<'a> Writer<'a> {
             reader,
             target,
             tally,
-            watch,
+            monitor,
             scratch,
             options,
             snapshot,
@@ -77,7 +77,7 @@ impl<'a> Writer<'a> {
 
     /// Brings one entry to where it belongs. Directories are made here and get their metadata at the end.
     pub(super) fn entry(&mut self, entry: &Entry) -> Result<(), Error> {
-        if self.watch.interrupt.is_raised() {
+        if self.monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         let outcome = match &entry.kind {
@@ -92,7 +92,7 @@ impl<'a> Writer<'a> {
         match outcome {
             Ok(()) => Ok(()),
             Err(Failure::Entry(what)) => {
-                self.tally.problem(self.watch, &entry.path, what);
+                self.tally.problem(self.monitor, &entry.path, what);
                 Ok(())
             }
             Err(Failure::Fatal(error)) => Err(error),
@@ -105,14 +105,14 @@ impl<'a> Writer<'a> {
         match self.dirs.enter(number, root, below, !self.options.dry_run) {
             Ok(_) => Ok(()),
             Err(Errno::NOENT) if self.options.dry_run => Ok(()),
-            Err(error) => Err(obstacle(error, "the directory could not be made")),
+            Err(error) => Err(obstacle(error, "the directory could not be created")),
         }
     }
 
     fn file(&mut self, entry: &Entry, size: u64, content: &Content) -> Result<(), Failure> {
         let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
         let name = file_name(below);
-        let Some(root) = self.target.fd(number) else { return self.written(size) };
+        let Some(root) = self.target.fd(number).filter(|_| !self.target.is_moved(&entry.path)) else { return self.written(size) };
         let dir = match self.dirs.enter(number, root, parent(below).unwrap_or_default(), !self.options.dry_run) {
             Ok(dir) => dir,
             Err(Errno::NOENT) if self.options.dry_run => return self.written(size),
@@ -121,7 +121,7 @@ impl<'a> Writer<'a> {
         let existing = if dir.is_new { None } else { stat_in(dir.fd.as_fd(), name)? };
         if existing.is_none() && !dir.is_new && is_second_marker(dir.fd.as_fd(), name) {
             return Err(Failure::Entry(
-                "another .jellyfin-… marker lies in this directory; this one was not put beside it, or the server would not start".to_owned(),
+                "another .jellyfin-… marker is in this directory. This one was not restored, because the server would not start with both".to_owned(),
             ));
         }
         let fd = dir.fd;
@@ -145,12 +145,12 @@ impl<'a> Writer<'a> {
             self.remove_logs(dir, name)?;
         }
         self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
-        self.watch.progress.advance(1, size);
+        self.monitor.progress.advance(1, size);
         let xattrs = self.xattrs(entry)?;
         let Ok(file) = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) else {
-            return Err(Failure::Entry("its metadata could not be looked at".to_owned()));
+            return Err(Failure::Entry("its metadata could not be read".to_owned()));
         };
-        let has = source::xattrs_of_file(&file).map_err(|e| Failure::Entry(format!("its attributes could not be looked at ({})", std::io::Error::from(e))))?;
+        let has = source::xattrs_of_file(&file).map_err(|e| Failure::Entry(format!("its attributes could not be read ({})", std::io::Error::from(e))))?;
         let owner = !self.is_root || (stat.uid, stat.gid) == (entry.uid, entry.gid);
         if owner && stat.permissions() == entry.mode && stat.mtime == entry.mtime && has == xattrs {
             return Ok(());
@@ -217,7 +217,7 @@ impl<'a> Writer<'a> {
     fn symlink(&mut self, entry: &Entry, target: &[u8]) -> Result<(), Failure> {
         let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
         let name = file_name(below);
-        let Some(root) = self.target.fd(number) else { return self.written(0) };
+        let Some(root) = self.target.fd(number).filter(|_| !self.target.is_moved(&entry.path)) else { return self.written(0) };
         let dir = match self.dirs.enter(number, root, parent(below).unwrap_or_default(), !self.options.dry_run) {
             Ok(dir) => dir,
             Err(Errno::NOENT) if self.options.dry_run => return self.written(0),
@@ -239,13 +239,13 @@ impl<'a> Writer<'a> {
         let fd = dir.fd;
         clear_way(fd.as_fd(), name, existing)?;
         let temp = self.temp_name();
-        let failed = |error: Errno| Failure::Entry(format!("the link could not be made ({})", std::io::Error::from(error)));
+        let failed = |error: Errno| Failure::Entry(format!("the link could not be created ({})", std::io::Error::from(error)));
         rustix::fs::symlinkat(target, &fd, temp.as_str()).map_err(failed)?;
-        let missing = |error: Errno| Failure::Entry(format!("the link is restored, but not all that belongs to it ({})", std::io::Error::from(error)));
+        let missing = |error: Errno| Failure::Entry(format!("the link was restored, but not all of its attributes ({})", std::io::Error::from(error)));
         // By its descriptor: in a directory of somebody else's the name may stand for another file by now.
         let held = rustix::fs::openat(&fd, temp.as_str(), OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
         if !rustix::fs::readlinkat(&held, "", Vec::new()).is_ok_and(|has| has.as_bytes() == target) {
-            return Err(Failure::Entry("another file was put in its place while it was made".to_owned()));
+            return Err(Failure::Entry("it was replaced by another file during the restore".to_owned()));
         }
         let mut dressed = self.link_owner(entry, fd.as_fd()).map_or(Ok(()), |(uid, gid)| {
             rustix::fs::chownat(&held, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::EMPTY_PATH).map_err(missing)
@@ -343,7 +343,7 @@ impl<'a> Writer<'a> {
             Xattrs::Inline(xattrs) => xattrs.clone(),
             Xattrs::Chunk(id) => {
                 let chunk = self.reader.read(id).map_err(|error| self.fatal(entry, error.into()))?;
-                decode_xattrs(&chunk).map_err(|_| Failure::Entry("its extended attributes cannot be read back".to_owned()))?
+                decode_xattrs(&chunk).map_err(|_| Failure::Entry("its extended attributes cannot be read from the repository".to_owned()))?
             }
         };
         Ok(self.target.privileges.xattrs(entry, xattrs))
@@ -353,7 +353,7 @@ impl<'a> Writer<'a> {
     pub(super) fn xattrs_or_none(&mut self, entry: &Entry) -> Result<(XattrPairs, Result<(), Failure>), Failure> {
         match self.xattrs(entry) {
             Ok(xattrs) => Ok((xattrs, Ok(()))),
-            Err(Failure::Entry(what)) => Ok((Vec::new(), Err(Failure::Entry(format!("it is restored, but not its extended attributes: {what}"))))),
+            Err(Failure::Entry(what)) => Ok((Vec::new(), Err(Failure::Entry(format!("it was restored, but not its extended attributes: {what}"))))),
             Err(fatal) => Err(fatal),
         }
     }
@@ -361,8 +361,8 @@ impl<'a> Writer<'a> {
     /// Damage loses one entry and is named; anything else ends the restore.
     fn fatal(&self, entry: &Entry, error: Error) -> Failure {
         match error {
-            Error::Store(e) if e.is_damage() => Failure::Entry(format!("it cannot be read back: {e}")),
-            Error::Manifest(e) if e.is_damage() => Failure::Entry(format!("it cannot be read back: {e}")),
+            Error::Store(e) if e.is_damage() => Failure::Entry(format!("it cannot be read from the repository: {e}")),
+            Error::Manifest(e) if e.is_damage() => Failure::Entry(format!("it cannot be read from the repository: {e}")),
             other => Failure::Fatal(unreadable(self.snapshot, &entry.path, other)),
         }
     }
@@ -380,6 +380,6 @@ impl<'a> Writer<'a> {
     pub(super) fn count_written(&self, bytes: u64) {
         self.tally.files.fetch_add(1, Ordering::Relaxed);
         self.tally.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.watch.progress.advance(1, bytes);
+        self.monitor.progress.advance(1, bytes);
     }
 }

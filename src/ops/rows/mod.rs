@@ -22,7 +22,7 @@ pub(in crate::ops) use self::names::item_name;
 use self::story::Teller;
 pub use self::view::Id;
 pub(in crate::ops) use self::view::{PLACEHOLDER, View, stored_id};
-use super::{Error, Watch};
+use super::{Error, Monitor};
 
 pub use kinds::image_word_of_file;
 pub use namer::{Namer, item_in};
@@ -46,6 +46,13 @@ pub struct RowsOptions {
     pub named: usize,
     /// Whether rows are told one by one at all.
     pub single: bool,
+}
+
+impl RowsOptions {
+    /// Whether only some rows are wanted.
+    fn is_filtered(&self) -> bool {
+        !(self.tables.is_empty() && self.users.is_empty() && self.items.is_empty())
+    }
 }
 
 /// A row that is told.
@@ -81,23 +88,24 @@ pub fn diff_rows(
     after: &State<'_>,
     pictures: &[PictureFile],
     options: &RowsOptions,
-    watch: Watch<'_>,
+    monitor: &Monitor,
     mut each: impl FnMut(&ToldRow<'_>) -> Result<(), Error>,
 ) -> Result<RowsReport, Error> {
-    watch.progress.phase(Phase::Rows, 0, 0);
+    monitor.progress.phase(Phase::Rows, 0, 0);
     let (mut own, mut other) = (before.open()?, after.open()?);
     // Names are looked up while rows are compared: each with its own place in the pages.
     let (mut own_names, mut other_names) = (own.sibling()?, other.sibling()?);
     let mut names = Names::default();
     let wanted = Wanted::of(options, &mut names, &mut own_names, &mut other_names)?;
     let mut gathered = Gathered { upgraded: schemas_differ(&own, &other), ..Gathered::default() };
-    let compared: Compared = compare_databases(&mut own, &mut other, |sides, change| -> Result<(), Error> {
-        if watch.interrupt.is_raised() {
+    let mut taken = Taken::default();
+    let mut compared: Compared = compare_databases(&mut own, &mut other, |sides, change| -> Result<(), Error> {
+        if monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
-        watch.progress.advance(1, 0);
-        gathered.take(sides, &change);
-        if !options.single {
+        monitor.progress.advance(1, 0);
+        if !options.single && !options.is_filtered() {
+            gathered.take(sides, &change);
             return Ok(());
         }
         let subject = Subject::of(sides, &change);
@@ -113,6 +121,12 @@ pub fn diff_rows(
         if !wanted.takes_item(&subject, item.as_deref()) {
             return Ok(());
         }
+        // Who names a table, user or item is told of that alone.
+        gathered.take(sides, &change);
+        taken.count(sides, &change);
+        if !options.single {
+            return Ok(());
+        }
         let user = match subject.user {
             Some(id) => names.user(id, &mut states)?,
             None => None,
@@ -120,11 +134,42 @@ pub fn diff_rows(
         let by_upgrade = gathered.upgraded && upgrade::is_all_upgrades(sides, &change);
         each(&ToldRow { sides, change: &change, by_upgrade, item, user })
     })?;
+    if options.single || options.is_filtered() {
+        taken.restrict(&mut compared);
+    }
     let upgraded = gathered.upgraded;
     let is_jellyfins = other.table("BaseItems").is_some() || own.table("BaseItems").is_some();
     let teller = Teller { names: &mut names, before: &mut own_names, after: &mut other_names, named: options.named, news: Vec::new() };
     let news = if is_jellyfins { teller.tell(gathered, &compared, pictures)? } else { Vec::new() };
     Ok(RowsReport { news, tables: compared.tables, tables_read: compared.tables_read, upgraded })
+}
+
+/// How many rows of each table passed the filters: added, removed, changed.
+#[derive(Default)]
+struct Taken(std::collections::BTreeMap<String, [u64; 3]>);
+
+impl Taken {
+    fn count(&mut self, sides: Sides<'_>, change: &RowChange) {
+        let kind = match (&change.before, &change.after) {
+            (None, _) => 0,
+            (_, None) => 1,
+            _ => 2,
+        };
+        if let Some(table) = sides.table()
+            && let Some(count) = self.0.entry(table.name.clone()).or_default().get_mut(kind)
+        {
+            *count += 1;
+        }
+    }
+
+    /// Leaves the tables with such rows, with their numbers.
+    fn restrict(&self, compared: &mut Compared) {
+        compared.tables.retain_mut(|table| {
+            let Some([added, removed, changed]) = self.0.get(&table.name) else { return false };
+            (table.added, table.removed, table.changed) = (*added, *removed, *changed);
+            true
+        });
+    }
 }
 
 /// The path of the main database in a snapshot.

@@ -52,9 +52,9 @@ pub fn open_state<'r>(repository: &'r Repository, index: &'r Index, which: &Whic
         Which::Snapshot(snapshot) => of_snapshot(repository, index, snapshot, path),
         Which::Live(file, interrupt) => {
             let copy = copy_database(file, &repository.scratch_folder(), interrupt).map_err(|error| Error::Refused {
-                what: format!("the database {} could not be copied to compare it ({})", file.shown().display(), in_one_line(&error)),
+                what: format!("the database {} could not be copied for the comparison ({})", file.shown().display(), in_one_line(&error)),
                 hint: match error {
-                    CopyError::NoSpace(_) => "Make room in the repository's folder.".to_owned(),
+                    CopyError::NoSpace(_) => "Free some space on the repository's disk.".to_owned(),
                     _ => "Run as the user that Jellyfin runs as, or as root.".to_owned(),
                 },
             })?;
@@ -75,9 +75,10 @@ fn of_snapshot<'r>(repository: &'r Repository, index: &'r Index, snapshot: &(Sna
     let scratch = repository.scratch_folder();
     let failed = |source| Error::Target { verb: "write a private copy of the database to", path: scratch.clone(), source };
     let folder = ScratchFolder::create(&scratch).map_err(failed)?;
-    folder
-        .check_space(*size)
-        .map_err(|error| Error::Refused { what: format!("the rows cannot be compared: {error}"), hint: "Make room in the repository's folder.".to_owned() })?;
+    folder.check_space(*size).map_err(|error| Error::Refused {
+        what: format!("the rows cannot be compared: {error}"),
+        hint: "Free some space on the repository's disk.".to_owned(),
+    })?;
     let file = File::options().read(true).write(true).create_new(true).open(folder.path.join("database")).map_err(failed)?;
     write_content(&mut reader, content, *size, |offset, bytes| file.write_all_at(bytes, offset).map_err(failed)).map_err(|error| Error::Unreadable {
         snapshot: short(&snapshot.0),

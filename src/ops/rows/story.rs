@@ -197,14 +197,14 @@ impl Teller<'_, '_> {
             let (gone, came) = (only(gone, came), only(came, gone));
             let name = self.name(*list)?;
             let about = name.map_or_else(|| "a list".to_owned(), |list| format!("{} “{}”", words(list.kind).0, list.name));
-            for (members, what) in [(&came, "added"), (&gone, "taken out")] {
+            for (members, what) in [(&came, "added"), (&gone, "removed")] {
                 if !members.is_empty() {
                     let names = self.list(members)?;
                     self.add(Section::Library, &about, format!("{} {what}", counted(members.len() as u64, ("item", "items"))), members.len() as u64, names);
                 }
             }
             if gone.is_empty() && came.is_empty() {
-                self.add(Section::Library, &about, "put in another order".to_owned(), 1, Vec::new());
+                self.add(Section::Library, &about, "order changed".to_owned(), 1, Vec::new());
             }
         }
         Ok(())
@@ -214,7 +214,7 @@ impl Teller<'_, '_> {
         let name = self.user(id)?;
         let mut add = |what: String, count: u64| self.news.push(News { section: Section::Users, about: name.clone(), what, count, names: Vec::new() });
         if user.gone {
-            add("user gone".to_owned(), 1);
+            add("user removed".to_owned(), 1);
             return Ok(());
         }
         if user.came {
@@ -251,9 +251,9 @@ impl Teller<'_, '_> {
             self.add(Section::Users, name, format!("{} {phrase}", counted(count, ("item", "items"))), count, names);
         }
         let told = [
-            (aside, "that is gone is kept by the server", "that are gone is kept by the server"),
-            (lost, "that is gone went with it", "that are gone went with them"),
-            (back.len() as u64, "that came back is theirs again", "that came back is theirs again"),
+            (aside, "that was removed is kept by the server", "that were removed is kept by the server"),
+            (lost, "that was removed was deleted too", "that were removed was deleted too"),
+            (back.len() as u64, "that came back was restored", "that came back was restored"),
             (cleared, "that did not come back was cleared", "that did not come back was cleared"),
         ];
         for (count, one, several) in told.into_iter().filter(|(count, ..)| *count > 0) {
@@ -268,7 +268,7 @@ impl Teller<'_, '_> {
             let Some((_, device, app, _)) = after.as_ref().or(before.as_ref()) else { continue };
             let what = match (before, after) {
                 (None, _) => "new device",
-                (_, None) => "device gone",
+                (_, None) => "device removed",
                 (Some((.., token)), Some((.., other))) if token != other => "signed in again on",
                 (Some(before), Some(after)) if before == after => continue,
                 _ => "device changed",
@@ -299,19 +299,11 @@ impl Teller<'_, '_> {
         }
         let refreshed = gathered.items.values().filter(|news| news.refreshed && news.fields == 0 && !news.came && !news.gone).count() as u64;
         if refreshed > 0 {
-            self.add(
-                Section::Server,
-                "",
-                format!("{} refreshed by the server, nothing in them changed", counted(refreshed, ("item", "items"))),
-                refreshed,
-                Vec::new(),
-            );
+            self.add(Section::Server, "", format!("{} refreshed by the server without changes", counted(refreshed, ("item", "items"))), refreshed, Vec::new());
         }
         for (table, count) in &gathered.unreadable {
-            let what = format!(
-                "table {table}: {} whose item or user cannot be told, because the id is none (--table {table} shows them)",
-                counted(*count, ("row", "rows"))
-            );
+            let what =
+                format!("table {table}: {} with an invalid id, so the item or user is unknown (--table {table} shows them)", counted(*count, ("row", "rows")));
             self.add(Section::Server, "", what, *count, Vec::new());
         }
         for (table, count) in &gathered.others {
@@ -326,7 +318,7 @@ impl Teller<'_, '_> {
             self.add(
                 Section::Upgrade,
                 "",
-                format!("{} applied, the last of them {last}", counted(migrations, ("migration", "migrations"))),
+                format!("{} applied, the last one is {last}", counted(migrations, ("migration", "migrations"))),
                 migrations,
                 Vec::new(),
             );
@@ -342,7 +334,7 @@ impl Teller<'_, '_> {
                 self.add(Section::Upgrade, "", format!("new table {own} with {}", counted(table.added, ("row", "rows"))), table.added, Vec::new());
             }
             if table.is_gone {
-                self.add(Section::Upgrade, "", format!("table {own} is gone with {}", counted(table.removed, ("row", "rows"))), table.removed, Vec::new());
+                self.add(Section::Upgrade, "", format!("table {own} removed with {}", counted(table.removed, ("row", "rows"))), table.removed, Vec::new());
             }
             for (columns, what) in [(&table.new_columns, "new"), (&table.gone_columns, "gone")] {
                 if !columns.is_empty() {
@@ -358,7 +350,7 @@ impl Teller<'_, '_> {
             }
         }
         for ((table, column), rows) in gathered.by_upgrade.iter().filter(|((_, column), _)| !column.is_empty()) {
-            self.add(Section::Upgrade, "", format!("{table}.{column} written anew in {}", counted(*rows, ("row", "rows"))), *rows, Vec::new());
+            self.add(Section::Upgrade, "", format!("{table}.{column} rewritten in {}", counted(*rows, ("row", "rows"))), *rows, Vec::new());
         }
     }
 }

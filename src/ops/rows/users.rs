@@ -6,7 +6,7 @@ use super::kinds;
 /// What a user set, or an administrator for them.
 pub(super) fn settings(user: &UserNews, add: &mut impl FnMut(String, u64)) {
     if let Some(old) = &user.renamed_from {
-        add(format!("was called {old}"), 1);
+        add(format!("renamed from {old}"), 1);
     }
     if user.password {
         add("password changed".to_owned(), 1);
@@ -50,8 +50,8 @@ pub(super) const WATCH_WORDS: [(&str, &str); 9] = [
     ("newly a favourite", "newly favourites"),
     ("no longer a favourite", "no longer favourites"),
     ("with a new position", "with a new position"),
-    ("set back to the beginning", "set back to the beginning"),
-    ("rated anew", "rated anew"),
+    ("reset to the beginning", "reset to the beginning"),
+    ("with a new rating", "with a new rating"),
     ("played again", "played again"),
     ("with other audio or subtitles", "with other audio or subtitles"),
 ];

@@ -22,18 +22,17 @@ const APART_NS: i128 = PAUSE_NS;
 pub(super) fn problem(now_ns: i128, before: Option<&SnapshotRecord>, repository: &Repository) -> Option<Problem> {
     let disk_ns = disk_time(repository);
     let fault = fault(now_ns, before.map(|before| i128::from(before.time_ns)), disk_ns)?;
-    let words = |ns: i128| {
-        jiff::Timestamp::from_nanosecond(ns).map_or_else(|_| "an impossible time".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
-    };
+    let words =
+        |ns: i128| jiff::Timestamp::from_nanosecond(ns).map_or_else(|_| "an invalid time".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string());
     let what = match fault {
-        Fault::Impossible => format!("this machine's clock says {}, which cannot be right", words(now_ns)),
-        Fault::Back(before) => format!("this machine's clock says {}, but the snapshot before was taken at {}", words(now_ns), words(before)),
-        Fault::Jump(before) => format!("this machine's clock says {}, more than a year after the snapshot before ({})", words(now_ns), words(before)),
-        Fault::Disk(disk) => format!("this machine's clock says {}, but the clock of the repository's disk says {}", words(now_ns), words(disk)),
+        Fault::Impossible => format!("this machine's clock shows {}, which cannot be right", words(now_ns)),
+        Fault::Back(before) => format!("this machine's clock shows {}, but the previous snapshot was taken at {}", words(now_ns), words(before)),
+        Fault::Jump(before) => format!("this machine's clock shows {}, more than a year after the previous snapshot ({})", words(now_ns), words(before)),
+        Fault::Disk(disk) => format!("this machine's clock shows {}, but the repository's disk shows {}", words(now_ns), words(disk)),
     };
     Some(Problem {
         path: CLOCK.to_owned(),
-        what: format!("{what}. Check the date of both. The snapshot is kept, and forget does not count it in place of others"),
+        what: format!("{what}. Check the date and time of both. The snapshot is kept, but forget does not count it in place of others"),
     })
 }
 

@@ -4,13 +4,13 @@ use std::os::unix::fs::FileExt;
 
 use crate::manifest::{Content, Piece};
 use crate::source::OpenFile;
-use crate::store::{Index, IndexMode, Repository};
+use crate::store::Repository;
 
-use super::packer::{Packer, ReadFailure};
+use super::super::ingest::packer::{Packer, ReadFailure};
 
 /// The contents under which a snapshot may hold the file's bytes: as a database, with its holes, without.
 pub(in crate::ops) fn content_of(repository: &Repository, open: &OpenFile) -> Result<Vec<Content>, ReadFailure> {
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = repository.index()?;
     let config = repository.config();
     let mut packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
     let mut contents = Vec::new();
@@ -29,7 +29,7 @@ pub(in crate::ops) fn content_of(repository: &Repository, open: &OpenFile) -> Re
     let (content, _) = packer.store_file(open, &index, &mut |_| Ok(()))?;
     let has_holes = matches!(&content, Content::Pieces(pieces) if pieces.iter().any(|piece| matches!(piece, Piece::Hole(_))));
     contents.push(content);
-    if has_holes && size <= super::packer::SMALL_BYTES {
+    if has_holes && size <= super::super::ingest::packer::SMALL_BYTES {
         contents.push(packer.store_stream(&mut zero_filled(open)?.as_slice(), size, &index, &mut |_| Ok(()))?.0);
     }
     Ok(contents)

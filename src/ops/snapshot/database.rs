@@ -6,15 +6,16 @@ use crate::manifest::{Content, Directories, Learnt, ServerRecord, UPGRADE, displ
 use crate::progress::{Phase, Problem};
 use crate::source::{self, Category, CopyError, DATABASE_PATH, DatabaseFacts, Fingerprint, LiveFile, ScanCache, Stat, read_facts};
 
-use super::super::{Error, Watch, in_one_line};
+use super::super::ingest::collect::Collector;
+use super::super::ingest::item::ReadDone;
+use super::super::ingest::item::{BytesFrom, Item, Plan};
+use super::super::ingest::job::{Shared, Worker};
+use super::super::ingest::old::OldEntries;
+use super::super::ingest::packer::{ReadFailure, Sink};
+use super::super::{Error, Monitor, in_one_line};
 use super::SourceSpec;
-use super::collect::Collector;
-use super::job::{BytesFrom, Item, Plan, Shared, Worker};
-use super::old::OldEntries;
-use super::packer::{ReadFailure, Sink};
 use super::parents::Parents;
 use super::plan::{database_fingerprint, database_is_racy};
-use super::read_file::ReadDone;
 use super::worth;
 
 /// What is known of the database before the scan.
@@ -33,10 +34,54 @@ impl Captured {
         let server = ServerRecord { version: spec.server.version.clone(), id: spec.server.id.clone(), ..ServerRecord::default() };
         Captured { server, ..Captured::default() }
     }
+
+    /// The main database where it is a file; what is there instead is told.
+    fn find(&mut self, spec: &SourceSpec) -> Option<(Stat, LiveFile)> {
+        let path = spec.layout.locate(DATABASE_PATH)?;
+        let found = spec.layout.live_file(DATABASE_PATH);
+        if let Err(error) = &found
+            && error.is_untrusted()
+        {
+            self.problem(format!("{error}, so the database is not in this snapshot. {NAME_IT}"));
+            return None;
+        }
+        match found.ok().and_then(|file| Some((file.stat().ok()?, file))) {
+            Some((stat, file)) if stat.is_file() => return Some((stat, file)),
+            Some((stat, _)) if !stat.is_symlink() => {
+                self.problem(format!("{} is not a regular file, so users, watch state and library are not in this snapshot", path.display()));
+            }
+            _ if spec.expects_database => {
+                self.problem(format!("there is no database at {}, so users, watch state and library are not in this snapshot", path.display()));
+            }
+            // Where a plugin keeps the database, that was said already.
+            _ if spec.problems.is_empty() => self.remarks.push(format!("there is no database at {}: this snapshot contains files only", path.display())),
+            _ => {}
+        }
+        None
+    }
+
+    /// Takes in what the database tells of its server.
+    fn learn(&mut self, facts: DatabaseFacts, earlier: &worth::Before<'_>) {
+        self.server.version = version_of(self.server.version.take(), &facts);
+        if let Some((to, problem)) = worth::of_upgrade(&facts, earlier) {
+            let how = "the upgrade that was in progress: this version or a later one";
+            let known = self.server.version.take().filter(|known| source::version::parse(&known.value) >= source::version::parse(&to));
+            self.server.version = known.or_else(|| Some(Learnt { value: to, how: how.to_owned(), exact: false }));
+            self.problems.push(problem);
+        }
+        self.server.schema = facts.schema;
+        self.server.code_migration = facts.code_migration.map(|(id, _)| id);
+        self.server.history = facts.history;
+        self.seen_by_server = facts.directories;
+    }
+
+    fn problem(&mut self, what: String) {
+        self.problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
+    }
 }
 
 /// What to do about a place that is not trusted.
-pub(super) const NAME_IT: &str = "If it is right, name it once with --database, --metadata-dir or --config-dir; or make the link root's own (chown -h root); or follow links with --follow-roots";
+pub(super) const NAME_IT: &str = "If the path is right, give it once with --database, --metadata-dir or --config-dir; or make root the owner of the link (chown -h root); or follow links with --follow-roots";
 
 /// Captures databases one at a time, on one thread: so there is one private copy at most, and nobody waits for anybody.
 pub(super) struct Databases<'a> {
@@ -51,6 +96,8 @@ struct Copied {
     how: &'static str,
     damage: Option<String>,
     facts: rusqlite::Result<DatabaseFacts>,
+    /// What is missing in a library of a server before 10.11.
+    library: Option<&'static str>,
 }
 
 impl<'a> Databases<'a> {
@@ -73,7 +120,7 @@ impl<'a> Databases<'a> {
         let copy = match source::copy_database(file, shared.scratch, shared.interrupt) {
             Ok(copy) => copy,
             Err(CopyError::Interrupted) => return Err(Error::Interrupted),
-            Err(error @ CopyError::NoSpace(_)) => return Ok(Err(format!("{error}; --scratch-dir names another directory"))),
+            Err(error @ CopyError::NoSpace(_)) => return Ok(Err(format!("{error}, or give another directory with --scratch-dir"))),
             Err(error) => return Ok(Err(in_one_line(&error))),
         };
         let mut damage = None;
@@ -85,8 +132,10 @@ impl<'a> Databases<'a> {
         self.worker.flush(sink)?;
         let damage = damage.or_else(|| copy.oddity.clone());
         let (how, facts) = (copy.how, read_facts(&copy.path, shared.interrupt));
+        let is_library = file.shown().file_name().is_some_and(|name| worth::LIBRARY.ends_with(name.as_encoded_bytes()));
+        let library = if is_library && damage.is_none() { worth::of_library(&copy.path, done.size, shared.interrupt) } else { None };
         self.removal = Some(std::thread::spawn(move || drop(copy)));
-        Ok(Ok(Copied { done, how, damage, facts }))
+        Ok(Ok(Copied { done, how, damage, facts, library }))
     }
 
     /// Stores the databases of a batch that changed, before a worker takes on the rest of it.
@@ -117,10 +166,11 @@ impl<'a> Databases<'a> {
                             item.bytes_from = BytesFrom::Stored(Box::new(copied.done));
                             let path = display(&item.path);
                             kept.push(item);
-                            copied.damage.map(|what| Problem { path, what })
+                            let library = copied.library.filter(|_| path.as_bytes() == worth::LIBRARY).map(str::to_owned);
+                            copied.damage.or(library).map(|what| Problem { path, what })
                         }
                         Err(why) => {
-                            let what = format!("the database could not be copied ({why}); it is not in this snapshot");
+                            let what = format!("the database could not be copied ({why}), so it is not in this snapshot");
                             Some(Problem { path: display(&item.path), what })
                         }
                     };
@@ -155,39 +205,12 @@ pub(super) fn capture<'a>(
     shared: &Shared<'a>,
     databases: &mut Databases<'a>,
     (parents, earlier): (&Parents, &worth::Before<'_>),
-    watch: Watch<'_>,
+    monitor: &Monitor,
     sink: Sink<'_>,
 ) -> Result<Captured, Error> {
     let mut captured = Captured::of(spec);
-    let Some(path) = spec.layout.locate(DATABASE_PATH) else { return Ok(captured) };
+    let Some((stat, file)) = captured.find(spec) else { return Ok(captured) };
     let key = shared.repository.hashing().path_key(DATABASE_PATH);
-    let found = spec.layout.live_file(DATABASE_PATH);
-    if let Err(error) = &found
-        && error.is_untrusted()
-    {
-        let what = format!("{error}; the database is not in this snapshot. {NAME_IT}");
-        captured.problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
-        return Ok(captured);
-    }
-    let found = found.ok().and_then(|file| Some((file.stat().ok()?, file)));
-    let (stat, file) = match found {
-        Some((stat, file)) if stat.is_file() => (stat, file),
-        Some((stat, _)) if !stat.is_symlink() => {
-            let what = format!("{} is no regular file; users, watch state and library are not in this snapshot", path.display());
-            captured.problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
-            return Ok(captured);
-        }
-        _ => {
-            // Where a plugin keeps the database, that was said already.
-            if spec.expects_database {
-                let what = format!("there is no database at {}; users, watch state and library are not in this snapshot", path.display());
-                captured.problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
-            } else if spec.problems.is_empty() {
-                captured.remarks.push(format!("there is no database at {}: this snapshot holds files only", path.display()));
-            }
-            return Ok(captured);
-        }
-    };
     let fingerprint = database_fingerprint(&file, stat.fingerprint(&key));
     let root = shared.roots.iter().position(|(root, _)| root.logical == b"data").unwrap_or(0);
     let item = |bytes_from, fingerprint| Item { root, path: DATABASE_PATH.to_vec(), stat, key, fingerprint, link_group: None, bytes_from };
@@ -205,13 +228,13 @@ pub(super) fn capture<'a>(
         captured.item = Some(item(BytesFrom::Database, fingerprint));
         return Ok(captured);
     }
-    watch.progress.phase(Phase::Database, 1, stat.size);
+    monitor.progress.phase(Phase::Database, 1, stat.size);
     let before = before(parents, &mut databases.worker)?;
     let copied = match databases.copy(shared, (&file, &stat), before.as_ref(), sink)? {
         Ok(copied) => copied,
         Err(why) => {
-            let what = format!("the database could not be copied ({why}); users, watch state and library are not in this snapshot");
-            captured.problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
+            let what = format!("the database could not be copied ({why}), so users, watch state and library are not in this snapshot");
+            captured.problem(what);
             return Ok(captured);
         }
     };
@@ -219,31 +242,17 @@ pub(super) fn capture<'a>(
     // SQLite's own word of a damaged database is the better one.
     let worth = if damage.is_none() { worth::of_database(done.size, copied.facts.as_ref().ok(), earlier) } else { None };
     match copied.facts {
-        Ok(facts) => {
-            captured.server.version = version_of(captured.server.version.take(), &facts);
-            if let Some((to, problem)) = worth::of_upgrade(&facts, earlier) {
-                let how = "the upgrade that it was in the middle of: it is this version or a later one";
-                let known = captured.server.version.take().filter(|known| source::version::parse(&known.value) >= source::version::parse(&to));
-                captured.server.version = known.or_else(|| Some(Learnt { value: to, how: how.to_owned(), exact: false }));
-                captured.problems.push(problem);
-            }
-            captured.server.schema = facts.schema;
-            captured.server.code_migration = facts.code_migration.map(|(id, _)| id);
-            captured.server.history = facts.history;
-            captured.seen_by_server = facts.directories;
-        }
+        Ok(facts) => captured.learn(facts, earlier),
         // A damaged database is told with its bytes; what it would have told is missing then.
         Err(error) if damage.is_none() => {
-            let what = format!(
-                "it cannot be looked at ({error}); its bytes are in this snapshot as they are, but whose they are and what version wrote them is not known"
-            );
-            captured.problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
+            let what = format!("it cannot be read as a database ({error}). The file is in this snapshot unchanged, but its server and version are unknown");
+            captured.problem(what);
         }
         Err(_) => {}
     }
     captured.remarks.push(format!("the database was copied {}", copied.how));
     if let Some(pages) = done.pages {
-        captured.remarks.push(format!("{} of the database's {} pages are new to the repository", pages.new, pages.pages));
+        captured.remarks.push(format!("of the database's {} pages, the content of about {} is new to the repository", pages.pages, pages.new));
     }
     captured.problems.extend(damage.or(worth).map(|what| Problem { path: "data/jellyfin.db".to_owned(), what }));
     // Written to meanwhile, or just before: what the copy holds is right, the stat must not be trusted.
@@ -263,12 +272,15 @@ pub(super) fn has_moved_on(spec: &SourceSpec, shared: &Shared<'_>, history: Opti
     now.is_some_and(|facts| facts.history.as_deref() != history)
 }
 
-/// The server's version: what is known exactly, else what the database says at least.
+/// The server's version: what is known exactly, else what the database says at least. A log or a file of an older server may lie about: no server
+/// opens the database of a newer one.
 fn version_of(known: Option<Learnt>, facts: &DatabaseFacts) -> Option<Learnt> {
-    known.or_else(|| match &facts.code_migration {
+    let least = match &facts.code_migration {
         Some(code) => Some(source::version::from_history(code)),
-        None => source::version::from_schema(facts.schema.as_deref()?),
-    })
+        None => facts.schema.as_deref().and_then(source::version::from_schema),
+    };
+    let parse = |learnt: &Learnt| source::version::parse(&learnt.value);
+    known.filter(|known| least.as_ref().is_none_or(|least| parse(known) >= parse(least))).or(least)
 }
 
 /// What the parent holds of the main database.

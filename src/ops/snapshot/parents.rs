@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::chunk::ChunkId;
-use crate::manifest::{Catalog, CategoryRecord, SnapshotId, SnapshotRecord};
+use crate::manifest::{Catalog, CategoryRecord, ListEnd, SnapshotId, SnapshotRecord};
 use crate::source::Category;
 use crate::store::Repository;
 
@@ -14,6 +14,8 @@ const SEARCHED_MAX: u64 = 100_000;
 
 /// The manifests that this capture follows: per category the newest of this source.
 pub(in crate::ops) struct Parents {
+    /// The end of the list when this capture began.
+    pub end: ListEnd,
     /// The newest snapshot of this source.
     pub newest: Option<SnapshotId>,
     /// Its record.
@@ -25,20 +27,21 @@ impl Parents {
     /// Those of the source with this key, or of the same server wherever it lay. A zip is nobody's parent: it knows no owners.
     pub(in crate::ops) fn find(repository: &Repository, key: &str, server: Option<&str>, wanted: &[Category]) -> Result<Parents, Error> {
         let is_ours = Parents::is_ours(key, server);
-        let Some((id, record)) = Catalog::newest(repository, is_ours)? else {
-            return Ok(Parents { newest: None, record: None, categories: HashMap::new() });
+        let end = ListEnd::read(repository);
+        let Some((id, record)) = Catalog::newest_of(repository, &end, is_ours)? else {
+            return Ok(Parents { end, newest: None, record: None, categories: HashMap::new() });
         };
         let mut categories: HashMap<_, _> = wanted.iter().filter_map(|c| Some((*c, record.category(c.name())?.clone()))).collect();
         // A partial snapshot came last: what it lacks is in an older one.
         for category in wanted {
             if !categories.contains_key(category)
-                && let Some((_, older)) = Catalog::newest(repository, |older| is_ours(older) && older.category(category.name()).is_some())?
+                && let Some((_, older)) = Catalog::newest_of(repository, &end, |older| is_ours(older) && older.category(category.name()).is_some())?
                 && let Some(found) = older.category(category.name())
             {
                 categories.insert(*category, found.clone());
             }
         }
-        Ok(Parents { newest: Some(id), record: Some(record), categories })
+        Ok(Parents { end, newest: Some(id), record: Some(record), categories })
     }
 
     /// Tells the snapshots of a source from others.
@@ -60,7 +63,7 @@ impl Parents {
             return Ok(None);
         }
         let database = |record: &SnapshotRecord| record.category(Category::Database.name()).filter(|found| found.files > 0).map(|found| found.manifest);
-        let newest = Catalog::newest(repository, |record| database(record).is_some())?;
+        let newest = Catalog::newest_of(repository, &self.end, |record| database(record).is_some())?;
         Ok(newest.and_then(|(_, record)| database(&record)))
     }
 

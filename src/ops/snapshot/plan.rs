@@ -6,8 +6,8 @@ use crate::limits::NODE_ENTRIES_MAX;
 use crate::manifest::{file_name, starts_node};
 use crate::source::{Category, DATABASE_PATH, Fingerprint, Found, Layout, LiveFile, Rules, Stat, Verdicts};
 
-use super::job::{BytesFrom, Item, Plan};
-use super::old::OldRuns;
+use super::super::ingest::item::{BytesFrom, Item, Plan};
+use super::super::ingest::old::OldRuns;
 
 /// A batch is handed to a worker once it has this many bytes to look at …
 const BATCH_BYTES: u64 = 1 << 20;

@@ -6,7 +6,7 @@ use crate::manifest::display;
 use crate::progress::{Phase, Problem};
 use crate::source::{Category, Event, Rules, ScanError, Stat, scan};
 
-use super::super::{Error, Watch};
+use super::super::{Error, Monitor};
 use super::SourceSpec;
 
 /// Files and bytes by category, and what could not be looked at.
@@ -19,7 +19,7 @@ pub struct Survey {
 }
 
 /// Walks a source.
-pub fn survey(spec: &SourceSpec, threads: usize, watch: Watch<'_>) -> Result<Survey, Error> {
+pub fn survey(spec: &SourceSpec, threads: usize, monitor: &Monitor) -> Result<Survey, Error> {
     let rules = Rules { is_instance: spec.layout.is_instance, closed: spec.layout.closed(&[]), ..Rules::default() };
     let mut survey = Survey { problems: spec.problems.clone(), ..Survey::default() };
     let mut count = |category: Category, stat: &Stat| {
@@ -32,9 +32,9 @@ pub fn survey(spec: &SourceSpec, threads: usize, watch: Watch<'_>) -> Result<Sur
     {
         count(Category::Database, &stat);
     }
-    watch.progress.phase(Phase::Capture, 0, 0);
+    monitor.progress.phase(Phase::Capture, 0, 0);
     let mut problems = Vec::new();
-    let walked = scan(&spec.layout.present(), &rules, &Default::default(), threads, watch.interrupt, |event| {
+    let walked = scan(&spec.layout.present(), &rules, &Default::default(), threads, &monitor.interrupt, |event| {
         match event {
             Event::Found(found) if found.stat.is_file() => {
                 let mut category = rules.category(found.path);
@@ -45,7 +45,7 @@ pub fn survey(spec: &SourceSpec, threads: usize, watch: Watch<'_>) -> Result<Sur
                     }
                 }
                 count(category, found.stat);
-                watch.progress.advance(1, found.stat.size);
+                monitor.progress.advance(1, found.stat.size);
             }
             Event::Failed { path, verb, error } => {
                 problems.push(Problem { path: display(path), what: format!("cannot {verb} ({})", std::io::Error::from(error)) });

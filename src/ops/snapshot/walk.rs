@@ -9,9 +9,11 @@ use crate::progress::Problem;
 use crate::source::{Category, Event, Layout, Linked, PASSING, Rules, ScanError, ScanRoot, linked_folders, scan};
 
 use super::super::Error;
-use super::collect::{Collector, Pending};
+use super::super::ingest::collect::{Collector, Pending};
+use super::super::ingest::item::Plan;
+use super::super::ingest::job::{self, Shared, Worker, kept};
+use super::super::ingest::met::word;
 use super::database::{Databases, NAME_IT};
-use super::job::{self, Plan, Shared, Worker, kept};
 use super::plan::{Batch, Planner};
 use super::worth;
 
@@ -31,6 +33,7 @@ pub(super) fn walk<'a>(
     collector: &mut Collector<'a>,
     remarks: &mut Vec<String>,
 ) -> Result<(), Error> {
+    let threads = if threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { threads };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|_| Error::System { what: "threads" })?;
     let workers: Mutex<Vec<Worker<'a>>> = Mutex::default();
     let hashing = shared.repository.hashing();
@@ -63,49 +66,17 @@ pub(super) fn walk<'a>(
             });
             collector.push(Pending::Job(category, parts))
         };
-        let (mut remark_bytes, mut unnamed) = (0, 0u64);
+        let mut left_out = LeftOut { remarks, bytes: 0, unnamed: 0 };
         let walked = scan(roots, rules, &hashing, threads, shared.interrupt, |event| {
-            match event {
-                Event::Found(found) => {
-                    if rules.is_instance
-                        && found.stat.is_file()
-                        && let Some(problem) = worth::of_settings(found.path, found.stat.size)
-                    {
-                        shared.progress.problem(&problem);
-                        collector.problem(problem);
-                    }
-                    if let Some(batch) = planner.take(&found) {
-                        hand_out(collector, batch)?;
-                    }
-                }
-                Event::Elsewhere { path } => collector.elsewhere(path),
-                // A marker that went astray must not empty a part of the server without a word.
-                Event::Skipped { path, what: PASSING } if rules.is_instance && rules.category(path) != Category::Other => {
-                    let what = "it has a marker of a cache, a log or a transcoding folder in it, and was left out; the server keeps none there. Remove the marker (.jellyfin-…)";
-                    let problem = Problem { path: display(path), what: what.to_owned() };
-                    shared.progress.problem(&problem);
-                    collector.problem(problem);
-                }
-                Event::Skipped { path, what } => {
-                    let remark = format!("{} was left out: {what}", display(path));
-                    remark_bytes += remark.len();
-                    if remarks.len() < REMARKS_MAX && remark_bytes <= REMARKS_BYTES_MAX {
-                        remarks.push(remark);
-                    } else {
-                        unnamed += 1;
-                    }
-                }
-                Event::Failed { path, verb, error } => {
-                    let problem = Problem { path: display(path), what: format!("cannot {verb} ({}); what is there is not in this snapshot", job::word(error)) };
-                    shared.progress.problem(&problem);
-                    collector.problem(problem);
-                }
+            if let Event::Found(found) = &event
+                && let Some(batch) = planner.take(found)
+            {
+                hand_out(collector, batch)?;
             }
+            tell(event, rules, shared, collector, &mut left_out);
             Ok(())
         });
-        if unnamed > 0 {
-            remarks.push(format!("{unnamed} more of this kind were left out"));
-        }
+        left_out.finish();
         let outcome = match walked {
             Ok(()) => planner.finish().into_iter().try_for_each(|batch| hand_out(collector, batch)).and_then(|()| collector.drain()),
             Err(ScanError::Interrupted) => Err(Error::Interrupted),
@@ -120,6 +91,61 @@ pub(super) fn walk<'a>(
     })
 }
 
+/// Tells what the walk met that is not, or not quite, in the snapshot.
+fn tell(event: Event<'_>, rules: &Rules, shared: &Shared<'_>, collector: &mut Collector<'_>, left_out: &mut LeftOut<'_>) {
+    let problem = match event {
+        Event::Found(found) if rules.is_instance && found.stat.is_file() => worth::of_settings(found.path, found.stat.size),
+        Event::Found(_) => None,
+        Event::Elsewhere { path } => {
+            collector.elsewhere(path);
+            None
+        }
+        // A marker that went astray must not empty a part of the server without a word.
+        Event::Skipped { path, what: PASSING } if rules.is_instance && rules.category(path) != Category::Other => Some(Problem {
+            path: display(path),
+            what: "it contains a marker file of a cache, log or transcoding directory, so it is not in this snapshot. The server keeps no such directory \
+                   there: remove the marker (.jellyfin-…)"
+                .to_owned(),
+        }),
+        Event::Skipped { path, what } => {
+            left_out.add(path, what);
+            None
+        }
+        Event::Failed { path, verb, error } => {
+            Some(Problem { path: display(path), what: format!("cannot {verb} ({}), so its contents are not in this snapshot", word(error)) })
+        }
+    };
+    if let Some(problem) = problem {
+        shared.progress.problem(&problem);
+        collector.problem(problem);
+    }
+}
+
+/// Remarks on what was left out, as many as a record may hold.
+struct LeftOut<'r> {
+    remarks: &'r mut Vec<String>,
+    bytes: usize,
+    unnamed: u64,
+}
+
+impl LeftOut<'_> {
+    fn add(&mut self, path: &[u8], what: &str) {
+        let remark = format!("{} was left out: {what}", display(path));
+        self.bytes += remark.len();
+        if self.remarks.len() < REMARKS_MAX && self.bytes <= REMARKS_BYTES_MAX {
+            self.remarks.push(remark);
+        } else {
+            self.unnamed += 1;
+        }
+    }
+
+    fn finish(self) {
+        if self.unnamed > 0 {
+            self.remarks.push(format!("{} more of this kind were left out", self.unnamed));
+        }
+    }
+}
+
 /// Folders that are links elsewhere: what they lead to is not captured, and that must be said.
 pub(super) fn unfollowed(layout: &Layout, rules: &Rules) -> Vec<Problem> {
     let linked = linked_folders(layout).into_iter().filter(|linked| !rules.leaves_out_linked(&linked.logical));
@@ -129,9 +155,9 @@ pub(super) fn unfollowed(layout: &Layout, rules: &Rules) -> Vec<Problem> {
 /// Roots that could be traps: what is there is not captured, and that must be said.
 pub(super) fn refused(layout: &Layout, rules: &Rules) -> Vec<Problem> {
     let wanted = layout.refused.iter().filter(|(root, _)| !rules.leaves_out_linked(&root.logical));
-    wanted.map(|(root, why)| Problem { path: display(&root.logical), what: format!("{why}; what is there is not in this snapshot. {NAME_IT}") }).collect()
+    wanted.map(|(root, why)| Problem { path: display(&root.logical), what: format!("{why}, so it is not in this snapshot. {NAME_IT}") }).collect()
 }
 
 fn not_followed(linked: &Linked) -> String {
-    format!("it is a symbolic link to the directory {}, whose content is not in this snapshot; --follow-roots captures it too", linked.dir.display())
+    format!("it is a symbolic link to the directory {}, whose contents are not in this snapshot. Add --follow-roots to capture them", linked.dir.display())
 }

@@ -2,17 +2,23 @@
 //! good snapshot of a server that lost everything.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
 
 use crate::archive::Standing;
-use crate::manifest::{Catalog, CategoryRecord, SnapshotId, SnapshotRecord, UPGRADE, display};
-use crate::progress::Problem;
-use crate::source::{Category, DATABASE_PATH, DatabaseFacts, ScanRoot, version};
-use crate::store::{Index, Repository};
+use crate::manifest::{Catalog, CategoryRecord, Entries, Entry, Kind, SnapshotId, SnapshotRecord, UPGRADE, display};
+use crate::progress::{Interrupt, Problem};
+use crate::source::{Category, DATABASE_PATH, DatabaseFacts, ScanRoot, open_private_for, version};
+use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::Error;
 use super::super::rows::{Which, open_state};
 use super::SourceSpec;
 use super::parents::Parents;
+
+/// The library of a server before 10.11, and how long it may keep us.
+pub(super) const LIBRARY: &[u8] = b"data/library.db";
+const LOOK_TIME: Duration = Duration::from_secs(5);
 
 /// Fewer files of a category may go at once without a word; of the metadata none may.
 const FEW_FILES: u64 = 10;
@@ -43,7 +49,7 @@ impl<'r> Before<'r> {
         let snapshot = match parent {
             None if parents.newest.is_some() => {
                 let is_ours = Parents::is_ours(key, spec.server.id.as_deref());
-                Catalog::newest(repository, |record| is_ours(record) && record.is_complete())?
+                Catalog::newest_of(repository, &parents.end, |record| is_ours(record) && record.is_complete())?
             }
             parent => parent,
         };
@@ -65,6 +71,23 @@ impl<'r> Before<'r> {
         record.map_or(0, |category| category.files)
     }
 
+    /// Whether it has files below a folder.
+    pub(super) fn has_files_in(&self, folder: &[u8]) -> bool {
+        self.entries(folder, |entry| matches!(entry.kind, Kind::File { .. }))
+    }
+
+    /// Whether it has a file, and one that is not empty.
+    pub(super) fn has_file(&self, path: &[u8]) -> bool {
+        self.entries(path, |entry| entry.path == path && entry.size() > 0)
+    }
+
+    /// Whether one of the entries at or below a path is so. What cannot be read says nothing.
+    fn entries(&self, path: &[u8], is_so: impl Fn(&Entry) -> bool) -> bool {
+        let Some(category) = self.snapshot.as_ref().and_then(|(_, record)| record.category(Category::of(path).name())) else { return false };
+        let mut reader = ChunkReader::new(self.repository, self.index);
+        Entries::within(&mut reader, category.manifest, path).map_while(Result::ok).any(|entry| is_so(&entry))
+    }
+
     /// Whether its database has rows in a table. One that cannot be read says nothing.
     fn has_rows(&self, table: &str) -> bool {
         let Some(snapshot) = &self.snapshot else { return false };
@@ -77,20 +100,37 @@ impl<'r> Before<'r> {
 /// What is wrong with the database that was copied.
 pub(super) fn of_database(size_bytes: u64, facts: Option<&DatabaseFacts>, before: &Before<'_>) -> Option<String> {
     if size_bytes == 0 {
-        return Some("the database is empty (0 bytes): this snapshot holds no users, watch state and library. Restore it from an earlier snapshot".to_owned());
+        return Some(
+            "the database is empty (0 bytes), so this snapshot contains no users, watch state or library. Restore it from an earlier snapshot".to_owned(),
+        );
     }
     let facts = facts?;
     if !facts.is_jellyfins {
-        return Some("the database has none of Jellyfin's tables: this snapshot holds no users, watch state and library. Is it the right file?".to_owned());
+        return Some(
+            "the database has none of Jellyfin's tables, so this snapshot contains no users, watch state or library. Is it the right file?".to_owned(),
+        );
     }
     let gone: Vec<&str> = TABLES.iter().filter(|(table, _)| facts.empty_tables.contains(table) && before.has_rows(table)).map(|(_, word)| *word).collect();
     (!gone.is_empty()).then(|| {
         format!(
-            "the database has no {} any more, though the last complete snapshot has. If the server is restoring a backup at this moment, the next snapshot will be \
-             complete; else look what happened before you rely on this one",
-            gone.join(" and no ")
+            "the database no longer has {}, but the last complete snapshot has. If the server is restoring a backup right now, the next snapshot will be \
+             complete. Otherwise find out what happened before you rely on this snapshot",
+            gone.join(" and ")
         )
     })
+}
+
+const EMPTY_LIBRARY: &str = "the library is empty (0 bytes), so this snapshot contains no items and no watch state. Restore it from an earlier snapshot";
+
+/// What is wrong with `library.db`, which holds items and watch state before 10.11.
+pub(super) fn of_library(copy: &Path, size_bytes: u64, interrupt: &Interrupt) -> Option<&'static str> {
+    if size_bytes == 0 {
+        return Some(EMPTY_LIBRARY);
+    }
+    let db = open_private_for(copy, LOOK_TIME, interrupt).ok()?;
+    // What cannot be asked is told as damage, if it is that.
+    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'TypedBaseItems'", [], |row| row.get(0)).ok()?;
+    (tables == 0).then_some("the library has none of Jellyfin's tables, so this snapshot contains no items and no watch state. Is it the right file?")
 }
 
 /// A server that was in the middle of an upgrade: the version that must go on with it, and what to tell of it.
@@ -98,7 +138,7 @@ pub(super) fn of_upgrade(facts: &DatabaseFacts, before: &Before<'_>) -> Option<(
     let Standing::Between { to, .. } = Standing::of(&facts.migrations) else { return None };
     let from = before.version().filter(|from| version::parse(from) < version::parse(&to)).map(|from| format!(" from {from}")).unwrap_or_default();
     let what = format!(
-        "the server was in the middle of its upgrade{from} to {to}: not all of its migrations were done. After a restore in place start {to} or newer, which continues \
+        "the server was in the middle of its upgrade{from} to {to}: not all migrations were finished. After a restore in place, start {to} or newer, which continues \
          the upgrade. The next snapshot after the upgrade is complete again"
     );
     Some((to, Problem { path: UPGRADE.to_owned(), what }))
@@ -106,11 +146,15 @@ pub(super) fn of_upgrade(facts: &DatabaseFacts, before: &Before<'_>) -> Option<(
 
 /// A settings file of the server that was cut to nothing.
 pub(super) fn of_settings(path: &[u8], size_bytes: u64) -> Option<Problem> {
+    if path == LIBRARY && size_bytes == 0 {
+        return Some(Problem { path: display(path), what: EMPTY_LIBRARY.to_owned() });
+    }
     let below = path.strip_prefix(b"config/").or_else(|| path.strip_prefix(b"plugins/configurations/"))?;
     let is_settings = size_bytes == 0 && !below.contains(&b'/') && below.ends_with(b".xml");
     is_settings.then(|| Problem {
         path: display(path),
-        what: "this settings file is empty (0 bytes): its settings are lost. Restore it from an earlier snapshot, or let the server write it again".to_owned(),
+        what: "this settings file is empty (0 bytes), so its settings are lost. Restore it from an earlier snapshot, or let the server write it again"
+            .to_owned(),
     })
 }
 
@@ -126,14 +170,14 @@ pub(super) fn of_source(
     if files_but_markers == 0 {
         let directory =
             roots.iter().find(|root| root.logical == b"programdata").or(roots.first()).map(|root| root.dir.display().to_string()).unwrap_or_default();
-        let what = format!("{directory} holds nothing but Jellyfin's marker files. Is the disk mounted?");
+        let what = format!("{directory} contains only Jellyfin's marker files. Is the disk mounted?");
         problems.push(Problem { path: "data".to_owned(), what });
     }
     for (category, path, least) in PLACES {
         let (then, now) = (before.files_of(category), categories.get(category.name()));
         if now.is_some_and(|now| now.files == 0) && then >= least && !known.iter().any(|problem| problem.path == path) {
             let what = format!(
-                "there are no files any more, though the last complete snapshot has {then}. Is the disk mounted? If they were deleted on purpose, take a snapshot with --accept-loss"
+                "there are no files now, but the last complete snapshot has {then}. Is the disk mounted? If they were deleted on purpose, take a snapshot with --accept-loss"
             );
             problems.push(Problem { path: path.to_owned(), what });
         }

@@ -37,7 +37,7 @@ pub(super) fn apply(file: &LiveFile, saved: &Saved<'_>, options: &WatchStateOpti
     wary(&db).map_err(failed)?;
     // SQLite resolves the path itself: nothing is written to a file that was put in this one's place.
     if !file.is_open_here() {
-        return Err(Error::Target { verb: "open", path: path.to_path_buf(), source: std::io::Error::other("another file was put in its place") });
+        return Err(Error::Target { verb: "open", path: path.to_path_buf(), source: std::io::Error::other("it was replaced by another file") });
     }
     db.execute_batch("PRAGMA foreign_keys = ON").map_err(failed)?;
     let transaction = db.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(failed)?;
@@ -120,8 +120,8 @@ impl Writer<'_, '_> {
         let is_other = |(id, name): &&(String, String)| *name == self.saved.name && read_id(id) != Some(self.saved.user);
         if let (Some((_, now)), Some(_)) = (by_id, all.iter().find(is_other)) {
             return Err(Error::Refused {
-                what: format!("the user who was called {} in the snapshot is called {now} now, and somebody else is called {0}", self.saved.name),
-                hint: "Rename one of them in the dashboard, so that it is clear whose state is meant.".to_owned(),
+                what: format!("the user {} of the snapshot is now called {now}, and another user is now called {0}", self.saved.name),
+                hint: "Rename one of them in the dashboard, so that it is clear which user is meant.".to_owned(),
             });
         }
         if let Some(found) = by_id {
@@ -130,10 +130,10 @@ impl Writer<'_, '_> {
         let known: Vec<(Id, String)> = all.iter().filter_map(|(id, name)| Some((read_id(id)?, name.clone()))).collect();
         let (id, name) = pick_user(&known, &self.saved.name).map_err(|error| match error {
             Error::NoUser { user, users } => Error::Refused {
-                what: format!("the server has no user {user} now; the snapshot has. Nothing was changed"),
+                what: format!("the snapshot contains the user {user}, but the server does not. Nothing was changed"),
                 hint: format!(
-                    "Make a user of that name in the dashboard (Dashboard, Users; the password does not matter), stop Jellyfin, and run the same command again. \
-                     Its users are: {users}."
+                    "Create a user with this name (Dashboard, Users; the password does not matter), stop Jellyfin, and run the same command again. \
+                     The server's users are: {users}."
                 ),
             },
             error => error,

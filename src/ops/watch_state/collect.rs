@@ -41,7 +41,7 @@ pub(super) fn collect<'r>(state: &State<'r>, name: &str) -> Result<Saved<'r>, Er
     if database.table("UserData").is_none() {
         return Err(Error::Refused {
             what: "the database of the snapshot has no watch state (no table UserData)".to_owned(),
-            hint: "Choose another snapshot, of a server of 10.11 or newer.".to_owned(),
+            hint: "Choose a snapshot of a server of 10.11 or newer.".to_owned(),
         });
     }
     let mut all: Vec<(Id, String)> = Vec::new();
@@ -103,8 +103,8 @@ pub(super) fn pick_user(all: &[(Id, String)], name: &str) -> Result<(Id, String)
         [one] => Ok((*one).clone()),
         [] => Err(Error::NoUser { user: name.to_owned(), users: names.join(", ") }),
         _ => Err(Error::Refused {
-            what: format!("several users are called {name:?} but for small and capital letters"),
-            hint: format!("Write the name as the user has it. Its users are: {}.", names.join(", ")),
+            what: format!("several users match {name:?} if upper and lower case are ignored"),
+            hint: format!("Write the name exactly as in Jellyfin. The snapshot's users are: {}.", names.join(", ")),
         }),
     }
 }

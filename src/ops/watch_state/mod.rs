@@ -5,13 +5,13 @@ mod collect;
 
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::source::{Category, DATABASE_PATH, LiveFile, copy_database};
-use crate::store::{Index, IndexMode, Repository};
+use crate::store::Repository;
 
 use super::ls::short;
 use super::restore::{InstanceTarget, live_database, refuse_running};
 use super::rows::{Which, open_state};
 use super::snapshot::{SnapshotOptions, snapshot};
-use super::{Error, Watch, in_one_line};
+use super::{Error, Monitor, in_one_line};
 
 pub use apply::ItemChange;
 
@@ -33,6 +33,8 @@ pub struct WatchStateOptions {
 /// What came of it.
 #[derive(Clone, Debug, Default)]
 pub struct WatchStateReport {
+    /// Nothing was changed: what is told would be done.
+    pub dry_run: bool,
     /// The user as the server knows them now.
     pub user: String,
     /// The snapshot of the live database that was taken first.
@@ -55,28 +57,28 @@ pub fn restore_watch_state(
     from: &(SnapshotId, SnapshotRecord),
     target: &InstanceTarget,
     options: &WatchStateOptions,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<WatchStateReport, Error> {
     let layout = &target.spec.layout;
     let database = live_database(layout)?.ok_or_else(|| Error::Refused {
-        what: format!("the instance of {} has no database to bring watch state into", target.instance.program_data),
-        hint: "Start Jellyfin once, or bring the whole snapshot back: jellyvault restore SNAPSHOT --in-place.".to_owned(),
+        what: format!("the server in {} has no database to restore watch state into", target.instance.program_data),
+        hint: "Start Jellyfin once, or restore the whole snapshot: jellyvault restore SNAPSHOT --in-place.".to_owned(),
     })?;
     if !options.dry_run {
         stopped(&database)?;
     }
     // Everything is done to a private copy first, which nobody keeps: what cannot be done is told before anything changes.
-    let copy = copy_database(&database, &repository.scratch_folder(), watch.interrupt).map_err(|error| Error::Refused {
-        what: format!("the database that is there could not be looked at ({})", in_one_line(&error)),
+    let copy = copy_database(&database, &repository.scratch_folder(), &monitor.interrupt).map_err(|error| Error::Refused {
+        what: format!("the existing database could not be read ({})", in_one_line(&error)),
         hint: "Run as the user that Jellyfin runs as, or as root.".to_owned(),
     })?;
     let tried =
         bring_back(repository, from, &LiveFile::at(&copy.path).map_err(|source| Error::Target { verb: "open", path: copy.path.clone(), source })?, options)?;
     drop(copy);
     if options.dry_run {
-        return Ok(tried);
+        return Ok(WatchStateReport { dry_run: true, ..tried });
     }
-    let safety = if options.no_safety_snapshot { None } else { take_safety_snapshot(repository, from, target, options, watch)? };
+    let safety = if options.no_safety_snapshot { None } else { take_safety_snapshot(repository, from, target, options, monitor)? };
     stopped(&database)?;
     let report = bring_back(repository, from, &database, options)?;
     Ok(WatchStateReport { safety, ..report })
@@ -87,20 +89,20 @@ fn take_safety_snapshot(
     from: &(SnapshotId, SnapshotRecord),
     target: &InstanceTarget,
     options: &WatchStateOptions,
-    watch: Watch<'_>,
+    monitor: &Monitor,
 ) -> Result<Option<SnapshotId>, Error> {
     let safety = SnapshotOptions {
         only: vec![Category::Database],
         is_safety: true,
-        note: Some(format!("before the watch state of {} was brought back from snapshot {}", options.user, short(&from.0))),
+        note: Some(format!("before the watch state of {} was restored from snapshot {}", options.user, short(&from.0))),
         host: options.host.clone(),
         ..SnapshotOptions::default()
     };
-    let safety = snapshot(repository, &target.spec, &safety, watch)?;
+    let safety = snapshot(repository, &target.spec, &safety, monitor)?;
     if let Some(problem) = safety.record.problems.iter().find(|problem| problem.path.as_bytes() == DATABASE_PATH) {
         return Err(Error::Refused {
-            what: format!("the live database could not be snapshotted first: {}", problem.what),
-            hint: "Nothing was changed. Mend what it says, then run the same command again.".to_owned(),
+            what: format!("the snapshot of the live database, which is taken first, failed: {}", problem.what),
+            hint: "Nothing was changed. Fix the cause, then run the same command again.".to_owned(),
         });
     }
     Ok(safety.id)
@@ -113,10 +115,10 @@ fn bring_back(
     database: &LiveFile,
     options: &WatchStateOptions,
 ) -> Result<WatchStateReport, Error> {
-    let index = Index::open(repository, IndexMode::Use)?;
+    let index = repository.index()?;
     let state = open_state(repository, &index, &Which::Snapshot(from), DATABASE_PATH)?.ok_or_else(|| Error::Refused {
-        what: format!("snapshot {} has no database", short(&from.0)),
-        hint: "Choose one that was taken with the category database; jellyvault show SNAPSHOT tells.".to_owned(),
+        what: format!("snapshot {} does not contain a database", short(&from.0)),
+        hint: "Choose a snapshot with the category database: run jellyvault show SNAPSHOT to see its categories.".to_owned(),
     })?;
     apply::apply(database, &collect::collect(&state, &options.user)?, options)
 }
@@ -124,9 +126,10 @@ fn bring_back(
 /// Refuses while a server has the database open.
 fn stopped(database: &LiveFile) -> Result<(), Error> {
     refuse_running(database).map_err(|error| match error {
-        Error::Refused { what, .. } => {
-            Error::Refused { what, hint: "Stop Jellyfin, then run the same command again; --dry-run shows what it would do while the server runs.".to_owned() }
-        }
+        Error::Refused { what, .. } => Error::Refused {
+            what,
+            hint: "Stop Jellyfin, then run the same command again. With --dry-run you can see the changes while the server runs.".to_owned(),
+        },
         error => error,
     })
 }

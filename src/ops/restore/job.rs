@@ -1,0 +1,156 @@
+//! The writing of a restore: everything that differs, hard links when their files are there, databases last, then what is to be removed.
+
+use std::collections::HashMap;
+
+use crate::manifest::{CategoryRecord, Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord};
+use crate::progress::{Monitor, Phase};
+use crate::source::{Category, DATABASE_PATH};
+use crate::store::{ChunkReader, Index, Repository};
+
+use super::super::Error;
+use super::super::rows::{Namer, Which, open_state};
+use super::links::Links;
+use super::share::{Batches, share};
+use super::tally::Tally;
+use super::target::Target;
+use super::writer::Writer;
+use super::{Destination, RestoreOptions, RestoreReport, database, delete, dirs, folded, owners, pictures, privileges, unreadable};
+
+/// One restore, when nothing speaks against it any more.
+pub(super) struct Job<'r> {
+    pub repository: &'r Repository,
+    pub index: &'r Index,
+    pub snapshot: &'r (SnapshotId, SnapshotRecord),
+    pub destination: &'r Destination,
+    pub selected: &'r [(Category, &'r CategoryRecord)],
+    pub options: &'r RestoreOptions,
+    pub monitor: &'r Monitor,
+}
+
+/// What has to wait until the other files are written.
+#[derive(Default)]
+struct Later {
+    databases: Vec<Entry>,
+    /// Files that are hard links to one that was met before.
+    linked: Vec<Entry>,
+    /// The path of the first file of each group of hard links.
+    first_of_group: HashMap<u64, Vec<u8>>,
+    names: folded::Names,
+}
+
+impl<'r> Job<'r> {
+    pub(super) fn write(&self, reader: &mut ChunkReader<'r>, report: &mut RestoreReport) -> Result<(), Error> {
+        let (options, selected, monitor, is_in_place) = (self.options, self.selected, self.monitor, matches!(self.destination, Destination::InPlace(_)));
+        let target = self.target(reader, report)?;
+        let (tally, links) = (Tally::default(), Links::of(self.destination));
+        let (files, bytes) = selected.iter().fold((0, 0), |(files, bytes), (_, c)| (files + c.files, bytes + c.bytes));
+        monitor.progress.phase(Phase::Restore, files, bytes);
+        let scratch = || self.repository.scratch_folder();
+        let new_writer = || Writer::new(ChunkReader::new(self.repository, self.index), &target, &tally, monitor, scratch(), options, &self.snapshot.0);
+        let mut later = Later::default();
+        share(options, new_writer, Writer::entry, |batches| self.hand_out(reader, (&target, &links, &tally), &mut later, batches))?;
+
+        let mut writer = new_writer();
+        for entry in &later.linked {
+            let first = entry.link_group.and_then(|group| later.first_of_group.get(&group));
+            writer.link(entry, first.map(Vec::as_slice))?;
+        }
+        database::restore_all(&later.databases, self.destination, &target, &mut writer, options)?;
+        if options.delete {
+            let done = delete::delete_others(reader, &self.snapshot.1, self.destination, &target, options, &tally, monitor)?;
+            (report.deleted, report.deleted_paths, report.unknown, report.unknown_paths) = (done.count, done.named, done.unknown, done.unknown_named);
+        }
+        monitor.progress.phase(Phase::Compare, 0, 0);
+        drop(writer);
+        dirs::finish(reader, selected, &links, options, new_writer)?;
+        later.names.tell(reader, selected, &target, (options, &tally), monitor)?;
+        if is_in_place {
+            report.remarks.extend(self.rivals(reader, &target, &tally)?.words(options));
+        }
+        report.remarks.extend(target.privileges.words());
+        target.sync(is_in_place && !options.dry_run)?;
+        tally.finish(&links, report);
+        Ok(())
+    }
+
+    /// The directories that are written to; makes those that are missing.
+    fn target(&self, reader: &mut ChunkReader<'r>, report: &mut RestoreReport) -> Result<Target, Error> {
+        let mut target = Target::open(self.destination, self.repository, self.options.dry_run)?;
+        report.remarks.extend(target.set_owners(owners::of(reader, &self.snapshot.1, self.destination, self.options)?));
+        target.privileges = privileges::Privileges::new(self.options.trusts_repository);
+        if self.options.dry_run {
+            target.moved = report.moved_aside.iter().map(|moved| moved.paths().0.to_path_buf()).collect();
+        }
+        Ok(target)
+    }
+
+    /// Hands the selected entries to the writers, but for those that have to wait.
+    fn hand_out(
+        &self,
+        reader: &mut ChunkReader<'r>,
+        (target, links, tally): (&Target, &Links, &Tally),
+        later: &mut Later,
+        batches: &mut Batches,
+    ) -> Result<(), Error> {
+        let parts = self.options.selection.roots();
+        for (category, root, part) in self.selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
+            for entry in Entries::within(reader, root.manifest, part) {
+                let entry = match entry {
+                    Ok(entry) => target.adopt(entry),
+                    Err(error) if error.is_damage() => {
+                        let why = super::super::in_one_line(&error);
+                        let what = format!("part of its file list cannot be read ({why}), so the files in that part were not restored");
+                        tally.problem(self.monitor, category.name().as_bytes(), what);
+                        continue;
+                    }
+                    Err(error) => return Err(unreadable(&self.snapshot.0, category.name().as_bytes(), error.into())),
+                };
+                if self.monitor.interrupt.is_raised() {
+                    return Err(Error::Interrupted);
+                }
+                if !self.options.selection.takes(*category, &entry.path) || links.hold(&entry) {
+                    continue;
+                }
+                if let Some(entry) = later.sort(*category, entry)
+                    && !batches.push(entry)
+                {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Pictures that the server would show in place of restored ones, with the names of their items.
+    fn rivals(&self, reader: &mut ChunkReader<'r>, target: &Target, tally: &Tally) -> Result<pictures::Rivals, Error> {
+        let mut rivals = pictures::rivals(reader, self.selected, target, (self.options, tally), self.monitor)?;
+        if !rivals.paths.is_empty()
+            && let Ok(Some(state)) = open_state(self.repository, self.index, &Which::Snapshot(self.snapshot), DATABASE_PATH)
+            && let Ok(mut namer) = Namer::new(&[&state])
+        {
+            rivals.name_by(&mut namer);
+        }
+        Ok(rivals)
+    }
+}
+
+impl Later {
+    /// Keeps an entry that has to wait; gives back any other.
+    fn sort(&mut self, category: Category, entry: Entry) -> Option<Entry> {
+        self.names.note(&entry.path);
+        if !matches!(entry.kind, Kind::File { .. }) {
+            return Some(entry);
+        }
+        if category == Category::Database || matches!(entry.content(), Some(Content::Pages(_))) {
+            self.databases.push(entry);
+            return None;
+        }
+        let Some(group) = entry.link_group else { return Some(entry) };
+        if self.first_of_group.contains_key(&group) {
+            self.linked.push(entry);
+            return None;
+        }
+        self.first_of_group.insert(group, entry.path.clone());
+        Some(entry)
+    }
+}
