@@ -92,6 +92,13 @@ impl Context {
         repository
     }
 
+    /// How this program is called for the same repository.
+    pub fn command_name(&self) -> String {
+        let is_in_environment = std::env::var_os("JELLYVAULT_REPO").is_some();
+        let repo = self.global.repo.as_ref().filter(|_| !is_in_environment).map(|repo| std::path::absolute(repo).unwrap_or_else(|_| repo.clone()));
+        repo.map_or_else(|| "jellyvault".to_owned(), |repo| format!("jellyvault --repo {}", super::render::argument(&repo)))
+    }
+
     /// Asks on a terminal; an error where the answer is not yes.
     pub fn ask(&self, question: &str) -> Result<(), Failure> {
         super::bar::clear();

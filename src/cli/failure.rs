@@ -45,6 +45,11 @@ impl Failure {
         }
     }
 
+    /// What was asked for is not there.
+    pub fn not_found(message: &str, hint: &str) -> Failure {
+        Failure { kind: ErrorKind::NotFound, exit: Exit::Failed, ..Failure::usage(message, hint) }
+    }
+
     /// The same with what there is to choose from, a line each.
     pub fn choosing(self, choices: &str) -> Failure {
         Failure { choices: choices.lines().map(str::to_owned).collect(), ..self }

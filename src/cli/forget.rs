@@ -60,7 +60,7 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
         return Ok(exit);
     }
     if args.dry_run {
-        if pruned.is_none() {
+        if pruned.is_none() && !context.global.quiet {
             output::print("Nothing was changed: this was a dry run.\n")?;
         }
     } else if !dropped.is_empty() && pruned.is_none() && !context.global.quiet {

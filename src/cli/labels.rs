@@ -6,6 +6,9 @@ use crate::store::Repository;
 use super::context::Context;
 use super::failure::Failure;
 
+/// A name of so many hexadecimal digits is shown and taken as an id.
+const ID_DIGITS: usize = 6;
+
 /// Refuses what could not name a snapshot.
 pub fn check(label: &str) -> Result<(), Failure> {
     if label.trim().is_empty() {
@@ -18,6 +21,14 @@ pub fn check(label: &str) -> Result<(), Failure> {
         return Err(Failure::usage(
             &format!("the label {label:?} contains a colon, which separates a snapshot from a path (cat LABEL:PATH)"),
             "Choose a label without a colon.",
+        ));
+    }
+    let is_id = label.len() >= ID_DIGITS && label.bytes().all(|byte| byte.is_ascii_hexdigit()) && label.bytes().any(|byte| byte.is_ascii_digit());
+    if is_id || Catalog::is_time(label, &jiff::tz::TimeZone::UTC) {
+        let what = if is_id { "a snapshot's id" } else { "a time" };
+        return Err(Failure::usage(
+            &format!("the label {label:?} looks like {what}, so it could name another snapshot"),
+            "Choose a label with a word in it, for example --label 'before 12.0'.",
         ));
     }
     if label.chars().any(char::is_control) {

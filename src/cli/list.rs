@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::manifest::{Chain, SnapshotRecord, display, instance_of};
+use crate::ops::KnownServer;
 use crate::ops::documents::SnapshotDocument;
 
 use super::context::Context;
@@ -63,11 +64,19 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         rows.first_mut().into_iter().for_each(|head| head.push("SERVER".to_owned()));
         for (row, (_, record)) in rows.iter_mut().skip(1).zip(&catalog.snapshots) {
             let server = known.iter().find(|server| server.identity == instance_of(record));
-            row.push(server.map(|server| server.name.clone().unwrap_or_else(|| server.directory.clone())).unwrap_or_default());
+            row.push(server.map(|server| shown(server, &known)).unwrap_or_default());
         }
     }
     output::print(&render::table(&rows, &[3, 4, 5, 6]))?;
     Ok(exit)
+}
+
+/// A server as it is called; with the beginning of its id, or its directory, where another is called so, too.
+fn shown(server: &KnownServer, known: &[KnownServer]) -> String {
+    let Some(name) = &server.name else { return server.directory.clone() };
+    let is_shared = known.iter().filter(|other| other.name.as_ref() == Some(name)).count() > 1;
+    let more = server.id.as_ref().map_or_else(|| server.directory.clone(), |id| id.chars().take(8).collect());
+    if is_shared { format!("{name} ({more})") } else { name.clone() }
 }
 
 /// The server's version: `10.11.6`, `10.11.6+` where a later one is possible, `to 12.0.0` in the middle of an upgrade.

@@ -102,6 +102,9 @@ pub fn main() -> ExitCode {
         Err(failure) => failure.report(context.global.json),
     };
     if json::is_lost() && matches!(exit, Exit::Done | Exit::Problems) {
+        let text = "Error: the command is done, but its answer could not be written\nHint: Check where standard output goes: the disk may be full.\n";
+        // Where standard error is closed, too, the exit code still tells.
+        crate::tolerate(std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes()));
         return Exit::Failed.into();
     }
     exit.into()

@@ -28,10 +28,10 @@ pub fn exit(report: &PruneReport) -> Exit {
 
 /// What came of it.
 pub fn tell(context: &Context, report: &PruneReport, dry_run: bool) -> Result<(), Failure> {
-    let mut out = if dry_run { plan_words(&report.plan) } else { String::new() };
-    if context.global.quiet && !dry_run && report.problems.is_empty() {
+    if context.global.quiet && report.problems.is_empty() {
         return Ok(());
     }
+    let mut out = if dry_run { plan_words(&report.plan) } else { String::new() };
     if dry_run {
         out.push_str("Nothing was changed: this was a dry run.\n");
     } else if report.removed == 0 && report.needed_again == 0 {

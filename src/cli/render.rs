@@ -1,5 +1,7 @@
 //! Numbers, times and tables for people.
 
+use std::path::Path;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -18,6 +20,13 @@ pub fn count(number: u64) -> String {
 /// "1 file", "2 files".
 pub fn plural(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// A path as a shell takes it for one argument.
+pub fn argument(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/._-+=:,@%~".contains(c)) && !text.is_empty();
+    if is_plain { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// A moment. 64 bits of nanoseconds are 292 years around 1970, all of which a timestamp can hold.

@@ -27,12 +27,12 @@ pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
     if is_new_config {
         report.mended.push(ops::Mended { path: "repo.toml".to_owned(), what: "both settings files were missing; new ones were written".to_owned() });
     }
+    let is_well = report.lost_count == 0 && (report.found.is_ok() || !args.dry_run);
     if context.global.json {
         to_json::print(&report);
-    } else if !context.global.quiet || report.lost_count > 0 {
+    } else if !context.global.quiet || !is_well {
         output::print(&words(&report, args.dry_run))?;
     }
-    let is_well = report.lost_count == 0 && (report.found.is_ok() || !args.dry_run);
     Ok(if is_well { Exit::Done } else { Exit::Problems })
 }
 

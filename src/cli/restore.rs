@@ -60,7 +60,8 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     } else if !context.global.quiet {
         let place = args.to.as_ref().map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
         let done = format!("snapshot {} was restored {place}", render::short(&snapshot.0));
-        output::print_done(&words(&report, &place, &render::short(&snapshot.0), args.dry_run, context.global.verbose), &done)?;
+        let undo = (context.command_name(), same_target(&args));
+        output::print_done(&words(&report, &place, &render::short(&snapshot.0), args.dry_run, context.global.verbose, &undo), &done)?;
         for remark in &report.remarks {
             context.say(&format!("Note: {remark}."));
         }
@@ -114,7 +115,8 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
         return Ok(if lost.is_empty() { Exit::Done } else { Exit::Problems });
     }
     if !context.global.quiet {
-        output::print(&watch_words(&report, &render::short(&snapshot.0), args.dry_run, context.global.verbose))?;
+        let undo = (context.command_name(), same_target(args));
+        output::print(&watch_words(&report, &render::short(&snapshot.0), args.dry_run, context.global.verbose, &undo))?;
     }
     if lost.is_empty() {
         return Ok(Exit::Done);
@@ -123,11 +125,11 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
     Ok(Exit::Problems)
 }
 
-fn watch_words(report: &WatchStateReport, id: &str, dry_run: bool, verbose: bool) -> String {
+fn watch_words(report: &WatchStateReport, id: &str, dry_run: bool, verbose: bool, (jellyvault, target): &(String, String)) -> String {
     let mut out = String::new();
     if let Some(safety) = &report.safety {
         out.push_str(&format!(
-            "Took snapshot {} of the database before the change. To undo: jellyvault restore {0} --in-place --only database\n",
+            "Took snapshot {} of the database before the change. To undo: {jellyvault} restore {0} --in-place --only database{target}\n",
             render::short(safety)
         ));
     }
@@ -163,6 +165,17 @@ fn watch_words(report: &WatchStateReport, id: &str, dry_run: bool, verbose: bool
     out
 }
 
+/// The directories that were named, for a command that undoes this one.
+fn same_target(args: &RestoreArgs) -> String {
+    let named = [
+        ("--data-dir", args.data_dir()),
+        ("--config-dir", args.config_dir.as_ref()),
+        ("--metadata-dir", args.metadata_dir.as_ref()),
+        ("--database", args.database.as_ref()),
+    ];
+    named.into_iter().filter_map(|(option, path)| Some(format!(" {option} {}", render::argument(path?)))).collect()
+}
+
 /// A restore, and how to start the server that was stopped for it.
 #[derive(Serialize)]
 struct Restored<'r> {
@@ -171,11 +184,14 @@ struct Restored<'r> {
     start: Option<&'r str>,
 }
 
-fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool, verbose: bool) -> String {
+fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool, verbose: bool, (jellyvault, target): &(String, String)) -> String {
     let would = if dry_run { "would be " } else { "" };
     let mut out = String::new();
     if let Some(safety) = &report.safety {
-        out.push_str(&format!("Took snapshot {0} of the state before the restore. To undo: jellyvault restore {0} --in-place\n", render::short(safety)));
+        out.push_str(&format!(
+            "Took snapshot {0} of the state before the restore. To undo: {jellyvault} restore {0} --in-place{target}\n",
+            render::short(safety)
+        ));
     }
     for (from, to) in report.moved_aside.iter().map(ops::Moved::paths) {
         out.push_str(&format!("{} {would}moved to {}\n", from.display(), to.display()));

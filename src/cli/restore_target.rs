@@ -27,7 +27,10 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
     if let Some(dir) = &args.to {
         let (id, record) = taken(resolve(context)?);
         let destination = match args.layout {
-            Some(arrangement) => Destination::Arranged(Box::new(below(dir, arrangement, args)?), arrangement),
+            Some(arrangement) => {
+                refuse_unplaced(&record, args)?;
+                Destination::Arranged(Box::new(below(dir, arrangement, args)?), arrangement)
+            }
             None => Destination::Directory(dir.clone()),
         };
         return Ok((id, record, destination, None));
@@ -101,7 +104,7 @@ fn start_of_lost(instance: &Instance, record: &SnapshotRecord) -> Option<String>
     let arrangement = Arrangement::of(&record.source.directories).filter(|_| is_lost)?;
     let data = Path::new(&instance.program_data);
     let dir = if arrangement == Arrangement::LinuxServer { data.parent()? } else { data };
-    Some(start_words(arrangement, instance, dir))
+    Some(start_words(arrangement, instance, dir, record))
 }
 
 fn arranged(arrangement: Arrangement, dir: &Path, args: &RestoreArgs) -> Result<Instance, Failure> {
@@ -155,22 +158,27 @@ fn new_instance(record: &SnapshotRecord, args: &RestoreArgs, why: Option<Failure
             "Give the layout: --layout docker, linuxserver, debian or portable.",
         ));
     };
-    // What lay outside the usual places must be given a place, or its files would have none.
-    let database = directories.get("database").map(String::as_str).filter(|_| args.database.is_none());
+    refuse_unplaced(record, args)?;
+    let instance = arranged(arrangement, dir, args)?;
+    let start = start_words(arrangement, &instance, dir, record);
+    let spec =
+        SourceSpec { layout: Layout::of(&instance), how: instance.how.clone(), server: Server::default(), problems: Vec::new(), expects_database: false };
+    Ok((InstanceTarget { instance, spec, server: Server::default(), new_layout: args.layout }, start))
+}
+
+/// What lay outside the usual places must be given a place, or its files would have none.
+fn refuse_unplaced(record: &SnapshotRecord, args: &RestoreArgs) -> Result<(), Failure> {
+    let database = record.source.directories.get("database").map(String::as_str).filter(|_| args.database.is_none());
     let metadata = record.source.own_metadata_path().filter(|_| args.metadata_dir.is_none());
     for (name, option, then) in [("metadata", "--metadata-dir", metadata), ("database", "--database", database)] {
         if let Some(then) = then {
             return Err(Failure::usage(
                 &format!("the snapshot's {name} was in a separate place ({then}), and no path for it was given; nothing was changed"),
-                &format!("Give the path with {option}. The server's settings in the snapshot contain {then}."),
+                &format!("Give the path with {option}. The server expects it at {then}, because its settings in the snapshot say so."),
             ));
         }
     }
-    let instance = arranged(arrangement, dir, args)?;
-    let start = start_words(arrangement, &instance, dir);
-    let spec =
-        SourceSpec { layout: Layout::of(&instance), how: instance.how.clone(), server: Server::default(), problems: Vec::new(), expects_database: false };
-    Ok((InstanceTarget { instance, spec, server: Server::default(), new_layout: args.layout }, start))
+    Ok(())
 }
 
 /// Whether a directory is missing, or has nothing in it that somebody could miss.
@@ -181,12 +189,15 @@ fn is_free(dir: &Path) -> bool {
     }
 }
 
-fn start_words(arrangement: Arrangement, instance: &Instance, dir: &Path) -> String {
+fn start_words(arrangement: Arrangement, instance: &Instance, dir: &Path, record: &SnapshotRecord) -> String {
     let dir = absolute(dir);
     match arrangement {
         Arrangement::Docker | Arrangement::LinuxServer => {
+            let elsewhere = record.source.own_metadata_path().filter(|_| !Path::new(&instance.metadata).starts_with(&dir));
+            let metadata =
+                elsewhere.map_or_else(String::new, |seen| format!(", with its metadata at the same path as before (-v {}:{seen})", instance.metadata));
             format!(
-                "Start the container with this directory as its configuration (-v {}:/config), and with the media at the same path as before",
+                "Start the container with this directory as its configuration (-v {}:/config){metadata}, and with the media at the same path as before",
                 dir.display()
             )
         }

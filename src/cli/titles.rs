@@ -15,7 +15,7 @@ const LISTED: usize = 12;
 pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str, picture: Option<&str>) -> Result<Vec<Vec<u8>>, Failure> {
     let one = pick(find(repository, snapshot, title)?, title)?;
     if one.paths.is_empty() {
-        return Err(Failure::usage(
+        return Err(Failure::not_found(
             &format!("{} has no files of its own in this snapshot", words(&one)),
             "Its pictures may be stored with the media, which is not part of a snapshot. Run jellyvault find TITLE to see its files.",
         ));
@@ -36,7 +36,7 @@ pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), t
         })?;
     }
     if found.is_empty() {
-        return Err(Failure::usage(
+        return Err(Failure::not_found(
             &format!("{} has no {picture} in this snapshot", words(&one)),
             "Use poster, backdrop, logo, thumbnail, banner, art, disc, or a file name. Run jellyvault find TITLE to see its files.",
         ));
@@ -47,7 +47,7 @@ pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), t
 /// The one picture that is meant, or the first of its kind.
 pub fn picture(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str, picture: &str) -> Result<Vec<u8>, Failure> {
     let found = paths(repository, snapshot, title, Some(picture))?.into_iter().next();
-    found.ok_or_else(|| Failure::usage(&format!("{title} has no {picture} in this snapshot"), "Run jellyvault ls SNAPSHOT --item TITLE to see its files."))
+    found.ok_or_else(|| Failure::not_found(&format!("{title} has no {picture} in this snapshot"), "Run jellyvault ls SNAPSHOT --item TITLE to see its files."))
 }
 
 /// All that are called so.
@@ -69,7 +69,7 @@ fn pick(found: Vec<Titled>, title: &str) -> Result<Titled, Failure> {
         ));
     }
     found.into_iter().next().ok_or_else(|| {
-        Failure::usage(
+        Failure::not_found(
             &format!("no item in this snapshot matches {title:?}"),
             "Part of a title is enough. The item may not have existed at that time: run jellyvault find TITLE --in SNAPSHOT to search another snapshot.",
         )

@@ -138,6 +138,11 @@ impl Catalog {
         self.snapshots.iter().filter(|(_, record)| !record.is_safety()).count()
     }
 
+    /// Whether a name is a time, which means the newest snapshot at or before it.
+    pub fn is_time(name: &str, zone: &TimeZone) -> bool {
+        moment(name, zone).is_some()
+    }
+
     /// The newest readable snapshot that `wanted` accepts; reads no older ones.
     ///
     /// # Errors

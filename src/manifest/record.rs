@@ -159,13 +159,15 @@ fn is_vital(path: &str) -> bool {
 }
 
 /// Problems with these paths mean that a snapshot cannot stand for its server: what it is for is missing or worthless.
-const VITAL: [&str; 14] = [
+const VITAL: [&str; 16] = [
     "config",
     "data",
     "data/attachments",
+    "data/collections",
     "data/device.txt",
     "data/jellyfin.db",
     "data/library.db",
+    "data/playlists",
     "data/subtitles",
     "data/trickplay",
     "metadata",

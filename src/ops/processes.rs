@@ -27,6 +27,13 @@ impl Running {
     }
 }
 
+/// A server that keeps its data in a directory, whatever it is called there. What another user's process says of somebody else's data does not count.
+pub(super) fn server_of(data: &Path) -> Option<Running> {
+    let wanted = std::fs::metadata(data).ok()?;
+    let is_it = |server: &Running| std::fs::metadata(&server.data).is_ok_and(|facts| (facts.dev(), facts.ino()) == (wanted.dev(), wanted.ino()));
+    servers().into_iter().find(|server| is_it(server) && (server.uid == 0 || server.owns_its_data()))
+}
+
 /// All that can be seen, one for each data directory.
 pub(super) fn servers() -> Vec<Running> {
     let mut found: Vec<Running> = Vec::new();

@@ -78,7 +78,28 @@ pub fn is_plain(name: &str, value: &str) -> bool {
 }
 
 /// Ends of names whose values are choices from a list.
-const CHOICES: [&str; 9] = ["mode", "type", "policy", "level", "kind", "provider", "method", "algorithm", "scheme"];
+const CHOICES: [&str; 20] = [
+    "mode",
+    "type",
+    "policy",
+    "level",
+    "kind",
+    "provider",
+    "method",
+    "algorithm",
+    "scheme",
+    "strength",
+    "state",
+    "status",
+    "format",
+    "version",
+    "scope",
+    "strategy",
+    "behavior",
+    "behaviour",
+    "requirement",
+    "option",
+];
 
 /// Whether a value is no secret though its name sounds so: a switch lets nobody in, nor does a number or a choice whose name only begins like that
 /// (`PasswordMinLength`, `TokenType`). Why clients cannot log in may be just such a one.
@@ -89,7 +110,8 @@ pub fn is_harmless(name: &str, value: &str) -> bool {
     }
     let plain = name.to_ascii_lowercase();
     let names_it = WORDS.iter().chain(&NAMES).any(|word| plain.ends_with(word));
-    let is_number = value.len() <= 12 && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    // With a sign (-1 for "no limit"), a fraction, or as a time span (00:30:00).
+    let is_number = value.len() <= 12 && value.strip_prefix('-').unwrap_or(value).bytes().all(|byte| byte.is_ascii_digit() || b".:".contains(&byte));
     let is_choice = CHOICES.iter().any(|end| plain.ends_with(end)) && value.len() <= 40 && value.bytes().all(|byte| byte.is_ascii_alphabetic());
     !names_it && (is_number || is_choice)
 }
@@ -179,6 +201,9 @@ mod tests {
             ("PasswordMinLength", "8"),
             ("TokenLifetime", "3600"),
             ("TokenType", "Opaque"),
+            ("PasswordStrength", "Medium"),
+            ("TokenLimit", "-1"),
+            ("TokenLifetime", "00:30:00"),
             ("Password", ""),
         ] {
             assert!(is_harmless(name, value), "{name}");

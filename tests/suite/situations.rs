@@ -437,3 +437,149 @@ fn pictures_where_the_server_does_not_look_are_told() {
         assert!(report["problems"].to_string().contains("where the server does not look"), "{report}");
     }
 }
+
+/// A server before 10.11 keeps its library in `library.db`; here beside the fixture's own database.
+fn with_library(data: &Path) {
+    let db = rusqlite::Connection::open(data.join("data/library.db")).unwrap();
+    db.execute_batch("CREATE TABLE TypedBaseItems(guid, type, data); INSERT INTO TypedBaseItems VALUES (x'01', 'Movie', 'x'), (x'02', 'Folder', 'y');")
+        .unwrap();
+}
+
+#[test]
+fn a_library_or_a_folder_of_the_server_that_is_gone_is_told_by_every_snapshot() {
+    type Loss<'a> = (&'a str, &'a str, &'a str, &'a dyn Fn(&Path));
+    let losses: [Loss<'_>; 6] = [
+        ("the library is gone", "data/library.db", "missing or empty", &|data| std::fs::remove_file(data.join("data/library.db")).unwrap()),
+        ("the library is emptied", "data/library.db", "contains no items", &|data| {
+            run_sql(&data.join("data/library.db"), "DELETE FROM TypedBaseItems");
+        }),
+        ("the library is garbage", "data/library.db", "not a database any more", &|data| write(data.join("data/library.db"), noise("garbage", 8192))),
+        ("the library is damaged", "data/library.db", "", &|data| {
+            let path = data.join("data/library.db");
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[4096..].fill(0xaa);
+            write(path, bytes);
+        }),
+        ("root is gone", "root", "this directory is missing", &|data| std::fs::remove_dir_all(data.join("root")).unwrap()),
+        ("the playlists are gone", "data/playlists", "this directory is missing", &|data| std::fs::remove_dir_all(data.join("data/playlists")).unwrap()),
+    ];
+    for (name, path, says, lose) in losses {
+        let program = Program::new();
+        let data = instance(&program, "jellyfin");
+        with_library(&data);
+        write(data.join("root/default/Films/options.xml"), "<x />");
+        write(data.join("data/playlists/Evening/playlist.xml"), "<x />");
+        let_settle();
+        let (good, code) = snapshot(&program, &data, &[]);
+        assert_eq!(code, 0, "{name} {good}");
+        lose(&data);
+        let_settle();
+        for round in 0..3 {
+            let (bad, code) = snapshot(&program, &data, &[]);
+            let problems = bad["problems"].as_array().unwrap();
+            let told = problems.iter().find(|problem| problem["path"].as_str().unwrap().starts_with(path));
+            assert!(code == 3 && told.is_some_and(|problem| problem["what"].as_str().unwrap().contains(says)), "{name}, round {round}: {bad}");
+        }
+    }
+    // An upgrade renames it.
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    with_library(&data);
+    let_settle();
+    snapshot(&program, &data, &[]);
+    std::fs::rename(data.join("data/library.db"), data.join("data/library.db.old")).unwrap();
+    let (after, code) = snapshot(&program, &data, &[]);
+    assert_eq!(code, 0, "{after}");
+}
+
+#[needs(mount)]
+#[test]
+fn a_database_as_large_as_half_the_disk_may_come_back_to_an_empty_disk() {
+    let program = Program::new();
+    let source = program.home.path().join("big");
+    std::fs::create_dir(&source).unwrap();
+    let db = rusqlite::Connection::open(source.join("big.db")).unwrap();
+    db.execute_batch(
+        "CREATE TABLE t(x); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO t SELECT randomblob(1000000) FROM n;",
+    )
+    .unwrap();
+    drop(db);
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    let disk = program.home.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    sh("mount -t tmpfs -o size=64m tmpfs \"$1\"", &disk);
+    let restored = program.run(&["restore", "latest", "--to", disk.join("here").to_str().unwrap()]);
+    let is_there = std::fs::read(disk.join("here/big.db")).is_ok_and(|bytes| bytes == std::fs::read(source.join("big.db")).unwrap());
+    sh(UNMOUNT, &disk);
+    assert!(restored.status.success() && is_there, "{restored:?}");
+}
+
+#[test]
+fn a_server_that_runs_with_its_database_closed_is_seen() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    snapshot(&program, &data, &[]);
+    // Bash, which waits for a child, is called as the server is.
+    let script = format!("exec -a /usr/bin/jellyfin bash -c 'sleep 30; true' jellyfin --datadir '{}'", data.display());
+    let mut server = Command::new("bash").args(["-c", &script]).spawn().unwrap();
+    let is_up = || std::fs::read(format!("/proc/{}/cmdline", server.id())).is_ok_and(|line| line.starts_with(b"/usr/bin/jellyfin"));
+    for _ in 0..100 {
+        if is_up() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let (refused, code) = in_place(&program, "latest", &data, &[]);
+    let (pictures, of_pictures) = in_place(&program, "latest", &data, &["--only", "metadata"]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("the running server, process"), "{refused}");
+    assert_eq!(of_pictures, 0, "{pictures}");
+    let (restored, code) = in_place(&program, "latest", &data, &[]);
+    assert_eq!(code, 0, "{restored}");
+}
+
+#[test]
+fn the_command_that_undoes_a_restore_can_be_copied() {
+    let program = Program::new();
+    let data = instance(&program, "jelly fin");
+    let repo = program.home.path().join("my repo");
+    let run = |args: &[&str]| {
+        let output = program.command(&[&["--repo", repo.to_str().unwrap()], args].concat()).env_remove("JELLYVAULT_REPO").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(&["snapshot", data.to_str().unwrap()]);
+    let settings = data.join("config/system.xml");
+    write(&settings, "<ServerConfiguration><ServerName>changed</ServerName></ServerConfiguration>");
+    let said = run(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
+    assert!(!std::fs::read_to_string(&settings).unwrap().contains("changed"));
+    let (_, arguments) = said.lines().find_map(|line| line.split_once("To undo: jellyvault ")).unwrap_or_else(|| panic!("{said}"));
+    let mut undo = program.command(&[]);
+    let program_file = undo.get_program().to_owned();
+    let mut shell = Command::new("sh");
+    undo.env_remove("JELLYVAULT_REPO").get_envs().for_each(|(name, value)| drop(value.map(|value| shell.env(name, value))));
+    let undone = shell.args(["-ec", &format!("\"$0\" {arguments}")]).arg(program_file).env_remove("JELLYVAULT_REPO").output().unwrap();
+    assert!(undone.status.success(), "{arguments} {undone:?}");
+    assert!(std::fs::read_to_string(&settings).unwrap().contains("changed"));
+}
+
+#[test]
+fn settings_that_name_another_place_for_the_database_are_not_restored_with_it_unasked() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    let fast = program.home.path().join("fast.db");
+    std::fs::copy(data.join("data/jellyfin.db"), &fast).unwrap();
+    let (taken, code) = snapshot(&program, &data, &["--database", fast.to_str().unwrap()]);
+    assert_eq!(code, 0, "{taken}");
+    let before = std::fs::read(data.join("data/jellyfin.db")).unwrap();
+    let (refused, code) = in_place(&program, "latest", &data, &[]);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    assert!(refused["error"]["hint"].as_str().unwrap().contains(&format!("--database {}", fast.display())), "{refused}");
+    assert_eq!(std::fs::read(data.join("data/jellyfin.db")).unwrap(), before);
+    run_sql(&fast, "CREATE TABLE later(x)");
+    let (restored, code) = in_place(&program, "latest", &data, &["--database", fast.to_str().unwrap()]);
+    assert_eq!(code, 0, "{restored}");
+    assert!(!rows(&fast).iter().any(|row| row.contains("later")));
+}

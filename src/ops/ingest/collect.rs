@@ -1,6 +1,6 @@
 //! Where the parts of all batches come together again, in order: extents into packs, leaves into trees, runs into the scan cache.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use crate::chunk::ChunkId;
@@ -42,6 +42,8 @@ pub(in crate::ops) struct Collector<'a> {
     pub vanished: u64,
     problem_bytes: usize,
     pub owners: HashMap<(u32, u32), ()>,
+    /// Databases beside the main one that were copied now.
+    pub copied: HashSet<Vec<u8>>,
     /// Globs of what was not entered.
     pub left_out: Vec<String>,
     is_dry: bool,
@@ -71,6 +73,7 @@ impl<'a> Collector<'a> {
             vanished: 0,
             problem_bytes: 0,
             owners: HashMap::new(),
+            copied: HashSet::new(),
             left_out: Vec::new(),
             is_dry,
             holds: false,

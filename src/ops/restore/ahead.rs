@@ -1,7 +1,7 @@
 //! What would stop a restore half-way? Everything that can be known is looked at before the first change: room, rights, mount points, files that
 //! must not be changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ const RESERVE_BYTES: u64 = 8 << 20;
 #[derive(Default)]
 struct Need {
     bytes: u64,
-    /// The largest file that is written beside the one that it replaces.
+    /// The most that one file takes twice: it is written beside the one that it replaces.
     largest: u64,
     files: u64,
     /// A directory that is on it.
@@ -48,6 +48,8 @@ struct Ahead<'t> {
     in_place: bool,
     folders: HashMap<(usize, Vec<u8>), Folder>,
     needs: BTreeMap<u64, Need>,
+    /// Groups of hard links that were met.
+    groups: HashSet<u64>,
     obstacles: Vec<String>,
     obstacle_count: usize,
 }
@@ -62,7 +64,8 @@ pub(super) fn look_ahead(
     monitor: &Monitor,
 ) -> Result<(), Error> {
     let in_place = matches!(destination, Destination::InPlace(_));
-    let mut ahead = Ahead { target, options, in_place, folders: HashMap::new(), needs: BTreeMap::new(), obstacles: Vec::new(), obstacle_count: 0 };
+    let mut ahead =
+        Ahead { target, options, in_place, folders: HashMap::new(), needs: BTreeMap::new(), groups: HashSet::new(), obstacles: Vec::new(), obstacle_count: 0 };
     if let Destination::InPlace(instance) = destination
         && options.keep_old
     {
@@ -130,9 +133,15 @@ impl Ahead<'_> {
                     return;
                 }
                 let old = has.as_ref().filter(|has| has.stat.is_file() && has.stat.nlink == 1).map_or(0, |has| has.stat.blocks * 512);
-                // A database is written beside the old one whole; so is each other file for a moment.
-                need.bytes += if category == Category::Database { blocks(*size) } else { blocks(*size).saturating_sub(old) };
-                need.largest = need.largest.max(blocks(*size));
+                let is_first = entry.link_group.is_none_or(|group| self.groups.insert(group));
+                let new = if is_first { blocks(*size) } else { 0 };
+                if category == Category::Database {
+                    // The new one is written whole before the old one goes.
+                    need.bytes += new;
+                } else {
+                    need.bytes += new.saturating_sub(old);
+                    need.largest = need.largest.max(old.min(new));
+                }
                 need.files += u64::from(has.is_none());
             }
             Kind::Directory | Kind::Symlink { .. } if has.is_none() => {

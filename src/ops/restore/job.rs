@@ -56,6 +56,8 @@ impl<'r> Job<'r> {
             writer.link(entry, first.map(Vec::as_slice))?;
         }
         database::restore_all(&later.databases, self.destination, &target, &mut writer, options)?;
+        // What is removed with all else that the snapshot lacks must be seen before.
+        let rivals = if is_in_place && options.delete { self.rivals(reader, &target, &tally)? } else { Default::default() };
         if options.delete {
             let done = delete::delete_others(reader, &self.snapshot.1, self.destination, &target, options, &tally, monitor)?;
             (report.deleted, report.deleted_paths, report.unknown, report.unknown_paths) = (done.count, done.named, done.unknown, done.unknown_named);
@@ -64,9 +66,8 @@ impl<'r> Job<'r> {
         drop(writer);
         dirs::finish(reader, selected, &links, options, new_writer)?;
         later.names.tell(reader, selected, &target, (options, &tally), monitor)?;
-        if is_in_place {
-            report.remarks.extend(self.rivals(reader, &target, &tally)?.words(options));
-        }
+        let rivals = if is_in_place && !options.delete { self.rivals(reader, &target, &tally)? } else { rivals };
+        report.remarks.extend(rivals.words(options));
         report.remarks.extend(target.privileges.words());
         target.sync(is_in_place && !options.dry_run)?;
         tally.finish(&links, report);

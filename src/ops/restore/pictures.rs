@@ -90,8 +90,10 @@ pub(super) fn rivals(
 ) -> Result<Rivals, Error> {
     let mut found = Rivals::default();
     let Some((category, record)) = selected.iter().find(|(category, _)| *category == Category::Metadata) else { return Ok(found) };
-    let is_noted = |folder: &[u8]| options.replace_pictures || tally.pictured.lock().is_ok_and(|pictured| pictured.contains(&key(folder)));
-    if !options.replace_pictures && tally.pictured.lock().is_ok_and(|pictured| pictured.is_empty()) {
+    // Who asks for pictures wants to see them, though they are on disk already; of a whole server only the folders count that were written to.
+    let looks_at_all = options.replace_pictures || !options.selection.is_all();
+    let is_noted = |folder: &[u8]| looks_at_all || tally.pictured.lock().is_ok_and(|pictured| pictured.contains(&key(folder)));
+    if !looks_at_all && tally.pictured.lock().is_ok_and(|pictured| pictured.is_empty()) {
         return Ok(found);
     }
     let mut folder = Folder::default();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::manifest::{Directories, Entries, SnapshotId, SnapshotRecord};
 use crate::progress::Interrupt;
-use crate::source::{self, Arrangement, Category, DATABASE_PATH, DatabaseFacts, Layout, LiveFile, Stat, is_open_elsewhere, version};
+use crate::source::{self, Arrangement, Category, DATABASE_PATH, DatabaseFacts, Instance, Layout, LiveFile, Stat, is_open_elsewhere, version};
 use crate::store::{ChunkReader, Location, Repository};
 
 use super::super::import::NOT_IN_ZIP;
@@ -13,7 +13,7 @@ use super::super::kept_tables::has_kept_tables;
 use super::super::ls::short;
 use super::super::rows::{Which, open_state};
 use super::super::select::{categories, lookup};
-use super::super::{Error, in_one_line};
+use super::super::{Error, in_one_line, processes};
 use super::keep_old::to_be_moved;
 use super::target::Target;
 use super::trap::trap;
@@ -35,10 +35,9 @@ pub(super) fn check(
     let mut remarks = Vec::new();
     refuse_traps(&layout, options)?;
     let database = live_database(&layout)?;
-    if !options.selection.is_safe_under_a_server()
-        && let Some(file) = &database
-    {
-        refuse_running(file)?;
+    if !options.selection.is_safe_under_a_server() {
+        database.as_ref().map_or(Ok(()), refuse_running)?;
+        refuse_running_process(&target.instance)?;
     }
     if !options.selection.touches(Category::Database, DATABASE_PATH) {
         return Ok(remarks);
@@ -63,7 +62,15 @@ pub(super) fn check(
             });
         }
     }
+    check_place_of_database(id, record, target, options)?;
     check_version(id, record, target, &facts, options, &mut remarks)?;
+    if let Some(version) = record.server.version.as_ref().filter(|_| record.is_upgrading()) {
+        remarks.push(format!(
+            "the snapshot was taken in the middle of an upgrade to {0}: start {0} or a later version, which continues the upgrade. No older version can open \
+             this database",
+            version.value
+        ));
+    }
     if let Some(import) = record.remarks.iter().find(|remark| remark.starts_with(NOT_IN_ZIP)) {
         remarks.push(import.clone());
     }
@@ -218,6 +225,18 @@ pub(in crate::ops) fn copy_to_look_at(database: &LiveFile, scratch: &Path, inter
     copy.or_else(|error| source::copy_database(database, &std::env::temp_dir(), interrupt).map_err(|_| in_one_line(&error)))
 }
 
+/// Refuses where a server runs on these directories: it may have its database closed, or none yet, at this very moment.
+pub(in crate::ops) fn refuse_running_process(instance: &Instance) -> Result<(), Error> {
+    let Some(server) = processes::server_of(Path::new(&instance.program_data)) else { return Ok(()) };
+    Err(Error::Refused {
+        what: format!("{} is using {}. Files that a running server keeps in memory must not be replaced", server.words(), instance.program_data),
+        hint: STOP_IT.to_owned(),
+    })
+}
+
+const STOP_IT: &str = "Stop Jellyfin first (systemctl stop jellyfin, or docker stop). While the server runs, only metadata, trickplay, subtitles and \
+                       attachments can be restored (--only).";
+
 pub(in crate::ops) fn refuse_running(database: &LiveFile) -> Result<(), Error> {
     let holder = process_with_open(database);
     if holder.is_none() && !is_open_elsewhere(database) {
@@ -226,7 +245,7 @@ pub(in crate::ops) fn refuse_running(database: &LiveFile) -> Result<(), Error> {
     let who = holder.map_or_else(|| "a running server".to_owned(), |(id, name)| format!("{name} (process {id})"));
     Err(Error::Refused {
         what: format!("{who} has the database {} open. Files that a running server keeps in memory must not be replaced", database.shown().display()),
-        hint: "Stop Jellyfin first (systemctl stop jellyfin, or docker stop). While the server runs, only metadata, trickplay, subtitles and attachments can be restored (--only).".to_owned(),
+        hint: STOP_IT.to_owned(),
     })
 }
 
@@ -247,6 +266,27 @@ fn process_with_open(file: &LiveFile) -> Option<(u32, String)> {
         }
     }
     None
+}
+
+/// The settings say where the server has its database: restored with it, they must name the place that it is restored to.
+fn check_place_of_database(id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarget, options: &RestoreOptions) -> Result<(), Error> {
+    let usual = Path::new(&target.instance.data).join("jellyfin.db");
+    let here = target.instance.database.as_deref().map(Path::new).filter(|here| *here != usual);
+    let then = record.source.directories.get("database");
+    let takes_settings = options.selection.touches(Category::Config, b"config/database.xml");
+    if !takes_settings || record.source.directories.is_empty() || here.is_some() == then.is_some() {
+        return Ok(());
+    }
+    let place = |other: Option<&Path>| other.unwrap_or(&usual).display().to_string();
+    Err(Error::Refused {
+        what: format!(
+            "the settings in snapshot {} say that the database is at {}, but it would be restored to {}, where the server would not find it",
+            short(id),
+            place(then.map(Path::new)),
+            place(here)
+        ),
+        hint: format!("Give the place with --database {}, or restore without the settings: --only database.", place(then.map(Path::new))),
+    })
 }
 
 fn check_version(

@@ -155,11 +155,16 @@ impl<'a> Writer<'a> {
         if owner && stat.permissions() == entry.mode && stat.mtime == entry.mtime && has == xattrs {
             return Ok(());
         }
-        self.tally.metadata.fetch_add(1, Ordering::Relaxed);
         if self.options.dry_run {
+            self.tally.metadata.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         }
-        dress(self.is_root, entry, &file, &xattrs)
+        // Some file systems take modes and owners, and keep none.
+        let facts = || rustix::fs::fstat(&file).map(|stat| (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_mtime, stat.st_mtime_nsec)).ok();
+        let before = facts();
+        dress(self.is_root, entry, &file, &xattrs)?;
+        self.tally.metadata.fetch_add(u64::from(has != xattrs || facts() != before), Ordering::Relaxed);
+        Ok(())
     }
 
     fn write(&mut self, entry: &Entry, dir: BorrowedFd<'_>, name: &[u8], size: u64, content: &Content) -> Result<(), Failure> {

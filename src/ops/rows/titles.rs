@@ -1,5 +1,8 @@
 //! What is called so? Films, episodes, people, playlists and users by their names, and where their files lie in a snapshot.
 
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
 use crate::database::Lookup;
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::source::DATABASE_PATH;
@@ -57,7 +60,7 @@ pub fn titles(repository: &Repository, index: &Index, snapshot: &(SnapshotId, Sn
 /// The same with all folders that could be theirs, whether this snapshot has them or not.
 pub fn called_so(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), wanted: &str) -> Result<Vec<Titled>, Error> {
     let Some(state) = open_state(repository, index, &Which::Snapshot(snapshot), DATABASE_PATH)? else { return Ok(Vec::new()) };
-    let wanted = Wanted::Text { text: wanted.to_lowercase(), id: read_id(wanted) };
+    let wanted = Wanted::Text { text: episodes_in_full(&folded(wanted)), id: read_id(wanted) };
     let mut found = Vec::new();
     scan(&state, &wanted, |titled| {
         found.push(titled);
@@ -93,11 +96,26 @@ impl Wanted {
     /// Whether something is called so; whether just so.
     fn fits(&self, own: Id, name: &str, year: Option<i64>) -> Option<bool> {
         let Wanted::Text { text, id } = self else { return Some(true) };
-        let name = name.to_lowercase();
+        let name = folded(name);
         let with_year = year.map_or_else(|| name.clone(), |year| format!("{name} ({year})"));
         let is_exact = *id == Some(own) || name == *text || with_year == *text;
         (is_exact || (!text.is_empty() && with_year.contains(text))).then_some(is_exact)
     }
+}
+
+/// A text as it is compared: in small letters, without accents.
+fn folded(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.nfd().filter(|c| !is_combining_mark(*c)).collect::<String>().to_lowercase() }
+}
+
+/// `s1e2` and `1x2` as names have them: `s01e02`.
+fn episodes_in_full(text: &str) -> String {
+    let number = |digits: &str| digits.parse::<u16>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let word = |word: &str| {
+        let parts = word.strip_prefix('s').and_then(|rest| rest.split_once('e')).or_else(|| word.split_once('x'))?;
+        Some(format!("s{:02}e{:02}", number(parts.0)?, number(parts.1)?))
+    };
+    text.split(' ').map(|part| word(part).unwrap_or_else(|| part.to_owned())).collect::<Vec<_>>().join(" ")
 }
 
 fn item(row: View<'_>, wanted: &Wanted) -> Option<Titled> {
@@ -146,4 +164,18 @@ fn own_folder(path: &str) -> Option<String> {
     ]
     .into_iter()
     .find_map(|(inside, logical)| path.split_once(inside).map(|(_, rest)| format!("{logical}{rest}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{episodes_in_full, folded};
+
+    #[test]
+    fn titles_are_found_however_they_are_typed() {
+        assert_eq!(folded("Amélie ÉTÉ"), "amelie ete");
+        assert_eq!(folded("Crimson"), "crimson");
+        assert_eq!(episodes_in_full("distant garden s1e2"), "distant garden s01e02");
+        assert_eq!(episodes_in_full("distant garden 2x13 x"), "distant garden s02e13 x");
+        assert_eq!(episodes_in_full("xmas exes 1080x s1x"), "xmas exes 1080x s1x");
+    }
 }

@@ -158,6 +158,7 @@ impl<'a> Databases<'a> {
                         Ok(file) => self.copy(shared, (file, &item.stat), content, &mut |extent| collector.extent(category, extent))?,
                         Err(error) => Err(error.to_string()),
                     };
+                    collector.copied.insert(item.path.clone());
                     let problem = match copied {
                         Ok(copied) => {
                             if file.is_ok_and(|file| database_is_racy(&file, &item.stat, shared.scan_start_ns)) {

@@ -2,17 +2,28 @@
 //! a deletion by mistake. A snapshot of that must not look like a good one.
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::manifest::display;
 use crate::progress::Problem;
-use crate::source::ScanRoot;
+use crate::source::{ScanRoot, is_database};
 
-use super::worth::Before;
+use super::worth::{Before, LIBRARY};
 
 /// Folders right below a root that servers fill and never take away.
 const FOLDERS: [(&str, &[&str]); 3] = [("metadata", &["library", "People"]), ("metadata-default", &[]), ("root", &["default"])];
-/// Files that every server has, by root.
-const FILES: [(&str, &str); 3] = [("config", "network.xml"), ("config", "system.xml"), ("data", "device.txt")];
+/// Roots that every server has, and folders of `data` that it keeps once they are there.
+const ROOTS: [&str; 2] = ["root", "config"];
+const OF_DATA: [&str; 2] = ["playlists", "collections"];
+/// Files that every server has, by root, with the name that a later version gives them.
+const FILES: [(&str, &str, &str); 4] =
+    [("config", "network.xml", ""), ("config", "system.xml", ""), ("data", "device.txt", ""), ("data", "library.db", "library.db.old")];
+const FOLDER_IS_EMPTY: &str = "this directory contains no files now, but it did in the last complete snapshot. Is a disk that belongs here not mounted? If \
+                               they were deleted on purpose, take a snapshot with --accept-loss";
+const FOLDER_IS_GONE: &str = "this directory is missing, but the last complete snapshot has files in it. Restore it from there, unless it was removed on \
+                              purpose: then take a snapshot with --accept-loss";
+const NO_DATABASE: &str = "this file is not a database any more, but the last complete snapshot has one here, with the library and watch state. The file is \
+                           in this snapshot unchanged. Restore the database from the last complete snapshot";
 
 /// What is empty or gone. Whatever cannot be looked at is told by the walk.
 pub(super) fn since(before: &Before<'_>, roots: &[ScanRoot], is_wanted: impl Fn(&[u8]) -> bool) -> Vec<Problem> {
@@ -23,15 +34,26 @@ pub(super) fn since(before: &Before<'_>, roots: &[ScanRoot], is_wanted: impl Fn(
         for folder in folders_without_files(root, always) {
             let path = [name.as_bytes(), b"/", &folder].concat();
             if is_wanted(&path) && before.has_files_in(&path) {
-                let what = "this directory contains no files now, but it did in the last complete snapshot. Is a disk that belongs here not mounted? If \
-                            they were deleted on purpose, take a snapshot with --accept-loss";
-                problems.push(Problem { path: display(&path), what: what.to_owned() });
+                problems.push(Problem { path: display(&path), what: FOLDER_IS_EMPTY.to_owned() });
             }
         }
     }
-    for (name, file) in FILES {
+    let gone_roots = ROOTS.iter().filter(|name| root(name).is_none_or(|root| !root.dir.is_dir())).map(|name| (*name).to_owned());
+    let is_gone_of_data = |name: &&&str| root("data").is_some_and(|data| stat_of(data, name) == Err(Errno::NOENT));
+    let gone_of_data = OF_DATA.iter().filter(is_gone_of_data).map(|name| format!("data/{name}"));
+    for path in gone_roots.chain(gone_of_data) {
+        if is_wanted(path.as_bytes()) && before.has_files_in(path.as_bytes()) {
+            problems.push(Problem { path, what: FOLDER_IS_GONE.to_owned() });
+        }
+    }
+    let library = root("data").filter(|data| before.has_file(LIBRARY) && is_no_database(data, "library.db"));
+    if library.is_some() && is_wanted(LIBRARY) {
+        problems.push(Problem { path: display(LIBRARY), what: NO_DATABASE.to_owned() });
+    }
+    for (name, file, later) in FILES {
         let (Some(root), path) = (root(name), format!("{name}/{file}").into_bytes()) else { continue };
-        if is_wanted(&path) && is_gone(root, file) && before.has_file(&path) {
+        let is_renamed = !later.is_empty() && !is_gone(root, later);
+        if is_wanted(&path) && is_gone(root, file) && !is_renamed && before.has_file(&path) {
             let what = "this file of the server is missing or empty, but the last complete snapshot contains it. Restore it from there, unless it was removed on purpose";
             problems.push(Problem { path: display(&path), what: what.to_owned() });
         }
@@ -62,9 +84,22 @@ fn names_in(at: &std::os::fd::OwnedFd, name: &[u8], most: usize) -> Option<Vec<V
 
 /// Whether a file is not there, or has no bytes.
 fn is_gone(root: &ScanRoot, file: &str) -> bool {
-    let Some(at) = &root.at else { return false };
-    match rustix::fs::statat(at, file, AtFlags::empty()) {
-        Ok(stat) => stat.st_size == 0,
-        Err(error) => error == rustix::io::Errno::NOENT,
+    match stat_of(root, file) {
+        Ok(size) => size == 0,
+        Err(error) => error == Errno::NOENT,
     }
+}
+
+/// The size of a file right below a root.
+fn stat_of(root: &ScanRoot, name: &str) -> Result<i64, Errno> {
+    let at = root.at.as_ref().ok_or(Errno::BADF)?;
+    rustix::fs::statat(at, name, AtFlags::empty()).map(|stat| stat.st_size)
+}
+
+/// Whether a file that can be read does not begin as a database does.
+fn is_no_database(root: &ScanRoot, name: &str) -> bool {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = root.at.as_ref().and_then(|at| rustix::fs::openat(at, name, flags, Mode::empty()).ok()).map(std::fs::File::from);
+    let file = file.filter(|file| file.metadata().is_ok_and(|facts| facts.is_file() && facts.len() > 0));
+    file.is_some_and(|mut file| is_database(&mut file).is_ok_and(|is_one| !is_one))
 }

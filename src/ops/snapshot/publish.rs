@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::manifest::{ByteCounts, Catalog, Directories, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord, is_within};
-use crate::progress::Phase;
-use crate::source::{Category, GENERATED, ScanCacheWriter, ScanRoot, Verdicts};
-use crate::store::{Held, Index};
+use crate::manifest::{ByteCounts, Catalog, Directories, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord, find, is_within};
+use crate::progress::{Phase, Problem};
+use crate::source::{Category, DATABASE_PATH, GENERATED, ScanCacheWriter, ScanRoot, Verdicts};
+use crate::store::{ChunkReader, Held, Index};
 
 use super::super::Error;
 use super::super::ingest::collect::{Collector, finish_cache};
@@ -53,6 +53,7 @@ pub(super) fn close(
         record.bytes.source = record.categories.values().map(|category| category.bytes).sum();
         record.files.total = record.categories.values().map(|category| category.files).sum();
     }
+    tell_again(run, index, &mut collector);
     if run.spec.layout.is_instance && run.keeps() {
         tell_losses(run, &mut collector, &record, others_seen, (roots, earlier));
     }
@@ -83,6 +84,24 @@ impl Closed {
         Catalog::publish(run.repository, id, &record, run.options.is_kept)?;
         finish_cache(cache, &record.categories, verdicts);
         Ok((SnapshotReport { id: Some(id), record, reads, packs, index_is_current }, held))
+    }
+}
+
+/// What was wrong with a database is wrong with it still, as long as it was not written to. The main one is told by its capture.
+fn tell_again(run: &Run<'_>, index: &Index, collector: &mut Collector<'_>) {
+    let Some(databases) = run.parents.categories.get(&Category::Database).filter(|_| run.rules.wants(Category::Database)) else { return };
+    let known = run.parents.record.iter().flat_map(|record| &record.problems);
+    let mut reader = ChunkReader::new(run.repository, index);
+    let mut is_unchanged = |problem: &&Problem| {
+        let path = problem.path.as_bytes();
+        path != DATABASE_PATH
+            && !collector.copied.contains(path)
+            && run.spec.layout.live_file(path).is_ok_and(|file| file.stat().is_ok_and(|stat| stat.is_file()))
+            && find(&mut reader, databases.manifest, path).is_ok_and(|entry| entry.is_some())
+    };
+    for problem in known.filter(|problem| is_unchanged(problem)).cloned().collect::<Vec<_>>() {
+        run.monitor.progress.problem(&problem);
+        collector.problem(problem);
     }
 }
 

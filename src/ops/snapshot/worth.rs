@@ -83,9 +83,11 @@ impl<'r> Before<'r> {
 
     /// Whether one of the entries at or below a path is so. What cannot be read says nothing.
     fn entries(&self, path: &[u8], is_so: impl Fn(&Entry) -> bool) -> bool {
-        let Some(category) = self.snapshot.as_ref().and_then(|(_, record)| record.category(Category::of(path).name())) else { return false };
+        let Some((_, record)) = &self.snapshot else { return false };
         let mut reader = ChunkReader::new(self.repository, self.index);
-        Entries::within(&mut reader, category.manifest, path).map_while(Result::ok).any(|entry| is_so(&entry))
+        // A database may be kept among databases wherever it lies.
+        let categories = [Category::of(path), Category::Database].into_iter().filter_map(|category| record.category(category.name()));
+        categories.into_iter().any(|category| Entries::within(&mut reader, category.manifest, path).map_while(Result::ok).any(|entry| is_so(&entry)))
     }
 
     /// Whether its database has rows in a table. One that cannot be read says nothing.
@@ -127,10 +129,14 @@ pub(super) fn of_library(copy: &Path, size_bytes: u64, interrupt: &Interrupt) ->
     if size_bytes == 0 {
         return Some(EMPTY_LIBRARY);
     }
-    let db = open_private_for(copy, LOOK_TIME, interrupt).ok()?;
+    let count = |sql: &str| open_private_for(copy, LOOK_TIME, interrupt)?.query_row(sql, [], |row| row.get::<_, i64>(0));
     // What cannot be asked is told as damage, if it is that.
-    let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'TypedBaseItems'", [], |row| row.get(0)).ok()?;
-    (tables == 0).then_some("the library has none of Jellyfin's tables, so this snapshot contains no items and no watch state. Is it the right file?")
+    if count("SELECT count(*) FROM sqlite_schema WHERE name = 'TypedBaseItems'").ok()? == 0 {
+        return Some("the library has none of Jellyfin's tables, so this snapshot contains no items and no watch state. Is it the right file?");
+    }
+    // Even a server without media has its root folders.
+    let items = count("SELECT count(*) FROM (SELECT 1 FROM TypedBaseItems LIMIT 1)").ok()?;
+    (items == 0).then_some("the library contains no items. Restore it from an earlier snapshot")
 }
 
 /// A server that was in the middle of an upgrade: the version that must go on with it, and what to tell of it.
