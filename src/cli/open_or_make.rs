@@ -108,6 +108,12 @@ fn tell_new(context: &Context, path: &Path) {
     let path: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     context.say(&format!("Created a repository at {}.", path.display()));
     context.say(&warning(&path));
+    if let Some(dir) = jellyfins_directory(&path) {
+        context.say(&format!(
+            "Note: the repository is inside Jellyfin's own directory {}. If that directory or its disk is lost, the snapshots are lost too.",
+            dir.display()
+        ));
+    }
 }
 
 /// Said once, when a repository is made: what it holds, and who can read that.

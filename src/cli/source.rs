@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::manifest::{Catalog, SnapshotRecord};
 use crate::ops::{self, SourceSpec};
-use crate::source::{Instance, Named, Stat};
+use crate::source::{Instance, MissingPath, Named, Stat};
 use crate::store::Repository;
 
 use super::args::SourceArgs;
@@ -23,7 +23,16 @@ pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpe
 
 /// The same beside a repository: places that only a file of the server's user names are taken as well, if an earlier snapshot was taken of them.
 pub fn find_known(context: &Context, args: &SourceArgs, repository: &Repository) -> Result<(Instance, SourceSpec), Failure> {
-    let found = find(context, args)?;
+    let mut found = find(context, args)?;
+    if !found.0.missing.is_empty() {
+        // What the settings name is not here, but an earlier command said where it is.
+        let then = ops::directories_of(repository, &context.host(), &found.0.program_data)?;
+        let place = |what, name| then.get(name).map(PathBuf::from).filter(|_| found.0.missing.iter().any(|missing| missing.what == what));
+        let mut args = args.clone();
+        args.database = args.database.or_else(|| place(MissingPath::Database, "database").filter(|file| file.is_file()));
+        args.metadata_dir = args.metadata_dir.or_else(|| place(MissingPath::Metadata, "metadata").filter(|dir| dir.is_dir()));
+        found = find(context, &args)?;
+    }
     if !found.1.layout.has_traps() {
         return Ok(found);
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 /// Which instance.
-#[derive(Debug, Args, Default)]
+#[derive(Clone, Debug, Args, Default)]
 pub struct SourceArgs {
     /// Jellyfin's data directory [default: found automatically]
     #[arg(value_name = "DATA_DIR", value_hint = ValueHint::DirPath)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::limits::XML_BYTES_MAX;
-use crate::manifest::{Catalog, SnapshotRecord};
+use crate::manifest::{Catalog, Directories, SnapshotRecord};
 use crate::progress::Problem;
 use crate::source::{self, FindError, Instance, Layout, MissingPath, Named, Platform, Surroundings, version, xml_element};
 use crate::store::Repository;
@@ -206,16 +206,21 @@ fn of_running_server(platform: Platform, named: &mut Named, surroundings: &OsSur
     }
 }
 
-/// The places of the newest snapshot of an instance of this machine, where the repository is root's own or of who runs this.
-pub fn places_of(repository: &Repository, host: &str, program_data: &str) -> Result<Vec<String>, Error> {
-    let crate::store::Location::Folder(folder) = repository.location() else { return Ok(Vec::new()) };
+/// The directories of the newest snapshot of an instance of this machine, where the repository is root's own or of who runs this.
+pub fn directories_of(repository: &Repository, host: &str, program_data: &str) -> Result<Directories, Error> {
+    let crate::store::Location::Folder(folder) = repository.location() else { return Ok(Directories::new()) };
     let own = rustix::process::geteuid().as_raw();
     if !source::Stat::of_path(folder).is_ok_and(|stat| stat.uid == own || stat.uid == 0) {
-        return Ok(Vec::new());
+        return Ok(Directories::new());
     }
     let is_it = |record: &SnapshotRecord| record.source.host == host && record.source.directories.get("programdata").is_some_and(|data| data == program_data);
     let newest = Catalog::newest(repository, is_it)?;
-    let directories = newest.map(|(_, record)| record.source.directories).unwrap_or_default();
+    Ok(newest.map(|(_, record)| record.source.directories).unwrap_or_default())
+}
+
+/// Those of them that do not lie in the data directory.
+pub fn places_of(repository: &Repository, host: &str, program_data: &str) -> Result<Vec<String>, Error> {
+    let directories = directories_of(repository, host, program_data)?;
     let named = ["config", "metadata", "metadata-default", "database"].iter().filter_map(|name| directories.get(*name).cloned());
     // What lies in the data directory is reached from there.
     Ok(named.filter(|place| !Path::new(place).starts_with(program_data)).collect())

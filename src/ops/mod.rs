@@ -57,7 +57,7 @@ pub use diff::{Change, ChangeKind, Diff, DiffOptions, Look, Totals, Tree, diff, 
 pub use error_kind::ErrorKind;
 pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, PrivateFile, database_of, export, export_into, place_in};
 pub use find::{Found, Match, Version, Wanted, contents_of_file, find, history, same_content, snapshot_at};
-pub use find_instance::{OsSurroundings, find_instance, places_of, server_version};
+pub use find_instance::{OsSurroundings, directories_of, find_instance, places_of, server_version};
 pub use forget::{Forget, Forgetting, forget, keep, plan_forget, source_name};
 pub use import::{ImportOptions, ImportReport, build_known, import};
 pub use init::init;

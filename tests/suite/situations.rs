@@ -583,3 +583,25 @@ fn settings_that_name_another_place_for_the_database_are_not_restored_with_it_un
     assert_eq!(code, 0, "{restored}");
     assert!(!rows(&fast).iter().any(|row| row.contains("later")));
 }
+
+#[test]
+fn a_place_that_the_settings_do_not_tell_here_is_said_once() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    let fast = program.home.path().join("fast.db");
+    std::fs::copy(data.join("data/jellyfin.db"), &fast).unwrap();
+    std::fs::remove_file(data.join("data/jellyfin.db")).unwrap();
+    write(
+        data.join("config/database.xml"),
+        "<DatabaseConfigurationOptions><DatabaseType>Jellyfin-SQLite</DatabaseType><CustomProviderOptions><Options><CustomDatabaseOption><Key>path</Key>\
+         <Value>/in the container/jellyfin.db</Value></CustomDatabaseOption></Options></CustomProviderOptions></DatabaseConfigurationOptions>",
+    );
+    let_settle();
+    let has_database = |report: &Value| report["snapshot"]["categories"]["database"]["files"].as_u64() == Some(1);
+    let (without, code) = snapshot(&program, &data, &[]);
+    assert!(code == 3 && !has_database(&without) && without["problems"].to_string().contains("--database"), "{without}");
+    let (with, code) = snapshot(&program, &data, &["--database", fast.to_str().unwrap()]);
+    assert!(code == 0 && has_database(&with), "{with}");
+    let (again, code) = snapshot(&program, &data, &[]);
+    assert!(code == 0 && has_database(&again), "{again}");
+}

@@ -33,7 +33,7 @@ pub fn sides<'c>(context: &Context, repository: &Repository, catalog: &'c Catalo
     let after = match &args.after {
         Some(name) => Side::Snapshot(context.resolve_in(repository, catalog, name)?),
         None => {
-            let spec = live(context, &before.1, &args.source, args.plain.as_deref())?;
+            let spec = live(context, repository, &before.1, &args.source, args.plain.as_deref())?;
             let options = SnapshotOptions {
                 only: before.1.categories.keys().filter_map(|name| name.parse().ok()).collect(),
                 exclude: before.1.excluded.clone(),
@@ -68,7 +68,7 @@ fn newest_whole<'c>(context: &Context, repository: &Repository, catalog: &'c Cat
 }
 
 /// The source that a snapshot is of, as it lies on this machine; or the one that the user names.
-fn live(context: &Context, record: &SnapshotRecord, named: &LiveArgs, plain: Option<&std::path::Path>) -> Result<SourceSpec, Failure> {
+fn live(context: &Context, repository: &Repository, record: &SnapshotRecord, named: &LiveArgs, plain: Option<&std::path::Path>) -> Result<SourceSpec, Failure> {
     if let Some(folder) = plain {
         return Ok(SourceSpec::plain(folder)?);
     }
@@ -98,7 +98,7 @@ fn live(context: &Context, record: &SnapshotRecord, named: &LiveArgs, plain: Opt
         follow_roots: named.follow_roots || followed,
         ..SourceArgs::default()
     };
-    Ok(source::find(context, &named)?.1)
+    Ok(source::find_known(context, &named, repository)?.1)
 }
 
 impl Side<'_> {
