@@ -25,6 +25,9 @@ pub mod manifest;
 pub mod ops;
 #[doc(hidden)]
 pub mod progress;
+#[cfg(feature = "service")]
+#[doc(hidden)]
+pub mod service;
 #[doc(hidden)]
 pub mod source;
 #[doc(hidden)]

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub use super::restore_args::RestoreArgs;
 use super::schema_args::SchemaCommand;
+use super::service_args::{ConfigCommand, NotifyCommand, RunArgs, SetupArgs, StatusArgs};
 use super::snap_arg::SnapArg;
 pub use super::snapshot_args::SnapshotArgs;
 pub use super::source_args::SourceArgs;
@@ -26,11 +27,14 @@ pub struct Cli {
 }
 
 /// Options that every command accepts.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Global {
     /// Repository directory [default: $XDG_DATA_HOME/jellyvault, or /var/lib/jellyvault for root]
     #[arg(long, global = true, env = "JELLYVAULT_REPO", hide_env_values = true, value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub repo: Option<PathBuf>,
+    /// Configuration file [default: ~/.config/jellyvault/config.toml, or /etc/jellyvault.toml]
+    #[arg(long, global = true, env = "JELLYVAULT_CONFIG", hide_env_values = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
     /// Select a server by name, id or data directory, if the repository contains snapshots of several servers
     #[arg(long, global = true, value_name = "NAME|ID|PATH")]
     pub server: Option<String>,
@@ -172,6 +176,27 @@ pub enum Command {
     Schema {
         #[command(subcommand)]
         command: SchemaCommand,
+    },
+    /// Set up snapshots that are taken by themselves: asks a few questions and takes the first snapshot
+    Setup(SetupArgs),
+    /// Do the jobs that are due now (snapshot, retention, check), then end: for cron and systemd timers
+    ///
+    /// When each job is due is set in the configuration file. Jobs that were missed, for example while the machine was off,
+    /// are done once.
+    Run(RunArgs),
+    /// Keep running and do the jobs when they are due
+    Serve,
+    /// Show whether the server is protected
+    Status(StatusArgs),
+    /// Check or show the configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Test the notifications
+    Notify {
+        #[command(subcommand)]
+        command: NotifyCommand,
     },
     /// Show sizes by category, deduplication, compression and growth
     Stats,

@@ -1,14 +1,15 @@
 //! What every command needs: the repository's place, the clock's zone, who watches, and the words that go to standard error.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ops::OsSurroundings;
 use crate::progress::{Interrupt, Monitor};
+use crate::service::Loaded;
 use crate::source::Platform;
 use crate::store::Repository;
 
@@ -32,6 +33,8 @@ pub struct Context {
     pub server: RefCell<Option<String>>,
     /// A repository was made in this run, where there was none.
     pub has_made: Cell<bool>,
+    /// The configuration, once it was read.
+    settings: OnceCell<Loaded>,
 }
 
 impl Context {
@@ -42,7 +45,7 @@ impl Context {
             crate::store::go_without_locks();
         }
         watch_signals(monitor.interrupt.clone());
-        Context { global, monitor, zone: jiff::tz::TimeZone::system(), server: RefCell::default(), has_made: Cell::default() }
+        Context { global, monitor, zone: jiff::tz::TimeZone::system(), server: RefCell::default(), has_made: Cell::default(), settings: OnceCell::new() }
     }
 
     /// The environment, for the engine, which never reads it.
@@ -61,12 +64,36 @@ impl Context {
 
     /// Where the repository is.
     pub fn repository_path(&self) -> Result<PathBuf, Failure> {
-        Ok(place::repository(self.global.repo.as_deref())?.0)
+        Ok(self.place()?.0)
     }
 
     /// Whether somebody chose that place: on the command line, in the environment or in the configuration file.
     pub fn names_repository(&self) -> Result<bool, Failure> {
-        Ok(place::repository(self.global.repo.as_deref())?.1)
+        Ok(self.place()?.1)
+    }
+
+    fn place(&self) -> Result<(PathBuf, bool), Failure> {
+        if self.global.repo.is_some() {
+            return place::repository(self.global.repo.as_deref(), None);
+        }
+        place::repository(None, self.settings()?.config.repo.as_deref())
+    }
+
+    /// The configuration: of the file, and of the environment.
+    pub fn settings(&self) -> Result<&Loaded, Failure> {
+        if let Some(loaded) = self.settings.get() {
+            return Ok(loaded);
+        }
+        let file = place::file(self.global.config.as_deref());
+        let loaded = Loaded::read(file.as_deref(), &self.surroundings().variables)?;
+        Ok(self.settings.get_or_init(|| loaded))
+    }
+
+    /// The same run with another configuration, of which the repository is the one that is named.
+    pub fn with_settings(&self, loaded: Loaded, repo: &Path) -> Context {
+        let settings = OnceCell::from(loaded);
+        let global = Global { repo: Some(repo.to_path_buf()), ..self.global.clone() };
+        Context { global, monitor: self.monitor.clone(), zone: self.zone.clone(), server: RefCell::default(), has_made: Cell::default(), settings }
     }
 
     /// Opens the repository.

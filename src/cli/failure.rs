@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::manifest::{Catalog, NameError};
 use crate::ops::{Error, ErrorKind};
+use crate::service::ConfigError;
 use crate::source::FindError;
 use crate::store;
 
@@ -32,6 +33,21 @@ impl Failure {
         self.kind == ErrorKind::NoSource
     }
 
+    /// What went wrong, in a word.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Whether the user ended it.
+    pub fn is_interrupt(&self) -> bool {
+        self.kind == ErrorKind::Interrupted
+    }
+
+    /// Another process is at it.
+    pub fn busy(message: &str, hint: &str) -> Failure {
+        Failure { kind: ErrorKind::Busy, exit: Exit::Failed, ..Failure::usage(message, hint) }
+    }
+
     /// Wrong usage that clap does not see.
     pub fn usage(message: &str, hint: &str) -> Failure {
         Failure {
@@ -43,6 +59,11 @@ impl Failure {
             exit: Exit::Usage,
             is_unread: false,
         }
+    }
+
+    /// It would do harm.
+    pub fn refused(message: &str, hint: &str) -> Failure {
+        Failure { kind: ErrorKind::Refused, exit: Exit::Failed, ..Failure::usage(message, hint) }
     }
 
     /// What was asked for is not there.
@@ -159,6 +180,13 @@ impl Failure {
         // Where standard error is closed the exit code still tells.
         crate::tolerate(std::io::stderr().write_all(text.as_bytes()));
         self.exit
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        let hint = "Correct it, then run jellyvault config check. jellyvault config example writes a commented example.";
+        Failure::usage(&error.to_string(), hint)
     }
 }
 

@@ -109,7 +109,7 @@ fn key(path: &Path) -> String {
 }
 
 /// Where a user's programs keep what they remember. Jellyfin's service user has none: its home is the server's data directory.
-fn state_dir() -> Option<PathBuf> {
+pub fn state_dir() -> Option<PathBuf> {
     let named = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
     let home = || std::env::home_dir().filter(|home| home.is_absolute() && jellyfins_directory(home).is_none()).map(|home| home.join(".local/state"));
     named.or_else(home).map(|dir| dir.join("jellyvault"))

@@ -36,6 +36,8 @@ mod restore_target;
 mod schema;
 mod schema_args;
 mod servers;
+mod service;
+mod service_args;
 mod show;
 mod snap_arg;
 mod snapshot;
@@ -132,6 +134,12 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(context, &args),
         Command::Repair(args) => repair::run(context, &args),
         Command::Schema { command } => schema::run(context, command),
+        Command::Setup(args) => service::setup(context, &args),
+        Command::Run(args) => service::run(context, &args),
+        Command::Serve => service::serve(context),
+        Command::Status(args) => service::status(context, &args),
+        Command::Config { command } => service::config(context, command),
+        Command::Notify { command } => service::notify(context, command),
         Command::Stats => stats::run(context),
         Command::Completions { shell } => manual::completions(shell),
         Command::Man => manual::man(),
@@ -142,7 +150,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
 /// What clap says: help and version are answers, the rest is wrong usage, in JSON where it was asked for.
 fn usage(error: &clap::Error) -> Exit {
     let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    if !is_answer && std::env::args().any(|arg| arg == "--json") {
+    if !is_answer && std::env::args_os().any(|arg| arg == "--json") {
         let text = error.to_string();
         // What is wrong stands before the first empty line, sometimes as a list; usage and hints follow.
         let lines: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();

@@ -8,14 +8,14 @@ use super::failure::Failure;
 const REMOTE: [&str; 17] = ["s3", "sftp", "rclone", "ssh", "rest", "b2", "gs", "azure", "swift", "http", "https", "webdav", "dav", "smb", "ftp", "nfs", "file"];
 
 /// The repository's place, and whether somebody chose it.
-pub fn repository(named: Option<&Path>) -> Result<(PathBuf, bool), Failure> {
+pub fn repository(named: Option<&Path>, configured: Option<&Path>) -> Result<(PathBuf, bool), Failure> {
     if let Some(path) = named {
         refuse_remote(path)?;
         return Ok((path.to_path_buf(), true));
     }
-    if let Some(path) = configured()? {
-        refuse_remote(&path)?;
-        return Ok((path, true));
+    if let Some(path) = configured {
+        refuse_remote(path)?;
+        return Ok((path.to_path_buf(), true));
     }
     if rustix::process::geteuid().is_root() {
         return Ok((PathBuf::from("/var/lib/jellyvault"), false));
@@ -51,25 +51,24 @@ fn is_perhaps_remote(text: &str) -> bool {
     text.starts_with("\\\\") || text.split_once(':').is_some_and(|(host, _)| is_host(host))
 }
 
-/// `repo` of the configuration file.
-fn configured() -> Result<Option<PathBuf>, Failure> {
+/// Where configuration files are looked for, the user's own first.
+fn places() -> Vec<PathBuf> {
     let user = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".config")));
-    for path in user.map(|base| base.join("jellyvault/config.toml")).into_iter().chain([PathBuf::from("/etc/jellyvault.toml")]) {
-        let Ok(text) = std::fs::read_to_string(&path) else { continue };
-        let wrong = |what: String| {
-            Failure::usage(
-                &format!("the configuration file {} is invalid: {what}", path.display()),
-                "It may contain one line: repo = \"/path/to/the/repository\"",
-            )
-        };
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| wrong(e.message().to_owned()))?;
-        match table.get("repo") {
-            Some(toml::Value::String(repo)) => return Ok(Some(PathBuf::from(repo))),
-            Some(_) => return Err(wrong("repo is not a string".to_owned())),
-            None => {}
-        }
-    }
-    Ok(None)
+    user.map(|base| base.join("jellyvault/config.toml")).into_iter().chain([PathBuf::from(OF_ALL)]).collect()
+}
+
+/// The configuration of the whole machine.
+const OF_ALL: &str = "/etc/jellyvault.toml";
+
+/// The configuration file, where there is one: the one that the user names, or one in the usual places.
+pub fn file(named: Option<&Path>) -> Option<PathBuf> {
+    named.map(Path::to_path_buf).or_else(|| places().into_iter().find(|path| path.exists()))
+}
+
+/// The file that a new configuration is written to.
+pub fn file_to_write(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    let usual = || if rustix::process::geteuid().is_root() { Some(PathBuf::from(OF_ALL)) } else { places().into_iter().next() };
+    named.map(Path::to_path_buf).or_else(usual).ok_or_else(|| Failure::usage("no place for the configuration file is known", "Give it with --config FILE."))
 }
 
 #[cfg(test)]

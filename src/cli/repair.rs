@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
     };
     let mut report = ops::repair(&repository, &options, &context.monitor)?;
     if is_new_config {
-        report.mended.push(ops::Mended { path: "repo.toml".to_owned(), what: "both settings files were missing; new ones were written".to_owned() });
+        report.mended.push(ops::Mended { path: "repo.toml".to_owned(), what: "both settings files were missing or damaged; new ones were written".to_owned() });
     }
     let is_well = report.lost_count == 0 && (report.found.is_ok() || !args.dry_run);
     if context.global.json {
@@ -40,7 +40,8 @@ pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
 fn open_or_rebuild(context: &Context, dry_run: bool) -> Result<bool, Failure> {
     let path = context.repository_path()?;
     match Repository::open(&path) {
-        Err(store::Error::NoSettings { .. }) if !dry_run => {
+        // Where one of the two were right, it would have been opened.
+        Err(store::Error::NoSettings { .. } | store::Error::Config { .. }) if !dry_run => {
             Repository::rebuild_config(&path).map_err(ops::Error::from)?;
             Ok(true)
         }

@@ -51,10 +51,11 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         threads: 0,
     };
     confirm_delete(context, &args)?;
-    let report = ops::restore(&repository, &snapshot, &destination, &options, &context.monitor)?;
     if let Some(dir) = args.to.as_ref().filter(|_| !args.dry_run) {
+        // Before it is filled: a restore that is stopped goes on with the same command.
         Known::load().remember_restored(dir);
     }
+    let report = ops::restore(&repository, &snapshot, &destination, &options, &context.monitor)?;
     if context.global.json {
         to_json::print(&Restored { report: &report, start: start.as_deref() });
     } else if !context.global.quiet {
@@ -107,7 +108,14 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
     context.mean_server(&repository, target.server.id.as_deref())?;
     let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
     let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
-    let options = WatchStateOptions { user, delete: args.delete, dry_run: args.dry_run, no_safety_snapshot: args.no_safety_snapshot, host: context.host() };
+    let options = WatchStateOptions {
+        user,
+        delete: args.delete,
+        dry_run: args.dry_run,
+        other_server: args.other_server,
+        no_safety_snapshot: args.no_safety_snapshot,
+        host: context.host(),
+    };
     let report = ops::restore_watch_state(&repository, snapshot, &target, &options, &context.monitor)?;
     let lost = report.problems();
     if context.global.json {

@@ -10,7 +10,8 @@ use crate::store::Repository;
 use super::args::{RestoreArgs, SourceArgs};
 use super::context::Context;
 use super::failure::Failure;
-use super::source;
+use super::known::Known;
+use super::{render, source};
 
 /// The snapshot, where it goes, and how a new server is started on it.
 pub type Chosen = (SnapshotId, SnapshotRecord, Destination, Option<String>);
@@ -26,14 +27,17 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
     let taken = |(mut catalog, at): (Catalog, usize)| catalog.snapshots.swap_remove(at);
     if let Some(dir) = &args.to {
         let (id, record) = taken(resolve(context)?);
-        let destination = match args.layout {
+        refuse_server(dir, args)?;
+        let (destination, start) = match args.layout {
             Some(arrangement) => {
                 refuse_unplaced(&record, args)?;
-                Destination::Arranged(Box::new(below(dir, arrangement, args)?), arrangement)
+                let instance = below(dir, arrangement, args)?;
+                let start = (arrangement != Arrangement::Debian).then(|| start_words(arrangement, &instance, dir, &record));
+                (Destination::Arranged(Box::new(instance), arrangement), start)
             }
-            None => Destination::Directory(dir.clone()),
+            None => (Destination::Directory(dir.clone()), None),
         };
-        return Ok((id, record, destination, None));
+        return Ok((id, record, destination, start));
     }
     let found = if args.layout.is_some() { None } else { Some(existing(context, repository, args)) };
     if let Some(Ok(target)) = found {
@@ -53,6 +57,25 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
     let why = found.and_then(Result::err);
     let (target, start) = new_instance(&record, args, why)?;
     Ok((id, record, Destination::InPlace(Box::new(target)), Some(start)))
+}
+
+/// A server's own directory needs all that `--in-place` looks at: does it run, is it that server, what is replaced. What an earlier restore made is
+/// no server's, unless one was started on it.
+fn refuse_server(dir: &Path, args: &RestoreArgs) -> Result<(), Failure> {
+    let has_database = ["data/jellyfin.db", "data/library.db", "data/data/jellyfin.db"].iter().any(|name| dir.join(name).exists());
+    let runs = crate::ops::runs_on(dir);
+    if (!has_database && !runs) || (!runs && (args.yes || Known::load().has_restored(dir))) {
+        return Ok(());
+    }
+    let what = if runs { "a running Jellyfin server uses" } else { "there is a Jellyfin server in" };
+    Err(Failure::refused(
+        &format!("{what} {}, and --to does not check whether that server is stopped and is the right one; nothing was changed", dir.display()),
+        &format!(
+            "To restore this server, use --in-place --data-dir {0}. To restore to a separate place, give another directory.{1}",
+            render::argument(dir),
+            if runs { "" } else { " If this is only a copy that may be overwritten, add --yes." }
+        ),
+    ))
 }
 
 /// The instance that is there.

@@ -94,7 +94,23 @@ fn is_own(repository: &Repository) -> bool {
     Stat::of_path(folder).is_ok_and(|stat| stat.uid == own || stat.uid == 0)
 }
 
+/// What the arguments do not say the configuration may.
+fn configured(context: &Context, args: &SourceArgs) -> Result<SourceArgs, Failure> {
+    let mut args = args.clone();
+    // Who names another directory means another server.
+    if args.data_dir().is_none() {
+        let server = &context.settings()?.config.server;
+        args.data_dir = server.data_dir.clone();
+        args.config_dir = args.config_dir.or_else(|| server.config_dir.clone());
+        args.metadata_dir = args.metadata_dir.or_else(|| server.metadata_dir.clone());
+        args.database = args.database.or_else(|| server.database.clone());
+        args.follow_roots |= server.follow_roots;
+    }
+    Ok(args)
+}
+
 fn find_trusting(context: &Context, args: &SourceArgs, known: Vec<String>) -> Result<(Instance, SourceSpec), Failure> {
+    let args = &configured(context, args)?;
     let text = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| p.to_string_lossy().into_owned());
     let absolute = |path: &Option<std::path::PathBuf>| -> Result<Option<String>, Failure> {
         let Some(path) = path else { return Ok(None) };

@@ -187,14 +187,14 @@ fn of_running_server(platform: Platform, named: &mut Named, surroundings: &OsSur
         instance.how = server.words();
         return Ok(instance);
     }
-    let proposals = ours.iter().chain(&others).map(|server| format!("{} ({})", server.data.display(), server.words()));
     match error {
-        FindError::None { mut looked } => {
-            looked.extend(proposals);
+        FindError::None { looked } => {
             if let Some(path) = surroundings.denied.borrow().first() {
                 return Err(Error::Source { path: path.clone(), source: std::io::ErrorKind::PermissionDenied.into() });
             }
-            Err(FindError::None { looked }.into())
+            let found: Vec<(String, String)> = ours.iter().chain(&others).map(|server| (server.data.to_string_lossy().into_owned(), server.words())).collect();
+            // One that runs is one that was found, though it is not taken unasked.
+            Err(if found.is_empty() { FindError::None { looked } } else { FindError::Several { found } }.into())
         }
         FindError::Several { mut found } => {
             found.extend(ours.iter().chain(&others).map(|server| (server.data.to_string_lossy().into_owned(), server.words())));

@@ -67,6 +67,7 @@ pub use ls::{Listing, ls};
 pub use mask::lines_without_secrets;
 #[cfg(feature = "mount")]
 pub use mount::{Moment, MountOptions, MountReport, MountedSnapshot, mount};
+pub use processes::runs_on;
 #[cfg(feature = "cli")]
 pub(crate) use prune::{AlreadyMarked, prune_marked};
 pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};

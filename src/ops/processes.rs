@@ -27,6 +27,11 @@ impl Running {
     }
 }
 
+/// Whether a server runs on this data directory.
+pub fn runs_on(data: &Path) -> bool {
+    server_of(data).is_some()
+}
+
 /// A server that keeps its data in a directory, whatever it is called there. What another user's process says of somebody else's data does not count.
 pub(super) fn server_of(data: &Path) -> Option<Running> {
     let wanted = std::fs::metadata(data).ok()?;
@@ -54,7 +59,9 @@ fn server(pid: u32) -> Option<Running> {
     // Another user's environment is not for everybody.
     let environment = std::fs::read(proc.join("environ")).map(|bytes| words_of(&bytes)).unwrap_or_default();
     let variable = |name: &str| environment.iter().find_map(|entry| Some(entry.strip_prefix(name)?.strip_prefix('=')?.to_owned()));
-    let data = option(&arguments, "--datadir", "-d").or_else(|| variable("JELLYFIN_DATA_DIR"))?;
+    // As the server itself chooses it (`reference/jellyfin.md` 1.2).
+    let usual = || variable("XDG_DATA_HOME").or_else(|| Some(format!("{}/.local/share", variable("HOME")?))).map(|base| format!("{base}/jellyfin"));
+    let data = option(&arguments, "--datadir", "-d").or_else(|| variable("JELLYFIN_DATA_DIR")).or_else(usual)?;
     let config = option(&arguments, "--configdir", "-c").or_else(|| variable("JELLYFIN_CONFIG_DIR"));
     let uid = std::fs::metadata(&proc).ok()?.uid();
     let (data, is_in_container) = place_here(&proc, &data)?;
@@ -66,14 +73,15 @@ fn words_of(bytes: &[u8]) -> Vec<String> {
     bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty()).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
-/// `--datadir X`, `--datadir=X`, `-d X`.
+/// `--datadir X`, `--datadir=X`, `-d X`, `-dX`.
 fn option(arguments: &[String], long: &str, short: &str) -> Option<String> {
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         if word == long || word == short {
             return words.next().cloned();
         }
-        if let Some(value) = word.strip_prefix(long).and_then(|rest| rest.strip_prefix('=')) {
+        let attached = word.strip_prefix(short).filter(|_| !word.starts_with("--")).map(|rest| rest.strip_prefix('=').unwrap_or(rest));
+        if let Some(value) = word.strip_prefix(long).and_then(|rest| rest.strip_prefix('=')).or(attached) {
             return Some(value.to_owned());
         }
     }
@@ -82,6 +90,13 @@ fn option(arguments: &[String], long: &str, short: &str) -> Option<String> {
 
 /// Where this machine has a directory of the process, and whether the process sees it elsewhere. Both must be the same directory.
 fn place_here(proc: &Path, path: &str) -> Option<(PathBuf, bool)> {
+    let absolute;
+    let path = if path.starts_with('/') {
+        path
+    } else {
+        absolute = std::fs::read_link(proc.join("cwd")).ok()?.join(path.trim_start_matches("./")).to_string_lossy().into_owned();
+        absolute.trim_end_matches(['/', '.'])
+    };
     let theirs = std::fs::metadata(proc.join("root").join(path.trim_start_matches('/'))).ok().filter(std::fs::Metadata::is_dir)?;
     let is_same = |here: &Path| std::fs::metadata(here).is_ok_and(|here| (here.dev(), here.ino()) == (theirs.dev(), theirs.ino()));
     let same = PathBuf::from(path);

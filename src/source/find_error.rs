@@ -11,7 +11,7 @@ pub enum FindError {
         looked: Vec<String>,
     },
     /// Several.
-    #[error("{} Jellyfin instances were found on this machine", found.len())]
+    #[error("{}", several(found.len()))]
     Several {
         /// Data directory and how it was found.
         found: Vec<(String, String)>,
@@ -38,4 +38,12 @@ pub enum FindError {
         /// The one that is meant, most likely.
         found: String,
     },
+}
+
+/// One is told as well, where it is not taken unasked.
+fn several(count: usize) -> String {
+    match count {
+        1 => "a Jellyfin server runs on this machine, but its data belongs to another user than it runs as, so it is not used unasked".to_owned(),
+        count => format!("{count} Jellyfin instances were found on this machine"),
+    }
 }

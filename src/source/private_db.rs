@@ -69,7 +69,10 @@ pub fn quick_check(path: &Path, interrupt: &Interrupt) -> Result<(), String> {
 /// A path as SQLite's URI, whatever bytes it has.
 pub(super) fn file_uri(path: &Path) -> String {
     let mut uri = String::from("file:");
-    for byte in path.as_os_str().as_bytes() {
+    let bytes = path.as_os_str().as_bytes();
+    // Two slashes would begin the name of a machine; one means the same.
+    let own = bytes.iter().position(|byte| *byte != b'/').map_or(0, |first| first.saturating_sub(1));
+    for byte in bytes.get(own..).unwrap_or_default() {
         match byte {
             b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
             _ => uri.push_str(&format!("%{byte:02X}")),

@@ -70,6 +70,11 @@ impl LocalCache {
         self.path("checked")
     }
 
+    /// What became of the jobs that are done by themselves.
+    pub(super) fn job_log_file(&self) -> Option<PathBuf> {
+        self.path("jobs.json")
+    }
+
     /// A folder for files without names.
     pub(super) fn spill_folder(&self) -> Option<PathBuf> {
         self.path("tmp")

@@ -375,6 +375,11 @@ impl Repository {
         self.cache.as_ref().and_then(LocalCache::read_log_file)
     }
 
+    /// What became of the jobs that are done by themselves.
+    pub fn job_log_file(&self) -> Option<PathBuf> {
+        self.cache.as_ref().and_then(LocalCache::job_log_file)
+    }
+
     /// A folder for files without names that take what does not fit in memory, where there is a place for them.
     pub(super) fn spill_folder(&self) -> Option<PathBuf> {
         self.cache.as_ref().and_then(LocalCache::spill_folder)

@@ -139,3 +139,49 @@ fn what_was_forgotten_is_not_taken_for_lost() {
     assert_eq!((code, &document["problems"]), (0, &serde_json::json!([])), "{document}");
     assert_eq!(told(&program.repo).len(), 2);
 }
+
+#[test]
+fn a_damaged_record_is_written_again_from_its_copy_in_a_pack() {
+    type Damage<'a> = (&'a str, &'a dyn Fn(&mut Vec<u8>));
+    let damages: [Damage<'_>; 4] = [
+        ("cut", &|bytes| bytes.truncate(50)),
+        ("empty", &|bytes| bytes.clear()),
+        ("flipped", &|bytes| bytes[60] ^= 0x20),
+        ("noise", &|bytes| *bytes = noise("record", 100)),
+    ];
+    for (name, damage) in damages {
+        let (program, source) = three_snapshots();
+        // One that shares all its trees with another.
+        program.ok(&["snapshot", source.to_str().unwrap(), "--label", "the same"]);
+        let whole = told(&program.repo);
+        let mut records: Vec<PathBuf> = std::fs::read_dir(program.repo.join("snapshots")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        records.sort();
+        for record in records {
+            let mut bytes = std::fs::read(&record).unwrap();
+            damage(&mut bytes);
+            std::fs::remove_file(&record).unwrap();
+            write(&record, bytes);
+            assert_eq!(program.json(&["check"]).1, 3, "{name}");
+            let (report, code) = program.json(&["repair"]);
+            assert_eq!((code, &report["lost"]), (0, &serde_json::json!([])), "{name} {} {}", report["lost"], report["mended"]);
+            assert_eq!(told(&program.repo), whole, "{name}");
+            program.ok(&["check", "--read-data"]);
+        }
+    }
+}
+
+#[test]
+fn settings_that_are_both_damaged_are_written_again() {
+    for damaged in [noise("settings", 200), Vec::new(), b"format = 2".to_vec()] {
+        let (program, _) = three_snapshots();
+        let whole = told(&program.repo);
+        for name in ["repo.toml", "repo.copy.toml"] {
+            std::fs::remove_file(program.repo.join(name)).unwrap();
+            write(program.repo.join(name), &damaged);
+        }
+        assert_eq!(program.json(&["list"]).1, 1);
+        let (report, code) = program.json(&["repair"]);
+        assert_eq!(code, 0, "{report}");
+        assert_eq!(told(&program.repo), whole);
+    }
+}

@@ -39,6 +39,7 @@ mod rows;
 mod scan;
 mod schemas;
 mod security;
+mod service;
 mod session;
 mod situations;
 mod storm;

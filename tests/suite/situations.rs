@@ -605,3 +605,86 @@ fn a_place_that_the_settings_do_not_tell_here_is_said_once() {
     let (again, code) = snapshot(&program, &data, &[]);
     assert!(code == 0 && has_database(&again), "{again}");
 }
+
+#[test]
+fn a_restore_to_a_directory_that_is_a_server_s_own_is_refused() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    snapshot(&program, &data, &[]);
+    let before = std::fs::read(data.join("config/system.xml")).unwrap();
+    write(data.join("config/system.xml"), "changed");
+    let restore = ["restore", "latest", "--to", data.to_str().unwrap()];
+    let (refused, code) = program.json(&restore);
+    assert_eq!(code, 1, "{refused}");
+    assert!(refused["error"]["hint"].as_str().unwrap().contains("--in-place --data-dir"), "{refused}");
+    assert_eq!(std::fs::read(data.join("config/system.xml")).unwrap(), b"changed");
+    program.ok(&[&restore[..], &["--yes"]].concat());
+    assert_eq!(std::fs::read(data.join("config/system.xml")).unwrap(), before);
+    // What a restore made may be restored to again.
+    let out = program.home.path().join("out");
+    for _ in 0..2 {
+        program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    }
+}
+
+#[test]
+fn a_path_may_begin_with_two_slashes() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    let repo = format!("/{}", program.home.path().join("r").display());
+    let taken = program.json(&["--repo", &repo, "snapshot", data.to_str().unwrap()]);
+    assert_eq!((taken.1, taken.0["problem_count"].as_u64()), (0, Some(0)), "{}", taken.0);
+    assert_eq!(program.json(&["--repo", &repo, "restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]).1, 0);
+}
+
+#[test]
+fn arguments_that_are_no_text_are_told_as_wrong_usage() {
+    use std::os::unix::ffi::OsStrExt;
+    let program = Program::new();
+    let odd = std::ffi::OsStr::from_bytes(b"latest:data/bad\xff.txt");
+    let output = program.command(&["cat"]).arg(odd).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}
+
+#[needs(root)]
+#[test]
+fn on_a_new_machine_files_keep_the_owners_of_the_snapshot() {
+    use std::os::unix::fs::MetadataExt;
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    sh("chown -R 4711:4712 \"$1\"", &data);
+    snapshot(&program, &data, &[]);
+    let new = program.home.path().join("new");
+    let (report, code) = in_place(&program, "latest", &new, &["--layout", "docker", "--same-directories"]);
+    assert_eq!(code, 0, "{report}");
+    let owner = std::fs::metadata(new.join("data/jellyfin.db")).unwrap();
+    assert_eq!((owner.uid(), owner.gid()), (4711, 4712), "{report}");
+}
+
+#[test]
+fn servers_are_seen_however_they_are_started() {
+    let program = Program::new();
+    let data = instance(&program, "home/.local/share/jellyfin");
+    snapshot(&program, &data, &[]);
+    let home = program.home.path().join("home");
+    let inside = format!("cd '{}'; ", data.display());
+    let starts = [
+        (inside.clone(), "-d ./".to_owned()),
+        (inside.clone(), "-d .".to_owned()),
+        (String::new(), format!("-d'{}'", data.display())),
+        (String::new(), format!("--datadir='{}'", data.display())),
+        (format!("unset XDG_DATA_HOME; export HOME='{}'; ", home.display()), String::new()),
+    ];
+    for (before, arguments) in starts {
+        let script = format!("{before}exec -a /usr/bin/jellyfin bash -c 'sleep 30; true' jellyfin {arguments}");
+        let mut server = Command::new("bash").args(["-c", &script]).spawn().unwrap();
+        let is_up = || std::fs::read(format!("/proc/{}/cmdline", server.id())).is_ok_and(|line| line.starts_with(b"/usr/bin/jellyfin"));
+        while !is_up() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        let (refused, code) = in_place(&program, "latest", &data, &["--dry-run"]);
+        server.kill().unwrap();
+        server.wait().unwrap();
+        assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{script}: {refused}");
+    }
+}

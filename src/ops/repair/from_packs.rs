@@ -38,9 +38,12 @@ pub(super) fn records(repository: &Repository, index: &Index, report: &mut Repai
     let chain = Chain::load(repository)?;
     let here: HashSet<SnapshotId> = Catalog::ids(repository)?.into_iter().collect();
     let Unnamed { trees, mut records } = unnamed_trees(repository, index, &catalog.snapshots, monitor)?;
-    if chain.listed.keys().any(|id| !here.contains(id)) {
+    // What cannot be read is as good as gone.
+    let is_damaged = |id: &SnapshotId| catalog.damaged.iter().any(|(name, _)| *name == crate::store::snapshot_name(&id.0));
+    let is_lost = |id: &SnapshotId| !here.contains(id) || is_damaged(id);
+    if chain.listed.keys().any(is_lost) || here.iter().any(is_damaged) {
         let copies = record_copies(repository, index, monitor)?;
-        records.extend(copies.into_iter().filter(|(id, _)| chain.listed.contains_key(id) && !here.contains(id)));
+        records.extend(copies.into_iter().filter(|(id, _)| (chain.listed.contains_key(id) || here.contains(id)) && is_lost(id)));
     }
     let told: HashSet<ChunkId> = records.iter().flat_map(|(_, record)| record.categories.values()).map(|category| category.manifest).collect();
     let mut reader = ChunkReader::new(repository, index);

@@ -72,7 +72,8 @@ fn owner_of(layout: &Layout) -> Option<(u32, u32)> {
         let fd = layout.roots.iter().find(|root| root.logical == name.as_bytes())?.at.as_ref()?;
         let stat = Stat::of(&**fd).ok()?;
         let names = rustix::fs::openat(&**fd, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).and_then(rustix::fs::Dir::new);
-        let is_empty = || names.is_ok_and(|names| names.flatten().all(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")));
+        // Folders alone may be those that this restore has just made.
+        let is_empty = || names.is_ok_and(|names| names.flatten().all(|entry| entry.file_type() == rustix::fs::FileType::Directory));
         (stat.uid != 0 || !is_empty()).then_some((stat.uid, stat.gid))
     })
 }

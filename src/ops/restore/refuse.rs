@@ -80,7 +80,9 @@ pub(super) fn check(
                 .to_owned(),
         );
     }
-    if !options.same_directories {
+    // Without a database nothing knows the paths.
+    let has_database = categories(record).any(|(category, root)| category == Category::Database && root.files > 0);
+    if !options.same_directories && has_database {
         let here = layout.directories();
         let seen_here = match target.new_layout {
             Some(layout) if facts.directories.is_empty() => layout.seen_by_server(&here),

@@ -8,7 +8,7 @@ use crate::source::{Category, DATABASE_PATH, LiveFile, copy_database};
 use crate::store::Repository;
 
 use super::ls::short;
-use super::restore::{InstanceTarget, live_database, refuse_running};
+use super::restore::{InstanceTarget, check_server, live_database, refuse_running, refuse_running_process};
 use super::rows::{Which, open_state};
 use super::snapshot::{SnapshotOptions, snapshot};
 use super::{Error, Monitor, in_one_line};
@@ -24,6 +24,8 @@ pub struct WatchStateOptions {
     pub delete: bool,
     /// Say what would be done, change nothing.
     pub dry_run: bool,
+    /// The user wants another server's watch state.
+    pub other_server: bool,
     /// Take no snapshot of the database as it was.
     pub no_safety_snapshot: bool,
     /// The machine's name, for the snapshot that is taken first.
@@ -60,12 +62,15 @@ pub fn restore_watch_state(
     monitor: &Monitor,
 ) -> Result<WatchStateReport, Error> {
     let layout = &target.spec.layout;
+    if !options.other_server {
+        check_server(&from.0, &from.1, target)?;
+    }
     let database = live_database(layout)?.ok_or_else(|| Error::Refused {
         what: format!("the server in {} has no database to restore watch state into", target.instance.program_data),
         hint: "Start Jellyfin once, or restore the whole snapshot: jellyvault restore SNAPSHOT --in-place.".to_owned(),
     })?;
     if !options.dry_run {
-        stopped(&database)?;
+        stopped(&database, target)?;
     }
     // Everything is done to a private copy first, which nobody keeps: what cannot be done is told before anything changes.
     let copy = copy_database(&database, &repository.scratch_folder(), &monitor.interrupt).map_err(|error| Error::Refused {
@@ -79,7 +84,7 @@ pub fn restore_watch_state(
         return Ok(WatchStateReport { dry_run: true, ..tried });
     }
     let safety = if options.no_safety_snapshot { None } else { take_safety_snapshot(repository, from, target, options, monitor)? };
-    stopped(&database)?;
+    stopped(&database, target)?;
     let report = bring_back(repository, from, &database, options)?;
     Ok(WatchStateReport { safety, ..report })
 }
@@ -123,9 +128,9 @@ fn bring_back(
     apply::apply(database, &collect::collect(&state, &options.user)?, options)
 }
 
-/// Refuses while a server has the database open.
-fn stopped(database: &LiveFile) -> Result<(), Error> {
-    refuse_running(database).map_err(|error| match error {
+/// Refuses while a server has the database open, or runs on it.
+fn stopped(database: &LiveFile, target: &InstanceTarget) -> Result<(), Error> {
+    refuse_running(database).and_then(|()| refuse_running_process(&target.instance)).map_err(|error| match error {
         Error::Refused { what, .. } => Error::Refused {
             what,
             hint: "Stop Jellyfin, then run the same command again. With --dry-run you can see the changes while the server runs.".to_owned(),

@@ -1,0 +1,60 @@
+//! `config`: what holds, where it comes from, and what is wrong with it.
+
+use jiff::Zoned;
+use serde_json::json;
+
+use crate::ops::lines_without_secrets;
+use crate::service::{EXAMPLE, Loaded, Schedule};
+
+use super::super::context::Context;
+use super::super::failure::Failure;
+use super::super::service_args::ConfigCommand;
+use super::super::{Exit, json as to_json, output};
+use super::facts::Schedules;
+
+/// Runs of each job that are shown.
+const RUNS: usize = 5;
+
+pub fn run(context: &Context, command: ConfigCommand) -> Result<Exit, Failure> {
+    if let ConfigCommand::Example = command {
+        output::print(EXAMPLE)?;
+        return Ok(Exit::Done);
+    }
+    let loaded = context.settings()?;
+    let schedules = Schedules::of(loaded)?;
+    match command {
+        ConfigCommand::Check => {
+            if context.global.json {
+                to_json::print(&json!({"ok": true, "file": loaded.file, "variables": loaded.variables}));
+            } else if !context.global.quiet {
+                output::print(&format!("The configuration is valid ({}).\n", origin(loaded)))?;
+            }
+        }
+        _ => show(context, loaded, &schedules)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn origin(loaded: &Loaded) -> String {
+    let file = loaded.file.as_ref().map_or_else(|| "no file, so the defaults apply".to_owned(), |file| file.display().to_string());
+    if loaded.variables.is_empty() { file } else { format!("{file}; from the environment: {}", loaded.variables.join(", ")) }
+}
+
+fn show(context: &Context, loaded: &Loaded, schedules: &Schedules) -> Result<(), Failure> {
+    let now = Zoned::now().with_time_zone(context.zone.clone());
+    let runs = |schedule: &Schedule| std::iter::successors(schedule.next(&now), |time| schedule.next(time)).take(RUNS).collect::<Vec<_>>();
+    let text = toml::to_string(&loaded.config).unwrap_or_default();
+    let shown = lines_without_secrets("jellyvault.toml", &text).join("\n");
+    if context.global.json {
+        let next: Vec<_> =
+            schedules.iter().map(|(job, schedule)| json!({"job": job, "times": runs(schedule).iter().map(Zoned::timestamp).collect::<Vec<_>>()})).collect();
+        to_json::print(&json!({"file": loaded.file, "variables": loaded.variables, "repository": context.repository_path()?, "config": shown, "next": next}));
+        return Ok(());
+    }
+    let mut out = format!("# {}\n# Repository: {}\n{}\n", origin(loaded), context.repository_path()?.display(), shown.trim_end());
+    for (job, schedule) in schedules.iter() {
+        let times: Vec<String> = runs(schedule).iter().map(|time| time.strftime("%a %Y-%m-%d %H:%M").to_string()).collect();
+        out.push_str(&format!("# Next {}: {}\n", job.name(), if times.is_empty() { "never".to_owned() } else { times.join(", ") }));
+    }
+    output::print(&out)
+}

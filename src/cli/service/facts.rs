@@ -1,0 +1,155 @@
+//! What is known of the server, the repository and the jobs, for the schedule and for the overview.
+
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp, Zoned};
+
+use crate::manifest::{Catalog, SnapshotRecord};
+use crate::ops::{self, ErrorKind};
+use crate::service::{Alarm, Facts, Job, JobLog, LastSnapshot, Loaded, Past, Schedule};
+use crate::source::{Instance, Stat};
+use crate::store::Repository;
+
+use super::super::args::SourceArgs;
+use super::super::context::Context;
+use super::super::failure::Failure;
+use super::super::known;
+use super::super::{render, source};
+
+/// The configuration's schedules.
+pub struct Schedules(Vec<(Job, Schedule)>);
+
+impl Schedules {
+    /// Those of the configuration.
+    pub fn of(loaded: &Loaded) -> Result<Schedules, Failure> {
+        let schedules = Job::ALL.into_iter().map(|job| Ok((job, loaded.config.schedule(job)?)));
+        Ok(Schedules(schedules.collect::<Result<_, crate::service::ConfigError>>()?))
+    }
+
+    /// Each job with its schedule.
+    pub fn iter(&self) -> impl Iterator<Item = (Job, &Schedule)> {
+        self.0.iter().map(|(job, schedule)| (*job, schedule))
+    }
+
+    /// When each job is done next.
+    pub fn next(&self, now: &Zoned) -> Vec<(Job, Zoned)> {
+        self.iter().filter_map(|(job, schedule)| Some((job, schedule.next(now)?))).collect()
+    }
+}
+
+/// The directory of the server's data, as far as that tells its snapshots from others'.
+pub struct Whose {
+    id: Option<String>,
+    directory: Option<String>,
+}
+
+impl Whose {
+    /// The server of the configuration, or the one that is found here. One that cannot be found is any.
+    pub fn find(context: &Context) -> Whose {
+        match source::find(context, &SourceArgs::default()) {
+            Ok((instance, spec)) => Whose::of(&instance, spec.server.id),
+            Err(_) => Whose { id: None, directory: None },
+        }
+    }
+
+    fn of(instance: &Instance, id: Option<String>) -> Whose {
+        Whose { id, directory: Some(instance.program_data.clone()) }
+    }
+
+    /// Whether a snapshot is of it.
+    pub fn has(&self, record: &SnapshotRecord) -> bool {
+        if record.is_safety() || record.has_wrong_clock() || record.source.directories.contains_key("folder") || record.source.key.starts_with("zip-") {
+            return false;
+        }
+        match (&self.id, &record.server.id) {
+            (Some(own), Some(id)) => own == id,
+            _ => self.directory.as_ref().is_none_or(|own| record.source.directories.get("programdata") == Some(own)),
+        }
+    }
+}
+
+/// Where the alarms of a repository are remembered.
+pub fn alarm_file(context: &Context) -> Option<PathBuf> {
+    let path = context.repository_path().ok()?;
+    let absolute = std::path::absolute(&path).unwrap_or(path);
+    let name: String = blake3::hash(absolute.as_os_str().as_encoded_bytes()).to_hex().chars().take(16).collect();
+    known::state_dir().map(|dir| dir.join(format!("alarm-{name}.json")))
+}
+
+/// When each job was done. A snapshot is done when there is one, whoever took it.
+pub fn past(repository: Option<&Repository>, log: &JobLog, job: Job, whose: &Whose, now: Timestamp) -> Result<Past, Failure> {
+    let past = log.past(job);
+    let (Job::Snapshot, Some(repository)) = (job, repository) else { return Ok(past) };
+    let is_past = |record: &SnapshotRecord| render::moment(record.time_ns) <= now;
+    let newest = Catalog::newest(repository, |record| whose.has(record) && is_past(record)).map_err(ops::Error::from)?;
+    Ok(Past { done: newest.map(|(_, record)| render::moment(record.time_ns)), ..past })
+}
+
+/// A repository that cannot be opened is away, or was never made.
+pub fn open(context: &Context) -> Result<Result<Repository, String>, Failure> {
+    match context.open() {
+        Ok(repository) => Ok(Ok(repository)),
+        Err(failure) if matches!(failure.kind(), ErrorKind::NoRepository | ErrorKind::Io | ErrorKind::Damaged) => Ok(Err(failure.in_one_line())),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Everything that the overview needs.
+pub fn gather(context: &Context, loaded: &Loaded, schedules: &Schedules, alarm: &Alarm, now: &Zoned) -> Result<(Facts, JobLog), Failure> {
+    let absent_after = loaded.config.notify.absent_after().unwrap_or(SignedDuration::from_hours(24));
+    let repository = match open(context)? {
+        Ok(repository) => repository,
+        Err(why) => {
+            let since = alarm.absent_since.or(Some(now.timestamp()));
+            return Ok((Facts { away: Some((why, since)), absent_after, ..Facts::default() }, JobLog::default()));
+        }
+    };
+    let log = repository.job_log_file().map(|path| JobLog::read(&path)).unwrap_or_default();
+    let whose = Whose::find(context);
+    let catalog = Catalog::load(&repository).map_err(ops::Error::from)?;
+    let own: Vec<_> = catalog.snapshots.iter().filter(|(_, record)| whose.has(record)).collect();
+    let last = own.last().map(|(id, record)| LastSnapshot {
+        time: render::moment(record.time_ns),
+        problems: record.problem_count,
+        is_complete: record.is_complete(),
+        id: render::short(id),
+    });
+    let last_complete = own.iter().rev().find(|(_, record)| record.is_complete()).map(|(_, record)| render::moment(record.time_ns));
+    // Who has neither a configuration nor a run behind them takes snapshots in their own way.
+    let is_scheduled = loaded.file.is_some() || !loaded.variables.is_empty() || log != JobLog::default();
+    let schedule = |job| schedules.iter().find(|(known, _)| *known == job).map(|(_, schedule)| schedule);
+    let facts = Facts {
+        away: None,
+        absent_after,
+        last,
+        last_complete,
+        snapshots: own.len() as u64,
+        period: schedule(Job::Snapshot).filter(|_| is_scheduled).and_then(|schedule| schedule.period(now)),
+        failures: Job::ALL.into_iter().filter_map(|job| Some((job, log.open_failure(job)?.clone()))).collect(),
+        checked: log.done.get(&Job::Check).map(|outcome| outcome.began),
+        checks_are_scheduled: is_scheduled && !matches!(schedule(Job::Check), Some(Schedule::Never) | None),
+    };
+    Ok((facts, log))
+}
+
+/// Whether another process does the jobs of this repository at this moment: as long as what is returned lives, none does.
+pub fn claim(repository: &Repository) -> Result<Option<std::fs::File>, Failure> {
+    let Some(path) = repository.job_log_file().map(|path| path.with_extension("lock")) else { return Ok(None) };
+    let failed = |source| Failure::from(ops::Error::Target { verb: "open", path: path.clone(), source });
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    use rustix::fs::FlockOperation::NonBlockingLockExclusive;
+    match rustix::fs::flock(&file, NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Failure::busy(
+            "another jellyvault does the jobs of this repository at this moment",
+            "Nothing needs to be done: it finishes them. See jellyvault status.",
+        )),
+        // A file system without locks: two may do the same twice, which harms nothing.
+        Err(_) => Ok(Some(file)),
+    }
+}
+
+/// Whether the folder of the repository is on a disk of its own that is not there now.
+pub fn is_made(path: &std::path::Path) -> bool {
+    Stat::of_path(&path.join("repo.toml")).is_ok()
+}

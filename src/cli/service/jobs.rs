@@ -1,0 +1,115 @@
+//! Does a job: the same as the command of its name.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use crate::manifest::Policy;
+use crate::ops::{self, CheckOptions, Forget, PruneOptions, Share, SnapshotOptions};
+use crate::service::{Job, Loaded, Outcome, run_hook};
+use crate::source::Category;
+
+use super::super::args::SourceArgs;
+use super::super::context::Context;
+use super::super::failure::Failure;
+use super::super::open_or_make::open_or_make;
+use super::super::{check, render, source};
+
+/// How long pruning waits for those that read.
+const WAIT: std::time::Duration = std::time::Duration::from_secs(600);
+/// Hundredths of the data that a check reads where nothing is said.
+const READ_PERCENT: f64 = 5.0;
+
+/// Does a job with the programs that run around it; what became of it. An interrupt is a failure of the whole.
+pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Failure> {
+    let (began, started) = (Timestamp::now(), Instant::now());
+    let hooks = &loaded.config.hooks;
+    let limit = hooks.limit().unwrap_or_default();
+    let variables = [("JELLYVAULT_JOB", job.name())];
+    let done = match run_hook(&hooks.before, &variables, limit) {
+        Ok(()) => match job {
+            Job::Snapshot => snapshot(context, loaded),
+            Job::Retention => retention(context, loaded),
+            Job::Check => check(context, loaded),
+        },
+        Err(error) => Ok((false, format!("the program before the job failed: {error}"))),
+    };
+    let (is_ok, mut words) = match done {
+        Ok(done) => done,
+        Err(failure) if failure.is_interrupt() => return Err(failure),
+        Err(failure) => (false, failure.in_one_line()),
+    };
+    let (name, command) = if is_ok { ("after", &hooks.after) } else { ("failed", &hooks.failed) };
+    if let Err(error) = run_hook(command, &variables, limit) {
+        words.push_str(&format!(" (the program {name} it failed: {error})"));
+    }
+    Ok(Outcome { began, is_ok, words, took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) })
+}
+
+fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> {
+    let config = &loaded.config.snapshot;
+    let own = SourceArgs::default();
+    let found = source::find(context, &own);
+    let repository = open_or_make(context, false)?;
+    // What is found beside the repository's own memory, too.
+    let (_, spec) = match found {
+        Ok(_) => source::find_known(context, &own, &repository)?,
+        Err(failure) if failure.is_no_instance() => source::find_or_remembered(context, &own, &repository)?,
+        Err(failure) => return Err(failure),
+    };
+    let only = if config.skip.is_empty() { Vec::new() } else { Category::ALL.into_iter().filter(|category| !config.skip.contains(category)).collect() };
+    let options = SnapshotOptions {
+        only,
+        exclude: config.exclude.clone(),
+        scratch: context.global.scratch_dir.clone(),
+        host: context.host(),
+        ..SnapshotOptions::default()
+    };
+    let report = ops::snapshot(&repository, &spec, &options, &context.monitor)?;
+    let (record, id) = (&report.record, report.id.as_ref().map(render::short).unwrap_or_default());
+    let problems = match record.problem_count {
+        0 => String::new(),
+        count => format!(", {}", render::plural(count, "problem", "problems")),
+    };
+    let words = format!(
+        "snapshot {id}: {} new, {} changed, {} gone, {} added{problems}",
+        render::count(record.files.new),
+        render::count(record.files.changed),
+        render::count(record.files.gone),
+        render::size(record.bytes.new_stored)
+    );
+    Ok((true, words))
+}
+
+fn retention(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> {
+    let repository = context.open()?;
+    let catalog = context.catalog(&repository)?;
+    let policy = Policy { server: context.server.borrow().clone(), ..loaded.config.policy()? };
+    let forgetting = ops::plan_forget(&repository, &catalog, &Forget::By(policy), &context.zone, &context.monitor)?;
+    let dropped = forgetting.dropped();
+    ops::forget(&repository, &dropped)?;
+    let options = PruneOptions { wait: WAIT, ..PruneOptions::default() };
+    let report = ops::prune(&repository, &options, &context.monitor)?;
+    let words = format!("{} forgotten, {} freed", render::plural(dropped.len() as u64, "snapshot", "snapshots"), render::size(report.freed));
+    match report.problems.first() {
+        None => Ok((true, words)),
+        Some(problem) => Ok((false, format!("{words}, but {}: {}", problem.path, problem.what))),
+    }
+}
+
+fn check(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> {
+    let repository = context.open()?;
+    let percent = loaded.config.check.read_percent.unwrap_or(READ_PERCENT);
+    let read = if percent > 0.0 { Share::Percent(percent) } else { Share::Nothing };
+    let report = ops::check(&repository, &CheckOptions { read, threads: 0 }, &context.monitor)?;
+    if report.is_ok() {
+        return Ok((
+            true,
+            format!("{} checked, {} read: no damage", render::plural(report.snapshots, "snapshot", "snapshots"), render::size(report.read.bytes)),
+        ));
+    }
+    let first = report.findings.first().map(|finding| format!("{}: {}", finding.name, finding.what));
+    let first = first.unwrap_or_else(|| check::by_path(&report.damage).trim().lines().next().unwrap_or_default().trim().to_owned());
+    let count = report.findings.len() as u64 + report.damage_count;
+    Ok((false, format!("{} found, among them {first}", render::plural(count, "fault", "faults"))))
+}

@@ -1,0 +1,18 @@
+//! `run`, `serve`, `status`, `config`, `notify` and `setup`: what is done by itself.
+
+mod config;
+mod facts;
+mod jobs;
+mod notice;
+mod notify;
+mod round;
+mod serve;
+mod setup;
+mod status;
+
+pub use config::run as config;
+pub use notify::run as notify;
+pub use round::run;
+pub use serve::run as serve;
+pub use setup::run as setup;
+pub use status::run as status;

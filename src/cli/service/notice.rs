@@ -1,0 +1,48 @@
+//! Tells people how things stand, where that changed.
+
+use jiff::Zoned;
+
+use crate::service::{Alarm, Loaded, Message, Standing, Telling};
+
+use super::super::context::Context;
+use super::super::failure::Failure;
+use super::facts::{Schedules, alarm_file, gather};
+
+/// Looks how things stand, and tells whoever is to be told.
+pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, now: &Zoned) -> Result<Standing, Failure> {
+    let file = alarm_file(context);
+    let mut alarm = file.as_deref().map(Alarm::read).unwrap_or_default();
+    let (facts, _) = gather(context, loaded, schedules, &alarm, now)?;
+    alarm.absent_since = facts.away.as_ref().map(|_| alarm.absent_since.unwrap_or(now.timestamp()));
+    let standing = Standing::of(&facts, now.timestamp());
+    let notify = &loaded.config.notify;
+    let (telling, next) = alarm.next(&standing, now.timestamp(), notify.reminder().unwrap_or(jiff::SignedDuration::from_hours(24)));
+    let mut is_told = true;
+    if telling != Telling::Nothing && !notify.is_empty() {
+        let outcomes = notify.send(&message(context, telling, &standing));
+        for (name, error) in outcomes.iter().filter_map(|(name, outcome)| Some((name, outcome.as_ref().err()?))) {
+            context.say(&format!("Problem: the alarm could not be sent by {name}: {error}"));
+        }
+        is_told = outcomes.iter().any(|(_, outcome)| outcome.is_ok());
+    }
+    // Where nobody could be told it is tried again.
+    let kept = if is_told { next } else { alarm };
+    if let Some(Err(error)) = file.as_deref().map(|file| kept.write(file)) {
+        context.say(&format!("Problem: it could not be noted which alarms were sent ({error}), so they may be sent again"));
+    }
+    Ok(standing)
+}
+
+fn message(context: &Context, telling: Telling, standing: &Standing) -> Message {
+    let host = context.host();
+    let title = match telling {
+        Telling::Recovered => format!("jellyvault on {host}: all is well again"),
+        Telling::Reminder => format!("jellyvault on {host}: still a problem"),
+        Telling::Raised | Telling::Nothing => format!("jellyvault on {host}: a problem"),
+    };
+    let mut body = standing.sentence.clone();
+    for reason in &standing.reasons {
+        body.push_str(&format!("\n- {}. {}", reason.what, reason.todo));
+    }
+    Message { title, body, level: standing.level }
+}

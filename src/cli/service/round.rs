@@ -1,0 +1,153 @@
+//! `run`: does what is due now, and ends. For cron and systemd timers; `serve` does the same again and again.
+
+use jiff::Zoned;
+use serde_json::json;
+
+use crate::service::{Job, JobLog, Level, Loaded, Outcome, due, run_hook};
+use crate::store::Repository;
+
+use super::super::context::Context;
+use super::super::failure::Failure;
+use super::super::service_args::RunArgs;
+use super::super::{Exit, json as to_json, output};
+use super::facts::{Schedules, Whose, claim, is_made, open, past};
+use super::{jobs, notice};
+
+pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
+    let loaded = context.settings()?;
+    let schedules = Schedules::of(loaded)?;
+    let now = Zoned::now().with_time_zone(context.zone.clone());
+    let chosen = if args.job.is_empty() { due_now(context, loaded, &schedules, &now)? } else { named(&args.job)? };
+    if args.dry_run {
+        return tell_plan(context, &schedules, &chosen, &now);
+    }
+    let done = do_all(context, loaded, &chosen)?;
+    let later = Zoned::now().with_time_zone(context.zone.clone());
+    let standing = notice::look_and_tell(context, loaded, &schedules, &later)?;
+    let next = schedules.next(&later);
+    if context.global.json {
+        let jobs: Vec<_> = done.iter().map(|(job, outcome)| json!({"job": job, "ok": outcome.is_ok, "what": outcome.words, "ms": outcome.took_ms})).collect();
+        let next: Vec<_> = next.iter().map(|(job, time)| json!({"job": job, "time": time.timestamp()})).collect();
+        to_json::print(&json!({"jobs": jobs, "next": next, "standing": standing}));
+    } else {
+        let mut out = String::new();
+        for (job, outcome) in &done {
+            if !context.global.quiet || !outcome.is_ok {
+                out.push_str(&line(*job, outcome));
+            }
+        }
+        if done.is_empty() && !context.global.quiet {
+            out.push_str(&format!("Nothing is due. {}\n", next_words(&next)));
+        }
+        output::print(&out)?;
+        if standing.level != Level::Good {
+            context.say(&standing.sentence);
+            standing.reasons.iter().for_each(|reason| context.say(&format!("  {}. {}", reason.what, reason.todo)));
+        }
+    }
+    let is_ok = done.iter().all(|(_, outcome)| outcome.is_ok);
+    Ok(match (is_ok, standing.level) {
+        (false, _) => Exit::Failed,
+        (true, Level::Good) => Exit::Done,
+        (true, _) => Exit::Problems,
+    })
+}
+
+/// A job and what became of it, in a line.
+pub fn line(job: Job, outcome: &Outcome) -> String {
+    format!("{}{}: {}\n", job.name(), if outcome.is_ok { "" } else { " failed" }, outcome.words)
+}
+
+/// When the jobs are done next.
+pub fn next_words(next: &[(Job, Zoned)]) -> String {
+    let words: Vec<String> = next.iter().map(|(job, time)| format!("{} at {}", job.name(), time.strftime("%Y-%m-%d %H:%M"))).collect();
+    if words.is_empty() { "No job is scheduled.".to_owned() } else { format!("Next: {}.", words.join(", ")) }
+}
+
+/// The jobs that are due. Where the repository's disk is away and a program is there to mount it, that is asked first.
+pub fn due_now(context: &Context, loaded: &Loaded, schedules: &Schedules, now: &Zoned) -> Result<Vec<Job>, Failure> {
+    let hooks = &loaded.config.hooks;
+    if !hooks.before.is_empty() && !is_made(&context.repository_path()?) {
+        // Where it fails the job that follows tells why.
+        crate::tolerate(run_hook(&hooks.before, &[("JELLYVAULT_JOB", "look")], hooks.limit().unwrap_or_default()));
+    }
+    let repository = open(context)?.ok();
+    let log = repository.as_ref().map(log_of).unwrap_or_default();
+    let whose = Whose::find(context);
+    let mut found = Vec::new();
+    for (job, schedule) in schedules.iter() {
+        // A repository that is not there has nothing to be forgotten or checked.
+        if repository.is_none() && job != Job::Snapshot {
+            continue;
+        }
+        if due(schedule, past(repository.as_ref(), &log, job, &whose, now.timestamp())?, now).is_some() {
+            found.push(job);
+        }
+    }
+    Ok(found)
+}
+
+/// What became of the jobs of a repository.
+pub fn log_of(repository: &Repository) -> JobLog {
+    repository.job_log_file().map(|path| JobLog::read(&path)).unwrap_or_default()
+}
+
+/// Does jobs one after the other, and notes what became of each.
+pub fn do_all(context: &Context, loaded: &Loaded, chosen: &[Job]) -> Result<Vec<(Job, Outcome)>, Failure> {
+    let mut done = Vec::new();
+    let mut claimed = None;
+    for job in chosen {
+        if claimed.is_none()
+            && let Ok(repository) = open(context)?
+        {
+            claimed = claim(&repository)?;
+        }
+        let outcome = jobs::run(context, loaded, *job)?;
+        if let Ok(repository) = open(context)? {
+            note(context, &repository, *job, &outcome);
+        }
+        if let Err(error) = loaded.config.notify.ping(outcome.is_ok, &format!("{}: {}", job.name(), outcome.words)) {
+            context.say(&format!("Problem: healthchecks was not told: {error}"));
+        }
+        done.push((*job, outcome));
+    }
+    Ok(done)
+}
+
+/// Notes a job that was done outside of a run.
+pub fn remember(context: &Context, job: Job, outcome: &Outcome) {
+    if let Ok(Ok(repository)) = open(context) {
+        note(context, &repository, job, outcome);
+    }
+}
+
+fn note(context: &Context, repository: &Repository, job: Job, outcome: &Outcome) {
+    let Some(path) = repository.job_log_file() else { return };
+    let mut log = JobLog::read(&path);
+    log.note(job, outcome.clone());
+    if let Err(error) = log.write(&path) {
+        context.say(&format!("Problem: it could not be noted in the repository that the job {} was done ({error}), so it may be done again", job.name()));
+    }
+}
+
+fn named(names: &[String]) -> Result<Vec<Job>, Failure> {
+    let job = |name: &String| {
+        let found = Job::ALL.into_iter().find(|job| job.name() == name);
+        found.ok_or_else(|| Failure::usage(&format!("there is no job {name:?}"), "The jobs are snapshot, retention and check."))
+    };
+    let wanted = names.iter().map(job).collect::<Result<Vec<_>, _>>()?;
+    Ok(Job::ALL.into_iter().filter(|job| wanted.contains(job)).collect())
+}
+
+fn tell_plan(context: &Context, schedules: &Schedules, chosen: &[Job], now: &Zoned) -> Result<Exit, Failure> {
+    let next = schedules.next(now);
+    if context.global.json {
+        let next: Vec<_> = next.iter().map(|(job, time)| json!({"job": job, "time": time.timestamp()})).collect();
+        to_json::print(&json!({"due": chosen, "next": next}));
+    } else if !context.global.quiet {
+        let names: Vec<&str> = chosen.iter().map(|job| job.name()).collect();
+        let begin = if names.is_empty() { "Nothing is due.".to_owned() } else { format!("Due now: {}.", names.join(", ")) };
+        output::print(&format!("{begin} {}\nNothing was done: this was a dry run.\n", next_words(&next)))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,65 @@
+//! Arguments of what is done by itself: run, serve, status, config, notify, setup.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+
+/// What to do of what is due.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Do these jobs now, whether they are due or not: snapshot, retention, check
+    #[arg(long, value_name = "JOB", value_delimiter = ',')]
+    pub job: Vec<String>,
+    /// Show which jobs are due and when the others are; do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// How to show it.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Exit with 1 only if the server is not protected, for container health checks and monitoring
+    #[arg(long)]
+    pub healthy: bool,
+}
+
+/// About the configuration file.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration and say what is wrong, and where
+    Check,
+    /// Show the configuration in effect, where it comes from, and the next runs of each job
+    Show,
+    /// Write a commented example to standard output
+    Example,
+}
+
+/// About alarms.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum NotifyCommand {
+    /// Send a test message to everyone in [notify] of the configuration
+    Test,
+}
+
+/// How to set up.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// Do not ask: use what is given here and the defaults
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Jellyfin's data directory [default: found automatically]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub data_dir: Option<PathBuf>,
+    /// How often to take a snapshot, for example 15m, 6h or 1d [default: 15m]
+    #[arg(long, value_name = "DURATION")]
+    pub every: Option<String>,
+    /// Send alarms to this ntfy topic, for example https://ntfy.sh/my-topic
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub ntfy: Option<String>,
+    /// Send alarms to this e-mail address, with the system's sendmail
+    #[arg(long, value_name = "ADDRESS")]
+    pub email: Option<String>,
+    /// Replace an existing configuration file
+    #[arg(long)]
+    pub force: bool,
+}

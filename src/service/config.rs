@@ -1,0 +1,318 @@
+//! The configuration file: which server, which repository, when what is done, and who is told.
+//!
+//! Every value can be set in the environment as well: `[check] read_data` is `JELLYVAULT_CHECK_READ_DATA`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::{Count, Policy};
+use crate::source::Category;
+
+use super::config_error::ConfigError;
+use super::job::Job;
+use super::notify::Notify;
+use super::one_or_many::OneOrMany;
+use super::schedule::Schedule;
+use super::timing::Timing;
+
+/// The commented example that is shipped.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// All of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The repository's directory.
+    pub repo: Option<PathBuf>,
+    /// The server; found by itself where nothing is said.
+    pub server: ServerConfig,
+    /// Snapshots.
+    pub snapshot: SnapshotConfig,
+    /// Forgetting and pruning.
+    pub retention: RetentionConfig,
+    /// Checks.
+    pub check: CheckConfig,
+    /// Who is told what.
+    pub notify: Notify,
+    /// Programs that run around the jobs.
+    pub hooks: Hooks,
+}
+
+/// Where the server keeps its things.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Its data directory.
+    pub data_dir: Option<PathBuf>,
+    /// Its configuration.
+    pub config_dir: Option<PathBuf>,
+    /// Its metadata.
+    pub metadata_dir: Option<PathBuf>,
+    /// Its database.
+    pub database: Option<PathBuf>,
+    /// Follow links to whole folders.
+    pub follow_roots: bool,
+}
+
+/// When and how snapshots are taken.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SnapshotConfig {
+    /// `every = "15m"`.
+    pub every: Option<String>,
+    /// `at = "03:00"`.
+    pub at: Option<OneOrMany>,
+    /// `days = ["mon"]`.
+    pub days: Vec<String>,
+    /// `cron = "0 3 * * *"`.
+    pub cron: Option<String>,
+    /// `enabled = false`.
+    pub enabled: Option<bool>,
+    /// Categories that are left out.
+    pub skip: Vec<Category>,
+    /// What is left out, as globs.
+    pub exclude: Vec<String>,
+}
+
+/// When old snapshots go, and which.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// As of snapshots.
+    pub every: Option<String>,
+    /// As of snapshots.
+    pub at: Option<OneOrMany>,
+    /// As of snapshots.
+    pub days: Vec<String>,
+    /// As of snapshots.
+    pub cron: Option<String>,
+    /// As of snapshots.
+    pub enabled: Option<bool>,
+    /// The last N.
+    pub keep_last: Option<Count>,
+    /// One for each of the last N hours that have one.
+    pub keep_hourly: Option<Count>,
+    /// The same of days.
+    pub keep_daily: Option<Count>,
+    /// The same of weeks.
+    pub keep_weekly: Option<Count>,
+    /// The same of months.
+    pub keep_monthly: Option<Count>,
+    /// The same of years.
+    pub keep_yearly: Option<Count>,
+    /// All that are younger.
+    pub keep_within: Option<String>,
+    /// Labels that are kept.
+    pub keep_label: Vec<String>,
+}
+
+/// When the repository is checked, and how much of its data is read.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CheckConfig {
+    /// As of snapshots.
+    pub every: Option<String>,
+    /// As of snapshots.
+    pub at: Option<OneOrMany>,
+    /// As of snapshots.
+    pub days: Vec<String>,
+    /// As of snapshots.
+    pub cron: Option<String>,
+    /// As of snapshots.
+    pub enabled: Option<bool>,
+    /// Hundredths of the data that each check reads, those that were not read for longest first.
+    pub read_percent: Option<f64>,
+}
+
+/// Programs that run around a job, without a shell: the program and its arguments.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hooks {
+    /// Before each job. Where it fails the job is not done.
+    pub before: Vec<String>,
+    /// After each job that went well.
+    pub after: Vec<String>,
+    /// After each that failed.
+    pub failed: Vec<String>,
+    /// The longest that one may take.
+    pub time_limit: Option<String>,
+}
+
+/// A configuration, and where its values come from.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// It.
+    pub config: Config,
+    /// The file, where there is one.
+    pub file: Option<PathBuf>,
+    /// The environment's variables that set values.
+    pub variables: Vec<String>,
+}
+
+impl Loaded {
+    /// Reads a file, with what the environment says instead.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the line.
+    pub fn read(file: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Loaded, ConfigError> {
+        let text = match file {
+            Some(path) => {
+                std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.display().to_string(), why: error.to_string() })?
+            }
+            None => String::new(),
+        };
+        let shown = file.map_or_else(|| "of the environment".to_owned(), |path| path.display().to_string());
+        let invalid = |text: &str, error: &toml::de::Error| ConfigError::Invalid { path: shown.clone(), what: located(text, error) };
+        // As it is first, so that what is wrong with the file is told with its line.
+        let own: Config = toml::from_str(&text).map_err(|error| invalid(&text, &error))?;
+        let mut table: toml::Table = text.parse().map_err(|error| invalid(&text, &error))?;
+        let variables = overlay(&mut table, environment);
+        let config = if variables.is_empty() {
+            own
+        } else {
+            table.try_into().map_err(|error: toml::de::Error| ConfigError::Invalid { path: variables.join(", "), what: error.message().to_owned() })?
+        };
+        config.check()?;
+        Ok(Loaded { config, file: file.map(Path::to_path_buf), variables })
+    }
+}
+
+/// The message of an error with its line.
+fn located(text: &str, error: &toml::de::Error) -> String {
+    let line = error.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+    match line {
+        Some(line) => format!("line {line}: {}", error.message()),
+        None => error.message().to_owned(),
+    }
+}
+
+/// Sections, as they stand in the names of variables.
+const SECTIONS: [&str; 6] = ["server", "snapshot", "retention", "check", "notify", "hooks"];
+
+/// Puts the environment's values into a table; the names of those that were there.
+fn overlay(table: &mut toml::Table, environment: &BTreeMap<String, String>) -> Vec<String> {
+    let mut used = Vec::new();
+    for (name, value) in environment {
+        let Some(rest) = name.strip_prefix("JELLYVAULT_").map(str::to_lowercase) else { continue };
+        let Some((section, key)) = rest.split_once('_').filter(|(section, key)| SECTIONS.contains(section) && !key.is_empty()) else { continue };
+        let of_section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        if let toml::Value::Table(of_section) = of_section {
+            of_section.insert(key.to_owned(), typed(value));
+            used.push(name.clone());
+        }
+    }
+    used
+}
+
+/// A value as it would stand in the file; what is none there is a text.
+fn typed(value: &str) -> toml::Value {
+    let is_text = value.trim().is_empty() || value.contains('\n');
+    let parsed = if is_text { None } else { format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v")) };
+    parsed.filter(|value| !matches!(value, toml::Value::Datetime(_))).unwrap_or_else(|| toml::Value::String(value.to_owned()))
+}
+
+impl Config {
+    /// Whether every value makes sense.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.snapshots()?;
+        self.retentions()?;
+        self.checks()?;
+        self.policy()?;
+        let wrong = |section: &'static str| move |what: String| ConfigError::Value { section, what };
+        if self.check.read_percent.is_some_and(|percent| !(0.0..=100.0).contains(&percent)) {
+            return Err(wrong("check")("read_percent must be from 0 to 100".to_owned()));
+        }
+        self.hooks.limit().map_err(wrong("hooks"))?;
+        self.notify.check().map_err(wrong("notify"))
+    }
+
+    /// When a job is done.
+    ///
+    /// # Errors
+    /// A time that is none.
+    pub fn schedule(&self, job: Job) -> Result<Schedule, ConfigError> {
+        match job {
+            Job::Snapshot => self.snapshots(),
+            Job::Retention => self.retentions(),
+            Job::Check => self.checks(),
+        }
+    }
+
+    /// When snapshots are taken; every 15 minutes where nothing is said.
+    ///
+    /// # Errors
+    /// A time that is none.
+    pub fn snapshots(&self) -> Result<Schedule, ConfigError> {
+        let SnapshotConfig { every, at, days, cron, enabled, .. } = &self.snapshot;
+        Timing { section: "snapshot", every, at, days, cron, enabled }.schedule(|| Schedule::every("15m"))
+    }
+
+    /// When old snapshots go; at half past four where nothing is said.
+    ///
+    /// # Errors
+    /// A time that is none.
+    pub fn retentions(&self) -> Result<Schedule, ConfigError> {
+        let RetentionConfig { every, at, days, cron, enabled, .. } = &self.retention;
+        Timing { section: "retention", every, at, days, cron, enabled }.schedule(|| Schedule::at(&["04:30".to_owned()], &[]))
+    }
+
+    /// When the repository is checked; at five where nothing is said.
+    ///
+    /// # Errors
+    /// A time that is none.
+    pub fn checks(&self) -> Result<Schedule, ConfigError> {
+        let CheckConfig { every, at, days, cron, enabled, .. } = &self.check;
+        Timing { section: "check", every, at, days, cron, enabled }.schedule(|| Schedule::at(&["05:00".to_owned()], &[]))
+    }
+
+    /// Which snapshots stay; where nothing is said all of a day, and one for each of 48 hours, 30 days, 12 weeks and 24 months.
+    ///
+    /// # Errors
+    /// A duration that is none.
+    pub fn policy(&self) -> Result<Policy, ConfigError> {
+        let RetentionConfig { keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, keep_within, keep_label, .. } = &self.retention;
+        let wrong = |what: &str| ConfigError::Value { section: "retention", what: format!("keep_within: {what:?} is not a duration such as 48h, 7d or 2mo") };
+        let within = match keep_within {
+            Some(text) => Some(text.parse::<jiff::Span>().ok().filter(|span| span.is_positive()).ok_or_else(|| wrong(text))?),
+            None => None,
+        };
+        let (last, hourly, daily, weekly) = (*keep_last, *keep_hourly, *keep_daily, *keep_weekly);
+        let policy = Policy { server: None, last, hourly, daily, weekly, monthly: *keep_monthly, yearly: *keep_yearly, within, labels: keep_label.clone() };
+        let newest = |count| Some(Count::Newest(count));
+        let usual = Policy {
+            within: Some(jiff::Span::new().days(1)),
+            hourly: newest(48),
+            daily: newest(30),
+            weekly: newest(12),
+            monthly: newest(24),
+            yearly: Some(Count::All),
+            labels: policy.labels.clone(),
+            ..Policy::default()
+        };
+        let says_nothing = Policy { labels: Vec::new(), ..policy.clone() }.is_empty();
+        Ok(if says_nothing { usual } else { policy })
+    }
+}
+
+impl Hooks {
+    /// The longest that one may take; ten minutes where nothing is said.
+    ///
+    /// # Errors
+    /// A duration that is none.
+    pub fn limit(&self) -> Result<std::time::Duration, String> {
+        let Some(text) = &self.time_limit else { return Ok(std::time::Duration::from_secs(600)) };
+        let span: Option<jiff::SignedDuration> = text.parse().ok();
+        span.and_then(|span| std::time::Duration::try_from(span).ok())
+            .filter(|limit| !limit.is_zero())
+            .ok_or_else(|| format!("time_limit: {text:?} is not a duration such as 30s or 10m"))
+    }
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,116 @@
+//! Programs that run around a job: an argument array, no shell, a time limit.
+
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Of what a program prints, so much is kept, in bytes.
+const OUTPUT_MAX: u64 = 16 << 10;
+/// How often it is looked whether it has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Why a program is taken for failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HookError {
+    /// It could not be started.
+    #[error("{program} could not be started ({source})")]
+    Start {
+        /// The program.
+        program: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It said so.
+    #[error("{program} failed ({status}){output}")]
+    Failed {
+        /// The program.
+        program: String,
+        /// How it ended.
+        status: String,
+        /// What it printed last, with a colon before it.
+        output: String,
+    },
+    /// It took too long and was ended.
+    #[error("{program} did not end within {} seconds and was stopped", limit.as_secs())]
+    TooLong {
+        /// The program.
+        program: String,
+        /// The limit.
+        limit: Duration,
+    },
+}
+
+/// Runs a program and waits for it; nothing where none is named. What it prints to standard error is a part of the error.
+///
+/// # Errors
+/// [`HookError`].
+pub fn run_hook(command: &[String], variables: &[(&str, &str)], limit: Duration) -> Result<(), HookError> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(()) };
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // A group of its own, so that what it started ends with it.
+    command.envs(variables.iter().copied()).process_group(0);
+    let mut child = command.spawn().map_err(|source| HookError::Start { program: program.clone(), source })?;
+    let reader = child.stderr.take().map(|mut stderr| {
+        std::thread::spawn(move || {
+            let mut printed = Vec::new();
+            // What cannot be read is not shown; the rest is read too, so that the program does not wait for a reader.
+            crate::tolerate(stderr.by_ref().take(OUTPUT_MAX).read_to_end(&mut printed));
+            crate::tolerate(std::io::copy(&mut stderr, &mut std::io::sink()));
+            String::from_utf8_lossy(&printed).trim().to_owned()
+        })
+    });
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if begun.elapsed() < limit => std::thread::sleep(LOOK),
+            Ok(None) => {
+                let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+                // One that has just ended need not be stopped.
+                if let Some(group) = group {
+                    crate::tolerate(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+                }
+                crate::tolerate(child.wait());
+                return Err(HookError::TooLong { program: program.clone(), limit });
+            }
+            Err(source) => return Err(HookError::Start { program: program.clone(), source }),
+        }
+    };
+    if status.success() {
+        return Ok(());
+    }
+    let printed = reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let output = printed.lines().last().map_or_else(String::new, |line| format!(": {line}"));
+    Err(HookError::Failed { program: program.clone(), status: status.to_string(), output })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, limit_ms: u64) -> Result<(), HookError> {
+        let command = ["sh", "-c", script].map(str::to_owned);
+        run_hook(&command, &[("JELLYVAULT_JOB", "snapshot")], Duration::from_millis(limit_ms))
+    }
+
+    #[test]
+    fn a_program_is_told_the_job_and_its_failure_is_told_with_its_words() {
+        sh("test \"$JELLYVAULT_JOB\" = snapshot", 10_000).unwrap();
+        run_hook(&[], &[], Duration::ZERO).unwrap();
+        let failed = sh("echo one >&2; echo the disk is away >&2; exit 7", 10_000).unwrap_err().to_string();
+        assert!(failed.contains("exit status: 7") && failed.ends_with(": the disk is away"), "{failed}");
+        let missing = run_hook(&["/no/such/program".to_owned()], &[], Duration::from_secs(1)).unwrap_err();
+        assert!(matches!(missing, HookError::Start { .. }));
+        // One that prints more than is kept does not wait for a reader.
+        sh("yes x | head -c 3000000 >&2; true", 30_000).unwrap();
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_stopped_with_what_it_started() {
+        let begun = Instant::now();
+        let stopped = sh("sleep 60 & sleep 60", 100).unwrap_err();
+        assert!(matches!(stopped, HookError::TooLong { .. }) && begun.elapsed() < Duration::from_secs(30));
+    }
+}

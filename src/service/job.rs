@@ -1,0 +1,29 @@
+//! The jobs.
+
+use serde::{Deserialize, Serialize};
+
+/// Something that is done by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Job {
+    /// Takes a snapshot.
+    Snapshot,
+    /// Forgets old snapshots and frees their space.
+    Retention,
+    /// Checks the repository.
+    Check,
+}
+
+impl Job {
+    /// All, in the order in which they are done where several are due.
+    pub const ALL: [Job; 3] = [Job::Snapshot, Job::Retention, Job::Check];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Job::Snapshot => "snapshot",
+            Job::Retention => "retention",
+            Job::Check => "check",
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What is done by itself: which jobs there are, when they are due, what became of them, how the server stands, and who is told.
+//!
+//! Nothing here takes a snapshot: that is [`super::ops`], which the command line calls for what is due.
+
+mod alarm;
+mod config;
+mod config_error;
+mod due;
+mod hooks;
+mod job;
+mod job_log;
+mod level;
+mod notify;
+mod one_or_many;
+mod schedule;
+mod standing;
+mod timing;
+
+pub use alarm::{Alarm, Telling};
+pub use config::{Config, EXAMPLE, Hooks, Loaded};
+pub use config_error::ConfigError;
+pub use due::{Past, due, look_again};
+pub use hooks::{HookError, run_hook};
+pub use job::Job;
+pub use job_log::{JobLog, Outcome};
+pub use level::Level;
+pub use notify::{Message, Notify, SendError};
+pub use one_or_many::OneOrMany;
+pub use schedule::Schedule;
+pub use standing::{Facts, LastSnapshot, Standing};

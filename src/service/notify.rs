@@ -1,0 +1,252 @@
+//! Who is told, and how: ntfy, Gotify, Discord, a webhook, e-mail by the system's own mailer, a program, healthchecks.
+//!
+//! Requests go to the addresses of the configuration alone: no redirect is followed. Addresses hold secrets and stand in no message.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Span, SpanRelativeTo};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::hooks::{HookError, run_hook};
+use super::level::Level;
+use super::one_or_many::OneOrMany;
+
+/// The longest that one of them may take.
+const LIMIT: Duration = Duration::from_secs(20);
+/// Longer texts are cut: services refuse them.
+const BODY_CHARS_MAX: usize = 1500;
+/// Where mailers are.
+const MAILERS: [&str; 3] = ["/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/sendmail"];
+
+/// The section `[notify]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Notify {
+    /// After what time it is said again that something is wrong.
+    pub reminder: Option<String>,
+    /// How long the repository may be away before that is an alarm.
+    pub absent_after: Option<String>,
+    /// `https://SERVER/TOPIC`.
+    pub ntfy: Option<OneOrMany>,
+    /// `https://SERVER/message?token=TOKEN`.
+    pub gotify: Option<OneOrMany>,
+    /// The address of a channel's webhook.
+    pub discord: Option<OneOrMany>,
+    /// Any address that takes JSON.
+    pub webhook: Option<OneOrMany>,
+    /// Addresses of people.
+    pub email: Option<OneOrMany>,
+    /// A program with its arguments, to which the title and the text are added.
+    pub command: Vec<String>,
+    /// The address of a check, called after each job.
+    pub healthchecks: Option<String>,
+}
+
+/// What is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// In a few words.
+    pub title: String,
+    /// In sentences.
+    pub body: String,
+    /// How bad it is.
+    pub level: Level,
+}
+
+/// Why somebody could not be told.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The server did not take it.
+    #[error("the server answered with status {0}")]
+    Status(u16),
+    /// It was not reached.
+    #[error("{0}")]
+    Transport(String),
+    /// The program failed.
+    #[error(transparent)]
+    Program(#[from] HookError),
+    /// There is no mailer.
+    #[error("there is no sendmail program. Install one, for example msmtp-mta")]
+    NoMailer,
+    /// The mailer failed.
+    #[error("sendmail failed ({0})")]
+    Mailer(String),
+}
+
+impl Notify {
+    /// Whether its values make sense.
+    ///
+    /// # Errors
+    /// The first that does not, in words.
+    pub fn check(&self) -> Result<(), String> {
+        self.reminder()?;
+        self.absent_after()?;
+        for (name, addresses) in self.addresses() {
+            if let Some(wrong) = addresses.iter().find(|address| !address.starts_with("https://") && !address.starts_with("http://")) {
+                // The address itself may hold a secret.
+                let begin: String = wrong.chars().take(8).collect();
+                return Err(format!("{name}: an address must begin with https:// or http://, not with {begin:?}"));
+            }
+        }
+        let wrong = all(&self.email).into_iter().find(|address| !address.contains('@') || address.contains(['\n', '\r', ',', ' ']));
+        wrong.map_or(Ok(()), |address| Err(format!("email: {address:?} is not an address")))
+    }
+
+    /// A day where nothing is said.
+    ///
+    /// # Errors
+    /// A duration that is none.
+    pub fn reminder(&self) -> Result<SignedDuration, String> {
+        duration("reminder", self.reminder.as_deref())
+    }
+
+    /// A day where nothing is said.
+    ///
+    /// # Errors
+    /// A duration that is none.
+    pub fn absent_after(&self) -> Result<SignedDuration, String> {
+        duration("absent_after", self.absent_after.as_deref())
+    }
+
+    fn addresses(&self) -> [(&'static str, Vec<String>); 5] {
+        let healthchecks = self.healthchecks.iter().cloned().collect();
+        [
+            ("ntfy", all(&self.ntfy)),
+            ("gotify", all(&self.gotify)),
+            ("discord", all(&self.discord)),
+            ("webhook", all(&self.webhook)),
+            ("healthchecks", healthchecks),
+        ]
+    }
+
+    /// Whether anybody would be told.
+    pub fn is_empty(&self) -> bool {
+        self.addresses().iter().all(|(name, addresses)| *name == "healthchecks" || addresses.is_empty())
+            && all(&self.email).is_empty()
+            && self.command.is_empty()
+    }
+
+    /// Tells everybody; what became of each.
+    pub fn send(&self, message: &Message) -> Vec<(&'static str, Result<(), SendError>)> {
+        let mut outcomes = Vec::new();
+        for (name, addresses) in self.addresses() {
+            for address in addresses {
+                let outcome = match name {
+                    "ntfy" => ntfy(&address, message),
+                    "gotify" => post(&address, &json!({"title": message.title, "message": cut(&message.body), "priority": priority(message.level)})),
+                    "discord" => {
+                        post(&address, &json!({"content": cut(&format!("**{}**\n{}", message.title, message.body)), "allowed_mentions": {"parse": []}}))
+                    }
+                    "webhook" => post(&address, &json!({"title": message.title, "message": message.body, "level": message.level})),
+                    _ => continue,
+                };
+                outcomes.push((name, outcome));
+            }
+        }
+        let people = all(&self.email);
+        if !people.is_empty() {
+            outcomes.push(("email", mail(&people, message)));
+        }
+        if !self.command.is_empty() {
+            let command = [self.command.as_slice(), &[message.title.clone(), message.body.clone()]].concat();
+            outcomes.push(("command", run_hook(&command, &[("JELLYVAULT_LEVEL", word(message.level))], LIMIT).map_err(SendError::from)));
+        }
+        outcomes
+    }
+
+    /// Tells the service that waits for it that a job ended; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`SendError`] where it was not reached.
+    pub fn ping(&self, is_ok: bool, words: &str) -> Result<(), SendError> {
+        let Some(address) = &self.healthchecks else { return Ok(()) };
+        let address = if is_ok { address.clone() } else { format!("{}/fail", address.trim_end_matches('/')) };
+        answer(agent().post(&address).header("Content-Type", "text/plain; charset=utf-8").send(words))
+    }
+}
+
+fn all(addresses: &Option<OneOrMany>) -> Vec<String> {
+    addresses.as_ref().map(OneOrMany::all).unwrap_or_default()
+}
+
+fn duration(name: &str, text: Option<&str>) -> Result<SignedDuration, String> {
+    let Some(text) = text else { return Ok(SignedDuration::from_hours(24)) };
+    let span: Option<Span> = text.parse().ok();
+    let found = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()).filter(SignedDuration::is_positive);
+    found.ok_or_else(|| format!("{name}: {text:?} is not a duration such as 12h or 1d"))
+}
+
+fn cut(text: &str) -> String {
+    if text.chars().count() <= BODY_CHARS_MAX { text.to_owned() } else { format!("{} …", text.chars().take(BODY_CHARS_MAX).collect::<String>()) }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Good => "good",
+        Level::Attention => "attention",
+        Level::Bad => "bad",
+    }
+}
+
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::Good => 3,
+        Level::Attention => 5,
+        Level::Bad => 8,
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder().timeout_global(Some(LIMIT)).max_redirects(0).http_status_as_error(false).build().into()
+}
+
+/// ntfy takes the text as it is, and the rest in headers, which hold ASCII only.
+fn ntfy(address: &str, message: &Message) -> Result<(), SendError> {
+    let title: String = message.title.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect();
+    let (priority, tag) = match message.level {
+        Level::Good => ("3", "white_check_mark"),
+        Level::Attention => ("4", "warning"),
+        Level::Bad => ("5", "rotating_light"),
+    };
+    answer(agent().post(address).header("Title", title).header("Priority", priority).header("Tags", tag).send(cut(&message.body)))
+}
+
+fn post(address: &str, document: &serde_json::Value) -> Result<(), SendError> {
+    answer(agent().post(address).header("Content-Type", "application/json").send(document.to_string()))
+}
+
+/// An error of the library may name the address, which may hold a secret: only its kind is told.
+fn answer(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<(), SendError> {
+    match answer {
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(SendError::Status(answer.status().as_u16())),
+        Err(ureq::Error::Timeout(_)) => Err(SendError::Transport("the server did not answer in time".to_owned())),
+        Err(ureq::Error::HostNotFound) => Err(SendError::Transport("the server's name is unknown".to_owned())),
+        Err(ureq::Error::Io(error)) => Err(SendError::Transport(format!("the server was not reached ({})", std::io::Error::from(error.kind())))),
+        Err(ureq::Error::BadUri(_)) => Err(SendError::Transport("the address is not valid".to_owned())),
+        Err(_) => Err(SendError::Transport("the server was not reached, or its answer was not valid".to_owned())),
+    }
+}
+
+fn mail(people: &[String], message: &Message) -> Result<(), SendError> {
+    let mailer = MAILERS.iter().find(|path| std::path::Path::new(path).exists()).ok_or(SendError::NoMailer)?;
+    // Text that is not ASCII may stand in the body, but not in a header.
+    let subject: String = message.title.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect();
+    let text = format!(
+        "To: {}\nSubject: {subject}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{}\n",
+        people.join(", "),
+        message.body
+    );
+    let failed = |error: std::io::Error| SendError::Mailer(error.to_string());
+    let mut child = Command::new(mailer).args(["-t", "-i"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(failed)?;
+    child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(text.as_bytes())).map_err(failed)?;
+    let status = child.wait().map_err(failed)?;
+    if status.success() { Ok(()) } else { Err(SendError::Mailer(status.to_string())) }
+}
+
+#[cfg(test)]
+#[path = "notify_tests.rs"]
+mod tests;

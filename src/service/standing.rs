@@ -1,0 +1,177 @@
+//! Am I safe? One sentence and one level, from what the repository says.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::job::Job;
+use super::job_log::Outcome;
+use super::level::Level;
+
+/// A snapshot that comes a quarter of a period late is late; so is one by ten minutes where the period is short.
+const LATE_MIN: SignedDuration = SignedDuration::from_mins(10);
+/// What is not a day old is not lost, however often snapshots are to be taken.
+const OLD_MIN: SignedDuration = SignedDuration::from_hours(24);
+/// Without a schedule, so long may the last snapshot be ago.
+const UNSCHEDULED: SignedDuration = SignedDuration::from_hours(24);
+/// A repository that nobody checked for so long may have rotted.
+const UNCHECKED: SignedDuration = SignedDuration::from_hours(24 * 31);
+
+/// The newest snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastSnapshot {
+    /// When it was taken.
+    pub time: Timestamp,
+    /// Problems that it has.
+    pub problems: u64,
+    /// Whether it can stand for the server.
+    pub is_complete: bool,
+    /// Its id, as people type it.
+    pub id: String,
+}
+
+/// What is known.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Why the repository cannot be opened, and since when; nothing where it can.
+    pub away: Option<(String, Option<Timestamp>)>,
+    /// How long it may be away before that is an alarm.
+    pub absent_after: SignedDuration,
+    /// The newest snapshot of the server.
+    pub last: Option<LastSnapshot>,
+    /// When the newest complete one was taken.
+    pub last_complete: Option<Timestamp>,
+    /// Snapshots of the server.
+    pub snapshots: u64,
+    /// How long it is from one snapshot to the next, where they are taken by a schedule.
+    pub period: Option<SignedDuration>,
+    /// Jobs that failed and were not done since.
+    pub failures: Vec<(Job, Outcome)>,
+    /// The last check that found nothing wrong; nothing where none was made by the schedule.
+    pub checked: Option<Timestamp>,
+    /// Whether checks are made by a schedule.
+    pub checks_are_scheduled: bool,
+}
+
+/// Something that is not as it should be, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// What, and what that means.
+    pub what: String,
+    /// What to do.
+    pub todo: String,
+}
+
+/// How it stands, in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// The worst of the reasons.
+    pub level: Level,
+    /// In one sentence.
+    pub sentence: String,
+    /// Why it is not good.
+    pub reasons: Vec<Reason>,
+}
+
+impl Standing {
+    /// From what is known at a moment.
+    pub fn of(facts: &Facts, now: Timestamp) -> Standing {
+        let mut found: Vec<(Level, Reason)> = Vec::new();
+        if let Some((why, since)) = &facts.away {
+            found.push(away(why, *since, facts.absent_after, now));
+        } else {
+            found.extend(of_age(facts, now));
+            found.extend(of_problems(facts));
+            found.extend(facts.failures.iter().map(|(job, outcome)| of_failure(*job, outcome)));
+            found.extend(of_checks(facts, now));
+        }
+        found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
+        let level = found.first().map_or(Level::Good, |(level, _)| *level);
+        let begin = match level {
+            Level::Good => "Protected.",
+            Level::Attention => "Protected, but something needs your attention.",
+            Level::Bad => "Not protected.",
+        };
+        let sentence = format!("{begin} {}", last_words(facts, now));
+        Standing { level, sentence: sentence.trim_end().to_owned(), reasons: found.into_iter().map(|(_, reason)| reason).collect() }
+    }
+}
+
+fn last_words(facts: &Facts, now: Timestamp) -> String {
+    if facts.away.is_some() {
+        return String::new();
+    }
+    let Some(last) = &facts.last else { return String::new() };
+    let checked = facts.checked.map_or_else(String::new, |checked| format!(" The repository was checked {} ago.", age(checked, now)));
+    let count = if facts.snapshots == 1 { "there is 1 snapshot".to_owned() } else { format!("there are {} snapshots", facts.snapshots) };
+    format!("The last snapshot was taken {} ago; {count}.{checked}", age(last.time, now))
+}
+
+fn away(why: &str, since: Option<Timestamp>, absent_after: SignedDuration, now: Timestamp) -> (Level, Reason) {
+    let since_words = since.map_or_else(String::new, |since| format!(" for {}", age(since, now)));
+    let is_long = since.is_none_or(|since| since.duration_until(now) >= absent_after);
+    let reason = Reason {
+        what: format!("the repository has not been usable{since_words}, so no snapshots are taken: {why}"),
+        todo: "Mount or connect its disk. The next snapshot is taken by itself then.".to_owned(),
+    };
+    (if is_long { Level::Bad } else { Level::Attention }, reason)
+}
+
+fn of_age(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
+    let Some(complete) = facts.last_complete else {
+        let what = if facts.last.is_some() { "there is no complete snapshot yet" } else { "there is no snapshot yet" };
+        return Some((Level::Bad, Reason { what: what.to_owned(), todo: "Take one: jellyvault snapshot".to_owned() }));
+    };
+    let period = facts.period.unwrap_or(UNSCHEDULED);
+    let age_of_it = complete.duration_until(now);
+    let late = (period + period / 4).max(period + LATE_MIN);
+    let old = (period * 3).max(OLD_MIN);
+    let level = if age_of_it > old { Level::Bad } else { Level::Attention };
+    (age_of_it > late).then(|| {
+        let what = format!("the last complete snapshot is {} old", age(complete, now));
+        (level, Reason { what, todo: "Is jellyvault serve (or the timer for jellyvault run) running? Run jellyvault run to see what fails.".to_owned() })
+    })
+}
+
+fn of_problems(facts: &Facts) -> Option<(Level, Reason)> {
+    let last = facts.last.as_ref().filter(|last| last.problems > 0)?;
+    let (count, one) = (last.problems, last.problems == 1);
+    let what = format!(
+        "the last snapshot has {count} {}: {}",
+        if one { "problem" } else { "problems" },
+        if last.is_complete { "some files are missing from it" } else { "a part that the server needs is missing from it" }
+    );
+    Some((Level::Attention, Reason { what, todo: format!("See what: jellyvault show {}", last.id) }))
+}
+
+fn of_failure(job: Job, outcome: &Outcome) -> (Level, Reason) {
+    let (level, what, todo) = match job {
+        Job::Snapshot => (Level::Attention, "the last snapshot could not be taken", "Fix the cause. It is tried again by itself."),
+        Job::Retention => (Level::Attention, "old snapshots could not be removed", "Fix the cause. It is tried again by itself."),
+        Job::Check => (Level::Bad, "the check of the repository failed", "Run jellyvault check to see the details, then jellyvault repair."),
+    };
+    (level, Reason { what: format!("{what}: {}", outcome.words), todo: todo.to_owned() })
+}
+
+fn of_checks(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
+    let checked = facts.checked.filter(|_| facts.checks_are_scheduled)?;
+    (checked.duration_until(now) > UNCHECKED).then(|| {
+        let what = format!("the repository was last checked {} ago", age(checked, now));
+        (Level::Attention, Reason { what, todo: "Check it now: jellyvault check --read-data=5%".to_owned() })
+    })
+}
+
+/// How long ago something was: `4 minutes`, `18 days`.
+pub(super) fn age(then: Timestamp, now: Timestamp) -> String {
+    let seconds = then.duration_until(now).as_secs().max(0);
+    let (number, unit) = match seconds {
+        0..60 => (seconds, "second"),
+        60..3_600 => (seconds / 60, "minute"),
+        3_600..172_800 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+#[path = "standing_tests.rs"]
+mod tests;

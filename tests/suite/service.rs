@@ -1,0 +1,241 @@
+//! What is done by itself: run, serve, status, config, notify, setup.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::support::*;
+
+/// A server, a configuration file for it, and a program that sees both.
+struct Home {
+    program: Program,
+    data: PathBuf,
+    config: PathBuf,
+}
+
+fn home(more: &str) -> Home {
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    let_settle();
+    let config = program.home.path().join(".config/jellyvault/config.toml");
+    write(&config, format!("[server]\ndata_dir = {:?}\n{more}", data.to_str().unwrap()));
+    Home { program, data, config }
+}
+
+fn names(jobs: &Value) -> Vec<&str> {
+    jobs.as_array().unwrap().iter().map(|job| job["job"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_run_does_what_is_due_once_and_says_what_comes_next() {
+    let home = home("[snapshot]\nevery = \"62d\"\n[retention]\nevery = \"62d\"\n[check]\nevery = \"62d\"\n");
+    let (plan, code) = home.program.json(&["run", "--dry-run"]);
+    assert_eq!((code, plan["due"].clone()), (0, serde_json::json!(["snapshot"])), "{plan}");
+    assert!(!home.program.repo.exists(), "a dry run makes nothing");
+    let (first, code) = home.program.json(&["run"]);
+    assert_eq!((code, names(&first["jobs"])), (0, vec!["snapshot"]), "{first}");
+    assert_eq!(first["standing"]["level"], "good", "{first}");
+    // The repository is there now.
+    let (second, code) = home.program.json(&["run"]);
+    assert_eq!((code, names(&second["jobs"])), (0, vec!["retention", "check"]), "{second}");
+    let (third, code) = home.program.json(&["run"]);
+    assert_eq!((code, names(&third["jobs"])), (0, vec![]), "{third}");
+    assert_eq!(names(&third["next"]), ["snapshot", "retention", "check"]);
+    assert!(home.program.ok(&["run"]).starts_with("Nothing is due. Next: snapshot at "));
+    assert_eq!(home.program.ok(&["-q", "run"]), "");
+    // Whoever takes a snapshot, it is done.
+    let list = home.program.json(&["list"]).0;
+    assert_eq!(list["snapshots"].as_array().unwrap().len(), 1);
+    let (asked, code) = home.program.json(&["run", "--job", "check,snapshot"]);
+    assert_eq!((code, names(&asked["jobs"])), (0, vec!["snapshot", "check"]), "{asked}");
+    assert_eq!(home.program.json(&["run", "--job", "backup"]).1, 2);
+}
+
+#[test]
+fn the_rules_of_the_configuration_are_those_that_forget() {
+    let home = home("[retention]\nkeep_last = 2\n");
+    for _ in 0..4 {
+        home.program.ok(&["snapshot"]);
+    }
+    let (done, code) = home.program.json(&["run", "--job", "retention"]);
+    assert_eq!(code, 0, "{done}");
+    assert!(done["jobs"][0]["what"].as_str().unwrap().starts_with("2 snapshots forgotten"), "{done}");
+    assert_eq!(home.program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_status_is_one_sentence_and_its_exit_code_is_for_monitoring() {
+    let home = home("");
+    let (bad, code) = home.program.json(&["status"]);
+    assert_eq!((code, bad["status"]["level"].as_str()), (3, Some("attention")), "{bad}");
+    home.program.ok(&["run"]);
+    let good = home.program.ok(&["status"]);
+    assert!(good.starts_with("Protected. The last snapshot was taken ") && good.contains("Next: snapshot at "), "{good}");
+    assert_eq!(home.program.ok(&["-q", "status", "--healthy"]), "");
+    // A problem of the last snapshot.
+    write(home.data.join("config/system.xml"), "");
+    let_settle();
+    home.program.run(&["snapshot"]);
+    let (attention, code) = home.program.json(&["status"]);
+    assert_eq!((code, attention["status"]["level"].as_str()), (3, Some("attention")), "{attention}");
+    assert!(attention["status"]["reasons"][0]["what"].as_str().unwrap().contains("the last snapshot has 1 problem"), "{attention}");
+    home.program.ok(&["status", "--healthy"]);
+    // Damage.
+    let pack = find_pack(&home.program.repo);
+    let bytes = std::fs::read(&pack).unwrap();
+    std::fs::remove_file(&pack).unwrap();
+    write(&pack, vec![0; bytes.len()]);
+    let (failed, code) = home.program.json(&["run", "--job", "check"]);
+    assert_eq!((code, failed["jobs"][0]["ok"].as_bool()), (1, Some(false)), "{failed}");
+    let (bad, code) = home.program.json(&["status", "--healthy"]);
+    assert_eq!((code, bad["status"]["level"].as_str()), (1, Some("bad")), "{bad}");
+}
+
+fn find_pack(repo: &Path) -> PathBuf {
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut folders = vec![repo.join("packs")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() { folders.push(entry) } else { found.push(entry) }
+        }
+    }
+    found.into_iter().max_by_key(|pack| std::fs::metadata(pack).unwrap().len()).unwrap()
+}
+
+#[test]
+fn without_a_schedule_of_its_own_a_server_that_cron_captures_is_not_called_late() {
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    let_settle();
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let said = program.ok(&["status"]);
+    assert!(said.starts_with("Protected.") && said.contains("No schedule is set up here"), "{said}");
+}
+
+#[test]
+fn programs_run_around_a_job_and_one_before_it_can_stop_it() {
+    let home = home("[hooks]\nbefore = [\"sh\", \"-c\", \"echo $JELLYVAULT_JOB >> $HOME/before\"]\nafter = [\"touch\", \"AFTER\"]\n");
+    let after = home.program.home.path().join("after");
+    let text = std::fs::read_to_string(&home.config).unwrap().replace("AFTER", after.to_str().unwrap());
+    write(&home.config, text);
+    home.program.ok(&["run", "--job", "snapshot"]);
+    assert_eq!(std::fs::read_to_string(home.program.home.path().join("before")).unwrap(), "snapshot\n");
+    assert!(after.exists());
+    write(&home.config, "[hooks]\nbefore = [\"sh\", \"-c\", \"echo the disk is away >&2; exit 1\"]\n");
+    let (failed, code) = home.program.json(&["run", "--job", "snapshot"]);
+    assert_eq!(code, 1, "{failed}");
+    assert!(
+        failed["jobs"][0]["what"].as_str().unwrap().contains("the program before the job failed: sh failed (exit status: 1): the disk is away"),
+        "{failed}"
+    );
+    assert_eq!(home.program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 1);
+}
+
+/// A receiver of alarms: each is appended to a file.
+const RECEIVER: &str = "[notify]\ncommand = [\"sh\", \"-c\", \"printf '%s|%s|%s\\\\n' \\\"$1\\\" \\\"$2\\\" \\\"$JELLYVAULT_LEVEL\\\" >> $HOME/alarms\", \"alarm\"]\nabsent_after = \"1s\"\n";
+
+#[test]
+fn an_alarm_is_sent_once_and_so_is_the_all_clear() {
+    let home = home(RECEIVER);
+    let alarms = || std::fs::read_to_string(home.program.home.path().join("alarms")).unwrap_or_default();
+    home.program.ok(&["run", "--job", "snapshot"]);
+    assert_eq!(alarms(), "");
+    let away = home.program.home.path().join("away");
+    std::fs::rename(&home.program.repo, &away).unwrap();
+    home.program.run(&["run"]);
+    let first = alarms();
+    assert!(first.contains(": a problem|Protected, but something needs your attention."), "{first}");
+    std::thread::sleep(Duration::from_millis(1100));
+    home.program.run(&["run"]);
+    assert!(alarms().strip_prefix(&first).unwrap().contains(": a problem|Not protected."), "{}", alarms());
+    let second = alarms();
+    home.program.run(&["run"]);
+    assert_eq!(alarms(), second, "nothing new, nothing told");
+    std::fs::rename(&away, &home.program.repo).unwrap();
+    home.program.ok(&["run"]);
+    assert!(alarms().strip_prefix(&second).unwrap().contains(": all is well again|Protected. "), "{}", alarms());
+    assert!(home.program.ok(&["notify", "test"]).contains("command: sent"));
+    write(&home.config, "");
+    assert_eq!(home.program.json(&["notify", "test"]).1, 2);
+}
+
+#[test]
+fn a_wrong_configuration_is_told_with_its_line_and_secrets_are_not_shown() {
+    let home = home("");
+    write(&home.config, "[snapshot]\nevery = \"15m\"\nevry = 1\n");
+    let (wrong, code) = home.program.json(&["config", "check"]);
+    assert_eq!(code, 2);
+    let message = wrong["error"]["message"].as_str().unwrap();
+    assert!(message.contains("line 3") && message.contains("evry") && message.contains("config.toml"), "{message}");
+    // A snapshot does not go on with half of what was meant.
+    assert_eq!(home.program.json(&["snapshot"]).1, 2);
+    write(&home.config, "[notify]\nntfy = \"https://ntfy.sh/S3CRET\"\ngotify = \"https://g.example/message?token=S3CRET\"\n");
+    assert!(home.program.ok(&["config", "check"]).contains("is valid"));
+    let shown = home.program.ok(&["config", "show"]);
+    assert!(!shown.contains("S3CRET") && shown.contains("ntfy.sh") && shown.contains("# Next snapshot: "), "{shown}");
+    assert_eq!(home.program.ok(&["config", "example"]), std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/src/service/example.toml")).unwrap());
+    let output = home.program.command(&["config", "show", "--json"]).env("JELLYVAULT_SNAPSHOT_EVERY", "2h").output().unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["variables"], serde_json::json!(["JELLYVAULT_SNAPSHOT_EVERY"]));
+    assert_eq!(document["next"][0]["times"].as_array().unwrap().len(), 5);
+    let named = home.program.home.path().join("named.toml");
+    write(&named, "[check]\nenabled = false\n");
+    assert!(home.program.ok(&["--config", named.to_str().unwrap(), "config", "show"]).contains("# Next check: never"));
+}
+
+#[test]
+fn setup_writes_a_configuration_and_takes_the_first_snapshot() {
+    let program = Program::new();
+    let data = program.home.path().join("jelly fin");
+    copy_tree(&own_fixture(), &data);
+    let_settle();
+    let config = program.home.path().join("my.toml");
+    let repo = program.home.path().join("vault");
+    let args = ["--config", config.to_str().unwrap(), "--repo", repo.to_str().unwrap(), "setup", "--data-dir", data.to_str().unwrap(), "--every", "1h"];
+    assert_eq!(program.json(&args).1, 0, "--json asks nothing");
+    std::fs::remove_file(&config).unwrap();
+    // A pipe is no person.
+    assert_eq!(program.run(&args).status.code(), Some(2));
+    let said = program.ok(&[&args[..], &["--yes", "--ntfy", "https://ntfy.sh/topic"]].concat());
+    assert!(said.starts_with("snapshot: snapshot "), "{said}");
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert!(
+        text.contains(&format!("repo = {:?}", repo.to_str().unwrap())) && text.contains("every = \"1h\"") && text.contains("ntfy = \"https://ntfy.sh/topic\""),
+        "{text}"
+    );
+    let mut command = program.command(&["--config", config.to_str().unwrap(), "list", "--json"]);
+    let listed: Value = serde_json::from_slice(&command.env_remove("JELLYVAULT_REPO").output().unwrap().stdout).unwrap();
+    assert_eq!(listed["snapshots"].as_array().unwrap().len(), 2);
+    let (refused, code) = program.json(&args);
+    assert!(code == 2 && refused["error"]["message"].as_str().unwrap().contains("exists already"), "{refused}");
+}
+
+#[test]
+fn serve_does_what_is_due_and_ends_cleanly() {
+    let home = home("[check]\nenabled = false\n[retention]\nenabled = false\n");
+    let socket = home.program.home.path().join("notify");
+    let systemd = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    systemd.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let mut server = home.program.command(&["serve"]).env("NOTIFY_SOCKET", &socket).stderr(Stdio::piped()).spawn().unwrap();
+    let mut buffer = [0; 512];
+    let mut heard = Vec::new();
+    while !heard.iter().any(|line: &String| line.starts_with("STATUS=Protected.")) {
+        let length = systemd.recv(&mut buffer).unwrap();
+        heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+    }
+    assert_eq!(heard[0], "READY=1");
+    let begun = Instant::now();
+    let id = rustix::process::Pid::from_raw(server.id() as i32).unwrap();
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    let status = server.wait().unwrap();
+    assert!(status.success() && begun.elapsed() < Duration::from_secs(30), "{status}");
+    let mut said = String::new();
+    server.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(said.contains("snapshot: snapshot ") && said.trim_end().ends_with("Stopped."), "{said}");
+    assert_eq!(home.program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 1);
+}
