@@ -25,9 +25,20 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     let only = wanted(&args.only, &[])?;
     check_usage(args, &only)?;
     let repository = context.open()?;
-    let place = if args.to_jellyfin { Some(place(context, args, &repository)?) } else { None };
+    let (place, server) = if args.to_jellyfin { place(context, args, &repository)? } else { (None, None) };
     let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
     let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
+    if let (Some(here), Some(own)) = (&server, &snapshot.1.server.id)
+        && !here.eq_ignore_ascii_case(own)
+    {
+        return Err(Failure::refused(
+            &format!(
+                "snapshot {} is of the server with the id {own}, but the dashboard here is of the server {here}; no zip was written",
+                render::short(&snapshot.0)
+            ),
+            "Choose a snapshot of this server (jellyvault list shows the server of each). To move a server, write the zip to a file and copy it to data/backups yourself.",
+        ));
+    }
     let kind = if args.exact { ExportKind::Exact } else { ExportKind::Tables };
     let file = file(context, args, snapshot, kind, place.as_ref())?;
     let options = ExportOptions { kind, only, target: args.target.clone(), zone: context.zone.clone(), as_server: false, force: args.force, threads: 0 };
@@ -70,12 +81,14 @@ fn check_usage(args: &ExportArgs, only: &[Category]) -> Result<(), Failure> {
     }
 }
 
-/// The folder where the dashboard looks.
-fn place(context: &Context, args: &ExportArgs, repository: &crate::store::Repository) -> Result<Place, Failure> {
+/// The folder where the dashboard looks, and the id of its server.
+fn place(context: &Context, args: &ExportArgs, repository: &crate::store::Repository) -> Result<(Option<Place>, Option<String>), Failure> {
     let named = SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), ..SourceArgs::default() };
     let (instance, spec) = source::find_or_remembered(context, &named, repository)?;
     context.mean_server(repository, spec.server.id.as_deref())?;
-    Ok(ops::place_in(&JellyfinTarget { instance, spec, same_directories: args.same_directories }, repository, &context.monitor.interrupt)?)
+    let server = spec.server.id.clone();
+    let place = ops::place_in(&JellyfinTarget { instance, spec, same_directories: args.same_directories }, repository, &context.monitor.interrupt)?;
+    Ok((Some(place), server))
 }
 
 /// Where the zip is to stand.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use needs::needs;
 use serde_json::Value;
 
 use super::support::*;
@@ -238,4 +239,98 @@ fn serve_does_what_is_due_and_ends_cleanly() {
     server.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.contains("snapshot: snapshot ") && said.trim_end().ends_with("Stopped."), "{said}");
     assert_eq!(home.program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 1);
+}
+
+/// A server of this version: its log says so.
+fn be_version(data: &Path, version: &str) {
+    write(data.join("log/log_20261201.log"), format!("[2026-12-01 00:00:00.000 +00:00] [INF] [1] Main: Jellyfin version: \"{version}\"\n"));
+    let_settle();
+}
+
+#[test]
+fn the_last_snapshot_of_a_version_is_protected() {
+    let home = home("");
+    let take = || home.program.json(&["snapshot"]).0["snapshot"]["id"].as_str().unwrap().to_owned();
+    be_version(&home.data, "12.0.1");
+    let (first, last) = (take(), take());
+    be_version(&home.data, "12.1.0");
+    take();
+    take();
+    let listed = home.program.json(&["list"]).0;
+    let kept: Vec<&str> = listed["snapshots"].as_array().unwrap().iter().filter(|one| one["keep"] == true).map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!(kept, [last.as_str()], "{listed}");
+    home.program.ok(&["forget", "--keep-last", "1"]);
+    let left = home.program.json(&["list"]).0;
+    let left: Vec<&str> = left["snapshots"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert!(left.len() == 2 && left[0] == last && left[0] != first, "{left:?}");
+}
+
+#[test]
+fn two_that_do_the_jobs_do_not_do_them_twice() {
+    let home = home("[hooks]\nbefore = [\"sleep\", \"1\"]\n");
+    home.program.ok(&["run", "--job", "snapshot"]);
+    let mut first = home.program.command(&["run", "--job", "check"]).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    let (second, code) = home.program.json(&["run", "--job", "check"]);
+    assert!(first.wait().unwrap().success());
+    assert_eq!((code, second["error"]["kind"].as_str()), (1, Some("busy")), "{second}");
+}
+
+#[test]
+fn the_commands_take_the_server_and_the_repository_of_the_configuration() {
+    let home = home("");
+    let repo = home.program.home.path().join("elsewhere");
+    let text = format!("repo = {:?}\n{}", repo.to_str().unwrap(), std::fs::read_to_string(&home.config).unwrap());
+    write(&home.config, text);
+    let run = |args: &[&str]| {
+        let output = home.program.command(args).env_remove("JELLYVAULT_REPO").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run(&["snapshot"]);
+    assert!(repo.join("repo.toml").exists());
+    assert!(run(&["source"]).contains(home.data.to_str().unwrap()));
+    // Who names another directory means that one.
+    let other = home.program.home.path().join("other");
+    copy_tree(&own_fixture(), &other);
+    assert!(run(&["source", other.to_str().unwrap()]).contains(other.to_str().unwrap()));
+}
+
+#[test]
+fn what_is_shipped_for_systemd_and_compose_calls_what_there_is() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    let mut seen = 0;
+    for entry in walkdir::WalkDir::new(&folder).into_iter().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        for line in text.lines().filter(|line| line.starts_with("ExecStart=") || line.contains("command: [") || line.contains("test: [")) {
+            let words: Vec<String> = line.split(|c: char| "=[], \"".contains(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+            let own = words.iter().position(|word| word.ends_with("jellyvault")).unwrap();
+            let program = Program::new();
+            let args: Vec<&str> = words[own + 1..].iter().map(String::as_str).chain(["--help"]).collect();
+            program.ok(&args);
+            seen += 1;
+        }
+        for name in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("JELLYVAULT_")) {
+            let program = Program::new();
+            let output = program.command(&["--json", "config", "show"]).env(name, "/x").output().unwrap();
+            let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let is_known = document["variables"].to_string().contains(name)
+                || ["JELLYVAULT_REPO"].contains(&name)
+                || document["error"]["message"].to_string().contains("[snapshot]");
+            assert!(is_known, "{name}: {document}");
+        }
+    }
+    assert_eq!(seen, 4);
+}
+
+#[needs(systemd)]
+#[test]
+fn the_units_are_what_systemd_takes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/systemd");
+    for unit in ["jellyvault.service", "jellyvault-run.service", "jellyvault-run.timer"] {
+        let mut verify = std::process::Command::new("systemd-analyze");
+        verify.arg("verify").arg(folder.join(unit)).env("SYSTEMD_UNIT_PATH", format!("{}:", folder.display()));
+        let said = String::from_utf8(verify.output().unwrap().stderr).unwrap();
+        assert!(said.lines().all(|line| !line.contains("jellyvault") || line.contains("is not executable")), "{said}");
+    }
 }

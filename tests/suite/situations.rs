@@ -450,7 +450,7 @@ fn a_library_or_a_folder_of_the_server_that_is_gone_is_told_by_every_snapshot() 
     type Loss<'a> = (&'a str, &'a str, &'a str, &'a dyn Fn(&Path));
     let losses: [Loss<'_>; 6] = [
         ("the library is gone", "data/library.db", "missing or empty", &|data| std::fs::remove_file(data.join("data/library.db")).unwrap()),
-        ("the library is emptied", "data/library.db", "contains no items", &|data| {
+        ("the library is emptied", "data/library.db", "no longer has items", &|data| {
             run_sql(&data.join("data/library.db"), "DELETE FROM TypedBaseItems");
         }),
         ("the library is garbage", "data/library.db", "not a database any more", &|data| write(data.join("data/library.db"), noise("garbage", 8192))),

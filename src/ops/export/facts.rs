@@ -58,6 +58,10 @@ impl Facts {
         let shown = known.map_or_else(|| "of the snapshot's version".to_owned(), |version| versions::display(&version).to_owned());
         let versions = match (options.kind, schema) {
             (ExportKind::Exact, _) => exact_versions(database, record, &shown),
+            // Its tables are of a known schema, but a server of that schema need not know what was done to them since.
+            (ExportKind::Tables, Some(_)) if database.is_some_and(|database| database.standing == Standing::Newer) => {
+                format!("{shown} or newer with the same tables")
+            }
             (ExportKind::Tables, Some(schema)) => versions_from(schema, &version),
             (ExportKind::Tables, None) => format!("{shown} or newer"),
         };

@@ -44,6 +44,8 @@ pub(in crate::ops) struct Collector<'a> {
     pub owners: HashMap<(u32, u32), ()>,
     /// Databases beside the main one that were copied now.
     pub copied: HashSet<Vec<u8>>,
+    /// The library of a server before 10.11 has no items.
+    pub library_is_empty: bool,
     /// Globs of what was not entered.
     pub left_out: Vec<String>,
     is_dry: bool,
@@ -74,6 +76,7 @@ impl<'a> Collector<'a> {
             problem_bytes: 0,
             owners: HashMap::new(),
             copied: HashSet::new(),
+            library_is_empty: false,
             left_out: Vec::new(),
             is_dry,
             holds: false,

@@ -97,7 +97,7 @@ struct Copied {
     damage: Option<String>,
     facts: rusqlite::Result<DatabaseFacts>,
     /// What is missing in a library of a server before 10.11.
-    library: Option<&'static str>,
+    library: Option<worth::Library>,
 }
 
 impl<'a> Databases<'a> {
@@ -167,8 +167,11 @@ impl<'a> Databases<'a> {
                             item.bytes_from = BytesFrom::Stored(Box::new(copied.done));
                             let path = display(&item.path);
                             kept.push(item);
-                            let library = copied.library.filter(|_| path.as_bytes() == worth::LIBRARY).map(str::to_owned);
-                            copied.damage.or(library).map(|what| Problem { path, what })
+                            let library = copied.library.filter(|_| path.as_bytes() == worth::LIBRARY);
+                            collector.library_is_empty |= library == Some(worth::Library::WithoutItems);
+                            let worthless =
+                                library.and_then(|library| if let worth::Library::Worthless(what) = library { Some(what.to_owned()) } else { None });
+                            copied.damage.or(worthless).map(|what| Problem { path, what })
                         }
                         Err(why) => {
                             let what = format!("the database could not be copied ({why}), so it is not in this snapshot");

@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::manifest::{ByteCounts, Catalog, Directories, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord, find, is_within};
+use crate::manifest::{ByteCounts, Catalog, Directories, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord, display, find, is_within};
 use crate::progress::{Phase, Problem};
-use crate::source::{Category, DATABASE_PATH, GENERATED, ScanCacheWriter, ScanRoot, Verdicts};
+use crate::source::{Category, DATABASE_PATH, GENERATED, ScanCacheWriter, ScanRoot, Verdicts, version};
 use crate::store::{ChunkReader, Held, Index};
 
 use super::super::Error;
@@ -82,6 +82,9 @@ impl Closed {
         let index_is_current = if packs > 0 || index.trailers_read() > 0 || index.is_due() { index.commit()? } else { true };
         record.took_ms = took_ms();
         Catalog::publish(run.repository, id, &record, run.options.is_kept)?;
+        if let Some(last) = last_of_version(run, &record) {
+            super::super::keep(run.repository, &[last], true)?;
+        }
         finish_cache(cache, &record.categories, verdicts);
         Ok((SnapshotReport { id: Some(id), record, reads, packs, index_is_current }, held))
     }
@@ -95,6 +98,7 @@ fn tell_again(run: &Run<'_>, index: &Index, collector: &mut Collector<'_>) {
     let mut is_unchanged = |problem: &&Problem| {
         let path = problem.path.as_bytes();
         path != DATABASE_PATH
+            && !(run.options.accept_loss && problem.what == worth::NO_ITEMS)
             && !collector.copied.contains(path)
             && run.spec.layout.live_file(path).is_ok_and(|file| file.stat().is_ok_and(|stat| stat.is_file()))
             && find(&mut reader, databases.manifest, path).is_ok_and(|entry| entry.is_some())
@@ -105,9 +109,22 @@ fn tell_again(run: &Run<'_>, index: &Index, collector: &mut Collector<'_>) {
     }
 }
 
+/// The snapshot before, where it is the last one of another version: after an upgrade that went wrong it is the one to go back to.
+fn last_of_version(run: &Run<'_>, record: &SnapshotRecord) -> Option<SnapshotId> {
+    let before = run.parents.record.as_ref().filter(|before| before.is_complete() && !before.is_safety() && !record.is_safety())?;
+    let (then, now) = (before.server.version.as_ref()?, record.server.version.as_ref()?);
+    let is_other = version::parse(&then.value) != version::parse(&now.value);
+    // A version that is only the least possible one says something where the database itself was changed.
+    let is_told = (then.exact && now.exact) || before.server.history != record.server.history;
+    (is_other && is_told).then_some(run.parents.newest).flatten()
+}
+
 /// Tells what earlier snapshots had and this one lacks, where that is more than a day's work.
 fn tell_losses(run: &Run<'_>, collector: &mut Collector<'_>, record: &SnapshotRecord, others_seen: u64, (roots, earlier): (&[ScanRoot], &worth::Before<'_>)) {
     let mut losses = worth::of_source(&record.categories, &collector.problems, others_seen, roots, earlier);
+    if collector.library_is_empty && earlier.has_library_items() {
+        losses.push(Problem { path: display(worth::LIBRARY), what: worth::NO_ITEMS.to_owned() });
+    }
     // What is told of a whole category need not be told of each of its folders.
     let is_told = |path: &[u8]| losses.iter().chain(&collector.problems).any(|problem| is_within(path, problem.path.as_bytes()));
     let emptied = emptied::since(earlier, roots, |path| run.rules.wants(Category::of(path)) && !is_told(path));

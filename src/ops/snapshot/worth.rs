@@ -92,10 +92,19 @@ impl<'r> Before<'r> {
 
     /// Whether its database has rows in a table. One that cannot be read says nothing.
     fn has_rows(&self, table: &str) -> bool {
-        let Some(snapshot) = &self.snapshot else { return false };
-        let Ok(Some(state)) = open_state(self.repository, self.index, &Which::Snapshot(snapshot), DATABASE_PATH) else { return false };
         // The items begin with a placeholder that every server has.
-        state.has_rows(table, usize::from(table == "BaseItems")).unwrap_or(false)
+        self.has_rows_in(DATABASE_PATH, table, usize::from(table == "BaseItems"))
+    }
+
+    /// Whether its library has items.
+    pub(super) fn has_library_items(&self) -> bool {
+        self.has_rows_in(LIBRARY, "TypedBaseItems", 0)
+    }
+
+    fn has_rows_in(&self, database: &[u8], table: &str, but: usize) -> bool {
+        let Some(snapshot) = &self.snapshot else { return false };
+        let Ok(Some(state)) = open_state(self.repository, self.index, &Which::Snapshot(snapshot), database) else { return false };
+        state.has_rows(table, but).unwrap_or(false)
     }
 }
 
@@ -124,19 +133,32 @@ pub(super) fn of_database(size_bytes: u64, facts: Option<&DatabaseFacts>, before
 
 const EMPTY_LIBRARY: &str = "the library is empty (0 bytes), so this snapshot contains no items and no watch state. Restore it from an earlier snapshot";
 
-/// What is wrong with `library.db`, which holds items and watch state before 10.11.
-pub(super) fn of_library(copy: &Path, size_bytes: u64, interrupt: &Interrupt) -> Option<&'static str> {
+/// A `library.db`, which holds items and watch state before 10.11, that does not have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Library {
+    /// It is worth nothing, for this reason.
+    Worthless(&'static str),
+    /// It has no items. A new server's has none either.
+    WithoutItems,
+}
+
+/// What is told of a library that lost its items.
+pub(super) const NO_ITEMS: &str =
+    "the library no longer has items, but the last complete snapshot has. Find out what happened before you rely on this snapshot";
+
+/// What is wrong with a library.
+pub(super) fn of_library(copy: &Path, size_bytes: u64, interrupt: &Interrupt) -> Option<Library> {
     if size_bytes == 0 {
-        return Some(EMPTY_LIBRARY);
+        return Some(Library::Worthless(EMPTY_LIBRARY));
     }
     let count = |sql: &str| open_private_for(copy, LOOK_TIME, interrupt)?.query_row(sql, [], |row| row.get::<_, i64>(0));
     // What cannot be asked is told as damage, if it is that.
     if count("SELECT count(*) FROM sqlite_schema WHERE name = 'TypedBaseItems'").ok()? == 0 {
-        return Some("the library has none of Jellyfin's tables, so this snapshot contains no items and no watch state. Is it the right file?");
+        let what = "the library has none of Jellyfin's tables, so this snapshot contains no items and no watch state. Is it the right file?";
+        return Some(Library::Worthless(what));
     }
-    // Even a server without media has its root folders.
     let items = count("SELECT count(*) FROM (SELECT 1 FROM TypedBaseItems LIMIT 1)").ok()?;
-    (items == 0).then_some("the library contains no items. Restore it from an earlier snapshot")
+    (items == 0).then_some(Library::WithoutItems)
 }
 
 /// A server that was in the middle of an upgrade: the version that must go on with it, and what to tell of it.
