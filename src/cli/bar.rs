@@ -61,7 +61,7 @@ impl Bar {
             self.bar.set_position(bytes);
             let word = self.bar.message();
             let phase = word.split_once(':').map_or(word.as_str(), |(phase, _)| phase);
-            self.bar.set_message(format!("{phase}: {files} files"));
+            self.bar.set_message(format!("{phase}: {}", super::render::plural(files, "file", "files")));
         }
     }
 

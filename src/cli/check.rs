@@ -38,16 +38,21 @@ fn words(context: &Context, report: &CheckReport) -> String {
         (0, _) => "No data was read. Add --read-data to verify the data too.\n".to_owned(),
         (packs, all) if packs == all => format!("Read all of their data ({}).\n", render::size(read.bytes)),
         (packs, all) => format!(
-            "Read the data of {} of {} packs ({} of {}).\n",
+            "Read the data of {} of {} ({} of {}).\n",
             render::count(packs),
-            render::count(all),
+            render::plural(all, "pack", "packs"),
             render::size(read.bytes),
             render::size(read.of_bytes)
         ),
     };
     out.push_str(&share);
     if read.packs < read.of_packs && read.never_read > 0 {
-        out.push_str(&format!("{} of {} packs have never been read since they were written.\n", render::count(read.never_read), render::count(read.of_packs)));
+        out.push_str(&format!(
+            "{} never been read since {} written, of {}.\n",
+            render::plural(read.never_read, "pack has", "packs have"),
+            if read.never_read == 1 { "it was" } else { "they were" },
+            render::count(read.of_packs)
+        ));
     } else if read.packs < read.of_packs && read.oldest > 0 {
         out.push_str(&format!("Every pack has been read since {}.\n", render::time((read.oldest as i64).saturating_mul(1_000_000_000), &context.zone)));
     }

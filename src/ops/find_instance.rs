@@ -119,7 +119,7 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
         );
         problems.push(Problem { path: path.to_owned(), what });
     }
-    if let Some(plugin) = &instance.database_plugin {
+    if let Some(plugin) = instance.database_plugin.as_ref().filter(|_| instance.database.is_none()) {
         let what = format!(
             "the plugin {plugin} stores the database (PLUGIN_PROVIDER in database.xml), so users, watch state and library are not in this snapshot. Back up that database with its own tool"
         );

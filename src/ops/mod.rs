@@ -19,6 +19,7 @@ mod ingest;
 mod init;
 mod kept_tables;
 mod learn_schema;
+mod losses;
 mod ls;
 mod mask;
 mod moment;
@@ -63,6 +64,7 @@ pub use import::{ImportOptions, ImportReport, build_known, import};
 pub use init::init;
 pub use kept_tables::{count_kept_tables, has_kept_tables};
 pub use learn_schema::{Learnt as LearntSchema, copy_of_live, learn_schema, zip_of_history};
+pub use losses::{Loss, losses};
 pub use ls::{Listing, ls};
 pub use mask::lines_without_secrets;
 #[cfg(feature = "mount")]

@@ -28,6 +28,17 @@ pub struct Outcome {
     pub took_ms: u64,
 }
 
+/// Much that was gone at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuddenLoss {
+    /// When it was seen.
+    pub seen: Timestamp,
+    /// The id of the snapshot before, which is protected.
+    pub before: String,
+    /// What is gone.
+    pub words: String,
+}
+
 /// The log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -36,6 +47,8 @@ pub struct JobLog {
     pub done: BTreeMap<Job, Outcome>,
     /// The newest that did not.
     pub failed: BTreeMap<Job, Outcome>,
+    /// Much that was gone from one snapshot to the next, until somebody has looked at it.
+    pub loss: Option<SuddenLoss>,
 }
 
 impl JobLog {

@@ -22,7 +22,7 @@ pub use config_error::ConfigError;
 pub use due::{Past, due, look_again};
 pub use hooks::{HookError, run_hook};
 pub use job::Job;
-pub use job_log::{JobLog, Outcome};
+pub use job_log::{JobLog, Outcome, SuddenLoss};
 pub use level::Level;
 pub use notify::{Message, Notify, SendError};
 pub use one_or_many::OneOrMany;

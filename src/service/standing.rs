@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::job::Job;
-use super::job_log::Outcome;
+use super::job_log::{Outcome, SuddenLoss};
 use super::level::Level;
 
 /// A snapshot that comes a quarter of a period late is late; so is one by ten minutes where the period is short.
@@ -46,6 +46,8 @@ pub struct Facts {
     pub period: Option<SignedDuration>,
     /// Jobs that failed and were not done since.
     pub failures: Vec<(Job, Outcome)>,
+    /// Much that was gone at once, and nobody has looked at.
+    pub loss: Option<SuddenLoss>,
     /// The last check that found nothing wrong; nothing where none was made by the schedule.
     pub checked: Option<Timestamp>,
     /// Whether checks are made by a schedule.
@@ -83,6 +85,7 @@ impl Standing {
             found.extend(of_problems(facts));
             found.extend(facts.failures.iter().map(|(job, outcome)| of_failure(*job, outcome)));
             found.extend(of_checks(facts, now));
+            found.extend(facts.loss.as_ref().map(|loss| of_loss(loss, now)));
         }
         found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
         let level = found.first().map_or(Level::Good, |(level, _)| *level);
@@ -150,6 +153,16 @@ fn of_failure(job: Job, outcome: &Outcome) -> (Level, Reason) {
         Job::Check => (Level::Bad, "the check of the repository failed", "Run jellyvault check to see the details, then jellyvault repair."),
     };
     (level, Reason { what: format!("{what}: {}", outcome.words), todo: todo.to_owned() })
+}
+
+fn of_loss(loss: &SuddenLoss, now: Timestamp) -> (Level, Reason) {
+    let id = loss.before.get(..12).unwrap_or(&loss.before);
+    let what = format!("the server suddenly lost much, {} ago: {}. The snapshot before that, {id}, is protected", age(loss.seen, now), loss.words);
+    let todo = format!(
+        "Was a disk with media not mounted during a library scan? Mount it, stop Jellyfin, and go back: jellyvault restore {id} --in-place. If it was on \
+         purpose: jellyvault keep --off {id}"
+    );
+    (Level::Attention, Reason { what, todo })
 }
 
 fn of_checks(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {

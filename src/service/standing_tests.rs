@@ -72,6 +72,7 @@ fn problems_failures_and_old_checks_are_told_the_worst_first() {
     facts.last.as_mut().unwrap().problems = 1;
     facts.failures = vec![(Job::Retention, outcome("disk full")), (Job::Check, outcome("2 files are damaged"))];
     facts.checked = Some(ago(60 * 24 * 40));
+    facts.loss = Some(SuddenLoss { seen: ago(120), before: "01a22f79db9e00".to_owned(), words: "60 items of the library".to_owned() });
     let standing = Standing::of(&facts, now());
     let what: Vec<&str> = standing.reasons.iter().map(|reason| reason.what.as_str()).collect();
     assert_eq!(standing.level, Level::Bad);
@@ -82,6 +83,7 @@ fn problems_failures_and_old_checks_are_told_the_worst_first() {
             "the last snapshot has 1 problem: some files are missing from it",
             "old snapshots could not be removed: disk full",
             "the repository was last checked 40 days ago",
+            "the server suddenly lost much, 2 hours ago: 60 items of the library. The snapshot before that, 01a22f79db9e, is protected",
         ]
     );
 }

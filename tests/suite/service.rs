@@ -334,3 +334,30 @@ fn the_units_are_what_systemd_takes() {
         assert!(said.lines().all(|line| !line.contains("jellyvault") || line.contains("is not executable")), "{said}");
     }
 }
+
+#[test]
+fn much_that_is_gone_at_once_is_told_and_the_snapshot_before_is_protected() {
+    let home = home("[retention]\nkeep_last = 1\n[check]\nenabled = false\n");
+    home.program.ok(&["run", "--job", "snapshot"]);
+    let before = home.program.json(&["list"]).0["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    // What a library scan does while the disk with the films is away.
+    let db = rusqlite::Connection::open(home.data.join("data/jellyfin.db")).unwrap();
+    let sql = "PRAGMA foreign_keys = OFF; DELETE FROM BaseItems WHERE rowid IN (SELECT rowid FROM BaseItems ORDER BY rowid DESC LIMIT (SELECT count(*) * 2 / 3 FROM BaseItems));";
+    db.execute_batch(sql).unwrap();
+    db.close().unwrap();
+    let_settle();
+    let (done, code) = home.program.json(&["run", "--job", "snapshot"]);
+    assert_eq!((code, done["standing"]["level"].as_str()), (3, Some("attention")), "{done}");
+    let what = done["standing"]["reasons"][0]["what"].as_str().unwrap();
+    assert!(what.contains("items of the library") && what.contains(&before[..12]), "{what}");
+    // It stays told, and no rule takes the snapshot before.
+    for _ in 0..2 {
+        home.program.json(&["run", "--job", "snapshot,retention"]);
+    }
+    let (status, code) = home.program.json(&["status"]);
+    assert_eq!(code, 3, "{status}");
+    assert!(home.program.json(&["list"]).0["snapshots"].to_string().contains(&before));
+    home.program.ok(&["keep", "--off", &before]);
+    let (status, code) = home.program.json(&["status"]);
+    assert_eq!(code, 0, "{status}");
+}

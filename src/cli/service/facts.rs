@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use crate::manifest::{Catalog, SnapshotRecord};
+use crate::manifest::{Catalog, Chain, SnapshotRecord};
 use crate::ops::{self, ErrorKind};
 use crate::service::{Alarm, Facts, Job, JobLog, LastSnapshot, Loaded, Past, Schedule};
 use crate::source::{Instance, Stat};
@@ -52,7 +52,8 @@ impl Whose {
         }
     }
 
-    fn of(instance: &Instance, id: Option<String>) -> Whose {
+    /// The server of this instance.
+    pub fn of(instance: &Instance, id: Option<String>) -> Whose {
         Whose { id, directory: Some(instance.program_data.clone()) }
     }
 
@@ -115,6 +116,9 @@ pub fn gather(context: &Context, loaded: &Loaded, schedules: &Schedules, alarm: 
         id: render::short(id),
     });
     let last_complete = own.iter().rev().find(|(_, record)| record.is_complete()).map(|(_, record)| render::moment(record.time_ns));
+    // Who takes the protection away has looked at it.
+    let kept = Chain::kept(&repository).map_err(ops::Error::from)?;
+    let is_kept = |id: &str| kept.iter().any(|kept| kept.to_string() == id);
     // Who has neither a configuration nor a run behind them takes snapshots in their own way.
     let is_scheduled = loaded.file.is_some() || !loaded.variables.is_empty() || log != JobLog::default();
     let schedule = |job| schedules.iter().find(|(known, _)| *known == job).map(|(_, schedule)| schedule);
@@ -125,6 +129,7 @@ pub fn gather(context: &Context, loaded: &Loaded, schedules: &Schedules, alarm: 
         last_complete,
         snapshots: own.len() as u64,
         period: schedule(Job::Snapshot).filter(|_| is_scheduled).and_then(|schedule| schedule.period(now)),
+        loss: log.loss.clone().filter(|loss| is_kept(&loss.before)),
         failures: Job::ALL.into_iter().filter_map(|job| Some((job, log.open_failure(job)?.clone()))).collect(),
         checked: log.done.get(&Job::Check).map(|outcome| outcome.began),
         checks_are_scheduled: is_scheduled && !matches!(schedule(Job::Check), Some(Schedule::Never) | None),

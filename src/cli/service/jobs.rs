@@ -4,16 +4,18 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use crate::manifest::Policy;
+use crate::manifest::{Catalog, Policy};
 use crate::ops::{self, CheckOptions, Forget, PruneOptions, Share, SnapshotOptions};
-use crate::service::{Job, Loaded, Outcome, run_hook};
+use crate::service::{Job, JobLog, Loaded, Outcome, SuddenLoss, run_hook};
 use crate::source::Category;
+use crate::store::Repository;
 
 use super::super::args::SourceArgs;
 use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::open_or_make::open_or_make;
 use super::super::{check, render, source};
+use super::facts::Whose;
 
 /// How long pruning waits for those that read.
 const WAIT: std::time::Duration = std::time::Duration::from_secs(600);
@@ -52,7 +54,7 @@ fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failur
     let found = source::find(context, &own);
     let repository = open_or_make(context, false)?;
     // What is found beside the repository's own memory, too.
-    let (_, spec) = match found {
+    let (instance, spec) = match found {
         Ok(_) => source::find_known(context, &own, &repository)?,
         Err(failure) if failure.is_no_instance() => source::find_or_remembered(context, &own, &repository)?,
         Err(failure) => return Err(failure),
@@ -65,7 +67,12 @@ fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failur
         host: context.host(),
         ..SnapshotOptions::default()
     };
+    let whose = Whose::of(&instance, spec.server.id.clone());
+    let before = Catalog::newest(&repository, |record| whose.has(record) && record.is_complete()).map_err(ops::Error::from)?;
     let report = ops::snapshot(&repository, &spec, &options, &context.monitor)?;
+    if let (Some(before), Some(id)) = (&before, report.id) {
+        look_for_losses(context, &repository, before, &(id, report.record.clone()))?;
+    }
     let (record, id) = (&report.record, report.id.as_ref().map(render::short).unwrap_or_default());
     let problems = match record.problem_count {
         0 => String::new(),
@@ -79,6 +86,17 @@ fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failur
         render::size(record.bytes.new_stored)
     );
     Ok((true, words))
+}
+
+/// Much that is gone at once is noted, and the snapshot before is protected: rules might forget it before anybody notices.
+fn look_for_losses(context: &Context, repository: &Repository, before: &ops::Snapshot, after: &ops::Snapshot) -> Result<(), Failure> {
+    let losses = ops::losses(repository, before, after, &context.monitor)?;
+    let (Some(path), false) = (repository.job_log_file(), losses.is_empty()) else { return Ok(()) };
+    ops::keep(repository, &[before.0], true)?;
+    let words: Vec<String> = losses.iter().map(|loss| format!("{} {}", render::count(loss.count), loss.what)).collect();
+    let mut log = JobLog::read(&path);
+    log.loss = Some(SuddenLoss { seen: render::moment(after.1.time_ns), before: before.0.to_string(), words: words.join(", ") });
+    log.write(&path).map_err(|source| ops::Error::Target { verb: "write", path, source }.into())
 }
 
 fn retention(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> {

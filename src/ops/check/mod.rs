@@ -147,9 +147,9 @@ fn check_unnamed(repository: &Repository, index: &Index, catalog: &Catalog, repo
     if !trees.is_empty() {
         let files: u64 = trees.iter().map(|tree| tree.files).max().unwrap_or_default();
         let what = format!(
-            "{} trees of up to {files} files belong to no listed snapshot, because records of snapshots were lost ({} can be read from their copies). \
-             Run jellyvault repair to recover them",
-            trees.len(),
+            "{} of up to {files} files, of no listed snapshot, because records of snapshots were lost ({} can be read from copies). Run jellyvault \
+             repair to recover the snapshots",
+            if trees.len() == 1 { "there is a tree".to_owned() } else { format!("there are {} trees", trees.len()) },
             records.len()
         );
         report.findings.push(Finding { name: "packs".to_owned(), what });

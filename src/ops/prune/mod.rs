@@ -182,9 +182,9 @@ fn keep_unnamed(
     Ok((!names.is_empty()).then(|| {
         let more = if names.len() > TREES_NAMED_MAX { ", …" } else { "" };
         format!(
-            "the list of snapshots was lost once, and {} trees of files belong to no listed snapshot. Their data was kept. Run jellyvault repair to \
-             recover them as snapshots, or delete trees that you do not need with --remove-tree: {}{more}",
-            names.len(),
+            "the list of snapshots was lost once, and {} to no listed snapshot. The data was kept. Run jellyvault repair to recover it as snapshots, or \
+             delete trees that you do not need with --remove-tree: {}{more}",
+            if names.len() == 1 { "1 tree of files belongs".to_owned() } else { format!("{} trees of files belong", names.len()) },
             names.iter().take(TREES_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ")
         )
     }))
