@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use crate::manifest::Catalog;
 use crate::ops::{self, SnapshotOptions, SnapshotReport, SourceSpec};
-use crate::source::Category;
+use crate::source::{Category, version};
+use crate::store::Repository;
 
 use super::args::SnapshotArgs;
 use super::clean::{cleaned, in_a_line};
@@ -35,6 +37,17 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
     } else {
         spec
     };
+    if args.if_version_changes
+        && let Some(version) = same_version(&repository, &spec)?
+    {
+        let what = format!("Jellyfin is still {version}, as in the newest snapshot, so no snapshot was taken");
+        if context.global.json {
+            to_json::print(&serde_json::json!({"skipped": what}));
+        } else {
+            context.say(&format!("{what}."));
+        }
+        return Ok(Exit::Done);
+    }
     if let Some(label) = &args.label {
         labels::check_free(context, &repository, spec.server.id.as_deref(), label)?;
     }
@@ -71,6 +84,17 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
     }
     tell_problems(context, record.problem_count, &record.problems);
     Ok(Exit::Problems)
+}
+
+/// The version of the installed server, where the newest snapshot is of the same. After an upgrade the new program is installed before it first runs,
+/// so that its files know better than the logs.
+fn same_version(repository: &Repository, spec: &SourceSpec) -> Result<Option<String>, Failure> {
+    let is_packaged = spec.layout.directories().get("programdata").is_some_and(|data| data == "/var/lib/jellyfin");
+    let installed = || version::INSTALL_FOLDERS.iter().find_map(|folder| version::from_install(std::path::Path::new(folder)));
+    let now = if is_packaged { installed() } else { None }.or_else(|| spec.server.version.clone());
+    let is_its = |record: &crate::manifest::SnapshotRecord| spec.server.id.is_some() && record.server.id == spec.server.id && !record.is_safety();
+    let last = Catalog::newest(repository, is_its).map_err(ops::Error::from)?.and_then(|(_, record)| record.server.version);
+    Ok(now.zip(last).filter(|(now, last)| now.exact && last.exact && now.value == last.value).map(|(now, _)| now.value))
 }
 
 /// Problems on standard error, even where the user wants quiet.

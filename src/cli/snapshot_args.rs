@@ -35,6 +35,9 @@ pub struct SnapshotArgs {
     /// Create a new repository even if there was one at this path before
     #[arg(long)]
     pub init: bool,
+    /// Take a snapshot only if the installed Jellyfin is another version than that of the newest snapshot, or if that is not known
+    #[arg(long, conflicts_with_all = ["plain", "dry_run"])]
+    pub if_version_changes: bool,
     /// Show what would be read; store nothing
     #[arg(long)]
     pub dry_run: bool,

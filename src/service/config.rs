@@ -38,6 +38,16 @@ pub struct Config {
     pub notify: Notify,
     /// Programs that run around the jobs.
     pub hooks: Hooks,
+    /// What monitoring reads.
+    pub metrics: MetricsConfig,
+}
+
+/// What monitoring reads.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// A file in Prometheus' text format, written after each run.
+    pub file: Option<PathBuf>,
 }
 
 /// Where the server keeps its things.
@@ -189,7 +199,7 @@ fn located(text: &str, error: &toml::de::Error) -> String {
 }
 
 /// Sections, as they stand in the names of variables.
-const SECTIONS: [&str; 6] = ["server", "snapshot", "retention", "check", "notify", "hooks"];
+const SECTIONS: [&str; 7] = ["server", "snapshot", "retention", "check", "notify", "hooks", "metrics"];
 
 /// Puts the environment's values into a table; the names of those that were there.
 fn overlay(table: &mut toml::Table, environment: &BTreeMap<String, String>) -> Vec<String> {

@@ -361,3 +361,34 @@ fn much_that_is_gone_at_once_is_told_and_the_snapshot_before_is_protected() {
     let (status, code) = home.program.json(&["status"]);
     assert_eq!(code, 0, "{status}");
 }
+
+#[test]
+fn metrics_are_written_for_monitoring() {
+    let home = home("");
+    let file = home.program.home.path().join("metrics/jellyvault.prom");
+    std::fs::create_dir(file.parent().unwrap()).unwrap();
+    let text = format!("{}[metrics]\nfile = {:?}\n", std::fs::read_to_string(&home.config).unwrap(), file.to_str().unwrap());
+    write(&home.config, text);
+    home.program.ok(&["run"]);
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("\njellyvault_status 0\n") && text.contains("jellyvault_last_run_success{job=\"snapshot\"} 1"), "{text}");
+}
+
+#[test]
+fn a_snapshot_is_taken_only_where_the_version_changed() {
+    let home = home("");
+    let count = || home.program.json(&["list"]).0["snapshots"].as_array().unwrap().len();
+    let ask = ["snapshot", "--if-version-changes"];
+    be_version(&home.data, "12.0.1");
+    home.program.ok(&ask);
+    let (skipped, code) = home.program.json(&ask);
+    assert!(code == 0 && skipped["skipped"].as_str().unwrap().contains("still 12.0.1"), "{skipped}");
+    assert_eq!((count(), home.program.ok(&[&ask[..], &["-q"]].concat())), (1, String::new()));
+    be_version(&home.data, "12.1.0");
+    home.program.ok(&ask);
+    assert_eq!(count(), 2);
+    // What is not known may be another.
+    std::fs::remove_dir_all(home.data.join("log")).unwrap();
+    home.program.ok(&ask);
+    assert_eq!(count(), 3);
+}

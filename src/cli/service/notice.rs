@@ -2,7 +2,7 @@
 
 use jiff::Zoned;
 
-use crate::service::{Alarm, Loaded, Message, Standing, Telling};
+use crate::service::{Alarm, Loaded, Message, Standing, Telling, metrics, write_metrics};
 
 use super::super::context::Context;
 use super::super::failure::Failure;
@@ -12,9 +12,15 @@ use super::facts::{Schedules, alarm_file, gather};
 pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, now: &Zoned) -> Result<Standing, Failure> {
     let file = alarm_file(context);
     let mut alarm = file.as_deref().map(Alarm::read).unwrap_or_default();
-    let (facts, _) = gather(context, loaded, schedules, &alarm, now)?;
+    let (facts, log) = gather(context, loaded, schedules, &alarm, now)?;
     alarm.absent_since = facts.away.as_ref().map(|_| alarm.absent_since.unwrap_or(now.timestamp()));
     let standing = Standing::of(&facts, now.timestamp());
+    if let Some(path) = &loaded.config.metrics.file {
+        let text = metrics(&facts, &standing, &log, &schedules.next(now), now.timestamp());
+        if let Err(error) = write_metrics(path, &text) {
+            context.say(&format!("Problem: the metrics could not be written to {} ({error})", path.display()));
+        }
+    }
     let notify = &loaded.config.notify;
     let (telling, next) = alarm.next(&standing, now.timestamp(), notify.reminder().unwrap_or(jiff::SignedDuration::from_hours(24)));
     let mut is_told = true;
