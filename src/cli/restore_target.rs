@@ -64,7 +64,7 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
 fn refuse_server(dir: &Path, args: &RestoreArgs) -> Result<(), Failure> {
     let has_database = ["data/jellyfin.db", "data/library.db", "data/data/jellyfin.db"].iter().any(|name| dir.join(name).exists());
     let runs = crate::ops::runs_on(dir);
-    if (!has_database && !runs) || (!runs && (args.yes || Known::load().has_restored(dir))) {
+    if !runs && (!has_database || args.yes || Known::load().has_restored(dir)) {
         return Ok(());
     }
     let what = if runs { "a running Jellyfin server uses" } else { "there is a Jellyfin server in" };

@@ -36,20 +36,14 @@ pub fn metrics(facts: &Facts, standing: &Standing, log: &JobLog, next: &[(Job, Z
         out.metric("jellyvault_snapshots", "Snapshots of the server.", &[("", facts.snapshots as f64)]);
     }
     let label = |job: Job| format!("job=\"{}\"", job.name());
-    let jobs: Vec<(String, Option<f64>, Option<f64>, Option<f64>)> = Job::ALL
-        .into_iter()
-        .map(|job| {
-            let done = log.done.get(&job);
-            let is_ok = (done.is_some() || log.failed.contains_key(&job)).then(|| f64::from(u8::from(log.open_failure(job).is_none())));
-            (label(job), done.map(|done| seconds(done.began)), is_ok, done.map(|done| done.took_ms as f64 / 1000.0))
-        })
-        .collect();
-    let column = |value: fn(&(String, Option<f64>, Option<f64>, Option<f64>)) -> Option<f64>| {
-        jobs.iter().filter_map(|row| Some((row.0.as_str(), value(row)?))).collect::<Vec<_>>()
-    };
-    out.metric("jellyvault_last_run_timestamp_seconds", "When a job last went well.", &column(|row| row.1));
-    out.metric("jellyvault_last_run_success", "Whether the last run of a job went well.", &column(|row| row.2));
-    out.metric("jellyvault_last_run_duration_seconds", "How long the last run of a job took that went well.", &column(|row| row.3));
+    let labels = Job::ALL.map(|job| (job, label(job)));
+    let each = |value: &dyn Fn(Job) -> Option<f64>| labels.iter().filter_map(|(job, label)| Some((label.as_str(), value(*job)?))).collect::<Vec<_>>();
+    let done = |job| log.done.get(&job);
+    let is_ok = |job| (done(job).is_some() || log.failed.contains_key(&job)).then(|| f64::from(u8::from(log.open_failure(job).is_none())));
+    let took = |job| Some(done(job)?.took_ms as f64 / 1000.0);
+    out.metric("jellyvault_last_run_timestamp_seconds", "When a job last went well.", &each(&|job| Some(seconds(done(job)?.began))));
+    out.metric("jellyvault_last_run_success", "Whether the last run of a job went well.", &each(&is_ok));
+    out.metric("jellyvault_last_run_duration_seconds", "How long the last run of a job took that went well.", &each(&took));
     let next: Vec<(String, f64)> = next.iter().map(|(job, time)| (label(*job), seconds(time.timestamp()))).collect();
     let next: Vec<(&str, f64)> = next.iter().map(|(label, time)| (label.as_str(), *time)).collect();
     out.metric("jellyvault_next_run_timestamp_seconds", "When a job is due next.", &next);

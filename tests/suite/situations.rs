@@ -559,7 +559,7 @@ fn the_command_that_undoes_a_restore_can_be_copied() {
     let mut undo = program.command(&[]);
     let program_file = undo.get_program().to_owned();
     let mut shell = Command::new("sh");
-    undo.env_remove("JELLYVAULT_REPO").get_envs().for_each(|(name, value)| drop(value.map(|value| shell.env(name, value))));
+    shell.envs(undo.env_remove("JELLYVAULT_REPO").get_envs().filter_map(|(name, value)| Some((name, value?))));
     let undone = shell.args(["-ec", &format!("\"$0\" {arguments}")]).arg(program_file).env_remove("JELLYVAULT_REPO").output().unwrap();
     assert!(undone.status.success(), "{arguments} {undone:?}");
     assert!(std::fs::read_to_string(&settings).unwrap().contains("changed"));
