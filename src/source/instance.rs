@@ -199,7 +199,7 @@ impl Finder<'_> {
             let looked = vec![
                 self.join(&below, "jellyfin.db"),
                 self.join(&self.join(dir, "config"), "system.xml"),
-                self.join(dir, ".jellyfin-data"),
+                self.join(&below, ".jellyfin-data"),
                 self.join(&self.join(dir, "metadata"), "library"),
             ];
             return Err(FindError::NotOne { path: dir.to_owned(), looked });

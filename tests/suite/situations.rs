@@ -267,6 +267,22 @@ fn a_file_that_nobody_may_change_is_seen_before_anything_changes() {
     assert_eq!(ids(&program).len(), 1, "a restore that is refused takes no snapshot");
 }
 
+#[needs(chattr)]
+#[test]
+fn a_dry_run_tells_what_cannot_be_deleted() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    snapshot(&program, &data, &[]);
+    write(data.join("config/fixed/file.xml"), "<new />");
+    write(data.join("config/free/file.xml"), "<new />");
+    sh("chattr +i \"$1\"", &data.join("config/fixed"));
+    let tries = [in_place(&program, "latest", &data, &["--delete", "--dry-run"]), in_place(&program, "latest", &data, &["--delete"])];
+    sh("chattr -i \"$1\"", &data.join("config/fixed"));
+    let told = |(report, code): &(Value, i32)| (*code, report["restored"]["deleted"].clone(), report["problems"].clone());
+    assert_eq!(told(&tries[0]), told(&tries[1]), "{}", tries[0].0);
+    assert_eq!((tries[0].1, tries[0].0["problems"].as_array().map(Vec::len)), (3, Some(2)), "{}", tries[0].0);
+}
+
 #[needs(mount)]
 #[test]
 fn a_disk_that_is_too_full_is_seen_before_anything_changes() {

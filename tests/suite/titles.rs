@@ -36,6 +36,7 @@ fn a_title_finds_what_is_called_so_with_its_folders() {
         ("Distant Garden Chronicles 0 S01E02", "episode"),
         ("bjørn", "user"),
         ("pia gomez", "person"),
+        ("S01E0", "episode"),
         ("distant garden chronicles 0 s1e2", "episode"),
         ("Distant Garden Chronicles 0 1x02", "episode"),
     ] {

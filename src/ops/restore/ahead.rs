@@ -254,7 +254,7 @@ fn facts(path: &Path) -> Option<Facts> {
 }
 
 /// Whether a file may not be changed, replaced or removed, even by root.
-fn is_immutable(path: &Path) -> bool {
+pub(super) fn is_immutable(path: &Path) -> bool {
     let found = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::TYPE);
     found.is_ok_and(|found| found.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND))
 }

@@ -13,6 +13,7 @@ use crate::store::ChunkReader;
 
 use super::super::select::categories;
 use super::super::{Error, Monitor, Unknown};
+use super::ahead::is_immutable;
 use super::target::Target;
 use super::{Destination, RestoreOptions, Tally};
 
@@ -102,8 +103,9 @@ pub(super) fn delete_others(
 ) -> Result<Deleted, Error> {
     let Others { doomed, unknown, unknown_named } = find_others(reader, record, destination, target, options, monitor)?;
     if options.dry_run {
-        let named = doomed.iter().take(PROBLEMS_NAMED_MAX).map(|(path, _)| display(path)).collect();
-        return Ok(Deleted { count: doomed.len() as u64, named, unknown, unknown_named });
+        let goes = deletable(&doomed, target, tally, monitor);
+        let named = goes.iter().take(PROBLEMS_NAMED_MAX).map(|path| display(path)).collect();
+        return Ok(Deleted { count: goes.len() as u64, named, unknown, unknown_named });
     }
     let (mut deleted, mut named) = (0, Vec::new());
     // What is in a directory goes before it.
@@ -126,6 +128,27 @@ pub(super) fn delete_others(
     }
     named.reverse();
     Ok(Deleted { count: deleted, named, unknown, unknown_named })
+}
+
+/// Those that can be deleted, in their order; the others are told, as the restore itself would tell them.
+fn deletable<'d>(doomed: &'d [(Vec<u8>, bool)], target: &Target, tally: &Tally, monitor: &Monitor) -> Vec<&'d [u8]> {
+    let (mut goes, mut stays) = (Vec::new(), HashSet::new());
+    for (path, _) in doomed.iter().rev() {
+        let above = parent(path).unwrap_or_default();
+        let is_fixed = target.file(path).is_some_and(|file| is_immutable(&file) || file.parent().is_some_and(is_immutable));
+        if is_fixed {
+            let error = std::io::Error::from(rustix::io::Errno::PERM);
+            tally.problem(monitor, path, format!("it could not be deleted ({error})"));
+        }
+        // A directory with something in it that stays, stays.
+        if is_fixed || stays.contains(path.as_slice()) {
+            stays.insert(above);
+        } else {
+            goes.push(path.as_slice());
+        }
+    }
+    goes.reverse();
+    goes
 }
 
 fn find_others(

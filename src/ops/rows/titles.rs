@@ -60,7 +60,8 @@ pub fn titles(repository: &Repository, index: &Index, snapshot: &(SnapshotId, Sn
 /// The same with all folders that could be theirs, whether this snapshot has them or not.
 pub fn called_so(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), wanted: &str) -> Result<Vec<Titled>, Error> {
     let Some(state) = open_state(repository, index, &Which::Snapshot(snapshot), DATABASE_PATH)? else { return Ok(Vec::new()) };
-    let wanted = Wanted::Text { text: episodes_in_full(&folded(wanted)), id: read_id(wanted) };
+    let text = folded(wanted);
+    let wanted = Wanted::Text { in_full: episodes_in_full(&text), text, id: read_id(wanted) };
     let mut found = Vec::new();
     scan(&state, &wanted, |titled| {
         found.push(titled);
@@ -89,17 +90,18 @@ fn scan(state: &State<'_>, wanted: &Wanted, mut take: impl FnMut(Titled) -> bool
 
 enum Wanted {
     All,
-    Text { text: String, id: Option<Id> },
+    Text { text: String, in_full: String, id: Option<Id> },
 }
 
 impl Wanted {
     /// Whether something is called so; whether just so.
     fn fits(&self, own: Id, name: &str, year: Option<i64>) -> Option<bool> {
-        let Wanted::Text { text, id } = self else { return Some(true) };
+        let Wanted::Text { text, in_full, id } = self else { return Some(true) };
         let name = folded(name);
         let with_year = year.map_or_else(|| name.clone(), |year| format!("{name} ({year})"));
-        let is_exact = *id == Some(own) || name == *text || with_year == *text;
-        (is_exact || (!text.is_empty() && with_year.contains(text))).then_some(is_exact)
+        let is_exact = *id == Some(own) || [text, in_full].into_iter().any(|text| name == *text || with_year == *text);
+        let is_part = !text.is_empty() && (with_year.contains(text) || with_year.contains(in_full));
+        (is_exact || is_part).then_some(is_exact)
     }
 }
 
