@@ -86,13 +86,14 @@ impl Context {
         }
         let file = place::file(self.global.config.as_deref());
         let loaded = Loaded::read(file.as_deref(), &self.surroundings().variables)?;
+        file.as_deref().map_or(Ok(()), |file| place::refuse_strange_programs(file, &loaded.config))?;
         Ok(self.settings.get_or_init(|| loaded))
     }
 
     /// The same run with another configuration, of which the repository is the one that is named.
-    pub fn with_settings(&self, loaded: Loaded, repo: &Path) -> Context {
+    pub fn with_settings(&self, loaded: Loaded, repo: Option<&Path>) -> Context {
         let settings = OnceCell::from(loaded);
-        let global = Global { repo: Some(repo.to_path_buf()), ..self.global.clone() };
+        let global = Global { repo: repo.map(Path::to_path_buf).or_else(|| self.global.repo.clone()), ..self.global.clone() };
         Context { global, monitor: self.monitor.clone(), zone: self.zone.clone(), server: RefCell::default(), has_made: Cell::default(), settings }
     }
 
@@ -134,6 +135,13 @@ impl Context {
         match asked {
             Ok(_) if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) => Ok(()),
             _ => Err(Failure::usage("not confirmed; nothing was changed", "Answer y, or add --yes.")),
+        }
+    }
+
+    /// Something that went wrong, on standard error, even where the user wants quiet.
+    pub fn complain(&self, what: &str) {
+        if !self.global.json {
+            say(&format!("Problem: {what}"));
         }
     }
 

@@ -43,11 +43,6 @@ impl Failure {
         self.kind == ErrorKind::Interrupted
     }
 
-    /// Another process is at it.
-    pub fn busy(message: &str, hint: &str) -> Failure {
-        Failure { kind: ErrorKind::Busy, exit: Exit::Failed, ..Failure::usage(message, hint) }
-    }
-
     /// Wrong usage that clap does not see.
     pub fn usage(message: &str, hint: &str) -> Failure {
         Failure {

@@ -1,6 +1,9 @@
 //! Where is the repository? What the user says, what a configuration file says, or the usual place.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use crate::service::Config;
 
 use super::failure::Failure;
 
@@ -65,10 +68,23 @@ pub fn file(named: Option<&Path>) -> Option<PathBuf> {
     named.map(Path::to_path_buf).or_else(|| places().into_iter().find(|path| path.exists()))
 }
 
-/// The file that a new configuration is written to.
+/// The file that a new configuration is written to: the one that is read.
 pub fn file_to_write(named: Option<&Path>) -> Result<PathBuf, Failure> {
     let usual = || if rustix::process::geteuid().is_root() { Some(PathBuf::from(OF_ALL)) } else { places().into_iter().next() };
-    named.map(Path::to_path_buf).or_else(usual).ok_or_else(|| Failure::usage("no place for the configuration file is known", "Give it with --config FILE."))
+    file(named).or_else(usual).ok_or_else(|| Failure::usage("no place for the configuration file is known", "Give it with --config FILE."))
+}
+
+/// A file that others can change must not say which programs root runs.
+pub fn refuse_strange_programs(file: &Path, config: &Config) -> Result<(), Failure> {
+    let programs = [&config.hooks.before, &config.hooks.after, &config.hooks.failed, &config.notify.command];
+    let Some(facts) = std::fs::metadata(file).ok().filter(|_| rustix::process::geteuid().is_root()) else { return Ok(()) };
+    if programs.iter().all(|program| program.is_empty()) || (facts.uid() == 0 && facts.mode() & 0o022 == 0) {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        &format!("the configuration file {} names programs, but other users can change it, and jellyvault would run them as root", file.display()),
+        "Make it root's alone: chown root and chmod 600. Or remove the programs ([hooks], and command in [notify]).",
+    ))
 }
 
 #[cfg(test)]

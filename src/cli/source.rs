@@ -42,7 +42,9 @@ pub fn find_known(context: &Context, args: &SourceArgs, repository: &Repository)
 
 /// The same for who names no directory where none is found: the one that the repository's snapshots of this machine were taken of.
 pub fn find_or_remembered(context: &Context, args: &SourceArgs, repository: &Repository) -> Result<(Instance, SourceSpec), Failure> {
+    let args = &configured(context, args)?;
     let why = match find_known(context, args, repository) {
+        // Who names a directory means no other.
         Err(failure) if failure.is_no_instance() && args.data_dir().is_none() => failure,
         found => return found,
     };

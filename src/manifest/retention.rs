@@ -22,7 +22,7 @@ pub enum Count {
 
 /// A number, or the word `all`.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number of at least 1, or \"all\"")]
 enum CountText {
     Number(u32),
     Word(String),

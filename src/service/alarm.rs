@@ -50,6 +50,9 @@ impl Alarm {
 
     /// What there is to tell of how things stand, and what is remembered then. A clock that went back reminds at once rather than never.
     pub fn next(&self, standing: &Standing, now: Timestamp, reminder: SignedDuration) -> (Telling, Alarm) {
+        if standing.is_passing {
+            return (Telling::Nothing, self.clone());
+        }
         let (level, quiet) = (standing.level, Alarm { level: None, told: None, ..self.clone() });
         let raised = Alarm { level: Some(level), told: Some(now), ..self.clone() };
         match self.level {
@@ -70,7 +73,7 @@ mod tests {
     use super::*;
 
     fn standing(level: Level) -> Standing {
-        Standing { level, sentence: String::new(), reasons: Vec::new() }
+        Standing { level, sentence: String::new(), reasons: Vec::new(), is_passing: false }
     }
 
     #[test]

@@ -12,13 +12,16 @@ use crate::source::Category;
 
 use super::config_error::ConfigError;
 use super::job::Job;
-use super::notify::Notify;
+use super::notify::{Notify, hidden_arguments};
 use super::one_or_many::OneOrMany;
 use super::schedule::Schedule;
 use super::timing::Timing;
 
 /// The commented example that is shipped.
 pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// Longer is none that people write, in bytes.
+const FILE_BYTES_MAX: u64 = 256 << 10;
 
 /// All of it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -75,7 +78,7 @@ pub struct SnapshotConfig {
     /// `at = "03:00"`.
     pub at: Option<OneOrMany>,
     /// `days = ["mon"]`.
-    pub days: Vec<String>,
+    pub days: Option<OneOrMany>,
     /// `cron = "0 3 * * *"`.
     pub cron: Option<String>,
     /// `enabled = false`.
@@ -95,7 +98,7 @@ pub struct RetentionConfig {
     /// As of snapshots.
     pub at: Option<OneOrMany>,
     /// As of snapshots.
-    pub days: Vec<String>,
+    pub days: Option<OneOrMany>,
     /// As of snapshots.
     pub cron: Option<String>,
     /// As of snapshots.
@@ -127,7 +130,7 @@ pub struct CheckConfig {
     /// As of snapshots.
     pub at: Option<OneOrMany>,
     /// As of snapshots.
-    pub days: Vec<String>,
+    pub days: Option<OneOrMany>,
     /// As of snapshots.
     pub cron: Option<String>,
     /// As of snapshots.
@@ -168,9 +171,7 @@ impl Loaded {
     /// [`ConfigError`] with the line.
     pub fn read(file: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Loaded, ConfigError> {
         let text = match file {
-            Some(path) => {
-                std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.display().to_string(), why: error.to_string() })?
-            }
+            Some(path) => text_of(path).map_err(|why| ConfigError::Unreadable { path: path.display().to_string(), why })?,
             None => String::new(),
         };
         let shown = file.map_or_else(|| "of the environment".to_owned(), |path| path.display().to_string());
@@ -182,19 +183,38 @@ impl Loaded {
         let config = if variables.is_empty() {
             own
         } else {
-            table.try_into().map_err(|error: toml::de::Error| ConfigError::Invalid { path: variables.join(", "), what: error.message().to_owned() })?
+            table.try_into().map_err(|error: toml::de::Error| ConfigError::Invalid {
+                path: format!("of the environment ({})", variables.join(", ")),
+                what: without_values(error.message()),
+            })?
         };
         config.check()?;
         Ok(Loaded { config, file: file.map(Path::to_path_buf), variables })
     }
 }
 
+/// The text of a file, which is no pipe and not longer than people write.
+fn text_of(path: &Path) -> Result<String, String> {
+    let bytes = crate::source::read_regular(path, FILE_BYTES_MAX).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => format!("it is not a file of at most {} KiB", FILE_BYTES_MAX >> 10),
+        _ => error.to_string(),
+    })?;
+    String::from_utf8(bytes).map_err(|_| "it is not text in UTF-8".to_owned())
+}
+
+/// A message of the parser without the values in it, which may be secrets.
+fn without_values(message: &str) -> String {
+    let Some((before, rest)) = message.split_once("string \"") else { return message.to_owned() };
+    let after = rest.rsplit_once("\", expected").map_or("", |(_, after)| after);
+    format!("{before}a text, expected{after}").replace("expected a sequence", "expected a list of texts: [\"…\", \"…\"]")
+}
+
 /// The message of an error with its line.
 fn located(text: &str, error: &toml::de::Error) -> String {
     let line = error.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
     match line {
-        Some(line) => format!("line {line}: {}", error.message()),
-        None => error.message().to_owned(),
+        Some(line) => format!("line {line}: {}", without_values(error.message())),
+        None => without_values(error.message()),
     }
 }
 
@@ -234,11 +254,30 @@ impl Config {
         self.checks()?;
         self.policy()?;
         let wrong = |section: &'static str| move |what: String| ConfigError::Value { section, what };
+        if self.repo.as_ref().is_some_and(|repo| !repo.is_absolute() && !repo.to_string_lossy().contains(':')) {
+            return Err(wrong("repo")("repo must be a whole path that begins with /".to_owned()));
+        }
+        let hooks = [&self.hooks.before, &self.hooks.after, &self.hooks.failed, &self.notify.command];
+        if hooks.iter().any(|command| command.first().is_some_and(String::is_empty)) {
+            return Err(wrong("hooks")("the name of a program is empty".to_owned()));
+        }
+        if let Some(glob) = self.snapshot.exclude.iter().find(|glob| globset::Glob::new(glob).is_err()) {
+            return Err(wrong("snapshot")(format!("exclude: {glob:?} is not a pattern such as *.bif or metadata/People/**")));
+        }
         if self.check.read_percent.is_some_and(|percent| !(0.0..=100.0).contains(&percent)) {
             return Err(wrong("check")("read_percent must be from 0 to 100".to_owned()));
         }
         self.hooks.limit().map_err(wrong("hooks"))?;
         self.notify.check().map_err(wrong("notify"))
+    }
+
+    /// It without its secrets: to be shown.
+    #[must_use]
+    pub fn masked(&self) -> Config {
+        let Hooks { before, after, failed, time_limit } = &self.hooks;
+        let hooks =
+            Hooks { before: hidden_arguments(before), after: hidden_arguments(after), failed: hidden_arguments(failed), time_limit: time_limit.clone() };
+        Config { notify: self.notify.masked(), hooks, ..self.clone() }
     }
 
     /// When a job is done.

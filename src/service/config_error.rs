@@ -12,7 +12,7 @@ pub enum ConfigError {
         why: String,
     },
     /// It is not TOML, or has a key or a value that there is not.
-    #[error("the configuration file {path} is invalid: {what}")]
+    #[error("the configuration {path} is invalid: {what}")]
     Invalid {
         /// The file.
         path: String,

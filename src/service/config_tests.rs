@@ -39,7 +39,7 @@ fn the_example_is_what_holds_without_a_file() {
 fn what_is_wrong_is_told_with_its_line() {
     assert!(error("repo = \"/r\"\n\n[snapshot]\nevry = \"15m\"\n").contains("line 4: unknown field `evry`"));
     assert!(error("[snapshot\n").contains("line 1"));
-    assert!(error("[snapshot]\nevery = \"soon\"\n").contains("[snapshot]: \"soon\" is not a duration"));
+    assert!(error("[snapshot]\nevery = \"soon\"\n").contains("[snapshot]: every: \"soon\" is not a duration"));
     assert!(error("[check]\nevery = \"1d\"\nat = \"03:00\"\n").contains("only one of every, at and cron"));
     assert!(error("[check]\ndays = [\"mon\"]\n").contains("days needs at"));
     assert!(error("[check]\nread_percent = 101\n").contains("from 0 to 100"));

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 /// Of what a program prints, so much is kept, in bytes.
 const OUTPUT_MAX: u64 = 16 << 10;
+/// Of its last line, so many characters are shown.
+const LINE_CHARS_MAX: usize = 300;
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -82,7 +84,8 @@ pub fn run_hook(command: &[String], variables: &[(&str, &str)], limit: Duration)
         return Ok(());
     }
     let printed = reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
-    let output = printed.lines().last().map_or_else(String::new, |line| format!(": {line}"));
+    let shown = |line: &str| line.chars().map(|c| if c.is_control() { '?' } else { c }).take(LINE_CHARS_MAX).collect::<String>();
+    let output = printed.lines().last().map_or_else(String::new, |line| format!(": {}", shown(line)));
     Err(HookError::Failed { program: program.clone(), status: status.to_string(), output })
 }
 

@@ -91,7 +91,7 @@ mod tests {
     fn metrics_are_in_prometheus_text_format() {
         let now = Timestamp::from_second(1_790_000_000).unwrap();
         let facts = Facts { snapshots: 3, last_complete: Some(now), ..Facts::default() };
-        let standing = Standing { level: Level::Attention, sentence: String::new(), reasons: Vec::new() };
+        let standing = Standing { level: Level::Attention, sentence: String::new(), reasons: Vec::new(), is_passing: false };
         let mut log = JobLog::default();
         log.note(Job::Check, Outcome { began: now, is_ok: false, words: String::new(), took_ms: 1500 });
         log.note(Job::Snapshot, Outcome { began: now, is_ok: true, words: String::new(), took_ms: 1500 });

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::hooks::{HookError, run_hook};
+use crate::ops::HIDDEN;
+
 use super::level::Level;
 use super::one_or_many::OneOrMany;
 
@@ -85,14 +87,14 @@ impl Notify {
         self.reminder()?;
         self.absent_after()?;
         for (name, addresses) in self.addresses() {
-            if let Some(wrong) = addresses.iter().find(|address| !address.starts_with("https://") && !address.starts_with("http://")) {
+            let host = |address: &String| address.strip_prefix("https://").or(address.strip_prefix("http://")).map(|rest| !rest.trim_matches('/').is_empty());
+            if addresses.iter().any(|address| host(address) != Some(true)) {
                 // The address itself may hold a secret.
-                let begin: String = wrong.chars().take(8).collect();
-                return Err(format!("{name}: an address must begin with https:// or http://, not with {begin:?}"));
+                return Err(format!("{name}: an address must begin with https:// or http://, followed by the server's name"));
             }
         }
-        let wrong = all(&self.email).into_iter().find(|address| !address.contains('@') || address.contains(['\n', '\r', ',', ' ']));
-        wrong.map_or(Ok(()), |address| Err(format!("email: {address:?} is not an address")))
+        let is_wrong = |address: &String| !address.contains('@') || address.contains(['\n', '\r', ',', ' ']);
+        if all(&self.email).iter().any(is_wrong) { Err("email: an address must have the form name@example.org".to_owned()) } else { Ok(()) }
     }
 
     /// A day where nothing is said.
@@ -120,6 +122,21 @@ impl Notify {
             ("webhook", all(&self.webhook)),
             ("healthchecks", healthchecks),
         ]
+    }
+
+    /// It with every address and argument hidden but for the server's name: to be shown.
+    #[must_use]
+    pub fn masked(&self) -> Notify {
+        let hidden = |addresses: &Option<OneOrMany>| addresses.as_ref().map(|addresses| addresses.map(&hidden_address));
+        Notify {
+            ntfy: hidden(&self.ntfy),
+            gotify: hidden(&self.gotify),
+            discord: hidden(&self.discord),
+            webhook: hidden(&self.webhook),
+            healthchecks: self.healthchecks.as_deref().map(hidden_address),
+            command: hidden_arguments(&self.command),
+            ..self.clone()
+        }
     }
 
     /// Whether anybody would be told.
@@ -168,6 +185,19 @@ impl Notify {
     }
 }
 
+/// `https://ntfy.sh/(secret)`.
+fn hidden_address(address: &str) -> String {
+    let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}://{host}/{HIDDEN}")
+}
+
+/// A program's name; its arguments may hold secrets.
+pub(super) fn hidden_arguments(command: &[String]) -> Vec<String> {
+    command.iter().enumerate().map(|(number, word)| if number == 0 { word.clone() } else { HIDDEN.to_owned() }).collect()
+}
+
 fn all(addresses: &Option<OneOrMany>) -> Vec<String> {
     addresses.as_ref().map(OneOrMany::all).unwrap_or_default()
 }
@@ -176,7 +206,7 @@ fn duration(name: &str, text: Option<&str>) -> Result<SignedDuration, String> {
     let Some(text) = text else { return Ok(SignedDuration::from_hours(24)) };
     let span: Option<Span> = text.parse().ok();
     let found = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()).filter(SignedDuration::is_positive);
-    found.ok_or_else(|| format!("{name}: {text:?} is not a duration such as 12h or 1d"))
+    found.ok_or_else(|| format!("{name} is not a duration such as 12h or 1d"))
 }
 
 fn cut(text: &str) -> String {
@@ -225,7 +255,9 @@ fn answer(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Resu
         Ok(answer) => Err(SendError::Status(answer.status().as_u16())),
         Err(ureq::Error::Timeout(_)) => Err(SendError::Transport("the server did not answer in time".to_owned())),
         Err(ureq::Error::HostNotFound) => Err(SendError::Transport("the server's name is unknown".to_owned())),
-        Err(ureq::Error::Io(error)) => Err(SendError::Transport(format!("the server was not reached ({})", std::io::Error::from(error.kind())))),
+        Err(ureq::Error::Io(error)) if error.kind() != std::io::ErrorKind::Other && !error.kind().to_string().contains("uncategorized") => {
+            Err(SendError::Transport(format!("the server was not reached ({})", std::io::Error::from(error.kind()))))
+        }
         Err(ureq::Error::BadUri(_)) => Err(SendError::Transport("the address is not valid".to_owned())),
         Err(_) => Err(SendError::Transport("the server was not reached, or its answer was not valid".to_owned())),
     }

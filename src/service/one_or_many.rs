@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One text, or several.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a text in quotes, or a list of such texts")]
 pub enum OneOrMany {
     /// One.
     One(String),
@@ -18,6 +18,14 @@ impl OneOrMany {
         match self {
             OneOrMany::One(one) => vec![one.clone()],
             OneOrMany::Many(many) => many.clone(),
+        }
+    }
+
+    /// The same with each text changed.
+    pub fn map(&self, change: &impl Fn(&str) -> String) -> OneOrMany {
+        match self {
+            OneOrMany::One(one) => OneOrMany::One(change(one)),
+            OneOrMany::Many(many) => OneOrMany::Many(many.iter().map(|text| change(text)).collect()),
         }
     }
 }

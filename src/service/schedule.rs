@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use croner::Cron;
 use jiff::civil::{Time, Weekday};
-use jiff::{SignedDuration, Span, SpanRelativeTo, ToSpan, Zoned};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, ToSpan, Zoned};
 
 /// The shortest period of a schedule.
 const SHORTEST: SignedDuration = SignedDuration::from_mins(1);
@@ -68,7 +68,15 @@ impl Schedule {
     /// # Errors
     /// What is wrong with the text, in words.
     pub fn cron(text: &str) -> Result<Schedule, String> {
-        let cron = Cron::from_str(text).map_err(|error| format!("{text:?} is not a cron expression such as \"0 3 * * *\": {error}"))?;
+        let wrong = |why: &str| format!("{text:?} is not a cron expression such as \"0 3 * * *\": {why}");
+        if text.split_whitespace().count() != 5 {
+            return Err(wrong("it needs five fields: minute, hour, day, month and weekday"));
+        }
+        let cron = Cron::from_str(text).map_err(|error| wrong(error.to_string().trim_end_matches('.')))?;
+        // From any moment on: what comes in one year of four comes.
+        if cron.find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC), false).is_err() {
+            return Err(wrong("such a day never comes"));
+        }
         Ok(Schedule::Cron(Box::new(cron)))
     }
 
@@ -114,7 +122,7 @@ fn latest_of_period(period: SignedDuration, now: &Zoned) -> Option<Zoned> {
     let since = if divides_a_day(period) { now.start_of_day().ok()?.timestamp().as_second() } else { 0 };
     let gone = now.timestamp().as_second() - since;
     let slot = since + gone.div_euclid(period_secs) * period_secs;
-    Some(jiff::Timestamp::from_second(slot).ok()?.to_zoned(now.time_zone().clone()))
+    Some(Timestamp::from_second(slot).ok()?.to_zoned(now.time_zone().clone()))
 }
 
 /// The slots of days around today. A time that the clock skips in spring is one hour later on that day; of a time that comes twice in autumn the first counts.

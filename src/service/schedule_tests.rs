@@ -52,7 +52,10 @@ fn what_is_no_schedule_is_told_in_words() {
         (Schedule::at(&["3:00".to_owned()], &[]), "not a time"),
         (Schedule::at(&[], &[]), "no time"),
         (Schedule::at(&["03:00".to_owned()], &["mo".to_owned()]), "not a day"),
-        (Schedule::cron("* * *"), "not a cron expression"),
+        (Schedule::cron("* * *"), "five fields"),
+        (Schedule::cron("* * * * * *"), "five fields"),
+        (Schedule::cron("99 * * * *"), "not a cron expression"),
+        (Schedule::cron("0 0 30 2 *"), "never comes"),
     ] {
         assert!(wrong.clone().unwrap_err().contains(says), "{wrong:?}");
     }

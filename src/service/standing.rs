@@ -72,6 +72,9 @@ pub struct Standing {
     pub sentence: String,
     /// Why it is not good.
     pub reasons: Vec<Reason>,
+    /// It may be well again soon by itself: nobody is told yet.
+    #[serde(skip)]
+    pub is_passing: bool,
 }
 
 impl Standing {
@@ -95,7 +98,8 @@ impl Standing {
             Level::Bad => "Not protected.",
         };
         let sentence = format!("{begin} {}", last_words(facts, now));
-        Standing { level, sentence: sentence.trim_end().to_owned(), reasons: found.into_iter().map(|(_, reason)| reason).collect() }
+        let reasons = found.into_iter().map(|(_, reason)| reason).collect();
+        Standing { level, sentence: sentence.trim_end().to_owned(), reasons, is_passing: facts.away.is_some() && level != Level::Bad }
     }
 }
 
@@ -110,11 +114,18 @@ fn last_words(facts: &Facts, now: Timestamp) -> String {
 }
 
 fn away(why: &str, since: Option<Timestamp>, absent_after: SignedDuration, now: Timestamp) -> (Level, Reason) {
-    let since_words = since.map_or_else(String::new, |since| format!(" for {}", age(since, now)));
+    let since_words = since.filter(|since| *since < now).map_or_else(String::new, |since| format!(" for {}", age(since, now)));
+    let is_denied = why.contains("ermission denied");
     let is_long = since.is_none_or(|since| since.duration_until(now) >= absent_after);
     let reason = Reason {
-        what: format!("the repository has not been usable{since_words}, so no snapshots are taken: {why}"),
-        todo: "Mount or connect its disk. The next snapshot is taken by itself then.".to_owned(),
+        what: format!("the repository cannot be used{since_words}, so no snapshots are taken: {why}"),
+        todo: if is_denied {
+            "Run jellyvault as the user who owns the repository, or as root.".to_owned()
+        } else if why.starts_with("there is no jellyvault repository") {
+            "If there was one, mount or connect its disk. Otherwise take the first snapshot: jellyvault snapshot".to_owned()
+        } else {
+            "Mount or connect its disk. The next snapshot is taken by itself then.".to_owned()
+        },
     };
     (if is_long { Level::Bad } else { Level::Attention }, reason)
 }

@@ -62,7 +62,7 @@ fn a_repository_that_is_away_is_bad_only_after_a_while() {
     let away = |minutes: i64| Facts { away: Some(("it is missing".to_owned(), Some(ago(minutes)))), ..facts(1) };
     assert_eq!((level(&away(60)), level(&away(24 * 60))), (Level::Attention, Level::Bad));
     let standing = Standing::of(&away(60), now());
-    assert!(standing.reasons[0].what.contains("for 1 hour") && standing.reasons[0].what.contains("it is missing"), "{standing:?}");
+    assert!(standing.is_passing && standing.reasons[0].what.contains("for 1 hour") && standing.reasons[0].what.contains("it is missing"), "{standing:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub(super) struct Timing<'c> {
     pub section: &'static str,
     pub every: &'c Option<String>,
     pub at: &'c Option<OneOrMany>,
-    pub days: &'c [String],
+    pub days: &'c Option<OneOrMany>,
     pub cron: &'c Option<String>,
     pub enabled: &'c Option<bool>,
 }
@@ -22,13 +22,16 @@ impl Timing<'_> {
         if said > 1 {
             return Err(wrong("give only one of every, at and cron".to_owned()));
         }
-        if !self.days.is_empty() && self.at.is_none() {
+        if self.days.is_some() && self.at.is_none() {
             return Err(wrong("days needs at, for example at = \"03:00\"".to_owned()));
         }
         let schedule = match (self.every, self.at, self.cron) {
-            (Some(every), _, _) => Schedule::every(every),
-            (_, Some(at), _) => Schedule::at(&at.all(), self.days),
-            (_, _, Some(cron)) => Schedule::cron(cron),
+            (Some(every), _, _) => Schedule::every(every).map_err(|what| format!("every: {what}")),
+            (_, Some(at), _) => {
+                let days = self.days.as_ref().map(OneOrMany::all).unwrap_or_default();
+                Schedule::at(&at.all(), &days).map_err(|what| format!("at: {what}"))
+            }
+            (_, _, Some(cron)) => Schedule::cron(cron).map_err(|what| format!("cron: {what}")),
             _ => usual(),
         };
         let schedule = schedule.map_err(wrong)?;

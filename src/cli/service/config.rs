@@ -3,7 +3,6 @@
 use jiff::Zoned;
 use serde_json::json;
 
-use crate::ops::lines_without_secrets;
 use crate::service::{EXAMPLE, Loaded, Schedule};
 
 use super::super::context::Context;
@@ -24,6 +23,12 @@ pub fn run(context: &Context, command: ConfigCommand) -> Result<Exit, Failure> {
     let schedules = Schedules::of(loaded)?;
     match command {
         ConfigCommand::Check => {
+            if let Some(dir) = loaded.config.server.data_dir.as_ref().filter(|dir| !dir.is_dir()) {
+                return Err(Failure::usage(
+                    &format!("[server] data_dir is {}, which is not a directory on this machine", dir.display()),
+                    "Correct it, or remove the line: then the server is found by itself.",
+                ));
+            }
             if context.global.json {
                 to_json::print(&json!({"ok": true, "file": loaded.file, "variables": loaded.variables}));
             } else if !context.global.quiet {
@@ -43,8 +48,7 @@ fn origin(loaded: &Loaded) -> String {
 fn show(context: &Context, loaded: &Loaded, schedules: &Schedules) -> Result<(), Failure> {
     let now = Zoned::now().with_time_zone(context.zone.clone());
     let runs = |schedule: &Schedule| std::iter::successors(schedule.next(&now), |time| schedule.next(time)).take(RUNS).collect::<Vec<_>>();
-    let text = toml::to_string(&loaded.config).unwrap_or_default();
-    let shown = lines_without_secrets("jellyvault.toml", &text).join("\n");
+    let shown = toml::to_string(&loaded.config.masked()).unwrap_or_default();
     if context.global.json {
         let next: Vec<_> =
             schedules.iter().map(|(job, schedule)| json!({"job": job, "times": runs(schedule).iter().map(Zoned::timestamp).collect::<Vec<_>>()})).collect();

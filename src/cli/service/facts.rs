@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp, Zoned};
+use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use crate::manifest::{Catalog, Chain, SnapshotRecord};
 use crate::ops::{self, ErrorKind};
@@ -101,8 +102,7 @@ pub fn gather(context: &Context, loaded: &Loaded, schedules: &Schedules, alarm: 
     let repository = match open(context)? {
         Ok(repository) => repository,
         Err(why) => {
-            let since = alarm.absent_since.or(Some(now.timestamp()));
-            return Ok((Facts { away: Some((why, since)), absent_after, ..Facts::default() }, JobLog::default()));
+            return Ok((Facts { away: Some((why, alarm.absent_since)), absent_after, ..Facts::default() }, JobLog::default()));
         }
     };
     let log = repository.job_log_file().map(|path| JobLog::read(&path)).unwrap_or_default();
@@ -137,20 +137,23 @@ pub fn gather(context: &Context, loaded: &Loaded, schedules: &Schedules, alarm: 
     Ok((facts, log))
 }
 
-/// Whether another process does the jobs of this repository at this moment: as long as what is returned lives, none does.
-pub fn claim(repository: &Repository) -> Result<Option<std::fs::File>, Failure> {
-    let Some(path) = repository.job_log_file().map(|path| path.with_extension("lock")) else { return Ok(None) };
-    let failed = |source| Failure::from(ops::Error::Target { verb: "open", path: path.clone(), source });
-    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    use rustix::fs::FlockOperation::NonBlockingLockExclusive;
-    match rustix::fs::flock(&file, NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(file)),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(Failure::busy(
-            "another jellyvault does the jobs of this repository at this moment",
-            "Nothing needs to be done: it finishes them. See jellyvault status.",
-        )),
-        // A file system without locks: two may do the same twice, which harms nothing.
-        Err(_) => Ok(Some(file)),
+/// Whether this process alone does the jobs of the repository.
+pub enum Claim {
+    /// It does, as long as this lives. Where nothing can be locked, two may do the same twice, which harms nothing.
+    Ours(Option<std::fs::File>),
+    /// Another one does.
+    Others,
+}
+
+/// Claims the jobs of a repository.
+pub fn claim(repository: &Repository) -> Claim {
+    let Some(path) = repository.job_log_file().map(|path| path.with_extension("lock")) else { return Claim::Ours(None) };
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    // A repository that cannot be written to is told by the job.
+    let Ok(file) = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)).map(std::fs::File::from) else { return Claim::Ours(None) };
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Claim::Others,
+        _ => Claim::Ours(Some(file)),
     }
 }
 

@@ -43,6 +43,7 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
     };
     let (name, command) = if is_ok { ("after", &hooks.after) } else { ("failed", &hooks.failed) };
     if let Err(error) = run_hook(command, &variables, limit) {
+        context.complain(&format!("the program {name} the job {} failed: {error}", job.name()));
         words.push_str(&format!(" (the program {name} it failed: {error})"));
     }
     Ok(Outcome { began, is_ok, words, took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) })

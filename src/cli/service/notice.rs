@@ -2,23 +2,35 @@
 
 use jiff::Zoned;
 
-use crate::service::{Alarm, Loaded, Message, Standing, Telling, metrics, write_metrics};
+use crate::service::{Alarm, Job, Loaded, Message, Outcome, Standing, Telling, metrics, write_metrics};
 
 use super::super::context::Context;
 use super::super::failure::Failure;
+use super::super::teller::say;
 use super::facts::{Schedules, alarm_file, gather};
 
-/// Looks how things stand, and tells whoever is to be told.
-pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, now: &Zoned) -> Result<Standing, Failure> {
+/// What became of jobs just now.
+type Done = [(Job, Outcome)];
+
+/// Looks how things stand, and tells whoever is to be told; whether there was something to tell.
+pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, done: &Done, now: &Zoned) -> Result<(Standing, bool), Failure> {
     let file = alarm_file(context);
     let mut alarm = file.as_deref().map(Alarm::read).unwrap_or_default();
-    let (facts, log) = gather(context, loaded, schedules, &alarm, now)?;
+    let (mut facts, log) = gather(context, loaded, schedules, &alarm, now)?;
+    // What failed where nothing can be noted is known at least now.
+    for (job, outcome) in done.iter().filter(|(_, outcome)| !outcome.is_ok) {
+        facts.failures.retain(|(known, _)| known != job);
+        facts.failures.push((*job, outcome.clone()));
+    }
+    if let Some((_, since)) = &mut facts.away {
+        *since = since.or(Some(now.timestamp()));
+    }
     alarm.absent_since = facts.away.as_ref().map(|_| alarm.absent_since.unwrap_or(now.timestamp()));
     let standing = Standing::of(&facts, now.timestamp());
     if let Some(path) = &loaded.config.metrics.file {
         let text = metrics(&facts, &standing, &log, &schedules.next(now), now.timestamp());
         if let Err(error) = write_metrics(path, &text) {
-            context.say(&format!("Problem: the metrics could not be written to {} ({error})", path.display()));
+            context.complain(&format!("the metrics could not be written to {} ({error})", path.display()));
         }
     }
     let notify = &loaded.config.notify;
@@ -27,16 +39,28 @@ pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, 
     if telling != Telling::Nothing && !notify.is_empty() {
         let outcomes = notify.send(&message(context, telling, &standing));
         for (name, error) in outcomes.iter().filter_map(|(name, outcome)| Some((name, outcome.as_ref().err()?))) {
-            context.say(&format!("Problem: the alarm could not be sent by {name}: {error}"));
+            context.complain(&format!("the alarm could not be sent by {name}: {error}"));
         }
         is_told = outcomes.iter().any(|(_, outcome)| outcome.is_ok());
     }
     // Where nobody could be told it is tried again.
     let kept = if is_told { next } else { alarm };
     if let Some(Err(error)) = file.as_deref().map(|file| kept.write(file)) {
-        context.say(&format!("Problem: it could not be noted which alarms were sent ({error}), so they may be sent again"));
+        context.complain(&format!("it could not be noted which alarms were sent ({error}), so they may be sent again"));
     }
-    Ok(standing)
+    Ok((standing, telling != Telling::Nothing))
+}
+
+/// How things stand, on standard error.
+pub fn tell(standing: &Standing) {
+    say(&standing.sentence);
+    standing.reasons.iter().for_each(|reason| say(&format!("  {}. {}", capital(&reason.what), reason.todo)));
+}
+
+/// Each reason is a sentence of its own.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
 fn message(context: &Context, telling: Telling, standing: &Standing) -> Message {
@@ -48,7 +72,7 @@ fn message(context: &Context, telling: Telling, standing: &Standing) -> Message 
     };
     let mut body = standing.sentence.clone();
     for reason in &standing.reasons {
-        body.push_str(&format!("\n- {}. {}", reason.what, reason.todo));
+        body.push_str(&format!("\n- {}. {}", capital(&reason.what), reason.todo));
     }
     Message { title, body, level: standing.level }
 }

@@ -10,7 +10,7 @@ use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::service_args::RunArgs;
 use super::super::{Exit, json as to_json, output};
-use super::facts::{Schedules, Whose, claim, is_made, open, past};
+use super::facts::{Claim, Schedules, Whose, claim, is_made, open, past};
 use super::{jobs, notice};
 
 pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
@@ -21,9 +21,9 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
     if args.dry_run {
         return tell_plan(context, &schedules, &chosen, &now);
     }
-    let done = do_all(context, loaded, &chosen)?;
+    let Some(done) = do_all(context, loaded, &chosen)? else { return tell_busy(context) };
     let later = Zoned::now().with_time_zone(context.zone.clone());
-    let standing = notice::look_and_tell(context, loaded, &schedules, &later)?;
+    let (standing, is_news) = notice::look_and_tell(context, loaded, &schedules, &done, &later)?;
     let next = schedules.next(&later);
     if context.global.json {
         let jobs: Vec<_> = done.iter().map(|(job, outcome)| json!({"job": job, "ok": outcome.is_ok, "what": outcome.words, "ms": outcome.took_ms})).collect();
@@ -40,9 +40,9 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
             out.push_str(&format!("Nothing is due. {}\n", next_words(&next)));
         }
         output::print(&out)?;
-        if standing.level != Level::Good {
-            context.say(&standing.sentence);
-            standing.reasons.iter().for_each(|reason| context.say(&format!("  {}. {}", reason.what, reason.todo)));
+        // Who wants quiet is told what is new, and not the same every five minutes.
+        if standing.level != Level::Good && (is_news || !context.global.quiet) {
+            notice::tell(&standing);
         }
     }
     let is_ok = done.iter().all(|(_, outcome)| outcome.is_ok);
@@ -92,26 +92,40 @@ pub fn log_of(repository: &Repository) -> JobLog {
     repository.job_log_file().map(|path| JobLog::read(&path)).unwrap_or_default()
 }
 
-/// Does jobs one after the other, and notes what became of each.
-pub fn do_all(context: &Context, loaded: &Loaded, chosen: &[Job]) -> Result<Vec<(Job, Outcome)>, Failure> {
+/// Does jobs one after the other, and notes what became of each; nothing where another process does them.
+pub fn do_all(context: &Context, loaded: &Loaded, chosen: &[Job]) -> Result<Option<Vec<(Job, Outcome)>>, Failure> {
     let mut done = Vec::new();
     let mut claimed = None;
     for job in chosen {
         if claimed.is_none()
             && let Ok(repository) = open(context)?
         {
-            claimed = claim(&repository)?;
+            match claim(&repository) {
+                Claim::Ours(lock) => claimed = Some(lock),
+                Claim::Others => return Ok(None),
+            }
         }
         let outcome = jobs::run(context, loaded, *job)?;
         if let Ok(repository) = open(context)? {
             note(context, &repository, *job, &outcome);
         }
         if let Err(error) = loaded.config.notify.ping(outcome.is_ok, &format!("{}: {}", job.name(), outcome.words)) {
-            context.say(&format!("Problem: healthchecks was not told: {error}"));
+            context.complain(&format!("healthchecks was not told: {error}"));
         }
         done.push((*job, outcome));
     }
-    Ok(done)
+    Ok(Some(done))
+}
+
+/// Another process is at it: that is no failure of this one.
+fn tell_busy(context: &Context) -> Result<Exit, Failure> {
+    let what = "another jellyvault does the jobs of this repository at this moment, so nothing was done here";
+    if context.global.json {
+        to_json::print(&json!({"jobs": [], "busy": what}));
+    } else if !context.global.quiet {
+        output::print(&format!("Nothing to do: {what}.\n"))?;
+    }
+    Ok(Exit::Done)
 }
 
 /// Notes a job that was done outside of a run.
@@ -126,7 +140,7 @@ fn note(context: &Context, repository: &Repository, job: Job, outcome: &Outcome)
     let mut log = JobLog::read(&path);
     log.note(job, outcome.clone());
     if let Err(error) = log.write(&path) {
-        context.say(&format!("Problem: it could not be noted in the repository that the job {} was done ({error}), so it may be done again", job.name()));
+        context.complain(&format!("it could not be noted in the repository that the job {} was done ({error}), so it may be done again", job.name()));
     }
 }
 

@@ -31,24 +31,28 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         let chosen = match round::due_now(context, loaded, &schedules, &now(context)) {
             Ok(chosen) => chosen,
             Err(failure) => {
-                context.say(&format!("Problem: {}", failure.in_one_line()));
+                context.complain(&failure.in_one_line());
                 Vec::new()
             }
         };
-        match round::do_all(context, loaded, &chosen) {
-            Ok(done) => done.iter().for_each(|(job, outcome)| context.say(&format!("{} {}", stamp(context), round::line(*job, outcome).trim_end()))),
+        let done = match round::do_all(context, loaded, &chosen) {
+            Ok(done) => done.unwrap_or_default(),
             Err(failure) if failure.is_interrupt() => break,
-            Err(failure) => context.say(&format!("Problem: {}", failure.in_one_line())),
-        }
-        match notice::look_and_tell(context, loaded, &schedules, &now(context)) {
-            Ok(standing) => {
+            Err(failure) => {
+                context.complain(&failure.in_one_line());
+                Vec::new()
+            }
+        };
+        done.iter().for_each(|(job, outcome)| context.say(&format!("{} {}", stamp(context), round::line(*job, outcome).trim_end())));
+        match notice::look_and_tell(context, loaded, &schedules, &done, &now(context)) {
+            Ok((standing, _)) => {
                 tell_systemd(&format!("STATUS={}", standing.sentence));
                 if before.replace(standing.level) != Some(standing.level) && (standing.level != Level::Good || before.is_some()) {
-                    context.say(&format!("{} {}", stamp(context), standing.sentence));
-                    standing.reasons.iter().for_each(|reason| context.say(&format!("  {}. {}", reason.what, reason.todo)));
+                    context.say(&stamp(context));
+                    notice::tell(&standing);
                 }
             }
-            Err(failure) => context.say(&format!("Problem: {}", failure.in_one_line())),
+            Err(failure) => context.complain(&failure.in_one_line()),
         }
         let until = wake(context, &schedules);
         while !context.monitor.interrupt.is_raised() && Timestamp::now() < until {

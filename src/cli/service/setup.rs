@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::service::{EXAMPLE, Job, Loaded, Schedule};
+use crate::manifest::Catalog;
+use crate::service::{EXAMPLE, Job, Loaded, Outcome, Schedule};
 use crate::source::Instance;
 
 use super::super::args::SourceArgs;
 use super::super::context::Context;
 use super::super::failure::Failure;
+use super::super::open_or_make::open_or_make;
 use super::super::service_args::SetupArgs;
+use super::super::snapshot::tell_problems;
 use super::super::{Exit, json as to_json, output, place, render, source};
 use super::{jobs, round};
 
@@ -36,52 +39,119 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<Exit, Failure> {
             "Add --yes to take the defaults. See jellyvault setup --help for what can be set.",
         ));
     }
+    // What the file says that is to be replaced does not count.
+    let context = &context.with_settings(Loaded::read(None, &context.surroundings().variables)?, None);
     let named = SourceArgs { data_dir: args.data_dir.clone(), ..SourceArgs::default() };
     let (instance, spec) = source::find(context, &named)?;
     let version = spec.server.version.as_ref().map_or_else(String::new, |version| format!(" {}", version.value));
     context.say(&format!("Found Jellyfin{version}: {} ({}).", instance.program_data, instance.how));
-    let proposed = match &context.global.repo {
-        Some(repo) => std::path::absolute(repo).unwrap_or_else(|_| repo.clone()),
-        None => proposed_repository(context, &instance)?,
-    };
-    let repo = if asks { PathBuf::from(ask("Where should snapshots be stored (best on another disk)?", &proposed.to_string_lossy())?) } else { proposed };
-    let every = args.every.clone().unwrap_or_else(|| "15m".to_owned());
-    let every = if asks { ask("How often should a snapshot be taken?", &every)? } else { every };
-    Schedule::every(&every).map_err(|what| Failure::usage(&what, "Give a duration such as 15m, 6h or 1d."))?;
-    let ntfy = match &args.ntfy {
-        None if asks => Some(ask("Send alarms to an ntfy topic (its https:// address; empty for none)?", "")?).filter(|address| !address.is_empty()),
-        given => given.clone(),
-    };
-    let text = filled(&repo, args.data_dir.as_deref().map(|_| instance.program_data.as_str()), &every, ntfy.as_deref(), args.email.as_deref());
+    let answers = Answers::take(context, args, asks, &instance)?;
+    let text = filled(&answers, args.data_dir.as_deref().map(|_| instance.program_data.as_str()), args.email.as_deref());
     // Checked as it will be read.
-    let config: crate::service::Config = toml::from_str(&text).map_err(|error| Failure::usage(error.message(), "See jellyvault config example."))?;
-    config.check()?;
+    let config: crate::service::Config = toml::from_str(&text).map_err(|error| Failure::usage(error.message(), "See jellyvault setup --help."))?;
+    config.check().map_err(|error| Failure::usage(&error.to_string(), "Nothing was written. See jellyvault setup --help."))?;
+    let loaded = Loaded { config, file: Some(file.clone()), variables: Vec::new() };
+    let fresh = context.with_settings(loaded, Some(&answers.repo));
+    // A place that cannot be used is told before anything is written.
+    let repository = open_or_make(&fresh, false)?;
+    drop(repository);
     write(&file, &text)?;
     context.say(&format!("Wrote {}.", file.display()));
-    let loaded = Loaded { config, file: Some(file.clone()), variables: Vec::new() };
-    let fresh = context.with_settings(loaded, &repo);
     let outcome = jobs::run(&fresh, fresh.settings()?, Job::Snapshot)?;
     if outcome.is_ok {
         round::remember(&fresh, Job::Snapshot, &outcome);
     }
-    let start = start_words();
-    if context.global.json {
-        to_json::print(&json!({"config": file, "repository": repo, "snapshot": {"ok": outcome.is_ok, "what": outcome.words}, "start": start}));
-    } else {
-        output::print(&round::line(Job::Snapshot, &outcome))?;
-        context.say(&start);
-    }
-    Ok(if outcome.is_ok { Exit::Done } else { Exit::Failed })
+    finish(&fresh, &outcome, &file, &answers.repo)
 }
 
-/// A question with what holds where nothing is answered.
-fn ask(question: &str, usual: &str) -> Result<String, Failure> {
+/// Tells how the first snapshot went, and what comes next.
+fn finish(context: &Context, outcome: &Outcome, file: &Path, repo: &Path) -> Result<Exit, Failure> {
+    let start = start_words();
+    let newest = if outcome.is_ok { Catalog::newest(&context.open()?, |_| true).map_err(crate::ops::Error::from)? } else { None };
+    let problems = newest.map(|(_, record)| (record.problem_count, record.problems)).unwrap_or_default();
+    if context.global.json {
+        to_json::print(&json!({
+            "config": file, "repository": repo, "start": start,
+            "snapshot": {"ok": outcome.is_ok, "what": outcome.words, "problems": problems.1},
+        }));
+    } else {
+        output::print(&round::line(Job::Snapshot, outcome))?;
+        if problems.0 > 0 {
+            tell_problems(context, problems.0, &problems.1);
+        }
+        if outcome.is_ok {
+            context.say(&start);
+        } else {
+            context.say("The configuration is written, but the first snapshot failed. Fix the cause, then run: jellyvault run");
+        }
+    }
+    Ok(match (outcome.is_ok, problems.0) {
+        (false, _) => Exit::Failed,
+        (true, 0) => Exit::Done,
+        (true, _) => Exit::Problems,
+    })
+}
+
+/// What the user said, or would say.
+struct Answers {
+    repo: PathBuf,
+    every: String,
+    ntfy: Option<String>,
+}
+
+impl Answers {
+    fn take(context: &Context, args: &SetupArgs, asks: bool, instance: &Instance) -> Result<Answers, Failure> {
+        let repo = |text: &str| -> Result<PathBuf, String> {
+            let home = std::env::home_dir().filter(|_| text.starts_with("~/"));
+            let path = home.map_or_else(|| PathBuf::from(text), |home| home.join(text.trim_start_matches("~/")));
+            place::repository(Some(&path), None).map_err(|failure| failure.message().to_owned())?;
+            std::path::absolute(&path).map_err(|error| error.to_string())
+        };
+        let every = |text: &str| Schedule::every(text).map(|_| text.to_owned());
+        let ntfy = |text: &str| match text.starts_with("https://") || text.starts_with("http://") || text.is_empty() {
+            true => Ok(text.to_owned()),
+            false => Err("an address begins with https://".to_owned()),
+        };
+        let wrong = |what: String| Failure::usage(&what, "Nothing was written. See jellyvault setup --help.");
+        let proposed = match &context.global.repo {
+            Some(repo) => repo.clone(),
+            None => proposed_repository(context, instance)?,
+        };
+        let (proposed, usual) = (proposed.to_string_lossy().into_owned(), args.every.clone().unwrap_or_else(|| "15m".to_owned()));
+        let given = args.ntfy.clone().unwrap_or_default();
+        let (repo, every, ntfy) = if asks {
+            (
+                ask(context, "Where should snapshots be stored (best on another disk)?", &proposed, repo)?,
+                if args.every.is_some() { every(&usual).map_err(wrong)? } else { ask(context, "How often should a snapshot be taken?", &usual, every)? },
+                if args.ntfy.is_some() {
+                    ntfy(&given).map_err(wrong)?
+                } else {
+                    ask(context, "Send alarms to an ntfy topic (its https:// address; empty for none)?", "", ntfy)?
+                },
+            )
+        } else {
+            (repo(&proposed).map_err(wrong)?, every(&usual).map_err(wrong)?, ntfy(&given).map_err(wrong)?)
+        };
+        Ok(Answers { repo, every, ntfy: Some(ntfy).filter(|address| !address.is_empty()) })
+    }
+}
+
+/// A question with what holds where nothing is answered, until the answer is one.
+fn ask<T>(context: &Context, question: &str, usual: &str, take: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
     let shown = if usual.is_empty() { String::new() } else { format!(" [{usual}]") };
-    let mut answer = String::new();
-    let asked = std::io::stderr().write_all(format!("{question}{shown} ").as_bytes()).and_then(|()| std::io::stdin().read_line(&mut answer));
-    match asked {
-        Ok(0) | Err(_) => Err(Failure::usage("the question was not answered; nothing was written", "Run jellyvault setup again, or add --yes.")),
-        Ok(_) => Ok(Some(answer.trim().to_owned()).filter(|answer| !answer.is_empty()).unwrap_or_else(|| usual.to_owned())),
+    loop {
+        let mut answer = String::new();
+        // Ctrl-C ends a question at once.
+        let waiting = context.monitor.interrupt.out_of_hand();
+        let asked = std::io::stderr().write_all(format!("{question}{shown} ").as_bytes()).and_then(|()| std::io::stdin().read_line(&mut answer));
+        drop(waiting);
+        if !asked.is_ok_and(|length| length > 0) {
+            return Err(Failure::usage("the question was not answered; nothing was written", "Run jellyvault setup again, or add --yes."));
+        }
+        match take(Some(answer.trim()).filter(|answer| !answer.is_empty()).unwrap_or(usual)) {
+            Ok(taken) => return Ok(taken),
+            Err(what) => context.say(&format!("That does not work: {what}.")),
+        }
     }
 }
 
@@ -105,10 +175,16 @@ fn proposed_repository(context: &Context, instance: &Instance) -> Result<PathBuf
 }
 
 /// The example with the answers in it.
-fn filled(repo: &Path, data_dir: Option<&str>, every: &str, ntfy: Option<&str>, email: Option<&str>) -> String {
+fn filled(answers: &Answers, data_dir: Option<&str>, email: Option<&str>) -> String {
     let value = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let repo = repo.to_string_lossy();
-    let answers = [("#: repo = ", Some(&*repo)), ("#: data_dir = ", data_dir), ("every = ", Some(every)), ("#: ntfy = ", ntfy), ("#: email = ", email)];
+    let repo = answers.repo.to_string_lossy();
+    let answers = [
+        ("#: repo = ", Some(&*repo)),
+        ("#: data_dir = ", data_dir),
+        ("every = ", Some(&answers.every)),
+        ("#: ntfy = ", answers.ntfy.as_deref()),
+        ("#: email = ", email),
+    ];
     let line = |line: &str| {
         let (begin, answer) = answers.iter().find(|(begin, answer)| line.starts_with(begin) && answer.is_some())?;
         Some(format!("{}{}", begin.trim_start_matches("#: "), value((*answer)?)))

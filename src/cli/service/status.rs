@@ -10,6 +10,7 @@ use super::super::failure::Failure;
 use super::super::service_args::StatusArgs;
 use super::super::{Exit, json as to_json, output};
 use super::facts::{Schedules, alarm_file, gather};
+use super::notice::capital;
 use super::round::next_words;
 
 pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
@@ -30,13 +31,13 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
     } else if !context.global.quiet || standing.level != Level::Good {
         let mut out = format!("{}\n", standing.sentence);
         for reason in &standing.reasons {
-            out.push_str(&format!("  {}. {}\n", reason.what, reason.todo));
+            out.push_str(&format!("  {}. {}\n", capital(&reason.what), reason.todo));
         }
         out.push_str(&format!("Repository: {}\n", context.repository_path()?.display()));
         if facts.period.is_some() {
             out.push_str(&format!("{}\n", next_words(&next)));
         } else {
-            out.push_str("No schedule is set up here. Run jellyvault setup, or see jellyvault config example.\n");
+            out.push_str("No snapshots are scheduled here. Run jellyvault setup, or see jellyvault config example.\n");
         }
         output::print(&out)?;
     }
