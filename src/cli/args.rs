@@ -177,9 +177,9 @@ pub enum Command {
         #[command(subcommand)]
         command: SchemaCommand,
     },
-    /// Set up snapshots that are taken by themselves: asks a few questions and takes the first snapshot
+    /// Set up automatic snapshots: ask a few questions, write the configuration and take the first snapshot
     Setup(SetupArgs),
-    /// Do the jobs that are due now (snapshot, retention, check), then end: for cron and systemd timers
+    /// Run the jobs that are due now (snapshot, retention, check), then exit: for cron and systemd timers
     ///
     /// When each job is due is set in the configuration file. Jobs that were missed, for example while the machine was off,
     /// are done once.
@@ -188,7 +188,7 @@ pub enum Command {
     Serve,
     /// Show whether the server is protected
     Status(StatusArgs),
-    /// Check or show the configuration
+    /// Check or show the configuration, or write an example
     Config {
         #[command(subcommand)]
         command: ConfigCommand,

@@ -18,7 +18,7 @@ pub struct RunArgs {
 /// How to show it.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Exit with 1 only if the server is not protected, for container health checks and monitoring
+    /// Exit with 1 if the server is not protected, otherwise with 0: for container health checks and monitoring
     #[arg(long)]
     pub healthy: bool,
 }
@@ -37,7 +37,7 @@ pub enum ConfigCommand {
 /// About alarms.
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum NotifyCommand {
-    /// Send a test message to everyone in [notify] of the configuration
+    /// Send a test message to every destination in [notify] of the configuration
     Test,
 }
 

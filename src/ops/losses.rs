@@ -14,7 +14,7 @@ const LEAST: u64 = 10;
 const SHARE: u64 = 4;
 /// Tables of what people made or collected, and what their rows are to them.
 const TABLES: [(&str, &str); 4] =
-    [("BaseItems", "items of the library"), ("UserData", "watch states"), ("Users", "users"), ("LinkedChildren", "entries of playlists and collections")];
+    [("BaseItems", "library items"), ("UserData", "watch states"), ("Users", "users"), ("LinkedChildren", "playlist and collection entries")];
 
 /// Much of a kind that is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub fn losses(
         let (Some(had), Some(has)) = (files(&before.1), files(&after.1)) else { continue };
         let count = had.saturating_sub(has);
         if count >= LEAST && count.saturating_mul(SHARE) >= had {
-            found.push(Loss { what: format!("files of the category {category}"), count });
+            found.push(Loss { what: format!("{category} files"), count });
         }
     }
     let manifest = |record: &SnapshotRecord| record.category(Category::Database.name()).map(|found| found.manifest);

@@ -1,6 +1,6 @@
 //! The configuration file: which server, which repository, when what is done, and who is told.
 //!
-//! Every value can be set in the environment as well: `[check] read_data` is `JELLYVAULT_CHECK_READ_DATA`.
+//! Every value can be set in the environment as well: `[check] read_percent` is `JELLYVAULT_CHECK_READ_PERCENT`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -174,7 +174,7 @@ impl Loaded {
             Some(path) => text_of(path).map_err(|why| ConfigError::Unreadable { path: path.display().to_string(), why })?,
             None => String::new(),
         };
-        let shown = file.map_or_else(|| "of the environment".to_owned(), |path| path.display().to_string());
+        let shown = file.map_or_else(|| "from the environment".to_owned(), |path| path.display().to_string());
         let invalid = |text: &str, error: &toml::de::Error| ConfigError::Invalid { path: shown.clone(), what: located(text, error) };
         // As it is first, so that what is wrong with the file is told with its line.
         let own: Config = toml::from_str(&text).map_err(|error| invalid(&text, &error))?;
@@ -184,7 +184,7 @@ impl Loaded {
             own
         } else {
             table.try_into().map_err(|error: toml::de::Error| ConfigError::Invalid {
-                path: format!("of the environment ({})", variables.join(", ")),
+                path: format!("from the environment ({})", variables.join(", ")),
                 what: without_values(error.message()),
             })?
         };
@@ -196,7 +196,9 @@ impl Loaded {
 /// The text of a file, which is no pipe and not longer than people write.
 fn text_of(path: &Path) -> Result<String, String> {
     let bytes = crate::source::read_regular(path, FILE_BYTES_MAX).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => format!("it is not a file of at most {} KiB", FILE_BYTES_MAX >> 10),
+        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => {
+            format!("it is not a regular file, or it is larger than {} KiB", FILE_BYTES_MAX >> 10)
+        }
         _ => error.to_string(),
     })?;
     String::from_utf8(bytes).map_err(|_| "it is not text in UTF-8".to_owned())
@@ -255,11 +257,11 @@ impl Config {
         self.policy()?;
         let wrong = |section: &'static str| move |what: String| ConfigError::Value { section, what };
         if self.repo.as_ref().is_some_and(|repo| !repo.is_absolute() && !repo.to_string_lossy().contains(':')) {
-            return Err(wrong("repo")("repo must be a whole path that begins with /".to_owned()));
+            return Err(wrong("")("repo must be an absolute path, which begins with /".to_owned()));
         }
-        let hooks = [&self.hooks.before, &self.hooks.after, &self.hooks.failed, &self.notify.command];
-        if hooks.iter().any(|command| command.first().is_some_and(String::is_empty)) {
-            return Err(wrong("hooks")("the name of a program is empty".to_owned()));
+        let programs = [("hooks", &self.hooks.before), ("hooks", &self.hooks.after), ("hooks", &self.hooks.failed), ("notify", &self.notify.command)];
+        if let Some((section, _)) = programs.iter().find(|(_, command)| command.first().is_some_and(String::is_empty)) {
+            return Err(wrong(section)("the name of a program is empty".to_owned()));
         }
         if let Some(glob) = self.snapshot.exclude.iter().find(|glob| globset::Glob::new(glob).is_err()) {
             return Err(wrong("snapshot")(format!("exclude: {glob:?} is not a pattern such as *.bif or metadata/People/**")));

@@ -20,7 +20,7 @@ pub enum ConfigError {
         what: String,
     },
     /// A value makes no sense.
-    #[error("the configuration has a wrong value in [{section}]: {what}")]
+    #[error("the configuration has a wrong value{}: {what}", if section.is_empty() { String::new() } else { format!(" in [{section}]") })]
     Value {
         /// The section.
         section: &'static str,

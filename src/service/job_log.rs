@@ -26,6 +26,9 @@ pub struct Outcome {
     pub words: String,
     /// How long it took, in milliseconds.
     pub took_ms: u64,
+    /// What it found is damage, not that it could not look.
+    #[serde(default)]
+    pub is_damage: bool,
 }
 
 /// Much that was gone at once.
@@ -107,7 +110,7 @@ mod tests {
         let path = dir.path().join("jobs.json");
         assert_eq!(JobLog::read(&path), JobLog::default());
         let began = Timestamp::from_second(1_790_000_000).unwrap();
-        let outcome = |is_ok| Outcome { began, is_ok, words: "x".to_owned(), took_ms: 5 };
+        let outcome = |is_ok| Outcome { began, is_ok, words: "x".to_owned(), took_ms: 5, is_damage: false };
         let mut log = JobLog::default();
         log.note(Job::Check, outcome(false));
         log.note(Job::Retention, outcome(true));

@@ -41,9 +41,9 @@ pub fn metrics(facts: &Facts, standing: &Standing, log: &JobLog, next: &[(Job, Z
     let done = |job| log.done.get(&job);
     let is_ok = |job| (done(job).is_some() || log.failed.contains_key(&job)).then(|| f64::from(u8::from(log.open_failure(job).is_none())));
     let took = |job| Some(done(job)?.took_ms as f64 / 1000.0);
-    out.metric("jellyvault_last_run_timestamp_seconds", "When a job last went well.", &each(&|job| Some(seconds(done(job)?.began))));
-    out.metric("jellyvault_last_run_success", "Whether the last run of a job went well.", &each(&is_ok));
-    out.metric("jellyvault_last_run_duration_seconds", "How long the last run of a job took that went well.", &each(&took));
+    out.metric("jellyvault_last_run_timestamp_seconds", "Start time of the last successful run of a job.", &each(&|job| Some(seconds(done(job)?.began))));
+    out.metric("jellyvault_last_run_success", "1 if the last run of a job succeeded, 0 if it failed.", &each(&is_ok));
+    out.metric("jellyvault_last_run_duration_seconds", "Duration of the last successful run of a job.", &each(&took));
     let next: Vec<(String, f64)> = next.iter().map(|(job, time)| (label(*job), seconds(time.timestamp()))).collect();
     let next: Vec<(&str, f64)> = next.iter().map(|(label, time)| (label.as_str(), *time)).collect();
     out.metric("jellyvault_next_run_timestamp_seconds", "When a job is due next.", &next);
@@ -93,8 +93,8 @@ mod tests {
         let facts = Facts { snapshots: 3, last_complete: Some(now), ..Facts::default() };
         let standing = Standing { level: Level::Attention, sentence: String::new(), reasons: Vec::new(), is_passing: false };
         let mut log = JobLog::default();
-        log.note(Job::Check, Outcome { began: now, is_ok: false, words: String::new(), took_ms: 1500 });
-        log.note(Job::Snapshot, Outcome { began: now, is_ok: true, words: String::new(), took_ms: 1500 });
+        log.note(Job::Check, Outcome { began: now, is_ok: false, words: String::new(), took_ms: 1500, is_damage: false });
+        log.note(Job::Snapshot, Outcome { began: now, is_ok: true, words: String::new(), took_ms: 1500, is_damage: false });
         let text = metrics(&facts, &standing, &log, &[(Job::Check, now.to_zoned(jiff::tz::TimeZone::UTC))], now);
         for line in [
             "jellyvault_status 1",

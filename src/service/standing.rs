@@ -114,17 +114,17 @@ fn last_words(facts: &Facts, now: Timestamp) -> String {
 }
 
 fn away(why: &str, since: Option<Timestamp>, absent_after: SignedDuration, now: Timestamp) -> (Level, Reason) {
-    let since_words = since.filter(|since| *since < now).map_or_else(String::new, |since| format!(" for {}", age(since, now)));
+    let since_words = since.filter(|since| *since < now).map_or_else(String::new, |since| format!(" (for {} so far)", age(since, now)));
     let is_denied = why.contains("ermission denied");
     let is_long = since.is_none_or(|since| since.duration_until(now) >= absent_after);
     let reason = Reason {
-        what: format!("the repository cannot be used{since_words}, so no snapshots are taken: {why}"),
+        what: format!("the repository is unavailable{since_words}, so no snapshots are taken: {why}"),
         todo: if is_denied {
             "Run jellyvault as the user who owns the repository, or as root.".to_owned()
         } else if why.starts_with("there is no jellyvault repository") {
             "If there was one, mount or connect its disk. Otherwise take the first snapshot: jellyvault snapshot".to_owned()
         } else {
-            "Mount or connect its disk. The next snapshot is taken by itself then.".to_owned()
+            "If its disk is not connected, mount or connect it: snapshots then continue automatically. If it is connected, run: jellyvault check".to_owned()
         },
     };
     (if is_long { Level::Bad } else { Level::Attention }, reason)
@@ -152,26 +152,35 @@ fn of_problems(facts: &Facts) -> Option<(Level, Reason)> {
     let what = format!(
         "the last snapshot has {count} {}: {}",
         if one { "problem" } else { "problems" },
-        if last.is_complete { "some files are missing from it" } else { "a part that the server needs is missing from it" }
+        if last.is_complete { "some files may be missing or incomplete" } else { "a part that the server needs is missing from it" }
     );
     Some((Level::Attention, Reason { what, todo: format!("See what: jellyvault show {}", last.id) }))
 }
 
 fn of_failure(job: Job, outcome: &Outcome) -> (Level, Reason) {
     let (level, what, todo) = match job {
-        Job::Snapshot => (Level::Attention, "the last snapshot could not be taken", "Fix the cause. It is tried again by itself."),
-        Job::Retention => (Level::Attention, "old snapshots could not be removed", "Fix the cause. It is tried again by itself."),
-        Job::Check => (Level::Bad, "the check of the repository failed", "Run jellyvault check to see the details, then jellyvault repair."),
+        Job::Snapshot => (Level::Attention, "the last attempt to take a snapshot failed", "Fix the cause. jellyvault tries again after ten minutes."),
+        Job::Retention => (Level::Attention, "old snapshots could not be removed", "Fix the cause. jellyvault tries again after ten minutes."),
+        Job::Check if outcome.is_damage => (
+            Level::Bad,
+            "the check found damage in the repository",
+            "Run jellyvault check to see the details, then jellyvault repair, then jellyvault run --job check",
+        ),
+        Job::Check => (Level::Attention, "the repository could not be checked", "Fix the cause. jellyvault tries again after ten minutes."),
     };
     (level, Reason { what: format!("{what}: {}", outcome.words), todo: todo.to_owned() })
 }
 
 fn of_loss(loss: &SuddenLoss, now: Timestamp) -> (Level, Reason) {
     let id = loss.before.get(..12).unwrap_or(&loss.before);
-    let what = format!("the server suddenly lost much, {} ago: {}. The snapshot before that, {id}, is protected", age(loss.seen, now), loss.words);
+    let what = format!(
+        "a large part of the server's data disappeared {} ago: {}. The last snapshot before that, {id}, is now protected from forget",
+        age(loss.seen, now),
+        loss.words
+    );
     let todo = format!(
-        "Was a disk with media not mounted during a library scan? Mount it, stop Jellyfin, and go back: jellyvault restore {id} --in-place. If it was on \
-         purpose: jellyvault keep --off {id}"
+        "Was a disk with media not mounted during a library scan? Mount it, stop Jellyfin, then run: jellyvault restore {id} --in-place. If the data was \
+         deleted on purpose, dismiss this with: jellyvault keep --off {id}"
     );
     (Level::Attention, Reason { what, todo })
 }
@@ -180,7 +189,7 @@ fn of_checks(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
     let checked = facts.checked.filter(|_| facts.checks_are_scheduled)?;
     (checked.duration_until(now) > UNCHECKED).then(|| {
         let what = format!("the repository was last checked {} ago", age(checked, now));
-        (Level::Attention, Reason { what, todo: "Check it now: jellyvault check --read-data=5%".to_owned() })
+        (Level::Attention, Reason { what, todo: "Check it now: jellyvault run --job check".to_owned() })
     })
 }
 

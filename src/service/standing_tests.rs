@@ -62,28 +62,31 @@ fn a_repository_that_is_away_is_bad_only_after_a_while() {
     let away = |minutes: i64| Facts { away: Some(("it is missing".to_owned(), Some(ago(minutes)))), ..facts(1) };
     assert_eq!((level(&away(60)), level(&away(24 * 60))), (Level::Attention, Level::Bad));
     let standing = Standing::of(&away(60), now());
-    assert!(standing.is_passing && standing.reasons[0].what.contains("for 1 hour") && standing.reasons[0].what.contains("it is missing"), "{standing:?}");
+    assert!(
+        standing.is_passing && standing.reasons[0].what.contains("(for 1 hour so far)") && standing.reasons[0].what.contains("it is missing"),
+        "{standing:?}"
+    );
 }
 
 #[test]
 fn problems_failures_and_old_checks_are_told_the_worst_first() {
-    let outcome = |words: &str| Outcome { began: ago(5), is_ok: false, words: words.to_owned(), took_ms: 1 };
+    let outcome = |words: &str| Outcome { began: ago(5), is_ok: false, words: words.to_owned(), took_ms: 1, is_damage: words.contains("damaged") };
     let mut facts = facts(4);
     facts.last.as_mut().unwrap().problems = 1;
     facts.failures = vec![(Job::Retention, outcome("disk full")), (Job::Check, outcome("2 files are damaged"))];
     facts.checked = Some(ago(60 * 24 * 40));
-    facts.loss = Some(SuddenLoss { seen: ago(120), before: "01a22f79db9e00".to_owned(), words: "60 items of the library".to_owned() });
+    facts.loss = Some(SuddenLoss { seen: ago(120), before: "01a22f79db9e00".to_owned(), words: "60 library items".to_owned() });
     let standing = Standing::of(&facts, now());
     let what: Vec<&str> = standing.reasons.iter().map(|reason| reason.what.as_str()).collect();
     assert_eq!(standing.level, Level::Bad);
     assert_eq!(
         what,
         [
-            "the check of the repository failed: 2 files are damaged",
-            "the last snapshot has 1 problem: some files are missing from it",
+            "the check found damage in the repository: 2 files are damaged",
+            "the last snapshot has 1 problem: some files may be missing or incomplete",
             "old snapshots could not be removed: disk full",
             "the repository was last checked 40 days ago",
-            "the server suddenly lost much, 2 hours ago: 60 items of the library. The snapshot before that, 01a22f79db9e, is protected",
+            "a large part of the server's data disappeared 2 hours ago: 60 library items. The last snapshot before that, 01a22f79db9e, is now protected from forget",
         ]
     );
 }

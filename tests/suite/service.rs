@@ -132,7 +132,7 @@ fn programs_run_around_a_job_and_one_before_it_can_stop_it() {
     let (failed, code) = home.program.json(&["run", "--job", "snapshot"]);
     assert_eq!(code, 1, "{failed}");
     assert!(
-        failed["jobs"][0]["what"].as_str().unwrap().contains("the program before the job failed: sh failed (exit status: 1): the disk is away"),
+        failed["jobs"][0]["what"].as_str().unwrap().contains("the program set as before in [hooks] failed: sh failed (exit status: 1): the disk is away"),
         "{failed}"
     );
     assert_eq!(home.program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 1);
@@ -225,7 +225,7 @@ fn a_configuration_that_is_no_file_of_its_owner_is_refused() {
     assert_eq!(check().1, 2);
     std::fs::remove_file(&home.config).unwrap();
     write(&home.config, vec![b'#'; 1 << 20]);
-    assert!(check().1 == 2 && check().0["error"]["message"].as_str().unwrap().contains("at most"), "{}", check().0);
+    assert!(check().1 == 2 && check().0["error"]["message"].as_str().unwrap().contains("larger than"), "{}", check().0);
     // A directory that is not there is no reason to take another server.
     home.program.ok(&["--config", "/dev/null", "snapshot", home.data.to_str().unwrap()]);
     write(&home.config, "[server]\ndata_dir = \"/no/such/directory\"\n");
@@ -363,7 +363,7 @@ fn two_that_do_the_jobs_do_not_do_them_twice() {
     std::thread::sleep(Duration::from_millis(400));
     let (second, code) = home.program.json(&["run", "--job", "check"]);
     assert!(first.wait().unwrap().success());
-    assert!(code == 0 && second["busy"].as_str().unwrap().contains("another jellyvault"), "{second}");
+    assert!(code == 0 && second["busy"].as_str().unwrap().contains("another jellyvault is already running"), "{second}");
 }
 
 #[test]
@@ -439,7 +439,7 @@ fn much_that_is_gone_at_once_is_told_and_the_snapshot_before_is_protected() {
     let (done, code) = home.program.json(&["run", "--job", "snapshot"]);
     assert_eq!((code, done["standing"]["level"].as_str()), (3, Some("attention")), "{done}");
     let what = done["standing"]["reasons"][0]["what"].as_str().unwrap();
-    assert!(what.contains("items of the library") && what.contains(&before[..12]), "{what}");
+    assert!(what.contains("library items") && what.contains(&before[..12]), "{what}");
     // It stays told, and no rule takes the snapshot before.
     for _ in 0..2 {
         home.program.json(&["run", "--job", "snapshot,retention"]);

@@ -7,7 +7,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use crate::manifest::{Catalog, Chain, SnapshotRecord};
 use crate::ops::{self, ErrorKind};
-use crate::service::{Alarm, Facts, Job, JobLog, LastSnapshot, Loaded, Past, Schedule};
+use crate::service::{Alarm, Facts, Job, JobLog, LastSnapshot, Loaded, Outcome, Past, Schedule};
 use crate::source::{Instance, Stat};
 use crate::store::Repository;
 
@@ -116,6 +116,9 @@ pub fn gather(context: &Context, loaded: &Loaded, schedules: &Schedules, alarm: 
         id: render::short(id),
     });
     let last_complete = own.iter().rev().find(|(_, record)| record.is_complete()).map(|(_, record)| render::moment(record.time_ns));
+    // A snapshot that was taken since, by whomever, is the better news.
+    let newest = own.last().map(|(_, record)| render::moment(record.time_ns));
+    let is_open = |(job, failed): &(Job, Outcome)| *job != Job::Snapshot || newest.is_none_or(|newest| newest < failed.began);
     // Who takes the protection away has looked at it.
     let kept = Chain::kept(&repository).map_err(ops::Error::from)?;
     let is_kept = |id: &str| kept.iter().any(|kept| kept.to_string() == id);
@@ -130,7 +133,7 @@ pub fn gather(context: &Context, loaded: &Loaded, schedules: &Schedules, alarm: 
         snapshots: own.len() as u64,
         period: schedule(Job::Snapshot).filter(|_| is_scheduled).and_then(|schedule| schedule.period(now)),
         loss: log.loss.clone().filter(|loss| is_kept(&loss.before)),
-        failures: Job::ALL.into_iter().filter_map(|job| Some((job, log.open_failure(job)?.clone()))).collect(),
+        failures: Job::ALL.into_iter().filter_map(|job| Some((job, log.open_failure(job)?.clone()))).filter(is_open).collect(),
         checked: log.done.get(&Job::Check).map(|outcome| outcome.began),
         checks_are_scheduled: is_scheduled && !matches!(schedule(Job::Check), Some(Schedule::Never) | None),
     };

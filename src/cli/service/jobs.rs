@@ -28,14 +28,17 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
     let hooks = &loaded.config.hooks;
     let limit = hooks.limit().unwrap_or_default();
     let variables = [("JELLYVAULT_JOB", job.name())];
-    let done = match run_hook(&hooks.before, &variables, limit) {
+    let before = run_hook(&hooks.before, &variables, limit);
+    let is_begun = before.is_ok();
+    let done = match before {
         Ok(()) => match job {
             Job::Snapshot => snapshot(context, loaded),
             Job::Retention => retention(context, loaded),
             Job::Check => check(context, loaded),
         },
-        Err(error) => Ok((false, format!("the program before the job failed: {error}"))),
+        Err(error) => Ok((false, format!("the job was not run, because the program set as before in [hooks] failed: {error}"))),
     };
+    let is_damage = job == Job::Check && matches!(done, Ok((false, _))) && is_begun;
     let (is_ok, mut words) = match done {
         Ok(done) => done,
         Err(failure) if failure.is_interrupt() => return Err(failure),
@@ -43,10 +46,10 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
     };
     let (name, command) = if is_ok { ("after", &hooks.after) } else { ("failed", &hooks.failed) };
     if let Err(error) = run_hook(command, &variables, limit) {
-        context.complain(&format!("the program {name} the job {} failed: {error}", job.name()));
-        words.push_str(&format!(" (the program {name} it failed: {error})"));
+        context.complain(&format!("the program set as {name} in [hooks] failed (job {}): {error}", job.name()));
+        words.push_str(&format!(" (the program set as {name} in [hooks] failed: {error})"));
     }
-    Ok(Outcome { began, is_ok, words, took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX) })
+    Ok(Outcome { began, is_ok, words, took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), is_damage })
 }
 
 fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> {
@@ -130,5 +133,5 @@ fn check(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> 
     let first = report.findings.first().map(|finding| format!("{}: {}", finding.name, finding.what));
     let first = first.unwrap_or_else(|| check::by_path(&report.damage).trim().lines().next().unwrap_or_default().trim().to_owned());
     let count = report.findings.len() as u64 + report.damage_count;
-    Ok((false, format!("{} found, among them {first}", render::plural(count, "fault", "faults"))))
+    Ok((false, format!("{} found; the first: {first}", render::plural(count, "fault", "faults"))))
 }

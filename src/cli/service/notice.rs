@@ -46,7 +46,7 @@ pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, 
     // Where nobody could be told it is tried again.
     let kept = if is_told { next } else { alarm };
     if let Some(Err(error)) = file.as_deref().map(|file| kept.write(file)) {
-        context.complain(&format!("it could not be noted which alarms were sent ({error}), so they may be sent again"));
+        context.complain(&format!("could not save which alarms were sent ({error}), so they may be sent again"));
     }
     Ok((standing, telling != Telling::Nothing))
 }

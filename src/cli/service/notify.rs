@@ -15,7 +15,7 @@ pub fn run(context: &Context, command: NotifyCommand) -> Result<Exit, Failure> {
     let notify = &loaded.config.notify;
     if notify.is_empty() {
         return Err(Failure::usage(
-            "nobody is told of problems: the configuration names no receiver",
+            "no alarms can be sent: [notify] in the configuration names no destination",
             "Add one to [notify] in the configuration file, for example ntfy = \"https://ntfy.sh/my-topic\". See jellyvault config example.",
         ));
     }

@@ -17,7 +17,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
     let loaded = context.settings()?;
     let schedules = Schedules::of(loaded)?;
     let now = Zoned::now().with_time_zone(context.zone.clone());
-    let chosen = if args.job.is_empty() { due_now(context, loaded, &schedules, &now)? } else { named(&args.job)? };
+    let chosen = if args.job.is_empty() { due_now(context, loaded, &schedules, &now, !args.dry_run)? } else { named(&args.job)? };
     if args.dry_run {
         return tell_plan(context, &schedules, &chosen, &now);
     }
@@ -65,9 +65,9 @@ pub fn next_words(next: &[(Job, Zoned)]) -> String {
 }
 
 /// The jobs that are due. Where the repository's disk is away and a program is there to mount it, that is asked first.
-pub fn due_now(context: &Context, loaded: &Loaded, schedules: &Schedules, now: &Zoned) -> Result<Vec<Job>, Failure> {
+pub fn due_now(context: &Context, loaded: &Loaded, schedules: &Schedules, now: &Zoned, may_mount: bool) -> Result<Vec<Job>, Failure> {
     let hooks = &loaded.config.hooks;
-    if !hooks.before.is_empty() && !is_made(&context.repository_path()?) {
+    if may_mount && !hooks.before.is_empty() && !is_made(&context.repository_path()?) {
         // Where it fails the job that follows tells why.
         crate::tolerate(run_hook(&hooks.before, &[("JELLYVAULT_JOB", "look")], hooks.limit().unwrap_or_default()));
     }
@@ -110,7 +110,7 @@ pub fn do_all(context: &Context, loaded: &Loaded, chosen: &[Job]) -> Result<Opti
             note(context, &repository, *job, &outcome);
         }
         if let Err(error) = loaded.config.notify.ping(outcome.is_ok, &format!("{}: {}", job.name(), outcome.words)) {
-            context.complain(&format!("healthchecks was not told: {error}"));
+            context.complain(&format!("the result could not be sent to the healthchecks address: {error}"));
         }
         done.push((*job, outcome));
     }
@@ -119,11 +119,11 @@ pub fn do_all(context: &Context, loaded: &Loaded, chosen: &[Job]) -> Result<Opti
 
 /// Another process is at it: that is no failure of this one.
 fn tell_busy(context: &Context) -> Result<Exit, Failure> {
-    let what = "another jellyvault does the jobs of this repository at this moment, so nothing was done here";
+    let what = "another jellyvault is already running the jobs of this repository";
     if context.global.json {
         to_json::print(&json!({"jobs": [], "busy": what}));
     } else if !context.global.quiet {
-        output::print(&format!("Nothing to do: {what}.\n"))?;
+        output::print(&format!("Nothing was done: {what}.\n"))?;
     }
     Ok(Exit::Done)
 }
@@ -140,7 +140,7 @@ fn note(context: &Context, repository: &Repository, job: Job, outcome: &Outcome)
     let mut log = JobLog::read(&path);
     log.note(job, outcome.clone());
     if let Err(error) = log.write(&path) {
-        context.complain(&format!("it could not be noted in the repository that the job {} was done ({error}), so it may be done again", job.name()));
+        context.complain(&format!("could not record that the job {} has run ({error}), so it may run again", job.name()));
     }
 }
 

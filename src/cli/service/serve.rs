@@ -23,12 +23,12 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     let schedules = Schedules::of(loaded)?;
     // Errors of the configuration's places are told at once, not at the first slot.
     context.repository_path()?;
-    context.say(&format!("Serving the repository {}. Stop with Ctrl-C.", context.repository_path()?.display()));
+    context.say(&format!("Running scheduled jobs for the repository {}. Stop with Ctrl-C.", context.repository_path()?.display()));
     context.say(&round::next_words(&schedules.next(&now(context))));
     tell_systemd("READY=1");
     let mut before = None;
     while !context.monitor.interrupt.is_raised() {
-        let chosen = match round::due_now(context, loaded, &schedules, &now(context)) {
+        let chosen = match round::due_now(context, loaded, &schedules, &now(context), true) {
             Ok(chosen) => chosen,
             Err(failure) => {
                 context.complain(&failure.in_one_line());

@@ -212,7 +212,7 @@ fn start_words() -> String {
         return "Next: start the service with systemctl enable --now jellyvault".to_owned();
     }
     format!(
-        "Next: keep {0} serve running (docs/service.md has a systemd unit and a compose file), or let cron run {0} run every few minutes",
+        "Next: start automatic snapshots. Either keep this command running: {0} serve (docs/service.md has a systemd unit and a compose file)\nOr let cron run this every five minutes: {0} -q run",
         render::argument(&program)
     )
 }

@@ -36,7 +36,7 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
         out.push_str(&format!("Repository: {}\n", context.repository_path()?.display()));
         if facts.period.is_some() {
             out.push_str(&format!("{}\n", next_words(&next)));
-        } else {
+        } else if facts.away.is_none() {
             out.push_str("No snapshots are scheduled here. Run jellyvault setup, or see jellyvault config example.\n");
         }
         output::print(&out)?;
