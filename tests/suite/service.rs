@@ -292,8 +292,11 @@ fn setup_writes_a_configuration_and_takes_the_first_snapshot() {
     }
     // A pipe is no person.
     assert_eq!(program.run(&args).status.code(), Some(2));
-    let said = program.ok(&[&args[..], &["--yes", "--ntfy", "https://ntfy.sh/topic"]].concat());
-    assert!(said.starts_with("snapshot: snapshot "), "{said}");
+    let done = program.run(&[&args[..], &["--yes", "--ntfy", "https://ntfy.sh/topic"]].concat());
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success() && said.starts_with("snapshot: snapshot "), "{said}");
+    // The next step can be copied.
+    assert!(String::from_utf8(done.stderr).unwrap().contains(&format!(" --config {} serve", config.display())));
     let text = std::fs::read_to_string(&config).unwrap();
     assert!(
         text.contains(&format!("repo = {:?}", repo.to_str().unwrap())) && text.contains("every = \"1h\"") && text.contains("ntfy = \"https://ntfy.sh/topic\""),

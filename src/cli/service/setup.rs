@@ -66,7 +66,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<Exit, Failure> {
 
 /// Tells how the first snapshot went, and what comes next.
 fn finish(context: &Context, outcome: &Outcome, file: &Path, repo: &Path) -> Result<Exit, Failure> {
-    let start = start_words();
+    let start = start_words(context.global.config.as_deref());
     let newest = if outcome.is_ok { Catalog::newest(&context.open()?, |_| true).map_err(crate::ops::Error::from)? } else { None };
     let problems = newest.map(|(_, record)| (record.problem_count, record.problems)).unwrap_or_default();
     if context.global.json {
@@ -204,15 +204,17 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
 }
 
 /// How the jobs are done by themselves from now on, on this machine.
-fn start_words() -> String {
+fn start_words(config: Option<&Path>) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("jellyvault"));
+    let config = config.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf()));
+    let option = config.as_ref().map_or_else(String::new, |file| format!(" --config {}", render::argument(file)));
     let has_unit =
         ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"].iter().any(|dir| Path::new(dir).join("jellyvault.service").exists());
-    if has_unit {
+    if has_unit && config.is_none() {
         return "Next: start the service with systemctl enable --now jellyvault".to_owned();
     }
     format!(
-        "Next: start automatic snapshots. Either keep this command running: {0} serve (docs/service.md has a systemd unit and a compose file)\nOr let cron run this every five minutes: {0} -q run",
+        "Next: start automatic snapshots. Either keep this command running: {0}{option} serve (docs/service.md has a systemd unit and a compose file)\nOr let cron run this every five minutes: {0}{option} -q run",
         render::argument(&program)
     )
 }
