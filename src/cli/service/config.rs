@@ -48,7 +48,8 @@ fn origin(loaded: &Loaded) -> String {
 fn show(context: &Context, loaded: &Loaded, schedules: &Schedules) -> Result<(), Failure> {
     let now = Zoned::now().with_time_zone(context.zone.clone());
     let runs = |schedule: &Schedule| std::iter::successors(schedule.next(&now), |time| schedule.next(time)).take(RUNS).collect::<Vec<_>>();
-    let shown = toml::to_string(&loaded.config.masked()).unwrap_or_default();
+    let unshown = |error: toml::ser::Error| Failure::usage(&format!("the configuration cannot be shown: {error}"), "Look into the configuration file itself.");
+    let shown = toml::to_string(&loaded.config.masked()).map_err(unshown)?;
     if context.global.json {
         let next: Vec<_> =
             schedules.iter().map(|(job, schedule)| json!({"job": job, "times": runs(schedule).iter().map(Zoned::timestamp).collect::<Vec<_>>()})).collect();

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::manifest::{Catalog, Policy};
 use crate::ops::{self, CheckOptions, Forget, PruneOptions, Share, SnapshotOptions};
-use crate::service::{Job, JobLog, Loaded, Outcome, SuddenLoss, run_hook};
+use crate::service::{ConfigError, Job, JobLog, Loaded, Outcome, SuddenLoss, run_hook};
 use crate::source::Category;
 use crate::store::Repository;
 
@@ -26,7 +26,7 @@ const READ_PERCENT: f64 = 5.0;
 pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Failure> {
     let (began, started) = (Timestamp::now(), Instant::now());
     let hooks = &loaded.config.hooks;
-    let limit = hooks.limit().unwrap_or_default();
+    let limit = hooks.limit().map_err(|what| ConfigError::Value { section: "hooks", what })?;
     let variables = [("JELLYVAULT_JOB", job.name())];
     let before = run_hook(&hooks.before, &variables, limit);
     let is_begun = before.is_ok();

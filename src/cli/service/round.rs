@@ -3,7 +3,7 @@
 use jiff::Zoned;
 use serde_json::json;
 
-use crate::service::{Job, JobLog, Level, Loaded, Outcome, due, run_hook};
+use crate::service::{ConfigError, Job, JobLog, Level, Loaded, Outcome, due, run_hook};
 use crate::store::Repository;
 
 use super::super::context::Context;
@@ -68,8 +68,9 @@ pub fn next_words(next: &[(Job, Zoned)]) -> String {
 pub fn due_now(context: &Context, loaded: &Loaded, schedules: &Schedules, now: &Zoned, may_mount: bool) -> Result<Vec<Job>, Failure> {
     let hooks = &loaded.config.hooks;
     if may_mount && !hooks.before.is_empty() && !is_made(&context.repository_path()?) {
+        let limit = hooks.limit().map_err(|what| ConfigError::Value { section: "hooks", what })?;
         // Where it fails the job that follows tells why.
-        crate::tolerate(run_hook(&hooks.before, &[("JELLYVAULT_JOB", "look")], hooks.limit().unwrap_or_default()));
+        crate::tolerate(run_hook(&hooks.before, &[("JELLYVAULT_JOB", "look")], limit));
     }
     let repository = open(context)?.ok();
     let log = repository.as_ref().map(log_of).unwrap_or_default();
