@@ -79,11 +79,12 @@ fn shown(server: &KnownServer, known: &[KnownServer]) -> String {
     if is_shared { format!("{name} ({more})") } else { name.clone() }
 }
 
-/// The server's version: `10.11.6`, `10.11.6+` where a later one is possible, `to 12.0.0` in the middle of an upgrade.
+/// The server's version: `10.11.6`, `10.11.6+` where a later one is possible, `10.11.6 to 12.0.0` in the middle of an upgrade.
 fn version(record: &SnapshotRecord) -> String {
     let Some(version) = &record.server.version else { return "–".to_owned() };
     if record.is_upgrading() {
-        return format!("to {}", version.value);
+        let from = record.upgrade().and_then(|(from, _)| from).map(|from| format!("{from} ")).unwrap_or_default();
+        return format!("{from}to {}", version.value);
     }
     format!("{}{}", version.value, if version.exact { "" } else { "+" })
 }

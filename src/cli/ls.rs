@@ -1,15 +1,12 @@
 //! `ls`.
 
-use std::cell::OnceCell;
 use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, SnapshotId, SnapshotRecord, Time, display, file_name};
+use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, Time, display, file_name};
 use crate::ops::documents::{self, with_path};
-use crate::ops::{self, Namer, State, Which, item_in, open_state};
-use crate::source::DATABASE_PATH;
-use crate::store::{Index, Repository};
+use crate::ops::{self, Namer, item_in};
 
 use super::clean::cleaned;
 use super::context::Context;
@@ -70,13 +67,13 @@ pub fn run(context: &Context, place: &str, recursive: bool, item: Option<&str>) 
         None => vec![typed_path(path.unwrap_or(""))],
     };
     let index = repository.index().map_err(ops::Error::from)?;
-    let (state, mut namer) = (OnceCell::new(), None);
+    let mut namer = None;
     let mut title = |entry: &Entry| {
         if !matches!(entry.kind, Kind::Directory) || item_in(file_name(&entry.path)).is_none() {
             return None;
         }
         // Names beside ids are a help; a database that cannot be read takes none of the listing away.
-        let open = || state.get_or_init(|| titled_by(&repository, &index, snapshot)).as_ref().and_then(|state| Namer::new(&[state]).ok());
+        let open = || Namer::of_snapshots((&repository, &index), &[snapshot], &std::sync::Arc::default()).ok().flatten();
         namer.get_or_insert_with(open).as_mut()?.name(&entry.path).ok().flatten()
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -110,11 +107,6 @@ pub fn run(context: &Context, place: &str, recursive: bool, item: Option<&str>) 
 /// Nanoseconds since 1970.
 pub fn nanoseconds(time: Time) -> i64 {
     time.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(time.nanos))
-}
-
-/// What names the folders of items.
-fn titled_by<'r>(repository: &'r Repository, index: &'r Index, snapshot: &(SnapshotId, SnapshotRecord)) -> Option<State<'r>> {
-    open_state(repository, index, &Which::Snapshot(snapshot), DATABASE_PATH).ok().flatten()
 }
 
 fn as_json(category: &str, entry: &Entry, title: Option<String>) -> Value {

@@ -27,7 +27,9 @@ pub use diff::{Difference, differences};
 pub use entry::{Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xattrs, decode_pieces, decode_xattrs, encode_pieces, encode_xattrs};
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};
-pub use record::{Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotRecord, SourceRecord, UPGRADE};
+pub use record::{
+    Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotRecord, SourceRecord, UPGRADE, upgrade_words,
+};
 pub use record_copy::{decode_record_copy, encode_record_copy, record_copy_id};
 pub use retention::{Count, Policy, Verdict, instance_of, judge};
 pub use since::Standing;

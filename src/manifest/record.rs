@@ -149,13 +149,14 @@ pub struct SnapshotRecord {
     pub owners: Owners,
 }
 
-/// Whether a problem with this path means that something is missing that the snapshot is for: a category, the database, a settings file, or a
-/// whole folder of pictures or libraries.
+/// Whether a problem with this path means that something is missing that the snapshot is for: a category, the database, a settings file of the
+/// server or of a library, or a whole folder of pictures or libraries.
 fn is_vital(path: &str) -> bool {
     let is_settings =
         path.ends_with(".xml") && ["config/", "plugins/configurations/"].iter().any(|dir| path.strip_prefix(dir).is_some_and(|name| !name.contains('/')));
+    let is_library = path.starts_with("root/") && (path.ends_with(".xml") || path.ends_with(".mblink"));
     let is_folder = ["metadata/", "root/"].iter().any(|dir| path.strip_prefix(dir).is_some_and(|name| !name.contains('/')));
-    is_settings || is_folder || VITAL.contains(&path)
+    is_settings || is_library || is_folder || VITAL.contains(&path)
 }
 
 /// Problems with these paths mean that a snapshot cannot stand for its server: what it is for is missing or worthless.
@@ -183,11 +184,28 @@ const SAFETY: &str = "taken automatically, before a restore replaced this state"
 pub const CLOCK: &str = "clock";
 /// The path of a problem that is about a server in the middle of an upgrade.
 pub const UPGRADE: &str = "upgrade";
+const UPGRADE_BEGIN: &str = "the server was in the middle of its upgrade";
+
+/// How that problem begins. A record has the versions nowhere else: [`SnapshotRecord::upgrade`] reads them from there.
+pub fn upgrade_words(from: Option<&str>, to: &str) -> String {
+    let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
+    format!("{UPGRADE_BEGIN}{from} to {to}: ")
+}
 
 impl SnapshotRecord {
     /// Whether nothing that the snapshot is for is missing: such a one takes no complete one's place.
     pub fn is_complete(&self) -> bool {
         self.problem_count <= self.problems.len() as u64 && !self.problems.iter().any(|problem| is_vital(&problem.path))
+    }
+
+    /// The versions between which its server was in the middle of an upgrade: from which, where that is known, and to which.
+    pub fn upgrade(&self) -> Option<(Option<&str>, &str)> {
+        let problem = self.problems.iter().find(|problem| problem.path == UPGRADE)?;
+        let versions = problem.what.strip_prefix(UPGRADE_BEGIN)?.split_once(':')?.0;
+        match versions.strip_prefix(" from ").and_then(|versions| versions.split_once(" to ")) {
+            Some((from, to)) => Some((Some(from), to)),
+            None => Some((None, versions.strip_prefix(" to ")?)),
+        }
     }
 
     /// Whether its server was in the middle of an upgrade, to its version.

@@ -107,6 +107,12 @@ impl Stat {
         ns(self.mtime).max(ns(self.ctime)) >= scan_start_ns - CLOCK_GRAIN_NS
     }
 
+    /// Whether it was given another name or place since then, its content being older: that touches the ctime alone, as a change of mode does.
+    pub fn was_moved_since(&self, begun_ns: i128) -> bool {
+        let ns = i128::from(self.mtime.seconds) * 1_000_000_000 + i128::from(self.mtime.nanos);
+        self.is_racy(begun_ns) && ns < begun_ns - CLOCK_GRAIN_NS
+    }
+
     /// Whether it was stamped with a time that has not come: by hand, or by a clock that was wrong.
     pub fn is_of_future(&self, now_ns: i128) -> bool {
         let ns = |time: Time| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);

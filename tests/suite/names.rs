@@ -277,6 +277,47 @@ fn problems_of_vanishing(comes_back: bool) -> Vec<jellyvault::progress::Problem>
     report.record.problems
 }
 
+#[test]
+fn a_folder_that_moves_during_the_walk_is_in_the_snapshot_or_named() {
+    const FOLDERS: usize = 100;
+    let source = temp();
+    for number in 0..FOLDERS {
+        let file = source.path().join(format!("{}/{number:03}/poster.jpg", if number % 2 == 0 { "attachments" } else { "subtitles" }));
+        write(file, number.to_string());
+    }
+    let repository = Repository::open_on(Box::new({
+        let backend = MemoryBackend::default();
+        Repository::init_on(&backend).unwrap();
+        backend
+    }))
+    .unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let mut found = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in (0..FOLDERS).cycle().take_while(|_| !stop.load(std::sync::atomic::Ordering::Relaxed)) {
+                let [a, b] = ["attachments", "subtitles"].map(|parent| source.path().join(format!("{parent}/{number:03}")));
+                let (from, to) = if a.exists() { (a, b) } else { (b, a) };
+                std::fs::rename(from, to).unwrap();
+                std::thread::sleep(std::time::Duration::from_micros(200));
+            }
+        });
+        for _ in 0..20 {
+            let spec = SourceSpec::plain(source.path()).unwrap();
+            let report = ops::snapshot(&repository, &spec, &SnapshotOptions::default(), &Monitor::default());
+            found.push(report.map(|report| (report.record.files.total, report.record.problem_count)));
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let found: Vec<(u64, u64)> = found.into_iter().map(Result::unwrap).collect();
+    assert!(found.iter().all(|(files, problems)| *files >= FOLDERS as u64 || *problems > 0), "(files, problems): {found:?}");
+    assert!(found.iter().any(|(_, problems)| *problems > 0), "nothing moved: {found:?}");
+    // At rest, nothing is said.
+    let_settle();
+    let report = ops::snapshot(&repository, &SourceSpec::plain(source.path()).unwrap(), &SnapshotOptions::default(), &Monitor::default()).unwrap();
+    assert_eq!((report.record.files.total, report.record.problems), (FOLDERS as u64, vec![]));
+}
+
 /// A new exFAT file system in a file.
 struct ExFat {
     dir: tempfile::TempDir,

@@ -127,7 +127,7 @@ fn a_directory_that_could_not_be_read_is_not_deleted_at_restore() {
 #[test]
 fn a_server_that_lost_something_makes_no_good_snapshot_and_takes_no_good_one_s_place() {
     type Loss<'a> = (&'a str, &'a str, &'a dyn Fn(&Path));
-    let worthless: [Loss<'_>; 5] = [
+    let worthless: [Loss<'_>; 6] = [
         ("an empty database", "the database is empty", &|data| {
             sh("rm -f \"$1\"/data/jellyfin.db-*; : > \"$1\"/data/jellyfin.db", data);
         }),
@@ -140,6 +140,9 @@ fn a_server_that_lost_something_makes_no_good_snapshot_and_takes_no_good_one_s_p
             db.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM Users; DELETE FROM BaseItems; PRAGMA wal_checkpoint(TRUNCATE);").unwrap();
         }),
         ("settings of no length", "this settings file is empty", &|data| write(data.join("config/system.xml"), "")),
+        ("a library's options of no length", "this settings file is empty", &|data| {
+            sh("for f in \"$1\"/root/default/*/options.xml; do : > \"$f\"; done", data);
+        }),
         ("a metadata disk that is away", "metadata", &|data| {
             std::fs::remove_dir_all(data.join("metadata")).unwrap();
             std::fs::create_dir(data.join("metadata")).unwrap();
@@ -391,6 +394,20 @@ fn of_two_servers_the_one_that_is_meant_must_be_said() {
 }
 
 #[test]
+fn a_look_at_a_directory_that_another_server_took_over_is_refused() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    let first = id(&snapshot(&program, &data, &[]).0);
+    write(data.join("data/device.txt"), "0123456789abcdef0123456789abcdef");
+    let (refused, code) = program.json(&["diff"]);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("another server (id 0123456789abcdef0123456789abcdef)"), "{refused}");
+    // Who names both means both.
+    let (compared, code) = program.json(&["diff", &first, "--data-dir", data.to_str().unwrap()]);
+    assert_eq!((code, compared["changes"][0]["after"]["path"].as_str()), (0, Some("data/device.txt")), "{compared}");
+}
+
+#[test]
 fn a_server_under_dated_paths_is_one_server() {
     let program = Program::new();
     for day in ["2026-11-23", "2026-11-24", "2026-11-25"] {
@@ -418,7 +435,10 @@ fn a_wrong_clock_is_told_and_its_snapshot_takes_no_other_s_place() {
         assert_eq!(output.status.code(), Some(3), "{odd}");
         assert!(odd["problems"].to_string().contains("clock"), "{odd}");
         write(data.join("config/later.xml"), "<later />");
-        let last = id(&snapshot(&program, &data, &[]).0);
+        // The clock is right again: it goes on from the last one that was.
+        let (last, code) = snapshot(&program, &data, &[]);
+        assert_eq!((code, &last["problems"]), (0, &serde_json::json!([])), "{wrong} {last}");
+        let last = id(&last);
         assert_eq!(id(&program.json(&["show", "latest"]).0), last, "the order is that of the list");
         assert_eq!(ids(&program).last(), Some(&last));
         program.ok(&["forget", "--keep-last", "2"]);

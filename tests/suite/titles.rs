@@ -48,6 +48,30 @@ fn a_title_finds_what_is_called_so_with_its_folders() {
 }
 
 #[test]
+fn words_of_a_title_are_found_in_any_order() {
+    let (program, _) = attic();
+    let titles = |words: &str| program.json(&["find", words]).0["titles"].as_array().unwrap().iter().map(|one| one["title"].clone()).collect::<Vec<_>>();
+    assert_eq!(titles("signal 1985 crimson"), [FILM]);
+    assert_eq!(titles("signal nobody"), Vec::<serde_json::Value>::new());
+    assert_eq!(titles(" "), Vec::<serde_json::Value>::new());
+}
+
+#[test]
+fn titles_of_a_server_before_10_11_are_found_in_its_library() {
+    let server = servers("cellar-10.10").join("10.10.7/data");
+    let program = Program::new();
+    program.ok(&["snapshot", server.to_str().unwrap()]);
+    let (found, code) = program.json(&["find", "distant circus"]);
+    let titled = |kind: &str| found["titles"].as_array().unwrap().iter().find(|titled| titled["kind"] == kind).cloned();
+    assert_eq!((code, titled("album").unwrap()["title"].as_str()), (0, Some("Distant Circus")), "{found}");
+    let paths = |titled: serde_json::Value| titled["paths"].as_array().unwrap().iter().map(|path| path.as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let (films, _) = program.json(&["find", "hidden signal"]);
+    let folder = films["titles"].as_array().unwrap().iter().flat_map(|film| paths(film.clone())).find(|path| path.starts_with("metadata/library/")).unwrap();
+    let above = folder.rsplit_once('/').unwrap().0;
+    assert!(program.ok(&["ls", &format!("latest:{above}")]).contains("Hidden Signal 4"), "titles beside ids");
+}
+
+#[test]
 fn one_item_comes_back_by_its_title_and_several_are_listed() {
     let (program, data) = attic();
     let out = program.home.path().join("out");

@@ -161,6 +161,10 @@ fn what_real_servers_left_in_an_upgrade_is_told_from_what_they_left_before_and_a
         let_settle();
         let (report, code) = program.json(&["snapshot", server.to_str().unwrap()]);
         assert_eq!((code, report["snapshot"]["upgrading"].as_bool()), (if is_upgrading { 3 } else { 0 }, Some(is_upgrading)), "{state} {report}");
+        let versions = |of: &serde_json::Value| ["upgrading_from", "upgrading_to"].map(|key| of["snapshot"][key].as_str().map(str::to_owned));
+        let expected = if is_upgrading { [Some("10.10.7".to_owned()), Some("10.11.11".to_owned())] } else { [None, None] };
+        assert_eq!(versions(&report), expected, "{state}");
+        assert_eq!(program.ok(&["list"]).lines().last().unwrap().contains("10.10.7 to 10.11.11"), is_upgrading, "{state}");
         let zip = program.home.path().join("zip.zip");
         program.ok(&["export", "latest", "--exact", zip.to_str().unwrap(), "--force"]);
         assert_eq!(names_in(&zip).iter().find(|name| name.starts_with("Data/library.db")).map(String::as_str), library, "{state}");

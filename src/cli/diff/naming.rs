@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::ops::{self, Id, NAMES_KEPT_MAX, Namer, Recipes, State};
-use crate::progress::Interrupt;
 use crate::store::{Index, Repository};
 
 use super::super::context::Context;
@@ -72,11 +71,16 @@ fn namer_of_snapshots<'c>(
     sides: [&Side<'_>; 2],
     (repository, index, recipes): (&'c Repository, &'c Index, &Arc<Recipes>),
 ) -> Result<Option<Namer<'c>>, Failure> {
-    let mut states: Vec<State<'c>> = Vec::new();
-    for side in sides.into_iter().filter(|side| !side.is_live()) {
-        states.extend(side.database(repository, index, ops::main_database(), &Interrupt::default())?.map(|state| state.sharing(recipes)));
+    let snapshots: Vec<_> = sides.into_iter().filter_map(Side::snapshot).collect();
+    Ok(Namer::of_snapshots((repository, index), &snapshots, recipes)?)
+}
+
+fn with_libraries<'c>(namer: Result<Namer<'c>, ops::Error>, libraries: Option<&(State<'_>, State<'_>)>) -> Result<Option<Namer<'c>>, ops::Error> {
+    let mut namer = namer?;
+    if let Some((before, after)) = libraries {
+        [after, before].into_iter().try_for_each(|library| namer.add_library(library))?;
     }
-    Ok(if states.is_empty() { None } else { Some(Namer::new(&states.iter().collect::<Vec<_>>())?) })
+    Ok(Some(namer))
 }
 
 /// Names paths as long as the database can be read.
@@ -89,7 +93,7 @@ impl<'c> Naming<'c> {
     /// Over a comparison.
     pub fn of(comparison: &Comparison<'c>) -> Naming<'c> {
         let opened = match (&comparison.states, comparison.namer.take()) {
-            (Some((before, after)), _) => Namer::new(&[after, before]).map(Some).map_err(Failure::from),
+            (Some((before, after)), _) => with_libraries(Namer::new(&[after, before]), comparison.library.as_ref()).map_err(Failure::from),
             (None, Some(opened)) => opened,
             (None, None) => namer_of_snapshots([&comparison.after, &comparison.before], (comparison.repository, comparison.index, &Arc::default())),
         };

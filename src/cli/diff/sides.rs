@@ -88,7 +88,7 @@ fn live(context: &Context, repository: &Repository, record: &SnapshotRecord, nam
                 follow_roots: named.follow_roots || followed,
                 ..SourceArgs::default()
             };
-            return Ok(source::find(context, &own)?.1);
+            return of_same_server(record, source::find(context, &own)?.1);
         }
     }
     let named = SourceArgs {
@@ -99,6 +99,22 @@ fn live(context: &Context, repository: &Repository, record: &SnapshotRecord, nam
         ..SourceArgs::default()
     };
     Ok(source::find_known(context, &named, repository)?.1)
+}
+
+/// Two servers are not compared unless the user names the directory.
+fn of_same_server(record: &SnapshotRecord, spec: SourceSpec) -> Result<SourceSpec, Failure> {
+    let (Some(then), Some(now)) = (record.server.id.as_deref(), spec.server.id.as_deref()) else { return Ok(spec) };
+    if then == now {
+        return Ok(spec);
+    }
+    let dir = record.source.directories.get("programdata").cloned().unwrap_or_default();
+    Err(Failure::from(ops::Error::Refused {
+        what: format!("{dir} now belongs to another server (id {now}) than the one in the snapshot (id {then}), so a comparison would mean nothing"),
+        hint: format!(
+            "If it is the same server with a new id (config or data/device.txt was replaced), take a snapshot of it first. To compare the two all the same, name \
+             both: jellyvault diff SNAPSHOT --data-dir {dir}"
+        ),
+    }))
 }
 
 impl Side<'_> {
@@ -137,6 +153,13 @@ impl Side<'_> {
         let is_partial = live.0.layout.is_instance && !missing.is_empty();
         let partial = is_partial.then(|| format!("snapshot {} does not contain {}, which was not compared", render::short(id), missing.join(", ")));
         partial.into_iter().chain(left).collect()
+    }
+
+    pub fn snapshot(&self) -> Option<&(SnapshotId, SnapshotRecord)> {
+        match self {
+            Side::Snapshot(snapshot) => Some(snapshot),
+            Side::Live(_) => None,
+        }
     }
 
     pub fn is_live(&self) -> bool {

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use crate::manifest::{CategoryRecord, Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord};
 use crate::progress::{Monitor, Phase};
-use crate::source::{Category, DATABASE_PATH};
+use crate::source::Category;
 use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::Error;
-use super::super::rows::{Namer, Which, open_state};
+use super::super::rows::Namer;
 use super::links::Links;
 use super::share::{Batches, share};
 use super::tally::Tally;
@@ -126,8 +126,7 @@ impl<'r> Job<'r> {
     fn rivals(&self, reader: &mut ChunkReader<'r>, target: &Target, tally: &Tally) -> Result<pictures::Rivals, Error> {
         let mut rivals = pictures::rivals(reader, self.selected, target, (self.options, tally), self.monitor)?;
         if !rivals.paths.is_empty()
-            && let Ok(Some(state)) = open_state(self.repository, self.index, &Which::Snapshot(self.snapshot), DATABASE_PATH)
-            && let Ok(mut namer) = Namer::new(&[&state])
+            && let Ok(Some(mut namer)) = Namer::of_snapshots((self.repository, self.index), &[self.snapshot], &std::sync::Arc::default())
         {
             rivals.name_by(&mut namer);
         }

@@ -66,6 +66,7 @@ impl Rivals {
         let (first, restored) = self.paths.first()?;
         let first = self.picture(first);
         let named: Vec<String> = self.paths.iter().take(NAMED).map(|(path, _)| self.picture(path)).collect();
+        let others = named.get(1..).unwrap_or_default().join(", ");
         let more = if self.paths.len() > NAMED { format!(" and {} more", self.paths.len() - NAMED) } else { String::new() };
         let refresh = "Then refresh these items in the dashboard (the default refresh is enough). Until then their picture is missing";
         Some(if options.delete || options.replace_pictures {
@@ -74,7 +75,7 @@ impl Rivals {
         } else {
             format!(
                 "{first} is not in the snapshot, and the server still shows it instead of {restored}{}. Add --replace-pictures to delete such pictures. {refresh}",
-                if self.paths.len() > 1 { format!(" (and {} more: {})", self.paths.len() - 1, named.join(", ")) } else { String::new() }
+                if self.paths.len() > 1 { format!(" (and {} more: {others})", self.paths.len() - 1) } else { String::new() }
             )
         })
     }

@@ -7,6 +7,10 @@ use crate::database::{Database, Error, Lookup};
 use super::kinds::{Group, group, kind_of};
 use super::view::{Id, View, stored_id};
 
+/// Where servers before 10.11 keep their items, and the table there, whose keys are bytes.
+pub const LIBRARY: &[u8] = b"data/library.db";
+pub const LIBRARY_ITEMS: &str = "TypedBaseItems";
+
 /// Names that are kept; beyond that all are let go of and looked up again.
 pub const KEPT_MAX: usize = 50_000;
 /// Ancestors of an item that are looked at for its library.
@@ -70,6 +74,17 @@ impl Names {
         }
         self.items.extend(items.into_iter().map(|id| (id, None)));
         Ok(())
+    }
+
+    /// Takes in the items of a library from before 10.11, as many as are kept.
+    pub fn add_library(&mut self, library: &mut Database<'_>) -> Result<(), Error> {
+        Lookup::new(library).scan(LIBRARY_ITEMS, |table, row| {
+            let row = View { table, row: &row };
+            if let Some(id) = row.id("guid") {
+                self.items.entry(id).or_insert_with(|| Some(item_name(row)));
+            }
+            self.items.len() < KEPT_MAX
+        })
     }
 
     /// A user's name.

@@ -10,9 +10,9 @@ use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::Error;
 use super::super::select::lookup;
-use super::names::item_name;
+use super::names::{LIBRARY, LIBRARY_ITEMS, item_name};
 use super::view::{Id, PLACEHOLDER, View, read_id};
-use super::{State, Which, kinds, open_state};
+use super::{Which, kinds, open_state};
 
 /// As many are found at most.
 const FOUND_MAX: usize = 500;
@@ -40,7 +40,7 @@ pub struct Titled {
     pub is_exact: bool,
 }
 
-/// All whose name has this text in it, in whatever case, those that are called just so first. A snapshot without a database has none.
+/// All whose name has these words in it, in whatever case and order, those that are called just so first. A snapshot without a database has none.
 pub fn titles(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), wanted: &str) -> Result<Vec<Titled>, Error> {
     let mut found = called_so(repository, index, snapshot, wanted)?;
     let mut reader = ChunkReader::new(repository, index);
@@ -59,11 +59,10 @@ pub fn titles(repository: &Repository, index: &Index, snapshot: &(SnapshotId, Sn
 
 /// The same with all folders that could be theirs, whether this snapshot has them or not.
 pub fn called_so(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), wanted: &str) -> Result<Vec<Titled>, Error> {
-    let Some(state) = open_state(repository, index, &Which::Snapshot(snapshot), DATABASE_PATH)? else { return Ok(Vec::new()) };
     let text = folded(wanted);
     let wanted = Wanted::Text { in_full: episodes_in_full(&text), text, id: read_id(wanted) };
     let mut found = Vec::new();
-    scan(&state, &wanted, |titled| {
+    scan((repository, index, snapshot), &wanted, |titled| {
         found.push(titled);
         found.len() < FOUND_MAX
     })?;
@@ -72,19 +71,25 @@ pub fn called_so(repository: &Repository, index: &Index, snapshot: &(SnapshotId,
 
 /// Hands over all that have a name, with all folders that could be theirs, as they lie in the database.
 pub fn all_titled(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), mut take: impl FnMut(Titled)) -> Result<(), Error> {
-    let Some(state) = open_state(repository, index, &Which::Snapshot(snapshot), DATABASE_PATH)? else { return Ok(()) };
     let mut count = 0;
-    scan(&state, &Wanted::All, |titled| {
+    scan((repository, index, snapshot), &Wanted::All, |titled| {
         take(titled);
         count += 1;
         count < ALL_MAX
     })
 }
 
-fn scan(state: &State<'_>, wanted: &Wanted, mut take: impl FnMut(Titled) -> bool) -> Result<(), Error> {
-    let mut database = state.open()?;
-    Lookup::new(&mut database).scan("BaseItems", |table, row| item(View { table, row: &row }, wanted).is_none_or(&mut take))?;
-    Lookup::new(&mut database).scan("Users", |table, row| user(View { table, row: &row }, wanted).is_none_or(&mut take))?;
+/// A snapshot and where it lies.
+type Of<'a> = (&'a Repository, &'a Index, &'a (SnapshotId, SnapshotRecord));
+
+fn scan((repository, index, snapshot): Of<'_>, wanted: &Wanted, mut take: impl FnMut(Titled) -> bool) -> Result<(), Error> {
+    // Before 10.11 the items are in a database of their own.
+    for (path, items) in [(DATABASE_PATH, "BaseItems"), (LIBRARY, LIBRARY_ITEMS)] {
+        let Some(state) = open_state(repository, index, &Which::Snapshot(snapshot), path)? else { continue };
+        let mut database = state.open()?;
+        Lookup::new(&mut database).scan(items, |table, row| item(View { table, row: &row }, wanted).is_none_or(&mut take))?;
+        Lookup::new(&mut database).scan("Users", |table, row| user(View { table, row: &row }, wanted).is_none_or(&mut take))?;
+    }
     Ok(())
 }
 
@@ -100,7 +105,8 @@ impl Wanted {
         let name = folded(name);
         let with_year = year.map_or_else(|| name.clone(), |year| format!("{name} ({year})"));
         let is_exact = *id == Some(own) || [text, in_full].into_iter().any(|text| name == *text || with_year == *text);
-        let is_part = !text.is_empty() && (with_year.contains(text) || with_year.contains(in_full));
+        let has_words = |text: &str| text.split(' ').all(|word| with_year.contains(word));
+        let is_part = !text.trim().is_empty() && (has_words(text) || has_words(in_full));
         (is_exact || is_part).then_some(is_exact)
     }
 }
@@ -121,7 +127,7 @@ fn episodes_in_full(text: &str) -> String {
 }
 
 fn item(row: View<'_>, wanted: &Wanted) -> Option<Titled> {
-    let id = row.id("Id").filter(|id| *id != PLACEHOLDER)?;
+    let id = row.id("Id").or_else(|| row.id("guid")).filter(|id| *id != PLACEHOLDER)?;
     let named = item_name(row);
     let year = row.integer("ProductionYear");
     let is_exact = wanted.fits(id, &named.name, year)?;

@@ -18,10 +18,22 @@ const STEP_NS: i128 = 300_000_000_000;
 /// A share's clock may differ from this machine's; by so much it is wrong, or this one is.
 const APART_NS: i128 = PAUSE_NS;
 
+/// The time, in nanoseconds since 1970.
+pub(super) fn now_ns() -> i128 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i128::try_from(now.as_nanos()).unwrap_or(i128::MAX)
+}
+
 /// What is wrong with the time of a capture, against the snapshot before it and the repository's own disk.
-pub(super) fn problem(now_ns: i128, before: Option<&SnapshotRecord>, repository: &Repository) -> Option<Problem> {
-    let disk_ns = disk_time(repository);
-    let fault = fault(now_ns, before.map(|before| i128::from(before.time_ns)), disk_ns)?;
+///
+/// `believed` is the newest snapshot whose clock was believed: where the one before has a wrong clock, and this one goes on from there, it
+/// was put right.
+pub(super) fn problem(now_ns: i128, before: Option<&SnapshotRecord>, believed: Option<&SnapshotRecord>, repository: &Repository) -> Option<Problem> {
+    let (disk_ns, time) = (disk_time(repository), |record: &SnapshotRecord| i128::from(record.time_ns));
+    let fault = fault(now_ns, before.map(time), disk_ns)?;
+    if before.is_some_and(SnapshotRecord::has_wrong_clock) && believed.is_some() && self::fault(now_ns, believed.map(time), disk_ns).is_none() {
+        return None;
+    }
     let words =
         |ns: i128| jiff::Timestamp::from_nanosecond(ns).map_or_else(|_| "an invalid time".to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string());
     let what = match fault {

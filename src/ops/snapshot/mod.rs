@@ -6,6 +6,7 @@ mod database;
 mod emptied;
 mod owners;
 mod parents;
+mod passed;
 mod plan;
 mod publish;
 mod run;
@@ -36,7 +37,7 @@ pub(super) use run::begin_list;
 pub use spec::{Server, SnapshotOptions, SnapshotReport, SourceSpec};
 pub use survey::{Survey, survey};
 
-/// How often the source is walked where something vanishes from under the walk: an upgrade moves whole folders.
+/// How often the source is walked where something vanishes or moves while it is walked: an upgrade moves whole folders.
 const WALKS_MAX: usize = 3;
 
 /// Takes a snapshot.
@@ -100,11 +101,13 @@ fn capture(
     if let Err(error) = walked {
         return Err(given_up(collector, error));
     }
-    if may_walk_again && (collector.vanished > 0 || database::has_moved_on(spec, &shared, main.server.history.as_deref())) {
+    let moved = planner.passed.came(&opened, &run.rules, &monitor.interrupt);
+    if may_walk_again && (collector.vanished > 0 || !moved.is_empty() || database::has_moved_on(spec, &shared, main.server.history.as_deref())) {
         // What was stored is found again.
         collector.finish_interrupted()?;
         return Ok(None);
     }
+    moved.iter().for_each(|path| collector.problem(passed::problem(path)));
     if planner.seen.0 == 0 && (run.wanted.len() > 1 || !spec.layout.is_instance) {
         let path = roots.first().map(|root| root.dir.display().to_string()).unwrap_or_default();
         return Err(Error::EmptySource { path });

@@ -44,6 +44,18 @@ impl Parents {
         Ok(Parents { end, newest: Some(id), record: Some(record), categories })
     }
 
+    /// The newest snapshot of the source that is so.
+    pub(super) fn newest_of(
+        &self,
+        repository: &Repository,
+        key: &str,
+        server: Option<&str>,
+        is_so: impl Fn(&SnapshotRecord) -> bool,
+    ) -> Result<Option<SnapshotRecord>, Error> {
+        let is_ours = Parents::is_ours(key, server);
+        Ok(Catalog::newest_of(repository, &self.end, |record| is_ours(record) && is_so(record))?.map(|(_, record)| record))
+    }
+
     /// Tells the snapshots of a source from others.
     pub(super) fn is_ours<'k>(key: &'k str, server: Option<&'k str>) -> impl Fn(&SnapshotRecord) -> bool + Copy + 'k {
         let is_same_server = move |record: &SnapshotRecord| server.is_some() && record.server.id.as_deref() == server && !record.source.key.starts_with("zip-");

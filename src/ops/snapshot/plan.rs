@@ -8,6 +8,7 @@ use crate::source::{Category, DATABASE_PATH, Fingerprint, Found, Layout, LiveFil
 
 use super::super::ingest::item::{BytesFrom, Item, Plan};
 use super::super::ingest::old::OldRuns;
+use super::passed::Passed;
 
 /// A batch is handed to a worker once it has this many bytes to look at …
 const BATCH_BYTES: u64 = 1 << 20;
@@ -34,6 +35,8 @@ pub(super) struct Planner<'a> {
     main: Option<Item>,
     /// What was found out about files that might be databases.
     pub verdicts: Verdicts,
+    /// Folders that the scan has passed.
+    pub passed: Passed,
     /// Files and bytes met so far.
     pub seen: (u64, u64),
     /// Files met so far that are no markers of Jellyfin's.
@@ -57,11 +60,13 @@ impl<'a> Planner<'a> {
                 lane.old = old;
             }
         }
-        Planner { rules, layout, lanes, links: HashMap::new(), known_verdicts, main, verdicts: Verdicts::default(), seen: (0, 0), others_seen: 0 }
+        let (links, verdicts, passed) = (HashMap::new(), Verdicts::default(), Passed::begin());
+        Planner { rules, layout, lanes, links, known_verdicts, main, verdicts, passed, seen: (0, 0), others_seen: 0 }
     }
 
     /// Takes what the scan found next; a batch where one became ready.
     pub(super) fn take(&mut self, found: &Found<'_>) -> Option<Batch> {
+        self.passed.note(found);
         let mut category = self.rules.category(found.path);
         if found.path == DATABASE_PATH && self.rules.is_instance {
             // Captured before the scan, wherever it stands.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use crate::manifest::Standing;
 use crate::progress::{Monitor, Problem};
@@ -56,8 +56,7 @@ impl<'r> Run<'r> {
         monitor: &'r Monitor,
     ) -> Result<Run<'r>, Error> {
         let begun = Instant::now();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let scan_start_ns = i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
+        let scan_start_ns = clock::now_ns();
         let key = source_key(&options.host, &spec.layout);
         let rules = rules(repository, spec, options)?;
         let wanted: Vec<Category> = Category::ALL.into_iter().filter(|c| rules.wants(*c) && (spec.layout.is_instance || *c == Category::Other)).collect();
@@ -74,7 +73,13 @@ impl<'r> Run<'r> {
             }
         }
         if purpose == Purpose::Keep {
-            run.problems.extend(clock::problem(scan_start_ns, run.parents.record.as_ref(), repository));
+            let before = run.parents.record.as_ref();
+            let believed = match before.filter(|before| before.has_wrong_clock()) {
+                Some(_) => run.parents.newest_of(repository, &run.key, spec.server.id.as_deref(), |record| !record.has_wrong_clock())?,
+                None => None,
+            };
+            let problem = clock::problem(scan_start_ns, before, believed.as_ref(), repository);
+            run.problems.extend(problem);
         }
         Ok(run)
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::archive::Standing;
-use crate::manifest::{Catalog, CategoryRecord, Entries, Entry, Kind, SnapshotId, SnapshotRecord, UPGRADE, display};
+use crate::manifest::{Catalog, CategoryRecord, Entries, Entry, Kind, SnapshotId, SnapshotRecord, UPGRADE, display, upgrade_words};
 use crate::progress::{Interrupt, Problem};
 use crate::source::{Category, DATABASE_PATH, DatabaseFacts, ScanRoot, open_private_for, version};
 use crate::store::{ChunkReader, Index, Repository};
@@ -164,22 +164,34 @@ pub(super) fn of_library(copy: &Path, size_bytes: u64, interrupt: &Interrupt) ->
 /// A server that was in the middle of an upgrade: the version that must go on with it, and what to tell of it.
 pub(super) fn of_upgrade(facts: &DatabaseFacts, before: &Before<'_>) -> Option<(String, Problem)> {
     let Standing::Between { to, .. } = Standing::of(&facts.migrations) else { return None };
-    let from = before.version().filter(|from| version::parse(from) < version::parse(&to)).map(|from| format!(" from {from}")).unwrap_or_default();
+    let from = before.version().filter(|from| version::parse(from) < version::parse(&to));
     let what = format!(
-        "the server was in the middle of its upgrade{from} to {to}: not all migrations were finished. After a restore in place, start {to} or newer, which continues \
-         the upgrade. The next snapshot after the upgrade is complete again"
+        "{}not all migrations were finished. After a restore in place, start {to} or newer, which continues \
+         the upgrade. The next snapshot after the upgrade is complete again",
+        upgrade_words(from, &to)
     );
     Some((to, Problem { path: UPGRADE.to_owned(), what }))
 }
+
+/// Files that the server writes whole, and never without content: settings, those of libraries and where their media lie, lists, plugins.
+const OF_THE_SERVER: [(&[u8], &[u8]); 8] = [
+    (b"config/", b".xml"),
+    (b"root/", b".xml"),
+    (b"root/", b".mblink"),
+    (b"data/playlists/", b".xml"),
+    (b"data/collections/", b".xml"),
+    (b"data/", b"device.txt"),
+    (b"plugins/configurations/", b".xml"),
+    (b"plugins/", b"/meta.json"),
+];
 
 /// A settings file of the server that was cut to nothing.
 pub(super) fn of_settings(path: &[u8], size_bytes: u64) -> Option<Problem> {
     if path == LIBRARY && size_bytes == 0 {
         return Some(Problem { path: display(path), what: EMPTY_LIBRARY.to_owned() });
     }
-    let below = path.strip_prefix(b"config/").or_else(|| path.strip_prefix(b"plugins/configurations/"))?;
-    let is_settings = size_bytes == 0 && !below.contains(&b'/') && below.ends_with(b".xml");
-    is_settings.then(|| Problem {
+    let is_settings = OF_THE_SERVER.iter().any(|(folder, end)| path.starts_with(folder) && path.ends_with(end));
+    (size_bytes == 0 && is_settings).then(|| Problem {
         path: display(path),
         what: "this settings file is empty (0 bytes), so its settings are lost. Restore it from an earlier snapshot, or let the server write it again"
             .to_owned(),
