@@ -17,6 +17,8 @@ pub mod chunk;
 pub mod cli;
 #[doc(hidden)]
 pub mod database;
+#[cfg(feature = "service")]
+pub(crate) mod figures;
 #[doc(hidden)]
 pub mod limits;
 #[doc(hidden)]
@@ -32,6 +34,10 @@ pub mod service;
 pub mod source;
 #[doc(hidden)]
 pub mod store;
+
+#[cfg(feature = "web")]
+#[doc(hidden)]
+pub mod web;
 
 pub use manifest::{Catalog, Entry, Kind, Policy, SnapshotId, SnapshotRecord};
 pub use ops::{

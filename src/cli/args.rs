@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub use super::restore_args::RestoreArgs;
 use super::schema_args::SchemaCommand;
-use super::service_args::{ConfigCommand, NotifyCommand, RunArgs, SetupArgs, StatusArgs};
+use super::service_args::{ConfigCommand, NotifyCommand, RunArgs, SetupArgs, StatusArgs, WebCommand};
 use super::snap_arg::SnapArg;
 pub use super::snapshot_args::SnapshotArgs;
 pub use super::source_args::SourceArgs;
@@ -184,8 +184,13 @@ pub enum Command {
     /// When each job is due is set in the configuration file. Jobs that were missed, for example while the machine was off,
     /// are done once.
     Run(RunArgs),
-    /// Keep running and do the jobs when they are due
+    /// Keep running: do the jobs when they are due, and show a web page (http://127.0.0.1:8788 unless configured otherwise)
     Serve,
+    /// Set the password of the web page, or make a token for a program
+    Web {
+        #[command(subcommand)]
+        command: WebCommand,
+    },
     /// Show whether the server is protected
     Status(StatusArgs),
     /// Check or show the configuration, or write an example

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ops::OsSurroundings;
-use crate::progress::{Interrupt, Monitor};
+use crate::progress::{Interrupt, Monitor, Progress};
 use crate::service::Loaded;
 use crate::source::Platform;
 use crate::store::Repository;
@@ -95,6 +95,14 @@ impl Context {
         let settings = OnceCell::from(loaded);
         let global = Global { repo: repo.map(Path::to_path_buf).or_else(|| self.global.repo.clone()), ..self.global.clone() };
         Context { global, monitor: self.monitor.clone(), zone: self.zone.clone(), server: RefCell::default(), has_made: Cell::default(), settings }
+    }
+
+    /// The same run, watched by somebody else.
+    pub fn watched_by(&self, progress: impl Progress + 'static) -> Context {
+        let settings = self.settings.get().cloned().map_or_else(OnceCell::new, OnceCell::from);
+        let monitor = Monitor { progress: Arc::new(progress), interrupt: self.monitor.interrupt.clone() };
+        let server = RefCell::new(self.server.borrow().clone());
+        Context { global: self.global.clone(), monitor, zone: self.zone.clone(), server, has_made: Cell::new(self.has_made.get()), settings }
     }
 
     /// Opens the repository.

@@ -137,6 +137,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Setup(args) => service::setup(context, &args),
         Command::Run(args) => service::run(context, &args),
         Command::Serve => service::serve(context),
+        Command::Web { command } => service::web(context, &command),
         Command::Status(args) => service::status(context, &args),
         Command::Config { command } => service::config(context, command),
         Command::Notify { command } => service::notify(context, command),

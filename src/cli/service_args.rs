@@ -41,6 +41,18 @@ pub enum NotifyCommand {
     Test,
 }
 
+/// About the web page.
+#[derive(Clone, Debug, Subcommand)]
+pub enum WebCommand {
+    /// Set the password; it is asked for on a terminal, or read from standard input
+    Password,
+    /// Make a token for a program, which asks /api/v1 or /metrics with it; it is shown this once
+    Token {
+        /// What the token is for, for example grafana
+        name: String,
+    },
+}
+
 /// How to set up.
 #[derive(Debug, Args)]
 pub struct SetupArgs {

@@ -14,6 +14,7 @@ mod file_ranges;
 mod find;
 mod find_instance;
 mod forget;
+mod happened;
 mod import;
 mod ingest;
 mod init;
@@ -60,6 +61,7 @@ pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place,
 pub use find::{Found, Match, Version, Wanted, contents_of_file, find, history, same_content, snapshot_at};
 pub use find_instance::{OsSurroundings, directories_of, find_instance, places_of, server_version};
 pub use forget::{Forget, Forgetting, forget, keep, plan_forget, source_name};
+pub use happened::{Happened, NewsLine, SettingLine, changed_pictures, changed_settings, happened};
 pub use import::{ImportOptions, ImportReport, build_known, import};
 pub use init::init;
 pub use kept_tables::{count_kept_tables, has_kept_tables};

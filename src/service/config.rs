@@ -16,6 +16,7 @@ use super::notify::{Notify, hidden_arguments};
 use super::one_or_many::OneOrMany;
 use super::schedule::Schedule;
 use super::timing::Timing;
+use super::web_config::WebConfig;
 
 /// The commented example that is shipped.
 pub const EXAMPLE: &str = include_str!("example.toml");
@@ -43,6 +44,8 @@ pub struct Config {
     pub hooks: Hooks,
     /// What monitoring reads.
     pub metrics: MetricsConfig,
+    /// The page in the browser.
+    pub web: WebConfig,
 }
 
 /// What monitoring reads.
@@ -221,7 +224,7 @@ fn located(text: &str, error: &toml::de::Error) -> String {
 }
 
 /// Sections, as they stand in the names of variables.
-const SECTIONS: [&str; 7] = ["server", "snapshot", "retention", "check", "notify", "hooks", "metrics"];
+const SECTIONS: [&str; 8] = ["server", "snapshot", "retention", "check", "notify", "hooks", "metrics", "web"];
 
 /// Puts the environment's values into a table; the names of those that were there.
 fn overlay(table: &mut toml::Table, environment: &BTreeMap<String, String>) -> Vec<String> {
@@ -270,6 +273,7 @@ impl Config {
             return Err(wrong("check")("read_percent must be from 0 to 100".to_owned()));
         }
         self.hooks.limit().map_err(wrong("hooks"))?;
+        self.web.check().map_err(wrong("web"))?;
         self.notify.check().map_err(wrong("notify"))
     }
 

@@ -13,7 +13,7 @@ use super::due::Past;
 use super::job::Job;
 
 /// Longer is none of ours.
-const BYTES_MAX: u64 = 1 << 20;
+const BYTES_MAX: u64 = 16 << 20;
 
 /// What became of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,15 +86,15 @@ impl JobLog {
     }
 }
 
-/// What a file holds; nothing where it is not there, or damaged.
-pub(super) fn read_json<T: Default + serde::de::DeserializeOwned>(path: &Path) -> T {
+/// What a small file of ours holds; nothing where it is not there, or damaged.
+pub fn read_json<T: Default + serde::de::DeserializeOwned>(path: &Path) -> T {
     let mut bytes = Vec::new();
     let read = open_to_read(path).and_then(|file| file.take(BYTES_MAX).read_to_end(&mut bytes));
     read.ok().and_then(|_| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
 /// Writes a file, all of it or none.
-pub(super) fn write_json(path: &Path, what: &impl Serialize) -> std::io::Result<()> {
+pub fn write_json(path: &Path, what: &impl Serialize) -> std::io::Result<()> {
     let mut file = CacheFile::begin(path)?;
     file.append(&serde_json::to_vec_pretty(what)?)?;
     file.finish()

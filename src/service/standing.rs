@@ -194,7 +194,7 @@ fn of_checks(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
 }
 
 /// How long ago something was: `4 minutes`, `18 days`.
-pub(super) fn age(then: Timestamp, now: Timestamp) -> String {
+pub fn age(then: Timestamp, now: Timestamp) -> String {
     let seconds = then.duration_until(now).as_secs().max(0);
     let (number, unit) = match seconds {
         0..60 => (seconds, "second"),

@@ -75,6 +75,11 @@ impl LocalCache {
         self.path("jobs.json")
     }
 
+    /// What happened between snapshots.
+    pub(super) fn stories_file(&self) -> Option<PathBuf> {
+        self.path("stories.json")
+    }
+
     /// A folder for files without names.
     pub(super) fn spill_folder(&self) -> Option<PathBuf> {
         self.path("tmp")

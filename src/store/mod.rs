@@ -23,6 +23,7 @@ mod index_open;
 mod index_walk;
 mod known_pack;
 mod local_cache;
+mod local_files;
 mod lock;
 mod memory_coordination;
 mod pack;

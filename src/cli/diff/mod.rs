@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::manifest::{Catalog, display};
-use crate::ops::{self, Diff, DiffOptions, Namer, PictureFile, RowsOptions, RowsReport, State, ToldRow, WantedPaths, item_in};
+use crate::ops::{self, Diff, DiffOptions, Namer, RowsOptions, RowsReport, State, ToldRow, WantedPaths, item_in};
 use crate::store::{Index, Repository};
 
 use super::Exit;
@@ -30,9 +30,6 @@ use self::sides::Side;
 const LIBRARY_PATH: &[u8] = b"data/library.db";
 /// Names that are told of a list without `--verbose`, and with it.
 const NAMED: (usize, usize) = (10, 1000);
-
-/// The largest XML file whose settings are compared, in bytes.
-const SETTINGS_BYTES_MAX: u64 = 4 << 20;
 
 /// All that a comparison needs.
 struct Comparison<'c> {
@@ -164,43 +161,10 @@ impl<'c> Comparison<'c> {
         Ok(Some(ops::diff_rows(before, after, &[], &RowsOptions::default(), &self.context.monitor, |_| Ok(()))?))
     }
 
-    /// Pictures in the folders of items that are other files now.
-    fn pictures(&self) -> Result<Vec<PictureFile>, Failure> {
-        let mut found = Vec::new();
-        self.diff.for_each(|change| {
-            let path = String::from_utf8_lossy(change.path()).into_owned();
-            let parts: Vec<&str> = path.split('/').collect();
-            if let ["metadata", "library", _, folder, name] = parts.as_slice()
-                && let (Some(item), Some(word)) = (ops::read_id(folder), ops::image_word_of_file(name))
-                && change.kind != ops::ChangeKind::Metadata
-            {
-                found.push(PictureFile { item, word, sides: (change.before.is_some(), change.after.is_some()) });
-            }
-            Ok(())
-        })?;
-        Ok(found)
-    }
-
     /// Settings of XML files that are not the same: (file, setting).
     fn settings(&self, upgraded: bool) -> Result<Vec<(String, ops::Setting)>, Failure> {
         let (mut before, mut after) = (self.before.contents(self.repository, self.index), self.after.contents(self.repository, self.index));
-        let mut all = Vec::new();
-        self.diff.for_each(|change| {
-            let path = display(change.path());
-            let (ops::ChangeKind::Modified, Some(old), Some(new)) = (change.kind, &change.before, &change.after) else { return Ok(()) };
-            let is_settings = path.ends_with(".xml") && !path.starts_with("metadata") && old.size().max(new.size()) <= SETTINGS_BYTES_MAX;
-            if is_settings {
-                let found = ops::differing_settings(
-                    &path,
-                    &before.read(old, SETTINGS_BYTES_MAX)?,
-                    &after.read(new, SETTINGS_BYTES_MAX)?,
-                    (upgraded, self.args.show_secrets),
-                );
-                all.extend(found.into_iter().flatten().map(|setting| (path.clone(), setting)));
-            }
-            Ok(())
-        })?;
-        Ok(all)
+        Ok(ops::changed_settings(&self.diff, (&mut before, &mut after), (upgraded, self.args.show_secrets))?)
     }
 
     /// Compares the rows; `each` is told those that are wanted.
@@ -209,6 +173,6 @@ impl<'c> Comparison<'c> {
         let args = self.args;
         let named = if self.context.global.verbose || self.context.global.json { NAMED.1 } else { NAMED.0 };
         let options = RowsOptions { tables: args.table.clone(), users: args.user.clone(), items: args.item.clone(), named, single };
-        Ok(Some(ops::diff_rows(before, after, &self.pictures()?, &options, &self.context.monitor, each)?))
+        Ok(Some(ops::diff_rows(before, after, &ops::changed_pictures(&self.diff)?, &options, &self.context.monitor, each)?))
     }
 }

@@ -72,10 +72,15 @@ impl Whose {
 
 /// Where the alarms of a repository are remembered.
 pub fn alarm_file(context: &Context) -> Option<PathBuf> {
+    state_file(context, "alarm")
+}
+
+/// A file of this user's about a repository, beside it: its disk may be away.
+pub fn state_file(context: &Context, what: &str) -> Option<PathBuf> {
     let path = context.repository_path().ok()?;
     let absolute = std::path::absolute(&path).unwrap_or(path);
     let name: String = blake3::hash(absolute.as_os_str().as_encoded_bytes()).to_hex().chars().take(16).collect();
-    known::state_dir().map(|dir| dir.join(format!("alarm-{name}.json")))
+    known::state_dir().map(|dir| dir.join(format!("{what}-{name}.json")))
 }
 
 /// When each job was done. A snapshot is done when there is one, whoever took it.

@@ -1,4 +1,4 @@
-//! `run`, `serve`, `status`, `config`, `notify` and `setup`: what is done by itself.
+//! `run`, `serve`, `status`, `config`, `notify`, `web` and `setup`: what is done by itself.
 
 mod config;
 mod facts;
@@ -9,6 +9,8 @@ mod round;
 mod serve;
 mod setup;
 mod status;
+mod web;
+mod web_accounts;
 
 pub use config::run as config;
 pub use notify::run as notify;
@@ -16,3 +18,4 @@ pub use round::run;
 pub use serve::run as serve;
 pub use setup::run as setup;
 pub use status::run as status;
+pub use web_accounts::run as web;

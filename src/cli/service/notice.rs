@@ -2,7 +2,7 @@
 
 use jiff::Zoned;
 
-use crate::service::{Alarm, Job, Loaded, Message, Outcome, Standing, Telling, metrics, write_metrics};
+use crate::service::{Alarm, Facts, Job, JobLog, Loaded, Message, Outcome, Standing, Telling, metrics, write_metrics};
 
 use super::super::context::Context;
 use super::super::failure::Failure;
@@ -12,8 +12,20 @@ use super::facts::{Schedules, alarm_file, gather};
 /// What became of jobs just now.
 type Done = [(Job, Outcome)];
 
-/// Looks how things stand, and tells whoever is to be told; whether there was something to tell.
-pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, done: &Done, now: &Zoned) -> Result<(Standing, bool), Failure> {
+/// How things stand, and what that was learnt from.
+pub struct Looked {
+    /// In words.
+    pub standing: Standing,
+    /// What is known.
+    pub facts: Facts,
+    /// What became of the jobs.
+    pub log: JobLog,
+    /// Whether there was something to tell.
+    pub is_news: bool,
+}
+
+/// Looks how things stand, and tells whoever is to be told.
+pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, done: &Done, now: &Zoned) -> Result<Looked, Failure> {
     let file = alarm_file(context);
     let mut alarm = file.as_deref().map(Alarm::read).unwrap_or_default();
     let (mut facts, log) = gather(context, loaded, schedules, &alarm, now)?;
@@ -48,7 +60,7 @@ pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, 
     if let Some(Err(error)) = file.as_deref().map(|file| kept.write(file)) {
         context.complain(&format!("could not save which alarms were sent ({error}), so they may be sent again"));
     }
-    Ok((standing, telling != Telling::Nothing))
+    Ok(Looked { standing, facts, log, is_news: telling != Telling::Nothing })
 }
 
 /// How things stand, on standard error.

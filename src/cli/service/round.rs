@@ -11,6 +11,7 @@ use super::super::failure::Failure;
 use super::super::service_args::RunArgs;
 use super::super::{Exit, json as to_json, output};
 use super::facts::{Claim, Schedules, Whose, claim, is_made, open, past};
+use super::notice::Looked;
 use super::{jobs, notice};
 
 pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
@@ -23,7 +24,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
     }
     let Some(done) = do_all(context, loaded, &chosen)? else { return tell_busy(context) };
     let later = Zoned::now().with_time_zone(context.zone.clone());
-    let (standing, is_news) = notice::look_and_tell(context, loaded, &schedules, &done, &later)?;
+    let Looked { standing, is_news, .. } = notice::look_and_tell(context, loaded, &schedules, &done, &later)?;
     let next = schedules.next(&later);
     if context.global.json {
         let jobs: Vec<_> = done.iter().map(|(job, outcome)| json!({"job": job, "ok": outcome.is_ok, "what": outcome.words, "ms": outcome.took_ms})).collect();

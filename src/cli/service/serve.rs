@@ -1,16 +1,20 @@
-//! `serve`: does the jobs when they are due, until it is stopped.
+//! `serve`: does the jobs when they are due and shows the page, until it is stopped.
 
+use std::ops::ControlFlow;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use crate::service::{Level, look_again};
+use crate::service::{Job, Level, Loaded, Outcome, look_again};
+use crate::web::Order;
 
 use super::super::Exit;
 use super::super::context::Context;
 use super::super::failure::Failure;
 use super::facts::{Schedules, Whose, open, past};
+use super::notice::Looked;
+use super::web::Web;
 use super::{notice, round};
 
 /// The clock is looked at so often: it may jump, and the machine may sleep.
@@ -22,51 +26,92 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     let loaded = context.settings()?;
     let schedules = Schedules::of(loaded)?;
     // Errors of the configuration's places are told at once, not at the first slot.
-    context.repository_path()?;
     context.say(&format!("Running scheduled jobs for the repository {}. Stop with Ctrl-C.", context.repository_path()?.display()));
     context.say(&round::next_words(&schedules.next(&now(context))));
+    let web = Web::start(context, loaded)?;
+    // Whoever looks at the page sees how far a job is.
+    let context = &context.watched_by(web.watched(context));
     tell_systemd("READY=1");
-    let mut before = None;
+    let mut service = Service { context, loaded, schedules, web, level: None };
+    let mut ordered = Vec::new();
     while !context.monitor.interrupt.is_raised() {
-        let chosen = match round::due_now(context, loaded, &schedules, &now(context), true) {
-            Ok(chosen) => chosen,
-            Err(failure) => {
-                context.complain(&failure.in_one_line());
-                Vec::new()
+        if service.round(&std::mem::take(&mut ordered)).is_break() {
+            break;
+        }
+        ordered = service.rest();
+    }
+    tell_systemd("STOPPING=1");
+    service.web.stop();
+    context.say("Stopped.");
+    Ok(Exit::Done)
+}
+
+/// The service while it runs.
+struct Service<'c> {
+    context: &'c Context,
+    loaded: &'c Loaded,
+    schedules: Schedules,
+    web: Web,
+    /// How it stood at the last look.
+    level: Option<Level>,
+}
+
+impl Service<'_> {
+    /// Does what is due and what was ordered, and looks how things stand.
+    fn round(&mut self, ordered: &[Job]) -> ControlFlow<()> {
+        let (context, loaded) = (self.context, self.loaded);
+        let due = round::due_now(context, loaded, &self.schedules, &now(context), true).unwrap_or_else(|failure| {
+            context.complain(&failure.in_one_line());
+            Vec::new()
+        });
+        let mut done = Vec::new();
+        for job in Job::ALL.into_iter().filter(|job| due.contains(job) || ordered.contains(job)) {
+            self.web.board.begin(job);
+            let outcome = round::do_all(context, loaded, &[job]);
+            self.web.board.end();
+            match outcome {
+                Ok(outcome) => done.extend(outcome.unwrap_or_default()),
+                Err(failure) if failure.is_interrupt() => return ControlFlow::Break(()),
+                Err(failure) => context.complain(&failure.in_one_line()),
             }
-        };
-        let done = match round::do_all(context, loaded, &chosen) {
-            Ok(done) => done.unwrap_or_default(),
-            Err(failure) if failure.is_interrupt() => break,
-            Err(failure) => {
-                context.complain(&failure.in_one_line());
-                Vec::new()
-            }
-        };
+        }
         done.iter().for_each(|(job, outcome)| context.say(&format!("{} {}", stamp(context), round::line(*job, outcome).trim_end())));
-        match notice::look_and_tell(context, loaded, &schedules, &done, &now(context)) {
-            Ok((standing, _)) => {
+        self.look(&done);
+        ControlFlow::Continue(())
+    }
+
+    fn look(&mut self, done: &[(Job, Outcome)]) {
+        let context = self.context;
+        match notice::look_and_tell(context, self.loaded, &self.schedules, done, &now(context)) {
+            Ok(Looked { standing, facts, log, .. }) => {
                 tell_systemd(&format!("STATUS={}", standing.sentence));
-                if before.replace(standing.level) != Some(standing.level) && (standing.level != Level::Good || before.is_some()) {
+                if self.level.replace(standing.level) != Some(standing.level) && (standing.level != Level::Good || self.level.is_some()) {
                     context.say(&stamp(context));
                     notice::tell(&standing);
                 }
+                self.web.show(standing, facts, log, self.schedules.next(&now(context)));
             }
             Err(failure) => context.complain(&failure.in_one_line()),
         }
-        let until = wake(context, &schedules);
-        while !context.monitor.interrupt.is_raised() && Timestamp::now() < until {
+    }
+
+    /// Waits until something may be due, or somebody asks for something; the jobs that were asked for.
+    fn rest(&self) -> Vec<Job> {
+        let until = wake(self.context, &self.schedules);
+        while !self.context.monitor.interrupt.is_raised() && Timestamp::now() < until {
             let asleep = Timestamp::now();
-            std::thread::sleep(BREATH);
+            match self.web.order(BREATH) {
+                Some(Order::Run(jobs)) => return jobs,
+                Some(Order::Look) => return Vec::new(),
+                None => {}
+            }
             // A clock that went back must not make this a long night.
             if Timestamp::now() < asleep {
                 break;
             }
         }
+        Vec::new()
     }
-    tell_systemd("STOPPING=1");
-    context.say("Stopped.");
-    Ok(Exit::Done)
 }
 
 fn now(context: &Context) -> Zoned {

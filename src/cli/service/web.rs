@@ -1,0 +1,133 @@
+//! The page that `serve` shows.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use jiff::Zoned;
+
+use crate::service::{Facts, Job, JobLog, Loaded, Standing, WebConfig};
+use crate::source::read_regular;
+use crate::web::{Board, Command, Order, Site, SiteSettings, Started, Watched, start};
+
+use super::super::context::Context;
+use super::super::failure::Failure;
+use super::facts::state_file;
+
+/// The longest file with a password, in bytes.
+const PASSWORD_BYTES_MAX: u64 = 4096;
+
+/// The page, and what it asks for.
+pub struct Web {
+    pub board: Arc<Board>,
+    orders: Receiver<Order>,
+    started: Option<(Started, Arc<Site>)>,
+}
+
+impl Web {
+    /// Starts it, unless the configuration says that there is none. Where nobody asked for it, the jobs go on without it.
+    pub fn start(context: &Context, loaded: &Loaded) -> Result<Web, Failure> {
+        let (sender, orders) = channel();
+        let board: Arc<Board> = Arc::default();
+        let mut web = Web { board: board.clone(), orders, started: None };
+        let config = &loaded.config.web;
+        if !config.is_enabled() {
+            return Ok(web);
+        }
+        match serve(context, loaded, board, sender) {
+            Ok(started) => web.started = Some(started),
+            Err(failure) if config.is_wanted() => return Err(failure),
+            Err(failure) => context.complain(&format!("there is no web page: {}. The jobs are run all the same", failure.in_one_line())),
+        }
+        Ok(web)
+    }
+
+    /// What hears of each job's progress.
+    pub fn watched(&self, context: &Context) -> Watched {
+        Watched::new(self.board.clone(), context.monitor.progress.clone())
+    }
+
+    /// Says how things stand.
+    pub fn show(&self, standing: Standing, facts: Facts, log: JobLog, next: Vec<(Job, Zoned)>) {
+        self.board.show(standing, facts, log, next);
+        if let Some((_, site)) = &self.started {
+            site.stories.wake();
+        }
+    }
+
+    /// What somebody asks for, within so long.
+    pub fn order(&self, patience: Duration) -> Option<Order> {
+        match self.orders.recv_timeout(patience) {
+            Ok(order) => Some(order),
+            Err(RecvTimeoutError::Timeout) => None,
+            // Without a page nobody asks.
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(patience);
+                None
+            }
+        }
+    }
+
+    /// Ends it.
+    pub fn stop(self) {
+        if let Some((started, _)) = self.started {
+            started.stop();
+        }
+    }
+}
+
+fn serve(context: &Context, loaded: &Loaded, board: Arc<Board>, orders: std::sync::mpsc::Sender<Order>) -> Result<(Started, Arc<Site>), Failure> {
+    let config = &loaded.config.web;
+    let refuse = |what: String, hint: &str| Failure::from(crate::ops::Error::Refused { what, hint: hint.to_owned() });
+    let value = |what: String| Failure::from(crate::service::ConfigError::Value { section: "web", what });
+    let (address, base) = (config.address().map_err(value)?, config.base().map_err(value)?);
+    let Some(file) = state_file(context, "web") else {
+        return Err(refuse("there is no place for the password of the web page".to_owned(), "Set HOME or XDG_STATE_HOME."));
+    };
+    let password = password_of(config)?;
+    let settings = SiteSettings { base, allowed_hosts: config.allowed_hosts.clone(), trusted_proxies: config.trusted_proxies.clone(), machine: context.host() };
+    let repository = std::path::absolute(context.repository_path()?).map_err(|error| refuse(error.to_string(), "Give the repository's absolute path."))?;
+    let command = command_of(context, loaded, &repository)?;
+    let trouble = |trouble: crate::web::AccountsTrouble| refuse(trouble.to_string(), "Then start the service again.");
+    let site = Site::new(repository, settings, (file, password.as_deref()), board, orders, loaded.clone(), context.zone.clone(), command).map_err(trouble)?;
+    let has_password = site.auth.has_password().map_err(trouble)?;
+    if !has_password && !address.ip().is_loopback() {
+        return Err(refuse(
+            format!("the web page would listen on {address}, where other machines reach it, but no password is set"),
+            "Set one first: jellyvault web password. Or let only this machine reach it: [web] listen = \"127.0.0.1:8788\".",
+        ));
+    }
+    let listener = TcpListener::bind(address).map_err(|error| {
+        refuse(format!("cannot listen on {address}: {error}"), "Does another jellyvault serve run already? Choose another port: [web] listen.")
+    })?;
+    let site = Arc::new(site);
+    let started = start(listener, site.clone()).map_err(|error| refuse(format!("the web page could not be started: {error}"), "Start it again."))?;
+    let at = format!("http://{}{}", started.address, site.settings.base);
+    if has_password {
+        context.say(&format!("Web page: {at}/"));
+    } else {
+        let link = site.auth.new_link().map_err(trouble)?;
+        context.say(&format!("Web page: no password is set yet. To set one, open this within ten minutes: {at}/setup/{link}"));
+    }
+    Ok((started, site))
+}
+
+/// The password of the file that the configuration names.
+fn password_of(config: &WebConfig) -> Result<Option<String>, Failure> {
+    let Some(file) = &config.password_file else { return Ok(None) };
+    let read = read_regular(file, PASSWORD_BYTES_MAX).map_err(|source| crate::ops::Error::Target { verb: "read", path: file.clone(), source })?;
+    let text = String::from_utf8_lossy(&read);
+    Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
+}
+
+/// This program, for the same repository and configuration.
+fn command_of(context: &Context, loaded: &Loaded, repository: &Path) -> Result<Command, Failure> {
+    let program = std::env::current_exe().map_err(|source| crate::ops::Error::Target { verb: "find", path: "this program".into(), source })?;
+    let mut arguments = vec!["--repo".into(), repository.as_os_str().to_owned()];
+    if let Some(file) = &loaded.file {
+        arguments.extend(["--config".into(), std::path::absolute(file).unwrap_or_else(|_| file.clone()).into_os_string()]);
+    }
+    Ok(Command { program, arguments, shown: context.command_name() })
+}

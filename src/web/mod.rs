@@ -1,0 +1,30 @@
+//! The page in the browser, and the same for programs below `/api/v1`. It reads the repository by itself; whatever changes something runs as a
+//! command in a process of its own: the very command that the page shows.
+
+mod accounts;
+mod address;
+mod api;
+mod assets;
+mod auth;
+mod board;
+mod download;
+mod events;
+mod guard;
+mod names;
+mod oops;
+mod pages;
+mod posted;
+mod requests;
+mod routes;
+mod runs;
+mod server;
+mod site;
+mod stories;
+mod throttle;
+mod view;
+
+pub use accounts::{Accounts, Trouble as AccountsTrouble};
+pub use board::{Board, Order, Watched, Working};
+pub use runs::Command;
+pub use server::{Started, start};
+pub use site::{Site, SiteSettings};

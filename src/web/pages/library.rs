@@ -1,0 +1,206 @@
+//! The library as of a snapshot: films, series, people, playlists by their titles, and the pictures of one over time.
+
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::figures::short;
+use crate::manifest::{Catalog, Kind, display, file_name};
+use crate::ops::{Monitor, Session, Snapshot, Titled, Wanted, WantedPaths, all_titled, called_so, image_word_of_file, titles};
+
+use super::super::names;
+use super::super::oops::Oops;
+use super::super::requests::read;
+use super::super::stories::before;
+use super::super::view::View;
+use super::snapshot::meant;
+use super::{page, parts};
+
+/// Cards on the page.
+const SHOWN: usize = 60;
+/// Titles that are sorted where nothing is searched for.
+const SORTED_MAX: usize = 20_000;
+/// Kinds that are shown where nothing is searched for.
+const MAIN_KINDS: [&str; 5] = ["film", "series", "album", "collection", "playlist"];
+/// Things that happened to an item.
+const TOLD: usize = 50;
+
+/// What is looked for, and in which snapshot.
+#[derive(Clone, Default, Deserialize)]
+pub struct Asked {
+    #[serde(default)]
+    q: String,
+    snapshot: Option<String>,
+}
+
+/// The page.
+pub async fn show(view: View, Query(asked): Query<Asked>) -> Result<Response, Oops> {
+    let wanted = asked.clone();
+    let list = read(&view, move |session, view| cards(session, view, &wanted)).await?;
+    let main = html! {
+        h1 { "Library" }
+        form.card method="get" role="search" {
+            label { "A title, a person, a user" input type="search" name="q" value=(asked.q); }
+            @if let Some(snapshot) = &asked.snapshot { input type="hidden" name="snapshot" value=(snapshot); }
+            button.first { "Search" }
+        }
+        (list)
+    };
+    Ok(page(&view, "Library", false, main))
+}
+
+fn cards(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
+    let snapshot = meant(session, asked.snapshot.as_deref().unwrap_or("latest"))?;
+    let index = session.repository().index().map_err(crate::ops::Error::from)?;
+    let found = if asked.q.trim().is_empty() {
+        let mut all = Vec::new();
+        all_titled(session.repository(), &index, &snapshot, |titled| {
+            if MAIN_KINDS.contains(&titled.kind) && all.len() < SORTED_MAX {
+                all.push(titled);
+            }
+        })?;
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    } else {
+        titles(session.repository(), &index, &snapshot, asked.q.trim())?
+    };
+    let more = found.len().saturating_sub(SHOWN);
+    let shown: Vec<(&Titled, Option<Vec<u8>>)> = found.iter().take(SHOWN).map(|titled| (titled, poster(session, &snapshot, titled))).collect();
+    Ok(html! {
+        p { "As of the snapshot of " (parts::at(view, parts::taken(&snapshot.1))) "." }
+        @if shown.is_empty() { p { "Nothing is called so. Search for a part of the title." } }
+        div.posters { @for (titled, poster) in &shown { (card(view, &snapshot, titled, poster.as_deref())) } }
+        @if more > 0 { p { "And " (more) " more: search for a title." } }
+    })
+}
+
+/// The first poster among an item's own folders.
+fn poster(session: &Session, snapshot: &Snapshot, titled: &Titled) -> Option<Vec<u8>> {
+    let pictures = |folder: &Vec<u8>| session.list(snapshot, folder, None, 100).ok();
+    let is_poster = |path: &[u8]| image_word_of_file(&String::from_utf8_lossy(file_name(path))) == Some("poster");
+    let listed = titled.paths.iter().filter(|path| path.starts_with(b"metadata") || path.starts_with(b"config/users")).filter_map(pictures);
+    let found: Vec<Vec<u8>> = listed.flat_map(|listed| listed.entries).map(|found| found.entry.path).collect();
+    let profile = |path: &&Vec<u8>| file_name(path).starts_with(b"profile");
+    found.iter().find(|path| is_poster(path)).or_else(|| found.iter().find(profile)).cloned()
+}
+
+fn card(view: &View, snapshot: &Snapshot, titled: &Titled, poster: Option<&[u8]>) -> Markup {
+    let link = view.to(&format!("/library/{:032x}?snapshot={}", titled.id, short(&snapshot.0)));
+    let src = poster.map(|path| view.to(&format!("{}/picture/{}", parts::snapshot_path(&snapshot.0), names::path(path))));
+    html! {
+        figure {
+            a href=(link) {
+                @match src { Some(src) => img loading="lazy" alt="" src=(src);, None => span.soft { "no picture " } }
+                (titled.name)
+            }
+            figcaption.soft { (titled.kind) @if let Some(year) = titled.year { ", " (year) } }
+        }
+    }
+}
+
+/// One item.
+pub async fn item(view: View, Path(id): Path<String>, Query(asked): Query<Asked>) -> Result<Response, Oops> {
+    let (title, main) = read(&view, move |session, view| of_item(session, view, &id, asked.snapshot.as_deref().unwrap_or("latest"))).await?;
+    Ok(page(&view, &title, false, main))
+}
+
+fn of_item(session: &Session, view: &View, id: &str, name: &str) -> Result<(String, Markup), Oops> {
+    let snapshot = meant(session, name)?;
+    let index = session.repository().index().map_err(crate::ops::Error::from)?;
+    let wanted = crate::ops::read_id(id).ok_or_else(|| Oops::not_found("this is no id of an item"))?;
+    let found = called_so(session.repository(), &index, &snapshot, id)?.into_iter().find(|titled| titled.id == wanted);
+    let titled = found.ok_or_else(|| Oops::not_found("this snapshot has no such item"))?;
+    let catalog = session.catalog()?;
+    let main = html! {
+        h1 { (titled.name) }
+        p { (parts::capital(titled.kind)) @if let Some(year) = titled.year { ", " (year) } ". As of the snapshot of " (parts::at(view, parts::taken(&snapshot.1))) "." }
+        @if let Some(media) = &titled.media { p.small { "Its media: " code { (media) } } }
+        (pictures(session, view, &catalog, &titled)?)
+        (story(view, &catalog, &titled))
+        (folders(session, view, &snapshot, &titled)?)
+    };
+    Ok((titled.name.clone(), main))
+}
+
+/// All pictures that any snapshot has of it, each version with its time.
+fn pictures(session: &Session, view: &View, catalog: &Catalog, titled: &Titled) -> Result<Markup, Oops> {
+    let own = titled.paths.iter().filter(|path| path.starts_with(b"metadata") || path.starts_with(b"config/users")).cloned().collect();
+    let wanted = Wanted { paths: WantedPaths::of_folders(own), contents: None };
+    let found = session.find(catalog, &wanted, None, &Monitor::default())?;
+    let versions = found.matches.iter().flat_map(|found| found.versions.iter().map(move |version| (found, version)));
+    let mut shown: Vec<_> = versions
+        .filter(|(found, version)| {
+            let name = String::from_utf8_lossy(file_name(&found.path)).into_owned();
+            matches!(version.entry.kind, Kind::File { .. }) && image_word_of_file(&name).is_some() && !found.path.windows(10).any(|part| part == b"/chapters/")
+        })
+        .collect();
+    shown.sort_by_key(|(_, version)| std::cmp::Reverse((version.last, version.first)));
+    shown.truncate(SHOWN);
+    Ok(html! {
+        section.card {
+            h2 { "Its pictures over time" }
+            @if shown.is_empty() { p.soft { "No snapshot has a picture of it." } }
+            div.posters { @for (found, version) in shown {
+                @if let (Some((last, record)), Some((_, first))) = (catalog.snapshots.get(version.last), catalog.snapshots.get(version.first)) {
+                    figure {
+                        img loading="lazy" alt=(display(file_name(&found.path))) src=(view.to(&format!("{}/picture/{}", parts::snapshot_path(last), names::path(&found.path))));
+                        figcaption {
+                            (display(file_name(&found.path))) ", from " (parts::at(view, parts::taken(first)))
+                            @if version.until.is_some() { " to " (parts::at(view, parts::taken(record))) } @else { " until now" }
+                            br;
+                            a href=(view.to(&format!("/restore?snapshot={}&path={}&replace=1", short(last), names::value(&names::path(&found.path))))) { "Bring this one back" }
+                        }
+                    }
+                }
+            } }
+        }
+    })
+}
+
+/// What happened to it, from the stories that are known.
+fn story(view: &View, catalog: &Catalog, titled: &Titled) -> Markup {
+    let all = &catalog.snapshots;
+    let told = all.iter().rev().filter_map(|after| {
+        let told = view.site.stories.of(&after.0, &before(all, after)?.0)?;
+        let lines: Vec<_> =
+            told.news.iter().filter(|line| line.names.iter().any(|name| is_about(name, &titled.name)) || line.about == titled.name).cloned().collect();
+        (!lines.is_empty()).then_some((after, lines))
+    });
+    let told: Vec<_> = told.take(TOLD).collect();
+    html! {
+        section.card {
+            h2 { "What happened to it" }
+            @if told.is_empty() { p.soft { "Nothing that the snapshots know of." } }
+            ul.plain { @for ((id, record), lines) in told { @for line in lines {
+                li { a href=(view.to(&parts::snapshot_path(id))) { (parts::at(view, parts::taken(record))) } ": " @if !line.about.is_empty() { (line.about) ": " } (line.what) }
+            } } }
+        }
+    }
+}
+
+/// Whether a name in the news is that of an item, or of a picture of it: `poster of Salt Bridge 6`.
+fn is_about(name: &str, title: &str) -> bool {
+    name == title || name.strip_suffix(title).is_some_and(|before| before.ends_with(" of "))
+}
+
+fn folders(session: &Session, view: &View, snapshot: &Snapshot, titled: &Titled) -> Result<Markup, Oops> {
+    let mut there = Vec::new();
+    for path in &titled.paths {
+        if session.entry(snapshot, path)?.is_some() {
+            there.push(path);
+        }
+    }
+    Ok(html! {
+        section.card {
+            h2 { "Its files" }
+            @if there.is_empty() { p.soft { "The snapshot has no files of it." } }
+            ul.plain { @for path in &there {
+                li.row.between {
+                    a href=(view.to(&format!("{}/browse/{}", parts::snapshot_path(&snapshot.0), names::path(path)))) { (display(path)) }
+                    a.button href=(view.to(&format!("/restore?snapshot={}&path={}", short(&snapshot.0), names::value(&names::path(path))))) { "Restore" }
+                }
+            } }
+        }
+    })
+}

@@ -1,0 +1,232 @@
+//! Restoring: what, then the plan, then the restore itself. Plan and restore are the commands that are shown. And the zip for Jellyfin's dashboard.
+
+use std::ffi::OsString;
+
+use axum::extract::Query;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use crate::figures::short;
+use crate::manifest::display;
+use crate::ops::{ExportKind, Session, Snapshot};
+use crate::source::Category;
+
+use super::super::oops::Oops;
+use super::super::posted::Posted;
+use super::super::requests::read;
+use super::super::runs::Outcome;
+use super::super::view::View;
+use super::super::{download, names};
+use super::snapshot::meant;
+use super::{login, page, parts};
+
+/// What is asked for already.
+#[derive(Clone, Default, Deserialize)]
+pub struct Asked {
+    snapshot: Option<String>,
+    path: Option<String>,
+    replace: Option<String>,
+}
+
+/// Categories that a running server takes back.
+const OF_RUNNING: [Category; 4] = [Category::Metadata, Category::Trickplay, Category::Subtitles, Category::Attachments];
+
+/// The page that asks.
+pub async fn show(view: View, Query(asked): Query<Asked>) -> Result<Response, Oops> {
+    let main = read(&view, move |session, view| form(session, view, &asked)).await?;
+    Ok(page(&view, "Restore", false, main))
+}
+
+fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
+    let all = session.snapshots()?;
+    let chosen = match &asked.snapshot {
+        Some(name) => Some(meant(session, name)?),
+        None => all.iter().rev().find(|(_, record)| record.is_complete()).cloned(),
+    };
+    let Some(chosen) = chosen else { return Ok(html! { h1 { "Restore" } p { "There is no complete snapshot yet." } }) };
+    let path = asked.path.as_ref().map(|path| display(&names::bytes(path)));
+    let (id, record) = &chosen;
+    Ok(html! {
+        h1 { "Restore" }
+        p { "Nothing is changed before you have seen what would be done." }
+        form method="post" action=(view.to("/restore/plan")) {
+            (parts::token(view))
+            fieldset { legend { "From which snapshot" }
+                select name="snapshot" aria-label="Snapshot" {
+                    @for snapshot in choices(&all, &chosen) { option value=(short(&snapshot.0)) selected[snapshot.0 == *id] { (words(view, snapshot)) } }
+                }
+            }
+            fieldset { legend { "What" }
+                @if let Some(path) = &path {
+                    label.line { input type="radio" name="what" value="paths" checked; "Only this: " code { (path) } }
+                    input type="hidden" name="path" value=(path);
+                    label.line { input type="checkbox" name="replace" value="1" checked[asked.replace.is_some()]; "Remove newer pictures that Jellyfin would show instead" }
+                }
+                label.line { input type="radio" name="what" value="categories" checked[path.is_none()]; "Only these categories:" }
+                div.row {
+                    @for name in record.categories.keys() {
+                        label.line { input type="checkbox" name="category" value=(name) checked[name == Category::Metadata.name()]; (name) }
+                    }
+                }
+                p.small.soft { "Under a running server only " (running_words()) " can come back. For anything else stop Jellyfin first." }
+                label.line { input type="radio" name="what" value="all"; "Everything: the whole server as it was then" }
+            }
+            fieldset { legend { "How" }
+                label.line { input type="checkbox" name="delete" value="1"; "Also delete what the snapshot does not have" }
+                label.line { input type="checkbox" name="keep" value="1"; "First rename what is there, so that it can be had back (everything only)" }
+            }
+            button.first { "Show what would be done" }
+        }
+        br;
+        section.card { h2 { "Somewhere else" }
+            p { "To get files without touching the server, " a href=(view.to(&format!("{}/browse", parts::snapshot_path(id)))) { "browse the snapshot" } " and download them. "
+                "For a zip that Jellyfin's dashboard restores, use " a href=(view.to(&format!("/export?snapshot={}", short(id)))) { "the export" } ". "
+                "One user's watch state alone comes back with the stopped server in a terminal: " code { "jellyvault restore " (short(id)) " --watch-state --user NAME" } }
+        }
+    })
+}
+
+fn running_words() -> String {
+    OF_RUNNING.map(Category::name).join(", ")
+}
+
+/// The newest ones, and the one that is chosen.
+fn choices<'s>(all: &'s [Snapshot], chosen: &'s Snapshot) -> Vec<&'s Snapshot> {
+    let mut shown: Vec<&Snapshot> = all.iter().rev().take(200).collect();
+    if !shown.iter().any(|snapshot| snapshot.0 == chosen.0) {
+        shown.push(chosen);
+    }
+    shown
+}
+
+fn words(view: &View, (id, record): &Snapshot) -> String {
+    let time = parts::taken(record).to_zoned(view.site.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
+    let version = record.server.version.as_ref().map(|version| format!(", Jellyfin {}", version.value)).unwrap_or_default();
+    let label = record.label.as_ref().map(|label| format!(", {label}")).unwrap_or_default();
+    format!("{time}{version}{label} ({})", short(id))
+}
+
+/// The command that the form means, without its dry run. Values go where an option takes them: none becomes an option of its own.
+fn arguments(snapshot: &Snapshot, posted: &Posted) -> Result<Vec<OsString>, Oops> {
+    let mut words = vec!["restore".to_owned(), snapshot.0.to_string(), "--in-place".to_owned()];
+    match posted.get("what") {
+        "all" => {
+            if posted.has("keep") {
+                words.push("--keep-old".to_owned());
+            }
+        }
+        "categories" => {
+            let chosen: Vec<&str> = posted.all("category").collect();
+            if chosen.is_empty() || chosen.iter().any(|name| name.parse::<Category>().is_err()) {
+                return Err(Oops::bad("no category is chosen"));
+            }
+            words.push(format!("--only={}", chosen.join(",")));
+        }
+        "paths" => {
+            let path = posted.get("path");
+            if path.is_empty() {
+                return Err(Oops::bad("no path is given"));
+            }
+            words.push(format!("--path={path}"));
+            if posted.has("replace") {
+                words.push("--replace-pictures".to_owned());
+            }
+        }
+        _ => return Err(Oops::bad("it is not said what to restore")),
+    }
+    if posted.has("delete") {
+        words.extend(["--delete".to_owned(), "--yes".to_owned()]);
+    }
+    Ok(words.into_iter().map(OsString::from).collect())
+}
+
+async fn chosen(view: &View, posted: &Posted) -> Result<(Snapshot, Vec<OsString>), Oops> {
+    let name = posted.get("snapshot").to_owned();
+    let snapshot = read(view, move |session, _| meant(session, &name)).await?;
+    let arguments = arguments(&snapshot, posted)?;
+    Ok((snapshot, arguments))
+}
+
+/// What the form asks for.
+fn what(posted: &Posted) -> String {
+    match posted.get("what") {
+        "all" => "everything".to_owned(),
+        "paths" => posted.get("path").to_owned(),
+        _ => posted.all("category").collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Shows what would be done.
+pub async fn plan(view: View, posted: Posted) -> Result<Response, Oops> {
+    let (snapshot, own) = chosen(&view, &posted).await?;
+    let mut dry = own.clone();
+    dry.push("--dry-run".into());
+    let site = view.site.clone();
+    let outcome = tokio::task::spawn_blocking(move || site.runs.ask(&dry)).await.map_err(|_| Oops::bad("the plan could not be made"))??;
+    let main = html! {
+        h1 { "What would be done" }
+        p { "Restore " strong { (what(&posted)) } " from the snapshot of " (words(&view, &snapshot)) ", into the server's own directories. Nothing was changed so far." }
+        section.card.state.(state(&outcome)) { pre tabindex="0" { (outcome.words) } }
+        @if outcome.code == 0 || outcome.code == 3 {
+            form method="post" action=(view.to("/restore/run")) {
+                (parts::token(&view))
+                @for name in ["snapshot", "what", "path", "replace", "delete", "keep"] {
+                    @if posted.has(name) { input type="hidden" name=(name) value=(posted.get(name)); }
+                }
+                @for category in posted.all("category") { input type="hidden" name="category" value=(category); }
+                (parts::proof(&view))
+                div.row { button.danger { "Restore now" } a.button href=(view.to("/restore")) { "Do not" } }
+            }
+        } @else {
+            p { "This cannot be done as it is: the text above says why, and what to do." }
+            a.button href=(view.to("/restore")) { "Back" }
+        }
+        (parts::command(&view.site.runs.shown(&own)))
+    };
+    Ok(page(&view, "What would be done", false, main))
+}
+
+fn state(outcome: &Outcome) -> &'static str {
+    match outcome.code {
+        0 => "good",
+        3 => "attention",
+        _ => "bad",
+    }
+}
+
+/// Restores.
+pub async fn run(view: View, posted: Posted) -> Result<Response, Oops> {
+    login::prove(&view, &posted).await?;
+    let (snapshot, own) = chosen(&view, &posted).await?;
+    let run = view.site.runs.start(format!("Restore {} from {}", what(&posted), short(&snapshot.0)), &own)?;
+    Ok(Redirect::to(&view.to(&format!("/jobs/{run}"))).into_response())
+}
+
+/// Asks which zip.
+pub async fn export(view: View, Query(asked): Query<Asked>) -> Result<Response, Oops> {
+    let main = read(&view, move |session, view| {
+        let snapshot = meant(session, asked.snapshot.as_deref().unwrap_or("latest"))?;
+        let link = |kind: &str| view.to(&format!("{}/export/{kind}", parts::snapshot_path(&snapshot.0)));
+        let has_database = snapshot.1.category(Category::Database.name()).is_some();
+        Ok(html! {
+            h1 { "A zip for Jellyfin's dashboard" }
+            p { "Of the snapshot of " (words(view, &snapshot)) ". The zip is made and checked before the download begins, which can take some minutes." }
+            @if !has_database { p { "This snapshot has no database, so no zip can be made of it." } }
+            @else { div.grid {
+                section.card { h2 { "Like Jellyfin's own backup" } p { "Fits the version of the snapshot's server, and newer ones with the same tables." } a.button.first href=(link("tables")) { "Download" } }
+                section.card { h2 { "The database exactly as it was" } p { "For the same version or a newer one, which then brings it up to date." } a.button href=(link("exact")) { "Download" } }
+            } }
+            p.soft.small { "In a terminal: " code { (view.site.runs.shown(&["export", &short(&snapshot.0), "backup.zip"].map(OsString::from))) } " says more about which versions fit." }
+        })
+    })
+    .await?;
+    Ok(page(&view, "Zip for Jellyfin", false, main))
+}
+
+/// Downloads a zip.
+pub async fn zip(view: View, axum::extract::Path((name, kind)): axum::extract::Path<(String, String)>) -> Result<Response, Oops> {
+    let kind = [ExportKind::Tables, ExportKind::Exact].into_iter().find(|known| known.word() == kind).ok_or_else(|| Oops::not_found("there is no such zip"))?;
+    let snapshot = read(&view, move |session, _| meant(session, &name)).await?;
+    download::export(&view, snapshot, kind).await
+}

@@ -1,0 +1,164 @@
+//! One snapshot: what happened, what it holds, what can be done with it.
+
+use std::ffi::OsString;
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+
+use crate::figures::{count, short, size};
+use crate::manifest::Chain;
+use crate::ops::{self, Session, Snapshot};
+
+use super::super::oops::Oops;
+use super::super::posted::Posted;
+use super::super::requests::read;
+use super::super::stories::before;
+use super::super::view::View;
+use super::{login, page, parts, snapshots};
+
+/// The page.
+pub async fn show(view: View, Path(name): Path<String>) -> Result<Response, Oops> {
+    let (title, main) = read(&view, move |session, view| all_of(session, view, &name)).await?;
+    Ok(page(&view, &title, false, main))
+}
+
+/// The snapshot that is meant: by the beginning of its id, a label, or `latest`.
+pub fn meant(session: &Session, name: &str) -> Result<Snapshot, Oops> {
+    Ok(session.snapshot(name)?)
+}
+
+fn all_of(session: &Session, view: &View, name: &str) -> Result<(String, Markup), Oops> {
+    let snapshot = meant(session, name)?;
+    let all = session.snapshots()?;
+    let is_kept = Chain::kept(session.repository()).map_err(ops::Error::from)?.contains(&snapshot.0);
+    let earlier = before(&all, &snapshot);
+    let told = earlier.map(|earlier| view.site.stories.told(session, earlier, &snapshot)).transpose();
+    let (id, record) = &snapshot;
+    let title = format!("Snapshot of {}", parts::taken(record).to_zoned(view.site.zone.clone()).strftime("%-d %B %Y, %H:%M"));
+    let main = html! {
+        h1 { (title) }
+        div.row { code { (short(id)) } (snapshots::marks(&snapshot, is_kept)) }
+        (actions(view, &snapshot, earlier))
+        @if let Some(note) = &record.note { p { (parts::capital(note)) "." } }
+        section.card {
+            h2 { "What happened since the snapshot before" }
+            @match &told {
+                Ok(Some(told)) => (parts::in_full(told)),
+                Ok(None) => p { "It is the first of this server." },
+                Err(error) => p { "It cannot be told: " (error) ". Run " code { "jellyvault check" } " to see what is damaged." },
+            }
+        }
+        @if !record.problems.is_empty() { (problems(&snapshot)) }
+        div.grid { (contents(&snapshot)) (server(&snapshot)) }
+        br;
+        (manage(view, &snapshot, is_kept))
+    };
+    Ok((title, main))
+}
+
+fn actions(view: &View, (id, _): &Snapshot, earlier: Option<&Snapshot>) -> Markup {
+    let path = parts::snapshot_path(id);
+    html! {
+        div.row.card {
+            a.button.first href=(view.to(&format!("/restore?snapshot={}", short(id)))) { "Restore" }
+            a.button href=(view.to(&format!("{path}/browse"))) { "Browse files" }
+            a.button href=(view.to(&format!("/library?snapshot={}", short(id)))) { "Library" }
+            a.button href=(view.to(&format!("/compare/{}/now", short(id)))) { "Compare with now" }
+            @if let Some((before, _)) = earlier { a.button href=(view.to(&format!("/compare/{}/{}", short(before), short(id)))) { "Compare with the one before" } }
+            a.button href=(view.to(&format!("/export?snapshot={}", short(id)))) { "Zip for Jellyfin" }
+        }
+    }
+}
+
+fn problems((_, record): &Snapshot) -> Markup {
+    html! {
+        section.card.state.attention {
+            h2 { "Problems" }
+            ul.happened { @for problem in &record.problems { li { code { (problem.path) } ": " (problem.what) "." } } }
+            @if record.problem_count > record.problems.len() as u64 { p { "And " (count(record.problem_count - record.problems.len() as u64)) " more." } }
+        }
+    }
+}
+
+fn contents((_, record): &Snapshot) -> Markup {
+    html! {
+        section.card {
+            h2 { "What is in it" }
+            table.cards {
+                thead { tr { th { "Category" } th.number { "Files" } th.number { "Size" } } }
+                tbody {
+                    @for (name, category) in &record.categories {
+                        tr { td data-label="Category" { (name) } td.number data-label="Files" { (count(category.files)) } td.number data-label="Size" { (size(category.bytes)) } }
+                    }
+                }
+            }
+            @if !record.excluded.is_empty() { p.small.soft { "Left out: " (record.excluded.join(", ")) } }
+        }
+    }
+}
+
+fn server((_, record): &Snapshot) -> Markup {
+    html! {
+        section.card {
+            h2 { "Server" }
+            @match &record.server.version {
+                Some(version) => p { "Jellyfin " (version.value) @if !version.exact { " or newer" } " " span.soft { "(" (version.how) ")" } },
+                None => p { "Its version is not known." },
+            }
+            @if let Some(name) = &record.server.id { p.small { "Server id " code { (name) } } }
+            p.small { "On " (record.source.host) ", from " @for (number, dir) in record.source.directories.values().enumerate() { @if number > 0 { ", " } code { (dir) } } }
+            p.small.soft { (size(record.bytes.source)) " in " (count(record.files.total)) " files; " (size(record.bytes.read)) " were read, " (size(record.bytes.new_stored)) " added." }
+        }
+    }
+}
+
+fn manage(view: &View, (id, record): &Snapshot, is_kept: bool) -> Markup {
+    let path = parts::snapshot_path(id);
+    html! {
+        section.card {
+            h2 { "Keep or remove it" }
+            div.row {
+                @if is_kept { (parts::action(view, &format!("{path}/keep"), &[("off", "1")], "", "Remove the protection")) }
+                @else { (parts::action(view, &format!("{path}/keep"), &[], "", "Protect it from removal")) }
+            }
+            @if !is_kept {
+                details {
+                    summary { "Remove this snapshot" }
+                    p { "Its list of files goes at once. The space that only it needs is freed by the next retention job. It cannot be brought back."
+                        @if record.label.is_some() { " It has a label: somebody wanted to keep it." } }
+                    form method="post" action=(view.to(&format!("{path}/forget"))) {
+                        (parts::token(view)) (parts::proof(view))
+                        button.danger { "Remove the snapshot " (short(id)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Protects a snapshot, or no longer.
+pub async fn keep(view: View, Path(name): Path<String>, posted: Posted) -> Result<Response, Oops> {
+    let is_kept = !posted.has("off");
+    if !is_kept && view.session.is_none() {
+        return Err(Oops::bad("a program may not take the protection away"));
+    }
+    let id = read(&view, move |session, _| {
+        let (id, _) = meant(session, &name)?;
+        session.keep(&[id], is_kept)?;
+        Ok(id)
+    })
+    .await?;
+    // The overview may have said that something was lost.
+    crate::tolerate(view.site.orders.send(super::super::board::Order::Look));
+    Ok(Redirect::to(&view.to(&parts::snapshot_path(&id))).into_response())
+}
+
+/// Removes a snapshot.
+pub async fn forget(view: View, Path(name): Path<String>, posted: Posted) -> Result<Response, Oops> {
+    login::prove(&view, &posted).await?;
+    let id = read(&view, move |session, _| Ok(meant(session, &name)?.0)).await?;
+    let arguments: Vec<OsString> = ["forget".to_owned(), id.to_string()].map(OsString::from).to_vec();
+    let run = view.site.runs.start(format!("Remove the snapshot {}", short(&id)), &arguments)?;
+    Ok(Redirect::to(&view.to(&format!("/jobs/{run}"))).into_response())
+}
