@@ -8,6 +8,14 @@ test:
 ci:
     bash .ci/run
 
+# The stories of the web page in a real browser; `just browser NAME` runs one
+browser *stories:
+    tests/browser/run {{stories}}
+
+# Take the pictures of docs/images anew
+screenshots:
+    JELLYVAULT_SCREENSHOTS=1 tests/browser/run pictures_of_the_documentation
+
 # Write docs/cli.md anew, after a change of commands or options
 docs:
     cargo run --locked -q -- markdown-help > docs/cli.md

@@ -56,6 +56,9 @@ pub struct Global {
     /// Do not show a progress bar
     #[arg(long, global = true)]
     pub no_progress: bool,
+    /// Write the progress to standard error as lines of JSON, for programs that run jellyvault
+    #[arg(long, global = true, conflicts_with = "no_progress")]
+    pub progress_json: bool,
 }
 
 /// The commands.

@@ -19,6 +19,7 @@ use super::clean::cleaned;
 use super::failure::Failure;
 use super::known::Known;
 use super::place;
+use super::progress_lines::ProgressLines;
 use super::teller::{Teller, say};
 
 /// How long an interrupted call may go on that cannot be asked to stop.
@@ -39,8 +40,9 @@ pub struct Context {
 
 impl Context {
     pub fn new(global: Global) -> Context {
-        let on_terminal = std::io::stderr().is_terminal() && !global.no_progress && !global.quiet && !global.json;
-        let monitor = Monitor::new(Teller::new(on_terminal.then(Bar::new), !global.quiet && !global.json));
+        let on_terminal = std::io::stderr().is_terminal() && !global.no_progress && !global.progress_json && !global.quiet && !global.json;
+        let lines = global.progress_json.then(ProgressLines::default);
+        let monitor = Monitor::new(Teller::new(on_terminal.then(Bar::new), lines, !global.quiet && !global.json));
         if global.no_lock {
             crate::store::go_without_locks();
         }

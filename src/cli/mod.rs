@@ -27,6 +27,7 @@ mod open_or_make;
 mod output;
 mod place;
 mod plan_words;
+mod progress_lines;
 mod prune;
 mod render;
 mod repair;

@@ -9,6 +9,7 @@ use crate::progress::{Phase, PlanSummary, Problem, Progress};
 use super::bar::{self, Bar};
 use super::clean::cleaned;
 use super::plan_words::plan_words;
+use super::progress_lines::ProgressLines;
 
 /// A line on standard error.
 pub fn say(line: &str) {
@@ -21,14 +22,16 @@ pub fn say(line: &str) {
 pub struct Teller {
     /// On a terminal.
     pub bar: Option<Bar>,
+    /// For a program.
+    lines: Option<ProgressLines>,
     /// Neither `--quiet` nor `--json`.
     pub says: bool,
     has_told_of_waiting: AtomicBool,
 }
 
 impl Teller {
-    pub fn new(bar: Option<Bar>, says: bool) -> Teller {
-        Teller { bar, says, has_told_of_waiting: AtomicBool::new(false) }
+    pub fn new(bar: Option<Bar>, lines: Option<ProgressLines>, says: bool) -> Teller {
+        Teller { bar, lines, says, has_told_of_waiting: AtomicBool::new(false) }
     }
 }
 
@@ -37,11 +40,17 @@ impl Progress for Teller {
         if let Some(bar) = &self.bar {
             bar.phase(phase, files, bytes);
         }
+        if let Some(lines) = &self.lines {
+            lines.phase(phase, files, bytes);
+        }
     }
 
     fn advance(&self, files: u64, bytes: u64) {
         if let Some(bar) = &self.bar {
             bar.advance(files, bytes);
+        }
+        if let Some(lines) = &self.lines {
+            lines.advance(files, bytes);
         }
     }
 

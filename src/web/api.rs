@@ -36,7 +36,7 @@ pub async fn status(view: View) -> Json<Value> {
     let next: Vec<_> = shown.next.iter().map(|(job, time)| json!({"job": job, "time": time.timestamp()})).collect();
     let working = view.site.board.working().map(|working| {
         let of = |(done, expected): (u64, u64)| json!({"done": done, "expected": expected});
-        json!({"job": working.job, "began": working.began, "phase": working.phase, "files": of(working.files), "bytes": of(working.bytes)})
+        json!({"job": working.job, "began": working.began, "phase": working.far.phase, "files": of(working.far.files), "bytes": of(working.far.bytes)})
     });
     let last = shown.facts.last.as_ref().map(|last| json!({"id": last.id, "time": last.time, "problems": last.problems, "complete": last.is_complete}));
     Json(json!({

@@ -26,8 +26,15 @@ pub struct Working {
     pub job: Job,
     /// Since when.
     pub began: Timestamp,
+    /// How far it is.
+    pub far: Far,
+}
+
+/// How far work is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Far {
     /// What it is doing.
-    pub phase: &'static str,
+    pub phase: String,
     /// Files: done, expected (0 where unknown).
     pub files: (u64, u64),
     /// Bytes: done, expected (0 where unknown).
@@ -118,7 +125,7 @@ impl Board {
     pub fn working(&self) -> Option<Working> {
         let (job, began, phase, expected) = self.lock().working?;
         let (files, bytes) = (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
-        Some(Working { job, began, phase, files: (files, expected.0), bytes: (bytes, expected.1) })
+        Some(Working { job, began, far: Far { phase: phase.to_owned(), files: (files, expected.0), bytes: (bytes, expected.1) } })
     }
 }
 

@@ -39,7 +39,7 @@ pub async fn events(view: View) -> Result<Response, Oops> {
         let mut turns = view.site.board.watch();
         let until = tokio::time::Instant::now() + STREAM_MAX;
         loop {
-            let is_working = view.site.board.working().is_some();
+            let is_working = view.site.board.working().is_some() || view.site.runs.is_busy();
             tokio::select! {
                 turn = turns.changed() => if turn.is_err() { return },
                 () = tokio::time::sleep(PROGRESS_EVERY), if is_working => {}

@@ -24,7 +24,7 @@ mod throttle;
 mod view;
 
 pub use accounts::{Accounts, Trouble as AccountsTrouble};
-pub use board::{Board, Order, Watched, Working};
+pub use board::{Board, Far, Order, Watched, Working};
 pub use runs::Command;
 pub use server::{Started, start};
 pub use site::{Site, SiteSettings};

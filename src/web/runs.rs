@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,11 +14,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::figures::argument;
 
-use super::board::{Board, Order};
+use super::board::{Board, Far, Order};
 use super::oops::Oops;
 
 /// What a command says is kept up to so many bytes.
-const WORDS_BYTES_MAX: u64 = 256 << 10;
+const WORDS_BYTES_MAX: usize = 256 << 10;
+/// A longer line counts as several.
+const LINE_BYTES_MAX: u64 = 64 << 10;
 /// Commands that are remembered.
 const KEPT: usize = 100;
 
@@ -46,6 +48,8 @@ pub struct Run {
     pub began: Timestamp,
     /// What came of it; nothing while it runs.
     pub outcome: Option<Outcome>,
+    /// How far it is.
+    pub far: Far,
     pid: Option<i32>,
     /// Somebody wanted it to end.
     pub is_cancelled: bool,
@@ -85,6 +89,11 @@ impl Runs {
         self.list().iter().rev().cloned().collect()
     }
 
+    /// Whether one runs.
+    pub fn is_busy(&self) -> bool {
+        self.list().iter().any(|run| run.outcome.is_none())
+    }
+
     /// One of them.
     pub fn get(&self, id: u64) -> Option<Run> {
         self.list().iter().find(|run| run.id == id).cloned()
@@ -98,7 +107,7 @@ impl Runs {
 
     fn spawn(&self, arguments: &[OsString]) -> std::io::Result<Child> {
         let mut command = std::process::Command::new(&self.command.program);
-        command.args(&self.command.arguments).arg("--no-progress").args(arguments);
+        command.args(&self.command.arguments).arg("--progress-json").args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
@@ -107,7 +116,7 @@ impl Runs {
     /// # Errors
     /// Where it cannot be started.
     pub fn ask(&self, arguments: &[OsString]) -> Result<Outcome, Oops> {
-        self.spawn(arguments).map(wait).map_err(|error| cannot_start(&error))
+        self.spawn(arguments).map(|child| wait(child, |_| {})).map_err(|error| cannot_start(&error))
     }
 
     /// Starts a command; its number. One at a time: the next would only wait for it.
@@ -124,14 +133,17 @@ impl Runs {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let shown = self.shown(arguments);
         let pid = i32::try_from(child.id()).ok();
-        list.push_back(Run { id, title, shown, began: Timestamp::now(), outcome: None, pid, is_cancelled: false });
+        list.push_back(Run { id, title, shown, began: Timestamp::now(), outcome: None, far: Far::default(), pid, is_cancelled: false });
         if list.len() > KEPT {
             list.pop_front();
         }
         drop(list);
         self.board.turn();
         let runs = self.clone();
-        std::thread::spawn(move || runs.finish(id, wait(child)));
+        std::thread::spawn(move || {
+            let outcome = wait(child, |far| runs.list().iter_mut().filter(|run| run.id == id).for_each(|run| run.far = far.clone()));
+            runs.finish(id, outcome);
+        });
         Ok(id)
     }
 
@@ -170,26 +182,50 @@ fn cannot_start(error: &std::io::Error) -> Oops {
     Oops::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, what, "Was jellyvault replaced by another version? Restart the service.")
 }
 
-/// Waits for a command, and takes what it says.
-fn wait(mut child: Child) -> Outcome {
-    let stderr = child.stderr.take().map(|stderr| std::thread::spawn(move || said(stderr)));
-    let mut words = child.stdout.take().map(said).unwrap_or_default();
-    words.push_str(&stderr.and_then(|said| said.join().ok()).unwrap_or_default());
-    let status = child.wait();
-    let code = match &status {
+/// Waits for a command, takes what it says, and tells how far it is.
+fn wait(mut child: Child, mut tell: impl FnMut(&Far)) -> Outcome {
+    // Both are read at once: a full pipe would hold the command up.
+    let stdout = child.stdout.take().map(|stdout| std::thread::spawn(move || said(stdout, |_| false)));
+    let errors = child.stderr.take().map(|stderr| {
+        said(stderr, |line| {
+            let far = far_of(line);
+            far.iter().for_each(&mut tell);
+            far.is_some()
+        })
+    });
+    let mut words = stdout.and_then(|said| said.join().ok()).unwrap_or_default();
+    words.push_str(&errors.unwrap_or_default());
+    let code = match child.wait() {
         Ok(status) => status.code().unwrap_or(130),
         Err(_) => 1,
     };
     Outcome { code, words, ended: Timestamp::now() }
 }
 
-/// What comes from a pipe, up to the limit; the rest is read and dropped, so that nobody waits.
-fn said(mut from: impl Read) -> String {
-    let mut bytes = Vec::new();
-    // What was said until it broke off is all that there is.
-    crate::tolerate(from.by_ref().take(WORDS_BYTES_MAX).read_to_end(&mut bytes));
-    crate::tolerate(std::io::copy(&mut from, &mut std::io::sink()));
-    String::from_utf8_lossy(&bytes).into_owned()
+/// What comes from a pipe but the lines that somebody else takes, up to the limit; the rest is read and dropped, so that nobody waits.
+fn said(from: impl Read, mut is_taken: impl FnMut(&[u8]) -> bool) -> String {
+    let (mut from, mut words, mut line) = (BufReader::new(from), Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        // What was said until it broke off is all that there is.
+        if from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).unwrap_or(0) == 0 {
+            return String::from_utf8_lossy(&words).into_owned();
+        }
+        if !is_taken(&line) {
+            line.truncate(WORDS_BYTES_MAX.saturating_sub(words.len()));
+            words.append(&mut line);
+        }
+    }
+}
+
+/// How far the command is, where a line says so.
+fn far_of(line: &[u8]) -> Option<Far> {
+    let line = line.strip_prefix(b"{\"progress\":").map(|_| line)?;
+    let document: serde_json::Value = serde_json::from_slice(line).ok()?;
+    let progress = document.get("progress")?;
+    let of = |name: &str, part: &str| progress.get(name).and_then(|counts| counts.get(part)).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let counts = |name: &str| (of(name, "done"), of(name, "expected"));
+    Some(Far { phase: progress.get("phase")?.as_str()?.to_owned(), files: counts("files"), bytes: counts("bytes") })
 }
 
 #[cfg(test)]
@@ -225,6 +261,17 @@ mod tests {
     fn endless_words_are_cut() {
         let (runs, _heard) = runs();
         let outcome = runs.ask(&words(&["sh", "-c", "head -c 3000000 /dev/zero"])).unwrap();
-        assert_eq!((outcome.code, outcome.words.len() as u64), (0, WORDS_BYTES_MAX));
+        assert_eq!((outcome.code, outcome.words.len()), (0, WORDS_BYTES_MAX));
+    }
+
+    #[test]
+    fn progress_is_told_and_is_no_word() {
+        let script =
+            "echo '{\"progress\":{\"phase\":\"Restoring\",\"files\":{\"done\":1,\"expected\":2},\"bytes\":{\"done\":3,\"expected\":0}}}' >&2; echo a >&2";
+        let (runs, _heard) = runs();
+        let mut told = Vec::new();
+        let outcome = wait(runs.spawn(&words(&["sh", "-c", script])).unwrap(), |far| told.push(far.clone()));
+        assert_eq!(outcome.words, "a\n");
+        assert_eq!(told, [Far { phase: "Restoring".to_owned(), files: (1, 2), bytes: (3, 0) }]);
     }
 }

@@ -20,7 +20,7 @@ pub async fn show(view: View) -> Result<Response, Oops> {
     let runs = view.site.runs.all();
     let main = html! {
         h1 { "Activity" }
-        @if let Some(working) = &working { section.card { h2 { "Running now" } (overview::progress(&view, working)) } }
+        @if let Some(working) = &working { section.card { h2 { "Running now" } (overview::progress(&view, working.job.name(), working.began, &working.far)) } }
         section.card {
             h2 { "Scheduled jobs" }
             table.cards {
@@ -86,7 +86,7 @@ pub async fn one(view: View, Path(id): Path<String>) -> Result<Response, Oops> {
         @match &run.outcome {
             Some(outcome) => section.card { @if outcome.words.trim().is_empty() { p.soft { "It said nothing." } } @else { pre tabindex="0" { (outcome.words) } } },
             None => {
-                section.card { p { "It is running. This page renews itself when it is done." } progress aria-label="Running" {} }
+                section.card { p { "It is running. This page renews itself." } (overview::progress(&view, "running", run.began, &run.far)) }
                 (parts::action(&view, &format!("/jobs/{}/cancel", run.id), &[], "danger", "Cancel"))
             }
         }

@@ -12,7 +12,7 @@ use crate::manifest::SnapshotRecord;
 use crate::ops::{Session, Snapshot};
 use crate::service::{Job, Level};
 
-use super::super::board::{Order, Shown, Working};
+use super::super::board::{Far, Order, Shown};
 use super::super::oops::Oops;
 use super::super::posted::Posted;
 use super::super::requests::read;
@@ -57,7 +57,7 @@ fn standing(view: &View, shown: &Shown) -> Markup {
                 ul.happened { @for reason in &standing.reasons { li { (parts::capital(&reason.what)) ". " strong { (reason.todo) } } } }
             }
             @match view.site.board.working() {
-                Some(working) => (progress(view, &working)),
+                Some(working) => (progress(view, working.job.name(), working.began, &working.far)),
                 None => div.row {
                     (parts::action(view, "/jobs", &[("job", "snapshot")], "first", "Take a snapshot now"))
                     a.button href=(view.to("/snapshots")) { "All snapshots" }
@@ -68,15 +68,15 @@ fn standing(view: &View, shown: &Shown) -> Markup {
 }
 
 /// What is being done, how far it is, and how long it will take.
-pub fn progress(view: &View, working: &Working) -> Markup {
-    let (done, all) = if working.bytes.1 > 0 { working.bytes } else { working.files };
-    let seconds = working.began.duration_until(Timestamp::now()).as_secs().max(1).unsigned_abs();
-    let rate = working.bytes.0 / seconds;
-    let left = (rate > 0 && working.bytes.1 > working.bytes.0).then(|| (working.bytes.1 - working.bytes.0) / rate);
+pub fn progress(view: &View, what: &str, began: Timestamp, far: &Far) -> Markup {
+    let (done, all) = if far.bytes.1 > 0 { far.bytes } else { far.files };
+    let seconds = began.duration_until(Timestamp::now()).as_secs().max(1).unsigned_abs();
+    let rate = far.bytes.0 / seconds;
+    let left = (rate > 0 && far.bytes.1 > far.bytes.0).then(|| (far.bytes.1 - far.bytes.0) / rate);
     html! {
         div.progress aria-live="polite" {
-            p { strong { (parts::capital(working.job.name())) } ": " (working.phase) ", since " (parts::when(view, working.began)) ". "
-                (count(working.files.0)) " files, " (size(working.bytes.0)) ", " (size(rate)) "/s"
+            p { strong { (parts::capital(what)) } ": " (far.phase) ", since " (parts::when(view, began)) ". "
+                (count(far.files.0)) " files, " (size(far.bytes.0)) ", " (size(rate)) "/s"
                 @if let Some(left) = left { ", about " (left) " s left" } "." }
             @if all > 0 { progress value=(done.min(all)) max=(all) aria-label="Progress" {} } @else { progress aria-label="Progress" {} }
         }
