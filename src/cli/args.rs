@@ -182,7 +182,7 @@ pub enum Command {
     },
     /// Set up automatic snapshots: ask a few questions, write the configuration and take the first snapshot
     Setup(SetupArgs),
-    /// Run the jobs that are due now (snapshot, retention, check), then exit: for cron and systemd timers
+    /// Run the jobs that are due now (snapshot, retention, check, drill), then exit: for cron and systemd timers
     ///
     /// When each job is due is set in the configuration file. Jobs that were missed, for example while the machine was off,
     /// are done once.

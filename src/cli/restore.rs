@@ -35,6 +35,7 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         paths = titles::paths(&repository, &snapshot, title, args.item.get(1).map(String::as_str))?;
     }
     let options = RestoreOptions {
+        is_private: false,
         selection: Selection { categories, paths },
         delete: args.delete,
         replace_pictures: args.replace_pictures || args.item.len() > 1,

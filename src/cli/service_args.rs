@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueHint};
 /// What to do of what is due.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Do these jobs now, whether they are due or not: snapshot, retention, check
+    /// Do these jobs now, whether they are due or not: snapshot, retention, check, drill
     #[arg(long, value_name = "JOB", value_delimiter = ',')]
     pub job: Vec<String>,
     /// Show which jobs are due and when the others are; do nothing

@@ -11,6 +11,7 @@ use crate::manifest::{Count, Policy};
 use crate::source::Category;
 
 use super::config_error::ConfigError;
+use super::drill_config::DrillConfig;
 use super::job::Job;
 use super::notify::{Notify, hidden_arguments};
 use super::one_or_many::OneOrMany;
@@ -38,6 +39,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// Checks.
     pub check: CheckConfig,
+    /// Restore drills.
+    pub drill: DrillConfig,
     /// Who is told what.
     pub notify: Notify,
     /// Programs that run around the jobs.
@@ -224,7 +227,7 @@ fn located(text: &str, error: &toml::de::Error) -> String {
 }
 
 /// Sections, as they stand in the names of variables.
-const SECTIONS: [&str; 8] = ["server", "snapshot", "retention", "check", "notify", "hooks", "metrics", "web"];
+const SECTIONS: [&str; 9] = ["server", "snapshot", "retention", "check", "drill", "notify", "hooks", "metrics", "web"];
 
 /// Puts the environment's values into a table; the names of those that were there.
 fn overlay(table: &mut toml::Table, environment: &BTreeMap<String, String>) -> Vec<String> {
@@ -257,6 +260,7 @@ impl Config {
         self.snapshots()?;
         self.retentions()?;
         self.checks()?;
+        self.drill.schedule()?;
         self.policy()?;
         let wrong = |section: &'static str| move |what: String| ConfigError::Value { section, what };
         if self.repo.as_ref().is_some_and(|repo| !repo.is_absolute() && !repo.to_string_lossy().contains(':')) {
@@ -295,6 +299,7 @@ impl Config {
             Job::Snapshot => self.snapshots(),
             Job::Retention => self.retentions(),
             Job::Check => self.checks(),
+            Job::Drill => self.drill.schedule(),
         }
     }
 

@@ -12,11 +12,13 @@ pub enum Job {
     Retention,
     /// Checks the repository.
     Check,
+    /// Tries whether a restore works.
+    Drill,
 }
 
 impl Job {
     /// All, in the order in which they are done where several are due.
-    pub const ALL: [Job; 3] = [Job::Snapshot, Job::Retention, Job::Check];
+    pub const ALL: [Job; 4] = [Job::Snapshot, Job::Retention, Job::Check, Job::Drill];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -24,6 +26,7 @@ impl Job {
             Job::Snapshot => "snapshot",
             Job::Retention => "retention",
             Job::Check => "check",
+            Job::Drill => "drill",
         }
     }
 }

@@ -5,6 +5,7 @@
 mod alarm;
 mod config;
 mod config_error;
+mod drill_config;
 mod due;
 mod hooks;
 mod job;
@@ -21,6 +22,7 @@ mod web_config;
 pub use alarm::{Alarm, Telling};
 pub use config::{Config, EXAMPLE, Hooks, Loaded};
 pub use config_error::ConfigError;
+pub use drill_config::DrillConfig;
 pub use due::{Past, due, look_again};
 pub use hooks::{HookError, run_hook};
 pub use job::Job;

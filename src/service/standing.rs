@@ -166,6 +166,12 @@ fn of_failure(job: Job, outcome: &Outcome) -> (Level, Reason) {
             "the check found damage in the repository",
             "Run jellyvault check to see the details, then jellyvault repair, then jellyvault run --job check",
         ),
+        Job::Drill if outcome.is_damage => (
+            Level::Bad,
+            "the restore drill failed, so a restore may not bring everything back",
+            "Run jellyvault check to see whether the repository is damaged, then jellyvault repair, then jellyvault run --job drill",
+        ),
+        Job::Drill => (Level::Attention, "the restore drill could not be done", "Fix the cause. jellyvault tries again after ten minutes."),
         Job::Check => (Level::Attention, "the repository could not be checked", "Fix the cause. jellyvault tries again after ten minutes."),
     };
     (level, Reason { what: format!("{what}: {}", outcome.words), todo: todo.to_owned() })

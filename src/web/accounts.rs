@@ -1,4 +1,4 @@
-//! Who may come in: the password, who is signed in, and the tokens of programs. A small file of the user who runs the service.
+//! The password, the sessions, and the tokens of programs, in a small file that belongs to the user who runs the service.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::open_to_read;
 
-/// Longer is none of ours.
+/// The largest file that is read, in bytes. jellyvault never writes a larger one.
 const FILE_BYTES_MAX: u64 = 1 << 20;
-/// Sessions that are kept: the oldest makes room.
+/// Sessions that are kept, at most. A new one replaces the one that was unused for longest.
 const SESSIONS_MAX: usize = 50;
-/// A session that is not used for so long ends.
+/// A session ends if it is not used for this long.
 const IDLE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Characters of a password, at least, and bytes at most.
 pub const PASSWORD_CHARS: (usize, usize) = (8, 1024);
@@ -23,7 +23,7 @@ pub const PASSWORD_CHARS: (usize, usize) = (8, 1024);
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     /// The password is too short or too long.
-    #[error("a password needs at least {} characters, and at most {} bytes", PASSWORD_CHARS.0, PASSWORD_CHARS.1)]
+    #[error("a password must have at least {} characters and at most {} bytes", PASSWORD_CHARS.0, PASSWORD_CHARS.1)]
     Length,
     /// It could not be hashed.
     #[error("the password could not be hashed: {0}")]
@@ -38,25 +38,25 @@ pub enum Trouble {
         /// Why not.
         source: std::io::Error,
     },
-    /// What is in the file is none of ours.
+    /// The content of the file cannot be understood.
     #[error("the file {0} is damaged. Delete it, then set the password again: jellyvault web password")]
     Damaged(PathBuf),
 }
 
-/// Somebody who is signed in on a device.
+/// A session on a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedIn {
     /// Hash of the secret in the cookie.
     pub id: String,
-    /// What the browser says that it is.
+    /// The browser's own description of itself (`User-Agent`).
     pub device: String,
     /// Since when.
     pub since: Timestamp,
-    /// When it was last here.
+    /// When it was last used.
     pub seen: Timestamp,
 }
 
-/// A program that may ask.
+/// The token of a program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
     /// Hash of the token.
@@ -67,7 +67,7 @@ pub struct Token {
     pub since: Timestamp,
 }
 
-/// All of them.
+/// The content of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Accounts {
@@ -80,10 +80,10 @@ pub struct Accounts {
 }
 
 impl Accounts {
-    /// Reads the file; none is a service without a password.
+    /// Reads the file. If there is no file, no password is set.
     ///
     /// # Errors
-    /// [`Trouble::File`], [`Trouble::Damaged`]: without a word everybody would be a new owner.
+    /// [`Trouble::File`], [`Trouble::Damaged`]: a damaged file must not be treated like a missing one, which means that no password is set.
     pub fn read(file: &Path) -> Result<Accounts, Trouble> {
         let failed = |source| Trouble::File { verb: "read", path: file.to_path_buf(), source };
         let mut bytes = Vec::new();
@@ -94,7 +94,7 @@ impl Accounts {
         serde_json::from_slice(&bytes).map_err(|_| Trouble::Damaged(file.to_path_buf()))
     }
 
-    /// Writes the file, readable by its owner alone, all of it or none.
+    /// Writes the file atomically, readable by its owner only.
     ///
     /// # Errors
     /// [`Trouble::File`].
@@ -120,7 +120,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Signs somebody in; the secret for the cookie.
+    /// Starts a session. Returns the secret for its cookie.
     pub fn sign_in(&mut self, device: &str, now: Timestamp) -> Result<String, Trouble> {
         let secret = secret().map_err(|error| Trouble::Hash(error.to_string()))?;
         self.sessions.push(SignedIn { id: id_of(&secret), device: device.chars().take(120).collect(), since: now, seen: now });
@@ -136,21 +136,21 @@ impl Accounts {
         self.sessions.iter().find(|session| session.id == id && session.seen.duration_until(now) < IDLE)
     }
 
-    /// Makes a token; it is shown this once.
+    /// Makes a token. Only its hash is stored, so this is the only time that it can be shown.
     pub fn add_token(&mut self, name: &str, now: Timestamp) -> Result<String, Trouble> {
         let secret = secret().map_err(|error| Trouble::Hash(error.to_string()))?;
         self.tokens.push(Token { id: id_of(&secret), name: name.to_owned(), since: now });
         Ok(secret)
     }
 
-    /// Whether a program may ask.
+    /// Whether a token is valid.
     pub fn has_token(&self, secret: &str) -> bool {
         let id = id_of(secret);
         self.tokens.iter().any(|token| token.id == id)
     }
 }
 
-/// 256 random bits, as a cookie and an address can hold them.
+/// 256 random bits, encoded for cookies and addresses.
 pub fn secret() -> Result<String, getrandom::Error> {
     use base64::Engine as _;
     let mut bytes = [0; 32];
@@ -158,7 +158,7 @@ pub fn secret() -> Result<String, getrandom::Error> {
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// What is stored of a secret of so many bits: its hash cannot be turned back, so it is compared like any text.
+/// What is stored instead of a secret. A hash of 256 random bits cannot be reversed, so it can be compared like any text.
 pub fn id_of(secret: &str) -> String {
     blake3::hash(secret.as_bytes()).to_hex().to_string()
 }

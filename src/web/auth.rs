@@ -1,5 +1,5 @@
-//! Signing in and out: the password is tried one at a time, whoever sends wrong ones waits, and the way in without a password is a link that the
-//! service prints when it starts.
+//! Signing in and out. Passwords are tried one at a time, and an address that sends wrong ones has to wait. The first password is set through a link
+//! that the service prints when it starts.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,36 +13,36 @@ use tokio::sync::{Mutex as Queue, Semaphore};
 use super::accounts::{Accounts, SignedIn, Trouble, hash, id_of, is_password, secret};
 use super::throttle::Throttle;
 
-/// The link that the service prints is good for so long.
+/// How long the link that the service prints is valid.
 const LINK: Duration = Duration::from_secs(600);
-/// Who gave the password is not asked again for so long, before something is removed or overwritten.
+/// How long after entering the password it is not asked for again before something is removed or overwritten.
 const PROVED: Duration = Duration::from_secs(600);
-/// Who may wait for their turn to try a password.
+/// Requests that may wait to try a password, at most.
 const WAITING_MAX: usize = 64;
-/// The file is written no oftener than this only to say when somebody was last here.
+/// How often the last use of a session is written to the file, at most.
 const SEEN_EVERY: SignedDuration = SignedDuration::from_hours(1);
 
-/// Why somebody does not come in.
+/// Why a password is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The password is wrong.
     Wrong,
-    /// Too many wrong ones: after so many seconds.
+    /// Too many wrong passwords: wait this many seconds.
     Wait(u64),
 }
 
-/// What of the file is known.
+/// The accounts as they were last read from the file.
 #[derive(Default)]
 struct Known {
     accounts: Accounts,
-    /// The file's time when it was read: commands change it, too.
+    /// The file's modification time when it was read. `jellyvault web` changes the file as well.
     read: Option<SystemTime>,
 }
 
-/// The doorkeeper.
+/// Checks passwords, sessions and tokens.
 pub struct Auth {
     file: PathBuf,
-    /// The hash of the password that the configuration gives; it goes before that of the file.
+    /// The hash of the password from the configuration. It takes precedence over the one in the file.
     fixed: Option<String>,
     known: Mutex<Known>,
     link: Mutex<Option<(String, Instant)>>,
@@ -58,10 +58,10 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Auth {
-    /// With the file of accounts, and the password that the configuration gives.
+    /// With the file of accounts, and the password from the configuration.
     ///
     /// # Errors
-    /// [`Trouble`] where the file is damaged, or the password too short.
+    /// [`Trouble`] if the file is damaged or the password is too short.
     pub fn new(file: PathBuf, password: Option<&str>) -> Result<Auth, Trouble> {
         let mut form_key = [0; 32];
         getrandom::fill(&mut form_key).map_err(|error| Trouble::Hash(error.to_string()))?;
@@ -90,7 +90,7 @@ impl Auth {
         Ok(look(&known.accounts))
     }
 
-    /// Changes the accounts, in the file, too.
+    /// Changes the accounts and writes the file.
     pub fn change<T>(&self, change: impl FnOnce(&mut Accounts) -> Result<T, Trouble>) -> Result<T, Trouble> {
         let mut known = locked(&self.known);
         let mut accounts = Accounts::read(&self.file)?;
@@ -101,7 +101,7 @@ impl Auth {
         Ok(outcome)
     }
 
-    /// Who is signed in, and which programs may ask.
+    /// The sessions and tokens.
     pub fn accounts(&self) -> Result<Accounts, Trouble> {
         self.with(Clone::clone)
     }
@@ -111,41 +111,41 @@ impl Auth {
         Ok(self.fixed.is_some() || self.with(|accounts| accounts.password.is_some())?)
     }
 
-    /// Whether the configuration gives the password, so that it cannot be changed here.
+    /// Whether the password comes from the configuration, so that it cannot be changed here.
     pub fn is_fixed(&self) -> bool {
         self.fixed.is_some()
     }
 
-    /// A link by which whoever reads what the service prints sets the first password; it is good once.
+    /// The secret of a new link for setting the first password. It works once.
     pub fn new_link(&self) -> Result<String, Trouble> {
         let secret = secret().map_err(|error| Trouble::Hash(error.to_string()))?;
         *locked(&self.link) = Some((id_of(&secret), Instant::now()));
         Ok(secret)
     }
 
-    /// Whether that is the link, and it is still good.
+    /// Whether a secret is that of the link, and the link is still valid.
     pub fn is_link(&self, secret: &str) -> bool {
         locked(&self.link).as_ref().is_some_and(|(id, made)| *id == id_of(secret) && made.elapsed() < LINK)
     }
 
-    /// The link was used.
+    /// Makes the link invalid, because it was used.
     pub fn use_up_link(&self) {
         *locked(&self.link) = None;
     }
 
-    /// Tries a password. One at a time in all: each takes memory and time, and that many at once are an attack.
+    /// Tries a password. Only one is tried at a time, because each takes time and memory, and many at once would overload the machine.
     pub async fn try_password(&self, password: String, address: IpAddr) -> Result<Result<(), Refusal>, Trouble> {
         let wait = self.throttle.wait(address, Instant::now());
         if !wait.is_zero() {
             return Ok(Err(Refusal::Wait(wait.as_secs() + 1)));
         }
         if password.is_empty() {
-            // A field that was left out is no guess.
+            // An empty field does not count as a wrong password.
             return Ok(Err(Refusal::Wrong));
         }
         let Ok(_place) = self.waiting.try_acquire() else { return Ok(Err(Refusal::Wait(2))) };
         let _turn = self.turn.lock().await;
-        // Others of the same address may have had their turn meanwhile.
+        // Other attempts from the same address may have failed meanwhile.
         let wait = self.throttle.wait(address, Instant::now());
         if !wait.is_zero() {
             return Ok(Err(Refusal::Wait(wait.as_secs() + 1)));
@@ -163,7 +163,7 @@ impl Auth {
         Ok(Err(Refusal::Wrong))
     }
 
-    /// Signs a device in; the secret for its cookie.
+    /// Starts a session for a device. Returns the secret for its cookie.
     pub fn sign_in(&self, device: &str) -> Result<String, Trouble> {
         let secret = self.change(|accounts| accounts.sign_in(device, Timestamp::now()))?;
         self.prove(&id_of(&secret));
@@ -184,24 +184,24 @@ impl Auth {
         Ok(Some(session))
     }
 
-    /// Whether a program may ask.
+    /// Whether a token is valid.
     pub fn has_token(&self, secret: &str) -> Result<bool, Trouble> {
         self.with(|accounts| accounts.has_token(secret))
     }
 
-    /// The password was given in this session just now.
+    /// Notes that the password was just entered in this session.
     pub fn prove(&self, session: &str) {
         let mut proved = locked(&self.proved);
         proved.retain(|_, at| at.elapsed() < PROVED);
         proved.insert(session.to_owned(), Instant::now());
     }
 
-    /// Whether that was a short while ago.
+    /// Whether the password was entered in this session recently.
     pub fn is_proved(&self, session: &str) -> bool {
         locked(&self.proved).get(session).is_some_and(|at| at.elapsed() < PROVED)
     }
 
-    /// What each form of a session carries.
+    /// The token that each form of a session carries.
     pub fn form_token(&self, session: &str) -> String {
         blake3::keyed_hash(&self.form_key, session.as_bytes()).to_hex().chars().take(32).collect()
     }

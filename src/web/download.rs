@@ -1,4 +1,4 @@
-//! Files of snapshots for the browser. They are strangers': only pictures are shown in place, told by their bytes; all else is a download.
+//! Files of snapshots for the browser. Their content is not trusted: pictures, recognized by their bytes, are shown in the page; all else is a download.
 
 use std::io::{Read, Write};
 use std::pin::Pin;
@@ -24,14 +24,14 @@ use super::view::View;
 const PART_BYTES: usize = 256 << 10;
 /// Parts that wait for the browser.
 const PARTS: usize = 4;
-/// A browser that takes nothing for so long has gone.
+/// A browser that reads nothing for this long is disconnected.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The largest picture that is shown, in bytes.
 const PICTURE_BYTES_MAX: u64 = 64 << 20;
 /// Entries of a folder's zip, at most.
 const ZIP_ENTRIES_MAX: usize = 200_000;
 
-/// What comes from a thread, for the browser.
+/// The body of an answer, received from a thread.
 struct Parts(Receiver<std::io::Result<Bytes>>);
 
 impl Stream for Parts {
@@ -42,7 +42,7 @@ impl Stream for Parts {
     }
 }
 
-/// Writes to the browser; an error once it has gone.
+/// Writes to the browser. Fails once the browser has disconnected.
 struct ToBrowser {
     parts: Sender<std::io::Result<Bytes>>,
     handle: Handle,
@@ -51,7 +51,7 @@ struct ToBrowser {
 
 impl ToBrowser {
     fn send(&self, part: std::io::Result<Bytes>) -> std::io::Result<()> {
-        // The clock is the runtime's: it is asked for within it.
+        // The timeout needs the runtime's clock, so it is created inside the runtime.
         let sent = self.handle.block_on(async { tokio::time::timeout(PATIENCE, self.parts.send(part)).await });
         match sent {
             Ok(Ok(())) => Ok(()),
@@ -85,18 +85,18 @@ async fn streamed(
     bytes: Option<u64>,
     work: impl FnOnce(&Session, &mut dyn Write) -> Result<(), Error> + Send + 'static,
 ) -> Result<Response, Oops> {
-    let busy = || Oops::new(StatusCode::SERVICE_UNAVAILABLE, "other downloads are still going on", "Wait until one is done, then try again.");
+    let busy = || Oops::new(StatusCode::SERVICE_UNAVAILABLE, "too many downloads are running", "Wait until one of them is done, then try again.");
     let place = view.site.downloads.clone().try_acquire_owned().map_err(|_| busy())?;
     let (parts, received) = channel(PARTS);
     let (folder, handle) = (view.site.repository.clone(), Handle::current());
-    // Not one of the runtime's threads: a slow browser holds it for long.
+    // Not one of the runtime's threads, because a slow browser would block it for long.
     std::thread::spawn(move || {
         let _place = place;
         let mut out = ToBrowser { parts, handle, buffer: Vec::new() };
         let done = Session::open(&folder).and_then(|session| work(&session, &mut out));
         let done = done.map_err(std::io::Error::other).and_then(|()| out.flush());
         if let Err(error) = done {
-            // The length is wrong then, or the connection breaks off: a browser takes it for what it is.
+            // The answer is then too short or the connection ends early, so the browser reports a failed download.
             crate::tolerate(out.send(Err(error)));
         }
     });
@@ -107,7 +107,7 @@ async fn streamed(
     Ok(response)
 }
 
-/// What makes a download of it, under a name that every system can have.
+/// The headers of a download, with a file name that every system accepts.
 fn disposition(name: &str) -> [(HeaderName, String); 2] {
     let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_. ()".contains(c) { c } else { '_' }).collect();
     let value = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", names::value(name));
@@ -149,9 +149,9 @@ fn zip_folder(session: &Session, snapshot: &Snapshot, folder: &[u8], out: &mut d
             let entry = found.entry;
             count += 1;
             match &entry.kind {
-                _ if count > ZIP_ENTRIES_MAX => return Err(Error::Output(std::io::Error::other("the folder holds too many files for a zip"))),
+                _ if count > ZIP_ENTRIES_MAX => return Err(Error::Output(std::io::Error::other("the folder has too many files for one zip"))),
                 Kind::Directory => waiting.push(entry.path),
-                // A zip has no links that every system knows.
+                // Links are left out, because not every system can read them from a zip.
                 Kind::Symlink { .. } => {}
                 Kind::File { .. } => {
                     let below = entry.path.strip_prefix(folder).map_or(entry.path.as_slice(), |below| below.strip_prefix(b"/").unwrap_or(below));
@@ -191,7 +191,7 @@ pub async fn picture(view: &View, snapshot: Snapshot, path: Vec<u8>) -> Result<R
     let bytes = super::requests::read(view, move |session, _| {
         let mut file = session.read(&snapshot, &path)?;
         if file.entry().size() > PICTURE_BYTES_MAX {
-            return Err(Oops::bad("the picture is too large to be shown: download it"));
+            return Err(Oops::bad("the picture is too large to be shown. Download the file instead"));
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| Oops::from(Error::Output(error)))?;
@@ -199,8 +199,8 @@ pub async fn picture(view: &View, snapshot: Snapshot, path: Vec<u8>) -> Result<R
     })
     .await?;
     let kind = picture_kind(&bytes)
-        .ok_or_else(|| Oops::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is no picture that browsers show safely", "Download the file."))?;
-    // A path of a snapshot never holds anything else.
+        .ok_or_else(|| Oops::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is not a picture that browsers can show safely", "Download the file."))?;
+    // The content of a path in a snapshot never changes, so browsers may keep it.
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CACHE_CONTROL, "private, max-age=31536000, immutable"),
@@ -209,7 +209,7 @@ pub async fn picture(view: &View, snapshot: Snapshot, path: Vec<u8>) -> Result<R
     Ok((headers, bytes).into_response())
 }
 
-/// What kind of picture these bytes are, where browsers take them for nothing else. SVG is a program: it is none.
+/// The type of a picture, if browsers cannot take its bytes for anything else. SVG is left out, because it can contain scripts.
 pub fn picture_kind(bytes: &[u8]) -> Option<&'static str> {
     let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
     let is_avif = bytes.get(4..8) == Some(b"ftyp") && bytes.get(8..12).is_some_and(|brand| [b"avif".as_slice(), b"avis"].contains(&brand));

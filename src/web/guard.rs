@@ -1,4 +1,4 @@
-//! What every request goes through: is the name ours, does a page of ours send it, who asks, and what the answer must say to the browser.
+//! Checks every request: the host name, the page that sent it, and the session or token. Adds the security headers to every answer.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Peer(pub SocketAddr);
 const CONTENT_POLICY: &str =
     "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// Looks at a request, has it answered, and looks at the answer.
+/// Checks a request, passes it on, and completes the answer.
 pub async fn guard(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
     let mut view = seen(&site, &request, peer);
@@ -40,7 +40,7 @@ pub async fn guard(State(site): State<Arc<Site>>, mut request: Request, next: Ne
     finish(outcome, &view, is_api)
 }
 
-/// Who asks, from the headers; those of a proxy count only where it is trusted.
+/// Reads the headers of a request. Headers of a proxy count only if the proxy is trusted.
 fn seen(site: &Arc<Site>, request: &Request, peer: IpAddr) -> View {
     let headers = request.headers();
     let is_trusted = site.settings.trusts(peer);
@@ -71,13 +71,13 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// A cookie of ours.
+/// The value of a cookie.
 fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
     all.flat_map(|cookies| cookies.split(';')).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
-/// Whether the request goes on; else its answer.
+/// Whether the request may go on; if not, the answer to it.
 fn admit(view: &mut View, request: &Request) -> Result<(), Box<Response>> {
     let headers = request.headers();
     let refuse = |oops: Oops| Box::new(oops.into_response());
@@ -87,8 +87,8 @@ fn admit(view: &mut View, request: &Request) -> Result<(), Box<Response>> {
     if !is_ours(host_of(&host), &settings.machine, &settings.allowed_hosts) {
         return Err(refuse(Oops::new(
             StatusCode::MISDIRECTED_REQUEST,
-            format!("this page was opened by the name {:?}, which is not one of this machine's names", host_of(&host)),
-            "If the name is yours, add it to the configuration: [web] allowed_hosts = [\"NAME\"]. Then restart the service.",
+            format!("this page was opened under the name {:?}, which is not a name of this machine", host_of(&host)),
+            "If the name is correct, add it to the configuration: [web] allowed_hosts = [\"NAME\"]. Then restart the service.",
         )));
     }
     let is_change = ![Method::GET, Method::HEAD].contains(request.method());
@@ -97,7 +97,7 @@ fn admit(view: &mut View, request: &Request) -> Result<(), Box<Response>> {
         return Err(refuse(Oops::new(
             StatusCode::FORBIDDEN,
             "another web page sent this request, so nothing was done",
-            "Open the page itself and try again there. Behind a proxy, let it pass on the header Host, or set [web] trusted_proxies.",
+            "Open jellyvault's page and try again there. If it is behind a reverse proxy, let the proxy pass on the Host header, or set [web] trusted_proxies.",
         )));
     }
     if pages::is_open(&view.path) {
@@ -107,8 +107,13 @@ fn admit(view: &mut View, request: &Request) -> Result<(), Box<Response>> {
     let bearer = text(headers, "authorization").and_then(|value| value.strip_prefix("Bearer "));
     if let Some(token) = bearer {
         return match view.site.auth.has_token(token.trim()) {
+            Ok(true) if is_change && view.path != "/api/v1/jobs" => Err(refuse(Oops::new(
+                StatusCode::FORBIDDEN,
+                "a token can read everything and run jobs, but change nothing else",
+                "Sign in with a browser for this.",
+            ))),
             Ok(true) => Ok(()),
-            Ok(false) => Err(refuse(Oops::new(StatusCode::UNAUTHORIZED, "the token is not valid", "Make one: jellyvault web token NAME"))),
+            Ok(false) => Err(refuse(Oops::new(StatusCode::UNAUTHORIZED, "the token is not valid", "Make a new one: jellyvault web token NAME"))),
             Err(trouble) => Err(refuse(trouble.into())),
         };
     }
@@ -134,7 +139,7 @@ fn session_of(view: &View, headers: &HeaderMap) -> Result<Option<String>, Oops> 
     Ok(view.site.auth.session(secret)?.map(|_| id_of(secret)))
 }
 
-/// What the answer says to the browser.
+/// Turns an error into a page or JSON, and adds the security headers.
 fn finish(response: Response, view: &View, is_api: bool) -> Response {
     let oops = response.extensions().get::<Oops>().cloned();
     let mut response = match oops {
@@ -149,7 +154,7 @@ fn finish(response: Response, view: &View, is_api: bool) -> Response {
     let rules: [(HeaderName, &'static str); 5] = [
         (header::CONTENT_SECURITY_POLICY, CONTENT_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Without any, browsers would not say where a form comes from.
+        // With no-referrer, browsers would not say which page a form comes from.
         (header::REFERRER_POLICY, "same-origin"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),

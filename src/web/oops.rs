@@ -1,11 +1,11 @@
-//! What went wrong with a request, told on a page or as JSON.
+//! What went wrong with a request, shown on a page or as JSON.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::ops::{Error, ErrorKind};
 
-/// An answer that is no good news.
+/// An error as an answer.
 #[derive(Clone, Debug)]
 pub struct Oops {
     /// Its status.
@@ -17,7 +17,7 @@ pub struct Oops {
 }
 
 impl Oops {
-    /// In these words.
+    /// With these texts.
     pub fn new(status: StatusCode, what: impl Into<String>, todo: impl Into<String>) -> Oops {
         Oops { status, what: what.into(), todo: todo.into() }
     }
@@ -47,11 +47,11 @@ impl From<Error> for Oops {
         }
         let (status, todo) = match error.kind() {
             ErrorKind::NoRepository => {
-                (StatusCode::SERVICE_UNAVAILABLE, "If the repository is on a disk of its own, mount or connect it, then reload this page.")
+                (StatusCode::SERVICE_UNAVAILABLE, "If the repository is on a separate disk, mount or connect the disk, then reload this page.")
             }
             ErrorKind::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, "Run jellyvault check to see what is damaged, then jellyvault repair."),
             ErrorKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Wait a moment, then reload this page."),
-            ErrorKind::NotFound => (StatusCode::NOT_FOUND, "It may have been forgotten meanwhile. Choose another from the list of snapshots."),
+            ErrorKind::NotFound => (StatusCode::NOT_FOUND, "It may have been removed meanwhile. Choose another from the list of snapshots."),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "Fix the cause, then reload this page."),
         };
         Oops::new(status, what, todo)
@@ -65,7 +65,7 @@ impl From<super::accounts::Trouble> for Oops {
 }
 
 impl IntoResponse for Oops {
-    /// The guard, which knows who asks, makes a page or JSON of it.
+    /// The guard turns this into a page or JSON, because it knows who asks.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
         response.extensions_mut().insert(self);

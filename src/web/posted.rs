@@ -1,4 +1,4 @@
-//! What a form sends: bounded in size and time, and with the token that only our own pages have.
+//! Reads a form. Its size and time are limited, and it must carry the token that only jellyvault's pages have.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use super::view::View;
 
 /// The longest form, in bytes.
 const FORM_BYTES_MAX: usize = 256 << 10;
-/// The longest that one may take to come.
+/// The longest time that a form may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The fields of a form.
 pub struct Posted(Vec<(String, String)>);
 
 impl Posted {
-    /// A field; empty where it is not there.
+    /// A field; empty if it is missing.
     pub fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
     }
@@ -37,13 +37,14 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
     type Rejection = Oops;
 
     async fn from_request(request: Request, _: &S) -> Result<Posted, Oops> {
-        let view = request.extensions().get::<View>().cloned().ok_or_else(|| Oops::bad("the request was not looked at"))?;
+        let view = request.extensions().get::<View>().cloned().ok_or_else(|| Oops::bad("the request was not checked, which is a bug in jellyvault"))?;
         let read = tokio::time::timeout(PATIENCE, to_bytes(request.into_body(), FORM_BYTES_MAX)).await;
-        let bytes = read.map_err(|_| Oops::bad("the form took too long to arrive"))?.map_err(|_| Oops::bad("the form is too large, or broke off"))?;
+        let bytes = read.map_err(|_| Oops::bad("the form took too long to arrive"))?.map_err(|_| Oops::bad("the form is too large, or was cut off"))?;
         let posted = Posted(form_urlencoded::parse(&bytes).map(|(name, value)| (name.into_owned(), value.into_owned())).collect());
-        // Who is not signed in has nothing that another page could misuse; a program has no cookie.
+        // Without a session there is nothing that another page could misuse: programs send a token, not a cookie.
         if view.session.is_some() && posted.get("token") != view.form_token() {
-            return Err(Oops::bad("this form is out of date: the service was restarted, or you signed in anew"));
+            let what = "this form is out of date, because the service was restarted or you signed in again";
+            return Err(Oops::new(axum::http::StatusCode::BAD_REQUEST, what, "Go back, reload the page, then try again."));
         }
         Ok(posted)
     }

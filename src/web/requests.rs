@@ -1,4 +1,4 @@
-//! How a request reads the repository: on a thread of its own, few at a time.
+//! Reads the repository for a request: on a separate thread, a few requests at a time.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::ops::Session;
 use super::oops::Oops;
 use super::view::View;
 
-/// Who waits longer than this for a turn is told to come back.
+/// A request that waits longer than this for its turn is refused as busy.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Opens the repository and reads it. It is open for this request only, so that pruning never waits for a tab.
+/// Opens the repository and reads it. It is open for this request only, so that prune never waits for an open browser tab.
 pub async fn read<T: Send + 'static>(view: &View, work: impl FnOnce(&Session, &View) -> Result<T, Oops> + Send + 'static) -> Result<T, Oops> {
     let busy = || Oops::new(StatusCode::SERVICE_UNAVAILABLE, "the service is busy with other pages", "Wait a moment, then reload this page.");
     let turn = tokio::time::timeout(PATIENCE, view.site.reading.clone().acquire_owned()).await;
@@ -23,5 +23,5 @@ pub async fn read<T: Send + 'static>(view: &View, work: impl FnOnce(&Session, &V
         let session = Session::open(&view.site.repository)?;
         work(&session, &view)
     });
-    done.await.map_err(|_| Oops::new(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be made", "Look at the log of the service."))?
+    done.await.map_err(|_| Oops::new(StatusCode::INTERNAL_SERVER_ERROR, "jellyvault could not make this page", "See the log of the service for the cause."))?
 }

@@ -1,4 +1,4 @@
-//! Commands that were started from the page: each a process of its own, the very command that is shown. Its words are those of the terminal.
+//! Commands that were started from the page. Each is a separate process that runs the command shown, and its output is that of the terminal.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -17,11 +17,11 @@ use crate::figures::argument;
 use super::board::{Board, Far, Order};
 use super::oops::Oops;
 
-/// What a command says is kept up to so many bytes.
+/// Bytes of a command's output that are kept, at most.
 const WORDS_BYTES_MAX: usize = 256 << 10;
-/// A longer line counts as several.
+/// Bytes of a line; a longer line is read as several.
 const LINE_BYTES_MAX: u64 = 64 << 10;
-/// Commands that are remembered.
+/// Commands that are listed, at most.
 const KEPT: usize = 100;
 
 /// How this program is called for the same repository.
@@ -29,9 +29,9 @@ const KEPT: usize = 100;
 pub struct Command {
     /// The program.
     pub program: PathBuf,
-    /// What goes before the verb.
+    /// Arguments before the command's name.
     pub arguments: Vec<OsString>,
-    /// The same as people type it.
+    /// The program as it is typed in a terminal.
     pub shown: String,
 }
 
@@ -42,31 +42,31 @@ pub struct Run {
     pub id: u64,
     /// What it is for: `Restore 3 paths from 01jd…`.
     pub title: String,
-    /// As it is typed in a terminal.
+    /// The whole command as it is typed in a terminal.
     pub shown: String,
     /// When it began.
     pub began: Timestamp,
-    /// What came of it; nothing while it runs.
+    /// Its result; none while it runs.
     pub outcome: Option<Outcome>,
     /// How far it is.
     pub far: Far,
     pid: Option<i32>,
-    /// Somebody wanted it to end.
+    /// Whether the user cancelled it.
     pub is_cancelled: bool,
 }
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Its exit code: 0 done, 3 done with problems, 130 cancelled.
     pub code: i32,
-    /// What it said.
+    /// Its output.
     pub words: String,
     /// When it ended.
     pub ended: Timestamp,
 }
 
-/// All that were started since the service was.
+/// All commands that were started since the service started.
 pub struct Runs {
     command: Command,
     board: Arc<Board>,
@@ -89,7 +89,7 @@ impl Runs {
         self.list().iter().rev().cloned().collect()
     }
 
-    /// Whether one runs.
+    /// Whether a command is running.
     pub fn is_busy(&self) -> bool {
         self.list().iter().any(|run| run.outcome.is_none())
     }
@@ -111,7 +111,7 @@ impl Runs {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
     }
 
-    /// Runs a command that changes nothing, and waits for what it says.
+    /// Runs a command that changes nothing, and waits for its output.
     ///
     /// # Errors
     /// Where it cannot be started.
@@ -119,10 +119,10 @@ impl Runs {
         self.spawn(arguments).map(|child| wait(child, |_| {})).map_err(|error| cannot_start(&error))
     }
 
-    /// Starts a command; its number. One at a time: the next would only wait for it.
+    /// Starts a command and returns its number. Only one runs at a time, because a second one would only wait for the first.
     ///
     /// # Errors
-    /// Where another is at work, or it cannot be started.
+    /// If another command is running, or if this one cannot be started.
     pub fn start(self: &Arc<Runs>, title: String, arguments: &[OsString]) -> Result<u64, Oops> {
         let mut list = self.list();
         if let Some(busy) = list.iter().find(|run| run.outcome.is_none()) {
@@ -133,7 +133,16 @@ impl Runs {
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let shown = self.shown(arguments);
         let pid = i32::try_from(child.id()).ok();
-        list.push_back(Run { id, title, shown, began: Timestamp::now(), outcome: None, far: Far::default(), pid, is_cancelled: false });
+        list.push_back(Run {
+            id,
+            title,
+            shown,
+            began: Timestamp::now(),
+            outcome: None,
+            far: Far { phase: "Starting".to_owned(), ..Far::default() },
+            pid,
+            is_cancelled: false,
+        });
         if list.len() > KEPT {
             list.pop_front();
         }
@@ -151,7 +160,7 @@ impl Runs {
         if let Some(run) = self.list().iter_mut().find(|run| run.id == id) {
             (run.outcome, run.pid) = (Some(outcome), None);
         }
-        // The service may be ending.
+        // Fails only if the service is stopping.
         crate::tolerate(self.orders.send(Order::Look));
         self.board.turn();
     }
@@ -161,7 +170,7 @@ impl Runs {
         for run in self.list().iter_mut().filter(|run| run.id == id || id == 0) {
             if let Some(pid) = run.pid.and_then(Pid::from_raw) {
                 run.is_cancelled = true;
-                // It may have ended this moment.
+                // The command may have just ended.
                 crate::tolerate(kill_process(pid, Signal::INT));
             }
         }
@@ -179,12 +188,12 @@ impl Runs {
 
 fn cannot_start(error: &std::io::Error) -> Oops {
     let what = format!("the command could not be started: {error}");
-    Oops::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, what, "Was jellyvault replaced by another version? Restart the service.")
+    Oops::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, what, "If jellyvault was updated, restart the service.")
 }
 
-/// Waits for a command, takes what it says, and tells how far it is.
+/// Waits for a command, collects its output, and reports its progress.
 fn wait(mut child: Child, mut tell: impl FnMut(&Far)) -> Outcome {
-    // Both are read at once: a full pipe would hold the command up.
+    // Both are read at once, because a full pipe would block the command.
     let stdout = child.stdout.take().map(|stdout| std::thread::spawn(move || said(stdout, |_| false)));
     let errors = child.stderr.take().map(|stderr| {
         said(stderr, |line| {
@@ -202,12 +211,12 @@ fn wait(mut child: Child, mut tell: impl FnMut(&Far)) -> Outcome {
     Outcome { code, words, ended: Timestamp::now() }
 }
 
-/// What comes from a pipe but the lines that somebody else takes, up to the limit; the rest is read and dropped, so that nobody waits.
+/// The output from a pipe, up to the limit, without the lines that `is_taken` takes. The rest is read and dropped, so that the command is not blocked.
 fn said(from: impl Read, mut is_taken: impl FnMut(&[u8]) -> bool) -> String {
     let (mut from, mut words, mut line) = (BufReader::new(from), Vec::new(), Vec::new());
     loop {
         line.clear();
-        // What was said until it broke off is all that there is.
+        // If reading fails, the output up to then is kept.
         if from.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).unwrap_or(0) == 0 {
             return String::from_utf8_lossy(&words).into_owned();
         }
@@ -218,7 +227,7 @@ fn said(from: impl Read, mut is_taken: impl FnMut(&[u8]) -> bool) -> String {
     }
 }
 
-/// How far the command is, where a line says so.
+/// The progress of the command, if the line reports it.
 fn far_of(line: &[u8]) -> Option<Far> {
     let line = line.strip_prefix(b"{\"progress\":").map(|_| line)?;
     let document: serde_json::Value = serde_json::from_slice(line).ok()?;

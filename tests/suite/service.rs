@@ -33,7 +33,7 @@ fn names(jobs: &Value) -> Vec<&str> {
 
 #[test]
 fn a_run_does_what_is_due_once_and_says_what_comes_next() {
-    let home = home("[snapshot]\nevery = \"62d\"\n[retention]\nevery = \"62d\"\n[check]\nevery = \"62d\"\n");
+    let home = home("[snapshot]\nevery = \"62d\"\n[retention]\nevery = \"62d\"\n[check]\nevery = \"62d\"\n[drill]\nevery = \"62d\"\n");
     let (plan, code) = home.program.json(&["run", "--dry-run"]);
     assert_eq!((code, plan["due"].clone()), (0, serde_json::json!(["snapshot"])), "{plan}");
     assert!(!home.program.repo.exists(), "a dry run makes nothing");
@@ -42,10 +42,10 @@ fn a_run_does_what_is_due_once_and_says_what_comes_next() {
     assert_eq!(first["standing"]["level"], "good", "{first}");
     // The repository is there now.
     let (second, code) = home.program.json(&["run"]);
-    assert_eq!((code, names(&second["jobs"])), (0, vec!["retention", "check"]), "{second}");
+    assert_eq!((code, names(&second["jobs"])), (0, vec!["retention", "check", "drill"]), "{second}");
     let (third, code) = home.program.json(&["run"]);
     assert_eq!((code, names(&third["jobs"])), (0, vec![]), "{third}");
-    assert_eq!(names(&third["next"]), ["snapshot", "retention", "check"]);
+    assert_eq!(names(&third["next"]), ["snapshot", "retention", "check", "drill"]);
     assert!(home.program.ok(&["run"]).starts_with("Nothing is due. Next: snapshot at "));
     assert_eq!(home.program.ok(&["-q", "run"]), "");
     // Whoever takes a snapshot, it is done.
@@ -332,6 +332,40 @@ fn serve_does_what_is_due_and_ends_cleanly() {
     server.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(said.contains("snapshot: snapshot ") && said.trim_end().ends_with("Stopped."), "{said}");
     assert_eq!(home.program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_drill_restores_files_and_the_database_and_says_what_is_wrong() {
+    let home = home("[drill]\nfiles = 30\n");
+    home.program.ok(&["snapshot"]);
+    let drill = || {
+        let (document, code) = home.program.json(&["run", "--job", "drill"]);
+        (document["jobs"][0]["ok"].as_bool().unwrap(), document["jobs"][0]["what"].as_str().unwrap().to_owned(), code)
+    };
+    let (is_ok, what, code) = drill();
+    assert!(is_ok && code == 0 && what.starts_with("31 files of snapshot") && what.ends_with("data/jellyfin.db opened and checked"), "{what}");
+    // Nothing of it stays.
+    let left: Vec<_> = walkdir::WalkDir::new(&home.program.repo).into_iter().flatten().filter(|entry| entry.file_name() == "restored").collect();
+    assert!(left.is_empty(), "{left:?}");
+    // Rows that refer to nothing are told, with what they break.
+    run_sql(&home.data.join("data/jellyfin.db"), "PRAGMA foreign_keys = OFF; UPDATE Devices SET UserId = '00000000-0000-0000-0000-00000000ABCD'");
+    let_settle();
+    home.program.ok(&["snapshot"]);
+    let (is_ok, what, _) = drill();
+    assert!(is_ok && what.contains("of Devices to Users") && what.contains("export --tables"), "{what}");
+    // A repository that cannot give back what it holds is an alarm.
+    for pack in walkdir::WalkDir::new(home.program.repo.join("packs")).into_iter().flatten().filter(|entry| entry.file_type().is_file()) {
+        let mut bytes = std::fs::read(pack.path()).unwrap();
+        let middle = bytes.len() / 2;
+        bytes.iter_mut().skip(middle / 2).take(middle).for_each(|byte| *byte ^= 0x55);
+        std::fs::remove_file(pack.path()).unwrap();
+        std::fs::write(pack.path(), bytes).unwrap();
+    }
+    let (is_ok, what, code) = drill();
+    assert!(!is_ok && code == 1, "{what}");
+    let status = home.program.run(&["status"]);
+    let said = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(said.contains("restore drill"), "{said}");
 }
 
 /// A server of this version: its log says so.

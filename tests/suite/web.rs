@@ -26,7 +26,7 @@ fn home(web: &str) -> Home {
     copy_tree(&own_fixture(), &data);
     let config = program.home.path().join(".config/jellyvault/config.toml");
     // Nothing is due while the test looks.
-    let rest = "[snapshot]\nenabled = false\n[retention]\nenabled = false\n[check]\nenabled = false\n";
+    let rest = "[snapshot]\nenabled = false\n[retention]\nenabled = false\n[check]\nenabled = false\n[drill]\nenabled = false\n";
     write(&config, format!("[server]\ndata_dir = {:?}\n{rest}[web]\nlisten = \"127.0.0.1:0\"\n{web}", data.to_str().unwrap()));
     let_settle();
     program.ok(&["snapshot"]);

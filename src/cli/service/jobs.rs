@@ -5,7 +5,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use crate::manifest::{Catalog, Policy};
-use crate::ops::{self, CheckOptions, Forget, PruneOptions, Share, SnapshotOptions};
+use crate::ops::{self, CheckOptions, DrillOptions, Forget, PruneOptions, Session, Share, SnapshotOptions};
 use crate::service::{ConfigError, Job, JobLog, Loaded, Outcome, SuddenLoss, run_hook};
 use crate::source::Category;
 use crate::store::Repository;
@@ -35,10 +35,11 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
             Job::Snapshot => snapshot(context, loaded),
             Job::Retention => retention(context, loaded),
             Job::Check => check(context, loaded),
+            Job::Drill => drill(context, loaded),
         },
         Err(error) => Ok((false, format!("the job was not run, because the program set as before in [hooks] failed: {error}"))),
     };
-    let is_damage = job == Job::Check && matches!(done, Ok((false, _))) && is_begun;
+    let is_damage = matches!(job, Job::Check | Job::Drill) && matches!(done, Ok((false, _))) && is_begun;
     let (is_ok, mut words) = match done {
         Ok(done) => done,
         Err(failure) if failure.is_interrupt() => return Err(failure),
@@ -134,4 +135,24 @@ fn check(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> 
     let first = first.unwrap_or_else(|| check::by_path(&report.damage).trim().lines().next().unwrap_or_default().trim().to_owned());
     let count = report.findings.len() as u64 + report.damage_count;
     Ok((false, format!("{} found; the first: {first}", render::plural(count, "fault", "faults"))))
+}
+
+fn drill(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> {
+    let repository = context.open()?;
+    let whose = Whose::find(context);
+    let newest = Catalog::newest(&repository, |record| whose.has(record) && record.is_complete()).map_err(ops::Error::from)?;
+    let Some(snapshot) = newest else { return Ok((true, "there is no complete snapshot yet, so nothing was restored".to_owned())) };
+    let session = Session::on(repository);
+    let report = ops::drill(&session, &snapshot, &DrillOptions { files: loaded.config.drill.files() }, &context.monitor)?;
+    let files = render::plural(report.files, "file", "files");
+    let mut words = format!("{files} of snapshot {} restored and compared ({})", render::short(&snapshot.0), render::size(report.bytes));
+    if let Some(failed) = report.failed.first() {
+        let count = render::plural(report.failed.len() as u64, "file", "files");
+        return Ok((false, format!("{count} did not come back; the first: {}: {}. {words}", failed.path, failed.what)));
+    }
+    if !report.databases.is_empty() {
+        words.push_str(&format!("; {} opened and checked", report.databases.join(", ")));
+    }
+    report.unsound.iter().for_each(|problem| words.push_str(&format!(". In {}, {}", problem.path, problem.what)));
+    Ok((true, words))
 }

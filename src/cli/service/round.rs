@@ -149,7 +149,7 @@ fn note(context: &Context, repository: &Repository, job: Job, outcome: &Outcome)
 fn named(names: &[String]) -> Result<Vec<Job>, Failure> {
     let job = |name: &String| {
         let found = Job::ALL.into_iter().find(|job| job.name() == name);
-        found.ok_or_else(|| Failure::usage(&format!("there is no job {name:?}"), "The jobs are snapshot, retention and check."))
+        found.ok_or_else(|| Failure::usage(&format!("there is no job {name:?}"), "The jobs are snapshot, retention, check and drill."))
     };
     let wanted = names.iter().map(job).collect::<Result<Vec<_>, _>>()?;
     Ok(Job::ALL.into_iter().filter(|job| wanted.contains(job)).collect())

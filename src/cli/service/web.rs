@@ -19,7 +19,7 @@ use super::facts::state_file;
 /// The longest file with a password, in bytes.
 const PASSWORD_BYTES_MAX: u64 = 4096;
 
-/// The page, and what it asks for.
+/// The web page and its orders.
 pub struct Web {
     pub board: Arc<Board>,
     orders: Receiver<Order>,
@@ -27,7 +27,7 @@ pub struct Web {
 }
 
 impl Web {
-    /// Starts it, unless the configuration says that there is none. Where nobody asked for it, the jobs go on without it.
+    /// Starts the web page, unless it is disabled. If it fails and the configuration does not ask for it, the service runs without it.
     pub fn start(context: &Context, loaded: &Loaded) -> Result<Web, Failure> {
         let (sender, orders) = channel();
         let board: Arc<Board> = Arc::default();
@@ -39,17 +39,17 @@ impl Web {
         match serve(context, loaded, board, sender) {
             Ok(started) => web.started = Some(started),
             Err(failure) if config.is_wanted() => return Err(failure),
-            Err(failure) => context.complain(&format!("there is no web page: {}. The jobs are run all the same", failure.in_one_line())),
+            Err(failure) => context.complain(&format!("the service runs without its web page: {}. The scheduled jobs are not affected", failure.in_one_line())),
         }
         Ok(web)
     }
 
-    /// What hears of each job's progress.
+    /// Passes each job's progress to the page as well.
     pub fn watched(&self, context: &Context) -> Watched {
         Watched::new(self.board.clone(), context.monitor.progress.clone())
     }
 
-    /// Says how things stand.
+    /// Shows the current status on the page.
     pub fn show(&self, standing: Standing, facts: Facts, log: JobLog, next: Vec<(Job, Zoned)>) {
         self.board.show(standing, facts, log, next);
         if let Some((_, site)) = &self.started {
@@ -57,12 +57,12 @@ impl Web {
         }
     }
 
-    /// What somebody asks for, within so long.
+    /// The next order from the page, if one comes within this time.
     pub fn order(&self, patience: Duration) -> Option<Order> {
         match self.orders.recv_timeout(patience) {
             Ok(order) => Some(order),
             Err(RecvTimeoutError::Timeout) => None,
-            // Without a page nobody asks.
+            // Without a page there are no orders.
             Err(RecvTimeoutError::Disconnected) => {
                 std::thread::sleep(patience);
                 None
@@ -70,7 +70,7 @@ impl Web {
         }
     }
 
-    /// Ends it.
+    /// Stops the web page.
     pub fn stop(self) {
         if let Some((started, _)) = self.started {
             started.stop();
@@ -84,26 +84,26 @@ fn serve(context: &Context, loaded: &Loaded, board: Arc<Board>, orders: std::syn
     let value = |what: String| Failure::from(crate::service::ConfigError::Value { section: "web", what });
     let (address, base) = (config.address().map_err(value)?, config.base().map_err(value)?);
     let Some(file) = state_file(context, "web") else {
-        return Err(refuse("there is no place for the password of the web page".to_owned(), "Set HOME or XDG_STATE_HOME."));
+        return Err(refuse("the password of the web page cannot be stored".to_owned(), "Set HOME or XDG_STATE_HOME."));
     };
     let password = password_of(config)?;
     let settings = SiteSettings { base, allowed_hosts: config.allowed_hosts.clone(), trusted_proxies: config.trusted_proxies.clone(), machine: context.host() };
     let repository = std::path::absolute(context.repository_path()?).map_err(|error| refuse(error.to_string(), "Give the repository's absolute path."))?;
     let command = command_of(context, loaded, &repository)?;
-    let trouble = |trouble: crate::web::AccountsTrouble| refuse(trouble.to_string(), "Then start the service again.");
+    let trouble = |trouble: crate::web::AccountsTrouble| refuse(trouble.to_string(), "Fix this, then start the service again.");
     let site = Site::new(repository, settings, (file, password.as_deref()), board, orders, loaded.clone(), context.zone.clone(), command).map_err(trouble)?;
     let has_password = site.auth.has_password().map_err(trouble)?;
     if !has_password && !address.ip().is_loopback() {
         return Err(refuse(
-            format!("the web page would listen on {address}, where other machines reach it, but no password is set"),
-            "Set one first: jellyvault web password. Or let only this machine reach it: [web] listen = \"127.0.0.1:8788\".",
+            format!("the web page would listen on {address}, where other machines can reach it, but no password is set"),
+            "Set a password first: jellyvault web password. Or allow only this machine: [web] listen = \"127.0.0.1:8788\".",
         ));
     }
     let listener = TcpListener::bind(address).map_err(|error| {
-        refuse(format!("cannot listen on {address}: {error}"), "Does another jellyvault serve run already? Choose another port: [web] listen.")
+        refuse(format!("cannot listen on {address}: {error}"), "Is another jellyvault serve already running? Stop it, or choose another port in [web] listen.")
     })?;
     let site = Arc::new(site);
-    let started = start(listener, site.clone()).map_err(|error| refuse(format!("the web page could not be started: {error}"), "Start it again."))?;
+    let started = start(listener, site.clone()).map_err(|error| refuse(format!("the web page could not be started: {error}"), "Start the service again."))?;
     let at = format!("http://{}{}", started.address, site.settings.base);
     if has_password {
         context.say(&format!("Web page: {at}/"));
@@ -114,7 +114,7 @@ fn serve(context: &Context, loaded: &Loaded, board: Arc<Board>, orders: std::syn
     Ok((started, site))
 }
 
-/// The password of the file that the configuration names.
+/// The password from the file that the configuration names.
 fn password_of(config: &WebConfig) -> Result<Option<String>, Failure> {
     let Some(file) = &config.password_file else { return Ok(None) };
     let read = read_regular(file, PASSWORD_BYTES_MAX).map_err(|source| crate::ops::Error::Target { verb: "read", path: file.clone(), source })?;

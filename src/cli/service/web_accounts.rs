@@ -16,12 +16,12 @@ use super::super::{Exit, json as to_json, output};
 use super::facts::state_file;
 
 pub fn run(context: &Context, command: &WebCommand) -> Result<Exit, Failure> {
-    let file = state_file(context, "web").ok_or_else(|| refused("there is no place for the password of the web page", "Set HOME or XDG_STATE_HOME."))?;
+    let file = state_file(context, "web").ok_or_else(|| refused("the password of the web page cannot be stored", "Set HOME or XDG_STATE_HOME."))?;
     match command {
         WebCommand::Password => {
             let password = asked()?;
             change(&file, |accounts| accounts.set_password(&password))?;
-            let words = "The password of the web page is set. Whoever was signed in has to sign in again.\n";
+            let words = "The password of the web page has been set. Everyone who was signed in has to sign in again.\n";
             answer(context, &json!({"password": "set"}), if context.global.quiet { "" } else { words })?;
         }
         WebCommand::Token { name } => {
@@ -60,8 +60,8 @@ fn asked() -> Result<String, Failure> {
         return line();
     }
     let first = hidden("New password for the web page: ")?;
-    if hidden("Once more: ")? != first {
-        return Err(refused("the two passwords are not the same, so nothing was changed", "Run the command again."));
+    if hidden("Repeat the password: ")? != first {
+        return Err(refused("the two passwords do not match, so nothing was changed", "Run the command again."));
     }
     Ok(first)
 }
@@ -75,7 +75,7 @@ fn line() -> Result<String, Failure> {
 fn hidden(question: &str) -> Result<String, Failure> {
     let stdin = std::io::stdin();
     let before = tcgetattr(&stdin).ok();
-    // A terminal that cannot hide it shows it.
+    // If the terminal cannot hide the password, it is shown.
     crate::tolerate(std::io::stderr().write_all(question.as_bytes()));
     if let Some(mut quiet) = before.clone() {
         quiet.local_modes -= LocalModes::ECHO;

@@ -130,6 +130,9 @@ pub struct RestoreOptions {
     pub stamp: String,
     /// Restore what makes files powerful: the repository was made by this user on this machine, or the user says so.
     pub trusts_repository: bool,
+    /// It goes to a private directory of this program, which may lie in the repository.
+    #[serde(skip)]
+    pub is_private: bool,
     /// Threads; 0 means one for each core.
     pub threads: usize,
 }

@@ -173,7 +173,7 @@ pub(super) fn check_repository(repository: &Repository, destination: &Destinatio
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let folder = real(folder);
     match destination {
-        Destination::Directory(dir) if real(dir).starts_with(&folder) => Err(Error::Refused {
+        Destination::Directory(dir) if !options.is_private && real(dir).starts_with(&folder) => Err(Error::Refused {
             what: format!("{} is inside the repository. A restore to it would destroy the repository", dir.display()),
             hint: "Give another directory with --to.".to_owned(),
         }),

@@ -18,18 +18,18 @@ use super::{page, parts};
 
 /// Entries on one page.
 const SHOWN: usize = 300;
-/// Versions of a file that are told.
+/// Versions of a file that are listed, at most.
 const VERSIONS: usize = 50;
 /// Text of a file that is shown, in bytes.
 const TEXT_BYTES_MAX: u64 = 64 << 10;
 
-/// Where the list goes on.
+/// Where the list continues.
 #[derive(Default, Deserialize)]
 pub struct Asked {
     after: Option<String>,
 }
 
-/// The top of a snapshot.
+/// The top folder of a snapshot.
 pub async fn top(view: View, Path(name): Path<String>, asked: Query<Asked>) -> Result<Response, Oops> {
     show(view, name, String::new(), asked.0).await
 }
@@ -40,7 +40,7 @@ pub async fn below(view: View, Path((name, _)): Path<(String, String)>, asked: Q
     show(view, name, path, asked.0).await
 }
 
-/// What stands in the address behind a word, as it was sent: any bytes.
+/// The path behind a word in the address, still percent-encoded, because it can hold any bytes.
 fn raw_path(view: &View, word: &str) -> String {
     view.path.split_once(word).map_or_else(String::new, |(_, path)| path.to_owned())
 }
@@ -52,7 +52,7 @@ async fn show(view: View, name: String, path: String, asked: Asked) -> Result<Re
         let found = if path.is_empty() { None } else { session.entry(&snapshot, &path)? };
         let title = if path.is_empty() { format!("Files of {}", short(&snapshot.0)) } else { display(file_name(&path)) };
         let main = match found {
-            None if !path.is_empty() => return Err(Oops::not_found(format!("this snapshot has no {}", display(&path)))),
+            None if !path.is_empty() => return Err(Oops::not_found(format!("this snapshot does not contain {}", display(&path)))),
             Some(found) if !matches!(found.entry.kind, Kind::Directory) => file(session, view, &snapshot, &found)?,
             _ => folder(session, view, &snapshot, &path, asked.after.as_deref())?,
         };
@@ -62,7 +62,7 @@ async fn show(view: View, name: String, path: String, asked: Asked) -> Result<Re
     Ok(page(&view, &title, false, main))
 }
 
-/// The way to a path, each part a link.
+/// The path, with each part as a link.
 fn trail(view: &View, (id, record): &Snapshot, path: &[u8]) -> Markup {
     let base = parts::snapshot_path(id);
     let mut so_far: Vec<u8> = Vec::new();
@@ -78,7 +78,7 @@ fn trail(view: &View, (id, record): &Snapshot, path: &[u8]) -> Markup {
         })
         .collect();
     html! {
-        nav.row aria-label="Way to this folder" {
+        nav.row aria-label="Path to this folder" {
             a href=(view.to(&base)) { "Snapshot of " (parts::at(view, parts::taken(record))) }
             span { "/" } a href=(view.to(&format!("{base}/browse"))) { "all files" }
             @for (name, link) in &steps { span { "/" } a href=(link) { (name) } }
@@ -91,7 +91,7 @@ fn folder(session: &Session, view: &View, snapshot: &Snapshot, path: &[u8], afte
     let after = after.map(names::bytes);
     let listed = session.list(snapshot, path, after.as_deref(), SHOWN)?;
     let index = session.repository().index().map_err(crate::ops::Error::from)?;
-    // Titles are a help: a database that cannot be read takes no file away.
+    // Titles are optional: if the database cannot be read, files are listed without them.
     let mut namer = Namer::of_snapshots((session.repository(), &index), &[snapshot], &std::sync::Arc::default()).ok().flatten();
     let mut title = |entry: &Entry| match entry.kind {
         Kind::Directory => namer.as_mut()?.name(file_name(&entry.path)).ok().flatten(),
@@ -122,7 +122,7 @@ fn folder(session: &Session, view: &View, snapshot: &Snapshot, path: &[u8], afte
             } } }
         } } }
         @if let Some(next) = listed.next {
-            a.button href=(view.to(&format!("{base}/browse/{}?after={}", names::path(path), names::value(&names::path(&next))))) { "More" }
+            a.button href=(view.to(&format!("{base}/browse/{}?after={}", names::path(path), names::value(&names::path(&next))))) { "Show more files" }
         }
     })
 }
@@ -170,12 +170,12 @@ fn version_line(view: &View, all: &[Snapshot], version: &crate::ops::Version, pa
     html! {
         li {
             a href=(link) { "From " (parts::at(view, parts::taken(record))) " to " (parts::at(view, parts::taken(&last.1))) } ": " (size(version.entry.size()))
-            @if let Some((_, gone)) = version.until.and_then(|until| all.get(until)) { span.soft { "; another or gone in the snapshot of " (parts::at(view, parts::taken(gone))) } }
+            @if let Some((_, gone)) = version.until.and_then(|until| all.get(until)) { span.soft { "; changed or removed in the snapshot of " (parts::at(view, parts::taken(gone))) } }
         }
     }
 }
 
-/// The text of a small file, where it is one. Secrets in it are hidden.
+/// The text of a small text file, with secrets hidden; `None` for other files.
 fn text_of(session: &Session, snapshot: &Snapshot, entry: &Entry) -> Result<Option<String>, Oops> {
     use std::io::Read;
     if entry.size() > TEXT_BYTES_MAX || is_picture(entry) {

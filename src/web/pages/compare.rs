@@ -23,20 +23,20 @@ use super::{page, parts};
 const PICTURES: usize = 100;
 /// Files that are listed.
 const FILES: usize = 500;
-/// Names that are told of a list.
+/// Names shown of each list, at most.
 const NAMED: usize = 30;
 
-/// Two that were chosen in the list.
+/// The two snapshots that were chosen in the list.
 #[derive(Deserialize)]
 pub struct Chosen {
     from: Option<String>,
     to: Option<String>,
 }
 
-/// Leads to the page of the two.
+/// Redirects to the page that compares them.
 pub async fn choose(view: View, Query(chosen): Query<Chosen>) -> Result<Response, Oops> {
     let (Some(from), Some(to)) = (chosen.from, chosen.to) else {
-        return Err(Oops::bad("two snapshots must be chosen: one as “from”, one as “to”"));
+        return Err(Oops::bad("you have to choose two snapshots: one as “from” and one as “to”"));
     };
     Ok(Redirect::to(&view.to(&format!("/compare/{}/{}", names::value(&from), names::value(&to)))).into_response())
 }
@@ -47,16 +47,16 @@ pub async fn show(view: View, Path((from, to)): Path<(String, String)>) -> Resul
     Ok(page(&view, "Compare", false, main))
 }
 
-/// A look at the server as it is now is a command of its own: it may take a copy of the live database.
+/// The comparison with the server as it is now runs as a separate command, because it may copy the live database.
 async fn with_now(view: &View, from: String) -> Result<Markup, Oops> {
     let before = read(view, move |session, _| meant(session, &from)).await?;
     let arguments: Vec<OsString> = ["diff".to_owned(), before.0.to_string(), "--rows".to_owned()].map(OsString::from).to_vec();
     let shown = view.site.runs.shown(&arguments);
     let site = view.site.clone();
     let asked = tokio::task::spawn_blocking(move || site.runs.ask(&arguments)).await;
-    let outcome = asked.map_err(|_| Oops::bad("the comparison could not be made"))??;
+    let outcome = asked.map_err(|_| Oops::bad("the snapshot could not be compared with the server"))??;
     Ok(html! {
-        h1 { "What changed since then" }
+        h1 { "What changed since the snapshot" }
         p { "From the snapshot of " (parts::at(view, parts::taken(&before.1))) " to the server as it is now." }
         section.card { pre tabindex="0" { (outcome.words) } (parts::command(&shown)) }
     })
@@ -88,14 +88,14 @@ fn of_two(session: &Session, view: &View, from: &str, to: &str) -> Result<Markup
     Ok(html! {
         h1 { "What happened between two snapshots" }
         p { "From " (link(view, &before)) " to " (link(view, &after)) "." }
-        section.card { h2 { "In words" } (parts::in_full(&told)) }
+        section.card { h2 { "Summary" } (parts::in_full(&told)) }
         (posters(view, (&before, &after), &pictures, namer.as_mut()))
         section.card {
             h2 { (count(number)) @if number == 1 { " file or folder differs" } @else { " files and folders differ" } }
-            @if number > 0 { details { summary { "List" } table.cards {
+            @if number > 0 { details { summary { "Show the list" } table.cards {
                 thead { tr { th { "Change" } th { "Path" } th.number { "Size" } } }
                 tbody { @for change in &changes { (row(change)) } }
-            } @if number > changes.len() as u64 { p { "And " (count(number - changes.len() as u64)) " more: the command below lists all." } } } }
+            } @if number > changes.len() as u64 { p { "And " (count(number - changes.len() as u64)) " more. The command below lists them all." } } } }
         }
         (parts::command(&shown))
     })
@@ -108,10 +108,10 @@ fn link(view: &View, (id, record): &Snapshot) -> Markup {
 fn row(change: &Change) -> Markup {
     let (class, word) = match change.kind {
         ChangeKind::Added => ("new", "new"),
-        ChangeKind::Removed => ("gone", "gone"),
+        ChangeKind::Removed => ("gone", "removed"),
         ChangeKind::Modified => ("other", "changed"),
         ChangeKind::Moved => ("other", "moved"),
-        ChangeKind::Metadata => ("other", "rights or times"),
+        ChangeKind::Metadata => ("other", "permissions or times"),
     };
     let bytes = |entry: &Option<crate::manifest::Entry>| entry.as_ref().map_or_else(|| "–".to_owned(), |entry| size(entry.size()));
     html! { tr {
@@ -150,35 +150,35 @@ fn posters(view: &View, (before, after): (&Snapshot, &Snapshot), pictures: &BTre
         @if !pictures.is_empty() {
             section.card {
                 h2 { "Pictures" }
-                p.soft.small { "Left before, right after. The arrow keys go from one to the next." }
+                p.soft.small { "Before on the left, after on the right. Use the arrow keys to move from one picture to the next." }
                 @for (number, ((folder, word), [old, new])) in pictures.iter().take(PICTURES).enumerate() {
                     @let name = title(folder);
                     @let back = old.as_ref().map(|path| view.to(&format!("/restore?snapshot={}&path={}&replace=1", short(&before.0), names::value(&names::path(path)))));
                     article.pair tabindex="-1" aria-label=(format!("{word} of {name}")) {
                         figure {
-                            @match old { Some(path) => img loading="lazy" alt=(format!("{word} of {name}, before")) src=(src(before, path));, None => p.soft { "there was none" } }
+                            @match old { Some(path) => img loading="lazy" alt=(format!("{word} of {name}, before")) src=(src(before, path));, None => p.soft { "There was no picture." } }
                             figcaption { (name) ", before" @if let Some(back) = back { ". " a href=(back) aria-label=(format!("Bring this one back: {word} of {name}")) { "Bring this one back" } } }
                         }
                         figure {
-                            @match new { Some(path) => img loading="lazy" alt=(format!("{word} of {name}, after")) src=(src(after, path));, None => p.soft { "it is gone" } }
+                            @match new { Some(path) => img loading="lazy" alt=(format!("{word} of {name}, after")) src=(src(after, path));, None => p.soft { "The picture was removed." } }
                             figcaption { (name) ", after" }
                         }
                         @if let (Some(old), Some(new)) = (old, new) { (over(number, &name, &src(before, old), &src(after, new))) }
                     }
                 }
-                @if pictures.len() > PICTURES { p { "There are more: the list of files names them." } }
+                @if pictures.len() > PICTURES { p { "More pictures changed than are shown here. See the list of files below." } }
             }
         }
     }
 }
 
-/// Both, one over the other, with a slider between them; only where there is a script.
+/// Both pictures, one over the other, with a slider that fades between them. Needs JavaScript.
 fn over(number: usize, name: &str, before: &str, after: &str) -> Markup {
     html! {
         details.over hidden data-script {
             summary { "One over the other" }
             div.stack { img loading="lazy" alt="" src=(before); img id=(format!("fade-{number}")) loading="lazy" alt="" src=(after); }
-            input type="range" min="0" max="100" value="100" data-fade=(format!("fade-{number}")) aria-label=(format!("{name}: from before to after"));
+            input type="range" min="0" max="100" value="100" data-fade=(format!("fade-{number}")) aria-label=(format!("{name}: fade from before to after"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Activity: what runs, what ran, with its words and the command that does the same.
+//! Activity: what is running, what ran, its output, and the command that does the same.
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -30,7 +30,7 @@ pub async fn show(view: View) -> Result<Response, Oops> {
         }
         section.card {
             h2 { "Started from this page" }
-            @if runs.is_empty() { p.soft { "Nothing since the service was started." } }
+            @if runs.is_empty() { p.soft { "Nothing since the service started." } }
             ul.plain { @for run in &runs { li.row.between {
                 span { a href=(view.to(&format!("/jobs/{}", run.id))) { (run.title) } ", " (parts::when(&view, run.began)) }
                 (badge(run))
@@ -52,7 +52,10 @@ fn job_row(view: &View, shown: &super::super::board::Shown, job: Job) -> Markup 
                 }
             }
             td data-label="Next" { @match shown.next.iter().find(|(own, _)| *own == job) { Some((_, time)) => (parts::at(view, time.timestamp())), None => "not scheduled" } }
-            td data-label="Now" { (parts::action(view, "/jobs", &[("job", job.name())], "", "Run now")) }
+            td data-label="Now" {
+                @if job == Job::Retention { a.button href=(view.to("/settings/retention")) { "See what it would remove" } }
+                @else { (parts::action(view, "/jobs", &[("job", job.name())], "", "Run now")) }
+            }
         }
     }
 }
@@ -72,10 +75,10 @@ fn badge(run: &Run) -> Markup {
 
 fn run_of(view: &View, id: &str) -> Result<Run, Oops> {
     let found = id.parse().ok().and_then(|id| view.site.runs.get(id));
-    found.ok_or_else(|| Oops::not_found("there is no such job: the list is forgotten when the service restarts"))
+    found.ok_or_else(|| Oops::not_found("there is no such job. The list is cleared when the service restarts"))
 }
 
-/// One that was started from the page.
+/// One command that was started from the page.
 pub async fn one(view: View, Path(id): Path<String>) -> Result<Response, Oops> {
     let run = run_of(&view, &id)?;
     let main = html! {
@@ -84,16 +87,16 @@ pub async fn one(view: View, Path(id): Path<String>) -> Result<Response, Oops> {
             @if let Some(outcome) = &run.outcome { ", took " (seconds(u64::try_from(run.began.duration_until(outcome.ended).as_millis()).unwrap_or(0))) } } }
         br;
         @match &run.outcome {
-            Some(outcome) => section.card { @if outcome.words.trim().is_empty() { p.soft { "It said nothing." } } @else { pre tabindex="0" { (outcome.words) } } },
+            Some(outcome) => section.card { @if outcome.words.trim().is_empty() { p.soft { "The command printed nothing." } } @else { pre tabindex="0" { (outcome.words) } } },
             None => {
-                section.card { p { "It is running. This page renews itself." } (overview::progress(&view, "running", run.began, &run.far)) }
-                (parts::action(&view, &format!("/jobs/{}/cancel", run.id), &[], "danger", "Cancel"))
+                section.card { p { "It is running. This page updates by itself." } (overview::progress(&view, "running", run.began, &run.far)) }
+                (parts::action(&view, &format!("/jobs/{}/cancel", run.id), &[], "danger", "Cancel this job"))
             }
         }
         (parts::command(&run.shown))
         p { a href=(view.to("/jobs")) { "All activity" } }
     };
-    // Without a script the browser asks again by itself.
+    // Without JavaScript, the browser reloads the page every few seconds.
     let refresh = run.outcome.is_none().then_some([(axum::http::HeaderName::from_static("refresh"), "5")]);
     let shown = page(&view, &run.title, true, main);
     Ok(match refresh {
@@ -102,7 +105,7 @@ pub async fn one(view: View, Path(id): Path<String>) -> Result<Response, Oops> {
     })
 }
 
-/// Ends one.
+/// Cancels a command.
 pub async fn cancel(view: View, Path(id): Path<String>, _posted: Posted) -> Result<Response, Oops> {
     let run = run_of(&view, &id)?;
     view.site.runs.cancel(run.id);

@@ -23,10 +23,10 @@ const SHOWN: usize = 60;
 const SORTED_MAX: usize = 20_000;
 /// Kinds that are shown where nothing is searched for.
 const MAIN_KINDS: [&str; 5] = ["film", "series", "album", "collection", "playlist"];
-/// Things that happened to an item.
+/// Snapshots with changes to an item that are listed, at most.
 const TOLD: usize = 50;
 
-/// What is looked for, and in which snapshot.
+/// The search, and the snapshot to search in.
 #[derive(Clone, Default, Deserialize)]
 pub struct Asked {
     #[serde(default)]
@@ -41,7 +41,7 @@ pub async fn show(view: View, Query(asked): Query<Asked>) -> Result<Response, Oo
     let main = html! {
         h1 { "Library" }
         form.card method="get" role="search" {
-            label { "A title, a person, a user" input type="search" name="q" value=(asked.q); }
+            label { "Search for a title, a person or a user" input type="search" name="q" value=(asked.q); }
             @if let Some(snapshot) = &asked.snapshot { input type="hidden" name="snapshot" value=(snapshot); }
             button.first { "Search" }
         }
@@ -69,9 +69,9 @@ fn cards(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> 
     let shown: Vec<(&Titled, Option<Vec<u8>>)> = found.iter().take(SHOWN).map(|titled| (titled, poster(session, &snapshot, titled))).collect();
     Ok(html! {
         p { "As of the snapshot of " (parts::at(view, parts::taken(&snapshot.1))) "." }
-        @if shown.is_empty() { p { "Nothing is called so. Search for a part of the title." } }
+        @if shown.is_empty() { p { "Nothing was found. Try a part of the title." } }
         div.posters { @for (titled, poster) in &shown { (card(view, &snapshot, titled, poster.as_deref())) } }
-        @if more > 0 { p { "And " (more) " more: search for a title." } }
+        @if more > 0 { p { "And " (more) " more. Search for a title to find them." } }
     })
 }
 
@@ -108,14 +108,14 @@ pub async fn item(view: View, Path(id): Path<String>, Query(asked): Query<Asked>
 fn of_item(session: &Session, view: &View, id: &str, name: &str) -> Result<(String, Markup), Oops> {
     let snapshot = meant(session, name)?;
     let index = session.repository().index().map_err(crate::ops::Error::from)?;
-    let wanted = crate::ops::read_id(id).ok_or_else(|| Oops::not_found("this is no id of an item"))?;
+    let wanted = crate::ops::read_id(id).ok_or_else(|| Oops::not_found("this is not the id of an item"))?;
     let found = called_so(session.repository(), &index, &snapshot, id)?.into_iter().find(|titled| titled.id == wanted);
     let titled = found.ok_or_else(|| Oops::not_found("this snapshot has no such item"))?;
     let catalog = session.catalog()?;
     let main = html! {
         h1 { (titled.name) }
         p { (parts::capital(titled.kind)) @if let Some(year) = titled.year { ", " (year) } ". As of the snapshot of " (parts::at(view, parts::taken(&snapshot.1))) "." }
-        @if let Some(media) = &titled.media { p.small { "Its media: " code { (media) } } }
+        @if let Some(media) = &titled.media { p.small { "Media: " code { (media) } } }
         (pictures(session, view, &catalog, &titled)?)
         (story(view, &catalog, &titled))
         (folders(session, view, &snapshot, &titled)?)
@@ -139,8 +139,8 @@ fn pictures(session: &Session, view: &View, catalog: &Catalog, titled: &Titled) 
     shown.truncate(SHOWN);
     Ok(html! {
         section.card {
-            h2 { "Its pictures over time" }
-            @if shown.is_empty() { p.soft { "No snapshot has a picture of it." } }
+            h2 { "Pictures over time" }
+            @if shown.is_empty() { p.soft { "No snapshot has a picture of this item." } }
             div.posters { @for (found, version) in shown {
                 @if let (Some((last, record)), Some((_, first))) = (catalog.snapshots.get(version.last), catalog.snapshots.get(version.first)) {
                     figure {
@@ -158,7 +158,7 @@ fn pictures(session: &Session, view: &View, catalog: &Catalog, titled: &Titled) 
     })
 }
 
-/// What happened to it, from the stories that are known.
+/// What happened to an item, from the comparisons that are already done.
 fn story(view: &View, catalog: &Catalog, titled: &Titled) -> Markup {
     let all = &catalog.snapshots;
     let told = all.iter().rev().filter_map(|after| {
@@ -170,8 +170,8 @@ fn story(view: &View, catalog: &Catalog, titled: &Titled) -> Markup {
     let told: Vec<_> = told.take(TOLD).collect();
     html! {
         section.card {
-            h2 { "What happened to it" }
-            @if told.is_empty() { p.soft { "Nothing that the snapshots know of." } }
+            h2 { "What happened" }
+            @if told.is_empty() { p.soft { "No snapshot shows a change to this item." } }
             ul.plain { @for ((id, record), lines) in told { @for line in lines {
                 li { a href=(view.to(&parts::snapshot_path(id))) { (parts::at(view, parts::taken(record))) } ": " @if !line.about.is_empty() { (line.about) ": " } (line.what) }
             } } }
@@ -193,8 +193,8 @@ fn folders(session: &Session, view: &View, snapshot: &Snapshot, titled: &Titled)
     }
     Ok(html! {
         section.card {
-            h2 { "Its files" }
-            @if there.is_empty() { p.soft { "The snapshot has no files of it." } }
+            h2 { "Files" }
+            @if there.is_empty() { p.soft { "The snapshot has no files of this item." } }
             ul.plain { @for path in &there {
                 li.row.between {
                     a href=(view.to(&format!("{}/browse/{}", parts::snapshot_path(&snapshot.0), names::path(path)))) { (display(path)) }

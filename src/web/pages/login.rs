@@ -19,7 +19,7 @@ pub struct Next {
     next: Option<String>,
 }
 
-/// A path of ours, never another host's.
+/// A path on this page, never an address on another host.
 fn safe(next: &str) -> &str {
     let is_path = next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\n', '\r', '\t']);
     if is_path { next } else { "/" }
@@ -53,8 +53,8 @@ fn no_password() -> Markup {
     html! {
         h1 { "No password is set yet" }
         div.card {
-            p { "When the service starts it prints a link to set one; the link is valid for ten minutes. Restart the service to get a new link." }
-            p { "Or set one on the machine that runs jellyvault: " code { "jellyvault web password" } }
+            p { "When the service starts, it prints a link to set the password. The link is valid for ten minutes. Restart the service to get a new one." }
+            p { "Or set the password on the machine that runs jellyvault: " code { "jellyvault web password" } }
         }
     }
 }
@@ -107,7 +107,7 @@ fn is_usable(view: &View, link: &str) -> Result<(), Oops> {
     if view.site.auth.is_link(link) && !view.site.auth.has_password()? {
         return Ok(());
     }
-    Err(Oops::new(StatusCode::NOT_FOUND, "this link is not valid, or no longer", "Restart the service: it prints a new one, unless a password is set already."))
+    Err(Oops::new(StatusCode::NOT_FOUND, "this link is not valid or has expired", "If a password is set, sign in. If not, restart the service for a new link."))
 }
 
 /// The form for the first password, behind the link that the service printed.
@@ -120,12 +120,12 @@ fn choose(view: &View, link: &str, wrong: Option<&str>) -> Markup {
     html! {
         h1 { "Choose a password" }
         div.card {
-            p { "Whoever has it can see and restore everything in the snapshots. It needs at least " (PASSWORD_CHARS.0) " characters." }
+            p { "Anyone who has the password can see and restore everything in the snapshots. It needs at least " (PASSWORD_CHARS.0) " characters." }
             @if let Some(wrong) = wrong { p.badge.bad role="alert" { (wrong) } }
             form method="post" action=(view.to(&format!("/setup/{link}"))) {
                 (parts::token(view))
                 label { "Password" input type="password" name="password" autocomplete="new-password" required autofocus; }
-                label { "Once more" input type="password" name="again" autocomplete="new-password" required; }
+                label { "Repeat the password" input type="password" name="again" autocomplete="new-password" required; }
                 button.first { "Set the password" }
             }
         }
@@ -138,7 +138,7 @@ pub async fn set_first(view: View, Path(link): Path<String>, headers: HeaderMap,
     let (password, again) = (posted.get("password").to_owned(), posted.get("again"));
     let refuse = |wrong: &str| Ok((StatusCode::BAD_REQUEST, bare_page(&view, "Choose a password", choose(&view, &link, Some(wrong)))).into_response());
     if password != again {
-        return refuse("The two are not the same.");
+        return refuse("The two passwords do not match.");
     }
     let (site, chosen) = (view.site.clone(), password);
     let set = tokio::task::spawn_blocking(move || site.auth.change(|accounts| accounts.set_password(&chosen))).await;
@@ -152,24 +152,24 @@ pub async fn set_first(view: View, Path(link): Path<String>, headers: HeaderMap,
     }
 }
 
-/// Proves once more who it is, where that was long ago: before something is removed or overwritten.
+/// Checks the password before something is removed or overwritten, unless it was entered recently.
 pub async fn prove(view: &View, posted: &Posted) -> Result<(), Oops> {
     if view.is_proved() {
         return Ok(());
     }
-    let Some(session) = view.session.clone() else { return Err(Oops::new(StatusCode::FORBIDDEN, "a program may not do this", "Sign in with a browser.")) };
+    let Some(session) = view.session.clone() else { return Err(Oops::new(StatusCode::FORBIDDEN, "a token cannot do this", "Sign in with a browser.")) };
     match view.site.auth.try_password(posted.get("password").to_owned(), view.address).await? {
         Ok(()) => {
             view.site.auth.prove(&session);
             Ok(())
         }
         Err(Refusal::Wrong) => {
-            Err(Oops::new(StatusCode::FORBIDDEN, "the password is missing or wrong, so nothing was done", "Go back and give your password."))
+            Err(Oops::new(StatusCode::FORBIDDEN, "the password is missing or wrong, so nothing was done", "Go back and enter your password."))
         }
         Err(Refusal::Wait(seconds)) => Err(Oops::new(
             StatusCode::TOO_MANY_REQUESTS,
-            format!("too many wrong passwords, so nothing was done. Wait {seconds} seconds"),
-            "Then go back and try again.",
+            "too many wrong passwords, so nothing was done",
+            format!("Wait {seconds} seconds, then go back and try again."),
         )),
     }
 }

@@ -1,4 +1,4 @@
-//! The pages: one file each. Here is what they have in common.
+//! The pages, one file each. This file holds the frame that they share.
 
 pub mod browse;
 pub mod compare;
@@ -21,7 +21,7 @@ use super::assets::{ICON, SCRIPT, STYLE};
 use super::oops::Oops;
 use super::view::{Theme, View};
 
-/// What stands at the top of each page.
+/// The main menu: addresses and labels.
 const PLACES: [(&str, &str); 7] = [
     ("/", "Overview"),
     ("/snapshots", "Snapshots"),
@@ -32,29 +32,29 @@ const PLACES: [(&str, &str); 7] = [
     ("/settings", "Settings"),
 ];
 
-/// Whether a page is for those who are not signed in.
+/// Whether a page can be opened without signing in.
 pub fn is_open(path: &str) -> bool {
     path == "/login" || path == "/healthz" || path == "/theme" || path.starts_with("/setup/") || path.starts_with("/assets/")
 }
 
-/// A page of somebody who is signed in. One that is live renews itself when something happens.
+/// A page for a signed-in user. A live page updates when something changes.
 pub fn page(view: &View, title: &str, is_live: bool, main: Markup) -> Response {
     respond(view, title, is_live, true, main)
 }
 
-/// A page for those who are not.
+/// A page for a user who is not signed in.
 pub fn bare_page(view: &View, title: &str, main: Markup) -> Response {
     respond(view, title, false, false, main)
 }
 
-/// What went wrong.
+/// The page that shows an error.
 pub fn trouble(view: &View, oops: &Oops) -> Response {
     let main = html! {
         h1 { "This did not work" }
         div.card.state.bad {
             p.sentence { (parts::capital(&oops.what)) "." }
             p { (oops.todo) }
-            @if view.session.is_some() { p { a.button href=(view.to("/")) { "To the overview" } } }
+            @if view.session.is_some() { p { a.button href=(view.to("/")) { "Go to the overview" } } }
         }
     };
     let is_in = view.session.is_some();
@@ -116,7 +116,7 @@ fn theme_switch(view: &View) -> Markup {
                 (parts::token(view))
                 input type="hidden" name="theme" value=(theme.word());
                 input type="hidden" name="back" value=(view.path);
-                button { @match theme { Theme::Auto => "Colours of the device", Theme::Light => "Light colours", Theme::Dark => "Dark colours" } }
+                button { @match theme { Theme::Auto => "Device colours", Theme::Light => "Light colours", Theme::Dark => "Dark colours" } }
             }
         }
     }

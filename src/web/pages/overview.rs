@@ -1,4 +1,4 @@
-//! Am I safe? First in one sentence, then what to do, then what happened.
+//! Is the server protected? First the answer in one sentence, then what to do, then what happened.
 
 use std::collections::BTreeMap;
 
@@ -18,13 +18,13 @@ use super::super::posted::Posted;
 use super::super::requests::read;
 use super::super::stories::before;
 use super::super::view::View;
-use super::{page, parts};
+use super::{login, page, parts};
 
 /// Weeks of the calendar.
 const WEEKS: i64 = 12;
-/// Things that happened.
+/// Snapshots listed under “What happened”, at most.
 const TOLD: usize = 10;
-/// Snapshots that are looked through for them.
+/// Newest snapshots that are searched for changes.
 const LOOKED_THROUGH: usize = 200;
 
 /// The page.
@@ -32,7 +32,7 @@ pub async fn show(view: View) -> Result<Response, Oops> {
     let shown = view.site.board.shown();
     let below = match read(&view, below).await {
         Ok(below) => below,
-        // The sentence above says why, and what to do.
+        // The status above says why, and what to do.
         Err(oops) if shown.facts.away.is_some() => html! { div.card { p { (parts::capital(&oops.what)) "." } } },
         Err(oops) => return Err(oops),
     };
@@ -47,7 +47,7 @@ pub async fn show(view: View) -> Result<Response, Oops> {
 
 fn standing(view: &View, shown: &Shown) -> Markup {
     let Some(standing) = &shown.standing else {
-        return html! { div.card.state { p.sentence { "Looking at the repository …" } } };
+        return html! { div.card.state { p.sentence { "Reading the repository …" } } };
     };
     let (class, _) = parts::level(standing.level);
     html! {
@@ -67,7 +67,7 @@ fn standing(view: &View, shown: &Shown) -> Markup {
     }
 }
 
-/// What is being done, how far it is, and how long it will take.
+/// The running job: what it is doing, how far it is, and the time left.
 pub fn progress(view: &View, what: &str, began: Timestamp, far: &Far) -> Markup {
     let (done, all) = if far.bytes.1 > 0 { far.bytes } else { far.files };
     let seconds = began.duration_until(Timestamp::now()).as_secs().max(1).unsigned_abs();
@@ -75,9 +75,9 @@ pub fn progress(view: &View, what: &str, began: Timestamp, far: &Far) -> Markup 
     let left = (rate > 0 && far.bytes.1 > far.bytes.0).then(|| (far.bytes.1 - far.bytes.0) / rate);
     html! {
         div.progress aria-live="polite" {
-            p { strong { (parts::capital(what)) } ": " (far.phase) ", since " (parts::when(view, began)) ". "
+            p { strong { (parts::capital(what)) } ": " (far.phase) ", started " (parts::when(view, began)) ". "
                 (count(far.files.0)) " files, " (size(far.bytes.0)) ", " (size(rate)) "/s"
-                @if let Some(left) = left { ", about " (left) " s left" } "." }
+                @if let Some(left) = left { ", about " (left) " seconds left" } "." }
             @if all > 0 { progress value=(done.min(all)) max=(all) aria-label="Progress" {} } @else { progress aria-label="Progress" {} }
         }
     }
@@ -108,7 +108,7 @@ fn happened(view: &View, all: &[Snapshot]) -> Markup {
     html! {
         section.card {
             h2 { "What happened" }
-            @if told.is_empty() { p.soft { "Nothing yet. What changes from one snapshot to the next is told here." } }
+            @if told.is_empty() { p.soft { "Nothing yet. This list shows what changed from one snapshot to the next." } }
             ul.plain { @for ((id, record), told) in told {
                 li { a href=(view.to(&parts::snapshot_path(id))) { (parts::when(view, parts::taken(record))) } ": " (parts::in_short(&told, 3)) }
             } }
@@ -116,7 +116,7 @@ fn happened(view: &View, all: &[Snapshot]) -> Markup {
     }
 }
 
-/// The worst of a day: nothing where there was no snapshot.
+/// For each day with snapshots: the state of the best one, and how many there are.
 fn days(view: &View, all: &[Snapshot]) -> BTreeMap<Date, (Level, u64)> {
     let mut days: BTreeMap<Date, (Level, u64)> = BTreeMap::new();
     for (_, record) in all {
@@ -129,7 +129,7 @@ fn days(view: &View, all: &[Snapshot]) -> BTreeMap<Date, (Level, u64)> {
             Level::Good
         };
         let entry = days.entry(day).or_insert((own, 0));
-        // One good snapshot makes a good day.
+        // One good snapshot is enough for a good day.
         *entry = (entry.0.min(own), entry.1 + 1);
     }
     days
@@ -149,12 +149,12 @@ fn calendar(view: &View, all: &[Snapshot]) -> Markup {
     };
     let missing = cells.iter().filter(|(_, day)| !days.contains_key(day)).count();
     html! {
-        svg.calendar viewBox=(format!("0 0 {} 116", WEEKS * 16)) role="img" aria-label=(format!("A square for each of {} days; {missing} of them have no snapshot", cells.len())) {
+        svg.calendar viewBox=(format!("0 0 {} 116", WEEKS * 16)) role="img" aria-label=(format!("One square for each of the last {} days; {missing} of these days have no snapshot", cells.len())) {
             @for (number, day) in &cells {
                 rect class=(class(day)) x=(number / 7 * 16) y=(number % 7 * 16 + 2) width="13" height="13" rx="3" { title { (words(day)) } }
             }
         }
-        details { summary { "As a list" } ul.happened { @for (_, day) in cells.iter().rev().take(28) { li { (words(day)) } } } }
+        details { summary { "Show as a list" } ul.happened { @for (_, day) in cells.iter().rev().take(28) { li { (words(day)) } } } }
     }
 }
 
@@ -175,10 +175,10 @@ fn growth(view: &View, all: &[Snapshot]) -> Markup {
         points.insert(day_of(record), sum);
     }
     let (Some((first, _)), Some((last, top))) = (points.first_key_value(), points.last_key_value()) else {
-        return html! { p.soft { "Nothing is stored yet." } };
+        return html! { p.soft { "There is no snapshot yet." } };
     };
     if first == last {
-        return html! { p.small { "The snapshots of the first day added " (size(*top)) ". From tomorrow on a chart shows how it grows." } };
+        return html! { p.small { "The first day's snapshots added " (size(*top)) ". A chart appears here when there are snapshots from two days." } };
     }
     let days = i64::from((*last - *first).get_days()).max(1);
     let x = |day: &Date| i64::from((*day - *first).get_days()) * 360 / days;
@@ -188,16 +188,16 @@ fn growth(view: &View, all: &[Snapshot]) -> Markup {
     let before = points.range(..last.saturating_sub(Span::new().days(30))).next_back().map_or(0, |(_, bytes)| *bytes);
     let a_day = (top - before) / u64::try_from(days.min(30)).unwrap_or(1).max(1);
     html! {
-        svg.growth viewBox="0 0 360 112" role="img" aria-label=(format!("Stored bytes grew to {} within {days} days", size(*top))) {
+        svg.growth viewBox="0 0 360 112" role="img" aria-label=(format!("Stored data grew to {} in {days} days", size(*top))) {
             polygon.area points=(format!("0,110 {} 360,110", line.join(" "))) {}
             polyline.edge points=(line.join(" ")) {}
         }
-        p.small { "The snapshots that are listed added " (size(*top)) " in all, about " (size(a_day)) " a day."
+        p.small { "All snapshots together added " (size(*top)) ", about " (size(a_day)) " a day."
             @if let Some(free) = free { " The repository's disk has " (size(free)) " free"
                 @if a_day > 0 && free / a_day < 3650 { ", enough for about " (count(free / a_day)) " days" } "." }
         }
-        details { summary { "As a table" } table {
-            thead { tr { th { "Day" } th.number { "Added in all" } } }
+        details { summary { "Show as a table" } table {
+            thead { tr { th { "Day" } th.number { "Total added" } } }
             tbody { @for (day, bytes) in points.iter().rev().take(14) { tr { td { (day) } td.number { (size(*bytes)) } } } }
         } }
     }
@@ -206,7 +206,7 @@ fn growth(view: &View, all: &[Snapshot]) -> Markup {
 fn next_runs(view: &View, shown: &Shown) -> Markup {
     html! {
         section.card {
-            h2 { "What comes next" }
+            h2 { "Next runs" }
             @if shown.next.is_empty() { p { "No job is scheduled." } }
             ul.plain { @for (job, time) in &shown.next {
                 li.row.between { span { (parts::capital(job.name())) ": " (parts::at(view, time.timestamp())) ", " (parts::when(view, time.timestamp())) } }
@@ -215,10 +215,13 @@ fn next_runs(view: &View, shown: &Shown) -> Markup {
     }
 }
 
-/// Has jobs done now.
+/// Runs a job now.
 pub async fn order(view: View, posted: Posted) -> Result<Response, Oops> {
     let job = Job::ALL.into_iter().find(|job| job.name() == posted.get("job")).ok_or_else(|| Oops::bad("there is no such job"))?;
+    if job == Job::Retention {
+        login::prove(&view, &posted).await?;
+    }
     let sent = view.site.orders.send(Order::Run(vec![job]));
-    sent.map_err(|_| Oops::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "the service is ending", "Start it again."))?;
+    sent.map_err(|_| Oops::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "the service is stopping", "Start the service, then try again."))?;
     Ok(Redirect::to(&view.to("/jobs")).into_response())
 }

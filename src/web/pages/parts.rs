@@ -10,7 +10,7 @@ use crate::service::{Level, age};
 
 use super::super::view::View;
 
-/// With a large first letter.
+/// The text with a capital first letter.
 pub fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
@@ -35,7 +35,7 @@ pub fn taken(record: &SnapshotRecord) -> Timestamp {
     moment(record.time_ns)
 }
 
-/// How bad it is, as class and word.
+/// The style class and the label of a level.
 pub fn level(level: Level) -> (&'static str, &'static str) {
     match level {
         Level::Good => ("good", "Protected"),
@@ -44,16 +44,16 @@ pub fn level(level: Level) -> (&'static str, &'static str) {
     }
 }
 
-/// What each form carries.
+/// The hidden token that each form carries, so that no other web page can send it.
 pub fn token(view: &View) -> Markup {
     html! { @if view.session.is_some() { input type="hidden" name="token" value=(view.form_token()); } }
 }
 
-/// Asks for the password where it was not given a short while ago, before something is removed or overwritten.
+/// A password field, unless the password was entered recently. For forms that remove or overwrite something.
 pub fn proof(view: &View) -> Markup {
     html! {
         @if !view.is_proved() {
-            label { "Your password, because this cannot be undone by a click:"
+            label { "Your password, to confirm:"
                 input type="password" name="password" autocomplete="current-password" required;
             }
         }
@@ -78,14 +78,14 @@ pub fn snapshot_path(id: &SnapshotId) -> String {
 
 /// A command as it is typed in a terminal.
 pub fn command(shown: &str) -> Markup {
-    html! { details { summary { "The same in a terminal" } pre { code { (shown) } } } }
+    html! { details { summary { "Do the same in a terminal" } pre { code { (shown) } } } }
 }
 
-/// What happened in one line: the first things, and how many more.
+/// What happened, in one line: the first changes, and the number of the others.
 pub fn in_short(happened: &Happened, most: usize) -> String {
     let mut words: Vec<String> = Vec::new();
     if let Some((before, after)) = &happened.version {
-        words.push(format!("server {before} → {after}"));
+        words.push(format!("Jellyfin {before} → {after}"));
     }
     words.extend(happened.news.iter().map(line_in_short));
     if !happened.settings.is_empty() {
@@ -109,7 +109,7 @@ fn line_in_short(line: &NewsLine) -> String {
 }
 
 fn files_in_short((category, [new, gone, changed]): &(crate::source::Category, [u64; 3])) -> String {
-    let words = [(*new, "new"), (*gone, "gone"), (*changed, "changed")];
+    let words = [(*new, "new"), (*gone, "removed"), (*changed, "changed")];
     let words: Vec<String> = words.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{} {word}", count(*number))).collect();
     format!("{category} files: {}", words.join(", "))
 }
@@ -118,7 +118,7 @@ fn files_in_short((category, [new, gone, changed]): &(crate::source::Category, [
 pub fn in_full(happened: &Happened) -> Markup {
     let sections = [("library", "Library"), ("users", "Users"), ("server", "Server"), ("upgrade", "Changed by the upgrade")];
     html! {
-        @if let Some((before, after)) = &happened.version { p { strong { "The server was upgraded from " (before) " to " (after) "." } } }
+        @if let Some((before, after)) = &happened.version { p { strong { "The server's version changed from " (before) " to " (after) "." } } }
         @for (section, title) in sections {
             @let lines: Vec<&NewsLine> = happened.news.iter().filter(|line| line.section == section).collect();
             @if !lines.is_empty() { h3 { (title) } ul.happened { @for line in lines { li { (line_in_full(line)) } } } }

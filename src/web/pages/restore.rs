@@ -1,4 +1,4 @@
-//! Restoring: what, then the plan, then the restore itself. Plan and restore are the commands that are shown. And the zip for Jellyfin's dashboard.
+//! Restore: choose what, see the plan, then restore. Plan and restore run the command that the page shows. Also the zip for Jellyfin's dashboard.
 
 use std::ffi::OsString;
 
@@ -21,7 +21,7 @@ use super::super::{download, names};
 use super::snapshot::meant;
 use super::{login, page, parts};
 
-/// What is asked for already.
+/// What the link to the page has chosen already.
 #[derive(Clone, Default, Deserialize)]
 pub struct Asked {
     snapshot: Option<String>,
@@ -29,7 +29,7 @@ pub struct Asked {
     replace: Option<String>,
 }
 
-/// Categories that a running server takes back.
+/// Categories that can be restored while Jellyfin runs.
 const OF_RUNNING: [Category; 4] = [Category::Metadata, Category::Trickplay, Category::Subtitles, Category::Attachments];
 
 /// The page that asks.
@@ -49,19 +49,19 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
     let (id, record) = &chosen;
     Ok(html! {
         h1 { "Restore" }
-        p { "Nothing is changed before you have seen what would be done." }
+        p { "You first see what would be done. Nothing is changed until you confirm." }
         form method="post" action=(view.to("/restore/plan")) {
             (parts::token(view))
-            fieldset { legend { "From which snapshot" }
+            fieldset { legend { "Which snapshot" }
                 select name="snapshot" aria-label="Snapshot" {
                     @for snapshot in choices(&all, &chosen) { option value=(short(&snapshot.0)) selected[snapshot.0 == *id] { (words(view, snapshot)) } }
                 }
             }
-            fieldset { legend { "What" }
+            fieldset { legend { "What to restore" }
                 @if let Some(path) = &path {
                     label.line { input type="radio" name="what" value="paths" checked; "Only this: " code { (path) } }
                     input type="hidden" name="path" value=(path);
-                    label.line { input type="checkbox" name="replace" value="1" checked[asked.replace.is_some()]; "Remove newer pictures that Jellyfin would show instead" }
+                    label.line { input type="checkbox" name="replace" value="1" checked[asked.replace.is_some()]; "Also delete newer pictures that Jellyfin would show instead" }
                 }
                 label.line { input type="radio" name="what" value="categories" checked[path.is_none()]; "Only these categories:" }
                 div.row {
@@ -69,20 +69,20 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
                         label.line { input type="checkbox" name="category" value=(name) checked[name == Category::Metadata.name()]; (name) }
                     }
                 }
-                p.small.soft { "Under a running server only " (running_words()) " can come back. For anything else stop Jellyfin first." }
-                label.line { input type="radio" name="what" value="all"; "Everything: the whole server as it was then" }
+                p.small.soft { "While Jellyfin is running, only " (running_words()) " can be restored. For anything else, stop Jellyfin first." }
+                label.line { input type="radio" name="what" value="all"; "Everything: the whole server as it was at that time" }
             }
-            fieldset { legend { "How" }
-                label.line { input type="checkbox" name="delete" value="1"; "Also delete what the snapshot does not have" }
-                label.line { input type="checkbox" name="keep" value="1"; "First rename what is there, so that it can be had back (everything only)" }
+            fieldset { legend { "Options" }
+                label.line { input type="checkbox" name="delete" value="1"; "Also delete files that are not in the snapshot" }
+                label.line { input type="checkbox" name="keep" value="1"; "First rename the existing directories, so that you can go back to them (only with “Everything”)" }
             }
             button.first { "Show what would be done" }
         }
         br;
-        section.card { h2 { "Somewhere else" }
+        section.card { h2 { "Other ways to restore" }
             p { "To get files without touching the server, " a href=(view.to(&format!("{}/browse", parts::snapshot_path(id)))) { "browse the snapshot" } " and download them. "
-                "For a zip that Jellyfin's dashboard restores, use " a href=(view.to(&format!("/export?snapshot={}", short(id)))) { "the export" } ". "
-                "One user's watch state alone comes back with the stopped server in a terminal: " code { "jellyvault restore " (short(id)) " --watch-state --user NAME" } }
+                "To restore with Jellyfin's dashboard, " a href=(view.to(&format!("/export?snapshot={}", short(id)))) { "download a zip for Jellyfin" } ". "
+                "To restore only one user's watch state, stop Jellyfin and run this in a terminal: " code { "jellyvault restore " (short(id)) " --watch-state --user NAME" } }
         }
     })
 }
@@ -107,7 +107,7 @@ fn words(view: &View, (id, record): &Snapshot) -> String {
     format!("{time}{version}{label} ({})", short(id))
 }
 
-/// The command that the form means, without its dry run. Values go where an option takes them: none becomes an option of its own.
+/// The command for a form, without `--dry-run`. Values are written as `--option=value`, so none can be taken for an option.
 fn arguments(snapshot: &Snapshot, posted: &Posted) -> Result<Vec<OsString>, Oops> {
     let mut words = vec!["restore".to_owned(), snapshot.0.to_string(), "--in-place".to_owned()];
     match posted.get("what") {
@@ -133,7 +133,7 @@ fn arguments(snapshot: &Snapshot, posted: &Posted) -> Result<Vec<OsString>, Oops
                 words.push("--replace-pictures".to_owned());
             }
         }
-        _ => return Err(Oops::bad("it is not said what to restore")),
+        _ => return Err(Oops::bad("the form does not say what to restore")),
     }
     if posted.has("delete") {
         words.extend(["--delete".to_owned(), "--yes".to_owned()]);
@@ -163,10 +163,10 @@ pub async fn plan(view: View, posted: Posted) -> Result<Response, Oops> {
     let mut dry = own.clone();
     dry.push("--dry-run".into());
     let site = view.site.clone();
-    let outcome = tokio::task::spawn_blocking(move || site.runs.ask(&dry)).await.map_err(|_| Oops::bad("the plan could not be made"))??;
+    let outcome = tokio::task::spawn_blocking(move || site.runs.ask(&dry)).await.map_err(|_| Oops::bad("the restore could not be planned"))??;
     let main = html! {
         h1 { "What would be done" }
-        p { "Restore " strong { (what(&posted)) } " from the snapshot of " (words(&view, &snapshot)) ", into the server's own directories. Nothing was changed so far." }
+        p { "Restore " strong { (what(&posted)) } " from the snapshot of " (words(&view, &snapshot)) ", into the server's directories. Nothing has been changed so far." }
         section.card.state.(state(&outcome)) { pre tabindex="0" { (outcome.words) } }
         @if outcome.code == 0 || outcome.code == 3 {
             form method="post" action=(view.to("/restore/run")) {
@@ -176,11 +176,11 @@ pub async fn plan(view: View, posted: Posted) -> Result<Response, Oops> {
                 }
                 @for category in posted.all("category") { input type="hidden" name="category" value=(category); }
                 (parts::proof(&view))
-                div.row { button.danger { "Restore now" } a.button href=(view.to("/restore")) { "Do not" } }
+                div.row { button.danger { "Restore now" } a.button href=(view.to("/restore")) { "Cancel" } }
             }
         } @else {
-            p { "This cannot be done as it is: the text above says why, and what to do." }
-            a.button href=(view.to("/restore")) { "Back" }
+            p { "This cannot be done as it is. The text above says why, and what to do." }
+            a.button href=(view.to("/restore")) { "Back to the restore page" }
         }
         (parts::command(&view.site.runs.shown(&own)))
     };
@@ -211,13 +211,13 @@ pub async fn export(view: View, Query(asked): Query<Asked>) -> Result<Response, 
         let has_database = snapshot.1.category(Category::Database.name()).is_some();
         Ok(html! {
             h1 { "A zip for Jellyfin's dashboard" }
-            p { "Of the snapshot of " (words(view, &snapshot)) ". The zip is made and checked before the download begins, which can take some minutes." }
-            @if !has_database { p { "This snapshot has no database, so no zip can be made of it." } }
+            p { "From the snapshot of " (words(view, &snapshot)) ". jellyvault makes and checks the zip before the download begins. This can take some minutes." }
+            @if !has_database { p { "This snapshot has no database, so jellyvault cannot make a zip from it." } }
             @else { div.grid {
-                section.card { h2 { "Like Jellyfin's own backup" } p { "Fits the version of the snapshot's server, and newer ones with the same tables." } a.button.first href=(link("tables")) { "Download" } }
-                section.card { h2 { "The database exactly as it was" } p { "For the same version or a newer one, which then brings it up to date." } a.button href=(link("exact")) { "Download" } }
+                section.card { h2 { "Like Jellyfin's own backup" } p { "For the Jellyfin version of the snapshot, and for newer versions with the same tables." } a.button.first href=(link("tables")) { "Download the zip" } }
+                section.card { h2 { "The database exactly as it was" } p { "For the same Jellyfin version, or a newer one, which then upgrades the database." } a.button href=(link("exact")) { "Download the exact zip" } }
             } }
-            p.soft.small { "In a terminal: " code { (view.site.runs.shown(&["export", &short(&snapshot.0), "backup.zip"].map(OsString::from))) } " says more about which versions fit." }
+            p.soft.small { "In a terminal, " code { (view.site.runs.shown(&["export", &short(&snapshot.0), "backup.zip"].map(OsString::from))) } " also says which Jellyfin versions can restore the zip." }
         })
     })
     .await?;

@@ -1,4 +1,4 @@
-//! Settings: what is configured and where that is said, what retention would do, the password, and who is signed in.
+//! Settings: the configuration and where it comes from, what retention would remove, the password, and the devices that are signed in.
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -16,14 +16,14 @@ use super::super::requests::read;
 use super::super::view::View;
 use super::{login, page, parts};
 
-/// Runs that are told of each job.
+/// Next runs shown of each job.
 const RUNS: usize = 5;
 
 /// The page.
 pub async fn show(view: View) -> Result<Response, Oops> {
     let accounts = view.site.auth.accounts()?;
     let loaded = &view.site.loaded;
-    let text = toml::to_string(&loaded.config.masked()).unwrap_or_else(|error| format!("# it cannot be shown: {error}"));
+    let text = toml::to_string(&loaded.config.masked()).unwrap_or_else(|error| format!("# the configuration cannot be shown: {error}"));
     let main = html! {
         h1 { "Settings" }
         section.card {
@@ -31,27 +31,27 @@ pub async fn show(view: View) -> Result<Response, Oops> {
             table.cards { thead { tr { th { "Job" } th { "Next runs" } } } tbody { @for job in Job::ALL { (runs(&view, job)) } } }
         }
         section.card {
-            h2 { "Which snapshots stay" }
-            p { "Rules keep snapshots; what no rule keeps is removed by the retention job. " a href=(view.to("/settings/retention")) { "Show what it would remove now" } "." }
+            h2 { "Retention" }
+            p { "The retention job removes each snapshot that no rule keeps. " a href=(view.to("/settings/retention")) { "Show what it would remove now" } "." }
         }
         section.card {
             h2 { "Configuration" }
-            @match &loaded.file { Some(file) => p { "From " code { (file.display()) } ". Change the file, then restart the service." }, None => p { "There is no configuration file: everything has its usual value. " code { "jellyvault setup" } " writes one." } }
-            @if !loaded.variables.is_empty() { p { "From the environment: " (loaded.variables.join(", ")) "." } }
-            details { summary { "Show it" } pre tabindex="0" { (text) } }
+            @match &loaded.file { Some(file) => p { "The settings come from " code { (file.display()) } ". To change them, edit the file, then restart the service." }, None => p { "There is no configuration file, so the defaults apply. " code { "jellyvault setup" } " writes one." } }
+            @if !loaded.variables.is_empty() { p { "Set in the environment: " (loaded.variables.join(", ")) "." } }
+            details { summary { "Show the configuration" } pre tabindex="0" { (text) } }
         }
         (password(&view))
         section.card {
-            h2 { "Signed in" }
+            h2 { "Signed-in devices" }
             ul.plain { @for own in &accounts.sessions { li.row.between {
                 span { (own.device) @if view.session.as_deref() == Some(own.id.as_str()) { " (this one)" } ", since " (parts::at(&view, own.since)) }
-                (parts::action(&view, &format!("/settings/sessions/{}", own.id), &[], "", "Sign out"))
+                (parts::action(&view, &format!("/settings/sessions/{}", own.id), &[], "", "Sign this device out"))
             } } }
-            h2 { "Tokens of programs" }
-            @if accounts.tokens.is_empty() { p.soft { "None. " code { "jellyvault web token NAME" } " makes one." } }
+            h2 { "Tokens for programs" }
+            @if accounts.tokens.is_empty() { p.soft { "There is no token. To make one, run " code { "jellyvault web token NAME" } "." } }
             ul.plain { @for token in &accounts.tokens { li.row.between {
                 span { (token.name) ", since " (parts::at(&view, token.since)) }
-                (parts::action(&view, &format!("/settings/tokens/{}", token.id), &[], "danger", "Remove"))
+                (parts::action(&view, &format!("/settings/tokens/{}", token.id), &[], "danger", "Remove this token"))
             } } }
         }
     };
@@ -63,7 +63,7 @@ fn runs(view: &View, job: Job) -> Markup {
     let times: Vec<Zoned> = schedule.as_ref().map(|schedule| next(schedule, &view.now())).unwrap_or_default();
     html! { tr {
         td data-label="Job" { (parts::capital(job.name())) }
-        td data-label="Next runs" { @if times.is_empty() { "switched off" } @for (number, time) in times.iter().enumerate() { @if number > 0 { ", " } (parts::at(view, time.timestamp())) } }
+        td data-label="Next runs" { @if times.is_empty() { "not scheduled" } @for (number, time) in times.iter().enumerate() { @if number > 0 { ", " } (parts::at(view, time.timestamp())) } }
     } }
 }
 
@@ -81,13 +81,13 @@ fn password(view: &View) -> Markup {
     html! {
         section.card {
             h2 { "Password" }
-            @if view.site.auth.is_fixed() { p { "The configuration gives the password, so it is changed there." } }
+            @if view.site.auth.is_fixed() { p { "The password is set in the configuration. Change it there, then restart the service." } }
             @else { details { summary { "Change the password" }
                 form method="post" action=(view.to("/settings/password")) {
                     (parts::token(view))
-                    label { "The present one" input type="password" name="password" autocomplete="current-password" required; }
-                    label { "The new one, at least " (PASSWORD_CHARS.0) " characters" input type="password" name="new" autocomplete="new-password" required; }
-                    button { "Change it and sign out everywhere" }
+                    label { "Current password" input type="password" name="password" autocomplete="current-password" required; }
+                    label { "New password, at least " (PASSWORD_CHARS.0) " characters" input type="password" name="new" autocomplete="new-password" required; }
+                    button { "Change the password and sign out everywhere" }
                 }
             } }
         }
@@ -97,11 +97,11 @@ fn password(view: &View) -> Markup {
 /// Changes the password.
 pub async fn set_password(view: View, posted: Posted) -> Result<Response, Oops> {
     if view.site.auth.is_fixed() {
-        return Err(Oops::bad("the configuration gives the password"));
+        return Err(Oops::bad("the password is set in the configuration, so it cannot be changed here"));
     }
     match view.site.auth.try_password(posted.get("password").to_owned(), view.address).await? {
         Ok(()) => {}
-        Err(_) => return Err(Oops::bad("the present password is wrong, so nothing was changed")),
+        Err(_) => return Err(Oops::bad("the current password is wrong, so nothing was changed")),
     }
     let (site, new) = (view.site.clone(), posted.get("new").to_owned());
     let set = tokio::task::spawn_blocking(move || site.auth.change(|accounts| accounts.set_password(&new))).await;
@@ -124,7 +124,7 @@ pub async fn end_session(view: View, Path(id): Path<String>, _posted: Posted) ->
     Ok(Redirect::to(&view.to("/settings")).into_response())
 }
 
-/// Takes a token away.
+/// Removes a token.
 pub async fn end_token(view: View, Path(id): Path<String>, posted: Posted) -> Result<Response, Oops> {
     if view.session.is_none() {
         login::prove(&view, &posted).await?;
@@ -151,15 +151,19 @@ fn preview(session: &Session, view: &View) -> Result<Markup, Oops> {
     Ok(html! {
         h1 { "What retention would remove now" }
         p { @if gone.is_empty() { "Nothing: a rule keeps each snapshot." } @else {
-            (gone.len()) " of " (catalog.snapshots.len()) " snapshots" @if let Some(bytes) = plan.would_free { ", which frees " (size(bytes)) } "." } }
+            (gone.len()) " of " (catalog.snapshots.len()) " snapshots" @if let Some(bytes) = plan.would_free { ", which would free " (size(bytes)) } "." } }
         section.card { table.cards {
-            thead { tr { th { "Snapshot" } th { "Stays or goes" } th { "Kept by" } } }
+            thead { tr { th { "Snapshot" } th { "Result" } th { "Kept by" } } }
             tbody { @for (id, record) in catalog.snapshots.iter().rev() { tr {
                 td data-label="Snapshot" { a href=(view.to(&parts::snapshot_path(id))) { (parts::at(view, parts::taken(record))) } " " code { (short(id)) } }
-                td data-label="Stays or goes" { @if gone.contains(id) { span.badge.bad { "goes" } } @else { span.badge.good { "stays" } } }
+                td data-label="Result" { @if gone.contains(id) { span.badge.bad { "removed" } } @else { span.badge.good { "kept" } } }
                 td data-label="Kept by" { (reasons(*id)) }
             } } }
         } }
-        (parts::action(view, "/jobs", &[("job", "retention")], "danger", "Remove them now"))
+        form method="post" action=(view.to("/jobs")) {
+            (parts::token(view)) (parts::proof(view))
+            input type="hidden" name="job" value="retention";
+            button.danger { "Run the retention job now" }
+        }
     })
 }

@@ -1,4 +1,4 @@
-//! One snapshot: what happened, what it holds, what can be done with it.
+//! One snapshot: what happened, what it contains, and what can be done with it.
 
 use std::ffi::OsString;
 
@@ -23,7 +23,7 @@ pub async fn show(view: View, Path(name): Path<String>) -> Result<Response, Oops
     Ok(page(&view, &title, false, main))
 }
 
-/// The snapshot that is meant: by the beginning of its id, a label, or `latest`.
+/// Finds a snapshot by the beginning of its id, a label, or `latest`.
 pub fn meant(session: &Session, name: &str) -> Result<Snapshot, Oops> {
     Ok(session.snapshot(name)?)
 }
@@ -42,11 +42,11 @@ fn all_of(session: &Session, view: &View, name: &str) -> Result<(String, Markup)
         (actions(view, &snapshot, earlier))
         @if let Some(note) = &record.note { p { (parts::capital(note)) "." } }
         section.card {
-            h2 { "What happened since the snapshot before" }
+            h2 { "What happened since the previous snapshot" }
             @match &told {
                 Ok(Some(told)) => (parts::in_full(told)),
-                Ok(None) => p { "It is the first of this server." },
-                Err(error) => p { "It cannot be told: " (error) ". Run " code { "jellyvault check" } " to see what is damaged." },
+                Ok(None) => p { "This snapshot is the first of this server." },
+                Err(error) => p { "The two snapshots could not be compared: " (error) ". Run " code { "jellyvault check" } " to see what is damaged." },
             }
         }
         @if !record.problems.is_empty() { (problems(&snapshot)) }
@@ -63,9 +63,9 @@ fn actions(view: &View, (id, _): &Snapshot, earlier: Option<&Snapshot>) -> Marku
         div.row.card {
             a.button.first href=(view.to(&format!("/restore?snapshot={}", short(id)))) { "Restore" }
             a.button href=(view.to(&format!("{path}/browse"))) { "Browse files" }
-            a.button href=(view.to(&format!("/library?snapshot={}", short(id)))) { "Library" }
-            a.button href=(view.to(&format!("/compare/{}/now", short(id)))) { "Compare with now" }
-            @if let Some((before, _)) = earlier { a.button href=(view.to(&format!("/compare/{}/{}", short(before), short(id)))) { "Compare with the one before" } }
+            a.button href=(view.to(&format!("/library?snapshot={}", short(id)))) { "Browse the library" }
+            a.button href=(view.to(&format!("/compare/{}/now", short(id)))) { "Compare with the server now" }
+            @if let Some((before, _)) = earlier { a.button href=(view.to(&format!("/compare/{}/{}", short(before), short(id)))) { "Compare with the previous snapshot" } }
             a.button href=(view.to(&format!("/export?snapshot={}", short(id)))) { "Zip for Jellyfin" }
         }
     }
@@ -84,7 +84,7 @@ fn problems((_, record): &Snapshot) -> Markup {
 fn contents((_, record): &Snapshot) -> Markup {
     html! {
         section.card {
-            h2 { "What is in it" }
+            h2 { "Contents" }
             table.cards {
                 thead { tr { th { "Category" } th.number { "Files" } th.number { "Size" } } }
                 tbody {
@@ -104,11 +104,11 @@ fn server((_, record): &Snapshot) -> Markup {
             h2 { "Server" }
             @match &record.server.version {
                 Some(version) => p { "Jellyfin " (version.value) @if !version.exact { " or newer" } " " span.soft { "(" (version.how) ")" } },
-                None => p { "Its version is not known." },
+                None => p { "The Jellyfin version is not known." },
             }
             @if let Some(name) = &record.server.id { p.small { "Server id " code { (name) } } }
-            p.small { "On " (record.source.host) ", from " @for (number, dir) in record.source.directories.values().enumerate() { @if number > 0 { ", " } code { (dir) } } }
-            p.small.soft { (size(record.bytes.source)) " in " (count(record.files.total)) " files; " (size(record.bytes.read)) " were read, " (size(record.bytes.new_stored)) " added." }
+            p.small { "Machine: " (record.source.host) ". Directories: " @for (number, dir) in record.source.directories.values().enumerate() { @if number > 0 { ", " } code { (dir) } } }
+            p.small.soft { (size(record.bytes.source)) " in " (count(record.files.total)) " files. This snapshot read " (size(record.bytes.read)) " and added " (size(record.bytes.new_stored)) " to the repository." }
         }
     }
 }
@@ -117,16 +117,16 @@ fn manage(view: &View, (id, record): &Snapshot, is_kept: bool) -> Markup {
     let path = parts::snapshot_path(id);
     html! {
         section.card {
-            h2 { "Keep or remove it" }
+            h2 { "Protect or remove" }
             div.row {
                 @if is_kept { (parts::action(view, &format!("{path}/keep"), &[("off", "1")], "", "Remove the protection")) }
-                @else { (parts::action(view, &format!("{path}/keep"), &[], "", "Protect it from removal")) }
+                @else { (parts::action(view, &format!("{path}/keep"), &[], "", "Protect this snapshot")) }
             }
             @if !is_kept {
                 details {
                     summary { "Remove this snapshot" }
-                    p { "Its list of files goes at once. The space that only it needs is freed by the next retention job. It cannot be brought back."
-                        @if record.label.is_some() { " It has a label: somebody wanted to keep it." } }
+                    p { "The snapshot is removed at once and cannot be brought back. The next retention job frees the space that only this snapshot uses."
+                        @if record.label.is_some() { " This snapshot has a label, so it was probably meant to be kept." } }
                     form method="post" action=(view.to(&format!("{path}/forget"))) {
                         (parts::token(view)) (parts::proof(view))
                         button.danger { "Remove the snapshot " (short(id)) }
@@ -137,11 +137,11 @@ fn manage(view: &View, (id, record): &Snapshot, is_kept: bool) -> Markup {
     }
 }
 
-/// Protects a snapshot, or no longer.
+/// Protects a snapshot, or removes the protection.
 pub async fn keep(view: View, Path(name): Path<String>, posted: Posted) -> Result<Response, Oops> {
     let is_kept = !posted.has("off");
     if !is_kept && view.session.is_none() {
-        return Err(Oops::bad("a program may not take the protection away"));
+        return Err(Oops::bad("a program with a token cannot remove the protection of a snapshot"));
     }
     let id = read(&view, move |session, _| {
         let (id, _) = meant(session, &name)?;
@@ -149,7 +149,7 @@ pub async fn keep(view: View, Path(name): Path<String>, posted: Posted) -> Resul
         Ok(id)
     })
     .await?;
-    // The overview may have said that something was lost.
+    // Removing the protection also dismisses the alarm about a sudden loss, so the status may change.
     crate::tolerate(view.site.orders.send(super::super::board::Order::Look));
     Ok(Redirect::to(&view.to(&parts::snapshot_path(&id))).into_response())
 }

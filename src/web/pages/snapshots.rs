@@ -1,4 +1,4 @@
-//! The timeline: days with their snapshots, and what happened in one line.
+//! The list of snapshots, day by day, each with one line about what happened.
 
 use axum::extract::Query;
 use axum::response::Response;
@@ -20,7 +20,7 @@ use super::{page, parts};
 /// Snapshots on one page.
 const SHOWN: usize = 60;
 
-/// What is looked for.
+/// The search, and where the page begins.
 #[derive(Clone, Default, Deserialize)]
 pub struct Asked {
     #[serde(default)]
@@ -38,7 +38,7 @@ pub async fn show(view: View, Query(asked): Query<Asked>) -> Result<Response, Oo
     let main = html! {
         h1 { "Snapshots" }
         form.card method="get" role="search" {
-            label { "Search what happened: a title, a user, a label, a version" input type="search" name="q" value=(asked.q); }
+            label { "Search for a title, a user, a label or a version" input type="search" name="q" value=(asked.q); }
             label.line { input type="checkbox" name="changes" value="1" checked[!asked.changes.is_empty()]; "Only snapshots in which something changed" }
             button { "Search" }
         }
@@ -74,7 +74,7 @@ fn list(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
     let link = |skip: usize| view.to(&format!("/snapshots?q={}&changes={}&skip={skip}", names::value(&asked.q), names::value(&asked.changes)));
     Ok(html! {
         @if all.is_empty() { p { "There is no snapshot yet. Take the first one on the overview." } }
-        @else if wanted.is_empty() { p { "No snapshot fits. Search for a part of a title, a user or a label." } }
+        @else if wanted.is_empty() { p { "No snapshot matches. Try a part of a title, a user name or a label." } }
         form method="get" action=(view.to("/compare")) {
             @for snapshot in &shown {
                 @if day.replace(day_of(snapshot)) != Some(day_of(snapshot)) { h2.day { (day_of(snapshot).strftime("%A, %-d %B %Y")) } }
@@ -97,7 +97,7 @@ fn entry(view: &View, all: &[Snapshot], snapshot: &Snapshot, is_kept: bool) -> M
     let words = match (before, &told) {
         (None, _) => "the first of this server".to_owned(),
         (Some(_), Some(told)) => parts::in_short(told, 4),
-        (Some(_), None) => "what happened is still being found out".to_owned(),
+        (Some(_), None) => "still comparing this snapshot with the previous one".to_owned(),
     };
     let time = parts::taken(record).to_zoned(view.site.zone.clone()).strftime("%H:%M").to_string();
     html! {
@@ -117,7 +117,7 @@ fn entry(view: &View, all: &[Snapshot], snapshot: &Snapshot, is_kept: bool) -> M
     }
 }
 
-/// What is special about a snapshot.
+/// The badges of a snapshot: its label, protection, upgrade and problems.
 pub fn marks(snapshot: &Snapshot, is_kept: bool) -> Markup {
     let record = &snapshot.1;
     html! {
