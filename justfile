@@ -43,3 +43,11 @@ peers *corpora="small":
 # What commands cost as files and snapshots grow
 scale:
     benches/scale.py
+
+# Everything that a release publishes, in target/dist, from a clean checkout; docs/release.md has the steps around it
+release version:
+    packaging/release {{version}}
+
+# Whether the packages in target/dist work (as root, on Debian 12)
+test-packages *parts:
+    packaging/test {{parts}}

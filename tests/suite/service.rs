@@ -427,7 +427,8 @@ fn the_commands_take_the_server_and_the_repository_of_the_configuration() {
 fn what_is_shipped_for_systemd_and_compose_calls_what_there_is() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
     let mut seen = 0;
-    for entry in walkdir::WalkDir::new(&folder).into_iter().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
+    let folders = ["systemd", "compose", "apt", "unraid"].map(|name| walkdir::WalkDir::new(folder.join(name)));
+    for entry in folders.into_iter().flatten().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
         let text = std::fs::read_to_string(entry.path()).unwrap();
         for line in text.lines().filter(|line| line.starts_with("ExecStart=") || line.contains("command: [") || line.contains("test: [")) {
             let words: Vec<String> = line.split(|c: char| "=[], \"".contains(c)).filter(|word| !word.is_empty()).map(str::to_owned).collect();
