@@ -5,7 +5,8 @@ use std::net::IpAddr;
 /// A host as a browser sends it, without its port.
 pub fn host_of(header: &str) -> &str {
     if let Some(rest) = header.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or_default();
+        // Behind the bracket comes a port or nothing.
+        return rest.split_once(']').filter(|(_, port)| port.is_empty() || port.starts_with(':')).map_or("", |(host, _)| host);
     }
     header.rsplit_once(':').map_or(header, |(host, _)| host)
 }
@@ -55,6 +56,7 @@ mod tests {
         }
         assert!(!is_ours("", "", &[]));
         assert_eq!(["nas:8788", "nas", "[::1]:8788", "127.0.0.1:1"].map(host_of), ["nas", "nas", "::1", "127.0.0.1"]);
+        assert_eq!(host_of("[::1]evil"), "");
     }
 
     #[test]

@@ -108,6 +108,9 @@ pub async fn files(view: View, Path(name): Path<String>, Query(asked): Query<Lis
 /// Has a job done: `job=snapshot`.
 pub async fn run(view: View, posted: Posted) -> Result<Response, Oops> {
     let job = Job::ALL.into_iter().find(|job| job.name() == posted.get("job")).ok_or_else(|| Oops::bad("job must be snapshot, retention, check or drill"))?;
+    if job == Job::Retention && view.session.is_none() {
+        return Err(Oops::new(StatusCode::FORBIDDEN, "a token cannot remove snapshots", "Run the retention job from the page, or on its schedule."));
+    }
     let sent = view.site.orders.send(Order::Run(vec![job]));
     sent.map_err(|_| Oops::new(StatusCode::SERVICE_UNAVAILABLE, "the service is ending", "Start it again."))?;
     Ok((StatusCode::ACCEPTED, Json(json!({"ordered": job}))).into_response())

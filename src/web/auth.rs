@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex as Queue, Semaphore};
 
-use super::accounts::{Accounts, SignedIn, Trouble, hash, id_of, is_password, secret};
+use super::accounts::{Accounts, SignedIn, Trouble, id_of, is_password, secret};
 use super::throttle::Throttle;
 
 /// How long the link that the service prints is valid.
@@ -42,8 +42,8 @@ struct Known {
 /// Checks passwords, sessions and tokens.
 pub struct Auth {
     file: PathBuf,
-    /// The hash of the password from the configuration. It takes precedence over the one in the file.
-    fixed: Option<String>,
+    /// The configuration gives the password.
+    is_fixed: bool,
     known: Mutex<Known>,
     link: Mutex<Option<(String, Instant)>>,
     proved: Mutex<HashMap<String, Instant>>,
@@ -66,7 +66,7 @@ impl Auth {
         let mut form_key = [0; 32];
         getrandom::fill(&mut form_key).map_err(|error| Trouble::Hash(error.to_string()))?;
         let auth = Auth {
-            fixed: password.map(hash).transpose()?,
+            is_fixed: password.is_some(),
             known: Mutex::default(),
             link: Mutex::default(),
             proved: Mutex::default(),
@@ -76,7 +76,11 @@ impl Auth {
             form_key,
             file,
         };
-        auth.with(|_| ())?;
+        let stored = auth.with(|accounts| accounts.password.clone())?;
+        if let Some(password) = password.filter(|password| !stored.is_some_and(|hash| is_password(password, &hash))) {
+            // Another password ends all sessions, whoever sets it.
+            auth.change(|accounts| accounts.set_password(password))?;
+        }
         Ok(auth)
     }
 
@@ -108,12 +112,12 @@ impl Auth {
 
     /// Whether a password is set.
     pub fn has_password(&self) -> Result<bool, Trouble> {
-        Ok(self.fixed.is_some() || self.with(|accounts| accounts.password.is_some())?)
+        self.with(|accounts| accounts.password.is_some())
     }
 
     /// Whether the password comes from the configuration, so that it cannot be changed here.
     pub fn is_fixed(&self) -> bool {
-        self.fixed.is_some()
+        self.is_fixed
     }
 
     /// The secret of a new link for setting the first password. It works once.
@@ -150,10 +154,7 @@ impl Auth {
         if !wait.is_zero() {
             return Ok(Err(Refusal::Wait(wait.as_secs() + 1)));
         }
-        let stored = match &self.fixed {
-            Some(fixed) => Some(fixed.clone()),
-            None => self.with(|accounts| accounts.password.clone())?,
-        };
+        let stored = self.with(|accounts| accounts.password.clone())?;
         let is_right = tokio::task::spawn_blocking(move || stored.is_some_and(|hash| is_password(&password, &hash))).await.unwrap_or(false);
         if is_right {
             self.throttle.right(address);

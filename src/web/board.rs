@@ -91,7 +91,10 @@ impl Board {
 
     /// How things stand.
     pub fn shown(&self) -> Shown {
-        self.lock().clone()
+        let mut shown = self.lock().clone();
+        // How long ago something was changes by itself.
+        shown.standing = shown.standing.map(|_| Standing::of(&shown.facts, Timestamp::now()));
+        shown
     }
 
     /// Says how things stand.

@@ -10,6 +10,7 @@ use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_core::Stream;
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::figures::short;
@@ -26,8 +27,10 @@ const PART_BYTES: usize = 256 << 10;
 const PARTS: usize = 4;
 /// A browser that reads nothing for this long is disconnected.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// The largest picture that is shown, in bytes.
-const PICTURE_BYTES_MAX: u64 = 64 << 20;
+/// Bytes that tell what kind of picture it is.
+const HEAD_BYTES: u64 = 64;
+/// Who waits longer than this for the turn of a picture is told to come back.
+const PICTURE_PATIENCE: Duration = Duration::from_secs(20);
 /// Entries of a folder's zip, at most.
 const ZIP_ENTRIES_MAX: usize = 200_000;
 
@@ -87,6 +90,15 @@ async fn streamed(
 ) -> Result<Response, Oops> {
     let busy = || Oops::new(StatusCode::SERVICE_UNAVAILABLE, "too many downloads are running", "Wait until one of them is done, then try again.");
     let place = view.site.downloads.clone().try_acquire_owned().map_err(|_| busy())?;
+    let mut response = (disposition(name), sent(view, place, work)).into_response();
+    if let Some(bytes) = bytes {
+        response.headers_mut().insert(header::CONTENT_LENGTH, bytes.into());
+    }
+    Ok(response)
+}
+
+/// The bytes that a thread writes; the place is given back when they are sent.
+fn sent(view: &View, place: OwnedSemaphorePermit, work: impl FnOnce(&Session, &mut dyn Write) -> Result<(), Error> + Send + 'static) -> Body {
     let (parts, received) = channel(PARTS);
     let (folder, handle) = (view.site.repository.clone(), Handle::current());
     // Not one of the runtime's threads, because a slow browser would block it for long.
@@ -100,11 +112,20 @@ async fn streamed(
             crate::tolerate(out.send(Err(error)));
         }
     });
-    let mut response = (disposition(name), Body::from_stream(Parts(received))).into_response();
-    if let Some(bytes) = bytes {
-        response.headers_mut().insert(header::CONTENT_LENGTH, bytes.into());
+    Body::from_stream(Parts(received))
+}
+
+/// Writes all of a file.
+fn copy(session: &Session, snapshot: &Snapshot, path: &[u8], out: &mut dyn Write) -> Result<(), Error> {
+    let mut file = session.read(snapshot, path)?;
+    let mut part = vec![0; PART_BYTES];
+    loop {
+        let count = file.read(&mut part).map_err(Error::Output)?;
+        if count == 0 {
+            return Ok(());
+        }
+        out.write_all(part.get(..count).unwrap_or_default()).map_err(Error::Output)?;
     }
-    Ok(response)
 }
 
 /// The headers of a download, with a file name that every system accepts.
@@ -118,18 +139,7 @@ fn disposition(name: &str) -> [(HeaderName, String); 2] {
 pub async fn file(view: &View, snapshot: Snapshot, path: Vec<u8>) -> Result<Response, Oops> {
     let (name, found) = (String::from_utf8_lossy(file_name(&path)).into_owned(), (snapshot.clone(), path.clone()));
     let size = super::requests::read(view, move |session, _| Ok(session.read(&found.0, &found.1)?.entry().size())).await?;
-    streamed(view, &name, Some(size), move |session, out| {
-        let mut file = session.read(&snapshot, &path)?;
-        let mut part = vec![0; PART_BYTES];
-        loop {
-            let count = file.read(&mut part).map_err(Error::Output)?;
-            if count == 0 {
-                return Ok(());
-            }
-            out.write_all(part.get(..count).unwrap_or_default()).map_err(Error::Output)?;
-        }
-    })
-    .await
+    streamed(view, &name, Some(size), move |session, out| copy(session, &snapshot, &path, out)).await
 }
 
 /// Downloads a folder of a snapshot as a zip, which is made while it is sent.
@@ -187,26 +197,28 @@ pub async fn export(view: &View, snapshot: Snapshot, kind: ExportKind) -> Result
 }
 
 /// A picture of a snapshot, shown in the page.
-pub async fn picture(view: &View, snapshot: Snapshot, path: Vec<u8>) -> Result<Response, Oops> {
-    let bytes = super::requests::read(view, move |session, _| {
-        let mut file = session.read(&snapshot, &path)?;
-        if file.entry().size() > PICTURE_BYTES_MAX {
-            return Err(Oops::bad("the picture is too large to be shown. Download the file instead"));
-        }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(|error| Oops::from(Error::Output(error)))?;
-        Ok(bytes)
+pub async fn picture(view: &View, snapshot: Snapshot, path: Vec<u8>, is_fixed: bool) -> Result<Response, Oops> {
+    let busy = || Oops::new(StatusCode::SERVICE_UNAVAILABLE, "too many pictures are being sent", "Wait a moment, then reload this page.");
+    let place = tokio::time::timeout(PICTURE_PATIENCE, view.site.pictures.clone().acquire_owned()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+    let wanted = (snapshot.clone(), path.clone());
+    let (kind, bytes) = super::requests::read(view, move |session, _| {
+        let file = session.read(&wanted.0, &wanted.1)?;
+        let (bytes, mut head) = (file.entry().size(), Vec::new());
+        file.take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| Oops::from(Error::Output(error)))?;
+        Ok((picture_kind(&head), bytes))
     })
     .await?;
-    let kind = picture_kind(&bytes)
-        .ok_or_else(|| Oops::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is not a picture that browsers can show safely", "Download the file."))?;
-    // The content of a path in a snapshot never changes, so browsers may keep it.
+    let kind =
+        kind.ok_or_else(|| Oops::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is not a picture that browsers can show safely", "Download the file."))?;
+    // The content of a path in a snapshot never changes, so browsers may keep it; but `latest` is another snapshot tomorrow.
+    let cache = if is_fixed { "private, max-age=31536000, immutable" } else { "no-store" };
     let headers = [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, "private, max-age=31536000, immutable"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+        (header::CONTENT_TYPE, kind.to_owned()),
+        (header::CONTENT_LENGTH, bytes.to_string()),
+        (header::CACHE_CONTROL, cache.to_owned()),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
     ];
-    Ok((headers, bytes).into_response())
+    Ok((headers, sent(view, place, move |session, out| copy(session, &snapshot, &path, out))).into_response())
 }
 
 /// The type of a picture, if browsers cannot take its bytes for anything else. SVG is left out, because it can contain scripts.

@@ -46,11 +46,17 @@ fn seen(site: &Arc<Site>, request: &Request, peer: IpAddr) -> View {
     let is_trusted = site.settings.trusts(peer);
     let forwarded = |name| text(headers, name).filter(|_| is_trusted);
     // The last address is the one that the proxy itself saw.
-    let address = forwarded("x-forwarded-for").and_then(|all| all.rsplit(',').next()?.trim().parse().ok()).unwrap_or(peer);
+    let last = headers.get_all("x-forwarded-for").into_iter().next_back().and_then(|line| line.to_str().ok()).filter(|_| is_trusted);
+    let address = last.and_then(|all| all.rsplit(',').next()?.trim().parse().ok()).unwrap_or(peer);
     let prefix = forwarded("x-forwarded-prefix").map(|prefix| prefix.trim_end_matches('/')).filter(|prefix| is_prefix(prefix));
+    // What a proxy says of prefixes is for links alone: where a request leads, and whether it is open to all, its path decides.
     let base = prefix.map_or_else(|| site.settings.base.clone(), str::to_owned);
     let whole = request.uri().path();
-    let path = whole.strip_prefix(base.as_str()).filter(|_| !base.is_empty()).unwrap_or(whole).to_owned();
+    let own = whole.strip_prefix(site.settings.base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let path = match own.unwrap_or(whole) {
+        "" => "/".to_owned(),
+        path => path.to_owned(),
+    };
     View {
         site: site.clone(),
         base,
@@ -127,7 +133,7 @@ fn admit(view: &mut View, request: &Request) -> Result<(), Box<Response>> {
         }
         Ok(None) => {
             let next = request.uri().path_and_query().map_or("/", |path| path.as_str());
-            let next = next.strip_prefix(view.base.as_str()).unwrap_or(next);
+            let next = next.strip_prefix(settings.base.as_str()).unwrap_or(next);
             Err(Box::new(Redirect::to(&view.to(&format!("/login?next={}", names::value(next)))).into_response()))
         }
         Err(oops) => Err(refuse(oops)),

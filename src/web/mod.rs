@@ -13,6 +13,7 @@ mod guard;
 mod names;
 mod oops;
 mod pages;
+mod patient;
 mod posted;
 mod requests;
 mod routes;

@@ -51,6 +51,7 @@ impl From<Error> for Oops {
             }
             ErrorKind::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, "Run jellyvault check to see what is damaged, then jellyvault repair."),
             ErrorKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Wait a moment, then reload this page."),
+            ErrorKind::Usage => (StatusCode::BAD_REQUEST, "Go back, and choose something else."),
             ErrorKind::NotFound => (StatusCode::NOT_FOUND, "It may have been removed meanwhile. Choose another from the list of snapshots."),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "Fix the cause, then reload this page."),
         };

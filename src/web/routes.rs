@@ -32,7 +32,11 @@ async fn nowhere() -> Oops {
 /// All of them, behind the guard.
 pub fn routes(site: Arc<Site>) -> Router {
     let own = pages().merge(programs()).fallback(nowhere);
-    let based = if site.settings.base.is_empty() { own } else { Router::new().nest(&site.settings.base, own.clone()).fallback_service(own) };
+    let based = if site.settings.base.is_empty() {
+        own
+    } else {
+        Router::new().route(&format!("{}/", site.settings.base), get(overview::show)).nest(&site.settings.base, own.clone()).fallback_service(own)
+    };
     based.layer(DefaultBodyLimit::max(256 << 10)).layer(from_fn_with_state(site, guard))
 }
 

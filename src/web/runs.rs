@@ -73,11 +73,16 @@ pub struct Runs {
     orders: Sender<Order>,
     list: Mutex<VecDeque<Run>>,
     last: AtomicU64,
+    /// Commands that somebody waits for.
+    asked: Mutex<Vec<i32>>,
 }
+
+/// Commands that are waited for at the same time.
+const ASKED_MAX: usize = 2;
 
 impl Runs {
     pub(super) fn new(command: Command, board: Arc<Board>, orders: Sender<Order>) -> Runs {
-        Runs { command, board, orders, list: Mutex::default(), last: AtomicU64::new(0) }
+        Runs { command, board, orders, list: Mutex::default(), last: AtomicU64::new(0), asked: Mutex::default() }
     }
 
     fn list(&self) -> MutexGuard<'_, VecDeque<Run>> {
@@ -116,7 +121,27 @@ impl Runs {
     /// # Errors
     /// Where it cannot be started.
     pub fn ask(&self, arguments: &[OsString]) -> Result<Outcome, Oops> {
-        self.spawn(arguments).map(|child| wait(child, |_| {})).map_err(|error| cannot_start(&error))
+        let busy = || {
+            let what = "other pages are waiting for their commands";
+            Oops::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, what, "Wait until they are shown, then reload this page.")
+        };
+        let (child, pid) = {
+            let mut asked = self.asked();
+            if asked.len() >= ASKED_MAX {
+                return Err(busy());
+            }
+            let child = self.spawn(arguments).map_err(|error| cannot_start(&error))?;
+            let pid = child.id().cast_signed();
+            asked.push(pid);
+            (child, pid)
+        };
+        let outcome = wait(child, |_| {});
+        self.asked().retain(|own| *own != pid);
+        Ok(outcome)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Vec<i32>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts a command and returns its number. Only one runs at a time, because a second one would only wait for the first.
@@ -179,8 +204,12 @@ impl Runs {
     /// Asks all to end, and waits for them.
     pub fn end_all(&self, patience: std::time::Duration) {
         self.cancel(0);
+        for pid in self.asked().iter().filter_map(|pid| Pid::from_raw(*pid)) {
+            // It may have ended this moment.
+            crate::tolerate(kill_process(pid, Signal::INT));
+        }
         let begun = std::time::Instant::now();
-        while self.list().iter().any(|run| run.outcome.is_none()) && begun.elapsed() < patience {
+        while (self.is_busy() || !self.asked().is_empty()) && begun.elapsed() < patience {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }

@@ -13,6 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::sync::{Semaphore, watch};
 
 use super::guard::Peer;
+use super::patient::Patient;
 use super::routes::routes;
 use super::site::Site;
 
@@ -100,7 +101,7 @@ async fn accept_all(listener: TcpListener, router: Router, mut stopped: watch::R
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX);
             // Who goes away is no error of ours.
-            crate::tolerate(tokio::time::timeout(CONNECTION_MAX, server.serve_connection(TokioIo::new(stream), service)).await);
+            crate::tolerate(tokio::time::timeout(CONNECTION_MAX, server.serve_connection(TokioIo::new(Patient::new(stream)), service)).await);
         });
     }
 }

@@ -19,6 +19,8 @@ use super::stories::Stories;
 const READING_MAX: usize = 4;
 /// Downloads at the same time.
 const DOWNLOADS_MAX: usize = 4;
+/// Pictures that are sent at the same time.
+const PICTURES_MAX: usize = 12;
 /// Tabs that listen.
 const TABS_MAX: usize = 64;
 
@@ -77,6 +79,7 @@ pub struct Site {
     pub stories: Stories,
     pub(super) reading: Arc<Semaphore>,
     pub(super) downloads: Arc<Semaphore>,
+    pub(super) pictures: Arc<Semaphore>,
     pub(super) tabs: Arc<Semaphore>,
 }
 
@@ -100,6 +103,7 @@ impl Site {
             stories: Stories::default(),
             reading: semaphore(READING_MAX),
             downloads: semaphore(DOWNLOADS_MAX),
+            pictures: semaphore(PICTURES_MAX),
             tabs: semaphore(TABS_MAX),
             repository,
             settings,

@@ -289,10 +289,31 @@ fn behind_a_proxy_the_page_stands_under_its_path() {
     assert!(links.len() > 10 && links.iter().all(|link| link.starts_with("/backup/") || link.starts_with('#')), "{links:?}");
     let style = links.iter().find(|link| link.ends_with(".css")).unwrap();
     assert_eq!(service.ask("GET", style, &[], &[]).header("content-type"), Some("text/css; charset=utf-8"));
+    for top in ["/backup", "/backup/"] {
+        assert!(service.get(cookie, top).text().contains("Overview"), "{top}");
+    }
+    // What a proxy passes on of a client's headers opens nothing.
+    for (prefix, path) in [
+        ("/backup/snapshots/latest/file", "/backup/snapshots/latest/file/assets/file/data/jellyfin.db"),
+        ("/backup/snapshots/latest", "/backup/snapshots/latest/setup/browse/config"),
+        ("/snapshots", "/snapshots/login"),
+        ("/backup/api/v1", "/backup/api/v1/healthz"),
+    ] {
+        let answer = service.ask("GET", path, &[("X-Forwarded-Prefix", prefix)], &[]);
+        assert!([303, 401].contains(&answer.status), "{path} {}", answer.status);
+        let answer = service.ask("GET", "/backup/snapshots", &[("X-Forwarded-Prefix", prefix)], &[]);
+        assert_eq!(answer.status, 303, "{prefix}");
+    }
     // Wrong passwords slow down the address that the proxy saw, not the proxy.
     let wrong = |from: &str| service.ask("POST", "/backup/login", &[("X-Forwarded-For", from)], &[("password", "wrong")]).status;
     assert_eq!((0..4).map(|_| wrong("203.0.113.9")).collect::<Vec<_>>(), [403, 403, 403, 429]);
     assert_eq!(wrong("203.0.113.10"), 403);
+    // A line of the client's before that of the proxy changes nothing.
+    let forged = |number: u32| {
+        let own = format!("198.51.100.{number}");
+        service.ask("POST", "/backup/login", &[("X-Forwarded-For", &own), ("X-Forwarded-For", "203.0.113.20")], &[("password", "wrong")]).status
+    };
+    assert_eq!((0..4).map(forged).collect::<Vec<_>>(), [403, 403, 403, 429]);
 }
 
 #[test]
@@ -324,6 +345,17 @@ fn what_comes_out_of_snapshots_runs_nowhere() {
     assert!(named.status == 200 && named.body == svg.as_bytes());
     let disposition = named.header("content-disposition").unwrap();
     assert!(disposition.contains("filename=\"poster_b___.svg\"") && disposition.contains("filename*=UTF-8''poster%3Cb%3E%26%22.svg"), "{disposition}");
+    // Names of any bytes, and what is no file.
+    use std::os::unix::ffi::OsStrExt;
+    write(home.data.join("plugins").join(std::ffi::OsStr::from_bytes(b"bad\xff\n.txt")), "odd");
+    let_settle();
+    home.program.ok(&["snapshot"]);
+    assert_eq!(service.get(&cookie, "/snapshots/latest/file/plugins/bad%FF%0A.txt").body, b"odd");
+    assert!(service.get(&cookie, "/snapshots/latest/browse/plugins").text().contains("bad%FF%0A.txt"));
+    assert_eq!(service.get(&cookie, "/snapshots/latest/browse/plugins/bad%FF%0A.txt").status, 200);
+    assert_eq!(service.get(&cookie, "/snapshots?skip=18446744073709551615").status, 200);
+    let odd = service.post(&cookie, "/restore/plan", &[("snapshot", "latest"), ("what", "paths"), ("path", "a\0b")]);
+    assert_eq!(odd.status, 400);
     // Secrets of the server are not on the page that shows its settings.
     let settings = service.get(&cookie, "/snapshots/latest/browse/config/network.xml");
     assert_eq!(settings.status, 200);
@@ -380,7 +412,14 @@ fn what_removes_something_asks_for_the_password_again() {
     assert_eq!(service.post(&cookie, "/restore/run", &[("snapshot", "latest"), ("what", "all")]).status, 403);
     let token = home.program.ok(&["web", "token", "x"]);
     let bearer = format!("Bearer {}", token.trim());
-    assert_eq!(service.ask("POST", &forget, &[("Authorization", &bearer)], &[]).status, 403, "a program may not");
+    let session = service.get(&cookie, "/settings").text().split("/settings/sessions/").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let ends = format!("/settings/sessions/{session}");
+    for path in [forget.as_str(), "/restore/run", "/restore/plan", "/jobs", "/jobs/1/cancel", &ends, "/snapshots/latest/keep", "/logout"] {
+        let refused = service.ask("POST", path, &[("Authorization", &bearer)], &[("job", "snapshot"), ("snapshot", "latest"), ("what", "all")]);
+        assert_eq!(refused.status, 403, "a program may not: {path}");
+    }
+    assert_eq!(service.ask("POST", "/api/v1/jobs", &[("Authorization", &bearer)], &[("job", "retention")]).status, 403);
+    assert_eq!(service.post(&cookie, "/jobs", &[("job", "retention")]).status, 403, "without the password");
     let started = service.post(&cookie, &forget, &[("password", PASSWORD)]);
     assert_eq!(started.status, 303, "{}", started.text());
     service.wait_for(&cookie, started.header("location").unwrap(), |text| !text.contains("It is running"));
@@ -433,6 +472,15 @@ fn other_machines_need_a_password_and_a_file_can_give_it() {
     let service = Service::start(&program);
     let cookie = service.sign_in("from a file");
     assert_eq!(service.post(&cookie, "/settings/password", &[("password", "from a file"), ("new", "another one")]).status, 400);
+    drop(service);
+    // Another password in the file ends all sessions; the same does not.
+    let service = Service::start(&program);
+    assert_eq!(service.get(&cookie, "/").status, 200);
+    drop(service);
+    write(&file, "another file\n");
+    let service = Service::start(&program);
+    assert_eq!(service.get(&cookie, "/").status, 303);
+    service.sign_in("another file");
     drop(service);
     web("listen = \"here\"\n");
     assert_eq!(program.json(&["config", "check"]).1, 2);

@@ -17,8 +17,8 @@ use super::super::open_or_make::open_or_make;
 use super::super::{check, render, source};
 use super::facts::Whose;
 
-/// How long pruning waits for those that read.
-const WAIT: std::time::Duration = std::time::Duration::from_secs(600);
+/// How long pruning waits for those that read: the next snapshot must not wait for a download. It is tried again after ten minutes.
+const WAIT: std::time::Duration = std::time::Duration::from_secs(20);
 /// Hundredths of the data that a check reads where nothing is said.
 const READ_PERCENT: f64 = 5.0;
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use crate::service::{Job, Level, Loaded, Outcome, look_again};
+use crate::service::{Alarm, Job, Level, Loaded, Outcome, Standing, look_again};
 use crate::web::Order;
 
 use super::super::Exit;
 use super::super::context::Context;
 use super::super::failure::Failure;
-use super::facts::{Schedules, Whose, open, past};
+use super::facts::{Schedules, Whose, alarm_file, gather, open, past};
 use super::notice::Looked;
 use super::web::Web;
 use super::{notice, round};
@@ -33,6 +33,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     let context = &context.watched_by(web.watched(context));
     tell_systemd("READY=1");
     let mut service = Service { context, loaded, schedules, web, level: None };
+    service.show_first();
     let mut ordered = Vec::new();
     while !context.monitor.interrupt.is_raised() {
         if service.round(&std::mem::take(&mut ordered)).is_break() {
@@ -78,6 +79,16 @@ impl Service<'_> {
         done.iter().for_each(|(job, outcome)| context.say(&format!("{} {}", stamp(context), round::line(*job, outcome).trim_end())));
         self.look(&done);
         ControlFlow::Continue(())
+    }
+
+    /// Shows how things stand before the first job, which may take an hour. Nobody is told of it yet.
+    fn show_first(&self) {
+        let (context, now) = (self.context, now(self.context));
+        let alarm = alarm_file(context).map(|file| Alarm::read(&file)).unwrap_or_default();
+        // What is wrong is told by the first round.
+        if let Ok((facts, log)) = gather(context, self.loaded, &self.schedules, &alarm, &now) {
+            self.web.show(Standing::of(&facts, now.timestamp()), facts, log, self.schedules.next(&now));
+        }
     }
 
     fn look(&mut self, done: &[(Job, Outcome)]) {

@@ -35,14 +35,17 @@ pub async fn top(view: View, Path(name): Path<String>, asked: Query<Asked>) -> R
 }
 
 /// A folder or a file.
-pub async fn below(view: View, Path((name, _)): Path<(String, String)>, asked: Query<Asked>) -> Result<Response, Oops> {
-    let path = raw_path(&view, "/browse/");
+pub async fn below(view: View, asked: Query<Asked>) -> Result<Response, Oops> {
+    let (name, path) = place(&view, "browse/")?;
     show(view, name, path, asked.0).await
 }
 
-/// The path behind a word in the address, still percent-encoded, because it can hold any bytes.
-fn raw_path(view: &View, word: &str) -> String {
-    view.path.split_once(word).map_or_else(String::new, |(_, path)| path.to_owned())
+/// The snapshot and the path that the address names behind a word; of the path any bytes, as they were sent.
+fn place(view: &View, word: &str) -> Result<(String, String), Oops> {
+    let found = view.path.strip_prefix("/snapshots/").and_then(|rest| rest.split_once('/'));
+    let (name, path) = found.and_then(|(name, rest)| Some((name, rest.strip_prefix(word)?))).ok_or_else(|| Oops::not_found("there is no such page"))?;
+    let name = String::from_utf8(names::bytes(name)).map_err(|_| Oops::not_found("there is no such snapshot"))?;
+    Ok((name, path.to_owned()))
 }
 
 async fn show(view: View, name: String, path: String, asked: Asked) -> Result<Response, Oops> {
@@ -188,17 +191,20 @@ fn text_of(session: &Session, snapshot: &Snapshot, entry: &Entry) -> Result<Opti
 }
 
 /// Downloads a file.
-pub async fn download(view: View, Path((name, _)): Path<(String, String)>) -> Result<Response, Oops> {
-    let path = names::bytes(&raw_path(&view, "/file/"));
+pub async fn download(view: View) -> Result<Response, Oops> {
+    let (name, path) = place(&view, "file/")?;
+    let path = names::bytes(&path);
     let snapshot = read(&view, move |session, _| meant(session, &name)).await?;
     download::file(&view, snapshot, path).await
 }
 
 /// Shows a picture.
-pub async fn picture(view: View, Path((name, _)): Path<(String, String)>) -> Result<Response, Oops> {
-    let path = names::bytes(&raw_path(&view, "/picture/"));
+pub async fn picture(view: View) -> Result<Response, Oops> {
+    let (name, path) = place(&view, "picture/")?;
+    let path = names::bytes(&path);
+    let is_fixed = name.len() >= 8 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let snapshot = read(&view, move |session, _| meant(session, &name)).await?;
-    download::picture(&view, snapshot, path).await
+    download::picture(&view, snapshot, path, is_fixed).await
 }
 
 /// Downloads all files as a zip.
@@ -208,8 +214,9 @@ pub async fn zip_all(view: View, Path(name): Path<String>) -> Result<Response, O
 }
 
 /// Downloads a folder as a zip.
-pub async fn zip(view: View, Path((name, _)): Path<(String, String)>) -> Result<Response, Oops> {
-    let path = names::bytes(&raw_path(&view, "/zip/"));
+pub async fn zip(view: View) -> Result<Response, Oops> {
+    let (name, path) = place(&view, "zip/")?;
+    let path = names::bytes(&path);
     let snapshot = read(&view, move |session, _| {
         let snapshot = meant(session, &name)?;
         let found = session.entry(&snapshot, &path)?;

@@ -12,6 +12,8 @@ use crate::figures::{count, short, size};
 use crate::manifest::{display, file_name, parent};
 use crate::ops::{self, Change, ChangeKind, DiffOptions, Monitor, Namer, Session, Snapshot, happened, image_word_of_file};
 
+use crate::source::Category;
+
 use super::super::names;
 use super::super::oops::Oops;
 use super::super::requests::read;
@@ -50,11 +52,17 @@ pub async fn show(view: View, Path((from, to)): Path<(String, String)>) -> Resul
 /// The comparison with the server as it is now runs as a separate command, because it may copy the live database.
 async fn with_now(view: &View, from: String) -> Result<Markup, Oops> {
     let before = read(view, move |session, _| meant(session, &from)).await?;
-    let arguments: Vec<OsString> = ["diff".to_owned(), before.0.to_string(), "--rows".to_owned()].map(OsString::from).to_vec();
+    let mut arguments: Vec<OsString> = ["diff".to_owned(), before.0.to_string()].map(OsString::from).to_vec();
+    if before.1.category(Category::Database.name()).is_some() {
+        arguments.push("--rows".into());
+    }
     let shown = view.site.runs.shown(&arguments);
     let site = view.site.clone();
     let asked = tokio::task::spawn_blocking(move || site.runs.ask(&arguments)).await;
     let outcome = asked.map_err(|_| Oops::bad("the snapshot could not be compared with the server"))??;
+    if ![0, 3].contains(&outcome.code) {
+        return Err(Oops::bad(outcome.words.trim().trim_end_matches('.').to_owned()));
+    }
     Ok(html! {
         h1 { "What changed since the snapshot" }
         p { "From the snapshot of " (parts::at(view, parts::taken(&before.1))) " to the server as it is now." }

@@ -14,7 +14,7 @@ use super::super::oops::Oops;
 use super::super::requests::read;
 use super::super::stories::before;
 use super::super::view::View;
-use super::snapshot::meant;
+use super::snapshot::of_a_server;
 use super::{page, parts};
 
 /// Cards on the page.
@@ -51,7 +51,7 @@ pub async fn show(view: View, Query(asked): Query<Asked>) -> Result<Response, Oo
 }
 
 fn cards(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
-    let snapshot = meant(session, asked.snapshot.as_deref().unwrap_or("latest"))?;
+    let snapshot = of_a_server(session, asked.snapshot.as_deref())?;
     let index = session.repository().index().map_err(crate::ops::Error::from)?;
     let found = if asked.q.trim().is_empty() {
         let mut all = Vec::new();
@@ -101,12 +101,12 @@ fn card(view: &View, snapshot: &Snapshot, titled: &Titled, poster: Option<&[u8]>
 
 /// One item.
 pub async fn item(view: View, Path(id): Path<String>, Query(asked): Query<Asked>) -> Result<Response, Oops> {
-    let (title, main) = read(&view, move |session, view| of_item(session, view, &id, asked.snapshot.as_deref().unwrap_or("latest"))).await?;
+    let (title, main) = read(&view, move |session, view| of_item(session, view, &id, asked.snapshot.as_deref())).await?;
     Ok(page(&view, &title, false, main))
 }
 
-fn of_item(session: &Session, view: &View, id: &str, name: &str) -> Result<(String, Markup), Oops> {
-    let snapshot = meant(session, name)?;
+fn of_item(session: &Session, view: &View, id: &str, name: Option<&str>) -> Result<(String, Markup), Oops> {
+    let snapshot = of_a_server(session, name)?;
     let index = session.repository().index().map_err(crate::ops::Error::from)?;
     let wanted = crate::ops::read_id(id).ok_or_else(|| Oops::not_found("this is not the id of an item"))?;
     let found = called_so(session.repository(), &index, &snapshot, id)?.into_iter().find(|titled| titled.id == wanted);

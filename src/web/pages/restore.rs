@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 
 use axum::extract::Query;
+use axum::http::Method;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::figures::short;
-use crate::manifest::display;
-use crate::ops::{ExportKind, Session, Snapshot};
+use crate::manifest::{display, instance_of};
+use crate::ops::{ExportKind, Session, Snapshot, source_name};
 use crate::source::Category;
 
 use super::super::oops::Oops;
@@ -18,7 +19,7 @@ use super::super::requests::read;
 use super::super::runs::Outcome;
 use super::super::view::View;
 use super::super::{download, names};
-use super::snapshot::meant;
+use super::snapshot::{is_of_a_server, meant, of_a_server};
 use super::{login, page, parts};
 
 /// What the link to the page has chosen already.
@@ -28,6 +29,9 @@ pub struct Asked {
     path: Option<String>,
     replace: Option<String>,
 }
+
+/// The longest argument of a command, in bytes.
+const WORD_BYTES_MAX: usize = 64 << 10;
 
 /// Categories that can be restored while Jellyfin runs.
 const OF_RUNNING: [Category; 4] = [Category::Metadata, Category::Trickplay, Category::Subtitles, Category::Attachments];
@@ -42,9 +46,10 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
     let all = session.snapshots()?;
     let chosen = match &asked.snapshot {
         Some(name) => Some(meant(session, name)?),
-        None => all.iter().rev().find(|(_, record)| record.is_complete()).cloned(),
+        None => all.iter().rev().find(|(_, record)| record.is_complete() && is_of_a_server(record)).or(all.last()).cloned(),
     };
     let Some(chosen) = chosen else { return Ok(html! { h1 { "Restore" } p { "There is no complete snapshot yet." } }) };
+    let is_one_of_many = all.iter().any(|(_, record)| instance_of(record) != instance_of(&chosen.1));
     let path = asked.path.as_ref().map(|path| display(&names::bytes(path)));
     let (id, record) = &chosen;
     Ok(html! {
@@ -54,7 +59,7 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
             (parts::token(view))
             fieldset { legend { "Which snapshot" }
                 select name="snapshot" aria-label="Snapshot" {
-                    @for snapshot in choices(&all, &chosen) { option value=(short(&snapshot.0)) selected[snapshot.0 == *id] { (words(view, snapshot)) } }
+                    @for snapshot in choices(&all, &chosen) { option value=(short(&snapshot.0)) selected[snapshot.0 == *id] { (words(view, snapshot)) @if is_one_of_many { ", " (source_name(&snapshot.1)) } } }
                 }
             }
             fieldset { legend { "What to restore" }
@@ -138,6 +143,9 @@ fn arguments(snapshot: &Snapshot, posted: &Posted) -> Result<Vec<OsString>, Oops
     if posted.has("delete") {
         words.extend(["--delete".to_owned(), "--yes".to_owned()]);
     }
+    if words.iter().any(|word| word.contains('\0') || word.len() > WORD_BYTES_MAX) {
+        return Err(Oops::bad("a path cannot contain a NUL character, nor be so long"));
+    }
     Ok(words.into_iter().map(OsString::from).collect())
 }
 
@@ -206,7 +214,7 @@ pub async fn run(view: View, posted: Posted) -> Result<Response, Oops> {
 /// Asks which zip.
 pub async fn export(view: View, Query(asked): Query<Asked>) -> Result<Response, Oops> {
     let main = read(&view, move |session, view| {
-        let snapshot = meant(session, asked.snapshot.as_deref().unwrap_or("latest"))?;
+        let snapshot = of_a_server(session, asked.snapshot.as_deref())?;
         let link = |kind: &str| view.to(&format!("{}/export/{kind}", parts::snapshot_path(&snapshot.0)));
         let has_database = snapshot.1.category(Category::Database.name()).is_some();
         Ok(html! {
@@ -225,7 +233,11 @@ pub async fn export(view: View, Query(asked): Query<Asked>) -> Result<Response, 
 }
 
 /// Downloads a zip.
-pub async fn zip(view: View, axum::extract::Path((name, kind)): axum::extract::Path<(String, String)>) -> Result<Response, Oops> {
+pub async fn zip(view: View, method: Method, axum::extract::Path((name, kind)): axum::extract::Path<(String, String)>) -> Result<Response, Oops> {
+    if method == Method::HEAD {
+        // Making a zip takes minutes: nobody gets one for its headers.
+        return Ok(().into_response());
+    }
     let kind = [ExportKind::Tables, ExportKind::Exact].into_iter().find(|known| known.word() == kind).ok_or_else(|| Oops::not_found("there is no such zip"))?;
     let snapshot = read(&view, move |session, _| meant(session, &name)).await?;
     download::export(&view, snapshot, kind).await

@@ -10,6 +10,7 @@ use crate::ops::{Forget, Monitor, Session};
 use crate::service::{Job, Schedule};
 
 use super::super::accounts::{PASSWORD_CHARS, Trouble};
+use super::super::auth::Refusal;
 use super::super::oops::Oops;
 use super::super::posted::Posted;
 use super::super::requests::read;
@@ -101,7 +102,8 @@ pub async fn set_password(view: View, posted: Posted) -> Result<Response, Oops> 
     }
     match view.site.auth.try_password(posted.get("password").to_owned(), view.address).await? {
         Ok(()) => {}
-        Err(_) => return Err(Oops::bad("the current password is wrong, so nothing was changed")),
+        Err(Refusal::Wrong) => return Err(Oops::bad("the current password is wrong, so nothing was changed")),
+        Err(Refusal::Wait(seconds)) => return Err(Oops::bad(format!("too many wrong passwords, so nothing was changed. Wait {seconds} seconds"))),
     }
     let (site, new) = (view.site.clone(), posted.get("new").to_owned());
     let set = tokio::task::spawn_blocking(move || site.auth.change(|accounts| accounts.set_password(&new))).await;

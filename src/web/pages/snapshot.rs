@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use crate::figures::{count, short, size};
-use crate::manifest::Chain;
+use crate::manifest::{Chain, SnapshotRecord};
 use crate::ops::{self, Session, Snapshot};
+use crate::source::Category;
 
 use super::super::oops::Oops;
 use super::super::posted::Posted;
@@ -26,6 +27,20 @@ pub async fn show(view: View, Path(name): Path<String>) -> Result<Response, Oops
 /// Finds a snapshot by the beginning of its id, a label, or `latest`.
 pub fn meant(session: &Session, name: &str) -> Result<Snapshot, Oops> {
     Ok(session.snapshot(name)?)
+}
+
+/// Whether a snapshot has a server's database: not so one of a plain folder.
+pub fn is_of_a_server(record: &SnapshotRecord) -> bool {
+    record.category(Category::Database.name()).is_some() && !record.source.directories.contains_key("folder")
+}
+
+/// The snapshot that is named; without a name, the newest of a server.
+pub fn of_a_server(session: &Session, name: Option<&str>) -> Result<Snapshot, Oops> {
+    let Some(name) = name else {
+        let newest = session.snapshots()?.into_iter().rev().find(|(_, record)| is_of_a_server(record) && !record.is_safety());
+        return newest.ok_or_else(|| Oops::not_found("there is no snapshot of a server yet"));
+    };
+    meant(session, name)
 }
 
 fn all_of(session: &Session, view: &View, name: &str) -> Result<(String, Markup), Oops> {

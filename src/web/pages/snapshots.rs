@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::figures::{count, short, size};
-use crate::manifest::{Chain, SnapshotId};
-use crate::ops::{self, Session, Snapshot};
+use crate::manifest::{Chain, SnapshotId, instance_of};
+use crate::ops::{self, Session, Snapshot, source_name};
 
 use super::super::names;
 use super::super::oops::Oops;
@@ -84,13 +84,14 @@ fn list(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
         }
         div.row {
             @if asked.skip > 0 { a.button href=(link(asked.skip.saturating_sub(SHOWN))) { "Newer" } }
-            @if wanted.len() > asked.skip + SHOWN { a.button href=(link(asked.skip + SHOWN)) { "Older" } }
+            @if wanted.len() > asked.skip.saturating_add(SHOWN) { a.button href=(link(asked.skip.saturating_add(SHOWN))) { "Older" } }
             span.soft { (count(wanted.len() as u64)) " of " (count(all.len() as u64)) " snapshots" }
         }
     })
 }
 
 fn entry(view: &View, all: &[Snapshot], snapshot: &Snapshot, is_kept: bool) -> Markup {
+    let is_one_of_many = all.iter().any(|(_, record)| instance_of(record) != instance_of(&snapshot.1));
     let (id, record) = snapshot;
     let before = before(all, snapshot);
     let told = before.and_then(|before| view.site.stories.of(id, &before.0));
@@ -106,6 +107,7 @@ fn entry(view: &View, all: &[Snapshot], snapshot: &Snapshot, is_kept: bool) -> M
                 div.row {
                     a href=(view.to(&parts::snapshot_path(id))) { strong { (time) } " " code { (short(id)) } }
                     (marks(snapshot, is_kept))
+                    @if is_one_of_many { span.badge { (source_name(&snapshot.1)) } }
                 }
                 div.row {
                     (choice("from", id, &time)) (choice("to", id, &time))
