@@ -85,7 +85,7 @@ impl Happened {
 /// Tells what happened from one snapshot to a later one; `named` names are told of a list.
 ///
 /// # Errors
-/// [`Error::Interrupted`], and [`Error::Manifest`] or [`Error::Database`] where one of them is damaged or cannot be read.
+/// [`Error::Interrupted`], and [`Error::Manifest`] and others where one of the two is damaged or cannot be read.
 pub fn happened(repository: &Repository, before: &Snapshot, after: &Snapshot, named: usize, monitor: &Monitor) -> Result<Happened, Error> {
     let index = repository.index()?;
     let found = diff(repository, &index, (&Tree::of(&before.1)?, &Tree::of(&after.1)?), &DiffOptions::default(), monitor, |_| {})?;
