@@ -147,6 +147,37 @@ fn a_dead_disk_a_new_machine_a_poster_and_a_user() {
     assert!(places.follow("user").contains("root"));
 }
 
+#[test]
+fn films_that_a_scan_removed_and_posters_that_were_replaced_come_back() {
+    let places = Places::new();
+    let database = places.server().join("data/jellyfin.db");
+    let expected = rows(&database);
+    run_sql(&database, "PRAGMA foreign_keys = OFF; DELETE FROM BaseItems WHERE Type LIKE '%Movie'");
+    assert_ne!(rows(&database), expected);
+    let_settle();
+    assert!(places.run("jellyvault snapshot \"$SERVER\" --quiet").status.code().is_some_and(|code| code == 0 || code == 3));
+    let said = places.follow("films gone");
+    assert!(said.contains("films gone") && said.contains("restored in place"), "{said}");
+    assert_eq!(rows(&database), expected);
+    // Each poster is another one, some under another name.
+    let posters = |dir: &Path| -> Vec<(PathBuf, Vec<u8>)> {
+        let all = walkdir::WalkDir::new(dir.join("metadata/library")).sort_by_file_name().into_iter().map(Result::unwrap);
+        let all = all.filter(|entry| entry.file_name().to_string_lossy().starts_with("poster."));
+        all.map(|entry| (entry.path().strip_prefix(dir).unwrap().to_path_buf(), std::fs::read(entry.path()).unwrap())).collect()
+    };
+    let good = posters(&places.server());
+    for (number, (path, _)) in good.iter().enumerate() {
+        let place = places.server().join(path);
+        std::fs::remove_file(&place).unwrap();
+        write(if number % 2 == 0 { place.with_extension("png") } else { place }, "another poster");
+    }
+    let_settle();
+    assert!(places.run("jellyvault snapshot \"$SERVER\" --quiet").status.success());
+    let said = places.follow("all posters");
+    assert!(said.contains("restored in place"), "{said}");
+    assert_eq!(posters(&places.server()), good);
+}
+
 #[needs(rsync)]
 #[test]
 fn a_copy_elsewhere_proves_itself() {
