@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 
 pub use super::restore_args::RestoreArgs;
 use super::schema_args::SchemaCommand;
-use super::service_args::{ConfigCommand, NotifyCommand, RunArgs, SetupArgs, StatusArgs, WebCommand};
+use super::service_args::{ArmedArgs, ConfigCommand, NotifyCommand, RunArgs, SetupArgs, StatusArgs, WebCommand};
 use super::snap_arg::SnapArg;
 pub use super::snapshot_args::SnapshotArgs;
 pub use super::source_args::SourceArgs;
@@ -189,6 +189,8 @@ pub enum Command {
     Run(RunArgs),
     /// Keep running: do the jobs when they are due, and show a web page (http://127.0.0.1:8788 unless configured otherwise)
     Serve,
+    /// Show the restore that waits for the next start of Jellyfin (restore --arm), or what came of it
+    Armed(ArmedArgs),
     /// Set the password of the web page, or make a token for a program
     Web {
         #[command(subcommand)]

@@ -138,6 +138,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Setup(args) => service::setup(context, &args),
         Command::Run(args) => service::run(context, &args),
         Command::Serve => service::serve(context),
+        Command::Armed(args) => service::armed(context, &args),
         Command::Web { command } => service::web(context, &command),
         Command::Status(args) => service::status(context, &args),
         Command::Config { command } => service::config(context, command),

@@ -14,7 +14,7 @@ use super::known::Known;
 use super::ls::typed_path;
 use super::output;
 use super::snapshot::{tell_problems, wanted};
-use super::{Exit, json as to_json, render, restore_target, source, titles};
+use super::{Exit, json as to_json, render, restore_target, service, source, titles};
 
 /// Paths that a dry run with `--delete` names without `--verbose`.
 const DELETED_SHOWN: usize = 50;
@@ -23,12 +23,18 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     if args.keep_old && !args.in_place {
         return Err(Failure::usage("--keep-old renames the server's own directories, so it needs --in-place", "With --to, give a new directory instead."));
     }
+    if args.arm && args.delete && !args.yes {
+        return Err(Failure::usage("an armed restore cannot ask before it deletes files, so --delete needs --yes", "Add --yes, or leave out --delete."));
+    }
     if let Some(user) = args.user.clone().filter(|_| args.watch_state) {
         return watch_state(context, &args, user);
     }
     let categories = wanted(&args.only, &[])?;
     let repository = context.open()?;
     let (id, record, destination, start) = restore_target::choose(context, &repository, &args)?;
+    if args.arm {
+        return service::arm(context, &args.snapshot.name, &id);
+    }
     let snapshot = (id, record);
     let mut paths: Vec<Vec<u8>> = args.path.iter().map(|path| typed_path(path)).collect();
     if let Some(title) = args.item.first() {
@@ -109,6 +115,9 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
     context.mean_server(&repository, target.server.id.as_deref())?;
     let catalog = context.catalog_named(&repository, &[&args.snapshot.name])?;
     let snapshot = context.resolve(&catalog, &args.snapshot.name)?;
+    if args.arm {
+        return service::arm(context, &args.snapshot.name, &snapshot.0);
+    }
     let options = WatchStateOptions {
         user,
         delete: args.delete,

@@ -47,6 +47,9 @@ pub struct RestoreArgs {
     /// First rename the existing directories to NAME.bak-TIME
     #[arg(long, requires = "in_place")]
     pub keep_old: bool,
+    /// Do not restore now, but before the next start of Jellyfin (needs the drop-in for jellyfin.service)
+    #[arg(long, requires = "instance", conflicts_with = "dry_run")]
+    pub arm: bool,
     /// Show what would be done; change nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -41,6 +41,17 @@ pub enum NotifyCommand {
     Test,
 }
 
+/// What to do with an armed restore.
+#[derive(Debug, Args)]
+pub struct ArmedArgs {
+    /// Do what is armed now: for a drop-in of jellyfin.service
+    #[arg(long, conflicts_with = "cancel")]
+    pub run: bool,
+    /// Cancel what is armed
+    #[arg(long)]
+    pub cancel: bool,
+}
+
 /// About the web page.
 #[derive(Clone, Debug, Subcommand)]
 pub enum WebCommand {

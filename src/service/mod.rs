@@ -3,6 +3,7 @@
 //! Nothing here takes a snapshot: that is [`super::ops`], which the command line calls for what is due.
 
 mod alarm;
+mod armed;
 mod config;
 mod config_error;
 mod drill_config;
@@ -20,6 +21,7 @@ mod timing;
 mod web_config;
 
 pub use alarm::{Alarm, Telling};
+pub use armed::{Armed, ArmedOrder, ArmedOutcome};
 pub use config::{Config, EXAMPLE, Hooks, Loaded};
 pub use config_error::ConfigError;
 pub use drill_config::DrillConfig;

@@ -67,6 +67,7 @@ fn pages() -> Router {
         .route("/restore", get(restore::show))
         .route("/restore/plan", post(restore::plan))
         .route("/restore/run", post(restore::run))
+        .route("/restore/disarm", post(restore::disarm))
         .route("/export", get(restore::export))
         .route("/jobs", get(jobs::show).post(overview::order))
         .route("/jobs/{id}", get(jobs::one))

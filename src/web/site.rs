@@ -77,6 +77,8 @@ pub struct Site {
     pub runs: Arc<Runs>,
     /// What happened between snapshots.
     pub stories: Stories,
+    /// Where an armed restore is remembered.
+    pub armed_file: PathBuf,
     pub(super) reading: Arc<Semaphore>,
     pub(super) downloads: Arc<Semaphore>,
     pub(super) pictures: Arc<Semaphore>,
@@ -89,7 +91,8 @@ impl Site {
     pub fn new(
         repository: PathBuf,
         settings: SiteSettings,
-        auth: (PathBuf, Option<&str>),
+        (accounts, armed_file): (PathBuf, PathBuf),
+        password: Option<&str>,
         board: Arc<Board>,
         orders: Sender<Order>,
         loaded: Loaded,
@@ -98,7 +101,8 @@ impl Site {
     ) -> Result<Site, super::AccountsTrouble> {
         let semaphore = |places| Arc::new(Semaphore::new(places));
         Ok(Site {
-            auth: Auth::new(auth.0, auth.1)?,
+            auth: Auth::new(accounts, password)?,
+            armed_file,
             runs: Arc::new(Runs::new(command, board.clone(), orders.clone())),
             stories: Stories::default(),
             reading: semaphore(READING_MAX),

@@ -164,6 +164,19 @@ fn a_poster_comes_back_by_the_command_that_is_shown() {
     let done = service.wait_for(&cookie, &at, |text| !text.contains("It is running"));
     assert!(done.contains("badge good"), "{done}");
     assert_eq!(std::fs::read(home.data.join(&path)).unwrap(), std::fs::read(own_fixture().join(&path)).unwrap());
+    // At the next start of Jellyfin, which a page can cancel.
+    write(home.data.join(&path), "another");
+    let armed: Vec<(&str, &str)> = form.iter().copied().chain([("arm", "1")]).collect();
+    let started = service.post(&cookie, "/restore/run", &armed);
+    service.wait_for(&cookie, started.header("location").unwrap(), |text| text.contains("at the next start of Jellyfin") && text.contains("badge good"));
+    assert!(service.get(&cookie, "/").text().contains("A restore is armed"));
+    assert_eq!(service.post(&cookie, "/restore/disarm", &[]).status, 303);
+    service.wait_for(&cookie, "/", |text| !text.contains("A restore is armed"));
+    let started = service.post(&cookie, "/restore/run", &armed);
+    service.wait_for(&cookie, started.header("location").unwrap(), |text| text.contains("badge good"));
+    home.program.ok(&["armed", "--run"]);
+    assert_eq!(std::fs::read(home.data.join(&path)).unwrap(), std::fs::read(own_fixture().join(&path)).unwrap());
+    assert!(service.get(&cookie, "/jobs").text().contains("The last armed restore"));
     // A path never becomes an option, and what makes no sense is refused.
     for (what, path) in [("paths", ""), ("categories", ""), ("everything and more", "x")] {
         assert_eq!(service.post(&cookie, "/restore/plan", &[("snapshot", "latest"), ("what", what), ("path", path)]).status, 400, "{what}");

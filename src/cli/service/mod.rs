@@ -1,5 +1,6 @@
 //! `run`, `serve`, `status`, `config`, `notify`, `web` and `setup`: what is done by itself.
 
+mod armed;
 mod config;
 mod facts;
 mod jobs;
@@ -12,6 +13,7 @@ mod status;
 mod web;
 mod web_accounts;
 
+pub use armed::{arm, run as armed};
 pub use config::run as config;
 pub use notify::run as notify;
 pub use round::run;

@@ -83,7 +83,7 @@ fn serve(context: &Context, loaded: &Loaded, board: Arc<Board>, orders: std::syn
     let refuse = |what: String, hint: &str| Failure::from(crate::ops::Error::Refused { what, hint: hint.to_owned() });
     let value = |what: String| Failure::from(crate::service::ConfigError::Value { section: "web", what });
     let (address, base) = (config.address().map_err(value)?, config.base().map_err(value)?);
-    let Some(file) = state_file(context, "web") else {
+    let Some(files) = state_file(context, "web").zip(state_file(context, "armed")) else {
         return Err(refuse("the password of the web page cannot be stored".to_owned(), "Set HOME or XDG_STATE_HOME."));
     };
     let password = password_of(config)?;
@@ -91,7 +91,7 @@ fn serve(context: &Context, loaded: &Loaded, board: Arc<Board>, orders: std::syn
     let repository = std::path::absolute(context.repository_path()?).map_err(|error| refuse(error.to_string(), "Give the repository's absolute path."))?;
     let command = command_of(context, loaded, &repository)?;
     let trouble = |trouble: crate::web::AccountsTrouble| refuse(trouble.to_string(), "Fix this, then start the service again.");
-    let site = Site::new(repository, settings, (file, password.as_deref()), board, orders, loaded.clone(), context.zone.clone(), command).map_err(trouble)?;
+    let site = Site::new(repository, settings, files, password.as_deref(), board, orders, loaded.clone(), context.zone.clone(), command).map_err(trouble)?;
     let has_password = site.auth.has_password().map_err(trouble)?;
     if !has_password && !address.ip().is_loopback() {
         return Err(refuse(

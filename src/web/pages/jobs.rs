@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 
 use crate::figures::seconds;
-use crate::service::Job;
+use crate::service::{Armed, Job};
 
 use super::super::oops::Oops;
 use super::super::posted::Posted;
@@ -26,6 +26,13 @@ pub async fn show(view: View) -> Result<Response, Oops> {
             table.cards {
                 thead { tr { th { "Job" } th { "Last result" } th { "Next" } th { "Now" } } }
                 tbody { @for job in Job::ALL { (job_row(&view, &shown, job)) } }
+            }
+        }
+        @if let Some(last) = Armed::read(&view.site.armed_file).last {
+            section.card {
+                h2 { "The last armed restore" }
+                p { (parts::when(&view, last.ended)) ", " @if last.code == 0 { span.badge.good { "done" } } @else if last.code == 3 { span.badge.attention { "done, with problems" } } @else { span.badge.bad { "failed" } } }
+                pre tabindex="0" { (last.words) }
             }
         }
         section.card {

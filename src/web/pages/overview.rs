@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use crate::figures::{count, size};
 use crate::manifest::SnapshotRecord;
 use crate::ops::{Session, Snapshot};
-use crate::service::{Job, Level};
+use crate::service::{Armed, Job, Level};
 
 use super::super::board::{Far, Order, Shown};
 use super::super::oops::Oops;
@@ -39,10 +39,25 @@ pub async fn show(view: View) -> Result<Response, Oops> {
     let main = html! {
         h1 { "Overview" }
         (standing(&view, &shown))
+        (armed(&view))
         (below)
         (next_runs(&view, &shown))
     };
     Ok(page(&view, "Overview", true, main))
+}
+
+/// A restore that waits for the next start of Jellyfin.
+fn armed(view: &View) -> Markup {
+    let order = Armed::read(&view.site.armed_file).order.filter(|order| !order.is_over(Timestamp::now()));
+    html! {
+        @if let Some(order) = order {
+            section.card.state.attention {
+                p { strong { "A restore is armed: it will run at the next start of Jellyfin." } " It was armed " (parts::when(view, order.since)) "." }
+                pre tabindex="0" { code { "jellyvault " (order.arguments.join(" ")) } }
+                (parts::action(view, "/restore/disarm", &[], "danger", "Cancel the armed restore"))
+            }
+        }
+    }
 }
 
 fn standing(view: &View, shown: &Shown) -> Markup {

@@ -176,19 +176,24 @@ pub async fn plan(view: View, posted: Posted) -> Result<Response, Oops> {
         h1 { "What would be done" }
         p { "Restore " strong { (what(&posted)) } " from the snapshot of " (words(&view, &snapshot)) ", into the server's directories. Nothing has been changed so far." }
         section.card.state.(state(&outcome)) { pre tabindex="0" { (outcome.words) } }
-        @if outcome.code == 0 || outcome.code == 3 {
-            form method="post" action=(view.to("/restore/run")) {
-                (parts::token(&view))
-                @for name in ["snapshot", "what", "path", "replace", "delete", "keep"] {
-                    @if posted.has(name) { input type="hidden" name=(name) value=(posted.get(name)); }
-                }
-                @for category in posted.all("category") { input type="hidden" name="category" value=(category); }
-                (parts::proof(&view))
-                div.row { button.danger { "Restore now" } a.button href=(view.to("/restore")) { "Cancel" } }
-            }
-        } @else {
+        @let is_possible = outcome.code == 0 || outcome.code == 3;
+        @if !is_possible {
             p { "This cannot be done as it is. The text above says why, and what to do." }
-            a.button href=(view.to("/restore")) { "Back to the restore page" }
+            p { "If the only reason is that Jellyfin is running, you can let jellyvault restore at the next start of Jellyfin." }
+        }
+        form method="post" action=(view.to("/restore/run")) {
+            (parts::token(&view))
+            @for name in ["snapshot", "what", "path", "replace", "delete", "keep"] {
+                @if posted.has(name) { input type="hidden" name=(name) value=(posted.get(name)); }
+            }
+            @for category in posted.all("category") { input type="hidden" name="category" value=(category); }
+            (parts::proof(&view))
+            div.row {
+                @if is_possible { button.danger { "Restore now" } }
+                button name="arm" value="1" { "Restore at the next start of Jellyfin" }
+                a.button href=(view.to("/restore")) { "Cancel" }
+            }
+            p.small.soft { "For the next start, jellyfin.service must have jellyvault's drop-in. The documentation of the service says how to install it." }
         }
         (parts::command(&view.site.runs.shown(&own)))
     };
@@ -206,8 +211,19 @@ fn state(outcome: &Outcome) -> &'static str {
 /// Restores.
 pub async fn run(view: View, posted: Posted) -> Result<Response, Oops> {
     login::prove(&view, &posted).await?;
-    let (snapshot, own) = chosen(&view, &posted).await?;
-    let run = view.site.runs.start(format!("Restore {} from {}", what(&posted), short(&snapshot.0)), &own)?;
+    let (snapshot, mut own) = chosen(&view, &posted).await?;
+    let mut title = format!("Restore {} from {}", what(&posted), short(&snapshot.0));
+    if posted.has("arm") {
+        own.push("--arm".into());
+        title.push_str(" at the next start of Jellyfin");
+    }
+    let run = view.site.runs.start(title, &own)?;
+    Ok(Redirect::to(&view.to(&format!("/jobs/{run}"))).into_response())
+}
+
+/// Cancels the restore that waits for the next start of Jellyfin.
+pub async fn disarm(view: View, _posted: Posted) -> Result<Response, Oops> {
+    let run = view.site.runs.start("Cancel the armed restore".to_owned(), &["armed", "--cancel"].map(OsString::from))?;
     Ok(Redirect::to(&view.to(&format!("/jobs/{run}"))).into_response())
 }
 
