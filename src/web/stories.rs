@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::manifest::{SnapshotId, SnapshotRecord, instance_of};
-use crate::ops::{Error, Happened, Monitor, Session, Snapshot, happened};
+use crate::ops::{Error, ErrorKind, Happened, Monitor, Session, Snapshot, happened};
 use crate::progress::Interrupt;
 use crate::service::{read_json, write_json};
 
@@ -17,8 +17,8 @@ use super::board::Board;
 const KEPT: usize = 2000;
 /// Names that are told of a list.
 const NAMED: usize = 8;
-/// The file is written no oftener than this while many are found out.
-const WRITTEN_EVERY: Duration = Duration::from_secs(20);
+/// So long they are found out before they are written, and the repository is closed.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Stories by the id of the later snapshot: the id of the earlier one, and what happened. Nothing happened where nothing could be found out.
 type Known = HashMap<SnapshotId, (SnapshotId, Arc<Happened>)>;
@@ -89,12 +89,16 @@ impl Stories {
         let mut is_first = true;
         while woken.recv().is_ok() && !self.interrupt.is_raised() {
             while woken.try_recv().is_ok() {}
-            // A repository that is away is told by the overview.
-            crate::tolerate(self.find_out_once(folder, board, std::mem::take(&mut is_first)));
+            // A repository that is away is told by the overview; who is woken the next time tries again.
+            while self.find_some(folder, std::mem::take(&mut is_first)).unwrap_or(false) && !self.interrupt.is_raised() {
+                board.turn();
+            }
+            board.turn();
         }
     }
 
-    fn find_out_once(&self, folder: &Path, board: &Board, is_first: bool) -> Result<(), Error> {
+    /// Finds out some of what is not known; whether there is more. The repository is open for seconds only: pruning waits for those who read.
+    fn find_some(&self, folder: &Path, is_first: bool) -> Result<bool, Error> {
         let session = Session::open(folder)?;
         let file = session.repository().stories_file();
         if let (true, Some(file)) = (is_first, &file) {
@@ -104,30 +108,27 @@ impl Stories {
         let wanted: Vec<(&Snapshot, &Snapshot)> = all.iter().rev().take(KEPT).filter_map(|after| Some((before(&all, after)?, after))).collect();
         let there: HashSet<SnapshotId> = wanted.iter().map(|(_, after)| after.0).collect();
         self.lock().retain(|id, _| there.contains(id));
-        let (mut written, mut is_new) = (Instant::now(), false);
-        for (before, after) in wanted {
-            if self.of(&after.0, &before.0).is_some() {
-                continue;
+        let unknown: Vec<_> = wanted.into_iter().filter(|(before, after)| self.of(&after.0, &before.0).is_none()).collect();
+        let begun = Instant::now();
+        let mut found = 0;
+        for (before, after) in &unknown {
+            if found > 0 && begun.elapsed() >= AT_ONCE {
+                break;
             }
             let monitor = Monitor { interrupt: self.interrupt.clone(), ..Monitor::default() };
-            // One that is damaged is not tried again and again; the page of the snapshot tells what is wrong with it.
             let told = match happened(session.repository(), before, after, NAMED, &monitor) {
-                Err(Error::Interrupted) => break,
-                told => told.unwrap_or_default(),
+                Ok(told) => told,
+                // The page of the snapshot tells what is wrong with it; it is not tried again and again.
+                Err(error) if error.kind() == ErrorKind::Damaged => Happened::default(),
+                Err(error) => return Err(error),
             };
             self.lock().insert(after.0, (before.0, Arc::new(told)));
-            is_new = true;
-            if written.elapsed() >= WRITTEN_EVERY {
-                self.write(file.as_deref());
-                board.turn();
-                (written, is_new) = (Instant::now(), false);
-            }
+            found += 1;
         }
-        if is_new {
+        if found > 0 {
             self.write(file.as_deref());
-            board.turn();
         }
-        Ok(())
+        Ok(found < unknown.len())
     }
 
     fn write(&self, file: Option<&Path>) {

@@ -15,6 +15,8 @@ mod survey;
 mod walk;
 mod worth;
 
+use std::time::Duration;
+
 use crate::manifest::SnapshotRecord;
 use crate::progress::Phase;
 use crate::source::ScanCache;
@@ -40,20 +42,35 @@ pub use survey::{Survey, survey};
 /// How often the source is walked where something vanishes or moves while it is walked: an upgrade moves whole folders.
 const WALKS_MAX: usize = 3;
 
+/// What was moved before the walk is told from what moves during it once the file system's clock went on.
+const PAUSE: Duration = Duration::from_millis(25);
+
 /// Takes a snapshot.
 pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, monitor: &Monitor) -> Result<SnapshotReport, Error> {
-    for walks_left in (0..WALKS_MAX).rev() {
-        if let Some((report, _)) = capture(repository, spec, options, Purpose::Keep, walks_left > 0, monitor)? {
-            return Ok(report);
-        }
-    }
-    Err(Error::Interrupted)
+    Ok(capture_at_rest(repository, spec, options, Purpose::Keep, monitor)?.0)
 }
 
 /// What a snapshot would hold now: its record, and those nodes of its manifests that the repository lacks. Stores nothing.
 pub(super) fn look(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, monitor: &Monitor) -> Result<(SnapshotRecord, Held), Error> {
-    let Some((report, held)) = capture(repository, spec, options, Purpose::Look, false, monitor)? else { return Err(Error::Interrupted) };
+    let (report, held) = capture_at_rest(repository, spec, options, Purpose::Look, monitor)?;
     Ok((report.record, held))
+}
+
+/// Captures the source, and once more as long as something vanishes or moves from under the walk, up to a limit.
+fn capture_at_rest(
+    repository: &Repository,
+    spec: &SourceSpec,
+    options: &SnapshotOptions,
+    purpose: Purpose,
+    monitor: &Monitor,
+) -> Result<(SnapshotReport, Held), Error> {
+    for walks_left in (0..WALKS_MAX).rev() {
+        if let Some(captured) = capture(repository, spec, options, purpose, walks_left > 0, monitor)? {
+            return Ok(captured);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Err(Error::Interrupted)
 }
 
 /// Captures the source; nothing where something vanished from under the walk, and it may be walked again.
