@@ -105,7 +105,17 @@ fn read(file: &Path) -> Result<Held, String> {
 
 /// The path as the user means it, whether something is there or not.
 fn key(path: &Path) -> String {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf()).to_string_lossy().trim_end_matches('/').to_owned()
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+    let mut plain = PathBuf::new();
+    // The disk may be away, so the path is taken as it is written: `a/../b` is `b`.
+    for part in absolute.components() {
+        if part == std::path::Component::ParentDir {
+            plain.pop();
+        } else {
+            plain.push(part);
+        }
+    }
+    plain.to_string_lossy().trim_end_matches('/').to_owned()
 }
 
 /// Where a user's programs keep what they remember. Jellyfin's service user has none: its home is the server's data directory.

@@ -32,6 +32,10 @@ fn a_repository_that_is_gone_is_not_made_anew_unless_the_user_says_so() {
             assert!(message(&refused).contains("is missing: it existed before (last used on 20"), "{args:?} {refused}");
             assert!(refused["error"]["hint"].as_str().unwrap().contains("--init"), "{refused}");
         }
+        // However it is written.
+        let around = program.repo.parent().unwrap().join("x/..").join(program.repo.file_name().unwrap());
+        let (refused, code) = program.json(&[&["--repo", around.to_str().unwrap()], &snapshot[..]].concat());
+        assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("no-repository")), "{refused}");
         assert_eq!(std::fs::read_dir(&program.repo).map_or(0, Iterator::count), 0, "nothing was made");
         program.ok(&[&snapshot[..], &["--init"]].concat());
         program.ok(&snapshot);

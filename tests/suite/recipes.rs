@@ -39,7 +39,7 @@ impl Places {
         let places = Places { home: temp() };
         copy_tree(&own_fixture(), &places.server());
         std::fs::create_dir_all(places.home.path().join("backup")).unwrap();
-        std::fs::create_dir_all(places.home.path().join("second/jellyvault")).unwrap();
+        std::fs::create_dir_all(places.home.path().join("second")).unwrap();
         let_settle();
         assert!(places.run("jellyvault snapshot \"$SERVER\" --quiet").status.success());
         places

@@ -394,6 +394,27 @@ fn of_two_servers_the_one_that_is_meant_must_be_said() {
 }
 
 #[test]
+fn what_the_user_leaves_out_is_not_called_lost() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    for number in 0..12 {
+        write(data.join(format!("data/trickplay/0{number}/sheet.jpg")), number.to_string());
+    }
+    let_settle();
+    assert_eq!(snapshot(&program, &data, &[]).1, 0);
+    for glob in ["data/trickplay", "data/trickplay/**", "*.jpg"] {
+        let (report, code) = snapshot(&program, &data, &["--exclude", glob]);
+        assert_eq!(code, 0, "{glob} {report}");
+    }
+    // A disk that is away is told all the same.
+    assert_eq!(snapshot(&program, &data, &[]).1, 0);
+    std::fs::remove_dir_all(data.join("data/trickplay")).unwrap();
+    std::fs::create_dir(data.join("data/trickplay")).unwrap();
+    let (report, code) = snapshot(&program, &data, &["--exclude", "*.bif"]);
+    assert!(code == 3 && report["problems"].to_string().contains("data/trickplay"), "{report}");
+}
+
+#[test]
 fn a_look_at_a_directory_that_another_server_took_over_is_refused() {
     let program = Program::new();
     let data = instance(&program, "jellyfin");

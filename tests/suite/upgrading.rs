@@ -165,12 +165,31 @@ fn what_real_servers_left_in_an_upgrade_is_told_from_what_they_left_before_and_a
         let expected = if is_upgrading { [Some("10.10.7".to_owned()), Some("10.11.11".to_owned())] } else { [None, None] };
         assert_eq!(versions(&report), expected, "{state}");
         assert_eq!(program.ok(&["list"]).lines().last().unwrap().contains("10.10.7 to 10.11.11"), is_upgrading, "{state}");
+        // The next one of the same state says the same, though the log still names the old version.
+        let (again, _) = program.json(&["snapshot", server.to_str().unwrap()]);
+        assert_eq!(versions(&again), expected, "{state}");
+        assert_eq!(again["snapshot"]["server_version"], report["snapshot"]["server_version"], "{state}");
         let zip = program.home.path().join("zip.zip");
         program.ok(&["export", "latest", "--exact", zip.to_str().unwrap(), "--force"]);
         assert_eq!(names_in(&zip).iter().find(|name| name.starts_with("Data/library.db")).map(String::as_str), library, "{state}");
         let tables = program.json(&["export", "latest", "--tables", zip.to_str().unwrap(), "--force"]).1;
         assert_eq!(tables, i32::from(state != "10.11.11/data"), "{state}");
     }
+}
+
+#[test]
+fn a_server_goes_back_to_10_10_over_what_a_later_one_left() {
+    let states = servers("cellar-10.10");
+    let program = Program::new();
+    let server = program.home.path().join("server");
+    copy_tree(&states.join("10.10.7/data"), &server);
+    program.ok(&["snapshot", server.to_str().unwrap(), "--label", "before"]);
+    let library = rows(&server.join("data/library.db"));
+    std::fs::remove_dir_all(&server).unwrap();
+    copy_tree(&states.join("10.11.11/data"), &server);
+    let (report, code) = program.json(&["restore", "before", "--in-place", "--data-dir", server.to_str().unwrap(), "--delete", "--yes"]);
+    assert_eq!(code, 0, "{report}");
+    assert_eq!(rows(&server.join("data/library.db")), library);
 }
 
 #[test]

@@ -87,6 +87,7 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
         comparison.states = Some(comparison.open_databases()?);
         comparison.library = comparison.open_library()?;
     }
+    super::bar::clear();
     let changed = if context.global.json { document::print(&comparison)? } else { words::print(&comparison)? };
     let problems = comparison.after.problems();
     if problems > 0 {

@@ -67,6 +67,10 @@ impl<'r> Job<'r> {
         dirs::finish(reader, selected, &links, options, new_writer)?;
         later.names.tell(reader, selected, &target, (options, &tally), monitor)?;
         let rivals = if is_in_place && !options.delete { self.rivals(reader, &target, &tally)? } else { rivals };
+        if !options.delete && options.replace_pictures {
+            report.deleted += rivals.paths.len() as u64;
+            report.deleted_paths.extend(rivals.paths.iter().map(|(path, _)| path.clone()));
+        }
         report.remarks.extend(rivals.words(options));
         report.remarks.extend(target.privileges.words());
         target.sync(is_in_place && !options.dry_run)?;

@@ -6,6 +6,7 @@ mod delete;
 mod dirs;
 mod dress;
 mod folded;
+mod holds;
 mod job;
 mod keep_old;
 mod links;
@@ -30,11 +31,12 @@ use crate::manifest::{CategoryRecord, SnapshotId, SnapshotRecord, display};
 use crate::source::Category;
 use crate::store::{ChunkReader, Repository};
 
+pub(super) use self::holds::has_users_in;
 use self::job::Job;
 pub use self::moved::Moved;
 pub use self::options::{Destination, InstanceTarget, Owners, RestoreOptions, RestoreReport, Selection};
 pub(super) use self::refuse::{
-    check_directories as check_same_directories, check_server, copy_to_look_at, has_users_in, live_database, refuse_running, refuse_running_process,
+    check_directories as check_same_directories, check_server, copy_to_look_at, live_database, refuse_running, refuse_running_process,
 };
 use self::tally::Tally;
 use self::target::Target;

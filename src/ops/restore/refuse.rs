@@ -11,9 +11,9 @@ use crate::store::{ChunkReader, Location, Repository};
 use super::super::import::NOT_IN_ZIP;
 use super::super::kept_tables::has_kept_tables;
 use super::super::ls::short;
-use super::super::rows::{Which, open_state};
-use super::super::select::{categories, lookup};
+use super::super::select::categories;
 use super::super::{Error, in_one_line, processes};
+use super::holds::has_rows_in;
 use super::keep_old::to_be_moved;
 use super::target::Target;
 use super::trap::trap;
@@ -122,34 +122,6 @@ fn facts_of_target(
 
 /// Tables that a restore must not empty, and what they are to people.
 const KEPT_TABLES: [(&str, &str); 2] = [("Users", "users"), ("BaseItems", "items")];
-
-/// Whether the snapshot's database has users, or may have: one that cannot be read is told when it is restored.
-pub(in crate::ops) fn has_users_in(repository: &Repository, snapshot: (&SnapshotId, &SnapshotRecord)) -> Result<bool, Error> {
-    has_rows_in(repository, snapshot, "Users")
-}
-
-fn has_rows_in(repository: &Repository, snapshot: (&SnapshotId, &SnapshotRecord), table: &str) -> Result<bool, Error> {
-    let index = repository.index()?;
-    let mut reader = ChunkReader::new(repository, &index);
-    let entry = match lookup(&mut reader, snapshot.1, DATABASE_PATH) {
-        Ok(Some(found)) => found.entry,
-        // Without a database nothing is replaced.
-        Ok(None) => return Ok(true),
-        Err(error) if error.kind() == crate::ops::ErrorKind::Damaged => return Ok(true),
-        Err(error) => return Err(error),
-    };
-    if entry.size() == 0 {
-        return Ok(false);
-    }
-    let state = open_state(repository, &index, &Which::Snapshot(&(*snapshot.0, snapshot.1.clone())), DATABASE_PATH);
-    // The items begin with a placeholder that every server has.
-    let placeholders = usize::from(table == "BaseItems");
-    match state.and_then(|state| state.map_or(Ok(true), |state| state.has_rows(table, placeholders))) {
-        Ok(has) => Ok(has),
-        Err(error) if error.kind() == crate::ops::ErrorKind::Damaged => Ok(true),
-        Err(error) => Err(error),
-    }
-}
 
 /// Refuses to put one server's data into another's.
 pub(in crate::ops) fn check_server(id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarget) -> Result<(), Error> {

@@ -26,7 +26,7 @@ use super::{Error, Monitor};
 
 pub use kinds::image_word_of_file;
 pub use namer::{Namer, item_in};
-pub use names::KEPT_MAX as NAMES_KEPT_MAX;
+pub use names::{KEPT_MAX as NAMES_KEPT_MAX, LIBRARY, LIBRARY_ITEMS};
 pub use news::{News, PictureFile, Section};
 pub use open::{State, Which, open_state};
 pub use titles::{Titled, all_titled, called_so, titles};

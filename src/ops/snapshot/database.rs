@@ -221,8 +221,11 @@ pub(super) fn capture<'a>(
     let is_unchanged = is_unchanged(fingerprint, parents, shared.cache);
     if let (true, Some(parent)) = (is_unchanged, &parents.record) {
         let own = std::mem::take(&mut captured.server);
-        captured.server =
-            ServerRecord { version: own.version.filter(|learnt| learnt.exact).or_else(|| parent.server.version.clone()), id: own.id, ..parent.server.clone() };
+        let number = |learnt: &Learnt| source::version::parse(&learnt.value);
+        let known = parent.server.version.clone();
+        // A log may still name the version that an upgrade began with: the database knows better.
+        let told = own.version.filter(|learnt| learnt.exact && !parent.is_upgrading() && known.as_ref().is_none_or(|known| number(learnt) >= number(known)));
+        captured.server = ServerRecord { version: told.or(known), id: own.id, ..parent.server.clone() };
         captured.seen_by_server = parent.source.seen_by_server.clone();
         // What was wrong with it is wrong with it still.
         let is_about_it = |problem: &&Problem| ["data/jellyfin.db", UPGRADE].contains(&problem.path.as_str());

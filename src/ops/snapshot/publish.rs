@@ -121,7 +121,7 @@ fn last_of_version(run: &Run<'_>, record: &SnapshotRecord) -> Option<SnapshotId>
 
 /// Tells what earlier snapshots had and this one lacks, where that is more than a day's work.
 fn tell_losses(run: &Run<'_>, collector: &mut Collector<'_>, record: &SnapshotRecord, others_seen: u64, (roots, earlier): (&[ScanRoot], &worth::Before<'_>)) {
-    let mut losses = worth::of_source(&record.categories, &collector.problems, others_seen, roots, earlier);
+    let mut losses = worth::of_source(&record.categories, &collector.problems, others_seen, (roots, !run.options.exclude.is_empty()), earlier);
     if collector.library_is_empty && earlier.has_library_items() {
         losses.push(Problem { path: display(worth::LIBRARY), what: worth::NO_ITEMS.to_owned() });
     }

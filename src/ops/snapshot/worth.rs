@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::archive::Standing;
 use crate::manifest::{Catalog, CategoryRecord, Entries, Entry, Kind, SnapshotId, SnapshotRecord, UPGRADE, display, upgrade_words};
 use crate::progress::{Interrupt, Problem};
@@ -203,7 +205,7 @@ pub(super) fn of_source(
     categories: &BTreeMap<String, CategoryRecord>,
     known: &[Problem],
     files_but_markers: u64,
-    roots: &[ScanRoot],
+    (roots, excludes): (&[ScanRoot], bool),
     before: &Before<'_>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -215,7 +217,9 @@ pub(super) fn of_source(
     }
     for (category, path, least) in PLACES {
         let (then, now) = (before.files_of(category), categories.get(category.name()));
-        if now.is_some_and(|now| now.files == 0) && then >= least && !known.iter().any(|problem| problem.path == path) {
+        // What the user leaves out is still there.
+        let is_left_out = excludes && has_entries(roots, path);
+        if !is_left_out && now.is_some_and(|now| now.files == 0) && then >= least && !known.iter().any(|problem| problem.path == path) {
             let what = format!(
                 "there are no files now, but the last complete snapshot has {then}. Is the disk mounted? If they were deleted on purpose, take a snapshot with --accept-loss"
             );
@@ -223,4 +227,18 @@ pub(super) fn of_source(
         }
     }
     problems
+}
+
+/// Whether the folder of a category has anything in it on the disk.
+fn has_entries(roots: &[ScanRoot], path: &str) -> bool {
+    let whole = |root: &&ScanRoot| root.logical == path.as_bytes();
+    let (data, below) = (|root: &&ScanRoot| root.logical == b"data", path.strip_prefix("data/"));
+    let folder = match (roots.iter().find(whole), below) {
+        (Some(root), _) => Some(root.dir.clone()),
+        (None, Some(below)) => roots.iter().find(data).map(|data| data.dir.join(below)),
+        (None, None) => None,
+    };
+    folder
+        .and_then(|folder| rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok())
+        .is_some_and(|dir| rustix::fs::Dir::new(dir).is_ok_and(|names| names.flatten().any(|name| !matches!(name.file_name().to_bytes(), b"." | b".."))))
 }
