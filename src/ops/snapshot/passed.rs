@@ -12,7 +12,7 @@ use crate::source::{Found, Rules, ScanRoot, Stat, open_beneath};
 use super::clock::now_ns;
 
 /// Components of the folders that are looked at again. The folders of single items, which the server moves, are in those of three
-/// (`metadata/library/ab`); to look at those of items too would cost a capture of an unchanged library a tenth of its time.
+/// (`metadata/library/ab`); those of the items are many more, and each costs a system call.
 const DEPTH_MAX: usize = 3;
 
 /// Folders that the walk has passed.
