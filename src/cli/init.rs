@@ -7,7 +7,7 @@ use crate::ops;
 use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
-use super::open_or_make::warning;
+use super::open_or_make::{refuse_inside, warning};
 use super::output;
 use super::{Exit, json as to_json};
 
@@ -19,6 +19,7 @@ pub fn run(context: &Context, encrypt: bool, parity: Option<u32>) -> Result<Exit
         ));
     }
     let path = context.repository_path()?;
+    refuse_inside(context, &path)?;
     // Without --parity there is none.
     let repository = ops::init(&path, parity.unwrap_or_default())?;
     let mut known = Known::load();

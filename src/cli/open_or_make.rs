@@ -88,7 +88,7 @@ fn refuse_second(known: &Known, path: &Path) -> Result<(), Failure> {
 }
 
 /// Nobody chose the default place: it must not be where a lost server takes its snapshots along.
-fn refuse_inside(context: &Context, path: &Path) -> Result<(), Failure> {
+pub fn refuse_inside(context: &Context, path: &Path) -> Result<(), Failure> {
     if context.names_repository()? {
         return Ok(());
     }

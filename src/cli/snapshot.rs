@@ -140,11 +140,13 @@ struct Taken<'r> {
 fn words(report: &SnapshotReport, dry_run: bool) -> String {
     let (record, files, bytes) = (&report.record, &report.record.files, &report.record.bytes);
     let changes = format!(
-        "{} new, {} changed, {} unchanged, {} gone",
+        "{} new, {} changed, {} unchanged, {} {}",
         render::count(files.new),
         render::count(files.changed),
         render::count(files.unchanged),
-        render::count(files.gone)
+        render::count(files.gone),
+        // What a snapshot leaves out is not looked for.
+        if record.excluded.is_empty() { "gone" } else { "gone or left out" }
     );
     let Some(id) = &report.id else {
         let all = files.new + files.changed + files.unchanged;

@@ -74,7 +74,8 @@ pub fn is_plain(name: &str, value: &str) -> bool {
     let is_date = begins_like_a_date && value.len() <= 40 && value.bytes().all(|byte| byte.is_ascii_digit() || b"-:.+TZ ".contains(&byte));
     let plain = name.to_ascii_lowercase();
     let is_choice = CHOICES.iter().any(|end| plain.ends_with(end)) && value.len() <= 24 && value.bytes().all(|byte| byte.is_ascii_alphabetic());
-    !is_secret(name) && (is_number || is_date || is_choice)
+    let names_none = !is_secret(name) || is_harmless(name, value);
+    names_none && (is_number || is_date || is_choice)
 }
 
 /// Ends of names whose values are choices from a list.
@@ -211,6 +212,16 @@ mod tests {
         for (name, value) in [("Pin", "1234"), ("Password", "1234"), ("EasyPassword", "0000"), ("TokenType", "eyJhb.x1"), ("ApiKey", "12"), ("Secret", "word")]
         {
             assert!(!is_harmless(name, value), "{name}");
+        }
+    }
+
+    #[test]
+    fn of_a_plugins_settings_numbers_and_choices_that_only_sound_secret_are_shown() {
+        for (name, value) in [("TokenExpiryHours", "24"), ("PasswordResetMode", "Pin"), ("PasswordMinLength", "8")] {
+            assert!(is_plain(name, value), "{name}");
+        }
+        for (name, value) in [("Pin", "1234"), ("LdapPassword", "2024"), ("TokenMode", "eyJhb.x1"), ("ServerName", "attic")] {
+            assert!(!is_plain(name, value), "{name}");
         }
     }
 

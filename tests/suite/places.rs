@@ -99,14 +99,16 @@ fn nobody_s_default_place_is_inside_of_jellyfin_s_directories() {
     copy_tree(&own_fixture(), &data);
     std::fs::set_permissions(program.home.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o777)).unwrap();
-    let mut command = program.command(&["--json", "snapshot", data.to_str().unwrap()]);
-    command.env_remove("JELLYVAULT_REPO").env("HOME", &data);
-    if rustix::process::geteuid().is_root() {
-        command.uid(65534).gid(65534);
+    for args in [&["--json", "snapshot", data.to_str().unwrap()][..], &["--json", "init"]] {
+        let mut command = program.command(args);
+        command.env_remove("JELLYVAULT_REPO").env("HOME", &data);
+        if rustix::process::geteuid().is_root() {
+            command.uid(65534).gid(65534);
+        }
+        let refused = command.output().unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{document}");
+        assert!(message(&document).contains("inside Jellyfin's own directory"), "{document}");
+        assert!(!data.join(".local").exists());
     }
-    let refused = command.output().unwrap();
-    let document: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
-    assert_eq!(refused.status.code(), Some(2), "{document}");
-    assert!(message(&document).contains("inside Jellyfin's own directory"), "{document}");
-    assert!(!data.join(".local").exists());
 }

@@ -357,6 +357,35 @@ fn under_a_running_server_only_what_it_does_not_hold_comes_back() {
     }
 }
 
+#[test]
+fn a_database_among_the_pictures_is_not_replaced_under_a_running_server() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    let path = data.join("metadata/library/plugin.db");
+    let sql = |text: &str| rusqlite::Connection::open(&path).unwrap().execute_batch(text).unwrap();
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    sql("CREATE TABLE notes (text); INSERT INTO notes VALUES ('old');");
+    write(data.join("metadata/library/poster.jpg"), "old");
+    let_settle();
+    snapshot(&program, &data, &[]);
+    sql("INSERT INTO notes VALUES ('new');");
+    write(data.join("metadata/library/poster.jpg"), "newer");
+    let before = std::fs::read(&path).unwrap();
+    let mut held = Command::new("sleep").arg("60").stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap()).spawn().unwrap();
+    let tried = [&["--only", "metadata", "--dry-run"][..], &["--only", "metadata"]].map(|more| in_place(&program, "latest", &data, more));
+    held.kill().unwrap();
+    held.wait().unwrap();
+    for (report, code) in tried {
+        let problems = report["problems"].to_string();
+        assert!(code == 3 && problems.contains("plugin.db") && problems.contains("Stop Jellyfin"), "{report}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(std::fs::read(data.join("metadata/library/poster.jpg")).unwrap(), b"old");
+    let (report, code) = in_place(&program, "latest", &data, &["--only", "metadata"]);
+    assert_eq!(code, 0, "{report}");
+    assert_ne!(std::fs::read(&path).unwrap(), before);
+}
+
 fn two_servers(program: &Program) -> (PathBuf, PathBuf) {
     let (ours, theirs) = (instance(program, "ours"), instance(program, "theirs"));
     write(theirs.join("data/device.txt"), "0123456789abcdef0123456789abcdef");

@@ -13,15 +13,16 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{AtFlags, Mode, OFlags};
 
-use crate::manifest::{Content, Entry, Kind, file_name};
+use crate::manifest::{Content, Entry, Kind, display, file_name};
 use crate::progress::Interrupt;
-use crate::source::{DATABASE_PATH, LiveFile, ScratchFolder, Stat, is_open_elsewhere, open_private_for, quick_check, wary};
+use crate::source::{DATABASE_PATH, Instance, Layout, LiveFile, ScratchFolder, Stat, is_open_elsewhere, open_private_for, quick_check, wary};
 
 use super::super::content::write_content;
-use super::super::{Error, in_one_line};
+use super::super::{Error, in_one_line, processes};
 use super::dress::dress;
 use super::logs::{LOGS, remove_logs};
 use super::obstacle::{Failure, no_place};
+use super::refuse::{live_database, process_with_open};
 use super::same::same_content;
 use super::target::Target;
 use super::writer::Writer;
@@ -39,8 +40,10 @@ pub(super) fn restore_all(
     options: &RestoreOptions,
 ) -> Result<(), Error> {
     for entry in databases {
-        let in_place = matches!(destination, Destination::InPlace(_));
-        let outcome = if in_place { in_instance(entry, target, writer, options) } else { in_directory(entry, target, writer, options) };
+        let outcome = match destination {
+            Destination::InPlace(instance) => in_instance(entry, &instance.instance, target, writer, options),
+            Destination::Directory(_) | Destination::Arranged(..) => in_directory(entry, target, writer, options),
+        };
         match outcome {
             Ok(()) => {}
             Err(Failure::Entry(what)) => writer.tally.problem(writer.monitor, &entry.path, what),
@@ -68,12 +71,18 @@ fn in_directory(entry: &Entry, target: &Target, writer: &mut Writer<'_>, options
 }
 
 /// In an instance.
-fn in_instance(entry: &Entry, target: &Target, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Failure> {
+fn in_instance(entry: &Entry, instance: &Instance, target: &Target, writer: &mut Writer<'_>, options: &RestoreOptions) -> Result<(), Failure> {
     let Kind::File { size, content } = &entry.kind else { return Ok(()) };
     if let Some(file) = target.live(&entry.path)
         && let Some(stat) = right_already(&file, content, *size, writer)
     {
         return writer.keep(entry, file.dir().as_fd(), file.name().as_bytes(), &stat, *size);
+    }
+    if let Some(file) = target.live(&entry.path).filter(LiveFile::is_file)
+        && let Some(who) = user_of(&file, instance)
+    {
+        let what = format!("it is a database, which must not be replaced while {who}. Stop Jellyfin and restore it: --path {}", display(&entry.path));
+        return Err(Failure::Entry(what));
     }
     if options.dry_run {
         writer.count_written(entry.size());
@@ -131,6 +140,21 @@ fn in_instance(entry: &Entry, target: &Target, writer: &mut Writer<'_>, options:
     })?;
     writer.count_written(*size);
     dressed
+}
+
+/// Who may be writing to a database that stands there. Pictures may come back under a running server, a database among them may not.
+fn user_of(file: &LiveFile, instance: &Instance) -> Option<String> {
+    if let Some((process, name)) = process_with_open(file) {
+        return Some(format!("{name} (process {process}) has it open"));
+    }
+    if is_open_elsewhere(file) {
+        return Some("a process has it open".to_owned());
+    }
+    let server = processes::server_of(Path::new(&instance.program_data)).map(|server| format!("{} uses this directory", server.words()));
+    server.or_else(|| {
+        let main = live_database(&Layout::of(instance)).ok().flatten()?;
+        (process_with_open(&main).is_some() || is_open_elsewhere(&main)).then(|| "a server has this directory's database open".to_owned())
+    })
 }
 
 /// Where the very database stands already, with no log beside it and no migration lock in it: its stat.

@@ -56,7 +56,7 @@ impl Names {
             }
         }
         for group in groups.values() {
-            let gone = lost(group, |path| names_beside(target, path));
+            let gone = lost(group, |path, end| names_beside(target, path, end));
             for path in gone {
                 let others: Vec<_> = group.iter().filter(|other| *other != path).map(|other| display(other)).collect();
                 let what = format!(
@@ -74,21 +74,31 @@ impl Names {
     }
 }
 
-/// Those of names that may have met which are not there.
-fn lost(group: &[Vec<u8>], names_beside: impl Fn(&[u8]) -> Option<HashSet<Vec<u8>>>) -> Vec<&Vec<u8>> {
-    group.iter().filter(|path| names_beside(path).is_some_and(|names| !names.contains(file_name(path)))).collect()
+/// Those of names that may have met which are not there: the name itself, or that of a directory that it is in.
+fn lost(group: &[Vec<u8>], names_beside: impl Fn(&[u8], usize) -> Option<HashSet<Vec<u8>>>) -> Vec<&Vec<u8>> {
+    let is_missing = |path: &[u8], start: usize, end: usize| {
+        let name = path.get(start..end).unwrap_or_default();
+        names_beside(path, start.saturating_sub(1)).is_some_and(|names| !names.contains(name))
+    };
+    let is_lost = |path: &&Vec<u8>| {
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
+        let mut start = 0;
+        ends.into_iter().any(|end| is_missing(path, std::mem::replace(&mut start, end + 1), end))
+    };
+    group.iter().filter(is_lost).collect()
 }
 
-/// All names in the directory of a path; nothing where it cannot be listed, which was told.
-fn names_beside(target: &Target, path: &[u8]) -> Option<HashSet<Vec<u8>>> {
+/// All names in the directory that the first `end` bytes of a path name; nothing where it cannot be listed, which was told, or lies above a root.
+fn names_beside(target: &Target, path: &[u8], end: usize) -> Option<HashSet<Vec<u8>>> {
     let (root, below) = target.place(path)?;
-    let parent = below.iter().rposition(|byte| *byte == b'/').map_or(b"".as_slice(), |at| below.get(..at).unwrap_or_default());
+    // What is above a root of the target has other names there.
+    let above = path.len().checked_sub(below.len())?;
+    if end + 1 < above {
+        return None;
+    }
+    let parent = path.get(above..end.max(above))?;
     let dir = rustix::fs::Dir::new(open_dir(target.fd(root)?, parent).ok()?).ok()?;
     Some(dir.flatten().map(|entry| entry.file_name().to_bytes().to_vec()).collect())
-}
-
-fn file_name(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -98,10 +108,18 @@ mod tests {
     #[test]
     fn only_names_that_are_not_there_are_lost() {
         let group = [b"d/Poster.jpg".to_vec(), b"d/poster.jpg".to_vec()];
-        let beside = |names: &'static [&'static str]| move |_: &[u8]| Some(names.iter().map(|name| name.as_bytes().to_vec()).collect());
+        let beside = |names: &'static [&'static str]| {
+            move |_: &[u8], end: usize| {
+                Some(if end == 0 { HashSet::from([b"d".to_vec()]) } else { names.iter().map(|name| name.as_bytes().to_vec()).collect() })
+            }
+        };
         assert_eq!(lost(&group, beside(&["Poster.jpg", "poster.jpg", "x"])), Vec::<&Vec<u8>>::new());
         assert_eq!(lost(&group, beside(&["Poster.jpg"])), [b"d/poster.jpg"]);
         assert_eq!(lost(&group, beside(&[])).len(), 2);
-        assert_eq!(lost(&group, |_| None), Vec::<&Vec<u8>>::new());
+        assert_eq!(lost(&group, |_, _| None), Vec::<&Vec<u8>>::new());
+        // Two directories that are one: the files in them have met, whatever they are called.
+        let group = [b"Show/a.jpg".to_vec(), b"show/a.jpg".to_vec()];
+        let beside = |_: &[u8], end: usize| Some(HashSet::from([if end == 0 { b"Show".to_vec() } else { b"a.jpg".to_vec() }]));
+        assert_eq!(lost(&group, beside), [b"show/a.jpg"]);
     }
 }

@@ -224,7 +224,7 @@ pub(in crate::ops) fn refuse_running(database: &LiveFile) -> Result<(), Error> {
 }
 
 /// A process that has the file open, as far as this user may see. A server may have lost its locks and still write.
-fn process_with_open(file: &LiveFile) -> Option<(u32, String)> {
+pub(super) fn process_with_open(file: &LiveFile) -> Option<(u32, String)> {
     let wanted = file.stat().ok()?;
     for process in std::fs::read_dir("/proc").ok()?.flatten() {
         let Some(id) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
