@@ -35,9 +35,13 @@ impl CutParams {
 }
 
 /// The chunks of `bytes`, which begin at a cut. The last range ends at the end of `bytes`: the caller who will read more
-/// holds it back until at least `max` bytes follow its start.
-pub fn cuts<'a>(bytes: &'a [u8], params: &CutParams) -> impl Iterator<Item = Range<usize>> + 'a {
-    fastcdc::v2020::FastCDC::new(bytes, params.min as usize, params.avg as usize, params.max as usize).map(|chunk| chunk.offset..chunk.offset + chunk.length)
+/// holds it back until at least `max` bytes follow its start. The seed, 0 for none, is that of an encrypted repository's key: without it nobody can
+/// tell where a known file would be cut.
+pub fn cuts<'a>(bytes: &'a [u8], params: &CutParams, seed: u64) -> impl Iterator<Item = Range<usize>> + 'a {
+    let (min, avg, max) = (params.min as usize, params.avg as usize, params.max as usize);
+    // What the crate takes where it is not told.
+    let level = fastcdc::v2020::Normalization::Level1;
+    fastcdc::v2020::FastCDC::with_level_and_seed(bytes, min, avg, max, level, seed).map(|chunk| chunk.offset..chunk.offset + chunk.length)
 }
 
 #[cfg(test)]
@@ -53,10 +57,17 @@ mod tests {
 
     #[test]
     fn cut_points_are_golden() {
-        let ends = |class| cuts(&noise(8 << 20), &CutParams::default_for(class)).map(|r| r.end).collect::<Vec<_>>();
+        let ends = |class| cuts(&noise(8 << 20), &CutParams::default_for(class), 0).map(|r| r.end).collect::<Vec<_>>();
         assert_golden(&ends(Class::Compressed), include_str!("golden/cuts-compressed.txt"));
         assert_golden(&ends(Class::Other), include_str!("golden/cuts-other.txt"));
         assert_golden(&ends(Class::Sqlite), include_str!("golden/cuts-sqlite.txt"));
+    }
+
+    #[test]
+    fn a_seed_moves_the_cuts() {
+        let ends = |seed| cuts(&noise(8 << 20), &CutParams::default_for(Class::Other), seed).map(|r| r.end).collect::<std::collections::BTreeSet<_>>();
+        let shared = ends(0).intersection(&ends(7)).count();
+        assert!(shared <= 2 && ends(7).len() > 8, "{shared} of {} cuts are the same", ends(7).len());
     }
 
     fn assert_golden(ends: &[usize], golden: &str) {

@@ -56,6 +56,8 @@ pub type PageHash = [u8; 16];
 pub struct Hashing {
     /// The id key of an encrypted repository; without one ids are plain hashes.
     pub key: Option<[u8; 32]>,
+    /// What the cuts of large files depend on in an encrypted repository; 0 in others.
+    pub cut_seed: u64,
 }
 
 impl Hashing {

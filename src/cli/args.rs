@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use super::key_args::{EncryptArgs, KeyCommand};
 pub use super::restore_args::RestoreArgs;
 use super::schema_args::SchemaCommand;
 use super::service_args::{ArmedArgs, ConfigCommand, NotifyCommand, RunArgs, SetupArgs, StatusArgs, WebCommand};
@@ -35,6 +36,12 @@ pub struct Global {
     /// Configuration file [default: ~/.config/jellyvault/config.toml, or /etc/jellyvault.toml]
     #[arg(long, global = true, env = "JELLYVAULT_CONFIG", hide_env_values = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub config: Option<PathBuf>,
+    /// File with the passphrase of an encrypted repository
+    #[arg(long, global = true, env = "JELLYVAULT_PASSPHRASE_FILE", hide_env_values = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub passphrase_file: Option<PathBuf>,
+    /// Command that prints the passphrase of an encrypted repository, run by /bin/sh
+    #[arg(long, global = true, env = "JELLYVAULT_PASSPHRASE_COMMAND", hide_env_values = true, value_name = "COMMAND", conflicts_with = "passphrase_file")]
+    pub passphrase_command: Option<String>,
     /// Select a server by name, id or data directory, if the repository contains snapshots of several servers
     #[arg(long, global = true, value_name = "NAME|ID|PATH")]
     pub server: Option<String>,
@@ -68,12 +75,16 @@ pub enum Command {
     ///
     /// The first snapshot or import also creates a repository. Use init to choose its options beforehand.
     Init {
-        /// Encrypt the repository with a passphrase (not available in this version)
-        #[arg(long)]
-        encrypt: bool,
+        #[command(flatten)]
+        encrypt: EncryptArgs,
         /// Store recovery data (parity) for each pack, for example 3%. The repair command can then restore that share of each pack
         #[arg(long, value_name = "SHARE", value_parser = super::durations::permille)]
         parity: Option<u32>,
+    },
+    /// Manage the keys of an encrypted repository: passphrases and recovery keys
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
     },
     /// Show which Jellyfin server is found and what a snapshot would contain
     Source(SourceArgs),
@@ -370,6 +381,8 @@ pub struct ExportArgs {
 /// How to import.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
+    #[command(flatten)]
+    pub encrypt: EncryptArgs,
     /// A zip, or a directory of zips such as data/backups
     #[arg(required = true, value_name = "ZIP", value_hint = ValueHint::AnyPath)]
     pub zips: Vec<PathBuf>,

@@ -11,13 +11,15 @@ use crate::ops::OsSurroundings;
 use crate::progress::{Interrupt, Monitor, Progress};
 use crate::service::Loaded;
 use crate::source::Platform;
-use crate::store::Repository;
+use crate::store::encryption::{KeySlots, Keys};
+use crate::store::{Access, Repository};
 
 use super::args::Global;
 use super::bar::Bar;
 use super::clean::cleaned;
 use super::failure::Failure;
 use super::known::Known;
+use super::passphrase;
 use super::place;
 use super::progress_lines::ProgressLines;
 use super::teller::{Teller, say};
@@ -36,6 +38,8 @@ pub struct Context {
     pub has_made: Cell<bool>,
     /// The configuration, once it was read.
     settings: OnceCell<Loaded>,
+    /// The keys of the repository, with the number of the slot that they came from: asking for a passphrase, and trying it, once is enough.
+    keys: OnceCell<(u32, Keys)>,
 }
 
 impl Context {
@@ -47,7 +51,15 @@ impl Context {
             crate::store::go_without_locks();
         }
         watch_signals(monitor.interrupt.clone());
-        Context { global, monitor, zone: jiff::tz::TimeZone::system(), server: RefCell::default(), has_made: Cell::default(), settings: OnceCell::new() }
+        Context {
+            global,
+            monitor,
+            zone: jiff::tz::TimeZone::system(),
+            server: RefCell::default(),
+            has_made: Cell::default(),
+            settings: OnceCell::new(),
+            keys: OnceCell::new(),
+        }
     }
 
     /// The environment, for the engine, which never reads it.
@@ -96,7 +108,15 @@ impl Context {
     pub fn with_settings(&self, loaded: Loaded, repo: Option<&Path>) -> Context {
         let settings = OnceCell::from(loaded);
         let global = Global { repo: repo.map(Path::to_path_buf).or_else(|| self.global.repo.clone()), ..self.global.clone() };
-        Context { global, monitor: self.monitor.clone(), zone: self.zone.clone(), server: RefCell::default(), has_made: Cell::default(), settings }
+        Context {
+            global,
+            monitor: self.monitor.clone(),
+            zone: self.zone.clone(),
+            server: RefCell::default(),
+            has_made: Cell::default(),
+            settings,
+            keys: self.keys.clone(),
+        }
     }
 
     /// The same run, watched by somebody else.
@@ -104,19 +124,66 @@ impl Context {
         let settings = self.settings.get().cloned().map_or_else(OnceCell::new, OnceCell::from);
         let monitor = Monitor { progress: Arc::new(progress), interrupt: self.monitor.interrupt.clone() };
         let server = RefCell::new(self.server.borrow().clone());
-        Context { global: self.global.clone(), monitor, zone: self.zone.clone(), server, has_made: Cell::new(self.has_made.get()), settings }
+        Context {
+            global: self.global.clone(),
+            monitor,
+            zone: self.zone.clone(),
+            server,
+            has_made: Cell::new(self.has_made.get()),
+            settings,
+            keys: self.keys.clone(),
+        }
     }
 
     /// Opens the repository.
     pub fn open(&self) -> Result<Repository, Failure> {
         let waiting = || self.say("Waiting: another jellyvault is deleting or moving data in the repository. This takes only a moment.");
         let path = self.repository_path()?;
-        match Repository::open_waiting(&path, &waiting) {
+        match self.with_access(|access| Repository::open_as(&path, &Access { waiting: &waiting, cache_home: access.cache_home.clone(), keys: access.keys })) {
             Err(crate::store::Error::NoRepository { .. }) if Known::load().last_used(&path).is_some() => {
                 Err(Failure::gone(&Known::load(), &path, "If you deleted it, run jellyvault snapshot --init to create a new one."))
             }
-            opened => Ok(self.ready(opened.map_err(crate::ops::Error::from)?)),
+            opened => {
+                let repository = opened.map_err(crate::ops::Error::from)?;
+                self.refuse_plain(&path, &repository)?;
+                Ok(self.ready(repository))
+            }
         }
+    }
+
+    /// Calls what opens a repository, with what opens an encrypted one.
+    pub fn with_access<T>(&self, open: impl FnOnce(&Access<'_>) -> T) -> T {
+        let keys = |slots: &KeySlots| {
+            let is_of = |keys: &&(u32, Keys)| slots.slots.values().any(|slot| slot.repository == keys.1.repository());
+            if let Some((_, keys)) = self.keys.get().filter(is_of) {
+                return Ok(keys.clone());
+            }
+            let (number, keys) = passphrase::unlock(self, slots)?;
+            self.remember_keys(number, &keys);
+            Ok(keys)
+        };
+        open(&Access { keys: &keys, cache_home: place::cache_home(), waiting: &|| {} })
+    }
+
+    /// Keeps the keys for the next time that the repository is opened in this run.
+    pub fn remember_keys(&self, slot: u32, keys: &Keys) {
+        self.keys.get_or_init(|| (slot, keys.clone()));
+    }
+
+    /// The slot that opened the repository.
+    pub fn opened_slot(&self) -> Option<u32> {
+        self.keys.get().map(|(slot, _)| *slot)
+    }
+
+    /// A repository that was encrypted must not take snapshots in the clear because somebody put other settings there.
+    pub fn refuse_plain(&self, path: &Path, repository: &Repository) -> Result<(), Failure> {
+        if repository.config().is_encrypted() || !Known::load().was_encrypted(path) {
+            return Ok(());
+        }
+        Err(Failure::refused(
+            &format!("the repository {} was encrypted when you last used it, and is not now. Somebody may have replaced it", path.display()),
+            "If you made a new repository there without encryption, remove its path from ~/.local/state/jellyvault/repositories.toml. Otherwise do not use it, and look at who can write there.",
+        ))
     }
 
     /// A repository, with what the user said about it.

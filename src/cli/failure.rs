@@ -279,6 +279,12 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::NoRepository { .. } => {
             "Give the repository's path with --repo PATH or JELLYVAULT_REPO. The first jellyvault snapshot creates a repository."
         }
+        store::Error::Locked => {
+            "Run the command in a terminal, which asks for the passphrase, or give it with --passphrase-file FILE, --passphrase-command COMMAND, JELLYVAULT_PASSPHRASE_FILE, or [encryption] in the configuration file."
+        }
+        store::Error::WrongPassphrase { .. } | store::Error::Key { .. } => {
+            "Nothing was changed. Check the passphrase, and that it is this repository's (jellyvault key list shows its keys). If it is lost, use the recovery key: jellyvault key recover."
+        }
         store::Error::NoSettings { .. } => {
             "If you have a copy of repo.toml, put it back. Otherwise run jellyvault repair: it writes new settings and recovers every snapshot it can find in the data."
         }

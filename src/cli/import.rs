@@ -17,7 +17,7 @@ use super::{Exit, json as to_json, labels, output, render};
 pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     let zips = zips(&args.zips)?;
     args.label.as_deref().map_or(Ok(()), labels::check)?;
-    let repository = open_or_make(context, args.init)?;
+    let repository = open_or_make(context, args.init, &args.encrypt)?;
     let labels = args.label.as_deref().map_or(Ok(Vec::new()), |label| labels::for_zips(&repository, label, zips.len()))?;
     let built = ops::build_known(&repository, &context.monitor)?;
     if !built.is_empty() && !context.global.json && !context.global.quiet {

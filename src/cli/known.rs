@@ -34,6 +34,15 @@ struct Held {
 #[derive(Clone, Serialize, Deserialize)]
 struct Use {
     last_used: jiff::Timestamp,
+    /// Whether it was an encrypted repository.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    encrypted: bool,
+}
+
+impl Use {
+    fn now() -> Use {
+        Use { last_used: jiff::Timestamp::now(), encrypted: false }
+    }
 }
 
 impl Known {
@@ -53,13 +62,18 @@ impl Known {
         Some(self.held.repositories.get(&key(path))?.last_used)
     }
 
+    /// Whether the repository at this path was encrypted when it was last used.
+    pub fn was_encrypted(&self, path: &Path) -> bool {
+        self.held.repositories.get(&key(path)).is_some_and(|last| last.encrypted)
+    }
+
     /// Remembers that it was used now. Where nothing can be written, nothing is remembered: that must not keep anyone from a snapshot.
-    pub fn remember(&mut self, path: &Path) {
+    pub fn remember(&mut self, path: &Path, encrypted: bool) {
         let now = jiff::Timestamp::now();
-        if self.last_used(path).is_some_and(|last| (now.as_second() - last.as_second()).abs() < FRESH_SECONDS) {
+        if self.was_encrypted(path) == encrypted && self.last_used(path).is_some_and(|last| (now.as_second() - last.as_second()).abs() < FRESH_SECONDS) {
             return;
         }
-        self.held.repositories.insert(key(path), Use { last_used: now });
+        self.held.repositories.insert(key(path), Use { last_used: now, encrypted });
         crate::tolerate(self.write());
     }
 
@@ -70,7 +84,7 @@ impl Known {
 
     /// Remembers that this user made one.
     pub fn remember_made(&mut self, id: &str) {
-        self.held.made.insert(id.to_owned(), Use { last_used: jiff::Timestamp::now() });
+        self.held.made.insert(id.to_owned(), Use::now());
         crate::tolerate(self.write());
     }
 
@@ -81,7 +95,7 @@ impl Known {
 
     /// Remembers that one did.
     pub fn remember_restored(&mut self, dir: &Path) {
-        self.held.restored.insert(key(dir), Use { last_used: jiff::Timestamp::now() });
+        self.held.restored.insert(key(dir), Use::now());
         crate::tolerate(self.write());
     }
 

@@ -8,6 +8,7 @@ mod clean;
 mod context;
 mod diff;
 mod durations;
+mod encrypt;
 mod exact_rules;
 mod export;
 mod failure;
@@ -16,6 +17,7 @@ mod forget;
 mod import;
 mod init;
 mod json;
+mod key_args;
 mod known;
 mod labels;
 mod list;
@@ -25,6 +27,7 @@ mod meant;
 mod mount;
 mod open_or_make;
 mod output;
+mod passphrase;
 mod place;
 mod plan_words;
 mod progress_lines;
@@ -115,7 +118,8 @@ pub fn main() -> ExitCode {
 
 fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Init { encrypt, parity } => init::run(context, encrypt, parity),
+        Command::Init { encrypt, parity } => init::run(context, &encrypt, parity),
+        Command::Key { command } => encrypt::run(context, &command),
         Command::Source(args) => source::run(context, &args),
         Command::Snapshot(args) => snapshot::run(context, args),
         Command::List => list::run(context),

@@ -5,50 +5,57 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::backend::MemoryBackend;
-use crate::ops;
+use crate::ops::{self, ErrorKind as Taken};
 use crate::store::Repository;
 
 use super::context::Context;
+use super::encrypt;
 use super::failure::Failure;
+use super::key_args::EncryptArgs;
 use super::known::{Known, jellyfins_directory};
 
 /// How long another first snapshot may take to make the repository.
 const MAKING: Duration = Duration::from_secs(3);
 
 /// Opens the repository, or makes one and says where it is and what it will hold.
-pub fn open_or_make(context: &Context, make_anew: bool) -> Result<Repository, Failure> {
+pub fn open_or_make(context: &Context, make_anew: bool, encrypt: &EncryptArgs) -> Result<Repository, Failure> {
     let path = context.repository_path()?;
     let mut known = Known::load();
     let start = Instant::now();
     loop {
-        if let Some(repository) = open(&path)? {
+        if let Some(repository) = open(context, &path)? {
+            if encrypt.encrypt && !repository.config().is_encrypted() {
+                return Err(Failure::usage(
+                    &format!("the repository {} exists and is not encrypted, and cannot become so", path.display()),
+                    "Make an encrypted one elsewhere (jellyvault --repo NEW init --encrypt) and copy the snapshots: jellyvault copy --to NEW.",
+                ));
+            }
             if !repository.is_locked() {
                 return Err(ops::Error::from(crate::store::Error::NoLocks { path }).into());
             }
-            known.remember(&path);
+            known.remember(&path, repository.config().is_encrypted());
             return Ok(context.ready(repository));
         }
         if !make_anew {
             refuse_second(&known, &path)?;
         }
         refuse_inside(context, &path)?;
-        use crate::store::Error::{Exists, NotEmpty};
-        match ops::init(&path, 0) {
+        match encrypt::init(context, &path, encrypt, 0) {
             Ok(repository) => {
                 if let Some(trouble) = &known.trouble {
                     context
                         .say(&format!("Note: jellyvault could not find out whether there was a repository at this path before: {trouble}. If there was one, its disk may not be mounted."));
                 }
                 known.remember_made(&repository.config().id);
-                known.remember(&path);
-                tell_new(context, &path);
+                known.remember(&path, repository.config().is_encrypted());
+                tell_new(context, &path, repository.config().is_encrypted());
                 return Ok(context.ready(repository));
             }
             // Another snapshot may be making it at this moment.
-            Err(ops::Error::Store(Exists { .. } | NotEmpty { .. })) if start.elapsed() < MAKING && is_being_made(&path) => {
+            Err(failure) if [Taken::RepositoryExists, Taken::NotEmpty].contains(&failure.kind()) && start.elapsed() < MAKING && is_being_made(&path) => {
                 std::thread::sleep(Duration::from_millis(30))
             }
-            Err(error) => return Err(error.into()),
+            Err(failure) => return Err(failure),
         }
     }
 }
@@ -56,7 +63,7 @@ pub fn open_or_make(context: &Context, make_anew: bool) -> Result<Repository, Fa
 /// The same for a dry run: where there is no repository, one in memory stands for it.
 pub fn open_or_imagine(context: &Context) -> Result<Repository, Failure> {
     let path = context.repository_path()?;
-    if let Some(repository) = open(&path)? {
+    if let Some(repository) = open(context, &path)? {
         return Ok(context.ready(repository));
     }
     refuse_second(&Known::load(), &path)?;
@@ -67,12 +74,14 @@ pub fn open_or_imagine(context: &Context) -> Result<Repository, Failure> {
 }
 
 /// The repository, if it is there. What killed processes left in it is swept.
-fn open(path: &Path) -> Result<Option<Repository>, Failure> {
-    match Repository::open(path) {
+fn open(context: &Context, path: &Path) -> Result<Option<Repository>, Failure> {
+    match context.with_access(|access| Repository::open_as(path, access)) {
         Ok(repository) => {
+            context.refuse_plain(path, &repository)?;
+            let tmp = repository.spill_folder();
             drop(repository);
-            Repository::sweep(path).map_err(ops::Error::from)?;
-            Ok(Some(Repository::open(path).map_err(ops::Error::from)?))
+            Repository::sweep(path, tmp).map_err(ops::Error::from)?;
+            Ok(Some(context.with_access(|access| Repository::open_as(path, access)).map_err(ops::Error::from)?))
         }
         Err(crate::store::Error::NoRepository { .. }) => Ok(None),
         Err(error) => Err(ops::Error::from(error).into()),
@@ -103,11 +112,13 @@ pub fn refuse_inside(context: &Context, path: &Path) -> Result<(), Failure> {
     ))
 }
 
-fn tell_new(context: &Context, path: &Path) {
+fn tell_new(context: &Context, path: &Path, is_encrypted: bool) {
     context.has_made.set(true);
     let path: PathBuf = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     context.say(&format!("Created a repository at {}.", path.display()));
-    context.say(&warning(&path));
+    if !is_encrypted {
+        context.say(&warning(&path));
+    }
     if let Some(dir) = jellyfins_directory(&path) {
         context.say(&format!(
             "Note: the repository is inside Jellyfin's own directory {}. If that directory or its disk is lost, the snapshots are lost too.",
@@ -139,7 +150,7 @@ pub fn warning(path: &Path) -> String {
 
 /// Whether a folder holds nothing but what a repository in the making holds.
 fn is_being_made(path: &Path) -> bool {
-    let parts = ["repo.toml", "repo.copy.toml", "packs", "snapshots", "list", "tmp", "scan", "index.redb", "newest"];
+    let parts = ["repo.toml", "repo.copy.toml", "packs", "snapshots", "list", "tmp", "scan", "index.redb", "newest", "keys"];
     let ours = |name: &str| name.starts_with(".tmp-") || name.starts_with("lock") || parts.contains(&name);
     std::fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name().to_str().is_some_and(ours)))
 }

@@ -30,6 +30,14 @@ pub fn repository(named: Option<&Path>, configured: Option<&Path>) -> Result<(Pa
         .ok_or_else(|| Failure::usage("no repository path given", "Give it with --repo PATH, or set JELLYVAULT_REPO."))
 }
 
+/// Where this user's programs keep what can be made anew.
+pub fn cache_home() -> Option<PathBuf> {
+    let named = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let service = || std::env::var_os("CACHE_DIRECTORY").map(PathBuf::from);
+    let own = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    named.or_else(service).or_else(own).or_else(|| rustix::process::geteuid().is_root().then(|| PathBuf::from("/var/cache")))
+}
+
 /// A place on another machine must not become a folder of that name on this one.
 fn refuse_remote(path: &Path) -> Result<(), Failure> {
     let is_meant = |text: &&str| is_remote(text) || (is_perhaps_remote(text) && !path.exists());
@@ -76,9 +84,10 @@ pub fn file_to_write(named: Option<&Path>) -> Result<PathBuf, Failure> {
 
 /// A file that others can change must not say which programs root runs.
 pub fn refuse_strange_programs(file: &Path, config: &Config) -> Result<(), Failure> {
+    let gives_passphrase = config.encryption.passphrase_command.is_some();
     let programs = [&config.hooks.before, &config.hooks.after, &config.hooks.failed, &config.notify.command];
     let Some(facts) = std::fs::metadata(file).ok().filter(|_| rustix::process::geteuid().is_root()) else { return Ok(()) };
-    if programs.iter().all(|program| program.is_empty()) || (facts.uid() == 0 && facts.mode() & 0o022 == 0) {
+    if (programs.iter().all(|program| program.is_empty()) && !gives_passphrase) || (facts.uid() == 0 && facts.mode() & 0o022 == 0) {
         return Ok(());
     }
     Err(Failure::refused(

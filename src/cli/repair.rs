@@ -39,10 +39,10 @@ pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
 /// New settings where both files are gone; whether they were.
 fn open_or_rebuild(context: &Context, dry_run: bool) -> Result<bool, Failure> {
     let path = context.repository_path()?;
-    match Repository::open(&path) {
+    match context.with_access(|access| Repository::open_as(&path, access)) {
         // Where one of the two were right, it would have been opened.
         Err(store::Error::NoSettings { .. } | store::Error::Config { .. }) if !dry_run => {
-            Repository::rebuild_config(&path).map_err(ops::Error::from)?;
+            context.with_access(|access| Repository::rebuild_config(&path, access)).map_err(ops::Error::from)?;
             Ok(true)
         }
         // Whatever else is wrong is told by the opening that follows.

@@ -67,6 +67,8 @@ pub enum WebCommand {
 /// How to set up.
 #[derive(Debug, Args)]
 pub struct SetupArgs {
+    #[command(flatten)]
+    pub encrypt: super::key_args::EncryptArgs,
     /// Do not ask: use what is given here and the defaults
     #[arg(short, long)]
     pub yes: bool,

@@ -31,7 +31,7 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
         },
     };
     args.label.as_deref().map_or(Ok(()), labels::check)?;
-    let repository = if args.dry_run { open_or_imagine(context)? } else { open_or_make(context, args.init)? };
+    let repository = if args.dry_run { open_or_imagine(context)? } else { open_or_make(context, args.init, &args.encrypt)? };
     let spec = if args.plain.is_none() && (spec.layout.has_traps() || !spec.problems.is_empty()) {
         source::find_known(context, &args.source, &repository)?.1
     } else {

@@ -35,6 +35,8 @@ pub struct SnapshotArgs {
     /// Create a new repository even if there was one at this path before
     #[arg(long)]
     pub init: bool,
+    #[command(flatten)]
+    pub encrypt: super::key_args::EncryptArgs,
     /// Take a snapshot only if the installed Jellyfin is another version than that of the newest snapshot, or if that is not known
     #[arg(long, conflicts_with_all = ["plain", "dry_run"])]
     pub if_version_changes: bool,

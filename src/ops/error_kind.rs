@@ -26,6 +26,8 @@ pub enum ErrorKind {
     NewerFormat,
     /// The file system keeps no locks.
     NoLocks,
+    /// The passphrase is wrong, or there is none.
+    Locked,
     /// There is no repository.
     NoRepository,
     /// No Jellyfin instance was found, or nothing is in it.
@@ -56,6 +58,7 @@ impl ErrorKind {
             ErrorKind::Io => "io",
             ErrorKind::NewerFormat => "newer-format",
             ErrorKind::NoLocks => "no-locks",
+            ErrorKind::Locked => "locked",
             ErrorKind::NoRepository => "no-repository",
             ErrorKind::NoSource => "no-source",
             ErrorKind::NotEmpty => "not-empty",
@@ -74,6 +77,7 @@ impl Error {
         match self {
             Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => match error {
                 S::NoRepository { .. } => ErrorKind::NoRepository,
+                S::Locked | S::WrongPassphrase { .. } | S::Key { .. } => ErrorKind::Locked,
                 S::NoSettings { .. } => ErrorKind::Damaged,
                 S::Exists { .. } => ErrorKind::RepositoryExists,
                 S::NotEmpty { .. } => ErrorKind::NotEmpty,

@@ -31,6 +31,8 @@ const FILE_BYTES_MAX: u64 = 256 << 10;
 pub struct Config {
     /// The repository's directory.
     pub repo: Option<PathBuf>,
+    /// How an encrypted repository is opened.
+    pub encryption: EncryptionConfig,
     /// The server; found by itself where nothing is said.
     pub server: ServerConfig,
     /// Snapshots.
@@ -49,6 +51,16 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// The page in the browser.
     pub web: WebConfig,
+}
+
+/// Where the passphrase comes from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EncryptionConfig {
+    /// A file that has it.
+    pub passphrase_file: Option<PathBuf>,
+    /// A command that prints it.
+    pub passphrase_command: Option<String>,
 }
 
 /// What monitoring reads.

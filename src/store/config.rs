@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::chunk::{Class, CutParams};
 
 use super::Error;
+use super::encryption::{Algorithm, Keys};
 use super::seal::{NO_CIPHER, Sealer};
 
 /// The newest format that this program writes and reads.
@@ -41,7 +42,7 @@ pub struct RepoConfig {
     pub format: u32,
     /// 32 hex digits, drawn when it was made.
     pub id: String,
-    /// How its bytes are sealed: `none`.
+    /// How its bytes are sealed: `none`, or the name of a cipher.
     pub cipher: String,
     /// A pack is closed once it holds this many bytes.
     pub pack_bytes: u64,
@@ -59,8 +60,8 @@ pub struct RepoConfig {
 
 fn cipher_of_new_repositories() -> &'static str {
     #[cfg(feature = "testing")]
-    if let Some(cipher) = super::toy_cipher::of_new_repositories() {
-        return cipher;
+    if let Some(algorithm) = super::encryption::for_tests::cipher_of_new_repositories() {
+        return algorithm.name();
     }
     NO_CIPHER
 }
@@ -100,12 +101,12 @@ impl RepoConfig {
         u128::from_str_radix(&self.id, 16).unwrap_or_default().to_be_bytes()
     }
 
-    /// The file's bytes.
+    /// The file's bytes, with what proves that these keys wrote them.
     ///
     /// # Errors
-    /// [`Error::Cipher`] where the cipher is not known.
-    pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        let tag = self.proof(&self.unproved_sealer()?)?;
+    /// [`Error::Config`] where they cannot be written as text.
+    pub(super) fn encode(&self, sealer: &Sealer) -> Result<Vec<u8>, Error> {
+        let tag = self.proof(sealer)?;
         let text = RepoConfig { tag, ..self.clone() }.text()?;
         Ok(format!("{CHECKSUM}{}\"\n{text}", blake3::hash(text.as_bytes()).to_hex()).into_bytes())
     }
@@ -121,24 +122,35 @@ impl RepoConfig {
         Ok(sealer.tag(text.as_bytes()).map(|tag| blake3::Hash::from_bytes(tag).to_hex().to_string()))
     }
 
-    fn unproved_sealer(&self) -> Result<Sealer, Error> {
-        if self.cipher == NO_CIPHER {
-            return Ok(Sealer::plain());
-        }
-        #[cfg(feature = "testing")]
-        if self.cipher == super::toy_cipher::NAME {
-            return Ok(super::toy_cipher::sealer(&self.id));
-        }
-        Err(Error::Cipher { cipher: self.cipher.clone() })
-    }
-
-    /// The sealer with the keys of this repository, which must have written these settings.
+    /// The sealer with the keys of this repository, whoever wrote the settings.
     ///
     /// # Errors
-    /// [`Error::Cipher`] where the cipher is not known, [`Error::Config`] where somebody without the key wrote them.
-    pub(super) fn sealer(&self) -> Result<Sealer, Error> {
-        let sealer = self.unproved_sealer()?;
-        if self.tag == self.proof(&sealer)? { Ok(sealer) } else { Err(Error::Config { what: "it was not written with the repository's key".to_owned() }) }
+    /// [`Error::Cipher`] where the cipher is not known, [`Error::Locked`] where there are no keys, [`Error::Config`] where they are not this
+    /// repository's.
+    pub(super) fn sealer(&self, keys: Option<&Keys>) -> Result<Sealer, Error> {
+        if !self.is_encrypted() {
+            return Ok(Sealer::plain());
+        }
+        let algorithm = Algorithm::named(&self.cipher).ok_or_else(|| Error::Cipher { cipher: self.cipher.clone() })?;
+        #[cfg(feature = "testing")]
+        if let Some(keys) = super::encryption::for_tests::keys(algorithm, &self.id).filter(|_| keys.is_none()) {
+            return Ok(keys.sealer());
+        }
+        let keys = keys.ok_or(Error::Locked)?;
+        if !keys.repository().eq_ignore_ascii_case(&self.id) || keys.algorithm() != algorithm {
+            return Err(Error::Config { what: "its id or cipher is not that of the repository's keys".to_owned() });
+        }
+        Ok(keys.sealer())
+    }
+
+    /// Whether somebody with the keys wrote these settings.
+    pub(super) fn is_proved(&self, sealer: &Sealer) -> Result<(), Error> {
+        if self.tag == self.proof(sealer)? { Ok(()) } else { Err(Error::Config { what: "it was not written with the repository's key".to_owned() }) }
+    }
+
+    /// Whether the repository is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.cipher != NO_CIPHER
     }
 
     /// The format that a file names, whatever else is wrong with it.
@@ -202,7 +214,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_impossible_sizes_are_not() {
         let config = RepoConfig::new().unwrap();
-        let bytes = config.encode().unwrap();
+        let bytes = config.encode(&Sealer::plain()).unwrap();
         assert_eq!(RepoConfig::decode(&bytes).unwrap(), config);
         let text = String::from_utf8(bytes).unwrap().replace("max = 4194304", "max = 4194305");
         assert!(matches!(RepoConfig::decode(text.as_bytes()), Err(Error::Config { .. })));
@@ -212,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_flipped_bit_anywhere_is_found_and_so_is_a_cut() {
-        let bytes = RepoConfig { parity_permille: 30, ..RepoConfig::new().unwrap() }.encode().unwrap();
+        let bytes = RepoConfig { parity_permille: 30, ..RepoConfig::new().unwrap() }.encode(&Sealer::plain()).unwrap();
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 let mut damaged = bytes.clone();
@@ -227,7 +239,7 @@ mod tests {
     fn settings_of_a_later_layout_are_told_as_such_by_both_files() {
         use crate::backend::{MemoryBackend, write_new};
         let later = b"sum = \"blake4:00\"\nformat = 7\nsomething = 1\n";
-        let of_ours = RepoConfig::new().unwrap().encode().unwrap();
+        let of_ours = RepoConfig::new().unwrap().encode(&Sealer::plain()).unwrap();
         for (copy, is_newer) in [(later.as_slice(), true), (b"damaged".as_slice(), false), (of_ours.as_slice(), false)] {
             let backend = MemoryBackend::default();
             write_new(&backend, "repo.toml", b"sum = \"blake4:00\"\nsomething else\nformat = 7\n").unwrap();

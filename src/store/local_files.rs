@@ -46,7 +46,7 @@ impl Repository {
     }
 
     /// A folder for files without names that take what does not fit in memory, where there is a place for them.
-    pub(super) fn spill_folder(&self) -> Option<PathBuf> {
+    pub fn spill_folder(&self) -> Option<PathBuf> {
         self.cache.as_ref().and_then(LocalCache::spill_folder)
     }
 

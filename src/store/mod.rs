@@ -1,5 +1,6 @@
 //! How do chunks become files, and files chunks again? Chunks lie together in extents, extents in packs; an index finds them.
 
+mod access;
 mod bytes;
 pub mod cells;
 mod cells_body;
@@ -9,6 +10,7 @@ mod config;
 mod coordination;
 #[cfg(test)]
 mod coordination_tests;
+pub mod encryption;
 mod extent;
 mod extent_head;
 mod extent_kind;
@@ -25,6 +27,7 @@ mod known_pack;
 mod local_cache;
 mod local_files;
 mod lock;
+mod making;
 mod memory_coordination;
 mod pack;
 mod pack_names;
@@ -44,11 +47,10 @@ mod run_file;
 mod seal;
 mod shared_index;
 mod streams;
-#[cfg(feature = "testing")]
-mod toy_cipher;
 mod trailer;
 mod whole_extent;
 
+pub use access::Access;
 pub use bytes::{Bytes, Truncated, push_bytes, push_signed, push_varint};
 pub use cells_body::{CellsBody, GroupCopy};
 pub use cells_of_recipe::{Cells, CellsParts};
@@ -171,6 +173,25 @@ pub enum Error {
         /// The name in repo.toml.
         cipher: String,
     },
+    /// The repository is encrypted, and nothing was given that opens it.
+    #[error("the repository is encrypted, and no passphrase was given")]
+    Locked,
+    /// What was given opens none of the repository's keys.
+    #[error("{}", wrong_passphrase(*.is_recovery_key, *.tried, *.damaged))]
+    WrongPassphrase {
+        /// Whether it was a recovery key.
+        is_recovery_key: bool,
+        /// How many keys were tried.
+        tried: usize,
+        /// Files of keys that could not be read as such.
+        damaged: usize,
+    },
+    /// A key or what opens it cannot be used.
+    #[error("{what}")]
+    Key {
+        /// What about it.
+        what: String,
+    },
     /// A record file cannot be right.
     #[error("{name} is damaged: {what}")]
     Record {
@@ -231,6 +252,16 @@ pub enum Error {
     /// Compression failed.
     #[error("zstd could not compress an extent")]
     Compress(#[source] std::io::Error),
+}
+
+fn wrong_passphrase(is_recovery_key: bool, tried: usize, damaged: usize) -> String {
+    let what = if is_recovery_key { "this recovery key" } else { "this passphrase" };
+    let keys = match tried {
+        0 => "no key of the repository can be read: the files in its folder keys/ are missing or damaged".to_owned(),
+        1 => format!("{what} does not open the repository's key"),
+        many => format!("{what} opens none of the repository's {many} keys"),
+    };
+    if damaged == 0 || tried == 0 { keys } else { format!("{keys}; other files in keys/ are damaged") }
 }
 
 impl Error {

@@ -18,6 +18,8 @@ pub(super) struct PackWriter<'r> {
     offset: u64,
     sealer: &'r Sealer,
     layout: Layout,
+    /// Over all that was written so far, in an encrypted repository: whoever has no key can still see that a pack is as it was.
+    hasher: Option<blake3::Hasher>,
     /// Small extents are gathered here, so that each does not cost a system call.
     waiting: Vec<u8>,
 }
@@ -38,7 +40,16 @@ impl<'r> PackWriter<'r> {
         let file = repository.backend().create(&pack_name(&pack))?;
         let number = index.add_pack(pack, true);
         let waiting = header(&pack, layout, sealer).to_vec();
-        Ok(PackWriter { file, number, trailer: PackTrailer { pack, ..PackTrailer::default() }, offset: HEADER_BYTES as u64, sealer, layout, waiting })
+        Ok(PackWriter {
+            file,
+            number,
+            trailer: PackTrailer { pack, ..PackTrailer::default() },
+            offset: HEADER_BYTES as u64,
+            sealer,
+            layout,
+            hasher: sealer.is_keyed().then(blake3::Hasher::new),
+            waiting,
+        })
     }
 
     /// Its id.
@@ -68,7 +79,7 @@ impl<'r> PackWriter<'r> {
             self.flush()?;
         }
         if stored.len() >= DIRECT_BYTES {
-            self.file.append(stored)?;
+            self.write(stored)?;
         } else {
             self.waiting.extend_from_slice(&stored);
         }
@@ -85,15 +96,23 @@ impl<'r> PackWriter<'r> {
 
     fn flush(&mut self) -> Result<(), Error> {
         if !self.waiting.is_empty() {
-            self.file.append(std::mem::take(&mut self.waiting))?;
+            let waiting = std::mem::take(&mut self.waiting);
+            self.write(waiting)?;
         }
         Ok(())
+    }
+
+    fn write(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&bytes);
+        }
+        Ok(self.file.append(bytes)?)
     }
 
     /// Writes the trailer; the file that is left to be finished, and its length in bytes.
     pub(super) fn end(mut self) -> Result<(Box<dyn NewFile>, u64), Error> {
         self.flush()?;
-        let tail = self.trailer.encode(self.offset, self.layout, self.sealer);
+        let tail = self.trailer.encode(self.offset, self.layout, self.sealer, self.hasher.as_ref().map(blake3::Hasher::finalize));
         let len = self.offset + tail.len() as u64;
         self.file.append(tail)?;
         Ok((self.file, len))

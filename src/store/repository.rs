@@ -4,23 +4,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{Backend, Disk, LocalBackend, RealDisk, Span, write_new};
+use crate::backend::{Backend, Disk, LocalBackend, RealDisk, Span};
 use crate::chunk::Hashing;
 use crate::limits::CONFIG_BYTES_MAX;
 
 use super::config::{FORMAT, RepoConfig};
 use super::coordination::{Coordination, Held, Work};
+use super::encryption::{KeySlots, Keys};
 use super::file_names::pack_id;
 use super::local_cache::LocalCache;
 use super::lock::RepositoryLock;
 use super::memory_coordination::MeetingPlace;
 use super::seal::Sealer;
 use super::shared_index::SharedIndex;
-use super::{Error, Index, IndexMode};
+use super::{Access, Error, Index, IndexMode};
 
-const CONFIG_NAME: &str = "repo.toml";
+pub(super) const CONFIG_NAME: &str = "repo.toml";
 /// The same once more: where the one is damaged the other is used, until `repair` writes both anew.
-const CONFIG_COPY_NAME: &str = "repo.copy.toml";
+pub(super) const CONFIG_COPY_NAME: &str = "repo.copy.toml";
 
 /// Where a repository is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,7 @@ pub enum Location {
 pub struct Repository {
     backend: Arc<dyn Backend>,
     sealer: Sealer,
+    keys: Option<Keys>,
     config: RepoConfig,
     /// What is wrong with the settings' files, each with its name.
     config_damage: Vec<(&'static str, Error)>,
@@ -57,63 +59,16 @@ fn newer_settings(backend: &dyn Backend) -> Option<Error> {
 }
 
 impl Repository {
-    /// Makes a repository in a folder that is empty or missing, and opens it.
-    pub fn init(root: &Path) -> Result<Repository, Error> {
-        Repository::init_folder(root, &RepoConfig::new()?)
-    }
-
-    /// The same with these settings.
-    pub fn init_folder(root: &Path, config: &RepoConfig) -> Result<Repository, Error> {
-        let local = |verb| move |source| Error::Local { verb, path: root.to_path_buf(), source };
-        if root.join(CONFIG_NAME).exists() || root.join(CONFIG_COPY_NAME).exists() {
-            return Err(Error::Exists { path: root.to_path_buf() });
-        }
-        match std::fs::read_dir(root) {
-            Ok(mut entries) => {
-                // What a run leaves that was killed while it made the repository, or is at it now.
-                let is_ours = |name: &str| name.starts_with("lock") || name.starts_with(".tmp-");
-                if entries.any(|entry| entry.map_or(true, |e| !is_ours(&e.file_name().to_string_lossy()))) {
-                    return Err(Error::NotEmpty { path: root.to_path_buf() });
-                }
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(local("read")(e)),
-        }
-        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(local("create"))?;
-        std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700)).map_err(local("protect"))?;
-        let backend = LocalBackend::new(root);
-        let made = RepositoryLock::if_alone(root, || {
-            if root.join(CONFIG_NAME).exists() {
-                return Err(Error::Exists { path: root.to_path_buf() });
-            }
-            backend.sweep()?;
-            Repository::init_with(&backend, config)
-        })?;
-        // Somebody else is making it at this moment.
-        made.ok_or_else(|| Error::Exists { path: root.to_path_buf() })?;
-        Repository::open(root)
-    }
-
-    /// Writes a new repository's settings on any backend.
-    pub fn init_on(backend: &dyn Backend) -> Result<(), Error> {
-        Repository::init_with(backend, &RepoConfig::new()?)
-    }
-
-    /// Writes these settings.
-    pub fn init_with(backend: &dyn Backend, config: &RepoConfig) -> Result<(), Error> {
-        let bytes = config.encode()?;
-        write_new(backend, CONFIG_NAME, &bytes)?;
-        Ok(write_new(backend, CONFIG_COPY_NAME, &bytes)?)
-    }
-
     /// Opens the repository in a folder, beside its other readers and captures.
     pub fn open(root: &Path) -> Result<Repository, Error> {
-        Repository::open_waiting(root, &|| {})
+        Repository::open_as(root, &Access::none())
     }
 
-    /// The same; `waiting` is called where another process is reorganising it and has to be waited for.
-    pub fn open_waiting(root: &Path, waiting: &dyn Fn()) -> Result<Repository, Error> {
+    /// The same with what opens an encrypted one.
+    ///
+    /// # Errors
+    /// As [`Repository::open_with`]; [`Error::Locked`] and [`Error::WrongPassphrase`] where it is encrypted.
+    pub fn open_as(root: &Path, access: &Access<'_>) -> Result<Repository, Error> {
         let config = root.join(CONFIG_NAME);
         match std::fs::metadata(&config).or_else(|e| std::fs::metadata(root.join(CONFIG_COPY_NAME)).map_err(|_| e)) {
             Ok(_) => {}
@@ -125,9 +80,21 @@ impl Repository {
             // Not allowed to look is not the same as not there.
             Err(source) => return Err(Error::Local { verb: "open", path: config, source }),
         }
-        let lock = RepositoryLock::shared(root, waiting)?;
+        let lock = RepositoryLock::shared(root, access.waiting)?;
         let backend = LocalBackend::on(Arc::new(RealDisk::default()), root);
-        let repository = Repository::open_with(Arc::new(backend), Box::new(lock), Some(LocalCache::in_folder(root)))?;
+        let repository = Repository::open_unlocked(Arc::new(backend), Box::new(lock), access, |config, has_keys| {
+            if !has_keys {
+                return Ok(Some(LocalCache::in_folder(root)));
+            }
+            // Names, sizes and copies of databases would lie beside what hides them.
+            let Some(home) = &access.cache_home else { return Ok(None) };
+            LocalCache::for_remote(home, &config.id).map(Some).map_err(|source| Error::Local { verb: "create", path: home.clone(), source })
+        })?;
+        if !repository.config.is_encrypted() && KeySlots::are_there(repository.backend())? {
+            return Err(Error::Key {
+                what: format!("the settings of the repository {} say that it is not encrypted, but it has keys: somebody changed them", root.display()),
+            });
+        }
         Ok(Repository { location: Location::Folder(root.to_path_buf()), ..repository })
     }
 
@@ -146,20 +113,47 @@ impl Repository {
     /// [`Error::Newer`] and [`Error::Cipher`] where this program cannot know it, [`Error::Config`] where its settings are damaged,
     /// [`Error::Backend`] where they cannot be read.
     pub fn open_with(backend: Arc<dyn Backend>, coordination: Box<dyn Coordination>, cache: Option<LocalCache>) -> Result<Repository, Error> {
+        Repository::open_unlocked(backend, coordination, &Access::none(), |_, _| Ok(cache))
+    }
+
+    /// Opens one; `cache` gives where this machine keeps what is derived, by the settings and by whether there are slots with keys.
+    fn open_unlocked(
+        backend: Arc<dyn Backend>,
+        coordination: Box<dyn Coordination>,
+        access: &Access<'_>,
+        cache: impl FnOnce(&RepoConfig, bool) -> Result<Option<LocalCache>, Error>,
+    ) -> Result<Repository, Error> {
+        let mut keys: Option<Keys> = None;
+        let mut has_slots = false;
+        let mut unlocked = |name| {
+            let config = read_config(&*backend, name)?;
+            if config.is_encrypted() && keys.is_none() {
+                let slots = KeySlots::load(&*backend)?;
+                has_slots = !slots.slots.is_empty() || !slots.damaged.is_empty();
+                keys = if has_slots { Some((access.keys)(&slots)?) } else { None };
+            }
+            let sealer = config.sealer(keys.as_ref())?;
+            config.is_proved(&sealer).map(|()| (config, sealer))
+        };
         let mut config_damage = Vec::new();
-        let config = match read_config(&*backend, CONFIG_NAME) {
-            Ok(config) => config,
+        let (config, sealer) = match unlocked(CONFIG_NAME) {
+            Ok(unlocked) => unlocked,
             Err(error) if error.is_damage() => {
-                let Ok(copy) = read_config(&*backend, CONFIG_COPY_NAME) else { return Err(newer_settings(&*backend).unwrap_or(error)) };
+                let copy = match unlocked(CONFIG_COPY_NAME) {
+                    Ok(copy) => copy,
+                    Err(locked @ (Error::Locked | Error::WrongPassphrase { .. })) => return Err(locked),
+                    Err(_) => return Err(newer_settings(&*backend).unwrap_or(error)),
+                };
                 config_damage.push((CONFIG_NAME, error));
                 copy
             }
             Err(error) => return Err(error),
         };
-        let sealer = config.sealer()?;
+        let cache = cache(&config, has_slots)?;
         Ok(Repository {
             backend,
             sealer,
+            keys,
             config,
             config_damage,
             location: Location::Memory,
@@ -168,25 +162,6 @@ impl Repository {
             scratch: None,
             shared_index: SharedIndex::default(),
         })
-    }
-
-    /// Writes new settings where both files are gone and packs are there, each of which must say that it is not encrypted. Everything in a
-    /// repository but its id and the sizes of new chunks can be read without the old ones.
-    pub fn rebuild_config(root: &Path) -> Result<(), Error> {
-        let backend = LocalBackend::new(root);
-        let made = RepositoryLock::if_alone(root, || {
-            for listed in backend.list("packs/")? {
-                let Some(id) = pack_id(&listed.name) else { continue };
-                match super::read_trailer(&backend, &Sealer::plain(), &listed, &id) {
-                    // Parts of it may be damaged: repair goes on to that.
-                    Ok(_) => {}
-                    Err(error) if error.is_damage() && !matches!(&error, Error::Pack { source: super::TrailerError::Newer(_), .. }) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Repository::init_with(&backend, &RepoConfig::new()?)
-        })?;
-        made.ok_or_else(|| Error::Busy { path: root.to_path_buf() })
     }
 
     /// What is wrong with the files of the settings, each with its name. One of them is right, or the repository were not open.
@@ -200,26 +175,9 @@ impl Repository {
         found
     }
 
-    /// Writes the settings' copy where it is missing: a repository of an older program, or one whose making was cut off.
-    pub fn complete_config(&self) -> Result<(), Error> {
-        match self.backend.read(CONFIG_COPY_NAME, Span::Tail { len: 1 }) {
-            Err(crate::backend::Error::Missing { .. }) if self.config_damage.is_empty() => {
-                Ok(write_new(self.backend(), CONFIG_COPY_NAME, &self.config.encode()?)?)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Writes the settings anew, with another share of parity where one is given. Alone with the repository.
-    pub fn rewrite_config(&self, parity_permille: Option<u32>) -> Result<(), Error> {
-        let parity_permille = parity_permille.unwrap_or(self.config.parity_permille);
-        let bytes = RepoConfig { parity_permille, ..self.config.clone() }.encode()?;
-        // One of both is whole at every moment.
-        let names = if self.config_damage.is_empty() { [CONFIG_COPY_NAME, CONFIG_NAME] } else { [CONFIG_NAME, CONFIG_COPY_NAME] };
-        for name in names {
-            write_new(self.backend(), name, &bytes)?;
-        }
-        Ok(())
+    /// Whether the settings were read from their own file, not from the copy.
+    pub(super) fn has_whole_config(&self) -> bool {
+        self.config_damage.is_empty()
     }
 
     /// The files, for a thread that outlives its caller.
@@ -235,9 +193,10 @@ impl Repository {
 
     /// Removes what killed processes left in a folder, if nobody else uses the repository now. What they leave is told by one file, or by what
     /// is in `tmp`: all folders are only gone through where there is some.
-    pub fn sweep(root: &Path) -> Result<(), Error> {
+    /// `tmp` is where its users keep what has no name: [`Repository::spill_folder`].
+    pub fn sweep(root: &Path, tmp: Option<PathBuf>) -> Result<(), Error> {
         RepositoryLock::if_alone(root, || {
-            let (backend, tmp) = (LocalBackend::new(root), root.join("tmp"));
+            let (backend, tmp) = (LocalBackend::new(root), tmp.unwrap_or_else(|| root.join("tmp")));
             let is_used = std::fs::read_dir(&tmp).is_ok_and(|mut entries| entries.next().is_some());
             if !is_used && !backend.was_cut_off()? {
                 return Ok(());
@@ -332,6 +291,19 @@ impl Repository {
     /// The settings.
     pub fn config(&self) -> &RepoConfig {
         &self.config
+    }
+
+    /// The slots of an encrypted repository; none of another.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn key_slots(&self) -> Result<KeySlots, Error> {
+        if self.config.is_encrypted() { KeySlots::load(self.backend()) } else { Ok(KeySlots::default()) }
+    }
+
+    /// The keys of an encrypted repository.
+    pub fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
     }
 
     /// What seals and opens its pieces.

@@ -13,6 +13,8 @@ use super::seal::{Binding, Sealer};
 pub(super) const HEADER_BYTES: usize = 32;
 pub(super) const FOOTER_BYTES: usize = 80;
 const CHUNK_ROW_BYTES: usize = 36;
+/// The hash of what stands before the trailer of a pack of an encrypted repository.
+const PACK_HASH_BYTES: usize = 32;
 const HEADER_MAGIC: &[u8; 6] = b"JVPACK";
 /// What the end of every pack begins with; its layout's digit follows.
 pub(super) const FOOTER_MAGIC: &[u8; 7] = b"JVPKEND";
@@ -133,8 +135,9 @@ pub(super) fn header(pack: &[u8; 16], layout: Layout, sealer: &Sealer) -> [u8; H
 }
 
 impl PackTrailer {
-    /// Trailer and footer, to be written behind the extents; the extents end at `offset`.
-    pub(super) fn encode(&self, offset: u64, layout: Layout, sealer: &Sealer) -> Vec<u8> {
+    /// Trailer and footer, to be written behind the extents; the extents end at `offset`. In an encrypted repository the hash of all before them
+    /// stands in the clear, behind the sealed rows.
+    pub(super) fn encode(&self, offset: u64, layout: Layout, sealer: &Sealer, before: Option<blake3::Hash>) -> Vec<u8> {
         let mut ended = HEADER_BYTES as u64;
         let mut rows = Vec::with_capacity(self.extents.len() * layout.extent_row_bytes() + self.chunks.len() * CHUNK_ROW_BYTES);
         let mut chunks = self.chunks.iter().peekable();
@@ -158,6 +161,7 @@ impl PackTrailer {
             rows.extend_from_slice(&chunk.len.to_le_bytes());
         }
         let mut out = sealer.seal(Binding { kind: "trailer", id: &self.pack, position: u32::MAX }, rows);
+        out.extend_from_slice(before.as_ref().map_or(&[], |hash| hash.as_bytes().as_slice()));
         let trailer_bytes = out.len() as u32;
         let mut footer = Vec::with_capacity(FOOTER_BYTES);
         footer.extend_from_slice(&offset.to_le_bytes());
@@ -184,7 +188,8 @@ impl PackTrailer {
         if checksum(&header_bytes, &sealed, footer_bytes.get(..40).unwrap_or_default()) != footer.checksum {
             return Err(TrailerError::Checksum.into());
         }
-        let rows = sealer.open(Binding { kind: "trailer", id: &footer.pack, position: u32::MAX }, sealed).ok_or(TrailerError::Checksum)?;
+        let rows = if sealer.is_keyed() { sealed.get(..sealed.len().saturating_sub(PACK_HASH_BYTES)).unwrap_or_default().to_vec() } else { sealed };
+        let rows = sealer.open(Binding { kind: "trailer", id: &footer.pack, position: u32::MAX }, rows).ok_or(TrailerError::Checksum)?;
         Ok(footer.rows(&rows)?)
     }
 }

@@ -11,6 +11,7 @@ mod crash;
 mod damage;
 mod diff;
 mod discovery;
+mod encryption;
 mod everyday;
 mod export;
 mod find;

@@ -10,6 +10,7 @@ use super::support::*;
 pub fn failing(program: &Program, call: &str, args: &[&str]) -> Output {
     let mut command = Command::new("strace");
     command.env_clear().env("HOME", program.home.path()).env("TZ", "UTC").env("PATH", "/usr/bin:/bin").env("JELLYVAULT_REPO", &program.repo);
+    command.envs(program.cipher.as_ref().map(|cipher| ("JELLYVAULT_TEST_CIPHER", cipher)));
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={call}"), env!("CARGO_BIN_EXE_jellyvault")]).args(args);
     command.output().unwrap()
 }

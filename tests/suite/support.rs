@@ -228,7 +228,7 @@ pub struct Program {
     pub home: tempfile::TempDir,
     pub repo: PathBuf,
     /// The cipher that a run of all tests over sealed repositories asks for.
-    cipher: Option<std::ffi::OsString>,
+    pub cipher: Option<std::ffi::OsString>,
 }
 
 impl Program {

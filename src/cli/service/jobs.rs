@@ -13,6 +13,7 @@ use crate::store::Repository;
 use super::super::args::SourceArgs;
 use super::super::context::Context;
 use super::super::failure::Failure;
+use super::super::key_args::EncryptArgs;
 use super::super::open_or_make::open_or_make;
 use super::super::{check, render, source};
 use super::facts::Whose;
@@ -57,7 +58,7 @@ fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failur
     let config = &loaded.config.snapshot;
     let own = SourceArgs::default();
     let found = source::find(context, &own);
-    let repository = open_or_make(context, false)?;
+    let repository = open_or_make(context, false, &EncryptArgs::default())?;
     // What is found beside the repository's own memory, too.
     let (instance, spec) = match found {
         Ok(_) => source::find_known(context, &own, &repository)?,

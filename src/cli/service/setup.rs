@@ -53,7 +53,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<Exit, Failure> {
     let loaded = Loaded { config, file: Some(file.clone()), variables: Vec::new() };
     let fresh = context.with_settings(loaded, Some(&answers.repo));
     // A place that cannot be used is told before anything is written.
-    let repository = open_or_make(&fresh, false)?;
+    let repository = open_or_make(&fresh, false, &args.encrypt)?;
     drop(repository);
     write(&file, &text)?;
     context.say(&format!("Wrote {}.", file.display()));

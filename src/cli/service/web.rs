@@ -129,5 +129,11 @@ fn command_of(context: &Context, loaded: &Loaded, repository: &Path) -> Result<C
     if let Some(file) = &loaded.file {
         arguments.extend(["--config".into(), std::path::absolute(file).unwrap_or_else(|_| file.clone()).into_os_string()]);
     }
+    // What opens an encrypted repository opens it for the page's commands, too.
+    if let Some(file) = &context.global.passphrase_file {
+        arguments.extend(["--passphrase-file".into(), std::path::absolute(file).unwrap_or_else(|_| file.clone()).into_os_string()]);
+    } else if let Some(command) = &context.global.passphrase_command {
+        arguments.extend(["--passphrase-command".into(), command.into()]);
+    }
     Ok(Command { program, arguments, shown: context.command_name() })
 }

@@ -104,6 +104,12 @@ impl CheckReport {
 pub fn check(repository: &Repository, options: &CheckOptions, monitor: &Monitor) -> Result<CheckReport, Error> {
     let mut report = CheckReport::default();
     report.findings.extend(repository.config_damage().into_iter().map(|(name, what)| Finding { name: name.to_owned(), what }));
+    let damaged_keys = repository
+        .key_slots()?
+        .damaged
+        .into_iter()
+        .map(|(name, what)| Finding { name, what: format!("this file of a key is damaged: {what}. jellyvault repair restores it from its second copy") });
+    report.findings.extend(damaged_keys);
     let index = Index::open(repository, IndexMode::UseAndList)?;
     let catalog = Catalog::load(repository)?;
     for (name, error) in &catalog.damaged {

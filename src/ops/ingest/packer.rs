@@ -143,7 +143,7 @@ impl Packer {
             let owned = bytes.to_vec();
             self.raw.buffer.truncate(start);
             let compress = self.compresses(class, &owned);
-            for range in cuts(&owned, &params) {
+            for range in cuts(&owned, &params, self.hashing.cut_seed) {
                 self.keep_copy(owned.get(range).unwrap_or_default(), compress, index, sink, pieces)?;
             }
             return Ok(len as u64);
@@ -211,7 +211,7 @@ impl Packer {
                 (kind, *self.cuts.for_class(kind))
             });
             let mut used = 0;
-            for range in cuts(window, &params) {
+            for range in cuts(window, &params, self.hashing.cut_seed) {
                 // The last cut of a window is only its end; it counts once nothing follows.
                 if !ended && range.end == window.len() {
                     break;

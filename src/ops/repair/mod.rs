@@ -178,6 +178,10 @@ fn work(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> 
         config_damage.iter().for_each(|(name, _)| report.mended(*name, "restored from the other copy of the settings"));
     }
 
+    for name in repository.key_slots()?.mend(repository.backend())? {
+        report.mended(name, "restored from its second copy: the same passphrase opens it");
+    }
+
     list::records_from_copies(repository, &mut report)?;
 
     // Packs: as they were by their parity, or what is left of them into new ones.

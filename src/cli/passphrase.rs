@@ -1,0 +1,164 @@
+//! Where does the passphrase come from? A file, a command, systemd, or the person at the terminal.
+
+use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::store::Error;
+use crate::store::encryption::{KeySlots, Keys, Secret};
+
+use super::context::Context;
+use super::failure::Failure;
+
+/// The name of systemd's credential.
+const CREDENTIAL: &str = "jellyvault-passphrase";
+const SECRET_BYTES_MAX: u64 = 64 << 10;
+/// How often somebody at a terminal may mistype it.
+const TRIES: usize = 3;
+/// Passphrases that are shorter can be guessed by a computer.
+const SAFE_CHARS: usize = 16;
+const SAFE_LETTERS: usize = 6;
+
+/// The keys that open a repository, by what the user gives. A terminal is asked again after a mistake.
+pub fn unlock(context: &Context, slots: &KeySlots) -> Result<(u32, Keys), Error> {
+    protect_memory();
+    if let Some(secret) = given(context)? {
+        return slots.open(&secret);
+    }
+    let mut tries = 1;
+    loop {
+        let secret = ask(context, "Passphrase of the repository: ")?.ok_or(Error::Locked)?;
+        match slots.open(&secret) {
+            Err(error @ (Error::WrongPassphrase { .. } | Error::Key { .. })) if tries < TRIES => {
+                context.complain(&format!("{error}. Try again."));
+                tries += 1;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// What a file, a command or systemd gives; nothing where none is named.
+fn given(context: &Context) -> Result<Option<Secret>, Error> {
+    let wrong = |what: String| Error::Key { what };
+    let global = &context.global;
+    if let Some(file) = &global.passphrase_file {
+        return of_file(context, file).map(Some).map_err(wrong);
+    }
+    if let Some(command) = &global.passphrase_command {
+        return of_command(command).map(Some).map_err(wrong);
+    }
+    let configured = context.settings().map_err(|failure| wrong(failure.in_one_line()))?.config.encryption.clone();
+    if let Some(file) = &configured.passphrase_file {
+        return of_file(context, file).map(Some).map_err(wrong);
+    }
+    if let Some(command) = &configured.passphrase_command {
+        return of_command(command).map(Some).map_err(wrong);
+    }
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| PathBuf::from(dir).join(CREDENTIAL)).filter(|file| file.exists());
+    credential.map(|file| of_file(context, &file)).transpose().map_err(wrong)
+}
+
+/// The passphrase in a file. One that others can read is told.
+pub fn of_file(context: &Context, file: &Path) -> Result<Secret, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("the passphrase file {} could not be read ({error})", file.display());
+    let facts = std::fs::metadata(file).map_err(|error| failed(&error))?;
+    if facts.len() > SECRET_BYTES_MAX {
+        return Err(failed(&"it is larger than a passphrase"));
+    }
+    // What a pipe gives (process substitution) has no mode that matters.
+    if facts.is_file() && facts.mode() & 0o077 != 0 && !file.starts_with("/run") {
+        context.say(&format!("Note: other users can read the passphrase file {}. Run chmod 600 on it.", file.display()));
+    }
+    let bytes = std::fs::read(file).map_err(|error| failed(&error))?;
+    let secret = Secret::new(bytes);
+    if secret.is_empty() { Err(format!("the passphrase file {} is empty", file.display())) } else { Ok(secret) }
+}
+
+/// The passphrase that a command prints. It may talk with the person at the terminal.
+fn of_command(command: &str) -> Result<Secret, String> {
+    let failed = |what: &dyn std::fmt::Display| format!("the command that gives the passphrase failed ({what})");
+    let done = Command::new("/bin/sh").args(["-c", command]).stdin(Stdio::inherit()).stderr(Stdio::inherit()).stdout(Stdio::piped()).output();
+    let done = done.map_err(|error| failed(&error))?;
+    let secret = Secret::new(done.stdout);
+    if !done.status.success() {
+        return Err(failed(&done.status));
+    }
+    if secret.is_empty() { Err(failed(&"it printed nothing")) } else { Ok(secret) }
+}
+
+/// Asks on the terminal, without showing what is typed; nothing where there is none.
+pub fn ask(context: &Context, question: &str) -> Result<Option<Secret>, Error> {
+    if context.global.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(None);
+    }
+    super::bar::clear();
+    let typed =
+        rpassword::prompt_password(question).map_err(|error| Error::Key { what: format!("the passphrase could not be read from the terminal ({error})") })?;
+    if typed.is_empty() { Ok(None) } else { Ok(Some(Secret::new(typed.into_bytes()))) }
+}
+
+/// A new passphrase: from a file, from what gives the present one where `may_be_given`, or asked for twice.
+pub fn new(context: &Context, file: Option<&Path>, may_be_given: bool) -> Result<Secret, Failure> {
+    protect_memory();
+    let unusable = |what: String| Failure::usage(&what, "Correct it and run the same command again. Nothing was changed.");
+    let given = match file {
+        Some(file) => Some(of_file(context, file).map_err(unusable)?),
+        None if may_be_given => given(context).map_err(|error| unusable(error.to_string()))?,
+        None => None,
+    };
+    let secret = match given {
+        Some(secret) => secret,
+        None => {
+            let asked = |question: &str| ask(context, question).map_err(|error| unusable(error.to_string()));
+            let first = asked("New passphrase: ")?.ok_or_else(no_passphrase)?;
+            let second = asked("The same again: ")?.ok_or_else(no_passphrase)?;
+            if !first.is_same(&second) {
+                return Err(Failure::usage("the two passphrases differ; nothing was changed", "Run the same command again."));
+            }
+            first
+        }
+    };
+    if is_weak(&secret) {
+        context.say(
+            "Note: this passphrase is short or repeats itself, so a computer may guess it. Four or more random words are easy to remember and hard to guess. \
+             You can change it with jellyvault key change.",
+        );
+    }
+    Ok(secret)
+}
+
+fn no_passphrase() -> Failure {
+    Failure::usage(
+        "no passphrase was given",
+        "Run the command in a terminal, which asks for it, or give it with --passphrase-file FILE or --passphrase-command COMMAND (for a new passphrase of an \
+         existing repository: --new-passphrase-file FILE).",
+    )
+}
+
+fn is_weak(secret: &Secret) -> bool {
+    let Some(text) = secret.text() else { return false };
+    let different: std::collections::HashSet<char> = text.chars().collect();
+    text.chars().count() < SAFE_CHARS || different.len() < SAFE_LETTERS
+}
+
+/// Keys and passphrases stay out of core dumps, and out of reach of other processes of the same user.
+fn protect_memory() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    // Where the system does not let a process do that, the work goes on.
+    crate::tolerate(set_dumpable_behavior(DumpableBehavior::NotDumpable));
+    crate::tolerate(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_monotonous_passphrases_are_called_weak() {
+        let weak = |text: &str| is_weak(&Secret::new(text.as_bytes().to_vec()));
+        assert!(weak("jellyfin") && weak("12345678901") && weak("aaaaaaaaaaaaaaaaaaaaaa") && weak(""));
+        assert!(!weak("correct horse battery staple") && !weak("Xk3-92hf-Qw8z-11pd"));
+    }
+}

@@ -1,0 +1,20 @@
+//! How is a repository encrypted? A random master key, from which all other keys come, lies in slots that a passphrase or a recovery key opens.
+//!
+//! `docs/format.md` ("Encryption") has the bytes, `docs/threat-model.md` what this protects and what not. All cryptography is that of libraries.
+
+mod aead;
+#[cfg(feature = "testing")]
+pub(super) mod for_tests;
+mod kdf;
+mod keys;
+mod recovery;
+mod secret;
+mod slot;
+mod slots;
+
+pub use kdf::Kdf;
+pub use keys::{Algorithm, Keys};
+pub use recovery::RecoveryKey;
+pub use secret::Secret;
+pub use slot::{Slot, SlotKind};
+pub use slots::{KeySlots, NewSlot};
