@@ -5,10 +5,17 @@
     python3 read_repository.py REPOSITORY                     lists the snapshots
     python3 read_repository.py REPOSITORY SNAPSHOT DIR        writes a snapshot's files below DIR
 
+An encrypted repository needs Python 3.11, one package more, and its passphrase or a recovery key in a file:
+
+    pip install "cryptography>=44"
+    python3 read_repository.py --passphrase-file FILE REPOSITORY [SNAPSHOT DIR]
+
+It is tested with blake3 1.0.11, zstandard 0.25.0 and cryptography 50.0.2.
+
 Everything is proved on the way: packs, chunks, recipes and records by their hashes. What cannot be proved ends the program.
-Modes and times are restored, owners and extended attributes are not. Encrypted repositories are not read.
+Modes and times are restored, owners and extended attributes are not.
 """
-import os, struct, sys
+import os, re, struct, sys, unicodedata
 from pathlib import Path
 
 from blake3 import blake3
@@ -18,6 +25,9 @@ IDENTITY = "jellyvault 2026-11-22 identity of a database from its pages"
 GROUPS = "jellyvault 2026-11-30 names of groups of cells"
 NODES, PAGES, RECIPES = 1, 3, 4
 EXTENT_MAX = 16 << 20
+CIPHERS = {"none": 0, "chacha20-poly1305": 1, "aes-256-gcm": 2}
+TRAILER = 0xFFFFFFFF
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
 class Bytes:
@@ -212,52 +222,202 @@ def sqlite_varint(value):
     return bytes(value >> 7 * n & 127 | (128 if n else 0) for n in range(groups - 1, -1, -1))
 
 
+def derive_key(context, material, length=32):
+    return blake3(material, derive_key_context="jellyvault 2026-12-01 " + context).digest(length=length)
+
+
+def behind_lengths(*fields):
+    return b"".join(struct.pack("<I", len(field)) + field for field in fields)
+
+
+def cipher_of(code, key):
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+    return {1: ChaCha20Poly1305, 2: AESGCM}[code](key)
+
+
+def padded(length, kind):
+    """Bytes of the encrypted text of so many plain bytes."""
+    step = 256 if kind == "head" else max(256, (1 << length.bit_length()) // 64)
+    return -(-(length + 1) // step) * step
+
+
+class Keys:
+    """The keys of an encrypted repository, all from its master key."""
+
+    def __init__(self, master, repository, code):
+        self.repository, self.code = repository.encode(), code
+        self.master, self.packs = master, {}
+        self.ids = self.key("names of content")
+
+    def key(self, purpose):
+        return derive_key(purpose, self.master + self.repository)
+
+    def open(self, kind, name, position, sealed):
+        """The plain bytes of a sealed piece of a pack, or of a record."""
+        salt = b""
+        if kind in ("snapshot", "link"):
+            sealed, salt = sealed[:-16], sealed[-16:]
+            material = blake3(kind.encode() + b"\0" + salt + name, key=self.key("records")).digest(length=64)
+        else:
+            if name not in self.packs:
+                self.packs[name] = blake3(name, key=self.key("packs")).digest(length=64)
+            material = self.packs[name]
+        assert sealed[-32:] == material[32:], f"the {kind} {position} of {name.hex()} was sealed with another key"
+        nonce = kind.encode().ljust(8, b"\0") + struct.pack("<I", position)
+        place = b"jellyvault 2" + bytes([self.code]) + behind_lengths(self.repository, kind.encode(), name)
+        place += struct.pack("<I", position)
+        text = cipher_of(self.code, material[:32]).decrypt(nonce, sealed[:-32], place)
+        plain = text.rstrip(b"\0")
+        assert plain[-1:] == b"\x80" and len(text) == padded(len(plain) - 1, kind), "a piece is filled up otherwise"
+        return plain[:-1]
+
+
+def checked_text(*paths):
+    """Of the first of these files whose first line is the checksum of the rest: the rest, as text. None if none is."""
+    for path in paths:
+        if path.exists():
+            first, _, rest = path.read_bytes().partition(b"\n")
+            if first == b'checksum = "%s"' % blake3(rest).hexdigest().encode():
+                return rest.decode()
+            if path.name == "repo.toml" and first.startswith(b"# A jellyvault repository."):
+                return path.read_text()
+    return None
+
+
+def recovery_keys(secret):
+    """The recovery keys in a file: lines of 56 digits, however they are grouped."""
+    for line in secret.decode(errors="replace").splitlines():
+        digits = line.upper().translate(str.maketrans("OIL", "011", "- \t"))
+        if len(digits) == 56 and set(digits) <= set(DIGITS):
+            number = int("".join(format(DIGITS.index(digit), "05b") for digit in digits[:52]), 2)
+            key = (number >> 4).to_bytes(32, "big")
+            check = int.from_bytes(derive_key("check group of a recovery key", key)[:3], "big") >> 4
+            if digits[52:] == "".join(DIGITS[check >> at & 31] for at in (15, 10, 5, 0)):
+                yield key
+
+
+def master_key(slot, root):
+    """The master key, if the root is the one of this slot."""
+    from cryptography.exceptions import InvalidTag
+    salt, sealed, commitment = (bytes.fromhex(slot[field]) for field in ("salt", "sealed", "commitment"))
+    material = derive_key("key slot", root + salt, 64)
+    kind = {"passphrase": "Passphrase", "recovery-key": "RecoveryKey"}[slot["kind"]]
+    fields = (slot["repository"], slot["cipher"], kind, slot["label"], slot["created"])
+    kdf = slot.get("kdf", {})
+    place = b"jellyvault key slot" + behind_lengths(*(field.encode() for field in fields))
+    place += struct.pack("<III", *(kdf.get(name, 0) for name in ("memory_kib", "passes", "lanes")))
+    try:
+        return cipher_of(1, material[:32]).decrypt(bytes(12), sealed, place) if commitment == material[32:] else None
+    except InvalidTag:
+        return None
+
+
+def stretched(secret, slot):
+    """The root of a passphrase. A key that asks for too much work has none."""
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+    memory, passes, lanes = (slot["kdf"][name] for name in ("memory_kib", "passes", "lanes"))
+    if memory > 1 << 20 or passes > 64 or lanes > 16:
+        return b""
+    secret = secret.removesuffix(b"\n").removesuffix(b"\r")
+    try:
+        secret = unicodedata.normalize("NFC", secret.decode()).encode()
+    except UnicodeDecodeError:
+        pass
+    argon = Argon2id(salt=bytes.fromhex(slot["salt"]), length=32, iterations=passes, lanes=lanes, memory_cost=memory)
+    return argon.derive(secret)
+
+
+def unlock(root, passphrase_file):
+    """The keys of a repository; None if it is not encrypted."""
+    text = checked_text(root / "repo.toml", root / "repo.copy.toml")
+    if not passphrase_file:
+        if text and not re.search('^cipher = "none"$', text, re.MULTILINE):
+            sys.exit(f"{root} is encrypted: give the file with its passphrase or recovery key by --passphrase-file")
+        return None  # without settings, the packs tell whether they are encrypted
+    if not text:
+        sys.exit(f"{root}/repo.toml and its copy are damaged or missing")
+    if re.search('^cipher = "none"$', text, re.MULTILINE):
+        sys.exit(f"{root} is not encrypted")
+    import tomllib
+    settings = tomllib.loads(text)
+    secret = Path(passphrase_file).read_bytes()
+    found, slots = list(recovery_keys(secret)), []
+    for name in sorted({path.name.split(".")[0] for path in root.glob("keys/*.key")}):
+        slot = tomllib.loads(checked_text(root / f"keys/{name}.key", root / f"keys/{name}.copy.key") or "version = 0")
+        if slot["version"] == 1:
+            slots.append(slot)
+    roots = ((slot, key) for key in found for slot in slots if slot["kind"] == "recovery-key")
+    stretched_roots = ((slot, stretched(secret, slot)) for slot in slots if slot["kind"] == "passphrase")
+    for tries in (roots, stretched_roots):
+        for slot, key in tries:
+            master = master_key(slot, key)
+            if master:
+                keys = Keys(master, settings["id"], CIPHERS[settings["cipher"]])
+                bare = re.sub('^tag = .*\n', "", text, flags=re.MULTILINE)
+                tag = blake3(bare.encode(), key=keys.key("settings")).hexdigest()
+                assert tag == settings["tag"], "repo.toml was changed"
+                return keys
+    sys.exit(f"{passphrase_file} opens none of the keys of {root}")
+
+
 class Repository:
-    def __init__(self, root):
+    def __init__(self, root, passphrase_file=None):
         self.root = Path(root)
-        self.chunks = {}  # (id, is a recipe) -> (pack, extent's offset, stored, raw, codec, offset in it, length, depth)
+        self.keys = unlock(self.root, passphrase_file)
+        # (id, is a recipe) -> (pack, extent, its offset, stored, raw, codec, offset in it, length, depth)
+        self.chunks = {}
         self.last = (None, b"")
         for pack in sorted(self.root.glob("packs/*/*.pack")):
             self.index(pack)
+
+    def hash(self, data):
+        """What ids are made of."""
+        return blake3(data, key=self.keys.ids if self.keys else None).digest()
 
     def index(self, path):
         """Takes in a pack's trailer."""
         data = path.read_bytes()
         header, footer = data[:32], data[-80:]
-        assert header[:6] == b"JVPACK" and header[8] == 0, f"{path} is no pack, or encrypted"
+        code = self.keys.code if self.keys else 0
+        assert header[:6] == b"JVPACK" and header[8] == code, f"{path} is no pack, or has another cipher"
         where, length, extents, chunks, _ = struct.unpack("<QIIII", footer[:24])
         trailer = data[where:where + length]
         version = header[6]
         assert version in (1, 2) and footer[72:] == b"JVPKEND%d" % version and blake3(header + trailer + footer[:40]).digest() == footer[40:72], f"{path} is damaged"
+        if self.keys:
+            assert blake3(data[:where]).digest() == trailer[-32:], f"{path} is damaged"
+            trailer = self.keys.open("trailer", header[16:], TRAILER, trailer[:-32])
         width = 32 if version == 1 else 36
         rows, names, offset = Bytes(trailer), Bytes(trailer[extents * width:]), 32
-        for _ in range(extents):
+        for number in range(extents):
             stored, raw, count, codec, kind, depth, _, _ = struct.unpack("<IIIBBBB16s", rows.take(32))
             if version == 2:
                 offset += struct.unpack("<I", rows.take(4))[0]  # the extent's head
             inside = 0
             for _ in range(count):
                 name, size = names.take(32), struct.unpack("<I", names.take(4))[0]
-                place = (path, offset, stored, raw, codec, inside, size, depth)
+                place = (path, number, offset, stored, raw, codec, inside, size, depth)
                 known = self.chunks.get((name, kind == RECIPES))
                 # Of several recipes of one database the shallowest counts.
-                if known is None or depth < known[7]:
+                if known is None or depth < known[8]:
                     self.chunks[name, kind == RECIPES] = place
                 inside += size
             offset += stored
 
     def chunk(self, name, is_recipe=False, proves=True):
-        path, offset, stored, raw, codec, inside, size, _ = self.chunks[name, is_recipe]
+        path, number, offset, stored, raw, codec, inside, size, _ = self.chunks[name, is_recipe]
         if self.last[0] != (path, offset):
             with open(path, "rb") as file:
                 file.seek(offset)
                 data = file.read(stored)
+            if self.keys:
+                data = self.keys.open("extent", bytes.fromhex(path.stem), number, data)
             if codec == 1:
                 data = zstandard.ZstdDecompressor().decompress(data, max_output_size=EXTENT_MAX)
             assert len(data) == raw, "an extent does not have its length"
             self.last = ((path, offset), data)
         data = self.last[1][inside:inside + size]
-        assert not proves or blake3(data).digest() == name, f"chunk {name.hex()} is damaged"
+        assert not proves or self.hash(data) == name, f"chunk {name.hex()} is damaged"
         return data
 
     def snapshots(self):
@@ -269,6 +429,9 @@ class Repository:
         body = data[48:]
         assert data[:6] == b"JVSNAP" and struct.unpack("<I", data[12:16])[0] == len(body), f"{path} is no record"
         assert blake3(data[:16] + bytes.fromhex(path.stem) + body).digest() == data[16:48], f"{path} is damaged"
+        assert data[8] == (self.keys.code if self.keys else 0), f"{path} has another cipher"
+        if self.keys:
+            body = self.keys.open("snapshot", bytes.fromhex(path.stem), 0, body)
         at = Bytes(body)
         record = {"time_ns": at.signed(), "parent": at.option(lambda: at.take(16)), "label": at.option(at.text), "note": at.option(at.text), "program": at.text()}
         record.update(key=at.text(), host=at.text(), how=at.text(), directories=at.map(at.text, at.text), seen_by_server=at.map(at.text, at.text))
@@ -336,17 +499,18 @@ class Repository:
         if data[0] == 2:
             page_bytes, count, groups, shapes = self.cells(data)
             pages = Database(page_bytes, count, shapes, b"".join(self.group(*group) for group in groups)).pages[1:]
-            digests = [blake3(page).digest()[:16] for page in pages]
+            digests = [self.hash(page)[:16] for page in pages]
         else:
             bits, places = self.recipe(data)
             page_bytes, digests = 1 << bits, [digest for _, _, digest in places]
             pages = (self.chunk(extent)[slot << bits:slot + 1 << bits] for extent, slot, _ in places)
         whole = blake3(derive_key_context=IDENTITY)
+        whole.update(self.keys.ids if self.keys else b"")
         whole.update(struct.pack("<I", page_bytes))
         whole.update(b"".join(digests))
         assert whole.digest() == identity, "a recipe leads to another database"
         for page, digest in zip(pages, digests):
-            assert blake3(page).digest()[:16] == digest, "a page is damaged"
+            assert self.hash(page)[:16] == digest, "a page is damaged"
             yield page
 
     def group(self, key, extent, start, size, name):
@@ -360,7 +524,7 @@ class Repository:
         assert at.take(2) == b"\2\0", "a recipe of another version"
         bits, depth = at.byte(), at.byte()
         _, _, older, before = self.cells(self.recipe_bytes(at.take(32))) if depth else (0, 0, [], b"")
-        key = blake3(at.take(16), derive_key_context=GROUPS).digest()
+        key = blake3(at.take(16) + (self.keys.ids if self.keys else b""), derive_key_context=GROUPS).digest()
         count, groups, extents, copies, runs = (at.varint() for _ in range(5))
         found, end, origin = [None] * groups, 0, 0
         for _ in range(copies):
@@ -451,9 +615,14 @@ def restore(repository, record, target):
 
 
 def main(arguments):
+    passphrase_file = None
+    if "--passphrase-file" in arguments[:-1]:
+        at = arguments.index("--passphrase-file")
+        passphrase_file = arguments[at + 1]
+        arguments = arguments[:at] + arguments[at + 2:]
     if len(arguments) not in (1, 3):
         sys.exit(__doc__)
-    repository = Repository(arguments[0])
+    repository = Repository(arguments[0], passphrase_file)
     found = dict(repository.snapshots())
     if len(arguments) == 1:
         for name, record in found.items():

@@ -45,6 +45,8 @@ pub enum Phase {
     Read,
     /// Mending.
     Mend,
+    /// Copying packs to another folder.
+    Copy,
 }
 
 impl Phase {
@@ -69,6 +71,7 @@ impl Phase {
             Phase::Check => "Checking the structure",
             Phase::Read => "Reading packs",
             Phase::Mend => "Repairing",
+            Phase::Copy => "Copying packs",
         }
     }
 }

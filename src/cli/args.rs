@@ -88,6 +88,11 @@ pub enum Command {
     },
     /// Show which Jellyfin server is found and what a snapshot would contain
     Source(SourceArgs),
+    /// Keep a second copy of the repository in another directory, for example on a USB disk or a NAS
+    ///
+    /// Copies every snapshot that the copy lacks, and verifies it there. Stopping it at any moment is safe. Nothing is
+    /// deleted in the copy: it is a repository of its own, with its own forget and prune (--repo COPY).
+    Sync(SyncArgs),
     /// Take a snapshot
     ///
     /// Reads and stores only what changed since the last snapshot of the same server. The database is copied with SQLite's
@@ -376,6 +381,23 @@ pub struct ExportArgs {
     /// Jellyfin's configuration directory, if it is not in the data directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "to_jellyfin")]
     pub config_dir: Option<PathBuf>,
+}
+
+/// Where the copy is.
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    /// The directory of the copy: an empty one, or that of an earlier copy
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub to: PathBuf,
+    /// Also copy snapshots that were forgotten in the copy
+    #[arg(long)]
+    pub again: bool,
+    /// Create a new copy even if there was one at this path before
+    #[arg(long)]
+    pub init: bool,
+    /// Show what would be copied; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// How to import.

@@ -49,6 +49,7 @@ mod snapshot_args;
 mod source;
 mod source_args;
 mod stats;
+mod sync;
 mod teller;
 mod titles;
 mod upkeep_args;
@@ -138,6 +139,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Prune(args) => prune::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Repair(args) => repair::run(context, &args),
+        Command::Sync(args) => sync::run(context, &args),
         Command::Schema { command } => schema::run(context, command),
         Command::Setup(args) => service::setup(context, &args),
         Command::Run(args) => service::run(context, &args),

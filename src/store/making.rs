@@ -26,6 +26,37 @@ impl Repository {
     /// # Errors
     /// Where something is there already, or cannot be written.
     pub fn init_locked(root: &Path, config: &RepoConfig, keys: Option<(&Keys, &[NewSlot<'_>])>, access: &Access<'_>) -> Result<Repository, Error> {
+        let sealer = config.sealer(keys.map(|(keys, _)| keys))?;
+        Repository::make(root, config, &sealer, |backend| {
+            // Whoever finds settings finds a key, too.
+            for slot in keys.iter().flat_map(|(_, slots)| *slots) {
+                keys.map_or(Ok(0), |(keys, _)| KeySlots::add(backend, keys, slot))?;
+            }
+            Ok(())
+        })?;
+        Repository::open_with_keys(root, keys.map(|(keys, _)| keys), access)
+    }
+
+    /// Makes an empty copy of a repository in a folder that is empty or missing: the same id, settings and keys.
+    ///
+    /// # Errors
+    /// Where something is there already, or cannot be written.
+    pub fn init_copy(root: &Path, of: &Repository, access: &Access<'_>) -> Result<Repository, Error> {
+        Repository::make(root, of.config(), of.sealer(), |backend| of.key_slots()?.mirror(backend))?;
+        Repository::open_with_keys(root, of.keys(), access)
+    }
+
+    /// Opens a repository whose keys are known.
+    ///
+    /// # Errors
+    /// As [`Repository::open_as`].
+    pub fn open_with_keys(root: &Path, keys: Option<&Keys>, access: &Access<'_>) -> Result<Repository, Error> {
+        let keys = |slots: &KeySlots| keys.cloned().map_or_else(|| (access.keys)(slots), Ok);
+        Repository::open_as(root, &Access { keys: &keys, cache_home: access.cache_home.clone(), waiting: access.waiting })
+    }
+
+    /// Makes one; `keys` writes its slots.
+    fn make(root: &Path, config: &RepoConfig, sealer: &Sealer, keys: impl FnOnce(&LocalBackend) -> Result<(), Error>) -> Result<(), Error> {
         let local = |verb| move |source| Error::Local { verb, path: root.to_path_buf(), source };
         if root.join(CONFIG_NAME).exists() || root.join(CONFIG_COPY_NAME).exists() {
             return Err(Error::Exists { path: root.to_path_buf() });
@@ -51,19 +82,11 @@ impl Repository {
             }
             backend.sweep()?;
             KeySlots::clear(&backend)?;
-            // Whoever finds settings finds a key, too.
-            for slot in keys.iter().flat_map(|(_, slots)| *slots) {
-                keys.map_or(Ok(0), |(keys, _)| KeySlots::add(&backend, keys, slot))?;
-            }
-            Repository::write_config(&backend, config, &config.sealer(keys.map(|(keys, _)| keys))?)
+            keys(&backend)?;
+            Repository::write_config(&backend, config, sealer)
         })?;
         // Somebody else is making it at this moment.
-        made.ok_or_else(|| Error::Exists { path: root.to_path_buf() })?;
-        let keys = keys.map(|(keys, _)| keys.clone());
-        Repository::open_as(
-            root,
-            &Access { keys: &|slots| keys.clone().map_or_else(|| (access.keys)(slots), Ok), cache_home: access.cache_home.clone(), waiting: access.waiting },
-        )
+        made.ok_or_else(|| Error::Exists { path: root.to_path_buf() })
     }
 
     /// Writes a new repository's settings on any backend.

@@ -46,6 +46,7 @@ mod session;
 mod situations;
 mod storm;
 mod support;
+mod sync;
 mod titles;
 mod unread;
 mod untold;

@@ -22,7 +22,7 @@ use super::{Error, Monitor};
 
 pub(super) use packs::check_packs;
 pub use read::ReadReport;
-pub(super) use read::{BadChunks, read_packs};
+pub(super) use read::{BadChunks, is_whole_pack, read_packs};
 pub use trees::Damage;
 pub(super) use trees::Trees;
 

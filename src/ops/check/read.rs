@@ -143,6 +143,15 @@ fn choose(mut packs: Vec<PackFile>, share: Share, log: &ReadLog, total: u64) -> 
     }
 }
 
+/// Whether every byte of a pack is as it was written.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn is_whole_pack(repository: &Repository, id: &[u8; 16], bytes: u64) -> Result<bool, Error> {
+    let pack = PackFile { id: *id, bytes, trailer: None };
+    Ok(read_pack(repository, &pack, &mut ExtentReader::new(repository)?, &mut Vec::new())?.is_empty())
+}
+
 /// The extents of a pack that are wrong: their chunks, and why.
 fn read_pack(
     repository: &Repository,

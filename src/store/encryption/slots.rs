@@ -148,6 +148,23 @@ impl KeySlots {
         numbers.into_iter().try_for_each(|number| KeySlots::remove(backend, number))
     }
 
+    /// Makes the slots of a copy the same: those that are new come first, those that are gone go last.
+    ///
+    /// # Errors
+    /// Where one cannot be written or removed.
+    pub fn mirror(&self, target: &dyn Backend) -> Result<(), Error> {
+        let theirs = KeySlots::load(target)?;
+        for (number, slot) in self.slots.iter().filter(|(number, slot)| theirs.slots.get(number) != Some(slot)) {
+            KeySlots::write(target, *number, slot)?;
+        }
+        // A slot whose files are damaged here may be whole there.
+        let is_damaged = |number: &u32| self.damaged.iter().any(|(name, _)| number_of(name) == Some(*number));
+        for number in theirs.slots.keys().filter(|number| !self.slots.contains_key(number) && !is_damaged(number) && !self.slots.is_empty()) {
+            KeySlots::remove(target, *number)?;
+        }
+        Ok(())
+    }
+
     /// Writes the files again that are damaged, from the whole file of the same slot; the names.
     ///
     /// # Errors
