@@ -15,6 +15,7 @@ mod find;
 mod forget;
 mod import;
 mod init;
+mod jellyfin;
 mod json;
 mod known;
 mod labels;
@@ -33,6 +34,7 @@ mod render;
 mod repair;
 mod restore;
 mod restore_args;
+mod restore_server;
 mod restore_target;
 mod schema;
 mod schema_args;
@@ -49,6 +51,7 @@ mod stats;
 mod teller;
 mod titles;
 mod upkeep_args;
+mod watch_words;
 
 use std::process::ExitCode;
 

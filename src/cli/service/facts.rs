@@ -15,7 +15,7 @@ use super::super::args::SourceArgs;
 use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::known;
-use super::super::{render, source};
+use super::super::{jellyfin, render, source};
 
 /// The configuration's schedules.
 pub struct Schedules(Vec<(Job, Schedule)>);
@@ -68,6 +68,13 @@ impl Whose {
             _ => self.directory.as_ref().is_none_or(|own| record.source.directories.get("programdata") == Some(own)),
         }
     }
+}
+
+/// What the running server of the configuration says; nothing where there is no key.
+pub fn ask_server(context: &Context) -> Option<Result<jellyfin::Facts, Failure>> {
+    context.settings().ok()?.config.jellyfin.api_key_file.as_ref()?;
+    let server = source::find(context, &SourceArgs::default()).map(|(_, spec)| spec.server).unwrap_or_default();
+    jellyfin::ask(context, &server)
 }
 
 /// Where the alarms of a repository are remembered.
