@@ -202,6 +202,9 @@ impl From<ThroughError> for Failure {
         let again = "Run the same command again: it does what is left.";
         let halfway = |hint: String| Failure { kind: ErrorKind::Io, causes: causes_of(&error), ..Failure::refused(&error.to_string(), &hint) };
         match error {
+            ThroughError::Halfway { ref source, .. } if matches!(**source, ThroughError::Ops(Error::Interrupted)) => {
+                Failure { kind: ErrorKind::Interrupted, exit: Exit::Interrupted, ..halfway(again.to_owned()) }
+            }
             ThroughError::Server(error) => error.into(),
             ThroughError::Ops(error) => error.into(),
             ThroughError::Halfway { safety: Some(safety), .. } => {

@@ -93,11 +93,6 @@ pub enum ServerError {
 }
 
 impl ServerError {
-    /// Whether nobody listens there: then the server may be stopped.
-    pub fn is_unreachable(&self) -> bool {
-        matches!(self, ServerError::Unreachable { .. })
-    }
-
     /// Whether it did not refuse, but could not be asked now.
     pub fn is_passing(&self) -> bool {
         matches!(self, ServerError::Unreachable { .. } | ServerError::TimedOut { .. } | ServerError::Starting { .. })
@@ -163,6 +158,6 @@ pub enum ThroughError {
         was_made: bool,
         /// Why it is not complete.
         #[source]
-        source: ServerError,
+        source: Box<ServerError>,
     },
 }

@@ -98,7 +98,7 @@ pub fn restore_list(
     report.id = Some(written(id));
     let rest = if now.standing.is_some() { wanted.as_slice() } else { wanted.get(IDS_A_REQUEST..).unwrap_or_default() };
     let done = complete(jellyfin, (&list, id, owner), rest, &mut report, &picture);
-    done.map_err(|source| ThroughError::List { what: list.kind.word(), name: list.name.clone(), was_made: report.created, source })?;
+    done.map_err(|source| ThroughError::List { what: list.kind.word(), name: list.name.clone(), was_made: report.created, source: Box::new(source) })?;
     Ok(report)
 }
 

@@ -49,9 +49,10 @@ impl ThroughServer {
 impl Serialize for ThroughServer {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let report = serde_json::to_value(&self.report).map_err(serde::ser::Error::custom)?;
+        let of = |key: &str| report.get(key).cloned().unwrap_or_default();
         let mut document = out.serialize_struct("ThroughServer", 5)?;
-        document.serialize_field("watch_state", &report["watch_state"])?;
-        document.serialize_field("safety_snapshot", &report["safety_snapshot"])?;
+        document.serialize_field("watch_state", &of("watch_state"))?;
+        document.serialize_field("safety_snapshot", &of("safety_snapshot"))?;
         document.serialize_field("dry_run", &self.report.dry_run)?;
         document.serialize_field("through_server", &true)?;
         document.serialize_field("problems", &self.problems())?;

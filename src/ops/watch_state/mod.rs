@@ -99,6 +99,7 @@ fn no_database(target: &InstanceTarget) -> Error {
 }
 
 /// Whether a server has the database of this instance open, or runs on it.
+#[cfg(feature = "service")]
 pub(crate) fn is_running(target: &InstanceTarget) -> Result<bool, Error> {
     let database = live_database(&target.spec.layout)?;
     Ok(database.is_some_and(|database| stopped(&database, target).is_err()))
