@@ -25,9 +25,16 @@ pub fn needed(context: &Context, what: &str) -> Result<Client, Failure> {
     })
 }
 
-/// The running server, if it is the one of the data directory; of the snapshot where the directory does not say.
-pub fn connect(client: Client, server: &Server, record: Option<&SnapshotRecord>) -> Result<Jellyfin, Failure> {
-    Ok(Jellyfin::connect(client, expected(server, record))?)
+/// The same for a change: a server that cannot be told from others is not changed.
+pub fn known<'a>(server: &'a Server, record: &'a SnapshotRecord) -> Result<Expected<'a>, Failure> {
+    let expected = expected(server, Some(record));
+    if expected.is_some() {
+        return Ok(expected);
+    }
+    Err(Failure::refused(
+        "neither the data directory nor the snapshot says which server they are of, so the running server cannot be compared; nothing was changed",
+        "Give the server's data directory with --data-dir: its id is in data/device.txt.",
+    ))
 }
 
 /// The id that the running server must have.

@@ -19,7 +19,7 @@ use super::{Exit, jellyfin, json as to_json, output, render, titles};
 /// database open is stopped.
 pub fn for_watch_state(context: &Context, target: &InstanceTarget, snapshot: &(SnapshotId, SnapshotRecord)) -> Result<Option<Jellyfin>, Failure> {
     let Some(client) = jellyfin::client(context)? else { return Ok(None) };
-    match Jellyfin::connect(client, jellyfin::expected(&target.server, Some(&snapshot.1))) {
+    match Jellyfin::connect(client, jellyfin::known(&target.server, &snapshot.1)?) {
         Ok(jellyfin) => Ok(Some(jellyfin)),
         Err(error @ ServerError::Unreachable { .. }) if !ops::is_running(target)? => {
             context.say(&format!("Note: {error}. It is taken for stopped, and its database is changed directly."));
@@ -90,7 +90,7 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
     if !args.other_server {
         ops::check_server(&snapshot.0, &snapshot.1, &target)?;
     }
-    let jellyfin = jellyfin::connect(client, &target.server, Some(&snapshot.1))?;
+    let jellyfin = Jellyfin::connect(client, jellyfin::known(&target.server, &snapshot.1)?)?;
     let list = args.playlist.as_deref().map(|name| (ListKind::Playlist, name)).or(args.collection.as_deref().map(|name| (ListKind::Collection, name)));
     match list {
         Some((kind, name)) => {

@@ -207,8 +207,12 @@ impl Jellyfin {
             let items = self.client.document(DOING, &path, &Sent::Get)?.inner("Items").and_then(super::answer::Answer::parts);
             let items = items.ok_or_else(|| self.client.invalid(DOING, "it has no list of items"))?;
             let ids: Vec<Id> = items.iter().filter_map(|item| item.id("Id")).collect();
-            let is_last = items.len() < PAGE || ids.is_empty();
-            found.extend(ids);
+            // A server that does not know of pages sends the first one again.
+            let is_again = !found.is_empty() && found.starts_with(&ids);
+            let is_last = items.len() < PAGE || ids.is_empty() || is_again;
+            if !is_again {
+                found.extend(ids);
+            }
             if is_last {
                 break;
             }

@@ -478,3 +478,25 @@ fn a_scheduled_snapshot_waits_for_the_end_of_a_library_scan_and_not_for_ever() {
     home.configure("http://127.0.0.1:1", due);
     assert!(!run(&[]).contains("could not be asked"));
 }
+
+#[test]
+fn the_service_waits_for_the_end_of_a_library_scan_as_well() {
+    let home = home("12.0");
+    let rest = "[snapshot]\nevery = \"62d\"\n[retention]\nenabled = false\n[check]\nenabled = false\n[drill]\nenabled = false\n[web]\nenabled = false\n";
+    home.configure(&home.server.url, rest);
+    let id = home.program.json(&["list"]).0["snapshots"][0]["id"].as_str().unwrap().to_owned();
+    home.program.ok(&["forget", &id]);
+    home.server.set(|known| known.scans = 1);
+    let mut service = home.program.command(&["serve"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    for line in std::io::BufRead::lines(std::io::BufReader::new(service.stderr.take().unwrap())) {
+        said.push_str(&line.unwrap());
+        if said.contains("snapshot: snapshot ") {
+            break;
+        }
+    }
+    let process = rustix::process::Pid::from_raw(service.id() as i32).unwrap();
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    assert!(service.wait().unwrap().success());
+    assert!(said.contains("Waiting for the server's task \"Scan Media Library\" to end") && said.contains("ended, "), "{said}");
+}

@@ -137,8 +137,11 @@ pub fn gather(context: &Context, loaded: &Loaded, schedules: &Schedules, alarm: 
     // Who has neither a configuration nor a run behind them takes snapshots in their own way.
     let is_scheduled = loaded.file.is_some() || !loaded.variables.is_empty() || log != JobLog::default();
     let schedule = |job| schedules.iter().find(|(known, _)| *known == job).map(|(_, schedule)| schedule);
+    let jellyfin = &loaded.config.jellyfin;
     let facts = Facts {
         away: None,
+        // Only with a key is anything waited for.
+        wait_max: jellyfin.api_key_file.as_ref().and_then(|_| jellyfin.wait_max().ok()).unwrap_or_default(),
         absent_after,
         last,
         last_complete,

@@ -11,7 +11,7 @@ use super::super::failure::Failure;
 use super::super::{jellyfin, source};
 
 /// So often the server is asked.
-const PAUSE: Duration = Duration::from_secs(5);
+pub const PAUSE: Duration = Duration::from_secs(5);
 /// And so often it is looked whether the user wants to end.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -30,6 +30,11 @@ pub enum Verdict {
 }
 
 impl Patience {
+    /// Whether a snapshot waits.
+    pub fn is_waiting(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// Looks whether the server is busy with something that a snapshot is better taken after.
     pub fn look(&mut self, context: &Context, loaded: &Loaded) -> Verdict {
         let max = loaded.config.jellyfin.wait_max().ok().and_then(|max| Duration::try_from(max).ok()).unwrap_or_default();

@@ -14,7 +14,7 @@ use super::super::context::Context;
 use super::super::failure::Failure;
 use super::facts::{Schedules, Whose, alarm_file, gather, open, past};
 use super::notice::Looked;
-use super::quiet::{Patience, Verdict};
+use super::quiet::{PAUSE, Patience, Verdict};
 use super::web::Web;
 use super::{notice, round};
 
@@ -71,10 +71,11 @@ impl Service<'_> {
         let mut done = Vec::new();
         for job in Job::ALL.into_iter().filter(|job| due.contains(job) || ordered.contains(job)) {
             let mut remark = None;
-            // What somebody asks for is done now, whatever the server does.
-            if job == Job::Snapshot && !ordered.contains(&job) {
-                match self.patience.look(context, loaded) {
-                    Verdict::Go(found) => remark = found,
+            if job == Job::Snapshot {
+                // What somebody asks for is done now, whatever the server does.
+                let verdict = if ordered.contains(&job) { Verdict::Go(None) } else { self.patience.look(context, loaded) };
+                match verdict {
+                    Verdict::Go(found) => (remark, self.patience) = (found, Patience::default()),
                     Verdict::Wait => continue,
                 }
             }
@@ -119,7 +120,10 @@ impl Service<'_> {
 
     /// Waits until something may be due, or somebody asks for something; the jobs that were asked for.
     fn rest(&self) -> Vec<Job> {
-        let until = wake(self.context, &self.schedules);
+        let mut until = wake(self.context, &self.schedules);
+        if self.patience.is_waiting() {
+            until = Timestamp::now().checked_add(PAUSE).unwrap_or(until).min(until);
+        }
         while !self.context.monitor.interrupt.is_raised() && Timestamp::now() < until {
             let asleep = Timestamp::now();
             match self.web.order(BREATH) {

@@ -63,17 +63,18 @@ pub fn plan_watch_state(
     let file = LiveFile::at(&copy.path).map_err(|source| Error::Target { verb: "open", path: copy.path.clone(), source })?;
     let before = all_states(&copy.path).map_err(failed)?;
     let report = bring_back(repository, from, &file, &WatchStateOptions { dry_run: false, ..options.clone() })?;
-    let mut after = all_states(&copy.path).map_err(failed)?;
+    let after = all_states(&copy.path).map_err(failed)?;
     let db = open(&copy.path).map_err(failed)?;
     let user: String = db.query_row("SELECT CAST(Id AS TEXT) FROM Users WHERE Username = ?1", [&report.user], |row| row.get(0)).map_err(failed)?;
     let user = read_id(&user).unwrap_or_default();
-    let mut items = Vec::new();
-    let of_user = before.iter().filter(|((owner, _), _)| *owner == user).map(|((_, item), state)| (*item, Some(state.clone()))).collect::<BTreeMap<_, _>>();
-    let mut all: BTreeMap<Id, (Option<ItemState>, Option<ItemState>)> = of_user.into_iter().map(|(item, before)| (item, (before, None))).collect();
-    after.retain(|(owner, _), _| *owner == user);
-    for ((_, item), state) in after {
-        all.entry(item).or_default().1 = Some(state);
+    let mut all: BTreeMap<Id, (Option<ItemState>, Option<ItemState>)> = BTreeMap::new();
+    for ((_, item), state) in before.into_iter().filter(|((owner, _), _)| *owner == user) {
+        all.entry(item).or_default().0 = Some(state.map_err(failed)?);
     }
+    for ((_, item), state) in after.into_iter().filter(|((owner, _), _)| *owner == user) {
+        all.entry(item).or_default().1 = Some(state.map_err(failed)?);
+    }
+    let mut items = Vec::new();
     for (item, (before, after)) in all {
         if before != after && item != PLACEHOLDER {
             items.push(PlannedState { item, name: name(&db, item).map_err(failed)?, before, after });
@@ -89,8 +90,9 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     Ok(db)
 }
 
-/// The state of each user and item. An item has a row for each of its keys, which say the same; of rows that differ the one that was played last counts.
-fn all_states(path: &Path) -> rusqlite::Result<BTreeMap<(Id, Id), ItemState>> {
+/// The state of each user and item; a row that cannot be read is an error of its user alone. An item has a row for each of its keys, which say the same;
+/// of rows that differ the one that was played last counts.
+fn all_states(path: &Path) -> rusqlite::Result<BTreeMap<(Id, Id), rusqlite::Result<ItemState>>> {
     let db = open(path)?;
     let sql =
         format!("SELECT {STATE_COLUMNS}, CAST(UserId AS TEXT), CAST(ItemId AS TEXT) FROM UserData ORDER BY UserId, ItemId, LastPlayedDate, CustomDataKey");
@@ -100,7 +102,7 @@ fn all_states(path: &Path) -> rusqlite::Result<BTreeMap<(Id, Id), ItemState>> {
     while let Some(row) = rows.next()? {
         let ids: (String, String) = (row.get(9)?, row.get(10)?);
         if let (Some(user), Some(item)) = (read_id(&ids.0), read_id(&ids.1)) {
-            states.insert((user, item), ItemState::read(row)?);
+            states.insert((user, item), ItemState::read(row));
         }
     }
     Ok(states)

@@ -40,7 +40,7 @@ pub fn sign_in(view: &View, next: &str, wrong: Option<&str>) -> Markup {
     html! {
         h1 { "Sign in" }
         div.card {
-            @if let Some(wrong) = wrong { p.badge.bad role="alert" { (wrong) } }
+            @if let Some(wrong) = wrong { p.badge.bad.long role="alert" { (wrong) } }
             form method="post" action=(view.to("/login")) {
                 input type="hidden" name="next" value=(next);
                 label { "Password" input type="password" name="password" autocomplete="current-password" required autofocus; }

@@ -109,7 +109,7 @@ fn waiting(view: &View, code: &str, next: &str, wrong: Option<&str>) -> Markup {
     html! {
         h1 { "Sign in with Jellyfin" }
         div.card {
-            @if let Some(wrong) = wrong { p.badge.attention role="alert" { (wrong) } }
+            @if let Some(wrong) = wrong { p.badge.attention.long role="alert" { (wrong) } }
             p { "In Jellyfin, open your user's settings, choose " strong { "Quick Connect" } " and enter this code:" }
             p.sentence aria-live="polite" { code { (code) } }
             p { "This page goes on by itself once the code was entered. It must be entered by an administrator, within ten minutes." }
