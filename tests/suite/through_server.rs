@@ -500,3 +500,19 @@ fn the_service_waits_for_the_end_of_a_library_scan_as_well() {
     assert!(service.wait().unwrap().success());
     assert!(said.contains("Waiting for the server's task \"Scan Media Library\" to end") && said.contains("ended, "), "{said}");
 }
+
+#[test]
+fn a_server_that_cannot_be_told_from_others_is_not_changed() {
+    let home = home("12.0");
+    std::fs::remove_file(home.data.join("data/device.txt")).unwrap();
+    let_settle();
+    // An earlier snapshot would still tell the id.
+    std::fs::remove_dir_all(&home.program.repo).unwrap();
+    home.program.run(&["snapshot", "--init", "--label", "nameless"]);
+    home.sql(&format!("UPDATE UserData SET PlayCount = 99 WHERE UserId = '{ANA}'"));
+    for more in [["--watch-state", "--user", "Ana"].as_slice(), &["--playlist", "queue"], &["--item", SUNDAY, "poster", "--through-server"]] {
+        let (refused, code) = home.program.json(&[&["restore", "nameless"], more].concat());
+        assert!(code == 1 && refused["error"]["message"].as_str().unwrap().contains("cannot be compared"), "{more:?}: {refused}");
+    }
+    assert!(home.server.asked("").is_empty(), "not even the key was sent");
+}
