@@ -29,6 +29,9 @@ pub mod ops;
 pub mod progress;
 #[cfg(feature = "service")]
 #[doc(hidden)]
+pub mod server;
+#[cfg(feature = "service")]
+#[doc(hidden)]
 pub mod service;
 #[doc(hidden)]
 pub mod source;

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::manifest::{Catalog, NameError};
 use crate::ops::{Error, ErrorKind};
+use crate::server::{KeyError, ServerError, ThroughError};
 use crate::service::ConfigError;
 use crate::source::FindError;
 use crate::store;
@@ -175,6 +176,42 @@ impl Failure {
         // Where standard error is closed the exit code still tells.
         crate::tolerate(std::io::stderr().write_all(text.as_bytes()));
         self.exit
+    }
+}
+
+/// The causes of an error.
+fn causes_of(error: &dyn std::error::Error) -> Vec<String> {
+    std::iter::successors(error.source(), |error| error.source()).map(ToString::to_string).collect()
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Failure {
+        Failure::refused(&error.to_string(), "Create an API key in the dashboard (Dashboard, API Keys) and write it to this file, readable by this user.")
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Failure {
+        let kind = if error.is_passing() { ErrorKind::Io } else { ErrorKind::Refused };
+        Failure { kind, ..Failure::refused(&error.to_string(), error.hint()) }
+    }
+}
+
+impl From<ThroughError> for Failure {
+    fn from(error: ThroughError) -> Failure {
+        let again = "Run the same command again: it does what is left.";
+        let halfway = |hint: String| Failure { kind: ErrorKind::Io, causes: causes_of(&error), ..Failure::refused(&error.to_string(), &hint) };
+        match error {
+            ThroughError::Halfway { ref source, .. } if matches!(**source, ThroughError::Ops(Error::Interrupted)) => {
+                Failure { kind: ErrorKind::Interrupted, exit: Exit::Interrupted, ..halfway(again.to_owned()) }
+            }
+            ThroughError::Server(error) => error.into(),
+            ThroughError::Ops(error) => error.into(),
+            ThroughError::Halfway { safety: Some(safety), .. } => {
+                halfway(format!("{again} Snapshot {} has the state before; jellyvault restore with --watch-state takes it from there.", render::short(&safety)))
+            }
+            _ => halfway(again.to_owned()),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod find;
 mod forget;
 mod import;
 mod init;
+mod jellyfin;
 mod json;
 mod key_args;
 mod known;
@@ -36,6 +37,7 @@ mod render;
 mod repair;
 mod restore;
 mod restore_args;
+mod restore_server;
 mod restore_target;
 mod schema;
 mod schema_args;
@@ -53,6 +55,7 @@ mod sync;
 mod teller;
 mod titles;
 mod upkeep_args;
+mod watch_words;
 
 use std::process::ExitCode;
 

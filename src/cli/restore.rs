@@ -4,8 +4,7 @@ use std::io::IsTerminal;
 
 use serde::Serialize;
 
-use crate::ops::{self, InstanceTarget, RestoreOptions, RestoreReport, Selection, WatchStateOptions, WatchStateReport};
-use crate::store::Repository;
+use crate::ops::{self, RestoreOptions, RestoreReport, Selection, WatchStateOptions};
 
 use super::args::RestoreArgs;
 use super::context::Context;
@@ -13,8 +12,10 @@ use super::failure::Failure;
 use super::known::Known;
 use super::ls::typed_path;
 use super::output;
+use super::restore_target::{same_target, target_of};
 use super::snapshot::{tell_problems, wanted};
-use super::{Exit, json as to_json, render, restore_target, service, source, titles};
+use super::watch_words::watch_words;
+use super::{Exit, json as to_json, render, restore_server, restore_target, service, titles};
 
 /// Paths that a dry run with `--delete` names without `--verbose`.
 const DELETED_SHOWN: usize = 50;
@@ -28,6 +29,9 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     }
     if let Some(user) = args.user.clone().filter(|_| args.watch_state) {
         return watch_state(context, &args, user);
+    }
+    if args.through_server || args.playlist.is_some() || args.collection.is_some() {
+        return restore_server::run(context, &args);
     }
     let categories = wanted(&args.only, &[])?;
     let repository = context.open()?;
@@ -102,12 +106,6 @@ fn confirm_delete(context: &Context, args: &RestoreArgs) -> Result<(), Failure> 
     ))
 }
 
-fn target_of(context: &Context, repository: &Repository, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
-    let (instance, spec) = source::find_or_remembered(context, &restore_target::named(args), repository)?;
-    let server = spec.server.clone();
-    Ok(InstanceTarget { instance, spec, server, new_layout: None })
-}
-
 /// `--user NAME --watch-state`.
 fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Exit, Failure> {
     let repository = context.open()?;
@@ -126,6 +124,9 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
         no_safety_snapshot: args.no_safety_snapshot,
         host: context.host(),
     };
+    if let Some(jellyfin) = restore_server::for_watch_state(context, &target, snapshot)? {
+        return restore_server::watch_state(context, args, (&repository, &target, snapshot), (&jellyfin, &options));
+    }
     let report = ops::restore_watch_state(&repository, snapshot, &target, &options, &context.monitor)?;
     let lost = report.problems();
     if context.global.json {
@@ -141,57 +142,6 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
     }
     tell_problems(context, lost.len() as u64, &lost);
     Ok(Exit::Problems)
-}
-
-fn watch_words(report: &WatchStateReport, id: &str, dry_run: bool, verbose: bool, (jellyvault, target): &(String, String)) -> String {
-    let mut out = String::new();
-    if let Some(safety) = &report.safety {
-        out.push_str(&format!(
-            "Took snapshot {} of the database before the change. To undo: {jellyvault} restore {0} --in-place --only database{target}\n",
-            render::short(safety)
-        ));
-    }
-    let would = if dry_run { "would be" } else { "is" };
-    out.push_str(&format!(
-        "Watch state of {} {would} restored from snapshot {id}: {} changed, {} already up to date.\n",
-        report.user,
-        render::plural(report.changed.len() as u64, "item", "items"),
-        render::count(report.unchanged)
-    ));
-    let shown = if verbose { usize::MAX } else { DELETED_SHOWN };
-    let said = |state: &Option<String>| state.clone().unwrap_or_else(|| "no watch state".to_owned());
-    for item in report.changed.iter().take(shown) {
-        out.push_str(&format!("  {}: {} → {}\n", item.name, said(&item.before), said(&item.after)));
-    }
-    if report.changed.len() > shown {
-        out.push_str(&format!("  … and {} more (--verbose shows them)\n", render::count((report.changed.len() - shown) as u64)));
-    }
-    if report.found_again > 0 {
-        let items = render::plural(report.found_again, "item has", "items have");
-        out.push_str(&format!("{items} a different id than in the snapshot, because the file was moved. Found by name, series and number instead.\n"));
-    }
-    if !report.put_aside.is_empty() {
-        let count = report.put_aside.len() as u64;
-        let names = report.put_aside.iter().take(10).cloned().collect::<Vec<_>>().join("; ");
-        let more = if count > 10 { "; …" } else { "" };
-        out.push_str(&format!(
-            "{} from the snapshot {} not in the library now. The watch state {would} stored for later, as Jellyfin does: {names}{more}\n",
-            render::plural(count, "item", "items"),
-            if count == 1 { "is" } else { "are" }
-        ));
-    }
-    out
-}
-
-/// The directories that were named, for a command that undoes this one.
-fn same_target(args: &RestoreArgs) -> String {
-    let named = [
-        ("--data-dir", args.data_dir()),
-        ("--config-dir", args.config_dir.as_ref()),
-        ("--metadata-dir", args.metadata_dir.as_ref()),
-        ("--database", args.database.as_ref()),
-    ];
-    named.into_iter().filter_map(|(option, path)| Some(format!(" {option} {}", render::argument(path?)))).collect()
 }
 
 /// A restore, and how to start the server that was stopped for it.

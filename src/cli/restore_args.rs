@@ -15,17 +15,26 @@ pub struct RestoreArgs {
     #[arg(value_name = "DATA_DIR", value_hint = ValueHint::DirPath, conflicts_with = "data_dir")]
     pub place: Option<PathBuf>,
     /// Restore into this directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present_any = ["in_place", "watch_state"], conflicts_with_all = ["in_place", "watch_state"])]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present_any = ["in_place", "watch_state", "through_server", "playlist", "collection"], conflicts_with_all = ["in_place", "watch_state"])]
     pub to: Option<PathBuf>,
     /// Restore into the server's own directories
     #[arg(long, group = "instance")]
     pub in_place: bool,
-    /// Restore one user's watch state (watched, position, favourites, ratings) into the database. Stop Jellyfin first
+    /// Restore one user's watch state (watched, position, favourites, ratings). Stop Jellyfin first, or configure an API key: then it is set while Jellyfin runs
     #[arg(long, group = "instance", requires = "user", conflicts_with_all = ["in_place", "only", "path", "keep_old", "force", "same_directories"])]
     pub watch_state: bool,
     /// User whose watch state is restored
     #[arg(long, value_name = "NAME", requires = "watch_state")]
     pub user: Option<String>,
+    /// Set the picture named with --item on the running server, which shows it at once. Needs an API key ([jellyfin] in the configuration)
+    #[arg(long, group = "instance", requires = "item", conflicts_with_all = ["to", "only", "path", "delete", "keep_old", "force", "arm"])]
+    pub through_server: bool,
+    /// Make the playlist with this name or id again on the running server, or add the entries that it lost. Needs an API key
+    #[arg(long, value_name = "NAME", group = "instance", conflicts_with_all = ["to", "only", "path", "item", "delete", "keep_old", "force", "arm"])]
+    pub playlist: Option<String>,
+    /// The same for a collection
+    #[arg(long, value_name = "NAME", group = "instance", conflicts_with_all = ["to", "only", "path", "item", "delete", "keep_old", "force", "arm"])]
+    pub collection: Option<String>,
     /// Restore only these categories
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
     pub only: Vec<String>,

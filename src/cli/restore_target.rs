@@ -245,3 +245,21 @@ pub fn owners(args: &RestoreArgs) -> Result<Owners, Failure> {
         }
     }
 }
+
+/// The instance that is there, or that the repository's snapshots were taken of.
+pub fn target_of(context: &Context, repository: &Repository, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
+    let (instance, spec) = source::find_or_remembered(context, &named(args), repository)?;
+    let server = spec.server.clone();
+    Ok(InstanceTarget { instance, spec, server, new_layout: None })
+}
+
+/// The directories that were named, for a command that undoes this one.
+pub fn same_target(args: &RestoreArgs) -> String {
+    let named = [
+        ("--data-dir", args.data_dir()),
+        ("--config-dir", args.config_dir.as_ref()),
+        ("--metadata-dir", args.metadata_dir.as_ref()),
+        ("--database", args.database.as_ref()),
+    ];
+    named.into_iter().filter_map(|(option, path)| Some(format!(" {option} {}", render::argument(path?)))).collect()
+}

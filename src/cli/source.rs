@@ -14,7 +14,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
 use super::output;
-use super::{Exit, json as to_json, render};
+use super::{Exit, jellyfin, json as to_json, render};
 
 /// The instance that the arguments mean.
 pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpec), Failure> {
@@ -150,6 +150,7 @@ pub fn run(context: &Context, args: &SourceArgs) -> Result<Exit, Failure> {
     let version = spec.server.version.as_ref();
     let database = instance.database.as_ref().filter(|path| std::path::Path::new(path).is_file());
     let exit = if survey.problems.is_empty() { Exit::Done } else { Exit::Problems };
+    let asked = jellyfin::ask(context, &spec.server);
     if context.global.json {
         let categories: Map<String, Value> =
             survey.categories.iter().map(|(name, (files, bytes))| ((*name).to_owned(), json!({"files": files, "bytes": bytes}))).collect();
@@ -159,7 +160,7 @@ pub fn run(context: &Context, args: &SourceArgs) -> Result<Exit, Failure> {
         });
         to_json::print(&json!({
             "instance": {"how": instance.how, "version": version.map(|v| &v.value), "version_how": version.map(|v| &v.how), "id": spec.server.id, "database_plugin": instance.database_plugin, "paths": paths},
-            "categories": categories, "problems": survey.problems,
+            "categories": categories, "problems": survey.problems, "jellyfin": jellyfin::document(asked.as_ref()),
         }));
         return Ok(exit);
     }
@@ -177,6 +178,15 @@ pub fn run(context: &Context, args: &SourceArgs) -> Result<Exit, Failure> {
         ),
     ];
     out.push_str(&render::table(&rows.map(|(name, value)| vec![format!("  {name}"), value.unwrap_or_else(none)]), &[]));
+    match &asked {
+        None => {}
+        Some(Ok(server)) => {
+            out.push_str(&format!("\n{}; {}. It sees its directories as:\n\n", server.name_words(), server.activity_words()));
+            let rows: Vec<_> = server.directories().map(|(what, path)| vec![format!("  {what}"), path.to_owned()]).collect();
+            out.push_str(&render::table(&rows, &[]));
+        }
+        Some(Err(failure)) => context.say(&format!("Note: {}", failure.in_one_line())),
+    }
     out.push_str("\nA snapshot would contain:\n\n");
     let total = survey.categories.values().fold((0, 0), |(f, b), (files, bytes)| (f + files, b + bytes));
     let rows = survey.categories.iter().map(|(name, counts)| (*name, *counts)).chain([("total", total)]);

@@ -50,6 +50,13 @@ pub fn picture(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord),
     found.ok_or_else(|| Failure::not_found(&format!("{title} has no {picture} in this snapshot"), "Run jellyvault ls SNAPSHOT --item TITLE to see its files."))
 }
 
+/// What is called so, and the one picture of it that is meant, or the first of its kind.
+pub fn one_picture(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str, word: &str) -> Result<(Titled, Vec<u8>), Failure> {
+    let one = pick(find(repository, snapshot, title)?, title)?;
+    let path = picture(repository, snapshot, &format!("{:032x}", one.id), word)?;
+    Ok((one, path))
+}
+
 /// All that are called so.
 pub fn find(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str) -> Result<Vec<Titled>, Failure> {
     let index = repository.index().map_err(ops::Error::from)?;

@@ -19,6 +19,8 @@ mod happened;
 mod import;
 mod ingest;
 mod init;
+#[cfg(feature = "service")]
+mod keep_pictures;
 mod kept_tables;
 mod learn_schema;
 mod losses;
@@ -36,6 +38,7 @@ mod repair;
 mod restore;
 mod rows;
 mod same_names;
+mod saved_list;
 mod secrets;
 mod select;
 mod servers;
@@ -67,6 +70,8 @@ pub use forget::{Forget, Forgetting, forget, keep, plan_forget, source_name};
 pub use happened::{Happened, NewsLine, SettingLine, changed_pictures, changed_settings, happened};
 pub use import::{ImportOptions, ImportReport, build_known, import};
 pub use init::init;
+#[cfg(feature = "service")]
+pub(crate) use keep_pictures::keep_pictures;
 pub use kept_tables::{count_kept_tables, has_kept_tables};
 pub use learn_schema::{Learnt as LearntSchema, copy_of_live, learn_schema, zip_of_history};
 pub use losses::{Loss, losses};
@@ -81,12 +86,15 @@ pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};
 pub use reach::{IdSet, Reached};
 pub use recipes::Recipes;
 pub use repair::{LostPath, Mended, RepairOptions, RepairReport, repair};
+#[cfg(feature = "service")]
+pub(crate) use restore::check_server;
 pub use restore::{Destination, InstanceTarget, Moved, Owners, RestoreOptions, RestoreReport, Selection, restore};
 pub use rows::all_titled;
 pub use rows::{
     Id, NAMES_KEPT_MAX, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, Titled, ToldRow, UPGRADE_SETTINGS, Which, called_so, diff_rows,
     image_word_of_file, item_in, main_database, open_state, read_id, titles,
 };
+pub use saved_list::{ListEntry, ListKind, ListNow, SavedList, list_now, saved_list};
 pub use secrets::{HIDDEN, is_harmless, is_secret, without_secrets_in_addresses};
 pub use select::{Selected, root_of};
 pub use servers::{KnownServer, named_servers, servers};
@@ -98,7 +106,11 @@ pub use stats::{CategoryStats, Growth, Stats, stats};
 pub use sync::{SyncOptions, SyncReport, sync};
 pub use unknown::Unknown;
 pub use wanted_paths::WantedPaths;
-pub use watch_state::{ItemChange, WatchStateOptions, WatchStateReport, restore_watch_state};
+pub use watch_state::{
+    ItemChange, ItemState, PlannedState, WatchStateOptions, WatchStatePlan, WatchStateReport, plan_watch_state, restore_watch_state, users_of,
+};
+#[cfg(feature = "service")]
+pub(crate) use watch_state::{is_running, take_safety_snapshot};
 
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]

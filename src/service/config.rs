@@ -12,6 +12,7 @@ use crate::source::Category;
 
 use super::config_error::ConfigError;
 use super::drill_config::DrillConfig;
+use super::jellyfin_config::JellyfinConfig;
 use super::job::Job;
 use super::notify::{Notify, hidden_arguments};
 use super::one_or_many::OneOrMany;
@@ -35,6 +36,8 @@ pub struct Config {
     pub encryption: EncryptionConfig,
     /// The server; found by itself where nothing is said.
     pub server: ServerConfig,
+    /// Its interface, asked while it runs.
+    pub jellyfin: JellyfinConfig,
     /// Snapshots.
     pub snapshot: SnapshotConfig,
     /// Forgetting and pruning.
@@ -239,7 +242,7 @@ fn located(text: &str, error: &toml::de::Error) -> String {
 }
 
 /// Sections, as they stand in the names of variables.
-const SECTIONS: [&str; 9] = ["server", "snapshot", "retention", "check", "drill", "notify", "hooks", "metrics", "web"];
+const SECTIONS: [&str; 10] = ["server", "jellyfin", "snapshot", "retention", "check", "drill", "notify", "hooks", "metrics", "web"];
 
 /// Puts the environment's values into a table; the names of those that were there.
 fn overlay(table: &mut toml::Table, environment: &BTreeMap<String, String>) -> Vec<String> {
@@ -289,6 +292,7 @@ impl Config {
             return Err(wrong("check")("read_percent must be from 0 to 100".to_owned()));
         }
         self.hooks.limit().map_err(wrong("hooks"))?;
+        self.jellyfin.check().map_err(wrong("jellyfin"))?;
         self.web.check().map_err(wrong("web"))?;
         self.notify.check().map_err(wrong("notify"))
     }

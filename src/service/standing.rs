@@ -44,6 +44,8 @@ pub struct Facts {
     pub snapshots: u64,
     /// How long it is from one snapshot to the next, where they are taken by a schedule.
     pub period: Option<SignedDuration>,
+    /// How long a snapshot may wait for a quiet moment of the server.
+    pub wait_max: SignedDuration,
     /// Jobs that failed and were not done since.
     pub failures: Vec<(Job, Outcome)>,
     /// Much that was gone at once, and nobody has looked at.
@@ -137,9 +139,9 @@ fn of_age(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
     };
     let period = facts.period.unwrap_or(UNSCHEDULED);
     let age_of_it = complete.duration_until(now);
-    let late = (period + period / 4).max(period + LATE_MIN);
+    let late = (period + period / 4).max(period + LATE_MIN).saturating_add(facts.wait_max);
     let old = (period * 3).max(OLD_MIN);
-    let level = if age_of_it > old { Level::Bad } else { Level::Attention };
+    let level = if age_of_it > old.max(late) { Level::Bad } else { Level::Attention };
     (age_of_it > late).then(|| {
         let what = format!("the last complete snapshot is {} old", age(complete, now));
         (level, Reason { what, todo: "Is jellyvault serve (or the timer for jellyvault run) running? Run jellyvault run to see what fails.".to_owned() })

@@ -90,3 +90,10 @@ fn problems_failures_and_old_checks_are_told_the_worst_first() {
         ]
     );
 }
+
+#[test]
+fn a_snapshot_that_may_wait_for_a_library_scan_is_not_late_meanwhile() {
+    let waiting = Facts { wait_max: SignedDuration::from_mins(10), ..facts(30) };
+    assert_eq!((level(&facts(30)), level(&waiting)), (Level::Attention, Level::Good));
+    assert_eq!(level(&Facts { wait_max: SignedDuration::from_mins(10), ..facts(36) }), Level::Attention);
+}

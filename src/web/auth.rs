@@ -164,6 +164,22 @@ impl Auth {
         Ok(Err(Refusal::Wrong))
     }
 
+    /// The seconds that an address has to wait before its next attempt; nothing where it may try now.
+    pub fn must_wait(&self, address: IpAddr) -> Option<u64> {
+        let wait = self.throttle.wait(address, Instant::now());
+        (!wait.is_zero()).then(|| wait.as_secs() + 1)
+    }
+
+    /// Counts an attempt to sign in without a password like a wrong password, until it succeeds.
+    pub fn count_attempt(&self, address: IpAddr) {
+        self.throttle.wrong(address, Instant::now());
+    }
+
+    /// An attempt succeeded.
+    pub fn forgive(&self, address: IpAddr) {
+        self.throttle.right(address);
+    }
+
     /// Starts a session for a device. Returns the secret for its cookie.
     pub fn sign_in(&self, device: &str) -> Result<String, Trouble> {
         let secret = self.change(|accounts| accounts.sign_in(device, Timestamp::now()))?;

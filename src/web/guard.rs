@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::accounts::id_of;
 use super::address::{Origin, host_of, is_ours};
+use super::cookies::cookie;
 use super::names;
 use super::oops::Oops;
 use super::pages;
@@ -75,12 +76,6 @@ fn is_prefix(prefix: &str) -> bool {
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// The value of a cookie.
-fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    let all = headers.get_all(header::COOKIE).into_iter().filter_map(|value| value.to_str().ok());
-    all.flat_map(|cookies| cookies.split(';')).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 /// Whether the request may go on; if not, the answer to it.

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 
 use super::guard::guard;
 use super::oops::Oops;
-use super::pages::{browse, compare, health, jobs, library, login, overview, restore, settings, snapshot, snapshots};
+use super::pages::{browse, compare, health, jobs, library, login, overview, quick, restore, settings, snapshot, snapshots};
 use super::site::Site;
 use super::{api, assets, events};
 
@@ -44,6 +44,7 @@ fn pages() -> Router {
     Router::new()
         .route("/", get(overview::show))
         .route("/login", get(login::form).post(login::enter))
+        .route("/login/quick", get(quick::show).post(quick::begin))
         .route("/logout", post(login::leave))
         .route("/theme", post(login::theme))
         .route("/setup/{link}", get(login::first).post(login::set_first))

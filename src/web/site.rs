@@ -12,6 +12,7 @@ use crate::service::Loaded;
 
 use super::auth::Auth;
 use super::board::{Board, Order};
+use super::quick::Quick;
 use super::runs::{Command, Runs};
 use super::stories::Stories;
 
@@ -35,6 +36,8 @@ pub struct SiteSettings {
     pub trusted_proxies: Vec<String>,
     /// This machine's name.
     pub machine: String,
+    /// The id of the server of the configuration, where it was found.
+    pub server_id: Option<String>,
 }
 
 impl SiteSettings {
@@ -65,6 +68,8 @@ pub struct Site {
     pub settings: SiteSettings,
     /// Who may come in.
     pub auth: Auth,
+    /// Sign-ins by Quick Connect.
+    pub quick: Quick,
     /// How things stand.
     pub board: Arc<Board>,
     /// What the scheduler is asked.
@@ -102,6 +107,7 @@ impl Site {
         let semaphore = |places| Arc::new(Semaphore::new(places));
         Ok(Site {
             auth: Auth::new(accounts, password)?,
+            quick: Quick::new(loaded.config.jellyfin.sign_in_client()),
             armed_file,
             runs: Arc::new(Runs::new(command, board.clone(), orders.clone())),
             stories: Stories::default(),

@@ -33,7 +33,7 @@ fn main() {
         ("faketime", is_installed("faketime")),
         ("rsync", is_installed("rsync")),
         ("systemd", is_installed("systemd-analyze")),
-        ("python", pythons().any(|python| works(&python, &["-c", "import blake3, zstandard"]))),
+        ("python", pythons().any(|python| works(&python, &["-c", "import blake3, zstandard, tomllib, cryptography.hazmat.primitives.kdf.argon2"]))),
     ];
     let words: Vec<&str> = found.iter().filter(|(_, is_there)| *is_there).map(|(word, _)| *word).collect();
     println!("cargo::rustc-env=MACHINE_HAS={}", words.join(" "));

@@ -58,6 +58,12 @@ pub fn write(path: impl AsRef<Path>, bytes: impl AsRef<[u8]>) {
     std::fs::write(path, bytes).unwrap();
 }
 
+/// A file that only its owner can read.
+pub fn secret_file(path: &Path, text: &str) {
+    write(path, text);
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
 /// Waits until files made before now are older than the clock's grain: the racy timestamp rule would have them read again.
 pub fn let_settle() {
     std::thread::sleep(std::time::Duration::from_millis(60));

@@ -8,8 +8,8 @@ use crate::service::{EXAMPLE, Loaded, Schedule};
 use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::service_args::ConfigCommand;
-use super::super::{Exit, json as to_json, output};
-use super::facts::Schedules;
+use super::super::{Exit, jellyfin, json as to_json, output};
+use super::facts::{Schedules, ask_server};
 
 /// Runs of each job that are shown.
 const RUNS: usize = 5;
@@ -29,10 +29,14 @@ pub fn run(context: &Context, command: ConfigCommand) -> Result<Exit, Failure> {
                     "Correct it, or remove the line: then the server is found by itself.",
                 ));
             }
+            // With an API key the server must answer, and be the right one.
+            let asked = ask_server(context).transpose()?;
             if context.global.json {
-                to_json::print(&json!({"ok": true, "file": loaded.file, "variables": loaded.variables}));
+                let answered = asked.map(Ok);
+                to_json::print(&json!({"ok": true, "file": loaded.file, "variables": loaded.variables, "jellyfin": jellyfin::document(answered.as_ref())}));
             } else if !context.global.quiet {
-                output::print(&format!("The configuration is valid ({}).\n", origin(loaded)))?;
+                let server = asked.map_or_else(String::new, |facts| format!("{}.\n", facts.name_words()));
+                output::print(&format!("The configuration is valid ({}).\n{server}", origin(loaded)))?;
             }
         }
         _ => show(context, loaded, &schedules)?,

@@ -15,7 +15,7 @@ use super::super::args::SourceArgs;
 use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::known;
-use super::super::{render, source};
+use super::super::{jellyfin, render, source};
 
 /// The configuration's schedules.
 pub struct Schedules(Vec<(Job, Schedule)>);
@@ -68,6 +68,13 @@ impl Whose {
             _ => self.directory.as_ref().is_none_or(|own| record.source.directories.get("programdata") == Some(own)),
         }
     }
+}
+
+/// What the running server of the configuration says; nothing where there is no key.
+pub fn ask_server(context: &Context) -> Option<Result<jellyfin::Facts, Failure>> {
+    context.settings().ok()?.config.jellyfin.api_key_file.as_ref()?;
+    let server = source::find(context, &SourceArgs::default()).map(|(_, spec)| spec.server).unwrap_or_default();
+    jellyfin::ask(context, &server)
 }
 
 /// Where the alarms of a repository are remembered.
@@ -130,8 +137,11 @@ pub fn gather(context: &Context, loaded: &Loaded, schedules: &Schedules, alarm: 
     // Who has neither a configuration nor a run behind them takes snapshots in their own way.
     let is_scheduled = loaded.file.is_some() || !loaded.variables.is_empty() || log != JobLog::default();
     let schedule = |job| schedules.iter().find(|(known, _)| *known == job).map(|(_, schedule)| schedule);
+    let jellyfin = &loaded.config.jellyfin;
     let facts = Facts {
         away: None,
+        // Only with a key is anything waited for.
+        wait_max: jellyfin.api_key_file.as_ref().and_then(|_| jellyfin.wait_max().ok()).unwrap_or_default(),
         absent_after,
         last,
         last_complete,

@@ -6,6 +6,7 @@ mod facts;
 mod jobs;
 mod notice;
 mod notify;
+mod quiet;
 mod round;
 mod serve;
 mod setup;

@@ -12,6 +12,7 @@ use super::super::service_args::RunArgs;
 use super::super::{Exit, json as to_json, output};
 use super::facts::{Claim, Schedules, Whose, claim, is_made, open, past};
 use super::notice::Looked;
+use super::quiet::Patience;
 use super::{jobs, notice};
 
 pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
@@ -22,7 +23,9 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
     if args.dry_run {
         return tell_plan(context, &schedules, &chosen, &now);
     }
-    let Some(done) = do_all(context, loaded, &chosen)? else { return tell_busy(context) };
+    // Who names a job wants it now.
+    let remark = if args.job.is_empty() && chosen.contains(&Job::Snapshot) { Patience::default().wait(context, loaded)? } else { None };
+    let Some(done) = do_all(context, loaded, &chosen, remark.as_deref())? else { return tell_busy(context) };
     let later = Zoned::now().with_time_zone(context.zone.clone());
     let Looked { standing, is_news, .. } = notice::look_and_tell(context, loaded, &schedules, &done, &later)?;
     let next = schedules.next(&later);
@@ -94,8 +97,9 @@ pub fn log_of(repository: &Repository) -> JobLog {
     repository.job_log_file().map(|path| JobLog::read(&path)).unwrap_or_default()
 }
 
-/// Does jobs one after the other, and notes what became of each; nothing where another process does them.
-pub fn do_all(context: &Context, loaded: &Loaded, chosen: &[Job]) -> Result<Option<Vec<(Job, Outcome)>>, Failure> {
+/// Does jobs one after the other, and notes what became of each, with the remark on the moment that a snapshot waited for; nothing where another
+/// process does them.
+pub fn do_all(context: &Context, loaded: &Loaded, chosen: &[Job], remark: Option<&str>) -> Result<Option<Vec<(Job, Outcome)>>, Failure> {
     let mut done = Vec::new();
     let mut claimed = None;
     for job in chosen {
@@ -107,7 +111,10 @@ pub fn do_all(context: &Context, loaded: &Loaded, chosen: &[Job]) -> Result<Opti
                 Claim::Others => return Ok(None),
             }
         }
-        let outcome = jobs::run(context, loaded, *job)?;
+        let mut outcome = jobs::run(context, loaded, *job)?;
+        if let Some(remark) = remark.filter(|_| *job == Job::Snapshot) {
+            outcome.words.push_str(&format!(" ({remark})"));
+        }
         if let Ok(repository) = open(context)? {
             note(context, &repository, *job, &outcome);
         }

@@ -14,6 +14,7 @@ use super::super::context::Context;
 use super::super::failure::Failure;
 use super::facts::{Schedules, Whose, alarm_file, gather, open, past};
 use super::notice::Looked;
+use super::quiet::{PAUSE, Patience, Verdict};
 use super::web::Web;
 use super::{notice, round};
 
@@ -32,7 +33,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     // Whoever looks at the page sees how far a job is.
     let context = &context.watched_by(web.watched(context));
     tell_systemd("READY=1");
-    let mut service = Service { context, loaded, schedules, web, level: None };
+    let mut service = Service { context, loaded, schedules, web, level: None, patience: Patience::default() };
     service.show_first();
     let mut ordered = Vec::new();
     while !context.monitor.interrupt.is_raised() {
@@ -55,6 +56,8 @@ struct Service<'c> {
     web: Web,
     /// How it stood at the last look.
     level: Option<Level>,
+    /// Since when a snapshot waits for the server.
+    patience: Patience,
 }
 
 impl Service<'_> {
@@ -67,8 +70,17 @@ impl Service<'_> {
         });
         let mut done = Vec::new();
         for job in Job::ALL.into_iter().filter(|job| due.contains(job) || ordered.contains(job)) {
+            let mut remark = None;
+            if job == Job::Snapshot {
+                // What somebody asks for is done now, whatever the server does.
+                let verdict = if ordered.contains(&job) { Verdict::Go(None) } else { self.patience.look(context, loaded) };
+                match verdict {
+                    Verdict::Go(found) => (remark, self.patience) = (found, Patience::default()),
+                    Verdict::Wait => continue,
+                }
+            }
             self.web.board.begin(job);
-            let outcome = round::do_all(context, loaded, &[job]);
+            let outcome = round::do_all(context, loaded, &[job], remark.as_deref());
             self.web.board.end();
             match outcome {
                 Ok(outcome) => done.extend(outcome.unwrap_or_default()),
@@ -108,7 +120,10 @@ impl Service<'_> {
 
     /// Waits until something may be due, or somebody asks for something; the jobs that were asked for.
     fn rest(&self) -> Vec<Job> {
-        let until = wake(self.context, &self.schedules);
+        let mut until = wake(self.context, &self.schedules);
+        if self.patience.is_waiting() {
+            until = Timestamp::now().checked_add(PAUSE).unwrap_or(until).min(until);
+        }
         while !self.context.monitor.interrupt.is_raised() && Timestamp::now() < until {
             let asleep = Timestamp::now();
             match self.web.order(BREATH) {

@@ -12,8 +12,10 @@ use crate::service::{Facts, Job, JobLog, Loaded, Standing, WebConfig};
 use crate::source::read_regular;
 use crate::web::{Board, Command, Order, Site, SiteSettings, Started, Watched, start};
 
+use super::super::args::SourceArgs;
 use super::super::context::Context;
 use super::super::failure::Failure;
+use super::super::source;
 use super::facts::state_file;
 
 /// The longest file with a password, in bytes.
@@ -87,7 +89,9 @@ fn serve(context: &Context, loaded: &Loaded, board: Arc<Board>, orders: std::syn
         return Err(refuse("the password of the web page cannot be stored".to_owned(), "Set HOME or XDG_STATE_HOME."));
     };
     let password = password_of(config)?;
-    let settings = SiteSettings { base, allowed_hosts: config.allowed_hosts.clone(), trusted_proxies: config.trusted_proxies.clone(), machine: context.host() };
+    let server_id = source::find(context, &SourceArgs::default()).ok().and_then(|(_, spec)| spec.server.id);
+    let settings =
+        SiteSettings { server_id, base, allowed_hosts: config.allowed_hosts.clone(), trusted_proxies: config.trusted_proxies.clone(), machine: context.host() };
     let repository = std::path::absolute(context.repository_path()?).map_err(|error| refuse(error.to_string(), "Give the repository's absolute path."))?;
     let command = command_of(context, loaded, &repository)?;
     let trouble = |trouble: crate::web::AccountsTrouble| refuse(trouble.to_string(), "Fix this, then start the service again.");

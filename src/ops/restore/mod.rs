@@ -35,9 +35,8 @@ pub(super) use self::holds::has_users_in;
 use self::job::Job;
 pub use self::moved::Moved;
 pub use self::options::{Destination, InstanceTarget, Owners, RestoreOptions, RestoreReport, Selection};
-pub(super) use self::refuse::{
-    check_directories as check_same_directories, check_server, copy_to_look_at, live_database, refuse_running, refuse_running_process,
-};
+pub(crate) use self::refuse::check_server;
+pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, live_database, refuse_running, refuse_running_process};
 use self::tally::Tally;
 use self::target::Target;
 use super::ls::short;

@@ -124,7 +124,7 @@ fn facts_of_target(
 const KEPT_TABLES: [(&str, &str); 2] = [("Users", "users"), ("BaseItems", "items")];
 
 /// Refuses to put one server's data into another's.
-pub(in crate::ops) fn check_server(id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarget) -> Result<(), Error> {
+pub(crate) fn check_server(id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarget) -> Result<(), Error> {
     match (&record.server.id, &target.server.id) {
         (Some(own), Some(there)) if !own.eq_ignore_ascii_case(there) => Err(Error::Refused {
             what: format!(

@@ -12,6 +12,7 @@ use crate::source::{LiveFile, wary};
 use super::super::rows::{Id, PLACEHOLDER, read_id, stored_id};
 use super::super::{Error, clean_name};
 use super::collect::{Saved, SavedRow, pick_user};
+use super::state::{ItemState, STATE_COLUMNS};
 use super::{WatchStateOptions, WatchStateReport};
 
 /// What became of an item's state.
@@ -273,29 +274,9 @@ impl Writer<'_, '_> {
 
     /// What a row says, in people's words.
     fn words(&self, item: Id, user: &str, key: &str) -> rusqlite::Result<Option<String>> {
-        let sql = "SELECT Played, PlaybackPositionTicks, PlayCount, IsFavorite, Rating, Likes, LastPlayedDate FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3";
-        let mut statement = self.db.prepare_cached(sql)?;
-        statement
-            .query_row((stored_id(item), user, key), |row| {
-                let (played, ticks, count, favourite): (bool, i64, i64, bool) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-                let (rating, likes, date): (Option<f64>, Option<bool>, Option<String>) = (row.get(4)?, row.get(5)?, row.get(6)?);
-                let mut parts = vec![if played { "watched".to_owned() } else { "not watched".to_owned() }];
-                if ticks > 0 {
-                    let seconds = ticks / 10_000_000;
-                    parts.push(format!("stopped at {}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60));
-                }
-                if favourite {
-                    parts.push("favourite".to_owned());
-                }
-                parts.extend(rating.map(|rating| format!("rated {rating}")));
-                parts.extend(likes.map(|likes| if likes { "liked".to_owned() } else { "disliked".to_owned() }));
-                if count > 0 {
-                    parts.push(format!("played {count} ×"));
-                }
-                parts.extend(date.map(|date| format!("last on {}", date.chars().take(16).collect::<String>())));
-                Ok(parts.join(", "))
-            })
-            .optional()
+        let sql = format!("SELECT {STATE_COLUMNS} FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3");
+        let mut statement = self.db.prepare_cached(&sql)?;
+        statement.query_row((stored_id(item), user, key), |row| Ok(ItemState::read(row)?.words())).optional()
     }
 
     fn name(&self, item: Id) -> Result<String, Error> {

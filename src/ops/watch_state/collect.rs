@@ -4,9 +4,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::database::{Database, Lookup, Value};
+use crate::manifest::{SnapshotId, SnapshotRecord};
+use crate::source::DATABASE_PATH;
+use crate::store::Repository;
 
 use super::super::Error;
-use super::super::rows::{Id, State, View, item_name, stored_id};
+use super::super::rows::{Id, State, View, Which, item_name, open_state, stored_id};
 
 /// A row of `UserData`.
 pub(super) struct SavedRow {
@@ -61,6 +64,22 @@ pub(super) fn collect<'r>(state: &State<'r>, name: &str) -> Result<Saved<'r>, Er
         true
     })?;
     Ok(Saved { user, name, rows, items: RefCell::new((database, BTreeMap::new())) })
+}
+
+/// The names of the users that a snapshot's database knows, sorted; none where it has no database.
+///
+/// # Errors
+/// A database that cannot be read.
+pub fn users_of(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord)) -> Result<Vec<String>, Error> {
+    let index = repository.index()?;
+    let Some(state) = open_state(repository, &index, &Which::Snapshot(snapshot), DATABASE_PATH)? else { return Ok(Vec::new()) };
+    let mut names = Vec::new();
+    Lookup::new(&mut state.open()?).scan("Users", |table, row| {
+        names.extend(View { table, row: &row }.name("Username"));
+        true
+    })?;
+    names.sort();
+    Ok(names)
 }
 
 impl Saved<'_> {

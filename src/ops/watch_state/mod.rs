@@ -2,6 +2,8 @@
 
 mod apply;
 mod collect;
+mod plan;
+mod state;
 
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::source::{Category, DATABASE_PATH, LiveFile, copy_database};
@@ -14,6 +16,9 @@ use super::snapshot::{SnapshotOptions, snapshot};
 use super::{Error, Monitor, in_one_line};
 
 pub use apply::ItemChange;
+pub use collect::users_of;
+pub use plan::{PlannedState, WatchStatePlan, plan_watch_state};
+pub use state::ItemState;
 
 /// How.
 #[derive(Clone, Debug, Default)]
@@ -65,10 +70,7 @@ pub fn restore_watch_state(
     if !options.other_server {
         check_server(&from.0, &from.1, target)?;
     }
-    let database = live_database(layout)?.ok_or_else(|| Error::Refused {
-        what: format!("the server in {} has no database to restore watch state into", target.instance.program_data),
-        hint: "Start Jellyfin once, or restore the whole snapshot: jellyvault restore SNAPSHOT --in-place.".to_owned(),
-    })?;
+    let database = live_database(layout)?.ok_or_else(|| no_database(target))?;
     if !options.dry_run {
         stopped(&database, target)?;
     }
@@ -89,7 +91,22 @@ pub fn restore_watch_state(
     Ok(WatchStateReport { safety, ..report })
 }
 
-fn take_safety_snapshot(
+fn no_database(target: &InstanceTarget) -> Error {
+    Error::Refused {
+        what: format!("the server in {} has no database to restore watch state into", target.instance.program_data),
+        hint: "Start Jellyfin once, or restore the whole snapshot: jellyvault restore SNAPSHOT --in-place.".to_owned(),
+    }
+}
+
+/// Whether a server has the database of this instance open, or runs on it.
+#[cfg(feature = "service")]
+pub(crate) fn is_running(target: &InstanceTarget) -> Result<bool, Error> {
+    let database = live_database(&target.spec.layout)?;
+    Ok(database.is_some_and(|database| stopped(&database, target).is_err()))
+}
+
+/// Takes a snapshot of the live database as it is, whether the server runs or not; its id.
+pub(crate) fn take_safety_snapshot(
     repository: &Repository,
     from: &(SnapshotId, SnapshotRecord),
     target: &InstanceTarget,

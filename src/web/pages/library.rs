@@ -149,7 +149,7 @@ fn pictures(session: &Session, view: &View, catalog: &Catalog, titled: &Titled) 
                             (display(file_name(&found.path))) ", from " (parts::at(view, parts::taken(first)))
                             @if version.until.is_some() { " to " (parts::at(view, parts::taken(record))) } @else { " until now" }
                             br;
-                            a href=(view.to(&format!("/restore?snapshot={}&path={}&replace=1", short(last), names::value(&names::path(&found.path))))) { "Bring this one back" }
+                            a href=(view.to(&format!("/restore?snapshot={}&path={}&replace=1&item={:032x}", short(last), names::value(&names::path(&found.path)), titled.id))) { "Bring this one back" }
                         }
                     }
                 }

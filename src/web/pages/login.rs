@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::super::accounts::PASSWORD_CHARS;
 use super::super::auth::Refusal;
+use super::super::cookies::set_cookie;
 use super::super::oops::Oops;
 use super::super::posted::Posted;
 use super::super::view::{Theme, View};
@@ -16,11 +17,12 @@ use super::{bare_page, parts};
 /// Where to go afterwards.
 #[derive(Deserialize)]
 pub struct Next {
-    next: Option<String>,
+    /// A path of ours.
+    pub next: Option<String>,
 }
 
 /// A path on this page, never an address on another host.
-fn safe(next: &str) -> &str {
+pub fn safe(next: &str) -> &str {
     let is_path = next.starts_with('/') && !next.starts_with("//") && !next.contains('\\') && next.bytes().all(|byte| byte.is_ascii_graphic());
     if is_path { next } else { "/" }
 }
@@ -34,15 +36,21 @@ pub async fn form(view: View, Query(next): Query<Next>) -> Result<Response, Oops
     Ok(bare_page(&view, "Sign in", if has_password { sign_in(&view, safe(next.next.as_deref().unwrap_or("/")), None) } else { no_password() }))
 }
 
-fn sign_in(view: &View, next: &str, wrong: Option<&str>) -> Markup {
+pub fn sign_in(view: &View, next: &str, wrong: Option<&str>) -> Markup {
     html! {
         h1 { "Sign in" }
         div.card {
-            @if let Some(wrong) = wrong { p.badge.bad role="alert" { (wrong) } }
+            @if let Some(wrong) = wrong { p.badge.bad.long role="alert" { (wrong) } }
             form method="post" action=(view.to("/login")) {
                 input type="hidden" name="next" value=(next);
                 label { "Password" input type="password" name="password" autocomplete="current-password" required autofocus; }
                 button.first { "Sign in" }
+            }
+            @if view.site.quick.is_offered() {
+                form method="post" action=(view.to("/login/quick")) {
+                    input type="hidden" name="next" value=(next);
+                    button { "Sign in with Jellyfin (Quick Connect)" }
+                }
             }
             p.soft.small { "Forgotten? On the machine that runs jellyvault, set a new one: " code { "jellyvault web password" } }
         }
@@ -65,24 +73,21 @@ pub async fn enter(view: View, headers: HeaderMap, posted: Posted) -> Result<Res
     match view.site.auth.try_password(posted.get("password").to_owned(), view.address).await? {
         Ok(()) => signed_in(&view, &headers, &next),
         Err(Refusal::Wrong) => Ok((StatusCode::FORBIDDEN, bare_page(&view, "Sign in", sign_in(&view, &next, Some("The password is wrong.")))).into_response()),
-        Err(Refusal::Wait(seconds)) => {
-            let words = format!("Too many wrong passwords. Try again in {seconds} seconds.");
-            let page = bare_page(&view, "Sign in", sign_in(&view, &next, Some(&words)));
-            Ok((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], page).into_response())
-        }
+        Err(Refusal::Wait(seconds)) => Ok(too_many(&view, &next, seconds)),
     }
 }
 
-fn signed_in(view: &View, headers: &HeaderMap, next: &str) -> Result<Response, Oops> {
-    let device = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("a program");
-    let secret = view.site.auth.sign_in(device)?;
-    Ok((AppendHeaders([(header::SET_COOKIE, cookie(view, "jellyvault", &secret, 30 * 86_400, true))]), Redirect::to(&view.to(next))).into_response())
+/// The answer to who has to wait.
+pub fn too_many(view: &View, next: &str, seconds: u64) -> Response {
+    let words = format!("Too many wrong passwords. Try again in {seconds} seconds.");
+    let page = bare_page(view, "Sign in", sign_in(view, next, Some(&words)));
+    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], page).into_response()
 }
 
-fn cookie(view: &View, name: &str, value: &str, seconds: u32, is_secret: bool) -> String {
-    let path = if view.base.is_empty() { "/" } else { &view.base };
-    let (secure, only) = (if view.is_secure { "; Secure" } else { "" }, if is_secret { "; HttpOnly" } else { "" });
-    format!("{name}={value}; Path={path}; Max-Age={seconds}; SameSite=Lax{only}{secure}")
+pub fn signed_in(view: &View, headers: &HeaderMap, next: &str) -> Result<Response, Oops> {
+    let device = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("a program");
+    let secret = view.site.auth.sign_in(device)?;
+    Ok((AppendHeaders([(header::SET_COOKIE, set_cookie(view, "jellyvault", &secret, 30 * 86_400, true))]), Redirect::to(&view.to(next))).into_response())
 }
 
 /// Signs this device out.
@@ -93,13 +98,13 @@ pub async fn leave(view: View, _posted: Posted) -> Result<Response, Oops> {
             Ok(())
         })?;
     }
-    Ok((AppendHeaders([(header::SET_COOKIE, cookie(&view, "jellyvault", "", 0, true))]), Redirect::to(&view.to("/login"))).into_response())
+    Ok((AppendHeaders([(header::SET_COOKIE, set_cookie(&view, "jellyvault", "", 0, true))]), Redirect::to(&view.to("/login"))).into_response())
 }
 
 /// Remembers the colours.
 pub async fn theme(view: View, posted: Posted) -> Response {
     let theme = Theme::of(posted.get("theme"));
-    let cookie = cookie(&view, "theme", theme.word(), 365 * 86_400, false);
+    let cookie = set_cookie(&view, "theme", theme.word(), 365 * 86_400, false);
     (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(&view.to(safe(posted.get("back"))))).into_response()
 }
 

@@ -8,6 +8,7 @@ pub mod library;
 pub mod login;
 pub mod overview;
 pub mod parts;
+pub mod quick;
 pub mod restore;
 pub mod settings;
 pub mod snapshot;
@@ -34,7 +35,7 @@ const PLACES: [(&str, &str); 7] = [
 
 /// Whether a page can be opened without signing in.
 pub fn is_open(path: &str) -> bool {
-    path == "/login" || path == "/healthz" || path == "/theme" || path.starts_with("/setup/") || path.starts_with("/assets/")
+    path == "/login" || path == "/login/quick" || path == "/healthz" || path == "/theme" || path.starts_with("/setup/") || path.starts_with("/assets/")
 }
 
 /// A page for a signed-in user. A live page updates when something changes.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::figures::short;
 use crate::manifest::{display, instance_of};
-use crate::ops::{ExportKind, Session, Snapshot, source_name};
+use crate::ops::{ExportKind, Session, Snapshot, read_id, source_name, users_of};
 use crate::source::Category;
 
 use super::super::oops::Oops;
@@ -28,6 +28,8 @@ pub struct Asked {
     snapshot: Option<String>,
     path: Option<String>,
     replace: Option<String>,
+    /// The id of the item that the path is a picture of.
+    item: Option<String>,
 }
 
 /// The longest argument of a command, in bytes.
@@ -52,6 +54,10 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
     let is_one_of_many = all.iter().any(|(_, record)| instance_of(record) != instance_of(&chosen.1));
     let path = asked.path.as_ref().map(|path| display(&names::bytes(path)));
     let (id, record) = &chosen;
+    // The running server takes pictures by their item, where there is a key to ask it with.
+    let has_key = view.site.loaded.config.jellyfin.api_key_file.is_some();
+    let item = asked.item.as_deref().filter(|item| has_key && read_id(item).is_some());
+    let users = users_of(session.repository(), &chosen)?;
     Ok(html! {
         h1 { "Restore" }
         p { "You first see what would be done. Nothing is changed until you confirm." }
@@ -64,7 +70,11 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
             }
             fieldset { legend { "What to restore" }
                 @if let Some(path) = &path {
-                    label.line { input type="radio" name="what" value="paths" checked; "Only this: " code { (path) } }
+                    @if let Some(item) = item {
+                        label.line { input type="radio" name="what" value="picture" checked; "This picture, set through the running server, which shows it at once: " code { (path) } }
+                        input type="hidden" name="item" value=(item);
+                    }
+                    label.line { input type="radio" name="what" value="paths" checked[item.is_none()]; @if item.is_some() { "This picture as a file: " } @else { "Only this: " } code { (path) } }
                     input type="hidden" name="path" value=(path);
                     label.line { input type="checkbox" name="replace" value="1" checked[asked.replace.is_some()]; "Also delete newer pictures that Jellyfin would show instead" }
                 }
@@ -75,10 +85,15 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
                     }
                 }
                 p.small.soft { "While Jellyfin is running, only " (running_words()) " can be restored. For anything else, stop Jellyfin first." }
+                @if !users.is_empty() {
+                    label.line { input type="radio" name="what" value="watch-state"; "Only the watch state (watched, position, favourites, ratings) of one user:" }
+                    select name="user" aria-label="User" { @for user in &users { option value=(user) { (user) } } }
+                    p.small.soft { @if has_key { "It is set through the server while it runs, or written into the database of a server that is stopped." } @else { "Stop Jellyfin first." } }
+                }
                 label.line { input type="radio" name="what" value="all"; "Everything: the whole server as it was at that time" }
             }
             fieldset { legend { "Options" }
-                label.line { input type="checkbox" name="delete" value="1"; "Also delete files that are not in the snapshot" }
+                label.line { input type="checkbox" name="delete" value="1"; "Also delete files that are not in the snapshot; of a watch state, also what was watched since" }
                 label.line { input type="checkbox" name="keep" value="1"; "First rename the existing directories, so that you can go back to them (only with “Everything”)" }
             }
             button.first { "Show what would be done" }
@@ -86,8 +101,7 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
         br;
         section.card { h2 { "Other ways to restore" }
             p { "To get files without touching the server, " a href=(view.to(&format!("{}/browse", parts::snapshot_path(id)))) { "browse the snapshot" } " and download them. "
-                "To restore with Jellyfin's dashboard, " a href=(view.to(&format!("/export?snapshot={}", short(id)))) { "download a zip for Jellyfin" } ". "
-                "To restore only one user's watch state, stop Jellyfin and run this in a terminal: " code { "jellyvault restore " (short(id)) " --watch-state --user NAME" } }
+                "To restore with Jellyfin's dashboard, " a href=(view.to(&format!("/export?snapshot={}", short(id)))) { "download a zip for Jellyfin" } ". " }
         }
     })
 }
@@ -114,8 +128,25 @@ fn words(view: &View, (id, record): &Snapshot) -> String {
 
 /// The command for a form, without `--dry-run`. Values are written as `--option=value`, so none can be taken for an option.
 fn arguments(snapshot: &Snapshot, posted: &Posted) -> Result<Vec<OsString>, Oops> {
-    let mut words = vec!["restore".to_owned(), snapshot.0.to_string(), "--in-place".to_owned()];
+    let mut words = vec!["restore".to_owned(), snapshot.0.to_string()];
+    if ["all", "categories", "paths"].contains(&posted.get("what")) {
+        words.push("--in-place".to_owned());
+    }
     match posted.get("what") {
+        "watch-state" => {
+            if posted.get("user").is_empty() {
+                return Err(Oops::bad("no user is chosen"));
+            }
+            words.extend(["--watch-state".to_owned(), format!("--user={}", posted.get("user"))]);
+        }
+        "picture" => {
+            let name = posted.get("path").rsplit('/').next().unwrap_or_default();
+            // What begins with a dash would be taken for an option.
+            if read_id(posted.get("item")).is_none() || name.is_empty() || name.starts_with('-') {
+                return Err(Oops::bad("no picture of an item is chosen"));
+            }
+            words.extend(["--item".to_owned(), posted.get("item").to_owned(), name.to_owned(), "--through-server".to_owned()]);
+        }
         "all" => {
             if posted.has("keep") {
                 words.push("--keep-old".to_owned());
@@ -140,7 +171,9 @@ fn arguments(snapshot: &Snapshot, posted: &Posted) -> Result<Vec<OsString>, Oops
         }
         _ => return Err(Oops::bad("the form does not say what to restore")),
     }
-    if posted.has("delete") {
+    if posted.has("delete") && posted.get("what") == "watch-state" {
+        words.push("--delete".to_owned());
+    } else if posted.has("delete") && posted.get("what") != "picture" {
         words.extend(["--delete".to_owned(), "--yes".to_owned()]);
     }
     if words.iter().any(|word| word.contains('\0') || word.len() > WORD_BYTES_MAX) {
@@ -160,7 +193,8 @@ async fn chosen(view: &View, posted: &Posted) -> Result<(Snapshot, Vec<OsString>
 fn what(posted: &Posted) -> String {
     match posted.get("what") {
         "all" => "everything".to_owned(),
-        "paths" => posted.get("path").to_owned(),
+        "paths" | "picture" => posted.get("path").to_owned(),
+        "watch-state" => format!("the watch state of {}", posted.get("user")),
         _ => posted.all("category").collect::<Vec<_>>().join(", "),
     }
 }
@@ -174,7 +208,7 @@ pub async fn plan(view: View, posted: Posted) -> Result<Response, Oops> {
     let outcome = tokio::task::spawn_blocking(move || site.runs.ask(&dry)).await.map_err(|_| Oops::bad("the restore could not be planned"))??;
     let main = html! {
         h1 { "What would be done" }
-        p { "Restore " strong { (what(&posted)) } " from the snapshot of " (words(&view, &snapshot)) ", into the server's directories. Nothing has been changed so far." }
+        p { "Restore " strong { (what(&posted)) } " from the snapshot of " (words(&view, &snapshot)) ", into the server. Nothing has been changed so far." }
         section.card.state.(state(&outcome)) { pre tabindex="0" { (outcome.words) } }
         @let is_possible = outcome.code == 0 || outcome.code == 3;
         @if !is_possible {
@@ -183,14 +217,14 @@ pub async fn plan(view: View, posted: Posted) -> Result<Response, Oops> {
         }
         form method="post" action=(view.to("/restore/run")) {
             (parts::token(&view))
-            @for name in ["snapshot", "what", "path", "replace", "delete", "keep"] {
+            @for name in ["snapshot", "what", "path", "replace", "delete", "keep", "user", "item"] {
                 @if posted.has(name) { input type="hidden" name=(name) value=(posted.get(name)); }
             }
             @for category in posted.all("category") { input type="hidden" name="category" value=(category); }
             (parts::proof(&view))
             div.row {
                 @if is_possible { button.danger { "Restore now" } }
-                button name="arm" value="1" { "Restore at the next start of Jellyfin" }
+                @if posted.get("what") != "picture" { button name="arm" value="1" { "Restore at the next start of Jellyfin" } }
                 a.button href=(view.to("/restore")) { "Cancel" }
             }
             p.small.soft { "For the next start, jellyfin.service must have jellyvault's drop-in. The documentation of the service says how to install it." }

@@ -15,7 +15,7 @@ const THINGS: [(&str, &str); 10] = [
     ("faketime", "faketime"),
     ("rsync", "rsync"),
     ("systemd", "systemd-analyze"),
-    ("python", "python3 with blake3 and zstandard"),
+    ("python", "python3 (3.11) with blake3, zstandard and cryptography (44)"),
 ];
 
 /// Ignores the test below where the machine lacks what is named.
