@@ -165,7 +165,8 @@ impl Fingerprint {
 
 impl From<rustix::fs::Stat> for Stat {
     fn from(x: rustix::fs::Stat) -> Stat {
-        let time = |seconds, nanos: u64| Time { seconds, nanos: nanos as u32 };
+        // On 32-bit machines they are u32 already.
+        let time = |seconds, nanos| Time { seconds, nanos };
         Stat {
             mode: x.st_mode,
             uid: x.st_uid,
@@ -173,8 +174,8 @@ impl From<rustix::fs::Stat> for Stat {
             nlink: x.st_nlink as u32,
             size: x.st_size as u64,
             blocks: x.st_blocks as u64,
-            mtime: time(x.st_mtime, x.st_mtime_nsec),
-            ctime: time(x.st_ctime, x.st_ctime_nsec),
+            mtime: time(x.st_mtime, x.st_mtime_nsec as u32),
+            ctime: time(x.st_ctime, x.st_ctime_nsec as u32),
             ino: x.st_ino,
             dev: u64::from(rustix::fs::major(x.st_dev)) << 32 | u64::from(rustix::fs::minor(x.st_dev)),
             mount: 0,
