@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
+use super::copy_args::{ImportArgs, SyncArgs};
 use super::key_args::{EncryptArgs, KeyCommand};
 pub use super::restore_args::RestoreArgs;
 use super::schema_args::SchemaCommand;
@@ -381,43 +382,4 @@ pub struct ExportArgs {
     /// Jellyfin's configuration directory, if it is not in the data directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, requires = "to_jellyfin")]
     pub config_dir: Option<PathBuf>,
-}
-
-/// Where the copy is.
-#[derive(Debug, Args)]
-pub struct SyncArgs {
-    /// The directory of the copy: an empty one, or that of an earlier copy
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub to: PathBuf,
-    /// Also copy snapshots that were forgotten in the copy
-    #[arg(long)]
-    pub again: bool,
-    /// Create a new copy even if there was one at this path before
-    #[arg(long)]
-    pub init: bool,
-    /// Show what would be copied; change nothing
-    #[arg(long)]
-    pub dry_run: bool,
-}
-
-/// How to import.
-#[derive(Debug, Args)]
-pub struct ImportArgs {
-    #[command(flatten)]
-    pub encrypt: EncryptArgs,
-    /// A zip, or a directory of zips such as data/backups
-    #[arg(required = true, value_name = "ZIP", value_hint = ValueHint::AnyPath)]
-    pub zips: Vec<PathBuf>,
-    /// Label for the snapshots
-    #[arg(long)]
-    pub label: Option<String>,
-    /// Note to store with the snapshots
-    #[arg(long)]
-    pub note: Option<String>,
-    /// Create a new repository even if there was one at this path before
-    #[arg(long)]
-    pub init: bool,
-    /// Import zips again that are already in the repository
-    #[arg(long)]
-    pub force: bool,
 }

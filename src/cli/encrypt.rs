@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::ops;
-use crate::store::encryption::{Algorithm, KeySlots, Keys, NewSlot, RecoveryKey, Secret, Slot};
+use crate::store::encryption::{Algorithm, KeySlots, Keys, NewSlot, RecoveryKey, Slot};
 use crate::store::{RepoConfig, Repository};
 
 use super::context::Context;
@@ -162,12 +162,7 @@ fn remove(context: &Context, repository: &Repository, number: u32, yes: bool) ->
 
 fn recover(context: &Context, file: Option<&Path>, new: Option<&Path>) -> Result<Exit, Failure> {
     let secret = match file {
-        Some(file) => {
-            let read = passphrase::of_file(context, file).map_err(|what| Failure::usage(&what, "Give the file that has the recovery key."))?;
-            // The file that init writes has a line above the key.
-            let last = read.text().and_then(|text| text.lines().rev().find(|line| !line.trim().is_empty())).map(|line| Secret::new(line.as_bytes().to_vec()));
-            last.unwrap_or(read)
-        }
+        Some(file) => passphrase::of_file(context, file).map_err(|what| Failure::usage(&what, "Give the file that has the recovery key."))?,
         None => passphrase::ask(context, "Recovery key: ")
             .map_err(ops::Error::from)?
             .ok_or_else(|| Failure::usage("no recovery key was given", "Run the command in a terminal, or give it with --recovery-key-file FILE."))?,

@@ -7,8 +7,8 @@ use serde_json::json;
 use crate::ops::documents::ImportedZip;
 use crate::ops::{self, ImportOptions, ImportReport};
 
-use super::args::ImportArgs;
 use super::context::Context;
+use super::copy_args::ImportArgs;
 use super::failure::Failure;
 use super::open_or_make::open_or_make;
 use super::snapshot::tell_problems;

@@ -6,6 +6,7 @@ mod cat;
 mod check;
 mod clean;
 mod context;
+mod copy_args;
 mod diff;
 mod durations;
 mod encrypt;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::store::Error;
-use crate::store::encryption::{KeySlots, Keys, Secret};
+use crate::store::encryption::{KeySlots, Keys, RecoveryKey, Secret};
 
 use super::context::Context;
 use super::failure::Failure;
@@ -73,6 +73,11 @@ pub fn of_file(context: &Context, file: &Path) -> Result<Secret, String> {
     }
     let bytes = std::fs::read(file).map_err(|error| failed(&error))?;
     let secret = Secret::new(bytes);
+    // The file with a recovery key has a line above it.
+    let last = secret.text().and_then(|text| text.lines().rev().find(|line| !line.trim().is_empty())).map(|line| Secret::new(line.as_bytes().to_vec()));
+    if let Some(key) = last.filter(|last| matches!(RecoveryKey::parse(last), Ok(Some(_)))) {
+        return Ok(key);
+    }
     if secret.is_empty() { Err(format!("the passphrase file {} is empty", file.display())) } else { Ok(secret) }
 }
 

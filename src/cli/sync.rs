@@ -6,8 +6,8 @@ use crate::manifest::Catalog;
 use crate::ops::{self, SyncOptions, SyncReport};
 use crate::store::{Error, Repository};
 
-use super::args::SyncArgs;
 use super::context::Context;
+use super::copy_args::SyncArgs;
 use super::failure::Failure;
 use super::known::Known;
 use super::{Exit, json as to_json, output, render};

@@ -66,6 +66,12 @@ fn cipher_of_new_repositories() -> &'static str {
     NO_CIPHER
 }
 
+/// The tag that a file of settings must have: over its text as it stands, without the line of its checksum and that of the tag.
+fn proof(text: &str, sealer: &Sealer) -> Option<String> {
+    let proved: String = text.split_inclusive('\n').filter(|line| !line.starts_with(CHECKSUM) && !line.starts_with(TAG)).collect();
+    sealer.tag(proved.as_bytes()).map(|tag| blake3::Hash::from_bytes(tag).to_hex().to_string())
+}
+
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
@@ -74,6 +80,7 @@ fn is_zero(number: &u32) -> bool {
 const OLD_HEADER: &str = "# A jellyvault repository. Written once; changing it makes the repository unreadable.\n";
 /// The first line: the hash of all that follows it. Older repositories have none.
 const CHECKSUM: &str = "checksum = \"";
+const TAG: &str = "tag = \"";
 
 impl RepoConfig {
     /// A new repository's settings.
@@ -106,7 +113,7 @@ impl RepoConfig {
     /// # Errors
     /// [`Error::Config`] where they cannot be written as text.
     pub(super) fn encode(&self, sealer: &Sealer) -> Result<Vec<u8>, Error> {
-        let tag = self.proof(sealer)?;
+        let tag = proof(&RepoConfig { tag: None, ..self.clone() }.text()?, sealer);
         let text = RepoConfig { tag, ..self.clone() }.text()?;
         Ok(format!("{CHECKSUM}{}\"\n{text}", blake3::hash(text.as_bytes()).to_hex()).into_bytes())
     }
@@ -114,12 +121,6 @@ impl RepoConfig {
     fn text(&self) -> Result<String, Error> {
         let body = toml::to_string(self).map_err(|e| Error::Config { what: e.to_string() })?;
         Ok(format!("# A jellyvault repository. Changing this file makes the repository unreadable.\n{body}"))
-    }
-
-    /// The tag that the settings must have.
-    fn proof(&self, sealer: &Sealer) -> Result<Option<String>, Error> {
-        let text = RepoConfig { tag: None, ..self.clone() }.text()?;
-        Ok(sealer.tag(text.as_bytes()).map(|tag| blake3::Hash::from_bytes(tag).to_hex().to_string()))
     }
 
     /// The sealer with the keys of this repository, whoever wrote the settings.
@@ -134,18 +135,21 @@ impl RepoConfig {
         let algorithm = Algorithm::named(&self.cipher).ok_or_else(|| Error::Cipher { cipher: self.cipher.clone() })?;
         #[cfg(feature = "testing")]
         if let Some(keys) = super::encryption::for_tests::keys(algorithm, &self.id).filter(|_| keys.is_none()) {
-            return Ok(keys.sealer());
+            return Ok(super::encryption::sealer(&keys));
         }
         let keys = keys.ok_or(Error::Locked)?;
         if !keys.repository().eq_ignore_ascii_case(&self.id) || keys.algorithm() != algorithm {
             return Err(Error::Config { what: "its id or cipher is not that of the repository's keys".to_owned() });
         }
-        Ok(keys.sealer())
+        Ok(super::encryption::sealer(keys))
     }
 
-    /// Whether somebody with the keys wrote these settings.
-    pub(super) fn is_proved(&self, sealer: &Sealer) -> Result<(), Error> {
-        if self.tag == self.proof(sealer)? { Ok(()) } else { Err(Error::Config { what: "it was not written with the repository's key".to_owned() }) }
+    /// Whether somebody with the keys wrote these bytes, of which these settings were read.
+    pub(super) fn is_proved(&self, bytes: &[u8], sealer: &Sealer) -> Result<(), Error> {
+        if self.tag == proof(&String::from_utf8_lossy(bytes), sealer) {
+            return Ok(());
+        }
+        Err(Error::Config { what: "it was not written with the repository's key".to_owned() })
     }
 
     /// Whether the repository is encrypted.

@@ -126,14 +126,15 @@ impl Repository {
         let mut keys: Option<Keys> = None;
         let mut has_slots = false;
         let mut unlocked = |name| {
-            let config = read_config(&*backend, name)?;
+            let bytes = backend.read(name, Span::Whole { limit: CONFIG_BYTES_MAX })?;
+            let config = RepoConfig::decode(&bytes)?;
             if config.is_encrypted() && keys.is_none() {
                 let slots = KeySlots::load(&*backend)?;
                 has_slots = !slots.slots.is_empty() || !slots.damaged.is_empty();
                 keys = if has_slots { Some((access.keys)(&slots)?) } else { None };
             }
             let sealer = config.sealer(keys.as_ref())?;
-            config.is_proved(&sealer).map(|()| (config, sealer))
+            config.is_proved(&bytes, &sealer).map(|()| (config, sealer))
         };
         let mut config_damage = Vec::new();
         let (config, sealer) = match unlocked(CONFIG_NAME) {

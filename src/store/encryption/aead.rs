@@ -3,24 +3,28 @@
 //! No nonce is random. A pack has a key of its own, derived from its random id, and its pieces are numbered. A record has a key of its own, derived
 //! from its name and from a keyed hash of its bytes. Behind each piece follows what commits it to its key: these ciphers alone do not.
 
-use aes_gcm::Aes256Gcm;
-use chacha20poly1305::aead::AeadInOut;
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use crate::chunk::Hashing;
 
-use super::super::seal::{Binding, Cipher};
-use super::keys::{Algorithm, Keys};
+use super::super::seal::{Binding, Cipher, Sealer};
+use super::algorithm::{Algorithm, TAG_BYTES, decrypt, encrypt};
+use super::keys::Keys;
 
-const TAG_BYTES: usize = 16;
 const COMMITMENT_BYTES: usize = 32;
 const SALT_BYTES: usize = 16;
 /// What a padding begins with; zeros follow.
 const PADDING: u8 = 0x80;
 
+/// What seals and opens the pieces of a repository.
+pub fn sealer(keys: &Keys) -> Sealer {
+    Sealer::keyed(Arc::new(Aead::new(keys)))
+}
+
 /// The keys of one repository, each for its purpose.
-pub(super) struct Aead {
+struct Aead {
     algorithm: Algorithm,
     repository: String,
     packs: Zeroizing<[u8; 32]>,
@@ -41,7 +45,7 @@ struct Piece {
 }
 
 impl Aead {
-    pub(super) fn new(keys: &Keys) -> Aead {
+    fn new(keys: &Keys) -> Aead {
         Aead {
             algorithm: keys.algorithm,
             repository: keys.repository.to_ascii_lowercase(),
@@ -156,30 +160,6 @@ fn padded_len(kind: &str, len: usize) -> usize {
     let with_mark = len + 1;
     let step = if kind == "head" { STEP_MIN } else { (with_mark.next_power_of_two() / 2 / STEPS).max(STEP_MIN) };
     with_mark.next_multiple_of(step)
-}
-
-/// Encrypts in place; the tag.
-pub(super) fn encrypt(
-    algorithm: Algorithm,
-    key: &[u8; 32],
-    nonce: &[u8; 12],
-    place: &[u8],
-    bytes: &mut [u8],
-) -> Result<[u8; TAG_BYTES], chacha20poly1305::Error> {
-    let tag = match algorithm {
-        Algorithm::ChaCha20Poly1305 => ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(nonce.into(), place, bytes.into())?,
-        Algorithm::Aes256Gcm => Aes256Gcm::new(key.into()).encrypt_inout_detached(nonce.into(), place, bytes.into())?,
-    };
-    Ok(tag.into())
-}
-
-/// Decrypts in place; nothing where a byte of it, of its place or its tag is not as it was.
-pub(super) fn decrypt(algorithm: Algorithm, key: &[u8; 32], nonce: &[u8; 12], place: &[u8], bytes: &mut [u8], tag: &[u8; TAG_BYTES]) -> Option<()> {
-    match algorithm {
-        Algorithm::ChaCha20Poly1305 => ChaCha20Poly1305::new(key.into()).decrypt_inout_detached(nonce.into(), place, bytes.into(), tag.into()),
-        Algorithm::Aes256Gcm => Aes256Gcm::new(key.into()).decrypt_inout_detached(nonce.into(), place, bytes.into(), tag.into()),
-    }
-    .ok()
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! What the tests' environment asks for: encrypted repositories without a passphrase, and passphrases that cost no time. Not in the program that
 //! people get.
 
+use super::algorithm::Algorithm;
 use super::kdf::Kdf;
-use super::keys::{Algorithm, Keys};
+use super::keys::Keys;
 
 const CIPHER: &str = "JELLYVAULT_TEST_CIPHER";
 const FAST_KDF: &str = "JELLYVAULT_TEST_FAST_KDF";

@@ -1,68 +1,9 @@
 //! The keys of a repository, all from one master: for the names of content, for packs, for records, for the settings.
 
-use std::sync::Arc;
-use std::time::Instant;
-
-use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::super::Error;
-use super::super::seal::Sealer;
-use super::aead::Aead;
-
-/// An authenticated cipher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Algorithm {
-    /// ChaCha20-Poly1305: fast on every processor.
-    #[serde(rename = "chacha20-poly1305")]
-    ChaCha20Poly1305,
-    /// AES-256-GCM: faster where the processor has instructions for it, slow elsewhere.
-    #[serde(rename = "aes-256-gcm")]
-    Aes256Gcm,
-}
-
-impl Algorithm {
-    /// All, the first of which is slow nowhere.
-    pub const ALL: [Algorithm; 2] = [Algorithm::ChaCha20Poly1305, Algorithm::Aes256Gcm];
-
-    /// Its name in the settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Algorithm::ChaCha20Poly1305 => "chacha20-poly1305",
-            Algorithm::Aes256Gcm => "aes-256-gcm",
-        }
-    }
-
-    /// The one with a name.
-    pub fn named(name: &str) -> Option<Algorithm> {
-        Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name)
-    }
-
-    /// The byte in headers; 0 is no cipher.
-    pub(super) fn code(self) -> u8 {
-        match self {
-            Algorithm::ChaCha20Poly1305 => 1,
-            Algorithm::Aes256Gcm => 2,
-        }
-    }
-
-    /// The faster one on this machine. AES must be much faster: who restores may do it on a small machine without its instructions.
-    pub fn fastest() -> Algorithm {
-        const PIECE_BYTES: usize = 128 << 10;
-        const ROUNDS: usize = 16;
-        const GAIN: u32 = 2;
-        let mut piece = vec![0; PIECE_BYTES];
-        let mut time = |algorithm: Algorithm| {
-            let start = Instant::now();
-            for round in 0..ROUNDS {
-                crate::tolerate(super::aead::encrypt(algorithm, &[7; 32], &[round as u8; 12], b"", &mut piece));
-            }
-            start.elapsed()
-        };
-        let (chacha, aes) = (time(Algorithm::ChaCha20Poly1305), time(Algorithm::Aes256Gcm));
-        if aes * GAIN < chacha { Algorithm::Aes256Gcm } else { Algorithm::ChaCha20Poly1305 }
-    }
-}
+use super::algorithm::Algorithm;
 
 /// The master key of one repository, and how it is used.
 #[derive(Clone)]
@@ -99,11 +40,6 @@ impl Keys {
     /// The cipher.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
-    }
-
-    /// What seals and opens the repository's pieces.
-    pub(in crate::store) fn sealer(&self) -> Sealer {
-        Sealer::keyed(Arc::new(Aead::new(self)))
     }
 
     /// A key for one purpose.

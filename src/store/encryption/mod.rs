@@ -3,6 +3,7 @@
 //! `docs/format.md` ("Encryption") has the bytes, `docs/threat-model.md` what this protects and what not. All cryptography is that of libraries.
 
 mod aead;
+mod algorithm;
 #[cfg(feature = "testing")]
 pub(super) mod for_tests;
 mod kdf;
@@ -11,9 +12,13 @@ mod recovery;
 mod secret;
 mod slot;
 mod slots;
+#[cfg(test)]
+mod vectors;
 
+pub(super) use aead::sealer;
+pub use algorithm::Algorithm;
 pub use kdf::Kdf;
-pub use keys::{Algorithm, Keys};
+pub use keys::Keys;
 pub use recovery::RecoveryKey;
 pub use secret::Secret;
 pub use slot::{Slot, SlotKind};

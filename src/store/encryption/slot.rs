@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::super::Error;
-use super::aead::{decrypt, encrypt};
+use super::algorithm::Algorithm;
+use super::algorithm::{decrypt, encrypt};
 use super::kdf::Kdf;
-use super::keys::{Algorithm, Keys};
+use super::keys::Keys;
 use super::recovery::RecoveryKey;
 use super::secret::Secret;
 

@@ -1,0 +1,46 @@
+//! The arguments of commands that bring snapshots from elsewhere or to elsewhere: `import`, `sync`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueHint};
+
+use super::key_args::EncryptArgs;
+
+/// Where the copy is.
+#[derive(Debug, Args)]
+pub struct SyncArgs {
+    /// The directory of the copy: an empty one, or that of an earlier copy
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub to: PathBuf,
+    /// Also copy snapshots that were forgotten in the copy
+    #[arg(long)]
+    pub again: bool,
+    /// Create a new copy even if there was one at this path before
+    #[arg(long)]
+    pub init: bool,
+    /// Show what would be copied; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// How to import.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    #[command(flatten)]
+    pub encrypt: EncryptArgs,
+    /// A zip, or a directory of zips such as data/backups
+    #[arg(required = true, value_name = "ZIP", value_hint = ValueHint::AnyPath)]
+    pub zips: Vec<PathBuf>,
+    /// Label for the snapshots
+    #[arg(long)]
+    pub label: Option<String>,
+    /// Note to store with the snapshots
+    #[arg(long)]
+    pub note: Option<String>,
+    /// Create a new repository even if there was one at this path before
+    #[arg(long)]
+    pub init: bool,
+    /// Import zips again that are already in the repository
+    #[arg(long)]
+    pub force: bool,
+}
