@@ -47,6 +47,8 @@ pub enum Phase {
     Mend,
     /// Copying packs to another folder.
     Copy,
+    /// Copying snapshots into another repository.
+    CopySnapshots,
 }
 
 impl Phase {
@@ -72,6 +74,7 @@ impl Phase {
             Phase::Read => "Reading packs",
             Phase::Mend => "Repairing",
             Phase::Copy => "Copying packs",
+            Phase::CopySnapshots => "Copying snapshots",
         }
     }
 }

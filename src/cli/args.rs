@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 
-use super::copy_args::{ImportArgs, SyncArgs};
+use super::copy_args::{CopyArgs, ImportArgs, SyncArgs};
 use super::key_args::{EncryptArgs, KeyCommand};
 pub use super::restore_args::RestoreArgs;
 use super::schema_args::SchemaCommand;
@@ -89,6 +89,10 @@ pub enum Command {
     },
     /// Show which Jellyfin server is found and what a snapshot would contain
     Source(SourceArgs),
+    /// Copy snapshots into another repository, which may be encrypted otherwise or not at all
+    ///
+    /// Each snapshot keeps its id, so it is copied only once. What the target has already is not stored again.
+    Copy(CopyArgs),
     /// Keep a second copy of the repository in another directory, for example on a USB disk or a NAS
     ///
     /// Copies every snapshot that the copy lacks, and verifies it there. Stopping it at any moment is safe. Nothing is

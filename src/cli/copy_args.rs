@@ -1,4 +1,5 @@
-//! The arguments of commands that bring snapshots from elsewhere or to elsewhere: `import`, `sync`.
+//! The arguments of commands that bring snapshots from elsewhere or to elsewhere: `import`, `copy`,
+//! `sync`.
 
 use std::path::PathBuf;
 
@@ -43,4 +44,24 @@ pub struct ImportArgs {
     /// Import zips again that are already in the repository
     #[arg(long)]
     pub force: bool,
+}
+
+/// What to copy, and where to.
+#[derive(Debug, Args)]
+pub struct CopyArgs {
+    /// Copy only these snapshots: ids or unique prefixes, labels, latest [default: all]
+    #[arg(value_name = "SNAPSHOT")]
+    pub snapshots: Vec<String>,
+    /// The repository to copy into. Create it first with jellyvault init
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub to: PathBuf,
+    /// File with the passphrase of the repository to copy into
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub to_passphrase_file: Option<PathBuf>,
+    /// Also copy snapshots that were copied before and forgotten there
+    #[arg(long)]
+    pub again: bool,
+    /// Show what would be copied; change nothing
+    #[arg(long)]
+    pub dry_run: bool,
 }

@@ -6,6 +6,7 @@ mod cat;
 mod check;
 mod clean;
 mod context;
+mod copy;
 mod copy_args;
 mod diff;
 mod durations;
@@ -143,6 +144,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Prune(args) => prune::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Repair(args) => repair::run(context, &args),
+        Command::Copy(args) => copy::run(context, &args),
         Command::Sync(args) => sync::run(context, &args),
         Command::Schema { command } => schema::run(context, command),
         Command::Setup(args) => service::setup(context, &args),

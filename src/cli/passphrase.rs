@@ -23,12 +23,28 @@ const SAFE_LETTERS: usize = 6;
 /// The keys that open a repository, by what the user gives. A terminal is asked again after a mistake.
 pub fn unlock(context: &Context, slots: &KeySlots) -> Result<(u32, Keys), Error> {
     protect_memory();
-    if let Some(secret) = given(context)? {
-        return slots.open(&secret);
+    match given(context)? {
+        Some(secret) => slots.open(&secret),
+        None => ask_and_open(context, slots, "Passphrase of the repository: "),
     }
+}
+
+/// The same of a second repository: by a file of its own, the first one's passphrase, or the terminal.
+pub fn unlock_other(context: &Context, slots: &KeySlots, file: Option<&Path>, path: &Path) -> Result<(u32, Keys), Error> {
+    protect_memory();
+    if let Some(file) = file {
+        return slots.open(&of_file(context, file).map_err(|what| Error::Key { what })?);
+    }
+    if let Some(opened) = given(context)?.and_then(|secret| slots.open(&secret).ok()) {
+        return Ok(opened);
+    }
+    ask_and_open(context, slots, &format!("Passphrase of {}: ", path.display()))
+}
+
+fn ask_and_open(context: &Context, slots: &KeySlots, question: &str) -> Result<(u32, Keys), Error> {
     let mut tries = 1;
     loop {
-        let secret = ask(context, "Passphrase of the repository: ")?.ok_or(Error::Locked)?;
+        let secret = ask(context, question)?.ok_or(Error::Locked)?;
         match slots.open(&secret) {
             Err(error @ (Error::WrongPassphrase { .. } | Error::Key { .. })) if tries < TRIES => {
                 context.complain(&format!("{error}. Try again."));

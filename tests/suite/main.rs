@@ -6,6 +6,7 @@
 mod backends;
 mod cells;
 mod cli;
+mod copy;
 mod counted;
 mod crash;
 mod damage;

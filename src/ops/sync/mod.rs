@@ -4,9 +4,6 @@
 //! the snapshot is listed. Nothing is deleted in it.
 
 mod packs;
-mod taken;
-
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -16,9 +13,10 @@ use crate::progress::{Phase, Problem};
 use crate::store::{Index, IndexMode, Location, Repository, pack_id};
 
 use super::check::{CheckReport, Trees};
+use super::copy::shown;
 use super::reach::Reached;
+use super::taken::Taken;
 use super::{Error, ErrorKind, Monitor};
-use taken::Taken;
 
 /// How to sync.
 #[derive(Clone, Copy, Debug, Default)]
@@ -177,11 +175,4 @@ fn refuse_others(source: &Repository, target: &Repository) -> Result<(), Error> 
         hint: "Give an empty directory with --to, or the directory of an earlier copy. To bring snapshots into another repository, use jellyvault copy."
             .to_owned(),
     })
-}
-
-fn shown(location: &Location) -> String {
-    match location {
-        Location::Folder(folder) => Path::display(folder).to_string(),
-        Location::Memory => "the target".to_owned(),
-    }
 }
