@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::chunk::ChunkId;
 use crate::limits::NODE_ENTRIES_MAX;
-use crate::manifest::{Child, Content, Entries, Entry, Kind, LeafRef, Node, SnapshotId, SnapshotRecord, Xattrs, starts_node};
+use crate::manifest::{Child, Content, Entries, Entry, Kind, LeafRef, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, starts_node};
 use crate::source::{Category, OpenFile, ScratchFolder};
 use crate::store::{ChunkReader, FilledExtent, Index, IndexMode, PackStreams, Repository};
 
@@ -185,7 +185,9 @@ impl Copying<'_> {
             self.databases.insert(*id, copied.clone());
             return Ok(copied);
         }
-        if size <= SMALL_BYTES {
+        // A hole is found again in a file that has it.
+        let has_holes = matches!(content, Content::Pieces(pieces) if pieces.iter().any(|piece| matches!(piece, Piece::Hole(_))));
+        if size <= SMALL_BYTES && !has_holes {
             let mut bytes = vec![0; size as usize];
             write_content(&mut self.source, content, size, |offset, piece| {
                 let place = bytes.get_mut(offset as usize..offset as usize + piece.len());
