@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ops::OsSurroundings;
 use crate::progress::{Interrupt, Monitor, Progress};
-use crate::service::Loaded;
+use crate::service::{EncryptionConfig, Loaded};
 use crate::source::Platform;
 use crate::store::encryption::{KeySlots, Keys};
 use crate::store::{Access, Repository};
@@ -40,6 +40,25 @@ pub struct Context {
     settings: OnceCell<Loaded>,
     /// The keys of the repository, with the number of the slot that they came from: asking for a passphrase, and trying it, once is enough.
     keys: OnceCell<(u32, Keys)>,
+}
+
+impl passphrase::User for Context {
+    fn global(&self) -> &Global {
+        &self.global
+    }
+
+    fn configured(&self) -> Result<EncryptionConfig, crate::store::Error> {
+        let settings = self.settings().map_err(|failure| crate::store::Error::Key { what: failure.in_one_line() })?;
+        Ok(settings.config.encryption.clone())
+    }
+
+    fn say(&self, line: &str) {
+        Context::say(self, line);
+    }
+
+    fn complain(&self, what: &str) {
+        Context::complain(self, what);
+    }
 }
 
 impl Context {

@@ -5,10 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::service::EncryptionConfig;
 use crate::store::Error;
 use crate::store::encryption::{KeySlots, Keys, RecoveryKey, Secret};
 
-use super::context::Context;
+use super::args::Global;
 use super::failure::Failure;
 
 /// The name of systemd's credential.
@@ -20,34 +21,46 @@ const TRIES: usize = 3;
 const SAFE_CHARS: usize = 16;
 const SAFE_LETTERS: usize = 6;
 
+/// Who is asked, and what was said on the command line.
+pub trait User {
+    /// The options.
+    fn global(&self) -> &Global;
+    /// What the configuration file says.
+    fn configured(&self) -> Result<EncryptionConfig, Error>;
+    /// Says something, unless quiet is wanted.
+    fn say(&self, line: &str);
+    /// Says that something is wrong.
+    fn complain(&self, what: &str);
+}
+
 /// The keys that open a repository, by what the user gives. A terminal is asked again after a mistake.
-pub fn unlock(context: &Context, slots: &KeySlots) -> Result<(u32, Keys), Error> {
+pub fn unlock(user: &dyn User, slots: &KeySlots) -> Result<(u32, Keys), Error> {
     protect_memory();
-    match given(context)? {
+    match given(user)? {
         Some(secret) => slots.open(&secret),
-        None => ask_and_open(context, slots, "Passphrase of the repository: "),
+        None => ask_and_open(user, slots, "Passphrase of the repository: "),
     }
 }
 
 /// The same of a second repository: by a file of its own, the first one's passphrase, or the terminal.
-pub fn unlock_other(context: &Context, slots: &KeySlots, file: Option<&Path>, path: &Path) -> Result<(u32, Keys), Error> {
+pub fn unlock_other(user: &dyn User, slots: &KeySlots, file: Option<&Path>, path: &Path) -> Result<(u32, Keys), Error> {
     protect_memory();
     if let Some(file) = file {
-        return slots.open(&of_file(context, file).map_err(|what| Error::Key { what })?);
+        return slots.open(&of_file(user, file).map_err(|what| Error::Key { what })?);
     }
-    if let Some(opened) = given(context)?.and_then(|secret| slots.open(&secret).ok()) {
+    if let Some(opened) = given(user)?.and_then(|secret| slots.open(&secret).ok()) {
         return Ok(opened);
     }
-    ask_and_open(context, slots, &format!("Passphrase of {}: ", path.display()))
+    ask_and_open(user, slots, &format!("Passphrase of {}: ", path.display()))
 }
 
-fn ask_and_open(context: &Context, slots: &KeySlots, question: &str) -> Result<(u32, Keys), Error> {
+fn ask_and_open(user: &dyn User, slots: &KeySlots, question: &str) -> Result<(u32, Keys), Error> {
     let mut tries = 1;
     loop {
-        let secret = ask(context, question)?.ok_or(Error::Locked)?;
+        let secret = ask(user, question)?.ok_or(Error::Locked)?;
         match slots.open(&secret) {
             Err(error @ (Error::WrongPassphrase { .. } | Error::Key { .. })) if tries < TRIES => {
-                context.complain(&format!("{error}. Try again."));
+                user.complain(&format!("{error}. Try again."));
                 tries += 1;
             }
             done => return done,
@@ -56,28 +69,28 @@ fn ask_and_open(context: &Context, slots: &KeySlots, question: &str) -> Result<(
 }
 
 /// What a file, a command or systemd gives; nothing where none is named.
-fn given(context: &Context) -> Result<Option<Secret>, Error> {
+fn given(user: &dyn User) -> Result<Option<Secret>, Error> {
     let wrong = |what: String| Error::Key { what };
-    let global = &context.global;
+    let global = user.global();
     if let Some(file) = &global.passphrase_file {
-        return of_file(context, file).map(Some).map_err(wrong);
+        return of_file(user, file).map(Some).map_err(wrong);
     }
     if let Some(command) = &global.passphrase_command {
         return of_command(command).map(Some).map_err(wrong);
     }
-    let configured = context.settings().map_err(|failure| wrong(failure.in_one_line()))?.config.encryption.clone();
+    let configured = user.configured()?;
     if let Some(file) = &configured.passphrase_file {
-        return of_file(context, file).map(Some).map_err(wrong);
+        return of_file(user, file).map(Some).map_err(wrong);
     }
     if let Some(command) = &configured.passphrase_command {
         return of_command(command).map(Some).map_err(wrong);
     }
     let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| PathBuf::from(dir).join(CREDENTIAL)).filter(|file| file.exists());
-    credential.map(|file| of_file(context, &file)).transpose().map_err(wrong)
+    credential.map(|file| of_file(user, &file)).transpose().map_err(wrong)
 }
 
 /// The passphrase in a file. One that others can read is told.
-pub fn of_file(context: &Context, file: &Path) -> Result<Secret, String> {
+pub fn of_file(user: &dyn User, file: &Path) -> Result<Secret, String> {
     let failed = |error: &dyn std::fmt::Display| format!("the passphrase file {} could not be read ({error})", file.display());
     let facts = std::fs::metadata(file).map_err(|error| failed(&error))?;
     if facts.len() > SECRET_BYTES_MAX {
@@ -85,7 +98,7 @@ pub fn of_file(context: &Context, file: &Path) -> Result<Secret, String> {
     }
     // What a pipe gives (process substitution) has no mode that matters.
     if facts.is_file() && facts.mode() & 0o077 != 0 && !file.starts_with("/run") {
-        context.say(&format!("Note: other users can read the passphrase file {}. Run chmod 600 on it.", file.display()));
+        user.say(&format!("Note: other users can read the passphrase file {}. Run chmod 600 on it.", file.display()));
     }
     let bytes = std::fs::read(file).map_err(|error| failed(&error))?;
     let secret = Secret::new(bytes);
@@ -110,8 +123,8 @@ fn of_command(command: &str) -> Result<Secret, String> {
 }
 
 /// Asks on the terminal, without showing what is typed; nothing where there is none.
-pub fn ask(context: &Context, question: &str) -> Result<Option<Secret>, Error> {
-    if context.global.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+pub fn ask(user: &dyn User, question: &str) -> Result<Option<Secret>, Error> {
+    if user.global().json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(None);
     }
     super::bar::clear();
@@ -121,18 +134,18 @@ pub fn ask(context: &Context, question: &str) -> Result<Option<Secret>, Error> {
 }
 
 /// A new passphrase: from a file, from what gives the present one where `may_be_given`, or asked for twice.
-pub fn new(context: &Context, file: Option<&Path>, may_be_given: bool) -> Result<Secret, Failure> {
+pub fn new(user: &dyn User, file: Option<&Path>, may_be_given: bool) -> Result<Secret, Failure> {
     protect_memory();
     let unusable = |what: String| Failure::usage(&what, "Correct it and run the same command again. Nothing was changed.");
     let given = match file {
-        Some(file) => Some(of_file(context, file).map_err(unusable)?),
-        None if may_be_given => given(context).map_err(|error| unusable(error.to_string()))?,
+        Some(file) => Some(of_file(user, file).map_err(unusable)?),
+        None if may_be_given => given(user).map_err(|error| unusable(error.to_string()))?,
         None => None,
     };
     let secret = match given {
         Some(secret) => secret,
         None => {
-            let asked = |question: &str| ask(context, question).map_err(|error| unusable(error.to_string()));
+            let asked = |question: &str| ask(user, question).map_err(|error| unusable(error.to_string()));
             let first = asked("New passphrase: ")?.ok_or_else(no_passphrase)?;
             let second = asked("The same again: ")?.ok_or_else(no_passphrase)?;
             if !first.is_same(&second) {
@@ -142,7 +155,7 @@ pub fn new(context: &Context, file: Option<&Path>, may_be_given: bool) -> Result
         }
     };
     if is_weak(&secret) {
-        context.say(
+        user.say(
             "Note: this passphrase is short or repeats itself, so a computer may guess it. Four or more random words are easy to remember and hard to guess. \
              You can change it with jellyvault key change.",
         );

@@ -23,7 +23,7 @@ mod web_config;
 
 pub use alarm::{Alarm, Telling};
 pub use armed::{Armed, ArmedOrder, ArmedOutcome};
-pub use config::{Config, EXAMPLE, Hooks, Loaded};
+pub use config::{Config, EXAMPLE, EncryptionConfig, Hooks, Loaded};
 pub use config_error::ConfigError;
 pub use drill_config::DrillConfig;
 pub use due::{Past, due, look_again};

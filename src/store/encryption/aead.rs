@@ -148,6 +148,17 @@ impl Cipher for Aead {
     }
 }
 
+/// Whether bytes, as a piece of this kind, come back when they are sealed, and are refused when they are not: for a fuzzer.
+#[doc(hidden)]
+pub fn comes_back_for_tests(algorithm: Algorithm, kind: u8, bytes: &[u8]) -> bool {
+    const KINDS: [&str; 5] = ["extent", "head", "trailer", "snapshot", "link"];
+    let keys = Keys { algorithm, repository: "00".repeat(16), master: Zeroizing::new([9; 32]) };
+    let (aead, id) = (Aead::new(&keys), [7; 16]);
+    let binding = Binding { kind: KINDS.get(usize::from(kind) % KINDS.len()).unwrap_or(&"extent"), id: &id, position: u32::from(kind) };
+    let sealed = aead.seal(binding, bytes.to_vec());
+    aead.open(binding, bytes).is_none() && aead.open(binding, &sealed).as_deref() == Some(bytes)
+}
+
 /// Whether a piece stands in a file of its own, which may be written again with other bytes; a pack's piece never is.
 fn is_record(binding: Binding<'_>) -> bool {
     matches!(binding.kind, "snapshot" | "link")

@@ -15,11 +15,12 @@ mod slots;
 #[cfg(test)]
 mod vectors;
 
+pub use aead::comes_back_for_tests;
 pub(super) use aead::sealer;
 pub use algorithm::Algorithm;
 pub use kdf::Kdf;
 pub use keys::Keys;
 pub use recovery::RecoveryKey;
 pub use secret::Secret;
-pub use slot::{Slot, SlotKind};
+pub use slot::{Slot, SlotKind, slot_file_for_tests};
 pub use slots::{KeySlots, NewSlot};
