@@ -14,6 +14,9 @@ use super::{Exit, json as to_json, render};
 const SHOWN_MAX: usize = 40;
 
 pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
+    if args.without_key {
+        return without_key(context);
+    }
     let repository = context.open()?;
     // Without --read-data no content is read.
     let report = ops::check(&repository, &CheckOptions { read: args.read_data.unwrap_or_default(), threads: 0 }, &context.monitor)?;
@@ -21,6 +24,24 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
         to_json::print(&report);
     } else if !context.global.quiet || !report.is_ok() {
         output::print(&words(context, &report))?;
+    }
+    Ok(if report.is_ok() { Exit::Done } else { Exit::Problems })
+}
+
+/// By who has no passphrase.
+fn without_key(context: &Context) -> Result<Exit, Failure> {
+    let path = context.repository_path()?;
+    if !path.is_dir() {
+        return Err(ops::Error::from(crate::store::Error::NoRepository { path }).into());
+    }
+    let report = ops::scrub(&crate::backend::LocalBackend::new(&path), &context.monitor)?;
+    if context.global.json {
+        to_json::print(&report);
+    } else if !context.global.quiet || !report.is_ok() {
+        let read = format!("Read {} ({}) without a key.\n", render::plural(report.packs, "pack", "packs"), render::size(report.pack_bytes));
+        let end = "No problems found: every file is as it was written. Whether a file is missing cannot be known without the passphrase.\n";
+        let found: String = report.findings.iter().map(|finding| format!("  {}: {}\n", finding.name, finding.what)).collect();
+        output::print(&(read + &if report.is_ok() { end.to_owned() } else { format!("\nDamaged or unreadable files:\n{found}") }))?;
     }
     Ok(if report.is_ok() { Exit::Done } else { Exit::Problems })
 }

@@ -7,12 +7,12 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::ops;
-use crate::store::encryption::{Algorithm, KeySlots, Keys, NewSlot, RecoveryKey, Slot};
-use crate::store::{RepoConfig, Repository};
+use crate::store::encryption::{Algorithm, KeySlots, Keys, NewSlot, RecoveryKey, Slot, SlotKind};
+use crate::store::{Error, RepoConfig, Repository};
 
 use super::context::Context;
 use super::failure::Failure;
-use super::key_args::{EncryptArgs, KeyCommand};
+use super::key_args::{EncryptArgs, KeyCommand, NewPassphrase};
 use super::{Exit, json as to_json, output, passphrase, render};
 
 const PASSPHRASE_LABEL: &str = "first passphrase";
@@ -33,7 +33,12 @@ pub fn init(context: &Context, path: &Path, args: &EncryptArgs, parity_permille:
     slots.extend(recovery.as_ref().map(|key| NewSlot { secret: Err(key), label: RECOVERY_LABEL }));
     let made = context.with_access(|access| Repository::init_locked(path, &config, Some((&keys, &slots)), access)).map_err(ops::Error::from)?;
     context.remember_keys(1, &keys);
-    context.say("The repository is encrypted. Without the passphrase or the recovery key nobody can read it, you neither: keep both in places that you can reach when this machine is gone.");
+    let what = if recovery.is_some() {
+        "passphrase or the recovery key nobody can read it, not even you. Keep both"
+    } else {
+        "passphrase nobody can read it, not even you. Keep it"
+    };
+    context.say(&format!("The repository is encrypted. Without the {what} in a place that you can reach when this machine is gone."));
     Ok(made)
 }
 
@@ -84,13 +89,14 @@ pub fn run(context: &Context, command: &KeyCommand) -> Result<Exit, Failure> {
         return list(context);
     }
     if let KeyCommand::Recover { recovery_key_file, new } = command {
-        return recover(context, recovery_key_file.as_deref(), new.new_passphrase_file.as_deref());
+        return recover(context, recovery_key_file.as_deref(), new);
     }
     let repository = context.open()?;
     let keys = keys_of(&repository)?;
     let _lock = repository.lock_list().map_err(ops::Error::from)?;
     match command {
-        KeyCommand::Add { label, recovery_key: is_recovery, recovery_key_file, new } => {
+        KeyCommand::Add { recovery_key: is_recovery, recovery_key_file, new } => {
+            let label = new.label.as_deref().unwrap_or_default();
             Slot::check_label(label).map_err(ops::Error::from)?;
             let number = if *is_recovery {
                 let key = recovery_key(context, recovery_key_file.as_deref())?;
@@ -105,7 +111,13 @@ pub fn run(context: &Context, command: &KeyCommand) -> Result<Exit, Failure> {
         KeyCommand::Change { new } => {
             let number = context.opened_slot().unwrap_or_default();
             let slots = KeySlots::load(repository.backend()).map_err(ops::Error::from)?;
-            let label = slots.slots.get(&number).map(|slot| slot.label.clone()).unwrap_or_default();
+            let Some(slot) = slots.slots.get(&number).filter(|slot| slot.kind == SlotKind::Passphrase) else {
+                return Err(Failure::refused(
+                    "a recovery key is not changed into a passphrase; nothing was changed",
+                    "To set a new passphrase with the recovery key, use jellyvault key recover.",
+                ));
+            };
+            let label = new.label.clone().unwrap_or_else(|| slot.label.clone());
             let secret = passphrase::new(context, new.new_passphrase_file.as_deref(), false)?;
             // The new one is there before the old one goes.
             let added = add(&repository, keys, &NewSlot { secret: Ok(&secret), label: &label })?;
@@ -160,7 +172,7 @@ fn remove(context: &Context, repository: &Repository, number: u32, yes: bool) ->
     )
 }
 
-fn recover(context: &Context, file: Option<&Path>, new: Option<&Path>) -> Result<Exit, Failure> {
+fn recover(context: &Context, file: Option<&Path>, new: &NewPassphrase) -> Result<Exit, Failure> {
     let secret = match file {
         Some(file) => passphrase::of_file(context, file).map_err(|what| Failure::usage(&what, "Give the file that has the recovery key."))?,
         None => passphrase::ask(context, "Recovery key: ")
@@ -176,8 +188,10 @@ fn recover(context: &Context, file: Option<&Path>, new: Option<&Path>) -> Result
     context.remember_keys(number, &keys);
     let repository = context.open()?;
     let _lock = repository.lock_list().map_err(ops::Error::from)?;
-    let secret = passphrase::new(context, new, false)?;
-    let added = add(&repository, &keys, &NewSlot { secret: Ok(&secret), label: "set with the recovery key" })?;
+    let secret = passphrase::new(context, new.new_passphrase_file.as_deref(), false)?;
+    let label = new.label.as_deref().unwrap_or("set with the recovery key");
+    Slot::check_label(label).map_err(ops::Error::from)?;
+    let added = add(&repository, &keys, &NewSlot { secret: Ok(&secret), label })?;
     done(
         context,
         added,
@@ -194,6 +208,9 @@ fn list(context: &Context) -> Result<Exit, Failure> {
     // Labels stand in the clear: the list needs no passphrase.
     let slots = KeySlots::load(&crate::backend::LocalBackend::new(&path)).map_err(ops::Error::from)?;
     let is_well = slots.damaged.is_empty();
+    if slots.slots.is_empty() && is_well && Repository::settings_in(&path).is_some_and(|config| config.is_encrypted()) {
+        return Err(ops::Error::from(Error::WrongPassphrase { is_recovery_key: false, tried: 0, damaged: 0 }).into());
+    }
     if context.global.json {
         let keys: Vec<_> = slots
             .slots

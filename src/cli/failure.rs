@@ -319,6 +319,12 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::Locked => {
             "Run the command in a terminal, which asks for the passphrase, or give it with --passphrase-file FILE, --passphrase-command COMMAND, JELLYVAULT_PASSPHRASE_FILE, or [encryption] in the configuration file."
         }
+        store::Error::WrongPassphrase { tried: 0, .. } => {
+            "Nothing was changed. Put the folder keys/ back from a copy of the repository. Without a key nobody can read it."
+        }
+        store::Error::WrongPassphrase { is_recovery_key: true, .. } => {
+            "Nothing was changed. Check each group of the recovery key, and that it is this repository's (jellyvault key list shows its keys)."
+        }
         store::Error::WrongPassphrase { .. } | store::Error::Key { .. } => {
             "Nothing was changed. Check the passphrase, and that it is this repository's (jellyvault key list shows its keys). If it is lost, use the recovery key: jellyvault key recover."
         }

@@ -31,6 +31,9 @@ pub struct NewPassphrase {
     /// Read the new passphrase from this file, instead of asking for it
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub new_passphrase_file: Option<PathBuf>,
+    /// A name for the key, for example "NAS" or "Ana"
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<String>,
 }
 
 /// What is done with keys.
@@ -40,9 +43,6 @@ pub enum KeyCommand {
     List,
     /// Add a passphrase, or a recovery key
     Add {
-        /// A name for the key, for example "NAS" or "Ana"
-        #[arg(long, value_name = "TEXT", default_value = "")]
-        label: String,
         /// Add a recovery key instead of a passphrase
         #[arg(long, conflicts_with = "new_passphrase_file")]
         recovery_key: bool,

@@ -51,7 +51,10 @@ pub fn unlock_other(user: &dyn User, slots: &KeySlots, file: Option<&Path>, path
     if let Some(opened) = given(user)?.and_then(|secret| slots.open(&secret).ok()) {
         return Ok(opened);
     }
-    ask_and_open(user, slots, &format!("Passphrase of {}: ", path.display()))
+    ask_and_open(user, slots, &format!("Passphrase of {}: ", path.display())).map_err(|error| match error {
+        Error::Locked => Error::Key { what: format!("no passphrase was given that opens {}: give it with --to-passphrase-file FILE", path.display()) },
+        error => error,
+    })
 }
 
 fn ask_and_open(user: &dyn User, slots: &KeySlots, question: &str) -> Result<(u32, Keys), Error> {

@@ -31,6 +31,12 @@ pub fn run(context: &Context, args: &SyncArgs) -> Result<Exit, Failure> {
 /// The copy; it is made where there is none. Nothing where none is, and a dry run makes none.
 fn target(context: &Context, source: &Repository, args: &SyncArgs) -> Result<Option<Repository>, Failure> {
     let mut known = Known::load();
+    if Repository::settings_in(&args.to).is_some_and(|config| config.id != source.config().id) {
+        return Err(Failure::refused(
+            &format!("{} is another repository, not a copy of this one; nothing was changed", args.to.display()),
+            "Give an empty directory with --to, or the directory of an earlier copy. To bring snapshots into another repository, use jellyvault copy.",
+        ));
+    }
     let opened = context.with_access(|access| Repository::open_with_keys(&args.to, source.keys(), access));
     let made = match opened {
         Ok(target) => target,

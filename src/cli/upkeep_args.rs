@@ -87,6 +87,9 @@ pub struct CheckArgs {
     /// as can be read in this time. unread:30d: what was not read for 30 days
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "all", value_parser = super::durations::share)]
     pub read_data: Option<crate::ops::Share>,
+    /// Verify every file of an encrypted repository without its passphrase, for example on the machine that keeps a copy
+    #[arg(long, conflicts_with = "read_data")]
+    pub without_key: bool,
 }
 
 /// How to repair.

@@ -267,6 +267,11 @@ impl Chain {
     }
 
     /// Whether there is a link with this number.
+    /// The number of the newest link; nothing where there is no list.
+    pub(super) fn newest_number(repository: &Repository) -> Result<Option<u64>, Error> {
+        Ok(links_in(repository.backend().names("list/")?).iter().map(|(number, _)| *number).max())
+    }
+
     fn has_link(repository: &Repository, number: u64) -> Result<bool, Error> {
         match repository.backend().read(&link_name(number), Span::Tail { len: 1 }) {
             Ok(_) => Ok(true),
@@ -349,7 +354,9 @@ fn sorted(ids: HashSet<SnapshotId>) -> Vec<SnapshotId> {
 
 fn write_link(repository: &Repository, number: u64, link: &Link) -> Result<(), Error> {
     let bytes = encode_record(RecordKind::Link, repository.sealer(), &number.to_be_bytes(), link).map_err(|what| Error::Record { what })?;
-    Ok(write_new(repository.backend(), &link_name(number), &bytes)?)
+    write_new(repository.backend(), &link_name(number), &bytes)?;
+    super::seen::note(repository, number);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod record;
 mod record_copy;
 mod records;
 mod retention;
+mod seen;
 mod server_keys;
 mod since;
 mod snapshot_id;
@@ -32,6 +33,7 @@ pub use record::{
 };
 pub use record_copy::{decode_record_copy, encode_record_copy, record_copy_id};
 pub use retention::{Count, Policy, Verdict, instance_of, judge};
+pub use seen::{WentBack, accept as accept_list, went_back};
 pub use since::Standing;
 pub use snapshot_id::SnapshotId;
 

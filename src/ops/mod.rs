@@ -57,7 +57,7 @@ mod watch_state;
 
 pub use crate::progress::Monitor;
 pub use cat::cat;
-pub use check::{CheckOptions, CheckReport, Damage, Finding, ReadReport, Share, check};
+pub use check::{CheckOptions, CheckReport, Damage, Finding, ReadReport, Share, check, scrub};
 pub use clean::clean_name;
 pub use compare_files::Contents;
 pub use content::{list_pieces, write_content};

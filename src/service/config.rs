@@ -12,6 +12,7 @@ use crate::source::Category;
 
 use super::config_error::ConfigError;
 use super::drill_config::DrillConfig;
+use super::encryption_config::EncryptionConfig;
 use super::jellyfin_config::JellyfinConfig;
 use super::job::Job;
 use super::notify::{Notify, hidden_arguments};
@@ -54,16 +55,6 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// The page in the browser.
     pub web: WebConfig,
-}
-
-/// Where the passphrase comes from.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct EncryptionConfig {
-    /// A file that has it.
-    pub passphrase_file: Option<PathBuf>,
-    /// A command that prints it.
-    pub passphrase_command: Option<String>,
 }
 
 /// What monitoring reads.
@@ -293,6 +284,7 @@ impl Config {
         }
         self.hooks.limit().map_err(wrong("hooks"))?;
         self.jellyfin.check().map_err(wrong("jellyfin"))?;
+        self.encryption.check().map_err(wrong("encryption"))?;
         self.web.check().map_err(wrong("web"))?;
         self.notify.check().map_err(wrong("notify"))
     }
@@ -303,7 +295,7 @@ impl Config {
         let Hooks { before, after, failed, time_limit } = &self.hooks;
         let hooks =
             Hooks { before: hidden_arguments(before), after: hidden_arguments(after), failed: hidden_arguments(failed), time_limit: time_limit.clone() };
-        Config { notify: self.notify.masked(), hooks, ..self.clone() }
+        Config { notify: self.notify.masked(), encryption: self.encryption.masked(), hooks, ..self.clone() }
     }
 
     /// When a job is done.

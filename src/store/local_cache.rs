@@ -25,13 +25,17 @@ impl LocalCache {
         LocalCache { disk: Arc::new(RealDisk::default()), root: root.to_path_buf(), has_paths: true }
     }
 
-    /// For the repository with this id, which is not on this machine: `<cache>/jellyvault/<id>`, readable by its owner alone.
+    /// For an encrypted repository with this id in this folder: `<cache>/jellyvault/<id>-<hash of the path>`, readable by its owner alone. A copy of
+    /// it has the same id and other packs, and so a cache of its own.
     ///
     /// # Errors
     /// Where the folder cannot be made.
-    pub fn for_remote(cache_home: &Path, repository_id: &str) -> std::io::Result<LocalCache> {
+    pub fn for_remote(cache_home: &Path, repository_id: &str, place: &Path) -> std::io::Result<LocalCache> {
+        use std::os::unix::ffi::OsStrExt;
         use std::os::unix::fs::DirBuilderExt;
-        let root = cache_home.join("jellyvault").join(repository_id);
+        let real = std::fs::canonicalize(place)?;
+        let hash = blake3::hash(real.as_os_str().as_bytes()).to_hex();
+        let root = cache_home.join("jellyvault").join(format!("{repository_id}-{}", hash.get(..8).unwrap_or_default()));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&root)?;
         Ok(LocalCache::in_folder(&root))
     }
@@ -73,6 +77,11 @@ impl LocalCache {
     /// What became of the jobs that are done by themselves.
     pub(super) fn job_log_file(&self) -> Option<PathBuf> {
         self.path("jobs.json")
+    }
+
+    /// How far the list of snapshots had come.
+    pub(super) fn seen_file(&self) -> Option<PathBuf> {
+        self.path("seen")
     }
 
     /// What happened between snapshots.

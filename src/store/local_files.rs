@@ -45,6 +45,13 @@ impl Repository {
         self.cache.as_ref().and_then(LocalCache::stories_file)
     }
 
+    /// Where it is noted how far the list of an encrypted repository had come. In one that is not encrypted it would lie beside the list, and go back
+    /// with it.
+    pub fn seen_file(&self) -> Option<PathBuf> {
+        self.keys()?;
+        self.cache.as_ref().and_then(LocalCache::seen_file)
+    }
+
     /// A folder for files without names that take what does not fit in memory, where there is a place for them.
     pub fn spill_folder(&self) -> Option<PathBuf> {
         self.cache.as_ref().and_then(LocalCache::spill_folder)

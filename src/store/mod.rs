@@ -49,6 +49,7 @@ mod shared_index;
 mod streams;
 mod trailer;
 mod whole_extent;
+mod without_key;
 
 pub use access::Access;
 pub use bytes::{Bytes, Truncated, push_bytes, push_signed, push_varint};
@@ -72,12 +73,13 @@ pub use questions::Questions;
 pub use reader::{Chunk, ChunkReader, Held, KEPT_FOR_ALL};
 pub use recipe::{PAGES_EXTENT_BYTES, PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
 pub use recipe_reader::{KnownRecipes, NoneKnown, RecipeChain};
-pub use record_file::{RecordKind, decode_record, encode_record, is_newer_record, record_file_for_tests};
+pub use record_file::{RecordKind, decode_record, encode_record, is_newer_record, is_record_as_written, record_file_for_tests};
 pub use repository::{Location, Repository};
 pub use seal::{Binding, Cipher, NO_CIPHER, Sealer};
 pub use streams::{PackStreams, Stored, Stream, add_missing_parity};
 pub use trailer::{ChunkRow, PackTrailer, TrailerError, read_trailer, read_whole_trailer};
 pub use whole_extent::{ExtentReader, Proved, chunks_by_extent};
+pub use without_key::{PackFault, verify_pack};
 
 use std::path::PathBuf;
 

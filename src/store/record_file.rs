@@ -95,6 +95,12 @@ pub fn decode_record<T: DeserializeOwned>(kind: RecordKind, sealer: &Sealer, id:
     if used == body.len() { Ok(record) } else { Err("bytes follow its end".to_owned()) }
 }
 
+/// Whether a file is a record as it was written under this id, as far as who has no key can tell.
+pub fn is_record_as_written(kind: RecordKind, id: &[u8], bytes: &[u8]) -> bool {
+    let (Some(header), Some(sum), Some(body)) = (bytes.get(..16), bytes.get(16..HEADER_BYTES), bytes.get(HEADER_BYTES..)) else { return false };
+    header.starts_with(kind.magic()) && checksum(header, id, body) == sum
+}
+
 /// Whether a file is a record that a later program wrote, and not one of this version whose version was damaged.
 pub fn is_newer_record(kind: RecordKind, id: &[u8], bytes: &[u8]) -> bool {
     let mut at = Bytes(bytes);

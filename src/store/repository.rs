@@ -88,7 +88,7 @@ impl Repository {
             }
             // Names, sizes and copies of databases would lie beside what hides them.
             let Some(home) = &access.cache_home else { return Ok(None) };
-            LocalCache::for_remote(home, &config.id).map(Some).map_err(|source| Error::Local { verb: "create", path: home.clone(), source })
+            LocalCache::for_remote(home, &config.id, root).map(Some).map_err(|source| Error::Local { verb: "create", path: home.clone(), source })
         })?;
         if !repository.config.is_encrypted() && KeySlots::are_there(repository.backend())? {
             return Err(Error::Key {
@@ -96,6 +96,12 @@ impl Repository {
             });
         }
         Ok(Repository { location: Location::Folder(root.to_path_buf()), ..repository })
+    }
+
+    /// The settings of the repository in a folder, as they stand there: nobody has proved them.
+    pub fn settings_in(root: &Path) -> Option<RepoConfig> {
+        let backend = LocalBackend::new(root);
+        [CONFIG_NAME, CONFIG_COPY_NAME].iter().find_map(|name| read_config(&backend, name).ok())
     }
 
     /// Opens a repository that this process alone uses, on any backend; its index is kept in memory only.
@@ -133,7 +139,11 @@ impl Repository {
                 has_slots = !slots.slots.is_empty() || !slots.damaged.is_empty();
                 keys = if has_slots { Some((access.keys)(&slots)?) } else { None };
             }
-            let sealer = config.sealer(keys.as_ref())?;
+            let sealer = config.sealer(keys.as_ref()).map_err(|error| match error {
+                // Nothing that the user gives could open it.
+                Error::Locked if !has_slots => Error::WrongPassphrase { is_recovery_key: false, tried: 0, damaged: 0 },
+                error => error,
+            })?;
             config.is_proved(&bytes, &sealer).map(|()| (config, sealer))
         };
         let mut config_damage = Vec::new();

@@ -183,7 +183,7 @@ impl PackTrailer {
         let footer_at = size_bytes.checked_sub(FOOTER_BYTES as u64).filter(|at| *at >= HEADER_BYTES as u64).ok_or(TrailerError::NotAPack)?;
         let header_bytes = read(0, HEADER_BYTES)?;
         let footer_bytes = read(footer_at, FOOTER_BYTES)?;
-        let footer = Footer::parse(&header_bytes, &footer_bytes, footer_at, sealer)?;
+        let footer = Footer::parse(&header_bytes, &footer_bytes, footer_at, sealer.code())?;
         let sealed = read(footer.trailer_offset, footer.trailer_bytes)?;
         if checksum(&header_bytes, &sealed, footer_bytes.get(..40).unwrap_or_default()) != footer.checksum {
             return Err(TrailerError::Checksum.into());
@@ -192,6 +192,28 @@ impl PackTrailer {
         let rows = sealer.open(Binding { kind: "trailer", id: &footer.pack, position: u32::MAX }, rows).ok_or(TrailerError::Checksum)?;
         Ok(footer.rows(&rows)?)
     }
+}
+
+/// What a pack of an encrypted repository says of itself to who has no key: the hash of its first so many bytes. `read(offset, len)` gives bytes of
+/// the file.
+pub(super) fn clear_hash<E: From<TrailerError>>(
+    size_bytes: u64,
+    id: &[u8; 16],
+    mut read: impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
+) -> Result<(u64, [u8; PACK_HASH_BYTES]), E> {
+    let footer_at = size_bytes.checked_sub(FOOTER_BYTES as u64).filter(|at| *at >= HEADER_BYTES as u64).ok_or(TrailerError::NotAPack)?;
+    let (header, end) = (read(0, HEADER_BYTES)?, read(footer_at, FOOTER_BYTES)?);
+    let code = header.get(8).copied().filter(|code| *code != 0).ok_or(TrailerError::Cipher)?;
+    let footer = Footer::parse(&header, &end, footer_at, code)?;
+    let sealed = read(footer.trailer_offset, footer.trailer_bytes)?;
+    if checksum(&header, &sealed, end.get(..40).unwrap_or_default()) != footer.checksum {
+        return Err(TrailerError::Checksum.into());
+    }
+    if footer.pack != *id {
+        return Err(TrailerError::Name.into());
+    }
+    let hash = sealed.last_chunk::<PACK_HASH_BYTES>().ok_or(TrailerError::Lengths)?;
+    Ok((footer.trailer_offset, *hash))
 }
 
 /// The trailer of a listed pack, checked against its name, in one read where it is of ordinary size. The header, which says nothing that the footer
@@ -281,7 +303,7 @@ struct Footer {
 }
 
 impl Footer {
-    fn parse(header: &[u8], footer: &[u8], footer_at: u64, sealer: &Sealer) -> Result<Footer, TrailerError> {
+    fn parse(header: &[u8], footer: &[u8], footer_at: u64, code: u8) -> Result<Footer, TrailerError> {
         let mut h = Bytes(header);
         if h.take(6)? != HEADER_MAGIC {
             return Err(TrailerError::NotAPack);
@@ -290,7 +312,7 @@ impl Footer {
         if version > Layout::Two.version() {
             return Err(TrailerError::Newer(version));
         }
-        if h.u8()? != sealer.code() {
+        if h.u8()? != code {
             return Err(TrailerError::Cipher);
         }
         if h.take(7)? != [0; 7] {

@@ -272,6 +272,65 @@ fn rand_name() -> u64 {
 }
 
 #[test]
+fn an_older_state_that_was_put_back_is_told_until_it_is_accepted() {
+    let locked = Locked::new(&[]);
+    let data = locked.instance();
+    locked.snapshot(&data);
+    let saved = locked.program.home.path().join("saved");
+    copy_tree(&locked.program.repo, &saved);
+    write(data.join("config/later.xml"), "<later />");
+    let_settle();
+    locked.snapshot(&data);
+    std::fs::remove_dir_all(&locked.program.repo).unwrap();
+    copy_tree(&saved, &locked.program.repo);
+    let (found, code) = locked.json(&["check"]);
+    assert!(code == 3 && found.to_string().contains("older than the one that this machine saw"), "{found}");
+    write(data.join("config/latest.xml"), "<latest />");
+    let_settle();
+    std::fs::remove_dir_all(&locked.program.repo).unwrap();
+    copy_tree(&saved, &locked.program.repo);
+    let (taken, code) = locked.json(&["snapshot", data.to_str().unwrap()]);
+    assert!(code == 3 && taken["problems"].to_string().contains("an earlier state of the repository was put back"), "{taken}");
+    let (mended, code) = locked.json(&["repair"]);
+    assert_eq!(code, 0, "{mended}");
+    assert_eq!(locked.json(&["check"]).1, 0);
+}
+
+#[test]
+fn who_keeps_a_copy_verifies_it_without_a_key() {
+    let locked = Locked::new(&["--parity", "5%"]);
+    locked.snapshot(&locked.instance());
+    let scrub = || {
+        let done = locked.program.command(&["--json", "check", "--without-key"]).stdin(std::process::Stdio::null()).output().unwrap();
+        (serde_json::from_slice::<Value>(&done.stdout).unwrap(), done.status.code().unwrap())
+    };
+    let (found, code) = scrub();
+    assert!(code == 0 && found["read"]["packs"].as_u64().unwrap() > 0, "{found}");
+    let repo = &locked.program.repo;
+    let files = |folder: &str, end: &str| {
+        let all = files_below(&repo.join(folder));
+        all.into_iter().find(|path| path.to_str().unwrap().ends_with(end)).unwrap()
+    };
+    for file in [files("packs", ".pack"), files("snapshots", ".snap"), files("copies", ".snap"), files("list", ".link"), files("keys", ".key")] {
+        let bytes = std::fs::read(&file).unwrap();
+        for at in [bytes.len() / 2, bytes.len() - 20] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            std::fs::write(&file, damaged).unwrap();
+            let (found, code) = scrub();
+            let name = file.strip_prefix(repo).unwrap().to_str().unwrap();
+            assert!(code == 3 && found["files"].to_string().contains(name), "{name}, byte {at}: {found}");
+        }
+        std::fs::write(&file, bytes).unwrap();
+    }
+    assert_eq!(scrub().1, 0);
+    let plain = Program::plain();
+    let (refused, code) = plain.json(&["init"]);
+    assert_eq!(code, 0, "{refused}");
+    assert_eq!(plain.json(&["check", "--without-key"]).1, 1);
+}
+
+#[test]
 fn a_damaged_key_is_told_and_mended_by_its_copy_and_lost_settings_come_back_from_the_key() {
     let locked = Locked::new(&[]);
     let data = locked.instance();

@@ -178,7 +178,8 @@ fn a_wrong_configuration_is_told_with_its_line_and_secrets_are_not_shown() {
     write(
         &home.config,
         "[notify]\nntfy = \"https://ntfy.sh/S3CRET\"\ngotify = \"https://u:S3CRET@g.example/message?token=S3CRET\"\nhealthchecks = \"http://h.example/S3CRET\"\n\
-         webhook = [\"\"\"https://w.example/\nS3CRET\"\"\"]\ncommand = [\"alarm\", \"S3CRET\"]\n[hooks]\nbefore = [\"curl\", \"https://x/S3CRET\"]\n",
+         webhook = [\"\"\"https://w.example/\nS3CRET\"\"\"]\ncommand = [\"alarm\", \"S3CRET\"]\n[hooks]\nbefore = [\"curl\", \"https://x/S3CRET\"]\n\
+         [encryption]\npassphrase_command = \"echo S3CRET\"\n",
     );
     assert!(home.program.ok(&["config", "check"]).contains("is valid"));
     let shown = home.program.ok(&["config", "show"]);

@@ -252,6 +252,7 @@ impl Program {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jellyvault"));
         command.env_clear().env("HOME", self.home.path()).env("TZ", "UTC").env("JELLYVAULT_REPO", &self.repo).env("PATH", "/usr/bin:/bin");
+        command.env("JELLYVAULT_TEST_FAST_KDF", "1");
         command.envs(self.cipher.as_ref().map(|cipher| ("JELLYVAULT_TEST_CIPHER", cipher)));
         command.args(args);
         command

@@ -47,8 +47,21 @@ fn packs_of(repo: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
 
 #[test]
 fn a_copy_follows_and_keeps_what_it_keeps() {
-    let program = Program::new();
-    let (data, copy) = (instance(&program), program.home.path().join("usb/copy"));
+    follows_and_keeps(&Program::new());
+}
+
+#[test]
+fn a_copy_of_an_encrypted_repository_follows_and_keeps_what_it_keeps() {
+    let program = Program::plain();
+    let file = program.home.path().join("passphrase");
+    write(&file, "four random words here");
+    write(program.home.path().join(".config/jellyvault/config.toml"), format!("[encryption]\npassphrase_file = {file:?}\n"));
+    program.ok(&["-q", "init", "--encrypt", "--no-recovery-key"]);
+    follows_and_keeps(&program);
+}
+
+fn follows_and_keeps(program: &Program) {
+    let (data, copy) = (instance(program), program.home.path().join("usb/copy"));
     let snapshot = |n: usize| {
         write(data.join(format!("config/{n}.xml")), format!("<n>{n}</n>"));
         write(data.join("data/device-notes.bin"), noise(&n.to_string(), 300_000));
@@ -62,35 +75,37 @@ fn a_copy_follows_and_keeps_what_it_keeps() {
     };
     snapshot(1);
     snapshot(2);
-    let (planned, _) = sync(&program, &copy, &["--dry-run"]);
+    let (planned, _) = sync(program, &copy, &["--dry-run"]);
     assert!(planned["snapshots"].as_array().unwrap().len() == 2 && !copy.exists(), "{planned}");
-    let (report, code) = sync(&program, &copy, &[]);
+    let (report, code) = sync(program, &copy, &[]);
     assert_eq!((code, report["in_copy"].as_u64()), (0, Some(2)), "{report}");
     let both = ids(&program.json(&["list"]).0);
-    assert_eq!(ids(&of_copy(&program, &copy, &["list"]).0), both);
-    gives_the_same(&program, &copy, &both);
+    assert_eq!(ids(&of_copy(program, &copy, &["list"]).0), both);
+    gives_the_same(program, &copy, &both);
     // Nothing new: no pack is touched.
     let before = packs_of(&copy);
-    assert_eq!(sync(&program, &copy, &[]).0["packs"], 0);
+    assert_eq!(sync(program, &copy, &[]).0["packs"], 0);
     assert_eq!(packs_of(&copy), before);
 
     // Each has a retention of its own: here the first goes, there the second. Both are pruned, which writes packs anew.
     assert_eq!(program.json(&["forget", &both[0]]).1, 0);
     assert_eq!(program.json(&["prune", "--max-unused", "0%"]).1, 0);
-    assert_eq!(of_copy(&program, &copy, &["forget", &both[1]]).1, 0);
-    assert_eq!(of_copy(&program, &copy, &["prune", "--max-unused", "0%"]).1, 0);
+    assert_eq!(of_copy(program, &copy, &["forget", &both[1]]).1, 0);
+    assert_eq!(of_copy(program, &copy, &["prune", "--max-unused", "0%"]).1, 0);
     snapshot(3);
     snapshot(4);
-    let (report, code) = sync(&program, &copy, &[]);
+    let (report, code) = sync(program, &copy, &[]);
     assert_eq!((code, report["snapshots"].as_array().unwrap().len(), report["forgotten_there"].as_u64()), (0, 2, Some(1)), "{report}");
-    let there = ids(&of_copy(&program, &copy, &["list"]).0);
+    let there = ids(&of_copy(program, &copy, &["list"]).0);
     assert!(there.len() == 3 && there.contains(&both[0]) && !there.contains(&both[1]), "{there:?}");
-    gives_the_same(&program, &copy, &there[1..]);
-    assert_eq!(of_copy(&program, &copy, &["check", "--read-data"]).1, 0);
+    gives_the_same(program, &copy, &there[1..]);
+    for found in [of_copy(program, &copy, &["check", "--read-data"]), program.json(&["check", "--read-data"])] {
+        assert_eq!(found.1, 0, "{}", found.0);
+    }
     // It comes back where that is asked for.
-    assert_eq!(sync(&program, &copy, &["--again"]).0["in_copy"], 4);
-    gives_the_same(&program, &copy, &both[1..]);
-    assert_eq!(of_copy(&program, &copy, &["check", "--read-data"]).1, 0);
+    assert_eq!(sync(program, &copy, &["--again"]).0["in_copy"], 4);
+    gives_the_same(program, &copy, &both[1..]);
+    assert_eq!(of_copy(program, &copy, &["check", "--read-data"]).1, 0);
 }
 
 #[test]

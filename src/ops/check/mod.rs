@@ -4,6 +4,7 @@
 mod packs;
 mod read;
 mod read_log;
+mod scrub;
 mod trees;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Span;
 use crate::limits::RECORD_BYTES_MAX;
-use crate::manifest::{Catalog, Chain, FileHash, SnapshotId, Standing, file_hash};
+use crate::manifest::{Catalog, Chain, FileHash, SnapshotId, Standing, file_hash, went_back};
 use crate::progress::Phase;
 use crate::store::{Index, IndexMode, Repository, snapshot_copy_name, snapshot_name};
 
@@ -23,6 +24,7 @@ use super::{Error, Monitor};
 pub(super) use packs::check_packs;
 pub use read::ReadReport;
 pub(super) use read::{BadChunks, is_whole_pack, read_packs};
+pub use scrub::scrub;
 pub use trees::Damage;
 pub(super) use trees::Trees;
 
@@ -167,6 +169,9 @@ fn check_unnamed(repository: &Repository, index: &Index, catalog: &Catalog, repo
 fn check_list(repository: &Repository, report: &mut CheckReport) -> Result<(), Error> {
     // Where nobody may write there is nobody to wait for.
     let _lock = repository.lock_list().ok();
+    if let Some(went_back) = went_back(repository)? {
+        report.findings.push(Finding { name: "list".to_owned(), what: went_back.words() });
+    }
     let chain = Chain::load(repository)?;
     for irregular in chain.irregularities(&record_hashes(repository)?) {
         report.findings.push(Finding { name: irregular.name, what: irregular.what });

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{Catalog, FileHash, SnapshotId, Standing};
+use crate::manifest::{Catalog, FileHash, SnapshotId, Standing, accept_list};
 use crate::progress::Phase;
 use crate::store::{Index, IndexMode, PackStreams, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, snapshot_name};
 
@@ -207,6 +207,7 @@ fn work(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> 
     let (snapshots, lost_records) = mend_snapshots(repository, &index, &mut report, monitor)?;
     list::change_list(repository, (snapshots, recovered), lost_records, &mut report)?;
     Standing::settle(repository, jiff::Timestamp::now().as_nanosecond() as i64)?;
+    accept_list(repository)?;
 
     // From here on nothing needs the damaged packs.
     if !index.commit_without(&given_up)?

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::manifest::Standing;
+use crate::manifest::{Standing, went_back};
 use crate::progress::{Monitor, Problem};
 use crate::source::{Category, Layout, Rules, ScanCache, ScanCacheWriter, ScanRoot};
 use crate::store::{ChunkReader, Index, PackStreams, Repository};
@@ -67,6 +67,8 @@ impl<'r> Run<'r> {
             if run.parents.newest.is_none() || repository.config().format == 1 {
                 repository.complete_config()?;
             }
+            let gone_back = went_back(repository)?.map(|went_back| Problem { path: "list".to_owned(), what: went_back.words() });
+            run.problems.extend(gone_back);
             // Where this source has a snapshot there is a list.
             if run.parents.newest.is_none() {
                 run.problems.extend(begin_list(repository, scan_start_ns)?);

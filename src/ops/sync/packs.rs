@@ -39,7 +39,7 @@ pub(super) fn copy(source: &Repository, target: &Repository, packs: &[Listed], m
         if !is_whole_pack(target, &id, pack.size_bytes)? {
             target.backend().remove(&pack.name).map_err(StoreError::from)?;
             return Err(Error::Refused {
-                what: format!("{} is damaged, in the repository or by the way to the copy, so it was not kept in the copy", pack_name(&id)),
+                what: format!("{} is damaged, in the repository or on the way to the copy, so it was not kept in the copy", pack_name(&id)),
                 hint: "Run jellyvault check --read-data, then jellyvault repair, and sync again.".to_owned(),
             });
         }

@@ -164,7 +164,8 @@ fn is_record(binding: Binding<'_>) -> bool {
     matches!(binding.kind, "snapshot" | "link")
 }
 
-/// The length that a piece is padded to, in bytes: so that sizes say little. Steps of a thirty-second of its size, at least 256 bytes.
+/// The length that a piece is padded to, in bytes: so that sizes say little. Steps of between a sixty-fourth and a thirty-second of its size,
+/// at least 256 bytes.
 fn padded_len(kind: &str, len: usize) -> usize {
     const STEP_MIN: usize = 256;
     const STEPS: usize = 32;

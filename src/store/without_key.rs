@@ -1,0 +1,52 @@
+//! What who has no key can verify of an encrypted repository: that its packs are as they were written.
+
+use crate::backend::{Backend, Error as BackendError, Listed, Span};
+
+use super::trailer::{TrailerError, clear_hash};
+
+/// Bytes that are read at once.
+const PIECE_BYTES: u64 = 1 << 20;
+
+/// Why a pack is not known to be as it was written.
+pub enum PackFault {
+    /// It is not.
+    Damaged(String),
+    /// It could not be read.
+    Unread(BackendError),
+}
+
+impl From<TrailerError> for PackFault {
+    fn from(error: TrailerError) -> PackFault {
+        PackFault::Damaged(error.to_string())
+    }
+}
+
+impl From<BackendError> for PackFault {
+    fn from(error: BackendError) -> PackFault {
+        match error {
+            BackendError::Missing { .. } | BackendError::Short { .. } | BackendError::TooLarge { .. } => PackFault::Damaged(error.to_string()),
+            error => PackFault::Unread(error),
+        }
+    }
+}
+
+/// Reads a pack whole, and holds it against the hash that it has in the clear. `read` is called with the bytes that were read.
+///
+/// # Errors
+/// What is wrong with it, or why it could not be read.
+pub fn verify_pack(backend: &dyn Backend, file: &Listed, id: &[u8; 16], mut read: impl FnMut(u64)) -> Result<(), PackFault> {
+    let part = |offset, len| backend.read(&file.name, Span::At { offset, len });
+    let (end, hash) = clear_hash(file.size_bytes, id, |offset, len| Ok::<_, PackFault>(part(offset, len)?))?;
+    let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
+    while at < end {
+        let len = PIECE_BYTES.min(end - at);
+        hasher.update(&part(at, len as usize)?);
+        at += len;
+        read(len);
+    }
+    if *hasher.finalize().as_bytes() == hash {
+        Ok(())
+    } else {
+        Err(PackFault::Damaged("its bytes do not have the hash that they had when it was written".to_owned()))
+    }
+}
