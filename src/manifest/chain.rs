@@ -11,6 +11,7 @@ use crate::store::{self, RecordKind, Repository, decode_record, encode_record, s
 
 use super::Error;
 use super::SnapshotId;
+use super::link_names::{link_name, links_in};
 use super::newest::Newest;
 use super::records;
 use super::server_keys::server_keys;
@@ -94,15 +95,6 @@ pub struct ListChange {
     pub restate: bool,
 }
 
-fn link_name(number: u64) -> String {
-    format!("list/{number:016x}.link")
-}
-
-fn number_of(name: &str) -> Option<u64> {
-    let stem = name.strip_prefix("list/")?.strip_suffix(".link")?;
-    (stem.len() == 16).then(|| u64::from_str_radix(stem, 16).ok()).flatten()
-}
-
 /// The hash of a file's bytes.
 pub fn file_hash(bytes: &[u8]) -> FileHash {
     *blake3::hash(bytes).as_bytes()
@@ -113,10 +105,6 @@ fn read_link(repository: &Repository, name: &str, number: u64) -> Result<(FileHa
     let link = decode_record(RecordKind::Link, repository.sealer(), &number.to_be_bytes(), &bytes)
         .map_err(|what| store::Error::Record { name: name.to_owned(), what })?;
     Ok((file_hash(&bytes), link))
-}
-
-fn links_in(names: Vec<String>) -> Vec<(u64, String)> {
-    names.into_iter().filter_map(|name| Some((number_of(&name)?, name))).collect()
 }
 
 fn sum_of<'a>(ids: impl Iterator<Item = &'a SnapshotId>) -> (u64, [u8; 16]) {
@@ -267,11 +255,6 @@ impl Chain {
     }
 
     /// Whether there is a link with this number.
-    /// The number of the newest link; nothing where there is no list.
-    pub(super) fn newest_number(repository: &Repository) -> Result<Option<u64>, Error> {
-        Ok(links_in(repository.backend().names("list/")?).iter().map(|(number, _)| *number).max())
-    }
-
     fn has_link(repository: &Repository, number: u64) -> Result<bool, Error> {
         match repository.backend().read(&link_name(number), Span::Tail { len: 1 }) {
             Ok(_) => Ok(true),

@@ -1,5 +1,6 @@
 //! What the chain notices, and what it does not mind.
 
+use super::super::link_names::number_of;
 use super::*;
 use crate::backend::MemoryBackend;
 use crate::manifest::Catalog;

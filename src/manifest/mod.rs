@@ -7,6 +7,7 @@ mod chain;
 mod cursor;
 mod diff;
 mod entry;
+mod link_names;
 mod moment;
 mod newest;
 mod node;

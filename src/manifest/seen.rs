@@ -7,7 +7,7 @@ use crate::backend::CacheFile;
 use crate::store::Repository;
 
 use super::Error;
-use super::chain::Chain;
+use super::link_names::newest_link;
 
 /// A list that went back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl WentBack {
 /// Where the list cannot be read.
 pub fn went_back(repository: &Repository) -> Result<Option<WentBack>, Error> {
     let Some(file) = repository.seen_file() else { return Ok(None) };
-    let now = Chain::newest_number(repository)?;
+    let now = newest_link(repository)?;
     match (read(&file), now) {
         (Some(seen), now) if now.is_none_or(|now| now < seen) => Ok(Some(WentBack { seen, now })),
         (_, Some(now)) => {
@@ -59,7 +59,7 @@ pub(super) fn note(repository: &Repository, number: u64) {
 /// Where the list cannot be read.
 pub fn accept(repository: &Repository) -> Result<(), Error> {
     let Some(file) = repository.seen_file() else { return Ok(()) };
-    crate::tolerate(write(&file, Chain::newest_number(repository)?.unwrap_or_default()));
+    crate::tolerate(write(&file, newest_link(repository)?.unwrap_or_default()));
     Ok(())
 }
 
