@@ -1,13 +1,17 @@
 //! How far had the list of an encrypted repository come when this machine last saw it? An older state that somebody put back, or a disk that was
 //! restored, is told by that: links are numbered, and numbers only grow.
 
+use std::io::Read;
 use std::path::Path;
 
-use crate::backend::CacheFile;
+use crate::backend::{CacheFile, open_to_read};
 use crate::store::Repository;
 
 use super::Error;
 use super::link_names::newest_link;
+
+/// More bytes than a number and a line break have.
+const DIGITS_MAX: u64 = 32;
 
 /// A list that went back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +68,9 @@ pub fn accept(repository: &Repository) -> Result<(), Error> {
 }
 
 fn read(file: &Path) -> Option<u64> {
-    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+    let mut text = String::new();
+    open_to_read(file).ok()?.take(DIGITS_MAX).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
 }
 
 fn write(file: &Path, number: u64) -> std::io::Result<()> {
