@@ -153,7 +153,7 @@ fn a_copy_that_is_killed_goes_on_and_the_target_is_whole_each_time() {
     let mut kills = 0;
     for round in 0u64.. {
         let mut running = two.command(&plain, &["copy", "--to", two.locked.to_str().unwrap()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(round * 37 % 150 + round * 8));
+        std::thread::sleep(Duration::from_millis(round * 2 + round * round / 8));
         if running.try_wait().unwrap().is_some_and(|status| status.success()) {
             break;
         }

@@ -159,7 +159,7 @@ fn a_copy_that_is_killed_again_and_again_is_whole_each_time_and_comes_to_its_end
     let (mut kills, mut seen) = (0, std::collections::BTreeSet::new());
     for round in 0u64.. {
         let mut running = program.command(&["-q", "sync", "--to", copy.to_str().unwrap()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(round * 7 % 60 + round));
+        std::thread::sleep(Duration::from_millis(round * 2 + round * round / 8));
         if running.try_wait().unwrap().is_some_and(|status| status.success()) {
             break;
         }
