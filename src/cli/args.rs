@@ -30,6 +30,7 @@ pub struct Cli {
 
 /// Options that every command accepts.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = super::manual::EVERY_COMMAND)]
 pub struct Global {
     /// Repository directory [default: $XDG_DATA_HOME/jellyvault, or /var/lib/jellyvault for root]
     #[arg(long, global = true, env = "JELLYVAULT_REPO", hide_env_values = true, value_name = "PATH", value_hint = ValueHint::DirPath)]
@@ -58,7 +59,7 @@ pub struct Global {
     /// Directory for temporary copies of databases [default: the repository, or the system's temporary directory if the repository is read-only]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub scratch_dir: Option<PathBuf>,
-    /// Write even if the repository's file system does not support locks. No other jellyvault may use the repository meanwhile
+    /// Write even if the repository's file system does not support locks. No other jellyvault may use the repository at the same time
     #[arg(long, global = true)]
     pub no_lock: bool,
     /// Do not show a progress bar
@@ -89,14 +90,14 @@ pub enum Command {
     },
     /// Show which Jellyfin server is found and what a snapshot would contain
     Source(SourceArgs),
-    /// Copy snapshots into another repository, which may be encrypted otherwise or not at all
+    /// Copy snapshots into another repository, which can have another passphrase or none
     ///
-    /// Each snapshot keeps its id, so it is copied only once. What the target has already is not stored again.
+    /// Each snapshot keeps its id, so it is copied only once. Data that the other repository already has is not stored again.
     Copy(CopyArgs),
     /// Keep a second copy of the repository in another directory, for example on a USB disk or a NAS
     ///
-    /// Copies every snapshot that the copy lacks, and verifies it there. Stopping it at any moment is safe. Nothing is
-    /// deleted in the copy: it is a repository of its own, with its own forget and prune (--repo COPY).
+    /// Copies every snapshot that the copy does not have, and verifies it there. You can stop it at any time. It deletes no
+    /// snapshot in the copy: the copy is a repository of its own. To delete old snapshots there, run forget with --repo.
     Sync(SyncArgs),
     /// Take a snapshot
     ///
@@ -205,14 +206,14 @@ pub enum Command {
     Setup(SetupArgs),
     /// Run the jobs that are due now (snapshot, retention, check, drill), then exit: for cron and systemd timers
     ///
-    /// When each job is due is set in the configuration file. Jobs that were missed, for example while the machine was off,
-    /// are done once.
+    /// The configuration file says when each job is due. A job that was missed, for example while the machine was off, runs
+    /// once, however often it was missed.
     Run(RunArgs),
-    /// Keep running: do the jobs when they are due, and show a web page (http://127.0.0.1:8788 unless configured otherwise)
+    /// Keep running: run the jobs when they are due, and show a web page (http://127.0.0.1:8788 unless configured otherwise)
     Serve,
-    /// Show the restore that waits for the next start of Jellyfin (restore --arm), or what came of it
+    /// Show or cancel the restore that waits for the next start of Jellyfin (restore --arm), or show its result
     Armed(ArmedArgs),
-    /// Set the password of the web page, or make a token for a program
+    /// Set the password of the web page, or create a token for a program
     Web {
         #[command(subcommand)]
         command: WebCommand,
@@ -252,7 +253,7 @@ pub struct DiffArgs {
     /// The later snapshot [default: the server as it is now]
     #[arg(value_name = "SNAPSHOT")]
     pub after: Option<String>,
-    /// Compare only these categories
+    /// Compare only these categories: database, config, metadata, subtitles, trickplay, attachments, plugins, other
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Compare only this path and everything below it, or paths that match a pattern: *.jpg, or metadata/**/poster.*
@@ -368,7 +369,7 @@ pub struct ExportArgs {
     /// Export only these categories: database, metadata, subtitles, trickplay, attachments (the configuration is always included)
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Write it where the dashboard of the server on this machine lists it, if it fits that server
+    /// Write the zip where the dashboard of the server on this machine lists it, if that server can restore it
     #[arg(long)]
     pub to_jellyfin: bool,
     /// Write tables for another version: 10.11.10 or 10.11.11, from snapshots of 10.11.0 to 10.11.9
@@ -377,7 +378,7 @@ pub struct ExportArgs {
     /// Overwrite an existing file
     #[arg(long)]
     pub force: bool,
-    /// State that the server sees the same directories as at the time of the snapshot (a container with the same volumes)
+    /// Confirm that the server sees the same directories as at the time of the snapshot (a container with the same volumes)
     #[arg(long, requires = "to_jellyfin")]
     pub same_directories: bool,
     /// Jellyfin's data directory [default: found automatically]
