@@ -28,9 +28,12 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The heading of the options that every command accepts.
+pub const EVERY_COMMAND: &str = "Options of every command";
+
 /// Options that every command accepts.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = super::manual::EVERY_COMMAND)]
+#[command(next_help_heading = EVERY_COMMAND)]
 pub struct Global {
     /// Repository directory [default: $XDG_DATA_HOME/jellyvault, or /var/lib/jellyvault for root]
     #[arg(long, global = true, env = "JELLYVAULT_REPO", hide_env_values = true, value_name = "PATH", value_hint = ValueHint::DirPath)]

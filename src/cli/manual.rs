@@ -3,7 +3,7 @@
 use clap::{Command, CommandFactory};
 
 use super::Exit;
-use super::args::Cli;
+use super::args::{Cli, EVERY_COMMAND};
 use super::failure::Failure;
 use super::output;
 
@@ -31,9 +31,6 @@ pub fn markdown() -> Result<Exit, Failure> {
     output::print(&reference())?;
     Ok(Exit::Done)
 }
-
-/// The heading of the options that every command accepts.
-pub const EVERY_COMMAND: &str = "Options of every command";
 
 /// `docs/cli.md`.
 pub fn reference() -> String {
