@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use super::copy_args::{CopyArgs, ImportArgs, SyncArgs};
-use super::key_args::{EncryptArgs, KeyCommand};
+pub use super::diff_args::{DiffArgs, LiveArgs};
+pub use super::key_args::EncryptArgs;
+use super::key_args::KeyCommand;
+pub use super::map_args::{MapArgs, MoveArgs};
 pub use super::restore_args::RestoreArgs;
 use super::schema_args::SchemaCommand;
 use super::service_args::{ArmedArgs, ConfigCommand, NotifyCommand, RunArgs, SetupArgs, StatusArgs, WebCommand};
@@ -141,6 +144,11 @@ pub enum Command {
     /// --in-place restores into the server's own directories. Stop Jellyfin first, unless you restore only metadata,
     /// trickplay, subtitles or attachments. Only files that differ are written.
     Restore(RestoreArgs),
+    /// Change the paths of a stopped server: its media or its own directories are at another place now
+    ///
+    /// Takes a snapshot first. Items keep their watch state, pictures, playlists and collections, although their ids change
+    /// with their paths. To bring a server to another machine or layout, use restore --map-layout or export --exact --map-layout.
+    Move(MoveArgs),
     /// Show what changed between two snapshots, or since a snapshot
     ///
     /// With two snapshots: the changes from the first to the second. With one: the changes since then. Without any: the
@@ -247,58 +255,6 @@ pub enum Command {
     MarkdownHelp,
 }
 
-/// What to compare.
-#[derive(Debug, Args)]
-pub struct DiffArgs {
-    /// The earlier snapshot [default: latest]
-    #[arg(value_name = "SNAPSHOT")]
-    pub before: Option<String>,
-    /// The later snapshot [default: the server as it is now]
-    #[arg(value_name = "SNAPSHOT")]
-    pub after: Option<String>,
-    /// Compare only these categories: database, config, metadata, subtitles, trickplay, attachments, plugins, other
-    #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
-    pub only: Vec<String>,
-    /// Compare only this path and everything below it, or paths that match a pattern: *.jpg, or metadata/**/poster.*
-    #[arg(long, value_name = "PATH|GLOB")]
-    pub path: Vec<String>,
-    /// Show only counts and a summary
-    #[arg(long)]
-    pub stat: bool,
-    /// Also show what changed in the database: who watched what, which films are new, what an upgrade changed
-    #[arg(long)]
-    pub rows: bool,
-    /// Show every changed row of this table (implies --rows)
-    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
-    pub table: Vec<String>,
-    /// Show every changed row of this user (implies --rows)
-    #[arg(long, value_name = "NAME")]
-    pub user: Vec<String>,
-    /// Show every changed row of items with this id, or with this text in their name (implies --rows)
-    #[arg(long, value_name = "NAME|ID")]
-    pub item: Vec<String>,
-    /// Compare the rows of this database instead of Jellyfin's main database, for example data/playback_reporting.db
-    #[arg(long, value_name = "PATH")]
-    pub database: Option<String>,
-    /// Show what changed inside files: lines of text (without secrets), width and height of pictures
-    #[arg(long, short = 'p')]
-    pub patch: bool,
-    /// Show passwords, tokens and other values that are hidden by default
-    #[arg(long)]
-    pub show_secrets: bool,
-    /// Always print the tree, even if the output is not a terminal
-    #[arg(long, conflicts_with = "stat")]
-    pub tree: bool,
-    /// Use the exit codes of the program diff: 0 nothing changed, 1 something changed, 2 failed
-    #[arg(long)]
-    pub exit_code: bool,
-    /// Compare with this directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["after", "data_dir", "config_dir", "metadata_dir"])]
-    pub plain: Option<PathBuf>,
-    #[command(flatten)]
-    pub source: LiveArgs,
-}
-
 /// What to find.
 #[derive(Debug, Args)]
 pub struct FindArgs {
@@ -338,23 +294,6 @@ pub struct HistoryArgs {
     pub item: Vec<String>,
 }
 
-/// The live source to compare with.
-#[derive(Debug, Args, Default)]
-pub struct LiveArgs {
-    /// Jellyfin's data directory [default: the snapshot's, or found automatically]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "after")]
-    pub data_dir: Option<PathBuf>,
-    /// Jellyfin's configuration directory, if it is not in the data directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "after")]
-    pub config_dir: Option<PathBuf>,
-    /// Jellyfin's metadata directory, if it is not in the data directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "after")]
-    pub metadata_dir: Option<PathBuf>,
-    /// Follow symbolic links to whole Jellyfin directories (links that the snapshot followed are always followed)
-    #[arg(long, conflicts_with = "after")]
-    pub follow_roots: bool,
-}
-
 /// How to export.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
@@ -381,6 +320,11 @@ pub struct ExportArgs {
     /// Overwrite an existing file
     #[arg(long)]
     pub force: bool,
+    #[command(flatten)]
+    pub map: MapArgs,
+    /// With --map or --map-layout: show what would be changed, write no zip
+    #[arg(long)]
+    pub dry_run: bool,
     /// Confirm that the server sees the same directories as at the time of the snapshot (a container with the same volumes)
     #[arg(long, requires = "to_jellyfin")]
     pub same_directories: bool,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+use super::map_args::{MapArgs, MapLayout};
 use super::snap_arg::SnapArg;
 
 /// How to restore.
@@ -68,6 +69,8 @@ pub struct RestoreArgs {
     /// Confirm that the server sees the same directories as at the time of the snapshot (a container with the same volumes)
     #[arg(long, requires = "in_place")]
     pub same_directories: bool,
+    #[command(flatten)]
+    pub map: MapArgs,
     /// Do not take a snapshot of the current state before the database or the configuration is changed
     #[arg(long, requires = "instance")]
     pub no_safety_snapshot: bool,
@@ -106,6 +109,7 @@ pub struct RestoreArgs {
 impl RestoreArgs {
     /// The data directory, however it was named.
     pub fn data_dir(&self) -> Option<&PathBuf> {
-        self.data_dir.as_ref().or(self.place.as_ref())
+        let behind = if let Some(MapLayout::Place(place)) = &self.map.map_layout { Some(place) } else { None };
+        self.data_dir.as_ref().or(self.place.as_ref()).or(behind)
     }
 }
