@@ -62,6 +62,11 @@ impl Failure {
         Failure { kind: ErrorKind::Refused, exit: Exit::Failed, ..Failure::usage(message, hint) }
     }
 
+    /// A directory holds no instance.
+    pub fn no_source(message: &str, hint: &str) -> Failure {
+        Failure { kind: ErrorKind::NoSource, ..Failure::refused(message, hint) }
+    }
+
     /// What was asked for is not there.
     pub fn not_found(message: &str, hint: &str) -> Failure {
         Failure { kind: ErrorKind::NotFound, exit: Exit::Failed, ..Failure::usage(message, hint) }

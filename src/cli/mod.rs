@@ -16,6 +16,7 @@ mod export;
 mod failure;
 mod find;
 mod forget;
+mod gone_source;
 mod import;
 mod init;
 mod jellyfin;

@@ -14,11 +14,16 @@ use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
 use super::output;
-use super::{Exit, jellyfin, json as to_json, render};
+use super::{Exit, gone_source, jellyfin, json as to_json, render};
 
 /// The instance that the arguments mean.
 pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpec), Failure> {
-    find_trusting(context, args, Vec::new())
+    find_trusting(context, args, Named::default())
+}
+
+/// The same of a data directory that snapshots were taken of: only the server's marker may be left there.
+pub fn find_in_known_place(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpec), Failure> {
+    find_trusting(context, args, Named { is_known_place: true, ..Named::default() })
 }
 
 /// The same beside a repository: places that only a file of the server's user names are taken as well, if an earlier snapshot was taken of them.
@@ -37,7 +42,7 @@ pub fn find_known(context: &Context, args: &SourceArgs, repository: &Repository)
         return Ok(found);
     }
     let known = ops::places_of(repository, &context.host(), &found.0.program_data)?;
-    if known.is_empty() { Ok(found) } else { find_trusting(context, args, known) }
+    if known.is_empty() { Ok(found) } else { find_trusting(context, args, Named { known, ..Named::default() }) }
 }
 
 /// The same for who names no directory where none is found: the one that the repository's snapshots of this machine were taken of.
@@ -73,7 +78,7 @@ pub fn of_record(
     named: &SourceArgs,
     is_trusted: bool,
 ) -> Result<Option<(Instance, SourceSpec)>, Failure> {
-    if !is_trusted && !Known::load().has_made(&repository.config().id) && !is_own(repository) {
+    if !is_trusted && !may_believe(repository) {
         return Ok(None);
     }
     let directory = |name: &str| record.source.directories.get(name).map(PathBuf::from).filter(|dir| dir.is_dir());
@@ -89,6 +94,11 @@ pub fn of_record(
     Ok(find(context, &own).ok())
 }
 
+/// Whether the repository may say what is read here: this user made it, or it belongs to this user or root.
+pub fn may_believe(repository: &Repository) -> bool {
+    Known::load().has_made(&repository.config().id) || is_own(repository)
+}
+
 /// Whether the repository's folder is of who runs this, or root's.
 fn is_own(repository: &Repository) -> bool {
     let crate::store::Location::Folder(folder) = repository.location() else { return true };
@@ -97,7 +107,7 @@ fn is_own(repository: &Repository) -> bool {
 }
 
 /// What the arguments do not say the configuration may.
-fn configured(context: &Context, args: &SourceArgs) -> Result<SourceArgs, Failure> {
+pub fn configured(context: &Context, args: &SourceArgs) -> Result<SourceArgs, Failure> {
     let mut args = args.clone();
     // Who names another directory means another server.
     if args.data_dir().is_none() {
@@ -111,7 +121,7 @@ fn configured(context: &Context, args: &SourceArgs) -> Result<SourceArgs, Failur
     Ok(args)
 }
 
-fn find_trusting(context: &Context, args: &SourceArgs, known: Vec<String>) -> Result<(Instance, SourceSpec), Failure> {
+fn find_trusting(context: &Context, args: &SourceArgs, trusting: Named) -> Result<(Instance, SourceSpec), Failure> {
     let args = &configured(context, args)?;
     let text = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| p.to_string_lossy().into_owned());
     let absolute = |path: &Option<std::path::PathBuf>| -> Result<Option<String>, Failure> {
@@ -134,8 +144,7 @@ fn find_trusting(context: &Context, args: &SourceArgs, known: Vec<String>) -> Re
         log: text(&args.log_dir),
         database: absolute(&args.database)?,
         follow_roots: args.follow_roots,
-        known,
-        ..Named::default()
+        ..trusting
     };
     Ok(ops::find_instance(context.platform(), &named, &context.surroundings())?)
 }
@@ -143,7 +152,7 @@ fn find_trusting(context: &Context, args: &SourceArgs, known: Vec<String>) -> Re
 pub fn run(context: &Context, args: &SourceArgs) -> Result<Exit, Failure> {
     let (instance, spec) = match find(context, args) {
         // Where a repository is, its snapshots tell.
-        Err(failure) if failure.is_no_instance() => context.open().ok().map_or(Err(failure), |repository| find_or_remembered(context, args, &repository))?,
+        Err(failure) if failure.is_no_instance() => context.open().ok().map_or(Err(failure), |repository| gone_source::find(context, args, &repository))?,
         found => found?,
     };
     let survey = ops::survey(&spec, 0, &context.monitor)?;
