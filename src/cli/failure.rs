@@ -90,6 +90,11 @@ impl Failure {
         }
     }
 
+    /// The same with other advice.
+    pub fn advising(self, hint: &str) -> Failure {
+        Failure { hint: Some(hint.to_owned()), ..self }
+    }
+
     /// What failed, in one line.
     pub fn message(&self) -> &str {
         &self.message
@@ -237,7 +242,7 @@ impl From<Error> for Failure {
             next = cause.source();
         }
         let exit = match &error {
-            Error::Interrupted => Exit::Interrupted,
+            error if error.kind() == ErrorKind::Interrupted => Exit::Interrupted,
             Error::Glob { .. } | Error::NotAFile { .. } => Exit::Usage,
             _ => Exit::Failed,
         };

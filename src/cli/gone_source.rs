@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
-use crate::ops::{self, SourceSpec};
-use crate::source::Instance;
+use crate::ops;
 use crate::store::Repository;
 
-use super::args::SourceArgs;
 use super::context::Context;
 use super::failure::Failure;
-use super::{render, source};
+use super::render;
 
 /// What is left of a data directory.
 enum Left {
@@ -19,14 +17,10 @@ enum Left {
     Other,
 }
 
-/// The instance that the arguments mean, beside a repository that remembers it. A data directory with only the server's marker left is told by the
-/// snapshot; one with nothing at all is refused here, with what the repository knows of it.
-pub fn find(context: &Context, args: &SourceArgs, repository: &Repository) -> Result<(Instance, SourceSpec), Failure> {
-    let failure = match source::find_or_remembered(context, args, repository) {
-        Err(failure) if failure.is_no_instance() => failure,
-        found => return found,
-    };
-    let Some((id, record, place)) = known(context, args, repository)? else { return Err(failure) };
+/// Where no instance was found, in the place that is named or else in that of the newest snapshot: a data directory with only the server's marker left,
+/// which the snapshot tells of; or the failure, with what the repository knows of the place if nothing at all is left.
+pub fn look(context: &Context, named: Option<&Path>, repository: &Repository, failure: Failure) -> Result<PathBuf, Failure> {
+    let Some((id, record, place)) = known(context, named, repository)? else { return Err(failure) };
     match left(&place) {
         Left::Nothing(what) => Err(Failure::no_source(
             &format!(
@@ -42,21 +36,14 @@ pub fn find(context: &Context, args: &SourceArgs, repository: &Repository) -> Re
                 render::argument(&place)
             ),
         )),
-        Left::Marker => {
-            let data_dir = args.data_dir().is_none().then(|| place.clone()).or_else(|| args.data_dir.clone());
-            source::find_in_known_place(context, &SourceArgs { data_dir, ..args.clone() })
-        }
+        Left::Marker => Ok(place),
         Left::Other => Err(failure),
     }
 }
 
-/// The last complete snapshot of the directory that is meant, and the directory.
-fn known(context: &Context, args: &SourceArgs, repository: &Repository) -> Result<Option<(SnapshotId, SnapshotRecord, PathBuf)>, Failure> {
-    let named = source::configured(context, args)?.data_dir().map(|dir| std::fs::canonicalize(dir).or_else(|_| std::path::absolute(dir)));
-    let named = named.transpose().map_err(|source| ops::Error::Source { path: args.data_dir().cloned().unwrap_or_default(), source })?;
-    if named.is_none() && !source::may_believe(repository) {
-        return Ok(None);
-    }
+/// The last complete snapshot of the directory that is meant, best one with a database, and the directory.
+fn known(context: &Context, named: Option<&Path>, repository: &Repository) -> Result<Option<(SnapshotId, SnapshotRecord, PathBuf)>, Failure> {
+    let named = named.map(|dir| std::fs::canonicalize(dir).or_else(|_| std::path::absolute(dir)).unwrap_or_else(|_| dir.to_path_buf()));
     let is_it = |record: &SnapshotRecord| {
         let place = record.source.directories.get("programdata").filter(|_| record.source.host == context.host() && record.is_complete());
         place.is_some_and(|place| named.as_deref().is_none_or(|named| named == Path::new(place)))

@@ -39,6 +39,7 @@ mod prune;
 mod render;
 mod repair;
 mod restore;
+mod restore_again;
 mod restore_args;
 mod restore_server;
 mod restore_target;

@@ -15,7 +15,7 @@ use super::output;
 use super::restore_target::{same_target, target_of};
 use super::snapshot::{tell_problems, wanted};
 use super::watch_words::watch_words;
-use super::{Exit, json as to_json, render, restore_server, restore_target, service, titles};
+use super::{Exit, json as to_json, render, restore_again, restore_server, restore_target, service, titles};
 
 /// Paths that a dry run with `--delete` names without `--verbose`.
 const DELETED_SHOWN: usize = 50;
@@ -66,7 +66,8 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         // Before it is filled: a restore that is stopped goes on with the same command.
         Known::load().remember_restored(dir);
     }
-    let report = ops::restore(&repository, &snapshot, &destination, &options, &context.monitor)?;
+    let done = ops::restore(&repository, &snapshot, &destination, &options, &context.monitor);
+    let report = done.map_err(|error| restore_again::failure(error, &args, &snapshot.0))?;
     if context.global.json {
         to_json::print(&Restored { report: &report, start: start.as_deref() });
     } else if !context.global.quiet {

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::open_or_make::{open_or_imagine, open_or_make};
 use super::output;
-use super::{Exit, gone_source, json as to_json, labels, render, source};
+use super::{Exit, json as to_json, labels, render, source};
 
 /// Problems that are shown by name without `--verbose`.
 const SHOWN: usize = 20;
@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
         None => match source::find(context, &args.source) {
             // Where there is a repository its snapshots tell.
             Err(failure) if failure.is_no_instance() => {
-                context.open().ok().map_or(Err(failure), |repository| gone_source::find(context, &args.source, &repository))?.1
+                context.open().ok().map_or(Err(failure), |repository| source::find_to_capture(context, &args.source, &repository))?.1
             }
             found => found?.1,
         },

@@ -21,9 +21,19 @@ pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpe
     find_trusting(context, args, Named::default())
 }
 
-/// The same of a data directory that snapshots were taken of: only the server's marker may be left there.
-pub fn find_in_known_place(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpec), Failure> {
-    find_trusting(context, args, Named { is_known_place: true, ..Named::default() })
+/// What a snapshot is taken of, beside a repository that remembers it: of a data directory that it knows only the server's marker may be left.
+pub fn find_to_capture(context: &Context, args: &SourceArgs, repository: &Repository) -> Result<(Instance, SourceSpec), Failure> {
+    let failure = match find_or_remembered(context, args, repository) {
+        Err(failure) if failure.is_no_instance() => failure,
+        found => return found,
+    };
+    let args = configured(context, args)?;
+    let named = args.data_dir().map(PathBuf::as_path);
+    if named.is_none() && !may_believe(repository) {
+        return Err(failure);
+    }
+    let place = gone_source::look(context, named, repository, failure)?;
+    find_trusting(context, &SourceArgs { data_dir: Some(place), ..args }, Named { is_known_place: true, ..Named::default() })
 }
 
 /// The same beside a repository: places that only a file of the server's user names are taken as well, if an earlier snapshot was taken of them.
@@ -95,7 +105,7 @@ pub fn of_record(
 }
 
 /// Whether the repository may say what is read here: this user made it, or it belongs to this user or root.
-pub fn may_believe(repository: &Repository) -> bool {
+fn may_believe(repository: &Repository) -> bool {
     Known::load().has_made(&repository.config().id) || is_own(repository)
 }
 
@@ -107,7 +117,7 @@ fn is_own(repository: &Repository) -> bool {
 }
 
 /// What the arguments do not say the configuration may.
-pub fn configured(context: &Context, args: &SourceArgs) -> Result<SourceArgs, Failure> {
+fn configured(context: &Context, args: &SourceArgs) -> Result<SourceArgs, Failure> {
     let mut args = args.clone();
     // Who names another directory means another server.
     if args.data_dir().is_none() {
@@ -152,7 +162,7 @@ fn find_trusting(context: &Context, args: &SourceArgs, trusting: Named) -> Resul
 pub fn run(context: &Context, args: &SourceArgs) -> Result<Exit, Failure> {
     let (instance, spec) = match find(context, args) {
         // Where a repository is, its snapshots tell.
-        Err(failure) if failure.is_no_instance() => context.open().ok().map_or(Err(failure), |repository| gone_source::find(context, args, &repository))?,
+        Err(failure) if failure.is_no_instance() => context.open().ok().map_or(Err(failure), |repository| find_to_capture(context, args, &repository))?,
         found => found?,
     };
     let survey = ops::survey(&spec, 0, &context.monitor)?;

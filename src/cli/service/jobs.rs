@@ -15,7 +15,7 @@ use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::key_args::EncryptArgs;
 use super::super::open_or_make::open_or_make;
-use super::super::{check, gone_source, render, source};
+use super::super::{check, render, source};
 use super::facts::Whose;
 
 /// How long pruning waits for those that read: the next snapshot must not wait for a download. It is tried again after ten minutes.
@@ -62,7 +62,7 @@ fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failur
     // What is found beside the repository's own memory, too.
     let (instance, spec) = match found {
         Ok(_) => source::find_known(context, &own, &repository)?,
-        Err(failure) if failure.is_no_instance() => gone_source::find(context, &own, &repository)?,
+        Err(failure) if failure.is_no_instance() => source::find_to_capture(context, &own, &repository)?,
         Err(failure) => return Err(failure),
     };
     let only = if config.skip.is_empty() { Vec::new() } else { Category::ALL.into_iter().filter(|category| !config.skip.contains(category)).collect() };

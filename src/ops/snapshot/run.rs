@@ -83,7 +83,9 @@ impl<'r> Run<'r> {
                 Some(_) => run.parents.newest_of(repository, &run.key, run.server.as_deref(), |record| !record.has_wrong_clock())?,
                 None => None,
             };
-            let problem = clock::problem(scan_start_ns, before, believed.as_ref(), repository);
+            let last = run.parents.last_believed(repository)?;
+            let compared = clock::Compared { before, believed: believed.as_ref(), last: last.as_ref() };
+            let problem = clock::problem(scan_start_ns, &compared, repository);
             run.problems.extend(problem);
         }
         Ok(run)
@@ -130,7 +132,7 @@ impl<'r> Run<'r> {
         if self.options.accept_loss {
             return Ok(worth::Before::nothing(self.repository, index));
         }
-        worth::Before::find(self, index)
+        worth::Before::find((self.repository, index), &self.parents, (&self.key, self.server.as_deref()), &self.wanted)
     }
 
     /// Copies and stores the main database first: what the server writes meanwhile is younger than everything else.

@@ -16,7 +16,6 @@ use crate::store::{ChunkReader, Index, Repository};
 use super::super::Error;
 use super::super::rows::{Which, open_state};
 use super::parents::Parents;
-use super::run::Run;
 
 /// The library of a server before 10.11, and how long it may keep us.
 pub(super) const LIBRARY: &[u8] = b"data/library.db";
@@ -46,14 +45,18 @@ pub(super) struct Before<'r> {
 
 impl<'r> Before<'r> {
     /// The newest complete snapshot of the source with all that this one is asked for; where none has that, the newest complete one.
-    pub(super) fn find(run: &Run<'r>, index: &'r Index) -> Result<Before<'r>, Error> {
-        let (repository, parents) = (run.repository, &run.parents);
-        let has_all = |record: &SnapshotRecord| record.is_complete() && run.wanted.iter().all(|category| record.category(category.name()).is_some());
+    pub(super) fn find(
+        (repository, index): (&'r Repository, &'r Index),
+        parents: &Parents,
+        (key, server): (&str, Option<&str>),
+        wanted: &[Category],
+    ) -> Result<Before<'r>, Error> {
+        let has_all = |record: &SnapshotRecord| record.is_complete() && wanted.iter().all(|category| record.category(category.name()).is_some());
         let Some(newest) = parents.newest.zip(parents.record.clone()) else { return Ok(Before::nothing(repository, index)) };
         if has_all(&newest.1) {
             return Ok(Before { repository, index, snapshot: Some(newest) });
         }
-        let is_ours = Parents::is_ours(&run.key, run.server.as_deref());
+        let is_ours = Parents::is_ours(key, server);
         let last = |is_so: &dyn Fn(&SnapshotRecord) -> bool| Catalog::newest_of(repository, &parents.end, |record| is_ours(record) && is_so(record));
         let snapshot = match last(&has_all)? {
             None => last(&SnapshotRecord::is_complete)?,
