@@ -315,11 +315,18 @@ fn hint_of_damage(error: &Error) -> Option<String> {
     if error.kind() == ErrorKind::IndexDamaged {
         return hint(error);
     }
+    if error.unread_file().is_some() {
+        return Some(NOT_READ.to_owned());
+    }
     (error.kind() == ErrorKind::Damaged).then(|| {
         "Part of the repository is damaged or missing. Run jellyvault check --read-data to see which files and snapshots are affected, then jellyvault repair. Check the disk, for example with smartctl."
             .to_owned()
     })
 }
+
+/// Bytes that the disk does not give may be intact: nothing is done that counts on their loss.
+const NOT_READ: &str = "Nothing that a snapshot needs was removed: what cannot be read may be intact. Check that the disk is connected and that this user can \
+                        read the repository's directory, then run the same command again. If the disk is failing, copy the repository to a healthy one first.";
 
 fn store_hint(error: &store::Error) -> Option<String> {
     let text = match error {
@@ -353,6 +360,7 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::Backend(e) if e.is_disk_full() => {
             "The repository's disk is full. No snapshot was damaged. Free some space (jellyvault prune works on a full disk) and run the same command again: data that was already written is used."
         }
+        e if e.unread_file().is_some() => NOT_READ,
         store::Error::Local { .. } | store::Error::Backend(crate::backend::Error::Io { .. }) => {
             "Check that this user can read and write the repository's directory, and that its disk is healthy."
         }
