@@ -49,6 +49,8 @@ pub enum Phase {
     Copy,
     /// Copying snapshots into another repository.
     CopySnapshots,
+    /// Changing paths of a snapshot.
+    Move,
 }
 
 impl Phase {
@@ -75,6 +77,7 @@ impl Phase {
             Phase::Mend => "Repairing",
             Phase::Copy => "Copying packs",
             Phase::CopySnapshots => "Copying snapshots",
+            Phase::Move => "Changing paths",
         }
     }
 }

@@ -27,5 +27,5 @@ pub use mend::{MendError, REPAIRS_NAMED_MAX, Repair, Repairs, clashing_names, me
 pub use reader::{EntryReader, ZipEntry, ZipError, ZipReader, of_io};
 pub use schema::{History, Kind, LearnError, Learner, Property, SCHEMA_BYTES_MAX, Schema, SchemaError, SchemaFileError, Table, each_row};
 pub use standing::Standing;
-pub use text::Date;
+pub use text::{Date, Guid, ReadDate, guid_of_bytes, push_guid, push_string, read_date, read_guid, stored_guid};
 pub use zip_writer::{DosTime, EntryHead, Method, ReadyEntries, Written, ZipWriter};

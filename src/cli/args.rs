@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 
 use super::copy_args::{CopyArgs, ImportArgs, SyncArgs};
-use super::key_args::{EncryptArgs, KeyCommand};
+pub use super::diff_args::{DiffArgs, LiveArgs};
+pub use super::key_args::EncryptArgs;
+use super::key_args::KeyCommand;
+pub use super::map_args::{MapArgs, MoveArgs};
 pub use super::restore_args::RestoreArgs;
 use super::schema_args::SchemaCommand;
 use super::service_args::{ArmedArgs, ConfigCommand, NotifyCommand, RunArgs, SetupArgs, StatusArgs, WebCommand};
@@ -28,8 +31,12 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The heading of the options that every command accepts.
+pub const EVERY_COMMAND: &str = "Options of every command";
+
 /// Options that every command accepts.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = EVERY_COMMAND)]
 pub struct Global {
     /// Repository directory [default: $XDG_DATA_HOME/jellyvault, or /var/lib/jellyvault for root]
     #[arg(long, global = true, env = "JELLYVAULT_REPO", hide_env_values = true, value_name = "PATH", value_hint = ValueHint::DirPath)]
@@ -58,7 +65,7 @@ pub struct Global {
     /// Directory for temporary copies of databases [default: the repository, or the system's temporary directory if the repository is read-only]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub scratch_dir: Option<PathBuf>,
-    /// Write even if the repository's file system does not support locks. No other jellyvault may use the repository meanwhile
+    /// Write even if the repository's file system does not support locks. No other jellyvault may use the repository at the same time
     #[arg(long, global = true)]
     pub no_lock: bool,
     /// Do not show a progress bar
@@ -89,14 +96,14 @@ pub enum Command {
     },
     /// Show which Jellyfin server is found and what a snapshot would contain
     Source(SourceArgs),
-    /// Copy snapshots into another repository, which may be encrypted otherwise or not at all
+    /// Copy snapshots into another repository, which can have another passphrase or none
     ///
-    /// Each snapshot keeps its id, so it is copied only once. What the target has already is not stored again.
+    /// Each snapshot keeps its id, so it is copied only once. Data that the other repository already has is not stored again.
     Copy(CopyArgs),
     /// Keep a second copy of the repository in another directory, for example on a USB disk or a NAS
     ///
-    /// Copies every snapshot that the copy lacks, and verifies it there. Stopping it at any moment is safe. Nothing is
-    /// deleted in the copy: it is a repository of its own, with its own forget and prune (--repo COPY).
+    /// Copies every snapshot that the copy does not have, and verifies it there. You can stop it at any time. It deletes no
+    /// snapshot in the copy: the copy is a repository of its own. To delete old snapshots there, run forget with --repo.
     Sync(SyncArgs),
     /// Take a snapshot
     ///
@@ -137,6 +144,11 @@ pub enum Command {
     /// --in-place restores into the server's own directories. Stop Jellyfin first, unless you restore only metadata,
     /// trickplay, subtitles or attachments. Only files that differ are written.
     Restore(RestoreArgs),
+    /// Change the paths of a stopped server: its media or its own directories are at another place now
+    ///
+    /// Takes a snapshot first. Items keep their watch state, pictures, playlists and collections, although their ids change
+    /// with their paths. To bring a server to another machine or layout, use restore --map-layout or export --exact --map-layout.
+    Move(MoveArgs),
     /// Show what changed between two snapshots, or since a snapshot
     ///
     /// With two snapshots: the changes from the first to the second. With one: the changes since then. Without any: the
@@ -205,14 +217,14 @@ pub enum Command {
     Setup(SetupArgs),
     /// Run the jobs that are due now (snapshot, retention, check, drill), then exit: for cron and systemd timers
     ///
-    /// When each job is due is set in the configuration file. Jobs that were missed, for example while the machine was off,
-    /// are done once.
+    /// The configuration file says when each job is due. A job that was missed, for example while the machine was off, runs
+    /// once, however often it was missed.
     Run(RunArgs),
-    /// Keep running: do the jobs when they are due, and show a web page (http://127.0.0.1:8788 unless configured otherwise)
+    /// Keep running: run the jobs when they are due, and show a web page (http://127.0.0.1:8788 unless configured otherwise)
     Serve,
-    /// Show the restore that waits for the next start of Jellyfin (restore --arm), or what came of it
+    /// Show or cancel the restore that waits for the next start of Jellyfin (restore --arm), or show its result
     Armed(ArmedArgs),
-    /// Set the password of the web page, or make a token for a program
+    /// Set the password of the web page, or create a token for a program
     Web {
         #[command(subcommand)]
         command: WebCommand,
@@ -241,58 +253,6 @@ pub enum Command {
     /// Write the command-line reference as Markdown to standard output
     #[command(hide = true)]
     MarkdownHelp,
-}
-
-/// What to compare.
-#[derive(Debug, Args)]
-pub struct DiffArgs {
-    /// The earlier snapshot [default: latest]
-    #[arg(value_name = "SNAPSHOT")]
-    pub before: Option<String>,
-    /// The later snapshot [default: the server as it is now]
-    #[arg(value_name = "SNAPSHOT")]
-    pub after: Option<String>,
-    /// Compare only these categories
-    #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
-    pub only: Vec<String>,
-    /// Compare only this path and everything below it, or paths that match a pattern: *.jpg, or metadata/**/poster.*
-    #[arg(long, value_name = "PATH|GLOB")]
-    pub path: Vec<String>,
-    /// Show only counts and a summary
-    #[arg(long)]
-    pub stat: bool,
-    /// Also show what changed in the database: who watched what, which films are new, what an upgrade changed
-    #[arg(long)]
-    pub rows: bool,
-    /// Show every changed row of this table (implies --rows)
-    #[arg(long, value_name = "TABLE", value_delimiter = ',')]
-    pub table: Vec<String>,
-    /// Show every changed row of this user (implies --rows)
-    #[arg(long, value_name = "NAME")]
-    pub user: Vec<String>,
-    /// Show every changed row of items with this id, or with this text in their name (implies --rows)
-    #[arg(long, value_name = "NAME|ID")]
-    pub item: Vec<String>,
-    /// Compare the rows of this database instead of Jellyfin's main database, for example data/playback_reporting.db
-    #[arg(long, value_name = "PATH")]
-    pub database: Option<String>,
-    /// Show what changed inside files: lines of text (without secrets), width and height of pictures
-    #[arg(long, short = 'p')]
-    pub patch: bool,
-    /// Show passwords, tokens and other values that are hidden by default
-    #[arg(long)]
-    pub show_secrets: bool,
-    /// Always print the tree, even if the output is not a terminal
-    #[arg(long, conflicts_with = "stat")]
-    pub tree: bool,
-    /// Use the exit codes of the program diff: 0 nothing changed, 1 something changed, 2 failed
-    #[arg(long)]
-    pub exit_code: bool,
-    /// Compare with this directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["after", "data_dir", "config_dir", "metadata_dir"])]
-    pub plain: Option<PathBuf>,
-    #[command(flatten)]
-    pub source: LiveArgs,
 }
 
 /// What to find.
@@ -334,23 +294,6 @@ pub struct HistoryArgs {
     pub item: Vec<String>,
 }
 
-/// The live source to compare with.
-#[derive(Debug, Args, Default)]
-pub struct LiveArgs {
-    /// Jellyfin's data directory [default: the snapshot's, or found automatically]
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "after")]
-    pub data_dir: Option<PathBuf>,
-    /// Jellyfin's configuration directory, if it is not in the data directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "after")]
-    pub config_dir: Option<PathBuf>,
-    /// Jellyfin's metadata directory, if it is not in the data directory
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "after")]
-    pub metadata_dir: Option<PathBuf>,
-    /// Follow symbolic links to whole Jellyfin directories (links that the snapshot followed are always followed)
-    #[arg(long, conflicts_with = "after")]
-    pub follow_roots: bool,
-}
-
 /// How to export.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
@@ -368,7 +311,7 @@ pub struct ExportArgs {
     /// Export only these categories: database, metadata, subtitles, trickplay, attachments (the configuration is always included)
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Write it where the dashboard of the server on this machine lists it, if it fits that server
+    /// Write the zip where the dashboard of the server on this machine lists it, if that server can restore it
     #[arg(long)]
     pub to_jellyfin: bool,
     /// Write tables for another version: 10.11.10 or 10.11.11, from snapshots of 10.11.0 to 10.11.9
@@ -377,7 +320,12 @@ pub struct ExportArgs {
     /// Overwrite an existing file
     #[arg(long)]
     pub force: bool,
-    /// State that the server sees the same directories as at the time of the snapshot (a container with the same volumes)
+    #[command(flatten)]
+    pub map: MapArgs,
+    /// With --map or --map-layout: show what would be changed, write no zip
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Confirm that the server sees the same directories as at the time of the snapshot (a container with the same volumes)
     #[arg(long, requires = "to_jellyfin")]
     pub same_directories: bool,
     /// Jellyfin's data directory [default: found automatically]

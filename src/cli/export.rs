@@ -2,16 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::manifest::{SnapshotId, SnapshotRecord};
+use crate::manifest::{Directories, SnapshotId, SnapshotRecord};
 use crate::ops::{self, ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place};
-use crate::source::Category;
+use crate::source::{Category, Layout};
 
 use super::args::{ExportArgs, SourceArgs};
 use super::clean::cleaned;
 use super::context::Context;
 use super::exact_rules::EXACT_RULES;
 use super::failure::Failure;
+use super::move_words::{CHECKLIST, changed_words};
 use super::output;
+use super::relocate::{self, Wanted};
 use super::snapshot::{tell_problems, wanted};
 use super::{Exit, json as to_json, render, source};
 
@@ -41,12 +43,26 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     }
     let kind = if args.exact { ExportKind::Exact } else { ExportKind::Tables };
     let file = file(context, args, snapshot, kind, place.as_ref())?;
+    let moving = args.map.is_wanted().then(|| moving(context, args, &repository)).transpose()?;
+    if let (Some(moving), true) = (&moving, args.dry_run) {
+        return relocate::tell_plan(context, &repository, snapshot, moving);
+    }
+    let moved = moving.map(|moving| ops::moved_snapshot(&repository, snapshot, &moving, None, &context.monitor)).transpose()?;
+    let plan = moved.as_ref().map(|moved| &moved.plan);
     let options = ExportOptions { kind, only, target: args.target.clone(), zone: context.zone.clone(), as_server: false, force: args.force, threads: 0 };
-    let report = ops::export(&repository, snapshot, &file, place.as_ref(), &options, &context.monitor)?;
+    let exported = moved.as_ref().map_or(snapshot, |moved| &moved.snapshot);
+    let report = ops::export(&repository, exported, &file, place.as_ref(), &options, &context.monitor);
+    if let Some(moved) = &moved {
+        ops::forget_moved(&repository, moved.snapshot.0)?;
+    }
+    let report = report?;
     if context.global.json {
         to_json::print(&report);
     } else if !context.global.quiet {
         output::print(&words(context, &report, snapshot, place.is_some()))?;
+        if let Some(plan) = plan {
+            output::print(&format!("{}{CHECKLIST}", changed_words(plan)))?;
+        }
     }
     for remark in &report.remarks {
         context.say(&format!("Note: {remark}."));
@@ -58,8 +74,24 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     Ok(if report.problems.is_empty() && report.repairs.count == 0 { Exit::Done } else { Exit::Problems })
 }
 
+/// How paths change: to the directories of the server of this machine, or of another one.
+fn moving(context: &Context, args: &ExportArgs, repository: &crate::store::Repository) -> Result<ops::MoveOptions, Failure> {
+    if !args.to_jellyfin {
+        return relocate::options(context, repository, &args.map, &Wanted { target: None, here: &Directories::new(), was_container: Some(true) });
+    }
+    let named = SourceArgs { data_dir: args.data_dir.clone(), config_dir: args.config_dir.clone(), ..SourceArgs::default() };
+    let (instance, spec) = source::find_or_remembered(context, &named, repository)?;
+    let here = Layout::of(&instance).directories();
+    let server = spec.server.clone();
+    let target = ops::InstanceTarget { instance, spec, server, new_layout: None };
+    relocate::options(context, repository, &args.map, &Wanted { target: Some(&target), here: &here, was_container: None })
+}
+
 /// What no snapshot could make right.
 fn check_usage(args: &ExportArgs, only: &[Category]) -> Result<(), Failure> {
+    if args.dry_run && !args.map.is_wanted() {
+        return Err(Failure::usage("--dry-run shows which paths would change, so it needs --map or --map-layout", "Leave it out to write the zip."));
+    }
     if let Some(category) = only.iter().find(|category| matches!(category, Category::Plugins | Category::Other)) {
         return Err(Failure::usage(
             &format!("Jellyfin's backup zip cannot contain {category}"),

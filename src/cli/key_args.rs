@@ -13,7 +13,7 @@ pub struct EncryptArgs {
     /// Write the recovery key to this new file, instead of showing it. Move the file to a safe place elsewhere
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "encrypt", conflicts_with = "no_recovery_key")]
     pub recovery_key_file: Option<PathBuf>,
-    /// Make no recovery key: if the passphrase is lost, everything is lost
+    /// Create no recovery key. If you lose the passphrase, nobody can read the snapshots again
     #[arg(long, requires = "encrypt")]
     pub no_recovery_key: bool,
     /// Cipher: chacha20-poly1305 or aes-256-gcm [default: aes-256-gcm if it is twice as fast on this machine]
@@ -54,16 +54,16 @@ pub enum KeyCommand {
     },
     /// Remove a key
     ///
-    /// Whoever knows the removed passphrase and has an old copy of the repository can still read that copy.
+    /// An old copy of the repository can still be opened with the removed passphrase.
     Remove {
         /// The key's number, as jellyvault key list shows it
         #[arg(value_name = "NUMBER")]
         number: u32,
-        /// Do not ask
+        /// Do not ask before the key is removed
         #[arg(long)]
         yes: bool,
     },
-    /// Change a passphrase: the one that you give is replaced by a new one
+    /// Replace the passphrase that you give with a new one
     Change {
         #[command(flatten)]
         new: NewPassphrase,

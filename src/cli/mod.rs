@@ -9,6 +9,7 @@ mod context;
 mod copy;
 mod copy_args;
 mod diff;
+mod diff_args;
 mod durations;
 mod encrypt;
 mod exact_rules;
@@ -27,8 +28,10 @@ mod labels;
 mod list;
 mod ls;
 mod manual;
+mod map_args;
 mod meant;
 mod mount;
+mod move_words;
 mod open_or_make;
 mod output;
 mod passphrase;
@@ -36,6 +39,7 @@ mod place;
 mod plan_words;
 mod progress_lines;
 mod prune;
+mod relocate;
 mod render;
 mod repair;
 mod restore;
@@ -135,6 +139,7 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Ls { place, recursive, item } => ls::run(context, &place, recursive, item.as_deref()),
         Command::Cat { place, item } => cat::run(context, &place, &item),
         Command::Restore(args) => restore::run(context, args),
+        Command::Move(args) => relocate::run(context, &args),
         Command::Diff(args) => diff::run(context, &args).map_err(|failure| if args.exit_code { failure.into_trouble() } else { failure }),
         Command::Find(args) => find::run(context, &args),
         Command::History(args) => find::history(context, &args),

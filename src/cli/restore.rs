@@ -4,18 +4,19 @@ use std::io::IsTerminal;
 
 use serde::Serialize;
 
-use crate::ops::{self, RestoreOptions, RestoreReport, Selection, WatchStateOptions};
+use crate::ops::{self, MovePlan, RestoreOptions, RestoreReport, Selection, WatchStateOptions};
 
 use super::args::RestoreArgs;
 use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
 use super::ls::typed_path;
+use super::move_words::{CHECKLIST, changed_words};
 use super::output;
 use super::restore_target::{same_target, target_of};
 use super::snapshot::{tell_problems, wanted};
 use super::watch_words::watch_words;
-use super::{Exit, json as to_json, render, restore_again, restore_server, restore_target, service, titles};
+use super::{Exit, json as to_json, relocate, render, restore_again, restore_server, restore_target, service, titles};
 
 /// Paths that a dry run with `--delete` names without `--verbose`.
 const DELETED_SHOWN: usize = 50;
@@ -53,6 +54,7 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         dry_run: args.dry_run,
         force: args.force,
         same_directories: args.same_directories,
+        is_move: args.map.is_wanted(),
         other_server: args.other_server,
         owners: restore_target::owners(&args)?,
         safety_snapshot: !args.no_safety_snapshot,
@@ -61,20 +63,32 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         trusts_repository: args.trust_repository || Known::load().has_made(&repository.config().id),
         threads: 0,
     };
+    let moving = args.map.is_wanted().then(|| relocate::of_restore(context, &repository, &args.map, args.layout, (&snapshot.1, &destination))).transpose()?;
+    if let (Some((moving, _)), true) = (&moving, args.dry_run) {
+        return relocate::tell_plan(context, &repository, &snapshot, moving);
+    }
     confirm_delete(context, &args)?;
     if let Some(dir) = args.to.as_ref().filter(|_| !args.dry_run) {
         // Before it is filled: a restore that is stopped goes on with the same command.
         Known::load().remember_restored(dir);
     }
-    let done = ops::restore(&repository, &snapshot, &destination, &options, &context.monitor);
-    let report = done.map_err(|error| restore_again::failure(error, &args, &snapshot.0))?;
+    let (report, plan) = match moving {
+        Some((moving, here)) => relocate::restore(context, &repository, &snapshot, (&moving, here), (&destination, &options))?,
+        None => {
+            let done = ops::restore(&repository, &snapshot, &destination, &options, &context.monitor);
+            (done.map_err(|error| restore_again::failure(error, &args, &snapshot.0))?, None)
+        }
+    };
     if context.global.json {
-        to_json::print(&Restored { report: &report, start: start.as_deref() });
+        to_json::print(&Restored { report: &report, start: start.as_deref(), plan: plan.as_ref() });
     } else if !context.global.quiet {
         let place = args.to.as_ref().map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
         let done = format!("snapshot {} was restored {place}", render::short(&snapshot.0));
         let undo = (context.command_name(), same_target(&args));
         output::print_done(&words(&report, &place, &render::short(&snapshot.0), args.dry_run, context.global.verbose, &undo), &done)?;
+        if let Some(plan) = &plan {
+            output::print(&format!("{}{}", changed_words(plan), CHECKLIST))?;
+        }
         for remark in &report.remarks {
             context.say(&format!("Note: {remark}."));
         }
@@ -151,6 +165,9 @@ struct Restored<'r> {
     #[serde(flatten)]
     report: &'r RestoreReport,
     start: Option<&'r str>,
+    /// What was changed in the snapshot, where paths were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'r MovePlan>,
 }
 
 fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool, verbose: bool, (jellyvault, target): &(String, String)) -> String {

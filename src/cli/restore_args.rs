@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
+use super::map_args::{MapArgs, MapLayout};
 use super::snap_arg::SnapArg;
 
 /// How to restore.
@@ -20,7 +21,7 @@ pub struct RestoreArgs {
     /// Restore into the server's own directories
     #[arg(long, group = "instance")]
     pub in_place: bool,
-    /// Restore one user's watch state (watched, position, favourites, ratings). Stop Jellyfin first, or configure an API key: then it is set while Jellyfin runs
+    /// Restore one user's watch state (watched, position, favourites, ratings). Stop Jellyfin first. With an API key ([jellyfin] in the configuration), it can keep running
     #[arg(long, group = "instance", requires = "user", conflicts_with_all = ["in_place", "only", "path", "keep_old", "force", "same_directories"])]
     pub watch_state: bool,
     /// User whose watch state is restored
@@ -29,13 +30,13 @@ pub struct RestoreArgs {
     /// Set the picture named with --item on the running server, which shows it at once. Needs an API key ([jellyfin] in the configuration)
     #[arg(long, group = "instance", requires = "item", conflicts_with_all = ["to", "only", "path", "delete", "keep_old", "force", "arm"])]
     pub through_server: bool,
-    /// Make the playlist with this name or id again on the running server, or add the entries that it lost. Needs an API key
+    /// Create the playlist with this name or id again on the running server, or add the entries that it lost. Needs an API key ([jellyfin] in the configuration)
     #[arg(long, value_name = "NAME", group = "instance", conflicts_with_all = ["to", "only", "path", "item", "delete", "keep_old", "force", "arm"])]
     pub playlist: Option<String>,
     /// The same for a collection
     #[arg(long, value_name = "NAME", group = "instance", conflicts_with_all = ["to", "only", "path", "item", "delete", "keep_old", "force", "arm"])]
     pub collection: Option<String>,
-    /// Restore only these categories
+    /// Restore only these categories: database, config, metadata, subtitles, trickplay, attachments, plugins, other
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Restore only this path of the snapshot and everything below it
@@ -56,7 +57,7 @@ pub struct RestoreArgs {
     /// First rename the existing directories to NAME.bak-TIME
     #[arg(long, requires = "in_place")]
     pub keep_old: bool,
-    /// Do not restore now, but before the next start of Jellyfin (needs the drop-in for jellyfin.service)
+    /// Do not restore now, but at the next start of Jellyfin, before it opens its database (needs the drop-in for jellyfin.service)
     #[arg(long, requires = "instance", conflicts_with = "dry_run")]
     pub arm: bool,
     /// Show what would be done; change nothing
@@ -65,9 +66,11 @@ pub struct RestoreArgs {
     /// Restore even if the installed server is older than the snapshot's, or the snapshot's database is damaged
     #[arg(long)]
     pub force: bool,
-    /// State that the server sees the same directories as at the time of the snapshot (a container with the same volumes)
+    /// Confirm that the server sees the same directories as at the time of the snapshot (a container with the same volumes)
     #[arg(long, requires = "in_place")]
     pub same_directories: bool,
+    #[command(flatten)]
+    pub map: MapArgs,
     /// Do not take a snapshot of the current state before the database or the configuration is changed
     #[arg(long, requires = "instance")]
     pub no_safety_snapshot: bool,
@@ -106,6 +109,7 @@ pub struct RestoreArgs {
 impl RestoreArgs {
     /// The data directory, however it was named.
     pub fn data_dir(&self) -> Option<&PathBuf> {
-        self.data_dir.as_ref().or(self.place.as_ref())
+        let behind = if let Some(MapLayout::Place(place)) = &self.map.map_layout { Some(place) } else { None };
+        self.data_dir.as_ref().or(self.place.as_ref()).or(behind)
     }
 }

@@ -32,7 +32,7 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
             Some(arrangement) => {
                 refuse_unplaced(&record, args)?;
                 let instance = below(dir, arrangement, args)?;
-                let start = Some(start_words(arrangement, &instance, dir, &record));
+                let start = Some(start_words(arrangement, &instance, dir, &record, args));
                 (Destination::Arranged(Box::new(instance), arrangement), start)
             }
             None => (Destination::Directory(dir.clone()), None),
@@ -46,7 +46,7 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
         }
         let (id, record) = taken(resolve(context)?);
         let target = complete(target, &record, args)?;
-        let start = start_of_lost(&target.instance, &record);
+        let start = start_of_lost(&target.instance, &record, args);
         return Ok((id, record, Destination::InPlace(Box::new(target)), start));
     }
     let (id, record) = taken(resolve(context)?);
@@ -122,12 +122,12 @@ fn complete(mut target: InstanceTarget, record: &SnapshotRecord, args: &RestoreA
 }
 
 /// How the server is started that lost its database, where the snapshot tells how it kept its directories.
-fn start_of_lost(instance: &Instance, record: &SnapshotRecord) -> Option<String> {
+fn start_of_lost(instance: &Instance, record: &SnapshotRecord, args: &RestoreArgs) -> Option<String> {
     let is_lost = instance.database.as_ref().is_some_and(|database| !Path::new(database).exists());
     let arrangement = Arrangement::of(&record.source.directories).filter(|_| is_lost)?;
     let data = Path::new(&instance.program_data);
     let dir = if arrangement == Arrangement::LinuxServer { data.parent()? } else { data };
-    Some(start_words(arrangement, instance, dir, record))
+    Some(start_words(arrangement, instance, dir, record, args))
 }
 
 fn arranged(arrangement: Arrangement, dir: &Path, args: &RestoreArgs) -> Result<Instance, Failure> {
@@ -183,7 +183,7 @@ fn new_instance(record: &SnapshotRecord, args: &RestoreArgs, why: Option<Failure
     };
     refuse_unplaced(record, args)?;
     let instance = arranged(arrangement, dir, args)?;
-    let start = start_words(arrangement, &instance, dir, record);
+    let start = start_words(arrangement, &instance, dir, record, args);
     let spec =
         SourceSpec { layout: Layout::of(&instance), how: instance.how.clone(), server: Server::default(), problems: Vec::new(), expects_database: false };
     Ok((InstanceTarget { instance, spec, server: Server::default(), new_layout: args.layout }, start))
@@ -212,28 +212,26 @@ fn is_free(dir: &Path) -> bool {
     }
 }
 
-fn start_words(arrangement: Arrangement, instance: &Instance, dir: &Path, record: &SnapshotRecord) -> String {
+fn start_words(arrangement: Arrangement, instance: &Instance, dir: &Path, record: &SnapshotRecord, args: &RestoreArgs) -> String {
     let dir = absolute(dir);
+    let media = if args.map.map.is_empty() { "at the same path as before" } else { "at its new path" };
     match arrangement {
         Arrangement::Docker | Arrangement::LinuxServer => {
             let elsewhere = record.source.own_metadata_path().filter(|_| !Path::new(&instance.metadata).starts_with(&dir));
             let metadata =
                 elsewhere.map_or_else(String::new, |seen| format!(", with its metadata at the same path as before (-v {}:{seen})", instance.metadata));
-            format!(
-                "Start the container with this directory as its configuration (-v {}:/config){metadata}, and with the media at the same path as before",
-                dir.display()
-            )
+            format!("Start the container with this directory as its configuration (-v {}:/config){metadata}, and with the media {media}", dir.display())
         }
-        Arrangement::Debian => packaged_start_words(instance),
+        Arrangement::Debian => packaged_start_words(instance, media),
         Arrangement::Portable => {
             let config = instance.config.clone().unwrap_or_default();
-            format!("Mount the media at the same path as before, then start the server: jellyfin --datadir {} --configdir {config}", dir.display())
+            format!("Mount the media {media}, then start the server: jellyfin --datadir {} --configdir {config}", dir.display())
         }
     }
 }
 
 /// The packages' server looks in the usual directories; for others its service must be told.
-fn packaged_start_words(instance: &Instance) -> String {
+fn packaged_start_words(instance: &Instance, media: &str) -> String {
     let config = instance.config.as_deref().unwrap_or_default();
     let usual = [("JELLYFIN_DATA_DIR", instance.program_data.as_str(), "/var/lib/jellyfin"), ("JELLYFIN_CONFIG_DIR", config, "/etc/jellyfin")];
     let own: Vec<String> = usual.iter().filter(|(_, dir, usual)| dir != usual).map(|(name, dir, _)| format!("{name}=\"{dir}\"")).collect();
@@ -242,7 +240,7 @@ fn packaged_start_words(instance: &Instance) -> String {
     } else {
         format!("Set {} in /etc/default/jellyfin (Fedora: /etc/sysconfig/jellyfin), so that the server uses these directories. Mount", own.join(" and "))
     };
-    format!("{set} the media at the same path as before, then start the server: systemctl start jellyfin")
+    format!("{set} the media {media}, then start the server: systemctl start jellyfin")
 }
 
 /// `--owner` and `--no-owner`.

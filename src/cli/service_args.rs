@@ -7,10 +7,10 @@ use clap::{Args, Subcommand, ValueHint};
 /// What to do of what is due.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Do these jobs now, whether they are due or not: snapshot, retention, check, drill
+    /// Run these jobs now, whether they are due or not: snapshot, retention, check, drill
     #[arg(long, value_name = "JOB", value_delimiter = ',')]
     pub job: Vec<String>,
-    /// Show which jobs are due and when the others are; do nothing
+    /// Show which jobs are due now and when the others will be; run nothing
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -44,10 +44,10 @@ pub enum NotifyCommand {
 /// What to do with an armed restore.
 #[derive(Debug, Args)]
 pub struct ArmedArgs {
-    /// Do what is armed now: for a drop-in of jellyfin.service
+    /// Run the waiting restore now: the drop-in for jellyfin.service does this
     #[arg(long, conflicts_with = "cancel")]
     pub run: bool,
-    /// Cancel what is armed
+    /// Cancel the waiting restore
     #[arg(long)]
     pub cancel: bool,
 }
@@ -55,9 +55,9 @@ pub struct ArmedArgs {
 /// About the web page.
 #[derive(Clone, Debug, Subcommand)]
 pub enum WebCommand {
-    /// Set the password; it is asked for on a terminal, or read from standard input
+    /// Set the password: asked for at a terminal, otherwise read from standard input
     Password,
-    /// Make a token for a program, which asks /api/v1 or /metrics with it; it is shown this once
+    /// Create a token for a program that reads /api/v1 or /metrics. It is shown only once
     Token {
         /// What the token is for, for example grafana
         name: String,
@@ -78,7 +78,7 @@ pub struct SetupArgs {
     /// How often to take a snapshot, for example 15m, 6h or 1d [default: 15m]
     #[arg(long, value_name = "DURATION")]
     pub every: Option<String>,
-    /// Send alarms to this ntfy topic: its address, which begins with https:
+    /// Send alarms to this ntfy topic, for example https://ntfy.sh/my-topic
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub ntfy: Option<String>,
     /// Send alarms to this e-mail address, with the system's sendmail

@@ -37,7 +37,7 @@ pub struct SnapshotArgs {
     pub init: bool,
     #[command(flatten)]
     pub encrypt: super::key_args::EncryptArgs,
-    /// Take a snapshot only if the installed Jellyfin is another version than that of the newest snapshot, or if that is not known
+    /// Take a snapshot only if the installed version of Jellyfin is not that of the newest snapshot, or is not known
     #[arg(long, conflicts_with_all = ["plain", "dry_run"])]
     pub if_version_changes: bool,
     /// Show what would be read; store nothing
@@ -46,7 +46,7 @@ pub struct SnapshotArgs {
     /// Do not enter directories on other file systems
     #[arg(long)]
     pub one_file_system: bool,
-    /// Include what the server generates again by itself: data/splashscreen.png
+    /// Include data/splashscreen.png, which the server generates by itself
     #[arg(long)]
     pub include_generated: bool,
     /// Do not report files missing since the last complete snapshot: they were deleted on purpose

@@ -183,6 +183,8 @@ const VITAL: [&str; 16] = [
 ];
 /// The remark of a snapshot that was taken before something replaced what was there.
 const SAFETY: &str = "taken automatically, before a restore replaced this state";
+/// The remark of a snapshot that was made from another for a move.
+const MOVED: &str = "made automatically from an older snapshot, with the paths of another layout";
 /// The path of a problem that is about the machine's clock.
 pub const CLOCK: &str = "clock";
 /// The path of a problem that is about a server in the middle of an upgrade.
@@ -227,9 +229,19 @@ impl SnapshotRecord {
         self.server.id.is_some() || (!directories.is_empty() && !directories.contains_key("folder"))
     }
 
-    /// Whether it was taken before something replaced what was there. Such a one is not `latest`, and goes after a while.
+    /// Whether it was taken before something replaced what was there, or made for a move. Such a one is not `latest`, and goes after a while.
     pub fn is_safety(&self) -> bool {
-        self.remarks.iter().any(|remark| remark == SAFETY)
+        self.remarks.iter().any(|remark| remark == SAFETY || remark == MOVED)
+    }
+
+    /// Whether it was made from another snapshot for a move.
+    pub fn is_moved(&self) -> bool {
+        self.remarks.iter().any(|remark| remark == MOVED)
+    }
+
+    /// Says so.
+    pub fn mark_moved(&mut self) {
+        self.remarks.push(MOVED.to_owned());
     }
 
     /// Says so.

@@ -35,6 +35,7 @@ mod processes;
 mod prune;
 mod reach;
 mod recipes;
+mod relocate;
 mod repair;
 mod restore;
 mod rows;
@@ -88,6 +89,8 @@ pub(crate) use prune::{AlreadyMarked, prune_marked};
 pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};
 pub use reach::{IdSet, Reached};
 pub use recipes::Recipes;
+pub use relocate::{MoveOptions, MovePlan, MoveReport, MovedSnapshot, Named as MovedNames, forget_moved, move_in_place, moved_snapshot};
+pub use relocate::{is_windows, objection, of_this_machine, places_of_instance, places_of_layout, plan_move, undo_move};
 pub use repair::{LostPath, Mended, RepairOptions, RepairReport, repair};
 #[cfg(feature = "service")]
 pub(crate) use restore::check_server;

@@ -8,7 +8,7 @@ use needs::needs;
 use super::support::*;
 
 /// A Python with what the reader needs: the one that `.ci/run` sets up, or the system's.
-fn python() -> PathBuf {
+pub(super) fn python() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
     let named = std::env::var_os("JELLYVAULT_PYTHON").map(PathBuf::from);
     let needed = "import blake3, zstandard, tomllib, cryptography.hazmat.primitives.kdf.argon2";

@@ -1,4 +1,4 @@
-//! The recipes of `docs/recipes.md`, typed as they stand there.
+//! The recipes of `docs/recipes.md`, typed as they stand there, and the session that the README shows.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -7,26 +7,16 @@ use needs::needs;
 
 use super::support::*;
 
+fn page(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
 /// The blocks of a recipe, with the places of this test in place of the page's.
 fn recipe(name: &str, places: &Places) -> Vec<String> {
-    let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recipes.md")).unwrap();
-    let blocks: Vec<String> = page
-        .split("```")
-        .skip(1)
-        .step_by(2)
-        .filter(|block| block.contains(&format!("# recipe: {name}\n")))
-        .map(|block| block.split_once('\n').unwrap().1.to_owned())
-        .collect();
+    let page = page("docs/recipes.md");
+    let blocks: Vec<&str> = page.split("```").skip(1).step_by(2).filter(|block| block.contains(&format!("# recipe: {name}\n"))).collect();
     assert!(!blocks.is_empty(), "no recipe is called {name}");
-    let home = places.home.path().to_str().unwrap();
-    let put = |block: String| {
-        block
-            .replace("/mnt/backup/jellyvault", &format!("{home}/backup/jellyvault"))
-            .replace("/mnt/second", &format!("{home}/second"))
-            .replace("/srv/jellyfin", &format!("{home}/jellyfin"))
-            .replace("/srv/new", &format!("{home}/new"))
-    };
-    blocks.into_iter().map(put).collect()
+    blocks.into_iter().map(|block| places.put(block.split_once('\n').unwrap().1)).collect()
 }
 
 struct Places {
@@ -47,6 +37,23 @@ impl Places {
 
     fn server(&self) -> PathBuf {
         self.home.path().join("jellyfin")
+    }
+
+    /// The places of this test in place of the page's.
+    fn put(&self, block: &str) -> String {
+        let home = self.home.path().to_str().unwrap();
+        block
+            .replace("/mnt/backup/jellyvault", &format!("{home}/backup/jellyvault"))
+            .replace("/mnt/second", &format!("{home}/second"))
+            .replace("/mnt/usb", &format!("{home}/usb"))
+            .replace("/tmp/try", &format!("{home}/try"))
+            .replace("/srv/jellyfin", &format!("{home}/jellyfin"))
+            .replace("/srv/new", &format!("{home}/new"))
+    }
+
+    /// The configuration names the server, as `jellyvault setup` writes it. Elsewhere the server is found because it runs.
+    fn configure(&self) {
+        write(self.home.path().join(".config/jellyvault/config.toml"), format!("[server]\ndata_dir = {:?}\n", self.server()));
     }
 
     fn run(&self, script: &str) -> Output {
@@ -183,4 +190,51 @@ fn films_that_a_scan_removed_and_posters_that_were_replaced_come_back() {
 fn a_copy_elsewhere_proves_itself() {
     let places = Places::new();
     assert!(places.follow("copy").contains("No problems found"));
+}
+
+#[test]
+fn the_commands_at_a_glance_work() {
+    let places = Places::new();
+    places.configure();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/zips/extremes-12.0.zip");
+    std::fs::create_dir(places.home.path().join("backups")).unwrap();
+    std::fs::copy(fixture, places.home.path().join("backups/one.zip")).unwrap();
+    std::fs::create_dir(places.home.path().join("usb")).unwrap();
+    let page = page("docs/recipes.md");
+    let commands: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix("` |")?.split_once("| `")).map(|(_, command)| command).collect();
+    assert_eq!(commands.len(), 10);
+    for command in commands {
+        // Other tests do these two: the one needs FUSE, the other asks for a passphrase at a terminal.
+        if command.contains(" mount ") || command.contains(" init ") {
+            continue;
+        }
+        let done = places.run(&format!("cd; {}", places.put(command)));
+        assert!(done.status.success(), "{command}: {done:?}");
+    }
+}
+
+#[test]
+fn the_commands_of_the_readme_work() {
+    let places = Places::new();
+    places.configure();
+    let page = page("README.md");
+    let section = page.split("\n## ").find(|section| section.starts_with("Quick start\n")).unwrap();
+    let blocks: Vec<&str> = section.split("```").skip(1).step_by(2).map(|block| block.strip_prefix("bash\n").unwrap()).collect();
+    let inline = section.split("```").step_by(2).flat_map(|text| text.split('`').skip(1).step_by(2)).filter(|code| code.starts_with("jellyvault "));
+    let commands: Vec<&str> = blocks.into_iter().chain(inline).collect();
+    assert!(commands.len() >= 4, "{commands:?}");
+    for command in commands {
+        let done = places.run(&format!("set -e\n{}", places.put(command)));
+        assert!(done.status.success(), "{command}: {done:?}");
+    }
+}
+
+/// The picture is drawn of a recording. This runs the same commands again.
+#[needs(python)]
+#[test]
+fn the_picture_of_the_readme_shows_what_the_program_prints() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/images/session.py");
+    let done = Command::new(super::reader::python()).arg(script).args(["--check", env!("CARGO_BIN_EXE_jellyvault")]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }

@@ -6,15 +6,14 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::chunk::ChunkId;
-use crate::limits::NODE_ENTRIES_MAX;
-use crate::manifest::{Child, Content, Entries, Entry, Kind, LeafRef, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, starts_node};
+use crate::manifest::{Content, Entries, Entry, Kind, Piece, SnapshotId, SnapshotRecord, Xattrs};
 use crate::source::{Category, OpenFile, ScratchFolder};
 use crate::store::{ChunkReader, FilledExtent, Index, IndexMode, PackStreams, Repository};
 
 use super::super::content::write_content;
-use super::super::ingest::collect::{Collector, Pending};
-use super::super::ingest::job::{Counts, Leaf};
+use super::super::ingest::collect::Collector;
 use super::super::ingest::known_pages::KnownPages;
+use super::super::ingest::leaf_run::LeafRun;
 use super::super::ingest::packer::{Packer, ReadFailure, SMALL_BYTES};
 use super::super::ingest::page_hashes::PageHashes;
 use super::super::ingest::pages::{PagePacker, Past as OldPages};
@@ -109,45 +108,26 @@ impl Copying<'_> {
             let root_of = |record: &SnapshotRecord| record.category(category.name()).map(|found| found.manifest);
             let roots = before.and_then(|(own, theirs)| Some((root_of(own)?, root_of(theirs)?)));
             let mut past = roots.map(|(own, theirs)| Past::new((&mut old, own), (&mut new, theirs)));
-            let mut run = Run::default();
+            let mut run = LeafRun::default();
             for entry in Entries::all(&mut walk, root.manifest) {
                 if self.monitor.interrupt.is_raised() {
                     return Err(Error::Interrupted);
                 }
                 let entry = entry?;
                 let known = past.as_mut().map(|past| past.known(&entry)).transpose()?;
-                let key = self.repository.hashing().path_key(&entry.path);
-                if run.entries.len() >= NODE_ENTRIES_MAX || (!run.entries.is_empty() && starts_node(&key, 0)) {
-                    self.leaf(category, std::mem::take(&mut run))?;
-                }
-                if run.entries.is_empty() {
-                    run.key = key;
+                let hashing = self.repository.hashing();
+                if run.ends_before(&entry.path, &hashing) {
+                    run.store(category, &mut self.packer, &mut self.collector, self.index)?;
                 }
                 let bytes = entry.size();
-                run.entries.push(self.entry(category, entry, known)?);
+                run.add(self.entry(category, entry, known)?, &hashing);
                 self.monitor.progress.advance(1, bytes);
             }
-            if !run.entries.is_empty() {
-                self.leaf(category, run)?;
-            }
-            let Copying { packer, collector, .. } = self;
+            let Copying { packer, collector, index, .. } = self;
+            run.store(category, packer, collector, index)?;
             packer.flush(&mut |extent| collector.extent(category, extent))?;
         }
         Ok(())
-    }
-
-    /// Stores a leaf of the category's tree.
-    fn leaf(&mut self, category: Category, run: Run) -> Result<(), Error> {
-        let entries = &run.entries;
-        let files = entries.iter().filter(|entry| matches!(entry.kind, Kind::File { .. })).count() as u64;
-        let bytes = entries.iter().map(Entry::size).sum();
-        let first = entries.first().map(|entry| entry.path.clone()).unwrap_or_default();
-        let Copying { packer, collector, index, .. } = self;
-        let id = packer.store_node(&Node::encode_leaf(entries), index, &mut |extent| collector.extent(category, extent))?;
-        let child = Child { first, id, entries: entries.len() as u64, files, bytes };
-        let leaf = LeafRef { child, path_key: run.key };
-        let leaf = Leaf { leaf, fingerprints: Vec::new(), counts: Counts::default(), problems: Vec::new(), owners: HashMap::new() };
-        collector.push(Pending::Done(category, vec![leaf]))
     }
 
     /// An entry with what it holds in the target.
@@ -238,13 +218,6 @@ impl Copying<'_> {
         let before = crate::source::Stat::of(&file).map_err(|error| failed(folder, error.into()))?;
         Ok(OpenFile { file, before })
     }
-}
-
-/// Entries that become one leaf.
-#[derive(Default)]
-struct Run {
-    key: [u8; 16],
-    entries: Vec<Entry>,
 }
 
 fn failed(folder: &Path, source: std::io::Error) -> Error {

@@ -6,6 +6,7 @@ mod groups;
 pub(in crate::ops) mod item;
 pub(in crate::ops) mod job;
 pub(in crate::ops) mod known_pages;
+pub(in crate::ops) mod leaf_run;
 pub(in crate::ops) mod met;
 mod namer;
 pub(in crate::ops) mod old;

@@ -25,10 +25,11 @@ mod tally;
 mod target;
 mod trap;
 mod tree;
+mod unfinished;
 mod writer;
 
 use crate::manifest::{CategoryRecord, SnapshotId, SnapshotRecord, display};
-use crate::source::Category;
+use crate::source::{Category, DATABASE_PATH};
 use crate::store::{ChunkReader, Repository};
 
 pub(super) use self::holds::has_users_in;
@@ -39,6 +40,7 @@ pub(crate) use self::refuse::check_server;
 pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, live_database, refuse_running, refuse_running_process};
 use self::tally::Tally;
 use self::target::Target;
+pub(in crate::ops) use self::unfinished::is_unfinished;
 use super::ls::short;
 use super::select::categories;
 use super::{Error, Monitor};
@@ -94,10 +96,18 @@ pub fn restore(
     if options.keep_old {
         report.moved_aside = keep_old::move_aside(target, options)?;
     }
+    if options.is_move && !options.dry_run {
+        unfinished::mark(&target.instance)?;
+    }
     let index = repository.index()?;
     let job = Job { repository, index: &index, snapshot, destination, selected: &selected, options, monitor };
     match job.write(&mut ChunkReader::new(repository, &index), &mut report) {
-        Ok(()) => Ok(report),
+        Ok(()) => {
+            if !options.dry_run && options.selection.touches(Category::Database, DATABASE_PATH) {
+                unfinished::clear(&target.instance)?;
+            }
+            Ok(report)
+        }
         Err(error) if options.dry_run => Err(error),
         Err(error) => Err(half_done(error, &report)),
     }

@@ -118,6 +118,8 @@ pub struct RestoreOptions {
     pub force: bool,
     /// The user vouches that the server sees the same directories as before (a container's volumes).
     pub same_directories: bool,
+    /// The snapshot has other paths than the server that is there: until all is written, the server must not start.
+    pub is_move: bool,
     /// Whose the files are; only root can give files away.
     pub owners: Owners,
     /// Take a snapshot of what is there before the database or the configuration is replaced.

@@ -327,7 +327,8 @@ pub(super) fn other_layout(record: &SnapshotRecord, layout: Arrangement) -> Opti
     (!is_same).then(|| {
         format!(
             "the database still contains the paths of the snapshot's server (its metadata is at {seen}). A server with its directories at any other path deletes \
-             everything at its first library scan. Start a server with these files only if it sees the same paths"
+             everything at its first library scan. Start a server with these files only if it sees the same paths, or restore again with --map-layout, which \
+             changes them"
         )
     })
 }
@@ -363,6 +364,8 @@ pub(in crate::ops) fn check_directories(id: &SnapshotId, record: &SnapshotRecord
             "snapshot {} is of a server whose {name} directory was {then}, but here it is {now}. The paths in the database would be wrong, and the next library scan would delete everything",
             short(id)
         ),
-        hint: "Give the server the same directories as before. If it does see the same directories (a container with the same volumes), add --same-directories. To restore only the files, use --to DIR.".to_owned(),
+        hint: "To change the paths to those of this server, add --map-layout (with export: --exact --map-layout); --dry-run shows what would change. If the server does see the \
+               same directories as before (a container with the same volumes), add --same-directories. To restore only the files, use --to DIR."
+            .to_owned(),
     })
 }

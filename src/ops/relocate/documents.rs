@@ -1,0 +1,110 @@
+//! Settings, libraries, playlists and collections: the files beside the database that contain paths.
+
+use super::mapping::Mapping;
+use super::xml_text::replace_texts;
+
+/// What kind of file a logical path is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Document {
+    /// The path of a library's directory, alone.
+    Link,
+    /// A library's options.
+    Library,
+    /// A playlist or a collection.
+    List,
+    /// Settings of the server.
+    Settings,
+    /// The server's network settings: only one of them is a path.
+    Network,
+    /// Settings of a plugin.
+    Plugin,
+}
+
+/// Texts of settings that people wrote, or that only look like a path.
+const WORDS: [&str; 6] = ["BaseUrl", "CustomCss", "LoginDisclaimer", "ServerName", "MetadataCountryCode", "PreferredMetadataLanguage"];
+
+/// No such file is larger, in bytes.
+pub(super) const DOCUMENT_BYTES_MAX: u64 = crate::limits::XML_BYTES_MAX;
+
+impl Document {
+    /// What a logical path is; nothing where it is none of these files.
+    pub(super) fn of(path: &[u8]) -> Option<Document> {
+        let path = std::str::from_utf8(path).ok()?;
+        let parts: Vec<&str> = path.split('/').collect();
+        match parts.as_slice() {
+            ["root", "default", _, name] if name.ends_with(".mblink") => Some(Document::Link),
+            ["root", "default", _, "options.xml"] => Some(Document::Library),
+            ["data", "playlists", _, "playlist.xml"] | ["data", "collections", _, "collection.xml"] => Some(Document::List),
+            ["config", "network.xml"] => Some(Document::Network),
+            ["config", name] if name.ends_with(".xml") => Some(Document::Settings),
+            ["plugins", "configurations", ..] if path.ends_with(".xml") || path.ends_with(".json") => Some(Document::Plugin),
+            _ => None,
+        }
+    }
+
+    /// The file with its paths and ids replaced; nothing where it stays.
+    ///
+    /// # Errors
+    /// Why it could not be read.
+    pub(super) fn rewrite(self, bytes: &[u8], mapping: &Mapping) -> Result<Option<Vec<u8>>, String> {
+        let xml = |is_wanted: &dyn Fn(&str) -> bool| {
+            let replaced = replace_texts(bytes, |element, text| if is_wanted(element) { value(mapping, text) } else { None });
+            replaced.map_err(|error| error.to_string())
+        };
+        match self {
+            Document::Link => {
+                let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+                Ok(value(mapping, text).map(String::into_bytes))
+            }
+            Document::Library => xml(&|element| matches!(element, "Path" | "NetworkPath")),
+            Document::List => xml(&|element| matches!(element, "Path" | "ItemId")),
+            Document::Network => xml(&|element| element == "CertificatePath"),
+            Document::Settings => xml(&|element| !WORDS.contains(&element)),
+            Document::Plugin if is_xml(bytes) => xml(&|_| true),
+            Document::Plugin => {
+                let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+                let replaced = super::json::replace_strings(text, |text| mapping.value(text));
+                replaced.map(|new| new.map(String::into_bytes)).map_err(|_| "it could not be read as JSON".to_owned())
+            }
+        }
+    }
+}
+
+fn is_xml(bytes: &[u8]) -> bool {
+    bytes.iter().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xef | 0xbb | 0xbf)) == Some(&b'<')
+}
+
+/// A value without the blanks around it, which stay.
+fn value(mapping: &Mapping, text: &str) -> Option<String> {
+    let bare = text.trim_start_matches('\u{feff}').trim();
+    let begin = text.find(bare)?;
+    let new = mapping.value(bare)?;
+    Some(format!("{}{new}{}", text.get(..begin)?, text.get(begin + bare.len()..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::prefixes::Prefixes;
+    use super::*;
+
+    fn rewritten(path: &str, bytes: &str) -> Option<String> {
+        let prefixes = Prefixes::new([("/media".to_owned(), "/mnt/a & b".to_owned())]);
+        let mapping = Mapping { prefixes, ..Mapping::default() };
+        let new = Document::of(path.as_bytes()).unwrap().rewrite(bytes.as_bytes(), &mapping).unwrap();
+        new.map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn paths_are_replaced_where_each_kind_of_file_has_them() {
+        assert_eq!(rewritten("root/default/Films/movies.mblink", "/media/movies\n").as_deref(), Some("/mnt/a & b/movies\n"));
+        let list = "<Item><LocalTitle>/media</LocalTitle><Path>/media/x</Path></Item>";
+        let moved = "<Item><LocalTitle>/media</LocalTitle><Path>/mnt/a &amp; b/x</Path></Item>";
+        assert_eq!(rewritten("data/playlists/p/playlist.xml", list).as_deref(), Some(moved));
+        assert_eq!(rewritten("root/default/Films/options.xml", "<O><Tag>/media</Tag></O>"), None);
+        assert_eq!(rewritten("config/network.xml", "<N><BaseUrl>/media</BaseUrl></N>"), None);
+        let settings = "<S><BaseUrl>/media</BaseUrl><Name>/media/x</Name></S>";
+        assert_eq!(rewritten("config/system.xml", settings).as_deref(), Some("<S><BaseUrl>/media</BaseUrl><Name>/mnt/a &amp; b/x</Name></S>"));
+        assert_eq!(rewritten("plugins/configurations/x.json", "{\"p\":\"/media/x\"}").as_deref(), Some("{\"p\":\"/mnt/a \\u0026 b/x\"}"));
+        assert_eq!(Document::of(b"config/users/system.xml"), None);
+    }
+}

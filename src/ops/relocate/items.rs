@@ -1,0 +1,203 @@
+//! The items of a library: which get a new id, and are their files where they will be looked for?
+
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use rusqlite::Connection;
+
+use crate::archive::{Guid, ReadDate, read_date, read_guid, stored_guid};
+use crate::progress::Interrupt;
+
+use super::super::Error;
+use super::ids::NewIds;
+use super::item_id::{Formula, Spelling, id_of_season};
+use super::plan::Named;
+use super::prefixes::Prefixes;
+
+/// A season, which may have no folder.
+const SEASON: &str = "MediaBrowser.Controller.Entities.TV.Season";
+/// Media whose times differ by less was not changed, as the server sees it; in seconds.
+const TIME_TOLERANCE: f64 = 1.0;
+
+/// What was found out about the items.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    /// Ids that change.
+    pub ids: NewIds,
+    /// All items.
+    pub count: u64,
+    /// Items whose path changes and whose id is not that of their path: they keep it.
+    pub unlike: Named,
+    /// Media files that are not at their new path.
+    pub missing: Named,
+    /// Media files that are there.
+    pub present: u64,
+    /// Media files whose time is another than the library's.
+    pub changed: Named,
+}
+
+/// How ids were made, and how they are to be.
+pub(super) struct Formulas<'f> {
+    pub old: &'f Formula,
+    pub new: &'f Formula,
+    pub prefixes: &'f Prefixes,
+    /// The user's own pairs: media, which may be looked for.
+    pub media: &'f Prefixes,
+}
+
+/// A row of `BaseItems`.
+struct Item {
+    id: Guid,
+    kind: String,
+    path: Option<String>,
+    series: Option<Guid>,
+    index: Option<i64>,
+    name: String,
+    is_folder: bool,
+    modified: Option<String>,
+}
+
+/// Goes through all items.
+pub(super) fn look_at_items(db: &Connection, formulas: &Formulas<'_>, interrupt: &Interrupt) -> Result<Items, Error> {
+    let mut items = Items::default();
+    each_item(db, "\"Path\" IS NOT NULL", interrupt, |item| {
+        items.count += 1;
+        if let Some(path) = &item.path {
+            formulas.of_path(&item, path, &mut items);
+        }
+    })?;
+    // Their keys have the ids of their series in them.
+    each_item(db, "\"Path\" IS NULL", interrupt, |item| {
+        items.count += 1;
+        if item.kind == SEASON {
+            formulas.of_season(&item, &mut items);
+        }
+    })?;
+    Ok(items)
+}
+
+fn each_item(db: &Connection, filter: &str, interrupt: &Interrupt, mut each: impl FnMut(Item)) -> Result<(), Error> {
+    let sql = format!(
+        "SELECT \"Id\", \"Type\", \"Path\", \"SeriesId\", \"IndexNumber\", coalesce(\"Name\", ''), \"IsFolder\", \"DateModified\" FROM \"BaseItems\" WHERE {filter}"
+    );
+    let mut statement = db.prepare(&sql).map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        if interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        let text = |at: usize| row.get_ref(at).ok().and_then(|value| value.as_str().ok()).map(str::to_owned);
+        let Some(id) = text(0).and_then(|id| read_guid(&id)) else { continue };
+        let series = text(3).and_then(|id| read_guid(&id));
+        let number = |at: usize| row.get_ref(at).ok().and_then(|value| value.as_i64().ok());
+        each(Item {
+            id,
+            kind: text(1).unwrap_or_default(),
+            path: text(2),
+            series,
+            index: number(4),
+            name: text(5).unwrap_or_default(),
+            is_folder: number(6) == Some(1),
+            modified: text(7),
+        });
+    }
+    Ok(())
+}
+
+impl Formulas<'_> {
+    fn of_path(&self, item: &Item, path: &str, items: &mut Items) {
+        let old = self.old.expand(path);
+        let new = self.prefixes.map(&old);
+        let new = new.as_deref().unwrap_or(&old);
+        if self.media.map(&old).is_some() {
+            look_for(item, new, items);
+        }
+        let Some((id, spelling)) = self.spelt(&item.kind, |spelling| self.old.id_of_path(&item.kind, &old, spelling), &item.id) else {
+            if new != old && self.old.id_of_path(&item.kind, &old, Spelling::Exact) != self.new.id_of_path(&item.kind, new, Spelling::Exact) {
+                items.unlike.add(|| format!("{path} ({})", short_kind(&item.kind)));
+            }
+            return;
+        };
+        let new = self.new.id_of_path(&item.kind, new, spelling);
+        if new != id {
+            items.ids.insert(id, new);
+        }
+    }
+
+    fn of_season(&self, item: &Item, items: &mut Items) {
+        let Some(series) = item.series else { return };
+        let Some(new_series) = items.ids.get(&series).copied() else { return };
+        let id = |series: &Guid, spelling| id_of_season(&item.kind, series, item.index, &item.name, spelling);
+        match self.spelt(&item.kind, |spelling| id(&series, spelling), &item.id) {
+            Some((old, spelling)) => items.ids.insert(old, id(&new_series, spelling)),
+            None => items.unlike.add(|| format!("{} (season without a folder)", item.name)),
+        }
+    }
+
+    /// The item's id and the spelling that gives it: that of the settings, or the other, which was in force when the item was made.
+    fn spelt(&self, kind: &str, id_of: impl Fn(Spelling) -> Guid, id: &Guid) -> Option<(Guid, Spelling)> {
+        let set = self.old.spelling(kind);
+        let other = if set == Spelling::Exact { Spelling::Lower } else { Spelling::Exact };
+        [set, other].into_iter().find(|spelling| id_of(*spelling) == *id).map(|spelling| (*id, spelling))
+    }
+}
+
+/// Looks whether a media file is at its new path, with the time that the library has.
+fn look_for(item: &Item, path: &str, items: &mut Items) {
+    let Ok(facts) = std::fs::metadata(Path::new(path)) else {
+        items.missing.add(|| path.to_owned());
+        return;
+    };
+    items.present += 1;
+    let known = item
+        .modified
+        .as_deref()
+        .filter(|_| !item.is_folder)
+        .and_then(read_date)
+        .map(|(ReadDate::Usual(date) | ReadDate::Unusual(date))| date.ns() as f64 / 1e9);
+    let has = facts.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs_f64());
+    if let (Some(known), Some(has)) = (known, has)
+        && (known - has).abs() > TIME_TOLERANCE
+    {
+        items.changed.add(|| path.to_owned());
+    }
+}
+
+/// Refuses where two items would have one id.
+pub(super) fn check_collisions(db: &Connection, ids: &NewIds) -> Result<(), Error> {
+    let mut new: Vec<&Guid> = ids.iter().map(|(_, new)| new).collect();
+    new.sort_unstable();
+    let twice = new.windows(2).find_map(|pair| matches!(pair, [a, b] if a == b).then(|| pair.first().copied()).flatten());
+    if let Some(id) = twice {
+        let both: Vec<String> = ids.iter().filter(|(_, new)| *new == id).filter_map(|(old, _)| path_of(db, old)).take(2).collect();
+        return Err(Error::Refused {
+            what: format!("{} would be at the same path: two directories of media would become one", both.join(" and ")),
+            hint: "Give each of the old directories a new one of its own with --map.".to_owned(),
+        });
+    }
+    let mut statement = db.prepare("SELECT 1 FROM \"BaseItems\" WHERE \"Id\" = ?1").map_err(failed)?;
+    for (old, new) in ids.iter().filter(|(_, new)| ids.get(new).is_none()) {
+        if statement.exists([stored_guid(new)]).map_err(failed)? {
+            let (here, there) = (path_of(db, old).unwrap_or_default(), path_of(db, new).unwrap_or_default());
+            return Err(Error::Refused {
+                what: format!("the library has {there} already, which {here} would become: it was scanned at the new path before"),
+                hint: "Use a snapshot from before that scan (jellyvault list): it still has everything at the old path.".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn path_of(db: &Connection, id: &Guid) -> Option<String> {
+    db.query_row("SELECT \"Path\" FROM \"BaseItems\" WHERE \"Id\" = ?1", [stored_guid(id)], |row| row.get::<_, Option<String>>(0)).ok().flatten()
+}
+
+/// `Movie` of `MediaBrowser.Controller.Entities.Movies.Movie`.
+fn short_kind(kind: &str) -> &str {
+    kind.rsplit('.').next().unwrap_or(kind)
+}
+
+/// A failure of SQLite on the private copy.
+pub(super) fn failed(source: rusqlite::Error) -> Error {
+    Error::Mend(crate::archive::MendError::Sqlite { table: "BaseItems".to_owned(), source })
+}

@@ -1,0 +1,20 @@
+//! What the user asks of a move.
+
+use crate::manifest::Directories;
+
+/// Where a server goes.
+#[derive(Clone, Debug, Default)]
+pub struct MoveOptions {
+    /// Where it will see its own directories, by name (`programdata`, `config`, …). Those that are not named stay.
+    pub places: Directories,
+    /// Old and new directories of media, as it sees them.
+    pub map: Vec<(String, String)>,
+    /// Change the settings of plugins, too.
+    pub map_plugins: bool,
+    /// The new paths of media are paths of this machine: look whether the media is there.
+    pub looks_for_media: bool,
+    /// Go on though media is missing.
+    pub allow_missing: bool,
+    /// Go on though the times of media were not kept.
+    pub allow_changed: bool,
+}

@@ -1,0 +1,65 @@
+//! What a move would change, for the user and for programs.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::manifest::Directories;
+
+/// Names that are kept of many.
+const NAMED_MAX: usize = 20;
+
+/// So many, and the first of them by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub first: Vec<String>,
+}
+
+impl Named {
+    pub(super) fn add(&mut self, name: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.first.len() < NAMED_MAX {
+            self.first.push(name());
+        }
+    }
+}
+
+/// What a move changes.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct MovePlan {
+    /// The directories as the server saw them, by name.
+    pub from: Directories,
+    /// The directories as it will see them.
+    pub to: Directories,
+    /// Pairs of old and new directories of media.
+    pub map: Vec<(String, String)>,
+    /// All items of the library.
+    pub items: u64,
+    /// Items that get a new id.
+    pub new_ids: u64,
+    /// Items whose path changes and whose id Jellyfin's formula does not give: they keep their id.
+    pub kept_ids: Named,
+    /// Rows that change, by table.
+    pub rows: BTreeMap<String, u64>,
+    /// Values in the database that could not be read, and stay as they are.
+    pub unread: Named,
+    /// Settings, playlists and collections that change, by their logical path.
+    pub documents: Vec<String>,
+    /// Folders of pictures, subtitles and the like that get a new name.
+    pub folders: u64,
+    /// Files below folders that were left over under a new name, and go.
+    pub leftovers: Named,
+    /// Media that was looked for and found on this machine.
+    pub media_found: u64,
+    /// Media that is not there.
+    pub media_missing: Named,
+    /// Media whose modification time is not the one in the library.
+    pub media_changed: Named,
+    /// Settings of plugins that contain old paths, by their logical path.
+    pub plugins: Vec<String>,
+    /// Databases of plugins, which keep old ids.
+    pub plugin_databases: Vec<String>,
+}

@@ -1,0 +1,233 @@
+//! A move is worked out before anything is stored: on a private copy of the database, and in memory for the rest.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::manifest::{Directories, Entries, Kind, SnapshotId, SnapshotRecord, display};
+use crate::source::{Category, DATABASE_PATH, quick_check};
+use crate::store::{ChunkReader, Index, Repository};
+
+use super::super::content::write_content;
+use super::super::export::{PrivateFile, database_of};
+use super::super::ls::short;
+use super::super::select::{categories, lookup};
+use super::super::{Error, Monitor, in_one_line};
+use super::documents::{DOCUMENT_BYTES_MAX, Document};
+use super::folders::Folders;
+use super::items::{Formulas, check_collisions, failed, look_at_items};
+use super::mapping::Mapping;
+use super::options::MoveOptions;
+use super::places::{Settings, is_windows, seen_then};
+use super::plan::{MovePlan, Named};
+use super::prefixes::Prefixes;
+use super::rows;
+
+/// All that a move changes.
+pub(super) struct Prepared {
+    pub plan: MovePlan,
+    pub mapping: Mapping,
+    /// The rewritten database.
+    pub database: PrivateFile,
+    /// New contents by logical path.
+    pub documents: HashMap<Vec<u8>, Vec<u8>>,
+    pub folders: BTreeMap<Category, Folders>,
+}
+
+/// Works it out.
+pub(super) fn prepare(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), options: &MoveOptions, monitor: &Monitor) -> Result<Prepared, Error> {
+    let (id, record) = snapshot;
+    check_pairs(options)?;
+    let index = repository.index()?;
+    let mut reader = ChunkReader::new(repository, &index);
+    let database = database_of(repository, snapshot)?;
+    if let Err(damage) = quick_check(&database.path, &monitor.interrupt) {
+        if monitor.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        return Err(Error::Refused {
+            what: format!("the database of snapshot {} is damaged ({damage}), so its paths cannot be changed", short(id)),
+            hint: "Choose an older snapshot (see jellyvault list).".to_owned(),
+        });
+    }
+    let (mut db, mode) = rows::open(&database.path).map_err(failed)?;
+    check_schema(&db, id, record)?;
+    let settings = Settings::of(&read_small(&mut reader, record, b"config/system.xml")?.unwrap_or_default());
+    let from = seen_then(record, &db, &settings)?;
+    let media = Prefixes::new(options.map.clone());
+    let to = places_after(&from, &options.places, &media);
+    let by_name = from.iter().filter_map(|(name, old)| Some((old.clone(), to.get(name)?.clone())));
+    let prefixes = Prefixes::new(options.map.iter().cloned().chain(by_name));
+    let looked_for = if options.looks_for_media { &media } else { &Prefixes::default() };
+    let formulas = Formulas { old: &settings.formula(&from), new: &settings.formula(&to), prefixes: &prefixes, media: looked_for };
+    let items = look_at_items(&db, &formulas, &monitor.interrupt)?;
+    check_collisions(&db, &items.ids)?;
+    let own = ["programdata", "metadata", "config"].iter().filter_map(|name| from.get(*name).cloned()).collect();
+    let mapping = Mapping { prefixes, ids: items.ids, own };
+    let rewritten = if mapping.is_identity() { rows::Rewritten::default() } else { rows::rewrite(&mut db, &mapping, &monitor.interrupt).map_err(failed)? };
+    if monitor.interrupt.is_raised() {
+        return Err(Error::Interrupted);
+    }
+    rows::close(db, &mode).map_err(failed)?;
+    let mut plan = MovePlan {
+        from,
+        to,
+        map: options.map.clone(),
+        items: items.count,
+        new_ids: mapping.ids.len() as u64,
+        kept_ids: items.unlike,
+        rows: rewritten.rows,
+        unread: rewritten.unread,
+        media_found: items.present,
+        media_missing: items.missing,
+        media_changed: items.changed,
+        ..MovePlan::default()
+    };
+    let documents = documents_of(&mut reader, record, &mapping, options, &mut plan)?;
+    let folders = folders_of(repository, &index, record, &mapping, &mut plan, monitor)?;
+    Ok(Prepared { plan, mapping, database, documents, folders })
+}
+
+/// Refuses pairs that no server could have.
+fn check_pairs(options: &MoveOptions) -> Result<(), Error> {
+    let wrong = |what: String| Error::Refused { what, hint: "Write each pair as --map /old=/new, with the paths as the server sees them.".to_owned() };
+    for (old, new) in &options.map {
+        for path in [old, new] {
+            if is_windows(path) {
+                return Err(wrong(format!("{path} is a path of Windows. How the ids of items change with it is not known")));
+            }
+            if !path.starts_with('/') || path.split('/').any(|part| matches!(part, "." | "..")) || path.trim_end_matches('/').contains("//") {
+                return Err(wrong(format!("{path:?} is not an absolute path")));
+            }
+        }
+        if options.map.iter().filter(|(other, _)| other.trim_end_matches('/') == old.trim_end_matches('/')).count() > 1 {
+            return Err(wrong(format!("{old} is mapped to two directories")));
+        }
+    }
+    Ok(())
+}
+
+/// Only the schema since 10.11 has all items in the server's own database.
+fn check_schema(db: &rusqlite::Connection, id: &SnapshotId, record: &SnapshotRecord) -> Result<(), Error> {
+    let has_items: bool = db
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('BaseItems', '__EFMigrationsHistory')", [], |row| row.get(0))
+        .map(|count: i64| count == 2)
+        .map_err(failed)?;
+    if record.is_upgrading() {
+        return Err(Error::Refused {
+            what: format!("snapshot {} was taken in the middle of a server upgrade: its library is half in the old form and half in the new", short(id)),
+            hint: "Choose a snapshot from before or after the upgrade (jellyvault list).".to_owned(),
+        });
+    }
+    if has_items {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        what: format!("snapshot {} is of a server older than 10.11, and the paths of such a database cannot be changed", short(id)),
+        hint: "Restore it to the same directories as before, upgrade the server to 10.11 or later, and take a new snapshot. Then move it.".to_owned(),
+    })
+}
+
+/// Where the server will see its directories. Metadata in a place of its own goes where the user's pairs send it.
+fn places_after(from: &Directories, wanted: &Directories, media: &Prefixes) -> Directories {
+    let is_usual = match (from.get("programdata"), from.get("metadata")) {
+        (Some(data), Some(metadata)) => *metadata == format!("{}/metadata", data.trim_end_matches('/')),
+        _ => false,
+    };
+    let moved = |(name, old): (&String, &String)| {
+        let stays = || media.map(old).unwrap_or_else(|| old.clone());
+        let new = if name == "metadata" && !is_usual { stays() } else { wanted.get(name).cloned().unwrap_or_else(stays) };
+        (name.clone(), new)
+    };
+    from.iter().map(moved).collect()
+}
+
+/// A small file of the snapshot; nothing where it is not there.
+fn read_small(reader: &mut ChunkReader<'_>, record: &SnapshotRecord, path: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    let Some(found) = lookup(reader, record, path)? else { return Ok(None) };
+    let Kind::File { size, content } = &found.entry.kind else { return Ok(None) };
+    if *size > DOCUMENT_BYTES_MAX {
+        return Ok(None);
+    }
+    read_content(reader, content, *size).map(Some)
+}
+
+fn read_content(reader: &mut ChunkReader<'_>, content: &crate::manifest::Content, size: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![0; size as usize];
+    write_content(reader, content, size, |offset, piece| {
+        let place = bytes.get_mut(offset as usize..offset as usize + piece.len());
+        place.ok_or(Error::System { what: "memory" })?.copy_from_slice(piece);
+        Ok(())
+    })?;
+    Ok(bytes)
+}
+
+/// Reads and rewrites the files that contain paths.
+fn documents_of(
+    reader: &mut ChunkReader<'_>,
+    record: &SnapshotRecord,
+    mapping: &Mapping,
+    options: &MoveOptions,
+    plan: &mut MovePlan,
+) -> Result<HashMap<Vec<u8>, Vec<u8>>, Error> {
+    let mut documents = HashMap::new();
+    for (category, root) in categories(record).filter(|(category, _)| matches!(category, Category::Config | Category::Plugins | Category::Database)) {
+        let mut found = Vec::new();
+        for entry in Entries::all(reader, root.manifest) {
+            let entry = entry?;
+            if category == Category::Database {
+                if entry.path.starts_with(b"plugins/") && entry.content().is_some() {
+                    plan.plugin_databases.push(display(&entry.path));
+                }
+            } else if let (Some(document), Kind::File { size, content }) = (Document::of(&entry.path), &entry.kind)
+                && *size <= DOCUMENT_BYTES_MAX
+            {
+                found.push((document, entry.path.clone(), *size, content.clone()));
+            }
+        }
+        for (document, path, size, content) in found {
+            match document.rewrite(&read_content(reader, &content, size)?, mapping) {
+                Ok(Some(_)) if document == Document::Plugin && !options.map_plugins => plan.plugins.push(display(&path)),
+                Ok(Some(new)) => {
+                    plan.documents.push(display(&path));
+                    documents.insert(path, new);
+                }
+                Ok(None) => {}
+                Err(why) => plan.unread.add(|| format!("{} ({})", display(&path), in_one_line(&std::io::Error::other(why)))),
+            }
+        }
+    }
+    if plan.new_ids == 0 {
+        plan.plugin_databases.clear();
+    }
+    Ok(documents)
+}
+
+/// The folders of items, where any id changes.
+fn folders_of(
+    repository: &Repository,
+    index: &Index,
+    record: &SnapshotRecord,
+    mapping: &Mapping,
+    plan: &mut MovePlan,
+    monitor: &Monitor,
+) -> Result<BTreeMap<Category, Folders>, Error> {
+    const HAVE_FOLDERS: [Category; 4] = [Category::Metadata, Category::Subtitles, Category::Trickplay, Category::Attachments];
+    let mut all = BTreeMap::new();
+    for (category, root) in categories(record).filter(|(category, _)| mapping.ids.len() > 0 && HAVE_FOLDERS.contains(category)) {
+        let mut reader = ChunkReader::new(repository, index);
+        let folders = Folders::of(&mut reader, root.manifest, &mapping.ids, &monitor.interrupt)?;
+        plan.folders += folders.count();
+        let mut leftovers = Named::default();
+        for entry in Entries::all(&mut reader, root.manifest) {
+            folders.stays(&entry?, &mapping.ids, &mut leftovers);
+        }
+        plan.leftovers.count += leftovers.count;
+        plan.leftovers.first.extend(leftovers.first);
+        all.insert(category, folders);
+    }
+    Ok(all)
+}
+
+/// Where the database of a snapshot lies in it.
+pub(super) fn is_database(path: &[u8]) -> bool {
+    path == DATABASE_PATH
+}

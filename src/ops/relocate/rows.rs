@@ -1,0 +1,274 @@
+//! The rows of a private copy of the database, rewritten: one transaction, all references checked afterwards.
+
+use std::collections::BTreeMap;
+
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, params_from_iter};
+
+use crate::progress::Interrupt;
+
+use super::mapping::Mapping;
+use super::plan::Named;
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    /// An id.
+    Id,
+    /// A text with ids in it.
+    Ids,
+    /// A path.
+    Path,
+    /// JSON with paths and ids.
+    Json,
+    /// A path, or a text with ids in it.
+    Value,
+}
+
+/// A table, and its columns that hold paths and ids.
+type Columns = (&'static str, &'static [(&'static str, Holds)]);
+
+/// Tables and columns beside those that refer to items by name or by a foreign key (`docs/moving.md`, "Rows").
+const COLUMNS: [Columns; 13] = [
+    (
+        "BaseItems",
+        &[
+            ("Id", Holds::Id),
+            ("Path", Holds::Path),
+            ("ParentId", Holds::Id),
+            ("TopParentId", Holds::Id),
+            ("PresentationUniqueKey", Holds::Ids),
+            ("SeriesPresentationUniqueKey", Holds::Ids),
+            ("SeasonId", Holds::Id),
+            ("SeriesId", Holds::Id),
+            ("OwnerId", Holds::Id),
+            ("PrimaryVersionId", Holds::Id),
+            ("ShowId", Holds::Id),
+            ("Data", Holds::Json),
+        ],
+    ),
+    ("UserData", &[("CustomDataKey", Holds::Ids)]),
+    ("LinkedChildren", &[("ParentId", Holds::Id), ("ChildId", Holds::Id)]),
+    ("BaseItemImageInfos", &[("Path", Holds::Path)]),
+    ("Chapters", &[("ImagePath", Holds::Path)]),
+    ("MediaStreamInfos", &[("Path", Holds::Path)]),
+    ("ImageInfos", &[("Path", Holds::Path)]),
+    ("ActivityLogs", &[("ItemId", Holds::Id)]),
+    ("Preferences", &[("Value", Holds::Ids)]),
+    ("DisplayPreferences", &[("ItemId", Holds::Id)]),
+    ("ItemDisplayPreferences", &[("ItemId", Holds::Id)]),
+    ("CustomItemDisplayPreferences", &[("ItemId", Holds::Id), ("Value", Holds::Value)]),
+    ("AncestorIds", &[("ItemId", Holds::Id), ("ParentItemId", Holds::Id)]),
+];
+
+/// Rows that are read before they are written, at most: memory.
+const BATCH_ROWS: usize = 2_000;
+
+/// Stands before a new id while an old one of the same name may still be there.
+const PENDING: char = '\u{1}';
+
+/// What was changed.
+#[derive(Debug, Default)]
+pub(super) struct Rewritten {
+    /// Rows by table.
+    pub rows: BTreeMap<String, u64>,
+    /// Values that should be JSON and are not: they stay.
+    pub unread: Named,
+}
+
+/// Rewrites a private copy.
+pub(super) fn rewrite(db: &mut Connection, mapping: &Mapping, interrupt: &Interrupt) -> Result<Rewritten, rusqlite::Error> {
+    let before = broken_references(db)?;
+    let tables = tables_of(db)?;
+    let transaction = db.transaction()?;
+    let mut done = Rewritten::default();
+    let pending = mapping.ids.overlap();
+    for table in &tables {
+        if interrupt.is_raised() {
+            return Ok(done);
+        }
+        let changed = Table { db: &transaction, table, mapping, pending, interrupt }.rewrite(&mut done.unread)?;
+        if changed > 0 {
+            done.rows.insert(table.name.clone(), changed);
+        }
+    }
+    if pending {
+        tables.iter().try_for_each(|table| settle(&transaction, table))?;
+    }
+    let after = broken_references(&transaction)?;
+    if after > before {
+        let what = format!("{} references between rows would be broken that were whole before", after - before);
+        return Err(rusqlite::Error::ToSqlConversionFailure(what.into()));
+    }
+    transaction.commit()?;
+    Ok(done)
+}
+
+/// Opens a private copy for rewriting. It is thrown away if that fails, so that no log of it is kept.
+pub(super) fn open(path: &std::path::Path) -> rusqlite::Result<(Connection, JournalMode)> {
+    let db = Connection::open(path)?;
+    crate::source::wary(&db)?;
+    db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
+    db.pragma_update(None, "foreign_keys", false)?;
+    let mode = JournalMode(db.pragma_query_value(None, "journal_mode", |row| row.get(0))?);
+    // No journal: what fails is thrown away.
+    db.pragma_update(None, "journal_mode", "OFF")?;
+    db.pragma_update(None, "synchronous", "OFF")?;
+    db.pragma_update(None, "cache_size", -64 * 1024)?;
+    Ok((db, mode))
+}
+
+/// The journal mode that a database had.
+pub(super) struct JournalMode(String);
+
+/// Closes it, in the journal mode that it had.
+pub(super) fn close(db: Connection, mode: &JournalMode) -> rusqlite::Result<()> {
+    db.pragma_update(None, "journal_mode", &mode.0)?;
+    db.close().map_err(|(_, error)| error)
+}
+
+fn broken_references(db: &Connection) -> rusqlite::Result<u64> {
+    let mut statement = db.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = statement.query([])?;
+    let mut count = 0;
+    while rows.next()?.is_some() {
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// A table and those of its columns that may change.
+struct TableOf {
+    name: String,
+    columns: Vec<(String, Holds)>,
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The tables that may change: the known ones, and whatever else refers to items.
+fn tables_of(db: &Connection) -> rusqlite::Result<Vec<TableOf>> {
+    let mut names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")?;
+    let names = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let mut tables = Vec::new();
+    for name in names {
+        let mut info = db.prepare(&format!("PRAGMA table_info({})", quoted(&name)))?;
+        let has = info.query_map([], |row| row.get(1))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        let mut keys = db.prepare(&format!("PRAGMA foreign_key_list({})", quoted(&name)))?;
+        let keys = keys.query_map([], |row| Ok((row.get(2)?, row.get(3)?)))?.collect::<rusqlite::Result<Vec<(String, String)>>>()?;
+        let known = COLUMNS.iter().find(|(table, _)| *table == name).map_or(&[][..], |(_, columns)| columns);
+        let refers = |column: &str| {
+            matches!(column, "ItemId" | "ParentItemId") || keys.iter().any(|(table, from)| table == "BaseItems" && from.eq_ignore_ascii_case(column))
+        };
+        let columns: Vec<(String, Holds)> = has
+            .into_iter()
+            .filter_map(|column| {
+                let holds = known.iter().find(|(known, _)| *known == column).map(|(_, holds)| *holds);
+                holds.or_else(|| refers(&column).then_some(Holds::Id)).map(|holds| (column, holds))
+            })
+            .collect();
+        if !columns.is_empty() {
+            tables.push(TableOf { name, columns });
+        }
+    }
+    Ok(tables)
+}
+
+struct Table<'a> {
+    db: &'a Connection,
+    table: &'a TableOf,
+    mapping: &'a Mapping,
+    pending: bool,
+    interrupt: &'a Interrupt,
+}
+
+/// The changed values of a row, by the number of their column.
+type Changes = Vec<(usize, String)>;
+
+/// Rows that change, by their rowid, and the last row that was looked at, if more may follow.
+type Batch = (Vec<(i64, Changes)>, Option<i64>);
+
+impl Table<'_> {
+    /// Rewrites the table batch by batch; how many rows changed.
+    fn rewrite(&self, unread: &mut Named) -> rusqlite::Result<u64> {
+        let (mut after, mut changed) = (i64::MIN, 0);
+        loop {
+            if self.interrupt.is_raised() {
+                return Ok(changed);
+            }
+            let (batch, last) = self.batch(after, unread)?;
+            for (row, changes) in &batch {
+                self.update(*row, changes)?;
+            }
+            changed += batch.len() as u64;
+            match last {
+                Some(last) if last < i64::MAX => after = last + 1,
+                _ => return Ok(changed),
+            }
+        }
+    }
+
+    /// The rows that change among the next ones, and the last that was looked at.
+    fn batch(&self, from: i64, unread: &mut Named) -> rusqlite::Result<Batch> {
+        let columns: Vec<String> = self.table.columns.iter().map(|(column, _)| quoted(column)).collect();
+        let sql = format!("SELECT rowid, {} FROM {} WHERE rowid >= ?1 ORDER BY rowid LIMIT {BATCH_ROWS}", columns.join(", "), quoted(&self.table.name));
+        let mut statement = self.db.prepare_cached(&sql)?;
+        let mut rows = statement.query([from])?;
+        let (mut batch, mut last, mut seen) = (Vec::new(), None, 0);
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            (last, seen) = (Some(id), seen + 1);
+            let mut changes = Changes::new();
+            for (at, (column, holds)) in self.table.columns.iter().enumerate() {
+                if let Some(new) = self.new_value(row.get_ref(at + 1)?, *holds, || format!("{}.{column} of row {id}", self.table.name), unread) {
+                    changes.push((at, new));
+                }
+            }
+            if !changes.is_empty() {
+                batch.push((id, changes));
+            }
+        }
+        Ok((batch, last.filter(|_| seen == BATCH_ROWS)))
+    }
+
+    fn new_value(&self, value: ValueRef<'_>, holds: Holds, place: impl FnOnce() -> String, unread: &mut Named) -> Option<String> {
+        let ValueRef::Text(bytes) = value else { return None };
+        let text = std::str::from_utf8(bytes).ok()?;
+        let new = match holds {
+            Holds::Id => self.mapping.ids.of_column(text),
+            Holds::Ids => self.mapping.ids.in_text(text),
+            Holds::Path => self.mapping.path(text),
+            Holds::Value => self.mapping.value(text),
+            Holds::Json => super::json::replace_strings(text, |text| self.mapping.value(text)).unwrap_or_else(|_| {
+                unread.add(place);
+                None
+            }),
+        };
+        if self.pending && holds != Holds::Json { new.map(|new| format!("{PENDING}{new}")) } else { new }
+    }
+
+    fn update(&self, row: i64, changes: &Changes) -> rusqlite::Result<()> {
+        let set: Vec<String> =
+            changes.iter().enumerate().filter_map(|(number, (at, _))| Some(format!("{} = ?{}", quoted(&self.table.columns.get(*at)?.0), number + 2))).collect();
+        let sql = format!("UPDATE {} SET {} WHERE rowid = ?1", quoted(&self.table.name), set.join(", "));
+        let values = std::iter::once(Value::Integer(row)).chain(changes.iter().map(|(_, new)| Value::Text(new.clone())));
+        self.db.prepare_cached(&sql)?.execute(params_from_iter(values))?;
+        Ok(())
+    }
+}
+
+/// Takes the marks off that stood before new values.
+fn settle(db: &Connection, table: &TableOf) -> rusqlite::Result<()> {
+    for (column, _) in table.columns.iter().filter(|(_, holds)| *holds != Holds::Json) {
+        let column = quoted(column);
+        let sql = format!(
+            "UPDATE {} SET {column} = substr({column}, 2) WHERE typeof({column}) = 'text' AND substr({column}, 1, 1) = char({})",
+            quoted(&table.name),
+            PENDING as u32
+        );
+        db.execute(&sql, [])?;
+    }
+    Ok(())
+}
