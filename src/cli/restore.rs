@@ -73,10 +73,10 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         Known::load().remember_restored(dir);
     }
     let (report, plan) = match moving {
-        Some((moving, here)) => relocate::restore(context, &repository, &snapshot, (&moving, here), (&destination, &options))?,
+        Some((moving, here)) => relocate::restore(context, &repository, (&args.snapshot.name, &snapshot), (&moving, here), (&destination, &options))?,
         None => {
             let done = ops::restore(&repository, &snapshot, &destination, &options, &context.monitor);
-            (done.map_err(|error| restore_again::failure(error, &args, &snapshot.0))?, None)
+            (done.map_err(|error| restore_again::failure(error, &args.snapshot.name, &snapshot.0))?, None)
         }
     };
     if context.global.json {

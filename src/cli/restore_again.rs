@@ -5,12 +5,11 @@ use std::path::Path;
 use crate::manifest::SnapshotId;
 use crate::ops::{Error, ErrorKind};
 
-use super::args::RestoreArgs;
 use super::failure::Failure;
 use super::render;
 
-/// The failure of a restore, with the command that goes on where it stopped halfway.
-pub fn failure(error: Error, args: &RestoreArgs, id: &SnapshotId) -> Failure {
+/// The failure of a restore of the snapshot that was named so, with the command that goes on where it stopped halfway.
+pub fn failure(error: Error, name: &str, id: &SnapshotId) -> Failure {
     if !matches!(error, Error::HalfDone { .. }) {
         return error.into();
     }
@@ -20,7 +19,7 @@ pub fn failure(error: Error, args: &RestoreArgs, id: &SnapshotId) -> Failure {
         _ => "Fix the cause, then run",
     };
     // What was typed may mean another snapshot by then.
-    let command = command(std::env::args_os().map(|word| word.to_string_lossy().into_owned()), &args.snapshot.name, &id.to_string());
+    let command = command(std::env::args_os().map(|word| word.to_string_lossy().into_owned()), name, &id.to_string());
     failure.advising(&format!("{first}: {command}. Files that are up to date are not written again."))
 }
 
