@@ -72,12 +72,10 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         // Before it is filled: a restore that is stopped goes on with the same command.
         Known::load().remember_restored(dir);
     }
+    let again = |error| restore_again::failure(error, &args.snapshot.name, &snapshot.0);
     let (report, plan) = match moving {
         Some((moving, here)) => relocate::restore(context, &repository, (&args.snapshot.name, &snapshot), (&moving, here), (&destination, &options))?,
-        None => {
-            let done = ops::restore(&repository, &snapshot, &destination, &options, &context.monitor);
-            (done.map_err(|error| restore_again::failure(error, &args.snapshot.name, &snapshot.0))?, None)
-        }
+        None => (ops::restore(&repository, &snapshot, &destination, &options, &context.monitor).map_err(again)?, None),
     };
     if context.global.json {
         to_json::print(&Restored { report: &report, start: start.as_deref(), plan: plan.as_ref() });
