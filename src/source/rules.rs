@@ -30,6 +30,8 @@ pub struct Rules {
     pub globs: Globs,
     /// Take what the server makes anew all the time ([`GENERATED`]).
     pub takes_generated: bool,
+    /// Whether the temporary files of a killed restore are told.
+    pub takes_leftovers: bool,
     /// Whether some of it was met and left out.
     pub has_left_generated: Arc<AtomicBool>,
 }
@@ -111,7 +113,8 @@ impl Rules {
         if stat.is_dir() && self.closed.contains(&(stat.dev, stat.ino)) {
             return true;
         }
-        if file_name(path).starts_with(RESTORE_PREFIX) || (stat.is_dir() && file_name(path).starts_with(SCRATCH_PREFIX.as_bytes())) {
+        let is_left_over = file_name(path).starts_with(RESTORE_PREFIX) && !(self.takes_leftovers && stat.is_file() && is_temporary(file_name(path)));
+        if is_left_over || (stat.is_dir() && file_name(path).starts_with(SCRATCH_PREFIX.as_bytes())) {
             return true;
         }
         if !self.is_instance {
@@ -139,6 +142,13 @@ impl Rules {
 
 /// What a restore that was killed left behind.
 const RESTORE_PREFIX: &[u8] = b".jellyvault-";
+
+/// Whether a name is one that a restore gives to a file that it is writing: two numbers, or one and the name of a database.
+fn is_temporary(name: &[u8]) -> bool {
+    let rest = name.strip_prefix(RESTORE_PREFIX).unwrap_or_default();
+    let (first, second) = rest.iter().position(|byte| *byte == b'-').map_or((rest, &[][..]), |at| rest.split_at(at));
+    !first.is_empty() && first.iter().all(u8::is_ascii_hexdigit) && second.len() > 1
+}
 
 /// The server's own backups: each holds all of it again.
 const NEVER: [&[u8]; 2] = [b"data/backups", b"data/SQLiteBackups"];
@@ -181,6 +191,16 @@ mod tests {
     fn stat(mode: u32) -> Stat {
         let time = crate::manifest::Time::default();
         Stat { mode, uid: 0, gid: 0, nlink: 1, size: 0, blocks: 0, mtime: time, ctime: time, ino: 7, dev: 1, mount: 0 }
+    }
+
+    #[test]
+    fn the_temporary_files_of_a_restore_are_known() {
+        for name in [".jellyvault-7cdf4500571f39ec-16", ".jellyvault-4711-jellyfin.db"] {
+            assert!(is_temporary(name.as_bytes()), "{name}");
+        }
+        for name in [".jellyvault-", ".jellyvault-notes", ".jellyvault-7cdf", ".jellyvault-ab-", "7cdf-1"] {
+            assert!(!is_temporary(name.as_bytes()), "{name}");
+        }
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod places;
 mod races;
 mod reader;
 mod recipes;
+mod relocate;
 mod restore;
 mod roundtrip;
 mod rows;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::chunk::Hashing;
 use crate::limits::NODE_ENTRIES_MAX;
-use crate::manifest::{Child, Entry, Kind, LeafRef, Node, starts_node};
+use crate::manifest::{Child, Entry, Kind, LeafRef, Node, compare, display, starts_node};
 use crate::source::Category;
 use crate::store::Index;
 
@@ -31,6 +31,7 @@ impl LeafRun {
         if self.entries.is_empty() {
             self.key = hashing.path_key(&entry.path);
         }
+        debug_assert!(self.entries.last().is_none_or(|last| compare(&last.path, &entry.path).is_lt()), "{} is out of order", display(&entry.path));
         self.entries.push(entry);
     }
 

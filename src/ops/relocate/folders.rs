@@ -46,6 +46,10 @@ fn renamed(path: &[u8], ids: &NewIds) -> Option<Vec<u8>> {
     let item = place.item?;
     let root = place.digits.get(..place.digits.len() - 3)?;
     let name = std::str::from_utf8(item.get(place.digits.len() + 1..)?).ok()?;
+    // One that lies below other digits is none of the server's.
+    if !name.as_bytes().starts_with(place.digits.get(place.digits.len() - 2..)?) {
+        return None;
+    }
     let new = ids.in_text(name).filter(|new| new.len() == name.len())?;
     Some([root, b"/", new.get(..2)?.as_bytes(), b"/", new.as_bytes(), path.get(item.len()..)?].concat())
 }
@@ -116,8 +120,7 @@ mod tests {
 
     #[test]
     fn folders_of_items_are_known_where_they_lie() {
-        let mut ids = NewIds::default();
-        ids.insert(read_guid("0b6b55851baacee5a4a5813b55440a2c").unwrap(), read_guid("ff0000000000000000000000000000aa").unwrap());
+        let ids = NewIds::new(vec![(read_guid("0b6b55851baacee5a4a5813b55440a2c").unwrap(), read_guid("ff0000000000000000000000000000aa").unwrap())]);
         let renamed = |path: &str| renamed(path.as_bytes(), &ids).map(|path| String::from_utf8(path).unwrap());
         let new = "metadata/library/ff/ff0000000000000000000000000000aa";
         assert_eq!(renamed("metadata/library/0b/0b6b55851baacee5a4a5813b55440a2c").as_deref(), Some(new));
@@ -129,6 +132,7 @@ mod tests {
             "metadata/library",
             "metadata/People/0b/0b6b55851baacee5a4a5813b55440a2c",
             "metadata/library/0b6b55851baacee5a4a5813b55440a2c/x",
+            "metadata/library/zz/0b6b55851baacee5a4a5813b55440a2c",
         ] {
             assert_eq!(renamed(path), None, "{path}");
         }

@@ -1,24 +1,25 @@
 //! New ids for old ones, in every spelling that Jellyfin uses.
 
-use std::collections::HashMap;
-
 use crate::archive::{Guid, push_guid, read_guid};
 
 /// Characters of a GUID with dashes (.NET's `D`) and without (`N`).
 const DASHED: usize = 36;
 const PLAIN: usize = 32;
 
-/// The ids that change.
+/// The ids that change: pairs of old and new, in the order of the old ones. A million of them take 32 MB.
 #[derive(Debug, Default)]
-pub(super) struct NewIds(HashMap<Guid, Guid>);
+pub(super) struct NewIds(Vec<(Guid, Guid)>);
 
 impl NewIds {
-    pub(super) fn insert(&mut self, old: Guid, new: Guid) {
-        self.0.insert(old, new);
+    /// Of pairs, each old id once.
+    pub(super) fn new(mut pairs: Vec<(Guid, Guid)>) -> NewIds {
+        pairs.sort_unstable();
+        NewIds(pairs)
     }
 
     pub(super) fn get(&self, old: &Guid) -> Option<&Guid> {
-        self.0.get(old)
+        let at = self.0.binary_search_by(|(known, _)| known.cmp(old)).ok()?;
+        self.0.get(at).map(|(_, new)| new)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -26,12 +27,12 @@ impl NewIds {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Guid, &Guid)> {
-        self.0.iter()
+        self.0.iter().map(|(old, new)| (old, new))
     }
 
     /// Whether a new id is an old one of another item: then rows cannot be changed one after another.
     pub(super) fn overlap(&self) -> bool {
-        self.0.values().any(|new| self.0.contains_key(new))
+        self.0.iter().any(|(_, new)| self.get(new).is_some())
     }
 
     /// An id as a database column holds it.
@@ -95,10 +96,8 @@ mod tests {
     use super::*;
 
     fn ids() -> NewIds {
-        let mut ids = NewIds::default();
         let guid = |text| read_guid(text).unwrap();
-        ids.insert(guid("0b6b5585-1baa-cee5-a4a5-813b55440a2c"), guid("11111111-2222-3333-4444-5555555555ab"));
-        ids
+        NewIds::new(vec![(guid("0b6b5585-1baa-cee5-a4a5-813b55440a2c"), guid("11111111-2222-3333-4444-5555555555ab"))])
     }
 
     #[test]

@@ -11,9 +11,12 @@ use crate::progress::Interrupt;
 use super::super::Error;
 use super::ids::NewIds;
 use super::item_id::{Formula, Spelling, id_of_season};
+use super::mapping::{folder_of_item, renamed};
 use super::plan::Named;
-use super::prefixes::Prefixes;
+use super::prefixes::{Prefixes, rest_within};
 
+/// A view of a user: its id is made of names and of the ids of folders in the data directory, which stay.
+const USER_VIEW: &str = "MediaBrowser.Controller.Entities.UserView";
 /// A season, which may have no folder.
 const SEASON: &str = "MediaBrowser.Controller.Entities.TV.Season";
 /// Media whose times differ by less was not changed, as the server sees it; in seconds.
@@ -60,20 +63,38 @@ struct Item {
 /// Goes through all items.
 pub(super) fn look_at_items(db: &Connection, formulas: &Formulas<'_>, interrupt: &Interrupt) -> Result<Items, Error> {
     let mut items = Items::default();
+    let (mut pairs, mut inner) = (Vec::new(), Vec::new());
     each_item(db, "\"Path\" IS NOT NULL", interrupt, |item| {
         items.count += 1;
-        if let Some(path) = &item.path {
-            formulas.of_path(&item, path, &mut items);
+        match &item.path {
+            Some(path) if formulas.is_in_folder_of_item(path) => inner.push(item),
+            Some(path) if item.kind != USER_VIEW => pairs.extend(formulas.of_path(&item, path, &mut items)),
+            _ => {}
         }
     })?;
+    items.ids = NewIds::new(pairs);
+    // A file in the folder of another item: its path has that item's id in it.
+    let more: Vec<(Guid, Guid)> = inner.iter().filter_map(|item| formulas.of_path(item, item.path.as_deref()?, &mut items)).collect();
+    items.add(more);
     // Their keys have the ids of their series in them.
+    let mut seasons = Vec::new();
     each_item(db, "\"Path\" IS NULL", interrupt, |item| {
         items.count += 1;
         if item.kind == SEASON {
-            formulas.of_season(&item, &mut items);
+            seasons.extend(formulas.of_season(&item, &mut items));
         }
     })?;
+    items.add(seasons);
     Ok(items)
+}
+
+impl Items {
+    fn add(&mut self, mut more: Vec<(Guid, Guid)>) {
+        if !more.is_empty() {
+            more.extend(self.ids.iter().map(|(old, new)| (*old, *new)));
+            self.ids = NewIds::new(more);
+        }
+    }
 }
 
 fn each_item(db: &Connection, filter: &str, interrupt: &Interrupt, mut each: impl FnMut(Item)) -> Result<(), Error> {
@@ -105,10 +126,19 @@ fn each_item(db: &Connection, filter: &str, interrupt: &Interrupt, mut each: imp
 }
 
 impl Formulas<'_> {
-    fn of_path(&self, item: &Item, path: &str, items: &mut Items) {
+    /// Whether a path leads into one of the server's folders that have the id of an item as their name.
+    fn is_in_folder_of_item(&self, path: &str) -> bool {
+        let expanded = self.old.expand(path);
+        let is_own = [&self.old.program_data, &self.old.metadata].into_iter().any(|dir| rest_within(&expanded, dir).is_some());
+        is_own && folder_of_item(path).is_some()
+    }
+
+    fn of_path(&self, item: &Item, path: &str, items: &mut Items) -> Option<(Guid, Guid)> {
         let old = self.old.expand(path);
-        let new = self.prefixes.map(&old);
-        let new = new.as_deref().unwrap_or(&old);
+        let renamed = if self.is_in_folder_of_item(path) { renamed(path, &items.ids).map(|path| self.old.expand(&path)) } else { None };
+        let new = renamed.as_deref().unwrap_or(&old);
+        let new = self.prefixes.map(new).unwrap_or_else(|| new.to_owned());
+        let new = new.as_str();
         if self.media.map(&old).is_some() {
             look_for(item, new, items);
         }
@@ -116,21 +146,22 @@ impl Formulas<'_> {
             if new != old && self.old.id_of_path(&item.kind, &old, Spelling::Exact) != self.new.id_of_path(&item.kind, new, Spelling::Exact) {
                 items.unlike.add(|| format!("{path} ({})", short_kind(&item.kind)));
             }
-            return;
+            return None;
         };
         let new = self.new.id_of_path(&item.kind, new, spelling);
-        if new != id {
-            items.ids.insert(id, new);
-        }
+        (new != id).then_some((id, new))
     }
 
-    fn of_season(&self, item: &Item, items: &mut Items) {
-        let Some(series) = item.series else { return };
-        let Some(new_series) = items.ids.get(&series).copied() else { return };
+    fn of_season(&self, item: &Item, items: &mut Items) -> Option<(Guid, Guid)> {
+        let series = item.series?;
+        let new_series = *items.ids.get(&series)?;
         let id = |series: &Guid, spelling| id_of_season(&item.kind, series, item.index, &item.name, spelling);
         match self.spelt(&item.kind, |spelling| id(&series, spelling), &item.id) {
-            Some((old, spelling)) => items.ids.insert(old, id(&new_series, spelling)),
-            None => items.unlike.add(|| format!("{} (season without a folder)", item.name)),
+            Some((old, spelling)) => Some((old, id(&new_series, spelling))),
+            None => {
+                items.unlike.add(|| format!("{} (season without a folder)", item.name));
+                None
+            }
         }
     }
 

@@ -90,6 +90,9 @@ pub(super) fn prepare(repository: &Repository, snapshot: &(SnapshotId, SnapshotR
 fn check_pairs(options: &MoveOptions) -> Result<(), Error> {
     let wrong = |what: String| Error::Refused { what, hint: "Write each pair as --map /old=/new, with the paths as the server sees them.".to_owned() };
     for (old, new) in &options.map {
+        if old.trim_end_matches('/').is_empty() {
+            return Err(wrong("/ cannot be moved as a whole".to_owned()));
+        }
         for path in [old, new] {
             if is_windows(path) {
                 return Err(wrong(format!("{path} is a path of Windows. How the ids of items change with it is not known")));
@@ -128,10 +131,7 @@ fn check_schema(db: &rusqlite::Connection, id: &SnapshotId, record: &SnapshotRec
 
 /// Where the server will see its directories. Metadata in a place of its own goes where the user's pairs send it.
 fn places_after(from: &Directories, wanted: &Directories, media: &Prefixes) -> Directories {
-    let is_usual = match (from.get("programdata"), from.get("metadata")) {
-        (Some(data), Some(metadata)) => *metadata == format!("{}/metadata", data.trim_end_matches('/')),
-        _ => false,
-    };
+    let is_usual = is_usual(from);
     let moved = |(name, old): (&String, &String)| {
         let stays = || media.map(old).unwrap_or_else(|| old.clone());
         let new = if name == "metadata" && !is_usual { stays() } else { wanted.get(name).cloned().unwrap_or_else(stays) };
@@ -184,7 +184,12 @@ fn documents_of(
             }
         }
         for (document, path, size, content) in found {
-            match document.rewrite(&read_content(reader, &content, size)?, mapping) {
+            let bytes = read_content(reader, &content, size)?;
+            let rewritten = match metadata_path(&path, plan) {
+                Some(place) => with_metadata_path(&bytes, document, mapping, place),
+                None => document.rewrite(&bytes, mapping),
+            };
+            match rewritten {
                 Ok(Some(_)) if document == Document::Plugin && !options.map_plugins => plan.plugins.push(display(&path)),
                 Ok(Some(new)) => {
                     plan.documents.push(display(&path));
@@ -199,6 +204,25 @@ fn documents_of(
         plan.plugin_databases.clear();
     }
     Ok(documents)
+}
+
+/// The metadata directory, where the settings must name it from now on: it was in its usual place, and is not any more.
+fn metadata_path<'p>(path: &[u8], plan: &'p MovePlan) -> Option<&'p str> {
+    let metadata = plan.to.get("metadata")?;
+    (path == b"config/system.xml" && is_usual(&plan.from) && !is_usual(&plan.to)).then_some(metadata.as_str())
+}
+
+/// Whether the metadata is where a server has it that is not told otherwise.
+fn is_usual(places: &Directories) -> bool {
+    let usual = places.get("programdata").map(|data| format!("{}/metadata", data.trim_end_matches('/')));
+    places.get("metadata") == usual.as_ref()
+}
+
+/// The server's settings with their paths changed and the metadata directory named.
+fn with_metadata_path(bytes: &[u8], document: Document, mapping: &Mapping, place: &str) -> Result<Option<Vec<u8>>, String> {
+    let rewritten = document.rewrite(bytes, mapping)?;
+    let named = super::xml_text::set_text(rewritten.as_deref().unwrap_or(bytes), "MetadataPath", place);
+    named.map(Some).ok_or_else(|| "it has no element MetadataPath, which must name the metadata directory".to_owned())
 }
 
 /// The folders of items, where any id changes.

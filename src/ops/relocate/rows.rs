@@ -45,6 +45,8 @@ const COLUMNS: [Columns; 13] = [
             ("PrimaryVersionId", Holds::Id),
             ("ShowId", Holds::Id),
             ("Data", Holds::Json),
+            ("ExtraIds", Holds::Ids),
+            ("ChannelId", Holds::Id),
         ],
     ),
     ("UserData", &[("CustomDataKey", Holds::Ids)]),
@@ -57,12 +59,19 @@ const COLUMNS: [Columns; 13] = [
     ("Preferences", &[("Value", Holds::Ids)]),
     ("DisplayPreferences", &[("ItemId", Holds::Id)]),
     ("ItemDisplayPreferences", &[("ItemId", Holds::Id)]),
-    ("CustomItemDisplayPreferences", &[("ItemId", Holds::Id), ("Value", Holds::Value)]),
+    ("CustomItemDisplayPreferences", &[("ItemId", Holds::Id), ("Key", Holds::Ids), ("Value", Holds::Value)]),
     ("AncestorIds", &[("ItemId", Holds::Id), ("ParentItemId", Holds::Id)]),
 ];
 
 /// Rows that are read before they are written, at most: memory.
 const BATCH_ROWS: usize = 2_000;
+
+/// What SQLite keeps in memory while rows change, and while an index is sorted: then it takes a multiple of this.
+const ROWS_CACHE_KIB: i64 = 112 * 1024;
+const SORT_CACHE_KIB: i64 = 16 * 1024;
+
+/// More new ids than these, and indexes are made anew.
+const INDEXED_IDS_MAX: usize = 10_000;
 
 /// Stands before a new id while an old one of the same name may still be there.
 const PENDING: char = '\u{1}';
@@ -87,7 +96,10 @@ pub(super) fn rewrite(db: &mut Connection, mapping: &Mapping, interrupt: &Interr
         if interrupt.is_raised() {
             return Ok(done);
         }
+        // Kept up to date row by row they would cost most of the time: sorted once afterwards they cost little.
+        let indexes = if mapping.ids.len() > INDEXED_IDS_MAX { drop_indexes(&transaction, table)? } else { Vec::new() };
         let changed = Table { db: &transaction, table, mapping, pending, interrupt }.rewrite(&mut done.unread)?;
+        make_indexes(&transaction, &indexes)?;
         if changed > 0 {
             done.rows.insert(table.name.clone(), changed);
         }
@@ -115,7 +127,7 @@ pub(super) fn open(path: &std::path::Path) -> rusqlite::Result<(Connection, Jour
     // No journal: what fails is thrown away.
     db.pragma_update(None, "journal_mode", "OFF")?;
     db.pragma_update(None, "synchronous", "OFF")?;
-    db.pragma_update(None, "cache_size", -64 * 1024)?;
+    db.pragma_update(None, "cache_size", -ROWS_CACHE_KIB)?;
     Ok((db, mode))
 }
 
@@ -257,6 +269,28 @@ impl Table<'_> {
         self.db.prepare_cached(&sql)?.execute(params_from_iter(values))?;
         Ok(())
     }
+}
+
+/// Drops the indexes over columns that change; how each is made again.
+fn drop_indexes(db: &Connection, table: &TableOf) -> rusqlite::Result<Vec<String>> {
+    let mut statement = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL ORDER BY rowid")?;
+    let all = statement.query_map([&table.name], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<Vec<(String, String)>>>()?;
+    let names_one = |sql: &String| table.columns.iter().any(|(column, _)| sql.contains(&quoted(column)));
+    let mut dropped = Vec::new();
+    for (name, sql) in all.into_iter().filter(|(_, sql)| names_one(sql)) {
+        db.execute(&format!("DROP INDEX {}", quoted(&name)), [])?;
+        dropped.push(sql);
+    }
+    Ok(dropped)
+}
+
+fn make_indexes(db: &Connection, made: &[String]) -> rusqlite::Result<()> {
+    if made.is_empty() {
+        return Ok(());
+    }
+    db.pragma_update(None, "cache_size", -SORT_CACHE_KIB)?;
+    made.iter().try_for_each(|sql| db.execute_batch(sql))?;
+    db.pragma_update(None, "cache_size", -ROWS_CACHE_KIB)
 }
 
 /// Takes the marks off that stood before new values.

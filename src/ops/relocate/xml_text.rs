@@ -32,6 +32,18 @@ pub(super) fn replace_texts(xml: &[u8], mut replace: impl FnMut(&str, &str) -> O
     Ok(Some(out))
 }
 
+/// The file with a text in an element that is directly below its root; nothing where there is no such element.
+pub(super) fn set_text(xml: &[u8], name: &str, value: &str) -> Option<Vec<u8>> {
+    let mark: &[u8] = b"\xef\xbb\xbf";
+    let (mark, body) = xml.strip_prefix(mark).map_or((&[][..], xml), |body| (mark, body));
+    let document = parse_xml(std::str::from_utf8(body).ok()?)?;
+    let range = document.root_element().children().find(|node| node.has_tag_name(name))?.range();
+    let mut out = [mark, body.get(..range.start)?, b"<", name.as_bytes(), b">"].concat();
+    push_escaped(&mut out, value);
+    out.extend([b"</", name.as_bytes(), b">", body.get(range.end..)?].concat());
+    Some(out)
+}
+
 /// As .NET's writer escapes the text of an element.
 fn push_escaped(out: &mut Vec<u8>, text: &str) {
     for c in text.chars() {
@@ -56,6 +68,8 @@ mod tests {
         let wanted =
             "\u{feff}<?xml version=\"1.0\"?>\r\n<S x=\"/a\"><!-- /a&b --><Path>/&lt;c&gt;/Ä</Path><Name>/a&amp;b</Name><Path>/&lt;c&gt;/x</Path><Path /></S>\n";
         assert_eq!(String::from_utf8(new).unwrap(), wanted);
+        let set = set_text(b"<S>\n  <MetadataPath />\n</S>", "MetadataPath", "/a & b").unwrap();
+        assert_eq!(set, b"<S>\n  <MetadataPath>/a &amp; b</MetadataPath>\n</S>");
         assert!(replace_texts(b"<S>", replace).is_err() && replace_texts(b"\xff", replace).is_err());
         assert!(replace_texts(b"<S/>", replace).unwrap().is_none() && replace_texts(b"", replace).unwrap().is_none());
     }

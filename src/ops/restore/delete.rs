@@ -160,7 +160,8 @@ fn find_others(
     monitor: &Monitor,
 ) -> Result<Others, Error> {
     let is_instance = !record.source.directories.contains_key("folder");
-    let mut rules = Rules { is_instance, ..Rules::default() };
+    // What a killed restore left behind is no part of a snapshot, and goes.
+    let mut rules = Rules { is_instance, takes_leftovers: true, ..Rules::default() };
     // The repository may lie inside what is restored: it is no part of it.
     rules.closed = match destination {
         Destination::InPlace(instance) => Layout::of(&instance.instance).closed(target.repository.as_slice()),

@@ -1,0 +1,348 @@
+//! A server moves: other directories, media at another path. What comes out is held against an oracle that was written from the rules alone
+//! (`tests/oracle`), and against the way back.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use needs::needs;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::support::*;
+
+/// States of real servers, each with all its rows in the server's own database.
+fn states() -> Vec<(&'static str, PathBuf)> {
+    let state = |name: &'static str, of: &str| (name, servers(of).join(name).join("data"));
+    vec![
+        state("10.11.6", "attic-servers"),
+        state("10.11.11", "attic-servers"),
+        state("12.0", "attic-servers"),
+        state("day2", "attic-servers"),
+        state("day3", "attic-servers"),
+        ("10.10 upgraded", servers("cellar-10.10").join("10.11.11/data")),
+    ]
+}
+
+/// Moves that differ in what they touch.
+const MOVES: [&[&str]; 8] = [
+    &["--map", "/media=/media2"],
+    &["--map", "/media=/mnt/a 'b' \"c\" & <d> Ü"],
+    &["--map-layout", "debian"],
+    &["--map-layout", "linuxserver", "--map", "/media=/srv/media"],
+    &["--map", "/media/movies=/films", "--map", "/media/shows=/media/movies"],
+    &["--map", "/media=/media/inner"],
+    &["--map", "/media/movies=/media/shows", "--map", "/media/shows=/media/movies"],
+    &["--map-layout", "debian", "--map", "/media=/var/lib/jellyfin-media"],
+];
+
+fn oracle(args: &[&str]) -> std::process::Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/moving_oracle.py");
+    Command::new(super::reader::python()).arg("-B").arg(script).args(args).output().unwrap()
+}
+
+/// The plan of a dry run, also as the oracle reads it.
+fn plan(program: &Program, args: &[&str]) -> (Value, PathBuf) {
+    let (answer, code) = program.json(&[&["restore", "latest", "--to", "nowhere", "--dry-run"], args].concat());
+    assert!(matches!(code, 0 | 3), "{answer}");
+    let plan = answer["plan"].clone();
+    let names = ["programdata", "config", "data", "root", "metadata", "plugins", "cache", "log"];
+    let dirs = |of: &str| -> Value {
+        plan[of].as_object().unwrap().iter().filter(|(name, _)| names.contains(&name.as_str())).map(|(n, d)| (n.clone(), d.clone())).collect()
+    };
+    let file = program.home.path().join("plan.json");
+    write(&file, serde_json::json!({"from": dirs("from"), "to": dirs("to"), "map": plan["map"]}).to_string());
+    (plan, file)
+}
+
+/// Asserts that a moved snapshot is what the oracle makes of the same tree; how many ids changed.
+fn assert_as_the_oracle_says(program: &Program, original: &Path, args: &[&str]) -> u64 {
+    let (plan, file) = plan(program, args);
+    let [moved, expected] = ["moved", "expected"].map(|name| program.home.path().join(name));
+    let (report, _) = program.json(&[&["restore", "latest", "--to", moved.to_str().unwrap()], args].concat());
+    assert_eq!(report["plan"]["new_ids"], plan["new_ids"], "{report}");
+    assert_eq!(report["plan"]["rows"], plan["rows"], "the dry run said so");
+    let [file, original, moved_text, expected_text] = [&file, original, &moved, &expected].map(|path| path.to_str().unwrap());
+    let applied = oracle(&["apply", file, original, expected_text]);
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+    let compared = oracle(&["compare", file, expected_text, moved_text]);
+    assert!(compared.status.success(), "{args:?}: {}{}", String::from_utf8_lossy(&compared.stdout), String::from_utf8_lossy(&compared.stderr));
+    // A comparison that finds nothing must be able to.
+    if plan["rows"] != serde_json::json!({}) {
+        assert_eq!(oracle(&["compare", file, original, moved_text]).status.code(), Some(1));
+    }
+    std::fs::remove_dir_all(moved).unwrap();
+    std::fs::remove_dir_all(expected).unwrap();
+    plan["new_ids"].as_u64().unwrap()
+}
+
+/// A program with one snapshot of a state, and the tree of it.
+fn with_state(data: &Path) -> (Program, PathBuf) {
+    let program = Program::new();
+    let copy = program.home.path().join("jellyfin");
+    copy_tree(data, &copy);
+    let_settle();
+    program.run(&["snapshot", copy.to_str().unwrap()]);
+    let original = program.home.path().join("original");
+    program.ok(&["restore", "latest", "--to", original.to_str().unwrap()]);
+    (program, original)
+}
+
+#[needs(python)]
+#[test]
+fn every_state_of_a_real_server_moves_as_the_rules_say() {
+    for (number, (name, data)) in states().into_iter().enumerate() {
+        let (program, original) = with_state(&data);
+        // Each state with half of the moves: all pairs take minutes.
+        for (at, args) in MOVES.iter().enumerate().filter(|(at, _)| at % 2 == number % 2) {
+            let ids = assert_as_the_oracle_says(&program, &original, args);
+            assert_eq!(ids > 0, args.contains(&"--map"), "{name}: move {at}");
+        }
+    }
+}
+
+/// What no fixture has: seasons without a folder, versions, trailers in the metadata directory, lists of ids, odd XML.
+#[needs(python)]
+#[test]
+fn a_library_with_everything_in_it_moves_as_the_rules_say() {
+    for state in ["10.11.11", "12.0"] {
+        let (program, tree) = with_state(&servers("attic-servers").join(state).join("data"));
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/enrich.py");
+        let done = Command::new(super::reader::python()).arg("-B").arg(script).arg(&tree).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        // Back into the layout that a snapshot is taken of.
+        let data = program.home.path().join("jellyfin");
+        for dir in ["config", "data", "metadata", "root", "plugins"] {
+            std::fs::remove_dir_all(data.join(dir)).ok();
+            copy_tree(&tree.join(dir), &data.join(dir));
+        }
+        let_settle();
+        program.run(&["snapshot", data.to_str().unwrap()]);
+        std::fs::remove_dir_all(&tree).unwrap();
+        program.ok(&["restore", "latest", "--to", tree.to_str().unwrap()]);
+        for args in MOVES {
+            assert_as_the_oracle_says(&program, &tree, args);
+        }
+    }
+}
+
+/// Rows and files of a restored tree. Folders of digits that a move made or emptied are no loss.
+fn everything(tree: &Path) -> (Vec<String>, Vec<(String, Vec<u8>)>) {
+    let mut files = Vec::new();
+    for entry in walkdir::WalkDir::new(tree).sort_by_file_name() {
+        let entry = entry.unwrap();
+        let path = entry.path().strip_prefix(tree).unwrap().to_str().unwrap().to_owned();
+        if entry.file_type().is_file() && !path.ends_with("jellyfin.db") {
+            files.push((path, std::fs::read(entry.path()).unwrap()));
+        }
+    }
+    (rows(&tree.join("data/jellyfin.db")), files)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #[test]
+    fn there_and_back_is_the_identity(state in 0..6usize, names in proptest::collection::vec("[a-zA-Zäöüß&<>'\"%# +=_.-]{1,12}", 2), layout in 0..3usize) {
+        let (_, data) = states().swap_remove(state);
+        let (program, original) = with_state(&data);
+        let there = format!("/{}", names.iter().map(|name| format!("x{}", name.trim_end_matches('='))).collect::<Vec<_>>().join("/"));
+        let layout = ["docker", "linuxserver", "debian"][layout];
+        let moved = program.home.path().join("moved");
+        program.ok(&["restore", "latest", "--to", moved.to_str().unwrap(), "--map-layout", layout, "--map", &format!("/media={there}")]);
+        // The moved tree as a server in Docker's layout, for a snapshot of its own; its database tells where it saw its directories.
+        let server = program.home.path().join("there");
+        for dir in ["config", "data", "metadata", "root", "plugins"].into_iter().filter(|dir| moved.join(dir).exists()) {
+            std::fs::rename(moved.join(dir), server_dir(&server, dir)).unwrap();
+        }
+        let_settle();
+        let other = program.home.path().join("other");
+        let other = ["--repo", other.to_str().unwrap()];
+        program.run(&[&other[..], &["snapshot", server.to_str().unwrap()]].concat());
+        let back = program.home.path().join("back");
+        let args = ["restore", "latest", "--to", back.to_str().unwrap(), "--map-layout", "docker", "--map", &format!("{there}=/media")];
+        program.ok(&[&other[..], &args].concat());
+        let (was, is) = (everything(&original), everything(&back));
+        prop_assert_eq!(was.0, is.0);
+        // What a snapshot leaves out of the second server's data directory is no part of the move.
+        let paths = |files: &[(String, Vec<u8>)]| files.iter().filter(|(path, _)| !path.starts_with("programdata")).cloned().collect::<Vec<_>>();
+        prop_assert!(paths(&was.1) == paths(&is.1), "files differ");
+    }
+}
+
+fn server_dir(server: &Path, dir: &str) -> PathBuf {
+    std::fs::create_dir_all(server).unwrap();
+    server.join(dir)
+}
+
+#[test]
+fn a_move_that_would_lose_something_is_refused_with_the_reason() {
+    let (program, _) = with_state(&servers("attic-servers").join("day3/data"));
+    let refused = |args: &[&str], words: &str| {
+        let (answer, code) = program.json(&[&["restore", "latest", "--to", "nowhere"], args].concat());
+        assert!(code == 1 && answer["error"]["message"].as_str().unwrap().contains(words), "{args:?}: {answer}");
+    };
+    refused(&["--map", "/media/movies=/films", "--map", "/media/shows=/films"], "two directories of media would become one");
+    refused(&["--map", "C:\\Films=/films"], "a path of Windows");
+    refused(&["--map", "/media=/films", "--map", "/media/=/other"], "mapped to two directories");
+    refused(&["--map", "/=/mnt"], "cannot be moved as a whole");
+    refused(&["--map", "/media=/mnt/../x"], "not an absolute path");
+    assert_eq!(program.json(&["restore", "latest", "--to", "nowhere", "--map", "media=/mnt"]).1, 2);
+    let (unclear, code) = program.json(&["export", "latest", "--exact", "--map-layout"]);
+    assert!(code == 2 && unclear["error"]["message"].as_str().unwrap().contains("not clear"), "{unclear}");
+    // A library that was scanned at the new path, too.
+    let data = program.home.path().join("jellyfin");
+    let moved = program.home.path().join("moved");
+    program.ok(&["restore", "latest", "--to", moved.to_str().unwrap(), "--map", "/media/movies=/films"]);
+    run_sql(
+        &data.join("data/jellyfin.db"),
+        &format!(
+            "PRAGMA foreign_keys = OFF; ATTACH '{}' AS moved; INSERT INTO BaseItems SELECT * FROM moved.BaseItems WHERE Path LIKE '/films/%' LIMIT 1;",
+            moved.join("data/jellyfin.db").display()
+        ),
+    );
+    program.run(&["snapshot", data.to_str().unwrap()]);
+    refused(&["--map", "/media/movies=/films"], "scanned at the new path before");
+    assert!(!Path::new("nowhere").exists());
+    let (list, _) = program.json(&["list"]);
+    assert_eq!(list["snapshots"].as_array().unwrap().len(), 2, "no snapshot of a move is left: {list}");
+}
+
+#[test]
+fn an_older_server_and_one_in_an_upgrade_are_refused() {
+    let states = servers("cellar-10.10");
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&states.join("10.10.7/data"), &data);
+    let_settle();
+    program.run(&["snapshot", data.to_str().unwrap()]);
+    let (answer, code) = program.json(&["restore", "latest", "--to", "nowhere", "--map", "/media=/mnt"]);
+    assert!(code == 1 && answer["error"]["message"].as_str().unwrap().contains("older than 10.11"), "{answer}");
+}
+
+/// A server of this machine, with its media beside it.
+fn on_this_machine() -> (Program, PathBuf, PathBuf) {
+    let (program, _) = with_state(&servers("attic-servers").join("day3/data"));
+    let [data, media] = ["server", "media"].map(|name| program.home.path().join(name));
+    let map = format!("/media={}", media.display());
+    program.ok(&[
+        "restore",
+        "latest",
+        "--in-place",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--layout",
+        "portable",
+        "--map-layout",
+        "--map",
+        &map,
+        "--allow-missing",
+    ]);
+    make_media(&data.join("data/jellyfin.db"), &media);
+    (program, data, media)
+}
+
+/// The media that the library names, as empty files with the times that it has.
+fn make_media(database: &Path, media: &Path) {
+    let db = rusqlite::Connection::open(database).unwrap();
+    let sql = "SELECT Path, IsFolder, DateModified FROM BaseItems WHERE Path LIKE ?1 || '/%' ORDER BY Path";
+    let mut statement = db.prepare(sql).unwrap();
+    let rows = statement.query_map([media.to_str().unwrap()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let all: Vec<(String, bool, Option<String>)> = rows.map(Result::unwrap).collect();
+    assert!(all.len() > 20);
+    for (path, is_folder, modified) in all {
+        if is_folder {
+            std::fs::create_dir_all(&path).unwrap();
+            continue;
+        }
+        write(&path, "");
+        let modified: jiff::Timestamp = format!("{}Z", modified.unwrap()).parse().unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified.into()).unwrap();
+    }
+}
+
+#[test]
+fn a_stopped_server_is_moved_where_it_stands_and_back() {
+    let (program, data, media) = on_this_machine();
+    let before = facts(&data, &|_| false);
+    let (data_text, new) = (data.to_str().unwrap(), program.home.path().join("new & <media>"));
+    let map = format!("{}={}", media.display(), new.display());
+    let (missing, code) = program.json(&["move", data_text, "--map", &map]);
+    assert!(code == 1 && missing["error"]["message"].as_str().unwrap().contains("are not at their new path"), "{missing}");
+    assert_same_trees(&before, &facts(&data, &|_| false));
+    std::fs::rename(&media, &new).unwrap();
+    let film = walkdir::WalkDir::new(&new).into_iter().map(Result::unwrap).find(|entry| entry.path().extension().is_some_and(|is| is == "mkv")).unwrap();
+    let kept = film.metadata().unwrap().modified().unwrap();
+    std::fs::File::options().write(true).open(film.path()).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    let (changed, code) = program.json(&["move", data_text, "--map", &map]);
+    assert!(code == 1 && changed["error"]["message"].as_str().unwrap().contains("another modification time"), "{changed}");
+    std::fs::File::options().write(true).open(film.path()).unwrap().set_modified(kept).unwrap();
+    assert_same_trees(&before, &facts(&data, &|_| false));
+    let (planned, code) = program.json(&["move", data_text, "--map", &map, "--dry-run"]);
+    assert!(code == 0 && planned["plan"]["media_found"] == 30 && planned["refused"].is_null(), "{planned}");
+    assert_same_trees(&before, &facts(&data, &|_| false));
+    let (done, code) = program.json(&["move", data_text, "--map", &map]);
+    assert!(code == 0 && done["plan"]["new_ids"] == 30, "{done}");
+    assert!(rows(&data.join("data/jellyfin.db")).iter().all(|row| !row.contains(media.to_str().unwrap())));
+    assert!(!data.join(MARKER).exists());
+    let said = program.ok(&["move", data_text, "--undo"]);
+    assert!(said.contains("The state before the move was restored"), "{said}");
+    assert_same_trees(&before, &facts(&data, &|_| false));
+    let (nothing, code) = program.json(&["move", data_text]);
+    assert!(code == 2, "{nothing}");
+}
+
+/// The file that keeps a server from starting halfway.
+const MARKER: &str = ".jellyfin-unfinished-move-see-jellyvault-move-undo";
+
+#[test]
+fn a_move_that_is_killed_is_done_or_can_be_undone_and_no_server_starts_between() {
+    let (program, data, media) = on_this_machine();
+    let before = facts(&data, &|_| false);
+    let data_text = data.to_str().unwrap();
+    let map = format!("{}=/elsewhere", media.display());
+    let args = ["move", data_text, "--map", &map, "--allow-missing"];
+    let begun = std::time::Instant::now();
+    program.ok(&args);
+    let whole = begun.elapsed();
+    let after = rows(&data.join("data/jellyfin.db"));
+    program.ok(&["move", data_text, "--undo"]);
+    let mut between = 0;
+    for part in 0..24u32 {
+        let mut child = program.command(&args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        // Most of the time passes before the first write.
+        std::thread::sleep(whole.mul_f64(0.4 + 0.6 * f64::from(part) / 24.0));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let is_marked = data.join(MARKER).exists();
+        let link = std::fs::read_to_string(data.join("root/default/Films/movies.mblink")).unwrap();
+        if is_marked {
+            between += 1;
+            let (refused, code) = program.json(&args);
+            assert!(code == 1 && refused["error"]["message"].as_str().unwrap().contains("was interrupted"), "{refused}");
+        } else if link.starts_with("/elsewhere") {
+            assert_eq!(rows(&data.join("data/jellyfin.db")), after, "a whole new state");
+        } else {
+            assert_same_trees(&before, &facts(&data, &|_| false));
+            continue;
+        }
+        program.ok(&["move", data_text, "--undo"]);
+        assert_same_trees(&before, &facts(&data, &|_| false));
+    }
+    assert!(between > 0, "no kill fell between the first write and the last");
+}
+
+#[test]
+fn another_layout_is_refused_until_the_paths_are_changed() {
+    let (program, _) = with_state(&servers("attic-servers").join("day3/data"));
+    let (data, config) = (program.home.path().join("lib"), program.home.path().join("etc"));
+    let args = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--config-dir", config.to_str().unwrap(), "--layout", "debian"];
+    let (refused, code) = program.json(&args);
+    assert!(code == 1 && refused["error"]["hint"].as_str().unwrap().contains("--map-layout"), "{refused}");
+    program.ok(&[&args[..], &["--map-layout"]].concat());
+    let all = rows(&data.join("data/jellyfin.db"));
+    assert!(all.iter().any(|row| row.contains(&format!("{}/users/Ana", config.display()))), "avatars lie in the configuration");
+    assert!(all.iter().all(|row| !row.contains("/config/")), "nothing names the old directories");
+    // The server's own zip of another layout holds the same database.
+    let zip = program.home.path().join("moved.zip");
+    let exported = program.json(&["export", "latest", "--exact", zip.to_str().unwrap(), "--map-layout", "debian"]);
+    assert_eq!(exported.0["archive"]["fits"]["directories"]["programdata"], "/var/lib/jellyfin", "{}", exported.0);
+}
