@@ -12,7 +12,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::map_args::MapLayout;
 use super::move_words::{done_words, plan_words};
-use super::{Exit, json as to_json, output, render, source};
+use super::{Exit, json as to_json, output, render, restore_again, source};
 
 pub fn run(context: &Context, args: &MoveArgs) -> Result<Exit, Failure> {
     if !args.undo && !args.map.is_wanted() {
@@ -185,14 +185,16 @@ pub fn of_restore(
 pub fn restore(
     context: &Context,
     repository: &Repository,
-    snapshot: &(SnapshotId, SnapshotRecord),
+    (name, snapshot): (&str, &(SnapshotId, SnapshotRecord)),
     (moving, here): (&MoveOptions, Option<Directories>),
     (destination, options): (&Destination, &ops::RestoreOptions),
 ) -> Result<(ops::RestoreReport, Option<MovePlan>), Failure> {
     let moved = ops::moved_snapshot(repository, snapshot, moving, here, &context.monitor)?;
     let report = ops::restore(repository, &moved.snapshot, destination, options, &context.monitor);
     ops::forget_moved(repository, moved.snapshot.0)?;
-    Ok((report?, Some(moved.plan)))
+    // The moved snapshot is gone: the same command makes it again.
+    let report = report.map_err(|error| restore_again::failure(error, name, &snapshot.0))?;
+    Ok((report, Some(moved.plan)))
 }
 
 fn same_source(args: &SourceArgs) -> String {

@@ -16,7 +16,7 @@ use super::output;
 use super::restore_target::{same_target, target_of};
 use super::snapshot::{tell_problems, wanted};
 use super::watch_words::watch_words;
-use super::{Exit, json as to_json, relocate, render, restore_server, restore_target, service, titles};
+use super::{Exit, json as to_json, relocate, render, restore_again, restore_server, restore_target, service, titles};
 
 /// Paths that a dry run with `--delete` names without `--verbose`.
 const DELETED_SHOWN: usize = 50;
@@ -72,9 +72,10 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         // Before it is filled: a restore that is stopped goes on with the same command.
         Known::load().remember_restored(dir);
     }
+    let again = |error| restore_again::failure(error, &args.snapshot.name, &snapshot.0);
     let (report, plan) = match moving {
-        Some((moving, here)) => relocate::restore(context, &repository, &snapshot, (&moving, here), (&destination, &options))?,
-        None => (ops::restore(&repository, &snapshot, &destination, &options, &context.monitor)?, None),
+        Some((moving, here)) => relocate::restore(context, &repository, (&args.snapshot.name, &snapshot), (&moving, here), (&destination, &options))?,
+        None => (ops::restore(&repository, &snapshot, &destination, &options, &context.monitor).map_err(again)?, None),
     };
     if context.global.json {
         to_json::print(&Restored { report: &report, start: start.as_deref(), plan: plan.as_ref() });
