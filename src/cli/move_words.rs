@@ -103,6 +103,15 @@ pub fn changed_words(plan: &MovePlan) -> String {
     format!("Changed paths:\n{}{}{}", paths(plan), changes(plan, ""), left_alone(plan))
 }
 
+/// Where only files were restored.
+pub fn part_words(plan: &MovePlan) -> String {
+    format!(
+        "The database was not restored. {} of pictures, subtitles or previews in the snapshot {} the ids of the new paths: they fit only a server that was moved to them.\n",
+        render::plural(plan.folders, "folder", "folders"),
+        if plan.folders == 1 { "has" } else { "have" }
+    )
+}
+
 /// What to look at before the first scan.
 pub const CHECKLIST: &str = "Before you start Jellyfin: the media must be mounted at its new path, with its old modification times.\n\
                              Then check in the dashboard: Libraries (their folders), Playback (the paths of FFmpeg and of transcoding), Live TV (recording paths),\n\

@@ -48,11 +48,12 @@ pub fn run(context: &Context, args: &MoveArgs) -> Result<Exit, Failure> {
 }
 
 fn exit_of(context: &Context, restored: &ops::RestoreReport, plan: &MovePlan) -> Exit {
-    if !restored.problems.is_empty() {
-        super::snapshot::tell_problems(context, restored.problems.len() as u64, &restored.problems);
-        return Exit::Problems;
+    let problems: Vec<_> = restored.problems.iter().cloned().chain(plan.problems()).collect();
+    if problems.is_empty() {
+        return Exit::Done;
     }
-    if plan.kept_ids.count + plan.unread.count > 0 { Exit::Problems } else { Exit::Done }
+    super::snapshot::tell_problems(context, problems.len() as u64, &problems);
+    Exit::Problems
 }
 
 fn undo(context: &Context, repository: &Repository, target: &InstanceTarget) -> Result<Exit, Failure> {

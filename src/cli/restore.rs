@@ -5,13 +5,14 @@ use std::io::IsTerminal;
 use serde::Serialize;
 
 use crate::ops::{self, MovePlan, RestoreOptions, RestoreReport, Selection, WatchStateOptions};
+use crate::source::{Category, DATABASE_PATH};
 
 use super::args::RestoreArgs;
 use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
 use super::ls::typed_path;
-use super::move_words::{CHECKLIST, changed_words};
+use super::move_words::{CHECKLIST, changed_words, part_words};
 use super::output;
 use super::restore_target::{same_target, target_of};
 use super::snapshot::{tell_problems, wanted};
@@ -45,16 +46,20 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     if let Some(title) = args.item.first() {
         paths = titles::paths(&repository, &snapshot, title, args.item.get(1).map(String::as_str))?;
     }
+    let selection = Selection { categories, paths };
+    let is_move = args.map.is_wanted() && selection.touches(Category::Database, DATABASE_PATH);
     let options = RestoreOptions {
         is_private: false,
-        selection: Selection { categories, paths },
+        selection,
         delete: args.delete,
         replace_pictures: args.replace_pictures || args.item.len() > 1,
         keep_old: args.keep_old,
         dry_run: args.dry_run,
         force: args.force,
-        same_directories: args.same_directories,
-        is_move: args.map.is_wanted(),
+        // Whoever names the layout says where the server sees its directories.
+        same_directories: args.same_directories || args.map.map_layout.is_some(),
+        is_move,
+        before_move: None,
         other_server: args.other_server,
         owners: restore_target::owners(&args)?,
         safety_snapshot: !args.no_safety_snapshot,
@@ -85,7 +90,8 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         let undo = (context.command_name(), same_target(&args));
         output::print_done(&words(&report, &place, &render::short(&snapshot.0), args.dry_run, context.global.verbose, &undo), &done)?;
         if let Some(plan) = &plan {
-            output::print(&format!("{}{}", changed_words(plan), CHECKLIST))?;
+            let words = if options.is_move { format!("{}{CHECKLIST}", changed_words(plan)) } else { part_words(plan) };
+            output::print(&words)?;
         }
         for remark in &report.remarks {
             context.say(&format!("Note: {remark}."));
@@ -94,10 +100,11 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
             context.say(&format!("{start}."));
         }
     }
-    if report.problems.is_empty() {
+    let problems: Vec<_> = report.problems.iter().cloned().chain(plan.iter().flat_map(MovePlan::problems)).collect();
+    if problems.is_empty() {
         return Ok(Exit::Done);
     }
-    tell_problems(context, report.problems.len() as u64, &report.problems);
+    tell_problems(context, problems.len() as u64, &problems);
     Ok(Exit::Problems)
 }
 

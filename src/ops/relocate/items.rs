@@ -108,6 +108,7 @@ fn each_item(db: &Connection, filter: &str, interrupt: &Interrupt, mut each: imp
             return Err(Error::Interrupted);
         }
         let text = |at: usize| row.get_ref(at).ok().and_then(|value| value.as_str().ok()).map(str::to_owned);
+        // What is no text is told when the rows are changed.
         let Some(id) = text(0).and_then(|id| read_guid(&id)) else { continue };
         let series = text(3).and_then(|id| read_guid(&id));
         let number = |at: usize| row.get_ref(at).ok().and_then(|value| value.as_i64().ok());
@@ -139,7 +140,8 @@ impl Formulas<'_> {
         let new = renamed.as_deref().unwrap_or(&old);
         let new = self.prefixes.map(new).unwrap_or_else(|| new.to_owned());
         let new = new.as_str();
-        if self.media.map(&old).is_some() {
+        let is_own = [&self.old.program_data, &self.old.metadata].into_iter().any(|dir| rest_within(&old, dir).is_some());
+        if !is_own && self.media.map(&old).is_some() {
             look_for(item, new, items);
         }
         let Some((id, spelling)) = self.spelt(&item.kind, |spelling| self.old.id_of_path(&item.kind, &old, spelling), &item.id) else {

@@ -40,7 +40,7 @@ pub(crate) use self::refuse::check_server;
 pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, live_database, refuse_running, refuse_running_process};
 use self::tally::Tally;
 use self::target::Target;
-pub(in crate::ops) use self::unfinished::is_unfinished;
+pub(in crate::ops) use self::unfinished::{is_unfinished, state_before};
 use super::ls::short;
 use super::select::categories;
 use super::{Error, Monitor};
@@ -97,7 +97,7 @@ pub fn restore(
         report.moved_aside = keep_old::move_aside(target, options)?;
     }
     if options.is_move && !options.dry_run {
-        unfinished::mark(&target.instance)?;
+        unfinished::mark(&target.instance, options.before_move.or(report.safety))?;
     }
     let index = repository.index()?;
     let job = Job { repository, index: &index, snapshot, destination, selected: &selected, options, monitor };
