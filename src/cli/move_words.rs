@@ -20,9 +20,9 @@ pub fn plan_words(plan: &MovePlan, looks_for_media: bool) -> String {
     let mut out = String::from("Paths that would change, as the server sees them:\n");
     out.push_str(&paths(plan));
     out.push_str(&changes(plan, "would "));
-    if !plan.map.is_empty() && !looks_for_media {
+    if !looks_for_media {
         out.push_str("The media was not looked for: the server sees it at another path than this machine, or runs on another one.\n");
-    } else if !plan.map.is_empty() {
+    } else {
         out.push_str(&format!(
             "Media found at its new path: {} of {}.\n",
             render::count(plan.media_found),

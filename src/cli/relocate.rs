@@ -130,6 +130,9 @@ pub fn options(context: &Context, repository: &Repository, args: &MapArgs, wante
         }
         (Some(MapLayout::Auto | MapLayout::Place(_)), None) => return Err(unclear(wanted.here)),
     };
+    if args.map_layout.is_some() && !places.contains_key("programdata") {
+        return Err(unclear(wanted.here));
+    }
     let is_container = match places.get("programdata") {
         Some(seen) => Some(seen) != wanted.here.get("programdata"),
         None => match (wanted.was_container, wanted.target) {

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use serde::Serialize;
 
+use crate::manifest::SnapshotId;
 use crate::ops::{self, MovePlan, RestoreOptions, RestoreReport, Selection, WatchStateOptions};
 use crate::source::{Category, DATABASE_PATH};
 
@@ -82,15 +83,33 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         Some((moving, here)) => relocate::restore(context, &repository, (&args.snapshot.name, &snapshot), (&moving, here), (&destination, &options))?,
         None => (ops::restore(&repository, &snapshot, &destination, &options, &context.monitor).map_err(again)?, None),
     };
+    tell(context, &args, &snapshot.0, (&report, plan.as_ref()), start.as_deref(), options.is_move)?;
+    let problems: Vec<_> = report.problems.iter().cloned().chain(plan.iter().flat_map(MovePlan::problems)).collect();
+    if problems.is_empty() {
+        return Ok(Exit::Done);
+    }
+    tell_problems(context, problems.len() as u64, &problems);
+    Ok(Exit::Problems)
+}
+
+/// The answer.
+fn tell(
+    context: &Context,
+    args: &RestoreArgs,
+    id: &SnapshotId,
+    (report, plan): (&RestoreReport, Option<&MovePlan>),
+    start: Option<&str>,
+    is_move: bool,
+) -> Result<(), Failure> {
     if context.global.json {
-        to_json::print(&Restored { report: &report, start: start.as_deref(), plan: plan.as_ref() });
+        to_json::print(&Restored { report, start, plan });
     } else if !context.global.quiet {
         let place = args.to.as_ref().map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
-        let done = format!("snapshot {} was restored {place}", render::short(&snapshot.0));
-        let undo = (context.command_name(), same_target(&args));
-        output::print_done(&words(&report, &place, &render::short(&snapshot.0), args.dry_run, context.global.verbose, &undo), &done)?;
-        if let Some(plan) = &plan {
-            let words = if options.is_move { format!("{}{CHECKLIST}", changed_words(plan)) } else { part_words(plan) };
+        let done = format!("snapshot {} was restored {place}", render::short(id));
+        let undo = (context.command_name(), same_target(args));
+        output::print_done(&words(report, &place, &render::short(id), args.dry_run, context.global.verbose, &undo), &done)?;
+        if let Some(plan) = plan {
+            let words = if is_move { format!("{}{CHECKLIST}", changed_words(plan)) } else { part_words(plan) };
             output::print(&words)?;
         }
         for remark in &report.remarks {
@@ -100,12 +119,7 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
             context.say(&format!("{start}."));
         }
     }
-    let problems: Vec<_> = report.problems.iter().cloned().chain(plan.iter().flat_map(MovePlan::problems)).collect();
-    if problems.is_empty() {
-        return Ok(Exit::Done);
-    }
-    tell_problems(context, problems.len() as u64, &problems);
-    Ok(Exit::Problems)
+    Ok(())
 }
 
 /// `--delete` makes a directory what the snapshot is: in one that no restore made, that is asked first.

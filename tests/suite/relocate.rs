@@ -185,7 +185,14 @@ fn a_move_that_would_lose_something_is_refused_with_the_reason() {
     refused(&["--map", "/media=/films", "--map", "/media/=/other"], "mapped to two directories");
     refused(&["--map", "/=/mnt"], "cannot be moved as a whole");
     refused(&["--map", "/media=/mnt/../x"], "not an absolute path");
+    refused(&["--map", "/config/data/playlists=/srv/lists"], "the server looks for it nowhere else");
+    refused(&["--map", "/config/metadata/People=/srv/people"], "the server looks for it nowhere else");
+    refused(&["--map", "/media/movies=/media/shows"], "two directories of media would become one");
     assert_eq!(program.json(&["restore", "latest", "--to", "nowhere", "--map", "media=/mnt"]).1, 2);
+    for option in ["--map-layout", "--map-layout=portable"] {
+        let (unclear, code) = program.json(&["export", "latest", "--exact", option]);
+        assert!(code == 2 && unclear["error"]["message"].as_str().unwrap().contains("not clear"), "{unclear}");
+    }
     let (unclear, code) = program.json(&["export", "latest", "--exact", "--map-layout"]);
     assert!(code == 2 && unclear["error"]["message"].as_str().unwrap().contains("not clear"), "{unclear}");
     // A library that was scanned at the new path, too.
@@ -200,7 +207,7 @@ fn a_move_that_would_lose_something_is_refused_with_the_reason() {
         ),
     );
     program.run(&["snapshot", data.to_str().unwrap()]);
-    refused(&["--map", "/media/movies=/films"], "scanned at the new path before");
+    refused(&["--map", "/media/movies=/films"], "it was scanned at the new path before");
     assert!(!Path::new("nowhere").exists());
     let (list, _) = program.json(&["list"]);
     assert_eq!(list["snapshots"].as_array().unwrap().len(), 2, "no snapshot of a move is left: {list}");
@@ -266,7 +273,7 @@ fn a_stopped_server_is_moved_where_it_stands_and_back() {
     let (data_text, new) = (data.to_str().unwrap(), program.home.path().join("new & <media>"));
     let map = format!("{}={}", media.display(), new.display());
     let (missing, code) = program.json(&["move", data_text, "--map", &map]);
-    assert!(code == 1 && missing["error"]["message"].as_str().unwrap().contains("are not at their new path"), "{missing}");
+    assert!(code == 1 && missing["error"]["message"].as_str().unwrap().contains("are not where the server will look"), "{missing}");
     assert_same_trees(&before, &facts(&data, &|_| false));
     std::fs::rename(&media, &new).unwrap();
     let film = walkdir::WalkDir::new(&new).into_iter().map(Result::unwrap).find(|entry| entry.path().extension().is_some_and(|is| is == "mkv")).unwrap();
@@ -337,7 +344,12 @@ fn another_layout_is_refused_until_the_paths_are_changed() {
     let args = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--config-dir", config.to_str().unwrap(), "--layout", "debian"];
     let (refused, code) = program.json(&args);
     assert!(code == 1 && refused["error"]["hint"].as_str().unwrap().contains("--map-layout"), "{refused}");
-    program.ok(&[&args[..], &["--map-layout"]].concat());
+    let (missing, code) = program.json(&[&args[..], &["--map-layout"]].concat());
+    assert!(
+        code == 1 && missing["error"]["hint"].as_str().unwrap().contains("--map /old=/new"),
+        "the media of the container is at no such path here: {missing}"
+    );
+    program.ok(&[&args[..], &["--map-layout", "--allow-missing"]].concat());
     let all = rows(&data.join("data/jellyfin.db"));
     assert!(all.iter().any(|row| row.contains(&format!("{}/users/Ana", config.display()))), "avatars lie in the configuration");
     assert!(all.iter().all(|row| !row.contains("/config/")), "nothing names the old directories");
@@ -477,4 +489,74 @@ fn what_cannot_be_read_is_named_and_stays() {
     assert_eq!(std::fs::read_to_string(out.join("plugins/configurations/marked.json")).unwrap(), "\u{feff}{\"path\": \"/mnt/x/a\"}");
     let said = program.run(&["restore", "latest", "--to", out.to_str().unwrap(), "--map", "/media=/mnt/x", "-q"]);
     assert!(said.status.code() == Some(3) && String::from_utf8(said.stderr).unwrap().contains("could not be read"));
+}
+
+#[test]
+fn undo_takes_no_snapshot_of_a_copy_of_the_server() {
+    let (program, data, media) = on_this_machine();
+    let copy = program.home.path().join("copy");
+    copy_tree(&data, &copy);
+    let_settle();
+    let map = format!("{}=/two", media.display());
+    let [data_text, copy_text] = [&data, &copy].map(|dir| dir.to_str().unwrap());
+    program.ok(&["move", data_text, "--map", &map, "--allow-missing"]);
+    program.ok(&["move", copy_text, "--map-layout", "--map", &map, "--allow-missing"]);
+    program.ok(&["move", data_text, "--undo"]);
+    let all = rows(&data.join("data/jellyfin.db"));
+    assert!(all.iter().any(|row| row.contains(&format!("{data_text}/root"))) && all.iter().all(|row| !row.contains(copy_text)), "its own state");
+}
+
+#[test]
+fn a_server_that_cannot_be_captured_whole_is_not_moved() {
+    let (program, data, media) = on_this_machine();
+    std::fs::rename(data.join("metadata/People"), program.home.path().join("People")).unwrap();
+    std::os::unix::fs::symlink(program.home.path().join("People"), data.join("metadata/People")).unwrap();
+    let before = facts(&data, &|_| false);
+    let (refused, code) = program.json(&["move", data.to_str().unwrap(), "--map", &format!("{}=/two", media.display()), "--allow-missing"]);
+    assert!(code == 1 && refused["error"]["message"].as_str().unwrap().contains("metadata/People"), "{refused}");
+    assert_same_trees(&before, &facts(&data, &|_| false));
+}
+
+#[needs(chattr)]
+#[test]
+fn a_file_that_cannot_be_written_keeps_the_server_from_starting_until_the_move_is_undone() {
+    let (program, data, media) = on_this_machine();
+    let database = data.join("data/jellyfin.db");
+    let before = facts(&data, &|_| false);
+    let chattr = |flag: &str| assert!(Command::new("chattr").arg(flag).arg(&database).status().unwrap().success());
+    chattr("+i");
+    let (failed, code) = program.json(&["move", data.to_str().unwrap(), "--map", &format!("{}=/two", media.display()), "--allow-missing"]);
+    chattr("-i");
+    assert_eq!(code, 1, "{failed}");
+    let is_marked = data.join(MARKER).exists();
+    assert!(is_marked || facts(&data, &|_| false) == before, "either the old state, or none that a server starts on: {failed}");
+    if is_marked {
+        program.ok(&["move", data.to_str().unwrap(), "--undo"]);
+    }
+    assert_same_trees(&before, &facts(&data, &|_| false));
+}
+
+#[test]
+fn watch_state_of_a_film_that_was_at_both_places_stops_no_move() {
+    let (program, data, media) = on_this_machine();
+    let film = |program: &Program, data: &Path| -> (String, String) {
+        let _ = program;
+        let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
+        db.query_row("SELECT lower(Id), Path FROM BaseItems WHERE Path LIKE '%.mkv' ORDER BY Path LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let map = format!("{}=/two", media.display());
+    let (old, _) = film(&program, &data);
+    program.ok(&["move", data.to_str().unwrap(), "--map", &map, "--allow-missing"]);
+    let (new, _) = film(&program, &data);
+    program.ok(&["move", data.to_str().unwrap(), "--undo"]);
+    let key = |id: &str| {
+        format!(
+            "INSERT INTO UserData(ItemId, UserId, CustomDataKey, IsFavorite, PlayCount, PlaybackPositionTicks, Played) \
+             SELECT '00000000-0000-0000-0000-000000000001', UserId, '{id}', 1, 1, 0, 1 FROM UserData LIMIT 1;"
+        )
+    };
+    run_sql(&data.join("data/jellyfin.db"), &format!("PRAGMA foreign_keys = OFF; {}{}", key(&old), key(&new)));
+    let (moved, code) = program.json(&["move", data.to_str().unwrap(), "--map", &map, "--allow-missing"]);
+    assert!(code == 3 && moved["plan"]["unread"]["count"] == 1, "{moved}");
+    assert!(rows(&data.join("data/jellyfin.db")).iter().any(|row| row.contains(&old)), "both rows are there still");
 }

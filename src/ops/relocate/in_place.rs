@@ -95,7 +95,8 @@ fn changed(
     monitor: &Monitor,
 ) -> Result<MoveReport, Error> {
     let id = before.0;
-    if !before.1.is_complete() {
+    // What the snapshot lacks would keep its old path, or come back from nowhere.
+    if before.1.problem_count > 0 {
         let problem = before.1.problems.first().map(|problem| format!(" ({}: {})", problem.path, problem.what)).unwrap_or_default();
         return Err(Error::Refused {
             what: format!(
@@ -141,10 +142,9 @@ fn is_before_move(record: &SnapshotRecord) -> bool {
 }
 
 fn is_of(record: &SnapshotRecord, target: &InstanceTarget) -> bool {
-    match (&record.server.id, &target.server.id) {
-        (Some(own), Some(here)) => own == here,
-        _ => record.source.directories.get("programdata") == Some(&target.instance.program_data),
-    }
+    // A copy of a server has the same id and other paths.
+    let is_other = matches!((&record.server.id, &target.server.id), (Some(own), Some(here)) if own != here);
+    !is_other && record.source.directories.get("programdata") == Some(&target.instance.program_data)
 }
 
 /// The snapshot that was taken before the last move of the server.

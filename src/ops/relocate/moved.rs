@@ -36,12 +36,12 @@ pub fn objection(plan: &MovePlan, options: &MoveOptions) -> Option<Error> {
     if plan.media_missing.count > 0 && !options.allow_missing {
         return Some(Error::Refused {
             what: format!(
-                "{} of {} media files and folders are not at their new path on this machine, for example {}. Jellyfin's next library scan would delete what it does not find",
+                "{} of {} media files and folders are not where the server will look for them on this machine, for example {}. Jellyfin's next library scan would delete what it does not find",
                 plan.media_missing.count,
                 plan.media_missing.count + plan.media_found,
                 first(&plan.media_missing)
             ),
-            hint: "Mount or copy the media first, or correct --map. If the server sees the media there although this machine does not, add --allow-missing."
+            hint: "Mount or copy the media first, or say where it is with --map /old=/new. If the server sees the media there although this machine does not, add --allow-missing."
                 .to_owned(),
         });
     }

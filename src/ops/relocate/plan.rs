@@ -20,6 +20,12 @@ pub struct Named {
 }
 
 impl Named {
+    pub(super) fn join(&mut self, other: Named) {
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.truncate(NAMED_MAX);
+    }
+
     pub(super) fn add(&mut self, name: impl FnOnce() -> String) {
         self.count += 1;
         if self.first.len() < NAMED_MAX {

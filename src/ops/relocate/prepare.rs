@@ -14,11 +14,11 @@ use super::super::{Error, Monitor, in_one_line};
 use super::documents::{DOCUMENT_BYTES_MAX, Document};
 use super::folders::Folders;
 use super::items::{Formulas, check_collisions, failed, look_at_items};
-use super::mapping::Mapping;
+use super::mapping::{ItemFolders, Mapping};
 use super::options::MoveOptions;
 use super::places::{Settings, is_windows, seen_then};
 use super::plan::{MovePlan, Named};
-use super::prefixes::Prefixes;
+use super::prefixes::{Prefixes, rest_within};
 use super::rows;
 
 const SETTINGS: &[u8] = b"config/system.xml";
@@ -58,12 +58,13 @@ pub(super) fn prepare(repository: &Repository, snapshot: &(SnapshotId, SnapshotR
     let to = places_after(&from, &options.places, &media);
     let by_name = from.iter().filter_map(|(name, old)| Some((old.clone(), to.get(name)?.clone())));
     let prefixes = Prefixes::new(options.map.iter().cloned().chain(by_name));
-    let looked_for = if options.looks_for_media { &media } else { &Prefixes::default() };
-    let formulas = Formulas { old: &settings.formula(&from), new: &settings.formula(&to), prefixes: &prefixes, media: looked_for };
+    check_own(options, &from)?;
+    let folders = ItemFolders::of(&from);
+    let (old, new) = (settings.formula(&from), settings.formula(&to));
+    let formulas = Formulas { old: &old, new: &new, prefixes: &prefixes, folders: &folders, looks_for_media: options.looks_for_media };
     let items = look_at_items(&db, &formulas, &monitor.interrupt)?;
     check_collisions(&db, &items.ids)?;
-    let own = ["programdata", "metadata", "config"].iter().filter_map(|name| from.get(*name).cloned()).collect();
-    let mapping = Mapping { prefixes, ids: items.ids, own };
+    let mapping = Mapping { prefixes, ids: items.ids, folders };
     let rewritten = if mapping.is_identity() { rows::Rewritten::default() } else { rows::rewrite(&mut db, &mapping, &monitor.interrupt).map_err(failed)? };
     if monitor.interrupt.is_raised() {
         return Err(Error::Interrupted);
@@ -101,11 +102,30 @@ fn check_pairs(options: &MoveOptions) -> Result<(), Error> {
                 return Err(wrong(format!("{path} is a path of Windows. How the ids of items change with it is not known")));
             }
             if !path.starts_with('/') || path.split('/').any(|part| matches!(part, "." | "..")) || path.trim_end_matches('/').contains("//") {
-                return Err(wrong(format!("{path:?} is not an absolute path")));
+                return Err(wrong(format!("{path:?} is not an absolute path without . and .. and empty parts")));
             }
         }
         if options.map.iter().filter(|(other, _)| other.trim_end_matches('/') == old.trim_end_matches('/')).count() > 1 {
             return Err(wrong(format!("{old} is mapped to two directories")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to move a part of what the server looks for in its own directories. Metadata in a place of its own moves as a whole.
+fn check_own(options: &MoveOptions, from: &Directories) -> Result<(), Error> {
+    let data = from.get("programdata").map_or("", String::as_str);
+    for (old, _) in &options.map {
+        let old = old.trim_end_matches('/');
+        let is_around = |dir: &str| rest_within(data, dir).is_some();
+        let inside = ["data", "metadata", "root", "plugins", "config"].into_iter().filter_map(|name| Some((name, from.get(name)?)));
+        let found = inside.into_iter().find(|(name, dir)| rest_within(old, dir).is_some() && !is_around(dir) && !(*name == "metadata" && old == dir.as_str()));
+        if let Some((name, dir)) = found {
+            return Err(Error::Refused {
+                what: format!("{old} lies in the server's {name} directory {dir}, and the server looks for it nowhere else"),
+                hint: "Give only directories of media with --map, or the metadata directory as a whole. Where the server has its own directories is said by --map-layout."
+                    .to_owned(),
+            });
         }
     }
     Ok(())

@@ -73,8 +73,8 @@ const SORT_CACHE_KIB: i64 = 16 * 1024;
 /// More new ids than these, and indexes are made anew.
 const INDEXED_IDS_MAX: usize = 10_000;
 
-/// Stands before a new id while an old one of the same name may still be there.
-const PENDING: char = '\u{1}';
+/// Stands before a new value while an old one of the same name may still be there. No value of a server begins with it.
+const PENDING: &str = "\u{1}jellyvault\u{1}";
 
 /// What was changed.
 #[derive(Debug, Default)]
@@ -218,9 +218,15 @@ impl Table<'_> {
             }
             let (batch, last) = self.batch(after, unread)?;
             for (row, changes) in &batch {
-                self.update(*row, changes)?;
+                match self.update(*row, changes) {
+                    Ok(()) => changed += 1,
+                    // Watch state of a film that was once at both places: the row that has the new key stays, and so does this one.
+                    Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
+                        unread.add(|| format!("row {row} of {} (another row has its new key already)", self.table.name));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
-            changed += batch.len() as u64;
             match last {
                 Some(last) if last < i64::MAX => after = last + 1,
                 _ => return Ok(changed),
@@ -310,13 +316,9 @@ fn make_indexes(db: &Connection, made: &[String]) -> rusqlite::Result<()> {
 /// Takes the marks off that stood before new values.
 fn settle(db: &Connection, table: &TableOf) -> rusqlite::Result<()> {
     for (column, _) in table.columns.iter().filter(|(_, holds)| *holds != Holds::Json) {
-        let column = quoted(column);
-        let sql = format!(
-            "UPDATE {} SET {column} = substr({column}, 2) WHERE typeof({column}) = 'text' AND substr({column}, 1, 1) = char({})",
-            quoted(&table.name),
-            PENDING as u32
-        );
-        db.execute(&sql, [])?;
+        let (column, table, len) = (quoted(column), quoted(&table.name), PENDING.chars().count());
+        let sql = format!("UPDATE {table} SET {column} = substr({column}, {}) WHERE typeof({column}) = 'text' AND substr({column}, 1, {len}) = ?1", len + 1);
+        db.execute(&sql, [PENDING])?;
     }
     Ok(())
 }

@@ -102,6 +102,7 @@ pub fn restore(
     let index = repository.index()?;
     let job = Job { repository, index: &index, snapshot, destination, selected: &selected, options, monitor };
     match job.write(&mut ChunkReader::new(repository, &index), &mut report) {
+        Ok(()) if options.is_move && !report.problems.is_empty() => Err(half_moved(&report)),
         Ok(()) => {
             if !options.dry_run && options.selection.touches(Category::Database, DATABASE_PATH) {
                 unfinished::clear(&target.instance)?;
@@ -111,6 +112,17 @@ pub fn restore(
         Err(error) if options.dry_run => Err(error),
         Err(error) => Err(half_done(error, &report)),
     }
+}
+
+/// Other paths that are not everywhere: no server may start on them.
+fn half_moved(report: &RestoreReport) -> Error {
+    let first = report.problems.first().map(|problem| format!("{}: {}", problem.path, problem.what)).unwrap_or_default();
+    let safety = report.safety.as_ref().map_or_else(String::new, |id| format!(" The state before is in snapshot {}.", short(id)));
+    let what = format!(
+        "not everything could be written, so some files have the old paths and some the new ({first}).{safety} Jellyfin 10.11 and later refuse to start until the change \
+         is finished or undone (jellyvault move --undo)"
+    );
+    Error::HalfDone { what, source: Box::new(Error::System { what: "access to all files" }) }
 }
 
 /// What is wrong with the snapshot itself.
