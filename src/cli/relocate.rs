@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::manifest::{Directories, SnapshotId, SnapshotRecord};
 use crate::ops::{self, Destination, InstanceTarget, MoveOptions, MovePlan};
-use crate::source::{Arrangement, Layout};
+use crate::source::{Arrangement, Category, Layout};
 use crate::store::Repository;
 
 use super::args::{MapArgs, MoveArgs, SourceArgs};
@@ -201,7 +201,28 @@ pub fn restore(
     Ok((report, Some(moved.plan)))
 }
 
+/// Paths change in the database and in the settings together, or a server would start on half of them.
+pub fn check_selection(args: &MapArgs, in_place: bool, selection: &ops::Selection) -> Result<(), Failure> {
+    let has_both = [Category::Database, Category::Config].iter().all(|category| selection.categories.is_empty() || selection.categories.contains(category));
+    if !args.is_wanted() || !in_place || (selection.paths.is_empty() && has_both) || selection.is_safe_under_a_server() {
+        return Ok(());
+    }
+    Err(Failure::usage(
+        "paths change in the database and in the settings together, but only a part of these was selected; nothing was changed",
+        "Leave out --only, --path and --item, or select both: --only database,config,metadata,… To restore only pictures, trickplay, subtitles or attachments of a \
+         server that was moved already, name just these.",
+    ))
+}
+
+/// The options that name the same server again, wherever they are typed.
 fn same_source(args: &SourceArgs) -> String {
-    let named = [("--data-dir", args.data_dir()), ("--config-dir", args.config_dir.as_ref()), ("--metadata-dir", args.metadata_dir.as_ref())];
-    named.into_iter().filter_map(|(option, path)| Some(format!(" {option} {}", render::argument(path?)))).collect()
+    let named = [
+        ("--data-dir", args.data_dir()),
+        ("--config-dir", args.config_dir.as_ref()),
+        ("--metadata-dir", args.metadata_dir.as_ref()),
+        ("--database", args.database.as_ref()),
+    ];
+    let absolute = |path: &std::path::PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let named = named.into_iter().filter_map(|(option, path)| Some(format!(" {option} {}", render::argument(&absolute(path?)))));
+    named.chain(args.follow_roots.then(|| " --follow-roots".to_owned())).collect()
 }

@@ -49,6 +49,7 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     }
     let selection = Selection { categories, paths };
     let is_move = args.map.is_wanted() && selection.touches(Category::Database, DATABASE_PATH);
+    relocate::check_selection(&args.map, args.in_place, &selection)?;
     let options = RestoreOptions {
         is_private: false,
         selection,

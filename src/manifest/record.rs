@@ -163,7 +163,7 @@ fn is_vital(path: &str) -> bool {
 }
 
 /// Problems with these paths mean that a snapshot cannot stand for its server: what it is for is missing or worthless.
-const VITAL: [&str; 16] = [
+const VITAL: [&str; 17] = [
     "config",
     "data",
     "data/attachments",
@@ -179,12 +179,15 @@ const VITAL: [&str; 16] = [
     "plugins",
     "root",
     CLOCK,
+    HALF_MOVED,
     UPGRADE,
 ];
 /// The remark of a snapshot that was taken before something replaced what was there.
 const SAFETY: &str = "taken automatically, before a restore replaced this state";
 /// The remark of a snapshot that was made from another for a move.
 const MOVED: &str = "made automatically from an older snapshot, with the paths of another layout";
+/// The path of a problem that is about a server whose paths were changed halfway.
+pub const HALF_MOVED: &str = "move";
 /// The path of a problem that is about the machine's clock.
 pub const CLOCK: &str = "clock";
 /// The path of a problem that is about a server in the middle of an upgrade.

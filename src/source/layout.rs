@@ -15,6 +15,7 @@ use super::category::DATABASE_PATH;
 use super::found::{Instance, Linked};
 use super::live_file::LiveFile;
 use super::opener::{OpenError, Opener};
+use super::rules::UNFINISHED;
 use super::scan::{closed_dirs, os_path};
 use super::scan_root::ScanRoot;
 use super::stat::Stat;
@@ -110,6 +111,12 @@ impl Layout {
     /// Whether a place was not opened because it could be a trap.
     pub fn has_traps(&self) -> bool {
         !self.refused.is_empty() || self.live_file(DATABASE_PATH).is_err_and(|error| error.is_untrusted())
+    }
+
+    /// Whether a change of the server's paths was interrupted: some of its files have the old paths and some the new.
+    pub fn is_unfinished(&self) -> bool {
+        let data = self.roots.iter().find(|root| root.logical == b"programdata").and_then(|root| root.at.as_ref());
+        data.is_some_and(|data| Stat::at(data, OsStr::new(UNFINISHED)).is_ok())
     }
 
     /// What a scan must not enter: each root from within another, what passes, and `also`.

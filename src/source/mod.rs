@@ -40,7 +40,7 @@ pub use new_instance::{Arrangement, UnknownArrangement, Unnamed};
 pub use opener::{OpenError, Opener};
 pub use private_db::{open_private, open_private_for, quick_check, wary};
 pub use read::OpenFile;
-pub use rules::{GENERATED, Globs, Rules, is_generated};
+pub use rules::{GENERATED, Globs, Rules, UNFINISHED, is_generated};
 pub use scan::{Event, Found, ScanError, closed_dirs, os_path, scan};
 pub use scan_cache::{Run, ScanCache, ScanCacheWriter, Section};
 pub use scan_root::ScanRoot;

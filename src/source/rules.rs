@@ -114,7 +114,7 @@ impl Rules {
             return true;
         }
         let is_left_over = file_name(path).starts_with(RESTORE_PREFIX) && !(self.takes_leftovers && stat.is_file() && is_temporary(file_name(path)));
-        if is_left_over || (stat.is_dir() && file_name(path).starts_with(SCRATCH_PREFIX.as_bytes())) {
+        if is_left_over || file_name(path) == UNFINISHED.as_bytes() || (stat.is_dir() && file_name(path).starts_with(SCRATCH_PREFIX.as_bytes())) {
             return true;
         }
         if !self.is_instance {
@@ -149,6 +149,10 @@ fn is_temporary(name: &[u8]) -> bool {
     let (first, second) = rest.iter().position(|byte| *byte == b'-').map_or((rest, &[][..]), |at| rest.split_at(at));
     !first.is_empty() && first.iter().all(u8::is_ascii_hexdigit) && second.len() > 1
 }
+
+/// The file in the data directory of a server whose paths were changed halfway. Its name is what a server's log shows: Jellyfin 10.11 and later do not
+/// start where there is a marker that they do not know.
+pub const UNFINISHED: &str = ".jellyfin-unfinished-move-see-jellyvault-move-undo";
 
 /// The server's own backups: each holds all of it again.
 const NEVER: [&[u8]; 2] = [b"data/backups", b"data/SQLiteBackups"];

@@ -331,7 +331,23 @@ fn a_move_that_is_killed_is_done_or_can_be_undone_and_no_server_starts_between()
             assert_same_trees(&before, &facts(&data, &|_| false));
             continue;
         }
-        program.ok(&["move", data_text, "--undo"]);
+        if is_marked {
+            // A snapshot of this is none to be trusted, and says so.
+            let (taken, code) = program.json(&["snapshot", data_text]);
+            assert!(code == 3 && taken["problems"].to_string().contains("a move of this server was interrupted"), "{taken}");
+        }
+        // The way back may be killed, too.
+        let mut child =
+            program.command(&["move", data_text, "--undo"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole.mul_f64(f64::from(part) / 24.0));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let link = std::fs::read_to_string(data.join("root/default/Films/movies.mblink")).unwrap_or_default();
+        let is_new = rows(&data.join("data/jellyfin.db")) == after;
+        assert!(data.join(MARKER).exists() || link.starts_with("/elsewhere") == is_new, "no server starts between");
+        if data.join(MARKER).exists() || link.starts_with("/elsewhere") {
+            program.ok(&["move", data_text, "--undo"]);
+        }
         assert_same_trees(&before, &facts(&data, &|_| false));
     }
     assert!(between > 0, "no kill fell between the first write and the last");
@@ -414,6 +430,13 @@ fn a_part_of_a_moved_snapshot_leaves_the_server_able_to_start() {
     let said = program.ok(&[&args[..], &[&format!("{}=/two", media.display())]].concat());
     assert!(said.contains("The database was not restored"), "{said}");
     assert!(!data.join(MARKER).exists());
+    let before = facts(&data, &|_| false);
+    let args = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--allow-missing", "--map", "/two=/three"];
+    for part in [["--only", "config"], ["--only", "database"], ["--path", "root"]] {
+        let (refused, code) = program.json(&[&args[..], &part].concat());
+        assert!(code == 2 && refused["error"]["message"].as_str().unwrap().contains("together"), "{refused}");
+    }
+    assert_same_trees(&before, &facts(&data, &|_| false));
 }
 
 #[test]

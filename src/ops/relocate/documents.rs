@@ -43,12 +43,12 @@ impl Document {
         let path = std::str::from_utf8(path).ok()?;
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {
-            ["root", "default", _, name] if name.ends_with(".mblink") => Some(Document::Link),
+            ["root", "default", _, name] if is_of(name, &["mblink"]) => Some(Document::Link),
             ["root", "default", _, "options.xml"] => Some(Document::Library),
             ["data", "playlists", _, "playlist.xml"] | ["data", "collections", _, "collection.xml"] => Some(Document::List),
             ["config", "network.xml"] => Some(Document::Network),
             ["config", name] if name.ends_with(".xml") => Some(Document::Settings),
-            ["config", name] if name.ends_with(".json") => Some(Document::Json),
+            ["config", name] | ["data", "livetv", name] if is_of(name, &["json"]) => Some(Document::Json),
             ["plugins", "configurations", .., name] if is_of(name, &["xml", "json"]) => Some(Document::Plugin),
             ["plugins", .., name] if is_of(name, &["xml", "json", "txt", "ini", "conf", "cfg", "yml", "yaml", "toml"]) => Some(Document::OtherOfPlugin),
             _ => None,

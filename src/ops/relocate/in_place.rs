@@ -119,7 +119,7 @@ fn changed(
 pub fn undo_move(repository: &Repository, target: &InstanceTarget, host: &str, monitor: &Monitor) -> Result<(SnapshotId, RestoreReport), Error> {
     let is_unfinished = is_unfinished(&target.instance);
     let snapshot = if is_unfinished { before_interrupted(repository, target)? } else { before_move(repository, target)? };
-    let options = RestoreOptions { safety_snapshot: !is_unfinished, host: host.to_owned(), ..whole() };
+    let options = RestoreOptions { safety_snapshot: !is_unfinished, host: host.to_owned(), is_move: true, before_move: Some(snapshot.0), ..whole() };
     forget_left_over(repository, instance_of(&snapshot.1))?;
     let report = restore(repository, &snapshot, &Destination::InPlace(Box::new(target.clone())), &options, monitor)?;
     if is_before_move(&snapshot.1) {

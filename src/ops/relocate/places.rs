@@ -8,6 +8,7 @@ use crate::source::{Arrangement, xml_element};
 use super::super::Error;
 use super::item_id::Formula;
 use super::items::failed;
+use super::prefixes::rest_within;
 
 /// What `config/system.xml` says of places and ids.
 #[derive(Clone, Debug)]
@@ -142,8 +143,11 @@ pub fn places_of_layout(layout: Arrangement, here: &Directories) -> Directories 
         }
         Arrangement::Debian | Arrangement::Portable => Directories::new(),
     };
+    let is_container = matches!(layout, Arrangement::Docker | Arrangement::LinuxServer);
     for (name, dir) in seen {
-        if !matches!(name.as_str(), "database" | "metadata-default") {
+        // A volume of its own is on this machine somewhere else than in the container, where it is in its usual place.
+        let is_seen = !is_container || rest_within(&dir, "/config").is_some();
+        if is_seen && !matches!(name.as_str(), "database" | "metadata-default") {
             places.insert(name, dir);
         }
     }
@@ -170,6 +174,8 @@ mod tests {
         assert_eq!(place(Arrangement::Debian, "cache"), "/var/cache/jellyfin");
         let here = Directories::from([("programdata".to_owned(), "/srv/jf".to_owned()), ("config".to_owned(), "/srv/jf/config".to_owned())]);
         assert_eq!(places_of_layout(Arrangement::Docker, &here).get("config").unwrap(), "/config/config");
+        let apart = Directories::from([("programdata".to_owned(), "/srv/jf".to_owned()), ("config".to_owned(), "/srv/etc".to_owned())]);
+        assert_eq!(places_of_layout(Arrangement::Docker, &apart).get("config").unwrap(), "/config/config");
         assert_eq!(places_of_layout(Arrangement::Portable, &here).get("programdata").unwrap(), "/srv/jf");
         assert!(is_windows("C:\\ProgramData") && is_windows("C:/x") && !is_windows("/config"));
     }

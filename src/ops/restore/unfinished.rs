@@ -6,12 +6,9 @@ use std::io::{Read, Write};
 use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::manifest::SnapshotId;
-use crate::source::{Instance, Layout, open_beneath};
+use crate::source::{Instance, Layout, UNFINISHED, open_beneath};
 
 use super::super::Error;
-
-/// The file in the data directory. Its name is what a server's log shows.
-pub const UNFINISHED: &str = ".jellyfin-unfinished-move-see-jellyvault-move-undo";
 
 const WORDS: &str = "A move of this server was interrupted. Jellyfin must not start before it is finished or undone: its library scan would delete items.\n\
                      Run the same jellyvault command again, or undo it: jellyvault move --undo\n";
@@ -22,6 +19,8 @@ const BEFORE: &str = "The state before is in snapshot ";
 /// Sets the marker, with the snapshot that has the state before.
 pub(super) fn mark(instance: &Instance, before: Option<SnapshotId>) -> Result<(), Error> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // The first interruption knows the state before.
+    let before = state_before(instance).or(before);
     let layout = Layout::of(instance);
     let dir = layout.opener.make_dir(instance.program_data.as_ref()).map_err(std::io::Error::from);
     let file = dir.and_then(|dir| Ok(rustix::fs::openat(&dir, UNFINISHED, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH)?));
@@ -57,7 +56,5 @@ pub fn state_before(instance: &Instance) -> Option<SnapshotId> {
 
 /// Whether a change of this server's paths was interrupted.
 pub fn is_unfinished(instance: &Instance) -> bool {
-    let layout = Layout::of(instance);
-    let dir = layout.opener.dir(instance.program_data.as_ref()).ok();
-    dir.is_some_and(|dir| rustix::fs::statat(&dir, UNFINISHED, AtFlags::SYMLINK_NOFOLLOW).is_ok())
+    Layout::of(instance).is_unfinished()
 }

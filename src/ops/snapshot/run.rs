@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::manifest::{Catalog, SnapshotRecord, Standing, went_back};
+use crate::manifest::{Catalog, HALF_MOVED, SnapshotRecord, Standing, went_back};
 use crate::progress::{Monitor, Problem};
 use crate::source::{Category, Layout, Rules, ScanCache, ScanCacheWriter, ScanRoot};
 use crate::store::{ChunkReader, Index, PackStreams, Repository};
@@ -87,6 +87,9 @@ impl<'r> Run<'r> {
             let compared = clock::Compared { before, believed: believed.as_ref(), last: last.as_ref() };
             let problem = clock::problem(scan_start_ns, &compared, repository);
             run.problems.extend(problem);
+        }
+        if purpose == Purpose::Keep && spec.layout.is_unfinished() {
+            run.problems.push(Problem { path: HALF_MOVED.to_owned(), what: HALF_MOVED_WORDS.to_owned() });
         }
         Ok(run)
     }
@@ -176,6 +179,9 @@ fn server_of_place(repository: &Repository, host: &str, layout: &Layout) -> Resu
     let is_of_it = |record: &SnapshotRecord| record.source.host == host && record.source.directories.get("programdata") == Some(place);
     Ok(Catalog::newest(repository, is_of_it)?.and_then(|(_, record)| record.server.id))
 }
+
+const HALF_MOVED_WORDS: &str = "a move of this server was interrupted: some of its files have the old paths and some the new. Finish or undo it (jellyvault move \
+                                --undo) before you start Jellyfin, and do not restore this snapshot";
 
 /// Begins the list of a new repository; a problem where the list of an old one is gone.
 pub(in crate::ops) fn begin_list(repository: &Repository, now_ns: i128) -> Result<Option<Problem>, Error> {
