@@ -60,20 +60,18 @@ pub fn of_this_machine(here: &Directories) -> Directories {
     places
 }
 
-/// Takes a snapshot of a stopped server, and brings it back with its paths changed.
+/// Takes a snapshot of a stopped server, and brings it back with its paths changed. An interrupted move is undone first.
 ///
 /// # Errors
 /// [`Error::Refused`] before anything is changed; [`Error::HalfDone`] afterwards.
 pub fn move_in_place(repository: &Repository, target: &InstanceTarget, options: &MoveOptions, host: &str, monitor: &Monitor) -> Result<MoveReport, Error> {
     let layout = Layout::of(&target.instance);
-    if is_unfinished(&target.instance) {
-        return Err(Error::Refused {
-            what: format!("an earlier move of {} was interrupted, so some of its files have the old paths and some the new", target.instance.program_data),
-            hint: "Undo it first: jellyvault move --undo".to_owned(),
-        });
-    }
     refuse_running_process(&target.instance)?;
     live_database(&layout)?.as_ref().map_or(Ok(()), refuse_running)?;
+    if is_unfinished(&target.instance) {
+        // One that was interrupted is begun again from the state before it.
+        undo_move(repository, target, host, monitor)?;
+    }
     let own = SnapshotOptions { is_safety: true, include_generated: true, note: Some(BEFORE.to_owned()), host: host.to_owned(), ..SnapshotOptions::default() };
     let taken = snapshot(repository, &target.spec, &own, monitor)?;
     let before = taken.id.ok_or(Error::System { what: "a snapshot" })?;

@@ -59,6 +59,7 @@ pub(super) fn prepare(repository: &Repository, snapshot: &(SnapshotId, SnapshotR
     let by_name = from.iter().filter_map(|(name, old)| Some((old.clone(), to.get(name)?.clone())));
     let prefixes = Prefixes::new(options.map.iter().cloned().chain(by_name));
     check_own(options, &from)?;
+    check_used(options, &from, &db)?;
     let folders = ItemFolders::of(&from);
     let (old, new) = (settings.formula(&from), settings.formula(&to));
     let formulas = Formulas { old: &old, new: &new, prefixes: &prefixes, folders: &folders, looks_for_media: options.looks_for_media };
@@ -125,6 +126,25 @@ fn check_own(options: &MoveOptions, from: &Directories) -> Result<(), Error> {
                 what: format!("{old} lies in the server's {name} directory {dir}, and the server looks for it nowhere else"),
                 hint: "Give only directories of media with --map, or the metadata directory as a whole. Where the server has its own directories is said by --map-layout."
                     .to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a directory that nothing of the library lies in: it is a slip of the pen, or the path that another machine sees.
+fn check_used(options: &MoveOptions, from: &Directories, db: &rusqlite::Connection) -> Result<(), Error> {
+    let sql = "SELECT 1 FROM \"BaseItems\" WHERE \"Path\" = ?1 OR substr(\"Path\", 1, length(?1) + 1) = ?1 || '/'";
+    let mut uses = db.prepare(sql).map_err(failed)?;
+    for (old, _) in &options.map {
+        let old = old.trim_end_matches('/');
+        if from.get("metadata").map(String::as_str) != Some(old) && !uses.exists([old]).map_err(failed)? {
+            let sql = "SELECT \"Path\" FROM \"BaseItems\" WHERE \"Type\" = 'MediaBrowser.Controller.Entities.Folder' AND substr(\"Path\", 1, 1) = '/' ORDER BY 1 LIMIT 10";
+            let mut roots = db.prepare(sql).map_err(failed)?;
+            let roots: Vec<String> = roots.query_map([], |row| row.get(0)).and_then(Iterator::collect).map_err(failed)?;
+            return Err(Error::Refused {
+                what: format!("nothing of the library lies in {old}"),
+                hint: format!("Give the directories as the server saw them. Those of its libraries: {}.", roots.join(", ")),
             });
         }
     }
