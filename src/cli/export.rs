@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::manifest::{Directories, SnapshotId, SnapshotRecord};
 use crate::ops::{self, ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place};
 use crate::source::{Category, Layout};
@@ -57,7 +59,7 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     }
     let report = report?;
     if context.global.json {
-        to_json::print(&report);
+        to_json::print(&Exported { report: &report, plan });
     } else if !context.global.quiet {
         output::print(&words(context, &report, snapshot, place.is_some()))?;
         if let Some(plan) = plan {
@@ -68,10 +70,20 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
         context.say(&format!("Note: {remark}."));
     }
     tell_repairs(context, &report);
-    if !report.problems.is_empty() {
-        tell_problems(context, report.problems.len() as u64, &report.problems);
+    let problems: Vec<_> = report.problems.iter().cloned().chain(plan.into_iter().flat_map(ops::MovePlan::problems)).collect();
+    if !problems.is_empty() {
+        tell_problems(context, problems.len() as u64, &problems);
     }
-    Ok(if report.problems.is_empty() && report.repairs.count == 0 { Exit::Done } else { Exit::Problems })
+    Ok(if problems.is_empty() && report.repairs.count == 0 { Exit::Done } else { Exit::Problems })
+}
+
+/// A zip, and what was changed in its snapshot, where paths were.
+#[derive(Serialize)]
+struct Exported<'r> {
+    #[serde(flatten)]
+    report: &'r ExportReport,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'r ops::MovePlan>,
 }
 
 /// How paths change: to the directories of the server of this machine, or of another one.

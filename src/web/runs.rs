@@ -272,7 +272,8 @@ mod tests {
 
     fn runs() -> (Arc<Runs>, std::sync::mpsc::Receiver<Order>) {
         let (orders, heard) = std::sync::mpsc::channel();
-        let command = Command { program: "/bin/sh".into(), arguments: vec!["-c".into(), "shift; \"$@\"".into(), "sh".into()], shown: "jellyvault".to_owned() };
+        let command =
+            Command { program: "/bin/sh".into(), arguments: vec!["-c".into(), "shift; exec \"$@\"".into(), "sh".into()], shown: "jellyvault".to_owned() };
         (Arc::new(Runs::new(command, Arc::default(), orders)), heard)
     }
 

@@ -294,6 +294,9 @@ fn a_stopped_server_is_moved_where_it_stands_and_back() {
     let said = program.ok(&["move", data_text, "--undo"]);
     assert!(said.contains("The state before the move was restored"), "{said}");
     assert_same_trees(&before, &facts(&data, &|_| false));
+    let same = format!("{}={}", media.display(), media.display());
+    let (same, code) = program.json(&["move", data_text, "--map", &same, "--allow-missing"]);
+    assert!(code == 1 && same["error"]["message"].as_str().unwrap().contains("no path of"), "{same}");
     let (nothing, code) = program.json(&["move", data_text]);
     assert!(code == 2, "{nothing}");
 }
@@ -372,6 +375,7 @@ fn another_layout_is_refused_until_the_paths_are_changed() {
     let zip = program.home.path().join("moved.zip");
     let exported = program.json(&["export", "latest", "--exact", zip.to_str().unwrap(), "--map-layout", "debian"]);
     assert_eq!(exported.0["archive"]["fits"]["directories"]["programdata"], "/var/lib/jellyfin", "{}", exported.0);
+    assert!(exported.0["plan"]["rows"].as_object().unwrap().len() > 3, "{}", exported.0);
 }
 
 #[test]

@@ -433,3 +433,49 @@ fn delete_in_a_directory_that_no_restore_made_is_asked_first() {
     assert!(!home.join("extra").exists());
     program.ok(&["restore", "latest", "--to", program.home.path().join("new").to_str().unwrap(), "--delete"]);
 }
+
+/// Calls that a restore makes for each small file in a directory that it made, beside those for the directory.
+#[needs(root, strace)]
+#[test]
+fn a_new_small_file_costs_at_most_five_calls() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    const FILES: usize = 200;
+    for number in 0..FILES {
+        write(source.join(format!("folder/{number}.jpg")), noise(&number.to_string(), 3_000));
+        std::os::unix::fs::chown(source.join(format!("folder/{number}.jpg")), Some(1000), Some(1000)).unwrap();
+    }
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    let (out, log) = (program.home.path().join("out"), program.home.path().join("calls"));
+    let mut command = std::process::Command::new("strace");
+    command.args(["-f", "-o", log.to_str().unwrap()]).arg(env!("CARGO_BIN_EXE_jellyvault")).args(["restore", "latest", "--to", out.to_str().unwrap()]);
+    let plain = program.command(&[]);
+    command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    assert!(command.output().unwrap().status.success());
+    let text = std::fs::read_to_string(log).unwrap();
+    let count = |call: &str| text.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|begin| begin.starts_with(&format!("{call}(")))).count();
+    let made = text.lines().filter(|line| line.contains("O_CREAT") && line.contains(".jpg")).count();
+    assert_eq!(made, FILES, "each is made under its own name");
+    let of_files = ["renameat", "renameat2", "fchmod", "flistxattr"].map(count);
+    assert!(of_files.iter().sum::<usize>() < 20, "not for each file: {of_files:?}");
+    for call in ["pwrite64", "fchown", "utimensat"] {
+        assert!((FILES..FILES + 20).contains(&count(call)), "{call}: {}", count(call));
+    }
+    assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
+}
+
+/// Files in new directories are made under their own names.
+#[test]
+fn a_file_that_was_cut_off_by_a_crash_is_written_again() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    write(source.join("folder/film.jpg"), noise("film", 30_000));
+    program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
+    let out = program.home.path().join("out");
+    for cut in [0, 10_000, 30_000] {
+        // As it is left: its own name, part of its bytes, the time of the restore.
+        write(out.join("folder/film.jpg"), &noise("film", 30_000)[..cut]);
+        program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+        assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
+    }
+}

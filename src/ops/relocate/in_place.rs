@@ -13,7 +13,7 @@ use super::super::snapshot::{SnapshotOptions, snapshot};
 use super::super::{Error, Monitor};
 use super::moved::{forget_left_over, forget_moved, moved_snapshot};
 use super::options::MoveOptions;
-use super::places::{in_data, places_of_layout, program_data_of};
+use super::places::{add_beside, in_data, places_of_layout, program_data_of};
 use super::plan::MovePlan;
 
 /// The note of a snapshot that was taken before a move.
@@ -57,6 +57,7 @@ pub fn places_of_instance(repository: &Repository, target: &InstanceTarget, moni
 pub fn of_this_machine(here: &Directories) -> Directories {
     let mut places = here.get("programdata").map(|data| in_data(data)).unwrap_or_default();
     places.extend(here.iter().filter(|(name, _)| !matches!(name.as_str(), "database" | "metadata-default")).map(|(name, dir)| (name.clone(), dir.clone())));
+    add_beside(&mut places);
     places
 }
 
@@ -104,6 +105,13 @@ fn changed(
         });
     }
     let moved = moved_snapshot(repository, &before, options, Some(layout.directories()), monitor)?;
+    if moved.plan.is_empty() {
+        forget_moved(repository, moved.snapshot.0)?;
+        return Err(Error::Refused {
+            what: format!("no path of {} would change: the server has these paths already", target.instance.program_data),
+            hint: "Look at the paths of its libraries: jellyvault move --dry-run with the same options shows them.".to_owned(),
+        });
+    }
     let restored = put_back(repository, (id, &moved.snapshot), target, monitor);
     forget_moved(repository, moved.snapshot.0)?;
     Ok(MoveReport { before: id, plan: moved.plan, restored: restored.map_err(|error| unfinished(error, &id))? })

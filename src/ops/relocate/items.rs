@@ -217,8 +217,10 @@ pub(super) fn check_collisions(db: &Connection, ids: &NewIds) -> Result<(), Erro
         });
     }
     let mut statement = db.prepare("SELECT 1 FROM \"BaseItems\" WHERE \"Id\" = ?1").map_err(failed)?;
-    for (old, new) in ids.iter().filter(|(_, new)| ids.get(new).is_none()) {
+    // In the order of the index.
+    for new in new.into_iter().filter(|new| ids.get(new).is_none()) {
         if statement.exists([stored_guid(new)]).map_err(failed)? {
+            let old = ids.iter().find(|(_, other)| *other == new).map_or(new, |(old, _)| old);
             let (here, there) = (path_of(db, old).unwrap_or_default(), path_of(db, new).unwrap_or_default());
             return Err(Error::Refused {
                 what: format!(

@@ -113,7 +113,7 @@ fn config_then(record: &SnapshotRecord, data: &str) -> Option<String> {
 }
 
 /// Cache and log lie where images and packages put them.
-fn add_beside(places: &mut Directories) {
+pub(super) fn add_beside(places: &mut Directories) {
     let beside = match (places.get("programdata").map(String::as_str), places.get("config").map(String::as_str)) {
         (Some("/config"), _) => [("cache", "/cache"), ("log", "/config/log")],
         (Some("/config/data"), Some("/config")) => [("cache", "/config/cache"), ("log", "/config/log")],

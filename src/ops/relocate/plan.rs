@@ -72,6 +72,11 @@ pub struct MovePlan {
 }
 
 impl MovePlan {
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.documents.is_empty() && self.folders == 0
+    }
+
     /// What stays as it is although it should change, or may.
     pub fn problems(&self) -> Vec<Problem> {
         let of = |named: &Named, what: &str| -> Vec<Problem> {

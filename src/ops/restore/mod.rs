@@ -1,6 +1,7 @@
 //! `restore`: repository → directory, or back into the instance. Refuse what would do harm, write what differs, then tidy.
 
 mod ahead;
+mod born;
 mod database;
 mod delete;
 mod dirs;
@@ -9,6 +10,7 @@ mod folded;
 mod holds;
 mod job;
 mod keep_old;
+mod link_writer;
 mod links;
 mod logs;
 mod moved;

@@ -1,13 +1,14 @@
 //! One file at a time: what is right stays, what is not is written under a temporary name and renamed.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::manifest::{Content, Entry, Kind, SnapshotId, XattrPairs, Xattrs, decode_xattrs, file_name, parent};
@@ -16,12 +17,13 @@ use crate::store::ChunkReader;
 
 use super::super::content::write_content;
 use super::super::{Error, Monitor};
-use super::dress::{dress, times};
+use super::born::Born;
+use super::dress::dress;
 use super::logs::remove_logs;
 use super::obstacle::{Failure, clear_way, full_or, is_second_marker, no_place, obstacle, stat_in, would_clear};
 use super::same::same_content;
 use super::target::Target;
-use super::tree::DirStack;
+use super::tree::{DirStack, Heirs};
 use super::{RestoreOptions, Tally, pictures, unreadable};
 
 /// One thread's writer.
@@ -32,12 +34,14 @@ pub(super) struct Writer<'a> {
     pub monitor: &'a Monitor,
     /// Where private files are made.
     pub scratch: PathBuf,
-    options: &'a RestoreOptions,
+    pub(super) options: &'a RestoreOptions,
     snapshot: &'a SnapshotId,
-    dirs: DirStack,
+    pub(super) dirs: DirStack,
     buffer: Vec<u8>,
-    is_root: bool,
+    pub(super) is_root: bool,
     is_database: bool,
+    /// Whether files on a device have the mode and owner that they were made with.
+    keeps: HashMap<u64, bool>,
     serial: u64,
     nonce: u64,
 }
@@ -70,6 +74,7 @@ impl<'a> Writer<'a> {
             buffer: Vec::new(),
             is_root,
             is_database: false,
+            keeps: HashMap::new(),
             serial: 0,
             nonce: u64::from_le_bytes(nonce),
         }
@@ -88,7 +93,7 @@ impl<'a> Writer<'a> {
         self.settle(entry, outcome)
     }
 
-    fn settle(&mut self, entry: &Entry, outcome: Result<(), Failure>) -> Result<(), Error> {
+    pub(super) fn settle(&mut self, entry: &Entry, outcome: Result<(), Failure>) -> Result<(), Error> {
         match outcome {
             Ok(()) => Ok(()),
             Err(Failure::Entry(what)) => {
@@ -124,7 +129,7 @@ impl<'a> Writer<'a> {
                 "another .jellyfin-… marker is in this directory. This one was not restored, because the server would not start with both".to_owned(),
             ));
         }
-        let fd = dir.fd;
+        let (fd, heirs) = (dir.fd, dir.heirs);
         if let Some(stat) = existing.filter(|stat| stat.is_file() && stat.size == size)
             && same_content(&mut self.reader, &mut self.buffer, fd.as_fd(), name, content, size).map_err(|error| self.fatal(entry, error))?
         {
@@ -136,6 +141,12 @@ impl<'a> Writer<'a> {
             return self.written(size);
         }
         clear_way(fd.as_fd(), name, existing)?;
+        if let Heirs::Plain { group, device } = heirs
+            && !self.is_database
+            && let Some(written) = self.write_new(entry, fd.as_fd(), (group, device), size, content)?
+        {
+            return written;
+        }
         self.write(entry, fd.as_fd(), name, size, content)
     }
 
@@ -172,7 +183,8 @@ impl<'a> Writer<'a> {
         let temp = self.temp_name();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(dir, temp.as_str(), flags, Mode::from_raw_mode(0o600)).map_err(|e| full_or(e, "it could not be created"))?;
-        let written = self.fill(entry, file, dir, &temp, name, size, content, &xattrs);
+        let file = File::from(file);
+        let written = self.fill(entry, &file, size, content).and_then(|()| self.place(entry, &file, dir, &temp, name, &xattrs));
         if written.is_err() {
             // The reason it failed matters more than a temporary file that stays.
             crate::tolerate(rustix::fs::unlinkat(dir, temp.as_str(), AtFlags::empty()));
@@ -180,19 +192,39 @@ impl<'a> Writer<'a> {
         written.and(missing)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one file's facts")]
-    fn fill(
+    /// Writes a file under its own name, in a directory that this restore made: nothing is in its way, and what it gets from the directory is known.
+    /// One that is cut off by a crash is shorter or older than the snapshot's, and the next restore writes it again. Nothing where the name is taken
+    /// all the same: the target takes two names for one.
+    fn write_new(
         &mut self,
         entry: &Entry,
-        file: OwnedFd,
         dir: BorrowedFd<'_>,
-        temp: &str,
-        name: &[u8],
+        (group, device): (u32, u64),
         size: u64,
         content: &Content,
-        xattrs: &[(Vec<u8>, Vec<u8>)],
-    ) -> Result<(), Failure> {
-        let file = File::from(file);
+    ) -> Result<Option<Result<(), Failure>>, Failure> {
+        let name = file_name(&entry.path);
+        let (xattrs, missing) = self.xattrs_or_none(entry)?;
+        let born = Born::of(entry, self.is_root, group, !xattrs.is_empty());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(dir, name, flags, born.mode()) {
+            Err(Errno::EXIST) => return Ok(None),
+            other => File::from(other.map_err(|e| full_or(e, "it could not be created"))?),
+        };
+        if let Err(failure) = self.fill(entry, &file, size, content) {
+            // The reason it failed matters more than a part of a file that stays.
+            crate::tolerate(rustix::fs::unlinkat(dir, name, AtFlags::empty()));
+            return Err(failure);
+        }
+        let keeps = *self.keeps.entry(device).or_insert_with(|| born.is_as_made(&file));
+        let dressed = if keeps { born.dress(entry, &file, &xattrs) } else { dress(self.is_root, entry, &file, &xattrs) };
+        self.count_written(size);
+        pictures::note(self.tally, &entry.path);
+        Ok(Some(dressed.and(missing)))
+    }
+
+    /// Writes what a file holds.
+    fn fill(&mut self, entry: &Entry, file: &File, size: u64, content: &Content) -> Result<(), Failure> {
         let mut end = 0;
         let mut refused = None;
         let copied = write_content(&mut self.reader, content, size, |offset, bytes| {
@@ -210,115 +242,18 @@ impl<'a> Writer<'a> {
         if end < size {
             file.set_len(size).map_err(|e| Failure::Entry(format!("its length could not be set ({e})")))?;
         }
-        let dressed = dress(self.is_root, entry, &file, xattrs);
+        Ok(())
+    }
+
+    /// Puts a file that was written under a temporary name in its place.
+    fn place(&mut self, entry: &Entry, file: &File, dir: BorrowedFd<'_>, temp: &str, name: &[u8], xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Failure> {
+        let dressed = dress(self.is_root, entry, file, xattrs);
         self.remove_logs(dir, name)?;
         rustix::fs::renameat(dir, temp, dir, name).map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))?;
-        self.count_written(size);
+        self.count_written(entry.size());
         pictures::note(self.tally, &entry.path);
         // A file without its owner or attributes (another file system has none) is better than no file.
         dressed
-    }
-
-    fn symlink(&mut self, entry: &Entry, target: &[u8]) -> Result<(), Failure> {
-        let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
-        let name = file_name(below);
-        let Some(root) = self.target.fd(number).filter(|_| !self.target.is_moved(&entry.path)) else { return self.written(0) };
-        let dir = match self.dirs.enter(number, root, parent(below).unwrap_or_default(), !self.options.dry_run) {
-            Ok(dir) => dir,
-            Err(Errno::NOENT) if self.options.dry_run => return self.written(0),
-            Err(error) => return Err(obstacle(error, "its directory could not be opened")),
-        };
-        let existing = stat_in(dir.fd.as_fd(), name)?;
-        if let Some(stat) = existing.filter(Stat::is_symlink) {
-            let same = rustix::fs::readlinkat(&dir.fd, name, Vec::new()).is_ok_and(|has| has.as_bytes() == target);
-            let owner = !self.is_root || (stat.uid, stat.gid) == (entry.uid, entry.gid);
-            if same && stat.mtime == entry.mtime && owner {
-                self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
-                return Ok(());
-            }
-        }
-        if self.options.dry_run {
-            would_clear(dir.fd.as_fd(), name, existing)?;
-            return self.written(0);
-        }
-        let fd = dir.fd;
-        clear_way(fd.as_fd(), name, existing)?;
-        let temp = self.temp_name();
-        let failed = |error: Errno| Failure::Entry(format!("the link could not be created ({})", std::io::Error::from(error)));
-        rustix::fs::symlinkat(target, &fd, temp.as_str()).map_err(failed)?;
-        let missing = |error: Errno| Failure::Entry(format!("the link was restored, but not all of its attributes ({})", std::io::Error::from(error)));
-        // By its descriptor: in a directory of somebody else's the name may stand for another file by now.
-        let held = rustix::fs::openat(&fd, temp.as_str(), OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        if !rustix::fs::readlinkat(&held, "", Vec::new()).is_ok_and(|has| has.as_bytes() == target) {
-            return Err(Failure::Entry("it was replaced by another file during the restore".to_owned()));
-        }
-        let mut dressed = self.link_owner(entry, fd.as_fd()).map_or(Ok(()), |(uid, gid)| {
-            rustix::fs::chownat(&held, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::EMPTY_PATH).map_err(missing)
-        });
-        let by_number = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
-        for (name, value) in self.xattrs(entry)? {
-            dressed = dressed.and(rustix::fs::setxattr(&by_number, name.as_slice(), &value, XattrFlags::empty()).map_err(missing));
-        }
-        dressed = dressed.and(rustix::fs::utimensat(&fd, temp.as_str(), &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW).map_err(missing));
-        rustix::fs::renameat(&fd, temp.as_str(), &fd, name).map_err(failed)?;
-        self.count_written(0);
-        dressed
-    }
-
-    /// Whose a link becomes; nothing where that is not ours to say. A link of root's is trusted (`source/opener.rs`): only a repository of one's own
-    /// makes one.
-    fn link_owner(&self, entry: &Entry, dir: BorrowedFd<'_>) -> Option<(u32, u32)> {
-        let of_dir = || Stat::of(dir).ok().map(|stat| (stat.uid, stat.gid));
-        if !rustix::process::geteuid().is_root() {
-            return None;
-        }
-        if self.is_root && (entry.uid != 0 || self.target.privileges.is_trusted) { Some((entry.uid, entry.gid)) } else { of_dir() }
-    }
-
-    /// Another name of a file that was restored under `first`.
-    pub(super) fn link(&mut self, entry: &Entry, first: Option<&[u8]>) -> Result<(), Error> {
-        let outcome = self.try_link(entry, first);
-        let outcome = match outcome {
-            Ok(true) => Ok(()),
-            // Across file systems, or on one without links: then the content itself.
-            Ok(false) => return self.entry(entry),
-            Err(failure) => Err(failure),
-        };
-        self.settle(entry, outcome)
-    }
-
-    fn try_link(&mut self, entry: &Entry, first: Option<&[u8]>) -> Result<bool, Failure> {
-        let Some((first_root, first_below)) = first.and_then(|first| self.target.place(first)) else { return Ok(false) };
-        let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
-        let (Some(root), Some(first_root)) = (self.target.fd(number), self.target.fd(first_root)) else { return Ok(false) };
-        let Ok(original) = source::open_beneath(first_root, first_below, OFlags::PATH, Mode::empty()) else { return Ok(false) };
-        let original_stat = Stat::of(&original).map_err(|e| Failure::Entry(std::io::Error::from(e).to_string()))?;
-        let name = file_name(below);
-        let dir = match self.dirs.enter(number, root, parent(below).unwrap_or_default(), !self.options.dry_run) {
-            Ok(dir) => dir,
-            Err(_) if self.options.dry_run => return Ok(false),
-            Err(error) => return Err(obstacle(error, "its directory could not be opened")),
-        };
-        let existing = stat_in(dir.fd.as_fd(), name)?;
-        if existing.is_some_and(|stat| (stat.dev, stat.ino) == (original_stat.dev, original_stat.ino)) {
-            self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
-            return Ok(true);
-        }
-        if self.options.dry_run {
-            return Ok(false);
-        }
-        let fd = dir.fd;
-        clear_way(fd.as_fd(), name, existing)?;
-        let temp = self.temp_name();
-        let first_dir = source::open_beneath(first_root, parent(first_below).unwrap_or_default(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
-        let Ok(first_dir) = first_dir else { return Ok(false) };
-        if rustix::fs::linkat(&first_dir, file_name(first_below), &fd, temp.as_str(), AtFlags::empty()).is_err() {
-            return Ok(false);
-        }
-        rustix::fs::renameat(&fd, temp.as_str(), &fd, name)
-            .map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))?;
-        self.count_written(0);
-        Ok(true)
     }
 
     /// A database: the log of whatever was there goes once its own bytes are ready, for it would be replayed over them.
@@ -372,12 +307,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn temp_name(&mut self) -> String {
+    pub(super) fn temp_name(&mut self) -> String {
         self.serial += 1;
         format!(".jellyvault-{:x}-{:x}", self.nonce, self.serial)
     }
 
-    fn written(&self, bytes: u64) -> Result<(), Failure> {
+    pub(super) fn written(&self, bytes: u64) -> Result<(), Failure> {
         self.count_written(bytes);
         Ok(())
     }
