@@ -11,7 +11,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
 use super::ls::typed_path;
-use super::move_words::{CHECKLIST, changed_words};
+use super::move_words::{changed_words, checklist};
 use super::output;
 use super::restore_target::{same_target, target_of};
 use super::snapshot::{tell_problems, wanted};
@@ -84,7 +84,7 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         let undo = (context.command_name(), same_target(&args));
         output::print_done(&words(&report, &place, &render::short(&snapshot.0), args.dry_run, context.global.verbose, &undo), &done)?;
         if let Some(plan) = &plan {
-            output::print(&format!("{}{}", changed_words(plan), CHECKLIST))?;
+            output::print(&format!("{}{}", changed_words(plan), checklist(plan)))?;
         }
         for remark in &report.remarks {
             context.say(&format!("Note: {remark}."));
