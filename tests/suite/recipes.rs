@@ -258,7 +258,15 @@ fn media_on_a_new_nas_is_followed_and_the_move_is_undone() {
     let said = places.follow("new nas");
     assert!(said.contains("Media found at its new path: 30 of 30") && said.contains("To undo: "), "{said}");
     assert_eq!(films(&package).0, format!("{}/movies", nas.display()));
-    assert!(places.follow("undo a move").contains("The state before the move was restored"));
+    let [undo, restore] = recipe("undo a move", &places).try_into().unwrap();
+    let undone = places.run(&undo);
+    assert!(String::from_utf8_lossy(&undone.stdout).contains("The state before the move was restored"), "{undone:?}");
+    assert_eq!(rows(&package.join("data/jellyfin.db")), before);
+    // After another attempt, which is refused, the snapshot of the first step is the way back.
+    assert!(places.run(&recipe("new nas", &places)[1]).status.success());
+    let refused = places.run(&places.put("jellyvault move --data-dir /var/lib/jellyfin --map /mnt/nas/media=/mnt/nas/typo"));
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(places.run(&restore).status.success());
     assert_eq!(rows(&package.join("data/jellyfin.db")), before);
 }
 
