@@ -114,7 +114,7 @@ fn damage_words(report: &CheckReport) -> String {
     if !report.unread.is_empty() {
         let files = render::plural(report.unread.len() as u64, "file", "files");
         out.push_str(&format!(
-            "\n{files} of the repository could not be read. What they hold may be intact. Check that the disk is connected and that you may read the folder, \
+            "\n{files} of the repository could not be read. Their data may be intact, and nothing was removed. Check that the disk is connected and that you may read the folder, \
              then check again. If the disk is failing, copy the repository to a healthy one first.\n"
         ));
     }

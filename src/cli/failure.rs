@@ -62,6 +62,11 @@ impl Failure {
         Failure { kind: ErrorKind::Refused, exit: Exit::Failed, ..Failure::usage(message, hint) }
     }
 
+    /// A directory holds no instance.
+    pub fn no_source(message: &str, hint: &str) -> Failure {
+        Failure { kind: ErrorKind::NoSource, ..Failure::refused(message, hint) }
+    }
+
     /// What was asked for is not there.
     pub fn not_found(message: &str, hint: &str) -> Failure {
         Failure { kind: ErrorKind::NotFound, exit: Exit::Failed, ..Failure::usage(message, hint) }
@@ -83,6 +88,11 @@ impl Failure {
             exit: Exit::Failed,
             is_unread: false,
         }
+    }
+
+    /// The same with other advice.
+    pub fn advising(self, hint: &str) -> Failure {
+        Failure { hint: Some(hint.to_owned()), ..self }
     }
 
     /// What failed, in one line.
@@ -232,7 +242,7 @@ impl From<Error> for Failure {
             next = cause.source();
         }
         let exit = match &error {
-            Error::Interrupted => Exit::Interrupted,
+            error if error.kind() == ErrorKind::Interrupted => Exit::Interrupted,
             Error::Glob { .. } | Error::NotAFile { .. } => Exit::Usage,
             _ => Exit::Failed,
         };
@@ -305,11 +315,18 @@ fn hint_of_damage(error: &Error) -> Option<String> {
     if error.kind() == ErrorKind::IndexDamaged {
         return hint(error);
     }
+    if error.unread_file().is_some() {
+        return Some(NOT_READ.to_owned());
+    }
     (error.kind() == ErrorKind::Damaged).then(|| {
         "Part of the repository is damaged or missing. Run jellyvault check --read-data to see which files and snapshots are affected, then jellyvault repair. Check the disk, for example with smartctl."
             .to_owned()
     })
 }
+
+/// Bytes that the disk does not give may be intact: nothing is done that counts on their loss.
+const NOT_READ: &str = "Nothing that a snapshot needs was removed: what cannot be read may be intact. Check that the disk is connected and that this user can \
+                        read the repository's directory, then run the same command again. If the disk is failing, copy the repository to a healthy one first.";
 
 fn store_hint(error: &store::Error) -> Option<String> {
     let text = match error {
@@ -343,6 +360,7 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::Backend(e) if e.is_disk_full() => {
             "The repository's disk is full. No snapshot was damaged. Free some space (jellyvault prune works on a full disk) and run the same command again: data that was already written is used."
         }
+        e if e.unread_file().is_some() => NOT_READ,
         store::Error::Local { .. } | store::Error::Backend(crate::backend::Error::Io { .. }) => {
             "Check that this user can read and write the repository's directory, and that its disk is healthy."
         }

@@ -185,7 +185,7 @@ fn event_row(context: &Context, event: &Event<'_>, catalog: &Catalog) -> Vec<Str
         "back" => "added again",
         "changed" => "changed",
         "metadata" => "same content; time, mode or owner changed",
-        "unknown" => "unknown: this snapshot could not read it or left it out",
+        "unknown" => "unknown: this snapshot could not read it or does not include it",
         _ => "removed",
     };
     // Where the file is gone it has neither.

@@ -52,7 +52,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
             [
                 record.label.as_ref().map(|label| display(label.as_bytes())),
                 kept.contains(id).then(|| "(kept)".to_owned()),
-                record.is_safety().then(|| "(before a restore)".to_owned()),
+                set_aside(record).map(str::to_owned),
             ]
             .into_iter()
             .flatten()
@@ -87,4 +87,13 @@ fn version(record: &SnapshotRecord) -> String {
         return format!("{from}to {}", version.value);
     }
     format!("{}{}", version.value, if version.exact { "" } else { "+" })
+}
+
+/// What a snapshot that is not `latest` was made for.
+fn set_aside(record: &SnapshotRecord) -> Option<&'static str> {
+    if record.is_moved() {
+        return Some("(for an interrupted move)");
+    }
+    let is_before_move = record.note.as_ref().is_some_and(|note| note.starts_with("before a move"));
+    record.is_safety().then_some(if is_before_move { "(before a move)" } else { "(before a restore)" })
 }

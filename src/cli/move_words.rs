@@ -28,16 +28,16 @@ pub fn plan_words(plan: &MovePlan) -> String {
 /// What is known of the media at its new path.
 fn media(plan: &MovePlan) -> String {
     let looked_for = plan.media_found + plan.media_missing.count;
-    if plan.map.is_empty() {
-        return String::new();
-    }
-    if plan.new_ids + plan.kept_ids.count + looked_for == 0 {
-        return "No item of the library is in the directories that --map names. They must be as the server sees them: see Dashboard, Libraries.\n".to_owned();
+    let mut out = String::new();
+    if !plan.map.is_empty() && plan.new_ids + plan.kept_ids.count == 0 {
+        out.push_str("No item of the library is in the directories that --map names. They must be as the server sees them: see Dashboard, Libraries.\n");
     }
     if looked_for == 0 {
-        return "jellyvault did not look for the media: the server sees it at another path than this machine, or runs on another machine.\n".to_owned();
+        out.push_str("jellyvault did not look for the media: the server sees it at another path than this machine, or runs on another machine.\n");
+        return out;
     }
-    let mut out = format!("Media found at its new path: {} of {}.\n", render::count(plan.media_found), render::count(looked_for));
+    let place = if plan.map.is_empty() { "its path" } else { "its new path" };
+    out.push_str(&format!("Media found at {place}: {} of {}.\n", render::count(plan.media_found), render::count(looked_for)));
     out.push_str(&named(&plan.media_missing));
     if plan.media_changed.count > 0 {
         let files = render::plural(plan.media_changed.count, "media file has", "media files have");
@@ -118,6 +118,15 @@ fn left_alone(plan: &MovePlan) -> String {
 /// What was changed, for a restore or an export.
 pub fn changed_words(plan: &MovePlan) -> String {
     format!("Changed paths:\n{}{}{}{}", paths(plan), changes(plan, ""), media(plan), left_alone(plan))
+}
+
+/// Where only files were restored.
+pub fn part_words(plan: &MovePlan) -> String {
+    format!(
+        "The database was not restored. {} of pictures, subtitles or previews in the snapshot {} the ids of the new paths: they fit only a server that was moved to them.\n",
+        render::plural(plan.folders, "folder", "folders"),
+        if plan.folders == 1 { "has" } else { "have" }
+    )
 }
 
 /// What to look at before the first scan.

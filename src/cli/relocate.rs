@@ -12,7 +12,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::map_args::MapLayout;
 use super::move_words::{done_words, plan_words};
-use super::{Exit, json as to_json, output, render, source};
+use super::{Exit, json as to_json, output, render, restore_again, source};
 
 pub fn run(context: &Context, args: &MoveArgs) -> Result<Exit, Failure> {
     if !args.undo && !args.map.is_wanted() {
@@ -48,11 +48,12 @@ pub fn run(context: &Context, args: &MoveArgs) -> Result<Exit, Failure> {
 }
 
 fn exit_of(context: &Context, restored: &ops::RestoreReport, plan: &MovePlan) -> Exit {
-    if !restored.problems.is_empty() {
-        super::snapshot::tell_problems(context, restored.problems.len() as u64, &restored.problems);
-        return Exit::Problems;
+    let problems: Vec<_> = restored.problems.iter().cloned().chain(plan.problems()).collect();
+    if problems.is_empty() {
+        return Exit::Done;
     }
-    if plan.kept_ids.count + plan.unread.count > 0 { Exit::Problems } else { Exit::Done }
+    super::snapshot::tell_problems(context, problems.len() as u64, &problems);
+    Exit::Problems
 }
 
 fn undo(context: &Context, repository: &Repository, target: &InstanceTarget) -> Result<Exit, Failure> {
@@ -132,6 +133,9 @@ pub fn options(context: &Context, repository: &Repository, args: &MapArgs, wante
         }
         (Some(MapLayout::Auto | MapLayout::Place(_)), None) => return Err(unclear(wanted.here)),
     };
+    if args.map_layout.is_some() && !places.contains_key("programdata") {
+        return Err(unclear(wanted.here));
+    }
     let is_container = match places.get("programdata") {
         Some(seen) => Some(seen) != wanted.here.get("programdata"),
         None => match (wanted.was_container, wanted.target) {
@@ -188,14 +192,16 @@ pub fn of_restore(
 pub fn restore(
     context: &Context,
     repository: &Repository,
-    snapshot: &(SnapshotId, SnapshotRecord),
+    (name, snapshot): (&str, &(SnapshotId, SnapshotRecord)),
     (moving, here): (&MoveOptions, Option<Directories>),
     (destination, options): (&Destination, &ops::RestoreOptions),
 ) -> Result<(ops::RestoreReport, Option<MovePlan>), Failure> {
     let moved = ops::moved_snapshot(repository, snapshot, moving, here, &context.monitor)?;
     let report = ops::restore(repository, &moved.snapshot, destination, options, &context.monitor);
     ops::forget_moved(repository, moved.snapshot.0)?;
-    Ok((report?, Some(moved.plan)))
+    // The moved snapshot is gone: the same command makes it again.
+    let report = report.map_err(|error| restore_again::failure(error, name, &snapshot.0))?;
+    Ok((report, Some(moved.plan)))
 }
 
 fn same_source(args: &SourceArgs) -> String {

@@ -4,19 +4,21 @@ use std::io::IsTerminal;
 
 use serde::Serialize;
 
+use crate::manifest::SnapshotId;
 use crate::ops::{self, MovePlan, RestoreOptions, RestoreReport, Selection, WatchStateOptions};
+use crate::source::{Category, DATABASE_PATH};
 
 use super::args::RestoreArgs;
 use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
 use super::ls::typed_path;
-use super::move_words::{changed_words, checklist};
+use super::move_words::{changed_words, checklist, part_words};
 use super::output;
 use super::restore_target::{same_target, target_of};
 use super::snapshot::{tell_problems, wanted};
 use super::watch_words::watch_words;
-use super::{Exit, json as to_json, relocate, render, restore_server, restore_target, service, titles};
+use super::{Exit, json as to_json, relocate, render, restore_again, restore_server, restore_target, service, titles};
 
 /// Paths that a dry run with `--delete` names without `--verbose`.
 const DELETED_SHOWN: usize = 50;
@@ -45,16 +47,20 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     if let Some(title) = args.item.first() {
         paths = titles::paths(&repository, &snapshot, title, args.item.get(1).map(String::as_str))?;
     }
+    let selection = Selection { categories, paths };
+    let is_move = args.map.is_wanted() && selection.touches(Category::Database, DATABASE_PATH);
     let options = RestoreOptions {
         is_private: false,
-        selection: Selection { categories, paths },
+        selection,
         delete: args.delete,
         replace_pictures: args.replace_pictures || args.item.len() > 1,
         keep_old: args.keep_old,
         dry_run: args.dry_run,
         force: args.force,
-        same_directories: args.same_directories,
-        is_move: args.map.is_wanted(),
+        // Whoever names the layout says where the server sees its directories.
+        same_directories: args.same_directories || args.map.map_layout.is_some(),
+        is_move,
+        before_move: None,
         other_server: args.other_server,
         owners: restore_target::owners(&args)?,
         safety_snapshot: !args.no_safety_snapshot,
@@ -72,19 +78,39 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         // Before it is filled: a restore that is stopped goes on with the same command.
         Known::load().remember_restored(dir);
     }
+    let again = |error| restore_again::failure(error, &args.snapshot.name, &snapshot.0);
     let (report, plan) = match moving {
-        Some((moving, here)) => relocate::restore(context, &repository, &snapshot, (&moving, here), (&destination, &options))?,
-        None => (ops::restore(&repository, &snapshot, &destination, &options, &context.monitor)?, None),
+        Some((moving, here)) => relocate::restore(context, &repository, (&args.snapshot.name, &snapshot), (&moving, here), (&destination, &options))?,
+        None => (ops::restore(&repository, &snapshot, &destination, &options, &context.monitor).map_err(again)?, None),
     };
+    tell(context, &args, &snapshot.0, (&report, plan.as_ref()), start.as_deref(), options.is_move)?;
+    let problems: Vec<_> = report.problems.iter().cloned().chain(plan.iter().flat_map(MovePlan::problems)).collect();
+    if problems.is_empty() {
+        return Ok(Exit::Done);
+    }
+    tell_problems(context, problems.len() as u64, &problems);
+    Ok(Exit::Problems)
+}
+
+/// The answer.
+fn tell(
+    context: &Context,
+    args: &RestoreArgs,
+    id: &SnapshotId,
+    (report, plan): (&RestoreReport, Option<&MovePlan>),
+    start: Option<&str>,
+    is_move: bool,
+) -> Result<(), Failure> {
     if context.global.json {
-        to_json::print(&Restored { report: &report, start: start.as_deref(), plan: plan.as_ref() });
+        to_json::print(&Restored { report, start, plan });
     } else if !context.global.quiet {
         let place = args.to.as_ref().map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
-        let done = format!("snapshot {} was restored {place}", render::short(&snapshot.0));
-        let undo = (context.command_name(), same_target(&args));
-        output::print_done(&words(&report, &place, &render::short(&snapshot.0), args.dry_run, context.global.verbose, &undo), &done)?;
-        if let Some(plan) = &plan {
-            output::print(&format!("{}{}", changed_words(plan), checklist(plan)))?;
+        let done = format!("snapshot {} was restored {place}", render::short(id));
+        let undo = (context.command_name(), same_target(args));
+        output::print_done(&words(report, &place, &render::short(id), args.dry_run, context.global.verbose, &undo), &done)?;
+        if let Some(plan) = plan {
+            let words = if is_move { format!("{}{}", changed_words(plan), checklist(plan)) } else { part_words(plan) };
+            output::print(&words)?;
         }
         for remark in &report.remarks {
             context.say(&format!("Note: {remark}."));
@@ -93,11 +119,7 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
             context.say(&format!("{start}."));
         }
     }
-    if report.problems.is_empty() {
-        return Ok(Exit::Done);
-    }
-    tell_problems(context, report.problems.len() as u64, &report.problems);
-    Ok(Exit::Problems)
+    Ok(())
 }
 
 /// `--delete` makes a directory what the snapshot is: in one that no restore made, that is asked first.

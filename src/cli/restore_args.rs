@@ -58,7 +58,7 @@ pub struct RestoreArgs {
     #[arg(long, requires = "in_place")]
     pub keep_old: bool,
     /// Do not restore now, but at the next start of Jellyfin, before it opens its database (needs the drop-in for jellyfin.service)
-    #[arg(long, requires = "instance", conflicts_with = "dry_run")]
+    #[arg(long, requires = "instance", conflicts_with_all = ["dry_run", "map", "map_layout"])]
     pub arm: bool,
     /// Show what would be done; change nothing
     #[arg(long)]

@@ -32,7 +32,7 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
             Some(arrangement) => {
                 refuse_unplaced(&record, args)?;
                 let instance = below(dir, arrangement, args)?;
-                let start = (arrangement != Arrangement::Debian).then(|| start_words(arrangement, &instance, dir, &record, args));
+                let start = Some(start_words(arrangement, &instance, dir, &record, args));
                 (Destination::Arranged(Box::new(instance), arrangement), start)
             }
             None => (Destination::Directory(dir.clone()), None),
@@ -222,12 +222,25 @@ fn start_words(arrangement: Arrangement, instance: &Instance, dir: &Path, record
                 elsewhere.map_or_else(String::new, |seen| format!(", with its metadata at the same path as before (-v {}:{seen})", instance.metadata));
             format!("Start the container with this directory as its configuration (-v {}:/config){metadata}, and with the media {media}", dir.display())
         }
-        Arrangement::Debian => format!("Mount the media {media}, then start the server: systemctl start jellyfin"),
+        Arrangement::Debian => packaged_start_words(instance, media),
         Arrangement::Portable => {
             let config = instance.config.clone().unwrap_or_default();
             format!("Mount the media {media}, then start the server: jellyfin --datadir {} --configdir {config}", dir.display())
         }
     }
+}
+
+/// The packages' server looks in the usual directories; for others its service must be told.
+fn packaged_start_words(instance: &Instance, media: &str) -> String {
+    let config = instance.config.as_deref().unwrap_or_default();
+    let usual = [("JELLYFIN_DATA_DIR", instance.program_data.as_str(), "/var/lib/jellyfin"), ("JELLYFIN_CONFIG_DIR", config, "/etc/jellyfin")];
+    let own: Vec<String> = usual.iter().filter(|(_, dir, usual)| dir != usual).map(|(name, dir, _)| format!("{name}=\"{dir}\"")).collect();
+    let set = if own.is_empty() {
+        "Mount".to_owned()
+    } else {
+        format!("Set {} in /etc/default/jellyfin (Fedora: /etc/sysconfig/jellyfin), so that the server uses these directories. Mount", own.join(" and "))
+    };
+    format!("{set} the media {media}, then start the server: systemctl start jellyfin")
 }
 
 /// `--owner` and `--no-owner`.

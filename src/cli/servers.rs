@@ -33,7 +33,12 @@ fn is_unmistakable(catalog: &Catalog, name: &str) -> bool {
 /// The server that `--server` names.
 pub fn named(context: &Context, repository: &Repository, catalog: &Catalog, wanted: &str) -> Result<String, Failure> {
     let known = ops::named_servers(repository, catalog)?;
-    let fitting: Vec<&KnownServer> = known.iter().filter(|server| server.is_called(wanted)).collect();
+    let mut fitting: Vec<&KnownServer> = known.iter().filter(|server| server.is_called(wanted)).collect();
+    if fitting.is_empty() {
+        // A path is taken from the current directory, as other options take it.
+        let place = std::fs::canonicalize(wanted).or_else(|_| std::path::absolute(wanted)).map(|place| place.to_string_lossy().into_owned());
+        fitting = place.map_or_else(|_| Vec::new(), |place| known.iter().filter(|server| server.is_called(&place)).collect());
+    }
     match fitting.as_slice() {
         [one] => Ok(one.identity.clone()),
         // The only one has no name of its own to be looked up.

@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
         None => match source::find(context, &args.source) {
             // Where there is a repository its snapshots tell.
             Err(failure) if failure.is_no_instance() => {
-                context.open().ok().map_or(Err(failure), |repository| source::find_or_remembered(context, &args.source, &repository))?.1
+                context.open().ok().map_or(Err(failure), |repository| source::find_to_capture(context, &args.source, &repository))?.1
             }
             found => found?.1,
         },

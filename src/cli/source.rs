@@ -14,11 +14,26 @@ use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
 use super::output;
-use super::{Exit, jellyfin, json as to_json, render};
+use super::{Exit, gone_source, jellyfin, json as to_json, render};
 
 /// The instance that the arguments mean.
 pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpec), Failure> {
-    find_trusting(context, args, Vec::new())
+    find_trusting(context, args, Named::default())
+}
+
+/// What a snapshot is taken of, beside a repository that remembers it: of a data directory that it knows only the server's marker may be left.
+pub fn find_to_capture(context: &Context, args: &SourceArgs, repository: &Repository) -> Result<(Instance, SourceSpec), Failure> {
+    let failure = match find_or_remembered(context, args, repository) {
+        Err(failure) if failure.is_no_instance() => failure,
+        found => return found,
+    };
+    let args = configured(context, args)?;
+    let named = args.data_dir().map(PathBuf::as_path);
+    if named.is_none() && !may_believe(repository) {
+        return Err(failure);
+    }
+    let place = gone_source::look(context, named, repository, failure)?;
+    find_trusting(context, &SourceArgs { data_dir: Some(place), ..args }, Named { is_known_place: true, ..Named::default() })
 }
 
 /// The same beside a repository: places that only a file of the server's user names are taken as well, if an earlier snapshot was taken of them.
@@ -37,7 +52,7 @@ pub fn find_known(context: &Context, args: &SourceArgs, repository: &Repository)
         return Ok(found);
     }
     let known = ops::places_of(repository, &context.host(), &found.0.program_data)?;
-    if known.is_empty() { Ok(found) } else { find_trusting(context, args, known) }
+    if known.is_empty() { Ok(found) } else { find_trusting(context, args, Named { known, ..Named::default() }) }
 }
 
 /// The same for who names no directory where none is found: the one that the repository's snapshots of this machine were taken of.
@@ -73,7 +88,7 @@ pub fn of_record(
     named: &SourceArgs,
     is_trusted: bool,
 ) -> Result<Option<(Instance, SourceSpec)>, Failure> {
-    if !is_trusted && !Known::load().has_made(&repository.config().id) && !is_own(repository) {
+    if !is_trusted && !may_believe(repository) {
         return Ok(None);
     }
     let directory = |name: &str| record.source.directories.get(name).map(PathBuf::from).filter(|dir| dir.is_dir());
@@ -87,6 +102,11 @@ pub fn of_record(
         ..SourceArgs::default()
     };
     Ok(find(context, &own).ok())
+}
+
+/// Whether the repository may say what is read here: this user made it, or it belongs to this user or root.
+fn may_believe(repository: &Repository) -> bool {
+    Known::load().has_made(&repository.config().id) || is_own(repository)
 }
 
 /// Whether the repository's folder is of who runs this, or root's.
@@ -111,7 +131,7 @@ fn configured(context: &Context, args: &SourceArgs) -> Result<SourceArgs, Failur
     Ok(args)
 }
 
-fn find_trusting(context: &Context, args: &SourceArgs, known: Vec<String>) -> Result<(Instance, SourceSpec), Failure> {
+fn find_trusting(context: &Context, args: &SourceArgs, trusting: Named) -> Result<(Instance, SourceSpec), Failure> {
     let args = &configured(context, args)?;
     let text = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| p.to_string_lossy().into_owned());
     let absolute = |path: &Option<std::path::PathBuf>| -> Result<Option<String>, Failure> {
@@ -134,8 +154,7 @@ fn find_trusting(context: &Context, args: &SourceArgs, known: Vec<String>) -> Re
         log: text(&args.log_dir),
         database: absolute(&args.database)?,
         follow_roots: args.follow_roots,
-        known,
-        ..Named::default()
+        ..trusting
     };
     Ok(ops::find_instance(context.platform(), &named, &context.surroundings())?)
 }
@@ -143,7 +162,7 @@ fn find_trusting(context: &Context, args: &SourceArgs, known: Vec<String>) -> Re
 pub fn run(context: &Context, args: &SourceArgs) -> Result<Exit, Failure> {
     let (instance, spec) = match find(context, args) {
         // Where a repository is, its snapshots tell.
-        Err(failure) if failure.is_no_instance() => context.open().ok().map_or(Err(failure), |repository| find_or_remembered(context, args, &repository))?,
+        Err(failure) if failure.is_no_instance() => context.open().ok().map_or(Err(failure), |repository| find_to_capture(context, args, &repository))?,
         found => found?,
     };
     let survey = ops::survey(&spec, 0, &context.monitor)?;

@@ -30,7 +30,8 @@ pub use entry::{Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xa
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};
 pub use record::{
-    Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord, SnapshotRecord, SourceRecord, UPGRADE, upgrade_words,
+    Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, Learnt, ONLY_MARKERS, Owners, ServerRecord, SnapshotRecord, SourceRecord, UPGRADE,
+    upgrade_words,
 };
 pub use record_copy::{decode_record_copy, encode_record_copy, record_copy_id};
 pub use retention::{Count, Policy, Verdict, instance_of, judge};

@@ -149,6 +149,9 @@ pub struct SnapshotRecord {
     pub owners: Owners,
 }
 
+/// What the problem of a source says of which only the markers were there.
+pub const ONLY_MARKERS: &str = "contains only Jellyfin's marker files";
+
 /// Whether a problem with this path means that something is missing that the snapshot is for: a category, the database, a settings file of the
 /// server or of a library, or a whole folder of pictures or libraries.
 fn is_vital(path: &str) -> bool {
@@ -208,6 +211,11 @@ impl SnapshotRecord {
             Some((from, to)) => Some((Some(from), to)),
             None => Some((None, versions.strip_prefix(" to ")?)),
         }
+    }
+
+    /// Whether nothing but markers of Jellyfin's was there: that says nothing of what belongs there.
+    pub fn has_only_markers(&self) -> bool {
+        self.problems.iter().any(|problem| problem.path == "data" && problem.what.contains(ONLY_MARKERS))
     }
 
     /// Whether its server was in the middle of an upgrade, to its version.

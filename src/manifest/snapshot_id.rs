@@ -20,6 +20,12 @@ impl SnapshotId {
         SnapshotId(id)
     }
 
+    /// Reads 32 hex digits.
+    pub fn of_text(text: &str) -> Option<SnapshotId> {
+        let is_id = text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+        u128::from_str_radix(text, 16).ok().filter(|_| is_id).map(|id| SnapshotId(id.to_be_bytes()))
+    }
+
     /// The moment in it, in milliseconds since 1970.
     pub fn time_ms(&self) -> u64 {
         let [a, b, c, d, e, f, ..] = self.0;
@@ -52,9 +58,7 @@ impl<'de> Deserialize<'de> for SnapshotId {
             return Ok(SnapshotId(<[u8; 16]>::deserialize(from)?));
         }
         let text = String::deserialize(from)?;
-        let is_id = text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
-        let id = u128::from_str_radix(&text, 16).ok().filter(|_| is_id);
-        id.map(|id| SnapshotId(id.to_be_bytes())).ok_or_else(|| D::Error::custom("a snapshot's id has 32 hex digits"))
+        SnapshotId::of_text(&text).ok_or_else(|| D::Error::custom("a snapshot's id has 32 hex digits"))
     }
 }
 

@@ -37,7 +37,8 @@ pub struct Version {
     pub last: usize,
     /// The next snapshot of the source, which has it no more or another one.
     pub until: Option<usize>,
-    /// The next snapshot of the source, which could not read that part of it or left it out: whether it is still there is not known.
+    /// The next snapshot of the source, which could not read that part of it, left it out or lacks its category: whether it is still there is not
+    /// known.
     pub unknown_since: Option<usize>,
 }
 
@@ -91,9 +92,11 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
     let mut sources: HashMap<&str, usize> = HashMap::new();
     let mut found = Found::default();
     let mut count = 0;
+    let mut of_source: HashMap<usize, Vec<usize>> = HashMap::new();
     monitor.progress.phase(Phase::Find, catalog.snapshots.len() as u64, 0);
     for (at, (_, record)) in catalog.snapshots.iter().enumerate().filter(|(_, (id, _))| only.is_none_or(|only| only == *id)) {
         let source = *sources.entry(instance_of(record)).or_insert(at);
+        of_source.entry(source).or_default().push(at);
         let unknown = Unknown::of(record)?;
         for (category, root) in categories(record) {
             let lane = lanes.entry((source, category)).or_insert(Lane { manifest: None, last: at, open: BTreeMap::new() });
@@ -141,10 +144,15 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
         }
         monitor.progress.advance(1, 0);
     }
-    for lane in lanes.into_values() {
+    for ((source, _), lane) in lanes {
         let last = lane.last;
+        // Later ones lack the category.
+        let next = of_source.get(&source).and_then(|of_source| of_source.iter().find(|at| **at > last)).copied();
         found.matches.extend(lane.open.into_values().map(|mut open| {
             open.versions.iter_mut().for_each(|version| version.close(last));
+            if let (Some(next), Some(version)) = (next, open.versions.last_mut().filter(|version| version.until.is_none())) {
+                version.unknown_since.get_or_insert(next);
+            }
             open
         }));
     }
@@ -186,8 +194,12 @@ pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], monitor:
                 here = Some((category, entry));
             }
         }
-        if let Some(version) = history.versions.last_mut().filter(|version| was_captured && version.until.is_none()) {
+        if let Some(version) = history.versions.last_mut().filter(|version| version.until.is_none()) {
             match &here {
+                _ if !was_captured => {
+                    version.close(*last);
+                    version.unknown_since.get_or_insert(at);
+                }
                 Some((_, entry)) if *entry == version.entry => version.unknown_since = None,
                 None if Unknown::of(record)?.holds(path) => {
                     version.close(*last);

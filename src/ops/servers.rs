@@ -44,12 +44,17 @@ pub fn named_servers(repository: &Repository, catalog: &Catalog) -> Result<Vec<K
     with_names(repository, unnamed_servers(catalog))
 }
 
-fn unnamed_servers(catalog: &Catalog) -> Vec<(KnownServer, &SnapshotRecord)> {
-    let mut found: Vec<(KnownServer, &SnapshotRecord)> = Vec::new();
+/// A server, and its newest snapshot that has the settings: one of the database alone does not know the name.
+type WithSettings<'c> = (KnownServer, Option<&'c SnapshotRecord>);
+
+fn unnamed_servers(catalog: &Catalog) -> Vec<WithSettings<'_>> {
+    let mut found: Vec<WithSettings<'_>> = Vec::new();
     for (_, record) in &catalog.snapshots {
         let identity = instance_of(record);
-        let before = found.iter().position(|(known, _)| known.identity == identity).map(|at| found.remove(at).0);
-        let snapshots = before.map_or(0, |before| before.snapshots) + 1;
+        let before = found.iter().position(|(known, _)| known.identity == identity).map(|at| found.remove(at));
+        let snapshots = before.as_ref().map_or(0, |(before, _)| before.snapshots) + 1;
+        let has_settings = record.category("config").is_some_and(|settings| settings.files > 0);
+        let settings = if has_settings { Some(record) } else { before.and_then(|(_, settings)| settings) };
         let known = KnownServer {
             identity: identity.to_owned(),
             id: record.server.id.clone(),
@@ -60,15 +65,15 @@ fn unnamed_servers(catalog: &Catalog) -> Vec<(KnownServer, &SnapshotRecord)> {
             newest_ns: record.time_ns,
             is_server: record.is_of_a_server(),
         };
-        found.push((known, record));
+        found.push((known, settings));
     }
     found
 }
 
-fn with_names(repository: &Repository, found: Vec<(KnownServer, &SnapshotRecord)>) -> Result<Vec<KnownServer>, Error> {
+fn with_names(repository: &Repository, found: Vec<WithSettings<'_>>) -> Result<Vec<KnownServer>, Error> {
     let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
-    Ok(found.into_iter().map(|(known, record)| KnownServer { name: name_in(record, &mut reader), ..known }).collect())
+    Ok(found.into_iter().map(|(known, record)| KnownServer { name: record.and_then(|record| name_in(record, &mut reader)), ..known }).collect())
 }
 
 /// `ServerName` of a snapshot's settings. A name that cannot be had is no reason to fail.

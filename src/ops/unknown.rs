@@ -13,7 +13,7 @@ use super::Error;
 pub struct Unknown {
     /// Paths that could not be captured as problems name them, each with all below it.
     problems: HashSet<String>,
-    /// More problems than are named: any of them may be about any path.
+    /// More problems than are named, any of which may be about any path; or a source of which nothing was there.
     is_cut: bool,
     /// Left out by the user, or on another file system.
     excluded: Globs,
@@ -28,7 +28,7 @@ impl Unknown {
         let is_instance = !record.source.directories.contains_key("folder");
         Ok(Unknown {
             problems: record.problems.iter().map(|problem| problem.path.clone()).collect(),
-            is_cut: record.problem_count > record.problems.len() as u64,
+            is_cut: record.problem_count > record.problems.len() as u64 || record.has_only_markers(),
             excluded: Globs::new(&record.excluded).map_err(failed)?,
             captured: is_instance.then(|| record.categories.keys().filter_map(|name| name.parse().ok()).collect()),
         })

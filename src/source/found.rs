@@ -23,6 +23,8 @@ pub struct Named {
     pub is_proposal: bool,
     /// Places that an earlier snapshot was taken of.
     pub known: Vec<String>,
+    /// Snapshots were taken of this data directory, so one that holds only the server's marker is this server's still.
+    pub is_known_place: bool,
 }
 
 /// An instance and its directories.

@@ -195,7 +195,8 @@ impl Finder<'_> {
         }
         let config = self.config_beside(dir, named);
         let shaped = ["data", "metadata", "root", "plugins", "config"].iter().filter(|name| self.at.is_dir(&self.join(dir, name))).count();
-        if !self.evidence(dir, config.as_deref()) && !self.at.is_dir(&self.join(&self.join(dir, "metadata"), "library")) && shaped < 2 {
+        let is_known = named.is_known_place && self.at.is_file(&self.join(dir, ".jellyfin-data"));
+        if !is_known && !self.evidence(dir, config.as_deref()) && !self.at.is_dir(&self.join(&self.join(dir, "metadata"), "library")) && shaped < 2 {
             let looked = vec![
                 self.join(&below, "jellyfin.db"),
                 self.join(&self.join(dir, "config"), "system.xml"),

@@ -45,6 +45,7 @@ mod redb_file;
 mod repository;
 mod run_file;
 mod seal;
+mod seal_pool;
 mod shared_index;
 mod streams;
 mod trailer;
@@ -251,6 +252,9 @@ pub enum Error {
     /// Randomness could not be had.
     #[error("the operating system did not provide random numbers")]
     Random,
+    /// A thread that seals extents ended before its time.
+    #[error("a thread that encrypts data ended unexpectedly")]
+    SealingEnded,
     /// Compression failed.
     #[error("zstd could not compress an extent")]
     Compress(#[source] std::io::Error),

@@ -1,12 +1,15 @@
 //! One pack being written: extents as they come, then the trailer that describes them.
 
+use std::collections::VecDeque;
+
 use crate::backend::NewFile;
 
-use super::extent::{FilledExtent, checksum};
+use super::extent::FilledExtent;
 use super::extent_head::encode_head;
 use super::extent_row::ExtentRow;
 use super::index::Index;
-use super::seal::{Binding, Sealer};
+use super::seal::Sealer;
+use super::seal_pool::{SealPool, SealedExtent, Sealing};
 use super::trailer::{ChunkRow, HEADER_BYTES, Layout, PackTrailer, header};
 use super::{Error, Repository, pack_name};
 
@@ -20,6 +23,12 @@ pub(super) struct PackWriter<'r> {
     layout: Layout,
     /// Over all that was written so far, in an encrypted repository: whoever has no key can still see that a pack is as it was.
     hasher: Option<blake3::Hasher>,
+    /// Extents that are being sealed, in their order.
+    sealing: VecDeque<Sealing>,
+    /// Extents that were taken, and their bytes before they were sealed.
+    taken: u32,
+    taken_bytes: u64,
+    taken_chunks: usize,
     /// Small extents are gathered here, so that each does not cost a system call.
     waiting: Vec<u8>,
 }
@@ -48,6 +57,10 @@ impl<'r> PackWriter<'r> {
             sealer,
             layout,
             hasher: sealer.is_keyed().then(blake3::Hasher::new),
+            sealing: VecDeque::new(),
+            taken: 0,
+            taken_bytes: 0,
+            taken_chunks: 0,
             waiting,
         })
     }
@@ -59,14 +72,35 @@ impl<'r> PackWriter<'r> {
 
     /// Whether it has as much as a pack should have: so many bytes, or as many chunks as its table of contents can name.
     pub(super) fn is_full(&self, pack_bytes: u64) -> bool {
-        self.offset >= pack_bytes || self.trailer.chunks.len() >= PACK_CHUNKS_MAX
+        self.offset.max(self.taken_bytes) >= pack_bytes || self.taken_chunks >= PACK_CHUNKS_MAX
     }
 
-    /// Appends an extent and tells the index where its chunks are.
-    pub(super) fn append(&mut self, extent: FilledExtent, index: &Index) -> Result<(), Error> {
+    /// Takes an extent. It is written when it is sealed, and all that were taken before it are written.
+    pub(super) fn append(&mut self, extent: FilledExtent, index: &Index, pool: &SealPool) -> Result<(), Error> {
+        let number = self.taken;
+        self.taken += 1;
+        self.taken_bytes += extent.stored.len() as u64;
+        self.taken_chunks += extent.chunks.len();
+        self.sealing.push_back(pool.seal(self.trailer.pack, number, extent));
+        self.write_sealed(index, pool.depth())
+    }
+
+    /// Writes what is sealed, until no more than so many are on their way.
+    fn write_sealed(&mut self, index: &Index, left: usize) -> Result<(), Error> {
+        while self.sealing.len() > left
+            && let Some(next) = self.sealing.pop_front()
+        {
+            let sealed = next.take().ok_or(Error::SealingEnded)?;
+            self.write_extent(sealed, index)?;
+        }
+        Ok(())
+    }
+
+    /// Writes an extent and tells the index where its chunks are.
+    fn write_extent(&mut self, sealed: SealedExtent, index: &Index) -> Result<(), Error> {
         let number = self.trailer.extents.len() as u32;
-        let stored = self.sealer.seal(Binding { kind: "extent", id: &self.trailer.pack, position: number }, extent.stored);
-        let checksum = checksum(extent.codec, extent.kind, &stored, &extent.chunks, self.sealer);
+        let SealedExtent { extent, checksum } = sealed;
+        let stored = extent.stored;
         let mut row =
             ExtentRow { offset: self.offset, stored_bytes: stored.len() as u32, raw_bytes: extent.raw_bytes, codec: extent.codec, kind: extent.kind, checksum };
         if self.layout == Layout::Two {
@@ -110,7 +144,8 @@ impl<'r> PackWriter<'r> {
     }
 
     /// Writes the trailer; the file that is left to be finished, and its length in bytes.
-    pub(super) fn end(mut self) -> Result<(Box<dyn NewFile>, u64), Error> {
+    pub(super) fn end(mut self, index: &Index) -> Result<(Box<dyn NewFile>, u64), Error> {
+        self.write_sealed(index, 0)?;
         self.flush()?;
         let tail = self.trailer.encode(self.offset, self.layout, self.sealer, self.hasher.as_ref().map(blake3::Hasher::finalize));
         let len = self.offset + tail.len() as u64;

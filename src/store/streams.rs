@@ -14,6 +14,7 @@ use super::index::Index;
 use super::pack::PackWriter;
 use super::pack_id;
 use super::parity::{Parity, parity_pack};
+use super::seal_pool::SealPool;
 use super::{Error, Repository};
 
 /// Number of a stream: a category's, or the last for manifest nodes.
@@ -56,6 +57,7 @@ pub struct PackStreams<'r> {
     /// What must not be durable before all else is.
     last: Vec<FilledExtent>,
     syncer: Syncer,
+    pool: SealPool,
     stored: Stored,
 }
 
@@ -63,7 +65,15 @@ impl<'r> PackStreams<'r> {
     /// `count` empty streams.
     pub fn new(repository: &'r Repository, index: &'r Index, count: usize) -> PackStreams<'r> {
         let lanes = (0..count).map(|_| Lane::default()).collect();
-        PackStreams { repository, index, lanes, last: Vec::new(), syncer: Syncer::start(repository), stored: Stored::default() }
+        PackStreams {
+            repository,
+            index,
+            lanes,
+            last: Vec::new(),
+            syncer: Syncer::start(repository),
+            pool: SealPool::start(repository.sealer()),
+            stored: Stored::default(),
+        }
     }
 
     /// What went into packs so far.
@@ -84,12 +94,12 @@ impl<'r> PackStreams<'r> {
             }
             let mut pack = PackWriter::begin(self.repository, self.index)?;
             for extent in lane.pending.drain(..) {
-                pack.append(extent, self.index)?;
+                pack.append(extent, self.index, &self.pool)?;
             }
             (lane.pending_bytes, lane.pending_chunks) = (0, 0);
             lane.open = Some(pack);
         } else if let Some(pack) = &mut lane.open {
-            pack.append(extent, self.index)?;
+            pack.append(extent, self.index, &self.pool)?;
         }
         if lane.open.as_ref().is_some_and(|pack| pack.is_full(self.repository.config().pack_bytes))
             && let Some(pack) = lane.open.take()
@@ -115,7 +125,7 @@ impl<'r> PackStreams<'r> {
 
     fn close(&mut self, pack: PackWriter<'_>) -> Result<(), Error> {
         let id = pack.id();
-        let (file, bytes) = pack.end()?;
+        let (file, bytes) = pack.end(self.index)?;
         self.stored.stored_bytes += bytes;
         self.stored.packs += 1;
         self.syncer.finish((file, id))
@@ -154,7 +164,7 @@ impl<'r> PackStreams<'r> {
                 let next = PackWriter::begin(self.repository, self.index)?;
                 self.close(std::mem::replace(&mut pack, next))?;
             }
-            pack.append(extent, self.index)?;
+            pack.append(extent, self.index, &self.pool)?;
         }
         self.close(pack)
     }

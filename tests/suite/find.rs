@@ -95,8 +95,23 @@ fn a_part_that_was_not_captured_says_nothing_about_its_files() {
     program.ok(&["snapshot", data]);
     program.ok(&["snapshot", data, "--only", "metadata"]);
     program.ok(&["snapshot", data]);
-    let (history, _) = program.json(&["history", "config/system.xml"]);
+    let (history, _) = program.json(&["history", "config/branding.xml"]);
     assert_eq!(history["versions"].as_array().unwrap().len(), 1, "{history}");
-    let (found, _) = program.json(&["find", "config/system.xml"]);
+    let (found, _) = program.json(&["find", "config/branding.xml"]);
     assert_eq!(found["matches"][0]["versions"].as_array().unwrap().len(), 1);
+    // Where the newest do not have it: nobody knows whether the file is still there.
+    std::fs::remove_file(source.join("config/branding.xml")).unwrap();
+    for _ in 0..2 {
+        program.ok(&["snapshot", data, "--only", "metadata"]);
+    }
+    let (history, _) = program.json(&["history", "config/branding.xml"]);
+    let changes: Vec<&str> = history["versions"].as_array().unwrap().iter().map(|event| event["change"].as_str().unwrap()).collect();
+    assert_eq!(changes, ["appeared", "unknown"], "{history}");
+    assert!(program.ok(&["history", "config/branding.xml"]).contains("unknown: this snapshot could not read it or does not include it"));
+    let (found, _) = program.json(&["find", "config/branding.xml"]);
+    let version = &found["matches"][0]["versions"][0];
+    assert_eq!((&version["gone_in"], &version["unknown_since"]), (&serde_json::Value::Null, &history["versions"][1]["snapshot"]), "{found}");
+    program.ok(&["snapshot", data]);
+    let (history, _) = program.json(&["history", "config/branding.xml"]);
+    assert!(history["versions"].as_array().unwrap().iter().any(|event| event["change"] == "vanished"), "{history}");
 }

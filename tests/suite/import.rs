@@ -597,3 +597,68 @@ fn a_snapshot_of_an_own_zip_has_an_id_that_differs_where_people_look() {
         program.ok(&["show", id]);
     }
 }
+
+/// A fork's server, or one with a column that no release has.
+#[test]
+fn columns_and_tables_that_no_server_has_are_told_and_kept() {
+    let zip = backup(|files| {
+        let table = files.get_mut("Database/Users.json").unwrap();
+        let text = String::from_utf8(table.clone()).unwrap().replacen('{', "{\"FavouriteColour\": \"green\", \"NothingToLose\": null, ", 1);
+        *table = text.into_bytes();
+        files.insert("Database/Colours.json".into(), b"[{\"Id\":1}]".to_vec());
+    });
+    let (dir, repository) = empty();
+    let file = dir.path().join("a.zip");
+    std::fs::write(&file, &zip).unwrap();
+    let report = import(&repository, &file).unwrap();
+    let told = |path: &str, what: &str| report.record.problems.iter().any(|problem| problem.path == path && problem.what.contains(what));
+    assert!(told("Database/Users.json", "FavouriteColour") && told("Database/Colours.json", "such a table"), "{:?}", report.record.problems);
+    assert!(!told("Database/Users.json", "NothingToLose") && report.record.problem_count == 2, "{:?}", report.record.problems);
+    let target = dir.path().join("restored");
+    restore_to(&repository, &newest(&repository), &target).unwrap();
+    let theirs = entries(&file);
+    for name in ["Database/Users.json", "Database/Colours.json"] {
+        assert!(std::fs::read(target.join("data/zip-tables").join(name)).unwrap() == theirs[name], "{name}");
+    }
+    // The database is there with all that its tables take.
+    let users = rows(&target.join("data/jellyfin.db")).into_iter().filter(|row| row.starts_with("Users:")).count();
+    assert!(users > 0);
+    super::support::assert_clean(&repository, "after the import");
+}
+
+/// A server before 10.11 has more than one database in its zip.
+#[test]
+fn databases_beside_the_main_one_are_found_in_an_imported_zip() {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let theirs = entries(&pairs()[0].1);
+    let database = std::fs::read(own_fixture().join("data/jellyfin.db")).unwrap();
+    let library = {
+        let dir = temp();
+        let db = Connection::open(dir.path().join("l.db")).unwrap();
+        db.execute_batch("CREATE TABLE TypedBaseItems(guid)").unwrap();
+        drop(db);
+        std::fs::read(dir.path().join("l.db")).unwrap()
+    };
+    let files = [
+        ("manifest.json", &theirs["manifest.json"]),
+        ("Data/authentication.db", &library),
+        ("Data/jellyfin.db", &database),
+        ("Data/library.db", &library),
+        ("Config/system.xml", &theirs["Config/system.xml"]),
+    ];
+    for (name, bytes) in files {
+        zip.start_file(name, SimpleFileOptions::DEFAULT).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    let (dir, repository) = empty();
+    let file = dir.path().join("a.zip");
+    std::fs::write(&file, zip.finish().unwrap().into_inner()).unwrap();
+    import(&repository, &file).unwrap();
+    let snapshot = newest(&repository);
+    for (path, bytes) in [("data/authentication.db", &library), ("data/jellyfin.db", &database), ("data/library.db", &library)] {
+        let mut found = Vec::new();
+        ops::cat(&repository, &snapshot, path.as_bytes(), &mut found).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(&found == bytes, "{path}");
+    }
+    super::support::assert_clean(&repository, "after the import");
+}

@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use needs::needs;
 use serde_json::Value;
 
 use super::support::*;
@@ -143,4 +144,31 @@ fn metadata_that_is_a_link_is_one_folder_whichever_way_it_is_named() {
     let (report, code) = program.json(&["restore", "latest", "--in-place", "--delete", "--yes"]);
     assert_eq!((code, report["restored"]["deleted"].as_u64()), (0, Some(0)), "{report}");
     assert_eq!(facts(&disk, &|_| false), before);
+}
+
+#[needs(root)]
+#[test]
+fn a_linked_metadata_folder_that_root_does_not_follow_is_told_with_the_options_that_work() {
+    for owner_of_disk in ["1234", "0"] {
+        let program = Program::new();
+        let (data, disk) = (program.home.path().join("jellyfin"), program.home.path().join("big disk"));
+        copy_tree(&own_fixture(), &data);
+        std::fs::rename(data.join("metadata"), &disk).unwrap();
+        symlink(&disk, data.join("metadata")).unwrap();
+        let chown = |owner: &str, dir: &Path| assert!(std::process::Command::new("chown").args(["-hR", owner]).arg(dir).status().unwrap().success());
+        chown("1234", &data);
+        chown(owner_of_disk, &disk);
+        let at = data.to_str().unwrap();
+        let (report, code) = program.json(&["snapshot", at]);
+        let named = problems(&report);
+        assert_eq!((code, named.len(), named[0].0.as_str()), (3, 1, "metadata"), "{report}");
+        let what = &named[0].1;
+        assert!(what.contains(&format!("--metadata-dir '{}'", disk.display())) && what.contains("chown -h root"), "{what}");
+        assert!(!what.contains("--database") && !what.contains("--config-dir"), "{what}");
+        assert_eq!(what.contains("--follow-roots"), owner_of_disk == "1234", "{what}");
+        let followed = program.json(&["snapshot", at, "--follow-roots"]).1;
+        assert_eq!(followed == 0, owner_of_disk == "1234");
+        let (report, code) = program.json(&["snapshot", at, "--metadata-dir", disk.to_str().unwrap()]);
+        assert_eq!((code, report["problems"].as_array().map(Vec::len)), (0, Some(0)), "{report}");
+    }
 }

@@ -17,6 +17,7 @@ mod everyday;
 mod export;
 mod find;
 mod golden;
+mod gone;
 mod hostile;
 mod http;
 mod import;

@@ -127,3 +127,62 @@ fn files_belong_to_whom_the_target_belongs_or_to_whom_the_user_says() {
         assert_eq!(code, 2, "{wrong} {refused}");
     }
 }
+
+#[test]
+fn a_packages_server_in_other_directories_is_told_with_its_settings() {
+    let program = with_snapshot();
+    let (data, config, to) = (program.home.path().join("data"), program.home.path().join("etc"), program.home.path().join("tree"));
+    let [data_dir, config_dir, to_dir] = [&data, &config, &to].map(|dir| dir.to_str().unwrap());
+    let in_place = ["restore", "latest", "--in-place", "--layout", "debian", "--data-dir", data_dir];
+    // Nothing tells where the configuration goes.
+    let (refused, code) = program.json(&in_place);
+    assert!(code == 2 && refused["error"]["hint"].as_str().unwrap().contains("--config-dir") && !data.exists(), "{refused}");
+    let cases = [
+        ([&in_place[..], &["--config-dir", config_dir, "--same-directories"]].concat(), data_dir.to_owned(), config_dir.to_owned()),
+        (vec!["restore", "latest", "--to", to_dir, "--layout", "debian"], format!("{to_dir}/var/lib/jellyfin"), format!("{to_dir}/etc/jellyfin")),
+    ];
+    for (args, data, config) in cases {
+        let (done, code) = program.json(&args);
+        assert_eq!(code, 0, "{done}");
+        let start = done["start"].as_str().unwrap_or_else(|| panic!("{done}"));
+        for needed in [format!("JELLYFIN_DATA_DIR=\"{data}\""), format!("JELLYFIN_CONFIG_DIR=\"{config}\""), "/etc/default/jellyfin".to_owned()] {
+            assert!(start.contains(&needed), "{start}");
+        }
+        // With these settings the server is found, and it is the one of the snapshot.
+        let mut command = program.command(&["--json", "source"]);
+        let output = command.env("JELLYFIN_DATA_DIR", &data).env("JELLYFIN_CONFIG_DIR", &config).output().unwrap();
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(found["instance"]["paths"]["config"], config, "{found}");
+        assert!(Path::new(&config).join("system.xml").is_file());
+    }
+}
+
+#[test]
+fn a_metadata_directory_of_its_own_that_the_target_does_not_name_is_refused_before_anything_is_written() {
+    let program = Program::new();
+    let (lost, pictures) = (program.home.path().join("lost"), program.home.path().join("pictures"));
+    copy_tree(&own_fixture(), &lost);
+    std::fs::rename(lost.join("metadata"), &pictures).unwrap();
+    let settings = std::fs::read_to_string(lost.join("config/system.xml")).unwrap();
+    let element = format!("<MetadataPath>{}</MetadataPath></ServerConfiguration>", pictures.display());
+    write(lost.join("config/system.xml"), settings.replace("<MetadataPath />", "").replace("</ServerConfiguration>", &element));
+    let (taken, code) = program.json(&["snapshot", lost.to_str().unwrap()]);
+    assert_eq!(code, 0, "{taken}");
+    std::fs::remove_dir_all(&lost).unwrap();
+    std::fs::remove_dir_all(&pictures).unwrap();
+    let new = program.home.path().join("new");
+    let dir = new.to_str().unwrap();
+    for args in [
+        vec!["restore", "latest", "--in-place", "--data-dir", dir],
+        vec!["restore", "latest", "--in-place", "--data-dir", dir, "--layout", "docker", "--dry-run"],
+        vec!["restore", "latest", "--to", dir, "--layout", "portable"],
+    ] {
+        let (refused, code) = program.json(&args);
+        assert_eq!(code, 2, "{refused}");
+        assert!(refused["error"]["hint"].as_str().unwrap().contains("--metadata-dir") && refused.to_string().contains("nothing was changed"), "{refused}");
+        assert!(!new.exists() && !pictures.exists(), "{args:?}");
+    }
+    let (done, code) = program.json(&["restore", "latest", "--in-place", "--data-dir", dir, "--metadata-dir", pictures.to_str().unwrap()]);
+    assert_eq!(code, 0, "{done}");
+    assert!(pictures.join("library").is_dir());
+}

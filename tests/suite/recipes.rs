@@ -224,6 +224,10 @@ fn a_container_becomes_a_package_and_a_container_again() {
     let media = make_media(&places, "media");
     let before = films(&places.server());
     assert!(before.0 == "/media/movies" && before.1 > 0);
+    assert!(places.run(&places.put("jellyvault snapshot /srv/jellyfin --quiet")).status.success());
+    let at_the_old_path = recipe("docker to debian", &places)[1].replace(&format!("--map /media={}", media.display()), "");
+    let refused = places.run(&at_the_old_path);
+    assert!(refused.status.code() == Some(1) && String::from_utf8_lossy(&refused.stderr).contains("not where the server will look"), "{refused:?}");
     let said = places.follow("docker to debian");
     assert!(said.contains("30 of 73 items would get a new id") && said.contains("Media found at its new path: 30 of 30"), "{said}");
     assert!(said.contains("systemctl start jellyfin"), "{said}");

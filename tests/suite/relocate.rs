@@ -185,7 +185,14 @@ fn a_move_that_would_lose_something_is_refused_with_the_reason() {
     refused(&["--map", "/media=/films", "--map", "/media/=/other"], "mapped to two directories");
     refused(&["--map", "/=/mnt"], "cannot be moved as a whole");
     refused(&["--map", "/media=/mnt/../x"], "not an absolute path");
+    refused(&["--map", "/config/data/playlists=/srv/lists"], "the server looks for it nowhere else");
+    refused(&["--map", "/config/metadata/People=/srv/people"], "the server looks for it nowhere else");
+    refused(&["--map", "/media/movies=/media/shows"], "two directories of media would become one");
     assert_eq!(program.json(&["restore", "latest", "--to", "nowhere", "--map", "media=/mnt"]).1, 2);
+    for option in ["--map-layout", "--map-layout=portable"] {
+        let (unclear, code) = program.json(&["export", "latest", "--exact", option]);
+        assert!(code == 2 && unclear["error"]["message"].as_str().unwrap().contains("not clear"), "{unclear}");
+    }
     let (unclear, code) = program.json(&["export", "latest", "--exact", "--map-layout"]);
     assert!(code == 2 && unclear["error"]["message"].as_str().unwrap().contains("not clear"), "{unclear}");
     // A library that was scanned at the new path, too.
@@ -200,7 +207,7 @@ fn a_move_that_would_lose_something_is_refused_with_the_reason() {
         ),
     );
     program.run(&["snapshot", data.to_str().unwrap()]);
-    refused(&["--map", "/media/movies=/films"], "scanned at the new path before");
+    refused(&["--map", "/media/movies=/films"], "it was scanned at the new path before");
     assert!(!Path::new("nowhere").exists());
     let (list, _) = program.json(&["list"]);
     assert_eq!(list["snapshots"].as_array().unwrap().len(), 2, "no snapshot of a move is left: {list}");
@@ -266,7 +273,7 @@ fn a_stopped_server_is_moved_where_it_stands_and_back() {
     let (data_text, new) = (data.to_str().unwrap(), program.home.path().join("new & <media>"));
     let map = format!("{}={}", media.display(), new.display());
     let (missing, code) = program.json(&["move", data_text, "--map", &map]);
-    assert!(code == 1 && missing["error"]["message"].as_str().unwrap().contains("are not at their new path"), "{missing}");
+    assert!(code == 1 && missing["error"]["message"].as_str().unwrap().contains("are not where the server will look"), "{missing}");
     assert_same_trees(&before, &facts(&data, &|_| false));
     std::fs::rename(&media, &new).unwrap();
     let film = walkdir::WalkDir::new(&new).into_iter().map(Result::unwrap).find(|entry| entry.path().extension().is_some_and(|is| is == "mkv")).unwrap();
@@ -337,7 +344,12 @@ fn another_layout_is_refused_until_the_paths_are_changed() {
     let args = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--config-dir", config.to_str().unwrap(), "--layout", "debian"];
     let (refused, code) = program.json(&args);
     assert!(code == 1 && refused["error"]["hint"].as_str().unwrap().contains("--map-layout"), "{refused}");
-    program.ok(&[&args[..], &["--map-layout"]].concat());
+    let (missing, code) = program.json(&[&args[..], &["--map-layout"]].concat());
+    assert!(
+        code == 1 && missing["error"]["hint"].as_str().unwrap().contains("--map /old=/new"),
+        "the media of the container is at no such path here: {missing}"
+    );
+    program.ok(&[&args[..], &["--map-layout", "--allow-missing"]].concat());
     let all = rows(&data.join("data/jellyfin.db"));
     assert!(all.iter().any(|row| row.contains(&format!("{}/users/Ana", config.display()))), "avatars lie in the configuration");
     assert!(all.iter().all(|row| !row.contains("/config/")), "nothing names the old directories");
@@ -345,4 +357,206 @@ fn another_layout_is_refused_until_the_paths_are_changed() {
     let zip = program.home.path().join("moved.zip");
     let exported = program.json(&["export", "latest", "--exact", zip.to_str().unwrap(), "--map-layout", "debian"]);
     assert_eq!(exported.0["archive"]["fits"]["directories"]["programdata"], "/var/lib/jellyfin", "{}", exported.0);
+}
+
+#[test]
+fn undo_goes_back_before_the_last_move_that_was_done_and_then_further() {
+    let (program, data, media) = on_this_machine();
+    let data_text = data.to_str().unwrap();
+    let link = || std::fs::read_to_string(data.join("root/default/Films/movies.mblink")).unwrap();
+    let first = link();
+    let to = |old: &str, new: &str| format!("{old}={new}");
+    program.ok(&["move", data_text, "--map", &to(media.to_str().unwrap(), "/two"), "--allow-missing"]);
+    program.ok(&["move", data_text, "--map", "/two=/three", "--allow-missing"]);
+    let list = || program.json(&["list"]).0["snapshots"].as_array().unwrap().len();
+    let before = list();
+    // A refused one is none.
+    assert_eq!(program.json(&["move", data_text, "--map", "/three=/four"]).1, 1);
+    assert_eq!((link().as_str(), list()), ("/three/movies", before));
+    assert!(program.ok(&["list"]).contains("(before a move)"));
+    program.ok(&["move", data_text, "--undo"]);
+    assert_eq!(link(), "/two/movies");
+    program.ok(&["move", data_text, "--undo"]);
+    assert_eq!(link(), first);
+    let (none, code) = program.json(&["move", data_text, "--undo"]);
+    assert!(code == 1 && none["error"]["message"].as_str().unwrap().contains("not undone already"), "{none}");
+}
+
+#[test]
+fn an_interrupted_restore_with_other_paths_is_undone_to_the_state_before_it() {
+    let (program, data, media) = on_this_machine();
+    let data_text = data.to_str().unwrap();
+    program.ok(&["move", data_text, "--map", &format!("{}=/two", media.display()), "--allow-missing"]);
+    write(data.join("data/playlists/new.m3u"), "of this year");
+    let_settle();
+    program.ok(&["snapshot", data_text, "--label", "newer"]);
+    let before = facts(&data, &|_| false);
+    // What an interruption leaves: the marker, which names the snapshot of the state before, and half of the files.
+    let args = ["restore", "newer", "--in-place", "--data-dir", data_text, "--map", "/two=/three", "--allow-missing"];
+    let (report, code) = program.json(&args);
+    assert_eq!(code, 0, "{report}");
+    let safety = report["safety_snapshot"].as_str().unwrap();
+    write(data.join(MARKER), format!("words\nThe state before is in snapshot {safety}\n"));
+    std::fs::remove_file(data.join("root/default/Films/movies.mblink")).unwrap();
+    program.ok(&["move", data_text, "--undo"]);
+    assert_same_trees(&before, &facts(&data, &|_| false));
+    // One that names no such snapshot is not believed.
+    write(data.join(MARKER), "The state before is in snapshot 00000000000000000000000000000000\n");
+    let (refused, code) = program.json(&["move", data_text, "--undo"]);
+    assert!(code == 1 && refused["error"]["hint"].as_str().unwrap().contains("again"), "{refused}");
+}
+
+#[test]
+fn a_part_of_a_moved_snapshot_leaves_the_server_able_to_start() {
+    let (program, data, media) = on_this_machine();
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let args = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--only", "metadata", "--allow-missing", "--map"];
+    let said = program.ok(&[&args[..], &[&format!("{}=/two", media.display())]].concat());
+    assert!(said.contains("The database was not restored"), "{said}");
+    assert!(!data.join(MARKER).exists());
+}
+
+#[test]
+fn a_data_directory_that_was_moved_on_this_machine_is_told_its_new_place() {
+    let (program, data, _) = on_this_machine();
+    let elsewhere = program.home.path().join("else where");
+    std::fs::rename(&data, &elsewhere).unwrap();
+    program.ok(&["move", elsewhere.to_str().unwrap(), "--map-layout"]);
+    let all = rows(&elsewhere.join("data/jellyfin.db"));
+    assert!(all.iter().any(|row| row.contains(&format!("{}/root/default", elsewhere.display()))), "the libraries lie in the new place");
+    assert!(all.iter().all(|row| !row.contains(&format!("{}/", data.display()))), "nothing names the old one");
+}
+
+#[test]
+fn metadata_in_a_place_of_its_own_moves_as_the_settings_say() {
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&servers("attic-servers").join("day3/data"), &data);
+    let settings = data.join("config/system.xml");
+    let usual = std::fs::read_to_string(&settings).unwrap();
+    assert!(usual.contains("<MetadataPath />"));
+    let_settle();
+    program.run(&["snapshot", data.to_str().unwrap()]);
+    let out = program.home.path().join("out");
+    let restored = |args: &[&str]| program.json(&[&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--yes"], args].concat());
+    // From its usual place to another: the settings name it from now on.
+    let (report, _) = restored(&["--map", "/config/metadata=/srv/meta & data"]);
+    assert_eq!(report["plan"]["new_ids"], 26, "all that has its folder there: {report}");
+    let moved = std::fs::read_to_string(out.join("config/system.xml")).unwrap();
+    assert!(moved.contains("<MetadataPath>/srv/meta &amp; data</MetadataPath>"), "{moved}");
+    // Where they cannot, it is not done.
+    std::fs::write(&settings, usual.replace("<MetadataPath />", "")).unwrap();
+    let_settle();
+    program.run(&["snapshot", data.to_str().unwrap()]);
+    let (refused, code) = restored(&["--map", "/config/metadata=/srv/meta"]);
+    assert!(code == 1 && refused["error"]["message"].as_str().unwrap().contains("MetadataPath"), "{refused}");
+    // Inside a directory that moves it moves along.
+    std::fs::rename(data.join("metadata"), data.join("cm")).unwrap();
+    std::fs::write(&settings, usual.replace("<MetadataPath />", "<MetadataPath>/config/cm</MetadataPath>")).unwrap();
+    let sql = "UPDATE BaseItemImageInfos SET Path = replace(Path, '/config/metadata', '/config/cm'); UPDATE Chapters SET ImagePath = replace(ImagePath, '/config/metadata', '/config/cm');";
+    run_sql(&data.join("data/jellyfin.db"), sql);
+    program.run(&["snapshot", data.to_str().unwrap(), "--metadata-dir", data.join("cm").to_str().unwrap()]);
+    let (plan, _) = program.json(&["restore", "latest", "--to", "nowhere", "--map-layout", "debian", "--dry-run"]);
+    assert_eq!(
+        (plan["plan"]["from"]["metadata"].as_str(), plan["plan"]["to"]["metadata"].as_str()),
+        (Some("/config/cm"), Some("/var/lib/jellyfin/cm")),
+        "{plan}"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_named_and_stays() {
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&servers("attic-servers").join("day3/data"), &data);
+    let settings = |name: &str, text: &str| write(data.join("plugins/configurations").join(name), text);
+    settings("marked.json", "\u{feff}{\"path\": \"/media/a\"}");
+    settings("list.json", "{\"paths\": \"/media/a|/media/b\"}");
+    settings("notes.TXT", "file:///media/x");
+    settings("other.json", "{\"path\": \"/media2/a\"}");
+    let sql = "PRAGMA foreign_keys = OFF; CREATE TABLE Plug(ItemId TEXT PRIMARY KEY, x) WITHOUT ROWID; INSERT INTO Plug SELECT Id, 1 FROM BaseItems LIMIT 3; \
+               CREATE TABLE Numbered(rowid TEXT, ItemId TEXT); INSERT INTO Numbered SELECT 'x', Id FROM BaseItems WHERE Path LIKE '/media/movies/%.mkv'; \
+               UPDATE BaseItems SET Path = CAST(Path AS BLOB) WHERE Path LIKE '/media/movies/%.mkv';";
+    run_sql(&data.join("data/jellyfin.db"), sql);
+    program.run(&["snapshot", data.to_str().unwrap()]);
+    let out = program.home.path().join("out");
+    let (report, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap(), "--map", "/media=/mnt/x", "--map-plugins"]);
+    let plan = &report["plan"];
+    assert_eq!(code, 3, "{report}");
+    assert_eq!(plan["unread"]["count"], 8, "seven paths and a table: {plan}");
+    let named: Vec<&str> = plan["plugins"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(named, ["plugins/configurations/list.json", "plugins/configurations/notes.TXT"], "what still has an old path in it");
+    assert_eq!(std::fs::read_to_string(out.join("plugins/configurations/marked.json")).unwrap(), "\u{feff}{\"path\": \"/mnt/x/a\"}");
+    let said = program.run(&["restore", "latest", "--to", out.to_str().unwrap(), "--map", "/media=/mnt/x", "-q"]);
+    assert!(said.status.code() == Some(3) && String::from_utf8(said.stderr).unwrap().contains("could not be read"));
+}
+
+#[test]
+fn undo_takes_no_snapshot_of_a_copy_of_the_server() {
+    let (program, data, media) = on_this_machine();
+    let copy = program.home.path().join("copy");
+    copy_tree(&data, &copy);
+    let_settle();
+    let map = format!("{}=/two", media.display());
+    let [data_text, copy_text] = [&data, &copy].map(|dir| dir.to_str().unwrap());
+    program.ok(&["move", data_text, "--map", &map, "--allow-missing"]);
+    program.ok(&["move", copy_text, "--map-layout", "--map", &map, "--allow-missing"]);
+    program.ok(&["move", data_text, "--undo"]);
+    let all = rows(&data.join("data/jellyfin.db"));
+    assert!(all.iter().any(|row| row.contains(&format!("{data_text}/root"))) && all.iter().all(|row| !row.contains(copy_text)), "its own state");
+}
+
+#[test]
+fn a_server_that_cannot_be_captured_whole_is_not_moved() {
+    let (program, data, media) = on_this_machine();
+    std::fs::rename(data.join("metadata/People"), program.home.path().join("People")).unwrap();
+    std::os::unix::fs::symlink(program.home.path().join("People"), data.join("metadata/People")).unwrap();
+    let before = facts(&data, &|_| false);
+    let (refused, code) = program.json(&["move", data.to_str().unwrap(), "--map", &format!("{}=/two", media.display()), "--allow-missing"]);
+    assert!(code == 1 && refused["error"]["message"].as_str().unwrap().contains("metadata/People"), "{refused}");
+    assert_same_trees(&before, &facts(&data, &|_| false));
+}
+
+#[needs(chattr)]
+#[test]
+fn a_file_that_cannot_be_written_keeps_the_server_from_starting_until_the_move_is_undone() {
+    let (program, data, media) = on_this_machine();
+    let database = data.join("data/jellyfin.db");
+    let before = facts(&data, &|_| false);
+    let chattr = |flag: &str| assert!(Command::new("chattr").arg(flag).arg(&database).status().unwrap().success());
+    chattr("+i");
+    let (failed, code) = program.json(&["move", data.to_str().unwrap(), "--map", &format!("{}=/two", media.display()), "--allow-missing"]);
+    chattr("-i");
+    assert_eq!(code, 1, "{failed}");
+    let is_marked = data.join(MARKER).exists();
+    assert!(is_marked || facts(&data, &|_| false) == before, "either the old state, or none that a server starts on: {failed}");
+    if is_marked {
+        program.ok(&["move", data.to_str().unwrap(), "--undo"]);
+    }
+    assert_same_trees(&before, &facts(&data, &|_| false));
+}
+
+#[test]
+fn watch_state_of_a_film_that_was_at_both_places_stops_no_move() {
+    let (program, data, media) = on_this_machine();
+    let film = |program: &Program, data: &Path| -> (String, String) {
+        let _ = program;
+        let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
+        db.query_row("SELECT lower(Id), Path FROM BaseItems WHERE Path LIKE '%.mkv' ORDER BY Path LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let map = format!("{}=/two", media.display());
+    let (old, _) = film(&program, &data);
+    program.ok(&["move", data.to_str().unwrap(), "--map", &map, "--allow-missing"]);
+    let (new, _) = film(&program, &data);
+    program.ok(&["move", data.to_str().unwrap(), "--undo"]);
+    let key = |id: &str| {
+        format!(
+            "INSERT INTO UserData(ItemId, UserId, CustomDataKey, IsFavorite, PlayCount, PlaybackPositionTicks, Played) \
+             SELECT '00000000-0000-0000-0000-000000000001', UserId, '{id}', 1, 1, 0, 1 FROM UserData LIMIT 1;"
+        )
+    };
+    run_sql(&data.join("data/jellyfin.db"), &format!("PRAGMA foreign_keys = OFF; {}{}", key(&old), key(&new)));
+    let (moved, code) = program.json(&["move", data.to_str().unwrap(), "--map", &map, "--allow-missing"]);
+    assert!(code == 3 && moved["plan"]["unread"]["count"] == 1, "{moved}");
+    assert!(rows(&data.join("data/jellyfin.db")).iter().any(|row| row.contains(&old)), "both rows are there still");
 }

@@ -474,7 +474,7 @@ fn the_commands_take_the_server_and_the_repository_of_the_configuration() {
 #[test]
 fn what_is_shipped_for_systemd_and_compose_calls_what_there_is() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
-    let mut seen = 0;
+    let (mut seen, mut values, mut named) = (0, 0, std::collections::BTreeSet::new());
     let folders = ["systemd", "compose", "apt", "unraid"].map(|name| walkdir::WalkDir::new(folder.join(name)));
     for entry in folders.into_iter().flatten().map(Result::unwrap).filter(|entry| entry.path().is_file()) {
         let text = std::fs::read_to_string(entry.path()).unwrap();
@@ -486,16 +486,31 @@ fn what_is_shipped_for_systemd_and_compose_calls_what_there_is() {
             program.ok(&args);
             seen += 1;
         }
-        for name in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("JELLYVAULT_")) {
-            let program = Program::new();
-            let output = program.command(&["--json", "config", "show"]).env(name, "/x").output().unwrap();
-            let document: Value = serde_json::from_slice(&output.stdout).unwrap();
-            let is_known = document["variables"].to_string().contains(name)
-                || ["JELLYVAULT_REPO"].contains(&name)
-                // It is known, and /x is none of its values.
-                || (document["error"].is_object() && !document.to_string().contains("unknown field"));
-            assert!(is_known, "{name}: {document}");
+        for line in text.lines() {
+            // Compose: `NAME: value`, perhaps behind a comment's sign; Unraid: `Target="NAME" Default="value"`.
+            let of_compose = line.trim().trim_start_matches("# ").split_once(": ");
+            let quoted: Vec<&str> = line.split('"').collect();
+            let of_unraid =
+                quoted.iter().position(|part| part.ends_with("Default=")).and_then(|at| Some((*quoted.get(at.checked_sub(1)?)?, *quoted.get(at + 1)?)));
+            let pairs = [of_compose, of_unraid].into_iter().flatten().map(|(name, value)| (name, value.trim_matches('"')));
+            for (name, value) in pairs.filter(|(name, _)| name.starts_with("JELLYVAULT_") && *name != "JELLYVAULT_REPO") {
+                let program = Program::new();
+                let output = program.command(&["--json", "config", "show"]).env(name, value).output().unwrap();
+                let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+                assert_eq!(output.status.code(), Some(0), "{name}={value}: {document}");
+                assert!(document["variables"].to_string().contains(name), "{name}={value}: {document}");
+                values += 1;
+            }
         }
+        // Each that is named anywhere is one of those, or the repository's path.
+        named.extend(text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("JELLYVAULT_")).map(str::to_owned));
+    }
+    let known = Program::new().ok(&["config", "example"]) + &std::fs::read_to_string(folder.join("../docs/service.md")).unwrap();
+    assert!(!named.is_empty() && values >= 13, "{values} values of {named:?}");
+    for name in named {
+        let (section, key) = name.trim_start_matches("JELLYVAULT_").split_once('_').unwrap_or((&name, ""));
+        let is_told = name == "JELLYVAULT_REPO" || (known.contains(&format!("[{}]", section.to_lowercase())) && known.contains(&key.to_lowercase()));
+        assert!(is_told, "{name} is no setting");
     }
     assert_eq!(seen, 4);
 }

@@ -497,6 +497,31 @@ fn a_wrong_clock_is_told_and_its_snapshot_takes_no_other_s_place() {
     }
 }
 
+#[needs(faketime)]
+#[test]
+fn a_clock_that_is_wrong_by_some_months_is_told() {
+    let fake = |program: &Program, time: &str, data: &Path| {
+        let mut command = Command::new("faketime");
+        command.env_clear().env("HOME", program.home.path()).env("TZ", "UTC").env("JELLYVAULT_REPO", &program.repo).env("PATH", "/usr/bin:/bin");
+        let output = command.args([time, env!("CARGO_BIN_EXE_jellyvault"), "--json", "snapshot", data.to_str().unwrap()]).output().unwrap();
+        let taken: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"));
+        (taken, output.status.code().unwrap())
+    };
+    for wrong in ["+90 days", "-90 days"] {
+        let program = Program::new();
+        let data = instance(&program, "jellyfin");
+        // The first of a repository can only be compared with the disk, the first of a server only with others'.
+        let (odd, code) = fake(&program, wrong, &data);
+        assert!(code == 3 && odd["problems"].to_string().contains("the repository's disk shows"), "{wrong}: {odd}");
+        assert_eq!(snapshot(&program, &data, &[]).1, 0, "{wrong}");
+        let other = instance(&program, "other");
+        write(other.join("data/device.txt"), "0123456789abcdef0123456789abcdef");
+        let (odd, code) = fake(&program, wrong, &other);
+        assert!(code == 3 && odd["problems"].to_string().contains("clock"), "{wrong}: {odd}");
+        assert_eq!(snapshot(&program, &other, &[]).1, 0, "{wrong}");
+    }
+}
+
 #[test]
 fn what_is_not_captured_is_not_complained_about() {
     let program = Program::new();
@@ -771,4 +796,89 @@ fn servers_are_seen_however_they_are_started() {
         server.wait().unwrap();
         assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{script}: {refused}");
     }
+}
+
+#[needs(chattr)]
+#[test]
+fn a_directory_that_nobody_may_change_is_called_so_and_the_named_command_frees_it() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin's own");
+    snapshot(&program, &data, &[]);
+    let fixed = data.join("config");
+    std::fs::remove_file(fixed.join("system.xml")).unwrap();
+    sh("chattr +i \"$1\"", &fixed);
+    let tries = [in_place(&program, "latest", &data, &["--dry-run"]), in_place(&program, "latest", &data, &[])];
+    let message = tries[0].0["error"]["message"].as_str().unwrap_or_default().to_owned();
+    let command = message.split_once("Allow changes with: ").and_then(|(_, rest)| rest.split_once(". Nothing was changed")).map(|(command, _)| command);
+    sh(command.unwrap_or("chattr -i \"$1\""), &fixed);
+    for (refused, code) in &tries {
+        assert_eq!(*code, 1, "{refused}");
+        assert!(refused.to_string().contains("is immutable or append-only") && !refused.to_string().contains("no permission"), "{refused}");
+    }
+    let (done, code) = in_place(&program, "latest", &data, &[]);
+    assert_eq!(code, 0, "{command:?}: {done}");
+}
+
+/// Restores with `--keep-old` and stops it once files are written, after `meanwhile`; the failure.
+fn stopped_halfway(program: &Program, data: &Path, meanwhile: impl Fn(&Path)) -> Value {
+    let mut command = program.command(&["--json", "restore", "latest", "--in-place", "--keep-old", "--data-dir", data.to_str().unwrap()]);
+    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let written = data.join("metadata/library/aa");
+    let begun = std::time::Instant::now();
+    // The old directory is moved away before the new one is made.
+    let is_moved = || std::fs::read_dir(data).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with("metadata.bak-"));
+    while !(is_moved() && written.is_dir()) {
+        assert!(begun.elapsed().as_secs() < 60, "no restore");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    meanwhile(&data.join("metadata"));
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let failed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(130), "{failed}");
+    failed
+}
+
+fn command_that_goes_on(failed: &Value) -> Vec<String> {
+    let hint = failed["error"]["hint"].as_str().unwrap();
+    let command = hint.split_once("run: jellyvault ").and_then(|(_, rest)| rest.split_once(". Files")).unwrap_or_else(|| panic!("{hint}")).0;
+    command.split_whitespace().map(str::to_owned).collect()
+}
+
+fn with_many_pictures(program: &Program) -> PathBuf {
+    let data = instance(program, "jellyfin");
+    for n in 0..4000 {
+        write(data.join(format!("metadata/library/aa/{n}.jpg")), noise(&n.to_string(), 3000));
+    }
+    let_settle();
+    snapshot(program, &data, &[]);
+    data
+}
+
+#[test]
+fn a_restore_that_stops_halfway_goes_back_and_names_the_command_that_goes_on() {
+    let program = Program::new();
+    let data = with_many_pictures(&program);
+    let is_passing = |path: &[u8]| [&b"log"[..], b"cache"].iter().any(|dir| path.starts_with(dir));
+    let before = facts(&data, &is_passing);
+    let failed = stopped_halfway(&program, &data, |_| {});
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("stopped halfway") && message.contains("changed back"), "{failed}");
+    assert_eq!(facts(&data, &is_passing).keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    let command = command_that_goes_on(&failed);
+    assert!(!command.contains(&"latest".to_owned()) && command.contains(&"--keep-old".to_owned()), "{command:?}");
+    program.ok(&command.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[needs(chattr)]
+#[test]
+fn a_restore_that_cannot_go_back_says_what_is_where_and_the_command_that_goes_on() {
+    let program = Program::new();
+    let data = with_many_pictures(&program);
+    let failed = stopped_halfway(&program, &data, |metadata| sh("chattr +i \"$1\"", metadata));
+    sh("chattr -i \"$1\"", &data.join("metadata"));
+    let message = failed["error"]["message"].as_str().unwrap();
+    assert!(message.contains("not everything could be changed back") && message.contains("metadata is now"), "{failed}");
+    program.ok(&command_that_goes_on(&failed).iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(std::fs::read_dir(data.join("metadata/library/aa")).unwrap().count(), 4000);
 }

@@ -10,6 +10,8 @@ use jellyvault::ops::{self, ExportKind, ExportOptions, Forget, MaxUnused};
 use jellyvault::progress::Monitor;
 use jellyvault::store::{RepoConfig, Repository, pack_id, read_trailer};
 
+use needs::needs;
+
 use super::support::*;
 
 const ROOT: &str = "/repo";
@@ -157,4 +159,46 @@ fn bytes_that_cannot_be_read_are_computed_from_parity_or_waited_for() {
     let (tried, failed) = each_part_unreadable(100);
     println!("{tried} runs, in {failed} of them reads failed");
     assert!(failed > 100, "only {failed} of {tried} runs met the fault");
+}
+
+#[needs(root)]
+#[test]
+fn who_may_not_read_a_file_is_told_that_nothing_was_removed_and_what_to_do() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    let program = Program::new();
+    let home = program.home.path();
+    std::fs::set_permissions(home, std::fs::Permissions::from_mode(0o777)).unwrap();
+    let (copy, source) = (home.join("jellyvault"), home.join("source"));
+    std::fs::copy(env!("CARGO_BIN_EXE_jellyvault"), &copy).unwrap();
+    copy_tree(&own_fixture(), &source);
+    let chown = std::process::Command::new("chown").args(["-R", "65534:65534"]).arg(&source).status().unwrap();
+    assert!(chown.success());
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(&copy);
+        command.env_clear().env("HOME", home).env("JELLYVAULT_REPO", &program.repo).arg("--json").args(args).uid(65_534).gid(65_534);
+        let output = command.output().unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"));
+        (document, output.status.code().unwrap())
+    };
+    for n in 0..2 {
+        write(source.join("config/more.xml"), format!("<a>{n}</a>"));
+        assert_eq!(run(&["snapshot", source.to_str().unwrap()]).1, 0);
+    }
+    let packs: Vec<PathBuf> = walkdir::WalkDir::new(program.repo.join("packs")).into_iter().map(|entry| entry.unwrap().into_path()).collect();
+    let packs: Vec<&PathBuf> = packs.iter().filter(|path| path.extension().is_some_and(|kind| kind == "pack")).collect();
+    let close = |mode: u32| packs.iter().for_each(|pack| std::fs::set_permissions(pack, std::fs::Permissions::from_mode(mode)).unwrap());
+    close(0);
+    for args in [&["prune"][..], &["forget", "--keep-last", "1", "--prune"], &["repair"], &["repair", "--quick"]] {
+        let (refused, code) = run(args);
+        let text = refused["error"].to_string();
+        assert_eq!(code, 1, "{args:?} {refused}");
+        assert!(text.contains("Nothing that a snapshot needs was removed") || text.contains("No snapshot was changed"), "{args:?} {text}");
+        assert!(text.contains("Check that the disk is connected") && text.contains("run the same command again"), "{args:?} {text}");
+    }
+    let (checked, code) = run(&["check"]);
+    assert!(code != 0 && !checked.to_string().contains("is lost"), "{checked}");
+    close(0o600);
+    assert_eq!(run(&["check", "--read-data"]).1, 0);
+    assert_eq!(run(&["list"]).0["snapshots"].as_array().map(Vec::len), Some(2));
 }

@@ -81,6 +81,27 @@ fn an_exact_zip_of_a_server_before_10_11_holds_its_library() {
 }
 
 #[test]
+fn rows_of_the_library_s_tables_are_shown_by_their_names() {
+    let program = Program::new();
+    let data = of_10_10(&program);
+    let at = data.to_str().unwrap();
+    let library = data.join("data/library.db");
+    program.ok(&["snapshot", at]);
+    run_sql(&library, "UPDATE UserDatas SET played = 0; INSERT INTO UserDatas VALUES('y', 1, 1);");
+    program.ok(&["snapshot", at]);
+    let (diff, code) = program.json(&["diff", "latest~1", "latest", "--rows", "--table", "userdatas"]);
+    assert_eq!(code, 0, "{diff}");
+    let rows = diff["rows"].as_array().unwrap();
+    assert!(rows.len() >= 2 && rows.iter().all(|row| row["table"] == "UserDatas"), "{diff}");
+    let words = program.ok(&["diff", "latest~1", "latest", "--table", "UserDatas"]);
+    assert!(words.contains("Rows of data/library.db") && words.contains("played: 1 → 0"), "{words}");
+    // The main database's tables are where they were, and one that neither has is named with those that there are.
+    assert_eq!(program.json(&["diff", "latest~1", "latest", "--table", "Users"]).1, 0);
+    let (refused, code) = program.json(&["diff", "latest~1", "latest", "--table", "Nothing"]);
+    assert!(code != 0 && refused["error"]["hint"].as_str().unwrap().contains("Users"), "{refused}");
+}
+
+#[test]
 fn a_library_that_no_newer_server_reads_makes_no_zip() {
     for (broken, says) in [
         ("ALTER TABLE TypedBaseItems DROP COLUMN LUFS", "before 10.9.11"),
@@ -100,6 +121,11 @@ fn a_library_that_no_newer_server_reads_makes_no_zip() {
         assert_eq!(code, 1, "{broken} {refused}");
         assert!(message(&refused).contains(says), "{broken} {refused}");
         assert!(!zip.exists());
+        // Who asks for tables is not sent to a zip that is refused then.
+        let (tables, code) = program.json(&["export", "latest", "--tables", zip.to_str().unwrap()]);
+        let hint = tables["error"]["hint"].as_str().unwrap();
+        assert!(code == 1 && !hint.contains("Use export --exact") && !zip.exists(), "{broken} {tables}");
+        assert!(broken.is_empty() || (hint.contains("10.10.7") && hint.contains("--in-place")), "{broken} {tables}");
     }
 }
 

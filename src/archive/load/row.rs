@@ -1,6 +1,6 @@
 //! One JSON object of a table becomes the values of a row.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use rusqlite::types::Value;
@@ -12,6 +12,8 @@ use super::super::text::{date_of_json, read_base64, read_guid, stored_guid};
 
 /// Most key frames of one row: 100 hours at 10 a second.
 const TICKS_MAX: usize = 4_000_000;
+/// No column's name is longer.
+const NAME_CHARS_MAX: usize = 64;
 
 /// A row's values, in the order of the table's columns, and what is nested in it.
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ pub(super) struct Row {
     pub avatar: Option<(String, String)>,
     /// `NormalizedUsername` is not there.
     pub lacks_normalized: bool,
+    /// Names with values that the table has no property for.
+    pub unknown: Vec<String>,
     /// Values that do not fit: position and what is wrong.
     pub faults: Vec<(usize, &'static str)>,
 }
@@ -29,13 +33,16 @@ pub(super) struct Row {
 pub(super) struct Plan<'t> {
     columns: Vec<&'t Property>,
     by_name: HashMap<&'t str, usize>,
+    /// Properties that are no columns, whose values are of other tables.
+    others: HashSet<&'t str>,
 }
 
 impl<'t> Plan<'t> {
     pub(super) fn new(table: &'t Table) -> Plan<'t> {
         let columns: Vec<&Property> = table.columns().collect();
         let by_name = columns.iter().enumerate().map(|(at, property)| (property.name.as_str(), at)).collect();
-        Plan { columns, by_name }
+        let others = table.properties.iter().filter(|property| !property.is_column()).map(|property| property.name.as_str()).collect();
+        Plan { columns, by_name, others }
     }
 }
 
@@ -57,10 +64,10 @@ impl<'de> Visitor<'de> for RowSeed<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row, A::Error> {
-        let Plan { columns, by_name } = self.0;
+        let Plan { columns, .. } = self.0;
         let mut found: Vec<Option<Value>> = vec![None; columns.len()];
         let mut row = Row::default();
-        while let Some(key) = map.next_key_seed(KeySeed(by_name))? {
+        while let Some(key) = map.next_key_seed(KeySeed(self.0))? {
             match key {
                 Key::Column(at) => {
                     let Some(property) = columns.get(at) else { continue };
@@ -73,6 +80,7 @@ impl<'de> Visitor<'de> for RowSeed<'_, '_> {
                 }
                 Key::Avatar => row.avatar = map.next_value::<Option<Avatar>>()?.map(|avatar| (avatar.path, avatar.last_modified)),
                 Key::Other => drop(map.next_value::<IgnoredAny>()?),
+                Key::Unknown(name) => row.unknown.extend(map.next_value::<Option<IgnoredAny>>()?.map(|_| name)),
             }
         }
         for (at, (value, property)) in found.into_iter().zip(columns).enumerate() {
@@ -113,9 +121,10 @@ enum Key {
     Column(usize),
     Avatar,
     Other,
+    Unknown(String),
 }
 
-struct KeySeed<'k, 't>(&'k HashMap<&'t str, usize>);
+struct KeySeed<'k, 't>(&'k Plan<'t>);
 
 impl<'de> DeserializeSeed<'de> for KeySeed<'_, '_> {
     type Value = Key;
@@ -130,10 +139,11 @@ impl Visitor<'_> for KeySeed<'_, '_> {
         f.write_str("the name of a property")
     }
     fn visit_str<E: Error>(self, name: &str) -> Result<Key, E> {
-        Ok(match self.0.get(name) {
+        Ok(match self.0.by_name.get(name) {
             Some(at) => Key::Column(*at),
             None if name == "ProfileImage" => Key::Avatar,
-            None => Key::Other,
+            None if self.0.others.contains(name) => Key::Other,
+            None => Key::Unknown(name.chars().take(NAME_CHARS_MAX).collect()),
         })
     }
 }

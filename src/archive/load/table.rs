@@ -1,5 +1,6 @@
 //! The rows of one table, one after another, into a database that is empty or a neighbour's.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Read;
 
@@ -31,6 +32,8 @@ pub struct Loaded {
     pub told: Vec<String>,
     /// All of them, counted.
     pub told_count: u64,
+    /// Columns with values that the table does not have; the first hundred.
+    pub unknown: BTreeSet<String>,
     /// Avatars that stand in their users.
     pub avatars: Avatars,
 }
@@ -46,7 +49,11 @@ pub fn load_table(db: &Connection, table: &Table, json: impl Read, stop: &dyn Fn
     let rows = Rows {
         plan: &plan,
         failure: &mut failure,
-        take: |row: Row| if stop() { Err(rusqlite::Error::StatementChangedRows(0)) } else { target.take(row, &mut loaded) },
+        take: |mut row: Row| {
+            let names = std::mem::take(&mut row.unknown);
+            loaded.unknown.extend(names.into_iter().take(NAMED_MAX.saturating_sub(loaded.unknown.len())));
+            if stop() { Err(rusqlite::Error::StatementChangedRows(0)) } else { target.take(row, &mut loaded) }
+        },
     };
     let mut deserializer = serde_json::Deserializer::from_reader(lenient(json));
     let outcome = deserializer.deserialize_seq(rows).and_then(|()| deserializer.end());

@@ -40,7 +40,9 @@ struct Comparison<'c> {
     before: Side<'c>,
     after: Side<'c>,
     diff: Diff,
-    /// The database on both sides, where its rows are wanted.
+    /// The database whose rows are wanted.
+    path: Vec<u8>,
+    /// It on both sides, where its rows are wanted.
     states: Option<(State<'c>, State<'c>)>,
     /// The library of a server before 10.11, which is a database of its own.
     library: Option<(State<'c>, State<'c>)>,
@@ -81,11 +83,11 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     });
     let mut diff = diff?;
     diff.remarks.extend(before.partial_against(&after));
+    let path = args.database.as_deref().map_or_else(|| ops::main_database().to_vec(), typed_path);
     let mut comparison =
-        Comparison { context, args, repository: &repository, index: &index, before, after, diff, states: None, library: None, namer: Cell::new(namer) };
+        Comparison { context, args, repository: &repository, index: &index, before, after, diff, path, states: None, library: None, namer: Cell::new(namer) };
     if args.wants_rows() {
-        comparison.states = Some(comparison.open_databases()?);
-        comparison.library = comparison.open_library()?;
+        comparison.open()?;
     }
     super::bar::clear();
     let changed = if context.global.json { document::print(&comparison)? } else { words::print(&comparison)? };
@@ -123,6 +125,17 @@ impl DiffArgs {
         self.rows || self.wants_single_rows() || self.database.is_some()
     }
 
+    /// Whether tables are named, and the library has each of them, but not the main database.
+    fn has_only_tables_of(&self, library: &(State<'_>, State<'_>), main: &(State<'_>, State<'_>)) -> Result<bool, Failure> {
+        let has = |states: &(State<'_>, State<'_>), table: &str| Ok::<_, Failure>(states.0.has_table(table)? || states.1.has_table(table)?);
+        for table in &self.table {
+            if has(main, table)? || !has(library, table)? {
+                return Ok(false);
+            }
+        }
+        Ok(!self.table.is_empty())
+    }
+
     /// Whether rows are wanted one by one.
     fn wants_single_rows(&self) -> bool {
         !(self.table.is_empty() && self.user.is_empty() && self.item.is_empty())
@@ -130,16 +143,30 @@ impl DiffArgs {
 }
 
 impl<'c> Comparison<'c> {
-    fn database_path(&self) -> Vec<u8> {
-        self.args.database.as_deref().map_or_else(|| ops::main_database().to_vec(), typed_path)
+    /// Opens the database, and the library beside it. Tables that only the library has are looked for there.
+    fn open(&mut self) -> Result<(), Failure> {
+        let states = self.open_databases()?;
+        let library = self.open_library()?;
+        let is_single = self.args.wants_single_rows();
+        match library {
+            Some(library) if is_single && self.args.has_only_tables_of(&library, &states)? => {
+                self.path = LIBRARY_PATH.to_vec();
+                self.states = Some(library);
+            }
+            library => {
+                self.states = Some(states);
+                self.library = library.filter(|_| !is_single);
+            }
+        }
+        Ok(())
     }
 
     fn open_databases(&self) -> Result<(State<'c>, State<'c>), Failure> {
-        let path = self.database_path();
+        let path = &self.path;
         let open = |side: &Side<'_>| -> Result<State<'c>, Failure> {
-            side.database(self.repository, self.index, &path, &self.context.monitor.interrupt)?.ok_or_else(|| {
+            side.database(self.repository, self.index, path, &self.context.monitor.interrupt)?.ok_or_else(|| {
                 Failure::from(ops::Error::Refused {
-                    what: format!("{} has no database {}", side.name(self.context), display(&path)),
+                    what: format!("{} has no database {}", side.name(self.context), display(path)),
                     hint: "The snapshot may have been taken without the category database: run jellyvault show SNAPSHOT to see. To compare another database: --database PATH.".to_owned(),
                 })
             })
@@ -149,7 +176,7 @@ impl<'c> Comparison<'c> {
 
     /// The library where both sides keep it in `library.db`, and no other database was named.
     fn open_library(&self) -> Result<Option<(State<'c>, State<'c>)>, Failure> {
-        if self.args.database.is_some() || self.args.wants_single_rows() {
+        if self.args.database.is_some() {
             return Ok(None);
         }
         let open = |side: &Side<'_>| side.database(self.repository, self.index, LIBRARY_PATH, &self.context.monitor.interrupt);

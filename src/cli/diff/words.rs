@@ -39,7 +39,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
         write(&rows::news_words(report, named))?;
         write(&settings_words(comparison, report.upgraded)?)?;
         if rows_changed {
-            write(&format!("\nRows of {}:\n\n{}\n", display(&comparison.database_path()), rows::table_words(&report.tables)))?;
+            write(&format!("\nRows of {}:\n\n{}\n", display(&comparison.path), rows::table_words(&report.tables)))?;
         } else if changed && library.as_ref().is_none_or(|report| report.tables.is_empty()) {
             write("\nNo rows of the database changed.\n\n")?;
         }

@@ -62,7 +62,7 @@ fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failur
     // What is found beside the repository's own memory, too.
     let (instance, spec) = match found {
         Ok(_) => source::find_known(context, &own, &repository)?,
-        Err(failure) if failure.is_no_instance() => source::find_or_remembered(context, &own, &repository)?,
+        Err(failure) if failure.is_no_instance() => source::find_to_capture(context, &own, &repository)?,
         Err(failure) => return Err(failure),
     };
     let only = if config.skip.is_empty() { Vec::new() } else { Category::ALL.into_iter().filter(|category| !config.skip.contains(category)).collect() };

@@ -150,7 +150,13 @@ impl<'r> Trees<'r> {
                 Ok((false, _)) => self.tell(id, &category.manifest, report),
                 Err(what) => push(
                     report,
-                    Damage { snapshot: id, logical: Vec::new(), path: name.clone(), what: format!("all of it is lost: {what}"), entries: category.entries },
+                    Damage {
+                        snapshot: id,
+                        logical: Vec::new(),
+                        path: name.clone(),
+                        what: format!("none of it can be restored: {what}"),
+                        entries: category.entries,
+                    },
                 ),
             }
         }

@@ -1,6 +1,6 @@
 //! What goes into a zip.
 
-use crate::archive::{Date, MANIFEST_NAME, Manifest, Repairs};
+use crate::archive::{Date, MANIFEST_NAME, Manifest, Repairs, Standing};
 use crate::manifest::{SnapshotId, SnapshotRecord, find};
 use crate::progress::{Monitor, Phase};
 use crate::source::{Category, DATABASE_PATH};
@@ -49,6 +49,10 @@ impl<'r> Contents<'r> {
         let wants_database = options.wants(Category::Database);
         let database = if wants_database { private_database(repository, snapshot, reader, options, monitor)? } else { None };
         let kept = if wants_database && database.is_none() { Kept::of(snapshot, reader, options)? } else { None };
+        if options.kind == ExportKind::Tables && database.as_ref().is_some_and(|database| database.standing == Standing::Legacy) {
+            // The way that is advised in place of tables must be one that works.
+            old_library::check(snapshot, repository, reader)?;
+        }
         let facts = Facts::of(snapshot, (database.as_ref(), kept.as_ref()), options)?;
         let is_exact = options.kind == ExportKind::Exact;
         let has_old_library = is_exact && database.as_ref().is_some_and(old_library::is_needed);

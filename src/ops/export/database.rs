@@ -39,7 +39,7 @@ pub(super) fn private_copy(
     let folder = ScratchFolder::create(&scratch).map_err(failed(scratch))?;
     // A copy that is mended grows by what is put in, and its journal lies beside it.
     folder.check_space(size * 5 / 4).map_err(|error| Error::Refused {
-        what: format!("the zip cannot be written: {error}"),
+        what: format!("there is no room for a private copy of the database: {error}"),
         hint: "Free some space on the repository's disk or in the system's temporary directory.".to_owned(),
     })?;
     let path = folder.path.join("jellyfin.db");

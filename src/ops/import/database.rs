@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::archive::{self, DATABASE_NAME, LoadError, Schema, ZipReader};
 use crate::chunk::ChunkId;
 use crate::progress::Phase;
-use crate::source::{Category, OpenFile, ScratchFolder, quick_check, read_facts};
+use crate::source::{Category, KEPT_TABLES, OpenFile, ScratchFolder, quick_check, read_facts};
 use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::ingest::collect::Collector;
@@ -67,9 +67,11 @@ fn build(
         },
         None => fill(zip, plan, (schema, history), &path, false, monitor),
     }?;
-    for what in built {
+    let (said, incomplete) = built;
+    for what in said {
         plan.problem(&what.0, what.1);
     }
+    incomplete.iter().for_each(|table| plan.keep_also(zip, table));
     let before = match neighbour {
         Some(neighbour) => Some(neighbour.id),
         None => nearest(time_ns, repository, &mut reader)?,
@@ -80,12 +82,19 @@ fn build(
 /// What is to be said of an entry.
 type Said = Vec<(String, String)>;
 
-/// Fills a database, empty or a neighbour's.
-fn fill(zip: &ZipReader, plan: &Plan, (schema, history): (&Schema, &[(String, String)]), path: &Path, over: bool, monitor: &Monitor) -> Result<Said, Failure> {
+/// Fills a database, empty or a neighbour's; what is to be said, and the tables that do not fit whole.
+fn fill(
+    zip: &ZipReader,
+    plan: &Plan,
+    (schema, history): (&Schema, &[(String, String)]),
+    path: &Path,
+    over: bool,
+    monitor: &Monitor,
+) -> Result<(Said, Vec<String>), Failure> {
     let sqlite = |source| Failure::Load(LoadError::Sqlite { table: "__EFMigrationsHistory".to_owned(), source });
     let db = if over { archive::open_neighbour(path, schema) } else { archive::create(path, schema, history) }.map_err(sqlite)?;
     let stop: &dyn Fn() -> bool = &|| monitor.interrupt.is_raised();
-    let (mut said, mut avatars) = (Said::new(), Vec::new());
+    let (mut said, mut avatars, mut incomplete) = (Said::new(), Vec::new(), Vec::new());
     for table in &schema.tables {
         let name = format!("Database/{}.json", table.name);
         let loaded = match plan.tables.get(&table.name).and_then(|number| zip.entries.get(*number as usize)) {
@@ -108,12 +117,21 @@ fn fill(zip: &ZipReader, plan: &Plan, (schema, history): (&Schema, &[(String, St
         if loaded.told_count > loaded.told.len() as u64 {
             said.push((name.clone(), format!("{} more values or rows did not fit", loaded.told_count - loaded.told.len() as u64)));
         }
+        if !loaded.unknown.is_empty() {
+            let columns: Vec<String> = loaded.unknown.into_iter().collect();
+            let what = format!(
+                "no server of this version has these columns, so their values are not in the database: {}. The table is kept unchanged in {KEPT_TABLES}",
+                columns.join(", ")
+            );
+            said.push((name.clone(), what));
+            incomplete.push(table.name.clone());
+        }
         said.extend(loaded.told.into_iter().map(|what| (name.clone(), what)));
         avatars.extend(loaded.avatars);
     }
     said.extend(archive::load_avatars(&db, &avatars)?.into_iter().map(|what| ("Database/Users.json".to_owned(), what)));
     archive::finish(db, schema, history, !over).map_err(sqlite)?;
-    Ok(said)
+    Ok((said, incomplete))
 }
 
 /// The database of an exact zip.

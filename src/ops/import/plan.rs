@@ -1,6 +1,6 @@
 //! The entries of a zip as the paths of a snapshot, sorted, with the directories above them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::archive::{DATABASE_NAME, Place, Schema, ZipError, ZipReader, place_of};
 use crate::chunk::Hashing;
@@ -34,6 +34,8 @@ pub(super) enum What {
 pub(super) struct Plan {
     /// The tables are kept as they are, because no schema is known for them.
     pub keeps: bool,
+    /// Entries that are kept as they are beside the database, because not all of them is in it.
+    also: BTreeSet<u32>,
     /// Number of each table's entry.
     pub tables: BTreeMap<String, u32>,
     /// Numbers of each category's entries, in order of their paths.
@@ -49,7 +51,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn of(zip: &ZipReader, schema: Option<&Schema>, keeps: bool) -> Plan {
         let files = Category::ALL.into_iter().map(|category| (category, Vec::new())).collect();
-        let mut plan = Plan { keeps, tables: BTreeMap::new(), files, problems: Vec::new(), problem_bytes: 0, count: 0, bytes: 0 };
+        let mut plan = Plan { keeps, also: BTreeSet::new(), tables: BTreeMap::new(), files, problems: Vec::new(), problem_bytes: 0, count: 0, bytes: 0 };
         let has_pages = zip.find(DATABASE_NAME).is_some();
         for (number, entry) in (0..).zip(&zip.entries) {
             let what = match place_of(&zip.name(entry)) {
@@ -64,7 +66,11 @@ impl Plan {
                     plan.tables.insert(name, number);
                     continue;
                 }
-                Place::Table(_) => "left out, because no server of this version has such a table".to_owned(),
+                Place::Table(_) => {
+                    plan.also.insert(number);
+                    plan.take(number, entry.size(), Category::Database);
+                    format!("no server of this version has such a table, so it is not in the database. It is kept unchanged in {KEPT_TABLES}")
+                }
                 Place::Nothing(why) => format!("{why}; it was left out"),
                 Place::File(path) if path.as_bytes() == DATABASE_PATH => continue,
                 Place::File(path) => {
@@ -74,14 +80,28 @@ impl Plan {
             };
             plan.problem(&zip.name(entry), what);
         }
-        plan.files.retain(|(_, files)| !files.is_empty());
-        for (category, files) in &mut plan.files {
+        plan.sort(zip);
+        plan
+    }
+
+    /// Keeps a table as it is, too.
+    pub(super) fn keep_also(&mut self, zip: &ZipReader, table: &str) {
+        let Some((number, entry)) = self.tables.get(table).and_then(|number| Some((*number, zip.entries.get(*number as usize)?))) else { return };
+        if self.also.insert(number) {
+            self.take(number, entry.size(), Category::Database);
+        }
+        self.sort(zip);
+    }
+
+    fn sort(&mut self, zip: &ZipReader) {
+        let (keeps, also) = (self.keeps, &self.also);
+        let path = |number: u32| path_of(zip, number, keeps || also.contains(&number));
+        for (category, files) in &mut self.files {
             // Its parts stand in other places of the zip; those of the other categories lie as they lie there.
             if matches!(category, Category::Config | Category::Database) {
-                files.sort_by(|a, b| compare(&path_of(zip, *a, keeps), &path_of(zip, *b, keeps)));
+                files.sort_by(|a, b| compare(&path(*a), &path(*b)));
             }
         }
-        plan
     }
 
     fn take(&mut self, number: u32, bytes: u64, category: Category) {
@@ -114,7 +134,9 @@ impl Plan {
             (options.subtitles, Category::Subtitles),
             (options.trickplay, Category::Trickplay),
         ];
-        let has = |category: &Category| said.iter().any(|(is, said)| *is && said == category) || self.files.iter().any(|(found, _)| found == category);
+        let has = |category: &Category| {
+            said.iter().any(|(is, said)| *is && said == category) || self.files.iter().any(|(found, files)| found == category && !files.is_empty())
+        };
         Category::ALL.into_iter().filter(has).collect()
     }
 
@@ -126,8 +148,9 @@ impl Plan {
         has_database: bool,
         mut take: impl FnMut(Category, Item) -> Result<(), E>,
     ) -> Result<(), E> {
+        let mut database = has_database.then(|| DATABASE_PATH.to_vec());
         let item = |path: Vec<u8>, what| Item { key: hashing.path_key(&path), path, what };
-        for (category, files) in self.files {
+        for (category, files) in self.files.into_iter().filter(|(_, files)| !files.is_empty()) {
             let mut last: Vec<u8> = Vec::new();
             let mut emit = |path: Vec<u8>, what| {
                 for folder in folders_above(&path).into_iter().filter(|folder| Category::of(folder) == category && !is_within(&last, folder)) {
@@ -138,7 +161,10 @@ impl Plan {
             };
             let mut order = (self.keeps && category == Category::Database).then(|| kept_path(ORDER_NAME).into_bytes());
             for number in files {
-                let path = path_of(zip, number, self.keeps);
+                let path = path_of(zip, number, self.keeps || self.also.contains(&number));
+                if let Some(database) = database.take_if(|database| category == Category::Database && compare(database, &path).is_lt()) {
+                    emit(database, What::Database)?;
+                }
                 if let Some(order) = order.take_if(|order| compare(order, &path).is_lt()) {
                     emit(order, What::Order)?;
                 }
@@ -146,7 +172,7 @@ impl Plan {
             }
             order.map_or(Ok(()), |order| emit(order, What::Order))?;
         }
-        if has_database { take(Category::Database, item(DATABASE_PATH.to_vec(), What::Database)) } else { Ok(()) }
+        database.map_or(Ok(()), |database| take(Category::Database, item(database, What::Database)))
     }
 }
 

@@ -16,12 +16,23 @@ pub(super) enum Document {
     Settings,
     /// The server's network settings: only one of them is a path.
     Network,
+    /// Settings of the server that are JSON.
+    Json,
     /// Settings of a plugin.
     Plugin,
+    /// Another file of a plugin that may hold paths: it is only looked at.
+    OtherOfPlugin,
+}
+
+fn is_of(name: &str, endings: &[&str]) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, ending)| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
 /// Texts of settings that people wrote, or that only look like a path.
 const WORDS: [&str; 6] = ["BaseUrl", "CustomCss", "LoginDisclaimer", "ServerName", "MetadataCountryCode", "PreferredMetadataLanguage"];
+
+/// What some programs write before UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// No such file is larger, in bytes.
 pub(super) const DOCUMENT_BYTES_MAX: u64 = crate::limits::XML_BYTES_MAX;
@@ -37,7 +48,9 @@ impl Document {
             ["data", "playlists", _, "playlist.xml"] | ["data", "collections", _, "collection.xml"] => Some(Document::List),
             ["config", "network.xml"] => Some(Document::Network),
             ["config", name] if name.ends_with(".xml") => Some(Document::Settings),
-            ["plugins", "configurations", ..] if path.ends_with(".xml") || path.ends_with(".json") => Some(Document::Plugin),
+            ["config", name] if name.ends_with(".json") => Some(Document::Json),
+            ["plugins", "configurations", .., name] if is_of(name, &["xml", "json"]) => Some(Document::Plugin),
+            ["plugins", .., name] if is_of(name, &["xml", "json", "txt", "ini", "conf", "cfg", "yml", "yaml", "toml"]) => Some(Document::OtherOfPlugin),
             _ => None,
         }
     }
@@ -61,12 +74,20 @@ impl Document {
             Document::Network => xml(&|element| element == "CertificatePath"),
             Document::Settings => xml(&|element| !WORDS.contains(&element)),
             Document::Plugin if is_xml(bytes) => xml(&|_| true),
-            Document::Plugin => {
-                let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+            Document::Plugin | Document::Json => {
+                let (mark, body) = bytes.strip_prefix(MARK).map_or((&[][..], bytes), |body| (MARK, body));
+                let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned())?;
                 let replaced = super::json::replace_strings(text, |text| mapping.value(text));
-                replaced.map(|new| new.map(String::into_bytes)).map_err(|_| "it could not be read as JSON".to_owned())
+                let new = replaced.map_err(|_| "it could not be read as JSON".to_owned())?;
+                Ok(new.map(|new| [mark, new.as_bytes()].concat()))
             }
+            Document::OtherOfPlugin => Ok(None),
         }
+    }
+
+    /// Whether it is a file of a plugin's.
+    pub(super) fn is_plugins(self) -> bool {
+        matches!(self, Document::Plugin | Document::OtherOfPlugin)
     }
 }
 

@@ -14,6 +14,7 @@ impl NewIds {
     /// Of pairs, each old id once.
     pub(super) fn new(mut pairs: Vec<(Guid, Guid)>) -> NewIds {
         pairs.sort_unstable();
+        pairs.dedup_by_key(|(old, _)| *old);
         NewIds(pairs)
     }
 

@@ -2,22 +2,24 @@
 
 use serde::Serialize;
 
-use crate::manifest::{Catalog, Directories, SnapshotId, SnapshotRecord};
+use crate::manifest::{Catalog, Directories, SnapshotId, SnapshotRecord, instance_of};
 use crate::source::{Arrangement, Layout};
 use crate::store::Repository;
 
 use super::super::ls::short;
-use super::super::restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, copy_to_look_at, is_unfinished, live_database, restore};
+use super::super::restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, copy_to_look_at, is_unfinished, live_database, restore, state_before};
 use super::super::restore::{refuse_running, refuse_running_process};
 use super::super::snapshot::{SnapshotOptions, snapshot};
 use super::super::{Error, Monitor};
-use super::moved::{forget_moved, moved_snapshot};
+use super::moved::{forget_left_over, forget_moved, moved_snapshot};
 use super::options::MoveOptions;
 use super::places::{in_data, places_of_layout, program_data_of};
 use super::plan::MovePlan;
 
-/// How the note of a snapshot begins that was taken before a move.
+/// The note of a snapshot that was taken before a move.
 const BEFORE: &str = "before a move";
+/// The same after the move was undone.
+const UNDONE: &str = "before a move that was undone";
 
 /// What a move did.
 #[derive(Debug, Serialize)]
@@ -41,7 +43,9 @@ pub fn places_of_instance(repository: &Repository, target: &InstanceTarget, moni
     let arrangement = target.new_layout.or_else(|| Arrangement::of(&here));
     Ok(match (seen, arrangement) {
         (Some(data), _) if Some(&data) == here.get("programdata") => Some(of_this_machine(&here)),
-        (Some(data), Some(arrangement)) if data == "/config" || data == "/config/data" => Some(places_of_layout(arrangement, &here)),
+        // It is no container, and its directories were moved on this machine.
+        (Some(data), _) if !matches!(data.as_str(), "/config" | "/config/data") => Some(of_this_machine(&here)),
+        (Some(_), Some(arrangement)) => Some(places_of_layout(arrangement, &here)),
         (None, Some(arrangement)) if target.new_layout.is_some() || matches!(arrangement, Arrangement::LinuxServer | Arrangement::Debian) => {
             Some(places_of_layout(arrangement, &here))
         }
@@ -73,45 +77,95 @@ pub fn move_in_place(repository: &Repository, target: &InstanceTarget, options: 
     let own = SnapshotOptions { is_safety: true, include_generated: true, note: Some(BEFORE.to_owned()), host: host.to_owned(), ..SnapshotOptions::default() };
     let taken = snapshot(repository, &target.spec, &own, monitor)?;
     let before = taken.id.ok_or(Error::System { what: "a snapshot" })?;
-    if !taken.record.is_complete() {
-        return Err(Error::Refused {
-            what: format!(
-                "the snapshot {} of the server, which is taken first, is not complete, so the move could not be undone; nothing was changed",
-                short(&before)
-            ),
-            hint: format!("See what is missing: jellyvault show {}", short(&before)),
-        });
+    let done = changed(repository, (before, taken.record), target, options, &layout, monitor);
+    if !matches!(done, Ok(_) | Err(Error::HalfDone { .. })) {
+        // Nothing was changed: there is nothing to go back from.
+        Catalog::drop(repository, &[before])?;
     }
-    let moved = moved_snapshot(repository, &(before, taken.record), options, Some(layout.directories()), monitor)?;
-    let restored = put_back(repository, &moved.snapshot, target, monitor);
-    forget_moved(repository, moved.snapshot.0)?;
-    Ok(MoveReport { before, plan: moved.plan, restored: restored.map_err(|error| unfinished(error, &before))? })
+    done
 }
 
-/// Brings back the state before the last move of the server, with a snapshot of what is there now; the snapshot that was brought back.
+/// The move itself, after the snapshot of the state before.
+fn changed(
+    repository: &Repository,
+    before: (SnapshotId, SnapshotRecord),
+    target: &InstanceTarget,
+    options: &MoveOptions,
+    layout: &Layout,
+    monitor: &Monitor,
+) -> Result<MoveReport, Error> {
+    let id = before.0;
+    // What the snapshot lacks would keep its old path, or come back from nowhere.
+    if before.1.problem_count > 0 {
+        let problem = before.1.problems.first().map(|problem| format!(" ({}: {})", problem.path, problem.what)).unwrap_or_default();
+        return Err(Error::Refused {
+            what: format!(
+                "the snapshot of the server, which is taken first, would not be complete{problem}, so the move could not be undone; nothing was changed"
+            ),
+            hint: "Solve this first: jellyvault snapshot shows all problems.".to_owned(),
+        });
+    }
+    let moved = moved_snapshot(repository, &before, options, Some(layout.directories()), monitor)?;
+    let restored = put_back(repository, (id, &moved.snapshot), target, monitor);
+    forget_moved(repository, moved.snapshot.0)?;
+    Ok(MoveReport { before: id, plan: moved.plan, restored: restored.map_err(|error| unfinished(error, &id))? })
+}
+
+/// Brings back the state before the last move of the server that was not undone, with a snapshot of what is there now; the snapshot that was brought
+/// back. After an interrupted move, or an interrupted restore with other paths, it is the state before that.
 ///
 /// # Errors
 /// [`Error::Refused`] where there was no move.
 pub fn undo_move(repository: &Repository, target: &InstanceTarget, host: &str, monitor: &Monitor) -> Result<(SnapshotId, RestoreReport), Error> {
-    let snapshot = before_move(repository, target)?;
-    let options = RestoreOptions { safety_snapshot: !is_unfinished(&target.instance), host: host.to_owned(), ..whole() };
+    let is_unfinished = is_unfinished(&target.instance);
+    let snapshot = if is_unfinished { before_interrupted(repository, target)? } else { before_move(repository, target)? };
+    let options = RestoreOptions { safety_snapshot: !is_unfinished, host: host.to_owned(), ..whole() };
+    forget_left_over(repository, instance_of(&snapshot.1))?;
     let report = restore(repository, &snapshot, &Destination::InPlace(Box::new(target.clone())), &options, monitor)?;
+    if is_before_move(&snapshot.1) {
+        mark_undone(repository, &snapshot)?;
+    }
     Ok((snapshot.0, report))
+}
+
+/// A move that was undone is not undone again: the next is the one before it.
+fn mark_undone(repository: &Repository, (id, record): &(SnapshotId, SnapshotRecord)) -> Result<(), Error> {
+    let undone = SnapshotRecord { note: Some(UNDONE.to_owned()), ..record.clone() };
+    let mut random = [0; 10];
+    getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
+    Catalog::replace(repository, &[*id], SnapshotId::at(id.time_ms(), random), &undone, false)?;
+    Ok(())
+}
+
+fn is_before_move(record: &SnapshotRecord) -> bool {
+    record.is_safety() && record.note.as_deref() == Some(BEFORE)
+}
+
+fn is_of(record: &SnapshotRecord, target: &InstanceTarget) -> bool {
+    // A copy of a server has the same id and other paths.
+    let is_other = matches!((&record.server.id, &target.server.id), (Some(own), Some(here)) if own != here);
+    !is_other && record.source.directories.get("programdata") == Some(&target.instance.program_data)
 }
 
 /// The snapshot that was taken before the last move of the server.
 fn before_move(repository: &Repository, target: &InstanceTarget) -> Result<(SnapshotId, SnapshotRecord), Error> {
-    let data = &target.instance.program_data;
-    let is_its = |record: &SnapshotRecord| {
-        let is_own = match (&record.server.id, &target.server.id) {
-            (Some(own), Some(here)) => own == here,
-            _ => record.source.directories.get("programdata") == Some(data),
-        };
-        is_own && record.is_safety() && record.note.as_deref() == Some(BEFORE)
-    };
-    Catalog::newest(repository, is_its)?.ok_or_else(|| Error::Refused {
-        what: format!("this repository has no snapshot from before a move of {data}"),
+    let found = Catalog::newest(repository, |record| is_of(record, target) && is_before_move(record))?;
+    found.ok_or_else(|| Error::Refused {
+        what: format!("this repository has no snapshot from before a move of {} that was not undone already", target.instance.program_data),
         hint: "Look for a snapshot from before (jellyvault list) and restore it: jellyvault restore SNAPSHOT --in-place --delete".to_owned(),
+    })
+}
+
+/// The snapshot that has the state before a move or restore that was interrupted: the marker names it. Only one that was taken for that purpose is
+/// believed.
+fn before_interrupted(repository: &Repository, target: &InstanceTarget) -> Result<(SnapshotId, SnapshotRecord), Error> {
+    let named = state_before(&target.instance);
+    let catalog = Catalog::load(repository)?;
+    let found = catalog.snapshots.into_iter().find(|(id, record)| Some(*id) == named && record.is_safety() && !record.is_moved() && is_of(record, target));
+    found.ok_or_else(|| Error::Refused {
+        what: format!("the change of {} was interrupted, and this repository has no snapshot of the state before it", target.instance.program_data),
+        hint: "Run the command that was interrupted again: it goes on where it stopped. If it was run with another repository, name that with --repo."
+            .to_owned(),
     })
 }
 
@@ -120,8 +174,13 @@ fn whole() -> RestoreOptions {
     RestoreOptions { delete: true, same_directories: true, trusts_repository: true, ..RestoreOptions::default() }
 }
 
-fn put_back(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), target: &InstanceTarget, monitor: &Monitor) -> Result<RestoreReport, Error> {
-    let options = RestoreOptions { is_move: true, ..whole() };
+fn put_back(
+    repository: &Repository,
+    (before, snapshot): (SnapshotId, &(SnapshotId, SnapshotRecord)),
+    target: &InstanceTarget,
+    monitor: &Monitor,
+) -> Result<RestoreReport, Error> {
+    let options = RestoreOptions { is_move: true, before_move: Some(before), ..whole() };
     restore(repository, snapshot, &Destination::InPlace(Box::new(target.clone())), &options, monitor)
 }
 

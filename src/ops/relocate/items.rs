@@ -11,7 +11,7 @@ use crate::progress::Interrupt;
 use super::super::Error;
 use super::ids::NewIds;
 use super::item_id::{Formula, Spelling, id_of_season};
-use super::mapping::{folder_of_item, renamed};
+use super::mapping::ItemFolders;
 use super::plan::Named;
 use super::prefixes::{Prefixes, rest_within};
 
@@ -44,8 +44,9 @@ pub(super) struct Formulas<'f> {
     pub old: &'f Formula,
     pub new: &'f Formula,
     pub prefixes: &'f Prefixes,
-    /// The user's own pairs: media, which may be looked for.
-    pub media: &'f Prefixes,
+    pub folders: &'f ItemFolders,
+    /// Whether media is at its new path on this machine, and is looked for.
+    pub looks_for_media: bool,
 }
 
 /// A row of `BaseItems`.
@@ -60,38 +61,52 @@ struct Item {
     modified: Option<String>,
 }
 
+/// Files in folders of items that lie in folders of items, and so on: so deep is looked.
+const DEPTH_MAX: usize = 4;
+
 /// Goes through all items.
 pub(super) fn look_at_items(db: &Connection, formulas: &Formulas<'_>, interrupt: &Interrupt) -> Result<Items, Error> {
     let mut items = Items::default();
     let (mut pairs, mut inner) = (Vec::new(), Vec::new());
-    each_item(db, "\"Path\" IS NOT NULL", interrupt, |item| {
+    each_item(db, "\"Path\" <> ''", interrupt, |item| {
         items.count += 1;
         match &item.path {
-            Some(path) if formulas.is_in_folder_of_item(path) => inner.push(item),
+            Some(path) if formulas.folders.hold(path) => inner.push(item),
             Some(path) if item.kind != USER_VIEW => pairs.extend(formulas.of_path(&item, path, &mut items)),
             _ => {}
         }
     })?;
     items.ids = NewIds::new(pairs);
-    // A file in the folder of another item: its path has that item's id in it.
-    let more: Vec<(Guid, Guid)> = inner.iter().filter_map(|item| formulas.of_path(item, item.path.as_deref()?, &mut items)).collect();
-    items.add(more);
     // Their keys have the ids of their series in them.
     let mut seasons = Vec::new();
-    each_item(db, "\"Path\" IS NULL", interrupt, |item| {
+    each_item(db, "\"Path\" IS NULL OR \"Path\" = ''", interrupt, |item| {
         items.count += 1;
         if item.kind == SEASON {
             seasons.extend(formulas.of_season(&item, &mut items));
         }
     })?;
-    items.add(seasons);
+    items.set(seasons);
+    // A file in the folder of another item: its path has that item's id in it.
+    for depth in 0..DEPTH_MAX {
+        let unlike = std::mem::take(&mut items.unlike);
+        let more: Vec<(Guid, Guid)> = inner.iter().filter_map(|item| formulas.of_path(item, item.path.as_deref()?, &mut items)).collect();
+        let is_known = more.iter().all(|(old, new)| items.ids.get(old) == Some(new));
+        items.set(more);
+        if is_known || depth + 1 == DEPTH_MAX {
+            items.unlike.join(unlike);
+            break;
+        }
+        items.unlike = unlike;
+    }
     Ok(items)
 }
 
 impl Items {
-    fn add(&mut self, mut more: Vec<(Guid, Guid)>) {
+    /// Sets ids, in place of what was known of them.
+    fn set(&mut self, mut more: Vec<(Guid, Guid)>) {
         if !more.is_empty() {
-            more.extend(self.ids.iter().map(|(old, new)| (*old, *new)));
+            let changed = NewIds::new(more.clone());
+            more.extend(self.ids.iter().filter(|(old, _)| changed.get(old).is_none()).map(|(old, new)| (*old, *new)));
             self.ids = NewIds::new(more);
         }
     }
@@ -99,7 +114,7 @@ impl Items {
 
 fn each_item(db: &Connection, filter: &str, interrupt: &Interrupt, mut each: impl FnMut(Item)) -> Result<(), Error> {
     let sql = format!(
-        "SELECT \"Id\", \"Type\", \"Path\", \"SeriesId\", \"IndexNumber\", coalesce(\"Name\", ''), \"IsFolder\", \"DateModified\" FROM \"BaseItems\" WHERE {filter}"
+        "SELECT \"Id\", \"Type\", \"Path\", \"SeriesId\", \"IndexNumber\", coalesce(\"Name\", ''), \"IsFolder\", \"DateModified\", \"ParentId\" FROM \"BaseItems\" WHERE {filter}"
     );
     let mut statement = db.prepare(&sql).map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
@@ -108,8 +123,9 @@ fn each_item(db: &Connection, filter: &str, interrupt: &Interrupt, mut each: imp
             return Err(Error::Interrupted);
         }
         let text = |at: usize| row.get_ref(at).ok().and_then(|value| value.as_str().ok()).map(str::to_owned);
+        // What is no text is told when the rows are changed.
         let Some(id) = text(0).and_then(|id| read_guid(&id)) else { continue };
-        let series = text(3).and_then(|id| read_guid(&id));
+        let series = text(3).or_else(|| text(8)).and_then(|id| read_guid(&id));
         let number = |at: usize| row.get_ref(at).ok().and_then(|value| value.as_i64().ok());
         each(Item {
             id,
@@ -126,20 +142,14 @@ fn each_item(db: &Connection, filter: &str, interrupt: &Interrupt, mut each: imp
 }
 
 impl Formulas<'_> {
-    /// Whether a path leads into one of the server's folders that have the id of an item as their name.
-    fn is_in_folder_of_item(&self, path: &str) -> bool {
-        let expanded = self.old.expand(path);
-        let is_own = [&self.old.program_data, &self.old.metadata].into_iter().any(|dir| rest_within(&expanded, dir).is_some());
-        is_own && folder_of_item(path).is_some()
-    }
-
     fn of_path(&self, item: &Item, path: &str, items: &mut Items) -> Option<(Guid, Guid)> {
         let old = self.old.expand(path);
-        let renamed = if self.is_in_folder_of_item(path) { renamed(path, &items.ids).map(|path| self.old.expand(&path)) } else { None };
+        let renamed = self.folders.renamed(path, &items.ids).map(|path| self.old.expand(&path));
         let new = renamed.as_deref().unwrap_or(&old);
         let new = self.prefixes.map(new).unwrap_or_else(|| new.to_owned());
         let new = new.as_str();
-        if self.media.map(&old).is_some() {
+        let is_own = [&self.old.program_data, &self.old.metadata].into_iter().any(|dir| rest_within(&old, dir).is_some());
+        if self.looks_for_media && !is_own && old.starts_with('/') {
             look_for(item, new, items);
         }
         let Some((id, spelling)) = self.spelt(&item.kind, |spelling| self.old.id_of_path(&item.kind, &old, spelling), &item.id) else {
@@ -211,8 +221,12 @@ pub(super) fn check_collisions(db: &Connection, ids: &NewIds) -> Result<(), Erro
         if statement.exists([stored_guid(new)]).map_err(failed)? {
             let (here, there) = (path_of(db, old).unwrap_or_default(), path_of(db, new).unwrap_or_default());
             return Err(Error::Refused {
-                what: format!("the library has {there} already, which {here} would become: it was scanned at the new path before"),
-                hint: "Use a snapshot from before that scan (jellyvault list): it still has everything at the old path.".to_owned(),
+                what: format!(
+                    "the library has {there} already, which {here} would become. Either it was scanned at the new path before, or two directories of media would become one"
+                ),
+                hint: "If it was scanned there, use a snapshot from before that scan (jellyvault list): it still has everything at the old path. Otherwise give each old \
+                       directory a new one of its own with --map."
+                    .to_owned(),
             });
         }
     }
@@ -230,5 +244,8 @@ fn short_kind(kind: &str) -> &str {
 
 /// A failure of SQLite on the private copy.
 pub(super) fn failed(source: rusqlite::Error) -> Error {
-    Error::Mend(crate::archive::MendError::Sqlite { table: "BaseItems".to_owned(), source })
+    Error::Refused {
+        what: format!("the paths in a private copy of the database could not be changed ({source}); nothing else was changed"),
+        hint: "If the disk of the repository is full, free some space. Otherwise choose another snapshot (jellyvault list), and please report this.".to_owned(),
+    }
 }

@@ -1,25 +1,59 @@
 //! What a text of the server becomes: a path, an id, or a path with ids in it.
 
+use crate::archive::read_guid;
+use crate::manifest::Directories;
+
 use super::ids::NewIds;
 use super::prefixes::{Prefixes, rest_within};
 
-/// Tokens that stand for the server's own directories.
-const TOKENS: [&str; 2] = ["%AppDataPath%", "%MetadataPath%"];
+/// Directories of the server that have a folder for each item, by its id.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ItemFolders(Vec<String>);
+
+impl ItemFolders {
+    /// Those of a server that sees its directories there, also by their tokens.
+    pub(super) fn of(places: &Directories) -> ItemFolders {
+        let metadata = places.get("metadata").into_iter().map(String::as_str).chain(["%MetadataPath%"]).map(|dir| format!("{dir}/library"));
+        let usual = places.get("programdata").map(|data| format!("{}/metadata/library", data.trim_end_matches('/')));
+        let data: Vec<&str> = places.get("data").into_iter().map(String::as_str).chain(["%AppDataPath%"]).collect();
+        let data = data.into_iter().flat_map(|dir| ["attachments", "subtitles", "trickplay"].map(|name| format!("{dir}/{name}")));
+        ItemFolders(metadata.chain(usual).chain(data).collect())
+    }
+
+    /// The part of a path that is the folder of an item: where it begins, and how long it is.
+    fn folder(&self, path: &str) -> Option<(usize, usize)> {
+        let rest = self.0.iter().find_map(|root| rest_within(path, root))?.strip_prefix('/')?;
+        let (digits, below) = rest.split_once('/')?;
+        let name = below.split('/').next()?;
+        let is_one = digits.len() == 2 && name.starts_with(digits) && read_guid(name).is_some();
+        is_one.then(|| (path.len() - rest.len(), digits.len() + 1 + name.len()))
+    }
+
+    /// Whether a path leads into the folder of an item.
+    pub(super) fn hold(&self, path: &str) -> bool {
+        self.folder(path).is_some()
+    }
+
+    /// A path with the folder of an item by its new id, below the first two digits of it: `0b/0b6b…`.
+    pub(super) fn renamed(&self, path: &str, ids: &NewIds) -> Option<String> {
+        let (begin, len) = self.folder(path)?;
+        let new = ids.in_text(path.get(begin + 3..begin + len)?)?;
+        Some(format!("{}{}/{new}{}", path.get(..begin)?, new.get(..2)?, path.get(begin + len..)?))
+    }
+}
 
 /// Paths and ids, old to new.
 #[derive(Debug, Default)]
 pub(super) struct Mapping {
     pub prefixes: Prefixes,
     pub ids: NewIds,
-    /// The server's own directories, as it sees them: folders in them have the ids of items as names.
-    pub own: Vec<String>,
+    pub folders: ItemFolders,
 }
 
 impl Mapping {
     /// A path of the server; nothing where it stays.
     pub(super) fn path(&self, path: &str) -> Option<String> {
-        let is_own = TOKENS.iter().any(|token| rest_within(path, token).is_some()) || self.own.iter().any(|dir| rest_within(path, dir).is_some());
-        let renamed = if is_own { renamed(path, &self.ids) } else { None };
+        let renamed = self.folders.renamed(path, &self.ids);
         self.prefixes.map(renamed.as_deref().unwrap_or(path)).or(renamed)
     }
 
@@ -34,42 +68,23 @@ impl Mapping {
     }
 }
 
-/// A path with the folder of an item by its new id, below the first two digits of it: `0b/0b6b…`.
-pub(super) fn renamed(path: &str, ids: &NewIds) -> Option<String> {
-    let at = folder_of_item(path)?;
-    let mut parts: Vec<&str> = path.split('/').collect();
-    let new = ids.in_text(parts.get(at + 1)?)?;
-    *parts.get_mut(at)? = new.get(..2)?;
-    *parts.get_mut(at + 1)? = &new;
-    Some(parts.join("/"))
-}
-
-/// Which component of a path is the folder of two digits that the folder of an item lies in.
-pub(super) fn folder_of_item(path: &str) -> Option<usize> {
-    let mut last = "";
-    for (at, part) in path.split('/').enumerate() {
-        if last.len() == 2 && part.starts_with(last) && crate::archive::read_guid(part).is_some() {
-            return at.checked_sub(1);
-        }
-        last = part;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::read_guid;
 
     #[test]
     fn folders_of_items_get_their_new_ids_and_paths_their_new_directories() {
         let ids = NewIds::new(vec![(read_guid("0b6b55851baacee5a4a5813b55440a2c").unwrap(), read_guid("ff0000000000000000000000000000aa").unwrap())]);
         let pairs = [("/config", "/var/lib/jellyfin"), ("/media", "/mnt")].map(|(old, new)| (old.to_owned(), new.to_owned()));
-        let mapping = Mapping { prefixes: Prefixes::new(pairs), ids, own: vec!["/config".into()] };
+        let places = [("programdata", "/config"), ("data", "/config/data"), ("metadata", "/config/metadata")];
+        let folders = ItemFolders::of(&places.map(|(name, dir)| (name.to_owned(), dir.to_owned())).into());
+        let mapping = Mapping { prefixes: Prefixes::new(pairs), ids, folders };
         let picture = "/config/metadata/library/0b/0b6b55851baacee5a4a5813b55440a2c/poster.jpg";
         assert_eq!(mapping.path(picture).as_deref(), Some("/var/lib/jellyfin/metadata/library/ff/ff0000000000000000000000000000aa/poster.jpg"));
         let token = "%MetadataPath%/library/0b/0b6b55851baacee5a4a5813b55440a2c/poster.jpg";
         assert_eq!(mapping.path(token).as_deref(), Some("%MetadataPath%/library/ff/ff0000000000000000000000000000aa/poster.jpg"));
+        let media = "/config/media/0b/0b6b55851baacee5a4a5813b55440a2c/film.mkv";
+        assert_eq!(mapping.path(media).as_deref(), Some("/var/lib/jellyfin/media/0b/0b6b55851baacee5a4a5813b55440a2c/film.mkv"));
         // A folder of the user's that is called like an item is none of the server's.
         assert_eq!(mapping.path("/media/0b/0b6b55851baacee5a4a5813b55440a2c").as_deref(), Some("/mnt/0b/0b6b55851baacee5a4a5813b55440a2c"));
         assert_eq!(mapping.value("0b6b55851baacee5a4a5813b55440a2c").as_deref(), Some("ff0000000000000000000000000000aa"));

@@ -1,6 +1,6 @@
 //! A moved snapshot is planned, stored, and forgotten when it was used.
 
-use crate::manifest::{Catalog, Directories, SnapshotId, SnapshotRecord, SourceRecord};
+use crate::manifest::{Catalog, Directories, SnapshotId, SnapshotRecord, SourceRecord, instance_of};
 use crate::progress::Phase;
 use crate::store::{Index, IndexMode, Repository};
 
@@ -36,12 +36,12 @@ pub fn objection(plan: &MovePlan, options: &MoveOptions) -> Option<Error> {
     if plan.media_missing.count > 0 && !options.allow_missing {
         return Some(Error::Refused {
             what: format!(
-                "{} of {} media files and folders are not at their new path on this machine, for example {}. Jellyfin's next library scan would delete what it does not find",
+                "{} of {} media files and folders are not where the server will look for them on this machine, for example {}. Jellyfin's next library scan would delete what it does not find",
                 plan.media_missing.count,
                 plan.media_missing.count + plan.media_found,
                 first(&plan.media_missing)
             ),
-            hint: "Mount or copy the media first, or correct --map. If the server sees the media there although this machine does not, add --allow-missing."
+            hint: "Mount or copy the media first, or say where it is with --map /old=/new. If the server sees the media there although this machine does not, add --allow-missing."
                 .to_owned(),
         });
     }
@@ -77,6 +77,7 @@ pub fn moved_snapshot(
     if let Some(objection) = objection(&prepared.plan, options) {
         return Err(objection);
     }
+    forget_left_over(repository, instance_of(record))?;
     repository.forget_index();
     let now = jiff::Timestamp::now();
     begin_list(repository, now.as_nanosecond())?;
@@ -101,6 +102,13 @@ pub fn moved_snapshot(
     (moved.bytes.new_raw, moved.bytes.new_stored) = (stored.raw_bytes, stored.stored_bytes);
     Catalog::publish(repository, new_id, &moved, false)?;
     Ok(MovedSnapshot { snapshot: (new_id, moved), plan: prepared.plan })
+}
+
+/// Takes snapshots of a server out of the list that were made for a move that was killed.
+pub(super) fn forget_left_over(repository: &Repository, server: &str) -> Result<(), Error> {
+    let is_left_over = |record: &SnapshotRecord| record.is_moved() && instance_of(record) == server;
+    let left: Vec<SnapshotId> = Catalog::load(repository)?.snapshots.into_iter().filter(|(_, record)| is_left_over(record)).map(|(id, _)| id).collect();
+    if left.is_empty() { Ok(()) } else { Ok(Catalog::drop(repository, &left)?) }
 }
 
 /// Takes a snapshot that was made for a move out of the list.

@@ -48,13 +48,15 @@ const ROOT: &str = "MediaBrowser.Controller.Entities.AggregateFolder";
 pub(super) fn program_data_of(db: &Connection) -> Result<Option<String>, Error> {
     let sql = "SELECT \"Path\" FROM \"BaseItems\" WHERE \"Type\" = ?1 AND \"Path\" IS NOT NULL";
     let root: Option<String> = db.query_row(sql, [ROOT], |row| row.get(0)).optional().map_err(failed)?;
-    Ok(root.as_deref().and_then(|root| root.strip_suffix("/root").or_else(|| root.strip_suffix("\\root"))).map(str::to_owned))
+    let root = root.as_deref().map(|root| root.trim_end_matches(['/', '\\']));
+    Ok(root.and_then(|root| root.strip_suffix("/root").or_else(|| root.strip_suffix("\\root"))).map(str::to_owned))
 }
 
 /// Where the server of a snapshot saw its directories. Its database tells, for a container sees others than its machine.
 pub(super) fn seen_then(record: &SnapshotRecord, db: &Connection, settings: &Settings) -> Result<Directories, Error> {
     let host = &record.source.directories;
-    let Some(data) = program_data_of(db)?.or_else(|| host.get("programdata").cloned()) else {
+    let told = program_data_of(db)?.map(Ok).or_else(|| named_here(db, host.get("programdata")?).transpose());
+    let Some(data) = told.transpose()? else {
         return Err(Error::Refused {
             what: "the snapshot does not tell where its server saw its data directory: its database has no root folder".to_owned(),
             hint: "Choose a snapshot of a server that was set up (jellyvault list).".to_owned(),
@@ -77,6 +79,13 @@ pub(super) fn seen_then(record: &SnapshotRecord, db: &Connection, settings: &Set
     }
     add_beside(&mut seen);
     Ok(seen)
+}
+
+/// The data directory of the snapshot's machine, if the database has paths in it: then its server saw it there, too.
+fn named_here(db: &Connection, here: &str) -> Result<Option<String>, Error> {
+    let sql = "SELECT 1 FROM \"BaseItems\" WHERE substr(\"Path\", 1, length(?1)) = ?1";
+    let is_named = db.prepare(sql).and_then(|mut statement| statement.exists([format!("{}/", here.trim_end_matches('/'))])).map_err(failed)?;
+    Ok(is_named.then(|| here.to_owned()))
 }
 
 /// Directories that lie in the data directory unless something else is said.
@@ -144,7 +153,8 @@ pub fn places_of_layout(layout: Arrangement, here: &Directories) -> Directories 
 
 /// Whether a path is one of Windows.
 pub fn is_windows(path: &str) -> bool {
-    path.contains('\\') || path.as_bytes().get(1) == Some(&b':')
+    let has_drive = matches!(path.as_bytes(), [drive, b':', ..] if drive.is_ascii_alphabetic());
+    has_drive || path.starts_with("\\\\")
 }
 
 #[cfg(test)]

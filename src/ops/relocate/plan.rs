@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::manifest::Directories;
+use crate::progress::Problem;
 
 /// Names that are kept of many.
 const NAMED_MAX: usize = 20;
@@ -19,6 +20,12 @@ pub struct Named {
 }
 
 impl Named {
+    pub(super) fn join(&mut self, other: Named) {
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.truncate(NAMED_MAX);
+    }
+
     pub(super) fn add(&mut self, name: impl FnOnce() -> String) {
         self.count += 1;
         if self.first.len() < NAMED_MAX {
@@ -62,4 +69,18 @@ pub struct MovePlan {
     pub plugins: Vec<String>,
     /// Databases of plugins, which keep old ids.
     pub plugin_databases: Vec<String>,
+}
+
+impl MovePlan {
+    /// What stays as it is although it should change, or may.
+    pub fn problems(&self) -> Vec<Problem> {
+        let of = |named: &Named, what: &str| -> Vec<Problem> {
+            let more = named.count.saturating_sub(named.first.len() as u64);
+            let first = named.first.iter().map(|name| Problem { path: name.clone(), what: what.to_owned() });
+            first.chain((more > 0).then(|| Problem { path: format!("{more} more"), what: what.to_owned() })).collect()
+        };
+        let mut all = of(&self.unread, "it could not be read, so the paths in it were not changed");
+        all.extend(of(&self.kept_ids, "it keeps its id, which Jellyfin did not make from its path; the server may add it anew, without its watch state"));
+        all
+    }
 }

@@ -32,6 +32,14 @@ impl Prefixes {
         Some(if new.is_empty() && rest.is_empty() { "/".to_owned() } else { format!("{new}{rest}") })
     }
 
+    /// Whether a file has one of the old directories in it, at any place.
+    pub(super) fn is_named_in(&self, bytes: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(bytes);
+        let is_end = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let has = |old: &str| text.match_indices(old).any(|(at, _)| text.get(at + old.len()..).is_some_and(is_end));
+        self.pairs.iter().any(|(old, new)| old != new && has(old))
+    }
+
     /// Whether anything moves at all.
     pub(super) fn is_identity(&self) -> bool {
         self.pairs.iter().all(|(old, new)| old == new)

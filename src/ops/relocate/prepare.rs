@@ -14,12 +14,14 @@ use super::super::{Error, Monitor, in_one_line};
 use super::documents::{DOCUMENT_BYTES_MAX, Document};
 use super::folders::Folders;
 use super::items::{Formulas, check_collisions, failed, look_at_items};
-use super::mapping::Mapping;
+use super::mapping::{ItemFolders, Mapping};
 use super::options::MoveOptions;
 use super::places::{Settings, is_windows, seen_then};
 use super::plan::{MovePlan, Named};
-use super::prefixes::Prefixes;
+use super::prefixes::{Prefixes, rest_within};
 use super::rows;
+
+const SETTINGS: &[u8] = b"config/system.xml";
 
 /// All that a move changes.
 pub(super) struct Prepared {
@@ -50,18 +52,19 @@ pub(super) fn prepare(repository: &Repository, snapshot: &(SnapshotId, SnapshotR
     }
     let (mut db, mode) = rows::open(&database.path).map_err(failed)?;
     check_schema(&db, id, record)?;
-    let settings = Settings::of(&read_small(&mut reader, record, b"config/system.xml")?.unwrap_or_default());
+    let settings = Settings::of(&read_small(&mut reader, record, SETTINGS)?.unwrap_or_default());
     let from = seen_then(record, &db, &settings)?;
     let media = Prefixes::new(options.map.clone());
     let to = places_after(&from, &options.places, &media);
     let by_name = from.iter().filter_map(|(name, old)| Some((old.clone(), to.get(name)?.clone())));
     let prefixes = Prefixes::new(options.map.iter().cloned().chain(by_name));
-    let looked_for = if options.looks_for_media { &media } else { &Prefixes::default() };
-    let formulas = Formulas { old: &settings.formula(&from), new: &settings.formula(&to), prefixes: &prefixes, media: looked_for };
+    check_own(options, &from)?;
+    let folders = ItemFolders::of(&from);
+    let (old, new) = (settings.formula(&from), settings.formula(&to));
+    let formulas = Formulas { old: &old, new: &new, prefixes: &prefixes, folders: &folders, looks_for_media: options.looks_for_media };
     let items = look_at_items(&db, &formulas, &monitor.interrupt)?;
     check_collisions(&db, &items.ids)?;
-    let own = ["programdata", "metadata", "config"].iter().filter_map(|name| from.get(*name).cloned()).collect();
-    let mapping = Mapping { prefixes, ids: items.ids, own };
+    let mapping = Mapping { prefixes, ids: items.ids, folders };
     let rewritten = if mapping.is_identity() { rows::Rewritten::default() } else { rows::rewrite(&mut db, &mapping, &monitor.interrupt).map_err(failed)? };
     if monitor.interrupt.is_raised() {
         return Err(Error::Interrupted);
@@ -82,6 +85,7 @@ pub(super) fn prepare(repository: &Repository, snapshot: &(SnapshotId, SnapshotR
         ..MovePlan::default()
     };
     let documents = documents_of(&mut reader, record, &mapping, options, &mut plan)?;
+    check_metadata_path(&plan, &documents)?;
     let folders = folders_of(repository, &index, record, &mapping, &mut plan, monitor)?;
     Ok(Prepared { plan, mapping, database, documents, folders })
 }
@@ -98,11 +102,30 @@ fn check_pairs(options: &MoveOptions) -> Result<(), Error> {
                 return Err(wrong(format!("{path} is a path of Windows. How the ids of items change with it is not known")));
             }
             if !path.starts_with('/') || path.split('/').any(|part| matches!(part, "." | "..")) || path.trim_end_matches('/').contains("//") {
-                return Err(wrong(format!("{path:?} is not an absolute path")));
+                return Err(wrong(format!("{path:?} is not an absolute path without . and .. and empty parts")));
             }
         }
         if options.map.iter().filter(|(other, _)| other.trim_end_matches('/') == old.trim_end_matches('/')).count() > 1 {
             return Err(wrong(format!("{old} is mapped to two directories")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to move a part of what the server looks for in its own directories. Metadata in a place of its own moves as a whole.
+fn check_own(options: &MoveOptions, from: &Directories) -> Result<(), Error> {
+    let data = from.get("programdata").map_or("", String::as_str);
+    for (old, _) in &options.map {
+        let old = old.trim_end_matches('/');
+        let is_around = |dir: &str| rest_within(data, dir).is_some();
+        let inside = ["data", "metadata", "root", "plugins", "config"].into_iter().filter_map(|name| Some((name, from.get(name)?)));
+        let found = inside.into_iter().find(|(name, dir)| rest_within(old, dir).is_some() && !is_around(dir) && !(*name == "metadata" && old == dir.as_str()));
+        if let Some((name, dir)) = found {
+            return Err(Error::Refused {
+                what: format!("{old} lies in the server's {name} directory {dir}, and the server looks for it nowhere else"),
+                hint: "Give only directories of media with --map, or the metadata directory as a whole. Where the server has its own directories is said by --map-layout."
+                    .to_owned(),
+            });
         }
     }
     Ok(())
@@ -129,12 +152,15 @@ fn check_schema(db: &rusqlite::Connection, id: &SnapshotId, record: &SnapshotRec
     })
 }
 
-/// Where the server will see its directories. Metadata in a place of its own goes where the user's pairs send it.
+/// Where the server will see its directories. Metadata in a place of its own goes where the user's pairs send it, or to the place of its own that the
+/// new server has; inside a directory that moves it moves along.
 fn places_after(from: &Directories, wanted: &Directories, media: &Prefixes) -> Directories {
-    let is_usual = is_usual(from);
+    let of_own =
+        |name: &str, old: &String| name == "metadata" && !is_usual(from) && (!wanted.contains_key(name) || is_usual(wanted) || media.map(old).is_some());
+    let around = Prefixes::new(from.iter().filter(|(name, _)| *name != "metadata").filter_map(|(name, old)| Some((old.clone(), wanted.get(name)?.clone()))));
     let moved = |(name, old): (&String, &String)| {
-        let stays = || media.map(old).unwrap_or_else(|| old.clone());
-        let new = if name == "metadata" && !is_usual { stays() } else { wanted.get(name).cloned().unwrap_or_else(stays) };
+        let along = || media.map(old).or_else(|| around.map(old)).unwrap_or_else(|| old.clone());
+        let new = if of_own(name, old) { along() } else { wanted.get(name).cloned().unwrap_or_else(along) };
         (name.clone(), new)
     };
     from.iter().map(moved).collect()
@@ -189,8 +215,15 @@ fn documents_of(
                 Some(place) => with_metadata_path(&bytes, document, mapping, place),
                 None => document.rewrite(&bytes, mapping),
             };
+            if document.is_plugins()
+                && mapping.prefixes.is_named_in(rewritten.as_ref().ok().and_then(Option::as_ref).filter(|_| options.map_plugins).unwrap_or(&bytes))
+            {
+                plan.plugins.push(display(&path));
+            }
             match rewritten {
-                Ok(Some(_)) if document == Document::Plugin && !options.map_plugins => plan.plugins.push(display(&path)),
+                Ok(Some(_)) if document.is_plugins() && !options.map_plugins => {}
+                // Named above, if it has a path in it.
+                Err(_) if document.is_plugins() => {}
                 Ok(Some(new)) => {
                     plan.documents.push(display(&path));
                     documents.insert(path, new);
@@ -209,7 +242,24 @@ fn documents_of(
 /// The metadata directory, where the settings must name it from now on: it was in its usual place, and is not any more.
 fn metadata_path<'p>(path: &[u8], plan: &'p MovePlan) -> Option<&'p str> {
     let metadata = plan.to.get("metadata")?;
-    (path == b"config/system.xml" && is_usual(&plan.from) && !is_usual(&plan.to)).then_some(metadata.as_str())
+    (path == SETTINGS && is_usual(&plan.from) && !is_usual(&plan.to)).then_some(metadata.as_str())
+}
+
+const NO_PLACE: &str = "it has no element MetadataPath, which must name the metadata directory";
+
+/// Refuses where the settings cannot name the metadata directory.
+fn check_metadata_path(plan: &MovePlan, documents: &HashMap<Vec<u8>, Vec<u8>>) -> Result<(), Error> {
+    match metadata_path(SETTINGS, plan) {
+        Some(place) if !documents.contains_key(SETTINGS) => Err(Error::Refused {
+            what: format!(
+                "the metadata directory would be {place}, but the server would not know: in the snapshot config/system.xml is missing, or {NO_PLACE}"
+            ),
+            hint:
+                "Save the settings once in the dashboard (Dashboard, General), take a new snapshot, and use that. Or leave the metadata in the data directory."
+                    .to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the metadata is where a server has it that is not told otherwise.
@@ -222,7 +272,7 @@ fn is_usual(places: &Directories) -> bool {
 fn with_metadata_path(bytes: &[u8], document: Document, mapping: &Mapping, place: &str) -> Result<Option<Vec<u8>>, String> {
     let rewritten = document.rewrite(bytes, mapping)?;
     let named = super::xml_text::set_text(rewritten.as_deref().unwrap_or(bytes), "MetadataPath", place);
-    named.map(Some).ok_or_else(|| "it has no element MetadataPath, which must name the metadata directory".to_owned())
+    named.map(Some).ok_or_else(|| NO_PLACE.to_owned())
 }
 
 /// The folders of items, where any id changes.

@@ -73,8 +73,8 @@ const SORT_CACHE_KIB: i64 = 16 * 1024;
 /// More new ids than these, and indexes are made anew.
 const INDEXED_IDS_MAX: usize = 10_000;
 
-/// Stands before a new id while an old one of the same name may still be there.
-const PENDING: char = '\u{1}';
+/// Stands before a new value while an old one of the same name may still be there. No value of a server begins with it.
+const PENDING: &str = "\u{1}jellyvault\u{1}";
 
 /// What was changed.
 #[derive(Debug, Default)]
@@ -88,9 +88,9 @@ pub(super) struct Rewritten {
 /// Rewrites a private copy.
 pub(super) fn rewrite(db: &mut Connection, mapping: &Mapping, interrupt: &Interrupt) -> Result<Rewritten, rusqlite::Error> {
     let before = broken_references(db)?;
-    let tables = tables_of(db)?;
-    let transaction = db.transaction()?;
     let mut done = Rewritten::default();
+    let tables = tables_of(db, &mut done.unread)?;
+    let transaction = db.transaction()?;
     let pending = mapping.ids.overlap();
     for table in &tables {
         if interrupt.is_raised() {
@@ -153,6 +153,8 @@ fn broken_references(db: &Connection) -> rusqlite::Result<u64> {
 /// A table and those of its columns that may change.
 struct TableOf {
     name: String,
+    /// What its rows are numbered by.
+    row: &'static str,
     columns: Vec<(String, Holds)>,
 }
 
@@ -161,7 +163,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// The tables that may change: the known ones, and whatever else refers to items.
-fn tables_of(db: &Connection) -> rusqlite::Result<Vec<TableOf>> {
+fn tables_of(db: &Connection, unread: &mut Named) -> rusqlite::Result<Vec<TableOf>> {
     let mut names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")?;
     let names = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     let mut tables = Vec::new();
@@ -174,6 +176,7 @@ fn tables_of(db: &Connection) -> rusqlite::Result<Vec<TableOf>> {
         let refers = |column: &str| {
             matches!(column, "ItemId" | "ParentItemId") || keys.iter().any(|(table, from)| table == "BaseItems" && from.eq_ignore_ascii_case(column))
         };
+        let row = ["rowid", "_rowid_", "oid"].into_iter().find(|row| !has.iter().any(|column| column.eq_ignore_ascii_case(row)));
         let columns: Vec<(String, Holds)> = has
             .into_iter()
             .filter_map(|column| {
@@ -181,8 +184,11 @@ fn tables_of(db: &Connection) -> rusqlite::Result<Vec<TableOf>> {
                 holds.or_else(|| refers(&column).then_some(Holds::Id)).map(|holds| (column, holds))
             })
             .collect();
-        if !columns.is_empty() {
-            tables.push(TableOf { name, columns });
+        let is_numbered = db.query_row("SELECT wr = 0 AND type = 'table' FROM pragma_table_list(?1) WHERE schema = 'main'", [&name], |row| row.get(0))?;
+        match row.filter(|_| is_numbered) {
+            _ if columns.is_empty() => {}
+            Some(row) => tables.push(TableOf { name, row, columns }),
+            None => unread.add(|| format!("the table {name}")),
         }
     }
     Ok(tables)
@@ -212,9 +218,15 @@ impl Table<'_> {
             }
             let (batch, last) = self.batch(after, unread)?;
             for (row, changes) in &batch {
-                self.update(*row, changes)?;
+                match self.update(*row, changes) {
+                    Ok(()) => changed += 1,
+                    // Watch state of a film that was once at both places: the row that has the new key stays, and so does this one.
+                    Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
+                        unread.add(|| format!("row {row} of {} (another row has its new key already)", self.table.name));
+                    }
+                    Err(error) => return Err(error),
+                }
             }
-            changed += batch.len() as u64;
             match last {
                 Some(last) if last < i64::MAX => after = last + 1,
                 _ => return Ok(changed),
@@ -225,7 +237,8 @@ impl Table<'_> {
     /// The rows that change among the next ones, and the last that was looked at.
     fn batch(&self, from: i64, unread: &mut Named) -> rusqlite::Result<Batch> {
         let columns: Vec<String> = self.table.columns.iter().map(|(column, _)| quoted(column)).collect();
-        let sql = format!("SELECT rowid, {} FROM {} WHERE rowid >= ?1 ORDER BY rowid LIMIT {BATCH_ROWS}", columns.join(", "), quoted(&self.table.name));
+        let (row, table) = (self.table.row, quoted(&self.table.name));
+        let sql = format!("SELECT {row}, {} FROM {table} WHERE {row} >= ?1 ORDER BY {row} LIMIT {BATCH_ROWS}", columns.join(", "));
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut rows = statement.query([from])?;
         let (mut batch, mut last, mut seen) = (Vec::new(), None, 0);
@@ -246,8 +259,15 @@ impl Table<'_> {
     }
 
     fn new_value(&self, value: ValueRef<'_>, holds: Holds, place: impl FnOnce() -> String, unread: &mut Named) -> Option<String> {
-        let ValueRef::Text(bytes) = value else { return None };
-        let text = std::str::from_utf8(bytes).ok()?;
+        let text = match value {
+            ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok(),
+            ValueRef::Blob(_) => None,
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => return None,
+        };
+        let Some(text) = text else {
+            unread.add(place);
+            return None;
+        };
         let new = match holds {
             Holds::Id => self.mapping.ids.of_column(text),
             Holds::Ids => self.mapping.ids.in_text(text),
@@ -264,7 +284,7 @@ impl Table<'_> {
     fn update(&self, row: i64, changes: &Changes) -> rusqlite::Result<()> {
         let set: Vec<String> =
             changes.iter().enumerate().filter_map(|(number, (at, _))| Some(format!("{} = ?{}", quoted(&self.table.columns.get(*at)?.0), number + 2))).collect();
-        let sql = format!("UPDATE {} SET {} WHERE rowid = ?1", quoted(&self.table.name), set.join(", "));
+        let sql = format!("UPDATE {} SET {} WHERE {} = ?1", quoted(&self.table.name), set.join(", "), self.table.row);
         let values = std::iter::once(Value::Integer(row)).chain(changes.iter().map(|(_, new)| Value::Text(new.clone())));
         self.db.prepare_cached(&sql)?.execute(params_from_iter(values))?;
         Ok(())
@@ -296,13 +316,9 @@ fn make_indexes(db: &Connection, made: &[String]) -> rusqlite::Result<()> {
 /// Takes the marks off that stood before new values.
 fn settle(db: &Connection, table: &TableOf) -> rusqlite::Result<()> {
     for (column, _) in table.columns.iter().filter(|(_, holds)| *holds != Holds::Json) {
-        let column = quoted(column);
-        let sql = format!(
-            "UPDATE {} SET {column} = substr({column}, 2) WHERE typeof({column}) = 'text' AND substr({column}, 1, 1) = char({})",
-            quoted(&table.name),
-            PENDING as u32
-        );
-        db.execute(&sql, [])?;
+        let (column, table, len) = (quoted(column), quoted(&table.name), PENDING.chars().count());
+        let sql = format!("UPDATE {table} SET {column} = substr({column}, {}) WHERE typeof({column}) = 'text' AND substr({column}, 1, {len}) = ?1", len + 1);
+        db.execute(&sql, [PENDING])?;
     }
     Ok(())
 }

@@ -20,7 +20,12 @@ pub(super) fn replace_texts(xml: &[u8], mut replace: impl FnMut(&str, &str) -> O
     for node in document.descendants().filter(|node| node.is_text()) {
         let (Some(value), Some(element)) = (node.text(), node.parent_element()) else { continue };
         let Some(new) = replace(element.tag_name().name(), value) else { continue };
-        let range = node.range();
+        // What is written as several pieces is one text, and its range is that of the first piece.
+        let end = match node.next_sibling() {
+            Some(next) => next.range().start,
+            None => text.get(..element.range().end).and_then(|whole| whole.rfind("</")).ok_or(NoXml)?,
+        };
+        let range = node.range().start..end;
         out.extend_from_slice(body.get(copied..range.start).unwrap_or_default());
         push_escaped(&mut out, &new);
         copied = range.end;
@@ -68,6 +73,8 @@ mod tests {
         let wanted =
             "\u{feff}<?xml version=\"1.0\"?>\r\n<S x=\"/a\"><!-- /a&b --><Path>/&lt;c&gt;/Ä</Path><Name>/a&amp;b</Name><Path>/&lt;c&gt;/x</Path><Path /></S>\n";
         assert_eq!(String::from_utf8(new).unwrap(), wanted);
+        let pieces = replace_texts(b"<S><Path>/a&amp;b/<![CDATA[x&y]]>/z</Path><Path>/a&amp;b<!-- n -->/q</Path></S>", replace).unwrap().unwrap();
+        assert_eq!(String::from_utf8(pieces).unwrap(), "<S><Path>/&lt;c&gt;/x&amp;y/z</Path><Path>/&lt;c&gt;<!-- n -->/q</Path></S>");
         let set = set_text(b"<S>\n  <MetadataPath />\n</S>", "MetadataPath", "/a & b").unwrap();
         assert_eq!(set, b"<S>\n  <MetadataPath>/a &amp; b</MetadataPath>\n</S>");
         assert!(replace_texts(b"<S>", replace).is_err() && replace_texts(b"\xff", replace).is_err());

@@ -113,7 +113,7 @@ impl Ahead<'_> {
         let Some(above) = path.parent() else { return };
         self.may_change(above);
         if is_immutable(path) {
-            self.obstacle(format!("{} is immutable or append-only (see lsattr; remove that with chattr -ia)", path.display()));
+            self.obstacle(fixed("", path));
         }
     }
 
@@ -151,7 +151,7 @@ impl Ahead<'_> {
             _ => return,
         }
         if has.is_some_and(|has| has.is_immutable) {
-            self.obstacle(format!("{} is immutable or append-only (see lsattr; remove that with chattr -ia)", path.display()));
+            self.obstacle(fixed("", &path));
         }
         self.may_change(&folder.path);
     }
@@ -180,10 +180,9 @@ impl Ahead<'_> {
     }
 
     fn may_change(&mut self, folder: &Path) {
+        // The system calls an immutable directory one without permission.
         let what = match rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
-            Ok(()) if is_immutable(folder) => {
-                format!("the directory {} is immutable or append-only (see lsattr; remove that with chattr -ia)", folder.display())
-            }
+            Ok(()) | Err(Errno::ACCESS | Errno::PERM) if is_immutable(folder) => fixed("the directory ", folder),
             Ok(()) => return,
             Err(Errno::ROFS) => format!("{} is on a file system that is mounted read-only", folder.display()),
             Err(Errno::ACCESS | Errno::PERM) => format!("you have no permission to write to the directory {}", folder.display()),
@@ -233,6 +232,12 @@ impl Ahead<'_> {
             },
         })
     }
+}
+
+/// What not even root may change, and the command that allows it.
+fn fixed(what: &str, path: &Path) -> String {
+    let quoted = path.display().to_string().replace('\'', r"'\''");
+    format!("{what}{} is immutable or append-only. Allow changes with: chattr -ia '{quoted}'", path.display())
 }
 
 fn mebibytes(bytes: u64) -> String {

@@ -15,6 +15,8 @@ use super::moved::Moved;
 use super::trap::trap;
 use super::{InstanceTarget, RestoreOptions};
 
+/// As many restores of one second find a name.
+const TRIES_MAX: usize = 100;
 /// Deepest directory that is taken away again.
 const DEPTH_MAX: usize = 256;
 
@@ -22,8 +24,7 @@ const DEPTH_MAX: usize = 256;
 pub(super) fn move_aside(target: &InstanceTarget, options: &RestoreOptions) -> Result<Vec<Moved>, Error> {
     let mut moves: Vec<Moved> = Vec::new();
     for from in to_be_moved(target, options)? {
-        let name = format!("{}.bak-{}", from.name().to_string_lossy(), options.stamp);
-        let to = LiveFile::new(from.dir().clone(), OsStr::new(&name), from.shown().with_file_name(&name));
+        let to = unused_name(&from, &options.stamp);
         if !options.dry_run
             && let Err(error) = rename(&from, &to)
         {
@@ -37,6 +38,14 @@ pub(super) fn move_aside(target: &InstanceTarget, options: &RestoreOptions) -> R
         moves.push(Moved { from, to });
     }
     Ok(moves)
+}
+
+/// The name that it gets: one that an earlier restore did not use.
+fn unused_name(from: &LiveFile, stamp: &str) -> LiveFile {
+    let first = format!("{}.bak-{stamp}", from.name().to_string_lossy());
+    let named = |name: &str| LiveFile::new(from.dir().clone(), OsStr::new(name), from.shown().with_file_name(name));
+    let later = (2..TRIES_MAX).map(|number| named(&format!("{first}-{number}")));
+    std::iter::once(named(&first)).chain(later).find(|to| to.stat().is_err()).unwrap_or_else(|| named(&first))
 }
 
 fn rename(from: &LiveFile, to: &LiveFile) -> rustix::io::Result<()> {

@@ -40,7 +40,7 @@ pub(crate) use self::refuse::check_server;
 pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, live_database, refuse_running, refuse_running_process};
 use self::tally::Tally;
 use self::target::Target;
-pub(in crate::ops) use self::unfinished::is_unfinished;
+pub(in crate::ops) use self::unfinished::{is_unfinished, state_before};
 use super::ls::short;
 use super::select::categories;
 use super::{Error, Monitor};
@@ -97,11 +97,12 @@ pub fn restore(
         report.moved_aside = keep_old::move_aside(target, options)?;
     }
     if options.is_move && !options.dry_run {
-        unfinished::mark(&target.instance)?;
+        unfinished::mark(&target.instance, options.before_move.or(report.safety))?;
     }
     let index = repository.index()?;
     let job = Job { repository, index: &index, snapshot, destination, selected: &selected, options, monitor };
     match job.write(&mut ChunkReader::new(repository, &index), &mut report) {
+        Ok(()) if options.is_move && !report.problems.is_empty() => Err(half_moved(&report)),
         Ok(()) => {
             if !options.dry_run && options.selection.touches(Category::Database, DATABASE_PATH) {
                 unfinished::clear(&target.instance)?;
@@ -111,6 +112,17 @@ pub fn restore(
         Err(error) if options.dry_run => Err(error),
         Err(error) => Err(half_done(error, &report)),
     }
+}
+
+/// Other paths that are not everywhere: no server may start on them.
+fn half_moved(report: &RestoreReport) -> Error {
+    let first = report.problems.first().map(|problem| format!("{}: {}", problem.path, problem.what)).unwrap_or_default();
+    let safety = report.safety.as_ref().map_or_else(String::new, |id| format!(" The state before is in snapshot {}.", short(id)));
+    let what = format!(
+        "not everything could be written, so some files have the old paths and some the new ({first}).{safety} Jellyfin 10.11 and later refuse to start until the change \
+         is finished or undone (jellyvault move --undo)"
+    );
+    Error::HalfDone { what, source: Box::new(Error::System { what: "access to all files" }) }
 }
 
 /// What is wrong with the snapshot itself.

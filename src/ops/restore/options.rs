@@ -120,6 +120,8 @@ pub struct RestoreOptions {
     pub same_directories: bool,
     /// The snapshot has other paths than the server that is there: until all is written, the server must not start.
     pub is_move: bool,
+    /// The snapshot that has the state before, where one was taken already.
+    pub before_move: Option<SnapshotId>,
     /// Whose the files are; only root can give files away.
     pub owners: Owners,
     /// Take a snapshot of what is there before the database or the configuration is replaced.

@@ -113,6 +113,11 @@ impl<'r> State<'r> {
         Ok(rows > more_than)
     }
 
+    /// Whether it has a table.
+    pub fn has_table(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.open()?.table(name).is_some())
+    }
+
     /// Opens it, perhaps beside another state of the same database; its reader keeps so many decoded extents.
     pub(super) fn open_keeping(&self, extents: usize, other: Option<&Database<'_>>) -> Result<Database<'r>, Error> {
         let pages = match &self.way {

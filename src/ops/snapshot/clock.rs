@@ -15,8 +15,8 @@ const LATEST_NS: i128 = EARLIEST_NS + 25 * 365 * DAY_NS;
 const PAUSE_NS: i128 = 400 * DAY_NS;
 /// Clocks are set back by as much without being wrong.
 const STEP_NS: i128 = 300_000_000_000;
-/// A share's clock may differ from this machine's; by so much it is wrong, or this one is.
-const APART_NS: i128 = PAUSE_NS;
+/// The clock of a share or of another machine may differ from this one's, and be set for another time zone; by so much one of them is wrong.
+const APART_NS: i128 = 26 * 3_600_000_000_000;
 
 /// The time, in nanoseconds since 1970.
 pub(super) fn now_ns() -> i128 {
@@ -24,14 +24,24 @@ pub(super) fn now_ns() -> i128 {
     i128::try_from(now.as_nanos()).unwrap_or(i128::MAX)
 }
 
-/// What is wrong with the time of a capture, against the snapshot before it and the repository's own disk.
-///
-/// `believed` is the newest snapshot whose clock was believed: where the one before has a wrong clock, and this one goes on from there, it
-/// was put right.
-pub(super) fn problem(now_ns: i128, before: Option<&SnapshotRecord>, believed: Option<&SnapshotRecord>, repository: &Repository) -> Option<Problem> {
+/// The snapshots that the time of a capture is compared with.
+pub(super) struct Compared<'r> {
+    /// The one before it of this source.
+    pub before: Option<&'r SnapshotRecord>,
+    /// The newest of this source whose clock was believed: where the one before has a wrong clock, and this one goes on from there, it was put right.
+    pub believed: Option<&'r SnapshotRecord>,
+    /// The newest of all sources whose clock was believed.
+    pub last: Option<&'r SnapshotRecord>,
+}
+
+/// What is wrong with the time of a capture, against other snapshots and the repository's own disk.
+pub(super) fn problem(now_ns: i128, compared: &Compared<'_>, repository: &Repository) -> Option<Problem> {
+    let Compared { before, believed, last } = *compared;
     let (disk_ns, time) = (disk_time(repository), |record: &SnapshotRecord| i128::from(record.time_ns));
-    let fault = fault(now_ns, before.map(time), disk_ns)?;
-    if before.is_some_and(SnapshotRecord::has_wrong_clock) && believed.is_some() && self::fault(now_ns, believed.map(time), disk_ns).is_none() {
+    let fault = fault(now_ns, before.map(time), last.map(time), disk_ns)?;
+    // Without a snapshot that can be believed the disk is what tells.
+    let can_tell = believed.is_some() || disk_ns.is_some();
+    if before.is_some_and(SnapshotRecord::has_wrong_clock) && can_tell && self::fault(now_ns, believed.map(time), last.map(time), disk_ns).is_none() {
         return None;
     }
     let words =
@@ -40,6 +50,9 @@ pub(super) fn problem(now_ns: i128, before: Option<&SnapshotRecord>, believed: O
         Fault::Impossible => format!("this machine's clock shows {}, which cannot be right", words(now_ns)),
         Fault::Back(before) => format!("this machine's clock shows {}, but the previous snapshot was taken at {}", words(now_ns), words(before)),
         Fault::Jump(before) => format!("this machine's clock shows {}, more than a year after the previous snapshot ({})", words(now_ns), words(before)),
+        Fault::Behind(last) => {
+            format!("this machine's clock shows {}, but the newest snapshot of the repository was taken at {}", words(now_ns), words(last))
+        }
         Fault::Disk(disk) => format!("this machine's clock shows {}, but the repository's disk shows {}", words(now_ns), words(disk)),
     };
     Some(Problem {
@@ -53,10 +66,11 @@ enum Fault {
     Impossible,
     Back(i128),
     Jump(i128),
+    Behind(i128),
     Disk(i128),
 }
 
-fn fault(now: i128, before: Option<i128>, disk: Option<i128>) -> Option<Fault> {
+fn fault(now: i128, before: Option<i128>, last: Option<i128>, disk: Option<i128>) -> Option<Fault> {
     if !(EARLIEST_NS..LATEST_NS).contains(&now) {
         return Some(Fault::Impossible);
     }
@@ -66,7 +80,7 @@ fn fault(now: i128, before: Option<i128>, disk: Option<i128>) -> Option<Fault> {
     match before {
         Some(before) if before > now + STEP_NS => Some(Fault::Back(before)),
         Some(before) if now - before > PAUSE_NS && before >= EARLIEST_NS => Some(Fault::Jump(before)),
-        _ => None,
+        _ => last.filter(|last| *last > now + APART_NS).map(Fault::Behind),
     }
 }
 
@@ -86,15 +100,16 @@ mod tests {
     #[test]
     fn clocks_that_cannot_be_right_are_told_and_usual_ones_are_not() {
         let now = EARLIEST_NS + 30 * DAY_NS;
-        assert_eq!(fault(now, Some(now - DAY_NS), Some(now)), None);
-        assert_eq!(fault(now, Some(now + STEP_NS), None), None, "set back a little");
-        assert_eq!(fault(now, None, Some(now + APART_NS)), None);
-        assert_eq!(fault(0, None, None), Some(Fault::Impossible));
-        assert_eq!(fault(now + 73 * 365 * DAY_NS, None, None), Some(Fault::Impossible));
-        assert_eq!(fault(now, Some(now + DAY_NS), Some(now)), Some(Fault::Back(now + DAY_NS)));
-        assert_eq!(fault(now + 2 * PAUSE_NS, Some(now), None), Some(Fault::Jump(now)));
-        assert_eq!(fault(now, Some(now), Some(now - 2 * PAUSE_NS)), Some(Fault::Disk(now - 2 * PAUSE_NS)));
+        assert_eq!(fault(now, Some(now - DAY_NS), Some(now), Some(now)), None);
+        assert_eq!(fault(now, Some(now + STEP_NS), None, None), None, "set back a little");
+        assert_eq!(fault(now, None, Some(now + APART_NS), Some(now + APART_NS)), None);
+        assert_eq!(fault(0, None, None, None), Some(Fault::Impossible));
+        assert_eq!(fault(now + 73 * 365 * DAY_NS, None, None, None), Some(Fault::Impossible));
+        assert_eq!(fault(now, Some(now + DAY_NS), None, Some(now)), Some(Fault::Back(now + DAY_NS)));
+        assert_eq!(fault(now + 2 * PAUSE_NS, Some(now), None, None), Some(Fault::Jump(now)));
+        assert_eq!(fault(now, Some(now), None, Some(now - 2 * DAY_NS)), Some(Fault::Disk(now - 2 * DAY_NS)));
+        assert_eq!(fault(now, Some(now - DAY_NS), Some(now + 2 * DAY_NS), None), Some(Fault::Behind(now + 2 * DAY_NS)));
         // A repository may be older than this program.
-        assert_eq!(fault(now + PAUSE_NS, Some(EARLIEST_NS - PAUSE_NS), None), None);
+        assert_eq!(fault(now + PAUSE_NS, Some(EARLIEST_NS - PAUSE_NS), None, None), None);
     }
 }

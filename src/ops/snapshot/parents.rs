@@ -56,6 +56,14 @@ impl Parents {
         Ok(Catalog::newest_of(repository, &self.end, |record| is_ours(record) && is_so(record))?.map(|(_, record)| record))
     }
 
+    /// The newest snapshot of all sources whose clock was believed, where that is not the newest of this source.
+    pub(super) fn last_believed(&self, repository: &Repository) -> Result<Option<SnapshotRecord>, Error> {
+        if self.newest.is_some() && self.newest == Catalog::last_id(repository)? {
+            return Ok(None);
+        }
+        Ok(Catalog::newest_of(repository, &self.end, |record| !record.has_wrong_clock())?.map(|(_, record)| record))
+    }
+
     /// Tells the snapshots of a source from others.
     pub(super) fn is_ours<'k>(key: &'k str, server: Option<&'k str>) -> impl Fn(&SnapshotRecord) -> bool + Copy + 'k {
         let is_same_server = move |record: &SnapshotRecord| server.is_some() && record.server.id.as_deref() == server && !record.source.key.starts_with("zip-");

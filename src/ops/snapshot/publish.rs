@@ -127,7 +127,8 @@ fn tell_losses(run: &Run<'_>, collector: &mut Collector<'_>, record: &SnapshotRe
     }
     // What is told of a whole category need not be told of each of its folders.
     let is_told = |path: &[u8]| losses.iter().chain(&collector.problems).any(|problem| is_within(path, problem.path.as_bytes()));
-    let emptied = emptied::since(earlier, roots, |path| run.rules.wants(Category::of(path)) && !is_told(path));
+    let is_asked = |path: &[u8]| others_seen > 0 && run.rules.wants(Category::of(path)) && !is_told(path);
+    let emptied = emptied::since(earlier, roots, is_asked);
     losses.extend(emptied);
     for problem in losses {
         run.monitor.progress.problem(&problem);
@@ -148,7 +149,7 @@ fn record(run: &Run<'_>, collector: &mut Collector<'_>, walked: Walked) -> Snaps
     let generated: Vec<String> = if run.rules.has_left_generated.load(Ordering::Relaxed) { GENERATED.map(str::to_owned).to_vec() } else { Vec::new() };
     let mut server = walked.server;
     // A server that lost its id in this place is the same still.
-    server.id = server.id.or_else(|| parents.record.as_ref()?.server.id.clone());
+    server.id = server.id.or_else(|| run.server.clone()).or_else(|| parents.record.as_ref()?.server.id.clone());
     let mut record = SnapshotRecord {
         time_ns: i64::try_from(run.scan_start_ns).unwrap_or(i64::MAX),
         parent: parents.newest,

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::manifest::{Standing, went_back};
+use crate::manifest::{Catalog, SnapshotRecord, Standing, went_back};
 use crate::progress::{Monitor, Problem};
 use crate::source::{Category, Layout, Rules, ScanCache, ScanCacheWriter, ScanRoot};
 use crate::store::{ChunkReader, Index, PackStreams, Repository};
@@ -43,6 +43,8 @@ pub(super) struct Run<'r> {
     pub rules: Rules,
     pub wanted: Vec<Category>,
     pub parents: Parents,
+    /// The server's id; of one that lost it, that of the server that the last snapshot of this directory is of.
+    pub server: Option<String>,
     /// What is wrong with the repository's list and the machine's clock.
     problems: Vec<Problem>,
 }
@@ -60,8 +62,9 @@ impl<'r> Run<'r> {
         let key = source_key(&options.host, &spec.layout);
         let rules = rules(repository, spec, options)?;
         let wanted: Vec<Category> = Category::ALL.into_iter().filter(|c| rules.wants(*c) && (spec.layout.is_instance || *c == Category::Other)).collect();
-        let parents = Parents::find(repository, &key, spec.server.id.as_deref(), &wanted)?;
-        let mut run = Run { repository, spec, options, purpose, monitor, begun, scan_start_ns, key, rules, wanted, parents, problems: Vec::new() };
+        let server = spec.server.id.clone().map_or_else(|| server_of_place(repository, &options.host, &spec.layout), |id| Ok(Some(id)))?;
+        let parents = Parents::find(repository, &key, server.as_deref(), &wanted)?;
+        let mut run = Run { repository, spec, options, purpose, monitor, begun, scan_start_ns, key, rules, wanted, parents, server, problems: Vec::new() };
         if run.keeps() {
             // Repositories of older programs had no copy of their settings, and one that is new may have been cut off before it was written.
             if run.parents.newest.is_none() || repository.config().format == 1 {
@@ -77,10 +80,12 @@ impl<'r> Run<'r> {
         if purpose == Purpose::Keep {
             let before = run.parents.record.as_ref();
             let believed = match before.filter(|before| before.has_wrong_clock()) {
-                Some(_) => run.parents.newest_of(repository, &run.key, spec.server.id.as_deref(), |record| !record.has_wrong_clock())?,
+                Some(_) => run.parents.newest_of(repository, &run.key, run.server.as_deref(), |record| !record.has_wrong_clock())?,
                 None => None,
             };
-            let problem = clock::problem(scan_start_ns, before, believed.as_ref(), repository);
+            let last = run.parents.last_believed(repository)?;
+            let compared = clock::Compared { before, believed: believed.as_ref(), last: last.as_ref() };
+            let problem = clock::problem(scan_start_ns, &compared, repository);
             run.problems.extend(problem);
         }
         Ok(run)
@@ -127,7 +132,7 @@ impl<'r> Run<'r> {
         if self.options.accept_loss {
             return Ok(worth::Before::nothing(self.repository, index));
         }
-        worth::Before::find(self.repository, index, &self.parents, &self.key, self.spec)
+        worth::Before::find((self.repository, index), &self.parents, (&self.key, self.server.as_deref()), &self.wanted)
     }
 
     /// Copies and stores the main database first: what the server writes meanwhile is younger than everything else.
@@ -162,6 +167,14 @@ impl<'r> Run<'r> {
             collector.problem(problem);
         }
     }
+}
+
+/// The id of the server that the last snapshot of the same data directory on this machine is of: what is gone from there is its.
+fn server_of_place(repository: &Repository, host: &str, layout: &Layout) -> Result<Option<String>, Error> {
+    let here = layout.directories();
+    let Some(place) = here.get("programdata") else { return Ok(None) };
+    let is_of_it = |record: &SnapshotRecord| record.source.host == host && record.source.directories.get("programdata") == Some(place);
+    Ok(Catalog::newest(repository, is_of_it)?.and_then(|(_, record)| record.server.id))
 }
 
 /// Begins the list of a new repository; a problem where the list of an old one is gone.

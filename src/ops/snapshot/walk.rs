@@ -1,5 +1,6 @@
 //! The walk through the source: what the scan finds becomes batches, workers take them, what comes back is collected in order.
 
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 
@@ -155,7 +156,26 @@ pub(super) fn unfollowed(layout: &Layout, rules: &Rules) -> Vec<Problem> {
 /// Roots that could be traps: what is there is not captured, and that must be said.
 pub(super) fn refused(layout: &Layout, rules: &Rules) -> Vec<Problem> {
     let wanted = layout.refused.iter().filter(|(root, _)| !rules.leaves_out_linked(&root.logical));
-    wanted.map(|(root, why)| Problem { path: display(&root.logical), what: format!("{why}, so it is not in this snapshot. {NAME_IT}") }).collect()
+    wanted.map(|(root, why)| Problem { path: display(&root.logical), what: format!("{why}, so it is not in this snapshot. {}", advice(root)) }).collect()
+}
+
+/// What to do about a root that is a link: only what works for this one.
+fn advice(root: &ScanRoot) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(link), Ok(dir)) = (std::fs::symlink_metadata(&root.dir), std::fs::metadata(&root.dir)) else { return NAME_IT.to_owned() };
+    let Some(real) = std::fs::canonicalize(&root.dir).ok().filter(|_| link.is_symlink()) else { return NAME_IT.to_owned() };
+    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+    let option = match root.logical.as_slice() {
+        b"metadata" => Some("--metadata-dir"),
+        b"config" => Some("--config-dir"),
+        _ => None,
+    };
+    let named = option.map(|option| format!("give it with {option} {}", quoted(&real)));
+    // Of a link only what belongs to its owner is taken, even where links are followed.
+    let followed = (link.uid() == dir.uid()).then(|| "follow links with --follow-roots".to_owned());
+    let owned = format!("make root the owner of the link (chown -h root {})", quoted(&root.dir));
+    let ways: Vec<String> = named.into_iter().chain(followed).chain([owned]).collect();
+    format!("If the path is right, {}", ways.join("; or "))
 }
 
 fn not_followed(linked: &Linked) -> String {

@@ -8,14 +8,13 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 
 use crate::archive::Standing;
-use crate::manifest::{Catalog, CategoryRecord, Entries, Entry, Kind, SnapshotId, SnapshotRecord, UPGRADE, display, upgrade_words};
+use crate::manifest::{Catalog, CategoryRecord, Entries, Entry, Kind, ONLY_MARKERS, SnapshotId, SnapshotRecord, UPGRADE, display, upgrade_words};
 use crate::progress::{Interrupt, Problem};
 use crate::source::{Category, DATABASE_PATH, DatabaseFacts, ScanRoot, open_private_for, version};
 use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::Error;
 use super::super::rows::{Which, open_state};
-use super::SourceSpec;
 use super::parents::Parents;
 
 /// The library of a server before 10.11, and how long it may keep us.
@@ -45,15 +44,23 @@ pub(super) struct Before<'r> {
 }
 
 impl<'r> Before<'r> {
-    /// The newest complete snapshot of the source.
-    pub(super) fn find(repository: &'r Repository, index: &'r Index, parents: &Parents, key: &str, spec: &SourceSpec) -> Result<Before<'r>, Error> {
-        let parent = parents.newest.zip(parents.record.clone()).filter(|(_, record)| record.is_complete());
-        let snapshot = match parent {
-            None if parents.newest.is_some() => {
-                let is_ours = Parents::is_ours(key, spec.server.id.as_deref());
-                Catalog::newest_of(repository, &parents.end, |record| is_ours(record) && record.is_complete())?
-            }
-            parent => parent,
+    /// The newest complete snapshot of the source with all that this one is asked for; where none has that, the newest complete one.
+    pub(super) fn find(
+        (repository, index): (&'r Repository, &'r Index),
+        parents: &Parents,
+        (key, server): (&str, Option<&str>),
+        wanted: &[Category],
+    ) -> Result<Before<'r>, Error> {
+        let has_all = |record: &SnapshotRecord| record.is_complete() && wanted.iter().all(|category| record.category(category.name()).is_some());
+        let Some(newest) = parents.newest.zip(parents.record.clone()) else { return Ok(Before::nothing(repository, index)) };
+        if has_all(&newest.1) {
+            return Ok(Before { repository, index, snapshot: Some(newest) });
+        }
+        let is_ours = Parents::is_ours(key, server);
+        let last = |is_so: &dyn Fn(&SnapshotRecord) -> bool| Catalog::newest_of(repository, &parents.end, |record| is_ours(record) && is_so(record));
+        let snapshot = match last(&has_all)? {
+            None => last(&SnapshotRecord::is_complete)?,
+            whole => whole,
         };
         Ok(Before { repository, index, snapshot })
     }
@@ -212,8 +219,16 @@ pub(super) fn of_source(
     if files_but_markers == 0 {
         let directory =
             roots.iter().find(|root| root.logical == b"programdata").or(roots.first()).map(|root| root.dir.display().to_string()).unwrap_or_default();
-        let what = format!("{directory} contains only Jellyfin's marker files. Is the disk mounted?");
-        problems.push(Problem { path: "data".to_owned(), what });
+        let what = match &before.snapshot {
+            Some((id, record)) => format!(
+                "{directory} {ONLY_MARKERS}, but the last complete snapshot ({id}) has {} files. Its disk is not mounted, or the data is \
+                 gone. Mount the disk, or restore that snapshot with jellyvault restore {id} --in-place",
+                record.files.total
+            ),
+            None => format!("{directory} {ONLY_MARKERS}. Is the disk mounted?"),
+        };
+        // What all of it lacks need not be told of each part.
+        return vec![Problem { path: "data".to_owned(), what }];
     }
     for (category, path, least) in PLACES {
         let (then, now) = (before.files_of(category), categories.get(category.name()));
