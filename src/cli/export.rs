@@ -13,7 +13,7 @@ use super::clean::cleaned;
 use super::context::Context;
 use super::exact_rules::EXACT_RULES;
 use super::failure::Failure;
-use super::move_words::{CHECKLIST, changed_words};
+use super::move_words::{changed_words, checklist};
 use super::output;
 use super::relocate::{self, Wanted};
 use super::snapshot::{tell_problems, wanted};
@@ -63,7 +63,7 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     } else if !context.global.quiet {
         output::print(&words(context, &report, snapshot, place.is_some()))?;
         if let Some(plan) = plan {
-            output::print(&format!("{}{CHECKLIST}", changed_words(plan)))?;
+            output::print(&format!("{}{}", changed_words(plan), checklist(plan)))?;
         }
     }
     for remark in &report.remarks {

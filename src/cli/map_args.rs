@@ -27,10 +27,10 @@ pub struct MoveArgs {
 /// Which paths change.
 #[derive(Clone, Debug, Default, Args)]
 pub struct MapArgs {
-    /// Change the paths in the database and the settings to the directories of this server, or of this layout (docker, linuxserver, debian, portable)
+    /// Change the paths of the server's own directories in the database and the settings: to those of the server here, or of LAYOUT (docker, linuxserver, debian, portable)
     #[arg(long, value_name = "LAYOUT", num_args = 0..=1, default_missing_value = "auto")]
     pub map_layout: Option<MapLayout>,
-    /// Move media paths: every path in OLD becomes the same path in NEW, as the server sees them. May be given several times
+    /// Change media paths: OLD and everything in it is at NEW now, both as the server sees them. Moves no media files. May be given several times
     #[arg(long, value_name = "OLD=NEW")]
     pub map: Vec<MapPair>,
     /// Change paths in the settings of plugins, too

@@ -16,21 +16,34 @@ fn named(names: &MovedNames) -> String {
 }
 
 /// The plan.
-pub fn plan_words(plan: &MovePlan, looks_for_media: bool) -> String {
+pub fn plan_words(plan: &MovePlan) -> String {
     let mut out = String::from("Paths that would change, as the server sees them:\n");
     out.push_str(&paths(plan));
     out.push_str(&changes(plan, "would "));
-    if !looks_for_media {
-        out.push_str("The media was not looked for: the server sees it at another path than this machine, or runs on another one.\n");
-    } else {
-        out.push_str(&format!(
-            "Media found at its new path: {} of {}.\n",
-            render::count(plan.media_found),
-            render::count(plan.media_found + plan.media_missing.count)
-        ));
-        out.push_str(&named(&plan.media_missing));
-    }
+    out.push_str(&media(plan));
     out.push_str(&left_alone(plan));
+    out
+}
+
+/// What is known of the media at its new path.
+fn media(plan: &MovePlan) -> String {
+    let looked_for = plan.media_found + plan.media_missing.count;
+    let mut out = String::new();
+    let is_moved = !plan.map.is_empty() && plan.new_ids + plan.kept_ids.count > 0;
+    if !plan.map.is_empty() && !is_moved {
+        out.push_str("No item of the library is in the directories that --map names. They must be as the server sees them: see Dashboard, Libraries.\n");
+    }
+    if looked_for == 0 {
+        out.push_str("jellyvault did not look for the media: the server sees it at another path than this machine, or runs on another machine.\n");
+        return out;
+    }
+    let place = if is_moved { "its new path" } else { "its path" };
+    out.push_str(&format!("Media found at {place}: {} of {}.\n", render::count(plan.media_found), render::count(looked_for)));
+    out.push_str(&named(&plan.media_missing));
+    if plan.media_changed.count > 0 {
+        let files = render::plural(plan.media_changed.count, "media file has", "media files have");
+        out.push_str(&format!("{files} another modification time than in the library:\n{}", named(&plan.media_changed)));
+    }
     out
 }
 
@@ -74,17 +87,22 @@ fn left_alone(plan: &MovePlan) -> String {
     let mut out = String::new();
     if plan.kept_ids.count > 0 {
         out.push_str(&format!(
-            "{} their id, because Jellyfin did not make it from the path. The server may add them anew at the next scan, without their watch state:\n{}",
-            render::plural(plan.kept_ids.count, "item keeps", "items keep"),
+            "{}, because the old id does not follow from the path. The next scan may add such an item again, without its watch state:\n{}",
+            render::plural(plan.kept_ids.count, "item keeps its id", "items keep their ids"),
             named(&plan.kept_ids)
         ));
     }
     if plan.unread.count > 0 {
-        out.push_str(&format!("{} could not be read and stays as it is:\n{}", render::plural(plan.unread.count, "value", "values"), named(&plan.unread)));
+        out.push_str(&format!(
+            "{} not be read and {} not changed:\n{}",
+            render::plural(plan.unread.count, "value could", "values could"),
+            if plan.unread.count == 1 { "is" } else { "are" },
+            named(&plan.unread)
+        ));
     }
     if plan.leftovers.count > 0 {
         out.push_str(&format!(
-            "{} under the new names belonged to items that are no longer in the library, and go:\n{}",
+            "{} in folders with the new names, of items that are no longer in the library, left out:\n{}",
             render::plural(plan.leftovers.count, "file", "files"),
             named(&plan.leftovers)
         ));
@@ -100,7 +118,7 @@ fn left_alone(plan: &MovePlan) -> String {
 
 /// What was changed, for a restore or an export.
 pub fn changed_words(plan: &MovePlan) -> String {
-    format!("Changed paths:\n{}{}{}", paths(plan), changes(plan, ""), left_alone(plan))
+    format!("Changed paths:\n{}{}{}{}", paths(plan), changes(plan, ""), media(plan), left_alone(plan))
 }
 
 /// Where only files were restored.
@@ -113,18 +131,24 @@ pub fn part_words(plan: &MovePlan) -> String {
 }
 
 /// What to look at before the first scan.
-pub const CHECKLIST: &str = "Before you start Jellyfin: the media must be mounted at its new path, with its old modification times.\n\
-                             Then check in the dashboard: Libraries (their folders), Playback (the paths of FFmpeg and of transcoding), Live TV (recording paths),\n\
-                             and the settings of plugins. If anything is wrong, stop Jellyfin before its library scan.\n";
+pub fn checklist(plan: &MovePlan) -> String {
+    let media = if plan.map.is_empty() { "at the same paths as before" } else { "at its new path, with its old modification times" };
+    format!(
+        "Before you start Jellyfin: the server must be able to see the media {media}.\n\
+         After the start, check in the dashboard before the first library scan: Libraries (their folders), Playback (the paths of FFmpeg and of\n\
+         transcoding), Live TV (recording paths), and the settings of plugins. If anything is wrong, stop Jellyfin before it scans.\n"
+    )
+}
 
 /// What a move did.
 pub fn done_words(report: &MoveReport, undo: &str) -> String {
     format!(
-        "Took snapshot {} of the state before the move. To undo: {undo}\n{}{} written, {} already up to date, {} deleted.\n{CHECKLIST}",
+        "Took snapshot {} of the state before the move. To undo: {undo}\n{}{} written, {} already up to date, {} with old names deleted.\n{}",
         render::short(&report.before),
         changed_words(&report.plan),
         render::plural(report.restored.files, "file", "files"),
         render::count(report.restored.unchanged),
-        render::count(report.restored.deleted)
+        render::plural(report.restored.deleted, "file or folder", "files and folders"),
+        checklist(&report.plan)
     )
 }

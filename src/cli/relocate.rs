@@ -92,11 +92,14 @@ pub fn tell_plan(context: &Context, repository: &Repository, snapshot: &(Snapsho
     if context.global.json {
         to_json::print(&Planned { plan: &plan, refused: objection.as_ref().map(ToString::to_string) });
     } else if !context.global.quiet {
-        output::print(&plan_words(&plan, options.looks_for_media))?;
+        output::print(&plan_words(&plan))?;
     }
     match objection {
         Some(objection) if !context.global.json => {
-            context.say(&format!("It would be refused: {objection}."));
+            context.say(&format!("This would be refused: {objection}."));
+            if let ops::Error::Refused { hint, .. } = &objection {
+                context.say(&format!("Hint: {hint}"));
+            }
             Ok(Exit::Problems)
         }
         Some(_) => Ok(Exit::Problems),

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
 use super::ls::typed_path;
-use super::move_words::{CHECKLIST, changed_words, part_words};
+use super::move_words::{changed_words, checklist, part_words};
 use super::output;
 use super::restore_target::{same_target, target_of};
 use super::snapshot::{tell_problems, wanted};
@@ -110,7 +110,7 @@ fn tell(
         let undo = (context.command_name(), same_target(args));
         output::print_done(&words(report, &place, &render::short(id), args.dry_run, context.global.verbose, &undo), &done)?;
         if let Some(plan) = plan {
-            let words = if is_move { format!("{}{CHECKLIST}", changed_words(plan)) } else { part_words(plan) };
+            let words = if is_move { format!("{}{}", changed_words(plan), checklist(plan)) } else { part_words(plan) };
             output::print(&words)?;
         }
         for remark in &report.remarks {

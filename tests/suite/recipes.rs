@@ -1,4 +1,4 @@
-//! The recipes of `docs/recipes.md`, typed as they stand there, and the session that the README shows.
+//! The recipes of `docs/recipes.md` and `docs/moving.md`, typed as they stand there, and the session that the README shows.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -13,8 +13,9 @@ fn page(path: &str) -> String {
 
 /// The blocks of a recipe, with the places of this test in place of the page's.
 fn recipe(name: &str, places: &Places) -> Vec<String> {
-    let page = page("docs/recipes.md");
-    let blocks: Vec<&str> = page.split("```").skip(1).step_by(2).filter(|block| block.contains(&format!("# recipe: {name}\n"))).collect();
+    let pages = ["docs/recipes.md", "docs/moving.md"].map(page);
+    let blocks = pages.iter().flat_map(|page| page.split("```").skip(1).step_by(2));
+    let blocks: Vec<&str> = blocks.filter(|block| block.contains(&format!("# recipe: {name}\n"))).collect();
     assert!(!blocks.is_empty(), "no recipe is called {name}");
     blocks.into_iter().map(|block| places.put(block.split_once('\n').unwrap().1)).collect()
 }
@@ -49,6 +50,11 @@ impl Places {
             .replace("/tmp/try", &format!("{home}/try"))
             .replace("/srv/jellyfin", &format!("{home}/jellyfin"))
             .replace("/srv/new", &format!("{home}/new"))
+            .replace("/srv/linuxserver", &format!("{home}/linuxserver"))
+            .replace("/srv/media", &format!("{home}/media"))
+            .replace("/mnt/nas", &format!("{home}/nas"))
+            // The package's directories: elsewhere the second one must be named, too.
+            .replace("/var/lib/jellyfin", &format!("{home}/lib --config-dir {home}/etc"))
     }
 
     /// The configuration names the server, as `jellyvault setup` writes it. Elsewhere the server is found because it runs.
@@ -183,6 +189,120 @@ fn films_that_a_scan_removed_and_posters_that_were_replaced_come_back() {
     let said = places.follow("all posters");
     assert!(said.contains("restored in place"), "{said}");
     assert_eq!(posters(&places.server()), good);
+}
+
+/// The media that the library of the fixture names, as empty files with the times that it has.
+fn make_media(places: &Places, target: &str) -> PathBuf {
+    let media = places.home.path().join(target);
+    let db = rusqlite::Connection::open(places.server().join("data/jellyfin.db")).unwrap();
+    let mut statement = db.prepare("SELECT Path, IsFolder, DateModified FROM BaseItems WHERE Path LIKE '/media/%' ORDER BY Path").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let all: Vec<(String, bool, Option<String>)> = rows.map(Result::unwrap).collect();
+    for (path, is_folder, modified) in all {
+        let path = media.join(path.strip_prefix("/media/").unwrap());
+        if is_folder {
+            std::fs::create_dir_all(&path).unwrap();
+            continue;
+        }
+        write(&path, "");
+        let modified: jiff::Timestamp = format!("{}Z", modified.unwrap()).parse().unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified.into()).unwrap();
+    }
+    media
+}
+
+/// The library's folder of films, and how many items it has.
+fn films(data: &Path) -> (String, usize) {
+    let link = std::fs::read_to_string(data.join("root/default/Films/movies.mblink")).unwrap();
+    let items = rows(&data.join("data/jellyfin.db")).into_iter().filter(|row| row.contains(&format!("{link}/"))).count();
+    (link, items)
+}
+
+#[test]
+fn a_container_becomes_a_package_and_a_container_again() {
+    let places = Places::new();
+    let media = make_media(&places, "media");
+    let before = films(&places.server());
+    assert!(before.0 == "/media/movies" && before.1 > 0);
+    assert!(places.run(&places.put("jellyvault snapshot /srv/jellyfin --quiet")).status.success());
+    let at_the_old_path = recipe("docker to debian", &places)[1].replace(&format!("--map /media={}", media.display()), "");
+    let refused = places.run(&at_the_old_path);
+    assert!(refused.status.code() == Some(1) && String::from_utf8_lossy(&refused.stderr).contains("not where the server will look"), "{refused:?}");
+    let said = places.follow("docker to debian");
+    assert!(said.contains("30 of 73 items would get a new id") && said.contains("Media found at its new path: 30 of 30"), "{said}");
+    assert!(said.contains("systemctl start jellyfin"), "{said}");
+    let package = places.home.path().join("lib");
+    assert_eq!(films(&package), (format!("{}/movies", media.display()), before.1));
+    // And back into an empty directory.
+    std::fs::remove_dir_all(places.server()).unwrap();
+    let said = places.follow("debian to docker");
+    assert!(said.contains("jellyvault did not look for the media") && said.contains("Start the container"), "{said}");
+    assert_eq!(films(&places.server()), before);
+}
+
+#[test]
+fn a_container_becomes_one_of_linuxserver() {
+    let places = Places::new();
+    let said = places.follow("docker to linuxserver");
+    assert!(said.contains("0 of 73 items would get a new id") && said.contains("at the same path as before"), "{said}");
+    assert_eq!(films(&places.home.path().join("linuxserver/data")), films(&places.server()));
+}
+
+#[test]
+fn media_on_a_new_nas_is_followed_and_the_move_is_undone() {
+    let places = Places::new();
+    make_media(&places, "media");
+    places.follow("docker to debian");
+    let package = places.home.path().join("lib");
+    let before = rows(&package.join("data/jellyfin.db"));
+    // A path of no library is said, and changes nothing.
+    let typo = places.run(&places.put("jellyvault move --data-dir /var/lib/jellyfin --map /srv/medien=/mnt/nas/media --dry-run"));
+    assert!(String::from_utf8_lossy(&typo.stdout).contains("No item of the library is in the directories that --map names"), "{typo:?}");
+    let nas = make_media(&places, "nas/media");
+    let said = places.follow("new nas");
+    assert!(said.contains("Media found at its new path: 30 of 30") && said.contains("To undo: "), "{said}");
+    assert_eq!(films(&package).0, format!("{}/movies", nas.display()));
+    let [undo, restore] = recipe("undo a move", &places).try_into().unwrap();
+    let undone = places.run(&undo);
+    assert!(String::from_utf8_lossy(&undone.stdout).contains("The state before the move was restored"), "{undone:?}");
+    assert_eq!(rows(&package.join("data/jellyfin.db")), before);
+    // After another attempt, which is refused, the snapshot of the first step is the way back.
+    assert!(places.run(&recipe("new nas", &places)[1]).status.success());
+    let refused = places.run(&places.put("jellyvault move --data-dir /var/lib/jellyfin --map /mnt/nas/media=/mnt/nas/typo"));
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(places.run(&restore).status.success());
+    assert_eq!(rows(&package.join("data/jellyfin.db")), before);
+}
+
+#[needs(rsync)]
+#[test]
+fn a_server_goes_to_a_new_machine_by_a_copy_of_the_repository() {
+    let places = Places::new();
+    std::fs::create_dir(places.home.path().join("usb")).unwrap();
+    let media = make_media(&places, "media");
+    places.follow("new machine, old side");
+    let items = films(&places.server()).1;
+    // The old machine is far away.
+    std::fs::remove_dir_all(places.server()).unwrap();
+    std::fs::remove_dir_all(places.home.path().join("backup")).unwrap();
+    let said = places.follow("new machine, new side");
+    assert!(said.contains("Media found at its new path: 30 of 30"), "{said}");
+    assert_eq!(films(&places.home.path().join("lib")), (format!("{}/movies", media.display()), items));
+}
+
+#[test]
+fn a_zip_for_another_servers_dashboard_says_whom_it_fits() {
+    let places = Places::new();
+    let said: String = recipe("zip", &places)
+        .iter()
+        .map(|block| {
+            let done = places.run(&format!("set -e; cd\n{block}"));
+            assert!(done.status.success(), "{block}: {done:?}");
+            String::from_utf8_lossy(&done.stdout).into_owned()
+        })
+        .collect();
+    assert!(said.contains("Fits: Jellyfin 12.0.0 or newer with the directories cache /var/cache/jellyfin"), "{said}");
+    assert!(places.home.path().join("moved.zip").is_file());
 }
 
 #[needs(rsync)]
