@@ -1,5 +1,6 @@
 //! What is on the Jellyfin disk? Where the instance is, what its parts are, what changed, and a copy of its database that is whole.
 
+mod as_owner;
 mod beneath;
 mod category;
 mod find_error;
@@ -26,6 +27,7 @@ pub mod version;
 mod xattr;
 mod xml;
 
+pub use as_owner::AsOwner;
 pub use beneath::{open_beneath, open_dir};
 pub use category::{Category, DATABASE_PATH, KEPT_TABLES, UnknownCategory};
 pub use find_error::FindError;

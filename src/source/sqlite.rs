@@ -17,6 +17,7 @@ use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 
 use crate::progress::Interrupt;
 
+use super::as_owner::AsOwner;
 use super::live_file::LiveFile;
 use super::private_db::{file_uri, quick_check};
 use super::read::OpenFile;
@@ -253,7 +254,11 @@ impl From<rusqlite::Error> for BackupError {
 
 /// All pages in one step, which is one read transaction, from a connection that can neither write nor checkpoint.
 fn backup_once(database: &LiveFile, target: &Path, options: &str) -> Result<StepResult, BackupError> {
+    let mut copy = Connection::open(target)?;
+    // Nobody else knows the copy: no journal, no locks, no waiting for the disk.
+    copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;")?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let _lowered = database.stat().ok().and_then(|stat| AsOwner::of(&stat));
     let source = Connection::open_with_flags(format!("{}?mode=ro{options}", file_uri(&database.path())), flags)?;
     // SQLite resolves the path itself: somebody may have put another directory in its place at that moment.
     if !database.is_open_here() {
@@ -261,9 +266,6 @@ fn backup_once(database: &LiveFile, target: &Path, options: &str) -> Result<Step
     }
     source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     source.busy_timeout(Duration::from_secs(5))?;
-    let mut copy = Connection::open(target)?;
-    // Nobody else knows the copy: no journal, no locks, no waiting for the disk.
-    copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;")?;
     let step = Backup::new(&source, &mut copy)?.step(-1)?;
     copy.close().map_err(|(_, e)| e)?;
     source.close().map_err(|(_, e)| e)?;

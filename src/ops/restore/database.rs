@@ -15,7 +15,7 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::manifest::{Content, Entry, Kind, display, file_name};
 use crate::progress::Interrupt;
-use crate::source::{DATABASE_PATH, Instance, Layout, LiveFile, ScratchFolder, Stat, is_open_elsewhere, open_private_for, quick_check, wary};
+use crate::source::{AsOwner, DATABASE_PATH, Instance, Layout, LiveFile, ScratchFolder, Stat, is_open_elsewhere, open_private_for, quick_check, wary};
 
 use super::super::content::write_content;
 use super::super::{Error, in_one_line, processes};
@@ -198,6 +198,7 @@ impl Drop for Draft {
 fn fold_in_log(file: &LiveFile) {
     let has_log = file.side("-wal").is_file() && file.is_file() && file.side("-shm").stat().is_ok_and(|stat| stat.is_file());
     if has_log {
+        let _lowered = file.stat().ok().and_then(|stat| AsOwner::of(&stat));
         let folded = Connection::open_with_flags(file.path(), OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX).and_then(|old| {
             wary(&old)?;
             // SQLite resolves the path itself: nothing is written to a file that was put in this one's place.

@@ -7,7 +7,7 @@ use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params_from_iter};
 
 use crate::database::Value;
-use crate::source::{LiveFile, wary};
+use crate::source::{AsOwner, LiveFile, wary};
 
 use super::super::rows::{Id, PLACEHOLDER, read_id, stored_id};
 use super::super::{Error, clean_name};
@@ -34,6 +34,7 @@ pub(super) fn apply(file: &LiveFile, saved: &Saved<'_>, options: &WatchStateOpti
     let path = file.shown();
     let failed = |source: rusqlite::Error| Error::WatchState { path: path.to_path_buf(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let _lowered = file.stat().ok().and_then(|stat| AsOwner::of(&stat));
     let mut db = Connection::open_with_flags(file.path(), flags).map_err(failed)?;
     wary(&db).map_err(failed)?;
     // SQLite resolves the path itself: nothing is written to a file that was put in this one's place.
