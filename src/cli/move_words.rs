@@ -30,9 +30,6 @@ fn media(plan: &MovePlan) -> String {
     let looked_for = plan.media_found + plan.media_missing.count;
     let mut out = String::new();
     let is_moved = !plan.map.is_empty() && plan.new_ids + plan.kept_ids.count > 0;
-    if !plan.map.is_empty() && !is_moved {
-        out.push_str("No item of the library is in the directories that --map names. They must be as the server sees them: see Dashboard, Libraries.\n");
-    }
     if looked_for == 0 {
         out.push_str("jellyvault did not look for the media: the server sees it at another path than this machine, or runs on another machine.\n");
         return out;

@@ -78,7 +78,7 @@ pub struct SetupArgs {
     /// How often to take a snapshot, for example 15m, 6h or 1d [default: 15m]
     #[arg(long, value_name = "DURATION")]
     pub every: Option<String>,
-    /// Send alarms to this ntfy topic, for example https://ntfy.sh/my-topic
+    /// Send alarms to this ntfy topic: its whole address, which begins with https:
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub ntfy: Option<String>,
     /// Send alarms to this e-mail address, with the system's sendmail

@@ -196,7 +196,11 @@ fn refuse_traps(layout: &Layout, options: &RestoreOptions) -> Result<(), Error> 
 /// A private copy, in the repository's folder or, where that cannot be written to, in the system's.
 pub(in crate::ops) fn copy_to_look_at(database: &LiveFile, scratch: &Path, interrupt: &Interrupt) -> Result<source::DatabaseCopy, String> {
     let copy = source::copy_database(database, scratch, interrupt);
-    copy.or_else(|error| source::copy_database(database, &std::env::temp_dir(), interrupt).map_err(|_| in_one_line(&error)))
+    copy.or_else(|error| match error {
+        // Another place for the copy changes nothing where the database itself is the trouble.
+        source::CopyError::Restless | source::CopyError::Locked | source::CopyError::Swapped | source::CopyError::Interrupted => Err(in_one_line(&error)),
+        error => source::copy_database(database, &std::env::temp_dir(), interrupt).map_err(|_| in_one_line(&error)),
+    })
 }
 
 /// Refuses where a server runs on these directories: it may have its database closed, or none yet, at this very moment.

@@ -1,7 +1,9 @@
 //! A server whose paths were changed halfway must not start: its library scan would delete what it does not find. A marker file keeps Jellyfin 10.11
 //! and later from starting: they refuse a data directory that has another marker than their own, and name it in their log.
 
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -18,20 +20,28 @@ const BEFORE: &str = "The state before is in snapshot ";
 
 /// Sets the marker, with the snapshot that has the state before.
 pub(super) fn mark(instance: &Instance, before: Option<SnapshotId>) -> Result<(), Error> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     // The first interruption knows the state before.
     let before = state_before(instance).or(before);
     let layout = Layout::of(instance);
     let dir = layout.opener.make_dir(instance.program_data.as_ref()).map_err(std::io::Error::from);
-    let file = dir.and_then(|dir| Ok(rustix::fs::openat(&dir, UNFINISHED, flags, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH)?));
-    let written = file.and_then(|file| {
-        let mut file = std::fs::File::from(file);
-        let before = before.map(|id| format!("{BEFORE}{id}\n")).unwrap_or_default();
-        file.set_len(0)?;
-        file.write_all(format!("{WORDS}{before}").as_bytes())?;
-        file.sync_all()
-    });
+    let written = dir.and_then(|dir| write(&dir, before));
     written.map_err(|source| Error::Target { verb: "write a marker file to", path: instance.program_data.clone().into(), source })
+}
+
+/// It is there with all that it says, or not at all, also after a power cut.
+fn write(dir: &OwnedFd, before: Option<SnapshotId>) -> std::io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let temp = format!(".jellyvault-{:x}-unfinished", std::process::id());
+    // One of a killed process with the same number.
+    crate::tolerate(rustix::fs::unlinkat(dir, temp.as_str(), AtFlags::empty()));
+    let mut file = File::from(rustix::fs::openat(dir, temp.as_str(), flags, Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH)?);
+    let before = before.map(|id| format!("{BEFORE}{id}\n")).unwrap_or_default();
+    file.write_all(format!("{WORDS}{before}").as_bytes())?;
+    file.sync_all()?;
+    rustix::fs::renameat(dir, temp.as_str(), dir, UNFINISHED)?;
+    // A directory that is open by its name alone cannot be synced.
+    let dir = rustix::fs::openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    Ok(rustix::fs::fsync(dir)?)
 }
 
 /// Takes it away.
@@ -50,7 +60,7 @@ pub fn state_before(instance: &Instance) -> Option<SnapshotId> {
     let dir = layout.opener.dir(instance.program_data.as_ref()).ok()?;
     let file = open_beneath(&dir, UNFINISHED.as_bytes(), OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty()).ok()?;
     let mut text = String::new();
-    std::fs::File::from(file).take(4096).read_to_string(&mut text).ok()?;
+    File::from(file).take(4096).read_to_string(&mut text).ok()?;
     text.lines().find_map(|line| line.strip_prefix(BEFORE)).and_then(SnapshotId::of_text)
 }
 
