@@ -192,22 +192,9 @@ fn films_that_a_scan_removed_and_posters_that_were_replaced_come_back() {
 }
 
 /// The media that the library of the fixture names, as empty files with the times that it has.
-fn make_media(places: &Places, target: &str) -> PathBuf {
+fn media_at(places: &Places, target: &str) -> PathBuf {
     let media = places.home.path().join(target);
-    let db = rusqlite::Connection::open(places.server().join("data/jellyfin.db")).unwrap();
-    let mut statement = db.prepare("SELECT Path, IsFolder, DateModified FROM BaseItems WHERE Path LIKE '/media/%' ORDER BY Path").unwrap();
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
-    let all: Vec<(String, bool, Option<String>)> = rows.map(Result::unwrap).collect();
-    for (path, is_folder, modified) in all {
-        let path = media.join(path.strip_prefix("/media/").unwrap());
-        if is_folder {
-            std::fs::create_dir_all(&path).unwrap();
-            continue;
-        }
-        write(&path, "");
-        let modified: jiff::Timestamp = format!("{}Z", modified.unwrap()).parse().unwrap();
-        std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified.into()).unwrap();
-    }
+    make_media(&places.server().join("data/jellyfin.db"), "/media", &media);
     media
 }
 
@@ -221,7 +208,7 @@ fn films(data: &Path) -> (String, usize) {
 #[test]
 fn a_container_becomes_a_package_and_a_container_again() {
     let places = Places::new();
-    let media = make_media(&places, "media");
+    let media = media_at(&places, "media");
     let before = films(&places.server());
     assert!(before.0 == "/media/movies" && before.1 > 0);
     assert!(places.run(&places.put("jellyvault snapshot /srv/jellyfin --quiet")).status.success());
@@ -251,7 +238,7 @@ fn a_container_becomes_one_of_linuxserver() {
 #[test]
 fn media_on_a_new_nas_is_followed_and_the_move_is_undone() {
     let places = Places::new();
-    make_media(&places, "media");
+    media_at(&places, "media");
     places.follow("docker to debian");
     let package = places.home.path().join("lib");
     let before = rows(&package.join("data/jellyfin.db"));
@@ -259,7 +246,7 @@ fn media_on_a_new_nas_is_followed_and_the_move_is_undone() {
     let typo = places.run(&places.put("jellyvault move --data-dir /var/lib/jellyfin --map /srv/medien=/mnt/nas/media --dry-run"));
     let said = String::from_utf8_lossy(&typo.stderr);
     assert!(said.contains("nothing of the library lies in /srv/medien") && said.contains("media/movies"), "{typo:?}");
-    let nas = make_media(&places, "nas/media");
+    let nas = media_at(&places, "nas/media");
     let said = places.follow("new nas");
     assert!(said.contains("Media found at its new path: 30 of 30") && said.contains("To undo: "), "{said}");
     assert_eq!(films(&package).0, format!("{}/movies", nas.display()));
@@ -280,7 +267,7 @@ fn media_on_a_new_nas_is_followed_and_the_move_is_undone() {
 fn a_server_goes_to_a_new_machine_by_a_copy_of_the_repository() {
     let places = Places::new();
     std::fs::create_dir(places.home.path().join("usb")).unwrap();
-    let media = make_media(&places, "media");
+    let media = media_at(&places, "media");
     places.follow("new machine, old side");
     let items = films(&places.server()).1;
     // The old machine is far away.

@@ -244,27 +244,8 @@ fn on_this_machine() -> (Program, PathBuf, PathBuf) {
         &map,
         "--allow-missing",
     ]);
-    make_media(&data.join("data/jellyfin.db"), &media);
+    make_media(&data.join("data/jellyfin.db"), media.to_str().unwrap(), &media);
     (program, data, media)
-}
-
-/// The media that the library names, as empty files with the times that it has.
-fn make_media(database: &Path, media: &Path) {
-    let db = rusqlite::Connection::open(database).unwrap();
-    let sql = "SELECT Path, IsFolder, DateModified FROM BaseItems WHERE Path LIKE ?1 || '/%' ORDER BY Path";
-    let mut statement = db.prepare(sql).unwrap();
-    let rows = statement.query_map([media.to_str().unwrap()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
-    let all: Vec<(String, bool, Option<String>)> = rows.map(Result::unwrap).collect();
-    assert!(all.len() > 20);
-    for (path, is_folder, modified) in all {
-        if is_folder {
-            std::fs::create_dir_all(&path).unwrap();
-            continue;
-        }
-        write(&path, "");
-        let modified: jiff::Timestamp = format!("{}Z", modified.unwrap()).parse().unwrap();
-        std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified.into()).unwrap();
-    }
 }
 
 #[test]

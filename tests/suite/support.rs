@@ -328,3 +328,22 @@ pub fn run_sql(database: &Path, sql: &str) {
     db.close().unwrap();
     let_settle();
 }
+
+/// The media that a library has below `prefix`, as empty files below `media` with the times that the library knows.
+pub fn make_media(database: &Path, prefix: &str, media: &Path) {
+    let db = rusqlite::Connection::open(database).unwrap();
+    let mut statement = db.prepare("SELECT Path, IsFolder, DateModified FROM BaseItems WHERE Path LIKE ?1 || '/%' ORDER BY Path").unwrap();
+    let rows = statement.query_map([prefix], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let all: Vec<(String, bool, Option<String>)> = rows.map(Result::unwrap).collect();
+    assert!(all.len() > 20);
+    for (path, is_folder, modified) in all {
+        let path = media.join(path.strip_prefix(prefix).unwrap().trim_start_matches('/'));
+        if is_folder {
+            std::fs::create_dir_all(&path).unwrap();
+            continue;
+        }
+        write(&path, "");
+        let modified: jiff::Timestamp = format!("{}Z", modified.unwrap()).parse().unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified.into()).unwrap();
+    }
+}

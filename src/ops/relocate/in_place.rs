@@ -38,6 +38,7 @@ pub fn places_of_instance(repository: &Repository, target: &InstanceTarget, moni
     let here = layout.directories();
     let seen = match live_database(&layout)?.map(|file| copy_to_look_at(&file, &repository.scratch_folder(), &monitor.interrupt)) {
         Some(Ok(copy)) => crate::source::open_private(&copy.path).ok().and_then(|db| program_data_of(&db).ok().flatten()),
+        // One that cannot be read tells nothing: then the layout does, or the user is asked.
         _ => None,
     };
     let arrangement = target.new_layout.or_else(|| Arrangement::of(&here));
