@@ -1,5 +1,5 @@
 //! Random histories of a repository against plain copies: whatever was done in whatever order, each snapshot that was not forgotten
-//! holds what the source held then. One seed replays one history (`docs/testing.md`, "Histories").
+//! holds what the source held then. One seed replays one history (`docs/testing.md`, "Random histories").
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
