@@ -1,6 +1,8 @@
-//! How many instructions does each hot room take? Counted by callgrind, so that a change of one in fifty shows on a busy machine too.
+//! How many instructions does each hot room take? Counted by callgrind, so that a change of one in
+//! fifty shows on a busy machine too.
 //!
-//!     cargo bench --bench counts               counts, and fails where a room takes more than the file says
+//!     cargo bench --bench counts               counts, and fails where a room takes more than the
+//!                                              file says
 //!     cargo bench --bench counts -- --write    writes the file anew
 #![allow(
     clippy::unwrap_used,
@@ -19,9 +21,11 @@ use std::process::Command;
 
 use work::{Amount, ROOMS};
 
-/// What a count may grow by, in hundredths: threads and hash seeds make it vary by less than half of that.
+/// What a count may grow by, in hundredths: threads and hash seeds make it vary by less than half
+/// of that.
 const TOLERANCE_PERCENT: f64 = 3.0;
-/// Runs that are counted; what preparing takes is counted by another process with one run, and taken off.
+/// Runs that are counted; what preparing takes is counted by another process with one run, and
+/// taken off.
 const RUNS: u64 = 3;
 /// As many where a room is small beside what prepares it.
 const RUNS_MAX: u64 = 150;
@@ -41,17 +45,24 @@ fn run_room(name: &str, runs: u64) {
 fn instructions(name: &str, runs: u64) -> u64 {
     let own = std::env::current_exe().unwrap();
     let mut valgrind = Command::new("valgrind");
-    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(own).args(["--room", name, &runs.to_string()]);
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(own).args([
+        "--room",
+        name,
+        &runs.to_string(),
+    ]);
     let output = valgrind.output().expect("valgrind runs (Debian's package valgrind)");
     let said = String::from_utf8_lossy(&output.stderr);
     let last: Vec<&str> = said.lines().rev().take(20).collect();
     assert!(output.status.success(), "{last:#?}");
-    let collected = said.lines().find_map(|line| line.split("Collected :").nth(1)).expect("callgrind tells what it collected");
+    let collected = said
+        .lines()
+        .find_map(|line| line.split("Collected :").nth(1))
+        .expect("callgrind tells what it collected");
     collected.trim().parse().unwrap()
 }
 
-/// Instructions of one run of a room. What prepares it is counted too and taken off, and is not the same each time (captures use threads): a room
-/// that is small beside it is run more often.
+/// Instructions of one run of a room. What prepares it is counted too and taken off, and is not the
+/// same each time (captures use threads): a room that is small beside it is run more often.
 fn count(name: &str) -> u64 {
     let prepared = instructions(name, 1);
     let of_one = |runs| instructions(name, runs + 1).saturating_sub(prepared) / runs;
@@ -66,7 +77,11 @@ fn main() {
         return run_room(&arguments[at + 1], arguments[at + 2].parse().unwrap());
     }
     let text = std::fs::read_to_string(file()).unwrap_or_default();
-    let known: BTreeMap<&str, u64> = text.lines().filter_map(|line| line.split_once(": ")).map(|(name, count)| (name, count.parse().unwrap())).collect();
+    let known: BTreeMap<&str, u64> = text
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, count)| (name, count.parse().unwrap()))
+        .collect();
     let (mut counted, mut grown) = (String::new(), Vec::new());
     for (name, prepare) in ROOMS {
         let now = count(name);
@@ -76,7 +91,10 @@ fn main() {
         };
         let before = known.get(name).copied().unwrap_or(now);
         let change = 100.0 * (now as f64 / before as f64 - 1.0);
-        println!("{name}: {now} instructions, {:.1} a {unit}, {change:+.1} %", now as f64 / amount as f64);
+        println!(
+            "{name}: {now} instructions, {:.1} a {unit}, {change:+.1} %",
+            now as f64 / amount as f64
+        );
         counted += &format!("{name}: {now}\n");
         if change > TOLERANCE_PERCENT {
             grown.push(name);
@@ -85,6 +103,10 @@ fn main() {
     if arguments.iter().any(|argument| argument == "--write") {
         std::fs::write(file(), counted).unwrap();
     } else {
-        assert!(grown.is_empty(), "these take more instructions than benches/counts.txt says: {}", grown.join(", "));
+        assert!(
+            grown.is_empty(),
+            "these take more instructions than benches/counts.txt says: {}",
+            grown.join(", ")
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! What does a database cost, step by step, and how long does a capture of it take? `cargo bench --bench database -- FILE…`
+//! What does a database cost, step by step, and how long does a capture of it take?
+//! `cargo bench --bench database -- FILE…`
 //!
-//! For each database of Jellyfin's (a copy is made and changed): a first copy, a light day, a library scan, a VACUUM, each captured, beside
-//! fixed-size and content-defined chunks of the same files and beside restic where it is installed. Prints Markdown.
+//! For each database of Jellyfin's (a copy is made and changed): a first copy, a light day, a
+//! library scan, a VACUUM, each captured, beside fixed-size and content-defined chunks of the same
+//! files and beside restic where it is installed. Prints Markdown.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -29,12 +31,19 @@ fn main() {
     if let Some(database) = std::env::var_os(SERVED) {
         return Server::serve(database.into());
     }
-    let files: Vec<PathBuf> = std::env::args_os().skip(1).filter(|arg| !arg.to_string_lossy().starts_with("--")).map(PathBuf::from).collect();
+    let files: Vec<PathBuf> = std::env::args_os()
+        .skip(1)
+        .filter(|arg| !arg.to_string_lossy().starts_with("--"))
+        .map(PathBuf::from)
+        .collect();
     if files.is_empty() {
         eprintln!("name the databases to measure: cargo bench --bench database -- FILE…");
     }
     for file in files {
-        let dir = tempfile::Builder::new().prefix("jellyvault-bench-").tempdir_in(std::env::var_os("BENCH_DIR").unwrap_or_else(|| "/tmp".into())).unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("jellyvault-bench-")
+            .tempdir_in(std::env::var_os("BENCH_DIR").unwrap_or_else(|| "/tmp".into()))
+            .unwrap();
         measure(&file, dir.path());
     }
 }
@@ -48,10 +57,20 @@ fn measure(file: &Path, dir: &Path) {
     row("changed 4 KiB pages, zstd -3 in 256 KiB", &changed);
     row("**jellyvault**, all its packs", &captured(&versions, dir));
     for kib in [64, 1024] {
-        row(&format!("fixed {kib} KiB, zstd -3"), &chunked(&versions, |bytes| bytes.chunks(kib << 10).map(<[u8]>::len).collect()));
+        row(
+            &format!("fixed {kib} KiB, zstd -3"),
+            &chunked(&versions, |bytes| bytes.chunks(kib << 10).map(<[u8]>::len).collect()),
+        );
     }
-    for (name, min, avg, max) in [("64 KiB", 16 << 10, 64 << 10, 256 << 10), ("1 MiB", 256 << 10, 1 << 20, 4 << 20)] {
-        row(&format!("FastCDC {name}, zstd -3"), &chunked(&versions, |bytes| fastcdc::v2020::FastCDC::new(bytes, min, avg, max).map(|c| c.length).collect()));
+    for (name, min, avg, max) in
+        [("64 KiB", 16 << 10, 64 << 10, 256 << 10), ("1 MiB", 256 << 10, 1 << 20, 4 << 20)]
+    {
+        row(
+            &format!("FastCDC {name}, zstd -3"),
+            &chunked(&versions, |bytes| {
+                fastcdc::v2020::FastCDC::new(bytes, min, avg, max).map(|c| c.length).collect()
+            }),
+        );
     }
     if let Some(stored) = restic(&versions, dir) {
         row("restic, all its files", &stored);
@@ -60,7 +79,14 @@ fn measure(file: &Path, dir: &Path) {
 }
 
 fn row(name: &str, bytes: &[u64]) {
-    println!("| {name} | {} |", bytes.iter().map(|bytes| format!("{:.3}", megabytes(*bytes))).collect::<Vec<_>>().join(" | "));
+    println!(
+        "| {name} | {} |",
+        bytes
+            .iter()
+            .map(|bytes| format!("{:.3}", megabytes(*bytes)))
+            .collect::<Vec<_>>()
+            .join(" | ")
+    );
 }
 
 fn megabytes(bytes: u64) -> f64 {
@@ -71,7 +97,8 @@ fn megabytes(bytes: u64) -> f64 {
 fn make_versions(file: &Path, dir: &Path) -> Vec<PathBuf> {
     let mut random = 42u64;
     let mut next = move |below: i64| {
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        random =
+            random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) as i64 % below.max(1)
     };
     let mut versions: Vec<PathBuf> = Vec::new();
@@ -79,8 +106,17 @@ fn make_versions(file: &Path, dir: &Path) -> Vec<PathBuf> {
         let path = dir.join(format!("version-{step}.db"));
         std::fs::copy(versions.last().map_or(file, PathBuf::as_path), &path).unwrap();
         let db = Connection::open(&path).unwrap();
-        db.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; BEGIN").unwrap();
-        let last = |table: &str| db.query_row(&format!("SELECT max(rowid) FROM {table}"), [], |row| row.get::<_, Option<i64>>(0)).unwrap().unwrap_or(0);
+        db.execute_batch(
+            "PRAGMA foreign_keys = OFF; PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; BEGIN",
+        )
+        .unwrap();
+        let last = |table: &str| {
+            db.query_row(&format!("SELECT max(rowid) FROM {table}"), [], |row| {
+                row.get::<_, Option<i64>>(0)
+            })
+            .unwrap()
+            .unwrap_or(0)
+        };
         let (items, states) = (last("BaseItems"), last("UserData"));
         if step == 1 {
             for _ in 0..200.min(states) {
@@ -94,12 +130,31 @@ fn make_versions(file: &Path, dir: &Path) -> Vec<PathBuf> {
         if step == 2 {
             for n in 0..items / 100 {
                 let refreshed = "UPDATE BaseItems SET Overview = ?2, DateLastRefreshed = '2026-11-23 03:00:00.7654321' WHERE rowid = ?1";
-                db.execute(refreshed, rusqlite::params![next(items) + 1, format!("Overview {n}: {}", "some other words ".repeat(20))]).unwrap();
+                db.execute(
+                    refreshed,
+                    rusqlite::params![
+                        next(items) + 1,
+                        format!("Overview {n}: {}", "some other words ".repeat(20))
+                    ],
+                )
+                .unwrap();
             }
-            let columns: Vec<String> =
-                db.prepare("SELECT name FROM pragma_table_info('BaseItems')").unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-            let values: Vec<&str> = columns.iter().map(|name| if name == "Id" { "upper(hex(randomblob(16)))" } else { name.as_str() }).collect();
-            let copies = format!("INSERT INTO BaseItems({}) SELECT {} FROM BaseItems WHERE rowid % 200 = 7", columns.join(","), values.join(","));
+            let columns: Vec<String> = db
+                .prepare("SELECT name FROM pragma_table_info('BaseItems')")
+                .unwrap()
+                .query_map([], |row| row.get(0))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            let values: Vec<&str> = columns
+                .iter()
+                .map(|name| if name == "Id" { "upper(hex(randomblob(16)))" } else { name.as_str() })
+                .collect();
+            let copies = format!(
+                "INSERT INTO BaseItems({}) SELECT {} FROM BaseItems WHERE rowid % 200 = 7",
+                columns.join(","),
+                values.join(",")
+            );
             db.execute(&copies, []).unwrap();
         }
         db.execute_batch("COMMIT").unwrap();
@@ -119,7 +174,12 @@ fn changed_pages(versions: &[PathBuf]) -> Vec<u64> {
     let mut zstd = zstd::bulk::Compressor::new(3).unwrap();
     let mut stored = |path: &PathBuf| {
         let bytes = std::fs::read(path).unwrap();
-        let new: Vec<u8> = bytes.chunks(4096).filter(|page| known.insert(*blake3::hash(page).as_bytes())).flatten().copied().collect();
+        let new: Vec<u8> = bytes
+            .chunks(4096)
+            .filter(|page| known.insert(*blake3::hash(page).as_bytes()))
+            .flatten()
+            .copied()
+            .collect();
         new.chunks(256 << 10).map(|extent| zstd.compress(extent).unwrap().len() as u64).sum()
     };
     versions.iter().map(&mut stored).collect()
@@ -153,12 +213,23 @@ fn put(version: &Path, source: &Path) {
 fn capture(repo: &Path, source: &Path) {
     let options = SnapshotOptions { host: "bench".into(), ..SnapshotOptions::default() };
     let repository = Repository::open(repo).unwrap();
-    let report = ops::snapshot(&repository, &SourceSpec::plain(source).unwrap(), &options, &Monitor::default()).unwrap();
+    let report = ops::snapshot(
+        &repository,
+        &SourceSpec::plain(source).unwrap(),
+        &options,
+        &Monitor::default(),
+    )
+    .unwrap();
     assert_eq!(report.record.problem_count, 0);
 }
 
 fn bytes_below(dir: &Path) -> u64 {
-    walkdir::WalkDir::new(dir).into_iter().map(|entry| entry.unwrap().metadata().unwrap()).filter(std::fs::Metadata::is_file).map(|file| file.len()).sum()
+    walkdir::WalkDir::new(dir)
+        .into_iter()
+        .map(|entry| entry.unwrap().metadata().unwrap())
+        .filter(std::fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
 }
 
 fn captured(versions: &[PathBuf], dir: &Path) -> Vec<u64> {
@@ -184,7 +255,13 @@ fn captured(versions: &[PathBuf], dir: &Path) -> Vec<u64> {
 fn restic(versions: &[PathBuf], dir: &Path) -> Option<Vec<u64>> {
     let (repo, source) = (dir.join("restic"), dir.join("source"));
     let run = |args: &[&str]| {
-        Command::new("restic").args(["-q", "--no-cache", "-r"]).arg(&repo).args(args).env("RESTIC_PASSWORD", "x").status().is_ok_and(|s| s.success())
+        Command::new("restic")
+            .args(["-q", "--no-cache", "-r"])
+            .arg(&repo)
+            .args(args)
+            .env("RESTIC_PASSWORD", "x")
+            .status()
+            .is_ok_and(|s| s.success())
     };
     if !run(&["init"]) {
         eprintln!("restic is not here: its row is left out");
@@ -201,7 +278,8 @@ fn restic(versions: &[PathBuf], dir: &Path) -> Option<Vec<u64>> {
     Some(stored)
 }
 
-/// Another process that has the database open in WAL mode and writes when it is told to, as a server does.
+/// Another process that has the database open in WAL mode and writes when it is told to, as a
+/// server does.
 struct Server {
     child: Child,
     told: BufReader<ChildStdout>,
@@ -211,7 +289,12 @@ const SERVED: &str = "JELLYVAULT_BENCH_SERVED";
 
 impl Server {
     fn start(database: &Path) -> Server {
-        let mut child = Command::new(std::env::current_exe().unwrap()).env(SERVED, database).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .env(SERVED, database)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let told = BufReader::new(child.stdout.take().unwrap());
         Server { child, told }
     }
@@ -232,7 +315,8 @@ impl Server {
     fn serve(database: PathBuf) {
         let db = Connection::open(database).unwrap();
         for _ in std::io::stdin().lines() {
-            db.execute("UPDATE UserData SET PlayCount = PlayCount + 1 WHERE rowid < 200", []).unwrap();
+            db.execute("UPDATE UserData SET PlayCount = PlayCount + 1 WHERE rowid < 200", [])
+                .unwrap();
             println!("written");
         }
     }

@@ -1,14 +1,27 @@
-//! What does the machine need at least? Programs that make only the system calls that nobody can do without, on two threads: what a
-//! figure of `benches/peers/` is held against.
+//! What does the machine need at least? Programs that make only the system calls that nobody can do
+//! without, on two threads: what a figure of `benches/peers/` is held against.
 //!
 //!     cargo bench --bench floor -- walk DIR          one statx of each file
 //!     cargo bench --bench floor -- read DIR          the walk, then each file read and hashed
-//!     cargo bench --bench floor -- store DIR FILE    the same, and each new content written once, what is no JPEG compressed, to one file that is made durable
+//!     cargo bench --bench floor -- store DIR FILE    the same, and each new content written once,
+//!                                                    what is no JPEG compressed, to one file that
+//!                                                    is made durable
 //!     cargo bench --bench floor -- verify DIR        few large files read and hashed by pieces
-//!     cargo bench --bench floor -- spans FILE        pieces of files (path, offset, length; one a line) read and decompressed, or hashed where they are not compressed
-//!     cargo bench --bench floor -- zip DIR FILE      each file read, hashed and summed, what is no picture deflated, all written to one file that is made durable and read back meanwhile
-//!     cargo bench --bench floor -- copy DIR TO       each file read and made anew in an empty directory, by the same names
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark that cannot go on stops")]
+//!     cargo bench --bench floor -- spans FILE        pieces of files (path, offset, length; one a
+//!                                                    line) read and decompressed, or hashed where
+//!                                                    they are not compressed
+//!     cargo bench --bench floor -- zip DIR FILE      each file read, hashed and summed, what is no
+//!                                                    picture deflated, all written to one file
+//!                                                    that is made durable and read back meanwhile
+//!     cargo bench --bench floor -- copy DIR TO       each file read and made anew in an empty
+//!                                                    directory, by the same names
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark that cannot go on stops"
+)]
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -47,7 +60,12 @@ fn walk(root: &Path) -> Found {
 }
 
 fn list<'s>(scope: &rayon::Scope<'s>, directory: PathBuf, found: &'s Mutex<Found>) {
-    let fd = rustix::fs::open(&directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let fd = rustix::fs::open(
+        &directory,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .unwrap();
     let mut buffer = Vec::with_capacity(32 << 10);
     let mut entries = RawDir::new(&fd, buffer.spare_capacity_mut());
     let mut files = Vec::new();
@@ -57,7 +75,8 @@ fn list<'s>(scope: &rayon::Scope<'s>, directory: PathBuf, found: &'s Mutex<Found
         if matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
-        let stat = rustix::fs::statx(&fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS).unwrap();
+        let stat = rustix::fs::statx(&fd, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BASIC_STATS)
+            .unwrap();
         let path = directory.join(std::ffi::OsStr::from_bytes(name.to_bytes()));
         match stat.stx_mode & 0o170_000 {
             0o040_000 => scope.spawn(move |scope| list(scope, path, found)),
@@ -81,7 +100,8 @@ fn read_all(files: &[(PathBuf, u64)], each: impl Fn(&Path, &mut Vec<u8>) + Sync)
     });
 }
 
-/// Contents of one thread on their way to the file, in blocks: those that compress and those that do not.
+/// Contents of one thread on their way to the file, in blocks: those that compress and those that
+/// do not.
 struct Blocks {
     kinds: [Vec<u8>; 2],
     compressor: zstd::bulk::Compressor<'static>,
@@ -102,7 +122,9 @@ impl Blocks {
 
     fn flush(&mut self, compresses: bool) {
         let block = std::mem::take(self.kinds.get_mut(usize::from(compresses)).unwrap());
-        self.out.send(if compresses { self.compressor.compress(&block).unwrap() } else { block }).unwrap();
+        self.out
+            .send(if compresses { self.compressor.compress(&block).unwrap() } else { block })
+            .unwrap();
     }
 }
 
@@ -117,11 +139,17 @@ fn store(found: &Found, out: &Path) {
             file.sync_all().unwrap();
         });
         for _ in 0..THREADS {
-            let mut blocks = Blocks { kinds: Default::default(), compressor: zstd::bulk::Compressor::new(1).unwrap(), out: sender.clone() };
+            let mut blocks = Blocks {
+                kinds: Default::default(),
+                compressor: zstd::bulk::Compressor::new(1).unwrap(),
+                out: sender.clone(),
+            };
             let (known, next) = (&known, &next);
             scope.spawn(move || {
                 let mut buffer = Vec::new();
-                while let Some(files) = found.files.chunks(64).nth(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some(files) =
+                    found.files.chunks(64).nth(next.fetch_add(1, Ordering::Relaxed))
+                {
                     for (path, _) in files {
                         buffer.clear();
                         File::open(path).unwrap().read_to_end(&mut buffer).unwrap();
@@ -143,15 +171,21 @@ fn zip(found: &Found, out: &Path) {
     let (sender, batches) = sync_channel::<Vec<u8>>(8);
     let mut file = File::create(out).unwrap();
     let next = AtomicUsize::new(0);
-    let is_picture = |bytes: &[u8]| bytes.starts_with(b"\xff\xd8\xff") || bytes.starts_with(b"\x89PNG");
+    let is_picture =
+        |bytes: &[u8]| bytes.starts_with(b"\xff\xd8\xff") || bytes.starts_with(b"\x89PNG");
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             let (next, sender) = (&next, sender.clone());
             scope.spawn(move || {
                 let (mut bytes, mut deflated) = (Vec::new(), Vec::new());
-                let mut deflater = libdeflater::Compressor::new(libdeflater::CompressionLvl::new(1).unwrap());
+                let mut deflater =
+                    libdeflater::Compressor::new(libdeflater::CompressionLvl::new(1).unwrap());
                 loop {
-                    let Some(files) = found.files.chunks(16).nth(next.fetch_add(1, Ordering::Relaxed)) else { return };
+                    let Some(files) =
+                        found.files.chunks(16).nth(next.fetch_add(1, Ordering::Relaxed))
+                    else {
+                        return;
+                    };
                     let mut batch = Vec::new();
                     for (path, _) in files {
                         bytes.clear();
@@ -174,7 +208,9 @@ fn zip(found: &Found, out: &Path) {
     });
     std::thread::scope(|scope| {
         scope.spawn(|| file.sync_all().unwrap());
-        each_piece(&[(out.to_path_buf(), file.metadata().unwrap().len())], |piece| _ = std::hint::black_box(crc32fast::hash(piece)));
+        each_piece(&[(out.to_path_buf(), file.metadata().unwrap().len())], |piece| {
+            _ = std::hint::black_box(crc32fast::hash(piece))
+        });
     });
 }
 
@@ -184,8 +220,12 @@ fn verify(found: &Found) {
 
 /// Reads files by pieces.
 fn each_piece(files: &[(PathBuf, u64)], each: impl Fn(&[u8]) + Sync) {
-    let parts: Vec<(&Path, u64)> =
-        files.iter().flat_map(|(path, size)| (0..size.div_ceil(PART_BYTES)).map(move |part| (path.as_path(), part * PART_BYTES))).collect();
+    let parts: Vec<(&Path, u64)> = files
+        .iter()
+        .flat_map(|(path, size)| {
+            (0..size.div_ceil(PART_BYTES)).map(move |part| (path.as_path(), part * PART_BYTES))
+        })
+        .collect();
     parts.par_iter().for_each_init(
         || vec![0; PIECE_BYTES],
         |piece, (path, start)| {
@@ -198,14 +238,17 @@ fn each_piece(files: &[(PathBuf, u64)], each: impl Fn(&[u8]) + Sync) {
     );
 }
 
-/// What a diff reads, whoever knows in advance where it lies: small pieces are hashed too (nodes), large ones are not (pages, few of which are wanted).
+/// What a diff reads, whoever knows in advance where it lies: small pieces are hashed too (nodes),
+/// large ones are not (pages, few of which are wanted).
 fn spans(list: &Path) -> u64 {
     let list = std::fs::read_to_string(list).unwrap();
     let spans: Vec<(File, u64, usize)> = list
         .lines()
         .map(|line| line.rsplitn(3, ' ').collect::<Vec<_>>())
         .map(|fields| match fields.as_slice() {
-            [len, offset, path] => (File::open(path).unwrap(), offset.parse().unwrap(), len.parse().unwrap()),
+            [len, offset, path] => {
+                (File::open(path).unwrap(), offset.parse().unwrap(), len.parse().unwrap())
+            }
             _ => panic!("a line is not path, offset, length"),
         })
         .collect();
@@ -216,7 +259,9 @@ fn spans(list: &Path) -> u64 {
             scope.spawn(|| {
                 let (mut stored, mut plain) = (Vec::new(), Vec::with_capacity(4 << 20));
                 let mut zstd = zstd::bulk::Decompressor::new().unwrap();
-                while let Some((file, offset, len)) = spans.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some((file, offset, len)) =
+                    spans.get(next.fetch_add(1, Ordering::Relaxed))
+                {
                     stored.resize(*len, 0);
                     file.read_exact_at(&mut stored, *offset).unwrap();
                     let bytes = if stored.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
@@ -242,18 +287,27 @@ fn copy(found: &Found, root: &Path, to: &Path) {
     let mut directories = found.directories.clone();
     directories.sort();
     directories.iter().for_each(|directory| std::fs::create_dir_all(place(directory)).unwrap());
-    read_all(&found.files, |path, bytes| File::create(place(path)).unwrap().write_all(bytes).unwrap());
+    read_all(&found.files, |path, bytes| {
+        File::create(place(path)).unwrap().write_all(bytes).unwrap()
+    });
 }
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let argument = |number: usize| PathBuf::from(arguments.get(number).map_or(".", String::as_str));
     let what = arguments.first().map_or("walk", String::as_str);
-    let root = arguments.get(1).map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), PathBuf::from);
+    let root = arguments.get(1).map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
+        PathBuf::from,
+    );
     if what == "spans" {
         let begun = Instant::now();
         let bytes = spans(&root);
-        println!("{{\"what\": \"spans\", \"seconds\": {:.4}, \"bytes\": {bytes}}}", begun.elapsed().as_secs_f64());
+        println!(
+            "{{\"what\": \"spans\", \"seconds\": {:.4}, \"bytes\": {bytes}}}",
+            begun.elapsed().as_secs_f64()
+        );
         return;
     }
     rayon::ThreadPoolBuilder::new().num_threads(THREADS).build_global().unwrap();

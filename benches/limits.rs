@@ -1,8 +1,14 @@
-//! How far is the engine from what the machine needs at least? Times as ratios to a baseline of the same run: `cargo bench`.
+//! How far is the engine from what the machine needs at least? Times as ratios to a baseline of the
+//! same run: `cargo bench`.
 //!
-//! The tree is made here: 20,000 small files in 5,000 directories and 2,000 pictures. The corpora of the design's budgets are run by
-//! `benches/peers/run.py`.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark that cannot go on stops")]
+//! The tree is made here: 20,000 small files in 5,000 directories and 2,000 pictures. The corpora
+//! of the design's budgets are run by `benches/peers/run.py`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark that cannot go on stops"
+)]
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,7 +24,11 @@ fn make(root: &Path) {
         let folder = root.join(format!("metadata/library/{:02x}/{item:032x}", item % 256));
         std::fs::create_dir_all(&folder).unwrap();
         for part in 0..4 {
-            std::fs::write(folder.join(format!("{part}.nfo")), format!("<item>{item}{part}</item>{}", "some words ".repeat(100))).unwrap();
+            std::fs::write(
+                folder.join(format!("{part}.nfo")),
+                format!("<item>{item}{part}</item>{}", "some words ".repeat(100)),
+            )
+            .unwrap();
         }
     }
     let mut noise = vec![0; 90_000];
@@ -47,7 +57,8 @@ fn median(mut before: impl FnMut(), mut run: impl FnMut()) -> f64 {
 
 fn main() {
     let dir = tempfile::tempdir().unwrap();
-    let (source, repo, out) = (dir.path().join("source"), dir.path().join("repo"), dir.path().join("out"));
+    let (source, repo, out) =
+        (dir.path().join("source"), dir.path().join("repo"), dir.path().join("out"));
     make(&source);
     std::thread::sleep(std::time::Duration::from_millis(100));
     let interrupt = Interrupt::default();
@@ -57,21 +68,68 @@ fn main() {
     let wipe = |path: &Path| drop(std::fs::remove_dir_all(path));
 
     let roots = [ScanRoot::new(b"", source.clone())];
-    let walk = median(|| {}, || scan(&roots, &Rules::default(), &Default::default(), 2, &interrupt, |_: Event<'_>| Ok::<_, std::io::Error>(())).unwrap());
-    let copy = median(|| wipe(&out), || assert!(std::process::Command::new("cp").arg("-a").arg(&source).arg(&out).status().unwrap().success()));
+    let walk = median(
+        || {},
+        || {
+            scan(&roots, &Rules::default(), &Default::default(), 2, &interrupt, |_: Event<'_>| {
+                Ok::<_, std::io::Error>(())
+            })
+            .unwrap()
+        },
+    );
+    let copy = median(
+        || wipe(&out),
+        || {
+            assert!(
+                std::process::Command::new("cp")
+                    .arg("-a")
+                    .arg(&source)
+                    .arg(&out)
+                    .status()
+                    .unwrap()
+                    .success()
+            )
+        },
+    );
     let first = median(
         || {
             wipe(&repo);
             drop(Repository::init(&repo).unwrap());
         },
-        || drop(ops::snapshot(&Repository::open(&repo).unwrap(), &spec, &options, &monitor).unwrap()),
+        || {
+            drop(
+                ops::snapshot(&Repository::open(&repo).unwrap(), &spec, &options, &monitor)
+                    .unwrap(),
+            )
+        },
     );
-    let unchanged = median(|| {}, || drop(ops::snapshot(&Repository::open(&repo).unwrap(), &spec, &options, &monitor).unwrap()));
+    let unchanged = median(
+        || {},
+        || {
+            drop(
+                ops::snapshot(&Repository::open(&repo).unwrap(), &spec, &options, &monitor)
+                    .unwrap(),
+            )
+        },
+    );
     let repository = Repository::open(&repo).unwrap();
     let catalog = Catalog::load(&repository).unwrap();
     let newest = catalog.snapshots.last().unwrap();
-    let restore =
-        median(|| wipe(&out), || drop(ops::restore(&repository, newest, &Destination::Directory(out.clone()), &RestoreOptions::default(), &monitor).unwrap()));
+    let restore = median(
+        || wipe(&out),
+        || {
+            drop(
+                ops::restore(
+                    &repository,
+                    newest,
+                    &Destination::Directory(out.clone()),
+                    &RestoreOptions::default(),
+                    &monitor,
+                )
+                .unwrap(),
+            )
+        },
+    );
 
     println!("walk {walk:.3} s, cp -a {copy:.3} s");
     println!("first capture      {first:.3} s = {:.2} x cp -a", first / copy);

@@ -1,5 +1,11 @@
 //! How fast is each hot room by itself? `cargo bench --bench rooms [-- NAME]`
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods, missing_docs, reason = "a benchmark that cannot go on stops")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    missing_docs,
+    reason = "a benchmark that cannot go on stops"
+)]
 
 #[path = "work/mod.rs"]
 mod work;

@@ -1,7 +1,10 @@
-//! What do twenty zips of one server, a day apart, cost? `cargo bench --bench zips [-- DATA_DIR [ROWS]]`
+//! What do twenty zips of one server, a day apart, cost?
+//! `cargo bench --bench zips [-- DATA_DIR [ROWS]]`
 //!
-//! The data directory is copied and changed a little each day: rows of watch state, items and log, one new poster. Each day is captured natively into one
-//! repository and exported as a zip; then the zips are imported into another. What the native snapshots added is the measure of the changes.
+//! The data directory is copied and changed a little each day: rows of watch state, items and log,
+//! one new poster. Each day is captured natively into one repository and exported as a zip; then
+//! the zips are imported into another. What the native snapshots added is the measure of the
+//! changes.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -14,7 +17,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use jellyvault::manifest::Catalog;
-use jellyvault::ops::{self, ExportKind, ExportOptions, ImportOptions, OsSurroundings, SnapshotOptions};
+use jellyvault::ops::{
+    self, ExportKind, ExportOptions, ImportOptions, OsSurroundings, SnapshotOptions,
+};
 use jellyvault::progress::Monitor;
 use jellyvault::source::{Named, Platform};
 use jellyvault::store::Repository;
@@ -25,7 +30,9 @@ fn packs_bytes(repository: &Path) -> u64 {
     if !repository.join("packs").exists() {
         return 0;
     }
-    let files = walkdir::WalkDir::new(repository.join("packs")).into_iter().map(|entry| entry.unwrap().metadata().unwrap());
+    let files = walkdir::WalkDir::new(repository.join("packs"))
+        .into_iter()
+        .map(|entry| entry.unwrap().metadata().unwrap());
     files.filter(std::fs::Metadata::is_file).map(|file| file.len()).sum()
 }
 
@@ -42,7 +49,10 @@ fn change(data: &Path, day: u64, rows: u64) {
     db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     db.close().unwrap();
     let mut poster = vec![0; 80_000];
-    blake3::Hasher::new_derive_key("poster").update(&day.to_le_bytes()).finalize_xof().fill(&mut poster);
+    blake3::Hasher::new_derive_key("poster")
+        .update(&day.to_le_bytes())
+        .finalize_xof()
+        .fill(&mut poster);
     poster[..4].copy_from_slice(b"\xff\xd8\xff\xe0");
     let path = data.join(format!("metadata/library/aa/{day:032}/poster.jpg"));
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -56,7 +66,15 @@ fn main() {
     let rows: u64 = args.get(1).map_or(5, |rows| rows.parse().unwrap());
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("config");
-    assert!(std::process::Command::new("cp").arg("-a").arg(&source).arg(&data).status().unwrap().success());
+    assert!(
+        std::process::Command::new("cp")
+            .arg("-a")
+            .arg(&source)
+            .arg(&data)
+            .status()
+            .unwrap()
+            .success()
+    );
     let (native, imported) = (dir.path().join("native"), dir.path().join("imported"));
     let monitor = Monitor::default();
     let repository = Repository::init(&native).unwrap();
@@ -67,8 +85,15 @@ fn main() {
         }
         let before = packs_bytes(&native);
         let named = Named { data: Some(data.to_str().unwrap().to_owned()), ..Named::default() };
-        let (_, spec) = ops::find_instance(Platform::Linux, &named, &OsSurroundings::default()).unwrap();
-        ops::snapshot(&repository, &spec, &SnapshotOptions { host: "bench".to_owned(), ..SnapshotOptions::default() }, &monitor).unwrap();
+        let (_, spec) =
+            ops::find_instance(Platform::Linux, &named, &OsSurroundings::default()).unwrap();
+        ops::snapshot(
+            &repository,
+            &spec,
+            &SnapshotOptions { host: "bench".to_owned(), ..SnapshotOptions::default() },
+            &monitor,
+        )
+        .unwrap();
         let newest = Catalog::load(&repository).unwrap().snapshots.pop().unwrap();
         let zip = dir.path().join(format!("{day:02}.zip"));
         let options = ExportOptions {
@@ -84,11 +109,19 @@ fn main() {
         zips.push((zip, packs_bytes(&native) - before));
     }
     let repository = Repository::init(&imported).unwrap();
-    println!("| day | zip | native snapshot added | import added | import took |\n| --- | --- | --- | --- | --- |");
+    println!(
+        "| day | zip | native snapshot added | import added | import took |\n| --- | --- | --- | --- | --- |"
+    );
     let (mut changes, mut first, mut zipped) = (0, 0, 0);
     for (day, (zip, native_added)) in zips.iter().enumerate() {
         let before = packs_bytes(&imported);
-        let options = ImportOptions { label: None, note: None, zone: jiff::tz::TimeZone::UTC, force: false, threads: 0 };
+        let options = ImportOptions {
+            label: None,
+            note: None,
+            zone: jiff::tz::TimeZone::UTC,
+            force: false,
+            threads: 0,
+        };
         let begun = Instant::now();
         ops::import(&repository, zip, &options, &monitor).unwrap();
         let took = begun.elapsed().as_secs_f64();
@@ -101,9 +134,17 @@ fn main() {
             changes += native_added;
         }
         let kb = |bytes: u64| format!("{:.1} KB", bytes as f64 / 1000.0);
-        println!("| {} | {} | {} | {} | {took:.2} s |", day + 1, kb(bytes), kb(*native_added), kb(added));
+        println!(
+            "| {} | {} | {} | {} | {took:.2} s |",
+            day + 1,
+            kb(bytes),
+            kb(*native_added),
+            kb(added)
+        );
     }
     let all = packs_bytes(&imported);
     let ratio = all as f64 / (first + changes) as f64;
-    println!("all: zips {zipped}, imported {all}, first {first} + changes {changes}: ratio {ratio:.3}");
+    println!(
+        "all: zips {zipped}, imported {all}, first {first} + changes {changes}: ratio {ratio:.3}"
+    );
 }

@@ -9,7 +9,9 @@ use jellyvault::{ChangeKind, DiffOptions, Monitor, Session};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [place, before, after] = arguments.as_slice() else { return Err("usage: diff_two REPOSITORY BEFORE AFTER".into()) };
+    let [place, before, after] = arguments.as_slice() else {
+        return Err("usage: diff_two REPOSITORY BEFORE AFTER".into());
+    };
     let session = Session::open(Path::new(place))?;
     let (before, after) = (session.snapshot(before)?, session.snapshot(after)?);
     let diff = session.diff(&before, &after, &DiffOptions::default(), &Monitor::default())?;

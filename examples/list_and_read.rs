@@ -10,7 +10,8 @@ use jellyvault::{Kind, Session};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let place = arguments.next().map(PathBuf::from).ok_or("usage: list_and_read REPOSITORY [FOLDER]")?;
+    let place =
+        arguments.next().map(PathBuf::from).ok_or("usage: list_and_read REPOSITORY [FOLDER]")?;
     let folder = arguments.next().unwrap_or_default();
     let session = Session::open(&place)?;
     let snapshot = session.snapshot("latest")?;

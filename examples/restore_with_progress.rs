@@ -32,11 +32,23 @@ impl Progress for Counter {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(place), Some(folder)) = (arguments.next(), arguments.next()) else { return Err("usage: restore_with_progress REPOSITORY FOLDER".into()) };
+    let (Some(place), Some(folder)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: restore_with_progress REPOSITORY FOLDER".into());
+    };
     let session = Session::open(&place)?;
     let snapshot = session.snapshot("latest")?;
     let monitor = Monitor::new(Counter::default());
-    let report = session.restore(&snapshot, &Destination::Directory(folder), &RestoreOptions::default(), &monitor)?;
-    println!("{} files written, {} right already, {} problems", report.files, report.unchanged, report.problems.len());
+    let report = session.restore(
+        &snapshot,
+        &Destination::Directory(folder),
+        &RestoreOptions::default(),
+        &monitor,
+    )?;
+    println!(
+        "{} files written, {} right already, {} problems",
+        report.files,
+        report.unchanged,
+        report.problems.len()
+    );
     Ok(())
 }

@@ -9,14 +9,21 @@ use jellyvault::{ErrorKind, Monitor, Session, SnapshotOptions, SourceSpec};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(folder), Some(place)) = (arguments.next(), arguments.next()) else { return Err("usage: take_snapshot FOLDER REPOSITORY".into()) };
+    let (Some(folder), Some(place)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: take_snapshot FOLDER REPOSITORY".into());
+    };
     let session = match Session::open(&place) {
         Err(error) if error.kind() == ErrorKind::NoRepository => Session::init(&place, 0)?,
         opened => opened?,
     };
-    let options = SnapshotOptions { label: Some("from an example".to_owned()), ..SnapshotOptions::default() };
-    let report = session.take_snapshot(&SourceSpec::plain(&folder)?, &options, &Monitor::default())?;
-    println!("{} files, {} of them new, in {} ms", report.record.files.total, report.record.files.new, report.record.took_ms);
+    let options =
+        SnapshotOptions { label: Some("from an example".to_owned()), ..SnapshotOptions::default() };
+    let report =
+        session.take_snapshot(&SourceSpec::plain(&folder)?, &options, &Monitor::default())?;
+    println!(
+        "{} files, {} of them new, in {} ms",
+        report.record.files.total, report.record.files.new, report.record.took_ms
+    );
     for problem in &report.record.problems {
         println!("not captured: {}: {}", problem.path, problem.what);
     }

@@ -24,7 +24,8 @@ pub fn plural(number: u64, one: &str, many: &str) -> String {
 /// A path as a shell takes it for one argument.
 pub fn argument(path: &Path) -> String {
     let text = path.to_string_lossy();
-    let is_plain = text.chars().all(|c| c.is_alphanumeric() || "/._-+=:,@%~".contains(c)) && !text.is_empty();
+    let is_plain =
+        text.chars().all(|c| c.is_alphanumeric() || "/._-+=:,@%~".contains(c)) && !text.is_empty();
     if is_plain { text.into_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 

@@ -1,10 +1,12 @@
 //! Jellyvault: snapshots of Jellyfin servers that cost only what changed.
 
 //!
-//! Everything is done through a [`Session`]: an open repository. What it is asked to do is plain data (`…Options`), what came of it too (`…Report`),
-//! and a [`Monitor`] hears of it meanwhile and may stop it. `examples/` has four small programs.
+//! Everything is done through a [`Session`]: an open repository. What it is asked to do is plain
+//! data (`…Options`), what came of it too (`…Report`), and a [`Monitor`] hears of it meanwhile and
+//! may stop it. `examples/` has four small programs.
 //!
-//! What is named here stays; the modules behind it are for the command line, the tests and the benches, and change with them.
+//! What is named here stays; the modules behind it are for the command line, the tests and the
+//! benches, and change with them.
 
 #[doc(hidden)]
 pub mod archive;
@@ -44,9 +46,11 @@ pub mod web;
 
 pub use manifest::{Catalog, Entry, Kind, Policy, SnapshotId, SnapshotRecord};
 pub use ops::{
-    Change, ChangeKind, CheckOptions, CheckReport, Destination, Diff, DiffOptions, Error, ErrorKind, ExportOptions, ExportReport, FileReader, Forget,
-    Forgetting, ImportOptions, ImportReport, Listed, PruneOptions, PruneReport, RepairOptions, RepairReport, RestoreOptions, RestoreReport, Session, Snapshot,
-    SnapshotEntry, SnapshotOptions, SnapshotReport, SourceSpec, Stats, find_instance,
+    Change, ChangeKind, CheckOptions, CheckReport, Destination, Diff, DiffOptions, Error,
+    ErrorKind, ExportOptions, ExportReport, FileReader, Forget, Forgetting, ImportOptions,
+    ImportReport, Listed, PruneOptions, PruneReport, RepairOptions, RepairReport, RestoreOptions,
+    RestoreReport, Session, Snapshot, SnapshotEntry, SnapshotOptions, SnapshotReport, SourceSpec,
+    Stats, find_instance,
 };
 pub use progress::{Interrupt, Monitor, Phase, PlanSummary, Problem, Progress};
 pub use source::Category;

@@ -194,7 +194,8 @@ impl Progress for Collecting {
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt {
     raised: Arc<AtomicBool>,
-    /// Calls of which nobody knows when they return: of SQLite, or of the system, on files of somebody else's.
+    /// Calls of which nobody knows when they return: of SQLite, or of the system, on files of
+    /// somebody else's.
     out_of_hand: Arc<AtomicUsize>,
 }
 

@@ -1,7 +1,8 @@
-//! No file imports another that imports it, on whatever way round: each can be read after those that it builds on.
+//! No file imports another that imports it, on whatever way round: each can be read after those
+//! that it builds on.
 //!
-//! `mod.rs` and `lib.rs` name what a room has, for those outside: a name that they pass on counts as imported from the file that has it, and what they
-//! import themselves does not count.
+//! `mod.rs` and `lib.rs` name what a room has, for those outside: a name that they pass on counts
+//! as imported from the file that has it, and what they import themselves does not count.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +27,12 @@ fn code(text: &str) -> String {
 /// `a::{b, c::d}` as `a::b` and `a::c::d`.
 fn expand(before: &[String], tree: &str, out: &mut Vec<Names>) {
     let tree = tree.trim();
-    let names = |text: &str| text.split("::").map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect::<Vec<_>>();
+    let names = |text: &str| {
+        text.split("::")
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect::<Vec<_>>()
+    };
     let Some((head, body)) = tree.split_once('{') else {
         let tree = tree.split(" as ").next().unwrap();
         return out.push([before, &names(tree)].concat());
@@ -53,7 +59,10 @@ fn uses(code: &str) -> (Vec<(bool, Names)>, String) {
         let trimmed = line.trim_start();
         let is_public = trimmed.starts_with("pub");
         let tree = if is_public {
-            trimmed.split_once(" use ").filter(|(before, _)| !before.contains(' ')).map(|(_, tree)| tree)
+            trimmed
+                .split_once(" use ")
+                .filter(|(before, _)| !before.contains(' '))
+                .map(|(_, tree)| tree)
         } else {
             trimmed.strip_prefix("use ")
         };
@@ -76,17 +85,26 @@ fn uses(code: &str) -> (Vec<(bool, Names)>, String) {
 /// Paths in the code that begin with `crate` or `super`.
 fn inline(code: &str) -> Vec<Names> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    let words = code.split(|c: char| !is_name(c)).filter(|word| word.starts_with("crate::") || word.starts_with("super::"));
-    words.map(|word| word.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect()).collect()
+    let words = code
+        .split(|c: char| !is_name(c))
+        .filter(|word| word.starts_with("crate::") || word.starts_with("super::"));
+    words
+        .map(|word| word.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect())
+        .collect()
 }
 
 impl Crate {
     fn load() -> Crate {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let mut files = BTreeMap::new();
-        for entry in walkdir::WalkDir::new(&root).into_iter().map(Result::unwrap).filter(|entry| entry.path().extension().is_some_and(|kind| kind == "rs")) {
+        for entry in walkdir::WalkDir::new(&root)
+            .into_iter()
+            .map(Result::unwrap)
+            .filter(|entry| entry.path().extension().is_some_and(|kind| kind == "rs"))
+        {
             let below = entry.path().strip_prefix(&root).unwrap().with_extension("");
-            let mut module: Names = below.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
+            let mut module: Names =
+                below.iter().map(|name| name.to_str().unwrap().to_owned()).collect();
             if module.last().unwrap().ends_with("_tests") || module == ["main"] {
                 continue;
             }
@@ -129,7 +147,9 @@ impl Crate {
         let module = path[..len].to_vec();
         let Some(name) = path.get(len) else { return Some(module) };
         match self.passed_on.get(&(module.clone(), name.clone())) {
-            Some(from) if from.as_slice() != path => self.home(&[from.as_slice(), &path[len + 1..]].concat(), steps + 1),
+            Some(from) if from.as_slice() != path => {
+                self.home(&[from.as_slice(), &path[len + 1..]].concat(), steps + 1)
+            }
             _ => Some(module),
         }
     }
@@ -157,7 +177,12 @@ impl Crate {
 /// A way from a file back to itself, if there is one.
 fn circle(imports: &BTreeMap<Names, BTreeSet<Names>>) -> Option<Vec<Names>> {
     let mut done = BTreeSet::new();
-    fn visit(at: &Names, imports: &BTreeMap<Names, BTreeSet<Names>>, way: &mut Vec<Names>, done: &mut BTreeSet<Names>) -> bool {
+    fn visit(
+        at: &Names,
+        imports: &BTreeMap<Names, BTreeSet<Names>>,
+        way: &mut Vec<Names>,
+        done: &mut BTreeSet<Names>,
+    ) -> bool {
         if let Some(first) = way.iter().position(|passed| passed == at) {
             way.drain(..first);
             return true;
@@ -182,14 +207,21 @@ fn circle(imports: &BTreeMap<Names, BTreeSet<Names>>) -> Option<Vec<Names>> {
 fn no_files_import_each_other() {
     let imports = Crate::load().imports();
     let count: usize = imports.values().map(BTreeSet::len).sum();
-    assert!(imports.len() > 200 && count > 800, "only {count} imports of {} files were seen: the check sees nothing", imports.len());
+    assert!(
+        imports.len() > 200 && count > 800,
+        "only {count} imports of {} files were seen: the check sees nothing",
+        imports.len()
+    );
     assert_eq!(circle(&imports), None);
 }
 
 #[test]
 fn a_circle_is_found() {
     let module = |name: &str| vec!["room".to_owned(), name.to_owned()];
-    let mut imports = BTreeMap::from([(module("a"), BTreeSet::from([module("b")])), (module("b"), BTreeSet::from([module("c")]))]);
+    let mut imports = BTreeMap::from([
+        (module("a"), BTreeSet::from([module("b")])),
+        (module("b"), BTreeSet::from([module("c")])),
+    ]);
     assert_eq!(circle(&imports), None);
     imports.insert(module("c"), BTreeSet::from([module("b")]));
     assert_eq!(circle(&imports), Some(vec![module("b"), module("c")]));

@@ -1,4 +1,5 @@
-//! One piece of work for each hot room, always the same: `rooms.rs` times it, `counts.rs` counts its instructions.
+//! One piece of work for each hot room, always the same: `rooms.rs` times it, `counts.rs` counts
+//! its instructions.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,9 @@ use jellyvault::manifest::{Catalog, differences};
 use jellyvault::ops::{self, Destination, RestoreOptions, SnapshotOptions, SourceSpec};
 use jellyvault::progress::{Interrupt, Monitor};
 use jellyvault::source::{Event, Rules, ScanRoot, scan};
-use jellyvault::store::{ChunkReader, ExtentBuilder, ExtentKind, Index, IndexMode, PackStreams, Repository};
+use jellyvault::store::{
+    ChunkReader, ExtentBuilder, ExtentKind, Index, IndexMode, PackStreams, Repository,
+};
 
 /// How much one run of a piece of work goes through.
 #[derive(Clone, Copy)]
@@ -20,7 +23,8 @@ pub enum Amount {
     Things(u64),
 }
 
-/// Prepared work: what it goes through, and what runs it; the answer is counted, so that nothing is left out.
+/// Prepared work: what it goes through, and what runs it; the answer is counted, so that nothing is
+/// left out.
 pub type Work = (Amount, Box<dyn FnMut() -> u64>);
 
 /// A room's name, and what prepares its work.
@@ -55,7 +59,11 @@ fn make_tree(root: &Path) {
         let folder = root.join(format!("metadata/library/{:02x}/{item:032x}", item % 256));
         std::fs::create_dir_all(&folder).unwrap();
         for part in 0..3 {
-            std::fs::write(folder.join(format!("{part}.nfo")), format!("<item>{item} {part}</item>{}", "some words ".repeat(60))).unwrap();
+            std::fs::write(
+                folder.join(format!("{part}.nfo")),
+                format!("<item>{item} {part}</item>{}", "some words ".repeat(60)),
+            )
+            .unwrap();
         }
         let mut picture = noise(item.into(), 2_000);
         picture.splice(..3, [0xff, 0xd8, 0xff]);
@@ -83,7 +91,8 @@ impl Place {
 
     fn snapshot(&self) {
         let spec = SourceSpec::plain(&self.source()).unwrap();
-        let options = SnapshotOptions { host: "bench".into(), threads: 1, ..SnapshotOptions::default() };
+        let options =
+            SnapshotOptions { host: "bench".into(), threads: 1, ..SnapshotOptions::default() };
         watched(|monitor| drop(ops::snapshot(&self.repository, &spec, &options, monitor).unwrap()));
     }
 }
@@ -108,16 +117,33 @@ fn scan_tree() -> Work {
 }
 
 fn class_and_hash() -> Work {
-    let pictures: Vec<Vec<u8>> = (0..200).map(|number| [b"\xff\xd8\xff\xe0".as_slice(), &noise(number, 40_000)].concat()).collect();
+    let pictures: Vec<Vec<u8>> = (0..200)
+        .map(|number| [b"\xff\xd8\xff\xe0".as_slice(), &noise(number, 40_000)].concat())
+        .collect();
     let bytes = pictures.iter().map(Vec::len).sum::<usize>() as u64;
     let hashing = jellyvault::chunk::Hashing::default();
-    let run = move || pictures.iter().filter(|picture| Class::of(&picture[..HEAD_BYTES]) == Class::Compressed && hashing.id(picture).0[0] < 128).count() as u64;
+    let run = move || {
+        pictures
+            .iter()
+            .filter(|picture| {
+                Class::of(&picture[..HEAD_BYTES]) == Class::Compressed
+                    && hashing.id(picture).0[0] < 128
+            })
+            .count() as u64
+    };
     (Amount::Bytes(bytes), Box::new(run))
 }
 
 fn extent_and_pack() -> Work {
-    let texts: Vec<Vec<u8>> =
-        (0..400u32).map(|number| format!("<movie><title>{number}</title>{}</movie>", "a plot of some words; ".repeat(400)).into_bytes()).collect();
+    let texts: Vec<Vec<u8>> = (0..400u32)
+        .map(|number| {
+            format!(
+                "<movie><title>{number}</title>{}</movie>",
+                "a plot of some words; ".repeat(400)
+            )
+            .into_bytes()
+        })
+        .collect();
     let bytes = texts.iter().map(Vec::len).sum::<usize>() as u64;
     let run = move || {
         let memory = MemoryBackend::default();
@@ -148,15 +174,24 @@ fn manifest_merge() -> Work {
     let place = Place::new();
     place.snapshot();
     for item in (0..DIRECTORIES).step_by(50) {
-        std::fs::write(place.source().join(format!("metadata/library/{:02x}/{item:032x}/1.nfo", item % 256)), "changed").unwrap();
+        std::fs::write(
+            place.source().join(format!("metadata/library/{:02x}/{item:032x}/1.nfo", item % 256)),
+            "changed",
+        )
+        .unwrap();
     }
     place.snapshot();
     let run = move || {
         let Place { repository, dir: _dir } = &place;
         let index = Index::open(repository, IndexMode::Use).unwrap();
         let catalog = Catalog::load(repository).unwrap();
-        let roots: Vec<ChunkId> = catalog.snapshots.iter().map(|(_, record)| record.categories.values().next().unwrap().manifest).collect();
-        let side = |number: usize| (ChunkReader::new(repository, &index), roots.get(number).copied());
+        let roots: Vec<ChunkId> = catalog
+            .snapshots
+            .iter()
+            .map(|(_, record)| record.categories.values().next().unwrap().manifest)
+            .collect();
+        let side =
+            |number: usize| (ChunkReader::new(repository, &index), roots.get(number).copied());
         let mut changes = 0;
         let told = differences(side(0), side(1), |_| -> Result<(), jellyvault::manifest::Error> {
             changes += 1;
@@ -226,7 +261,10 @@ fn restore_write() -> Work {
         let catalog = Catalog::load(&place.repository).unwrap();
         let destination = Destination::Directory(to.clone());
         let options = RestoreOptions { threads: 1, ..RestoreOptions::default() };
-        let report = watched(|monitor| ops::restore(&place.repository, &catalog.snapshots[0], &destination, &options, monitor).unwrap());
+        let report = watched(|monitor| {
+            ops::restore(&place.repository, &catalog.snapshots[0], &destination, &options, monitor)
+                .unwrap()
+        });
         std::fs::remove_dir_all(to).unwrap();
         assert_eq!(report.files, FILES);
         report.files
@@ -235,7 +273,8 @@ fn restore_write() -> Work {
 }
 
 fn rows_to_json() -> Work {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/attic/data/jellyfin.db");
+    let fixture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/attic/data/jellyfin.db");
     let uri = format!("file:{}?immutable=1", fixture.display());
     let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY | rusqlite::OpenFlags::SQLITE_OPEN_URI;
     let dump = move |db: &rusqlite::Connection| {

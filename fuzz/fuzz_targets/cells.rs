@@ -71,7 +71,8 @@ fn comes_back(file: &[u8]) {
 
 fuzz_target!(|bytes: &[u8]| {
     comes_back(bytes);
-    // Patches of a sound one reach deeper than bytes out of nowhere: (place, new byte) again and again.
+    // Patches of a sound one reach deeper than bytes out of nowhere: (place, new byte) again and
+    // again.
     let mut patched = SOUND.to_vec();
     for patch in bytes.chunks_exact(3) {
         let at = usize::from(u16::from_le_bytes([patch[0], patch[1]])) % patched.len();

@@ -1,4 +1,5 @@
-//! A database from any bytes, compared with a sound one: an error or an answer, never a panic, never without end.
+//! A database from any bytes, compared with a sound one: an error or an answer, never a panic,
+//! never without end.
 #![no_main]
 
 use std::io::Write;
@@ -33,7 +34,8 @@ fn open(bytes: &[u8]) -> Result<Database<'static>, Error> {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    // Patches of the sound one reach deeper than bytes out of nowhere: (place, new byte) again and again.
+    // Patches of the sound one reach deeper than bytes out of nowhere: (place, new byte) again and
+    // again.
     let mut patched = sound().to_vec();
     for patch in bytes.chunks_exact(3) {
         let at = usize::from(u16::from_le_bytes([patch[0], patch[1]])) % patched.len();

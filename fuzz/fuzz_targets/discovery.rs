@@ -1,4 +1,5 @@
-//! Instance discovery among any names and files: it ends, and takes no relative or empty place for an instance.
+//! Instance discovery among any names and files: it ends, and takes no relative or empty place for
+//! an instance.
 #![no_main]
 
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! A pack whose table of contents is lost: whatever stands in it, its extents are looked for and nothing but whole ones are taken.
+//! A pack whose table of contents is lost: whatever stands in it, its extents are looked for and
+//! nothing but whole ones are taken.
 #![no_main]
 
 use jellyvault::store::{PackTrailer, Sealer};

@@ -1,4 +1,5 @@
-//! Texts with a planted secret, of any shape around it: behind a name that says so, the secret never comes out, and lines keep their numbers.
+//! Texts with a planted secret, of any shape around it: behind a name that says so, the secret
+//! never comes out, and lines keep their numbers.
 #![no_main]
 
 use jellyvault::ops::lines_without_secrets;

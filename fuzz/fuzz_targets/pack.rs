@@ -1,5 +1,6 @@
-//! A pack's header, trailer and footer from any bytes: an error or a table that agrees with the file, never a panic, never a
-//! read beyond it. Checksums are mended first, so that what lies behind them is reached.
+//! A pack's header, trailer and footer from any bytes: an error or a table that agrees with the
+//! file, never a panic, never a read beyond it. Checksums are mended first, so that what lies
+//! behind them is reached.
 #![no_main]
 
 use jellyvault::store::{PackTrailer, Sealer, TrailerError};

@@ -1,4 +1,5 @@
-//! A parity file from any bytes, and any bytes as what is left of its pack: never a panic, and what is mended has the pack's sums.
+//! A parity file from any bytes, and any bytes as what is left of its pack: never a panic, and what
+//! is mended has the pack's sums.
 #![no_main]
 
 use jellyvault::store::{PackTrailer, Parity, Sealer};

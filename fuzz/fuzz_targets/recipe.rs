@@ -1,4 +1,5 @@
-//! A recipe from any bytes: what decodes encodes to a recipe that decodes to the same, and tells of no page beyond the database.
+//! A recipe from any bytes: what decodes encodes to a recipe that decodes to the same, and tells of
+//! no page beyond the database.
 #![no_main]
 
 use jellyvault::store::{RecipeBody, RecipeParts};

@@ -1,4 +1,5 @@
-//! Configuration files from any bytes: what they say of places is text of the file, and no file stops or breaks the reader.
+//! Configuration files from any bytes: what they say of places is text of the file, and no file
+//! stops or breaks the reader.
 #![no_main]
 
 use jellyvault::source::{database_settings, parse_xml, xml_element};

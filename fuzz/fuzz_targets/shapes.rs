@@ -1,4 +1,5 @@
-//! Shapes from any bytes, as a hostile recipe has them: an error or some pages, never a panic, never much memory.
+//! Shapes from any bytes, as a hostile recipe has them: an error or some pages, never a panic,
+//! never much memory.
 #![no_main]
 
 use std::ops::Range;

@@ -1,4 +1,5 @@
-//! Rows from any bytes: what a table takes is written as JSON that it takes again, to the same rows.
+//! Rows from any bytes: what a table takes is written as JSON that it takes again, to the same
+//! rows.
 #![no_main]
 
 use jellyvault::archive::{DumpStyle, Schema, dump_table, load_table};

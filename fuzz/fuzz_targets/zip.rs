@@ -1,4 +1,5 @@
-//! A zip from any bytes: it is refused or read, whole and within its own claims, and never does harm.
+//! A zip from any bytes: it is refused or read, whole and within its own claims, and never does
+//! harm.
 #![no_main]
 
 use std::io::Read;

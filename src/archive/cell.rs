@@ -1,4 +1,5 @@
-//! One value of one row: read as the server would read it from SQLite, written as the server would write it into JSON.
+//! One value of one row: read as the server would read it from SQLite, written as the server would
+//! write it into JSON.
 
 use std::borrow::Cow;
 
@@ -6,7 +7,8 @@ use rusqlite::types::{Value, ValueRef};
 
 use super::schema::{Class, Kind, Property};
 use super::text::{
-    self, Date, Guid, ReadDate, guid_of_bytes, julian, push_base64, push_double, push_float, push_guid, push_string, read_date, read_guid, read_ticks,
+    self, Date, Guid, ReadDate, guid_of_bytes, julian, push_base64, push_double, push_float,
+    push_guid, push_string, read_date, read_guid, read_ticks,
 };
 
 /// A value, understood.
@@ -47,7 +49,10 @@ pub enum Oddity {
 pub type Fault = &'static str;
 
 /// Reads a value.
-pub fn read<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, Option<Oddity>), Fault> {
+pub fn read<'a>(
+    property: &Property,
+    value: ValueRef<'a>,
+) -> Result<(Cell<'a>, Option<Oddity>), Fault> {
     if let ValueRef::Null = value {
         return if property.nullable { Ok((Cell::Null, None)) } else { Err("has no value") };
     }
@@ -75,7 +80,9 @@ pub fn read<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, O
         Kind::Text => string(property, value)?,
         Kind::Bytes => match value {
             ValueRef::Blob(bytes) => (Cell::Bytes(bytes.into()), None),
-            ValueRef::Text(bytes) => (Cell::Bytes(bytes.into()), Some(Oddity::Worth("is text where bytes belong"))),
+            ValueRef::Text(bytes) => {
+                (Cell::Bytes(bytes.into()), Some(Oddity::Worth("is text where bytes belong")))
+            }
             _ => return Err("is a number where bytes belong"),
         },
         Kind::Ticks => {
@@ -83,7 +90,12 @@ pub fn read<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, O
                 ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok(),
                 _ => None,
             };
-            (Cell::Ticks(text.and_then(read_ticks).ok_or("is not a JSON array of whole numbers")?), None)
+            (
+                Cell::Ticks(
+                    text.and_then(read_ticks).ok_or("is not a JSON array of whole numbers")?,
+                ),
+                None,
+            )
         }
         Kind::Reference | Kind::Collection => (Cell::Null, None),
     };
@@ -91,7 +103,8 @@ pub fn read<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, O
 }
 
 /// Why a value of an unsure kind cannot be written.
-pub const UNSURE: Fault = "has a value of an unknown type (learn the schema again from a newer zip: schema learn)";
+pub const UNSURE: Fault =
+    "has a value of an unknown type (learn the schema again from a newer zip: schema learn)";
 
 /// A value that each kind of its column would write alike.
 fn unsure(class: Class, value: ValueRef<'_>) -> Result<Cell<'_>, Fault> {
@@ -101,13 +114,16 @@ fn unsure(class: Class, value: ValueRef<'_>) -> Result<Cell<'_>, Fault> {
             if is_sure_text(text) { Ok(Cell::Text(text.into())) } else { Err(UNSURE) }
         }
         // 0 and 1 may be false and true.
-        (Class::Integer, ValueRef::Integer(number)) if !(0..=1).contains(&number) => Ok(Cell::Int(number)),
+        (Class::Integer, ValueRef::Integer(number)) if !(0..=1).contains(&number) => {
+            Ok(Cell::Int(number))
+        }
         (Class::Real, ValueRef::Real(number)) if is_sure_real(number) => Ok(Cell::Double(number)),
         _ => Err(UNSURE),
     }
 }
 
-/// Whether a text is the same in the database and in JSON, whatever it is: no date, no list, and a GUID only without letters.
+/// Whether a text is the same in the database and in JSON, whatever it is: no date, no list, and a
+/// GUID only without letters.
 pub fn is_sure_text(text: &str) -> bool {
     let has_letters = text.bytes().any(|byte| byte.is_ascii_alphabetic());
     read_guid(text).is_none_or(|guid| !has_letters && text::stored_guid(&guid) == text)
@@ -132,23 +148,42 @@ fn guid(value: ValueRef<'_>) -> Result<(Cell<'_>, Option<Oddity>), Fault> {
             let mut usual = Vec::with_capacity(36);
             push_guid(&mut usual, &guid, true);
             let same = usual == bytes;
-            let oddity = if usual.eq_ignore_ascii_case(bytes) { Oddity::Spelling } else { Oddity::Worth("is a GUID in another form") };
+            let oddity = if usual.eq_ignore_ascii_case(bytes) {
+                Oddity::Spelling
+            } else {
+                Oddity::Worth("is a GUID in another form")
+            };
             (guid, (!same).then_some(oddity))
         }
-        ValueRef::Blob(bytes) => (guid_of_bytes(bytes).or_else(|| text(bytes)).ok_or("is not a GUID")?, Some(Oddity::Worth("is a GUID as bytes"))),
+        ValueRef::Blob(bytes) => (
+            guid_of_bytes(bytes).or_else(|| text(bytes)).ok_or("is not a GUID")?,
+            Some(Oddity::Worth("is a GUID as bytes")),
+        ),
         _ => return Err("is a number where a GUID belongs"),
     };
     Ok((Cell::Guid(guid), oddity))
 }
 
 fn date(value: ValueRef<'_>) -> Result<(Cell<'_>, Option<Oddity>), Fault> {
-    let number = |number: f64| Ok((Cell::Date(julian(number).ok_or("is not a date")?), Some(Oddity::Worth("is a date as a number (a Julian day)"))));
+    let number = |number: f64| {
+        Ok((
+            Cell::Date(julian(number).ok_or("is not a date")?),
+            Some(Oddity::Worth("is a date as a number (a Julian day)")),
+        ))
+    };
     match value {
         ValueRef::Text(bytes) => match std::str::from_utf8(bytes).ok().and_then(read_date) {
             Some(ReadDate::Usual(date)) => Ok((Cell::Date(date), None)),
-            Some(ReadDate::Unusual(date)) => Ok((Cell::Date(date), Some(Oddity::Worth("is a date in another format")))),
+            Some(ReadDate::Unusual(date)) => {
+                Ok((Cell::Date(date), Some(Oddity::Worth("is a date in another format"))))
+            }
             // SQLite turns a number into text in a column for text.
-            None => number(std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok()).ok_or("is not a date")?),
+            None => number(
+                std::str::from_utf8(bytes)
+                    .ok()
+                    .and_then(|text| text.parse().ok())
+                    .ok_or("is not a date")?,
+            ),
         },
         ValueRef::Integer(day) => number(day as f64),
         ValueRef::Real(day) => number(day),
@@ -160,9 +195,16 @@ fn date(value: ValueRef<'_>) -> Result<(Cell<'_>, Option<Oddity>), Fault> {
 fn integer(value: ValueRef<'_>) -> (i64, Option<Oddity>) {
     match value {
         ValueRef::Integer(number) => (number, None),
-        ValueRef::Real(number) => (number as i64, Some(Oddity::Worth("is a floating-point number in a column of whole numbers"))),
-        ValueRef::Text(bytes) => (leading_integer(bytes), Some(Oddity::Worth("is text in a column of whole numbers"))),
-        ValueRef::Blob(bytes) => (leading_integer(bytes), Some(Oddity::Worth("is bytes in a column of whole numbers"))),
+        ValueRef::Real(number) => (
+            number as i64,
+            Some(Oddity::Worth("is a floating-point number in a column of whole numbers")),
+        ),
+        ValueRef::Text(bytes) => {
+            (leading_integer(bytes), Some(Oddity::Worth("is text in a column of whole numbers")))
+        }
+        ValueRef::Blob(bytes) => {
+            (leading_integer(bytes), Some(Oddity::Worth("is bytes in a column of whole numbers")))
+        }
         ValueRef::Null => (0, None),
     }
 }
@@ -171,18 +213,25 @@ fn real(kind: Kind, value: ValueRef<'_>) -> Result<(Cell<'static>, Option<Oddity
     let (number, oddity) = match value {
         ValueRef::Real(number) => (number, None),
         ValueRef::Integer(number) => (number as f64, None),
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => (leading_real(bytes), Some(Oddity::Worth("is text where a number belongs"))),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+            (leading_real(bytes), Some(Oddity::Worth("is text where a number belongs")))
+        }
         ValueRef::Null => (0.0, None),
     };
     let cell = if kind == Kind::Float { Cell::Float(number as f32) } else { Cell::Double(number) };
     match cell {
-        Cell::Float(narrow) if !narrow.is_finite() => Err("is not a finite 32-bit number, which JSON cannot express"),
-        Cell::Double(wide) if !wide.is_finite() => Err("is not a finite number, which JSON cannot express"),
+        Cell::Float(narrow) if !narrow.is_finite() => {
+            Err("is not a finite 32-bit number, which JSON cannot express")
+        }
+        Cell::Double(wide) if !wide.is_finite() => {
+            Err("is not a finite number, which JSON cannot express")
+        }
         cell => Ok((cell, oddity)),
     }
 }
 
-/// The whole number at the beginning of a text as SQLite's own reading goes: 0 where none stands there, the outermost where it is too large.
+/// The whole number at the beginning of a text as SQLite's own reading goes: 0 where none stands
+/// there, the outermost where it is too large.
 fn leading_integer(bytes: &[u8]) -> i64 {
     let text = bytes.trim_ascii_start();
     let (is_negative, digits) = match text {
@@ -191,31 +240,52 @@ fn leading_integer(bytes: &[u8]) -> i64 {
         _ => (false, text),
     };
     // Towards the outermost from below, which has one number more than above.
-    let down =
-        digits.iter().take_while(|byte| byte.is_ascii_digit()).fold(0i64, |number, byte| number.saturating_mul(10).saturating_sub(i64::from(byte - b'0')));
+    let down = digits.iter().take_while(|byte| byte.is_ascii_digit()).fold(0i64, |number, byte| {
+        number.saturating_mul(10).saturating_sub(i64::from(byte - b'0'))
+    });
     if is_negative { down } else { down.checked_neg().unwrap_or(i64::MAX) }
 }
 
 /// The number at the beginning of a text as SQLite's own reading goes: 0 where none stands there.
 fn leading_real(bytes: &[u8]) -> f64 {
-    // None of a number's characters is any other than these, so what follows them, text or not, cannot matter; nor are words such as "inf" numbers.
-    let is_of_number = |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
+    // None of a number's characters is any other than these, so what follows them, text or not,
+    // cannot matter; nor are words such as "inf" numbers.
+    let is_of_number =
+        |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E');
     // No number is longer.
-    let text: String = bytes.trim_ascii_start().iter().take_while(is_of_number).take(400).copied().map(char::from).collect();
+    let text: String = bytes
+        .trim_ascii_start()
+        .iter()
+        .take_while(is_of_number)
+        .take(400)
+        .copied()
+        .map(char::from)
+        .collect();
     (1..=text.len()).rev().find_map(|len| text.get(..len)?.parse().ok()).unwrap_or(0.0)
 }
 
-fn string<'a>(property: &Property, value: ValueRef<'a>) -> Result<(Cell<'a>, Option<Oddity>), Fault> {
+fn string<'a>(
+    property: &Property,
+    value: ValueRef<'a>,
+) -> Result<(Cell<'a>, Option<Oddity>), Fault> {
     let (text, oddity) = match value {
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
             let text = String::from_utf8_lossy(bytes);
             let is_lossy = matches!(text, Cow::Owned(_));
             let is_blob = matches!(value, ValueRef::Blob(_));
-            let oddity = if is_lossy { Some("is not valid UTF-8") } else { is_blob.then_some("is bytes in a text column") };
+            let oddity = if is_lossy {
+                Some("is not valid UTF-8")
+            } else {
+                is_blob.then_some("is bytes in a text column")
+            };
             (text, oddity.map(Oddity::Worth))
         }
-        ValueRef::Integer(number) => (number.to_string().into(), Some(Oddity::Worth("is a number where text belongs"))),
-        ValueRef::Real(number) => (number.to_string().into(), Some(Oddity::Worth("is a number where text belongs"))),
+        ValueRef::Integer(number) => {
+            (number.to_string().into(), Some(Oddity::Worth("is a number where text belongs")))
+        }
+        ValueRef::Real(number) => {
+            (number.to_string().into(), Some(Oddity::Worth("is a number where text belongs")))
+        }
         ValueRef::Null => (Cow::default(), None),
     };
     if property.filled && text.is_empty() {
@@ -271,49 +341,5 @@ fn ticks_json(ticks: &[i64]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::archive::Schema;
-
-    #[test]
-    fn odd_values_are_read_as_sqlite_gives_them() {
-        let schema = &Schema::all()[2];
-        let property = |table: &str, name: &str| schema.table(table).unwrap().property(name).unwrap().clone();
-        let int = property("BaseItems", "IndexNumber");
-        for (text, meant) in [("12abc", 12), ("abc", 0), (" -7", -7), ("1e3", 1), ("", 0)] {
-            assert_eq!(read(&int, ValueRef::Text(text.as_bytes())).unwrap().0, Cell::Int(meant), "{text}");
-        }
-        let long = property("BaseItems", "RunTimeTicks");
-        for (text, meant) in [
-            (&b"12\xff"[..], 12),
-            (b"99999999999999999999", i64::MAX),
-            (b"-99999999999999999999", i64::MIN),
-            (b"9223372036854775807", i64::MAX),
-            (b"-9223372036854775808", i64::MIN),
-            (b"+5", 5),
-            (b"--5", 0),
-        ] {
-            assert_eq!(read(&long, ValueRef::Text(text)).unwrap().0, Cell::Int(meant), "{}", text.escape_ascii());
-            let db = rusqlite::Connection::open_in_memory().unwrap();
-            let of_sqlite: i64 = db.query_row("SELECT CAST(CAST(?1 AS TEXT) AS INTEGER)", [text], |row| row.get(0)).unwrap();
-            assert_eq!(of_sqlite, meant, "{}", text.escape_ascii());
-        }
-        assert_eq!(read(&int, ValueRef::Real(2.9)).unwrap().0, Cell::Int(2));
-        assert!(read(&int, ValueRef::Integer(1 << 40)).is_err());
-        let double = property("UserData", "Rating");
-        for (text, meant) in [("NaN", 0.0), ("inf", 0.0), ("7.5 of 10", 7.5), ("1e3x", 1000.0), (".5", 0.5)] {
-            assert_eq!(read(&double, ValueRef::Text(text.as_bytes())).unwrap().0, Cell::Double(meant), "{text}");
-        }
-        assert_eq!(read(&double, ValueRef::Text(b"7.5\xff")).unwrap().0, Cell::Double(7.5));
-        assert!(read(&double, ValueRef::Real(f64::INFINITY)).is_err());
-        assert!(read(&property("BaseItems", "CommunityRating"), ValueRef::Real(1e300)).is_err());
-        let ticks = property("KeyframeData", "KeyframeTicks");
-        for text in ["[1,2", "[1.5]", "[null]", "{}", "[1] x", "1"] {
-            assert!(read(&ticks, ValueRef::Text(text.as_bytes())).is_err(), "{text}");
-        }
-        assert_eq!(read(&ticks, ValueRef::Text(b"[1, 2]")).unwrap().0.stored(), Value::Text("[1,2]".to_owned()));
-        let role = property("PeopleBaseItemMap", "Role");
-        assert!(read(&role, ValueRef::Null).is_err());
-        assert_eq!(read(&role, ValueRef::Text(b"a\xffb")).unwrap().0, Cell::Text("a\u{fffd}b".into()));
-    }
-}
+#[path = "cell_tests.rs"]
+mod tests;

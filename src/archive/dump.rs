@@ -1,4 +1,5 @@
-//! A table's rows as the server would write them into its backup: one JSON array, minified, properties in the order of their class.
+//! A table's rows as the server would write them into its backup: one JSON array, minified,
+//! properties in the order of their class.
 
 use rusqlite::Connection;
 
@@ -18,7 +19,8 @@ pub enum DumpError<E> {
         #[source]
         source: rusqlite::Error,
     },
-    /// A value that a server could not read: rows are mended before they are written, so this is a fault of jellyvault's.
+    /// A value that a server could not read: rows are mended before they are written, so this is a
+    /// fault of jellyvault's.
     #[error("{table}.{column} {what}, and was not fixed")]
     Fault {
         /// The table.
@@ -44,7 +46,8 @@ pub enum DumpError<E> {
 /// What differs from the server's own way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DumpStyle {
-    /// Avatars stand inside their users, where a restore keeps them; the server's own backup loses them.
+    /// Avatars stand inside their users, where a restore keeps them; the server's own backup loses
+    /// them.
     pub nested_avatars: bool,
 }
 
@@ -60,13 +63,25 @@ pub fn dump_table<E>(
     out: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), E>,
 ) -> Result<u64, DumpError<E>> {
     let failed = |source| DumpError::Sqlite { table: table.name.clone(), source };
-    let columns: Vec<String> = table.columns().map(|property| format!("\"{}\"", property.name)).collect();
-    let only = if style.nested_avatars && table.name == "ImageInfos" { " WHERE \"UserId\" IS NULL" } else { "" };
+    let columns: Vec<String> =
+        table.columns().map(|property| format!("\"{}\"", property.name)).collect();
+    let only = if style.nested_avatars && table.name == "ImageInfos" {
+        " WHERE \"UserId\" IS NULL"
+    } else {
+        ""
+    };
     // As the server asks: without an order, which is the order of the rows in the file.
-    let mut statement = db.prepare(&format!("SELECT {} FROM \"{}\"{only}", columns.join(", "), table.name)).map_err(failed)?;
-    let mut avatars = if style.nested_avatars && table.name == "Users" { Some(Avatars::new(db, schema).map_err(failed)?) } else { None };
+    let mut statement = db
+        .prepare(&format!("SELECT {} FROM \"{}\"{only}", columns.join(", "), table.name))
+        .map_err(failed)?;
+    let mut avatars = if style.nested_avatars && table.name == "Users" {
+        Some(Avatars::new(db, schema).map_err(failed)?)
+    } else {
+        None
+    };
     let keys: Vec<Vec<u8>> = table.properties.iter().map(|property| key(&property.name)).collect();
-    let (mut rows, mut count, mut block) = (statement.query([]).map_err(failed)?, 0, Vec::with_capacity(BLOCK_BYTES + (16 << 10)));
+    let (mut rows, mut count, mut block) =
+        (statement.query([]).map_err(failed)?, 0, Vec::with_capacity(BLOCK_BYTES + (16 << 10)));
     block.push(b'[');
     while let Some(row) = rows.next().map_err(failed)? {
         if table.is_unseen {
@@ -92,7 +107,8 @@ pub fn dump_table<E>(
                 _ => {
                     let value = row.get_ref(column).map_err(failed)?;
                     column += 1;
-                    let (cell, _) = cell::read(property, value).map_err(|what| fault(table, property, what))?;
+                    let (cell, _) =
+                        cell::read(property, value).map_err(|what| fault(table, property, what))?;
                     cell.push_json(&mut block);
                 }
             }
@@ -110,7 +126,9 @@ pub fn dump_table<E>(
 
 fn fault<E>(table: &Table, property: &Property, what: &'static str) -> DumpError<E> {
     match property.kind {
-        Kind::Unsure(_) => DumpError::Unlearnt { table: table.name.clone(), column: Some(property.name.clone()) },
+        Kind::Unsure(_) => {
+            DumpError::Unlearnt { table: table.name.clone(), column: Some(property.name.clone()) }
+        }
         _ => DumpError::Fault { table: table.name.clone(), column: property.name.clone(), what },
     }
 }
@@ -130,15 +148,25 @@ struct Avatars<'a> {
 
 impl<'a> Avatars<'a> {
     fn new(db: &'a Connection, schema: &Schema) -> rusqlite::Result<Avatars<'a>> {
-        let statement = db.prepare("SELECT \"Path\", \"LastModified\" FROM \"ImageInfos\" WHERE \"UserId\" = ?1")?;
+        let statement = db.prepare(
+            "SELECT \"Path\", \"LastModified\" FROM \"ImageInfos\" WHERE \"UserId\" = ?1",
+        )?;
         let table = schema.table("ImageInfos");
-        let columns = ["Path", "LastModified"].iter().filter_map(|name| Some((key(name), table?.property(name)?.clone()))).collect();
+        let columns = ["Path", "LastModified"]
+            .iter()
+            .filter_map(|name| Some((key(name), table?.property(name)?.clone())))
+            .collect();
         Ok(Avatars { statement, columns })
     }
 
-    fn push<E>(&mut self, user: rusqlite::types::ValueRef<'_>, out: &mut Vec<u8>) -> Result<(), DumpError<E>> {
+    fn push<E>(
+        &mut self,
+        user: rusqlite::types::ValueRef<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DumpError<E>> {
         let failed = |source| DumpError::Sqlite { table: "ImageInfos".to_owned(), source };
-        let user = rusqlite::types::Value::try_from(user).map_err(|_| failed(rusqlite::Error::InvalidQuery))?;
+        let user = rusqlite::types::Value::try_from(user)
+            .map_err(|_| failed(rusqlite::Error::InvalidQuery))?;
         let mut rows = self.statement.query([user]).map_err(failed)?;
         let Some(row) = rows.next().map_err(failed)? else {
             out.extend(b"null");
@@ -147,11 +175,14 @@ impl<'a> Avatars<'a> {
         for (at, (key, property)) in self.columns.iter().enumerate() {
             out.push(if at == 0 { b'{' } else { b',' });
             out.extend_from_slice(key);
-            let (cell, _) = cell::read(property, row.get_ref(at).map_err(failed)?).map_err(|what| DumpError::Fault {
-                table: "ImageInfos".to_owned(),
-                column: property.name.clone(),
-                what,
-            })?;
+            let (cell, _) =
+                cell::read(property, row.get_ref(at).map_err(failed)?).map_err(|what| {
+                    DumpError::Fault {
+                        table: "ImageInfos".to_owned(),
+                        column: property.name.clone(),
+                        what,
+                    }
+                })?;
             cell.push_json(out);
         }
         out.push(b'}');

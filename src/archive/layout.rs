@@ -1,4 +1,5 @@
-//! Where a file of the logical tree stands in Jellyfin's zip, and where a name in the zip leads (`docs/zip.md`, "Names").
+//! Where a file of the logical tree stands in Jellyfin's zip, and where a name in the zip leads
+//! (`docs/zip.md`, "Names").
 
 /// The part of the zip that an entry belongs to, in the order in which the server writes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,7 +18,8 @@ pub enum Part {
     Playlists,
     /// Last results of scheduled tasks.
     DataTasks,
-    /// The server's id, splash screen, recording timers: the server's own backup lacks them, its restore takes them.
+    /// The server's id, splash screen, recording timers: the server's own backup lacks them, its
+    /// restore takes them.
     Kept,
     /// Extracted subtitles.
     Subtitles,
@@ -67,7 +69,9 @@ pub fn name_in_zip(logical: &str) -> Option<(Part, String)> {
         let is_setting = !rest.contains('/') && (rest.ends_with(".xml") || rest.ends_with(".json"));
         return is_setting.then(|| (Part::Config, format!("Config/{rest}")));
     }
-    let rest = logical.strip_prefix("data/").filter(|rest| *rest == "device.txt" || (rest.starts_with("splashscreen") && !rest.contains('/')))?;
+    let rest = logical.strip_prefix("data/").filter(|rest| {
+        *rest == "device.txt" || (rest.starts_with("splashscreen") && !rest.contains('/'))
+    })?;
     Some((Part::Kept, format!("Data/{rest}")))
 }
 
@@ -100,19 +104,33 @@ pub fn place_of(name: &str) -> Place {
             None => Place::Nothing("it is not a table"),
         };
     }
-    // A restored marker in a wrong place keeps a server from starting; in its own place the server makes it anew.
+    // A restored marker in a wrong place keeps a server from starting; in its own place the server
+    // makes it anew.
     let last = name.rsplit_once('/').map_or(name, |(_, last)| last);
     if last.starts_with(".jellyfin-") && name != "Root/.jellyfin-root" {
         return Place::Nothing("it is a marker that the server makes itself");
     }
-    for (prefix, logical) in [("Config/", "config/"), ("Root/", "root/"), ("Data/metadata/", "metadata/"), ("Data/metadata-default/", "metadata-default/")] {
+    for (prefix, logical) in [
+        ("Config/", "config/"),
+        ("Root/", "root/"),
+        ("Data/metadata/", "metadata/"),
+        ("Data/metadata-default/", "metadata-default/"),
+    ] {
         if let Some(rest) = name.strip_prefix(prefix) {
             return Place::File(format!("{logical}{rest}"));
         }
     }
     match name.strip_prefix("Data/") {
-        Some(rest) if ["backups/", "SQLiteBackups/"].iter().any(|never| rest.starts_with(never)) => Place::Nothing("it is a backup inside the backup"),
-        Some(rest) if ["-wal", "-shm", "-journal"].iter().any(|log| rest.ends_with(&format!(".db{log}"))) => {
+        Some(rest)
+            if ["backups/", "SQLiteBackups/"].iter().any(|never| rest.starts_with(never)) =>
+        {
+            Place::Nothing("it is a backup inside the backup")
+        }
+        Some(rest)
+            if ["-wal", "-shm", "-journal"]
+                .iter()
+                .any(|log| rest.ends_with(&format!(".db{log}"))) =>
+        {
             Place::Nothing("it is the log of a database that is not in use")
         }
         Some(rest) => Place::File(format!("data/{rest}")),

@@ -1,4 +1,5 @@
-//! JSON as the server reads it: a byte order mark in front and a comma before a closing bracket pass.
+//! JSON as the server reads it: a byte order mark in front and a comma before a closing bracket
+//! pass.
 
 use std::io::{self, Read};
 
@@ -87,7 +88,10 @@ impl<R: Read> Lenient<R> {
         for byte in bytes {
             self.row_bytes += 1;
             if self.row_bytes > ROW_BYTES_MAX {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a row in it is longer than 16 MiB"));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a row in it is longer than 16 MiB",
+                ));
             }
             if self.in_string {
                 self.ready.push(*byte);
@@ -152,7 +156,9 @@ mod tests {
     #[test]
     fn a_row_that_would_fill_the_memory_is_an_error() {
         let long = ROW_BYTES_MAX as u64 + 10;
-        for (before, byte, is_too_long) in [("[{\"a\":\"", b'a', true), ("[0", b'0', true), ("[[", b',', true), ("[", b',', false)] {
+        for (before, byte, is_too_long) in
+            [("[{\"a\":\"", b'a', true), ("[0", b'0', true), ("[[", b',', true), ("[", b',', false)]
+        {
             let mut all = lenient(before.as_bytes().chain(std::io::repeat(byte).take(long)));
             assert_eq!(io::copy(&mut all, &mut io::sink()).is_err(), is_too_long, "{before}");
         }
@@ -173,9 +179,11 @@ mod tests {
             // Whatever the pieces in which it comes.
             let mut out = String::new();
             let bytes = from.as_bytes();
-            lenient(bytes.iter().fold(Box::new(io::empty()) as Box<dyn Read>, |before, byte| Box::new(before.chain(std::slice::from_ref(byte)))))
-                .read_to_string(&mut out)
-                .unwrap();
+            lenient(bytes.iter().fold(Box::new(io::empty()) as Box<dyn Read>, |before, byte| {
+                Box::new(before.chain(std::slice::from_ref(byte)))
+            }))
+            .read_to_string(&mut out)
+            .unwrap();
             assert_eq!(out, to);
         }
     }

@@ -44,7 +44,9 @@ pub enum ManifestError {
     #[error("its manifest.json cannot be read: {0}")]
     Malformed(String),
     /// Another engine made it.
-    #[error("it was made by version {0} of Jellyfin's backup engine; only {ENGINE} is known (Jellyfin 10.11 and 12)")]
+    #[error(
+        "it was made by version {0} of Jellyfin's backup engine; only {ENGINE} is known (Jellyfin 10.11 and 12)"
+    )]
     Engine(String),
 }
 
@@ -63,19 +65,31 @@ struct Raw {
 impl Manifest {
     /// Reads one as leniently as the server does: a byte order mark and trailing commas pass.
     pub fn read(bytes: &[u8]) -> Result<Manifest, ManifestError> {
-        let raw: Raw = serde_json::from_reader(lenient(bytes))
-            .map_err(|e| ManifestError::Malformed(format!("it is not a JSON object with the keys that Jellyfin writes ({e})")))?;
+        let raw: Raw = serde_json::from_reader(lenient(bytes)).map_err(|e| {
+            ManifestError::Malformed(format!(
+                "it is not a JSON object with the keys that Jellyfin writes ({e})"
+            ))
+        })?;
         if raw.backup_engine_version != ENGINE {
             return Err(ManifestError::Engine(raw.backup_engine_version));
         }
-        let created = date_of_json(&raw.date_created).ok_or_else(|| ManifestError::Malformed(format!("{:?} is not a date", raw.date_created)))?;
+        let created = date_of_json(&raw.date_created).ok_or_else(|| {
+            ManifestError::Malformed(format!("{:?} is not a date", raw.date_created))
+        })?;
         // Snapshots are counted from 1970, in 63 bits of nanoseconds.
         if created.ns() < 0 || i64::try_from(created.ns()).is_err() {
-            return Err(ManifestError::Malformed(format!("its date {:?} is before 1970 or after 2262", raw.date_created)));
+            return Err(ManifestError::Malformed(format!(
+                "its date {:?} is before 1970 or after 2262",
+                raw.date_created
+            )));
         }
         let parts: Vec<&str> = raw.server_version.split('.').collect();
-        if !(2..=4).contains(&parts.len()) || parts.iter().any(|part| part.parse::<u16>().is_err()) {
-            return Err(ManifestError::Malformed(format!("{:?} is not a server version", raw.server_version)));
+        if !(2..=4).contains(&parts.len()) || parts.iter().any(|part| part.parse::<u16>().is_err())
+        {
+            return Err(ManifestError::Malformed(format!(
+                "{:?} is not a server version",
+                raw.server_version
+            )));
         }
         Ok(Manifest { server_version: raw.server_version, created, options: raw.options })
     }
@@ -90,7 +104,10 @@ impl Manifest {
         text(&mut out, "{\"ServerVersion\":", &self.server_version);
         text(&mut out, ",\"BackupEngineVersion\":", ENGINE);
         // Not through the encoder: the plus of the offset stands there as it is.
-        out.extend(format!(",\"DateCreated\":\"{}+00:00\"", self.created.json().trim_end_matches('Z')).bytes());
+        out.extend(
+            format!(",\"DateCreated\":\"{}+00:00\"", self.created.json().trim_end_matches('Z'))
+                .bytes(),
+        );
         out.extend(b",\"DatabaseTables\":[");
         // The server writes the name of a type here, not that of the table, and reads neither.
         if let Some(schema) = schema {
@@ -109,5 +126,10 @@ impl Manifest {
 /// A server's version in the four parts that a manifest needs.
 pub fn four_parts(version: &str) -> String {
     let numbers = version.split(['.', '-', '+']).map(|part| part.parse::<u32>().unwrap_or(0));
-    numbers.chain(std::iter::repeat(0)).take(4).map(|part| part.to_string()).collect::<Vec<_>>().join(".")
+    numbers
+        .chain(std::iter::repeat(0))
+        .take(4)
+        .map(|part| part.to_string())
+        .collect::<Vec<_>>()
+        .join(".")
 }

@@ -1,4 +1,5 @@
-//! Very many names in little memory: one behind another in blocks while they come, then sorted, each as what it does not share with the one before.
+//! Very many names in little memory: one behind another in blocks while they come, then sorted,
+//! each as what it does not share with the one before.
 
 use crate::store::{Bytes, push_bytes, push_varint};
 
@@ -20,13 +21,16 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Keeps a name of at most 64 KiB and gives it a number; nothing where there is no room for more.
+    /// Keeps a name of at most 64 KiB and gives it a number; nothing where there is no room for
+    /// more.
     pub(super) fn push(&mut self, name: &str) -> Option<u32> {
         let len = u16::try_from(name.len()).ok()?;
         if self.blocks.last().is_none_or(|block| block.len() + name.len() > 1 << BLOCK_BITS) {
             self.blocks.push(String::with_capacity(1 << BLOCK_BITS));
         }
-        let number = u32::try_from(self.blocks.len() - 1).ok().filter(|number| *number < 1 << (u32::BITS - BLOCK_BITS))?;
+        let number = u32::try_from(self.blocks.len() - 1)
+            .ok()
+            .filter(|number| *number < 1 << (u32::BITS - BLOCK_BITS))?;
         let block = self.blocks.last_mut()?;
         let start = number << BLOCK_BITS | u32::try_from(block.len()).ok()?;
         block.push_str(name);
@@ -38,7 +42,10 @@ impl Names {
     pub(super) fn get(&self, number: u32) -> &str {
         let Some(at) = self.places.get(number as usize) else { return "" };
         let start = (at.start & ((1 << BLOCK_BITS) - 1)) as usize;
-        let name = self.blocks.get((at.start >> BLOCK_BITS) as usize).and_then(|block| block.get(start..start + usize::from(at.len)));
+        let name = self
+            .blocks
+            .get((at.start >> BLOCK_BITS) as usize)
+            .and_then(|block| block.get(start..start + usize::from(at.len)));
         // Where a name lies is told by `push` alone.
         name.unwrap_or_default()
     }
@@ -57,14 +64,23 @@ pub(super) struct SortedNames {
 
 impl SortedNames {
     /// Takes names over, in order.
-    pub(super) fn of<'n>(names: impl ExactSizeIterator<Item = &'n str>) -> Result<SortedNames, &'static str> {
-        let mut sorted = SortedNames { starts: Vec::with_capacity(names.len() / WHOLE_EVERY + 1), bytes: Vec::new() };
+    pub(super) fn of<'n>(
+        names: impl ExactSizeIterator<Item = &'n str>,
+    ) -> Result<SortedNames, &'static str> {
+        let mut sorted = SortedNames {
+            starts: Vec::with_capacity(names.len() / WHOLE_EVERY + 1),
+            bytes: Vec::new(),
+        };
         let mut before = "";
         for (number, name) in names.enumerate() {
-            let mut shared = before.bytes().zip(name.bytes()).take_while(|(own, other)| own == other).count();
+            let mut shared =
+                before.bytes().zip(name.bytes()).take_while(|(own, other)| own == other).count();
             if number % WHOLE_EVERY == 0 {
                 shared = 0;
-                sorted.starts.push(u32::try_from(sorted.bytes.len()).map_err(|_| "its names are longer than those of any library")?);
+                sorted.starts.push(
+                    u32::try_from(sorted.bytes.len())
+                        .map_err(|_| "its names are longer than those of any library")?,
+                );
             }
             push_varint(&mut sorted.bytes, shared as u64);
             // What is shared is its beginning.
@@ -78,11 +94,16 @@ impl SortedNames {
     /// A name; empty where there are not so many, and no path is empty.
     pub(super) fn get(&self, number: u32) -> String {
         let mut name = Vec::new();
-        let start = self.starts.get(number as usize / WHOLE_EVERY).map_or(usize::MAX, |start| *start as usize);
+        let start = self
+            .starts
+            .get(number as usize / WHOLE_EVERY)
+            .map_or(usize::MAX, |start| *start as usize);
         // Of a number beyond them there are no bytes, which are no name below.
         let mut at = Bytes(self.bytes.get(start..).unwrap_or_default());
         for _ in 0..=number as usize % WHOLE_EVERY {
-            let (Ok(shared), Ok(rest)) = (at.length(name.len()), at.prefixed(usize::MAX)) else { return String::new() };
+            let (Ok(shared), Ok(rest)) = (at.length(name.len()), at.prefixed(usize::MAX)) else {
+                return String::new();
+            };
             name.truncate(shared);
             name.extend_from_slice(rest);
         }
@@ -109,15 +130,25 @@ mod tests {
 
     #[test]
     fn sorted_names_come_back_by_number() {
-        let mut names: Vec<String> = (0..1000).map(|n| format!("Data/ü{:x}/{n:08}/poster-{}.jpg", n % 7, "ä".repeat(n % 5))).collect();
+        let mut names: Vec<String> = (0..1000)
+            .map(|n| format!("Data/ü{:x}/{n:08}/poster-{}.jpg", n % 7, "ä".repeat(n % 5)))
+            .collect();
         names.sort();
         for count in [0, 1, 7, 8, 9, 1000] {
             let sorted = SortedNames::of(names[..count].iter().map(String::as_str)).unwrap();
             for (number, name) in names.iter().enumerate() {
-                assert_eq!(sorted.get(number as u32), if number < count { name.as_str() } else { "" }, "{number} of {count}");
+                assert_eq!(
+                    sorted.get(number as u32),
+                    if number < count { name.as_str() } else { "" },
+                    "{number} of {count}"
+                );
             }
         }
         let all = SortedNames::of(names.iter().map(String::as_str)).unwrap();
-        assert!(all.bytes.len() * 4 < names.iter().map(String::len).sum::<usize>() * 3, "{}", all.bytes.len());
+        assert!(
+            all.bytes.len() * 4 < names.iter().map(String::len).sum::<usize>() * 3,
+            "{}",
+            all.bytes.len()
+        );
     }
 }

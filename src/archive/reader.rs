@@ -1,4 +1,5 @@
-//! A zip of which nothing is believed: every claim of its directory is checked before a byte is used, every byte against its checksum.
+//! A zip of which nothing is believed: every claim of its directory is checked before a byte is
+//! used, every byte against its checksum.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -10,8 +11,9 @@ use rawzip::{CompressionMethod, FileReader, ZipArchive, ZipArchiveEntryWayfinder
 use crate::backend::open_to_read;
 use crate::manifest::compare;
 
-use super::lenient::too_much;
+use super::entry_reader::EntryReader;
 use super::names::{Names, SortedNames};
+use super::zip_error::{ZipError, hostile, of_io};
 
 /// Most entries of a zip.
 const ENTRIES_MAX: u64 = 5_000_000;
@@ -28,31 +30,6 @@ const BOMB_BYTES: u64 = 4 << 30;
 const DIRECTORY_ENTRY_BYTES: u64 = 46;
 /// End of central directory: its length, and the fields that a zip in several pieces has.
 const END_BYTES: usize = 22;
-
-/// Why a zip is refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ZipError {
-    /// It cannot be read.
-    #[error("it cannot be read")]
-    Io(#[from] io::Error),
-    /// It is no zip, or not whole.
-    #[error("it is not a zip, or it is incomplete: {0}")]
-    Structure(String),
-    /// It is made to do harm, or by something that is not Jellyfin.
-    #[error("{what}{}", entry.as_ref().map_or_else(String::new, |entry| format!(": {entry:?}")))]
-    Hostile {
-        /// What is wrong.
-        what: &'static str,
-        /// The entry, where it is one.
-        entry: Option<String>,
-    },
-}
-
-fn hostile(what: &'static str, entry: &str) -> ZipError {
-    let entry: String = entry.chars().take(200).collect();
-    ZipError::Hostile { what, entry: Some(entry) }
-}
 
 /// A file in a zip: a million of them are held at once, in 64 bytes each and their names.
 #[derive(Clone, Debug)]
@@ -113,14 +90,23 @@ impl ZipReader {
         let ends = file.try_clone()?;
         let archive = ZipArchive::from_file(file, &mut buffer).map_err(structure)?;
         if is_split(&ends, archive.eocd_offset())? {
-            return Err(ZipError::Hostile { what: "it is one part of a zip in several pieces", entry: None });
+            return Err(ZipError::Hostile {
+                what: "it is one part of a zip in several pieces",
+                entry: None,
+            });
         }
         let claimed = archive.entries_hint();
         if claimed > ENTRIES_MAX {
-            return Err(ZipError::Hostile { what: "it claims to have more than five million entries", entry: None });
+            return Err(ZipError::Hostile {
+                what: "it claims to have more than five million entries",
+                entry: None,
+            });
         }
-        // An entry of the directory takes 46 bytes at least: what is claimed beyond that is not there.
-        let room = claimed.min(bytes.saturating_sub(archive.directory_offset()) / DIRECTORY_ENTRY_BYTES) as usize;
+        // An entry of the directory takes 46 bytes at least: what is claimed beyond that is not
+        // there.
+        let room = claimed
+            .min(bytes.saturating_sub(archive.directory_offset()) / DIRECTORY_ENTRY_BYTES)
+            as usize;
         let (mut entries, mut names) = (Vec::with_capacity(room), Names::default());
         // (where its local header begins, where its bytes end)
         let mut ranges: Vec<(u64, u64)> = Vec::with_capacity(room);
@@ -129,7 +115,10 @@ impl ZipReader {
         while let Some(record) = listed.next_entry().map_err(structure)? {
             count += 1;
             if count > ENTRIES_MAX {
-                return Err(ZipError::Hostile { what: "it has more than five million entries", entry: None });
+                return Err(ZipError::Hostile {
+                    what: "it has more than five million entries",
+                    entry: None,
+                });
             }
             let raw = record.file_path();
             let name = std::str::from_utf8(raw.as_ref()).map_err(|_| {
@@ -141,21 +130,33 @@ impl ZipReader {
             }
             let method = record.compression_method();
             if method != CompressionMethod::STORE && method != CompressionMethod::DEFLATE {
-                return Err(hostile("an entry is compressed in a way that Jellyfin does not know", name));
+                return Err(hostile(
+                    "an entry is compressed in a way that Jellyfin does not know",
+                    name,
+                ));
             }
             let (stored, size) = (record.compressed_size_hint(), record.uncompressed_size_hint());
             let is_deflated = method == CompressionMethod::DEFLATE;
-            if (!is_deflated && stored != size) || (is_deflated && size > stored.saturating_mul(DEFLATE_RATIO_MAX).saturating_add(64)) {
+            if (!is_deflated && stored != size)
+                || (is_deflated
+                    && size > stored.saturating_mul(DEFLATE_RATIO_MAX).saturating_add(64))
+            {
                 return Err(hostile("the size of an entry cannot be what it says", name));
             }
             plain = plain.saturating_add(size);
             if plain > BOMB_BYTES && plain / BOMB_RATIO > bytes {
-                return Err(ZipError::Hostile { what: "it would grow to more than two hundred times its size, which no backup does", entry: None });
+                return Err(ZipError::Hostile {
+                    what: "it would grow to more than two hundred times its size, which no backup does",
+                    entry: None,
+                });
             }
             let mode = unix_mode(record.version_made_by().as_u16(), record.external_attributes());
             let kind = mode.map_or(0, |mode| mode & 0o170_000);
             if !matches!(kind, 0 | 0o100_000 | 0o040_000) {
-                return Err(hostile("an entry is a link or a device, which no backup of Jellyfin's has", name));
+                return Err(hostile(
+                    "an entry is a link or a device, which no backup of Jellyfin's has",
+                    name,
+                ));
             }
             let is_dir = name.ends_with('/');
             if is_dir && size > 0 {
@@ -166,7 +167,9 @@ impl ZipReader {
             }
             ranges.push((record.local_header_offset(), 0));
             entries.push(ZipEntry {
-                number: names.push(name).ok_or_else(|| hostile("its names are longer than those of any library", name))?,
+                number: names.push(name).ok_or_else(|| {
+                    hostile("its names are longer than those of any library", name)
+                })?,
                 mode: mode.map_or(0, |mode| mode & 0o777) as u16,
                 modified: record.last_modified_dos(),
                 crc: record.crc32(),
@@ -175,13 +178,16 @@ impl ZipReader {
             });
         }
         if count != claimed {
-            return Err(ZipError::Structure(format!("its directory has {count} entries instead of {claimed}")));
+            return Err(ZipError::Structure(format!(
+                "its directory has {count} entries instead of {claimed}"
+            )));
         }
         check_locals(&archive, &names, &entries, &mut ranges, &mut buffer)?;
         drop(ranges);
         check_tree(&names, &mut entries)?;
         entries.retain(|entry| !names.get(entry.number).ends_with('/'));
-        let sorted = SortedNames::of(entries.iter().map(|entry| names.get(entry.number))).map_err(|what| ZipError::Hostile { what, entry: None })?;
+        let sorted = SortedNames::of(entries.iter().map(|entry| names.get(entry.number)))
+            .map_err(|what| ZipError::Hostile { what, entry: None })?;
         (0..).zip(&mut entries).for_each(|(number, entry)| entry.number = number);
         Ok(ZipReader { archive, names: sorted, entries, bytes })
     }
@@ -193,71 +199,51 @@ impl ZipReader {
 
     /// An entry by name.
     pub fn find(&self, name: &str) -> Option<&ZipEntry> {
-        self.entries.binary_search_by(|entry| compare(self.name(entry).as_bytes(), name.as_bytes())).ok().and_then(|at| self.entries.get(at))
+        self.entries
+            .binary_search_by(|entry| compare(self.name(entry).as_bytes(), name.as_bytes()))
+            .ok()
+            .and_then(|at| self.entries.get(at))
     }
 
-    /// Where the bytes of an entry begin in the zip: entries are sorted by name here, and this is their order there.
+    /// Where the bytes of an entry begin in the zip: entries are sorted by name here, and this is
+    /// their order there.
     pub fn offset(&self, entry: &ZipEntry) -> Result<u64, ZipError> {
-        let local = self.archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;
+        let local =
+            self.archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;
         Ok(local.compressed_data_range().0)
     }
 
-    /// The plain bytes of an entry. The end is reached only where length and checksum are what the directory says.
+    /// The plain bytes of an entry. The end is reached only where length and checksum are what the
+    /// directory says.
     pub fn read(&self, entry: &ZipEntry) -> Result<EntryReader<'_>, ZipError> {
-        let local = self.archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;
+        let local =
+            self.archive.get_entry(entry.at).map_err(|e| ZipError::Structure(e.to_string()))?;
         let packed = BufReader::with_capacity(64 << 10, local.reader());
-        let inner: Box<dyn Read + '_> = if entry.is_deflated { Box::new(flate2::bufread::DeflateDecoder::new(packed)) } else { Box::new(packed) };
-        Ok(EntryReader { inner, crc: crc32fast::Hasher::new(), left: entry.size(), expected: entry.crc, name: self.name(entry).into() })
+        let inner: Box<dyn Read + '_> = if entry.is_deflated {
+            Box::new(flate2::bufread::DeflateDecoder::new(packed))
+        } else {
+            Box::new(packed)
+        };
+        Ok(EntryReader {
+            inner,
+            crc: crc32fast::Hasher::new(),
+            left: entry.size(),
+            expected: entry.crc,
+            name: self.name(entry).into(),
+        })
     }
 
     /// The plain bytes of a small entry.
     pub fn read_small(&self, entry: &ZipEntry, limit: u64) -> Result<Vec<u8>, ZipError> {
         if entry.size() > limit {
-            return Err(hostile("an entry is larger than any such file of Jellyfin's", &self.name(entry)));
+            return Err(hostile(
+                "an entry is larger than any such file of Jellyfin's",
+                &self.name(entry),
+            ));
         }
         let mut bytes = Vec::new();
         self.read(entry)?.read_to_end(&mut bytes).map_err(of_io)?;
         Ok(bytes)
-    }
-}
-
-/// Reads an entry and proves it.
-pub struct EntryReader<'z> {
-    inner: Box<dyn Read + 'z>,
-    crc: crc32fast::Hasher,
-    left: u64,
-    expected: u32,
-    name: Box<str>,
-}
-
-impl Read for EntryReader<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        let wrong = |what, name: &str| io::Error::new(io::ErrorKind::InvalidData, hostile(what, name));
-        let len = self.inner.read(buf).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => wrong("the bytes of an entry are damaged", &self.name),
-            _ => error,
-        })?;
-        if len == 0 {
-            return match self.left {
-                0 if self.crc.clone().finalize() == self.expected => Ok(0),
-                0 => Err(wrong("an entry does not have its checksum", &self.name)),
-                _ => Err(wrong("an entry is shorter than it says", &self.name)),
-            };
-        }
-        self.left = self.left.checked_sub(len as u64).ok_or_else(|| wrong("an entry is longer than it says", &self.name))?;
-        self.crc.update(buf.get(..len).ok_or_else(too_much)?);
-        Ok(len)
-    }
-}
-
-/// What a reader of an entry found wrong, out of the I/O error in which it came.
-pub fn of_io(error: io::Error) -> ZipError {
-    match error.downcast::<ZipError>() {
-        Ok(found) => found,
-        Err(error) => ZipError::Io(error),
     }
 }
 
@@ -291,12 +277,20 @@ fn unix_mode(made_by: u16, attributes: u32) -> Option<u32> {
     (made_by >> 8 == 3 || attributes >> 16 != 0).then_some(attributes >> 16)
 }
 
-/// A DOS date; nothing where there is no such day, as in the zeros that some writers leave. What has no date is dated as its zip.
+/// A DOS date; nothing where there is no such day, as in the zeros that some writers leave. What
+/// has no date is dated as its zip.
 fn civil(dos: rawzip::time::DosDateTime) -> Option<jiff::civil::DateTime> {
     // A number that is too large for a part of a date is no such day either.
     let small = |value: u8| i8::try_from(value).ok();
-    let date = jiff::civil::Date::new(i16::try_from(dos.year()).ok()?, small(dos.month())?, small(dos.day())?).ok()?;
-    let time = jiff::civil::Time::new(small(dos.hour())?, small(dos.minute())?, small(dos.second())?, 0).ok()?;
+    let date = jiff::civil::Date::new(
+        i16::try_from(dos.year()).ok()?,
+        small(dos.month())?,
+        small(dos.day())?,
+    )
+    .ok()?;
+    let time =
+        jiff::civil::Time::new(small(dos.hour())?, small(dos.minute())?, small(dos.second())?, 0)
+            .ok()?;
     Some(date.to_datetime(time))
 }
 
@@ -310,7 +304,8 @@ fn is_split(file: &File, at: u64) -> io::Result<bool> {
     Ok(!is_known(number(a, b)) || !is_known(number(c, d)) || number(e, f) != number(g, h))
 }
 
-/// Every local header is where the directory says, has its name, and shares no byte with another entry.
+/// Every local header is where the directory says, has its name, and shares no byte with another
+/// entry.
 fn check_locals(
     archive: &ZipArchive<FileReader>,
     names: &Names,
@@ -326,27 +321,36 @@ fn check_locals(
         if header.file_path().as_ref() != name.as_bytes() {
             return Err(hostile("an entry has two names", name));
         }
-        let method = if entry.is_deflated { CompressionMethod::DEFLATE } else { CompressionMethod::STORE };
+        let method =
+            if entry.is_deflated { CompressionMethod::DEFLATE } else { CompressionMethod::STORE };
         if header.compression_method() != method || header.flags().is_encrypted() {
             return Err(hostile("an entry is described in two ways", name));
         }
         // Who writes as it comes tells checksum and sizes behind the bytes, and leaves them 0 here.
-        if !header.flags().has_data_descriptor() && (header.crc32() != entry.crc || header.uncompressed_size_hint() != entry.size()) {
+        if !header.flags().has_data_descriptor()
+            && (header.crc32() != entry.crc || header.uncompressed_size_hint() != entry.size())
+        {
             return Err(hostile("an entry is described in two ways", name));
         }
         range.1 = local.compressed_data_range().1;
     }
     ranges.sort_unstable();
-    let overlap = ranges.windows(2).any(|pair| matches!(pair, [(_, end), (start, _)] if start < end));
+    let overlap =
+        ranges.windows(2).any(|pair| matches!(pair, [(_, end), (start, _)] if start < end));
     if overlap || ranges.last().is_some_and(|(_, end)| *end > archive.directory_offset()) {
-        return Err(ZipError::Hostile { what: "two of its entries share the same bytes", entry: None });
+        return Err(ZipError::Hostile {
+            what: "two of its entries share the same bytes",
+            entry: None,
+        });
     }
     Ok(())
 }
 
 /// Sorts; no name twice, and none that is a file and a directory.
 fn check_tree(names: &Names, entries: &mut [ZipEntry]) -> Result<(), ZipError> {
-    entries.sort_unstable_by(|a, b| compare(names.get(a.number).as_bytes(), names.get(b.number).as_bytes()));
+    entries.sort_unstable_by(|a, b| {
+        compare(names.get(a.number).as_bytes(), names.get(b.number).as_bytes())
+    });
     for pair in entries.windows(2) {
         if let [first, second] = pair
             && names.get(first.number) == names.get(second.number)
@@ -354,7 +358,11 @@ fn check_tree(names: &Names, entries: &mut [ZipEntry]) -> Result<(), ZipError> {
             return Err(hostile("two of its entries have the same name", names.get(second.number)));
         }
     }
-    let has = |name: &str| entries.binary_search_by(|entry| compare(names.get(entry.number).as_bytes(), name.as_bytes())).is_ok();
+    let has = |name: &str| {
+        entries
+            .binary_search_by(|entry| compare(names.get(entry.number).as_bytes(), name.as_bytes()))
+            .is_ok()
+    };
     let mut last = "";
     for entry in entries.iter() {
         let name = names.get(entry.number);

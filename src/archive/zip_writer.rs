@@ -1,7 +1,8 @@
-//! A zip as Jellyfin's own: Stored and Deflate, UTF-8 names, Zip64 where it must be, and nothing that depends on when it is written.
+//! A zip as Jellyfin's own: Stored and Deflate, UTF-8 names, Zip64 where it must be, and nothing
+//! that depends on when it is written.
 //!
-//! The central directory waits in a file without a name, not in memory: a million entries cost no more than ten
-//! (`docs/decisions/0012`). Layout: PKWARE's APPNOTE 6.3.10, sections 4.3 and 4.5.3.
+//! The central directory waits in a file without a name, not in memory: a million entries cost no
+//! more than ten (`docs/decisions/0012`). Layout: PKWARE's APPNOTE 6.3.10, sections 4.3 and 4.5.3.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
@@ -51,7 +52,9 @@ impl DosTime {
         }
         let part = |value: i8| u16::from(value.unsigned_abs());
         DosTime {
-            date: (civil.year().unsigned_abs() - 1980) << 9 | part(civil.month()) << 5 | part(civil.day()),
+            date: (civil.year().unsigned_abs() - 1980) << 9
+                | part(civil.month()) << 5
+                | part(civil.day()),
             time: part(civil.hour()) << 11 | part(civil.minute()) << 5 | (part(civil.second()) / 2),
         }
     }
@@ -81,7 +84,8 @@ pub struct Sums {
     pub raw: u64,
 }
 
-/// Entries one behind another, each behind its local header: ready to be written in one go, without a copy of their bytes.
+/// Entries one behind another, each behind its local header: ready to be written in one go, without
+/// a copy of their bytes.
 #[derive(Debug, Default)]
 pub struct ReadyEntries {
     bytes: Vec<u8>,
@@ -96,9 +100,14 @@ impl ReadyEntries {
         ReadyEntries { bytes: buffer, entries: Vec::new() }
     }
 
-    /// Adds an entry of less than 4 GiB: `fill` puts its bytes, as they stand in the zip, behind those that are in the buffer, and says how
-    /// they stand, their checksum and their plain length. Where it fails the entry is not there.
-    pub fn push<E>(&mut self, mut head: EntryHead, fill: impl FnOnce(&mut Vec<u8>) -> Result<(Method, u32, u64), E>) -> io::Result<Result<(), E>> {
+    /// Adds an entry of less than 4 GiB: `fill` puts its bytes, as they stand in the zip, behind
+    /// those that are in the buffer, and says how they stand, their checksum and their plain
+    /// length. Where it fails the entry is not there.
+    pub fn push<E>(
+        &mut self,
+        mut head: EntryHead,
+        fill: impl FnOnce(&mut Vec<u8>) -> Result<(Method, u32, u64), E>,
+    ) -> io::Result<Result<(), E>> {
         let at = self.bytes.len();
         // Room for its header, which is as long whatever it says.
         self.bytes.extend(local_header(&head, Sums::default(), false)?);
@@ -171,7 +180,8 @@ pub struct Written {
 }
 
 impl ZipWriter {
-    /// Begins a zip in an empty file; `spool` is an empty file of its own for the central directory.
+    /// Begins a zip in an empty file; `spool` is an empty file of its own for the central
+    /// directory.
     pub fn new(file: File, spool: File) -> ZipWriter {
         ZipWriter {
             out: BufWriter::with_capacity(1 << 20, file),
@@ -198,10 +208,14 @@ impl ZipWriter {
     pub fn add(&mut self, ready: &ReadyEntries) -> io::Result<()> {
         let start = self.offset;
         self.write(&ready.bytes)?;
-        ready.entries.iter().try_for_each(|(head, sums, at)| self.central_header(head, *sums, start + *at as u64))
+        ready
+            .entries
+            .iter()
+            .try_for_each(|(head, sums, at)| self.central_header(head, *sums, start + *at as u64))
     }
 
-    /// Begins an entry whose checksum and sizes are known only at its end; `may_be_huge` where it may come to 4 GiB.
+    /// Begins an entry whose checksum and sizes are known only at its end; `may_be_huge` where it
+    /// may come to 4 GiB.
     pub fn begin(&mut self, head: EntryHead, may_be_huge: bool) -> io::Result<()> {
         let offset = self.offset;
         self.write(&local_header(&head, Sums::default(), may_be_huge)?)?;
@@ -222,14 +236,18 @@ impl ZipWriter {
         let Some(open) = self.open.take() else { return Err(io::ErrorKind::InvalidInput.into()) };
         let sums = Sums { crc, stored: open.stored, raw };
         if !open.zip64 && (sums.raw >= LIMIT_32 || sums.stored >= LIMIT_32) {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("{} came to more than 4 GiB", open.head.name)));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("{} came to more than 4 GiB", open.head.name),
+            ));
         }
         // The header stands in the file already.
         self.out.flush()?;
         let file = self.out.get_ref();
         file.write_all_at(&crc_and_sizes(sums, open.zip64), open.offset + SUMS_AT)?;
         if open.zip64 {
-            let at = open.offset + LOCAL_HEADER_BYTES + open.head.name.len() as u64 + ZIP64_SIZES_AT;
+            let at =
+                open.offset + LOCAL_HEADER_BYTES + open.head.name.len() as u64 + ZIP64_SIZES_AT;
             file.write_all_at(&[sums.raw.to_le_bytes(), sums.stored.to_le_bytes()].concat(), at)?;
         }
         self.central_header(&open.head, sums, open.offset)
@@ -246,7 +264,11 @@ impl ZipWriter {
         let large = sums.raw >= LIMIT_32 || sums.stored >= LIMIT_32;
         let mut extra = Vec::new();
         if far || large {
-            let fields: Vec<u64> = [sums.raw, sums.stored].into_iter().filter(|_| large).chain(far.then_some(offset)).collect();
+            let fields: Vec<u64> = [sums.raw, sums.stored]
+                .into_iter()
+                .filter(|_| large)
+                .chain(far.then_some(offset))
+                .collect();
             push16(&mut extra, &[ZIP64_EXTRA, fields.len() as u16 * 8]);
             push64(&mut extra, &fields);
         }
@@ -298,7 +320,15 @@ impl ZipWriter {
         self.out.write_all(&out)?;
         let file = self.out.into_inner().map_err(io::IntoInnerError::into_error)?;
         let directory_hash = self.directory_hash.finalize();
-        Ok((file, Written { bytes: end + out.len() as u64, entries: self.entries, directory: (start, self.directory_bytes), directory_hash }))
+        Ok((
+            file,
+            Written {
+                bytes: end + out.len() as u64,
+                entries: self.entries,
+                directory: (start, self.directory_bytes),
+                directory_hash,
+            },
+        ))
     }
 }
 
@@ -315,8 +345,16 @@ fn local_header(head: &EntryHead, sums: Sums, zip64: bool) -> io::Result<Vec<u8>
 }
 
 /// What local and central header have in common: version to the length of the extra field.
-fn common(out: &mut Vec<u8>, head: &EntryHead, sums: Sums, zip64: bool, extra: u16) -> io::Result<()> {
-    let name_bytes = u16::try_from(head.name.len()).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a name has more than 65,535 bytes"))?;
+fn common(
+    out: &mut Vec<u8>,
+    head: &EntryHead,
+    sums: Sums,
+    zip64: bool,
+    extra: u16,
+) -> io::Result<()> {
+    let name_bytes = u16::try_from(head.name.len()).map_err(|_| {
+        io::Error::new(io::ErrorKind::InvalidInput, "a name has more than 65,535 bytes")
+    })?;
     let flags = if head.name.is_ascii() { 0 } else { FLAG_UTF8 };
     let needs = if zip64 { NEEDS_ZIP64 } else { NEEDS_DEFLATE };
     push16(out, &[needs, flags, head.method as u16, head.modified.time, head.modified.date]);
@@ -345,44 +383,5 @@ fn push64(out: &mut Vec<u8>, values: &[u64]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_entry_that_fails_leaves_those_beside_it_as_they_are() {
-        let head = |name: &str| EntryHead { name: name.to_owned(), method: Method::Stored, modified: DosTime { date: 33, time: 0 }, mode: 0o644 };
-        // A buffer that was used, and longer.
-        let mut ready = ReadyEntries::new(vec![7; 100_000]);
-        let contents = [("a", vec![1; 10]), ("größer.txt", vec![2; 70_000]), ("leer", vec![])];
-        for (name, content) in &contents {
-            let failed = ready.push(head("torn"), |bytes| {
-                bytes.extend([9; 5]);
-                Err::<(Method, u32, u64), &str>("no")
-            });
-            assert_eq!(failed.unwrap(), Err("no"));
-            let crc = crc32fast::hash(content);
-            ready
-                .push(head(name), |bytes| {
-                    bytes.extend(content);
-                    Ok::<_, &str>((Method::Stored, crc, content.len() as u64))
-                })
-                .unwrap()
-                .unwrap();
-        }
-        assert_eq!((ready.len(), ready.raw_bytes()), (3, 70_010));
-        let (file, spool) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
-        let mut zip = ZipWriter::new(file, spool);
-        zip.begin(head("before"), false).unwrap();
-        zip.append(b"bytes").unwrap();
-        zip.end(crc32fast::hash(b"bytes"), 5).unwrap();
-        zip.add(&ready).unwrap();
-        let (file, written) = zip.finish().unwrap();
-        assert_eq!(written.entries, 4);
-        let mut read = zip::ZipArchive::new(file).unwrap();
-        for (name, content) in [("before", b"bytes".to_vec())].iter().chain(&contents) {
-            let mut bytes = Vec::new();
-            read.by_name(name).unwrap().read_to_end(&mut bytes).unwrap();
-            assert!(bytes == *content, "{name}");
-        }
-    }
-}
+#[path = "zip_writer_tests.rs"]
+mod tests;

@@ -1,8 +1,10 @@
-//! A disk in memory that keeps live and durable bytes apart, and can fail or crash at any call; for tests.
+//! A disk in memory that keeps live and durable bytes apart, and can fail or crash at any call; for
+//! tests.
 //!
-//! The model: a file's bytes become durable by its own sync; a name (of a file or folder: creation, rename, removal) by the sync of the
-//! folder that it is in. After a crash each name that was not synced may be there or not, and of what was written to a file since its
-//! last sync each sector may be there or not, whatever the order.
+//! The model: a file's bytes become durable by its own sync; a name (of a file or folder: creation,
+//! rename, removal) by the sync of the folder that it is in. After a crash each name that was not
+//! synced may be there or not, and of what was written to a file since its last sync each sector
+//! may be there or not, whatever the order.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -46,7 +48,8 @@ struct Unreadable {
     failed: usize,
 }
 
-/// All calls of some work, and the disk before it: every moment at which it could have been cut off.
+/// All calls of some work, and the disk before it: every moment at which it could have been cut
+/// off.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
     before: Image,
@@ -80,9 +83,11 @@ impl CrashDisk {
         self.state().fault = None;
     }
 
-    /// From now on every read that touches these bytes of a file fails, after the first `spared` of them.
+    /// From now on every read that touches these bytes of a file fails, after the first `spared` of
+    /// them.
     pub fn make_unreadable(&self, path: &Path, bytes: Range<u64>, spared: usize) {
-        self.state().unreadable = Some(Unreadable { path: path.to_path_buf(), bytes, spared, failed: 0 });
+        self.state().unreadable =
+            Some(Unreadable { path: path.to_path_buf(), bytes, spared, failed: 0 });
     }
 
     /// Takes that back; how many reads failed.
@@ -111,7 +116,8 @@ impl CrashDisk {
         state.recording = Some(Recording { before: state.image.clone(), changes: Vec::new() });
     }
 
-    /// Ends the recording; one that was never begun has no calls, which who asks for crashes counts.
+    /// Ends the recording; one that was never begun has no calls, which who asks for crashes
+    /// counts.
     pub fn recorded(&self) -> Recording {
         self.state().recording.take().unwrap_or_default()
     }
@@ -124,11 +130,23 @@ impl CrashDisk {
     /// Every file with its bytes.
     pub fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let state = self.state();
-        let bytes = |target: &Target| if let Target::File(number) = target { state.image.contents.get(*number).map(|c| c.live.clone()) } else { None };
-        state.image.live.iter().filter_map(|(path, target)| Some((path.clone(), bytes(target)?))).collect()
+        let bytes = |target: &Target| {
+            if let Target::File(number) = target {
+                state.image.contents.get(*number).map(|c| c.live.clone())
+            } else {
+                None
+            }
+        };
+        state
+            .image
+            .live
+            .iter()
+            .filter_map(|(path, target)| Some((path.clone(), bytes(target)?)))
+            .collect()
     }
 
-    /// Puts bytes under a name, durable, whatever was there; nothing takes the file away. For tests that do damage.
+    /// Puts bytes under a name, durable, whatever was there; nothing takes the file away. For tests
+    /// that do damage.
     pub fn put(&self, path: &Path, bytes: Option<Vec<u8>>) {
         self.state().image.put(path, bytes);
     }
@@ -140,8 +158,13 @@ impl Recording {
         self.changes.len()
     }
 
-    /// Calls `each` with (calls that were made, what is found after a power cut then) for each number of calls and each survival.
-    pub fn each_crash(&self, survivals: impl Fn(usize) -> Vec<Survival>, mut each: impl FnMut(usize, Survival, CrashDisk)) {
+    /// Calls `each` with (calls that were made, what is found after a power cut then) for each
+    /// number of calls and each survival.
+    pub fn each_crash(
+        &self,
+        survivals: impl Fn(usize) -> Vec<Survival>,
+        mut each: impl FnMut(usize, Survival, CrashDisk),
+    ) {
         let mut image = self.before.clone();
         for at in 0..=self.changes.len() {
             for survival in survivals(at) {
@@ -163,14 +186,20 @@ impl State {
         self.calls += 1;
         let outcome = match self.fault {
             Some((at, Fault::Crash)) if call >= at => Err(io::Error::other("the power is gone")),
-            Some((at, Fault::InputOutput)) if call == at => Err(io::Error::other("input/output error")),
-            Some((at, Fault::DiskFull)) if call >= at && writes => Err(io::ErrorKind::StorageFull.into()),
+            Some((at, Fault::InputOutput)) if call == at => {
+                Err(io::Error::other("input/output error"))
+            }
+            Some((at, Fault::DiskFull)) if call >= at && writes => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
             _ => Ok(()),
         };
         let done = match (&outcome, change) {
             (Ok(()), change) => change,
             // A failed write may have written a part.
-            (Err(_), Change::Write { content, offset, bytes }) => Change::Write { content, offset, bytes: bytes.split_at(bytes.len() / 2).0.into() },
+            (Err(_), Change::Write { content, offset, bytes }) => {
+                Change::Write { content, offset, bytes: bytes.split_at(bytes.len() / 2).0.into() }
+            }
             (Err(_), _) => return outcome,
         };
         self.image.apply(&done)?;
@@ -220,7 +249,11 @@ impl RandomFile for CrashFile {
     }
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        self.disk.state().change(Change::Write { content: self.content, offset, bytes: bytes.into() })
+        self.disk.state().change(Change::Write {
+            content: self.content,
+            offset,
+            bytes: bytes.into(),
+        })
     }
     fn set_size(&self, bytes: u64) -> io::Result<()> {
         let bytes = usize::try_from(bytes).map_err(io::Error::other)?;
@@ -240,7 +273,9 @@ impl Disk for CrashDisk {
     }
     fn read(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         let mut state = self.state();
-        if let Some(unreadable) = state.unreadable.as_mut().filter(|bad| bad.path == path && offset < bad.bytes.end && bad.bytes.start < offset + len as u64) {
+        if let Some(unreadable) = state.unreadable.as_mut().filter(|bad| {
+            bad.path == path && offset < bad.bytes.end && bad.bytes.start < offset + len as u64
+        }) {
             if unreadable.spared == 0 {
                 unreadable.failed += 1;
                 return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));

@@ -1,4 +1,5 @@
-//! A disk at one moment, as [`super::CrashDisk`] thinks of it: what is live, what is durable, and what a crash may leave.
+//! A disk at one moment, as [`super::CrashDisk`] thinks of it: what is live, what is durable, and
+//! what a crash may leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -71,7 +72,11 @@ impl Coin {
 
 impl Image {
     pub(super) fn after_crash(&self, survival: Survival) -> Image {
-        let mut coin = Coin(if let Survival::Some(seed) = survival { seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 } else { 1 });
+        let mut coin = Coin(if let Survival::Some(seed) = survival {
+            seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1
+        } else {
+            1
+        });
         let mut keeps = |is_name: bool| match survival {
             Survival::Nothing => false,
             Survival::All => true,
@@ -84,7 +89,9 @@ impl Image {
             let (durable, live) = (self.durable.get(name), self.live.get(name));
             let target = if durable == live || !keeps(true) { durable } else { live };
             // What lies in a folder that is gone is gone.
-            let has_folder = name.parent().is_none_or(|folder| folder.parent().is_none() || names.contains_key(folder));
+            let has_folder = name
+                .parent()
+                .is_none_or(|folder| folder.parent().is_none() || names.contains_key(folder));
             if let Some(target) = target.filter(|_| has_folder) {
                 names.insert(name.clone(), *target);
             }
@@ -95,8 +102,16 @@ impl Image {
                 Target::Folder => Target::Folder,
                 Target::File(number) => {
                     // Names are only ever given to contents that are there.
-                    let bytes = self.contents.get(number).map(|content| content.surviving(&mut keeps)).unwrap_or_default();
-                    after.contents.push(Bytes { live: bytes.clone(), durable: bytes, unsynced: Vec::new() });
+                    let bytes = self
+                        .contents
+                        .get(number)
+                        .map(|content| content.surviving(&mut keeps))
+                        .unwrap_or_default();
+                    after.contents.push(Bytes {
+                        live: bytes.clone(),
+                        durable: bytes,
+                        unsynced: Vec::new(),
+                    });
                     Target::File(after.contents.len() - 1)
                 }
             };
@@ -132,7 +147,10 @@ impl Image {
     pub(super) fn apply(&mut self, change: &Change) -> io::Result<()> {
         match change {
             Change::Create(path) => {
-                if !path.parent().is_some_and(|folder| self.live.get(folder) == Some(&Target::Folder)) {
+                if !path
+                    .parent()
+                    .is_some_and(|folder| self.live.get(folder) == Some(&Target::Folder))
+                {
                     return Err(io::ErrorKind::NotFound.into());
                 }
                 if self.live.contains_key(path) {
@@ -166,7 +184,12 @@ impl Image {
             }
             Change::SyncFolder(path) => {
                 let inside = |name: &PathBuf| name.parent() == Some(path.as_path());
-                let live: Vec<_> = self.live.iter().filter(|(name, _)| inside(name)).map(|(name, target)| (name.clone(), *target)).collect();
+                let live: Vec<_> = self
+                    .live
+                    .iter()
+                    .filter(|(name, _)| inside(name))
+                    .map(|(name, target)| (name.clone(), *target))
+                    .collect();
                 self.durable.retain(|name, _| !inside(name));
                 self.durable.extend(live);
             }
@@ -193,7 +216,8 @@ fn overwrite(target: &mut Vec<u8>, change: &Change, keeps: &mut impl FnMut(usize
             let mut at = *offset;
             let mut rest: &[u8] = bytes;
             while !rest.is_empty() {
-                let (sector, behind) = rest.split_at(rest.len().min(SECTOR_BYTES - at % SECTOR_BYTES));
+                let (sector, behind) =
+                    rest.split_at(rest.len().min(SECTOR_BYTES - at % SECTOR_BYTES));
                 if keeps(at) {
                     target.resize(target.len().max(at + sector.len()), 0);
                     if let Some(slot) = target.get_mut(at..at + sector.len()) {

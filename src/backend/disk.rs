@@ -36,12 +36,14 @@ pub trait Disk: Send + Sync {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
     /// Reads exactly `len` bytes at `offset`; `UnexpectedEof` where there are fewer.
     fn read(&self, path: &Path, offset: u64, len: usize) -> io::Result<Vec<u8>>;
-    /// The same into a buffer that is used again: a new one costs a page fault for each of its pages.
+    /// The same into a buffer that is used again: a new one costs a page fault for each of its
+    /// pages.
     fn read_into(&self, path: &Path, offset: u64, len: usize, out: &mut Vec<u8>) -> io::Result<()> {
         *out = self.read(path, offset, len)?;
         Ok(())
     }
-    /// The whole of a file that another may have taken the place of: as it is at this moment, and `FileTooLarge` where it has more than `limit` bytes.
+    /// The whole of a file that another may have taken the place of: as it is at this moment, and
+    /// `FileTooLarge` where it has more than `limit` bytes.
     fn read_now(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         match usize::try_from(self.size(path)?) {
             Ok(len) if len <= limit => self.read(path, 0, len),
@@ -64,8 +66,8 @@ pub trait Disk: Send + Sync {
     fn mark(&self, _path: &Path) -> Option<Mark> {
         None
     }
-    /// A file that is written in place, created where it is missing and `create` is set; nothing where the operating system's own
-    /// file is meant, which redb opens and locks itself.
+    /// A file that is written in place, created where it is missing and `create` is set; nothing
+    /// where the operating system's own file is meant, which redb opens and locks itself.
     fn random(&self, _path: &Path, _create: bool) -> io::Result<Option<Box<dyn RandomFile>>> {
         Ok(None)
     }
@@ -79,7 +81,8 @@ pub struct RealDisk {
 }
 
 const OPEN_FILES_MAX: usize = 32;
-/// A folder that changed less than this ago may change again and have the same times: file systems count them in steps of up to two seconds.
+/// A folder that changed less than this ago may change again and have the same times: file systems
+/// count them in steps of up to two seconds.
 const SETTLED: Duration = Duration::from_secs(3);
 
 impl DiskFile for File {
@@ -109,9 +112,13 @@ impl RealDisk {
     }
 }
 
-/// Opens a file that somebody else may have made: a pipe in its place does not wait for a writer that never comes.
+/// Opens a file that somebody else may have made: a pipe in its place does not wait for a writer
+/// that never comes.
 pub fn open_to_read(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(path)
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)
 }
 
 impl Disk for RealDisk {
@@ -144,7 +151,10 @@ impl Disk for RealDisk {
     fn size(&self, path: &Path) -> io::Result<u64> {
         Ok(std::fs::metadata(path)?.len())
     }
-    #[expect(clippy::disallowed_methods, reason = "the one rename of the project, called by backend::durable alone")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one rename of the project, called by backend::durable alone"
+    )]
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         std::fs::rename(from, to)?;
         // What is open under that name is another file now.
@@ -184,15 +194,25 @@ impl Disk for RealDisk {
     fn mark(&self, path: &Path) -> Option<Mark> {
         let folder = match std::fs::metadata(path) {
             Ok(folder) => folder,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Some(Mark { looks: NO_FOLDER, is_settled: true }),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Some(Mark { looks: NO_FOLDER, is_settled: true });
+            }
             // Whoever lists the folder is told.
             Err(_) => return None,
         };
-        let facts = [folder.ino().to_le_bytes(), folder.ctime().to_le_bytes(), folder.ctime_nsec().to_le_bytes(), folder.mtime().to_le_bytes()];
+        let facts = [
+            folder.ino().to_le_bytes(),
+            folder.ctime().to_le_bytes(),
+            folder.ctime_nsec().to_le_bytes(),
+            folder.mtime().to_le_bytes(),
+        ];
         let mut looks = NO_FOLDER;
         looks.copy_from_slice(&facts.concat());
         // The time of the last change, which no program can set back.
-        let changed = Duration::new(u64::try_from(folder.ctime()).ok()?, u32::try_from(folder.ctime_nsec()).ok()?);
+        let changed = Duration::new(
+            u64::try_from(folder.ctime()).ok()?,
+            u32::try_from(folder.ctime_nsec()).ok()?,
+        );
         let age = SystemTime::now().duration_since(UNIX_EPOCH.checked_add(changed)?);
         // One that lies in the future tells nothing of when the next change will be.
         Some(Mark { looks, is_settled: age.is_ok_and(|age| age >= SETTLED) })

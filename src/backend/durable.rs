@@ -1,4 +1,5 @@
-//! How does a file become durable? In one way: temporary name in the same folder, write, fsync, rename, fsync the folder.
+//! How does a file become durable? In one way: temporary name in the same folder, write, fsync,
+//! rename, fsync the folder.
 //!
 //! Nothing else in the project renames a file of a repository.
 
@@ -8,7 +9,8 @@ use std::sync::Arc;
 
 use super::disk::{Disk, DiskFile, RealDisk};
 
-/// Beginning of every temporary name; listings leave such names out, and they are swept when a repository is opened to write.
+/// Beginning of every temporary name; listings leave such names out, and they are swept when a
+/// repository is opened to write.
 pub(super) const TEMP_PREFIX: &str = ".tmp-";
 
 /// A temporary name that no other process gives.
@@ -32,7 +34,8 @@ impl Draft {
         let temp = folder.join(temp_name()?);
         let file = match disk.create(&temp) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                // The new folder's own name must survive a power cut as well, and so must the names of those above it that are new.
+                // The new folder's own name must survive a power cut as well, and so must the names
+                // of those above it that are new.
                 let mut new = Vec::new();
                 let mut above = folder.parent();
                 while let Some(parent) = above {
@@ -69,8 +72,8 @@ impl Draft {
     }
 }
 
-/// A local cache file that replaces the one before it. Not made durable: a cache carries its own checksums, and one that a
-/// power cut spoilt is found out and made anew.
+/// A local cache file that replaces the one before it. Not made durable: a cache carries its own
+/// checksums, and one that a power cut spoilt is found out and made anew.
 pub struct CacheFile {
     disk: Arc<dyn Disk>,
     draft: Option<Draft>,

@@ -28,11 +28,17 @@ impl LocalBackend {
 
     /// A backend over `root` on any disk.
     pub fn on(disk: Arc<dyn Disk>, root: &Path) -> LocalBackend {
-        LocalBackend { disk, root: root.to_path_buf(), removed_in: Mutex::default(), at_work: Mutex::default() }
+        LocalBackend {
+            disk,
+            root: root.to_path_buf(),
+            removed_in: Mutex::default(),
+            at_work: Mutex::default(),
+        }
     }
 
-    /// Whether a process was killed while it wrote, or is at it. One file tells, so that not all folders have to be looked through; scan caches are
-    /// written without it, into a folder that has a file for each source.
+    /// Whether a process was killed while it wrote, or is at it. One file tells, so that not all
+    /// folders have to be looked through; scan caches are written without it, into a folder that
+    /// has a file for each source.
     pub fn was_cut_off(&self) -> Result<bool, Error> {
         for (name, folder) in [("", self.root.clone()), ("scan", self.root.join("scan"))] {
             let names = self.disk.list(&folder).map_err(|e| io_error("list", name, e))?;
@@ -52,23 +58,29 @@ impl LocalBackend {
                     let path = self.root.join(name);
                     self.disk.create(&path).map(|_| path)
                 })
-                // On a disk that takes no file the files themselves cannot be written either, and tell why. Else what a killed run leaves waits for a prune.
+                // On a disk that takes no file the files themselves cannot be written either, and
+                // tell why. Else what a killed run leaves waits for a prune.
                 .ok();
         }
     }
 
-    /// Removes the temporary files that a killed process left. Only while no other process writes: the caller holds the
-    /// repository's lock exclusively.
+    /// Removes the temporary files that a killed process left. Only while no other process writes:
+    /// the caller holds the repository's lock exclusively.
     pub fn sweep(&self) -> Result<(), Error> {
         // What tells that there may be some goes last.
         self.sweep_folders()?.iter().try_for_each(|path| self.remove_temporary(path))
     }
 
-    /// The same but for the repository's own folder, where whoever writes says so; the temporary files there.
+    /// The same but for the repository's own folder, where whoever writes says so; the temporary
+    /// files there.
     pub fn sweep_folders(&self) -> Result<Vec<PathBuf>, Error> {
         let (mut folders, mut own) = (vec![self.root.clone()], Vec::new());
         while let Some(folder) = folders.pop() {
-            for (name, is_dir) in self.disk.list(&folder).map_err(|e| io_error("list", &folder.to_string_lossy(), e))? {
+            for (name, is_dir) in self
+                .disk
+                .list(&folder)
+                .map_err(|e| io_error("list", &folder.to_string_lossy(), e))?
+            {
                 let path = folder.join(&name);
                 if is_dir {
                     folders.push(path);
@@ -84,13 +96,25 @@ impl LocalBackend {
         self.disk.remove(path).map_err(|e| io_error("remove", &path.to_string_lossy(), e))
     }
 
-    /// Hands on the names of files that begin with `prefix`. Only the folder that the prefix names is gone through.
-    fn files(&self, prefix: &str, found: &mut dyn FnMut(String) -> Result<(), Error>) -> Result<(), Error> {
+    /// Hands on the names of files that begin with `prefix`. Only the folder that the prefix names
+    /// is gone through.
+    fn files(
+        &self,
+        prefix: &str,
+        found: &mut dyn FnMut(String) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         self.walk(prefix.rsplit_once('/').map_or("", |(folder, _)| folder), prefix, found)
     }
 
-    fn walk(&self, folder: &str, prefix: &str, found: &mut dyn FnMut(String) -> Result<(), Error>) -> Result<(), Error> {
-        for (child, is_dir) in self.disk.list(&self.root.join(folder)).map_err(|e| io_error("list", folder, e))? {
+    fn walk(
+        &self,
+        folder: &str,
+        prefix: &str,
+        found: &mut dyn FnMut(String) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for (child, is_dir) in
+            self.disk.list(&self.root.join(folder)).map_err(|e| io_error("list", folder, e))?
+        {
             let is_temporary = child.starts_with(TEMP_PREFIX);
             let full = if folder.is_empty() { child } else { [folder, "/", &child].concat() };
             if !full.starts_with(prefix) {
@@ -122,7 +146,8 @@ struct LocalFile {
 enum Writer {
     /// Whoever appends.
     Caller(Draft),
-    /// A thread of its own: copying bytes into the page cache takes as long as reading and hashing them, and runs beside it.
+    /// A thread of its own: copying bytes into the page cache takes as long as reading and hashing
+    /// them, and runs beside it.
     Thread(SyncSender<Vec<u8>>, JoinHandle<(Draft, io::Result<()>)>),
 }
 
@@ -172,12 +197,15 @@ impl NewFile for LocalFile {
     fn append(&mut self, bytes: Vec<u8>) -> Result<(), Error> {
         self.len += bytes.len();
         if self.len > THREAD_BYTES
-            && let Some(Writer::Caller(draft)) = self.writer.take_if(|writer| matches!(writer, Writer::Caller(_)))
+            && let Some(Writer::Caller(draft)) =
+                self.writer.take_if(|writer| matches!(writer, Writer::Caller(_)))
         {
             self.writer = Some(Writer::start_thread(draft));
         }
         match &mut self.writer {
-            Some(Writer::Caller(draft)) => draft.append(&bytes).map_err(|e| io_error("write", &self.name, e)),
+            Some(Writer::Caller(draft)) => {
+                draft.append(&bytes).map_err(|e| io_error("write", &self.name, e))
+            }
             Some(Writer::Thread(queue, _)) => match queue.send(bytes) {
                 Ok(()) => Ok(()),
                 Err(_) => Err(self.reason()),
@@ -186,7 +214,9 @@ impl NewFile for LocalFile {
         }
     }
     fn finish(mut self: Box<Self>) -> Result<(), Error> {
-        let Some(writer) = self.writer.take() else { return Err(self.failed("write", io::ErrorKind::InvalidInput.into())) };
+        let Some(writer) = self.writer.take() else {
+            return Err(self.failed("write", io::ErrorKind::InvalidInput.into()));
+        };
         let (draft, written) = writer.end();
         if let Err(error) = written {
             draft.abandon(&*self.disk);
@@ -242,7 +272,11 @@ impl Backend for LocalBackend {
             }
         };
         self.disk.read_into(&path, offset, len, out).map_err(|e| match e.kind() {
-            io::ErrorKind::UnexpectedEof => Error::Short { name: name.to_owned(), offset, end: offset.saturating_add(len as u64) },
+            io::ErrorKind::UnexpectedEof => Error::Short {
+                name: name.to_owned(),
+                offset,
+                end: offset.saturating_add(len as u64),
+            },
             _ => failed(e),
         })
     }
@@ -256,8 +290,14 @@ impl Backend for LocalBackend {
 
     fn create(&self, name: &str) -> Result<Box<dyn NewFile>, Error> {
         self.begin_work();
-        let draft = Draft::begin(&*self.disk, &self.root.join(name)).map_err(|e| io_error("create", name, e))?;
-        Ok(Box::new(LocalFile { disk: self.disk.clone(), writer: Some(Writer::Caller(draft)), name: name.to_owned(), len: 0 }))
+        let draft = Draft::begin(&*self.disk, &self.root.join(name))
+            .map_err(|e| io_error("create", name, e))?;
+        Ok(Box::new(LocalFile {
+            disk: self.disk.clone(),
+            writer: Some(Writer::Caller(draft)),
+            name: name.to_owned(),
+            len: 0,
+        }))
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error> {
@@ -296,17 +336,23 @@ impl Backend for LocalBackend {
             _ => io_error("remove", name, e),
         })?;
         if let Some(folder) = path.parent() {
-            self.removed_in.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_path_buf());
+            self.removed_in
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(folder.to_path_buf());
         }
         Ok(())
     }
 
     fn sync(&self) -> Result<(), Error> {
-        let mut folders = std::mem::take(&mut *self.removed_in.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut folders =
+            std::mem::take(&mut *self.removed_in.lock().unwrap_or_else(PoisonError::into_inner));
         folders.sort_unstable();
         folders.dedup();
         for folder in folders {
-            self.disk.sync_dir(&folder).map_err(|e| io_error("make durable", &folder.to_string_lossy(), e))?;
+            self.disk
+                .sync_dir(&folder)
+                .map_err(|e| io_error("make durable", &folder.to_string_lossy(), e))?;
         }
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! A repository in memory that records which verbs were called; for tests that count instead of time.
+//! A repository in memory that records which verbs were called; for tests that count instead of
+//! time.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -89,19 +90,31 @@ impl Backend for MemoryBackend {
             Span::At { offset, len } => (usize::try_from(offset).unwrap_or(usize::MAX), len),
             Span::Tail { len } => (bytes.len().saturating_sub(len), bytes.len().min(len)),
             Span::Whole { limit } if bytes.len() > limit => {
-                return Err(Error::TooLarge { name: name.to_owned(), size: bytes.len() as u64, limit });
+                return Err(Error::TooLarge {
+                    name: name.to_owned(),
+                    size: bytes.len() as u64,
+                    limit,
+                });
             }
             Span::Whole { .. } => (0, bytes.len()),
         };
         let end = start.saturating_add(len);
-        let part = bytes.get(start..end).ok_or_else(|| Error::Short { name: name.to_owned(), offset: start as u64, end: end as u64 })?;
+        let part = bytes.get(start..end).ok_or_else(|| Error::Short {
+            name: name.to_owned(),
+            offset: start as u64,
+            end: end as u64,
+        })?;
         state.calls.push(Verb::Read(name.to_owned(), part.len() as u64));
         Ok(part.to_vec())
     }
     fn size(&self, name: &str) -> Result<u64, Error> {
         let mut state = self.state();
         state.calls.push(Verb::Size(name.to_owned()));
-        state.files.get(name).map(|bytes| bytes.len() as u64).ok_or_else(|| Error::Missing { name: name.to_owned() })
+        state
+            .files
+            .get(name)
+            .map(|bytes| bytes.len() as u64)
+            .ok_or_else(|| Error::Missing { name: name.to_owned() })
     }
     fn create(&self, name: &str) -> Result<Box<dyn NewFile>, Error> {
         Ok(Box::new(MemoryFile { backend: self.clone(), name: name.to_owned(), bytes: Vec::new() }))

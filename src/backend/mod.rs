@@ -1,7 +1,10 @@
-//! Where do the bytes of a repository live? Behind a few verbs on named files: read (a part, a tail, the whole), ask for a size, write new, list
-//! (with or without sizes), tell whether a folder changed, remove, and make removals durable.
+//! Where do the bytes of a repository live? Behind a few verbs on named files: read (a part, a
+//! tail, the whole), ask for a size, write new, list (with or without sizes), tell whether a folder
+//! changed, remove, and make removals durable.
 //!
-//! Each file is written once, except `repo.toml` and its copy, which are replaced, and derived files, which can be rebuilt at any time. Nothing above this room may assume a local file system. A name is a relative path with `/`, such as `packs/3f/3f….pack`.
+//! Each file is written once, except `repo.toml` and its copy, which are replaced, and derived
+//! files, which can be rebuilt at any time. Nothing above this room may assume a local file system.
+//! A name is a relative path with `/`, such as `packs/3f/3f….pack`.
 
 mod crash;
 mod crash_image;
@@ -59,8 +62,8 @@ pub const NO_FOLDER: FolderMark = [0; 32];
 pub struct Mark {
     /// What it looks like.
     pub looks: FolderMark,
-    /// Whether any change to come will make it look different. It may not where the folder changed a moment ago: the times of a file system go
-    /// in steps.
+    /// Whether any change to come will make it look different. It may not where the folder changed
+    /// a moment ago: the times of a file system go in steps.
     pub is_settled: bool,
 }
 
@@ -76,26 +79,32 @@ pub trait Backend: Send + Sync {
     /// Length of a file in bytes.
     fn size(&self, name: &str) -> Result<u64, Error> {
         let found = self.list(name)?.into_iter().find(|listed| listed.name == name);
-        found.map(|listed| listed.size_bytes).ok_or_else(|| Error::Missing { name: name.to_owned() })
+        found
+            .map(|listed| listed.size_bytes)
+            .ok_or_else(|| Error::Missing { name: name.to_owned() })
     }
-    /// Begins a file; until [`NewFile::finish`] returns, the name is what it was: nothing, or the file of before, whole.
+    /// Begins a file; until [`NewFile::finish`] returns, the name is what it was: nothing, or the
+    /// file of before, whole.
     fn create(&self, name: &str) -> Result<Box<dyn NewFile>, Error>;
-    /// Lists all files in a folder and below it, sorted; `prefix` is its name with a `/` behind it, or nothing for all. A folder that is not there
-    /// has none.
+    /// Lists all files in a folder and below it, sorted; `prefix` is its name with a `/` behind it,
+    /// or nothing for all. A folder that is not there has none.
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, Error>;
     /// The same without their lengths, each of which is a system call.
     fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
         Ok(self.list(prefix)?.into_iter().map(|listed| listed.name).collect())
     }
-    /// How many bytes behind those that are asked for a read may bring along: as many as come in the time that a call takes. None from a disk.
+    /// How many bytes behind those that are asked for a read may bring along: as many as come in
+    /// the time that a call takes. None from a disk.
     fn read_ahead(&self) -> usize {
         0
     }
-    /// How many files may be finished at the same time: one on a disk, which is no faster with more.
+    /// How many files may be finished at the same time: one on a disk, which is no faster with
+    /// more.
     fn parallel_writes(&self) -> usize {
         1
     }
-    /// What a folder looks like now, so that it need not be listed again while it looks the same; nothing where the backend cannot tell.
+    /// What a folder looks like now, so that it need not be listed again while it looks the same;
+    /// nothing where the backend cannot tell.
     fn mark(&self, _folder: &str) -> Option<Mark> {
         None
     }
@@ -107,7 +116,8 @@ pub trait Backend: Send + Sync {
 
 /// A file that is being written. Dropped without `finish`, it never existed.
 pub trait NewFile: Send {
-    /// Appends all of `bytes`, now or before `finish` returns; an error may be told by a later call.
+    /// Appends all of `bytes`, now or before `finish` returns; an error may be told by a later
+    /// call.
     fn append(&mut self, bytes: Vec<u8>) -> Result<(), Error>;
     /// Makes the file durable and visible under its name, in this order.
     fn finish(self: Box<Self>) -> Result<(), Error>;
@@ -132,7 +142,8 @@ pub enum ErrorClass {
     Denied,
     /// There is no room.
     Full,
-    /// Nothing is known of the file: the disk, the network or the system failed. Another try may succeed.
+    /// Nothing is known of the file: the disk, the network or the system failed. Another try may
+    /// succeed.
     Transient,
 }
 
@@ -180,9 +191,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// What it means. Only [`ErrorClass::Missing`] and [`ErrorClass::Damaged`] say anything of what is stored.
+    /// What it means. Only [`ErrorClass::Missing`] and [`ErrorClass::Damaged`] say anything of what
+    /// is stored.
     pub fn class(&self) -> ErrorClass {
-        use std::io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        use std::io::ErrorKind::{
+            PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+        };
         match self {
             Error::Missing { .. } => ErrorClass::Missing,
             Error::Short { .. } | Error::TooLarge { .. } => ErrorClass::Damaged,

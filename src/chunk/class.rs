@@ -1,4 +1,5 @@
-//! What kind of content is this? Told by the content itself: magic bytes first, a short look or trial where there are none.
+//! What kind of content is this? Told by the content itself: magic bytes first, a short look or
+//! trial where there are none.
 
 /// How many bytes of a file are enough to tell its class.
 pub const HEAD_BYTES: usize = 512;
@@ -47,7 +48,10 @@ impl Class {
     pub fn of(head: &[u8]) -> Class {
         if sqlite_page_bytes(head).is_some() {
             Class::Sqlite
-        } else if COMPRESSED.iter().any(|(at, magic)| head.get(*at..*at + magic.len()) == Some(magic)) {
+        } else if COMPRESSED
+            .iter()
+            .any(|(at, magic)| head.get(*at..*at + magic.len()) == Some(magic))
+        {
             Class::Compressed
         } else if looks_like_text(head) {
             Class::Text
@@ -60,11 +64,14 @@ impl Class {
 /// Whether a head reads as text: no NUL, few other control bytes.
 fn looks_like_text(head: &[u8]) -> bool {
     // Counted without branches, so that the compiler takes many bytes at once.
-    let (odd, nul) = head.iter().fold((0usize, false), |(odd, nul), b| (odd + usize::from(*b < 9) + usize::from(b.wrapping_sub(14) < 18), nul | (*b == 0)));
+    let (odd, nul) = head.iter().fold((0usize, false), |(odd, nul), b| {
+        (odd + usize::from(*b < 9) + usize::from(b.wrapping_sub(14) < 18), nul | (*b == 0))
+    });
     !nul && odd * 64 <= head.len()
 }
 
-/// The page size in bytes that a SQLite header names (SQLite file format, section 1.3.2), if this is such a header.
+/// The page size in bytes that a SQLite header names (SQLite file format, section 1.3.2), if this
+/// is such a header.
 pub fn sqlite_page_bytes(head: &[u8]) -> Option<u32> {
     let size = head.strip_prefix(b"SQLite format 3\0")?.get(..2)?;
     match u32::from(u16::from_be_bytes([*size.first()?, *size.get(1)?])) {

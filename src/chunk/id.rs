@@ -10,10 +10,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ChunkId(pub [u8; 32]);
 
-/// The order of their bytes. Two ids nearly always differ in the first eight, which are compared as one number.
+/// The order of their bytes. Two ids nearly always differ in the first eight, which are compared as
+/// one number.
 impl Ord for ChunkId {
     fn cmp(&self, other: &ChunkId) -> Ordering {
-        self.low64().swap_bytes().cmp(&other.low64().swap_bytes()).then_with(|| self.0.cmp(&other.0))
+        self.low64()
+            .swap_bytes()
+            .cmp(&other.low64().swap_bytes())
+            .then_with(|| self.0.cmp(&other.0))
     }
 }
 
@@ -29,7 +33,8 @@ impl ChunkId {
         blake3::Hash::from_bytes(self.0).to_hex().to_string()
     }
 
-    /// The first eight bytes as a little-endian number: ids are uniform, so any part of one is a hash.
+    /// The first eight bytes as a little-endian number: ids are uniform, so any part of one is a
+    /// hash.
     pub fn low64(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         u64::from_le_bytes([a, b, c, d, e, f, g, h])
@@ -74,9 +79,12 @@ impl Hashing {
         first_half(&self.id(bytes))
     }
 
-    /// The identity of a database: the hash over its pages' hashes, in a domain of its own, so that no chunk can have it.
+    /// The identity of a database: the hash over its pages' hashes, in a domain of its own, so that
+    /// no chunk can have it.
     pub fn database(&self, page_bytes: u32, pages: &[PageHash]) -> ChunkId {
-        let mut hasher = blake3::Hasher::new_derive_key("jellyvault 2026-11-22 identity of a database from its pages");
+        let mut hasher = blake3::Hasher::new_derive_key(
+            "jellyvault 2026-11-22 identity of a database from its pages",
+        );
         if let Some(key) = &self.key {
             hasher.update(key);
         }
@@ -86,7 +94,8 @@ impl Hashing {
         ChunkId(*hasher.finalize().as_bytes())
     }
 
-    /// The first 16 bytes of the hash of a path: where manifest nodes are cut, and what the scan cache knows a path by.
+    /// The first 16 bytes of the hash of a path: where manifest nodes are cut, and what the scan
+    /// cache knows a path by.
     pub fn path_key(&self, path: &[u8]) -> [u8; 16] {
         first_half(&self.id(path))
     }

@@ -1,4 +1,5 @@
-//! What is one piece of content? Its class decides where it is cut and whether it is compressed; the hash of its bytes is its name.
+//! What is one piece of content? Its class decides where it is cut and whether it is compressed;
+//! the hash of its bytes is its name.
 
 mod class;
 mod cut;

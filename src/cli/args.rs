@@ -1,4 +1,5 @@
-//! The command-line arguments. Their doc comments are the help texts; `docs/cli.md` is generated from them.
+//! The command-line arguments. Their doc comments are the help texts; `docs/cli.md` is generated
+//! from them.
 
 use std::path::PathBuf;
 
@@ -11,7 +12,9 @@ use super::key_args::KeyCommand;
 pub use super::map_args::{MapArgs, MoveArgs};
 pub use super::restore_args::RestoreArgs;
 use super::schema_args::SchemaCommand;
-use super::service_args::{ArmedArgs, ConfigCommand, NotifyCommand, RunArgs, SetupArgs, StatusArgs, WebCommand};
+use super::service_args::{
+    ArmedArgs, ConfigCommand, NotifyCommand, RunArgs, SetupArgs, StatusArgs, WebCommand,
+};
 use super::snap_arg::SnapArg;
 pub use super::snapshot_args::SnapshotArgs;
 pub use super::source_args::SourceArgs;
@@ -19,11 +22,20 @@ use super::upkeep_args::{CheckArgs, ForgetArgs, KeepArgs, PruneArgs, RepairArgs}
 
 /// Fast, deduplicated snapshots of a Jellyfin server.
 ///
-/// A snapshot contains the server's database, configuration, posters, people, trickplay images, subtitles, attachments
-/// and plugins. Each snapshot stores only what changed. Jellyfin can keep running while a snapshot is taken.
+/// A snapshot contains the server's database, configuration, posters, people, trickplay images,
+/// subtitles, attachments and plugins. Each snapshot stores only what changed. Jellyfin can keep
+/// running while a snapshot is taken.
 #[derive(Debug, Parser)]
-#[command(name = "jellyvault", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with problems (see the output), 130 interrupted.")]
+#[command(
+    name = "jellyvault",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with problems (see the output), 130 interrupted."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -48,9 +60,17 @@ pub struct Global {
     #[arg(long, global = true, env = "JELLYVAULT_PASSPHRASE_FILE", hide_env_values = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub passphrase_file: Option<PathBuf>,
     /// Command that prints the passphrase of an encrypted repository, run by /bin/sh
-    #[arg(long, global = true, env = "JELLYVAULT_PASSPHRASE_COMMAND", hide_env_values = true, value_name = "COMMAND", conflicts_with = "passphrase_file")]
+    #[arg(
+        long,
+        global = true,
+        env = "JELLYVAULT_PASSPHRASE_COMMAND",
+        hide_env_values = true,
+        value_name = "COMMAND",
+        conflicts_with = "passphrase_file"
+    )]
     pub passphrase_command: Option<String>,
-    /// Select a server by name, id or data directory, if the repository contains snapshots of several servers
+    /// Select a server by name, id or data directory, if the repository contains snapshots of
+    /// several servers
     #[arg(long, global = true, value_name = "NAME|ID|PATH")]
     pub server: Option<String>,
     /// Print the result as one JSON document on standard output
@@ -62,10 +82,12 @@ pub struct Global {
     /// Print more details, and every problem in full
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Directory for temporary copies of databases [default: the repository, or the system's temporary directory if the repository is read-only]
+    /// Directory for temporary copies of databases [default: the repository, or the system's
+    /// temporary directory if the repository is read-only]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub scratch_dir: Option<PathBuf>,
-    /// Write even if the repository's file system does not support locks. No other jellyvault may use the repository at the same time
+    /// Write even if the repository's file system does not support locks. No other jellyvault may
+    /// use the repository at the same time
     #[arg(long, global = true)]
     pub no_lock: bool,
     /// Do not show a progress bar
@@ -81,11 +103,13 @@ pub struct Global {
 pub enum Command {
     /// Create a repository
     ///
-    /// The first snapshot or import also creates a repository. Use init to choose its options beforehand.
+    /// The first snapshot or import also creates a repository. Use init to choose its options
+    /// beforehand.
     Init {
         #[command(flatten)]
         encrypt: EncryptArgs,
-        /// Store recovery data (parity) for each pack, for example 3%. The repair command can then restore that share of each pack
+        /// Store recovery data (parity) for each pack, for example 3%. The repair command can then
+        /// restore that share of each pack
         #[arg(long, value_name = "SHARE", value_parser = super::durations::permille)]
         parity: Option<u32>,
     },
@@ -98,21 +122,25 @@ pub enum Command {
     Source(SourceArgs),
     /// Copy snapshots into another repository, which can have another passphrase or none
     ///
-    /// Each snapshot keeps its id, so it is copied only once. Data that the other repository already has is not stored again.
+    /// Each snapshot keeps its id, so it is copied only once. Data that the other repository
+    /// already has is not stored again.
     Copy(CopyArgs),
-    /// Keep a second copy of the repository in another directory, for example on a USB disk or a NAS
+    /// Keep a second copy of the repository in another directory, for example on a USB disk or a
+    /// NAS
     ///
-    /// Copies every snapshot that the copy does not have, and verifies it there. You can stop it at any time. It deletes no
-    /// snapshot in the copy: the copy is a repository of its own. To delete old snapshots there, run forget with --repo.
+    /// Copies every snapshot that the copy does not have, and verifies it there. You can stop it at
+    /// any time. It deletes no snapshot in the copy: the copy is a repository of its own. To delete
+    /// old snapshots there, run forget with --repo.
     Sync(SyncArgs),
     /// Take a snapshot
     ///
-    /// Reads and stores only what changed since the last snapshot of the same server. The database is copied with SQLite's
-    /// online backup, so the server can keep running.
+    /// Reads and stores only what changed since the last snapshot of the same server. The database
+    /// is copied with SQLite's online backup, so the server can keep running.
     Snapshot(SnapshotArgs),
     /// List snapshots, newest last
     List,
-    /// Show one snapshot: its categories, server, problems, and how much space deleting it would free
+    /// Show one snapshot: its categories, server, problems, and how much space deleting it would
+    /// free
     Show {
         #[command(flatten)]
         snapshot: SnapArg,
@@ -140,19 +168,23 @@ pub enum Command {
     },
     /// Restore a snapshot, or part of it
     ///
-    /// --to restores into a directory of your choice, with the subdirectories config, data, metadata, plugins and root.
-    /// --in-place restores into the server's own directories. Stop Jellyfin first, unless you restore only metadata,
-    /// trickplay, subtitles or attachments. Only files that differ are written.
+    /// --to restores into a directory of your choice, with the subdirectories config, data,
+    /// metadata, plugins and root. --in-place restores into the server's own directories. Stop
+    /// Jellyfin first, unless you restore only metadata, trickplay, subtitles or attachments. Only
+    /// files that differ are written.
     Restore(RestoreArgs),
-    /// Change the paths of a stopped server: its media or its own directories are at another place now
+    /// Change the paths of a stopped server: its media or its own directories are at another place
+    /// now
     ///
-    /// Takes a snapshot first. Items keep their watch state, pictures, playlists and collections, although their ids change
-    /// with their paths. To bring a server to another machine or layout, use restore --map-layout or export --exact --map-layout.
+    /// Takes a snapshot first. Items keep their watch state, pictures, playlists and collections,
+    /// although their ids change with their paths. To bring a server to another machine or layout,
+    /// use restore --map-layout or export --exact --map-layout.
     Move(MoveArgs),
     /// Show what changed between two snapshots, or since a snapshot
     ///
-    /// With two snapshots: the changes from the first to the second. With one: the changes since then. Without any: the
-    /// changes since the latest snapshot. A file with the same content at another path counts as moved.
+    /// With two snapshots: the changes from the first to the second. With one: the changes since
+    /// then. Without any: the changes since the latest snapshot. A file with the same content at
+    /// another path counts as moved.
     #[command(
         after_long_help = "Exit codes: 0 done; 2 wrong usage; 3 part of the server's data could not be read. With --exit-code, as the program diff: 0 nothing changed, 1 something changed, 2 failed."
     )]
@@ -165,64 +197,74 @@ pub enum Command {
     History(HistoryArgs),
     /// Mount snapshots as read-only directories (FUSE)
     ///
-    /// With a directory alone: one subdirectory for each snapshot, named by its time and id. With a snapshot and a
-    /// directory: the files of that snapshot. Press Ctrl-C or run umount to end.
+    /// With a directory alone: one subdirectory for each snapshot, named by its time and id. With a
+    /// snapshot and a directory: the files of that snapshot. Press Ctrl-C or run umount to end.
     Mount(MountArgs),
     /// Write a backup zip that Jellyfin can restore
     ///
-    /// --tables (the default) writes the same zip as Jellyfin's own backup, for the dashboard and for --restore-archive of a
-    /// server with the same schema. It also contains avatars, the server's id, attachments and the splash screen, which
-    /// Jellyfin's own backup loses. --exact contains the database page for page. The dashboard of the same or any newer
-    /// server restores everything from it except plugins, and migrates the database as in an upgrade.
+    /// --tables (the default) writes the same zip as Jellyfin's own backup, for the dashboard and
+    /// for --restore-archive of a server with the same schema. It also contains avatars, the
+    /// server's id, attachments and the splash screen, which Jellyfin's own backup loses. --exact
+    /// contains the database page for page. The dashboard of the same or any newer server restores
+    /// everything from it except plugins, and migrates the database as in an upgrade.
     #[command(after_long_help = format!("Exact zips: {}", super::exact_rules::EXACT_RULES))]
     Export(ExportArgs),
     /// Import backup zips made by Jellyfin
     ///
-    /// Each zip becomes a snapshot with the zip's date, deduplicated against the other snapshots. Its tables become a
-    /// database again, so you can list, restore and export it as any other snapshot. If a newer server cannot restore a zip,
-    /// import it and write it again with export --exact.
+    /// Each zip becomes a snapshot with the zip's date, deduplicated against the other snapshots.
+    /// Its tables become a database again, so you can list, restore and export it as any other
+    /// snapshot. If a newer server cannot restore a zip, import it and write it again with export
+    /// --exact.
     Import(ImportArgs),
     /// Delete snapshots, by retention rules or by name
     ///
-    /// A snapshot is kept if at least one rule keeps it. Rules apply to each server separately, and to each set of
-    /// categories separately. Snapshots with a label are protected, unless --keep-label names other labels. So are
-    /// snapshots protected by snapshot --keep or by the keep command. forget itself frees no space: run prune, or add --prune.
+    /// A snapshot is kept if at least one rule keeps it. Rules apply to each server separately, and
+    /// to each set of categories separately. Snapshots with a label are protected, unless
+    /// --keep-label names other labels. So are snapshots protected by snapshot --keep or by the
+    /// keep command. forget itself frees no space: run prune, or add --prune.
     Forget(ForgetArgs),
     /// Protect snapshots from forget
     Keep(KeepArgs),
     /// Delete data that no snapshot uses
     ///
-    /// Shows a plan first: which packs (the repository's data files) are kept, deleted, or repacked. Repacking copies the
-    /// data still in use into new packs before the old pack is deleted. You can stop prune at any time; the next run
-    /// continues. Snapshots and restores can run at the same time. Before it deletes files, prune waits for them to finish.
+    /// Shows a plan first: which packs (the repository's data files) are kept, deleted, or
+    /// repacked. Repacking copies the data still in use into new packs before the old pack is
+    /// deleted. You can stop prune at any time; the next run continues. Snapshots and restores can
+    /// run at the same time. Before it deletes files, prune waits for them to finish.
     Prune(PruneArgs),
     /// Verify the repository
     ///
-    /// Always checks the structure: settings, the list of snapshots, pack trailers, index and manifests. --read-data also
-    /// reads and verifies the stored data. With a share, it reads the least recently verified data: --read-data=5% every
-    /// night covers everything in 20 days. Damage is reported with the affected files and snapshots.
+    /// Always checks the structure: settings, the list of snapshots, pack trailers, index and
+    /// manifests. --read-data also reads and verifies the stored data. With a share, it reads the
+    /// least recently verified data: --read-data=5% every night covers everything in 20 days.
+    /// Damage is reported with the affected files and snapshots.
     Check(CheckArgs),
     /// Repair damage where possible and list files that are lost
     ///
-    /// Restores damaged data from parity, from another copy in the repository, or from the server if the file there is
-    /// unchanged. Files that are lost are listed. Each snapshot that contained one is replaced by a snapshot without it,
-    /// under a new id. The index is rebuilt. Nothing is deleted before its replacement is safe on disk.
+    /// Restores damaged data from parity, from another copy in the repository, or from the server
+    /// if the file there is unchanged. Files that are lost are listed. Each snapshot that contained
+    /// one is replaced by a snapshot without it, under a new id. The index is rebuilt. Nothing is
+    /// deleted before its replacement is safe on disk.
     Repair(RepairArgs),
     /// List known schemas of Jellyfin's database, or learn a newer one
     Schema {
         #[command(subcommand)]
         command: SchemaCommand,
     },
-    /// Set up automatic snapshots: ask a few questions, write the configuration and take the first snapshot
+    /// Set up automatic snapshots: ask a few questions, write the configuration and take the first
+    /// snapshot
     Setup(SetupArgs),
-    /// Run the jobs that are due now (snapshot, retention, check, drill), then exit: for cron and systemd timers
+    /// Run the jobs that are due now (snapshot, retention, check, drill), then exit: for cron and
+    /// systemd timers
     ///
-    /// The configuration file says when each job is due. A job that was missed, for example while the machine was off, runs
-    /// once, however often it was missed.
+    /// The configuration file says when each job is due. A job that was missed, for example while
+    /// the machine was off, runs once, however often it was missed.
     Run(RunArgs),
-    /// Keep running: run the jobs when they are due, and show a web page (http://127.0.0.1:8788 unless configured otherwise)
+    /// Keep running: run the jobs when they are due, and show a web page (http://127.0.0.1:8788
+    /// unless configured otherwise)
     Serve,
-    /// Show or cancel the restore that waits for the next start of Jellyfin (restore --arm), or show its result
+    /// Show or cancel the restore that waits for the next start of Jellyfin (restore --arm), or
+    /// show its result
     Armed(ArmedArgs),
     /// Set the password of the web page, or create a token for a program
     Web {
@@ -258,7 +300,8 @@ pub enum Command {
 /// What to find.
 #[derive(Debug, Args)]
 pub struct FindArgs {
-    /// A title or part of it, a path and everything below it, or a pattern: *.jpg, or metadata/**/poster.*
+    /// A title or part of it, a path and everything below it, or a pattern: *.jpg, or
+    /// metadata/**/poster.*
     #[arg(value_name = "TITLE|PATH|GLOB")]
     pub patterns: Vec<String>,
     /// Search only this snapshot
@@ -275,7 +318,8 @@ pub struct MountArgs {
     /// An empty directory to mount to; to mount one snapshot only, name it first
     #[arg(value_name = "[SNAPSHOT] DIR", num_args = 1..=2, required = true)]
     pub place: Vec<String>,
-    /// Add a directory "titles" to each snapshot: films, people and playlists by name, as links to their directories
+    /// Add a directory "titles" to each snapshot: films, people and playlists by name, as links to
+    /// their directories
     #[arg(long)]
     pub titles: bool,
     /// Allow other users to read files, according to the file permissions
@@ -305,13 +349,16 @@ pub struct ExportArgs {
     /// Write the database as tables, as Jellyfin's own backup does (the default)
     #[arg(long, conflicts_with = "exact")]
     pub tables: bool,
-    /// Write the database page for page: only for the dashboard of the same or a newer server, with no task running
+    /// Write the database page for page: only for the dashboard of the same or a newer server, with
+    /// no task running
     #[arg(long)]
     pub exact: bool,
-    /// Export only these categories: database, metadata, subtitles, trickplay, attachments (the configuration is always included)
+    /// Export only these categories: database, metadata, subtitles, trickplay, attachments (the
+    /// configuration is always included)
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Write the zip where the dashboard of the server on this machine lists it, if that server can restore it
+    /// Write the zip where the dashboard of the server on this machine lists it, if that server can
+    /// restore it
     #[arg(long)]
     pub to_jellyfin: bool,
     /// Write tables for another version: 10.11.10 or 10.11.11, from snapshots of 10.11.0 to 10.11.9
@@ -325,7 +372,8 @@ pub struct ExportArgs {
     /// With --map or --map-layout: show what would be changed, write no zip
     #[arg(long)]
     pub dry_run: bool,
-    /// Confirm that the server sees the same directories as at the time of the snapshot (a container with the same volumes)
+    /// Confirm that the server sees the same directories as at the time of the snapshot (a
+    /// container with the same volumes)
     #[arg(long, requires = "to_jellyfin")]
     pub same_directories: bool,
     /// Jellyfin's data directory [default: found automatically]

@@ -61,12 +61,17 @@ impl Bar {
             self.bar.set_position(bytes);
             let word = self.bar.message();
             let phase = word.split_once(':').map_or(word.as_str(), |(phase, _)| phase);
-            self.bar.set_message(format!("{phase}: {}", super::render::plural(files, "file", "files")));
+            self.bar
+                .set_message(format!("{phase}: {}", super::render::plural(files, "file", "files")));
         }
     }
 
     pub fn problem(&self, problem: &Problem) {
-        self.bar.println(format!("Problem: {}: {}", in_a_line(&problem.path), in_a_line(&problem.what)));
+        self.bar.println(format!(
+            "Problem: {}: {}",
+            in_a_line(&problem.path),
+            in_a_line(&problem.what)
+        ));
     }
 }
 

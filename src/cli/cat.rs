@@ -12,10 +12,16 @@ pub fn run(context: &Context, place: &str, item: &[String]) -> Result<Exit, Fail
         return picture_of(context, place, title, picture);
     }
     let (name, Some(path)) = split_place(place) else {
-        return Err(Failure::usage(&format!("{place:?} does not name a file"), "Write SNAPSHOT:PATH, for example latest:config/system.xml."));
+        return Err(Failure::usage(
+            &format!("{place:?} does not name a file"),
+            "Write SNAPSHOT:PATH, for example latest:config/system.xml.",
+        ));
     };
     if context.global.json {
-        return Err(Failure::usage("cat writes the content of a file and cannot print JSON", "Leave out --json."));
+        return Err(Failure::usage(
+            "cat writes the content of a file and cannot print JSON",
+            "Leave out --json.",
+        ));
     }
     let repository = context.open()?;
     let catalog = context.catalog_named(&repository, &[name])?;

@@ -19,7 +19,11 @@ pub fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
     }
     let repository = context.open()?;
     // Without --read-data no content is read.
-    let report = ops::check(&repository, &CheckOptions { read: args.read_data.unwrap_or_default(), threads: 0 }, &context.monitor)?;
+    let report = ops::check(
+        &repository,
+        &CheckOptions { read: args.read_data.unwrap_or_default(), threads: 0 },
+        &context.monitor,
+    )?;
     if context.global.json {
         to_json::print(&report);
     } else if !context.global.quiet || !report.is_ok() {
@@ -38,10 +42,25 @@ fn without_key(context: &Context) -> Result<Exit, Failure> {
     if context.global.json {
         to_json::print(&report);
     } else if !context.global.quiet || !report.is_ok() {
-        let read = format!("Read {} ({}) without a key.\n", render::plural(report.packs, "pack", "packs"), render::size(report.pack_bytes));
+        let read = format!(
+            "Read {} ({}) without a key.\n",
+            render::plural(report.packs, "pack", "packs"),
+            render::size(report.pack_bytes)
+        );
         let end = "No problems found: every file is as it was written. Whether a file is missing cannot be known without the passphrase.\n";
-        let found: String = report.findings.iter().map(|finding| format!("  {}: {}\n", finding.name, finding.what)).collect();
-        output::print(&(read + &if report.is_ok() { end.to_owned() } else { format!("\nDamaged or unreadable files:\n{found}") }))?;
+        let found: String = report
+            .findings
+            .iter()
+            .map(|finding| format!("  {}: {}\n", finding.name, finding.what))
+            .collect();
+        output::print(
+            &(read
+                + &if report.is_ok() {
+                    end.to_owned()
+                } else {
+                    format!("\nDamaged or unreadable files:\n{found}")
+                }),
+        )?;
     }
     Ok(if report.is_ok() { Exit::Done } else { Exit::Problems })
 }
@@ -57,7 +76,9 @@ fn words(context: &Context, report: &CheckReport) -> String {
     let share = match (read.packs, read.of_packs) {
         (0, 0) => String::new(),
         (0, _) => "No data was read. Add --read-data to verify the data too.\n".to_owned(),
-        (packs, all) if packs == all => format!("Read all of their data ({}).\n", render::size(read.bytes)),
+        (packs, all) if packs == all => {
+            format!("Read all of their data ({}).\n", render::size(read.bytes))
+        }
         (packs, all) => format!(
             "Read the data of {} of {} ({} of {}).\n",
             render::count(packs),
@@ -75,7 +96,10 @@ fn words(context: &Context, report: &CheckReport) -> String {
             render::count(read.of_packs)
         ));
     } else if read.packs < read.of_packs && read.oldest > 0 {
-        out.push_str(&format!("Every pack has been read since {}.\n", render::time((read.oldest as i64).saturating_mul(1_000_000_000), &context.zone)));
+        out.push_str(&format!(
+            "Every pack has been read since {}.\n",
+            render::time((read.oldest as i64).saturating_mul(1_000_000_000), &context.zone)
+        ));
     }
     for remark in &report.remarks {
         out.push_str(&format!("Note: {remark}.\n"));
@@ -97,19 +121,30 @@ fn words(context: &Context, report: &CheckReport) -> String {
 fn damage_words(report: &CheckReport) -> String {
     let mut out = String::new();
     // What could not be read is not damaged, as far as anybody knows.
-    let (unread, damaged): (Vec<_>, Vec<_>) = report.findings.iter().partition(|finding| report.unread.contains(&finding.name));
-    for (heading, findings) in [("Damaged files of the repository", &damaged), ("Files of the repository that could not be read", &unread)] {
+    let (unread, damaged): (Vec<_>, Vec<_>) =
+        report.findings.iter().partition(|finding| report.unread.contains(&finding.name));
+    for (heading, findings) in [
+        ("Damaged files of the repository", &damaged),
+        ("Files of the repository that could not be read", &unread),
+    ] {
         if !findings.is_empty() {
             out.push_str(&format!("\n{heading}:\n"));
-            findings.iter().for_each(|finding| out.push_str(&format!("  {}: {}\n", finding.name, finding.what)));
+            findings.iter().for_each(|finding| {
+                out.push_str(&format!("  {}: {}\n", finding.name, finding.what))
+            });
         }
     }
     if report.damage_count > 0 {
         let until = if damaged.is_empty() { " until these files can be read" } else { "" };
-        out.push_str(&format!("\nCannot be restored{until} ({} in all snapshots):\n", render::plural(report.damage_count, "entry", "entries")));
+        out.push_str(&format!(
+            "\nCannot be restored{until} ({} in all snapshots):\n",
+            render::plural(report.damage_count, "entry", "entries")
+        ));
         out.push_str(&by_path(&report.damage));
     } else if !report.findings.iter().any(|finding| finding.name.starts_with("snapshots/")) {
-        out.push_str("\nAll files of all snapshots can still be restored, as far as was checked.\n");
+        out.push_str(
+            "\nAll files of all snapshots can still be restored, as far as was checked.\n",
+        );
     }
     if !report.unread.is_empty() {
         let files = render::plural(report.unread.len() as u64, "file", "files");
@@ -132,18 +167,28 @@ pub fn by_path(damage: &[Damage]) -> String {
     }
     let mut out = String::new();
     for ((path, what), of) in paths.iter().take(SHOWN_MAX) {
-        let (first, last) = (of.first().map(|damage| render::short(&damage.snapshot)), of.last().map(|damage| render::short(&damage.snapshot)));
+        let (first, last) = (
+            of.first().map(|damage| render::short(&damage.snapshot)),
+            of.last().map(|damage| render::short(&damage.snapshot)),
+        );
         let snapshots = match (of.len(), first, last) {
             (1, Some(only), _) => format!("in snapshot {only}"),
             (count, Some(first), Some(last)) => format!("in {count} snapshots, {first} to {last}"),
             _ => String::new(),
         };
         let entries = of.first().map_or(1, |damage| damage.entries);
-        let many = if entries > 1 { format!(" ({})", render::plural(entries, "entry", "entries")) } else { String::new() };
+        let many = if entries > 1 {
+            format!(" ({})", render::plural(entries, "entry", "entries"))
+        } else {
+            String::new()
+        };
         out.push_str(&format!("  {path}{many}, {snapshots}: {what}\n"));
     }
     if paths.len() > SHOWN_MAX {
-        out.push_str(&format!("  … and {} more paths; --json names them.\n", render::count((paths.len() - SHOWN_MAX) as u64)));
+        out.push_str(&format!(
+            "  … and {} more paths; --json names them.\n",
+            render::count((paths.len() - SHOWN_MAX) as u64)
+        ));
     }
     out
 }
@@ -155,14 +200,31 @@ mod tests {
 
     #[test]
     fn a_file_that_could_not_be_read_is_not_called_damaged() {
-        let finding = |name: &str| Finding { name: name.to_owned(), what: "it could not be read".to_owned() };
-        let mut report = CheckReport { findings: vec![finding("packs/aa/a.pack")], damage_count: 2, ..CheckReport::default() };
+        let finding =
+            |name: &str| Finding { name: name.to_owned(), what: "it could not be read".to_owned() };
+        let mut report = CheckReport {
+            findings: vec![finding("packs/aa/a.pack")],
+            damage_count: 2,
+            ..CheckReport::default()
+        };
         report.unread.insert("packs/aa/a.pack".to_owned());
         let said = damage_words(&report);
-        assert!(!said.contains("Damaged files") && said.contains("could not be read:\n  packs/aa/a.pack"), "{said}");
-        assert!(said.contains("Cannot be restored until these files can be read") && said.contains("may be intact"), "{said}");
+        assert!(
+            !said.contains("Damaged files")
+                && said.contains("could not be read:\n  packs/aa/a.pack"),
+            "{said}"
+        );
+        assert!(
+            said.contains("Cannot be restored until these files can be read")
+                && said.contains("may be intact"),
+            "{said}"
+        );
         report.findings.push(finding("packs/bb/b.pack"));
         let said = damage_words(&report);
-        assert!(said.contains("Damaged files of the repository:\n  packs/bb/b.pack") && said.contains("Cannot be restored ("), "{said}");
+        assert!(
+            said.contains("Damaged files of the repository:\n  packs/bb/b.pack")
+                && said.contains("Cannot be restored ("),
+            "{said}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! The one way out for words: names, versions and messages come from files of anybody's, and must not order a terminal about.
+//! The one way out for words: names, versions and messages come from files of anybody's, and must
+//! not order a terminal about.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -6,7 +7,8 @@ use std::io::{self, Write};
 /// Longest text of one line of the user's own, in characters.
 const ONE_LINE_CHARS: usize = 2_000;
 
-/// Whether a character orders a terminal about, turns the direction of what follows, or begins a line that nobody wrote.
+/// Whether a character orders a terminal about, turns the direction of what follows, or begins a
+/// line that nobody wrote.
 fn is_order(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -14,12 +16,20 @@ fn is_order(c: char) -> bool {
 
 /// A text as it may be shown.
 pub fn cleaned(text: &str) -> Cow<'_, str> {
-    if text.chars().any(is_order) { text.chars().map(|c| if is_order(c) { '\u{fffd}' } else { c }).collect::<String>().into() } else { text.into() }
+    if text.chars().any(is_order) {
+        text.chars().map(|c| if is_order(c) { '\u{fffd}' } else { c }).collect::<String>().into()
+    } else {
+        text.into()
+    }
 }
 
 /// A value that must stay on its line: a note, a name, a cause.
 pub fn in_a_line(text: &str) -> String {
-    cleaned(text).chars().map(|c| if matches!(c, '\n' | '\t') { ' ' } else { c }).take(ONE_LINE_CHARS).collect()
+    cleaned(text)
+        .chars()
+        .map(|c| if matches!(c, '\n' | '\t') { ' ' } else { c })
+        .take(ONE_LINE_CHARS)
+        .collect()
 }
 
 /// Cleans whatever is written through it, a whole text at a time.

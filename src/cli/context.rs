@@ -1,4 +1,5 @@
-//! What every command needs: the repository's place, the clock's zone, who watches, and the words that go to standard error.
+//! What every command needs: the repository's place, the clock's zone, who watches, and the words
+//! that go to standard error.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -38,7 +39,8 @@ pub struct Context {
     pub has_made: Cell<bool>,
     /// The configuration, once it was read.
     settings: OnceCell<Loaded>,
-    /// The keys of the repository, with the number of the slot that they came from: asking for a passphrase, and trying it, once is enough.
+    /// The keys of the repository, with the number of the slot that they came from: asking for a
+    /// passphrase, and trying it, once is enough.
     keys: OnceCell<(u32, Keys)>,
 }
 
@@ -48,7 +50,9 @@ impl passphrase::User for Context {
     }
 
     fn configured(&self) -> Result<EncryptionConfig, crate::store::Error> {
-        let settings = self.settings().map_err(|failure| crate::store::Error::Key { what: failure.in_one_line() })?;
+        let settings = self
+            .settings()
+            .map_err(|failure| crate::store::Error::Key { what: failure.in_one_line() })?;
         Ok(settings.config.encryption.clone())
     }
 
@@ -63,9 +67,17 @@ impl passphrase::User for Context {
 
 impl Context {
     pub fn new(global: Global) -> Context {
-        let on_terminal = std::io::stderr().is_terminal() && !global.no_progress && !global.progress_json && !global.quiet && !global.json;
+        let on_terminal = std::io::stderr().is_terminal()
+            && !global.no_progress
+            && !global.progress_json
+            && !global.quiet
+            && !global.json;
         let lines = global.progress_json.then(ProgressLines::default);
-        let monitor = Monitor::new(Teller::new(on_terminal.then(Bar::new), lines, !global.quiet && !global.json));
+        let monitor = Monitor::new(Teller::new(
+            on_terminal.then(Bar::new),
+            lines,
+            !global.quiet && !global.json,
+        ));
         if global.no_lock {
             crate::store::go_without_locks();
         }
@@ -83,7 +95,9 @@ impl Context {
 
     /// The environment, for the engine, which never reads it.
     pub fn surroundings(&self) -> OsSurroundings {
-        let variables: BTreeMap<String, String> = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+        let variables: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect();
         OsSurroundings::new(variables)
     }
 
@@ -100,7 +114,8 @@ impl Context {
         Ok(self.place()?.0)
     }
 
-    /// Whether somebody chose that place: on the command line, in the environment or in the configuration file.
+    /// Whether somebody chose that place: on the command line, in the environment or in the
+    /// configuration file.
     pub fn names_repository(&self) -> Result<bool, Failure> {
         Ok(self.place()?.1)
     }
@@ -119,14 +134,18 @@ impl Context {
         }
         let file = place::file(self.global.config.as_deref());
         let loaded = Loaded::read(file.as_deref(), &self.surroundings().variables)?;
-        file.as_deref().map_or(Ok(()), |file| place::refuse_strange_programs(file, &loaded.config))?;
+        file.as_deref()
+            .map_or(Ok(()), |file| place::refuse_strange_programs(file, &loaded.config))?;
         Ok(self.settings.get_or_init(|| loaded))
     }
 
     /// The same run with another configuration, of which the repository is the one that is named.
     pub fn with_settings(&self, loaded: Loaded, repo: Option<&Path>) -> Context {
         let settings = OnceCell::from(loaded);
-        let global = Global { repo: repo.map(Path::to_path_buf).or_else(|| self.global.repo.clone()), ..self.global.clone() };
+        let global = Global {
+            repo: repo.map(Path::to_path_buf).or_else(|| self.global.repo.clone()),
+            ..self.global.clone()
+        };
         Context {
             global,
             monitor: self.monitor.clone(),
@@ -141,7 +160,8 @@ impl Context {
     /// The same run, watched by somebody else.
     pub fn watched_by(&self, progress: impl Progress + 'static) -> Context {
         let settings = self.settings.get().cloned().map_or_else(OnceCell::new, OnceCell::from);
-        let monitor = Monitor { progress: Arc::new(progress), interrupt: self.monitor.interrupt.clone() };
+        let monitor =
+            Monitor { progress: Arc::new(progress), interrupt: self.monitor.interrupt.clone() };
         let server = RefCell::new(self.server.borrow().clone());
         Context {
             global: self.global.clone(),
@@ -156,11 +176,28 @@ impl Context {
 
     /// Opens the repository.
     pub fn open(&self) -> Result<Repository, Failure> {
-        let waiting = || self.say("Waiting: another jellyvault is deleting or moving data in the repository. This takes only a moment.");
+        let waiting = || {
+            self.say("Waiting: another jellyvault is deleting or moving data in the repository. This takes only a moment.")
+        };
         let path = self.repository_path()?;
-        match self.with_access(|access| Repository::open_as(&path, &Access { waiting: &waiting, cache_home: access.cache_home.clone(), keys: access.keys })) {
-            Err(crate::store::Error::NoRepository { .. }) if Known::load().last_used(&path).is_some() => {
-                Err(Failure::gone(&Known::load(), &path, "If you deleted it, run jellyvault snapshot --init to create a new one."))
+        match self.with_access(|access| {
+            Repository::open_as(
+                &path,
+                &Access {
+                    waiting: &waiting,
+                    cache_home: access.cache_home.clone(),
+                    keys: access.keys,
+                },
+            )
+        }) {
+            Err(crate::store::Error::NoRepository { .. })
+                if Known::load().last_used(&path).is_some() =>
+            {
+                Err(Failure::gone(
+                    &Known::load(),
+                    &path,
+                    "If you deleted it, run jellyvault snapshot --init to create a new one.",
+                ))
             }
             opened => {
                 let repository = opened.map_err(crate::ops::Error::from)?;
@@ -173,7 +210,9 @@ impl Context {
     /// Calls what opens a repository, with what opens an encrypted one.
     pub fn with_access<T>(&self, open: impl FnOnce(&Access<'_>) -> T) -> T {
         let keys = |slots: &KeySlots| {
-            let is_of = |keys: &&(u32, Keys)| slots.slots.values().any(|slot| slot.repository == keys.1.repository());
+            let is_of = |keys: &&(u32, Keys)| {
+                slots.slots.values().any(|slot| slot.repository == keys.1.repository())
+            };
             if let Some((_, keys)) = self.keys.get().filter(is_of) {
                 return Ok(keys.clone());
             }
@@ -194,13 +233,17 @@ impl Context {
         self.keys.get().map(|(slot, _)| *slot)
     }
 
-    /// A repository that was encrypted must not take snapshots in the clear because somebody put other settings there.
+    /// A repository that was encrypted must not take snapshots in the clear because somebody put
+    /// other settings there.
     pub fn refuse_plain(&self, path: &Path, repository: &Repository) -> Result<(), Failure> {
         if repository.config().is_encrypted() || !Known::load().was_encrypted(path) {
             return Ok(());
         }
         Err(Failure::refused(
-            &format!("the repository {} was encrypted when you last used it, and is not now. Somebody may have replaced it", path.display()),
+            &format!(
+                "the repository {} was encrypted when you last used it, and is not now. Somebody may have replaced it",
+                path.display()
+            ),
             "If you made a new repository there without encryption, remove its path from ~/.local/state/jellyvault/repositories.toml. Otherwise do not use it, and look at who can write there.",
         ))
     }
@@ -219,18 +262,30 @@ impl Context {
     /// How this program is called for the same repository.
     pub fn command_name(&self) -> String {
         let is_in_environment = std::env::var_os("JELLYVAULT_REPO").is_some();
-        let repo = self.global.repo.as_ref().filter(|_| !is_in_environment).map(|repo| std::path::absolute(repo).unwrap_or_else(|_| repo.clone()));
-        repo.map_or_else(|| "jellyvault".to_owned(), |repo| format!("jellyvault --repo {}", super::render::argument(&repo)))
+        let repo = self
+            .global
+            .repo
+            .as_ref()
+            .filter(|_| !is_in_environment)
+            .map(|repo| std::path::absolute(repo).unwrap_or_else(|_| repo.clone()));
+        repo.map_or_else(
+            || "jellyvault".to_owned(),
+            |repo| format!("jellyvault --repo {}", super::render::argument(&repo)),
+        )
     }
 
     /// Asks on a terminal; an error where the answer is not yes.
     pub fn ask(&self, question: &str) -> Result<(), Failure> {
         super::bar::clear();
         let mut answer = String::new();
-        let asked = std::io::stderr().write_all(cleaned(question).as_bytes()).and_then(|()| std::io::stdin().read_line(&mut answer));
+        let asked = std::io::stderr()
+            .write_all(cleaned(question).as_bytes())
+            .and_then(|()| std::io::stdin().read_line(&mut answer));
         match asked {
             Ok(_) if ["y", "yes"].contains(&answer.trim().to_lowercase().as_str()) => Ok(()),
-            _ => Err(Failure::usage("not confirmed; nothing was changed", "Answer y, or add --yes.")),
+            _ => {
+                Err(Failure::usage("not confirmed; nothing was changed", "Answer y, or add --yes."))
+            }
         }
     }
 
@@ -250,18 +305,26 @@ impl Context {
 }
 
 /// Ends the program where a call does not come back.
-#[expect(clippy::exit, reason = "nothing else ends a call that the system or SQLite does not return from")]
+#[expect(
+    clippy::exit,
+    reason = "nothing else ends a call that the system or SQLite does not return from"
+)]
 fn leave() {
     std::process::exit(130);
 }
 
-/// First Ctrl-C (or SIGTERM, or a terminal that is closed): stop cleanly. A second one: stop at once; nothing that was acknowledged is lost by that either.
+/// First Ctrl-C (or SIGTERM, or a terminal that is closed): stop cleanly. A second one: stop at
+/// once; nothing that was acknowledged is lost by that either.
 fn watch_signals(interrupt: Interrupt) {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let raised = Arc::new(AtomicBool::new(false));
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         // Without the handler the signal ends the process at once, which is safe as well.
-        crate::tolerate(signal_hook::flag::register_conditional_shutdown(signal, 130, raised.clone()));
+        crate::tolerate(signal_hook::flag::register_conditional_shutdown(
+            signal,
+            130,
+            raised.clone(),
+        ));
         crate::tolerate(signal_hook::flag::register(signal, raised.clone()));
     }
     std::thread::spawn(move || {
@@ -269,8 +332,8 @@ fn watch_signals(interrupt: Interrupt) {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         interrupt.raise();
-        // Work that looks ends cleanly. A call on somebody else's file that does not return is ended with the program: nothing that was
-        // acknowledged is lost by that.
+        // Work that looks ends cleanly. A call on somebody else's file that does not return is
+        // ended with the program: nothing that was acknowledged is lost by that.
         let mut since = std::time::Instant::now();
         loop {
             std::thread::sleep(std::time::Duration::from_millis(20));

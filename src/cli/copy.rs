@@ -13,7 +13,12 @@ use super::{Exit, json as to_json, output, passphrase, render};
 pub fn run(context: &Context, args: &CopyArgs) -> Result<Exit, Failure> {
     let source = context.open()?;
     let catalog = Catalog::load(&source).map_err(ops::Error::from)?;
-    let named = |name: &String| Ok(catalog.resolve(name, &context.zone).map_err(|error| Failure::name(error, &catalog, &context.zone))?.0);
+    let named = |name: &String| {
+        Ok(catalog
+            .resolve(name, &context.zone)
+            .map_err(|error| Failure::name(error, &catalog, &context.zone))?
+            .0)
+    };
     let snapshots = args.snapshots.iter().map(named).collect::<Result<Vec<_>, Failure>>()?;
     let target = open(context, args)?;
     let options = CopyOptions { snapshots, again: args.again, dry_run: args.dry_run };
@@ -30,19 +35,31 @@ pub fn run(context: &Context, args: &CopyArgs) -> Result<Exit, Failure> {
 /// The target, by a passphrase of its own where it has one.
 fn open(context: &Context, args: &CopyArgs) -> Result<Repository, Failure> {
     let keys = |slots: &crate::store::encryption::KeySlots| {
-        passphrase::unlock_other(context, slots, args.to_passphrase_file.as_deref(), &args.to).map(|(_, keys)| keys)
+        passphrase::unlock_other(context, slots, args.to_passphrase_file.as_deref(), &args.to)
+            .map(|(_, keys)| keys)
     };
-    let opened =
-        context.with_access(|access| Repository::open_as(&args.to, &Access { keys: &keys, cache_home: access.cache_home.clone(), waiting: access.waiting }));
+    let opened = context.with_access(|access| {
+        Repository::open_as(
+            &args.to,
+            &Access { keys: &keys, cache_home: access.cache_home.clone(), waiting: access.waiting },
+        )
+    });
     let known = Known::load();
     let target = match opened {
         Err(Error::NoRepository { .. }) if known.last_used(&args.to).is_some() => {
-            return Err(Failure::gone(&known, &args.to, "If you deleted it, create a new one with jellyvault init."));
+            return Err(Failure::gone(
+                &known,
+                &args.to,
+                "If you deleted it, create a new one with jellyvault init.",
+            ));
         }
         Err(Error::NoRepository { path }) => {
             return Err(Failure::not_found(
                 &format!("there is no repository at {} to copy into", path.display()),
-                &format!("Create it first: jellyvault --repo {} init, with --encrypt if it is to be encrypted.", render::argument(&args.to)),
+                &format!(
+                    "Create it first: jellyvault --repo {} init, with --encrypt if it is to be encrypted.",
+                    render::argument(&args.to)
+                ),
             ));
         }
         opened => opened.map_err(ops::Error::from)?,
@@ -55,9 +72,19 @@ fn words(report: &CopyReport, args: &CopyArgs) -> String {
     let count = |count: usize| render::plural(count as u64, "snapshot", "snapshots");
     let to = args.to.display();
     let mut out = match (report.snapshots.is_empty(), report.dry_run) {
-        (true, _) => format!("Nothing to copy to {to}: {} there already.\n", render::plural(report.were_there, "snapshot is", "snapshots are")),
-        (false, true) => format!("Would copy {} to {to}. Nothing was changed: this was a dry run.\n", count(report.snapshots.len())),
-        (false, false) => format!("Copied {} to {to}; {} new data stored there.\n", count(report.snapshots.len()), render::size(report.stored)),
+        (true, _) => format!(
+            "Nothing to copy to {to}: {} there already.\n",
+            render::plural(report.were_there, "snapshot is", "snapshots are")
+        ),
+        (false, true) => format!(
+            "Would copy {} to {to}. Nothing was changed: this was a dry run.\n",
+            count(report.snapshots.len())
+        ),
+        (false, false) => format!(
+            "Copied {} to {to}; {} new data stored there.\n",
+            count(report.snapshots.len()),
+            render::size(report.stored)
+        ),
     };
     if report.forgotten_there > 0 {
         out.push_str(&format!(

@@ -13,16 +13,19 @@ pub struct DiffArgs {
     /// The later snapshot [default: the server as it is now]
     #[arg(value_name = "SNAPSHOT")]
     pub after: Option<String>,
-    /// Compare only these categories: database, config, metadata, subtitles, trickplay, attachments, plugins, other
+    /// Compare only these categories: database, config, metadata, subtitles, trickplay,
+    /// attachments, plugins, other
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Compare only this path and everything below it, or paths that match a pattern: *.jpg, or metadata/**/poster.*
+    /// Compare only this path and everything below it, or paths that match a pattern: *.jpg, or
+    /// metadata/**/poster.*
     #[arg(long, value_name = "PATH|GLOB")]
     pub path: Vec<String>,
     /// Show only counts and a summary
     #[arg(long)]
     pub stat: bool,
-    /// Also show what changed in the database: who watched what, which films are new, what an upgrade changed
+    /// Also show what changed in the database: who watched what, which films are new, what an
+    /// upgrade changed
     #[arg(long)]
     pub rows: bool,
     /// Show every changed row of this table (implies --rows)
@@ -31,13 +34,16 @@ pub struct DiffArgs {
     /// Show every changed row of this user (implies --rows)
     #[arg(long, value_name = "NAME")]
     pub user: Vec<String>,
-    /// Show every changed row of items with this id, or with this text in their name (implies --rows)
+    /// Show every changed row of items with this id, or with this text in their name (implies
+    /// --rows)
     #[arg(long, value_name = "NAME|ID")]
     pub item: Vec<String>,
-    /// Compare the rows of this database instead of Jellyfin's main database, for example data/playback_reporting.db
+    /// Compare the rows of this database instead of Jellyfin's main database, for example
+    /// data/playback_reporting.db
     #[arg(long, value_name = "PATH")]
     pub database: Option<String>,
-    /// Show what changed inside files: lines of text (without secrets), width and height of pictures
+    /// Show what changed inside files: lines of text (without secrets), width and height of
+    /// pictures
     #[arg(long, short = 'p')]
     pub patch: bool,
     /// Show passwords, tokens and other values that are hidden by default
@@ -68,7 +74,8 @@ pub struct LiveArgs {
     /// Jellyfin's metadata directory, if it is not in the data directory
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "after")]
     pub metadata_dir: Option<PathBuf>,
-    /// Follow symbolic links to whole Jellyfin directories (links that the snapshot followed are always followed)
+    /// Follow symbolic links to whole Jellyfin directories (links that the snapshot followed are
+    /// always followed)
     #[arg(long, conflicts_with = "after")]
     pub follow_roots: bool,
 }

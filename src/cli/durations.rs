@@ -9,14 +9,22 @@ use crate::ops::{MaxUnused, Share};
 
 /// A span of time in calendar units: 48h, 7d, 2mo, 1y, 1y6mo.
 pub fn span(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse().map_err(|_| "not a duration such as 48h, 7d, 2mo or 1y".to_owned())?;
-    if span.is_negative() || span.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(span) }
+    let span: Span =
+        text.parse().map_err(|_| "not a duration such as 48h, 7d, 2mo or 1y".to_owned())?;
+    if span.is_negative() || span.is_zero() {
+        Err("must be longer than zero".to_owned())
+    } else {
+        Ok(span)
+    }
 }
 
 /// A span of time in seconds; a day has 24 hours.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let span: Span = text.parse().map_err(|_| "not a duration such as 30s, 10m or 2h".to_owned())?;
-    let signed = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| "months and years have no fixed length; use days".to_owned())?;
+    let span: Span =
+        text.parse().map_err(|_| "not a duration such as 30s, 10m or 2h".to_owned())?;
+    let signed = span
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| "months and years have no fixed length; use days".to_owned())?;
     Duration::try_from(signed).map_err(|_| "must not be negative".to_owned())
 }
 
@@ -63,7 +71,9 @@ pub fn max_unused(text: &str) -> Result<MaxUnused, String> {
         return Ok(MaxUnused::Unlimited);
     }
     let share = percent(text).filter(|percent| *percent < 100.0).map(MaxUnused::Percent);
-    share.or_else(|| bytes(text).map(MaxUnused::Bytes)).ok_or_else(|| "not a share such as 5%, a size such as 2GiB, or unlimited".to_owned())
+    share
+        .or_else(|| bytes(text).map(MaxUnused::Bytes))
+        .ok_or_else(|| "not a share such as 5%, a size such as 2GiB, or unlimited".to_owned())
 }
 
 /// How much of the data check reads.
@@ -74,14 +84,25 @@ pub fn share(text: &str) -> Result<Share, String> {
     if let Some(time) = text.strip_prefix("unread:") {
         return duration(time).map(Share::UnreadFor);
     }
-    let known = percent(text).map(Share::Percent).or_else(|| duration(text).ok().map(Share::For)).or_else(|| bytes(text).map(Share::Bytes));
-    known.ok_or_else(|| "not a share such as 10%, a size such as 5GiB, a time such as 15m, or unread:30d".to_owned())
+    let known = percent(text)
+        .map(Share::Percent)
+        .or_else(|| duration(text).ok().map(Share::For))
+        .or_else(|| bytes(text).map(Share::Bytes));
+    known.ok_or_else(|| {
+        "not a share such as 10%, a size such as 5GiB, a time such as 15m, or unread:30d".to_owned()
+    })
 }
 
 /// A share in thousandths.
 pub fn permille(text: &str) -> Result<u32, String> {
-    let thousandths = percent(text).map(|percent| percent * 10.0).ok_or_else(|| "not a share such as 3%".to_owned())?;
-    if thousandths > 0.0 && thousandths < 1.0 { Err("must be at least 0.1%".to_owned()) } else { Ok(thousandths.round() as u32) }
+    let thousandths = percent(text)
+        .map(|percent| percent * 10.0)
+        .ok_or_else(|| "not a share such as 3%".to_owned())?;
+    if thousandths > 0.0 && thousandths < 1.0 {
+        Err("must be at least 0.1%".to_owned())
+    } else {
+        Ok(thousandths.round() as u32)
+    }
 }
 
 #[cfg(test)]
@@ -94,7 +115,9 @@ mod tests {
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(duration("30d"), Ok(Duration::from_secs(30 * 86_400)));
         assert!(duration("1mo").is_err() && duration("soon").is_err() && duration("-5m").is_err());
-        assert!(span("2mo").is_ok() && span("1y").is_ok() && span("0d").is_err() && span("x").is_err());
+        assert!(
+            span("2mo").is_ok() && span("1y").is_ok() && span("0d").is_err() && span("x").is_err()
+        );
         assert_eq!((count("7"), count("all")), (Ok(Count::Newest(7)), Ok(Count::All)));
         assert!(count("0").is_err() && count("-1").is_err());
         assert_eq!(max_unused("5%"), Ok(MaxUnused::Percent(5.0)));
@@ -107,6 +130,11 @@ mod tests {
         assert!(share("some").is_err() && share("unread:").is_err() && share("101%").is_err());
         assert_eq!((permille("3%"), permille("0.5%"), permille("0%")), (Ok(30), Ok(5), Ok(0)));
         assert!(permille("0.01%").is_err() && permille("3").is_err());
-        assert!(max_unused("100%").is_err() && max_unused("5").is_err() && max_unused("much").is_err() && max_unused("").is_err());
+        assert!(
+            max_unused("100%").is_err()
+                && max_unused("5").is_err()
+                && max_unused("much").is_err()
+                && max_unused("").is_err()
+        );
     }
 }

@@ -26,8 +26,13 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
     }
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
-    let only = args.within.as_deref().map(|name| context.resolve_in(&repository, &catalog, name).map(|(id, _)| *id)).transpose()?;
-    let contents = args.same_as.as_ref().map(|file| ops::contents_of_file(&repository, file)).transpose()?;
+    let only = args
+        .within
+        .as_deref()
+        .map(|name| context.resolve_in(&repository, &catalog, name).map(|(id, _)| *id))
+        .transpose()?;
+    let contents =
+        args.same_as.as_ref().map(|file| ops::contents_of_file(&repository, file)).transpose()?;
     let wanted = Wanted { paths: paths_of(&args.patterns)?.with_names(), contents };
     let found = ops::find(&repository, &catalog, &wanted, only, &context.monitor)?;
     let titled = titled(context, &repository, &catalog, args)?;
@@ -55,7 +60,11 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
         }
         let several = several_sources(&catalog);
         for found in &found.matches {
-            out.push_str(&format!("{}{}\n", display(&found.path), of_source(found, &catalog, several)));
+            out.push_str(&format!(
+                "{}{}\n",
+                display(&found.path),
+                of_source(found, &catalog, several)
+            ));
             for version in &found.versions {
                 out.push_str(&format!("  {}\n", version_words(context, version, &catalog)));
             }
@@ -74,7 +83,9 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
             ));
         }
         if found.is_cut {
-            context.say("Note: more paths match than are shown. Use a narrower pattern, or --in SNAPSHOT.");
+            context.say(
+                "Note: more paths match than are shown. Use a narrower pattern, or --in SNAPSHOT.",
+            );
         }
     }
     Ok(Exit::Done)
@@ -83,7 +94,9 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
 /// How many of the snapshots that were looked through say nothing of some paths.
 fn incomplete(catalog: &Catalog, only: Option<SnapshotId>) -> u64 {
     let looked = catalog.snapshots.iter().filter(|(id, _)| only.is_none_or(|only| only == *id));
-    looked.filter(|(_, record)| ops::Unknown::of(record).is_ok_and(|unknown| !unknown.is_empty())).count() as u64
+    looked
+        .filter(|(_, record)| ops::Unknown::of(record).is_ok_and(|unknown| !unknown.is_empty()))
+        .count() as u64
 }
 
 pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
@@ -101,8 +114,12 @@ pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
         return Err(ops::Error::InNoSnapshot { path: display(&path) }.into());
     }
     if context.global.json {
-        let versions: Vec<Value> =
-            found.iter().flat_map(|found| events(found, &catalog).into_iter().map(|event| event_json(&event, found, &catalog))).collect();
+        let versions: Vec<Value> = found
+            .iter()
+            .flat_map(|found| {
+                events(found, &catalog).into_iter().map(|event| event_json(&event, found, &catalog))
+            })
+            .collect();
         to_json::print(&with_path(&path, json!({"versions": versions})));
         return Ok(Exit::Done);
     }
@@ -110,7 +127,10 @@ pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
     let mut out = String::new();
     for found in &found {
         out.push_str(&format!("{}{}\n", display(&found.path), of_source(found, &catalog, several)));
-        let rows: Vec<Vec<String>> = events(found, &catalog).iter().map(|event| event_row(context, event, &catalog)).collect();
+        let rows: Vec<Vec<String>> = events(found, &catalog)
+            .iter()
+            .map(|event| event_row(context, event, &catalog))
+            .collect();
         out.push_str(&render::table(&rows, &[3]));
     }
     output::print(&out)?;
@@ -120,16 +140,28 @@ pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
 /// `poster.jpg` is no title, and the whole library need not be read for it.
 fn is_file_name(words: &str) -> bool {
     let Some((stem, end)) = words.rsplit_once('.') else { return false };
-    !stem.is_empty() && !words.contains(' ') && (2..=4).contains(&end.len()) && end.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    !stem.is_empty()
+        && !words.contains(' ')
+        && (2..=4).contains(&end.len())
+        && end.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
-/// What is called so in the snapshot that is named, or in the newest: of plain words, not of a path or a pattern.
-fn titled(context: &Context, repository: &Repository, catalog: &Catalog, args: &FindArgs) -> Result<Vec<ops::Titled>, Failure> {
-    let words = args.patterns.iter().filter(|words| args.same_as.is_none() && !words.contains(['/', '*', '?', '[', '{']) && !is_file_name(words));
+/// What is called so in the snapshot that is named, or in the newest: of plain words, not of a path
+/// or a pattern.
+fn titled(
+    context: &Context,
+    repository: &Repository,
+    catalog: &Catalog,
+    args: &FindArgs,
+) -> Result<Vec<ops::Titled>, Failure> {
+    let words = args.patterns.iter().filter(|words| {
+        args.same_as.is_none() && !words.contains(['/', '*', '?', '[', '{']) && !is_file_name(words)
+    });
     let name = args.within.as_deref().unwrap_or("latest");
     let snapshot = match context.resolve_in(repository, catalog, name) {
         Ok(snapshot) => snapshot,
-        // Snapshots of several servers: paths are found in all of them, titles in one that is named.
+        // Snapshots of several servers: paths are found in all of them, titles in one that is
+        // named.
         Err(failure) if args.within.is_some() => return Err(failure),
         Err(_) => return Ok(Vec::new()),
     };
@@ -138,7 +170,9 @@ fn titled(context: &Context, repository: &Repository, catalog: &Catalog, args: &
         // A database that cannot be read has no titles; paths are found all the same.
         match titles::find(repository, snapshot, words) {
             Ok(titled) => found.extend(titled),
-            Err(failure) => context.say(&format!("Note: titles were not searched: {}.", failure.message())),
+            Err(failure) => {
+                context.say(&format!("Note: titles were not searched: {}.", failure.message()))
+            }
         }
     }
     Ok(found)
@@ -165,7 +199,9 @@ fn events<'v>(found: &'v Match, catalog: &Catalog) -> Vec<Event<'v>> {
             Some(_) => "changed",
         };
         events.push(Event { change, at: version.first, version: Some(version) });
-        if let Some(until) = version.until.filter(|until| !found.versions.iter().any(|next| next.first == *until)) {
+        if let Some(until) =
+            version.until.filter(|until| !found.versions.iter().any(|next| next.first == *until))
+        {
             events.push(Event { change: "vanished", at: until, version: None });
         }
         if let Some(at) = version.unknown_since {
@@ -179,7 +215,12 @@ fn events<'v>(found: &'v Match, catalog: &Catalog) -> Vec<Event<'v>> {
 fn event_row(context: &Context, event: &Event<'_>, catalog: &Catalog) -> Vec<String> {
     let (id, time, label) = named(context, catalog, event.at);
     let word = match event.change {
-        "appeared" if event.at == event.version.map_or(0, |version| version.first) && is_first(catalog, event.at) => "present in the first snapshot",
+        "appeared"
+            if event.at == event.version.map_or(0, |version| version.first)
+                && is_first(catalog, event.at) =>
+        {
+            "present in the first snapshot"
+        }
         "appeared" => "added",
         "known" => "present; the previous snapshot could not read it or left it out",
         "back" => "added again",
@@ -190,26 +231,38 @@ fn event_row(context: &Context, event: &Event<'_>, catalog: &Catalog) -> Vec<Str
     };
     // Where the file is gone it has neither.
     let size = event.version.map(|version| render::size(version.entry.size())).unwrap_or_default();
-    let modified = event.version.map(|version| format!("of {}", render::time(nanoseconds(version.entry.mtime), &context.zone))).unwrap_or_default();
+    let modified = event
+        .version
+        .map(|version| {
+            format!("of {}", render::time(nanoseconds(version.entry.mtime), &context.zone))
+        })
+        .unwrap_or_default();
     [format!("  {id}"), time, word.to_owned(), size, modified, label].to_vec()
 }
 
 /// Whether the snapshot before one of the same server says nothing of a path.
 fn is_unknown_before(found: &Match, at: usize, catalog: &Catalog) -> bool {
     let Some((_, record)) = ops::snapshot_at(catalog, at) else { return false };
-    let before = catalog.snapshots.iter().take(at).rev().find(|(_, other)| instance_of(other) == instance_of(record));
-    before.is_some_and(|(_, before)| ops::Unknown::of(before).is_ok_and(|unknown| unknown.holds_of(found.category, &found.path)))
+    let before = catalog
+        .snapshots
+        .iter()
+        .take(at)
+        .rev()
+        .find(|(_, other)| instance_of(other) == instance_of(record));
+    before.is_some_and(|(_, before)| {
+        ops::Unknown::of(before).is_ok_and(|unknown| unknown.holds_of(found.category, &found.path))
+    })
 }
 
 /// Whether a snapshot is the first of its source: what it has may be older than it.
 fn is_first(catalog: &Catalog, at: usize) -> bool {
     let Some((_, record)) = ops::snapshot_at(catalog, at) else { return false };
-    catalog.snapshots.iter().position(|(_, other)| instance_of(other) == instance_of(record)) == Some(at)
+    catalog.snapshots.iter().position(|(_, other)| instance_of(other) == instance_of(record))
+        == Some(at)
 }
 
 fn event_json(event: &Event<'_>, found: &Match, catalog: &Catalog) -> Value {
-    let mut document =
-        json!({"change": event.change, "snapshot": snapshot_json(catalog, event.at), "category": found.category.name(), "source": source_json(found, catalog)});
+    let mut document = json!({"change": event.change, "snapshot": snapshot_json(catalog, event.at), "category": found.category.name(), "source": source_json(found, catalog)});
     if let (Some(version), Value::Object(map)) = (event.version, &mut document) {
         map.insert("last".to_owned(), snapshot_json(catalog, version.last));
         map.insert("kind".to_owned(), json!(kind(version)));
@@ -231,7 +284,10 @@ fn match_json(found: &Match, catalog: &Catalog) -> Value {
             })
         })
         .collect();
-    with_path(&found.path, json!({"category": found.category.name(), "source": source_json(found, catalog), "versions": versions}))
+    with_path(
+        &found.path,
+        json!({"category": found.category.name(), "source": source_json(found, catalog), "versions": versions}),
+    )
 }
 
 fn kind(version: &Version) -> &'static str {
@@ -248,11 +304,15 @@ fn snapshot_json(catalog: &Catalog, at: usize) -> Value {
 }
 
 fn source_json(found: &Match, catalog: &Catalog) -> Value {
-    ops::snapshot_at(catalog, found.source).map_or(Value::Null, |(_, record)| json!({"host": record.source.host, "directories": record.source.directories}))
+    ops::snapshot_at(catalog, found.source).map_or(
+        Value::Null,
+        |(_, record)| json!({"host": record.source.host, "directories": record.source.directories}),
+    )
 }
 
 fn several_sources(catalog: &Catalog) -> bool {
-    let mut keys: Vec<&str> = catalog.snapshots.iter().map(|(_, record)| instance_of(record)).collect();
+    let mut keys: Vec<&str> =
+        catalog.snapshots.iter().map(|(_, record)| instance_of(record)).collect();
     keys.sort_unstable();
     keys.dedup();
     keys.len() > 1
@@ -260,9 +320,14 @@ fn several_sources(catalog: &Catalog) -> bool {
 
 /// Which source it is of, where there are several.
 fn of_source(found: &Match, catalog: &Catalog, several: bool) -> String {
-    let Some((_, record)) = ops::snapshot_at(catalog, found.source).filter(|_| several) else { return String::new() };
+    let Some((_, record)) = ops::snapshot_at(catalog, found.source).filter(|_| several) else {
+        return String::new();
+    };
     let directories = &record.source.directories;
-    let place = directories.get("programdata").or_else(|| directories.get("folder")).map_or("an imported zip", String::as_str);
+    let place = directories
+        .get("programdata")
+        .or_else(|| directories.get("folder"))
+        .map_or("an imported zip", String::as_str);
     format!("  (of {place} on {})", record.source.host)
 }
 
@@ -281,6 +346,13 @@ fn version_words(context: &Context, version: &Version, catalog: &Catalog) -> Str
         Kind::Directory => "directory".to_owned(),
         Kind::Symlink { target } => format!("link to {}", display(target)),
     };
-    let span = if version.first == version.last { format!("in {first} ({time})") } else { format!("from {first} ({time}) to {last} ({last_time})") };
-    format!("{what:>10}  of {}  {span}", render::time(nanoseconds(version.entry.mtime), &context.zone))
+    let span = if version.first == version.last {
+        format!("in {first} ({time})")
+    } else {
+        format!("from {first} ({time}) to {last} ({last_time})")
+    };
+    format!(
+        "{what:>10}  of {}  {span}",
+        render::time(nanoseconds(version.entry.mtime), &context.zone)
+    )
 }

@@ -36,8 +36,13 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
     let policy = Policy { server: context.server.borrow().clone(), ..policy };
-    let forget = if args.snapshots.is_empty() { Forget::By(policy) } else { Forget::These(named(context, &repository, &catalog, &args.snapshots)?) };
-    let mut forgetting = ops::plan_forget(&repository, &catalog, &forget, &context.zone, &context.monitor)?;
+    let forget = if args.snapshots.is_empty() {
+        Forget::By(policy)
+    } else {
+        Forget::These(named(context, &repository, &catalog, &args.snapshots)?)
+    };
+    let mut forgetting =
+        ops::plan_forget(&repository, &catalog, &forget, &context.zone, &context.monitor)?;
     let dropped = forgetting.dropped();
     if !context.global.json && !context.global.quiet {
         show(context, &catalog, &forgetting, matches!(forget, Forget::These(_)))?;
@@ -47,14 +52,24 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     }
     let pruned = match args.prune {
         true => {
-            let without = if args.dry_run { dropped.iter().copied().collect() } else { HashSet::new() };
+            let without =
+                if args.dry_run { dropped.iter().copied().collect() } else { HashSet::new() };
             let marked = AlreadyMarked { without, needed: std::mem::take(&mut forgetting.needed) };
-            let options = PruneOptions { max_unused: args.max_unused, dry_run: args.dry_run, wait: args.wait.wait, ..PruneOptions::default() };
+            let options = PruneOptions {
+                max_unused: args.max_unused,
+                dry_run: args.dry_run,
+                wait: args.wait.wait,
+                ..PruneOptions::default()
+            };
             Some(ops::prune_marked(&repository, &options, marked, &context.monitor)?)
         }
         false => None,
     };
-    let exit = if catalog.damaged.is_empty() { pruned.as_ref().map_or(Exit::Done, prune::exit) } else { Exit::Problems };
+    let exit = if catalog.damaged.is_empty() {
+        pruned.as_ref().map_or(Exit::Done, prune::exit)
+    } else {
+        Exit::Problems
+    };
     if context.global.json {
         to_json::print(&ForgetDocument::of(&catalog, &forgetting, args.dry_run, pruned.as_ref()));
         return Ok(exit);
@@ -64,7 +79,10 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
             output::print("Nothing was changed: this was a dry run.\n")?;
         }
     } else if !dropped.is_empty() && pruned.is_none() && !context.global.quiet {
-        output::print(&format!("Forgot {}. Run jellyvault prune to free the space.\n", render::plural(dropped.len() as u64, "snapshot", "snapshots")))?;
+        output::print(&format!(
+            "Forgot {}. Run jellyvault prune to free the space.\n",
+            render::plural(dropped.len() as u64, "snapshot", "snapshots")
+        ))?;
     }
     if let Some(report) = &pruned {
         prune::tell(context, report, args.dry_run)?;
@@ -72,23 +90,40 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn named(context: &Context, repository: &Repository, catalog: &Catalog, names: &[String]) -> Result<Vec<SnapshotId>, Failure> {
+fn named(
+    context: &Context,
+    repository: &Repository,
+    catalog: &Catalog,
+    names: &[String],
+) -> Result<Vec<SnapshotId>, Failure> {
     // A time means the newest snapshot at or before it: too vague for something that drops.
-    if let Some(name) = names.iter().find(|name| name.get(4..5) == Some("-") && name.get(..4).is_some_and(|year| year.bytes().all(|b| b.is_ascii_digit()))) {
+    if let Some(name) = names.iter().find(|name| {
+        name.get(4..5) == Some("-")
+            && name.get(..4).is_some_and(|year| year.bytes().all(|b| b.is_ascii_digit()))
+    }) {
         return Err(Failure::usage(
             &format!("{name:?} is a time, and it is not clear which snapshot it means"),
             "Use the snapshot's id or label: run jellyvault list to see them.",
         ));
     }
-    let mut ids = names.iter().map(|name| Ok(context.resolve_in(repository, catalog, name)?.0)).collect::<Result<Vec<_>, Failure>>()?;
+    let mut ids = names
+        .iter()
+        .map(|name| Ok(context.resolve_in(repository, catalog, name)?.0))
+        .collect::<Result<Vec<_>, Failure>>()?;
     ids.sort_unstable();
     ids.dedup();
     Ok(ids)
 }
 
 /// Each snapshot with its reason, and what forgetting would free.
-fn show(context: &Context, catalog: &Catalog, forgetting: &Forgetting, only_dropped: bool) -> Result<(), Failure> {
-    let records: HashMap<SnapshotId, &SnapshotRecord> = catalog.snapshots.iter().map(|(id, record)| (*id, record)).collect();
+fn show(
+    context: &Context,
+    catalog: &Catalog,
+    forgetting: &Forgetting,
+    only_dropped: bool,
+) -> Result<(), Failure> {
+    let records: HashMap<SnapshotId, &SnapshotRecord> =
+        catalog.snapshots.iter().map(|(id, record)| (*id, record)).collect();
     let instances: HashSet<&str> = records.values().map(|record| instance_of(record)).collect();
     let mut rows = vec![["ID", "TIME", "", "REASON", "LABEL"].map(str::to_owned).to_vec()];
     for verdict in &forgetting.verdicts {
@@ -104,7 +139,11 @@ fn show(context: &Context, catalog: &Catalog, forgetting: &Forgetting, only_drop
         };
         let mut row = vec![render::short(&verdict.id), render::time(record.time_ns, &context.zone)];
         // Most snapshots have no label: an empty cell.
-        row.extend([if goes { "forget" } else { "keep" }.to_owned(), reason, display(record.label.as_deref().unwrap_or_default().as_bytes())]);
+        row.extend([
+            if goes { "forget" } else { "keep" }.to_owned(),
+            reason,
+            display(record.label.as_deref().unwrap_or_default().as_bytes()),
+        ]);
         if instances.len() > 1 {
             row.push(ops::source_name(record));
         }
@@ -117,11 +156,16 @@ fn show(context: &Context, catalog: &Catalog, forgetting: &Forgetting, only_drop
     let dropped = forgetting.dropped().len() as u64;
     let would_free = match forgetting.would_free {
         Some(bytes) => format!("prune would free {}", render::size(bytes)),
-        None => "the space this would free is unknown, because part of the repository is damaged".to_owned(),
+        None => "the space this would free is unknown, because part of the repository is damaged"
+            .to_owned(),
     };
     out.push_str(&match dropped {
         0 => "Nothing to forget.\n".to_owned(),
-        _ => format!("{} of {} to forget; {would_free}.\n", render::count(dropped), render::plural(forgetting.verdicts.len() as u64, "snapshot", "snapshots")),
+        _ => format!(
+            "{} of {} to forget; {would_free}.\n",
+            render::count(dropped),
+            render::plural(forgetting.verdicts.len() as u64, "snapshot", "snapshots")
+        ),
     });
     output::print(&out)
 }
@@ -133,14 +177,17 @@ pub fn keep(context: &Context, args: &KeepArgs) -> Result<Exit, Failure> {
     let ids = named(context, &repository, &catalog, &args.snapshots)?;
     ops::keep(&repository, &ids, !args.off)?;
     if context.global.json {
-        let marked: Vec<_> = ids.iter().map(|id| json!({"id": id.to_string(), "keep": !args.off})).collect();
+        let marked: Vec<_> =
+            ids.iter().map(|id| json!({"id": id.to_string(), "keep": !args.off})).collect();
         to_json::print(&json!({"snapshots": marked}));
     } else if !context.global.quiet {
         let list: Vec<_> = ids.iter().map(render::short).collect();
         let list = list.join(", ");
         output::print(&match args.off {
             true => format!("No longer protected: {list}. Retention rules apply to them again.\n"),
-            false => format!("Protected: {list}. forget keeps them until you run jellyvault keep --off SNAPSHOT.\n"),
+            false => format!(
+                "Protected: {list}. forget keeps them until you run jellyvault keep --off SNAPSHOT.\n"
+            ),
         })?;
     }
     Ok(Exit::Done)

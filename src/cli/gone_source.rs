@@ -1,4 +1,5 @@
-//! A server that the repository knows, and whose data directory is missing or empty now: its disk is not mounted, or the data is gone.
+//! A server that the repository knows, and whose data directory is missing or empty now: its disk
+//! is not mounted, or the data is gone.
 
 use std::path::{Path, PathBuf};
 
@@ -17,9 +18,15 @@ enum Left {
     Other,
 }
 
-/// Where no instance was found, in the place that is named or else in that of the newest snapshot: a data directory with only the server's marker left,
-/// which the snapshot tells of; or the failure, with what the repository knows of the place if nothing at all is left.
-pub fn look(context: &Context, named: Option<&Path>, repository: &Repository, failure: Failure) -> Result<PathBuf, Failure> {
+/// Where no instance was found, in the place that is named or else in that of the newest snapshot:
+/// a data directory with only the server's marker left, which the snapshot tells of; or the
+/// failure, with what the repository knows of the place if nothing at all is left.
+pub fn look(
+    context: &Context,
+    named: Option<&Path>,
+    repository: &Repository,
+    failure: Failure,
+) -> Result<PathBuf, Failure> {
     let Some((id, record, place)) = known(context, named, repository)? else { return Err(failure) };
     match left(&place) {
         Left::Nothing(what) => Err(Failure::no_source(
@@ -41,28 +48,56 @@ pub fn look(context: &Context, named: Option<&Path>, repository: &Repository, fa
     }
 }
 
-/// The last complete snapshot of the directory that is meant, best one with a database, and the directory.
-fn known(context: &Context, named: Option<&Path>, repository: &Repository) -> Result<Option<(SnapshotId, SnapshotRecord, PathBuf)>, Failure> {
-    let named = named.map(|dir| std::fs::canonicalize(dir).or_else(|_| std::path::absolute(dir)).unwrap_or_else(|_| dir.to_path_buf()));
+/// The last complete snapshot of the directory that is meant, best one with a database, and the
+/// directory.
+fn known(
+    context: &Context,
+    named: Option<&Path>,
+    repository: &Repository,
+) -> Result<Option<(SnapshotId, SnapshotRecord, PathBuf)>, Failure> {
+    let named = named.map(|dir| {
+        std::fs::canonicalize(dir)
+            .or_else(|_| std::path::absolute(dir))
+            .unwrap_or_else(|_| dir.to_path_buf())
+    });
     let is_it = |record: &SnapshotRecord| {
-        let place = record.source.directories.get("programdata").filter(|_| record.source.host == context.host() && record.is_complete());
+        let place = record
+            .source
+            .directories
+            .get("programdata")
+            .filter(|_| record.source.host == context.host() && record.is_complete());
         place.is_some_and(|place| named.as_deref().is_none_or(|named| named == Path::new(place)))
     };
-    let has_database = |record: &SnapshotRecord| is_it(record) && record.category("database").is_some_and(|found| found.files > 0);
+    let has_database = |record: &SnapshotRecord| {
+        is_it(record) && record.category("database").is_some_and(|found| found.files > 0)
+    };
     let newest = match Catalog::newest(repository, has_database).map_err(ops::Error::from)? {
         None => Catalog::newest(repository, is_it).map_err(ops::Error::from)?,
         newest => newest,
     };
-    Ok(newest.and_then(|(id, record)| record.source.directories.get("programdata").map(PathBuf::from).map(|place| (id, record, place))))
+    Ok(newest.and_then(|(id, record)| {
+        record
+            .source
+            .directories
+            .get("programdata")
+            .map(PathBuf::from)
+            .map(|place| (id, record, place))
+    }))
 }
 
 fn left(place: &Path) -> Left {
     let entries = match std::fs::read_dir(place) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Left::Nothing("does not exist"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Left::Nothing("does not exist");
+        }
         Err(_) => return Left::Other,
     };
-    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).filter(|name| name != "lost+found").collect();
+    let names: Vec<_> = entries
+        .flatten()
+        .map(|entry| entry.file_name())
+        .filter(|name| name != "lost+found")
+        .collect();
     match names.as_slice() {
         [] => Left::Nothing("is empty"),
         [name] if name == ".jellyfin-data" => Left::Marker,

@@ -18,7 +18,10 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     let zips = zips(&args.zips)?;
     args.label.as_deref().map_or(Ok(()), labels::check)?;
     let repository = open_or_make(context, args.init, &args.encrypt)?;
-    let labels = args.label.as_deref().map_or(Ok(Vec::new()), |label| labels::for_zips(&repository, label, zips.len()))?;
+    let labels = args
+        .label
+        .as_deref()
+        .map_or(Ok(Vec::new()), |label| labels::for_zips(&repository, label, zips.len()))?;
     let built = ops::build_known(&repository, &context.monitor)?;
     if !built.is_empty() && !context.global.json && !context.global.quiet {
         output::print(&super::schema::built_words(&built))?;
@@ -26,7 +29,13 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     let mut done: Vec<(PathBuf, ImportReport)> = Vec::new();
     let mut failed: Vec<(PathBuf, Failure)> = Vec::new();
     for (number, zip) in zips.into_iter().enumerate() {
-        let options = ImportOptions { label: labels.get(number).cloned(), note: args.note.clone(), zone: context.zone.clone(), force: args.force, threads: 0 };
+        let options = ImportOptions {
+            label: labels.get(number).cloned(),
+            note: args.note.clone(),
+            zone: context.zone.clone(),
+            force: args.force,
+            threads: 0,
+        };
         match ops::import(&repository, &zip, &options, &context.monitor) {
             Ok(report) => {
                 if !context.global.json && !context.global.quiet {
@@ -60,7 +69,8 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
             failure.report(context.global.json);
         });
     }
-    let has_problems = done.iter().any(|(_, report)| report.record.problem_count > 0 && !report.was_there);
+    let has_problems =
+        done.iter().any(|(_, report)| report.record.problem_count > 0 && !report.was_there);
     Ok(match (failed.is_empty(), done.is_empty()) {
         (false, true) => Exit::Failed,
         (true, _) if !has_problems => Exit::Done,
@@ -81,12 +91,17 @@ fn zips(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(path).map_err(failed)? {
             let entry = entry.map_err(failed)?.path();
-            if entry.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip")) && entry.is_file() {
+            if entry.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip"))
+                && entry.is_file()
+            {
                 found.push(entry);
             }
         }
         if found.is_empty() {
-            return Err(Failure::usage(&format!("no zip found in {}", path.display()), "Give a zip, or the directory data/backups of a Jellyfin server."));
+            return Err(Failure::usage(
+                &format!("no zip found in {}", path.display()),
+                "Give a zip, or the directory data/backups of a Jellyfin server.",
+            ));
         }
         found.sort();
         zips.extend(found);
@@ -98,9 +113,13 @@ fn words(context: &Context, zip: &Path, report: &ImportReport) -> String {
     let (id, record) = (render::short(&report.id), &report.record);
     let time = render::time(record.time_ns, &context.zone);
     if report.was_there {
-        return format!("{} was already imported: snapshot {id} of {time}. Nothing was stored.\n", zip.display());
+        return format!(
+            "{} was already imported: snapshot {id} of {time}. Nothing was stored.\n",
+            zip.display()
+        );
     }
-    let version = record.server.version.as_ref().map_or("an unknown version", |version| &version.value);
+    let version =
+        record.server.version.as_ref().map_or("an unknown version", |version| &version.value);
     let mut out = format!(
         "Imported {}: snapshot {id} of {time}, Jellyfin {version}, {} ({}); {} added to the repository.\n",
         zip.display(),

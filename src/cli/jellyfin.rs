@@ -57,7 +57,12 @@ pub fn ask(context: &Context, server: &Server) -> Option<Result<Facts, Failure>>
     let asked = |client: Client| -> Result<Facts, ServerError> {
         let address = client.address().to_string();
         let jellyfin = Jellyfin::connect(client, expected(server, None))?;
-        Ok(Facts { address, tasks: jellyfin.running_tasks()?, watching: jellyfin.watching()?, about: jellyfin.about })
+        Ok(Facts {
+            address,
+            tasks: jellyfin.running_tasks()?,
+            watching: jellyfin.watching()?,
+            about: jellyfin.about,
+        })
     };
     Some(client.and_then(|client| Ok(asked(client)?)))
 }
@@ -80,8 +85,16 @@ impl Facts {
             Some(percent) => format!("{} runs ({percent:.0} %)", task.name),
             None => format!("{} runs", task.name),
         };
-        let watching = |one: &Watching| format!("{} {} {}", one.user, if one.is_paused { "paused" } else { "watches" }, one.title);
-        let words: Vec<String> = self.tasks.iter().map(task).chain(self.watching.iter().map(watching)).collect();
+        let watching = |one: &Watching| {
+            format!(
+                "{} {} {}",
+                one.user,
+                if one.is_paused { "paused" } else { "watches" },
+                one.title
+            )
+        };
+        let words: Vec<String> =
+            self.tasks.iter().map(task).chain(self.watching.iter().map(watching)).collect();
         if words.is_empty() { "no task runs, nobody watches".to_owned() } else { words.join(", ") }
     }
 
@@ -95,7 +108,9 @@ impl Facts {
 pub fn document(asked: Option<&Result<Facts, Failure>>) -> Value {
     match asked {
         None => Value::Null,
-        Some(Ok(facts)) => json!({"address": facts.address, "server": facts.about, "tasks": facts.tasks, "watching": facts.watching}),
+        Some(Ok(facts)) => {
+            json!({"address": facts.address, "server": facts.about, "tasks": facts.tasks, "watching": facts.watching})
+        }
         Some(Err(failure)) => json!({"error": failure.document()}),
     }
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 /// Whether an answer could not be written.
 static IS_LOST: AtomicBool = AtomicBool::new(false);
 
-/// Prints a document. A reader who went away takes nothing from the outcome, which the exit code tells.
+/// Prints a document. A reader who went away takes nothing from the outcome, which the exit code
+/// tells.
 pub fn print(document: &impl Serialize) {
     // As a value, whose keys are sorted.
     let document = match serde_json::to_value(document) {
@@ -16,7 +17,9 @@ pub fn print(document: &impl Serialize) {
         Err(_) => return IS_LOST.store(true, Ordering::Relaxed),
     };
     match writeln!(std::io::stdout().lock(), "{document}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => IS_LOST.store(true, Ordering::Relaxed),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            IS_LOST.store(true, Ordering::Relaxed)
+        }
         _ => {}
     }
 }

@@ -10,19 +10,22 @@ pub struct EncryptArgs {
     /// Encrypt the new repository. Asks for a passphrase, and prints a recovery key once
     #[arg(long)]
     pub encrypt: bool,
-    /// Write the recovery key to this new file, instead of showing it. Move the file to a safe place elsewhere
+    /// Write the recovery key to this new file, instead of showing it. Move the file to a safe
+    /// place elsewhere
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "encrypt", conflicts_with = "no_recovery_key")]
     pub recovery_key_file: Option<PathBuf>,
     /// Create no recovery key. If you lose the passphrase, nobody can read the snapshots again
     #[arg(long, requires = "encrypt")]
     pub no_recovery_key: bool,
-    /// Cipher: chacha20-poly1305 or aes-256-gcm [default: aes-256-gcm if it is twice as fast on this machine]
+    /// Cipher: chacha20-poly1305 or aes-256-gcm [default: aes-256-gcm if it is twice as fast on
+    /// this machine]
     #[arg(long, value_name = "NAME", requires = "encrypt", value_parser = cipher)]
     pub cipher: Option<crate::store::encryption::Algorithm>,
 }
 
 fn cipher(name: &str) -> Result<crate::store::encryption::Algorithm, String> {
-    crate::store::encryption::Algorithm::named(name).ok_or_else(|| "the ciphers are chacha20-poly1305 and aes-256-gcm".to_owned())
+    crate::store::encryption::Algorithm::named(name)
+        .ok_or_else(|| "the ciphers are chacha20-poly1305 and aes-256-gcm".to_owned())
 }
 
 /// A passphrase to be set.

@@ -1,4 +1,5 @@
-//! Which repositories has this user used? One that was there and is gone is a disk that is not mounted, not a wish for a new one.
+//! Which repositories has this user used? One that was there and is gone is a disk that is not
+//! mounted, not a wish for a new one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,8 @@ impl Use {
 }
 
 impl Known {
-    /// The user's memory; an empty one where there is none. One that cannot be read is empty too, and says so.
+    /// The user's memory; an empty one where there is none. One that cannot be read is empty too,
+    /// and says so.
     pub fn load() -> Known {
         let file = state_dir().map(|dir| dir.join("repositories.toml"));
         let (held, trouble) = match file.as_deref().map(read) {
@@ -67,10 +69,15 @@ impl Known {
         self.held.repositories.get(&key(path)).is_some_and(|last| last.encrypted)
     }
 
-    /// Remembers that it was used now. Where nothing can be written, nothing is remembered: that must not keep anyone from a snapshot.
+    /// Remembers that it was used now. Where nothing can be written, nothing is remembered: that
+    /// must not keep anyone from a snapshot.
     pub fn remember(&mut self, path: &Path, encrypted: bool) {
         let now = jiff::Timestamp::now();
-        if self.was_encrypted(path) == encrypted && self.last_used(path).is_some_and(|last| (now.as_second() - last.as_second()).abs() < FRESH_SECONDS) {
+        if self.was_encrypted(path) == encrypted
+            && self
+                .last_used(path)
+                .is_some_and(|last| (now.as_second() - last.as_second()).abs() < FRESH_SECONDS)
+        {
             return;
         }
         self.held.repositories.insert(key(path), Use { last_used: now, encrypted });
@@ -109,10 +116,18 @@ impl Known {
 }
 
 fn read(file: &Path) -> Result<Held, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{} cannot be read ({error})", file.display());
+    let failed =
+        |error: &dyn std::fmt::Display| format!("{} cannot be read ({error})", file.display());
     match std::fs::read_to_string(file) {
         Ok(text) => toml::from_str(&text).map_err(|error| failed(&error.message())),
-        Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(Held::default()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(Held::default())
+        }
         Err(error) => Err(failed(&error)),
     }
 }
@@ -132,14 +147,24 @@ fn key(path: &Path) -> String {
     plain.to_string_lossy().trim_end_matches('/').to_owned()
 }
 
-/// Where a user's programs keep what they remember. Jellyfin's service user has none: its home is the server's data directory.
+/// Where a user's programs keep what they remember. Jellyfin's service user has none: its home is
+/// the server's data directory.
 pub fn state_dir() -> Option<PathBuf> {
-    let named = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
-    let home = || std::env::home_dir().filter(|home| home.is_absolute() && jellyfins_directory(home).is_none()).map(|home| home.join(".local/state"));
+    let named =
+        std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let home = || {
+        std::env::home_dir()
+            .filter(|home| home.is_absolute() && jellyfins_directory(home).is_none())
+            .map(|home| home.join(".local/state"))
+    };
     named.or_else(home).map(|dir| dir.join("jellyvault"))
 }
 
 /// The directory of Jellyfin's that a path lies in.
 pub fn jellyfins_directory(path: &Path) -> Option<&Path> {
-    path.ancestors().find(|dir| dir.join("data/jellyfin.db").exists() || dir.join("data/library.db").exists() || *dir == Path::new("/var/lib/jellyfin"))
+    path.ancestors().find(|dir| {
+        dir.join("data/jellyfin.db").exists()
+            || dir.join("data/library.db").exists()
+            || *dir == Path::new("/var/lib/jellyfin")
+    })
 }

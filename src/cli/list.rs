@@ -27,9 +27,19 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     let kept = Chain::kept(&repository).map_err(crate::ops::Error::from)?;
     let exit = if catalog.damaged.is_empty() { Exit::Done } else { Exit::Problems };
     if context.global.json {
-        let snapshots: Vec<_> =
-            catalog.snapshots.iter().map(|(id, record)| Listed { snapshot: SnapshotDocument::of(Some(id), record), keep: kept.contains(id) }).collect();
-        let damaged: Vec<Value> = catalog.damaged.iter().map(|(name, error)| json!({"path": name, "what": error.to_string()})).collect();
+        let snapshots: Vec<_> = catalog
+            .snapshots
+            .iter()
+            .map(|(id, record)| Listed {
+                snapshot: SnapshotDocument::of(Some(id), record),
+                keep: kept.contains(id),
+            })
+            .collect();
+        let damaged: Vec<Value> = catalog
+            .damaged
+            .iter()
+            .map(|(name, error)| json!({"path": name, "what": error.to_string()}))
+            .collect();
         to_json::print(&json!({"snapshots": snapshots, "problems": damaged}));
         return Ok(exit);
     }
@@ -38,7 +48,11 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         return Ok(exit);
     }
     let known = crate::ops::servers(&repository, &catalog)?;
-    let mut rows = vec![["ID", "TIME", "VERSION", "FILES", "SIZE", "ADDED", "PROBLEMS", "LABEL"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["ID", "TIME", "VERSION", "FILES", "SIZE", "ADDED", "PROBLEMS", "LABEL"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for (id, record) in &catalog.snapshots {
         rows.push(vec![
             render::short(id),
@@ -47,7 +61,11 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
             render::count(record.files.total),
             render::size(record.bytes.source),
             render::size(record.bytes.new_stored),
-            if record.problem_count == 0 { "–".to_owned() } else { render::count(record.problem_count) },
+            if record.problem_count == 0 {
+                "–".to_owned()
+            } else {
+                render::count(record.problem_count)
+            },
             // Most have none: an empty cell.
             [
                 record.label.as_ref().map(|label| display(label.as_bytes())),
@@ -71,19 +89,28 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// A server as it is called; with the beginning of its id, or its directory, where another is called so, too.
+/// A server as it is called; with the beginning of its id, or its directory, where another is
+/// called so, too.
 fn shown(server: &KnownServer, known: &[KnownServer]) -> String {
     let Some(name) = &server.name else { return server.directory.clone() };
     let is_shared = known.iter().filter(|other| other.name.as_ref() == Some(name)).count() > 1;
-    let more = server.id.as_ref().map_or_else(|| server.directory.clone(), |id| id.chars().take(8).collect());
+    let more = server
+        .id
+        .as_ref()
+        .map_or_else(|| server.directory.clone(), |id| id.chars().take(8).collect());
     if is_shared { format!("{name} ({more})") } else { name.clone() }
 }
 
-/// The server's version: `10.11.6`, `10.11.6+` where a later one is possible, `10.11.6 to 12.0.0` in the middle of an upgrade.
+/// The server's version: `10.11.6`, `10.11.6+` where a later one is possible, `10.11.6 to 12.0.0`
+/// in the middle of an upgrade.
 fn version(record: &SnapshotRecord) -> String {
     let Some(version) = &record.server.version else { return "–".to_owned() };
     if record.is_upgrading() {
-        let from = record.upgrade().and_then(|(from, _)| from).map(|from| format!("{from} ")).unwrap_or_default();
+        let from = record
+            .upgrade()
+            .and_then(|(from, _)| from)
+            .map(|from| format!("{from} "))
+            .unwrap_or_default();
         return format!("{from}to {}", version.value);
     }
     format!("{}{}", version.value, if version.exact { "" } else { "+" })
@@ -95,5 +122,9 @@ fn set_aside(record: &SnapshotRecord) -> Option<&'static str> {
         return Some("(for an interrupted move)");
     }
     let is_before_move = record.note.as_ref().is_some_and(|note| note.starts_with("before a move"));
-    record.is_safety().then_some(if is_before_move { "(before a move)" } else { "(before a restore)" })
+    record.is_safety().then_some(if is_before_move {
+        "(before a move)"
+    } else {
+        "(before a restore)"
+    })
 }

@@ -13,9 +13,12 @@ use super::context::Context;
 use super::failure::Failure;
 use super::{Exit, render, titles};
 
-/// SNAPSHOT:PATH taken apart; a time's own colons stay with the snapshot (`2026-11-22T10:00:config`).
+/// SNAPSHOT:PATH taken apart; a time's own colons stay with the snapshot
+/// (`2026-11-22T10:00:config`).
 pub fn split_place(place: &str) -> (&str, Option<&str>) {
-    let clock = place.split_at_checked(11).filter(|(date, _)| date.ends_with(['T', ' ']) && date.get(4..5) == Some("-"));
+    let clock = place
+        .split_at_checked(11)
+        .filter(|(date, _)| date.ends_with(['T', ' ']) && date.get(4..5) == Some("-"));
     let skip = if let Some((date, time)) = clock {
         // hh:mm, or hh:mm:ss where digits follow, and a zone.
         date.len()
@@ -24,7 +27,10 @@ pub fn split_place(place: &str) -> (&str, Option<&str>) {
                 .find(|(at, c)| {
                     !(c.is_ascii_digit()
                         || matches!(c, '.' | '+' | '-' | 'Z')
-                        || (*c == ':' && time.get(at + 1..at + 3).is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))))
+                        || (*c == ':'
+                            && time
+                                .get(at + 1..at + 3)
+                                .is_some_and(|d| d.bytes().all(|b| b.is_ascii_digit()))))
                 })
                 .map_or(time.len(), |(at, _)| at)
     } else {
@@ -41,7 +47,10 @@ pub fn typed_path(path: &str) -> Vec<u8> {
     let bytes = path.strip_prefix("./").unwrap_or(path).trim_matches('/').as_bytes();
     let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
     while let Some(byte) = bytes.get(at) {
-        let escape = bytes.get(at..at + 4).filter(|e| e.starts_with(b"\\x")).and_then(|e| std::str::from_utf8(e.get(2..)?).ok());
+        let escape = bytes
+            .get(at..at + 4)
+            .filter(|e| e.starts_with(b"\\x"))
+            .and_then(|e| std::str::from_utf8(e.get(2..)?).ok());
         match escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(value) => {
                 out.push(value);
@@ -56,7 +65,12 @@ pub fn typed_path(path: &str) -> Vec<u8> {
     out
 }
 
-pub fn run(context: &Context, place: &str, recursive: bool, item: Option<&str>) -> Result<Exit, Failure> {
+pub fn run(
+    context: &Context,
+    place: &str,
+    recursive: bool,
+    item: Option<&str>,
+) -> Result<Exit, Failure> {
     let (name, path) = split_place(place);
     let repository = context.open()?;
     let catalog = context.catalog_named(&repository, &[name])?;
@@ -72,8 +86,13 @@ pub fn run(context: &Context, place: &str, recursive: bool, item: Option<&str>) 
         if !matches!(entry.kind, Kind::Directory) || item_in(file_name(&entry.path)).is_none() {
             return None;
         }
-        // Names beside ids are a help; a database that cannot be read takes none of the listing away.
-        let open = || Namer::of_snapshots((&repository, &index), &[snapshot], &std::sync::Arc::default()).ok().flatten();
+        // Names beside ids are a help; a database that cannot be read takes none of the listing
+        // away.
+        let open = || {
+            Namer::of_snapshots((&repository, &index), &[snapshot], &std::sync::Arc::default())
+                .ok()
+                .flatten()
+        };
         namer.get_or_insert_with(open).as_mut()?.name(&entry.path).ok().flatten()
     };
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -84,12 +103,17 @@ pub fn run(context: &Context, place: &str, recursive: bool, item: Option<&str>) 
         let text = if json_mode { text.into() } else { cleaned(text) };
         out.write_all(text.as_bytes()).map_err(ops::Error::Output)
     };
-    // Entries go out as they come: a snapshot may hold a million. An error before the first leaves room for its own document.
+    // Entries go out as they come: a snapshot may hold a million. An error before the first leaves
+    // room for its own document.
     for path in &paths {
         ops::ls(&repository, snapshot, path, recursive || item.is_some(), |category, entry| {
             let title = title(&entry);
             let text = if json_mode {
-                format!("{}{}", if first { "{\"entries\":[" } else { "," }, as_json(category, &entry, title))
+                format!(
+                    "{}{}",
+                    if first { "{\"entries\":[" } else { "," },
+                    as_json(category, &entry, title)
+                )
             } else {
                 line(context, &entry, title)
             };
@@ -154,7 +178,10 @@ mod tests {
         assert_eq!(split_place("2026-11-22:config"), ("2026-11-22", Some("config")));
         assert_eq!(split_place("2026-11-22T10:00"), ("2026-11-22T10:00", None));
         assert_eq!(split_place("2026-11-22T10:00:config"), ("2026-11-22T10:00", Some("config")));
-        assert_eq!(split_place("2026-11-22T10:00:30Z:data/x"), ("2026-11-22T10:00:30Z", Some("data/x")));
+        assert_eq!(
+            split_place("2026-11-22T10:00:30Z:data/x"),
+            ("2026-11-22T10:00:30Z", Some("data/x"))
+        );
     }
 
     #[test]

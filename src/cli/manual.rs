@@ -1,4 +1,5 @@
-//! Completions, the manual page and the reference in `docs/cli.md`, all generated from the arguments' help texts.
+//! Completions, the manual page and the reference in `docs/cli.md`, all generated from the
+//! arguments' help texts.
 
 use clap::{Command, CommandFactory};
 
@@ -19,9 +20,13 @@ pub fn man() -> Result<Exit, Failure> {
     clap_mangen::Man::new(Cli::command()).render(&mut out).map_err(crate::ops::Error::Output)?;
     let mut command = Cli::command();
     command.build();
-    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+    for sub in
+        command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+    {
         let name = format!("jellyvault-{}", sub.get_name());
-        clap_mangen::Man::new(sub.clone().display_name(name.clone()).name(name)).render(&mut out).map_err(crate::ops::Error::Output)?;
+        clap_mangen::Man::new(sub.clone().display_name(name.clone()).name(name))
+            .render(&mut out)
+            .map_err(crate::ops::Error::Output)?;
     }
     output::print(&String::from_utf8_lossy(&out))?;
     Ok(Exit::Done)
@@ -49,15 +54,21 @@ fn push(out: &mut String, command: &mut Command, name: &str) {
         leave_out_common(&mut help);
     }
     out.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", help.join("\n").trim_end()));
-    for sub in command.get_subcommands_mut().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+    for sub in
+        command.get_subcommands_mut().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+    {
         push(out, sub, &format!("{name} {}", sub.get_name()));
     }
 }
 
 /// Removes the options that every command accepts: they stand at the beginning of the page.
 fn leave_out_common(help: &mut Vec<&str>) {
-    let Some(from) = help.iter().position(|line| line.trim_end_matches(':') == EVERY_COMMAND) else { return };
-    let after = help.iter().skip(from + 1).position(|line| !line.is_empty() && !line.starts_with(' '));
+    let Some(from) = help.iter().position(|line| line.trim_end_matches(':') == EVERY_COMMAND)
+    else {
+        return;
+    };
+    let after =
+        help.iter().skip(from + 1).position(|line| !line.is_empty() && !line.starts_with(' '));
     let to = after.map_or(help.len(), |after| from + 1 + after);
     help.drain(from..to);
 }

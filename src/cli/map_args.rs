@@ -27,10 +27,12 @@ pub struct MoveArgs {
 /// Which paths change.
 #[derive(Clone, Debug, Default, Args)]
 pub struct MapArgs {
-    /// Change the paths of the server's own directories in the database and the settings: to those of the server here, or of LAYOUT (docker, linuxserver, debian, portable)
+    /// Change the paths of the server's own directories in the database and the settings: to those
+    /// of the server here, or of LAYOUT (docker, linuxserver, debian, portable)
     #[arg(long, value_name = "LAYOUT", num_args = 0..=1, default_missing_value = "auto")]
     pub map_layout: Option<MapLayout>,
-    /// Change media paths: OLD and everything in it is at NEW now, both as the server sees them. Moves no media files. May be given several times
+    /// Change media paths: OLD and everything in it is at NEW now, both as the server sees them.
+    /// Moves no media files. May be given several times
     #[arg(long, value_name = "OLD=NEW")]
     pub map: Vec<MapPair>,
     /// Change paths in the settings of plugins, too
@@ -69,7 +71,10 @@ impl FromStr for MapLayout {
         match text {
             "auto" => Ok(MapLayout::Auto),
             text if text.contains('/') => Ok(MapLayout::Place(PathBuf::from(text))),
-            text => text.parse().map(MapLayout::Layout).map_err(|error: crate::source::UnknownArrangement| error.to_string()),
+            text => text
+                .parse()
+                .map(MapLayout::Layout)
+                .map_err(|error: crate::source::UnknownArrangement| error.to_string()),
         }
     }
 }
@@ -83,7 +88,9 @@ impl FromStr for MapPair {
 
     fn from_str(text: &str) -> Result<MapPair, String> {
         // A directory may have the sign in its name; the new one begins with a slash.
-        let at = text.find("=/").ok_or_else(|| "write it as /old=/new, with two absolute paths".to_owned())?;
+        let at = text
+            .find("=/")
+            .ok_or_else(|| "write it as /old=/new, with two absolute paths".to_owned())?;
         let (old, new) = text.split_at(at);
         if old.starts_with('/') || crate::ops::is_windows(old) {
             Ok(MapPair(old.to_owned(), new.trim_start_matches('=').to_owned()))
@@ -100,7 +107,11 @@ mod tests {
     #[test]
     fn pairs_and_layouts_are_read() {
         assert_eq!("/a=b=/c=/d".parse(), Ok(MapPair("/a=b".into(), "/c=/d".into())));
-        assert!("a=/b".parse::<MapPair>().is_err() && "/a".parse::<MapPair>().is_err() && "/a=b".parse::<MapPair>().is_err());
+        assert!(
+            "a=/b".parse::<MapPair>().is_err()
+                && "/a".parse::<MapPair>().is_err()
+                && "/a=b".parse::<MapPair>().is_err()
+        );
         assert_eq!("docker".parse(), Ok(MapLayout::Layout(Arrangement::Docker)));
         assert_eq!("/srv/jf".parse(), Ok(MapLayout::Place("/srv/jf".into())));
         assert!("qnap".parse::<MapLayout>().is_err());

@@ -1,5 +1,7 @@
-//! What does the user see? Arguments in, words out: the only room that prints, exits or reads the environment.
+//! What does the user see? Arguments in, words out: the only room that prints, exits or reads the
+//! environment.
 
+mod advice;
 mod args;
 mod bar;
 mod cat;
@@ -32,6 +34,7 @@ mod map_args;
 mod meant;
 mod mount;
 mod move_words;
+mod new_server;
 mod open_or_make;
 mod output;
 mod passphrase;
@@ -136,11 +139,14 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Snapshot(args) => snapshot::run(context, args),
         Command::List => list::run(context),
         Command::Show { snapshot } => show::run(context, &snapshot.name),
-        Command::Ls { place, recursive, item } => ls::run(context, &place, recursive, item.as_deref()),
+        Command::Ls { place, recursive, item } => {
+            ls::run(context, &place, recursive, item.as_deref())
+        }
         Command::Cat { place, item } => cat::run(context, &place, &item),
         Command::Restore(args) => restore::run(context, args),
         Command::Move(args) => relocate::run(context, &args),
-        Command::Diff(args) => diff::run(context, &args).map_err(|failure| if args.exit_code { failure.into_trouble() } else { failure }),
+        Command::Diff(args) => diff::run(context, &args)
+            .map_err(|failure| if args.exit_code { failure.into_trouble() } else { failure }),
         Command::Find(args) => find::run(context, &args),
         Command::History(args) => find::history(context, &args),
         Command::Mount(args) => mount::run(context, &args),
@@ -169,15 +175,20 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
     }
 }
 
-/// What clap says: help and version are answers, the rest is wrong usage, in JSON where it was asked for.
+/// What clap says: help and version are answers, the rest is wrong usage, in JSON where it was
+/// asked for.
 fn usage(error: &clap::Error) -> Exit {
     let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if !is_answer && std::env::args_os().any(|arg| arg == "--json") {
         let text = error.to_string();
-        // What is wrong stands before the first empty line, sometimes as a list; usage and hints follow.
-        let lines: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+        // What is wrong stands before the first empty line, sometimes as a list; usage and hints
+        // follow.
+        let lines: Vec<&str> =
+            text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
         let message = lines.join(" ").trim_start_matches("error: ").to_owned();
-        json::print(&serde_json::json!({"error": {"kind": "usage", "message": message, "causes": [], "hint": "See --help."}}));
+        json::print(
+            &serde_json::json!({"error": {"kind": "usage", "message": message, "causes": [], "hint": "See --help."}}),
+        );
     } else if error.print().is_err() {
         return Exit::Failed;
     }

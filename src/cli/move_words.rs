@@ -8,7 +8,8 @@ use super::render;
 const SHOWN: usize = 5;
 
 fn named(names: &MovedNames) -> String {
-    let mut out: String = names.first.iter().take(SHOWN).map(|name| format!("  {name}\n")).collect();
+    let mut out: String =
+        names.first.iter().take(SHOWN).map(|name| format!("  {name}\n")).collect();
     if names.count > SHOWN as u64 && names.first.len() >= SHOWN {
         out.push_str(&format!("  … and {} more\n", render::count(names.count - SHOWN as u64)));
     }
@@ -35,38 +36,74 @@ fn media(plan: &MovePlan) -> String {
         return out;
     }
     let place = if is_moved { "its new path" } else { "its path" };
-    out.push_str(&format!("Media found at {place}: {} of {}.\n", render::count(plan.media_found), render::count(looked_for)));
+    out.push_str(&format!(
+        "Media found at {place}: {} of {}.\n",
+        render::count(plan.media_found),
+        render::count(looked_for)
+    ));
     out.push_str(&named(&plan.media_missing));
     if plan.media_changed.count > 0 {
         let files = render::plural(plan.media_changed.count, "media file has", "media files have");
-        out.push_str(&format!("{files} another modification time than in the library:\n{}", named(&plan.media_changed)));
+        out.push_str(&format!(
+            "{files} another modification time than in the library:\n{}",
+            named(&plan.media_changed)
+        ));
     }
     out
 }
 
 fn paths(plan: &MovePlan) -> String {
-    let by_name = plan.from.iter().filter_map(|(name, old)| Some((name.as_str(), old, plan.to.get(name)?))).filter(|(_, old, new)| old != new);
-    let mut out: String = by_name.map(|(name, old, new)| format!("  {name}: {old} → {new}\n")).collect();
+    let by_name = plan
+        .from
+        .iter()
+        .filter_map(|(name, old)| Some((name.as_str(), old, plan.to.get(name)?)))
+        .filter(|(_, old, new)| old != new);
+    let mut out: String =
+        by_name.map(|(name, old, new)| format!("  {name}: {old} → {new}\n")).collect();
     for (old, new) in &plan.map {
         out.push_str(&format!("  media: {old} → {new}\n"));
     }
-    if out.is_empty() { "  none: the snapshot's server saw its directories at the same paths\n".to_owned() } else { out }
+    if out.is_empty() {
+        "  none: the snapshot's server saw its directories at the same paths\n".to_owned()
+    } else {
+        out
+    }
 }
 
 fn changes(plan: &MovePlan, would: &str) -> String {
     let rows: u64 = plan.rows.values().sum();
-    let tables: Vec<String> = plan.rows.iter().map(|(table, rows)| format!("{table} {}", render::count(*rows))).collect();
+    let tables: Vec<String> =
+        plan.rows.iter().map(|(table, rows)| format!("{table} {}", render::count(*rows))).collect();
     let get = if would.is_empty() { "got" } else { "get" };
-    let mut out = format!("{} of {} {would}{get} a new id.\n", render::count(plan.new_ids), render::plural(plan.items, "item", "items"));
-    out.push_str(&format!("{} {would}change{}", render::plural(rows, "row", "rows"), if would.is_empty() { "d" } else { "" }));
-    out.push_str(&if tables.is_empty() { ".\n".to_owned() } else { format!(": {}.\n", tables.join(", ")) });
+    let mut out = format!(
+        "{} of {} {would}{get} a new id.\n",
+        render::count(plan.new_ids),
+        render::plural(plan.items, "item", "items")
+    );
+    out.push_str(&format!(
+        "{} {would}change{}",
+        render::plural(rows, "row", "rows"),
+        if would.is_empty() { "d" } else { "" }
+    ));
+    out.push_str(&if tables.is_empty() {
+        ".\n".to_owned()
+    } else {
+        format!(": {}.\n", tables.join(", "))
+    });
     if plan.folders > 0 {
-        out.push_str(&format!("{} of pictures, subtitles or previews {would}{get} a new name.\n", render::plural(plan.folders, "folder", "folders")));
+        out.push_str(&format!(
+            "{} of pictures, subtitles or previews {would}{get} a new name.\n",
+            render::plural(plan.folders, "folder", "folders")
+        ));
     }
     if !plan.documents.is_empty() {
         out.push_str(&format!(
             "{} with paths {would}change{}: {}.\n",
-            render::plural(plan.documents.len() as u64, "settings file or playlist", "settings files and playlists"),
+            render::plural(
+                plan.documents.len() as u64,
+                "settings file or playlist",
+                "settings files and playlists"
+            ),
             if would.is_empty() { "d" } else { "" },
             shortened(&plan.documents)
         ));
@@ -108,14 +145,23 @@ fn left_alone(plan: &MovePlan) -> String {
         out.push_str(&format!("Settings of plugins contain old paths and stay as they are (--map-plugins changes them): {}.\n", shortened(&plan.plugins)));
     }
     if !plan.plugin_databases.is_empty() {
-        out.push_str(&format!("Databases of plugins may contain old ids and stay as they are: {}.\n", shortened(&plan.plugin_databases)));
+        out.push_str(&format!(
+            "Databases of plugins may contain old ids and stay as they are: {}.\n",
+            shortened(&plan.plugin_databases)
+        ));
     }
     out
 }
 
 /// What was changed, for a restore or an export.
 pub fn changed_words(plan: &MovePlan) -> String {
-    format!("Changed paths:\n{}{}{}{}", paths(plan), changes(plan, ""), media(plan), left_alone(plan))
+    format!(
+        "Changed paths:\n{}{}{}{}",
+        paths(plan),
+        changes(plan, ""),
+        media(plan),
+        left_alone(plan)
+    )
 }
 
 /// Where only files were restored.
@@ -129,7 +175,11 @@ pub fn part_words(plan: &MovePlan) -> String {
 
 /// What to look at before the first scan.
 pub fn checklist(plan: &MovePlan) -> String {
-    let media = if plan.map.is_empty() { "at the same paths as before" } else { "at its new path, with its old modification times" };
+    let media = if plan.map.is_empty() {
+        "at the same paths as before"
+    } else {
+        "at its new path, with its old modification times"
+    };
     format!(
         "Before you start Jellyfin: the server must be able to see the media {media}.\n\
          After the start, check in the dashboard before the first library scan: Libraries (their folders), Playback (the paths of FFmpeg and of\n\

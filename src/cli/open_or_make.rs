@@ -18,7 +18,11 @@ use super::known::{Known, jellyfins_directory};
 const MAKING: Duration = Duration::from_secs(3);
 
 /// Opens the repository, or makes one and says where it is and what it will hold.
-pub fn open_or_make(context: &Context, make_anew: bool, encrypt: &EncryptArgs) -> Result<Repository, Failure> {
+pub fn open_or_make(
+    context: &Context,
+    make_anew: bool,
+    encrypt: &EncryptArgs,
+) -> Result<Repository, Failure> {
     let path = context.repository_path()?;
     let mut known = Known::load();
     let start = Instant::now();
@@ -26,7 +30,10 @@ pub fn open_or_make(context: &Context, make_anew: bool, encrypt: &EncryptArgs) -
         if let Some(repository) = open(context, &path)? {
             if encrypt.encrypt && !repository.config().is_encrypted() {
                 return Err(Failure::usage(
-                    &format!("the repository {} exists and is not encrypted, and cannot become so", path.display()),
+                    &format!(
+                        "the repository {} exists and is not encrypted, and cannot become so",
+                        path.display()
+                    ),
                     "Make an encrypted one elsewhere (jellyvault --repo NEW init --encrypt) and copy the snapshots: jellyvault copy --to NEW.",
                 ));
             }
@@ -52,7 +59,11 @@ pub fn open_or_make(context: &Context, make_anew: bool, encrypt: &EncryptArgs) -
                 return Ok(context.ready(repository));
             }
             // Another snapshot may be making it at this moment.
-            Err(failure) if [Taken::RepositoryExists, Taken::NotEmpty].contains(&failure.kind()) && start.elapsed() < MAKING && is_being_made(&path) => {
+            Err(failure)
+                if [Taken::RepositoryExists, Taken::NotEmpty].contains(&failure.kind())
+                    && start.elapsed() < MAKING
+                    && is_being_made(&path) =>
+            {
                 std::thread::sleep(Duration::from_millis(30))
             }
             Err(failure) => return Err(failure),
@@ -67,7 +78,10 @@ pub fn open_or_imagine(context: &Context) -> Result<Repository, Failure> {
         return Ok(context.ready(repository));
     }
     refuse_second(&Known::load(), &path)?;
-    context.say(&format!("There is no repository at {} yet. The first snapshot will create one.", path.display()));
+    context.say(&format!(
+        "There is no repository at {} yet. The first snapshot will create one.",
+        path.display()
+    ));
     let memory = MemoryBackend::default();
     Repository::init_on(&memory).map_err(ops::Error::from)?;
     Ok(Repository::open_on(Box::new(memory)).map_err(ops::Error::from)?)
@@ -81,7 +95,11 @@ fn open(context: &Context, path: &Path) -> Result<Option<Repository>, Failure> {
             let tmp = repository.spill_folder();
             drop(repository);
             Repository::sweep(path, tmp).map_err(ops::Error::from)?;
-            Ok(Some(context.with_access(|access| Repository::open_as(path, access)).map_err(ops::Error::from)?))
+            Ok(Some(
+                context
+                    .with_access(|access| Repository::open_as(path, access))
+                    .map_err(ops::Error::from)?,
+            ))
         }
         Err(crate::store::Error::NoRepository { .. }) => Ok(None),
         Err(error) => Err(ops::Error::from(error).into()),
@@ -130,7 +148,9 @@ fn tell_new(context: &Context, path: &Path, is_encrypted: bool) {
 /// Said once, when a repository is made: what it holds, and who can read that.
 pub fn warning(path: &Path) -> String {
     let own = rustix::process::geteuid().as_raw();
-    if let Some(other) = std::fs::metadata(path).ok().map(|facts| facts.uid()).filter(|uid| *uid != own) {
+    if let Some(other) =
+        std::fs::metadata(path).ok().map(|facts| facts.uid()).filter(|uid| *uid != own)
+    {
         return format!(
             "Note: the directory {} belongs to another user ({other}), who can delete and replace files in it. Use a directory of your own for the repository, unless \
              that user is you on another machine.",
@@ -140,7 +160,9 @@ pub fn warning(path: &Path) -> String {
     let holds = "Note: snapshots contain password hashes and access tokens.";
     let is_private = std::fs::metadata(path).is_ok_and(|facts| facts.mode() & 0o077 == 0);
     if is_private {
-        return format!("{holds} Only you can read the repository's directory. Do not change its permissions.");
+        return format!(
+            "{holds} Only you can read the repository's directory. Do not change its permissions."
+        );
     }
     format!(
         "{holds} This file system does not store permissions (as exFAT, NTFS and many network shares): anyone with access to {} can read them. Do not share the disk or the network share.",
@@ -150,7 +172,21 @@ pub fn warning(path: &Path) -> String {
 
 /// Whether a folder holds nothing but what a repository in the making holds.
 fn is_being_made(path: &Path) -> bool {
-    let parts = ["repo.toml", "repo.copy.toml", "packs", "snapshots", "list", "tmp", "scan", "index.redb", "newest", "keys"];
-    let ours = |name: &str| name.starts_with(".tmp-") || name.starts_with("lock") || parts.contains(&name);
-    std::fs::read_dir(path).is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name().to_str().is_some_and(ours)))
+    let parts = [
+        "repo.toml",
+        "repo.copy.toml",
+        "packs",
+        "snapshots",
+        "list",
+        "tmp",
+        "scan",
+        "index.redb",
+        "newest",
+        "keys",
+    ];
+    let ours =
+        |name: &str| name.starts_with(".tmp-") || name.starts_with("lock") || parts.contains(&name);
+    std::fs::read_dir(path).is_ok_and(|entries| {
+        entries.flatten().all(|entry| entry.file_name().to_str().is_some_and(ours))
+    })
 }

@@ -9,10 +9,13 @@ use super::failure::Failure;
 pub fn print(text: &str) -> Result<(), Failure> {
     super::bar::clear();
     let mut out = std::io::stdout().lock();
-    out.write_all(cleaned(text).as_bytes()).and_then(|()| out.flush()).map_err(|e| Failure::from(crate::ops::Error::Output(e)))
+    out.write_all(cleaned(text).as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|e| Failure::from(crate::ops::Error::Output(e)))
 }
 
-/// The same at the end of work: where the answer cannot be written, the user learns that the work is done.
+/// The same at the end of work: where the answer cannot be written, the user learns that the work
+/// is done.
 pub fn print_done(text: &str, what_was_done: &str) -> Result<(), Failure> {
     print(text).map_err(|failure| failure.but_done(what_was_done))
 }

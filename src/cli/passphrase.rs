@@ -33,7 +33,8 @@ pub trait User {
     fn complain(&self, what: &str);
 }
 
-/// The keys that open a repository, by what the user gives. A terminal is asked again after a mistake.
+/// The keys that open a repository, by what the user gives. A terminal is asked again after a
+/// mistake.
 pub fn unlock(user: &dyn User, slots: &KeySlots) -> Result<(u32, Keys), Error> {
     protect_memory();
     match given(user)? {
@@ -42,8 +43,14 @@ pub fn unlock(user: &dyn User, slots: &KeySlots) -> Result<(u32, Keys), Error> {
     }
 }
 
-/// The same of a second repository: by a file of its own, the first one's passphrase, or the terminal.
-pub fn unlock_other(user: &dyn User, slots: &KeySlots, file: Option<&Path>, path: &Path) -> Result<(u32, Keys), Error> {
+/// The same of a second repository: by a file of its own, the first one's passphrase, or the
+/// terminal.
+pub fn unlock_other(
+    user: &dyn User,
+    slots: &KeySlots,
+    file: Option<&Path>,
+    path: &Path,
+) -> Result<(u32, Keys), Error> {
     protect_memory();
     if let Some(file) = file {
         return slots.open(&of_file(user, file).map_err(|what| Error::Key { what })?);
@@ -51,9 +58,16 @@ pub fn unlock_other(user: &dyn User, slots: &KeySlots, file: Option<&Path>, path
     if let Some(opened) = given(user)?.and_then(|secret| slots.open(&secret).ok()) {
         return Ok(opened);
     }
-    ask_and_open(user, slots, &format!("Passphrase of {}: ", path.display())).map_err(|error| match error {
-        Error::Locked => Error::Key { what: format!("no passphrase was given that opens {}: give it with --to-passphrase-file FILE", path.display()) },
-        error => error,
+    ask_and_open(user, slots, &format!("Passphrase of {}: ", path.display())).map_err(|error| {
+        match error {
+            Error::Locked => Error::Key {
+                what: format!(
+                    "no passphrase was given that opens {}: give it with --to-passphrase-file FILE",
+                    path.display()
+                ),
+            },
+            error => error,
+        }
     })
 }
 
@@ -88,35 +102,56 @@ fn given(user: &dyn User) -> Result<Option<Secret>, Error> {
     if let Some(command) = &configured.passphrase_command {
         return of_command(command).map(Some).map_err(wrong);
     }
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| PathBuf::from(dir).join(CREDENTIAL)).filter(|file| file.exists());
+    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+        .map(|dir| PathBuf::from(dir).join(CREDENTIAL))
+        .filter(|file| file.exists());
     credential.map(|file| of_file(user, &file)).transpose().map_err(wrong)
 }
 
 /// The passphrase in a file. One that others can read is told.
 pub fn of_file(user: &dyn User, file: &Path) -> Result<Secret, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("the passphrase file {} could not be read ({error})", file.display());
+    let failed = |error: &dyn std::fmt::Display| {
+        format!("the passphrase file {} could not be read ({error})", file.display())
+    };
     let facts = std::fs::metadata(file).map_err(|error| failed(&error))?;
     if facts.len() > SECRET_BYTES_MAX {
         return Err(failed(&"it is larger than a passphrase"));
     }
     // What a pipe gives (process substitution) has no mode that matters.
     if facts.is_file() && facts.mode() & 0o077 != 0 && !file.starts_with("/run") {
-        user.say(&format!("Note: other users can read the passphrase file {}. Run chmod 600 on it.", file.display()));
+        user.say(&format!(
+            "Note: other users can read the passphrase file {}. Run chmod 600 on it.",
+            file.display()
+        ));
     }
     let bytes = std::fs::read(file).map_err(|error| failed(&error))?;
     let secret = Secret::new(bytes);
     // The file with a recovery key has a line above it.
-    let last = secret.text().and_then(|text| text.lines().rev().find(|line| !line.trim().is_empty())).map(|line| Secret::new(line.as_bytes().to_vec()));
+    let last = secret
+        .text()
+        .and_then(|text| text.lines().rev().find(|line| !line.trim().is_empty()))
+        .map(|line| Secret::new(line.as_bytes().to_vec()));
     if let Some(key) = last.filter(|last| matches!(RecoveryKey::parse(last), Ok(Some(_)))) {
         return Ok(key);
     }
-    if secret.is_empty() { Err(format!("the passphrase file {} is empty", file.display())) } else { Ok(secret) }
+    if secret.is_empty() {
+        Err(format!("the passphrase file {} is empty", file.display()))
+    } else {
+        Ok(secret)
+    }
 }
 
 /// The passphrase that a command prints. It may talk with the person at the terminal.
 fn of_command(command: &str) -> Result<Secret, String> {
-    let failed = |what: &dyn std::fmt::Display| format!("the command that gives the passphrase failed ({what})");
-    let done = Command::new("/bin/sh").args(["-c", command]).stdin(Stdio::inherit()).stderr(Stdio::inherit()).stdout(Stdio::piped()).output();
+    let failed = |what: &dyn std::fmt::Display| {
+        format!("the command that gives the passphrase failed ({what})")
+    };
+    let done = Command::new("/bin/sh")
+        .args(["-c", command])
+        .stdin(Stdio::inherit())
+        .stderr(Stdio::inherit())
+        .stdout(Stdio::piped())
+        .output();
     let done = done.map_err(|error| failed(&error))?;
     let secret = Secret::new(done.stdout);
     if !done.status.success() {
@@ -131,15 +166,19 @@ pub fn ask(user: &dyn User, question: &str) -> Result<Option<Secret>, Error> {
         return Ok(None);
     }
     super::bar::clear();
-    let typed =
-        rpassword::prompt_password(question).map_err(|error| Error::Key { what: format!("the passphrase could not be read from the terminal ({error})") })?;
+    let typed = rpassword::prompt_password(question).map_err(|error| Error::Key {
+        what: format!("the passphrase could not be read from the terminal ({error})"),
+    })?;
     if typed.is_empty() { Ok(None) } else { Ok(Some(Secret::new(typed.into_bytes()))) }
 }
 
-/// A new passphrase: from a file, from what gives the present one where `may_be_given`, or asked for twice.
+/// A new passphrase: from a file, from what gives the present one where `may_be_given`, or asked
+/// for twice.
 pub fn new(user: &dyn User, file: Option<&Path>, may_be_given: bool) -> Result<Secret, Failure> {
     protect_memory();
-    let unusable = |what: String| Failure::usage(&what, "Correct it and run the same command again. Nothing was changed.");
+    let unusable = |what: String| {
+        Failure::usage(&what, "Correct it and run the same command again. Nothing was changed.")
+    };
     let given = match file {
         Some(file) => Some(of_file(user, file).map_err(unusable)?),
         None if may_be_given => given(user).map_err(|error| unusable(error.to_string()))?,
@@ -148,11 +187,15 @@ pub fn new(user: &dyn User, file: Option<&Path>, may_be_given: bool) -> Result<S
     let secret = match given {
         Some(secret) => secret,
         None => {
-            let asked = |question: &str| ask(user, question).map_err(|error| unusable(error.to_string()));
+            let asked =
+                |question: &str| ask(user, question).map_err(|error| unusable(error.to_string()));
             let first = asked("New passphrase: ")?.ok_or_else(no_passphrase)?;
             let second = asked("The same again: ")?.ok_or_else(no_passphrase)?;
             if !first.is_same(&second) {
-                return Err(Failure::usage("the two passphrases differ; nothing was changed", "Run the same command again."));
+                return Err(Failure::usage(
+                    "the two passphrases differ; nothing was changed",
+                    "Run the same command again.",
+                ));
             }
             first
         }
@@ -180,7 +223,8 @@ fn is_weak(secret: &Secret) -> bool {
     text.chars().count() < SAFE_CHARS || different.len() < SAFE_LETTERS
 }
 
-/// Keys and passphrases stay out of core dumps, and out of reach of other processes of the same user.
+/// Keys and passphrases stay out of core dumps, and out of reach of other processes of the same
+/// user.
 fn protect_memory() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     // Where the system does not let a process do that, the work goes on.
@@ -195,7 +239,9 @@ mod tests {
     #[test]
     fn short_and_monotonous_passphrases_are_called_weak() {
         let weak = |text: &str| is_weak(&Secret::new(text.as_bytes().to_vec()));
-        assert!(weak("jellyfin") && weak("12345678901") && weak("aaaaaaaaaaaaaaaaaaaaaa") && weak(""));
+        assert!(
+            weak("jellyfin") && weak("12345678901") && weak("aaaaaaaaaaaaaaaaaaaaaa") && weak("")
+        );
         assert!(!weak("correct horse battery staple") && !weak("Xk3-92hf-Qw8z-11pd"));
     }
 }

@@ -11,7 +11,12 @@ use super::{Exit, json as to_json, render};
 
 pub fn run(context: &Context, args: &PruneArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
-    let options = PruneOptions { max_unused: args.max_unused, dry_run: args.dry_run, given_up: args.remove_tree.clone(), wait: args.wait.wait };
+    let options = PruneOptions {
+        max_unused: args.max_unused,
+        dry_run: args.dry_run,
+        given_up: args.remove_tree.clone(),
+        wait: args.wait.wait,
+    };
     let report = ops::prune(&repository, &options, &context.monitor)?;
     if context.global.json {
         to_json::print(&report);
@@ -37,10 +42,17 @@ pub fn tell(context: &Context, report: &PruneReport, dry_run: bool) -> Result<()
     } else if report.removed == 0 && report.needed_again == 0 {
         out.push_str("Nothing to delete.\n");
     } else {
-        out.push_str(&format!("Deleted {}; the repository is {} smaller.\n", render::plural(report.removed, "pack", "packs"), render::size(report.freed)));
+        out.push_str(&format!(
+            "Deleted {}; the repository is {} smaller.\n",
+            render::plural(report.removed, "pack", "packs"),
+            render::size(report.freed)
+        ));
     }
     if report.needed_again > 0 {
-        out.push_str(&format!("{} kept, because a snapshot taken meanwhile uses them again.\n", render::plural(report.needed_again, "pack", "packs")));
+        out.push_str(&format!(
+            "{} kept, because a snapshot taken meanwhile uses them again.\n",
+            render::plural(report.needed_again, "pack", "packs")
+        ));
     }
     for problem in &report.problems {
         out.push_str(&format!("Problem: {}: {}\n", problem.path, problem.what));

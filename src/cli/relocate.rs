@@ -25,7 +25,8 @@ pub fn run(context: &Context, args: &MoveArgs) -> Result<Exit, Failure> {
     if let Some(MapLayout::Place(place)) = &args.map.map_layout {
         named.data_dir = named.data_dir.or_else(|| Some(place.clone()));
     }
-    let repository = super::open_or_make::open_or_make(context, false, &super::args::EncryptArgs::default())?;
+    let repository =
+        super::open_or_make::open_or_make(context, false, &super::args::EncryptArgs::default())?;
     let (instance, spec) = source::find_or_remembered(context, &named, &repository)?;
     let server = spec.server.clone();
     let target = InstanceTarget { instance, spec, server, new_layout: None };
@@ -33,11 +34,17 @@ pub fn run(context: &Context, args: &MoveArgs) -> Result<Exit, Failure> {
         return undo(context, &repository, &target);
     }
     let here = Layout::of(&target.instance).directories();
-    let options = options(context, &repository, &args.map, &Wanted { target: Some(&target), here: &here, was_container: None })?;
+    let options = options(
+        context,
+        &repository,
+        &args.map,
+        &Wanted { target: Some(&target), here: &here, was_container: None },
+    )?;
     if args.dry_run {
         return dry_run(context, &repository, &target, &options);
     }
-    let report = ops::move_in_place(&repository, &target, &options, &context.host(), &context.monitor)?;
+    let report =
+        ops::move_in_place(&repository, &target, &options, &context.host(), &context.monitor)?;
     if context.global.json {
         to_json::print(&report);
     } else if !context.global.quiet {
@@ -56,13 +63,22 @@ fn exit_of(context: &Context, restored: &ops::RestoreReport, plan: &MovePlan) ->
     Exit::Problems
 }
 
-fn undo(context: &Context, repository: &Repository, target: &InstanceTarget) -> Result<Exit, Failure> {
+fn undo(
+    context: &Context,
+    repository: &Repository,
+    target: &InstanceTarget,
+) -> Result<Exit, Failure> {
     let (id, report) = ops::undo_move(repository, target, &context.host(), &context.monitor)?;
     if context.global.json {
         to_json::print(&Undone { restored: &report, snapshot: id });
     } else if !context.global.quiet {
-        let safety = report.safety.as_ref().map_or_else(String::new, |safety| format!(" What was there is in snapshot {}.", render::short(safety)));
-        output::print(&format!("The state before the move was restored (snapshot {}).{safety}\n", render::short(&id)))?;
+        let safety = report.safety.as_ref().map_or_else(String::new, |safety| {
+            format!(" What was there is in snapshot {}.", render::short(safety))
+        });
+        output::print(&format!(
+            "The state before the move was restored (snapshot {}).{safety}\n",
+            render::short(&id)
+        ))?;
     }
     if report.problems.is_empty() {
         return Ok(Exit::Done);
@@ -78,19 +94,37 @@ struct Undone<'r> {
 }
 
 /// A snapshot is needed to look at; it is kept like any other.
-fn dry_run(context: &Context, repository: &Repository, target: &InstanceTarget, options: &MoveOptions) -> Result<Exit, Failure> {
+fn dry_run(
+    context: &Context,
+    repository: &Repository,
+    target: &InstanceTarget,
+    options: &MoveOptions,
+) -> Result<Exit, Failure> {
     let own = ops::SnapshotOptions { host: context.host(), ..ops::SnapshotOptions::default() };
     let taken = ops::snapshot(repository, &target.spec, &own, &context.monitor)?;
-    let Some(id) = taken.id else { return Err(Failure::usage("no snapshot could be taken", "Run jellyvault snapshot to see why.")) };
+    let Some(id) = taken.id else {
+        return Err(Failure::usage(
+            "no snapshot could be taken",
+            "Run jellyvault snapshot to see why.",
+        ));
+    };
     tell_plan(context, repository, &(id, taken.record), options)
 }
 
 /// What a restore, an export or a move would change.
-pub fn tell_plan(context: &Context, repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), options: &MoveOptions) -> Result<Exit, Failure> {
+pub fn tell_plan(
+    context: &Context,
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    options: &MoveOptions,
+) -> Result<Exit, Failure> {
     let plan = ops::plan_move(repository, snapshot, options, &context.monitor)?;
     let objection = ops::objection(&plan, options);
     if context.global.json {
-        to_json::print(&Planned { plan: &plan, refused: objection.as_ref().map(ToString::to_string) });
+        to_json::print(&Planned {
+            plan: &plan,
+            refused: objection.as_ref().map(ToString::to_string),
+        });
     } else if !context.global.quiet {
         output::print(&plan_words(&plan))?;
     }
@@ -124,12 +158,18 @@ pub struct Wanted<'w> {
 }
 
 /// What the arguments mean.
-pub fn options(context: &Context, repository: &Repository, args: &MapArgs, wanted: &Wanted<'_>) -> Result<MoveOptions, Failure> {
+pub fn options(
+    context: &Context,
+    repository: &Repository,
+    args: &MapArgs,
+    wanted: &Wanted<'_>,
+) -> Result<MoveOptions, Failure> {
     let places = match (&args.map_layout, wanted.target) {
         (None, _) => Directories::new(),
         (Some(MapLayout::Layout(layout)), _) => ops::places_of_layout(*layout, wanted.here),
         (Some(MapLayout::Auto | MapLayout::Place(_)), Some(target)) => {
-            ops::places_of_instance(repository, target, &context.monitor)?.ok_or_else(|| unclear(wanted.here))?
+            ops::places_of_instance(repository, target, &context.monitor)?
+                .ok_or_else(|| unclear(wanted.here))?
         }
         (Some(MapLayout::Auto | MapLayout::Place(_)), None) => return Err(unclear(wanted.here)),
     };
@@ -160,7 +200,9 @@ pub fn options(context: &Context, repository: &Repository, args: &MapArgs, wante
 fn unclear(here: &Directories) -> Failure {
     let dir = here.get("programdata").map_or_else(|| "its directories".to_owned(), Clone::clone);
     Failure::usage(
-        &format!("it is not clear at which path the server sees {dir}: a container sees it elsewhere than this machine"),
+        &format!(
+            "it is not clear at which path the server sees {dir}: a container sees it elsewhere than this machine"
+        ),
         "Give the layout: --map-layout docker or linuxserver for a container, debian for a package, portable for a server that is started with --datadir.",
     )
 }
@@ -174,17 +216,27 @@ pub fn of_restore(
     (record, destination): (&SnapshotRecord, &Destination),
 ) -> Result<(MoveOptions, Option<Directories>), Failure> {
     let (target, here) = match destination {
-        Destination::InPlace(target) => (Some(&**target), Layout::of(&target.instance).directories()),
+        Destination::InPlace(target) => {
+            (Some(&**target), Layout::of(&target.instance).directories())
+        }
         Destination::Arranged(instance, _) => (None, Layout::of(instance).directories()),
         Destination::Directory(_) => (None, Directories::new()),
     };
     let mut args = args.clone();
-    if let (Some(MapLayout::Auto | MapLayout::Place(_)), Some(layout)) = (&args.map_layout, layout) {
+    if let (Some(MapLayout::Auto | MapLayout::Place(_)), Some(layout)) = (&args.map_layout, layout)
+    {
         args.map_layout = Some(MapLayout::Layout(layout));
     }
     let seen = &record.source.seen_by_server;
-    let was_container = seen.iter().any(|(name, dir)| record.source.directories.get(name).is_some_and(|here| here != dir));
-    let options = options(context, repository, &args, &Wanted { target, here: &here, was_container: Some(was_container) })?;
+    let was_container = seen
+        .iter()
+        .any(|(name, dir)| record.source.directories.get(name).is_some_and(|here| here != dir));
+    let options = options(
+        context,
+        repository,
+        &args,
+        &Wanted { target, here: &here, was_container: Some(was_container) },
+    )?;
     Ok((options, Some(here).filter(|here| !here.is_empty())))
 }
 
@@ -204,10 +256,21 @@ pub fn restore(
     Ok((report, Some(moved.plan)))
 }
 
-/// Paths change in the database and in the settings together, or a server would start on half of them.
-pub fn check_selection(args: &MapArgs, in_place: bool, selection: &ops::Selection) -> Result<(), Failure> {
-    let has_both = [Category::Database, Category::Config].iter().all(|category| selection.categories.is_empty() || selection.categories.contains(category));
-    if !args.is_wanted() || !in_place || (selection.paths.is_empty() && has_both) || selection.is_safe_under_a_server() {
+/// Paths change in the database and in the settings together, or a server would start on half of
+/// them.
+pub fn check_selection(
+    args: &MapArgs,
+    in_place: bool,
+    selection: &ops::Selection,
+) -> Result<(), Failure> {
+    let has_both = [Category::Database, Category::Config]
+        .iter()
+        .all(|category| selection.categories.is_empty() || selection.categories.contains(category));
+    if !args.is_wanted()
+        || !in_place
+        || (selection.paths.is_empty() && has_both)
+        || selection.is_safe_under_a_server()
+    {
         return Ok(());
     }
     Err(Failure::usage(
@@ -225,7 +288,10 @@ fn same_source(args: &SourceArgs) -> String {
         ("--metadata-dir", args.metadata_dir.as_ref()),
         ("--database", args.database.as_ref()),
     ];
-    let absolute = |path: &std::path::PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-    let named = named.into_iter().filter_map(|(option, path)| Some(format!(" {option} {}", render::argument(&absolute(path?)))));
+    let absolute =
+        |path: &std::path::PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    let named = named.into_iter().filter_map(|(option, path)| {
+        Some(format!(" {option} {}", render::argument(&absolute(path?))))
+    });
     named.chain(args.follow_roots.then(|| " --follow-roots".to_owned())).collect()
 }

@@ -25,7 +25,10 @@ pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
     };
     let mut report = ops::repair(&repository, &options, &context.monitor)?;
     if is_new_config {
-        report.mended.push(ops::Mended { path: "repo.toml".to_owned(), what: "both settings files were missing or damaged; new ones were written".to_owned() });
+        report.mended.push(ops::Mended {
+            path: "repo.toml".to_owned(),
+            what: "both settings files were missing or damaged; new ones were written".to_owned(),
+        });
     }
     let is_well = report.lost_count == 0 && (report.found.is_ok() || !args.dry_run);
     if context.global.json {
@@ -42,7 +45,9 @@ fn open_or_rebuild(context: &Context, dry_run: bool) -> Result<bool, Failure> {
     match context.with_access(|access| Repository::open_as(&path, access)) {
         // Where one of the two were right, it would have been opened.
         Err(store::Error::NoSettings { .. } | store::Error::Config { .. }) if !dry_run => {
-            context.with_access(|access| Repository::rebuild_config(&path, access)).map_err(ops::Error::from)?;
+            context
+                .with_access(|access| Repository::rebuild_config(&path, access))
+                .map_err(ops::Error::from)?;
             Ok(true)
         }
         // Whatever else is wrong is told by the opening that follows.
@@ -54,14 +59,26 @@ fn words(report: &RepairReport, dry_run: bool) -> String {
     let mut out = String::new();
     if !report.found.is_ok() {
         out.push_str("Found:\n");
-        report.found.findings.iter().take(SHOWN_MAX).for_each(|finding| out.push_str(&format!("  {}: {}\n", finding.name, finding.what)));
+        report
+            .found
+            .findings
+            .iter()
+            .take(SHOWN_MAX)
+            .for_each(|finding| out.push_str(&format!("  {}: {}\n", finding.name, finding.what)));
         out.push_str(&check::by_path(&report.found.damage));
     }
     if !report.mended.is_empty() {
         out.push_str(if dry_run { "Can be repaired:\n" } else { "Repaired:\n" });
-        report.mended.iter().take(SHOWN_MAX).for_each(|mended| out.push_str(&format!("  {}: {}\n", mended.path, mended.what)));
+        report
+            .mended
+            .iter()
+            .take(SHOWN_MAX)
+            .for_each(|mended| out.push_str(&format!("  {}: {}\n", mended.path, mended.what)));
         if report.mended.len() > SHOWN_MAX {
-            out.push_str(&format!("  … and {} more; --json names them.\n", render::count((report.mended.len() - SHOWN_MAX) as u64)));
+            out.push_str(&format!(
+                "  … and {} more; --json names them.\n",
+                render::count((report.mended.len() - SHOWN_MAX) as u64)
+            ));
         }
     }
     if report.lost_count > 0 {
@@ -72,14 +89,19 @@ fn words(report: &RepairReport, dry_run: bool) -> String {
         });
         for lost in report.lost.iter().take(SHOWN_MAX) {
             let snapshot = match (lost.snapshot, lost.now) {
-                (Some(old), Some(new)) => format!(", snapshot {} (now {})", render::short(&old), render::short(&new)),
+                (Some(old), Some(new)) => {
+                    format!(", snapshot {} (now {})", render::short(&old), render::short(&new))
+                }
                 (Some(old), None) => format!(", snapshot {}", render::short(&old)),
                 _ => String::new(),
             };
             out.push_str(&format!("  {}{snapshot}: {}\n", lost.path, lost.what));
         }
         if report.lost.len() > SHOWN_MAX {
-            out.push_str(&format!("  … and {} more; --json names them.\n", render::count((report.lost.len() - SHOWN_MAX) as u64)));
+            out.push_str(&format!(
+                "  … and {} more; --json names them.\n",
+                render::count((report.lost.len() - SHOWN_MAX) as u64)
+            ));
         }
     }
     if dry_run && report.found.is_ok() {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::manifest::SnapshotId;
 use crate::ops::{self, MovePlan, RestoreOptions, RestoreReport, Selection, WatchStateOptions};
 use crate::source::{Category, DATABASE_PATH};
+use crate::store::Repository;
 
 use super::args::RestoreArgs;
 use super::context::Context;
@@ -18,18 +19,16 @@ use super::output;
 use super::restore_target::{same_target, target_of};
 use super::snapshot::{tell_problems, wanted};
 use super::watch_words::watch_words;
-use super::{Exit, json as to_json, relocate, render, restore_again, restore_server, restore_target, service, titles};
+use super::{
+    Exit, json as to_json, relocate, render, restore_again, restore_server, restore_target,
+    service, titles,
+};
 
 /// Paths that a dry run with `--delete` names without `--verbose`.
 const DELETED_SHOWN: usize = 50;
 
 pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
-    if args.keep_old && !args.in_place {
-        return Err(Failure::usage("--keep-old renames the server's own directories, so it needs --in-place", "With --to, give a new directory instead."));
-    }
-    if args.arm && args.delete && !args.yes {
-        return Err(Failure::usage("an armed restore cannot ask before it deletes files, so --delete needs --yes", "Add --yes, or leave out --delete."));
-    }
+    refuse_contradictions(&args)?;
     if let Some(user) = args.user.clone().filter(|_| args.watch_state) {
         return watch_state(context, &args, user);
     }
@@ -50,7 +49,79 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     let selection = Selection { categories, paths };
     let is_move = args.map.is_wanted() && selection.touches(Category::Database, DATABASE_PATH);
     relocate::check_selection(&args.map, args.in_place, &selection)?;
-    let options = RestoreOptions {
+    let options = options(context, &args, &repository, selection, is_move)?;
+    let moving = args
+        .map
+        .is_wanted()
+        .then(|| {
+            relocate::of_restore(
+                context,
+                &repository,
+                &args.map,
+                args.layout,
+                (&snapshot.1, &destination),
+            )
+        })
+        .transpose()?;
+    if let (Some((moving, _)), true) = (&moving, args.dry_run) {
+        return relocate::tell_plan(context, &repository, &snapshot, moving);
+    }
+    confirm_delete(context, &args)?;
+    if let Some(dir) = args.to.as_ref().filter(|_| !args.dry_run) {
+        // Before it is filled: a restore that is stopped goes on with the same command.
+        Known::load().remember_restored(dir);
+    }
+    let again = |error| restore_again::failure(error, &args.snapshot.name, &snapshot.0);
+    let (report, plan) = match moving {
+        Some((moving, here)) => relocate::restore(
+            context,
+            &repository,
+            (&args.snapshot.name, &snapshot),
+            (&moving, here),
+            (&destination, &options),
+        )?,
+        None => (
+            ops::restore(&repository, &snapshot, &destination, &options, &context.monitor)
+                .map_err(again)?,
+            None,
+        ),
+    };
+    tell(context, &args, &snapshot.0, (&report, plan.as_ref()), start.as_deref(), options.is_move)?;
+    let problems: Vec<_> =
+        report.problems.iter().cloned().chain(plan.iter().flat_map(MovePlan::problems)).collect();
+    if problems.is_empty() {
+        return Ok(Exit::Done);
+    }
+    tell_problems(context, problems.len() as u64, &problems);
+    Ok(Exit::Problems)
+}
+
+/// Options that cannot be had together.
+fn refuse_contradictions(args: &RestoreArgs) -> Result<(), Failure> {
+    if args.keep_old && !args.in_place {
+        return Err(Failure::usage(
+            "--keep-old renames the server's own directories, so it needs --in-place",
+            "With --to, give a new directory instead.",
+        ));
+    }
+    if args.arm && args.delete && !args.yes {
+        return Err(Failure::usage(
+            "an armed restore cannot ask before it deletes files, so --delete needs --yes",
+            "Add --yes, or leave out --delete.",
+        ));
+    }
+    Ok(())
+}
+
+/// How the snapshot is restored.
+fn options(
+    context: &Context,
+    args: &RestoreArgs,
+    repository: &Repository,
+    selection: Selection,
+    is_move: bool,
+) -> Result<RestoreOptions, Failure> {
+    Ok(RestoreOptions {
         is_private: false,
         selection,
         delete: args.delete,
@@ -63,34 +134,16 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
         is_move,
         before_move: None,
         other_server: args.other_server,
-        owners: restore_target::owners(&args)?,
+        owners: restore_target::owners(args)?,
         safety_snapshot: !args.no_safety_snapshot,
         host: context.host(),
-        stamp: jiff::Timestamp::now().to_zoned(context.zone.clone()).strftime("%Y%m%dT%H%M%S").to_string(),
+        stamp: jiff::Timestamp::now()
+            .to_zoned(context.zone.clone())
+            .strftime("%Y%m%dT%H%M%S")
+            .to_string(),
         trusts_repository: args.trust_repository || Known::load().has_made(&repository.config().id),
         threads: 0,
-    };
-    let moving = args.map.is_wanted().then(|| relocate::of_restore(context, &repository, &args.map, args.layout, (&snapshot.1, &destination))).transpose()?;
-    if let (Some((moving, _)), true) = (&moving, args.dry_run) {
-        return relocate::tell_plan(context, &repository, &snapshot, moving);
-    }
-    confirm_delete(context, &args)?;
-    if let Some(dir) = args.to.as_ref().filter(|_| !args.dry_run) {
-        // Before it is filled: a restore that is stopped goes on with the same command.
-        Known::load().remember_restored(dir);
-    }
-    let again = |error| restore_again::failure(error, &args.snapshot.name, &snapshot.0);
-    let (report, plan) = match moving {
-        Some((moving, here)) => relocate::restore(context, &repository, (&args.snapshot.name, &snapshot), (&moving, here), (&destination, &options))?,
-        None => (ops::restore(&repository, &snapshot, &destination, &options, &context.monitor).map_err(again)?, None),
-    };
-    tell(context, &args, &snapshot.0, (&report, plan.as_ref()), start.as_deref(), options.is_move)?;
-    let problems: Vec<_> = report.problems.iter().cloned().chain(plan.iter().flat_map(MovePlan::problems)).collect();
-    if problems.is_empty() {
-        return Ok(Exit::Done);
-    }
-    tell_problems(context, problems.len() as u64, &problems);
-    Ok(Exit::Problems)
+    })
 }
 
 /// The answer.
@@ -105,12 +158,22 @@ fn tell(
     if context.global.json {
         to_json::print(&Restored { report, start, plan });
     } else if !context.global.quiet {
-        let place = args.to.as_ref().map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
+        let place = args
+            .to
+            .as_ref()
+            .map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
         let done = format!("snapshot {} was restored {place}", render::short(id));
         let undo = (context.command_name(), same_target(args));
-        output::print_done(&words(report, &place, &render::short(id), args.dry_run, context.global.verbose, &undo), &done)?;
+        output::print_done(
+            &words(report, &place, &render::short(id), args.dry_run, context.global.verbose, &undo),
+            &done,
+        )?;
         if let Some(plan) = plan {
-            let words = if is_move { format!("{}{}", changed_words(plan), checklist(plan)) } else { part_words(plan) };
+            let words = if is_move {
+                format!("{}{}", changed_words(plan), checklist(plan))
+            } else {
+                part_words(plan)
+            };
             output::print(&words)?;
         }
         for remark in &report.remarks {
@@ -123,14 +186,20 @@ fn tell(
     Ok(())
 }
 
-/// `--delete` makes a directory what the snapshot is: in one that no restore made, that is asked first.
+/// `--delete` makes a directory what the snapshot is: in one that no restore made, that is asked
+/// first.
 fn confirm_delete(context: &Context, args: &RestoreArgs) -> Result<(), Failure> {
-    let Some(dir) = args.to.as_ref().filter(|_| args.delete && !args.dry_run && !args.yes) else { return Ok(()) };
+    let Some(dir) = args.to.as_ref().filter(|_| args.delete && !args.dry_run && !args.yes) else {
+        return Ok(());
+    };
     let is_empty = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
     if is_empty || Known::load().has_restored(dir) {
         return Ok(());
     }
-    let what = format!("{} was not created by a restore, and --delete would delete everything in it that is not in the snapshot", dir.display());
+    let what = format!(
+        "{} was not created by a restore, and --delete would delete everything in it that is not in the snapshot",
+        dir.display()
+    );
     if std::io::stdin().is_terminal() && !context.global.json {
         context.ask(&format!("{what}. Continue? [y/N] "))?;
         return Ok(());
@@ -160,9 +229,15 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
         host: context.host(),
     };
     if let Some(jellyfin) = restore_server::for_watch_state(context, &target, snapshot)? {
-        return restore_server::watch_state(context, args, (&repository, &target, snapshot), (&jellyfin, &options));
+        return restore_server::watch_state(
+            context,
+            args,
+            (&repository, &target, snapshot),
+            (&jellyfin, &options),
+        );
     }
-    let report = ops::restore_watch_state(&repository, snapshot, &target, &options, &context.monitor)?;
+    let report =
+        ops::restore_watch_state(&repository, snapshot, &target, &options, &context.monitor)?;
     let lost = report.problems();
     if context.global.json {
         to_json::print(&report);
@@ -170,7 +245,13 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
     }
     if !context.global.quiet {
         let undo = (context.command_name(), same_target(args));
-        output::print(&watch_words(&report, &render::short(&snapshot.0), args.dry_run, context.global.verbose, &undo))?;
+        output::print(&watch_words(
+            &report,
+            &render::short(&snapshot.0),
+            args.dry_run,
+            context.global.verbose,
+            &undo,
+        ))?;
     }
     if lost.is_empty() {
         return Ok(Exit::Done);
@@ -190,7 +271,14 @@ struct Restored<'r> {
     plan: Option<&'r MovePlan>,
 }
 
-fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool, verbose: bool, (jellyvault, target): &(String, String)) -> String {
+fn words(
+    report: &RestoreReport,
+    place: &str,
+    id: &str,
+    dry_run: bool,
+    verbose: bool,
+    (jellyvault, target): &(String, String),
+) -> String {
     let would = if dry_run { "would be " } else { "" };
     let mut out = String::new();
     if let Some(safety) = &report.safety {
@@ -214,10 +302,14 @@ fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool, verbose: 
         out.push_str(&format!("{path} {would}deleted\n"));
     }
     if dry_run && !verbose && report.deleted_paths.len() > DELETED_SHOWN {
-        out.push_str(&format!("… and {} more (--verbose shows them)\n", render::count(report.deleted - DELETED_SHOWN as u64)));
+        out.push_str(&format!(
+            "… and {} more (--verbose shows them)\n",
+            render::count(report.deleted - DELETED_SHOWN as u64)
+        ));
     }
     if report.unknown > 0 {
-        let named = report.unknown_paths.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let named =
+            report.unknown_paths.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
         out.push_str(&format!(
             "{} kept although the snapshot does not contain {}: it could not read or did not include that part ({named}{})\n",
             render::plural(report.unknown, "path is", "paths are"),
@@ -231,8 +323,16 @@ fn words(report: &RestoreReport, place: &str, id: &str, dry_run: bool, verbose: 
         render::plural(report.files, "file", "files"),
         render::size(report.bytes),
         render::count(report.unchanged),
-        if report.metadata > 0 { format!(" (metadata of {} corrected)", render::count(report.metadata)) } else { String::new() },
-        if report.deleted > 0 { format!(", {} {would}deleted", render::count(report.deleted)) } else { String::new() },
+        if report.metadata > 0 {
+            format!(" (metadata of {} corrected)", render::count(report.metadata))
+        } else {
+            String::new()
+        },
+        if report.deleted > 0 {
+            format!(", {} {would}deleted", render::count(report.deleted))
+        } else {
+            String::new()
+        },
     ));
     out
 }

@@ -8,7 +8,8 @@ use crate::ops::{Error, ErrorKind};
 use super::failure::Failure;
 use super::render;
 
-/// The failure of a restore of the snapshot that was named so, with the command that goes on where it stopped halfway.
+/// The failure of a restore of the snapshot that was named so, with the command that goes on where
+/// it stopped halfway.
 pub fn failure(error: Error, name: &str, id: &SnapshotId) -> Failure {
     if !matches!(error, Error::HalfDone { .. }) {
         return error.into();
@@ -19,8 +20,13 @@ pub fn failure(error: Error, name: &str, id: &SnapshotId) -> Failure {
         _ => "Fix the cause, then run",
     };
     // What was typed may mean another snapshot by then.
-    let command = command(std::env::args_os().map(|word| word.to_string_lossy().into_owned()), name, &id.to_string());
-    failure.advising(&format!("{first}: {command}. Files that are up to date are not written again."))
+    let command = command(
+        std::env::args_os().map(|word| word.to_string_lossy().into_owned()),
+        name,
+        &id.to_string(),
+    );
+    failure
+        .advising(&format!("{first}: {command}. Files that are up to date are not written again."))
 }
 
 /// The command that was typed, with the snapshot's own id.
@@ -43,8 +49,20 @@ mod tests {
 
     #[test]
     fn the_command_is_the_one_that_was_typed_with_the_id() {
-        let typed = ["/usr/bin/jellyvault", "--server", "latest", "restore", "latest", "--in-place", "--data-dir", "/srv/my server"];
+        let typed = [
+            "/usr/bin/jellyvault",
+            "--server",
+            "latest",
+            "restore",
+            "latest",
+            "--in-place",
+            "--data-dir",
+            "/srv/my server",
+        ];
         let command = command(typed.into_iter().map(str::to_owned), "latest", "01ab");
-        assert_eq!(command, "jellyvault --server latest restore 01ab --in-place --data-dir '/srv/my server'");
+        assert_eq!(
+            command,
+            "jellyvault --server latest restore 01ab --in-place --data-dir '/srv/my server'"
+        );
     }
 }

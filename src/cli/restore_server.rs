@@ -4,7 +4,10 @@ use serde_json::json;
 
 use crate::manifest::{SnapshotId, SnapshotRecord, file_name};
 use crate::ops::{self, InstanceTarget, ListKind, WatchStateOptions, image_word_of_file};
-use crate::server::{self, Jellyfin, ListOptions, ListReport, PictureOptions, PictureReport, ServerError, ThroughServer, kind_of_word};
+use crate::server::{
+    self, Jellyfin, ListOptions, ListReport, PictureOptions, PictureReport, ServerError,
+    ThroughServer, kind_of_word,
+};
 use crate::store::Repository;
 
 use super::args::RestoreArgs;
@@ -15,14 +18,20 @@ use super::snapshot::tell_problems;
 use super::watch_words::watch_words;
 use super::{Exit, jellyfin, json as to_json, output, render, titles};
 
-/// The running server, where watch state is to be set through it: there is a key, and the server answers. One that neither answers nor has its
-/// database open is stopped.
-pub fn for_watch_state(context: &Context, target: &InstanceTarget, snapshot: &(SnapshotId, SnapshotRecord)) -> Result<Option<Jellyfin>, Failure> {
+/// The running server, where watch state is to be set through it: there is a key, and the server
+/// answers. One that neither answers nor has its database open is stopped.
+pub fn for_watch_state(
+    context: &Context,
+    target: &InstanceTarget,
+    snapshot: &(SnapshotId, SnapshotRecord),
+) -> Result<Option<Jellyfin>, Failure> {
     let Some(client) = jellyfin::client(context)? else { return Ok(None) };
     match Jellyfin::connect(client, jellyfin::known(&target.server, &snapshot.1)?) {
         Ok(jellyfin) => Ok(Some(jellyfin)),
         Err(error @ ServerError::Unreachable { .. }) if !ops::is_running(target)? => {
-            context.say(&format!("Note: {error}. It is taken for stopped, and its database is changed directly."));
+            context.say(&format!(
+                "Note: {error}. It is taken for stopped, and its database is changed directly."
+            ));
             Ok(None)
         }
         Err(error) => Err(error.into()),
@@ -41,7 +50,14 @@ pub fn watch_state(
             context.say(&format!("Note: {}: {}.", unset.item, unset.what));
         }
     };
-    let done = server::restore_watch_state(repository, snapshot, target, (jellyfin, options), &context.monitor, named)?;
+    let done = server::restore_watch_state(
+        repository,
+        snapshot,
+        target,
+        (jellyfin, options),
+        &context.monitor,
+        named,
+    )?;
     let problems = done.problems();
     if context.global.json {
         to_json::print(&done);
@@ -56,7 +72,12 @@ pub fn watch_state(
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Problems })
 }
 
-fn words(context: &Context, args: &RestoreArgs, (done, jellyfin): (&ThroughServer, &Jellyfin), id: &SnapshotId) -> String {
+fn words(
+    context: &Context,
+    args: &RestoreArgs,
+    (done, jellyfin): (&ThroughServer, &Jellyfin),
+    id: &SnapshotId,
+) -> String {
     let report = &done.report;
     let mut out = String::new();
     if let Some(safety) = &report.safety {
@@ -70,17 +91,31 @@ fn words(context: &Context, args: &RestoreArgs, (done, jellyfin): (&ThroughServe
             same_target(args)
         ));
     }
-    let server = if jellyfin.about.name.is_empty() { "the server" } else { jellyfin.about.name.as_str() };
+    let server =
+        if jellyfin.about.name.is_empty() { "the server" } else { jellyfin.about.name.as_str() };
     let would = if report.dry_run { "would be" } else { "was" };
-    out.push_str(&format!("The watch state {would} set through the running server ({server}, version {}).\n", jellyfin.about.version));
+    out.push_str(&format!(
+        "The watch state {would} set through the running server ({server}, version {}).\n",
+        jellyfin.about.version
+    ));
     let unsaved = ops::WatchStateReport { safety: None, ..report.clone() };
-    out.push_str(&watch_words(&unsaved, &render::short(id), report.dry_run, context.global.verbose, &(context.command_name(), same_target(args))));
+    out.push_str(&watch_words(
+        &unsaved,
+        &render::short(id),
+        report.dry_run,
+        context.global.verbose,
+        &(context.command_name(), same_target(args)),
+    ));
     out
 }
 
 /// `--through-server`, `--playlist`, `--collection`.
 pub fn run(context: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
-    let what = if args.through_server { "--through-server" } else { "restoring a playlist or a collection" };
+    let what = if args.through_server {
+        "--through-server"
+    } else {
+        "restoring a playlist or a collection"
+    };
     let client = jellyfin::needed(context, what)?;
     let repository = context.open()?;
     let target = target_of(context, &repository, args)?;
@@ -91,11 +126,22 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
         ops::check_server(&snapshot.0, &snapshot.1, &target)?;
     }
     let jellyfin = Jellyfin::connect(client, jellyfin::known(&target.server, &snapshot.1)?)?;
-    let list = args.playlist.as_deref().map(|name| (ListKind::Playlist, name)).or(args.collection.as_deref().map(|name| (ListKind::Collection, name)));
+    let list = args
+        .playlist
+        .as_deref()
+        .map(|name| (ListKind::Playlist, name))
+        .or(args.collection.as_deref().map(|name| (ListKind::Collection, name)));
     match list {
         Some((kind, name)) => {
-            let options = ListOptions { kind, name, dry_run: args.dry_run, other_server: args.other_server };
-            let report = server::restore_list(&repository, snapshot, &target, (&jellyfin, options), &context.monitor)?;
+            let options =
+                ListOptions { kind, name, dry_run: args.dry_run, other_server: args.other_server };
+            let report = server::restore_list(
+                &repository,
+                snapshot,
+                &target,
+                (&jellyfin, options),
+                &context.monitor,
+            )?;
             tell_list(context, &report, &render::short(&snapshot.0))
         }
         None => picture(context, args, (&repository, &target, snapshot), &jellyfin),
@@ -105,7 +151,9 @@ pub fn run(context: &Context, args: &RestoreArgs) -> Result<Exit, Failure> {
 fn tell_list(context: &Context, report: &ListReport, id: &str) -> Result<Exit, Failure> {
     let exit = if report.problems.is_empty() { Exit::Done } else { Exit::Problems };
     if context.global.json {
-        to_json::print(&json!({"list": report, "dry_run": report.dry_run, "problems": report.problems}));
+        to_json::print(
+            &json!({"list": report, "dry_run": report.dry_run, "problems": report.problems}),
+        );
         return Ok(exit);
     }
     let would = if report.dry_run { "would be" } else { "was" };
@@ -116,9 +164,16 @@ fn tell_list(context: &Context, report: &ListReport, id: &str) -> Result<Exit, F
     let mut out = if report.created {
         format!("{begin} made again from snapshot {id}, with {entries}{cover}.\n")
     } else if report.added.is_empty() && !report.cover {
-        format!("The {} {}{owner} has all entries of snapshot {id} that are in the library. Nothing {would} changed.\n", report.kind.word(), report.name)
+        format!(
+            "The {} {}{owner} has all entries of snapshot {id} that are in the library. Nothing {would} changed.\n",
+            report.kind.word(),
+            report.name
+        )
     } else {
-        format!("{begin} completed from snapshot {id}: {entries}{cover} added at its end, {} already there.\n", report.present)
+        format!(
+            "{begin} completed from snapshot {id}: {entries}{cover} added at its end, {} already there.\n",
+            report.present
+        )
     };
     for name in &report.added {
         out.push_str(&format!("  + {name}\n"));
@@ -139,7 +194,10 @@ fn picture(
     jellyfin: &Jellyfin,
 ) -> Result<Exit, Failure> {
     let (Some(title), Some(word)) = (args.item.first(), args.item.get(1)) else {
-        return Err(Failure::usage("--through-server sets one picture, and none was named", "Name it after the title: --item TITLE poster --through-server."));
+        return Err(Failure::usage(
+            "--through-server sets one picture, and none was named",
+            "Name it after the title: --item TITLE poster --through-server.",
+        ));
     };
     let (item, path) = titles::one_picture(repository, snapshot, title, word)?;
     let name = String::from_utf8_lossy(file_name(&path)).into_owned();
@@ -156,8 +214,23 @@ fn picture(
     if args.dry_run {
         return tell_picture(context, &planned, (&item.name, &name), &snapshot.0, None);
     }
-    let safety = if args.no_safety_snapshot { None } else { ops::keep_pictures(repository, target, (&item.name, word), context.host(), &context.monitor)? };
-    let report = server::restore_picture(jellyfin, item.id, &bytes, PictureOptions { dry_run: false, ..options })?;
+    let safety = if args.no_safety_snapshot {
+        None
+    } else {
+        ops::keep_pictures(
+            repository,
+            target,
+            (&item.name, word),
+            context.host(),
+            &context.monitor,
+        )?
+    };
+    let report = server::restore_picture(
+        jellyfin,
+        item.id,
+        &bytes,
+        PictureOptions { dry_run: false, ..options },
+    )?;
     let undo = safety.map(|safety| {
         let id = format!("{:032x}", item.id);
         format!(
@@ -190,11 +263,22 @@ fn tell_picture(
     }
     let mut out = String::new();
     if let Some((safety, undo)) = safety.filter(|_| report.tag_before.is_some() && is_kept) {
-        out.push_str(&format!("Took snapshot {} of the pictures before the change. To undo: {undo}\n", render::short(&safety)));
+        out.push_str(&format!(
+            "Took snapshot {} of the pictures before the change. To undo: {undo}\n",
+            render::short(&safety)
+        ));
     }
     let would = if is_dry { "would be" } else { "was" };
-    out.push_str(&format!("{name} of {item} {would} set through the server from snapshot {} ({}).", render::short(id), render::size(report.bytes as u64)));
-    out.push_str(if is_dry { " Nothing was changed.\n" } else { " The server shows it now; reload the page in the browser.\n" });
+    out.push_str(&format!(
+        "{name} of {item} {would} set through the server from snapshot {} ({}).",
+        render::short(id),
+        render::size(report.bytes as u64)
+    ));
+    out.push_str(if is_dry {
+        " Nothing was changed.\n"
+    } else {
+        " The server shows it now; reload the page in the browser.\n"
+    });
     if let Some(path) = report.path_before.as_ref().filter(|_| !is_kept) {
         context.say(&format!(
             "Note: the picture that {} before lies beside the media ({path}), which is part of no snapshot.",

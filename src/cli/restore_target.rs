@@ -4,20 +4,25 @@ use std::path::{Path, PathBuf};
 
 use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
 use crate::ops::{Destination, InstanceTarget, Owners, Server, SourceSpec};
-use crate::source::{Arrangement, Instance, Layout, Named};
+use crate::source::{Arrangement, Instance, Layout};
 use crate::store::Repository;
 
 use super::args::{RestoreArgs, SourceArgs};
 use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
+use super::new_server::{arranged, below, start_words};
 use super::{render, source};
 
 /// The snapshot, where it goes, and how a new server is started on it.
 pub type Chosen = (SnapshotId, SnapshotRecord, Destination, Option<String>);
 
 /// What the arguments mean.
-pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) -> Result<Chosen, Failure> {
+pub fn choose(
+    context: &Context,
+    repository: &Repository,
+    args: &RestoreArgs,
+) -> Result<Chosen, Failure> {
     let resolve = |context: &Context| -> Result<(Catalog, usize), Failure> {
         let catalog = context.catalog_named(repository, &[&args.snapshot.name])?;
         let id = context.resolve(&catalog, &args.snapshot.name)?.0;
@@ -39,7 +44,8 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
         };
         return Ok((id, record, destination, start));
     }
-    let found = if args.layout.is_some() { None } else { Some(existing(context, repository, args)) };
+    let found =
+        if args.layout.is_some() { None } else { Some(existing(context, repository, args)) };
     if let Some(Ok(target)) = found {
         if !args.other_server {
             context.mean_server(repository, target.server.id.as_deref())?;
@@ -50,7 +56,11 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
         return Ok((id, record, Destination::InPlace(Box::new(target)), start));
     }
     let (id, record) = taken(resolve(context)?);
-    let own = if args.data_dir().is_none() { own_directory(context, repository, &record, args)? } else { None };
+    let own = if args.data_dir().is_none() {
+        own_directory(context, repository, &record, args)?
+    } else {
+        None
+    };
     if let Some(target) = own {
         return Ok((id, record, Destination::InPlace(Box::new(target)), None));
     }
@@ -59,17 +69,23 @@ pub fn choose(context: &Context, repository: &Repository, args: &RestoreArgs) ->
     Ok((id, record, Destination::InPlace(Box::new(target)), Some(start)))
 }
 
-/// A server's own directory needs all that `--in-place` looks at: does it run, is it that server, what is replaced. What an earlier restore made is
-/// no server's, unless one was started on it.
+/// A server's own directory needs all that `--in-place` looks at: does it run, is it that server,
+/// what is replaced. What an earlier restore made is no server's, unless one was started on it.
 fn refuse_server(dir: &Path, args: &RestoreArgs) -> Result<(), Failure> {
-    let has_database = ["data/jellyfin.db", "data/library.db", "data/data/jellyfin.db"].iter().any(|name| dir.join(name).exists());
+    let has_database = ["data/jellyfin.db", "data/library.db", "data/data/jellyfin.db"]
+        .iter()
+        .any(|name| dir.join(name).exists());
     let runs = crate::ops::runs_on(dir);
     if !runs && (!has_database || args.yes || Known::load().has_restored(dir)) {
         return Ok(());
     }
-    let what = if runs { "a running Jellyfin server uses" } else { "there is a Jellyfin server in" };
+    let what =
+        if runs { "a running Jellyfin server uses" } else { "there is a Jellyfin server in" };
     Err(Failure::refused(
-        &format!("{what} {}, and --to does not check whether that server is stopped and is the right one; nothing was changed", dir.display()),
+        &format!(
+            "{what} {}, and --to does not check whether that server is stopped and is the right one; nothing was changed",
+            dir.display()
+        ),
         &format!(
             "To restore this server, use --in-place --data-dir {0}. To restore to a separate place, give another directory.{1}",
             render::argument(dir),
@@ -79,7 +95,11 @@ fn refuse_server(dir: &Path, args: &RestoreArgs) -> Result<(), Failure> {
 }
 
 /// The instance that is there.
-fn existing(context: &Context, repository: &Repository, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
+fn existing(
+    context: &Context,
+    repository: &Repository,
+    args: &RestoreArgs,
+) -> Result<InstanceTarget, Failure> {
     let (instance, spec) = source::find_known(context, &named(args), repository)?;
     let server = spec.server.clone();
     Ok(InstanceTarget { instance, spec, server, new_layout: None })
@@ -97,32 +117,63 @@ pub fn named(args: &RestoreArgs) -> SourceArgs {
 }
 
 /// The directories that the snapshot was taken of, where they are this server's still.
-fn own_directory(context: &Context, repository: &Repository, record: &SnapshotRecord, args: &RestoreArgs) -> Result<Option<InstanceTarget>, Failure> {
-    let Some((instance, spec)) = source::of_record(context, repository, record, &named(args), args.trust_repository)? else { return Ok(None) };
+fn own_directory(
+    context: &Context,
+    repository: &Repository,
+    record: &SnapshotRecord,
+    args: &RestoreArgs,
+) -> Result<Option<InstanceTarget>, Failure> {
+    let Some((instance, spec)) =
+        source::of_record(context, repository, record, &named(args), args.trust_repository)?
+    else {
+        return Ok(None);
+    };
     let server = spec.server.clone();
     if spec.server.id.is_some() && spec.server.id != record.server.id {
         return Err(Failure::usage(
-            &format!("{} now belongs to a different server than when the snapshot was taken; nothing was changed", instance.program_data),
+            &format!(
+                "{} now belongs to a different server than when the snapshot was taken; nothing was changed",
+                instance.program_data
+            ),
             "To overwrite that server anyway, give its directory: --data-dir DIR --other-server.",
         ));
     }
-    Ok(spec.server.id.is_some().then_some(InstanceTarget { instance, spec, server, new_layout: None }))
+    Ok(spec.server.id.is_some().then_some(InstanceTarget {
+        instance,
+        spec,
+        server,
+        new_layout: None,
+    }))
 }
 
 /// An instance of which parts are missing gets the directories that one of its kind has.
-fn complete(mut target: InstanceTarget, record: &SnapshotRecord, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
+fn complete(
+    mut target: InstanceTarget,
+    record: &SnapshotRecord,
+    args: &RestoreArgs,
+) -> Result<InstanceTarget, Failure> {
     if target.instance.config.is_none() {
-        let arrangement = Arrangement::of(&record.source.directories).unwrap_or(Arrangement::Docker);
+        let arrangement =
+            Arrangement::of(&record.source.directories).unwrap_or(Arrangement::Docker);
         let data = PathBuf::from(&target.instance.program_data);
-        let dir = if arrangement == Arrangement::LinuxServer { data.parent().unwrap_or(&data).to_path_buf() } else { data };
+        let dir = if arrangement == Arrangement::LinuxServer {
+            data.parent().unwrap_or(&data).to_path_buf()
+        } else {
+            data
+        };
         target.instance.config = arranged(arrangement, &dir, args)?.config;
         target.spec.layout = Layout::of(&target.instance);
     }
     Ok(target)
 }
 
-/// How the server is started that lost its database, where the snapshot tells how it kept its directories.
-fn start_of_lost(instance: &Instance, record: &SnapshotRecord, args: &RestoreArgs) -> Option<String> {
+/// How the server is started that lost its database, where the snapshot tells how it kept its
+/// directories.
+fn start_of_lost(
+    instance: &Instance,
+    record: &SnapshotRecord,
+    args: &RestoreArgs,
+) -> Option<String> {
     let is_lost = instance.database.as_ref().is_some_and(|database| !Path::new(database).exists());
     let arrangement = Arrangement::of(&record.source.directories).filter(|_| is_lost)?;
     let data = Path::new(&instance.program_data);
@@ -130,43 +181,28 @@ fn start_of_lost(instance: &Instance, record: &SnapshotRecord, args: &RestoreArg
     Some(start_words(arrangement, instance, dir, record, args))
 }
 
-fn arranged(arrangement: Arrangement, dir: &Path, args: &RestoreArgs) -> Result<Instance, Failure> {
-    let text = |path: &Option<PathBuf>| path.as_ref().map(|path| absolute(path).to_string_lossy().into_owned());
-    let named = Named { config: text(&args.config_dir), metadata: text(&args.metadata_dir), database: text(&args.database), ..Named::default() };
-    arrangement
-        .instance(&absolute(dir).to_string_lossy(), &named)
-        .map_err(|unnamed| Failure::usage(&unnamed.to_string(), &format!("Give the directory with {}. It is created if it does not exist.", unnamed.option)))
-}
-
-/// A path of the current directory is meant, whether it is there or not.
-fn absolute(path: &Path) -> PathBuf {
-    std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf())
-}
-
-/// A directory that is arranged as a server keeps its things: the packages' directories lie below it as below `/`.
-fn below(dir: &Path, arrangement: Arrangement, args: &RestoreArgs) -> Result<Instance, Failure> {
-    if arrangement != Arrangement::Debian || args.config_dir.is_some() {
-        return arranged(arrangement, dir, args);
-    }
-    let dir = absolute(dir);
-    let named = Named { config: Some(dir.join("etc/jellyfin").to_string_lossy().into_owned()), ..Named::default() };
-    arrangement
-        .instance(&dir.join("var/lib/jellyfin").to_string_lossy(), &named)
-        .map_err(|unnamed| Failure::usage(&unnamed.to_string(), &format!("Give the directory with {}.", unnamed.option)))
-}
-
 /// An instance on a machine that has none, and how its server is started.
-fn new_instance(record: &SnapshotRecord, args: &RestoreArgs, why: Option<Failure>) -> Result<(InstanceTarget, String), Failure> {
+fn new_instance(
+    record: &SnapshotRecord,
+    args: &RestoreArgs,
+    why: Option<Failure>,
+) -> Result<(InstanceTarget, String), Failure> {
     let directories = &record.source.directories;
     let told = Arrangement::of(directories);
     let Some(dir) = args.data_dir() else {
         return Err(why.unwrap_or_else(|| {
-            Failure::usage("no data directory for the new server given", "Give the directory: jellyvault restore SNAPSHOT --in-place --data-dir DIR.")
+            Failure::usage(
+                "no data directory for the new server given",
+                "Give the directory: jellyvault restore SNAPSHOT --in-place --data-dir DIR.",
+            )
         }));
     };
     if args.layout.is_none() && !is_free(dir) {
         let other = Failure::usage(
-            &format!("{} is not empty and does not look like a Jellyfin data directory; nothing was changed", dir.display()),
+            &format!(
+                "{} is not empty and does not look like a Jellyfin data directory; nothing was changed",
+                dir.display()
+            ),
             "Give an empty directory. To restore here anyway, give the layout: --layout docker, linuxserver, debian or portable.",
         );
         return Err(match why {
@@ -184,20 +220,39 @@ fn new_instance(record: &SnapshotRecord, args: &RestoreArgs, why: Option<Failure
     refuse_unplaced(record, args)?;
     let instance = arranged(arrangement, dir, args)?;
     let start = start_words(arrangement, &instance, dir, record, args);
-    let spec =
-        SourceSpec { layout: Layout::of(&instance), how: instance.how.clone(), server: Server::default(), problems: Vec::new(), expects_database: false };
-    Ok((InstanceTarget { instance, spec, server: Server::default(), new_layout: args.layout }, start))
+    let spec = SourceSpec {
+        layout: Layout::of(&instance),
+        how: instance.how.clone(),
+        server: Server::default(),
+        problems: Vec::new(),
+        expects_database: false,
+    };
+    Ok((
+        InstanceTarget { instance, spec, server: Server::default(), new_layout: args.layout },
+        start,
+    ))
 }
 
 /// What lay outside the usual places must be given a place, or its files would have none.
 fn refuse_unplaced(record: &SnapshotRecord, args: &RestoreArgs) -> Result<(), Failure> {
-    let database = record.source.directories.get("database").map(String::as_str).filter(|_| args.database.is_none());
+    let database = record
+        .source
+        .directories
+        .get("database")
+        .map(String::as_str)
+        .filter(|_| args.database.is_none());
     let metadata = record.source.own_metadata_path().filter(|_| args.metadata_dir.is_none());
-    for (name, option, then) in [("metadata", "--metadata-dir", metadata), ("database", "--database", database)] {
+    for (name, option, then) in
+        [("metadata", "--metadata-dir", metadata), ("database", "--database", database)]
+    {
         if let Some(then) = then {
             return Err(Failure::usage(
-                &format!("the snapshot's {name} was in a separate place ({then}), and no path for it was given; nothing was changed"),
-                &format!("Give the path with {option}. The server expects it at {then}, because its settings in the snapshot say so."),
+                &format!(
+                    "the snapshot's {name} was in a separate place ({then}), and no path for it was given; nothing was changed"
+                ),
+                &format!(
+                    "Give the path with {option}. The server expects it at {then}, because its settings in the snapshot say so."
+                ),
             ));
         }
     }
@@ -207,45 +262,22 @@ fn refuse_unplaced(record: &SnapshotRecord, args: &RestoreArgs) -> Result<(), Fa
 /// Whether a directory is missing, or has nothing in it that somebody could miss.
 fn is_free(dir: &Path) -> bool {
     match std::fs::read_dir(dir) {
-        Ok(entries) => entries.flatten().all(|entry| entry.file_name() == "lost+found" || entry.file_name().to_string_lossy().starts_with(".jellyfin-")),
+        Ok(entries) => entries.flatten().all(|entry| {
+            entry.file_name() == "lost+found"
+                || entry.file_name().to_string_lossy().starts_with(".jellyfin-")
+        }),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }
 
-fn start_words(arrangement: Arrangement, instance: &Instance, dir: &Path, record: &SnapshotRecord, args: &RestoreArgs) -> String {
-    let dir = absolute(dir);
-    let media = if args.map.map.is_empty() { "at the same path as before" } else { "at its new path" };
-    match arrangement {
-        Arrangement::Docker | Arrangement::LinuxServer => {
-            let elsewhere = record.source.own_metadata_path().filter(|_| !Path::new(&instance.metadata).starts_with(&dir));
-            let metadata =
-                elsewhere.map_or_else(String::new, |seen| format!(", with its metadata at the same path as before (-v {}:{seen})", instance.metadata));
-            format!("Start the container with this directory as its configuration (-v {}:/config){metadata}, and with the media {media}", dir.display())
-        }
-        Arrangement::Debian => packaged_start_words(instance, media),
-        Arrangement::Portable => {
-            let config = instance.config.clone().unwrap_or_default();
-            format!("Mount the media {media}, then start the server: jellyfin --datadir {} --configdir {config}", dir.display())
-        }
-    }
-}
-
-/// The packages' server looks in the usual directories; for others its service must be told.
-fn packaged_start_words(instance: &Instance, media: &str) -> String {
-    let config = instance.config.as_deref().unwrap_or_default();
-    let usual = [("JELLYFIN_DATA_DIR", instance.program_data.as_str(), "/var/lib/jellyfin"), ("JELLYFIN_CONFIG_DIR", config, "/etc/jellyfin")];
-    let own: Vec<String> = usual.iter().filter(|(_, dir, usual)| dir != usual).map(|(name, dir, _)| format!("{name}=\"{dir}\"")).collect();
-    let set = if own.is_empty() {
-        "Mount".to_owned()
-    } else {
-        format!("Set {} in /etc/default/jellyfin (Fedora: /etc/sysconfig/jellyfin), so that the server uses these directories. Mount", own.join(" and "))
-    };
-    format!("{set} the media {media}, then start the server: systemctl start jellyfin")
-}
-
 /// `--owner` and `--no-owner`.
 pub fn owners(args: &RestoreArgs) -> Result<Owners, Failure> {
-    let wrong = || Failure::usage("--owner needs UID:GID, for example 1000:1000, or keep", "Run id jellyfin to see the numbers of the user jellyfin.");
+    let wrong = || {
+        Failure::usage(
+            "--owner needs UID:GID, for example 1000:1000, or keep",
+            "Run id jellyfin to see the numbers of the user jellyfin.",
+        )
+    };
     match args.owner.as_deref() {
         _ if args.no_owner => Ok(Owners::Own),
         None => Ok(Owners::Target),
@@ -258,7 +290,11 @@ pub fn owners(args: &RestoreArgs) -> Result<Owners, Failure> {
 }
 
 /// The instance that is there, or that the repository's snapshots were taken of.
-pub fn target_of(context: &Context, repository: &Repository, args: &RestoreArgs) -> Result<InstanceTarget, Failure> {
+pub fn target_of(
+    context: &Context,
+    repository: &Repository,
+    args: &RestoreArgs,
+) -> Result<InstanceTarget, Failure> {
     let (instance, spec) = source::find_or_remembered(context, &named(args), repository)?;
     let server = spec.server.clone();
     Ok(InstanceTarget { instance, spec, server, new_layout: None })
@@ -272,5 +308,8 @@ pub fn same_target(args: &RestoreArgs) -> String {
         ("--metadata-dir", args.metadata_dir.as_ref()),
         ("--database", args.database.as_ref()),
     ];
-    named.into_iter().filter_map(|(option, path)| Some(format!(" {option} {}", render::argument(path?)))).collect()
+    named
+        .into_iter()
+        .filter_map(|(option, path)| Some(format!(" {option} {}", render::argument(path?))))
+        .collect()
 }

@@ -23,16 +23,22 @@ const NAMED_MAX: usize = 12;
 /// Files of a folder that are read at most.
 const FILES_MAX: usize = 100;
 
-/// Makes the schemas known that were added; what is wrong with a file is said, and the others count.
+/// Makes the schemas known that were added; what is wrong with a file is said, and the others
+/// count.
 pub fn load_added(context: &Context) {
     for folder in own_folder().into_iter().chain([PathBuf::from(OF_MACHINE)]) {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|kind| kind == "json")).collect();
+        let mut files: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|kind| kind == "json"))
+            .collect();
         files.sort();
         for file in files.iter().take(FILES_MAX) {
             match read(file) {
                 Ok(schema) => drop(Schema::add(schema)),
-                Err(why) => context.say(&format!("Note: the schema file {} was not used: {why}.", file.display())),
+                Err(why) => context
+                    .say(&format!("Note: the schema file {} was not used: {why}.", file.display())),
             }
         }
     }
@@ -40,9 +46,15 @@ pub fn load_added(context: &Context) {
 
 /// The user's own folder of schemas.
 fn own_folder() -> Option<PathBuf> {
-    let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let home = || std::env::var_os("HOME").map(PathBuf::from).or_else(|| rustix::process::geteuid().is_root().then(|| PathBuf::from("/root")));
-    base.or_else(|| home().map(|home| home.join(".config"))).map(|base| base.join("jellyvault/schemas"))
+    let base =
+        std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || {
+        std::env::var_os("HOME")
+            .map(PathBuf::from)
+            .or_else(|| rustix::process::geteuid().is_root().then(|| PathBuf::from("/root")))
+    };
+    base.or_else(|| home().map(|home| home.join(".config")))
+        .map(|base| base.join("jellyvault/schemas"))
 }
 
 fn read(file: &Path) -> Result<Schema, String> {
@@ -73,22 +85,44 @@ fn list(context: &Context) -> Result<Exit, Failure> {
         to_json::print(&json!({"schemas": all}));
         return Ok(Exit::Done);
     }
-    let rows = Schema::all().iter().map(|schema| vec![schema.name.clone(), schema.versions.clone(), schema.tables.len().to_string(), newest(schema)]);
-    let head = vec!["NAME".to_owned(), "JELLYFIN".to_owned(), "TABLES".to_owned(), "NEWEST MIGRATION".to_owned()];
+    let rows = Schema::all().iter().map(|schema| {
+        vec![
+            schema.name.clone(),
+            schema.versions.clone(),
+            schema.tables.len().to_string(),
+            newest(schema),
+        ]
+    });
+    let head = vec![
+        "NAME".to_owned(),
+        "JELLYFIN".to_owned(),
+        "TABLES".to_owned(),
+        "NEWEST MIGRATION".to_owned(),
+    ];
     output::print(&render::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), &[2]))?;
     Ok(Exit::Done)
 }
 
 fn show(name: &str) -> Result<Exit, Failure> {
     let found = Schema::all().iter().find(|schema| schema.name == name);
-    let schema = found.ok_or_else(|| Failure::usage(&format!("there is no schema {name:?}"), "Run jellyvault schema list to see the names."))?;
+    let schema = found.ok_or_else(|| {
+        Failure::usage(
+            &format!("there is no schema {name:?}"),
+            "Run jellyvault schema list to see the names.",
+        )
+    })?;
     output::print(&text_of(schema)?)?;
     Ok(Exit::Done)
 }
 
 fn text_of(schema: &Schema) -> Result<String, Failure> {
     let hint = "This is a bug in jellyvault. Please report it with the schema's name.";
-    schema.to_file().map_err(|why| Failure::usage(&format!("the schema {} could not be written as a file: {why}", schema.name), hint))
+    schema.to_file().map_err(|why| {
+        Failure::usage(
+            &format!("the schema {} could not be written as a file: {why}", schema.name),
+            hint,
+        )
+    })
 }
 
 fn add(context: &Context, file: &Path) -> Result<Exit, Failure> {
@@ -104,9 +138,15 @@ fn add(context: &Context, file: &Path) -> Result<Exit, Failure> {
     };
     let built = build(context)?;
     if context.global.json {
-        to_json::print(&json!({"schema": name, "file": kept.to_string_lossy(), "built": ids(&built)}));
+        to_json::print(
+            &json!({"schema": name, "file": kept.to_string_lossy(), "built": ids(&built)}),
+        );
     } else if !context.global.quiet {
-        output::print(&format!("Added the schema {name} ({}).\n{}", kept.display(), built_words(&built)))?;
+        output::print(&format!(
+            "Added the schema {name} ({}).\n{}",
+            kept.display(),
+            built_words(&built)
+        ))?;
     }
     Ok(Exit::Done)
 }
@@ -127,9 +167,14 @@ fn keep(schema: Schema) -> Result<Option<PathBuf>, Failure> {
         return Ok(None);
     }
     let folder = own_folder().unwrap_or_else(|| PathBuf::from(OF_MACHINE));
-    let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
+    let safe: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' })
+        .collect();
     let file = folder.join(format!("{}.json", safe.trim_start_matches('.')));
-    let written = std::fs::create_dir_all(&folder).and_then(|()| CacheFile::begin(&file)).and_then(|mut new| new.append(text.as_bytes()).and(new.finish()));
+    let written = std::fs::create_dir_all(&folder)
+        .and_then(|()| CacheFile::begin(&file))
+        .and_then(|mut new| new.append(text.as_bytes()).and(new.finish()));
     written.map_err(|source| ops::Error::Target { verb: "write", path: file.clone(), source })?;
     Ok(Some(file))
 }
@@ -137,12 +182,19 @@ fn keep(schema: Schema) -> Result<Option<PathBuf>, Failure> {
 fn learn(context: &Context, args: &LearnArgs) -> Result<Exit, Failure> {
     let repository = context.open();
     let scratch = context.global.scratch_dir.clone();
-    let scratch = scratch.unwrap_or_else(|| repository.as_ref().map_or_else(|_| std::env::temp_dir(), Repository::scratch_folder));
+    let scratch = scratch.unwrap_or_else(|| {
+        repository.as_ref().map_or_else(|_| std::env::temp_dir(), Repository::scratch_folder)
+    });
     let (zip, learnt) = if let Some(name) = &args.snapshot {
         let repository = repository?;
         let catalog = context.catalog_named(&repository, &[name])?;
         let snapshot = context.resolve(&catalog, name)?;
-        let zip = args.zip.clone().ok_or_else(|| Failure::usage("no zip to learn from given", "Give it: jellyvault schema learn ZIP --snapshot SNAPSHOT."))?;
+        let zip = args.zip.clone().ok_or_else(|| {
+            Failure::usage(
+                "no zip to learn from given",
+                "Give it: jellyvault schema learn ZIP --snapshot SNAPSHOT.",
+            )
+        })?;
         let database = ops::database_of(&repository, snapshot)?;
         let learnt = ops::learn_schema(&zip, &database.path, &scratch, &context.monitor)?;
         (zip, learnt)
@@ -182,17 +234,31 @@ fn build(context: &Context) -> Result<Vec<(SnapshotId, SnapshotId)>, Failure> {
 }
 
 fn ids(built: &[(SnapshotId, SnapshotId)]) -> Vec<serde_json::Value> {
-    built.iter().map(|(old, new)| json!({"snapshot": old.to_string(), "replaced_by": new.to_string()})).collect()
+    built
+        .iter()
+        .map(|(old, new)| json!({"snapshot": old.to_string(), "replaced_by": new.to_string()}))
+        .collect()
 }
 
 pub fn built_words(built: &[(SnapshotId, SnapshotId)]) -> String {
     built
         .iter()
-        .map(|(old, new)| format!("Built a database from the tables of snapshot {}: it is now snapshot {}.\n", render::short(old), render::short(new)))
+        .map(|(old, new)| {
+            format!(
+                "Built a database from the tables of snapshot {}: it is now snapshot {}.\n",
+                render::short(old),
+                render::short(new)
+            )
+        })
         .collect()
 }
 
-fn words(zip: &Path, file: &Path, learnt: &LearntSchema, built: &[(SnapshotId, SnapshotId)]) -> String {
+fn words(
+    zip: &Path,
+    file: &Path,
+    learnt: &LearntSchema,
+    built: &[(SnapshotId, SnapshotId)],
+) -> String {
     let mut out = format!(
         "Learned the tables of Jellyfin {} from {}: {} of {} match the database byte for byte.\n",
         learnt.schema.first,
@@ -201,7 +267,10 @@ fn words(zip: &Path, file: &Path, learnt: &LearntSchema, built: &[(SnapshotId, S
         render::plural(learnt.tables as u64, "table", "tables")
     );
     if !learnt.changed.is_empty() {
-        out.push_str(&format!("The server changed these tables after it made the zip: {}.\n", learnt.changed.join(", ")));
+        out.push_str(&format!(
+            "The server changed these tables after it made the zip: {}.\n",
+            learnt.changed.join(", ")
+        ));
     }
     if !learnt.unsure.is_empty() {
         out.push_str(&format!(

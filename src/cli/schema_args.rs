@@ -13,9 +13,10 @@ pub enum SchemaCommand {
     List,
     /// Learn the schema of a newer server from its database and one of its own backups
     ///
-    /// Create a backup in Jellyfin (Dashboard, Backups), then run this on the server's machine. The zip in data/backups is
-    /// found automatically. A learned schema is used only if it reproduces that zip exactly. Snapshots that were imported
-    /// earlier with tables of this schema then get their database.
+    /// Create a backup in Jellyfin (Dashboard, Backups), then run this on the server's machine. The
+    /// zip in data/backups is found automatically. A learned schema is used only if it reproduces
+    /// that zip exactly. Snapshots that were imported earlier with tables of this schema then get
+    /// their database.
     Learn(LearnArgs),
     /// Add a schema from a file written by schema show
     Add {
@@ -53,6 +54,11 @@ pub struct LearnArgs {
 impl LearnArgs {
     /// Which instance.
     pub fn source(&self) -> SourceArgs {
-        SourceArgs { data_dir: self.data_dir.clone(), config_dir: self.config_dir.clone(), database: self.database.clone(), ..SourceArgs::default() }
+        SourceArgs {
+            data_dir: self.data_dir.clone(),
+            config_dir: self.config_dir.clone(),
+            database: self.database.clone(),
+            ..SourceArgs::default()
+        }
     }
 }

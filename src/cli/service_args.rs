@@ -18,7 +18,8 @@ pub struct RunArgs {
 /// How to show it.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
-    /// Exit with 1 if the server is not protected, otherwise with 0: for container health checks and monitoring
+    /// Exit with 1 if the server is not protected, otherwise with 0: for container health checks
+    /// and monitoring
     #[arg(long)]
     pub healthy: bool,
 }

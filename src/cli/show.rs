@@ -33,17 +33,33 @@ pub fn run(context: &Context, name: &str) -> Result<Exit, Failure> {
         }));
         return Ok(exit);
     }
-    output::print(&(facts(context, id, record) + &contents(record, &shown) + &remarks(record, &shown)))?;
+    output::print(
+        &(facts(context, id, record) + &contents(record, &shown) + &remarks(record, &shown)),
+    )?;
     Ok(exit)
 }
 
 /// Where and when it was taken, of which server.
 fn facts(context: &Context, id: &SnapshotId, record: &SnapshotRecord) -> String {
     let server = &record.server;
-    let version = server.version.as_ref().map(|v| format!("Jellyfin {}{} (known from {})", v.value, if v.exact { "" } else { " or later" }, v.how));
+    let version = server.version.as_ref().map(|v| {
+        format!(
+            "Jellyfin {}{} (known from {})",
+            v.value,
+            if v.exact { "" } else { " or later" },
+            v.how
+        )
+    });
     let mut rows = vec![
         ("Snapshot", Some(id.to_string())),
-        ("Taken", Some(format!("{}, in {}", render::time(record.time_ns, &context.zone), render::seconds(record.took_ms)))),
+        (
+            "Taken",
+            Some(format!(
+                "{}, in {}",
+                render::time(record.time_ns, &context.zone),
+                render::seconds(record.took_ms)
+            )),
+        ),
         ("Label", record.label.as_ref().map(|label| display(label.as_bytes()))),
         ("Note", record.note.as_deref().map(in_a_line)),
         ("Host", Some(record.source.host.clone())),
@@ -52,13 +68,18 @@ fn facts(context: &Context, id: &SnapshotId, record: &SnapshotRecord) -> String 
         ("Schema", server.schema.clone()),
         ("Parent", record.parent.map(|parent| render::short(&parent))),
     ];
-    rows.extend(record.source.directories.iter().filter(|(name, _)| ["programdata", "config", "folder"].contains(&name.as_str())).map(|(name, path)| {
-        match name.as_str() {
-            "config" => ("Configuration", Some(path.clone())),
-            "folder" => ("Folder", Some(path.clone())),
-            _ => ("Data", Some(path.clone())),
-        }
-    }));
+    rows.extend(
+        record
+            .source
+            .directories
+            .iter()
+            .filter(|(name, _)| ["programdata", "config", "folder"].contains(&name.as_str()))
+            .map(|(name, path)| match name.as_str() {
+                "config" => ("Configuration", Some(path.clone())),
+                "folder" => ("Folder", Some(path.clone())),
+                _ => ("Data", Some(path.clone())),
+            }),
+    );
     let seen: Vec<String> = record
         .source
         .seen_by_server
@@ -67,7 +88,8 @@ fn facts(context: &Context, id: &SnapshotId, record: &SnapshotRecord) -> String 
         .map(|(name, path)| format!("{name} as {path}"))
         .collect();
     rows.push(("The server sees", (!seen.is_empty()).then(|| seen.join(", "))));
-    let rows: Vec<_> = rows.into_iter().filter_map(|(name, value)| Some(vec![name.to_owned(), value?])).collect();
+    let rows: Vec<_> =
+        rows.into_iter().filter_map(|(name, value)| Some(vec![name.to_owned(), value?])).collect();
     render::table(&rows, &[])
 }
 
@@ -75,8 +97,17 @@ fn facts(context: &Context, id: &SnapshotId, record: &SnapshotRecord) -> String 
 fn contents(record: &SnapshotRecord, shown: &Shown) -> String {
     let mut out = String::new();
     let mut rows = vec![["CATEGORY", "FILES", "SIZE"].map(str::to_owned).to_vec()];
-    rows.extend(record.categories.iter().map(|(name, c)| vec![name.clone(), render::count(c.files), render::size(c.bytes)]));
-    rows.push(vec!["total".to_owned(), render::count(record.files.total), render::size(record.bytes.source)]);
+    rows.extend(
+        record
+            .categories
+            .iter()
+            .map(|(name, c)| vec![name.clone(), render::count(c.files), render::size(c.bytes)]),
+    );
+    rows.push(vec![
+        "total".to_owned(),
+        render::count(record.files.total),
+        render::size(record.bytes.source),
+    ]);
     out.push('\n');
     out.push_str(&render::table(&rows, &[1, 2]));
     let files = &record.files;
@@ -108,7 +139,13 @@ fn remarks(record: &SnapshotRecord, shown: &Shown) -> String {
         let left: Vec<String> = record
             .excluded
             .iter()
-            .map(|glob| if is_generated(glob.as_bytes()) { format!("{glob} (the server generates it again by itself)") } else { display(glob.as_bytes()) })
+            .map(|glob| {
+                if is_generated(glob.as_bytes()) {
+                    format!("{glob} (the server generates it again by itself)")
+                } else {
+                    display(glob.as_bytes())
+                }
+            })
             .collect();
         out.push_str(&format!("Left out: {}.\n", left.join(", ")));
     }
@@ -116,7 +153,10 @@ fn remarks(record: &SnapshotRecord, shown: &Shown) -> String {
         out.push_str(&format!("Note: {remark}.\n"));
     }
     if record.problem_count > 0 {
-        out.push_str(&format!("\n{}:\n", render::plural(record.problem_count, "problem", "problems")));
+        out.push_str(&format!(
+            "\n{}:\n",
+            render::plural(record.problem_count, "problem", "problems")
+        ));
         record.problems.iter().for_each(|p| out.push_str(&format!("  {}: {}\n", p.path, p.what)));
     }
     out
@@ -125,8 +165,14 @@ fn remarks(record: &SnapshotRecord, shown: &Shown) -> String {
 /// What changed since the snapshot before, where there is one.
 fn against(files: &Files, has_parent: bool) -> String {
     if !has_parent {
-        return format!("First snapshot of this source: all {} were read.", render::plural(files.total, "file", "files"));
+        return format!(
+            "First snapshot of this source: all {} were read.",
+            render::plural(files.total, "file", "files")
+        );
     }
-    let [new, changed, unchanged, gone] = [files.new, files.changed, files.unchanged, files.gone].map(render::count);
-    format!("Since the previous snapshot: {new} new, {changed} changed, {unchanged} unchanged, {gone} gone.")
+    let [new, changed, unchanged, gone] =
+        [files.new, files.changed, files.unchanged, files.gone].map(render::count);
+    format!(
+        "Since the previous snapshot: {new} new, {changed} changed, {unchanged} unchanged, {gone} gone."
+    )
 }

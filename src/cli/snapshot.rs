@@ -25,13 +25,23 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
         None => match source::find(context, &args.source) {
             // Where there is a repository its snapshots tell.
             Err(failure) if failure.is_no_instance() => {
-                context.open().ok().map_or(Err(failure), |repository| source::find_to_capture(context, &args.source, &repository))?.1
+                context
+                    .open()
+                    .ok()
+                    .map_or(Err(failure), |repository| {
+                        source::find_to_capture(context, &args.source, &repository)
+                    })?
+                    .1
             }
             found => found?.1,
         },
     };
     args.label.as_deref().map_or(Ok(()), labels::check)?;
-    let repository = if args.dry_run { open_or_imagine(context)? } else { open_or_make(context, args.init, &args.encrypt)? };
+    let repository = if args.dry_run {
+        open_or_imagine(context)?
+    } else {
+        open_or_make(context, args.init, &args.encrypt)?
+    };
     let spec = if args.plain.is_none() && (spec.layout.has_traps() || !spec.problems.is_empty()) {
         source::find_known(context, &args.source, &repository)?.1
     } else {
@@ -40,7 +50,9 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
     if args.if_version_changes
         && let Some(version) = same_version(&repository, &spec)?
     {
-        let what = format!("Jellyfin is still {version}, as in the newest snapshot, so no snapshot was taken");
+        let what = format!(
+            "Jellyfin is still {version}, as in the newest snapshot, so no snapshot was taken"
+        );
         if context.global.json {
             to_json::print(&serde_json::json!({"skipped": what}));
         } else {
@@ -67,18 +79,8 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
         threads: 0,
     };
     let report = ops::snapshot(&repository, &spec, &options, &context.monitor)?;
+    tell(context, &report, args.dry_run)?;
     let record = &report.record;
-    if context.global.json {
-        to_json::print(&Taken { report: &report, made_repository: context.has_made.get() });
-    } else if !context.global.quiet {
-        let done = report.id.as_ref().map_or_else(|| "nothing was stored".to_owned(), |id| format!("snapshot {} was taken", render::short(id)));
-        output::print_done(&words(&report, args.dry_run), &done)?;
-    }
-    for remark in &record.remarks {
-        if context.global.verbose || remark.contains("left out") || remark.contains("no database") {
-            context.say(&format!("Note: {remark}."));
-        }
-    }
     if record.problem_count == 0 {
         return Ok(Exit::Done);
     }
@@ -86,15 +88,49 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
     Ok(Exit::Problems)
 }
 
-/// The version of the installed server, where the newest snapshot is of the same. After an upgrade the new program is installed before it first runs,
-/// so that its files know better than the logs.
+/// The answer.
+fn tell(context: &Context, report: &SnapshotReport, dry_run: bool) -> Result<(), Failure> {
+    if context.global.json {
+        to_json::print(&Taken { report, made_repository: context.has_made.get() });
+    } else if !context.global.quiet {
+        let done = report.id.as_ref().map_or_else(
+            || "nothing was stored".to_owned(),
+            |id| format!("snapshot {} was taken", render::short(id)),
+        );
+        output::print_done(&words(report, dry_run), &done)?;
+    }
+    for remark in &report.record.remarks {
+        if context.global.verbose || remark.contains("left out") || remark.contains("no database") {
+            context.say(&format!("Note: {remark}."));
+        }
+    }
+    Ok(())
+}
+
+/// The version of the installed server, where the newest snapshot is of the same. After an upgrade
+/// the new program is installed before it first runs, so that its files know better than the logs.
 fn same_version(repository: &Repository, spec: &SourceSpec) -> Result<Option<String>, Failure> {
-    let is_packaged = spec.layout.directories().get("programdata").is_some_and(|data| data == "/var/lib/jellyfin");
-    let installed = || version::INSTALL_FOLDERS.iter().find_map(|folder| version::from_install(std::path::Path::new(folder)));
+    let is_packaged = spec
+        .layout
+        .directories()
+        .get("programdata")
+        .is_some_and(|data| data == "/var/lib/jellyfin");
+    let installed = || {
+        version::INSTALL_FOLDERS
+            .iter()
+            .find_map(|folder| version::from_install(std::path::Path::new(folder)))
+    };
     let now = if is_packaged { installed() } else { None }.or_else(|| spec.server.version.clone());
-    let is_its = |record: &crate::manifest::SnapshotRecord| spec.server.id.is_some() && record.server.id == spec.server.id && !record.is_safety();
-    let last = Catalog::newest(repository, is_its).map_err(ops::Error::from)?.and_then(|(_, record)| record.server.version);
-    Ok(now.zip(last).filter(|(now, last)| now.exact && last.exact && now.value == last.value).map(|(now, _)| now.value))
+    let is_its = |record: &crate::manifest::SnapshotRecord| {
+        spec.server.id.is_some() && record.server.id == spec.server.id && !record.is_safety()
+    };
+    let last = Catalog::newest(repository, is_its)
+        .map_err(ops::Error::from)?
+        .and_then(|(_, record)| record.server.version);
+    Ok(now
+        .zip(last)
+        .filter(|(now, last)| now.exact && last.exact && now.value == last.value)
+        .map(|(now, _)| now.value))
 }
 
 /// Problems on standard error, even where the user wants quiet.
@@ -109,7 +145,10 @@ pub fn tell_problems(context: &Context, count: u64, problems: &[crate::progress:
         text.push_str(&format!("  {}: {}\n", in_a_line(&problem.path), in_a_line(&problem.what)));
     }
     if count > shown as u64 {
-        text.push_str(&format!("  … and {} more (--verbose shows them)\n", render::count(count - shown as u64)));
+        text.push_str(&format!(
+            "  … and {} more (--verbose shows them)\n",
+            render::count(count - shown as u64)
+        ));
     }
     use std::io::Write;
     // Where standard error is closed the exit code still tells.
@@ -118,14 +157,23 @@ pub fn tell_problems(context: &Context, count: u64, problems: &[crate::progress:
 
 /// The categories that `--only` and `--skip` leave; none means all.
 pub fn wanted(only: &[String], skip: &[String]) -> Result<Vec<Category>, Failure> {
-    let parse = |words: &[String]| words.iter().map(|word| word.parse::<Category>()).collect::<Result<Vec<_>, _>>();
-    let usage = |error: crate::source::UnknownCategory| Failure::usage(&error.to_string(), "Give one or more categories, separated by commas.");
+    let parse = |words: &[String]| {
+        words.iter().map(|word| word.parse::<Category>()).collect::<Result<Vec<_>, _>>()
+    };
+    let usage = |error: crate::source::UnknownCategory| {
+        Failure::usage(&error.to_string(), "Give one or more categories, separated by commas.")
+    };
     let (only, skip) = (parse(only).map_err(usage)?, parse(skip).map_err(usage)?);
     if skip.is_empty() {
         return Ok(only);
     }
-    let left: Vec<Category> = Category::ALL.into_iter().filter(|category| !skip.contains(category)).collect();
-    if left.is_empty() { Err(Failure::usage("--skip excludes every category", "Skip fewer categories.")) } else { Ok(left) }
+    let left: Vec<Category> =
+        Category::ALL.into_iter().filter(|category| !skip.contains(category)).collect();
+    if left.is_empty() {
+        Err(Failure::usage("--skip excludes every category", "Skip fewer categories."))
+    } else {
+        Ok(left)
+    }
 }
 
 /// A snapshot, and whether a repository was made for it.
@@ -157,7 +205,9 @@ fn words(report: &SnapshotReport, dry_run: bool) -> String {
             if dry_run { " Nothing was stored." } else { "" }
         );
     };
-    let version = record.server.version.as_ref().map_or_else(String::new, |v| format!(" of Jellyfin {}{}", v.value, if v.exact { "" } else { " or later" }));
+    let version = record.server.version.as_ref().map_or_else(String::new, |v| {
+        format!(" of Jellyfin {}{}", v.value, if v.exact { "" } else { " or later" })
+    });
     let label = record.label.as_ref().map_or_else(String::new, |label| format!(" “{label}”"));
     format!(
         "Snapshot {}{label}{version}: {}, {}.\n  {changes}.\n  {} read, {} added to the repository, in {}.\n",

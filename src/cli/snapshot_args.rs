@@ -14,13 +14,15 @@ pub struct SnapshotArgs {
     /// Take a snapshot of this directory as it is, instead of a Jellyfin server
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with_all = ["data_dir", "named_dir", "config_dir", "metadata_dir", "only", "skip"])]
     pub plain: Option<PathBuf>,
-    /// Include only these categories: database, config, metadata, subtitles, trickplay, attachments, plugins, other
+    /// Include only these categories: database, config, metadata, subtitles, trickplay,
+    /// attachments, plugins, other
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',', conflicts_with = "skip")]
     pub only: Vec<String>,
     /// Include all categories except these
     #[arg(long, value_name = "CATEGORY", value_delimiter = ',')]
     pub skip: Vec<String>,
-    /// Exclude files that match this pattern: a name (*.bif) or a path in the snapshot (metadata/People/**)
+    /// Exclude files that match this pattern: a name (*.bif) or a path in the snapshot
+    /// (metadata/People/**)
     #[arg(long, value_name = "GLOB")]
     pub exclude: Vec<String>,
     /// Label for the snapshot, for example "before 12.0"
@@ -37,7 +39,8 @@ pub struct SnapshotArgs {
     pub init: bool,
     #[command(flatten)]
     pub encrypt: super::key_args::EncryptArgs,
-    /// Take a snapshot only if the installed version of Jellyfin is not that of the newest snapshot, or is not known
+    /// Take a snapshot only if the installed version of Jellyfin is not that of the newest
+    /// snapshot, or is not known
     #[arg(long, conflicts_with_all = ["plain", "dry_run"])]
     pub if_version_changes: bool,
     /// Show what would be read; store nothing

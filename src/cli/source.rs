@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use crate::manifest::{Catalog, SnapshotRecord};
-use crate::ops::{self, SourceSpec};
+use crate::ops::{self, Server, SourceSpec, Survey};
 use crate::source::{Instance, MissingPath, Named, Stat};
 use crate::store::Repository;
 
@@ -21,8 +21,13 @@ pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpe
     find_trusting(context, args, Named::default())
 }
 
-/// What a snapshot is taken of, beside a repository that remembers it: of a data directory that it knows only the server's marker may be left.
-pub fn find_to_capture(context: &Context, args: &SourceArgs, repository: &Repository) -> Result<(Instance, SourceSpec), Failure> {
+/// What a snapshot is taken of, beside a repository that remembers it: of a data directory that it
+/// knows only the server's marker may be left.
+pub fn find_to_capture(
+    context: &Context,
+    args: &SourceArgs,
+    repository: &Repository,
+) -> Result<(Instance, SourceSpec), Failure> {
     let failure = match find_or_remembered(context, args, repository) {
         Err(failure) if failure.is_no_instance() => failure,
         found => return found,
@@ -33,54 +38,85 @@ pub fn find_to_capture(context: &Context, args: &SourceArgs, repository: &Reposi
         return Err(failure);
     }
     let place = gone_source::look(context, named, repository, failure)?;
-    find_trusting(context, &SourceArgs { data_dir: Some(place), ..args }, Named { is_known_place: true, ..Named::default() })
+    find_trusting(
+        context,
+        &SourceArgs { data_dir: Some(place), ..args },
+        Named { is_known_place: true, ..Named::default() },
+    )
 }
 
-/// The same beside a repository: places that only a file of the server's user names are taken as well, if an earlier snapshot was taken of them.
-pub fn find_known(context: &Context, args: &SourceArgs, repository: &Repository) -> Result<(Instance, SourceSpec), Failure> {
+/// The same beside a repository: places that only a file of the server's user names are taken as
+/// well, if an earlier snapshot was taken of them.
+pub fn find_known(
+    context: &Context,
+    args: &SourceArgs,
+    repository: &Repository,
+) -> Result<(Instance, SourceSpec), Failure> {
     let mut found = find(context, args)?;
     if !found.0.missing.is_empty() {
         // What the settings name is not here, but an earlier command said where it is.
         let then = ops::directories_of(repository, &context.host(), &found.0.program_data)?;
-        let place = |what, name| then.get(name).map(PathBuf::from).filter(|_| found.0.missing.iter().any(|missing| missing.what == what));
+        let place = |what, name| {
+            then.get(name)
+                .map(PathBuf::from)
+                .filter(|_| found.0.missing.iter().any(|missing| missing.what == what))
+        };
         let mut args = args.clone();
-        args.database = args.database.or_else(|| place(MissingPath::Database, "database").filter(|file| file.is_file()));
-        args.metadata_dir = args.metadata_dir.or_else(|| place(MissingPath::Metadata, "metadata").filter(|dir| dir.is_dir()));
+        args.database = args
+            .database
+            .or_else(|| place(MissingPath::Database, "database").filter(|file| file.is_file()));
+        args.metadata_dir = args
+            .metadata_dir
+            .or_else(|| place(MissingPath::Metadata, "metadata").filter(|dir| dir.is_dir()));
         found = find(context, &args)?;
     }
     if !found.1.layout.has_traps() {
         return Ok(found);
     }
     let known = ops::places_of(repository, &context.host(), &found.0.program_data)?;
-    if known.is_empty() { Ok(found) } else { find_trusting(context, args, Named { known, ..Named::default() }) }
+    if known.is_empty() {
+        Ok(found)
+    } else {
+        find_trusting(context, args, Named { known, ..Named::default() })
+    }
 }
 
-/// The same for who names no directory where none is found: the one that the repository's snapshots of this machine were taken of.
-pub fn find_or_remembered(context: &Context, args: &SourceArgs, repository: &Repository) -> Result<(Instance, SourceSpec), Failure> {
+/// The same for who names no directory where none is found: the one that the repository's snapshots
+/// of this machine were taken of.
+pub fn find_or_remembered(
+    context: &Context,
+    args: &SourceArgs,
+    repository: &Repository,
+) -> Result<(Instance, SourceSpec), Failure> {
     let args = &configured(context, args)?;
     let why = match find_known(context, args, repository) {
         // Who names a directory means no other.
         Err(failure) if failure.is_no_instance() && args.data_dir().is_none() => failure,
         found => return found,
     };
-    let is_here = |record: &SnapshotRecord| record.source.host == context.host() && record.source.directories.contains_key("programdata");
+    let is_here = |record: &SnapshotRecord| {
+        record.source.host == context.host()
+            && record.source.directories.contains_key("programdata")
+    };
     let newest = Catalog::newest(repository, is_here).map_err(ops::Error::from)?;
     let Some((_, record)) = newest else { return Err(why) };
     match of_record(context, repository, &record, args, false)? {
-        Some((_, spec)) if spec.server.id.is_some() && spec.server.id != record.server.id => Err(Failure::usage(
-            &format!(
-                "{} now belongs to a different server than when the snapshots were taken",
-                record.source.directories.get("programdata").map_or("", String::as_str)
-            ),
-            "Give the right directory with --data-dir.",
-        )),
+        Some((_, spec)) if spec.server.id.is_some() && spec.server.id != record.server.id => {
+            Err(Failure::usage(
+                &format!(
+                    "{} now belongs to a different server than when the snapshots were taken",
+                    record.source.directories.get("programdata").map_or("", String::as_str)
+                ),
+                "Give the right directory with --data-dir.",
+            ))
+        }
         Some(found) => Ok(found),
         None => Err(why),
     }
 }
 
-/// The directories that a snapshot of this machine was taken of, where the repository may be believed: one that came from elsewhere does not say
-/// what is read or written here.
+/// The directories that a snapshot of this machine was taken of, where the repository may be
+/// believed: one that came from elsewhere does not say what is read or written here.
 pub fn of_record(
     context: &Context,
     repository: &Repository,
@@ -91,20 +127,33 @@ pub fn of_record(
     if !is_trusted && !may_believe(repository) {
         return Ok(None);
     }
-    let directory = |name: &str| record.source.directories.get(name).map(PathBuf::from).filter(|dir| dir.is_dir());
-    let Some(data) = directory("programdata").filter(|_| record.source.host == context.host()) else { return Ok(None) };
+    let directory = |name: &str| {
+        record.source.directories.get(name).map(PathBuf::from).filter(|dir| dir.is_dir())
+    };
+    let Some(data) = directory("programdata").filter(|_| record.source.host == context.host())
+    else {
+        return Ok(None);
+    };
     let own = SourceArgs {
         data_dir: Some(data),
         config_dir: named.config_dir.clone().or_else(|| directory("config")),
         metadata_dir: named.metadata_dir.clone().or_else(|| directory("metadata")),
-        database: named.database.clone().or_else(|| record.source.directories.get("database").map(PathBuf::from).filter(|file| file.is_file())),
+        database: named.database.clone().or_else(|| {
+            record
+                .source
+                .directories
+                .get("database")
+                .map(PathBuf::from)
+                .filter(|file| file.is_file())
+        }),
         follow_roots: named.follow_roots,
         ..SourceArgs::default()
     };
     Ok(find(context, &own).ok())
 }
 
-/// Whether the repository may say what is read here: this user made it, or it belongs to this user or root.
+/// Whether the repository may say what is read here: this user made it, or it belongs to this user
+/// or root.
 fn may_believe(repository: &Repository) -> bool {
     Known::load().has_made(&repository.config().id) || is_own(repository)
 }
@@ -131,12 +180,18 @@ fn configured(context: &Context, args: &SourceArgs) -> Result<SourceArgs, Failur
     Ok(args)
 }
 
-fn find_trusting(context: &Context, args: &SourceArgs, trusting: Named) -> Result<(Instance, SourceSpec), Failure> {
+fn find_trusting(
+    context: &Context,
+    args: &SourceArgs,
+    trusting: Named,
+) -> Result<(Instance, SourceSpec), Failure> {
     let args = &configured(context, args)?;
-    let text = |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| p.to_string_lossy().into_owned());
+    let text =
+        |path: &Option<std::path::PathBuf>| path.as_ref().map(|p| p.to_string_lossy().into_owned());
     let absolute = |path: &Option<std::path::PathBuf>| -> Result<Option<String>, Failure> {
         let Some(path) = path else { return Ok(None) };
-        let found = std::fs::canonicalize(path).map_err(|source| ops::Error::Source { path: path.clone(), source })?;
+        let found = std::fs::canonicalize(path)
+            .map_err(|source| ops::Error::Source { path: path.clone(), source })?;
         Ok(Some(found.to_string_lossy().into_owned()))
     };
     if let Some(dir) = args.data_dir()
@@ -162,58 +217,113 @@ fn find_trusting(context: &Context, args: &SourceArgs, trusting: Named) -> Resul
 pub fn run(context: &Context, args: &SourceArgs) -> Result<Exit, Failure> {
     let (instance, spec) = match find(context, args) {
         // Where a repository is, its snapshots tell.
-        Err(failure) if failure.is_no_instance() => context.open().ok().map_or(Err(failure), |repository| find_to_capture(context, args, &repository))?,
+        Err(failure) if failure.is_no_instance() => context
+            .open()
+            .ok()
+            .map_or(Err(failure), |repository| find_to_capture(context, args, &repository))?,
         found => found?,
     };
     let survey = ops::survey(&spec, 0, &context.monitor)?;
-    let version = spec.server.version.as_ref();
-    let database = instance.database.as_ref().filter(|path| std::path::Path::new(path).is_file());
     let exit = if survey.problems.is_empty() { Exit::Done } else { Exit::Problems };
     let asked = jellyfin::ask(context, &spec.server);
     if context.global.json {
-        let categories: Map<String, Value> =
-            survey.categories.iter().map(|(name, (files, bytes))| ((*name).to_owned(), json!({"files": files, "bytes": bytes}))).collect();
-        let paths = json!({
-            "data": instance.program_data, "inner_data": instance.data, "config": instance.config, "metadata": instance.metadata,
-            "metadata_default": instance.metadata_default, "root": instance.root, "plugins": instance.plugins, "database": database, "log": instance.log,
-        });
-        to_json::print(&json!({
-            "instance": {"how": instance.how, "version": version.map(|v| &v.value), "version_how": version.map(|v| &v.how), "id": spec.server.id, "database_plugin": instance.database_plugin, "paths": paths},
-            "categories": categories, "problems": survey.problems, "jellyfin": jellyfin::document(asked.as_ref()),
-        }));
+        to_json::print(&document(&instance, &spec.server, &survey, asked.as_ref()));
         return Ok(exit);
     }
-    let none = || "not found".to_owned();
-    let mut out = format!("Found a Jellyfin instance by {}.\n\n", instance.how);
-    let rows = [
-        ("Data", Some(instance.program_data.clone())),
-        ("Configuration", instance.config.clone()),
-        ("Database", database.cloned()),
-        ("Metadata", Some(instance.metadata.clone())),
-        ("Plugins", Some(instance.plugins.clone())),
-        (
-            "Version",
-            Some(version.map_or_else(|| "not known yet (a snapshot reads it from the database)".to_owned(), |v| format!("{} (known from {})", v.value, v.how))),
-        ),
-    ];
-    out.push_str(&render::table(&rows.map(|(name, value)| vec![format!("  {name}"), value.unwrap_or_else(none)]), &[]));
+    let mut out = instance_words(&instance, &spec.server);
     match &asked {
         None => {}
         Some(Ok(server)) => {
-            out.push_str(&format!("\n{}; {}. It sees its directories as:\n\n", server.name_words(), server.activity_words()));
-            let rows: Vec<_> = server.directories().map(|(what, path)| vec![format!("  {what}"), path.to_owned()]).collect();
+            out.push_str(&format!(
+                "\n{}; {}. It sees its directories as:\n\n",
+                server.name_words(),
+                server.activity_words()
+            ));
+            let rows: Vec<_> = server
+                .directories()
+                .map(|(what, path)| vec![format!("  {what}"), path.to_owned()])
+                .collect();
             out.push_str(&render::table(&rows, &[]));
         }
         Some(Err(failure)) => context.say(&format!("Note: {}", failure.in_one_line())),
     }
-    out.push_str("\nA snapshot would contain:\n\n");
-    let total = survey.categories.values().fold((0, 0), |(f, b), (files, bytes)| (f + files, b + bytes));
-    let rows = survey.categories.iter().map(|(name, counts)| (*name, *counts)).chain([("total", total)]);
-    let rows: Vec<_> = rows.map(|(name, (files, bytes))| vec![format!("  {name}"), render::count(files), render::size(bytes)]).collect();
-    out.push_str(&render::table(&[vec![vec!["  CATEGORY".into(), "FILES".into(), "SIZE".into()]], rows].concat(), &[1, 2]));
+    out.push_str(&content_words(&survey));
     output::print(&out)?;
     for problem in &survey.problems {
         context.say(&format!("Problem: {}: {}", problem.path, problem.what));
     }
     Ok(exit)
+}
+
+/// The database, where it is a file that is there.
+fn database_of(instance: &Instance) -> Option<&String> {
+    instance.database.as_ref().filter(|path| std::path::Path::new(path).is_file())
+}
+
+fn document(
+    instance: &Instance,
+    server: &Server,
+    survey: &Survey,
+    asked: Option<&Result<jellyfin::Facts, Failure>>,
+) -> Value {
+    let version = server.version.as_ref();
+    let database = database_of(instance);
+    let categories: Map<String, Value> = survey
+        .categories
+        .iter()
+        .map(|(name, (files, bytes))| ((*name).to_owned(), json!({"files": files, "bytes": bytes})))
+        .collect();
+    let paths = json!({
+        "data": instance.program_data, "inner_data": instance.data, "config": instance.config, "metadata": instance.metadata,
+        "metadata_default": instance.metadata_default, "root": instance.root, "plugins": instance.plugins, "database": database, "log": instance.log,
+    });
+    json!({
+        "instance": {"how": instance.how, "version": version.map(|v| &v.value), "version_how": version.map(|v| &v.how), "id": server.id, "database_plugin": instance.database_plugin, "paths": paths},
+        "categories": categories, "problems": survey.problems, "jellyfin": jellyfin::document(asked),
+    })
+}
+
+/// Where the instance is, and of which version.
+fn instance_words(instance: &Instance, server: &Server) -> String {
+    let version = server.version.as_ref();
+    let none = || "not found".to_owned();
+    let mut out = format!("Found a Jellyfin instance by {}.\n\n", instance.how);
+    let rows = [
+        ("Data", Some(instance.program_data.clone())),
+        ("Configuration", instance.config.clone()),
+        ("Database", database_of(instance).cloned()),
+        ("Metadata", Some(instance.metadata.clone())),
+        ("Plugins", Some(instance.plugins.clone())),
+        (
+            "Version",
+            Some(version.map_or_else(
+                || "not known yet (a snapshot reads it from the database)".to_owned(),
+                |v| format!("{} (known from {})", v.value, v.how),
+            )),
+        ),
+    ];
+    out.push_str(&render::table(
+        &rows.map(|(name, value)| vec![format!("  {name}"), value.unwrap_or_else(none)]),
+        &[],
+    ));
+    out
+}
+
+/// What of it a snapshot would contain.
+fn content_words(survey: &Survey) -> String {
+    let mut out = "\nA snapshot would contain:\n\n".to_owned();
+    let total =
+        survey.categories.values().fold((0, 0), |(f, b), (files, bytes)| (f + files, b + bytes));
+    let rows =
+        survey.categories.iter().map(|(name, counts)| (*name, *counts)).chain([("total", total)]);
+    let rows: Vec<_> = rows
+        .map(|(name, (files, bytes))| {
+            vec![format!("  {name}"), render::count(files), render::size(bytes)]
+        })
+        .collect();
+    out.push_str(&render::table(
+        &[vec![vec!["  CATEGORY".into(), "FILES".into(), "SIZE".into()]], rows].concat(),
+        &[1, 2],
+    ));
+    out
 }

@@ -28,7 +28,8 @@ pub struct SourceArgs {
     /// Jellyfin's database file, if database.xml names a path that differs on this machine
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub database: Option<PathBuf>,
-    /// Follow symbolic links to whole Jellyfin directories, for example data/trickplay or metadata/People on another disk
+    /// Follow symbolic links to whole Jellyfin directories, for example data/trickplay or
+    /// metadata/People on another disk
     #[arg(long)]
     pub follow_roots: bool,
 }

@@ -29,17 +29,33 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         render::size(stats.bytes_in_all_snapshots),
         render::size(stats.manifests_stored)
     );
-    let mut rows = vec![["CATEGORY", "FILES", "SIZE", "IN ALL SNAPSHOTS"].map(str::to_owned).to_vec()];
-    rows.extend(
-        stats.categories.iter().map(|(name, c)| vec![name.clone(), render::count(c.files), render::size(c.bytes), render::size(c.bytes_in_all_snapshots)]),
-    );
+    let mut rows =
+        vec![["CATEGORY", "FILES", "SIZE", "IN ALL SNAPSHOTS"].map(str::to_owned).to_vec()];
+    rows.extend(stats.categories.iter().map(|(name, c)| {
+        vec![
+            name.clone(),
+            render::count(c.files),
+            render::size(c.bytes),
+            render::size(c.bytes_in_all_snapshots),
+        ]
+    }));
     out.push_str(&format!("\nIn the newest snapshot:\n\n{}", render::table(&rows, &[1, 2, 3])));
     let shown = if context.global.verbose { usize::MAX } else { SHOWN };
-    let mut rows = vec![["SNAPSHOT", "TIME", "NEW CONTENT", "ADDED", "OF WHICH DATABASE"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["SNAPSHOT", "TIME", "NEW CONTENT", "ADDED", "OF WHICH DATABASE"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     let skip = stats.growth.len().saturating_sub(shown);
     rows.extend(stats.growth.iter().skip(skip).map(|g| {
         let id = render::short(&g.id);
-        vec![id, render::time(g.time_ns, &context.zone), render::size(g.new_raw), render::size(g.new_stored), render::size(g.database_stored)]
+        vec![
+            id,
+            render::time(g.time_ns, &context.zone),
+            render::size(g.new_raw),
+            render::size(g.new_stored),
+            render::size(g.database_stored),
+        ]
     }));
     out.push_str(&format!(
         "\nGrowth{}:\n\n{}",
@@ -49,7 +65,10 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     output::print(&out)?;
     if !stats.unreadable.is_empty() {
         let ids: Vec<String> = stats.unreadable.iter().map(render::short).collect();
-        context.say(&format!("Problem: the databases of {} cannot be read, because the repository is damaged.", ids.join(", ")));
+        context.say(&format!(
+            "Problem: the databases of {} cannot be read, because the repository is damaged.",
+            ids.join(", ")
+        ));
         return Ok(Exit::Problems);
     }
     Ok(Exit::Done)

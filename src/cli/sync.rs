@@ -29,23 +29,37 @@ pub fn run(context: &Context, args: &SyncArgs) -> Result<Exit, Failure> {
 }
 
 /// The copy; it is made where there is none. Nothing where none is, and a dry run makes none.
-fn target(context: &Context, source: &Repository, args: &SyncArgs) -> Result<Option<Repository>, Failure> {
+fn target(
+    context: &Context,
+    source: &Repository,
+    args: &SyncArgs,
+) -> Result<Option<Repository>, Failure> {
     let mut known = Known::load();
     if Repository::settings_in(&args.to).is_some_and(|config| config.id != source.config().id) {
         return Err(Failure::refused(
-            &format!("{} is another repository, not a copy of this one; nothing was changed", args.to.display()),
+            &format!(
+                "{} is another repository, not a copy of this one; nothing was changed",
+                args.to.display()
+            ),
             "Give an empty directory with --to, or the directory of an earlier copy. To bring snapshots into another repository, use jellyvault copy.",
         ));
     }
-    let opened = context.with_access(|access| Repository::open_with_keys(&args.to, source.keys(), access));
+    let opened =
+        context.with_access(|access| Repository::open_with_keys(&args.to, source.keys(), access));
     let made = match opened {
         Ok(target) => target,
         Err(Error::NoRepository { .. }) if known.last_used(&args.to).is_some() && !args.init => {
-            return Err(Failure::gone(&known, &args.to, "If you deleted the copy and want a new one, add --init."));
+            return Err(Failure::gone(
+                &known,
+                &args.to,
+                "If you deleted the copy and want a new one, add --init.",
+            ));
         }
         Err(Error::NoRepository { .. }) if args.dry_run => return Ok(None),
         Err(Error::NoRepository { .. }) => {
-            let made = context.with_access(|access| Repository::init_copy(&args.to, source, access)).map_err(ops::Error::from)?;
+            let made = context
+                .with_access(|access| Repository::init_copy(&args.to, source, access))
+                .map_err(ops::Error::from)?;
             context.say(&format!("Created an empty copy at {}.", args.to.display()));
             made
         }
@@ -59,10 +73,18 @@ fn target(context: &Context, source: &Repository, args: &SyncArgs) -> Result<Opt
 
 fn of_nothing(source: &Repository) -> Result<SyncReport, Failure> {
     let catalog = Catalog::load(source).map_err(ops::Error::from)?;
-    let listed = source.backend().list("packs/").map_err(|error| ops::Error::from(Error::from(error)))?;
+    let listed =
+        source.backend().list("packs/").map_err(|error| ops::Error::from(Error::from(error)))?;
     let packs = listed.iter().filter(|file| crate::store::pack_id(&file.name).is_some());
-    let (count, bytes) = packs.fold((0, 0), |(count, bytes), pack| (count + 1, bytes + pack.size_bytes));
-    Ok(SyncReport { snapshots: catalog.snapshots.iter().map(|(id, _)| *id).collect(), packs: count, bytes, dry_run: true, ..SyncReport::default() })
+    let (count, bytes) =
+        packs.fold((0, 0), |(count, bytes), pack| (count + 1, bytes + pack.size_bytes));
+    Ok(SyncReport {
+        snapshots: catalog.snapshots.iter().map(|(id, _)| *id).collect(),
+        packs: count,
+        bytes,
+        dry_run: true,
+        ..SyncReport::default()
+    })
 }
 
 fn words(report: &SyncReport, to: &Path) -> String {
@@ -74,11 +96,19 @@ fn words(report: &SyncReport, to: &Path) -> String {
     );
     let mut out = match (report.snapshots.is_empty(), report.dry_run) {
         (true, _) => format!("Nothing new: {} has every snapshot.\n", to.display()),
-        (false, true) => format!("Would copy {copied} to {}. Nothing was changed: this was a dry run.\n", to.display()),
-        (false, false) => format!("Copied {copied} to {}, and verified them there.\n", to.display()),
+        (false, true) => format!(
+            "Would copy {copied} to {}. Nothing was changed: this was a dry run.\n",
+            to.display()
+        ),
+        (false, false) => {
+            format!("Copied {copied} to {}, and verified them there.\n", to.display())
+        }
     };
     if !report.dry_run {
-        out.push_str(&format!("The copy has {}.\n", render::plural(report.in_copy, "snapshot", "snapshots")));
+        out.push_str(&format!(
+            "The copy has {}.\n",
+            render::plural(report.in_copy, "snapshot", "snapshots")
+        ));
     }
     if report.forgotten_there > 0 {
         out.push_str(&format!(

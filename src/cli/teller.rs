@@ -62,7 +62,9 @@ impl Progress for Teller {
 
     fn waiting(&self, _waited: Duration) {
         if self.says && !self.has_told_of_waiting.swap(true, Ordering::Relaxed) {
-            say("Waiting for other jellyvault processes to end (snapshot, restore, mount) before deleting files.");
+            say(
+                "Waiting for other jellyvault processes to end (snapshot, restore, mount) before deleting files.",
+            );
         }
     }
 

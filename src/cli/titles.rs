@@ -12,7 +12,12 @@ use super::failure::Failure;
 const LISTED: usize = 12;
 
 /// The paths of what is called so, or of one of its pictures.
-pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str, picture: Option<&str>) -> Result<Vec<Vec<u8>>, Failure> {
+pub fn paths(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    title: &str,
+    picture: Option<&str>,
+) -> Result<Vec<Vec<u8>>, Failure> {
     let one = pick(find(repository, snapshot, title)?, title)?;
     if one.paths.is_empty() {
         return Err(Failure::not_found(
@@ -27,9 +32,15 @@ pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), t
             let name = String::from_utf8_lossy(file_name(&entry.path)).into_owned();
             let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
             // A user has one picture, which people call as they call those of films.
-            let is_profile = one.kind == "user" && stem == "profile" && picture.eq_ignore_ascii_case("poster");
-            let is_kind = image_word_of_file(&name).is_some_and(|word| word == picture.to_lowercase());
-            if is_kind || is_profile || stem.eq_ignore_ascii_case(picture) || name.eq_ignore_ascii_case(picture) {
+            let is_profile =
+                one.kind == "user" && stem == "profile" && picture.eq_ignore_ascii_case("poster");
+            let is_kind =
+                image_word_of_file(&name).is_some_and(|word| word == picture.to_lowercase());
+            if is_kind
+                || is_profile
+                || stem.eq_ignore_ascii_case(picture)
+                || name.eq_ignore_ascii_case(picture)
+            {
                 found.push(entry.path.clone());
             }
             Ok(())
@@ -45,20 +56,39 @@ pub fn paths(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), t
 }
 
 /// The one picture that is meant, or the first of its kind.
-pub fn picture(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str, picture: &str) -> Result<Vec<u8>, Failure> {
+pub fn picture(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    title: &str,
+    picture: &str,
+) -> Result<Vec<u8>, Failure> {
     let found = paths(repository, snapshot, title, Some(picture))?.into_iter().next();
-    found.ok_or_else(|| Failure::not_found(&format!("{title} has no {picture} in this snapshot"), "Run jellyvault ls SNAPSHOT --item TITLE to see its files."))
+    found.ok_or_else(|| {
+        Failure::not_found(
+            &format!("{title} has no {picture} in this snapshot"),
+            "Run jellyvault ls SNAPSHOT --item TITLE to see its files.",
+        )
+    })
 }
 
 /// What is called so, and the one picture of it that is meant, or the first of its kind.
-pub fn one_picture(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str, word: &str) -> Result<(Titled, Vec<u8>), Failure> {
+pub fn one_picture(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    title: &str,
+    word: &str,
+) -> Result<(Titled, Vec<u8>), Failure> {
     let one = pick(find(repository, snapshot, title)?, title)?;
     let path = picture(repository, snapshot, &format!("{:032x}", one.id), word)?;
     Ok((one, path))
 }
 
 /// All that are called so.
-pub fn find(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), title: &str) -> Result<Vec<Titled>, Failure> {
+pub fn find(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    title: &str,
+) -> Result<Vec<Titled>, Failure> {
     let index = repository.index().map_err(ops::Error::from)?;
     Ok(ops::titles(repository, &index, snapshot, title)?)
 }
@@ -68,7 +98,11 @@ fn pick(found: Vec<Titled>, title: &str) -> Result<Titled, Failure> {
     let exact = found.iter().filter(|titled| titled.is_exact).count();
     let several = if exact > 0 { exact } else { found.len() };
     if several > 1 {
-        let more = if several > LISTED { format!(", and {} more", several - LISTED) } else { String::new() };
+        let more = if several > LISTED {
+            format!(", and {} more", several - LISTED)
+        } else {
+            String::new()
+        };
         let list: Vec<String> = found.iter().take(several.min(LISTED)).map(words).collect();
         return Err(Failure::usage(
             &format!("{several} items match {title:?}"),
@@ -86,7 +120,10 @@ fn pick(found: Vec<Titled>, title: &str) -> Result<Titled, Failure> {
 /// One of them, for people.
 pub fn words(titled: &Titled) -> String {
     let year = titled.year.map_or_else(String::new, |year| format!(" ({year})"));
-    let media = titled.media.as_ref().map_or_else(String::new, |path| format!(", {}", display(path.as_bytes())));
+    let media = titled
+        .media
+        .as_ref()
+        .map_or_else(String::new, |path| format!(", {}", display(path.as_bytes())));
     format!("{}{year}, {}, {:032x}{media}", titled.name, titled.kind, titled.id)
 }
 

@@ -5,7 +5,8 @@ use clap::Args;
 /// How long to wait for other processes.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
-    /// How long to wait for other jellyvault processes (snapshot, restore, mount) to end, for example 30s or 2h
+    /// How long to wait for other jellyvault processes (snapshot, restore, mount) to end, for
+    /// example 30s or 2h
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = super::durations::duration)]
     pub wait: std::time::Duration,
 }
@@ -34,7 +35,8 @@ pub struct ForgetArgs {
     /// Keep the newest snapshot of each of the last N years that have one
     #[arg(long, value_name = "N", value_parser = super::durations::count)]
     pub keep_yearly: Option<crate::manifest::Count>,
-    /// Keep all snapshots taken within this time before the newest one, for example 48h, 7d, 2mo or 1y
+    /// Keep all snapshots taken within this time before the newest one, for example 48h, 7d, 2mo or
+    /// 1y
     #[arg(long, value_name = "DURATION", value_parser = super::durations::span)]
     pub keep_within: Option<jiff::Span>,
     /// Keep snapshots with this label. Snapshots with other labels are then no longer protected
@@ -73,7 +75,8 @@ pub struct PruneArgs {
     /// How much unused data may stay, as a share (5%), a size (2GiB) or unlimited
     #[arg(long, value_name = "LIMIT", default_value = "5%", value_parser = super::durations::max_unused)]
     pub max_unused: crate::ops::MaxUnused,
-    /// After the list of snapshots was lost: also delete this tree, which belongs to no snapshot. --dry-run lists such trees
+    /// After the list of snapshots was lost: also delete this tree, which belongs to no snapshot.
+    /// --dry-run lists such trees
     #[arg(long, value_name = "ID")]
     pub remove_tree: Vec<String>,
     #[command(flatten)]
@@ -83,11 +86,13 @@ pub struct PruneArgs {
 /// How to check.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Also read and verify the stored data: all of it, or a share. 10% or 5GiB: the least recently verified. 15m: as much
-    /// as can be read in this time. unread:30d: what was not read for 30 days
+    /// Also read and verify the stored data: all of it, or a share. 10% or 5GiB: the least recently
+    /// verified. 15m: as much as can be read in this time. unread:30d: what was not read for 30
+    /// days
     #[arg(long, value_name = "SHARE", num_args = 0..=1, require_equals = true, default_missing_value = "all", value_parser = super::durations::share)]
     pub read_data: Option<crate::ops::Share>,
-    /// Verify every file of an encrypted repository without its passphrase, for example on the machine that keeps a copy
+    /// Verify every file of an encrypted repository without its passphrase, for example on the
+    /// machine that keeps a copy
     #[arg(long, conflicts_with = "read_data")]
     pub without_key: bool,
 }
@@ -104,7 +109,8 @@ pub struct RepairArgs {
     /// Store recovery data (parity) for each pack, also in future, for example 3%. 0% removes it
     #[arg(long, value_name = "SHARE", value_parser = super::durations::permille)]
     pub add_parity: Option<u32>,
-    /// Continue even if most packs are missing, as if a disk were not mounted. Their contents are given up as lost
+    /// Continue even if most packs are missing, as if a disk were not mounted. Their contents are
+    /// given up as lost
     #[arg(long)]
     pub give_up_missing: bool,
     #[command(flatten)]

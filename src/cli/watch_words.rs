@@ -7,8 +7,15 @@ use super::render;
 /// Items that are named without `--verbose`.
 const SHOWN: usize = 50;
 
-/// The answer of a restore of watch state. `target` are the directories that were named, for the command that undoes it.
-pub fn watch_words(report: &WatchStateReport, id: &str, dry_run: bool, verbose: bool, (jellyvault, target): &(String, String)) -> String {
+/// The answer of a restore of watch state. `target` are the directories that were named, for the
+/// command that undoes it.
+pub fn watch_words(
+    report: &WatchStateReport,
+    id: &str,
+    dry_run: bool,
+    verbose: bool,
+    (jellyvault, target): &(String, String),
+) -> String {
     let mut out = String::new();
     if let Some(safety) = &report.safety {
         out.push_str(&format!(
@@ -24,12 +31,16 @@ pub fn watch_words(report: &WatchStateReport, id: &str, dry_run: bool, verbose: 
         render::count(report.unchanged)
     ));
     let shown = if verbose { usize::MAX } else { SHOWN };
-    let said = |state: &Option<String>| state.clone().unwrap_or_else(|| "no watch state".to_owned());
+    let said =
+        |state: &Option<String>| state.clone().unwrap_or_else(|| "no watch state".to_owned());
     for item in report.changed.iter().take(shown) {
         out.push_str(&format!("  {}: {} → {}\n", item.name, said(&item.before), said(&item.after)));
     }
     if report.changed.len() > shown {
-        out.push_str(&format!("  … and {} more (--verbose shows them)\n", render::count((report.changed.len() - shown) as u64)));
+        out.push_str(&format!(
+            "  … and {} more (--verbose shows them)\n",
+            render::count((report.changed.len() - shown) as u64)
+        ));
     }
     if report.found_again > 0 {
         let items = render::plural(report.found_again, "item has", "items have");

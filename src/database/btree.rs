@@ -39,7 +39,11 @@ pub(super) struct Cell<'p> {
 pub(super) fn usable_bytes(pages: &mut Pages<'_>) -> Result<usize, Error> {
     let reserved = pages.page(1)?.get(20).copied().unwrap_or(0);
     let usable = pages.page_bytes().saturating_sub(usize::from(reserved));
-    if usable < 480 { Err(Error::Page { page: 1, what: "it reserves more of each page than SQLite allows" }) } else { Ok(usable) }
+    if usable < 480 {
+        Err(Error::Page { page: 1, what: "it reserves more of each page than SQLite allows" })
+    } else {
+        Ok(usable)
+    }
 }
 
 impl Node {
@@ -47,7 +51,11 @@ impl Node {
         let wrong = |what| Error::Page { page: number, what };
         let page = pages.page(number)?;
         let header = if number == 1 { 100 } else { 0 };
-        let kind = page.get(header).copied().and_then(PageKind::from_byte).ok_or_else(|| wrong("it should be part of a table and is not"))?;
+        let kind = page
+            .get(header)
+            .copied()
+            .and_then(PageKind::from_byte)
+            .ok_or_else(|| wrong("it should be part of a table and is not"))?;
         let cells = u16_at(&page, header + 3).ok_or_else(|| wrong("it is too short"))?;
         Ok(Node { number, kind, page, header, cells, usable })
     }
@@ -66,7 +74,11 @@ impl Node {
 
     /// The page below, right of all cells; of inner pages only.
     pub(super) fn rightmost(&self) -> Result<Option<u32>, Error> {
-        if self.kind.is_leaf() { Ok(None) } else { u32_at(&self.page, self.header + 8).map(Some).ok_or_else(|| self.wrong()) }
+        if self.kind.is_leaf() {
+            Ok(None)
+        } else {
+            u32_at(&self.page, self.header + 8).map(Some).ok_or_else(|| self.wrong())
+        }
     }
 
     pub(super) fn cell(&self, at: usize) -> Result<Cell<'_>, Error> {
@@ -84,10 +96,20 @@ impl Node {
         }
         if self.kind == PageKind::InnerTable {
             let (number, _) = varint(rest)?;
-            return Some(Cell { child, number: Some(number as i64), payload_bytes: 0, local: &[], overflow: None });
+            return Some(Cell {
+                child,
+                number: Some(number as i64),
+                payload_bytes: 0,
+                local: &[],
+                overflow: None,
+            });
         }
         let (len, after) = varint(rest)?;
-        let (number, payload) = if self.kind == PageKind::LeafTable { varint(after).map(|(number, rest)| (Some(number as i64), rest))? } else { (None, after) };
+        let (number, payload) = if self.kind == PageKind::LeafTable {
+            varint(after).map(|(number, rest)| (Some(number as i64), rest))?
+        } else {
+            (None, after)
+        };
         let payload_bytes = usize::try_from(len).ok().filter(|_| len <= PAYLOAD_MAX)?;
         let in_page = local_bytes(self.kind.is_index(), self.usable, payload_bytes);
         let local = payload.get(..in_page)?;
@@ -107,7 +129,12 @@ impl Node {
 }
 
 /// The whole payload of a cell. `overflow` is told each overflow page that it takes.
-pub(super) fn payload(pages: &mut Pages<'_>, node: &Node, cell: &Cell<'_>, overflow: &mut impl FnMut(u32)) -> Result<Vec<u8>, Error> {
+pub(super) fn payload(
+    pages: &mut Pages<'_>,
+    node: &Node,
+    cell: &Cell<'_>,
+    overflow: &mut impl FnMut(u32),
+) -> Result<Vec<u8>, Error> {
     let mut bytes = cell.local.to_vec();
     let mut next = cell.overflow;
     while bytes.len() < cell.payload_bytes {
@@ -125,7 +152,12 @@ pub(super) fn payload(pages: &mut Pages<'_>, node: &Node, cell: &Cell<'_>, overf
 }
 
 /// The overflow pages of a cell, followed until one of them is `wanted`.
-pub(super) fn chain_meets(pages: &mut Pages<'_>, cell: &Cell<'_>, usable: usize, wanted: &HashSet<u32>) -> Result<bool, Error> {
+pub(super) fn chain_meets(
+    pages: &mut Pages<'_>,
+    cell: &Cell<'_>,
+    usable: usize,
+    wanted: &HashSet<u32>,
+) -> Result<bool, Error> {
     let (mut next, mut left) = (cell.overflow, cell.payload_bytes.saturating_sub(cell.local.len()));
     while let Some(number) = next.filter(|number| *number != 0 && left > 0) {
         if wanted.contains(&number) {
@@ -144,7 +176,11 @@ pub(super) struct TreePages {
 }
 
 /// Finds the pages of the tree below `root`.
-pub(super) fn tree_pages(pages: &mut Pages<'_>, root: u32, usable: usize) -> Result<TreePages, Error> {
+pub(super) fn tree_pages(
+    pages: &mut Pages<'_>,
+    root: u32,
+    usable: usize,
+) -> Result<TreePages, Error> {
     // All leaves lie at one depth: one way down tells it.
     let mut depth = 0;
     let mut at = root;
@@ -171,7 +207,10 @@ pub(super) fn tree_pages(pages: &mut Pages<'_>, root: u32, usable: usize) -> Res
             }
             below.extend(Node::open(pages, *number, usable)?.children()?);
             if below.len() > limit {
-                return Err(Error::Page { page: root, what: "the tree below it has more pages than the database" });
+                return Err(Error::Page {
+                    page: root,
+                    what: "the tree below it has more pages than the database",
+                });
             }
         }
         found.inner.append(&mut level);

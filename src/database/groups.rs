@@ -1,5 +1,5 @@
-//! Which groups of cells do pages hold? States that are kept as cells are compared by groups: rows of those that both have are skipped unread, also
-//! where a VACUUM moved them to other pages.
+//! Which groups of cells do pages hold? States that are kept as cells are compared by groups: rows
+//! of those that both have are skipped unread, also where a VACUUM moved them to other pages.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -33,15 +33,30 @@ impl Groups {
     }
 
     /// Takes a file apart, as a snapshot would. Nothing where that is not possible.
-    pub(super) fn of_file(file: &File, page_bytes: usize, pages: u32, hashing: &Hashing, salt: [u8; 16]) -> Result<Option<Groups>, Error> {
-        let mut taking =
-            Taking { file, page_bytes, names: hashing.groups(&salt), cutter: Cutter::default(), group: Vec::new(), hashes: Vec::new(), lens: Vec::new() };
+    pub(super) fn of_file(
+        file: &File,
+        page_bytes: usize,
+        pages: u32,
+        hashing: &Hashing,
+        salt: [u8; 16],
+    ) -> Result<Option<Groups>, Error> {
+        let mut taking = Taking {
+            file,
+            page_bytes,
+            names: hashing.groups(&salt),
+            cutter: Cutter::default(),
+            group: Vec::new(),
+            hashes: Vec::new(),
+            lens: Vec::new(),
+        };
         let mut first = Vec::new();
         taking.page(1, &mut first)?;
         let shapes = walk(&mut taking, &first, pages)?;
         let recipe = Recipe { hashes: taking.hashes, ..Recipe::default() };
-        let parts = CellsParts { page_bytes: page_bytes as u32, pages, salt, shapes, lens: taking.lens };
-        // Without groups the pages are compared by their hashes, which takes longer and finds the same.
+        let parts =
+            CellsParts { page_bytes: page_bytes as u32, pages, salt, shapes, lens: taking.lens };
+        // Without groups the pages are compared by their hashes, which takes longer and finds the
+        // same.
         Ok(recipe.with_cells(parts).ok().and_then(|recipe| Groups::of_recipe(&Arc::new(recipe))))
     }
 
@@ -65,14 +80,19 @@ impl Groups {
     /// Names of the groups that parts of the sequence lie in.
     fn names<'g>(&'g self, ranges: &'g [Range<u64>]) -> impl Iterator<Item = PageHash> + 'g {
         let groups = |range: &Range<u64>| self.at(range.start)..self.at(range.end - 1) + 1;
-        ranges.iter().filter(|range| !range.is_empty()).flat_map(groups).filter_map(|group| self.name(group))
+        ranges
+            .iter()
+            .filter(|range| !range.is_empty())
+            .flat_map(groups)
+            .filter_map(|group| self.name(group))
     }
 
     fn plan(&self, page: u32) -> Option<PagePlan> {
         self.shapes()?.plan((page as usize).checked_sub(1)?)
     }
 
-    /// The parts of the sequence that a page's cells lie in, what is in overflow pages left out. Pages count from 1.
+    /// The parts of the sequence that a page's cells lie in, what is in overflow pages left out.
+    /// Pages count from 1.
     fn ranges(&self, page: u32) -> Vec<Range<u64>> {
         self.plan(page).map_or(Vec::new(), |plan| plan.ranges)
     }
@@ -107,8 +127,13 @@ impl Groups {
     pub(super) fn add_beginnings(&self, pages: &[u32], groups: &mut GroupSet) {
         for page in pages {
             for part in self.overflow(*page) {
-                let is_touched = self.names(std::slice::from_ref(&part)).chain(self.tail(&part)).any(|name| groups.contains(&name));
-                if let (true, Some(name)) = (is_touched, self.name(self.at(part.start.saturating_sub(1)))) {
+                let is_touched = self
+                    .names(std::slice::from_ref(&part))
+                    .chain(self.tail(&part))
+                    .any(|name| groups.contains(&name));
+                if let (true, Some(name)) =
+                    (is_touched, self.name(self.at(part.start.saturating_sub(1))))
+                {
                     groups.insert(name);
                 }
             }
@@ -117,32 +142,51 @@ impl Groups {
 
     /// Groups on pages of which it is not known where all rows end.
     pub(super) fn add_unknown(&self, pages: &[u32], groups: &mut GroupSet) {
-        let is_unknown = |page: u32| self.shapes().zip((page as usize).checked_sub(1)).is_none_or(|(shapes, page)| shapes.has_unknown_ends(page));
+        let is_unknown = |page: u32| {
+            self.shapes()
+                .zip((page as usize).checked_sub(1))
+                .is_none_or(|(shapes, page)| shapes.has_unknown_ends(page))
+        };
         for page in pages.iter().filter(|page| is_unknown(**page)) {
             groups.extend(self.names(&self.ranges(*page)));
         }
     }
 
-    /// Of these pages those with cells in one of these groups; and those that are no pages of the database, which reading tells of.
+    /// Of these pages those with cells in one of these groups; and those that are no pages of the
+    /// database, which reading tells of.
     pub(super) fn pages_in(&self, pages: Vec<u32>, groups: &GroupSet) -> Vec<u32> {
-        let counts = |page: u32| self.plan(page).is_none_or(|plan| self.names(&plan.ranges).any(|name| groups.contains(&name)));
+        let counts = |page: u32| {
+            self.plan(page)
+                .is_none_or(|plan| self.names(&plan.ranges).any(|name| groups.contains(&name)))
+        };
         pages.into_iter().filter(|page| counts(*page)).collect()
     }
 
     /// For each cell of a page whether it lies in one of these groups.
     pub(super) fn cells_in(&self, page: u32, bytes: &[u8], groups: &GroupSet) -> Option<Vec<bool>> {
         let starts = self.shapes()?.cell_starts((page as usize).checked_sub(1)?, bytes)?;
-        Some(starts.into_iter().map(|start| self.name(self.at(start)).is_none_or(|name| groups.contains(&name))).collect())
+        Some(
+            starts
+                .into_iter()
+                .map(|start| self.name(self.at(start)).is_none_or(|name| groups.contains(&name)))
+                .collect(),
+        )
     }
 
     /// Whether a page of two states is the same.
     pub(super) fn is_same_page(&self, other: &Groups, page: u32) -> bool {
-        let (Some(shapes), Some(other_shapes)) = (self.shapes(), other.shapes()) else { return false };
+        let (Some(shapes), Some(other_shapes)) = (self.shapes(), other.shapes()) else {
+            return false;
+        };
         let (Some(own), Some(others)) = (self.plan(page), other.plan(page)) else { return false };
         let parts = |groups: &Groups, ranges: &[Range<u64>]| -> Vec<(Option<PageHash>, u64, u64)> {
             let within = |range: &Range<u64>| {
                 let first = groups.at(range.start);
-                (groups.name(first), range.start - groups.cells.starts.get(first).copied().unwrap_or(0), range.end - range.start)
+                (
+                    groups.name(first),
+                    range.start - groups.cells.starts.get(first).copied().unwrap_or(0),
+                    range.end - range.start,
+                )
             };
             ranges.iter().map(within).collect()
         };

@@ -1,4 +1,5 @@
-//! One row by its key, through the index over the primary key: a few pages, however large the table is.
+//! One row by its key, through the index over the primary key: a few pages, however large the table
+//! is.
 
 use std::cmp::Ordering;
 use std::collections::HashSet;
@@ -23,7 +24,8 @@ impl<'d, 'r> Lookup<'d, 'r> {
         Lookup { database }
     }
 
-    /// The row of a table whose key begins with this text, compared byte by byte; nothing where there is none, no such table or no index.
+    /// The row of a table whose key begins with this text, compared byte by byte; nothing where
+    /// there is none, no such table or no index.
     pub fn by_text(&mut self, table: &str, key: &str) -> Result<Option<FoundRow>, Error> {
         let Some(table) = self.database.table(table).cloned() else { return Ok(None) };
         let Some(root) = table.key_index else { return Ok(None) };
@@ -33,7 +35,12 @@ impl<'d, 'r> Lookup<'d, 'r> {
     }
 
     /// All rows of a table whose key begins with this text, `limit` at most.
-    pub fn all_by_text(&mut self, table: &str, key: &str, limit: usize) -> Result<Vec<FoundRow>, Error> {
+    pub fn all_by_text(
+        &mut self,
+        table: &str,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<FoundRow>, Error> {
         let Some(table) = self.database.table(table).cloned() else { return Ok(Vec::new()) };
         let Some(root) = table.key_index else { return Ok(Vec::new()) };
         let mut numbers = Vec::new();
@@ -46,7 +53,11 @@ impl<'d, 'r> Lookup<'d, 'r> {
     }
 
     /// Every row of a small table; `each` says whether to go on.
-    pub fn scan(&mut self, table: &str, mut each: impl FnMut(&Table, Row) -> bool) -> Result<(), Error> {
+    pub fn scan(
+        &mut self,
+        table: &str,
+        mut each: impl FnMut(&Table, Row) -> bool,
+    ) -> Result<(), Error> {
         let Some(table) = self.database.table(table).cloned() else { return Ok(()) };
         let Database { pages, usable, encoding, .. } = &mut *self.database;
         for leaf in btree::tree_pages(pages, table.root, *usable)?.leaves {
@@ -54,7 +65,8 @@ impl<'d, 'r> Lookup<'d, 'r> {
             for at in 0..node.cells() {
                 let cell = node.cell(at)?;
                 let payload = btree::payload(pages, &node, &cell, &mut |_| {})?;
-                if !each(&table, table.row(cell.number, record::decode(&payload, *encoding, leaf)?)) {
+                if !each(&table, table.row(cell.number, record::decode(&payload, *encoding, leaf)?))
+                {
                     return Ok(());
                 }
             }
@@ -63,7 +75,14 @@ impl<'d, 'r> Lookup<'d, 'r> {
     }
 
     /// Row numbers of the entries below a page whose key begins with this text.
-    fn numbers_of(&mut self, page: u32, key: &[u8], limit: usize, depth: usize, numbers: &mut Vec<i64>) -> Result<(), Error> {
+    fn numbers_of(
+        &mut self,
+        page: u32,
+        key: &[u8],
+        limit: usize,
+        depth: usize,
+        numbers: &mut Vec<i64>,
+    ) -> Result<(), Error> {
         if depth > 32 {
             return Err(Error::Page { page, what: "the index below it has no end" });
         }
@@ -86,26 +105,35 @@ impl<'d, 'r> Lookup<'d, 'r> {
             }
         }
         match node.rightmost()? {
-            Some(child) if numbers.len() < limit => self.numbers_of(child, key, limit, depth + 1, numbers),
+            Some(child) if numbers.len() < limit => {
+                self.numbers_of(child, key, limit, depth + 1, numbers)
+            }
             _ => Ok(()),
         }
     }
 
-    /// The same of many keys, which come sorted: level by level, so that what lies together is read once.
-    pub fn by_texts(&mut self, table: &str, keys: &[String]) -> Result<Vec<Option<FoundRow>>, Error> {
+    /// The same of many keys, which come sorted: level by level, so that what lies together is read
+    /// once.
+    pub fn by_texts(
+        &mut self,
+        table: &str,
+        keys: &[String],
+    ) -> Result<Vec<Option<FoundRow>>, Error> {
         let mut rows = vec![None; keys.len()];
         let Some(table) = self.database.table(table).cloned() else { return Ok(rows) };
         let Some(root) = table.key_index else { return Ok(rows) };
         let mut numbers = vec![None; keys.len()];
         self.descend(root, (0..keys.len()).collect(), |database, node, key| {
-            let (found, next) = database.index_step(node, keys.get(key).map_or(&[], |key| key.as_bytes()))?;
+            let (found, next) =
+                database.index_step(node, keys.get(key).map_or(&[], |key| key.as_bytes()))?;
             if let (Some(slot), Some(_)) = (numbers.get_mut(key), found) {
                 *slot = found;
             }
             Ok(next)
         })?;
         let number_of = |key: &usize| numbers.get(*key).copied().flatten();
-        let mut order: Vec<usize> = (0..keys.len()).filter(|key| number_of(key).is_some()).collect();
+        let mut order: Vec<usize> =
+            (0..keys.len()).filter(|key| number_of(key).is_some()).collect();
         order.sort_unstable_by_key(number_of);
         self.descend(table.root, order, |database, node, key| {
             let Some(number) = number_of(&key) else { return Ok(None) };
@@ -187,7 +215,8 @@ impl<'d, 'r> Lookup<'d, 'r> {
 const DEPTH_MAX: usize = 32;
 
 impl Database<'_> {
-    /// What a page of an index says of a key: the row's number, and the page below where it may stand, too.
+    /// What a page of an index says of a key: the row's number, and the page below where it may
+    /// stand, too.
     fn index_step(&mut self, node: &Node, key: &[u8]) -> Result<(Option<i64>, Option<u32>), Error> {
         let (mut low, mut high, mut found) = (0, node.cells(), None);
         // The first cell whose key is not less.
@@ -206,13 +235,23 @@ impl Database<'_> {
         Ok((found, if low < node.cells() { node.cell(low)?.child } else { node.rightmost()? }))
     }
 
-    /// What a page of a table says of a row's number: the row, or the page below where it may stand.
-    fn table_step(&mut self, table: &Table, node: &Node, number: i64) -> Result<(Option<Row>, Option<u32>), Error> {
+    /// What a page of a table says of a row's number: the row, or the page below where it may
+    /// stand.
+    fn table_step(
+        &mut self,
+        table: &Table,
+        node: &Node,
+        number: i64,
+    ) -> Result<(Option<Row>, Option<u32>), Error> {
         let (mut low, mut high) = (0, node.cells());
         // The first cell whose number is not less.
         while low < high {
             let middle = (low + high) / 2;
-            if node.cell(middle)?.number.unwrap_or(i64::MIN) < number { low = middle + 1 } else { high = middle }
+            if node.cell(middle)?.number.unwrap_or(i64::MIN) < number {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         if low == node.cells() {
             return Ok((None, node.rightmost()?));
@@ -222,7 +261,10 @@ impl Database<'_> {
             return Ok((None, cell.child));
         }
         let payload = btree::payload(&mut self.pages, node, &cell, &mut |_| {})?;
-        Ok((Some(table.row(Some(number), record::decode(&payload, self.encoding, node.number)?)), None))
+        Ok((
+            Some(table.row(Some(number), record::decode(&payload, self.encoding, node.number)?)),
+            None,
+        ))
     }
 }
 

@@ -23,20 +23,27 @@ impl Key {
 
 /// The later table's key where the earlier one has its columns, or the other way round.
 pub(super) fn key_columns(sides: Sides<'_>) -> Key {
-    let in_other = |own: &Table, other: &Table| -> Option<Vec<usize>> { own.key.iter().map(|at| other.column(&own.columns.get(*at)?.name)).collect() };
+    let in_other = |own: &Table, other: &Table| -> Option<Vec<usize>> {
+        own.key.iter().map(|at| other.column(&own.columns.get(*at)?.name)).collect()
+    };
     match (sides.before, sides.after) {
         (Some(before), Some(after)) => match (in_other(after, before), in_other(before, after)) {
             (Some(own), _) => Key { before: own, after: after.key.clone() },
             (None, Some(other)) => Key { before: before.key.clone(), after: other },
             (None, None) => Key { before: Vec::new(), after: Vec::new() },
         },
-        (before, after) => Key { before: before.map(|t| t.key.clone()).unwrap_or_default(), after: after.map(|t| t.key.clone()).unwrap_or_default() },
+        (before, after) => Key {
+            before: before.map(|t| t.key.clone()).unwrap_or_default(),
+            after: after.map(|t| t.key.clone()).unwrap_or_default(),
+        },
     }
 }
 
 pub(super) fn same_keys(own: &Option<Vec<Value>>, other: &Option<Vec<Value>>) -> bool {
     match (own, other) {
-        (Some(own), Some(other)) => own.len() == other.len() && own.iter().zip(other).all(|(a, b)| same(a, b)),
+        (Some(own), Some(other)) => {
+            own.len() == other.len() && own.iter().zip(other).all(|(a, b)| same(a, b))
+        }
         _ => false,
     }
 }

@@ -1,5 +1,5 @@
-//! Rows that wait for their match: those whose number tells nothing. In memory while they are few, beyond that in a temporary file
-//! of SQLite's own, which vanishes with the process.
+//! Rows that wait for their match: those whose number tells nothing. In memory while they are few,
+//! beyond that in a temporary file of SQLite's own, which vanishes with the process.
 
 use rusqlite::Connection;
 
@@ -33,7 +33,8 @@ impl Leftovers {
         let database = match &mut self.database {
             Some(database) => database,
             None => {
-                // The empty name: a file that has no name once it is needed, and none at all before that.
+                // The empty name: a file that has no name once it is needed, and none at all before
+                // that.
                 let database = Connection::open("")?;
                 database.execute_batch(
                     "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16000;
@@ -45,28 +46,47 @@ impl Leftovers {
         let mut bytes = Vec::new();
         key.iter().for_each(|value| value.push_key(&mut bytes));
         self.waiting += 1;
-        database.prepare_cached("INSERT INTO waiting VALUES (?1, ?2, ?3)")?.execute((side as i64, bytes, encode(row)))?;
+        database.prepare_cached("INSERT INTO waiting VALUES (?1, ?2, ?3)")?.execute((
+            side as i64,
+            bytes,
+            encode(row),
+        ))?;
         Ok(())
     }
 
-    /// Hands out all rows, those of the same key together (several of one key in their order), and forgets them.
-    pub(super) fn drain<E: From<Error>>(&mut self, mut each: impl FnMut(Matched) -> Result<(), E>) -> Result<(), E> {
+    /// Hands out all rows, those of the same key together (several of one key in their order), and
+    /// forgets them.
+    pub(super) fn drain<E: From<Error>>(
+        &mut self,
+        mut each: impl FnMut(Matched) -> Result<(), E>,
+    ) -> Result<(), E> {
         if self.waiting == 0 {
             return Ok(());
         }
         let Some(database) = &self.database else { return Ok(()) };
         let failed = Error::Leftovers;
-        let mut statements = [0, 1].map(|side| database.prepare(&format!("SELECT key, row FROM waiting WHERE side = {side} ORDER BY key, rowid")));
+        let mut statements = [0, 1].map(|side| {
+            database.prepare(&format!(
+                "SELECT key, row FROM waiting WHERE side = {side} ORDER BY key, rowid"
+            ))
+        });
         let [Ok(before), Ok(after)] = &mut statements else {
             let [before, after] = statements;
-            return Err(before.and(after).err().map_or(Error::Page { page: 0, what: "no rows wait" }, failed).into());
+            return Err(before
+                .and(after)
+                .err()
+                .map_or(Error::Page { page: 0, what: "no rows wait" }, failed)
+                .into());
         };
-        let (mut before, mut after) = (before.query([]).map_err(failed)?, after.query([]).map_err(failed)?);
+        let (mut before, mut after) =
+            (before.query([]).map_err(failed)?, after.query([]).map_err(failed)?);
         let next = |rows: &mut rusqlite::Rows<'_>| -> Result<Option<(Vec<u8>, Row)>, Error> {
             let Some(row) = rows.next().map_err(Error::Leftovers)? else { return Ok(None) };
-            let (key, bytes): (Vec<u8>, Vec<u8>) = (row.get(0).map_err(Error::Leftovers)?, row.get(1).map_err(Error::Leftovers)?);
+            let (key, bytes): (Vec<u8>, Vec<u8>) =
+                (row.get(0).map_err(Error::Leftovers)?, row.get(1).map_err(Error::Leftovers)?);
             // A row that cannot be read again would end the table early, without a word.
-            let row = decode(&bytes).ok_or_else(|| Error::Leftovers(rusqlite::Error::InvalidQuery))?;
+            let row =
+                decode(&bytes).ok_or_else(|| Error::Leftovers(rusqlite::Error::InvalidQuery))?;
             Ok(Some((key, row)))
         };
         let (mut left, mut right) = (next(&mut before)?, next(&mut after)?);
@@ -77,8 +97,10 @@ impl Leftovers {
                 (None, Some(_)) => std::cmp::Ordering::Greater,
                 (Some((key, _)), Some((other, _))) => key.cmp(other),
             };
-            let gone = if order.is_le() { std::mem::replace(&mut left, next(&mut before)?) } else { None };
-            let came = if order.is_ge() { std::mem::replace(&mut right, next(&mut after)?) } else { None };
+            let gone =
+                if order.is_le() { std::mem::replace(&mut left, next(&mut before)?) } else { None };
+            let came =
+                if order.is_ge() { std::mem::replace(&mut right, next(&mut after)?) } else { None };
             each((gone.map(|(_, row)| row), came.map(|(_, row)| row)))?;
         }
         drop((before, after));
@@ -117,7 +139,8 @@ fn decode(bytes: &[u8]) -> Option<Row> {
     let mut values = Vec::new();
     while let Some((tag, after)) = rest.split_first() {
         let (len, after) = after.split_at_checked(4)?;
-        let (bytes, after) = after.split_at_checked(u32::from_le_bytes(len.try_into().ok()?) as usize)?;
+        let (bytes, after) =
+            after.split_at_checked(u32::from_le_bytes(len.try_into().ok()?) as usize)?;
         rest = after;
         values.push(match tag {
             0 => Value::Null,
@@ -135,7 +158,15 @@ mod tests {
     use super::*;
 
     fn row(number: i64, text: &str) -> Row {
-        Row { number: Some(number), values: vec![Value::Null, Value::Real(-0.5), Value::Text(text.into()), Value::Blob(vec![0, 255])] }
+        Row {
+            number: Some(number),
+            values: vec![
+                Value::Null,
+                Value::Real(-0.5),
+                Value::Text(text.into()),
+                Value::Blob(vec![0, 255]),
+            ],
+        }
     }
 
     #[test]
@@ -153,7 +184,14 @@ mod tests {
                 Ok(())
             })
             .unwrap();
-        assert_eq!(met, [(Some(row(2, "old")), Some(row(9, "new"))), (None, Some(row(10, "one more"))), (Some(row(1, "gone")), None)]);
+        assert_eq!(
+            met,
+            [
+                (Some(row(2, "old")), Some(row(9, "new"))),
+                (None, Some(row(10, "one more"))),
+                (Some(row(1, "gone")), None)
+            ]
+        );
         let mut count = 0;
         leftovers
             .drain(|_| -> Result<(), Error> {

@@ -1,8 +1,10 @@
-//! What do two states of a database say? Their rows, read from the pages themselves, so that only what changed is read: SQLite's file
-//! format (<https://www.sqlite.org/fileformat2.html>), tables matched by name and rows by primary key.
+//! What do two states of a database say? Their rows, read from the pages themselves, so that only
+//! what changed is read: SQLite's file format (<https://www.sqlite.org/fileformat2.html>), tables
+//! matched by name and rows by primary key.
 
 mod btree;
 mod compare;
+mod differing_leaves;
 mod groups;
 mod index;
 mod key;

@@ -59,20 +59,48 @@ impl<'r> Pages<'r> {
         file.read_exact_at(&mut head, 0)?;
         let page_bytes = crate::chunk::sqlite_page_bytes(&head).ok_or(no_database)? as usize;
         let count = u32::try_from(size / page_bytes as u64).unwrap_or(u32::MAX);
-        Ok(Pages::new(Backing::File { file, hashing: hashing.clone() }, page_bytes, count, (None, None)))
+        Ok(Pages::new(
+            Backing::File { file, hashing: hashing.clone() },
+            page_bytes,
+            count,
+            (None, None),
+        ))
     }
 
-    fn new(backing: Backing<'r>, page_bytes: usize, count: u32, (hashes, groups): (Option<Arc<Vec<PageHash>>>, Option<Groups>)) -> Pages<'r> {
-        Pages { backing, page_bytes, count, hashes, groups, kept: HashMap::new(), kept_bytes: 0, read: 0 }
+    fn new(
+        backing: Backing<'r>,
+        page_bytes: usize,
+        count: u32,
+        (hashes, groups): (Option<Arc<Vec<PageHash>>>, Option<Groups>),
+    ) -> Pages<'r> {
+        Pages {
+            backing,
+            page_bytes,
+            count,
+            hashes,
+            groups,
+            kept: HashMap::new(),
+            kept_bytes: 0,
+            read: 0,
+        }
     }
 
     /// Another reader of the same state, with nothing kept.
     pub fn sibling(&self) -> Result<Pages<'r>, Error> {
         let backing = match &self.backing {
-            Backing::Recipe { reader, id, recipe } => Backing::Recipe { reader: reader.sibling(), id: *id, recipe: recipe.clone() },
-            Backing::File { file, hashing } => Backing::File { file: file.try_clone()?, hashing: hashing.clone() },
+            Backing::Recipe { reader, id, recipe } => {
+                Backing::Recipe { reader: reader.sibling(), id: *id, recipe: recipe.clone() }
+            }
+            Backing::File { file, hashing } => {
+                Backing::File { file: file.try_clone()?, hashing: hashing.clone() }
+            }
         };
-        Ok(Pages::new(backing, self.page_bytes, self.count, (self.hashes.clone(), self.groups.clone())))
+        Ok(Pages::new(
+            backing,
+            self.page_bytes,
+            self.count,
+            (self.hashes.clone(), self.groups.clone()),
+        ))
     }
 
     /// A file of our own, taken apart as a snapshot of it would be.
@@ -86,12 +114,18 @@ impl<'r> Pages<'r> {
         Ok(self)
     }
 
-    /// Finds out by what two states can be compared: the names of their groups of cells, or else the hashes of their pages.
-    pub(super) fn prepare(&mut self, other: &mut Pages<'_>) -> Result<Option<(Groups, Groups)>, Error> {
+    /// Finds out by what two states can be compared: the names of their groups of cells, or else
+    /// the hashes of their pages.
+    pub(super) fn prepare(
+        &mut self,
+        other: &mut Pages<'_>,
+    ) -> Result<Option<(Groups, Groups)>, Error> {
         self.find_groups(other.groups.as_ref())?;
         other.find_groups(self.groups.as_ref())?;
         match (&self.groups, &other.groups) {
-            (Some(own), Some(others)) if own.salt() == others.salt() => Ok(Some((own.clone(), others.clone()))),
+            (Some(own), Some(others)) if own.salt() == others.salt() => {
+                Ok(Some((own.clone(), others.clone())))
+            }
             _ => {
                 self.find_hashes()?;
                 other.find_hashes()?;
@@ -102,8 +136,11 @@ impl<'r> Pages<'r> {
 
     /// A file beside a state that is kept as cells is taken apart like that one.
     fn find_groups(&mut self, other: Option<&Groups>) -> Result<(), Error> {
-        if let (Backing::File { file, hashing }, Some(other), None) = (&self.backing, other, &self.groups) {
-            self.groups = Groups::of_file(file, self.page_bytes, self.count, hashing, other.salt())?;
+        if let (Backing::File { file, hashing }, Some(other), None) =
+            (&self.backing, other, &self.groups)
+        {
+            self.groups =
+                Groups::of_file(file, self.page_bytes, self.count, hashing, other.salt())?;
         }
         Ok(())
     }
@@ -120,12 +157,15 @@ impl<'r> Pages<'r> {
             match &mut self.backing {
                 Backing::Recipe { reader, id, recipe } => {
                     reader.read_pages(id, recipe, first..last, &mut bytes)?;
-                    hashes.extend(bytes.chunks_exact(self.page_bytes).map(|page| reader.hashing().page(page)));
+                    hashes.extend(
+                        bytes.chunks_exact(self.page_bytes).map(|page| reader.hashing().page(page)),
+                    );
                 }
                 Backing::File { file, hashing } => {
                     bytes.resize((last - first) * self.page_bytes, 0);
                     file.read_exact_at(&mut bytes, (first * self.page_bytes) as u64)?;
-                    hashes.extend(bytes.chunks_exact(self.page_bytes).map(|page| hashing.page(page)));
+                    hashes
+                        .extend(bytes.chunks_exact(self.page_bytes).map(|page| hashing.page(page)));
                 }
             }
         }
@@ -162,7 +202,10 @@ impl<'r> Pages<'r> {
             return Ok(page.clone());
         }
         self.load(&[number])?;
-        self.kept.get(&number).cloned().ok_or(Error::Page { page: number, what: "it lies beyond the end of the database" })
+        self.kept
+            .get(&number)
+            .cloned()
+            .ok_or(Error::Page { page: number, what: "it lies beyond the end of the database" })
     }
 
     /// How many pages are read ahead at most.
@@ -173,7 +216,8 @@ impl<'r> Pages<'r> {
     /// Reads pages ahead that will be asked for, as many as fit.
     pub(super) fn read_ahead(&mut self, numbers: &[u32]) -> Result<usize, Error> {
         let batch = numbers.get(..self.batch()).unwrap_or(numbers);
-        let missing: Vec<u32> = batch.iter().copied().filter(|number| !self.kept.contains_key(number)).collect();
+        let missing: Vec<u32> =
+            batch.iter().copied().filter(|number| !self.kept.contains_key(number)).collect();
         self.load(&missing)?;
         Ok(batch.len())
     }
@@ -181,7 +225,10 @@ impl<'r> Pages<'r> {
     /// Takes over the pages that another state keeps, where they are the same.
     pub fn adopt(&mut self, other: &Pages<'_>) {
         for (number, page) in &other.kept {
-            if self.kept_bytes <= KEPT_BYTES && !self.kept.contains_key(number) && self.is_same_page(other, *number) {
+            if self.kept_bytes <= KEPT_BYTES
+                && !self.kept.contains_key(number)
+                && self.is_same_page(other, *number)
+            {
                 self.kept.insert(*number, page.clone());
                 self.kept_bytes += self.page_bytes;
             }
@@ -195,13 +242,17 @@ impl<'r> Pages<'r> {
         }
         let count = self.count();
         if let Some(number) = numbers.iter().find(|number| **number == 0 || **number > count) {
-            return Err(Error::Page { page: *number, what: "something leads to it, but it lies beyond the end of the database" });
+            return Err(Error::Page {
+                page: *number,
+                what: "something leads to it, but it lies beyond the end of the database",
+            });
         }
         self.read += numbers.len() as u64;
         self.kept_bytes += numbers.len() * self.page_bytes;
         match &mut self.backing {
             Backing::Recipe { reader, id, recipe } => {
-                let zero_based: Vec<usize> = numbers.iter().map(|number| *number as usize - 1).collect();
+                let zero_based: Vec<usize> =
+                    numbers.iter().map(|number| *number as usize - 1).collect();
                 let kept = &mut self.kept;
                 reader.read_some_pages(id, recipe, &zero_based, |page, bytes| {
                     kept.insert(page as u32 + 1, Arc::new(bytes.to_vec()));
@@ -210,7 +261,10 @@ impl<'r> Pages<'r> {
             Backing::File { file, .. } => {
                 for number in numbers {
                     let mut page = vec![0; self.page_bytes];
-                    file.read_exact_at(&mut page, (u64::from(*number) - 1) * self.page_bytes as u64)?;
+                    file.read_exact_at(
+                        &mut page,
+                        (u64::from(*number) - 1) * self.page_bytes as u64,
+                    )?;
                     self.kept.insert(*number, Arc::new(page));
                 }
             }

@@ -19,7 +19,8 @@ pub enum Value {
     Blob(Vec<u8>),
 }
 
-/// A row: its number, where the table has numbers, and its values in the order of the table's columns.
+/// A row: its number, where the table has numbers, and its values in the order of the table's
+/// columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// SQLite's row number.
@@ -39,7 +40,8 @@ pub(super) enum Encoding {
 /// One more than the largest integer.
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
 
-/// Whether SQLite's `IS` calls two values the same: numbers by what they are worth, not by how they are stored.
+/// Whether SQLite's `IS` calls two values the same: numbers by what they are worth, not by how they
+/// are stored.
 pub fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Integer(i), Value::Real(r)) | (Value::Real(r), Value::Integer(i)) => {
@@ -90,7 +92,10 @@ impl Value {
 
 /// The values of a record, as many as it has.
 pub(super) fn decode(payload: &[u8], encoding: Encoding, page: u32) -> Result<Vec<Value>, Error> {
-    decode_from(payload, encoding).ok_or(Error::Page { page, what: "a row in it is cut short or has a value of no known kind" })
+    decode_from(payload, encoding).ok_or(Error::Page {
+        page,
+        what: "a row in it is cut short or has a value of no known kind",
+    })
 }
 
 fn decode_from(payload: &[u8], encoding: Encoding) -> Option<Vec<Value>> {
@@ -131,7 +136,9 @@ fn integer(bytes: &[u8]) -> i64 {
 }
 
 fn utf8(bytes: &[u8], encoding: Encoding) -> Vec<u8> {
-    let units = |of: fn([u8; 2]) -> u16| -> Vec<u16> { bytes.chunks_exact(2).filter_map(|pair| Some(of(pair.try_into().ok()?))).collect() };
+    let units = |of: fn([u8; 2]) -> u16| -> Vec<u16> {
+        bytes.chunks_exact(2).filter_map(|pair| Some(of(pair.try_into().ok()?))).collect()
+    };
     match encoding {
         Encoding::Utf8 => bytes.to_vec(),
         Encoding::Utf16Le => String::from_utf16_lossy(&units(u16::from_le_bytes)).into_bytes(),
@@ -147,7 +154,10 @@ mod tests {
     fn a_record_that_is_cut_anywhere_is_an_error_and_never_a_panic() {
         let record = [5, 0, 1, 6, 19, 0xff, 0, 0, 0, 0, 0, 0, 1, 0, b'a', b'b', b'c'];
         let values = decode(&record, Encoding::Utf8, 1).unwrap();
-        assert_eq!(values, [Value::Null, Value::Integer(-1), Value::Integer(256), Value::Text(b"abc".to_vec())]);
+        assert_eq!(
+            values,
+            [Value::Null, Value::Integer(-1), Value::Integer(256), Value::Text(b"abc".to_vec())]
+        );
         for end in 0..record.len() {
             assert!(decode(&record[..end], Encoding::Utf8, 1).is_err(), "cut at {end}");
         }

@@ -48,18 +48,28 @@ impl<'l> RowStream<'l> {
         RowStream { pages, at: 0, ahead: 0, node: None, cell: 0, only, wanted: Vec::new() }
     }
 
-    pub(super) fn next(&mut self, database: &mut Database<'_>, seen: &mut [bool]) -> Result<Option<RawRow>, Error> {
+    pub(super) fn next(
+        &mut self,
+        database: &mut Database<'_>,
+        seen: &mut [bool],
+    ) -> Result<Option<RawRow>, Error> {
         loop {
             let node = match self.node.take() {
                 Some(node) => node,
                 None => {
                     let Some(number) = self.pages.get(self.at) else { return Ok(None) };
                     if self.at >= self.ahead {
-                        self.ahead = self.at + database.pages.read_ahead(self.pages.get(self.at..).unwrap_or_default())?;
+                        self.ahead = self.at
+                            + database
+                                .pages
+                                .read_ahead(self.pages.get(self.at..).unwrap_or_default())?;
                     }
                     (self.at, self.cell) = (self.at + 1, 0);
                     let node = Node::open(&mut database.pages, *number, database.usable)?;
-                    let wanted = self.only.as_ref().and_then(|(groups, set)| groups.cells_in(*number, node.page(), set));
+                    let wanted = self
+                        .only
+                        .as_ref()
+                        .and_then(|(groups, set)| groups.cells_in(*number, node.page(), set));
                     self.wanted = wanted.unwrap_or_default();
                     node
                 }
@@ -73,7 +83,8 @@ impl<'l> RowStream<'l> {
                 continue;
             }
             let cell = node.cell(self.cell - 1)?;
-            let payload = btree::payload(&mut database.pages, &node, &cell, &mut |page| mark(seen, [page]))?;
+            let payload =
+                btree::payload(&mut database.pages, &node, &cell, &mut |page| mark(seen, [page]))?;
             let row = RawRow { number: cell.number, payload, page: node.number };
             self.node = Some(node);
             return Ok(Some(row));

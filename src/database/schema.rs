@@ -1,4 +1,5 @@
-//! What tables does a database have? Its schema table is read as any other; what a statement of it means, SQLite itself says.
+//! What tables does a database have? Its schema table is read as any other; what a statement of it
+//! means, SQLite itself says.
 
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ pub struct Table {
     pub name: String,
     /// Its columns; computed ones that are not stored are left out.
     pub columns: Vec<Column>,
-    /// Columns of the primary key, by number, in the key's order; none where rows have nothing but their number.
+    /// Columns of the primary key, by number, in the key's order; none where rows have nothing but
+    /// their number.
     pub key: Vec<usize>,
     /// The root of its tree.
     pub(super) root: u32,
@@ -60,12 +62,15 @@ impl Table {
 
     /// Whether rows of both are written in the same way.
     pub(super) fn is_written_like(&self, other: &Table) -> bool {
-        self.columns == other.columns && self.stored == other.stored && self.number_column == other.number_column
+        self.columns == other.columns
+            && self.stored == other.stored
+            && self.number_column == other.number_column
     }
 
     /// A row from the values of its record.
     pub(super) fn row(&self, number: Option<i64>, stored: Vec<Value>) -> Row {
-        let mut values: Vec<Value> = self.columns.iter().map(|column| column.default.clone()).collect();
+        let mut values: Vec<Value> =
+            self.columns.iter().map(|column| column.default.clone()).collect();
         for (value, at) in stored.into_iter().zip(&self.stored) {
             let is_real = self.columns.get(*at).is_some_and(|column| column.is_real);
             if let Some(slot) = values.get_mut(*at) {
@@ -76,7 +81,9 @@ impl Table {
                 };
             }
         }
-        if let (Some(slot), Some(number)) = (self.number_column.and_then(|at| values.get_mut(at)), number) {
+        if let (Some(slot), Some(number)) =
+            (self.number_column.and_then(|at| values.get_mut(at)), number)
+        {
             *slot = Value::Integer(number);
         }
         Row { number, values }
@@ -109,7 +116,12 @@ impl<'r> Database<'r> {
 
     /// Another reader of the same state.
     pub fn sibling(&self) -> Result<Database<'r>, Error> {
-        Ok(Database { pages: self.pages.sibling()?, tables: self.tables.clone(), usable: self.usable, encoding: self.encoding })
+        Ok(Database {
+            pages: self.pages.sibling()?,
+            tables: self.tables.clone(),
+            usable: self.usable,
+            encoding: self.encoding,
+        })
     }
 
     /// A table by name.
@@ -127,17 +139,34 @@ impl<'r> Database<'r> {
             }
         }
         let text = |object: &[Value], at: usize| object.get(at).and_then(Value::text);
-        let root = |object: &[Value]| object.get(3).and_then(Value::integer).and_then(|root| u32::try_from(root).ok()).filter(|root| *root > 0);
+        let root = |object: &[Value]| {
+            object
+                .get(3)
+                .and_then(Value::integer)
+                .and_then(|root| u32::try_from(root).ok())
+                .filter(|root| *root > 0)
+        };
         for object in objects.iter().filter(|object| text(object, 0).as_deref() == Some("table")) {
             // Virtual tables have no pages of their own.
-            let (Some(name), Some(root), Some(sql)) = (text(object, 1), root(object), text(object, 4)) else { continue };
-            let mut table = match known.iter().find(|table| table.name == name && table.statement == sql) {
-                Some(known) => Table { root, ..known.as_ref().clone() },
-                None => describe(&name, root, &sql).map_err(|source| Error::Schema { table: name.clone(), source })?,
+            let (Some(name), Some(root), Some(sql)) =
+                (text(object, 1), root(object), text(object, 4))
+            else {
+                continue;
             };
+            let mut table =
+                match known.iter().find(|table| table.name == name && table.statement == sql) {
+                    Some(known) => Table { root, ..known.as_ref().clone() },
+                    None => describe(&name, root, &sql)
+                        .map_err(|source| Error::Schema { table: name.clone(), source })?,
+                };
             let index_name = format!("sqlite_autoindex_{name}_1");
-            let index = objects.iter().find(|object| text(object, 0).as_deref() == Some("index") && text(object, 1).as_deref() == Some(&index_name));
-            table.key_index = index.and_then(|object| root_of_key_index(&table, object)).filter(|_| table.number_column.is_none());
+            let index = objects.iter().find(|object| {
+                text(object, 0).as_deref() == Some("index")
+                    && text(object, 1).as_deref() == Some(&index_name)
+            });
+            table.key_index = index
+                .and_then(|object| root_of_key_index(&table, object))
+                .filter(|_| table.number_column.is_none());
             if Node::open(&mut self.pages, root, self.usable)?.kind_is_index() {
                 table.store_key_first();
             }
@@ -149,8 +178,12 @@ impl<'r> Database<'r> {
 }
 
 fn root_of_key_index(table: &Table, object: &[Value]) -> Option<u32> {
-    // A table with a key has its first index for it, unless the key is the row number or the table is its own index.
-    (!table.key.is_empty()).then(|| object.get(3)?.integer()).flatten().and_then(|root| u32::try_from(root).ok())
+    // A table with a key has its first index for it, unless the key is the row number or the table
+    // is its own index.
+    (!table.key.is_empty())
+        .then(|| object.get(3)?.integer())
+        .flatten()
+        .and_then(|root| u32::try_from(root).ok())
 }
 
 impl Node {
@@ -162,7 +195,8 @@ impl Node {
 impl Table {
     /// WITHOUT ROWID: the tree is an index over the key, and the other columns follow.
     fn store_key_first(&mut self) {
-        let rest: Vec<usize> = self.stored.iter().copied().filter(|at| !self.key.contains(at)).collect();
+        let rest: Vec<usize> =
+            self.stored.iter().copied().filter(|at| !self.key.contains(at)).collect();
         self.stored = self.key.iter().copied().chain(rest).collect();
         self.number_column = None;
         self.key_index = None;
@@ -174,7 +208,11 @@ fn describe(name: &str, root: u32, sql: &str) -> rusqlite::Result<Table> {
     let scratch = Connection::open_in_memory()?;
     // SQLite's own tables may not be made by their names.
     let is_own = name.to_ascii_lowercase().starts_with("sqlite_");
-    let (made_by, made) = if is_own { (sql.replacen(name, &format!("own_{name}"), 1), format!("own_{name}")) } else { (sql.to_owned(), name.to_owned()) };
+    let (made_by, made) = if is_own {
+        (sql.replacen(name, &format!("own_{name}"), 1), format!("own_{name}"))
+    } else {
+        (sql.to_owned(), name.to_owned())
+    };
     scratch.prepare(&made_by)?.execute([])?;
     let mut table = Table {
         name: name.to_owned(),
@@ -187,11 +225,13 @@ fn describe(name: &str, root: u32, sql: &str) -> rusqlite::Result<Table> {
         statement: sql.to_owned(),
     };
     let mut key = Vec::new();
-    let mut statement = scratch.prepare("SELECT name, type, dflt_value, pk, hidden FROM pragma_table_xinfo(?1)")?;
+    let mut statement =
+        scratch.prepare("SELECT name, type, dflt_value, pk, hidden FROM pragma_table_xinfo(?1)")?;
     let mut rows = statement.query([&made])?;
     while let Some(row) = rows.next()? {
         let (name, kind): (String, String) = (row.get(0)?, row.get(1)?);
-        let (default, place, hidden): (Option<String>, i64, i64) = (row.get(2)?, row.get(3)?, row.get(4)?);
+        let (default, place, hidden): (Option<String>, i64, i64) =
+            (row.get(2)?, row.get(3)?, row.get(4)?);
         if hidden == 2 {
             continue;
         }
@@ -206,7 +246,11 @@ fn describe(name: &str, root: u32, sql: &str) -> rusqlite::Result<Table> {
     key.sort_unstable();
     if let [(_, at, true)] = key.as_slice() {
         // `INTEGER PRIMARY KEY DESC` is no row number; SQLite has no index for those that are.
-        let has_index: bool = scratch.query_row("SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk')", [&made], |row| row.get(0))?;
+        let has_index: bool = scratch.query_row(
+            "SELECT EXISTS (SELECT 1 FROM pragma_index_list(?1) WHERE origin = 'pk')",
+            [&made],
+            |row| row.get(0),
+        )?;
         table.number_column = (!has_index).then_some(*at);
     }
     table.key = key.into_iter().map(|(_, at, _)| at).collect();
@@ -226,7 +270,10 @@ fn evaluate(kind: &str, default: &str) -> rusqlite::Result<Value> {
     let worth = || -> rusqlite::Result<Value> {
         let kind = kind.replace(['"', ';'], "");
         scratch.execute(
-            &format!("CREATE TABLE t (k INTEGER, c {} DEFAULT ({default}))", if kind.is_empty() { String::new() } else { format!("\"{kind}\"") }),
+            &format!(
+                "CREATE TABLE t (k INTEGER, c {} DEFAULT ({default}))",
+                if kind.is_empty() { String::new() } else { format!("\"{kind}\"") }
+            ),
             [],
         )?;
         scratch.execute("INSERT INTO t (k) VALUES (1)", [])?;
@@ -235,7 +282,9 @@ fn evaluate(kind: &str, default: &str) -> rusqlite::Result<Value> {
     match worth() {
         Ok(value) => Ok(value),
         // A default that is no constant cannot have been added to rows that were there.
-        Err(rusqlite::Error::SqliteFailure(..) | rusqlite::Error::SqlInputError { .. }) => Ok(Value::Null),
+        Err(rusqlite::Error::SqliteFailure(..) | rusqlite::Error::SqlInputError { .. }) => {
+            Ok(Value::Null)
+        }
         Err(error) => Err(error),
     }
 }

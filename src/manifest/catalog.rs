@@ -6,11 +6,16 @@ use jiff::tz::TimeZone;
 
 use crate::backend::{Span, write_new};
 use crate::limits::RECORD_BYTES_MAX;
-use crate::store::{self, RecordKind, Repository, decode_record, encode_record, is_newer_record, snapshot_copy_name, snapshot_name};
+use crate::store::{
+    self, RecordKind, Repository, decode_record, encode_record, is_newer_record,
+    snapshot_copy_name, snapshot_name,
+};
 
 use super::Error;
 use super::SnapshotId;
-use super::chain::{Chain, FileHash, ListChange, file_hash};
+use super::chain::{Chain, ListChange};
+use super::given_name::{NameError, back_from_latest, id_of_digits};
+use super::link::{FileHash, file_hash};
 use super::moment::moment;
 use super::newest::Newest;
 use super::record::SnapshotRecord;
@@ -27,49 +32,8 @@ pub struct Catalog {
     pub damaged: Vec<(String, store::Error)>,
 }
 
-/// A name that names no snapshot, or several.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum NameError {
-    /// The repository has no snapshot at all.
-    #[error("the repository contains no snapshots yet")]
-    Empty,
-    /// None fits.
-    #[error("no snapshot matches {name:?}")]
-    None {
-        /// What was asked for.
-        name: String,
-    },
-    /// Several fit.
-    #[error("{name:?} matches {} snapshots", candidates.len())]
-    Several {
-        /// What was asked for.
-        name: String,
-        /// Those that fit, oldest first.
-        candidates: Vec<SnapshotId>,
-    },
-}
-
-/// An id with so many digits, which is how ids are shown, is never taken for a label.
-const ID_DIGITS: usize = 12;
-
-/// How many snapshots lie behind the one that `latest` or `latest~N` names.
-fn back_from_latest(name: &str) -> Option<usize> {
-    let back = name.strip_prefix("latest")?;
-    if back.is_empty() { Some(0) } else { back.strip_prefix('~')?.parse().ok() }
-}
-
-/// The one id that begins with so many digits.
-fn id_of_digits(name: &str, ids: &[SnapshotId]) -> Option<SnapshotId> {
-    let digits = name.to_ascii_lowercase();
-    if digits.len() < ID_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut fitting = ids.iter().filter(|id| id.to_string().starts_with(&digits));
-    fitting.next().filter(|_| fitting.next().is_none()).copied()
-}
-
-/// The end of the list of snapshots, as far as it is remembered: for one command, which need not ask again.
+/// The end of the list of snapshots, as far as it is remembered: for one command, which need not
+/// ask again.
 #[derive(Clone, Debug)]
 pub struct ListEnd(Option<Newest>);
 
@@ -88,15 +52,25 @@ impl Catalog {
         Ok(Catalog { snapshots, damaged })
     }
 
-    /// The records that these names can mean, where their files' names tell: `latest`, `latest~N`, an id of at least twelve digits.
-    /// What such a name costs does not grow with the snapshots. For any other name all are read.
+    /// The records that these names can mean, where their files' names tell: `latest`, `latest~N`,
+    /// an id of at least twelve digits. What such a name costs does not grow with the snapshots.
+    /// For any other name all are read.
     pub fn load_named(repository: &Repository, names: &[&str]) -> Result<Catalog, Error> {
         repository.forget_index();
         // Where only the last few are meant, the others need not be listed.
-        let furthest = names.iter().map(|name| back_from_latest(name)).collect::<Option<Vec<_>>>().and_then(|back| back.into_iter().max());
-        let last = Newest::read_for_nothing(repository).filter(|last| last.is_all() || furthest.is_some_and(|back| back < last.ids.len()));
+        let furthest = names
+            .iter()
+            .map(|name| back_from_latest(name))
+            .collect::<Option<Vec<_>>>()
+            .and_then(|back| back.into_iter().max());
+        let last = Newest::read_for_nothing(repository)
+            .filter(|last| last.is_all() || furthest.is_some_and(|back| back < last.ids.len()));
         let is_all = last.as_ref().is_none_or(Newest::is_all);
-        let catalog = Catalog::load_of(repository, last.map_or_else(|| Catalog::ids(repository), |last| Ok(last.ids))?, names)?;
+        let catalog = Catalog::load_of(
+            repository,
+            last.map_or_else(|| Catalog::ids(repository), |last| Ok(last.ids))?,
+            names,
+        )?;
         // One of the last few is damaged or gone: another one is meant.
         if is_all || furthest.is_some_and(|back| back < catalog.ordinary()) {
             Ok(catalog)
@@ -106,7 +80,11 @@ impl Catalog {
     }
 
     /// The same of these snapshots.
-    fn load_of(repository: &Repository, ids: Vec<SnapshotId>, names: &[&str]) -> Result<Catalog, Error> {
+    fn load_of(
+        repository: &Repository,
+        ids: Vec<SnapshotId>,
+        names: &[&str],
+    ) -> Result<Catalog, Error> {
         let (mut newest, mut wanted) = (0, BTreeSet::new());
         for name in names {
             match (back_from_latest(name), id_of_digits(name, &ids)) {
@@ -123,9 +101,13 @@ impl Catalog {
             match load(repository, id) {
                 Ok(record) => catalog.snapshots.push((id, record)),
                 // With the others beside it the message is the better one.
-                Err(error) if error.is_damage() && wanted.contains(&id) => return Catalog::load(repository),
+                Err(error) if error.is_damage() && wanted.contains(&id) => {
+                    return Catalog::load(repository);
+                }
                 Err(error) if was_forgotten(&error) => {}
-                Err(error) if error.is_damage() => catalog.damaged.push((snapshot_name(&id.0), error)),
+                Err(error) if error.is_damage() => {
+                    catalog.damaged.push((snapshot_name(&id.0), error))
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -147,7 +129,10 @@ impl Catalog {
     ///
     /// # Errors
     /// [`Error::Store`] where a record cannot be read; one that is damaged is passed over.
-    pub fn newest(repository: &Repository, wanted: impl Fn(&SnapshotRecord) -> bool) -> Result<Option<(SnapshotId, SnapshotRecord)>, Error> {
+    pub fn newest(
+        repository: &Repository,
+        wanted: impl Fn(&SnapshotRecord) -> bool,
+    ) -> Result<Option<(SnapshotId, SnapshotRecord)>, Error> {
         Catalog::newest_of(repository, &ListEnd::read(repository), wanted)
     }
 
@@ -155,12 +140,20 @@ impl Catalog {
     ///
     /// # Errors
     /// As [`Catalog::newest`].
-    pub fn newest_of(repository: &Repository, end: &ListEnd, wanted: impl Fn(&SnapshotRecord) -> bool) -> Result<Option<(SnapshotId, SnapshotRecord)>, Error> {
+    pub fn newest_of(
+        repository: &Repository,
+        end: &ListEnd,
+        wanted: impl Fn(&SnapshotRecord) -> bool,
+    ) -> Result<Option<(SnapshotId, SnapshotRecord)>, Error> {
         repository.forget_index();
         let mut last = end.0.clone();
         loop {
             let is_all = last.as_ref().is_none_or(Newest::is_all);
-            for id in last.map_or_else(|| Catalog::ids(repository), |last| Ok(last.ids))?.into_iter().rev() {
+            for id in last
+                .map_or_else(|| Catalog::ids(repository), |last| Ok(last.ids))?
+                .into_iter()
+                .rev()
+            {
                 match load(repository, id) {
                     Ok(record) if wanted(&record) => return Ok(Some((id, record))),
                     Ok(_) => {}
@@ -193,26 +186,49 @@ impl Catalog {
     }
 
     /// Makes a snapshot's record durable, which lists it; then the list's chain takes it in.
-    pub fn publish(repository: &Repository, id: SnapshotId, record: &SnapshotRecord, is_kept: bool) -> Result<(), Error> {
+    pub fn publish(
+        repository: &Repository,
+        id: SnapshotId,
+        record: &SnapshotRecord,
+        is_kept: bool,
+    ) -> Result<(), Error> {
         Catalog::replace(repository, &[], id, record, is_kept)
     }
 
     /// The same in the place of others, which go.
-    pub fn replace(repository: &Repository, dropped: &[SnapshotId], id: SnapshotId, record: &SnapshotRecord, is_kept: bool) -> Result<(), Error> {
+    pub fn replace(
+        repository: &Repository,
+        dropped: &[SnapshotId],
+        id: SnapshotId,
+        record: &SnapshotRecord,
+        is_kept: bool,
+    ) -> Result<(), Error> {
         // One who checks the list sees both or none.
         let _lock = repository.lock_list()?;
         let before = if dropped.is_empty() { Newest::take(repository) } else { None };
         let hash = Catalog::write(repository, id, record)?;
-        let (added, marked) = (vec![(id, hash)], is_kept.then_some((id, true)).into_iter().collect());
-        let change = ListChange { added, dropped: dropped.to_vec(), marked, server: server_key(record), ..ListChange::default() };
+        let (added, marked) =
+            (vec![(id, hash)], is_kept.then_some((id, true)).into_iter().collect());
+        let change = ListChange {
+            added,
+            dropped: dropped.to_vec(),
+            marked,
+            server: server_key(record),
+            ..ListChange::default()
+        };
         Chain::change_locked(repository, &change, before)?;
         if dropped.is_empty() { Ok(()) } else { Catalog::remove(repository, dropped) }
     }
 
     /// Makes a record durable; the hash of its file.
-    pub fn write(repository: &Repository, id: SnapshotId, record: &SnapshotRecord) -> Result<FileHash, Error> {
+    pub fn write(
+        repository: &Repository,
+        id: SnapshotId,
+        record: &SnapshotRecord,
+    ) -> Result<FileHash, Error> {
         repository.forget_index();
-        let bytes = encode_record(RecordKind::Snapshot, repository.sealer(), &id.0, record).map_err(|what| Error::Record { what })?;
+        let bytes = encode_record(RecordKind::Snapshot, repository.sealer(), &id.0, record)
+            .map_err(|what| Error::Record { what })?;
         Newest::forget(repository);
         if repository.config().parity_permille > 0 {
             write_new(repository.backend(), &snapshot_copy_name(&id.0), &bytes)?;
@@ -225,11 +241,16 @@ impl Catalog {
     pub fn drop(repository: &Repository, ids: &[SnapshotId]) -> Result<(), Error> {
         let _lock = repository.lock_list()?;
         Newest::forget(repository);
-        Chain::change_locked(repository, &ListChange { dropped: ids.to_vec(), ..ListChange::default() }, None)?;
+        Chain::change_locked(
+            repository,
+            &ListChange { dropped: ids.to_vec(), ..ListChange::default() },
+            None,
+        )?;
         Catalog::remove(repository, ids)
     }
 
-    /// Removes records with their copies; those that are gone already are fine: another forget was faster.
+    /// Removes records with their copies; those that are gone already are fine: another forget was
+    /// faster.
     pub fn remove(repository: &Repository, ids: &[SnapshotId]) -> Result<(), Error> {
         Newest::forget(repository);
         for name in ids.iter().flat_map(|id| [snapshot_name(&id.0), snapshot_copy_name(&id.0)]) {
@@ -241,7 +262,8 @@ impl Catalog {
         Ok(repository.backend().sync()?)
     }
 
-    /// The second copies of records that are there: (snapshot, the bytes that its record should have).
+    /// The second copies of records that are there: (snapshot, the bytes that its record should
+    /// have).
     pub fn copies(repository: &Repository) -> Result<Vec<(SnapshotId, Vec<u8>)>, Error> {
         let mut copies = Vec::new();
         for name in repository.backend().names("copies/")? {
@@ -266,15 +288,18 @@ impl Catalog {
 
     /// Whether bytes are the record of a snapshot.
     pub fn is_record(repository: &Repository, id: SnapshotId, bytes: &[u8]) -> bool {
-        decode_record::<SnapshotRecord>(RecordKind::Snapshot, repository.sealer(), &id.0, bytes).is_ok()
+        decode_record::<SnapshotRecord>(RecordKind::Snapshot, repository.sealer(), &id.0, bytes)
+            .is_ok()
     }
 
-    /// Whether a repository without records had some: its packs hold data, and its list names snapshots or is gone itself.
+    /// Whether a repository without records had some: its packs hold data, and its list names
+    /// snapshots or is gone itself.
     ///
     /// # Errors
     /// [`Error::Store`] where the repository cannot be read.
     pub fn is_lost(repository: &Repository) -> Result<bool, Error> {
-        Ok(Standing::of(repository)? != Standing::Complete || !Chain::load(repository)?.listed.is_empty())
+        Ok(Standing::of(repository)? != Standing::Complete
+            || !Chain::load(repository)?.listed.is_empty())
     }
 
     /// Whether all snapshots are of one server; true where there is none.
@@ -285,14 +310,24 @@ impl Catalog {
         Ok(server_keys(&Catalog::load(repository)?.snapshots).len() < 2)
     }
 
-    /// The snapshot that a name means: `latest`, `latest~N`, an id or a unique beginning of one, a label that only one has,
-    /// or a time (the newest at or before it; a date means its end).
-    pub fn resolve(&self, name: &str, zone: &TimeZone) -> Result<&(SnapshotId, SnapshotRecord), NameError> {
+    /// The snapshot that a name means: `latest`, `latest~N`, an id or a unique beginning of one, a
+    /// label that only one has, or a time (the newest at or before it; a date means its end).
+    pub fn resolve(
+        &self,
+        name: &str,
+        zone: &TimeZone,
+    ) -> Result<&(SnapshotId, SnapshotRecord), NameError> {
         self.resolve_of(name, zone, |_| true)
     }
 
-    /// The same among the snapshots that `is_meant` accepts; an id means its snapshot whatever that says.
-    pub fn resolve_of(&self, name: &str, zone: &TimeZone, is_meant: impl Fn(&SnapshotRecord) -> bool) -> Result<&(SnapshotId, SnapshotRecord), NameError> {
+    /// The same among the snapshots that `is_meant` accepts; an id means its snapshot whatever that
+    /// says.
+    pub fn resolve_of(
+        &self,
+        name: &str,
+        zone: &TimeZone,
+        is_meant: impl Fn(&SnapshotRecord) -> bool,
+    ) -> Result<&(SnapshotId, SnapshotRecord), NameError> {
         let none = || NameError::None { name: name.to_owned() };
         let meant = || self.snapshots.iter().filter(|(_, record)| is_meant(record));
         if self.snapshots.is_empty() {
@@ -300,26 +335,49 @@ impl Catalog {
         }
         if name.starts_with("latest") {
             let back = back_from_latest(name).ok_or_else(none)?;
-            return meant().rev().filter(|(_, record)| !record.is_safety()).nth(back).ok_or_else(none);
+            return meant()
+                .rev()
+                .filter(|(_, record)| !record.is_safety())
+                .nth(back)
+                .ok_or_else(none);
         }
-        let labelled: Vec<_> = meant().filter(|(_, record)| record.label.as_deref() == Some(name)).collect();
+        let labelled: Vec<_> =
+            meant().filter(|(_, record)| record.label.as_deref() == Some(name)).collect();
         match labelled.as_slice() {
             [] => {}
             [one] => return Ok(one),
-            several => return Err(NameError::Several { name: name.to_owned(), candidates: several.iter().map(|(id, _)| *id).collect() }),
+            several => {
+                return Err(NameError::Several {
+                    name: name.to_owned(),
+                    candidates: several.iter().map(|(id, _)| *id).collect(),
+                });
+            }
         }
         if let Some(until) = moment(name, zone) {
             // In the order of the list times may go back: a clock once was wrong.
-            let fits = |(_, record): &&(SnapshotId, SnapshotRecord)| i128::from(record.time_ns) <= until.as_nanosecond() && !record.has_wrong_clock();
-            return meant().filter(fits).max_by_key(|(id, record)| (record.time_ns, *id)).ok_or_else(none);
+            let fits = |(_, record): &&(SnapshotId, SnapshotRecord)| {
+                i128::from(record.time_ns) <= until.as_nanosecond() && !record.has_wrong_clock()
+            };
+            return meant()
+                .filter(fits)
+                .max_by_key(|(id, record)| (record.time_ns, *id))
+                .ok_or_else(none);
         }
         let prefix = name.to_ascii_lowercase();
-        let mut fitting = self.snapshots.iter().filter(|(id, _)| !prefix.is_empty() && id.to_string().starts_with(&prefix));
+        let mut fitting = self
+            .snapshots
+            .iter()
+            .filter(|(id, _)| !prefix.is_empty() && id.to_string().starts_with(&prefix));
         match (fitting.next(), fitting.next()) {
             (Some(one), None) => Ok(one),
             (None, _) => Err(none()),
             (Some(_), Some(_)) => {
-                let candidates = self.snapshots.iter().map(|(id, _)| *id).filter(|id| id.to_string().starts_with(&prefix)).collect();
+                let candidates = self
+                    .snapshots
+                    .iter()
+                    .map(|(id, _)| *id)
+                    .filter(|id| id.to_string().starts_with(&prefix))
+                    .collect();
                 Err(NameError::Several { name: name.to_owned(), candidates })
             }
         }

@@ -5,8 +5,13 @@ use jiff::Timestamp;
 use super::*;
 
 fn catalog() -> Catalog {
-    let record = |time_ns, label: Option<&str>| SnapshotRecord { time_ns, label: label.map(str::to_owned), ..crate::manifest::record::tests::sample() };
-    let at = |text: &str| i64::try_from(text.parse::<Timestamp>().unwrap().as_nanosecond()).unwrap();
+    let record = |time_ns, label: Option<&str>| SnapshotRecord {
+        time_ns,
+        label: label.map(str::to_owned),
+        ..crate::manifest::record::tests::sample()
+    };
+    let at =
+        |text: &str| i64::try_from(text.parse::<Timestamp>().unwrap().as_nanosecond()).unwrap();
     let day = |n: u8, text: &str, label| (SnapshotId([n; 16]), record(at(text), label));
     Catalog {
         snapshots: vec![
@@ -33,7 +38,9 @@ fn a_snapshot_is_named_by_id_prefix_label_time_or_place_from_the_end() {
     assert_eq!(named("latest~3"), Err(NameError::None { name: "latest~3".into() }));
     assert_eq!(named("2026-11-19"), Err(NameError::None { name: "2026-11-19".into() }));
     assert_eq!(named("xyz"), Err(NameError::None { name: "xyz".into() }));
-    assert!(matches!(named("1"), Err(NameError::Several { candidates, .. }) if candidates.len() == 2));
+    assert!(
+        matches!(named("1"), Err(NameError::Several { candidates, .. }) if candidates.len() == 2)
+    );
 }
 
 /// Names a record that is there no more, as a listing does that another process overtook.
@@ -45,7 +52,10 @@ impl crate::backend::Backend for Overtaken {
     fn read(&self, name: &str, span: Span) -> Result<Vec<u8>, crate::backend::Error> {
         self.0.read(name, span)
     }
-    fn create(&self, name: &str) -> Result<Box<dyn crate::backend::NewFile>, crate::backend::Error> {
+    fn create(
+        &self,
+        name: &str,
+    ) -> Result<Box<dyn crate::backend::NewFile>, crate::backend::Error> {
         self.0.create(name)
     }
     fn list(&self, prefix: &str) -> Result<Vec<crate::backend::Listed>, crate::backend::Error> {
@@ -73,7 +83,11 @@ fn a_record_that_is_forgotten_while_it_is_listed_is_no_damage_and_a_broken_one_i
     backend.put(&broken, b"no record".to_vec());
     let repository = Repository::open_on(Box::new(Overtaken(backend))).unwrap();
     let forgotten = SnapshotId(FORGOTTEN).to_string();
-    for catalog in [Catalog::load(&repository), Catalog::load_named(&repository, &["latest"]), Catalog::load_named(&repository, &[&forgotten])] {
+    for catalog in [
+        Catalog::load(&repository),
+        Catalog::load_named(&repository, &["latest"]),
+        Catalog::load_named(&repository, &[&forgotten]),
+    ] {
         let catalog = catalog.unwrap();
         let damaged: Vec<_> = catalog.damaged.iter().map(|(name, _)| name).collect();
         assert_eq!((catalog.snapshots.len(), damaged), (0, vec![&broken]));

@@ -1,56 +1,20 @@
-//! Is the list of snapshots what it was? It is written down in links, each naming the hash of the one before, so that a record that
-//! something else than `forget` removed, swapped or put back is noticed (`docs/format.md`, "The list of snapshots").
+//! Is the list of snapshots what it was? It is written down in links, each naming the hash of the
+//! one before, so that a record that something else than `forget` removed, swapped or put back is
+//! noticed (`docs/format.md`, "The list of snapshots").
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use serde::{Deserialize, Serialize};
-
-use crate::backend::{Span, write_new};
+use crate::backend::Span;
 use crate::limits::{LINKS_MAX, RECORD_BYTES_MAX};
-use crate::store::{self, RecordKind, Repository, decode_record, encode_record, snapshot_name};
+use crate::store::{self, Repository, snapshot_name};
 
 use super::Error;
 use super::SnapshotId;
+use super::link::{FileHash, Link, Listed, file_hash, read_link, write_link};
 use super::link_names::{link_name, links_in};
 use super::newest::Newest;
 use super::records;
 use super::server_keys::server_keys;
-
-/// The hash of a file of a link, or of a record.
-pub type FileHash = [u8; 32];
-
-/// A snapshot as the list knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
-    /// The snapshot.
-    pub id: SnapshotId,
-    /// Hash of its record's file.
-    pub record: FileHash,
-    /// Whether its record was there before the list knew it: its capture was cut off at the very end, the list is younger than it, or
-    /// something put it there.
-    pub is_adopted: bool,
-}
-
-/// One change of the list, in a file of its own.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link {
-    /// When, nanoseconds since 1970.
-    pub time_ns: i64,
-    /// The link before; nothing for the first.
-    pub previous: Option<FileHash>,
-    /// Where it states the whole list anew: the links that it takes the place of.
-    pub replaced: Option<Vec<FileHash>>,
-    /// Snapshots that came; all of them where the list is stated anew.
-    pub added: Vec<Listed>,
-    /// Snapshots that `forget` or `repair` dropped.
-    pub dropped: Vec<SnapshotId>,
-    /// All snapshots that are marked to be kept.
-    pub kept: Vec<SnapshotId>,
-    /// Snapshots in the list after this link.
-    pub count: u64,
-    /// Their ids, one bit each by exclusive or: tells at a glance whether the records that are there are those of the list.
-    pub sum: [u8; 16],
-}
 
 /// Something about the list that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,24 +55,14 @@ pub struct ListChange {
     pub marked: Vec<(SnapshotId, bool)>,
     /// What tells the server of a snapshot that came from others.
     pub server: Option<u64>,
-    /// Whether the list is stated anew even where that is not due: after something else changed it, and was found out.
+    /// Whether the list is stated anew even where that is not due: after something else changed it,
+    /// and was found out.
     pub restate: bool,
 }
 
-/// The hash of a file's bytes.
-pub fn file_hash(bytes: &[u8]) -> FileHash {
-    *blake3::hash(bytes).as_bytes()
-}
-
-fn read_link(repository: &Repository, name: &str, number: u64) -> Result<(FileHash, Link), store::Error> {
-    let bytes = repository.backend().read(name, Span::Whole { limit: RECORD_BYTES_MAX })?;
-    let link = decode_record(RecordKind::Link, repository.sealer(), &number.to_be_bytes(), &bytes)
-        .map_err(|what| store::Error::Record { name: name.to_owned(), what })?;
-    Ok((file_hash(&bytes), link))
-}
-
 fn sum_of<'a>(ids: impl Iterator<Item = &'a SnapshotId>) -> (u64, [u8; 16]) {
-    let (count, sum) = ids.fold((0, 0u128), |(count, sum), id| (count + 1, sum ^ u128::from_be_bytes(id.0)));
+    let (count, sum) =
+        ids.fold((0, 0u128), |(count, sum), id| (count + 1, sum ^ u128::from_be_bytes(id.0)));
     (count, sum.to_be_bytes())
 }
 
@@ -127,7 +81,8 @@ impl Chain {
                     chain.take(link, &mut replaced);
                 }
                 Err(error) if error.is_damage() => {
-                    chain.newest = Some((number, chain.newest.map(|(_, hash)| hash).unwrap_or_default()));
+                    chain.newest =
+                        Some((number, chain.newest.map(|(_, hash)| hash).unwrap_or_default()));
                     chain.irregular.push(Irregularity { name, id: None, what: error.to_string() });
                 }
                 Err(error) => return Err(error.into()),
@@ -135,8 +90,13 @@ impl Chain {
         }
         let here: HashSet<_> = chain.hashes.iter().copied().collect();
         for (previous, name) in before {
-            if !here.contains(&previous) && !replaced.contains(&previous) && chain.irregular.is_empty() {
-                let what = "the previous link of the list of snapshots is missing or does not match".to_owned();
+            if !here.contains(&previous)
+                && !replaced.contains(&previous)
+                && chain.irregular.is_empty()
+            {
+                let what =
+                    "the previous link of the list of snapshots is missing or does not match"
+                        .to_owned();
                 chain.irregular.push(Irregularity { name, id: None, what });
             }
         }
@@ -182,15 +142,24 @@ impl Chain {
         self.files.is_empty()
     }
 
-    /// What something else than `forget` did to the list: links or records that are gone, others, or back. `records` are the hashes
-    /// of the records that are there.
+    /// What something else than `forget` did to the list: links or records that are gone, others,
+    /// or back. `records` are the hashes of the records that are there.
     pub fn irregularities(&self, records: &BTreeMap<SnapshotId, FileHash>) -> Vec<Irregularity> {
         let mut found = self.irregular.clone();
-        let of = |id: &SnapshotId, what: &str| Irregularity { name: snapshot_name(&id.0), id: Some(*id), what: what.to_owned() };
+        let of = |id: &SnapshotId, what: &str| Irregularity {
+            name: snapshot_name(&id.0),
+            id: Some(*id),
+            what: what.to_owned(),
+        };
         for (id, listed) in &self.listed {
             match records.get(id) {
-                None => found.push(of(id, "the snapshot's record is missing, and it was not deleted by forget")),
-                Some(hash) if *hash != listed.record => found.push(of(id, "the snapshot's record was replaced by another one")),
+                None => found.push(of(
+                    id,
+                    "the snapshot's record is missing, and it was not deleted by forget",
+                )),
+                Some(hash) if *hash != listed.record => {
+                    found.push(of(id, "the snapshot's record was replaced by another one"))
+                }
                 Some(_) => {}
             }
         }
@@ -214,26 +183,60 @@ impl Chain {
         Chain::change_locked(repository, change, None)
     }
 
-    /// The same for who holds the lock: the record of what is added is durable already. `before` is what was remembered of the list without it.
-    pub(super) fn change_locked(repository: &Repository, change: &ListChange, before: Option<Newest>) -> Result<(), Error> {
+    /// The same for who holds the lock: the record of what is added is durable already. `before` is
+    /// what was remembered of the list without it.
+    pub(super) fn change_locked(
+        repository: &Repository,
+        change: &ListChange,
+        before: Option<Newest>,
+    ) -> Result<(), Error> {
         let time_ns = jiff::Timestamp::now().as_nanosecond() as i64;
         let is_simple = !change.restate && change.dropped.is_empty() && !change.added.is_empty();
         let mut newest = match before.filter(|_| is_simple) {
             // A link is never written over, whatever is remembered.
-            Some(newest) if newest.is_listed(repository) || !Chain::has_link(repository, newest.link + 1)? => newest,
+            Some(newest)
+                if newest.is_listed(repository)
+                    || !Chain::has_link(repository, newest.link + 1)? =>
+            {
+                newest
+            }
             _ => Chain::survey(repository, change)?,
         };
-        let link = if is_simple && (1..LINKS_MAX as u64).contains(&newest.links) { Chain::link(repository, newest.link)? } else { None };
-        let Some((hash, link)) = link.filter(|(_, link)| (link.count, link.sum) == (newest.count, newest.sum)) else {
-            return Chain::load(repository)?.restate(repository, change, &records::ids(repository)?, time_ns);
+        let link = if is_simple && (1..LINKS_MAX as u64).contains(&newest.links) {
+            Chain::link(repository, newest.link)?
+        } else {
+            None
+        };
+        let Some((hash, link)) =
+            link.filter(|(_, link)| (link.count, link.sum) == (newest.count, newest.sum))
+        else {
+            return Chain::load(repository)?.restate(
+                repository,
+                change,
+                &records::ids(repository)?,
+                time_ns,
+            );
         };
         let mut kept: HashSet<_> = link.kept.into_iter().collect();
         mark(&mut kept, change);
-        let added = change.added.iter().map(|(id, record)| Listed { id: *id, record: *record, is_adopted: false }).collect();
+        let added = change
+            .added
+            .iter()
+            .map(|(id, record)| Listed { id: *id, record: *record, is_adopted: false })
+            .collect();
         change.added.iter().for_each(|(id, _)| newest.add(*id, change.server));
         (newest.link, newest.links) = (newest.link + 1, newest.links + 1);
         let (count, sum) = (newest.count, newest.sum);
-        let next = Link { time_ns, previous: Some(hash), replaced: None, added, dropped: Vec::new(), kept: sorted(kept), count, sum };
+        let next = Link {
+            time_ns,
+            previous: Some(hash),
+            replaced: None,
+            added,
+            dropped: Vec::new(),
+            kept: sorted(kept),
+            count,
+            sum,
+        };
         write_link(repository, newest.link, &next)?;
         let record = change.added.first().map_or_else(String::new, |(id, _)| snapshot_name(&id.0));
         newest.write(repository, [&record, &link_name(newest.link)]);
@@ -249,9 +252,21 @@ impl Chain {
         // Without a link there is no number to go on from: the list is stated anew.
         let link = links.last().map_or(0, |(number, _)| *number);
         // Of no use where it cannot be remembered.
-        let mut snapshots = if repository.newest_place().is_some() { records::load_all(repository)?.0 } else { Vec::new() };
+        let mut snapshots = if repository.newest_place().is_some() {
+            records::load_all(repository)?.0
+        } else {
+            Vec::new()
+        };
         snapshots.retain(|(id, _)| ids.binary_search(id).is_ok());
-        Ok(Newest { link, links: links.len() as u64, count, sum, servers: server_keys(&snapshots), ids: Newest::last_of(&ids), looks: None })
+        Ok(Newest {
+            link,
+            links: links.len() as u64,
+            count,
+            sum,
+            servers: server_keys(&snapshots),
+            ids: Newest::last_of(&ids),
+            looks: None,
+        })
     }
 
     /// Whether there is a link with this number.
@@ -274,19 +289,34 @@ impl Chain {
     }
 
     /// States the whole list anew, and removes the links that it takes the place of.
-    fn restate(mut self, repository: &Repository, change: &ListChange, records: &[SnapshotId], time_ns: i64) -> Result<(), Error> {
+    fn restate(
+        mut self,
+        repository: &Repository,
+        change: &ListChange,
+        records: &[SnapshotId],
+        time_ns: i64,
+    ) -> Result<(), Error> {
         let known: HashMap<_, _> = change.added.iter().copied().collect();
-        for id in records.iter().filter(|id| !self.dropped.contains(id) && !change.dropped.contains(id)) {
+        for id in
+            records.iter().filter(|id| !self.dropped.contains(id) && !change.dropped.contains(id))
+        {
             if !self.listed.contains_key(id) || known.contains_key(id) {
                 let record = match known.get(id) {
                     Some(hash) => *hash,
-                    None => match repository.backend().read(&snapshot_name(&id.0), Span::Whole { limit: RECORD_BYTES_MAX }) {
+                    None => match repository
+                        .backend()
+                        .read(&snapshot_name(&id.0), Span::Whole { limit: RECORD_BYTES_MAX })
+                    {
                         Ok(bytes) => file_hash(&bytes),
-                        Err(crate::backend::Error::Missing { .. } | crate::backend::Error::TooLarge { .. }) => continue,
+                        Err(
+                            crate::backend::Error::Missing { .. }
+                            | crate::backend::Error::TooLarge { .. },
+                        ) => continue,
                         Err(error) => return Err(error.into()),
                     },
                 };
-                self.listed.insert(*id, Listed { id: *id, record, is_adopted: !known.contains_key(id) });
+                self.listed
+                    .insert(*id, Listed { id: *id, record, is_adopted: !known.contains_key(id) });
             }
         }
         for id in &change.dropped {
@@ -297,7 +327,8 @@ impl Chain {
         self.kept.retain(|id| listed.contains_key(id));
         let (count, sum) = sum_of(self.listed.keys());
         let mut dropped = change.dropped.clone();
-        // Those that were dropped a moment ago, by a run that was cut off before their records were gone.
+        // Those that were dropped a moment ago, by a run that was cut off before their records were
+        // gone.
         dropped.extend(records.iter().filter(|id| self.dropped.contains(id)));
         dropped.sort_unstable();
         dropped.dedup();
@@ -333,13 +364,6 @@ fn sorted(ids: HashSet<SnapshotId>) -> Vec<SnapshotId> {
     let mut ids: Vec<_> = ids.into_iter().collect();
     ids.sort_unstable();
     ids
-}
-
-fn write_link(repository: &Repository, number: u64, link: &Link) -> Result<(), Error> {
-    let bytes = encode_record(RecordKind::Link, repository.sealer(), &number.to_be_bytes(), link).map_err(|what| Error::Record { what })?;
-    write_new(repository.backend(), &link_name(number), &bytes)?;
-    super::seen::note(repository, number);
-    Ok(())
 }
 
 #[cfg(test)]

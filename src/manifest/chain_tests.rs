@@ -1,11 +1,13 @@
 //! What the chain notices, and what it does not mind.
 
-use super::super::link_names::number_of;
+use std::path::Path;
+use std::sync::Arc;
+
 use super::*;
-use crate::backend::MemoryBackend;
+use crate::backend::{CrashDisk, Disk, LocalBackend, MemoryBackend};
 use crate::manifest::Catalog;
 use crate::manifest::record::tests::sample;
-use crate::store::Sealer;
+use crate::store::{RecordKind, Sealer, encode_record};
 
 fn repository() -> (MemoryBackend, Repository) {
     let backend = MemoryBackend::default();
@@ -23,31 +25,14 @@ fn publish(repository: &Repository, n: u8) {
 
 fn irregular(repository: &Repository) -> Vec<(String, String)> {
     let hashes = Catalog::ids(repository).unwrap().into_iter().map(|id| {
-        let bytes = repository.backend().read(&snapshot_name(&id.0), Span::Whole { limit: RECORD_BYTES_MAX }).unwrap();
+        let bytes = repository
+            .backend()
+            .read(&snapshot_name(&id.0), Span::Whole { limit: RECORD_BYTES_MAX })
+            .unwrap();
         (id, file_hash(&bytes))
     });
     let found = Chain::load(repository).unwrap().irregularities(&hashes.collect());
     found.into_iter().map(|irregular| (irregular.name, irregular.what)).collect()
-}
-
-#[test]
-fn a_link_has_golden_bytes_and_its_number_is_its_name() {
-    let link = Link {
-        time_ns: 1_790_000_000_123_456_789,
-        previous: Some([1; 32]),
-        replaced: Some(vec![[2; 32]]),
-        added: vec![Listed { id: id(3), record: [4; 32], is_adopted: true }],
-        dropped: vec![id(5)],
-        kept: vec![id(3)],
-        count: 1,
-        sum: [3; 16],
-    };
-    let bytes = encode_record(RecordKind::Link, &Sealer::plain(), &7u64.to_be_bytes(), &link).unwrap();
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    assert_eq!(hex, include_str!("golden/link.hex").trim());
-    assert_eq!(decode_record::<Link>(RecordKind::Link, &Sealer::plain(), &7u64.to_be_bytes(), &bytes), Ok(link));
-    assert!(decode_record::<Link>(RecordKind::Link, &Sealer::plain(), &8u64.to_be_bytes(), &bytes).is_err(), "under another number");
-    assert_eq!((link_name(7).as_str(), number_of("list/0000000000000007.link")), ("list/0000000000000007.link", Some(7)));
 }
 
 #[test]
@@ -57,7 +42,11 @@ fn what_capture_and_forget_do_is_regular_and_what_anything_else_does_is_not() {
     assert_eq!(irregular(&repository), []);
     Catalog::drop(&repository, &[id(2)]).unwrap();
     assert_eq!(irregular(&repository), []);
-    assert_eq!(backend.files().keys().filter(|name| name.starts_with("list/")).count(), 1, "a forget states the list anew");
+    assert_eq!(
+        backend.files().keys().filter(|name| name.starts_with("list/")).count(),
+        1,
+        "a forget states the list anew"
+    );
     publish(&repository, 5);
     let whole = backend.files();
     let name = |n: u8| snapshot_name(&id(n).0);
@@ -67,7 +56,10 @@ fn what_capture_and_forget_do_is_regular_and_what_anything_else_does_is_not() {
     };
     let is_told = |wanted: &str, case: &str| {
         let found = irregular(&repository);
-        assert!(found.iter().any(|(name, what)| name.contains(wanted) || what.contains(wanted)), "{case}: {found:?}");
+        assert!(
+            found.iter().any(|(name, what)| name.contains(wanted) || what.contains(wanted)),
+            "{case}: {found:?}"
+        );
         restore();
     };
     for n in [1, 3, 4, 5] {
@@ -75,10 +67,16 @@ fn what_capture_and_forget_do_is_regular_and_what_anything_else_does_is_not() {
         is_told(&name(n), "a record removed");
         let mut other = sample();
         other.note = Some("swapped".to_owned());
-        backend.put(&name(n), encode_record(RecordKind::Snapshot, &Sealer::plain(), &id(n).0, &other).unwrap());
+        backend.put(
+            &name(n),
+            encode_record(RecordKind::Snapshot, &Sealer::plain(), &id(n).0, &other).unwrap(),
+        );
         is_told(&name(n), "another record in its place");
     }
-    backend.put(&name(2), encode_record(RecordKind::Snapshot, &Sealer::plain(), &id(2).0, &sample()).unwrap());
+    backend.put(
+        &name(2),
+        encode_record(RecordKind::Snapshot, &Sealer::plain(), &id(2).0, &sample()).unwrap(),
+    );
     is_told("was forgotten", "a forgotten record put back");
     for link in whole.keys().filter(|name| name.starts_with("list/")) {
         backend.lose(link);
@@ -100,7 +98,13 @@ fn a_record_without_a_link_is_adopted_by_the_next_capture_and_remembered_as_that
     assert_eq!(irregular(&repository).len(), 1);
     publish(&repository, 3);
     assert_eq!(irregular(&repository), []);
-    let adopted: Vec<_> = Chain::load(&repository).unwrap().listed.into_values().filter(|listed| listed.is_adopted).map(|listed| listed.id).collect();
+    let adopted: Vec<_> = Chain::load(&repository)
+        .unwrap()
+        .listed
+        .into_values()
+        .filter(|listed| listed.is_adopted)
+        .map(|listed| listed.id)
+        .collect();
     assert_eq!(adopted, [id(2)]);
 }
 
@@ -119,27 +123,39 @@ fn links_are_summed_up_before_there_are_too_many_and_marks_survive_that() {
     assert_eq!(Chain::kept(&repository).unwrap().len(), 1);
 }
 
+/// What is remembered of the end of the list, where something is, is what its files say.
+fn holds(repository: &Repository, is_remembered: bool) {
+    let found = Newest::read(repository).map(|newest| Newest { looks: None, ..newest });
+    assert_eq!(found.is_some(), is_remembered);
+    if let Some(found) = found {
+        assert_eq!(found, Chain::survey(repository, &ListChange::default()).unwrap());
+    }
+    assert!(irregular(repository).is_empty(), "{:?}", irregular(repository));
+}
+
+/// The same after something that only the list's files know.
+fn holds_still(repository: &Repository) {
+    let surveyed = Chain::survey(repository, &ListChange::default()).unwrap();
+    assert_eq!(
+        Newest::read(repository).map(|newest| Newest { looks: None, ..newest }),
+        Some(surveyed)
+    );
+}
+
+/// Nothing is remembered, and the newest snapshot is found all the same.
+fn holds_none(repository: &Repository) {
+    assert_eq!(Newest::read(repository), None);
+    assert!(Catalog::newest(repository, |_| true).unwrap().is_some());
+}
+
 #[test]
 fn what_is_remembered_of_the_newest_is_what_the_files_say_whatever_else_changes_them() {
-    use std::path::Path;
-    use std::sync::Arc;
-
-    use crate::backend::{CrashDisk, Disk, LocalBackend};
-    use crate::manifest::newest::Newest;
-
     let disk = CrashDisk::default();
     let root = Path::new("/repo");
     disk.create_dir(root).unwrap();
     Repository::init_on(&LocalBackend::on(Arc::new(disk.clone()), root)).unwrap();
     let repository = Repository::open_on_disk(Arc::new(disk.clone()), root).unwrap();
-    let holds = |is_remembered: bool| {
-        let found = Newest::read(&repository).map(|newest| Newest { looks: None, ..newest });
-        assert_eq!(found.is_some(), is_remembered);
-        if let Some(found) = found {
-            assert_eq!(found, Chain::survey(&repository, &ListChange::default()).unwrap());
-        }
-        assert!(irregular(&repository).is_empty(), "{:?}", irregular(&repository));
-    };
+    let holds = |is_remembered| holds(&repository, is_remembered);
     publish(&repository, 1);
     // The first link states the whole list.
     holds(false);
@@ -148,10 +164,15 @@ fn what_is_remembered_of_the_newest_is_what_the_files_say_whatever_else_changes_
         holds(true);
     }
     disk.take_listed();
-    let newest = |wanted: &dyn Fn(SnapshotId) -> bool| Catalog::newest(&repository, |_| true).unwrap().map(|(id, _)| id).filter(|id| wanted(*id));
+    let newest = |wanted: &dyn Fn(SnapshotId) -> bool| {
+        Catalog::newest(&repository, |_| true).unwrap().map(|(id, _)| id).filter(|id| wanted(*id))
+    };
     assert_eq!(newest(&|_| true), Some(id(9)));
     let catalog = Catalog::load_named(&repository, &["latest~2", "latest"]).unwrap();
-    assert_eq!(catalog.snapshots.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id(2), id(4), id(9)]);
+    assert_eq!(
+        catalog.snapshots.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+        [id(2), id(4), id(9)]
+    );
     publish(&repository, 5);
     assert!(disk.take_listed().is_empty(), "nothing was listed");
     holds(true);
@@ -171,7 +192,10 @@ fn what_is_remembered_of_the_newest_is_what_the_files_say_whatever_else_changes_
     disk.put(&record, Some(b"no record".to_vec()));
     assert_eq!(newest(&|_| true), Some(id(5)));
     let catalog = Catalog::load_named(&repository, &["latest"]).unwrap();
-    assert_eq!((catalog.snapshots.first().map(|(id, _)| *id), catalog.damaged.len()), (Some(id(5)), 1));
+    assert_eq!(
+        (catalog.snapshots.first().map(|(id, _)| *id), catalog.damaged.len()),
+        (Some(id(5)), 1)
+    );
     // What another process made of it meanwhile is not written over, though it looked the same.
     publish(&repository, 7);
     let old = Newest::read(&repository).unwrap();
@@ -187,13 +211,4 @@ fn what_is_remembered_of_the_newest_is_what_the_files_say_whatever_else_changes_
     holds_none(&repository);
     disk.put(&path, Some(Vec::new()));
     holds_none(&repository);
-
-    fn holds_still(repository: &Repository) {
-        let surveyed = Chain::survey(repository, &ListChange::default()).unwrap();
-        assert_eq!(Newest::read(repository).map(|newest| Newest { looks: None, ..newest }), Some(surveyed));
-    }
-    fn holds_none(repository: &Repository) {
-        assert_eq!(Newest::read(repository), None);
-        assert!(Catalog::newest(repository, |_| true).unwrap().is_some());
-    }
 }

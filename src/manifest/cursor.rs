@@ -12,7 +12,11 @@ use super::node::{Child, Node};
 use super::path::{compare, is_within, parent};
 
 /// Reads and decodes a node, which must have the level that its parent says.
-pub fn read_node(reader: &mut ChunkReader<'_>, id: &ChunkId, level: Option<u8>) -> Result<Node, Error> {
+pub fn read_node(
+    reader: &mut ChunkReader<'_>,
+    id: &ChunkId,
+    level: Option<u8>,
+) -> Result<Node, Error> {
     let chunk = reader.read(id)?;
     let node = Node::decode(&chunk).map_err(|what| Error::Node { id: *id, what })?;
     let found = match &node {
@@ -42,8 +46,18 @@ impl<'m, 'r> Entries<'m, 'r> {
     }
 
     /// The entry `folder` and all below it; only nodes that hold some of them are read.
-    pub fn within(reader: &'m mut ChunkReader<'r>, root: ChunkId, folder: &[u8]) -> Entries<'m, 'r> {
-        Entries { reader, stack: vec![(root, None)], leaf: Vec::new().into_iter(), from: folder.to_vec(), within: folder.to_vec() }
+    pub fn within(
+        reader: &'m mut ChunkReader<'r>,
+        root: ChunkId,
+        folder: &[u8],
+    ) -> Entries<'m, 'r> {
+        Entries {
+            reader,
+            stack: vec![(root, None)],
+            leaf: Vec::new().into_iter(),
+            from: folder.to_vec(),
+            within: folder.to_vec(),
+        }
     }
 
     fn advance(&mut self) -> Result<bool, Error> {
@@ -53,7 +67,10 @@ impl<'m, 'r> Entries<'m, 'r> {
             Node::Inner { level, children } => {
                 let start = first_holding(&children, &self.from);
                 let wanted = children.into_iter().skip(start);
-                let wanted = wanted.take_while(|child| is_within(&child.first, &self.within) || compare(&child.first, &self.within) == Ordering::Less);
+                let wanted = wanted.take_while(|child| {
+                    is_within(&child.first, &self.within)
+                        || compare(&child.first, &self.within) == Ordering::Less
+                });
                 let mut below: Vec<_> = wanted.map(|child| (child.id, Some(level - 1))).collect();
                 below.reverse();
                 self.stack.append(&mut below);
@@ -65,7 +82,9 @@ impl<'m, 'r> Entries<'m, 'r> {
 
 /// The last child whose first path is not behind `from`: the first that can hold it.
 fn first_holding(children: &[Child], from: &[u8]) -> usize {
-    children.partition_point(|child| compare(&child.first, from) != Ordering::Greater).saturating_sub(1)
+    children
+        .partition_point(|child| compare(&child.first, from) != Ordering::Greater)
+        .saturating_sub(1)
 }
 
 impl Iterator for Entries<'_, '_> {
@@ -98,7 +117,11 @@ impl Iterator for Entries<'_, '_> {
 }
 
 /// One path of a manifest; reads one node a level.
-pub fn find(reader: &mut ChunkReader<'_>, root: ChunkId, path: &[u8]) -> Result<Option<Entry>, Error> {
+pub fn find(
+    reader: &mut ChunkReader<'_>,
+    root: ChunkId,
+    path: &[u8],
+) -> Result<Option<Entry>, Error> {
     let mut at = (root, None);
     loop {
         match read_node(reader, &at.0, at.1)? {
@@ -113,7 +136,8 @@ pub fn find(reader: &mut ChunkReader<'_>, root: ChunkId, path: &[u8]) -> Result<
     }
 }
 
-/// The leaves of a manifest, named by their parents: reads inner nodes only. A manifest that is a single leaf names none.
+/// The leaves of a manifest, named by their parents: reads inner nodes only. A manifest that is a
+/// single leaf names none.
 pub fn leaves(reader: &mut ChunkReader<'_>, root: ChunkId) -> Result<Vec<Child>, Error> {
     let mut stack = vec![(root, None)];
     let mut found = Vec::new();
@@ -145,31 +169,50 @@ struct Span {
     behind: Option<Vec<u8>>,
 }
 
-/// The entries that lie directly in a folder (`""` is the root), in order. Nodes that lie wholly inside one of its subfolders are not
-/// read: a folder of a thousand folders with a thousand files each takes some thousand nodes at most.
-pub fn children(reader: &mut ChunkReader<'_>, root: ChunkId, folder: &[u8]) -> Result<Vec<Entry>, Error> {
+/// The entries that lie directly in a folder (`""` is the root), in order. Nodes that lie wholly
+/// inside one of its subfolders are not read: a folder of a thousand folders with a thousand files
+/// each takes some thousand nodes at most.
+pub fn children(
+    reader: &mut ChunkReader<'_>,
+    root: ChunkId,
+    folder: &[u8],
+) -> Result<Vec<Entry>, Error> {
     let mut found: Vec<Entry> = Vec::new();
     let mut stack = vec![Span { id: root, level: None, first: None, behind: None }];
     while let Some(Span { id, level, first, behind }) = stack.pop() {
         // Where it begins and ends inside a subfolder that was met already, all of it lies there.
         let inside = found.last().is_some_and(|met| {
-            let is_inside = |path: &Option<Vec<u8>>| path.as_ref().is_some_and(|path| path.len() > met.path.len() && is_within(path, &met.path));
+            let is_inside = |path: &Option<Vec<u8>>| {
+                path.as_ref()
+                    .is_some_and(|path| path.len() > met.path.len() && is_within(path, &met.path))
+            };
             is_inside(&first) && is_inside(&behind)
         });
         if inside {
             continue;
         }
         match read_node(reader, &id, level)? {
-            Node::Leaf(entries) => {
-                found.extend(entries.into_iter().filter(|entry| parent(&entry.path).unwrap_or_default() == folder && !entry.path.is_empty()))
-            }
+            Node::Leaf(entries) => found.extend(entries.into_iter().filter(|entry| {
+                parent(&entry.path).unwrap_or_default() == folder && !entry.path.is_empty()
+            })),
             Node::Inner { level, children } => {
                 let start = first_holding(&children, folder);
-                let mut ends: Vec<Option<Vec<u8>>> = children.iter().skip(1).map(|child| Some(child.first.clone())).collect();
+                let mut ends: Vec<Option<Vec<u8>>> =
+                    children.iter().skip(1).map(|child| Some(child.first.clone())).collect();
                 ends.push(behind);
                 let wanted = children.into_iter().zip(ends).skip(start);
-                let wanted = wanted.take_while(|(child, _)| is_within(&child.first, folder) || compare(&child.first, folder) == Ordering::Less);
-                let mut below: Vec<_> = wanted.map(|(child, behind)| Span { id: child.id, level: Some(level - 1), first: Some(child.first), behind }).collect();
+                let wanted = wanted.take_while(|(child, _)| {
+                    is_within(&child.first, folder)
+                        || compare(&child.first, folder) == Ordering::Less
+                });
+                let mut below: Vec<_> = wanted
+                    .map(|(child, behind)| Span {
+                        id: child.id,
+                        level: Some(level - 1),
+                        first: Some(child.first),
+                        behind,
+                    })
+                    .collect();
                 below.reverse();
                 stack.append(&mut below);
             }

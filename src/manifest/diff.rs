@@ -1,4 +1,5 @@
-//! Where do two manifests differ? Nodes that both have are skipped unread; the leaves that are left are merged in path order.
+//! Where do two manifests differ? Nodes that both have are skipped unread; the leaves that are left
+//! are merged in path order.
 
 use std::cmp::Ordering;
 use std::collections::{HashSet, VecDeque};
@@ -25,7 +26,11 @@ pub struct Difference {
 impl Difference {
     /// The path, which both sides share.
     pub fn path(&self) -> &[u8] {
-        self.after.as_ref().or(self.before.as_ref()).map(|entry| entry.path.as_slice()).unwrap_or_default()
+        self.after
+            .as_ref()
+            .or(self.before.as_ref())
+            .map(|entry| entry.path.as_slice())
+            .unwrap_or_default()
     }
 }
 
@@ -39,10 +44,16 @@ const AHEAD: usize = 4;
 /// Fewer leaves are not worth a thread, which takes longer to begin than they take.
 const LEAVES_ALONE: usize = 64;
 
-/// Tells `each` where two manifests differ, in path order, until it fails; how many nodes were read.
+/// Tells `each` where two manifests differ, in path order, until it fails; how many nodes were
+/// read.
 ///
-/// Reads only nodes that are not in both trees, each once: equal runs of paths are equal nodes, whatever was there before.
-pub fn differences<'r, E: From<Error>>(before: Side<'r>, after: Side<'r>, each: impl FnMut(Difference) -> Result<(), E>) -> Result<u64, E> {
+/// Reads only nodes that are not in both trees, each once: equal runs of paths are equal nodes,
+/// whatever was there before.
+pub fn differences<'r, E: From<Error>>(
+    before: Side<'r>,
+    after: Side<'r>,
+    each: impl FnMut(Difference) -> Result<(), E>,
+) -> Result<u64, E> {
     let (reading, nodes_read) = Reading::find_leaves([before, after])?;
     let left = reading.sides.each_ref().map(|side| side.leaves.len());
     let leaves = left.iter().sum::<usize>();
@@ -55,7 +66,10 @@ pub fn differences<'r, E: From<Error>>(before: Side<'r>, after: Side<'r>, each: 
                 let mut reading = reading.peekable();
                 while reading.peek().is_some() {
                     // Nobody listens where the comparison has failed.
-                    if read.send(reading.by_ref().take(LEAVES_TOGETHER).collect::<Vec<_>>()).is_err() {
+                    if read
+                        .send(reading.by_ref().take(LEAVES_TOGETHER).collect::<Vec<_>>())
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -94,10 +108,15 @@ struct Reading<'r> {
 }
 
 impl<'r> Reading<'r> {
-    /// Opens both trees from the top, level by level: what both have at one level is not opened. With the number of inner nodes that were.
+    /// Opens both trees from the top, level by level: what both have at one level is not opened.
+    /// With the number of inner nodes that were.
     fn find_leaves(sides: [Side<'r>; 2]) -> Result<(Reading<'r>, u64), Error> {
         let [(mut own, before), (mut other, after)] = sides;
-        let root = |id: Option<ChunkId>| id.map(|id| Unread { id, level: None, first: Vec::new() }).into_iter().collect::<Vec<_>>();
+        let root = |id: Option<ChunkId>| {
+            id.map(|id| Unread { id, level: None, first: Vec::new() })
+                .into_iter()
+                .collect::<Vec<_>>()
+        };
         let (mut before, mut after, mut read) = (root(before), root(after), 0);
         loop {
             let has = |unread: &[Unread]| unread.iter().map(|node| node.id).collect::<HashSet<_>>();
@@ -110,31 +129,41 @@ impl<'r> Reading<'r> {
             if highest == 0 {
                 break;
             }
-            let mut open = |reader: &mut ChunkReader<'_>, unread: Vec<Unread>| -> Result<Vec<Unread>, Error> {
-                let mut opened = Vec::with_capacity(unread.len());
-                for node in unread {
-                    if height(&node) == highest {
-                        read += node.open(reader, &mut opened)?;
-                    } else {
-                        opened.push(node);
+            let mut open =
+                |reader: &mut ChunkReader<'_>, unread: Vec<Unread>| -> Result<Vec<Unread>, Error> {
+                    let mut opened = Vec::with_capacity(unread.len());
+                    for node in unread {
+                        if height(&node) == highest {
+                            read += node.open(reader, &mut opened)?;
+                        } else {
+                            opened.push(node);
+                        }
                     }
-                }
-                Ok(opened)
-            };
+                    Ok(opened)
+                };
             (before, after) = (open(&mut own, before)?, open(&mut other, after)?);
         }
-        let side = |(reader, leaves): (ChunkReader<'r>, Vec<Unread>)| ReadingSide { reader, leaves: leaves.into_iter(), at: Vec::new() };
+        let side = |(reader, leaves): (ChunkReader<'r>, Vec<Unread>)| ReadingSide {
+            reader,
+            leaves: leaves.into_iter(),
+            at: Vec::new(),
+        };
         Ok((Reading { sides: [(own, before), (other, after)].map(side) }, read))
     }
 }
 
 impl Unread {
-    /// Puts what lies below an inner node, or a leaf itself, behind `opened`; how many inner nodes that were.
+    /// Puts what lies below an inner node, or a leaf itself, behind `opened`; how many inner nodes
+    /// that were.
     fn open(self, reader: &mut ChunkReader<'_>, opened: &mut Vec<Unread>) -> Result<u64, Error> {
         match read_node(reader, &self.id, self.level)? {
             Node::Leaf(_) => opened.push(Unread { level: Some(0), ..self }),
             Node::Inner { level, children } => {
-                opened.extend(children.into_iter().map(|child| Unread { id: child.id, level: Some(level - 1), first: child.first }));
+                opened.extend(children.into_iter().map(|child| Unread {
+                    id: child.id,
+                    level: Some(level - 1),
+                    first: child.first,
+                }));
                 return Ok(1);
             }
         }
@@ -147,13 +176,19 @@ impl Iterator for Reading<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let [before, after] = &mut self.sides;
-        // A side is asked for its next leaf when its last one was gone through: the last ones of both are compared.
-        let is_after = before.leaves.len() == 0 || (after.leaves.len() > 0 && compare(&after.at, &before.at) == Ordering::Less);
+        // A side is asked for its next leaf when its last one was gone through: the last ones of
+        // both are compared.
+        let is_after = before.leaves.len() == 0
+            || (after.leaves.len() > 0 && compare(&after.at, &before.at) == Ordering::Less);
         let side = if is_after { after } else { before };
         let leaf = side.leaves.next()?;
         side.at = leaf.first;
         // A copy, so that the reader's buffer is free for the next extent.
-        let read = side.reader.read(&leaf.id).map(|bytes| ReadLeaf { is_after, id: leaf.id, bytes: bytes.to_vec() });
+        let read = side.reader.read(&leaf.id).map(|bytes| ReadLeaf {
+            is_after,
+            id: leaf.id,
+            bytes: bytes.to_vec(),
+        });
         Some(read.map_err(Error::from))
     }
 }
@@ -173,7 +208,8 @@ fn merge<E: From<Error>>(
     left: [usize; 2],
     mut each: impl FnMut(Difference) -> Result<(), E>,
 ) -> Result<(), E> {
-    let [mut before, mut after] = left.map(|left| Opened { left, leaves: VecDeque::new(), current: None });
+    let [mut before, mut after] =
+        left.map(|left| Opened { left, leaves: VecDeque::new(), current: None });
     loop {
         before.open_next()?;
         after.open_next()?;
@@ -236,7 +272,9 @@ impl Opened {
 
     /// The same where both sides stood at one path, and the other has gone on.
     fn pass_like(&mut self, other: &Opened) -> Result<(), Error> {
-        let (Some((id, leaf)), Some((_, other))) = (&mut self.current, &other.current) else { return self.pass() };
+        let (Some((id, leaf)), Some((_, other))) = (&mut self.current, &other.current) else {
+            return self.pass();
+        };
         if !leaf.advance_like(other).map_err(|what| Error::Node { id: *id, what })? {
             self.current = None;
         }

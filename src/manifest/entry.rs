@@ -1,7 +1,10 @@
 //! One path of a manifest with its metadata and its content (`docs/format.md`, "Entries").
 
 use crate::chunk::ChunkId;
-use crate::limits::{LIST_BYTES_MAX, LISTS_MAX, PATH_BYTES_MAX, PIECES_INLINE_MAX, TARGET_BYTES_MAX, XATTR_BYTES_MAX, XATTRS_INLINE_BYTES_MAX};
+use crate::limits::{
+    LIST_BYTES_MAX, LISTS_MAX, PATH_BYTES_MAX, PIECES_INLINE_MAX, TARGET_BYTES_MAX,
+    XATTR_BYTES_MAX, XATTRS_INLINE_BYTES_MAX,
+};
 use crate::store::{Bytes, Truncated, push_bytes, push_signed, push_varint};
 
 /// Extended attributes as (name, value), sorted by name.
@@ -36,7 +39,8 @@ pub enum Content {
     Pages(ChunkId),
 }
 
-/// Owner of an entry that came from where owners are not kept: a restore gives it to the owner of the target.
+/// Owner of an entry that came from where owners are not kept: a restore gives it to the owner of
+/// the target.
 pub const OWNER_UNKNOWN: u32 = u32::MAX;
 
 /// What a path is.
@@ -153,7 +157,9 @@ impl Entry {
     pub(super) fn decode_body(path: Vec<u8>, at: &mut Bytes<'_>) -> Result<Entry, Truncated> {
         let body = Body::read(at)?;
         let kind = match body.kind {
-            KindBytes::File { size, content } => Kind::File { size, content: decode_content(content)? },
+            KindBytes::File { size, content } => {
+                Kind::File { size, content: decode_content(content)? }
+            }
             KindBytes::Directory => Kind::Directory,
             KindBytes::Symlink { target } => Kind::Symlink { target: target.to_vec() },
         };
@@ -266,7 +272,9 @@ fn decode_content(content: ContentBytes<'_>) -> Result<Content, Truncated> {
     Ok(match content {
         ContentBytes::One(id) => Content::Pieces(vec![Piece::Chunk(id)]),
         ContentBytes::Pieces(pieces) => Content::Pieces(decode_pieces(pieces)?),
-        ContentBytes::Lists(lists) => Content::Listed(lists.iter().map(|id| ChunkId(*id)).collect()),
+        ContentBytes::Lists(lists) => {
+            Content::Listed(lists.iter().map(|id| ChunkId(*id)).collect())
+        }
         ContentBytes::Pages(id) => Content::Pages(id),
     })
 }
@@ -319,7 +327,8 @@ pub fn encode_xattrs(xattrs: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
 pub fn decode_xattrs(bytes: &[u8]) -> Result<XattrPairs, Truncated> {
     let (mut at, mut xattrs) = (Bytes(bytes), Vec::new());
     while !at.is_empty() {
-        xattrs.push((at.prefixed(PATH_BYTES_MAX)?.to_vec(), at.prefixed(XATTR_BYTES_MAX)?.to_vec()));
+        xattrs
+            .push((at.prefixed(PATH_BYTES_MAX)?.to_vec(), at.prefixed(XATTR_BYTES_MAX)?.to_vec()));
     }
     Ok(xattrs)
 }

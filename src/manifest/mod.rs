@@ -1,5 +1,6 @@
-//! What did one category hold at one moment? A sorted list of entries, kept as a tree of content-addressed nodes, so that two
-//! moments share what did not change; and the snapshot records that name those trees.
+//! What did one category hold at one moment? A sorted list of entries, kept as a tree of
+//! content-addressed nodes, so that two moments share what did not change; and the snapshot records
+//! that name those trees.
 
 mod builder;
 mod catalog;
@@ -7,6 +8,8 @@ mod chain;
 mod cursor;
 mod diff;
 mod entry;
+mod given_name;
+mod link;
 mod link_names;
 mod moment;
 mod newest;
@@ -22,16 +25,21 @@ mod since;
 mod snapshot_id;
 
 pub use builder::{LeafRef, TreeBuilder, starts_node};
-pub use catalog::{Catalog, ListEnd, NameError};
-pub use chain::{Chain, FileHash, Irregularity, Link, ListChange, Listed, file_hash};
+pub use catalog::{Catalog, ListEnd};
+pub use chain::{Chain, Irregularity, ListChange};
 pub use cursor::{Entries, children, find, leaves, read_leaf, read_node};
 pub use diff::{Difference, differences};
-pub use entry::{Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xattrs, decode_pieces, decode_xattrs, encode_pieces, encode_xattrs};
+pub use entry::{
+    Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xattrs, decode_pieces,
+    decode_xattrs, encode_pieces, encode_xattrs,
+};
+pub use given_name::NameError;
+pub use link::{FileHash, Link, Listed, file_hash};
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};
 pub use record::{
-    Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, HALF_MOVED, Learnt, ONLY_MARKERS, Owners, ServerRecord, SnapshotRecord, SourceRecord,
-    UPGRADE, upgrade_words,
+    Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, HALF_MOVED, Learnt,
+    ONLY_MARKERS, Owners, ServerRecord, SnapshotRecord, SourceRecord, UPGRADE, upgrade_words,
 };
 pub use record_copy::{decode_record_copy, encode_record_copy, record_copy_id};
 pub use retention::{Count, Policy, Verdict, instance_of, judge};

@@ -1,6 +1,8 @@
-//! What came last to the list of snapshots, remembered beside it: so that what follows the newest snapshot need not list all that ever were.
+//! What came last to the list of snapshots, remembered beside it: so that what follows the newest
+//! snapshot need not list all that ever were.
 //!
-//! It counts as long as the folders of records and links look as they did when it was written. Whoever changes them takes it away first.
+//! It counts as long as the folders of records and links look as they did when it was written.
+//! Whoever changes them takes it away first.
 
 use crate::backend::{Backend, CacheFile, FolderMark};
 use crate::store::Repository;
@@ -45,7 +47,8 @@ impl Newest {
         (newest.looks == looks_of(repository.backend())).then_some(newest)
     }
 
-    /// The same where asking is no call of the backend. Elsewhere the names of the records, which are one call, tell what most want to know.
+    /// The same where asking is no call of the backend. Elsewhere the names of the records, which
+    /// are one call, tell what most want to know.
     pub(super) fn read_for_nothing(repository: &Repository) -> Option<Newest> {
         repository.backend().mark(FOLDERS[0]).and_then(|_| Newest::read(repository))
     }
@@ -57,21 +60,24 @@ impl Newest {
         newest
     }
 
-    /// Takes it away. Where it stays (a disk that became read-only) nothing else can be changed either.
+    /// Takes it away. Where it stays (a disk that became read-only) nothing else can be changed
+    /// either.
     pub(super) fn forget(repository: &Repository) {
         if let Some((disk, path)) = repository.newest_place() {
             crate::tolerate(disk.remove(&path));
         }
     }
 
-    /// Remembers it, whose holder of the list's lock has written these files since it was read. A list that is not remembered is gone through the
-    /// next time.
+    /// Remembers it, whose holder of the list's lock has written these files since it was read. A
+    /// list that is not remembered is gone through the next time.
     pub(super) fn write(&self, repository: &Repository, written: [&str; 2]) {
         let Some((disk, path)) = repository.newest_place() else { return };
         let backend = repository.backend();
         let is_marked = || FOLDERS.iter().all(|folder| backend.mark(folder).is_some());
         let looks = match self.looks {
-            Some([snapshots, list]) if !is_marked() => Some([with_name(snapshots, written[0]), with_name(list, written[1])]),
+            Some([snapshots, list]) if !is_marked() => {
+                Some([with_name(snapshots, written[0]), with_name(list, written[1])])
+            }
             _ => looks_of(backend),
         };
         if let Some(looks) = looks {
@@ -82,7 +88,8 @@ impl Newest {
         }
     }
 
-    /// Whether the names in the folders were gone through when it was read: it holds for certain then.
+    /// Whether the names in the folders were gone through when it was read: it holds for certain
+    /// then.
     pub(super) fn is_listed(&self, repository: &Repository) -> bool {
         self.looks.is_some() && repository.backend().mark(FOLDERS[1]).is_none()
     }
@@ -100,7 +107,9 @@ impl Newest {
 
     /// Takes in a snapshot that came, of this server.
     pub(super) fn add(&mut self, id: SnapshotId, server: Option<u64>) {
-        if let Some(server) = server.filter(|server| !self.servers.contains(server) && self.servers.len() < SERVERS_MAX) {
+        if let Some(server) = server
+            .filter(|server| !self.servers.contains(server) && self.servers.len() < SERVERS_MAX)
+        {
             self.servers.push(server);
         }
         self.count += 1;
@@ -122,16 +131,24 @@ fn looks_of(backend: &dyn Backend) -> Option<[FolderMark; 2]> {
     Some([snapshots?, list?])
 }
 
-/// What a folder looks like where the backend cannot tell: the names in it, which is one call of a backend for which each record is another.
+/// What a folder looks like where the backend cannot tell: the names in it, which is one call of a
+/// backend for which each record is another.
 fn names_hash(backend: &dyn Backend, folder: &str) -> Option<FolderMark> {
     let names = backend.names(&format!("{folder}/")).ok()?;
-    Some(names.iter().fold(*blake3::hash(folder.as_bytes()).as_bytes(), |looks, name| with_name(looks, name)))
+    Some(
+        names.iter().fold(*blake3::hash(folder.as_bytes()).as_bytes(), |looks, name| {
+            with_name(looks, name)
+        }),
+    )
 }
 
 /// The same with one name more, in whatever order they come.
 fn with_name(looks: FolderMark, name: &str) -> FolderMark {
     let mut looks = looks;
-    looks.iter_mut().zip(blake3::hash(name.as_bytes()).as_bytes()).for_each(|(byte, other)| *byte ^= other);
+    looks
+        .iter_mut()
+        .zip(blake3::hash(name.as_bytes()).as_bytes())
+        .for_each(|(byte, other)| *byte ^= other);
     looks
 }
 
@@ -162,7 +179,10 @@ fn decode(bytes: &[u8]) -> Option<Newest> {
     let (sum, rest) = rest.split_first_chunk()?;
     let (servers, rest) = rest.split_first()?;
     let (servers, rest) = rest.split_at_checked(usize::from(*servers) * 8)?;
-    let servers = servers.chunks_exact(8).filter_map(|server| Some(u64::from_le_bytes(*server.first_chunk()?))).collect();
+    let servers = servers
+        .chunks_exact(8)
+        .filter_map(|server| Some(u64::from_le_bytes(*server.first_chunk()?)))
+        .collect();
     let ids = rest.chunks_exact(16).filter_map(|id| Some(SnapshotId(*id.first_chunk()?))).collect();
     let [link, links, count] = [link, links, count].map(|number| u64::from_le_bytes(*number));
     Some(Newest { link, links, count, sum: *sum, servers, ids, looks: Some([*snapshots, *list]) })
@@ -178,7 +198,15 @@ mod tests {
 
     #[test]
     fn it_has_golden_bytes_and_damaged_is_none() {
-        let newest = Newest { link: 5, links: 3, count: 2, sum: [3; 16], servers: vec![9], ids: vec![id(1), id(2)], looks: Some([[7; 32], [8; 32]]) };
+        let newest = Newest {
+            link: 5,
+            links: 3,
+            count: 2,
+            sum: [3; 16],
+            servers: vec![9],
+            ids: vec![id(1), id(2)],
+            looks: Some([[7; 32], [8; 32]]),
+        };
         let bytes = encode(&newest, [[7; 32], [8; 32]]);
         let expected = [
             b"JVNEW\x02\x00\x00".as_slice(),
@@ -206,7 +234,15 @@ mod tests {
 
     #[test]
     fn what_comes_is_taken_in_where_it_belongs_and_the_oldest_go() {
-        let mut newest = Newest { link: 0, links: 0, count: 0, sum: [0; 16], servers: Vec::new(), ids: Vec::new(), looks: None };
+        let mut newest = Newest {
+            link: 0,
+            links: 0,
+            count: 0,
+            sum: [0; 16],
+            servers: Vec::new(),
+            ids: Vec::new(),
+            looks: None,
+        };
         let mut all = Vec::new();
         // In an order of its own: an imported zip is older than what is there.
         for n in (0..=200u8).map(|n| n.wrapping_mul(77)) {

@@ -1,14 +1,18 @@
-//! Paths inside a snapshot: bytes with `/` between components, no leading `/`, compared component by component.
+//! Paths inside a snapshot: bytes with `/` between components, no leading `/`, compared component
+//! by component.
 
 use std::cmp::Ordering;
 use std::fmt::Write;
 
 use crate::limits::PATH_BYTES_MAX;
 
-/// Component order: a directory's contents follow it at once, before any sibling whose name continues its own (`a`, `a/x`, `a.b`).
+/// Component order: a directory's contents follow it at once, before any sibling whose name
+/// continues its own (`a`, `a/x`, `a.b`).
 pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
     // Most that are compared begin alike: sixteen bytes at once.
-    let alike = a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0).take_while(|(x, y)| x == y).count() * 16;
+    let alike =
+        a.as_chunks::<16>().0.iter().zip(b.as_chunks::<16>().0).take_while(|(x, y)| x == y).count()
+            * 16;
     let (a, b) = (a.get(alike..).unwrap_or_default(), b.get(alike..).unwrap_or_default());
     let differ = a.iter().zip(b).position(|(x, y)| x != y);
     match differ.and_then(|at| Some((*a.get(at)?, *b.get(at)?))) {
@@ -20,23 +24,27 @@ pub fn compare(a: &[u8], b: &[u8]) -> Ordering {
     }
 }
 
-/// Whether the bytes are a path that may be written below a target: no empty, `.` or `..` component, no NUL, not too long.
+/// Whether the bytes are a path that may be written below a target: no empty, `.` or `..`
+/// component, no NUL, not too long.
 pub fn is_valid(path: &[u8]) -> bool {
     if path.len() > PATH_BYTES_MAX || path.contains(&0) {
         return false;
     }
-    // Nearly none has a component that begins with a dot, or is empty: looked for without a branch, many bytes at once.
-    // Behind an empty path there is nothing, and it is not plain.
+    // Nearly none has a component that begins with a dot, or is empty: looked for without a branch,
+    // many bytes at once. Behind an empty path there is nothing, and it is not plain.
     let behind = path.get(1..).unwrap_or_default();
     let is_odd = |slash: u8, next: u8| (slash == b'/') & ((next == b'/') | (next == b'.'));
-    let has_odd = path.iter().zip(behind).fold(false, |found, (slash, next)| found | is_odd(*slash, *next));
-    let is_plain = !has_odd && !matches!(path.first(), None | Some(b'/' | b'.')) && path.last() != Some(&b'/');
+    let has_odd =
+        path.iter().zip(behind).fold(false, |found, (slash, next)| found | is_odd(*slash, *next));
+    let is_plain =
+        !has_odd && !matches!(path.first(), None | Some(b'/' | b'.')) && path.last() != Some(&b'/');
     is_plain || path.split(|b| *b == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
 }
 
 /// Whether `path` is `folder` or lies below it; everything lies below the empty path.
 pub fn is_within(path: &[u8], folder: &[u8]) -> bool {
-    folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    folder.is_empty()
+        || path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// The path above; nothing above a path of one component.
@@ -49,7 +57,8 @@ pub fn file_name(path: &[u8]) -> &[u8] {
     path.rsplit(|b| *b == b'/').next().unwrap_or(path)
 }
 
-/// For people: UTF-8 as it is, control characters and other bytes as `\xNN`, a backslash doubled where such follow.
+/// For people: UTF-8 as it is, control characters and other bytes as `\xNN`, a backslash doubled
+/// where such follow.
 pub fn display(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len());
     for part in path.utf8_chunks() {
@@ -92,9 +101,17 @@ mod tests {
         // All paths of up to seven of these bytes, against what is meant.
         let mut paths = vec![Vec::new()];
         for _ in 0..7 {
-            paths = paths.iter().flat_map(|path: &Vec<u8>| b"/.a\0".iter().map(move |byte| [path.as_slice(), &[*byte]].concat())).collect();
+            paths = paths
+                .iter()
+                .flat_map(|path: &Vec<u8>| {
+                    b"/.a\0".iter().map(move |byte| [path.as_slice(), &[*byte]].concat())
+                })
+                .collect();
             for path in &paths {
-                let meant = !path.contains(&0) && path.split(|byte| *byte == b'/').all(|part| !part.is_empty() && part != b"." && part != b"..");
+                let meant = !path.contains(&0)
+                    && path
+                        .split(|byte| *byte == b'/')
+                        .all(|part| !part.is_empty() && part != b"." && part != b"..");
                 assert_eq!(is_valid(path), meant, "{path:?}");
             }
         }

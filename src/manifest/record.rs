@@ -1,4 +1,5 @@
-//! The snapshot record: one point in time, naming one manifest per category, with what later steps must know of the server.
+//! The snapshot record: one point in time, naming one manifest per category, with what later steps
+//! must know of the server.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,8 @@ pub type Directories = BTreeMap<String, String>;
 /// Where a snapshot came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
-    /// Hash that names the source: host and directories. Snapshots of one source follow one another.
+    /// Hash that names the source: host and directories. Snapshots of one source follow one
+    /// another.
     pub key: String,
     /// The machine's name.
     pub host: String,
@@ -39,10 +41,14 @@ pub struct SourceRecord {
 }
 
 impl SourceRecord {
-    /// Where the server keeps its metadata, as it sees it, if that is a place of its own (MetadataPath).
+    /// Where the server keeps its metadata, as it sees it, if that is a place of its own
+    /// (MetadataPath).
     pub fn own_metadata_path(&self) -> Option<&str> {
-        let (data, metadata) = (self.directories.get("programdata")?, self.directories.get("metadata")?);
-        let is_usual = metadata.strip_prefix(data.trim_end_matches('/')).is_some_and(|rest| rest.trim_end_matches('/') == "/metadata");
+        let (data, metadata) =
+            (self.directories.get("programdata")?, self.directories.get("metadata")?);
+        let is_usual = metadata
+            .strip_prefix(data.trim_end_matches('/'))
+            .is_some_and(|rest| rest.trim_end_matches('/') == "/metadata");
         (!is_usual).then(|| self.seen_by_server.get("metadata").unwrap_or(metadata).as_str())
     }
 }
@@ -152,17 +158,24 @@ pub struct SnapshotRecord {
 /// What the problem of a source says of which only the markers were there.
 pub const ONLY_MARKERS: &str = "contains only Jellyfin's marker files";
 
-/// Whether a problem with this path means that something is missing that the snapshot is for: a category, the database, a settings file of the
-/// server or of a library, or a whole folder of pictures or libraries.
+/// Whether a problem with this path means that something is missing that the snapshot is for: a
+/// category, the database, a settings file of the server or of a library, or a whole folder of
+/// pictures or libraries.
 fn is_vital(path: &str) -> bool {
-    let is_settings =
-        path.ends_with(".xml") && ["config/", "plugins/configurations/"].iter().any(|dir| path.strip_prefix(dir).is_some_and(|name| !name.contains('/')));
-    let is_library = path.starts_with("root/") && (path.ends_with(".xml") || path.ends_with(".mblink"));
-    let is_folder = ["metadata/", "root/"].iter().any(|dir| path.strip_prefix(dir).is_some_and(|name| !name.contains('/')));
+    let is_settings = path.ends_with(".xml")
+        && ["config/", "plugins/configurations/"]
+            .iter()
+            .any(|dir| path.strip_prefix(dir).is_some_and(|name| !name.contains('/')));
+    let is_library =
+        path.starts_with("root/") && (path.ends_with(".xml") || path.ends_with(".mblink"));
+    let is_folder = ["metadata/", "root/"]
+        .iter()
+        .any(|dir| path.strip_prefix(dir).is_some_and(|name| !name.contains('/')));
     is_settings || is_library || is_folder || VITAL.contains(&path)
 }
 
-/// Problems with these paths mean that a snapshot cannot stand for its server: what it is for is missing or worthless.
+/// Problems with these paths mean that a snapshot cannot stand for its server: what it is for is
+/// missing or worthless.
 const VITAL: [&str; 17] = [
     "config",
     "data",
@@ -194,19 +207,23 @@ pub const CLOCK: &str = "clock";
 pub const UPGRADE: &str = "upgrade";
 const UPGRADE_BEGIN: &str = "the server was in the middle of its upgrade";
 
-/// How that problem begins. A record has the versions nowhere else: [`SnapshotRecord::upgrade`] reads them from there.
+/// How that problem begins. A record has the versions nowhere else: [`SnapshotRecord::upgrade`]
+/// reads them from there.
 pub fn upgrade_words(from: Option<&str>, to: &str) -> String {
     let from = from.map(|from| format!(" from {from}")).unwrap_or_default();
     format!("{UPGRADE_BEGIN}{from} to {to}: ")
 }
 
 impl SnapshotRecord {
-    /// Whether nothing that the snapshot is for is missing: such a one takes no complete one's place.
+    /// Whether nothing that the snapshot is for is missing: such a one takes no complete one's
+    /// place.
     pub fn is_complete(&self) -> bool {
-        self.problem_count <= self.problems.len() as u64 && !self.problems.iter().any(|problem| is_vital(&problem.path))
+        self.problem_count <= self.problems.len() as u64
+            && !self.problems.iter().any(|problem| is_vital(&problem.path))
     }
 
-    /// The versions between which its server was in the middle of an upgrade: from which, where that is known, and to which.
+    /// The versions between which its server was in the middle of an upgrade: from which, where
+    /// that is known, and to which.
     pub fn upgrade(&self) -> Option<(Option<&str>, &str)> {
         let problem = self.problems.iter().find(|problem| problem.path == UPGRADE)?;
         let versions = problem.what.strip_prefix(UPGRADE_BEGIN)?.split_once(':')?.0;
@@ -216,9 +233,12 @@ impl SnapshotRecord {
         }
     }
 
-    /// Whether nothing but markers of Jellyfin's was there: that says nothing of what belongs there.
+    /// Whether nothing but markers of Jellyfin's was there: that says nothing of what belongs
+    /// there.
     pub fn has_only_markers(&self) -> bool {
-        self.problems.iter().any(|problem| problem.path == "data" && problem.what.contains(ONLY_MARKERS))
+        self.problems
+            .iter()
+            .any(|problem| problem.path == "data" && problem.what.contains(ONLY_MARKERS))
     }
 
     /// Whether its server was in the middle of an upgrade, to its version.
@@ -226,13 +246,15 @@ impl SnapshotRecord {
         self.problems.iter().any(|problem| problem.path == UPGRADE)
     }
 
-    /// Whether it tells which server it is of: not so a plain folder, a zip without the server's id, or one that was recovered without.
+    /// Whether it tells which server it is of: not so a plain folder, a zip without the server's
+    /// id, or one that was recovered without.
     pub fn is_of_a_server(&self) -> bool {
         let directories = &self.source.directories;
         self.server.id.is_some() || (!directories.is_empty() && !directories.contains_key("folder"))
     }
 
-    /// Whether it was taken before something replaced what was there, or made for a move. Such a one is not `latest`, and goes after a while.
+    /// Whether it was taken before something replaced what was there, or made for a move. Such a
+    /// one is not `latest`, and goes after a while.
     pub fn is_safety(&self) -> bool {
         self.remarks.iter().any(|remark| remark == SAFETY || remark == MOVED)
     }
@@ -284,21 +306,34 @@ pub(super) mod tests {
                 seen_by_server: directories,
             },
             server: ServerRecord {
-                version: Some(Learnt { value: "10.11.6".to_owned(), how: "log".to_owned(), exact: true }),
+                version: Some(Learnt {
+                    value: "10.11.6".to_owned(),
+                    how: "log".to_owned(),
+                    exact: true,
+                }),
                 id: None,
                 schema: Some("20260522092303_AddNormalizedUsername".to_owned()),
                 code_migration: None,
                 history: None,
             },
-            categories: BTreeMap::from([("config".to_owned(), CategoryRecord { manifest: ChunkId([9; 32]), entries: 3, files: 2, bytes: 1 << 40 })]),
+            categories: BTreeMap::from([(
+                "config".to_owned(),
+                CategoryRecord { manifest: ChunkId([9; 32]), entries: 3, files: 2, bytes: 1 << 40 },
+            )]),
             files: Files { total: 2, new: 1, changed: 0, unchanged: 1, gone: 4 },
             bytes: Bytes { source: 1 << 40, read: 7, new_raw: 7, new_stored: 5 },
             took_ms: 12,
             excluded: vec!["*.tmp".to_owned()],
-            problems: vec![Problem { path: "data/x".to_owned(), what: "could not be read".to_owned() }],
+            problems: vec![Problem {
+                path: "data/x".to_owned(),
+                what: "could not be read".to_owned(),
+            }],
             problem_count: 1,
             remarks: vec![],
-            owners: Owners { users: BTreeMap::from([(0, "root".to_owned())]), groups: BTreeMap::new() },
+            owners: Owners {
+                users: BTreeMap::from([(0, "root".to_owned())]),
+                groups: BTreeMap::new(),
+            },
         }
     }
 
@@ -308,8 +343,19 @@ pub(super) mod tests {
         let bytes = encode_record(RecordKind::Snapshot, &Sealer::plain(), &id, &sample()).unwrap();
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(hex, include_str!("golden/snapshot.hex").trim());
-        assert_eq!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &Sealer::plain(), &id, &bytes), Ok(sample()));
-        assert!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &Sealer::plain(), &[6; 16], &bytes).is_err());
+        assert_eq!(
+            decode_record::<SnapshotRecord>(RecordKind::Snapshot, &Sealer::plain(), &id, &bytes),
+            Ok(sample())
+        );
+        assert!(
+            decode_record::<SnapshotRecord>(
+                RecordKind::Snapshot,
+                &Sealer::plain(),
+                &[6; 16],
+                &bytes
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -319,13 +365,25 @@ pub(super) mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
-            assert!(decode_record::<SnapshotRecord>(RecordKind::Snapshot, &Sealer::plain(), &id, &damaged).is_err(), "byte {at}");
+            assert!(
+                decode_record::<SnapshotRecord>(
+                    RecordKind::Snapshot,
+                    &Sealer::plain(),
+                    &id,
+                    &damaged
+                )
+                .is_err(),
+                "byte {at}"
+            );
         }
     }
 
     #[test]
     fn ids_sort_by_time() {
         assert!(SnapshotId::at(1, [255; 10]) < SnapshotId::at(2, [0; 10]));
-        assert_eq!(SnapshotId::at(0x0102_0304_0506, [7; 10]).to_string(), "01020304050607070707070707070707");
+        assert_eq!(
+            SnapshotId::at(0x0102_0304_0506, [7; 10]).to_string(),
+            "01020304050607070707070707070707"
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! A snapshot's record once more, as a chunk in a pack: so that packs alone bring back when a snapshot was taken, and of what.
+//! A snapshot's record once more, as a chunk in a pack: so that packs alone bring back when a
+//! snapshot was taken, and of what.
 //!
-//! The pack seals it, so the frame within is plain. It is stored before the capture ends, so what only the end tells (stored bytes, how long it took) is 0 in it.
+//! The pack seals it, so the frame within is plain. It is stored before the capture ends, so what
+//! only the end tells (stored bytes, how long it took) is 0 in it.
 
 use crate::chunk::{ChunkId, Hashing};
 use crate::limits::LIST_BYTES_MAX;
@@ -19,7 +21,10 @@ pub fn encode_record_copy(id: SnapshotId, record: &SnapshotRecord) -> Result<Vec
     let mut early = record.clone();
     (early.bytes.new_raw, early.bytes.new_stored, early.took_ms) = (0, 0, 0);
     early.problems.truncate(PROBLEMS_MAX);
-    let frame = |record: &SnapshotRecord| encode_record(RecordKind::Snapshot, &Sealer::plain(), &id.0, record).map_err(|what| Error::Record { what });
+    let frame = |record: &SnapshotRecord| {
+        encode_record(RecordKind::Snapshot, &Sealer::plain(), &id.0, record)
+            .map_err(|what| Error::Record { what })
+    };
     let mut bytes = frame(&early)?;
     if bytes.len() > LIST_BYTES_MAX - MAGIC.len() - id.0.len() {
         early.problems.clear();
@@ -29,7 +34,11 @@ pub fn encode_record_copy(id: SnapshotId, record: &SnapshotRecord) -> Result<Vec
 }
 
 /// The chunk's id.
-pub fn record_copy_id(id: SnapshotId, record: &SnapshotRecord, hashing: &Hashing) -> Result<ChunkId, Error> {
+pub fn record_copy_id(
+    id: SnapshotId,
+    record: &SnapshotRecord,
+    hashing: &Hashing,
+) -> Result<ChunkId, Error> {
     Ok(hashing.id(&encode_record_copy(id, record)?))
 }
 

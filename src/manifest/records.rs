@@ -12,17 +12,25 @@ pub(super) type Loaded = (Vec<(SnapshotId, SnapshotRecord)>, Vec<(String, store:
 
 pub(super) fn id_of(name: &str) -> Option<SnapshotId> {
     let stem = name.strip_prefix("snapshots/")?.strip_suffix(".snap")?;
-    (stem.len() == 32).then(|| u128::from_str_radix(stem, 16).ok()).flatten().map(|id| SnapshotId(id.to_be_bytes()))
+    (stem.len() == 32)
+        .then(|| u128::from_str_radix(stem, 16).ok())
+        .flatten()
+        .map(|id| SnapshotId(id.to_be_bytes()))
 }
 
 /// Reads one record.
-pub(super) fn load(repository: &Repository, id: SnapshotId) -> Result<SnapshotRecord, store::Error> {
+pub(super) fn load(
+    repository: &Repository,
+    id: SnapshotId,
+) -> Result<SnapshotRecord, store::Error> {
     let name = snapshot_name(&id.0);
     let bytes = repository.backend().read(&name, Span::Whole { limit: RECORD_BYTES_MAX })?;
-    decode_record(RecordKind::Snapshot, repository.sealer(), &id.0, &bytes).map_err(|what| store::Error::Record { name, what })
+    decode_record(RecordKind::Snapshot, repository.sealer(), &id.0, &bytes)
+        .map_err(|what| store::Error::Record { name, what })
 }
 
-/// Whether a record that was listed a moment ago is gone: another process forgot the snapshot meanwhile. One that is lost the list's chain tells.
+/// Whether a record that was listed a moment ago is gone: another process forgot the snapshot
+/// meanwhile. One that is lost the list's chain tells.
 pub(super) fn was_forgotten(error: &store::Error) -> bool {
     matches!(error, store::Error::Backend(crate::backend::Error::Missing { .. }))
 }

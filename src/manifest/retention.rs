@@ -1,4 +1,5 @@
-//! Which snapshots may go? Rules that add up: a snapshot stays if one of them, or its label or mark, wants it.
+//! Which snapshots may go? Rules that add up: a snapshot stays if one of them, or its label or
+//! mark, wants it.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -44,8 +45,12 @@ impl TryFrom<CountText> for Count {
         match text {
             CountText::Number(count @ 1..) => Ok(Count::Newest(count)),
             CountText::Word(word) if word == "all" => Ok(Count::All),
-            CountText::Number(_) => Err("the number of snapshots to keep must be at least 1".to_owned()),
-            CountText::Word(word) => Err(format!("{word:?} is neither a number of snapshots nor the word all")),
+            CountText::Number(_) => {
+                Err("the number of snapshots to keep must be at least 1".to_owned())
+            }
+            CountText::Word(word) => {
+                Err(format!("{word:?} is neither a number of snapshots nor the word all"))
+            }
         }
     }
 }
@@ -121,7 +126,10 @@ impl Policy {
             ("monthly", self.monthly, |time, _| time.strftime("%Y-%m").to_string()),
             ("yearly", self.yearly, |time, _| time.strftime("%Y").to_string()),
         ];
-        rules.into_iter().filter_map(|(name, count, of)| Some(Rule { name, count: count?, of })).collect()
+        rules
+            .into_iter()
+            .filter_map(|(name, count, of)| Some(Rule { name, count: count?, of }))
+            .collect()
     }
 
     fn protects(&self, label: &str) -> bool {
@@ -129,18 +137,30 @@ impl Policy {
     }
 }
 
-/// Judges snapshots (oldest first), those of each instance for themselves, and among them those of the same categories: a snapshot of
-/// the database alone never takes the place of a whole one. The verdicts come in the same order.
-pub fn judge(policy: &Policy, snapshots: &[(SnapshotId, SnapshotRecord)], kept: &HashSet<SnapshotId>, zone: &TimeZone, now: Timestamp) -> Vec<Verdict> {
+/// Judges snapshots (oldest first), those of each instance for themselves, and among them those of
+/// the same categories: a snapshot of the database alone never takes the place of a whole one. The
+/// verdicts come in the same order.
+pub fn judge(
+    policy: &Policy,
+    snapshots: &[(SnapshotId, SnapshotRecord)],
+    kept: &HashSet<SnapshotId>,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Vec<Verdict> {
     let mut groups: BTreeMap<_, Vec<&(SnapshotId, SnapshotRecord)>> = BTreeMap::new();
     for snapshot in snapshots {
         let record = &snapshot.1;
-        groups.entry((instance_of(record), record.categories.keys().collect::<Vec<_>>())).or_default().push(snapshot);
+        groups
+            .entry((instance_of(record), record.categories.keys().collect::<Vec<_>>()))
+            .or_default()
+            .push(snapshot);
     }
     let judge_one = |((instance, _), group): ((&str, _), Vec<_>)| {
         let mut verdicts = judge_group(policy, &group, kept, zone, now);
         if policy.server.as_deref().is_some_and(|server| server != instance) {
-            verdicts.iter_mut().for_each(|verdict| verdict.reasons = vec!["another server".to_owned()]);
+            verdicts
+                .iter_mut()
+                .for_each(|verdict| verdict.reasons = vec!["another server".to_owned()]);
         }
         verdicts
     };
@@ -149,7 +169,8 @@ pub fn judge(policy: &Policy, snapshots: &[(SnapshotId, SnapshotRecord)], kept: 
     verdicts
 }
 
-/// What server a snapshot is of: its id, wherever it lies. What has none is told by machine and directories, or is one of the zips.
+/// What server a snapshot is of: its id, wherever it lies. What has none is told by machine and
+/// directories, or is one of the zips.
 pub fn instance_of(record: &SnapshotRecord) -> &str {
     let key = record.source.key.as_str();
     record.server.id.as_deref().unwrap_or(if key.starts_with("zip-") { "zips" } else { key })
@@ -169,27 +190,50 @@ struct Judged<'s> {
 
 /// By the time that the snapshot tells, newest first: an imported zip is as old as its content.
 fn newest_first<'s>(group: &[&'s (SnapshotId, SnapshotRecord)], now: Timestamp) -> Vec<Judged<'s>> {
-    let is_wrong = |record: &SnapshotRecord| record.has_wrong_clock() || i128::from(record.time_ns) > now.as_nanosecond();
-    let mut known = group.iter().map(|(_, record)| record).find(|record| !is_wrong(record)).map(|record| record.time_ns);
+    let is_wrong = |record: &SnapshotRecord| {
+        record.has_wrong_clock() || i128::from(record.time_ns) > now.as_nanosecond()
+    };
+    let mut known = group
+        .iter()
+        .map(|(_, record)| record)
+        .find(|record| !is_wrong(record))
+        .map(|record| record.time_ns);
     let mut judged: Vec<Judged<'s>> = Vec::new();
     for (id, record) in group {
         let is_wrong = is_wrong(record);
         // In the order of the list: such a one came after the one before it.
         let time_ns = if is_wrong { known.unwrap_or(record.time_ns) } else { record.time_ns };
         known = if is_wrong { known } else { Some(time_ns) };
-        judged.push(Judged { id: *id, record, time_ns, is_complete: record.is_complete() && !is_wrong && !record.is_safety() });
+        judged.push(Judged {
+            id: *id,
+            record,
+            time_ns,
+            is_complete: record.is_complete() && !is_wrong && !record.is_safety(),
+        });
     }
     judged.sort_by_key(|judged| std::cmp::Reverse((judged.time_ns, judged.id)));
     judged
 }
 
-fn judge_group(policy: &Policy, group: &[&(SnapshotId, SnapshotRecord)], kept: &HashSet<SnapshotId>, zone: &TimeZone, now: Timestamp) -> Vec<Verdict> {
+fn judge_group(
+    policy: &Policy,
+    group: &[&(SnapshotId, SnapshotRecord)],
+    kept: &HashSet<SnapshotId>,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Vec<Verdict> {
     // 64 bits of nanoseconds are 292 years around 1970, all of which a timestamp can hold.
-    let zoned = |judged: &Judged<'_>| Timestamp::from_nanosecond(i128::from(judged.time_ns)).unwrap_or_default().to_zoned(zone.clone());
+    let zoned = |judged: &Judged<'_>| {
+        Timestamp::from_nanosecond(i128::from(judged.time_ns))
+            .unwrap_or_default()
+            .to_zoned(zone.clone())
+    };
     let judged = newest_first(group, now);
     // A span that reaches back before all time keeps everything, never nothing.
     let since_ever = || Timestamp::MIN.to_zoned(TimeZone::UTC);
-    let within = policy.within.and_then(|span| Some(zoned(judged.first()?).checked_sub(span).unwrap_or_else(|_| since_ever())));
+    let within = policy.within.and_then(|span| {
+        Some(zoned(judged.first()?).checked_sub(span).unwrap_or_else(|_| since_ever()))
+    });
     let mut verdicts: Vec<Verdict> = Vec::new();
     for one in &judged {
         let mut reasons = Vec::new();
@@ -208,7 +252,8 @@ fn judge_group(policy: &Policy, group: &[&(SnapshotId, SnapshotRecord)], kept: &
         verdicts.push(Verdict { id: one.id, reasons });
     }
     for rule in policy.rules() {
-        let values: Vec<String> = judged.iter().enumerate().map(|(number, one)| (rule.of)(&zoned(one), number)).collect();
+        let values: Vec<String> =
+            judged.iter().enumerate().map(|(number, one)| (rule.of)(&zoned(one), number)).collect();
         for (at, reason) in kept_by(&rule, &values, &judged) {
             verdicts.extend_reason(at, reason);
         }
@@ -234,8 +279,9 @@ impl ExtendReason for Vec<Verdict> {
     }
 }
 
-/// What a rule over time keeps of snapshots, newest first, each with its value: of each value the newest complete one, as many as it wants.
-/// Incomplete ones take no complete one's place: they stay beside them where theirs is the only one of its value.
+/// What a rule over time keeps of snapshots, newest first, each with its value: of each value the
+/// newest complete one, as many as it wants. Incomplete ones take no complete one's place: they
+/// stay beside them where theirs is the only one of its value.
 fn kept_by(rule: &Rule, values: &[String], judged: &[Judged<'_>]) -> Vec<(usize, String)> {
     let mut kept = Vec::new();
     let (mut left, mut left_beside) = (rule.count, rule.count);
@@ -249,7 +295,14 @@ fn kept_by(rule: &Rule, values: &[String], judged: &[Judged<'_>]) -> Vec<(usize,
             None if left_beside.clone().take() => {
                 // One that was taken before a restore is kept for a while anyway, and says why.
                 let is_safety = judged.get(members.start).is_some_and(|one| one.record.is_safety());
-                kept.push((members.start, if is_safety { rule.name.to_owned() } else { format!("{}, incomplete", rule.name) }));
+                kept.push((
+                    members.start,
+                    if is_safety {
+                        rule.name.to_owned()
+                    } else {
+                        format!("{}, incomplete", rule.name)
+                    },
+                ));
             }
             None => {}
         }
@@ -258,104 +311,13 @@ fn kept_by(rule: &Rule, values: &[String], judged: &[Judged<'_>]) -> Vec<(usize,
     }
     // While some are left, the oldest stays too: history reaches as far back as it can.
     let oldest = judged.iter().rposition(|one| one.is_complete).or(judged.len().checked_sub(1));
-    if let Some(at) = oldest.filter(|at| left.take() && !kept.iter().any(|(known, _)| known == at)) {
+    if let Some(at) = oldest.filter(|at| left.take() && !kept.iter().any(|(known, _)| known == at))
+    {
         kept.push((at, format!("oldest {}", rule.name)));
     }
     kept
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::manifest::record::tests::sample;
-
-    fn snapshot(number: u8, time: &str, label: Option<&str>) -> (SnapshotId, SnapshotRecord) {
-        let time_ns = time.parse::<Timestamp>().unwrap().as_nanosecond() as i64;
-        (SnapshotId([number; 16]), SnapshotRecord { time_ns, label: label.map(str::to_owned), ..sample() })
-    }
-
-    fn kept(policy: &Policy, snapshots: &[(SnapshotId, SnapshotRecord)]) -> Vec<(u8, String)> {
-        let verdicts = judge(policy, snapshots, &HashSet::new(), &TimeZone::UTC, Timestamp::MAX);
-        verdicts.into_iter().filter(|v| !v.reasons.is_empty()).map(|v| (v.id.0[0], v.reasons.join(", "))).collect()
-    }
-
-    #[test]
-    fn rules_add_up_and_each_names_its_reason() {
-        let snapshots = [
-            snapshot(1, "2025-12-31T23:00:00Z", None),
-            snapshot(2, "2026-01-01T10:00:00Z", None),
-            snapshot(3, "2026-01-01T11:00:00Z", Some("before 12.0")),
-            snapshot(4, "2026-01-02T09:00:00Z", None),
-            snapshot(5, "2026-01-02T09:30:00Z", None),
-        ];
-        let policy = Policy { last: Some(Count::Newest(1)), daily: Some(Count::Newest(2)), yearly: Some(Count::All), ..Policy::default() };
-        let reasons = [(1, "yearly"), (3, "label \"before 12.0\", daily"), (5, "last, daily, yearly")];
-        assert_eq!(kept(&policy, &snapshots), reasons.map(|(n, r)| (n, r.to_owned())));
-        // A label that is not among those named protects nothing.
-        let policy = Policy { last: Some(Count::Newest(1)), labels: vec!["other".to_owned()], ..Policy::default() };
-        assert_eq!(kept(&policy, &snapshots).len(), 1);
-        // While a rule has some left, the oldest stays.
-        let policy = Policy { daily: Some(Count::Newest(9)), ..Policy::default() };
-        assert_eq!(kept(&policy, &snapshots[3..]), [(4, "oldest daily".to_owned()), (5, "daily".to_owned())]);
-        let policy = Policy { within: Some(Span::new().hours(24)), ..Policy::default() };
-        assert_eq!(kept(&policy, &snapshots).iter().map(|(n, _)| *n).collect::<Vec<_>>(), [2, 3, 4, 5]);
-    }
-
-    #[test]
-    fn each_instance_is_judged_alone_and_a_part_never_takes_the_place_of_the_whole() {
-        let mut snapshots =
-            vec![snapshot(1, "2026-01-01T10:00:00Z", None), snapshot(2, "2026-01-01T11:00:00Z", None), snapshot(3, "2026-01-01T12:00:00Z", None)];
-        for (_, record) in &mut snapshots {
-            record.label = None;
-        }
-        snapshots[1].1.source.key = "another".to_owned();
-        snapshots[2].1.categories.clear();
-        let policy = Policy { last: Some(Count::Newest(1)), ..Policy::default() };
-        assert_eq!(kept(&policy, &snapshots).len(), 3);
-    }
-
-    #[test]
-    fn a_snapshot_of_the_future_does_not_make_the_others_look_old() {
-        let mut snapshots =
-            vec![snapshot(1, "2026-01-01T10:00:00Z", None), snapshot(2, "2026-01-09T10:00:00Z", None), snapshot(3, "2027-06-01T10:00:00Z", None)];
-        for (_, record) in &mut snapshots {
-            record.label = None;
-        }
-        let policy = Policy { within: Some(Span::new().days(3)), ..Policy::default() };
-        let verdicts = judge(&policy, &snapshots, &HashSet::new(), &TimeZone::UTC, "2026-01-10T00:00:00Z".parse().unwrap());
-        assert_eq!(verdicts.iter().map(|verdict| !verdict.reasons.is_empty()).collect::<Vec<_>>(), [false, true, true]);
-        let policy = Policy { within: Some(Span::new().years(19_000)), ..Policy::default() };
-        let verdicts = judge(&policy, &snapshots, &HashSet::new(), &TimeZone::UTC, "2026-01-10T00:00:00Z".parse().unwrap());
-        assert!(verdicts.iter().all(|verdict| !verdict.reasons.is_empty()), "before all time: {verdicts:?}");
-    }
-
-    proptest! {
-        /// Against the plain words: the newest of each of the last N days, and the oldest of all where there are fewer.
-        #[test]
-        fn daily_keeps_the_newest_of_each_of_the_last_days(mut hours in proptest::collection::vec(0i64..2000, 1..60), wanted in 1u32..20) {
-            hours.sort_unstable();
-            hours.dedup();
-            let snapshots: Vec<_> = hours.iter().map(|hour| {
-                let time_ns = (1_700_000_000 + hour * 3600) * 1_000_000_000;
-                (SnapshotId(u128::from(*hour as u64).to_be_bytes()), SnapshotRecord { time_ns, label: None, ..sample() })
-            }).collect();
-            let day = |hour: i64| (1_700_000_000 + hour * 3600) / 86_400;
-            let mut days: BTreeMap<i64, i64> = BTreeMap::new();
-            for hour in &hours {
-                days.insert(day(*hour), *hour);
-            }
-            let mut expected: Vec<i64> = days.values().rev().take(wanted as usize).copied().collect();
-            if days.len() < wanted as usize {
-                expected.push(hours[0]);
-            }
-            expected.sort_unstable();
-            expected.dedup();
-            let policy = Policy { daily: Some(Count::Newest(wanted)), ..Policy::default() };
-            let verdicts = judge(&policy, &snapshots, &HashSet::new(), &TimeZone::UTC, Timestamp::MAX);
-            let found: Vec<i64> = verdicts.iter().filter(|v| !v.reasons.is_empty()).map(|v| u128::from_be_bytes(v.id.0) as i64).collect();
-            prop_assert_eq!(found, expected);
-        }
-    }
-}
+#[path = "retention_tests.rs"]
+mod tests;

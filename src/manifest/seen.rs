@@ -1,5 +1,6 @@
-//! How far had the list of an encrypted repository come when this machine last saw it? An older state that somebody put back, or a disk that was
-//! restored, is told by that: links are numbered, and numbers only grow.
+//! How far had the list of an encrypted repository come when this machine last saw it? An older
+//! state that somebody put back, or a disk that was restored, is told by that: links are numbered,
+//! and numbers only grow.
 
 use std::io::Read;
 use std::path::Path;

@@ -1,5 +1,6 @@
-//! When did the list of snapshots begin, and was there data before it? Written once, beside the list's first link, so that a list that
-//! was lost and begun again is told from a new repository's (`docs/format.md`, "The list of snapshots").
+//! When did the list of snapshots begin, and was there data before it? Written once, beside the
+//! list's first link, so that a list that was lost and begun again is told from a new repository's
+//! (`docs/format.md`, "The list of snapshots").
 
 use crate::backend::{Span, write_new};
 use crate::store::Repository;
@@ -15,9 +16,11 @@ const BYTES: usize = 8 + 8 + 1 + HASH_BYTES;
 /// What the list of snapshots says of data that no snapshot names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The list is as old as the data: what it does not name was forgotten, or its capture was cut off.
+    /// The list is as old as the data: what it does not name was forgotten, or its capture was cut
+    /// off.
     Complete,
-    /// The list was begun again at this time, in nanoseconds since 1970, over data that was there: older trees may be those of lost snapshots.
+    /// The list was begun again at this time, in nanoseconds since 1970, over data that was there:
+    /// older trees may be those of lost snapshots.
     BegunAgain(i64),
     /// There is data and no list: nothing is known of any tree.
     Lost,
@@ -71,7 +74,11 @@ struct Since {
 }
 
 fn has_packs(repository: &Repository) -> Result<bool, Error> {
-    Ok(repository.backend().names("packs/")?.iter().any(|name| crate::store::pack_id(name).is_some()))
+    Ok(repository
+        .backend()
+        .names("packs/")?
+        .iter()
+        .any(|name| crate::store::pack_id(name).is_some()))
 }
 
 /// What the file says; nothing where it is missing or damaged.
@@ -99,7 +106,8 @@ fn encode(since: Since) -> Vec<u8> {
 fn decode(bytes: &[u8]) -> Option<Since> {
     let (body, hash) = bytes.split_at_checked(BYTES - HASH_BYTES)?;
     let (time, flag) = body.strip_prefix(MAGIC)?.split_first_chunk()?;
-    (blake3::hash(body).as_bytes() == hash).then_some(Since { time_ns: i64::from_le_bytes(*time), over_data: flag == [1] })
+    (blake3::hash(body).as_bytes() == hash)
+        .then_some(Since { time_ns: i64::from_le_bytes(*time), over_data: flag == [1] })
 }
 
 #[cfg(test)]
@@ -109,7 +117,10 @@ mod tests {
     #[test]
     fn it_has_golden_bytes_and_damaged_is_none() {
         let bytes = encode(Since { time_ns: 7, over_data: true });
-        assert_eq!(bytes.get(..17), Some([MAGIC.as_slice(), &[7, 0, 0, 0, 0, 0, 0, 0, 1]].concat().as_slice()));
+        assert_eq!(
+            bytes.get(..17),
+            Some([MAGIC.as_slice(), &[7, 0, 0, 0, 0, 0, 0, 0, 1]].concat().as_slice())
+        );
         assert_eq!(bytes.len(), BYTES);
         assert!(decode(&bytes).is_some_and(|since| since.time_ns == 7 && since.over_data));
         for at in 0..bytes.len() {

@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The id of a snapshot: 6 bytes of milliseconds since 1970 (big-endian, so that ids sort by time), 10 random bytes.
+/// The id of a snapshot: 6 bytes of milliseconds since 1970 (big-endian, so that ids sort by time),
+/// 10 random bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotId(pub [u8; 16]);
 
@@ -58,7 +59,8 @@ impl<'de> Deserialize<'de> for SnapshotId {
             return Ok(SnapshotId(<[u8; 16]>::deserialize(from)?));
         }
         let text = String::deserialize(from)?;
-        SnapshotId::of_text(&text).ok_or_else(|| D::Error::custom("a snapshot's id has 32 hex digits"))
+        SnapshotId::of_text(&text)
+            .ok_or_else(|| D::Error::custom("a snapshot's id has 32 hex digits"))
     }
 }
 

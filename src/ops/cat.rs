@@ -11,22 +11,35 @@ use super::ls::short;
 use super::select::lookup;
 
 /// Writes a file's bytes to `out`, each verified before it is written.
-pub fn cat(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), path: &[u8], out: &mut impl Write) -> Result<u64, Error> {
+pub fn cat(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    path: &[u8],
+    out: &mut impl Write,
+) -> Result<u64, Error> {
     let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
-    let selected = lookup(&mut reader, &snapshot.1, path)?.ok_or_else(|| Error::NoPath { snapshot: short(&snapshot.0), path: display(path) })?;
+    let selected = lookup(&mut reader, &snapshot.1, path)?
+        .ok_or_else(|| Error::NoPath { snapshot: short(&snapshot.0), path: display(path) })?;
     let (size, content) = match &selected.entry.kind {
         Kind::File { size, content } => (*size, content),
         Kind::Directory => return Err(Error::NotAFile { path: display(path), kind: "directory" }),
-        Kind::Symlink { .. } => return Err(Error::NotAFile { path: display(path), kind: "symbolic link" }),
+        Kind::Symlink { .. } => {
+            return Err(Error::NotAFile { path: display(path), kind: "symbolic link" });
+        }
     };
     let mut at = 0;
     let unreadable = |error: Error| match error {
         error @ Error::Output(_) => error,
-        error => Error::Unreadable { snapshot: short(&snapshot.0), path: display(path), source: Box::new(error) },
+        error => Error::Unreadable {
+            snapshot: short(&snapshot.0),
+            path: display(path),
+            source: Box::new(error),
+        },
     };
     let fill = |out: &mut dyn Write, at: &mut u64, until: u64| -> Result<(), Error> {
-        *at += std::io::copy(&mut std::io::repeat(0).take(until.saturating_sub(*at)), out).map_err(Error::Output)?;
+        *at += std::io::copy(&mut std::io::repeat(0).take(until.saturating_sub(*at)), out)
+            .map_err(Error::Output)?;
         Ok(())
     };
     write_content(&mut reader, content, size, |offset, bytes| {

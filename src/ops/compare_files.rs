@@ -1,4 +1,5 @@
-//! The contents of a changed file before and after: bytes for a line-by-line comparison, the size of a picture.
+//! The contents of a changed file before and after: bytes for a line-by-line comparison, the size
+//! of a picture.
 
 use std::path::PathBuf;
 
@@ -17,7 +18,8 @@ pub enum Contents<'r> {
     Live(Layout),
 }
 
-/// Bytes of a picture's beginning that are enough to find its size in most; where they are not, all of it is read.
+/// Bytes of a picture's beginning that are enough to find its size in most; where they are not, all
+/// of it is read.
 const HEAD_BYTES: u64 = 256 << 10;
 /// The widest picture that is believed, in pixels.
 const DIMENSION_MAX: usize = 1 << 20;
@@ -39,14 +41,18 @@ impl<'r> Contents<'r> {
                 let path: PathBuf = layout.locate(&entry.path).unwrap_or_default();
                 let failed = |source| Error::Target { verb: "read", path: path.clone(), source };
                 let mut bytes = Vec::new();
-                let file = layout.live_file(&entry.path).map_err(std::io::Error::from).and_then(|file| file.open());
+                let file = layout
+                    .live_file(&entry.path)
+                    .map_err(std::io::Error::from)
+                    .and_then(|file| file.open());
                 file.map_err(failed)?.take(limit).read_to_end(&mut bytes).map_err(failed)?;
                 Ok(bytes)
             }
             Contents::Stored(reader) if *size <= limit => {
                 let mut bytes = vec![0; *size as usize];
                 write_content(reader, content, *size, |offset, part| {
-                    if let Some(slot) = bytes.get_mut(offset as usize..offset as usize + part.len()) {
+                    if let Some(slot) = bytes.get_mut(offset as usize..offset as usize + part.len())
+                    {
                         slot.copy_from_slice(part);
                     }
                     Ok(())
@@ -57,7 +63,9 @@ impl<'r> Contents<'r> {
                 let mut bytes = Vec::new();
                 // Only the pieces that are wanted are read.
                 list_pieces(reader, content, |reader, piece| {
-                    if let (true, crate::manifest::Piece::Chunk(id)) = ((bytes.len() as u64) < limit, piece) {
+                    if let (true, crate::manifest::Piece::Chunk(id)) =
+                        ((bytes.len() as u64) < limit, piece)
+                    {
                         bytes.extend_from_slice(&reader.read(&id)?);
                     }
                     Ok(())
@@ -73,9 +81,9 @@ impl<'r> Contents<'r> {
         for limit in [HEAD_BYTES, PICTURE_BYTES_MAX] {
             if let Ok(size) = imagesize::blob_size(&self.read(entry, limit)?) {
                 // A header that was cut gives sizes that no picture has.
-                return Ok(
-                    Some((size.width, size.height)).filter(|(width, height)| (1..=DIMENSION_MAX).contains(width) && (1..=DIMENSION_MAX).contains(height))
-                );
+                return Ok(Some((size.width, size.height)).filter(|(width, height)| {
+                    (1..=DIMENSION_MAX).contains(width) && (1..=DIMENSION_MAX).contains(height)
+                }));
             }
             if entry.size() <= limit {
                 break;

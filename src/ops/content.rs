@@ -9,7 +9,8 @@ use crate::store::{ChunkReader, Recipe};
 
 use super::Error;
 
-/// Calls `each` with every piece of a content that has pieces, lists followed; a database's pages have none.
+/// Calls `each` with every piece of a content that has pieces, lists followed; a database's pages
+/// have none.
 pub fn list_pieces(
     reader: &mut ChunkReader<'_>,
     content: &Content,
@@ -18,7 +19,9 @@ pub fn list_pieces(
     match content {
         Content::Pieces(pieces) => pieces.iter().try_for_each(|piece| each(reader, *piece)),
         Content::Pages(_) => Ok(()),
-        Content::Listed(lists) => lists.iter().try_for_each(|id| read_list(reader, id)?.into_iter().try_for_each(|piece| each(reader, piece))),
+        Content::Listed(lists) => lists.iter().try_for_each(|id| {
+            read_list(reader, id)?.into_iter().try_for_each(|piece| each(reader, piece))
+        }),
     }
 }
 
@@ -31,16 +34,27 @@ fn read_list(reader: &mut ChunkReader<'_>, id: &ChunkId) -> Result<Vec<Piece>, E
     Ok(decode_pieces(&chunk).map_err(|_| damaged("a file's chunk list cannot be read"))?)
 }
 
-/// Pages that are read and handed on at once, in bytes: extents that lie scattered are read once for so many.
+/// Pages that are read and handed on at once, in bytes: extents that lie scattered are read once
+/// for so many.
 const PAGES_BYTES: usize = 8 << 20;
 
-/// Hands a file's bytes to `write` as (offset, bytes), holes left out; the bytes must come to `size` exactly.
-pub fn write_content(reader: &mut ChunkReader<'_>, content: &Content, size: u64, mut write: impl FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+/// Hands a file's bytes to `write` as (offset, bytes), holes left out; the bytes must come to
+/// `size` exactly.
+pub fn write_content(
+    reader: &mut ChunkReader<'_>,
+    content: &Content,
+    size: u64,
+    mut write: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut offset = 0u64;
     if let Content::Pages(id) = content {
         let recipe = reader.recipe(id)?;
         if recipe.bytes() != size {
-            return Err(manifest::Error::Node { id: *id, what: "the size of a database does not match its pages" }.into());
+            return Err(manifest::Error::Node {
+                id: *id,
+                what: "the size of a database does not match its pages",
+            }
+            .into());
         }
         if recipe.cells.is_some() {
             return write_built(reader, id, &recipe, write);
@@ -48,7 +62,12 @@ pub fn write_content(reader: &mut ChunkReader<'_>, content: &Content, size: u64,
         let step = PAGES_BYTES / recipe.page_bytes.max(512) as usize;
         let mut bytes = Vec::new();
         for first in (0..recipe.pages()).step_by(step) {
-            reader.read_pages(id, &recipe, first..(first + step).min(recipe.pages()), &mut bytes)?;
+            reader.read_pages(
+                id,
+                &recipe,
+                first..(first + step).min(recipe.pages()),
+                &mut bytes,
+            )?;
             write(offset, &bytes)?;
             offset += bytes.len() as u64;
         }
@@ -75,8 +94,14 @@ pub fn write_content(reader: &mut ChunkReader<'_>, content: &Content, size: u64,
 /// Batches of pages that are built ahead.
 const BUILT_AHEAD: usize = 2;
 
-/// The same of a database that is built from cells: its pages are built on a thread of their own, and all together proved by its identity.
-fn write_built(reader: &ChunkReader<'_>, id: &ChunkId, recipe: &Recipe, mut write: impl FnMut(u64, &[u8]) -> Result<(), Error>) -> Result<(), Error> {
+/// The same of a database that is built from cells: its pages are built on a thread of their own,
+/// and all together proved by its identity.
+fn write_built(
+    reader: &ChunkReader<'_>,
+    id: &ChunkId,
+    recipe: &Recipe,
+    mut write: impl FnMut(u64, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
     let (page_bytes, pages) = (recipe.page_bytes.max(512) as usize, recipe.pages());
     let (to, built) = bounded::<Result<Vec<u8>, crate::store::Error>>(BUILT_AHEAD);
     let (give_back, room) = bounded::<Vec<u8>>(BUILT_AHEAD + 2);
@@ -89,7 +114,9 @@ fn write_built(reader: &ChunkReader<'_>, id: &ChunkId, recipe: &Recipe, mut writ
             let step = PAGES_BYTES / page_bytes;
             for first in (0..pages).step_by(step) {
                 let mut bytes = room.try_recv().unwrap_or_default();
-                let outcome = reader.read_pages(id, recipe, first..(first + step).min(pages), &mut bytes).map(|()| bytes);
+                let outcome = reader
+                    .read_pages(id, recipe, first..(first + step).min(pages), &mut bytes)
+                    .map(|()| bytes);
                 let is_error = outcome.is_err();
                 if to.send(outcome).is_err() || is_error {
                     return;
@@ -110,5 +137,6 @@ fn write_built(reader: &ChunkReader<'_>, id: &ChunkId, recipe: &Recipe, mut writ
     if hashing.database(recipe.page_bytes, &hashes) == *id {
         return Ok(());
     }
-    Err(crate::store::Error::Recipe { id: *id, what: "its pages are not those of the database" }.into())
+    Err(crate::store::Error::Recipe { id: *id, what: "its pages are not those of the database" }
+        .into())
 }

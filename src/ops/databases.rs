@@ -1,4 +1,5 @@
-//! What did the databases cost in each snapshot? The extents and recipes that no older snapshot needed.
+//! What did the databases cost in each snapshot? The extents and recipes that no older snapshot
+//! needed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -27,9 +28,14 @@ pub struct DatabaseCost {
 const SEARCHED_MAX: u64 = 100_000;
 
 /// The databases of a snapshot that are stored by pages: path and identity.
-pub(super) fn databases_of(record: &SnapshotRecord, reader: &mut ChunkReader<'_>) -> Result<Vec<(Vec<u8>, ChunkId)>, Error> {
+pub(super) fn databases_of(
+    record: &SnapshotRecord,
+    reader: &mut ChunkReader<'_>,
+) -> Result<Vec<(Vec<u8>, ChunkId)>, Error> {
     let mut found = Vec::new();
-    let plain = record.category(Category::Other.name()).filter(|other| record.source.directories.contains_key("folder") && other.entries <= SEARCHED_MAX);
+    let plain = record.category(Category::Other.name()).filter(|other| {
+        record.source.directories.contains_key("folder") && other.entries <= SEARCHED_MAX
+    });
     for category in record.category(Category::Database.name()).into_iter().chain(plain) {
         for entry in Entries::all(reader, category.manifest) {
             let entry = entry?;
@@ -52,7 +58,12 @@ pub(super) struct DatabaseCosts {
 
 impl DatabaseCosts {
     /// What the databases of the next snapshot cost beyond those before.
-    pub(super) fn next(&mut self, record: &SnapshotRecord, reader: &mut ChunkReader<'_>, index: &Index) -> Result<Vec<DatabaseCost>, Error> {
+    pub(super) fn next(
+        &mut self,
+        record: &SnapshotRecord,
+        reader: &mut ChunkReader<'_>,
+        index: &Index,
+    ) -> Result<Vec<DatabaseCost>, Error> {
         let mut costs = Vec::new();
         for (path, id) in databases_of(record, reader)? {
             let mut new_stored = 0;
@@ -60,7 +71,8 @@ impl DatabaseCosts {
                 Some(met) => *met,
                 None => {
                     let (met, parts) = self.parts(&id, reader)?;
-                    let new: Vec<_> = parts.into_iter().filter(|chunk| self.seen.insert(*chunk)).collect();
+                    let new: Vec<_> =
+                        parts.into_iter().filter(|chunk| self.seen.insert(*chunk)).collect();
                     new_stored = stored_bytes(new, index)?;
                     self.met.insert(id, met);
                     met
@@ -71,8 +83,13 @@ impl DatabaseCosts {
         Ok(costs)
     }
 
-    /// Bytes of a page, pages, and the chunks that a database needs; perhaps without those that were seen.
-    fn parts(&mut self, id: &ChunkId, reader: &mut ChunkReader<'_>) -> Result<((u32, u64), Vec<ChunkId>), Error> {
+    /// Bytes of a page, pages, and the chunks that a database needs; perhaps without those that
+    /// were seen.
+    fn parts(
+        &mut self,
+        id: &ChunkId,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<((u32, u64), Vec<ChunkId>), Error> {
         let (body, mut parts) = self.recipes.stored(id, reader)?;
         if let (Some(cells), Some(base)) = (&body.cells, body.base)
             && self.met.contains_key(&base)
@@ -87,17 +104,21 @@ impl DatabaseCosts {
     }
 }
 
-/// What the databases of one snapshot cost beyond those of the snapshot of the same source before it.
+/// What the databases of one snapshot cost beyond those of the snapshot of the same source before
+/// it.
 pub(super) fn costs_of(
     snapshots: &[(SnapshotId, SnapshotRecord)],
     id: SnapshotId,
     reader: &mut ChunkReader<'_>,
     index: &Index,
 ) -> Result<Vec<DatabaseCost>, Error> {
-    let Some(at) = snapshots.iter().position(|(known, _)| *known == id) else { return Ok(Vec::new()) };
+    let Some(at) = snapshots.iter().position(|(known, _)| *known == id) else {
+        return Ok(Vec::new());
+    };
     let Some((_, record)) = snapshots.get(at) else { return Ok(Vec::new()) };
     let mut costs = DatabaseCosts::default();
-    if let Some((_, older)) = snapshots.iter().take(at).rev().find(|(_, older)| instance_of(older) == instance_of(record))
+    if let Some((_, older)) =
+        snapshots.iter().take(at).rev().find(|(_, older)| instance_of(older) == instance_of(record))
         && let Err(error) = costs.next(older, reader, index)
         && error.kind() != crate::ops::ErrorKind::Damaged
     {
@@ -107,12 +128,16 @@ pub(super) fn costs_of(
 }
 
 /// Stored bytes of chunks, each with its share of its extent.
-pub(super) fn stored_bytes(chunks: impl IntoIterator<Item = ChunkId>, index: &Index) -> Result<u64, Error> {
+pub(super) fn stored_bytes(
+    chunks: impl IntoIterator<Item = ChunkId>,
+    index: &Index,
+) -> Result<u64, Error> {
     let mut stored = 0;
     for chunk in chunks {
         if let Some(located) = index.locate(&chunk)? {
             let row = located.row;
-            stored += u64::from(located.len) * u64::from(row.stored_bytes) / u64::from(row.raw_bytes.max(1));
+            stored += u64::from(located.len) * u64::from(row.stored_bytes)
+                / u64::from(row.raw_bytes.max(1));
         }
     }
     Ok(stored)

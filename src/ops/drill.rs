@@ -1,5 +1,6 @@
-//! Does a restore work? Files chosen at random and the databases are restored to a private directory, by the code that restores a server, compared
-//! with what the repository proves, and each database is opened and looked through.
+//! Does a restore work? Files chosen at random and the databases are restored to a private
+//! directory, by the code that restores a server, compared with what the repository proves, and
+//! each database is opened and looked through.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Entries, Kind, display};
 use crate::progress::{Monitor, Problem};
-use crate::source::{Category, DATABASE_PATH, ScratchFolder, open_private_for, os_path, quick_check};
+use crate::source::{
+    Category, DATABASE_PATH, ScratchFolder, open_private_for, os_path, quick_check,
+};
 use crate::store::ChunkReader;
 
 use super::select::{categories, lookup};
@@ -59,20 +62,45 @@ impl DrillReport {
 /// Tries a restore of a snapshot.
 ///
 /// # Errors
-/// [`Error::Interrupted`], [`Error::Target`] where there is no room for it, and [`Error::Store`] where the repository cannot be read.
-pub fn drill(session: &Session, snapshot: &Snapshot, options: &DrillOptions, monitor: &Monitor) -> Result<DrillReport, Error> {
+/// [`Error::Interrupted`], [`Error::Target`] where there is no room for it, and [`Error::Store`]
+/// where the repository cannot be read.
+pub fn drill(
+    session: &Session,
+    snapshot: &Snapshot,
+    options: &DrillOptions,
+    monitor: &Monitor,
+) -> Result<DrillReport, Error> {
     let chosen = choose(session, snapshot, options.files)?;
     let scratch = session.repository().scratch_folder();
-    let failed = |source| Error::Target { verb: "restore to the private directory in", path: scratch.clone(), source };
+    let failed = |source| Error::Target {
+        verb: "restore to the private directory in",
+        path: scratch.clone(),
+        source,
+    };
     let folder = ScratchFolder::create(&scratch).map_err(failed)?;
     let bytes = chosen.iter().map(|(_, size)| size).sum();
-    folder
-        .check_space(bytes)
-        .map_err(|error| Error::Refused { what: format!("the restore drill was not done: {error}"), hint: "Free some space.".to_owned() })?;
+    folder.check_space(bytes).map_err(|error| Error::Refused {
+        what: format!("the restore drill was not done: {error}"),
+        hint: "Free some space.".to_owned(),
+    })?;
     let target = folder.path.join("restored");
-    let selection = Selection { categories: Vec::new(), paths: chosen.iter().map(|(path, _)| path.clone()).collect() };
-    let restore = RestoreOptions { selection, owners: Owners::Own, is_private: true, ..RestoreOptions::default() };
-    let restored = super::restore(session.repository(), snapshot, &Destination::Directory(target.clone()), &restore, monitor)?;
+    let selection = Selection {
+        categories: Vec::new(),
+        paths: chosen.iter().map(|(path, _)| path.clone()).collect(),
+    };
+    let restore = RestoreOptions {
+        selection,
+        owners: Owners::Own,
+        is_private: true,
+        ..RestoreOptions::default()
+    };
+    let restored = super::restore(
+        session.repository(),
+        snapshot,
+        &Destination::Directory(target.clone()),
+        &restore,
+        monitor,
+    )?;
     let mut report = DrillReport { failed: restored.problems, ..DrillReport::default() };
     for (path, _) in &chosen {
         if monitor.interrupt.is_raised() {
@@ -97,7 +125,11 @@ pub fn drill(session: &Session, snapshot: &Snapshot, options: &DrillOptions, mon
 }
 
 /// The databases, and files at random; with their sizes.
-fn choose(session: &Session, snapshot: &Snapshot, count: usize) -> Result<Vec<(Vec<u8>, u64)>, Error> {
+fn choose(
+    session: &Session,
+    snapshot: &Snapshot,
+    count: usize,
+) -> Result<Vec<(Vec<u8>, u64)>, Error> {
     let mut reader = ChunkReader::of(session.repository())?;
     let mut chosen = Vec::new();
     for path in DATABASES {
@@ -107,7 +139,8 @@ fn choose(session: &Session, snapshot: &Snapshot, count: usize) -> Result<Vec<(V
     }
     let mut random = Random::new()?;
     let (mut drawn, mut seen): (Vec<(Vec<u8>, u64)>, u64) = (Vec::new(), 0);
-    for (_, root) in categories(&snapshot.1).filter(|(category, _)| *category != Category::Database) {
+    for (_, root) in categories(&snapshot.1).filter(|(category, _)| *category != Category::Database)
+    {
         for entry in Entries::all(&mut reader, root.manifest) {
             let entry = entry?;
             if !matches!(entry.kind, Kind::File { .. }) || entry.size() > FILE_BYTES_MAX {
@@ -152,22 +185,36 @@ impl Random {
     }
 }
 
-/// Compares a restored file with what the repository holds, of which every byte is proved; how many bytes it has.
-fn is_same(session: &Session, snapshot: &Snapshot, path: &[u8], place: &Path) -> Result<u64, String> {
+/// Compares a restored file with what the repository holds, of which every byte is proved; how many
+/// bytes it has.
+fn is_same(
+    session: &Session,
+    snapshot: &Snapshot,
+    path: &[u8],
+    place: &Path,
+) -> Result<u64, String> {
     let mut stored = session.read(snapshot, path).map_err(|error| error.to_string())?;
-    let mut restored = File::open(place).map_err(|error| format!("it was restored, but cannot be opened ({error})"))?;
+    let mut restored = File::open(place)
+        .map_err(|error| format!("it was restored, but cannot be opened ({error})"))?;
     let (mut own, mut other) = (vec![0; PART_BYTES], vec![0; PART_BYTES]);
     let mut bytes = 0;
     loop {
         let count = stored.read(&mut own).map_err(|error| error.to_string())?;
-        let (own, other) = (own.get(..count).unwrap_or_default(), other.get_mut(..count).unwrap_or_default());
-        restored.read_exact(other).map_err(|error| format!("it was restored, but is too short ({error})"))?;
+        let (own, other) =
+            (own.get(..count).unwrap_or_default(), other.get_mut(..count).unwrap_or_default());
+        restored
+            .read_exact(other)
+            .map_err(|error| format!("it was restored, but is too short ({error})"))?;
         if own != other {
             return Err("it was restored, but holds other bytes than the snapshot".to_owned());
         }
         if count == 0 {
             let more = restored.read(&mut [0]).map_err(|error| error.to_string())?;
-            return if more == 0 { Ok(bytes) } else { Err("it was restored, but is longer than in the snapshot".to_owned()) };
+            return if more == 0 {
+                Ok(bytes)
+            } else {
+                Err("it was restored, but is longer than in the snapshot".to_owned())
+            };
         }
         bytes += count as u64;
     }
@@ -182,7 +229,10 @@ fn look_at(path: &[u8], place: &Path, report: &mut DrillReport, monitor: &Monito
     match lost_references(place, monitor) {
         Ok(lost) if lost.is_empty() => report.databases.push(display(path)),
         Ok(lost) => {
-            let words: Vec<String> = lost.iter().map(|(table, parent, count)| format!("{count} of {table} to {parent}")).collect();
+            let words: Vec<String> = lost
+                .iter()
+                .map(|(table, parent, count)| format!("{count} of {table} to {parent}"))
+                .collect();
             tell(format!(
                 "rows of the server's database refer to rows that do not exist: {}. Jellyfin may answer some requests with errors, and its own backup of \
                  such a database cannot be restored. A zip without these rows: jellyvault export --tables",
@@ -194,7 +244,10 @@ fn look_at(path: &[u8], place: &Path, report: &mut DrillReport, monitor: &Monito
 }
 
 /// Rows whose foreign key leads nowhere: table, the table that they refer to, how many.
-fn lost_references(place: &Path, monitor: &Monitor) -> rusqlite::Result<Vec<(String, String, u64)>> {
+fn lost_references(
+    place: &Path,
+    monitor: &Monitor,
+) -> rusqlite::Result<Vec<(String, String, u64)>> {
     let db = open_private_for(place, LOOK_TIME, &monitor.interrupt)?;
     let mut statement = db.prepare("SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 20")?;
     let rows = statement.query_map([], |row| {

@@ -1,4 +1,5 @@
-//! What went wrong, as few words: what programs branch on, and what stands as `kind` in the JSON of an error.
+//! What went wrong, as few words: what programs branch on, and what stands as `kind` in the JSON of
+//! an error.
 
 use super::Error;
 
@@ -75,25 +76,30 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         use crate::store::Error as S;
         match self {
-            Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => match error {
-                S::NoRepository { .. } => ErrorKind::NoRepository,
-                S::Locked | S::WrongPassphrase { .. } | S::Key { .. } => ErrorKind::Locked,
-                S::NoSettings { .. } => ErrorKind::Damaged,
-                S::Exists { .. } => ErrorKind::RepositoryExists,
-                S::NotEmpty { .. } => ErrorKind::NotEmpty,
-                S::Newer { .. } => ErrorKind::NewerFormat,
-                S::Busy { .. } => ErrorKind::Busy,
-                S::NoLocks { .. } => ErrorKind::NoLocks,
-                S::IndexDamaged { .. } => ErrorKind::IndexDamaged,
-                S::Backend(error) if error.is_disk_full() => ErrorKind::DiskFull,
-                error if error.is_damage() => ErrorKind::Damaged,
-                _ => ErrorKind::Io,
-            },
+            Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => {
+                match error {
+                    S::NoRepository { .. } => ErrorKind::NoRepository,
+                    S::Locked | S::WrongPassphrase { .. } | S::Key { .. } => ErrorKind::Locked,
+                    S::NoSettings { .. } => ErrorKind::Damaged,
+                    S::Exists { .. } => ErrorKind::RepositoryExists,
+                    S::NotEmpty { .. } => ErrorKind::NotEmpty,
+                    S::Newer { .. } => ErrorKind::NewerFormat,
+                    S::Busy { .. } => ErrorKind::Busy,
+                    S::NoLocks { .. } => ErrorKind::NoLocks,
+                    S::IndexDamaged { .. } => ErrorKind::IndexDamaged,
+                    S::Backend(error) if error.is_disk_full() => ErrorKind::DiskFull,
+                    error if error.is_damage() => ErrorKind::Damaged,
+                    _ => ErrorKind::Io,
+                }
+            }
             Error::Manifest(error) if error.is_damage() => ErrorKind::Damaged,
             Error::Manifest(_) => ErrorKind::Failed,
-            Error::Name(_) | Error::NoPath { .. } | Error::InNoSnapshot { .. } | Error::OnNeitherSide { .. } | Error::NoTable { .. } | Error::NoUser { .. } => {
-                ErrorKind::NotFound
-            }
+            Error::Name(_)
+            | Error::NoPath { .. }
+            | Error::InNoSnapshot { .. }
+            | Error::OnNeitherSide { .. }
+            | Error::NoTable { .. }
+            | Error::NoUser { .. } => ErrorKind::NotFound,
             Error::Rows(error) if error.is_damage() => ErrorKind::Damaged,
             Error::Rows(_) | Error::WatchState { .. } | Error::Mount { .. } => ErrorKind::Io,
             Error::Find(_) | Error::EmptySource { .. } => ErrorKind::NoSource,
@@ -107,7 +113,10 @@ impl Error {
                 crate::archive::ZipError::Io(_) => ErrorKind::Io,
                 _ => ErrorKind::BadZip,
             },
-            Error::NotABackup { .. } | Error::Load { source: crate::archive::LoadError::Json { .. }, .. } => ErrorKind::BadZip,
+            Error::NotABackup { .. }
+            | Error::Load { source: crate::archive::LoadError::Json { .. }, .. } => {
+                ErrorKind::BadZip
+            }
             Error::Load { .. } => ErrorKind::Failed,
             Error::ReadBack { .. } => ErrorKind::Io,
             Error::Mend(crate::archive::MendError::Lacks { .. }) => ErrorKind::Refused,

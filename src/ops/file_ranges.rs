@@ -1,4 +1,5 @@
-//! Any bytes of a file of a snapshot: where its pieces begin, its database's pages, remembered from one reading to the next.
+//! Any bytes of a file of a snapshot: where its pieces begin, its database's pages, remembered from
+//! one reading to the next.
 
 use std::sync::Arc;
 
@@ -33,7 +34,12 @@ impl<'r> Files<'r> {
     }
 
     /// The bytes from `offset` on, `len` of them or up to the end.
-    pub(super) fn read(&mut self, entry: &Entry, offset: u64, len: usize) -> Result<Vec<u8>, Error> {
+    pub(super) fn read(
+        &mut self,
+        entry: &Entry,
+        offset: u64,
+        len: usize,
+    ) -> Result<Vec<u8>, Error> {
         let Kind::File { size, content } = &entry.kind else { return Ok(Vec::new()) };
         let end = size.min(&offset.saturating_add(len as u64)).to_owned();
         if offset >= end {
@@ -44,7 +50,9 @@ impl<'r> Files<'r> {
         match &*body {
             Body::Pieces(pieces) => {
                 let first = pieces.partition_point(|(start, len, _)| start + len <= offset);
-                for (start, _, piece) in pieces.iter().skip(first).take_while(|(start, ..)| *start < end) {
+                for (start, _, piece) in
+                    pieces.iter().skip(first).take_while(|(start, ..)| *start < end)
+                {
                     // Holes are zeros already.
                     if let Piece::Chunk(id) = piece {
                         copy(&mut out, offset, *start, &self.reader.read(id)?);
@@ -55,7 +63,12 @@ impl<'r> Files<'r> {
                 let page = u64::from(recipe.page_bytes.max(1));
                 let (first, last) = (offset / page, end.div_ceil(page));
                 let mut bytes = Vec::new();
-                self.reader.read_pages(id, recipe, first as usize..(last as usize).min(recipe.pages()), &mut bytes)?;
+                self.reader.read_pages(
+                    id,
+                    recipe,
+                    first as usize..(last as usize).min(recipe.pages()),
+                    &mut bytes,
+                )?;
                 copy(&mut out, offset, first * page, &bytes);
             }
         }
@@ -91,7 +104,8 @@ impl<'r> Files<'r> {
     }
 }
 
-/// Copies what of `bytes`, which begin at `start` of the file, lies in `out`, which begins at `offset`.
+/// Copies what of `bytes`, which begin at `start` of the file, lies in `out`, which begins at
+/// `offset`.
 fn copy(out: &mut [u8], offset: u64, start: u64, bytes: &[u8]) {
     let (skip, at) = (offset.saturating_sub(start) as usize, start.saturating_sub(offset) as usize);
     let from = bytes.get(skip..).unwrap_or_default();

@@ -1,10 +1,14 @@
-//! `find` and `history`: where is a file, and what were its versions? One snapshot is read whole, each later one only where it differs.
+//! `find` and `history`: where is a file, and what were its versions? One snapshot is read whole,
+//! each later one only where it differs.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::chunk::ChunkId;
-use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotId, SnapshotRecord, differences, find as find_entry, instance_of};
+use crate::manifest::{
+    Catalog, Content, Difference, Entry, Kind, SnapshotId, SnapshotRecord, differences,
+    find as find_entry, instance_of,
+};
 use crate::progress::Phase;
 use crate::source::{Category, OpenFile};
 use crate::store::{ChunkReader, Repository};
@@ -37,8 +41,8 @@ pub struct Version {
     pub last: usize,
     /// The next snapshot of the source, which has it no more or another one.
     pub until: Option<usize>,
-    /// The next snapshot of the source, which could not read that part of it, left it out or lacks its category: whether it is still there is not
-    /// known.
+    /// The next snapshot of the source, which could not read that part of it, left it out or lacks
+    /// its category: whether it is still there is not known.
     pub unknown_since: Option<usize>,
 }
 
@@ -85,61 +89,124 @@ struct Lane {
     open: BTreeMap<Vec<u8>, Match>,
 }
 
+impl Lane {
+    fn new(first: usize) -> Lane {
+        Lane { manifest: None, last: first, open: BTreeMap::new() }
+    }
+
+    /// The snapshot `at` has an entry no more, or another one. Whether that is all there is to say:
+    /// the snapshot does not know of it.
+    fn lacks(&mut self, path: &[u8], is_gone: bool, unknown: &Unknown, at: usize) -> bool {
+        let last = self.last;
+        let version = self.open.get_mut(path).and_then(|open| open.versions.last_mut());
+        let Some(version) = version.filter(|version| version.until.is_none()) else { return false };
+        version.close(last);
+        if is_gone && unknown.holds(path) {
+            version.unknown_since.get_or_insert(at);
+            return true;
+        }
+        version.until = Some(at);
+        false
+    }
+
+    /// The snapshot `at` has an entry. False where there is no room for another path.
+    fn has(
+        &mut self,
+        entry: Entry,
+        (source, category): (usize, Category),
+        at: usize,
+        room: &mut usize,
+    ) -> bool {
+        if let Some(version) = self
+            .open
+            .get_mut(&entry.path)
+            .and_then(|open| open.versions.last_mut())
+            .filter(|version| version.until.is_none())
+        {
+            if version.entry == entry {
+                // Known again, and what it was.
+                version.unknown_since = None;
+                return true;
+            }
+            version.until = Some(at);
+        }
+        let open = match self.open.get_mut(&entry.path) {
+            Some(open) => open,
+            None if *room == 0 => return false,
+            None => {
+                *room -= 1;
+                let path = entry.path.clone();
+                let none = Match { source, category, path: path.clone(), versions: Vec::new() };
+                self.open.entry(path).or_insert(none)
+            }
+        };
+        open.versions.push(Version::new(entry, at));
+        true
+    }
+
+    /// What it comes to; `next` is the next snapshot of the source, which lacks the category.
+    fn close(self, next: Option<usize>) -> impl Iterator<Item = Match> {
+        let last = self.last;
+        self.open.into_values().map(move |mut open| {
+            open.versions.iter_mut().for_each(|version| version.close(last));
+            if let (Some(next), Some(version)) =
+                (next, open.versions.last_mut().filter(|version| version.until.is_none()))
+            {
+                version.unknown_since.get_or_insert(next);
+            }
+            open
+        })
+    }
+}
+
 /// Looks through the snapshots, oldest first; through one alone where `only` names it.
-pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: Option<SnapshotId>, monitor: &Monitor) -> Result<Found, Error> {
+pub fn find(
+    repository: &Repository,
+    catalog: &Catalog,
+    wanted: &Wanted,
+    only: Option<SnapshotId>,
+    monitor: &Monitor,
+) -> Result<Found, Error> {
     let index = repository.index()?;
     let mut lanes: BTreeMap<(usize, Category), Lane> = BTreeMap::new();
     let mut sources: HashMap<&str, usize> = HashMap::new();
     let mut found = Found::default();
-    let mut count = 0;
+    let mut room = MATCHES_MAX;
     let mut of_source: HashMap<usize, Vec<usize>> = HashMap::new();
     monitor.progress.phase(Phase::Find, catalog.snapshots.len() as u64, 0);
-    for (at, (_, record)) in catalog.snapshots.iter().enumerate().filter(|(_, (id, _))| only.is_none_or(|only| only == *id)) {
+    for (at, (_, record)) in catalog
+        .snapshots
+        .iter()
+        .enumerate()
+        .filter(|(_, (id, _))| only.is_none_or(|only| only == *id))
+    {
         let source = *sources.entry(instance_of(record)).or_insert(at);
         of_source.entry(source).or_default().push(at);
         let unknown = Unknown::of(record)?;
         for (category, root) in categories(record) {
-            let lane = lanes.entry((source, category)).or_insert(Lane { manifest: None, last: at, open: BTreeMap::new() });
+            let lane = lanes.entry((source, category)).or_insert(Lane::new(at));
             let reader = || ChunkReader::new(repository, &index);
-            differences((reader(), lane.manifest), (reader(), Some(root.manifest)), |difference| {
-                if monitor.interrupt.is_raised() {
-                    return Err(Error::Interrupted);
-                }
-                if let Some(before) = difference.before
-                    && let Some(version) = lane.open.get_mut(&before.path).and_then(|open| open.versions.last_mut())
-                    && version.until.is_none()
-                {
-                    version.close(lane.last);
-                    if difference.after.is_none() && unknown.holds(&before.path) {
-                        version.unknown_since.get_or_insert(at);
+            differences(
+                (reader(), lane.manifest),
+                (reader(), Some(root.manifest)),
+                |difference| {
+                    if monitor.interrupt.is_raised() {
+                        return Err(Error::Interrupted);
+                    }
+                    let Difference { before, after } = difference;
+                    if let Some(before) = before
+                        && lane.lacks(&before.path, after.is_none(), &unknown, at)
+                    {
                         return Ok(());
                     }
-                    version.until = Some(at);
-                }
-                let Some(after) = difference.after.filter(|after| wanted.takes(after)) else { return Ok(()) };
-                if let Some(version) = lane.open.get_mut(&after.path).and_then(|open| open.versions.last_mut()).filter(|version| version.until.is_none()) {
-                    if version.entry == after {
-                        // Known again, and what it was.
-                        version.unknown_since = None;
-                        return Ok(());
-                    }
-                    version.until = Some(at);
-                }
-                let open = match lane.open.get_mut(&after.path) {
-                    Some(open) => open,
-                    None if count >= MATCHES_MAX => {
+                    if let Some(after) = after.filter(|after| wanted.takes(after))
+                        && !lane.has(after, (source, category), at, &mut room)
+                    {
                         found.is_cut = true;
-                        return Ok(());
                     }
-                    None => {
-                        count += 1;
-                        let path = after.path.clone();
-                        lane.open.entry(path.clone()).or_insert(Match { source, category, path, versions: Vec::new() })
-                    }
-                };
-                open.versions.push(Version::new(after, at));
-                Ok(())
-            })?;
+                    Ok(())
+                },
+            )?;
             (lane.manifest, lane.last) = (Some(root.manifest), at);
         }
         monitor.progress.advance(1, 0);
@@ -147,28 +214,39 @@ pub fn find(repository: &Repository, catalog: &Catalog, wanted: &Wanted, only: O
     for ((source, _), lane) in lanes {
         let last = lane.last;
         // Later ones lack the category.
-        let next = of_source.get(&source).and_then(|of_source| of_source.iter().find(|at| **at > last)).copied();
-        found.matches.extend(lane.open.into_values().map(|mut open| {
-            open.versions.iter_mut().for_each(|version| version.close(last));
-            if let (Some(next), Some(version)) = (next, open.versions.last_mut().filter(|version| version.until.is_none())) {
-                version.unknown_since.get_or_insert(next);
-            }
-            open
-        }));
+        let next = of_source
+            .get(&source)
+            .and_then(|of_source| of_source.iter().find(|at| **at > last))
+            .copied();
+        found.matches.extend(lane.close(next));
     }
-    found.matches.sort_by(|a, b| a.source.cmp(&b.source).then_with(|| crate::manifest::compare(&a.path, &b.path)).then(a.category.cmp(&b.category)));
+    found.matches.sort_by(|a, b| {
+        a.source
+            .cmp(&b.source)
+            .then_with(|| crate::manifest::compare(&a.path, &b.path))
+            .then(a.category.cmp(&b.category))
+    });
     Ok(found)
 }
 
 impl Wanted {
     fn takes(&self, entry: &Entry) -> bool {
-        let fits = self.contents.as_ref().is_none_or(|wanted| entry.content().is_some_and(|content| wanted.contains(content)));
+        let fits = self
+            .contents
+            .as_ref()
+            .is_none_or(|wanted| entry.content().is_some_and(|content| wanted.contains(content)));
         fits && self.paths.take(&entry.path)
     }
 }
 
-/// The versions of one path in every source that had it: a few nodes a snapshot are read, none where nothing changed.
-pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], monitor: &Monitor) -> Result<Vec<Match>, Error> {
+/// The versions of one path in every source that had it: a few nodes a snapshot are read, none
+/// where nothing changed.
+pub fn history(
+    repository: &Repository,
+    catalog: &Catalog,
+    path: &[u8],
+    monitor: &Monitor,
+) -> Result<Vec<Match>, Error> {
     let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
     monitor.progress.phase(Phase::Find, catalog.snapshots.len() as u64, 0);
@@ -179,8 +257,12 @@ pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], monitor:
         if monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
-        let blank = || (at, Seen::new(), Match { source: at, category: Category::Other, path: path.to_vec(), versions: Vec::new() });
-        let (last, seen, history) = sources.entry(instance_of(record)).or_insert_with(blank);
+        let none = || {
+            let (category, path) = (Category::Other, path.to_vec());
+            Match { source: at, category, path, versions: Vec::new() }
+        };
+        let (last, seen, history) =
+            sources.entry(instance_of(record)).or_insert_with(|| (at, Seen::new(), none()));
         let (mut here, mut was_captured) = (None, false);
         for (category, root) in categories(record) {
             let entry = match seen.get(&category) {
@@ -189,25 +271,26 @@ pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], monitor:
             };
             seen.insert(category, (root.manifest, entry.clone()));
             // A snapshot that was taken without the path's category says nothing about it.
-            was_captured |= entry.is_some() || category == history.category || history.versions.is_empty();
+            was_captured |=
+                entry.is_some() || category == history.category || history.versions.is_empty();
             if let Some(entry) = entry {
                 here = Some((category, entry));
             }
         }
-        if let Some(version) = history.versions.last_mut().filter(|version| version.until.is_none()) {
+        if let Some(version) = history.versions.last_mut().filter(|version| version.until.is_none())
+        {
             match &here {
-                _ if !was_captured => {
-                    version.close(*last);
-                    version.unknown_since.get_or_insert(at);
+                Some((_, entry)) if was_captured && *entry == version.entry => {
+                    version.unknown_since = None
                 }
-                Some((_, entry)) if *entry == version.entry => version.unknown_since = None,
-                None if Unknown::of(record)?.holds(path) => {
+                here => {
                     version.close(*last);
-                    version.unknown_since.get_or_insert(at);
-                }
-                _ => {
-                    version.close(*last);
-                    version.until = Some(at);
+                    // Nothing is said of what was left out, or could not be read.
+                    if !was_captured || (here.is_none() && Unknown::of(record)?.holds(path)) {
+                        version.unknown_since.get_or_insert(at);
+                    } else {
+                        version.until = Some(at);
+                    }
                 }
             }
         }
@@ -235,10 +318,14 @@ pub fn history(repository: &Repository, catalog: &Catalog, path: &[u8], monitor:
 
 /// The contents by which a repository would know a file.
 pub fn contents_of_file(repository: &Repository, path: &Path) -> Result<Vec<Content>, Error> {
-    let failed = |source: std::io::Error| Error::Target { verb: "read", path: path.to_path_buf(), source };
+    let failed =
+        |source: std::io::Error| Error::Target { verb: "read", path: path.to_path_buf(), source };
     let open = OpenFile::open_path(path).map_err(|error| failed(error.into()))?;
     if !open.before.is_file() {
-        return Err(Error::NotAFile { path: path.display().to_string(), kind: "directory or device" });
+        return Err(Error::NotAFile {
+            path: path.display().to_string(),
+            kind: "directory or device",
+        });
     }
     content_of(repository, &open).map_err(|error| match error {
         super::snapshot::ReadFailure::Io(error) => failed(error),

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::limits::XML_BYTES_MAX;
 use crate::manifest::{Catalog, Directories, SnapshotRecord};
 use crate::progress::Problem;
-use crate::source::{self, FindError, Instance, Layout, MissingPath, Named, Platform, Surroundings, version, xml_element};
+use crate::source::{
+    self, FindError, Instance, Layout, MissingPath, Named, Platform, Surroundings, version,
+    xml_element,
+};
 use crate::store::Repository;
 
 use super::snapshot::{Server, SourceSpec};
@@ -72,22 +75,41 @@ pub(super) fn server_id(text: &str) -> Option<String> {
 /// The server's version as log, installed files and the running server tell it, best first.
 pub fn server_version(instance: &Instance) -> Server {
     let layout = Layout::of(instance);
-    let small = |path: &[u8], limit| layout.live_file(path).ok().and_then(|file| file.read(limit).ok());
-    let id = small(b"data/device.txt", ID_BYTES_MAX).and_then(|bytes| server_id(&String::from_utf8_lossy(&bytes)));
+    let small =
+        |path: &[u8], limit| layout.live_file(path).ok().and_then(|file| file.read(limit).ok());
+    let id = small(b"data/device.txt", ID_BYTES_MAX)
+        .and_then(|bytes| server_id(&String::from_utf8_lossy(&bytes)));
     let network = small(b"config/network.xml", XML_BYTES_MAX);
     let setting = |name| network.as_deref().and_then(|xml| xml_element(xml, name));
-    let port = setting("InternalHttpPort").or_else(|| setting("InternalHttpPortNumber")).and_then(|port| port.parse().ok()).unwrap_or(8096);
+    let port = setting("InternalHttpPort")
+        .or_else(|| setting("InternalHttpPortNumber"))
+        .and_then(|port| port.parse().ok())
+        .unwrap_or(8096);
     let base = setting("BaseUrl").unwrap_or_default();
     let running = id.as_deref().and_then(|id| version::from_server(port, &base, id));
-    // Installed files tell of this machine's server, which is this instance's only where packages put both.
-    let is_packaged = instance.program_data == "/var/lib/jellyfin" || instance.program_data.starts_with("/config");
-    let installed = || is_packaged.then(|| version::INSTALL_FOLDERS.iter().find_map(|folder| version::from_install(Path::new(folder)))).flatten();
+    // Installed files tell of this machine's server, which is this instance's only where packages
+    // put both.
+    let is_packaged = instance.program_data == "/var/lib/jellyfin"
+        || instance.program_data.starts_with("/config");
+    let installed = || {
+        is_packaged
+            .then(|| {
+                version::INSTALL_FOLDERS
+                    .iter()
+                    .find_map(|folder| version::from_install(Path::new(folder)))
+            })
+            .flatten()
+    };
     let found = running.or_else(|| version::from_logs(Path::new(&instance.log))).or_else(installed);
     Server { version: found, id }
 }
 
 /// Finds the instance that the user means and says what a capture must know of it.
-pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroundings) -> Result<(Instance, SourceSpec), Error> {
+pub fn find_instance(
+    platform: Platform,
+    named: &Named,
+    surroundings: &OsSurroundings,
+) -> Result<(Instance, SourceSpec), Error> {
     let mut named = named.clone();
     if let Some(data) = &named.data {
         // A relative path is the user's shorthand; records and comparisons need the place itself.
@@ -96,16 +118,54 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
             _ => FindError::Missing { path: data.clone() }.into(),
         })?;
         if let Some(found) = nearby::instance_beside(&absolute) {
-            return Err(FindError::Nearby { path: data.clone(), found: found.to_string_lossy().into_owned() }.into());
+            return Err(FindError::Nearby {
+                path: data.clone(),
+                found: found.to_string_lossy().into_owned(),
+            }
+            .into());
         }
         named.data = Some(absolute.to_string_lossy().into_owned());
     }
     let instance = match source::find(platform, &named, surroundings) {
-        Err(error @ (FindError::None { .. } | FindError::Several { .. })) => of_running_server(platform, &mut named, surroundings, error)?,
+        Err(error @ (FindError::None { .. } | FindError::Several { .. })) => {
+            of_running_server(platform, &mut named, surroundings, error)?
+        }
         found => found?,
     };
-    let linked = if named.follow_roots { source::linked_folders(&Layout::of(&instance)) } else { Vec::new() };
+    let linked = if named.follow_roots {
+        source::linked_folders(&Layout::of(&instance))
+    } else {
+        Vec::new()
+    };
     let instance = Instance { linked, ..instance };
+    let mut problems = problems_of(&instance);
+    let server = server_version(&instance);
+    if server.id.is_none()
+        && Layout::of(&instance)
+            .live_file(b"data/device.txt")
+            .is_ok_and(|file| file.stat().is_ok_and(|stat| stat.size > 0 || !stat.is_file()))
+    {
+        let what = "it does not contain a server id, so it cannot tell this snapshot from those of another server".to_owned();
+        problems.push(Problem { path: "data/device.txt".to_owned(), what });
+    }
+    let config_is_real = instance
+        .config
+        .as_ref()
+        .is_some_and(|config| Path::new(config).join("system.xml").is_file());
+    let spec = SourceSpec {
+        layout: Layout::of(&instance),
+        how: instance.how.clone(),
+        server,
+        problems,
+        expects_database: config_is_real
+            && instance.database_plugin.is_none()
+            && instance.missing.is_empty(),
+    };
+    Ok((instance, spec))
+}
+
+/// What a snapshot of the instance would lack, though it may seem to be there.
+fn problems_of(instance: &Instance) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
     for missing in &instance.missing {
         let (path, option) = match missing.what {
@@ -119,7 +179,8 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
         );
         problems.push(Problem { path: path.to_owned(), what });
     }
-    if let Some(plugin) = instance.database_plugin.as_ref().filter(|_| instance.database.is_none()) {
+    if let Some(plugin) = instance.database_plugin.as_ref().filter(|_| instance.database.is_none())
+    {
         let what = format!(
             "the plugin {plugin} stores the database (PLUGIN_PROVIDER in database.xml), so users, watch state and library are not in this snapshot. Back up that database with its own tool"
         );
@@ -133,39 +194,33 @@ pub fn find_instance(platform: Platform, named: &Named, surroundings: &OsSurroun
     }
     for (setting, path) in &instance.strange_caches {
         let holds = instance.passing.contains(path);
-        let done = if holds { "because it is a cache, it is not in this snapshot" } else { "it is captured anyway, because it does not contain only a cache" };
-        let what = format!("{setting} is {path}, which is among the server's own directories; {done}. Correct the setting in the dashboard, or remove it");
+        let done = if holds {
+            "because it is a cache, it is not in this snapshot"
+        } else {
+            "it is captured anyway, because it does not contain only a cache"
+        };
+        let what = format!(
+            "{setting} is {path}, which is among the server's own directories; {done}. Correct the setting in the dashboard, or remove it"
+        );
         problems.push(Problem { path: "config".to_owned(), what });
     }
-    problems.extend(misplaced_pictures(&instance));
+    problems.extend(misplaced_pictures(instance));
     let has_database = instance.database.as_ref().is_some_and(|path| Path::new(path).is_file());
     if has_database && instance.config.is_none() {
         let what = "no configuration directory was found, so settings and users' pictures are not in this snapshot (give it with --config-dir)".to_owned();
         problems.push(Problem { path: "config".to_owned(), what });
     }
-    let server = server_version(&instance);
-    if server.id.is_none()
-        && Layout::of(&instance).live_file(b"data/device.txt").is_ok_and(|file| file.stat().is_ok_and(|stat| stat.size > 0 || !stat.is_file()))
-    {
-        let what = "it does not contain a server id, so it cannot tell this snapshot from those of another server".to_owned();
-        problems.push(Problem { path: "data/device.txt".to_owned(), what });
-    }
-    let config_is_real = instance.config.as_ref().is_some_and(|config| Path::new(config).join("system.xml").is_file());
-    let spec = SourceSpec {
-        layout: Layout::of(&instance),
-        how: instance.how.clone(),
-        server,
-        problems,
-        expects_database: config_is_real && instance.database_plugin.is_none() && instance.missing.is_empty(),
-    };
-    Ok((instance, spec))
+    problems
 }
 
-/// Pictures that a dashboard's restore by 10.11.0 to 10.11.6 put where the server does not look (`docs/zip.md`, "Pictures").
+/// Pictures that a dashboard's restore by 10.11.0 to 10.11.6 put where the server does not look
+/// (`docs/zip.md`, "Pictures").
 fn misplaced_pictures(instance: &Instance) -> Option<Problem> {
     let wrong = Path::new(&instance.data).join("metadata");
     let has_pictures = ["library", "People"].iter().any(|name| wrong.join(name).is_dir());
-    let is_used = std::fs::canonicalize(&wrong).is_ok_and(|wrong| std::fs::canonicalize(&instance.metadata).is_ok_and(|metadata| metadata == wrong));
+    let is_used = std::fs::canonicalize(&wrong).is_ok_and(|wrong| {
+        std::fs::canonicalize(&instance.metadata).is_ok_and(|metadata| metadata == wrong)
+    });
     (has_pictures && !is_used).then(|| Problem {
         path: "data/metadata".to_owned(),
         what: format!(
@@ -176,13 +231,23 @@ fn misplaced_pictures(instance: &Instance) -> Option<Problem> {
     })
 }
 
-/// The instance of the server that runs here. What may not be looked at must not be taken for nothing.
-fn of_running_server(platform: Platform, named: &mut Named, surroundings: &OsSurroundings, error: FindError) -> Result<Instance, Error> {
-    let (ours, others): (Vec<_>, Vec<_>) = processes::servers().into_iter().partition(|server| server.owns_its_data());
+/// The instance of the server that runs here. What may not be looked at must not be taken for
+/// nothing.
+fn of_running_server(
+    platform: Platform,
+    named: &mut Named,
+    surroundings: &OsSurroundings,
+    error: FindError,
+) -> Result<Instance, Error> {
+    let (ours, others): (Vec<_>, Vec<_>) =
+        processes::servers().into_iter().partition(|server| server.owns_its_data());
     if let [server] = ours.as_slice() {
         named.data = Some(server.data.to_string_lossy().into_owned());
         named.is_proposal = true;
-        named.config = named.config.take().or_else(|| server.config.as_ref().map(|dir| dir.to_string_lossy().into_owned()));
+        named.config = named
+            .config
+            .take()
+            .or_else(|| server.config.as_ref().map(|dir| dir.to_string_lossy().into_owned()));
         let mut instance = source::find(platform, named, surroundings)?;
         instance.how = server.words();
         return Ok(instance);
@@ -190,14 +255,30 @@ fn of_running_server(platform: Platform, named: &mut Named, surroundings: &OsSur
     match error {
         FindError::None { looked } => {
             if let Some(path) = surroundings.denied.borrow().first() {
-                return Err(Error::Source { path: path.clone(), source: std::io::ErrorKind::PermissionDenied.into() });
+                return Err(Error::Source {
+                    path: path.clone(),
+                    source: std::io::ErrorKind::PermissionDenied.into(),
+                });
             }
-            let found: Vec<(String, String)> = ours.iter().chain(&others).map(|server| (server.data.to_string_lossy().into_owned(), server.words())).collect();
+            let found: Vec<(String, String)> = ours
+                .iter()
+                .chain(&others)
+                .map(|server| (server.data.to_string_lossy().into_owned(), server.words()))
+                .collect();
             // One that runs is one that was found, though it is not taken unasked.
-            Err(if found.is_empty() { FindError::None { looked } } else { FindError::Several { found } }.into())
+            Err(if found.is_empty() {
+                FindError::None { looked }
+            } else {
+                FindError::Several { found }
+            }
+            .into())
         }
         FindError::Several { mut found } => {
-            found.extend(ours.iter().chain(&others).map(|server| (server.data.to_string_lossy().into_owned(), server.words())));
+            found.extend(
+                ours.iter()
+                    .chain(&others)
+                    .map(|server| (server.data.to_string_lossy().into_owned(), server.words())),
+            );
             found.sort();
             found.dedup_by(|a, b| a.0 == b.0);
             Err(FindError::Several { found }.into())
@@ -206,22 +287,38 @@ fn of_running_server(platform: Platform, named: &mut Named, surroundings: &OsSur
     }
 }
 
-/// The directories of the newest snapshot of an instance of this machine, where the repository is root's own or of who runs this.
-pub fn directories_of(repository: &Repository, host: &str, program_data: &str) -> Result<Directories, Error> {
-    let crate::store::Location::Folder(folder) = repository.location() else { return Ok(Directories::new()) };
+/// The directories of the newest snapshot of an instance of this machine, where the repository is
+/// root's own or of who runs this.
+pub fn directories_of(
+    repository: &Repository,
+    host: &str,
+    program_data: &str,
+) -> Result<Directories, Error> {
+    let crate::store::Location::Folder(folder) = repository.location() else {
+        return Ok(Directories::new());
+    };
     let own = rustix::process::geteuid().as_raw();
     if !source::Stat::of_path(folder).is_ok_and(|stat| stat.uid == own || stat.uid == 0) {
         return Ok(Directories::new());
     }
-    let is_it = |record: &SnapshotRecord| record.source.host == host && record.source.directories.get("programdata").is_some_and(|data| data == program_data);
+    let is_it = |record: &SnapshotRecord| {
+        record.source.host == host
+            && record.source.directories.get("programdata").is_some_and(|data| data == program_data)
+    };
     let newest = Catalog::newest(repository, is_it)?;
     Ok(newest.map(|(_, record)| record.source.directories).unwrap_or_default())
 }
 
 /// Those of them that do not lie in the data directory.
-pub fn places_of(repository: &Repository, host: &str, program_data: &str) -> Result<Vec<String>, Error> {
+pub fn places_of(
+    repository: &Repository,
+    host: &str,
+    program_data: &str,
+) -> Result<Vec<String>, Error> {
     let directories = directories_of(repository, host, program_data)?;
-    let named = ["config", "metadata", "metadata-default", "database"].iter().filter_map(|name| directories.get(*name).cloned());
+    let named = ["config", "metadata", "metadata-default", "database"]
+        .iter()
+        .filter_map(|name| directories.get(*name).cloned());
     // What lies in the data directory is reached from there.
     Ok(named.filter(|place| !Path::new(place).starts_with(program_data)).collect())
 }
@@ -229,9 +326,13 @@ pub fn places_of(repository: &Repository, host: &str, program_data: &str) -> Res
 impl SourceSpec {
     /// A plain folder.
     pub fn plain(folder: &Path) -> Result<SourceSpec, Error> {
-        let folder: PathBuf = std::fs::canonicalize(folder).map_err(|source| Error::Source { path: folder.to_path_buf(), source })?;
+        let folder: PathBuf = std::fs::canonicalize(folder)
+            .map_err(|source| Error::Source { path: folder.to_path_buf(), source })?;
         if !folder.is_dir() {
-            return Err(Error::Source { path: folder, source: std::io::ErrorKind::NotADirectory.into() });
+            return Err(Error::Source {
+                path: folder,
+                source: std::io::ErrorKind::NotADirectory.into(),
+            });
         }
         Ok(SourceSpec {
             layout: Layout::plain(&folder),

@@ -1,4 +1,5 @@
-//! What happened between two snapshots, in people's words: what the rows tell, which settings are others, how many files.
+//! What happened between two snapshots, in people's words: what the rows tell, which settings are
+//! others, how many files.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,9 @@ use crate::store::Repository;
 
 use super::compare_files::Contents;
 use super::diff::{ChangeKind, Diff, DiffOptions, Tree, diff};
-use super::rows::{RowsOptions, Which, diff_rows, image_word_of_file, main_database, open_state, read_id};
+use super::rows::{
+    RowsOptions, Which, diff_rows, image_word_of_file, main_database, open_state, read_id,
+};
 use super::session::Snapshot;
 use super::settings::{Setting, differing_settings};
 use super::{Error, News, PictureFile, RowsReport};
@@ -50,7 +53,13 @@ pub struct NewsLine {
 impl From<&News> for NewsLine {
     fn from(news: &News) -> NewsLine {
         let News { section, about, what, count, names } = news;
-        NewsLine { section: section.word().to_owned(), about: about.clone(), what: what.clone(), count: *count, names: names.clone() }
+        NewsLine {
+            section: section.word().to_owned(),
+            about: about.clone(),
+            what: what.clone(),
+            count: *count,
+            names: names.clone(),
+        }
     }
 }
 
@@ -78,32 +87,66 @@ impl Happened {
         let text = text.to_lowercase();
         let has = |own: &str| own.to_lowercase().contains(&text);
         let of_settings = |line: &SettingLine| has(&line.name) || has(&line.file);
-        self.news.iter().any(|line| has(&line.about) || has(&line.what) || line.names.iter().any(|name| has(name))) || self.settings.iter().any(of_settings)
+        self.news.iter().any(|line| {
+            has(&line.about) || has(&line.what) || line.names.iter().any(|name| has(name))
+        }) || self.settings.iter().any(of_settings)
     }
 }
 
 /// Tells what happened from one snapshot to a later one; `named` names are told of a list.
 ///
 /// # Errors
-/// [`Error::Interrupted`], and [`Error::Manifest`] and others where one of the two is damaged or cannot be read.
-pub fn happened(repository: &Repository, before: &Snapshot, after: &Snapshot, named: usize, monitor: &Monitor) -> Result<Happened, Error> {
+/// [`Error::Interrupted`], and [`Error::Manifest`] and others where one of the two is damaged or
+/// cannot be read.
+pub fn happened(
+    repository: &Repository,
+    before: &Snapshot,
+    after: &Snapshot,
+    named: usize,
+    monitor: &Monitor,
+) -> Result<Happened, Error> {
     let index = repository.index()?;
-    let found = diff(repository, &index, (&Tree::of(&before.1)?, &Tree::of(&after.1)?), &DiffOptions::default(), monitor, |_| {})?;
+    let found = diff(
+        repository,
+        &index,
+        (&Tree::of(&before.1)?, &Tree::of(&after.1)?),
+        &DiffOptions::default(),
+        monitor,
+        |_| {},
+    )?;
     let mut rows = RowsReport::default();
-    let state = |snapshot| open_state(repository, &index, &Which::Snapshot(snapshot), main_database());
-    let is_changed = found.totals.get(&Category::Database).is_some_and(|totals| totals.changes() > 0);
+    let state =
+        |snapshot| open_state(repository, &index, &Which::Snapshot(snapshot), main_database());
+    let is_changed =
+        found.totals.get(&Category::Database).is_some_and(|totals| totals.changes() > 0);
     if is_changed && let (Some(own), Some(other)) = (state(before)?, state(after)?) {
         let options = RowsOptions { named, ..RowsOptions::default() };
         rows = diff_rows(&own, &other, &changed_pictures(&found)?, &options, monitor, |_| Ok(()))?;
     }
-    let (mut old, mut new) = (Contents::stored(repository, &index), Contents::stored(repository, &index));
+    let (mut old, mut new) =
+        (Contents::stored(repository, &index), Contents::stored(repository, &index));
     let settings = changed_settings(&found, (&mut old, &mut new), (rows.upgraded, false))?;
-    let line = |(file, setting): (String, Setting)| SettingLine { file, name: setting.name, before: setting.before, after: setting.after };
-    let version = |snapshot: &Snapshot| snapshot.1.server.version.as_ref().map(|version| version.value.clone());
-    let counts = found.totals.iter().map(|(category, totals)| (*category, [totals.added, totals.removed, totals.modified]));
+    let line = |(file, setting): (String, Setting)| SettingLine {
+        file,
+        name: setting.name,
+        before: setting.before,
+        after: setting.after,
+    };
+    let version = |snapshot: &Snapshot| {
+        snapshot.1.server.version.as_ref().map(|version| version.value.clone())
+    };
+    let counts = found
+        .totals
+        .iter()
+        .map(|(category, totals)| (*category, [totals.added, totals.removed, totals.modified]));
     Ok(Happened {
         news: rows.news.iter().map(NewsLine::from).collect(),
-        settings: settings.into_iter().filter(|(_, setting)| !setting.by_upgrade).take(SETTINGS_TOLD).map(line).collect(),
+        settings: settings
+            .into_iter()
+            .filter(|(_, setting)| !setting.by_upgrade)
+            .take(SETTINGS_TOLD)
+            .map(line)
+            .collect(),
         files: counts.filter(|(_, counts)| counts.iter().any(|count| *count > 0)).collect(),
         version: version(before).zip(version(after)).filter(|(before, after)| before != after),
     })
@@ -122,14 +165,19 @@ pub fn changed_pictures(diff: &Diff) -> Result<Vec<PictureFile>, Error> {
             && let (Some(item), Some(word)) = (read_id(folder), image_word_of_file(name))
             && change.kind != ChangeKind::Metadata
         {
-            found.push(PictureFile { item, word, sides: (change.before.is_some(), change.after.is_some()) });
+            found.push(PictureFile {
+                item,
+                word,
+                sides: (change.before.is_some(), change.after.is_some()),
+            });
         }
         Ok::<_, Error>(())
     })?;
     Ok(found)
 }
 
-/// Settings of XML files that are not the same: (file, setting). What an upgrade explains is marked where there was one.
+/// Settings of XML files that are not the same: (file, setting). What an upgrade explains is marked
+/// where there was one.
 ///
 /// # Errors
 /// Where a file cannot be read.
@@ -141,10 +189,17 @@ pub fn changed_settings(
     let mut all = Vec::new();
     diff.for_each(|change| {
         let path = display(change.path());
-        let (ChangeKind::Modified, Some(old), Some(new)) = (change.kind, &change.before, &change.after) else { return Ok(()) };
-        let is_settings = path.ends_with(".xml") && !path.starts_with("metadata") && old.size().max(new.size()) <= SETTINGS_BYTES_MAX;
+        let (ChangeKind::Modified, Some(old), Some(new)) =
+            (change.kind, &change.before, &change.after)
+        else {
+            return Ok(());
+        };
+        let is_settings = path.ends_with(".xml")
+            && !path.starts_with("metadata")
+            && old.size().max(new.size()) <= SETTINGS_BYTES_MAX;
         if is_settings {
-            let (old, new) = (before.read(old, SETTINGS_BYTES_MAX)?, after.read(new, SETTINGS_BYTES_MAX)?);
+            let (old, new) =
+                (before.read(old, SETTINGS_BYTES_MAX)?, after.read(new, SETTINGS_BYTES_MAX)?);
             let found = differing_settings(&path, &old, &new, (upgraded, shows_secrets));
             all.extend(found.into_iter().flatten().map(|setting| (path.clone(), setting)));
         }

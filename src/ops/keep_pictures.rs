@@ -1,4 +1,5 @@
-//! The pictures as they are, in a snapshot of their own, before one of them is replaced through the server.
+//! The pictures as they are, in a snapshot of their own, before one of them is replaced through the
+//! server.
 
 use crate::manifest::SnapshotId;
 use crate::source::Category;

@@ -1,4 +1,5 @@
-//! `schema learn`: a schema that this version does not know, from a server's own zip and its database, trusted only once it gives that very zip.
+//! `schema learn`: a schema that this version does not know, from a server's own zip and its
+//! database, trusted only once it gives that very zip.
 
 use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
@@ -8,8 +9,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::archive::{
-    self, DumpStyle, HISTORY_BYTES_MAX, HISTORY_NAME, History, Learner, MANIFEST_BYTES_MAX, MANIFEST_NAME, Manifest, Place, Schema, Table, ZipError, ZipReader,
-    each_row, place_of, read_history, read_history_json,
+    self, DumpStyle, HISTORY_BYTES_MAX, HISTORY_NAME, History, Learner, MANIFEST_BYTES_MAX,
+    MANIFEST_NAME, Manifest, Place, Schema, Table, ZipError, ZipReader, each_row, place_of,
+    read_history, read_history_json,
 };
 use crate::progress::Interrupt;
 use crate::source::{DatabaseCopy, Instance, Layout, ScratchFolder, open_private, version};
@@ -36,16 +38,25 @@ pub struct Learnt {
 }
 
 /// Learns the schema of a zip and a private copy of a database with the same history.
-pub fn learn_schema(zip_path: &Path, database: &Path, scratch: &Path, monitor: &Monitor) -> Result<Learnt, Error> {
+pub fn learn_schema(
+    zip_path: &Path,
+    database: &Path,
+    scratch: &Path,
+    monitor: &Monitor,
+) -> Result<Learnt, Error> {
     let failed = |source| Error::Zip { path: zip_path.to_path_buf(), source: Box::new(source) };
-    let refused = |what: String| Error::Refused {
+    let refused = |what: String| {
+        Error::Refused {
         what: format!("no schema was learned from {}: {what}", zip_path.display()),
         hint: "Create a new backup in the dashboard and run the command immediately, before much changes on the server.".to_owned(),
+    }
     };
     let zip = ZipReader::open(zip_path).map_err(failed)?;
     let (manifest, history) = heads(&zip, zip_path)?;
-    let db = open_private(database).map_err(|error| refused(format!("the database cannot be read ({error})")))?;
-    let own = read_history(&db).map_err(|error| refused(format!("the database cannot be read ({error})")))?;
+    let db = open_private(database)
+        .map_err(|error| refused(format!("the database cannot be read ({error})")))?;
+    let own = read_history(&db)
+        .map_err(|error| refused(format!("the database cannot be read ({error})")))?;
     if ids(&own) != ids(&history) {
         return Err(refused("the database and the zip are of different versions of the server: their migrations differ".to_owned()));
     }
@@ -56,7 +67,9 @@ pub fn learn_schema(zip_path: &Path, database: &Path, scratch: &Path, monitor: &
             return Err(Error::Interrupted);
         }
         let Some(entry) = zip.entries.get(*number) else { continue };
-        learner.table(name, zip.read(entry).map_err(failed)?).map_err(|error| refused(in_one_line(&error)))?;
+        learner
+            .table(name, zip.read(entry).map_err(failed)?)
+            .map_err(|error| refused(in_one_line(&error)))?;
     }
     let shown = version::display(&manifest.server_version).to_owned();
     let schema = learner.finish(&shown, &history).map_err(|error| refused(in_one_line(&error)))?;
@@ -67,7 +80,12 @@ pub fn learn_schema(zip_path: &Path, database: &Path, scratch: &Path, monitor: &
         match compare(&db, &schema, table, || zip.read(entry).map_err(failed), scratch)? {
             Compared::Same => same += 1,
             Compared::Changed => changed.push(table.name.clone()),
-            Compared::Foreign => return Err(refused(format!("no row of {} in the zip matches the database", table.name))),
+            Compared::Foreign => {
+                return Err(refused(format!(
+                    "no row of {} in the zip matches the database",
+                    table.name
+                )));
+            }
         }
     }
     let unsure = unsure(&schema);
@@ -80,24 +98,38 @@ pub fn zip_of_history(folder: &Path, database: &Path) -> Option<PathBuf> {
     let mut zips: Vec<(std::time::SystemTime, PathBuf)> = std::fs::read_dir(folder)
         .ok()?
         .flatten()
-        .filter(|entry| entry.path().extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip")) && entry.file_type().is_ok_and(|kind| kind.is_file()))
+        .filter(|entry| {
+            entry.path().extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip"))
+                && entry.file_type().is_ok_and(|kind| kind.is_file())
+        })
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
     zips.sort_by(|a, b| b.cmp(a));
     // Others, and what is no zip at all, lie there too.
-    let fits = |path: &PathBuf| ZipReader::open(path).ok().and_then(|zip| heads(&zip, path).ok()).is_some_and(|(_, own)| ids(&own) == ids(history));
+    let fits = |path: &PathBuf| {
+        ZipReader::open(path)
+            .ok()
+            .and_then(|zip| heads(&zip, path).ok())
+            .is_some_and(|(_, own)| ids(&own) == ids(history))
+    };
     zips.into_iter().take(ZIPS_LOOKED_AT).map(|(_, path)| path).find(fits)
 }
 
 /// A private copy of a live server's database.
-pub fn copy_of_live(instance: &Instance, scratch: &Path, interrupt: &Interrupt) -> Result<DatabaseCopy, Error> {
+pub fn copy_of_live(
+    instance: &Instance,
+    scratch: &Path,
+    interrupt: &Interrupt,
+) -> Result<DatabaseCopy, Error> {
     let file = live_database(&Layout::of(instance))?.ok_or_else(|| Error::Refused {
         what: format!("no database was found in {}", instance.data),
-        hint: "Give the server's data directory with --data-dir, or a snapshot with --snapshot.".to_owned(),
+        hint: "Give the server's data directory with --data-dir, or a snapshot with --snapshot."
+            .to_owned(),
     })?;
     copy_to_look_at(&file, scratch, interrupt).map_err(|why| Error::Refused {
         what: format!("the database {} could not be copied ({why})", file.shown().display()),
-        hint: "Free some space for a copy of it, or give another directory with --scratch-dir.".to_owned(),
+        hint: "Free some space for a copy of it, or give another directory with --scratch-dir."
+            .to_owned(),
     })
 }
 
@@ -113,8 +145,10 @@ fn heads(zip: &ZipReader, path: &Path) -> Result<(Manifest, History), Error> {
         let entry = zip.find(name).ok_or_else(|| not_one(format!("it has no {name}")))?;
         zip.read_small(entry, max).map_err(failed)
     };
-    let manifest = Manifest::read(&read(MANIFEST_NAME, MANIFEST_BYTES_MAX)?).map_err(|error| not_one(error.to_string()))?;
-    let history = read_history_json(read(HISTORY_NAME, HISTORY_BYTES_MAX)?.as_slice()).map_err(|error| not_one(error.to_string()))?;
+    let manifest = Manifest::read(&read(MANIFEST_NAME, MANIFEST_BYTES_MAX)?)
+        .map_err(|error| not_one(error.to_string()))?;
+    let history = read_history_json(read(HISTORY_NAME, HISTORY_BYTES_MAX)?.as_slice())
+        .map_err(|error| not_one(error.to_string()))?;
     Ok((manifest, history))
 }
 
@@ -138,14 +172,19 @@ fn rebuild(
     scratch: &Path,
     monitor: &Monitor,
 ) -> Result<Result<(), String>, Error> {
-    let folder = ScratchFolder::create(scratch).map_err(|source| Error::Target { verb: "create a folder in", path: scratch.to_path_buf(), source })?;
+    let folder = ScratchFolder::create(scratch).map_err(|source| Error::Target {
+        verb: "create a folder in",
+        path: scratch.to_path_buf(),
+        source,
+    })?;
     let path = folder.path.join("jellyfin.db");
     let built = || -> Result<(), String> {
         let db = archive::create(&path, schema, history).map_err(|error| error.to_string())?;
         for (table, (_, number)) in schema.tables.iter().zip(tables) {
             let Some(entry) = zip.entries.get(*number) else { continue };
             let json = zip.read(entry).map_err(|error| in_one_line(&error))?;
-            let loaded = archive::load_table(&db, table, json, &|| monitor.interrupt.is_raised()).map_err(|error| in_one_line(&error))?;
+            let loaded = archive::load_table(&db, table, json, &|| monitor.interrupt.is_raised())
+                .map_err(|error| in_one_line(&error))?;
             if let Some(told) = loaded.told.first() {
                 return Err(format!("{}: {told}", table.name));
             }
@@ -154,9 +193,16 @@ fn rebuild(
         let db = open_private(&path).map_err(|error| error.to_string())?;
         for (table, (_, number)) in schema.tables.iter().zip(tables) {
             let Some(entry) = zip.entries.get(*number) else { continue };
-            let again = dump_hash(&db, schema, table).map_err(|error| format!("{}: {error}", table.name))?;
-            if again != reader_hash(zip.read(entry).map_err(|error| in_one_line(&error))?).map_err(|error| error.to_string())? {
-                return Err(format!("the rows of {} cannot be reproduced exactly as in the zip", table.name));
+            let again = dump_hash(&db, schema, table)
+                .map_err(|error| format!("{}: {error}", table.name))?;
+            if again
+                != reader_hash(zip.read(entry).map_err(|error| in_one_line(&error))?)
+                    .map_err(|error| error.to_string())?
+            {
+                return Err(format!(
+                    "the rows of {} cannot be reproduced exactly as in the zip",
+                    table.name
+                ));
             }
         }
         Ok(())
@@ -179,13 +225,20 @@ fn dump_hash(db: &Connection, schema: &Schema, table: &Table) -> Result<blake3::
     Ok(hasher.finalize())
 }
 
-fn dump(db: &Connection, schema: &Schema, table: &Table, take: &mut dyn FnMut(&[u8])) -> Result<(), String> {
+fn dump(
+    db: &Connection,
+    schema: &Schema,
+    table: &Table,
+    take: &mut dyn FnMut(&[u8]),
+) -> Result<(), String> {
     let mut out = |block: &mut Vec<u8>| {
         take(block);
         block.clear();
         Ok::<(), Infallible>(())
     };
-    archive::dump_table(db, schema, table, DumpStyle::default(), &mut out).map(|_| ()).map_err(|error| error.to_string())
+    archive::dump_table(db, schema, table, DumpStyle::default(), &mut out)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 /// How a table of the database is to that of the zip.
@@ -196,9 +249,20 @@ enum Compared {
     Foreign,
 }
 
-/// Holds a table of the database against the zip's, as bytes and then row by row: a server goes on writing after it made its zip.
-fn compare<R: Read>(db: &Connection, schema: &Schema, table: &Table, json: impl Fn() -> Result<R, Error>, scratch: &Path) -> Result<Compared, Error> {
-    let unreadable = |source: std::io::Error| Error::Target { verb: "read", path: table.name.clone().into(), source };
+/// Holds a table of the database against the zip's, as bytes and then row by row: a server goes on
+/// writing after it made its zip.
+fn compare<R: Read>(
+    db: &Connection,
+    schema: &Schema,
+    table: &Table,
+    json: impl Fn() -> Result<R, Error>,
+    scratch: &Path,
+) -> Result<Compared, Error> {
+    let unreadable = |source: std::io::Error| Error::Target {
+        verb: "read",
+        path: table.name.clone().into(),
+        source,
+    };
     let mut own = tempfile::tempfile_in(scratch).map_err(unreadable)?;
     let mut written = Ok(());
     let mut hasher = blake3::Hasher::new();
@@ -226,14 +290,22 @@ fn compare<R: Read>(db: &Connection, schema: &Schema, table: &Table, json: impl 
         found += u64::from(rows.contains(&blake3::hash(row.as_bytes())));
     });
     of_database.and(of_zip).map_err(|error| unreadable(error.into()))?;
-    Ok(if all > 0 && !rows.is_empty() && found == 0 { Compared::Foreign } else { Compared::Changed })
+    Ok(if all > 0 && !rows.is_empty() && found == 0 {
+        Compared::Foreign
+    } else {
+        Compared::Changed
+    })
 }
 
 /// What is not known of a schema, for the user.
 fn unsure(schema: &Schema) -> Vec<String> {
-    let tables = schema.tables.iter().filter(|table| table.is_unseen).map(|table| table.name.clone());
+    let tables =
+        schema.tables.iter().filter(|table| table.is_unseen).map(|table| table.name.clone());
     let columns = schema.tables.iter().filter(|table| !table.is_unseen).flat_map(|table| {
-        let unsure = table.properties.iter().filter(|property| matches!(property.kind, archive::Kind::Unsure(_)));
+        let unsure = table
+            .properties
+            .iter()
+            .filter(|property| matches!(property.kind, archive::Kind::Unsure(_)));
         unsure.map(|property| format!("{}.{}", table.name, property.name))
     });
     tables.chain(columns).collect()

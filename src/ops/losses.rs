@@ -1,4 +1,5 @@
-//! Did a server lose much from one snapshot to the next? A disk that was away during a library scan empties a library, and nobody may notice for weeks.
+//! Did a server lose much from one snapshot to the next? A disk that was away during a library scan
+//! empties a library, and nobody may notice for weeks.
 
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::progress::Monitor;
@@ -13,8 +14,12 @@ const LEAST: u64 = 10;
 /// One of so many is much.
 const SHARE: u64 = 4;
 /// Tables of what people made or collected, and what their rows are to them.
-const TABLES: [(&str, &str); 4] =
-    [("BaseItems", "library items"), ("UserData", "watch states"), ("Users", "users"), ("LinkedChildren", "playlist and collection entries")];
+const TABLES: [(&str, &str); 4] = [
+    ("BaseItems", "library items"),
+    ("UserData", "watch states"),
+    ("Users", "users"),
+    ("LinkedChildren", "playlist and collection entries"),
+];
 
 /// Much of a kind that is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +30,8 @@ pub struct Loss {
     pub count: u64,
 }
 
-/// What is gone from one snapshot to a later one of the same server, where it is a quarter of its kind and at least ten.
+/// What is gone from one snapshot to a later one of the same server, where it is a quarter of its
+/// kind and at least ten.
 ///
 /// # Errors
 /// As of [`diff_rows`].
@@ -37,7 +43,8 @@ pub fn losses(
 ) -> Result<Vec<Loss>, Error> {
     let mut found = Vec::new();
     for category in Category::ALL.into_iter().filter(|category| *category != Category::Database) {
-        let files = |record: &SnapshotRecord| record.category(category.name()).map(|found| found.files);
+        let files =
+            |record: &SnapshotRecord| record.category(category.name()).map(|found| found.files);
         // What was left out is not gone.
         let (Some(had), Some(has)) = (files(&before.1), files(&after.1)) else { continue };
         let count = had.saturating_sub(has);
@@ -45,12 +52,15 @@ pub fn losses(
             found.push(Loss { what: format!("{category} files"), count });
         }
     }
-    let manifest = |record: &SnapshotRecord| record.category(Category::Database.name()).map(|found| found.manifest);
+    let manifest = |record: &SnapshotRecord| {
+        record.category(Category::Database.name()).map(|found| found.manifest)
+    };
     if manifest(&before.1) == manifest(&after.1) {
         return Ok(found);
     }
     let index = repository.index()?;
-    let state = |snapshot| open_state(repository, &index, &Which::Snapshot(snapshot), DATABASE_PATH);
+    let state =
+        |snapshot| open_state(repository, &index, &Which::Snapshot(snapshot), DATABASE_PATH);
     let (Some(own), Some(other)) = (state(before)?, state(after)?) else { return Ok(found) };
     let report = diff_rows(&own, &other, &[], &RowsOptions::default(), monitor, |_| Ok(()))?;
     // An upgrade moves rows from table to table.

@@ -9,8 +9,8 @@ use super::select::below;
 /// Entries with their categories' words.
 pub type Listing = Vec<(&'static str, Entry)>;
 
-/// Lists a path: the entry itself where it is no directory, otherwise what is in it, or all below it. Hands over entries in
-/// order of path within each category.
+/// Lists a path: the entry itself where it is no directory, otherwise what is in it, or all below
+/// it. Hands over entries in order of path within each category.
 pub fn ls(
     repository: &Repository,
     snapshot: &(SnapshotId, SnapshotRecord),

@@ -67,8 +67,13 @@ pub use databases::DatabaseCost;
 pub use diff::{Change, ChangeKind, Diff, DiffOptions, Look, Totals, Tree, diff, look};
 pub use drill::{DrillOptions, DrillReport, drill};
 pub use error_kind::ErrorKind;
-pub use export::{ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, PrivateFile, database_of, export, export_into, place_in};
-pub use find::{Found, Match, Version, Wanted, contents_of_file, find, history, same_content, snapshot_at};
+pub use export::{
+    ExportKind, ExportOptions, ExportReport, JellyfinTarget, Place, PrivateFile, database_of,
+    export, export_into, place_in,
+};
+pub use find::{
+    Found, Match, Version, Wanted, contents_of_file, find, history, same_content, snapshot_at,
+};
 pub use find_instance::{OsSurroundings, directories_of, find_instance, places_of, server_version};
 pub use forget::{Forget, Forgetting, forget, keep, plan_forget, source_name};
 pub use happened::{Happened, NewsLine, SettingLine, changed_pictures, changed_settings, happened};
@@ -89,16 +94,25 @@ pub(crate) use prune::{AlreadyMarked, prune_marked};
 pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};
 pub use reach::{IdSet, Reached};
 pub use recipes::Recipes;
-pub use relocate::{MoveOptions, MovePlan, MoveReport, MovedSnapshot, Named as MovedNames, forget_moved, move_in_place, moved_snapshot};
-pub use relocate::{is_windows, objection, of_this_machine, places_of_instance, places_of_layout, plan_move, undo_move};
+pub use relocate::{
+    MoveOptions, MovePlan, MoveReport, MovedSnapshot, Named as MovedNames, forget_moved,
+    move_in_place, moved_snapshot,
+};
+pub use relocate::{
+    is_windows, objection, of_this_machine, places_of_instance, places_of_layout, plan_move,
+    undo_move,
+};
 pub use repair::{LostPath, Mended, RepairOptions, RepairReport, repair};
 #[cfg(feature = "service")]
 pub(crate) use restore::check_server;
-pub use restore::{Destination, InstanceTarget, Moved, Owners, RestoreOptions, RestoreReport, Selection, restore};
+pub use restore::{
+    Destination, InstanceTarget, Moved, Owners, RestoreOptions, RestoreReport, Selection, restore,
+};
 pub use rows::all_titled;
 pub use rows::{
-    Id, NAMES_KEPT_MAX, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, Titled, ToldRow, UPGRADE_SETTINGS, Which, called_so, diff_rows,
-    image_word_of_file, item_in, main_database, open_state, read_id, titles,
+    Id, NAMES_KEPT_MAX, Namer, News, PictureFile, RowsOptions, RowsReport, Section, State, Titled,
+    ToldRow, UPGRADE_SETTINGS, Which, called_so, diff_rows, image_word_of_file, item_in,
+    main_database, open_state, read_id, titles,
 };
 pub use saved_list::{ListEntry, ListKind, ListNow, SavedList, list_now, saved_list};
 pub use secrets::{HIDDEN, is_harmless, is_secret, without_secrets_in_addresses};
@@ -113,7 +127,8 @@ pub use sync::{SyncOptions, SyncReport, sync};
 pub use unknown::Unknown;
 pub use wanted_paths::WantedPaths;
 pub use watch_state::{
-    ItemChange, ItemState, PlannedState, WatchStateOptions, WatchStatePlan, WatchStateReport, plan_watch_state, restore_watch_state, users_of,
+    ItemChange, ItemState, PlannedState, WatchStateOptions, WatchStatePlan, WatchStateReport,
+    plan_watch_state, restore_watch_state, users_of,
 };
 #[cfg(feature = "service")]
 pub(crate) use watch_state::{is_running, take_safety_snapshot};
@@ -301,7 +316,9 @@ pub enum Error {
         source: crate::archive::LoadError,
     },
     /// A value was found that the server could not read, after all were mended.
-    #[error("{table}.{column} {what}, although the rows were fixed. This is a bug in jellyvault: please report it")]
+    #[error(
+        "{table}.{column} {what}, although the rows were fixed. This is a bug in jellyvault: please report it"
+    )]
     Unmended {
         /// The table.
         table: String,
@@ -330,10 +347,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// The file of the repository whose reading failed or was refused, if that is what went wrong: it says nothing of the bytes.
+    /// The file of the repository whose reading failed or was refused, if that is what went wrong:
+    /// it says nothing of the bytes.
     pub fn unread_file(&self) -> Option<&str> {
         match self {
-            Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => error.unread_file(),
+            Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => {
+                error.unread_file()
+            }
             Error::Unreadable { source, .. } => source.unread_file(),
             _ => None,
         }

@@ -1,4 +1,5 @@
-//! Recipes of databases that several parts of one command ask for: each is read and put together once.
+//! Recipes of databases that several parts of one command ask for: each is read and put together
+//! once.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,15 +38,21 @@ impl KnownRecipes for Read {
 }
 
 impl Recipes {
-    /// The recipe of a database. Who asks while another reads waits for it: the next recipe goes back to the same bodies.
-    pub fn get(&self, id: &ChunkId, reader: &mut ChunkReader<'_>) -> Result<Arc<ReadRecipe>, Error> {
+    /// The recipe of a database. Who asks while another reads waits for it: the next recipe goes
+    /// back to the same bodies.
+    pub fn get(
+        &self,
+        id: &ChunkId,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<Arc<ReadRecipe>, Error> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = read.recipes.get(id) {
             return Ok(found.clone());
         }
         let chain = reader.recipe_chain(id, &mut *read)?;
         // Of what the known recipe was put together from, too.
-        let base = chain.bodies.last().and_then(|(_, body, _)| read.recipes.get(&body.base?)).cloned();
+        let base =
+            chain.bodies.last().and_then(|(_, body, _)| read.recipes.get(&body.base?)).cloned();
         let mut chunks = base.map_or(Vec::new(), |base| base.chunks.clone());
         for (part, body, own) in chain.bodies {
             let (_, own) = read.bodies.entry(part).or_insert((body, own));

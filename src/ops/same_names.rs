@@ -1,4 +1,5 @@
-//! Which names does some file system take for one? exFAT and SMB fold case, others normalise, or drop a dot or blank at the end.
+//! Which names does some file system take for one? exFAT and SMB fold case, others normalise, or
+//! drop a dot or blank at the end.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -6,12 +7,18 @@ use unicode_normalization::UnicodeNormalization;
 fn folded(path: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(path.len());
     for part in path.split(|byte| *byte == b'/') {
-        let kept = part.len() - part.iter().rev().take_while(|byte| matches!(byte, b'.' | b' ')).count();
+        let kept =
+            part.len() - part.iter().rev().take_while(|byte| matches!(byte, b'.' | b' ')).count();
         let part = part.get(..kept).unwrap_or(part);
         match std::str::from_utf8(part) {
-            Ok(text) if !text.is_ascii() => {
-                out.extend(text.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).nfkc().collect::<String>().bytes())
-            }
+            Ok(text) if !text.is_ascii() => out.extend(
+                text.nfkc()
+                    .flat_map(char::to_uppercase)
+                    .flat_map(char::to_lowercase)
+                    .nfkc()
+                    .collect::<String>()
+                    .bytes(),
+            ),
             _ => out.extend(part.iter().map(u8::to_ascii_lowercase)),
         }
         out.push(b'/');
@@ -41,7 +48,9 @@ mod tests {
         ] {
             assert_eq!(key(one.as_bytes()), key(other.as_bytes()), "{one} {other}");
         }
-        for (one, other) in [("a/bc", "ab/c"), ("poster.jpg", "poster.png"), (".hidden", "hidden"), ("Zoë", "Zoe")] {
+        for (one, other) in
+            [("a/bc", "ab/c"), ("poster.jpg", "poster.png"), (".hidden", "hidden"), ("Zoë", "Zoe")]
+        {
             assert_ne!(key(one.as_bytes()), key(other.as_bytes()), "{one} {other}");
         }
         assert_ne!(key(b"\xff"), key(b"\xfe"));

@@ -16,12 +16,18 @@ pub struct Selected {
 }
 
 /// The categories of a snapshot with their records, in order.
-pub(super) fn categories(record: &SnapshotRecord) -> impl Iterator<Item = (Category, &CategoryRecord)> {
+pub(super) fn categories(
+    record: &SnapshotRecord,
+) -> impl Iterator<Item = (Category, &CategoryRecord)> {
     record.categories.iter().filter_map(|(name, category)| Some((name.parse().ok()?, category)))
 }
 
 /// The entry of a path.
-pub(super) fn lookup(reader: &mut ChunkReader<'_>, record: &SnapshotRecord, path: &[u8]) -> Result<Option<Selected>, Error> {
+pub(super) fn lookup(
+    reader: &mut ChunkReader<'_>,
+    record: &SnapshotRecord,
+    path: &[u8],
+) -> Result<Option<Selected>, Error> {
     for (category, root) in categories(record) {
         if let Some(entry) = find(reader, root.manifest, path)? {
             return Ok(Some(Selected { category, entry }));

@@ -1,4 +1,5 @@
-//! Which servers are the snapshots of? A server is known by its id, wherever it lies; what has none, by the machine and its directories.
+//! Which servers are the snapshots of? A server is known by its id, wherever it lies; what has
+//! none, by the machine and its directories.
 
 use crate::manifest::{Catalog, SnapshotRecord, instance_of};
 use crate::source::xml_element;
@@ -36,25 +37,37 @@ pub struct KnownServer {
 pub fn servers(repository: &Repository, catalog: &Catalog) -> Result<Vec<KnownServer>, Error> {
     let known = unnamed_servers(catalog);
     // One needs no name to be told from others.
-    if known.len() < 2 { Ok(known.into_iter().map(|(known, _)| known).collect()) } else { with_names(repository, known) }
+    if known.len() < 2 {
+        Ok(known.into_iter().map(|(known, _)| known).collect())
+    } else {
+        with_names(repository, known)
+    }
 }
 
 /// The same with their names, even where there is only one.
-pub fn named_servers(repository: &Repository, catalog: &Catalog) -> Result<Vec<KnownServer>, Error> {
+pub fn named_servers(
+    repository: &Repository,
+    catalog: &Catalog,
+) -> Result<Vec<KnownServer>, Error> {
     with_names(repository, unnamed_servers(catalog))
 }
 
-/// A server, and its newest snapshot that has the settings: one of the database alone does not know the name.
+/// A server, and its newest snapshot that has the settings: one of the database alone does not know
+/// the name.
 type WithSettings<'c> = (KnownServer, Option<&'c SnapshotRecord>);
 
 fn unnamed_servers(catalog: &Catalog) -> Vec<WithSettings<'_>> {
     let mut found: Vec<WithSettings<'_>> = Vec::new();
     for (_, record) in &catalog.snapshots {
         let identity = instance_of(record);
-        let before = found.iter().position(|(known, _)| known.identity == identity).map(|at| found.remove(at));
+        let before = found
+            .iter()
+            .position(|(known, _)| known.identity == identity)
+            .map(|at| found.remove(at));
         let snapshots = before.as_ref().map_or(0, |(before, _)| before.snapshots) + 1;
         let has_settings = record.category("config").is_some_and(|settings| settings.files > 0);
-        let settings = if has_settings { Some(record) } else { before.and_then(|(_, settings)| settings) };
+        let settings =
+            if has_settings { Some(record) } else { before.and_then(|(_, settings)| settings) };
         let known = KnownServer {
             identity: identity.to_owned(),
             id: record.server.id.clone(),
@@ -70,10 +83,19 @@ fn unnamed_servers(catalog: &Catalog) -> Vec<WithSettings<'_>> {
     found
 }
 
-fn with_names(repository: &Repository, found: Vec<WithSettings<'_>>) -> Result<Vec<KnownServer>, Error> {
+fn with_names(
+    repository: &Repository,
+    found: Vec<WithSettings<'_>>,
+) -> Result<Vec<KnownServer>, Error> {
     let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
-    Ok(found.into_iter().map(|(known, record)| KnownServer { name: record.and_then(|record| name_in(record, &mut reader)), ..known }).collect())
+    Ok(found
+        .into_iter()
+        .map(|(known, record)| KnownServer {
+            name: record.and_then(|record| name_in(record, &mut reader)),
+            ..known
+        })
+        .collect())
 }
 
 /// `ServerName` of a snapshot's settings. A name that cannot be had is no reason to fail.
@@ -95,6 +117,7 @@ impl KnownServer {
         let path = |text: &str| text.trim_end_matches('/').to_owned();
         self.name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(wanted))
             || path(&self.directory) == path(wanted)
-            || (wanted.len() >= 4 && self.identity.to_ascii_lowercase().starts_with(&wanted.to_ascii_lowercase()))
+            || (wanted.len() >= 4
+                && self.identity.to_ascii_lowercase().starts_with(&wanted.to_ascii_lowercase()))
     }
 }

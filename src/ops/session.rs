@@ -1,9 +1,12 @@
-//! An open repository with its index, for a program that asks it many things: a service, a web page, a tool of one's own.
+//! An open repository with its index, for a program that asks it many things: a service, a web
+//! page, a tool of one's own.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::manifest::{Catalog, Entry, Kind, SnapshotId, SnapshotRecord, children, compare, display};
+use crate::manifest::{
+    Catalog, Entry, Kind, SnapshotId, SnapshotRecord, children, compare, display,
+};
 use crate::source::Category;
 use crate::store::{ChunkReader, Repository};
 
@@ -17,8 +20,9 @@ pub type Snapshot = (SnapshotId, SnapshotRecord);
 
 /// A repository that stays open. It can be shared by threads; each reads by itself.
 ///
-/// A snapshot that it gave can be read with all that it needs; [`Session::snapshots`] and [`Session::snapshot`] see what other processes did since.
-/// As long as it is open no other process prunes the repository, so a program that waits for a long time should close it.
+/// A snapshot that it gave can be read with all that it needs; [`Session::snapshots`] and
+/// [`Session::snapshot`] see what other processes did since. As long as it is open no other process
+/// prunes the repository, so a program that waits for a long time should close it.
 ///
 /// ```no_run
 /// use std::io::Read;
@@ -26,7 +30,8 @@ pub type Snapshot = (SnapshotId, SnapshotRecord);
 ///
 /// let session = Session::open(std::path::Path::new("/mnt/backup/jellyvault"))?;
 /// let snapshot = session.snapshot("latest")?;
-/// let bytes: u64 = session.list(&snapshot, b"config", None, 100)?.entries.iter().map(|found| found.entry.size()).sum();
+/// let listed = session.list(&snapshot, b"config", None, 100)?;
+/// let bytes: u64 = listed.entries.iter().map(|found| found.entry.size()).sum();
 /// let mut settings = String::new();
 /// session.read(&snapshot, b"config/system.xml")?.read_to_string(&mut settings)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -62,7 +67,8 @@ impl Session {
         Ok(Session::on(Repository::open(folder)?))
     }
 
-    /// Makes a repository in a folder that is empty or not there, with recovery blocks beside each pack in thousandths of its size, and opens it.
+    /// Makes a repository in a folder that is empty or not there, with recovery blocks beside each
+    /// pack in thousandths of its size, and opens it.
     ///
     /// # Errors
     /// [`Error::Store`] where something is there already, or the folder cannot be written to.
@@ -114,11 +120,18 @@ impl Session {
         Ok(found.map(|found| SnapshotEntry { category: found.category, entry: found.entry }))
     }
 
-    /// What lies directly in a folder (`""` is the root), at most `limit` entries of it, from behind `after` on.
+    /// What lies directly in a folder (`""` is the root), at most `limit` entries of it, from
+    /// behind `after` on.
     ///
     /// # Errors
     /// [`Error::Manifest`] where the snapshot's lists are damaged or cannot be read.
-    pub fn list(&self, snapshot: &Snapshot, folder: &[u8], after: Option<&[u8]>, limit: usize) -> Result<Listed, Error> {
+    pub fn list(
+        &self,
+        snapshot: &Snapshot,
+        folder: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Listed, Error> {
         let mut reader = self.reader()?;
         let mut entries = Vec::new();
         for (category, root) in categories(&snapshot.1) {
@@ -135,16 +148,23 @@ impl Session {
         Ok(Listed { entries, next })
     }
 
-    /// A file of a snapshot, to be read from anywhere; every byte is proved before it is handed out.
+    /// A file of a snapshot, to be read from anywhere; every byte is proved before it is handed
+    /// out.
     ///
     /// # Errors
-    /// [`Error::NoPath`] where the snapshot has no such path, [`Error::NotAFile`] where it is no file.
+    /// [`Error::NoPath`] where the snapshot has no such path, [`Error::NotAFile`] where it is no
+    /// file.
     pub fn read(&self, snapshot: &Snapshot, path: &[u8]) -> Result<FileReader<'_>, Error> {
-        let found = lookup(&mut self.reader()?, &snapshot.1, path)?.ok_or_else(|| Error::NoPath { snapshot: short(&snapshot.0), path: display(path) })?;
+        let found = lookup(&mut self.reader()?, &snapshot.1, path)?
+            .ok_or_else(|| Error::NoPath { snapshot: short(&snapshot.0), path: display(path) })?;
         match &found.entry.kind {
-            Kind::File { .. } => Ok(FileReader { files: Files::new(self.reader()?), at: 0, entry: found.entry }),
+            Kind::File { .. } => {
+                Ok(FileReader { files: Files::new(self.reader()?), at: 0, entry: found.entry })
+            }
             Kind::Directory => Err(Error::NotAFile { path: display(path), kind: "directory" }),
-            Kind::Symlink { .. } => Err(Error::NotAFile { path: display(path), kind: "symbolic link" }),
+            Kind::Symlink { .. } => {
+                Err(Error::NotAFile { path: display(path), kind: "symbolic link" })
+            }
         }
     }
 
@@ -153,7 +173,8 @@ impl Session {
     }
 }
 
-/// A file of a snapshot. Damage is an error of kind [`std::io::ErrorKind::InvalidData`], whose source is the [`Error`].
+/// A file of a snapshot. Damage is an error of kind [`std::io::ErrorKind::InvalidData`], whose
+/// source is the [`Error`].
 pub struct FileReader<'s> {
     files: Files<'s>,
     entry: Entry,
@@ -172,10 +193,16 @@ impl FileReader<'_> {
 
 impl Read for FileReader<'_> {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        let bytes = self.files.read(&self.entry, self.at, out.len().min(READ_BYTES_MAX)).map_err(|error| {
-            let kind = if error.kind() == super::ErrorKind::Damaged { std::io::ErrorKind::InvalidData } else { std::io::ErrorKind::Other };
-            std::io::Error::new(kind, error)
-        })?;
+        let bytes = self.files.read(&self.entry, self.at, out.len().min(READ_BYTES_MAX)).map_err(
+            |error| {
+                let kind = if error.kind() == super::ErrorKind::Damaged {
+                    std::io::ErrorKind::InvalidData
+                } else {
+                    std::io::ErrorKind::Other
+                };
+                std::io::Error::new(kind, error)
+            },
+        )?;
         if let Some(out) = out.get_mut(..bytes.len()) {
             out.copy_from_slice(&bytes);
         }

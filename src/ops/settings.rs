@@ -9,18 +9,26 @@ use super::secrets::{HIDDEN, is_harmless, is_plain, is_secret, without_secrets_i
 /// A setting that is not the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// The elements that lead to it, the root left out: `LogFileRetentionDays`, `TypeOptions/ImageFetchers/string`.
+    /// The elements that lead to it, the root left out: `LogFileRetentionDays`,
+    /// `TypeOptions/ImageFetchers/string`.
     pub name: String,
     /// Its value before; nothing where it was not there.
     pub before: Option<String>,
     /// Its value after.
     pub after: Option<String>,
-    /// Whether an upgrade between the two explains it: it is new or gone with it, or one that upgrades were seen to write.
+    /// Whether an upgrade between the two explains it: it is new or gone with it, or one that
+    /// upgrades were seen to write.
     pub by_upgrade: bool,
 }
 
-/// The settings in which two states of a file at `path` differ; nothing where one of them is no XML. Values of secrets are hidden.
-pub fn differing_settings(path: &str, before: &[u8], after: &[u8], (upgraded, shows_secrets): (bool, bool)) -> Option<Vec<Setting>> {
+/// The settings in which two states of a file at `path` differ; nothing where one of them is no
+/// XML. Values of secrets are hidden.
+pub fn differing_settings(
+    path: &str,
+    before: &[u8],
+    after: &[u8],
+    (upgraded, shows_secrets): (bool, bool),
+) -> Option<Vec<Setting>> {
     let is_plugins = path.starts_with("plugins/");
     let (before, after) = (flatten(before)?, flatten(after)?);
     let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
@@ -39,12 +47,22 @@ pub fn differing_settings(path: &str, before: &[u8], after: &[u8], (upgraded, sh
                         if shows_secrets {
                             return value.clone();
                         }
-                        if !value.is_empty() && (says_so || is_unknown || holds_one) { HIDDEN.to_owned() } else { without_secrets_in_addresses(value) }
+                        if !value.is_empty() && (says_so || is_unknown || holds_one) {
+                            HIDDEN.to_owned()
+                        } else {
+                            without_secrets_in_addresses(value)
+                        }
                     })
                 };
                 let (own, other) = (before.get(name), after.get(name));
-                let known = UPGRADE_SETTINGS.iter().any(|(file, setting)| path == *file && name == setting);
-                Setting { name: name.clone(), before: hide(own), after: hide(other), by_upgrade: upgraded && (own.is_none() || other.is_none() || known) }
+                let known =
+                    UPGRADE_SETTINGS.iter().any(|(file, setting)| path == *file && name == setting);
+                Setting {
+                    name: name.clone(),
+                    before: hide(own),
+                    after: hide(other),
+                    by_upgrade: upgraded && (own.is_none() || other.is_none() || known),
+                }
             })
             .collect(),
     )
@@ -55,13 +73,21 @@ fn flatten(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let document = crate::source::parse_xml(text.trim_start_matches('\u{feff}'))?;
     let mut found = BTreeMap::new();
-    let mut stack: Vec<(roxmltree::Node<'_, '_>, String)> =
-        document.root_element().children().filter(roxmltree::Node::is_element).map(|node| (node, String::new())).collect();
+    let mut stack: Vec<(roxmltree::Node<'_, '_>, String)> = document
+        .root_element()
+        .children()
+        .filter(roxmltree::Node::is_element)
+        .map(|node| (node, String::new()))
+        .collect();
     stack.reverse();
     while let Some((node, above)) = stack.pop() {
         let own = node.tag_name().name();
         let name = if above.is_empty() { own.to_owned() } else { format!("{above}/{own}") };
-        let mut below: Vec<_> = node.children().filter(roxmltree::Node::is_element).map(|child| (child, name.clone())).collect();
+        let mut below: Vec<_> = node
+            .children()
+            .filter(roxmltree::Node::is_element)
+            .map(|child| (child, name.clone()))
+            .collect();
         if below.is_empty() {
             let mut numbered = name.clone();
             let mut number = 1;
@@ -86,7 +112,10 @@ mod tests {
         let before = b"<?xml version=\"1.0\"?><S><Days>5</Days><CertificatePassword>old</CertificatePassword><L><string>a</string><string>b</string></L><Gone>1</Gone></S>";
         let after = b"<S><Days>9</Days><CertificatePassword>new</CertificatePassword><L><string>a</string><string>c</string></L></S>";
         let found = differing_settings("config/system.xml", before, after, (true, false)).unwrap();
-        let told: Vec<_> = found.iter().map(|s| (s.name.as_str(), s.before.as_deref(), s.after.as_deref(), s.by_upgrade)).collect();
+        let told: Vec<_> = found
+            .iter()
+            .map(|s| (s.name.as_str(), s.before.as_deref(), s.after.as_deref(), s.by_upgrade))
+            .collect();
         assert_eq!(
             told,
             [

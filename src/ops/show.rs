@@ -15,7 +15,8 @@ use super::select::categories;
 /// What is shown beside the record.
 #[derive(Debug, Default)]
 pub struct Shown {
-    /// Stored bytes of content that no other snapshot uses: what deleting it, and pruning, would free at most.
+    /// Stored bytes of content that no other snapshot uses: what deleting it, and pruning, would
+    /// free at most.
     pub unique_stored: u64,
     /// Its databases, and what each added since the snapshot of the same source before.
     pub databases: Vec<DatabaseCost>,
@@ -23,7 +24,8 @@ pub struct Shown {
     pub damage: Option<Error>,
 }
 
-/// Finds out what a snapshot alone keeps. Reads the manifests' leaves that other snapshots do not share with it.
+/// Finds out what a snapshot alone keeps. Reads the manifests' leaves that other snapshots do not
+/// share with it.
 pub fn show(repository: &Repository, catalog: &Catalog, id: SnapshotId) -> Result<Shown, Error> {
     let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
@@ -47,7 +49,11 @@ struct Needed {
     databases: HashSet<ChunkId>,
 }
 
-fn find_unique(catalog: &Catalog, id: SnapshotId, reader: &mut ChunkReader<'_>) -> Result<HashSet<ChunkId>, Error> {
+fn find_unique(
+    catalog: &Catalog,
+    id: SnapshotId,
+    reader: &mut ChunkReader<'_>,
+) -> Result<HashSet<ChunkId>, Error> {
     let (mut own, mut others) = (HashSet::new(), HashSet::new());
     for (other, record) in &catalog.snapshots {
         let set = if *other == id { &mut own } else { &mut others };
@@ -86,15 +92,28 @@ fn find_unique(catalog: &Catalog, id: SnapshotId, reader: &mut ChunkReader<'_>) 
     Ok(unique.chunks)
 }
 
-/// Extents and recipes of databases that no other snapshot has. Neighbours in time share most: they are asked first, and no more
-/// than it takes.
-fn unique_extents(catalog: &Catalog, id: SnapshotId, databases: &HashSet<ChunkId>, reader: &mut ChunkReader<'_>) -> Result<HashSet<ChunkId>, Error> {
+/// Extents and recipes of databases that no other snapshot has. Neighbours in time share most: they
+/// are asked first, and no more than it takes.
+fn unique_extents(
+    catalog: &Catalog,
+    id: SnapshotId,
+    databases: &HashSet<ChunkId>,
+    reader: &mut ChunkReader<'_>,
+) -> Result<HashSet<ChunkId>, Error> {
     let (mut extents, mut recipes) = (HashSet::new(), RecipeBodies::default());
     for database in databases {
-        extents.extend(recipes.chain(database, reader)?.recipe.live_extents().into_iter().map(|(extent, _)| extent));
+        extents.extend(
+            recipes
+                .chain(database, reader)?
+                .recipe
+                .live_extents()
+                .into_iter()
+                .map(|(extent, _)| extent),
+        );
     }
     let at = catalog.snapshots.iter().position(|(known, _)| *known == id).unwrap_or(0);
-    let mut neighbours: Vec<_> = catalog.snapshots.iter().enumerate().filter(|(number, _)| *number != at).collect();
+    let mut neighbours: Vec<_> =
+        catalog.snapshots.iter().enumerate().filter(|(number, _)| *number != at).collect();
     neighbours.sort_by_key(|(number, _)| number.abs_diff(at));
     let mut asked = HashSet::new();
     for (_, (_, record)) in neighbours {

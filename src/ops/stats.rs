@@ -99,7 +99,13 @@ pub fn stats(repository: &Repository, catalog: &Catalog) -> Result<Stats, Error>
             row.bytes_in_all_snapshots += category.bytes;
             stats.bytes_in_all_snapshots += category.bytes;
         }
-        stats.growth.push(Growth { id: *id, time_ns: record.time_ns, new_stored: record.bytes.new_stored, new_raw: record.bytes.new_raw, database_stored });
+        stats.growth.push(Growth {
+            id: *id,
+            time_ns: record.time_ns,
+            new_stored: record.bytes.new_stored,
+            new_raw: record.bytes.new_raw,
+            database_stored,
+        });
     }
     stats.deduplication = ratio(stats.bytes_in_all_snapshots, stats.content_raw);
     stats.compression = ratio(stats.content_raw, stats.content_stored);

@@ -1,4 +1,5 @@
-//! Which snapshots came into a copy at some time: one that is not there any more was forgotten there, and stays so.
+//! Which snapshots came into a copy at some time: one that is not there any more was forgotten
+//! there, and stays so.
 
 use std::collections::BTreeSet;
 
@@ -16,8 +17,16 @@ impl Taken {
     /// Reads the file of a copy. Lines that are no ids are of no meaning.
     pub(super) fn read(target: &Repository) -> Result<Taken, Error> {
         match target.backend().read(NAME, Span::Whole { limit: RECORD_BYTES_MAX }) {
-            Ok(bytes) => Ok(Taken(String::from_utf8_lossy(&bytes).lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect())),
-            Err(crate::backend::Error::Missing { .. } | crate::backend::Error::TooLarge { .. }) => Ok(Taken(BTreeSet::new())),
+            Ok(bytes) => Ok(Taken(
+                String::from_utf8_lossy(&bytes)
+                    .lines()
+                    .filter(|line| !line.starts_with('#'))
+                    .map(str::to_owned)
+                    .collect(),
+            )),
+            Err(crate::backend::Error::Missing { .. } | crate::backend::Error::TooLarge { .. }) => {
+                Ok(Taken(BTreeSet::new()))
+            }
             Err(error) => Err(error.into()),
         }
     }

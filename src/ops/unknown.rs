@@ -1,5 +1,5 @@
-//! What does a snapshot not know? Paths that it could not read, did not enter or left out are not in it, and that says nothing of whether they
-//! were there: nobody may take them for gone.
+//! What does a snapshot not know? Paths that it could not read, did not enter or left out are not
+//! in it, and that says nothing of whether they were there: nobody may take them for gone.
 
 use std::collections::HashSet;
 
@@ -13,7 +13,8 @@ use super::Error;
 pub struct Unknown {
     /// Paths that could not be captured as problems name them, each with all below it.
     problems: HashSet<String>,
-    /// More problems than are named, any of which may be about any path; or a source of which nothing was there.
+    /// More problems than are named, any of which may be about any path; or a source of which
+    /// nothing was there.
     is_cut: bool,
     /// Left out by the user, or on another file system.
     excluded: Globs,
@@ -24,13 +25,18 @@ pub struct Unknown {
 impl Unknown {
     /// What a snapshot's record says.
     pub fn of(record: &SnapshotRecord) -> Result<Unknown, Error> {
-        let failed = |source: globset::Error| Error::Glob { glob: source.glob().unwrap_or_default().to_owned(), source };
+        let failed = |source: globset::Error| Error::Glob {
+            glob: source.glob().unwrap_or_default().to_owned(),
+            source,
+        };
         let is_instance = !record.source.directories.contains_key("folder");
         Ok(Unknown {
             problems: record.problems.iter().map(|problem| problem.path.clone()).collect(),
-            is_cut: record.problem_count > record.problems.len() as u64 || record.has_only_markers(),
+            is_cut: record.problem_count > record.problems.len() as u64
+                || record.has_only_markers(),
             excluded: Globs::new(&record.excluded).map_err(failed)?,
-            captured: is_instance.then(|| record.categories.keys().filter_map(|name| name.parse().ok()).collect()),
+            captured: is_instance
+                .then(|| record.categories.keys().filter_map(|name| name.parse().ok()).collect()),
         })
     }
 
@@ -46,7 +52,8 @@ impl Unknown {
 
     /// The same for a path of this category.
     pub fn holds_of(&self, category: Category, path: &[u8]) -> bool {
-        self.captured.as_ref().is_some_and(|captured| !captured.contains(&category)) || self.holds(path)
+        self.captured.as_ref().is_some_and(|captured| !captured.contains(&category))
+            || self.holds(path)
     }
 
     /// Whether databases were captured.
@@ -60,13 +67,19 @@ impl Unknown {
     }
 
     fn is_below_a_problem(&self, path: &[u8]) -> bool {
-        !self.problems.is_empty() && prefixes(path).any(|prefix| self.problems.contains(&display(prefix)))
+        !self.problems.is_empty()
+            && prefixes(path).any(|prefix| self.problems.contains(&display(prefix)))
     }
 }
 
 /// A path and all folders above it.
 fn prefixes(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at).chain([path.len()]);
+    let ends = path
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'/')
+        .map(|(at, _)| at)
+        .chain([path.len()]);
     ends.filter_map(|end| path.get(..end))
 }
 
@@ -82,13 +95,22 @@ mod tests {
             captured: Some(vec![Category::Metadata]),
             ..Unknown::default()
         };
-        for path in ["metadata/People", "metadata/People/Ann/folder.jpg", "metadata/x.bif", "metadata/x.bif/y", "data/other/a/b"] {
+        for path in [
+            "metadata/People",
+            "metadata/People/Ann/folder.jpg",
+            "metadata/x.bif",
+            "metadata/x.bif/y",
+            "data/other/a/b",
+        ] {
             assert!(unknown.holds(path.as_bytes()), "{path}");
         }
         for path in ["metadata", "metadata/People2", "metadata/library/x.jpg", "data/other"] {
             assert!(!unknown.holds(path.as_bytes()), "{path}");
         }
-        assert!(unknown.holds_of(Category::Plugins, b"plugins/x") && !unknown.holds_of(Category::Metadata, b"metadata/x"));
+        assert!(
+            unknown.holds_of(Category::Plugins, b"plugins/x")
+                && !unknown.holds_of(Category::Metadata, b"metadata/x")
+        );
         assert!(Unknown { is_cut: true, ..Unknown::default() }.holds(b"anything"));
     }
 }

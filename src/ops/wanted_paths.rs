@@ -16,23 +16,30 @@ pub struct WantedPaths {
 }
 
 impl WantedPaths {
-    /// `texts` as they were typed and as the bytes they stand for: what has `*`, `?`, `[` or `{` is a pattern (one without `/` for names, one
-    /// with `/` for whole paths), anything else a path with all below it.
+    /// `texts` as they were typed and as the bytes they stand for: what has `*`, `?`, `[` or `{` is
+    /// a pattern (one without `/` for names, one with `/` for whole paths), anything else a path
+    /// with all below it.
     pub fn new(texts: &[(String, Vec<u8>)]) -> Result<WantedPaths, Error> {
         let is_glob = |text: &str| text.contains(['*', '?', '[', '{']);
         let mut globs = Vec::new();
         for (text, _) in texts.iter().filter(|(text, _)| is_glob(text)) {
-            Globs::new(std::slice::from_ref(text)).map_err(|source| Error::Glob { glob: text.clone(), source })?;
+            Globs::new(std::slice::from_ref(text))
+                .map_err(|source| Error::Glob { glob: text.clone(), source })?;
             globs.push(text.clone());
         }
-        let globs_set = Globs::new(&globs).map_err(|source| Error::Glob { glob: globs.join(", "), source })?;
+        let globs_set =
+            Globs::new(&globs).map_err(|source| Error::Glob { glob: globs.join(", "), source })?;
         // A name with such characters may be meant as it is, too.
         let paths = texts.iter().map(|(_, path)| path.clone()).collect();
         Ok(WantedPaths {
             paths,
             globs: globs_set,
             is_limited: !texts.is_empty(),
-            named: texts.iter().filter(|(text, _)| !is_glob(text)).map(|(_, path)| path.clone()).collect(),
+            named: texts
+                .iter()
+                .filter(|(text, _)| !is_glob(text))
+                .map(|(_, path)| path.clone())
+                .collect(),
             names: Vec::new(),
         })
     }
@@ -73,7 +80,12 @@ mod tests {
 
     #[test]
     fn a_path_takes_all_below_it_and_a_pattern_what_it_fits() {
-        let wanted = |texts: &[&str]| WantedPaths::new(&texts.iter().map(|t| ((*t).to_owned(), t.as_bytes().to_vec())).collect::<Vec<_>>()).unwrap();
+        let wanted = |texts: &[&str]| {
+            WantedPaths::new(
+                &texts.iter().map(|t| ((*t).to_owned(), t.as_bytes().to_vec())).collect::<Vec<_>>(),
+            )
+            .unwrap()
+        };
         assert!(wanted(&[]).take(b"anything") && WantedPaths::default().take(b"anything"));
         assert!(wanted(&["config"]).take(b"config/system.xml"));
         assert!(!wanted(&["config"]).take(b"config2/system.xml"));

@@ -1,4 +1,5 @@
-//! The address of the server: http or https, a host, perhaps a port and a base path, and nothing else.
+//! The address of the server: http or https, a host, perhaps a port and a base path, and nothing
+//! else.
 
 use std::fmt;
 
@@ -12,7 +13,8 @@ impl Address {
     /// # Errors
     /// What is wrong with it, without repeating it: somebody may have put a secret there.
     pub fn parse(text: &str) -> Result<Address, String> {
-        const EXAMPLE: &str = "it must look like http://127.0.0.1:8096 or https://media.example.org/jellyfin";
+        const EXAMPLE: &str =
+            "it must look like http://127.0.0.1:8096 or https://media.example.org/jellyfin";
         let (scheme, rest) = text.trim().split_once("://").ok_or(EXAMPLE)?;
         if !["http", "https"].contains(&scheme) {
             return Err(EXAMPLE.to_owned());
@@ -49,7 +51,14 @@ impl fmt::Debug for Address {
 /// A value as it stands in an address.
 pub(super) fn encoded(value: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    value.bytes().map(|byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    value
+        .bytes()
+        .map(
+            |byte| {
+                if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+            },
+        )
+        .collect()
 }
 
 #[cfg(test)]
@@ -65,8 +74,18 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text).unwrap().to_string(), read);
         }
-        for wrong in ["", "127.0.0.1:8096", "ftp://x", "http://", "http:///x", "http://:8096", "http://x?api_key=1", "http://x y", "http://x#y", "file:///etc"]
-        {
+        for wrong in [
+            "",
+            "127.0.0.1:8096",
+            "ftp://x",
+            "http://",
+            "http:///x",
+            "http://:8096",
+            "http://x?api_key=1",
+            "http://x y",
+            "http://x#y",
+            "file:///etc",
+        ] {
             assert!(Address::parse(wrong).is_err(), "{wrong}");
         }
         let with_password = Address::parse("http://ana:secret@host").unwrap_err();

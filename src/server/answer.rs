@@ -1,4 +1,5 @@
-//! An answer of the server, read without trust: keys in any case, values of any type, texts that may hold anything.
+//! An answer of the server, read without trust: keys in any case, values of any type, texts that
+//! may hold anything.
 
 use serde_json::Value;
 
@@ -7,7 +8,8 @@ use crate::ops::{Id, clean_name, read_id};
 /// Texts that are used and not shown (ids, secrets, paths) may be so long, in bytes.
 const TEXT_BYTES_MAX: usize = 4096;
 
-/// A value of an answer. Jellyfin writes its keys in PascalCase; for a moment while it starts, in camelCase.
+/// A value of an answer. Jellyfin writes its keys in PascalCase; for a moment while it starts, in
+/// camelCase.
 #[derive(Clone, Debug)]
 pub(super) struct Answer(Value);
 
@@ -19,7 +21,9 @@ impl Answer {
 
     fn get(&self, key: &str) -> Option<&Value> {
         let object = self.0.as_object()?;
-        object.get(key).or_else(|| object.iter().find(|(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, value)| value))
+        object.get(key).or_else(|| {
+            object.iter().find(|(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, value)| value)
+        })
     }
 
     /// What a key holds.
@@ -82,10 +86,25 @@ mod tests {
         let answer = Answer::read(br#"{"id": "326f01089c1e4d48bc3353ea15450caa", "Name": "a\u001b[31mb", "Version": 12, "IsPaused": "yes"}"#).unwrap();
         assert_eq!(answer.id("Id"), read_id("326f0108-9c1e-4d48-bc33-53ea15450caa"));
         assert_eq!(answer.name("Name").unwrap(), "a\u{fffd}[31mb");
-        assert_eq!((answer.text("Version"), answer.flag("IsPaused"), answer.integer("Id"), answer.number("None")), (None, None, None, None));
+        assert_eq!(
+            (
+                answer.text("Version"),
+                answer.flag("IsPaused"),
+                answer.integer("Id"),
+                answer.number("None")
+            ),
+            (None, None, None, None)
+        );
         assert!(answer.parts().is_none());
         let deep = [vec![b'['; 100_000], vec![b']'; 100_000]].concat();
-        assert!(Answer::read(&deep).is_none() && Answer::read(b"{\"Id\":").is_none() && Answer::read(b"<html>").is_none());
-        assert!(Answer::read(b"true").unwrap().is_true() && !Answer::read(b"\"true\"").unwrap().is_true());
+        assert!(
+            Answer::read(&deep).is_none()
+                && Answer::read(b"{\"Id\":").is_none()
+                && Answer::read(b"<html>").is_none()
+        );
+        assert!(
+            Answer::read(b"true").unwrap().is_true()
+                && !Answer::read(b"\"true\"").unwrap().is_true()
+        );
     }
 }

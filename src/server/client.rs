@@ -1,4 +1,5 @@
-//! Requests to the server: no redirect is followed, no proxy of the environment is used, and answers are limited in size and time.
+//! Requests to the server: no redirect is followed, no proxy of the environment is used, and
+//! answers are limited in size and time.
 
 use std::time::Duration;
 
@@ -55,18 +56,33 @@ impl Client {
     }
 
     /// Asks with the key. `doing` says in messages what is asked.
-    pub(super) fn ask(&self, doing: &'static str, path: &str, sent: &Sent<'_>) -> Result<Vec<u8>, ServerError> {
+    pub(super) fn ask(
+        &self,
+        doing: &'static str,
+        path: &str,
+        sent: &Sent<'_>,
+    ) -> Result<Vec<u8>, ServerError> {
         self.ask_as(doing, path, sent, self.key.as_ref().map(ApiKey::header).as_deref())
     }
 
     /// The same with other words in the header `Authorization`.
-    pub(super) fn ask_as(&self, doing: &'static str, path: &str, sent: &Sent<'_>, authorization: Option<&str>) -> Result<Vec<u8>, ServerError> {
+    pub(super) fn ask_as(
+        &self,
+        doing: &'static str,
+        path: &str,
+        sent: &Sent<'_>,
+        authorization: Option<&str>,
+    ) -> Result<Vec<u8>, ServerError> {
         let url = self.address.at(path);
         let answered = match sent {
             Sent::Get => authorized(self.agent.get(&url), authorization).call(),
             Sent::Post => authorized(self.agent.post(&url), authorization).send_empty(),
-            Sent::Json(document) => authorized(self.agent.post(&url), authorization).header("Content-Type", "application/json").send(document.to_string()),
-            Sent::Text(text, kind) => authorized(self.agent.post(&url), authorization).header("Content-Type", *kind).send(*text),
+            Sent::Json(document) => authorized(self.agent.post(&url), authorization)
+                .header("Content-Type", "application/json")
+                .send(document.to_string()),
+            Sent::Text(text, kind) => authorized(self.agent.post(&url), authorization)
+                .header("Content-Type", *kind)
+                .send(*text),
         };
         let answer = answered.map_err(|error| self.failed(doing, &error))?;
         let (address, status) = (self.address.clone(), answer.status().as_u16());
@@ -77,11 +93,21 @@ impl Client {
             503 => return Err(ServerError::Starting { address }),
             _ => return Err(ServerError::Status { address, doing, status }),
         }
-        answer.into_body().with_config().limit(ANSWER_BYTES_MAX).read_to_vec().map_err(|error| self.failed(doing, &error))
+        answer
+            .into_body()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_vec()
+            .map_err(|error| self.failed(doing, &error))
     }
 
     /// Asks for a document.
-    pub(super) fn document(&self, doing: &'static str, path: &str, sent: &Sent<'_>) -> Result<Answer, ServerError> {
+    pub(super) fn document(
+        &self,
+        doing: &'static str,
+        path: &str,
+        sent: &Sent<'_>,
+    ) -> Result<Answer, ServerError> {
         let bytes = self.ask(doing, path, sent)?;
         Answer::read(&bytes).ok_or_else(|| self.invalid(doing, "it is not JSON"))
     }
@@ -97,10 +123,16 @@ impl Client {
         let unreachable = |why: String| ServerError::Unreachable { address: address.clone(), why };
         match error {
             ureq::Error::Timeout(_) => ServerError::TimedOut { address, doing },
-            ureq::Error::BodyExceedsLimit(_) => self.invalid(doing, "it is larger than any answer of Jellyfin"),
+            ureq::Error::BodyExceedsLimit(_) => {
+                self.invalid(doing, "it is larger than any answer of Jellyfin")
+            }
             ureq::Error::HostNotFound => unreachable("the name of the host is unknown".to_owned()),
-            ureq::Error::Tls(_) | ureq::Error::Rustls(_) => unreachable("its certificate was not accepted, or it does not speak https".to_owned()),
-            ureq::Error::Io(error) if is_end(error.kind()) => self.invalid(doing, "the connection ended before the answer did"),
+            ureq::Error::Tls(_) | ureq::Error::Rustls(_) => unreachable(
+                "its certificate was not accepted, or it does not speak https".to_owned(),
+            ),
+            ureq::Error::Io(error) if is_end(error.kind()) => {
+                self.invalid(doing, "the connection ended before the answer did")
+            }
             ureq::Error::Io(error) => unreachable(error.kind().to_string()),
             ureq::Error::ConnectionFailed => unreachable("no connection".to_owned()),
             ureq::Error::BadUri(_) => unreachable("the address is not valid".to_owned()),
@@ -111,10 +143,20 @@ impl Client {
 
 fn is_end(kind: std::io::ErrorKind) -> bool {
     use std::io::ErrorKind as K;
-    matches!(kind, K::UnexpectedEof | K::ConnectionReset | K::ConnectionAborted | K::BrokenPipe | K::InvalidData)
+    matches!(
+        kind,
+        K::UnexpectedEof
+            | K::ConnectionReset
+            | K::ConnectionAborted
+            | K::BrokenPipe
+            | K::InvalidData
+    )
 }
 
-fn authorized<B>(request: ureq::RequestBuilder<B>, authorization: Option<&str>) -> ureq::RequestBuilder<B> {
+fn authorized<B>(
+    request: ureq::RequestBuilder<B>,
+    authorization: Option<&str>,
+) -> ureq::RequestBuilder<B> {
     match authorization {
         Some(value) => request.header("Authorization", value),
         None => request,

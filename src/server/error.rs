@@ -37,7 +37,9 @@ pub enum ServerError {
         status: u16,
     },
     /// It points elsewhere, where the key must not go.
-    #[error("the server at {address} sends requests on to another address (status {status}), and jellyvault does not follow it")]
+    #[error(
+        "the server at {address} sends requests on to another address (status {status}), and jellyvault does not follow it"
+    )]
     Redirect {
         /// Where.
         address: Address,
@@ -65,7 +67,9 @@ pub enum ServerError {
         what: &'static str,
     },
     /// Another server than the one that is meant.
-    #[error("the server at {address} is another Jellyfin server (id {id}) than the one of the {of} (id {wanted})")]
+    #[error(
+        "the server at {address} is another Jellyfin server (id {id}) than the one of the {of} (id {wanted})"
+    )]
     OtherServer {
         /// Where.
         address: Address,
@@ -95,10 +99,16 @@ pub enum ServerError {
 impl ServerError {
     /// Whether it did not refuse, but could not be asked now.
     pub fn is_passing(&self) -> bool {
-        matches!(self, ServerError::Unreachable { .. } | ServerError::TimedOut { .. } | ServerError::Starting { .. })
+        matches!(
+            self,
+            ServerError::Unreachable { .. }
+                | ServerError::TimedOut { .. }
+                | ServerError::Starting { .. }
+        )
     }
 
-    /// Whether the server's answer says that what was asked for is not there: 10.11 answers 500 where 12.0 answers 404.
+    /// Whether the server's answer says that what was asked for is not there: 10.11 answers 500
+    /// where 12.0 answers 404.
     pub(super) fn is_missing(&self) -> bool {
         matches!(self, ServerError::Status { status: 400 | 404 | 500, .. })
     }
@@ -109,17 +119,33 @@ impl ServerError {
             ServerError::Unreachable { .. } => {
                 "Is Jellyfin running, and is url in [jellyfin] of the configuration right? Test it with: jellyvault config check"
             }
-            ServerError::TimedOut { .. } => "Is the server busy? Try again later, or set a longer timeout in [jellyfin] of the configuration.",
-            ServerError::Starting { .. } => "Wait until the server has started, then run the same command again.",
+            ServerError::TimedOut { .. } => {
+                "Is the server busy? Try again later, or set a longer timeout in [jellyfin] of the configuration."
+            }
+            ServerError::Starting { .. } => {
+                "Wait until the server has started, then run the same command again."
+            }
             ServerError::WrongKey { .. } => {
                 "Create an API key in the dashboard (Dashboard, API Keys) and write it to the file that api_key_file in [jellyfin] of the configuration names."
             }
-            ServerError::Redirect { .. } => "Set url in [jellyfin] of the configuration to the address that the server itself has, with its base path.",
-            ServerError::Status { .. } => "Look into the server's log for the reason (Dashboard, Logs).",
-            ServerError::Answer { .. } => "Is url in [jellyfin] of the configuration the address of a Jellyfin server, with its base path if it has one?",
-            ServerError::OtherServer { .. } => "Set url and api_key_file in [jellyfin] of the configuration to the server that the snapshots are of.",
-            ServerError::NoQuickConnect { .. } => "Turn it on in the dashboard (Dashboard, General), or sign in with the password.",
-            ServerError::TooOld { .. } => "Upgrade Jellyfin, or restore while the server is stopped.",
+            ServerError::Redirect { .. } => {
+                "Set url in [jellyfin] of the configuration to the address that the server itself has, with its base path."
+            }
+            ServerError::Status { .. } => {
+                "Look into the server's log for the reason (Dashboard, Logs)."
+            }
+            ServerError::Answer { .. } => {
+                "Is url in [jellyfin] of the configuration the address of a Jellyfin server, with its base path if it has one?"
+            }
+            ServerError::OtherServer { .. } => {
+                "Set url and api_key_file in [jellyfin] of the configuration to the server that the snapshots are of."
+            }
+            ServerError::NoQuickConnect { .. } => {
+                "Turn it on in the dashboard (Dashboard, General), or sign in with the password."
+            }
+            ServerError::TooOld { .. } => {
+                "Upgrade Jellyfin, or restore while the server is stopped."
+            }
         }
     }
 }
@@ -135,7 +161,9 @@ pub enum ThroughError {
     #[error(transparent)]
     Ops(#[from] crate::ops::Error),
     /// Some was changed and the rest was not.
-    #[error("{done} of {all} items were set, then the restore stopped. The other items were not changed")]
+    #[error(
+        "{done} of {all} items were set, then the restore stopped. The other items were not changed"
+    )]
     Halfway {
         /// Items that were set.
         done: usize,

@@ -1,4 +1,5 @@
-//! The server that is meant: its id was compared, its version read. What it knows of itself, what it does, and who watches.
+//! The server that is meant: its id was compared, its version read. What it knows of itself, what
+//! it does, and who watches.
 
 use std::time::Duration;
 
@@ -62,7 +63,8 @@ pub struct Task {
 }
 
 impl Task {
-    /// Whether it changes so much of the library or the database that a snapshot is better taken after it.
+    /// Whether it changes so much of the library or the database that a snapshot is better taken
+    /// after it.
     pub fn is_heavy(&self) -> bool {
         ["RefreshLibrary", "OptimizeDatabaseTask"].contains(&self.key.as_str())
     }
@@ -94,7 +96,8 @@ impl Jellyfin {
             }
             tries += 1;
         };
-        let about = about(&answer).ok_or_else(|| client.invalid(DOING, "it does not name an id and a version"))?;
+        let about = about(&answer)
+            .ok_or_else(|| client.invalid(DOING, "it does not name an id and a version"))?;
         compare_ids(&client, &about.id, expected)?;
         Ok(Jellyfin { client, about })
     }
@@ -104,10 +107,14 @@ impl Jellyfin {
     /// # Errors
     /// [`ServerError::TooOld`].
     pub fn require_changes(&self) -> Result<(), ServerError> {
-        let mut numbers = self.about.version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
+        let mut numbers =
+            self.about.version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
         let version = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
         if version < OLDEST {
-            return Err(ServerError::TooOld { address: self.client.address().clone(), version: self.about.version.clone() });
+            return Err(ServerError::TooOld {
+                address: self.client.address().clone(),
+                version: self.about.version.clone(),
+            });
         }
         Ok(())
     }
@@ -120,11 +127,15 @@ impl Jellyfin {
         const DOING: &str = "asking for its tasks";
         let tasks = self.client.document(DOING, "/ScheduledTasks", &Sent::Get)?.parts();
         let tasks = tasks.ok_or_else(|| self.client.invalid(DOING, "it is not a list"))?;
-        let running = tasks.iter().filter(|task| matches!(task.text("State").as_deref(), Some("Running" | "Cancelling")));
+        let running = tasks
+            .iter()
+            .filter(|task| matches!(task.text("State").as_deref(), Some("Running" | "Cancelling")));
         let task = |task: &Answer| Task {
             key: task.name("Key").unwrap_or_default(),
             name: task.name("Name").unwrap_or_else(|| "a task without a name".to_owned()),
-            percent: task.number("CurrentProgressPercentage").filter(|percent| (0.0..=100.0).contains(percent)),
+            percent: task
+                .number("CurrentProgressPercentage")
+                .filter(|percent| (0.0..=100.0).contains(percent)),
         };
         Ok(running.map(task).collect())
     }
@@ -135,14 +146,20 @@ impl Jellyfin {
     /// [`ServerError`].
     pub fn watching(&self) -> Result<Vec<Watching>, ServerError> {
         const DOING: &str = "asking who is watching";
-        let sessions = self.client.document(DOING, "/Sessions?activeWithinSeconds=60", &Sent::Get)?.parts();
+        let sessions =
+            self.client.document(DOING, "/Sessions?activeWithinSeconds=60", &Sent::Get)?.parts();
         let sessions = sessions.ok_or_else(|| self.client.invalid(DOING, "it is not a list"))?;
         let watching = sessions.iter().filter_map(|session| {
             let playing = session.inner("NowPlayingItem").filter(Answer::is_object)?;
             Some(Watching {
                 user: session.name("UserName").unwrap_or_else(|| "somebody".to_owned()),
-                title: playing.name("Name").unwrap_or_else(|| "something without a name".to_owned()),
-                is_paused: session.inner("PlayState").and_then(|state| state.flag("IsPaused")).unwrap_or_default(),
+                title: playing
+                    .name("Name")
+                    .unwrap_or_else(|| "something without a name".to_owned()),
+                is_paused: session
+                    .inner("PlayState")
+                    .and_then(|state| state.flag("IsPaused"))
+                    .unwrap_or_default(),
             })
         });
         Ok(watching.collect())
@@ -150,19 +167,31 @@ impl Jellyfin {
 }
 
 fn about(answer: &Answer) -> Option<About> {
-    let directories =
-        [("data", "ProgramDataPath"), ("metadata", "InternalMetadataPath"), ("cache", "CachePath"), ("log", "LogPath"), ("transcodes", "TranscodingTempPath")];
+    let directories = [
+        ("data", "ProgramDataPath"),
+        ("metadata", "InternalMetadataPath"),
+        ("cache", "CachePath"),
+        ("log", "LogPath"),
+        ("transcodes", "TranscodingTempPath"),
+    ];
     Some(About {
         id: answer.name("Id")?,
         name: answer.name("ServerName").unwrap_or_default(),
         version: answer.name("Version")?,
-        directories: directories.into_iter().filter_map(|(what, key)| Some(Directory { what, path: answer.name(key)? })).collect(),
+        directories: directories
+            .into_iter()
+            .filter_map(|(what, key)| Some(Directory { what, path: answer.name(key)? }))
+            .collect(),
         has_pending_restart: answer.flag("HasPendingRestart").unwrap_or_default(),
     })
 }
 
 /// Refuses a server with another id than the one that is meant.
-pub(super) fn compare_ids(client: &Client, id: &str, expected: Expected<'_>) -> Result<(), ServerError> {
+pub(super) fn compare_ids(
+    client: &Client,
+    id: &str,
+    expected: Expected<'_>,
+) -> Result<(), ServerError> {
     let Some((wanted, of)) = expected else { return Ok(()) };
     let is_same = match (read_id(id), read_id(wanted)) {
         (Some(id), Some(wanted)) => id == wanted,
@@ -171,7 +200,12 @@ pub(super) fn compare_ids(client: &Client, id: &str, expected: Expected<'_>) -> 
     if is_same {
         return Ok(());
     }
-    Err(ServerError::OtherServer { address: client.address().clone(), id: id.to_owned(), of, wanted: crate::ops::clean_name(wanted) })
+    Err(ServerError::OtherServer {
+        address: client.address().clone(),
+        id: id.to_owned(),
+        of,
+        wanted: crate::ops::clean_name(wanted),
+    })
 }
 
 /// An id as it stands in addresses of the interface.

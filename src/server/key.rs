@@ -29,12 +29,21 @@ impl ApiKey {
     /// [`KeyError`], which does not repeat what the file holds.
     pub fn read(path: &Path) -> Result<ApiKey, KeyError> {
         let wrong = |what: String| KeyError { path: path.to_path_buf(), what };
-        let bytes = read_regular(path, FILE_BYTES_MAX).map_err(|error| wrong(format!("cannot be read ({error})")))?;
+        let bytes = read_regular(path, FILE_BYTES_MAX)
+            .map_err(|error| wrong(format!("cannot be read ({error})")))?;
         let text = String::from_utf8_lossy(&bytes);
         let key = text.trim();
         // What would end the header, or the quotes around the key in it, is no part of a key.
-        let is_key = !key.is_empty() && key.len() <= KEY_CHARS_MAX && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-        if is_key { Ok(ApiKey(key.to_owned())) } else { Err(wrong("does not hold an API key: it must be one line of letters and digits".to_owned())) }
+        let is_key = !key.is_empty()
+            && key.len() <= KEY_CHARS_MAX
+            && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+        if is_key {
+            Ok(ApiKey(key.to_owned()))
+        } else {
+            Err(wrong(
+                "does not hold an API key: it must be one line of letters and digits".to_owned(),
+            ))
+        }
     }
 
     /// The value of the header `Authorization`.
@@ -68,8 +77,17 @@ mod tests {
         assert_eq!(key.header(), "MediaBrowser Token=\"deadbeef\"");
         for wrong in ["", "two words", "a\"b", "a\nb"] {
             let error = file(wrong).unwrap_err().to_string();
-            assert!(error.contains("does not hold an API key") && (wrong.is_empty() || !error.contains(wrong)), "{error}");
+            assert!(
+                error.contains("does not hold an API key")
+                    && (wrong.is_empty() || !error.contains(wrong)),
+                "{error}"
+            );
         }
-        assert!(ApiKey::read(&dir.path().join("none")).unwrap_err().to_string().contains("cannot be read"));
+        assert!(
+            ApiKey::read(&dir.path().join("none"))
+                .unwrap_err()
+                .to_string()
+                .contains("cannot be read")
+        );
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use crate::manifest::{SnapshotId, SnapshotRecord};
-use crate::ops::{Error, Id, InstanceTarget, ListKind, ListNow, SavedList, cat, list_now, saved_list};
+use crate::ops::{
+    Error, Id, InstanceTarget, ListKind, ListNow, SavedList, cat, list_now, saved_list,
+};
 use crate::progress::{Monitor, Problem};
 use crate::store::Repository;
 
@@ -76,9 +78,17 @@ pub fn restore_list(
     let list = saved_list(repository, from, options.kind, options.name)?;
     let now = list_now(repository, from, (target, &list), options.other_server, monitor)?;
     let owner = owner_of(&list, &now)?;
-    let current: BTreeSet<Id> = now.standing.map_or(Ok(Vec::new()), |id| jellyfin.entries(list.kind, id, owner))?.into_iter().collect();
+    let current: BTreeSet<Id> = now
+        .standing
+        .map_or(Ok(Vec::new()), |id| jellyfin.entries(list.kind, id, owner))?
+        .into_iter()
+        .collect();
     let mut report = plan(&list, &now, &current, options.dry_run);
-    let wanted: Vec<Id> = list.entries.iter().filter_map(|entry| entry.id.filter(|id| now.there.contains(id) && !current.contains(id))).collect();
+    let wanted: Vec<Id> = list
+        .entries
+        .iter()
+        .filter_map(|entry| entry.id.filter(|id| now.there.contains(id) && !current.contains(id)))
+        .collect();
     let needs_cover = match now.standing {
         Some(id) => !jellyfin.pictures(id)?.iter().any(|picture| picture.kind == "Primary"),
         None => true,
@@ -93,12 +103,25 @@ pub fn restore_list(
     cover.map_or(Ok(0), |path| cat(repository, from, path, &mut picture))?;
     let id = match now.standing {
         Some(id) => id,
-        None => jellyfin.create(&list, owner, wanted.get(..IDS_A_REQUEST.min(wanted.len())).unwrap_or_default())?,
+        None => jellyfin.create(
+            &list,
+            owner,
+            wanted.get(..IDS_A_REQUEST.min(wanted.len())).unwrap_or_default(),
+        )?,
     };
     report.id = Some(written(id));
-    let rest = if now.standing.is_some() { wanted.as_slice() } else { wanted.get(IDS_A_REQUEST..).unwrap_or_default() };
+    let rest = if now.standing.is_some() {
+        wanted.as_slice()
+    } else {
+        wanted.get(IDS_A_REQUEST..).unwrap_or_default()
+    };
     let done = complete(jellyfin, (&list, id, owner), rest, &mut report, &picture);
-    done.map_err(|source| ThroughError::List { what: list.kind.word(), name: list.name.clone(), was_made: report.created, source: Box::new(source) })?;
+    done.map_err(|source| ThroughError::List {
+        what: list.kind.word(),
+        name: list.name.clone(),
+        was_made: report.created,
+        source: Box::new(source),
+    })?;
     Ok(report)
 }
 
@@ -118,15 +141,23 @@ fn complete(
     let lost: Vec<&str> = list
         .entries
         .iter()
-        .filter(|entry| report.added.contains(&entry.name) && !entry.id.is_some_and(|id| has.contains(&id)))
+        .filter(|entry| {
+            report.added.contains(&entry.name) && !entry.id.is_some_and(|id| has.contains(&id))
+        })
         .map(|entry| entry.name.as_str())
         .collect();
-    report.problems.extend(lost.iter().map(|name| Problem { path: (*name).to_owned(), what: "the server did not add this entry".to_owned() }));
+    report.problems.extend(lost.iter().map(|name| Problem {
+        path: (*name).to_owned(),
+        what: "the server did not add this entry".to_owned(),
+    }));
     let lost: Vec<String> = lost.into_iter().map(str::to_owned).collect();
     report.added.retain(|name| !lost.contains(name));
     if report.cover && !jellyfin.add_cover(id, picture)? {
         report.cover = false;
-        report.problems.push(Problem { path: list.name.clone(), what: "its cover is not a picture that the server takes".to_owned() });
+        report.problems.push(Problem {
+            path: list.name.clone(),
+            what: "its cover is not a picture that the server takes".to_owned(),
+        });
     }
     Ok(())
 }
@@ -151,13 +182,30 @@ fn plan(list: &SavedList, now: &ListNow, current: &BTreeSet<Id>, dry_run: bool) 
             _ => missing.push(entry.name.clone()),
         }
     }
-    let gone = missing.iter().map(|name| Problem { path: name.clone(), what: "it is not in the library now, so it was left out".to_owned() });
-    let shared = (list.is_shared && now.standing.is_none())
-        .then(|| Problem { path: list.name.clone(), what: "the playlist was shared with some users: share it again in Jellyfin".to_owned() });
+    let gone = missing.iter().map(|name| Problem {
+        path: name.clone(),
+        what: "it is not in the library now, so it was left out".to_owned(),
+    });
+    let shared = (list.is_shared && now.standing.is_none()).then(|| Problem {
+        path: list.name.clone(),
+        what: "the playlist was shared with some users: share it again in Jellyfin".to_owned(),
+    });
     let problems = gone.chain(shared).collect();
     let id = now.standing.map(written);
     let (kind, name) = (list.kind, list.name.clone());
-    ListReport { kind, name, owner: now.owner.clone(), id, created: now.standing.is_none(), added, present, missing, cover: false, dry_run, problems }
+    ListReport {
+        kind,
+        name,
+        owner: now.owner.clone(),
+        id,
+        created: now.standing.is_none(),
+        added,
+        present,
+        missing,
+        cover: false,
+        dry_run,
+        problems,
+    }
 }
 
 fn joined(ids: &[Id]) -> String {
@@ -183,15 +231,32 @@ impl Jellyfin {
                 (DOING, self.client.document(DOING, &path, &Sent::Post)?)
             }
         };
-        answer.id("Id").ok_or_else(|| self.client.invalid(doing, "it does not name the id of what was made"))
+        answer
+            .id("Id")
+            .ok_or_else(|| self.client.invalid(doing, "it does not name the id of what was made"))
     }
 
-    fn add(&self, kind: ListKind, id: Id, ids: &[Id], owner: Option<Id>) -> Result<(), ServerError> {
+    fn add(
+        &self,
+        kind: ListKind,
+        id: Id,
+        ids: &[Id],
+        owner: Option<Id>,
+    ) -> Result<(), ServerError> {
         let (place, user) = match kind {
-            ListKind::Playlist => ("Playlists", owner.map_or_else(String::new, |owner| format!("&userId={}", written(owner)))),
+            ListKind::Playlist => (
+                "Playlists",
+                owner.map_or_else(String::new, |owner| format!("&userId={}", written(owner))),
+            ),
             ListKind::Collection => ("Collections", String::new()),
         };
-        self.client.ask("adding entries", &format!("/{place}/{}/Items?ids={}{user}", written(id), joined(ids)), &Sent::Post).map(drop)
+        self.client
+            .ask(
+                "adding entries",
+                &format!("/{place}/{}/Items?ids={}{user}", written(id), joined(ids)),
+                &Sent::Post,
+            )
+            .map(drop)
     }
 
     /// The ids of what a list names.
@@ -201,11 +266,20 @@ impl Jellyfin {
         while found.len() < ENTRIES_MAX {
             let page = format!("StartIndex={}&Limit={PAGE}", found.len());
             let path = match kind {
-                ListKind::Playlist => format!("/Playlists/{}/Items?{page}&userId={}", written(id), owner.map(written).unwrap_or_default()),
+                ListKind::Playlist => format!(
+                    "/Playlists/{}/Items?{page}&userId={}",
+                    written(id),
+                    owner.map(written).unwrap_or_default()
+                ),
                 ListKind::Collection => format!("/Items?{page}&ParentId={}", written(id)),
             };
-            let items = self.client.document(DOING, &path, &Sent::Get)?.inner("Items").and_then(super::answer::Answer::parts);
-            let items = items.ok_or_else(|| self.client.invalid(DOING, "it has no list of items"))?;
+            let items = self
+                .client
+                .document(DOING, &path, &Sent::Get)?
+                .inner("Items")
+                .and_then(super::answer::Answer::parts);
+            let items =
+                items.ok_or_else(|| self.client.invalid(DOING, "it has no list of items"))?;
             let ids: Vec<Id> = items.iter().filter_map(|item| item.id("Id")).collect();
             // A server that does not know of pages sends the first one again.
             let is_again = !found.is_empty() && found.starts_with(&ids);

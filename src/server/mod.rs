@@ -1,6 +1,8 @@
-//! What does the running Jellyfin server say, and what can be changed through it? A client of its HTTP interface, with an API key.
+//! What does the running Jellyfin server say, and what can be changed through it? A client of its
+//! HTTP interface, with an API key.
 //!
-//! Every answer is taken as hostile: limited in size and time, read without trust in its types. The key stands in no message.
+//! Every answer is taken as hostile: limited in size and time, read without trust in its types. The
+//! key stands in no message.
 
 mod address;
 mod answer;

@@ -8,7 +8,8 @@ use super::client::Sent;
 use super::error::ServerError;
 use super::jellyfin::{Jellyfin, written};
 
-/// The largest picture that is sent, in bytes: a limit of Jellyfin's own web server is 30 MB of text.
+/// The largest picture that is sent, in bytes: a limit of Jellyfin's own web server is 30 MB of
+/// text.
 const PICTURE_BYTES_MAX: usize = 20 << 20;
 
 /// A picture that the server has of an item.
@@ -48,7 +49,8 @@ pub struct PictureOptions {
     pub dry_run: bool,
 }
 
-/// The interface's word for one of ours; nothing for pictures of which an item has several, or that are a user's.
+/// The interface's word for one of ours; nothing for pictures of which an item has several, or that
+/// are a user's.
 pub fn kind_of_word(word: &str) -> Option<&'static str> {
     Some(match word {
         "poster" => "Primary",
@@ -75,30 +77,60 @@ fn content_type(bytes: &[u8]) -> Option<&'static str> {
 /// Sets a picture of an item.
 ///
 /// # Errors
-/// [`crate::ops::Error::Refused`] for what is no picture or an item that the server does not have, else what the server says.
-pub fn restore_picture(jellyfin: &Jellyfin, item: Id, bytes: &[u8], options: PictureOptions) -> Result<PictureReport, super::ThroughError> {
-    let refused = |what: &str, hint: &str| crate::ops::Error::Refused { what: what.to_owned(), hint: hint.to_owned() };
-    let as_file = "Nothing was changed. Restore it as a file: leave out --through-server and add --in-place.";
-    let content_type =
-        content_type(bytes).ok_or_else(|| refused("the picture is not a JPEG, PNG, GIF or WebP file, and the server takes no other", as_file))?;
+/// [`crate::ops::Error::Refused`] for what is no picture or an item that the server does not have,
+/// else what the server says.
+pub fn restore_picture(
+    jellyfin: &Jellyfin,
+    item: Id,
+    bytes: &[u8],
+    options: PictureOptions,
+) -> Result<PictureReport, super::ThroughError> {
+    let refused = |what: &str, hint: &str| crate::ops::Error::Refused {
+        what: what.to_owned(),
+        hint: hint.to_owned(),
+    };
+    let as_file =
+        "Nothing was changed. Restore it as a file: leave out --through-server and add --in-place.";
+    let content_type = content_type(bytes).ok_or_else(|| {
+        refused(
+            "the picture is not a JPEG, PNG, GIF or WebP file, and the server takes no other",
+            as_file,
+        )
+    })?;
     if bytes.len() > PICTURE_BYTES_MAX {
         return Err(refused("the picture is larger than the server takes", as_file).into());
     }
     jellyfin.require_changes()?;
-    let missing = || refused("the server does not have this item now", "Nothing was changed. If its media came back, run a library scan first.");
+    let missing = || {
+        refused(
+            "the server does not have this item now",
+            "Nothing was changed. If its media came back, run a library scan first.",
+        )
+    };
     let before = match jellyfin.pictures(item) {
         Err(error) if error.is_missing() => return Err(missing().into()),
         pictures => one(pictures?, options.kind),
     };
-    let (tag_before, path_before) = before.map_or((None, None), |picture| (Some(picture.tag), picture.path));
-    let mut report = PictureReport { kind: options.kind, content_type, bytes: bytes.len(), tag_before, tag: None, path_before };
+    let (tag_before, path_before) =
+        before.map_or((None, None), |picture| (Some(picture.tag), picture.path));
+    let mut report = PictureReport {
+        kind: options.kind,
+        content_type,
+        bytes: bytes.len(),
+        tag_before,
+        tag: None,
+        path_before,
+    };
     if options.dry_run {
         return Ok(report);
     }
     jellyfin.set_picture(item, options.kind, (bytes, content_type))?;
     report.tag = one(jellyfin.pictures(item)?, options.kind).map(|picture| picture.tag);
     if report.tag.is_none() {
-        return Err(jellyfin.client.invalid("setting a picture", "the item has no such picture afterwards").into());
+        return Err(jellyfin
+            .client
+            .invalid("setting a picture", "the item has no such picture afterwards")
+            .into());
     }
     Ok(report)
 }
@@ -111,15 +143,27 @@ impl Jellyfin {
     /// The pictures of an item.
     pub(super) fn pictures(&self, item: Id) -> Result<Vec<Picture>, ServerError> {
         const DOING: &str = "asking for the pictures of an item";
-        let pictures = self.client.document(DOING, &format!("/Items/{}/Images", written(item)), &Sent::Get)?.parts();
+        let pictures = self
+            .client
+            .document(DOING, &format!("/Items/{}/Images", written(item)), &Sent::Get)?
+            .parts();
         let pictures = pictures.ok_or_else(|| self.client.invalid(DOING, "it is not a list"))?;
         let picture = pictures.iter().filter_map(|picture| {
-            Some(Picture { kind: picture.name("ImageType")?, tag: picture.name("ImageTag").unwrap_or_default(), path: picture.name("Path") })
+            Some(Picture {
+                kind: picture.name("ImageType")?,
+                tag: picture.name("ImageTag").unwrap_or_default(),
+                path: picture.name("Path"),
+            })
         });
         Ok(picture.collect())
     }
 
-    pub(super) fn set_picture(&self, item: Id, kind: &str, (bytes, content_type): (&[u8], &'static str)) -> Result<(), ServerError> {
+    pub(super) fn set_picture(
+        &self,
+        item: Id,
+        kind: &str,
+        (bytes, content_type): (&[u8], &'static str),
+    ) -> Result<(), ServerError> {
         let text = base64::engine::general_purpose::STANDARD.encode(bytes);
         let path = format!("/Items/{}/Images/{kind}", written(item));
         self.client.ask("setting a picture", &path, &Sent::Text(&text, content_type)).map(drop)
@@ -127,7 +171,10 @@ impl Jellyfin {
 
     /// Gives an item a poster where it has none; whether it got one.
     pub(super) fn add_cover(&self, item: Id, bytes: &[u8]) -> Result<bool, ServerError> {
-        let Some(content_type) = content_type(bytes).filter(|_| bytes.len() <= PICTURE_BYTES_MAX) else { return Ok(false) };
+        let Some(content_type) = content_type(bytes).filter(|_| bytes.len() <= PICTURE_BYTES_MAX)
+        else {
+            return Ok(false);
+        };
         self.set_picture(item, "Primary", (bytes, content_type))?;
         Ok(true)
     }

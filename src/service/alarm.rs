@@ -1,4 +1,5 @@
-//! Who is told when? On a change to the worse, again while it lasts, and once when it is well again: an alarm that comes too often is not read.
+//! Who is told when? On a change to the worse, again while it lasts, and once when it is well
+//! again: an alarm that comes too often is not read.
 
 use std::path::Path;
 
@@ -9,7 +10,8 @@ use super::job_log::{read_json, write_json};
 use super::level::Level;
 use super::standing::Standing;
 
-/// What this machine remembers of alarms. It does not lie in the repository, whose disk may be the one that is away.
+/// What this machine remembers of alarms. It does not lie in the repository, whose disk may be the
+/// one that is away.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Alarm {
@@ -48,8 +50,14 @@ impl Alarm {
         write_json(path, self)
     }
 
-    /// What there is to tell of how things stand, and what is remembered then. A clock that went back reminds at once rather than never.
-    pub fn next(&self, standing: &Standing, now: Timestamp, reminder: SignedDuration) -> (Telling, Alarm) {
+    /// What there is to tell of how things stand, and what is remembered then. A clock that went
+    /// back reminds at once rather than never.
+    pub fn next(
+        &self,
+        standing: &Standing,
+        now: Timestamp,
+        reminder: SignedDuration,
+    ) -> (Telling, Alarm) {
         if standing.is_passing {
             return (Telling::Nothing, self.clone());
         }
@@ -61,7 +69,8 @@ impl Alarm {
             None => (Telling::Raised, raised),
             Some(before) if before < level => (Telling::Raised, raised),
             Some(_) => {
-                let is_due = self.told.is_none_or(|told| told > now || told.duration_until(now) >= reminder);
+                let is_due =
+                    self.told.is_none_or(|told| told > now || told.duration_until(now) >= reminder);
                 if is_due { (Telling::Reminder, raised) } else { (Telling::Nothing, self.clone()) }
             }
         }
@@ -103,7 +112,17 @@ mod tests {
             alarm = next;
         }
         use Telling::{Raised, Recovered, Reminder};
-        assert_eq!(told, [(1, Raised), (3, Raised), (27, Reminder), (51, Reminder), (52, Recovered), (54, Raised)]);
+        assert_eq!(
+            told,
+            [
+                (1, Raised),
+                (3, Raised),
+                (27, Reminder),
+                (51, Reminder),
+                (52, Recovered),
+                (54, Raised)
+            ]
+        );
         let (telling, _) = alarm.next(&standing(Level::Bad), at(0), day);
         assert_eq!(telling, Reminder, "the clock went back");
     }

@@ -1,4 +1,5 @@
-//! A restore that waits for the next start of Jellyfin: before that start nobody holds the database. It is done once, whatever comes of it.
+//! A restore that waits for the next start of Jellyfin: before that start nobody holds the
+//! database. It is done once, whatever comes of it.
 
 use std::path::{Path, PathBuf};
 

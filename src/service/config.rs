@@ -1,22 +1,24 @@
 //! The configuration file: which server, which repository, when what is done, and who is told.
 //!
-//! Every value can be set in the environment as well: `[check] read_percent` is `JELLYVAULT_CHECK_READ_PERCENT`.
+//! Every value can be set in the environment as well: `[check] read_percent` is
+//! `JELLYVAULT_CHECK_READ_PERCENT`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{Count, Policy};
 use crate::source::Category;
 
 use super::config_error::ConfigError;
 use super::drill_config::DrillConfig;
 use super::encryption_config::EncryptionConfig;
+use super::environment::overlay;
 use super::jellyfin_config::JellyfinConfig;
 use super::job::Job;
 use super::notify::{Notify, hidden_arguments};
 use super::one_or_many::OneOrMany;
+use super::retention_config::RetentionConfig;
 use super::schedule::Schedule;
 use super::timing::Timing;
 use super::web_config::WebConfig;
@@ -101,38 +103,6 @@ pub struct SnapshotConfig {
     pub exclude: Vec<String>,
 }
 
-/// When old snapshots go, and which.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RetentionConfig {
-    /// As of snapshots.
-    pub every: Option<String>,
-    /// As of snapshots.
-    pub at: Option<OneOrMany>,
-    /// As of snapshots.
-    pub days: Option<OneOrMany>,
-    /// As of snapshots.
-    pub cron: Option<String>,
-    /// As of snapshots.
-    pub enabled: Option<bool>,
-    /// The last N.
-    pub keep_last: Option<Count>,
-    /// One for each of the last N hours that have one.
-    pub keep_hourly: Option<Count>,
-    /// The same of days.
-    pub keep_daily: Option<Count>,
-    /// The same of weeks.
-    pub keep_weekly: Option<Count>,
-    /// The same of months.
-    pub keep_monthly: Option<Count>,
-    /// The same of years.
-    pub keep_yearly: Option<Count>,
-    /// All that are younger.
-    pub keep_within: Option<String>,
-    /// Labels that are kept.
-    pub keep_label: Vec<String>,
-}
-
 /// When the repository is checked, and how much of its data is read.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -181,13 +151,21 @@ impl Loaded {
     ///
     /// # Errors
     /// [`ConfigError`] with the line.
-    pub fn read(file: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Loaded, ConfigError> {
+    pub fn read(
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Loaded, ConfigError> {
         let text = match file {
-            Some(path) => text_of(path).map_err(|why| ConfigError::Unreadable { path: path.display().to_string(), why })?,
+            Some(path) => text_of(path)
+                .map_err(|why| ConfigError::Unreadable { path: path.display().to_string(), why })?,
             None => String::new(),
         };
-        let shown = file.map_or_else(|| "from the environment".to_owned(), |path| path.display().to_string());
-        let invalid = |text: &str, error: &toml::de::Error| ConfigError::Invalid { path: shown.clone(), what: located(text, error) };
+        let shown = file
+            .map_or_else(|| "from the environment".to_owned(), |path| path.display().to_string());
+        let invalid = |text: &str, error: &toml::de::Error| ConfigError::Invalid {
+            path: shown.clone(),
+            what: located(text, error),
+        };
         // As it is first, so that what is wrong with the file is told with its line.
         let own: Config = toml::from_str(&text).map_err(|error| invalid(&text, &error))?;
         let mut table: toml::Table = text.parse().map_err(|error| invalid(&text, &error))?;
@@ -207,12 +185,16 @@ impl Loaded {
 
 /// The text of a file, which is no pipe and not longer than people write.
 fn text_of(path: &Path) -> Result<String, String> {
-    let bytes = crate::source::read_regular(path, FILE_BYTES_MAX).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => {
-            format!("it is not a regular file, or it is larger than {} KiB", FILE_BYTES_MAX >> 10)
-        }
-        _ => error.to_string(),
-    })?;
+    let bytes =
+        crate::source::read_regular(path, FILE_BYTES_MAX).map_err(|error| match error.kind() {
+            std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData => {
+                format!(
+                    "it is not a regular file, or it is larger than {} KiB",
+                    FILE_BYTES_MAX >> 10
+                )
+            }
+            _ => error.to_string(),
+        })?;
     String::from_utf8(bytes).map_err(|_| "it is not text in UTF-8".to_owned())
 }
 
@@ -220,41 +202,19 @@ fn text_of(path: &Path) -> Result<String, String> {
 fn without_values(message: &str) -> String {
     let Some((before, rest)) = message.split_once("string \"") else { return message.to_owned() };
     let after = rest.rsplit_once("\", expected").map_or("", |(_, after)| after);
-    format!("{before}a text, expected{after}").replace("expected a sequence", "expected a list of texts: [\"…\", \"…\"]")
+    format!("{before}a text, expected{after}")
+        .replace("expected a sequence", "expected a list of texts: [\"…\", \"…\"]")
 }
 
 /// The message of an error with its line.
 fn located(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
+    let line = error
+        .span()
+        .map(|span| text.get(..span.start).unwrap_or_default().matches('\n').count() + 1);
     match line {
         Some(line) => format!("line {line}: {}", without_values(error.message())),
         None => without_values(error.message()),
     }
-}
-
-/// Sections, as they stand in the names of variables.
-const SECTIONS: [&str; 10] = ["server", "jellyfin", "snapshot", "retention", "check", "drill", "notify", "hooks", "metrics", "web"];
-
-/// Puts the environment's values into a table; the names of those that were there.
-fn overlay(table: &mut toml::Table, environment: &BTreeMap<String, String>) -> Vec<String> {
-    let mut used = Vec::new();
-    for (name, value) in environment {
-        let Some(rest) = name.strip_prefix("JELLYVAULT_").map(str::to_lowercase) else { continue };
-        let Some((section, key)) = rest.split_once('_').filter(|(section, key)| SECTIONS.contains(section) && !key.is_empty()) else { continue };
-        let of_section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        if let toml::Value::Table(of_section) = of_section {
-            of_section.insert(key.to_owned(), typed(value));
-            used.push(name.clone());
-        }
-    }
-    used
-}
-
-/// A value as it would stand in the file; what is none there is a text.
-fn typed(value: &str) -> toml::Value {
-    let is_text = value.trim().is_empty() || value.contains('\n');
-    let parsed = if is_text { None } else { format!("v = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("v")) };
-    parsed.filter(|value| !matches!(value, toml::Value::Datetime(_))).unwrap_or_else(|| toml::Value::String(value.to_owned()))
 }
 
 impl Config {
@@ -264,20 +224,36 @@ impl Config {
     /// The first that does not.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.snapshots()?;
-        self.retentions()?;
+        self.retention.schedule()?;
         self.checks()?;
         self.drill.schedule()?;
-        self.policy()?;
-        let wrong = |section: &'static str| move |what: String| ConfigError::Value { section, what };
-        if self.repo.as_ref().is_some_and(|repo| !repo.is_absolute() && !repo.to_string_lossy().contains(':')) {
+        self.retention.policy()?;
+        let wrong =
+            |section: &'static str| move |what: String| ConfigError::Value { section, what };
+        if self
+            .repo
+            .as_ref()
+            .is_some_and(|repo| !repo.is_absolute() && !repo.to_string_lossy().contains(':'))
+        {
             return Err(wrong("")("repo must be an absolute path, which begins with /".to_owned()));
         }
-        let programs = [("hooks", &self.hooks.before), ("hooks", &self.hooks.after), ("hooks", &self.hooks.failed), ("notify", &self.notify.command)];
-        if let Some((section, _)) = programs.iter().find(|(_, command)| command.first().is_some_and(String::is_empty)) {
+        let programs = [
+            ("hooks", &self.hooks.before),
+            ("hooks", &self.hooks.after),
+            ("hooks", &self.hooks.failed),
+            ("notify", &self.notify.command),
+        ];
+        if let Some((section, _)) =
+            programs.iter().find(|(_, command)| command.first().is_some_and(String::is_empty))
+        {
             return Err(wrong(section)("the name of a program is empty".to_owned()));
         }
-        if let Some(glob) = self.snapshot.exclude.iter().find(|glob| globset::Glob::new(glob).is_err()) {
-            return Err(wrong("snapshot")(format!("exclude: {glob:?} is not a pattern such as *.bif or metadata/People/**")));
+        if let Some(glob) =
+            self.snapshot.exclude.iter().find(|glob| globset::Glob::new(glob).is_err())
+        {
+            return Err(wrong("snapshot")(format!(
+                "exclude: {glob:?} is not a pattern such as *.bif or metadata/People/**"
+            )));
         }
         if self.check.read_percent.is_some_and(|percent| !(0.0..=100.0).contains(&percent)) {
             return Err(wrong("check")("read_percent must be from 0 to 100".to_owned()));
@@ -293,9 +269,18 @@ impl Config {
     #[must_use]
     pub fn masked(&self) -> Config {
         let Hooks { before, after, failed, time_limit } = &self.hooks;
-        let hooks =
-            Hooks { before: hidden_arguments(before), after: hidden_arguments(after), failed: hidden_arguments(failed), time_limit: time_limit.clone() };
-        Config { notify: self.notify.masked(), encryption: self.encryption.masked(), hooks, ..self.clone() }
+        let hooks = Hooks {
+            before: hidden_arguments(before),
+            after: hidden_arguments(after),
+            failed: hidden_arguments(failed),
+            time_limit: time_limit.clone(),
+        };
+        Config {
+            notify: self.notify.masked(),
+            encryption: self.encryption.masked(),
+            hooks,
+            ..self.clone()
+        }
     }
 
     /// When a job is done.
@@ -305,7 +290,7 @@ impl Config {
     pub fn schedule(&self, job: Job) -> Result<Schedule, ConfigError> {
         match job {
             Job::Snapshot => self.snapshots(),
-            Job::Retention => self.retentions(),
+            Job::Retention => self.retention.schedule(),
             Job::Check => self.checks(),
             Job::Drill => self.drill.schedule(),
         }
@@ -317,16 +302,8 @@ impl Config {
     /// A time that is none.
     pub fn snapshots(&self) -> Result<Schedule, ConfigError> {
         let SnapshotConfig { every, at, days, cron, enabled, .. } = &self.snapshot;
-        Timing { section: "snapshot", every, at, days, cron, enabled }.schedule(|| Schedule::every("15m"))
-    }
-
-    /// When old snapshots go; at half past four where nothing is said.
-    ///
-    /// # Errors
-    /// A time that is none.
-    pub fn retentions(&self) -> Result<Schedule, ConfigError> {
-        let RetentionConfig { every, at, days, cron, enabled, .. } = &self.retention;
-        Timing { section: "retention", every, at, days, cron, enabled }.schedule(|| Schedule::at(&["04:30".to_owned()], &[]))
+        Timing { section: "snapshot", every, at, days, cron, enabled }
+            .schedule(|| Schedule::every("15m"))
     }
 
     /// When the repository is checked; at five where nothing is said.
@@ -335,35 +312,8 @@ impl Config {
     /// A time that is none.
     pub fn checks(&self) -> Result<Schedule, ConfigError> {
         let CheckConfig { every, at, days, cron, enabled, .. } = &self.check;
-        Timing { section: "check", every, at, days, cron, enabled }.schedule(|| Schedule::at(&["05:00".to_owned()], &[]))
-    }
-
-    /// Which snapshots stay; where nothing is said all of a day, and one for each of 48 hours, 30 days, 12 weeks and 24 months.
-    ///
-    /// # Errors
-    /// A duration that is none.
-    pub fn policy(&self) -> Result<Policy, ConfigError> {
-        let RetentionConfig { keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, keep_within, keep_label, .. } = &self.retention;
-        let wrong = |what: &str| ConfigError::Value { section: "retention", what: format!("keep_within: {what:?} is not a duration such as 48h, 7d or 2mo") };
-        let within = match keep_within {
-            Some(text) => Some(text.parse::<jiff::Span>().ok().filter(|span| span.is_positive()).ok_or_else(|| wrong(text))?),
-            None => None,
-        };
-        let (last, hourly, daily, weekly) = (*keep_last, *keep_hourly, *keep_daily, *keep_weekly);
-        let policy = Policy { server: None, last, hourly, daily, weekly, monthly: *keep_monthly, yearly: *keep_yearly, within, labels: keep_label.clone() };
-        let newest = |count| Some(Count::Newest(count));
-        let usual = Policy {
-            within: Some(jiff::Span::new().days(1)),
-            hourly: newest(48),
-            daily: newest(30),
-            weekly: newest(12),
-            monthly: newest(24),
-            yearly: Some(Count::All),
-            labels: policy.labels.clone(),
-            ..Policy::default()
-        };
-        let says_nothing = Policy { labels: Vec::new(), ..policy.clone() }.is_empty();
-        Ok(if says_nothing { usual } else { policy })
+        Timing { section: "check", every, at, days, cron, enabled }
+            .schedule(|| Schedule::at(&["05:00".to_owned()], &[]))
     }
 }
 

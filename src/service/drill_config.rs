@@ -35,7 +35,8 @@ impl DrillConfig {
     /// A time that is none.
     pub fn schedule(&self) -> Result<Schedule, ConfigError> {
         let DrillConfig { every, at, days, cron, enabled, .. } = self;
-        Timing { section: "drill", every, at, days, cron, enabled }.schedule(|| Schedule::at(&["05:30".to_owned()], &["sun".to_owned()]))
+        Timing { section: "drill", every, at, days, cron, enabled }
+            .schedule(|| Schedule::at(&["05:30".to_owned()], &["sun".to_owned()]))
     }
 
     /// How many files.

@@ -34,7 +34,9 @@ pub fn due(schedule: &Schedule, past: Past, now: &Zoned) -> Option<Zoned> {
 pub fn look_again(schedule: &Schedule, past: Past, now: &Zoned) -> Option<Timestamp> {
     let next = schedule.next(now)?.timestamp();
     let failed = past.failed.filter(|failed| past.done.is_none_or(|done| done < *failed));
-    let again = failed.and_then(|failed| failed.checked_add(AGAIN).ok()).filter(|again| *again > now.timestamp());
+    let again = failed
+        .and_then(|failed| failed.checked_add(AGAIN).ok())
+        .filter(|again| *again > now.timestamp());
     Some(again.map_or(next, |again| again.min(next)))
 }
 

@@ -38,17 +38,20 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn schedule() -> impl Strategy<Value = Schedule> {
-    prop::sample::select(vec!["every 15m", "every 6h", "at 02:30", "cron 0 3 * * 0"]).prop_map(|text| match text.split_once(' ') {
-        Some(("every", period)) => Schedule::every(period).unwrap(),
-        Some(("at", time)) => Schedule::at(&[time.to_owned()], &[]).unwrap(),
-        Some((_, cron)) => Schedule::cron(cron).unwrap(),
-        None => unreachable!(),
-    })
+    prop::sample::select(vec!["every 15m", "every 6h", "at 02:30", "cron 0 3 * * 0"]).prop_map(
+        |text| match text.split_once(' ') {
+            Some(("every", period)) => Schedule::every(period).unwrap(),
+            Some(("at", time)) => Schedule::at(&[time.to_owned()], &[]).unwrap(),
+            Some((_, cron)) => Schedule::cron(cron).unwrap(),
+            None => unreachable!(),
+        },
+    )
 }
 
 proptest! {
-    /// Over ten years with sleeps, crashes, failures and summer time: whenever the machine is awake and nothing failed just now, the job was done for
-    /// the latest slot; for no slot is it done twice; however many were missed, it is done once.
+    /// Over ten years with sleeps, crashes, failures and summer time: whenever the machine is awake
+    /// and nothing failed just now, the job was done for the latest slot; for no slot is it done
+    /// twice; however many were missed, it is done once.
     #[test]
     fn each_slot_is_done_once_or_caught_up_once(
         schedule in schedule(),
@@ -100,7 +103,9 @@ fn what_failed_is_tried_again_after_ten_minutes_or_with_the_next_slot() {
     let schedule = Schedule::every("6h").unwrap();
     let slot = moment(1_790_013_600);
     let past = Past { done: None, failed: Some(slot) };
-    let at = |minutes: i64| slot.checked_add(SignedDuration::from_mins(minutes)).unwrap().to_zoned(TimeZone::UTC);
+    let at = |minutes: i64| {
+        slot.checked_add(SignedDuration::from_mins(minutes)).unwrap().to_zoned(TimeZone::UTC)
+    };
     assert!(due(&schedule, past, &at(1)).is_none() && due(&schedule, past, &at(10)).is_some());
     assert_eq!(look_again(&schedule, past, &at(1)), Some(at(10).timestamp()));
     let often = Schedule::every("5m").unwrap();

@@ -43,21 +43,28 @@ pub enum HookError {
     },
 }
 
-/// Runs a program and waits for it; nothing where none is named. What it prints to standard error is a part of the error.
+/// Runs a program and waits for it; nothing where none is named. What it prints to standard error
+/// is a part of the error.
 ///
 /// # Errors
 /// [`HookError`].
-pub fn run_hook(command: &[String], variables: &[(&str, &str)], limit: Duration) -> Result<(), HookError> {
+pub fn run_hook(
+    command: &[String],
+    variables: &[(&str, &str)],
+    limit: Duration,
+) -> Result<(), HookError> {
     let Some((program, arguments)) = command.split_first() else { return Ok(()) };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     // A group of its own, so that what it started ends with it.
     command.envs(variables.iter().copied()).process_group(0);
-    let mut child = command.spawn().map_err(|source| HookError::Start { program: program.clone(), source })?;
+    let mut child =
+        command.spawn().map_err(|source| HookError::Start { program: program.clone(), source })?;
     let reader = child.stderr.take().map(|mut stderr| {
         std::thread::spawn(move || {
             let mut printed = Vec::new();
-            // What cannot be read is not shown; the rest is read too, so that the program does not wait for a reader.
+            // What cannot be read is not shown; the rest is read too, so that the program does not
+            // wait for a reader.
             crate::tolerate(stderr.by_ref().take(OUTPUT_MAX).read_to_end(&mut printed));
             crate::tolerate(std::io::copy(&mut stderr, &mut std::io::sink()));
             String::from_utf8_lossy(&printed).trim().to_owned()
@@ -72,7 +79,10 @@ pub fn run_hook(command: &[String], variables: &[(&str, &str)], limit: Duration)
                 let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
                 // One that has just ended need not be stopped.
                 if let Some(group) = group {
-                    crate::tolerate(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+                    crate::tolerate(rustix::process::kill_process_group(
+                        group,
+                        rustix::process::Signal::KILL,
+                    ));
                 }
                 crate::tolerate(child.wait());
                 return Err(HookError::TooLong { program: program.clone(), limit });
@@ -84,8 +94,14 @@ pub fn run_hook(command: &[String], variables: &[(&str, &str)], limit: Duration)
         return Ok(());
     }
     let printed = reader.and_then(|reader| reader.join().ok()).unwrap_or_default();
-    let shown = |line: &str| line.chars().map(|c| if c.is_control() { '?' } else { c }).take(LINE_CHARS_MAX).collect::<String>();
-    let output = printed.lines().last().map_or_else(String::new, |line| format!(": {}", shown(line)));
+    let shown = |line: &str| {
+        line.chars()
+            .map(|c| if c.is_control() { '?' } else { c })
+            .take(LINE_CHARS_MAX)
+            .collect::<String>()
+    };
+    let output =
+        printed.lines().last().map_or_else(String::new, |line| format!(": {}", shown(line)));
     Err(HookError::Failed { program: program.clone(), status: status.to_string(), output })
 }
 
@@ -102,9 +118,14 @@ mod tests {
     fn a_program_is_told_the_job_and_its_failure_is_told_with_its_words() {
         sh("test \"$JELLYVAULT_JOB\" = snapshot", 10_000).unwrap();
         run_hook(&[], &[], Duration::ZERO).unwrap();
-        let failed = sh("echo one >&2; echo the disk is away >&2; exit 7", 10_000).unwrap_err().to_string();
-        assert!(failed.contains("exit status: 7") && failed.ends_with(": the disk is away"), "{failed}");
-        let missing = run_hook(&["/no/such/program".to_owned()], &[], Duration::from_secs(1)).unwrap_err();
+        let failed =
+            sh("echo one >&2; echo the disk is away >&2; exit 7", 10_000).unwrap_err().to_string();
+        assert!(
+            failed.contains("exit status: 7") && failed.ends_with(": the disk is away"),
+            "{failed}"
+        );
+        let missing =
+            run_hook(&["/no/such/program".to_owned()], &[], Duration::from_secs(1)).unwrap_err();
         assert!(matches!(missing, HookError::Start { .. }));
         // One that prints more than is kept does not wait for a reader.
         sh("yes x | head -c 3000000 >&2; true", 30_000).unwrap();
@@ -114,6 +135,9 @@ mod tests {
     fn a_program_that_does_not_end_is_stopped_with_what_it_started() {
         let begun = Instant::now();
         let stopped = sh("sleep 60 & sleep 60", 100).unwrap_err();
-        assert!(matches!(stopped, HookError::TooLong { .. }) && begun.elapsed() < Duration::from_secs(30));
+        assert!(
+            matches!(stopped, HookError::TooLong { .. })
+                && begun.elapsed() < Duration::from_secs(30)
+        );
     }
 }

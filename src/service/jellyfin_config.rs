@@ -1,4 +1,5 @@
-//! Where the running Jellyfin server is asked, and with which API key. Without a key nothing is asked.
+//! Where the running Jellyfin server is asked, and with which API key. Without a key nothing is
+//! asked.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,7 +50,8 @@ impl JellyfinConfig {
     fn timeout(&self) -> Result<Option<Duration>, String> {
         let Some(text) = &self.timeout else { return Ok(None) };
         let span: Option<SignedDuration> = text.parse().ok();
-        let limit = span.and_then(|span| Duration::try_from(span).ok()).filter(|limit| !limit.is_zero());
+        let limit =
+            span.and_then(|span| Duration::try_from(span).ok()).filter(|limit| !limit.is_zero());
         limit.map(Some).ok_or_else(|| format!("timeout: {text:?} is not a duration such as 30s"))
     }
 
@@ -60,7 +62,9 @@ impl JellyfinConfig {
     pub fn wait_max(&self) -> Result<SignedDuration, String> {
         let Some(text) = &self.wait_max else { return Ok(WAIT_MAX) };
         let span: Option<SignedDuration> = text.parse().ok();
-        span.filter(|span| !span.is_negative()).ok_or_else(|| format!("wait_max: {text:?} is not a duration such as 10m, or 0s to wait for nothing"))
+        span.filter(|span| !span.is_negative()).ok_or_else(|| {
+            format!("wait_max: {text:?} is not a duration such as 10m, or 0s to wait for nothing")
+        })
     }
 
     /// A client with the API key; nothing where none is configured.
@@ -75,7 +79,11 @@ impl JellyfinConfig {
 
     /// A client for signing in, which needs no key; nothing where nothing is said of the server.
     pub fn sign_in_client(&self) -> Option<Client> {
-        if self.url.is_some() || self.api_key_file.is_some() { self.client_with(None) } else { None }
+        if self.url.is_some() || self.api_key_file.is_some() {
+            self.client_with(None)
+        } else {
+            None
+        }
     }
 
     fn client_with(&self, key: Option<ApiKey>) -> Option<Client> {
@@ -91,12 +99,27 @@ mod tests {
     #[test]
     fn addresses_and_durations_are_looked_at_and_nothing_is_asked_without_a_key() {
         let usual = JellyfinConfig::default();
-        assert_eq!((usual.address().unwrap().to_string(), usual.wait_max(), usual.check()), (URL.to_owned(), Ok(WAIT_MAX), Ok(())));
+        assert_eq!(
+            (usual.address().unwrap().to_string(), usual.wait_max(), usual.check()),
+            (URL.to_owned(), Ok(WAIT_MAX), Ok(()))
+        );
         assert!(usual.client().unwrap().is_none() && usual.sign_in_client().is_none());
-        assert!(JellyfinConfig { url: Some(URL.to_owned()), ..usual.clone() }.sign_in_client().is_some());
+        assert!(
+            JellyfinConfig { url: Some(URL.to_owned()), ..usual.clone() }
+                .sign_in_client()
+                .is_some()
+        );
         let wrong = |config: JellyfinConfig| config.check().unwrap_err();
-        assert!(wrong(JellyfinConfig { url: Some("media:8096".to_owned()), ..usual.clone() }).contains("url: it must look like"));
-        assert!(wrong(JellyfinConfig { wait_max: Some("soon".to_owned()), ..usual.clone() }).contains("wait_max"));
-        assert!(wrong(JellyfinConfig { timeout: Some("0s".to_owned()), ..usual }).contains("timeout"));
+        assert!(
+            wrong(JellyfinConfig { url: Some("media:8096".to_owned()), ..usual.clone() })
+                .contains("url: it must look like")
+        );
+        assert!(
+            wrong(JellyfinConfig { wait_max: Some("soon".to_owned()), ..usual.clone() })
+                .contains("wait_max")
+        );
+        assert!(
+            wrong(JellyfinConfig { timeout: Some("0s".to_owned()), ..usual }).contains("timeout")
+        );
     }
 }

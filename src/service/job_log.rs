@@ -1,4 +1,5 @@
-//! What became of the jobs: a small file in the repository that one run leaves for the next. Where it is lost, all counts as not done.
+//! What became of the jobs: a small file in the repository that one run leaves for the next. Where
+//! it is lost, all counts as not done.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -76,7 +77,10 @@ impl JobLog {
 
     /// What the schedule needs to know of a job.
     pub fn past(&self, job: Job) -> Past {
-        Past { done: self.done.get(&job).map(|outcome| outcome.began), failed: self.failed.get(&job).map(|outcome| outcome.began) }
+        Past {
+            done: self.done.get(&job).map(|outcome| outcome.began),
+            failed: self.failed.get(&job).map(|outcome| outcome.began),
+        }
     }
 
     /// The failure of a job that was not done since.
@@ -110,16 +114,28 @@ mod tests {
         let path = dir.path().join("jobs.json");
         assert_eq!(JobLog::read(&path), JobLog::default());
         let began = Timestamp::from_second(1_790_000_000).unwrap();
-        let outcome = |is_ok| Outcome { began, is_ok, words: "x".to_owned(), took_ms: 5, is_damage: false };
+        let outcome =
+            |is_ok| Outcome { began, is_ok, words: "x".to_owned(), took_ms: 5, is_damage: false };
         let mut log = JobLog::default();
         log.note(Job::Check, outcome(false));
         log.note(Job::Retention, outcome(true));
         log.write(&path).unwrap();
         let back = JobLog::read(&path);
         assert_eq!(back, log);
-        assert_eq!((back.past(Job::Check).failed, back.past(Job::Retention).done), (Some(began), Some(began)));
-        assert!(back.open_failure(Job::Check).is_some() && back.open_failure(Job::Retention).is_none());
-        log.done.insert(Job::Check, Outcome { began: began.checked_add(jiff::SignedDuration::from_secs(1)).unwrap(), ..outcome(true) });
+        assert_eq!(
+            (back.past(Job::Check).failed, back.past(Job::Retention).done),
+            (Some(began), Some(began))
+        );
+        assert!(
+            back.open_failure(Job::Check).is_some() && back.open_failure(Job::Retention).is_none()
+        );
+        log.done.insert(
+            Job::Check,
+            Outcome {
+                began: began.checked_add(jiff::SignedDuration::from_secs(1)).unwrap(),
+                ..outcome(true)
+            },
+        );
         assert!(log.open_failure(Job::Check).is_none());
         let mut file = CacheFile::begin(&path).unwrap();
         file.append(b"{\"done\": 7").unwrap();

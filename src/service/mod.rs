@@ -1,6 +1,8 @@
-//! What is done by itself: which jobs there are, when they are due, what became of them, how the server stands, and who is told.
+//! What is done by itself: which jobs there are, when they are due, what became of them, how the
+//! server stands, and who is told.
 //!
-//! Nothing here takes a snapshot: that is [`super::ops`], which the command line calls for what is due.
+//! Nothing here takes a snapshot: that is [`super::ops`], which the command line calls for what is
+//! due.
 
 mod alarm;
 mod armed;
@@ -9,6 +11,7 @@ mod config_error;
 mod drill_config;
 mod due;
 mod encryption_config;
+mod environment;
 mod hooks;
 mod jellyfin_config;
 mod job;
@@ -17,6 +20,7 @@ mod level;
 mod metrics;
 mod notify;
 mod one_or_many;
+mod retention_config;
 mod schedule;
 mod standing;
 mod timing;

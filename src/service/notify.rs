@@ -1,6 +1,8 @@
-//! Who is told, and how: ntfy, Gotify, Discord, a webhook, e-mail by the system's own mailer, a program, healthchecks.
+//! Who is told, and how: ntfy, Gotify, Discord, a webhook, e-mail by the system's own mailer, a
+//! program, healthchecks.
 //!
-//! Requests go to the addresses of the configuration alone: no redirect is followed. Addresses hold secrets and stand in no message.
+//! Requests go to the addresses of the configuration alone: no redirect is followed. Addresses hold
+//! secrets and stand in no message.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -87,14 +89,26 @@ impl Notify {
         self.reminder()?;
         self.absent_after()?;
         for (name, addresses) in self.addresses() {
-            let host = |address: &String| address.strip_prefix("https://").or(address.strip_prefix("http://")).map(|rest| !rest.trim_matches('/').is_empty());
+            let host = |address: &String| {
+                address
+                    .strip_prefix("https://")
+                    .or(address.strip_prefix("http://"))
+                    .map(|rest| !rest.trim_matches('/').is_empty())
+            };
             if addresses.iter().any(|address| host(address) != Some(true)) {
                 // The address itself may hold a secret.
-                return Err(format!("{name}: an address must begin with https:// or http://, followed by the server's name"));
+                return Err(format!(
+                    "{name}: an address must begin with https:// or http://, followed by the server's name"
+                ));
             }
         }
-        let is_wrong = |address: &String| !address.contains('@') || address.contains(['\n', '\r', ',', ' ']);
-        if all(&self.email).iter().any(is_wrong) { Err("email: an address must have the form name@example.org".to_owned()) } else { Ok(()) }
+        let is_wrong =
+            |address: &String| !address.contains('@') || address.contains(['\n', '\r', ',', ' ']);
+        if all(&self.email).iter().any(is_wrong) {
+            Err("email: an address must have the form name@example.org".to_owned())
+        } else {
+            Ok(())
+        }
     }
 
     /// A day where nothing is said.
@@ -127,7 +141,9 @@ impl Notify {
     /// It with every address and argument hidden but for the server's name: to be shown.
     #[must_use]
     pub fn masked(&self) -> Notify {
-        let hidden = |addresses: &Option<OneOrMany>| addresses.as_ref().map(|addresses| addresses.map(&hidden_address));
+        let hidden = |addresses: &Option<OneOrMany>| {
+            addresses.as_ref().map(|addresses| addresses.map(&hidden_address))
+        };
         Notify {
             ntfy: hidden(&self.ntfy),
             gotify: hidden(&self.gotify),
@@ -141,7 +157,9 @@ impl Notify {
 
     /// Whether anybody would be told.
     pub fn is_empty(&self) -> bool {
-        self.addresses().iter().all(|(name, addresses)| *name == "healthchecks" || addresses.is_empty())
+        self.addresses()
+            .iter()
+            .all(|(name, addresses)| *name == "healthchecks" || addresses.is_empty())
             && all(&self.email).is_empty()
             && self.command.is_empty()
     }
@@ -153,11 +171,18 @@ impl Notify {
             for address in addresses {
                 let outcome = match name {
                     "ntfy" => ntfy(&address, message),
-                    "gotify" => post(&address, &json!({"title": message.title, "message": cut(&message.body), "priority": priority(message.level)})),
-                    "discord" => {
-                        post(&address, &json!({"content": cut(&format!("**{}**\n{}", message.title, message.body)), "allowed_mentions": {"parse": []}}))
-                    }
-                    "webhook" => post(&address, &json!({"title": message.title, "message": message.body, "level": message.level})),
+                    "gotify" => post(
+                        &address,
+                        &json!({"title": message.title, "message": cut(&message.body), "priority": priority(message.level)}),
+                    ),
+                    "discord" => post(
+                        &address,
+                        &json!({"content": cut(&format!("**{}**\n{}", message.title, message.body)), "allowed_mentions": {"parse": []}}),
+                    ),
+                    "webhook" => post(
+                        &address,
+                        &json!({"title": message.title, "message": message.body, "level": message.level}),
+                    ),
                     _ => continue,
                 };
                 outcomes.push((name, outcome));
@@ -168,8 +193,13 @@ impl Notify {
             outcomes.push(("email", mail(&people, message)));
         }
         if !self.command.is_empty() {
-            let command = [self.command.as_slice(), &[message.title.clone(), message.body.clone()]].concat();
-            outcomes.push(("command", run_hook(&command, &[("JELLYVAULT_LEVEL", word(message.level))], LIMIT).map_err(SendError::from)));
+            let command =
+                [self.command.as_slice(), &[message.title.clone(), message.body.clone()]].concat();
+            outcomes.push((
+                "command",
+                run_hook(&command, &[("JELLYVAULT_LEVEL", word(message.level))], LIMIT)
+                    .map_err(SendError::from),
+            ));
         }
         outcomes
     }
@@ -180,8 +210,11 @@ impl Notify {
     /// [`SendError`] where it was not reached.
     pub fn ping(&self, is_ok: bool, words: &str) -> Result<(), SendError> {
         let Some(address) = &self.healthchecks else { return Ok(()) };
-        let address = if is_ok { address.clone() } else { format!("{}/fail", address.trim_end_matches('/')) };
-        answer(agent().post(&address).header("Content-Type", "text/plain; charset=utf-8").send(words))
+        let address =
+            if is_ok { address.clone() } else { format!("{}/fail", address.trim_end_matches('/')) };
+        answer(
+            agent().post(&address).header("Content-Type", "text/plain; charset=utf-8").send(words),
+        )
     }
 }
 
@@ -195,7 +228,11 @@ fn hidden_address(address: &str) -> String {
 
 /// A program's name; its arguments may hold secrets.
 pub(super) fn hidden_arguments(command: &[String]) -> Vec<String> {
-    command.iter().enumerate().map(|(number, word)| if number == 0 { word.clone() } else { HIDDEN.to_owned() }).collect()
+    command
+        .iter()
+        .enumerate()
+        .map(|(number, word)| if number == 0 { word.clone() } else { HIDDEN.to_owned() })
+        .collect()
 }
 
 fn all(addresses: &Option<OneOrMany>) -> Vec<String> {
@@ -205,12 +242,18 @@ fn all(addresses: &Option<OneOrMany>) -> Vec<String> {
 fn duration(name: &str, text: Option<&str>) -> Result<SignedDuration, String> {
     let Some(text) = text else { return Ok(SignedDuration::from_hours(24)) };
     let span: Option<Span> = text.parse().ok();
-    let found = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()).filter(SignedDuration::is_positive);
+    let found = span
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok())
+        .filter(SignedDuration::is_positive);
     found.ok_or_else(|| format!("{name} is not a duration such as 12h or 1d"))
 }
 
 fn cut(text: &str) -> String {
-    if text.chars().count() <= BODY_CHARS_MAX { text.to_owned() } else { format!("{} …", text.chars().take(BODY_CHARS_MAX).collect::<String>()) }
+    if text.chars().count() <= BODY_CHARS_MAX {
+        text.to_owned()
+    } else {
+        format!("{} …", text.chars().take(BODY_CHARS_MAX).collect::<String>())
+    }
 }
 
 fn word(level: Level) -> &'static str {
@@ -230,22 +273,40 @@ fn priority(level: Level) -> u8 {
 }
 
 fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().timeout_global(Some(LIMIT)).max_redirects(0).http_status_as_error(false).build().into()
+    ureq::Agent::config_builder()
+        .timeout_global(Some(LIMIT))
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .build()
+        .into()
 }
 
 /// ntfy takes the text as it is, and the rest in headers, which hold ASCII only.
 fn ntfy(address: &str, message: &Message) -> Result<(), SendError> {
-    let title: String = message.title.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect();
+    let title: String = message
+        .title
+        .chars()
+        .map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' })
+        .collect();
     let (priority, tag) = match message.level {
         Level::Good => ("3", "white_check_mark"),
         Level::Attention => ("4", "warning"),
         Level::Bad => ("5", "rotating_light"),
     };
-    answer(agent().post(address).header("Title", title).header("Priority", priority).header("Tags", tag).send(cut(&message.body)))
+    answer(
+        agent()
+            .post(address)
+            .header("Title", title)
+            .header("Priority", priority)
+            .header("Tags", tag)
+            .send(cut(&message.body)),
+    )
 }
 
 fn post(address: &str, document: &serde_json::Value) -> Result<(), SendError> {
-    answer(agent().post(address).header("Content-Type", "application/json").send(document.to_string()))
+    answer(
+        agent().post(address).header("Content-Type", "application/json").send(document.to_string()),
+    )
 }
 
 /// An error of the library may name the address, which may hold a secret: only its kind is told.
@@ -253,28 +314,59 @@ fn answer(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Resu
     match answer {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => Err(SendError::Status(answer.status().as_u16())),
-        Err(ureq::Error::Timeout(_)) => Err(SendError::Transport("the server did not answer in time".to_owned())),
-        Err(ureq::Error::HostNotFound) => Err(SendError::Transport("the server's name is unknown".to_owned())),
-        Err(ureq::Error::Io(error)) if error.kind() != std::io::ErrorKind::Other && !error.kind().to_string().contains("uncategorized") => {
-            Err(SendError::Transport(format!("the server was not reached ({})", std::io::Error::from(error.kind()))))
+        Err(ureq::Error::Timeout(_)) => {
+            Err(SendError::Transport("the server did not answer in time".to_owned()))
         }
-        Err(ureq::Error::BadUri(_)) => Err(SendError::Transport("the address is not valid".to_owned())),
-        Err(_) => Err(SendError::Transport("the server was not reached, or its answer was not valid".to_owned())),
+        Err(ureq::Error::HostNotFound) => {
+            Err(SendError::Transport("the server's name is unknown".to_owned()))
+        }
+        Err(ureq::Error::Io(error))
+            if error.kind() != std::io::ErrorKind::Other
+                && !error.kind().to_string().contains("uncategorized") =>
+        {
+            Err(SendError::Transport(format!(
+                "the server was not reached ({})",
+                std::io::Error::from(error.kind())
+            )))
+        }
+        Err(ureq::Error::BadUri(_)) => {
+            Err(SendError::Transport("the address is not valid".to_owned()))
+        }
+        Err(_) => Err(SendError::Transport(
+            "the server was not reached, or its answer was not valid".to_owned(),
+        )),
     }
 }
 
 fn mail(people: &[String], message: &Message) -> Result<(), SendError> {
-    let mailer = MAILERS.iter().find(|path| std::path::Path::new(path).exists()).ok_or(SendError::NoMailer)?;
+    let mailer = MAILERS
+        .iter()
+        .find(|path| std::path::Path::new(path).exists())
+        .ok_or(SendError::NoMailer)?;
     // Text that is not ASCII may stand in the body, but not in a header.
-    let subject: String = message.title.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect();
+    let subject: String = message
+        .title
+        .chars()
+        .map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' })
+        .collect();
     let text = format!(
         "To: {}\nSubject: {subject}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{}\n",
         people.join(", "),
         message.body
     );
     let failed = |error: std::io::Error| SendError::Mailer(error.to_string());
-    let mut child = Command::new(mailer).args(["-t", "-i"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(failed)?;
-    child.stdin.take().map_or(Ok(()), |mut stdin| stdin.write_all(text.as_bytes())).map_err(failed)?;
+    let mut child = Command::new(mailer)
+        .args(["-t", "-i"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
+    child
+        .stdin
+        .take()
+        .map_or(Ok(()), |mut stdin| stdin.write_all(text.as_bytes()))
+        .map_err(failed)?;
     let status = child.wait().map_err(failed)?;
     if status.success() { Ok(()) } else { Err(SendError::Mailer(status.to_string())) }
 }

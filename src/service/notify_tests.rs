@@ -38,7 +38,11 @@ fn server(statuses: &'static [&'static str]) -> (String, std::thread::JoinHandle
 }
 
 fn message() -> Message {
-    Message { title: "jellyvault: not protected".to_owned(), body: "The last snapshot is 2 days old.\nÄußerst alt.".to_owned(), level: Level::Bad }
+    Message {
+        title: "jellyvault: not protected".to_owned(),
+        body: "The last snapshot is 2 days old.\nÄußerst alt.".to_owned(),
+        level: Level::Bad,
+    }
 }
 
 #[test]
@@ -57,8 +61,11 @@ fn each_service_gets_what_it_takes() {
     assert!(notify.send(&message()).into_iter().all(|(_, outcome)| outcome.is_ok()));
     notify.ping(false, "disk full").unwrap();
     let requests = thread.join().unwrap();
-    let has =
-        |number: usize, texts: &[&str]| texts.iter().for_each(|text| assert!(requests[number].to_lowercase().contains(text), "{text}: {}", requests[number]));
+    let has = |number: usize, texts: &[&str]| {
+        texts.iter().for_each(|text| {
+            assert!(requests[number].to_lowercase().contains(text), "{text}: {}", requests[number])
+        })
+    };
     has(0, &["post /topic", "title: jellyvault: not protected", "priority: 5", "äußerst alt"]);
     has(1, &["post /message?token=t", "\"priority\":8", "\"message\":"]);
     has(2, &["post /api/webhooks/1/t", "\"content\":\"**jellyvault", "\"parse\":[]"]);
@@ -70,27 +77,51 @@ fn each_service_gets_what_it_takes() {
 fn what_is_not_taken_is_told_without_the_address_and_no_redirect_is_followed() {
     let (address, thread) = server(&["403 Forbidden", "302 Found"]);
     let notify = Notify {
-        ntfy: Some(OneOrMany::Many(vec![format!("{address}/S3CRET"), format!("{address}/S3CRET"), "http://127.0.0.1:1/S3CRET".to_owned()])),
+        ntfy: Some(OneOrMany::Many(vec![
+            format!("{address}/S3CRET"),
+            format!("{address}/S3CRET"),
+            "http://127.0.0.1:1/S3CRET".to_owned(),
+        ])),
         ..Notify::default()
     };
-    let outcomes: Vec<String> = notify.send(&message()).into_iter().map(|(_, outcome)| outcome.unwrap_err().to_string()).collect();
+    let outcomes: Vec<String> = notify
+        .send(&message())
+        .into_iter()
+        .map(|(_, outcome)| outcome.unwrap_err().to_string())
+        .collect();
     assert_eq!(thread.join().unwrap().len(), 2);
-    assert!(outcomes[0].contains("403") && outcomes[1].contains("302") && outcomes[2].contains("not reached"), "{outcomes:?}");
+    assert!(
+        outcomes[0].contains("403")
+            && outcomes[1].contains("302")
+            && outcomes[2].contains("not reached"),
+        "{outcomes:?}"
+    );
     assert!(!outcomes.concat().contains("S3CRET"), "{outcomes:?}");
 }
 
 #[test]
 fn a_program_gets_title_and_text_as_arguments() {
     let script = "test \"$1\" = 'jellyvault: not protected' && test \"$JELLYVAULT_LEVEL\" = bad && case \"$2\" in *alt.) ;; *) exit 1;; esac";
-    let notify = Notify { command: ["sh", "-c", script, "alarm"].map(str::to_owned).to_vec(), ..Notify::default() };
+    let notify = Notify {
+        command: ["sh", "-c", script, "alarm"].map(str::to_owned).to_vec(),
+        ..Notify::default()
+    };
     assert!(notify.send(&message()).into_iter().all(|(_, outcome)| outcome.is_ok()));
     assert!(!notify.is_empty() && Notify::default().is_empty());
 }
 
 #[test]
 fn addresses_that_are_none_are_told_without_their_secret() {
-    let wrong = Notify { discord: Some(OneOrMany::One("discord.com/api/webhooks/1/S3CRET".to_owned())), ..Notify::default() }.check().unwrap_err();
+    let wrong = Notify {
+        discord: Some(OneOrMany::One("discord.com/api/webhooks/1/S3CRET".to_owned())),
+        ..Notify::default()
+    }
+    .check()
+    .unwrap_err();
     assert!(wrong.contains("discord") && !wrong.contains("S3CRET"), "{wrong}");
-    let header = Notify { email: Some(OneOrMany::One("me@example.org\nBcc: you@example.org".to_owned())), ..Notify::default() };
+    let header = Notify {
+        email: Some(OneOrMany::One("me@example.org\nBcc: you@example.org".to_owned())),
+        ..Notify::default()
+    };
     assert!(header.check().is_err());
 }

@@ -25,7 +25,9 @@ impl OneOrMany {
     pub fn map(&self, change: &impl Fn(&str) -> String) -> OneOrMany {
         match self {
             OneOrMany::One(one) => OneOrMany::One(change(one)),
-            OneOrMany::Many(many) => OneOrMany::Many(many.iter().map(|text| change(text)).collect()),
+            OneOrMany::Many(many) => {
+                OneOrMany::Many(many.iter().map(|text| change(text)).collect())
+            }
         }
     }
 }

@@ -1,7 +1,9 @@
-//! When is a job to be done? Slots on the wall clock: `every = "15m"`, `at = "03:00"`, a cron expression.
+//! When is a job to be done? Slots on the wall clock: `every = "15m"`, `at = "03:00"`, a cron
+//! expression.
 //!
-//! Nothing remembers a schedule. The latest slot is computed from the clock; a job is due when what was done last lies before it. So a restart, a night
-//! asleep or a clock that jumps need nothing of their own, and however many slots were missed, the job is done once.
+//! Nothing remembers a schedule. The latest slot is computed from the clock; a job is due when what
+//! was done last lies before it. So a restart, a night asleep or a clock that jumps need nothing of
+//! their own, and however many slots were missed, the job is done once.
 
 use std::str::FromStr;
 
@@ -22,7 +24,8 @@ const WEEK: i64 = 8;
 pub enum Schedule {
     /// None.
     Never,
-    /// One each period. Where it divides a day, slots begin at midnight: every 6 hours is 00:00, 06:00, 12:00 and 18:00.
+    /// One each period. Where it divides a day, slots begin at midnight: every 6 hours is 00:00,
+    /// 06:00, 12:00 and 18:00.
     Every(SignedDuration),
     /// At these times of the wall clock on these days; no day means each.
     At(Vec<Time>, Vec<Weekday>),
@@ -52,7 +55,10 @@ impl Schedule {
     pub fn at(times: &[String], days: &[String]) -> Result<Schedule, String> {
         let time = |text: &String| {
             let is_form = text.len() == 5 && text.get(2..3) == Some(":");
-            Time::from_str(text).ok().filter(|_| is_form).ok_or_else(|| format!("{text:?} is not a time such as 03:00"))
+            Time::from_str(text)
+                .ok()
+                .filter(|_| is_form)
+                .ok_or_else(|| format!("{text:?} is not a time such as 03:00"))
         };
         let mut times = times.iter().map(time).collect::<Result<Vec<_>, _>>()?;
         if times.is_empty() {
@@ -68,13 +74,18 @@ impl Schedule {
     /// # Errors
     /// What is wrong with the text, in words.
     pub fn cron(text: &str) -> Result<Schedule, String> {
-        let wrong = |why: &str| format!("{text:?} is not a cron expression such as \"0 3 * * *\": {why}");
+        let wrong =
+            |why: &str| format!("{text:?} is not a cron expression such as \"0 3 * * *\": {why}");
         if text.split_whitespace().count() != 5 {
             return Err(wrong("it needs five fields: minute, hour, day, month and weekday"));
         }
-        let cron = Cron::from_str(text).map_err(|error| wrong(error.to_string().trim_end_matches('.')))?;
+        let cron =
+            Cron::from_str(text).map_err(|error| wrong(error.to_string().trim_end_matches('.')))?;
         // From any moment on: what comes in one year of four comes.
-        if cron.find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC), false).is_err() {
+        if cron
+            .find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC), false)
+            .is_err()
+        {
             return Err(wrong("such a day never comes"));
         }
         Ok(Schedule::Cron(Box::new(cron)))
@@ -85,7 +96,9 @@ impl Schedule {
         match self {
             Schedule::Never => None,
             Schedule::Every(period) => latest_of_period(*period, now),
-            Schedule::At(times, days) => slots_of_days(times, days, now, -WEEK..=0).filter(|slot| slot <= now).max(),
+            Schedule::At(times, days) => {
+                slots_of_days(times, days, now, -WEEK..=0).filter(|slot| slot <= now).max()
+            }
             Schedule::Cron(cron) => cron.find_previous_occurrence(now, true).ok(),
         }
     }
@@ -100,7 +113,9 @@ impl Schedule {
                 let midnight = now.tomorrow().and_then(|day| day.start_of_day()).ok()?;
                 Some(if divides_a_day(*period) { next.min(midnight) } else { next })
             }
-            Schedule::At(times, days) => slots_of_days(times, days, now, -1..=WEEK).filter(|slot| slot > now).min(),
+            Schedule::At(times, days) => {
+                slots_of_days(times, days, now, -1..=WEEK).filter(|slot| slot > now).min()
+            }
             Schedule::Cron(cron) => cron.find_next_occurrence(now, false).ok(),
         }
     }
@@ -119,14 +134,21 @@ fn divides_a_day(period: SignedDuration) -> bool {
 
 fn latest_of_period(period: SignedDuration, now: &Zoned) -> Option<Zoned> {
     let period_secs = period.as_secs();
-    let since = if divides_a_day(period) { now.start_of_day().ok()?.timestamp().as_second() } else { 0 };
+    let since =
+        if divides_a_day(period) { now.start_of_day().ok()?.timestamp().as_second() } else { 0 };
     let gone = now.timestamp().as_second() - since;
     let slot = since + gone.div_euclid(period_secs) * period_secs;
     Some(Timestamp::from_second(slot).ok()?.to_zoned(now.time_zone().clone()))
 }
 
-/// The slots of days around today. A time that the clock skips in spring is one hour later on that day; of a time that comes twice in autumn the first counts.
-fn slots_of_days<'s>(times: &'s [Time], days: &'s [Weekday], now: &Zoned, range: std::ops::RangeInclusive<i64>) -> impl Iterator<Item = Zoned> + 's {
+/// The slots of days around today. A time that the clock skips in spring is one hour later on that
+/// day; of a time that comes twice in autumn the first counts.
+fn slots_of_days<'s>(
+    times: &'s [Time],
+    days: &'s [Weekday],
+    now: &Zoned,
+    range: std::ops::RangeInclusive<i64>,
+) -> impl Iterator<Item = Zoned> + 's {
     let (today, zone) = (now.date(), now.time_zone().clone());
     let dates = range.filter_map(move |by| today.checked_add(by.days()).ok());
     let wanted = dates.filter(|date| days.is_empty() || days.contains(&date.weekday()));

@@ -7,7 +7,8 @@ use super::job::Job;
 use super::job_log::{Outcome, SuddenLoss};
 use super::level::Level;
 
-/// A snapshot that comes a quarter of a period late is late; so is one by ten minutes where the period is short.
+/// A snapshot that comes a quarter of a period late is late; so is one by ten minutes where the
+/// period is short.
 const LATE_MIN: SignedDuration = SignedDuration::from_mins(10);
 /// What is not a day old is not lost, however often snapshots are to be taken.
 const OLD_MIN: SignedDuration = SignedDuration::from_hours(24);
@@ -101,7 +102,12 @@ impl Standing {
         };
         let sentence = format!("{begin} {}", last_words(facts, now));
         let reasons = found.into_iter().map(|(_, reason)| reason).collect();
-        Standing { level, sentence: sentence.trim_end().to_owned(), reasons, is_passing: facts.away.is_some() && level != Level::Bad }
+        Standing {
+            level,
+            sentence: sentence.trim_end().to_owned(),
+            reasons,
+            is_passing: facts.away.is_some() && level != Level::Bad,
+        }
     }
 }
 
@@ -110,17 +116,32 @@ fn last_words(facts: &Facts, now: Timestamp) -> String {
         return String::new();
     }
     let Some(last) = &facts.last else { return String::new() };
-    let checked = facts.checked.map_or_else(String::new, |checked| format!(" The repository was checked {} ago.", age(checked, now)));
-    let count = if facts.snapshots == 1 { "there is 1 snapshot".to_owned() } else { format!("there are {} snapshots", facts.snapshots) };
+    let checked = facts.checked.map_or_else(String::new, |checked| {
+        format!(" The repository was checked {} ago.", age(checked, now))
+    });
+    let count = if facts.snapshots == 1 {
+        "there is 1 snapshot".to_owned()
+    } else {
+        format!("there are {} snapshots", facts.snapshots)
+    };
     format!("The last snapshot was taken {} ago; {count}.{checked}", age(last.time, now))
 }
 
-fn away(why: &str, since: Option<Timestamp>, absent_after: SignedDuration, now: Timestamp) -> (Level, Reason) {
-    let since_words = since.filter(|since| *since < now).map_or_else(String::new, |since| format!(" (for {} so far)", age(since, now)));
+fn away(
+    why: &str,
+    since: Option<Timestamp>,
+    absent_after: SignedDuration,
+    now: Timestamp,
+) -> (Level, Reason) {
+    let since_words = since
+        .filter(|since| *since < now)
+        .map_or_else(String::new, |since| format!(" (for {} so far)", age(since, now)));
     let is_denied = why.contains("ermission denied");
     let is_long = since.is_none_or(|since| since.duration_until(now) >= absent_after);
     let reason = Reason {
-        what: format!("the repository is unavailable{since_words}, so no snapshots are taken: {why}"),
+        what: format!(
+            "the repository is unavailable{since_words}, so no snapshots are taken: {why}"
+        ),
         todo: if is_denied {
             "Run jellyvault as the user who owns the repository, or as root.".to_owned()
         } else if why.starts_with("there is no jellyvault repository") {
@@ -134,8 +155,15 @@ fn away(why: &str, since: Option<Timestamp>, absent_after: SignedDuration, now: 
 
 fn of_age(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
     let Some(complete) = facts.last_complete else {
-        let what = if facts.last.is_some() { "there is no complete snapshot yet" } else { "there is no snapshot yet" };
-        return Some((Level::Bad, Reason { what: what.to_owned(), todo: "Take one: jellyvault snapshot".to_owned() }));
+        let what = if facts.last.is_some() {
+            "there is no complete snapshot yet"
+        } else {
+            "there is no snapshot yet"
+        };
+        return Some((
+            Level::Bad,
+            Reason { what: what.to_owned(), todo: "Take one: jellyvault snapshot".to_owned() },
+        ));
     };
     let period = facts.period.unwrap_or(UNSCHEDULED);
     let age_of_it = complete.duration_until(now);
@@ -154,15 +182,30 @@ fn of_problems(facts: &Facts) -> Option<(Level, Reason)> {
     let what = format!(
         "the last snapshot has {count} {}: {}",
         if one { "problem" } else { "problems" },
-        if last.is_complete { "some files may be missing or incomplete" } else { "a part that the server needs is missing from it" }
+        if last.is_complete {
+            "some files may be missing or incomplete"
+        } else {
+            "a part that the server needs is missing from it"
+        }
     );
-    Some((Level::Attention, Reason { what, todo: format!("See what: jellyvault show {}", last.id) }))
+    Some((
+        Level::Attention,
+        Reason { what, todo: format!("See what: jellyvault show {}", last.id) },
+    ))
 }
 
 fn of_failure(job: Job, outcome: &Outcome) -> (Level, Reason) {
     let (level, what, todo) = match job {
-        Job::Snapshot => (Level::Attention, "the last attempt to take a snapshot failed", "Fix the cause. jellyvault tries again after ten minutes."),
-        Job::Retention => (Level::Attention, "old snapshots could not be removed", "Fix the cause. jellyvault tries again after ten minutes."),
+        Job::Snapshot => (
+            Level::Attention,
+            "the last attempt to take a snapshot failed",
+            "Fix the cause. jellyvault tries again after ten minutes.",
+        ),
+        Job::Retention => (
+            Level::Attention,
+            "old snapshots could not be removed",
+            "Fix the cause. jellyvault tries again after ten minutes.",
+        ),
         Job::Check if outcome.is_damage => (
             Level::Bad,
             "the check found damage in the repository",
@@ -173,8 +216,16 @@ fn of_failure(job: Job, outcome: &Outcome) -> (Level, Reason) {
             "the restore drill failed, so a restore may not bring everything back",
             "Run jellyvault check to see whether the repository is damaged, then jellyvault repair, then jellyvault run --job drill",
         ),
-        Job::Drill => (Level::Attention, "the restore drill could not be done", "Fix the cause. jellyvault tries again after ten minutes."),
-        Job::Check => (Level::Attention, "the repository could not be checked", "Fix the cause. jellyvault tries again after ten minutes."),
+        Job::Drill => (
+            Level::Attention,
+            "the restore drill could not be done",
+            "Fix the cause. jellyvault tries again after ten minutes.",
+        ),
+        Job::Check => (
+            Level::Attention,
+            "the repository could not be checked",
+            "Fix the cause. jellyvault tries again after ten minutes.",
+        ),
     };
     (level, Reason { what: format!("{what}: {}", outcome.words), todo: todo.to_owned() })
 }
@@ -197,7 +248,10 @@ fn of_checks(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
     let checked = facts.checked.filter(|_| facts.checks_are_scheduled)?;
     (checked.duration_until(now) > UNCHECKED).then(|| {
         let what = format!("the repository was last checked {} ago", age(checked, now));
-        (Level::Attention, Reason { what, todo: "Check it now: jellyvault run --job check".to_owned() })
+        (
+            Level::Attention,
+            Reason { what, todo: "Check it now: jellyvault run --job check".to_owned() },
+        )
     })
 }
 

@@ -16,7 +16,12 @@ fn ago(minutes: i64) -> Timestamp {
 fn facts(minutes: i64) -> Facts {
     Facts {
         absent_after: SignedDuration::from_hours(24),
-        last: Some(LastSnapshot { time: ago(minutes), problems: 0, is_complete: true, id: "01a2".to_owned() }),
+        last: Some(LastSnapshot {
+            time: ago(minutes),
+            problems: 0,
+            is_complete: true,
+            id: "01a2".to_owned(),
+        }),
         last_complete: Some(ago(minutes)),
         snapshots: 312,
         period: Some(SignedDuration::from_mins(15)),
@@ -34,7 +39,10 @@ fn level(facts: &Facts) -> Level {
 fn a_server_with_a_fresh_snapshot_is_protected_and_the_sentence_says_so() {
     let standing = Standing::of(&facts(4), now());
     assert_eq!(standing.level, Level::Good);
-    assert_eq!(standing.sentence, "Protected. The last snapshot was taken 4 minutes ago; there are 312 snapshots. The repository was checked 9 hours ago.");
+    assert_eq!(
+        standing.sentence,
+        "Protected. The last snapshot was taken 4 minutes ago; there are 312 snapshots. The repository was checked 9 hours ago."
+    );
     assert!(standing.reasons.is_empty());
 }
 
@@ -44,8 +52,12 @@ fn what_is_late_needs_attention_and_what_is_old_is_not_protected() {
         (level(&facts(25)), level(&facts(26)), level(&facts(24 * 60)), level(&facts(24 * 60 + 1))),
         (Level::Good, Level::Attention, Level::Attention, Level::Bad)
     );
-    let daily = |hours: i64| Facts { period: Some(SignedDuration::from_hours(24)), ..facts(hours * 60) };
-    assert_eq!((level(&daily(30)), level(&daily(31)), level(&daily(73))), (Level::Good, Level::Attention, Level::Bad));
+    let daily =
+        |hours: i64| Facts { period: Some(SignedDuration::from_hours(24)), ..facts(hours * 60) };
+    assert_eq!(
+        (level(&daily(30)), level(&daily(31)), level(&daily(73))),
+        (Level::Good, Level::Attention, Level::Bad)
+    );
     let unscheduled = |hours: i64| Facts { period: None, ..facts(hours * 60) };
     assert_eq!((level(&unscheduled(29)), level(&unscheduled(80))), (Level::Good, Level::Bad));
 }
@@ -59,23 +71,39 @@ fn nothing_and_nothing_whole_are_not_protected() {
 
 #[test]
 fn a_repository_that_is_away_is_bad_only_after_a_while() {
-    let away = |minutes: i64| Facts { away: Some(("it is missing".to_owned(), Some(ago(minutes)))), ..facts(1) };
+    let away = |minutes: i64| Facts {
+        away: Some(("it is missing".to_owned(), Some(ago(minutes)))),
+        ..facts(1)
+    };
     assert_eq!((level(&away(60)), level(&away(24 * 60))), (Level::Attention, Level::Bad));
     let standing = Standing::of(&away(60), now());
     assert!(
-        standing.is_passing && standing.reasons[0].what.contains("(for 1 hour so far)") && standing.reasons[0].what.contains("it is missing"),
+        standing.is_passing
+            && standing.reasons[0].what.contains("(for 1 hour so far)")
+            && standing.reasons[0].what.contains("it is missing"),
         "{standing:?}"
     );
 }
 
 #[test]
 fn problems_failures_and_old_checks_are_told_the_worst_first() {
-    let outcome = |words: &str| Outcome { began: ago(5), is_ok: false, words: words.to_owned(), took_ms: 1, is_damage: words.contains("damaged") };
+    let outcome = |words: &str| Outcome {
+        began: ago(5),
+        is_ok: false,
+        words: words.to_owned(),
+        took_ms: 1,
+        is_damage: words.contains("damaged"),
+    };
     let mut facts = facts(4);
     facts.last.as_mut().unwrap().problems = 1;
-    facts.failures = vec![(Job::Retention, outcome("disk full")), (Job::Check, outcome("2 files are damaged"))];
+    facts.failures =
+        vec![(Job::Retention, outcome("disk full")), (Job::Check, outcome("2 files are damaged"))];
     facts.checked = Some(ago(60 * 24 * 40));
-    facts.loss = Some(SuddenLoss { seen: ago(120), before: "01a22f79db9e00".to_owned(), words: "60 library items".to_owned() });
+    facts.loss = Some(SuddenLoss {
+        seen: ago(120),
+        before: "01a22f79db9e00".to_owned(),
+        words: "60 library items".to_owned(),
+    });
     let standing = Standing::of(&facts, now());
     let what: Vec<&str> = standing.reasons.iter().map(|reason| reason.what.as_str()).collect();
     assert_eq!(standing.level, Level::Bad);
@@ -95,5 +123,8 @@ fn problems_failures_and_old_checks_are_told_the_worst_first() {
 fn a_snapshot_that_may_wait_for_a_library_scan_is_not_late_meanwhile() {
     let waiting = Facts { wait_max: SignedDuration::from_mins(10), ..facts(30) };
     assert_eq!((level(&facts(30)), level(&waiting)), (Level::Attention, Level::Good));
-    assert_eq!(level(&Facts { wait_max: SignedDuration::from_mins(10), ..facts(36) }), Level::Attention);
+    assert_eq!(
+        level(&Facts { wait_max: SignedDuration::from_mins(10), ..facts(36) }),
+        Level::Attention
+    );
 }

@@ -1,4 +1,5 @@
-//! The keys by which a section of the configuration says when: `every`, `at` with `days`, `cron`, `enabled`.
+//! The keys by which a section of the configuration says when: `every`, `at` with `days`, `cron`,
+//! `enabled`.
 
 use super::config_error::ConfigError;
 use super::one_or_many::OneOrMany;
@@ -16,9 +17,15 @@ pub(super) struct Timing<'c> {
 
 impl Timing<'_> {
     /// The schedule that they mean; the usual one where they say nothing.
-    pub(super) fn schedule(&self, usual: impl Fn() -> Result<Schedule, String>) -> Result<Schedule, ConfigError> {
+    pub(super) fn schedule(
+        &self,
+        usual: impl Fn() -> Result<Schedule, String>,
+    ) -> Result<Schedule, ConfigError> {
         let wrong = |what: String| ConfigError::Value { section: self.section, what };
-        let said = [self.every.is_some(), self.at.is_some(), self.cron.is_some()].iter().filter(|is_said| **is_said).count();
+        let said = [self.every.is_some(), self.at.is_some(), self.cron.is_some()]
+            .iter()
+            .filter(|is_said| **is_said)
+            .count();
         if said > 1 {
             return Err(wrong("give only one of every, at and cron".to_owned()));
         }

@@ -1,4 +1,5 @@
-//! Which category does a path belong to? The table of the command line's contract, as a function of the logical path.
+//! Which category does a path belong to? The table of the command line's contract, as a function of
+//! the logical path.
 
 use std::fmt;
 use std::str::FromStr;
@@ -61,13 +62,23 @@ impl Category {
         self as usize
     }
 
-    /// The category of a logical path of a Jellyfin instance, as far as its name tells; a SQLite file in `data/` or
-    /// `plugins/` belongs to the database whatever this says.
+    /// The category of a logical path of a Jellyfin instance, as far as its name tells; a SQLite
+    /// file in `data/` or `plugins/` belongs to the database whatever this says.
     pub fn of(path: &[u8]) -> Category {
         let within = |folder: &str| is_within(path, folder.as_bytes());
         if path == DATABASE_PATH || within(KEPT_TABLES) {
             Category::Database
-        } else if ["config", "root", "data/collections", "data/playlists", "data/ScheduledTasks", "data/livetv", "data/device.txt"].into_iter().any(within)
+        } else if [
+            "config",
+            "root",
+            "data/collections",
+            "data/playlists",
+            "data/ScheduledTasks",
+            "data/livetv",
+            "data/device.txt",
+        ]
+        .into_iter()
+        .any(within)
             || path.strip_prefix(b"data/splashscreen").is_some_and(|rest| !rest.contains(&b'/'))
         {
             Category::Config
@@ -106,13 +117,18 @@ impl fmt::Display for Category {
 
 /// A word that is no category.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown category {0:?}; the categories are database, config, metadata, subtitles, trickplay, attachments, plugins and other")]
+#[error(
+    "unknown category {0:?}; the categories are database, config, metadata, subtitles, trickplay, attachments, plugins and other"
+)]
 pub struct UnknownCategory(String);
 
 impl FromStr for Category {
     type Err = UnknownCategory;
     fn from_str(word: &str) -> Result<Category, UnknownCategory> {
-        Category::ALL.into_iter().find(|category| category.name() == word).ok_or_else(|| UnknownCategory(word.to_owned()))
+        Category::ALL
+            .into_iter()
+            .find(|category| category.name() == word)
+            .ok_or_else(|| UnknownCategory(word.to_owned()))
     }
 }
 

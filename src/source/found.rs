@@ -23,7 +23,8 @@ pub struct Named {
     pub is_proposal: bool,
     /// Places that an earlier snapshot was taken of.
     pub known: Vec<String>,
-    /// Snapshots were taken of this data directory, so one that holds only the server's marker is this server's still.
+    /// Snapshots were taken of this data directory, so one that holds only the server's marker is
+    /// this server's still.
     pub is_known_place: bool,
 }
 
@@ -58,16 +59,19 @@ pub struct Instance {
     pub missing: Vec<Missing>,
     /// Configuration files that are there and cannot be read: what they say of places is not known.
     pub unread_settings: Vec<String>,
-    /// Settings that call a folder of the server's own, or one with such a folder in it, a cache: the setting and the folder.
+    /// Settings that call a folder of the server's own, or one with such a folder in it, a cache:
+    /// the setting and the folder.
     pub strange_caches: Vec<(&'static str, String)>,
-    /// Directories and files that the user named, or that only root could: their paths are taken as they are.
+    /// Directories and files that the user named, or that only root could: their paths are taken as
+    /// they are.
     pub trusted: Vec<String>,
-    /// Places that are right, though others could change the way to them: what a process of the server's user says, and where an earlier snapshot was
-    /// taken.
+    /// Places that are right, though others could change the way to them: what a process of the
+    /// server's user says, and where an earlier snapshot was taken.
     pub walked: Vec<String>,
     /// Links of the data's owner are followed to what is the owner's own, because the user says so.
     pub follows_links: bool,
-    /// Folders elsewhere that links in its directories lead to and that belong to it, as the user says.
+    /// Folders elsewhere that links in its directories lead to and that belong to it, as the user
+    /// says.
     pub linked: Vec<Linked>,
 }
 
@@ -99,7 +103,8 @@ pub struct Missing {
     pub path: String,
 }
 
-/// A folder right below one of the instance's directories that is a link to a folder outside all of them.
+/// A folder right below one of the instance's directories that is a link to a folder outside all of
+/// them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Linked {
     /// Its logical path.

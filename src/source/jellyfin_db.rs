@@ -1,4 +1,5 @@
-//! What a copy of Jellyfin's database tells of its server: schema, code migrations, and the directories that the server sees.
+//! What a copy of Jellyfin's database tells of its server: schema, code migrations, and the
+//! directories that the server sees.
 
 use std::path::Path;
 use std::time::Duration;
@@ -24,7 +25,8 @@ const PATH_CHARS_MAX: i64 = 4_096;
 pub struct DatabaseFacts {
     /// Newest EF Core migration.
     pub schema: Option<String>,
-    /// Newest code migration, and the server version that wrote it: a lower bound of the server's own.
+    /// Newest code migration, and the server version that wrote it: a lower bound of the server's
+    /// own.
     pub code_migration: Option<(String, String)>,
     /// Hash of the migration ids.
     pub history: Option<String>,
@@ -32,14 +34,16 @@ pub struct DatabaseFacts {
     pub directories: Directories,
     /// Whether it has any of Jellyfin's tables.
     pub is_jellyfins: bool,
-    /// Tables that a server fills and that have no row: `Users`, `BaseItems` (but for its placeholder).
+    /// Tables that a server fills and that have no row: `Users`, `BaseItems` (but for its
+    /// placeholder).
     pub empty_tables: Vec<&'static str>,
     /// All migrations in order: the id, and the version that wrote it.
     pub migrations: Vec<(String, String)>,
 }
 
 /// Tables by which Jellyfin's own database is known, of any version.
-const OWN_TABLES: [&str; 5] = ["__EFMigrationsHistory", "Users", "BaseItems", "TypedBaseItems", "ActivityLogs"];
+const OWN_TABLES: [&str; 5] =
+    ["__EFMigrationsHistory", "Users", "BaseItems", "TypedBaseItems", "ActivityLogs"];
 
 /// The migration history, of as many and as long rows as a server could write.
 fn history(db: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
@@ -47,14 +51,21 @@ fn history(db: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     let sql = "SELECT substr(MigrationId, 1, ?1), substr(ProductVersion, 1, ?1) FROM __EFMigrationsHistory \
                WHERE typeof(MigrationId) = 'text' AND typeof(ProductVersion) = 'text' ORDER BY MigrationId LIMIT ?2";
     let mut statement = db.prepare(sql)?;
-    let rows =
-        statement.query_map((MIGRATION_CHARS_MAX as i64 + 1, MIGRATIONS_MAX as i64 + 1), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?;
+    let rows = statement
+        .query_map((MIGRATION_CHARS_MAX as i64 + 1, MIGRATIONS_MAX as i64 + 1), |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+        })?;
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     if rows.len() > MIGRATIONS_MAX {
         return Err(odd(format!("its history has more than {MIGRATIONS_MAX} migrations")));
     }
-    if rows.iter().any(|(id, version)| id.chars().count().max(version.chars().count()) > MIGRATION_CHARS_MAX) {
-        return Err(odd(format!("its history has a migration whose name is longer than {MIGRATION_CHARS_MAX} characters")));
+    if rows
+        .iter()
+        .any(|(id, version)| id.chars().count().max(version.chars().count()) > MIGRATION_CHARS_MAX)
+    {
+        return Err(odd(format!(
+            "its history has a migration whose name is longer than {MIGRATION_CHARS_MAX} characters"
+        )));
     }
     Ok(rows)
 }
@@ -73,10 +84,16 @@ pub fn read_facts(copy: &Path, interrupt: &Interrupt) -> rusqlite::Result<Databa
     let mut facts = DatabaseFacts::default();
     if has_table(&db, "__EFMigrationsHistory")? {
         let rows = history(&db)?;
-        // A server's version has four parts (10.11.6.0), EF Core's three (9.0.11): reference/jellyfin.md 2.5.
+        // A server's version has four parts (10.11.6.0), EF Core's three (9.0.11):
+        // reference/jellyfin.md 2.5.
         let is_code = |version: &str| version.split('.').count() == 4;
-        facts.schema = rows.iter().rev().find(|(_, version)| !is_code(version)).map(|(id, _)| id.clone());
-        facts.code_migration = rows.iter().filter(|(_, version)| is_code(version)).max_by_key(|(_, version)| super::version::parse(version)).cloned();
+        facts.schema =
+            rows.iter().rev().find(|(_, version)| !is_code(version)).map(|(id, _)| id.clone());
+        facts.code_migration = rows
+            .iter()
+            .filter(|(_, version)| is_code(version))
+            .max_by_key(|(_, version)| super::version::parse(version))
+            .cloned();
         facts.history = history_hash(&rows);
         facts.migrations = rows;
     }
@@ -84,7 +101,9 @@ pub fn read_facts(copy: &Path, interrupt: &Interrupt) -> rusqlite::Result<Databa
     for table in OWN_TABLES {
         facts.is_jellyfins |= has_table(&db, table)?;
     }
-    for (table, sql) in [("Users", "SELECT count(*) FROM (SELECT 1 FROM Users LIMIT 1)"), ("BaseItems", ITEMS)] {
+    for (table, sql) in
+        [("Users", "SELECT count(*) FROM (SELECT 1 FROM Users LIMIT 1)"), ("BaseItems", ITEMS)]
+    {
         if has_table(&db, table)? && db.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {
             facts.empty_tables.push(table);
         }
@@ -92,11 +111,16 @@ pub fn read_facts(copy: &Path, interrupt: &Interrupt) -> rusqlite::Result<Databa
     Ok(facts)
 }
 
-/// Whether there is an item beside the placeholder that every server has (`reference/jellyfin.md` 3.5).
+/// Whether there is an item beside the placeholder that every server has (`reference/jellyfin.md`
+/// 3.5).
 const ITEMS: &str = "SELECT count(*) > 1 FROM (SELECT 1 FROM BaseItems LIMIT 2)";
 
 fn has_table(db: &Connection, name: &str) -> rusqlite::Result<bool> {
-    db.query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1 AND rootpage > 0", [name], |row| Ok(row.get::<_, i64>(0)? > 0))
+    db.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?1 AND rootpage > 0",
+        [name],
+        |row| Ok(row.get::<_, i64>(0)? > 0),
+    )
 }
 
 /// Absolute paths that only the server itself can have written tell where it sees its directories.
@@ -118,15 +142,21 @@ fn directories(db: &Connection) -> rusqlite::Result<Directories> {
         }
     };
     // Avatars: <config>/users/<name>/profile.<ext>.
-    if let Some(config) = first("ImageInfos", "Path", "%users%profile.%")?.as_deref().and_then(|path| cut_components(path, 3)) {
+    if let Some(config) = first("ImageInfos", "Path", "%users%profile.%")?
+        .as_deref()
+        .and_then(|path| cut_components(path, 3))
+    {
         found.insert("config".to_owned(), config.to_owned());
     }
     // Posters: <metadata>/library/<two digits>/<32 digits>/….
     for (table, column) in [("BaseItemImageInfos", "Path"), ("Chapters", "ImagePath")] {
         for separator in ['/', '\\'] {
-            let like = format!("%metadata{separator}library{separator}__{separator}________________________________{separator}%");
+            let like = format!(
+                "%metadata{separator}library{separator}__{separator}________________________________{separator}%"
+            );
             if let Some(path) = first(table, column, &like)?
-                && let Some((metadata, _)) = path.rsplit_once(&format!("{separator}library{separator}"))
+                && let Some((metadata, _)) =
+                    path.rsplit_once(&format!("{separator}library{separator}"))
             {
                 found.entry("metadata".to_owned()).or_insert_with(|| metadata.to_owned());
             }
@@ -137,5 +167,7 @@ fn directories(db: &Connection) -> rusqlite::Result<Directories> {
 
 /// A path without its last `count` components, whichever separator it has.
 fn cut_components(path: &str, count: usize) -> Option<&str> {
-    (0..count).try_fold(path, |path, _| path.rfind(['/', '\\']).and_then(|at| path.get(..at))).filter(|path| !path.is_empty())
+    (0..count)
+        .try_fold(path, |path, _| path.rfind(['/', '\\']).and_then(|at| path.get(..at)))
+        .filter(|path| !path.is_empty())
 }

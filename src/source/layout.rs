@@ -1,5 +1,5 @@
-//! The logical tree over an instance's directories: which folder on disk stands where. Each is opened once, by the rules of an opener, and reached
-//! by that descriptor from then on.
+//! The logical tree over an instance's directories: which folder on disk stands where. Each is
+//! opened once, by the rules of an opener, and reached by that descriptor from then on.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -64,7 +64,8 @@ impl Layout {
             }
         }
         let usual = Path::new(&instance.data).join("jellyfin.db");
-        layout.database = instance.database.as_ref().map(PathBuf::from).filter(|path| *path != usual);
+        layout.database =
+            instance.database.as_ref().map(PathBuf::from).filter(|path| *path != usual);
         for Linked { logical, link, dir } in &instance.linked {
             layout.add(logical, dir.clone(), link);
         }
@@ -76,12 +77,20 @@ impl Layout {
     pub fn plain(folder: &Path) -> Layout {
         let opener = Arc::new(Opener::plain());
         let (passing, refused) = (Vec::new(), Vec::new());
-        let mut layout = Layout { roots: Vec::new(), database: None, is_instance: false, passing, refused, opener };
+        let mut layout = Layout {
+            roots: Vec::new(),
+            database: None,
+            is_instance: false,
+            passing,
+            refused,
+            opener,
+        };
         layout.add(b"", folder.to_path_buf(), folder);
         layout
     }
 
-    /// Opens a root by the way that leads to it. One that is missing stays without a descriptor; one that could be a trap is kept apart.
+    /// Opens a root by the way that leads to it. One that is missing stays without a descriptor;
+    /// one that could be a trap is kept apart.
     fn add(&mut self, logical: &[u8], dir: PathBuf, way: &Path) {
         let mut root = ScanRoot::new(logical, dir);
         if self.opener.is_wary() && !self.opener.is_named(way) {
@@ -90,9 +99,14 @@ impl Layout {
         }
         match self.opener.dir(way) {
             Ok(fd) => root.at = Some(Arc::new(fd)),
-            Err(error) if error.is_untrusted() => return self.refused.push((root, error.to_string())),
+            Err(error) if error.is_untrusted() => {
+                return self.refused.push((root, error.to_string()));
+            }
             Err(error) if self.opener.is_wary() && !error.is_missing() => {
-                let why = format!("{} could not be opened as a directory of the server ({error})", way.display());
+                let why = format!(
+                    "{} could not be opened as a directory of the server ({error})",
+                    way.display()
+                );
                 return self.refused.push((root, why));
             }
             // Missing, or not to be looked at: whoever needs it finds out.
@@ -103,27 +117,42 @@ impl Layout {
 
     /// The roots that are there.
     pub fn present(&self) -> Vec<ScanRoot> {
-        // One that was not there is not opened by its path later: another could stand there by then.
-        let is_there = |root: &&ScanRoot| root.at.is_some() || (!self.opener.is_wary() && root.dir.is_dir());
+        // One that was not there is not opened by its path later: another could stand there by
+        // then.
+        let is_there =
+            |root: &&ScanRoot| root.at.is_some() || (!self.opener.is_wary() && root.dir.is_dir());
         self.roots.iter().filter(is_there).cloned().collect()
     }
 
     /// Whether a place was not opened because it could be a trap.
     pub fn has_traps(&self) -> bool {
-        !self.refused.is_empty() || self.live_file(DATABASE_PATH).is_err_and(|error| error.is_untrusted())
+        !self.refused.is_empty()
+            || self.live_file(DATABASE_PATH).is_err_and(|error| error.is_untrusted())
     }
 
-    /// Whether a change of the server's paths was interrupted: some of its files have the old paths and some the new.
+    /// Whether a change of the server's paths was interrupted: some of its files have the old paths
+    /// and some the new.
     pub fn is_unfinished(&self) -> bool {
-        let data = self.roots.iter().find(|root| root.logical == b"programdata").and_then(|root| root.at.as_ref());
+        let data = self
+            .roots
+            .iter()
+            .find(|root| root.logical == b"programdata")
+            .and_then(|root| root.at.as_ref());
         data.is_some_and(|data| Stat::at(data, OsStr::new(UNFINISHED)).is_ok())
     }
 
     /// What a scan must not enter: each root from within another, what passes, and `also`.
     pub fn closed(&self, also: &[PathBuf]) -> std::collections::HashSet<(u64, u64)> {
-        let roots = self.roots.iter().filter_map(|root| Stat::of(root.at.as_ref()?).ok()).map(|stat| (stat.dev, stat.ino));
-        let missing = self.roots.iter().filter(|root| root.at.is_none()).map(|root| root.dir.as_path());
-        let paths = missing.chain(self.passing.iter().map(PathBuf::as_path)).chain(also.iter().map(PathBuf::as_path));
+        let roots = self
+            .roots
+            .iter()
+            .filter_map(|root| Stat::of(root.at.as_ref()?).ok())
+            .map(|stat| (stat.dev, stat.ino));
+        let missing =
+            self.roots.iter().filter(|root| root.at.is_none()).map(|root| root.dir.as_path());
+        let paths = missing
+            .chain(self.passing.iter().map(PathBuf::as_path))
+            .chain(also.iter().map(PathBuf::as_path));
         roots.chain(closed_dirs(paths)).collect()
     }
 
@@ -153,7 +182,8 @@ impl Layout {
         })
     }
 
-    /// The file of a logical path, held by its directory, which is reached through no link below its root.
+    /// The file of a logical path, held by its directory, which is reached through no link below
+    /// its root.
     pub fn live_file(&self, logical: &[u8]) -> Result<LiveFile, OpenError> {
         if logical == DATABASE_PATH {
             return self.main_database();
@@ -172,7 +202,8 @@ impl Layout {
         Ok(LiveFile::new(dir, OsStr::from_bytes(file_name(below)), os_path(&root.dir, below)))
     }
 
-    /// The server's database. It may be a link of the administrator's, and lie where `database.xml` or the user says.
+    /// The server's database. It may be a link of the administrator's, and lie where `database.xml`
+    /// or the user says.
     fn main_database(&self) -> Result<LiveFile, OpenError> {
         if let Some(path) = &self.database {
             if self.opener.is_wary() && !self.opener.is_named(path) {
@@ -188,7 +219,8 @@ impl Layout {
         }
     }
 
-    /// Opens the file of a logical path for reading, below its root through no link; nothing where that cannot be done.
+    /// Opens the file of a logical path for reading, below its root through no link; nothing where
+    /// that cannot be done.
     pub fn open(&self, logical: &[u8]) -> Option<File> {
         let (root, below) = self.place(logical)?;
         open_file(root.at.as_ref()?, below).ok().map(File::from)
@@ -198,13 +230,23 @@ impl Layout {
     pub fn directories(&self) -> Directories {
         let named = self.roots.iter().map(|root| {
             let name = String::from_utf8_lossy(&root.logical).into_owned();
-            (if name.is_empty() { "folder".to_owned() } else { name }, root.dir.to_string_lossy().into_owned())
+            (
+                if name.is_empty() { "folder".to_owned() } else { name },
+                root.dir.to_string_lossy().into_owned(),
+            )
         });
-        named.chain(self.database.iter().map(|path| ("database".to_owned(), path.to_string_lossy().into_owned()))).collect()
+        named
+            .chain(
+                self.database
+                    .iter()
+                    .map(|path| ("database".to_owned(), path.to_string_lossy().into_owned())),
+            )
+            .collect()
     }
 }
 
-/// The rules for an instance's places: what the user named is trusted, and so are root and the owners of the data.
+/// The rules for an instance's places: what the user named is trusted, and so are root and the
+/// owners of the data.
 fn opener_of(instance: &Instance) -> Opener {
     let named: Vec<PathBuf> = instance.trusted.iter().map(PathBuf::from).collect();
     let euid = rustix::process::geteuid().as_raw();
@@ -222,7 +264,9 @@ fn opener_of(instance: &Instance) -> Opener {
 /// Whose a directory is, or the link in its place.
 fn owner_of(dir: &Path) -> Option<u32> {
     let (above, name) = (dir.parent()?, dir.file_name()?);
-    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
-    let above = rustix::fs::openat(rustix::fs::CWD, above, flags, rustix::fs::Mode::empty()).ok()?;
+    let flags =
+        rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+    let above =
+        rustix::fs::openat(rustix::fs::CWD, above, flags, rustix::fs::Mode::empty()).ok()?;
     Stat::at(above, name).ok().map(|stat| stat.uid)
 }

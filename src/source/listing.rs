@@ -29,10 +29,12 @@ const TAKEN: u8 = 1;
 /// Its listing is there.
 pub(super) const DONE: u8 = 2;
 
-/// Directories that are kept open for those in them, at most: a process may have a thousand open files, or fewer.
+/// Directories that are kept open for those in them, at most: a process may have a thousand open
+/// files, or fewer.
 const KEPT_OPEN_MAX: usize = 128;
 
-/// A directory that stays open until those in it are listed: opened from here, a name is looked up once, not its whole path.
+/// A directory that stays open until those in it are listed: opened from here, a name is looked up
+/// once, not its whole path.
 pub(super) struct KeptOpen {
     fd: OwnedFd,
     count: Arc<AtomicUsize>,
@@ -85,7 +87,13 @@ pub(super) struct Item {
 
 impl Slot {
     pub(super) fn new(root: usize, below: Vec<u8>, above: Option<Arc<KeptOpen>>) -> Arc<Slot> {
-        Arc::new(Slot { state: AtomicU8::new(WAITING), root, below, above: Mutex::new(above), listing: Mutex::default() })
+        Arc::new(Slot {
+            state: AtomicU8::new(WAITING),
+            root,
+            below,
+            above: Mutex::new(above),
+            listing: Mutex::default(),
+        })
     }
 
     /// Opens the directory; a symbolic link that took its place is an error.
@@ -110,8 +118,25 @@ impl Slot {
     }
 }
 
-/// Lists one directory, sorted by name. Nothing is followed, nothing is left out without a word but what the rules name.
-pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_open: &Arc<AtomicUsize>, slot: &Slot, buffer: &mut Vec<u8>) -> Listing {
+/// What the names of a directory are judged by.
+struct Around<'a> {
+    roots: &'a [OpenRoot],
+    rules: &'a Rules,
+    hashing: &'a Hashing,
+    /// The file system of the directory's root.
+    dev: u64,
+}
+
+/// Lists one directory, sorted by name. Nothing is followed, nothing is left out without a word but
+/// what the rules name.
+pub(super) fn list(
+    roots: &[OpenRoot],
+    rules: &Rules,
+    hashing: &Hashing,
+    kept_open: &Arc<AtomicUsize>,
+    slot: &Slot,
+    buffer: &mut Vec<u8>,
+) -> Listing {
     let mut listing = Listing::default();
     let Some((root, root_fd, root_stat)) = roots.get(slot.root) else { return listing };
     let dir = match slot.open(root_fd) {
@@ -123,6 +148,7 @@ pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_op
             return listing;
         }
     };
+    let around = Around { roots, rules, hashing, dev: root_stat.dev };
     let mut path = root.logical.clone();
     join(&mut path, &slot.below);
     let dir_len = path.len();
@@ -151,36 +177,15 @@ pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_op
         };
         path.truncate(dir_len);
         join(&mut path, bytes);
-        if path.len() > PATH_TAKEN_BYTES_MAX {
-            listing.failed.push((bytes.to_vec(), "take its path, which is too long,", Errno::NAMETOOLONG));
-            continue;
-        }
-        let linked = if stat.is_symlink() { roots.iter().position(|(root, ..)| root.logical == path) } else { None };
-        let stat = linked.and_then(|number| roots.get(number)).map_or(stat, |(.., of_folder)| *of_folder);
-        let is_left_out = if linked.is_some() { rules.leaves_out_linked(&path) } else { rules.leaves_out(&path, &stat) };
-        if is_left_out {
-            continue;
-        }
-        if let Some(what) = stat.special() {
-            listing.skipped.push((bytes.to_vec(), what));
-            continue;
-        }
-        let key = hashing.path_key(&path);
-        let name = (listing.names.len() as u32, bytes.len() as u16);
-        listing.names.extend_from_slice(bytes);
-        // A link to another disk is followed because the user wants what is there.
-        let elsewhere = rules.one_file_system && stat.dev != root_stat.dev && linked.is_none();
-        if stat.is_dir() && elsewhere {
-            listing.elsewhere.push(bytes.to_vec());
-        }
-        let is_entered = stat.is_dir() && !elsewhere;
-        let folder = linked.map(|number| Slot::new(number, Vec::new(), None));
-        listing.items.push(Item { name, stat, key, fingerprint: stat.fingerprint(&key), is_entered, folder });
+        listing.take(&around, &path, bytes, stat);
     }
     let names = &listing.names;
     listing.items.sort_unstable_by(|a, b| name_of(names, a.name).cmp(name_of(names, b.name)));
     // Never a root itself: a marker that went astray must not empty a capture.
-    if rules.is_instance && !slot.below.is_empty() && listing.items.iter().any(|item| PASSING_MARKERS.contains(&name_of(names, item.name))) {
+    if rules.is_instance
+        && !slot.below.is_empty()
+        && listing.items.iter().any(|item| PASSING_MARKERS.contains(&name_of(names, item.name)))
+    {
         return Listing { skipped: vec![(Vec::new(), PASSING)], ..Listing::default() };
     }
     if listing.items.iter().any(|item| item.is_entered) {
@@ -190,6 +195,51 @@ pub(super) fn list(roots: &[OpenRoot], rules: &Rules, hashing: &Hashing, kept_op
 }
 
 impl Listing {
+    /// Takes one name, with the logical path that it makes, unless the rules leave it out.
+    fn take(&mut self, around: &Around<'_>, path: &[u8], name: &[u8], stat: Stat) {
+        let Around { roots, rules, hashing, dev } = *around;
+        if path.len() > PATH_TAKEN_BYTES_MAX {
+            let what = "take its path, which is too long,";
+            self.failed.push((name.to_vec(), what, Errno::NAMETOOLONG));
+            return;
+        }
+        let linked = if stat.is_symlink() {
+            roots.iter().position(|(root, ..)| root.logical == path)
+        } else {
+            None
+        };
+        let stat =
+            linked.and_then(|number| roots.get(number)).map_or(stat, |(.., of_folder)| *of_folder);
+        let is_left_out = if linked.is_some() {
+            rules.leaves_out_linked(path)
+        } else {
+            rules.leaves_out(path, &stat)
+        };
+        if is_left_out {
+            return;
+        }
+        if let Some(what) = stat.special() {
+            self.skipped.push((name.to_vec(), what));
+            return;
+        }
+        let key = hashing.path_key(path);
+        let at = (self.names.len() as u32, name.len() as u16);
+        self.names.extend_from_slice(name);
+        // A link to another disk is followed because the user wants what is there.
+        let elsewhere = rules.one_file_system && stat.dev != dev && linked.is_none();
+        if stat.is_dir() && elsewhere {
+            self.elsewhere.push(name.to_vec());
+        }
+        self.items.push(Item {
+            name: at,
+            stat,
+            key,
+            fingerprint: stat.fingerprint(&key),
+            is_entered: stat.is_dir() && !elsewhere,
+            folder: linked.map(|number| Slot::new(number, Vec::new(), None)),
+        });
+    }
+
     /// Gives each folder that is entered its slot.
     fn enter_folders(&mut self, slot: &Slot, above: &Option<Arc<KeptOpen>>) {
         for item in self.items.iter_mut().filter(|item| item.is_entered && item.folder.is_none()) {

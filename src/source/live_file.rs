@@ -1,4 +1,5 @@
-//! A file of the live source, held by its open directory: whatever is put in the directory's place meanwhile, this stays what was looked at.
+//! A file of the live source, held by its open directory: whatever is put in the directory's place
+//! meanwhile, this stays what was looked at.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -54,7 +55,8 @@ impl LiveFile {
         &self.name
     }
 
-    /// A path that leads to it through the open directory, for those who take nothing else. Valid as long as this is.
+    /// A path that leads to it through the open directory, for those who take nothing else. Valid
+    /// as long as this is.
     pub fn path(&self) -> PathBuf {
         Path::new("/proc/self/fd").join(self.dir.as_raw_fd().to_string()).join(&self.name)
     }
@@ -77,20 +79,30 @@ impl LiveFile {
         self.stat().is_ok_and(|stat| stat.is_file())
     }
 
-    /// Whether this process has it open for more than its name: what SQLite opened by a path is this very file.
+    /// Whether this process has it open for more than its name: what SQLite opened by a path is
+    /// this very file.
     pub fn is_open_here(&self) -> bool {
-        let (Ok(wanted), Ok(files)) = (self.stat(), std::fs::read_dir("/proc/self/fd")) else { return false };
+        let (Ok(wanted), Ok(files)) = (self.stat(), std::fs::read_dir("/proc/self/fd")) else {
+            return false;
+        };
         files.flatten().any(|file| {
-            let is_it = Stat::of_path(&file.path()).is_ok_and(|has| (has.dev, has.ino) == (wanted.dev, wanted.ino));
+            let is_it = Stat::of_path(&file.path())
+                .is_ok_and(|has| (has.dev, has.ino) == (wanted.dev, wanted.ino));
             is_it && !is_name_only(&file.file_name())
         })
     }
 
     /// Opens it for reading: a regular file, through no link, never waiting for anybody.
     pub fn open(&self) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(&*self.dir, self.name.as_bytes(), flags, Mode::empty())?);
-        if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")) }
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file =
+            File::from(rustix::fs::openat(&*self.dir, self.name.as_bytes(), flags, Mode::empty())?);
+        if file.metadata()?.is_file() {
+            Ok(file)
+        } else {
+            Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+        }
     }
 }
 
@@ -103,16 +115,25 @@ impl LiveFile {
 
 /// Whether a descriptor was opened with `O_PATH`.
 fn is_name_only(number: &OsStr) -> bool {
-    let info = std::fs::read_to_string(Path::new("/proc/self/fdinfo").join(number)).unwrap_or_default();
-    let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    let info =
+        std::fs::read_to_string(Path::new("/proc/self/fdinfo").join(number)).unwrap_or_default();
+    let flags = info
+        .lines()
+        .find_map(|line| line.strip_prefix("flags:"))
+        .and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
     flags.is_none_or(|flags| flags & OFlags::PATH.bits() != 0)
 }
 
-/// Opens a small file of the user's or the system's for reading: a regular file, never waiting for anybody; links are followed.
+/// Opens a small file of the user's or the system's for reading: a regular file, never waiting for
+/// anybody; links are followed.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::openat(rustix::fs::CWD, path, flags, Mode::empty())?);
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")) }
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
+    }
 }
 
 /// The bytes of a small file; an error where it is larger than `limit`.
@@ -123,5 +144,12 @@ pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 fn read_limited(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit { Err(io::Error::new(io::ErrorKind::InvalidData, format!("it is larger than {} KiB", limit >> 10))) } else { Ok(bytes) }
+    if bytes.len() as u64 > limit {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("it is larger than {} KiB", limit >> 10),
+        ))
+    } else {
+        Ok(bytes)
+    }
 }

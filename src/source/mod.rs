@@ -1,8 +1,12 @@
-//! What is on the Jellyfin disk? Where the instance is, what its parts are, what changed, and a copy of its database that is whole.
+//! What is on the Jellyfin disk? Where the instance is, what its parts are, what changed, and a
+//! copy of its database that is whole.
 
 mod as_owner;
 mod beneath;
 mod category;
+mod copy_error;
+mod database_files;
+mod directories;
 mod find_error;
 mod found;
 mod instance;
@@ -22,6 +26,8 @@ mod scan_root;
 mod scratch;
 mod sqlite;
 mod stat;
+mod surroundings;
+mod usual_places;
 mod verdicts;
 pub mod version;
 mod xattr;
@@ -30,9 +36,11 @@ mod xml;
 pub use as_owner::AsOwner;
 pub use beneath::{open_beneath, open_dir};
 pub use category::{Category, DATABASE_PATH, KEPT_TABLES, UnknownCategory};
+pub use copy_error::CopyError;
+pub use database_files::{is_database, is_open_elsewhere, side_file};
 pub use find_error::FindError;
 pub use found::{Instance, Linked, Missing, MissingPath, Named};
-pub use instance::{Platform, Surroundings, find};
+pub use instance::find;
 pub use jellyfin_db::{DatabaseFacts, history_hash, read_facts};
 pub use layout::Layout;
 pub use linked::linked_folders;
@@ -47,8 +55,9 @@ pub use scan::{Event, Found, ScanError, closed_dirs, os_path, scan};
 pub use scan_cache::{Run, ScanCache, ScanCacheWriter, Section};
 pub use scan_root::ScanRoot;
 pub use scratch::{NoSpace, ScratchFolder};
-pub use sqlite::{CopyError, DatabaseCopy, copy as copy_database, is_database, is_open_elsewhere, side_file};
+pub use sqlite::{DatabaseCopy, copy as copy_database};
 pub use stat::{Fingerprint, Stat};
+pub use surroundings::{Platform, Surroundings};
 pub use verdicts::Verdicts;
 pub use xattr::{of_file as xattrs_of_file, of_held as xattrs_of_held, of_link as xattrs_of_link};
 pub use xml::{database as database_settings, element as xml_element, parse as parse_xml};

@@ -1,5 +1,5 @@
-//! Where does a server that is not there yet keep its things? The directories of each way to run Jellyfin (`reference/jellyfin.md` 1.2), made of
-//! the one that the user names.
+//! Where does a server that is not there yet keep its things? The directories of each way to run
+//! Jellyfin (`reference/jellyfin.md` 1.2), made of the one that the user names.
 
 use std::fmt;
 use std::path::Path;
@@ -75,16 +75,23 @@ impl Arrangement {
         })
     }
 
-    /// Where a server that is run in this way sees what lies in these directories: a container sees its volume at `/config`.
+    /// Where a server that is run in this way sees what lies in these directories: a container sees
+    /// its volume at `/config`.
     pub fn seen_by_server(self, directories: &Directories) -> Directories {
         let volume = match self {
-            Arrangement::Docker => directories.get("programdata").map(|data| (data.clone(), "/config")),
-            Arrangement::LinuxServer => directories.get("config").map(|config| (config.clone(), "/config")),
+            Arrangement::Docker => {
+                directories.get("programdata").map(|data| (data.clone(), "/config"))
+            }
+            Arrangement::LinuxServer => {
+                directories.get("config").map(|config| (config.clone(), "/config"))
+            }
             Arrangement::Debian | Arrangement::Portable => None,
         };
         let seen = |dir: &String| match &volume {
             Some((here, there)) => match dir.strip_prefix(here.as_str()) {
-                Some(below) if below.is_empty() || below.starts_with('/') => format!("{there}{below}"),
+                Some(below) if below.is_empty() || below.starts_with('/') => {
+                    format!("{there}{below}")
+                }
                 _ => dir.clone(),
             },
             None => dir.clone(),
@@ -92,36 +99,57 @@ impl Arrangement {
         directories.iter().map(|(name, dir)| (name.clone(), seen(dir))).collect()
     }
 
-    /// The instance that a server of this kind makes in a directory. What is named otherwise lies there.
+    /// The instance that a server of this kind makes in a directory. What is named otherwise lies
+    /// there.
     pub fn instance(self, dir: &str, named: &Named) -> Result<Instance, Unnamed> {
         let dir = if dir == "/" { dir } else { dir.trim_end_matches('/') };
         let below = |base: &str, name: &str| format!("{}/{name}", base.trim_end_matches('/'));
-        let program_data = if self == Arrangement::LinuxServer { below(dir, "data") } else { dir.to_owned() };
+        let program_data =
+            if self == Arrangement::LinuxServer { below(dir, "data") } else { dir.to_owned() };
         let config = match (&named.config, self) {
             (Some(config), _) => config.clone(),
             (None, Arrangement::Docker | Arrangement::Portable) => below(dir, "config"),
             (None, Arrangement::LinuxServer) => dir.to_owned(),
-            (None, Arrangement::Debian) if program_data == "/var/lib/jellyfin" => "/etc/jellyfin".to_owned(),
-            (None, Arrangement::Debian) => return Err(Unnamed { what: "configuration", option: "--config-dir" }),
+            (None, Arrangement::Debian) if program_data == "/var/lib/jellyfin" => {
+                "/etc/jellyfin".to_owned()
+            }
+            (None, Arrangement::Debian) => {
+                return Err(Unnamed { what: "configuration", option: "--config-dir" });
+            }
         };
         let default = below(&program_data, "metadata");
         let metadata = named.metadata.clone().unwrap_or_else(|| default.clone());
         let beside = if self == Arrangement::LinuxServer { dir } else { &program_data };
-        let log = named.log.clone().unwrap_or_else(|| if self == Arrangement::Debian { "/var/log/jellyfin".to_owned() } else { below(beside, "log") });
-        let mut passing: Vec<String> = ["cache", "log", "logs", "transcodes"].iter().map(|name| below(beside, name)).collect();
+        let log = named.log.clone().unwrap_or_else(|| {
+            if self == Arrangement::Debian {
+                "/var/log/jellyfin".to_owned()
+            } else {
+                below(beside, "log")
+            }
+        });
+        let mut passing: Vec<String> =
+            ["cache", "log", "logs", "transcodes"].iter().map(|name| below(beside, name)).collect();
         passing.extend(named.cache.clone());
         Ok(Instance {
             how: format!("a new instance in the {self} layout"),
             data: below(&program_data, "data"),
             root: below(&program_data, "root"),
             plugins: below(&program_data, "plugins"),
-            database: Some(named.database.clone().unwrap_or_else(|| below(&program_data, "data/jellyfin.db"))),
+            database: Some(
+                named.database.clone().unwrap_or_else(|| below(&program_data, "data/jellyfin.db")),
+            ),
             metadata_default: (metadata != default).then_some(default),
             // The user says where all of it goes.
-            trusted: [Some(dir.to_owned()), Some(program_data.clone()), Some(config.clone()), Some(metadata.clone()), named.database.clone()]
-                .into_iter()
-                .flatten()
-                .collect(),
+            trusted: [
+                Some(dir.to_owned()),
+                Some(program_data.clone()),
+                Some(config.clone()),
+                Some(metadata.clone()),
+                named.database.clone(),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             config: Some(config),
             metadata,
             passing,
@@ -138,20 +166,38 @@ mod tests {
 
     #[test]
     fn each_arrangement_is_told_by_the_directories_that_it_makes() {
-        for arrangement in [Arrangement::Docker, Arrangement::LinuxServer, Arrangement::Debian, Arrangement::Portable] {
-            let dir = if arrangement == Arrangement::Debian { "/var/lib/jellyfin" } else { "/srv/jf/" };
+        for arrangement in [
+            Arrangement::Docker,
+            Arrangement::LinuxServer,
+            Arrangement::Debian,
+            Arrangement::Portable,
+        ] {
+            let dir =
+                if arrangement == Arrangement::Debian { "/var/lib/jellyfin" } else { "/srv/jf/" };
             let instance = arrangement.instance(dir, &Named::default()).unwrap();
-            let directories =
-                Directories::from([("programdata".to_owned(), instance.program_data.clone()), ("config".to_owned(), instance.config.clone().unwrap())]);
+            let directories = Directories::from([
+                ("programdata".to_owned(), instance.program_data.clone()),
+                ("config".to_owned(), instance.config.clone().unwrap()),
+            ]);
             let told = Arrangement::of(&directories).unwrap();
-            assert_eq!(told, if arrangement == Arrangement::Portable { Arrangement::Docker } else { arrangement });
+            assert_eq!(
+                told,
+                if arrangement == Arrangement::Portable {
+                    Arrangement::Docker
+                } else {
+                    arrangement
+                }
+            );
             assert_eq!(arrangement.to_string().parse(), Ok(arrangement));
         }
         let elsewhere = Arrangement::Debian.instance("/data/jf", &Named::default());
         assert_eq!(elsewhere, Err(Unnamed { what: "configuration", option: "--config-dir" }));
         let named = Named { metadata: Some("/big/metadata".to_owned()), ..Named::default() };
         let instance = Arrangement::LinuxServer.instance("/config", &named).unwrap();
-        assert_eq!((instance.data.as_str(), instance.metadata.as_str()), ("/config/data/data", "/big/metadata"));
+        assert_eq!(
+            (instance.data.as_str(), instance.metadata.as_str()),
+            ("/config/data/data", "/big/metadata")
+        );
         assert_eq!(instance.metadata_default.as_deref(), Some("/config/data/metadata"));
     }
 }

@@ -1,8 +1,9 @@
-//! How is a place opened that somebody else may have prepared? Component by component, through links and directories of those alone who could
-//! do the same without us (`docs/threat-model.md`).
+//! How is a place opened that somebody else may have prepared? Component by component, through
+//! links and directories of those alone who could do the same without us (`docs/threat-model.md`).
 //!
-//! Root that follows a link of the server's user reads and writes for that user. So, as root over data of another user, a link is followed only
-//! if it is root's, and a directory is passed only if it is root's or the data owner's and nobody else may write to it. What the user named on the
+//! Root that follows a link of the server's user reads and writes for that user. So, as root over
+//! data of another user, a link is followed only if it is root's, and a directory is passed only if
+//! it is root's or the data owner's and nobody else may write to it. What the user named on the
 //! command line is opened as it is named: that is their own word.
 
 use std::collections::BTreeSet;
@@ -69,7 +70,8 @@ impl From<OpenError> for std::io::Error {
 /// Opens places by these rules.
 #[derive(Clone, Debug, Default)]
 pub struct Opener {
-    /// Nobody less trusted than who runs this owns anything here: paths are opened as anyone opens them.
+    /// Nobody less trusted than who runs this owns anything here: paths are opened as anyone opens
+    /// them.
     is_plain: bool,
     /// Places that the user named.
     named: Vec<PathBuf>,
@@ -97,7 +99,12 @@ impl Opener {
     }
 
     /// For data of these users; `euid` is who runs this.
-    pub fn of(named: Vec<PathBuf>, owners: &[u32], follows_owners_links: bool, euid: u32) -> Opener {
+    pub fn of(
+        named: Vec<PathBuf>,
+        owners: &[u32],
+        follows_owners_links: bool,
+        euid: u32,
+    ) -> Opener {
         let owners: BTreeSet<u32> = owners.iter().copied().collect();
         let is_plain = euid != 0 || owners.iter().all(|owner| *owner == 0);
         Opener { is_plain, named, bases: Vec::new(), owners, follows_owners_links }
@@ -121,7 +128,12 @@ impl Opener {
     /// Opens a directory, for what is in it.
     pub fn dir(&self, path: &Path) -> Result<OwnedFd, OpenError> {
         if self.is_plain || self.named.iter().any(|named| named == path) {
-            return Ok(rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?);
+            return Ok(rustix::fs::openat(
+                CWD,
+                path,
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?);
         }
         let end = self.end(path)?;
         let dir = match end.name {
@@ -140,7 +152,9 @@ impl Opener {
             Err(error) if error.is_missing() => {}
             other => return other,
         }
-        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::NOENT.into()) };
+        let (Some(above), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(Errno::NOENT.into());
+        };
         // A name alone is one of the current directory.
         let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
         let above = self.make_dir(above)?;
@@ -150,13 +164,19 @@ impl Opener {
         }
     }
 
-    /// The directory that a file is in and its name there, links on the way and the file's own followed.
+    /// The directory that a file is in and its name there, links on the way and the file's own
+    /// followed.
     pub fn file(&self, path: &Path) -> Result<(OwnedFd, OsString), OpenError> {
         if self.is_plain || self.named.iter().any(|named| named == path) {
             // Where the last link leads to nothing, it leads to the place where it would be.
             let real = std::fs::canonicalize(path).map_err(errno)?;
             let (above, name) = real.parent().zip(real.file_name()).ok_or(Errno::ISDIR)?;
-            let dir = rustix::fs::openat(CWD, above, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            let dir = rustix::fs::openat(
+                CWD,
+                above,
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
             return Ok((dir, name.to_owned()));
         }
         let end = self.end(path)?;
@@ -168,7 +188,12 @@ impl Opener {
 
     /// A directory by name, which no link may be.
     fn step(&self, dir: &OwnedFd, name: &OsStr, shown: &Path) -> Result<OwnedFd, OpenError> {
-        let fd = rustix::fs::openat(dir, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        let fd = rustix::fs::openat(
+            dir,
+            name,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         self.check_dir(&Stat::of(&fd)?, shown)?;
         Ok(fd)
     }
@@ -176,18 +201,37 @@ impl Opener {
     /// Walks to the end of a path.
     fn end(&self, path: &Path) -> Result<End, OpenError> {
         let absolute = std::path::absolute(path).map_err(errno)?;
-        let base = self.named.iter().filter(|named| absolute.starts_with(named)).max_by_key(|named| named.as_os_str().len());
+        let base = self
+            .named
+            .iter()
+            .filter(|named| absolute.starts_with(named))
+            .max_by_key(|named| named.as_os_str().len());
         let start = base.map_or(Path::new("/"), PathBuf::as_path);
-        let dir = rustix::fs::openat(CWD, start, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let dir = rustix::fs::openat(
+            CWD,
+            start,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         let rest = absolute.strip_prefix(start).unwrap_or(&absolute);
-        let mut walk =
-            Walk { opener: self, dir, todo: reversed(rest), shown: start.to_path_buf(), is_within: base.is_some(), links: 0, through_owners_link: false };
+        let mut walk = Walk {
+            opener: self,
+            dir,
+            todo: reversed(rest),
+            shown: start.to_path_buf(),
+            is_within: base.is_some(),
+            links: 0,
+            through_owners_link: false,
+        };
         walk.run()
     }
 
     fn check_dir(&self, stat: &Stat, shown: &Path) -> Result<(), OpenError> {
         if !self.is_plain && stat.uid != 0 && !self.owners.contains(&stat.uid) {
-            return Err(untrusted(shown, format!("belongs to another user ({}), who could replace it", stat.uid)));
+            return Err(untrusted(
+                shown,
+                format!("belongs to another user ({}), who could replace it", stat.uid),
+            ));
         }
         Ok(())
     }
@@ -209,7 +253,12 @@ struct Walk<'o> {
 impl Walk<'_> {
     fn run(&mut self) -> Result<End, OpenError> {
         while let Some(name) = self.todo.pop() {
-            let fd = match rustix::fs::openat(&self.dir, &name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+            let fd = match rustix::fs::openat(
+                &self.dir,
+                &name,
+                OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::empty(),
+            ) {
                 Err(Errno::NOENT) if self.todo.is_empty() => return self.stop(Some(name)),
                 other => other?,
             };
@@ -226,7 +275,10 @@ impl Walk<'_> {
                 return Err(Errno::NOTDIR.into());
             }
             self.opener.check_dir(&stat, &shown)?;
-            if !self.is_within && stat.permissions() & OTHERS_WRITE != 0 && stat.permissions() & STICKY == 0 {
+            if !self.is_within
+                && stat.permissions() & OTHERS_WRITE != 0
+                && stat.permissions() & STICKY == 0
+            {
                 return Err(untrusted(&shown, "can be written to by everybody".to_owned()));
             }
             (self.dir, self.shown) = (fd, shown);
@@ -235,7 +287,11 @@ impl Walk<'_> {
     }
 
     fn stop(&self, name: Option<OsString>) -> Result<End, OpenError> {
-        Ok(End { dir: rustix::io::fcntl_dupfd_cloexec(&self.dir, 0)?, name, through_owners_link: self.through_owners_link })
+        Ok(End {
+            dir: rustix::io::fcntl_dupfd_cloexec(&self.dir, 0)?,
+            name,
+            through_owners_link: self.through_owners_link,
+        })
     }
 
     /// Goes where a link leads.
@@ -244,9 +300,12 @@ impl Walk<'_> {
         if self.links > LINKS_MAX {
             return Err(Errno::LOOP.into());
         }
-        let target = PathBuf::from(OsString::from_vec(rustix::fs::readlinkat(link.as_fd(), "", Vec::new())?.into_bytes()));
+        let target = PathBuf::from(OsString::from_vec(
+            rustix::fs::readlinkat(link.as_fd(), "", Vec::new())?.into_bytes(),
+        ));
         if stat.uid != 0 {
-            let leads_to_own = || self.opener.owners.contains(&stat.uid) && self.leads_to_own(&target);
+            let leads_to_own =
+                || self.opener.owners.contains(&stat.uid) && self.leads_to_own(&target);
             if !(self.opener.follows_owners_links && leads_to_own()) {
                 let what = format!(
                     "is a symbolic link to {} that belongs to the user {}, not to root. As root, jellyvault does not follow it",
@@ -258,14 +317,20 @@ impl Walk<'_> {
             self.through_owners_link = true;
         }
         if target.is_absolute() {
-            self.dir = rustix::fs::openat(CWD, "/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+            self.dir = rustix::fs::openat(
+                CWD,
+                "/",
+                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?;
             (self.shown, self.is_within) = (PathBuf::from("/"), false);
         }
         self.todo.extend(reversed(&target));
         Ok(())
     }
 
-    /// Whether a link of the data's owner leads to what is the owner's own: they could read and change it without us.
+    /// Whether a link of the data's owner leads to what is the owner's own: they could read and
+    /// change it without us.
     fn leads_to_own(&self, target: &Path) -> bool {
         rustix::fs::openat(&self.dir, target, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
             .and_then(|fd| Stat::of(&fd))

@@ -14,15 +14,22 @@ use crate::progress::Interrupt;
 const VALUE_BYTES_MAX: i32 = 64 << 20;
 /// Steps of SQLite's machine between two looks at the clock.
 const PROGRESS_OPS: i32 = 20_000;
-/// Time that a check may take, whatever the size, and bytes for which it may take a second more: a slow disk reads more.
+/// Time that a check may take, whatever the size, and bytes for which it may take a second more: a
+/// slow disk reads more.
 const CHECK_TIME: Duration = Duration::from_secs(20);
 const CHECK_BYTES_A_SECOND: u64 = 4 << 20;
 
-/// A connection to a private file that nobody else has open; leaves nothing beside it. Of the file nothing is believed: its schema may call no
-/// function that could do anything, and no value may be larger than any of Jellyfin's.
+/// A connection to a private file that nobody else has open; leaves nothing beside it. Of the file
+/// nothing is believed: its schema may call no function that could do anything, and no value may be
+/// larger than any of Jellyfin's.
 pub fn open_private(path: &Path) -> rusqlite::Result<Connection> {
     let uri = format!("{}?immutable=1", file_uri(path));
-    let db = Connection::open_with_flags(uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let db = Connection::open_with_flags(
+        uri,
+        OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     wary(&db)?;
     Ok(db)
 }
@@ -36,11 +43,19 @@ pub fn wary(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The same, and what is asked of it ends when the user stops, or when it takes longer than any of Jellyfin's.
-pub fn open_private_for(path: &Path, time: Duration, interrupt: &Interrupt) -> rusqlite::Result<Connection> {
+/// The same, and what is asked of it ends when the user stops, or when it takes longer than any of
+/// Jellyfin's.
+pub fn open_private_for(
+    path: &Path,
+    time: Duration,
+    interrupt: &Interrupt,
+) -> rusqlite::Result<Connection> {
     let mut db = open_private(path)?;
     let (until, interrupt) = (Instant::now() + time, interrupt.clone());
-    db.progress_handler(PROGRESS_OPS, Some(move || interrupt.is_raised() || Instant::now() > until))?;
+    db.progress_handler(
+        PROGRESS_OPS,
+        Some(move || interrupt.is_raised() || Instant::now() > until),
+    )?;
     Ok(db)
 }
 
@@ -50,7 +65,8 @@ pub fn quick_check(path: &Path, interrupt: &Interrupt) -> Result<(), String> {
     let time = CHECK_TIME + Duration::from_secs(bytes / CHECK_BYTES_A_SECOND);
     let _held_up = interrupt.out_of_hand();
     let found = open_private_for(path, time, interrupt).and_then(|copy| {
-        // A constraint of somebody else's may cost a second for each row; whether it holds is not asked here.
+        // A constraint of somebody else's may cost a second for each row; whether it holds is not
+        // asked here.
         copy.execute_batch("PRAGMA ignore_check_constraints = ON")?;
         let mut statement = copy.prepare("PRAGMA quick_check(3)")?;
         let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
@@ -60,7 +76,11 @@ pub fn quick_check(path: &Path, interrupt: &Interrupt) -> Result<(), String> {
         Ok(rows) if rows == ["ok"] => Ok(()),
         Ok(rows) => Err(rows.join("; ").replace('\n', " ")),
         Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
-            Err(if interrupt.is_raised() { "interrupted".to_owned() } else { "checking it takes too long for a database of Jellyfin".to_owned() })
+            Err(if interrupt.is_raised() {
+                "interrupted".to_owned()
+            } else {
+                "checking it takes too long for a database of Jellyfin".to_owned()
+            })
         }
         Err(e) => Err(e.to_string()),
     }
@@ -71,10 +91,13 @@ pub(super) fn file_uri(path: &Path) -> String {
     let mut uri = String::from("file:");
     let bytes = path.as_os_str().as_bytes();
     // Two slashes would begin the name of a machine; one means the same.
-    let own = bytes.iter().position(|byte| *byte != b'/').map_or(0, |first| first.saturating_sub(1));
+    let own =
+        bytes.iter().position(|byte| *byte != b'/').map_or(0, |first| first.saturating_sub(1));
     for byte in bytes.get(own..).unwrap_or_default() {
         match byte {
-            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => uri.push(char::from(*byte)),
+            b'/' | b'-' | b'_' | b'.' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                uri.push(char::from(*byte))
+            }
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
     }

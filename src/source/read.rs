@@ -23,8 +23,8 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    /// Opens a file below a root that a scan saw with this stat, without asking for it again: [`OpenFile::held_still`] tells whether
-    /// it was and stayed what the scan saw.
+    /// Opens a file below a root that a scan saw with this stat, without asking for it again:
+    /// [`OpenFile::held_still`] tells whether it was and stayed what the scan saw.
     pub fn open_seen(root: impl AsFd, below: &[u8], seen: &Stat) -> Result<OpenFile, Errno> {
         Ok(OpenFile { file: File::from(open_file(root, below)?), before: *seen })
     }
@@ -36,13 +36,22 @@ impl OpenFile {
 
     fn from_fd(fd: OwnedFd) -> Result<OpenFile, Errno> {
         let before = Stat::of(&fd)?;
-        if before.is_file() { Ok(OpenFile { file: File::from(fd), before }) } else { Err(Errno::INVAL) }
+        if before.is_file() {
+            Ok(OpenFile { file: File::from(fd), before })
+        } else {
+            Err(Errno::INVAL)
+        }
     }
 
     /// Opens a private file by its path.
     pub fn open_path(path: &std::path::Path) -> Result<OpenFile, Errno> {
         use rustix::fs::{CWD, Mode, OFlags};
-        OpenFile::from_fd(rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+        OpenFile::from_fd(rustix::fs::openat(
+            CWD,
+            path,
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?)
     }
 
     /// The page size in bytes where this is a SQLite database of whole pages.
@@ -54,7 +63,9 @@ impl OpenFile {
         }
         let mut head = [0; 100];
         match self.file.read_exact_at(&mut head, 0) {
-            Ok(()) => Ok(sqlite_page_bytes(&head).filter(|bytes| size.is_multiple_of(u64::from(*bytes)))),
+            Ok(()) => {
+                Ok(sqlite_page_bytes(&head).filter(|bytes| size.is_multiple_of(u64::from(*bytes))))
+            }
             // Cut short meanwhile; whoever reads it finds out.
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error),

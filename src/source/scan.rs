@@ -1,8 +1,9 @@
-//! What is on the disk, in order? A parallel walk whose results come out sorted, each directory before its contents.
+//! What is on the disk, in order? A parallel walk whose results come out sorted, each directory
+//! before its contents.
 //!
-//! Workers list directories ahead of the one who consumes them, nearest first, and stop while too much waits. The consumer
-//! lists a directory itself where no worker has begun it, and lists the next ones while a worker is still at the one it needs: it
-//! never waits while there is work.
+//! Workers list directories ahead of the one who consumes them, nearest first, and stop while too
+//! much waits. The consumer lists a directory itself where no worker has begun it, and lists the
+//! next ones while a worker is still at the one it needs: it never waits while there is work.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -44,7 +45,8 @@ pub struct Found<'a> {
 pub enum Event<'a> {
     /// A file, directory or symbolic link.
     Found(Found<'a>),
-    /// Something that is left out though nobody asked for it: sockets, pipes, devices, passing directories.
+    /// Something that is left out though nobody asked for it: sockets, pipes, devices, passing
+    /// directories.
     Skipped {
         /// Logical path.
         path: &'a [u8],
@@ -109,12 +111,14 @@ struct Queue {
     /// Directories to list, the next in order last.
     stack: Vec<Arc<Slot>>,
     stop: bool,
-    /// Workers that wait for work, and whether the consumer waits for a listing: nobody else is woken, each waking is a system call.
+    /// Workers that wait for work, and whether the consumer waits for a listing: nobody else is
+    /// woken, each waking is a system call.
     idle: usize,
     consumer_waits: bool,
 }
 
-/// Walks the roots, which must be sorted by logical path, and hands everything found to `each`, in order.
+/// Walks the roots, which must be sorted by logical path, and hands everything found to `each`, in
+/// order.
 pub fn scan<E>(
     roots: &[ScanRoot],
     rules: &Rules,
@@ -125,15 +129,28 @@ pub fn scan<E>(
 ) -> Result<(), ScanError<E>> {
     let opened: Vec<_> = roots.iter().map(open_root).collect::<Result<_, _>>()?;
     let (queue, work, done) = Default::default();
-    let shared = Shared { roots: &opened, rules, hashing, queue, work, done, ahead: AtomicUsize::new(0), kept_open: Arc::default() };
+    let shared = Shared {
+        roots: &opened,
+        rules,
+        hashing,
+        queue,
+        work,
+        done,
+        ahead: AtomicUsize::new(0),
+        kept_open: Arc::default(),
+    };
     std::thread::scope(|scope| {
         let _stop = StopOnDrop(&shared);
         // The consumer is one of them.
         for _ in 1..threads.max(2) {
             scope.spawn(|| shared.list_ahead());
         }
-        let is_top = |root: &usize| shared.roots.get(*root).is_some_and(|(root, ..)| !root.logical.contains(&b'/'));
-        (0..opened.len()).filter(is_top).try_for_each(|root| shared.walk_root(root, interrupt, &mut each))
+        let is_top = |root: &usize| {
+            shared.roots.get(*root).is_some_and(|(root, ..)| !root.logical.contains(&b'/'))
+        };
+        (0..opened.len())
+            .filter(is_top)
+            .try_for_each(|root| shared.walk_root(root, interrupt, &mut each))
     })
 }
 
@@ -158,12 +175,24 @@ impl Shared<'_> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn walk_root<E>(&self, root: usize, interrupt: &Interrupt, each: &mut impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), ScanError<E>> {
+    fn walk_root<E>(
+        &self,
+        root: usize,
+        interrupt: &Interrupt,
+        each: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+    ) -> Result<(), ScanError<E>> {
         let Some((scan_root, _, stat)) = self.roots.get(root) else { return Ok(()) };
         if !scan_root.logical.is_empty() {
             let key = self.hashing.path_key(&scan_root.logical);
             let fingerprint = stat.fingerprint(&key);
-            each(Event::Found(Found { root, path: &scan_root.logical, below: b"", stat, key: &key, fingerprint }))?;
+            each(Event::Found(Found {
+                root,
+                path: &scan_root.logical,
+                below: b"",
+                stat,
+                key: &key,
+                fingerprint,
+            }))?;
         }
         let slot = Slot::new(root, Vec::new(), None);
         let mut path = scan_root.logical.clone();
@@ -191,8 +220,16 @@ impl Shared<'_> {
                 Some(folder) if folder.root != *root => (folder.root, path.len()),
                 _ => (*root, *prefix),
             };
-            let below = path.get(if within.1 == 0 { 0 } else { within.1 + 1 }..).unwrap_or_default();
-            each(Event::Found(Found { root: within.0, path: &path, below, stat: &item.stat, key: &item.key, fingerprint: item.fingerprint }))?;
+            let below =
+                path.get(if within.1 == 0 { 0 } else { within.1 + 1 }..).unwrap_or_default();
+            each(Event::Found(Found {
+                root: within.0,
+                path: &path,
+                below,
+                stat: &item.stat,
+                key: &item.key,
+                fingerprint: item.fingerprint,
+            }))?;
             if let Some(folder) = item.folder.take() {
                 let listing = self.obtain(&folder, &mut buffer);
                 let len = path.len();
@@ -202,7 +239,8 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// The listing of a directory: done already, done here and now, or being done; then others are listed meanwhile.
+    /// The listing of a directory: done already, done here and now, or being done; then others are
+    /// listed meanwhile.
     fn obtain(&self, slot: &Arc<Slot>, buffer: &mut Vec<u8>) -> Listing {
         if slot.claim() {
             let listing = self.list(slot, buffer);
@@ -211,7 +249,11 @@ impl Shared<'_> {
         }
         while !slot.is_done() {
             let mut queue = self.queue();
-            let next = if self.ahead.load(Ordering::Acquire) < AHEAD_MAX { queue.stack.pop() } else { None };
+            let next = if self.ahead.load(Ordering::Acquire) < AHEAD_MAX {
+                queue.stack.pop()
+            } else {
+                None
+            };
             if let Some(next) = next {
                 drop(queue);
                 self.list_into(&next, buffer);
@@ -223,7 +265,8 @@ impl Shared<'_> {
             }
             queue.consumer_waits = false;
         }
-        let listing = slot.listing.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+        let listing =
+            slot.listing.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
         let before = self.ahead.fetch_sub(listing.items.len() + 1, Ordering::AcqRel);
         if before >= AHEAD_MAX && before - (listing.items.len() + 1) < AHEAD_MAX {
             drop(self.queue());
@@ -239,7 +282,9 @@ impl Shared<'_> {
         loop {
             {
                 let mut queue = self.queue();
-                while !queue.stop && (queue.stack.is_empty() || self.ahead.load(Ordering::Acquire) >= AHEAD_MAX) {
+                while !queue.stop
+                    && (queue.stack.is_empty() || self.ahead.load(Ordering::Acquire) >= AHEAD_MAX)
+                {
                     queue.idle += 1;
                     queue = self.work.wait(queue).unwrap_or_else(PoisonError::into_inner);
                     queue.idle -= 1;
@@ -293,7 +338,11 @@ impl Shared<'_> {
     }
 }
 
-fn report_oddities<E>(listing: &mut Listing, path: &mut Vec<u8>, each: &mut impl FnMut(Event<'_>) -> Result<(), E>) -> Result<(), E> {
+fn report_oddities<E>(
+    listing: &mut Listing,
+    path: &mut Vec<u8>,
+    each: &mut impl FnMut(Event<'_>) -> Result<(), E>,
+) -> Result<(), E> {
     let dir_len = path.len();
     for name in std::mem::take(&mut listing.elsewhere) {
         join(path, &name);
@@ -314,8 +363,14 @@ fn report_oddities<E>(listing: &mut Listing, path: &mut Vec<u8>, each: &mut impl
 }
 
 /// The (device, inode) of each path that is there: what a scan must not enter.
-pub fn closed_dirs<'a>(paths: impl IntoIterator<Item = &'a std::path::Path>) -> HashSet<(u64, u64)> {
-    paths.into_iter().filter_map(|path| Stat::of_path(path).ok()).map(|stat| (stat.dev, stat.ino)).collect()
+pub fn closed_dirs<'a>(
+    paths: impl IntoIterator<Item = &'a std::path::Path>,
+) -> HashSet<(u64, u64)> {
+    paths
+        .into_iter()
+        .filter_map(|path| Stat::of_path(path).ok())
+        .map(|stat| (stat.dev, stat.ino))
+        .collect()
 }
 
 /// A path below a root as the operating system's.

@@ -1,7 +1,9 @@
-//! What did the last scan see of each file? Fingerprints of stats, in runs that match the leaves of the manifests, so that an
-//! unchanged run is known by one comparison, and only a changed one is looked at entry by entry.
+//! What did the last scan see of each file? Fingerprints of stats, in runs that match the leaves of
+//! the manifests, so that an unchanged run is known by one comparison, and only a changed one is
+//! looked at entry by entry.
 //!
-//! Never trusted further than its checksums and the manifest that it was made beside; lost or damaged, files are read again.
+//! Never trusted further than its checksums and the manifest that it was made beside; lost or
+//! damaged, files are read again.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -47,7 +49,16 @@ pub struct Run {
 impl Run {
     /// A run of which only the leaf is known: its entries can be compared, its files must be read.
     pub fn untrusted(first: Vec<u8>, leaf: ChunkId, entries: u64) -> Run {
-        Run { first, leaf, entries, files: 0, bytes: 0, sum: Fingerprint::NEVER, trusted: false, block: u64::MAX }
+        Run {
+            first,
+            leaf,
+            entries,
+            files: 0,
+            bytes: 0,
+            sum: Fingerprint::NEVER,
+            trusted: false,
+            block: u64::MAX,
+        }
     }
 }
 
@@ -80,7 +91,10 @@ impl ScanCache {
         let mut fields = Bytes(&footer);
         let (table_at, table_len): (u64, u64) = (fields.u64().ok()?, fields.u64().ok()?);
         let sum: [u8; 32] = fields.array().ok()?;
-        if fields.take(8).ok()? != MAGIC || table_len > TABLE_BYTES_MAX || table_at.checked_add(table_len)? != at {
+        if fields.take(8).ok()? != MAGIC
+            || table_len > TABLE_BYTES_MAX
+            || table_at.checked_add(table_len)? != at
+        {
             return None;
         }
         let mut table = vec![0; usize::try_from(table_len).ok()?];
@@ -94,7 +108,10 @@ impl ScanCache {
 
     /// A category's runs, if the cache was made beside this manifest.
     pub fn section(&self, category: Category, manifest: &ChunkId) -> Option<&Section> {
-        self.sections.get(category.number())?.as_ref().filter(|section| section.manifest == *manifest)
+        self.sections
+            .get(category.number())?
+            .as_ref()
+            .filter(|section| section.manifest == *manifest)
     }
 
     /// The fingerprints of a run's entries, in order; nothing where they are damaged.
@@ -102,7 +119,8 @@ impl ScanCache {
         let count = usize::try_from(run.entries).ok().filter(|count| *count <= NODE_ENTRIES_MAX)?;
         let mut block = vec![0; count * 16];
         self.file.read_exact_at(&mut block, run.block).ok()?;
-        (Fingerprint::of(&block) == run.sum).then(|| block.as_chunks::<16>().0.iter().map(|fp| Fingerprint(*fp)).collect())
+        (Fingerprint::of(&block) == run.sum)
+            .then(|| block.as_chunks::<16>().0.iter().map(|fp| Fingerprint(*fp)).collect())
     }
 }
 
@@ -118,11 +136,23 @@ impl ScanCacheWriter {
     /// Begins a cache that will replace the one at `path`.
     pub fn create(path: &Path) -> io::Result<ScanCacheWriter> {
         let runs = Category::ALL.iter().map(|_| Vec::new()).collect();
-        Ok(ScanCacheWriter { file: CacheFile::begin(path)?, waiting: MAGIC.to_vec(), at: MAGIC.len() as u64, runs })
+        Ok(ScanCacheWriter {
+            file: CacheFile::begin(path)?,
+            waiting: MAGIC.to_vec(),
+            at: MAGIC.len() as u64,
+            runs,
+        })
     }
 
     /// Adds the next run of a category.
-    pub fn push(&mut self, category: Category, first: Vec<u8>, leaf: ChunkId, counts: (u64, u64), fingerprints: &[Fingerprint]) -> io::Result<()> {
+    pub fn push(
+        &mut self,
+        category: Category,
+        first: Vec<u8>,
+        leaf: ChunkId,
+        counts: (u64, u64),
+        fingerprints: &[Fingerprint],
+    ) -> io::Result<()> {
         let start = self.waiting.len();
         for fingerprint in fingerprints {
             self.waiting.extend_from_slice(&fingerprint.0);
@@ -150,7 +180,11 @@ impl ScanCacheWriter {
     }
 
     /// Puts the cache in place, beside these manifests.
-    pub fn finish(mut self, manifests: &HashMap<Category, ChunkId>, verdicts: Verdicts) -> io::Result<()> {
+    pub fn finish(
+        mut self,
+        manifests: &HashMap<Category, ChunkId>,
+        verdicts: Verdicts,
+    ) -> io::Result<()> {
         let table_at = self.at;
         let table = encode_table(&self.runs, manifests, verdicts);
         self.waiting.extend_from_slice(&table);
@@ -163,7 +197,11 @@ impl ScanCacheWriter {
     }
 }
 
-fn encode_table(runs: &[Vec<Run>], manifests: &HashMap<Category, ChunkId>, verdicts: Verdicts) -> Vec<u8> {
+fn encode_table(
+    runs: &[Vec<Run>],
+    manifests: &HashMap<Category, ChunkId>,
+    verdicts: Verdicts,
+) -> Vec<u8> {
     let mut out = Vec::new();
     for (category, runs) in Category::ALL.iter().zip(runs) {
         let Some(manifest) = manifests.get(category) else {
@@ -201,8 +239,18 @@ fn decode_table(table: &[u8]) -> Result<(Vec<Option<Section>>, Verdicts), Trunca
         for _ in 0..count {
             let first = at.prefixed(PATH_BYTES_MAX)?.to_vec();
             let leaf = ChunkId(at.array()?);
-            let (entries, files, bytes, block) = (at.varint()?, at.varint()?, at.varint()?, at.varint()?);
-            runs.push(Run { first, leaf, entries, files, bytes, block, sum: Fingerprint(at.array()?), trusted: at.u8()? == 1 });
+            let (entries, files, bytes, block) =
+                (at.varint()?, at.varint()?, at.varint()?, at.varint()?);
+            runs.push(Run {
+                first,
+                leaf,
+                entries,
+                files,
+                bytes,
+                block,
+                sum: Fingerprint(at.array()?),
+                trusted: at.u8()? == 1,
+            });
         }
         sections.push(Some(Section { manifest, runs }));
     }
@@ -218,11 +266,23 @@ mod tests {
         let path = dir.join("scan/x.cache");
         let mut writer = ScanCacheWriter::create(&path).unwrap();
         let fp = |n: u8| Fingerprint([n; 16]);
-        writer.push(Category::Config, b"config".to_vec(), ChunkId([1; 32]), (1, 10), &[fp(1), fp(2)]).unwrap();
-        writer.push(Category::Config, b"root".to_vec(), ChunkId([2; 32]), (1, 10), &[fp(3), Fingerprint::NEVER]).unwrap();
+        writer
+            .push(Category::Config, b"config".to_vec(), ChunkId([1; 32]), (1, 10), &[fp(1), fp(2)])
+            .unwrap();
+        writer
+            .push(
+                Category::Config,
+                b"root".to_vec(),
+                ChunkId([2; 32]),
+                (1, 10),
+                &[fp(3), Fingerprint::NEVER],
+            )
+            .unwrap();
         let manifests = HashMap::from([(Category::Config, ChunkId([9; 32]))]);
         let mut verdicts = Verdicts::default();
-        [(7, false), (5, true), (6, false)].into_iter().for_each(|(n, is_database)| verdicts.note(fp(n), is_database));
+        [(7, false), (5, true), (6, false)]
+            .into_iter()
+            .for_each(|(n, is_database)| verdicts.note(fp(n), is_database));
         writer.finish(&manifests, verdicts).unwrap();
         path
     }
@@ -235,8 +295,14 @@ mod tests {
         assert!(cache.section(Category::Plugins, &ChunkId([9; 32])).is_none());
         let section = cache.section(Category::Config, &ChunkId([9; 32])).unwrap();
         assert_eq!(section.runs.iter().map(|run| run.trusted).collect::<Vec<_>>(), [true, false]);
-        assert_eq!(cache.fingerprints(&section.runs[1]).unwrap(), [Fingerprint([3; 16]), Fingerprint::NEVER]);
-        assert_eq!([5, 6, 7, 8].map(|n| cache.verdicts.of(&Fingerprint([n; 16]))), [Some(true), Some(false), Some(false), None]);
+        assert_eq!(
+            cache.fingerprints(&section.runs[1]).unwrap(),
+            [Fingerprint([3; 16]), Fingerprint::NEVER]
+        );
+        assert_eq!(
+            [5, 6, 7, 8].map(|n| cache.verdicts.of(&Fingerprint([n; 16]))),
+            [Some(true), Some(false), Some(false), None]
+        );
     }
 
     #[test]
@@ -244,14 +310,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = written(dir.path());
         let whole = std::fs::read(&path).unwrap();
-        let good = ScanCache::open(&path).unwrap().section(Category::Config, &ChunkId([9; 32])).cloned().unwrap();
+        let good = ScanCache::open(&path)
+            .unwrap()
+            .section(Category::Config, &ChunkId([9; 32]))
+            .cloned()
+            .unwrap();
         for at in 8..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             #[expect(clippy::disallowed_methods, reason = "a test does damage")]
             std::fs::write(&path, &bytes).unwrap();
             let Some(cache) = ScanCache::open(&path) else { continue };
-            // Only a block of fingerprints can have changed unnoticed at opening; it is noticed when it is used.
+            // Only a block of fingerprints can have changed unnoticed at opening; it is noticed
+            // when it is used.
             assert_eq!(cache.section(Category::Config, &ChunkId([9; 32])), Some(&good));
             assert!(good.runs.iter().any(|run| cache.fingerprints(run).is_none()), "byte {at}");
         }

@@ -1,4 +1,5 @@
-//! Where a private copy of a database is made: a folder that is removed with all that is in it, even after a crash.
+//! Where a private copy of a database is made: a folder that is removed with all that is in it,
+//! even after a crash.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -22,10 +23,12 @@ pub struct ScratchFolder {
 }
 
 impl ScratchFolder {
-    /// A new folder below `parent`, for this user alone. Removes those that killed processes left there.
+    /// A new folder below `parent`, for this user alone. Removes those that killed processes left
+    /// there.
     pub fn create(parent: &Path) -> io::Result<ScratchFolder> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-        // Held while a folder is there whose lock nobody has taken yet. A file system without locks is not swept.
+        // Held while a folder is there whose lock nobody has taken yet. A file system without locks
+        // is not swept.
         let guard = File::open(parent)?;
         if lock_soon(&guard) {
             sweep(parent);
@@ -34,7 +37,8 @@ impl ScratchFolder {
         getrandom::fill(&mut nonce).map_err(|e| io::Error::other(e.to_string()))?;
         let path = parent.join(format!("{PREFIX}{:016x}", u64::from_le_bytes(nonce)));
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        let lock = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path.join(LOCK))?;
+        let lock =
+            OpenOptions::new().create_new(true).write(true).mode(0o600).open(path.join(LOCK))?;
         // Without locks nobody sweeps either.
         crate::tolerate(lock.try_lock());
         Ok(ScratchFolder { path, _lock: lock })
@@ -58,7 +62,8 @@ impl Drop for ScratchFolder {
     }
 }
 
-/// Takes a lock that others hold for a moment only; whoever keeps it longer keeps nobody from working.
+/// Takes a lock that others hold for a moment only; whoever keeps it longer keeps nobody from
+/// working.
 fn lock_soon(file: &File) -> bool {
     for _ in 0..40 {
         match file.try_lock() {
@@ -98,11 +103,12 @@ fn sweep(parent: &Path) {
             continue;
         }
         let flags = (OFlags::NONBLOCK | OFlags::NOFOLLOW).bits() as i32;
-        let is_left = match OpenOptions::new().read(true).custom_flags(flags).open(entry.path().join(LOCK)) {
-            Ok(lock) => lock.try_lock().is_ok(),
-            // Killed before it made its lock: nobody makes one while this runs.
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        };
+        let is_left =
+            match OpenOptions::new().read(true).custom_flags(flags).open(entry.path().join(LOCK)) {
+                Ok(lock) => lock.try_lock().is_ok(),
+                // Killed before it made its lock: nobody makes one while this runs.
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            };
         if is_left {
             // What cannot be removed now is tried again by the next one.
             crate::tolerate(std::fs::remove_dir_all(entry.path()));
@@ -125,7 +131,10 @@ mod tests {
         std::fs::create_dir(&foreign).unwrap();
         let living = ScratchFolder::create(parent.path()).unwrap();
         let second = ScratchFolder::create(parent.path()).unwrap();
-        assert_eq!((dead.exists(), early.exists(), foreign.exists(), living.path.exists()), (false, false, true, true));
+        assert_eq!(
+            (dead.exists(), early.exists(), foreign.exists(), living.path.exists()),
+            (false, false, true, true)
+        );
         drop((living, second));
         assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1);
     }
@@ -137,6 +146,9 @@ mod tests {
         assert!(folder.check_space(1).is_ok());
         let error = folder.check_space(1 << 60).unwrap_err();
         assert_eq!(error.needed, (1 << 60) + RESERVE_BYTES);
-        assert!(error.to_string().contains(&format!("needs {} MiB", error.needed >> 20)), "{error}");
+        assert!(
+            error.to_string().contains(&format!("needs {} MiB", error.needed >> 20)),
+            "{error}"
+        );
     }
 }

@@ -1,39 +1,35 @@
-//! A consistent copy of a SQLite database that may be in use, without ever harming it (`reference/jellyfin.md` 7.2 and 7.3).
+//! A consistent copy of a SQLite database that may be in use, without ever harming it
+//! (`reference/jellyfin.md` 7.2 and 7.3).
 //!
-//! While a server has the database open, the copy is made by SQLite's online backup from a read-only connection that never
-//! checkpoints: one read transaction, every page as it is. While nobody has it open, the files themselves are copied, with
-//! their write-ahead log, and made whole in private, so that nothing is left behind beside the original. The live file is
-//! never opened in this process while a connection to it exists: closing it would drop the connection's locks (POSIX).
+//! While a server has the database open, the copy is made by SQLite's online backup from a
+//! read-only connection that never checkpoints: one read transaction, every page as it is. While
+//! nobody has it open, the files themselves are copied, with their write-ahead log, and made whole
+//! in private, so that nothing is left behind beside the original. The live file is never opened in
+//! this process while a connection to it exists: closing it would drop the connection's locks
+//! (POSIX).
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
-use rustix::process::{Flock, FlockOffsetType, FlockType, fcntl_getlk};
 
 use crate::progress::Interrupt;
 
 use super::as_owner::AsOwner;
+use super::copy_error::{CopyError, PATIENCE};
+use super::database_files::{
+    is_in_wal_mode, is_open_elsewhere, plain_copy, remove, remove_all, side_file,
+};
 use super::live_file::LiveFile;
 use super::private_db::{file_uri, quick_check};
-use super::read::OpenFile;
-use super::scratch::{NoSpace, ScratchFolder};
-use super::stat::Stat;
+use super::scratch::ScratchFolder;
 
-/// How long a copy waits for locks that another process holds only for a moment.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Bytes that are copied before it is looked whether to stop.
-const STEP_BYTES: u64 = 8 << 20;
-/// Copies of a database without its server's locks that are made in the hope of one that no checkpoint tore.
+/// Copies of a database without its server's locks that are made in the hope of one that no
+/// checkpoint tore.
 const TORN_MAX: u32 = 10;
-/// Bytes of `-shm` by whose lock SQLite marks a connection as alive ("dead man's switch", wal.c, WAL_WRITE_LOCK + 8).
-const ALIVE_LOCK_BYTE: u64 = 128;
-/// First byte, and length, of the range that rollback-mode readers and writers lock (os.h, PENDING_BYTE).
-const ROLLBACK_LOCKS: (u64, u64) = (0x4000_0000, 512);
 
 /// A private copy.
 #[derive(Debug)]
@@ -48,60 +44,12 @@ pub struct DatabaseCopy {
     pub oddity: Option<String>,
 }
 
-/// A database that could not be copied in any way.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CopyError {
-    /// A file could not be read or written.
-    #[error("cannot {verb} {path}")]
-    Io {
-        /// The verb, as a word for the user.
-        verb: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The disk has too little room for it.
-    #[error(transparent)]
-    NoSpace(#[from] NoSpace),
-    /// SQLite failed for another reason than the database's own bytes: a full disk, an I/O error, missing rights.
-    #[error("SQLite could not copy it")]
-    Sqlite(#[from] rusqlite::Error),
-    /// Another file was put in its place while it was opened.
-    #[error("the file was replaced while it was opened")]
-    Swapped,
-    /// It was asked to stop.
-    #[error("interrupted")]
-    Interrupted,
-    /// It changed under every copy.
-    #[error("it changed each time it was copied, for {} seconds", PATIENCE.as_secs())]
-    Restless,
-    /// Locked for longer than any server does.
-    #[error("the database stayed locked for {} seconds", PATIENCE.as_secs())]
-    Locked,
-}
-
-/// The file beside a database with this ending.
-pub fn side_file(database: &Path, ending: &str) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
-}
-
-/// Whether a process has the database open, as far as its locks tell: a live connection in WAL mode holds a byte of `-shm`.
-pub fn is_open_elsewhere(database: &LiveFile) -> bool {
-    let locked = |file: &LiveFile, start: u64, length: u64| {
-        let Ok(file) = file.open() else { return false };
-        let probe = Flock { start, length, pid: None, typ: FlockType::WriteLock, offset_type: FlockOffsetType::Set };
-        matches!(fcntl_getlk(&file, &probe), Ok(Some(_)))
-    };
-    locked(&database.side("-shm"), ALIVE_LOCK_BYTE, 1) || locked(database, ROLLBACK_LOCKS.0, ROLLBACK_LOCKS.1)
-}
-
 /// Copies a database into a new folder below `scratch`.
-pub fn copy(database: &LiveFile, scratch: &Path, interrupt: &Interrupt) -> Result<DatabaseCopy, CopyError> {
+pub fn copy(
+    database: &LiveFile,
+    scratch: &Path,
+    interrupt: &Interrupt,
+) -> Result<DatabaseCopy, CopyError> {
     let is_odd = |ending: &&str| database.side(ending).stat().is_ok_and(|stat| !stat.is_file());
     if is_odd(&"") {
         // What is no regular file could make whoever opens it wait for ever.
@@ -110,7 +58,11 @@ pub fn copy(database: &LiveFile, scratch: &Path, interrupt: &Interrupt) -> Resul
     }
     let odd: Vec<&str> = ["-wal", "-journal", "-shm"].into_iter().filter(is_odd).collect();
     let _held_up = interrupt.out_of_hand();
-    let folder = ScratchFolder::create(scratch).map_err(|source| CopyError::Io { verb: "create a folder in", path: scratch.to_path_buf(), source })?;
+    let folder = ScratchFolder::create(scratch).map_err(|source| CopyError::Io {
+        verb: "create a folder in",
+        path: scratch.to_path_buf(),
+        source,
+    })?;
     // Holes stay holes; whether the file system of the copy keeps them is not known.
     let size = |ending| database.side(ending).stat().map_or(0, |stat| stat.size);
     // A log that is folded into the copy is there twice for a moment.
@@ -132,27 +84,39 @@ pub fn copy(database: &LiveFile, scratch: &Path, interrupt: &Interrupt) -> Resul
     Ok(DatabaseCopy { _folder: folder, path, how, oddity })
 }
 
-/// A process that opens and closes its database for each write makes and removes the files beside it all the time: what was there when
-/// it was looked for may be gone when it is opened. Then everything is looked at anew.
-fn copy_patiently(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<&'static str, CopyError> {
+/// A process that opens and closes its database for each write makes and removes the files beside
+/// it all the time: what was there when it was looked for may be gone when it is opened. Then
+/// everything is looked at anew.
+fn copy_patiently(
+    database: &LiveFile,
+    target: &Path,
+    interrupt: &Interrupt,
+) -> Result<&'static str, CopyError> {
     let start = Instant::now();
     loop {
         match copy_to(database, target, interrupt) {
             Err(_) if interrupt.is_raised() => return Err(CopyError::Interrupted),
-            Err(error) if is_passing(&error, database) && start.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(20)),
+            Err(error) if is_passing(&error, database) && start.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(20))
+            }
             outcome => return outcome,
         }
     }
 }
 
-/// Whether it failed by something that was there a moment ago, or was not: all that is there now can be opened.
+/// Whether it failed by something that was there a moment ago, or was not: all that is there now
+/// can be opened.
 fn is_passing(error: &CopyError, database: &LiveFile) -> bool {
     use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
     let has_moved = match error {
-        CopyError::Sqlite(error) => matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly)),
+        CopyError::Sqlite(error) => {
+            matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
+        }
         CopyError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
         CopyError::Restless => true,
-        CopyError::NoSpace(_) | CopyError::Locked | CopyError::Interrupted | CopyError::Swapped => false,
+        CopyError::NoSpace(_) | CopyError::Locked | CopyError::Interrupted | CopyError::Swapped => {
+            false
+        }
     };
     let can_open = |ending: &str| match database.side(ending).open() {
         Ok(_) => true,
@@ -161,7 +125,11 @@ fn is_passing(error: &CopyError, database: &LiveFile) -> bool {
     has_moved && ["", "-wal", "-shm", "-journal"].into_iter().all(can_open)
 }
 
-fn copy_to(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<&'static str, CopyError> {
+fn copy_to(
+    database: &LiveFile,
+    target: &Path,
+    interrupt: &Interrupt,
+) -> Result<&'static str, CopyError> {
     let has = |ending| database.side(ending).stat().is_ok();
     if is_open_elsewhere(database) {
         if online_backup(database, target, interrupt)? {
@@ -180,7 +148,8 @@ fn copy_to(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<
                 });
             }
         }
-        // SQLite would make the files of a log that is not there, and nothing is ever written to the source.
+        // SQLite would make the files of a log that is not there, and nothing is ever written to
+        // the source.
         if is_in_wal_mode(database) && !has("-shm") {
             return Err(CopyError::Restless);
         }
@@ -193,33 +162,37 @@ fn copy_to(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<
     Ok("byte for byte, because SQLite cannot read it")
 }
 
-/// Whether the database's header says that it has a log of its own (SQLite's file format, 1.3: bytes 18 and 19).
-fn is_in_wal_mode(database: &LiveFile) -> bool {
-    use std::os::unix::fs::FileExt;
-    let mut versions = [0; 2];
-    database.open().is_ok_and(|file| file.read_exact_at(&mut versions, 18).is_ok()) && versions == [2, 2]
-}
-
 /// False where SQLite says that the file is no database or is damaged.
-fn online_backup(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<bool, CopyError> {
+fn online_backup(
+    database: &LiveFile,
+    target: &Path,
+    interrupt: &Interrupt,
+) -> Result<bool, CopyError> {
     let start = Instant::now();
     let mut attempts = 0;
     loop {
         remove_all(target);
         attempts += 1;
-        // A server that lost its locks does not keep a checkpoint from running under the copy: a copy that it tore is made again. One that is
-        // found damaged each time is damaged.
+        // A server that lost its locks does not keep a checkpoint from running under the copy: a
+        // copy that it tore is made again. One that is found damaged each time is damaged.
         let is_guarded = is_open_elsewhere(database);
-        // Without writing even to the shared memory first. SQLite may need to; it may only where a living server holds the lock
-        // that says so: without it an opener takes itself for the first and empties the memory under the server.
+        // Without writing even to the shared memory first. SQLite may need to; it may only where a
+        // living server holds the lock that says so: without it an opener takes itself for the
+        // first and empties the memory under the server.
         let _held_up = interrupt.out_of_hand();
         let mut outcome = backup_once(database, target, "&readonly_shm=1");
-        if matches!(&outcome, Err(BackupError::Sqlite(error)) if !is_busy(error)) && is_open_elsewhere(database) {
+        if matches!(&outcome, Err(BackupError::Sqlite(error)) if !is_busy(error))
+            && is_open_elsewhere(database)
+        {
             remove_all(target);
             outcome = backup_once(database, target, "");
         }
         match outcome {
-            Ok(StepResult::Done) if is_guarded || attempts >= TORN_MAX || quick_check(target, interrupt).is_ok() => return Ok(true),
+            Ok(StepResult::Done)
+                if is_guarded || attempts >= TORN_MAX || quick_check(target, interrupt).is_ok() =>
+            {
+                return Ok(true);
+            }
             Err(BackupError::Swapped) => return Err(CopyError::Swapped),
             Err(BackupError::Sqlite(error)) if is_no_database(&error) => return Ok(false),
             Err(BackupError::Sqlite(error)) if !is_busy(&error) => return Err(error.into()),
@@ -231,12 +204,18 @@ fn online_backup(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> R
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked))
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+    )
 }
 
 /// Whether it is the file's own bytes that SQLite cannot make anything of.
 fn is_no_database(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt))
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt)
+    )
 }
 
 /// Why there is no backup.
@@ -252,15 +231,28 @@ impl From<rusqlite::Error> for BackupError {
     }
 }
 
-/// All pages in one step, which is one read transaction, from a connection that can neither write nor checkpoint.
-fn backup_once(database: &LiveFile, target: &Path, options: &str) -> Result<StepResult, BackupError> {
+/// All pages in one step, which is one read transaction, from a connection that can neither write
+/// nor checkpoint.
+fn backup_once(
+    database: &LiveFile,
+    target: &Path,
+    options: &str,
+) -> Result<StepResult, BackupError> {
     let mut copy = Connection::open(target)?;
     // Nobody else knows the copy: no journal, no locks, no waiting for the disk.
-    copy.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;")?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    copy.execute_batch(
+        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;",
+    )?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
     let _lowered = database.stat().ok().and_then(|stat| AsOwner::of(&stat));
-    let source = Connection::open_with_flags(format!("{}?mode=ro{options}", file_uri(&database.path())), flags)?;
-    // SQLite resolves the path itself: somebody may have put another directory in its place at that moment.
+    let source = Connection::open_with_flags(
+        format!("{}?mode=ro{options}", file_uri(&database.path())),
+        flags,
+    )?;
+    // SQLite resolves the path itself: somebody may have put another directory in its place at that
+    // moment.
     if !database.is_open_here() {
         return Err(BackupError::Swapped);
     }
@@ -272,16 +264,26 @@ fn backup_once(database: &LiveFile, target: &Path, options: &str) -> Result<Step
     Ok(step)
 }
 
-/// Copies the file and its log and makes the copy whole. False where they moved meanwhile: somebody writes after all.
-fn copy_files(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Result<bool, CopyError> {
+/// Copies the file and its log and makes the copy whole. False where they moved meanwhile: somebody
+/// writes after all.
+fn copy_files(
+    database: &LiveFile,
+    target: &Path,
+    interrupt: &Interrupt,
+) -> Result<bool, CopyError> {
     remove_all(target);
     let endings = ["", "-wal", "-journal"];
     let stats = || endings.map(|ending| database.side(ending).stat().ok());
     let before = stats();
     let now = jiff::Timestamp::now().as_nanosecond();
     if before.iter().flatten().any(|stat| stat.is_racy(now)) {
-        // A file from the future, of a clock that was wrong: what is written to it from now on has another time, once the clock has moved on.
-        let is_all_of_future = before.iter().flatten().filter(|stat| stat.is_racy(now)).all(|stat| stat.is_of_future(now));
+        // A file from the future, of a clock that was wrong: what is written to it from now on has
+        // another time, once the clock has moved on.
+        let is_all_of_future = before
+            .iter()
+            .flatten()
+            .filter(|stat| stat.is_racy(now))
+            .all(|stat| stat.is_of_future(now));
         if !is_all_of_future {
             return Ok(false);
         }
@@ -304,7 +306,8 @@ fn copy_files(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Resu
         return Ok(false);
     }
     if before.iter().skip(1).any(Option::is_some) {
-        // Only the private copy is opened to write: its log goes into it, and with it the log's file.
+        // Only the private copy is opened to write: its log goes into it, and with it the log's
+        // file.
         let whole = Connection::open(target).and_then(|copy| {
             copy.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
             copy.close().map_err(|(_, e)| e)
@@ -317,57 +320,4 @@ fn copy_files(database: &LiveFile, target: &Path, interrupt: &Interrupt) -> Resu
         }
     }
     Ok(true)
-}
-
-/// Copies a file with its holes. What comes behind the length that it has now is left out: whoever writes there begins again.
-fn plain_copy(from: &LiveFile, to: &Path, interrupt: &Interrupt) -> Result<(), CopyError> {
-    let failed = |verb, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| CopyError::Io { verb, path, source }
-    };
-    let file = from.open().map_err(failed("read", from.shown()))?;
-    let before = Stat::of(&file).map_err(|error| failed("read", from.shown())(error.into()))?;
-    remove(to);
-    let mut target = File::create_new(to).map_err(failed("write", to))?;
-    let mut source = OpenFile { file, before };
-    let ranges = source.data_ranges().unwrap_or_else(|| std::iter::once(0..before.size).collect());
-    for range in ranges {
-        let mut at = range.start;
-        source.file.seek(SeekFrom::Start(at)).and_then(|_| target.seek(SeekFrom::Start(at))).map_err(failed("copy", from.shown()))?;
-        while at < range.end {
-            if interrupt.is_raised() {
-                return Err(CopyError::Interrupted);
-            }
-            let copied = io::copy(&mut (&mut source.file).take(STEP_BYTES.min(range.end - at)), &mut target).map_err(failed("copy", from.shown()))?;
-            if copied == 0 {
-                break;
-            }
-            at += copied;
-        }
-    }
-    target.set_len(before.size).map_err(failed("write", to))
-}
-
-fn remove_all(target: &Path) {
-    ["", "-wal", "-shm", "-journal"].iter().for_each(|ending| remove(&side_file(target, ending)));
-}
-
-fn remove(path: &Path) {
-    // Most are not there; one that stays is found by the check of the copy.
-    crate::tolerate(std::fs::remove_file(path));
-}
-
-/// The first 18 bytes and more of a file tell whether it is a SQLite database.
-pub fn is_database(file: &mut impl Read) -> io::Result<bool> {
-    let mut head = [0; 100];
-    let mut filled = 0;
-    while let Some(rest) = head.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled == head.len() && crate::chunk::sqlite_page_bytes(&head).is_some())
 }

@@ -1,4 +1,5 @@
-//! What the file system says of one path, and the fingerprint by which a later scan knows that nothing changed.
+//! What the file system says of one path, and the fingerprint by which a later scan knows that
+//! nothing changed.
 
 use rustix::fs::{AtFlags, Statx, StatxFlags};
 use rustix::io::Errno;
@@ -39,7 +40,8 @@ const CLOCK_GRAIN_NS: i128 = 20_000_000;
 
 const FIELDS: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::MNT_ID);
 
-/// Kernels before 4.11 have no statx, and old sandboxes refuse what they do not know. The call itself needs no right that could be missing.
+/// Kernels before 4.11 have no statx, and old sandboxes refuse what they do not know. The call
+/// itself needs no right that could be missing.
 fn is_missing(error: Errno) -> bool {
     matches!(error, Errno::NOSYS | Errno::PERM)
 }
@@ -49,7 +51,9 @@ impl Stat {
     pub fn at(dir: impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<Stat> {
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
         name.into_with_c_str(|name| match rustix::fs::statx(dir.as_fd(), name, flags, FIELDS) {
-            Err(error) if is_missing(error) => Ok(Stat::from(rustix::fs::statat(dir.as_fd(), name, flags)?)),
+            Err(error) if is_missing(error) => {
+                Ok(Stat::from(rustix::fs::statat(dir.as_fd(), name, flags)?))
+            }
             stat => Ok(Stat::from(stat?)),
         })
     }
@@ -100,14 +104,15 @@ impl Stat {
         self.mode & 0o7777
     }
 
-    /// Whether a change could hide behind this stat, if it was taken by a scan that began at `scan_start_ns`: the file was
-    /// touched within the clock's grain of it, or later.
+    /// Whether a change could hide behind this stat, if it was taken by a scan that began at
+    /// `scan_start_ns`: the file was touched within the clock's grain of it, or later.
     pub fn is_racy(&self, scan_start_ns: i128) -> bool {
         let ns = |time: Time| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
         ns(self.mtime).max(ns(self.ctime)) >= scan_start_ns - CLOCK_GRAIN_NS
     }
 
-    /// Whether it was given another name or place since then, its content being older: that touches the ctime alone, as a change of mode does.
+    /// Whether it was given another name or place since then, its content being older: that touches
+    /// the ctime alone, as a change of mode does.
     pub fn was_moved_since(&self, begun_ns: i128) -> bool {
         let ns = i128::from(self.mtime.seconds) * 1_000_000_000 + i128::from(self.mtime.nanos);
         self.is_racy(begun_ns) && ns < begun_ns - CLOCK_GRAIN_NS
@@ -121,19 +126,25 @@ impl Stat {
 
     /// Whether content read between two stats is whole: nothing about it moved.
     pub fn same_content(&self, other: &Stat) -> bool {
-        (self.size, self.mtime, self.ctime, self.ino, self.dev) == (other.size, other.mtime, other.ctime, other.ino, other.dev)
+        (self.size, self.mtime, self.ctime, self.ino, self.dev)
+            == (other.size, other.mtime, other.ctime, other.ino, other.dev)
     }
 
-    /// 16 bytes that change whenever anything about the file does: (path, size, mtime, ctime, inode, device). Mode, owner and
-    /// attributes cannot change without the ctime.
+    /// 16 bytes that change whenever anything about the file does: (path, size, mtime, ctime,
+    /// inode, device). Mode, owner and attributes cannot change without the ctime.
     pub fn fingerprint(&self, path_key: &[u8; 16]) -> Fingerprint {
         let mut block = [0; 64];
         let fields = [
             u128::from_le_bytes(*path_key).to_le_bytes(),
             (u128::from(self.size) | u128::from(self.ino) << 64).to_le_bytes(),
             // Nanoseconds need 30 bits: the two stamps share a word of 64.
-            (u128::from(self.mtime.seconds.cast_unsigned()) | u128::from(self.ctime.seconds.cast_unsigned()) << 64).to_le_bytes(),
-            (u128::from(self.mtime.nanos) | u128::from(self.ctime.nanos) << 32 | u128::from(self.dev) << 64).to_le_bytes(),
+            (u128::from(self.mtime.seconds.cast_unsigned())
+                | u128::from(self.ctime.seconds.cast_unsigned()) << 64)
+                .to_le_bytes(),
+            (u128::from(self.mtime.nanos)
+                | u128::from(self.ctime.nanos) << 32
+                | u128::from(self.dev) << 64)
+                .to_le_bytes(),
         ];
         for (slot, field) in block.chunks_exact_mut(16).zip(fields) {
             slot.copy_from_slice(&field);
@@ -177,7 +188,8 @@ impl From<rustix::fs::Stat> for Stat {
             mtime: time(x.st_mtime, x.st_mtime_nsec as u32),
             ctime: time(x.st_ctime, x.st_ctime_nsec as u32),
             ino: x.st_ino,
-            dev: u64::from(rustix::fs::major(x.st_dev)) << 32 | u64::from(rustix::fs::minor(x.st_dev)),
+            dev: u64::from(rustix::fs::major(x.st_dev)) << 32
+                | u64::from(rustix::fs::minor(x.st_dev)),
             mount: 0,
         }
     }
@@ -209,7 +221,12 @@ mod tests {
     #[test]
     fn both_calls_of_the_kernel_tell_the_same() {
         let dir = tempfile::tempdir().unwrap();
-        let fd = rustix::fs::open(dir.path(), rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty()).unwrap();
+        let fd = rustix::fs::open(
+            dir.path(),
+            rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC,
+            rustix::fs::Mode::empty(),
+        )
+        .unwrap();
         let old = Stat::from(rustix::fs::fstat(&fd).unwrap());
         assert_eq!(Stat { mount: 0, ..Stat::of(&fd).unwrap() }, old);
         assert_eq!(Stat { mount: 0, ..Stat::of_path(dir.path()).unwrap() }, old);

@@ -1,10 +1,12 @@
-//! Which files are SQLite databases? As seen when their stats had these fingerprints, which hold their paths too.
+//! Which files are SQLite databases? As seen when their stats had these fingerprints, which hold
+//! their paths too.
 
 use crate::store::{Bytes, Truncated, push_varint};
 
 use super::stat::Fingerprint;
 
-/// What was found out about files that might be databases: 16 bytes each, in order once all are there.
+/// What was found out about files that might be databases: 16 bytes each, in order once all are
+/// there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdicts {
     databases: Vec<Fingerprint>,

@@ -1,4 +1,5 @@
-//! Reading and writing the hand-laid formats: little-endian numbers, LEB128 varints, every length checked before it is used.
+//! Reading and writing the hand-laid formats: little-endian numbers, LEB128 varints, every length
+//! checked before it is used.
 
 /// The bytes end before the value does, or a varint is longer than a u64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,7 +122,10 @@ mod tests {
             assert_eq!(Bytes(&out).signed(), Ok(value));
         }
         assert_eq!(Bytes(&[0x80; 11]).varint(), Err(Truncated));
-        assert_eq!(Bytes(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]).varint(), Err(Truncated));
+        assert_eq!(
+            Bytes(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]).varint(),
+            Err(Truncated)
+        );
         assert_eq!(Bytes(&[5, 1, 2]).prefixed(4), Err(Truncated));
     }
 }

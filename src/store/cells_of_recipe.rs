@@ -30,7 +30,15 @@ impl Cells {
     /// Of its parts, whose shapes are not looked at.
     pub(super) fn unread(parts: CellsParts) -> Cells {
         let CellsParts { page_bytes, pages, salt, shapes, lens } = parts;
-        Cells { salt, pages, starts: starts_of(&lens), lens, page_bytes, encoded: Arc::new(shapes), shapes: OnceLock::new() }
+        Cells {
+            salt,
+            pages,
+            starts: starts_of(&lens),
+            lens,
+            page_bytes,
+            encoded: Arc::new(shapes),
+            shapes: OnceLock::new(),
+        }
     }
 
     /// The shapes of its pages.
@@ -39,8 +47,16 @@ impl Cells {
     /// Where they cannot be read, or take more or less than the groups have.
     pub fn shapes(&self) -> Result<&Shapes, Truncated> {
         let decode = || {
-            let shapes = Shapes::decode(self.encoded.clone(), self.page_bytes as usize, self.pages as usize)?;
-            if self.starts.last() == Some(&shapes.sequence_bytes()) { Ok(shapes) } else { Err(Truncated) }
+            let shapes = Shapes::decode(
+                self.encoded.clone(),
+                self.page_bytes as usize,
+                self.pages as usize,
+            )?;
+            if self.starts.last() == Some(&shapes.sequence_bytes()) {
+                Ok(shapes)
+            } else {
+                Err(Truncated)
+            }
         };
         self.shapes.get_or_init(decode).as_ref().map_err(|error| *error)
     }
@@ -48,7 +64,8 @@ impl Cells {
 
 impl PartialEq for Cells {
     fn eq(&self, other: &Cells) -> bool {
-        (self.salt, self.pages, &self.lens, &self.encoded) == (other.salt, other.pages, &other.lens, &other.encoded)
+        (self.salt, self.pages, &self.lens, &self.encoded)
+            == (other.salt, other.pages, &other.lens, &other.encoded)
     }
 }
 
@@ -74,7 +91,8 @@ pub(super) fn proof(page_bytes: u32, cells: &Cells, hashes: &[PageHash]) -> [u8;
     for len in &cells.lens {
         bytes.extend_from_slice(&len.to_le_bytes());
     }
-    let mut hasher = blake3::Hasher::new_derive_key("jellyvault 2026-11-30 proof of a recipe of cells");
+    let mut hasher =
+        blake3::Hasher::new_derive_key("jellyvault 2026-11-30 proof of a recipe of cells");
     hasher.update(&page_bytes.to_le_bytes());
     hasher.update(&cells.pages.to_le_bytes());
     hasher.update(&cells.salt);

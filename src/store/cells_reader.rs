@@ -1,4 +1,5 @@
-//! Pages of a database that is kept as cells and shapes: the parts of the sequence that they need are read, each extent once, and put together.
+//! Pages of a database that is kept as cells and shapes: the parts of the sequence that they need
+//! are read, each extent once, and put together.
 
 use std::ops::Range;
 
@@ -22,7 +23,11 @@ struct Parts {
 impl Parts {
     /// Room for all that these plans need.
     fn of(plans: &[(usize, PagePlan)]) -> Parts {
-        let mut wanted: Vec<Range<u64>> = plans.iter().flat_map(|(_, plan)| plan.ranges.iter().cloned()).filter(|range| !range.is_empty()).collect();
+        let mut wanted: Vec<Range<u64>> = plans
+            .iter()
+            .flat_map(|(_, plan)| plan.ranges.iter().cloned())
+            .filter(|range| !range.is_empty())
+            .collect();
         wanted.sort_unstable_by_key(|range| range.start);
         let mut parts = Parts::default();
         for range in wanted {
@@ -56,9 +61,16 @@ impl Parts {
     fn put(&mut self, start: u64, group: &[u8]) {
         let end = start + group.len() as u64;
         let first = self.ranges.partition_point(|range| range.end <= start);
-        for (range, offset) in self.ranges.iter().zip(&self.offsets).skip(first).take_while(|(range, _)| range.start < end) {
+        for (range, offset) in self
+            .ranges
+            .iter()
+            .zip(&self.offsets)
+            .skip(first)
+            .take_while(|(range, _)| range.start < end)
+        {
             let (from, to) = (range.start.max(start), range.end.min(end));
-            let part = group.get((from - start) as usize..(to - start) as usize).unwrap_or_default();
+            let part =
+                group.get((from - start) as usize..(to - start) as usize).unwrap_or_default();
             let at = offset + (from - range.start) as usize;
             if let Some(slot) = self.bytes.get_mut(at..at + part.len()) {
                 slot.copy_from_slice(part);
@@ -80,7 +92,8 @@ impl Content for Parts {
 }
 
 impl ChunkReader<'_> {
-    /// Calls `each` with (number from 0, bytes) of some pages, in the order in which they are asked for.
+    /// Calls `each` with (number from 0, bytes) of some pages, in the order in which they are asked
+    /// for.
     pub(super) fn read_cell_pages(
         &mut self,
         id: &ChunkId,
@@ -89,29 +102,45 @@ impl ChunkReader<'_> {
         mut each: impl FnMut(usize, &[u8]),
     ) -> Result<(), Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
-        let shapes = cells.shapes().map_err(|_| damaged("the shapes of its pages do not fit its groups"))?;
+        let shapes =
+            cells.shapes().map_err(|_| damaged("the shapes of its pages do not fit its groups"))?;
         let mut plans = Vec::with_capacity(pages.len());
         for page in pages {
-            plans.push((*page, shapes.plan(*page).ok_or_else(|| damaged("it has fewer pages than the database"))?));
+            plans.push((
+                *page,
+                shapes
+                    .plan(*page)
+                    .ok_or_else(|| damaged("it has fewer pages than the database"))?,
+            ));
         }
         let mut parts = Parts::of(&plans);
         let groups = parts.groups(&cells.starts);
         self.read_groups(id, (recipe, cells), groups, |start, group| parts.put(start, group))?;
         let mut out = vec![0; recipe.page_bytes as usize];
         for (page, plan) in &plans {
-            shapes.build(plan, &parts, &mut out).ok_or_else(|| damaged("the cells of a page do not fit its shape"))?;
+            shapes
+                .build(plan, &parts, &mut out)
+                .ok_or_else(|| damaged("the cells of a page do not fit its shape"))?;
             each(*page, &out);
         }
         Ok(())
     }
 
-    /// Calls `each` with (where it begins in the sequence, bytes) of some groups, in the order in which they lie; each is proved by its hash.
-    fn read_groups(&mut self, id: &ChunkId, (recipe, cells): (&Recipe, &Cells), groups: Vec<usize>, mut each: impl FnMut(u64, &[u8])) -> Result<(), Error> {
+    /// Calls `each` with (where it begins in the sequence, bytes) of some groups, in the order in
+    /// which they lie; each is proved by its hash.
+    fn read_groups(
+        &mut self,
+        id: &ChunkId,
+        (recipe, cells): (&Recipe, &Cells),
+        groups: Vec<usize>,
+        mut each: impl FnMut(u64, &[u8]),
+    ) -> Result<(), Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
         let hashing = self.hashing().groups(&cells.salt);
         let mut order = Vec::with_capacity(groups.len());
         for group in groups {
-            let place = recipe.places.get(group).ok_or_else(|| damaged("a group of cells has no place"))?;
+            let place =
+                recipe.places.get(group).ok_or_else(|| damaged("a group of cells has no place"))?;
             order.push((place.extent, place.slot, group));
         }
         order.sort_unstable();
@@ -120,12 +149,17 @@ impl ChunkReader<'_> {
             let extent = match &open {
                 Some((number, chunk)) if *number == extent_number => chunk,
                 _ => {
-                    let chunk_id = recipe.extents.get(extent_number as usize).ok_or_else(|| damaged("a group of cells has no place"))?;
+                    let chunk_id = recipe
+                        .extents
+                        .get(extent_number as usize)
+                        .ok_or_else(|| damaged("a group of cells has no place"))?;
                     &open.insert((extent_number, self.read_pages_chunk(chunk_id)?)).1
                 }
             };
             let len = cells.lens.get(group).copied().unwrap_or(0) as usize;
-            let bytes = extent.get(slot as usize..slot as usize + len).ok_or_else(|| damaged("a group of cells lies beyond its extent"))?;
+            let bytes = extent
+                .get(slot as usize..slot as usize + len)
+                .ok_or_else(|| damaged("a group of cells lies beyond its extent"))?;
             if recipe.hashes.get(group) != Some(&hashing.hash(bytes)) {
                 return Err(damaged("other cells lie in the place of a group"));
             }

@@ -51,7 +51,8 @@ pub struct RepoConfig {
     /// Recovery blocks beside each pack, in thousandths of its size; none where it is 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub parity_permille: u32,
-    /// What proves that the rest was written by somebody with the key, in hex; nothing in a repository that is not encrypted.
+    /// What proves that the rest was written by somebody with the key, in hex; nothing in a
+    /// repository that is not encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// Where large files are cut.
@@ -66,9 +67,13 @@ fn cipher_of_new_repositories() -> &'static str {
     NO_CIPHER
 }
 
-/// The tag that a file of settings must have: over its text as it stands, without the line of its checksum and that of the tag.
+/// The tag that a file of settings must have: over its text as it stands, without the line of its
+/// checksum and that of the tag.
 fn proof(text: &str, sealer: &Sealer) -> Option<String> {
-    let proved: String = text.split_inclusive('\n').filter(|line| !line.starts_with(CHECKSUM) && !line.starts_with(TAG)).collect();
+    let proved: String = text
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with(CHECKSUM) && !line.starts_with(TAG))
+        .collect();
     sealer.tag(proved.as_bytes()).map(|tag| blake3::Hash::from_bytes(tag).to_hex().to_string())
 }
 
@@ -77,7 +82,8 @@ fn is_zero(number: &u32) -> bool {
 }
 
 /// The first line of a repository that was made before there was a checksum.
-const OLD_HEADER: &str = "# A jellyvault repository. Written once; changing it makes the repository unreadable.\n";
+const OLD_HEADER: &str =
+    "# A jellyvault repository. Written once; changing it makes the repository unreadable.\n";
 /// The first line: the hash of all that follows it. Older repositories have none.
 const CHECKSUM: &str = "checksum = \"";
 const TAG: &str = "tag = \"";
@@ -103,7 +109,8 @@ impl RepoConfig {
         })
     }
 
-    /// What names of groups of cells are salted with: the bytes of the repository's id, which is 32 hex digits wherever it was read or made.
+    /// What names of groups of cells are salted with: the bytes of the repository's id, which is 32
+    /// hex digits wherever it was read or made.
     pub fn salt(&self) -> [u8; 16] {
         u128::from_str_radix(&self.id, 16).unwrap_or_default().to_be_bytes()
     }
@@ -120,26 +127,33 @@ impl RepoConfig {
 
     fn text(&self) -> Result<String, Error> {
         let body = toml::to_string(self).map_err(|e| Error::Config { what: e.to_string() })?;
-        Ok(format!("# A jellyvault repository. Changing this file makes the repository unreadable.\n{body}"))
+        Ok(format!(
+            "# A jellyvault repository. Changing this file makes the repository unreadable.\n{body}"
+        ))
     }
 
     /// The sealer with the keys of this repository, whoever wrote the settings.
     ///
     /// # Errors
-    /// [`Error::Cipher`] where the cipher is not known, [`Error::Locked`] where there are no keys, [`Error::Config`] where they are not this
-    /// repository's.
+    /// [`Error::Cipher`] where the cipher is not known, [`Error::Locked`] where there are no keys,
+    /// [`Error::Config`] where they are not this repository's.
     pub(super) fn sealer(&self, keys: Option<&Keys>) -> Result<Sealer, Error> {
         if !self.is_encrypted() {
             return Ok(Sealer::plain());
         }
-        let algorithm = Algorithm::named(&self.cipher).ok_or_else(|| Error::Cipher { cipher: self.cipher.clone() })?;
+        let algorithm = Algorithm::named(&self.cipher)
+            .ok_or_else(|| Error::Cipher { cipher: self.cipher.clone() })?;
         #[cfg(feature = "testing")]
-        if let Some(keys) = super::encryption::for_tests::keys(algorithm, &self.id).filter(|_| keys.is_none()) {
+        if let Some(keys) =
+            super::encryption::for_tests::keys(algorithm, &self.id).filter(|_| keys.is_none())
+        {
             return Ok(super::encryption::sealer(&keys));
         }
         let keys = keys.ok_or(Error::Locked)?;
         if !keys.repository().eq_ignore_ascii_case(&self.id) || keys.algorithm() != algorithm {
-            return Err(Error::Config { what: "its id or cipher is not that of the repository's keys".to_owned() });
+            return Err(Error::Config {
+                what: "its id or cipher is not that of the repository's keys".to_owned(),
+            });
         }
         Ok(super::encryption::sealer(keys))
     }
@@ -160,7 +174,9 @@ impl RepoConfig {
     /// The format that a file names, whatever else is wrong with it.
     pub(super) fn named_format(bytes: &[u8]) -> Option<u32> {
         let text = String::from_utf8_lossy(bytes);
-        text.lines().find_map(|line| line.strip_prefix("format")?.trim_start().strip_prefix('=')?.trim().parse().ok())
+        text.lines().find_map(|line| {
+            line.strip_prefix("format")?.trim_start().strip_prefix('=')?.trim().parse().ok()
+        })
     }
 
     /// Reads the file's bytes; refuses a later format before it looks at anything else.
@@ -169,7 +185,9 @@ impl RepoConfig {
         struct JustFormat {
             format: u32,
         }
-        let damaged = |e: &dyn std::fmt::Display| Error::Config { what: e.to_string().lines().next().unwrap_or_default().to_owned() };
+        let damaged = |e: &dyn std::fmt::Display| Error::Config {
+            what: e.to_string().lines().next().unwrap_or_default().to_owned(),
+        };
         let text = std::str::from_utf8(bytes).map_err(|e| damaged(&e))?;
         let mut is_old = true;
         let text = match text.strip_prefix(CHECKSUM) {
@@ -178,7 +196,9 @@ impl RepoConfig {
                 text
             }
             Some(rest) => {
-                let (hash, text) = rest.split_once("\"\n").ok_or_else(|| damaged(&"its first line is cut short"))?;
+                let (hash, text) = rest
+                    .split_once("\"\n")
+                    .ok_or_else(|| damaged(&"its first line is cut short"))?;
                 if blake3::hash(text.as_bytes()).to_hex().as_str() != hash {
                     return Err(damaged(&"it does not have its checksum"));
                 }
@@ -190,7 +210,9 @@ impl RepoConfig {
             return Err(Error::Newer { found: first.format, known: FORMAT });
         }
         if !is_old {
-            return Err(damaged(&"its first line is neither a checksum nor what older programs wrote"));
+            return Err(damaged(
+                &"its first line is neither a checksum nor what older programs wrote",
+            ));
         }
         let config: RepoConfig = toml::from_str(text).map_err(|e| damaged(&e.message()))?;
         let cuts = [config.cut.compressed, config.cut.sqlite, config.cut.other];
@@ -201,7 +223,11 @@ impl RepoConfig {
             && (-7..=22).contains(&config.compression_level)
             && config.parity_permille <= 1000
             && cuts.iter().all(CutParams::are_valid);
-        if sane { Ok(config) } else { Err(Error::Config { what: "a value is outside what it may be".to_owned() }) }
+        if sane {
+            Ok(config)
+        } else {
+            Err(Error::Config { what: "a value is outside what it may be".to_owned() })
+        }
     }
 }
 
@@ -223,12 +249,17 @@ mod tests {
         let text = String::from_utf8(bytes).unwrap().replace("max = 4194304", "max = 4194305");
         assert!(matches!(RepoConfig::decode(text.as_bytes()), Err(Error::Config { .. })));
         let (_, without_checksum) = text.split_once('\n').unwrap();
-        assert!(matches!(RepoConfig::decode(without_checksum.as_bytes()), Err(Error::Config { .. })));
+        assert!(matches!(
+            RepoConfig::decode(without_checksum.as_bytes()),
+            Err(Error::Config { .. })
+        ));
     }
 
     #[test]
     fn a_flipped_bit_anywhere_is_found_and_so_is_a_cut() {
-        let bytes = RepoConfig { parity_permille: 30, ..RepoConfig::new().unwrap() }.encode(&Sealer::plain()).unwrap();
+        let bytes = RepoConfig { parity_permille: 30, ..RepoConfig::new().unwrap() }
+            .encode(&Sealer::plain())
+            .unwrap();
         for at in 0..bytes.len() {
             for bit in 0..8 {
                 let mut damaged = bytes.clone();
@@ -244,9 +275,12 @@ mod tests {
         use crate::backend::{MemoryBackend, write_new};
         let later = b"sum = \"blake4:00\"\nformat = 7\nsomething = 1\n";
         let of_ours = RepoConfig::new().unwrap().encode(&Sealer::plain()).unwrap();
-        for (copy, is_newer) in [(later.as_slice(), true), (b"damaged".as_slice(), false), (of_ours.as_slice(), false)] {
+        for (copy, is_newer) in
+            [(later.as_slice(), true), (b"damaged".as_slice(), false), (of_ours.as_slice(), false)]
+        {
             let backend = MemoryBackend::default();
-            write_new(&backend, "repo.toml", b"sum = \"blake4:00\"\nsomething else\nformat = 7\n").unwrap();
+            write_new(&backend, "repo.toml", b"sum = \"blake4:00\"\nsomething else\nformat = 7\n")
+                .unwrap();
             write_new(&backend, "repo.copy.toml", copy).unwrap();
             let opened = super::super::Repository::open_on(Box::new(backend));
             assert_eq!(matches!(&opened, Err(Error::Newer { found: 7, .. })), is_newer);

@@ -1,4 +1,5 @@
-//! Who may do what at the same time, in all processes that use a repository. Without it a prune could remove what a capture counts on.
+//! Who may do what at the same time, in all processes that use a repository. Without it a prune
+//! could remove what a capture counts on.
 
 use std::time::Duration;
 
@@ -18,11 +19,12 @@ pub trait Held: Send + std::fmt::Debug {}
 
 /// How the users of one repository keep out of each other's way.
 ///
-/// Whoever has it open shares it with the others, for as long as this value lives. It may be alone with it for a moment, in which packs can be
-/// removed. The files of a folder are guarded by the operating system's locks; [`Coordination`] says what any other way must do.
+/// Whoever has it open shares it with the others, for as long as this value lives. It may be alone
+/// with it for a moment, in which packs can be removed. The files of a folder are guarded by the
+/// operating system's locks; [`Coordination`] says what any other way must do.
 pub trait Coordination: Send + Sync {
-    /// Waits until nobody else uses the repository, and keeps newcomers out. `go_on` is asked now and then, with the time that passed, whether to
-    /// wait on; false where it said no.
+    /// Waits until nobody else uses the repository, and keeps newcomers out. `go_on` is asked now
+    /// and then, with the time that passed, whether to wait on; false where it said no.
     ///
     /// # Errors
     /// [`Error::NoLocks`] or [`Error::Local`] where nobody can be kept out.
@@ -31,7 +33,8 @@ pub trait Coordination: Send + Sync {
     /// Lets the others in again.
     ///
     /// # Errors
-    /// [`Error::Local`] where the lock could not be had back: what was read before may have changed.
+    /// [`Error::Local`] where the lock could not be had back: what was read before may have
+    /// changed.
     fn end_alone(&self) -> Result<(), Error>;
 
     /// Whether nobody else uses the repository at this moment.
@@ -40,7 +43,8 @@ pub trait Coordination: Send + Sync {
     /// [`Error::Local`] where that cannot be told.
     fn is_alone(&self) -> Result<bool, Error>;
 
-    /// Lets go of the repository for a while, for somebody who wants to be alone with it and whom the caller waits for.
+    /// Lets go of the repository for a while, for somebody who wants to be alone with it and whom
+    /// the caller waits for.
     ///
     /// # Errors
     /// [`Error::Busy`] where somebody is alone with it for longer than anybody waits.

@@ -13,7 +13,12 @@ type Join = Box<dyn Fn() -> Box<dyn Coordination> + Send + Sync>;
 fn each(check: impl Fn(&Join)) {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().to_path_buf();
-    check(&(Box::new(move || Box::new(RepositoryLock::shared(Path::new(&root), &|| {}).unwrap()) as Box<dyn Coordination>) as Join));
+    check(
+        &(Box::new(move || {
+            Box::new(RepositoryLock::shared(Path::new(&root), &|| {}).unwrap())
+                as Box<dyn Coordination>
+        }) as Join),
+    );
     let place = MeetingPlace::default();
     check(&(Box::new(move || Box::new(place.join().unwrap()) as Box<dyn Coordination>) as Join));
 }

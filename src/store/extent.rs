@@ -28,7 +28,8 @@ impl FilledExtent {
     pub fn into_chunks(self) -> Result<Vec<(ChunkId, Vec<u8>)>, Error> {
         let plain = match self.codec {
             Codec::Raw => self.stored,
-            Codec::Zstd => zstd::bulk::decompress(&self.stored, self.raw_bytes as usize).map_err(Error::Compress)?,
+            Codec::Zstd => zstd::bulk::decompress(&self.stored, self.raw_bytes as usize)
+                .map_err(Error::Compress)?,
         };
         let mut rest = plain.as_slice();
         let mut next = |len: u32| {
@@ -80,8 +81,12 @@ impl ExtentBuilder {
         self.keep(id, bytes.len());
     }
 
-    /// What is kept as an extent, compressed where a compressor is given and it gains; nothing where nothing was kept.
-    pub fn fill(&mut self, compressor: Option<&mut zstd::bulk::Compressor<'_>>) -> Result<Option<FilledExtent>, Error> {
+    /// What is kept as an extent, compressed where a compressor is given and it gains; nothing
+    /// where nothing was kept.
+    pub fn fill(
+        &mut self,
+        compressor: Option<&mut zstd::bulk::Compressor<'_>>,
+    ) -> Result<Option<FilledExtent>, Error> {
         let chunks = std::mem::take(&mut self.chunks);
         let kept = std::mem::replace(&mut self.kept, 0);
         if chunks.is_empty() {
@@ -89,10 +94,17 @@ impl ExtentBuilder {
             return Ok(None);
         }
         self.buffer.truncate(kept);
-        let filled = |codec, stored| FilledExtent { kind: self.kind, codec, raw_bytes: kept as u32, stored, chunks };
+        let filled = |codec, stored| FilledExtent {
+            kind: self.kind,
+            codec,
+            raw_bytes: kept as u32,
+            stored,
+            chunks,
+        };
         if let Some(compressor) = compressor {
             let mut packed = compressor.compress(&self.buffer).map_err(Error::Compress)?;
-            // Room is made for what does not shrink at all. A pack of a thousandfold smaller extents would keep all of that room.
+            // Room is made for what does not shrink at all. A pack of a thousandfold smaller
+            // extents would keep all of that room.
             if packed.len() < packed.capacity() / 4 {
                 packed.shrink_to_fit();
             }
@@ -106,9 +118,15 @@ impl ExtentBuilder {
     }
 }
 
-/// The checksum of an extent: over its sealed bytes, so that a scrub needs no key; or, where these are the plain chunks, over the chunks' ids,
-/// which are hashes of the same bytes already.
-pub(super) fn checksum(codec: Codec, kind: ExtentKind, sealed: &[u8], chunks: &[(ChunkId, u32)], sealer: &Sealer) -> [u8; 16] {
+/// The checksum of an extent: over its sealed bytes, so that a scrub needs no key; or, where these
+/// are the plain chunks, over the chunks' ids, which are hashes of the same bytes already.
+pub(super) fn checksum(
+    codec: Codec,
+    kind: ExtentKind,
+    sealed: &[u8],
+    chunks: &[(ChunkId, u32)],
+    sealer: &Sealer,
+) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     if is_over_sealed(codec, kind, sealer) {
         hasher.update(sealed);
@@ -127,19 +145,28 @@ pub(super) fn is_over_sealed(codec: Codec, kind: ExtentKind, sealer: &Sealer) ->
     codec == Codec::Zstd || !kind.is_named_by_hash() || sealer.is_keyed()
 }
 
-/// Whether an extent's sealed bytes are the ones that were written, as far as its checksum tells: true where it tells nothing of them.
+/// Whether an extent's sealed bytes are the ones that were written, as far as its checksum tells:
+/// true where it tells nothing of them.
 pub(super) fn has_checksum(row: &ExtentRow, sealed: &[u8], sealer: &Sealer) -> bool {
-    !is_over_sealed(row.codec, row.kind, sealer) || checksum(row.codec, row.kind, sealed, &[], sealer) == row.checksum
+    !is_over_sealed(row.codec, row.kind, sealer)
+        || checksum(row.codec, row.kind, sealed, &[], sealer) == row.checksum
 }
 
-/// Puts the plain bytes of an extent into `out`; an error text where they cannot be right. `stored` is a buffer to use again then.
-pub(super) fn decode(row: &ExtentRow, stored: &mut Vec<u8>, zstd: &mut zstd::bulk::Decompressor<'_>, out: &mut Vec<u8>) -> Result<(), &'static str> {
+/// Puts the plain bytes of an extent into `out`; an error text where they cannot be right. `stored`
+/// is a buffer to use again then.
+pub(super) fn decode(
+    row: &ExtentRow,
+    stored: &mut Vec<u8>,
+    zstd: &mut zstd::bulk::Decompressor<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), &'static str> {
     let raw = row.raw_bytes as usize;
     if raw > EXTENT_RAW_BYTES_MAX {
         return Err("it claims to be larger than any extent");
     }
     match row.codec {
-        // What is in the other buffer stays: an emptied one would be filled with zeros before it is read into.
+        // What is in the other buffer stays: an emptied one would be filled with zeros before it is
+        // read into.
         Codec::Raw => std::mem::swap(stored, out),
         Codec::Zstd => {
             out.clear();
@@ -158,15 +185,31 @@ mod tests {
     fn an_extent_takes_no_more_memory_than_its_stored_bytes_need() {
         let mut builder = ExtentBuilder::new(ExtentKind::Data);
         builder.push(ChunkId([1; 32]), &vec![0; 1 << 20]);
-        let extent = builder.fill(Some(&mut zstd::bulk::Compressor::new(1).unwrap())).unwrap().unwrap();
-        assert!(extent.codec == Codec::Zstd && extent.stored.capacity() < 4096, "{} bytes of room", extent.stored.capacity());
+        let extent =
+            builder.fill(Some(&mut zstd::bulk::Compressor::new(1).unwrap())).unwrap().unwrap();
+        assert!(
+            extent.codec == Codec::Zstd && extent.stored.capacity() < 4096,
+            "{} bytes of room",
+            extent.stored.capacity()
+        );
     }
 
     #[test]
     fn the_buffer_of_an_extent_before_is_given_back_as_long_as_it_was() {
-        let row = ExtentRow { offset: 0, stored_bytes: 3, raw_bytes: 3, codec: Codec::Raw, kind: ExtentKind::Data, checksum: [0; 16] };
+        let row = ExtentRow {
+            offset: 0,
+            stored_bytes: 3,
+            raw_bytes: 3,
+            codec: Codec::Raw,
+            kind: ExtentKind::Data,
+            checksum: [0; 16],
+        };
         let (mut stored, mut out) = (vec![1, 2, 3], vec![9; 50]);
         decode(&row, &mut stored, &mut zstd::bulk::Decompressor::new().unwrap(), &mut out).unwrap();
-        assert_eq!((out, stored), (vec![1, 2, 3], vec![9; 50]), "what is emptied would be filled with zeros before it is read into");
+        assert_eq!(
+            (out, stored),
+            (vec![1, 2, 3], vec![9; 50]),
+            "what is emptied would be filled with zeros before it is read into"
+        );
     }
 }

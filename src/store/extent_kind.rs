@@ -36,9 +36,11 @@ pub enum ExtentKind {
     List,
     /// Pages of databases: each chunk is a row of pages.
     Pages,
-    /// A recipe of a database. Its id is the database's identity, not the hash of its bytes, so there may be several with one id.
+    /// A recipe of a database. Its id is the database's identity, not the hash of its bytes, so
+    /// there may be several with one id.
     Recipe {
-        /// How many recipes lie between it and a whole one. The one with the fewest counts: so chains come to an end.
+        /// How many recipes lie between it and a whole one. The one with the fewest counts: so
+        /// chains come to an end.
         depth: u8,
     },
 }
@@ -61,7 +63,9 @@ impl ExtentKind {
 
     pub(super) fn from_code(code: u8, depth: u8) -> Option<ExtentKind> {
         use ExtentKind::{Data, List, Node, Pages, Recipe};
-        [Data, Node, List, Pages, Recipe { depth }].into_iter().find(|kind| kind.code() == code && kind.depth() == depth)
+        [Data, Node, List, Pages, Recipe { depth }]
+            .into_iter()
+            .find(|kind| kind.code() == code && kind.depth() == depth)
     }
 
     /// The depth of a recipe; 0 for all else.
@@ -72,8 +76,9 @@ impl ExtentKind {
         }
     }
 
-    /// Whether chunks of this extent take the place of chunks with the same ids in another that was there before. Where ids are hashes
-    /// it is all one; of recipes of one depth the later counts, which a prune wrote that moved its pages.
+    /// Whether chunks of this extent take the place of chunks with the same ids in another that was
+    /// there before. Where ids are hashes it is all one; of recipes of one depth the later counts,
+    /// which a prune wrote that moved its pages.
     pub(super) fn replaces(self, other: ExtentKind) -> bool {
         match (self, other) {
             (ExtentKind::Recipe { depth }, ExtentKind::Recipe { depth: other }) => depth <= other,

@@ -1,4 +1,5 @@
-//! Chunks that the index file does not know yet: those being written by this capture, and those of packs found beside the index.
+//! Chunks that the index file does not know yet: those being written by this capture, and those of
+//! packs found beside the index.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -18,11 +19,12 @@ const CLAIMED: Place = Place { pack: u32::MAX, extent: 0, offset: 0, len: 0 };
 
 type Shard = HashMap<ChunkId, Place, BuildHasherDefault<ChunkIdHasher>>;
 
-/// Chunks that stay in memory, at most; beyond them those that are placed go to a file. Some 25 MiB.
+/// Chunks that stay in memory, at most; beyond them those that are placed go to a file. Some 25
+/// MiB.
 const IN_MEMORY_MAX: usize = 300_000;
 
-/// Sharded by the id's first byte: shards in order are ids in order, each is sorted alone when it is taken out, and growing
-/// one never doubles the whole.
+/// Sharded by the id's first byte: shards in order are ids in order, each is sorted alone when it
+/// is taken out, and growing one never doubles the whole.
 #[derive(Debug)]
 pub(super) struct Fresh {
     shards: Vec<Mutex<Shard>>,
@@ -38,7 +40,13 @@ pub(super) struct Fresh {
 impl Fresh {
     pub(super) fn new(folder: Option<PathBuf>) -> Fresh {
         let shards = (0..256).map(|_| Mutex::default()).collect();
-        Fresh { shards, placed: AtomicUsize::new(0), runs: RwLock::default(), folder, in_memory_max: IN_MEMORY_MAX }
+        Fresh {
+            shards,
+            placed: AtomicUsize::new(0),
+            runs: RwLock::default(),
+            folder,
+            in_memory_max: IN_MEMORY_MAX,
+        }
     }
 
     fn shard(&self, id: &ChunkId) -> Option<MutexGuard<'_, Shard>> {
@@ -58,7 +66,8 @@ impl Fresh {
 
     /// Whether the chunk is here, claimed or placed.
     pub(super) fn contains(&self, id: &ChunkId) -> io::Result<bool> {
-        Ok(self.shard(id).is_some_and(|shard| shard.contains_key(id)) || self.find_in_runs(id)?.is_some())
+        Ok(self.shard(id).is_some_and(|shard| shard.contains_key(id))
+            || self.find_in_runs(id)?.is_some())
     }
 
     /// Claims a chunk that is in no run; false where somebody else has.
@@ -89,38 +98,57 @@ impl Fresh {
         }
     }
 
-    /// Moves placed chunks to a file where there are too many. A chunk is always in one of both, so nobody misses it meanwhile.
-    /// Called by whoever places chunks: one thread.
+    /// Moves placed chunks to a file where there are too many. A chunk is always in one of both, so
+    /// nobody misses it meanwhile. Called by whoever places chunks: one thread.
     pub(super) fn spill(&self) -> io::Result<()> {
-        let Some(folder) = self.folder.as_ref().filter(|_| self.placed.load(Ordering::Relaxed) >= self.in_memory_max) else { return Ok(()) };
+        let Some(folder) = self
+            .folder
+            .as_ref()
+            .filter(|_| self.placed.load(Ordering::Relaxed) >= self.in_memory_max)
+        else {
+            return Ok(());
+        };
         self.placed.store(0, Ordering::Relaxed);
         std::fs::create_dir_all(folder)?;
-        let rows = self.shards.iter().flat_map(|shard| sorted(&shard.lock().unwrap_or_else(PoisonError::into_inner)));
+        let rows = self
+            .shards
+            .iter()
+            .flat_map(|shard| sorted(&shard.lock().unwrap_or_else(PoisonError::into_inner)));
         let run = RunFile::write(folder, rows)?;
         let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
         runs.push(run);
         drop(runs);
         for shard in &self.shards {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, place| *place == CLAIMED);
+            shard
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .retain(|_, place| *place == CLAIMED);
         }
         Ok(())
     }
 
     /// Whether no chunk is here.
     pub(super) fn is_empty(&self) -> bool {
-        let is_empty = |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
-        self.runs.read().unwrap_or_else(PoisonError::into_inner).is_empty() && self.shards.iter().all(is_empty)
+        let is_empty =
+            |shard: &Mutex<Shard>| shard.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        self.runs.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+            && self.shards.iter().all(is_empty)
     }
 
     /// All placed chunks, those in files first; each once, as it counts.
-    pub(super) fn for_each(&self, mut each: impl FnMut(&ChunkId, Place) -> io::Result<()>) -> io::Result<()> {
+    pub(super) fn for_each(
+        &self,
+        mut each: impl FnMut(&ChunkId, Place) -> io::Result<()>,
+    ) -> io::Result<()> {
         let runs = self.runs.read().unwrap_or_else(PoisonError::into_inner);
         for (number, run) in runs.iter().enumerate() {
             for row in run.all() {
                 let (id, place) = row?;
                 // A later run, or what is in memory, may say otherwise.
                 let is_older = self.shard(&id).is_some_and(|shard| shard.contains_key(&id))
-                    || runs.iter().skip(number + 1).try_fold(false, |found, later| Ok::<_, io::Error>(found || later.find(&id)?.is_some()))?;
+                    || runs.iter().skip(number + 1).try_fold(false, |found, later| {
+                        Ok::<_, io::Error>(found || later.find(&id)?.is_some())
+                    })?;
                 if !is_older {
                     each(&id, place)?;
                 }
@@ -134,10 +162,15 @@ impl Fresh {
     }
 
     /// All placed chunks, sorted by id.
-    pub(super) fn drain_sorted(&mut self) -> impl Iterator<Item = io::Result<(ChunkId, Place)>> + '_ {
+    pub(super) fn drain_sorted(
+        &mut self,
+    ) -> impl Iterator<Item = io::Result<(ChunkId, Place)>> + '_ {
         let runs = self.runs.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let mut sources: Vec<Peekable<Rows<'_>>> = runs.iter().map(|run| (Box::new(run.all()) as Rows<'_>).peekable()).collect();
-        let shards = self.shards.iter_mut().flat_map(|shard| sorted(&std::mem::take(shard.get_mut().unwrap_or_else(PoisonError::into_inner))));
+        let mut sources: Vec<Peekable<Rows<'_>>> =
+            runs.iter().map(|run| (Box::new(run.all()) as Rows<'_>).peekable()).collect();
+        let shards = self.shards.iter_mut().flat_map(|shard| {
+            sorted(&std::mem::take(shard.get_mut().unwrap_or_else(PoisonError::into_inner)))
+        });
         sources.push((Box::new(shards.map(Ok)) as Rows<'_>).peekable());
         std::iter::from_fn(move || next_of(&mut sources))
     }
@@ -167,7 +200,11 @@ fn next_of(sources: &mut [Peekable<Rows<'_>>]) -> Option<io::Result<(ChunkId, Pl
 
 /// The placed chunks of a shard, sorted.
 fn sorted(shard: &Shard) -> Vec<(ChunkId, Place)> {
-    let mut rows: Vec<_> = shard.iter().filter(|(_, place)| **place != CLAIMED).map(|(id, place)| (*id, *place)).collect();
+    let mut rows: Vec<_> = shard
+        .iter()
+        .filter(|(_, place)| **place != CLAIMED)
+        .map(|(id, place)| (*id, *place))
+        .collect();
     rows.sort_unstable_by_key(|(id, _)| *id);
     rows
 }

@@ -1,11 +1,14 @@
-//! Names of groups of cells: short, for there are many, and salted, for strangers write rows into a server.
+//! Names of groups of cells: short, for there are many, and salted, for strangers write rows into a
+//! server.
 
 use crate::chunk::{Hashing, PageHash};
 
-/// Bytes of a name: enough against chance. Against design there is the salt, which those who write rows do not know.
+/// Bytes of a name: enough against chance. Against design there is the salt, which those who write
+/// rows do not know.
 pub(super) const HASH_BYTES: usize = 8;
 
-/// A name, as long as the hash of a page: twice the same, so that any half of it is a hash for maps.
+/// A name, as long as the hash of a page: twice the same, so that any half of it is a hash for
+/// maps.
 pub(super) fn widened(name: &[u8; HASH_BYTES]) -> PageHash {
     let half = u128::from(u64::from_le_bytes(*name));
     (half << 64 | half).to_le_bytes()
@@ -14,7 +17,8 @@ pub(super) fn widened(name: &[u8; HASH_BYTES]) -> PageHash {
 impl Hashing {
     /// How the groups of cells of one database are named.
     pub fn groups(&self, salt: &[u8; 16]) -> GroupHashing {
-        let mut hasher = blake3::Hasher::new_derive_key("jellyvault 2026-11-30 names of groups of cells");
+        let mut hasher =
+            blake3::Hasher::new_derive_key("jellyvault 2026-11-30 names of groups of cells");
         hasher.update(salt);
         if let Some(key) = &self.key {
             hasher.update(key);

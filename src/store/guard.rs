@@ -1,4 +1,5 @@
-//! redb panics on some damaged files. The index is derived: such a panic becomes "the index is damaged", and the packs are asked.
+//! redb panics on some damaged files. The index is derived: such a panic becomes "the index is
+//! damaged", and the packs are asked.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +16,8 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
     outcome.ok()
 }
 
-/// Whether a panic of this thread is expected and dealt with: a hook that prints panics need not tell of it.
+/// Whether a panic of this thread is expected and dealt with: a hook that prints panics need not
+/// tell of it.
 pub fn expects_panics() -> bool {
     IS_GUARDED.get()
 }

@@ -1,8 +1,10 @@
-//! Which extent holds a chunk? A redb file answers; it is a cache that heals from the packs' trailers, never the only copy of anything.
+//! Which extent holds a chunk? A redb file answers; it is a cache that heals from the packs'
+//! trailers, never the only copy of anything.
 //!
-//! The file is open for reading while a command runs and for writing only for the moment of a commit. Whatever is wrong with
-//! it (missing, damaged, another repository's, held by another process), the trailers of the packs that it does not know are
-//! read instead, and the next commit writes it anew.
+//! The file is open for reading while a command runs and for writing only for the moment of a
+//! commit. Whatever is wrong with it (missing, damaged, another repository's, held by another
+//! process), the trailers of the packs that it does not know are read instead, and the next commit
+//! writes it anew.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -60,7 +62,8 @@ impl From<Place> for ChunkPlace {
 pub enum IndexMode {
     /// Use what the index file holds, heal in memory.
     Use,
-    /// The same, and list all packs, whatever the index file says of their folders: for who looks whether all is well.
+    /// The same, and list all packs, whatever the index file says of their folders: for who looks
+    /// whether all is well.
     UseAndList,
     /// Take the index file for absent: all trailers are read.
     Rebuild,
@@ -94,7 +97,12 @@ impl Index {
     }
 
     pub(super) fn spilled(&self, verb: &'static str, source: std::io::Error) -> Error {
-        let path = self.place.as_ref().and_then(|place| place.path.parent()).map(|root| root.join("tmp")).unwrap_or_default();
+        let path = self
+            .place
+            .as_ref()
+            .and_then(|place| place.path.parent())
+            .map(|root| root.join("tmp"))
+            .unwrap_or_default();
         Error::Local { verb, path, source }
     }
 
@@ -122,7 +130,8 @@ impl Index {
         self.base.is_some()
     }
 
-    /// Whether all that was ever stored is known to be there: the index file was, and so is every pack that it names.
+    /// Whether all that was ever stored is known to be there: the index file was, and so is every
+    /// pack that it names.
     pub fn is_sure(&self) -> bool {
         self.base.is_some() && self.missing() == 0
     }
@@ -136,7 +145,10 @@ impl Index {
     pub(super) fn add_pack(&self, id: [u8; 16], is_written: bool) -> u32 {
         let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        packs.insert(number, KnownPack { id, is_condemned: false, is_written, extents: Some(Vec::new()) });
+        packs.insert(
+            number,
+            KnownPack { id, is_condemned: false, is_written, extents: Some(Vec::new()) },
+        );
         number
     }
 
@@ -146,18 +158,31 @@ impl Index {
             return Ok(());
         }
         let id = self.ask(|| {
-            let Some(id) = base.packs.get(number)?.map(|id| id.value()) else { return Err(contradiction()) };
-            if base.ids.get(id)?.is_some_and(|known| known.value() == number) { Ok(id) } else { Err(contradiction()) }
+            let Some(id) = base.packs.get(number)?.map(|id| id.value()) else {
+                return Err(contradiction());
+            };
+            if base.ids.get(id)?.is_some_and(|known| known.value() == number) {
+                Ok(id)
+            } else {
+                Err(contradiction())
+            }
         })?;
         let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-        packs.entry(number).or_insert(KnownPack { id, is_condemned: false, is_written: false, extents: None });
+        packs.entry(number).or_insert(KnownPack {
+            id,
+            is_condemned: false,
+            is_written: false,
+            extents: None,
+        });
         Ok(())
     }
 
     /// Tells of an extent that was just appended to a new pack.
     pub(super) fn add_extent(&self, pack: u32, row: ExtentRow, chunks: &[(ChunkId, u32)]) {
         let mut packs = self.packs.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(extents) = packs.get_mut(&pack).and_then(|known| known.extents.as_mut()) else { return };
+        let Some(extents) = packs.get_mut(&pack).and_then(|known| known.extents.as_mut()) else {
+            return;
+        };
         extents.push(row);
         let (extent, mut offset) = (extents.len() as u32 - 1, 0);
         self.unplaced.fetch_sub(chunks.len() as u64, Ordering::Relaxed);
@@ -167,9 +192,11 @@ impl Index {
         }
     }
 
-    /// Claims a chunk for writing: true for the one caller who must store it, false where it is stored or being stored.
+    /// Claims a chunk for writing: true for the one caller who must store it, false where it is
+    /// stored or being stored.
     pub fn claim(&self, id: &ChunkId) -> Result<bool, Error> {
-        let is_first = !self.is_fresh(id)? && self.find_in_base(id)?.is_none() && self.fresh.claim(id);
+        let is_first =
+            !self.is_fresh(id)? && self.find_in_base(id)?.is_none() && self.fresh.claim(id);
         self.unplaced.fetch_add(u64::from(is_first), Ordering::Relaxed);
         Ok(is_first)
     }
@@ -196,7 +223,11 @@ impl Index {
 
     fn find_in_base(&self, id: &ChunkId) -> Result<Option<Place>, Error> {
         let Some(base) = &self.base else { return Ok(None) };
-        let Some(place) = self.ask(|| Ok(base.chunks.get(&id.0)?.map(|value| decode_place(&value.value()))))? else { return Ok(None) };
+        let Some(place) =
+            self.ask(|| Ok(base.chunks.get(&id.0)?.map(|value| decode_place(&value.value()))))?
+        else {
+            return Ok(None);
+        };
         self.meet_pack(base, place.pack)?;
         Ok(Some(place))
     }
@@ -213,7 +244,11 @@ impl Index {
 
     /// The same for chunks that the index file does not know, or knows otherwise.
     pub(super) fn fresh_place(&self, id: &ChunkId) -> Result<Option<ChunkPlace>, Error> {
-        Ok(self.fresh.find(id).map_err(|source| self.spilled("read in", source))?.map(ChunkPlace::from))
+        Ok(self
+            .fresh
+            .find(id)
+            .map_err(|source| self.spilled("read in", source))?
+            .map(ChunkPlace::from))
     }
 
     /// The first half of [`Index::locate`]: enough for who has the extent already.
@@ -230,10 +265,21 @@ impl Index {
         let Some(pack) = packs.get(&place.pack) else { return Ok(None) };
         let row = match (&pack.extents, &self.base) {
             (Some(extents), _) => extents.get(place.extent as usize).copied(),
-            (None, Some(base)) => self.ask(|| Ok(base.extents.get(&(place.pack, place.extent))?.and_then(|row| decode_extent(&row.value()))))?,
+            (None, Some(base)) => self.ask(|| {
+                Ok(base
+                    .extents
+                    .get(&(place.pack, place.extent))?
+                    .and_then(|row| decode_extent(&row.value())))
+            })?,
             (None, None) => None,
         };
-        Ok(row.map(|row| Located { pack: pack.id, extent: place.extent, row, offset: place.offset, len: place.len }))
+        Ok(row.map(|row| Located {
+            pack: pack.id,
+            extent: place.extent,
+            row,
+            offset: place.offset,
+            len: place.len,
+        }))
     }
 
     /// Whether there is something to commit, though no pack is new: when all packs were listed.
@@ -241,11 +287,22 @@ impl Index {
         self.base.is_some() && self.names.is_due()
     }
 
-    /// Writes what is new into the index file: one transaction, keys sorted. Where another process holds the file, it is left
-    /// alone and the next opening heals it. True where the file now knows all.
+    /// Writes what is new into the index file: one transaction, keys sorted. Where another process
+    /// holds the file, it is left alone and the next opening heals it. True where the file now
+    /// knows all.
     pub fn commit(self) -> Result<bool, Error> {
-        let is_current = self.base.is_some() && self.packs.read().unwrap_or_else(PoisonError::into_inner).values().all(|pack| pack.extents.is_none());
-        if is_current && !self.is_due() { Ok(true) } else { self.commit_without(&Removal::default()) }
+        let is_current = self.base.is_some()
+            && self
+                .packs
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .values()
+                .all(|pack| pack.extents.is_none());
+        if is_current && !self.is_due() {
+            Ok(true)
+        } else {
+            self.commit_without(&Removal::default())
+        }
     }
 
     /// The same, after what is given up was taken out.
@@ -254,7 +311,10 @@ impl Index {
         let packs = std::mem::take(self.packs_mut());
         let had_base = self.base.take().is_some();
         let written = guarded(|| match open_to_write(&place, &self.repository, had_base)? {
-            Some(database) => write_all(&database, packs, &mut self.fresh, removal, (&self.names, &*self.backend)).map(|()| database.close().is_ok()),
+            Some(database) => {
+                write_all(&database, packs, &mut self.fresh, removal, (&self.names, &*self.backend))
+                    .map(|()| database.close().is_ok())
+            }
             None => Ok(false),
         });
         Ok(match written {
@@ -268,15 +328,22 @@ impl Index {
     }
 
     /// Asks the index file. Where it is damaged it is taken away: the next opening asks the packs.
-    pub(super) fn ask<T>(&self, question: impl FnOnce() -> Result<T, redb::StorageError>) -> Result<T, Error> {
+    pub(super) fn ask<T>(
+        &self,
+        question: impl FnOnce() -> Result<T, redb::StorageError>,
+    ) -> Result<T, Error> {
         let path = self.place.as_ref().map(|place| place.path.clone()).unwrap_or_default();
         match guarded(question) {
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(redb::StorageError::Io(source))) => Err(Error::Local { verb: "read", path, source }),
-            // A disk that failed once is asked no more: that is no damage either.
-            Some(Err(redb::StorageError::PreviousIo)) => {
-                Err(Error::Local { verb: "read", path, source: std::io::Error::other("an earlier read of it failed") })
+            Some(Err(redb::StorageError::Io(source))) => {
+                Err(Error::Local { verb: "read", path, source })
             }
+            // A disk that failed once is asked no more: that is no damage either.
+            Some(Err(redb::StorageError::PreviousIo)) => Err(Error::Local {
+                verb: "read",
+                path,
+                source: std::io::Error::other("an earlier read of it failed"),
+            }),
             Some(Err(_)) | None => {
                 self.place.iter().for_each(IndexPlace::discard);
                 Err(Error::IndexDamaged { path })

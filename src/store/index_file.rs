@@ -1,11 +1,15 @@
-//! The redb file behind the index: its tables, opened for reading, opened for the moment of a commit.
+//! The redb file behind the index: its tables, opened for reading, opened for the moment of a
+//! commit.
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageError, TableDefinition};
+use redb::{
+    Builder, Database, DatabaseError, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase,
+    ReadableTable, StorageError, TableDefinition,
+};
 
 use crate::backend::{Backend, Disk, FolderMark};
 
@@ -21,17 +25,20 @@ const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
 const PACKS: TableDefinition<u32, [u8; 16]> = TableDefinition::new("packs");
 /// The same the other way round.
 const IDS: TableDefinition<[u8; 16], u32> = TableDefinition::new("ids");
-/// What folders of packs looked like when all packs in them were in the index, by the first byte of their ids.
+/// What folders of packs looked like when all packs in them were in the index, by the first byte of
+/// their ids.
 const FOLDERS: TableDefinition<u8, FolderMark> = TableDefinition::new("folders");
 const EXTENTS: TableDefinition<(u32, u32), [u8; 35]> = TableDefinition::new("extents");
 const CHUNKS: TableDefinition<[u8; 32], [u8; 16]> = TableDefinition::new("chunks");
-/// Packs that a prune gave up and is about to remove: what is left of them after a crash counts as gone.
+/// Packs that a prune gave up and is about to remove: what is left of them after a crash counts as
+/// gone.
 const CONDEMNED: TableDefinition<[u8; 16], ()> = TableDefinition::new("condemned");
 /// When all folders were listed, in `META`: seconds since 1970.
 const LISTED_AT: &str = "listed at";
 const VERSION: &str = "3";
 const CACHE_BYTES: usize = 16 << 20;
-/// How long a commit waits for another process to let go of the index before it leaves the work to the next opening.
+/// How long a commit waits for another process to let go of the index before it leaves the work to
+/// the next opening.
 const COMMIT_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The index file, open for reading.
@@ -73,7 +80,9 @@ impl IndexPlace {
     /// A pipe in its place would wait for a writer that never comes.
     fn check_is_file(&self) -> Result<(), DatabaseError> {
         match std::fs::metadata(&self.path) {
-            Ok(found) if !found.is_file() => Err(StorageError::Corrupted("it is no regular file".to_owned()).into()),
+            Ok(found) if !found.is_file() => {
+                Err(StorageError::Corrupted("it is no regular file".to_owned()).into())
+            }
             _ => Ok(()),
         }
     }
@@ -85,12 +94,17 @@ impl IndexPlace {
         self.check_is_file()?;
         // For its owner alone, like every file of a repository.
         use std::os::unix::fs::OpenOptionsExt;
-        std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.path)?;
+        std::fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&self.path)?;
         IndexPlace::builder().create(&self.path)
     }
 
-    /// Takes a damaged index file away; the next opening reads the trailers. A file that cannot be removed either (a full or
-    /// read-only disk) is found out by the same checks next time.
+    /// Takes a damaged index file away; the next opening reads the trailers. A file that cannot be
+    /// removed either (a full or read-only disk) is found out by the same checks next time.
     pub(super) fn discard(&self) {
         crate::tolerate(self.disk.remove(&self.path));
     }
@@ -121,7 +135,9 @@ pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, K
     let database = loop {
         match place.open_read_only() {
             Ok(database) => break database,
-            Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < COMMIT_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < COMMIT_PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5))
+            }
             // Left by a crash: opening it to write repairs it.
             Err(DatabaseError::RepairAborted) => match place.create().map(Database::close) {
                 Ok(Ok(())) if start.elapsed() < COMMIT_PATIENCE => {}
@@ -132,7 +148,9 @@ pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, K
     };
     let read = database.begin_read().ok()?;
     let meta = read.open_table(META).ok()?;
-    let is = |key: &str, wanted: &str| meta.get(key).ok().flatten().is_some_and(|value| value.value() == wanted);
+    let is = |key: &str, wanted: &str| {
+        meta.get(key).ok().flatten().is_some_and(|value| value.value() == wanted)
+    };
     if !is("version", VERSION) || !is("repository", repository) {
         return None;
     }
@@ -150,7 +168,8 @@ pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, K
             known.marks.folders.insert(folder.value(), mark.value());
         }
         // Where that is not told it was in 1970: all are listed.
-        known.marks.listed_at = meta.get(LISTED_AT).ok()?.and_then(|at| at.value().parse().ok()).unwrap_or_default();
+        known.marks.listed_at =
+            meta.get(LISTED_AT).ok()?.and_then(|at| at.value().parse().ok()).unwrap_or_default();
     }
     let (chunks, extents) = (read.open_table(CHUNKS).ok()?, read.open_table(EXTENTS).ok()?);
     let (packs, ids) = (read.open_table(PACKS).ok()?, read.open_table(IDS).ok()?);
@@ -158,8 +177,13 @@ pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, K
     Some((Base { chunks, extents, packs, ids, _file: database }, known))
 }
 
-/// The index file for writing; nothing where another process holds it. A file that is not this repository's is emptied.
-pub(super) fn open_to_write(place: &IndexPlace, repository: &str, had_base: bool) -> Result<Option<Database>, redb::Error> {
+/// The index file for writing; nothing where another process holds it. A file that is not this
+/// repository's is emptied.
+pub(super) fn open_to_write(
+    place: &IndexPlace,
+    repository: &str,
+    had_base: bool,
+) -> Result<Option<Database>, redb::Error> {
     if !had_base && place.disk.size(&place.path).is_ok() {
         // It could not be used for reading: whatever it is, its content is not to be trusted.
         match place.create() {
@@ -170,7 +194,9 @@ pub(super) fn open_to_write(place: &IndexPlace, repository: &str, had_base: bool
     let start = Instant::now();
     let database = loop {
         match place.create() {
-            Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < COMMIT_PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+            Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < COMMIT_PATIENCE => {
+                std::thread::sleep(Duration::from_millis(5))
+            }
             Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
             other => break other?,
         }
@@ -188,7 +214,8 @@ pub(super) fn open_to_write(place: &IndexPlace, repository: &str, had_base: bool
 /// Packs that are given up, by their ids.
 pub type Removal = HashSet<[u8; 16]>;
 
-/// Takes out what is given up, and puts in what is new: one transaction. `names` are the packs that were seen, and where.
+/// Takes out what is given up, and puts in what is new: one transaction. `names` are the packs that
+/// were seen, and where.
 pub(super) fn write_all(
     database: &Database,
     packs: HashMap<u32, KnownPack>,
@@ -197,15 +224,20 @@ pub(super) fn write_all(
     (names, backend): (&PackNames, &dyn Backend),
 ) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
-    let written: Vec<_> = packs.values().filter(|pack| pack.is_written).map(|pack| pack.id).collect();
+    let written: Vec<_> =
+        packs.values().filter(|pack| pack.is_written).map(|pack| pack.id).collect();
     remove(&write, removal, &packs)?;
     {
         let (mut pack_table, mut id_table) = (write.open_table(PACKS)?, write.open_table(IDS)?);
         let mut next = pack_table.last()?.map_or(0, |(last, _)| last.value() + 1);
-        // Another process may have committed since this one opened the file: numbers are given anew.
+        // Another process may have committed since this one opened the file: numbers are given
+        // anew.
         let mut numbers = HashMap::new();
         let mut extent_table = write.open_table(EXTENTS)?;
-        let mut new: Vec<_> = packs.into_iter().filter_map(|(number, pack)| Some((number, pack.id, pack.extents?))).collect();
+        let mut new: Vec<_> = packs
+            .into_iter()
+            .filter_map(|(number, pack)| Some((number, pack.id, pack.extents?)))
+            .collect();
         new.sort_unstable_by_key(|(number, ..)| *number);
         let mut recipes = HashMap::new();
         for (number, id, extents) in new {
@@ -229,8 +261,11 @@ pub(super) fn write_all(
             if let Some(pack) = numbers.get(&place.pack) {
                 // Another process may have written a recipe of the same database meanwhile.
                 if let Some(kind) = recipes.get(&(*pack, place.extent))
-                    && let Some(other) = chunk_table.get(id.0)?.map(|other| decode_place(&other.value()))
-                    && let Some(row) = extent_table.get((other.pack, other.extent))?.and_then(|row| decode_extent(&row.value()))
+                    && let Some(other) =
+                        chunk_table.get(id.0)?.map(|other| decode_place(&other.value()))
+                    && let Some(row) = extent_table
+                        .get((other.pack, other.extent))?
+                        .and_then(|row| decode_extent(&row.value()))
                     && !kind.replaces(row.kind)
                 {
                     continue;
@@ -244,13 +279,22 @@ pub(super) fn write_all(
     Ok(())
 }
 
-/// Writes down what the folders of packs looked like when what is in the index now was seen in them.
-fn remember(write: &redb::WriteTransaction, names: &PackNames, written: &[[u8; 16]], backend: &dyn Backend) -> Result<(), redb::Error> {
+/// Writes down what the folders of packs looked like when what is in the index now was seen in
+/// them.
+fn remember(
+    write: &redb::WriteTransaction,
+    names: &PackNames,
+    written: &[[u8; 16]],
+    backend: &dyn Backend,
+) -> Result<(), redb::Error> {
     let ids = write.open_table(IDS)?;
     let mut folders = write.open_table(FOLDERS)?;
     let mut meta = write.open_table(META)?;
-    // Asked of the table as it is now: the file may be another one than that which was read. What cannot be asked is not known: its folder is listed again.
-    let Some(new) = names.to_remember(backend, written, |id| ids.get(id).is_ok_and(|row| row.is_some())) else {
+    // Asked of the table as it is now: the file may be another one than that which was read. What
+    // cannot be asked is not known: its folder is listed again.
+    let Some(new) =
+        names.to_remember(backend, written, |id| ids.get(id).is_ok_and(|row| row.is_some()))
+    else {
         folders.retain(|_, _| false)?;
         return Ok(());
     };
@@ -266,10 +310,16 @@ fn remember(write: &redb::WriteTransaction, names: &PackNames, written: &[[u8; 1
     Ok(())
 }
 
-fn remove(write: &redb::WriteTransaction, removal: &Removal, packs: &HashMap<u32, KnownPack>) -> Result<(), redb::Error> {
+fn remove(
+    write: &redb::WriteTransaction,
+    removal: &Removal,
+    packs: &HashMap<u32, KnownPack>,
+) -> Result<(), redb::Error> {
     let mut condemned = write.open_table(CONDEMNED)?;
-    // Those whose files are gone need not be remembered; packs that are there again, whoever put them back, count again.
-    let listed: HashSet<_> = packs.values().filter(|pack| pack.is_condemned).map(|pack| pack.id).collect();
+    // Those whose files are gone need not be remembered; packs that are there again, whoever put
+    // them back, count again.
+    let listed: HashSet<_> =
+        packs.values().filter(|pack| pack.is_condemned).map(|pack| pack.id).collect();
     condemned.retain(|id, ()| listed.contains(&id))?;
     if removal.is_empty() {
         return Ok(());

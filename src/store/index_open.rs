@@ -24,7 +24,11 @@ impl Index {
     }
 
     /// The same as if some packs were not there.
-    pub fn open_without(repository: &Repository, mode: IndexMode, excluded: &HashSet<[u8; 16]>) -> Result<Index, Error> {
+    pub fn open_without(
+        repository: &Repository,
+        mode: IndexMode,
+        excluded: &HashSet<[u8; 16]>,
+    ) -> Result<Index, Error> {
         let mut index = Index {
             base: None,
             fresh: Fresh::new(repository.spill_folder()),
@@ -41,21 +45,29 @@ impl Index {
         };
         let mut known = KnownPacks::default();
         if mode != IndexMode::Rebuild
-            && let Some((base, packs)) = index.place.as_ref().and_then(|place| guarded(|| open_base(place, &index.repository)).flatten())
+            && let Some((base, packs)) = index
+                .place
+                .as_ref()
+                .and_then(|place| guarded(|| open_base(place, &index.repository)).flatten())
         {
             index.base = Some(base);
             index.next = AtomicU32::new(packs.next);
             known = packs;
         }
         index.names = if mode == IndexMode::Use && excluded.is_empty() {
-            PackNames::since(&*index.backend, &known.marks, &known.condemned.iter().map(folder_of).collect())?
+            PackNames::since(
+                &*index.backend,
+                &known.marks,
+                &known.condemned.iter().map(folder_of).collect(),
+            )?
         } else {
             PackNames::all(&*index.backend, &known.marks)?
         };
         index.names.leave_out(excluded);
         let mut new = match guarded(|| index.compare(mode)) {
             Some(Ok(Some(new))) => new,
-            // The file speaks of packs that are gone, or cannot be read: it is made anew from the packs that are there.
+            // The file speaks of packs that are gone, or cannot be read: it is made anew from the
+            // packs that are there.
             _ => {
                 index.base = None;
                 if index.names.is_partial() {
@@ -73,7 +85,9 @@ impl Index {
         // Only packs that the file does not know are looked at.
         for folder in new.iter().map(folder_of).collect::<BTreeSet<_>>() {
             for listed in repository.backend().list(&format!("{}/", pack_folder(folder)))? {
-                let Some(id) = pack_id(&listed.name).filter(|id| new.contains(id)) else { continue };
+                let Some(id) = pack_id(&listed.name).filter(|id| new.contains(id)) else {
+                    continue;
+                };
                 match read_trailer(repository.backend(), repository.sealer(), &listed, &id) {
                     Ok(trailer) => {
                         index.take_in(&trailer)?;
@@ -88,9 +102,12 @@ impl Index {
         Ok(index)
     }
 
-    /// Holds the packs that are there against those of the index file: those that it does not know; nothing where it knows some that are gone, or
-    /// contradicts itself.
-    fn compare(&mut self, mode: IndexMode) -> Result<Option<HashSet<[u8; 16]>>, redb::StorageError> {
+    /// Holds the packs that are there against those of the index file: those that it does not know;
+    /// nothing where it knows some that are gone, or contradicts itself.
+    fn compare(
+        &mut self,
+        mode: IndexMode,
+    ) -> Result<Option<HashSet<[u8; 16]>>, redb::StorageError> {
         let mut new = self.names.here.clone();
         let Some(base) = &self.base else { return Ok(Some(new)) };
         let mut lost = Vec::new();
@@ -101,7 +118,12 @@ impl Index {
                     lost.push(id.value());
                 }
                 // Else it is looked at when the pack is needed.
-                if mode == IndexMode::UseAndList && base.packs.get(number.value())?.is_none_or(|known| known.value() != id.value()) {
+                if mode == IndexMode::UseAndList
+                    && base
+                        .packs
+                        .get(number.value())?
+                        .is_none_or(|known| known.value() != id.value())
+                {
                     return Ok(None);
                 }
             }
@@ -124,7 +146,10 @@ impl Index {
             {
                 continue;
             }
-            self.fresh.place(&chunk.id, Place { pack: number, extent: chunk.extent, offset: chunk.offset, len: chunk.len });
+            self.fresh.place(
+                &chunk.id,
+                Place { pack: number, extent: chunk.extent, offset: chunk.offset, len: chunk.len },
+            );
         }
         if let Some(pack) = self.packs_mut().get_mut(&number) {
             pack.extents = Some(trailer.extents.clone());

@@ -24,7 +24,11 @@ impl Index {
         }
         if let Some(base) = &self.base {
             let mut rows = self.ask(|| base.extents.iter())?;
-            while let Some((pack, row)) = self.ask(|| rows.next().transpose().map(|row| row.map(|(key, row)| (key.value().0, decode_extent(&row.value())))))? {
+            while let Some((pack, row)) = self.ask(|| {
+                rows.next()
+                    .transpose()
+                    .map(|row| row.map(|(key, row)| (key.value().0, decode_extent(&row.value()))))
+            })? {
                 if here.contains(&pack) {
                     row.iter().for_each(&mut each);
                 }
@@ -33,25 +37,50 @@ impl Index {
         Ok(())
     }
 
-    /// Calls `each` with every chunk that is in a pack, and its place: those of the index file in the order of their ids, then those of
-    /// packs that the file does not know. A chunk that several packs hold comes once, with the place that counts.
-    pub fn for_each_chunk(&self, mut each: impl FnMut(&ChunkId, ChunkPlace) -> Result<(), Error>) -> Result<(), Error> {
+    /// Calls `each` with every chunk that is in a pack, and its place: those of the index file in
+    /// the order of their ids, then those of packs that the file does not know. A chunk that
+    /// several packs hold comes once, with the place that counts.
+    pub fn for_each_chunk(
+        &self,
+        mut each: impl FnMut(&ChunkId, ChunkPlace) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let spilled = |source| self.spilled("read in", source);
         if let Some(base) = &self.base {
             let here: HashSet<_> = self.packs()?.into_iter().map(|(number, _)| number).collect();
             let has_fresh = !self.fresh.is_empty();
             let mut rows = self.ask(|| base.chunks.iter())?;
-            while let Some((id, place)) =
-                self.ask(|| rows.next().transpose().map(|row| row.map(|(id, place)| (ChunkId(id.value()), decode_place(&place.value())))))?
-            {
-                if here.contains(&place.pack) && !(has_fresh && self.fresh.contains(&id).map_err(spilled)?) {
-                    each(&id, ChunkPlace { pack: place.pack, extent: place.extent, offset: place.offset, len: place.len })?;
+            while let Some((id, place)) = self.ask(|| {
+                rows.next().transpose().map(|row| {
+                    row.map(|(id, place)| (ChunkId(id.value()), decode_place(&place.value())))
+                })
+            })? {
+                if here.contains(&place.pack)
+                    && !(has_fresh && self.fresh.contains(&id).map_err(spilled)?)
+                {
+                    each(
+                        &id,
+                        ChunkPlace {
+                            pack: place.pack,
+                            extent: place.extent,
+                            offset: place.offset,
+                            len: place.len,
+                        },
+                    )?;
                 }
             }
         }
         let mut failure = None;
         let outcome = self.fresh.for_each(|id, place| {
-            each(id, ChunkPlace { pack: place.pack, extent: place.extent, offset: place.offset, len: place.len }).map_err(|error| {
+            each(
+                id,
+                ChunkPlace {
+                    pack: place.pack,
+                    extent: place.extent,
+                    offset: place.offset,
+                    len: place.len,
+                },
+            )
+            .map_err(|error| {
                 failure = Some(error);
                 std::io::ErrorKind::Other.into()
             })
@@ -65,19 +94,33 @@ impl Index {
     /// The packs that are there, by the numbers that this index gives them.
     pub fn packs(&self) -> Result<Vec<(u32, [u8; 16])>, Error> {
         let mut found = match &self.base {
-            Some(base) => self.ask(|| base.packs.iter()?.map(|row| row.map(|(number, id)| (number.value(), id.value()))).collect::<Result<Vec<_>, _>>())?,
+            Some(base) => self.ask(|| {
+                base.packs
+                    .iter()?
+                    .map(|row| row.map(|(number, id)| (number.value(), id.value())))
+                    .collect::<Result<Vec<_>, _>>()
+            })?,
             None => Vec::new(),
         };
         let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
-        found.extend(packs.iter().filter(|(_, pack)| pack.extents.is_some()).map(|(number, pack)| (*number, pack.id)));
+        found.extend(
+            packs
+                .iter()
+                .filter(|(_, pack)| pack.extents.is_some())
+                .map(|(number, pack)| (*number, pack.id)),
+        );
         found.sort_unstable();
         Ok(found)
     }
 
-    /// A pack's table of contents as the index knows it, where the pack's own cannot be read: without chunks that other packs hold too.
+    /// A pack's table of contents as the index knows it, where the pack's own cannot be read:
+    /// without chunks that other packs hold too.
     pub fn trailer_of(&self, id: &[u8; 16]) -> Result<Option<PackTrailer>, Error> {
-        let Some((number, _)) = self.packs()?.into_iter().find(|(_, known)| known == id) else { return Ok(None) };
-        let mut trailer = PackTrailer { pack: *id, extents: self.extents_of(number)?, chunks: Vec::new() };
+        let Some((number, _)) = self.packs()?.into_iter().find(|(_, known)| known == id) else {
+            return Ok(None);
+        };
+        let mut trailer =
+            PackTrailer { pack: *id, extents: self.extents_of(number)?, chunks: Vec::new() };
         let mut ids = Vec::new();
         self.for_each_chunk(|id, place| {
             if place.pack == number {
@@ -87,7 +130,12 @@ impl Index {
         })?;
         for id in ids {
             if let Some(found) = self.locate(&id)? {
-                trailer.chunks.push(ChunkRow { id, extent: found.extent, offset: found.offset, len: found.len });
+                trailer.chunks.push(ChunkRow {
+                    id,
+                    extent: found.extent,
+                    offset: found.offset,
+                    len: found.len,
+                });
             }
         }
         trailer.chunks.sort_unstable_by_key(|chunk| (chunk.extent, chunk.offset));
@@ -104,7 +152,9 @@ impl Index {
     pub fn extents_of(&self, number: u32) -> Result<Vec<ExtentRow>, Error> {
         let packs = self.packs.read().unwrap_or_else(PoisonError::into_inner);
         let extents = packs.get(&number).and_then(|pack| pack.extents.as_ref());
-        let (None, Some(base)) = (extents, &self.base) else { return Ok(extents.cloned().unwrap_or_default()) };
+        let (None, Some(base)) = (extents, &self.base) else {
+            return Ok(extents.cloned().unwrap_or_default());
+        };
         self.ask(|| {
             let mut rows = Vec::new();
             for row in base.extents.range((number, 0)..=(number, u32::MAX))? {

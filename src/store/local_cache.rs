@@ -1,7 +1,9 @@
-//! What is derived from a repository, or private to this machine: the index, what is known of the newest snapshots, scan caches, the log of what
-//! checks read, and files that take what does not fit in memory. All of it can be lost at any time, and is made anew.
+//! What is derived from a repository, or private to this machine: the index, what is known of the
+//! newest snapshots, scan caches, the log of what checks read, and files that take what does not
+//! fit in memory. All of it can be lost at any time, and is made anew.
 //!
-//! For a repository in a folder it lies in that folder; for one elsewhere in the user's cache directory.
+//! For a repository in a folder it lies in that folder; for one elsewhere in the user's cache
+//! directory.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,27 +17,39 @@ use super::index_file::IndexPlace;
 pub struct LocalCache {
     disk: Arc<dyn Disk>,
     root: PathBuf,
-    /// Whether programs and threads can open its files by their paths: not so on a disk that tests make up.
+    /// Whether programs and threads can open its files by their paths: not so on a disk that tests
+    /// make up.
     has_paths: bool,
 }
 
 impl LocalCache {
     /// In a folder of this machine.
     pub fn in_folder(root: &Path) -> LocalCache {
-        LocalCache { disk: Arc::new(RealDisk::default()), root: root.to_path_buf(), has_paths: true }
+        LocalCache {
+            disk: Arc::new(RealDisk::default()),
+            root: root.to_path_buf(),
+            has_paths: true,
+        }
     }
 
-    /// For an encrypted repository with this id in this folder: `<cache>/jellyvault/<id>-<hash of the path>`, readable by its owner alone. A copy of
-    /// it has the same id and other packs, and so a cache of its own.
+    /// For an encrypted repository with this id in this folder:
+    /// `<cache>/jellyvault/<id>-<hash of the path>`, readable by its owner alone. A copy of it has
+    /// the same id and other packs, and so a cache of its own.
     ///
     /// # Errors
     /// Where the folder cannot be made.
-    pub fn for_remote(cache_home: &Path, repository_id: &str, place: &Path) -> std::io::Result<LocalCache> {
+    pub fn for_remote(
+        cache_home: &Path,
+        repository_id: &str,
+        place: &Path,
+    ) -> std::io::Result<LocalCache> {
         use std::os::unix::ffi::OsStrExt;
         use std::os::unix::fs::DirBuilderExt;
         let real = std::fs::canonicalize(place)?;
         let hash = blake3::hash(real.as_os_str().as_bytes()).to_hex();
-        let root = cache_home.join("jellyvault").join(format!("{repository_id}-{}", hash.get(..8).unwrap_or_default()));
+        let root = cache_home
+            .join("jellyvault")
+            .join(format!("{repository_id}-{}", hash.get(..8).unwrap_or_default()));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&root)?;
         Ok(LocalCache::in_folder(&root))
     }

@@ -1,9 +1,10 @@
 //! Coordination by the operating system's locks: whoever dies holding one has let it go.
 //!
-//! `lock` is shared by readers and captures, and exclusive for the moment in which packs are removed. Who wants it exclusively closes
-//! `lock-gate` for some tenths of a second at a time, so that a stream of newcomers cannot keep it out, and nobody waits long behind
-//! something that takes hours. `lock-list` is held while the list of snapshots grows or shrinks, `lock-work` by the one process that
-//! prunes or repairs.
+//! `lock` is shared by readers and captures, and exclusive for the moment in which packs are
+//! removed. Who wants it exclusively closes `lock-gate` for some tenths of a second at a time, so
+//! that a stream of newcomers cannot keep it out, and nobody waits long behind something that takes
+//! hours. `lock-list` is held while the list of snapshots grows or shrinks, `lock-work` by the one
+//! process that prunes or repairs.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,10 +25,12 @@ pub struct RepositoryLock {
     is_missing: bool,
 }
 
-/// Whether the user answers for it that nobody else works with a repository whose file system has no locks.
+/// Whether the user answers for it that nobody else works with a repository whose file system has
+/// no locks.
 static WITHOUT_LOCKS: AtomicBool = AtomicBool::new(false);
 
-/// Goes on where a file system has no locks, for the rest of this process: for a user who says that nobody else uses the repository.
+/// Goes on where a file system has no locks, for the rest of this process: for a user who says that
+/// nobody else uses the repository.
 pub fn go_without_locks() {
     WITHOUT_LOCKS.store(true, Ordering::Relaxed);
 }
@@ -41,7 +44,11 @@ fn has_none(error: &std::io::Error) -> bool {
 /// An error of locking.
 fn refused(path: &Path, source: std::io::Error) -> Error {
     let path = path.to_path_buf();
-    if has_none(&source) { Error::NoLocks { path } } else { Error::Local { verb: "lock", path, source } }
+    if has_none(&source) {
+        Error::NoLocks { path }
+    } else {
+        Error::Local { verb: "lock", path, source }
+    }
 }
 
 /// How long to wait for a lock that another process holds exclusively.
@@ -56,14 +63,28 @@ const STEP: Duration = Duration::from_millis(10);
 
 fn open(root: &Path, name: &str) -> Result<File, Error> {
     let path = root.join(name);
-    let write =
-        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed()).open(&path);
+    let write = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed())
+        .open(&path);
     // A repository on a read-only mount can still be read.
-    write.or_else(|e| open_to_read(&path).map_err(|_| e)).map_err(|source| Error::Local { verb: "open", path, source })
+    write.or_else(|e| open_to_read(&path).map_err(|_| e)).map_err(|source| Error::Local {
+        verb: "open",
+        path,
+        source,
+    })
 }
 
 /// Tries for a while; false where the lock could not be had.
-fn try_for(path: &Path, patience: Duration, mut attempt: impl FnMut() -> Result<(), TryLockError>, mut waiting: impl FnMut(Duration)) -> Result<bool, Error> {
+fn try_for(
+    path: &Path,
+    patience: Duration,
+    mut attempt: impl FnMut() -> Result<(), TryLockError>,
+    mut waiting: impl FnMut(Duration),
+) -> Result<bool, Error> {
     let start = Instant::now();
     loop {
         match attempt() {
@@ -73,17 +94,25 @@ fn try_for(path: &Path, patience: Duration, mut attempt: impl FnMut() -> Result<
                 std::thread::sleep(STEP);
             }
             Err(TryLockError::WouldBlock) => return Ok(false),
-            Err(TryLockError::Error(source)) if has_none(&source) && WITHOUT_LOCKS.load(Ordering::Relaxed) => return Ok(true),
+            Err(TryLockError::Error(source))
+                if has_none(&source) && WITHOUT_LOCKS.load(Ordering::Relaxed) =>
+            {
+                return Ok(true);
+            }
             Err(TryLockError::Error(source)) => return Err(refused(path, source)),
         }
     }
 }
 
 impl RepositoryLock {
-    /// Takes the lock with readers and captures beside; waits while somebody holds it exclusively, and calls `waiting` once where
-    /// that takes more than an instant.
+    /// Takes the lock with readers and captures beside; waits while somebody holds it exclusively,
+    /// and calls `waiting` once where that takes more than an instant.
     pub fn shared(root: &Path, waiting: &dyn Fn()) -> Result<RepositoryLock, Error> {
-        let mut lock = RepositoryLock { file: open(root, "lock")?, root: root.to_path_buf(), is_missing: false };
+        let mut lock = RepositoryLock {
+            file: open(root, "lock")?,
+            root: root.to_path_buf(),
+            is_missing: false,
+        };
         match lock.share(waiting) {
             // What only reads may do without.
             Err(Error::NoLocks { .. }) => lock.is_missing = true,
@@ -119,7 +148,10 @@ impl RepositoryLock {
     }
 
     /// Runs `work` alone if nobody else uses the repository at this moment; otherwise does nothing.
-    pub fn if_alone<T>(root: &Path, work: impl FnOnce() -> Result<T, Error>) -> Result<Option<T>, Error> {
+    pub fn if_alone<T>(
+        root: &Path,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
         let file = open(root, "lock")?;
         match file.try_lock() {
             Ok(()) => {
@@ -129,7 +161,11 @@ impl RepositoryLock {
                 done.map(Some)
             }
             Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) if has_none(&source) && WITHOUT_LOCKS.load(Ordering::Relaxed) => work().map(Some),
+            Err(TryLockError::Error(source))
+                if has_none(&source) && WITHOUT_LOCKS.load(Ordering::Relaxed) =>
+            {
+                work().map(Some)
+            }
             Err(TryLockError::Error(source)) => Err(refused(&root.join("lock"), source)),
         }
     }
@@ -157,7 +193,8 @@ impl Coordination for RepositoryLock {
     }
 
     fn end_alone(&self) -> Result<(), Error> {
-        // From exclusive to shared: nobody can be in the way for longer than it takes to remove temporary files.
+        // From exclusive to shared: nobody can be in the way for longer than it takes to remove
+        // temporary files.
         self.share_again().map(drop)
     }
 
@@ -172,7 +209,11 @@ impl Coordination for RepositoryLock {
     }
 
     fn step_aside(&self, pause: Duration) -> Result<(), Error> {
-        self.file.unlock().map_err(|source| Error::Local { verb: "unlock", path: self.path(), source })?;
+        self.file.unlock().map_err(|source| Error::Local {
+            verb: "unlock",
+            path: self.path(),
+            source,
+        })?;
         std::thread::sleep(pause);
         self.share(&|| {})
     }
@@ -184,7 +225,11 @@ impl Coordination for RepositoryLock {
         };
         let file = open(&self.root, name)?;
         let got = try_for(&self.root.join(name), patience, || file.try_lock(), |_| {})?;
-        if got { Ok(Box::new(HeldFile { _file: file })) } else { Err(Error::Busy { path: self.root.clone() }) }
+        if got {
+            Ok(Box::new(HeldFile { _file: file }))
+        } else {
+            Err(Error::Busy { path: self.root.clone() })
+        }
     }
 
     fn keeps_others_out(&self) -> bool {

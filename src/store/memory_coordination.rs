@@ -42,14 +42,20 @@ impl Room {
     }
 
     /// Waits until `is_free`, then changes the state; false where `go_on` said no.
-    fn when(&self, is_free: impl Fn(&mut State) -> bool, go_on: &mut dyn FnMut(Duration) -> bool, change: impl FnOnce(&mut State)) -> bool {
+    fn when(
+        &self,
+        is_free: impl Fn(&mut State) -> bool,
+        go_on: &mut dyn FnMut(Duration) -> bool,
+        change: impl FnOnce(&mut State),
+    ) -> bool {
         let start = Instant::now();
         let mut state = self.state();
         while !is_free(&mut state) {
             if !go_on(start.elapsed()) {
                 return false;
             }
-            state = self.changed.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner).0;
+            state =
+                self.changed.wait_timeout(state, STEP).unwrap_or_else(PoisonError::into_inner).0;
         }
         change(&mut state);
         self.changed.notify_all();
@@ -81,14 +87,22 @@ impl MeetingPlace {
     /// [`Error::Busy`] where somebody is alone with it for longer than anybody waits.
     pub fn join(&self) -> Result<MemoryCoordination, Error> {
         let room = self.0.clone();
-        let joined = room.when(|state| !state.is_somebody_alone, &mut |waited| waited < PATIENCE, |state| state.users += 1);
+        let joined = room.when(
+            |state| !state.is_somebody_alone,
+            &mut |waited| waited < PATIENCE,
+            |state| state.users += 1,
+        );
         if joined { Ok(MemoryCoordination(room)) } else { Err(busy()) }
     }
 }
 
 impl Coordination for MemoryCoordination {
     fn begin_alone(&self, go_on: &mut dyn FnMut(Duration) -> bool) -> Result<bool, Error> {
-        Ok(self.0.when(|state| state.users == 1 && !state.is_somebody_alone, go_on, |state| state.is_somebody_alone = true))
+        Ok(self.0.when(
+            |state| state.users == 1 && !state.is_somebody_alone,
+            go_on,
+            |state| state.is_somebody_alone = true,
+        ))
     }
 
     fn end_alone(&self) -> Result<(), Error> {
@@ -103,14 +117,19 @@ impl Coordination for MemoryCoordination {
     fn step_aside(&self, pause: Duration) -> Result<(), Error> {
         self.0.change(|state| state.users -= 1);
         std::thread::sleep(pause);
-        // Whoever is alone is so only for a moment: the lock must be had back, or dropping it would count wrongly.
+        // Whoever is alone is so only for a moment: the lock must be had back, or dropping it would
+        // count wrongly.
         self.0.when(|state| !state.is_somebody_alone, &mut |_| true, |state| state.users += 1);
         Ok(())
     }
 
     fn take(&self, work: Work) -> Result<Box<dyn Held>, Error> {
         let patience = if work == Work::List { PATIENCE } else { Duration::ZERO };
-        let taken = self.0.when(|state| !*state.taken(work), &mut |waited| waited < patience, |state| *state.taken(work) = true);
+        let taken = self.0.when(
+            |state| !*state.taken(work),
+            &mut |waited| waited < patience,
+            |state| *state.taken(work) = true,
+        );
         if taken { Ok(Box::new(Taken { room: self.0.clone(), work })) } else { Err(busy()) }
     }
 

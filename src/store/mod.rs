@@ -1,4 +1,5 @@
-//! How do chunks become files, and files chunks again? Chunks lie together in extents, extents in packs; an index finds them.
+//! How do chunks become files, and files chunks again? Chunks lie together in extents, extents in
+//! packs; an index finds them.
 
 mod access;
 mod bytes;
@@ -30,7 +31,9 @@ mod lock;
 mod making;
 mod memory_coordination;
 mod pack;
+mod pack_layout;
 mod pack_names;
+mod packed_shapes;
 mod parity;
 mod place;
 mod questions;
@@ -69,16 +72,20 @@ pub use index_file::{IndexPlace, Removal};
 pub use local_cache::LocalCache;
 pub use lock::{RepositoryLock, go_without_locks};
 pub use memory_coordination::{MeetingPlace, MemoryCoordination};
+pub use pack_layout::TrailerError;
 pub use parity::{Parity, parity_name, parity_pack};
 pub use questions::Questions;
 pub use reader::{Chunk, ChunkReader, Held, KEPT_FOR_ALL};
 pub use recipe::{PAGES_EXTENT_BYTES, PagePlace, PageRun, Recipe, RecipeBody, RecipeParts};
 pub use recipe_reader::{KnownRecipes, NoneKnown, RecipeChain};
-pub use record_file::{RecordKind, decode_record, encode_record, is_newer_record, is_record_as_written, record_file_for_tests};
+pub use record_file::{
+    RecordKind, decode_record, encode_record, is_newer_record, is_record_as_written,
+    record_file_for_tests,
+};
 pub use repository::{Location, Repository};
 pub use seal::{Binding, Cipher, NO_CIPHER, Sealer};
 pub use streams::{PackStreams, Stored, Stream, add_missing_parity};
-pub use trailer::{ChunkRow, PackTrailer, TrailerError, read_trailer, read_whole_trailer};
+pub use trailer::{ChunkRow, PackTrailer, read_trailer, read_whole_trailer};
 pub use whole_extent::{ExtentReader, Proved, chunks_by_extent};
 pub use without_key::{PackFault, verify_pack};
 
@@ -139,7 +146,9 @@ pub enum Error {
         path: PathBuf,
     },
     /// The settings are gone, and the data is there.
-    #[error("the repository at {path} has lost its settings (repo.toml and its copy); its data is there")]
+    #[error(
+        "the repository at {path} has lost its settings (repo.toml and its copy); its data is there"
+    )]
     NoSettings {
         /// Where.
         path: PathBuf,
@@ -163,7 +172,9 @@ pub enum Error {
         what: String,
     },
     /// The repository is of a later format.
-    #[error("the repository has format {found}, but this version of jellyvault supports formats only up to {known}")]
+    #[error(
+        "the repository has format {found}, but this version of jellyvault supports formats only up to {known}"
+    )]
     Newer {
         /// The repository's.
         found: u32,
@@ -171,7 +182,9 @@ pub enum Error {
         known: u32,
     },
     /// The repository is encrypted in a way that is not known.
-    #[error("the repository is encrypted with {cipher:?}, which this version of jellyvault cannot open")]
+    #[error(
+        "the repository is encrypted with {cipher:?}, which this version of jellyvault cannot open"
+    )]
     Cipher {
         /// The name in repo.toml.
         cipher: String,
@@ -215,7 +228,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The index file is damaged; it was deleted, and is rebuilt from the packs.
-    #[error("the index {path} was damaged and has been deleted. It will be rebuilt from the packs; no data is lost")]
+    #[error(
+        "the index {path} was damaged and has been deleted. It will be rebuilt from the packs; no data is lost"
+    )]
     IndexDamaged {
         /// The file.
         path: PathBuf,
@@ -227,13 +242,18 @@ pub enum Error {
         path: PathBuf,
     },
     /// The file system of the repository keeps no locks.
-    #[error("the file system of {path} does not support locks, so another jellyvault could delete files while this one works")]
+    #[error(
+        "the file system of {path} does not support locks, so another jellyvault could delete files while this one works"
+    )]
     NoLocks {
         /// The file that was to be locked.
         path: PathBuf,
     },
-    /// Chunks that a capture took on and never stored: a fault of this program, found before anything was published.
-    #[error("{chunks} chunks were not stored in a pack, so no snapshot was taken. This is a bug in jellyvault: please report it")]
+    /// Chunks that a capture took on and never stored: a fault of this program, found before
+    /// anything was published.
+    #[error(
+        "{chunks} chunks were not stored in a pack, so no snapshot was taken. This is a bug in jellyvault: please report it"
+    )]
     Unplaced {
         /// How many.
         chunks: u64,
@@ -267,11 +287,16 @@ fn wrong_passphrase(is_recovery_key: bool, tried: usize, damaged: usize) -> Stri
         1 => format!("{what} does not open the repository's key"),
         many => format!("{what} opens none of the repository's {many} keys"),
     };
-    if damaged == 0 || tried == 0 { keys } else { format!("{keys}; other files in keys/ are damaged") }
+    if damaged == 0 || tried == 0 {
+        keys
+    } else {
+        format!("{keys}; other files in keys/ are damaged")
+    }
 }
 
 impl Error {
-    /// The file whose reading failed or was refused, if that is what went wrong: it says nothing of the bytes.
+    /// The file whose reading failed or was refused, if that is what went wrong: it says nothing of
+    /// the bytes.
     pub fn unread_file(&self) -> Option<&str> {
         match self {
             Error::Backend(crate::backend::Error::Io { verb: "read", name, .. }) => Some(name),
@@ -279,7 +304,8 @@ impl Error {
         }
     }
 
-    /// Whether the error means that stored bytes are missing or wrong, not that an operation failed.
+    /// Whether the error means that stored bytes are missing or wrong, not that an operation
+    /// failed.
     pub fn is_damage(&self) -> bool {
         use crate::backend::Error as B;
         matches!(
@@ -291,6 +317,9 @@ impl Error {
                 | Error::Unknown { .. }
                 | Error::Record { .. }
                 | Error::Config { .. }
-        ) || matches!(self, Error::Backend(B::Missing { .. } | B::Short { .. } | B::TooLarge { .. }))
+        ) || matches!(
+            self,
+            Error::Backend(B::Missing { .. } | B::Short { .. } | B::TooLarge { .. })
+        )
     }
 }

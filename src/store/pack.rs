@@ -8,9 +8,10 @@ use super::extent::FilledExtent;
 use super::extent_head::encode_head;
 use super::extent_row::ExtentRow;
 use super::index::Index;
+use super::pack_layout::{HEADER_BYTES, Layout, header};
 use super::seal::Sealer;
 use super::seal_pool::{SealPool, SealedExtent, Sealing};
-use super::trailer::{ChunkRow, HEADER_BYTES, Layout, PackTrailer, header};
+use super::trailer::{ChunkRow, PackTrailer};
 use super::{Error, Repository, pack_name};
 
 /// An open pack.
@@ -21,7 +22,8 @@ pub(super) struct PackWriter<'r> {
     offset: u64,
     sealer: &'r Sealer,
     layout: Layout,
-    /// Over all that was written so far, in an encrypted repository: whoever has no key can still see that a pack is as it was.
+    /// Over all that was written so far, in an encrypted repository: whoever has no key can still
+    /// see that a pack is as it was.
     hasher: Option<blake3::Hasher>,
     /// Extents that are being sealed, in their order.
     sealing: VecDeque<Sealing>,
@@ -37,12 +39,16 @@ pub(super) struct PackWriter<'r> {
 const DIRECT_BYTES: usize = 64 << 10;
 const WAITING_BYTES_MAX: usize = 256 << 10;
 
-/// No extent is added to a pack with this many chunks: their table takes 18 MB, and nobody reads one of more than [`crate::limits::TRAILER_BYTES_MAX`].
-/// Beyond it there is room for 1.3 million more; one extent of content is closed at 192 KiB and holds far fewer.
+/// No extent is added to a pack with this many chunks: their table takes 18 MB, and nobody reads
+/// one of more than [`crate::limits::TRAILER_BYTES_MAX`]. Beyond it there is room for 1.3 million
+/// more; one extent of content is closed at 192 KiB and holds far fewer.
 const PACK_CHUNKS_MAX: usize = 500_000;
 
 impl<'r> PackWriter<'r> {
-    pub(super) fn begin(repository: &'r Repository, index: &Index) -> Result<PackWriter<'r>, Error> {
+    pub(super) fn begin(
+        repository: &'r Repository,
+        index: &Index,
+    ) -> Result<PackWriter<'r>, Error> {
         let mut pack = [0; 16];
         getrandom::fill(&mut pack).map_err(|_| Error::Random)?;
         let (sealer, layout) = (repository.sealer(), Layout::of_format(repository.config().format));
@@ -70,13 +76,20 @@ impl<'r> PackWriter<'r> {
         self.trailer.pack
     }
 
-    /// Whether it has as much as a pack should have: so many bytes, or as many chunks as its table of contents can name.
+    /// Whether it has as much as a pack should have: so many bytes, or as many chunks as its table
+    /// of contents can name.
     pub(super) fn is_full(&self, pack_bytes: u64) -> bool {
         self.offset.max(self.taken_bytes) >= pack_bytes || self.taken_chunks >= PACK_CHUNKS_MAX
     }
 
-    /// Takes an extent. It is written when it is sealed, and all that were taken before it are written.
-    pub(super) fn append(&mut self, extent: FilledExtent, index: &Index, pool: &SealPool) -> Result<(), Error> {
+    /// Takes an extent. It is written when it is sealed, and all that were taken before it are
+    /// written.
+    pub(super) fn append(
+        &mut self,
+        extent: FilledExtent,
+        index: &Index,
+        pool: &SealPool,
+    ) -> Result<(), Error> {
         let number = self.taken;
         self.taken += 1;
         self.taken_bytes += extent.stored.len() as u64;
@@ -101,8 +114,14 @@ impl<'r> PackWriter<'r> {
         let number = self.trailer.extents.len() as u32;
         let SealedExtent { extent, checksum } = sealed;
         let stored = extent.stored;
-        let mut row =
-            ExtentRow { offset: self.offset, stored_bytes: stored.len() as u32, raw_bytes: extent.raw_bytes, codec: extent.codec, kind: extent.kind, checksum };
+        let mut row = ExtentRow {
+            offset: self.offset,
+            stored_bytes: stored.len() as u32,
+            raw_bytes: extent.raw_bytes,
+            codec: extent.codec,
+            kind: extent.kind,
+            checksum,
+        };
         if self.layout == Layout::Two {
             let head = encode_head(&self.trailer.pack, number, &row, &extent.chunks, self.sealer);
             self.waiting.extend_from_slice(&head);
@@ -147,7 +166,12 @@ impl<'r> PackWriter<'r> {
     pub(super) fn end(mut self, index: &Index) -> Result<(Box<dyn NewFile>, u64), Error> {
         self.write_sealed(index, 0)?;
         self.flush()?;
-        let tail = self.trailer.encode(self.offset, self.layout, self.sealer, self.hasher.as_ref().map(blake3::Hasher::finalize));
+        let tail = self.trailer.encode(
+            self.offset,
+            self.layout,
+            self.sealer,
+            self.hasher.as_ref().map(blake3::Hasher::finalize),
+        );
         let len = self.offset + tail.len() as u64;
         self.file.append(tail)?;
         Ok((self.file, len))

@@ -1,5 +1,6 @@
-//! Which packs are there? Once a day all of their folders are listed; in between those that look different since the index file was written,
-//! so that what a command costs does not grow with the packs that were ever written.
+//! Which packs are there? Once a day all of their folders are listed; in between those that look
+//! different since the index file was written, so that what a command costs does not grow with the
+//! packs that were ever written.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,7 +10,8 @@ use crate::backend::{Backend, FolderMark, Mark, NO_FOLDER};
 use super::Error;
 use super::file_names::{pack_folder, pack_id};
 
-/// How long a folder that looks the same is taken to hold the same: what a file system's repair took out of it shows in no time of it.
+/// How long a folder that looks the same is taken to hold the same: what a file system's repair
+/// took out of it shows in no time of it.
 const LISTED_ANEW: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the folders of packs looked like when they were listed, as the index file has it.
@@ -26,11 +28,13 @@ pub(super) struct Marks {
 pub(super) struct PackNames {
     /// Packs in the folders that were listed.
     pub here: HashSet<[u8; 16]>,
-    /// Folders that were not listed, for they look as they did: what the index file says of them is so.
+    /// Folders that were not listed, for they look as they did: what the index file says of them is
+    /// so.
     unchanged: BTreeSet<u8>,
     /// What the folders looked like before they were listed, or not.
     marks: BTreeMap<u8, Mark>,
-    /// Whether the backend can be relied on, as far as is known: a folder looks as the index file has it, which it wrote for this backend alone.
+    /// Whether the backend can be relied on, as far as is known: a folder looks as the index file
+    /// has it, which it wrote for this backend alone.
     had_marks: bool,
     /// When all were listed, seconds since 1970; nothing where not all were.
     listed_at: Option<u64>,
@@ -45,26 +49,43 @@ impl PackNames {
     pub(super) fn all(backend: &dyn Backend, known: &Marks) -> Result<PackNames, Error> {
         let mut names = PackNames { listed_at: Some(now()), ..PackNames::default() };
         // Before they are listed: what comes later makes them look different.
-        names.marks = (0..=u8::MAX).filter_map(|folder| Some((folder, backend.mark(&pack_folder(folder))?))).collect();
-        names.had_marks = names.marks.iter().any(|(folder, mark)| mark.looks != NO_FOLDER && known.folders.get(folder) == Some(&mark.looks));
+        names.marks = (0..=u8::MAX)
+            .filter_map(|folder| Some((folder, backend.mark(&pack_folder(folder))?)))
+            .collect();
+        names.had_marks = names.marks.iter().any(|(folder, mark)| {
+            mark.looks != NO_FOLDER && known.folders.get(folder) == Some(&mark.looks)
+        });
         names.here = backend.names("packs/")?.iter().filter_map(|name| pack_id(name)).collect();
         Ok(names)
     }
 
     /// Lists the folders that look different from what is known, and those `in_doubt`.
-    pub(super) fn since(backend: &dyn Backend, known: &Marks, in_doubt: &BTreeSet<u8>) -> Result<PackNames, Error> {
-        if known.folders.is_empty() || now().checked_sub(known.listed_at).is_none_or(|age| age > LISTED_ANEW.as_secs()) {
+    pub(super) fn since(
+        backend: &dyn Backend,
+        known: &Marks,
+        in_doubt: &BTreeSet<u8>,
+    ) -> Result<PackNames, Error> {
+        if known.folders.is_empty()
+            || now().checked_sub(known.listed_at).is_none_or(|age| age > LISTED_ANEW.as_secs())
+        {
             return PackNames::all(backend, known);
         }
         let mut names = PackNames::default();
         for folder in 0..=u8::MAX {
             let mark = backend.mark(&pack_folder(folder));
             names.marks.extend(mark.map(|mark| (folder, mark)));
-            if mark.is_some_and(|mark| known.folders.get(&folder) == Some(&mark.looks)) && !in_doubt.contains(&folder) {
+            if mark.is_some_and(|mark| known.folders.get(&folder) == Some(&mark.looks))
+                && !in_doubt.contains(&folder)
+            {
                 names.unchanged.insert(folder);
                 names.had_marks |= known.folders.get(&folder) != Some(&NO_FOLDER);
             } else {
-                names.here.extend(backend.names(&format!("{}/", pack_folder(folder)))?.iter().filter_map(|name| pack_id(name)));
+                names.here.extend(
+                    backend
+                        .names(&format!("{}/", pack_folder(folder)))?
+                        .iter()
+                        .filter_map(|name| pack_id(name)),
+                );
             }
         }
         Ok(names)
@@ -86,19 +107,32 @@ impl PackNames {
         !self.unchanged.is_empty()
     }
 
-    /// Whether it is worth a commit of its own that all folders were listed: until it is known they are listed each time.
+    /// Whether it is worth a commit of its own that all folders were listed: until it is known they
+    /// are listed each time.
     pub(super) fn is_due(&self) -> bool {
         self.had_marks && self.listed_at.is_some()
     }
 
-    /// What the index file should know of the folders, once it knows all packs of which `is_known` is true; nothing where the backend cannot be relied on:
-    /// a folder into which a pack was `written` looks as before. Nobody has seen one change yet: that is no reason to rely on it either.
-    pub(super) fn to_remember(&self, backend: &dyn Backend, written: &[[u8; 16]], is_known: impl Fn(&[u8; 16]) -> bool) -> Option<NewMarks> {
+    /// What the index file should know of the folders, once it knows all packs of which `is_known`
+    /// is true; nothing where the backend cannot be relied on: a folder into which a pack was
+    /// `written` looks as before. Nobody has seen one change yet: that is no reason to rely on it
+    /// either.
+    pub(super) fn to_remember(
+        &self,
+        backend: &dyn Backend,
+        written: &[[u8; 16]],
+        is_known: impl Fn(&[u8; 16]) -> bool,
+    ) -> Option<NewMarks> {
         let mut has_seen_change = self.had_marks;
         for id in written {
             let folder = folder_of(id);
-            if let Some(before) = self.marks.get(&folder).filter(|mark| mark.is_settled && mark.looks != NO_FOLDER) {
-                if backend.mark(&pack_folder(folder)).is_none_or(|after| after.looks == before.looks) {
+            if let Some(before) =
+                self.marks.get(&folder).filter(|mark| mark.is_settled && mark.looks != NO_FOLDER)
+            {
+                if backend
+                    .mark(&pack_folder(folder))
+                    .is_none_or(|after| after.looks == before.looks)
+                {
                     return None;
                 }
                 has_seen_change = true;
@@ -107,8 +141,14 @@ impl PackNames {
         if !has_seen_change {
             return None;
         }
-        let unknown: HashSet<u8> = self.here.iter().filter(|id| !is_known(id)).map(folder_of).collect();
-        let looks = |folder| self.marks.get(&folder).filter(|mark| mark.is_settled && !unknown.contains(&folder)).map(|mark| mark.looks);
+        let unknown: HashSet<u8> =
+            self.here.iter().filter(|id| !is_known(id)).map(folder_of).collect();
+        let looks = |folder| {
+            self.marks
+                .get(&folder)
+                .filter(|mark| mark.is_settled && !unknown.contains(&folder))
+                .map(|mark| mark.looks)
+        };
         let folders = self.listed().map(|folder| (folder, looks(folder))).collect();
         Some(NewMarks { listed_at: self.listed_at, folders })
     }

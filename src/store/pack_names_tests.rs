@@ -56,7 +56,8 @@ fn id(folder: u8, n: u8) -> [u8; 16] {
     id
 }
 
-/// Three packs in two folders, and the marks that are remembered once a third folder was seen to change.
+/// Three packs in two folders, and the marks that are remembered once a third folder was seen to
+/// change.
 fn some() -> (Marked, Marks) {
     let backend = Marked::default();
     (0..=u8::MAX).for_each(|folder| backend.look(folder, 0, true));
@@ -67,7 +68,8 @@ fn some() -> (Marked, Marks) {
     let names = PackNames::all(&backend, &Marks::default()).unwrap();
     backend.put(id(3, 1), 2);
     let new = names.to_remember(&backend, &[id(3, 1)], |_| true).unwrap();
-    let folders = new.folders.into_iter().filter_map(|(folder, looks)| Some((folder, looks?))).collect();
+    let folders =
+        new.folders.into_iter().filter_map(|(folder, looks)| Some((folder, looks?))).collect();
     backend.listed();
     (backend, Marks { listed_at: new.listed_at.unwrap(), folders })
 }
@@ -75,25 +77,44 @@ fn some() -> (Marked, Marks) {
 #[test]
 fn only_folders_that_look_different_or_are_in_doubt_are_listed_and_once_a_day_all() {
     let (backend, marks) = some();
-    assert_eq!((marks.folders.len(), marks.folders[&3]), (256, [1; 32]), "what was seen before the change");
+    assert_eq!(
+        (marks.folders.len(), marks.folders[&3]),
+        (256, [1; 32]),
+        "what was seen before the change"
+    );
     let names = PackNames::since(&backend, &marks, &BTreeSet::from([2])).unwrap();
     assert_eq!(backend.listed(), ["packs/02/", "packs/03/"]);
     assert_eq!(names.here, HashSet::from([id(2, 1), id(3, 1)]));
-    assert_eq!((names.listed().collect::<Vec<_>>(), names.is_partial(), names.is_due()), (vec![2, 3], true, false));
+    assert_eq!(
+        (names.listed().collect::<Vec<_>>(), names.is_partial(), names.is_due()),
+        (vec![2, 3], true, false)
+    );
     // A folder that is gone looks like none.
     backend.look(1, 0, true);
-    assert!(PackNames::since(&backend, &marks, &BTreeSet::new()).unwrap().listed().any(|folder| folder == 1));
+    assert!(
+        PackNames::since(&backend, &marks, &BTreeSet::new())
+            .unwrap()
+            .listed()
+            .any(|folder| folder == 1)
+    );
     backend.look(1, 1, true);
     backend.listed();
     // An age of more than a day, and a time that is to come.
     for listed_at in [now() - 2 * 24 * 60 * 60, now() + 1000] {
-        let names = PackNames::since(&backend, &Marks { listed_at, ..marks.clone() }, &BTreeSet::new()).unwrap();
+        let names =
+            PackNames::since(&backend, &Marks { listed_at, ..marks.clone() }, &BTreeSet::new())
+                .unwrap();
         assert_eq!(backend.listed(), ["packs/"]);
         assert_eq!((names.here.len(), names.is_partial(), names.is_due()), (4, false, true));
     }
     // No folder that cannot be told about is taken for the same.
     backend.marks.lock().unwrap().remove(&9);
-    assert!(PackNames::since(&backend, &marks, &BTreeSet::new()).unwrap().listed().any(|folder| folder == 9));
+    assert!(
+        PackNames::since(&backend, &marks, &BTreeSet::new())
+            .unwrap()
+            .listed()
+            .any(|folder| folder == 9)
+    );
 }
 
 #[test]
@@ -109,7 +130,8 @@ fn a_disk_whose_folders_look_the_same_whatever_happens_is_not_relied_on() {
     // It changed as it should.
     backend.look(1, 7, true);
     assert!(names.to_remember(&backend, &[id(1, 9)], |_| true).is_some());
-    // Nothing was seen to change: nothing was written, or into a new folder, or into one that had changed a moment before.
+    // Nothing was seen to change: nothing was written, or into a new folder, or into one that had
+    // changed a moment before.
     assert_eq!(names.to_remember(&backend, &[], |_| true), None);
     backend.put(id(4, 1), 5);
     assert_eq!(names.to_remember(&backend, &[id(4, 1)], |_| true), None);
@@ -120,7 +142,8 @@ fn a_disk_whose_folders_look_the_same_whatever_happens_is_not_relied_on() {
 }
 
 #[test]
-fn nothing_is_remembered_of_folders_with_packs_that_the_index_does_not_know_or_that_changed_a_moment_ago() {
+fn nothing_is_remembered_of_folders_with_packs_that_the_index_does_not_know_or_that_changed_a_moment_ago()
+ {
     let (backend, marks) = some();
     backend.look(2, 8, false);
     let names = PackNames::all(&backend, &marks).unwrap();
@@ -134,5 +157,8 @@ fn nothing_is_remembered_of_folders_with_packs_that_the_index_does_not_know_or_t
     // Folders that were not listed stay as they were remembered.
     let names = PackNames::since(&backend, &marks, &BTreeSet::new()).unwrap();
     let new = names.to_remember(&backend, &[], |_| true).unwrap();
-    assert_eq!((new.listed_at, new.folders.keys().copied().collect::<Vec<_>>()), (None, vec![2, 3]));
+    assert_eq!(
+        (new.listed_at, new.folders.keys().copied().collect::<Vec<_>>()),
+        (None, vec![2, 3])
+    );
 }

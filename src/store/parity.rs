@@ -1,5 +1,6 @@
-//! Recovery blocks beside a pack: whatever is damaged of it, up to their number, can be computed from the rest (`docs/format.md`,
-//! "Parity"). Reed-Solomon over blocks of the pack's file; the pack itself is not changed.
+//! Recovery blocks beside a pack: whatever is damaged of it, up to their number, can be computed
+//! from the rest (`docs/format.md`, "Parity"). Reed-Solomon over blocks of the pack's file; the
+//! pack itself is not changed.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +33,8 @@ pub struct Parity {
     /// Length of the pack's file in bytes.
     pub pack_bytes: u64,
     block_bytes: usize,
-    /// The first eight bytes of the BLAKE3 hash of each block of the pack; the last block is filled up with zeros.
+    /// The first eight bytes of the BLAKE3 hash of each block of the pack; the last block is filled
+    /// up with zeros.
     sums: Vec<[u8; SUM_BYTES]>,
     /// The recovery blocks, each with its own sum; those that are damaged are missing.
     recovery: Vec<Option<Vec<u8>>>,
@@ -68,18 +70,25 @@ fn padded(block: &[u8], block_bytes: usize) -> Vec<u8> {
 }
 
 impl Parity {
-    /// Computes recovery blocks for a share of a pack in thousandths, so many that a run of damage of that share is mended wherever it
-    /// begins.
+    /// Computes recovery blocks for a share of a pack in thousandths, so many that a run of damage
+    /// of that share is mended wherever it begins.
     pub fn of(pack: &[u8; 16], bytes: &[u8], permille: u32) -> Result<Parity, Error> {
-        let mut block_bytes = if bytes.len() < SMALL_PACK_BYTES { SMALL_BLOCK_BYTES } else { BLOCK_BYTES };
+        let mut block_bytes =
+            if bytes.len() < SMALL_PACK_BYTES { SMALL_BLOCK_BYTES } else { BLOCK_BYTES };
         while bytes.len().div_ceil(block_bytes) > BLOCKS_MAX {
             block_bytes *= 2;
         }
         let blocks: Vec<&[u8]> = bytes.chunks(block_bytes).collect();
         let share = (bytes.len() as u64 * u64::from(permille)).div_ceil(1000) as usize;
         let count = (share.div_ceil(block_bytes) + 1).min(blocks.len().max(1));
-        let failed = |source| Error::Parity { pack: pack_name(pack), what: "its recovery blocks cannot be computed", source };
-        let mut encoder = reed_solomon_simd::ReedSolomonEncoder::new(blocks.len(), count, block_bytes).map_err(failed)?;
+        let failed = |source| Error::Parity {
+            pack: pack_name(pack),
+            what: "its recovery blocks cannot be computed",
+            source,
+        };
+        let mut encoder =
+            reed_solomon_simd::ReedSolomonEncoder::new(blocks.len(), count, block_bytes)
+                .map_err(failed)?;
         for block in &blocks {
             match block.len() == block_bytes {
                 true => encoder.add_original_shard(block),
@@ -95,8 +104,12 @@ impl Parity {
 
     /// The file's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out =
-            Vec::with_capacity(HEADER_BYTES + HASH_BYTES + (self.sums.len() + self.recovery.len()) * SUM_BYTES + self.recovery.len() * self.block_bytes);
+        let mut out = Vec::with_capacity(
+            HEADER_BYTES
+                + HASH_BYTES
+                + (self.sums.len() + self.recovery.len()) * SUM_BYTES
+                + self.recovery.len() * self.block_bytes,
+        );
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&self.pack);
@@ -122,7 +135,9 @@ impl Parity {
             return Err("it does not begin as a parity file does");
         }
         if at.u16().map_err(short)? != VERSION {
-            return Err("it has a version that this program does not know; a newer jellyvault does");
+            return Err(
+                "it has a version that this program does not know; a newer jellyvault does",
+            );
         }
         let (pack, pack_bytes) = (at.array().map_err(short)?, at.u64().map_err(short)?);
         let mut number = || at.u32().map(|n| n as usize).map_err(short);
@@ -150,7 +165,12 @@ impl Parity {
         let mut blocks_at = at.0.chunks_exact(block_bytes);
         let recovery = recovery_sums
             .chunks_exact(SUM_BYTES)
-            .map(|wanted| blocks_at.next().filter(|block| sum(block, block_bytes).as_slice() == wanted).map(<[u8]>::to_vec))
+            .map(|wanted| {
+                blocks_at
+                    .next()
+                    .filter(|block| sum(block, block_bytes).as_slice() == wanted)
+                    .map(<[u8]>::to_vec)
+            })
             .collect();
         let sums = sums.chunks_exact(SUM_BYTES).filter_map(|sum| sum.try_into().ok()).collect();
         Ok(Parity { pack, pack_bytes, block_bytes, sums, recovery })
@@ -179,8 +199,12 @@ impl Parity {
     /// Blocks of a pack's bytes that are not what they were.
     pub fn wrong_blocks(&self, bytes: &[u8]) -> Vec<usize> {
         let mut blocks = bytes.chunks(self.block_bytes);
-        let is_wrong =
-            |(number, wanted): (usize, &[u8; SUM_BYTES])| blocks.next().is_none_or(|block| sum(block, self.block_bytes) != *wanted).then_some(number);
+        let is_wrong = |(number, wanted): (usize, &[u8; SUM_BYTES])| {
+            blocks
+                .next()
+                .is_none_or(|block| sum(block, self.block_bytes) != *wanted)
+                .then_some(number)
+        };
         self.sums.iter().enumerate().filter_map(is_wrong).collect()
     }
 
@@ -191,11 +215,22 @@ impl Parity {
         mended.resize(self.sums.len() * self.block_bytes, 0);
         if !wrong.is_empty() {
             let is_right = |number: &usize| wrong.binary_search(number).is_err();
-            let blocks = mended.chunks_exact(self.block_bytes).enumerate().filter(|(number, _)| is_right(number));
-            let recovery = self.recovery.iter().enumerate().filter_map(|(number, block)| Some((number, block.as_ref()?)));
-            let found: BTreeMap<usize, Vec<u8>> = reed_solomon_simd::decode(self.sums.len(), self.recovery.len(), blocks, recovery).ok()?;
+            let blocks = mended
+                .chunks_exact(self.block_bytes)
+                .enumerate()
+                .filter(|(number, _)| is_right(number));
+            let recovery = self
+                .recovery
+                .iter()
+                .enumerate()
+                .filter_map(|(number, block)| Some((number, block.as_ref()?)));
+            let found: BTreeMap<usize, Vec<u8>> =
+                reed_solomon_simd::decode(self.sums.len(), self.recovery.len(), blocks, recovery)
+                    .ok()?;
             for (number, block) in found {
-                mended.get_mut(number * self.block_bytes..(number + 1) * self.block_bytes)?.copy_from_slice(&block);
+                mended
+                    .get_mut(number * self.block_bytes..(number + 1) * self.block_bytes)?
+                    .copy_from_slice(&block);
             }
         }
         mended.truncate(usize::try_from(self.pack_bytes).ok()?);

@@ -1,5 +1,5 @@
-//! Very many chunks asked for together: sorted, on disk where they are too many, and held against the index in one pass. Each by itself would be a
-//! way down the index's tree.
+//! Very many chunks asked for together: sorted, on disk where they are too many, and held against
+//! the index in one pass. Each by itself would be a way down the index's tree.
 
 use std::collections::HashSet;
 use std::iter::Peekable;
@@ -34,21 +34,33 @@ type Rows<'a> = Box<dyn Iterator<Item = std::io::Result<(ChunkId, Place)>> + 'a>
 impl Questions {
     /// None yet.
     pub fn new(repository: &Repository) -> Questions {
-        Questions { rows: Vec::new(), sorted: Vec::new(), folder: repository.spill_folder(), in_memory_max: IN_MEMORY_MAX }
+        Questions {
+            rows: Vec::new(),
+            sorted: Vec::new(),
+            folder: repository.spill_folder(),
+            in_memory_max: IN_MEMORY_MAX,
+        }
     }
 
     /// Asks for a chunk. True where there is no room for more: they are to be answered now.
     #[must_use]
-    pub fn push(&mut self, id: ChunkId, ChunkPlace { pack, extent, offset, len }: ChunkPlace) -> bool {
+    pub fn push(
+        &mut self,
+        id: ChunkId,
+        ChunkPlace { pack, extent, offset, len }: ChunkPlace,
+    ) -> bool {
         self.rows.push((id, Place { pack, extent, offset, len }));
         self.rows.len() >= self.in_memory_max && !self.spill()
     }
 
-    /// Puts what is in memory into a file; false where that cannot be done: a read-only repository, or a full disk.
+    /// Puts what is in memory into a file; false where that cannot be done: a read-only repository,
+    /// or a full disk.
     fn spill(&mut self) -> bool {
         let Some(folder) = &self.folder else { return false };
         self.rows.sort_unstable_by_key(|(id, _)| *id);
-        match std::fs::create_dir_all(folder).and_then(|()| RowFile::write(folder, self.rows.iter().copied(), |_| {})) {
+        match std::fs::create_dir_all(folder)
+            .and_then(|()| RowFile::write(folder, self.rows.iter().copied(), |_| {}))
+        {
             Ok(file) => {
                 self.sorted.push(file);
                 self.rows.clear();
@@ -65,13 +77,19 @@ impl Questions {
         self.sorted.iter().map(|file| file.len() as u64).sum::<u64>() + self.rows.len() as u64
     }
 
-    /// Answers them in the order of their ids: `each` gets the chunk, where it is thought to be, and where the index has it. None are left then.
-    pub fn answer(&mut self, index: &Index, mut each: impl FnMut(&ChunkId, ChunkPlace, Option<ChunkPlace>)) -> Result<(), Error> {
+    /// Answers them in the order of their ids: `each` gets the chunk, where it is thought to be,
+    /// and where the index has it. None are left then.
+    pub fn answer(
+        &mut self,
+        index: &Index,
+        mut each: impl FnMut(&ChunkId, ChunkPlace, Option<ChunkPlace>),
+    ) -> Result<(), Error> {
         let count = self.len();
         let mut rows = std::mem::take(&mut self.rows);
         rows.sort_unstable_by_key(|(id, _)| *id);
         let files = std::mem::take(&mut self.sorted);
-        let mut sources: Vec<Peekable<Rows<'_>>> = files.iter().map(|file| (Box::new(file.all()) as Rows<'_>).peekable()).collect();
+        let mut sources: Vec<Peekable<Rows<'_>>> =
+            files.iter().map(|file| (Box::new(file.all()) as Rows<'_>).peekable()).collect();
         sources.push((Box::new(rows.drain(..).map(Ok)) as Rows<'_>).peekable());
         let mut pass = index.pass(count)?;
         while let Some(row) = least(&mut sources) {
@@ -107,7 +125,8 @@ impl Index {
             return Ok(None);
         }
         let packs = self.packs()?.into_iter().map(|(number, _)| number).collect();
-        let mut pass = Pass { index: self, rows: self.ask(|| base.chunks.iter())?, at: None, packs };
+        let mut pass =
+            Pass { index: self, rows: self.ask(|| base.chunks.iter())?, at: None, packs };
         pass.go_on()?;
         Ok(Some(pass))
     }
@@ -116,7 +135,11 @@ impl Index {
 impl Pass<'_> {
     fn go_on(&mut self) -> Result<(), Error> {
         let rows = &mut self.rows;
-        self.at = self.index.ask(|| rows.next().transpose().map(|row| row.map(|(id, place)| (ChunkId(id.value()), decode_place(&place.value())))))?;
+        self.at = self.index.ask(|| {
+            rows.next().transpose().map(|row| {
+                row.map(|(id, place)| (ChunkId(id.value()), decode_place(&place.value())))
+            })
+        })?;
         Ok(())
     }
 
@@ -139,7 +162,9 @@ fn least(sources: &mut [Peekable<Rows<'_>>]) -> Option<std::io::Result<(ChunkId,
     let mut found: Option<(usize, ChunkId)> = None;
     for (at, source) in sources.iter_mut().enumerate() {
         match source.peek() {
-            Some(Ok((id, _))) if found.is_none_or(|(_, least)| *id < least) => found = Some((at, *id)),
+            Some(Ok((id, _))) if found.is_none_or(|(_, least)| *id < least) => {
+                found = Some((at, *id))
+            }
             Some(Ok(_)) | None => {}
             Some(Err(_)) => return source.next(),
         }
@@ -181,7 +206,8 @@ mod tests {
         store(&repository, &index, 2000..2100);
         let passes = std::cell::Cell::new(0);
         let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(64));
-        // From few, which are looked up, to many, for which the index is gone through; and no room on disk, where they are answered in parts.
+        // From few, which are looked up, to many, for which the index is gone through; and no room
+        // on disk, where they are answered in parts.
         let cases = (proptest::collection::vec(0..2300u32, 0..1500), any::<bool>());
         runner
             .run(&cases, |(asked, has_room)| {
@@ -192,24 +218,29 @@ mod tests {
                 let mut answered = Vec::new();
                 let mut answer = |questions: &mut Questions| {
                     let from = answered.len();
-                    questions.answer(&index, |id, asked, found| answered.push((*id, asked.len, found))).unwrap();
+                    questions
+                        .answer(&index, |id, asked, found| answered.push((*id, asked.len, found)))
+                        .unwrap();
                     assert!(answered[from..].is_sorted_by_key(|(id, ..)| *id));
                 };
                 let mut parts = 0;
                 for n in &asked {
-                    if questions.push(id(*n), ChunkPlace { pack: 0, extent: 0, offset: 0, len: *n }) {
+                    if questions.push(id(*n), ChunkPlace { pack: 0, extent: 0, offset: 0, len: *n })
+                    {
                         answer(&mut questions);
                         parts += 1;
                     }
                 }
-                passes.set(passes.get() + u32::from(index.pass(questions.len()).unwrap().is_some()));
+                passes
+                    .set(passes.get() + u32::from(index.pass(questions.len()).unwrap().is_some()));
                 answer(&mut questions);
                 prop_assert_eq!(parts, if has_room { 0 } else { asked.len() / 100 });
                 for (id, n, found) in &answered {
                     prop_assert_eq!((*id, *found), (self::id(*n), index.place_of(id).unwrap()));
                     prop_assert_eq!(found.is_some(), *n < 2100);
                 }
-                let (mut numbers, mut asked) = (answered.iter().map(|(_, n, _)| *n).collect::<Vec<_>>(), asked);
+                let (mut numbers, mut asked) =
+                    (answered.iter().map(|(_, n, _)| *n).collect::<Vec<_>>(), asked);
                 numbers.sort_unstable();
                 asked.sort_unstable();
                 prop_assert_eq!(numbers, asked);
@@ -217,6 +248,10 @@ mod tests {
             })
             .unwrap();
         assert!((1..64).contains(&passes.get()), "{passes:?} of 64 by a pass");
-        assert_eq!(std::fs::read_dir(dir.path().join("repository/tmp")).unwrap().count(), 0, "its files have no names");
+        assert_eq!(
+            std::fs::read_dir(dir.path().join("repository/tmp")).unwrap().count(),
+            0,
+            "its files have no names"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Extents that lie side by side are read together where a call of the backend takes long, one after another where it does not.
+//! Extents that lie side by side are read together where a call of the backend takes long, one
+//! after another where it does not.
 
 use super::extent_row::ExtentRow;
 use super::index::{Index, Located};
@@ -11,7 +12,8 @@ const LAST: usize = 4;
 /// Reads the sealed bytes of extents.
 #[derive(Default)]
 pub(super) struct ExtentBytes {
-    /// Where the extents end that were read last: a folder's pictures and texts lie in extents of their own, which are read in turn.
+    /// Where the extents end that were read last: a folder's pictures and texts lie in extents of
+    /// their own, which are read in turn.
     last: [Option<([u8; 16], u64)>; LAST],
     next: usize,
     /// Bytes that came along: of this pack, from this offset on.
@@ -20,11 +22,21 @@ pub(super) struct ExtentBytes {
 
 impl ExtentBytes {
     /// The sealed bytes of an extent, into `out`. `number` is that of its pack in the index.
-    pub(super) fn read(&mut self, repository: &Repository, index: &Index, number: u32, located: &Located, out: &mut Vec<u8>) -> Result<(), Error> {
+    pub(super) fn read(
+        &mut self,
+        repository: &Repository,
+        index: &Index,
+        number: u32,
+        located: &Located,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let (pack, row) = (located.pack, &located.row);
-        // Threads that share a restore read every second or third extent: these follow one another, too.
+        // Threads that share a restore read every second or third extent: these follow one another,
+        // too.
         let ahead = repository.backend().read_ahead() as u64;
-        let is_before = |(last, end): &([u8; 16], u64)| *last == pack && row.offset.checked_sub(*end).is_some_and(|apart| apart <= ahead);
+        let is_before = |(last, end): &([u8; 16], u64)| {
+            *last == pack && row.offset.checked_sub(*end).is_some_and(|apart| apart <= ahead)
+        };
         let follows = self.last.iter().flatten().any(is_before);
         self.next = (self.next + 1) % LAST;
         if let Some(slot) = self.last.get_mut(self.next) {
@@ -35,7 +47,11 @@ impl ExtentBytes {
             out.extend_from_slice(bytes);
             return Ok(());
         }
-        let end = if ahead > 0 && follows { end_of_run(&index.extents_of(number)?, row, ahead) } else { row.end() };
+        let end = if ahead > 0 && follows {
+            end_of_run(&index.extents_of(number)?, row, ahead)
+        } else {
+            row.end()
+        };
         let span = Span::At { offset: row.offset, len: (end - row.offset) as usize };
         repository.backend().read_into(&pack_name(&pack), span, out)?;
         let own = row.stored_bytes as usize;
@@ -52,6 +68,9 @@ impl ExtentBytes {
 
 /// Where the last extent ends that lies wholly within `ahead` bytes behind an extent.
 fn end_of_run(rows: &[ExtentRow], from: &ExtentRow, ahead: u64) -> u64 {
-    let within = rows.iter().map(ExtentRow::end).filter(|end| (from.end()..=from.end() + ahead).contains(end));
+    let within = rows
+        .iter()
+        .map(ExtentRow::end)
+        .filter(|end| (from.end()..=from.end() + ahead).contains(end));
     within.max().unwrap_or(from.end())
 }

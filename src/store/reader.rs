@@ -18,10 +18,12 @@ use super::{Error, Repository, pack_name};
 
 /// Decoded extents that a reader keeps: neighbours in path order lie in the same one.
 const KEPT_EXTENTS: usize = 4;
-/// Decoded extents that are kept by who goes through the manifests of many snapshots, whose nodes lie to and fro: some 12 MiB.
+/// Decoded extents that are kept by who goes through the manifests of many snapshots, whose nodes
+/// lie to and fro: some 12 MiB.
 pub const KEPT_FOR_ALL: usize = 256;
 
-/// A decoded extent, and those of its chunks that were verified: what lies in memory does not change.
+/// A decoded extent, and those of its chunks that were verified: what lies in memory does not
+/// change.
 struct KeptExtent {
     /// Number of its pack in the index, and its number in the pack.
     key: (u32, u32),
@@ -114,7 +116,9 @@ impl<'r> ChunkReader<'r> {
 
     /// Another reader of the same repository, with nothing kept.
     pub fn sibling(&self) -> ChunkReader<'r> {
-        ChunkReader::with(self.repository, self.index.clone()).holding(self.held.clone()).keeping(self.keeps)
+        ChunkReader::with(self.repository, self.index.clone())
+            .holding(self.held.clone())
+            .keeping(self.keeps)
     }
 
     /// Length of a chunk in bytes.
@@ -142,7 +146,8 @@ impl<'r> ChunkReader<'r> {
         Ok(chunk)
     }
 
-    /// The bytes that lie under a recipe's id, which is not their hash: whoever reads them must prove them.
+    /// The bytes that lie under a recipe's id, which is not their hash: whoever reads them must
+    /// prove them.
     pub(super) fn read_recipe_bytes(&mut self, id: &ChunkId) -> Result<Chunk, Error> {
         let place = self.index.find(id)?.ok_or(Error::Unknown { id: *id })?;
         let kept = self.extent(id, place)?;
@@ -152,7 +157,8 @@ impl<'r> ChunkReader<'r> {
         Ok(kept.chunk(place))
     }
 
-    /// The bytes of a chunk that holds pages: whoever reads them proves each page that is wanted by its own hash.
+    /// The bytes of a chunk that holds pages: whoever reads them proves each page that is wanted by
+    /// its own hash.
     pub(super) fn read_pages_chunk(&mut self, id: &ChunkId) -> Result<Chunk, Error> {
         let place = self.index.find(id)?.ok_or(Error::Unknown { id: *id })?;
         Ok(self.extent(id, place)?.chunk(place))
@@ -170,25 +176,48 @@ impl<'r> ChunkReader<'r> {
             Some(at) => self.kept.remove(at),
             None => {
                 let located = self.index.located(place)?.ok_or(Error::Unknown { id: *id })?;
-                // The buffer of what goes is used again, unless somebody still reads in it: a new one costs a page fault for each of its pages.
-                let gone = if self.kept.len() >= self.keeps { Arc::try_unwrap(self.kept.remove(0).bytes).ok() } else { None };
+                // The buffer of what goes is used again, unless somebody still reads in it: a new
+                // one costs a page fault for each of its pages.
+                let gone = if self.kept.len() >= self.keeps {
+                    Arc::try_unwrap(self.kept.remove(0).bytes).ok()
+                } else {
+                    None
+                };
                 let bytes = self.load(place.pack, &located, gone.unwrap_or_default())?;
-                KeptExtent { key, pack: located.pack, row: located.row, bytes: Arc::new(bytes), verified: Vec::new() }
+                KeptExtent {
+                    key,
+                    pack: located.pack,
+                    row: located.row,
+                    bytes: Arc::new(bytes),
+                    verified: Vec::new(),
+                }
             }
         };
         Ok(self.kept.push_mut(kept))
     }
 
     /// Reads an extent and decodes it into `buffer`.
-    fn load(&mut self, number: u32, located: &Located, mut buffer: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let damaged = |what| Error::Extent { pack: located.pack_name(), extent: located.extent, what };
+    fn load(
+        &mut self,
+        number: u32,
+        located: &Located,
+        mut buffer: Vec<u8>,
+    ) -> Result<Vec<u8>, Error> {
+        let damaged =
+            |what| Error::Extent { pack: located.pack_name(), extent: located.extent, what };
         let row = &located.row;
         let mut sealed = std::mem::take(&mut self.stored);
         self.source.read(self.repository, &self.index, number, located, &mut sealed)?;
-        // Who reads chunks and pages proves them by their own hashes: the checksum is asked for what has none, and for the reason of a failure.
+        // Who reads chunks and pages proves them by their own hashes: the checksum is asked for
+        // what has none, and for the reason of a failure.
         let sealer = self.repository.sealer();
-        let reason =
-            |what, sealed: &[u8]| damaged(if extent::has_checksum(row, sealed, sealer) { what } else { "its stored bytes do not have their checksum" });
+        let reason = |what, sealed: &[u8]| {
+            damaged(if extent::has_checksum(row, sealed, sealer) {
+                what
+            } else {
+                "its stored bytes do not have their checksum"
+            })
+        };
         if row.kind.is_recipe() && !extent::has_checksum(row, &sealed, sealer) {
             return Err(reason("", &sealed));
         }
@@ -197,7 +226,9 @@ impl<'r> ChunkReader<'r> {
             Cow::Borrowed(_) => None,
             Cow::Owned(stored) => Some(stored),
         });
-        let Some(opened) = opened else { return Err(reason("it was sealed for another place or with another key", &sealed)) };
+        let Some(opened) = opened else {
+            return Err(reason("it was sealed for another place or with another key", &sealed));
+        };
         let mut stored = opened.unwrap_or(sealed);
         let zstd = match &mut self.zstd {
             Some(zstd) => zstd,

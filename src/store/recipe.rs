@@ -1,5 +1,6 @@
-//! What is a database made of? A recipe: for each page its hash and its place, an extent and a slot in it. Written whole, or as
-//! what differs from the recipe of an older state (`docs/format.md`, "Recipes").
+//! What is a database made of? A recipe: for each page its hash and its place, an extent and a slot
+//! in it. Written whole, or as what differs from the recipe of an older state (`docs/format.md`,
+//! "Recipes").
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use super::bytes::{Bytes, Truncated, push_signed, push_varint};
 use super::cells_body::CellsBody;
 use super::cells_of_recipe::Cells;
 
-/// Pages that writers put into one extent, in bytes: in twice as many they compress by 3 % better, and who looks for a row decompresses twice as much.
+/// Pages that writers put into one extent, in bytes: in twice as many they compress by 3 % better,
+/// and who looks for a row decompresses twice as much.
 pub const PAGES_EXTENT_BYTES: usize = 128 << 10;
 
 /// Where a page lies.
@@ -23,7 +25,8 @@ pub struct PagePlace {
     pub slot: u32,
 }
 
-/// The pages of one state of a database, all of them; or the groups of cells that its pages are built from.
+/// The pages of one state of a database, all of them; or the groups of cells that its pages are
+/// built from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recipe {
     /// Bytes of a page: a power of two from 512 to 65,536.
@@ -34,7 +37,8 @@ pub struct Recipe {
     pub places: Vec<PagePlace>,
     /// How pages are built from groups; nothing where pages are kept as they are.
     pub cells: Option<Arc<Cells>>,
-    /// The extents that places point into, and perhaps others; each is one chunk of pages, or groups.
+    /// The extents that places point into, and perhaps others; each is one chunk of pages, or
+    /// groups.
     pub extents: Vec<ChunkId>,
     /// More than that of the recipe behind it; 0 for a whole one.
     pub depth: u8,
@@ -68,7 +72,8 @@ impl Recipe {
         Some((self.extents.get(place.extent as usize)?, place.slot))
     }
 
-    /// The extents that hold at least one of the pages, each with how many: what deletion must keep, and where it pays to rewrite.
+    /// The extents that hold at least one of the pages, each with how many: what deletion must
+    /// keep, and where it pays to rewrite.
     pub fn live_extents(&self) -> Vec<(ChunkId, u32)> {
         let mut counts = vec![0u32; self.extents.len()];
         for place in &self.places {
@@ -86,7 +91,8 @@ impl Recipe {
     }
 }
 
-/// A recipe being put together from a chain of stored ones, the newest first: each tells of the pages that those before it left open.
+/// A recipe being put together from a chain of stored ones, the newest first: each tells of the
+/// pages that those before it left open.
 #[derive(Debug, Default)]
 pub(super) struct Resolving {
     recipe: Recipe,
@@ -119,13 +125,22 @@ impl Resolving {
             let (told, behind) = hashes.split_at(hashes.len().min(run.pages as usize));
             hashes = behind;
             let pages = run.page as usize..(run.page as usize + told.len()).min(self.limit);
-            let (Some(places), Some(slots)) = (recipe.places.get_mut(pages.clone()), recipe.hashes.get_mut(pages)) else { continue };
-            let (true, Some(number)) = (places.contains(&OPEN), numbers.get_mut(run.place.extent as usize)) else { continue };
+            let (Some(places), Some(slots)) =
+                (recipe.places.get_mut(pages.clone()), recipe.hashes.get_mut(pages))
+            else {
+                continue;
+            };
+            let (true, Some(number)) =
+                (places.contains(&OPEN), numbers.get_mut(run.place.extent as usize))
+            else {
+                continue;
+            };
             if *number == u32::MAX {
                 *number = recipe.extents.len() as u32;
                 recipe.extents.extend(body.extents.get(run.place.extent as usize));
             }
-            for (((slot, place), hash), told) in (run.place.slot..).zip(places).zip(slots).zip(told) {
+            for (((slot, place), hash), told) in (run.place.slot..).zip(places).zip(slots).zip(told)
+            {
                 if *place == OPEN {
                     (*place, *hash) = (PagePlace { extent: *number, slot }, *told);
                 }
@@ -167,7 +182,8 @@ pub struct RecipeBody {
     pub runs: Vec<PageRun>,
     /// Their hashes.
     pub hashes: Vec<PageHash>,
-    /// What it has beside groups, where it is one of cells; `pages`, `runs` and `hashes` are then those of groups.
+    /// What it has beside groups, where it is one of cells; `pages`, `runs` and `hashes` are then
+    /// those of groups.
     pub cells: Option<CellsBody>,
 }
 
@@ -200,7 +216,9 @@ impl RecipeBody {
         };
         let mut numbers = HashMap::new();
         for (page, (hash, place)) in recipe.hashes.iter().zip(&recipe.places).enumerate() {
-            if base.is_some_and(|(_, base)| base.hashes.get(page) == Some(hash) && base.chunk_of(page) == recipe.chunk_of(page)) {
+            if base.is_some_and(|(_, base)| {
+                base.hashes.get(page) == Some(hash) && base.chunk_of(page) == recipe.chunk_of(page)
+            }) {
                 continue;
             }
             let extent = *numbers.entry(place.extent).or_insert_with(|| {
@@ -245,7 +263,12 @@ impl RecipeBody {
         }
         let mut at = Bytes(bytes);
         let (version, form, log2, depth) = (at.u8()?, at.u8()?, at.u8()?, at.u8()?);
-        if version != VERSION || form != INLINE || !(9..=16).contains(&log2) || depth > RECIPE_DEPTH_MAX || bytes.len() > RECIPE_BYTES_MAX {
+        if version != VERSION
+            || form != INLINE
+            || !(9..=16).contains(&log2)
+            || depth > RECIPE_DEPTH_MAX
+            || bytes.len() > RECIPE_BYTES_MAX
+        {
             return Err(Truncated);
         }
         let base = if depth > 0 { Some(ChunkId(at.array()?)) } else { None };
@@ -253,18 +276,29 @@ impl RecipeBody {
         let extents = at.length(PAGES_MAX)?;
         let count = at.length(PAGES_MAX)?;
         let slots = (crate::limits::EXTENT_RAW_BYTES_MAX >> log2) as u64;
-        let (mut runs, mut end, mut extent, mut told) = (Vec::with_capacity(count.min(at.0.len() / 4)), 0u64, 0i64, 0usize);
+        let (mut runs, mut end, mut extent, mut told) =
+            (Vec::with_capacity(count.min(at.0.len() / 4)), 0u64, 0i64, 0usize);
         for _ in 0..count {
             let page = end.checked_add(at.varint()?).ok_or(Truncated)?;
             let len = at.varint()?;
             extent = extent.checked_add(at.signed()?).ok_or(Truncated)?;
             let slot = at.varint()?;
-            end = page.checked_add(len).filter(|end| len > 0 && *end <= u64::from(pages)).ok_or(Truncated)?;
-            if extent < 0 || extent >= extents as i64 || slot.checked_add(len).is_none_or(|slots_used| slots_used > slots) {
+            end = page
+                .checked_add(len)
+                .filter(|end| len > 0 && *end <= u64::from(pages))
+                .ok_or(Truncated)?;
+            if extent < 0
+                || extent >= extents as i64
+                || slot.checked_add(len).is_none_or(|slots_used| slots_used > slots)
+            {
                 return Err(Truncated);
             }
             told += len as usize;
-            runs.push(PageRun { page: page as u32, pages: len as u32, place: PagePlace { extent: extent as u32, slot: slot as u32 } });
+            runs.push(PageRun {
+                page: page as u32,
+                pages: len as u32,
+                place: PagePlace { extent: extent as u32, slot: slot as u32 },
+            });
         }
         let ids = at.take(extents.checked_mul(32).ok_or(Truncated)?)?;
         let extents = ids.as_chunks().0.iter().map(|id| ChunkId(*id)).collect();
@@ -272,7 +306,16 @@ impl RecipeBody {
         if !at.is_empty() || (base.is_none() && told != pages as usize) {
             return Err(Truncated);
         }
-        Ok(RecipeBody { page_bytes: 1 << log2, depth, base, pages, extents, runs, hashes, cells: None })
+        Ok(RecipeBody {
+            page_bytes: 1 << log2,
+            depth,
+            base,
+            pages,
+            extents,
+            runs,
+            hashes,
+            cells: None,
+        })
     }
 }
 
@@ -288,11 +331,14 @@ impl RecipeBody {
 
 impl PageRun {
     fn follows(&self, page: u32, place: PagePlace) -> bool {
-        self.page + self.pages == page && self.place.extent == place.extent && self.place.slot + self.pages == place.slot
+        self.page + self.pages == page
+            && self.place.extent == place.extent
+            && self.place.slot + self.pages == place.slot
     }
 }
 
-/// What stands under a recipe's id where the recipe is too large for one chunk: its length and the chunks that hold it.
+/// What stands under a recipe's id where the recipe is too large for one chunk: its length and the
+/// chunks that hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecipeParts {
     /// Length of the recipe in bytes.
@@ -319,7 +365,10 @@ impl RecipeParts {
         if !at.is_empty() {
             return Err(Truncated);
         }
-        Ok(Some(RecipeParts { bytes, parts: ids.as_chunks().0.iter().map(|id| ChunkId(*id)).collect() }))
+        Ok(Some(RecipeParts {
+            bytes,
+            parts: ids.as_chunks().0.iter().map(|id| ChunkId(*id)).collect(),
+        }))
     }
 }
 

@@ -1,10 +1,10 @@
-//! Recipes of databases that are kept as cells and shapes: which groups of cells follow one another, where each lies, and the shapes of all pages
-//! (`docs/format.md`, "Recipes of cells"). Written whole, or as what differs from an older state: groups that both have are named by their
+//! Recipes of databases that are kept as cells and shapes: which groups of cells follow one
+//! another, where each lies, and the shapes of all pages (`docs/format.md`, "Recipes of cells").
+//! Written whole, or as what differs from an older state: groups that both have are named by their
 //! numbers there, so that prune can move them and write the older recipe anew.
 
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
-use std::io::{Read, Write};
 use std::sync::Arc;
 
 use crate::chunk::{ChunkId, ChunkIdHasher, PageHash};
@@ -15,36 +15,12 @@ use super::cells::GROUP_BYTES_MAX;
 use super::cells_body::{CellsBody, GroupCopy};
 use super::cells_of_recipe::{Cells, CellsParts, proof};
 use super::group_names::{HASH_BYTES, widened};
+use super::packed_shapes::{pack, unpack};
 use super::recipe::{CELLS_VERSION as VERSION, PagePlace, PageRun, Recipe, RecipeBody};
 
-/// A database with all its recipes kept has a hundred of them: this is worth some care.
-const SHAPES_LEVEL: i32 = 9;
-
-/// Compresses shapes; `before`: those of the recipe that this one builds on.
-fn pack(shapes: &[u8], before: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = zstd::stream::write::Encoder::with_ref_prefix(Vec::new(), SHAPES_LEVEL, before)?;
-    encoder.window_log(window_log(shapes.len() + before.len()))?;
-    encoder.include_contentsize(true)?;
-    encoder.set_pledged_src_size(Some(shapes.len() as u64))?;
-    encoder.write_all(shapes)?;
-    encoder.finish()
-}
-
-/// A window in which the older shapes lie, too.
-fn window_log(bytes: usize) -> u32 {
-    (usize::BITS - bytes.leading_zeros()).clamp(10, 27)
-}
-
-fn unpack(packed: &[u8], before: &[u8], bytes: usize) -> std::io::Result<Vec<u8>> {
-    let decoder = zstd::stream::read::Decoder::with_ref_prefix(packed, before)?;
-    let mut out = Vec::new();
-    // One byte more than there should be tells of too many.
-    decoder.take(bytes as u64 + 1).read_to_end(&mut out)?;
-    if out.len() == bytes { Ok(out) } else { Err(std::io::ErrorKind::InvalidData.into()) }
-}
-
 impl Recipe {
-    /// Gives a recipe whose hashes, places and extents are those of groups what makes it a recipe of cells.
+    /// Gives a recipe whose hashes, places and extents are those of groups what makes it a recipe
+    /// of cells.
     ///
     /// # Errors
     /// Where the shapes cannot be read, or take more or less than the groups have.
@@ -68,7 +44,11 @@ impl RecipeBody {
     ///
     /// # Errors
     /// Where the shapes cannot be compressed.
-    pub fn of_cells(recipe: &Recipe, cells: &Cells, base: Option<(ChunkId, &Recipe)>) -> std::io::Result<RecipeBody> {
+    pub fn of_cells(
+        recipe: &Recipe,
+        cells: &Cells,
+        base: Option<(ChunkId, &Recipe)>,
+    ) -> std::io::Result<RecipeBody> {
         let base = base.and_then(|(id, base)| Some((id, base, base.cells.as_deref()?)));
         let mut body = RecipeBody {
             page_bytes: recipe.page_bytes,
@@ -85,14 +65,23 @@ impl RecipeBody {
         let (mut numbers, mut next) = (HashMap::new(), 0u32);
         for (at, (hash, place)) in recipe.hashes.iter().zip(&recipe.places).enumerate() {
             if let Some((_, base, _)) = base {
-                let is_here = |from: u32| base.hashes.get(from as usize) == Some(hash) && base.chunk_of(from as usize) == recipe.chunk_of(at);
+                let is_here = |from: u32| {
+                    base.hashes.get(from as usize) == Some(hash)
+                        && base.chunk_of(from as usize) == recipe.chunk_of(at)
+                };
                 if !is_here(next) {
-                    let positions = positions.get_or_insert_with(|| base.hashes.iter().copied().zip(0..).collect());
+                    let positions = positions
+                        .get_or_insert_with(|| base.hashes.iter().copied().zip(0..).collect());
                     next = positions.get(hash).copied().unwrap_or(u32::MAX);
                 }
                 if next != u32::MAX && is_here(next) {
                     match copies.last_mut() {
-                        Some(last) if last.at + last.count == at as u32 && last.from + last.count == next => last.count += 1,
+                        Some(last)
+                            if last.at + last.count == at as u32
+                                && last.from + last.count == next =>
+                        {
+                            last.count += 1
+                        }
                         _ => copies.push(GroupCopy { at: at as u32, from: next, count: 1 }),
                     }
                     next += 1;
@@ -126,7 +115,11 @@ impl RecipeBody {
 
     /// Whether a reader takes a recipe of so many bytes.
     pub fn is_readable(&self, bytes: usize) -> bool {
-        bytes <= RECIPE_BYTES_MAX && self.cells.as_ref().is_none_or(|cells| cells.shapes_bytes as usize <= RECIPE_BYTES_MAX)
+        bytes <= RECIPE_BYTES_MAX
+            && self
+                .cells
+                .as_ref()
+                .is_none_or(|cells| cells.shapes_bytes as usize <= RECIPE_BYTES_MAX)
     }
 
     /// Tells of the next group's place; `lens`: the lengths of those that were told of before.
@@ -134,7 +127,10 @@ impl RecipeBody {
         if let Some(run) = self.runs.last_mut() {
             let told = lens.get(lens.len() - run.pages as usize..).unwrap_or_default();
             let end = run.place.slot + told.iter().sum::<u32>();
-            if run.page + run.pages == group && run.place.extent == place.extent && end == place.slot {
+            if run.page + run.pages == group
+                && run.place.extent == place.extent
+                && end == place.slot
+            {
                 run.pages += 1;
                 return;
             }
@@ -142,7 +138,8 @@ impl RecipeBody {
         self.runs.push(PageRun { page: group, pages: 1, place });
     }
 
-    /// The groups that the recipe tells of itself: number, extent's number here, first byte there, length and hash.
+    /// The groups that the recipe tells of itself: number, extent's number here, first byte there,
+    /// length and hash.
     pub fn told_groups(&self) -> Vec<(u32, PagePlace, u32, PageHash)> {
         let Some(cells) = &self.cells else { return Vec::new() };
         let mut told = Vec::with_capacity(cells.lens.len());
@@ -163,7 +160,13 @@ impl RecipeBody {
             out.extend_from_slice(&base.0);
         }
         out.extend_from_slice(&cells.salt);
-        for count in [cells.pages as usize, self.pages as usize, self.extents.len(), cells.copies.len(), self.runs.len()] {
+        for count in [
+            cells.pages as usize,
+            self.pages as usize,
+            self.extents.len(),
+            cells.copies.len(),
+            self.runs.len(),
+        ] {
             push_varint(&mut out, count as u64);
         }
         let (mut at, mut from) = (0, 0);
@@ -193,68 +196,129 @@ impl RecipeBody {
     pub(super) fn decode_cells(bytes: &[u8]) -> Result<RecipeBody, Truncated> {
         let mut at = Bytes(bytes);
         let (version, form, log2, depth) = (at.u8()?, at.u8()?, at.u8()?, at.u8()?);
-        if version != VERSION || form != 0 || !(9..=16).contains(&log2) || bytes.len() > RECIPE_BYTES_MAX {
+        if version != VERSION
+            || form != 0
+            || !(9..=16).contains(&log2)
+            || bytes.len() > RECIPE_BYTES_MAX
+        {
             return Err(Truncated);
         }
         let base = if depth > 0 { Some(ChunkId(at.array()?)) } else { None };
         let salt = at.array()?;
         let (pages, groups) = (at.length(PAGES_MAX)?, at.length(GROUPS_MAX)?);
-        let (extents, copy_count, run_count) = (at.length(GROUPS_MAX)?, at.length(GROUPS_MAX)?, at.length(GROUPS_MAX)?);
+        let (extents, copy_count, run_count) =
+            (at.length(GROUPS_MAX)?, at.length(GROUPS_MAX)?, at.length(GROUPS_MAX)?);
         // Each extent is named by some run.
         if extents > run_count {
             return Err(Truncated);
         }
-        let (mut copies, mut end, mut from) = (Vec::new(), 0usize, 0i64);
-        // What no copy names, run after run.
-        let (mut open, mut told) = (Vec::new(), 0);
-        for _ in 0..copy_count {
-            let start = end + at.length(GROUPS_MAX)?;
-            from = from.checked_add(at.signed()?).filter(|from| (0..=GROUPS_MAX as i64).contains(from)).ok_or(Truncated)?;
-            let count = at.length(GROUPS_MAX)?;
-            if start + count > groups || count == 0 || base.is_none() {
-                return Err(Truncated);
-            }
-            open.push((end, start));
-            copies.push(GroupCopy { at: start as u32, from: from as u32, count: count as u32 });
-            (end, from) = (start + count, from + count as i64);
-        }
-        open.push((end, groups));
-        let mut runs = Vec::new();
-        let (mut gaps, mut extent) = (open.into_iter().filter(|(start, end)| start < end), 0i64);
-        let mut gap = gaps.next();
-        for _ in 0..run_count {
-            let count = at.length(GROUPS_MAX)?;
-            extent = extent.checked_add(at.signed()?).filter(|extent| (0..extents as i64).contains(extent)).ok_or(Truncated)?;
-            let slot = at.length(EXTENT_RAW_BYTES_MAX)?;
-            let (start, end) = gap.ok_or(Truncated)?;
-            if count == 0 || start + count > end {
-                return Err(Truncated);
-            }
-            runs.push(PageRun { page: start as u32, pages: count as u32, place: PagePlace { extent: extent as u32, slot: slot as u32 } });
-            told += count;
-            gap = if start + count == end { gaps.next() } else { Some((start + count, end)) };
-        }
-        if gap.is_some() {
+        if copy_count > 0 && base.is_none() {
             return Err(Truncated);
         }
+        let (copies, gaps) = decode_copies(&mut at, copy_count, groups)?;
+        let runs = decode_runs(&mut at, run_count, extents, gaps)?;
+        let told: usize = runs.iter().map(|run| run.pages as usize).sum();
         let extents = at.take(extents * 32)?.as_chunks().0.iter().map(|id| ChunkId(*id)).collect();
         let mut lens = Vec::with_capacity(told.min(at.0.len()));
         for _ in 0..told {
-            lens.push(at.length(GROUP_BYTES_MAX).ok().filter(|len| *len > 0).ok_or(Truncated)? as u32);
+            lens.push(
+                at.length(GROUP_BYTES_MAX).ok().filter(|len| *len > 0).ok_or(Truncated)? as u32
+            );
         }
         let hashes = at.take(told * HASH_BYTES)?.as_chunks().0.iter().map(widened).collect();
         let shapes_bytes = at.length(RECIPE_BYTES_MAX)? as u32;
         let shapes = at.prefixed(RECIPE_BYTES_MAX)?.to_vec();
-        let cells = CellsBody { salt, pages: pages as u32, copies, lens, shapes_bytes, shapes, proof: at.array()? };
+        let cells = CellsBody {
+            salt,
+            pages: pages as u32,
+            copies,
+            lens,
+            shapes_bytes,
+            shapes,
+            proof: at.array()?,
+        };
         if !at.is_empty() {
             return Err(Truncated);
         }
-        Ok(RecipeBody { page_bytes: 1 << log2, depth, base, pages: groups as u32, extents, runs, hashes, cells: Some(cells) })
+        Ok(RecipeBody {
+            page_bytes: 1 << log2,
+            depth,
+            base,
+            pages: groups as u32,
+            extents,
+            runs,
+            hashes,
+            cells: Some(cells),
+        })
     }
 }
 
-/// Puts a recipe together from its stored parts, the newest first, and the recipe that the oldest of them builds on.
-pub(super) fn resolve<'b>(parts: impl DoubleEndedIterator<Item = (ChunkId, &'b RecipeBody)>, base: Option<Arc<Recipe>>) -> Result<Recipe, &'static str> {
+/// Groups between copies: the first, and the one behind the last.
+type Gap = (usize, usize);
+
+/// The copies, and the gaps between them.
+fn decode_copies(
+    at: &mut Bytes<'_>,
+    copy_count: usize,
+    groups: usize,
+) -> Result<(Vec<GroupCopy>, Vec<Gap>), Truncated> {
+    let (mut copies, mut gaps) = (Vec::new(), Vec::new());
+    let (mut end, mut from) = (0usize, 0i64);
+    for _ in 0..copy_count {
+        let start = end + at.length(GROUPS_MAX)?;
+        from = from
+            .checked_add(at.signed()?)
+            .filter(|from| (0..=GROUPS_MAX as i64).contains(from))
+            .ok_or(Truncated)?;
+        let count = at.length(GROUPS_MAX)?;
+        if start + count > groups || count == 0 {
+            return Err(Truncated);
+        }
+        gaps.push((end, start));
+        copies.push(GroupCopy { at: start as u32, from: from as u32, count: count as u32 });
+        (end, from) = (start + count, from + count as i64);
+    }
+    gaps.push((end, groups));
+    Ok((copies, gaps))
+}
+
+/// The runs, which fill the gaps between the copies one after another.
+fn decode_runs(
+    at: &mut Bytes<'_>,
+    run_count: usize,
+    extents: usize,
+    gaps: Vec<Gap>,
+) -> Result<Vec<PageRun>, Truncated> {
+    let mut runs = Vec::new();
+    let (mut gaps, mut extent) = (gaps.into_iter().filter(|(start, end)| start < end), 0i64);
+    let mut gap = gaps.next();
+    for _ in 0..run_count {
+        let count = at.length(GROUPS_MAX)?;
+        extent = extent
+            .checked_add(at.signed()?)
+            .filter(|extent| (0..extents as i64).contains(extent))
+            .ok_or(Truncated)?;
+        let slot = at.length(EXTENT_RAW_BYTES_MAX)?;
+        let (start, end) = gap.ok_or(Truncated)?;
+        if count == 0 || start + count > end {
+            return Err(Truncated);
+        }
+        runs.push(PageRun {
+            page: start as u32,
+            pages: count as u32,
+            place: PagePlace { extent: extent as u32, slot: slot as u32 },
+        });
+        gap = if start + count == end { gaps.next() } else { Some((start + count, end)) };
+    }
+    if gap.is_some() { Err(Truncated) } else { Ok(runs) }
+}
+
+/// Puts a recipe together from its stored parts, the newest first, and the recipe that the oldest
+/// of them builds on.
+pub(super) fn resolve<'b>(
+    parts: impl DoubleEndedIterator<Item = (ChunkId, &'b RecipeBody)>,
+    base: Option<Arc<Recipe>>,
+) -> Result<Recipe, &'static str> {
     let mut recipe = base;
     let mut proved = None;
     for (id, body) in parts.rev() {
@@ -264,7 +328,11 @@ pub(super) fn resolve<'b>(parts: impl DoubleEndedIterator<Item = (ChunkId, &'b R
     }
     let recipe = recipe.map(Arc::unwrap_or_clone).ok_or("it has no parts")?;
     let found = recipe.cells.as_ref().map(|cells| proof(recipe.page_bytes, cells, &recipe.hashes));
-    if found.is_some() && found == proved { Ok(recipe) } else { Err("its groups are not those of the database") }
+    if found.is_some() && found == proved {
+        Ok(recipe)
+    } else {
+        Err("its groups are not those of the database")
+    }
 }
 
 /// The recipe that a stored one and the one it builds on come to.
@@ -276,11 +344,14 @@ fn step(base: Option<&Recipe>, id: ChunkId, body: &RecipeBody) -> Result<Recipe,
         _ => return Err("it does not build on what it should"),
     };
     let base_cells = base.cells.as_deref();
-    if base_cells.is_some_and(|known| known.salt != cells.salt || base.page_bytes != body.page_bytes) {
+    if base_cells
+        .is_some_and(|known| known.salt != cells.salt || base.page_bytes != body.page_bytes)
+    {
         return Err("it builds on a recipe of another kind");
     }
     let whole = if body.base.is_some() { base.whole } else { id };
-    let mut recipe = Recipe { depth: body.depth, whole, extents: base.extents.clone(), ..Recipe::default() };
+    let mut recipe =
+        Recipe { depth: body.depth, whole, extents: base.extents.clone(), ..Recipe::default() };
     let first_extent = recipe.extents.len() as u32;
     recipe.extents.extend_from_slice(&body.extents);
     let groups = body.pages as usize;
@@ -296,8 +367,12 @@ fn step(base: Option<&Recipe>, id: ChunkId, body: &RecipeBody) -> Result<Recipe,
             let missing = "it names groups that the recipe before it does not have";
             recipe.hashes.extend_from_slice(base.hashes.get(range.clone()).ok_or(missing)?);
             recipe.places.extend_from_slice(base.places.get(range.clone()).ok_or(missing)?);
-            lens.extend_from_slice(base_cells.and_then(|cells| cells.lens.get(range)).ok_or(missing)?);
-        } else if let Some((_, place, len, hash)) = told.next_if(|(group, ..)| *group as usize == lens.len()) {
+            lens.extend_from_slice(
+                base_cells.and_then(|cells| cells.lens.get(range)).ok_or(missing)?,
+            );
+        } else if let Some((_, place, len, hash)) =
+            told.next_if(|(group, ..)| *group as usize == lens.len())
+        {
             recipe.hashes.push(hash);
             recipe.places.push(PagePlace { extent: first_extent + place.extent, slot: place.slot });
             lens.push(len);
@@ -306,8 +381,15 @@ fn step(base: Option<&Recipe>, id: ChunkId, body: &RecipeBody) -> Result<Recipe,
         }
     }
     let before = base_cells.map_or(&[][..], |cells| cells.encoded.as_slice());
-    let shapes = unpack(&cells.shapes, before, cells.shapes_bytes as usize).map_err(|_| "the shapes of its pages cannot be decompressed")?;
-    Ok(recipe.with_unread_cells(CellsParts { page_bytes: body.page_bytes, pages: cells.pages, salt: cells.salt, shapes, lens }))
+    let shapes = unpack(&cells.shapes, before, cells.shapes_bytes as usize)
+        .map_err(|_| "the shapes of its pages cannot be decompressed")?;
+    Ok(recipe.with_unread_cells(CellsParts {
+        page_bytes: body.page_bytes,
+        pages: cells.pages,
+        salt: cells.salt,
+        shapes,
+        lens,
+    }))
 }
 
 #[cfg(test)]

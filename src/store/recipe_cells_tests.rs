@@ -12,20 +12,28 @@ fn id(n: u8) -> ChunkId {
     ChunkId([n; 32])
 }
 
-/// A recipe of pages without shapes, named by numbers: each is a group of its own. A page lies where its number says, four to an extent.
+/// A recipe of pages without shapes, named by numbers: each is a group of its own. A page lies
+/// where its number says, four to an extent.
 fn recipe(pages: &[u32]) -> Recipe {
     let names = Hashing::default().groups(&SALT);
     let mut recipe = Recipe { page_bytes: 512, ..Recipe::default() };
     for page in pages {
         let extent = Hashing::default().id(&(page / 4).to_le_bytes());
-        let number = recipe.extents.iter().position(|known| *known == extent).unwrap_or_else(|| {
-            recipe.extents.push(extent);
-            recipe.extents.len() - 1
-        });
+        let number =
+            recipe.extents.iter().position(|known| *known == extent).unwrap_or_else(|| {
+                recipe.extents.push(extent);
+                recipe.extents.len() - 1
+            });
         recipe.hashes.push(names.hash(&page.to_le_bytes()));
         recipe.places.push(PagePlace { extent: number as u32, slot: page % 4 * 512 });
     }
-    let parts = CellsParts { page_bytes: 512, pages: pages.len() as u32, salt: SALT, shapes: vec![0, 0xfe], lens: vec![512; pages.len()] };
+    let parts = CellsParts {
+        page_bytes: 512,
+        pages: pages.len() as u32,
+        salt: SALT,
+        shapes: vec![0, 0xfe],
+        lens: vec![512; pages.len()],
+    };
     recipe.with_cells(parts).unwrap()
 }
 
@@ -47,7 +55,10 @@ fn a_recipe_of_cells_has_golden_bytes() {
     let whole = recipe(&[1, 2, 3, 4, 5, 1, 9]);
     let next = recipe(&[1, 2, 33, 4, 5, 5, 1, 9, 34]);
     let bodies = [body(&whole, None), body(&next, Some((id(7), &whole)))];
-    let text: String = bodies.iter().map(|body| body.encode().iter().map(|b| format!("{b:02x}")).collect::<String>() + "\n").collect();
+    let text: String = bodies
+        .iter()
+        .map(|body| body.encode().iter().map(|b| format!("{b:02x}")).collect::<String>() + "\n")
+        .collect();
     assert_eq!(text, include_str!("golden/recipes-of-cells.hex"));
     for body in bodies {
         assert_eq!(RecipeBody::decode(&body.encode()), Ok(body));
@@ -80,11 +91,18 @@ fn a_base_that_is_not_the_one_it_was_written_beyond_is_found_out() {
 fn a_base_written_anew_with_its_groups_elsewhere_serves_those_that_build_on_it() {
     let before = recipe(&[1, 2, 3, 4, 5, 6]);
     let beyond = body(&recipe(&[2, 3, 4, 60, 5, 6]), Some((id(1), &before)));
-    let moved = Recipe { extents: vec![id(99)], places: (0..6).map(|n| PagePlace { extent: 0, slot: n * 512 }).collect(), ..before.clone() };
+    let moved = Recipe {
+        extents: vec![id(99)],
+        places: (0..6).map(|n| PagePlace { extent: 0, slot: n * 512 }).collect(),
+        ..before.clone()
+    };
     let found = resolved(&[(id(2), beyond), (id(1), body(&moved, None))]).unwrap();
     assert_eq!((found.depth, found.whole), (1, id(1)));
     let sixty = Hashing::default().id(&15u32.to_le_bytes());
-    assert_eq!(chunks(&found), [(id(99), 512), (id(99), 1024), (id(99), 1536), (sixty, 0), (id(99), 2048), (id(99), 2560)]);
+    assert_eq!(
+        chunks(&found),
+        [(id(99), 512), (id(99), 1024), (id(99), 1536), (sixty, 0), (id(99), 2048), (id(99), 2560)]
+    );
 }
 
 #[test]

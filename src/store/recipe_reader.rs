@@ -1,4 +1,5 @@
-//! A database read back: its recipe, proved against its identity, then pages, each proved against its hash.
+//! A database read back: its recipe, proved against its identity, then pages, each proved against
+//! its hash.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +15,8 @@ use super::{ChunkReader, Error};
 pub struct RecipeChain {
     /// The recipe, proved.
     pub recipe: Arc<Recipe>,
-    /// The stored recipes, by their ids, back to a whole one or to one that was known; with the chunks of those that were not known.
+    /// The stored recipes, by their ids, back to a whole one or to one that was known; with the
+    /// chunks of those that were not known.
     pub bodies: Vec<(ChunkId, Arc<RecipeBody>, Vec<ChunkId>)>,
     /// The chunks that hold them.
     pub chunks: Vec<ChunkId>,
@@ -55,10 +57,16 @@ impl ChunkReader<'_> {
         Ok((Arc::unwrap_or_clone(chain.recipe), chain.chunks))
     }
 
-    /// The recipe of a database with all that it was put together from. What is `known` is not read, and not among the chunks.
-    pub fn recipe_chain(&mut self, id: &ChunkId, known: &mut dyn KnownRecipes) -> Result<RecipeChain, Error> {
+    /// The recipe of a database with all that it was put together from. What is `known` is not
+    /// read, and not among the chunks.
+    pub fn recipe_chain(
+        &mut self,
+        id: &ChunkId,
+        known: &mut dyn KnownRecipes,
+    ) -> Result<RecipeChain, Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
-        let (mut resolving, mut chunks, mut bodies, mut base) = (Resolving::default(), Vec::new(), Vec::new(), None);
+        let (mut resolving, mut chunks, mut bodies, mut base) =
+            (Resolving::default(), Vec::new(), Vec::new(), None);
         let mut next = Some((*id, u8::MAX));
         while let Some((part, above)) = next {
             let mut own = Vec::new();
@@ -83,11 +91,15 @@ impl ChunkReader<'_> {
             }
         }
         if bodies.first().is_some_and(|(_, body, _)| body.cells.is_some()) {
-            // Its pages' hashes are known when they are built; until then the recipe's own proof stands for them.
-            let recipe = recipe_cells::resolve(bodies.iter().map(|(id, body, _)| (*id, &**body)), base).map_err(damaged)?;
+            // Its pages' hashes are known when they are built; until then the recipe's own proof
+            // stands for them.
+            let recipe =
+                recipe_cells::resolve(bodies.iter().map(|(id, body, _)| (*id, &**body)), base)
+                    .map_err(damaged)?;
             return Ok(RecipeChain { recipe: Arc::new(recipe), bodies, chunks });
         }
-        let recipe = resolving.finish().ok_or_else(|| damaged("some of its pages have no place"))?;
+        let recipe =
+            resolving.finish().ok_or_else(|| damaged("some of its pages have no place"))?;
         if self.hashing().database(recipe.page_bytes, &recipe.hashes) != *id {
             return Err(damaged("its pages are not those of the database"));
         }
@@ -95,7 +107,11 @@ impl ChunkReader<'_> {
     }
 
     /// A recipe as it is stored; `chunks` grows by those that hold it.
-    pub fn recipe_body(&mut self, id: &ChunkId, chunks: &mut Vec<ChunkId>) -> Result<RecipeBody, Error> {
+    pub fn recipe_body(
+        &mut self,
+        id: &ChunkId,
+        chunks: &mut Vec<ChunkId>,
+    ) -> Result<RecipeBody, Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
         let unreadable = |_| damaged("it cannot be read");
         chunks.push(*id);
@@ -114,8 +130,15 @@ impl ChunkReader<'_> {
         RecipeBody::decode(&whole).map_err(unreadable)
     }
 
-    /// Puts pages of a database into `out`, one after another. Each extent that holds some of them is read once.
-    pub fn read_pages(&mut self, id: &ChunkId, recipe: &Recipe, pages: Range<usize>, out: &mut Vec<u8>) -> Result<(), Error> {
+    /// Puts pages of a database into `out`, one after another. Each extent that holds some of them
+    /// is read once.
+    pub fn read_pages(
+        &mut self,
+        id: &ChunkId,
+        recipe: &Recipe,
+        pages: Range<usize>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
         let size = recipe.page_bytes as usize;
         let (first, places) = (pages.start, pages.len());
@@ -136,8 +159,15 @@ impl ChunkReader<'_> {
         }
     }
 
-    /// Calls `each` with (number from 0, bytes) of some pages of a database, in any order: each extent is read once.
-    pub fn read_some_pages(&mut self, id: &ChunkId, recipe: &Recipe, pages: &[usize], mut each: impl FnMut(usize, &[u8])) -> Result<(), Error> {
+    /// Calls `each` with (number from 0, bytes) of some pages of a database, in any order: each
+    /// extent is read once.
+    pub fn read_some_pages(
+        &mut self,
+        id: &ChunkId,
+        recipe: &Recipe,
+        pages: &[usize],
+        mut each: impl FnMut(usize, &[u8]),
+    ) -> Result<(), Error> {
         if let Some(cells) = &recipe.cells {
             return self.read_cell_pages(id, (recipe, cells), pages, each);
         }
@@ -145,7 +175,8 @@ impl ChunkReader<'_> {
         let size = recipe.page_bytes as usize;
         let mut order = Vec::with_capacity(pages.len());
         for page in pages {
-            let (Some(place), Some(hash)) = (recipe.places.get(*page), recipe.hashes.get(*page)) else {
+            let (Some(place), Some(hash)) = (recipe.places.get(*page), recipe.hashes.get(*page))
+            else {
                 return Err(damaged("it has fewer pages than the database"));
             };
             order.push((place.extent, place.slot, *page, *hash));
@@ -156,12 +187,17 @@ impl ChunkReader<'_> {
             let extent = match &open {
                 Some((number, chunk)) if *number == extent_number => chunk,
                 _ => {
-                    let chunk_id = recipe.extents.get(extent_number as usize).ok_or_else(|| damaged("a page has no place"))?;
+                    let chunk_id = recipe
+                        .extents
+                        .get(extent_number as usize)
+                        .ok_or_else(|| damaged("a page has no place"))?;
                     &open.insert((extent_number, self.read_pages_chunk(chunk_id)?)).1
                 }
             };
             let start = slot as usize * size;
-            let bytes = extent.get(start..start + size).ok_or_else(|| damaged("a page lies beyond its extent"))?;
+            let bytes = extent
+                .get(start..start + size)
+                .ok_or_else(|| damaged("a page lies beyond its extent"))?;
             if self.hashing().page(bytes) != hash {
                 return Err(damaged("another page lies in a page's place"));
             }

@@ -14,7 +14,8 @@ fn id(n: u8) -> ChunkId {
     ChunkId([n; 32])
 }
 
-/// A recipe of pages named by numbers, `per_extent` to an extent in order of their first appearance.
+/// A recipe of pages named by numbers, `per_extent` to an extent in order of their first
+/// appearance.
 fn recipe(pages: &[u32], per_extent: u32) -> Recipe {
     let mut recipe = Recipe { page_bytes: 4096, ..Recipe::default() };
     let mut known: Vec<u32> = Vec::new();
@@ -24,7 +25,9 @@ fn recipe(pages: &[u32], per_extent: u32) -> Recipe {
             known.len() - 1
         }) as u32;
         while recipe.extents.len() as u32 <= at / per_extent {
-            recipe.extents.push(Hashing::default().id(&[known[0].to_le_bytes(), (recipe.extents.len() as u32).to_le_bytes()].concat()));
+            recipe.extents.push(Hashing::default().id(
+                &[known[0].to_le_bytes(), (recipe.extents.len() as u32).to_le_bytes()].concat(),
+            ));
         }
         recipe.hashes.push(hash(*page));
         recipe.places.push(PagePlace { extent: at / per_extent, slot: at % per_extent });
@@ -53,7 +56,10 @@ fn a_recipe_has_golden_bytes() {
     next.hashes.push(hash(34));
     next.places.push(PagePlace { extent: 2, slot: 1 });
     let bodies = [RecipeBody::whole(&whole), RecipeBody::beyond(&next, id(7), &whole)];
-    let text: String = bodies.iter().map(|body| body.encode().iter().map(|b| format!("{b:02x}")).collect::<String>() + "\n").collect();
+    let text: String = bodies
+        .iter()
+        .map(|body| body.encode().iter().map(|b| format!("{b:02x}")).collect::<String>() + "\n")
+        .collect();
     assert_eq!(text, include_str!("golden/recipes.hex"));
     for body in bodies {
         assert_eq!(RecipeBody::decode(&body.encode()), Ok(body));
@@ -80,12 +86,20 @@ fn a_recipe_written_anew_with_other_places_keeps_its_identity_and_those_that_bui
     after.places[5] = PagePlace { extent: 3, slot: 0 };
     let identity = |recipe: &Recipe| Hashing::default().database(recipe.page_bytes, &recipe.hashes);
     let beyond = RecipeBody::beyond(&after, identity(&before), &before);
-    // What deletion does: pages of three extents move into one, the recipe is written anew under the same identity.
-    let moved = Recipe { extents: vec![id(99)], places: (0..6).map(|slot| PagePlace { extent: 0, slot }).collect(), ..before.clone() };
+    // What deletion does: pages of three extents move into one, the recipe is written anew under
+    // the same identity.
+    let moved = Recipe {
+        extents: vec![id(99)],
+        places: (0..6).map(|slot| PagePlace { extent: 0, slot }).collect(),
+        ..before.clone()
+    };
     assert_eq!(identity(&moved), identity(&before));
     let chain = vec![(identity(&after), beyond), (identity(&before), RecipeBody::whole(&moved))];
     let found = resolve(&chain).unwrap();
-    assert_eq!((identity(&found), found.depth, found.whole), (identity(&after), 1, identity(&before)));
+    assert_eq!(
+        (identity(&found), found.depth, found.whole),
+        (identity(&after), 1, identity(&before))
+    );
     assert_eq!(found.live_extents(), [(id(60), 1), (id(99), 5)]);
 }
 

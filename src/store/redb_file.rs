@@ -1,4 +1,5 @@
-//! The index on a disk that is not the operating system's: what redb asks of a file, answered by ours.
+//! The index on a disk that is not the operating system's: what redb asks of a file, answered by
+//! ours.
 
 use std::io::Error;
 

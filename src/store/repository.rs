@@ -32,7 +32,8 @@ pub enum Location {
     Memory,
 }
 
-/// An open repository: the files, what this machine keeps of them, and what keeps its users out of each other's way.
+/// An open repository: the files, what this machine keeps of them, and what keeps its users out of
+/// each other's way.
 pub struct Repository {
     backend: Arc<dyn Backend>,
     sealer: Sealer,
@@ -51,9 +52,12 @@ fn read_config(backend: &dyn Backend, name: &str) -> Result<RepoConfig, Error> {
     RepoConfig::decode(&backend.read(name, Span::Whole { limit: CONFIG_BYTES_MAX })?)
 }
 
-/// Settings of a later format, whose layout this program cannot know: both files say so. One of them alone may be damaged.
+/// Settings of a later format, whose layout this program cannot know: both files say so. One of
+/// them alone may be damaged.
 fn newer_settings(backend: &dyn Backend) -> Option<Error> {
-    let format = |name| RepoConfig::named_format(&backend.read(name, Span::Whole { limit: CONFIG_BYTES_MAX }).ok()?);
+    let format = |name| {
+        RepoConfig::named_format(&backend.read(name, Span::Whole { limit: CONFIG_BYTES_MAX }).ok()?)
+    };
     let found = format(CONFIG_NAME)?.min(format(CONFIG_COPY_NAME)?);
     (found > FORMAT).then_some(Error::Newer { found, known: FORMAT })
 }
@@ -67,32 +71,51 @@ impl Repository {
     /// The same with what opens an encrypted one.
     ///
     /// # Errors
-    /// As [`Repository::open_with`]; [`Error::Locked`] and [`Error::WrongPassphrase`] where it is encrypted.
+    /// As [`Repository::open_with`]; [`Error::Locked`] and [`Error::WrongPassphrase`] where it is
+    /// encrypted.
     pub fn open_as(root: &Path, access: &Access<'_>) -> Result<Repository, Error> {
         let config = root.join(CONFIG_NAME);
-        match std::fs::metadata(&config).or_else(|e| std::fs::metadata(root.join(CONFIG_COPY_NAME)).map_err(|_| e)) {
+        match std::fs::metadata(&config)
+            .or_else(|e| std::fs::metadata(root.join(CONFIG_COPY_NAME)).map_err(|_| e))
+        {
             Ok(_) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let has_packs = LocalBackend::new(root).names("packs/").is_ok_and(|names| names.iter().any(|name| pack_id(name).is_some()));
+                let has_packs = LocalBackend::new(root)
+                    .names("packs/")
+                    .is_ok_and(|names| names.iter().any(|name| pack_id(name).is_some()));
                 let path = root.to_path_buf();
-                return Err(if has_packs { Error::NoSettings { path } } else { Error::NoRepository { path } });
+                return Err(if has_packs {
+                    Error::NoSettings { path }
+                } else {
+                    Error::NoRepository { path }
+                });
             }
             // Not allowed to look is not the same as not there.
             Err(source) => return Err(Error::Local { verb: "open", path: config, source }),
         }
         let lock = RepositoryLock::shared(root, access.waiting)?;
         let backend = LocalBackend::on(Arc::new(RealDisk::default()), root);
-        let repository = Repository::open_unlocked(Arc::new(backend), Box::new(lock), access, |config, has_keys| {
-            if !has_keys {
-                return Ok(Some(LocalCache::in_folder(root)));
-            }
-            // Names, sizes and copies of databases would lie beside what hides them.
-            let Some(home) = &access.cache_home else { return Ok(None) };
-            LocalCache::for_remote(home, &config.id, root).map(Some).map_err(|source| Error::Local { verb: "create", path: home.clone(), source })
-        })?;
+        let repository = Repository::open_unlocked(
+            Arc::new(backend),
+            Box::new(lock),
+            access,
+            |config, has_keys| {
+                if !has_keys {
+                    return Ok(Some(LocalCache::in_folder(root)));
+                }
+                // Names, sizes and copies of databases would lie beside what hides them.
+                let Some(home) = &access.cache_home else { return Ok(None) };
+                LocalCache::for_remote(home, &config.id, root)
+                    .map(Some)
+                    .map_err(|source| Error::Local { verb: "create", path: home.clone(), source })
+            },
+        )?;
         if !repository.config.is_encrypted() && KeySlots::are_there(repository.backend())? {
             return Err(Error::Key {
-                what: format!("the settings of the repository {} say that it is not encrypted, but it has keys: somebody changed them", root.display()),
+                what: format!(
+                    "the settings of the repository {} say that it is not encrypted, but it has keys: somebody changed them",
+                    root.display()
+                ),
             });
         }
         Ok(Repository { location: Location::Folder(root.to_path_buf()), ..repository })
@@ -104,7 +127,8 @@ impl Repository {
         [CONFIG_NAME, CONFIG_COPY_NAME].iter().find_map(|name| read_config(&backend, name).ok())
     }
 
-    /// Opens a repository that this process alone uses, on any backend; its index is kept in memory only.
+    /// Opens a repository that this process alone uses, on any backend; its index is kept in memory
+    /// only.
     ///
     /// # Errors
     /// As [`Repository::open_with`].
@@ -112,17 +136,22 @@ impl Repository {
         Repository::open_with(Arc::from(backend), Box::new(MeetingPlace::default().join()?), None)
     }
 
-    /// Opens a repository from its parts: the files, what keeps its users out of each other's way, and where this machine keeps what is derived;
-    /// in memory where that is nowhere.
+    /// Opens a repository from its parts: the files, what keeps its users out of each other's way,
+    /// and where this machine keeps what is derived; in memory where that is nowhere.
     ///
     /// # Errors
-    /// [`Error::Newer`] and [`Error::Cipher`] where this program cannot know it, [`Error::Config`] where its settings are damaged,
-    /// [`Error::Backend`] where they cannot be read.
-    pub fn open_with(backend: Arc<dyn Backend>, coordination: Box<dyn Coordination>, cache: Option<LocalCache>) -> Result<Repository, Error> {
+    /// [`Error::Newer`] and [`Error::Cipher`] where this program cannot know it, [`Error::Config`]
+    /// where its settings are damaged, [`Error::Backend`] where they cannot be read.
+    pub fn open_with(
+        backend: Arc<dyn Backend>,
+        coordination: Box<dyn Coordination>,
+        cache: Option<LocalCache>,
+    ) -> Result<Repository, Error> {
         Repository::open_unlocked(backend, coordination, &Access::none(), |_, _| Ok(cache))
     }
 
-    /// Opens one; `cache` gives where this machine keeps what is derived, by the settings and by whether there are slots with keys.
+    /// Opens one; `cache` gives where this machine keeps what is derived, by the settings and by
+    /// whether there are slots with keys.
     fn open_unlocked(
         backend: Arc<dyn Backend>,
         coordination: Box<dyn Coordination>,
@@ -141,7 +170,9 @@ impl Repository {
             }
             let sealer = config.sealer(keys.as_ref()).map_err(|error| match error {
                 // Nothing that the user gives could open it.
-                Error::Locked if !has_slots => Error::WrongPassphrase { is_recovery_key: false, tried: 0, damaged: 0 },
+                Error::Locked if !has_slots => {
+                    Error::WrongPassphrase { is_recovery_key: false, tried: 0, damaged: 0 }
+                }
                 error => error,
             })?;
             config.is_proved(&bytes, &sealer).map(|()| (config, sealer))
@@ -152,7 +183,9 @@ impl Repository {
             Err(error) if error.is_damage() => {
                 let copy = match unlocked(CONFIG_COPY_NAME) {
                     Ok(copy) => copy,
-                    Err(locked @ (Error::Locked | Error::WrongPassphrase { .. })) => return Err(locked),
+                    Err(locked @ (Error::Locked | Error::WrongPassphrase { .. })) => {
+                        return Err(locked);
+                    }
                     Err(_) => return Err(newer_settings(&*backend).unwrap_or(error)),
                 };
                 config_damage.push((CONFIG_NAME, error));
@@ -175,12 +208,17 @@ impl Repository {
         })
     }
 
-    /// What is wrong with the files of the settings, each with its name. One of them is right, or the repository were not open.
+    /// What is wrong with the files of the settings, each with its name. One of them is right, or
+    /// the repository were not open.
     pub fn config_damage(&self) -> Vec<(&'static str, String)> {
-        let mut found: Vec<_> = self.config_damage.iter().map(|(name, error)| (*name, error.to_string())).collect();
+        let mut found: Vec<_> =
+            self.config_damage.iter().map(|(name, error)| (*name, error.to_string())).collect();
         match read_config(self.backend(), CONFIG_COPY_NAME) {
             Ok(copy) if copy == self.config => {}
-            Ok(_) => found.push((CONFIG_COPY_NAME, format!("{CONFIG_COPY_NAME} says something else than {CONFIG_NAME}"))),
+            Ok(_) => found.push((
+                CONFIG_COPY_NAME,
+                format!("{CONFIG_COPY_NAME} says something else than {CONFIG_NAME}"),
+            )),
             Err(error) => found.push((CONFIG_COPY_NAME, error.to_string())),
         }
         found
@@ -199,12 +237,17 @@ impl Repository {
     /// Opens a repository in a folder of any disk, its index beside it; without a lock.
     pub fn open_on_disk(disk: Arc<dyn Disk>, root: &Path) -> Result<Repository, Error> {
         let backend = LocalBackend::on(disk.clone(), root);
-        Repository::open_with(Arc::new(backend), Box::new(MeetingPlace::default().join()?), Some(LocalCache::on_disk(disk, root)))
+        Repository::open_with(
+            Arc::new(backend),
+            Box::new(MeetingPlace::default().join()?),
+            Some(LocalCache::on_disk(disk, root)),
+        )
     }
 
-    /// Removes what killed processes left in a folder, if nobody else uses the repository now. What they leave is told by one file, or by what
-    /// is in `tmp`: all folders are only gone through where there is some.
-    /// `tmp` is where its users keep what has no name: [`Repository::spill_folder`].
+    /// Removes what killed processes left in a folder, if nobody else uses the repository now. What
+    /// they leave is told by one file, or by what is in `tmp`: all folders are only gone through
+    /// where there is some. `tmp` is where its users keep what has no name:
+    /// [`Repository::spill_folder`].
     pub fn sweep(root: &Path, tmp: Option<PathBuf>) -> Result<(), Error> {
         RepositoryLock::if_alone(root, || {
             let (backend, tmp) = (LocalBackend::new(root), tmp.unwrap_or_else(|| root.join("tmp")));
@@ -212,7 +255,8 @@ impl Repository {
             if !is_used && !backend.was_cut_off()? {
                 return Ok(());
             }
-            // What another user's killed run left there may not be removable; that must not stop this one.
+            // What another user's killed run left there may not be removable; that must not stop
+            // this one.
             crate::tolerate(std::fs::remove_dir_all(tmp));
             Ok(backend.sweep()?)
         })
@@ -221,14 +265,18 @@ impl Repository {
         .or_else(|error| if matches!(error, Error::NoLocks { .. }) { Ok(()) } else { Err(error) })
     }
 
-    /// Removes such files where none tells of them: after a power cut a file may be there and the one that tells of it not. For who is alone with
-    /// the repository and writes nothing at the moment. What cannot be removed now is tried again the next time.
+    /// Removes such files where none tells of them: after a power cut a file may be there and the
+    /// one that tells of it not. For who is alone with the repository and writes nothing at the
+    /// moment. What cannot be removed now is tried again the next time.
     pub fn sweep_untold(&self) {
-        crate::tolerate(self.folder().map_or(Ok(Vec::new()), |root| LocalBackend::new(root).sweep_folders()));
+        crate::tolerate(
+            self.folder().map_or(Ok(Vec::new()), |root| LocalBackend::new(root).sweep_folders()),
+        );
     }
 
-    /// The index, for reading. It is opened once and knows at least what every snapshot needs that was listed before: whoever reads the list of
-    /// snapshots anew calls [`Repository::forget_index`] first.
+    /// The index, for reading. It is opened once and knows at least what every snapshot needs that
+    /// was listed before: whoever reads the list of snapshots anew calls
+    /// [`Repository::forget_index`] first.
     ///
     /// # Errors
     /// Where it cannot be opened, or packs cannot be listed.
@@ -241,8 +289,13 @@ impl Repository {
         self.shared_index.forget();
     }
 
-    /// Runs `work` while no other process uses the repository; `waiting` is called now and then with the time that passed, and may give up.
-    pub fn exclusively<T, E: From<Error>>(&self, waiting: &dyn Fn(Duration) -> Result<(), E>, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    /// Runs `work` while no other process uses the repository; `waiting` is called now and then
+    /// with the time that passed, and may give up.
+    pub fn exclusively<T, E: From<Error>>(
+        &self,
+        waiting: &dyn Fn(Duration) -> Result<(), E>,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut given_up = Ok(());
         let mut go_on = |waited| {
             given_up = waiting(waited);
@@ -250,7 +303,10 @@ impl Repository {
         };
         if !self.coordination.begin_alone(&mut go_on)? {
             given_up?;
-            return Err(Error::Busy { path: self.folder().map(Path::to_path_buf).unwrap_or_default() }.into());
+            return Err(Error::Busy {
+                path: self.folder().map(Path::to_path_buf).unwrap_or_default(),
+            }
+            .into());
         }
         self.forget_index();
         let outcome = work();
@@ -309,7 +365,11 @@ impl Repository {
     /// # Errors
     /// Where they cannot be read.
     pub fn key_slots(&self) -> Result<KeySlots, Error> {
-        if self.config.is_encrypted() { KeySlots::load(self.backend()) } else { Ok(KeySlots::default()) }
+        if self.config.is_encrypted() {
+            KeySlots::load(self.backend())
+        } else {
+            Ok(KeySlots::default())
+        }
     }
 
     /// The keys of an encrypted repository.

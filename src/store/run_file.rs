@@ -1,4 +1,5 @@
-//! Sorted places of chunks that no longer fit in memory: on disk, with eight bytes of each id kept here to find them by.
+//! Sorted places of chunks that no longer fit in memory: on disk, with eight bytes of each id kept
+//! here to find them by.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -23,7 +24,11 @@ pub(super) struct RowFile {
 
 impl RowFile {
     /// Writes rows to a file in `folder`; `seen` is called with each id.
-    pub(super) fn write(folder: &Path, rows: impl Iterator<Item = (ChunkId, Place)>, mut seen: impl FnMut(&ChunkId)) -> io::Result<RowFile> {
+    pub(super) fn write(
+        folder: &Path,
+        rows: impl Iterator<Item = (ChunkId, Place)>,
+        mut seen: impl FnMut(&ChunkId),
+    ) -> io::Result<RowFile> {
         let mut out = BufWriter::with_capacity(256 << 10, tempfile::tempfile_in(folder)?);
         let mut len = 0;
         for (id, place) in rows {
@@ -43,15 +48,18 @@ impl RowFile {
     fn rows(&self, first: usize, count: usize) -> io::Result<Vec<(ChunkId, Place)>> {
         let mut bytes = vec![0; count * ROW_BYTES];
         self.file.read_exact_at(&mut bytes, (first * ROW_BYTES) as u64)?;
-        let row = |row: &[u8]| Some((ChunkId(*row.first_chunk()?), decode_place(row.last_chunk()?)));
+        let row =
+            |row: &[u8]| Some((ChunkId(*row.first_chunk()?), decode_place(row.last_chunk()?)));
         Ok(bytes.chunks_exact(ROW_BYTES).filter_map(row).collect())
     }
 
     /// All rows in order.
     pub(super) fn all(&self) -> impl Iterator<Item = io::Result<(ChunkId, Place)>> + '_ {
-        (0..self.len).step_by(BATCH_ROWS).flat_map(move |first| match self.rows(first, BATCH_ROWS.min(self.len - first)) {
-            Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(error) => vec![Err(error)],
+        (0..self.len).step_by(BATCH_ROWS).flat_map(move |first| {
+            match self.rows(first, BATCH_ROWS.min(self.len - first)) {
+                Ok(rows) => rows.into_iter().map(Ok).collect::<Vec<_>>(),
+                Err(error) => vec![Err(error)],
+            }
         })
     }
 }
@@ -72,7 +80,10 @@ fn prefix(id: &ChunkId) -> u64 {
 
 impl RunFile {
     /// Writes rows, which must come sorted by id, to a file in `folder`.
-    pub(super) fn write(folder: &Path, rows: impl Iterator<Item = (ChunkId, Place)>) -> io::Result<RunFile> {
+    pub(super) fn write(
+        folder: &Path,
+        rows: impl Iterator<Item = (ChunkId, Place)>,
+    ) -> io::Result<RunFile> {
         let mut prefixes = Vec::new();
         let rows = RowFile::write(folder, rows, |id| prefixes.push(prefix(id)))?;
         let mut starts = vec![0u32; (1 << 16) + 1];
@@ -93,7 +104,10 @@ impl RunFile {
     pub(super) fn find(&self, id: &ChunkId) -> io::Result<Option<Place>> {
         let wanted = prefix(id);
         let bucket = (wanted >> 48) as usize;
-        let (Some(start), Some(end)) = (self.starts.get(bucket), self.starts.get(bucket + 1)) else { return Ok(None) };
+        let (Some(start), Some(end)) = (self.starts.get(bucket), self.starts.get(bucket + 1))
+        else {
+            return Ok(None);
+        };
         for at in *start as usize..*end as usize {
             if self.prefixes.get(at) == Some(&wanted) {
                 let row = self.rows.rows(at, 1)?.pop();

@@ -1,7 +1,8 @@
 //! Sealing: what is done to each piece of a repository on its way out, and undone on its way in.
 //!
-//! Extents, trailers, records, links and the settings pass through the repository's [`Sealer`]. The only cipher so far is `none`, whose sealed
-//! bytes are the plain bytes. The tests seal whole repositories with a toy, so that nothing can be stored beside the sealer unnoticed.
+//! Extents, trailers, records, links and the settings pass through the repository's [`Sealer`]. The
+//! only cipher so far is `none`, whose sealed bytes are the plain bytes. The tests seal whole
+//! repositories with a toy, so that nothing can be stored beside the sealer unnoticed.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use crate::chunk::Hashing;
 pub const NO_CIPHER: &str = "none";
 const NO_CIPHER_CODE: u8 = 0;
 
-/// The place that a sealed piece is bound to: the additional data of an AEAD. A piece that was moved to another place must not open.
+/// The place that a sealed piece is bound to: the additional data of an AEAD. A piece that was
+/// moved to another place must not open.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding<'a> {
     /// `extent`, `trailer`, `snapshot` or `link`.
@@ -31,7 +33,8 @@ pub trait Cipher: Send + Sync {
     fn hashing(&self) -> Hashing;
     /// Seals plain bytes.
     fn seal(&self, binding: Binding<'_>, plain: Vec<u8>) -> Vec<u8>;
-    /// Opens sealed bytes; nothing where they were changed, or sealed with another key or for another place.
+    /// Opens sealed bytes; nothing where they were changed, or sealed with another key or for
+    /// another place.
     fn open(&self, binding: Binding<'_>, sealed: &[u8]) -> Option<Vec<u8>>;
     /// What proves that the settings were written by somebody with the key.
     fn tag(&self, settings: &[u8]) -> [u8; 32];
@@ -96,7 +99,11 @@ impl Sealer {
     }
 
     /// The same without taking them.
-    pub(super) fn open_ref<'a>(&self, binding: Binding<'_>, sealed: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    pub(super) fn open_ref<'a>(
+        &self,
+        binding: Binding<'_>,
+        sealed: &'a [u8],
+    ) -> Option<Cow<'a, [u8]>> {
         match &self.cipher {
             None => Some(sealed.into()),
             Some(cipher) => cipher.open(binding, sealed).map(Cow::Owned),

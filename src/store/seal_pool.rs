@@ -1,5 +1,6 @@
-//! Threads that seal extents side by side: one thread would seal fewer bytes a second than the others read and a disk takes. What comes out is
-//! taken in the order in which it went in, so that a pack is the same whichever thread was the first.
+//! Threads that seal extents side by side: one thread would seal fewer bytes a second than the
+//! others read and a disk takes. What comes out is taken in the order in which it went in, so that
+//! a pack is the same whichever thread was the first.
 
 use std::thread::JoinHandle;
 
@@ -49,7 +50,11 @@ fn seal(sealer: &Sealer, pack: &[u8; 16], number: u32, extent: FilledExtent) -> 
 impl SealPool {
     /// Threads for a repository's sealer.
     pub(super) fn start(sealer: &Sealer) -> SealPool {
-        let count = if sealer.is_keyed() { std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX)) } else { 0 };
+        let count = if sealer.is_keyed() {
+            std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX))
+        } else {
+            0
+        };
         let (jobs, work) = bounded::<Job>(count);
         let threads = (0..count).map(|_| {
             let (work, sealer) = (work.clone(), sealer.clone());
@@ -60,7 +65,11 @@ impl SealPool {
                 }
             })
         });
-        SealPool { sealer: sealer.clone(), threads: threads.collect(), jobs: (count > 0).then_some(jobs) }
+        SealPool {
+            sealer: sealer.clone(),
+            threads: threads.collect(),
+            jobs: (count > 0).then_some(jobs),
+        }
     }
 
     /// How many extents may be on their way at once.
@@ -70,7 +79,9 @@ impl SealPool {
 
     /// Sends an extent on its way.
     pub(super) fn seal(&self, pack: [u8; 16], number: u32, extent: FilledExtent) -> Sealing {
-        let Some(jobs) = &self.jobs else { return Sealing::Done(seal(&self.sealer, &pack, number, extent)) };
+        let Some(jobs) = &self.jobs else {
+            return Sealing::Done(seal(&self.sealer, &pack, number, extent));
+        };
         let (out, sealing) = bounded(1);
         match jobs.send(Job { pack, number, extent, out }) {
             Ok(()) => Sealing::Running(sealing),

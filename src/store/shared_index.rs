@@ -28,7 +28,10 @@ impl std::ops::Deref for IndexRef<'_> {
 
 impl SharedIndex {
     /// The index; opens it where that was not done since it was forgotten.
-    pub(super) fn get(&self, open: impl FnOnce() -> Result<Index, Error>) -> Result<Arc<Index>, Error> {
+    pub(super) fn get(
+        &self,
+        open: impl FnOnce() -> Result<Index, Error>,
+    ) -> Result<Arc<Index>, Error> {
         let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(index) = &*shared {
             return Ok(index.clone());

@@ -1,5 +1,6 @@
-//! Which pack does an extent go to? One stream of packs per category, so that what dies together lies together; what is left
-//! over at the end of a capture shares one last pack, so that a small capture writes a single file.
+//! Which pack does an extent go to? One stream of packs per category, so that what dies together
+//! lies together; what is left over at the end of a capture shares one last pack, so that a small
+//! capture writes a single file.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,7 +21,8 @@ use super::{Error, Repository};
 /// Number of a stream: a category's, or the last for manifest nodes.
 pub type Stream = usize;
 
-/// A stream holds this much in memory before it opens a pack, in bytes; tiny chunks that compress well come to their number first.
+/// A stream holds this much in memory before it opens a pack, in bytes; tiny chunks that compress
+/// well come to their number first.
 const PENDING_BYTES_MAX: usize = 2 << 20;
 const PENDING_CHUNKS_MAX: usize = 100_000;
 /// Recipes wait in memory until they come to this many bytes.
@@ -109,8 +111,9 @@ impl<'r> PackStreams<'r> {
         Ok(())
     }
 
-    /// Takes an extent that leads to others of this capture and whose chunks are not named by their own bytes: a recipe. It is
-    /// written when all packs before it are durable, so that a recipe that is there leads to pages that are there.
+    /// Takes an extent that leads to others of this capture and whose chunks are not named by their
+    /// own bytes: a recipe. It is written when all packs before it are durable, so that a recipe
+    /// that is there leads to pages that are there.
     pub fn append_last(&mut self, extent: FilledExtent) -> Result<(), Error> {
         self.stored.raw_bytes += u64::from(extent.raw_bytes);
         self.last.push(extent);
@@ -170,7 +173,8 @@ impl<'r> PackStreams<'r> {
     }
 }
 
-/// Packs without parity, in a repository that wants it: a crash came between the two files, or another program wrote the pack.
+/// Packs without parity, in a repository that wants it: a crash came between the two files, or
+/// another program wrote the pack.
 pub fn add_missing_parity(repository: &Repository) -> Result<(), Error> {
     let permille = repository.config().parity_permille;
     if permille == 0 {
@@ -185,14 +189,19 @@ pub fn add_missing_parity(repository: &Repository) -> Result<(), Error> {
 /// A pack that is written, and its id.
 type Written = (Box<dyn NewFile>, [u8; 16]);
 
-/// Threads that make packs durable while the next ones are filled, and write their parity: one for a disk, a few for a backend that takes several
-/// files at a time. What waits in memory is bounded by the queue.
+/// Threads that make packs durable while the next ones are filled, and write their parity: one for
+/// a disk, a few for a backend that takes several files at a time. What waits in memory is bounded
+/// by the queue.
 struct Syncer {
     queue: Option<Sender<Written>>,
     threads: Vec<JoinHandle<Result<(), Error>>>,
 }
 
-fn make_durable(backend: &Arc<dyn Backend>, permille: u32, (file, id): Written) -> Result<(), Error> {
+fn make_durable(
+    backend: &Arc<dyn Backend>,
+    permille: u32,
+    (file, id): Written,
+) -> Result<(), Error> {
     file.finish()?;
     if permille > 0 { Parity::write(&**backend, &id, permille) } else { Ok(()) }
 }
@@ -201,10 +210,14 @@ impl Syncer {
     fn start(repository: &Repository) -> Syncer {
         let (queue, work): (_, Receiver<Written>) = bounded(SYNC_QUEUE);
         let permille = repository.config().parity_permille;
-        let threads = (0..repository.backend().parallel_writes().clamp(1, SYNC_THREADS_MAX)).map(|_| {
-            let (backend, work) = (repository.shared_backend(), work.clone());
-            std::thread::spawn(move || work.into_iter().try_for_each(|written| make_durable(&backend, permille, written)))
-        });
+        let threads =
+            (0..repository.backend().parallel_writes().clamp(1, SYNC_THREADS_MAX)).map(|_| {
+                let (backend, work) = (repository.shared_backend(), work.clone());
+                std::thread::spawn(move || {
+                    work.into_iter()
+                        .try_for_each(|written| make_durable(&backend, permille, written))
+                })
+            });
         Syncer { threads: threads.collect(), queue: Some(queue) }
     }
 
@@ -232,7 +245,8 @@ impl Syncer {
 
 impl Drop for Syncer {
     fn drop(&mut self) {
-        // A capture that failed already reports its own error; what is finished here is only used again later.
+        // A capture that failed already reports its own error; what is finished here is only used
+        // again later.
         crate::tolerate(self.join());
     }
 }
@@ -260,14 +274,23 @@ mod tests {
                 assert!(index.claim(&id(number)).unwrap());
                 builder.push(id(number), &[0; 8]);
                 if builder.len() >= 16 << 10 {
-                    streams.append(0, builder.fill(compresses.then_some(&mut compressor)).unwrap().unwrap()).unwrap();
+                    streams
+                        .append(
+                            0,
+                            builder.fill(compresses.then_some(&mut compressor)).unwrap().unwrap(),
+                        )
+                        .unwrap();
                 }
             }
-            streams.append(0, builder.fill(compresses.then_some(&mut compressor)).unwrap().unwrap()).unwrap();
+            streams
+                .append(0, builder.fill(compresses.then_some(&mut compressor)).unwrap().unwrap())
+                .unwrap();
             assert_eq!(streams.finish().unwrap().packs, 3, "half a million in each");
             let index = Index::open(&repository, IndexMode::Rebuild).unwrap();
             assert_eq!(index.missing(), 0);
-            assert!((0..CHUNKS).step_by(997).all(|number| index.locate(&id(number)).unwrap().is_some()));
+            assert!(
+                (0..CHUNKS).step_by(997).all(|number| index.locate(&id(number)).unwrap().is_some())
+            );
         }
     }
 }

@@ -5,66 +5,20 @@ use crate::chunk::ChunkId;
 use crate::limits::{EXTENT_RAW_BYTES_MAX, TRAILER_BYTES_MAX};
 
 use super::Error;
-use super::bytes::{Bytes, Truncated};
+use super::bytes::Bytes;
 use super::extent_kind::{Codec, ExtentKind};
 use super::extent_row::ExtentRow;
+use super::pack_layout::{
+    FOOTER_BYTES, FOOTER_MAGIC, HEADER_BYTES, HEADER_MAGIC, Layout, TrailerError, header,
+};
 use super::seal::{Binding, Sealer};
 
-pub(super) const HEADER_BYTES: usize = 32;
-pub(super) const FOOTER_BYTES: usize = 80;
 const CHUNK_ROW_BYTES: usize = 36;
 /// The hash of what stands before the trailer of a pack of an encrypted repository.
 const PACK_HASH_BYTES: usize = 32;
-const HEADER_MAGIC: &[u8; 6] = b"JVPACK";
-/// What the end of every pack begins with; its layout's digit follows.
-pub(super) const FOOTER_MAGIC: &[u8; 7] = b"JVPKEND";
-/// A trailer is read together with so much of what lies before the end, in bytes: that is one read, except for packs of very many chunks.
+/// A trailer is read together with so much of what lies before the end, in bytes: that is one read,
+/// except for packs of very many chunks.
 const TAIL_BYTES: usize = 16 << 10;
-
-/// How a pack is laid out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Layout {
-    /// Of repositories of format 1: what the extents hold stands in the trailer alone.
-    One,
-    /// Of format 2: each extent has a head, so that a damaged trailer costs nothing.
-    #[default]
-    Two,
-}
-
-impl Layout {
-    pub(super) const ALL: [Layout; 2] = [Layout::One, Layout::Two];
-
-    /// The layout of new packs in a repository of this format.
-    pub(super) fn of_format(format: u32) -> Layout {
-        if format == 1 { Layout::One } else { Layout::Two }
-    }
-
-    pub(super) fn version(self) -> u16 {
-        match self {
-            Layout::One => 1,
-            Layout::Two => 2,
-        }
-    }
-
-    pub(super) fn digit(self) -> u8 {
-        b'0' + self.version() as u8
-    }
-
-    fn of_digit(digit: u8) -> Result<Layout, TrailerError> {
-        match Layout::ALL.into_iter().find(|layout| layout.digit() == digit) {
-            Some(layout) => Ok(layout),
-            None if digit > Layout::Two.digit() => Err(TrailerError::Newer(u16::from(digit - b'0'))),
-            None => Err(TrailerError::NotAPack),
-        }
-    }
-
-    fn extent_row_bytes(self) -> usize {
-        match self {
-            Layout::One => 32,
-            Layout::Two => 36,
-        }
-    }
-}
 
 /// What a trailer says of one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,56 +44,21 @@ pub struct PackTrailer {
     pub chunks: Vec<ChunkRow>,
 }
 
-/// Why bytes are no trailer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrailerError {
-    /// Too small, or a magic is missing.
-    #[error("it is not a whole pack file")]
-    NotAPack,
-    /// Written by a later program.
-    #[error("it has version {0}, which this program does not know")]
-    Newer(u16),
-    /// Lengths contradict each other or the file's size.
-    #[error("its lengths contradict each other")]
-    Lengths,
-    /// The checksum is wrong.
-    #[error("its table of contents does not have its checksum")]
-    Checksum,
-    /// It is not sealed as the repository's settings say.
-    #[error("it is not encrypted in the way that the repository's settings say")]
-    Cipher,
-    /// A value is not one that such a file can hold.
-    #[error("its table of contents holds an impossible value")]
-    Value,
-    /// The name of the file is not the pack's.
-    #[error("it is another pack under this name")]
-    Name,
-}
-
-impl From<Truncated> for TrailerError {
-    fn from(_: Truncated) -> Self {
-        TrailerError::Lengths
-    }
-}
-
-/// The header of a pack.
-pub(super) fn header(pack: &[u8; 16], layout: Layout, sealer: &Sealer) -> [u8; HEADER_BYTES] {
-    let mut out = Vec::with_capacity(HEADER_BYTES);
-    out.extend_from_slice(HEADER_MAGIC);
-    out.extend_from_slice(&layout.version().to_le_bytes());
-    out.push(sealer.code());
-    out.extend_from_slice(&[0; 7]);
-    out.extend_from_slice(pack);
-    out.try_into().unwrap_or([0; HEADER_BYTES])
-}
-
 impl PackTrailer {
-    /// Trailer and footer, to be written behind the extents; the extents end at `offset`. In an encrypted repository the hash of all before them
-    /// stands in the clear, behind the sealed rows.
-    pub(super) fn encode(&self, offset: u64, layout: Layout, sealer: &Sealer, before: Option<blake3::Hash>) -> Vec<u8> {
+    /// Trailer and footer, to be written behind the extents; the extents end at `offset`. In an
+    /// encrypted repository the hash of all before them stands in the clear, behind the sealed
+    /// rows.
+    pub(super) fn encode(
+        &self,
+        offset: u64,
+        layout: Layout,
+        sealer: &Sealer,
+        before: Option<blake3::Hash>,
+    ) -> Vec<u8> {
         let mut ended = HEADER_BYTES as u64;
-        let mut rows = Vec::with_capacity(self.extents.len() * layout.extent_row_bytes() + self.chunks.len() * CHUNK_ROW_BYTES);
+        let mut rows = Vec::with_capacity(
+            self.extents.len() * layout.extent_row_bytes() + self.chunks.len() * CHUNK_ROW_BYTES,
+        );
         let mut chunks = self.chunks.iter().peekable();
         for (number, extent) in self.extents.iter().enumerate() {
             let mut count = 0u32;
@@ -149,7 +68,12 @@ impl PackTrailer {
             rows.extend_from_slice(&extent.stored_bytes.to_le_bytes());
             rows.extend_from_slice(&extent.raw_bytes.to_le_bytes());
             rows.extend_from_slice(&count.to_le_bytes());
-            rows.extend_from_slice(&[extent.codec.code(), extent.kind.code(), extent.kind.depth(), 0]);
+            rows.extend_from_slice(&[
+                extent.codec.code(),
+                extent.kind.code(),
+                extent.kind.depth(),
+                0,
+            ]);
             rows.extend_from_slice(&extent.checksum);
             if layout == Layout::Two {
                 rows.extend_from_slice(&(extent.offset.saturating_sub(ended) as u32).to_le_bytes());
@@ -160,7 +84,8 @@ impl PackTrailer {
             rows.extend_from_slice(&chunk.id.0);
             rows.extend_from_slice(&chunk.len.to_le_bytes());
         }
-        let mut out = sealer.seal(Binding { kind: "trailer", id: &self.pack, position: u32::MAX }, rows);
+        let mut out =
+            sealer.seal(Binding { kind: "trailer", id: &self.pack, position: u32::MAX }, rows);
         out.extend_from_slice(before.as_ref().map_or(&[], |hash| hash.as_bytes().as_slice()));
         let trailer_bytes = out.len() as u32;
         let mut footer = Vec::with_capacity(FOOTER_BYTES);
@@ -179,29 +104,47 @@ impl PackTrailer {
     }
 
     /// Reads a trailer through `read(offset, len)`, which gives bytes of a pack of `size_bytes`.
-    pub fn decode<E: From<TrailerError>>(size_bytes: u64, sealer: &Sealer, mut read: impl FnMut(u64, usize) -> Result<Vec<u8>, E>) -> Result<PackTrailer, E> {
-        let footer_at = size_bytes.checked_sub(FOOTER_BYTES as u64).filter(|at| *at >= HEADER_BYTES as u64).ok_or(TrailerError::NotAPack)?;
+    pub fn decode<E: From<TrailerError>>(
+        size_bytes: u64,
+        sealer: &Sealer,
+        mut read: impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
+    ) -> Result<PackTrailer, E> {
+        let footer_at = size_bytes
+            .checked_sub(FOOTER_BYTES as u64)
+            .filter(|at| *at >= HEADER_BYTES as u64)
+            .ok_or(TrailerError::NotAPack)?;
         let header_bytes = read(0, HEADER_BYTES)?;
         let footer_bytes = read(footer_at, FOOTER_BYTES)?;
         let footer = Footer::parse(&header_bytes, &footer_bytes, footer_at, sealer.code())?;
         let sealed = read(footer.trailer_offset, footer.trailer_bytes)?;
-        if checksum(&header_bytes, &sealed, footer_bytes.get(..40).unwrap_or_default()) != footer.checksum {
+        if checksum(&header_bytes, &sealed, footer_bytes.get(..40).unwrap_or_default())
+            != footer.checksum
+        {
             return Err(TrailerError::Checksum.into());
         }
-        let rows = if sealer.is_keyed() { sealed.get(..sealed.len().saturating_sub(PACK_HASH_BYTES)).unwrap_or_default().to_vec() } else { sealed };
-        let rows = sealer.open(Binding { kind: "trailer", id: &footer.pack, position: u32::MAX }, rows).ok_or(TrailerError::Checksum)?;
+        let rows = if sealer.is_keyed() {
+            sealed.get(..sealed.len().saturating_sub(PACK_HASH_BYTES)).unwrap_or_default().to_vec()
+        } else {
+            sealed
+        };
+        let rows = sealer
+            .open(Binding { kind: "trailer", id: &footer.pack, position: u32::MAX }, rows)
+            .ok_or(TrailerError::Checksum)?;
         Ok(footer.rows(&rows)?)
     }
 }
 
-/// What a pack of an encrypted repository says of itself to who has no key: the hash of its first so many bytes. `read(offset, len)` gives bytes of
-/// the file.
+/// What a pack of an encrypted repository says of itself to who has no key: the hash of its first
+/// so many bytes. `read(offset, len)` gives bytes of the file.
 pub(super) fn clear_hash<E: From<TrailerError>>(
     size_bytes: u64,
     id: &[u8; 16],
     mut read: impl FnMut(u64, usize) -> Result<Vec<u8>, E>,
 ) -> Result<(u64, [u8; PACK_HASH_BYTES]), E> {
-    let footer_at = size_bytes.checked_sub(FOOTER_BYTES as u64).filter(|at| *at >= HEADER_BYTES as u64).ok_or(TrailerError::NotAPack)?;
+    let footer_at = size_bytes
+        .checked_sub(FOOTER_BYTES as u64)
+        .filter(|at| *at >= HEADER_BYTES as u64)
+        .ok_or(TrailerError::NotAPack)?;
     let (header, end) = (read(0, HEADER_BYTES)?, read(footer_at, FOOTER_BYTES)?);
     let code = header.get(8).copied().filter(|code| *code != 0).ok_or(TrailerError::Cipher)?;
     let footer = Footer::parse(&header, &end, footer_at, code)?;
@@ -216,12 +159,18 @@ pub(super) fn clear_hash<E: From<TrailerError>>(
     Ok((footer.trailer_offset, *hash))
 }
 
-/// The trailer of a listed pack, checked against its name, in one read where it is of ordinary size. The header, which says nothing that the footer
-/// does not, is not looked at.
+/// The trailer of a listed pack, checked against its name, in one read where it is of ordinary
+/// size. The header, which says nothing that the footer does not, is not looked at.
 ///
 /// # Errors
-/// [`Error::Pack`] where it is damaged or of a later version, [`Error::Backend`] where it cannot be read.
-pub fn read_trailer(backend: &dyn Backend, sealer: &Sealer, listed: &Listed, id: &[u8; 16]) -> Result<PackTrailer, Error> {
+/// [`Error::Pack`] where it is damaged or of a later version, [`Error::Backend`] where it cannot be
+/// read.
+pub fn read_trailer(
+    backend: &dyn Backend,
+    sealer: &Sealer,
+    listed: &Listed,
+    id: &[u8; 16],
+) -> Result<PackTrailer, Error> {
     read(backend, sealer, listed, id, false)
 }
 
@@ -229,11 +178,22 @@ pub fn read_trailer(backend: &dyn Backend, sealer: &Sealer, listed: &Listed, id:
 ///
 /// # Errors
 /// As [`read_trailer`].
-pub fn read_whole_trailer(backend: &dyn Backend, sealer: &Sealer, listed: &Listed, id: &[u8; 16]) -> Result<PackTrailer, Error> {
+pub fn read_whole_trailer(
+    backend: &dyn Backend,
+    sealer: &Sealer,
+    listed: &Listed,
+    id: &[u8; 16],
+) -> Result<PackTrailer, Error> {
     read(backend, sealer, listed, id, true)
 }
 
-fn read(backend: &dyn Backend, sealer: &Sealer, listed: &Listed, id: &[u8; 16], with_header: bool) -> Result<PackTrailer, Error> {
+fn read(
+    backend: &dyn Backend,
+    sealer: &Sealer,
+    listed: &Listed,
+    id: &[u8; 16],
+    with_header: bool,
+) -> Result<PackTrailer, Error> {
     struct Failure(Error);
     let damaged = |source| Error::Pack { pack: listed.name.clone(), source };
     impl From<TrailerError> for Failure {
@@ -244,7 +204,9 @@ fn read(backend: &dyn Backend, sealer: &Sealer, listed: &Listed, id: &[u8; 16], 
     let tail = backend.read(&listed.name, Span::Tail { len: TAIL_BYTES })?;
     let tail_at = listed.size_bytes.saturating_sub(tail.len() as u64);
     let layout = match tail.split_last() {
-        Some((digit, before)) if before.ends_with(FOOTER_MAGIC) => Layout::of_digit(*digit).map_err(damaged)?,
+        Some((digit, before)) if before.ends_with(FOOTER_MAGIC) => {
+            Layout::of_digit(*digit).map_err(damaged)?
+        }
         _ => Layout::default(),
     };
     let read = |offset: u64, len: usize| -> Result<Vec<u8>, Failure> {
@@ -257,35 +219,57 @@ fn read(backend: &dyn Backend, sealer: &Sealer, listed: &Listed, id: &[u8; 16], 
         }
         backend.read(&listed.name, Span::At { offset, len }).map_err(|e| Failure(e.into()))
     };
-    let trailer = PackTrailer::decode(listed.size_bytes, sealer, read).map_err(|Failure(error)| match error {
-        Error::Pack { source, .. } => damaged(source),
-        other => other,
-    })?;
+    let trailer = PackTrailer::decode(listed.size_bytes, sealer, read).map_err(
+        |Failure(error)| match error {
+            Error::Pack { source, .. } => damaged(source),
+            other => other,
+        },
+    )?;
     if trailer.pack == *id { Ok(trailer) } else { Err(damaged(TrailerError::Name)) }
 }
 
 impl PackTrailer {
-    /// Puts magics and checksum right where the lengths allow it: lets a fuzzer reach what lies behind them.
+    /// Puts magics and checksum right where the lengths allow it: lets a fuzzer reach what lies
+    /// behind them.
     #[doc(hidden)]
     pub fn mend_for_tests(bytes: &mut [u8]) {
-        let Some(footer_at) = bytes.len().checked_sub(FOOTER_BYTES).filter(|at| *at >= HEADER_BYTES) else { return };
-        let layout = bytes.last().map_or(Layout::One, |last| if last % 2 == 0 { Layout::One } else { Layout::Two });
+        let Some(footer_at) =
+            bytes.len().checked_sub(FOOTER_BYTES).filter(|at| *at >= HEADER_BYTES)
+        else {
+            return;
+        };
+        let layout = bytes
+            .last()
+            .map_or(Layout::One, |last| if last % 2 == 0 { Layout::One } else { Layout::Two });
         let head = header(&[7; 16], layout, &Sealer::plain());
         if let Some(slot) = bytes.get_mut(..HEADER_BYTES) {
             slot.copy_from_slice(&head);
         }
         let Some((before, footer)) = bytes.split_at_mut_checked(footer_at) else { return };
-        let (Some(pack), Some(start)) = (footer.get_mut(20..40), footer_at.checked_sub(HEADER_BYTES)) else { return };
+        let (Some(pack), Some(start)) =
+            (footer.get_mut(20..40), footer_at.checked_sub(HEADER_BYTES))
+        else {
+            return;
+        };
         pack.fill(0);
         if let Some(id) = pack.get_mut(4..) {
             id.copy_from_slice(&[7; 16]);
         }
-        let offset = Bytes(footer).u64().map_or(start, |offset| offset as usize % (start + 1)) + HEADER_BYTES;
-        let fields = [(offset as u64).to_le_bytes().to_vec(), ((footer_at - offset) as u32).to_le_bytes().to_vec()].concat();
+        let offset = Bytes(footer).u64().map_or(start, |offset| offset as usize % (start + 1))
+            + HEADER_BYTES;
+        let fields = [
+            (offset as u64).to_le_bytes().to_vec(),
+            ((footer_at - offset) as u32).to_le_bytes().to_vec(),
+        ]
+        .concat();
         if let Some(slot) = footer.get_mut(..12) {
             slot.copy_from_slice(&fields);
         }
-        let sum = checksum(&head, before.get(offset..).unwrap_or_default(), footer.get(..40).unwrap_or_default());
+        let sum = checksum(
+            &head,
+            before.get(offset..).unwrap_or_default(),
+            footer.get(..40).unwrap_or_default(),
+        );
         if let Some(slot) = footer.get_mut(40..) {
             slot.copy_from_slice(&[sum.as_slice(), FOOTER_MAGIC, &[layout.digit()]].concat());
         }
@@ -303,7 +287,12 @@ struct Footer {
 }
 
 impl Footer {
-    fn parse(header: &[u8], footer: &[u8], footer_at: u64, code: u8) -> Result<Footer, TrailerError> {
+    fn parse(
+        header: &[u8],
+        footer: &[u8],
+        footer_at: u64,
+        code: u8,
+    ) -> Result<Footer, TrailerError> {
         let mut h = Bytes(header);
         if h.take(6)? != HEADER_MAGIC {
             return Err(TrailerError::NotAPack);
@@ -320,7 +309,8 @@ impl Footer {
         }
         let header_pack: [u8; 16] = h.array()?;
         let mut f = Bytes(footer);
-        let (trailer_offset, trailer_bytes, extents, chunks, reserved) = (f.u64()?, f.u32()?, f.u32()?, f.u32()?, f.u32()?);
+        let (trailer_offset, trailer_bytes, extents, chunks, reserved) =
+            (f.u64()?, f.u32()?, f.u32()?, f.u32()?, f.u32()?);
         let (pack, checksum, magic) = (f.array()?, f.array()?, f.array::<7>()?);
         if &magic != FOOTER_MAGIC {
             return Err(TrailerError::NotAPack);
@@ -331,8 +321,11 @@ impl Footer {
             return Err(TrailerError::Value);
         }
         let trailer_bytes = trailer_bytes as usize;
-        let rows = (extents as usize).saturating_mul(layout.extent_row_bytes()).saturating_add((chunks as usize).saturating_mul(CHUNK_ROW_BYTES));
-        let ends = trailer_offset.checked_add(trailer_bytes as u64) == Some(footer_at) && trailer_offset >= HEADER_BYTES as u64;
+        let rows = (extents as usize)
+            .saturating_mul(layout.extent_row_bytes())
+            .saturating_add((chunks as usize).saturating_mul(CHUNK_ROW_BYTES));
+        let ends = trailer_offset.checked_add(trailer_bytes as u64) == Some(footer_at)
+            && trailer_offset >= HEADER_BYTES as u64;
         if trailer_bytes > TRAILER_BYTES_MAX || rows > TRAILER_BYTES_MAX || !ends {
             return Err(TrailerError::Lengths);
         }
@@ -341,24 +334,39 @@ impl Footer {
 
     fn rows(&self, rows: &[u8]) -> Result<PackTrailer, TrailerError> {
         let split = (self.extents as usize).saturating_mul(self.layout.extent_row_bytes());
-        let (extent_rows, chunk_rows) = rows.split_at_checked(split).ok_or(TrailerError::Lengths)?;
+        let (extent_rows, chunk_rows) =
+            rows.split_at_checked(split).ok_or(TrailerError::Lengths)?;
         if chunk_rows.len() != (self.chunks as usize).saturating_mul(CHUNK_ROW_BYTES) {
             return Err(TrailerError::Lengths);
         }
-        let mut trailer = PackTrailer { pack: self.pack, extents: Vec::with_capacity(self.extents as usize), chunks: Vec::with_capacity(self.chunks as usize) };
-        let (mut extents, mut chunks, mut offset) = (Bytes(extent_rows), Bytes(chunk_rows), HEADER_BYTES as u64);
+        let mut trailer = PackTrailer {
+            pack: self.pack,
+            extents: Vec::with_capacity(self.extents as usize),
+            chunks: Vec::with_capacity(self.chunks as usize),
+        };
+        let (mut extents, mut chunks, mut offset) =
+            (Bytes(extent_rows), Bytes(chunk_rows), HEADER_BYTES as u64);
         for number in 0..self.extents {
             let (stored_bytes, raw_bytes, count) = (extents.u32()?, extents.u32()?, extents.u32()?);
             let codec = Codec::from_code(extents.u8()?).ok_or(TrailerError::Value)?;
-            let kind = ExtentKind::from_code(extents.u8()?, extents.u8()?).ok_or(TrailerError::Value)?;
+            let kind =
+                ExtentKind::from_code(extents.u8()?, extents.u8()?).ok_or(TrailerError::Value)?;
             if extents.u8()? != 0 || raw_bytes as usize > EXTENT_RAW_BYTES_MAX {
                 return Err(TrailerError::Value);
             }
             let checksum = extents.array()?;
             if self.layout == Layout::Two {
-                offset = offset.checked_add(u64::from(extents.u32()?)).ok_or(TrailerError::Lengths)?;
+                offset =
+                    offset.checked_add(u64::from(extents.u32()?)).ok_or(TrailerError::Lengths)?;
             }
-            trailer.extents.push(ExtentRow { offset, stored_bytes, raw_bytes, codec, kind, checksum });
+            trailer.extents.push(ExtentRow {
+                offset,
+                stored_bytes,
+                raw_bytes,
+                codec,
+                kind,
+                checksum,
+            });
             offset += u64::from(stored_bytes);
             let mut within = 0u32;
             for _ in 0..count {
@@ -370,7 +378,11 @@ impl Footer {
                 return Err(TrailerError::Lengths);
             }
         }
-        if offset != self.trailer_offset || !chunks.is_empty() { Err(TrailerError::Lengths) } else { Ok(trailer) }
+        if offset != self.trailer_offset || !chunks.is_empty() {
+            Err(TrailerError::Lengths)
+        } else {
+            Ok(trailer)
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! A whole extent as it is stored, every chunk of it proved: to be copied into another pack, or to know whether it is well.
+//! A whole extent as it is stored, every chunk of it proved: to be copied into another pack, or to
+//! know whether it is well.
 
 use crate::backend::Span;
 use crate::chunk::{ChunkId, Hashing};
@@ -24,7 +25,8 @@ pub struct ExtentReader<'r> {
 pub enum Proved {
     /// It is whole.
     Whole(FilledExtent),
-    /// These of its chunks are not; for all of them where its stored bytes are wrong. With the reason.
+    /// These of its chunks are not; for all of them where its stored bytes are wrong. With the
+    /// reason.
     Damaged(Vec<ChunkId>, &'static str),
 }
 
@@ -44,21 +46,36 @@ pub fn chunks_by_extent(trailer: &PackTrailer) -> Vec<Vec<(ChunkId, u32)>> {
 impl<'r> ExtentReader<'r> {
     /// A reader.
     pub fn new(repository: &'r Repository) -> Result<ExtentReader<'r>, Error> {
-        Ok(ExtentReader { repository, hashing: repository.hashing(), zstd: zstd::bulk::Decompressor::new().map_err(Error::Compress)?, plain: Vec::new() })
+        Ok(ExtentReader {
+            repository,
+            hashing: repository.hashing(),
+            zstd: zstd::bulk::Decompressor::new().map_err(Error::Compress)?,
+            plain: Vec::new(),
+        })
     }
 
-    /// Reads and proves an extent. Bytes that are missing count as damage; a read that fails is an error and proves nothing.
-    pub fn read(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: Vec<(ChunkId, u32)>) -> Result<Proved, Error> {
+    /// Reads and proves an extent. Bytes that are missing count as damage; a read that fails is an
+    /// error and proves nothing.
+    pub fn read(
+        &mut self,
+        pack: &[u8; 16],
+        number: u32,
+        row: &ExtentRow,
+        chunks: Vec<(ChunkId, u32)>,
+    ) -> Result<Proved, Error> {
         let span = Span::At { offset: row.offset, len: row.stored_bytes as usize };
         match self.repository.backend().read(&pack_name(pack), span).map_err(Error::from) {
             Ok(stored) => self.prove(pack, number, row, chunks, stored),
-            Err(error) if error.is_damage() => Ok(Proved::Damaged(ids(&chunks), "its bytes are not all there")),
+            Err(error) if error.is_damage() => {
+                Ok(Proved::Damaged(ids(&chunks), "its bytes are not all there"))
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// Those chunks of a damaged extent that are right, with their bytes. What it takes to know is their ids: no checksum is asked.
-    /// `file` is the id in the file's name, `pack` that of the pack in it: another one may lie under that name.
+    /// Those chunks of a damaged extent that are right, with their bytes. What it takes to know is
+    /// their ids: no checksum is asked. `file` is the id in the file's name, `pack` that of the
+    /// pack in it: another one may lie under that name.
     pub fn good_chunks(
         &mut self,
         (file, pack): (&[u8; 16], &[u8; 16]),
@@ -68,12 +85,13 @@ impl<'r> ExtentReader<'r> {
     ) -> Result<Vec<(ChunkId, Vec<u8>)>, Error> {
         let span = Span::At { offset: row.offset, len: row.stored_bytes as usize };
         let binding = Binding { kind: "extent", id: pack, position: number };
-        let sealed = match self.repository.backend().read(&pack_name(file), span).map_err(Error::from) {
-            Ok(sealed) => sealed,
-            Err(error) if error.is_damage() => return Ok(Vec::new()),
-            // A disk that fails just now says nothing of what is lost.
-            Err(error) => return Err(error),
-        };
+        let sealed =
+            match self.repository.backend().read(&pack_name(file), span).map_err(Error::from) {
+                Ok(sealed) => sealed,
+                Err(error) if error.is_damage() => return Ok(Vec::new()),
+                // A disk that fails just now says nothing of what is lost.
+                Err(error) => return Err(error),
+            };
         let sealer = self.repository.sealer();
         let has_checksum = extent::has_checksum(row, &sealed, sealer);
         let Some(mut stored) = sealer.open(binding, sealed) else { return Ok(Vec::new()) };
@@ -84,9 +102,15 @@ impl<'r> ExtentReader<'r> {
         let mut good = Vec::new();
         for chunk in chunks {
             let start = chunk.offset as usize;
-            let bytes = plain.get(start..start.saturating_add(chunk.len as usize)).unwrap_or_default();
-            // What a recipe's id is the hash of is seen where the recipe is put together; its extent has a checksum.
-            let is_right = if row.kind.is_recipe() { has_checksum && !bytes.is_empty() } else { self.hashing.id(bytes) == chunk.id };
+            let bytes =
+                plain.get(start..start.saturating_add(chunk.len as usize)).unwrap_or_default();
+            // What a recipe's id is the hash of is seen where the recipe is put together; its
+            // extent has a checksum.
+            let is_right = if row.kind.is_recipe() {
+                has_checksum && !bytes.is_empty()
+            } else {
+                self.hashing.id(bytes) == chunk.id
+            };
             if is_right {
                 good.push((chunk.id, bytes.to_vec()));
             }
@@ -94,17 +118,39 @@ impl<'r> ExtentReader<'r> {
         Ok(good)
     }
 
-    fn prove(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: Vec<(ChunkId, u32)>, sealed: Vec<u8>) -> Result<Proved, Error> {
+    fn prove(
+        &mut self,
+        pack: &[u8; 16],
+        number: u32,
+        row: &ExtentRow,
+        chunks: Vec<(ChunkId, u32)>,
+        sealed: Vec<u8>,
+    ) -> Result<Proved, Error> {
         if let Some((bad, what)) = self.faults(pack, number, row, &chunks, &sealed) {
             return Ok(Proved::Damaged(bad, what));
         }
         let binding = Binding { kind: "extent", id: pack, position: number };
-        let Some(stored) = self.repository.sealer().open(binding, sealed) else { return Ok(Proved::Damaged(ids(&chunks), FOR_ANOTHER_PLACE)) };
-        Ok(Proved::Whole(FilledExtent { kind: row.kind, codec: row.codec, raw_bytes: row.raw_bytes, stored, chunks }))
+        let Some(stored) = self.repository.sealer().open(binding, sealed) else {
+            return Ok(Proved::Damaged(ids(&chunks), FOR_ANOTHER_PLACE));
+        };
+        Ok(Proved::Whole(FilledExtent {
+            kind: row.kind,
+            codec: row.codec,
+            raw_bytes: row.raw_bytes,
+            stored,
+            chunks,
+        }))
     }
 
     /// What is wrong with an extent whose bytes were read already: the chunks, and the reason.
-    pub fn faults(&mut self, pack: &[u8; 16], number: u32, row: &ExtentRow, chunks: &[(ChunkId, u32)], sealed: &[u8]) -> Option<(Vec<ChunkId>, &'static str)> {
+    pub fn faults(
+        &mut self,
+        pack: &[u8; 16],
+        number: u32,
+        row: &ExtentRow,
+        chunks: &[(ChunkId, u32)],
+        sealed: &[u8],
+    ) -> Option<(Vec<ChunkId>, &'static str)> {
         let all = |what| Some((ids(chunks), what));
         let sealer = self.repository.sealer();
         if sealed.len() != row.stored_bytes as usize {
@@ -113,7 +159,11 @@ impl<'r> ExtentReader<'r> {
         if !extent::has_checksum(row, sealed, sealer) {
             return all("its stored bytes do not have their checksum");
         }
-        let Some(stored) = sealer.open_ref(Binding { kind: "extent", id: pack, position: number }, sealed) else { return all(FOR_ANOTHER_PLACE) };
+        let Some(stored) =
+            sealer.open_ref(Binding { kind: "extent", id: pack, position: number }, sealed)
+        else {
+            return all(FOR_ANOTHER_PLACE);
+        };
         let unpacked = match row.codec {
             Codec::Raw => None,
             Codec::Zstd => {

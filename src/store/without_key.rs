@@ -1,8 +1,10 @@
-//! What who has no key can verify of an encrypted repository: that its packs are as they were written.
+//! What who has no key can verify of an encrypted repository: that its packs are as they were
+//! written.
 
 use crate::backend::{Backend, Error as BackendError, Listed, Span};
 
-use super::trailer::{TrailerError, clear_hash};
+use super::pack_layout::TrailerError;
+use super::trailer::clear_hash;
 
 /// Bytes that are read at once.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -24,19 +26,28 @@ impl From<TrailerError> for PackFault {
 impl From<BackendError> for PackFault {
     fn from(error: BackendError) -> PackFault {
         match error {
-            BackendError::Missing { .. } | BackendError::Short { .. } | BackendError::TooLarge { .. } => PackFault::Damaged(error.to_string()),
+            BackendError::Missing { .. }
+            | BackendError::Short { .. }
+            | BackendError::TooLarge { .. } => PackFault::Damaged(error.to_string()),
             error => PackFault::Unread(error),
         }
     }
 }
 
-/// Reads a pack whole, and holds it against the hash that it has in the clear. `read` is called with the bytes that were read.
+/// Reads a pack whole, and holds it against the hash that it has in the clear. `read` is called
+/// with the bytes that were read.
 ///
 /// # Errors
 /// What is wrong with it, or why it could not be read.
-pub fn verify_pack(backend: &dyn Backend, file: &Listed, id: &[u8; 16], mut read: impl FnMut(u64)) -> Result<(), PackFault> {
+pub fn verify_pack(
+    backend: &dyn Backend,
+    file: &Listed,
+    id: &[u8; 16],
+    mut read: impl FnMut(u64),
+) -> Result<(), PackFault> {
     let part = |offset, len| backend.read(&file.name, Span::At { offset, len });
-    let (end, hash) = clear_hash(file.size_bytes, id, |offset, len| Ok::<_, PackFault>(part(offset, len)?))?;
+    let (end, hash) =
+        clear_hash(file.size_bytes, id, |offset, len| Ok::<_, PackFault>(part(offset, len)?))?;
     let (mut hasher, mut at) = (blake3::Hasher::new(), 0);
     while at < end {
         let len = PIECE_BYTES.min(end - at);
@@ -47,6 +58,8 @@ pub fn verify_pack(backend: &dyn Backend, file: &Listed, id: &[u8; 16], mut read
     if *hasher.finalize().as_bytes() == hash {
         Ok(())
     } else {
-        Err(PackFault::Damaged("its bytes do not have the hash that they had when it was written".to_owned()))
+        Err(PackFault::Damaged(
+            "its bytes do not have the hash that they had when it was written".to_owned(),
+        ))
     }
 }

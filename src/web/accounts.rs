@@ -1,4 +1,5 @@
-//! The password, the sessions, and the tokens of programs, in a small file that belongs to the user who runs the service.
+//! The password, the sessions, and the tokens of programs, in a small file that belongs to the user
+//! who runs the service.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -39,7 +40,9 @@ pub enum Trouble {
         source: std::io::Error,
     },
     /// The content of the file cannot be understood.
-    #[error("the file {0} is damaged. Delete it, then set the password again: jellyvault web password")]
+    #[error(
+        "the file {0} is damaged. Delete it, then set the password again: jellyvault web password"
+    )]
     Damaged(PathBuf),
 }
 
@@ -83,13 +86,20 @@ impl Accounts {
     /// Reads the file. If there is no file, no password is set.
     ///
     /// # Errors
-    /// [`Trouble::File`], [`Trouble::Damaged`]: a damaged file must not be treated like a missing one, which means that no password is set.
+    /// [`Trouble::File`], [`Trouble::Damaged`]: a damaged file must not be treated like a missing
+    /// one, which means that no password is set.
     pub fn read(file: &Path) -> Result<Accounts, Trouble> {
         let failed = |source| Trouble::File { verb: "read", path: file.to_path_buf(), source };
         let mut bytes = Vec::new();
         match open_to_read(file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Accounts::default()),
-            opened => opened.map_err(failed)?.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Accounts::default());
+            }
+            opened => opened
+                .map_err(failed)?
+                .take(FILE_BYTES_MAX)
+                .read_to_end(&mut bytes)
+                .map_err(failed)?,
         };
         serde_json::from_slice(&bytes).map_err(|_| Trouble::Damaged(file.to_path_buf()))
     }
@@ -123,7 +133,12 @@ impl Accounts {
     /// Starts a session. Returns the secret for its cookie.
     pub fn sign_in(&mut self, device: &str, now: Timestamp) -> Result<String, Trouble> {
         let secret = secret().map_err(|error| Trouble::Hash(error.to_string()))?;
-        self.sessions.push(SignedIn { id: id_of(&secret), device: device.chars().take(120).collect(), since: now, seen: now });
+        self.sessions.push(SignedIn {
+            id: id_of(&secret),
+            device: device.chars().take(120).collect(),
+            since: now,
+            seen: now,
+        });
         self.sessions.sort_by_key(|session| session.seen);
         let over = self.sessions.len().saturating_sub(SESSIONS_MAX);
         self.sessions.drain(..over);
@@ -133,7 +148,9 @@ impl Accounts {
     /// The session of a cookie's secret, unless it has ended.
     pub fn session(&self, secret: &str, now: Timestamp) -> Option<&SignedIn> {
         let id = id_of(secret);
-        self.sessions.iter().find(|session| session.id == id && session.seen.duration_until(now) < IDLE)
+        self.sessions
+            .iter()
+            .find(|session| session.id == id && session.seen.duration_until(now) < IDLE)
     }
 
     /// Makes a token. Only its hash is stored, so this is the only time that it can be shown.
@@ -158,7 +175,8 @@ pub fn secret() -> Result<String, getrandom::Error> {
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// What is stored instead of a secret. A hash of 256 random bits cannot be reversed, so it can be compared like any text.
+/// What is stored instead of a secret. A hash of 256 random bits cannot be reversed, so it can be
+/// compared like any text.
 pub fn id_of(secret: &str) -> String {
     blake3::hash(secret.as_bytes()).to_hex().to_string()
 }
@@ -171,13 +189,17 @@ pub fn hash(password: &str) -> Result<String, Trouble> {
     if password.chars().count() < PASSWORD_CHARS.0 || password.len() > PASSWORD_CHARS.1 {
         return Err(Trouble::Length);
     }
-    Argon2::default().hash_password(password.as_bytes()).map(|hash| hash.to_string()).map_err(|error| Trouble::Hash(error.to_string()))
+    Argon2::default()
+        .hash_password(password.as_bytes())
+        .map(|hash| hash.to_string())
+        .map_err(|error| Trouble::Hash(error.to_string()))
 }
 
 /// Whether a password is the one of a hash.
 pub fn is_password(password: &str, hash: &str) -> bool {
     let Ok(hash) = PasswordHash::new(hash) else { return false };
-    password.len() <= PASSWORD_CHARS.1 && Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+    password.len() <= PASSWORD_CHARS.1
+        && Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
 }
 
 #[cfg(test)]

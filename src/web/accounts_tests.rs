@@ -19,7 +19,11 @@ fn a_password_opens_for_itself_alone_and_is_not_in_the_file() {
     let back = Accounts::read(&file).unwrap();
     let hash = back.password.clone().unwrap();
     assert!(hash.starts_with("$argon2id$") && is_password("correct horse", &hash));
-    assert!(!is_password("correct horse ", &hash) && !is_password("", &hash) && !is_password("x", "no hash"));
+    assert!(
+        !is_password("correct horse ", &hash)
+            && !is_password("", &hash)
+            && !is_password("x", "no hash")
+    );
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(!text.contains("correct horse"));
     use std::os::unix::fs::PermissionsExt;
@@ -27,7 +31,10 @@ fn a_password_opens_for_itself_alone_and_is_not_in_the_file() {
     let mut damaged = tempfile::NamedTempFile::new_in(dir.path()).unwrap();
     damaged.write_all(b"{\"password\": 7").unwrap();
     damaged.persist(&file).unwrap();
-    assert!(matches!(Accounts::read(&file), Err(Trouble::Damaged(_))), "a damaged file is not one without a password");
+    assert!(
+        matches!(Accounts::read(&file), Err(Trouble::Damaged(_))),
+        "a damaged file is not one without a password"
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `/api/v1`: the same facts for programs, as the command line's documents. `openapi.json` describes it.
+//! `/api/v1`: the same facts for programs, as the command line's documents. `openapi.json`
+//! describes it.
 
 use axum::Json;
 use axum::extract::{Path, Query};
@@ -33,7 +34,11 @@ pub async fn openapi() -> Response {
 /// How things stand.
 pub async fn status(view: View) -> Json<Value> {
     let shown = view.site.board.shown();
-    let next: Vec<_> = shown.next.iter().map(|(job, time)| json!({"job": job, "time": time.timestamp()})).collect();
+    let next: Vec<_> = shown
+        .next
+        .iter()
+        .map(|(job, time)| json!({"job": job, "time": time.timestamp()}))
+        .collect();
     let working = view.site.board.working().map(|working| {
         let of = |(done, expected): (u64, u64)| json!({"done": done, "expected": expected});
         json!({"job": working.job, "began": working.began, "phase": working.far.phase, "files": of(working.far.files), "bytes": of(working.far.bytes)})
@@ -49,7 +54,9 @@ pub async fn status(view: View) -> Json<Value> {
 pub async fn snapshots(view: View) -> Result<Json<Value>, Oops> {
     let list = read(&view, |session, _| {
         let all = session.snapshots()?;
-        Ok(json!({"snapshots": all.iter().map(|(id, record)| SnapshotDocument::of(Some(id), record)).collect::<Vec<_>>()}))
+        Ok(
+            json!({"snapshots": all.iter().map(|(id, record)| SnapshotDocument::of(Some(id), record)).collect::<Vec<_>>()}),
+        )
     });
     Ok(Json(list.await?))
 }
@@ -58,7 +65,9 @@ pub async fn snapshots(view: View) -> Result<Json<Value>, Oops> {
 pub async fn snapshot(view: View, Path(name): Path<String>) -> Result<Json<Value>, Oops> {
     let found = read(&view, move |session, _| {
         let (id, record) = meant(session, &name)?;
-        Ok(json!({"snapshot": SnapshotDocument::of(Some(&id), &record), "problems": record.problems}))
+        Ok(
+            json!({"snapshot": SnapshotDocument::of(Some(&id), &record), "problems": record.problems}),
+        )
     });
     Ok(Json(found.await?))
 }
@@ -68,8 +77,11 @@ pub async fn happened(view: View, Path(name): Path<String>) -> Result<Json<Value
     let told = read(&view, move |session, view| {
         let (after, all) = (meant(session, &name)?, session.snapshots()?);
         let earlier = before(&all, &after);
-        let told = earlier.map(|earlier| view.site.stories.told(session, earlier, &after)).transpose()?;
-        Ok(json!({"snapshot": after.0.to_string(), "before": earlier.map(|earlier| earlier.0.to_string()), "happened": told.as_deref()}))
+        let told =
+            earlier.map(|earlier| view.site.stories.told(session, earlier, &after)).transpose()?;
+        Ok(
+            json!({"snapshot": after.0.to_string(), "before": earlier.map(|earlier| earlier.0.to_string()), "happened": told.as_deref()}),
+        )
     });
     Ok(Json(told.await?))
 }
@@ -83,11 +95,16 @@ pub struct Listing {
 }
 
 /// What lies in a folder of a snapshot.
-pub async fn files(view: View, Path(name): Path<String>, Query(asked): Query<Listing>) -> Result<Json<Value>, Oops> {
+pub async fn files(
+    view: View,
+    Path(name): Path<String>,
+    Query(asked): Query<Listing>,
+) -> Result<Json<Value>, Oops> {
     let list = read(&view, move |session, _| {
         let snapshot = meant(session, &name)?;
         let after = asked.after.as_deref().map(names::bytes);
-        let listed = session.list(&snapshot, &names::bytes(&asked.path), after.as_deref(), ENTRIES_MAX)?;
+        let listed =
+            session.list(&snapshot, &names::bytes(&asked.path), after.as_deref(), ENTRIES_MAX)?;
         let entries: Vec<_> = listed
             .entries
             .iter()
@@ -107,24 +124,36 @@ pub async fn files(view: View, Path(name): Path<String>, Query(asked): Query<Lis
 
 /// Has a job done: `job=snapshot`.
 pub async fn run(view: View, posted: Posted) -> Result<Response, Oops> {
-    let job = Job::ALL.into_iter().find(|job| job.name() == posted.get("job")).ok_or_else(|| Oops::bad("job must be snapshot, retention, check or drill"))?;
+    let job = Job::ALL
+        .into_iter()
+        .find(|job| job.name() == posted.get("job"))
+        .ok_or_else(|| Oops::bad("job must be snapshot, retention, check or drill"))?;
     if job == Job::Retention && view.session.is_none() {
-        return Err(Oops::new(StatusCode::FORBIDDEN, "a token cannot remove snapshots", "Run the retention job from the page, or on its schedule."));
+        return Err(Oops::new(
+            StatusCode::FORBIDDEN,
+            "a token cannot remove snapshots",
+            "Run the retention job from the page, or on its schedule.",
+        ));
     }
     let sent = view.site.orders.send(Order::Run(vec![job]));
-    sent.map_err(|_| Oops::new(StatusCode::SERVICE_UNAVAILABLE, "the service is ending", "Start it again."))?;
+    sent.map_err(|_| {
+        Oops::new(StatusCode::SERVICE_UNAVAILABLE, "the service is ending", "Start it again.")
+    })?;
     Ok((StatusCode::ACCEPTED, Json(json!({"ordered": job}))).into_response())
 }
 
 /// Prometheus' text.
 pub async fn metrics_text(view: View) -> Response {
     let shown = view.site.board.shown();
-    let Some(standing) = &shown.standing else { return (StatusCode::SERVICE_UNAVAILABLE, "not looked yet\n").into_response() };
+    let Some(standing) = &shown.standing else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "not looked yet\n").into_response();
+    };
     let text = metrics(&shown.facts, standing, &shown.log, &shown.next, jiff::Timestamp::now());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
-/// Whether the service answers: for containers. It says nothing of the server to those who are not signed in.
+/// Whether the service answers: for containers. It says nothing of the server to those who are not
+/// signed in.
 pub async fn alive() -> &'static str {
     "ok\n"
 }
@@ -135,7 +164,10 @@ mod tests {
     fn the_description_is_json_and_names_each_path() {
         let document: serde_json::Value = serde_json::from_str(super::OPENAPI).unwrap();
         let described: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
-        let routes: Vec<&str> = super::super::routes::API.iter().map(|path| path.strip_prefix("/api/v1").unwrap()).collect();
+        let routes: Vec<&str> = super::super::routes::API
+            .iter()
+            .map(|path| path.strip_prefix("/api/v1").unwrap())
+            .collect();
         assert_eq!(described, routes);
     }
 }

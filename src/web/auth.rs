@@ -1,5 +1,5 @@
-//! Signing in and out. Passwords are tried one at a time, and an address that sends wrong ones has to wait. The first password is set through a link
-//! that the service prints when it starts.
+//! Signing in and out. Passwords are tried one at a time, and an address that sends wrong ones has
+//! to wait. The first password is set through a link that the service prints when it starts.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,7 +15,8 @@ use super::throttle::Throttle;
 
 /// How long the link that the service prints is valid.
 const LINK: Duration = Duration::from_secs(600);
-/// How long after entering the password it is not asked for again before something is removed or overwritten.
+/// How long after entering the password it is not asked for again before something is removed or
+/// overwritten.
 const PROVED: Duration = Duration::from_secs(600);
 /// Requests that may wait to try a password, at most.
 const WAITING_MAX: usize = 64;
@@ -77,7 +78,9 @@ impl Auth {
             file,
         };
         let stored = auth.with(|accounts| accounts.password.clone())?;
-        if let Some(password) = password.filter(|password| !stored.is_some_and(|hash| is_password(password, &hash))) {
+        if let Some(password) =
+            password.filter(|password| !stored.is_some_and(|hash| is_password(password, &hash)))
+        {
             // Another password ends all sessions, whoever sets it.
             auth.change(|accounts| accounts.set_password(password))?;
         }
@@ -95,7 +98,10 @@ impl Auth {
     }
 
     /// Changes the accounts and writes the file.
-    pub fn change<T>(&self, change: impl FnOnce(&mut Accounts) -> Result<T, Trouble>) -> Result<T, Trouble> {
+    pub fn change<T>(
+        &self,
+        change: impl FnOnce(&mut Accounts) -> Result<T, Trouble>,
+    ) -> Result<T, Trouble> {
         let mut known = locked(&self.known);
         let mut accounts = Accounts::read(&self.file)?;
         let outcome = change(&mut accounts)?;
@@ -129,7 +135,9 @@ impl Auth {
 
     /// Whether a secret is that of the link, and the link is still valid.
     pub fn is_link(&self, secret: &str) -> bool {
-        locked(&self.link).as_ref().is_some_and(|(id, made)| *id == id_of(secret) && made.elapsed() < LINK)
+        locked(&self.link)
+            .as_ref()
+            .is_some_and(|(id, made)| *id == id_of(secret) && made.elapsed() < LINK)
     }
 
     /// Makes the link invalid, because it was used.
@@ -137,8 +145,13 @@ impl Auth {
         *locked(&self.link) = None;
     }
 
-    /// Tries a password. Only one is tried at a time, because each takes time and memory, and many at once would overload the machine.
-    pub async fn try_password(&self, password: String, address: IpAddr) -> Result<Result<(), Refusal>, Trouble> {
+    /// Tries a password. Only one is tried at a time, because each takes time and memory, and many
+    /// at once would overload the machine.
+    pub async fn try_password(
+        &self,
+        password: String,
+        address: IpAddr,
+    ) -> Result<Result<(), Refusal>, Trouble> {
         let wait = self.throttle.wait(address, Instant::now());
         if !wait.is_zero() {
             return Ok(Err(Refusal::Wait(wait.as_secs() + 1)));
@@ -155,7 +168,11 @@ impl Auth {
             return Ok(Err(Refusal::Wait(wait.as_secs() + 1)));
         }
         let stored = self.with(|accounts| accounts.password.clone())?;
-        let is_right = tokio::task::spawn_blocking(move || stored.is_some_and(|hash| is_password(&password, &hash))).await.unwrap_or(false);
+        let is_right = tokio::task::spawn_blocking(move || {
+            stored.is_some_and(|hash| is_password(&password, &hash))
+        })
+        .await
+        .unwrap_or(false);
         if is_right {
             self.throttle.right(address);
             return Ok(Ok(()));
@@ -164,7 +181,8 @@ impl Auth {
         Ok(Err(Refusal::Wrong))
     }
 
-    /// The seconds that an address has to wait before its next attempt; nothing where it may try now.
+    /// The seconds that an address has to wait before its next attempt; nothing where it may try
+    /// now.
     pub fn must_wait(&self, address: IpAddr) -> Option<u64> {
         let wait = self.throttle.wait(address, Instant::now());
         (!wait.is_zero()).then(|| wait.as_secs() + 1)
@@ -190,11 +208,17 @@ impl Auth {
     /// The session of a cookie.
     pub fn session(&self, secret: &str) -> Result<Option<SignedIn>, Trouble> {
         let now = Timestamp::now();
-        let Some(session) = self.with(|accounts| accounts.session(secret, now).cloned())? else { return Ok(None) };
+        let Some(session) = self.with(|accounts| accounts.session(secret, now).cloned())? else {
+            return Ok(None);
+        };
         if session.seen.duration_until(now) >= SEEN_EVERY {
             let id = session.id.clone();
             self.change(|accounts| {
-                accounts.sessions.iter_mut().filter(|session| session.id == id).for_each(|session| session.seen = now);
+                accounts
+                    .sessions
+                    .iter_mut()
+                    .filter(|session| session.id == id)
+                    .for_each(|session| session.seen = now);
                 Ok(())
             })?;
         }

@@ -65,7 +65,12 @@ pub struct Board {
 
 impl Default for Board {
     fn default() -> Board {
-        Board { shown: Mutex::default(), files: AtomicU64::new(0), bytes: AtomicU64::new(0), turns: watch::Sender::new(0) }
+        Board {
+            shown: Mutex::default(),
+            files: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            turns: watch::Sender::new(0),
+        }
     }
 }
 
@@ -100,7 +105,8 @@ impl Board {
     /// Says how things stand.
     pub fn show(&self, standing: Standing, facts: Facts, log: JobLog, next: Vec<(Job, Zoned)>) {
         self.change(|shown| {
-            (shown.standing, shown.facts, shown.log, shown.next) = (Some(standing), facts, log, next);
+            (shown.standing, shown.facts, shown.log, shown.next) =
+                (Some(standing), facts, log, next);
         });
     }
 
@@ -127,8 +133,17 @@ impl Board {
     /// The job that is being done.
     pub fn working(&self) -> Option<Working> {
         let (job, began, phase, expected) = self.lock().working?;
-        let (files, bytes) = (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
-        Some(Working { job, began, far: Far { phase: phase.to_owned(), files: (files, expected.0), bytes: (bytes, expected.1) } })
+        let (files, bytes) =
+            (self.files.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
+        Some(Working {
+            job,
+            began,
+            far: Far {
+                phase: phase.to_owned(),
+                files: (files, expected.0),
+                bytes: (bytes, expected.1),
+            },
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Files of snapshots for the browser. Their content is not trusted: pictures, recognized by their bytes, are shown in the page; all else is a download.
+//! Files of snapshots for the browser. Their content is not trusted: pictures, recognized by their
+//! bytes, are shown in the page; all else is a download.
 
 use std::io::{Read, Write};
 use std::pin::Pin;
@@ -55,7 +56,9 @@ struct ToBrowser {
 impl ToBrowser {
     fn send(&self, part: std::io::Result<Bytes>) -> std::io::Result<()> {
         // The timeout needs the runtime's clock, so it is created inside the runtime.
-        let sent = self.handle.block_on(async { tokio::time::timeout(PATIENCE, self.parts.send(part)).await });
+        let sent = self
+            .handle
+            .block_on(async { tokio::time::timeout(PATIENCE, self.parts.send(part)).await });
         match sent {
             Ok(Ok(())) => Ok(()),
             _ => Err(std::io::ErrorKind::BrokenPipe.into()),
@@ -88,7 +91,13 @@ async fn streamed(
     bytes: Option<u64>,
     work: impl FnOnce(&Session, &mut dyn Write) -> Result<(), Error> + Send + 'static,
 ) -> Result<Response, Oops> {
-    let busy = || Oops::new(StatusCode::SERVICE_UNAVAILABLE, "too many downloads are running", "Wait until one of them is done, then try again.");
+    let busy = || {
+        Oops::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many downloads are running",
+            "Wait until one of them is done, then try again.",
+        )
+    };
     let place = view.site.downloads.clone().try_acquire_owned().map_err(|_| busy())?;
     let mut response = (disposition(name), sent(view, place, work)).into_response();
     if let Some(bytes) = bytes {
@@ -98,7 +107,11 @@ async fn streamed(
 }
 
 /// The bytes that a thread writes; the place is given back when they are sent.
-fn sent(view: &View, place: OwnedSemaphorePermit, work: impl FnOnce(&Session, &mut dyn Write) -> Result<(), Error> + Send + 'static) -> Body {
+fn sent(
+    view: &View,
+    place: OwnedSemaphorePermit,
+    work: impl FnOnce(&Session, &mut dyn Write) -> Result<(), Error> + Send + 'static,
+) -> Body {
     let (parts, received) = channel(PARTS);
     let (folder, handle) = (view.site.repository.clone(), Handle::current());
     // Not one of the runtime's threads, because a slow browser would block it for long.
@@ -108,7 +121,8 @@ fn sent(view: &View, place: OwnedSemaphorePermit, work: impl FnOnce(&Session, &m
         let done = Session::open(&folder).and_then(|session| work(&session, &mut out));
         let done = done.map_err(std::io::Error::other).and_then(|()| out.flush());
         if let Err(error) = done {
-            // The answer is then too short or the connection ends early, so the browser reports a failed download.
+            // The answer is then too short or the connection ends early, so the browser reports a
+            // failed download.
             crate::tolerate(out.send(Err(error)));
         }
     });
@@ -116,7 +130,12 @@ fn sent(view: &View, place: OwnedSemaphorePermit, work: impl FnOnce(&Session, &m
 }
 
 /// Writes all of a file.
-fn copy(session: &Session, snapshot: &Snapshot, path: &[u8], out: &mut dyn Write) -> Result<(), Error> {
+fn copy(
+    session: &Session,
+    snapshot: &Snapshot,
+    path: &[u8],
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     let mut file = session.read(snapshot, path)?;
     let mut part = vec![0; PART_BYTES];
     loop {
@@ -130,26 +149,45 @@ fn copy(session: &Session, snapshot: &Snapshot, path: &[u8], out: &mut dyn Write
 
 /// The headers of a download, with a file name that every system accepts.
 fn disposition(name: &str) -> [(HeaderName, String); 2] {
-    let plain: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_. ()".contains(c) { c } else { '_' }).collect();
-    let value = format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", names::value(name));
-    [(header::CONTENT_DISPOSITION, value), (header::CONTENT_TYPE, "application/octet-stream".to_owned())]
+    let plain: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "-_. ()".contains(c) { c } else { '_' })
+        .collect();
+    let value =
+        format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", names::value(name));
+    [
+        (header::CONTENT_DISPOSITION, value),
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+    ]
 }
 
 /// Downloads a file of a snapshot.
 pub async fn file(view: &View, snapshot: Snapshot, path: Vec<u8>) -> Result<Response, Oops> {
-    let (name, found) = (String::from_utf8_lossy(file_name(&path)).into_owned(), (snapshot.clone(), path.clone()));
-    let size = super::requests::read(view, move |session, _| Ok(session.read(&found.0, &found.1)?.entry().size())).await?;
-    streamed(view, &name, Some(size), move |session, out| copy(session, &snapshot, &path, out)).await
+    let (name, found) =
+        (String::from_utf8_lossy(file_name(&path)).into_owned(), (snapshot.clone(), path.clone()));
+    let size = super::requests::read(view, move |session, _| {
+        Ok(session.read(&found.0, &found.1)?.entry().size())
+    })
+    .await?;
+    streamed(view, &name, Some(size), move |session, out| copy(session, &snapshot, &path, out))
+        .await
 }
 
 /// Downloads a folder of a snapshot as a zip, which is made while it is sent.
 pub async fn folder(view: &View, snapshot: Snapshot, folder: Vec<u8>) -> Result<Response, Oops> {
     let last = String::from_utf8_lossy(file_name(&folder)).into_owned();
-    let name = format!("{}-{}.zip", if last.is_empty() { "snapshot" } else { &last }, short(&snapshot.0));
-    streamed(view, &name, None, move |session, out| zip_folder(session, &snapshot, &folder, out)).await
+    let name =
+        format!("{}-{}.zip", if last.is_empty() { "snapshot" } else { &last }, short(&snapshot.0));
+    streamed(view, &name, None, move |session, out| zip_folder(session, &snapshot, &folder, out))
+        .await
 }
 
-fn zip_folder(session: &Session, snapshot: &Snapshot, folder: &[u8], out: &mut dyn Write) -> Result<(), Error> {
+fn zip_folder(
+    session: &Session,
+    snapshot: &Snapshot,
+    folder: &[u8],
+    out: &mut dyn Write,
+) -> Result<(), Error> {
     let mut zip = rawzip::ZipArchiveWriter::new(out);
     let mut waiting = vec![folder.to_vec()];
     let (mut part, mut count) = (vec![0; PART_BYTES], 0);
@@ -159,22 +197,34 @@ fn zip_folder(session: &Session, snapshot: &Snapshot, folder: &[u8], out: &mut d
             let entry = found.entry;
             count += 1;
             match &entry.kind {
-                _ if count > ZIP_ENTRIES_MAX => return Err(Error::Output(std::io::Error::other("the folder has too many files for one zip"))),
+                _ if count > ZIP_ENTRIES_MAX => {
+                    return Err(Error::Output(std::io::Error::other(
+                        "the folder has too many files for one zip",
+                    )));
+                }
                 Kind::Directory => waiting.push(entry.path),
                 // Links are left out, because not every system can read them from a zip.
                 Kind::Symlink { .. } => {}
                 Kind::File { .. } => {
-                    let below = entry.path.strip_prefix(folder).map_or(entry.path.as_slice(), |below| below.strip_prefix(b"/").unwrap_or(below));
+                    let below =
+                        entry.path.strip_prefix(folder).map_or(entry.path.as_slice(), |below| {
+                            below.strip_prefix(b"/").unwrap_or(below)
+                        });
                     let name = String::from_utf8_lossy(below).into_owned();
                     let mut file = session.read(snapshot, &entry.path)?;
-                    let (mut writer, config) = zip.new_file(&name).compression_method(rawzip::CompressionMethod::STORE).start().map_err(failed)?;
+                    let (mut writer, config) = zip
+                        .new_file(&name)
+                        .compression_method(rawzip::CompressionMethod::STORE)
+                        .start()
+                        .map_err(failed)?;
                     let mut data = config.wrap(&mut writer);
                     loop {
                         let read = file.read(&mut part).map_err(Error::Output)?;
                         if read == 0 {
                             break;
                         }
-                        data.write_all(part.get(..read).unwrap_or_default()).map_err(Error::Output)?;
+                        data.write_all(part.get(..read).unwrap_or_default())
+                            .map_err(Error::Output)?;
                     }
                     let (_, descriptor) = data.finish().map_err(failed)?;
                     writer.finish(descriptor).map_err(failed)?;
@@ -186,7 +236,8 @@ fn zip_folder(session: &Session, snapshot: &Snapshot, folder: &[u8], out: &mut d
     Ok(())
 }
 
-/// Downloads a zip that Jellyfin restores. It is made and read back whole before its first byte is sent, as on the command line.
+/// Downloads a zip that Jellyfin restores. It is made and read back whole before its first byte is
+/// sent, as on the command line.
 pub async fn export(view: &View, snapshot: Snapshot, kind: ExportKind) -> Result<Response, Oops> {
     let name = format!("jellyfin-backup-{}.zip", short(&snapshot.0));
     streamed(view, &name, None, move |session, mut out| {
@@ -197,20 +248,42 @@ pub async fn export(view: &View, snapshot: Snapshot, kind: ExportKind) -> Result
 }
 
 /// A picture of a snapshot, shown in the page.
-pub async fn picture(view: &View, snapshot: Snapshot, path: Vec<u8>, is_fixed: bool) -> Result<Response, Oops> {
-    let busy = || Oops::new(StatusCode::SERVICE_UNAVAILABLE, "too many pictures are being sent", "Wait a moment, then reload this page.");
-    let place = tokio::time::timeout(PICTURE_PATIENCE, view.site.pictures.clone().acquire_owned()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+pub async fn picture(
+    view: &View,
+    snapshot: Snapshot,
+    path: Vec<u8>,
+    is_fixed: bool,
+) -> Result<Response, Oops> {
+    let busy = || {
+        Oops::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many pictures are being sent",
+            "Wait a moment, then reload this page.",
+        )
+    };
+    let place = tokio::time::timeout(PICTURE_PATIENCE, view.site.pictures.clone().acquire_owned())
+        .await
+        .map_err(|_| busy())?
+        .map_err(|_| busy())?;
     let wanted = (snapshot.clone(), path.clone());
     let (kind, bytes) = super::requests::read(view, move |session, _| {
         let file = session.read(&wanted.0, &wanted.1)?;
         let (bytes, mut head) = (file.entry().size(), Vec::new());
-        file.take(HEAD_BYTES).read_to_end(&mut head).map_err(|error| Oops::from(Error::Output(error)))?;
+        file.take(HEAD_BYTES)
+            .read_to_end(&mut head)
+            .map_err(|error| Oops::from(Error::Output(error)))?;
         Ok((picture_kind(&head), bytes))
     })
     .await?;
-    let kind =
-        kind.ok_or_else(|| Oops::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "this is not a picture that browsers can show safely", "Download the file."))?;
-    // The content of a path in a snapshot never changes, so browsers may keep it; but `latest` is another snapshot tomorrow.
+    let kind = kind.ok_or_else(|| {
+        Oops::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "this is not a picture that browsers can show safely",
+            "Download the file.",
+        )
+    })?;
+    // The content of a path in a snapshot never changes, so browsers may keep it; but `latest` is
+    // another snapshot tomorrow.
     let cache = if is_fixed { "private, max-age=31536000, immutable" } else { "no-store" };
     let headers = [
         (header::CONTENT_TYPE, kind.to_owned()),
@@ -218,13 +291,16 @@ pub async fn picture(view: &View, snapshot: Snapshot, path: Vec<u8>, is_fixed: b
         (header::CACHE_CONTROL, cache.to_owned()),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox".to_owned()),
     ];
-    Ok((headers, sent(view, place, move |session, out| copy(session, &snapshot, &path, out))).into_response())
+    Ok((headers, sent(view, place, move |session, out| copy(session, &snapshot, &path, out)))
+        .into_response())
 }
 
-/// The type of a picture, if browsers cannot take its bytes for anything else. SVG is left out, because it can contain scripts.
+/// The type of a picture, if browsers cannot take its bytes for anything else. SVG is left out,
+/// because it can contain scripts.
 pub fn picture_kind(bytes: &[u8]) -> Option<&'static str> {
     let is_webp = bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP");
-    let is_avif = bytes.get(4..8) == Some(b"ftyp") && bytes.get(8..12).is_some_and(|brand| [b"avif".as_slice(), b"avis"].contains(&brand));
+    let is_avif = bytes.get(4..8) == Some(b"ftyp")
+        && bytes.get(8..12).is_some_and(|brand| [b"avif".as_slice(), b"avis"].contains(&brand));
     match bytes {
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),
@@ -243,7 +319,14 @@ mod tests {
     fn only_pictures_are_shown() {
         assert_eq!(picture_kind(b"\xff\xd8\xff\xe0x"), Some("image/jpeg"));
         assert_eq!(picture_kind(b"RIFF\0\0\0\0WEBPVP8 "), Some("image/webp"));
-        for other in [b"<svg xmlns='http://www.w3.org/2000/svg'>".as_slice(), b"<html>", b"", b"\xff\xd8", b"GIF8", b"RIFF\0\0\0\0WAVE"] {
+        for other in [
+            b"<svg xmlns='http://www.w3.org/2000/svg'>".as_slice(),
+            b"<html>",
+            b"",
+            b"\xff\xd8",
+            b"GIF8",
+            b"RIFF\0\0\0\0WAVE",
+        ] {
             assert_eq!(picture_kind(other), None);
         }
     }

@@ -25,14 +25,18 @@ impl Stream for Changes {
     type Item = Result<Event, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|change| change.map(|()| Ok(Event::default().event("change").data("1"))))
+        self.0
+            .poll_recv(context)
+            .map(|change| change.map(|()| Ok(Event::default().event("change").data("1"))))
     }
 }
 
 /// Tells a tab of each change.
 pub async fn events(view: View) -> Result<Response, Oops> {
     let place = view.site.tabs.clone().try_acquire_owned();
-    let place = place.map_err(|_| Oops::new(StatusCode::SERVICE_UNAVAILABLE, "too many tabs listen", "Close some of them."))?;
+    let place = place.map_err(|_| {
+        Oops::new(StatusCode::SERVICE_UNAVAILABLE, "too many tabs listen", "Close some of them.")
+    })?;
     let (changed, received) = channel(1);
     tokio::spawn(async move {
         let _place = place;
@@ -53,7 +57,8 @@ pub async fn events(view: View) -> Result<Response, Oops> {
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
     });
-    let stream = Sse::new(Changes(received)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
+    let stream =
+        Sse::new(Changes(received)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
     // Proxies that collect answers would hold it back.
     Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], stream).into_response())
 }

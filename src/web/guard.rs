@@ -1,4 +1,5 @@
-//! Checks every request: the host name, the page that sent it, and the session or token. Adds the security headers to every answer.
+//! Checks every request: the host name, the page that sent it, and the session or token. Adds the
+//! security headers to every answer.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -23,12 +24,12 @@ use super::view::{Theme, View};
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-const CONTENT_POLICY: &str =
-    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+const CONTENT_POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// Checks a request, passes it on, and completes the answer.
 pub async fn guard(State(site): State<Arc<Site>>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
+    let peer =
+        request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip());
     let mut view = seen(&site, &request, peer);
     let is_api = view.path.starts_with("/api/");
     let outcome = match admit(&mut view, &request) {
@@ -47,13 +48,23 @@ fn seen(site: &Arc<Site>, request: &Request, peer: IpAddr) -> View {
     let is_trusted = site.settings.trusts(peer);
     let forwarded = |name| text(headers, name).filter(|_| is_trusted);
     // The last address is the one that the proxy itself saw.
-    let last = headers.get_all("x-forwarded-for").into_iter().next_back().and_then(|line| line.to_str().ok()).filter(|_| is_trusted);
+    let last = headers
+        .get_all("x-forwarded-for")
+        .into_iter()
+        .next_back()
+        .and_then(|line| line.to_str().ok())
+        .filter(|_| is_trusted);
     let address = last.and_then(|all| all.rsplit(',').next()?.trim().parse().ok()).unwrap_or(peer);
-    let prefix = forwarded("x-forwarded-prefix").map(|prefix| prefix.trim_end_matches('/')).filter(|prefix| is_prefix(prefix));
-    // What a proxy says of prefixes is for links alone: where a request leads, and whether it is open to all, its path decides.
+    let prefix = forwarded("x-forwarded-prefix")
+        .map(|prefix| prefix.trim_end_matches('/'))
+        .filter(|prefix| is_prefix(prefix));
+    // What a proxy says of prefixes is for links alone: where a request leads, and whether it is
+    // open to all, its path decides.
     let base = prefix.map_or_else(|| site.settings.base.clone(), str::to_owned);
     let whole = request.uri().path();
-    let own = whole.strip_prefix(site.settings.base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let own = whole
+        .strip_prefix(site.settings.base.as_str())
+        .filter(|rest| rest.is_empty() || rest.starts_with('/'));
     let path = match own.unwrap_or(whole) {
         "" => "/".to_owned(),
         path => path.to_owned(),
@@ -71,7 +82,9 @@ fn seen(site: &Arc<Site>, request: &Request, peer: IpAddr) -> View {
 
 /// Whether a prefix is only parts of a path.
 fn is_prefix(prefix: &str) -> bool {
-    prefix.starts_with('/') && !prefix.starts_with("//") && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte))
+    prefix.starts_with('/')
+        && !prefix.starts_with("//")
+        && prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte))
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
@@ -83,17 +96,30 @@ fn admit(view: &mut View, request: &Request) -> Result<(), Box<Response>> {
     let headers = request.headers();
     let refuse = |oops: Oops| Box::new(oops.into_response());
     let settings = &view.site.settings;
-    let is_trusted_host = settings.trusts(request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip()));
-    let host = text(headers, "x-forwarded-host").filter(|_| is_trusted_host).or_else(|| text(headers, "host")).unwrap_or_default().to_owned();
+    let is_trusted_host = settings.trusts(
+        request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0.ip()),
+    );
+    let host = text(headers, "x-forwarded-host")
+        .filter(|_| is_trusted_host)
+        .or_else(|| text(headers, "host"))
+        .unwrap_or_default()
+        .to_owned();
     if !is_ours(host_of(&host), &settings.machine, &settings.allowed_hosts) {
         return Err(refuse(Oops::new(
             StatusCode::MISDIRECTED_REQUEST,
-            format!("this page was opened under the name {:?}, which is not a name of this machine", host_of(&host)),
+            format!(
+                "this page was opened under the name {:?}, which is not a name of this machine",
+                host_of(&host)
+            ),
             "If the name is correct, add it to the configuration: [web] allowed_hosts = [\"NAME\"]. Then restart the service.",
         )));
     }
     let is_change = ![Method::GET, Method::HEAD].contains(request.method());
-    let origin = Origin { site: text(headers, "sec-fetch-site"), origin: text(headers, "origin"), host: &host };
+    let origin = Origin {
+        site: text(headers, "sec-fetch-site"),
+        origin: text(headers, "origin"),
+        host: &host,
+    };
     if is_change && !origin.is_own() {
         return Err(refuse(Oops::new(
             StatusCode::FORBIDDEN,
@@ -114,7 +140,11 @@ fn admit(view: &mut View, request: &Request) -> Result<(), Box<Response>> {
                 "Sign in with a browser for this.",
             ))),
             Ok(true) => Ok(()),
-            Ok(false) => Err(refuse(Oops::new(StatusCode::UNAUTHORIZED, "the token is not valid", "Make a new one: jellyvault web token NAME"))),
+            Ok(false) => Err(refuse(Oops::new(
+                StatusCode::UNAUTHORIZED,
+                "the token is not valid",
+                "Make a new one: jellyvault web token NAME",
+            ))),
             Err(trouble) => Err(refuse(trouble.into())),
         };
     }
@@ -124,12 +154,19 @@ fn admit(view: &mut View, request: &Request) -> Result<(), Box<Response>> {
             Ok(())
         }
         Ok(None) if view.path.starts_with("/api/") || is_change || view.path == "/events" => {
-            Err(refuse(Oops::new(StatusCode::UNAUTHORIZED, "you are not signed in", "Sign in, then try again.")))
+            Err(refuse(Oops::new(
+                StatusCode::UNAUTHORIZED,
+                "you are not signed in",
+                "Sign in, then try again.",
+            )))
         }
         Ok(None) => {
             let next = request.uri().path_and_query().map_or("/", |path| path.as_str());
             let next = next.strip_prefix(settings.base.as_str()).unwrap_or(next);
-            Err(Box::new(Redirect::to(&view.to(&format!("/login?next={}", names::value(next)))).into_response()))
+            Err(Box::new(
+                Redirect::to(&view.to(&format!("/login?next={}", names::value(next))))
+                    .into_response(),
+            ))
         }
         Err(oops) => Err(refuse(oops)),
     }
@@ -146,7 +183,8 @@ fn finish(response: Response, view: &View, is_api: bool) -> Response {
     let mut response = match oops {
         Some(oops) if is_api => {
             let document = json!({"error": {"message": oops.what, "hint": oops.todo}});
-            (oops.status, [(header::CONTENT_TYPE, "application/json")], document.to_string()).into_response()
+            (oops.status, [(header::CONTENT_TYPE, "application/json")], document.to_string())
+                .into_response()
         }
         Some(oops) => pages::trouble(view, &oops),
         None => response,

@@ -1,5 +1,6 @@
-//! The page in the browser, and the same for programs below `/api/v1`. It reads the repository by itself; whatever changes something runs as a
-//! command in a process of its own: the very command that the page shows.
+//! The page in the browser, and the same for programs below `/api/v1`. It reads the repository by
+//! itself; whatever changes something runs as a command in a process of its own: the very command
+//! that the page shows.
 
 mod accounts;
 mod address;

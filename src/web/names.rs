@@ -3,7 +3,8 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
 /// What an address may hold as it is.
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
+const KEPT: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
 /// Of a single value also no slash.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -30,7 +31,14 @@ mod tests {
     fn any_path_comes_back() {
         let odd: Vec<u8> = b"a b/%2e?#&\xff\xfe/..\\\"<'\n".to_vec();
         assert_eq!(bytes(&path(&odd)), odd);
-        assert!(path(&odd).bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~/%".contains(&byte)));
-        assert_eq!((path(b"data/x"), value("a/b&c")), ("data/x".to_owned(), "a%2Fb%26c".to_owned()));
+        assert!(
+            path(&odd)
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.~/%".contains(&byte))
+        );
+        assert_eq!(
+            (path(b"data/x"), value("a/b&c")),
+            ("data/x".to_owned(), "a%2Fb%26c".to_owned())
+        );
     }
 }

@@ -46,13 +46,22 @@ impl From<Error> for Oops {
             source = cause.source();
         }
         let (status, todo) = match error.kind() {
-            ErrorKind::NoRepository => {
-                (StatusCode::SERVICE_UNAVAILABLE, "If the repository is on a separate disk, mount or connect the disk, then reload this page.")
+            ErrorKind::NoRepository => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "If the repository is on a separate disk, mount or connect the disk, then reload this page.",
+            ),
+            ErrorKind::Damaged => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Run jellyvault check to see what is damaged, then jellyvault repair.",
+            ),
+            ErrorKind::Busy => {
+                (StatusCode::SERVICE_UNAVAILABLE, "Wait a moment, then reload this page.")
             }
-            ErrorKind::Damaged => (StatusCode::INTERNAL_SERVER_ERROR, "Run jellyvault check to see what is damaged, then jellyvault repair."),
-            ErrorKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "Wait a moment, then reload this page."),
             ErrorKind::Usage => (StatusCode::BAD_REQUEST, "Go back, and choose something else."),
-            ErrorKind::NotFound => (StatusCode::NOT_FOUND, "It may have been removed meanwhile. Choose another from the list of snapshots."),
+            ErrorKind::NotFound => (
+                StatusCode::NOT_FOUND,
+                "It may have been removed meanwhile. Choose another from the list of snapshots.",
+            ),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "Fix the cause, then reload this page."),
         };
         Oops::new(status, what, todo)
@@ -61,7 +70,11 @@ impl From<Error> for Oops {
 
 impl From<super::accounts::Trouble> for Oops {
     fn from(trouble: super::accounts::Trouble) -> Oops {
-        Oops::new(StatusCode::INTERNAL_SERVER_ERROR, trouble.to_string(), "Fix the cause, then reload this page.")
+        Oops::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            trouble.to_string(),
+            "Fix the cause, then reload this page.",
+        )
     }
 }
 

@@ -1,4 +1,5 @@
-//! A connection whose other end must take what it is sent: one that takes nothing for a while is closed.
+//! A connection whose other end must take what it is sent: one that takes nothing for a while is
+//! closed.
 
 use std::io;
 use std::pin::Pin;
@@ -22,11 +23,19 @@ pub struct Patient {
 
 impl Patient {
     pub fn new(stream: TcpStream) -> Patient {
-        Patient { stream, until: Box::pin(sleep_until(Instant::now() + PATIENCE)), is_waiting: false }
+        Patient {
+            stream,
+            until: Box::pin(sleep_until(Instant::now() + PATIENCE)),
+            is_waiting: false,
+        }
     }
 
     /// What came of an attempt to send: an error where nothing was taken for too long.
-    fn judge<T>(&mut self, sent: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+    fn judge<T>(
+        &mut self,
+        sent: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
         if sent.is_ready() {
             self.is_waiting = false;
             return sent;
@@ -43,18 +52,30 @@ impl Patient {
 }
 
 impl AsyncRead for Patient {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
 impl AsyncWrite for Patient {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let sent = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.judge(sent, context)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let sent = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         self.judge(sent, context)
     }

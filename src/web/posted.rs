@@ -1,4 +1,5 @@
-//! Reads a form. Its size and time are limited, and it must carry the token that only jellyvault's pages have.
+//! Reads a form. Its size and time are limited, and it must carry the token that only jellyvault's
+//! pages have.
 
 use std::time::Duration;
 
@@ -37,14 +38,28 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
     type Rejection = Oops;
 
     async fn from_request(request: Request, _: &S) -> Result<Posted, Oops> {
-        let view = request.extensions().get::<View>().cloned().ok_or_else(|| Oops::bad("the request was not checked, which is a bug in jellyvault"))?;
-        let read = tokio::time::timeout(PATIENCE, to_bytes(request.into_body(), FORM_BYTES_MAX)).await;
-        let bytes = read.map_err(|_| Oops::bad("the form took too long to arrive"))?.map_err(|_| Oops::bad("the form is too large, or was cut off"))?;
-        let posted = Posted(form_urlencoded::parse(&bytes).map(|(name, value)| (name.into_owned(), value.into_owned())).collect());
-        // Without a session there is nothing that another page could misuse: programs send a token, not a cookie.
+        let view = request.extensions().get::<View>().cloned().ok_or_else(|| {
+            Oops::bad("the request was not checked, which is a bug in jellyvault")
+        })?;
+        let read =
+            tokio::time::timeout(PATIENCE, to_bytes(request.into_body(), FORM_BYTES_MAX)).await;
+        let bytes = read
+            .map_err(|_| Oops::bad("the form took too long to arrive"))?
+            .map_err(|_| Oops::bad("the form is too large, or was cut off"))?;
+        let posted = Posted(
+            form_urlencoded::parse(&bytes)
+                .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                .collect(),
+        );
+        // Without a session there is nothing that another page could misuse: programs send a token,
+        // not a cookie.
         if view.session.is_some() && posted.get("token") != view.form_token() {
             let what = "this form is out of date, because the service was restarted or you signed in again";
-            return Err(Oops::new(axum::http::StatusCode::BAD_REQUEST, what, "Go back, reload the page, then try again."));
+            return Err(Oops::new(
+                axum::http::StatusCode::BAD_REQUEST,
+                what,
+                "Go back, reload the page, then try again.",
+            ));
         }
         Ok(posted)
     }

@@ -1,4 +1,5 @@
-//! Sign-ins by Quick Connect that wait for their code to be typed in Jellyfin. Each belongs to the browser that began it, by a cookie.
+//! Sign-ins by Quick Connect that wait for their code to be typed in Jellyfin. Each belongs to the
+//! browser that began it, by a cookie.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -83,11 +84,21 @@ impl Quick {
         };
         let of_address = waiting.values().filter(|own| own.address == address).count();
         let over = if of_address >= WAITING_MAX.1 { oldest(&waiting, Some(address)) } else { None };
-        let over = over.or_else(|| (waiting.len() >= WAITING_MAX.0).then(|| oldest(&waiting, None)).flatten());
+        let over = over
+            .or_else(|| (waiting.len() >= WAITING_MAX.0).then(|| oldest(&waiting, None)).flatten());
         if let Some(over) = over {
             waiting.remove(&over);
         }
-        waiting.insert(id_of(&secret), Waiting { address, begun: Instant::now(), asked: None, connect, server: server.to_owned() });
+        waiting.insert(
+            id_of(&secret),
+            Waiting {
+                address,
+                begun: Instant::now(),
+                asked: None,
+                connect,
+                server: server.to_owned(),
+            },
+        );
         Ok(Some(secret))
     }
 
@@ -99,7 +110,9 @@ impl Quick {
         let id = id_of(secret);
         let own = {
             let mut waiting = self.lock();
-            let Some(own) = waiting.get_mut(&id).filter(|own| own.begun.elapsed() < VALID) else { return Ok(Stand::None) };
+            let Some(own) = waiting.get_mut(&id).filter(|own| own.begun.elapsed() < VALID) else {
+                return Ok(Stand::None);
+            };
             if own.asked.is_some_and(|asked| asked.elapsed() < PAUSE) {
                 return Ok(Stand::Code(own.connect.code.clone()));
             }
@@ -114,12 +127,17 @@ impl Quick {
                 Ok(Stand::None)
             }
             // Only one of two tabs gets the session.
-            Asked::SignedIn(user) => Ok(self.lock().remove(&id).map_or(Stand::None, |_| Stand::Done(user))),
+            Asked::SignedIn(user) => {
+                Ok(self.lock().remove(&id).map_or(Stand::None, |_| Stand::Done(user)))
+            }
         }
     }
 
     /// The code of a browser's sign-in, without a question to the server.
     pub fn code(&self, secret: &str) -> Option<String> {
-        self.lock().get(&id_of(secret)).filter(|own| own.begun.elapsed() < VALID).map(|own| own.connect.code.clone())
+        self.lock()
+            .get(&id_of(secret))
+            .filter(|own| own.begun.elapsed() < VALID)
+            .map(|own| own.connect.code.clone())
     }
 }

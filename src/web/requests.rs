@@ -12,9 +12,19 @@ use super::view::View;
 /// A request that waits longer than this for its turn is refused as busy.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Opens the repository and reads it. It is open for this request only, so that prune never waits for an open browser tab.
-pub async fn read<T: Send + 'static>(view: &View, work: impl FnOnce(&Session, &View) -> Result<T, Oops> + Send + 'static) -> Result<T, Oops> {
-    let busy = || Oops::new(StatusCode::SERVICE_UNAVAILABLE, "the service is busy with other pages", "Wait a moment, then reload this page.");
+/// Opens the repository and reads it. It is open for this request only, so that prune never waits
+/// for an open browser tab.
+pub async fn read<T: Send + 'static>(
+    view: &View,
+    work: impl FnOnce(&Session, &View) -> Result<T, Oops> + Send + 'static,
+) -> Result<T, Oops> {
+    let busy = || {
+        Oops::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the service is busy with other pages",
+            "Wait a moment, then reload this page.",
+        )
+    };
     let turn = tokio::time::timeout(PATIENCE, view.site.reading.clone().acquire_owned()).await;
     let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
     let view = view.clone();
@@ -23,5 +33,11 @@ pub async fn read<T: Send + 'static>(view: &View, work: impl FnOnce(&Session, &V
         let session = Session::open(&view.site.repository)?;
         work(&session, &view)
     });
-    done.await.map_err(|_| Oops::new(StatusCode::INTERNAL_SERVER_ERROR, "jellyvault could not make this page", "See the log of the service for the cause."))?
+    done.await.map_err(|_| {
+        Oops::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "jellyvault could not make this page",
+            "See the log of the service for the cause.",
+        )
+    })?
 }

@@ -9,7 +9,10 @@ use axum::routing::{get, post};
 
 use super::guard::guard;
 use super::oops::Oops;
-use super::pages::{browse, compare, health, jobs, library, login, overview, quick, restore, settings, snapshot, snapshots};
+use super::pages::{
+    browse, compare, health, jobs, library, login, overview, quick, restore, settings, snapshot,
+    snapshots,
+};
 use super::site::Site;
 use super::{api, assets, events};
 
@@ -35,7 +38,10 @@ pub fn routes(site: Arc<Site>) -> Router {
     let based = if site.settings.base.is_empty() {
         own
     } else {
-        Router::new().route(&format!("{}/", site.settings.base), get(overview::show)).nest(&site.settings.base, own.clone()).fallback_service(own)
+        Router::new()
+            .route(&format!("{}/", site.settings.base), get(overview::show))
+            .nest(&site.settings.base, own.clone())
+            .fallback_service(own)
     };
     based.layer(DefaultBodyLimit::max(256 << 10)).layer(from_fn_with_state(site, guard))
 }

@@ -1,4 +1,5 @@
-//! Commands that were started from the page. Each is a separate process that runs the command shown, and its output is that of the terminal.
+//! Commands that were started from the page. Each is a separate process that runs the command
+//! shown, and its output is that of the terminal.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -82,7 +83,14 @@ const ASKED_MAX: usize = 2;
 
 impl Runs {
     pub(super) fn new(command: Command, board: Arc<Board>, orders: Sender<Order>) -> Runs {
-        Runs { command, board, orders, list: Mutex::default(), last: AtomicU64::new(0), asked: Mutex::default() }
+        Runs {
+            command,
+            board,
+            orders,
+            list: Mutex::default(),
+            last: AtomicU64::new(0),
+            asked: Mutex::default(),
+        }
     }
 
     fn list(&self) -> MutexGuard<'_, VecDeque<Run>> {
@@ -123,7 +131,11 @@ impl Runs {
     pub fn ask(&self, arguments: &[OsString]) -> Result<Outcome, Oops> {
         let busy = || {
             let what = "other pages are waiting for their commands";
-            Oops::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, what, "Wait until they are shown, then reload this page.")
+            Oops::new(
+                axum::http::StatusCode::SERVICE_UNAVAILABLE,
+                what,
+                "Wait until they are shown, then reload this page.",
+            )
         };
         let (child, pid) = {
             let mut asked = self.asked();
@@ -144,15 +156,21 @@ impl Runs {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts a command and returns its number. Only one runs at a time, because a second one would only wait for the first.
+    /// Starts a command and returns its number. Only one runs at a time, because a second one would
+    /// only wait for the first.
     ///
     /// # Errors
     /// If another command is running, or if this one cannot be started.
     pub fn start(self: &Arc<Runs>, title: String, arguments: &[OsString]) -> Result<u64, Oops> {
         let mut list = self.list();
         if let Some(busy) = list.iter().find(|run| run.outcome.is_none()) {
-            let what = format!("nothing was started, because this is still running: {}", busy.title);
-            return Err(Oops::new(axum::http::StatusCode::CONFLICT, what, "Wait until it is done, or cancel it under Activity."));
+            let what =
+                format!("nothing was started, because this is still running: {}", busy.title);
+            return Err(Oops::new(
+                axum::http::StatusCode::CONFLICT,
+                what,
+                "Wait until it is done, or cancel it under Activity.",
+            ));
         }
         let child = self.spawn(arguments).map_err(|error| cannot_start(&error))?;
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
@@ -175,7 +193,12 @@ impl Runs {
         self.board.turn();
         let runs = self.clone();
         std::thread::spawn(move || {
-            let outcome = wait(child, |far| runs.list().iter_mut().filter(|run| run.id == id).for_each(|run| run.far = far.clone()));
+            let outcome = wait(child, |far| {
+                runs.list()
+                    .iter_mut()
+                    .filter(|run| run.id == id)
+                    .for_each(|run| run.far = far.clone())
+            });
             runs.finish(id, outcome);
         });
         Ok(id)
@@ -217,13 +240,18 @@ impl Runs {
 
 fn cannot_start(error: &std::io::Error) -> Oops {
     let what = format!("the command could not be started: {error}");
-    Oops::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, what, "If jellyvault was updated, restart the service.")
+    Oops::new(
+        axum::http::StatusCode::INTERNAL_SERVER_ERROR,
+        what,
+        "If jellyvault was updated, restart the service.",
+    )
 }
 
 /// Waits for a command, collects its output, and reports its progress.
 fn wait(mut child: Child, mut tell: impl FnMut(&Far)) -> Outcome {
     // Both are read at once, because a full pipe would block the command.
-    let stdout = child.stdout.take().map(|stdout| std::thread::spawn(move || said(stdout, |_| false)));
+    let stdout =
+        child.stdout.take().map(|stdout| std::thread::spawn(move || said(stdout, |_| false)));
     let errors = child.stderr.take().map(|stderr| {
         said(stderr, |line| {
             let far = far_of(line);
@@ -240,7 +268,8 @@ fn wait(mut child: Child, mut tell: impl FnMut(&Far)) -> Outcome {
     Outcome { code, words, ended: Timestamp::now() }
 }
 
-/// The output from a pipe, up to the limit, without the lines that `is_taken` takes. The rest is read and dropped, so that the command is not blocked.
+/// The output from a pipe, up to the limit, without the lines that `is_taken` takes. The rest is
+/// read and dropped, so that the command is not blocked.
 fn said(from: impl Read, mut is_taken: impl FnMut(&[u8]) -> bool) -> String {
     let (mut from, mut words, mut line) = (BufReader::new(from), Vec::new(), Vec::new());
     loop {
@@ -261,9 +290,19 @@ fn far_of(line: &[u8]) -> Option<Far> {
     let line = line.strip_prefix(b"{\"progress\":").map(|_| line)?;
     let document: serde_json::Value = serde_json::from_slice(line).ok()?;
     let progress = document.get("progress")?;
-    let of = |name: &str, part: &str| progress.get(name).and_then(|counts| counts.get(part)).and_then(serde_json::Value::as_u64).unwrap_or(0);
+    let of = |name: &str, part: &str| {
+        progress
+            .get(name)
+            .and_then(|counts| counts.get(part))
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0)
+    };
     let counts = |name: &str| (of(name, "done"), of(name, "expected"));
-    Some(Far { phase: progress.get("phase")?.as_str()?.to_owned(), files: counts("files"), bytes: counts("bytes") })
+    Some(Far {
+        phase: progress.get("phase")?.as_str()?.to_owned(),
+        files: counts("files"),
+        bytes: counts("bytes"),
+    })
 }
 
 #[cfg(test)]
@@ -272,8 +311,11 @@ mod tests {
 
     fn runs() -> (Arc<Runs>, std::sync::mpsc::Receiver<Order>) {
         let (orders, heard) = std::sync::mpsc::channel();
-        let command =
-            Command { program: "/bin/sh".into(), arguments: vec!["-c".into(), "shift; exec \"$@\"".into(), "sh".into()], shown: "jellyvault".to_owned() };
+        let command = Command {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), "shift; exec \"$@\"".into(), "sh".into()],
+            shown: "jellyvault".to_owned(),
+        };
         (Arc::new(Runs::new(command, Arc::default(), orders)), heard)
     }
 
@@ -305,11 +347,11 @@ mod tests {
 
     #[test]
     fn progress_is_told_and_is_no_word() {
-        let script =
-            "echo '{\"progress\":{\"phase\":\"Restoring\",\"files\":{\"done\":1,\"expected\":2},\"bytes\":{\"done\":3,\"expected\":0}}}' >&2; echo a >&2";
+        let script = "echo '{\"progress\":{\"phase\":\"Restoring\",\"files\":{\"done\":1,\"expected\":2},\"bytes\":{\"done\":3,\"expected\":0}}}' >&2; echo a >&2";
         let (runs, _heard) = runs();
         let mut told = Vec::new();
-        let outcome = wait(runs.spawn(&words(&["sh", "-c", script])).unwrap(), |far| told.push(far.clone()));
+        let outcome =
+            wait(runs.spawn(&words(&["sh", "-c", script])).unwrap(), |far| told.push(far.clone()));
         assert_eq!(outcome.words, "a\n");
         assert_eq!(told, [Far { phase: "Restoring".to_owned(), files: (1, 2), bytes: (3, 0) }]);
     }

@@ -19,7 +19,8 @@ use super::site::Site;
 
 /// Connections at the same time.
 const CONNECTIONS_MAX: usize = 512;
-/// A request's head comes within this, or the connection ends; so do connections on which nothing is asked.
+/// A request's head comes within this, or the connection ends; so do connections on which nothing
+/// is asked.
 const HEAD_PATIENCE: Duration = Duration::from_secs(20);
 /// Nobody stays longer on one connection than a large download takes.
 const CONNECTION_MAX: Duration = Duration::from_secs(24 * 3600);
@@ -44,7 +45,11 @@ pub struct Started {
 pub fn start(listener: TcpListener, site: Arc<Site>) -> std::io::Result<Started> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(THREADS_MAX).build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(THREADS_MAX)
+        .build()?;
     let (stop, stopped) = watch::channel(false);
     let router = routes(site.clone());
     let web = std::thread::Builder::new().name("web".to_owned()).spawn(move || {
@@ -53,7 +58,9 @@ pub fn start(listener: TcpListener, site: Arc<Site>) -> std::io::Result<Started>
         runtime.shutdown_timeout(Duration::from_secs(2));
     })?;
     let (board, of_stories) = (site.board.clone(), site.clone());
-    let stories = std::thread::Builder::new().name("stories".to_owned()).spawn(move || of_stories.stories.find_out(&of_stories.repository, &board))?;
+    let stories = std::thread::Builder::new()
+        .name("stories".to_owned())
+        .spawn(move || of_stories.stories.find_out(&of_stories.repository, &board))?;
     Ok(Started { site, address, stop, threads: vec![web, stories] })
 }
 
@@ -70,7 +77,11 @@ impl Started {
     }
 }
 
-async fn accept_all(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) -> std::io::Result<()> {
+async fn accept_all(
+    listener: TcpListener,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -99,9 +110,19 @@ async fn accept_all(listener: TcpListener, router: Router, mut stopped: watch::R
         tokio::spawn(async move {
             let _place = place;
             let mut server = http1::Builder::new();
-            server.timer(TokioTimer::new()).header_read_timeout(HEAD_PATIENCE).max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX);
+            server
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_PATIENCE)
+                .max_headers(HEADERS_MAX)
+                .max_buf_size(HEAD_BYTES_MAX);
             // Who goes away is no error of ours.
-            crate::tolerate(tokio::time::timeout(CONNECTION_MAX, server.serve_connection(TokioIo::new(Patient::new(stream)), service)).await);
+            crate::tolerate(
+                tokio::time::timeout(
+                    CONNECTION_MAX,
+                    server.serve_connection(TokioIo::new(Patient::new(stream)), service),
+                )
+                .await,
+            );
         });
     }
 }

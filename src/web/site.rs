@@ -56,7 +56,11 @@ pub fn is_within(address: IpAddr, net: &str) -> bool {
         IpAddr::V6(address) => (u128::from(address), 128),
     };
     let ((own, all), (base, of_base)) = (number(address), number(base));
-    let Some(bits) = bits.map_or(Some(of_base), |bits| bits.parse::<u32>().ok()).filter(|bits| *bits <= of_base) else { return false };
+    let Some(bits) =
+        bits.map_or(Some(of_base), |bits| bits.parse::<u32>().ok()).filter(|bits| *bits <= of_base)
+    else {
+        return false;
+    };
     all == of_base && (bits == 0 || own >> (128 - bits) == base >> (128 - bits))
 }
 
@@ -132,8 +136,18 @@ mod tests {
     #[test]
     fn addresses_of_nets() {
         let within = |address: &str, net| is_within(address.parse().unwrap(), net);
-        assert!(within("10.1.2.3", "10.0.0.0/8") && within("10.1.2.3", "10.1.2.3") && within("::1", "::1") && within("10.1.2.3", "0.0.0.0/0"));
-        assert!(!within("11.1.2.3", "10.0.0.0/8") && !within("10.1.2.3", "10.1.2.4") && !within("::1", "10.0.0.0/8") && !within("10.1.2.3", "x/8"));
+        assert!(
+            within("10.1.2.3", "10.0.0.0/8")
+                && within("10.1.2.3", "10.1.2.3")
+                && within("::1", "::1")
+                && within("10.1.2.3", "0.0.0.0/0")
+        );
+        assert!(
+            !within("11.1.2.3", "10.0.0.0/8")
+                && !within("10.1.2.3", "10.1.2.4")
+                && !within("::1", "10.0.0.0/8")
+                && !within("10.1.2.3", "x/8")
+        );
         assert!(!within("10.1.2.3", "10.0.0.0/33") && within("fd00::7", "fd00::/8"));
     }
 }

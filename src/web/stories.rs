@@ -1,4 +1,5 @@
-//! What happened from each snapshot to the next: found out once, by a thread that has time, and kept in a small file of the repository.
+//! What happened from each snapshot to the next: found out once, by a thread that has time, and
+//! kept in a small file of the repository.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -20,7 +21,8 @@ const NAMED: usize = 8;
 /// So long they are found out before they are written, and the repository is closed.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
-/// Stories by the id of the later snapshot: the id of the earlier one, and what happened. Nothing happened where nothing could be found out.
+/// Stories by the id of the later snapshot: the id of the earlier one, and what happened. Nothing
+/// happened where nothing could be found out.
 type Known = HashMap<SnapshotId, (SnapshotId, Arc<Happened>)>;
 
 /// The stories that are known.
@@ -34,14 +36,22 @@ pub struct Stories {
 impl Default for Stories {
     fn default() -> Stories {
         let (wake, woken) = channel();
-        Stories { known: Mutex::default(), wake, woken: Mutex::new(Some(woken)), interrupt: Interrupt::default() }
+        Stories {
+            known: Mutex::default(),
+            wake,
+            woken: Mutex::new(Some(woken)),
+            interrupt: Interrupt::default(),
+        }
     }
 }
 
 /// The snapshot before one, of the same server; safety snapshots and zips are beside the line.
 pub fn before<'c>(all: &'c [Snapshot], after: &Snapshot) -> Option<&'c Snapshot> {
     let at = all.iter().position(|(id, _)| *id == after.0)?;
-    all.get(..at)?.iter().rev().find(|(_, record)| is_in_line(record) && instance_of(record) == instance_of(&after.1))
+    all.get(..at)?
+        .iter()
+        .rev()
+        .find(|(_, record)| is_in_line(record) && instance_of(record) == instance_of(&after.1))
 }
 
 fn is_in_line(record: &SnapshotRecord) -> bool {
@@ -55,18 +65,27 @@ impl Stories {
 
     /// What happened up to a snapshot since the one before, if that is known.
     pub fn of(&self, after: &SnapshotId, before: &SnapshotId) -> Option<Arc<Happened>> {
-        self.lock().get(after).filter(|(known, _)| known == before).map(|(_, happened)| happened.clone())
+        self.lock()
+            .get(after)
+            .filter(|(known, _)| known == before)
+            .map(|(_, happened)| happened.clone())
     }
 
     /// The same, found out now if it is not known.
     ///
     /// # Errors
     /// Where a snapshot cannot be read.
-    pub fn told(&self, session: &Session, before: &Snapshot, after: &Snapshot) -> Result<Arc<Happened>, Error> {
+    pub fn told(
+        &self,
+        session: &Session,
+        before: &Snapshot,
+        after: &Snapshot,
+    ) -> Result<Arc<Happened>, Error> {
         if let Some(known) = self.of(&after.0, &before.0) {
             return Ok(known);
         }
-        let told = Arc::new(happened(session.repository(), before, after, NAMED, &Monitor::default())?);
+        let told =
+            Arc::new(happened(session.repository(), before, after, NAMED, &Monitor::default())?);
         self.lock().insert(after.0, (before.0, told.clone()));
         Ok(told)
     }
@@ -85,19 +104,25 @@ impl Stories {
 
     /// Finds out what is not known, whenever woken, until ended. For a thread of its own.
     pub fn find_out(&self, folder: &Path, board: &Board) {
-        let Some(woken) = self.woken.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let Some(woken) = self.woken.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
         let mut is_first = true;
         while woken.recv().is_ok() && !self.interrupt.is_raised() {
             while woken.try_recv().is_ok() {}
-            // A repository that is away is told by the overview; who is woken the next time tries again.
-            while self.find_some(folder, std::mem::take(&mut is_first)).unwrap_or(false) && !self.interrupt.is_raised() {
+            // A repository that is away is told by the overview; who is woken the next time tries
+            // again.
+            while self.find_some(folder, std::mem::take(&mut is_first)).unwrap_or(false)
+                && !self.interrupt.is_raised()
+            {
                 board.turn();
             }
             board.turn();
         }
     }
 
-    /// Finds out some of what is not known; whether there is more. The repository is open for seconds only: pruning waits for those who read.
+    /// Finds out some of what is not known; whether there is more. The repository is open for
+    /// seconds only: pruning waits for those who read.
     fn find_some(&self, folder: &Path, is_first: bool) -> Result<bool, Error> {
         let session = Session::open(folder)?;
         let file = session.repository().stories_file();
@@ -105,10 +130,18 @@ impl Stories {
             self.lock().extend(read(file));
         }
         let all = session.snapshots()?;
-        let wanted: Vec<(&Snapshot, &Snapshot)> = all.iter().rev().take(KEPT).filter_map(|after| Some((before(&all, after)?, after))).collect();
+        let wanted: Vec<(&Snapshot, &Snapshot)> = all
+            .iter()
+            .rev()
+            .take(KEPT)
+            .filter_map(|after| Some((before(&all, after)?, after)))
+            .collect();
         let there: HashSet<SnapshotId> = wanted.iter().map(|(_, after)| after.0).collect();
         self.lock().retain(|id, _| there.contains(id));
-        let unknown: Vec<_> = wanted.into_iter().filter(|(before, after)| self.of(&after.0, &before.0).is_none()).collect();
+        let unknown: Vec<_> = wanted
+            .into_iter()
+            .filter(|(before, after)| self.of(&after.0, &before.0).is_none())
+            .collect();
         let begun = Instant::now();
         let mut found = 0;
         for (before, after) in &unknown {
@@ -118,7 +151,8 @@ impl Stories {
             let monitor = Monitor { interrupt: self.interrupt.clone(), ..Monitor::default() };
             let told = match happened(session.repository(), before, after, NAMED, &monitor) {
                 Ok(told) => told,
-                // The page of the snapshot tells what is wrong with it; it is not tried again and again.
+                // The page of the snapshot tells what is wrong with it; it is not tried again and
+                // again.
                 Err(error) if error.kind() == ErrorKind::Damaged => Happened::default(),
                 Err(error) => return Err(error),
             };
@@ -133,10 +167,16 @@ impl Stories {
 
     fn write(&self, file: Option<&Path>) {
         // Where the disk was unplugged meanwhile, nothing is made in its place.
-        let Some(file) = file.filter(|file| file.with_file_name("repo.toml").exists()) else { return };
-        let known: BTreeMap<SnapshotId, (SnapshotId, Happened)> =
-            self.lock().iter().map(|(after, (before, told))| (*after, (*before, told.as_ref().clone()))).collect();
-        // A repository that cannot be written to now gets the file another time; until then they are in memory.
+        let Some(file) = file.filter(|file| file.with_file_name("repo.toml").exists()) else {
+            return;
+        };
+        let known: BTreeMap<SnapshotId, (SnapshotId, Happened)> = self
+            .lock()
+            .iter()
+            .map(|(after, (before, told))| (*after, (*before, told.as_ref().clone())))
+            .collect();
+        // A repository that cannot be written to now gets the file another time; until then they
+        // are in memory.
         crate::tolerate(write_json(file, &known));
     }
 }

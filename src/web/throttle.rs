@@ -1,4 +1,5 @@
-//! Wrong passwords slow down whoever sends them, each address for itself: nobody is locked out by another, and nobody for good.
+//! Wrong passwords slow down whoever sends them, each address for itself: nobody is locked out by
+//! another, and nobody for good.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -25,7 +26,9 @@ impl Throttle {
 
     /// How long an address has to wait before its next attempt; zero where it may try now.
     pub fn wait(&self, address: IpAddr, now: Instant) -> Duration {
-        let Some((wrong, last)) = self.lock().get(&group(address)).copied() else { return Duration::ZERO };
+        let Some((wrong, last)) = self.lock().get(&group(address)).copied() else {
+            return Duration::ZERO;
+        };
         let passed = now.saturating_duration_since(last);
         if wrong < FREE || passed >= FORGOTTEN {
             return Duration::ZERO;
@@ -41,7 +44,8 @@ impl Throttle {
             all.retain(|_, (_, last)| now.saturating_duration_since(*last) < FORGOTTEN);
         }
         if all.len() >= ADDRESSES_MAX
-            && let Some(oldest) = all.iter().min_by_key(|(_, (_, last))| *last).map(|(address, _)| *address)
+            && let Some(oldest) =
+                all.iter().min_by_key(|(_, (_, last))| *last).map(|(address, _)| *address)
         {
             all.remove(&oldest);
         }
@@ -77,7 +81,8 @@ mod tests {
     #[test]
     fn wrong_ones_wait_longer_and_longer_and_others_do_not() {
         let (throttle, start) = (Throttle::default(), Instant::now());
-        let [one, other] = ["10.0.0.1", "10.0.0.2"].map(|address| address.parse::<IpAddr>().unwrap());
+        let [one, other] =
+            ["10.0.0.1", "10.0.0.2"].map(|address| address.parse::<IpAddr>().unwrap());
         let waits: Vec<u64> = (0..10)
             .map(|_| {
                 throttle.wrong(one, start);
@@ -99,7 +104,8 @@ mod tests {
             throttle.wrong(IpAddr::V4(number.into()), start);
         }
         assert!(throttle.lock().len() <= ADDRESSES_MAX);
-        let of_one_net = ["2001:db8::1", "2001:db8::ffff:1"].map(|address| group(address.parse().unwrap()));
+        let of_one_net =
+            ["2001:db8::1", "2001:db8::ffff:1"].map(|address| group(address.parse().unwrap()));
         assert_eq!(of_one_net[0], of_one_net[1]);
     }
 }

@@ -34,7 +34,10 @@ impl Theme {
 
     /// Of a word.
     pub fn of(word: &str) -> Theme {
-        [Theme::Light, Theme::Dark].into_iter().find(|theme| theme.word() == word).unwrap_or_default()
+        [Theme::Light, Theme::Dark]
+            .into_iter()
+            .find(|theme| theme.word() == word)
+            .unwrap_or_default()
     }
 }
 
@@ -84,6 +87,10 @@ impl<S: Send + Sync> FromRequestParts<S> for View {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<View, Oops> {
         // The guard puts it there, before every handler.
-        parts.extensions.get::<View>().cloned().ok_or_else(|| Oops::bad("the request was not looked at"))
+        parts
+            .extensions
+            .get::<View>()
+            .cloned()
+            .ok_or_else(|| Oops::bad("the request was not looked at"))
     }
 }

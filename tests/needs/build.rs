@@ -1,4 +1,5 @@
-//! What has this machine that some tests need? It is only looked at: nothing is mounted, written or traced for long.
+//! What has this machine that some tests need? It is only looked at: nothing is mounted, written or
+//! traced for long.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -11,15 +12,19 @@ const CAP_LINUX_IMMUTABLE: u64 = 9;
 const CAP_SYS_ADMIN: u64 = 21;
 
 fn main() {
-    // A package that is installed changes one of these folders. A path that does not exist would have this run each time.
+    // A package that is installed changes one of these folders. A path that does not exist would
+    // have this run each time.
     for path in FOLDERS.iter().filter(|folder| Path::new(folder).exists()).chain(&["build.rs"]) {
         println!("cargo::rerun-if-changed={path}");
     }
     for variable in ["HOME", "USER", "JELLYVAULT_PYTHON"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
-    let is_root = status("Uid").and_then(|line| line.split_whitespace().nth(1)?.parse::<u32>().ok()) == Some(0);
-    let capabilities = status("CapEff").and_then(|line| u64::from_str_radix(line.trim(), 16).ok()).unwrap_or(0);
+    let is_root = status("Uid")
+        .and_then(|line| line.split_whitespace().nth(1)?.parse::<u32>().ok())
+        == Some(0);
+    let capabilities =
+        status("CapEff").and_then(|line| u64::from_str_radix(line.trim(), 16).ok()).unwrap_or(0);
     let is_able = |number: u64| is_root && capabilities >> number & 1 == 1;
     let fuse = is_able(CAP_SYS_ADMIN) && opens("/dev/fuse");
     let found = [
@@ -35,7 +40,8 @@ fn main() {
         ("systemd", is_installed("systemd-analyze")),
         ("python", pythons().any(|python| works(&python, &["-c", "import blake3, zstandard, tomllib, cryptography.hazmat.primitives.kdf.argon2"]))),
     ];
-    let words: Vec<&str> = found.iter().filter(|(_, is_there)| *is_there).map(|(word, _)| *word).collect();
+    let words: Vec<&str> =
+        found.iter().filter(|(_, is_there)| *is_there).map(|(word, _)| *word).collect();
     println!("cargo::rustc-env=MACHINE_HAS={}", words.join(" "));
 }
 
@@ -54,12 +60,19 @@ fn is_installed(program: &str) -> bool {
 }
 
 fn works(program: &str, arguments: &[&str]) -> bool {
-    let done = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null()).status();
+    let done = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .stdin(Stdio::null())
+        .status();
     done.is_ok_and(|done| done.success())
 }
 
 /// Those that the test of the reader tries, too.
 fn pythons() -> impl Iterator<Item = String> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/python/bin/python");
-    std::env::var("JELLYVAULT_PYTHON").into_iter().chain([own.display().to_string(), "python3".to_owned()])
+    std::env::var("JELLYVAULT_PYTHON")
+        .into_iter()
+        .chain([own.display().to_string(), "python3".to_owned()])
 }

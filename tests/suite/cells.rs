@@ -1,10 +1,13 @@
-//! Databases that SQLite made, in every pattern, and damaged ones: each page comes back as it was, from its own part of the sequence alone.
+//! Databases that SQLite made, in every pattern, and damaged ones: each page comes back as it was,
+//! from its own part of the sequence alone.
 
 use std::ops::Range;
 
 use proptest::prelude::*;
 
-use jellyvault::store::cells::{Before, Content, Cutter, GROUP_BYTES_MAX, Host, Shapes, walk, walk_after};
+use jellyvault::store::cells::{
+    Before, Content, Cutter, GROUP_BYTES_MAX, Host, Shapes, walk, walk_after,
+};
 
 /// A database in memory, and the sequence of its cells.
 struct Memory<'f> {
@@ -32,7 +35,9 @@ impl Host for Memory<'_> {
     fn page(&mut self, number: u32, out: &mut Vec<u8>) -> Result<(), Self::Error> {
         self.reads += 1;
         out.clear();
-        out.extend_from_slice(&self.file[(number as usize - 1) * self.page_bytes..][..self.page_bytes]);
+        out.extend_from_slice(
+            &self.file[(number as usize - 1) * self.page_bytes..][..self.page_bytes],
+        );
         Ok(())
     }
 
@@ -48,7 +53,10 @@ impl Host for Memory<'_> {
     fn known(&mut self, group: usize) -> Result<(), Self::Error> {
         let open = self.cutter.end().unwrap_or(0);
         let group = &self.before[group];
-        assert!(open <= group.len() && self.sequence.ends_with(&group[..open]), "what was told of a group is not what it begins with");
+        assert!(
+            open <= group.len() && self.sequence.ends_with(&group[..open]),
+            "what was told of a group is not what it begins with"
+        );
         self.sequence.truncate(self.sequence.len() - open);
         self.sequence.extend_from_slice(group);
         self.groups.push(group.clone());
@@ -82,7 +90,15 @@ impl Content for Parts<'_> {
 }
 
 fn take_apart(file: &[u8], page_bytes: usize) -> (Vec<u8>, Vec<u8>, Vec<Vec<u8>>) {
-    let mut memory = Memory { file, page_bytes, sequence: Vec::new(), groups: Vec::new(), cutter: Cutter::default(), reads: 0, before: &[] };
+    let mut memory = Memory {
+        file,
+        page_bytes,
+        sequence: Vec::new(),
+        groups: Vec::new(),
+        cutter: Cutter::default(),
+        reads: 0,
+        before: &[],
+    };
     let shapes = walk(&mut memory, &file[..page_bytes], (file.len() / page_bytes) as u32).unwrap();
     memory.close();
     let pages = file.len() / page_bytes;
@@ -95,8 +111,14 @@ fn take_apart(file: &[u8], page_bytes: usize) -> (Vec<u8>, Vec<u8>, Vec<Vec<u8>>
 /// A state, its shapes and its groups.
 type State = (Vec<u8>, Vec<u8>, Vec<Vec<u8>>);
 
-/// Takes a file apart behind another state: what comes of it is the same as alone. Gives how many pages were read.
-fn comes_apart_behind(before: &State, file: &[u8], page_bytes: usize, is_there: &dyn Fn(usize) -> bool) -> usize {
+/// Takes a file apart behind another state: what comes of it is the same as alone. Gives how many
+/// pages were read.
+fn comes_apart_behind(
+    before: &State,
+    file: &[u8],
+    page_bytes: usize,
+    is_there: &dyn Fn(usize) -> bool,
+) -> usize {
     let (old, shapes, groups) = before;
     let shapes = Shapes::decode(shapes.clone(), page_bytes, old.len() / page_bytes).unwrap();
     let starts: Vec<u64> = std::iter::once(0)
@@ -105,11 +127,28 @@ fn comes_apart_behind(before: &State, file: &[u8], page_bytes: usize, is_there: 
             Some(*at)
         }))
         .collect();
-    let page = |file: &[u8], number: u32| file.chunks_exact(page_bytes).nth(number as usize - 1).map(<[u8]>::to_vec);
-    let is_same = |number: u32| page(old, number).is_some_and(|before| page(file, number) == Some(before));
+    let page = |file: &[u8], number: u32| {
+        file.chunks_exact(page_bytes).nth(number as usize - 1).map(<[u8]>::to_vec)
+    };
+    let is_same =
+        |number: u32| page(old, number).is_some_and(|before| page(file, number) == Some(before));
     let known = Before { shapes: &shapes, starts: &starts, is_same: &is_same, is_there };
-    let mut memory = Memory { file, page_bytes, sequence: Vec::new(), groups: Vec::new(), cutter: Cutter::default(), reads: 0, before: groups };
-    let encoded = walk_after(&mut memory, &file[..page_bytes], (file.len() / page_bytes) as u32, Some(&known)).unwrap();
+    let mut memory = Memory {
+        file,
+        page_bytes,
+        sequence: Vec::new(),
+        groups: Vec::new(),
+        cutter: Cutter::default(),
+        reads: 0,
+        before: groups,
+    };
+    let encoded = walk_after(
+        &mut memory,
+        &file[..page_bytes],
+        (file.len() / page_bytes) as u32,
+        Some(&known),
+    )
+    .unwrap();
     memory.close();
     let alone = take_apart(file, page_bytes);
     assert!(encoded == alone.0, "other shapes");
@@ -127,7 +166,9 @@ fn comes_back(file: &[u8], page_bytes: usize) -> (usize, Vec<Vec<u8>>) {
     let mut out = vec![0xaa; page_bytes];
     for (number, page) in file.chunks_exact(page_bytes).enumerate() {
         let plan = shapes.plan(number).unwrap();
-        shapes.build(&plan, &Parts(&sequence, &plan.ranges), &mut out).unwrap_or_else(|| panic!("page {}", number + 1));
+        shapes
+            .build(&plan, &Parts(&sequence, &plan.ranges), &mut out)
+            .unwrap_or_else(|| panic!("page {}", number + 1));
         assert!(out == page, "page {} differs", number + 1);
     }
     (bytes, groups)
@@ -153,7 +194,13 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// Makes a database step by step; `each` sees its file after every one.
-fn live_through(page_bytes: usize, auto_vacuum: u8, utf16: bool, steps: &[Step], mut each: impl FnMut(&Step, &[u8])) {
+fn live_through(
+    page_bytes: usize,
+    auto_vacuum: u8,
+    utf16: bool,
+    steps: &[Step],
+    mut each: impl FnMut(&Step, &[u8]),
+) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("some.db");
     let db = rusqlite::Connection::open(&path).unwrap();
@@ -313,7 +360,11 @@ proptest! {
 
 #[test]
 fn of_a_database_that_is_the_same_hardly_a_page_is_read() {
-    let steps = [Step::Insert { rows: 399, bytes: 90, noise: 1 }, Step::Insert { rows: 399, bytes: 60, noise: 2 }, Step::Vacuum];
+    let steps = [
+        Step::Insert { rows: 399, bytes: 90, noise: 1 },
+        Step::Insert { rows: 399, bytes: 60, noise: 2 },
+        Step::Vacuum,
+    ];
     let mut last = Vec::new();
     live_through(1024, 0, false, &steps, |_, file| last = file.to_vec());
     let (shapes, _, groups) = take_apart(&last, 1024);
@@ -324,7 +375,11 @@ fn of_a_database_that_is_the_same_hardly_a_page_is_read() {
 
 #[test]
 fn every_byte_of_a_small_database_may_be_wrong() {
-    let steps = [Step::Insert { rows: 20, bytes: 40, noise: 1 }, Step::Blob(1500), Step::Delete { every: 3, from: 1 }];
+    let steps = [
+        Step::Insert { rows: 20, bytes: 40, noise: 1 },
+        Step::Blob(1500),
+        Step::Delete { every: 3, from: 1 },
+    ];
     let mut file = Vec::new();
     live_through(512, 0, false, &steps, |_, last| file = last.to_vec());
     for at in 0..file.len() {
@@ -339,7 +394,9 @@ fn every_byte_of_a_small_database_may_be_wrong() {
 
 #[test]
 fn what_is_no_database_comes_back_too() {
-    for file in [vec![0; 512 * 3], vec![0xff; 1024], vec![5; 512 * 70], vec![13; 4096], vec![2; 65_536 * 3]] {
+    for file in
+        [vec![0; 512 * 3], vec![0xff; 1024], vec![5; 512 * 70], vec![13; 4096], vec![2; 65_536 * 3]]
+    {
         let page_bytes = if file.len() > 65_536 { 65_536 } else { 512 };
         comes_back(&file, page_bytes);
     }
@@ -366,15 +423,19 @@ fn page_of(kind: u8, cells: &[Vec<u8>], rightmost: Option<u32>, header: usize) -
 
 #[test]
 fn what_leads_to_the_same_pages_again_and_again_is_read_a_few_times() {
-    // Ten cells a leaf, each with 97,009 bytes, of which 39 are in the page and the rest begins in page 300; that chain ends too early.
+    // Ten cells a leaf, each with 97,009 bytes, of which 39 are in the page and the rest begins in
+    // page 300; that chain ends too early.
     let cell = [&[0x85, 0xf5, 0x71, 1], [7; 39].as_slice(), &300u32.to_be_bytes()].concat();
     let mut chains = vec![vec![0; 512]];
     chains.extend((2..300).map(|_| page_of(13, &vec![cell.clone(); 10], None, 0)));
-    chains.extend((300..400u32).map(|page| [&if page < 399 { page + 1 } else { 0 }.to_be_bytes(), [9; 508].as_slice()].concat()));
+    chains.extend((300..400u32).map(|page| {
+        [&if page < 399 { page + 1 } else { 0 }.to_be_bytes(), [9; 508].as_slice()].concat()
+    }));
     comes_back(&chains.concat(), 512);
     // Inner pages that name one page many times which is none of a tree.
     let child = [&400u32.to_be_bytes(), [1].as_slice()].concat();
-    let root: Vec<Vec<u8>> = (2..41u32).map(|page| [&page.to_be_bytes(), [1].as_slice()].concat()).collect();
+    let root: Vec<Vec<u8>> =
+        (2..41u32).map(|page| [&page.to_be_bytes(), [1].as_slice()].concat()).collect();
     let mut children = vec![page_of(5, &root, Some(41), 100)];
     children.extend((2..400).map(|_| page_of(5, &vec![child.clone(); 70], Some(400), 0)));
     children.push(vec![0xee; 512]);

@@ -19,16 +19,27 @@ impl Two {
     /// A plain repository with snapshots, and an empty encrypted one.
     fn new(snapshots: usize) -> Two {
         let program = Program::plain();
-        let (locked, passphrase, data) = (program.home.path().join("locked"), program.home.path().join("passphrase"), program.home.path().join("jellyfin"));
+        let (locked, passphrase, data) = (
+            program.home.path().join("locked"),
+            program.home.path().join("passphrase"),
+            program.home.path().join("jellyfin"),
+        );
         write(&passphrase, "four random words here");
         copy_tree(&own_fixture(), &data);
         write(data.join("metadata/large.bin"), noise("large", 5_000_000));
         write(data.join("metadata/empty.jpg"), "");
-        std::fs::hard_link(data.join("metadata/large.bin"), data.join("metadata/linked.bin")).unwrap();
+        std::fs::hard_link(data.join("metadata/large.bin"), data.join("metadata/linked.bin"))
+            .unwrap();
         std::os::unix::fs::symlink("large.bin", data.join("metadata/link")).unwrap();
         let sparse = std::fs::File::create(data.join("metadata/sparse.bin")).unwrap();
         std::os::unix::fs::FileExt::write_all_at(&sparse, b"end", 3_000_000).unwrap();
-        rustix::fs::setxattr(data.join("metadata/empty.jpg"), "user.note", &[7; 900], rustix::fs::XattrFlags::empty()).unwrap();
+        rustix::fs::setxattr(
+            data.join("metadata/empty.jpg"),
+            "user.note",
+            &[7; 900],
+            rustix::fs::XattrFlags::empty(),
+        )
+        .unwrap();
         let two = Two { program, locked, passphrase, data };
         (0..snapshots).for_each(|n| two.snapshot(n));
         assert_eq!(two.at(&two.locked, &["init", "--encrypt", "--no-recovery-key"]).1, 0);
@@ -36,7 +47,10 @@ impl Two {
     }
 
     fn snapshot(&self, n: usize) {
-        write(self.data.join("config/system.xml"), format!("<ServerConfiguration><N>{n}</N></ServerConfiguration>"));
+        write(
+            self.data.join("config/system.xml"),
+            format!("<ServerConfiguration><N>{n}</N></ServerConfiguration>"),
+        );
         let db = rusqlite::Connection::open(self.data.join("data/jellyfin.db")).unwrap();
         db.execute_batch(&format!("CREATE TABLE t{n} (x); INSERT INTO t{n} VALUES ({n})")).unwrap();
         drop(db);
@@ -46,14 +60,21 @@ impl Two {
     }
 
     fn command(&self, repo: &Path, args: &[&str]) -> std::process::Command {
-        let mut command = self.program.command(&[&["--json", "--repo", repo.to_str().unwrap()], args].concat());
-        command.env("JELLYVAULT_PASSPHRASE_FILE", &self.passphrase).env("JELLYVAULT_TEST_FAST_KDF", "1").stdin(Stdio::null());
+        let mut command =
+            self.program.command(&[&["--json", "--repo", repo.to_str().unwrap()], args].concat());
+        command
+            .env("JELLYVAULT_PASSPHRASE_FILE", &self.passphrase)
+            .env("JELLYVAULT_TEST_FAST_KDF", "1")
+            .stdin(Stdio::null());
         command
     }
 
     fn at(&self, repo: &Path, args: &[&str]) -> (Value, i32) {
         let done = self.command(repo, args).output().unwrap();
-        (serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error} {done:?}")), done.status.code().unwrap())
+        (
+            serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error} {done:?}")),
+            done.status.code().unwrap(),
+        )
     }
 
     fn copy(&self, from: &Path, to: &Path, more: &[&str]) -> (Value, i32) {
@@ -61,7 +82,12 @@ impl Two {
     }
 
     fn ids(&self, repo: &Path) -> Vec<String> {
-        self.at(repo, &["list"]).0["snapshots"].as_array().unwrap().iter().map(|snapshot| snapshot["id"].as_str().unwrap().to_owned()).collect()
+        self.at(repo, &["list"]).0["snapshots"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|snapshot| snapshot["id"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// Each snapshot of one repository gives what that of the other gives.
@@ -70,8 +96,13 @@ impl Two {
         assert_eq!(ids, self.ids(other));
         for id in ids {
             let [a, b] = [one, other].map(|repo| {
-                let out = self.program.home.path().join(format!("out-{}", repo.file_name().unwrap().display()));
-                let (report, code) = self.at(repo, &["restore", &id, "--to", out.to_str().unwrap()]);
+                let out = self
+                    .program
+                    .home
+                    .path()
+                    .join(format!("out-{}", repo.file_name().unwrap().display()));
+                let (report, code) =
+                    self.at(repo, &["restore", &id, "--to", out.to_str().unwrap()]);
                 assert_eq!(code, 0, "{report}");
                 let found = facts(&out, &|_| false);
                 std::fs::remove_dir_all(&out).unwrap();
@@ -88,7 +119,11 @@ fn snapshots_go_into_an_encrypted_repository_and_back_and_nothing_is_stored_twic
     let two = Two::new(3);
     let plain = two.program.repo.clone();
     let (planned, _) = two.copy(&plain, &two.locked, &["--dry-run"]);
-    assert_eq!((planned["snapshots"].as_array().unwrap().len(), two.ids(&two.locked).len()), (3, 0), "{planned}");
+    assert_eq!(
+        (planned["snapshots"].as_array().unwrap().len(), two.ids(&two.locked).len()),
+        (3, 0),
+        "{planned}"
+    );
     let (copied, code) = two.copy(&plain, &two.locked, &[]);
     assert_eq!((code, copied["snapshots"].as_array().unwrap().len()), (0, 3), "{copied}");
     two.give_the_same(&plain, &two.locked);
@@ -96,7 +131,11 @@ fn snapshots_go_into_an_encrypted_repository_and_back_and_nothing_is_stored_twic
     let first = copied["stored"].as_u64().unwrap();
     two.snapshot(3);
     let (copied, code) = two.copy(&plain, &two.locked, &[]);
-    assert_eq!((code, copied["snapshots"].as_array().unwrap().len(), copied["were_there"].as_u64()), (0, 1, Some(3)), "{copied}");
+    assert_eq!(
+        (code, copied["snapshots"].as_array().unwrap().len(), copied["were_there"].as_u64()),
+        (0, 1, Some(3)),
+        "{copied}"
+    );
     assert!(copied["stored"].as_u64().unwrap() * 10 < first, "{copied} after {first}");
     assert_eq!(two.copy(&plain, &two.locked, &[]).0["stored"], 0);
     // Back again, into a third one.
@@ -107,8 +146,13 @@ fn snapshots_go_into_an_encrypted_repository_and_back_and_nothing_is_stored_twic
     // A capture goes on from what was copied.
     let (taken, code) = two.at(&two.locked, &["snapshot", two.data.to_str().unwrap()]);
     assert_eq!(code, 0, "{taken}");
-    // Which files are hard links of one is numbered anew by each repository: a node, and the copy of the record.
-    assert!(taken["snapshot"]["bytes"]["new_raw"].as_u64().unwrap() < 10_000, "{}", taken["snapshot"]["bytes"]);
+    // Which files are hard links of one is numbered anew by each repository: a node, and the copy
+    // of the record.
+    assert!(
+        taken["snapshot"]["bytes"]["new_raw"].as_u64().unwrap() < 10_000,
+        "{}",
+        taken["snapshot"]["bytes"]
+    );
 }
 
 #[test]
@@ -120,7 +164,11 @@ fn what_is_named_is_copied_and_what_was_forgotten_there_stays_forgotten() {
     assert_eq!(two.ids(&two.locked), all[1..2]);
     assert_eq!(two.at(&two.locked, &["forget", &all[1], "--prune"]).1, 0);
     let (copied, _) = two.copy(&plain, &two.locked, &[]);
-    assert_eq!((copied["forgotten_there"].as_u64(), two.ids(&two.locked)), (Some(1), vec![all[0].clone(), all[2].clone()]), "{copied}");
+    assert_eq!(
+        (copied["forgotten_there"].as_u64(), two.ids(&two.locked)),
+        (Some(1), vec![all[0].clone(), all[2].clone()]),
+        "{copied}"
+    );
     assert_eq!(two.copy(&plain, &two.locked, &["--again"]).1, 0);
     two.give_the_same(&plain, &two.locked);
     let (refused, code) = two.copy(&plain, &plain, &[]);
@@ -135,14 +183,27 @@ fn a_damaged_snapshot_is_named_and_the_others_are_copied() {
     let plain = two.program.repo.clone();
     two.snapshot(1);
     // The second one's own pack.
-    let newest =
-        walkdir::WalkDir::new(plain.join("packs")).into_iter().map(Result::unwrap).filter(|entry| entry.path().extension().is_some_and(|end| end == "pack"));
-    let newest = newest.max_by_key(|entry| entry.metadata().unwrap().modified().unwrap()).unwrap().into_path();
+    let newest = walkdir::WalkDir::new(plain.join("packs"))
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.path().extension().is_some_and(|end| end == "pack"));
+    let newest = newest
+        .max_by_key(|entry| entry.metadata().unwrap().modified().unwrap())
+        .unwrap()
+        .into_path();
     let mut bytes = std::fs::read(&newest).unwrap();
     (100..bytes.len() - 2000).step_by(500).for_each(|at| bytes[at] ^= 1);
     std::fs::write(&newest, bytes).unwrap();
     let (copied, code) = two.copy(&plain, &two.locked, &[]);
-    assert_eq!((code, copied["snapshots"].as_array().unwrap().len(), copied["problems"].as_array().unwrap().len()), (3, 1, 1), "{copied}");
+    assert_eq!(
+        (
+            code,
+            copied["snapshots"].as_array().unwrap().len(),
+            copied["problems"].as_array().unwrap().len()
+        ),
+        (3, 1, 1),
+        "{copied}"
+    );
     assert_eq!(two.at(&two.locked, &["check", "--read-data"]).1, 0);
 }
 
@@ -152,7 +213,12 @@ fn a_copy_that_is_killed_goes_on_and_the_target_is_whole_each_time() {
     let plain = two.program.repo.clone();
     let mut kills = 0;
     for round in 0u64.. {
-        let mut running = two.command(&plain, &["copy", "--to", two.locked.to_str().unwrap()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut running = two
+            .command(&plain, &["copy", "--to", two.locked.to_str().unwrap()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_millis(round * 2 + round * round / 8));
         if running.try_wait().unwrap().is_some_and(|status| status.success()) {
             break;
@@ -161,7 +227,10 @@ fn a_copy_that_is_killed_goes_on_and_the_target_is_whole_each_time() {
         running.wait().unwrap();
         kills += 1;
         let (found, code) = two.at(&two.locked, &["check", "--read-data"]);
-        let is_unlisted = found["files"].as_array().unwrap().iter().all(|file| file["what"].as_str().unwrap().contains("the snapshot is not in the list"));
+        let is_unlisted =
+            found["files"].as_array().unwrap().iter().all(|file| {
+                file["what"].as_str().unwrap().contains("the snapshot is not in the list")
+            });
         assert!(code == 0 || is_unlisted, "after {kills} kills: {found}");
     }
     assert!(kills > 3, "it was never cut off");

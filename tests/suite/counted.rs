@@ -13,15 +13,30 @@ fn memory() -> (MemoryBackend, Repository) {
 }
 
 fn written(calls: &[Verb], prefix: &str) -> Vec<u64> {
-    calls.iter().filter_map(|call| if let Verb::Write(name, bytes) = call { name.starts_with(prefix).then_some(*bytes) } else { None }).collect()
+    calls
+        .iter()
+        .filter_map(|call| {
+            if let Verb::Write(name, bytes) = call {
+                name.starts_with(prefix).then_some(*bytes)
+            } else {
+                None
+            }
+        })
+        .collect()
 }
 
 /// A tree of a few hundred files like Jellyfin's.
 fn tree(root: &std::path::Path) {
     for item in 0..300u32 {
         let folder = root.join(format!("metadata/library/{:02x}/{item:032x}", item % 16));
-        write(folder.join("poster.jpg"), [b"\xff\xd8\xff".as_slice(), &noise(&item.to_string(), 3000)].concat());
-        write(folder.join("item.nfo"), format!("<item><id>{item}</id>{}</item>", "words ".repeat(100)));
+        write(
+            folder.join("poster.jpg"),
+            [b"\xff\xd8\xff".as_slice(), &noise(&item.to_string(), 3000)].concat(),
+        );
+        write(
+            folder.join("item.nfo"),
+            format!("<item><id>{item}</id>{}</item>", "words ".repeat(100)),
+        );
     }
 }
 
@@ -36,7 +51,10 @@ fn an_unchanged_capture_reads_no_content_and_writes_one_record() {
     assert_eq!((first.reads, first.record.files.new), (600, 600));
     let before = facts(&repo, &|path| path.starts_with(b"scan"));
     let second = capture(&repository, &dir.path().join("source")).unwrap();
-    assert_eq!((second.reads, second.packs, second.record.bytes.read, second.record.bytes.new_stored), (0, 0, 0, 0));
+    assert_eq!(
+        (second.reads, second.packs, second.record.bytes.read, second.record.bytes.new_stored),
+        (0, 0, 0, 0)
+    );
     assert_eq!(second.record.files.unchanged, 600);
     assert_eq!(second.record.categories, first.record.categories);
     let after = facts(&repo, &|path| path.starts_with(b"scan"));
@@ -56,7 +74,10 @@ fn one_new_file_costs_one_pack_of_its_size_and_a_handful_of_nodes() {
     let_settle();
     let repository = Repository::init(&dir.path().join("repo")).unwrap();
     let first = capture(&repository, &source).unwrap();
-    write(source.join("metadata/library/05/new/poster.jpg"), [b"\xff\xd8\xff".as_slice(), &noise("new", 200_000)].concat());
+    write(
+        source.join("metadata/library/05/new/poster.jpg"),
+        [b"\xff\xd8\xff".as_slice(), &noise("new", 200_000)].concat(),
+    );
     let second = capture(&repository, &source).unwrap();
     assert_eq!((second.reads, second.packs, second.record.files.new), (1, 1, 1));
     let stored = second.record.bytes.new_stored;
@@ -65,25 +86,42 @@ fn one_new_file_costs_one_pack_of_its_size_and_a_handful_of_nodes() {
 }
 
 #[test]
-fn a_prune_with_one_hundredth_of_garbage_reads_less_than_three_hundredths_and_one_without_reads_no_content() {
+fn a_prune_with_one_hundredth_of_garbage_reads_less_than_three_hundredths_and_one_without_reads_no_content()
+ {
     let dir = temp();
     let source = dir.path().join("source");
     for n in 0..2000u32 {
-        write(source.join(format!("{:02}/{n}.jpg", n % 40)), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 20_000)].concat());
+        write(
+            source.join(format!("{:02}/{n}.jpg", n % 40)),
+            [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 20_000)].concat(),
+        );
     }
     let backend = MemoryBackend::default();
-    let config = jellyvault::store::RepoConfig { pack_bytes: 1 << 20, ..jellyvault::store::RepoConfig::new().unwrap() };
+    let config = jellyvault::store::RepoConfig {
+        pack_bytes: 1 << 20,
+        ..jellyvault::store::RepoConfig::new().unwrap()
+    };
     Repository::init_with(&backend, &config).unwrap();
     let open = || Repository::open_on(Box::new(backend.clone())).unwrap();
     let first = capture(&open(), &source).unwrap().id.unwrap();
-    // A hundredth of the files is another one: what they were is garbage once the first snapshot is forgotten.
+    // A hundredth of the files is another one: what they were is garbage once the first snapshot is
+    // forgotten.
     for n in 0..20 {
-        write(source.join(format!("{n:02}/{n}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&format!("new {n}"), 20_000)].concat());
+        write(
+            source.join(format!("{n:02}/{n}.jpg")),
+            [b"\xff\xd8\xff".as_slice(), &noise(&format!("new {n}"), 20_000)].concat(),
+        );
     }
     capture(&open(), &source).unwrap();
     jellyvault::ops::forget(&open(), &[first]).unwrap();
     let size: u64 = backend.files().values().map(|bytes| bytes.len() as u64).sum();
-    let read = |backend: &MemoryBackend| -> u64 { backend.take_calls().iter().map(|call| if let Verb::Read(_, bytes) = call { *bytes } else { 0 }).sum() };
+    let read = |backend: &MemoryBackend| -> u64 {
+        backend
+            .take_calls()
+            .iter()
+            .map(|call| if let Verb::Read(_, bytes) = call { *bytes } else { 0 })
+            .sum()
+    };
     read(&backend);
     // The tolerance leaves it: only what describes is read.
     let report = prune_to(&open(), jellyvault::ops::MaxUnused::Percent(5.0)).unwrap();
@@ -94,7 +132,9 @@ fn a_prune_with_one_hundredth_of_garbage_reads_less_than_three_hundredths_and_on
     // All of it is to go: the packs that hold some are read, and no others.
     let report = prune_to(&open(), jellyvault::ops::MaxUnused::Percent(0.9)).unwrap();
     let with = read(&backend);
-    println!("prune: {size} bytes, {unused} of them garbage: {without} read where it is tolerated, {with} where some goes ({report:?})");
+    println!(
+        "prune: {size} bytes, {unused} of them garbage: {without} read where it is tolerated, {with} where some goes ({report:?})"
+    );
     assert!(report.removed > 0 && with < size, "{report:?}");
 }
 
@@ -111,7 +151,8 @@ fn what_a_capture_lists_and_reads_does_not_grow_with_the_snapshots_and_packs_tha
     for n in 0..180 {
         write(dir.path().join("source/file"), n.to_string());
         packs += capture(&open(), &dir.path().join("source")).unwrap().packs;
-        // Folders are relied on once a pack came into one that was there: with so many packs it is certain that one did.
+        // Folders are relied on once a pack came into one that was there: with so many packs it is
+        // certain that one did.
         if n == 99 || n == 179 {
             disk.take_listed();
             assert_eq!(capture(&open(), &dir.path().join("source")).unwrap().packs, 0);
@@ -119,16 +160,25 @@ fn what_a_capture_lists_and_reads_does_not_grow_with_the_snapshots_and_packs_tha
         }
     }
     assert_eq!(packs, 180, "each snapshot brought one");
-    // The folder that the last pack came into, and nothing else but the keys of an encrypted repository.
+    // The folder that the last pack came into, and nothing else but the keys of an encrypted
+    // repository.
     for mut listed in listed {
         listed.retain(|folder| !folder.starts_with("/repo/keys"));
         assert!(listed.len() == 1 && listed[0].starts_with("/repo/packs"), "{listed:?}");
     }
     // A pack that is gone is missed by the next one all the same.
-    let pack = disk.files().into_keys().find(|path| path.extension().is_some_and(|end| end == "pack")).unwrap();
+    let pack = disk
+        .files()
+        .into_keys()
+        .find(|path| path.extension().is_some_and(|end| end == "pack"))
+        .unwrap();
     disk.put(&pack, None);
     let report = capture(&open(), &dir.path().join("source")).unwrap();
-    assert!(report.record.problems.iter().any(|problem| problem.path == "packs"), "{:?}", report.record.problems);
+    assert!(
+        report.record.problems.iter().any(|problem| problem.path == "packs"),
+        "{:?}",
+        report.record.problems
+    );
 }
 
 #[test]
@@ -178,11 +228,19 @@ fn the_index_can_be_deleted_and_heals_from_the_trailers() {
     assert!(rebuilt.trailers_read() > 0);
     let (_, record) = newest(&repository);
     for category in record.categories.values() {
-        let (a, b) = (kept.locate(&category.manifest).unwrap().unwrap(), rebuilt.locate(&category.manifest).unwrap().unwrap());
-        assert_eq!((a.pack, a.extent, a.row, a.offset, a.len), (b.pack, b.extent, b.row, b.offset, b.len));
+        let (a, b) = (
+            kept.locate(&category.manifest).unwrap().unwrap(),
+            rebuilt.locate(&category.manifest).unwrap().unwrap(),
+        );
+        assert_eq!(
+            (a.pack, a.extent, a.row, a.offset, a.len),
+            (b.pack, b.extent, b.row, b.offset, b.len)
+        );
     }
     drop((kept, rebuilt));
-    for (round, damage) in [None, Some(b"not a database".as_slice()), Some(b"")].into_iter().enumerate() {
+    for (round, damage) in
+        [None, Some(b"not a database".as_slice()), Some(b"")].into_iter().enumerate()
+    {
         std::fs::remove_file(repo.join("index.redb")).unwrap();
         if let Some(bytes) = damage {
             std::fs::write(repo.join("index.redb"), bytes).unwrap();
@@ -191,7 +249,11 @@ fn the_index_can_be_deleted_and_heals_from_the_trailers() {
         let report = capture(&repository, &dir.path().join("source")).unwrap();
         assert_eq!(report.record.files.new, 1);
         assert!(report.record.bytes.new_stored < 20_000, "nothing was stored twice");
-        assert_eq!(Index::open(&repository, IndexMode::Use).unwrap().trailers_read(), 0, "the index file is whole again after {damage:?}");
+        assert_eq!(
+            Index::open(&repository, IndexMode::Use).unwrap().trailers_read(),
+            0,
+            "the index file is whole again after {damage:?}"
+        );
     }
 }
 
@@ -216,7 +278,11 @@ fn a_lost_pack_is_told_once_and_the_next_snapshot_is_whole() {
     for _ in 0..2 {
         program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
     }
-    let pack = walkdir::WalkDir::new(program.repo.join("packs")).into_iter().map(Result::unwrap).find(|entry| entry.file_type().is_file()).unwrap();
+    let pack = walkdir::WalkDir::new(program.repo.join("packs"))
+        .into_iter()
+        .map(Result::unwrap)
+        .find(|entry| entry.file_type().is_file())
+        .unwrap();
     std::fs::remove_file(pack.path()).unwrap();
     let (report, code) = program.json(&["snapshot", "--plain", source.to_str().unwrap()]);
     assert_eq!((code, report["problems"][0]["path"].as_str()), (3, Some("packs")), "{report}");
@@ -229,7 +295,10 @@ fn a_lost_pack_is_told_once_and_the_next_snapshot_is_whole() {
 
 /// Reads of files with such names.
 fn reads_of(calls: &[Verb], prefix: &str) -> usize {
-    calls.iter().filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with(prefix))).count()
+    calls
+        .iter()
+        .filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with(prefix)))
+        .count()
 }
 
 #[test]
@@ -245,11 +314,21 @@ fn what_names_one_of_many_snapshots_reads_that_one_and_a_capture_reads_none_but_
     let all = jellyvault::manifest::Catalog::load(&repository).unwrap();
     let tenth = all.snapshots[9].0.to_string();
     backend.take_calls();
-    for (names, records) in [(vec!["latest"], 1), (vec!["latest~4"], 5), (vec![&tenth[..12]], 1), (vec!["latest~1", "latest"], 2), (vec!["2999-01-01"], 30)] {
+    for (names, records) in [
+        (vec!["latest"], 1),
+        (vec!["latest~4"], 5),
+        (vec![&tenth[..12]], 1),
+        (vec!["latest~1", "latest"], 2),
+        (vec!["2999-01-01"], 30),
+    ] {
         let catalog = jellyvault::manifest::Catalog::load_named(&repository, &names).unwrap();
         assert_eq!(reads_of(&backend.take_calls(), "snapshots/"), records, "{names:?}");
         for name in names {
-            assert_eq!(catalog.resolve(name, &jiff::tz::TimeZone::UTC), all.resolve(name, &jiff::tz::TimeZone::UTC), "{name}");
+            assert_eq!(
+                catalog.resolve(name, &jiff::tz::TimeZone::UTC),
+                all.resolve(name, &jiff::tz::TimeZone::UTC),
+                "{name}"
+            );
         }
     }
     write(source.join("note.txt"), "once more");
@@ -274,7 +353,8 @@ fn a_damaged_record_that_is_named_is_told_as_one() {
     let mut bytes = backend.files()[&name].clone();
     *bytes.last_mut().unwrap() ^= 1;
     backend.put(&name, bytes);
-    let catalog = jellyvault::manifest::Catalog::load_named(&repository, &[&ids[1].to_string()]).unwrap();
+    let catalog =
+        jellyvault::manifest::Catalog::load_named(&repository, &[&ids[1].to_string()]).unwrap();
     assert_eq!((catalog.snapshots.len(), catalog.damaged.len()), (2, 1));
     // It counts for nothing on the way back from the latest, as in the whole list.
     let back = jellyvault::manifest::Catalog::load_named(&repository, &["latest~1"]).unwrap();
@@ -293,11 +373,21 @@ fn a_restore_of_one_file_reads_the_way_to_it_and_overlapping_paths_restore_each_
     let snapshot = newest(&repository);
     let interrupt = jellyvault::progress::Interrupt::default();
     let restore = |name: &str, paths: &[&str]| {
-        let selection = jellyvault::ops::Selection { paths: paths.iter().map(|path| path.as_bytes().to_vec()).collect(), ..Default::default() };
+        let selection = jellyvault::ops::Selection {
+            paths: paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
+            ..Default::default()
+        };
         let options = jellyvault::ops::RestoreOptions { selection, ..Default::default() };
         let destination = jellyvault::ops::Destination::Directory(dir.path().join(name));
         backend.take_calls();
-        let report = jellyvault::ops::restore(&repository, &snapshot, &destination, &options, &watch(&interrupt)).unwrap();
+        let report = jellyvault::ops::restore(
+            &repository,
+            &snapshot,
+            &destination,
+            &options,
+            &watch(&interrupt),
+        )
+        .unwrap();
         (report.files, reads_of(&backend.take_calls(), "packs/"))
     };
     let (files, all) = restore("all", &[]);
@@ -305,7 +395,16 @@ fn a_restore_of_one_file_reads_the_way_to_it_and_overlapping_paths_restore_each_
     let (files, one) = restore("one", &["library/123/2467.nfo"]);
     assert_eq!(files, 1);
     assert!(one <= 8 && one * 3 < all, "{one} reads for one file, {all} for all");
-    let (files, _) = restore("some", &["library/123/2467.nfo", "library/123", "library/007", "library/123", "library/299/5999.nfo"]);
+    let (files, _) = restore(
+        "some",
+        &[
+            "library/123/2467.nfo",
+            "library/123",
+            "library/007",
+            "library/123",
+            "library/299/5999.nfo",
+        ],
+    );
     assert_eq!(files, 41);
 }
 
@@ -336,11 +435,17 @@ impl Backend for Far {
     }
 }
 
-/// A repository that is not on this machine: its files behind a backend that counts, what is derived from them in a folder of this machine.
+/// A repository that is not on this machine: its files behind a backend that counts, what is
+/// derived from them in a folder of this machine.
 fn elsewhere(backend: &MemoryBackend, cache: &std::path::Path) -> Repository {
     use jellyvault::store::{LocalCache, MeetingPlace};
     let coordination = Box::new(MeetingPlace::default().join().unwrap());
-    Repository::open_with(std::sync::Arc::new(Far(backend.clone())), coordination, Some(LocalCache::in_folder(cache))).unwrap()
+    Repository::open_with(
+        std::sync::Arc::new(Far(backend.clone())),
+        coordination,
+        Some(LocalCache::in_folder(cache)),
+    )
+    .unwrap()
 }
 
 /// Each call of a backend that is not on this machine takes as long as the way there and back.
@@ -365,24 +470,37 @@ fn round_trips_do_not_grow_with_the_number_of_packs() {
     let snapshot = |repository: &Repository| drop(capture(repository, &source).unwrap());
     let restore = |repository: &Repository, paths: &[&str]| {
         let target = temp();
-        let selection = jellyvault::ops::Selection { paths: paths.iter().map(|path| path.as_bytes().to_vec()).collect(), ..Default::default() };
+        let selection = jellyvault::ops::Selection {
+            paths: paths.iter().map(|path| path.as_bytes().to_vec()).collect(),
+            ..Default::default()
+        };
         let options = jellyvault::ops::RestoreOptions { selection, ..Default::default() };
         let destination = jellyvault::ops::Destination::Directory(target.path().join("to"));
         let catalog = jellyvault::manifest::Catalog::load_named(repository, &["latest"]).unwrap();
         let found = catalog.resolve("latest", &jiff::tz::TimeZone::UTC).unwrap();
         let interrupt = jellyvault::progress::Interrupt::default();
-        let report = jellyvault::ops::restore(repository, found, &destination, &options, &watch(&interrupt)).unwrap();
+        let report =
+            jellyvault::ops::restore(repository, found, &destination, &options, &watch(&interrupt))
+                .unwrap();
         assert!(report.files > 0);
     };
     let first = calls("first capture", &snapshot);
     let mut counts = Vec::new();
     for n in 0..60 {
-        write(source.join("metadata/library/00/new/poster.jpg"), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 40_000)].concat());
+        write(
+            source.join("metadata/library/00/new/poster.jpg"),
+            [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 40_000)].concat(),
+        );
         let_settle();
         snapshot(&elsewhere(&backend, &cache));
         if n == 4 || n == 59 {
             let unchanged = calls("unchanged", &snapshot);
-            let one = calls("restore of one file", &|repository| restore(repository, &["metadata/library/05/00000000000000000000000000000005/poster.jpg"]));
+            let one = calls("restore of one file", &|repository| {
+                restore(
+                    repository,
+                    &["metadata/library/05/00000000000000000000000000000005/poster.jpg"],
+                )
+            });
             let all = calls("restore of all", &|repository| restore(repository, &[]));
             counts.push([unchanged, one, all]);
         }
@@ -390,9 +508,14 @@ fn round_trips_do_not_grow_with_the_number_of_packs() {
     assert_eq!(counts[0][..2], counts[1][..2], "55 packs and snapshots more");
     let [unchanged, one, all] = counts[0];
     // Two threads restore: which of them reads a list that both need is chance.
-    assert!(first <= 24 && unchanged <= 12 && one <= 8 && all.max(counts[1][2]) <= 28, "{first} {counts:?}");
+    assert!(
+        first <= 24 && unchanged <= 12 && one <= 8 && all.max(counts[1][2]) <= 28,
+        "{first} {counts:?}"
+    );
     // Every record, link and tree is read, some of them more than once.
-    let prune = calls("prune", &|repository| drop(prune_to(repository, jellyvault::ops::MaxUnused::Percent(5.0)).unwrap()));
+    let prune = calls("prune", &|repository| {
+        drop(prune_to(repository, jellyvault::ops::MaxUnused::Percent(5.0)).unwrap())
+    });
     assert!(prune <= 16 * 63, "{prune} for 63 snapshots");
 }
 
@@ -423,9 +546,11 @@ impl NewFile for WideFile {
         if self.is_pack {
             let now = self.in_flight.now.fetch_add(1, SeqCst) + 1;
             self.in_flight.most.fetch_max(now, SeqCst);
-            // As long as a pack takes to a far place: the next ones come meanwhile. The first waits for a second, however busy the machine is.
+            // As long as a pack takes to a far place: the next ones come meanwhile. The first waits
+            // for a second, however busy the machine is.
             let begun = std::time::Instant::now();
-            while self.in_flight.most.load(SeqCst) < 2 && now == 1 && begun.elapsed().as_secs() < 20 {
+            while self.in_flight.most.load(SeqCst) < 2 && now == 1 && begun.elapsed().as_secs() < 20
+            {
                 std::thread::sleep(std::time::Duration::from_millis(5));
             }
             std::thread::sleep(std::time::Duration::from_millis(50));
@@ -443,7 +568,11 @@ impl Backend for Wide {
         self.inner.read(name, span)
     }
     fn create(&self, name: &str) -> Result<Box<dyn NewFile>, backend::Error> {
-        Ok(Box::new(WideFile { inner: self.inner.create(name)?, in_flight: self.in_flight.clone(), is_pack: name.starts_with("packs/") }))
+        Ok(Box::new(WideFile {
+            inner: self.inner.create(name)?,
+            in_flight: self.in_flight.clone(),
+            is_pack: name.starts_with("packs/"),
+        }))
     }
     fn list(&self, prefix: &str) -> Result<Vec<Listed>, backend::Error> {
         self.inner.list(prefix)
@@ -460,13 +589,21 @@ impl Backend for Wide {
 fn packs_go_to_a_far_place_together_and_never_more_than_it_takes() {
     let dir = temp();
     for n in 0..60u32 {
-        write(dir.path().join(format!("source/{n}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 200_000)].concat());
+        write(
+            dir.path().join(format!("source/{n}.jpg")),
+            [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 200_000)].concat(),
+        );
     }
     let inner = MemoryBackend::default();
-    let config = jellyvault::store::RepoConfig { pack_bytes: 1 << 20, ..jellyvault::store::RepoConfig::new().unwrap() };
+    let config = jellyvault::store::RepoConfig {
+        pack_bytes: 1 << 20,
+        ..jellyvault::store::RepoConfig::new().unwrap()
+    };
     Repository::init_with(&inner, &config).unwrap();
     let in_flight = std::sync::Arc::new(InFlight::default());
-    let repository = Repository::open_on(Box::new(Wide { inner: inner.clone(), in_flight: in_flight.clone() })).unwrap();
+    let repository =
+        Repository::open_on(Box::new(Wide { inner: inner.clone(), in_flight: in_flight.clone() }))
+            .unwrap();
     let report = capture(&repository, &dir.path().join("source")).unwrap();
     assert!(report.packs > 4, "{report:?}");
     let most = in_flight.most.load(std::sync::atomic::Ordering::SeqCst);
@@ -479,18 +616,28 @@ fn packs_go_to_a_far_place_together_and_never_more_than_it_takes() {
 fn extents_that_lie_side_by_side_come_together_from_a_far_place_and_one_by_one_from_a_near_one() {
     let dir = temp();
     for n in 0..100u32 {
-        write(dir.path().join(format!("source/{n:03}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 60_000)].concat());
+        write(
+            dir.path().join(format!("source/{n:03}.jpg")),
+            [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 60_000)].concat(),
+        );
     }
     let backend = MemoryBackend::default();
     Repository::init_on(&backend).unwrap();
-    capture(&Repository::open_on(Box::new(backend.clone())).unwrap(), &dir.path().join("source")).unwrap();
+    capture(&Repository::open_on(Box::new(backend.clone())).unwrap(), &dir.path().join("source"))
+        .unwrap();
     let reads = |repository: &Repository| {
         let (_, record) = newest(repository);
         backend.take_calls();
         let held = held(repository, &record);
         assert_eq!(held.len(), 100);
         let calls = backend.take_calls();
-        (calls.iter().filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with("packs/"))).count(), held)
+        (
+            calls
+                .iter()
+                .filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with("packs/")))
+                .count(),
+            held,
+        )
     };
     let (near, whole) = reads(&Repository::open_on(Box::new(backend.clone())).unwrap());
     let (far, same) = reads(&Repository::open_on(Box::new(Far(backend.clone()))).unwrap());

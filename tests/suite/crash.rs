@@ -1,6 +1,7 @@
-//! Power cuts, full disks and I/O errors at every changing call of everything that writes: what was acknowledged is there and whole,
-//! nothing half is listed, the next capture and prune succeed, and check is clean. The disk is simulated, with packs, records and the
-//! index on it (`docs/testing.md`, "Crashes").
+//! Power cuts, full disks and I/O errors at every changing call of everything that writes: what was
+//! acknowledged is there and whole, nothing half is listed, the next capture and prune succeed, and
+//! check is clean. The disk is simulated, with packs, records and the index on it
+//! (`docs/testing.md`, "Crashes").
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,14 +30,16 @@ fn settings() -> RepoConfig {
 }
 
 fn init(disk: &CrashDisk) {
-    Repository::init_with(&LocalBackend::on(Arc::new(disk.clone()), Path::new(ROOT)), &settings()).unwrap();
+    Repository::init_with(&LocalBackend::on(Arc::new(disk.clone()), Path::new(ROOT)), &settings())
+        .unwrap();
 }
 
 fn open(disk: &CrashDisk) -> Repository {
     Repository::open_on_disk(Arc::new(disk.clone()), Path::new(ROOT)).unwrap()
 }
 
-/// States of one source, on the real disk: `before`, `other`, which shares nothing with it, and `after`.
+/// States of one source, on the real disk: `before`, `other`, which shares nothing with it, and
+/// `after`.
 struct Sources {
     dir: tempfile::TempDir,
     /// Where one of them lies at a time.
@@ -70,7 +73,8 @@ fn database(pages: usize, changed: impl Fn(usize) -> bool, seed: &str) -> Vec<u8
 
 fn sources() -> Sources {
     let dir = temp();
-    let (before, other, after) = (dir.path().join("before"), dir.path().join("other"), dir.path().join("after"));
+    let (before, other, after) =
+        (dir.path().join("before"), dir.path().join("other"), dir.path().join("after"));
     write(other.join("alone.jpg"), jpeg("alone", 70_000));
     write(other.join("alone.db"), database(10, |_| true, "alone"));
     for (root, name, is_after) in [(&before, "before", false), (&after, "after", true)] {
@@ -99,14 +103,24 @@ impl Promise<'_> {
     fn holds(&self, disk: CrashDisk, source: &Path, when: &str) {
         let repository = open(&disk);
         self.is_listed(&repository, when);
-        let taken = capture(&repository, source).unwrap_or_else(|error| panic!("{when}: the next capture: {}", jellyvault_text(&error)));
+        let taken = capture(&repository, source).unwrap_or_else(|error| {
+            panic!("{when}: the next capture: {}", jellyvault_text(&error))
+        });
         drop(repository);
         let repository = open(&disk);
-        prune_to(&repository, MaxUnused::Percent(0.0)).unwrap_or_else(|error| panic!("{when}: the next prune: {}", jellyvault_text(&error)));
+        prune_to(&repository, MaxUnused::Percent(0.0))
+            .unwrap_or_else(|error| panic!("{when}: the next prune: {}", jellyvault_text(&error)));
         drop(repository);
         let repository = open(&disk);
         self.is_listed(&repository, when);
-        assert!(Catalog::load(&repository).unwrap().snapshots.iter().any(|(id, _)| Some(*id) == taken.id), "{when}: the next snapshot is not listed");
+        assert!(
+            Catalog::load(&repository)
+                .unwrap()
+                .snapshots
+                .iter()
+                .any(|(id, _)| Some(*id) == taken.id),
+            "{when}: the next snapshot is not listed"
+        );
         assert_clean(&repository, when);
     }
 
@@ -119,17 +133,21 @@ impl Promise<'_> {
             left.retain(|wanted| *wanted != id);
             match self.whole.get(id) {
                 Some(wanted) => assert_eq!(found, *wanted, "{when}: snapshot {id}"),
-                None => assert!(self.may_come.contains(&found), "{when}: snapshot {id} is none that was taken"),
+                None => assert!(
+                    self.may_come.contains(&found),
+                    "{when}: snapshot {id} is none that was taken"
+                ),
             }
         }
         assert!(left.is_empty(), "{when}: acknowledged snapshots are gone: {left:?}");
     }
 }
 
-/// How a crash may leave the disk, at a number of calls: nothing of what was not synced, all of it, names without bytes, and two
-/// random parts. `JELLYVAULT_CRASH_SEED` shifts the random ones.
+/// How a crash may leave the disk, at a number of calls: nothing of what was not synced, all of it,
+/// names without bytes, and two random parts. `JELLYVAULT_CRASH_SEED` shifts the random ones.
 fn survivals(at: usize) -> Vec<Survival> {
-    let shift: u64 = std::env::var("JELLYVAULT_CRASH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let shift: u64 =
+        std::env::var("JELLYVAULT_CRASH_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     let seed = |n: u64| Survival::Some(shift << 32 | (at as u64) << 8 | n);
     vec![Survival::Nothing, Survival::All, Survival::NamesOnly, seed(0), seed(1)]
 }
@@ -138,7 +156,11 @@ fn each_crash(name: &str, recording: &Recording, promise: &Promise<'_>, source: 
     let mut states = 0;
     recording.each_crash(survivals, |at, survival, disk| {
         states += 1;
-        promise.holds(disk, source, &format!("{name}, cut off after {at} of {} calls, {survival:?}", recording.calls()));
+        promise.holds(
+            disk,
+            source,
+            &format!("{name}, cut off after {at} of {} calls, {survival:?}", recording.calls()),
+        );
     });
     println!("{name}: {} calls, {states} states after a crash", recording.calls());
     assert!(recording.calls() > 5, "only {} calls were met", recording.calls());
@@ -162,7 +184,12 @@ fn world(sources: &Sources) -> World {
 
 fn all_held(disk: &CrashDisk) -> BTreeMap<SnapshotId, Held> {
     let repository = open(disk);
-    Catalog::load(&repository).unwrap().snapshots.iter().map(|(id, record)| (*id, held(&repository, record))).collect()
+    Catalog::load(&repository)
+        .unwrap()
+        .snapshots
+        .iter()
+        .map(|(id, record)| (*id, held(&repository, record)))
+        .collect()
 }
 
 #[test]
@@ -178,14 +205,23 @@ fn a_crash_at_any_call_of_init_leaves_a_repository_or_none() {
     let (mut states, mut without) = (0, 0);
     recording.each_crash(survivals, |at, survival, disk| {
         states += 1;
-        let is_there = ["repo.toml", "repo.copy.toml"].iter().any(|name| disk.size(&Path::new(ROOT).join(name)).is_ok());
+        let is_there = ["repo.toml", "repo.copy.toml"]
+            .iter()
+            .any(|name| disk.size(&Path::new(ROOT).join(name)).is_ok());
         if !is_there {
             without += 1;
             init(&disk);
         }
-        Promise { may_come: std::slice::from_ref(&held), ..promise }.holds(disk, &sources.live, &format!("init, cut off after {at} calls, {survival:?}"));
+        Promise { may_come: std::slice::from_ref(&held), ..promise }.holds(
+            disk,
+            &sources.live,
+            &format!("init, cut off after {at} calls, {survival:?}"),
+        );
     });
-    println!("init: {} calls, {states} states after a crash, {without} of them without a repository", recording.calls());
+    println!(
+        "init: {} calls, {states} states after a crash, {without} of them without a repository",
+        recording.calls()
+    );
     assert!(without > 0 && without < states);
 }
 
@@ -207,12 +243,22 @@ fn a_crash_at_any_call_of_a_capture_leaves_all_that_was_acknowledged() {
     capture(&open(&disk), &sources.live).unwrap();
     let first = disk.recorded();
     let nothing = BTreeMap::new();
-    each_crash("first capture", &first, &Promise { whole: &nothing, may_go: &[], may_come: std::slice::from_ref(&before) }, &sources.live);
+    each_crash(
+        "first capture",
+        &first,
+        &Promise { whole: &nothing, may_go: &[], may_come: std::slice::from_ref(&before) },
+        &sources.live,
+    );
     let whole = all_held(&disk);
     disk.record();
     capture(&open(&disk), sources.put("after")).unwrap();
     let second = disk.recorded();
-    each_crash("second capture", &second, &Promise { whole: &whole, may_go: &[], may_come: &[before, after] }, &sources.live);
+    each_crash(
+        "second capture",
+        &second,
+        &Promise { whole: &whole, may_go: &[], may_come: &[before, after] },
+        &sources.live,
+    );
 }
 
 #[test]
@@ -238,7 +284,8 @@ fn a_crash_at_any_call_of_repair_leaves_what_was_whole_and_the_next_repair_ends(
     let sources = sources();
     let World { disk, whole } = world(&sources);
     // One pack loses more than its parity can mend, another a little; the index is gone.
-    let sizes: BTreeMap<_, _> = packs_of(&disk).iter().map(|path| (disk.size(path).unwrap(), path.clone())).collect();
+    let sizes: BTreeMap<_, _> =
+        packs_of(&disk).iter().map(|path| (disk.size(path).unwrap(), path.clone())).collect();
     let (smallest, largest) = (sizes.values().next().unwrap(), sizes.values().last().unwrap());
     let mut bytes = disk.files()[largest].clone();
     let middle = bytes.len() / 2;
@@ -256,13 +303,18 @@ fn a_crash_at_any_call_of_repair_leaves_what_was_whole_and_the_next_repair_ends(
     let mut states = 0;
     recording.each_crash(survivals, |at, survival, disk| {
         states += 1;
-        let when = format!("repair, cut off after {at} of {} calls, {survival:?}", recording.calls());
-        repair_all(&open(&disk)).unwrap_or_else(|error| panic!("{when}: the next repair: {}", jellyvault_text(&error)));
+        let when =
+            format!("repair, cut off after {at} of {} calls, {survival:?}", recording.calls());
+        repair_all(&open(&disk))
+            .unwrap_or_else(|error| panic!("{when}: the next repair: {}", jellyvault_text(&error)));
         assert_clean(&open(&disk), &when);
         // The source has all that was lost: nothing is given up, whenever it was cut off.
         let found: Vec<_> = all_held(&disk).into_values().collect();
         let wanted: Vec<_> = whole.values().cloned().collect();
-        assert!(wanted.iter().all(|held| found.contains(held) || report.lost_count > 0), "{when}: a snapshot is not what it was");
+        assert!(
+            wanted.iter().all(|held| found.contains(held) || report.lost_count > 0),
+            "{when}: a snapshot is not what it was"
+        );
         capture(&open(&disk), &sources.live).unwrap();
         prune_to(&open(&disk), MaxUnused::Percent(0.0)).unwrap();
         assert_clean(&open(&disk), &when);
@@ -284,7 +336,12 @@ fn a_crash_at_any_call_of_an_import_leaves_it_whole_or_not_there() {
     let recording = disk.recorded();
     let second = all_held(&disk).into_iter().find(|(id, _)| !whole.contains_key(id)).unwrap().1;
     let next = held_by(sources.put("before"));
-    each_crash("import", &recording, &Promise { whole: &whole, may_go: &[], may_come: &[second, next] }, &sources.live);
+    each_crash(
+        "import",
+        &recording,
+        &Promise { whole: &whole, may_go: &[], may_come: &[second, next] },
+        &sources.live,
+    );
 }
 
 pub fn two_zips(dir: &Path) -> [PathBuf; 2] {
@@ -293,7 +350,10 @@ pub fn two_zips(dir: &Path) -> [PathBuf; 2] {
         let changed = super::import::backup(|files| {
             files.insert(format!("Config/{name}.xml"), noise(name, 3000));
             let people = String::from_utf8(files["Database/Peoples.json"].clone()).unwrap();
-            files.insert("Database/Peoples.json".to_owned(), people.replacen("\"Name\":\"", &format!("\"Name\":\"{name} "), 1).into_bytes());
+            files.insert(
+                "Database/Peoples.json".to_owned(),
+                people.replacen("\"Name\":\"", &format!("\"Name\":\"{name} "), 1).into_bytes(),
+            );
             files.retain(|file, _| !file.starts_with("Root/default/"));
         });
         write(&zip, changed);
@@ -311,16 +371,26 @@ fn a_snapshot_that_is_taken_while_prune_is_at_it_keeps_what_it_needs() {
     let capture_again = Capturing { disk: disk.clone(), sources };
     let options = ops::PruneOptions { max_unused: MaxUnused::Percent(0.0), ..Default::default() };
     let report = ops::prune(&open(&disk), &options, &Monitor::new(capture_again)).unwrap();
-    assert!(report.plan.dropped + report.plan.rewritten > 0 && report.needed_again > 0, "{report:?}");
+    assert!(
+        report.plan.dropped + report.plan.rewritten > 0 && report.needed_again > 0,
+        "{report:?}"
+    );
     let found: Vec<_> = all_held(&disk).into_values().collect();
     assert_eq!(found.len(), 3);
     assert!(whole.values().all(|held| found.contains(held)), "a snapshot is not what was captured");
     assert_clean(&open(&disk), "after a prune beside captures");
 }
 
-/// Lets one call of some work fail, each in turn: it says so or has done its work, and what is then on the disk keeps the promise. The
-/// work tells whether it reported a problem.
-fn each_fault(name: &str, disk: &CrashDisk, fault: Fault, promise: &Promise<'_>, source: &Path, work: impl Fn(&CrashDisk) -> Result<bool, ops::Error>) {
+/// Lets one call of some work fail, each in turn: it says so or has done its work, and what is then
+/// on the disk keeps the promise. The work tells whether it reported a problem.
+fn each_fault(
+    name: &str,
+    disk: &CrashDisk,
+    fault: Fault,
+    promise: &Promise<'_>,
+    source: &Path,
+    work: impl Fn(&CrashDisk) -> Result<bool, ops::Error>,
+) {
     let mut at = 0;
     let mut failed = 0;
     loop {
@@ -359,21 +429,36 @@ fn each_fault_of_all(fault: Fault) {
     capture(&open(&small), sources.put("before")).unwrap();
     let small_whole = all_held(&small);
     sources.put("after");
-    let of_capture = Promise { whole: &small_whole, may_go: &[], may_come: &[after.clone(), small_whole.values().next().unwrap().clone()] };
-    each_fault("capture", &small, fault, &of_capture, &sources.live, |disk| capture(&open(disk), &sources.live).map(|_| false));
-    each_fault("forget", &disk, fault, &promise, &sources.live, |disk| ops::forget(&open(disk), &goes).map(|()| false));
+    let of_capture = Promise {
+        whole: &small_whole,
+        may_go: &[],
+        may_come: &[after.clone(), small_whole.values().next().unwrap().clone()],
+    };
+    each_fault("capture", &small, fault, &of_capture, &sources.live, |disk| {
+        capture(&open(disk), &sources.live).map(|_| false)
+    });
+    each_fault("forget", &disk, fault, &promise, &sources.live, |disk| {
+        ops::forget(&open(disk), &goes).map(|()| false)
+    });
     ops::forget(&open(&disk), &goes).unwrap();
-    each_fault("prune", &disk, fault, &promise, &sources.live, |disk| prune_to(&open(disk), MaxUnused::Percent(0.0)).map(|report| !report.problems.is_empty()));
+    each_fault("prune", &disk, fault, &promise, &sources.live, |disk| {
+        prune_to(&open(disk), MaxUnused::Percent(0.0)).map(|report| !report.problems.is_empty())
+    });
     disk.put(&Path::new(ROOT).join("index.redb"), Some(b"damaged".to_vec()));
     let pack = packs_of(&disk).into_iter().next().unwrap();
     let mut bytes = disk.files()[&pack].clone();
     bytes[40] ^= 1;
     disk.put(&pack, Some(bytes));
-    each_fault("repair", &disk, fault, &promise, &sources.live, |disk| repair_all(&open(disk)).map(|_| false));
+    each_fault("repair", &disk, fault, &promise, &sources.live, |disk| {
+        repair_all(&open(disk)).map(|_| false)
+    });
 }
 
 fn packs_of(disk: &CrashDisk) -> Vec<PathBuf> {
-    disk.files().into_keys().filter(|path| pack_id(path.strip_prefix(ROOT).unwrap().to_str().unwrap()).is_some()).collect()
+    disk.files()
+        .into_keys()
+        .filter(|path| pack_id(path.strip_prefix(ROOT).unwrap().to_str().unwrap()).is_some())
+        .collect()
 }
 
 #[test]
@@ -398,9 +483,12 @@ fn an_import_is_whole_or_not_there_after_a_fault_at_any_call() {
     let complete = disk.copy();
     super::import::import(&open(&complete), &zips[1]).unwrap();
     let second = all_held(&complete).into_iter().find(|(id, _)| !whole.contains_key(id)).unwrap().1;
-    let promise = Promise { whole: &whole, may_go: &[], may_come: &[second, held_by(sources.put("before"))] };
+    let promise =
+        Promise { whole: &whole, may_go: &[], may_come: &[second, held_by(sources.put("before"))] };
     for fault in [Fault::InputOutput, Fault::DiskFull] {
-        each_fault("import", &disk, fault, &promise, &sources.live, |disk| super::import::import(&open(disk), &zips[1]).map(|_| false));
+        each_fault("import", &disk, fault, &promise, &sources.live, |disk| {
+            super::import::import(&open(disk), &zips[1]).map(|_| false)
+        });
     }
 }
 
@@ -419,7 +507,10 @@ fn a_killed_capture_leaves_nothing_to_clean_and_its_packs_are_used() {
     let dir = temp();
     let source = dir.path().join("source");
     for n in 0..400 {
-        write(source.join(format!("{n}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 200_000)].concat());
+        write(
+            source.join(format!("{n}.jpg")),
+            [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), 200_000)].concat(),
+        );
     }
     let program = Program::new();
     for wait_ms in [15, 30, 45, 60, 90, 120, 200] {
@@ -440,8 +531,11 @@ fn a_killed_capture_leaves_nothing_to_clean_and_its_packs_are_used() {
     let (report, code) = program.json(&["snapshot", "--plain", source.to_str().unwrap()]);
     assert_eq!(code, 0, "{report}");
     assert_eq!(report["files"]["total"], 400);
-    let leftovers: Vec<_> =
-        walkdir::WalkDir::new(&program.repo).into_iter().map(Result::unwrap).filter(|e| e.file_name().to_string_lossy().starts_with(".tmp-")).collect();
+    let leftovers: Vec<_> = walkdir::WalkDir::new(&program.repo)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|e| e.file_name().to_string_lossy().starts_with(".tmp-"))
+        .collect();
     assert!(leftovers.is_empty(), "{leftovers:?}");
     let out = program.home.path().join("out");
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);

@@ -1,4 +1,5 @@
-//! Comparisons against an independent comparer, `diff -r`, and what really happened on real servers.
+//! Comparisons against an independent comparer, `diff -r`, and what really happened on real
+//! servers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::ffi::OsStrExt;
@@ -25,19 +26,38 @@ fn taken(repository: &Repository, folder: &Path) -> (SnapshotId, SnapshotRecord)
     (report.id.unwrap(), report.record)
 }
 
-fn compared(repository: &Repository, before: &SnapshotRecord, after: &SnapshotRecord) -> Result<ops::Diff, ops::Error> {
+fn compared(
+    repository: &Repository,
+    before: &SnapshotRecord,
+    after: &SnapshotRecord,
+) -> Result<ops::Diff, ops::Error> {
     let index = Index::open(repository, IndexMode::Use)?;
-    ops::diff(repository, &index, (&Tree::of(before).unwrap(), &Tree::of(after).unwrap()), &DiffOptions::default(), &Monitor::default(), |_| {})
+    ops::diff(
+        repository,
+        &index,
+        (&Tree::of(before).unwrap(), &Tree::of(after).unwrap()),
+        &DiffOptions::default(),
+        &Monitor::default(),
+        |_| {},
+    )
 }
 
 /// (path, kind, old path where it moved) of every change.
 type Told = Vec<(String, ChangeKind, Option<String>)>;
 
-fn told(repository: &Repository, before: &SnapshotRecord, after: &SnapshotRecord) -> (Told, ops::Diff) {
+fn told(
+    repository: &Repository,
+    before: &SnapshotRecord,
+    after: &SnapshotRecord,
+) -> (Told, ops::Diff) {
     let diff = compared(repository, before, after).unwrap();
     let mut told = Told::new();
     diff.for_each(|change| {
-        let from = change.before.as_ref().filter(|_| change.kind == ChangeKind::Moved).map(|entry| display(&entry.path));
+        let from = change
+            .before
+            .as_ref()
+            .filter(|_| change.kind == ChangeKind::Moved)
+            .map(|entry| display(&entry.path));
         told.push((display(change.path()), change.kind, from));
         Ok(())
     })
@@ -45,16 +65,25 @@ fn told(repository: &Repository, before: &SnapshotRecord, after: &SnapshotRecord
     (told, diff)
 }
 
-/// Changes a tree at random: files new, gone, rewritten, moved, touched, chmodded; directories; links.
+/// Changes a tree at random: files new, gone, rewritten, moved, touched, chmodded; directories;
+/// links.
 fn shake(root: &Path, random: &mut Random, steps: u64) {
     let files = |root: &Path| -> Vec<PathBuf> {
-        walkdir::WalkDir::new(root).min_depth(1).into_iter().map(Result::unwrap).filter(|e| !e.file_type().is_dir()).map(|e| e.path().to_path_buf()).collect()
+        walkdir::WalkDir::new(root)
+            .min_depth(1)
+            .into_iter()
+            .map(Result::unwrap)
+            .filter(|e| !e.file_type().is_dir())
+            .map(|e| e.path().to_path_buf())
+            .collect()
     };
     for _ in 0..steps {
         let all = files(root);
         let place = || root.join(format!("d{}/e{}/f{}", 0, 0, 0));
         let pick = |random: &mut Random| all.get(random.below(all.len() as u64) as usize).cloned();
-        let fresh = |random: &mut Random| root.join(format!("d{}/e{}/f{}", random.below(12), random.below(12), random.below(40)));
+        let fresh = |random: &mut Random| {
+            root.join(format!("d{}/e{}/f{}", random.below(12), random.below(12), random.below(40)))
+        };
         match random.below(8) {
             0 | 1 => {
                 let path = fresh(random);
@@ -69,8 +98,14 @@ fn shake(root: &Path, random: &mut Random, steps: u64) {
                 }
             }
             3 => {
-                if let Some(path) = pick(random).filter(|path| path.symlink_metadata().unwrap().is_file()) {
-                    std::fs::write(path, noise(&random.next().to_string(), random.below(5000) as usize)).unwrap();
+                if let Some(path) =
+                    pick(random).filter(|path| path.symlink_metadata().unwrap().is_file())
+                {
+                    std::fs::write(
+                        path,
+                        noise(&random.next().to_string(), random.below(5000) as usize),
+                    )
+                    .unwrap();
                 }
             }
             4 => {
@@ -81,7 +116,9 @@ fn shake(root: &Path, random: &mut Random, steps: u64) {
                 }
             }
             5 => {
-                if let Some(path) = pick(random).filter(|path| path.symlink_metadata().unwrap().is_file()) {
+                if let Some(path) =
+                    pick(random).filter(|path| path.symlink_metadata().unwrap().is_file())
+                {
                     let mode = 0o600 + random.below(0o100) as u32;
                     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
                 }
@@ -94,7 +131,10 @@ fn shake(root: &Path, random: &mut Random, steps: u64) {
                 }
             }
             _ => {
-                if let (Some(from), to) = (pick(random).filter(|path| path.symlink_metadata().unwrap().is_file()), place()) {
+                if let (Some(from), to) = (
+                    pick(random).filter(|path| path.symlink_metadata().unwrap().is_file()),
+                    place(),
+                ) {
                     // The same content twice: a copy is new, whatever it is a copy of.
                     if !to.exists() && to.symlink_metadata().is_err() {
                         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -107,12 +147,21 @@ fn shake(root: &Path, random: &mut Random, steps: u64) {
 }
 
 /// What an independent comparer says of two trees, moves taken for a going and a coming.
-fn expected(before: &BTreeMap<Vec<u8>, Facts>, after: &BTreeMap<Vec<u8>, Facts>) -> BTreeMap<String, &'static str> {
+fn expected(
+    before: &BTreeMap<Vec<u8>, Facts>,
+    after: &BTreeMap<Vec<u8>, Facts>,
+) -> BTreeMap<String, &'static str> {
     let mut found = BTreeMap::new();
     for path in before.keys().chain(after.keys()).collect::<BTreeSet<_>>() {
         let kind = match (before.get(path), after.get(path)) {
             (Some(own), Some(other)) if own == other => continue,
-            (Some(own), Some(other)) if own.bytes == other.bytes && own.target == other.target && own.mode & 0o170_000 == other.mode & 0o170_000 => "metadata",
+            (Some(own), Some(other))
+                if own.bytes == other.bytes
+                    && own.target == other.target
+                    && own.mode & 0o170_000 == other.mode & 0o170_000 =>
+            {
+                "metadata"
+            }
             (Some(_), Some(_)) => "modified",
             (None, _) => "added",
             (_, None) => "removed",
@@ -123,7 +172,8 @@ fn expected(before: &BTreeMap<Vec<u8>, Facts>, after: &BTreeMap<Vec<u8>, Facts>)
 }
 
 #[test]
-fn random_trees_are_compared_as_an_independent_comparer_does_and_the_way_back_mirrors_the_way_there() {
+fn random_trees_are_compared_as_an_independent_comparer_does_and_the_way_back_mirrors_the_way_there()
+ {
     let dir = temp();
     let source = dir.path().join("source");
     let (_, repository) = memory();
@@ -143,7 +193,11 @@ fn random_trees_are_compared_as_an_independent_comparer_does_and_the_way_back_mi
             match from {
                 Some(from) => {
                     moves += 1;
-                    assert_eq!(own[from.as_bytes()].bytes, other[path.as_bytes()].bytes, "{from} → {path}");
+                    assert_eq!(
+                        own[from.as_bytes()].bytes,
+                        other[path.as_bytes()].bytes,
+                        "{from} → {path}"
+                    );
                     apart.insert(from.clone(), "removed");
                     apart.insert(path.clone(), "added");
                 }
@@ -151,14 +205,21 @@ fn random_trees_are_compared_as_an_independent_comparer_does_and_the_way_back_mi
             }
         }
         assert_eq!(apart, expected(&own, &other), "round {round}");
-        // No file is told as gone that came back elsewhere with the same bytes, unless there are more of the one than of the other.
-        let bytes_of = |word: &str, tree: &BTreeMap<Vec<u8>, Facts>| -> std::collections::HashSet<blake3::Hash> {
+        // No file is told as gone that came back elsewhere with the same bytes, unless there are
+        // more of the one than of the other.
+        let bytes_of = |word: &str,
+                        tree: &BTreeMap<Vec<u8>, Facts>|
+         -> std::collections::HashSet<blake3::Hash> {
             let paths = there.iter().filter(|(_, kind, _)| kind.word() == word);
-            paths.filter_map(|(path, ..)| tree[path.as_bytes()].bytes).filter(|hash| *hash != blake3::hash(b"")).collect()
+            paths
+                .filter_map(|(path, ..)| tree[path.as_bytes()].bytes)
+                .filter(|hash| *hash != blake3::hash(b""))
+                .collect()
         };
         assert!(bytes_of("removed", &own).is_disjoint(&bytes_of("added", &other)), "round {round}");
         // Applied to the one, it gives the other.
-        let mut applied: BTreeSet<String> = own.keys().map(|path| String::from_utf8(path.clone()).unwrap()).collect();
+        let mut applied: BTreeSet<String> =
+            own.keys().map(|path| String::from_utf8(path.clone()).unwrap()).collect();
         for (path, kind, from) in &there {
             match kind {
                 ChangeKind::Removed => drop(applied.remove(path)),
@@ -170,7 +231,11 @@ fn random_trees_are_compared_as_an_independent_comparer_does_and_the_way_back_mi
                 ChangeKind::Modified | ChangeKind::Metadata => assert!(applied.contains(path)),
             }
         }
-        assert_eq!(applied, other.keys().map(|path| String::from_utf8(path.clone()).unwrap()).collect(), "round {round}");
+        assert_eq!(
+            applied,
+            other.keys().map(|path| String::from_utf8(path.clone()).unwrap()).collect(),
+            "round {round}"
+        );
         // Backwards it is the mirror.
         let (back, back_diff) = told(&repository, &after.1, &before.1);
         let mirrored: BTreeSet<_> = back
@@ -213,9 +278,18 @@ fn of_several_files_with_the_same_bytes_those_of_the_same_name_are_the_moved_one
     write(source.join("6/copy"), "the same");
     let after = taken(&repository, &source);
     let (found, _) = told(&repository, &before.1, &after.1);
-    let files: Vec<_> = found.iter().filter(|(path, kind, _)| path.contains('/') && *kind != ChangeKind::Metadata).collect();
-    let moved = |path: &str, from: &str| (path.to_owned(), ChangeKind::Moved, Some(from.to_owned()));
-    let expected = [moved("3/renamed", "3/only-here"), moved("4/y", "2/y"), moved("5/x", "1/x"), ("6/copy".to_owned(), ChangeKind::Added, None)];
+    let files: Vec<_> = found
+        .iter()
+        .filter(|(path, kind, _)| path.contains('/') && *kind != ChangeKind::Metadata)
+        .collect();
+    let moved =
+        |path: &str, from: &str| (path.to_owned(), ChangeKind::Moved, Some(from.to_owned()));
+    let expected = [
+        moved("3/renamed", "3/only-here"),
+        moved("4/y", "2/y"),
+        moved("5/x", "1/x"),
+        ("6/copy".to_owned(), ChangeKind::Added, None),
+    ];
     assert_eq!(files, expected.iter().collect::<Vec<_>>());
 }
 
@@ -224,18 +298,27 @@ fn only_nodes_that_differ_are_read() {
     let dir = temp();
     let source = dir.path().join("source");
     for item in 0..6000u32 {
-        write(source.join(format!("metadata/library/{:02x}/{item:032x}/poster.jpg", item % 256)), item.to_le_bytes());
+        write(
+            source.join(format!("metadata/library/{:02x}/{item:032x}/poster.jpg", item % 256)),
+            item.to_le_bytes(),
+        );
     }
     let (backend, repository) = memory();
     let before = taken(&repository, &source);
     for item in [7u32, 1800, 3500, 5900] {
-        write(source.join(format!("metadata/library/{:02x}/{item:032x}/poster.jpg", item % 256)), "changed");
+        write(
+            source.join(format!("metadata/library/{:02x}/{item:032x}/poster.jpg", item % 256)),
+            "changed",
+        );
     }
     let after = taken(&repository, &source);
     let nodes = |record: &SnapshotRecord| -> usize {
-        let index = jellyvault::store::Index::open(&repository, jellyvault::store::IndexMode::Use).unwrap();
+        let index =
+            jellyvault::store::Index::open(&repository, jellyvault::store::IndexMode::Use).unwrap();
         let mut reader = jellyvault::store::ChunkReader::new(&repository, &index);
-        jellyvault::manifest::leaves(&mut reader, record.categories["other"].manifest).unwrap().len()
+        jellyvault::manifest::leaves(&mut reader, record.categories["other"].manifest)
+            .unwrap()
+            .len()
     };
     assert!(nodes(&after.1) > 100);
     backend.take_calls();
@@ -244,7 +327,11 @@ fn only_nodes_that_differ_are_read() {
     assert_eq!(files.len(), 4);
     // Four leaves of each side and what lies above them.
     assert!(diff.nodes_read <= 2 * (4 + 4 + 1), "{} nodes were read", diff.nodes_read);
-    let reads = backend.take_calls().iter().filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with("packs/"))).count() as u64;
+    let reads = backend
+        .take_calls()
+        .iter()
+        .filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with("packs/")))
+        .count() as u64;
     // Opening an index in memory reads each pack's trailer, in two parts.
     assert!(reads <= diff.nodes_read + 2 * 2 * 2, "{reads} reads for {} nodes", diff.nodes_read);
 }
@@ -291,8 +378,15 @@ fn a_side_is_read_no_further_than_the_merge_has_come() {
     let source = dir.path().join("source");
     // A name with which a leaf begins: then the leaf before it ends in front of the gap.
     let hashing = jellyvault::chunk::Hashing::default();
-    let last = (0..).map(|number| format!("z{number}")).find(|name| jellyvault::manifest::starts_node(&hashing.path_key(name.as_bytes()), 0)).unwrap();
-    let fill_edges = |text: &str| (0..2000).for_each(|item| write(source.join(["a", &last][item % 2]).join(format!("{item:04}")), text));
+    let last = (0..)
+        .map(|number| format!("z{number}"))
+        .find(|name| jellyvault::manifest::starts_node(&hashing.path_key(name.as_bytes()), 0))
+        .unwrap();
+    let fill_edges = |text: &str| {
+        (0..2000).for_each(|item| {
+            write(source.join(["a", &last][item % 2]).join(format!("{item:04}")), text)
+        })
+    };
     fill_edges("before");
     let (backend, repository) = memory();
     let before = taken(&repository, &source);
@@ -302,18 +396,36 @@ fn a_side_is_read_no_further_than_the_merge_has_come() {
         write(source.join(format!("big/{:02x}/{item:05}.txt", item % 64)), item.to_le_bytes());
     }
     let after = taken(&repository, &source);
-    let index = jellyvault::store::Index::open(&repository, jellyvault::store::IndexMode::Use).unwrap();
-    let side = |record: &SnapshotRecord| (jellyvault::store::ChunkReader::new(&repository, &index), Some(record.categories["other"].manifest));
+    let index =
+        jellyvault::store::Index::open(&repository, jellyvault::store::IndexMode::Use).unwrap();
+    let side = |record: &SnapshotRecord| {
+        (
+            jellyvault::store::ChunkReader::new(&repository, &index),
+            Some(record.categories["other"].manifest),
+        )
+    };
     backend.take_calls();
     let (mut told, mut reads, mut reads_at) = (0, 0, Vec::new());
-    let nodes = jellyvault::manifest::differences(side(&before.1), side(&after.1), |_| -> Result<(), jellyvault::manifest::Error> {
-        told += 1;
-        reads += backend.take_calls().iter().filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with("packs/"))).count();
-        reads_at.push(reads);
-        Ok(())
-    });
+    let nodes = jellyvault::manifest::differences(
+        side(&before.1),
+        side(&after.1),
+        |_| -> Result<(), jellyvault::manifest::Error> {
+            told += 1;
+            reads += backend
+                .take_calls()
+                .iter()
+                .filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with("packs/")))
+                .count();
+            reads_at.push(reads);
+            Ok(())
+        },
+    );
     assert!(told > 20_000 && nodes.unwrap() > 200);
-    assert!(reads_at[told / 4] * 2 < reads, "{} of {reads} reads at a quarter of the way", reads_at[told / 4]);
+    assert!(
+        reads_at[told / 4] * 2 < reads,
+        "{} of {reads} reads at a quarter of the way",
+        reads_at[told / 4]
+    );
 }
 
 #[test]
@@ -329,7 +441,10 @@ fn a_live_source_is_compared_without_a_byte_written_to_the_repository() {
     std::fs::rename(source.join("config/branding.xml"), source.join("config/moved.xml")).unwrap();
     write(source.join("config/new.txt"), "new");
     std::fs::remove_file(source.join("config/network.xml")).unwrap();
-    write(source.join("config/encoding.xml"), "<EncodingOptions><EncodingThreadCount>3</EncodingThreadCount></EncodingOptions>");
+    write(
+        source.join("config/encoding.xml"),
+        "<EncodingOptions><EncodingThreadCount>3</EncodingThreadCount></EncodingOptions>",
+    );
     let (live, code) = program.json(&["diff", "latest", "--exit-code", "--patch"]);
     assert_eq!(code, 1);
     let changes: BTreeMap<&str, &str> = live["changes"]
@@ -339,11 +454,24 @@ fn a_live_source_is_compared_without_a_byte_written_to_the_repository() {
         .filter(|change| change["after"]["kind"] != "directory")
         .map(|change| (change["path"].as_str().unwrap(), change["change"].as_str().unwrap()))
         .collect();
-    let expected = [("config/encoding.xml", "modified"), ("config/moved.xml", "moved"), ("config/network.xml", "removed"), ("config/new.txt", "added")];
+    let expected = [
+        ("config/encoding.xml", "modified"),
+        ("config/moved.xml", "moved"),
+        ("config/network.xml", "removed"),
+        ("config/new.txt", "added"),
+    ];
     assert_eq!(changes, expected.into_iter().collect());
-    let patch = live["changes"].as_array().unwrap().iter().find(|c| c["path"] == "config/encoding.xml").unwrap()["patch"].as_str().unwrap();
+    let patch = live["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["path"] == "config/encoding.xml")
+        .unwrap()["patch"]
+        .as_str()
+        .unwrap();
     assert!(
-        patch.contains("+<EncodingOptions><EncodingThreadCount>3") && patch.starts_with("--- a/config/encoding.xml\n+++ b/config/encoding.xml\n@@"),
+        patch.contains("+<EncodingOptions><EncodingThreadCount>3")
+            && patch.starts_with("--- a/config/encoding.xml\n+++ b/config/encoding.xml\n@@"),
         "{patch}"
     );
     // A look stores nothing, neither packs nor records nor what the next scan would believe.
@@ -351,12 +479,19 @@ fn a_live_source_is_compared_without_a_byte_written_to_the_repository() {
     assert_eq!(tree.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
     for (path, facts) in &tree {
         let is_lock = path.as_slice() == b"lock";
-        assert!(is_lock || after[path].bytes == facts.bytes, "{} changed", String::from_utf8_lossy(path));
+        assert!(
+            is_lock || after[path].bytes == facts.bytes,
+            "{} changed",
+            String::from_utf8_lossy(path)
+        );
     }
     // And the next snapshot finds what the look found.
     program.ok(&["snapshot", source.to_str().unwrap(), "--accept-loss"]);
     let (stored, _) = program.json(&["diff", "latest~1", "latest"]);
-    assert_eq!(stored["changes"].as_array().unwrap().len(), live["changes"].as_array().unwrap().len());
+    assert_eq!(
+        stored["changes"].as_array().unwrap().len(),
+        live["changes"].as_array().unwrap().len()
+    );
     let (rows, _) = program.json(&["diff", "latest~1", "--rows"]);
     assert_eq!(rows["summary"]["rows"]["tables"], serde_json::json!({}));
 }
@@ -373,9 +508,13 @@ fn what_is_asked_wrongly_is_told_with_what_is_there() {
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(error(&["diff", "latest", "latest", "--table", "Films"]).contains("BaseItems"));
-    assert!(error(&["diff", "latest", "latest", "--user", "Nobody"]).contains("no user \"Nobody\""));
+    assert!(
+        error(&["diff", "latest", "latest", "--user", "Nobody"]).contains("no user \"Nobody\"")
+    );
     assert!(error(&["diff", "latest", "latest", "--path", "["]).contains("is not a valid pattern"));
-    assert!(error(&["diff", "latest", "latest", "--database", "data/no.db"]).contains("data/no.db"));
+    assert!(
+        error(&["diff", "latest", "latest", "--database", "data/no.db"]).contains("data/no.db")
+    );
     assert!(error(&["diff", "yesterday"]).contains("jellyvault list"));
     let plain = program.home.path().join("plain");
     write(plain.join("a"), "a");
@@ -384,13 +523,25 @@ fn what_is_asked_wrongly_is_told_with_what_is_there() {
     // A plain folder is compared with itself without being named.
     write(plain.join("b"), "b");
     let (found, _) = program.json(&["diff"]);
-    assert!(found["changes"].as_array().unwrap().iter().any(|change| change["path"] == "b" && change["change"] == "added"));
+    assert!(
+        found["changes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|change| change["path"] == "b" && change["change"] == "added")
+    );
     // A part that one snapshot was taken without is not taken for gone.
     program.ok(&["snapshot", source.to_str().unwrap(), "--only", "config"]);
     let id = program.json(&["list"]).0["snapshots"][0]["id"].as_str().unwrap().to_owned();
     let (part, _) = program.json(&["diff", &id, "latest"]);
     assert_eq!(part["summary"]["total"]["removed"], 0);
-    assert!(part["remarks"].to_string().contains("metadata was not compared, because the later snapshot was taken without it"), "{}", part["remarks"]);
+    assert!(
+        part["remarks"]
+            .to_string()
+            .contains("metadata was not compared, because the later snapshot was taken without it"),
+        "{}",
+        part["remarks"]
+    );
 }
 
 /// Takes a snapshot of each state as if the server stood in one place.
@@ -433,22 +584,41 @@ Settings
     );
     // After the clean stop nothing is different but the file that holds it all.
     let (still, _) = program.json(&["diff", "day2", "day3", "--rows"]);
-    assert_eq!((still["rows"].as_array().unwrap().len(), still["summary"]["rows"]["news"].as_array().unwrap().len()), (0, 0));
+    assert_eq!(
+        (
+            still["rows"].as_array().unwrap().len(),
+            still["summary"]["rows"]["news"].as_array().unwrap().len()
+        ),
+        (0, 0)
+    );
     // Files, as `diff -r` sees them on restored trees.
     let (one, two) = (program.home.path().join("one"), program.home.path().join("two"));
     program.ok(&["restore", "day1", "--to", one.to_str().unwrap()]);
     program.ok(&["restore", "day2", "--to", two.to_str().unwrap()]);
-    let output = std::process::Command::new("diff").args(["-rq", one.to_str().unwrap(), two.to_str().unwrap()]).output().unwrap();
+    let output = std::process::Command::new("diff")
+        .args(["-rq", one.to_str().unwrap(), two.to_str().unwrap()])
+        .output()
+        .unwrap();
     let report = String::from_utf8(output.stdout).unwrap();
     let (changes, _) = program.json(&["diff", "day1", "day2"]);
-    let changes: Vec<_> = changes["changes"].as_array().unwrap().iter().filter(|change| change["change"] != "metadata").collect();
+    let changes: Vec<_> = changes["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|change| change["change"] != "metadata")
+        .collect();
     for line in report.lines() {
         let path = if let Some(rest) = line.strip_prefix("Only in ") {
             rest.replacen(": ", "/", 1)
         } else {
             line.strip_prefix("Files ").unwrap().split(" and ").next().unwrap().to_owned()
         };
-        let path = path.strip_prefix(one.to_str().unwrap()).or(path.strip_prefix(two.to_str().unwrap())).unwrap().trim_start_matches('/').to_owned();
+        let path = path
+            .strip_prefix(one.to_str().unwrap())
+            .or(path.strip_prefix(two.to_str().unwrap()))
+            .unwrap()
+            .trim_start_matches('/')
+            .to_owned();
         assert!(changes.iter().any(|change| change["path"] == path.as_str()), "{path}: {line}");
     }
     for change in changes {
@@ -458,11 +628,18 @@ Settings
                 || Path::new(path).ancestors().skip(1).any(|above| {
                     let (above, name) = (
                         above.parent().map(|p| p.display().to_string()).unwrap_or_default(),
-                        above.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
+                        above
+                            .file_name()
+                            .map(|n| n.to_string_lossy().into_owned())
+                            .unwrap_or_default(),
                     );
                     line.starts_with("Only in ") && line.ends_with(&format!("{above}: {name}"))
                 })
-                || line.ends_with(&format!("{}: {}", Path::new(path).parent().unwrap().display(), Path::new(path).file_name().unwrap().to_string_lossy()))
+                || line.ends_with(&format!(
+                    "{}: {}",
+                    Path::new(path).parent().unwrap().display(),
+                    Path::new(path).file_name().unwrap().to_string_lossy()
+                ))
         });
         assert!(is_told, "{path} is told, but diff -r does not know it");
     }
@@ -476,21 +653,53 @@ fn an_upgrades_own_work_is_told_apart_from_the_days() {
         let (document, _) = program.json(&["diff", before, after, "--rows", "--stat"]);
         assert_eq!(document["summary"]["rows"]["upgraded"], true);
         let news = document["summary"]["rows"]["news"].as_array().unwrap();
-        news.iter().map(|n| (n["section"].as_str().unwrap().to_owned(), format!("{}|{}", n["about"].as_str().unwrap(), n["what"].as_str().unwrap()))).collect()
+        news.iter()
+            .map(|n| {
+                (
+                    n["section"].as_str().unwrap().to_owned(),
+                    format!("{}|{}", n["about"].as_str().unwrap(), n["what"].as_str().unwrap()),
+                )
+            })
+            .collect()
     };
     let day = news("10.11.6", "10.11.11");
-    for expected in ["guest|new user", "Ana|profile picture changed", "Ana|3 items newly watched", "Ana|1 item reset to the beginning", "|2 pictures changed"] {
-        assert!(day.iter().any(|(section, what)| section != "upgrade" && what == expected), "{expected}: {day:?}");
+    for expected in [
+        "guest|new user",
+        "Ana|profile picture changed",
+        "Ana|3 items newly watched",
+        "Ana|1 item reset to the beginning",
+        "|2 pictures changed",
+    ] {
+        assert!(
+            day.iter().any(|(section, what)| section != "upgrade" && what == expected),
+            "{expected}: {day:?}"
+        );
     }
-    assert!(day.contains(&("upgrade".into(), "|table Users: 1 column new: NormalizedUsername".into())), "{day:?}");
+    assert!(
+        day.contains(&("upgrade".into(), "|table Users: 1 column new: NormalizedUsername".into())),
+        "{day:?}"
+    );
     // The bare upgrade: people only signed in and looked.
     let bare = news("10.11.11", "12.0");
-    let peoples: Vec<_> = bare.iter().filter(|(section, _)| section != "upgrade").map(|(_, what)| what.as_str()).collect();
+    let peoples: Vec<_> = bare
+        .iter()
+        .filter(|(section, _)| section != "upgrade")
+        .map(|(_, what)| what.as_str())
+        .collect();
     assert_eq!(
         peoples,
-        ["guest|display settings changed (1 view)", "root|signed in", "root|signed in again on “rig” (rig)", "|2 new entries in the activity log"]
+        [
+            "guest|display settings changed (1 view)",
+            "root|signed in",
+            "root|signed in again on “rig” (rig)",
+            "|2 new entries in the activity log"
+        ]
     );
-    for expected in ["|new table LinkedChildren with 12 rows", "|BaseItems.OwnerId rewritten in 71 rows", "|table BaseItems: 1 column gone: ExtraIds"] {
+    for expected in [
+        "|new table LinkedChildren with 12 rows",
+        "|BaseItems.OwnerId rewritten in 71 rows",
+        "|table BaseItems: 1 column gone: ExtraIds",
+    ] {
         assert!(bare.contains(&("upgrade".into(), expected.into())), "{expected}: {bare:?}");
     }
     // Row by row, too.
@@ -507,11 +716,18 @@ fn no_password_hash_and_no_token_is_ever_printed() {
     let mut secrets = BTreeSet::new();
     for state in ["10.11.6", "12.0"] {
         let copy = program.home.path().join(format!("{state}.db"));
-        std::fs::copy(servers("attic-servers").join(state).join("data/data/jellyfin.db"), &copy).unwrap();
+        std::fs::copy(servers("attic-servers").join(state).join("data/data/jellyfin.db"), &copy)
+            .unwrap();
         let db = rusqlite::Connection::open(&copy).unwrap();
-        for sql in ["SELECT Password FROM Users WHERE Password IS NOT NULL", "SELECT AccessToken FROM Devices", "SELECT AccessToken FROM ApiKeys"] {
+        for sql in [
+            "SELECT Password FROM Users WHERE Password IS NOT NULL",
+            "SELECT AccessToken FROM Devices",
+            "SELECT AccessToken FROM ApiKeys",
+        ] {
             let mut statement = db.prepare(sql).unwrap();
-            secrets.extend(statement.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap));
+            secrets.extend(
+                statement.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap),
+            );
         }
     }
     assert!(secrets.len() >= 6);
@@ -528,17 +744,37 @@ fn no_password_hash_and_no_token_is_ever_printed() {
         }
     }
     let (document, _) = program.json(&["diff", "10.11.6", "12.0", "--table", "Devices"]);
-    assert_eq!(document["rows"][0]["after"]["AccessToken"].as_str().or(document["rows"][0]["before"]["AccessToken"].as_str()), Some("(secret)"));
+    assert_eq!(
+        document["rows"][0]["after"]["AccessToken"]
+            .as_str()
+            .or(document["rows"][0]["before"]["AccessToken"].as_str()),
+        Some("(secret)")
+    );
 }
 
 #[test]
 fn pictures_are_told_with_their_sizes_and_texts_line_by_line() {
     let program = Program::new();
     snapshots(&program, &["day1", "day2"]);
-    let (document, _) = program.json(&["diff", "day1", "day2", "--patch", "--path", "metadata/library/fa/**", "--path", "config/system.xml"]);
+    let (document, _) = program.json(&[
+        "diff",
+        "day1",
+        "day2",
+        "--patch",
+        "--path",
+        "metadata/library/fa/**",
+        "--path",
+        "config/system.xml",
+    ]);
     let changes = document["changes"].as_array().unwrap();
-    let poster = changes.iter().find(|change| change["path"].as_str().unwrap().ends_with("poster.jpg")).unwrap();
-    assert_eq!(poster["image"], serde_json::json!({"before": {"width": 250, "height": 375}, "after": {"width": 250, "height": 375}}));
+    let poster = changes
+        .iter()
+        .find(|change| change["path"].as_str().unwrap().ends_with("poster.jpg"))
+        .unwrap();
+    assert_eq!(
+        poster["image"],
+        serde_json::json!({"before": {"width": 250, "height": 375}, "after": {"width": 250, "height": 375}})
+    );
     assert_eq!(poster["name"], "Ödön – 100% Pure");
     let text = program.ok(&["diff", "day1", "day2", "--patch", "--path", "config/system.xml"]);
     assert!(text.contains("-  <LogFileRetentionDays>5</LogFileRetentionDays>\n+  <LogFileRetentionDays>9</LogFileRetentionDays>\n"), "{text}");
@@ -549,8 +785,14 @@ fn every_folder_of_an_item_is_named_however_many_there_are() {
     let dir = temp();
     let data = dir.path().join("data");
     copy_tree(&servers("attic-servers").join("day1/data"), &data);
-    let id = |number: u32| format!("{:032x}", u128::from(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
-    let poster = |number: u32| format!("metadata/library/{}/{}/poster.jpg", &id(number)[..2], id(number));
+    let id = |number: u32| {
+        format!(
+            "{:032x}",
+            u128::from(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+        )
+    };
+    let poster =
+        |number: u32| format!("metadata/library/{}/{}/poster.jpg", &id(number)[..2], id(number));
     let stored = |number: u32| {
         let id = id(number).to_uppercase();
         [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-")
@@ -560,13 +802,15 @@ fn every_folder_of_an_item_is_named_however_many_there_are() {
         db.pragma_update(None, "foreign_keys", false).unwrap();
         db
     };
-    // More than are looked up together; every fifth folder is that of an item which the library does not have.
+    // More than are looked up together; every fifth folder is that of an item which the library
+    // does not have.
     let items: Vec<u32> = (0..900).collect();
     let db = database();
     db.execute_batch("BEGIN; CREATE TEMP TABLE one AS SELECT * FROM BaseItems LIMIT 1; UPDATE one SET Type = 'MediaBrowser.Controller.Entities.Movies.Movie'")
         .unwrap();
     for number in items.iter().filter(|number| *number % 5 != 0) {
-        db.execute("UPDATE one SET Id = ?, Name = ?", (stored(*number), format!("Film {number}"))).unwrap();
+        db.execute("UPDATE one SET Id = ?, Name = ?", (stored(*number), format!("Film {number}")))
+            .unwrap();
         db.execute_batch("INSERT INTO BaseItems SELECT * FROM one").unwrap();
     }
     db.execute_batch("COMMIT").unwrap();
@@ -584,10 +828,19 @@ fn every_folder_of_an_item_is_named_however_many_there_are() {
     program.run(&["snapshot", data.to_str().unwrap(), "--label", "second"]);
     let (document, _) = program.json(&["diff", "first", "second"]);
     let named: BTreeMap<String, Option<String>> = (document["changes"].as_array().unwrap().iter())
-        .map(|change| (change["path"].as_str().unwrap().to_owned(), change["name"].as_str().map(str::to_owned)))
+        .map(|change| {
+            (
+                change["path"].as_str().unwrap().to_owned(),
+                change["name"].as_str().map(str::to_owned),
+            )
+        })
         .collect();
     for number in items {
-        assert_eq!(named[&poster(number)], (number % 5 != 0).then(|| format!("Film {number}")), "{number}");
+        assert_eq!(
+            named[&poster(number)],
+            (number % 5 != 0).then(|| format!("Film {number}")),
+            "{number}"
+        );
     }
 }
 
@@ -595,13 +848,27 @@ fn every_folder_of_an_item_is_named_however_many_there_are() {
 fn two_imported_zips_are_compared_like_snapshots() {
     let program = Program::new();
     for version in ["10.11.11", "12.0"] {
-        program.run(&["import", servers("attic-servers").join(format!("zips/{version}.zip")).to_str().unwrap(), "--label", version]);
+        program.run(&[
+            "import",
+            servers("attic-servers").join(format!("zips/{version}.zip")).to_str().unwrap(),
+            "--label",
+            version,
+        ]);
     }
     let (document, _) = program.json(&["diff", "10.11.11", "12.0", "--rows"]);
     assert_eq!(document["summary"]["rows"]["upgraded"], true);
     assert!(document["summary"]["rows"]["tables"]["BaseItems"]["changed"].as_u64().unwrap() >= 71);
-    let paths: Vec<_> = document["changes"].as_array().unwrap().iter().filter(|c| c["change"] == "modified").map(|c| c["path"].as_str().unwrap()).collect();
-    assert!(paths.contains(&"config/encoding.xml") && paths.contains(&"data/jellyfin.db"), "{paths:?}");
+    let paths: Vec<_> = document["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|c| c["change"] == "modified")
+        .map(|c| c["path"].as_str().unwrap())
+        .collect();
+    assert!(
+        paths.contains(&"config/encoding.xml") && paths.contains(&"data/jellyfin.db"),
+        "{paths:?}"
+    );
 }
 
 #[test]
@@ -612,7 +879,9 @@ fn the_same_bytes_with_holes_and_without_are_no_change() {
     bytes[..4].copy_from_slice(b"head");
     write(source.join("file"), &bytes);
     let mtime = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
-    let stamp = |path: &Path| std::fs::File::options().write(true).open(path).unwrap().set_modified(mtime).unwrap();
+    let stamp = |path: &Path| {
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(mtime).unwrap()
+    };
     stamp(&source.join("file"));
     let (_, repository) = memory();
     let before = taken(&repository, &source);
@@ -624,11 +893,20 @@ fn the_same_bytes_with_holes_and_without_are_no_change() {
     drop(sparse);
     stamp(&source.join("file"));
     let after = taken(&repository, &source);
-    assert_ne!(before.1.categories, after.1.categories, "the file system keeps no holes: nothing was tried");
+    assert_ne!(
+        before.1.categories, after.1.categories,
+        "the file system keeps no holes: nothing was tried"
+    );
     let (found, _) = told(&repository, &before.1, &after.1);
     assert_eq!(found.iter().filter(|(path, ..)| path == "file").count(), 0, "{found:?}");
     let spec = SourceSpec::plain(&source).unwrap();
-    let look = ops::look(&repository, &spec, &SnapshotOptions { host: "test".into(), ..Default::default() }, &Monitor::default()).unwrap();
+    let look = ops::look(
+        &repository,
+        &spec,
+        &SnapshotOptions { host: "test".into(), ..Default::default() },
+        &Monitor::default(),
+    )
+    .unwrap();
     assert_eq!(look.record.categories["other"].manifest, after.1.categories["other"].manifest);
 }
 
@@ -655,13 +933,19 @@ fn a_damaged_node_is_an_error_and_never_a_difference() {
                 Ok(diff) => {
                     let mut found = BTreeSet::new();
                     diff.for_each(|change| {
-                        if matches!(change.after.as_ref().map(|entry| &entry.kind), Some(Kind::File { .. })) {
+                        if matches!(
+                            change.after.as_ref().map(|entry| &entry.kind),
+                            Some(Kind::File { .. })
+                        ) {
                             found.insert(change.path().to_vec());
                         }
                         Ok(())
                     })
                     .unwrap();
-                    assert_eq!(found, BTreeSet::from([std::ffi::OsStr::new("00/0").as_bytes().to_vec()]));
+                    assert_eq!(
+                        found,
+                        BTreeSet::from([std::ffi::OsStr::new("00/0").as_bytes().to_vec()])
+                    );
                     right += 1;
                 }
                 Err(error) => {
@@ -686,7 +970,10 @@ fn an_error_on_the_way_is_one_document_and_trouble_is_no_change() {
     db.close().unwrap();
     program.ok(&["snapshot", source.to_str().unwrap(), "--label", "two"]);
     // Program::json asserts that it is one document.
-    for args in [&["diff", "one", "two", "--user", "nobody"][..], &["diff", "one", "two", "--table", "Nope"]] {
+    for args in [
+        &["diff", "one", "two", "--user", "nobody"][..],
+        &["diff", "one", "two", "--table", "Nope"],
+    ] {
         let (error, code) = program.json(args);
         assert_eq!((code, error["error"]["kind"].as_str()), (1, Some("not-found")));
     }
@@ -694,18 +981,30 @@ fn an_error_on_the_way_is_one_document_and_trouble_is_no_change() {
     assert_eq!(program.run(&["diff", "one", "one", "--exit-code"]).status.code(), Some(0));
     assert_eq!(program.run(&["diff", "one", "nope", "--exit-code"]).status.code(), Some(2));
     // A path that is on neither side is a slip of the pen, not an answer.
-    assert_eq!(program.json(&["diff", "one", "two", "--path", "confg"]).0["error"]["kind"], "not-found");
+    assert_eq!(
+        program.json(&["diff", "one", "two", "--path", "confg"]).0["error"]["kind"],
+        "not-found"
+    );
     // A directory whose time alone changed is told, and is no change.
-    std::fs::File::open(source.join("config")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    std::fs::File::open(source.join("config"))
+        .unwrap()
+        .set_modified(std::time::UNIX_EPOCH)
+        .unwrap();
     program.ok(&["snapshot", source.to_str().unwrap(), "--label", "three"]);
     let output = program.run(&["diff", "two", "three", "--exit-code"]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(String::from_utf8(output.stdout).unwrap().contains("Nothing changed, except the times of 1 directory."));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("Nothing changed, except the times of 1 directory.")
+    );
     // What is compared when nothing is named is the newest snapshot of all, not of a part.
     program.ok(&["snapshot", source.to_str().unwrap(), "--only", "database"]);
     write(source.join("config/new.txt"), "new");
     let (live, _) = program.json(&["diff"]);
-    assert!(live["changes"].as_array().unwrap().iter().any(|change| change["path"] == "config/new.txt"));
+    assert!(
+        live["changes"].as_array().unwrap().iter().any(|change| change["path"] == "config/new.txt")
+    );
     let (part, _) = program.json(&["diff", "latest"]);
     assert!(part["remarks"].to_string().contains("does not contain config"), "{}", part["remarks"]);
 }
@@ -724,7 +1023,11 @@ fn names_from_elsewhere_order_no_terminal_about_and_forge_no_line() {
     )
     .unwrap();
     db.close().unwrap();
-    for entry in walkdir::WalkDir::new(source.join("metadata")).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file()) {
+    for entry in walkdir::WalkDir::new(source.join("metadata"))
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+    {
         std::fs::write(entry.path(), "replaced").unwrap();
     }
     program.ok(&["snapshot", source.to_str().unwrap(), "--label", "two"]);
@@ -736,7 +1039,12 @@ fn names_from_elsewhere_order_no_terminal_about_and_forge_no_line() {
     ] {
         let text = program.ok(args);
         assert!(!text.contains(['\u{1b}', '\u{7}']), "{args:?}");
-        assert!(!text.lines().any(|line| line.starts_with("  root: password") || line.starts_with("forged")), "{args:?}: {text}");
+        assert!(
+            !text
+                .lines()
+                .any(|line| line.starts_with("  root: password") || line.starts_with("forged")),
+            "{args:?}: {text}"
+        );
         assert!(!text.contains("tok-SECRET"), "{args:?}");
     }
     assert!(program.ok(&["diff", "one", "two", "--rows"]).contains("evil"));
@@ -748,9 +1056,20 @@ fn secrets_of_plugins_are_hidden_in_files_settings_and_rows() {
     let source = program.home.path().join("data");
     copy_tree(&own_fixture(), &source);
     let plugin = |secret: &str| {
-        write(source.join("plugins/configurations/P.xml"), format!("<C><ApiKey>{secret}</ApiKey><Days>{}</Days></C>", secret.len()));
-        write(source.join("config/livetv.xml"), format!("<L><Url>http://u:{secret}@h/get.php?username=u&amp;password={secret}</Url></L>"));
-        write(source.join("config/logging.json"), format!("{{\"Key\":\"ApiKey\",\"Value\":\"{secret}\"}}"));
+        write(
+            source.join("plugins/configurations/P.xml"),
+            format!("<C><ApiKey>{secret}</ApiKey><Days>{}</Days></C>", secret.len()),
+        );
+        write(
+            source.join("config/livetv.xml"),
+            format!(
+                "<L><Url>http://u:{secret}@h/get.php?username=u&amp;password={secret}</Url></L>"
+            ),
+        );
+        write(
+            source.join("config/logging.json"),
+            format!("{{\"Key\":\"ApiKey\",\"Value\":\"{secret}\"}}"),
+        );
         let path = source.join("data/playback_reporting.db");
         let _existed = std::fs::remove_file(&path);
         let db = rusqlite::Connection::open(path).unwrap();
@@ -764,7 +1083,15 @@ fn secrets_of_plugins_are_hidden_in_files_settings_and_rows() {
     for args in [
         &["diff", "one", "two", "--rows", "--patch"][..],
         &["--json", "diff", "one", "two", "--rows", "--patch"],
-        &["diff", "one", "two", "--database", "data/playback_reporting.db", "--table", "settings,u"],
+        &[
+            "diff",
+            "one",
+            "two",
+            "--database",
+            "data/playback_reporting.db",
+            "--table",
+            "settings,u",
+        ],
         &["--json", "diff", "one", "two", "--database", "data/playback_reporting.db"],
     ] {
         let text = program.ok(args);
@@ -775,7 +1102,11 @@ fn secrets_of_plugins_are_hidden_in_files_settings_and_rows() {
     assert!(text.contains("plugins/configurations/P.xml: Days: 9 → 11"), "{text}");
     let (document, _) = program.json(&["diff", "one", "two", "--rows", "--stat"]);
     assert!(
-        document["summary"]["settings"].as_array().unwrap().iter().any(|setting| setting["name"] == "Days" && setting["after"] == "11"),
+        document["summary"]["settings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|setting| setting["name"] == "Days" && setting["after"] == "11"),
         "{}",
         document["summary"]
     );
@@ -791,9 +1122,12 @@ fn watch_state_that_waited_is_told_by_what_became_of_it_and_replaced_keys_are_to
         db.execute_batch(&format!("PRAGMA foreign_keys = OFF; {sql}")).unwrap();
         db.close().unwrap();
     };
-    edit("INSERT INTO ApiKeys (DateCreated, DateLastActivity, Name, AccessToken) VALUES ('2026-01-01 00:00:00', '2026-01-01 00:00:00', 'scripts', 'first')");
+    edit(
+        "INSERT INTO ApiKeys (DateCreated, DateLastActivity, Name, AccessToken) VALUES ('2026-01-01 00:00:00', '2026-01-01 00:00:00', 'scripts', 'first')",
+    );
     program.ok(&["snapshot", source.to_str().unwrap(), "--label", "one"]);
-    let waiting = "SELECT rowid FROM UserData WHERE ItemId = '00000000-0000-0000-0000-000000000001'";
+    let waiting =
+        "SELECT rowid FROM UserData WHERE ItemId = '00000000-0000-0000-0000-000000000001'";
     edit(&format!(
         "DELETE FROM UserData WHERE rowid IN ({waiting});
          DELETE FROM ApiKeys WHERE Name = 'scripts'; INSERT INTO ApiKeys (DateCreated, DateLastActivity, Name, AccessToken) VALUES ('2026-01-01 00:00:00', '2026-01-01 00:00:00', 'scripts', 'second');
@@ -801,8 +1135,15 @@ fn watch_state_that_waited_is_told_by_what_became_of_it_and_replaced_keys_are_to
     ));
     program.ok(&["snapshot", source.to_str().unwrap(), "--label", "two"]);
     let text = program.ok(&["diff", "one", "two", "--rows", "--stat"]);
-    assert!(text.contains("that did not come back was cleared") && !text.contains("came back was restored"), "{text}");
-    assert!(text.contains("1 API key new: scripts") && text.contains("1 API key gone: scripts"), "{text}");
+    assert!(
+        text.contains("that did not come back was cleared")
+            && !text.contains("came back was restored"),
+        "{text}"
+    );
+    assert!(
+        text.contains("1 API key new: scripts") && text.contains("1 API key gone: scripts"),
+        "{text}"
+    );
     assert!(!text.contains("signed in again"), "{text}");
     // One row is gone and one came; the one that came is of nobody knows what.
     assert!(text.contains("table TrickplayInfos: 1 row with an invalid id"), "{text}");

@@ -1,4 +1,5 @@
-//! Which instance is meant: the folder above or below, the server that runs, and what may not be looked at.
+//! Which instance is meant: the folder above or below, the server that runs, and what may not be
+//! looked at.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -35,7 +36,10 @@ fn a_folder_above_or_below_is_answered_with_the_right_one() {
         for command in ["snapshot", "source"] {
             let (refused, code) = program.json(&[command, named.to_str().unwrap()]);
             assert_eq!(code, 1, "{refused}");
-            assert!(message(&refused).ends_with(&format!("but {} is one", right.display())), "{refused}");
+            assert!(
+                message(&refused).ends_with(&format!("but {} is one", right.display())),
+                "{refused}"
+            );
         }
     }
     assert!(!program.repo.exists());
@@ -55,22 +59,44 @@ fn what_may_not_be_looked_at_is_not_taken_for_nothing() {
     std::fs::copy(env!("CARGO_BIN_EXE_jellyvault"), &copy).unwrap();
     let as_nobody = |args: &[&str]| {
         let mut command = Command::new(&copy);
-        command.env_clear().env("HOME", program.home.path()).env("JELLYVAULT_REPO", "/nonexistent").arg("--json").args(args).uid(65_534).gid(65_534);
+        command
+            .env_clear()
+            .env("HOME", program.home.path())
+            .env("JELLYVAULT_REPO", "/nonexistent")
+            .arg("--json")
+            .args(args)
+            .uid(65_534)
+            .gid(65_534);
         let output = command.output().unwrap();
-        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"))
+        serde_json::from_slice::<serde_json::Value>(&output.stdout)
+            .unwrap_or_else(|e| panic!("{e} {output:?}"))
     };
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
-    for args in [vec!["source"], vec!["source", data.to_str().unwrap()], vec!["source", data.join("data").to_str().unwrap()]] {
+    for args in [
+        vec!["source"],
+        vec!["source", data.to_str().unwrap()],
+        vec!["source", data.join("data").to_str().unwrap()],
+    ] {
         let refused = as_nobody(&args);
-        assert!(refused.to_string().to_lowercase().contains("permission denied"), "{args:?} {refused}");
+        assert!(
+            refused.to_string().to_lowercase().contains("permission denied"),
+            "{args:?} {refused}"
+        );
     }
 }
 
 /// Runs a script with processes and mounts of its own.
 fn apart(program: &Program, script: &str) -> serde_json::Value {
     let mut command = Command::new("unshare");
-    command.args(["--pid", "--fork", "--mount-proc", "--kill-child", "bash", "-c", script]).env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
-    command.env("HOME", program.home.path()).env("JELLYVAULT_REPO", &program.repo).env("JV", env!("CARGO_BIN_EXE_jellyvault")).current_dir(program.home.path());
+    command
+        .args(["--pid", "--fork", "--mount-proc", "--kill-child", "bash", "-c", script])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+    command
+        .env("HOME", program.home.path())
+        .env("JELLYVAULT_REPO", &program.repo)
+        .env("JV", env!("CARGO_BIN_EXE_jellyvault"))
+        .current_dir(program.home.path());
     let output = command.output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"))
 }
@@ -89,15 +115,32 @@ fn a_running_server_says_where_it_is_in_a_container_too() {
     let program = Program::new();
     let data = program.home.path().join("volumes/jelly fin");
     copy_to(&data);
-    let owner = format!("chown {}:{} -R .", rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let owner = format!(
+        "chown {}:{} -R .",
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw()
+    );
     let shown = data.to_str().unwrap();
     let is_found = |found: &serde_json::Value| {
         assert_eq!(found["instance"]["paths"]["data"], shown, "{found}");
-        assert!(found["instance"]["how"].as_str().unwrap().contains("the running server, process"), "{found}");
+        assert!(
+            found["instance"]["how"].as_str().unwrap().contains("the running server, process"),
+            "{found}"
+        );
     };
-    let found = apart(&program, &format!("{owner}; ({SERVER} --datadir \"$PWD/volumes/jelly fin\") & sleep 0.3; $JV --json source"));
+    let found = apart(
+        &program,
+        &format!(
+            "{owner}; ({SERVER} --datadir \"$PWD/volumes/jelly fin\") & sleep 0.3; $JV --json source"
+        ),
+    );
     is_found(&found);
-    let found = apart(&program, &format!("{owner}; (JELLYFIN_DATA_DIR=\"$PWD/volumes/jelly fin\" {SERVER}) & sleep 0.3; $JV --json source"));
+    let found = apart(
+        &program,
+        &format!(
+            "{owner}; (JELLYFIN_DATA_DIR=\"$PWD/volumes/jelly fin\" {SERVER}) & sleep 0.3; $JV --json source"
+        ),
+    );
     is_found(&found);
     // In a container the directory has another name.
     let container = format!(
@@ -108,7 +151,9 @@ fn a_running_server_says_where_it_is_in_a_container_too() {
     is_found(&found);
     assert!(found["instance"]["how"].as_str().unwrap().contains("in a container"), "{found}");
     // Somebody else's process only proposes.
-    let others = format!("chown -R 4711 volumes; ({SERVER} --datadir \"$PWD/volumes/jelly fin\") & sleep 0.3; $JV --json source");
+    let others = format!(
+        "chown -R 4711 volumes; ({SERVER} --datadir \"$PWD/volumes/jelly fin\") & sleep 0.3; $JV --json source"
+    );
     let refused = apart(&program, &others);
     assert_eq!(refused["error"]["kind"], "no-source", "{refused}");
     assert!(refused["error"]["hint"].as_str().unwrap().contains(shown), "{refused}");

@@ -1,4 +1,5 @@
-//! Encrypted repositories, as their users have them: passphrases, recovery keys, and what somebody with the disk can see or do.
+//! Encrypted repositories, as their users have them: passphrases, recovery keys, and what somebody
+//! with the disk can see or do.
 
 use std::path::{Path, PathBuf};
 
@@ -19,11 +20,13 @@ const PASSPHRASE: &str = "four random words here";
 impl Locked {
     fn new(more: &[&str]) -> Locked {
         let program = Program::plain();
-        let (passphrase, recovery) = (program.home.path().join("passphrase"), program.home.path().join("recovery"));
+        let (passphrase, recovery) =
+            (program.home.path().join("passphrase"), program.home.path().join("recovery"));
         secret_file(&passphrase, PASSPHRASE);
         let locked = Locked { program, passphrase, recovery };
         let recovery = locked.recovery.to_str().unwrap();
-        let (made, code) = locked.json(&[&["init", "--encrypt", "--recovery-key-file", recovery], more].concat());
+        let (made, code) =
+            locked.json(&[&["init", "--encrypt", "--recovery-key-file", recovery], more].concat());
         assert_eq!((code, &made["repository"]["encrypted"]), (0, &Value::Bool(true)), "{made}");
         locked
     }
@@ -34,9 +37,13 @@ impl Locked {
 
     fn with(&self, passphrase: &Path, args: &[&str]) -> (Value, i32) {
         let mut command = self.program.command(&[&["--json"], args].concat());
-        command.env("JELLYVAULT_PASSPHRASE_FILE", passphrase).env("JELLYVAULT_TEST_FAST_KDF", "1").stdin(std::process::Stdio::null());
+        command
+            .env("JELLYVAULT_PASSPHRASE_FILE", passphrase)
+            .env("JELLYVAULT_TEST_FAST_KDF", "1")
+            .stdin(std::process::Stdio::null());
         let done = command.output().unwrap();
-        let document = serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {args:?} {done:?}"));
+        let document = serde_json::from_slice(&done.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {args:?} {done:?}"));
         (document, done.status.code().unwrap())
     }
 
@@ -59,7 +66,12 @@ impl Locked {
 }
 
 fn files_below(dir: &Path) -> Vec<PathBuf> {
-    walkdir::WalkDir::new(dir).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file()).map(|entry| entry.into_path()).collect()
+    walkdir::WalkDir::new(dir)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+        .map(|entry| entry.into_path())
+        .collect()
 }
 
 fn kind(document: &Value) -> &str {
@@ -70,35 +82,72 @@ fn kind(document: &Value) -> &str {
 fn a_server_comes_back_from_an_encrypted_repository_and_no_name_or_content_is_in_it() {
     let locked = Locked::new(&["--parity", "5%"]);
     let data = locked.instance();
-    // A server's id, a file's name, a title, a picture's bytes, a password's hash: none may be found.
-    let picture = files_below(&data).into_iter().find(|path| path.extension().is_some_and(|end| end == "jpg")).unwrap();
+    // A server's id, a file's name, a title, a picture's bytes, a password's hash: none may be
+    // found.
+    let picture = files_below(&data)
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|end| end == "jpg"))
+        .unwrap();
     let picture = std::fs::read(picture).unwrap();
-    write(data.join("config/secret-note.xml"), "<secret>the quick brown fox jumps over the lazy dog</secret>");
+    write(
+        data.join("config/secret-note.xml"),
+        "<secret>the quick brown fox jumps over the lazy dog</secret>",
+    );
     locked.snapshot(&data);
-    for args in
-        [&["list"][..], &["ls", "-r", "latest"], &["check", "--read-data"], &["stats"], &["find", "jellyfin.db"], &["diff", "latest"], &["show", "latest"]]
-    {
+    for args in [
+        &["list"][..],
+        &["ls", "-r", "latest"],
+        &["check", "--read-data"],
+        &["stats"],
+        &["find", "jellyfin.db"],
+        &["diff", "latest"],
+        &["show", "latest"],
+    ] {
         let (document, code) = locked.json(args);
         assert_eq!(code, 0, "{args:?} {document}");
     }
     let (report, code) = locked.restores("out");
     assert_eq!(code, 0, "{report}");
     let out = locked.program.home.path().join("out");
-    assert_same_trees(&facts(&data.join("metadata"), &|_| false), &facts(&out.join("metadata"), &|_| false));
-    assert_eq!(std::fs::read(data.join("config/secret-note.xml")).unwrap(), std::fs::read(out.join("config/secret-note.xml")).unwrap());
+    assert_same_trees(
+        &facts(&data.join("metadata"), &|_| false),
+        &facts(&out.join("metadata"), &|_| false),
+    );
+    assert_eq!(
+        std::fs::read(data.join("config/secret-note.xml")).unwrap(),
+        std::fs::read(out.join("config/secret-note.xml")).unwrap()
+    );
 
     let device = std::fs::read_to_string(data.join("data/device.txt")).unwrap();
-    let needles: [&[u8]; 7] =
-        [b"jellyfin.db", b"poster.jpg", b"secret-note", b"quick brown fox", b"PBKDF2", device.trim().as_bytes(), picture.get(100..132).unwrap()];
+    let needles: [&[u8]; 7] = [
+        b"jellyfin.db",
+        b"poster.jpg",
+        b"secret-note",
+        b"quick brown fox",
+        b"PBKDF2",
+        device.trim().as_bytes(),
+        picture.get(100..132).unwrap(),
+    ];
     for file in files_below(&locked.program.repo) {
         let bytes = std::fs::read(&file).unwrap();
         for needle in needles {
-            assert!(!bytes.windows(needle.len()).any(|window| window == needle), "{} has {:?}", file.display(), String::from_utf8_lossy(needle));
+            assert!(
+                !bytes.windows(needle.len()).any(|window| window == needle),
+                "{} has {:?}",
+                file.display(),
+                String::from_utf8_lossy(needle)
+            );
         }
     }
-    let names: Vec<_> = std::fs::read_dir(&locked.program.repo).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let names: Vec<_> = std::fs::read_dir(&locked.program.repo)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     for derived in ["index.redb", "newest", "scan", "checked", "pages"] {
-        assert!(!names.iter().any(|name| name == derived), "{derived} lies beside what it is derived from: {names:?}");
+        assert!(
+            !names.iter().any(|name| name == derived),
+            "{derived} lies beside what it is derived from: {names:?}"
+        );
     }
     // What this machine keeps is its user's alone, and no copy of a database is left in it.
     let cache = locked.program.home.path().join(".cache/jellyvault");
@@ -115,9 +164,15 @@ fn who_has_no_key_reads_nothing_and_changes_nothing() {
     let before = facts(&locked.program.repo, &|_| false);
     let wrong = locked.program.home.path().join("wrong");
     secret_file(&wrong, "four other words here");
-    for args in
-        [&["list"][..], &["snapshot", data.to_str().unwrap()], &["check"], &["repair"], &["prune"], &["key", "add"], &["restore", "latest", "--to", "/nowhere"]]
-    {
+    for args in [
+        &["list"][..],
+        &["snapshot", data.to_str().unwrap()],
+        &["check"],
+        &["repair"],
+        &["prune"],
+        &["key", "add"],
+        &["restore", "latest", "--to", "/nowhere"],
+    ] {
         let (refused, code) = locked.with(&wrong, args);
         assert_eq!((code, kind(&refused)), (1, "locked"), "{args:?} {refused}");
         assert!(!refused.to_string().contains("four other words"), "{refused}");
@@ -125,9 +180,18 @@ fn who_has_no_key_reads_nothing_and_changes_nothing() {
         assert_eq!((code, kind(&refused)), (1, "locked"), "{args:?} {refused}");
     }
     // Without any passphrase and without a terminal it says how to give one.
-    let done = locked.program.command(&["--json", "list"]).stdin(std::process::Stdio::null()).output().unwrap();
+    let done = locked
+        .program
+        .command(&["--json", "list"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
     let refused: Value = serde_json::from_slice(&done.stdout).unwrap();
-    assert!(kind(&refused) == "locked" && refused["error"]["hint"].as_str().unwrap().contains("--passphrase-file"), "{refused}");
+    assert!(
+        kind(&refused) == "locked"
+            && refused["error"]["hint"].as_str().unwrap().contains("--passphrase-file"),
+        "{refused}"
+    );
     assert_same_trees(&before, &facts(&locked.program.repo, &|_| false));
 }
 
@@ -144,19 +208,59 @@ fn keys_are_added_changed_removed_and_recovered_and_no_pack_is_written() {
         path
     };
     let opens = |passphrase: &Path| locked.with(passphrase, &["show", "latest"]).1 == 0;
-    let (second, third, fourth) = (file("second", "Zoë's other words\n"), file("third", "changed words"), file("fourth", "new after the loss"));
-    assert_eq!(locked.json(&["key", "add", "--label", "NAS", "--new-passphrase-file", second.to_str().unwrap()]).1, 0);
+    let (second, third, fourth) = (
+        file("second", "Zoë's other words\n"),
+        file("third", "changed words"),
+        file("fourth", "new after the loss"),
+    );
+    assert_eq!(
+        locked
+            .json(&[
+                "key",
+                "add",
+                "--label",
+                "NAS",
+                "--new-passphrase-file",
+                second.to_str().unwrap()
+            ])
+            .1,
+        0
+    );
     assert!(opens(&second) && opens(&locked.passphrase));
     let (keys, _) = locked.json(&["key", "list"]);
-    let kinds: Vec<_> = keys["keys"].as_array().unwrap().iter().map(|key| (key["kind"].as_str().unwrap(), key["label"].as_str().unwrap())).collect();
-    assert_eq!(kinds, [("passphrase", "first passphrase"), ("recovery-key", "recovery key"), ("passphrase", "NAS")]);
+    let kinds: Vec<_> = keys["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| (key["kind"].as_str().unwrap(), key["label"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            ("passphrase", "first passphrase"),
+            ("recovery-key", "recovery key"),
+            ("passphrase", "NAS")
+        ]
+    );
     // Changing replaces the one that was given.
-    assert_eq!(locked.with(&second, &["key", "change", "--new-passphrase-file", third.to_str().unwrap()]).1, 0);
+    assert_eq!(
+        locked
+            .with(&second, &["key", "change", "--new-passphrase-file", third.to_str().unwrap()])
+            .1,
+        0
+    );
     assert!(opens(&third) && !opens(&second) && opens(&locked.passphrase));
     assert_eq!(locked.json(&["key", "remove", "1", "--yes"]).1, 0);
     assert!(!opens(&locked.passphrase) && opens(&third));
     // The recovery key sets a new one.
-    let recover = ["key", "recover", "--recovery-key-file", locked.recovery.to_str().unwrap(), "--new-passphrase-file", fourth.to_str().unwrap()];
+    let recover = [
+        "key",
+        "recover",
+        "--recovery-key-file",
+        locked.recovery.to_str().unwrap(),
+        "--new-passphrase-file",
+        fourth.to_str().unwrap(),
+    ];
     let (recovered, code) = locked.with(Path::new("/does/not/exist"), &recover);
     assert!(code == 0 && opens(&fourth), "{recovered}");
     // The last key stays.
@@ -178,19 +282,36 @@ fn what_somebody_with_the_disk_swaps_truncates_or_puts_back_is_refused_or_named(
     let other = Locked::new(&[]);
     other.snapshot(&other.instance());
     let repo = &locked.program.repo;
-    let is_well = || locked.json(&["check", "--read-data"]).1 == 0 && locked.restores(&format!("out{}", rand_name())).1 == 0;
+    let is_well = || {
+        locked.json(&["check", "--read-data"]).1 == 0
+            && locked.restores(&format!("out{}", rand_name())).1 == 0
+    };
     assert!(is_well());
     let saved = locked.program.home.path().join("saved");
     copy_tree(repo, &saved);
-    let packs: Vec<_> = files_below(&repo.join("packs")).into_iter().filter(|path| path.extension().is_some_and(|end| end == "pack")).collect();
-    let other_pack = files_below(&other.program.repo.join("packs")).into_iter().find(|path| path.extension().is_some_and(|end| end == "pack")).unwrap();
+    let packs: Vec<_> = files_below(&repo.join("packs"))
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "pack"))
+        .collect();
+    let other_pack = files_below(&other.program.repo.join("packs"))
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|end| end == "pack"))
+        .unwrap();
     let settings = std::fs::read_to_string(repo.join("repo.toml")).unwrap();
     let plain = jellyvault_settings(&settings);
     let cache = locked.program.home.path().join(".cache");
     type Attack<'a> = (&'a str, Box<dyn Fn() + 'a>);
     let attacks: Vec<Attack> = vec![
-        ("another repository's pack under this one's name", Box::new(|| put(&other_pack, &packs[0]))),
-        ("a pack cut short", Box::new(|| std::fs::File::options().write(true).open(&packs[0]).unwrap().set_len(2000).unwrap())),
+        (
+            "another repository's pack under this one's name",
+            Box::new(|| put(&other_pack, &packs[0])),
+        ),
+        (
+            "a pack cut short",
+            Box::new(|| {
+                std::fs::File::options().write(true).open(&packs[0]).unwrap().set_len(2000).unwrap()
+            }),
+        ),
         (
             "two packs swapped",
             Box::new(|| {
@@ -201,18 +322,28 @@ fn what_somebody_with_the_disk_swaps_truncates_or_puts_back_is_refused_or_named(
         ),
         (
             "settings that say it is not encrypted",
-            Box::new(|| ["repo.toml", "repo.copy.toml"].iter().for_each(|name| std::fs::write(repo.join(name), &plain).unwrap())),
+            Box::new(|| {
+                ["repo.toml", "repo.copy.toml"]
+                    .iter()
+                    .for_each(|name| std::fs::write(repo.join(name), &plain).unwrap())
+            }),
         ),
         (
             "the same without keys",
             Box::new(|| {
-                ["repo.toml", "repo.copy.toml"].iter().for_each(|name| std::fs::write(repo.join(name), &plain).unwrap());
+                ["repo.toml", "repo.copy.toml"]
+                    .iter()
+                    .for_each(|name| std::fs::write(repo.join(name), &plain).unwrap());
                 std::fs::remove_dir_all(repo.join("keys")).unwrap();
             }),
         ),
         (
             "another repository's settings",
-            Box::new(|| ["repo.toml", "repo.copy.toml"].iter().for_each(|name| put(&other.program.repo.join(name), &repo.join(name)))),
+            Box::new(|| {
+                ["repo.toml", "repo.copy.toml"]
+                    .iter()
+                    .for_each(|name| put(&other.program.repo.join(name), &repo.join(name)))
+            }),
         ),
         (
             "another repository's keys",
@@ -232,7 +363,10 @@ fn what_somebody_with_the_disk_swaps_truncates_or_puts_back_is_refused_or_named(
         (
             "the newest snapshot taken away",
             Box::new(|| {
-                let newest = files_below(&repo.join("snapshots")).into_iter().max_by_key(|path| std::fs::metadata(path).unwrap().modified().unwrap()).unwrap();
+                let newest = files_below(&repo.join("snapshots"))
+                    .into_iter()
+                    .max_by_key(|path| std::fs::metadata(path).unwrap().modified().unwrap())
+                    .unwrap();
                 std::fs::remove_file(newest).unwrap();
             }),
         ),
@@ -245,7 +379,10 @@ fn what_somebody_with_the_disk_swaps_truncates_or_puts_back_is_refused_or_named(
         assert_ne!(code, 0, "{name}: {found}");
         let (restored, code) = locked.restores("attacked");
         assert!(
-            code != 0 || name == "the newest snapshot taken away" || !restored["problems"].as_array().is_none_or(Vec::is_empty) || name.contains("record"),
+            code != 0
+                || name == "the newest snapshot taken away"
+                || !restored["problems"].as_array().is_none_or(Vec::is_empty)
+                || name.contains("record"),
             "{name}: {restored}"
         );
         std::fs::remove_dir_all(repo).unwrap();
@@ -256,7 +393,12 @@ fn what_somebody_with_the_disk_swaps_truncates_or_puts_back_is_refused_or_named(
 
 /// The settings as somebody without the key would write them who wants snapshots in the clear.
 fn jellyvault_settings(settings: &str) -> String {
-    let body: String = settings.lines().skip(1).filter(|line| !line.starts_with("tag")).map(|line| format!("{line}\n")).collect();
+    let body: String = settings
+        .lines()
+        .skip(1)
+        .filter(|line| !line.starts_with("tag"))
+        .map(|line| format!("{line}\n"))
+        .collect();
     let cipher = body.lines().find(|line| line.starts_with("cipher")).unwrap().to_owned();
     let body = body.replace(&cipher, &format!("cipher = \"{NO_CIPHER}\""));
     format!("checksum = \"{}\"\n{body}", blake3::hash(body.as_bytes()).to_hex())
@@ -284,13 +426,22 @@ fn an_older_state_that_was_put_back_is_told_until_it_is_accepted() {
     std::fs::remove_dir_all(&locked.program.repo).unwrap();
     copy_tree(&saved, &locked.program.repo);
     let (found, code) = locked.json(&["check"]);
-    assert!(code == 3 && found.to_string().contains("older than the one that this machine saw"), "{found}");
+    assert!(
+        code == 3 && found.to_string().contains("older than the one that this machine saw"),
+        "{found}"
+    );
     write(data.join("config/latest.xml"), "<latest />");
     let_settle();
     std::fs::remove_dir_all(&locked.program.repo).unwrap();
     copy_tree(&saved, &locked.program.repo);
     let (taken, code) = locked.json(&["snapshot", data.to_str().unwrap()]);
-    assert!(code == 3 && taken["problems"].to_string().contains("an earlier state of the repository was put back"), "{taken}");
+    assert!(
+        code == 3
+            && taken["problems"]
+                .to_string()
+                .contains("an earlier state of the repository was put back"),
+        "{taken}"
+    );
     let (mended, code) = locked.json(&["repair"]);
     assert_eq!(code, 0, "{mended}");
     assert_eq!(locked.json(&["check"]).1, 0);
@@ -301,7 +452,12 @@ fn who_keeps_a_copy_verifies_it_without_a_key() {
     let locked = Locked::new(&["--parity", "5%"]);
     locked.snapshot(&locked.instance());
     let scrub = || {
-        let done = locked.program.command(&["--json", "check", "--without-key"]).stdin(std::process::Stdio::null()).output().unwrap();
+        let done = locked
+            .program
+            .command(&["--json", "check", "--without-key"])
+            .stdin(std::process::Stdio::null())
+            .output()
+            .unwrap();
         (serde_json::from_slice::<Value>(&done.stdout).unwrap(), done.status.code().unwrap())
     };
     let (found, code) = scrub();
@@ -311,7 +467,13 @@ fn who_keeps_a_copy_verifies_it_without_a_key() {
         let all = files_below(&repo.join(folder));
         all.into_iter().find(|path| path.to_str().unwrap().ends_with(end)).unwrap()
     };
-    for file in [files("packs", ".pack"), files("snapshots", ".snap"), files("copies", ".snap"), files("list", ".link"), files("keys", ".key")] {
+    for file in [
+        files("packs", ".pack"),
+        files("snapshots", ".snap"),
+        files("copies", ".snap"),
+        files("list", ".link"),
+        files("keys", ".key"),
+    ] {
         let bytes = std::fs::read(&file).unwrap();
         for at in [bytes.len() / 2, bytes.len() - 20] {
             let mut damaged = bytes.clone();
@@ -319,7 +481,10 @@ fn who_keeps_a_copy_verifies_it_without_a_key() {
             std::fs::write(&file, damaged).unwrap();
             let (found, code) = scrub();
             let name = file.strip_prefix(repo).unwrap().to_str().unwrap();
-            assert!(code == 3 && found["files"].to_string().contains(name), "{name}, byte {at}: {found}");
+            assert!(
+                code == 3 && found["files"].to_string().contains(name),
+                "{name}, byte {at}: {found}"
+            );
         }
         std::fs::write(&file, bytes).unwrap();
     }
@@ -339,7 +504,12 @@ fn a_damaged_key_is_told_and_mended_by_its_copy_and_lost_settings_come_back_from
     std::fs::write(repo.join("keys/1.key"), "damaged").unwrap();
     std::fs::remove_file(repo.join("keys/2.copy.key")).unwrap();
     let (found, code) = locked.json(&["check"]);
-    assert!(code == 3 && found.to_string().contains("keys/1.key") && found.to_string().contains("keys/2.copy.key"), "{found}");
+    assert!(
+        code == 3
+            && found.to_string().contains("keys/1.key")
+            && found.to_string().contains("keys/2.copy.key"),
+        "{found}"
+    );
     let (mended, code) = locked.json(&["repair"]);
     assert_eq!(code, 0, "{mended}");
     assert_eq!(locked.json(&["check"]).1, 0);
@@ -359,7 +529,10 @@ fn sizes_of_posters_cannot_be_found_among_the_packs() {
     // Large ones are stored alone: the most that sizes could tell.
     let sizes: Vec<usize> = (0..60).map(|n| 150_000 + n * 4_931).collect();
     for (n, size) in sizes.iter().enumerate() {
-        write(folder.join(format!("{n}/poster.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), *size)].concat());
+        write(
+            folder.join(format!("{n}/poster.jpg")),
+            [b"\xff\xd8\xff".as_slice(), &noise(&n.to_string(), *size)].concat(),
+        );
     }
     let_settle();
     assert_eq!(locked.json(&["snapshot", "--plain", folder.to_str().unwrap()]).1, 0);
@@ -367,11 +540,17 @@ fn sizes_of_posters_cannot_be_found_among_the_packs() {
     let mut seen = Vec::new();
     for pack in files_below(&locked.program.repo.join("packs")) {
         let bytes = std::fs::read(&pack).unwrap();
-        let marks: Vec<usize> = bytes.windows(4).enumerate().filter(|(_, window)| window == b"JVEX").map(|(at, _)| at).collect();
+        let marks: Vec<usize> = bytes
+            .windows(4)
+            .enumerate()
+            .filter(|(_, window)| window == b"JVEX")
+            .map(|(at, _)| at)
+            .collect();
         seen.extend(marks.windows(2).map(|pair| pair[1] - pair[0]));
     }
     assert!(seen.len() > 20, "the attack must see something: {} extents", seen.len());
-    // The attack: whose size is it? With exact sizes each poster would be alone; of sixty it must not tell even every third.
+    // The attack: whose size is it? With exact sizes each poster would be alone; of sixty it must
+    // not tell even every third.
     let overhead = 12 + 8 + 2 * 48 + 256;
     let told = |size: usize| {
         let fits = |seen: &usize| (size..=size + overhead).contains(seen);

@@ -1,11 +1,14 @@
-//! A zip of a snapshot is what the server itself would have written, but for what its own backup loses; and no server chokes on it.
+//! A zip of a snapshot is what the server itself would have written, but for what its own backup
+//! loses; and no server chokes on it.
 
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jellyvault::ops::{self, ExportKind, ExportOptions, ExportReport, OsSurroundings, SnapshotOptions};
+use jellyvault::ops::{
+    self, ExportKind, ExportOptions, ExportReport, OsSurroundings, SnapshotOptions,
+};
 use jellyvault::progress::{Interrupt, Monitor};
 use jellyvault::source::{Category, Named, Platform};
 use jellyvault::store::Repository;
@@ -15,7 +18,15 @@ use super::zip_checker::{violations, violations_of_exact};
 use super::zip_tables::{directories, entry, of_10_11_6, open_copy};
 
 pub fn options(kind: ExportKind) -> ExportOptions {
-    ExportOptions { kind, only: Vec::new(), target: None, zone: jiff::tz::TimeZone::UTC, as_server: false, force: false, threads: 2 }
+    ExportOptions {
+        kind,
+        only: Vec::new(),
+        target: None,
+        zone: jiff::tz::TimeZone::UTC,
+        as_server: false,
+        force: false,
+        threads: 2,
+    }
 }
 
 /// Captures a Jellyfin data directory into a new repository.
@@ -36,12 +47,17 @@ pub fn captured_plain(data: &Path) -> (tempfile::TempDir, Repository) {
 
 pub fn snapshot(repository: &Repository, data: &Path) {
     let named = Named { data: Some(data.to_str().unwrap().to_owned()), ..Named::default() };
-    let (_, spec) = ops::find_instance(Platform::Linux, &named, &OsSurroundings::default()).unwrap();
+    let (_, spec) =
+        ops::find_instance(Platform::Linux, &named, &OsSurroundings::default()).unwrap();
     let options = SnapshotOptions { host: "test".into(), threads: 2, ..SnapshotOptions::default() };
     ops::snapshot(repository, &spec, &options, &Monitor::default()).unwrap();
 }
 
-pub fn export(repository: &Repository, file: &Path, options: &ExportOptions) -> Result<ExportReport, ops::Error> {
+pub fn export(
+    repository: &Repository,
+    file: &Path,
+    options: &ExportOptions,
+) -> Result<ExportReport, ops::Error> {
     ops::export(repository, &newest(repository), file, None, options, &Monitor::default())
 }
 
@@ -67,8 +83,17 @@ fn undated(manifest: &[u8]) -> String {
 
 fn as_the_server_chose(zip: &Path) -> Vec<Category> {
     let manifest: serde_json::Value = serde_json::from_slice(&entry(zip, "manifest.json")).unwrap();
-    let all = [("Metadata", Category::Metadata), ("Trickplay", Category::Trickplay), ("Subtitles", Category::Subtitles), ("Database", Category::Database)];
-    let mut chosen: Vec<Category> = all.into_iter().filter(|(name, _)| manifest["Options"][name] == true).map(|(_, category)| category).collect();
+    let all = [
+        ("Metadata", Category::Metadata),
+        ("Trickplay", Category::Trickplay),
+        ("Subtitles", Category::Subtitles),
+        ("Database", Category::Database),
+    ];
+    let mut chosen: Vec<Category> = all
+        .into_iter()
+        .filter(|(name, _)| manifest["Options"][name] == true)
+        .map(|(_, category)| category)
+        .collect();
     chosen.push(Category::Config);
     chosen
 }
@@ -78,11 +103,20 @@ fn a_zip_is_entry_for_entry_the_servers_own() {
     for (data, server_zip) in directories() {
         let (dir, repository) = captured(&data);
         let file = dir.path().join("own.zip");
-        let chosen = ExportOptions { as_server: true, only: as_the_server_chose(&server_zip), ..options(ExportKind::Tables) };
+        let chosen = ExportOptions {
+            as_server: true,
+            only: as_the_server_chose(&server_zip),
+            ..options(ExportKind::Tables)
+        };
         let report = export(&repository, &file, &chosen).unwrap();
         assert_eq!((report.repairs.count, report.problems.len()), (0, 0));
         let (own, server) = (entries(&file), entries(&server_zip));
-        assert_eq!(own.keys().collect::<Vec<_>>(), server.keys().collect::<Vec<_>>(), "{}", server_zip.display());
+        assert_eq!(
+            own.keys().collect::<Vec<_>>(),
+            server.keys().collect::<Vec<_>>(),
+            "{}",
+            server_zip.display()
+        );
         for (name, bytes) in &server {
             if name == "manifest.json" {
                 assert_eq!(undated(&own[name]), undated(bytes));
@@ -99,17 +133,36 @@ fn what_the_servers_own_zip_loses_is_kept_and_nothing_else_differs() {
     for (data, _) in directories() {
         let (dir, repository) = captured(&data);
         let (plain, kept) = (dir.path().join("plain.zip"), dir.path().join("kept.zip"));
-        export(&repository, &plain, &ExportOptions { as_server: true, ..options(ExportKind::Tables) }).unwrap();
+        export(
+            &repository,
+            &plain,
+            &ExportOptions { as_server: true, ..options(ExportKind::Tables) },
+        )
+        .unwrap();
         let report = export(&repository, &kept, &options(ExportKind::Tables)).unwrap();
-        assert!(report.missing.iter().any(|missing| missing.contains("home sections")), "{:?}", report.missing);
-        assert!(!report.missing.iter().any(|missing| missing.contains(".db")), "{:?}", report.missing);
+        assert!(
+            report.missing.iter().any(|missing| missing.contains("home sections")),
+            "{:?}",
+            report.missing
+        );
+        assert!(
+            !report.missing.iter().any(|missing| missing.contains(".db")),
+            "{:?}",
+            report.missing
+        );
         let (plain, found) = (entries(&plain), entries(&kept));
         for (name, bytes) in &found {
             match plain.get(name) {
-                Some(expected) if name != "Database/Users.json" && name != "Database/ImageInfos.json" => assert!(expected == bytes, "{name}"),
+                Some(expected)
+                    if name != "Database/Users.json" && name != "Database/ImageInfos.json" =>
+                {
+                    assert!(expected == bytes, "{name}")
+                }
                 Some(_) => {}
                 None => {
-                    let is_kept = name == "Data/device.txt" || name.starts_with("Data/attachments/") || name.starts_with("Data/splashscreen");
+                    let is_kept = name == "Data/device.txt"
+                        || name.starts_with("Data/attachments/")
+                        || name.starts_with("Data/splashscreen");
                     assert!(is_kept, "{name}");
                     let file = data.join("data").join(name.strip_prefix("Data/").unwrap());
                     assert!(std::fs::read(file).unwrap() == *bytes, "{name}");
@@ -118,14 +171,21 @@ fn what_the_servers_own_zip_loses_is_kept_and_nothing_else_differs() {
         }
         assert_eq!(plain.keys().filter(|name| !found.contains_key(*name)).count(), 0);
         // Every avatar of the server's table stands in its user, word for word.
-        let avatars: Vec<serde_json::Value> = serde_json::from_slice(&plain["Database/ImageInfos.json"]).unwrap();
-        let mut users: Vec<serde_json::Value> = serde_json::from_slice(&plain["Database/Users.json"]).unwrap();
+        let avatars: Vec<serde_json::Value> =
+            serde_json::from_slice(&plain["Database/ImageInfos.json"]).unwrap();
+        let mut users: Vec<serde_json::Value> =
+            serde_json::from_slice(&plain["Database/Users.json"]).unwrap();
         assert!(!avatars.is_empty());
         for avatar in &avatars {
             let user = users.iter_mut().find(|user| user["Id"] == avatar["UserId"]).unwrap();
-            user["ProfileImage"] = serde_json::json!({"Path": avatar["Path"], "LastModified": avatar["LastModified"]});
+            user["ProfileImage"] =
+                serde_json::json!({"Path": avatar["Path"], "LastModified": avatar["LastModified"]});
         }
-        assert_eq!(serde_json::from_slice::<Vec<serde_json::Value>>(&found["Database/Users.json"]).unwrap(), users);
+        assert_eq!(
+            serde_json::from_slice::<Vec<serde_json::Value>>(&found["Database/Users.json"])
+                .unwrap(),
+            users
+        );
         assert_eq!(found["Database/ImageInfos.json"], b"[]");
         assert_eq!(violations(&kept), Vec::<String>::new());
     }
@@ -169,10 +229,18 @@ fn pictures_are_stored_and_texts_deflated() {
     for at in 0..zip.len() {
         let entry = zip.by_index(at).unwrap();
         let name = entry.name().unwrap().into_owned();
-        assert_eq!((entry.extra_data().unwrap_or_default().len(), entry.unix_mode().unwrap() & 0o600), (0, 0o600), "{name}");
+        assert_eq!(
+            (entry.extra_data().unwrap_or_default().len(), entry.unix_mode().unwrap() & 0o600),
+            (0, 0o600),
+            "{name}"
+        );
         if name.ends_with(".jpg") || name.ends_with(".png") || name.ends_with(".webp") {
             stored += 1;
-            assert_eq!((entry.compression(), entry.size()), (zip::CompressionMethod::Stored, entry.compressed_size()), "{name}");
+            assert_eq!(
+                (entry.compression(), entry.size()),
+                (zip::CompressionMethod::Stored, entry.compressed_size()),
+                "{name}"
+            );
         } else if entry.size() > 500 && (name.ends_with(".xml") || name.ends_with(".json")) {
             deflated += 1;
             assert_eq!(entry.compression(), zip::CompressionMethod::Deflated, "{name}");
@@ -189,11 +257,18 @@ fn other_programs_read_every_zip_without_a_warning() {
         export(&repository, &file, &options(kind)).unwrap();
         let python = "import sys,warnings,zipfile; warnings.simplefilter('error'); z=zipfile.ZipFile(sys.argv[1]); sys.exit(z.testzip() is not None)";
         let file = file.to_str().unwrap();
-        let readers: [(&str, Vec<&str>); 4] =
-            [("unzip", vec!["-tqq", file]), ("python3", vec!["-c", python, file]), ("7z", vec!["t", file]), ("bsdtar", vec!["-xOf", file])];
+        let readers: [(&str, Vec<&str>); 4] = [
+            ("unzip", vec!["-tqq", file]),
+            ("python3", vec!["-c", python, file]),
+            ("7z", vec!["t", file]),
+            ("bsdtar", vec!["-xOf", file]),
+        ];
         for (program, args) in readers {
-            // The readers that this machine has; the zip crate, which is no other program, always reads it.
-            let Ok(output) = std::process::Command::new(program).args(&args).output() else { continue };
+            // The readers that this machine has; the zip crate, which is no other program, always
+            // reads it.
+            let Ok(output) = std::process::Command::new(program).args(&args).output() else {
+                continue;
+            };
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success() && said.is_empty(), "{program}: {said}");
         }
@@ -209,15 +284,25 @@ fn a_file_that_cannot_be_read_back_is_named_and_the_others_are_there() {
     export(&repository, &whole, &options(ExportKind::Tables)).unwrap();
     // One bit of one poster, where it lies in its pack as it is.
     let all = entries(&whole);
-    let (poster, bytes) = all.iter().find(|(name, bytes)| name.starts_with("Data/metadata/") && bytes.len() > 500).unwrap();
+    let (poster, bytes) = all
+        .iter()
+        .find(|(name, bytes)| name.starts_with("Data/metadata/") && bytes.len() > 500)
+        .unwrap();
     let logical = poster.replacen("Data/", "", 1);
-    let packs = walkdir::WalkDir::new(dir.path().join("repo/packs")).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    let packs = walkdir::WalkDir::new(dir.path().join("repo/packs"))
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file());
     let mut flipped = 0;
     for pack in packs {
         let mut stored = std::fs::read(pack.path()).unwrap();
         if let Some(at) = stored.windows(200).position(|window| window == &bytes[100..300]) {
             stored[at + 50] ^= 1;
-            std::fs::set_permissions(pack.path(), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+            std::fs::set_permissions(
+                pack.path(),
+                std::os::unix::fs::PermissionsExt::from_mode(0o600),
+            )
+            .unwrap();
             std::fs::write(pack.path(), stored).unwrap();
             flipped += 1;
         }
@@ -238,14 +323,25 @@ fn nothing_half_done_is_left_and_nothing_is_replaced_unasked() {
     std::fs::create_dir(&folder).unwrap();
     let file = folder.join("a.zip");
     std::fs::write(&file, b"precious").unwrap();
-    assert!(matches!(export(&repository, &file, &options(ExportKind::Tables)), Err(ops::Error::Refused { .. })));
+    assert!(matches!(
+        export(&repository, &file, &options(ExportKind::Tables)),
+        Err(ops::Error::Refused { .. })
+    ));
     assert_eq!(std::fs::read(&file).unwrap(), b"precious");
     let interrupt = Interrupt::default();
     interrupt.raise();
-    let stopped = ops::export(&repository, &newest(&repository), &folder.join("b.zip"), None, &options(ExportKind::Tables), &watch(&interrupt));
+    let stopped = ops::export(
+        &repository,
+        &newest(&repository),
+        &folder.join("b.zip"),
+        None,
+        &options(ExportKind::Tables),
+        &watch(&interrupt),
+    );
     assert!(matches!(stopped, Err(ops::Error::Interrupted)));
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
-    export(&repository, &file, &ExportOptions { force: true, ..options(ExportKind::Tables) }).unwrap();
+    export(&repository, &file, &ExportOptions { force: true, ..options(ExportKind::Tables) })
+        .unwrap();
     assert_eq!(violations(&file), Vec::<String>::new());
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
 }
@@ -256,12 +352,20 @@ fn an_unknown_schema_is_refused_by_name_with_the_other_ways_back() {
     let data = dir.path().join("data");
     copy_tree(&own_fixture(), &data);
     let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
-    db.execute("INSERT INTO __EFMigrationsHistory VALUES ('20290101000000_FromTheFuture', '12.0.1')", []).unwrap();
+    db.execute(
+        "INSERT INTO __EFMigrationsHistory VALUES ('20290101000000_FromTheFuture', '12.0.1')",
+        [],
+    )
+    .unwrap();
     db.close().unwrap();
     let (_repo, repository) = captured(&data);
-    let error = export(&repository, &dir.path().join("a.zip"), &options(ExportKind::Tables)).unwrap_err();
+    let error =
+        export(&repository, &dir.path().join("a.zip"), &options(ExportKind::Tables)).unwrap_err();
     let ops::Error::Refused { what, hint } = error else { panic!("{error}") };
-    assert!(what.contains("20290101000000_FromTheFuture") && what.contains("10.11.10 and 10.11.11"), "{what}");
+    assert!(
+        what.contains("20290101000000_FromTheFuture") && what.contains("10.11.10 and 10.11.11"),
+        "{what}"
+    );
     assert!(hint.contains("--exact") && hint.contains("--in-place"), "{hint}");
     export(&repository, &dir.path().join("a.zip"), &options(ExportKind::Exact)).unwrap();
 }
@@ -272,13 +376,28 @@ fn tables_of_10_11_6_are_retargeted_to_10_11_11_and_to_nothing_else() {
     let (dir, repository) = captured(&data);
     let file = dir.path().join("a.zip");
     for target in ["12.0", "10.10.7", "latest", "10.11.12"] {
-        let refused = export(&repository, &file, &ExportOptions { target: Some(target.to_owned()), ..options(ExportKind::Tables) });
-        assert!(matches!(&refused, Err(ops::Error::Refused { hint, .. }) if hint.contains("--exact")), "{target}: {refused:?}");
+        let refused = export(
+            &repository,
+            &file,
+            &ExportOptions { target: Some(target.to_owned()), ..options(ExportKind::Tables) },
+        );
+        assert!(
+            matches!(&refused, Err(ops::Error::Refused { hint, .. }) if hint.contains("--exact")),
+            "{target}: {refused:?}"
+        );
     }
-    export(&repository, &file, &ExportOptions { target: Some("10.11.11".to_owned()), ..options(ExportKind::Tables) }).unwrap();
+    export(
+        &repository,
+        &file,
+        &ExportOptions { target: Some("10.11.11".to_owned()), ..options(ExportKind::Tables) },
+    )
+    .unwrap();
     assert_eq!(violations(&file), Vec::<String>::new());
-    let history: Vec<serde_json::Value> = serde_json::from_slice(&entry(&file, "Database/HistoryRow.json")).unwrap();
-    for id in ["20260522092303_AddNormalizedUsername", "20260524120336_AddUniqueNormalizedUsernameIndex"] {
+    let history: Vec<serde_json::Value> =
+        serde_json::from_slice(&entry(&file, "Database/HistoryRow.json")).unwrap();
+    for id in
+        ["20260522092303_AddNormalizedUsername", "20260524120336_AddUniqueNormalizedUsernameIndex"]
+    {
         assert_eq!(history.iter().filter(|row| row["MigrationId"] == id).count(), 1);
     }
     // Two users that 10.11.11 would take for one.
@@ -291,8 +410,15 @@ fn tables_of_10_11_6_are_retargeted_to_10_11_11_and_to_nothing_else() {
         let _gone = std::fs::remove_file(copy.join(format!("data/jellyfin.db{log}")));
     }
     let (_other, repository) = captured(&copy);
-    let refused = export(&repository, &dir.path().join("b.zip"), &ExportOptions { target: Some("10.11.11".to_owned()), ..options(ExportKind::Tables) });
-    assert!(matches!(&refused, Err(ops::Error::Refused { what, .. }) if what.contains("ANA") && what.contains("Ana")), "{refused:?}");
+    let refused = export(
+        &repository,
+        &dir.path().join("b.zip"),
+        &ExportOptions { target: Some("10.11.11".to_owned()), ..options(ExportKind::Tables) },
+    );
+    assert!(
+        matches!(&refused, Err(ops::Error::Refused { what, .. }) if what.contains("ANA") && what.contains("Ana")),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -308,7 +434,11 @@ fn the_dashboards_folder_takes_only_what_fits_its_server() {
     let path = PathBuf::from(document["archive"]["path"].as_str().unwrap());
     assert_eq!(path.parent().unwrap(), Path::new(data).join("data/backups"));
     let name = path.file_name().unwrap().to_str().unwrap();
-    assert!(name.starts_with("jellyfin-backup-") && name.len() == "jellyfin-backup-20261124101500.zip".len(), "{name}");
+    assert!(
+        name.starts_with("jellyfin-backup-")
+            && name.len() == "jellyfin-backup-20261124101500.zip".len(),
+        "{name}"
+    );
     assert_eq!(violations(&path), Vec::<String>::new());
     assert!(document["archive"]["fits"]["versions"].as_str().unwrap().contains('.'));
     // A server with another schema, and one elsewhere.
@@ -321,16 +451,21 @@ fn the_dashboards_folder_takes_only_what_fits_its_server() {
     db.close().unwrap();
     std::fs::remove_file(&path).unwrap();
     for kind in ["--tables", "--exact"] {
-        let (document, code) = program.json(&["export", "latest", kind, "--to-jellyfin", "--data-dir", data]);
+        let (document, code) =
+            program.json(&["export", "latest", kind, "--to-jellyfin", "--data-dir", data]);
         assert_eq!((code, document["error"]["kind"].as_str()), (1, Some("refused")), "{document}");
         assert!(document["error"]["message"].as_str().unwrap().contains("schema"), "{document}");
     }
     let other = home.join("elsewhere");
     copy_tree(&own_fixture(), &other);
     let db = rusqlite::Connection::open(other.join("data/jellyfin.db")).unwrap();
-    db.execute_batch("UPDATE ImageInfos SET Path = replace(Path, '/config/config', '/etc/jellyfin')").unwrap();
+    db.execute_batch(
+        "UPDATE ImageInfos SET Path = replace(Path, '/config/config', '/etc/jellyfin')",
+    )
+    .unwrap();
     db.close().unwrap();
-    let (document, code) = program.json(&["export", "latest", "--to-jellyfin", "--data-dir", other.to_str().unwrap()]);
+    let (document, code) =
+        program.json(&["export", "latest", "--to-jellyfin", "--data-dir", other.to_str().unwrap()]);
     assert_eq!(code, 1);
     assert!(document["error"]["message"].as_str().unwrap().contains("/etc/jellyfin"), "{document}");
 }
@@ -356,11 +491,15 @@ fn an_exact_zip_is_refused_where_the_server_keeps_its_database_elsewhere() {
     let (_repo, repository) = captured(&own_fixture());
     let settings = temp();
     let elsewhere = Repository::init(&settings.path().join("repo")).unwrap();
-    // Where the file is not there, the database is taken from its usual place; what the settings say counts all the same.
+    // Where the file is not there, the database is taken from its usual place; what the settings
+    // say counts all the same.
     snapshot(&elsewhere, &data);
     let file = dir.path().join("a.zip");
     let refused = export(&elsewhere, &file, &options(ExportKind::Exact));
-    assert!(matches!(&refused, Err(ops::Error::Refused { what, hint }) if what.contains("/fast/jellyfin.db") && hint.contains("--tables")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(ops::Error::Refused { what, hint }) if what.contains("/fast/jellyfin.db") && hint.contains("--tables")),
+        "{refused:?}"
+    );
     export(&repository, &file, &options(ExportKind::Exact)).unwrap();
 }
 
@@ -377,17 +516,26 @@ fn a_link_to_a_file_of_the_snapshot_is_what_it_leads_to_and_another_is_named() {
     let report = export(&repository, &file, &options(ExportKind::Tables)).unwrap();
     let found = entries(&file);
     assert!(found["Config/branding.xml"] == found["Config/users/real.xml"]);
-    assert_eq!(report.problems.iter().map(|p| p.path.as_str()).collect::<Vec<_>>(), ["config/network2.xml"]);
-    assert!(report.missing.iter().any(|missing| missing.contains("config/notes.txt")), "{:?}", report.missing);
+    assert_eq!(
+        report.problems.iter().map(|p| p.path.as_str()).collect::<Vec<_>>(),
+        ["config/network2.xml"]
+    );
+    assert!(
+        report.missing.iter().any(|missing| missing.contains("config/notes.txt")),
+        "{:?}",
+        report.missing
+    );
 }
 
 #[test]
 fn what_a_zip_fits_begins_with_the_version_that_its_manifest_names() {
     for (data, zip) in directories() {
-        let manifest: serde_json::Value = serde_json::from_slice(&entry(&zip, "manifest.json")).unwrap();
+        let manifest: serde_json::Value =
+            serde_json::from_slice(&entry(&zip, "manifest.json")).unwrap();
         let version = manifest["ServerVersion"].as_str().unwrap();
         let (dir, repository) = captured(&data);
-        let report = export(&repository, &dir.path().join("a.zip"), &options(ExportKind::Tables)).unwrap();
+        let report =
+            export(&repository, &dir.path().join("a.zip"), &options(ExportKind::Tables)).unwrap();
         let expected = match version {
             "10.11.6.0" => "10.11.6 to 10.11.9",
             "10.11.11.0" => "10.11.11",
@@ -395,8 +543,15 @@ fn what_a_zip_fits_begins_with_the_version_that_its_manifest_names() {
         };
         assert_eq!(report.versions, expected);
         if version == "10.11.6.0" {
-            let older = export(&repository, &dir.path().join("b.zip"), &ExportOptions { target: Some("10.11.3".into()), ..options(ExportKind::Tables) });
-            assert!(matches!(&older, Err(ops::Error::Refused { what, .. }) if what.contains("older")), "{older:?}");
+            let older = export(
+                &repository,
+                &dir.path().join("b.zip"),
+                &ExportOptions { target: Some("10.11.3".into()), ..options(ExportKind::Tables) },
+            );
+            assert!(
+                matches!(&older, Err(ops::Error::Refused { what, .. }) if what.contains("older")),
+                "{older:?}"
+            );
         }
     }
 }
@@ -425,9 +580,17 @@ fn a_zip_that_was_not_read_back_whole_is_not_there() {
     let folder = dir.path().join("zips");
     std::fs::create_dir(&folder).unwrap();
     let interrupt = Interrupt::default();
-    let progress = StopInReadBack { interrupt: interrupt.clone(), is_read_back: AtomicBool::new(false) };
+    let progress =
+        StopInReadBack { interrupt: interrupt.clone(), is_read_back: AtomicBool::new(false) };
     let monitor = Monitor { progress: std::sync::Arc::new(progress), interrupt };
-    let stopped = ops::export(&repository, &newest(&repository), &folder.join("a.zip"), None, &options(ExportKind::Tables), &monitor);
+    let stopped = ops::export(
+        &repository,
+        &newest(&repository),
+        &folder.join("a.zip"),
+        None,
+        &options(ExportKind::Tables),
+        &monitor,
+    );
     assert!(matches!(stopped, Err(ops::Error::Interrupted)), "{stopped:?}");
     assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
@@ -439,12 +602,19 @@ fn a_killed_export_leaves_nothing() {
     let folder = program.home.path().join("zips");
     std::fs::create_dir(&folder).unwrap();
     for wait_ms in [1, 5, 10, 20, 40] {
-        let mut child =
-            program.command(&["export", "latest", folder.join("a.zip").to_str().unwrap(), "--force"]).stdout(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = program
+            .command(&["export", "latest", folder.join("a.zip").to_str().unwrap(), "--force"])
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(std::time::Duration::from_millis(wait_ms));
         child.kill().unwrap();
         child.wait().unwrap();
-        let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).filter(|name| name != "a.zip").collect();
+        let left: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .filter(|name| name != "a.zip")
+            .collect();
         assert!(left.is_empty(), "{left:?}");
     }
     program.ok(&["export", "latest", folder.join("a.zip").to_str().unwrap(), "--force"]);
@@ -459,12 +629,29 @@ fn a_zip_without_the_database_is_held_against_the_server_too() {
     program.ok(&["snapshot", data.to_str().unwrap()]);
     let other = home.join("other");
     std::fs::create_dir(&other).unwrap();
-    let other = with_database(&other, "UPDATE ImageInfos SET Path = replace(Path, '/config/config', '/etc/jellyfin')");
-    let (document, code) = program.json(&["export", "latest", "--only", "metadata", "--to-jellyfin", "--data-dir", other.to_str().unwrap()]);
+    let other = with_database(
+        &other,
+        "UPDATE ImageInfos SET Path = replace(Path, '/config/config', '/etc/jellyfin')",
+    );
+    let (document, code) = program.json(&[
+        "export",
+        "latest",
+        "--only",
+        "metadata",
+        "--to-jellyfin",
+        "--data-dir",
+        other.to_str().unwrap(),
+    ]);
     assert_eq!((code, document["error"]["kind"].as_str()), (1, Some("refused")), "{document}");
     // The same name twice in one second of the snapshot: the next that is free.
     for _ in 0..2 {
-        let (document, code) = program.json(&["export", "latest", "--to-jellyfin", "--data-dir", data.to_str().unwrap()]);
+        let (document, code) = program.json(&[
+            "export",
+            "latest",
+            "--to-jellyfin",
+            "--data-dir",
+            data.to_str().unwrap(),
+        ]);
         assert_eq!(code, 0, "{document}");
     }
     assert_eq!(std::fs::read_dir(data.join("data/backups")).unwrap().count(), 2);

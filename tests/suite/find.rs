@@ -4,7 +4,12 @@ use super::support::*;
 
 fn ids(program: &Program) -> Vec<String> {
     let (list, _) = program.json(&["list"]);
-    list["snapshots"].as_array().unwrap().iter().map(|snapshot| snapshot["id"].as_str().unwrap().to_owned()).collect()
+    list["snapshots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|snapshot| snapshot["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -21,7 +26,12 @@ fn a_history_tells_when_a_file_appeared_changed_vanished_and_came_back() {
     write(source.join("a/x.jpg"), "twoo");
     snap();
     let_settle();
-    std::fs::File::options().write(true).open(source.join("a/x.jpg")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(source.join("a/x.jpg"))
+        .unwrap()
+        .set_modified(std::time::UNIX_EPOCH)
+        .unwrap();
     snap();
     std::fs::remove_file(source.join("a/x.jpg")).unwrap();
     snap();
@@ -39,21 +49,39 @@ fn a_history_tells_when_a_file_appeared_changed_vanished_and_came_back() {
             (event["change"].as_str().unwrap().to_owned(), at, event["size"].as_u64().unwrap_or(0))
         })
         .collect();
-    let expected = [("appeared", 1, 3), ("changed", 3, 4), ("metadata", 4, 4), ("vanished", 5, 0), ("back", 6, 4)];
+    let expected = [
+        ("appeared", 1, 3),
+        ("changed", 3, 4),
+        ("metadata", 4, 4),
+        ("vanished", 5, 0),
+        ("back", 6, 4),
+    ];
     assert_eq!(events, expected.map(|(change, at, size)| (change.to_owned(), at, size)));
     // The same story, found by a pattern and by content.
     let (found, _) = program.json(&["find", "*.jpg"]);
     let versions = found["matches"][0]["versions"].as_array().unwrap();
-    let spans: Vec<_> = versions.iter().map(|v| (v["first"]["id"].clone(), v["last"]["id"].clone(), v["gone_in"]["id"].clone())).collect();
+    let spans: Vec<_> = versions
+        .iter()
+        .map(|v| (v["first"]["id"].clone(), v["last"]["id"].clone(), v["gone_in"]["id"].clone()))
+        .collect();
     let id = |at: usize| serde_json::json!(ids[at]);
-    assert_eq!(spans, [(id(1), id(2), id(3)), (id(3), id(3), id(4)), (id(4), id(4), id(5)), (id(6), id(6), serde_json::Value::Null)]);
+    assert_eq!(
+        spans,
+        [
+            (id(1), id(2), id(3)),
+            (id(3), id(3), id(4)),
+            (id(4), id(4), id(5)),
+            (id(6), id(6), serde_json::Value::Null)
+        ]
+    );
     let same = program.home.path().join("same");
     write(&same, "twoo");
     let (by_content, _) = program.json(&["find", "--same-as", same.to_str().unwrap()]);
     assert_eq!(by_content["matches"][0]["path"], "a/x.jpg");
     assert_eq!(by_content["matches"][0]["versions"].as_array().unwrap().len(), 3);
     let (within, _) = program.json(&["find", "a", "--in", &ids[1]]);
-    let paths: Vec<_> = within["matches"].as_array().unwrap().iter().map(|m| m["path"].as_str().unwrap()).collect();
+    let paths: Vec<_> =
+        within["matches"].as_array().unwrap().iter().map(|m| m["path"].as_str().unwrap()).collect();
     assert_eq!(paths, ["a", "a/x.jpg"]);
     // What is nowhere is an error with a way on; a pattern that fits nothing is an answer.
     assert_eq!(program.json(&["history", "b"]).0["error"]["kind"], "not-found");
@@ -81,7 +109,10 @@ fn files_of_every_class_are_found_by_content() {
         tried += 1;
         let path = entry.path().strip_prefix(&out).unwrap().to_str().unwrap();
         let (found, _) = program.json(&["find", "--same-as", entry.path().to_str().unwrap()]);
-        assert!(found["matches"].as_array().unwrap().iter().any(|m| m["path"] == path), "{path}: {found}");
+        assert!(
+            found["matches"].as_array().unwrap().iter().any(|m| m["path"] == path),
+            "{path}: {found}"
+        );
     }
     assert!(tried > 50, "only {tried} files were tried");
 }
@@ -105,13 +136,29 @@ fn a_part_that_was_not_captured_says_nothing_about_its_files() {
         program.ok(&["snapshot", data, "--only", "metadata"]);
     }
     let (history, _) = program.json(&["history", "config/branding.xml"]);
-    let changes: Vec<&str> = history["versions"].as_array().unwrap().iter().map(|event| event["change"].as_str().unwrap()).collect();
+    let changes: Vec<&str> = history["versions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["change"].as_str().unwrap())
+        .collect();
     assert_eq!(changes, ["appeared", "unknown"], "{history}");
-    assert!(program.ok(&["history", "config/branding.xml"]).contains("unknown: this snapshot could not read it or does not include it"));
+    assert!(
+        program
+            .ok(&["history", "config/branding.xml"])
+            .contains("unknown: this snapshot could not read it or does not include it")
+    );
     let (found, _) = program.json(&["find", "config/branding.xml"]);
     let version = &found["matches"][0]["versions"][0];
-    assert_eq!((&version["gone_in"], &version["unknown_since"]), (&serde_json::Value::Null, &history["versions"][1]["snapshot"]), "{found}");
+    assert_eq!(
+        (&version["gone_in"], &version["unknown_since"]),
+        (&serde_json::Value::Null, &history["versions"][1]["snapshot"]),
+        "{found}"
+    );
     program.ok(&["snapshot", data]);
     let (history, _) = program.json(&["history", "config/branding.xml"]);
-    assert!(history["versions"].as_array().unwrap().iter().any(|event| event["change"] == "vanished"), "{history}");
+    assert!(
+        history["versions"].as_array().unwrap().iter().any(|event| event["change"] == "vanished"),
+        "{history}"
+    );
 }

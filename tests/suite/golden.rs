@@ -1,25 +1,34 @@
-//! What a user reads, as a whole: a session of common commands and mistakes, held against `tests/golden/session.txt`. Whoever changes a message
-//! changes that file (`JELLYVAULT_BLESS=1 cargo test --test suite golden`), and reads it as English.
+//! What a user reads, as a whole: a session of common commands and mistakes, held against
+//! `tests/golden/session.txt`. Whoever changes a message changes that file
+//! (`JELLYVAULT_BLESS=1 cargo test --test suite golden`), and reads it as English.
 
 use std::path::Path;
 
 use super::support::*;
 
-/// What differs from run to run becomes a word: ids, dates, times, sizes, durations, this test's folder.
+/// What differs from run to run becomes a word: ids, dates, times, sizes, durations, this test's
+/// folder.
 fn settled(text: &str, home: &str) -> String {
     let mut out = String::new();
     for line in text.replace(home, "HOME").lines() {
         let mut words: Vec<String> = Vec::new();
         for word in line.split_whitespace() {
             let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-            let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.' || c == ',');
-            let shape: String = bare.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
-            let is_id = bare.len() >= 12 && bare.chars().all(|c| c.is_ascii_hexdigit()) && bare.chars().any(|c| c.is_ascii_digit());
+            let is_number = |text: &str| {
+                !text.is_empty() && text.chars().all(|c| c.is_ascii_digit() || c == '.' || c == ',')
+            };
+            let shape: String =
+                bare.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+            let is_id = bare.len() >= 12
+                && bare.chars().all(|c| c.is_ascii_hexdigit())
+                && bare.chars().any(|c| c.is_ascii_digit());
             let becomes = match shape.as_str() {
                 "9999-99-99" => Some("DATE"),
                 "99:99:99" | "99:99" => Some("TIME"),
                 _ if is_id => Some("ID"),
-                "B" | "KiB" | "MiB" | "GiB" | "ms" | "s" if words.last().is_some_and(|last| is_number(last.trim_start_matches('('))) => {
+                "B" | "KiB" | "MiB" | "GiB" | "ms" | "s"
+                    if words.last().is_some_and(|last| is_number(last.trim_start_matches('('))) =>
+                {
                     let last = words.pop().unwrap_or_default();
                     let bracket = if last.starts_with('(') { "(" } else { "" };
                     let unit = if shape == "ms" || shape == "s" { "DURATION" } else { "SIZE" };
@@ -28,7 +37,9 @@ fn settled(text: &str, home: &str) -> String {
                 }
                 _ => None,
             };
-            words.push(becomes.map_or_else(|| word.to_owned(), |becomes| word.replace(bare, becomes)));
+            words.push(
+                becomes.map_or_else(|| word.to_owned(), |becomes| word.replace(bare, becomes)),
+            );
         }
         let indent: String = line.chars().take_while(|c| *c == ' ').collect();
         out.push_str(&format!("{indent}{}\n", words.join(" ")).replace(" \n", "\n"));
@@ -46,7 +57,10 @@ fn a_session_reads_as_it_was_reviewed() {
     let mut transcript = String::new();
     let mut run = |args: &[&str]| {
         let output = program.command(args).current_dir(&home).output().unwrap();
-        let shown: Vec<String> = args.iter().map(|arg| if arg.contains(' ') { format!("{arg:?}") } else { (*arg).to_owned() }).collect();
+        let shown: Vec<String> = args
+            .iter()
+            .map(|arg| if arg.contains(' ') { format!("{arg:?}") } else { (*arg).to_owned() })
+            .collect();
         transcript.push_str(&format!("$ jellyvault {}\n", shown.join(" ")));
         transcript.push_str(&String::from_utf8_lossy(&output.stdout));
         transcript.push_str(&String::from_utf8_lossy(&output.stderr));
@@ -65,7 +79,10 @@ fn a_session_reads_as_it_was_reviewed() {
     run(&["ls", "latest:config"]);
     run(&["cat", "latest:config/nothing.xml"]);
     run(&["show", "monday"]);
-    write(data.join("config/network.xml"), "<NetworkConfiguration><EnableHttps>true</EnableHttps></NetworkConfiguration>");
+    write(
+        data.join("config/network.xml"),
+        "<NetworkConfiguration><EnableHttps>true</EnableHttps></NetworkConfiguration>",
+    );
     std::fs::remove_file(data.join("config/branding.xml")).unwrap();
     let_settle();
     run(&["diff"]);

@@ -1,4 +1,5 @@
-//! A known server whose data is gone or whose disk is not mounted, and how a server is found in the repository.
+//! A known server whose data is gone or whose disk is not mounted, and how a server is found in the
+//! repository.
 
 use std::path::{Path, PathBuf};
 
@@ -36,13 +37,21 @@ fn a_known_server_of_which_only_the_marker_is_left_is_told_and_takes_no_complete
             assert_eq!(code, 3, "{taken}");
             let problems = taken["problems"].as_array().unwrap_or_else(|| panic!("{taken}"));
             let what = problems[0]["what"].as_str().unwrap();
-            assert!(problems.len() == 1 && what.contains("is not mounted, or the data is gone") && what.contains(&first), "{taken}");
+            assert!(
+                problems.len() == 1
+                    && what.contains("is not mounted, or the data is gone")
+                    && what.contains(&first),
+                "{taken}"
+            );
             assert!(what.contains("87 files") && what.contains("jellyvault restore"), "{what}");
         }
     }
     // All are of one server, and the complete one stays.
     let (kept, _) = program.json(&["forget", "--keep-last", "1"]);
-    assert!(kept["kept"].as_array().unwrap().iter().any(|kept| kept["id"].as_str() == Some(&first)), "{kept}");
+    assert!(
+        kept["kept"].as_array().unwrap().iter().any(|kept| kept["id"].as_str() == Some(&first)),
+        "{kept}"
+    );
     assert!(snapshots(&program).iter().any(|snapshot| snapshot["id"].as_str() == Some(&first)));
 }
 
@@ -56,27 +65,55 @@ fn a_snapshot_of_markers_alone_deletes_nothing_when_it_is_restored() {
     std::fs::remove_dir_all(&data).unwrap();
     std::fs::rename(&elsewhere, &data).unwrap();
     let before = facts(&data, &|_| false).len();
-    program.run(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--delete", "--yes"]);
+    program.run(&[
+        "restore",
+        "latest",
+        "--in-place",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--delete",
+        "--yes",
+    ]);
     assert_eq!(facts(&data, &|_| false).len(), before);
 }
 
 #[test]
 fn a_known_server_of_which_nothing_is_left_is_refused_with_the_way_back_which_works() {
     let (program, data) = with_server();
-    let expected = facts(&data, &|path| path.starts_with(b"log") || path.ends_with(b"-wal") || path.ends_with(b"-shm"));
+    let expected = facts(&data, &|path| {
+        path.starts_with(b"log") || path.ends_with(b"-wal") || path.ends_with(b"-shm")
+    });
     for is_there in [true, false] {
         if is_there {
             empty(&data);
         } else {
             std::fs::remove_dir_all(&data).unwrap();
         }
-        for args in [vec!["snapshot", data.to_str().unwrap()], vec!["snapshot"], vec!["snapshot", "srv"], vec!["source"]] {
-            let output = program.command(&["--json"]).args(&args).current_dir(program.home.path()).output().unwrap();
+        for args in [
+            vec!["snapshot", data.to_str().unwrap()],
+            vec!["snapshot"],
+            vec!["snapshot", "srv"],
+            vec!["source"],
+        ] {
+            let output = program
+                .command(&["--json"])
+                .args(&args)
+                .current_dir(program.home.path())
+                .output()
+                .unwrap();
             let refused: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(output.status.code(), Some(1), "{refused}");
             let message = refused["error"]["message"].as_str().unwrap();
-            assert!(message.contains(data.to_str().unwrap()) && message.contains("87 files") && message.contains("no snapshot was taken"), "{message}");
-            assert!(refused["error"]["hint"].as_str().unwrap().contains("not mounted"), "{refused}");
+            assert!(
+                message.contains(data.to_str().unwrap())
+                    && message.contains("87 files")
+                    && message.contains("no snapshot was taken"),
+                "{message}"
+            );
+            assert!(
+                refused["error"]["hint"].as_str().unwrap().contains("not mounted"),
+                "{refused}"
+            );
         }
         assert_eq!(snapshots(&program).len(), 1);
     }
@@ -90,7 +127,10 @@ fn a_known_server_of_which_nothing_is_left_is_refused_with_the_way_back_which_wo
     let other = program.home.path().join("other");
     std::fs::create_dir(&other).unwrap();
     let (refused, code) = program.json(&["snapshot", other.to_str().unwrap()]);
-    assert!(code == 1 && refused["error"]["message"].as_str().unwrap().contains("does not look like"), "{refused}");
+    assert!(
+        code == 1 && refused["error"]["message"].as_str().unwrap().contains("does not look like"),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -100,20 +140,34 @@ fn a_server_is_found_by_its_name_after_a_snapshot_of_a_part_and_by_a_relative_pa
     copy_tree(&own_fixture(), &other);
     write(other.join("data/device.txt"), "0123456789abcdef0123456789abcdef");
     let settings = std::fs::read_to_string(other.join("config/system.xml")).unwrap();
-    let renamed = settings.replace("<ServerName>attic</ServerName>", "<ServerName>cellar</ServerName>");
+    let renamed =
+        settings.replace("<ServerName>attic</ServerName>", "<ServerName>cellar</ServerName>");
     assert_ne!(settings, renamed);
     write(other.join("config/system.xml"), renamed);
     program.ok(&["snapshot", other.to_str().unwrap()]);
     for dir in [&data, &other] {
         program.ok(&["snapshot", dir.to_str().unwrap(), "--only", "database"]);
     }
-    for (name, dir) in [("attic", "srv"), ("cellar", "other"), ("./srv", "srv"), ("other/", "other"), ("../other", "other")] {
+    for (name, dir) in [
+        ("attic", "srv"),
+        ("cellar", "other"),
+        ("./srv", "srv"),
+        ("other/", "other"),
+        ("../other", "other"),
+    ] {
         let at = program.home.path().join(if name.starts_with("..") { "srv" } else { "" });
-        let output = program.command(&["--json", "--server", name, "list"]).current_dir(at).output().unwrap();
+        let output = program
+            .command(&["--json", "--server", name, "list"])
+            .current_dir(at)
+            .output()
+            .unwrap();
         let list: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert!(output.status.success(), "{name}: {list}");
         let found = list["snapshots"].as_array().unwrap();
         assert_eq!(found.len(), 2, "{name}: {list}");
-        assert!(found.iter().all(|one| one.to_string().contains(&format!("/{dir}\""))), "{name}: {list}");
+        assert!(
+            found.iter().all(|one| one.to_string().contains(&format!("/{dir}\""))),
+            "{name}: {list}"
+        );
     }
 }

@@ -10,7 +10,10 @@ fn small_repository() -> (MemoryBackend, std::collections::BTreeMap<Vec<u8>, Fac
     let dir = temp();
     write(dir.path().join("a.txt"), "some text that is compressed, compressed, compressed");
     write(dir.path().join("b/c.jpg"), [b"\xff\xd8\xff".as_slice(), &noise("c", 700)].concat());
-    write(dir.path().join("c.db"), [b"SQLite format 3\0\x02\0".as_slice(), &noise("pages", 512 * 3 - 18)].concat());
+    write(
+        dir.path().join("c.db"),
+        [b"SQLite format 3\0\x02\0".as_slice(), &noise("pages", 512 * 3 - 18)].concat(),
+    );
     let_settle();
     let backend = MemoryBackend::default();
     Repository::init_on(&backend).unwrap();
@@ -19,7 +22,11 @@ fn small_repository() -> (MemoryBackend, std::collections::BTreeMap<Vec<u8>, Fac
 }
 
 /// Opens, lists, restores: right bytes, or an error or problem that names the damage.
-fn right_or_named(backend: &MemoryBackend, expected: &std::collections::BTreeMap<Vec<u8>, Facts>, what: &str) {
+fn right_or_named(
+    backend: &MemoryBackend,
+    expected: &std::collections::BTreeMap<Vec<u8>, Facts>,
+    what: &str,
+) {
     // An error is an answer: only what is given must be right.
     let Ok(repository) = Repository::open_on(Box::new(backend.clone())) else { return };
     let Ok(catalog) = Catalog::load(&repository) else { return };
@@ -33,7 +40,11 @@ fn right_or_named(backend: &MemoryBackend, expected: &std::collections::BTreeMap
         // Wrong content is never passed on, whatever else was reported.
         for (path, facts) in &found {
             if facts.bytes.is_some() {
-                assert_eq!(expected.get(path).map(|f| f.bytes), Some(facts.bytes), "wrong bytes after {what}");
+                assert_eq!(
+                    expected.get(path).map(|f| f.bytes),
+                    Some(facts.bytes),
+                    "wrong bytes after {what}"
+                );
             }
         }
         if restored.is_ok_and(|report| report.problems.is_empty()) {
@@ -60,7 +71,8 @@ fn a_byte_flipped_at_every_position_gives_right_bytes_or_a_named_error() {
 #[test]
 fn a_flipped_byte_in_a_pack_is_found_and_named() {
     let (backend, _) = small_repository();
-    let (name, bytes) = backend.files().into_iter().find(|(name, _)| name.starts_with("packs/")).unwrap();
+    let (name, bytes) =
+        backend.files().into_iter().find(|(name, _)| name.starts_with("packs/")).unwrap();
     let mut silent = Vec::new();
     for at in 0..bytes.len() {
         let mut damaged = bytes.clone();
@@ -75,7 +87,9 @@ fn a_flipped_byte_in_a_pack_is_found_and_named() {
                     silent.push(at);
                 }
             }
-            Ok(report) => assert!(report.problems[0].what.contains("cannot be read"), "{:?}", report.problems),
+            Ok(report) => {
+                assert!(report.problems[0].what.contains("cannot be read"), "{:?}", report.problems)
+            }
             Err(error) => assert_eq!(error.kind(), jellyvault::ops::ErrorKind::Damaged, "{error}"),
         }
     }
@@ -99,7 +113,8 @@ fn files_cut_short_at_every_length_are_named() {
 #[test]
 fn lengths_beyond_all_limits_are_refused_before_anything_is_allocated() {
     let (backend, _) = small_repository();
-    let (_, bytes) = backend.files().into_iter().find(|(name, _)| name.starts_with("packs/")).unwrap();
+    let (_, bytes) =
+        backend.files().into_iter().find(|(name, _)| name.starts_with("packs/")).unwrap();
     let footer = bytes.len() - 80;
     // Offset, trailer length, extents, chunks of the footer, each as large as it can be.
     for (at, len) in [(0, 8), (8, 4), (12, 4), (16, 4)] {
@@ -107,17 +122,25 @@ fn lengths_beyond_all_limits_are_refused_before_anything_is_allocated() {
             let mut hostile = bytes.clone();
             hostile[footer + at..footer + at + len].fill(value);
             let mut largest = 0;
-            let outcome = PackTrailer::decode::<TrailerError>(hostile.len() as u64, &Sealer::plain(), |offset, len| {
-                largest = largest.max(len);
-                let start = usize::try_from(offset).map_err(|_| TrailerError::Lengths)?;
-                hostile.get(start..start.saturating_add(len)).map(<[u8]>::to_vec).ok_or(TrailerError::Lengths)
-            });
+            let outcome = PackTrailer::decode::<TrailerError>(
+                hostile.len() as u64,
+                &Sealer::plain(),
+                |offset, len| {
+                    largest = largest.max(len);
+                    let start = usize::try_from(offset).map_err(|_| TrailerError::Lengths)?;
+                    hostile
+                        .get(start..start.saturating_add(len))
+                        .map(<[u8]>::to_vec)
+                        .ok_or(TrailerError::Lengths)
+                },
+            );
             assert!(outcome.is_err());
             assert!(largest <= hostile.len(), "asked for {largest} bytes");
         }
     }
     for size in [0, 1, 79, 111, u64::MAX, 1 << 63] {
-        let outcome = PackTrailer::decode::<TrailerError>(size, &Sealer::plain(), |_, _| Ok(Vec::new()));
+        let outcome =
+            PackTrailer::decode::<TrailerError>(size, &Sealer::plain(), |_, _| Ok(Vec::new()));
         assert!(outcome.is_err(), "{size}");
     }
 }
@@ -127,7 +150,9 @@ fn a_later_format_is_refused_and_left_alone() {
     let (backend, _) = small_repository();
     let before = backend.files();
     backend.put("repo.toml", b"format = 3\nid = \"x\"\n".to_vec());
-    let Err(error) = Repository::open_on(Box::new(backend.clone())) else { panic!("a later format was opened") };
+    let Err(error) = Repository::open_on(Box::new(backend.clone())) else {
+        panic!("a later format was opened")
+    };
     assert!(error.to_string().contains("format 3"), "{error}");
     for (name, bytes) in backend.files().into_iter().filter(|(name, _)| name != "repo.toml") {
         assert_eq!(before.get(&name), Some(&bytes));

@@ -16,7 +16,10 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> String {
@@ -27,7 +30,10 @@ impl Answer {
     pub fn field(&self, name: &str) -> String {
         let text = self.text();
         let begin = format!("name=\"{name}\" value=\"");
-        let rest = text.split(begin.as_str()).nth(1).unwrap_or_else(|| panic!("no field {name} in {text}"));
+        let rest = text
+            .split(begin.as_str())
+            .nth(1)
+            .unwrap_or_else(|| panic!("no field {name} in {text}"));
         rest.split('"').next().unwrap().to_owned()
     }
 }
@@ -51,13 +57,21 @@ impl Service {
         }
         // What it says later must not fill the pipe.
         std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
-        let address = said.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
+        let address =
+            said.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
         Service { child, address, said }
     }
 
     /// Asks, with these headers and this form.
-    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> Answer {
-        let body: Vec<String> = form.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    pub fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        form: &[(&str, &str)],
+    ) -> Answer {
+        let body: Vec<String> =
+            form.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
         let body = body.join("&");
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -68,16 +82,25 @@ impl Service {
         }
         headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
         if method == "POST" {
-            head.push_str(&format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n", body.len()));
+            head.push_str(&format!(
+                "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
+                body.len()
+            ));
         }
         stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
-        let end = bytes.windows(4).position(|part| part == b"\r\n\r\n").unwrap_or_else(|| panic!("no answer: {}", String::from_utf8_lossy(&bytes)));
+        let end = bytes
+            .windows(4)
+            .position(|part| part == b"\r\n\r\n")
+            .unwrap_or_else(|| panic!("no answer: {}", String::from_utf8_lossy(&bytes)));
         let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let headers = lines.filter_map(|line| line.split_once(": ")).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let headers = lines
+            .filter_map(|line| line.split_once(": "))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
         Answer { status, headers, body: bytes[end + 4..].to_vec() }
     }
 
@@ -95,7 +118,8 @@ impl Service {
     /// Sends a form as the page does: with the token that stands on it.
     pub fn post(&self, cookie: &str, path: &str, form: &[(&str, &str)]) -> Answer {
         let token = self.get(cookie, "/settings").field("token");
-        let form: Vec<(&str, &str)> = form.iter().copied().chain([("token", token.as_str())]).collect();
+        let form: Vec<(&str, &str)> =
+            form.iter().copied().chain([("token", token.as_str())]).collect();
         self.ask("POST", path, &[("Cookie", cookie)], &form)
     }
 
@@ -123,5 +147,13 @@ impl Drop for Service {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
 }

@@ -17,7 +17,13 @@ use super::zip_checker::{violations, violations_of_exact};
 use super::zip_tables::{directories, of_10_11_6, pairs};
 
 pub fn import_options() -> ImportOptions {
-    ImportOptions { label: None, note: None, zone: jiff::tz::TimeZone::UTC, force: false, threads: 2 }
+    ImportOptions {
+        label: None,
+        note: None,
+        zone: jiff::tz::TimeZone::UTC,
+        force: false,
+        threads: 2,
+    }
 }
 
 pub fn import(repository: &Repository, zip: &Path) -> Result<ImportReport, ops::Error> {
@@ -40,7 +46,9 @@ fn packs_bytes(dir: &Path) -> u64 {
 }
 
 fn without_what_no_zip_holds(rows: Vec<String>) -> Vec<String> {
-    rows.into_iter().filter(|row| !row.starts_with("HomeSection:") && !row.starts_with("sqlite_")).collect()
+    rows.into_iter()
+        .filter(|row| !row.starts_with("HomeSection:") && !row.starts_with("sqlite_"))
+        .collect()
 }
 
 #[test]
@@ -48,17 +56,30 @@ fn a_servers_zip_comes_in_dated_as_it_says_and_goes_out_the_same() {
     for (database, zip) in pairs() {
         let (dir, repository) = empty();
         let report = import(&repository, &zip).unwrap();
-        assert_eq!((report.record.problem_count, report.was_there), (0, false), "{:?}", report.record.problems);
+        assert_eq!(
+            (report.record.problem_count, report.was_there),
+            (0, false),
+            "{:?}",
+            report.record.problems
+        );
         let theirs = entries(&zip);
         let manifest: serde_json::Value = serde_json::from_slice(&theirs["manifest.json"]).unwrap();
         let created: jiff::Timestamp = manifest["DateCreated"].as_str().unwrap().parse().unwrap();
         assert_eq!(i128::from(report.record.time_ns), created.as_nanosecond());
         assert!(report.id.to_string().starts_with(&format!("{:012x}", created.as_millisecond())));
         let version = report.record.server.version.as_ref().unwrap();
-        assert!(version.exact && manifest["ServerVersion"].as_str().unwrap().starts_with(&version.value));
+        assert!(
+            version.exact
+                && manifest["ServerVersion"].as_str().unwrap().starts_with(&version.value)
+        );
         // In and out again: every entry, byte for byte.
         let back = dir.path().join("back.zip");
-        export(&repository, &back, &jellyvault::ops::ExportOptions { as_server: true, ..options(ExportKind::Tables) }).unwrap();
+        export(
+            &repository,
+            &back,
+            &jellyvault::ops::ExportOptions { as_server: true, ..options(ExportKind::Tables) },
+        )
+        .unwrap();
         let ours = entries(&back);
         for (name, bytes) in theirs.iter().filter(|(name, _)| *name != "manifest.json") {
             assert!(ours.get(name) == Some(bytes), "{}: {name}", zip.display());
@@ -72,7 +93,11 @@ fn a_servers_zip_comes_in_dated_as_it_says_and_goes_out_the_same() {
         for kind in [ExportKind::Tables, ExportKind::Exact] {
             let file = dir.path().join(format!("{}.zip", kind.word()));
             export(&repository, &file, &options(kind)).unwrap();
-            let wrong = if kind == ExportKind::Tables { violations(&file) } else { violations_of_exact(&file) };
+            let wrong = if kind == ExportKind::Tables {
+                violations(&file)
+            } else {
+                violations_of_exact(&file)
+            };
             assert_eq!(wrong, Vec::<String>::new());
         }
     }
@@ -84,14 +109,17 @@ fn our_own_zips_come_in_again_with_all_that_they_keep() {
     let native = newest(&repository);
     for kind in [ExportKind::Tables, ExportKind::Exact] {
         let file = dir.path().join(format!("{}.zip", kind.word()));
-        ops::export(&repository, &native, &file, None, &options(kind), &Monitor::default()).unwrap();
+        ops::export(&repository, &native, &file, None, &options(kind), &Monitor::default())
+            .unwrap();
         let report = import(&repository, &file).unwrap();
         assert_eq!(report.record.problem_count, 0, "{:?}", report.record.problems);
         // .NET counts in steps of 100 ns.
         assert_eq!(report.record.time_ns / 100, native.1.time_ns / 100);
         let read = |snapshot: &_, path: &[u8]| {
             let mut bytes = Vec::new();
-            ops::cat(&repository, snapshot, path, &mut bytes).map(|_| bytes).map_err(|error| error.to_string())
+            ops::cat(&repository, snapshot, path, &mut bytes)
+                .map(|_| bytes)
+                .map_err(|error| error.to_string())
         };
         let imported = (report.id, report.record);
         assert_eq!(read(&imported, b"data/device.txt"), read(&native, b"data/device.txt"));
@@ -99,7 +127,10 @@ fn our_own_zips_come_in_again_with_all_that_they_keep() {
         let database = |snapshot: &_| {
             let path = dir.path().join("db");
             std::fs::write(&path, read(snapshot, b"data/jellyfin.db").unwrap()).unwrap();
-            without_what_no_zip_holds(rows(&path)).into_iter().filter(|row| !row.starts_with("ImageInfos:")).collect::<Vec<_>>()
+            without_what_no_zip_holds(rows(&path))
+                .into_iter()
+                .filter(|row| !row.starts_with("ImageInfos:"))
+                .collect::<Vec<_>>()
         };
         assert!(database(&imported) == database(&native));
         if kind == ExportKind::Exact {
@@ -115,7 +146,8 @@ fn a_file_in_a_zip_and_in_a_native_snapshot_is_stored_once() {
     let (dir, repository) = captured(&data);
     let before = packs_bytes(dir.path());
     let report = import(&repository, &zip).unwrap();
-    // What is new are manifests and what the built database has of its own: the native one's pages are its neighbour's.
+    // What is new are manifests and what the built database has of its own: the native one's pages
+    // are its neighbour's.
     let added = packs_bytes(dir.path()) - before;
     assert!(added < 80_000, "{added} of {before}");
     assert_eq!(report.record.problem_count, 0);
@@ -151,8 +183,13 @@ fn an_imported_snapshot_is_restored_in_place_for_the_owner_of_the_directories() 
     program.ok(&["snapshot", data.to_str().unwrap()]);
     let zip = program.home.path().join("a.zip");
     program.ok(&["export", "latest", zip.to_str().unwrap()]);
-    let (document, code) = program.json(&["import", zip.to_str().unwrap(), "--force", "--label", "from zip"]);
-    assert_eq!((code, document["snapshots"][0]["label"].as_str()), (0, Some("from zip")), "{document}");
+    let (document, code) =
+        program.json(&["import", zip.to_str().unwrap(), "--force", "--label", "from zip"]);
+    assert_eq!(
+        (code, document["snapshots"][0]["label"].as_str()),
+        (0, Some("from zip")),
+        "{document}"
+    );
     assert!(document["snapshots"][0]["remarks"][0].as_str().unwrap().contains("home sections"));
     let listed = program.ok(&["list"]);
     assert!(listed.contains("from zip"), "{listed}");
@@ -163,11 +200,18 @@ fn an_imported_snapshot_is_restored_in_place_for_the_owner_of_the_directories() 
     }
     std::fs::remove_file(data.join("config/system.xml")).unwrap();
     std::fs::remove_dir_all(data.join("metadata/People")).unwrap();
-    let (document, code) = program.json(&["restore", "from zip", "--in-place", "--data-dir", data.to_str().unwrap()]);
+    let (document, code) =
+        program.json(&["restore", "from zip", "--in-place", "--data-dir", data.to_str().unwrap()]);
     assert_eq!(code, 0, "{document}");
     let restored = std::fs::metadata(data.join("config/system.xml")).unwrap();
     if rustix::process::geteuid().is_root() {
-        assert_eq!((std::os::unix::fs::MetadataExt::uid(&restored), std::os::unix::fs::MetadataExt::gid(&restored)), (12_345, 12_346));
+        assert_eq!(
+            (
+                std::os::unix::fs::MetadataExt::uid(&restored),
+                std::os::unix::fs::MetadataExt::gid(&restored)
+            ),
+            (12_345, 12_346)
+        );
     }
     assert!(std::fs::read_dir(data.join("metadata/People")).unwrap().count() > 3);
 }
@@ -194,7 +238,10 @@ fn twenty_zips_a_day_apart_cost_the_first_and_their_changes() {
             db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
             db.close().unwrap();
             let poster = data.join(format!("metadata/library/aa/{day:032}/poster.jpg"));
-            super::support::write(&poster, [b"\xff\xd8\xff\xe0".as_slice(), &noise(&format!("poster {day}"), 30_000)].concat());
+            super::support::write(
+                &poster,
+                [b"\xff\xd8\xff\xe0".as_slice(), &noise(&format!("poster {day}"), 30_000)].concat(),
+            );
             snapshot(&source, &data);
         }
         let zip = dir.path().join(format!("{day:02}.zip"));
@@ -212,18 +259,30 @@ fn twenty_zips_a_day_apart_cost_the_first_and_their_changes() {
     let posters = 19 * 30_004;
     let zipped: u64 = zips.iter().map(|zip| std::fs::metadata(zip).unwrap().len()).sum();
     // Each day's rows stand on some pages; a page compresses to about a kilobyte.
-    assert!(all < first + posters + 19 * 40_000, "first {first}, all {all}, posters {posters}, zips {zipped}");
+    assert!(
+        all < first + posters + 19 * 40_000,
+        "first {first}, all {all}, posters {posters}, zips {zipped}"
+    );
     assert!(all * 5 < zipped);
 }
 
 /// A small backup as a zip, from pieces that a test may change.
 pub fn backup(change: impl FnOnce(&mut BTreeMap<String, Vec<u8>>)) -> Vec<u8> {
     let mut files = entries(&pairs()[0].1);
-    files.retain(|name, _| name.starts_with("Database/") || name == "manifest.json" || name.starts_with("Config/system") || name.starts_with("Root/"));
+    files.retain(|name, _| {
+        name.starts_with("Database/")
+            || name == "manifest.json"
+            || name.starts_with("Config/system")
+            || name.starts_with("Root/")
+    });
     change(&mut files);
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, bytes) in files {
-        zip.start_file(name, SimpleFileOptions::DEFAULT.compression_method(zip::CompressionMethod::Deflated)).unwrap();
+        zip.start_file(
+            name,
+            SimpleFileOptions::DEFAULT.compression_method(zip::CompressionMethod::Deflated),
+        )
+        .unwrap();
         zip.write_all(&bytes).unwrap();
     }
     zip.finish().unwrap().into_inner()
@@ -248,7 +307,8 @@ fn refused(what: &str, bytes: &[u8]) -> String {
 /// Replaces bytes of a zip, wherever they stand.
 fn replaced(zip: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     let mut zip = zip.to_vec();
-    let found: Vec<usize> = zip.windows(from.len()).enumerate().filter(|(_, w)| *w == from).map(|(at, _)| at).collect();
+    let found: Vec<usize> =
+        zip.windows(from.len()).enumerate().filter(|(_, w)| *w == from).map(|(at, _)| at).collect();
     assert!(!found.is_empty());
     for at in found {
         zip[at..at + from.len()].copy_from_slice(to);
@@ -264,20 +324,44 @@ fn a_hostile_zip_is_refused_with_a_clear_word_and_nothing_is_stored() {
     let mut cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("a name that leads up", named("Data/../../etc/passwd"), "leads out"),
         ("a name that leads up on Windows", named("Data/..\\..\\x"), "leads out"),
-        ("an absolute name", replaced(&named("Data/evilevil"), b"Data/evilevil", b"/etc/passwd12"), "absolute"),
-        ("a drive", replaced(&named("Data/evilevil"), b"Data/evilevil", b"C:\\evil\\windo"), "absolute"),
+        (
+            "an absolute name",
+            replaced(&named("Data/evilevil"), b"Data/evilevil", b"/etc/passwd12"),
+            "absolute",
+        ),
+        (
+            "a drive",
+            replaced(&named("Data/evilevil"), b"Data/evilevil", b"C:\\evil\\windo"),
+            "absolute",
+        ),
         ("a name with an empty part", named("Data//x"), "simplest form"),
-        ("the same name twice", replaced(&named("Config/syster.xml"), b"Config/syster.xml", b"Config/system.xml"), "same name"),
+        (
+            "the same name twice",
+            replaced(&named("Config/syster.xml"), b"Config/syster.xml", b"Config/system.xml"),
+            "same name",
+        ),
         ("a file that is a directory", named("Config/system.xml/x"), "file and a directory"),
         ("no zip at all", b"this is not a zip".to_vec(), "not a zip"),
         ("nothing", Vec::new(), "not a zip"),
         ("half a zip", good[..good.len() / 2].to_vec(), "not a zip"),
         ("a zip without its end", good[..good.len() - 3].to_vec(), "not a zip"),
-        ("no manifest", backup(|files| drop(files.remove("manifest.json"))), "does not contain manifest.json"),
+        (
+            "no manifest",
+            backup(|files| drop(files.remove("manifest.json"))),
+            "does not contain manifest.json",
+        ),
         (
             "another engine",
             backup(|files| {
-                drop(files.insert("manifest.json".into(), String::from_utf8(files["manifest.json"].clone()).unwrap().replace("0.2.0", "0.1.0").into_bytes()))
+                drop(
+                    files.insert(
+                        "manifest.json".into(),
+                        String::from_utf8(files["manifest.json"].clone())
+                            .unwrap()
+                            .replace("0.2.0", "0.1.0")
+                            .into_bytes(),
+                    ),
+                )
             }),
             "version 0.1.0",
         ),
@@ -291,8 +375,20 @@ fn a_hostile_zip_is_refused_with_a_clear_word_and_nothing_is_stored() {
             }),
             "DateCreated",
         ),
-        ("a table that is no JSON", backup(|files| drop(files.insert("Database/Peoples.json".into(), b"[{\"Id\":".to_vec()))), "Peoples.json"),
-        ("a history that is no JSON", backup(|files| drop(files.insert("Database/HistoryRow.json".into(), b"nonsense".to_vec()))), "HistoryRow"),
+        (
+            "a table that is no JSON",
+            backup(|files| {
+                drop(files.insert("Database/Peoples.json".into(), b"[{\"Id\":".to_vec()))
+            }),
+            "Peoples.json",
+        ),
+        (
+            "a history that is no JSON",
+            backup(|files| {
+                drop(files.insert("Database/HistoryRow.json".into(), b"nonsense".to_vec()))
+            }),
+            "HistoryRow",
+        ),
     ];
     let link = {
         let mut zip = zip::ZipWriter::new_append(Cursor::new(good.clone())).unwrap();
@@ -327,7 +423,11 @@ fn a_hostile_zip_is_refused_with_a_clear_word_and_nothing_is_stored() {
     count[end + 8] -= 1;
     count[end + 10] -= 1;
     cases.push(("fewer entries than there are", count, "entries instead of"));
-    let second = at + 46 + usize::from(good[at + 28]) + usize::from(good[at + 30]) + usize::from(good[at + 32]);
+    let second = at
+        + 46
+        + usize::from(good[at + 28])
+        + usize::from(good[at + 30])
+        + usize::from(good[at + 32]);
     let mut overlap = good.clone();
     overlap.copy_within(at + 42..at + 46, second + 42);
     cases.push(("entries that share bytes", overlap, "two names"));
@@ -337,7 +437,9 @@ fn a_hostile_zip_is_refused_with_a_clear_word_and_nothing_is_stored() {
     }
     let bomb = {
         let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        let deflated = SimpleFileOptions::DEFAULT.compression_method(zip::CompressionMethod::Deflated).large_file(true);
+        let deflated = SimpleFileOptions::DEFAULT
+            .compression_method(zip::CompressionMethod::Deflated)
+            .large_file(true);
         let zeros = vec![0; 1 << 20];
         for number in 0..5 {
             zip.start_file(format!("Data/{number}"), deflated).unwrap();
@@ -350,14 +452,24 @@ fn a_hostile_zip_is_refused_with_a_clear_word_and_nothing_is_stored() {
 
 #[test]
 fn any_bit_of_a_zip_may_be_wrong_and_nothing_bad_comes_of_it() {
-    let good = backup(|files| files.retain(|name, _| name.starts_with("Config/") || name == "manifest.json" || name.starts_with("Root/")));
+    let good = backup(|files| {
+        files.retain(|name, _| {
+            name.starts_with("Config/") || name == "manifest.json" || name.starts_with("Root/")
+        })
+    });
     let (dir, repository) = empty();
     let file = dir.path().join("a.zip");
     std::fs::write(&file, &good).unwrap();
     let whole = import(&repository, &file).unwrap();
     let read = |report: &ImportReport| {
         let mut bytes = Vec::new();
-        ops::cat(&repository, &(report.id, report.record.clone()), b"config/system.xml", &mut bytes).unwrap();
+        ops::cat(
+            &repository,
+            &(report.id, report.record.clone()),
+            b"config/system.xml",
+            &mut bytes,
+        )
+        .unwrap();
         bytes
     };
     let expected = read(&whole);
@@ -367,9 +479,16 @@ fn any_bit_of_a_zip_may_be_wrong_and_nothing_bad_comes_of_it() {
         bytes[at] ^= 1 << (at % 8);
         std::fs::write(&file, &bytes).unwrap();
         // Some bits say nothing of the content: a date, a version. What is taken is right.
-        if let Ok(report) = ops::import(&repository, &file, &ImportOptions { force: true, ..import_options() }, &Monitor::default()) {
+        if let Ok(report) = ops::import(
+            &repository,
+            &file,
+            &ImportOptions { force: true, ..import_options() },
+            &Monitor::default(),
+        ) {
             taken += 1;
-            if report.record.categories["config"].files == whole.record.categories["config"].files && report.record.problem_count == 0 {
+            if report.record.categories["config"].files == whole.record.categories["config"].files
+                && report.record.problem_count == 0
+            {
                 assert!(read(&report) == expected, "byte {at}");
             }
         }
@@ -397,27 +516,57 @@ fn what_servers_and_people_do_to_zips_is_taken() {
         for (name, bytes) in files.iter_mut() {
             let text = String::from_utf8(bytes.clone()).unwrap_or_default();
             if name == "manifest.json" {
-                let named = text.replacen("\"DbSet\\u00601\"", "\"AccessSchedules\"", 1).replace("]", ",]").replace("}}", "},}");
+                let named = text
+                    .replacen("\"DbSet\\u00601\"", "\"AccessSchedules\"", 1)
+                    .replace("]", ",]")
+                    .replace("}}", "},}");
                 *bytes = [b"\xef\xbb\xbf".as_slice(), named.as_bytes()].concat();
-            } else if name.starts_with("Database/") && name != "Database/HistoryRow.json" && text.len() > 2 {
-                *bytes = [b"\xef\xbb\xbf\n".as_slice(), text.replace("}]", "} , ]").as_bytes()].concat();
+            } else if name.starts_with("Database/")
+                && name != "Database/HistoryRow.json"
+                && text.len() > 2
+            {
+                *bytes =
+                    [b"\xef\xbb\xbf\n".as_slice(), text.replace("}]", "} , ]").as_bytes()].concat();
             }
         }
     });
     assert_eq!(try_it("marks and commas", &lenient).record.problem_count, 0);
-    let fewer = try_it("a table that is missing", &backup(|files| drop(files.remove("Database/MediaSegments.json"))));
-    assert!(fewer.record.problems.iter().any(|p| p.path.contains("MediaSegments") && p.what.contains("empty")), "{:?}", fewer.record.problems);
+    let fewer = try_it(
+        "a table that is missing",
+        &backup(|files| drop(files.remove("Database/MediaSegments.json"))),
+    );
+    assert!(
+        fewer
+            .record
+            .problems
+            .iter()
+            .any(|p| p.path.contains("MediaSegments") && p.what.contains("empty")),
+        "{:?}",
+        fewer.record.problems
+    );
     let strange = try_it(
         "what does not belong there",
         &backup(|files| {
-            for name in ["Database/Strange.json", "notes.txt", "Data/backups/old.zip", "Data/jellyfin.db-wal", "Config/.jellyfin-config"] {
+            for name in [
+                "Database/Strange.json",
+                "notes.txt",
+                "Data/backups/old.zip",
+                "Data/jellyfin.db-wal",
+                "Config/.jellyfin-config",
+            ] {
                 files.insert(name.to_owned(), b"[]".to_vec());
             }
         }),
     );
     assert_eq!(strange.record.problem_count, 5, "{:?}", strange.record.problems);
-    let bare = try_it("no tables", &backup(|files| files.retain(|name, _| !name.starts_with("Database/"))));
-    assert!(bare.record.problems.iter().any(|p| p.what.contains("users, watch state")) && !bare.record.categories.contains_key("database"));
+    let bare = try_it(
+        "no tables",
+        &backup(|files| files.retain(|name, _| !name.starts_with("Database/"))),
+    );
+    assert!(
+        bare.record.problems.iter().any(|p| p.what.contains("users, watch state"))
+            && !bare.record.categories.contains_key("database")
+    );
 }
 
 #[test]
@@ -427,10 +576,21 @@ fn a_zip_that_bricks_a_newer_server_becomes_one_that_it_restores() {
     import(&repository, &zip).unwrap();
     let exact = dir.path().join("exact.zip");
     let report = export(&repository, &exact, &options(ExportKind::Exact)).unwrap();
-    assert_eq!((report.versions.as_str(), report.server_version.as_str()), ("10.11.6 or newer", "10.11.6.0"));
+    assert_eq!(
+        (report.versions.as_str(), report.server_version.as_str()),
+        ("10.11.6 or newer", "10.11.6.0")
+    );
     assert_eq!(violations_of_exact(&exact), Vec::<String>::new());
     let retargeted = dir.path().join("retargeted.zip");
-    export(&repository, &retargeted, &jellyvault::ops::ExportOptions { target: Some("10.11.11".into()), ..options(ExportKind::Tables) }).unwrap();
+    export(
+        &repository,
+        &retargeted,
+        &jellyvault::ops::ExportOptions {
+            target: Some("10.11.11".into()),
+            ..options(ExportKind::Tables)
+        },
+    )
+    .unwrap();
     assert_eq!(violations(&retargeted), Vec::<String>::new());
 }
 
@@ -450,7 +610,11 @@ fn several_zips_and_folders_of_them_come_in_and_one_that_is_bad_does_not_stop_th
     assert!(document["failed"][0]["path"].as_str().unwrap().ends_with("bad.zip"));
     std::fs::remove_file(folder.join("bad.zip")).unwrap();
     let (document, code) = program.json(&["import", folder.to_str().unwrap()]);
-    assert_eq!((code, document["snapshots"][0]["was_there"].as_bool()), (0, Some(true)), "{document}");
+    assert_eq!(
+        (code, document["snapshots"][0]["was_there"].as_bool()),
+        (0, Some(true)),
+        "{document}"
+    );
     assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 2);
 }
 
@@ -460,16 +624,30 @@ fn users_come_in_whatever_the_zip_tells_of_their_names() {
         let (dir, repository) = empty();
         let file = dir.path().join("a.zip");
         let zip = backup(|files| {
-            let mut rows: Vec<serde_json::Value> = serde_json::from_slice(&files["Database/Users.json"]).unwrap();
+            let mut rows: Vec<serde_json::Value> =
+                serde_json::from_slice(&files["Database/Users.json"]).unwrap();
             change(&mut rows);
             files.insert("Database/Users.json".to_owned(), serde_json::to_vec(&rows).unwrap());
         });
         std::fs::write(&file, zip).unwrap();
         let report = import(&repository, &file).unwrap();
         let path = dir.path().join("db");
-        ops::cat(&repository, &(report.id, report.record.clone()), b"data/jellyfin.db", &mut std::fs::File::create(&path).unwrap()).unwrap();
+        ops::cat(
+            &repository,
+            &(report.id, report.record.clone()),
+            b"data/jellyfin.db",
+            &mut std::fs::File::create(&path).unwrap(),
+        )
+        .unwrap();
         let db = Connection::open(&path).unwrap();
-        let orphans = db.prepare("PRAGMA foreign_key_check").unwrap().query([]).unwrap().next().unwrap().is_some();
+        let orphans = db
+            .prepare("PRAGMA foreign_key_check")
+            .unwrap()
+            .query([])
+            .unwrap()
+            .next()
+            .unwrap()
+            .is_some();
         assert!(!orphans, "{what}");
         let names: Vec<(String, String)> = db
             .prepare("SELECT Username, NormalizedUsername FROM Users ORDER BY rowid")
@@ -482,8 +660,10 @@ fn users_come_in_whatever_the_zip_tells_of_their_names() {
     };
     let (all, problems) = users("as they are", &|_| {});
     assert!(all.len() > 3 && problems.is_empty());
-    let (without, problems) =
-        users("without the name that is compared", &|rows| rows.iter_mut().for_each(|row| drop(row.as_object_mut().unwrap().remove("NormalizedUsername"))));
+    let (without, problems) = users("without the name that is compared", &|rows| {
+        rows.iter_mut()
+            .for_each(|row| drop(row.as_object_mut().unwrap().remove("NormalizedUsername")))
+    });
     assert_eq!((without.len(), problems.len()), (all.len(), 0), "{problems:?}");
     assert!(without.iter().all(|(name, normal)| name.to_uppercase() == *normal), "{without:?}");
     let (twice, problems) = users("two of one name", &|rows| {
@@ -499,7 +679,8 @@ fn a_value_that_does_not_fit_costs_the_value_and_not_the_row() {
     let (dir, repository) = empty();
     let file = dir.path().join("a.zip");
     let zip = backup(|files| {
-        let mut rows: Vec<serde_json::Value> = serde_json::from_slice(&files["Database/BaseItems.json"]).unwrap();
+        let mut rows: Vec<serde_json::Value> =
+            serde_json::from_slice(&files["Database/BaseItems.json"]).unwrap();
         for (row, (key, value)) in rows.iter_mut().skip(3).zip([
             ("ProductionYear", serde_json::json!("2020")),
             ("Size", serde_json::json!(1.5)),
@@ -514,7 +695,11 @@ fn a_value_that_does_not_fit_costs_the_value_and_not_the_row() {
     std::fs::write(&file, zip).unwrap();
     let report = import(&repository, &file).unwrap();
     assert_eq!(report.record.problem_count, 4, "{:?}", report.record.problems);
-    assert!(report.record.problems.iter().all(|problem| problem.what.ends_with("left empty")), "{:?}", report.record.problems);
+    assert!(
+        report.record.problems.iter().all(|problem| problem.what.ends_with("left empty")),
+        "{:?}",
+        report.record.problems
+    );
 }
 
 #[test]
@@ -529,7 +714,13 @@ fn a_damaged_neighbour_does_not_keep_a_sound_zip_out() {
     }
     // An index that lacks entries.
     let db = Connection::open(data.join("data/jellyfin.db")).unwrap();
-    let root: u32 = db.query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'IX_BaseItems_Path'", [], |row| row.get(0)).unwrap();
+    let root: u32 = db
+        .query_row(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'IX_BaseItems_Path'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
     db.close().unwrap();
     let mut bytes = std::fs::read(data.join("data/jellyfin.db")).unwrap();
     let page = &mut bytes[(root as usize - 1) * 4096..][..4096];
@@ -564,9 +755,20 @@ fn nothing_of_a_neighbour_comes_along() {
     snapshot(&repository, &data);
     import(&repository, &zip).unwrap();
     // By time the zip's snapshot is the older one.
-    let imported = Catalog::load(&repository).unwrap().snapshots.into_iter().find(|(_, record)| record.source.key.starts_with("zip-")).unwrap();
+    let imported = Catalog::load(&repository)
+        .unwrap()
+        .snapshots
+        .into_iter()
+        .find(|(_, record)| record.source.key.starts_with("zip-"))
+        .unwrap();
     let path = repo.path().join("db");
-    ops::cat(&repository, &imported, b"data/jellyfin.db", &mut std::fs::File::create(&path).unwrap()).unwrap();
+    ops::cat(
+        &repository,
+        &imported,
+        b"data/jellyfin.db",
+        &mut std::fs::File::create(&path).unwrap(),
+    )
+    .unwrap();
     let db = Connection::open(&path).unwrap();
     for sql in [
         "SELECT count(*) FROM Permissions WHERE Permission_Permissions_Guid IS NOT NULL",
@@ -590,8 +792,12 @@ fn a_snapshot_of_an_own_zip_has_an_id_that_differs_where_people_look() {
     program.ok(&["import", zip.to_str().unwrap()]);
     program.ok(&["import", "--force", zip.to_str().unwrap()]);
     let (listed, _) = program.json(&["list"]);
-    let ids: std::collections::BTreeSet<String> =
-        listed["snapshots"].as_array().unwrap().iter().map(|snapshot| snapshot["id"].as_str().unwrap()[..12].to_owned()).collect();
+    let ids: std::collections::BTreeSet<String> = listed["snapshots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|snapshot| snapshot["id"].as_str().unwrap()[..12].to_owned())
+        .collect();
     assert_eq!(ids.len(), 3, "{ids:?}");
     for id in &ids {
         program.ok(&["show", id]);
@@ -603,7 +809,11 @@ fn a_snapshot_of_an_own_zip_has_an_id_that_differs_where_people_look() {
 fn columns_and_tables_that_no_server_has_are_told_and_kept() {
     let zip = backup(|files| {
         let table = files.get_mut("Database/Users.json").unwrap();
-        let text = String::from_utf8(table.clone()).unwrap().replacen('{', "{\"FavouriteColour\": \"green\", \"NothingToLose\": null, ", 1);
+        let text = String::from_utf8(table.clone()).unwrap().replacen(
+            '{',
+            "{\"FavouriteColour\": \"green\", \"NothingToLose\": null, ",
+            1,
+        );
         *table = text.into_bytes();
         files.insert("Database/Colours.json".into(), b"[{\"Id\":1}]".to_vec());
     });
@@ -611,17 +821,38 @@ fn columns_and_tables_that_no_server_has_are_told_and_kept() {
     let file = dir.path().join("a.zip");
     std::fs::write(&file, &zip).unwrap();
     let report = import(&repository, &file).unwrap();
-    let told = |path: &str, what: &str| report.record.problems.iter().any(|problem| problem.path == path && problem.what.contains(what));
-    assert!(told("Database/Users.json", "FavouriteColour") && told("Database/Colours.json", "such a table"), "{:?}", report.record.problems);
-    assert!(!told("Database/Users.json", "NothingToLose") && report.record.problem_count == 2, "{:?}", report.record.problems);
+    let told = |path: &str, what: &str| {
+        report
+            .record
+            .problems
+            .iter()
+            .any(|problem| problem.path == path && problem.what.contains(what))
+    };
+    assert!(
+        told("Database/Users.json", "FavouriteColour")
+            && told("Database/Colours.json", "such a table"),
+        "{:?}",
+        report.record.problems
+    );
+    assert!(
+        !told("Database/Users.json", "NothingToLose") && report.record.problem_count == 2,
+        "{:?}",
+        report.record.problems
+    );
     let target = dir.path().join("restored");
     restore_to(&repository, &newest(&repository), &target).unwrap();
     let theirs = entries(&file);
     for name in ["Database/Users.json", "Database/Colours.json"] {
-        assert!(std::fs::read(target.join("data/zip-tables").join(name)).unwrap() == theirs[name], "{name}");
+        assert!(
+            std::fs::read(target.join("data/zip-tables").join(name)).unwrap() == theirs[name],
+            "{name}"
+        );
     }
     // The database is there with all that its tables take.
-    let users = rows(&target.join("data/jellyfin.db")).into_iter().filter(|row| row.starts_with("Users:")).count();
+    let users = rows(&target.join("data/jellyfin.db"))
+        .into_iter()
+        .filter(|row| row.starts_with("Users:"))
+        .count();
     assert!(users > 0);
     super::support::assert_clean(&repository, "after the import");
 }
@@ -655,9 +886,14 @@ fn databases_beside_the_main_one_are_found_in_an_imported_zip() {
     std::fs::write(&file, zip.finish().unwrap().into_inner()).unwrap();
     import(&repository, &file).unwrap();
     let snapshot = newest(&repository);
-    for (path, bytes) in [("data/authentication.db", &library), ("data/jellyfin.db", &database), ("data/library.db", &library)] {
+    for (path, bytes) in [
+        ("data/authentication.db", &library),
+        ("data/jellyfin.db", &database),
+        ("data/library.db", &library),
+    ] {
         let mut found = Vec::new();
-        ops::cat(&repository, &snapshot, path.as_bytes(), &mut found).unwrap_or_else(|error| panic!("{path}: {error}"));
+        ops::cat(&repository, &snapshot, path.as_bytes(), &mut found)
+            .unwrap_or_else(|error| panic!("{path}: {error}"));
         assert!(&found == bytes, "{path}");
     }
     super::support::assert_clean(&repository, "after the import");

@@ -1,4 +1,5 @@
-//! A server that writes without pause while it is captured: every copy is whole, and the server never notices.
+//! A server that writes without pause while it is captured: every copy is whole, and the server
+//! never notices.
 
 use std::path::Path;
 use std::process::{Child, Command};
@@ -16,7 +17,8 @@ fn the_writing_server() {
     let db = rusqlite::Connection::open(path).unwrap();
     db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; CREATE TABLE IF NOT EXISTS a(n INTEGER PRIMARY KEY, t TEXT); CREATE TABLE IF NOT EXISTS b(n INTEGER PRIMARY KEY, t TEXT); CREATE TABLE IF NOT EXISTS Users(n);").unwrap();
     if std::env::var_os("JELLYVAULT_TEST_DROP_LOCKS").is_some() {
-        // What Jellyfin's own File.Copy does to it: closing any descriptor drops all locks of the process.
+        // What Jellyfin's own File.Copy does to it: closing any descriptor drops all locks of the
+        // process.
         drop(std::fs::File::open(path).unwrap());
         drop(std::fs::File::open(folder.join("jellyfin.db-shm")).unwrap());
     }
@@ -34,10 +36,15 @@ fn the_writing_server() {
     }
     let count: i64 = db.query_row("SELECT max(n) FROM a", [], |row| row.get(0)).unwrap();
     let wal = folder.join("jellyfin.db-wal").exists();
-    std::fs::write(folder.join("report"), format!("{n} {count} {locked} {} {wal}", longest.as_millis())).unwrap();
+    std::fs::write(
+        folder.join("report"),
+        format!("{n} {count} {locked} {} {wal}", longest.as_millis()),
+    )
+    .unwrap();
 }
 
-/// A plugin's side: it opens its database for each write, and closes it, so that the files beside it come and go.
+/// A plugin's side: it opens its database for each write, and closes it, so that the files beside
+/// it come and go.
 #[test]
 #[ignore = "not a test by itself: the process that a test below starts"]
 fn the_opening_plugin() {
@@ -67,7 +74,10 @@ impl Server {
 
     fn start_as(name: &str, database: &Path, drop_locks: bool) -> Server {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", name, "--ignored", "--nocapture"]).env("JELLYVAULT_TEST_DATABASE", database).stdout(std::process::Stdio::null());
+        command
+            .args(["--exact", name, "--ignored", "--nocapture"])
+            .env("JELLYVAULT_TEST_DATABASE", database)
+            .stdout(std::process::Stdio::null());
         if drop_locks {
             command.env("JELLYVAULT_TEST_DROP_LOCKS", "1");
         }
@@ -79,7 +89,8 @@ impl Server {
         server
     }
 
-    /// (transactions, last row, refused, longest in milliseconds, whether the WAL was there at the end)
+    /// (transactions, last row, refused, longest in milliseconds, whether the WAL was there at the
+    /// end)
     fn stop(mut self, database: &Path) -> (u64, u64, u64, u64, bool) {
         std::fs::write(database.with_file_name("stop"), "").unwrap();
         assert!(self.0.wait().unwrap().success());
@@ -108,19 +119,28 @@ fn capture_while_written(captures: usize, drop_locks: bool) {
     let wal_inode = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&wal).unwrap());
     let (mut counts, mut ways) = (Vec::new(), std::collections::BTreeSet::new());
     for round in 0..captures {
-        let (report, code) = program.json(&["snapshot", data.to_str().unwrap(), "--only", "database"]);
+        let (report, code) =
+            program.json(&["snapshot", data.to_str().unwrap(), "--only", "database"]);
         assert_eq!(code, 0, "{report}");
         // Where the server waited for its disk meanwhile, nothing was written and nothing copied.
         ways.extend(report["remarks"][0].as_str().map(str::to_owned));
         let copy = program.home.path().join(format!("{round}.db"));
-        std::fs::write(&copy, program.command(&["cat", "latest:data/jellyfin.db"]).output().unwrap().stdout).unwrap();
+        std::fs::write(
+            &copy,
+            program.command(&["cat", "latest:data/jellyfin.db"]).output().unwrap().stdout,
+        )
+        .unwrap();
         let db = rusqlite::Connection::open(&copy).unwrap();
         let check: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(check, "ok");
         let count = |table: &str| {
-            db.query_row(&format!("SELECT count(*), coalesce(max(n), 0), coalesce(sum(length(t)), 0) FROM {table}"), [], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-            })
+            db.query_row(
+                &format!(
+                    "SELECT count(*), coalesce(max(n), 0), coalesce(sum(length(t)), 0) FROM {table}"
+                ),
+                [],
+                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
+            )
             .unwrap()
         };
         let (a, b) = (count("a"), count("b"));
@@ -130,16 +150,26 @@ fn capture_while_written(captures: usize, drop_locks: bool) {
         drop(db);
         std::fs::remove_file(copy).unwrap();
     }
-    assert!(counts.windows(2).all(|pair| pair[0] <= pair[1]), "a later capture holds less: {counts:?}");
+    assert!(
+        counts.windows(2).all(|pair| pair[0] <= pair[1]),
+        "a later capture holds less: {counts:?}"
+    );
     assert!(counts.last() > counts.first(), "nothing was written meanwhile: {counts:?}");
     let metadata = std::fs::metadata(&wal).unwrap();
-    assert_eq!(std::os::unix::fs::MetadataExt::ino(&metadata), wal_inode, "the server's WAL was replaced");
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::ino(&metadata),
+        wal_inode,
+        "the server's WAL was replaced"
+    );
     let (transactions, rows, refused, longest_ms, has_wal) = server.stop(&database);
     assert_eq!((transactions, refused), (rows, 0), "the server saw `database is locked`");
     assert!(longest_ms < 5000, "a commit waited {longest_ms} ms");
     assert!(has_wal);
-    // Without its locks a server that waits for the machine looks like none: its files are copied as they lie, which they do meanwhile.
-    let is_right = |way: &String| way.contains("online backup") || drop_locks && way.contains("while nobody wrote");
+    // Without its locks a server that waits for the machine looks like none: its files are copied
+    // as they lie, which they do meanwhile.
+    let is_right = |way: &String| {
+        way.contains("online backup") || drop_locks && way.contains("while nobody wrote")
+    };
     assert!(!ways.is_empty() && ways.iter().all(is_right), "{ways:?}");
 }
 
@@ -157,10 +187,15 @@ fn a_database_that_is_opened_and_closed_for_each_write_is_never_lost() {
     let mut plugin = Server::start_as("live::the_opening_plugin", &database, false);
     let mut last = 0;
     for _ in 0..40 {
-        let (report, code) = program.json(&["snapshot", data.to_str().unwrap(), "--only", "database"]);
+        let (report, code) =
+            program.json(&["snapshot", data.to_str().unwrap(), "--only", "database"]);
         assert_eq!((code, &report["problems"]), (0, &serde_json::json!([])), "{report}");
         let copy = program.home.path().join("copy.db");
-        std::fs::write(&copy, program.command(&["cat", "latest:data/library-extras.db"]).output().unwrap().stdout).unwrap();
+        std::fs::write(
+            &copy,
+            program.command(&["cat", "latest:data/library-extras.db"]).output().unwrap().stdout,
+        )
+        .unwrap();
         let db = rusqlite::Connection::open(&copy).unwrap();
         let count: i64 = db.query_row("SELECT count(*) FROM a", [], |row| row.get(0)).unwrap();
         assert!(count >= last, "a committed row is missing");
@@ -180,7 +215,10 @@ fn databases_outside_of_data_and_plugins_are_copied_as_databases_too() {
         .iter()
         .map(|path| {
             let db = rusqlite::Connection::open(data.join(path)).unwrap();
-            db.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t(x); INSERT INTO t VALUES(42);").unwrap();
+            db.execute_batch(
+                "PRAGMA journal_mode = WAL; CREATE TABLE t(x); INSERT INTO t VALUES(42);",
+            )
+            .unwrap();
             db
         })
         .collect();
@@ -214,9 +252,16 @@ fn a_stopped_server_with_a_left_over_wal_is_captured_and_nothing_is_left_behind(
     let program = Program::new();
     let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
     assert_eq!(code, 0);
-    assert_eq!(report["remarks"][0], "the database was copied from its file and its log, while nobody wrote to it");
+    assert_eq!(
+        report["remarks"][0],
+        "the database was copied from its file and its log, while nobody wrote to it"
+    );
     assert_eq!(facts(&data, &|_| false), before);
-    assert!(!program.repo.join("tmp").exists() || std::fs::read_dir(program.repo.join("tmp")).unwrap().next().is_none(), "the private copy stayed");
+    assert!(
+        !program.repo.join("tmp").exists()
+            || std::fs::read_dir(program.repo.join("tmp")).unwrap().next().is_none(),
+        "the private copy stayed"
+    );
 }
 
 #[test]
@@ -237,7 +282,10 @@ fn a_damaged_database_is_a_named_problem_and_its_bytes_are_kept() {
     assert_eq!(code, 3, "{report}");
     assert_eq!(report["problems"][0]["path"], "data/jellyfin.db");
     assert!(report["problems"][0]["what"].as_str().unwrap().contains("damaged"), "{report}");
-    assert_eq!(program.command(&["cat", "latest:data/jellyfin.db"]).output().unwrap().stdout, bytes);
+    assert_eq!(
+        program.command(&["cat", "latest:data/jellyfin.db"]).output().unwrap().stdout,
+        bytes
+    );
     // Something that is no database at all.
     std::fs::write(&database, "not a database").unwrap();
     let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
@@ -253,12 +301,17 @@ fn other_databases_in_data_and_plugins_belong_to_the_category_database() {
     for path in ["data/playback_reporting.db", "plugins/Reports/reports.sqlite"] {
         std::fs::create_dir_all(data.join(path).parent().unwrap()).unwrap();
         let db = rusqlite::Connection::open(data.join(path)).unwrap();
-        db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(42); CREATE TABLE Users(n);").unwrap();
+        db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(42); CREATE TABLE Users(n);")
+            .unwrap();
     }
     write(data.join("data/fake.db"), "only its name says so");
     let_settle();
     let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
-    assert_eq!((code, report["snapshot"]["categories"]["database"]["files"].as_u64()), (0, Some(3)), "{report}");
+    assert_eq!(
+        (code, report["snapshot"]["categories"]["database"]["files"].as_u64()),
+        (0, Some(3)),
+        "{report}"
+    );
     let (again, _) = program.json(&["snapshot", data.to_str().unwrap()]);
     assert_eq!(again["files_read"], 0);
     let out = program.home.path().join("out");

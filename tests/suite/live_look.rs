@@ -1,14 +1,30 @@
-//! A look at the live source gives exactly what a snapshot and a diff would, for every size and kind of file.
+//! A look at the live source gives exactly what a snapshot and a diff would, for every size and
+//! kind of file.
 
 use serde_json::Value;
 
 use super::support::{Program, copy_tree, noise, own_fixture, write};
 
-/// Sizes around every limit of the engine: of small files, whole chunks, windows, inline pieces and lists.
-const SIZES: [usize; 12] = [0, 1, 511, 512, 4096, 262_144, 262_145, 1 << 20, (1 << 20) + 1, 2_300_000, 6_000_000, 12_000_001];
+/// Sizes around every limit of the engine: of small files, whole chunks, windows, inline pieces and
+/// lists.
+const SIZES: [usize; 12] = [
+    0,
+    1,
+    511,
+    512,
+    4096,
+    262_144,
+    262_145,
+    1 << 20,
+    (1 << 20) + 1,
+    2_300_000,
+    6_000_000,
+    12_000_001,
+];
 
 fn contents(seed: &str, size: usize) -> Vec<(&'static str, Vec<u8>)> {
-    let text: Vec<u8> = format!("<film seed=\"{seed}\"/>\n").into_bytes().into_iter().cycle().take(size).collect();
+    let text: Vec<u8> =
+        format!("<film seed=\"{seed}\"/>\n").into_bytes().into_iter().cycle().take(size).collect();
     let mut jpeg = noise(seed, size);
     jpeg.splice(..size.min(3), [0xff, 0xd8, 0xff].into_iter().take(size.min(3)));
     let mut database = noise(&format!("{seed} database"), size);
@@ -17,7 +33,12 @@ fn contents(seed: &str, size: usize) -> Vec<(&'static str, Vec<u8>)> {
         header.resize(100, 0);
         database.splice(..100, header);
     }
-    vec![("txt", text), ("jpg", jpeg), ("bin", noise(&format!("{seed} other"), size)), ("db", database)]
+    vec![
+        ("txt", text),
+        ("jpg", jpeg),
+        ("bin", noise(&format!("{seed} other"), size)),
+        ("db", database),
+    ]
 }
 
 /// What is compared: the changes, the counts and the costs, without what tells the sides apart.
@@ -26,10 +47,18 @@ fn comparable(document: &Value) -> Vec<String> {
     // Nothing of a live source is stored yet.
     let total = summary["total"].as_object_mut().into_iter();
     total.for_each(|total| total.retain(|name, _| !name.contains("stored")));
-    for category in summary["categories"].as_object_mut().into_iter().flat_map(|all| all.values_mut()) {
+    for category in
+        summary["categories"].as_object_mut().into_iter().flat_map(|all| all.values_mut())
+    {
         category.as_object_mut().unwrap().retain(|name, _| !name.contains("stored"));
     }
-    document["changes"].as_array().unwrap().iter().chain([&summary]).map(ToString::to_string).collect()
+    document["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .chain([&summary])
+        .map(ToString::to_string)
+        .collect()
 }
 
 #[test]
@@ -37,10 +66,20 @@ fn a_live_diff_tells_what_a_snapshot_and_a_diff_tell_for_every_size_and_kind() {
     let program = Program::new();
     let source = program.home.path().join("jf");
     copy_tree(&own_fixture(), &source);
-    let folders = ["data/attachments/00", "metadata/library/00", "plugins/Made/x", "config/users/Ana", "data/trickplay/00", "root/default/Films"];
+    let folders = [
+        "data/attachments/00",
+        "metadata/library/00",
+        "plugins/Made/x",
+        "config/users/Ana",
+        "data/trickplay/00",
+        "root/default/Films",
+    ];
     for (number, size) in SIZES.into_iter().enumerate() {
         for (kind, bytes) in contents(&format!("before {size}"), size) {
-            write(source.join(folders[number % folders.len()]).join(format!("changed-{size}.{kind}")), bytes);
+            write(
+                source.join(folders[number % folders.len()]).join(format!("changed-{size}.{kind}")),
+                bytes,
+            );
         }
     }
     let data = source.to_str().unwrap().to_owned();
@@ -53,7 +92,11 @@ fn a_live_diff_tells_what_a_snapshot_and_a_diff_tell_for_every_size_and_kind() {
             write(folder.join(format!("new-{size}.{kind}")), noise(&format!("new {kind}"), size));
         }
     }
-    let looks = [vec!["diff", "latest"], vec!["diff", "latest", "--rows"], vec!["diff", "latest", "--patch"]];
+    let looks = [
+        vec!["diff", "latest"],
+        vec!["diff", "latest", "--rows"],
+        vec!["diff", "latest", "--patch"],
+    ];
     let live: Vec<Value> = looks
         .iter()
         .map(|args| {

@@ -1,4 +1,5 @@
-//! A repository that lost its list of snapshots, its records or its settings is told as damaged, keeps its data, and gets them back.
+//! A repository that lost its list of snapshots, its records or its settings is told as damaged,
+//! keeps its data, and gets them back.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,9 @@ fn told(repo: &Path) -> Vec<Told> {
     let repository = Repository::open(repo).unwrap();
     let catalog = Catalog::load(&repository).unwrap();
     assert!(catalog.damaged.is_empty());
-    let of = |record: &SnapshotRecord| (record.time_ns, record.label.clone(), record.server.id.clone(), held(&repository, record));
+    let of = |record: &SnapshotRecord| {
+        (record.time_ns, record.label.clone(), record.server.id.clone(), held(&repository, record))
+    };
     catalog.snapshots.iter().map(|(_, record)| of(record)).collect()
 }
 
@@ -36,7 +39,11 @@ fn three_snapshots() -> (Program, PathBuf) {
 fn lose(repo: &Path, names: &[&str]) {
     for name in names {
         let path = repo.join(name);
-        if path.is_dir() { std::fs::remove_dir_all(path).unwrap() } else { drop(std::fs::remove_file(path)) }
+        if path.is_dir() {
+            std::fs::remove_dir_all(path).unwrap()
+        } else {
+            drop(std::fs::remove_file(path))
+        }
     }
 }
 
@@ -50,7 +57,10 @@ fn a_lost_list_is_damage_and_no_prune_takes_what_it_named() {
     // A new snapshot does not make it well.
     let (document, code) = program.json(&["snapshot", source.to_str().unwrap()]);
     assert_eq!(code, 3, "{document}");
-    assert!(document["problems"].to_string().contains("list of snapshots is missing"), "{document}");
+    assert!(
+        document["problems"].to_string().contains("list of snapshots is missing"),
+        "{document}"
+    );
     let (document, code) = program.json(&["check"]);
     assert_eq!(code, 3, "{document}");
     let (document, code) = program.json(&["prune", "--max-unused", "0%"]);
@@ -74,7 +84,13 @@ fn trees_that_no_snapshot_names_go_only_when_they_are_named() {
     program.run(&["snapshot", source.to_str().unwrap()]);
     let (before, _) = program.json(&["prune", "--dry-run"]);
     let words = before["problems"].to_string();
-    let names: Vec<&str> = words.split("--remove-tree: ").nth(1).unwrap().split(", ").map(|name| &name[..12]).collect();
+    let names: Vec<&str> = words
+        .split("--remove-tree: ")
+        .nth(1)
+        .unwrap()
+        .split(", ")
+        .map(|name| &name[..12])
+        .collect();
     assert!(names.len() >= 3, "{words}");
     let (_, code) = program.json(&["prune", "--remove-tree", "0123456789ab"]);
     assert_eq!(code, 1);
@@ -98,7 +114,11 @@ fn packs_alone_bring_back_everything() {
         }
     }
     let (document, code) = program.json(&["check"]);
-    assert_eq!((code, &document["error"]["kind"]), (1, &serde_json::json!("damaged")), "{document}");
+    assert_eq!(
+        (code, &document["error"]["kind"]),
+        (1, &serde_json::json!("damaged")),
+        "{document}"
+    );
     assert!(document["error"]["hint"].as_str().unwrap().contains("jellyvault repair"));
     let (document, code) = program.json(&["repair"]);
     assert_eq!((code, &document["lost_count"]), (0, &serde_json::json!(0)), "{document}");
@@ -154,7 +174,10 @@ fn a_damaged_record_is_written_again_from_its_copy_in_a_pack() {
         // One that shares all its trees with another.
         program.ok(&["snapshot", source.to_str().unwrap(), "--label", "the same"]);
         let whole = told(&program.repo);
-        let mut records: Vec<PathBuf> = std::fs::read_dir(program.repo.join("snapshots")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut records: Vec<PathBuf> = std::fs::read_dir(program.repo.join("snapshots"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         records.sort();
         for record in records {
             let mut bytes = std::fs::read(&record).unwrap();
@@ -163,7 +186,13 @@ fn a_damaged_record_is_written_again_from_its_copy_in_a_pack() {
             write(&record, bytes);
             assert_eq!(program.json(&["check"]).1, 3, "{name}");
             let (report, code) = program.json(&["repair"]);
-            assert_eq!((code, &report["lost"]), (0, &serde_json::json!([])), "{name} {} {}", report["lost"], report["mended"]);
+            assert_eq!(
+                (code, &report["lost"]),
+                (0, &serde_json::json!([])),
+                "{name} {} {}",
+                report["lost"],
+                report["mended"]
+            );
             assert_eq!(told(&program.repo), whole, "{name}");
             program.ok(&["check", "--read-data"]);
         }

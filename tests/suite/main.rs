@@ -1,5 +1,10 @@
 //! One test binary: each module keeps one group of promises.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
 #![allow(clippy::print_stdout, reason = "some tests tell how much they explored")]
 #![expect(clippy::disallowed_methods, reason = "tests make, change and damage files as they like")]
 

@@ -1,4 +1,5 @@
-//! Whatever is wrong with a database's rows, the zip is one that a server restores, and the report names what was done.
+//! Whatever is wrong with a database's rows, the zip is one that a server restores, and the report
+//! names what was done.
 
 use jellyvault::archive::{DumpStyle, Repairs, Schema, dump_table, mend, read_history};
 use jellyvault::ops::ExportKind;
@@ -17,8 +18,18 @@ const GONE: &str = "'DEADBEEF-DEAD-BEEF-DEAD-BEEFDEADBEEF'";
 
 fn faults(schema: &Schema) -> Vec<Fault> {
     let mut faults: Vec<Fault> = vec![
-        ("a GUID that is none", "UPDATE BaseItems SET ChannelId = 'not a guid' WHERE rowid = 3", "BaseItems", "is not a GUID"),
-        ("a key that is no GUID", "UPDATE MediaSegments SET Id = 'x' WHERE rowid = (SELECT min(rowid) FROM MediaSegments)", "MediaSegments", "is not a GUID"),
+        (
+            "a GUID that is none",
+            "UPDATE BaseItems SET ChannelId = 'not a guid' WHERE rowid = 3",
+            "BaseItems",
+            "is not a GUID",
+        ),
+        (
+            "a key that is no GUID",
+            "UPDATE MediaSegments SET Id = 'x' WHERE rowid = (SELECT min(rowid) FROM MediaSegments)",
+            "MediaSegments",
+            "is not a GUID",
+        ),
         (
             "a GUID in another form",
             "UPDATE BaseItems SET TopParentId = replace(lower(TopParentId), '-', '') WHERE rowid = (SELECT rowid FROM BaseItems WHERE TopParentId IS NOT NULL LIMIT 1)",
@@ -49,8 +60,18 @@ fn faults(schema: &Schema) -> Vec<Fault> {
             "Users",
             "is also called",
         ),
-        ("a user without a name", "UPDATE Users SET Username = '' WHERE rowid = (SELECT max(rowid) FROM Users)", "Users", "has no name"),
-        ("a user without a provider", "UPDATE Users SET AuthenticationProviderId = '' WHERE rowid = (SELECT max(rowid) FROM Users)", "Users", "is empty"),
+        (
+            "a user without a name",
+            "UPDATE Users SET Username = '' WHERE rowid = (SELECT max(rowid) FROM Users)",
+            "Users",
+            "has no name",
+        ),
+        (
+            "a user without a provider",
+            "UPDATE Users SET AuthenticationProviderId = '' WHERE rowid = (SELECT max(rowid) FROM Users)",
+            "Users",
+            "is empty",
+        ),
         (
             "two values of one name",
             "DROP INDEX IX_ItemValues_Type_Value; INSERT INTO ItemValues (ItemValueId, Type, Value, CleanValue) SELECT '11111111-2222-3333-4444-555555555555', Type, Value, CleanValue FROM ItemValues LIMIT 1",
@@ -63,27 +84,102 @@ fn faults(schema: &Schema) -> Vec<Fault> {
             "ApiKeys",
             "the same AccessToken",
         ),
-        ("no placeholder", "DELETE FROM BaseItems WHERE Type = 'PLACEHOLDER'", "BaseItems", "is missing"),
-        ("text that is no UTF-8", "UPDATE BaseItems SET Overview = CAST(x'61ff62' AS TEXT) WHERE rowid = 4", "BaseItems", "UTF-8"),
-        ("a date with T and Z", "UPDATE BaseItems SET DateCreated = '2026-01-02T03:04:05Z' WHERE rowid = 5", "BaseItems", "another format"),
-        ("a date as a number", "UPDATE BaseItems SET DateCreated = 2461042.5 WHERE rowid = 5", "BaseItems", "Julian"),
+        (
+            "no placeholder",
+            "DELETE FROM BaseItems WHERE Type = 'PLACEHOLDER'",
+            "BaseItems",
+            "is missing",
+        ),
+        (
+            "text that is no UTF-8",
+            "UPDATE BaseItems SET Overview = CAST(x'61ff62' AS TEXT) WHERE rowid = 4",
+            "BaseItems",
+            "UTF-8",
+        ),
+        (
+            "a date with T and Z",
+            "UPDATE BaseItems SET DateCreated = '2026-01-02T03:04:05Z' WHERE rowid = 5",
+            "BaseItems",
+            "another format",
+        ),
+        (
+            "a date as a number",
+            "UPDATE BaseItems SET DateCreated = 2461042.5 WHERE rowid = 5",
+            "BaseItems",
+            "Julian",
+        ),
         (
             "a date that is none",
             "UPDATE ActivityLogs SET DateCreated = 'yesterday' WHERE Id = (SELECT min(Id) FROM ActivityLogs)",
             "ActivityLogs",
             "is not a date",
         ),
-        ("a rating beyond all numbers", "UPDATE BaseItems SET CommunityRating = 9e999 WHERE rowid = 5", "BaseItems", "finite"),
-        ("a rating beyond a float", "UPDATE BaseItems SET CommunityRating = 1e300 WHERE rowid = 5", "BaseItems", "finite"),
-        ("a rating that is a word", "UPDATE BaseItems SET CriticRating = 'NaN' WHERE rowid = 5", "BaseItems", "text where a number belongs"),
-        ("a number that is a word", "UPDATE BaseItems SET IndexNumber = 'seven' WHERE rowid = 5", "BaseItems", "text in a column of whole numbers"),
-        ("a number that is a fraction", "UPDATE BaseItems SET IndexNumber = 7.5 WHERE rowid = 5", "BaseItems", "floating-point number"),
-        ("a number beyond an int", "UPDATE BaseItems SET IndexNumber = 99999999999 WHERE rowid = 5", "BaseItems", "cannot hold"),
-        ("a concurrency token below zero", "UPDATE Users SET RowVersion = -1", "Users", "cannot hold"),
-        ("a truth that is a word", "UPDATE BaseItems SET IsMovie = 'yes' WHERE rowid = 5", "BaseItems", "text in a column of whole numbers"),
-        ("a name that is bytes", "UPDATE BaseItems SET Name = x'616263' WHERE rowid = 5", "BaseItems", "bytes in a text column"),
-        ("an empty log line", "UPDATE ActivityLogs SET Name = '' WHERE Id = (SELECT min(Id) FROM ActivityLogs)", "ActivityLogs", "is empty"),
-        ("an item that is its own parent", "UPDATE BaseItems SET ParentId = Id WHERE rowid = 5", "BaseItems", "its own ancestor"),
+        (
+            "a rating beyond all numbers",
+            "UPDATE BaseItems SET CommunityRating = 9e999 WHERE rowid = 5",
+            "BaseItems",
+            "finite",
+        ),
+        (
+            "a rating beyond a float",
+            "UPDATE BaseItems SET CommunityRating = 1e300 WHERE rowid = 5",
+            "BaseItems",
+            "finite",
+        ),
+        (
+            "a rating that is a word",
+            "UPDATE BaseItems SET CriticRating = 'NaN' WHERE rowid = 5",
+            "BaseItems",
+            "text where a number belongs",
+        ),
+        (
+            "a number that is a word",
+            "UPDATE BaseItems SET IndexNumber = 'seven' WHERE rowid = 5",
+            "BaseItems",
+            "text in a column of whole numbers",
+        ),
+        (
+            "a number that is a fraction",
+            "UPDATE BaseItems SET IndexNumber = 7.5 WHERE rowid = 5",
+            "BaseItems",
+            "floating-point number",
+        ),
+        (
+            "a number beyond an int",
+            "UPDATE BaseItems SET IndexNumber = 99999999999 WHERE rowid = 5",
+            "BaseItems",
+            "cannot hold",
+        ),
+        (
+            "a concurrency token below zero",
+            "UPDATE Users SET RowVersion = -1",
+            "Users",
+            "cannot hold",
+        ),
+        (
+            "a truth that is a word",
+            "UPDATE BaseItems SET IsMovie = 'yes' WHERE rowid = 5",
+            "BaseItems",
+            "text in a column of whole numbers",
+        ),
+        (
+            "a name that is bytes",
+            "UPDATE BaseItems SET Name = x'616263' WHERE rowid = 5",
+            "BaseItems",
+            "bytes in a text column",
+        ),
+        (
+            "an empty log line",
+            "UPDATE ActivityLogs SET Name = '' WHERE Id = (SELECT min(Id) FROM ActivityLogs)",
+            "ActivityLogs",
+            "is empty",
+        ),
+        (
+            "an item that is its own parent",
+            "UPDATE BaseItems SET ParentId = Id WHERE rowid = 5",
+            "BaseItems",
+            "its own ancestor",
+        ),
         (
             "two items that are each other's parents",
             "UPDATE BaseItems SET ParentId = (SELECT Id FROM BaseItems WHERE rowid = 6) WHERE rowid = 5; UPDATE BaseItems SET ParentId = (SELECT Id FROM BaseItems WHERE rowid = 5) WHERE rowid = 6",
@@ -94,8 +190,16 @@ fn faults(schema: &Schema) -> Vec<Fault> {
     // An orphan in each table, by each of its references.
     for table in &schema.tables {
         for (column, parent) in &table.references {
-            let sql = format!("UPDATE \"{}\" SET \"{column}\" = {GONE} WHERE rowid = (SELECT max(rowid) FROM \"{}\")", table.name, table.name);
-            faults.push(("an orphan", sql.leak(), table.name.clone().leak(), format!("in {parent}, which does not exist").leak()));
+            let sql = format!(
+                "UPDATE \"{}\" SET \"{column}\" = {GONE} WHERE rowid = (SELECT max(rowid) FROM \"{}\")",
+                table.name, table.name
+            );
+            faults.push((
+                "an orphan",
+                sql.leak(),
+                table.name.clone().leak(),
+                format!("in {parent}, which does not exist").leak(),
+            ));
         }
     }
     faults
@@ -111,7 +215,13 @@ fn mended(db: &Connection) -> (Repairs, Vec<String>) {
     let mut zip = zip::ZipWriter::new(std::fs::File::create(&file).unwrap());
     let mut add = |name: &str, bytes: &[u8]| {
         use std::io::Write;
-        zip.start_file(name, zip::write::SimpleFileOptions::DEFAULT.compression_method(zip::CompressionMethod::Deflated).unix_permissions(0o644)).unwrap();
+        zip.start_file(
+            name,
+            zip::write::SimpleFileOptions::DEFAULT
+                .compression_method(zip::CompressionMethod::Deflated)
+                .unix_permissions(0o644),
+        )
+        .unwrap();
         zip.write_all(bytes).unwrap();
     };
     for table in &schema.tables {
@@ -141,13 +251,20 @@ fn every_fault_is_mended_and_named_and_the_server_takes_the_rows() {
         let schema = Schema::of(&read_history(&open_copy(&database).1).unwrap()).unwrap();
         for (what, sql, table, words) in faults(schema) {
             let (_dir, db) = open_copy(&database);
-            db.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON").unwrap();
+            db.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON")
+                .unwrap();
             db.execute_batch(sql).unwrap_or_else(|error| panic!("{what}: {error}: {sql}"));
             tried += 1;
             let (repairs, wrong) = mended(&db);
             assert_eq!(wrong, Vec::<String>::new(), "{what}: {sql}");
-            assert!(repairs.named.iter().any(|r| r.table == table && r.what.contains(words)), "{what}: {words} in {repairs:#?}");
-            assert!(repairs.count as usize == repairs.named.len() && repairs.named.iter().all(|r| !r.row.is_empty() && !r.done.is_empty()));
+            assert!(
+                repairs.named.iter().any(|r| r.table == table && r.what.contains(words)),
+                "{what}: {words} in {repairs:#?}"
+            );
+            assert!(
+                repairs.count as usize == repairs.named.len()
+                    && repairs.named.iter().all(|r| !r.row.is_empty() && !r.done.is_empty())
+            );
         }
     }
     assert!(tried > 100, "{tried}");
@@ -177,9 +294,15 @@ fn watch_state_of_an_item_that_is_gone_is_kept_as_the_server_keeps_it() {
     .unwrap();
     let (repairs, wrong) = mended(&db);
     assert_eq!((repairs.count, wrong.len()), (1, 0), "{repairs:?} {wrong:?}");
-    let (item, date): (String, String) =
-        db.query_row("SELECT ItemId, RetentionDate FROM UserData WHERE PlayCount = 77", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-    assert_eq!((item.as_str(), date.as_str()), ("00000000-0000-0000-0000-000000000001", "2026-09-21 14:13:20"));
+    let (item, date): (String, String) = db
+        .query_row("SELECT ItemId, RetentionDate FROM UserData WHERE PlayCount = 77", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    assert_eq!(
+        (item.as_str(), date.as_str()),
+        ("00000000-0000-0000-0000-000000000001", "2026-09-21 14:13:20")
+    );
 }
 
 #[test]
@@ -218,7 +341,13 @@ fn an_export_of_damaged_rows_tells_them_and_the_zip_is_sound() {
     let file = repo.path().join("a.zip");
     let report = export(&repository, &file, &options(ExportKind::Tables)).unwrap();
     assert!(report.repairs.count >= 2, "{:?}", report.repairs);
-    assert!(report.repairs.named.iter().any(|r| r.table == "AncestorIds" && r.done == "the row was left out"));
+    assert!(
+        report
+            .repairs
+            .named
+            .iter()
+            .any(|r| r.table == "AncestorIds" && r.done == "the row was left out")
+    );
     assert_eq!(violations(&file), Vec::<String>::new());
 }
 
@@ -233,8 +362,16 @@ fn a_row_whose_id_is_zero_goes_with_what_belongs_to_it() {
     .unwrap();
     let (repairs, wrong) = mended(&db);
     assert_eq!(wrong, Vec::<String>::new());
-    assert!(repairs.named.iter().any(|r| r.table == "BaseItems" && r.what.contains("its id is zero")), "{repairs:?}");
-    assert!(repairs.named.iter().any(|r| r.table == "BaseItems" && r.column.as_deref() == Some("ParentId")));
+    assert!(
+        repairs.named.iter().any(|r| r.table == "BaseItems" && r.what.contains("its id is zero")),
+        "{repairs:?}"
+    );
+    assert!(
+        repairs
+            .named
+            .iter()
+            .any(|r| r.table == "BaseItems" && r.column.as_deref() == Some("ParentId"))
+    );
 }
 
 #[test]
@@ -243,7 +380,9 @@ fn users_are_renamed_and_never_lost_for_their_names() {
     let names = |db: &Connection| -> Vec<String> {
         db.prepare("SELECT Username FROM Users ORDER BY rowid")
             .unwrap()
-            .query_map([], |row| Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned()))
+            .query_map([], |row| {
+                Ok(String::from_utf8_lossy(row.get_ref(0)?.as_bytes()?).into_owned())
+            })
             .unwrap()
             .map(Result::unwrap)
             .collect()
@@ -260,7 +399,10 @@ fn users_are_renamed_and_never_lost_for_their_names() {
         let had_two = names(&db).contains(&"ana-2".to_owned());
         let (repairs, wrong) = mended(&db);
         assert_eq!((wrong, names(&db).len()), (Vec::new(), before), "{sql}: {repairs:?}");
-        assert!(repairs.count >= 1 && repairs.named.iter().all(|r| r.table == "Users"), "{repairs:?}");
+        assert!(
+            repairs.count >= 1 && repairs.named.iter().all(|r| r.table == "Users"),
+            "{repairs:?}"
+        );
         // Who had a name of old keeps it.
         assert!(!had_two || names(&db)[2] == "ana-2", "{:?}", names(&db));
     }

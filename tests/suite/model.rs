@@ -1,5 +1,6 @@
-//! Random histories of a repository against plain copies: whatever was done in whatever order, each snapshot that was not forgotten
-//! holds what the source held then. One seed replays one history (`docs/testing.md`, "Random histories").
+//! Random histories of a repository against plain copies: whatever was done in whatever order, each
+//! snapshot that was not forgotten holds what the source held then. One seed replays one history
+//! (`docs/testing.md`, "Random histories").
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -23,9 +24,14 @@ fn held_on_disk(root: &Path) -> Held {
     for entry in walkdir::WalkDir::new(root).min_depth(1) {
         let entry = entry.unwrap();
         let metadata = entry.metadata().unwrap();
-        let what = if metadata.is_dir() { "Directory".to_owned() } else { blake3::hash(&std::fs::read(entry.path()).unwrap()).to_hex().to_string() };
+        let what = if metadata.is_dir() {
+            "Directory".to_owned()
+        } else {
+            blake3::hash(&std::fs::read(entry.path()).unwrap()).to_hex().to_string()
+        };
         let path = entry.path().strip_prefix(root).unwrap().to_str().unwrap().as_bytes().to_vec();
-        let mtime = format!("Time {{ seconds: {}, nanos: {} }}", metadata.mtime(), metadata.mtime_nsec());
+        let mtime =
+            format!("Time {{ seconds: {}, nanos: {} }}", metadata.mtime(), metadata.mtime_nsec());
         found.insert(path, format!("{:o} {mtime} {what}", metadata.mode() & 0o7777));
     }
     found
@@ -52,8 +58,13 @@ impl History {
         disk.create_dir(Path::new(ROOT)).unwrap();
         disk.sync_dir(Path::new("/")).unwrap();
         let mut random = Random(seed.wrapping_mul(0x9e37_79b9) ^ 0x5bd1_e995);
-        let config = RepoConfig { pack_bytes: 1 << 16, parity_permille: if random.below(4) == 0 { 50 } else { 0 }, ..RepoConfig::new().unwrap() };
-        Repository::init_with(&LocalBackend::on(Arc::new(disk.clone()), Path::new(ROOT)), &config).unwrap();
+        let config = RepoConfig {
+            pack_bytes: 1 << 16,
+            parity_permille: if random.below(4) == 0 { 50 } else { 0 },
+            ..RepoConfig::new().unwrap()
+        };
+        Repository::init_with(&LocalBackend::on(Arc::new(disk.clone()), Path::new(ROOT)), &config)
+            .unwrap();
         let dir = temp();
         write(dir.path().join("source/always"), "there");
         History {
@@ -89,7 +100,10 @@ impl History {
                     let database = rusqlite::Connection::open(source.join("library.db")).unwrap();
                     database.execute_batch("PRAGMA page_size = 512; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN; CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, value BLOB)").unwrap();
                     for _ in 0..self.random.below(40) {
-                        let row = (self.random.below(120) as i64, noise(&self.random.next().to_string(), 300));
+                        let row = (
+                            self.random.below(120) as i64,
+                            noise(&self.random.next().to_string(), 300),
+                        );
                         database.execute("INSERT OR REPLACE INTO t VALUES (?1, ?2)", row).unwrap();
                     }
                     database.execute_batch("COMMIT").unwrap();
@@ -97,7 +111,14 @@ impl History {
                 2 => write(&name, format!("text {}", self.random.below(9)).repeat(30)),
                 _ => {
                     let len = self.random.below(30_000) as usize;
-                    write(&name, [b"\xff\xd8\xff".as_slice(), &noise(&self.random.below(12).to_string(), len)].concat());
+                    write(
+                        &name,
+                        [
+                            b"\xff\xd8\xff".as_slice(),
+                            &noise(&self.random.below(12).to_string(), len),
+                        ]
+                        .concat(),
+                    );
                 }
             }
         }
@@ -125,8 +146,13 @@ impl History {
         let repository = self.open();
         let catalog = Catalog::load(&repository).unwrap();
         assert!(catalog.damaged.is_empty());
-        let found: BTreeMap<_, _> = catalog.snapshots.iter().map(|(id, record)| (*id, held(&repository, record))).collect();
-        assert_eq!(found.keys().collect::<Vec<_>>(), self.model.keys().collect::<Vec<_>>(), "the list of snapshots");
+        let found: BTreeMap<_, _> =
+            catalog.snapshots.iter().map(|(id, record)| (*id, held(&repository, record))).collect();
+        assert_eq!(
+            found.keys().collect::<Vec<_>>(),
+            self.model.keys().collect::<Vec<_>>(),
+            "the list of snapshots"
+        );
         assert!(found == self.model, "a snapshot does not hold what the source held");
     }
 
@@ -164,15 +190,37 @@ impl History {
                 let policy = Policy { last: Some(Count::Newest(keep as u32)), ..Policy::default() };
                 let repository = self.open();
                 let catalog = Catalog::load(&repository).unwrap();
-                let planned = ops::plan_forget(&repository, &catalog, &Forget::By(policy), &jiff::tz::TimeZone::UTC, &watch(&interrupt)).unwrap().dropped();
+                let planned = ops::plan_forget(
+                    &repository,
+                    &catalog,
+                    &Forget::By(policy),
+                    &jiff::tz::TimeZone::UTC,
+                    &watch(&interrupt),
+                )
+                .unwrap()
+                .dropped();
                 // Imported ones are another instance's: they are judged for themselves.
-                let instances: BTreeMap<_, _> = catalog.snapshots.iter().map(|(id, record)| (*id, record.source.key.clone())).collect();
+                let instances: BTreeMap<_, _> = catalog
+                    .snapshots
+                    .iter()
+                    .map(|(id, record)| (*id, record.source.key.clone()))
+                    .collect();
                 let mut wanted = Vec::new();
                 for key in instances.values().collect::<std::collections::BTreeSet<_>>() {
-                    let mut of: Vec<_> = self.order.iter().filter(|(_, id)| instances[id] == *key).copied().collect();
+                    let mut of: Vec<_> = self
+                        .order
+                        .iter()
+                        .filter(|(_, id)| instances[id] == *key)
+                        .copied()
+                        .collect();
                     of.sort_unstable();
                     let goes = of.len().saturating_sub(keep);
-                    wanted.extend(of.iter().take(goes).map(|(_, id)| *id).filter(|id| !self.marked.contains(id)));
+                    wanted.extend(
+                        of.iter()
+                            .take(goes)
+                            .map(|(_, id)| *id)
+                            .filter(|id| !self.marked.contains(id)),
+                    );
                 }
                 wanted.sort_unstable();
                 assert_eq!(planned, wanted, "what --keep-last {keep} forgets");
@@ -181,28 +229,50 @@ impl History {
                 "forget by rule"
             }
             12..=15 => {
-                let max = [MaxUnused::Percent(0.0), MaxUnused::Percent(5.0), MaxUnused::Percent(40.0), MaxUnused::Unlimited][self.random.below(4) as usize];
+                let max = [
+                    MaxUnused::Percent(0.0),
+                    MaxUnused::Percent(5.0),
+                    MaxUnused::Percent(40.0),
+                    MaxUnused::Unlimited,
+                ][self.random.below(4) as usize];
                 let report = match prune_to(&self.open(), max) {
-                    // Packs of a killed capture, and no snapshot that ever was: nobody can say that they are not needed.
+                    // Packs of a killed capture, and no snapshot that ever was: nobody can say that
+                    // they are not needed.
                     Err(ops::Error::Refused { .. }) if self.model.is_empty() => return,
                     outcome => outcome.unwrap(),
                 };
                 assert!(report.problems.is_empty() && report.needed_again == 0, "{report:?}");
                 if max == MaxUnused::Percent(0.0) {
-                    let again = ops::PruneOptions { max_unused: max, dry_run: true, ..Default::default() };
+                    let again =
+                        ops::PruneOptions { max_unused: max, dry_run: true, ..Default::default() };
                     let left = ops::prune(&self.open(), &again, &watch(&interrupt)).unwrap().plan;
-                    assert_eq!(left.dropped, 0, "nothing is left to remove after a prune: {left:?}");
+                    assert_eq!(
+                        left.dropped, 0,
+                        "nothing is left to remove after a prune: {left:?}"
+                    );
                 }
                 "prune"
             }
             16 => {
-                let read = [Share::Nothing, Share::All, Share::Percent(30.0)][self.random.below(3) as usize];
-                let report = ops::check(&self.open(), &CheckOptions { read, threads: 1 }, &watch(&interrupt)).unwrap();
+                let read = [Share::Nothing, Share::All, Share::Percent(30.0)]
+                    [self.random.below(3) as usize];
+                let report = ops::check(
+                    &self.open(),
+                    &CheckOptions { read, threads: 1 },
+                    &watch(&interrupt),
+                )
+                .unwrap();
                 // The index may have been damaged a step ago, which is told.
-                // So is a snapshot whose capture was killed between its record and its link, and a pack whose parity had no time.
-                let may_lack = |name: &str| name.starts_with("snapshots/") || name.ends_with(".parity");
-                let is_told = |name: &str| name == "index.redb" || (self.done.iter().any(|step| step == "killed") && may_lack(name));
-                let is_fine = report.findings.iter().all(|finding| is_told(&finding.name)) && report.damage_count == 0;
+                // So is a snapshot whose capture was killed between its record and its link, and a
+                // pack whose parity had no time.
+                let may_lack =
+                    |name: &str| name.starts_with("snapshots/") || name.ends_with(".parity");
+                let is_told = |name: &str| {
+                    name == "index.redb"
+                        || (self.done.iter().any(|step| step == "killed") && may_lack(name))
+                };
+                let is_fine = report.findings.iter().all(|finding| is_told(&finding.name))
+                    && report.damage_count == 0;
                 assert!(is_fine, "{:?} {:?}", report.findings, report.damage);
                 "check"
             }
@@ -217,16 +287,23 @@ impl History {
                 let out = temp();
                 let report = restore_to(&repository, snapshot, out.path()).unwrap();
                 assert!(report.problems.is_empty(), "{:?}", report.problems);
-                assert!(held_on_disk(out.path()) == self.model[&id], "what was restored is not what was captured");
+                assert!(
+                    held_on_disk(out.path()) == self.model[&id],
+                    "what was restored is not what was captured"
+                );
                 "restore"
             }
             19 => {
-                let (Some(a), Some(b)) = (self.some_snapshot(), self.some_snapshot()) else { return };
+                let (Some(a), Some(b)) = (self.some_snapshot(), self.some_snapshot()) else {
+                    return;
+                };
                 self.diff(a, b);
                 "diff"
             }
             20 | 21 => {
-                let bytes = [None, Some(Vec::new()), Some(b"no database".to_vec())][self.random.below(3) as usize].clone();
+                let bytes = [None, Some(Vec::new()), Some(b"no database".to_vec())]
+                    [self.random.below(3) as usize]
+                    .clone();
                 self.disk.put(&Path::new(ROOT).join("index.redb"), bytes);
                 "index gone"
             }
@@ -258,21 +335,36 @@ impl History {
     fn diff(&self, a: SnapshotId, b: SnapshotId) {
         let repository = self.open();
         let catalog = Catalog::load(&repository).unwrap();
-        let root = |id: SnapshotId| catalog.snapshots.iter().find(|(known, _)| *known == id).unwrap().1.category("other").map(|category| category.manifest);
+        let root = |id: SnapshotId| {
+            catalog
+                .snapshots
+                .iter()
+                .find(|(known, _)| *known == id)
+                .unwrap()
+                .1
+                .category("other")
+                .map(|category| category.manifest)
+        };
         let index = Index::open(&repository, IndexMode::Use).unwrap();
         let reader = || ChunkReader::new(&repository, &index);
         let mut differing = Vec::new();
-        let told = differences((reader(), root(a)), (reader(), root(b)), |difference| -> Result<(), jellyvault::manifest::Error> {
-            differing.push(difference.before.or(difference.after).unwrap().path);
-            Ok(())
-        });
+        let told = differences(
+            (reader(), root(a)),
+            (reader(), root(b)),
+            |difference| -> Result<(), jellyvault::manifest::Error> {
+                differing.push(difference.before.or(difference.after).unwrap().path);
+                Ok(())
+            },
+        );
         told.unwrap();
         let (a, b) = (&self.model[&a], &self.model[&b]);
-        let mut expected: Vec<_> = a.keys().chain(b.keys()).filter(|path| a.get(*path) != b.get(*path)).cloned().collect();
+        let mut expected: Vec<_> =
+            a.keys().chain(b.keys()).filter(|path| a.get(*path) != b.get(*path)).cloned().collect();
         expected.sort();
         expected.dedup();
         differing.sort();
-        // Entries know more than the model does: owners, links. What the model sees differ must differ.
+        // Entries know more than the model does: owners, links. What the model sees differ must
+        // differ.
         assert!(expected.iter().all(|path| differing.contains(path)), "a difference was not told");
     }
 
@@ -285,13 +377,23 @@ impl History {
         let goes = self.some_snapshot().filter(|id| !self.marked.contains(id));
         self.disk.arm(at, Fault::Crash);
         // Opening may fail as well: the power is gone.
-        let outcome = match (Repository::open_on_disk(Arc::new(self.disk.clone()), Path::new(ROOT)), victim, goes) {
+        let outcome = match (
+            Repository::open_on_disk(Arc::new(self.disk.clone()), Path::new(ROOT)),
+            victim,
+            goes,
+        ) {
             (Err(_), ..) => None,
             (Ok(repository), 0, _) => capture(&repository, &self.source()).ok().map(Some),
             (Ok(repository), 1, Some(id)) => ops::forget(&repository, &[id]).ok().map(|()| None),
-            (Ok(repository), ..) => prune_to(&repository, MaxUnused::Percent(0.0)).ok().map(|_| None),
+            (Ok(repository), ..) => {
+                prune_to(&repository, MaxUnused::Percent(0.0)).ok().map(|_| None)
+            }
         };
-        let survival = if self.random.below(2) == 0 { Survival::All } else { Survival::Some(self.random.next()) };
+        let survival = if self.random.below(2) == 0 {
+            Survival::All
+        } else {
+            Survival::Some(self.random.next())
+        };
         self.disk = self.disk.after_crash(survival);
         let repository = self.open();
         let here = Catalog::load(&repository).unwrap();
@@ -308,7 +410,8 @@ impl History {
                 }
             }
             (None, 1, Some(id)) => {
-                // Dropped, or not, or to be dropped by whoever forgets or prunes next: that is done now.
+                // Dropped, or not, or to be dropped by whoever forgets or prunes next: that is done
+                // now.
                 ops::forget(&repository, &[]).unwrap();
                 let is_gone = !Catalog::ids(&repository).unwrap().contains(&id);
                 self.drop_from_model(if is_gone { std::slice::from_ref(&id) } else { &[] });
@@ -324,7 +427,11 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[test]
 fn random_histories_agree_with_plain_copies() {
-    let (first, histories, steps) = (number("JELLYVAULT_MODEL_SEED", 1), number("JELLYVAULT_MODEL_HISTORIES", 2000), number("JELLYVAULT_MODEL_STEPS", 6));
+    let (first, histories, steps) = (
+        number("JELLYVAULT_MODEL_SEED", 1),
+        number("JELLYVAULT_MODEL_HISTORIES", 2000),
+        number("JELLYVAULT_MODEL_STEPS", 6),
+    );
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in first..first + histories {
         let mut history = History::new(seed);
@@ -342,7 +449,10 @@ fn random_histories_agree_with_plain_copies() {
             assert_clean(&history.open(), "at the end");
         }));
         if let Err(panic) = outcome {
-            println!("JELLYVAULT_MODEL_SEED={seed} JELLYVAULT_MODEL_HISTORIES=1 JELLYVAULT_MODEL_STEPS={steps} replays this: {:?}", history.done);
+            println!(
+                "JELLYVAULT_MODEL_SEED={seed} JELLYVAULT_MODEL_HISTORIES=1 JELLYVAULT_MODEL_STEPS={steps} replays this: {:?}",
+                history.done
+            );
             std::panic::resume_unwind(panic);
         }
         for (name, count) in history.counts {

@@ -1,4 +1,5 @@
-//! A mounted snapshot is its source: for find, cp, sha256sum and four readers at once; and nobody can write to it.
+//! A mounted snapshot is its source: for find, cp, sha256sum and four readers at once; and nobody
+//! can write to it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,12 @@ impl Mounted {
         std::fs::create_dir(dir).unwrap();
         let told = dir.with_extension("told");
         let errors = std::fs::File::create(&told).unwrap();
-        let child = program.command(&[&["mount"], args, &[dir.to_str().unwrap()]].concat()).stderr(errors).stdout(Stdio::null()).spawn().unwrap();
+        let child = program
+            .command(&[&["mount"], args, &[dir.to_str().unwrap()]].concat())
+            .stderr(errors)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let mounted = Mounted { program: child, dir: dir.to_path_buf(), told };
         let start = Instant::now();
         let device = std::fs::metadata(dir.parent().unwrap()).unwrap().dev();
@@ -83,7 +89,8 @@ fn a_mounted_snapshot_equals_its_source_for_the_programs_that_people_use() {
     program.ok(&["snapshot", "--plain", source.to_str().unwrap(), "--label", "before / 12.1"]);
     let mounted = Mounted::new(&program, &["latest"], &program.home.path().join("mnt"));
     let leave_out = |path: &[u8]| path.ends_with(b"-wal") || path.ends_with(b"-shm");
-    // The database of the fixture was copied with its log folded in: it is compared with a restore instead.
+    // The database of the fixture was copied with its log folded in: it is compared with a restore
+    // instead.
     let list = "find . -mindepth 1 ! -name '*.db*' \\( -type d -printf '%p %m %u %g %T@ %y\\n' -o -printf '%p %m %u %g %T@ %s %y %l\\n' \\) | sort";
     assert_eq!(output(list, &mounted.dir), output(list, &source));
     let sums = "find . -type f ! -name '*.db*' -print0 | sort -z | xargs -0 sha256sum";
@@ -92,15 +99,23 @@ fn a_mounted_snapshot_equals_its_source_for_the_programs_that_people_use() {
     let restored = program.home.path().join("restored");
     program.ok(&["restore", "latest", "--to", restored.to_str().unwrap()]);
     let copied = program.home.path().join("copied");
-    assert!(Command::new("cp").arg("-a").arg(&mounted.dir).arg(&copied).status().unwrap().success());
+    assert!(
+        Command::new("cp").arg("-a").arg(&mounted.dir).arg(&copied).status().unwrap().success()
+    );
     assert_same_trees(&facts(&restored, &leave_out), &facts(&copied, &leave_out));
     // Any part of a file, not only from its beginning.
     use std::os::unix::fs::FileExt;
     for name in ["odd/large.bin", "odd/sparse", "data/jellyfin.db"] {
-        let (own, other) = (std::fs::File::open(mounted.dir.join(name)).unwrap(), std::fs::File::open(restored.join(name)).unwrap());
+        let (own, other) = (
+            std::fs::File::open(mounted.dir.join(name)).unwrap(),
+            std::fs::File::open(restored.join(name)).unwrap(),
+        );
         let size = other.metadata().unwrap().len();
         for (offset, len) in [(0, 10), (size / 3, 200_000), (size - 5, 5), (size / 2 + 1, 4097)] {
-            let mut bytes = [vec![0; len.min((size - offset) as usize)], vec![1; len.min((size - offset) as usize)]];
+            let mut bytes = [
+                vec![0; len.min((size - offset) as usize)],
+                vec![1; len.min((size - offset) as usize)],
+            ];
             own.read_exact_at(&mut bytes[0], offset).unwrap();
             other.read_exact_at(&mut bytes[1], offset).unwrap();
             assert!(bytes[0] == bytes[1], "{name} at {offset}");
@@ -112,7 +127,11 @@ fn a_mounted_snapshot_equals_its_source_for_the_programs_that_people_use() {
         readers.into_iter().for_each(|reader| assert!(reader.join().unwrap() == expected));
     });
     assert_eq!(mounted.interrupt(), Some(0));
-    assert_eq!(std::fs::read_dir(program.home.path().join("mnt")).unwrap().count(), 0, "nothing is mounted any more");
+    assert_eq!(
+        std::fs::read_dir(program.home.path().join("mnt")).unwrap().count(),
+        0,
+        "nothing is mounted any more"
+    );
 }
 
 #[needs(fuse)]
@@ -126,14 +145,25 @@ fn nothing_can_be_written_and_all_snapshots_lie_side_by_side() {
     program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
     let repository = facts(&program.repo, &|_| false);
     let mounted = Mounted::new(&program, &[], &program.home.path().join("mnt"));
-    let mut names: Vec<String> = std::fs::read_dir(&mounted.dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> = std::fs::read_dir(&mounted.dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     assert_eq!(names.len(), 2);
     assert!(names.iter().any(|name| name.ends_with(" first_day")), "{names:?}");
-    let texts: Vec<String> = names.iter().map(|name| std::fs::read_to_string(mounted.dir.join(name).join("a/file")).unwrap()).collect();
+    let texts: Vec<String> = names
+        .iter()
+        .map(|name| std::fs::read_to_string(mounted.dir.join(name).join("a/file")).unwrap())
+        .collect();
     assert!(texts.contains(&"one".to_owned()) && texts.contains(&"two".to_owned()));
     let inside = mounted.dir.join(&names[0]);
-    let refused = |outcome: std::io::Result<()>| assert_eq!(outcome.unwrap_err().raw_os_error(), Some(rustix::io::Errno::ROFS.raw_os_error()));
+    let refused = |outcome: std::io::Result<()>| {
+        assert_eq!(
+            outcome.unwrap_err().raw_os_error(),
+            Some(rustix::io::Errno::ROFS.raw_os_error())
+        )
+    };
     refused(std::fs::write(inside.join("new"), "x"));
     refused(std::fs::write(inside.join("a/file"), "x"));
     refused(std::fs::remove_file(inside.join("a/file")));
@@ -141,7 +171,10 @@ fn nothing_can_be_written_and_all_snapshots_lie_side_by_side() {
     refused(std::fs::rename(inside.join("a/file"), inside.join("b")));
     refused(std::os::unix::fs::symlink("x", inside.join("link")));
     refused(std::fs::hard_link(inside.join("a/file"), inside.join("hard")));
-    refused(std::fs::set_permissions(inside.join("a/file"), std::os::unix::fs::PermissionsExt::from_mode(0o777)));
+    refused(std::fs::set_permissions(
+        inside.join("a/file"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o777),
+    ));
     refused(std::fs::File::options().append(true).open(inside.join("a/file")).map(drop));
     // Unmounted from outside, the program ends by itself.
     assert!(Command::new("umount").arg(&mounted.dir).status().unwrap().success());
@@ -160,7 +193,10 @@ fn damage_is_an_error_for_whoever_reads_and_the_rest_stays_readable() {
     let program = Program::new();
     let source = program.home.path().join("source");
     for number in 0..40 {
-        write(source.join(format!("{number}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&number.to_string(), 200_000)].concat());
+        write(
+            source.join(format!("{number}.jpg")),
+            [b"\xff\xd8\xff".as_slice(), &noise(&number.to_string(), 200_000)].concat(),
+        );
     }
     program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
     for entry in walkdir::WalkDir::new(program.repo.join("packs")) {
@@ -225,27 +261,45 @@ fn titles_lead_to_the_folders_that_the_server_names_by_ids() {
     program.ok(&["snapshot", own_fixture().to_str().unwrap()]);
     let mounted = Mounted::new(&program, &["latest", "--titles"], &program.home.path().join("mnt"));
     let titles = mounted.dir.join("titles");
-    // Every link leads to a folder of this snapshot, and every folder of an item or a person that the database names has one.
+    // Every link leads to a folder of this snapshot, and every folder of an item or a person that
+    // the database names has one.
     let mut reached = std::collections::BTreeSet::new();
     for entry in walkdir::WalkDir::new(&titles) {
         let entry = entry.unwrap();
         if entry.path_is_symlink() {
             let to = entry.path().canonicalize().unwrap();
-            assert!(to.is_dir() && to.starts_with(&mounted.dir), "{} leads to {}", entry.path().display(), to.display());
+            assert!(
+                to.is_dir() && to.starts_with(&mounted.dir),
+                "{} leads to {}",
+                entry.path().display(),
+                to.display()
+            );
             reached.insert(to);
         }
     }
     assert!(reached.len() > 5, "{reached:?}");
     // Those that `find` tells by title are the same.
-    let found: serde_json::Value = serde_json::from_str(&program.ok(&["find", "Garden", "--json"])).unwrap();
-    let told: Vec<&str> =
-        found["titles"].as_array().unwrap().iter().flat_map(|title| title["paths"].as_array().unwrap()).map(|path| path.as_str().unwrap()).collect();
+    let found: serde_json::Value =
+        serde_json::from_str(&program.ok(&["find", "Garden", "--json"])).unwrap();
+    let told: Vec<&str> = found["titles"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|title| title["paths"].as_array().unwrap())
+        .map(|path| path.as_str().unwrap())
+        .collect();
     assert!(!told.is_empty(), "{found}");
     for path in told {
-        assert!(reached.contains(&mounted.dir.join(path).canonicalize().unwrap()), "{path} has no link");
+        assert!(
+            reached.contains(&mounted.dir.join(path).canonicalize().unwrap()),
+            "{path} has no link"
+        );
     }
     // Nothing can be written there either, and what is not there is not there.
     assert!(std::fs::write(titles.join("x"), "x").is_err());
-    assert_eq!(std::fs::read_dir(titles.join("nothing")).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(
+        std::fs::read_dir(titles.join("nothing")).unwrap_err().kind(),
+        std::io::ErrorKind::NotFound
+    );
     assert_eq!(mounted.interrupt(), Some(0));
 }

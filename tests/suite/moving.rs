@@ -30,7 +30,13 @@ fn still(root: &std::path::Path) {
     let stamp = rustix::fs::Timespec { tv_sec: 1_000_000_000, tv_nsec: 0 };
     for entry in walkdir::WalkDir::new(root) {
         let times = rustix::fs::Timestamps { last_access: stamp, last_modification: stamp };
-        rustix::fs::utimensat(rustix::fs::CWD, entry.unwrap().path(), &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        rustix::fs::utimensat(
+            rustix::fs::CWD,
+            entry.unwrap().path(),
+            &times,
+            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+        )
+        .unwrap();
     }
 }
 
@@ -84,14 +90,21 @@ fn a_large_tree_changed_a_little_has_the_manifest_of_a_fresh_capture() {
     let dir = temp();
     let source = dir.path().join("source");
     for n in 0..4000u32 {
-        write(source.join(format!("metadata/library/{:02x}/{n:08x}/poster.jpg", n.wrapping_mul(2_654_435_761) >> 24)), n.to_le_bytes());
+        write(
+            source.join(format!(
+                "metadata/library/{:02x}/{n:08x}/poster.jpg",
+                n.wrapping_mul(2_654_435_761) >> 24
+            )),
+            n.to_le_bytes(),
+        );
     }
     let_settle();
     let repository = Repository::init(&dir.path().join("repo")).unwrap();
     capture(&repository, &source).unwrap();
     write(source.join("metadata/library/7f/new/poster.jpg"), "new");
     std::fs::remove_dir_all(source.join("metadata/library/33")).unwrap();
-    std::fs::rename(source.join("metadata/library/40"), source.join("metadata/library/40_moved")).unwrap();
+    std::fs::rename(source.join("metadata/library/40"), source.join("metadata/library/40_moved"))
+        .unwrap();
     let changed = capture(&repository, &source).unwrap();
     assert!(changed.record.files.unchanged > 3800, "{:?}", changed.record.files);
     let backend = MemoryBackend::default();

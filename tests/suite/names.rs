@@ -78,7 +78,8 @@ fn a_directory_of_a_hundred_thousand_files_comes_back() {
         std::fs::write(folder.join(format!("{n:x}")), n.to_le_bytes()).unwrap();
     }
     let program = Program::new();
-    let (report, code) = program.json(&["snapshot", "--plain", dir.path().join("source").to_str().unwrap()]);
+    let (report, code) =
+        program.json(&["snapshot", "--plain", dir.path().join("source").to_str().unwrap()]);
     assert_eq!((code, report["files"]["total"].as_u64()), (0, Some(100_000)));
     let out = program.home.path().join("out");
     let (report, _) = program.json(&["restore", "latest", "--to", out.to_str().unwrap()]);
@@ -129,7 +130,13 @@ fn links_sparse_files_attributes_and_times_come_back() {
         last_modification: rustix::fs::Timespec { tv_sec: seconds, tv_nsec: nanos },
     };
     for (name, seconds) in [("empty", -100), ("link", 1_000_000_000), ("folder", 5_000_000_000)] {
-        rustix::fs::utimensat(rustix::fs::CWD, at(name), &stamp(seconds, 123_456_789), rustix::fs::AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        rustix::fs::utimensat(
+            rustix::fs::CWD,
+            at(name),
+            &stamp(seconds, 123_456_789),
+            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+        )
+        .unwrap();
     }
     comes_back(dir.path());
 }
@@ -173,26 +180,51 @@ fn what_cannot_be_read_is_named_and_the_rest_is_captured() {
     write(source.join("fine"), "fine");
     write(source.join("closed"), "closed");
     write(source.join("shut/inner"), "inner");
-    std::fs::set_permissions(source.join("closed"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    std::fs::set_permissions(source.join("closed"), std::fs::Permissions::from_mode(0o000))
+        .unwrap();
     std::fs::set_permissions(source.join("shut"), std::fs::Permissions::from_mode(0o000)).unwrap();
     std::os::unix::net::UnixListener::bind(source.join("socket")).unwrap();
     let program = Program::new();
     let repo = dir.path().join("repo");
     std::fs::create_dir(&repo).unwrap();
     // Not as root, whom nothing stops.
-    let mut command = program.command(&["--json", "--repo", repo.to_str().unwrap(), "snapshot", "--plain", source.to_str().unwrap()]);
+    let mut command = program.command(&[
+        "--json",
+        "--repo",
+        repo.to_str().unwrap(),
+        "snapshot",
+        "--plain",
+        source.to_str().unwrap(),
+    ]);
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(&repo, Some(65_534), Some(65_534)).unwrap();
         // The program itself must be reachable for that user.
         let copy = dir.path().join("jellyvault");
         std::fs::copy(env!("CARGO_BIN_EXE_jellyvault"), &copy).unwrap();
         command = std::process::Command::new(copy);
-        command.env_clear().args(["--json", "--repo", repo.to_str().unwrap(), "snapshot", "--plain", source.to_str().unwrap()]).uid(65_534).gid(65_534);
+        command
+            .env_clear()
+            .args([
+                "--json",
+                "--repo",
+                repo.to_str().unwrap(),
+                "snapshot",
+                "--plain",
+                source.to_str().unwrap(),
+            ])
+            .uid(65_534)
+            .gid(65_534);
     }
     let output = command.output().unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"));
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"));
     assert_eq!(output.status.code(), Some(3), "{report}");
-    let mut named: Vec<_> = report["problems"].as_array().unwrap().iter().map(|p| p["path"].as_str().unwrap()).collect();
+    let mut named: Vec<_> = report["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["path"].as_str().unwrap())
+        .collect();
     named.sort_unstable();
     assert_eq!(named, ["closed", "shut"]);
     assert_eq!(report["files"]["total"], 1);
@@ -227,9 +259,14 @@ fn a_file_that_grows_while_it_is_read_is_named() {
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
         assert_eq!(code, 3, "{report}");
         assert_eq!(report["problems"][0]["path"], "growing");
-        assert!(report["problems"][0]["what"].as_str().unwrap().contains("changed every time"), "{report}");
+        assert!(
+            report["problems"][0]["what"].as_str().unwrap().contains("changed every time"),
+            "{report}"
+        );
         // What was read last is kept all the same.
-        assert!(program.command(&["cat", "latest:growing"]).output().unwrap().stdout.len() >= 1 << 20);
+        assert!(
+            program.command(&["cat", "latest:growing"]).output().unwrap().stdout.len() >= 1 << 20
+        );
     });
 }
 
@@ -272,7 +309,13 @@ fn problems_of_vanishing(comes_back: bool) -> Vec<jellyvault::progress::Problem>
     let repository = Repository::open_on(Box::new(backend)).unwrap();
     let monitor = Monitor::new(Remover(source.path().join("z"), comes_back));
     let spec = SourceSpec::plain(source.path()).unwrap();
-    let report = ops::snapshot(&repository, &spec, &SnapshotOptions { threads: 1, ..SnapshotOptions::default() }, &monitor).unwrap();
+    let report = ops::snapshot(
+        &repository,
+        &spec,
+        &SnapshotOptions { threads: 1, ..SnapshotOptions::default() },
+        &monitor,
+    )
+    .unwrap();
     assert_eq!(report.record.files.total, 1);
     report.record.problems
 }
@@ -282,7 +325,10 @@ fn a_folder_that_moves_during_the_walk_is_in_the_snapshot_or_named() {
     const FOLDERS: usize = 100;
     let source = temp();
     for number in 0..FOLDERS {
-        let file = source.path().join(format!("{}/{number:03}/poster.jpg", if number % 2 == 0 { "attachments" } else { "subtitles" }));
+        let file = source.path().join(format!(
+            "{}/{number:03}/poster.jpg",
+            if number % 2 == 0 { "attachments" } else { "subtitles" }
+        ));
         write(file, number.to_string());
     }
     let repository = Repository::open_on(Box::new({
@@ -295,8 +341,12 @@ fn a_folder_that_moves_during_the_walk_is_in_the_snapshot_or_named() {
     let mut found = Vec::new();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            for number in (0..FOLDERS).cycle().take_while(|_| !stop.load(std::sync::atomic::Ordering::Relaxed)) {
-                let [a, b] = ["attachments", "subtitles"].map(|parent| source.path().join(format!("{parent}/{number:03}")));
+            for number in (0..FOLDERS)
+                .cycle()
+                .take_while(|_| !stop.load(std::sync::atomic::Ordering::Relaxed))
+            {
+                let [a, b] = ["attachments", "subtitles"]
+                    .map(|parent| source.path().join(format!("{parent}/{number:03}")));
                 let (from, to) = if a.exists() { (a, b) } else { (b, a) };
                 std::fs::rename(from, to).unwrap();
                 std::thread::sleep(std::time::Duration::from_micros(200));
@@ -304,17 +354,29 @@ fn a_folder_that_moves_during_the_walk_is_in_the_snapshot_or_named() {
         });
         for _ in 0..20 {
             let spec = SourceSpec::plain(source.path()).unwrap();
-            let report = ops::snapshot(&repository, &spec, &SnapshotOptions::default(), &Monitor::default());
-            found.push(report.map(|report| (report.record.files.total, report.record.problem_count)));
+            let report =
+                ops::snapshot(&repository, &spec, &SnapshotOptions::default(), &Monitor::default());
+            found.push(
+                report.map(|report| (report.record.files.total, report.record.problem_count)),
+            );
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     let found: Vec<(u64, u64)> = found.into_iter().map(Result::unwrap).collect();
-    assert!(found.iter().all(|(files, problems)| *files >= FOLDERS as u64 || *problems > 0), "(files, problems): {found:?}");
+    assert!(
+        found.iter().all(|(files, problems)| *files >= FOLDERS as u64 || *problems > 0),
+        "(files, problems): {found:?}"
+    );
     assert!(found.iter().any(|(_, problems)| *problems > 0), "nothing moved: {found:?}");
     // At rest, nothing is said.
     let_settle();
-    let report = ops::snapshot(&repository, &SourceSpec::plain(source.path()).unwrap(), &SnapshotOptions::default(), &Monitor::default()).unwrap();
+    let report = ops::snapshot(
+        &repository,
+        &SourceSpec::plain(source.path()).unwrap(),
+        &SnapshotOptions::default(),
+        &Monitor::default(),
+    )
+    .unwrap();
     assert_eq!((report.record.files.total, report.record.problems), (FOLDERS as u64, vec![]));
 }
 
@@ -341,7 +403,12 @@ impl ExFat {
 impl Drop for ExFat {
     fn drop(&mut self) {
         let script = format!("umount m; losetup -d {}", self.device);
-        std::process::Command::new("sh").arg("-c").arg(script).current_dir(self.dir.path()).status().unwrap();
+        std::process::Command::new("sh")
+            .arg("-c")
+            .arg(script)
+            .current_dir(self.dir.path())
+            .status()
+            .unwrap();
     }
 }
 
@@ -351,20 +418,41 @@ fn two_names_that_the_target_takes_for_one_are_both_named() {
     let exfat = ExFat::new();
     let program = Program::new();
     let source = program.home.path().join("source");
-    for name in ["Poster.jpg", "poster.jpg", "A/one", "a/two", "ÄRGER", "ärger", "alone", "Alone.txt"] {
+    for name in
+        ["Poster.jpg", "poster.jpg", "A/one", "a/two", "ÄRGER", "ärger", "alone", "Alone.txt"]
+    {
         write(source.join(name), name);
     }
     program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
-    let args = |dir: std::path::PathBuf| ["restore".to_owned(), "latest".to_owned(), "--to".to_owned(), dir.to_str().unwrap().to_owned()];
-    let run = |dir: std::path::PathBuf| program.json(&args(dir).iter().map(String::as_str).collect::<Vec<_>>());
+    let args = |dir: std::path::PathBuf| {
+        [
+            "restore".to_owned(),
+            "latest".to_owned(),
+            "--to".to_owned(),
+            dir.to_str().unwrap().to_owned(),
+        ]
+    };
+    let run = |dir: std::path::PathBuf| {
+        program.json(&args(dir).iter().map(String::as_str).collect::<Vec<_>>())
+    };
     let (report, code) = run(exfat.dir.path().join("m/out"));
     assert_eq!(code, 3, "{report}");
     // Two of the eight were written over; of the two folders both files are there.
     assert_eq!(report["restored"]["files"], 6, "{report}");
-    let said: Vec<String> = report["problems"].as_array().unwrap().iter().map(|p| format!("{} {}", p["path"], p["what"])).collect();
+    let said: Vec<String> = report["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| format!("{} {}", p["path"], p["what"]))
+        .collect();
     assert_eq!(said.len(), 3, "{said:?}");
-    for (number, pair) in [["a", "A"], ["Poster.jpg", "poster.jpg"], ["ÄRGER", "ärger"]].iter().enumerate() {
-        assert!(said.iter().any(|text| pair.iter().all(|name| text.contains(*name))), "{number} {said:?}");
+    for (number, pair) in
+        [["a", "A"], ["Poster.jpg", "poster.jpg"], ["ÄRGER", "ärger"]].iter().enumerate()
+    {
+        assert!(
+            said.iter().any(|text| pair.iter().all(|name| text.contains(*name))),
+            "{number} {said:?}"
+        );
     }
     // Where all of them can be, nothing is said.
     let (report, code) = run(program.home.path().join("out"));
@@ -375,7 +463,13 @@ fn two_names_that_the_target_takes_for_one_are_both_named() {
 fn said_of_a_new_repository(program: &Program, repo: &std::path::Path) -> String {
     let source = program.home.path().join("source");
     write(source.join("file"), "content");
-    let output = program.run(&["--repo", repo.to_str().unwrap(), "snapshot", "--plain", source.to_str().unwrap()]);
+    let output = program.run(&[
+        "--repo",
+        repo.to_str().unwrap(),
+        "snapshot",
+        "--plain",
+        source.to_str().unwrap(),
+    ]);
     assert!(output.status.success());
     String::from_utf8(output.stderr).unwrap()
 }
@@ -410,12 +504,18 @@ fn names_are_shown_on_one_line_and_carried_exactly() {
         Some(text) => base64::Engine::decode(&base64::prelude::BASE64_STANDARD, text).unwrap(),
         None => entry["path"].as_str().unwrap().as_bytes().to_vec(),
     };
-    let mut found: Vec<Vec<u8>> = listed["entries"].as_array().unwrap().iter().map(carried).collect();
+    let mut found: Vec<Vec<u8>> =
+        listed["entries"].as_array().unwrap().iter().map(carried).collect();
     found.sort();
     let mut expected = odd.map(<[u8]>::to_vec);
     expected.sort();
     assert_eq!(found, expected);
-    let only_one = listed["entries"].as_array().unwrap().iter().filter(|entry| entry.get("path_base64").is_some()).count();
+    let only_one = listed["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry.get("path_base64").is_some())
+        .count();
     assert_eq!(only_one, 1, "{listed}");
 }
 
@@ -425,8 +525,28 @@ fn an_exclude_that_fits_nothing_is_said() {
     let source = program.home.path().join("source");
     write(source.join("a.bif"), "text");
     write(source.join("b"), "text");
-    let (report, code) = program.json(&["snapshot", "--plain", source.to_str().unwrap(), "--exclude", "*.bif", "--exclude", "*.biff", "--exclude", "c/**"]);
+    let (report, code) = program.json(&[
+        "snapshot",
+        "--plain",
+        source.to_str().unwrap(),
+        "--exclude",
+        "*.bif",
+        "--exclude",
+        "*.biff",
+        "--exclude",
+        "c/**",
+    ]);
     assert_eq!(code, 0);
-    let said: Vec<_> = report["remarks"].as_array().unwrap().iter().map(|remark| remark.as_str().unwrap()).collect();
-    assert!(said.iter().any(|s| s.contains("*.biff:")) && said.iter().any(|s| s.contains("c/**:")) && said.iter().all(|s| !s.contains("*.bif:")), "{said:?}");
+    let said: Vec<_> = report["remarks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|remark| remark.as_str().unwrap())
+        .collect();
+    assert!(
+        said.iter().any(|s| s.contains("*.biff:"))
+            && said.iter().any(|s| s.contains("c/**:"))
+            && said.iter().all(|s| !s.contains("*.bif:")),
+        "{said:?}"
+    );
 }

@@ -38,7 +38,12 @@ pub(super) fn content(repository: &Repository, number: usize, path: &str) -> Con
     let catalog = Catalog::load(repository).unwrap();
     let index = Index::open(repository, IndexMode::Use).unwrap();
     let manifest = catalog.snapshots[number].1.category("other").unwrap().manifest;
-    find(&mut ChunkReader::new(repository, &index), manifest, path.as_bytes()).unwrap().unwrap().content().unwrap().clone()
+    find(&mut ChunkReader::new(repository, &index), manifest, path.as_bytes())
+        .unwrap()
+        .unwrap()
+        .content()
+        .unwrap()
+        .clone()
 }
 
 /// A database with some rows of text, folded into its file.
@@ -55,7 +60,10 @@ fn add_rows(db: &rusqlite::Connection, rows: std::ops::Range<u32>) {
     for row in rows {
         db.execute(
             "INSERT INTO items(name, data) VALUES(?1, ?2)",
-            rusqlite::params![format!("item {}", row.wrapping_mul(2_654_435_761)), noise(&row.to_string(), 600)],
+            rusqlite::params![
+                format!("item {}", row.wrapping_mul(2_654_435_761)),
+                noise(&row.to_string(), 600)
+            ],
         )
         .unwrap();
     }
@@ -111,8 +119,12 @@ impl Pages {
                     }
                 }
             }
-            Change::Grow(pages) => self.bytes.extend(noise("grow", usize::from(*pages) * self.size)),
-            Change::Shrink(pages) => self.bytes.truncate(count.saturating_sub(usize::from(*pages)).max(1) * self.size),
+            Change::Grow(pages) => {
+                self.bytes.extend(noise("grow", usize::from(*pages) * self.size))
+            }
+            Change::Shrink(pages) => {
+                self.bytes.truncate(count.saturating_sub(usize::from(*pages)).max(1) * self.size)
+            }
             Change::PageSize(log2) => self.size = 512 << log2,
             Change::Tail(bytes) => self.bytes.extend(noise("tail", usize::from(*bytes))),
             Change::Zero(page) => {
@@ -122,7 +134,8 @@ impl Pages {
             }
         }
         self.bytes[..16].copy_from_slice(b"SQLite format 3\0");
-        self.bytes[16..18].copy_from_slice(&if self.size == 65_536 { 1 } else { self.size as u16 }.to_be_bytes());
+        self.bytes[16..18]
+            .copy_from_slice(&if self.size == 65_536 { 1 } else { self.size as u16 }.to_be_bytes());
     }
 }
 
@@ -131,7 +144,8 @@ proptest! {
     #[test]
     fn every_version_of_a_file_of_pages_comes_back_identical(versions in changes()) {
         let dir = temp();
-        // Beneath `data/` of an instance it would be copied through SQLite, which refuses such pages; the bytes are the same.
+        // Beneath `data/` of an instance it would be copied through SQLite, which refuses such
+        // pages; the bytes are the same.
         let (_, repository) = memory();
         let mut pages = Pages { bytes: noise("first", 64 * 4096), size: 4096 };
         let mut expected = Vec::new();
@@ -149,7 +163,8 @@ proptest! {
 }
 
 #[test]
-fn every_version_of_a_real_database_comes_back_through_growth_shrinkage_vacuum_and_other_page_sizes() {
+fn every_version_of_a_real_database_comes_back_through_growth_shrinkage_vacuum_and_other_page_sizes()
+ {
     let dir = temp();
     let path = dir.path().join("library.db");
     let (_, repository) = memory();
@@ -171,7 +186,10 @@ fn every_version_of_a_real_database_comes_back_through_growth_shrinkage_vacuum_a
     step("DELETE FROM items; VACUUM");
     step("PRAGMA page_size = 65536; VACUUM; INSERT INTO items(name) VALUES('last')");
     for (number, bytes) in expected.iter().enumerate() {
-        assert!(matches!(content(&repository, number, "library.db"), Content::Pages(_)), "version {number} is not stored by pages");
+        assert!(
+            matches!(content(&repository, number, "library.db"), Content::Pages(_)),
+            "version {number} is not stored by pages"
+        );
         assert!(cat(&repository, number, "library.db") == *bytes, "version {number} differs");
     }
 }
@@ -188,7 +206,10 @@ fn a_light_day_costs_its_pages_and_a_vacuum_finds_pages_that_moved() {
     db.execute_batch("UPDATE items SET name = name || 'x' WHERE id IN (100, 2000, 4000)").unwrap();
     let_settle();
     let light = capture(&repository, dir.path()).unwrap().record.bytes;
-    assert!(light.new_raw < 20 * 4096 + 5_000 && light.new_stored < first.new_stored / 50, "{light:?} after {first:?} of {pages} pages");
+    assert!(
+        light.new_raw < 20 * 4096 + 5_000 && light.new_stored < first.new_stored / 50,
+        "{light:?} after {first:?} of {pages} pages"
+    );
     // Pages at the beginning go: VACUUM moves most others as they are.
     db.execute_batch("DROP INDEX by_name; VACUUM").unwrap();
     let_settle();
@@ -209,7 +230,10 @@ fn a_copy_of_a_database_in_another_place_costs_a_recipe_at_most() {
     let backup = dir.path().join("old/library.db.bak");
     std::fs::create_dir(backup.parent().unwrap()).unwrap();
     std::fs::copy(&path, &backup).unwrap();
-    rusqlite::Connection::open(&backup).unwrap().execute_batch("UPDATE items SET name = 'one' WHERE id = 7").unwrap();
+    rusqlite::Connection::open(&backup)
+        .unwrap()
+        .execute_batch("UPDATE items SET name = 'one' WHERE id = 7")
+        .unwrap();
     let_settle();
     let second = capture(&repository, dir.path()).unwrap().record.bytes;
     assert!(second.new_raw < std::fs::metadata(&path).unwrap().len() / 10, "{second:?}");
@@ -223,7 +247,10 @@ fn what_only_looks_like_a_database_is_kept_as_bytes() {
     let head = b"SQLite format 3\0\x10\0".to_vec();
     let files = [
         ("partial.db", [head.as_slice(), &noise("partial", 300_000)].concat()),
-        ("lies.db", [b"SQLite format 3\0\x10\x01".as_slice(), &noise("lies", 4096 * 9 - 18)].concat()),
+        (
+            "lies.db",
+            [b"SQLite format 3\0\x10\x01".as_slice(), &noise("lies", 4096 * 9 - 18)].concat(),
+        ),
         ("encrypted.db", noise("encrypted", 4096 * 10)),
         ("head only.db", head.clone()),
         ("whole pages of nothing.db", [head.as_slice(), &vec![0; 4096 * 40 - 18]].concat()),
@@ -233,7 +260,11 @@ fn what_only_looks_like_a_database_is_kept_as_bytes() {
     let (_, repository) = memory();
     capture(&repository, dir.path()).unwrap();
     for (number, (name, bytes)) in files.iter().enumerate() {
-        assert_eq!(matches!(content(&repository, 0, name), Content::Pages(_)), number == 4, "{name}");
+        assert_eq!(
+            matches!(content(&repository, 0, name), Content::Pages(_)),
+            number == 4,
+            "{name}"
+        );
         assert!(cat(&repository, 0, name) == *bytes, "{name}");
     }
 }
@@ -261,9 +292,15 @@ fn two_hundred_snapshots_keep_the_chain_short_and_the_oldest_as_near_as_the_newe
     let index = Index::open(&repository, IndexMode::Use).unwrap();
     let mut reader = ChunkReader::new(&repository, &index);
     let (mut deepest, mut recipes) = (0, 0);
-    index.for_each_extent(|extent| recipes += if extent.kind.is_recipe() { u64::from(extent.stored_bytes) } else { 0 }).unwrap();
+    index
+        .for_each_extent(|extent| {
+            recipes += if extent.kind.is_recipe() { u64::from(extent.stored_bytes) } else { 0 }
+        })
+        .unwrap();
     for number in 0..200 {
-        let Content::Pages(id) = content(&repository, number, "library.db") else { panic!("not stored by pages") };
+        let Content::Pages(id) = content(&repository, number, "library.db") else {
+            panic!("not stored by pages")
+        };
         deepest = deepest.max(reader.recipe_chain(&id, &mut NoneKnown).unwrap().bodies.len());
     }
     assert!((2..=30).contains(&deepest), "{deepest} recipes behind one another");
@@ -274,14 +311,27 @@ fn two_hundred_snapshots_keep_the_chain_short_and_the_oldest_as_near_as_the_newe
     let count = |work: &mut dyn FnMut()| {
         backend.take_calls();
         work();
-        backend.take_calls().iter().filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with("packs/"))).count()
+        backend
+            .take_calls()
+            .iter()
+            .filter(|call| matches!(call, Verb::Read(name, _) if name.starts_with("packs/")))
+            .count()
     };
     // Trailers stand for the index file, which a repository in memory has not.
     let opening = count(&mut || drop(Index::open(&repository, IndexMode::Use).unwrap()));
     for (number, bytes) in &kept {
-        let reads = count(&mut || assert!(cat(&repository, *number as usize, "library.db") == *bytes, "snapshot {number} differs"));
+        let reads = count(&mut || {
+            assert!(
+                cat(&repository, *number as usize, "library.db") == *bytes,
+                "snapshot {number} differs"
+            )
+        });
         // The manifest, the recipes, and each extent once: never more extents than pages.
-        assert!(reads - opening <= 2 + 30 + bytes.len() / 4096, "{} reads for snapshot {number}", reads - opening);
+        assert!(
+            reads - opening <= 2 + 30 + bytes.len() / 4096,
+            "{} reads for snapshot {number}",
+            reads - opening
+        );
     }
 }
 
@@ -292,7 +342,8 @@ fn a_database_has_the_same_manifest_whatever_came_before_it() {
     let (_, lived) = memory_plain();
     let db = database(&path, 1000);
     for step in 0..4 {
-        db.execute_batch(&format!("UPDATE items SET name = 'step {step}' WHERE id % 50 = {step}")).unwrap();
+        db.execute_batch(&format!("UPDATE items SET name = 'step {step}' WHERE id % 50 = {step}"))
+            .unwrap();
         let_settle();
         capture(&lived, dir.path()).unwrap();
     }
@@ -309,7 +360,11 @@ fn an_unchanged_database_is_not_read_and_one_that_was_only_touched_stores_nothin
     let_settle();
     program.ok(&["snapshot", data.to_str().unwrap()]);
     let (again, _) = program.json(&["snapshot", data.to_str().unwrap()]);
-    assert_eq!((&again["files_read"], &again["bytes"]["read"], &again["bytes"]["new_stored"]), (&0.into(), &0.into(), &0.into()), "{again}");
+    assert_eq!(
+        (&again["files_read"], &again["bytes"]["read"], &again["bytes"]["new_stored"]),
+        (&0.into(), &0.into(), &0.into()),
+        "{again}"
+    );
     let touched = std::fs::File::options().write(true).open(data.join("data/jellyfin.db")).unwrap();
     touched.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(5)).unwrap();
     let_settle();
@@ -318,9 +373,18 @@ fn an_unchanged_database_is_not_read_and_one_that_was_only_touched_stores_nothin
     // The entry's new time is all that is new: a leaf and what is above it.
     assert!(touched["bytes"]["new_raw"].as_u64().unwrap() < 1000, "{touched}");
     let (shown, _) = program.json(&["show", "latest"]);
-    assert_eq!((&shown["databases"][0]["path"], &shown["databases"][0]["new_stored"]), (&"data/jellyfin.db".into(), &0.into()), "{shown}");
+    assert_eq!(
+        (&shown["databases"][0]["path"], &shown["databases"][0]["new_stored"]),
+        (&"data/jellyfin.db".into(), &0.into()),
+        "{shown}"
+    );
     let (stats, _) = program.json(&["stats"]);
-    let costs: Vec<_> = stats["stats"]["growth"].as_array().unwrap().iter().map(|growth| growth["database_stored"].as_u64().unwrap()).collect();
+    let costs: Vec<_> = stats["stats"]["growth"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|growth| growth["database_stored"].as_u64().unwrap())
+        .collect();
     assert!(costs[0] > 10_000 && costs[1..] == [0, 0], "{costs:?}");
 }
 
@@ -333,22 +397,30 @@ fn a_recipe_that_is_damaged_is_named_and_the_next_capture_is_whole() {
     let_settle();
     capture(&repository, dir.path()).unwrap();
     // The last extent of the pack is the recipe; its last byte stands before the trailer.
-    let (name, mut bytes) = backend.files().into_iter().find(|(name, _)| name.starts_with("packs/")).unwrap();
+    let (name, mut bytes) =
+        backend.files().into_iter().find(|(name, _)| name.starts_with("packs/")).unwrap();
     let index = Index::open(&repository, IndexMode::Use).unwrap();
     let mut end = 0;
-    index.for_each_extent(|extent| end = end.max(extent.offset + u64::from(extent.stored_bytes))).unwrap();
+    index
+        .for_each_extent(|extent| end = end.max(extent.offset + u64::from(extent.stored_bytes)))
+        .unwrap();
     bytes[end as usize - 1] ^= 1;
     backend.put(&name, bytes);
     let catalog = Catalog::load(&repository).unwrap();
-    let error = ops::cat(&repository, &catalog.snapshots[0], b"library.db", &mut Vec::new()).unwrap_err();
+    let error =
+        ops::cat(&repository, &catalog.snapshots[0], b"library.db", &mut Vec::new()).unwrap_err();
     assert_eq!(error.kind(), jellyvault::ops::ErrorKind::Damaged, "{error}");
-    // The same state again cannot use the recipe that is there; another state needs none of the past.
+    // The same state again cannot use the recipe that is there; another state needs none of the
+    // past.
     for sql in ["", "UPDATE items SET name = 'x' WHERE id = 3"] {
         db.execute_batch(sql).unwrap();
         let_settle();
         capture(&repository, dir.path()).unwrap();
         let number = Catalog::load(&repository).unwrap().snapshots.len() - 1;
-        assert!(cat(&repository, number, "library.db") == std::fs::read(&path).unwrap(), "after {sql:?}");
+        assert!(
+            cat(&repository, number, "library.db") == std::fs::read(&path).unwrap(),
+            "after {sql:?}"
+        );
     }
 }
 
@@ -357,14 +429,20 @@ fn too_little_room_for_the_private_copy_is_said_with_the_numbers() {
     let program = Program::new();
     let data = program.home.path().join("jellyfin");
     copy_tree(&own_fixture(), &data);
-    let database = std::fs::File::options().write(true).open(data.join("data/jellyfin.db")).unwrap();
+    let database =
+        std::fs::File::options().write(true).open(data.join("data/jellyfin.db")).unwrap();
     // Holes take no room here; a copy might.
     database.set_len(15 << 40).unwrap();
     let_settle();
     let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
     assert_eq!(code, 3, "{report}");
     let what = report["problems"][0]["what"].as_str().unwrap();
-    assert!(what.contains("needs 157") && what.contains("MiB are free") && what.contains("--scratch-dir"), "{what}");
+    assert!(
+        what.contains("needs 157")
+            && what.contains("MiB are free")
+            && what.contains("--scratch-dir"),
+        "{what}"
+    );
 }
 
 #[test]
@@ -372,7 +450,13 @@ fn attributes_of_the_database_itself_come_back() {
     let program = Program::new();
     let data = program.home.path().join("jellyfin");
     copy_tree(&own_fixture(), &data);
-    rustix::fs::setxattr(data.join("data/jellyfin.db"), "user.kept", b"yes", rustix::fs::XattrFlags::empty()).unwrap();
+    rustix::fs::setxattr(
+        data.join("data/jellyfin.db"),
+        "user.kept",
+        b"yes",
+        rustix::fs::XattrFlags::empty(),
+    )
+    .unwrap();
     let_settle();
     program.ok(&["snapshot", data.to_str().unwrap()]);
     let out = program.home.path().join("out");
@@ -384,9 +468,14 @@ fn attributes_of_the_database_itself_come_back() {
 #[test]
 fn many_databases_in_one_folder_are_captured_without_waiting_for_each_other() {
     let dir = temp();
-    // Enough to be spread over several runs and batches, each with more new pages than a channel holds.
+    // Enough to be spread over several runs and batches, each with more new pages than a channel
+    // holds.
     for number in 0..40 {
-        let head = [b"SQLite format 3\0\x10\0".as_slice(), &noise(&format!("db {number}"), (5 << 20) - 18)].concat();
+        let head = [
+            b"SQLite format 3\0\x10\0".as_slice(),
+            &noise(&format!("db {number}"), (5 << 20) - 18),
+        ]
+        .concat();
         for copy in 0..4 {
             write(dir.path().join(format!("{number}/{copy}/other")), "text");
         }
@@ -414,12 +503,16 @@ fn many_databases_in_one_folder_are_captured_without_waiting_for_each_other() {
 
 /// Copies the packs of one repository into another.
 fn merge(from: &MemoryBackend, into: &MemoryBackend) {
-    from.files().into_iter().filter(|(name, _)| !name.starts_with("repo")).for_each(|(name, bytes)| into.put(&name, bytes));
+    from.files()
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with("repo"))
+        .for_each(|(name, bytes)| into.put(&name, bytes));
 }
 
 #[test]
 fn recipes_of_one_database_by_two_writers_lead_to_an_end_whichever_pack_is_read_last() {
-    // Which of two packs is read last is chance, because their names are random: one try in four would have met the wrong order.
+    // Which of two packs is read last is chance, because their names are random: one try in four
+    // would have met the wrong order.
     for _ in 0..12 {
         let dir = temp();
         let path = dir.path().join("library.db");
@@ -427,7 +520,8 @@ fn recipes_of_one_database_by_two_writers_lead_to_an_end_whichever_pack_is_read_
         let db = database(&path, 200);
         let mut versions = Vec::new();
         for step in 0..5 {
-            db.execute_batch(&format!("UPDATE items SET name = 'step {step}' WHERE id = {step}")).unwrap();
+            db.execute_batch(&format!("UPDATE items SET name = 'step {step}' WHERE id = {step}"))
+                .unwrap();
             let_settle();
             capture(&lived, dir.path()).unwrap();
             versions.push(std::fs::read(&path).unwrap());
@@ -439,7 +533,8 @@ fn recipes_of_one_database_by_two_writers_lead_to_an_end_whichever_pack_is_read_
             let_settle();
             capture(&other, dir.path()).unwrap();
         }
-        for (first, second) in [(&lived_backend, &other_backend), (&other_backend, &lived_backend)] {
+        for (first, second) in [(&lived_backend, &other_backend), (&other_backend, &lived_backend)]
+        {
             let both = MemoryBackend::default();
             Repository::init_with(&both, &plain_settings()).unwrap();
             merge(first, &both);
@@ -475,7 +570,10 @@ fn an_interrupted_capture_leaves_pages_but_no_recipe_that_leads_nowhere() {
     std::fs::create_dir(path.parent().unwrap()).unwrap();
     drop(database(&path, 3000));
     for number in 0..200 {
-        write(dir.path().join(format!("b/{number}.jpg")), [b"\xff\xd8\xff".as_slice(), &noise(&number.to_string(), 60_000)].concat());
+        write(
+            dir.path().join(format!("b/{number}.jpg")),
+            [b"\xff\xd8\xff".as_slice(), &noise(&number.to_string(), 60_000)].concat(),
+        );
     }
     let_settle();
     let (_, repository) = memory();
@@ -484,7 +582,11 @@ fn an_interrupted_capture_leaves_pages_but_no_recipe_that_leads_nowhere() {
     let spec = ops::SourceSpec::plain(dir.path()).unwrap();
     let options = ops::SnapshotOptions { threads: 1, ..Default::default() };
     let outcome = ops::snapshot(&repository, &spec, &options, &monitor);
-    assert!(matches!(outcome, Err(ops::Error::Interrupted)), "{:?}", outcome.map(|report| report.packs));
+    assert!(
+        matches!(outcome, Err(ops::Error::Interrupted)),
+        "{:?}",
+        outcome.map(|report| report.packs)
+    );
     let index = Index::open(&repository, IndexMode::Use).unwrap();
     let (mut pages, mut recipes) = (0, 0);
     index
@@ -497,7 +599,10 @@ fn an_interrupted_capture_leaves_pages_but_no_recipe_that_leads_nowhere() {
     let again = capture(&repository, dir.path()).unwrap().record.bytes;
     assert!(matches!(content(&repository, 0, "a/library.db"), Content::Pages(_)));
     assert_eq!(cat(&repository, 0, "a/library.db"), std::fs::read(&path).unwrap());
-    assert!(again.new_raw < again.read - std::fs::metadata(&path).unwrap().len() / 2, "the pages of the interrupted capture were stored again: {again:?}");
+    assert!(
+        again.new_raw < again.read - std::fs::metadata(&path).unwrap().len() / 2,
+        "the pages of the interrupted capture were stored again: {again:?}"
+    );
 }
 
 #[test]

@@ -24,19 +24,40 @@ fn a_repository_that_is_gone_is_not_made_anew_unless_the_user_says_so() {
         }
         let import = program.home.path().join("some.zip");
         write(&import, "no zip");
-        for args in
-            [&snapshot[..], &[&snapshot[..], &["--dry-run"]].concat(), &["list"], &["restore", "latest", "--to", "x"], &["import", import.to_str().unwrap()]]
-        {
+        for args in [
+            &snapshot[..],
+            &[&snapshot[..], &["--dry-run"]].concat(),
+            &["list"],
+            &["restore", "latest", "--to", "x"],
+            &["import", import.to_str().unwrap()],
+        ] {
             let (refused, code) = program.json(args);
-            assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("no-repository")), "{args:?} {refused}");
-            assert!(message(&refused).contains("is missing: it existed before (last used on 20"), "{args:?} {refused}");
+            assert_eq!(
+                (code, refused["error"]["kind"].as_str()),
+                (1, Some("no-repository")),
+                "{args:?} {refused}"
+            );
+            assert!(
+                message(&refused).contains("is missing: it existed before (last used on 20"),
+                "{args:?} {refused}"
+            );
             assert!(refused["error"]["hint"].as_str().unwrap().contains("--init"), "{refused}");
         }
         // However it is written.
-        let around = program.repo.parent().unwrap().join("x/..").join(program.repo.file_name().unwrap());
-        let (refused, code) = program.json(&[&["--repo", around.to_str().unwrap()], &snapshot[..]].concat());
-        assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("no-repository")), "{refused}");
-        assert_eq!(std::fs::read_dir(&program.repo).map_or(0, Iterator::count), 0, "nothing was made");
+        let around =
+            program.repo.parent().unwrap().join("x/..").join(program.repo.file_name().unwrap());
+        let (refused, code) =
+            program.json(&[&["--repo", around.to_str().unwrap()], &snapshot[..]].concat());
+        assert_eq!(
+            (code, refused["error"]["kind"].as_str()),
+            (1, Some("no-repository")),
+            "{refused}"
+        );
+        assert_eq!(
+            std::fs::read_dir(&program.repo).map_or(0, Iterator::count),
+            0,
+            "nothing was made"
+        );
         program.ok(&[&snapshot[..], &["--init"]].concat());
         program.ok(&snapshot);
     }
@@ -59,7 +80,9 @@ fn a_memory_that_cannot_be_kept_keeps_nobody_from_a_snapshot() {
     std::fs::remove_dir_all(&program.repo).unwrap();
     let made = program.run(&["snapshot", "--plain", source.to_str().unwrap()]);
     assert!(
-        made.status.success() && String::from_utf8_lossy(&made.stderr).contains("could not find out whether there was a repository at this path before"),
+        made.status.success()
+            && String::from_utf8_lossy(&made.stderr)
+                .contains("could not find out whether there was a repository at this path before"),
         "{made:?}"
     );
     program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
@@ -71,14 +94,29 @@ fn places_on_other_machines_are_refused_and_no_folder_of_that_name_is_made() {
     let home = program.home.path();
     let source = home.join("source");
     write(source.join("file"), "content");
-    for place in ["s3:bucket/jelly", "sftp:nas:/backup", "rclone:drive:jelly", "ssh://nas/backup", "user@nas:/backup", "nas:/backup"] {
-        let refused = program.command(&["--json", "--repo", place, "snapshot", "--plain", source.to_str().unwrap()]).current_dir(home).output().unwrap();
+    for place in [
+        "s3:bucket/jelly",
+        "sftp:nas:/backup",
+        "rclone:drive:jelly",
+        "ssh://nas/backup",
+        "user@nas:/backup",
+        "nas:/backup",
+    ] {
+        let refused = program
+            .command(&["--json", "--repo", place, "snapshot", "--plain", source.to_str().unwrap()])
+            .current_dir(home)
+            .output()
+            .unwrap();
         let document: serde_json::Value = serde_json::from_slice(&refused.stdout).unwrap();
         assert_eq!(refused.status.code(), Some(2), "{document}");
         assert!(message(&document).starts_with(place), "{document}");
     }
     assert_eq!(std::fs::read_dir(home).unwrap().count(), 1, "only the source is there");
-    let made = program.command(&["--repo", "./s3:bucket", "snapshot", "--plain", source.to_str().unwrap()]).current_dir(home).output().unwrap();
+    let made = program
+        .command(&["--repo", "./s3:bucket", "snapshot", "--plain", source.to_str().unwrap()])
+        .current_dir(home)
+        .output()
+        .unwrap();
     assert!(made.status.success() && home.join("s3:bucket/repo.toml").is_file());
 }
 
@@ -89,7 +127,11 @@ fn a_dry_run_makes_no_repository() {
     copy_tree(&own_fixture(), &source);
     let (report, code) = program.json(&["snapshot", source.to_str().unwrap(), "--dry-run"]);
     assert_eq!((code, report["files"]["new"].as_u64()), (0, Some(87)), "{report}");
-    assert_eq!(std::fs::read_dir(program.home.path()).unwrap().count(), 1, "only the source is there");
+    assert_eq!(
+        std::fs::read_dir(program.home.path()).unwrap().count(),
+        1,
+        "only the source is there"
+    );
 }
 
 #[test]

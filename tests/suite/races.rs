@@ -1,7 +1,9 @@
-//! What a capture or a restore by root looks at is swapped for a link of the server's user at each of its calls of the kernel that take or give
-//! a name, one run for each: `strace` stops the program there, so no luck is needed.
+//! What a capture or a restore by root looks at is swapped for a link of the server's user at each
+//! of its calls of the kernel that take or give a name, one run for each: `strace` stops the
+//! program there, so no luck is needed.
 //!
-//! `JELLYVAULT_RACE_STRIDE=1` tries every call, which takes an hour; what is set here tries one in 101.
+//! `JELLYVAULT_RACE_STRIDE=1` tries every call, which takes an hour; what is set here tries one in
+//! 101.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -40,7 +42,10 @@ struct Theatre {
 impl Theatre {
     fn new() -> Theatre {
         let stage = Stage::new();
-        sh("cd \"$1\"; rm -r data/subtitles metadata/People data/ScheduledTasks config/users root/default/*; mkdir data/backups", &stage.data);
+        sh(
+            "cd \"$1\"; rm -r data/subtitles metadata/People data/ScheduledTasks config/users root/default/*; mkdir data/backups",
+            &stage.data,
+        );
         stage.settle();
         stage.program.ok(&["snapshot", stage.at()]);
         let kept = stage.program.home.path().join("kept");
@@ -53,19 +58,47 @@ impl Theatre {
         std::fs::remove_dir_all(&self.stage.data).unwrap();
         copy_tree(&self.kept, &self.stage.data);
         if is_damaged {
-            sh("cd \"$1\"; rm -r plugins/* metadata/library/*; echo '<x/>' > config/branding.xml; touch plugins/extra config/extra", &self.stage.data);
+            sh(
+                "cd \"$1\"; rm -r plugins/* metadata/library/*; echo '<x/>' > config/branding.xml; touch plugins/extra config/extra",
+                &self.stage.data,
+            );
             sh(&format!("chown -hR {USER}:{USER} \"$1\""), &self.stage.data);
         }
     }
 
-    /// Runs a command that is stopped at a call, where `own` and `trap` change places. How often it was stopped, and how often they did.
-    fn run_with_a_swap(&self, args: &[&str], call: usize, stays: Stays, own: &Path, trap: &Path) -> (usize, usize) {
-        let when = if stays == Stays::Long { format!("{call}") } else { format!("{call}..{}", call + 1) };
+    /// Runs a command that is stopped at a call, where `own` and `trap` change places. How often it
+    /// was stopped, and how often they did.
+    fn run_with_a_swap(
+        &self,
+        args: &[&str],
+        call: usize,
+        stays: Stays,
+        own: &Path,
+        trap: &Path,
+    ) -> (usize, usize) {
+        let when =
+            if stays == Stays::Long { format!("{call}") } else { format!("{call}..{}", call + 1) };
         let program = self.stage.program.command(args);
         let mut command = Command::new("strace");
-        command.env_clear().envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.args(["-D", "-f", "-qqq", "-o", "/dev/null", "-e", &format!("trace={CALLS}"), "-e", &format!("inject={CALLS}:signal=STOP:when={when}")]);
-        command.arg(program.get_program()).args(program.get_args()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .env_clear()
+            .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.args([
+            "-D",
+            "-f",
+            "-qqq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &format!("trace={CALLS}"),
+            "-e",
+            &format!("inject={CALLS}:signal=STOP:when={when}"),
+        ]);
+        command
+            .arg(program.get_program())
+            .args(program.get_args())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut child = Started { child: command.spawn().unwrap(), is_over: false };
         let id = Pid::from_raw(i32::try_from(child.child.id()).unwrap()).unwrap();
         let (mut stops, mut swaps) = (0, 0);
@@ -74,7 +107,10 @@ impl Theatre {
             if !status.stopped() {
                 child.is_over = true;
                 let code = status.exit_status();
-                assert!(matches!(code, Some(0 | 1 | 3)), "{args:?}, swapped at call {call}: {status:?}");
+                assert!(
+                    matches!(code, Some(0 | 1 | 3)),
+                    "{args:?}, swapped at call {call}: {status:?}"
+                );
                 return (stops, swaps);
             }
             stops += 1;
@@ -104,11 +140,13 @@ fn stride() -> usize {
     std::env::var("JELLYVAULT_RACE_STRIDE").map_or(STRIDE, |stride| stride.parse().unwrap())
 }
 
-/// Each path in turn is swapped for a link to root's directory (or a file of it) at the calls of a command. A capture begins with no repository.
+/// Each path in turn is swapped for a link to root's directory (or a file of it) at the calls of a
+/// command. A capture begins with no repository.
 fn try_all(args: &[&str], paths: &[(&str, &str)], is_capture: bool) {
     let theatre = Theatre::new();
     let stage = &theatre.stage;
-    let args: Vec<&str> = args.iter().map(|arg| if *arg == "AT" { stage.at() } else { arg }).collect();
+    let args: Vec<&str> =
+        args.iter().map(|arg| if *arg == "AT" { stage.at() } else { arg }).collect();
     let trap = stage.program.home.path().join("trap");
     let mut runs = 0;
     for (number, (path, target)) in paths.iter().enumerate() {
@@ -140,25 +178,54 @@ fn try_all(args: &[&str], paths: &[(&str, &str)], is_capture: bool) {
     assert!(runs >= 3 * paths.len(), "only {runs} runs had a swap");
 }
 
-const FOLDERS: [(&str, &str); 4] = [("plugins", ""), ("metadata", ""), ("data", ""), ("config", "")];
+const FOLDERS: [(&str, &str); 4] =
+    [("plugins", ""), ("metadata", ""), ("data", ""), ("config", "")];
 
 #[needs(root, strace)]
 #[test]
 fn a_swap_at_any_call_of_a_capture_gains_nothing() {
-    try_all(&["snapshot", "AT"], &[&FOLDERS[..], &[("config/branding.xml", "shadow"), ("data/jellyfin.db-wal", "shadow")]].concat(), true);
+    try_all(
+        &["snapshot", "AT"],
+        &[&FOLDERS[..], &[("config/branding.xml", "shadow"), ("data/jellyfin.db-wal", "shadow")]]
+            .concat(),
+        true,
+    );
 }
 
 #[needs(root, strace)]
 #[test]
 fn a_swap_at_any_call_of_a_restore_gains_nothing() {
-    try_all(&["restore", "latest", "--in-place", "--data-dir", "AT", "--no-safety-snapshot", "--only", "plugins,metadata,config"], &FOLDERS, false);
+    try_all(
+        &[
+            "restore",
+            "latest",
+            "--in-place",
+            "--data-dir",
+            "AT",
+            "--no-safety-snapshot",
+            "--only",
+            "plugins,metadata,config",
+        ],
+        &FOLDERS,
+        false,
+    );
 }
 
 #[needs(root, strace)]
 #[test]
 fn a_swap_at_any_call_of_a_restore_that_deletes_gains_nothing() {
     try_all(
-        &["restore", "latest", "--in-place", "--data-dir", "AT", "--no-safety-snapshot", "--delete", "--only", "plugins,config"],
+        &[
+            "restore",
+            "latest",
+            "--in-place",
+            "--data-dir",
+            "AT",
+            "--no-safety-snapshot",
+            "--delete",
+            "--only",
+            "plugins,config",
+        ],
         &[("plugins", ""), ("config", "")],
         false,
     );
@@ -168,7 +235,17 @@ fn a_swap_at_any_call_of_a_restore_that_deletes_gains_nothing() {
 #[test]
 fn a_swap_at_any_call_of_a_restore_that_keeps_what_was_gains_nothing() {
     try_all(
-        &["restore", "latest", "--in-place", "--data-dir", "AT", "--no-safety-snapshot", "--keep-old", "--only", "plugins,database"],
+        &[
+            "restore",
+            "latest",
+            "--in-place",
+            "--data-dir",
+            "AT",
+            "--no-safety-snapshot",
+            "--keep-old",
+            "--only",
+            "plugins,database",
+        ],
         &[("plugins", ""), ("data", "")],
         false,
     );
@@ -188,7 +265,16 @@ fn a_swap_at_any_call_of_an_export_to_the_dashboard_gains_nothing() {
 #[test]
 fn a_swap_at_any_call_of_a_restore_of_watch_state_gains_nothing() {
     try_all(
-        &["restore", "latest", "--user", "Ana", "--watch-state", "--data-dir", "AT", "--no-safety-snapshot"],
+        &[
+            "restore",
+            "latest",
+            "--user",
+            "Ana",
+            "--watch-state",
+            "--data-dir",
+            "AT",
+            "--no-safety-snapshot",
+        ],
         &[("data", ""), ("data/jellyfin.db", "shadow")],
         false,
     );

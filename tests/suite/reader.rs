@@ -1,4 +1,5 @@
-//! Your data can be read without jellyvault: `docs/read_repository.py`, written from `docs/format.md` alone, gives what a restore gives.
+//! Your data can be read without jellyvault: `docs/read_repository.py`, written from
+//! `docs/format.md` alone, gives what a restore gives.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +13,9 @@ pub(super) fn python() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
     let named = std::env::var_os("JELLYVAULT_PYTHON").map(PathBuf::from);
     let needed = "import blake3, zstandard, tomllib, cryptography.hazmat.primitives.kdf.argon2";
-    let works = |python: &PathBuf| Command::new(python).args(["-c", needed]).output().is_ok_and(|done| done.status.success());
+    let works = |python: &PathBuf| {
+        Command::new(python).args(["-c", needed]).output().is_ok_and(|done| done.status.success())
+    };
     named.into_iter().chain([own, PathBuf::from("python3")]).find(works).unwrap()
 }
 
@@ -23,18 +26,34 @@ fn read(python: &Path, arguments: &[&str]) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// Every snapshot of a repository, read by the one and by the other. What opens the repository: a file for the program, a file for the reader.
-fn assert_reads_the_same(program: &Program, python: &Path, repo: &Path, keys: Option<(&Path, &Path)>) -> usize {
+/// Every snapshot of a repository, read by the one and by the other. What opens the repository: a
+/// file for the program, a file for the reader.
+fn assert_reads_the_same(
+    program: &Program,
+    python: &Path,
+    repo: &Path,
+    keys: Option<(&Path, &Path)>,
+) -> usize {
     let repo = repo.to_str().unwrap();
-    let option = |file: Option<&Path>| file.map(|file| vec!["--passphrase-file".to_owned(), file.to_str().unwrap().to_owned()]).unwrap_or_default();
+    let option = |file: Option<&Path>| {
+        file.map(|file| vec!["--passphrase-file".to_owned(), file.to_str().unwrap().to_owned()])
+            .unwrap_or_default()
+    };
     let (ours, theirs) = (option(keys.map(|keys| keys.0)), option(keys.map(|keys| keys.1)));
-    let with = |option: &[String], args: &[&str]| [option, &args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>()].concat();
-    let read = |args: &[&str]| read(python, &with(&theirs, args).iter().map(String::as_str).collect::<Vec<_>>());
-    let ok = |args: &[&str]| program.ok(&with(&ours, args).iter().map(String::as_str).collect::<Vec<_>>());
+    let with = |option: &[String], args: &[&str]| {
+        [option, &args.iter().map(|&arg| arg.to_owned()).collect::<Vec<_>>()].concat()
+    };
+    let read = |args: &[&str]| {
+        read(python, &with(&theirs, args).iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let ok = |args: &[&str]| {
+        program.ok(&with(&ours, args).iter().map(String::as_str).collect::<Vec<_>>())
+    };
     let listed = read(&[repo]);
     let ids: Vec<&str> = listed.lines().map(|line| line.split(' ').next().unwrap()).collect();
     for (number, id) in ids.iter().enumerate() {
-        let [own, other] = ["own", "other"].map(|name| program.home.path().join(format!("{name}-{number}")));
+        let [own, other] =
+            ["own", "other"].map(|name| program.home.path().join(format!("{name}-{number}")));
         ok(&["--repo", repo, "restore", id, "--to", own.to_str().unwrap()]);
         read(&[repo, id, other.to_str().unwrap()]);
         let content = |dir: &Path| {
@@ -42,16 +61,26 @@ fn assert_reads_the_same(program: &Program, python: &Path, repo: &Path, keys: Op
             for entry in walkdir::WalkDir::new(dir).sort_by_file_name() {
                 let entry = entry.unwrap();
                 let bytes = match entry.file_type() {
-                    kind if kind.is_symlink() => std::fs::read_link(entry.path()).unwrap().to_string_lossy().into_owned().into_bytes(),
+                    kind if kind.is_symlink() => std::fs::read_link(entry.path())
+                        .unwrap()
+                        .to_string_lossy()
+                        .into_owned()
+                        .into_bytes(),
                     kind if kind.is_file() => std::fs::read(entry.path()).unwrap(),
                     _ => Vec::new(),
                 };
-                found.push((entry.path().strip_prefix(dir).unwrap().to_string_lossy().into_owned(), bytes));
+                found.push((
+                    entry.path().strip_prefix(dir).unwrap().to_string_lossy().into_owned(),
+                    bytes,
+                ));
             }
             found
         };
         let (own, other) = (content(&own), content(&other));
-        assert_eq!(own.iter().map(|(path, _)| path).collect::<Vec<_>>(), other.iter().map(|(path, _)| path).collect::<Vec<_>>());
+        assert_eq!(
+            own.iter().map(|(path, _)| path).collect::<Vec<_>>(),
+            other.iter().map(|(path, _)| path).collect::<Vec<_>>()
+        );
         assert!(own == other, "{id} differs");
     }
     ids.len()
@@ -64,7 +93,10 @@ fn a_reader_written_from_the_format_document_reads_every_snapshot() {
     for format in ["repository-format-1", "repository-format-2"] {
         let program = Program::new();
         let fixture = program.home.path().join(format);
-        copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format), &fixture);
+        copy_tree(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format),
+            &fixture,
+        );
         assert!(assert_reads_the_same(&program, &python, &fixture, None) > 1);
     }
     let program = Program::plain();
@@ -82,7 +114,11 @@ fn states(program: &Program, option: &[&str]) {
     std::fs::File::create(data.join("plugins/sparse.bin")).unwrap().set_len(40 << 20).unwrap();
     let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
     for state in 0..4 {
-        db.execute("UPDATE BaseItems SET Overview = ?1 WHERE rowid % 4 = ?2", (format!("{state} {}", "x".repeat(500)), state)).unwrap();
+        db.execute(
+            "UPDATE BaseItems SET Overview = ?1 WHERE rowid % 4 = ?2",
+            (format!("{state} {}", "x".repeat(500)), state),
+        )
+        .unwrap();
         let_settle();
         program.ok(&[option, &["snapshot", data.to_str().unwrap()]].concat());
     }
@@ -95,22 +131,36 @@ fn the_reader_reads_every_snapshot_of_an_encrypted_repository() {
     let python = python();
     for (cipher, is_fast) in [("chacha20-poly1305", true), ("aes-256-gcm", false)] {
         let program = Program::plain();
-        let [passphrase, recovery, wrong] = ["passphrase", "recovery", "wrong"].map(|name| program.home.path().join(name));
+        let [passphrase, recovery, wrong] =
+            ["passphrase", "recovery", "wrong"].map(|name| program.home.path().join(name));
         // As a keyboard may compose it, and as an editor may end the line.
         secret_file(&passphrase, "Zoe\u{308}’s four words\r\n");
         secret_file(&wrong, "Zoe’s four words\n");
         let option = ["--passphrase-file", passphrase.to_str().unwrap()];
-        let init = ["init", "--encrypt", "--cipher", cipher, "--parity", "5%", "--recovery-key-file", recovery.to_str().unwrap()];
+        let init = [
+            "init",
+            "--encrypt",
+            "--cipher",
+            cipher,
+            "--parity",
+            "5%",
+            "--recovery-key-file",
+            recovery.to_str().unwrap(),
+        ];
         // Once with the work that a passphrase is worth.
         let mut made = program.command(&[&option[..], &init].concat());
         made.envs(is_fast.then_some(("JELLYVAULT_TEST_FAST_KDF", "1")));
         assert!(made.output().unwrap().status.success());
         states(&program, &option);
         let secret = if is_fast { &recovery } else { &passphrase };
-        assert_eq!(assert_reads_the_same(&program, &python, &program.repo, Some((&passphrase, secret))), 4);
+        assert_eq!(
+            assert_reads_the_same(&program, &python, &program.repo, Some((&passphrase, secret))),
+            4
+        );
         let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/read_repository.py");
         for keys in [vec![], vec!["--passphrase-file", wrong.to_str().unwrap()]] {
-            let refused = Command::new(&python).arg(&reader).args(keys).arg(&program.repo).output().unwrap();
+            let refused =
+                Command::new(&python).arg(&reader).args(keys).arg(&program.repo).output().unwrap();
             assert!(!refused.status.success() && refused.stdout.is_empty(), "{refused:?}");
         }
     }

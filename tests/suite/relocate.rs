@@ -1,5 +1,5 @@
-//! A server moves: other directories, media at another path. What comes out is held against an oracle that was written from the rules alone
-//! (`tests/oracle`), and against the way back.
+//! A server moves: other directories, media at another path. What comes out is held against an
+//! oracle that was written from the rules alone (`tests/oracle`), and against the way back.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,15 +42,25 @@ fn oracle(args: &[&str]) -> std::process::Output {
 
 /// The plan of a dry run, also as the oracle reads it.
 fn plan(program: &Program, args: &[&str]) -> (Value, PathBuf) {
-    let (answer, code) = program.json(&[&["restore", "latest", "--to", "nowhere", "--dry-run"], args].concat());
+    let (answer, code) =
+        program.json(&[&["restore", "latest", "--to", "nowhere", "--dry-run"], args].concat());
     assert!(matches!(code, 0 | 3), "{answer}");
     let plan = answer["plan"].clone();
     let names = ["programdata", "config", "data", "root", "metadata", "plugins", "cache", "log"];
     let dirs = |of: &str| -> Value {
-        plan[of].as_object().unwrap().iter().filter(|(name, _)| names.contains(&name.as_str())).map(|(n, d)| (n.clone(), d.clone())).collect()
+        plan[of]
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(name, _)| names.contains(&name.as_str()))
+            .map(|(n, d)| (n.clone(), d.clone()))
+            .collect()
     };
     let file = program.home.path().join("plan.json");
-    write(&file, serde_json::json!({"from": dirs("from"), "to": dirs("to"), "map": plan["map"]}).to_string());
+    write(
+        &file,
+        serde_json::json!({"from": dirs("from"), "to": dirs("to"), "map": plan["map"]}).to_string(),
+    );
     (plan, file)
 }
 
@@ -58,14 +68,21 @@ fn plan(program: &Program, args: &[&str]) -> (Value, PathBuf) {
 fn assert_as_the_oracle_says(program: &Program, original: &Path, args: &[&str]) -> u64 {
     let (plan, file) = plan(program, args);
     let [moved, expected] = ["moved", "expected"].map(|name| program.home.path().join(name));
-    let (report, _) = program.json(&[&["restore", "latest", "--to", moved.to_str().unwrap()], args].concat());
+    let (report, _) =
+        program.json(&[&["restore", "latest", "--to", moved.to_str().unwrap()], args].concat());
     assert_eq!(report["plan"]["new_ids"], plan["new_ids"], "{report}");
     assert_eq!(report["plan"]["rows"], plan["rows"], "the dry run said so");
-    let [file, original, moved_text, expected_text] = [&file, original, &moved, &expected].map(|path| path.to_str().unwrap());
+    let [file, original, moved_text, expected_text] =
+        [&file, original, &moved, &expected].map(|path| path.to_str().unwrap());
     let applied = oracle(&["apply", file, original, expected_text]);
     assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
     let compared = oracle(&["compare", file, expected_text, moved_text]);
-    assert!(compared.status.success(), "{args:?}: {}{}", String::from_utf8_lossy(&compared.stdout), String::from_utf8_lossy(&compared.stderr));
+    assert!(
+        compared.status.success(),
+        "{args:?}: {}{}",
+        String::from_utf8_lossy(&compared.stdout),
+        String::from_utf8_lossy(&compared.stderr)
+    );
     // A comparison that finds nothing must be able to.
     if plan["rows"] != serde_json::json!({}) {
         assert_eq!(oracle(&["compare", file, original, moved_text]).status.code(), Some(1));
@@ -100,14 +117,20 @@ fn every_state_of_a_real_server_moves_as_the_rules_say() {
     }
 }
 
-/// What no fixture has: seasons without a folder, versions, trailers in the metadata directory, lists of ids, odd XML.
+/// What no fixture has: seasons without a folder, versions, trailers in the metadata directory,
+/// lists of ids, odd XML.
 #[needs(python)]
 #[test]
 fn a_library_with_everything_in_it_moves_as_the_rules_say() {
     for state in ["10.11.11", "12.0"] {
         let (program, tree) = with_state(&servers("attic-servers").join(state).join("data"));
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/enrich.py");
-        let done = Command::new(super::reader::python()).arg("-B").arg(script).arg(&tree).output().unwrap();
+        let done = Command::new(super::reader::python())
+            .arg("-B")
+            .arg(script)
+            .arg(&tree)
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         // Back into the layout that a snapshot is taken of.
         let data = program.home.path().join("jellyfin");
@@ -148,7 +171,8 @@ proptest! {
         let layout = ["docker", "linuxserver", "debian"][layout];
         let moved = program.home.path().join("moved");
         program.ok(&["restore", "latest", "--to", moved.to_str().unwrap(), "--map-layout", layout, "--map", &format!("/media={there}")]);
-        // The moved tree as a server in Docker's layout, for a snapshot of its own; its database tells where it saw its directories.
+        // The moved tree as a server in Docker's layout, for a snapshot of its own; its database
+        // tells where it saw its directories.
         let server = program.home.path().join("there");
         for dir in ["config", "data", "metadata", "root", "plugins"].into_iter().filter(|dir| moved.join(dir).exists()) {
             std::fs::rename(moved.join(dir), server_dir(&server, dir)).unwrap();
@@ -177,29 +201,55 @@ fn server_dir(server: &Path, dir: &str) -> PathBuf {
 fn a_move_that_would_lose_something_is_refused_with_the_reason() {
     let (program, _) = with_state(&servers("attic-servers").join("day3/data"));
     let refused = |args: &[&str], words: &str| {
-        let (answer, code) = program.json(&[&["restore", "latest", "--to", "nowhere"], args].concat());
-        assert!(code == 1 && answer["error"]["message"].as_str().unwrap().contains(words), "{args:?}: {answer}");
+        let (answer, code) =
+            program.json(&[&["restore", "latest", "--to", "nowhere"], args].concat());
+        assert!(
+            code == 1 && answer["error"]["message"].as_str().unwrap().contains(words),
+            "{args:?}: {answer}"
+        );
     };
-    refused(&["--map", "/media/movies=/films", "--map", "/media/shows=/films"], "two directories of media would become one");
+    refused(
+        &["--map", "/media/movies=/films", "--map", "/media/shows=/films"],
+        "two directories of media would become one",
+    );
     refused(&["--map", "C:\\Films=/films"], "a path of Windows");
     refused(&["--map", "/media=/films", "--map", "/media/=/other"], "mapped to two directories");
     refused(&["--map", "/mdia=/films"], "nothing of the library lies in /mdia");
     refused(&["--map", "/=/mnt"], "cannot be moved as a whole");
     refused(&["--map", "/media=/mnt/../x"], "not an absolute path");
-    refused(&["--map", "/config/data/playlists=/srv/lists"], "the server looks for it nowhere else");
-    refused(&["--map", "/config/metadata/People=/srv/people"], "the server looks for it nowhere else");
+    refused(
+        &["--map", "/config/data/playlists=/srv/lists"],
+        "the server looks for it nowhere else",
+    );
+    refused(
+        &["--map", "/config/metadata/People=/srv/people"],
+        "the server looks for it nowhere else",
+    );
     refused(&["--map", "/media/movies=/media/shows"], "two directories of media would become one");
     assert_eq!(program.json(&["restore", "latest", "--to", "nowhere", "--map", "media=/mnt"]).1, 2);
     for option in ["--map-layout", "--map-layout=portable"] {
         let (unclear, code) = program.json(&["export", "latest", "--exact", option]);
-        assert!(code == 2 && unclear["error"]["message"].as_str().unwrap().contains("not clear"), "{unclear}");
+        assert!(
+            code == 2 && unclear["error"]["message"].as_str().unwrap().contains("not clear"),
+            "{unclear}"
+        );
     }
     let (unclear, code) = program.json(&["export", "latest", "--exact", "--map-layout"]);
-    assert!(code == 2 && unclear["error"]["message"].as_str().unwrap().contains("not clear"), "{unclear}");
+    assert!(
+        code == 2 && unclear["error"]["message"].as_str().unwrap().contains("not clear"),
+        "{unclear}"
+    );
     // A library that was scanned at the new path, too.
     let data = program.home.path().join("jellyfin");
     let moved = program.home.path().join("moved");
-    program.ok(&["restore", "latest", "--to", moved.to_str().unwrap(), "--map", "/media/movies=/films"]);
+    program.ok(&[
+        "restore",
+        "latest",
+        "--to",
+        moved.to_str().unwrap(),
+        "--map",
+        "/media/movies=/films",
+    ]);
     run_sql(
         &data.join("data/jellyfin.db"),
         &format!(
@@ -211,7 +261,11 @@ fn a_move_that_would_lose_something_is_refused_with_the_reason() {
     refused(&["--map", "/media/movies=/films"], "it was scanned at the new path before");
     assert!(!Path::new("nowhere").exists());
     let (list, _) = program.json(&["list"]);
-    assert_eq!(list["snapshots"].as_array().unwrap().len(), 2, "no snapshot of a move is left: {list}");
+    assert_eq!(
+        list["snapshots"].as_array().unwrap().len(),
+        2,
+        "no snapshot of a move is left: {list}"
+    );
 }
 
 #[test]
@@ -222,8 +276,12 @@ fn an_older_server_and_one_in_an_upgrade_are_refused() {
     copy_tree(&states.join("10.10.7/data"), &data);
     let_settle();
     program.run(&["snapshot", data.to_str().unwrap()]);
-    let (answer, code) = program.json(&["restore", "latest", "--to", "nowhere", "--map", "/media=/mnt"]);
-    assert!(code == 1 && answer["error"]["message"].as_str().unwrap().contains("older than 10.11"), "{answer}");
+    let (answer, code) =
+        program.json(&["restore", "latest", "--to", "nowhere", "--map", "/media=/mnt"]);
+    assert!(
+        code == 1 && answer["error"]["message"].as_str().unwrap().contains("older than 10.11"),
+        "{answer}"
+    );
 }
 
 /// A server of this machine, with its media beside it.
@@ -255,29 +313,59 @@ fn a_stopped_server_is_moved_where_it_stands_and_back() {
     let (data_text, new) = (data.to_str().unwrap(), program.home.path().join("new & <media>"));
     let map = format!("{}={}", media.display(), new.display());
     let (missing, code) = program.json(&["move", data_text, "--map", &map]);
-    assert!(code == 1 && missing["error"]["message"].as_str().unwrap().contains("are not where the server will look"), "{missing}");
+    assert!(
+        code == 1
+            && missing["error"]["message"]
+                .as_str()
+                .unwrap()
+                .contains("are not where the server will look"),
+        "{missing}"
+    );
     assert_same_trees(&before, &facts(&data, &|_| false));
     std::fs::rename(&media, &new).unwrap();
-    let film = walkdir::WalkDir::new(&new).into_iter().map(Result::unwrap).find(|entry| entry.path().extension().is_some_and(|is| is == "mkv")).unwrap();
+    let film = walkdir::WalkDir::new(&new)
+        .into_iter()
+        .map(Result::unwrap)
+        .find(|entry| entry.path().extension().is_some_and(|is| is == "mkv"))
+        .unwrap();
     let kept = film.metadata().unwrap().modified().unwrap();
-    std::fs::File::options().write(true).open(film.path()).unwrap().set_modified(std::time::SystemTime::now()).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(film.path())
+        .unwrap()
+        .set_modified(std::time::SystemTime::now())
+        .unwrap();
     let (changed, code) = program.json(&["move", data_text, "--map", &map]);
-    assert!(code == 1 && changed["error"]["message"].as_str().unwrap().contains("another modification time"), "{changed}");
+    assert!(
+        code == 1
+            && changed["error"]["message"].as_str().unwrap().contains("another modification time"),
+        "{changed}"
+    );
     std::fs::File::options().write(true).open(film.path()).unwrap().set_modified(kept).unwrap();
     assert_same_trees(&before, &facts(&data, &|_| false));
     let (planned, code) = program.json(&["move", data_text, "--map", &map, "--dry-run"]);
-    assert!(code == 0 && planned["plan"]["media_found"] == 30 && planned["refused"].is_null(), "{planned}");
+    assert!(
+        code == 0 && planned["plan"]["media_found"] == 30 && planned["refused"].is_null(),
+        "{planned}"
+    );
     assert_same_trees(&before, &facts(&data, &|_| false));
     let (done, code) = program.json(&["move", data_text, "--map", &map]);
     assert!(code == 0 && done["plan"]["new_ids"] == 30, "{done}");
-    assert!(rows(&data.join("data/jellyfin.db")).iter().all(|row| !row.contains(media.to_str().unwrap())));
+    assert!(
+        rows(&data.join("data/jellyfin.db"))
+            .iter()
+            .all(|row| !row.contains(media.to_str().unwrap()))
+    );
     assert!(!data.join(MARKER).exists());
     let said = program.ok(&["move", data_text, "--undo"]);
     assert!(said.contains("The state before the move was restored"), "{said}");
     assert_same_trees(&before, &facts(&data, &|_| false));
     let same = format!("{}={}", media.display(), media.display());
     let (same, code) = program.json(&["move", data_text, "--map", &same, "--allow-missing"]);
-    assert!(code == 1 && same["error"]["message"].as_str().unwrap().contains("no path of"), "{same}");
+    assert!(
+        code == 1 && same["error"]["message"].as_str().unwrap().contains("no path of"),
+        "{same}"
+    );
     let (nothing, code) = program.json(&["move", data_text]);
     assert!(code == 2, "{nothing}");
 }
@@ -299,7 +387,12 @@ fn a_move_that_is_killed_is_done_or_can_be_undone_and_no_server_starts_between()
     program.ok(&["move", data_text, "--undo"]);
     let mut between = 0;
     for part in 0..24u32 {
-        let mut child = program.command(&args).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = program
+            .command(&args)
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
         // Most of the time passes before the first write.
         std::thread::sleep(whole.mul_f64(0.4 + 0.6 * f64::from(part) / 24.0));
         child.kill().unwrap();
@@ -317,17 +410,31 @@ fn a_move_that_is_killed_is_done_or_can_be_undone_and_no_server_starts_between()
         if is_marked {
             // A snapshot of this is none to be trusted, and says so.
             let (taken, code) = program.json(&["snapshot", data_text]);
-            assert!(code == 3 && taken["problems"].to_string().contains("a move of this server was interrupted"), "{taken}");
+            assert!(
+                code == 3
+                    && taken["problems"]
+                        .to_string()
+                        .contains("a move of this server was interrupted"),
+                "{taken}"
+            );
         }
         // The way back may be killed, too.
-        let mut child =
-            program.command(&["move", data_text, "--undo"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
+        let mut child = program
+            .command(&["move", data_text, "--undo"])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(whole.mul_f64(f64::from(part) / 24.0));
         child.kill().unwrap();
         child.wait().unwrap();
-        let link = std::fs::read_to_string(data.join("root/default/Films/movies.mblink")).unwrap_or_default();
+        let link = std::fs::read_to_string(data.join("root/default/Films/movies.mblink"))
+            .unwrap_or_default();
         let is_new = rows(&data.join("data/jellyfin.db")) == after;
-        assert!(data.join(MARKER).exists() || link.starts_with("/elsewhere") == is_new, "no server starts between");
+        assert!(
+            data.join(MARKER).exists() || link.starts_with("/elsewhere") == is_new,
+            "no server starts between"
+        );
         if data.join(MARKER).exists() || link.starts_with("/elsewhere") {
             program.ok(&["move", data_text, "--undo"]);
         }
@@ -340,9 +447,22 @@ fn a_move_that_is_killed_is_done_or_can_be_undone_and_no_server_starts_between()
 fn another_layout_is_refused_until_the_paths_are_changed() {
     let (program, _) = with_state(&servers("attic-servers").join("day3/data"));
     let (data, config) = (program.home.path().join("lib"), program.home.path().join("etc"));
-    let args = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--config-dir", config.to_str().unwrap(), "--layout", "debian"];
+    let args = [
+        "restore",
+        "latest",
+        "--in-place",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--config-dir",
+        config.to_str().unwrap(),
+        "--layout",
+        "debian",
+    ];
     let (refused, code) = program.json(&args);
-    assert!(code == 1 && refused["error"]["hint"].as_str().unwrap().contains("--map-layout"), "{refused}");
+    assert!(
+        code == 1 && refused["error"]["hint"].as_str().unwrap().contains("--map-layout"),
+        "{refused}"
+    );
     let (missing, code) = program.json(&[&args[..], &["--map-layout"]].concat());
     assert!(
         code == 1 && missing["error"]["hint"].as_str().unwrap().contains("--map /old=/new"),
@@ -350,12 +470,26 @@ fn another_layout_is_refused_until_the_paths_are_changed() {
     );
     program.ok(&[&args[..], &["--map-layout", "--allow-missing"]].concat());
     let all = rows(&data.join("data/jellyfin.db"));
-    assert!(all.iter().any(|row| row.contains(&format!("{}/users/Ana", config.display()))), "avatars lie in the configuration");
+    assert!(
+        all.iter().any(|row| row.contains(&format!("{}/users/Ana", config.display()))),
+        "avatars lie in the configuration"
+    );
     assert!(all.iter().all(|row| !row.contains("/config/")), "nothing names the old directories");
     // The server's own zip of another layout holds the same database.
     let zip = program.home.path().join("moved.zip");
-    let exported = program.json(&["export", "latest", "--exact", zip.to_str().unwrap(), "--map-layout", "debian"]);
-    assert_eq!(exported.0["archive"]["fits"]["directories"]["programdata"], "/var/lib/jellyfin", "{}", exported.0);
+    let exported = program.json(&[
+        "export",
+        "latest",
+        "--exact",
+        zip.to_str().unwrap(),
+        "--map-layout",
+        "debian",
+    ]);
+    assert_eq!(
+        exported.0["archive"]["fits"]["directories"]["programdata"], "/var/lib/jellyfin",
+        "{}",
+        exported.0
+    );
     assert!(exported.0["plan"]["rows"].as_object().unwrap().len() > 3, "{}", exported.0);
 }
 
@@ -366,7 +500,13 @@ fn undo_goes_back_before_the_last_move_that_was_done_and_then_further() {
     let link = || std::fs::read_to_string(data.join("root/default/Films/movies.mblink")).unwrap();
     let first = link();
     let to = |old: &str, new: &str| format!("{old}={new}");
-    program.ok(&["move", data_text, "--map", &to(media.to_str().unwrap(), "/two"), "--allow-missing"]);
+    program.ok(&[
+        "move",
+        data_text,
+        "--map",
+        &to(media.to_str().unwrap(), "/two"),
+        "--allow-missing",
+    ]);
     program.ok(&["move", data_text, "--map", "/two=/three", "--allow-missing"]);
     let list = || program.json(&["list"]).0["snapshots"].as_array().unwrap().len();
     let before = list();
@@ -379,20 +519,39 @@ fn undo_goes_back_before_the_last_move_that_was_done_and_then_further() {
     program.ok(&["move", data_text, "--undo"]);
     assert_eq!(link(), first);
     let (none, code) = program.json(&["move", data_text, "--undo"]);
-    assert!(code == 1 && none["error"]["message"].as_str().unwrap().contains("not undone already"), "{none}");
+    assert!(
+        code == 1 && none["error"]["message"].as_str().unwrap().contains("not undone already"),
+        "{none}"
+    );
 }
 
 #[test]
 fn an_interrupted_restore_with_other_paths_is_undone_to_the_state_before_it() {
     let (program, data, media) = on_this_machine();
     let data_text = data.to_str().unwrap();
-    program.ok(&["move", data_text, "--map", &format!("{}=/two", media.display()), "--allow-missing"]);
+    program.ok(&[
+        "move",
+        data_text,
+        "--map",
+        &format!("{}=/two", media.display()),
+        "--allow-missing",
+    ]);
     write(data.join("data/playlists/new.m3u"), "of this year");
     let_settle();
     program.ok(&["snapshot", data_text, "--label", "newer"]);
     let before = facts(&data, &|_| false);
-    // What an interruption leaves: the marker, which names the snapshot of the state before, and half of the files.
-    let args = ["restore", "newer", "--in-place", "--data-dir", data_text, "--map", "/two=/three", "--allow-missing"];
+    // What an interruption leaves: the marker, which names the snapshot of the state before, and
+    // half of the files.
+    let args = [
+        "restore",
+        "newer",
+        "--in-place",
+        "--data-dir",
+        data_text,
+        "--map",
+        "/two=/three",
+        "--allow-missing",
+    ];
     let (report, code) = program.json(&args);
     assert_eq!(code, 0, "{report}");
     let safety = report["safety_snapshot"].as_str().unwrap();
@@ -410,15 +569,37 @@ fn an_interrupted_restore_with_other_paths_is_undone_to_the_state_before_it() {
 fn a_part_of_a_moved_snapshot_leaves_the_server_able_to_start() {
     let (program, data, media) = on_this_machine();
     program.ok(&["snapshot", data.to_str().unwrap()]);
-    let args = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--only", "metadata", "--allow-missing", "--map"];
+    let args = [
+        "restore",
+        "latest",
+        "--in-place",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--only",
+        "metadata",
+        "--allow-missing",
+        "--map",
+    ];
     let said = program.ok(&[&args[..], &[&format!("{}=/two", media.display())]].concat());
     assert!(said.contains("The database was not restored"), "{said}");
     assert!(!data.join(MARKER).exists());
     let before = facts(&data, &|_| false);
-    let args = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--allow-missing", "--map", "/two=/three"];
+    let args = [
+        "restore",
+        "latest",
+        "--in-place",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--allow-missing",
+        "--map",
+        "/two=/three",
+    ];
     for part in [["--only", "config"], ["--only", "database"], ["--path", "root"]] {
         let (refused, code) = program.json(&[&args[..], &part].concat());
-        assert!(code == 2 && refused["error"]["message"].as_str().unwrap().contains("together"), "{refused}");
+        assert!(
+            code == 2 && refused["error"]["message"].as_str().unwrap().contains("together"),
+            "{refused}"
+        );
     }
     assert_same_trees(&before, &facts(&data, &|_| false));
 }
@@ -430,8 +611,14 @@ fn a_data_directory_that_was_moved_on_this_machine_is_told_its_new_place() {
     std::fs::rename(&data, &elsewhere).unwrap();
     program.ok(&["move", elsewhere.to_str().unwrap(), "--map-layout"]);
     let all = rows(&elsewhere.join("data/jellyfin.db"));
-    assert!(all.iter().any(|row| row.contains(&format!("{}/root/default", elsewhere.display()))), "the libraries lie in the new place");
-    assert!(all.iter().all(|row| !row.contains(&format!("{}/", data.display()))), "nothing names the old one");
+    assert!(
+        all.iter().any(|row| row.contains(&format!("{}/root/default", elsewhere.display()))),
+        "the libraries lie in the new place"
+    );
+    assert!(
+        all.iter().all(|row| !row.contains(&format!("{}/", data.display()))),
+        "nothing names the old one"
+    );
 }
 
 #[test]
@@ -445,7 +632,12 @@ fn metadata_in_a_place_of_its_own_moves_as_the_settings_say() {
     let_settle();
     program.run(&["snapshot", data.to_str().unwrap()]);
     let out = program.home.path().join("out");
-    let restored = |args: &[&str]| program.json(&[&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--yes"], args].concat());
+    let restored = |args: &[&str]| {
+        program.json(
+            &[&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--yes"], args]
+                .concat(),
+        )
+    };
     // From its usual place to another: the settings name it from now on.
     let (report, _) = restored(&["--map", "/config/metadata=/srv/meta & data"]);
     assert_eq!(report["plan"]["new_ids"], 26, "all that has its folder there: {report}");
@@ -456,14 +648,34 @@ fn metadata_in_a_place_of_its_own_moves_as_the_settings_say() {
     let_settle();
     program.run(&["snapshot", data.to_str().unwrap()]);
     let (refused, code) = restored(&["--map", "/config/metadata=/srv/meta"]);
-    assert!(code == 1 && refused["error"]["message"].as_str().unwrap().contains("MetadataPath"), "{refused}");
+    assert!(
+        code == 1 && refused["error"]["message"].as_str().unwrap().contains("MetadataPath"),
+        "{refused}"
+    );
     // Inside a directory that moves it moves along.
     std::fs::rename(data.join("metadata"), data.join("cm")).unwrap();
-    std::fs::write(&settings, usual.replace("<MetadataPath />", "<MetadataPath>/config/cm</MetadataPath>")).unwrap();
+    std::fs::write(
+        &settings,
+        usual.replace("<MetadataPath />", "<MetadataPath>/config/cm</MetadataPath>"),
+    )
+    .unwrap();
     let sql = "UPDATE BaseItemImageInfos SET Path = replace(Path, '/config/metadata', '/config/cm'); UPDATE Chapters SET ImagePath = replace(ImagePath, '/config/metadata', '/config/cm');";
     run_sql(&data.join("data/jellyfin.db"), sql);
-    program.run(&["snapshot", data.to_str().unwrap(), "--metadata-dir", data.join("cm").to_str().unwrap()]);
-    let (plan, _) = program.json(&["restore", "latest", "--to", "nowhere", "--map-layout", "debian", "--dry-run"]);
+    program.run(&[
+        "snapshot",
+        data.to_str().unwrap(),
+        "--metadata-dir",
+        data.join("cm").to_str().unwrap(),
+    ]);
+    let (plan, _) = program.json(&[
+        "restore",
+        "latest",
+        "--to",
+        "nowhere",
+        "--map-layout",
+        "debian",
+        "--dry-run",
+    ]);
     assert_eq!(
         (plan["plan"]["from"]["metadata"].as_str(), plan["plan"]["to"]["metadata"].as_str()),
         (Some("/config/cm"), Some("/var/lib/jellyfin/cm")),
@@ -476,7 +688,8 @@ fn what_cannot_be_read_is_named_and_stays() {
     let program = Program::new();
     let data = program.home.path().join("jellyfin");
     copy_tree(&servers("attic-servers").join("day3/data"), &data);
-    let settings = |name: &str, text: &str| write(data.join("plugins/configurations").join(name), text);
+    let settings =
+        |name: &str, text: &str| write(data.join("plugins/configurations").join(name), text);
     settings("marked.json", "\u{feff}{\"path\": \"/media/a\"}");
     settings("list.json", "{\"paths\": \"/media/a|/media/b\"}");
     settings("notes.TXT", "file:///media/x");
@@ -487,15 +700,42 @@ fn what_cannot_be_read_is_named_and_stays() {
     run_sql(&data.join("data/jellyfin.db"), sql);
     program.run(&["snapshot", data.to_str().unwrap()]);
     let out = program.home.path().join("out");
-    let (report, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap(), "--map", "/media=/mnt/x", "--map-plugins"]);
+    let (report, code) = program.json(&[
+        "restore",
+        "latest",
+        "--to",
+        out.to_str().unwrap(),
+        "--map",
+        "/media=/mnt/x",
+        "--map-plugins",
+    ]);
     let plan = &report["plan"];
     assert_eq!(code, 3, "{report}");
     assert_eq!(plan["unread"]["count"], 8, "seven paths and a table: {plan}");
-    let named: Vec<&str> = plan["plugins"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
-    assert_eq!(named, ["plugins/configurations/list.json", "plugins/configurations/notes.TXT"], "what still has an old path in it");
-    assert_eq!(std::fs::read_to_string(out.join("plugins/configurations/marked.json")).unwrap(), "\u{feff}{\"path\": \"/mnt/x/a\"}");
-    let said = program.run(&["restore", "latest", "--to", out.to_str().unwrap(), "--map", "/media=/mnt/x", "-q"]);
-    assert!(said.status.code() == Some(3) && String::from_utf8(said.stderr).unwrap().contains("could not be read"));
+    let named: Vec<&str> =
+        plan["plugins"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(
+        named,
+        ["plugins/configurations/list.json", "plugins/configurations/notes.TXT"],
+        "what still has an old path in it"
+    );
+    assert_eq!(
+        std::fs::read_to_string(out.join("plugins/configurations/marked.json")).unwrap(),
+        "\u{feff}{\"path\": \"/mnt/x/a\"}"
+    );
+    let said = program.run(&[
+        "restore",
+        "latest",
+        "--to",
+        out.to_str().unwrap(),
+        "--map",
+        "/media=/mnt/x",
+        "-q",
+    ]);
+    assert!(
+        said.status.code() == Some(3)
+            && String::from_utf8(said.stderr).unwrap().contains("could not be read")
+    );
 }
 
 #[test]
@@ -510,17 +750,31 @@ fn undo_takes_no_snapshot_of_a_copy_of_the_server() {
     program.ok(&["move", copy_text, "--map-layout", "--map", &map, "--allow-missing"]);
     program.ok(&["move", data_text, "--undo"]);
     let all = rows(&data.join("data/jellyfin.db"));
-    assert!(all.iter().any(|row| row.contains(&format!("{data_text}/root"))) && all.iter().all(|row| !row.contains(copy_text)), "its own state");
+    assert!(
+        all.iter().any(|row| row.contains(&format!("{data_text}/root")))
+            && all.iter().all(|row| !row.contains(copy_text)),
+        "its own state"
+    );
 }
 
 #[test]
 fn a_server_that_cannot_be_captured_whole_is_not_moved() {
     let (program, data, media) = on_this_machine();
     std::fs::rename(data.join("metadata/People"), program.home.path().join("People")).unwrap();
-    std::os::unix::fs::symlink(program.home.path().join("People"), data.join("metadata/People")).unwrap();
+    std::os::unix::fs::symlink(program.home.path().join("People"), data.join("metadata/People"))
+        .unwrap();
     let before = facts(&data, &|_| false);
-    let (refused, code) = program.json(&["move", data.to_str().unwrap(), "--map", &format!("{}=/two", media.display()), "--allow-missing"]);
-    assert!(code == 1 && refused["error"]["message"].as_str().unwrap().contains("metadata/People"), "{refused}");
+    let (refused, code) = program.json(&[
+        "move",
+        data.to_str().unwrap(),
+        "--map",
+        &format!("{}=/two", media.display()),
+        "--allow-missing",
+    ]);
+    assert!(
+        code == 1 && refused["error"]["message"].as_str().unwrap().contains("metadata/People"),
+        "{refused}"
+    );
     assert_same_trees(&before, &facts(&data, &|_| false));
 }
 
@@ -530,15 +784,32 @@ fn a_file_that_cannot_be_written_keeps_the_server_from_starting_until_the_move_i
     let (program, data, media) = on_this_machine();
     let database = data.join("data/jellyfin.db");
     let before = facts(&data, &|_| false);
-    let chattr = |flag: &str| assert!(Command::new("chattr").arg(flag).arg(&database).status().unwrap().success());
+    let chattr = |flag: &str| {
+        assert!(Command::new("chattr").arg(flag).arg(&database).status().unwrap().success())
+    };
     chattr("+i");
-    let (failed, code) = program.json(&["move", data.to_str().unwrap(), "--map", &format!("{}=/two", media.display()), "--allow-missing"]);
+    let (failed, code) = program.json(&[
+        "move",
+        data.to_str().unwrap(),
+        "--map",
+        &format!("{}=/two", media.display()),
+        "--allow-missing",
+    ]);
     chattr("-i");
     assert_eq!(code, 1, "{failed}");
     let is_marked = data.join(MARKER).exists();
-    assert!(is_marked || facts(&data, &|_| false) == before, "either the old state, or none that a server starts on: {failed}");
+    assert!(
+        is_marked || facts(&data, &|_| false) == before,
+        "either the old state, or none that a server starts on: {failed}"
+    );
     // The same command goes on from there.
-    program.ok(&["move", data.to_str().unwrap(), "--map", &format!("{}=/two", media.display()), "--allow-missing"]);
+    program.ok(&[
+        "move",
+        data.to_str().unwrap(),
+        "--map",
+        &format!("{}=/two", media.display()),
+        "--allow-missing",
+    ]);
     assert!(!data.join(MARKER).exists());
     // An undo that cannot write everything is none.
     chattr("+i");
@@ -554,7 +825,12 @@ fn watch_state_of_a_film_that_was_at_both_places_stops_no_move() {
     let film = |program: &Program, data: &Path| -> (String, String) {
         let _ = program;
         let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
-        db.query_row("SELECT lower(Id), Path FROM BaseItems WHERE Path LIKE '%.mkv' ORDER BY Path LIMIT 1", [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        db.query_row(
+            "SELECT lower(Id), Path FROM BaseItems WHERE Path LIKE '%.mkv' ORDER BY Path LIMIT 1",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap()
     };
     let map = format!("{}=/two", media.display());
     let (old, _) = film(&program, &data);
@@ -567,8 +843,15 @@ fn watch_state_of_a_film_that_was_at_both_places_stops_no_move() {
              SELECT '00000000-0000-0000-0000-000000000001', UserId, '{id}', 1, 1, 0, 1 FROM UserData LIMIT 1;"
         )
     };
-    run_sql(&data.join("data/jellyfin.db"), &format!("PRAGMA foreign_keys = OFF; {}{}", key(&old), key(&new)));
-    let (moved, code) = program.json(&["move", data.to_str().unwrap(), "--map", &map, "--allow-missing"]);
+    run_sql(
+        &data.join("data/jellyfin.db"),
+        &format!("PRAGMA foreign_keys = OFF; {}{}", key(&old), key(&new)),
+    );
+    let (moved, code) =
+        program.json(&["move", data.to_str().unwrap(), "--map", &map, "--allow-missing"]);
     assert!(code == 3 && moved["plan"]["unread"]["count"] == 1, "{moved}");
-    assert!(rows(&data.join("data/jellyfin.db")).iter().any(|row| row.contains(&old)), "both rows are there still");
+    assert!(
+        rows(&data.join("data/jellyfin.db")).iter().any(|row| row.contains(&old)),
+        "both rows are there still"
+    );
 }

@@ -1,4 +1,5 @@
-//! Restoring over what is there: only what differs is written, nothing escapes, and nothing that runs is harmed.
+//! Restoring over what is there: only what differs is written, nothing escapes, and nothing that
+//! runs is harmed.
 
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -35,14 +36,32 @@ fn only_what_differs_is_written() {
     let (report, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap()]);
     assert_eq!(code, 0);
     assert_eq!(
-        (report["restored"]["files"].as_u64(), report["restored"]["unchanged"].as_u64(), report["restored"]["metadata"].as_u64()),
+        (
+            report["restored"]["files"].as_u64(),
+            report["restored"]["unchanged"].as_u64(),
+            report["restored"]["metadata"].as_u64()
+        ),
         (Some(2), Some(18), Some(1))
     );
     assert_eq!((inode("3"), inode("4")), (kept, touched));
     assert!(out.join("extra").exists());
-    let (report, _) = program.json(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--dry-run"]);
-    assert_eq!((&report["restored"]["deleted"], &report["deleted_paths"]), (&1.into(), &serde_json::json!(["extra"])));
-    assert!(program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--dry-run"]).starts_with("extra would be deleted\n"));
+    let (report, _) = program.json(&[
+        "restore",
+        "latest",
+        "--to",
+        out.to_str().unwrap(),
+        "--delete",
+        "--dry-run",
+    ]);
+    assert_eq!(
+        (&report["restored"]["deleted"], &report["deleted_paths"]),
+        (&1.into(), &serde_json::json!(["extra"]))
+    );
+    assert!(
+        program
+            .ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete", "--dry-run"])
+            .starts_with("extra would be deleted\n")
+    );
     assert!(out.join("extra").exists());
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--delete"]);
     assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
@@ -84,7 +103,8 @@ fn in_place_brings_everything_back_and_leaves_no_log_and_no_migration_lock() {
     std::fs::remove_dir_all(data.join("metadata/People")).unwrap();
     write(data.join("config/system.xml"), "broken");
     write(data.join("data/jellyfin.db-wal"), "a stale log");
-    let (report, code) = program.json(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
+    let (report, code) =
+        program.json(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
     assert_eq!(code, 0, "{report}");
     for ending in ["-wal", "-shm", "-journal"] {
         assert!(!data.join(format!("data/jellyfin.db{ending}")).exists());
@@ -104,7 +124,15 @@ fn a_migration_lock_in_the_snapshot_does_not_come_back_in_place() {
     drop(db);
     let_settle();
     program.ok(&["snapshot", data.to_str().unwrap()]);
-    program.ok(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--only", "database"]);
+    program.ok(&[
+        "restore",
+        "latest",
+        "--in-place",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--only",
+        "database",
+    ]);
     assert!(!rows(&database).iter().any(|row| row.starts_with("__EFMigrationsLock")));
 }
 
@@ -113,15 +141,30 @@ fn a_running_server_is_not_restored_into_but_its_pictures_can_be() {
     let program = Program::new();
     let data = instance(program.home.path());
     program.ok(&["snapshot", data.to_str().unwrap()]);
-    let held = std::process::Command::new("sleep").arg("60").stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap()).spawn();
+    let held = std::process::Command::new("sleep")
+        .arg("60")
+        .stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap())
+        .spawn();
     let mut held = held.unwrap();
     std::fs::remove_dir_all(data.join("metadata/People")).unwrap();
-    let refused = program.run(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
+    let refused =
+        program.run(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
     let text = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(text.starts_with("Error: sleep (process ") && text.contains("\nHint: Stop Jellyfin first"), "{text}");
+    assert!(
+        text.starts_with("Error: sleep (process ") && text.contains("\nHint: Stop Jellyfin first"),
+        "{text}"
+    );
     assert!(!data.join("metadata/People").exists());
-    program.ok(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--only", "metadata"]);
+    program.ok(&[
+        "restore",
+        "latest",
+        "--in-place",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--only",
+        "metadata",
+    ]);
     assert!(data.join("metadata/People").exists());
     held.kill().unwrap();
     held.wait().unwrap();
@@ -144,7 +187,10 @@ fn other_directories_and_an_older_server_are_refused_with_the_reason() {
     let args = ["restore", "latest", "--in-place", "--data-dir", elsewhere.to_str().unwrap()];
     let (refused, code) = program.json(&args);
     assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")));
-    assert!(refused["error"]["message"].as_str().unwrap().contains("would delete everything"), "{refused}");
+    assert!(
+        refused["error"]["message"].as_str().unwrap().contains("would delete everything"),
+        "{refused}"
+    );
     assert_eq!(rows(&elsewhere.join("data/jellyfin.db")), before);
     // A container with the same volumes sees the same directories: the user may say so.
     write(elsewhere.join("log/log_20260101.log"), "[INF] [1] Main: Jellyfin version: 10.11.6\n");
@@ -163,10 +209,22 @@ fn keep_old_moves_aside_what_was_there_and_later_captures_leave_it_out() {
     let data = instance(program.home.path());
     program.ok(&["snapshot", data.to_str().unwrap()]);
     write(data.join("data/device.txt"), "changed");
-    let (report, code) = program.json(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--keep-old"]);
+    let (report, code) = program.json(&[
+        "restore",
+        "latest",
+        "--in-place",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--keep-old",
+    ]);
     assert_eq!(code, 0, "{report}");
     let moved = report["moved_aside"].as_array().unwrap();
-    let aside = moved.iter().find(|m| m["from"].as_str().unwrap().ends_with("/jellyfin/data")).unwrap()["to"].as_str().unwrap();
+    let aside = moved
+        .iter()
+        .find(|m| m["from"].as_str().unwrap().ends_with("/jellyfin/data"))
+        .unwrap()["to"]
+        .as_str()
+        .unwrap();
     assert_eq!(std::fs::read_to_string(Path::new(aside).join("device.txt")).unwrap(), "changed");
     assert_ne!(std::fs::read_to_string(data.join("data/device.txt")).unwrap(), "changed");
     let_settle();
@@ -185,10 +243,26 @@ fn delete_in_place_removes_what_the_snapshot_lacks_and_nothing_that_is_never_cap
     program.ok(&["snapshot", data.to_str().unwrap()]);
     write(data.join("metadata/library/zz/new/poster.jpg"), "new");
     write(data.join("plugins/New/x.dll"), "new");
-    program.ok(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--delete", "--only", "metadata"]);
+    program.ok(&[
+        "restore",
+        "latest",
+        "--in-place",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--delete",
+        "--only",
+        "metadata",
+    ]);
     assert!(!data.join("metadata/library/zz").exists());
     assert!(data.join("plugins/New/x.dll").exists(), "not selected");
-    program.ok(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--delete"]);
+    program.ok(&[
+        "restore",
+        "latest",
+        "--in-place",
+        "--data-dir",
+        data.to_str().unwrap(),
+        "--delete",
+    ]);
     assert!(!data.join("plugins/New").exists());
     for kept in ["data/backups/jellyfin-backup-1.zip", "cache/images/x.jpg", "log/log_1.log"] {
         assert!(data.join(kept).exists(), "{kept}");
@@ -200,11 +274,33 @@ fn one_path_comes_back_alone() {
     let program = Program::new();
     program.ok(&["snapshot", own_fixture().to_str().unwrap()]);
     let out = program.home.path().join("out");
-    program.ok(&["restore", "latest", "--to", out.to_str().unwrap(), "--path", "config/users", "--path", "root/default/Films/options.xml"]);
+    program.ok(&[
+        "restore",
+        "latest",
+        "--to",
+        out.to_str().unwrap(),
+        "--path",
+        "config/users",
+        "--path",
+        "root/default/Films/options.xml",
+    ]);
     let found = facts(&out, &|_| false);
-    assert!(found.contains_key(b"config/users/Ana/profile.png".as_slice()) && found.contains_key(b"root/default/Films/options.xml".as_slice()));
-    assert!(!found.contains_key(b"config/system.xml".as_slice()) && !found.contains_key(b"data".as_slice()));
-    let (error, code) = program.json(&["restore", "latest", "--to", out.to_str().unwrap(), "--path", "config/nothing"]);
+    assert!(
+        found.contains_key(b"config/users/Ana/profile.png".as_slice())
+            && found.contains_key(b"root/default/Films/options.xml".as_slice())
+    );
+    assert!(
+        !found.contains_key(b"config/system.xml".as_slice())
+            && !found.contains_key(b"data".as_slice())
+    );
+    let (error, code) = program.json(&[
+        "restore",
+        "latest",
+        "--to",
+        out.to_str().unwrap(),
+        "--path",
+        "config/nothing",
+    ]);
     assert_eq!((code, error["error"]["kind"].as_str()), (1, Some("not-found")));
 }
 
@@ -225,7 +321,8 @@ fn a_database_in_a_directory_is_restored_without_a_foreign_log_and_a_dry_run_rem
     write(elsewhere.join("jellyfin.db-wal"), "precious");
     std::fs::remove_dir_all(out.join("data")).unwrap();
     std::os::unix::fs::symlink(&elsewhere, out.join("data")).unwrap();
-    let (report, code) = program.json(&["restore", "latest", "--to", out_text, "--only", "database"]);
+    let (report, code) =
+        program.json(&["restore", "latest", "--to", out_text, "--only", "database"]);
     assert_eq!(code, 3, "{report}");
     assert_eq!(std::fs::read_to_string(elsewhere.join("jellyfin.db-wal")).unwrap(), "precious");
     assert!(!elsewhere.join("jellyfin.db").exists());
@@ -237,14 +334,18 @@ fn a_plugins_database_is_not_written_through_a_planted_link() {
     let data = instance(program.home.path());
     let database = data.join("plugins/Reports_1.0/reports.sqlite");
     std::fs::create_dir_all(database.parent().unwrap()).unwrap();
-    rusqlite::Connection::open(&database).unwrap().execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(42);").unwrap();
+    rusqlite::Connection::open(&database)
+        .unwrap()
+        .execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(42);")
+        .unwrap();
     let_settle();
     program.ok(&["snapshot", data.to_str().unwrap()]);
     let elsewhere = program.home.path().join("elsewhere");
     write(elsewhere.join("reports.sqlite"), "precious");
     std::fs::remove_dir_all(database.parent().unwrap()).unwrap();
     std::os::unix::fs::symlink(&elsewhere, database.parent().unwrap()).unwrap();
-    let (report, code) = program.json(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
+    let (report, code) =
+        program.json(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
     assert_eq!(code, 3, "{report}");
     assert!(report["problems"].to_string().contains("nothing was written through it"), "{report}");
     assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 1);
@@ -263,7 +364,8 @@ fn attributes_that_the_snapshot_lacks_are_taken_away_from_files_and_directories(
     let out = program.home.path().join("out");
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
     for path in ["folder", "folder/file"] {
-        rustix::fs::setxattr(out.join(path), "user.extra", b"1", rustix::fs::XattrFlags::empty()).unwrap();
+        rustix::fs::setxattr(out.join(path), "user.extra", b"1", rustix::fs::XattrFlags::empty())
+            .unwrap();
     }
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
     assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
@@ -275,14 +377,35 @@ fn a_file_whose_attribute_the_target_cannot_hold_is_there_all_the_same() {
     let program = Program::new();
     let source = program.home.path().join("source");
     write(source.join("file"), "text");
-    rustix::fs::setxattr(source.join("file"), "user.large", &[7; 1000], rustix::fs::XattrFlags::empty()).unwrap();
+    rustix::fs::setxattr(
+        source.join("file"),
+        "user.large",
+        &[7; 1000],
+        rustix::fs::XattrFlags::empty(),
+    )
+    .unwrap();
     program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
     let out = program.home.path().join("out");
     // What ext4 says of an attribute that is larger than it can hold.
-    let done = failing(&program, "fsetxattr:error=ENOSPC", &["--json", "restore", "latest", "--to", out.to_str().unwrap()]);
-    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e} {done:?}"));
-    assert_eq!((done.status.code(), report["restored"]["files"].as_u64()), (Some(3), Some(1)), "{report}");
-    assert!(report["problems"][0]["what"].as_str().unwrap().contains("it is restored, but not its attribute user.large"), "{report}");
+    let done = failing(
+        &program,
+        "fsetxattr:error=ENOSPC",
+        &["--json", "restore", "latest", "--to", out.to_str().unwrap()],
+    );
+    let report: serde_json::Value =
+        serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e} {done:?}"));
+    assert_eq!(
+        (done.status.code(), report["restored"]["files"].as_u64()),
+        (Some(3), Some(1)),
+        "{report}"
+    );
+    assert!(
+        report["problems"][0]["what"]
+            .as_str()
+            .unwrap()
+            .contains("it is restored, but not its attribute user.large"),
+        "{report}"
+    );
     assert_eq!(std::fs::read_to_string(out.join("file")).unwrap(), "text");
 }
 
@@ -298,9 +421,15 @@ fn a_directory_that_is_not_there_is_made_for_a_user_who_is_not_root() {
     // The program itself must be reachable for that user.
     let copy = home.join("jellyvault");
     std::fs::copy(env!("CARGO_BIN_EXE_jellyvault"), &copy).unwrap();
-    for args in [&["snapshot", "--plain", "source"][..], &["restore", "latest", "--to", "new/deep"]] {
+    for args in [&["snapshot", "--plain", "source"][..], &["restore", "latest", "--to", "new/deep"]]
+    {
         let mut command = std::process::Command::new(&copy);
-        command.env_clear().env("HOME", &place).env("JELLYVAULT_REPO", place.join("repo")).args(args).current_dir(&place);
+        command
+            .env_clear()
+            .env("HOME", &place)
+            .env("JELLYVAULT_REPO", place.join("repo"))
+            .args(args)
+            .current_dir(&place);
         let done = command.uid(65_534).gid(65_534).output().unwrap();
         assert!(done.status.success(), "{args:?}: {done:?}");
     }
@@ -315,23 +444,59 @@ fn a_restore_never_removes_moves_or_overwrites_the_repository() {
         program.repo = data.join(inside);
         program.ok(&["snapshot", data.to_str().unwrap()]);
         write(data.join("metadata/extra.jpg"), "not in the snapshot");
-        let (report, code) = program.json(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--delete"]);
-        assert_eq!((code, report["restored"]["deleted"].as_u64()), (0, Some(1)), "{inside}: {report}");
+        let (report, code) = program.json(&[
+            "restore",
+            "latest",
+            "--in-place",
+            "--data-dir",
+            data.to_str().unwrap(),
+            "--delete",
+        ]);
+        assert_eq!(
+            (code, report["restored"]["deleted"].as_u64()),
+            (0, Some(1)),
+            "{inside}: {report}"
+        );
         let to = data.join("..").join("jellyfin");
         program.ok(&["restore", "latest", "--to", to.to_str().unwrap(), "--delete", "--yes"]);
         // Its own, and the one of what was there before the restore.
         assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 2, "{inside}");
         if inside != "vault" {
-            let refused = program.run(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap(), "--keep-old"]);
+            let refused = program.run(&[
+                "restore",
+                "latest",
+                "--in-place",
+                "--data-dir",
+                data.to_str().unwrap(),
+                "--keep-old",
+            ]);
             assert_eq!(refused.status.code(), Some(1));
-            assert!(String::from_utf8(refused.stderr).unwrap().contains("with it the repository"), "{inside}");
+            assert!(
+                String::from_utf8(refused.stderr).unwrap().contains("with it the repository"),
+                "{inside}"
+            );
             assert!(data.join("data/jellyfin.db").exists());
         }
         for inner in ["", "packs"] {
-            let refused = program.run(&["restore", "latest", "--to", program.repo.join(inner).to_str().unwrap()]);
-            assert_eq!(refused.status.code(), Some(1), "{}", String::from_utf8_lossy(&refused.stdout));
+            let refused = program.run(&[
+                "restore",
+                "latest",
+                "--to",
+                program.repo.join(inner).to_str().unwrap(),
+            ]);
+            assert_eq!(
+                refused.status.code(),
+                Some(1),
+                "{}",
+                String::from_utf8_lossy(&refused.stdout)
+            );
         }
-        program.ok(&["restore", "latest", "--to", program.home.path().join("out").to_str().unwrap()]);
+        program.ok(&[
+            "restore",
+            "latest",
+            "--to",
+            program.home.path().join("out").to_str().unwrap(),
+        ]);
     }
 }
 
@@ -341,12 +506,19 @@ fn nothing_is_written_to_a_directory_whose_database_is_open() {
     let data = instance(program.home.path());
     program.ok(&["snapshot", data.to_str().unwrap()]);
     write(data.join("config/system.xml"), "<ServerConfiguration />");
-    let mut server = std::process::Command::new("sleep").arg("60").stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap()).spawn().unwrap();
+    let mut server = std::process::Command::new("sleep")
+        .arg("60")
+        .stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap())
+        .spawn()
+        .unwrap();
     let refused = program.run(&["restore", "latest", "--to", data.to_str().unwrap()]);
     server.kill().unwrap();
     server.wait().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert_eq!(std::fs::read_to_string(data.join("config/system.xml")).unwrap(), "<ServerConfiguration />");
+    assert_eq!(
+        std::fs::read_to_string(data.join("config/system.xml")).unwrap(),
+        "<ServerConfiguration />"
+    );
     assert!(!data.join("programdata").exists());
 }
 
@@ -361,7 +533,11 @@ fn a_database_that_is_right_already_is_not_written_again_in_place() {
     let inode = std::fs::metadata(data.join("data/jellyfin.db")).unwrap().ino();
     assert_eq!(program.json(&[&args[..], &["--dry-run"]].concat()).0["restored"]["files"], 0);
     let (again, code) = program.json(&args);
-    assert_eq!((code, &again["restored"]["files"], &again["restored"]["unchanged"]), (0, &0.into(), &87.into()), "{again}");
+    assert_eq!(
+        (code, &again["restored"]["files"], &again["restored"]["unchanged"]),
+        (0, &0.into(), &87.into()),
+        "{again}"
+    );
     assert_eq!(std::fs::metadata(data.join("data/jellyfin.db")).unwrap().ino(), inode);
 }
 
@@ -373,10 +549,21 @@ fn a_target_that_nobody_can_write_to_is_one_error() {
     program.ok(&["snapshot", data.to_str().unwrap()]);
     let disk = program.home.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
-    let run = |args: &[&str]| assert!(std::process::Command::new(args[0]).args(&args[1..]).status().unwrap().success(), "{args:?}");
+    let run = |args: &[&str]| {
+        assert!(
+            std::process::Command::new(args[0]).args(&args[1..]).status().unwrap().success(),
+            "{args:?}"
+        )
+    };
     run(&["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", disk.to_str().unwrap()]);
-    let refused = |dir: &Path, more: &[&str]| program.json(&[&["restore", "latest", "--to", dir.to_str().unwrap()], more].concat());
-    let outcomes = [refused(&disk, &[]), refused(&disk.join("new"), &[]), refused(&disk.join("new"), &["--dry-run"])];
+    let refused = |dir: &Path, more: &[&str]| {
+        program.json(&[&["restore", "latest", "--to", dir.to_str().unwrap()], more].concat())
+    };
+    let outcomes = [
+        refused(&disk, &[]),
+        refused(&disk.join("new"), &[]),
+        refused(&disk.join("new"), &["--dry-run"]),
+    ];
     run(&["umount", disk.to_str().unwrap()]);
     for (document, code) in outcomes {
         assert_eq!(code, 1, "{document}");
@@ -400,7 +587,10 @@ fn a_linked_database_stays_a_link_and_what_it_leads_to_is_restored() {
     }
     std::os::unix::fs::symlink(&real, &link).unwrap();
     program.ok(&["snapshot", data.to_str().unwrap()]);
-    rusqlite::Connection::open(&real).unwrap().execute_batch("DELETE FROM ActivityLogs; CREATE TABLE changed(x)").unwrap();
+    rusqlite::Connection::open(&real)
+        .unwrap()
+        .execute_batch("DELETE FROM ActivityLogs; CREATE TABLE changed(x)")
+        .unwrap();
     assert_ne!(rows(&real), expected);
     let args = ["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()];
     program.ok(&args);
@@ -423,18 +613,33 @@ fn delete_in_a_directory_that_no_restore_made_is_asked_first() {
     let args = ["restore", "latest", "--to", home.to_str().unwrap(), "--delete"];
     let (refused, code) = program.json(&args);
     assert_eq!(code, 2, "{refused}");
-    assert!(refused["error"]["hint"].as_str().unwrap().contains("--yes") && home.join("holiday.jpg").exists() && !home.join("a").exists(), "{refused}");
-    assert_eq!(program.json(&[&args[..], &["--dry-run"]].concat()).0["deleted_paths"], serde_json::json!(["holiday.jpg"]));
+    assert!(
+        refused["error"]["hint"].as_str().unwrap().contains("--yes")
+            && home.join("holiday.jpg").exists()
+            && !home.join("a").exists(),
+        "{refused}"
+    );
+    assert_eq!(
+        program.json(&[&args[..], &["--dry-run"]].concat()).0["deleted_paths"],
+        serde_json::json!(["holiday.jpg"])
+    );
     program.ok(&[&args[..], &["--yes"]].concat());
     assert!(!home.join("holiday.jpg").exists() && home.join("a").exists());
     // What a restore made is known; an empty or missing one is nobody's.
     write(home.join("extra"), "x");
     program.ok(&args);
     assert!(!home.join("extra").exists());
-    program.ok(&["restore", "latest", "--to", program.home.path().join("new").to_str().unwrap(), "--delete"]);
+    program.ok(&[
+        "restore",
+        "latest",
+        "--to",
+        program.home.path().join("new").to_str().unwrap(),
+        "--delete",
+    ]);
 }
 
-/// Calls that a restore makes for each small file in a directory that it made, beside those for the directory.
+/// Calls that a restore makes for each small file in a directory that it made, beside those for the
+/// directory.
 #[needs(root, strace)]
 #[test]
 fn a_new_small_file_costs_at_most_five_calls() {
@@ -443,18 +648,37 @@ fn a_new_small_file_costs_at_most_five_calls() {
     const FILES: usize = 200;
     for number in 0..FILES {
         write(source.join(format!("folder/{number}.jpg")), noise(&number.to_string(), 3_000));
-        std::os::unix::fs::chown(source.join(format!("folder/{number}.jpg")), Some(1000), Some(1000)).unwrap();
+        std::os::unix::fs::chown(
+            source.join(format!("folder/{number}.jpg")),
+            Some(1000),
+            Some(1000),
+        )
+        .unwrap();
     }
     program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
     let (out, log) = (program.home.path().join("out"), program.home.path().join("calls"));
     let mut command = std::process::Command::new("strace");
-    command.args(["-f", "-o", log.to_str().unwrap()]).arg(env!("CARGO_BIN_EXE_jellyvault")).args(["restore", "latest", "--to", out.to_str().unwrap()]);
+    command.args(["-f", "-o", log.to_str().unwrap()]).arg(env!("CARGO_BIN_EXE_jellyvault")).args([
+        "restore",
+        "latest",
+        "--to",
+        out.to_str().unwrap(),
+    ]);
     let plain = program.command(&[]);
     command.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
     assert!(command.output().unwrap().status.success());
     let text = std::fs::read_to_string(log).unwrap();
-    let count = |call: &str| text.lines().filter(|line| line.split_whitespace().nth(1).is_some_and(|begin| begin.starts_with(&format!("{call}(")))).count();
-    let made = text.lines().filter(|line| line.contains("O_CREAT") && line.contains(".jpg")).count();
+    let count = |call: &str| {
+        text.lines()
+            .filter(|line| {
+                line.split_whitespace()
+                    .nth(1)
+                    .is_some_and(|begin| begin.starts_with(&format!("{call}(")))
+            })
+            .count()
+    };
+    let made =
+        text.lines().filter(|line| line.contains("O_CREAT") && line.contains(".jpg")).count();
     assert_eq!(made, FILES, "each is made under its own name");
     let of_files = ["renameat", "renameat2", "fchmod", "flistxattr"].map(count);
     assert!(of_files.iter().sum::<usize>() < 20, "not for each file: {of_files:?}");

@@ -14,7 +14,8 @@ pub struct Random(pub u64);
 
 impl Random {
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 33
     }
 
@@ -50,7 +51,9 @@ fn word(value: &Value) -> String {
     match value {
         Value::Null => "NULL".to_owned(),
         Value::Integer(number) => format!("{number}"),
-        Value::Real(number) if *number == number.trunc() && number.abs() < 1e15 => format!("{number:.0}"),
+        Value::Real(number) if *number == number.trunc() && number.abs() < 1e15 => {
+            format!("{number:.0}")
+        }
         Value::Real(number) => format!("{:x}", number.to_bits()),
         Value::Text(text) => format!("t{}", String::from_utf8_lossy(text)),
         Value::Blob(bytes) => format!("b{bytes:?}"),
@@ -64,12 +67,16 @@ fn words(row: &Row, columns: &[usize]) -> String {
 /// By table: the rows that only one side has, sorted.
 type Differing = BTreeMap<String, (Vec<String>, Vec<String>)>;
 
-/// What the engine says, in whichever way it compares: on columns that both tables have, named in order.
+/// What the engine says, in whichever way it compares: on columns that both tables have, named in
+/// order.
 fn engine(before: &Path, after: &Path) -> (Differing, Vec<String>) {
     let (found, read) = engine_by(before, after, By::Pages);
     let (by_groups, read_by_groups) = engine_by(before, after, By::Groups);
     assert_eq!(found, by_groups, "{before:?} and {after:?}");
-    assert!(read_by_groups.iter().all(|table| read.contains(table)), "{read_by_groups:?} and {read:?}");
+    assert!(
+        read_by_groups.iter().all(|table| read.contains(table)),
+        "{read_by_groups:?} and {read:?}"
+    );
     (found, read)
 }
 
@@ -81,9 +88,15 @@ fn engine_by(before: &Path, after: &Path, by: By) -> (Differing, Vec<String>) {
         let table = sides.table().unwrap();
         let shared = shared_columns(sides.before, sides.after);
         let (gone, came) = found.entry(table.name.clone()).or_default();
-        let number = |row: &Row| if table.key.is_empty() { format!("{:?}|", row.number) } else { String::new() };
-        gone.extend(change.before.iter().map(|row| number(row) + &words(row, &shared.iter().filter_map(|pair| pair.0).collect::<Vec<_>>())));
-        came.extend(change.after.iter().map(|row| number(row) + &words(row, &shared.iter().filter_map(|pair| pair.1).collect::<Vec<_>>())));
+        let number = |row: &Row| {
+            if table.key.is_empty() { format!("{:?}|", row.number) } else { String::new() }
+        };
+        gone.extend(change.before.iter().map(|row| {
+            number(row) + &words(row, &shared.iter().filter_map(|pair| pair.0).collect::<Vec<_>>())
+        }));
+        came.extend(change.after.iter().map(|row| {
+            number(row) + &words(row, &shared.iter().filter_map(|pair| pair.1).collect::<Vec<_>>())
+        }));
         if change.before.is_some() && change.after.is_some() {
             assert!(!change.changed.is_empty());
         }
@@ -97,22 +110,37 @@ fn engine_by(before: &Path, after: &Path, by: By) -> (Differing, Vec<String>) {
     for table in &compared.tables {
         let empty = (Vec::new(), Vec::new());
         let (gone, came) = found.get(&table.name).unwrap_or(&empty);
-        assert_eq!((table.removed + table.changed, table.added + table.changed), (gone.len() as u64, came.len() as u64), "{}", table.name);
+        assert_eq!(
+            (table.removed + table.changed, table.added + table.changed),
+            (gone.len() as u64, came.len() as u64),
+            "{}",
+            table.name
+        );
     }
     (found, compared.tables_read)
 }
 
-fn shared_columns(before: Option<&jellyvault::database::Table>, after: Option<&jellyvault::database::Table>) -> Vec<(Option<usize>, Option<usize>)> {
+fn shared_columns(
+    before: Option<&jellyvault::database::Table>,
+    after: Option<&jellyvault::database::Table>,
+) -> Vec<(Option<usize>, Option<usize>)> {
     match (before, after) {
         (Some(own), Some(other)) => {
-            let mut shared: Vec<_> =
-                own.columns.iter().enumerate().filter_map(|(at, c)| Some((c.name.clone(), Some(at), Some(other.column(&c.name)?)))).collect();
+            let mut shared: Vec<_> = own
+                .columns
+                .iter()
+                .enumerate()
+                .filter_map(|(at, c)| {
+                    Some((c.name.clone(), Some(at), Some(other.column(&c.name)?)))
+                })
+                .collect();
             shared.sort();
             shared.into_iter().map(|(_, own, other)| (own, other)).collect()
         }
         (own, other) => {
             let table = own.or(other).unwrap();
-            let mut all: Vec<_> = table.columns.iter().enumerate().map(|(at, c)| (c.name.clone(), at)).collect();
+            let mut all: Vec<_> =
+                table.columns.iter().enumerate().map(|(at, c)| (c.name.clone(), at)).collect();
             all.sort();
             all.into_iter().map(|(_, at)| (own.map(|_| at), other.map(|_| at))).collect()
         }
@@ -125,22 +153,44 @@ fn oracle(before: &Path, after: &Path) -> Differing {
     let db = Connection::open(before).unwrap();
     db.execute("ATTACH ?1 AS b", [after.to_str().unwrap()]).unwrap();
     let tables = |side: &str| -> BTreeMap<String, String> {
-        let mut statement = db.prepare(&format!("SELECT name, sql FROM {side}.sqlite_schema WHERE type = 'table' AND rootpage > 0")).unwrap();
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+        let mut statement = db
+            .prepare(&format!(
+                "SELECT name, sql FROM {side}.sqlite_schema WHERE type = 'table' AND rootpage > 0"
+            ))
+            .unwrap();
+        statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
     };
     let columns = |side: &str, table: &str| -> Vec<(String, bool)> {
         let mut statement = db.prepare(&format!("SELECT name, pk FROM pragma_table_xinfo(?1, '{side}') WHERE hidden <> 2 ORDER BY name")).unwrap();
-        statement.query_map([table], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? > 0))).unwrap().map(Result::unwrap).collect()
+        statement
+            .query_map([table], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? > 0)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
     };
     let (own, other) = (tables("main"), tables("b"));
     let mut found = Differing::new();
     for name in own.keys().chain(other.keys()).collect::<std::collections::BTreeSet<_>>() {
         let sides = [("main", own.contains_key(name)), ("b", other.contains_key(name))];
-        let all: Vec<_> = sides.iter().filter(|(_, there)| *there).map(|(side, _)| columns(side, name)).collect();
-        let shared: Vec<_> =
-            all[0].iter().filter(|(column, _)| all.iter().all(|own| own.iter().any(|(other, _)| other.eq_ignore_ascii_case(column)))).collect();
+        let all: Vec<_> =
+            sides.iter().filter(|(_, there)| *there).map(|(side, _)| columns(side, name)).collect();
+        let shared: Vec<_> = all[0]
+            .iter()
+            .filter(|(column, _)| {
+                all.iter()
+                    .all(|own| own.iter().any(|(other, _)| other.eq_ignore_ascii_case(column)))
+            })
+            .collect();
         let has_key = all.last().unwrap().iter().any(|(_, key)| *key);
-        let list = shared.iter().map(|(column, _)| format!("\"{}\"", column.replace('"', "\"\""))).collect::<Vec<_>>().join(", ");
+        let list = shared
+            .iter()
+            .map(|(column, _)| format!("\"{}\"", column.replace('"', "\"\"")))
+            .collect::<Vec<_>>()
+            .join(", ");
         let list = if has_key { list } else { format!("rowid, {list}") };
         let rows = |sql: String| -> Vec<String> {
             let mut statement = db.prepare(&sql).unwrap();
@@ -173,7 +223,10 @@ fn oracle(before: &Path, after: &Path) -> Differing {
         let quoted = name.replace('"', "\"\"");
         let select = |side: &str| format!("SELECT {list} FROM {side}.\"{quoted}\"");
         let difference = match (sides[0].1, sides[1].1) {
-            (true, true) => (rows(format!("{} EXCEPT {}", select("main"), select("b"))), rows(format!("{} EXCEPT {}", select("b"), select("main")))),
+            (true, true) => (
+                rows(format!("{} EXCEPT {}", select("main"), select("b"))),
+                rows(format!("{} EXCEPT {}", select("b"), select("main"))),
+            ),
             (true, false) => (rows(select("main")), Vec::new()),
             _ => (Vec::new(), rows(select("b"))),
         };
@@ -192,7 +245,10 @@ fn assert_same(before: &Path, after: &Path, what: &str) -> usize {
         assert!(read.contains(table), "{what}: {table} differs and was not read");
     }
     for (table, rows) in &found {
-        assert!(expected.contains_key(table), "{what}: {table} does not differ, but {rows:?} was told");
+        assert!(
+            expected.contains_key(table),
+            "{what}: {table} does not differ, but {rows:?} was told"
+        );
     }
     expected.len()
 }
@@ -232,7 +288,9 @@ fn shake(path: &Path, random: &mut Random, changes_a_table: u64) {
         let list = columns.iter().map(|c| format!("\"{c}\"")).collect::<Vec<_>>().join(", ");
         let table = name.replace('"', "\"\"");
         for _ in 0..random.below(changes_a_table + 1) {
-            let count: i64 = db.query_row(&format!("SELECT count(*) FROM \"{table}\""), [], |row| row.get(0)).unwrap();
+            let count: i64 = db
+                .query_row(&format!("SELECT count(*) FROM \"{table}\""), [], |row| row.get(0))
+                .unwrap();
             let offset = random.below(count as u64);
             let first = &columns[0];
             let column = &columns[random.below(columns.len() as u64) as usize];
@@ -248,10 +306,18 @@ fn shake(path: &Path, random: &mut Random, changes_a_table: u64) {
             };
             // A change that a constraint forbids is no change.
             let sql = match random.below(6) {
-                0 => format!("DELETE FROM \"{table}\" WHERE \"{first}\" IS (SELECT \"{first}\" FROM \"{table}\" LIMIT 1 OFFSET {offset})"),
+                0 => format!(
+                    "DELETE FROM \"{table}\" WHERE \"{first}\" IS (SELECT \"{first}\" FROM \"{table}\" LIMIT 1 OFFSET {offset})"
+                ),
                 1 => {
-                    let values = columns.iter().map(|c| if c == column { value.clone() } else { format!("\"{c}\"") }).collect::<Vec<_>>().join(", ");
-                    format!("INSERT OR IGNORE INTO \"{table}\" ({list}) SELECT {values} FROM \"{table}\" LIMIT 1 OFFSET {offset}")
+                    let values = columns
+                        .iter()
+                        .map(|c| if c == column { value.clone() } else { format!("\"{c}\"") })
+                        .collect::<Vec<_>>()
+                        .join(", ");
+                    format!(
+                        "INSERT OR IGNORE INTO \"{table}\" ({list}) SELECT {values} FROM \"{table}\" LIMIT 1 OFFSET {offset}"
+                    )
                 }
                 _ => format!(
                     "UPDATE OR IGNORE \"{table}\" SET \"{column}\" = {value} WHERE \"{first}\" IS (SELECT \"{first}\" FROM \"{table}\" LIMIT 1 OFFSET {offset})"
@@ -259,7 +325,13 @@ fn shake(path: &Path, random: &mut Random, changes_a_table: u64) {
             };
             if let Err(error) = db.execute(&sql, []) {
                 assert!(
-                    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::ConstraintViolation | rusqlite::ErrorCode::TypeMismatch)),
+                    matches!(
+                        error.sqlite_error_code(),
+                        Some(
+                            rusqlite::ErrorCode::ConstraintViolation
+                                | rusqlite::ErrorCode::TypeMismatch
+                        )
+                    ),
                     "{error}: {sql}"
                 );
             }
@@ -315,15 +387,28 @@ fn random_changes_to_every_kind_of_table_are_told_as_sqlite_tells_them() {
     let dir = temp();
     let mut random = Random(7);
     let mut told = 0;
-    for (page_bytes, encoding, auto_vacuum) in [(512, "UTF-8", 0), (1024, "UTF-16le", 1), (4096, "UTF-8", 2), (4096, "UTF-16be", 0), (65_536, "UTF-8", 1)] {
-        let (before, after) = (dir.path().join(format!("{page_bytes}{encoding}.a")), dir.path().join(format!("{page_bytes}{encoding}.b")));
+    for (page_bytes, encoding, auto_vacuum) in [
+        (512, "UTF-8", 0),
+        (1024, "UTF-16le", 1),
+        (4096, "UTF-8", 2),
+        (4096, "UTF-16be", 0),
+        (65_536, "UTF-8", 1),
+    ] {
+        let (before, after) = (
+            dir.path().join(format!("{page_bytes}{encoding}.a")),
+            dir.path().join(format!("{page_bytes}{encoding}.b")),
+        );
         odd_tables(&before, page_bytes, encoding, auto_vacuum);
         std::fs::copy(&before, &after).unwrap();
         assert_eq!(assert_same(&before, &after, "equal"), 0);
         for round in 0..12 {
             shake(&after, &mut random, if round % 3 == 0 { 25 } else { 2 });
             told += assert_same(&before, &after, &format!("{page_bytes} {encoding} round {round}"));
-            assert_same(&after, &before, &format!("{page_bytes} {encoding} round {round} backwards"));
+            assert_same(
+                &after,
+                &before,
+                &format!("{page_bytes} {encoding} round {round} backwards"),
+            );
             if random.below(3) == 0 {
                 std::fs::copy(&after, &before).unwrap();
             }
@@ -338,7 +423,8 @@ fn random_changes_to_every_table_of_jellyfins_database_are_told_as_sqlite_tells_
     let mut bases = vec![own_fixture().join("data/jellyfin.db")];
     bases.extend(extremes().map(|(database, _)| database));
     for (number, base) in bases.iter().enumerate() {
-        let (before, after) = (dir.path().join(format!("{number}.a")), dir.path().join(format!("{number}.b")));
+        let (before, after) =
+            (dir.path().join(format!("{number}.a")), dir.path().join(format!("{number}.b")));
         folded(base, &before);
         std::fs::copy(&before, &after).unwrap();
         let mut random = Random(number as u64 + 1);
@@ -357,9 +443,13 @@ fn a_row_that_changed_in_its_overflow_pages_alone_is_found() {
     let dir = temp();
     let (before, after) = (dir.path().join("a"), dir.path().join("b"));
     odd_tables(&before, 4096, "UTF-8", 0);
-    Connection::open(&before).unwrap().execute("INSERT INTO texts (id, b) VALUES ('long', zeroblob(50000))", []).unwrap();
+    Connection::open(&before)
+        .unwrap()
+        .execute("INSERT INTO texts (id, b) VALUES ('long', zeroblob(50000))", [])
+        .unwrap();
     std::fs::copy(&before, &after).unwrap();
-    // A value of the same length is written in place, page by page: the leaf, which has its beginning, stays as it is.
+    // A value of the same length is written in place, page by page: the leaf, which has its
+    // beginning, stays as it is.
     let db = Connection::open(&after).unwrap();
     let mut bytes = vec![0; 50_000];
     bytes[45_000..45_007].copy_from_slice(b"changed");
@@ -374,7 +464,10 @@ fn only_tables_whose_pages_changed_are_read() {
     let (before, after) = (dir.path().join("a"), dir.path().join("b"));
     odd_tables(&before, 4096, "UTF-8", 0);
     std::fs::copy(&before, &after).unwrap();
-    Connection::open(&after).unwrap().execute("UPDATE numbers SET a = 3 WHERE id = 17", []).unwrap();
+    Connection::open(&after)
+        .unwrap()
+        .execute("UPDATE numbers SET a = 3 WHERE id = 17", [])
+        .unwrap();
     let (found, read) = engine(&before, &after);
     assert_eq!(read, ["numbers"]);
     assert_eq!(found["numbers"].0.len(), 1);
@@ -395,16 +488,23 @@ fn piece_that_ends_a_group(seed: &str) -> Vec<u8> {
 fn ends_of_rows_that_changed_places_are_found() {
     let dir = temp();
     let (before, after) = (dir.path().join("a"), dir.path().join("b"));
-    // 489 bytes of each row lie in its page, 5 of them the record's header; then come whole overflow pages. Groups end behind head and tail, so
-    // both states have the same groups, put together in another way.
-    let part = |name: &str, begin: usize| [noise(name, begin + 7 * 4092), piece_that_ends_a_group(name)].concat();
+    // 489 bytes of each row lie in its page, 5 of them the record's header; then come whole
+    // overflow pages. Groups end behind head and tail, so both states have the same groups, put
+    // together in another way.
+    let part = |name: &str, begin: usize| {
+        [noise(name, begin + 7 * 4092), piece_that_ends_a_group(name)].concat()
+    };
     let heads = [0, 1].map(|n| part(&format!("head {n}"), 484));
     let tails = [0, 1].map(|n| part(&format!("tail {n}"), 0));
     for (path, first) in [(&before, 0), (&after, 1)] {
         let db = Connection::open(path).unwrap();
         db.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, b BLOB)").unwrap();
         for row in 0..2 {
-            db.execute("INSERT INTO t VALUES (?1, ?2)", (row as i64, [heads[row].as_slice(), &tails[(row + first) % 2]].concat())).unwrap();
+            db.execute(
+                "INSERT INTO t VALUES (?1, ?2)",
+                (row as i64, [heads[row].as_slice(), &tails[(row + first) % 2]].concat()),
+            )
+            .unwrap();
         }
     }
     assert_eq!(engine(&before, &after).0["t"].0.len(), 2);
@@ -426,7 +526,12 @@ fn what_a_vacuum_moves_is_not_read() {
     let dir = temp();
     let (before, after) = (dir.path().join("a"), dir.path().join("b"));
     odd_tables(&before, 1024, "UTF-8", 0);
-    Connection::open(&before).unwrap().execute_batch("VACUUM; DELETE FROM texts WHERE rowid % 5 = 0; DELETE FROM numbers WHERE id % 7 = 0").unwrap();
+    Connection::open(&before)
+        .unwrap()
+        .execute_batch(
+            "VACUUM; DELETE FROM texts WHERE rowid % 5 = 0; DELETE FROM numbers WHERE id % 7 = 0",
+        )
+        .unwrap();
     std::fs::copy(&before, &after).unwrap();
     let db = Connection::open(&after).unwrap();
     db.execute_batch("VACUUM").unwrap();
@@ -474,16 +579,22 @@ fn any_damage_to_a_page_is_an_error_or_a_difference_and_never_a_panic() {
     for _ in 0..400 {
         let mut damaged = bytes.clone();
         for _ in 0..=random.below(3) {
-            let at = if random.below(2) == 0 { random.below(bytes.len() as u64) } else { random.below(bytes.len() as u64 / 1024) * 1024 + random.below(16) };
+            let at = if random.below(2) == 0 {
+                random.below(bytes.len() as u64)
+            } else {
+                random.below(bytes.len() as u64 / 1024) * 1024 + random.below(16)
+            };
             damaged[at as usize] = random.next() as u8;
         }
         std::fs::write(&after, &damaged).unwrap();
         let file = std::fs::File::open(&after).unwrap();
         let by = if random.below(2) == 0 { By::Groups } else { By::Pages };
-        let opened = Pages::of_file(file, &Default::default()).and_then(|pages| if by == By::Groups { pages.by_groups() } else { Ok(pages) });
+        let opened = Pages::of_file(file, &Default::default())
+            .and_then(|pages| if by == By::Groups { pages.by_groups() } else { Ok(pages) });
         let outcome = opened.and_then(Database::open).and_then(|mut other| {
             let mut own = Database::open(pages(&before, by)).unwrap();
-            compare_databases(&mut own, &mut other, |_, _| -> Result<(), Error> { Ok(()) }).map(drop)
+            compare_databases(&mut own, &mut other, |_, _| -> Result<(), Error> { Ok(()) })
+                .map(drop)
         });
         errors += u32::from(outcome.is_err());
     }
@@ -505,7 +616,8 @@ fn rows_of_any_content_are_put_into_words_and_into_json() {
         for round in 0..4 {
             shake(&database, &mut random, 12);
             if round == 2 {
-                // What no server writes: texts that are none, ids that are numbers, users without names.
+                // What no server writes: texts that are none, ids that are numbers, users without
+                // names.
                 let db = Connection::open(&database).unwrap();
                 db.execute_batch(
                     "PRAGMA foreign_keys = OFF; UPDATE OR IGNORE UserData SET ItemId = 7, Rating = 'x' WHERE rowid % 3 = 0; UPDATE BaseItems SET Name = CAST(x'ff00fe' AS TEXT), Data = '{', Type = x'01' WHERE rowid % 2 = 0;
@@ -520,11 +632,24 @@ fn rows_of_any_content_are_put_into_words_and_into_json() {
                 .as_object()
                 .unwrap()
                 .values()
-                .map(|t| ["added", "removed", "changed"].iter().map(|k| t[k].as_u64().unwrap()).sum::<u64>())
+                .map(|t| {
+                    ["added", "removed", "changed"]
+                        .iter()
+                        .map(|k| t[k].as_u64().unwrap())
+                        .sum::<u64>()
+                })
                 .sum();
             assert_eq!(told, document["rows"].as_array().unwrap().len() as u64);
             assert!(told > 0);
-            program.ok(&["diff", "latest~1", "latest", "--rows", "--verbose", "--table", "BaseItems,Users,UserData,Permissions"]);
+            program.ok(&[
+                "diff",
+                "latest~1",
+                "latest",
+                "--rows",
+                "--verbose",
+                "--table",
+                "BaseItems,Users,UserData,Permissions",
+            ]);
         }
     }
 }
@@ -544,11 +669,23 @@ fn rows_that_are_looked_up_together_are_those_that_sqlite_finds() {
         for number in 0..rows {
             // Long names need overflow pages; keys come in no order.
             let name = "n".repeat(random.below(if number % 50 == 0 { 9000 } else { 40 }) as usize);
-            sqlite.execute("INSERT OR IGNORE INTO Items VALUES (?, ?, ?)", (format!("{:08X}", random.below(1 << 32)), name, number as i64)).unwrap();
+            sqlite
+                .execute(
+                    "INSERT OR IGNORE INTO Items VALUES (?, ?, ?)",
+                    (format!("{:08X}", random.below(1 << 32)), name, number as i64),
+                )
+                .unwrap();
         }
         sqlite.execute_batch("DELETE FROM Items WHERE Size % 7 = 3; COMMIT").unwrap();
-        let there: Vec<String> = sqlite.prepare("SELECT Id FROM Items").unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap();
-        let mut keys: Vec<String> = there.iter().filter(|_| random.below(3) == 0).cloned().collect();
+        let there: Vec<String> = sqlite
+            .prepare("SELECT Id FROM Items")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let mut keys: Vec<String> =
+            there.iter().filter(|_| random.below(3) == 0).cloned().collect();
         keys.extend((0..500).map(|_| format!("{:08X}", random.below(1 << 32))));
         keys.sort();
         keys.dedup();
@@ -560,19 +697,33 @@ fn rows_that_are_looked_up_together_are_those_that_sqlite_finds() {
         let mut hits = 0;
         for (key, found) in keys.iter().zip(found) {
             let expected: Option<(String, i64)> = sqlite
-                .query_row("SELECT Name, Size FROM Items WHERE Id = ?", [key], |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_row("SELECT Name, Size FROM Items WHERE Id = ?", [key], |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
                 .map(Some)
                 .or_else(none_found)
                 .unwrap();
             let own = found.as_ref().map(|(_, row)| (row.values[1].clone(), row.values[2].clone()));
-            assert_eq!(own, expected.map(|(name, size)| (Value::Text(name.into_bytes()), Value::Integer(size))), "{key}");
+            assert_eq!(
+                own,
+                expected.map(|(name, size)| (Value::Text(name.into_bytes()), Value::Integer(size))),
+                "{key}"
+            );
             let alone = Lookup::new(&mut database).by_text("Items", key).unwrap();
             assert_eq!(alone.map(|(_, row)| row.values), found.map(|(_, row)| row.values), "{key}");
             hits += usize::from(own.is_some());
         }
         assert!(hits * 6 >= there.len(), "{hits} of {} rows", there.len());
-        assert!(Lookup::new(&mut database).by_texts("Gone", &keys).unwrap().iter().all(Option::is_none));
-        assert!(Lookup::new(&mut database).by_texts("Other", &keys).unwrap().iter().all(Option::is_none));
+        assert!(
+            Lookup::new(&mut database).by_texts("Gone", &keys).unwrap().iter().all(Option::is_none)
+        );
+        assert!(
+            Lookup::new(&mut database)
+                .by_texts("Other", &keys)
+                .unwrap()
+                .iter()
+                .all(Option::is_none)
+        );
     }
 }
 

@@ -33,7 +33,8 @@ proptest! {
     fn the_walk_finds_what_walkdir_finds_in_component_order(paths in proptest::collection::vec("[a-c.]{0,2}[a-c](/[a-d -]{1,3}){0,5}", 0..60), threads in 1usize..4) {
         let dir = temp();
         for path in &paths {
-            // Some paths collide with files that are there: those are left out. None begins with `..`, or it would be written beside the folder.
+            // Some paths collide with files that are there: those are left out. None begins with
+            // `..`, or it would be written beside the folder.
             let path = dir.path().join(path);
             if std::fs::create_dir_all(path.parent().unwrap()).is_ok() && !path.exists() && std::fs::write(&path, "").is_err() {}
         }
@@ -66,10 +67,11 @@ fn a_consumer_that_stops_ends_the_walk() {
     }
     let roots = [ScanRoot::new(b"", dir.path().to_path_buf())];
     let mut met = 0;
-    let outcome = scan(&roots, &Rules::default(), &Default::default(), 2, &Interrupt::default(), |_| {
-        met += 1;
-        if met == 100 { Err(std::io::Error::other("enough")) } else { Ok(()) }
-    });
+    let outcome =
+        scan(&roots, &Rules::default(), &Default::default(), 2, &Interrupt::default(), |_| {
+            met += 1;
+            if met == 100 { Err(std::io::Error::other("enough")) } else { Ok(()) }
+        });
     assert!(outcome.is_err());
     assert_eq!(met, 100);
 }
@@ -85,7 +87,12 @@ fn a_file_that_is_not_what_the_scan_saw_does_not_pass_for_it() {
     // Another file of the same name, length and modification time.
     let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
     write(dir.path().join("y"), "as it is!");
-    std::fs::File::options().write(true).open(dir.path().join("y")).unwrap().set_modified(modified).unwrap();
+    std::fs::File::options()
+        .write(true)
+        .open(dir.path().join("y"))
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
     std::fs::remove_file(&path).unwrap();
     std::fs::hard_link(dir.path().join("y"), &path).unwrap();
     assert!(!OpenFile::open_seen(&root, b"x", &seen).unwrap().held_still().unwrap());
@@ -125,16 +132,29 @@ fn what_moves_to_a_place_that_was_passed_is_found_there() {
     let root = dir.path().join("repo");
     ops::init(&root, 0).unwrap();
     let repository = Repository::open(&root).unwrap();
-    let mover = std::sync::Arc::new(Mover { from: from.clone(), to: to.clone(), told: Mutex::default() });
+    let mover =
+        std::sync::Arc::new(Mover { from: from.clone(), to: to.clone(), told: Mutex::default() });
     let monitor = Monitor { progress: mover.clone(), ..Monitor::default() };
-    let report = ops::snapshot(&repository, &ops::SourceSpec::plain(&folder).unwrap(), &ops::SnapshotOptions::default(), &monitor).unwrap();
+    let report = ops::snapshot(
+        &repository,
+        &ops::SourceSpec::plain(&folder).unwrap(),
+        &ops::SnapshotOptions::default(),
+        &monitor,
+    )
+    .unwrap();
     assert!(to.exists() && !from.exists());
     assert_eq!((&report.record.problems, report.record.problem_count), (&Vec::new(), 0));
-    assert!(!mover.told.lock().unwrap().is_empty(), "nothing was moved from under the walk: the test shows nothing");
+    assert!(
+        !mover.told.lock().unwrap().is_empty(),
+        "nothing was moved from under the walk: the test shows nothing"
+    );
     let out = dir.path().join("out");
     restore_to(&repository, &newest(&repository), &out).unwrap();
     for n in 0..300 {
-        assert_eq!(std::fs::read_to_string(out.join(format!("a/z/{n}/file"))).unwrap(), format!("moved {n}"));
+        assert_eq!(
+            std::fs::read_to_string(out.join(format!("a/z/{n}/file"))).unwrap(),
+            format!("moved {n}")
+        );
     }
     assert_clean(&repository, "after a second walk");
 }

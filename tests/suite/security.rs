@@ -1,4 +1,5 @@
-//! Root among names that others chose (`docs/threat-model.md`): what the server's user prepares does not make root read, write or wait for it.
+//! Root among names that others chose (`docs/threat-model.md`): what the server's user prepares
+//! does not make root read, write or wait for it.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -41,7 +42,12 @@ impl Stage {
 
     /// Everything of the instance is the server's user's, and old.
     pub(super) fn settle(&self) {
-        sh(&format!("chown -hR {USER}:{USER} \"$1\"; find \"$1\" -exec touch -h -d 2026-01-01 {{}} +"), &self.data);
+        sh(
+            &format!(
+                "chown -hR {USER}:{USER} \"$1\"; find \"$1\" -exec touch -h -d 2026-01-01 {{}} +"
+            ),
+            &self.data,
+        );
     }
 
     pub(super) fn at(&self) -> &str {
@@ -53,7 +59,8 @@ impl Stage {
     }
 
     fn restore(&self, more: &[&str]) -> (Value, i32) {
-        self.program.json(&[&["restore", "latest", "--in-place", "--data-dir", self.at()], more].concat())
+        self.program
+            .json(&[&["restore", "latest", "--in-place", "--data-dir", self.at()], more].concat())
     }
 
     /// Puts a link of the server's user in the place of something.
@@ -68,24 +75,48 @@ impl Stage {
 
     /// Root's directory is as it was.
     pub(super) fn assert_etc_is_roots(&self, when: &str) {
-        let mut names: Vec<_> = std::fs::read_dir(&self.etc).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = std::fs::read_dir(&self.etc)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         assert_eq!(names, ["passwd", "shadow"], "{when}");
         for (name, mode) in [("passwd", 0o644), ("shadow", 0o600), (".", 0o755)] {
             let facts = std::fs::metadata(self.etc.join(name)).unwrap();
-            assert_eq!((facts.uid(), facts.permissions().mode() & 0o7777), (0, mode), "{name} {when}");
+            assert_eq!(
+                (facts.uid(), facts.permissions().mode() & 0o7777),
+                (0, mode),
+                "{name} {when}"
+            );
         }
-        assert_eq!(std::fs::read_to_string(self.etc.join("passwd")).unwrap(), "root:x:0:0:root:/root:/bin/bash\n", "{when}");
+        assert_eq!(
+            std::fs::read_to_string(self.etc.join("passwd")).unwrap(),
+            "root:x:0:0:root:/root:/bin/bash\n",
+            "{when}"
+        );
     }
 
     /// The same of every snapshot there is.
     pub(super) fn assert_secret_in_no_snapshot(&self, when: &str) {
         for snapshot in self.program.json(&["list"]).0["snapshots"].as_array().unwrap() {
             let out = self.program.home.path().join("out");
-            self.program.run(&["restore", snapshot["id"].as_str().unwrap(), "--to", out.to_str().unwrap()]);
-            for entry in walkdir::WalkDir::new(&out).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file()) {
+            self.program.run(&[
+                "restore",
+                snapshot["id"].as_str().unwrap(),
+                "--to",
+                out.to_str().unwrap(),
+            ]);
+            for entry in walkdir::WalkDir::new(&out)
+                .into_iter()
+                .map(Result::unwrap)
+                .filter(|entry| entry.file_type().is_file())
+            {
                 let bytes = std::fs::read(entry.path()).unwrap();
-                assert!(!bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()), "{} {when}", entry.path().display());
+                assert!(
+                    !bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()),
+                    "{} {when}",
+                    entry.path().display()
+                );
             }
             std::fs::remove_dir_all(&out).unwrap();
         }
@@ -96,9 +127,17 @@ impl Stage {
         let out = self.program.home.path().join("out");
         let restored = self.program.run(&["restore", "latest", "--to", out.to_str().unwrap()]);
         assert!(matches!(restored.status.code(), Some(0 | 3)), "{when}: {restored:?}");
-        for entry in walkdir::WalkDir::new(&out).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file()) {
+        for entry in walkdir::WalkDir::new(&out)
+            .into_iter()
+            .map(Result::unwrap)
+            .filter(|entry| entry.file_type().is_file())
+        {
             let bytes = std::fs::read(entry.path()).unwrap();
-            assert!(!bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()), "{} {when}", entry.path().display());
+            assert!(
+                !bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()),
+                "{} {when}",
+                entry.path().display()
+            );
         }
         std::fs::remove_dir_all(&out).unwrap();
     }
@@ -121,11 +160,15 @@ fn root_reads_and_writes_through_no_link_of_the_servers_user() {
         stage.link(root, &stage.etc.clone());
         let (report, code) = stage.snapshot(&[]);
         if root == "data" {
-            // Without its data directory it is hardly an instance; whatever is said, nothing of root's is stored.
+            // Without its data directory it is hardly an instance; whatever is said, nothing of
+            // root's is stored.
             assert_ne!(code, 0, "{report}");
         } else {
             assert_eq!(code, 3, "{root}: {report}");
-            assert!(problems(&report).contains("belongs to the user 3001, not to root"), "{root}: {report}");
+            assert!(
+                problems(&report).contains("belongs to the user 3001, not to root"),
+                "{root}: {report}"
+            );
         }
         stage.assert_secret_is_not_stored(root);
         for more in [&[][..], &["--delete"], &["--keep-old"], &["--dry-run"]] {
@@ -136,7 +179,10 @@ fn root_reads_and_writes_through_no_link_of_the_servers_user() {
         let category = if root == "root" { "config" } else { root };
         if root != "data" {
             let (report, code) = stage.restore(&["--only", category]);
-            assert!(code == 1 && message(&report).contains("is a symbolic link to"), "{root}: {report}");
+            assert!(
+                code == 1 && message(&report).contains("is a symbolic link to"),
+                "{root}: {report}"
+            );
             // The rest comes back.
             let other = if category == "plugins" { "trickplay" } else { "plugins" };
             let (report, code) = stage.restore(&["--only", other, "--no-safety-snapshot"]);
@@ -155,7 +201,8 @@ fn root_reads_and_writes_through_no_link_of_the_servers_user() {
 #[needs(root)]
 #[test]
 fn linuxservers_layout_is_no_way_around() {
-    // The data directory lies in the volume, which is the server's user's: a link there is one of theirs, too.
+    // The data directory lies in the volume, which is the server's user's: a link there is one of
+    // theirs, too.
     let stage = Stage::new();
     let volume = stage.program.home.path().join("volume");
     std::fs::create_dir(&volume).unwrap();
@@ -166,7 +213,13 @@ fn linuxservers_layout_is_no_way_around() {
     let at = volume.to_str().unwrap();
     let (report, code) = stage.program.json(&["snapshot", at]);
     assert_eq!(code, 0, "{report}");
-    assert!(report["snapshot"]["source"]["directories"]["programdata"].as_str().unwrap().ends_with("volume/data"), "{report}");
+    assert!(
+        report["snapshot"]["source"]["directories"]["programdata"]
+            .as_str()
+            .unwrap()
+            .ends_with("volume/data"),
+        "{report}"
+    );
     std::fs::rename(volume.join("data"), volume.join("was")).unwrap();
     let trap = stage.program.home.path().join("trap");
     copy_tree(&volume.join("was"), &trap);
@@ -198,10 +251,15 @@ fn the_database_is_no_way_to_roots_files() {
     stage.snapshot(&[]);
     settings(&stage, &stage.etc.join("shadow"));
     let (report, code) = stage.snapshot(&[]);
-    assert!(code == 3 && problems(&report).contains("named only by a file of the server's user"), "{report}");
+    assert!(
+        code == 3 && problems(&report).contains("named only by a file of the server's user"),
+        "{report}"
+    );
     stage.assert_secret_is_not_stored("database.xml");
     settings(&stage, &stage.etc.join("passwd"));
-    for more in [&["--only", "database", "--same-directories"][..], &["--same-directories", "--keep-old"]] {
+    for more in
+        [&["--only", "database", "--same-directories"][..], &["--same-directories", "--keep-old"]]
+    {
         let (report, code) = stage.restore(more);
         assert_eq!(code, 1, "{report}");
         stage.assert_etc_is_roots("database.xml");
@@ -223,7 +281,15 @@ fn the_database_is_no_way_to_roots_files() {
             assert_eq!(code, 1, "{target} {more:?} {report}");
             stage.assert_etc_is_roots(target);
         }
-        let (report, code) = stage.program.json(&["restore", "latest", "--watch-state", "--user", "root", "--data-dir", stage.at()]);
+        let (report, code) = stage.program.json(&[
+            "restore",
+            "latest",
+            "--watch-state",
+            "--user",
+            "root",
+            "--data-dir",
+            stage.at(),
+        ]);
         assert_eq!(code, 1, "{report}");
         stage.assert_etc_is_roots(target);
     }
@@ -237,7 +303,10 @@ fn a_place_that_only_the_settings_name_is_taken_once_the_user_named_it() {
     std::fs::rename(stage.data.join("metadata"), &elsewhere).unwrap();
     let system = stage.data.join("config/system.xml");
     let text = std::fs::read_to_string(&system).unwrap();
-    let named = text.replace("<MetadataPath />", &format!("<MetadataPath>{}</MetadataPath>", elsewhere.display()));
+    let named = text.replace(
+        "<MetadataPath />",
+        &format!("<MetadataPath>{}</MetadataPath>", elsewhere.display()),
+    );
     assert_ne!(text, named);
     write(&system, named);
     stage.settle();
@@ -250,8 +319,15 @@ fn a_place_that_only_the_settings_name_is_taken_once_the_user_named_it() {
     assert!(files > 3);
     // From now on the record says so: to the next snapshot and to a restore.
     let (report, code) = stage.snapshot(&[]);
-    assert_eq!((code, report["snapshot"]["categories"]["metadata"]["files"].as_u64()), (0, Some(files)), "{report}");
-    let poster = facts(&elsewhere, &|_| false).into_keys().find(|path| path.ends_with(b".jpg") || path.ends_with(b".png")).unwrap();
+    assert_eq!(
+        (code, report["snapshot"]["categories"]["metadata"]["files"].as_u64()),
+        (0, Some(files)),
+        "{report}"
+    );
+    let poster = facts(&elsewhere, &|_| false)
+        .into_keys()
+        .find(|path| path.ends_with(b".jpg") || path.ends_with(b".png"))
+        .unwrap();
     let poster = elsewhere.join(std::str::from_utf8(&poster).unwrap());
     std::fs::remove_file(&poster).unwrap();
     let (report, code) = stage.restore(&["--only", "metadata"]);
@@ -309,7 +385,8 @@ fn no_pipe_device_or_endless_file_stops_a_snapshot() {
             let stage = Stage::new();
             let own = stage.data.join(place);
             if place.starts_with("plugins/x.db-") {
-                std::fs::copy(stage.data.join("data/jellyfin.db"), stage.data.join("plugins/x.db")).unwrap();
+                std::fs::copy(stage.data.join("data/jellyfin.db"), stage.data.join("plugins/x.db"))
+                    .unwrap();
             }
             std::fs::create_dir_all(own.parent().unwrap()).unwrap();
             if own.exists() {
@@ -320,7 +397,11 @@ fn no_pipe_device_or_endless_file_stops_a_snapshot() {
             // Address space and files are limited: what is endless must not be read to its end.
             let done = run_for(&stage, 60, &["--json", "snapshot", stage.at()]);
             let code = done.status.code();
-            assert!(matches!(code, Some(0 | 3)), "{place} {shape}: {code:?} {}", String::from_utf8_lossy(&done.stdout));
+            assert!(
+                matches!(code, Some(0 | 3)),
+                "{place} {shape}: {code:?} {}",
+                String::from_utf8_lossy(&done.stdout)
+            );
             let report: Value = serde_json::from_slice(&done.stdout).unwrap();
             // All else is there.
             let files = report["snapshot"]["files"]["total"].as_u64().unwrap();
@@ -329,11 +410,20 @@ fn no_pipe_device_or_endless_file_stops_a_snapshot() {
             if code == Some(0) {
                 let said = report["remarks"].to_string() + &problems(&report);
                 let kept = program_lists(&stage, place);
-                assert!(kept || said.contains(file_name(place)) || place.starts_with("log/") || place.contains(".db-"), "{place} {shape}: {said}");
+                assert!(
+                    kept || said.contains(file_name(place))
+                        || place.starts_with("log/")
+                        || place.contains(".db-"),
+                    "{place} {shape}: {said}"
+                );
             }
             for args in [["source", stage.at()], ["diff", "--quiet"]] {
                 let done = run_for(&stage, 60, &args);
-                assert!(matches!(done.status.code(), Some(0 | 1 | 3)), "{args:?} {place} {shape}: {:?}", done.status);
+                assert!(
+                    matches!(done.status.code(), Some(0 | 1 | 3)),
+                    "{args:?} {place} {shape}: {:?}",
+                    done.status
+                );
             }
             tried += 1;
         }
@@ -346,7 +436,8 @@ fn file_name(path: &str) -> &str {
 }
 
 fn program_lists(stage: &Stage, path: &str) -> bool {
-    String::from_utf8_lossy(&stage.program.run(&["ls", "latest", "--recursive"]).stdout).contains(path)
+    String::from_utf8_lossy(&stage.program.run(&["ls", "latest", "--recursive"]).stdout)
+        .contains(path)
 }
 
 #[test]
@@ -395,14 +486,23 @@ fn a_hostile_database_is_captured_and_named() {
         let out = program.home.path().join("out");
         program.run(&["restore", "latest", "--to", out.to_str().unwrap()]);
         let told = |path: &Path| {
-            rusqlite::Connection::open(path)
-                .unwrap()
-                .query_row("SELECT count(*), sum(length(sql)) FROM sqlite_schema", [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))
+            rusqlite::Connection::open(path).unwrap().query_row(
+                "SELECT count(*), sum(length(sql)) FROM sqlite_schema",
+                [],
+                |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)),
+            )
         };
-        assert_eq!(told(&out.join("data/jellyfin.db")).unwrap(), told(&data.join("data/jellyfin.db")).unwrap(), "{what}");
+        assert_eq!(
+            told(&out.join("data/jellyfin.db")).unwrap(),
+            told(&data.join("data/jellyfin.db")).unwrap(),
+            "{what}"
+        );
         for args in [&["list"][..], &["show", "latest"], &["check"]] {
             let output = program.run(args);
-            assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b), "{what} {args:?}");
+            assert!(
+                !output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b),
+                "{what} {args:?}"
+            );
         }
     }
 }
@@ -414,7 +514,10 @@ fn a_repository_of_somebody_elses_brings_no_powerful_files() {
     let evil = maker.home.path().join("evil");
     write(evil.join("rootsh"), "#!/bin/sh");
     write(evil.join("cap"), "x");
-    sh("chown -R 0:0 \"$1\"; chmod 6755 \"$1\"/rootsh; mkdir \"$1\"/set; chmod 7777 \"$1\"/set", &evil);
+    sh(
+        "chown -R 0:0 \"$1\"; chmod 6755 \"$1\"/rootsh; mkdir \"$1\"/set; chmod 7777 \"$1\"/set",
+        &evil,
+    );
     rustix::fs::setxattr(
         evil.join("cap"),
         "security.capability",
@@ -422,26 +525,40 @@ fn a_repository_of_somebody_elses_brings_no_powerful_files() {
         rustix::fs::XattrFlags::empty(),
     )
     .unwrap();
-    let has_trusted = rustix::fs::setxattr(evil.join("cap"), "trusted.x", b"1", rustix::fs::XattrFlags::empty()).is_ok();
+    let has_trusted =
+        rustix::fs::setxattr(evil.join("cap"), "trusted.x", b"1", rustix::fs::XattrFlags::empty())
+            .is_ok();
     maker.ok(&["snapshot", "--plain", evil.to_str().unwrap()]);
-    let mode = |dir: &Path, name: &str| std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o7777;
+    let mode = |dir: &Path, name: &str| {
+        std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o7777
+    };
     let attributes = |dir: &Path| jellyvault::source::xattrs_of_link(&dir.join("cap")).unwrap();
     // Another user, or another machine: it was not made here.
     let other = Program::new();
     let restore = |program: &Program, name: &str, more: &[&str]| {
         let out = program.home.path().join(name);
         let repo = maker.repo.to_str().unwrap();
-        let (report, code) = program.json(&[&["--repo", repo, "restore", "latest", "--to", out.to_str().unwrap()], more].concat());
+        let (report, code) = program.json(
+            &[&["--repo", repo, "restore", "latest", "--to", out.to_str().unwrap()], more].concat(),
+        );
         assert_eq!(code, 0, "{report}");
         (out, report["remarks"].to_string())
     };
     let (out, remarks) = restore(&other, "out", &[]);
     assert_eq!((mode(&out, "rootsh"), mode(&out, "set") & 0o6000), (0o755, 0));
-    assert!(attributes(&out).is_empty() && remarks.contains("rootsh") && remarks.contains("--trust-repository"), "{remarks}");
+    assert!(
+        attributes(&out).is_empty()
+            && remarks.contains("rootsh")
+            && remarks.contains("--trust-repository"),
+        "{remarks}"
+    );
     for (program, more) in [(&other, &["--trust-repository"][..]), (&maker, &[])] {
         let (out, remarks) = restore(program, "trusted", more);
         assert_eq!((mode(&out, "rootsh"), mode(&out, "set")), (0o6755, 0o7777));
-        assert!(attributes(&out).len() == 1 + usize::from(has_trusted) && remarks.contains("rootsh"), "{remarks}");
+        assert!(
+            attributes(&out).len() == 1 + usize::from(has_trusted) && remarks.contains("rootsh"),
+            "{remarks}"
+        );
     }
 }
 
@@ -475,7 +592,12 @@ fn only_this_machine_is_asked_for_the_version() {
     let listener = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
-    for base in [format!("@127.0.0.2:{port}/x?="), format!("//127.0.0.2:{port}"), format!("/..@127.0.0.2:{port}"), "\u{9b}31m".to_owned()] {
+    for base in [
+        format!("@127.0.0.2:{port}/x?="),
+        format!("//127.0.0.2:{port}"),
+        format!("/..@127.0.0.2:{port}"),
+        "\u{9b}31m".to_owned(),
+    ] {
         let program = Program::new();
         let data = program.home.path().join("jellyfin");
         copy_tree(&own_fixture(), &data);
@@ -502,7 +624,8 @@ fn nothing_that_others_named_orders_a_terminal_about() {
     symlink(format!("/tmp/{order}"), data.join(format!("plugins/link{order}"))).unwrap();
     let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
     db.execute("UPDATE Users SET Username = 'u' || rowid || ?1", [order]).unwrap();
-    db.execute_batch(&format!("CREATE TABLE \"t{order}\"(a); INSERT INTO \"t{order}\" VALUES(1)")).unwrap();
+    db.execute_batch(&format!("CREATE TABLE \"t{order}\"(a); INSERT INTO \"t{order}\" VALUES(1)"))
+        .unwrap();
     drop(db);
     let_settle();
     let at = data.to_str().unwrap();
@@ -510,7 +633,9 @@ fn nothing_that_others_named_orders_a_terminal_about() {
         let output = program.run(args);
         for bytes in [&output.stdout, &output.stderr] {
             let text = String::from_utf8_lossy(bytes);
-            let bad = text.chars().find(|c| (c.is_control() && !"\n\t".contains(*c)) || "\u{202e}\u{2028}".contains(*c));
+            let bad = text.chars().find(|c| {
+                (c.is_control() && !"\n\t".contains(*c)) || "\u{202e}\u{2028}".contains(*c)
+            });
             assert_eq!(bad, None, "{args:?}: {text:?}");
             assert!(!text.lines().any(|line| line.starts_with("Forged")), "{args:?}: {text}");
         }
@@ -538,7 +663,11 @@ fn nothing_that_others_named_orders_a_terminal_about() {
     look(&["restore", "latest", "--to", out.to_str().unwrap()]);
     std::fs::create_dir_all(out.join(format!("plugins/extra{order}"))).unwrap();
     look(&["-v", "restore", "latest", "--to", out.to_str().unwrap(), "--delete"]);
-    look(&["export", "latest", program.home.path().join(format!("z{order}.zip")).to_str().unwrap()]);
+    look(&[
+        "export",
+        "latest",
+        program.home.path().join(format!("z{order}.zip")).to_str().unwrap(),
+    ]);
 }
 
 fn db_change(data: &Path, order: &str) {
@@ -552,14 +681,25 @@ fn db_change(data: &Path, order: &str) {
 #[test]
 fn what_a_capture_may_write_a_reader_takes() {
     use jellyvault::chunk::ChunkId;
-    use jellyvault::limits::{EXTENT_RAW_BYTES_MAX, LISTS_MAX, NODE_ENTRIES_MAX, PATH_TAKEN_BYTES_MAX, XATTRS_INLINE_BYTES_MAX};
+    use jellyvault::limits::{
+        EXTENT_RAW_BYTES_MAX, LISTS_MAX, NODE_ENTRIES_MAX, PATH_TAKEN_BYTES_MAX,
+        XATTRS_INLINE_BYTES_MAX,
+    };
     use jellyvault::manifest::{Content, Entry, Kind, Node, Time, Xattrs, compare};
-    // The widest node that there can be: paths that share nothing, each with all that an entry holds.
+    // The widest node that there can be: paths that share nothing, each with all that an entry
+    // holds.
     let path = |n: usize| {
         let mut path: Vec<u8> = format!("{n:04}").into_bytes();
         while path.len() < PATH_TAKEN_BYTES_MAX - 256 {
             path.extend_from_slice(
-                format!("/{}", noise(&format!("{n} {}", path.len()), 120).iter().map(|b| format!("{b:02x}")).collect::<String>()).as_bytes(),
+                format!(
+                    "/{}",
+                    noise(&format!("{n} {}", path.len()), 120)
+                        .iter()
+                        .map(|b| format!("{b:02x}"))
+                        .collect::<String>()
+                )
+                .as_bytes(),
             );
         }
         path
@@ -590,7 +730,13 @@ fn nested(top: &Path, name: &str, count: usize) -> std::os::fd::OwnedFd {
     let mut inner = std::os::fd::OwnedFd::from(std::fs::File::open(top).unwrap());
     for _ in 0..count {
         rustix::fs::mkdirat(&inner, name, rustix::fs::Mode::from(0o755)).unwrap();
-        inner = rustix::fs::openat(&inner, name, rustix::fs::OFlags::DIRECTORY, rustix::fs::Mode::empty()).unwrap();
+        inner = rustix::fs::openat(
+            &inner,
+            name,
+            rustix::fs::OFlags::DIRECTORY,
+            rustix::fs::Mode::empty(),
+        )
+        .unwrap();
     }
     inner
 }
@@ -600,25 +746,54 @@ fn names_and_paths_of_any_length_cost_nobody_else_anything() {
     let program = Program::new();
     let data = program.home.path().join("jellyfin");
     copy_tree(&own_fixture(), &data);
-    // A thousand pipes below a path of ten kilobytes, and one directory in another beyond every limit.
+    // A thousand pipes below a path of ten kilobytes, and one directory in another beyond every
+    // limit.
     let pipes = nested(&data.join("plugins/pipes"), &"d".repeat(250), 40);
     for number in 0..1000 {
-        rustix::fs::mknodat(&pipes, format!("f{number:04}"), rustix::fs::FileType::Fifo, rustix::fs::Mode::from(0o644), 0).unwrap();
+        rustix::fs::mknodat(
+            &pipes,
+            format!("f{number:04}"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::from(0o644),
+            0,
+        )
+        .unwrap();
     }
     let deep = nested(&data.join("plugins/deep"), "ddddddd", 9000);
-    rustix::fs::openat(&deep, "f", rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY, rustix::fs::Mode::from(0o644)).unwrap();
+    rustix::fs::openat(
+        &deep,
+        "f",
+        rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY,
+        rustix::fs::Mode::from(0o644),
+    )
+    .unwrap();
     let_settle();
     for _ in 0..2 {
         let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
         assert_eq!(code, 3, "{report}");
-        assert_eq!(report["problem_count"], 1, "{}", problems(&report).chars().take(300).collect::<String>());
-        assert!(problems(&report).contains("too long"), "{}", problems(&report).chars().take(300).collect::<String>());
-        assert!(report["remarks"].to_string().contains("more of this kind"), "a thousand pipes are counted");
+        assert_eq!(
+            report["problem_count"],
+            1,
+            "{}",
+            problems(&report).chars().take(300).collect::<String>()
+        );
+        assert!(
+            problems(&report).contains("too long"),
+            "{}",
+            problems(&report).chars().take(300).collect::<String>()
+        );
+        assert!(
+            report["remarks"].to_string().contains("more of this kind"),
+            "a thousand pipes are counted"
+        );
     }
     let out = program.home.path().join("out");
     let restored = program.run(&["restore", "latest", "--to", out.to_str().unwrap()]);
     assert_eq!(restored.status.code(), Some(0), "{restored:?}");
-    assert_same_trees(&facts(&data.join("config"), &|_| false), &facts(&out.join("config"), &|_| false));
+    assert_same_trees(
+        &facts(&data.join("config"), &|_| false),
+        &facts(&out.join("config"), &|_| false),
+    );
     assert!(program.run(&["check"]).status.success());
     // Taken apart from above: not every removal of a tree copes with so long a path.
     for deep in [data.join("plugins/deep"), out.join("plugins/deep")] {
@@ -626,7 +801,11 @@ fn names_and_paths_of_any_length_cost_nobody_else_anything() {
         while first.is_dir() {
             std::fs::rename(&first, &upper).unwrap();
             let has_more = std::fs::rename(upper.join("ddddddd"), &first).is_ok();
-            if has_more { std::fs::remove_dir(&upper).unwrap() } else { std::fs::remove_dir_all(&upper).unwrap() }
+            if has_more {
+                std::fs::remove_dir(&upper).unwrap()
+            } else {
+                std::fs::remove_dir_all(&upper).unwrap()
+            }
         }
     }
 }
@@ -645,9 +824,14 @@ impl Drop for Stop<'_> {
 fn a_swap_at_any_moment_gains_the_servers_user_nothing() {
     use std::sync::atomic::{AtomicBool, Ordering};
     // What is swapped for a link to root's directory, again and again, while each command works.
-    for (path, target) in
-        [("plugins", ""), ("metadata", ""), ("data", ""), ("data/backups", "shadow"), ("plugins/Made Up_1.0.0.0", ""), ("data/jellyfin.db", "shadow")]
-    {
+    for (path, target) in [
+        ("plugins", ""),
+        ("metadata", ""),
+        ("data", ""),
+        ("data/backups", "shadow"),
+        ("plugins/Made Up_1.0.0.0", ""),
+        ("data/jellyfin.db", "shadow"),
+    ] {
         let stage = Stage::new();
         stage.program.ok(&["snapshot", stage.at()]);
         std::fs::create_dir_all(stage.data.join("data/backups")).unwrap();
@@ -661,7 +845,13 @@ fn a_swap_at_any_moment_gains_the_servers_user_nothing() {
             let swapper = scope.spawn(|| {
                 let mut swaps = 0u64;
                 while !stop.load(Ordering::Relaxed) {
-                    let swapped = rustix::fs::renameat_with(rustix::fs::CWD, &own, rustix::fs::CWD, &link, rustix::fs::RenameFlags::EXCHANGE);
+                    let swapped = rustix::fs::renameat_with(
+                        rustix::fs::CWD,
+                        &own,
+                        rustix::fs::CWD,
+                        &link,
+                        rustix::fs::RenameFlags::EXCHANGE,
+                    );
                     swaps += u64::from(swapped.is_ok());
                 }
                 swaps
@@ -671,13 +861,51 @@ fn a_swap_at_any_moment_gains_the_servers_user_nothing() {
             for round in 0..6 {
                 for args in [
                     &["snapshot", stage.at()][..],
-                    &["restore", "latest", "--in-place", "--data-dir", stage.at(), "--no-safety-snapshot", "--only", "plugins,metadata"],
-                    &["restore", "latest", "--in-place", "--data-dir", stage.at(), "--no-safety-snapshot", "--delete"],
-                    &["export", "latest", "--to-jellyfin", "--data-dir", stage.at(), "--only", "config"],
-                    &["restore", "latest", "--in-place", "--data-dir", stage.at(), "--no-safety-snapshot", "--keep-old", "--only", "plugins"],
+                    &[
+                        "restore",
+                        "latest",
+                        "--in-place",
+                        "--data-dir",
+                        stage.at(),
+                        "--no-safety-snapshot",
+                        "--only",
+                        "plugins,metadata",
+                    ],
+                    &[
+                        "restore",
+                        "latest",
+                        "--in-place",
+                        "--data-dir",
+                        stage.at(),
+                        "--no-safety-snapshot",
+                        "--delete",
+                    ],
+                    &[
+                        "export",
+                        "latest",
+                        "--to-jellyfin",
+                        "--data-dir",
+                        stage.at(),
+                        "--only",
+                        "config",
+                    ],
+                    &[
+                        "restore",
+                        "latest",
+                        "--in-place",
+                        "--data-dir",
+                        stage.at(),
+                        "--no-safety-snapshot",
+                        "--keep-old",
+                        "--only",
+                        "plugins",
+                    ],
                 ] {
                     let done = run_for(&stage, 60, args);
-                    assert!(matches!(done.status.code(), Some(0 | 1 | 3)), "{path} {round} {args:?}: {done:?}");
+                    assert!(
+                        matches!(done.status.code(), Some(0 | 1 | 3)),
+                        "{path} {round} {args:?}: {done:?}"
+                    );
                     stage.assert_etc_is_roots(&format!("{path}, round {round}, {args:?}"));
                 }
             }
@@ -710,11 +938,19 @@ fn a_signal_ends_every_hostile_case() {
             let pause = 5 + u64::from(noise(&format!("{number} {round}"), 1)[0]) * (round + 1) / 2;
             let mut command = Command::new("timeout");
             let own = stage.program.command(&["snapshot", stage.at()]);
-            command.env_clear().envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            command.args(["-s", "TERM", "-k", "5", &format!("0.{pause:03}")]).arg(own.get_program()).args(own.get_args());
+            command
+                .env_clear()
+                .envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            command
+                .args(["-s", "TERM", "-k", "5", &format!("0.{pause:03}")])
+                .arg(own.get_program())
+                .args(own.get_args());
             let done = command.output().unwrap();
             // 124: the signal came and ended it. 137 would be a second, stronger one.
-            assert!(matches!(done.status.code(), Some(0 | 3 | 124 | 130)), "{case} after {pause} ms: {done:?}");
+            assert!(
+                matches!(done.status.code(), Some(0 | 3 | 124 | 130)),
+                "{case} after {pause} ms: {done:?}"
+            );
             ended += u64::from(done.status.code() == Some(124));
         }
         let done = run_for(&stage, 120, &["snapshot", stage.at()]);
@@ -737,16 +973,28 @@ fn a_pipe_in_the_place_of_any_file_of_a_repository_holds_nobody_up() {
     let (repo, kept) = (&stage.program.repo, stage.program.home.path().join("kept"));
     std::fs::rename(repo, &kept).unwrap();
     let out = stage.program.home.path().join("out");
-    let files = walkdir::WalkDir::new(&kept).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file());
+    let files = walkdir::WalkDir::new(&kept)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file());
     let mut tried = 0;
     for entry in files {
         let path = repo.join(entry.path().strip_prefix(&kept).unwrap());
-        for args in [&["list"][..], &["check", "--read-data"], &["restore", "latest", "--to", out.to_str().unwrap()], &["snapshot", stage.at()]] {
+        for args in [
+            &["list"][..],
+            &["check", "--read-data"],
+            &["restore", "latest", "--to", out.to_str().unwrap()],
+            &["snapshot", stage.at()],
+        ] {
             copy_tree(&kept, repo);
             std::fs::remove_file(&path).unwrap();
             sh("mkfifo \"$1\"", &path);
             let done = run_for(&stage, 60, args);
-            assert!(matches!(done.status.code(), Some(0 | 1 | 3)), "{}, {args:?}: {done:?}", path.display());
+            assert!(
+                matches!(done.status.code(), Some(0 | 1 | 3)),
+                "{}, {args:?}: {done:?}",
+                path.display()
+            );
             std::fs::remove_dir_all(repo).unwrap();
             tried += 1;
         }
@@ -761,5 +1009,9 @@ fn a_pipe_is_no_zip() {
     let zip = stage.data.join("backup.zip");
     sh("mkfifo \"$1\"", &zip);
     let done = run_for(&stage, 20, &["import", zip.to_str().unwrap()]);
-    assert!(done.status.code() == Some(1) && String::from_utf8_lossy(&done.stderr).contains("it is not a regular file"), "{done:?}");
+    assert!(
+        done.status.code() == Some(1)
+            && String::from_utf8_lossy(&done.stderr).contains("it is not a regular file"),
+        "{done:?}"
+    );
 }

@@ -1,4 +1,5 @@
-//! The library as a service uses it: one open repository, listed a part at a time, its files read from anywhere.
+//! The library as a service uses it: one open repository, listed a part at a time, its files read
+//! from anywhere.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -50,7 +51,8 @@ fn a_folder_listed_part_by_part_is_what_ls_tells_and_files_are_read_from_anywher
         }
     }
 
-    for path in ["large.bin", "sparse.bin", "data/jellyfin.db", "config/system.xml", "many/007.txt"] {
+    for path in ["large.bin", "sparse.bin", "data/jellyfin.db", "config/system.xml", "many/007.txt"]
+    {
         let mut whole = Vec::new();
         ops::cat(session.repository(), &snapshot, path.as_bytes(), &mut whole).unwrap();
         let mut file = session.read(&snapshot, path.as_bytes()).unwrap();
@@ -87,7 +89,9 @@ fn what_is_asked_for_wrongly_or_damaged_is_told_by_kind() {
     capture(&repository, &dir.path().join("source")).unwrap();
     let session = Session::on(repository);
     let snapshot = session.snapshot("latest").unwrap();
-    let kind = |outcome: Result<_, ops::Error>| outcome.map(|_: jellyvault::FileReader<'_>| ()).unwrap_err().kind();
+    let kind = |outcome: Result<_, ops::Error>| {
+        outcome.map(|_: jellyvault::FileReader<'_>| ()).unwrap_err().kind()
+    };
     assert_eq!(kind(session.read(&snapshot, b"nothing")), ErrorKind::NotFound);
     assert_eq!(kind(session.read(&snapshot, b"a")), ErrorKind::Usage);
     assert_eq!(session.snapshot("monday").unwrap_err().kind(), ErrorKind::NotFound);
@@ -96,12 +100,21 @@ fn what_is_asked_for_wrongly_or_damaged_is_told_by_kind() {
     // What another process stored is seen as soon as the list is asked for.
     write(dir.path().join("source/new.txt"), "new");
     let_settle();
-    capture(&Repository::open(&dir.path().join("repo")).unwrap(), &dir.path().join("source")).unwrap();
+    capture(&Repository::open(&dir.path().join("repo")).unwrap(), &dir.path().join("source"))
+        .unwrap();
     let mut text = String::new();
-    session.read(&session.snapshot("latest").unwrap(), b"new.txt").unwrap().read_to_string(&mut text).unwrap();
+    session
+        .read(&session.snapshot("latest").unwrap(), b"new.txt")
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     assert_eq!(text, "new");
     // A pack that was changed behind its back gives no wrong byte.
-    for pack in walkdir::WalkDir::new(dir.path().join("repo/packs")).into_iter().map(Result::unwrap).filter(|entry| entry.file_type().is_file()) {
+    for pack in walkdir::WalkDir::new(dir.path().join("repo/packs"))
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_type().is_file())
+    {
         let mut bytes = std::fs::read(pack.path()).unwrap();
         let middle = bytes.len() / 3;
         bytes[middle] ^= 1;
@@ -133,8 +146,13 @@ fn a_zip_goes_to_any_writer_whole_or_not_at_all() {
     let_settle();
     let root = dir.path().join("repo");
     let session = jellyvault::Session::init(&root, 0).unwrap();
-    let named = jellyvault::source::Named { data: Some(source.to_str().unwrap().to_owned()), ..Default::default() };
-    let (_, spec) = jellyvault::find_instance(jellyvault::source::Platform::Linux, &named, &Default::default()).unwrap();
+    let named = jellyvault::source::Named {
+        data: Some(source.to_str().unwrap().to_owned()),
+        ..Default::default()
+    };
+    let (_, spec) =
+        jellyvault::find_instance(jellyvault::source::Platform::Linux, &named, &Default::default())
+            .unwrap();
     let monitor = jellyvault::Monitor::default();
     session.take_snapshot(&spec, &Default::default(), &monitor).unwrap();
     let snapshot = session.snapshot("latest").unwrap();
@@ -142,27 +160,42 @@ fn a_zip_goes_to_any_writer_whole_or_not_at_all() {
     let report = session.export_into(&snapshot, &mut zip, &options, &monitor).unwrap();
     let file = dir.path().join("a.zip");
     session.export(&snapshot, &file, &options, &monitor).unwrap();
-    assert!(zip == std::fs::read(file).unwrap() && report.bytes == zip.len() as u64 && report.path.as_os_str().is_empty());
+    assert!(
+        zip == std::fs::read(file).unwrap()
+            && report.bytes == zip.len() as u64
+            && report.path.as_os_str().is_empty()
+    );
     let failed = session.export_into(&snapshot, &mut Room(zip.len() - 1), &options, &monitor);
     assert!(matches!(failed, Err(ops::Error::Output(_))), "{failed:?}");
-    let left: Vec<_> =
-        walkdir::WalkDir::new(&root).into_iter().map(Result::unwrap).filter(|entry| entry.path().extension().is_some_and(|e| e == "zip")).collect();
+    let left: Vec<_> = walkdir::WalkDir::new(&root)
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "zip"))
+        .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 /// Options come from a configuration file, and reports go out as the command line's JSON.
 #[test]
 fn options_are_plain_data_and_reports_are_the_command_lines_documents() {
-    let options: jellyvault::SnapshotOptions = serde_json::from_value(serde_json::json!({"only": ["database", "config"], "label": "from a file"})).unwrap();
+    let options: jellyvault::SnapshotOptions = serde_json::from_value(
+        serde_json::json!({"only": ["database", "config"], "label": "from a file"}),
+    )
+    .unwrap();
     assert_eq!((options.only.len(), options.threads), (2, 0));
-    let back: jellyvault::SnapshotOptions = serde_json::from_str(&serde_json::to_string(&options).unwrap()).unwrap();
+    let back: jellyvault::SnapshotOptions =
+        serde_json::from_str(&serde_json::to_string(&options).unwrap()).unwrap();
     assert_eq!(back.label, options.label);
-    let policy: jellyvault::Policy = serde_json::from_value(serde_json::json!({"daily": 7, "monthly": "all"})).unwrap();
+    let policy: jellyvault::Policy =
+        serde_json::from_value(serde_json::json!({"daily": 7, "monthly": "all"})).unwrap();
     assert_eq!(policy.monthly, Some(jellyvault::manifest::Count::All));
     assert!(serde_json::from_value::<jellyvault::Policy>(serde_json::json!({"daily": 0})).is_err());
-    let restore: jellyvault::RestoreOptions = serde_json::from_value(serde_json::json!({"selection": {"paths": ["config/system.xml"]}})).unwrap();
+    let restore: jellyvault::RestoreOptions =
+        serde_json::from_value(serde_json::json!({"selection": {"paths": ["config/system.xml"]}}))
+            .unwrap();
     assert_eq!(restore.selection.paths, vec![b"config/system.xml".to_vec()]);
-    let prune: jellyvault::PruneOptions = serde_json::from_value(serde_json::json!({"max_unused": {"percent": 10.0}})).unwrap();
+    let prune: jellyvault::PruneOptions =
+        serde_json::from_value(serde_json::json!({"max_unused": {"percent": 10.0}})).unwrap();
     assert!(prune.wait.as_secs() > 0);
     for category in jellyvault::Category::ALL {
         assert_eq!(serde_json::to_value(category).unwrap(), category.name());
@@ -174,12 +207,23 @@ fn options_are_plain_data_and_reports_are_the_command_lines_documents() {
     let_settle();
     program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
     let session = Session::open(&program.repo).unwrap();
-    let same = |report: serde_json::Value, args: &[&str]| assert_eq!(report, program.json(args).0, "{args:?}");
+    let same = |report: serde_json::Value, args: &[&str]| {
+        assert_eq!(report, program.json(args).0, "{args:?}")
+    };
     let monitor = jellyvault::Monitor::default();
-    same(serde_json::json!({"stats": session.stats(&session.catalog().unwrap()).unwrap()}), &["stats"]);
-    same(serde_json::to_value(session.check(&Default::default(), &monitor).unwrap()).unwrap(), &["check"]);
+    same(
+        serde_json::json!({"stats": session.stats(&session.catalog().unwrap()).unwrap()}),
+        &["stats"],
+    );
+    same(
+        serde_json::to_value(session.check(&Default::default(), &monitor).unwrap()).unwrap(),
+        &["check"],
+    );
     let dry = jellyvault::PruneOptions { dry_run: true, ..Default::default() };
-    same(serde_json::to_value(session.prune(&dry, &monitor).unwrap()).unwrap(), &["prune", "--dry-run"]);
+    same(
+        serde_json::to_value(session.prune(&dry, &monitor).unwrap()).unwrap(),
+        &["prune", "--dry-run"],
+    );
 }
 
 /// Threads of a service share it.

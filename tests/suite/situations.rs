@@ -1,4 +1,5 @@
-//! What happens to people: disks that are not mounted, servers that lost everything, wrong clocks, two servers in one repository.
+//! What happens to people: disks that are not mounted, servers that lost everything, wrong clocks,
+//! two servers in one repository.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,11 +26,18 @@ fn snapshot(program: &Program, data: &Path, more: &[&str]) -> (Value, i32) {
 }
 
 fn in_place(program: &Program, name: &str, data: &Path, more: &[&str]) -> (Value, i32) {
-    program.json(&[&["restore", name, "--in-place", "--data-dir", data.to_str().unwrap()], more].concat())
+    program.json(
+        &[&["restore", name, "--in-place", "--data-dir", data.to_str().unwrap()], more].concat(),
+    )
 }
 
 fn ids(program: &Program) -> Vec<String> {
-    program.json(&["list"]).0["snapshots"].as_array().unwrap().iter().map(|snapshot| snapshot["id"].as_str().unwrap().to_owned()).collect()
+    program.json(&["list"]).0["snapshots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|snapshot| snapshot["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Another test's program may look at what is mounted at that moment: then it is busy.
@@ -46,17 +54,27 @@ fn what_a_snapshot_does_not_know_is_not_deleted() {
     let data = instance(&program, "jellyfin");
     write(data.join("metadata/library/aa/left-out.jpg"), "excluded");
     write(data.join("config/notes/private.txt"), "excluded too");
-    snapshot(&program, &data, &["--exclude", "left-out.jpg", "--exclude", "config/notes/**", "--skip", "trickplay"]);
+    snapshot(
+        &program,
+        &data,
+        &["--exclude", "left-out.jpg", "--exclude", "config/notes/**", "--skip", "trickplay"],
+    );
     write(data.join("config/extra.xml"), "<extra />");
     let (report, code) = in_place(&program, "latest", &data, &["--delete"]);
     let is_kept = |path: &str| data.join(path).exists();
-    let kept = ["metadata/library/aa/left-out.jpg", "config/notes/private.txt", "data/trickplay"].map(is_kept);
+    let kept = ["metadata/library/aa/left-out.jpg", "config/notes/private.txt", "data/trickplay"]
+        .map(is_kept);
     assert_eq!((code, kept), (0, [true; 3]), "{report}");
     assert!(!is_kept("config/extra.xml"), "what the snapshot knows not to be there goes");
     assert!(report["restored"]["unknown"].as_u64().unwrap() > 0, "{report}");
     // What is not known is not told as gone, nor as new.
     let (diff, _) = program.json(&["diff", "latest", "--data-dir", data.to_str().unwrap()]);
-    assert!(!diff["changes"].to_string().contains("left-out") && !diff["changes"].to_string().contains("notes"), "{}", diff["changes"]);
+    assert!(
+        !diff["changes"].to_string().contains("left-out")
+            && !diff["changes"].to_string().contains("notes"),
+        "{}",
+        diff["changes"]
+    );
 }
 
 #[needs(mount)]
@@ -91,7 +109,10 @@ fn a_dry_run_names_a_directory_that_is_in_the_way() {
         (report["problems"].clone(), code)
     };
     let predicted = told(&["--dry-run"]);
-    assert!(predicted.1 == 3 && predicted.0.to_string().contains("a directory that is not empty"), "{predicted:?}");
+    assert!(
+        predicted.1 == 3 && predicted.0.to_string().contains("a directory that is not empty"),
+        "{predicted:?}"
+    );
     assert_eq!(predicted, told(&[]));
     // An empty one makes way.
     std::fs::remove_file(file.join("something")).unwrap();
@@ -118,7 +139,13 @@ fn a_directory_that_could_not_be_read_is_not_deleted_at_restore() {
     let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
     command = Command::new(&copy);
     std::os::unix::process::CommandExt::uid(&mut command, 65_534);
-    let taken = command.args(args).env_clear().env("HOME", "/nonexistent").env("JELLYVAULT_REPO", &program.repo).output().unwrap();
+    let taken = command
+        .args(args)
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .env("JELLYVAULT_REPO", &program.repo)
+        .output()
+        .unwrap();
     assert_eq!(taken.status.code(), Some(3), "{taken:?}");
     let (report, _) = in_place(&program, "latest", &data, &["--delete", "--force"]);
     assert_eq!(std::fs::read_dir(&closed).unwrap().count(), names, "{report}");
@@ -133,13 +160,18 @@ fn a_server_that_lost_something_makes_no_good_snapshot_and_takes_no_good_one_s_p
         }),
         ("another database", "none of Jellyfin's tables", &|data| {
             sh("rm -f \"$1\"/data/jellyfin.db*", data);
-            rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap().execute_batch("CREATE TABLE t(x)").unwrap();
+            rusqlite::Connection::open(data.join("data/jellyfin.db"))
+                .unwrap()
+                .execute_batch("CREATE TABLE t(x)")
+                .unwrap();
         }),
         ("no users and items any more", "no longer has users and items", &|data| {
             let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
             db.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM Users; DELETE FROM BaseItems; PRAGMA wal_checkpoint(TRUNCATE);").unwrap();
         }),
-        ("settings of no length", "this settings file is empty", &|data| write(data.join("config/system.xml"), "")),
+        ("settings of no length", "this settings file is empty", &|data| {
+            write(data.join("config/system.xml"), "")
+        }),
         ("a library's options of no length", "this settings file is empty", &|data| {
             sh("for f in \"$1\"/root/default/*/options.xml; do : > \"$f\"; done", data);
         }),
@@ -152,12 +184,20 @@ fn a_server_that_lost_something_makes_no_good_snapshot_and_takes_no_good_one_s_p
         let program = Program::new();
         let data = instance(&program, "jellyfin");
         let (good, code) = snapshot(&program, &data, &[]);
-        assert_eq!((code, good["snapshot"]["complete"].as_bool()), (0, Some(true)), "{name} {good}");
+        assert_eq!(
+            (code, good["snapshot"]["complete"].as_bool()),
+            (0, Some(true)),
+            "{name} {good}"
+        );
         lose(&data);
         let_settle();
         for _ in 0..3 {
             let (bad, code) = snapshot(&program, &data, &[]);
-            assert_eq!((code, bad["snapshot"]["complete"].as_bool()), (3, Some(false)), "{name} {bad}");
+            assert_eq!(
+                (code, bad["snapshot"]["complete"].as_bool()),
+                (3, Some(false)),
+                "{name} {bad}"
+            );
             assert!(bad["problems"].to_string().contains(says), "{name} {bad}");
         }
         // N nights later.
@@ -172,7 +212,10 @@ fn an_empty_database_is_not_restored_over_a_good_one_unasked() {
     let data = instance(&program, "jellyfin");
     snapshot(&program, &data, &[]);
     let good = rows(&data.join("data/jellyfin.db"));
-    sh("cp -a \"$1\"/data \"$1\"/../saved; rm -f \"$1\"/data/jellyfin.db-*; : > \"$1\"/data/jellyfin.db", &data);
+    sh(
+        "cp -a \"$1\"/data \"$1\"/../saved; rm -f \"$1\"/data/jellyfin.db-*; : > \"$1\"/data/jellyfin.db",
+        &data,
+    );
     snapshot(&program, &data, &[]);
     sh("rm -rf \"$1\"/data; mv \"$1\"/../saved \"$1\"/data", &data);
     let_settle();
@@ -210,7 +253,12 @@ fn a_database_from_the_future_is_captured_and_nothing_is_written_beside_it() {
     let database = data.join("data/jellyfin.db");
     run_sql(&database, "PRAGMA journal_mode = WAL; PRAGMA wal_checkpoint(TRUNCATE);");
     sh("rm -f \"$1\"-wal \"$1\"-shm; touch -d '+1 day' \"$1\"", &database);
-    let files = || std::fs::read_dir(data.join("data")).unwrap().map(|entry| entry.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>();
+    let files = || {
+        std::fs::read_dir(data.join("data"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect::<std::collections::BTreeSet<_>>()
+    };
     let before = files();
     let begun = std::time::Instant::now();
     let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
@@ -225,7 +273,10 @@ fn a_log_of_an_older_server_does_not_make_the_database_older() {
     let program = Program::new();
     let data = instance(&program, "jellyfin");
     sh("rm -rf \"$1\"/log; mkdir \"$1\"/log", &data);
-    write(data.join("log/log_20240101.log"), "[2024-01-01 00:00:00.000 +00:00] [INF] [1] Main: Jellyfin version: \"10.8.1\"\n");
+    write(
+        data.join("log/log_20240101.log"),
+        "[2024-01-01 00:00:00.000 +00:00] [INF] [1] Main: Jellyfin version: \"10.8.1\"\n",
+    );
     let (report, _) = program.json(&["snapshot", data.to_str().unwrap()]);
     let version = report["snapshot"]["server_version"].as_str().unwrap();
     assert!(!version.starts_with("10.8"), "{version}");
@@ -241,11 +292,17 @@ fn a_restore_looks_ahead_and_its_dry_run_says_the_same() {
     // Something is mounted where --keep-old would move.
     let mounted = data.join("metadata/People");
     sh("mount --bind \"$1\" \"$1\"", &mounted);
-    let tries = [in_place(&program, "latest", &data, &["--keep-old", "--dry-run"]), in_place(&program, "latest", &data, &["--keep-old"])];
+    let tries = [
+        in_place(&program, "latest", &data, &["--keep-old", "--dry-run"]),
+        in_place(&program, "latest", &data, &["--keep-old"]),
+    ];
     sh(UNMOUNT, &mounted);
     for (refused, code) in tries {
         assert_eq!(code, 1, "{refused}");
-        assert!(refused["error"]["message"].as_str().unwrap().contains("metadata/People"), "{refused}");
+        assert!(
+            refused["error"]["message"].as_str().unwrap().contains("metadata/People"),
+            "{refused}"
+        );
     }
     assert_eq!(facts(&data, &|_| false), before, "nothing was changed");
     assert_eq!(ids(&program).len(), 1, "a restore that is refused takes no snapshot");
@@ -260,7 +317,10 @@ fn a_file_that_nobody_may_change_is_seen_before_anything_changes() {
     let file = data.join("config/system.xml");
     write(&file, "<changed />");
     sh("chattr +i \"$1\"", &file);
-    let tries = [in_place(&program, "latest", &data, &["--dry-run"]), in_place(&program, "latest", &data, &[])];
+    let tries = [
+        in_place(&program, "latest", &data, &["--dry-run"]),
+        in_place(&program, "latest", &data, &[]),
+    ];
     sh("chattr -i \"$1\"", &file);
     for (refused, code) in tries {
         assert_eq!(code, 1, "{refused}");
@@ -279,11 +339,21 @@ fn a_dry_run_tells_what_cannot_be_deleted() {
     write(data.join("config/fixed/file.xml"), "<new />");
     write(data.join("config/free/file.xml"), "<new />");
     sh("chattr +i \"$1\"", &data.join("config/fixed"));
-    let tries = [in_place(&program, "latest", &data, &["--delete", "--dry-run"]), in_place(&program, "latest", &data, &["--delete"])];
+    let tries = [
+        in_place(&program, "latest", &data, &["--delete", "--dry-run"]),
+        in_place(&program, "latest", &data, &["--delete"]),
+    ];
     sh("chattr -i \"$1\"", &data.join("config/fixed"));
-    let told = |(report, code): &(Value, i32)| (*code, report["restored"]["deleted"].clone(), report["problems"].clone());
+    let told = |(report, code): &(Value, i32)| {
+        (*code, report["restored"]["deleted"].clone(), report["problems"].clone())
+    };
     assert_eq!(told(&tries[0]), told(&tries[1]), "{}", tries[0].0);
-    assert_eq!((tries[0].1, tries[0].0["problems"].as_array().map(Vec::len)), (3, Some(2)), "{}", tries[0].0);
+    assert_eq!(
+        (tries[0].1, tries[0].0["problems"].as_array().map(Vec::len)),
+        (3, Some(2)),
+        "{}",
+        tries[0].0
+    );
 }
 
 #[needs(mount)]
@@ -332,10 +402,16 @@ fn what_is_there_is_snapshotted_before_it_is_replaced_and_that_one_is_not_latest
     assert_eq!(kept.stdout, b"<ServerConfiguration><Changed /></ServerConfiguration>");
     // It brings back what was there.
     in_place(&program, &safety, &data, &["--no-safety-snapshot"]);
-    assert_eq!(std::fs::read(data.join("config/system.xml")).unwrap(), b"<ServerConfiguration><Changed /></ServerConfiguration>");
+    assert_eq!(
+        std::fs::read(data.join("config/system.xml")).unwrap(),
+        b"<ServerConfiguration><Changed /></ServerConfiguration>"
+    );
     assert_eq!(ids(&program).len(), 2);
     // Pictures alone need none.
-    assert_eq!(in_place(&program, "latest", &data, &["--only", "metadata"]).0["safety_snapshot"], Value::Null);
+    assert_eq!(
+        in_place(&program, "latest", &data, &["--only", "metadata"]).0["safety_snapshot"],
+        Value::Null
+    );
 }
 
 #[test]
@@ -343,10 +419,21 @@ fn under_a_running_server_only_what_it_does_not_hold_comes_back() {
     let program = Program::new();
     let data = instance(&program, "jellyfin");
     snapshot(&program, &data, &[]);
-    let mut held = Command::new("sleep").arg("60").stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap()).spawn().unwrap();
-    let refused = [vec!["--only", "plugins"], vec!["--only", "config"], vec!["--path", "data/device.txt"], vec!["--path", "data/playlists"], vec![]]
-        .map(|more| in_place(&program, "latest", &data, &more));
-    let allowed = ["metadata", "trickplay", "subtitles", "attachments"].map(|category| in_place(&program, "latest", &data, &["--only", category]));
+    let mut held = Command::new("sleep")
+        .arg("60")
+        .stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap())
+        .spawn()
+        .unwrap();
+    let refused = [
+        vec!["--only", "plugins"],
+        vec!["--only", "config"],
+        vec!["--path", "data/device.txt"],
+        vec!["--path", "data/playlists"],
+        vec![],
+    ]
+    .map(|more| in_place(&program, "latest", &data, &more));
+    let allowed = ["metadata", "trickplay", "subtitles", "attachments"]
+        .map(|category| in_place(&program, "latest", &data, &["--only", category]));
     held.kill().unwrap();
     held.wait().unwrap();
     for (refused, code) in refused {
@@ -371,13 +458,21 @@ fn a_database_among_the_pictures_is_not_replaced_under_a_running_server() {
     sql("INSERT INTO notes VALUES ('new');");
     write(data.join("metadata/library/poster.jpg"), "newer");
     let before = std::fs::read(&path).unwrap();
-    let mut held = Command::new("sleep").arg("60").stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap()).spawn().unwrap();
-    let tried = [&["--only", "metadata", "--dry-run"][..], &["--only", "metadata"]].map(|more| in_place(&program, "latest", &data, more));
+    let mut held = Command::new("sleep")
+        .arg("60")
+        .stdin(std::fs::File::open(data.join("data/jellyfin.db")).unwrap())
+        .spawn()
+        .unwrap();
+    let tried = [&["--only", "metadata", "--dry-run"][..], &["--only", "metadata"]]
+        .map(|more| in_place(&program, "latest", &data, more));
     held.kill().unwrap();
     held.wait().unwrap();
     for (report, code) in tried {
         let problems = report["problems"].to_string();
-        assert!(code == 3 && problems.contains("plugin.db") && problems.contains("Stop Jellyfin"), "{report}");
+        assert!(
+            code == 3 && problems.contains("plugin.db") && problems.contains("Stop Jellyfin"),
+            "{report}"
+        );
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(std::fs::read(data.join("metadata/library/poster.jpg")).unwrap(), b"old");
@@ -399,24 +494,33 @@ fn two_servers(program: &Program) -> (PathBuf, PathBuf) {
 fn of_two_servers_the_one_that_is_meant_must_be_said() {
     let program = Program::new();
     let (ours, theirs) = two_servers(&program);
-    for args in [vec!["show", "latest"], vec!["ls", "latest"], vec!["restore", "latest", "--to", "x"]] {
+    for args in
+        [vec!["show", "latest"], vec!["ls", "latest"], vec!["restore", "latest", "--to", "x"]]
+    {
         let (refused, code) = program.json(&args);
         assert_eq!(code, 2, "{args:?} {refused}");
         assert!(refused["error"].to_string().contains("--server"), "{refused}");
     }
     for named in [theirs.to_str().unwrap(), "0123456789abcdef0123456789abcdef"] {
-        assert_eq!(program.json(&["--server", named, "show", "latest"]).0["snapshot"]["label"], "others");
+        assert_eq!(
+            program.json(&["--server", named, "show", "latest"]).0["snapshot"]["label"],
+            "others"
+        );
     }
     // The directory says which one is meant.
     assert_eq!(in_place(&program, "latest", &ours, &["--dry-run"]).1, 0);
     assert!(program.ok(&["list"]).contains("SERVER"));
     // One's data are not put over the other's.
     let mine = rows(&ours.join("data/jellyfin.db"));
-    let (refused, code) = in_place(&program, "others", &ours, &["--server", "0123456789abcdef0123456789abcdef"]);
+    let (refused, code) =
+        in_place(&program, "others", &ours, &["--server", "0123456789abcdef0123456789abcdef"]);
     assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
     assert!(refused["error"].to_string().contains("--other-server"), "{refused}");
     assert_eq!(rows(&ours.join("data/jellyfin.db")), mine);
-    assert!(std::fs::read_to_string(ours.join("data/device.txt")).unwrap() != "0123456789abcdef0123456789abcdef");
+    assert!(
+        std::fs::read_to_string(ours.join("data/device.txt")).unwrap()
+            != "0123456789abcdef0123456789abcdef"
+    );
     // Each has its own retention.
     program.ok(&["forget", "--keep-last", "1"]);
     assert_eq!(ids(&program).len(), 2);
@@ -451,10 +555,20 @@ fn a_look_at_a_directory_that_another_server_took_over_is_refused() {
     write(data.join("data/device.txt"), "0123456789abcdef0123456789abcdef");
     let (refused, code) = program.json(&["diff"]);
     assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
-    assert!(refused["error"]["message"].as_str().unwrap().contains("another server (id 0123456789abcdef0123456789abcdef)"), "{refused}");
+    assert!(
+        refused["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("another server (id 0123456789abcdef0123456789abcdef)"),
+        "{refused}"
+    );
     // Who names both means both.
     let (compared, code) = program.json(&["diff", &first, "--data-dir", data.to_str().unwrap()]);
-    assert_eq!((code, compared["changes"][0]["after"]["path"].as_str()), (0, Some("data/device.txt")), "{compared}");
+    assert_eq!(
+        (code, compared["changes"][0]["after"]["path"].as_str()),
+        (0, Some("data/device.txt")),
+        "{compared}"
+    );
 }
 
 #[test]
@@ -479,9 +593,24 @@ fn a_wrong_clock_is_told_and_its_snapshot_takes_no_other_s_place() {
         let data = instance(&program, "jellyfin");
         let first = id(&snapshot(&program, &data, &[]).0);
         let mut command = Command::new("faketime");
-        command.env_clear().env("HOME", program.home.path()).env("TZ", "UTC").env("JELLYVAULT_REPO", &program.repo).env("PATH", "/usr/bin:/bin");
-        let output = command.args([wrong, env!("CARGO_BIN_EXE_jellyvault"), "--json", "snapshot", data.to_str().unwrap()]).output().unwrap();
-        let odd: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"));
+        command
+            .env_clear()
+            .env("HOME", program.home.path())
+            .env("TZ", "UTC")
+            .env("JELLYVAULT_REPO", &program.repo)
+            .env("PATH", "/usr/bin:/bin");
+        let output = command
+            .args([
+                wrong,
+                env!("CARGO_BIN_EXE_jellyvault"),
+                "--json",
+                "snapshot",
+                data.to_str().unwrap(),
+            ])
+            .output()
+            .unwrap();
+        let odd: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"));
         assert_eq!(output.status.code(), Some(3), "{odd}");
         assert!(odd["problems"].to_string().contains("clock"), "{odd}");
         write(data.join("config/later.xml"), "<later />");
@@ -502,17 +631,36 @@ fn a_wrong_clock_is_told_and_its_snapshot_takes_no_other_s_place() {
 fn a_clock_that_is_wrong_by_some_months_is_told() {
     let fake = |program: &Program, time: &str, data: &Path| {
         let mut command = Command::new("faketime");
-        command.env_clear().env("HOME", program.home.path()).env("TZ", "UTC").env("JELLYVAULT_REPO", &program.repo).env("PATH", "/usr/bin:/bin");
-        let output = command.args([time, env!("CARGO_BIN_EXE_jellyvault"), "--json", "snapshot", data.to_str().unwrap()]).output().unwrap();
-        let taken: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"));
+        command
+            .env_clear()
+            .env("HOME", program.home.path())
+            .env("TZ", "UTC")
+            .env("JELLYVAULT_REPO", &program.repo)
+            .env("PATH", "/usr/bin:/bin");
+        let output = command
+            .args([
+                time,
+                env!("CARGO_BIN_EXE_jellyvault"),
+                "--json",
+                "snapshot",
+                data.to_str().unwrap(),
+            ])
+            .output()
+            .unwrap();
+        let taken: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e} {output:?}"));
         (taken, output.status.code().unwrap())
     };
     for wrong in ["+90 days", "-90 days"] {
         let program = Program::new();
         let data = instance(&program, "jellyfin");
-        // The first of a repository can only be compared with the disk, the first of a server only with others'.
+        // The first of a repository can only be compared with the disk, the first of a server only
+        // with others'.
         let (odd, code) = fake(&program, wrong, &data);
-        assert!(code == 3 && odd["problems"].to_string().contains("the repository's disk shows"), "{wrong}: {odd}");
+        assert!(
+            code == 3 && odd["problems"].to_string().contains("the repository's disk shows"),
+            "{wrong}: {odd}"
+        );
         assert_eq!(snapshot(&program, &data, &[]).1, 0, "{wrong}");
         let other = instance(&program, "other");
         write(other.join("data/device.txt"), "0123456789abcdef0123456789abcdef");
@@ -528,7 +676,10 @@ fn what_is_not_captured_is_not_complained_about() {
     let data = instance(&program, "jellyfin");
     let settings = std::fs::read_to_string(data.join("config/system.xml")).unwrap();
     let named = "<MetadataPath>/nowhere/metadata</MetadataPath></ServerConfiguration>";
-    write(data.join("config/system.xml"), settings.replace("<MetadataPath />", "").replace("</ServerConfiguration>", named));
+    write(
+        data.join("config/system.xml"),
+        settings.replace("<MetadataPath />", "").replace("</ServerConfiguration>", named),
+    );
     let (all, code) = snapshot(&program, &data, &[]);
     assert_eq!(code, 3, "{all}");
     assert!(all["problems"].to_string().contains("/nowhere/metadata"), "{all}");
@@ -545,7 +696,10 @@ fn pictures_where_the_server_does_not_look_are_told() {
     for command in ["snapshot", "source"] {
         let (report, code) = program.json(&[command, data.to_str().unwrap()]);
         assert_eq!(code, 3, "{report}");
-        assert!(report["problems"].to_string().contains("where the server does not look"), "{report}");
+        assert!(
+            report["problems"].to_string().contains("where the server does not look"),
+            "{report}"
+        );
     }
 }
 
@@ -560,19 +714,27 @@ fn with_library(data: &Path) {
 fn a_library_or_a_folder_of_the_server_that_is_gone_is_told_by_every_snapshot() {
     type Loss<'a> = (&'a str, &'a str, &'a str, &'a dyn Fn(&Path));
     let losses: [Loss<'_>; 6] = [
-        ("the library is gone", "data/library.db", "missing or empty", &|data| std::fs::remove_file(data.join("data/library.db")).unwrap()),
+        ("the library is gone", "data/library.db", "missing or empty", &|data| {
+            std::fs::remove_file(data.join("data/library.db")).unwrap()
+        }),
         ("the library is emptied", "data/library.db", "no longer has items", &|data| {
             run_sql(&data.join("data/library.db"), "DELETE FROM TypedBaseItems");
         }),
-        ("the library is garbage", "data/library.db", "not a database any more", &|data| write(data.join("data/library.db"), noise("garbage", 8192))),
+        ("the library is garbage", "data/library.db", "not a database any more", &|data| {
+            write(data.join("data/library.db"), noise("garbage", 8192))
+        }),
         ("the library is damaged", "data/library.db", "", &|data| {
             let path = data.join("data/library.db");
             let mut bytes = std::fs::read(&path).unwrap();
             bytes[4096..].fill(0xaa);
             write(path, bytes);
         }),
-        ("root is gone", "root", "this directory is missing", &|data| std::fs::remove_dir_all(data.join("root")).unwrap()),
-        ("the playlists are gone", "data/playlists", "this directory is missing", &|data| std::fs::remove_dir_all(data.join("data/playlists")).unwrap()),
+        ("root is gone", "root", "this directory is missing", &|data| {
+            std::fs::remove_dir_all(data.join("root")).unwrap()
+        }),
+        ("the playlists are gone", "data/playlists", "this directory is missing", &|data| {
+            std::fs::remove_dir_all(data.join("data/playlists")).unwrap()
+        }),
     ];
     for (name, path, says, lose) in losses {
         let program = Program::new();
@@ -588,8 +750,13 @@ fn a_library_or_a_folder_of_the_server_that_is_gone_is_told_by_every_snapshot() 
         for round in 0..3 {
             let (bad, code) = snapshot(&program, &data, &[]);
             let problems = bad["problems"].as_array().unwrap();
-            let told = problems.iter().find(|problem| problem["path"].as_str().unwrap().starts_with(path));
-            assert!(code == 3 && told.is_some_and(|problem| problem["what"].as_str().unwrap().contains(says)), "{name}, round {round}: {bad}");
+            let told =
+                problems.iter().find(|problem| problem["path"].as_str().unwrap().starts_with(path));
+            assert!(
+                code == 3
+                    && told.is_some_and(|problem| problem["what"].as_str().unwrap().contains(says)),
+                "{name}, round {round}: {bad}"
+            );
         }
     }
     // An upgrade renames it.
@@ -609,16 +776,21 @@ fn a_database_as_large_as_half_the_disk_may_come_back_to_an_empty_disk() {
     let program = Program::new();
     let data = instance(&program, "jellyfin");
     let big = data.join("data/big.db");
-    let rows =
-        "CREATE TABLE t(x); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO t SELECT randomblob(1000000) FROM n;";
+    let rows = "CREATE TABLE t(x); WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) INSERT INTO t SELECT randomblob(1000000) FROM n;";
     run_sql(&big, rows);
     snapshot(&program, &data, &[]);
     let disk = program.home.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
     sh("mount -t tmpfs -o size=64m tmpfs \"$1\"", &disk);
     // In place the room is looked at before anything is written.
-    let (restored, code) = in_place(&program, "latest", &disk.join("new"), &["--layout", "docker", "--same-directories"]);
-    let is_there = std::fs::read(disk.join("new/data/big.db")).is_ok_and(|bytes| bytes == std::fs::read(&big).unwrap());
+    let (restored, code) = in_place(
+        &program,
+        "latest",
+        &disk.join("new"),
+        &["--layout", "docker", "--same-directories"],
+    );
+    let is_there = std::fs::read(disk.join("new/data/big.db"))
+        .is_ok_and(|bytes| bytes == std::fs::read(&big).unwrap());
     sh(UNMOUNT, &disk);
     assert!(code == 0 && is_there, "{restored}");
 }
@@ -629,9 +801,15 @@ fn a_server_that_runs_with_its_database_closed_is_seen() {
     let data = instance(&program, "jellyfin");
     snapshot(&program, &data, &[]);
     // Bash, which waits for a child, is called as the server is.
-    let script = format!("exec -a /usr/bin/jellyfin bash -c 'sleep 30; true' jellyfin --datadir '{}'", data.display());
+    let script = format!(
+        "exec -a /usr/bin/jellyfin bash -c 'sleep 30; true' jellyfin --datadir '{}'",
+        data.display()
+    );
     let mut server = Command::new("bash").args(["-c", &script]).spawn().unwrap();
-    let is_up = || std::fs::read(format!("/proc/{}/cmdline", server.id())).is_ok_and(|line| line.starts_with(b"/usr/bin/jellyfin"));
+    let is_up = || {
+        std::fs::read(format!("/proc/{}/cmdline", server.id()))
+            .is_ok_and(|line| line.starts_with(b"/usr/bin/jellyfin"))
+    };
     for _ in 0..100 {
         if is_up() {
             break;
@@ -643,7 +821,10 @@ fn a_server_that_runs_with_its_database_closed_is_seen() {
     server.kill().unwrap();
     server.wait().unwrap();
     assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
-    assert!(refused["error"]["message"].as_str().unwrap().contains("the running server, process"), "{refused}");
+    assert!(
+        refused["error"]["message"].as_str().unwrap().contains("the running server, process"),
+        "{refused}"
+    );
     assert_eq!(of_pictures, 0, "{pictures}");
     let (restored, code) = in_place(&program, "latest", &data, &[]);
     assert_eq!(code, 0, "{restored}");
@@ -655,7 +836,11 @@ fn the_command_that_undoes_a_restore_can_be_copied() {
     let data = instance(&program, "jelly fin");
     let repo = program.home.path().join("my repo");
     let run = |args: &[&str]| {
-        let output = program.command(&[&["--repo", repo.to_str().unwrap()], args].concat()).env_remove("JELLYVAULT_REPO").output().unwrap();
+        let output = program
+            .command(&[&["--repo", repo.to_str().unwrap()], args].concat())
+            .env_remove("JELLYVAULT_REPO")
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
@@ -664,12 +849,24 @@ fn the_command_that_undoes_a_restore_can_be_copied() {
     write(&settings, "<ServerConfiguration><ServerName>changed</ServerName></ServerConfiguration>");
     let said = run(&["restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]);
     assert!(!std::fs::read_to_string(&settings).unwrap().contains("changed"));
-    let (_, arguments) = said.lines().find_map(|line| line.split_once("To undo: jellyvault ")).unwrap_or_else(|| panic!("{said}"));
+    let (_, arguments) = said
+        .lines()
+        .find_map(|line| line.split_once("To undo: jellyvault "))
+        .unwrap_or_else(|| panic!("{said}"));
     let mut undo = program.command(&[]);
     let program_file = undo.get_program().to_owned();
     let mut shell = Command::new("sh");
-    shell.envs(undo.env_remove("JELLYVAULT_REPO").get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let undone = shell.args(["-ec", &format!("\"$0\" {arguments}")]).arg(program_file).env_remove("JELLYVAULT_REPO").output().unwrap();
+    shell.envs(
+        undo.env_remove("JELLYVAULT_REPO")
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    let undone = shell
+        .args(["-ec", &format!("\"$0\" {arguments}")])
+        .arg(program_file)
+        .env_remove("JELLYVAULT_REPO")
+        .output()
+        .unwrap();
     assert!(undone.status.success(), "{arguments} {undone:?}");
     assert!(std::fs::read_to_string(&settings).unwrap().contains("changed"));
 }
@@ -685,10 +882,17 @@ fn settings_that_name_another_place_for_the_database_are_not_restored_with_it_un
     let before = std::fs::read(data.join("data/jellyfin.db")).unwrap();
     let (refused, code) = in_place(&program, "latest", &data, &[]);
     assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
-    assert!(refused["error"]["hint"].as_str().unwrap().contains(&format!("--database {}", fast.display())), "{refused}");
+    assert!(
+        refused["error"]["hint"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("--database {}", fast.display())),
+        "{refused}"
+    );
     assert_eq!(std::fs::read(data.join("data/jellyfin.db")).unwrap(), before);
     run_sql(&fast, "CREATE TABLE later(x)");
-    let (restored, code) = in_place(&program, "latest", &data, &["--database", fast.to_str().unwrap()]);
+    let (restored, code) =
+        in_place(&program, "latest", &data, &["--database", fast.to_str().unwrap()]);
     assert_eq!(code, 0, "{restored}");
     assert!(!rows(&fast).iter().any(|row| row.contains("later")));
 }
@@ -706,9 +910,15 @@ fn a_place_that_the_settings_do_not_tell_here_is_said_once() {
          <Value>/in the container/jellyfin.db</Value></CustomDatabaseOption></Options></CustomProviderOptions></DatabaseConfigurationOptions>",
     );
     let_settle();
-    let has_database = |report: &Value| report["snapshot"]["categories"]["database"]["files"].as_u64() == Some(1);
+    let has_database =
+        |report: &Value| report["snapshot"]["categories"]["database"]["files"].as_u64() == Some(1);
     let (without, code) = snapshot(&program, &data, &[]);
-    assert!(code == 3 && !has_database(&without) && without["problems"].to_string().contains("--database"), "{without}");
+    assert!(
+        code == 3
+            && !has_database(&without)
+            && without["problems"].to_string().contains("--database"),
+        "{without}"
+    );
     let (with, code) = snapshot(&program, &data, &["--database", fast.to_str().unwrap()]);
     assert!(code == 0 && has_database(&with), "{with}");
     let (again, code) = snapshot(&program, &data, &[]);
@@ -725,7 +935,10 @@ fn a_restore_to_a_directory_that_is_a_server_s_own_is_refused() {
     let restore = ["restore", "latest", "--to", data.to_str().unwrap()];
     let (refused, code) = program.json(&restore);
     assert_eq!(code, 1, "{refused}");
-    assert!(refused["error"]["hint"].as_str().unwrap().contains("--in-place --data-dir"), "{refused}");
+    assert!(
+        refused["error"]["hint"].as_str().unwrap().contains("--in-place --data-dir"),
+        "{refused}"
+    );
     assert_eq!(std::fs::read(data.join("config/system.xml")).unwrap(), b"changed");
     program.ok(&[&restore[..], &["--yes"]].concat());
     assert_eq!(std::fs::read(data.join("config/system.xml")).unwrap(), before);
@@ -743,7 +956,20 @@ fn a_path_may_begin_with_two_slashes() {
     let repo = format!("/{}", program.home.path().join("r").display());
     let taken = program.json(&["--repo", &repo, "snapshot", data.to_str().unwrap()]);
     assert_eq!((taken.1, taken.0["problem_count"].as_u64()), (0, Some(0)), "{}", taken.0);
-    assert_eq!(program.json(&["--repo", &repo, "restore", "latest", "--in-place", "--data-dir", data.to_str().unwrap()]).1, 0);
+    assert_eq!(
+        program
+            .json(&[
+                "--repo",
+                &repo,
+                "restore",
+                "latest",
+                "--in-place",
+                "--data-dir",
+                data.to_str().unwrap()
+            ])
+            .1,
+        0
+    );
 }
 
 #[test]
@@ -764,7 +990,8 @@ fn on_a_new_machine_files_keep_the_owners_of_the_snapshot() {
     sh("chown -R 4711:4712 \"$1\"", &data);
     snapshot(&program, &data, &[]);
     let new = program.home.path().join("new");
-    let (report, code) = in_place(&program, "latest", &new, &["--layout", "docker", "--same-directories"]);
+    let (report, code) =
+        in_place(&program, "latest", &new, &["--layout", "docker", "--same-directories"]);
     assert_eq!(code, 0, "{report}");
     let owner = std::fs::metadata(new.join("data/jellyfin.db")).unwrap();
     assert_eq!((owner.uid(), owner.gid()), (4711, 4712), "{report}");
@@ -785,16 +1012,25 @@ fn servers_are_seen_however_they_are_started() {
         (format!("unset XDG_DATA_HOME; export HOME='{}'; ", home.display()), String::new()),
     ];
     for (before, arguments) in starts {
-        let script = format!("{before}exec -a /usr/bin/jellyfin bash -c 'sleep 30; true' jellyfin {arguments}");
+        let script = format!(
+            "{before}exec -a /usr/bin/jellyfin bash -c 'sleep 30; true' jellyfin {arguments}"
+        );
         let mut server = Command::new("bash").args(["-c", &script]).spawn().unwrap();
-        let is_up = || std::fs::read(format!("/proc/{}/cmdline", server.id())).is_ok_and(|line| line.starts_with(b"/usr/bin/jellyfin"));
+        let is_up = || {
+            std::fs::read(format!("/proc/{}/cmdline", server.id()))
+                .is_ok_and(|line| line.starts_with(b"/usr/bin/jellyfin"))
+        };
         while !is_up() {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         let (refused, code) = in_place(&program, "latest", &data, &["--dry-run"]);
         server.kill().unwrap();
         server.wait().unwrap();
-        assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{script}: {refused}");
+        assert_eq!(
+            (code, refused["error"]["kind"].as_str()),
+            (1, Some("refused")),
+            "{script}: {refused}"
+        );
     }
 }
 
@@ -807,13 +1043,23 @@ fn a_directory_that_nobody_may_change_is_called_so_and_the_named_command_frees_i
     let fixed = data.join("config");
     std::fs::remove_file(fixed.join("system.xml")).unwrap();
     sh("chattr +i \"$1\"", &fixed);
-    let tries = [in_place(&program, "latest", &data, &["--dry-run"]), in_place(&program, "latest", &data, &[])];
+    let tries = [
+        in_place(&program, "latest", &data, &["--dry-run"]),
+        in_place(&program, "latest", &data, &[]),
+    ];
     let message = tries[0].0["error"]["message"].as_str().unwrap_or_default().to_owned();
-    let command = message.split_once("Allow changes with: ").and_then(|(_, rest)| rest.split_once(". Nothing was changed")).map(|(command, _)| command);
+    let command = message
+        .split_once("Allow changes with: ")
+        .and_then(|(_, rest)| rest.split_once(". Nothing was changed"))
+        .map(|(command, _)| command);
     sh(command.unwrap_or("chattr -i \"$1\""), &fixed);
     for (refused, code) in &tries {
         assert_eq!(*code, 1, "{refused}");
-        assert!(refused.to_string().contains("is immutable or append-only") && !refused.to_string().contains("no permission"), "{refused}");
+        assert!(
+            refused.to_string().contains("is immutable or append-only")
+                && !refused.to_string().contains("no permission"),
+            "{refused}"
+        );
     }
     let (done, code) = in_place(&program, "latest", &data, &[]);
     assert_eq!(code, 0, "{command:?}: {done}");
@@ -821,18 +1067,38 @@ fn a_directory_that_nobody_may_change_is_called_so_and_the_named_command_frees_i
 
 /// Restores with `--keep-old` and stops it once files are written, after `meanwhile`; the failure.
 fn stopped_halfway(program: &Program, data: &Path, meanwhile: impl Fn(&Path)) -> Value {
-    let mut command = program.command(&["--json", "restore", "latest", "--in-place", "--keep-old", "--data-dir", data.to_str().unwrap()]);
-    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut command = program.command(&[
+        "--json",
+        "restore",
+        "latest",
+        "--in-place",
+        "--keep-old",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ]);
+    let child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
     let written = data.join("metadata/library/aa");
     let begun = std::time::Instant::now();
     // The old directory is moved away before the new one is made.
-    let is_moved = || std::fs::read_dir(data).unwrap().any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with("metadata.bak-"));
+    let is_moved = || {
+        std::fs::read_dir(data)
+            .unwrap()
+            .any(|entry| entry.unwrap().file_name().to_string_lossy().starts_with("metadata.bak-"))
+    };
     while !(is_moved() && written.is_dir()) {
         assert!(begun.elapsed().as_secs() < 60, "no restore");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     meanwhile(&data.join("metadata"));
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&child),
+        rustix::process::Signal::INT,
+    )
+    .unwrap();
     let output = child.wait_with_output().unwrap();
     let failed: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(130), "{failed}");
@@ -841,7 +1107,11 @@ fn stopped_halfway(program: &Program, data: &Path, meanwhile: impl Fn(&Path)) ->
 
 fn command_that_goes_on(failed: &Value) -> Vec<String> {
     let hint = failed["error"]["hint"].as_str().unwrap();
-    let command = hint.split_once("run: jellyvault ").and_then(|(_, rest)| rest.split_once(". Files")).unwrap_or_else(|| panic!("{hint}")).0;
+    let command = hint
+        .split_once("run: jellyvault ")
+        .and_then(|(_, rest)| rest.split_once(". Files"))
+        .unwrap_or_else(|| panic!("{hint}"))
+        .0;
     command.split_whitespace().map(str::to_owned).collect()
 }
 
@@ -864,9 +1134,15 @@ fn a_restore_that_stops_halfway_goes_back_and_names_the_command_that_goes_on() {
     let failed = stopped_halfway(&program, &data, |_| {});
     let message = failed["error"]["message"].as_str().unwrap();
     assert!(message.contains("stopped halfway") && message.contains("changed back"), "{failed}");
-    assert_eq!(facts(&data, &is_passing).keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>());
+    assert_eq!(
+        facts(&data, &is_passing).keys().collect::<Vec<_>>(),
+        before.keys().collect::<Vec<_>>()
+    );
     let command = command_that_goes_on(&failed);
-    assert!(!command.contains(&"latest".to_owned()) && command.contains(&"--keep-old".to_owned()), "{command:?}");
+    assert!(
+        !command.contains(&"latest".to_owned()) && command.contains(&"--keep-old".to_owned()),
+        "{command:?}"
+    );
     program.ok(&command.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
@@ -878,7 +1154,11 @@ fn a_restore_that_cannot_go_back_says_what_is_where_and_the_command_that_goes_on
     let failed = stopped_halfway(&program, &data, |metadata| sh("chattr +i \"$1\"", metadata));
     sh("chattr -i \"$1\"", &data.join("metadata"));
     let message = failed["error"]["message"].as_str().unwrap();
-    assert!(message.contains("not everything could be changed back") && message.contains("metadata is now"), "{failed}");
+    assert!(
+        message.contains("not everything could be changed back")
+            && message.contains("metadata is now"),
+        "{failed}"
+    );
     program.ok(&command_that_goes_on(&failed).iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(std::fs::read_dir(data.join("metadata/library/aa")).unwrap().count(), 4000);
 }

@@ -1,5 +1,5 @@
-//! A stand-in for a running Jellyfin server, on loopback: it answers as real servers did (`tests/fixtures/api`), and does to the database what they
-//! do. Faults can be ordered.
+//! A stand-in for a running Jellyfin server, on loopback: it answers as real servers did
+//! (`tests/fixtures/api`), and does to the database what they do. Faults can be ordered.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -42,7 +42,8 @@ pub struct Asked {
 #[derive(Default)]
 pub struct Known {
     pub asked: Vec<Asked>,
-    /// Faults by the beginning of `METHOD PATH`: how often the request is answered well before, and how often it goes wrong then.
+    /// Faults by the beginning of `METHOD PATH`: how often the request is answered well before, and
+    /// how often it goes wrong then.
     pub faults: Vec<(String, usize, usize, Fault)>,
     /// Pictures of an item: kind → bytes and tag.
     pub pictures: BTreeMap<(String, String), (Vec<u8>, String)>,
@@ -82,13 +83,24 @@ struct Server {
 impl StandIn {
     /// A server of a recorded version on this data directory.
     pub fn start(version: &str, data: &Path) -> StandIn {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/api").join(format!("{version}.json"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures/api")
+            .join(format!("{version}.json"));
         let recordings: Vec<Value> = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let id = std::fs::read_to_string(data.join("data/device.txt")).unwrap().trim_start_matches('\u{feff}').trim().to_owned();
+        let id = std::fs::read_to_string(data.join("data/device.txt"))
+            .unwrap()
+            .trim_start_matches('\u{feff}')
+            .trim()
+            .to_owned();
         let known: Arc<Mutex<Known>> = Arc::default();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let server = Arc::new(Server { recordings, known: known.clone(), database: data.join("data/jellyfin.db"), id });
+        let server = Arc::new(Server {
+            recordings,
+            known: known.clone(),
+            database: data.join("data/jellyfin.db"),
+            id,
+        });
         // It ends with the test's process.
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -122,7 +134,12 @@ impl StandIn {
     /// The requests that came and that begin so.
     pub fn asked(&self, request: &str) -> Vec<Asked> {
         let known = self.known.lock().unwrap();
-        known.asked.iter().filter(|asked| format!("{} {}", asked.method, asked.path).starts_with(request)).cloned().collect()
+        known
+            .asked
+            .iter()
+            .filter(|asked| format!("{} {}", asked.method, asked.path).starts_with(request))
+            .cloned()
+            .collect()
     }
 
     /// How many requests change something.
@@ -163,13 +180,24 @@ impl Server {
         let mut words = first.split(' ');
         let (method, path) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());
         let header = |name: &str| {
-            lines.iter().find_map(|line| line.split_once(": ").filter(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned()))
+            lines.iter().find_map(|line| {
+                line.split_once(": ")
+                    .filter(|(own, _)| own.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value.to_owned())
+            })
         };
-        let mut body = vec![0; header("content-length").map_or(0, |length| length.parse().unwrap())];
+        let mut body =
+            vec![0; header("content-length").map_or(0, |length| length.parse().unwrap())];
         reader.read_exact(&mut body).unwrap();
-        let asked = Asked { method, path, authorization: header("authorization").unwrap_or_default(), body: String::from_utf8(body).unwrap() };
+        let asked = Asked {
+            method,
+            path,
+            authorization: header("authorization").unwrap_or_default(),
+            body: String::from_utf8(body).unwrap(),
+        };
         let fault = self.fault(&asked);
-        let (mut status, mut kind, mut bytes) = if fault.is_some() { empty(200) } else { self.reply(&asked) };
+        let (mut status, mut kind, mut bytes) =
+            if fault.is_some() { empty(200) } else { self.reply(&asked) };
         let mut more = String::new();
         match fault {
             None => {}
@@ -186,7 +214,10 @@ impl Server {
                 return;
             }
         }
-        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n{more}Content-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
+        let head = format!(
+            "HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n{more}Content-Length: {}\r\nConnection: close\r\n\r\n",
+            bytes.len()
+        );
         drop(stream.write_all(&[head.into_bytes(), bytes].concat()));
     }
 
@@ -194,7 +225,10 @@ impl Server {
         let mut known = self.known.lock().unwrap();
         known.asked.push(asked.clone());
         let request = format!("{} {}", asked.method, asked.path);
-        let (_, after, times, fault) = known.faults.iter_mut().find(|(begin, _, times, _)| request.starts_with(begin.as_str()) && *times > 0)?;
+        let (_, after, times, fault) = known
+            .faults
+            .iter_mut()
+            .find(|(begin, _, times, _)| request.starts_with(begin.as_str()) && *times > 0)?;
         if *after > 0 {
             *after -= 1;
             return None;
@@ -203,16 +237,25 @@ impl Server {
         Some(fault.clone())
     }
 
-    /// What a real server answered to a request that begins so, in words that the recording's note has.
+    /// What a real server answered to a request that begins so, in words that the recording's note
+    /// has.
     fn recorded(&self, method: &str, path: &str, note: &str) -> Reply {
         let is_it = |call: &&Value| {
             let request = &call["request"];
-            request["method"] == method && request["path"].as_str().unwrap().starts_with(path) && call["note"].as_str().unwrap().contains(note)
+            request["method"] == method
+                && request["path"].as_str().unwrap().starts_with(path)
+                && call["note"].as_str().unwrap().contains(note)
         };
-        let call = self.recordings.iter().find(is_it).unwrap_or_else(|| panic!("no recording of {method} {path} ({note})"));
+        let call = self
+            .recordings
+            .iter()
+            .find(is_it)
+            .unwrap_or_else(|| panic!("no recording of {method} {path} ({note})"));
         let body = match &call["body"] {
             Value::Null => Vec::new(),
-            Value::String(text) if call["headers"]["Content-Type"] == "text/plain" => text.clone().into_bytes(),
+            Value::String(text) if call["headers"]["Content-Type"] == "text/plain" => {
+                text.clone().into_bytes()
+            }
             body => body.to_string().into_bytes(),
         };
         (call["status"].as_u64().unwrap() as u16, "application/json; charset=utf-8", body)
@@ -232,16 +275,27 @@ impl Server {
     fn reply(&self, asked: &Asked) -> Reply {
         let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
         let value = |name: &str| {
-            query.split('&').find_map(|part| part.split_once('=').filter(|(own, _)| *own == name).map(|(_, value)| value.to_owned())).unwrap_or_default()
+            query
+                .split('&')
+                .find_map(|part| {
+                    part.split_once('=')
+                        .filter(|(own, _)| *own == name)
+                        .map(|(_, value)| value.to_owned())
+                })
+                .unwrap_or_default()
         };
         if path == "/System/Info/Public" {
             return self.own(self.recorded("GET", path, ""));
         }
-        if path.starts_with("/QuickConnect") || path.starts_with("/Users/AuthenticateWithQuickConnect") || path == "/Sessions/Logout" {
+        if path.starts_with("/QuickConnect")
+            || path.starts_with("/Users/AuthenticateWithQuickConnect")
+            || path == "/Sessions/Logout"
+        {
             return self.quick_connect(path, &value("secret"), asked);
         }
         if asked.authorization != format!("MediaBrowser Token=\"{KEY}\"") {
-            let note = if asked.authorization.is_empty() { "without a key" } else { "with a wrong key" };
+            let note =
+                if asked.authorization.is_empty() { "without a key" } else { "with a wrong key" };
             return self.recorded("GET", "/System/Info", note);
         }
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
@@ -254,23 +308,39 @@ impl Server {
                 self.recorded("GET", "/ScheduledTasks", note)
             }
             ("GET", ["Sessions"]) => {
-                let note = if self.known.lock().unwrap().is_playing { "Ana plays" } else { "nobody plays" };
+                let note = if self.known.lock().unwrap().is_playing {
+                    "Ana plays"
+                } else {
+                    "nobody plays"
+                };
                 self.recorded("GET", "/Sessions", note)
             }
-            ("POST", ["UserItems", item, "UserData"]) => self.set_state(item, &value("userId"), &asked.body),
+            ("POST", ["UserItems", item, "UserData"]) => {
+                self.set_state(item, &value("userId"), &asked.body)
+            }
             ("GET", ["Items", item, "Images"]) if self.has_item(item) => self.pictures_of(item),
             ("POST", ["Items", item, "Images", kind]) if self.has_item(item) => {
                 let bytes = base64::engine::general_purpose::STANDARD.decode(&asked.body).unwrap();
                 let mut known = self.known.lock().unwrap();
-                let tag = blake3::hash(format!("{}{}", asked.body, known.asked.len()).as_bytes()).to_hex()[..32].to_owned();
+                let tag = blake3::hash(format!("{}{}", asked.body, known.asked.len()).as_bytes())
+                    .to_hex()[..32]
+                    .to_owned();
                 known.pictures.insert(((*item).to_owned(), (*kind).to_owned()), (bytes, tag));
                 empty(204)
             }
-            ("GET", ["Playlists", list, "Items"]) => self.entries_of(list, &value("StartIndex"), &value("Limit")),
-            ("GET", ["Items"]) => self.entries_of(&value("ParentId"), &value("StartIndex"), &value("Limit")),
+            ("GET", ["Playlists", list, "Items"]) => {
+                self.entries_of(list, &value("StartIndex"), &value("Limit"))
+            }
+            ("GET", ["Items"]) => {
+                self.entries_of(&value("ParentId"), &value("StartIndex"), &value("Limit"))
+            }
             ("POST", ["Playlists"]) => self.make(&serde_json::from_str(&asked.body).unwrap()),
             ("POST", ["Collections"]) => {
-                let ids: Vec<String> = value("ids").split(',').filter(|id| !id.is_empty()).map(str::to_owned).collect();
+                let ids: Vec<String> = value("ids")
+                    .split(',')
+                    .filter(|id| !id.is_empty())
+                    .map(str::to_owned)
+                    .collect();
                 self.make(&json!({"Name": value("name"), "Ids": ids}))
             }
             ("POST", ["Playlists" | "Collections", list, "Items"]) => {
@@ -283,14 +353,25 @@ impl Server {
     }
 
     fn recorded_of_key(&self, path: &str) -> Reply {
-        let call = self.recordings.iter().find(|call| call["request"]["path"] == path && call["request"]["auth"] == "key").unwrap();
+        let call = self
+            .recordings
+            .iter()
+            .find(|call| call["request"]["path"] == path && call["request"]["auth"] == "key")
+            .unwrap();
         document(&call["body"])
     }
 
     fn has_item(&self, item: &str) -> bool {
         let is_made = self.known.lock().unwrap().made.iter().any(|(id, _)| id == item);
         let db = Connection::open(&self.database).unwrap();
-        is_made || db.query_row("SELECT EXISTS (SELECT 1 FROM BaseItems WHERE Id = ?1)", [stored(item)], |row| row.get(0)).unwrap()
+        is_made
+            || db
+                .query_row(
+                    "SELECT EXISTS (SELECT 1 FROM BaseItems WHERE Id = ?1)",
+                    [stored(item)],
+                    |row| row.get(0),
+                )
+                .unwrap()
     }
 
     fn pictures_of(&self, item: &str) -> Reply {
@@ -304,12 +385,19 @@ impl Server {
         let known = self.known.lock().unwrap();
         let Some(all) = known.lists.get(list) else { return empty(404) };
         let page = all.iter().skip(start.parse().unwrap()).take(limit.parse().unwrap());
-        document(&json!({"Items": page.map(|id| json!({"Id": id, "Name": "x"})).collect::<Vec<_>>(), "TotalRecordCount": all.len()}))
+        document(
+            &json!({"Items": page.map(|id| json!({"Id": id, "Name": "x"})).collect::<Vec<_>>(), "TotalRecordCount": all.len()}),
+        )
     }
 
     fn make(&self, wanted: &Value) -> Reply {
         // An id that is not there is accepted without a word.
-        let ids: Vec<String> = wanted["Ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+        let ids: Vec<String> = wanted["Ids"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_str().unwrap().to_owned())
+            .collect();
         let ids = ids.into_iter().filter(|id| self.has_item(id)).collect();
         let mut known = self.known.lock().unwrap();
         let id = known.next_id.clone();
@@ -322,7 +410,11 @@ impl Server {
     fn set_state(&self, item: &str, user: &str, body: &str) -> Reply {
         let wanted: Value = serde_json::from_str(body).unwrap();
         if !self.has_item(item) || item.ends_with("0000000001") {
-            return self.recorded("POST", "/UserItems/00000000000000000000000000000001", "an item that is not there");
+            return self.recorded(
+                "POST",
+                "/UserItems/00000000000000000000000000000001",
+                "an item that is not there",
+            );
         }
         let db = Connection::open(&self.database).unwrap();
         db.busy_timeout(std::time::Duration::from_secs(10)).unwrap();
@@ -330,12 +422,24 @@ impl Server {
         let insert = "INSERT INTO UserData (ItemId, UserId, CustomDataKey, PlaybackPositionTicks, PlayCount, IsFavorite, Played) \
              SELECT ?1, ?2, lower(?1), 0, 0, 0, 0 WHERE NOT EXISTS (SELECT 1 FROM UserData WHERE ItemId = ?1 AND UserId = ?2)";
         db.execute(insert, [&stored_item, &stored_user]).unwrap();
-        for name in ["PlaybackPositionTicks", "PlayCount", "IsFavorite", "Likes", "LastPlayedDate", "Played", "Rating"] {
+        for name in [
+            "PlaybackPositionTicks",
+            "PlayCount",
+            "IsFavorite",
+            "Likes",
+            "LastPlayedDate",
+            "Played",
+            "Rating",
+        ] {
             let value: rusqlite::types::Value = match &wanted[name] {
                 Value::Null => continue,
                 Value::Bool(is_so) => i64::from(*is_so).into(),
-                Value::Number(number) => number.as_i64().map_or_else(|| number.as_f64().unwrap().into(), Into::into),
-                text => text.as_str().unwrap().replace('T', " ").trim_end_matches('Z').to_owned().into(),
+                Value::Number(number) => {
+                    number.as_i64().map_or_else(|| number.as_f64().unwrap().into(), Into::into)
+                }
+                text => {
+                    text.as_str().unwrap().replace('T', " ").trim_end_matches('Z').to_owned().into()
+                }
             };
             let sql = format!("UPDATE UserData SET {name} = ?3 WHERE ItemId = ?1 AND UserId = ?2");
             db.execute(&sql, rusqlite::params![stored_item, stored_user, value]).unwrap();
@@ -358,13 +462,16 @@ impl Server {
         match path {
             "/QuickConnect/Enabled" => self.recorded("GET", path, ""),
             "/QuickConnect/Initiate" => self.recorded("POST", path, ""),
-            "/QuickConnect/Connect" if secret != "SECRET" => self.recorded("GET", path, "unknown secret"),
+            "/QuickConnect/Connect" if secret != "SECRET" => {
+                self.recorded("GET", path, "unknown secret")
+            }
             "/QuickConnect/Connect" if known.code_after > 0 => {
                 known.code_after -= 1;
                 self.recorded("GET", path, "not yet authorised")
             }
             "/QuickConnect/Connect" => {
-                let call = self.recordings.iter().find(|call| call["note"] == "authorised").unwrap();
+                let call =
+                    self.recordings.iter().find(|call| call["note"] == "authorised").unwrap();
                 document(&call["body"])
             }
             "/Sessions/Logout" => {
@@ -373,7 +480,9 @@ impl Server {
             }
             _ if known.code_after > 0 => self.recorded("POST", path, "too early"),
             _ => {
-                let mut body: Value = serde_json::from_slice(&self.recorded("POST", path, "gives a token").2).unwrap();
+                let mut body: Value =
+                    serde_json::from_slice(&self.recorded("POST", path, "gives a token").2)
+                        .unwrap();
                 body["ServerId"] = json!(known.id.as_ref().unwrap_or(&self.id));
                 body["User"]["ServerId"] = body["ServerId"].clone();
                 body["User"]["Policy"]["IsAdministrator"] = json!(known.is_administrator);

@@ -1,4 +1,5 @@
-//! A storm: a real instance changes at random, and random commands of the real program are held against plain copies of what was there.
+//! A storm: a real instance changes at random, and random commands of the real program are held
+//! against plain copies of what was there.
 //!
 //! `JELLYVAULT_STORM=2000 JELLYVAULT_STORM_SEED=7 cargo test storm` runs longer, or the same again.
 
@@ -13,7 +14,22 @@ use super::rows::Random;
 use super::support::*;
 
 /// Sizes around every limit of the engine.
-const SIZES: [usize; 14] = [0, 1, 511, 512, 4095, 4097, 65_536, 262_144, 262_145, (1 << 20) - 1, (1 << 20) + 1, 2_300_000, 6_000_000, 12_000_001];
+const SIZES: [usize; 14] = [
+    0,
+    1,
+    511,
+    512,
+    4095,
+    4097,
+    65_536,
+    262_144,
+    262_145,
+    (1 << 20) - 1,
+    (1 << 20) + 1,
+    2_300_000,
+    6_000_000,
+    12_000_001,
+];
 /// Steps in a usual run.
 const STEPS: u64 = 200;
 /// Snapshots that are kept to be compared with.
@@ -49,7 +65,8 @@ struct Storm {
 
 fn left_out(path: &[u8]) -> bool {
     let text = String::from_utf8_lossy(path);
-    ["data/backups", "data/SQLiteBackups", "cache", "log"].contains(&text.as_ref()) || text.contains(".db")
+    ["data/backups", "data/SQLiteBackups", "cache", "log"].contains(&text.as_ref())
+        || text.contains(".db")
 }
 
 impl Storm {
@@ -61,11 +78,23 @@ impl Storm {
             std::fs::create_dir_all(data.join(folder)).unwrap();
         }
         let plugin = Connection::open(data.join("data/plugin.db")).unwrap();
-        plugin.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE storm(n INTEGER PRIMARY KEY, t TEXT);").unwrap();
+        plugin
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; CREATE TABLE storm(n INTEGER PRIMARY KEY, t TEXT);",
+            )
+            .unwrap();
         let main = Connection::open(data.join("data/jellyfin.db")).unwrap();
         main.execute_batch("CREATE TABLE storm(n INTEGER PRIMARY KEY, t TEXT);").unwrap();
         drop((plugin, main));
-        Storm { random: Random(seed), program, data, open: Vec::new(), kept: Vec::new(), log: Vec::new(), number: 0 }
+        Storm {
+            random: Random(seed),
+            program,
+            data,
+            open: Vec::new(),
+            kept: Vec::new(),
+            log: Vec::new(),
+            number: 0,
+        }
     }
 
     fn databases(&self) -> [PathBuf; 2] {
@@ -74,18 +103,33 @@ impl Storm {
 
     fn path(&mut self) -> PathBuf {
         let folder = FOLDERS[self.random.below(FOLDERS.len() as u64) as usize];
-        let below = if self.random.below(3) == 0 { format!("deeper {}/", self.random.below(3)) } else { String::new() };
-        self.data.join(format!("{folder}/{below}file {}.{}", self.random.below(9), ["jpg", "txt", "bin", "nfo"][self.random.below(4) as usize]))
+        let below = if self.random.below(3) == 0 {
+            format!("deeper {}/", self.random.below(3))
+        } else {
+            String::new()
+        };
+        self.data.join(format!(
+            "{folder}/{below}file {}.{}",
+            self.random.below(9),
+            ["jpg", "txt", "bin", "nfo"][self.random.below(4) as usize]
+        ))
     }
 
     fn content(&mut self) -> Vec<u8> {
         // The large ones are rarer: they cost a debug build seconds.
-        let size = SIZES[self.random.below(SIZES.len() as u64).min(self.random.below(SIZES.len() as u64)) as usize];
+        let size =
+            SIZES[self.random.below(SIZES.len() as u64).min(self.random.below(SIZES.len() as u64))
+                as usize];
         self.number += 1;
         let seed = format!("storm {} {}", self.number, self.random.next());
         match self.random.below(4) {
             0 => vec![0; size],
-            1 => format!("<film seed=\"{seed}\"/>\n").into_bytes().into_iter().cycle().take(size).collect(),
+            1 => format!("<film seed=\"{seed}\"/>\n")
+                .into_bytes()
+                .into_iter()
+                .cycle()
+                .take(size)
+                .collect(),
             2 => {
                 let mut jpeg = noise(&seed, size);
                 jpeg.splice(..size.min(3), [0xff, 0xd8, 0xff].into_iter().take(size.min(3)));
@@ -111,16 +155,28 @@ impl Storm {
                 write(&path, content);
             }
             4 if is_there => std::fs::remove_file(&path).unwrap(),
-            5 if is_there => std::fs::rename(&path, parent.join(format!("moved {}.bin", self.random.below(5)))).unwrap(),
+            5 if is_there => {
+                std::fs::rename(&path, parent.join(format!("moved {}.bin", self.random.below(5))))
+                    .unwrap()
+            }
             6 if is_there && !path.is_symlink() => {
                 let mode = [0o600, 0o644, 0o755, 0o640][self.random.below(4) as usize];
                 std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             }
             7 if is_there && !path.is_symlink() => {
                 let value = self.random.next().to_string();
-                rustix::fs::setxattr(&path, "user.storm", value.as_bytes(), rustix::fs::XattrFlags::empty()).unwrap();
+                rustix::fs::setxattr(
+                    &path,
+                    "user.storm",
+                    value.as_bytes(),
+                    rustix::fs::XattrFlags::empty(),
+                )
+                .unwrap();
             }
-            8 if !is_there => std::os::unix::fs::symlink(format!("target {}", self.random.below(9)), &path).unwrap(),
+            8 if !is_there => {
+                std::os::unix::fs::symlink(format!("target {}", self.random.below(9)), &path)
+                    .unwrap()
+            }
             9 if !is_there => {
                 let other = self.path();
                 if other.is_file() && !other.is_symlink() {
@@ -129,7 +185,12 @@ impl Storm {
             }
             10 => {
                 let folder = parent.join(format!("folder {}", self.random.below(3)));
-                if folder.is_dir() { std::fs::remove_dir_all(folder) } else { std::fs::create_dir(folder) }.unwrap();
+                if folder.is_dir() {
+                    std::fs::remove_dir_all(folder)
+                } else {
+                    std::fs::create_dir(folder)
+                }
+                .unwrap();
             }
             11 => self.write_rows(),
             _ => {}
@@ -196,27 +257,52 @@ impl Storm {
         self.open.clear();
         let at = self.any();
         let (id, data) = (self.kept[at].id.clone(), self.data.to_str().unwrap().to_owned());
-        self.json(&["restore", &id, "--in-place", "--data-dir", &data, "--delete", "--no-safety-snapshot"]);
+        self.json(&[
+            "restore",
+            &id,
+            "--in-place",
+            "--data-dir",
+            &data,
+            "--delete",
+            "--no-safety-snapshot",
+        ]);
         self.same(&self.kept[at], &self.data);
     }
 
-    /// What a diff must tell: paths that came, went, or hold something else. Times and modes have a word of their own.
-    fn compare(&self, before: &BTreeMap<Vec<u8>, Facts>, after: &BTreeMap<Vec<u8>, Facts>, document: &Value) {
+    /// What a diff must tell: paths that came, went, or hold something else. Times and modes have a
+    /// word of their own.
+    fn compare(
+        &self,
+        before: &BTreeMap<Vec<u8>, Facts>,
+        after: &BTreeMap<Vec<u8>, Facts>,
+        document: &Value,
+    ) {
         let differs = |path: &&Vec<u8>| match (before.get(*path), after.get(*path)) {
-            (Some(a), Some(b)) => (a.bytes, &a.target, a.mode & 0o170_000) != (b.bytes, &b.target, b.mode & 0o170_000),
+            (Some(a), Some(b)) => {
+                (a.bytes, &a.target, a.mode & 0o170_000) != (b.bytes, &b.target, b.mode & 0o170_000)
+            }
             _ => true,
         };
         let text = |path: &Vec<u8>| String::from_utf8(path.clone()).unwrap();
-        let expected: BTreeSet<String> = before.keys().chain(after.keys()).filter(differs).map(text).collect();
+        let expected: BTreeSet<String> =
+            before.keys().chain(after.keys()).filter(differs).map(text).collect();
         let mut told = BTreeSet::new();
         for change in document["changes"].as_array().unwrap() {
             if change["change"] == "metadata" {
                 let path = change["path"].as_str().unwrap().as_bytes().to_vec();
-                assert!(path.ends_with(b".db") || before.get(&path) != after.get(&path), "{change}");
+                assert!(
+                    path.ends_with(b".db") || before.get(&path) != after.get(&path),
+                    "{change}"
+                );
                 continue;
             }
             for side in ["before", "after"] {
-                told.extend(change[side]["path"].as_str().filter(|path| !path.contains(".db")).map(str::to_owned));
+                told.extend(
+                    change[side]["path"]
+                        .as_str()
+                        .filter(|path| !path.contains(".db"))
+                        .map(str::to_owned),
+                );
             }
         }
         assert_eq!(told, expected, "{document}");
@@ -238,13 +324,31 @@ impl Storm {
 
     fn cat(&mut self) {
         let at = self.any();
-        let files: Vec<&Vec<u8>> = self.kept[at].facts.iter().filter(|(_, facts)| facts.bytes.is_some()).map(|(path, _)| path).collect();
-        let path = String::from_utf8(files[self.random.below(files.len() as u64) as usize].clone()).unwrap();
-        if !["config/", "data/", "metadata/", "plugins/", "root/"].iter().any(|folder| path.starts_with(folder)) {
+        let files: Vec<&Vec<u8>> = self.kept[at]
+            .facts
+            .iter()
+            .filter(|(_, facts)| facts.bytes.is_some())
+            .map(|(path, _)| path)
+            .collect();
+        let path = String::from_utf8(files[self.random.below(files.len() as u64) as usize].clone())
+            .unwrap();
+        if !["config/", "data/", "metadata/", "plugins/", "root/"]
+            .iter()
+            .any(|folder| path.starts_with(folder))
+        {
             return;
         }
-        let bytes = self.program.command(&["cat", &format!("{}:{path}", self.kept[at].id)]).output().unwrap().stdout;
-        assert_eq!(Some(blake3::hash(&bytes)), self.kept[at].facts[path.as_bytes()].bytes, "{path}");
+        let bytes = self
+            .program
+            .command(&["cat", &format!("{}:{path}", self.kept[at].id)])
+            .output()
+            .unwrap()
+            .stdout;
+        assert_eq!(
+            Some(blake3::hash(&bytes)),
+            self.kept[at].facts[path.as_bytes()].bytes,
+            "{path}"
+        );
     }
 
     fn step(&mut self) {
@@ -270,14 +374,20 @@ impl Drop for Storm {
     #[expect(clippy::print_stderr, reason = "whoever sees it fail must know what led to it")]
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("the last of {} things that were done:\n{}", self.log.len(), self.log[self.log.len().saturating_sub(25)..].join("\n"));
+            eprintln!(
+                "the last of {} things that were done:\n{}",
+                self.log.len(),
+                self.log[self.log.len().saturating_sub(25)..].join("\n")
+            );
         }
     }
 }
 
 #[test]
 fn whatever_changes_and_whatever_is_done_every_answer_is_that_of_plain_copies() {
-    let number = |name: &str, usual: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let number = |name: &str, usual: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+    };
     let mut storm = Storm::new(number("JELLYVAULT_STORM_SEED", 1));
     for _ in 0..number("JELLYVAULT_STORM", STEPS) {
         storm.step();

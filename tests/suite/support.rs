@@ -8,7 +8,9 @@ use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 use jellyvault::manifest::{Catalog, SnapshotId, SnapshotRecord};
-use jellyvault::ops::{self, Destination, RestoreOptions, RestoreReport, SnapshotOptions, SnapshotReport, SourceSpec};
+use jellyvault::ops::{
+    self, Destination, RestoreOptions, RestoreReport, SnapshotOptions, SnapshotReport, SourceSpec,
+};
 use jellyvault::progress::{Interrupt, Monitor};
 use jellyvault::store::Repository;
 
@@ -21,29 +23,43 @@ pub fn temp() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("jellyvault-test-").tempdir().unwrap()
 }
 
-/// The small Jellyfin data directory that the project carries: a server's, copied live, its WAL not in its database yet.
+/// The small Jellyfin data directory that the project carries: a server's, copied live, its WAL not
+/// in its database yet.
 pub fn own_fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/attic")
 }
 
-/// What real servers wrote (`tests/fixtures/README.md`), by the name of its archive. Every test sees the same files: copy what you open or change.
+/// What real servers wrote (`tests/fixtures/README.md`), by the name of its archive. Every test
+/// sees the same files: copy what you open or change.
 pub fn servers(name: &str) -> PathBuf {
     static UNPACKING: Mutex<()> = Mutex::new(());
     let _alone = UNPACKING.lock().unwrap_or_else(PoisonError::into_inner);
-    let archive = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(format!("{name}.tar.zst"))).unwrap();
-    // The hash in the name makes sure that a later archive is unpacked again. Only a complete directory gets that name.
+    let archive = std::fs::read(
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/fixtures")
+            .join(format!("{name}.tar.zst")),
+    )
+    .unwrap();
+    // The hash in the name makes sure that a later archive is unpacked again. Only a complete
+    // directory gets that name.
     let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let dir = place.join(format!("{name}-{}", blake3::hash(&archive).to_hex().split_at(16).0));
     if !dir.exists() {
         std::fs::create_dir_all(place).unwrap();
         let unpacked = tempfile::tempdir_in(place).unwrap();
-        let mut tar = Command::new("tar").args(["-xf", "-", "-C"]).arg(unpacked.path()).stdin(Stdio::piped()).spawn().unwrap();
+        let mut tar = Command::new("tar")
+            .args(["-xf", "-", "-C"])
+            .arg(unpacked.path())
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         zstd::stream::copy_decode(&archive[..], tar.stdin.take().unwrap()).unwrap();
         assert!(tar.wait().unwrap().success());
         // Tests in another process may have been faster.
         let renamed = std::fs::rename(unpacked.path(), &dir);
         assert!(dir.exists(), "{renamed:?}");
-        std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
     }
     dir
 }
@@ -64,7 +80,8 @@ pub fn secret_file(path: &Path, text: &str) {
     std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
 }
 
-/// Waits until files made before now are older than the clock's grain: the racy timestamp rule would have them read again.
+/// Waits until files made before now are older than the clock's grain: the racy timestamp rule
+/// would have them read again.
 pub fn let_settle() {
     std::thread::sleep(std::time::Duration::from_millis(60));
 }
@@ -72,21 +89,36 @@ pub fn let_settle() {
 /// Bytes that no compressor shrinks, the same for the same seed.
 pub fn noise(seed: &str, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
-    blake3::Hasher::new_derive_key("jellyvault suite").update(seed.as_bytes()).finalize_xof().fill(&mut bytes);
+    blake3::Hasher::new_derive_key("jellyvault suite")
+        .update(seed.as_bytes())
+        .finalize_xof()
+        .fill(&mut bytes);
     bytes
 }
 
 /// The settings of a repository that is not encrypted, whatever the run is.
 pub fn plain_settings() -> jellyvault::store::RepoConfig {
-    jellyvault::store::RepoConfig { cipher: jellyvault::store::NO_CIPHER.to_owned(), ..jellyvault::store::RepoConfig::new().unwrap() }
+    jellyvault::store::RepoConfig {
+        cipher: jellyvault::store::NO_CIPHER.to_owned(),
+        ..jellyvault::store::RepoConfig::new().unwrap()
+    }
 }
 
 pub fn capture(repository: &Repository, folder: &Path) -> Result<SnapshotReport, ops::Error> {
     let spec = SourceSpec::plain(folder)?;
-    ops::snapshot(repository, &spec, &SnapshotOptions { host: "test".into(), threads: 2, ..SnapshotOptions::default() }, &Monitor::default())
+    ops::snapshot(
+        repository,
+        &spec,
+        &SnapshotOptions { host: "test".into(), threads: 2, ..SnapshotOptions::default() },
+        &Monitor::default(),
+    )
 }
 
-pub fn restore_to(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), dir: &Path) -> Result<RestoreReport, ops::Error> {
+pub fn restore_to(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    dir: &Path,
+) -> Result<RestoreReport, ops::Error> {
     ops::restore(
         repository,
         snapshot,
@@ -96,16 +128,19 @@ pub fn restore_to(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecor
     )
 }
 
-/// All that a snapshot holds, read through the library alone: path to what it is, with the hash of a file's bytes.
+/// All that a snapshot holds, read through the library alone: path to what it is, with the hash of
+/// a file's bytes.
 pub type Held = BTreeMap<Vec<u8>, String>;
 
 pub fn held(repository: &Repository, record: &SnapshotRecord) -> Held {
     use jellyvault::manifest::{Entries, Kind};
-    let index = jellyvault::store::Index::open(repository, jellyvault::store::IndexMode::Use).unwrap();
+    let index =
+        jellyvault::store::Index::open(repository, jellyvault::store::IndexMode::Use).unwrap();
     let mut reader = jellyvault::store::ChunkReader::new(repository, &index);
     let mut found = Held::new();
     for category in record.categories.values() {
-        let entries: Vec<_> = Entries::all(&mut reader, category.manifest).map(Result::unwrap).collect();
+        let entries: Vec<_> =
+            Entries::all(&mut reader, category.manifest).map(Result::unwrap).collect();
         for entry in entries {
             let bytes = match &entry.kind {
                 Kind::File { size, content } => {
@@ -125,13 +160,21 @@ pub fn held(repository: &Repository, record: &SnapshotRecord) -> Held {
     found
 }
 
-pub fn prune_to(repository: &Repository, max_unused: ops::MaxUnused) -> Result<ops::PruneReport, ops::Error> {
+pub fn prune_to(
+    repository: &Repository,
+    max_unused: ops::MaxUnused,
+) -> Result<ops::PruneReport, ops::Error> {
     let options = ops::PruneOptions { max_unused, ..Default::default() };
     ops::prune(repository, &options, &Monitor::default())
 }
 
 pub fn check_all(repository: &Repository) -> ops::CheckReport {
-    ops::check(repository, &ops::CheckOptions { read: ops::Share::All, threads: 2 }, &Monitor::default()).unwrap()
+    ops::check(
+        repository,
+        &ops::CheckOptions { read: ops::Share::All, threads: 2 },
+        &Monitor::default(),
+    )
+    .unwrap()
 }
 
 pub fn assert_clean(repository: &Repository, when: &str) {
@@ -140,7 +183,14 @@ pub fn assert_clean(repository: &Repository, when: &str) {
 }
 
 pub fn repair_all(repository: &Repository) -> Result<ops::RepairReport, ops::Error> {
-    let options = ops::RepairOptions { quick: false, dry_run: false, add_parity: None, give_up_missing: true, threads: 2, ..Default::default() };
+    let options = ops::RepairOptions {
+        quick: false,
+        dry_run: false,
+        add_parity: None,
+        give_up_missing: true,
+        threads: 2,
+        ..Default::default()
+    };
     ops::repair(repository, &options, &Monitor::default())
 }
 
@@ -190,7 +240,9 @@ pub fn facts(root: &Path, leave_out: &dyn Fn(&[u8]) -> bool) -> BTreeMap<Vec<u8>
             owner: (metadata.uid(), metadata.gid()),
             mtime: (metadata.mtime(), metadata.mtime_nsec()),
             bytes: metadata.is_file().then(|| hash(entry.path())),
-            target: metadata.is_symlink().then(|| std::fs::read_link(entry.path()).unwrap().into_os_string().into_vec()),
+            target: metadata
+                .is_symlink()
+                .then(|| std::fs::read_link(entry.path()).unwrap().into_os_string().into_vec()),
             xattrs: names,
             linked: Vec::new(),
         };
@@ -225,7 +277,11 @@ pub fn assert_same_trees(expected: &BTreeMap<Vec<u8>, Facts>, found: &BTreeMap<V
         let path_text = String::from_utf8_lossy(path);
         assert_eq!(found.get(path), Some(facts), "{path_text}");
     }
-    let extra: Vec<_> = found.keys().filter(|path| !expected.contains_key(*path)).map(|path| String::from_utf8_lossy(path).into_owned()).collect();
+    let extra: Vec<_> = found
+        .keys()
+        .filter(|path| !expected.contains_key(*path))
+        .map(|path| String::from_utf8_lossy(path).into_owned())
+        .collect();
     assert!(extra.is_empty(), "not in the original: {extra:?}");
 }
 
@@ -251,7 +307,12 @@ impl Program {
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_jellyvault"));
-        command.env_clear().env("HOME", self.home.path()).env("TZ", "UTC").env("JELLYVAULT_REPO", &self.repo).env("PATH", "/usr/bin:/bin");
+        command
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("TZ", "UTC")
+            .env("JELLYVAULT_REPO", &self.repo)
+            .env("PATH", "/usr/bin:/bin");
         command.env("JELLYVAULT_TEST_FAST_KDF", "1");
         command.envs(self.cipher.as_ref().map(|cipher| ("JELLYVAULT_TEST_CIPHER", cipher)));
         command.args(args);
@@ -266,14 +327,21 @@ impl Program {
     pub fn json(&self, args: &[&str]) -> (serde_json::Value, i32) {
         let output = self.run(&[&["--json"], args].concat());
         let text = String::from_utf8(output.stdout).unwrap();
-        let document = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text:?}; {}", String::from_utf8_lossy(&output.stderr)));
+        let document = serde_json::from_str(&text).unwrap_or_else(|e| {
+            panic!("{e}: {text:?}; {}", String::from_utf8_lossy(&output.stderr))
+        });
         (document, output.status.code().unwrap())
     }
 
     /// Runs and must succeed.
     pub fn ok(&self, args: &[&str]) -> String {
         let output = self.run(args);
-        assert!(output.status.success(), "{args:?}: {}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{args:?}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 }
@@ -306,7 +374,9 @@ pub fn rows(database: &Path) -> Vec<String> {
             .query_map([], |row| {
                 Ok((0..columns)
                     .map(|at| match row.get_ref(at).unwrap() {
-                        rusqlite::types::ValueRef::Text(text) => format!("{:?}", String::from_utf8_lossy(text)),
+                        rusqlite::types::ValueRef::Text(text) => {
+                            format!("{:?}", String::from_utf8_lossy(text))
+                        }
                         other => format!("{other:?}"),
                     })
                     .collect::<Vec<_>>()
@@ -329,11 +399,13 @@ pub fn run_sql(database: &Path, sql: &str) {
     let_settle();
 }
 
-/// The media that a library has below `prefix`, as empty files below `media` with the times that the library knows.
+/// The media that a library has below `prefix`, as empty files below `media` with the times that
+/// the library knows.
 pub fn make_media(database: &Path, prefix: &str, media: &Path) {
     let db = rusqlite::Connection::open(database).unwrap();
     let mut statement = db.prepare("SELECT Path, IsFolder, DateModified FROM BaseItems WHERE Path LIKE ?1 || '/%' ORDER BY Path").unwrap();
-    let rows = statement.query_map([prefix], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let rows =
+        statement.query_map([prefix], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
     let all: Vec<(String, bool, Option<String>)> = rows.map(Result::unwrap).collect();
     assert!(all.len() > 20);
     for (path, is_folder, modified) in all {
@@ -344,6 +416,11 @@ pub fn make_media(database: &Path, prefix: &str, media: &Path) {
         }
         write(&path, "");
         let modified: jiff::Timestamp = format!("{}Z", modified.unwrap()).parse().unwrap();
-        std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified.into()).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_modified(modified.into())
+            .unwrap();
     }
 }

@@ -1,4 +1,5 @@
-//! What nobody tells of, and tables that contradict each other: found where it has to be (decision 0024).
+//! What nobody tells of, and tables that contradict each other: found where it has to be (decision
+//! 0024).
 
 use std::path::{Path, PathBuf};
 
@@ -22,8 +23,10 @@ fn three(program: &Program) -> PathBuf {
 
 fn left(program: &Program) -> Vec<String> {
     let all = walkdir::WalkDir::new(&program.repo).into_iter().map(Result::unwrap);
-    let mut left: Vec<_> =
-        all.map(|entry| entry.path().strip_prefix(&program.repo).unwrap().display().to_string()).filter(|path| path.contains(".tmp-")).collect();
+    let mut left: Vec<_> = all
+        .map(|entry| entry.path().strip_prefix(&program.repo).unwrap().display().to_string())
+        .filter(|path| path.contains(".tmp-"))
+        .collect();
     left.sort();
     left
 }
@@ -41,8 +44,11 @@ fn what_a_killed_run_left_is_swept_where_something_tells_of_it_and_else_by_a_pru
     let in_packs = format!("{}/.tmp-7-0123", a_pack_folder(&program));
     let put = |name: &str| write(program.repo.join(name), "half a file");
     let snapshot = || program.ok(&["snapshot", "--plain", source.to_str().unwrap()]);
-    // The file in the repository's own folder tells; so does one among the scan caches, and what is in tmp.
-    for teller in [".tmp-7-4567", "scan/.tmp-7-89ab", "tmp/jellyvault-copy-0123456789abcdef/database"] {
+    // The file in the repository's own folder tells; so does one among the scan caches, and what is
+    // in tmp.
+    for teller in
+        [".tmp-7-4567", "scan/.tmp-7-89ab", "tmp/jellyvault-copy-0123456789abcdef/database"]
+    {
         put(&in_packs);
         put(teller);
         // Not while another process may be at it.
@@ -84,7 +90,15 @@ fn an_index_whose_tables_contradict_each_other_is_told_by_check_and_heals() {
         let source = three(&program);
         let damage = |path: &Path| {
             let database = redb::Database::open(path).unwrap();
-            let id = database.begin_read().unwrap().open_table(PACKS).unwrap().get(1).unwrap().unwrap().value();
+            let id = database
+                .begin_read()
+                .unwrap()
+                .open_table(PACKS)
+                .unwrap()
+                .get(1)
+                .unwrap()
+                .unwrap()
+                .value();
             let write = database.begin_write().unwrap();
             change(&write, id);
             write.commit().unwrap();
@@ -92,8 +106,13 @@ fn an_index_whose_tables_contradict_each_other_is_told_by_check_and_heals() {
         let index = program.repo.join("index.redb");
         damage(&index);
         let (report, code) = program.json(&["check"]);
-        // An id that is gone from the one table is a pack that the file does not know: it is read, and that is all.
-        let is_told = report["files"].as_array().unwrap().iter().any(|finding| finding["name"] == "index.redb");
+        // An id that is gone from the one table is a pack that the file does not know: it is read,
+        // and that is all.
+        let is_told = report["files"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|finding| finding["name"] == "index.redb");
         assert_eq!((code, is_told), (3, true), "{number}: {report}");
         // Whoever meets it either needs nothing of it or says so once, and then it is made anew.
         let out = program.home.path().join("out");
@@ -101,7 +120,10 @@ fn an_index_whose_tables_contradict_each_other_is_told_by_check_and_heals() {
         let (first, code) = restore();
         if code != 0 {
             assert_eq!(first["error"]["kind"], "index-damaged", "{number}: {first}");
-            assert!(first["error"]["hint"].as_str().unwrap().starts_with("Run the same command again"), "{number}: {first}");
+            assert!(
+                first["error"]["hint"].as_str().unwrap().starts_with("Run the same command again"),
+                "{number}: {first}"
+            );
             assert_eq!(restore().1, 0, "{number}");
         }
         assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));

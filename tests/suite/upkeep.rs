@@ -19,7 +19,8 @@ fn jpeg(seed: &str, len: usize) -> Vec<u8> {
 }
 
 fn snapshot(program: &Program, source: &Path, more: &[&str]) -> String {
-    let (report, code) = program.json(&[&["snapshot", "--plain", source.to_str().unwrap()], more].concat());
+    let (report, code) =
+        program.json(&[&["snapshot", "--plain", source.to_str().unwrap()], more].concat());
     assert_eq!(code, 0, "{report}");
     report["snapshot"]["id"].as_str().unwrap().to_owned()
 }
@@ -30,7 +31,9 @@ fn ids(list: &Value) -> Vec<String> {
 
 fn packs(program: &Program) -> Vec<PathBuf> {
     let all = walkdir::WalkDir::new(program.repo.join("packs")).into_iter().map(Result::unwrap);
-    all.filter(|entry| entry.file_name().to_string_lossy().ends_with(".pack")).map(walkdir::DirEntry::into_path).collect()
+    all.filter(|entry| entry.file_name().to_string_lossy().ends_with(".pack"))
+        .map(walkdir::DirEntry::into_path)
+        .collect()
 }
 
 fn pack_bytes(program: &Program) -> u64 {
@@ -61,10 +64,24 @@ fn forget_gives_a_reason_for_each_and_labels_and_marks_protect() {
     assert_eq!((code, usage["error"]["kind"].as_str()), (2, Some("usage")), "{usage}");
     let (dry, code) = program.json(&["forget", "--keep-last", "1", "--dry-run"]);
     assert_eq!(code, 0);
-    assert_eq!((ids(&dry["kept"]), ids(&dry["forgotten"])), (vec![labelled.clone(), marked.clone(), last.clone()], vec![plain.clone()]));
-    assert!(dry["kept"].as_array().unwrap().iter().chain(dry["forgotten"].as_array().unwrap()).all(|row| !row["reason"].as_str().unwrap().is_empty()));
+    assert_eq!(
+        (ids(&dry["kept"]), ids(&dry["forgotten"])),
+        (vec![labelled.clone(), marked.clone(), last.clone()], vec![plain.clone()])
+    );
+    assert!(
+        dry["kept"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .chain(dry["forgotten"].as_array().unwrap())
+            .all(|row| !row["reason"].as_str().unwrap().is_empty())
+    );
     assert!(dry["would_free"].is_u64());
-    assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 4, "a dry run changes nothing");
+    assert_eq!(
+        program.json(&["list"]).0["snapshots"].as_array().unwrap().len(),
+        4,
+        "a dry run changes nothing"
+    );
     // Other labels named: this one protects no more. The mark still does.
     let (other, _) = program.json(&["forget", "--keep-last", "1", "--keep-label", "other"]);
     assert_eq!(ids(&other["forgotten"]), [labelled, plain]);
@@ -74,9 +91,20 @@ fn forget_gives_a_reason_for_each_and_labels_and_marks_protect() {
     assert_eq!(ids(&program.json(&["forget", &marked]).0["forgotten"]), [marked]);
     assert_eq!(ids(&program.json(&["list"]).0["snapshots"]), [last]);
     let (kept, code) = program.json(&["forget", "--keep-label", "none has it"]);
-    assert_eq!((code, &kept["kept"][0]["reason"]), (0, &"newest complete".into()), "no rule drops the last complete snapshot");
-    assert_eq!(program.json(&["forget", "2026-01-01"]).1, 2, "a time does not say which snapshot goes");
-    assert_eq!(program.json(&["snapshot", "--plain", source.to_str().unwrap(), "--label", "latest"]).1, 2);
+    assert_eq!(
+        (code, &kept["kept"][0]["reason"]),
+        (0, &"newest complete".into()),
+        "no rule drops the last complete snapshot"
+    );
+    assert_eq!(
+        program.json(&["forget", "2026-01-01"]).1,
+        2,
+        "a time does not say which snapshot goes"
+    );
+    assert_eq!(
+        program.json(&["snapshot", "--plain", source.to_str().unwrap(), "--label", "latest"]).1,
+        2
+    );
     clean(&program);
 }
 
@@ -104,7 +132,11 @@ fn prune_frees_what_forget_said_and_all_that_is_left_is_whole() {
     let freed = report["freed"].as_u64().unwrap();
     assert_eq!(before - pack_bytes(&program), freed);
     assert!(freed.abs_diff(would_free) < 30_000, "{freed} freed, {would_free} told");
-    assert_eq!(program.json(&["prune", "--max-unused", "0%"]).0["removed"], 0, "a second one has nothing to do");
+    assert_eq!(
+        program.json(&["prune", "--max-unused", "0%"]).0["removed"],
+        0,
+        "a second one has nothing to do"
+    );
     clean(&program);
     let out = program.home.path().join("out");
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
@@ -131,8 +163,11 @@ fn what_is_needed_is_the_same_for_one_reader_and_for_many() {
     let interrupt = Interrupt::default();
     let mark = |readers: usize| {
         let mut all = ops::Reached::default();
-        let mut readers: Vec<_> = (0..readers).map(|_| ChunkReader::new(&repository, &index)).collect();
-        snapshots.iter().for_each(|snapshot| all.add(snapshot, &mut readers, &watch(&interrupt)).unwrap());
+        let mut readers: Vec<_> =
+            (0..readers).map(|_| ChunkReader::new(&repository, &index)).collect();
+        snapshots
+            .iter()
+            .for_each(|snapshot| all.add(snapshot, &mut readers, &watch(&interrupt)).unwrap());
         all
     };
     let (one, many) = (mark(1), mark(5));
@@ -151,8 +186,12 @@ fn what_is_needed_is_the_same_for_one_reader_and_for_many() {
             Ok(())
         })
         .unwrap();
-    assert!(beyond.chunks.len() < one.chunks.len() && chunks == one.chunks.len(), "{chunks} chunks, {one:?}, {beyond:?}");
-    // It is a help only to a prune of no fewer snapshots, and while the packs are those that were marked.
+    assert!(
+        beyond.chunks.len() < one.chunks.len() && chunks == one.chunks.len(),
+        "{chunks} chunks, {one:?}, {beyond:?}"
+    );
+    // It is a help only to a prune of no fewer snapshots, and while the packs are those that were
+    // marked.
     kept.note_packs(&index).unwrap();
     let mut one = one;
     one.note_packs(&index).unwrap();
@@ -180,7 +219,10 @@ fn forget_with_prune_frees_what_prune_alone_frees() {
     let (alone, _) = program.json(&["forget", "--keep-last", "1", "--repo", other]);
     let (pruned, _) = program.json(&["prune", "--repo", other]);
     assert_eq!(together["would_free"], alone["would_free"]);
-    assert_eq!((&together["prune"]["plan"], &together["prune"]["freed"]), (&pruned["plan"], &pruned["freed"]));
+    assert_eq!(
+        (&together["prune"]["plan"], &together["prune"]["freed"]),
+        (&pruned["plan"], &pruned["freed"])
+    );
     assert!(pruned["freed"].as_u64().unwrap() > 500_000, "{pruned}");
     clean(&program);
 }
@@ -225,18 +267,30 @@ fn check_tells_damage_as_files_and_snapshots_and_remembers_what_it_read() {
     assert_eq!(program.json(&["check", "--read-data=unread:30d"]).0["read"]["packs"], 0);
     assert_eq!(program.json(&["check", "--read-data=10m"]).0["read"]["packs"], of_packs);
     assert_eq!(program.json(&["check", "--read-data=some"]).1, 2);
-    let largest = packs(&program).into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+    let largest =
+        packs(&program).into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
     damage(&largest, 1_000_000);
     assert_eq!(program.json(&["check"]).1, 0, "the structure alone does not show it");
     let (report, code) = program.json(&["check", "--read-data"]);
     assert_eq!((code, report["ok"].as_bool()), (3, Some(false)));
     let name = largest.file_name().unwrap().to_str().unwrap();
     assert!(report["files"][0]["name"].as_str().unwrap().ends_with(name), "{report}");
-    let damaged: Vec<_> = report["damage"].as_array().unwrap().iter().filter(|row| !row["snapshot"].is_null()).collect();
-    assert!(!damaged.is_empty() && damaged.iter().all(|row| row["path"] == damaged[0]["path"]), "one file, in each snapshot that has it: {report}");
+    let damaged: Vec<_> = report["damage"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|row| !row["snapshot"].is_null())
+        .collect();
+    assert!(
+        !damaged.is_empty() && damaged.iter().all(|row| row["path"] == damaged[0]["path"]),
+        "one file, in each snapshot that has it: {report}"
+    );
     let text = program.run(&["check", "--read-data"]);
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains(damaged[0]["path"].as_str().unwrap()) && text.contains("jellyvault repair"), "{text}");
+    assert!(
+        text.contains(damaged[0]["path"].as_str().unwrap()) && text.contains("jellyvault repair"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -244,16 +298,25 @@ fn check_tells_each_small_file_that_is_damaged() {
     // Not sealed, whatever the run is: the pictures' bytes are looked for.
     let program = Program::plain();
     let source = program.home.path().join("source");
-    let fill = |folder: &str, files: u32| (0..files).for_each(|n| write(source.join(format!("{folder}/{n}.jpg")), jpeg(&format!("{folder}{n}"), 2_000)));
+    let fill = |folder: &str, files: u32| {
+        (0..files).for_each(|n| {
+            write(source.join(format!("{folder}/{n}.jpg")), jpeg(&format!("{folder}{n}"), 2_000))
+        })
+    };
     fill("stays", 300);
     snapshot(&program, &source, &[]);
     let before = packs(&program);
     fill("goes", 100);
     let second = snapshot(&program, &source, &[]);
-    let content = packs(&program).into_iter().filter(|pack| !before.contains(pack)).max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+    let content = packs(&program)
+        .into_iter()
+        .filter(|pack| !before.contains(pack))
+        .max_by_key(|pack| pack.metadata().unwrap().len())
+        .unwrap();
     let told = |args: &[&str]| -> (BTreeSet<String>, i32) {
         let (report, code) = program.json(args);
-        let rows = || report["damage"].as_array().unwrap().iter().filter(|row| !row["snapshot"].is_null());
+        let rows =
+            || report["damage"].as_array().unwrap().iter().filter(|row| !row["snapshot"].is_null());
         assert!(rows().all(|row| row["snapshot"] == second.as_str()), "{report}");
         (rows().map(|row| row["path"].as_str().unwrap().to_owned()).collect(), code)
     };
@@ -280,32 +343,56 @@ fn repair_takes_what_the_source_still_has_and_names_what_is_lost() {
     std::fs::remove_file(source.join("goes.jpg")).unwrap();
     let second = snapshot(&program, &source, &[]);
     // Both files lie in one pack: zeros over most of it.
-    let pack = packs(&program).into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+    let pack =
+        packs(&program).into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
     let mut bytes = std::fs::read(&pack).unwrap();
     bytes[1000..550_000].fill(0);
     std::fs::write(&pack, bytes).unwrap();
     let (dry, code) = program.json(&["repair", "--dry-run"]);
     assert_eq!(code, 3);
-    assert_eq!(dry["lost"].as_array().unwrap().iter().map(|lost| lost["path"].as_str().unwrap()).collect::<Vec<_>>(), ["goes.jpg"], "{dry}");
+    assert_eq!(
+        dry["lost"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|lost| lost["path"].as_str().unwrap())
+            .collect::<Vec<_>>(),
+        ["goes.jpg"],
+        "{dry}"
+    );
     assert!(dry["mended"].to_string().contains("stays.jpg"), "{dry}");
     let (report, code) = program.json(&["repair"]);
     assert_eq!((code, report["lost_count"].as_u64()), (3, Some(1)), "{report}");
-    assert_eq!((report["lost"][0]["path"].as_str(), report["lost"][0]["snapshot"].as_str()), (Some("goes.jpg"), Some(first.as_str())));
+    assert_eq!(
+        (report["lost"][0]["path"].as_str(), report["lost"][0]["snapshot"].as_str()),
+        (Some("goes.jpg"), Some(first.as_str()))
+    );
     clean(&program);
     let (list, _) = program.json(&["list"]);
     let now = report["lost"][0]["now"].as_str().unwrap();
     assert_eq!(ids(&list["snapshots"]), [now.to_owned(), second]);
-    assert_eq!((list["snapshots"][0]["label"].as_str(), list["snapshots"][0]["problem_count"].as_u64()), (Some("the first"), Some(1)), "{list}");
+    assert_eq!(
+        (list["snapshots"][0]["label"].as_str(), list["snapshots"][0]["problem_count"].as_u64()),
+        (Some("the first"), Some(1)),
+        "{list}"
+    );
     let out = program.home.path().join("out");
     program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
     assert_same_trees(&facts(&source, &|_| false), &facts(&out, &|_| false));
-    program.ok(&["restore", "the first", "--to", program.home.path().join("first").to_str().unwrap()]);
+    program.ok(&[
+        "restore",
+        "the first",
+        "--to",
+        program.home.path().join("first").to_str().unwrap(),
+    ]);
 }
 
 #[test]
 fn repair_loses_nothing_that_can_still_be_read() {
     for parity in ["0%", "3%"] {
-        for (what, at) in [("the first byte", 0i64), ("the last byte", -1), ("its table of contents", -200)] {
+        for (what, at) in
+            [("the first byte", 0i64), ("the last byte", -1), ("its table of contents", -200)]
+        {
             let program = Program::new();
             program.ok(&["init", "--parity", parity]);
             let source = program.home.path().join("source");
@@ -316,13 +403,24 @@ fn repair_loses_nothing_that_can_still_be_read() {
             let id = snapshot(&program, &source, &[]);
             let expected = facts(&source, &|_| false);
             std::fs::rename(&source, program.home.path().join("away")).unwrap();
-            let pack = packs(&program).into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+            let pack = packs(&program)
+                .into_iter()
+                .max_by_key(|pack| pack.metadata().unwrap().len())
+                .unwrap();
             let len = pack.metadata().unwrap().len() as i64;
             damage(&pack, if at < 0 { len + at } else { at } as usize);
             let (found, code) = program.json(&["check", "--read-data"]);
-            assert_eq!((code, found["damage_count"].as_u64()), (3, Some(0)), "{what}, parity {parity}: {found}");
+            assert_eq!(
+                (code, found["damage_count"].as_u64()),
+                (3, Some(0)),
+                "{what}, parity {parity}: {found}"
+            );
             let (report, code) = program.json(&["repair"]);
-            assert_eq!((code, report["lost_count"].as_u64()), (0, Some(0)), "{what}, parity {parity}: {report}");
+            assert_eq!(
+                (code, report["lost_count"].as_u64()),
+                (0, Some(0)),
+                "{what}, parity {parity}: {report}"
+            );
             clean(&program);
             let out = program.home.path().join("out");
             program.ok(&["restore", &id, "--to", out.to_str().unwrap()]);
@@ -348,7 +446,10 @@ fn swapped_files_are_found_where_they_are() {
     let before = program.json(&["list"]).0["snapshots"].clone();
     let found = packs(&program);
     swap(&found[0], &found[1]);
-    let records: Vec<_> = std::fs::read_dir(program.repo.join("snapshots")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let records: Vec<_> = std::fs::read_dir(program.repo.join("snapshots"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     swap(&records[0], &records[1]);
     assert_eq!(program.json(&["check"]).1, 3);
     let (report, code) = program.json(&["repair"]);
@@ -384,7 +485,8 @@ fn prune_says_that_something_needed_is_missing_and_waits_for_another_only_as_lon
         write(source.join(format!("{n}.jpg")), jpeg(&n.to_string(), 3_000_000));
         snapshot(&program, &source, &[]);
     }
-    let largest = packs(&program).into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
+    let largest =
+        packs(&program).into_iter().max_by_key(|pack| pack.metadata().unwrap().len()).unwrap();
     std::fs::rename(&largest, program.home.path().join("pack")).unwrap();
     let (report, code) = program.json(&["prune"]);
     assert_eq!((code, report["problems"][0]["path"].as_str()), (3, Some("packs")), "{report}");
@@ -410,13 +512,18 @@ fn prune_believes_the_packs_and_not_an_index_that_lies() {
         last = snapshot(&program, &source, &[]);
     }
     let expected = facts(&source, &|_| false);
-    // All chunks of the second pack are said to lie in the first one: nothing in it would be needed.
+    // All chunks of the second pack are said to lie in the first one: nothing in it would be
+    // needed.
     let chunks = redb::TableDefinition::<[u8; 32], [u8; 16]>::new("chunks");
     let database = redb::Database::open(program.repo.join("index.redb")).unwrap();
     let write = database.begin_write().unwrap();
     {
         let mut table = write.open_table(chunks).unwrap();
-        let rows: Vec<_> = table.iter().unwrap().map(|row| row.map(|(id, place)| (id.value(), place.value())).unwrap()).collect();
+        let rows: Vec<_> = table
+            .iter()
+            .unwrap()
+            .map(|row| row.map(|(id, place)| (id.value(), place.value())).unwrap())
+            .collect();
         for (id, mut place) in rows.into_iter().filter(|(_, place)| place[0] == 1) {
             place[0] = 0;
             table.insert(id, place).unwrap();
@@ -424,7 +531,8 @@ fn prune_believes_the_packs_and_not_an_index_that_lies() {
     }
     write.commit().unwrap();
     drop(database);
-    let (told, code) = program.json(&["forget", "--keep-last", "1", "--prune", "--max-unused", "0%"]);
+    let (told, code) =
+        program.json(&["forget", "--keep-last", "1", "--prune", "--max-unused", "0%"]);
     assert_eq!(code, 1, "{told}");
     assert_eq!(packs(&program).len(), 3, "nothing was removed");
     assert_eq!(program.json(&["prune", "--max-unused", "0%"]).1, 0);
@@ -441,7 +549,11 @@ fn repair_never_touches_what_a_newer_program_wrote() {
         let source = program.home.path().join("source");
         write(source.join("a.jpg"), jpeg("a", 100_000));
         let id = snapshot(&program, &source, &[]);
-        let path = if newer_pack { packs(&program).remove(0) } else { program.repo.join(format!("snapshots/{id}.snap")) };
+        let path = if newer_pack {
+            packs(&program).remove(0)
+        } else {
+            program.repo.join(format!("snapshots/{id}.snap"))
+        };
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[6] = 9;
         let end = bytes.len() - 20;
@@ -451,7 +563,10 @@ fn repair_never_touches_what_a_newer_program_wrote() {
         let (refused, code) = program.json(&["repair", "--quick"]);
         assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
         assert!(refused["error"]["message"].as_str().unwrap().contains("newer"), "{refused}");
-        assert_same_trees(&before, &facts(&program.repo, &|path| path == b"checked" || path.starts_with(b"lock")));
+        assert_same_trees(
+            &before,
+            &facts(&program.repo, &|path| path == b"checked" || path.starts_with(b"lock")),
+        );
     }
 }
 
@@ -476,7 +591,9 @@ fn an_index_of_another_time_put_back_loses_nothing() {
     // One of a later state, in which packs were given up that are needed here.
     let later = program.home.path().join("later");
     copy_tree(&program.repo, &later);
-    let in_later = |arguments: &[&str]| program.json(&[&["--repo", later.to_str().unwrap()], arguments].concat());
+    let in_later = |arguments: &[&str]| {
+        program.json(&[&["--repo", later.to_str().unwrap()], arguments].concat())
+    };
     assert_eq!(in_later(&["forget", "--keep-last", "1", "--prune", "--max-unused", "0%"]).1, 0);
     std::fs::copy(later.join("index.redb"), program.repo.join("index.redb")).unwrap();
     std::fs::rename(&source, program.home.path().join("away")).unwrap();
@@ -497,10 +614,13 @@ fn a_restore_goes_on_behind_a_part_of_the_list_that_cannot_be_read() {
     copy_tree(&own_fixture(), &data);
     let (report, code) = program.json(&["snapshot", data.to_str().unwrap()]);
     assert!(code == 0 || code == 3, "{report}");
-    // The manifest of one category is lost: its node is the only chunk of its extent that is named so.
-    let config = report["snapshot"]["categories"]["config"]["manifest"].as_str().unwrap().to_owned();
+    // The manifest of one category is lost: its node is the only chunk of its extent that is named
+    // so.
+    let config =
+        report["snapshot"]["categories"]["config"]["manifest"].as_str().unwrap().to_owned();
     let repository = jellyvault::store::Repository::open(&program.repo).unwrap();
-    let index = jellyvault::store::Index::open(&repository, jellyvault::store::IndexMode::Use).unwrap();
+    let index =
+        jellyvault::store::Index::open(&repository, jellyvault::store::IndexMode::Use).unwrap();
     let id = jellyvault::chunk::ChunkId(*blake3::Hash::from_hex(config).unwrap().as_bytes());
     let place = index.locate(&id).unwrap().unwrap();
     let pack = program.repo.join(place.pack_name());
@@ -535,7 +655,12 @@ fn two_hundred_kills_at_random_moments_lose_nothing() {
             1 => vec!["forget", "--keep-last", "2", "--prune", "--max-unused", "0%"],
             _ => vec!["restore", &first, "--to", out.to_str().unwrap()],
         };
-        let mut child = program.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = program
+            .command(&arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         std::thread::sleep(Duration::from_micros(random.below(50_000)));
         ended += u64::from(child.try_wait().unwrap().is_some());
         child.kill().unwrap();
@@ -552,19 +677,26 @@ fn two_hundred_kills_at_random_moments_lose_nothing() {
     let again = program.home.path().join("again");
     program.ok(&["restore", &first, "--to", again.to_str().unwrap()]);
     assert_same_trees(&expected, &facts(&again, &|_| false));
-    // An interrupted restore is finished by the next one; a killed one may leave files with names of its own.
+    // An interrupted restore is finished by the next one; a killed one may leave files with names
+    // of its own.
     program.ok(&["restore", &first, "--to", out.to_str().unwrap()]);
     assert_same_trees(&expected, &facts(&out, &|path| path.starts_with(b".jellyvault-")));
 }
 
 #[test]
 fn five_processes_at_once_disturb_nothing() {
-    let seconds = std::env::var("JELLYVAULT_TOGETHER_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(20);
+    let seconds = std::env::var("JELLYVAULT_TOGETHER_SECONDS")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(20);
     let program = Program::new();
     let sources = ["one", "two"].map(|name| program.home.path().join(name));
     for source in &sources {
         for n in 0..30 {
-            write(source.join(format!("{n}.jpg")), jpeg(&format!("{} {n}", source.display()), 50_000));
+            write(
+                source.join(format!("{n}.jpg")),
+                jpeg(&format!("{} {n}", source.display()), 50_000),
+            );
         }
     }
     let first = snapshot(&program, &sources[0], &["--keep"]);
@@ -584,15 +716,20 @@ fn five_processes_at_once_disturb_nothing() {
         };
         let capture = |source: PathBuf| -> Box<dyn Fn(u64) + Send> {
             Box::new(move |round| {
-                write(source.join(format!("{}.jpg", round % 40)), jpeg(&format!("{} {round}", source.display()), 50_000));
-                let (report, code) = program.json(&["snapshot", "--plain", source.to_str().unwrap()]);
+                write(
+                    source.join(format!("{}.jpg", round % 40)),
+                    jpeg(&format!("{} {round}", source.display()), 50_000),
+                );
+                let (report, code) =
+                    program.json(&["snapshot", "--plain", source.to_str().unwrap()]);
                 assert_eq!(code, 0, "{report}");
             })
         };
         let first = first.clone();
         let restore: Box<dyn Fn(u64) + Send> = Box::new(move |_| {
             let out = temp();
-            let (report, code) = program.json(&["restore", &first, "--to", out.path().to_str().unwrap()]);
+            let (report, code) =
+                program.json(&["restore", &first, "--to", out.path().to_str().unwrap()]);
             assert_eq!(code, 0, "{report}");
             assert_eq!(report["problems"].as_array().map(Vec::len), Some(0), "{report}");
         });
@@ -601,13 +738,23 @@ fn five_processes_at_once_disturb_nothing() {
             assert_eq!(code, 0, "{report}");
         });
         let prune: Box<dyn Fn(u64) + Send> = Box::new(move |_| {
-            let (report, code) = program.json(&["forget", "--keep-last", "3", "--prune", "--max-unused", "0%"]);
+            let (report, code) =
+                program.json(&["forget", "--keep-last", "3", "--prune", "--max-unused", "0%"]);
             assert_eq!(code, 0, "{report}");
         });
-        let workers = [repeat(capture(sources[0].clone())), repeat(capture(sources[1].clone())), repeat(restore), repeat(list), repeat(prune)];
+        let workers = [
+            repeat(capture(sources[0].clone())),
+            repeat(capture(sources[1].clone())),
+            repeat(restore),
+            repeat(list),
+            repeat(prune),
+        ];
         workers.into_iter().map(|worker| worker.join().unwrap()).collect()
     });
-    println!("{seconds} s: captures {} and {}, restores {}, lists {}, prunes {}", counts[0], counts[1], counts[2], counts[3], counts[4]);
+    println!(
+        "{seconds} s: captures {} and {}, restores {}, lists {}, prunes {}",
+        counts[0], counts[1], counts[2], counts[3], counts[4]
+    );
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
     clean(program);
     let out = program.home.path().join("out");
@@ -631,14 +778,21 @@ fn of_two_that_prune_the_second_waits_for_the_first_and_not_the_first_for_the_se
     let waits = std::sync::Arc::new(Waits::default());
     std::thread::scope(|scope| {
         let pruned = scope.spawn(|| {
-            let options = ops::PruneOptions { max_unused: ops::MaxUnused::Unlimited, ..Default::default() };
-            ops::prune(&second, &options, &Monitor { progress: waits.clone(), ..Monitor::default() })
+            let options =
+                ops::PruneOptions { max_unused: ops::MaxUnused::Unlimited, ..Default::default() };
+            ops::prune(
+                &second,
+                &options,
+                &Monitor { progress: waits.clone(), ..Monitor::default() },
+            )
         });
         while waits.0.load(std::sync::atomic::Ordering::Relaxed) == 0 {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         // The first is at its last step, for which it must be alone.
-        let give_up = |waited: std::time::Duration| if waited.as_secs() < 60 { Ok(()) } else { Err(ops::Error::Interrupted) };
+        let give_up = |waited: std::time::Duration| {
+            if waited.as_secs() < 60 { Ok(()) } else { Err(ops::Error::Interrupted) }
+        };
         first.exclusively(&give_up, || Ok(())).unwrap();
         drop((work, first));
         pruned.join().unwrap().unwrap();

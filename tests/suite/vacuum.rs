@@ -1,4 +1,5 @@
-//! A database that its server rewrites: a VACUUM costs next to nothing, every state comes back, and deletion moves what is left of old extents.
+//! A database that its server rewrites: a VACUUM costs next to nothing, every state comes back, and
+//! deletion moves what is left of old extents.
 
 use jellyvault::backend::MemoryBackend;
 use jellyvault::manifest::{Catalog, Content};
@@ -8,7 +9,8 @@ use jellyvault::store::{ChunkReader, Index, IndexMode, RepoConfig, Repository};
 use super::pages::{cat, content, memory};
 use super::support::*;
 
-/// A library in small: a table with long rows of its own, one of pairs whose rows have one length, indexes over both.
+/// A library in small: a table with long rows of its own, one of pairs whose rows have one length,
+/// indexes over both.
 fn library(path: &std::path::Path, items: u32) -> rusqlite::Connection {
     let db = rusqlite::Connection::open(path).unwrap();
     db.execute_batch(
@@ -19,11 +21,23 @@ fn library(path: &std::path::Path, items: u32) -> rusqlite::Connection {
     )
     .unwrap();
     for item in 0..items {
-        let key: String = noise(&format!("key {item}"), 16).iter().map(|byte| format!("{byte:02x}")).collect();
-        let overview: String = noise(&format!("text {item}"), 90 + item as usize % 200).iter().map(|byte| char::from(b'a' + byte % 26)).collect();
-        db.execute("INSERT INTO items VALUES (?1, ?2, ?3)", (&key, format!("item {}", item.wrapping_mul(2_654_435_761)), overview)).unwrap();
+        let key: String =
+            noise(&format!("key {item}"), 16).iter().map(|byte| format!("{byte:02x}")).collect();
+        let overview: String = noise(&format!("text {item}"), 90 + item as usize % 200)
+            .iter()
+            .map(|byte| char::from(b'a' + byte % 26))
+            .collect();
+        db.execute(
+            "INSERT INTO items VALUES (?1, ?2, ?3)",
+            (&key, format!("item {}", item.wrapping_mul(2_654_435_761)), overview),
+        )
+        .unwrap();
         for parent in 0..3 {
-            db.execute("INSERT INTO parents VALUES (?1, ?2)", (&key, format!("{:032x}", item % 50 + parent))).unwrap();
+            db.execute(
+                "INSERT INTO parents VALUES (?1, ?2)",
+                (&key, format!("{:032x}", item % 50 + parent)),
+            )
+            .unwrap();
         }
     }
     db.execute("INSERT INTO notes (body) VALUES (?1)", [noise("note", 50_000)]).unwrap();
@@ -67,7 +81,12 @@ fn a_vacuum_costs_next_to_nothing_and_every_state_comes_back() {
 
 /// Bytes of all packs.
 fn packs(backend: &MemoryBackend) -> usize {
-    backend.files().iter().filter(|(name, _)| name.starts_with("packs/")).map(|(_, bytes)| bytes.len()).sum()
+    backend
+        .files()
+        .iter()
+        .filter(|(name, _)| name.starts_with("packs/"))
+        .map(|(_, bytes)| bytes.len())
+        .sum()
 }
 
 #[test]
@@ -78,12 +97,16 @@ fn pruning_moves_the_groups_that_are_left() {
     let db = library(&path, 3000);
     let mut last = Vec::new();
     for step in 0..10 {
-        db.execute_batch(&format!("UPDATE items SET overview = overview || '{step}' WHERE rowid % 10 = {step}")).unwrap();
+        db.execute_batch(&format!(
+            "UPDATE items SET overview = overview || '{step}' WHERE rowid % 10 = {step}"
+        ))
+        .unwrap();
         let_settle();
         capture(&repository, dir.path()).unwrap();
         last.push(std::fs::read(&path).unwrap());
     }
-    let ids: Vec<_> = Catalog::load(&repository).unwrap().snapshots.iter().map(|(id, _)| *id).collect();
+    let ids: Vec<_> =
+        Catalog::load(&repository).unwrap().snapshots.iter().map(|(id, _)| *id).collect();
     ops::forget(&repository, &ids[..8]).unwrap();
     let before = packs(&backend);
     prune_to(&repository, MaxUnused::Percent(0.0)).unwrap();
@@ -101,7 +124,10 @@ fn pruning_moves_the_groups_that_are_left() {
     }
     let fresh = packs(&fresh_backend);
     // Extents of which more than half is needed stay.
-    assert!(after < before / 2 && after < fresh * 2, "{before} before, {after} after, {fresh} in a fresh repository");
+    assert!(
+        after < before / 2 && after < fresh * 2,
+        "{before} before, {after} after, {fresh} in a fresh repository"
+    );
     // What is taken next builds on recipes that were written anew.
     db.execute_batch("DELETE FROM items WHERE rowid % 100 = 1; VACUUM").unwrap();
     let_settle();
@@ -113,7 +139,9 @@ fn pruning_moves_the_groups_that_are_left() {
 
 /// Whether a database of a snapshot is kept as cells.
 fn has_cells(repository: &Repository, number: usize) -> bool {
-    let Content::Pages(id) = content(repository, number, "library.db") else { panic!("not stored as a database") };
+    let Content::Pages(id) = content(repository, number, "library.db") else {
+        panic!("not stored as a database")
+    };
     let index = Index::open(repository, IndexMode::Use).unwrap();
     ChunkReader::new(repository, &index).recipe(&id).unwrap().cells.is_some()
 }

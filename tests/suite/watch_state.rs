@@ -1,4 +1,5 @@
-//! One user's watch state brought back: their rows and nobody else's, in one transaction, the live database kept first.
+//! One user's watch state brought back: their rows and nobody else's, in one transaction, the live
+//! database kept first.
 
 use std::path::{Path, PathBuf};
 
@@ -29,11 +30,17 @@ fn user_with_most_state(data: &Path) -> (String, String) {
 
 fn state_of(data: &Path, of_user: bool, user: &str) -> Vec<String> {
     let own = rows(&data.join("data/jellyfin.db"));
-    own.into_iter().filter(|row| row.starts_with("UserData:") && row.contains(user) == of_user).collect()
+    own.into_iter()
+        .filter(|row| row.starts_with("UserData:") && row.contains(user) == of_user)
+        .collect()
 }
 
 fn run(program: &Program, data: &Path, user: &str, more: &[&str]) -> (serde_json::Value, i32) {
-    let args = [&["restore", "then", "--watch-state", "--user", user, "--data-dir", data.to_str().unwrap()], more].concat();
+    let args = [
+        &["restore", "then", "--watch-state", "--user", user, "--data-dir", data.to_str().unwrap()],
+        more,
+    ]
+    .concat();
     program.json(&args)
 }
 
@@ -43,7 +50,10 @@ fn a_users_state_comes_back_and_nobody_elses_row_is_touched() {
     let (user, name) = user_with_most_state(&data);
     let (then, others) = (
         state_of(&data, true, &user),
-        rows(&data.join("data/jellyfin.db")).into_iter().filter(|row| !row.starts_with("UserData:") || !row.contains(&user)).collect::<Vec<_>>(),
+        rows(&data.join("data/jellyfin.db"))
+            .into_iter()
+            .filter(|row| !row.starts_with("UserData:") || !row.contains(&user))
+            .collect::<Vec<_>>(),
     );
     assert!(then.len() > 3, "the fixture's user watched too little");
     let db = Connection::open(data.join("data/jellyfin.db")).unwrap();
@@ -66,12 +76,18 @@ fn a_users_state_comes_back_and_nobody_elses_row_is_touched() {
     assert_eq!(done["watch_state"], dry["watch_state"]);
     assert!(dry["safety_snapshot"].is_null() && done["safety_snapshot"].is_string());
     let now = state_of(&data, true, &user);
-    assert!(then.iter().all(|row| now.contains(row)) && now.len() == then.len() + 1, "what was watched since stays unless --delete");
+    assert!(
+        then.iter().all(|row| now.contains(row)) && now.len() == then.len() + 1,
+        "what was watched since stays unless --delete"
+    );
     let (deleted, _) = run(&program, &data, &name, &["--delete", "--no-safety-snapshot"]);
     assert!(deleted["safety_snapshot"].is_null(), "{deleted}");
     assert_eq!(deleted["watch_state"]["changed"].as_array().unwrap().len(), 1);
     assert_eq!(state_of(&data, true, &user), then);
-    let left: Vec<_> = rows(&data.join("data/jellyfin.db")).into_iter().filter(|row| !row.starts_with("UserData:") || !row.contains(&user)).collect();
+    let left: Vec<_> = rows(&data.join("data/jellyfin.db"))
+        .into_iter()
+        .filter(|row| !row.starts_with("UserData:") || !row.contains(&user))
+        .collect();
     assert_eq!(left, others);
     assert!(!data.join("data/jellyfin.db-wal").exists(), "no log is left beside the database");
     // The snapshot that was taken first has what was there.
@@ -102,13 +118,24 @@ fn state_of_items_that_are_gone_waits_and_of_items_that_moved_follows() {
     assert_eq!(done["watch_state"]["put_aside"].as_array().unwrap().len(), 1);
     assert_eq!(done["watch_state"]["found_again"], 1);
     let db = Connection::open(data.join("data/jellyfin.db")).unwrap();
-    let count = |sql: &str, args: &[&str]| -> i64 { db.query_row(sql, rusqlite::params_from_iter(args), |row| row.get(0)).unwrap() };
-    assert!(count("SELECT count(*) FROM UserData WHERE UserId = ?1 AND ItemId = ?2", &[&user, new_id]) > 0);
+    let count = |sql: &str, args: &[&str]| -> i64 {
+        db.query_row(sql, rusqlite::params_from_iter(args), |row| row.get(0)).unwrap()
+    };
     assert!(
-        count("SELECT count(*) FROM UserData WHERE UserId = ?1 AND ItemId = '00000000-0000-0000-0000-000000000001' AND RetentionDate IS NOT NULL", &[&user])
+        count("SELECT count(*) FROM UserData WHERE UserId = ?1 AND ItemId = ?2", &[&user, new_id])
             > 0
     );
-    assert_eq!(count("SELECT count(*) FROM UserData WHERE ItemId NOT IN (SELECT Id FROM BaseItems)", &[]), 0, "no row is without its item");
+    assert!(
+        count(
+            "SELECT count(*) FROM UserData WHERE UserId = ?1 AND ItemId = '00000000-0000-0000-0000-000000000001' AND RetentionDate IS NOT NULL",
+            &[&user]
+        ) > 0
+    );
+    assert_eq!(
+        count("SELECT count(*) FROM UserData WHERE ItemId NOT IN (SELECT Id FROM BaseItems)", &[]),
+        0,
+        "no row is without its item"
+    );
     drop(db);
     // Once more changes nothing.
     let before = rows(&data.join("data/jellyfin.db"));
@@ -144,8 +171,15 @@ fn a_running_server_and_an_unknown_user_are_refused_before_anything_is_written()
     let (missing, code) = run(&program, &data, &name, &[]);
     assert_eq!(code, 1);
     assert_eq!(missing["error"]["kind"], "refused", "{missing}");
-    assert!(missing["error"]["hint"].as_str().unwrap().contains("Create a user with this name"), "{missing}");
-    assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), snapshots, "a try that failed leaves no snapshot");
+    assert!(
+        missing["error"]["hint"].as_str().unwrap().contains("Create a user with this name"),
+        "{missing}"
+    );
+    assert_eq!(
+        program.json(&["list"]).0["snapshots"].as_array().unwrap().len(),
+        snapshots,
+        "a try that failed leaves no snapshot"
+    );
     assert_eq!(rows(&data.join("data/jellyfin.db")), before);
 }
 
@@ -164,20 +198,48 @@ fn what_cannot_be_kept_is_named_and_nobody_is_taken_for_somebody_else() {
          DELETE FROM UserData WHERE UserId = '{user}'; DELETE FROM BaseItems WHERE Id = '00000000-0000-0000-0000-000000000001';"
     ));
     let (lost, code) = run(&program, &data, &name, &[]);
-    assert_eq!((code, lost["watch_state"]["lost"].as_array().unwrap().len(), lost["problems"].as_array().unwrap().len()), (3, 1, 1), "{lost}");
+    assert_eq!(
+        (
+            code,
+            lost["watch_state"]["lost"].as_array().unwrap().len(),
+            lost["problems"].as_array().unwrap().len()
+        ),
+        (3, 1, 1),
+        "{lost}"
+    );
     assert_eq!(lost["watch_state"]["put_aside"], serde_json::json!([]));
     // Somebody else took the name meanwhile.
-    edit(&format!("UPDATE Users SET Username = 'Renamed', NormalizedUsername = 'RENAMED' WHERE Id = '{user}'"));
-    edit(&format!("UPDATE Users SET Username = '{name}', NormalizedUsername = upper('{name}') WHERE Id = (SELECT max(Id) FROM Users WHERE Id <> '{user}')"));
+    edit(&format!(
+        "UPDATE Users SET Username = 'Renamed', NormalizedUsername = 'RENAMED' WHERE Id = '{user}'"
+    ));
+    edit(&format!(
+        "UPDATE Users SET Username = '{name}', NormalizedUsername = upper('{name}') WHERE Id = (SELECT max(Id) FROM Users WHERE Id <> '{user}')"
+    ));
     let before = rows(&data.join("data/jellyfin.db"));
     let (refused, code) = run(&program, &data, &name, &["--delete"]);
     assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
     assert_eq!(rows(&data.join("data/jellyfin.db")), before);
-    // Two users whose names differ in capital letters alone: the exact one is meant, and none where it is neither.
-    edit(&format!("UPDATE Users SET Username = 'Twin', NormalizedUsername = 'T1' WHERE Id = '{user}'"));
-    edit(&format!("UPDATE Users SET Username = 'TWIN', NormalizedUsername = 'T2' WHERE Id = (SELECT max(Id) FROM Users WHERE Id <> '{user}')"));
+    // Two users whose names differ in capital letters alone: the exact one is meant, and none where
+    // it is neither.
+    edit(&format!(
+        "UPDATE Users SET Username = 'Twin', NormalizedUsername = 'T1' WHERE Id = '{user}'"
+    ));
+    edit(&format!(
+        "UPDATE Users SET Username = 'TWIN', NormalizedUsername = 'T2' WHERE Id = (SELECT max(Id) FROM Users WHERE Id <> '{user}')"
+    ));
     program.ok(&["snapshot", data.to_str().unwrap(), "--label", "twins"]);
-    let twins = |name: &str| program.json(&["restore", "twins", "--watch-state", "--user", name, "--dry-run", "--data-dir", data.to_str().unwrap()]);
+    let twins = |name: &str| {
+        program.json(&[
+            "restore",
+            "twins",
+            "--watch-state",
+            "--user",
+            name,
+            "--dry-run",
+            "--data-dir",
+            data.to_str().unwrap(),
+        ])
+    };
     assert_eq!(twins("TWIN").0["watch_state"]["user"], "TWIN");
     assert_eq!(twins("Twin").0["watch_state"]["user"], "Twin");
     assert_eq!(twins("twin").0["error"]["kind"], "refused");
@@ -185,6 +247,15 @@ fn what_cannot_be_kept_is_named_and_nobody_is_taken_for_somebody_else() {
     edit("ALTER TABLE UserData RENAME TO Away");
     program.ok(&["snapshot", data.to_str().unwrap(), "--label", "without"]);
     edit("ALTER TABLE Away RENAME TO UserData");
-    let (without, _) = program.json(&["restore", "without", "--watch-state", "--user", "Twin", "--delete", "--data-dir", data.to_str().unwrap()]);
+    let (without, _) = program.json(&[
+        "restore",
+        "without",
+        "--watch-state",
+        "--user",
+        "Twin",
+        "--delete",
+        "--data-dir",
+        data.to_str().unwrap(),
+    ]);
     assert_eq!(without["error"]["kind"], "refused", "{without}");
 }

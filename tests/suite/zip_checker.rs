@@ -1,4 +1,5 @@
-//! What a Jellyfin server does with its backup zip, modelled from the reference and the schemas alone: the judge of `archive`.
+//! What a Jellyfin server does with its backup zip, modelled from the reference and the schemas
+//! alone: the judge of `archive`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Read, Write};
@@ -39,22 +40,33 @@ pub fn violations(zip: &Path) -> Vec<String> {
         let before = found.len();
         let rows = check_tables(&entries, &schema, &mut found);
         if found.len() == before {
-            restore(ddl, &rows, schema["tables"].to_string().contains("OwnerId guid"), &mut found).unwrap_or_else(|e| found.push(format!("database: {e}")));
+            restore(ddl, &rows, schema["tables"].to_string().contains("OwnerId guid"), &mut found)
+                .unwrap_or_else(|e| found.push(format!("database: {e}")));
         }
     }
     found
 }
 
-/// The same for an exact zip (Data/jellyfin.db page for page, Options.Database false, no Database/ entries).
+/// The same for an exact zip (Data/jellyfin.db page for page, Options.Database false, no Database/
+/// entries).
 pub fn violations_of_exact(zip: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let entries = entries(zip, true, &mut found);
     check_manifest(&entries, false, &mut found);
-    found.extend(entries.keys().filter(|name| name.starts_with("Database/")).map(|name| format!("{name}: tables beside the database itself")));
+    found.extend(
+        entries
+            .keys()
+            .filter(|name| name.starts_with("Database/"))
+            .map(|name| format!("{name}: tables beside the database itself")),
+    );
     match entries.get("Data/jellyfin.db").map(|bytes| integrity(bytes)) {
         None => found.push("Data/jellyfin.db: is missing".into()),
         Some(Err(e)) => found.push(format!("Data/jellyfin.db: {e}")),
-        Some(Ok((verdict, history))) => judge("Data/jellyfin.db", &[(verdict != "ok", &verdict), (history == 0, "has no migrations")], &mut found),
+        Some(Ok((verdict, history))) => judge(
+            "Data/jellyfin.db",
+            &[(verdict != "ok", &verdict), (history == 0, "has no migrations")],
+            &mut found,
+        ),
     }
     found
 }
@@ -67,7 +79,8 @@ fn integrity(database: &[u8]) -> rusqlite::Result<(String, u32)> {
     Ok((verdict, db.query_row("SELECT count(*) FROM __EFMigrationsHistory", [], |row| row.get(0))?))
 }
 
-/// Reads all entries; 4.1 rules 5 to 7. The central directory is walked by hand, as the library keeps one entry of each name.
+/// Reads all entries; 4.1 rules 5 to 7. The central directory is walked by hand, as the library
+/// keeps one entry of each name.
 fn entries(zip: &Path, exact: bool, found: &mut Found) -> Entries {
     let bytes = std::fs::read(zip).unwrap();
     let mut archive = match zip::ZipArchive::new(Cursor::new(&bytes)) {
@@ -77,7 +90,9 @@ fn entries(zip: &Path, exact: bool, found: &mut Found) -> Entries {
             return Entries::new();
         }
     };
-    found.extend(archive.validate_header_consistency().err().map(|e| format!("zip: local headers: {e}")));
+    found.extend(
+        archive.validate_header_consistency().err().map(|e| format!("zip: local headers: {e}")),
+    );
     let mut names = BTreeSet::new();
     let mut rest = &bytes[usize::try_from(archive.central_directory_start()).unwrap()..];
     while rest.starts_with(b"PK\x01\x02") {
@@ -86,14 +101,23 @@ fn entries(zip: &Path, exact: bool, found: &mut Found) -> Entries {
         let raw = &rest[46..46 + usize::from(word(28))];
         let name = String::from_utf8_lossy(raw).into_owned();
         let faults = [
-            (std::str::from_utf8(raw).is_err() || (!raw.is_ascii() && flags & 1 << 11 == 0), "its name is not marked as UTF-8"),
+            (
+                std::str::from_utf8(raw).is_err() || (!raw.is_ascii() && flags & 1 << 11 == 0),
+                "its name is not marked as UTF-8",
+            ),
             (flags & 1 != 0, "is encrypted"),
             (method != 0 && method != 8, "is neither stored nor deflated"),
             (word(34) != 0, "is in another part of a split zip"),
             (mode & 0o170_000 != 0 && mode & 0o170_000 != 0o100_000, "is no regular file"),
             (mode & 0o777 != 0 && mode & 0o600 != 0o600, "a server may not read and write it"),
             (name.ends_with('/'), "is a directory"),
-            (name.contains(['\\', '\0']) || name.split('/').any(|part| ["", ".", ".."].contains(&part) || part.len() > 255), "is no valid name"),
+            (
+                name.contains(['\\', '\0'])
+                    || name
+                        .split('/')
+                        .any(|part| ["", ".", ".."].contains(&part) || part.len() > 255),
+                "is no valid name",
+            ),
             (!names.insert(name.clone()), "is a duplicate"),
             (forbidden(&name, exact), "must not be in a zip, or not there"),
         ];
@@ -102,11 +126,24 @@ fn entries(zip: &Path, exact: bool, found: &mut Found) -> Entries {
     }
     for name in &names {
         let mut parents = name.match_indices('/').map(|(at, _)| &name[..at]);
-        judge(name, &[(parents.any(|parent| names.contains(parent)), "a file is where its directory must be")], found);
+        judge(
+            name,
+            &[(
+                parents.any(|parent| names.contains(parent)),
+                "a file is where its directory must be",
+            )],
+            found,
+        );
     }
-    let mut contents: Vec<_> = archive.file_names_raw().map(|name| (String::from_utf8_lossy(name).into_owned(), Vec::new())).collect();
+    let mut contents: Vec<_> = archive
+        .file_names_raw()
+        .map(|name| (String::from_utf8_lossy(name).into_owned(), Vec::new()))
+        .collect();
     for (at, (name, content)) in contents.iter_mut().enumerate() {
-        let read = archive.by_index(at).map_err(std::io::Error::from).and_then(|mut entry| entry.read_to_end(content));
+        let read = archive
+            .by_index(at)
+            .map_err(std::io::Error::from)
+            .and_then(|mut entry| entry.read_to_end(content));
         found.extend(read.err().map(|e| format!("{name}: cannot be read: {e}")));
     }
     contents.into_iter().collect()
@@ -115,10 +152,18 @@ fn entries(zip: &Path, exact: bool, found: &mut Found) -> Entries {
 /// Rule 6, and names under which restore looks for nothing.
 fn forbidden(name: &str, exact: bool) -> bool {
     let marker = name.rsplit('/').next().is_some_and(|file| file.starts_with(".jellyfin-"));
-    let known = name == "manifest.json" || ["Config/", "Data/", "Root/", "Database/"].iter().any(|prefix| name.starts_with(prefix));
-    let database = ["Data/jellyfin.db", "Data/library.db"].iter().any(|prefix| name.starts_with(prefix)) && !(exact && name == "Data/jellyfin.db");
+    let known = name == "manifest.json"
+        || ["Config/", "Data/", "Root/", "Database/"].iter().any(|prefix| name.starts_with(prefix));
+    let database =
+        ["Data/jellyfin.db", "Data/library.db"].iter().any(|prefix| name.starts_with(prefix))
+            && !(exact && name == "Data/jellyfin.db");
     let backups = name.starts_with("Data/backups/") || name.starts_with("Data/SQLiteBackups/");
-    !known || database || backups || (marker && !["Config/.jellyfin-config", "Data/.jellyfin-data", "Root/.jellyfin-root"].contains(&name))
+    !known
+        || database
+        || backups
+        || (marker
+            && !["Config/.jellyfin-config", "Data/.jellyfin-data", "Root/.jellyfin-root"]
+                .contains(&name))
 }
 
 /// Strict JSON: minified as the server's own, and no key twice.
@@ -134,7 +179,8 @@ fn read_json(entries: &Entries, name: &str, found: &mut Found) -> Option<Value> 
         found.push(format!("{name}: is missing"));
         return None;
     };
-    let value: Value = serde_json::from_slice(bytes).map_err(|e| found.push(format!("{name}: {e}"))).ok()?;
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|e| found.push(format!("{name}: {e}"))).ok()?;
     let (mut inside, mut escaped, mut colons, mut spaces) = (false, false, 0, 0);
     for byte in bytes {
         match byte {
@@ -145,23 +191,56 @@ fn read_json(entries: &Entries, name: &str, found: &mut Found) -> Option<Value> 
         }
         escaped = inside && !escaped && *byte == b'\\';
     }
-    judge(name, &[(spaces > 0, "is not minified"), (colons != keys(&value), "an object has a key twice")], found);
+    judge(
+        name,
+        &[(spaces > 0, "is not minified"), (colons != keys(&value), "an object has a key twice")],
+        found,
+    );
     Some(value)
 }
 
 /// Rule 8 and section 2.3.
 fn check_manifest(entries: &Entries, database: bool, found: &mut Found) {
     let Some(manifest) = read_json(entries, "manifest.json", found) else { return };
-    let has = |value: &Value, keys: &[&str]| value.as_object().is_some_and(|map| map.len() == keys.len() && keys.iter().all(|key| map.contains_key(*key)));
+    let has = |value: &Value, keys: &[&str]| {
+        value.as_object().is_some_and(|map| {
+            map.len() == keys.len() && keys.iter().all(|key| map.contains_key(*key))
+        })
+    };
     let (options, tables) = (&manifest["Options"], manifest["DatabaseTables"].as_array());
-    let offset = manifest["DateCreated"].as_str().and_then(after_seconds).map(|rest| rest.replace(|c: char| c.is_ascii_digit(), "0"));
-    let four = has(options, &["Metadata", "Trickplay", "Subtitles", "Database"]) && options.as_object().unwrap().values().all(Value::is_boolean);
+    let offset = manifest["DateCreated"]
+        .as_str()
+        .and_then(after_seconds)
+        .map(|rest| rest.replace(|c: char| c.is_ascii_digit(), "0"));
+    let four = has(options, &["Metadata", "Trickplay", "Subtitles", "Database"])
+        && options.as_object().unwrap().values().all(Value::is_boolean);
     let faults = [
-        (!has(&manifest, &["ServerVersion", "BackupEngineVersion", "DateCreated", "DatabaseTables", "Options"]), "has other keys than the five"),
-        (!manifest["ServerVersion"].as_str().is_some_and(has_four_parts), "ServerVersion has not four parts"),
+        (
+            !has(
+                &manifest,
+                &[
+                    "ServerVersion",
+                    "BackupEngineVersion",
+                    "DateCreated",
+                    "DatabaseTables",
+                    "Options",
+                ],
+            ),
+            "has other keys than the five",
+        ),
+        (
+            !manifest["ServerVersion"].as_str().is_some_and(has_four_parts),
+            "ServerVersion has not four parts",
+        ),
         (manifest["BackupEngineVersion"] != "0.2.0", "BackupEngineVersion is not 0.2.0"),
-        (!offset.is_some_and(|offset| ["Z", "+00:00", "-00:00"].contains(&&*offset)), "DateCreated is no date with an offset"),
-        (!tables.is_some_and(|names| names.iter().all(Value::is_string)), "DatabaseTables is no list of names"),
+        (
+            !offset.is_some_and(|offset| ["Z", "+00:00", "-00:00"].contains(&&*offset)),
+            "DateCreated is no date with an offset",
+        ),
+        (
+            !tables.is_some_and(|names| names.iter().all(Value::is_string)),
+            "DatabaseTables is no list of names",
+        ),
         (!four, "Options are not four bools"),
         (options["Database"] != database, "Options.Database is wrong for this kind of zip"),
     ];
@@ -169,32 +248,51 @@ fn check_manifest(entries: &Entries, database: bool, found: &mut Found) {
 }
 
 fn has_four_parts(version: &str) -> bool {
-    version.split('.').count() == 4 && version.split('.').all(|part| part.parse::<i32>().is_ok_and(|number| number >= 0))
+    version.split('.').count() == 4
+        && version.split('.').all(|part| part.parse::<i32>().is_ok_and(|number| number >= 0))
 }
 
-/// Rule 9: the schema whose EF migrations the zip names, else the one that comes nearest. EF compares ids without their case.
+/// Rule 9: the schema whose EF migrations the zip names, else the one that comes nearest. EF
+/// compares ids without their case.
 fn check_history(entries: &Entries, found: &mut Found) -> Option<(Value, &'static str)> {
     let history = read_json(entries, "Database/HistoryRow.json", found)?;
     let (mut ids, mut ef) = (BTreeSet::new(), BTreeSet::new());
     judge("HistoryRow", &[(!history.is_array(), "is no array")], found);
     for row in history.as_array()? {
-        let (Some(id), Some(version), Some(2)) = (row["MigrationId"].as_str(), row["ProductVersion"].as_str(), row.as_object().map(Map::len)) else {
+        let (Some(id), Some(version), Some(2)) = (
+            row["MigrationId"].as_str(),
+            row["ProductVersion"].as_str(),
+            row.as_object().map(Map::len),
+        ) else {
             found.push(format!("HistoryRow: {row} is no row"));
             continue;
         };
-        let named = id.find('_') == Some(14) && id[..14].bytes().all(|byte| byte.is_ascii_digit()) && version.contains('.');
-        judge("HistoryRow", &[(!named || !ids.insert(id), &format!("{id} is no migration, or there twice"))], found);
+        let named = id.find('_') == Some(14)
+            && id[..14].bytes().all(|byte| byte.is_ascii_digit())
+            && version.contains('.');
+        judge(
+            "HistoryRow",
+            &[(!named || !ids.insert(id), &format!("{id} is no migration, or there twice"))],
+            found,
+        );
         if !has_four_parts(version) {
             ef.insert(id.to_lowercase());
         }
     }
     let known = SCHEMAS.map(|(text, ddl)| {
         let schema: Value = serde_json::from_str(text).unwrap();
-        let expected: BTreeSet<_> = schema["migrations"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_lowercase()).collect();
+        let expected: BTreeSet<_> = schema["migrations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_str().unwrap().to_lowercase())
+            .collect();
         (expected.symmetric_difference(&ef).cloned().collect::<Vec<_>>(), schema, ddl)
     });
-    let (different, schema, ddl) = known.into_iter().min_by_key(|(different, ..)| different.len())?;
-    let why = format!("not the EF migrations of any schema; of {} differ {different:?}", schema["name"]);
+    let (different, schema, ddl) =
+        known.into_iter().min_by_key(|(different, ..)| different.len())?;
+    let why =
+        format!("not the EF migrations of any schema; of {} differ {different:?}", schema["name"]);
     judge("HistoryRow", &[(!different.is_empty(), &why)], found);
     Some((schema, ddl))
 }
@@ -202,7 +300,8 @@ fn check_history(entries: &Entries, found: &mut Found) -> Option<(Value, &'stati
 /// Rules 10, 14 and 15: every row as System.Text.Json reads it into its entity.
 fn check_tables(entries: &Entries, schema: &Value, found: &mut Found) -> Vec<Row> {
     let mut rows = Vec::new();
-    let mut unread: BTreeSet<&str> = entries.keys().filter_map(|name| name.strip_prefix("Database/")).collect();
+    let mut unread: BTreeSet<&str> =
+        entries.keys().filter_map(|name| name.strip_prefix("Database/")).collect();
     unread.remove("HistoryRow.json");
     for table in schema["tables"].as_array().unwrap() {
         let name = table["name"].as_str().unwrap();
@@ -215,7 +314,9 @@ fn check_tables(entries: &Entries, schema: &Value, found: &mut Found) -> Vec<Row
                         Value::Object(row) => read_row(table, row, &mut rows, found),
                         _ => found.push("is no object".into()),
                     }
-                    found[before..].iter_mut().for_each(|why| *why = format!("{name} row {number}: {why}"));
+                    found[before..]
+                        .iter_mut()
+                        .for_each(|why| *why = format!("{name} row {number}: {why}"));
                 }
             }
             Some(_) => found.push(format!("{name}: is no array")),
@@ -233,11 +334,14 @@ fn read_row(table: &Value, row: &Map<String, Value>, rows: &mut Vec<Row>, found:
     let mut unknown: BTreeSet<&String> = row.keys().collect();
     for property in table["properties"].as_array().unwrap() {
         let words: Vec<&str> = property.as_str().unwrap().split(' ').collect();
-        let (key, kind, is) = (words[0], words[1].trim_end_matches('?'), |word: &str| words[2..].contains(&word));
+        let (key, kind, is) =
+            (words[0], words[1].trim_end_matches('?'), |word: &str| words[2..].contains(&word));
         let (nullable, navigation) = (words[1].ends_with('?'), matches!(kind, "list" | "null"));
         unknown.remove(&key.to_owned());
         let value = match row.get(key) {
-            None if key == "NormalizedUsername" => row.get("Username").and_then(Value::as_str).map(upper),
+            None if key == "NormalizedUsername" => {
+                row.get("Username").and_then(Value::as_str).map(upper)
+            }
             None if !is("required") && (nullable || navigation || is("ignored")) => Some(Sql::Null),
             None => {
                 found.push(format!("key {key} is missing"));
@@ -254,18 +358,29 @@ fn read_row(table: &Value, row: &Map<String, Value>, rows: &mut Vec<Row>, found:
         let made = table["key"] == json!([key]) && table["references"].get(key).is_none();
         let wrong = |value: &Sql| matches!(value, Sql::Text(text) if (is("filled") && text.is_empty()) || (made && text == NO_GUID));
         match value.filter(|value| !wrong(value)) {
-            Some(_) if is("ignored") && kind == "uint" => columns.push((key.to_owned(), Sql::Integer(0))),
+            Some(_) if is("ignored") && kind == "uint" => {
+                columns.push((key.to_owned(), Sql::Integer(0)))
+            }
             Some(_) if is("ignored") || navigation => {}
             Some(value) => columns.push((key.to_owned(), value)),
-            None => found.push(format!("{key} is no valid {}: {}", words[1], row.get(key).unwrap_or(&Value::Null))),
+            None => found.push(format!(
+                "{key} is no valid {}: {}",
+                words[1],
+                row.get(key).unwrap_or(&Value::Null)
+            )),
         }
     }
     found.extend(unknown.iter().map(|key| format!("key {key} is unknown")));
     if let Some(image) = avatar {
         let column = |key: &str, kind: &str| Some((key.to_owned(), cell(kind, image.get(key)?)?));
-        let user = columns.iter().filter(|(key, _)| key == "Id").map(|(_, id)| ("UserId".to_owned(), id.clone()));
+        let user = columns
+            .iter()
+            .filter(|(key, _)| key == "Id")
+            .map(|(_, id)| ("UserId".to_owned(), id.clone()));
         match (column("Path", "text"), column("LastModified", "date")) {
-            (Some(path), Some(date)) => rows.push(("ImageInfos".into(), user.chain([path, date]).collect())),
+            (Some(path), Some(date)) => {
+                rows.push(("ImageInfos".into(), user.chain([path, date]).collect()))
+            }
             _ => found.push("ProfileImage has no valid Path and LastModified".into()),
         }
     }
@@ -274,21 +389,35 @@ fn read_row(table: &Value, row: &Map<String, Value>, rows: &mut Vec<Row>, found:
 
 /// `ToUpperInvariant`: letters of which one letter comes.
 fn upper(text: &str) -> Sql {
-    Sql::Text(text.chars().map(|c| if c.to_uppercase().count() == 1 { c.to_uppercase().next().unwrap() } else { c }).collect())
+    Sql::Text(
+        text.chars()
+            .map(
+                |c| {
+                    if c.to_uppercase().count() == 1 { c.to_uppercase().next().unwrap() } else { c }
+                },
+            )
+            .collect(),
+    )
 }
 
 /// What a JSON value is in the database; nothing where its CLR type cannot be read from it.
 fn cell(kind: &str, value: &Value) -> Option<Sql> {
     let guid = |text: &&str| {
-        text.len() == 36 && text.bytes().enumerate().all(|(at, byte)| if [8, 13, 18, 23].contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() })
+        text.len() == 36
+            && text.bytes().enumerate().all(|(at, byte)| {
+                if [8, 13, 18, 23].contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() }
+            })
     };
     let base64 = |text: &&str| {
         let filled = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
-        text.len().is_multiple_of(4) && filled.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte))
+        text.len().is_multiple_of(4)
+            && filled.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte))
     };
     Some(match kind {
         "guid" => Sql::Text(value.as_str().filter(guid)?.to_uppercase()),
-        "date" => Sql::Text(value.as_str().filter(|text| after_seconds(text) == Some("Z"))?.to_owned()),
+        "date" => {
+            Sql::Text(value.as_str().filter(|text| after_seconds(text) == Some("Z"))?.to_owned())
+        }
         "bool" => Sql::Integer(value.as_bool()?.into()),
         "int" => Sql::Integer(i32::try_from(value.as_i64()?).ok()?.into()),
         "uint" => Sql::Integer(u32::try_from(value.as_i64()?).ok()?.into()),
@@ -297,7 +426,10 @@ fn cell(kind: &str, value: &Value) -> Option<Sql> {
         "double" => Sql::Real(value.as_f64().filter(|number| number.is_finite())?),
         "text" => Sql::Text(value.as_str()?.to_owned()),
         "bytes" => Sql::Text(value.as_str().filter(base64)?.to_owned()),
-        "ticks" => value.as_array().filter(|ticks| ticks.iter().all(Value::is_i64)).map(|_| Sql::Text(value.to_string()))?,
+        "ticks" => value
+            .as_array()
+            .filter(|ticks| ticks.iter().all(Value::is_i64))
+            .map(|_| Sql::Text(value.to_string()))?,
         "list" => value.as_array().filter(|list| list.is_empty()).map(|_| Sql::Null)?,
         _ => return None,
     })
@@ -312,7 +444,12 @@ fn after_seconds(text: &str) -> Option<&str> {
     let (century, year, month, day) = (number(0)?, number(2)?, number(5)?, number(8)?);
     let leap = if year == 0 { century % 4 == 0 } else { year % 4 == 0 };
     let days = [0, 31, 28 + usize::from(leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let valid = century + year > 0 && day > 0 && day <= *days.get(month)? && number(11)? < 24 && number(14)? < 60 && number(17)? < 60;
+    let valid = century + year > 0
+        && day > 0
+        && day <= *days.get(month)?
+        && number(11)? < 24
+        && number(14)? < 60
+        && number(17)? < 60;
     let rest = valid.then(|| &text[19..])?;
     let Some(fraction) = rest.strip_prefix('.') else { return Some(rest) };
     let offset = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -322,35 +459,59 @@ fn after_seconds(text: &str) -> Option<&str> {
 /// Rules 11 to 13 and 16: all rows in one transaction, foreign keys checked at its end.
 fn restore(ddl: &str, rows: &[Row], owners: bool, found: &mut Found) -> rusqlite::Result<()> {
     let db = rusqlite::Connection::open_in_memory()?;
-    db.execute_batch(&format!("{ddl}; PRAGMA foreign_keys = ON; BEGIN; PRAGMA defer_foreign_keys = ON;"))?;
+    db.execute_batch(&format!(
+        "{ddl}; PRAGMA foreign_keys = ON; BEGIN; PRAGMA defer_foreign_keys = ON;"
+    ))?;
     for (table, columns) in rows {
         let names: Vec<_> = columns.iter().map(|(name, _)| format!("\"{name}\"")).collect();
         let marks = vec!["?"; names.len()].join(",");
-        let mut insert = db.prepare(&format!("INSERT INTO \"{table}\" ({}) VALUES ({marks})", names.join(",")))?;
-        if let Err(e) = insert.execute(rusqlite::params_from_iter(columns.iter().map(|(_, value)| value))) {
+        let mut insert =
+            db.prepare(&format!("INSERT INTO \"{table}\" ({}) VALUES ({marks})", names.join(",")))?;
+        if let Err(e) =
+            insert.execute(rusqlite::params_from_iter(columns.iter().map(|(_, value)| value)))
+        {
             found.push(format!("{table}: {e}: {:?}", columns.first()));
         }
     }
-    let mut orphans = db.prepare("SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2")?;
-    for orphan in orphans.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, u32>(2)?)))? {
+    let mut orphans = db.prepare(
+        "SELECT \"table\", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2",
+    )?;
+    for orphan in orphans.query_map([], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, u32>(2)?))
+    })? {
         let (table, parent, count) = orphan?;
         found.push(format!("{table}: FOREIGN KEY of {count} rows finds nothing in {parent}"));
     }
-    let placeholders: u32 =
-        db.query_row(&format!("SELECT count(*) FROM BaseItems WHERE Id = '{PLACEHOLDER}' AND Type = 'PLACEHOLDER'"), [], |row| row.get(0))?;
+    let placeholders: u32 = db.query_row(
+        &format!(
+            "SELECT count(*) FROM BaseItems WHERE Id = '{PLACEHOLDER}' AND Type = 'PLACEHOLDER'"
+        ),
+        [],
+        |row| row.get(0),
+    )?;
     judge("BaseItems", &[(placeholders == 0, "the placeholder is missing")], found);
     let owner = if owners { "OwnerId" } else { "NULL" };
     let mut items = db.prepare(&format!("SELECT Id, ParentId, {owner} FROM BaseItems"))?;
-    let mut above: BTreeMap<String, [Option<String>; 2]> =
-        items.query_map([], |row| Ok((row.get(0)?, [row.get(1)?, row.get(2)?])))?.collect::<Result<_, _>>()?;
+    let mut above: BTreeMap<String, [Option<String>; 2]> = items
+        .query_map([], |row| Ok((row.get(0)?, [row.get(1)?, row.get(2)?])))?
+        .collect::<Result<_, _>>()?;
     loop {
-        let free: BTreeSet<_> = above.iter().filter(|(_, to)| !to.iter().flatten().any(|id| above.contains_key(id))).map(|(id, _)| id.clone()).collect();
+        let free: BTreeSet<_> = above
+            .iter()
+            .filter(|(_, to)| !to.iter().flatten().any(|id| above.contains_key(id)))
+            .map(|(id, _)| id.clone())
+            .collect();
         above.retain(|id, _| !free.contains(id));
         if free.is_empty() {
             break;
         }
     }
-    found.extend(above.keys().next().map(|id| format!("BaseItems: {} rows in or below a cycle of ParentId or OwnerId, as {id}", above.len())));
+    found.extend(above.keys().next().map(|id| {
+        format!(
+            "BaseItems: {} rows in or below a cycle of ParentId or OwnerId, as {id}",
+            above.len()
+        )
+    }));
     if found.is_empty() { db.execute_batch("COMMIT") } else { Ok(()) }
 }
 
@@ -361,13 +522,19 @@ fn a_server_takes_its_own_zips() {
     }
     // What 10.11.11 was seen to take: rows of 10.11.6 under its own migrations.
     let old = entries(&of_10_11_6().1, false, &mut Found::new());
-    let cases =
-        [("", Edit("/HistoryRow", |rows| add_migrations(rows, 2))), ("HistoryRow: not the EF migrations", Edit("/HistoryRow", |rows| add_migrations(rows, 1)))];
+    let cases = [
+        ("", Edit("/HistoryRow", |rows| add_migrations(rows, 2))),
+        ("HistoryRow: not the EF migrations", Edit("/HistoryRow", |rows| add_migrations(rows, 1))),
+    ];
     assert_each(violations, &old, &cases);
 }
 
 fn add_migrations(rows: &mut Value, count: usize) {
-    for id in ["20260522092303_AddNormalizedUsername", "20260524120336_AddUniqueNormalizedUsernameIndex"].iter().take(count) {
+    for id in
+        ["20260522092303_AddNormalizedUsername", "20260524120336_AddUniqueNormalizedUsernameIndex"]
+            .iter()
+            .take(count)
+    {
         rows.as_array_mut().unwrap().push(json!({"MigrationId": id, "ProductVersion": "9.0.16"}));
     }
 }
@@ -385,7 +552,11 @@ fn found(judge: fn(&Path) -> Found, entries: &Entries, change: &Change) -> Found
     let mut entries = entries.clone();
     match change {
         Edit(name, edit) => {
-            let content = entries.iter_mut().find(|(path, _)| path.ends_with(&format!("{name}.json"))).unwrap().1;
+            let content = entries
+                .iter_mut()
+                .find(|(path, _)| path.ends_with(&format!("{name}.json")))
+                .unwrap()
+                .1;
             let mut value = serde_json::from_slice(content).unwrap();
             edit(&mut value);
             *content = value.to_string().into();
@@ -394,7 +565,8 @@ fn found(judge: fn(&Path) -> Found, entries: &Entries, change: &Change) -> Found
         Entry(name, Some(content)) => drop(entries.insert((*name).into(), (*content).into())),
         Bytes(_) => {}
     }
-    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let options =
+        zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
     let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in &entries {
         writer.start_file(name, options).unwrap();
@@ -412,7 +584,14 @@ fn found(judge: fn(&Path) -> Found, entries: &Entries, change: &Change) -> Found
 fn assert_each(judge: fn(&Path) -> Found, sound: &Entries, cases: &[(&str, Change)]) {
     for (word, change) in cases {
         let found = found(judge, sound, change);
-        assert!(if word.is_empty() { found.is_empty() } else { found.iter().any(|why| why.contains(word)) }, "{word}: {found:?}");
+        assert!(
+            if word.is_empty() {
+                found.is_empty()
+            } else {
+                found.iter().any(|why| why.contains(word))
+            },
+            "{word}: {found:?}"
+        );
     }
 }
 
@@ -438,7 +617,8 @@ fn without(row: &mut Value, key: &str) {
 fn same_name_in_capitals(users: &mut Value) {
     users.as_array_mut().unwrap().iter_mut().for_each(|user| without(user, "NormalizedUsername"));
     again(users, "Id");
-    users.as_array_mut().unwrap().last_mut().unwrap()["Username"] = users[0]["Username"].as_str().unwrap().to_uppercase().into();
+    users.as_array_mut().unwrap().last_mut().unwrap()["Username"] =
+        users[0]["Username"].as_str().unwrap().to_uppercase().into();
 }
 
 fn cycle_of_two(items: &mut Value) {
@@ -448,34 +628,109 @@ fn cycle_of_two(items: &mut Value) {
 
 #[test]
 fn one_fault_is_found() {
-    let sound = entries(&servers("attic-servers").join("zips/12.0-min.zip"), false, &mut Found::new());
+    let sound =
+        entries(&servers("attic-servers").join("zips/12.0-min.zip"), false, &mut Found::new());
     let cases = [
         ("", Entry("Data/device.txt", Some("id"))),
-        ("", Edit("/Users", |rows| rows[0]["ProfileImage"] = json!({"Path": "/a", "LastModified": "2024-02-29T00:00:00.5Z"}))),
-        ("Users row 0: ProfileImage", Edit("/Users", |rows| rows[0]["ProfileImage"] = json!({"Path": "/a"}))),
-        ("Users row 0: key password is unknown", Edit("/Users", |rows| rows[0]["password"] = Value::Null)),
-        ("Users row 1: Username is no valid text", Edit("/Users", |rows| rows[1]["Username"] = "".into())),
+        (
+            "",
+            Edit("/Users", |rows| {
+                rows[0]["ProfileImage"] =
+                    json!({"Path": "/a", "LastModified": "2024-02-29T00:00:00.5Z"})
+            }),
+        ),
+        (
+            "Users row 0: ProfileImage",
+            Edit("/Users", |rows| rows[0]["ProfileImage"] = json!({"Path": "/a"})),
+        ),
+        (
+            "Users row 0: key password is unknown",
+            Edit("/Users", |rows| rows[0]["password"] = Value::Null),
+        ),
+        (
+            "Users row 1: Username is no valid text",
+            Edit("/Users", |rows| rows[1]["Username"] = "".into()),
+        ),
         ("Users: UNIQUE constraint failed", Edit("/Users", |rows| again(rows, "Id"))),
-        ("UNIQUE constraint failed: Users.NormalizedUsername", Edit("/Users", same_name_in_capitals)),
-        ("Peoples row 0: key Name is missing", Edit("/Peoples", |rows| without(&mut rows[0], "Name"))),
-        ("UserData row 0: key User is missing", Edit("/UserData", |rows| without(&mut rows[0], "User"))),
-        ("UserData: FOREIGN KEY of 1 rows finds nothing in BaseItems", Edit("/UserData", |rows| again(rows, "ItemId"))),
-        ("ActivityLogs.json: an object has a key twice", Entry("Database/ActivityLogs.json", Some(r#"[{"Id":1,"Id":2}]"#))),
-        ("AncestorIds: UNIQUE constraint failed", Edit("/AncestorIds", |rows| rows[1] = rows[0].clone())),
-        ("UserData row 0: ItemId is no valid guid", Edit("/UserData", |rows| rows[0]["ItemId"] = "0f0e0d0c0b0a09080706050403020100".into())),
-        ("UserData row 0: PlayCount is no valid int", Edit("/UserData", |rows| rows[0]["PlayCount"] = "1".into())),
-        ("UserData row 0: PlayCount is no valid int", Edit("/UserData", |rows| rows[0]["PlayCount"] = 0x8000_0000_u32.into())),
-        ("UserData row 0: Played is no valid bool", Edit("/UserData", |rows| rows[0]["Played"] = 1.into())),
-        ("UserData row 0: User is no valid null", Edit("/UserData", |rows| rows[0]["User"] = json!({}))),
-        ("Devices row 0: DateCreated is no valid date", Edit("/Devices", |rows| rows[0]["DateCreated"] = "2026-01-02T03:04:05".into())),
-        ("Devices row 0: DateCreated is no valid date", Edit("/Devices", |rows| rows[0]["DateCreated"] = "2026-02-29T03:04:05Z".into())),
-        ("BaseItems row 0: CommunityRating is no valid float?", Edit("/BaseItems", |rows| rows[0]["CommunityRating"] = 1e39.into())),
-        ("BaseItems row 0: Id is no valid guid", Edit("/BaseItems", |rows| rows[0]["Id"] = NO_GUID.into())),
-        ("BaseItemImageInfos row 0: Blurhash is no valid bytes?", Edit("/BaseItemImageInfos", |rows| rows[0]["Blurhash"] = "L-".into())),
-        ("PeopleBaseItemMap row 0: Role is no valid text", Edit("/PeopleBaseItemMap", |rows| rows[0]["Role"] = Value::Null)),
-        ("BaseItems: the placeholder", Edit("/BaseItems", |rows| rows.as_array_mut().unwrap().retain(|row| row["Type"] != "PLACEHOLDER"))),
+        (
+            "UNIQUE constraint failed: Users.NormalizedUsername",
+            Edit("/Users", same_name_in_capitals),
+        ),
+        (
+            "Peoples row 0: key Name is missing",
+            Edit("/Peoples", |rows| without(&mut rows[0], "Name")),
+        ),
+        (
+            "UserData row 0: key User is missing",
+            Edit("/UserData", |rows| without(&mut rows[0], "User")),
+        ),
+        (
+            "UserData: FOREIGN KEY of 1 rows finds nothing in BaseItems",
+            Edit("/UserData", |rows| again(rows, "ItemId")),
+        ),
+        (
+            "ActivityLogs.json: an object has a key twice",
+            Entry("Database/ActivityLogs.json", Some(r#"[{"Id":1,"Id":2}]"#)),
+        ),
+        (
+            "AncestorIds: UNIQUE constraint failed",
+            Edit("/AncestorIds", |rows| rows[1] = rows[0].clone()),
+        ),
+        (
+            "UserData row 0: ItemId is no valid guid",
+            Edit("/UserData", |rows| rows[0]["ItemId"] = "0f0e0d0c0b0a09080706050403020100".into()),
+        ),
+        (
+            "UserData row 0: PlayCount is no valid int",
+            Edit("/UserData", |rows| rows[0]["PlayCount"] = "1".into()),
+        ),
+        (
+            "UserData row 0: PlayCount is no valid int",
+            Edit("/UserData", |rows| rows[0]["PlayCount"] = 0x8000_0000_u32.into()),
+        ),
+        (
+            "UserData row 0: Played is no valid bool",
+            Edit("/UserData", |rows| rows[0]["Played"] = 1.into()),
+        ),
+        (
+            "UserData row 0: User is no valid null",
+            Edit("/UserData", |rows| rows[0]["User"] = json!({})),
+        ),
+        (
+            "Devices row 0: DateCreated is no valid date",
+            Edit("/Devices", |rows| rows[0]["DateCreated"] = "2026-01-02T03:04:05".into()),
+        ),
+        (
+            "Devices row 0: DateCreated is no valid date",
+            Edit("/Devices", |rows| rows[0]["DateCreated"] = "2026-02-29T03:04:05Z".into()),
+        ),
+        (
+            "BaseItems row 0: CommunityRating is no valid float?",
+            Edit("/BaseItems", |rows| rows[0]["CommunityRating"] = 1e39.into()),
+        ),
+        (
+            "BaseItems row 0: Id is no valid guid",
+            Edit("/BaseItems", |rows| rows[0]["Id"] = NO_GUID.into()),
+        ),
+        (
+            "BaseItemImageInfos row 0: Blurhash is no valid bytes?",
+            Edit("/BaseItemImageInfos", |rows| rows[0]["Blurhash"] = "L-".into()),
+        ),
+        (
+            "PeopleBaseItemMap row 0: Role is no valid text",
+            Edit("/PeopleBaseItemMap", |rows| rows[0]["Role"] = Value::Null),
+        ),
+        (
+            "BaseItems: the placeholder",
+            Edit("/BaseItems", |rows| {
+                rows.as_array_mut().unwrap().retain(|row| row["Type"] != "PLACEHOLDER")
+            }),
+        ),
         ("BaseItems: 2 rows in or below a cycle", Edit("/BaseItems", cycle_of_two)),
-        ("HistoryRow: not the EF migrations", Edit("/HistoryRow", |rows| drop(rows.as_array_mut().unwrap().remove(0)))),
+        (
+            "HistoryRow: not the EF migrations",
+            Edit("/HistoryRow", |rows| drop(rows.as_array_mut().unwrap().remove(0))),
+        ),
         ("HistoryRow.json: is missing", Entry("Database/HistoryRow.json", None)),
         ("Chapters.json: is missing", Entry("Database/Chapters.json", None)),
         ("Chapters.json: is not minified", Entry("Database/Chapters.json", Some("[ ]"))),
@@ -483,8 +738,14 @@ fn one_fault_is_found() {
         ("HomeSection.json: no table", Entry("Database/HomeSection.json", Some("[]"))),
         ("manifest.json: is missing", Entry("manifest.json", None)),
         ("ServerVersion", Edit("manifest", |manifest| manifest["ServerVersion"] = "12.0.0".into())),
-        ("BackupEngineVersion", Edit("manifest", |manifest| manifest["BackupEngineVersion"] = "0.2.0.0".into())),
-        ("DateCreated", Edit("manifest", |manifest| manifest["DateCreated"] = "2026-06-10T12:34:56".into())),
+        (
+            "BackupEngineVersion",
+            Edit("manifest", |manifest| manifest["BackupEngineVersion"] = "0.2.0.0".into()),
+        ),
+        (
+            "DateCreated",
+            Edit("manifest", |manifest| manifest["DateCreated"] = "2026-06-10T12:34:56".into()),
+        ),
         ("five", Edit("manifest", |manifest| manifest["More"] = 1.into())),
         ("four bools", Edit("manifest", |manifest| without(&mut manifest["Options"], "Subtitles"))),
         ("Data/jellyfin.db: must not", Entry("Data/jellyfin.db", Some(""))),
@@ -498,7 +759,10 @@ fn one_fault_is_found() {
         ("Config/branding.xml: is encrypted", Bytes(|bytes| patch(bytes, b"", 46 - 8, 1))),
         ("Config/branding.xml: is neither stored", Bytes(|bytes| patch(bytes, b"", 46 - 10, 12))),
         ("Config/branding.xml: cannot be read", Bytes(|bytes| patch(bytes, b"", 46 - 16, 1))),
-        ("Config/branding.xml: is no regular file", Bytes(|bytes| patch(bytes, b"", 46 - 41, 0x20))),
+        (
+            "Config/branding.xml: is no regular file",
+            Bytes(|bytes| patch(bytes, b"", 46 - 41, 0x20)),
+        ),
         ("zip: local headers: ", Bytes(|bytes| bytes[14] ^= 1)),
         ("zip: ", Bytes(|bytes| bytes.truncate(1000))),
     ];
@@ -508,21 +772,31 @@ fn one_fault_is_found() {
 #[test]
 fn an_exact_zip_is_whole() {
     let dir = tempfile::tempdir().unwrap();
-    let history = "INSERT INTO __EFMigrationsHistory VALUES ('20200514181226_AddActivityLog', '3.1.0')";
-    rusqlite::Connection::open(dir.path().join("db")).unwrap().execute_batch(&format!("{}; {history}", SCHEMAS[0].1)).unwrap();
-    let options = json!({"Metadata": false, "Trickplay": false, "Subtitles": false, "Database": false});
-    let manifest =
-        json!({"ServerVersion": "10.11.6.0", "BackupEngineVersion": "0.2.0", "DateCreated": "2026-06-10T12:34:56Z", "DatabaseTables": [], "Options": options});
+    let history =
+        "INSERT INTO __EFMigrationsHistory VALUES ('20200514181226_AddActivityLog', '3.1.0')";
+    rusqlite::Connection::open(dir.path().join("db"))
+        .unwrap()
+        .execute_batch(&format!("{}; {history}", SCHEMAS[0].1))
+        .unwrap();
+    let options =
+        json!({"Metadata": false, "Trickplay": false, "Subtitles": false, "Database": false});
+    let manifest = json!({"ServerVersion": "10.11.6.0", "BackupEngineVersion": "0.2.0", "DateCreated": "2026-06-10T12:34:56Z", "DatabaseTables": [], "Options": options});
     let database = std::fs::read(dir.path().join("db")).unwrap();
     let torn = database[..8192].to_vec();
-    let mut sound = Entries::from([("manifest.json".into(), manifest.to_string().into()), ("Data/jellyfin.db".into(), database)]);
+    let mut sound = Entries::from([
+        ("manifest.json".into(), manifest.to_string().into()),
+        ("Data/jellyfin.db".into(), database),
+    ]);
     let cases = [
         ("", Entry("Config/system.xml", Some(""))),
         ("jellyfin.db-wal: must not", Entry("Data/jellyfin.db-wal", Some(""))),
         ("Data/jellyfin.db: is missing", Entry("Data/jellyfin.db", None)),
         ("Data/jellyfin.db: ", Entry("Data/jellyfin.db", Some("SQLite"))),
         ("Database/Users.json: ", Entry("Database/Users.json", Some("[]"))),
-        ("Options.Database", Edit("manifest", |manifest| manifest["Options"]["Database"] = true.into())),
+        (
+            "Options.Database",
+            Edit("manifest", |manifest| manifest["Options"]["Database"] = true.into()),
+        ),
     ];
     assert_each(violations_of_exact, &sound, &cases);
     sound.insert("Data/jellyfin.db".into(), torn);

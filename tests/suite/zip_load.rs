@@ -1,9 +1,13 @@
-//! The tables of a server's zip become its database again: row for row, table for table, and back into the same bytes.
+//! The tables of a server's zip become its database again: row for row, table for table, and back
+//! into the same bytes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use jellyvault::archive::{DumpStyle, Schema, create, dump_table, finish, load_avatars, load_table, open_neighbour, read_history, read_history_json};
+use jellyvault::archive::{
+    DumpStyle, Schema, create, dump_table, finish, load_avatars, load_table, open_neighbour,
+    read_history, read_history_json,
+};
 use proptest::prelude::*;
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -24,7 +28,13 @@ pub fn build(zip: &Path, to: &Path, neighbour: Option<&Path>) -> u64 {
     };
     let (mut avatars, mut written) = (Vec::new(), 0);
     for table in &schema.tables {
-        let loaded = load_table(&db, table, entry(zip, &format!("Database/{}.json", table.name)).as_slice(), &|| false).unwrap();
+        let loaded = load_table(
+            &db,
+            table,
+            entry(zip, &format!("Database/{}.json", table.name)).as_slice(),
+            &|| false,
+        )
+        .unwrap();
         assert_eq!(loaded.told, Vec::<String>::new());
         written += loaded.written;
         avatars.extend(loaded.avatars);
@@ -35,20 +45,37 @@ pub fn build(zip: &Path, to: &Path, neighbour: Option<&Path>) -> u64 {
 }
 
 fn without_what_no_zip_holds(rows: Vec<String>) -> Vec<String> {
-    rows.into_iter().filter(|row| !row.starts_with("HomeSection:") && !row.starts_with("sqlite_")).collect()
+    rows.into_iter()
+        .filter(|row| !row.starts_with("HomeSection:") && !row.starts_with("sqlite_"))
+        .collect()
 }
 
 fn assert_same_rows(built: &Path, real: &Path) {
-    let (built, real) = (without_what_no_zip_holds(rows(built)), without_what_no_zip_holds(rows(real)));
+    let (built, real) =
+        (without_what_no_zip_holds(rows(built)), without_what_no_zip_holds(rows(real)));
     let difference: Vec<_> = real.iter().zip(&built).filter(|(a, b)| a != b).take(3).collect();
     assert!(built == real, "{difference:?}");
 }
 
 fn assert_sound(path: &Path) {
     let db = Connection::open(path).unwrap();
-    assert_eq!(db.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(), "ok");
-    assert!(db.prepare("PRAGMA foreign_key_check").unwrap().query([]).unwrap().next().unwrap().is_none());
-    assert_eq!(db.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0)).unwrap(), "wal");
+    assert_eq!(
+        db.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0)).unwrap(),
+        "ok"
+    );
+    assert!(
+        db.prepare("PRAGMA foreign_key_check")
+            .unwrap()
+            .query([])
+            .unwrap()
+            .next()
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(
+        db.query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0)).unwrap(),
+        "wal"
+    );
 }
 
 /// Everything that SQLite says about a database's tables.
@@ -58,7 +85,12 @@ fn schema_of(path: &Path) -> BTreeMap<String, Vec<String>> {
         let mut statement = db.prepare(sql).unwrap();
         let columns = statement.column_count();
         statement
-            .query_map([], |row| Ok((0..columns).map(|at| format!("{:?}", row.get_ref(at).unwrap())).collect::<Vec<_>>().join("|")))
+            .query_map([], |row| {
+                Ok((0..columns)
+                    .map(|at| format!("{:?}", row.get_ref(at).unwrap()))
+                    .collect::<Vec<_>>()
+                    .join("|"))
+            })
             .unwrap()
             .map(Result::unwrap)
             .collect()
@@ -74,10 +106,13 @@ fn schema_of(path: &Path) -> BTreeMap<String, Vec<String>> {
         .collect();
     for table in tables {
         for pragma in ["table_info", "foreign_key_list"] {
-            found.insert(format!("{pragma} {table}"), all(&format!("PRAGMA {pragma}(\"{table}\")")));
+            found
+                .insert(format!("{pragma} {table}"), all(&format!("PRAGMA {pragma}(\"{table}\")")));
         }
         // Numbers are those in which the indexes were made.
-        let mut indexes = all(&format!("SELECT name, \"unique\", origin, partial FROM pragma_index_list('{table}')"));
+        let mut indexes = all(&format!(
+            "SELECT name, \"unique\", origin, partial FROM pragma_index_list('{table}')"
+        ));
         indexes.sort();
         found.insert(format!("index_list {table}"), indexes);
     }
@@ -111,7 +146,12 @@ fn assert_same_tables(built: &Path, zip: &Path) {
             Ok(())
         })
         .unwrap();
-        assert!(bytes == entry(zip, &format!("Database/{}.json", table.name)), "{}: {}", zip.display(), table.name);
+        assert!(
+            bytes == entry(zip, &format!("Database/{}.json", table.name)),
+            "{}: {}",
+            zip.display(),
+            table.name
+        );
     }
 }
 
@@ -119,14 +159,18 @@ fn assert_same_tables(built: &Path, zip: &Path) {
 fn over_a_neighbour_only_what_differs_is_written_and_the_tables_are_the_same() {
     let dir = temp();
     for (database, zip) in pairs() {
-        let (built, again, over) = (dir.path().join("built.db"), dir.path().join("again.db"), dir.path().join("over.db"));
+        let (built, again, over) =
+            (dir.path().join("built.db"), dir.path().join("again.db"), dir.path().join("over.db"));
         for path in [&built, &again, &over] {
             let _gone = std::fs::remove_file(path);
         }
         build(&zip, &built, None);
         assert_eq!(build(&zip, &again, Some(&built)), 0);
         let pages = |path: &Path| std::fs::read(path).unwrap().split_off(4096);
-        assert!(pages(&again) == pages(&built), "a neighbour that is the same stays the same, page for page, but for the counters in the first");
+        assert!(
+            pages(&again) == pages(&built),
+            "a neighbour that is the same stays the same, page for page, but for the counters in the first"
+        );
         // A neighbour in which much is other: rows gone, new, changed, keys swapped.
         let db = Connection::open(&built).unwrap();
         db.execute_batch(
@@ -150,22 +194,39 @@ fn over_a_neighbour_only_what_differs_is_written_and_the_tables_are_the_same() {
 /// A value of a property, extreme as often as not.
 fn extreme(property: &jellyvault::archive::Property) -> BoxedStrategy<Value> {
     use jellyvault::archive::Kind;
-    let text =
-        prop_oneof![Just(String::new()), "\\PC{0,12}", Just("a\0b\"\\'<>&+`\u{7f}\u{fffd}\u{2028}😀".to_owned()), Just("x".repeat(3000)), any::<String>()];
+    let text = prop_oneof![
+        Just(String::new()),
+        "\\PC{0,12}",
+        Just("a\0b\"\\'<>&+`\u{7f}\u{fffd}\u{2028}😀".to_owned()),
+        Just("x".repeat(3000)),
+        any::<String>()
+    ];
     let date = prop_oneof![
         Just("0001-01-01 00:00:00".to_owned()),
         Just("9999-12-31 23:59:59.9999999".to_owned()),
-        (1i32..9999, 1u8..13, 1u8..29, 0u8..24, 0u8..60, 0u32..10_000_000).prop_map(|(y, m, d, h, s, f)| {
-            let fraction = format!("{f:07}");
-            let fraction = fraction.trim_end_matches('0');
-            format!("{y:04}-{m:02}-{d:02} {h:02}:{s:02}:{s:02}{}{fraction}", if fraction.is_empty() { "" } else { "." })
-        }),
+        (1i32..9999, 1u8..13, 1u8..29, 0u8..24, 0u8..60, 0u32..10_000_000).prop_map(
+            |(y, m, d, h, s, f)| {
+                let fraction = format!("{f:07}");
+                let fraction = fraction.trim_end_matches('0');
+                format!(
+                    "{y:04}-{m:02}-{d:02} {h:02}:{s:02}:{s:02}{}{fraction}",
+                    if fraction.is_empty() { "" } else { "." }
+                )
+            }
+        ),
     ];
     let some = match property.kind {
         Kind::Guid => any::<[u8; 16]>()
             .prop_map(|b| {
                 let hex: String = b.iter().map(|b| format!("{b:02X}")).collect();
-                Value::Text(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+                Value::Text(format!(
+                    "{}-{}-{}-{}-{}",
+                    &hex[..8],
+                    &hex[8..12],
+                    &hex[12..16],
+                    &hex[16..20],
+                    &hex[20..]
+                ))
             })
             .boxed(),
         Kind::Date => date.prop_map(Value::Text).boxed(),
@@ -173,13 +234,23 @@ fn extreme(property: &jellyvault::archive::Property) -> BoxedStrategy<Value> {
         Kind::Int => any::<i32>().prop_map(|n| Value::Integer(n.into())).boxed(),
         Kind::Long => any::<i64>().prop_map(Value::Integer).boxed(),
         Kind::Uint => any::<u32>().prop_map(|n| Value::Integer(n.into())).boxed(),
-        Kind::Float => any::<f32>().prop_filter("finite", |n| n.is_finite()).prop_map(|n| Value::Real(n.into())).boxed(),
-        Kind::Double => any::<f64>().prop_filter("finite", |n| n.is_finite()).prop_map(Value::Real).boxed(),
+        Kind::Float => any::<f32>()
+            .prop_filter("finite", |n| n.is_finite())
+            .prop_map(|n| Value::Real(n.into()))
+            .boxed(),
+        Kind::Double => {
+            any::<f64>().prop_filter("finite", |n| n.is_finite()).prop_map(Value::Real).boxed()
+        }
         Kind::Text if property.filled => "\\PC{1,12}".prop_map(Value::Text).boxed(),
         Kind::Text => text.prop_map(Value::Text).boxed(),
         Kind::Bytes => proptest::collection::vec(any::<u8>(), 0..40).prop_map(Value::Blob).boxed(),
         Kind::Ticks => proptest::collection::vec(any::<i64>(), 0..5)
-            .prop_map(|t| Value::Text(format!("[{}]", t.iter().map(i64::to_string).collect::<Vec<_>>().join(","))))
+            .prop_map(|t| {
+                Value::Text(format!(
+                    "[{}]",
+                    t.iter().map(i64::to_string).collect::<Vec<_>>().join(",")
+                ))
+            })
             .boxed(),
         Kind::Reference | Kind::Collection | Kind::Unsure(_) => Just(Value::Null).boxed(),
     };
@@ -236,7 +307,8 @@ fn rows_that_do_not_fit_are_named_and_the_others_are_there() {
     let (_dir, db) = open_copy(&database);
     let schema = Schema::of(&read_history(&db).unwrap()).unwrap();
     let table = schema.table("Peoples").unwrap();
-    let mut people: Vec<serde_json::Value> = serde_json::from_slice(&entry(&zip, "Database/Peoples.json")).unwrap();
+    let mut people: Vec<serde_json::Value> =
+        serde_json::from_slice(&entry(&zip, "Database/Peoples.json")).unwrap();
     let all = people.len() as u64;
     people[0]["Id"] = "not a guid".into();
     people[1]["Name"] = serde_json::Value::Null;
@@ -244,9 +316,20 @@ fn rows_that_do_not_fit_are_named_and_the_others_are_there() {
     people[4] = people[3].clone();
     let dir = temp();
     let target = create(&dir.path().join("a.db"), schema, &[]).unwrap();
-    let loaded = load_table(&target, table, serde_json::to_vec(&people).unwrap().as_slice(), &|| false).unwrap();
-    assert_eq!((loaded.rows, loaded.told_count, loaded.told.len()), (all - 2, 4, 4), "{:?}", loaded.told);
+    let loaded =
+        load_table(&target, table, serde_json::to_vec(&people).unwrap().as_slice(), &|| false)
+            .unwrap();
+    assert_eq!(
+        (loaded.rows, loaded.told_count, loaded.told.len()),
+        (all - 2, 4, 4),
+        "{:?}",
+        loaded.told
+    );
     for text in ["[{]", "{}", "[1]", "[{\"Id\":\"x\"}", "nonsense", ""] {
-        assert!(load_table(&target, schema.table("ItemValues").unwrap(), text.as_bytes(), &|| false).is_err(), "{text}");
+        assert!(
+            load_table(&target, schema.table("ItemValues").unwrap(), text.as_bytes(), &|| false)
+                .is_err(),
+            "{text}"
+        );
     }
 }

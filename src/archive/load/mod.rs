@@ -1,6 +1,7 @@
-//! Tables of a zip become a `jellyfin.db` of their own schema: into an empty file, or into the database of a neighbouring moment, of which
-//! only what differs is then written.
+//! Tables of a zip become a `jellyfin.db` of their own schema: into an empty file, or into the
+//! database of a neighbouring moment, of which only what differs is then written.
 
+mod avatars;
 mod row;
 mod table;
 
@@ -12,7 +13,8 @@ use rusqlite::Connection;
 use super::lenient::lenient;
 use super::schema::{History, Schema, Table};
 
-pub use table::{Loaded, load_avatars, load_table};
+pub use avatars::load_avatars;
+pub use table::{Loaded, load_table};
 
 /// Longest `HistoryRow.json` that is read, in bytes.
 pub const HISTORY_BYTES_MAX: u64 = 16 << 20;
@@ -59,11 +61,13 @@ pub fn read_history_json(reader: impl Read) -> Result<History, LoadError> {
         migration_id: String,
         product_version: String,
     }
-    let rows: Vec<Row> = serde_json::from_reader(lenient(reader)).map_err(|e| LoadError::Json { table: "HistoryRow".to_owned(), what: e.to_string() })?;
+    let rows: Vec<Row> = serde_json::from_reader(lenient(reader))
+        .map_err(|e| LoadError::Json { table: "HistoryRow".to_owned(), what: e.to_string() })?;
     Ok(rows.into_iter().map(|row| (row.migration_id, row.product_version)).collect())
 }
 
-/// Ids of the users in `Users.json`, as a database holds them: they tell one server from another. The first hundred are enough.
+/// Ids of the users in `Users.json`, as a database holds them: they tell one server from another.
+/// The first hundred are enough.
 pub fn user_ids(json: impl Read) -> Result<Vec<rusqlite::types::Value>, LoadError> {
     #[derive(serde::Deserialize)]
     struct User {
@@ -87,15 +91,25 @@ pub fn user_ids(json: impl Read) -> Result<Vec<rusqlite::types::Value>, LoadErro
         }
     }
     let mut ids = Ids(Vec::new());
-    let read = serde::Deserializer::deserialize_seq(&mut serde_json::Deserializer::from_reader(lenient(json)), &mut ids);
+    let read = serde::Deserializer::deserialize_seq(
+        &mut serde_json::Deserializer::from_reader(lenient(json)),
+        &mut ids,
+    );
     match read {
-        Err(error) if ids.0.len() < USERS_MAX => Err(LoadError::Json { table: "Users".to_owned(), what: error.to_string() }),
+        Err(error) if ids.0.len() < USERS_MAX => {
+            Err(LoadError::Json { table: "Users".to_owned(), what: error.to_string() })
+        }
         _ => Ok(ids.0),
     }
 }
 
-/// Makes the tables of a schema in an empty file; what only speeds up reading, and what forbids nothing, comes with [`finish`].
-pub fn create(path: &Path, schema: &Schema, history: &[(String, String)]) -> rusqlite::Result<Connection> {
+/// Makes the tables of a schema in an empty file; what only speeds up reading, and what forbids
+/// nothing, comes with [`finish`].
+pub fn create(
+    path: &Path,
+    schema: &Schema,
+    history: &[(String, String)],
+) -> rusqlite::Result<Connection> {
     let db = Connection::open(path)?;
     db.execute_batch("PRAGMA page_size = 4096; PRAGMA encoding = 'UTF-8'")?;
     prepare(&db)?;
@@ -111,10 +125,18 @@ pub fn open_neighbour(path: &Path, schema: &Schema) -> rusqlite::Result<Connecti
     // What no zip holds is not this moment's.
     db.execute_batch("DELETE FROM \"HomeSection\"; DELETE FROM \"__EFMigrationsLock\"")?;
     for table in &schema.tables {
-        let columns: Vec<String> =
-            db.prepare_cached("SELECT name FROM pragma_table_info(?1)")?.query_map([&table.name], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let columns: Vec<String> = db
+            .prepare_cached("SELECT name FROM pragma_table_info(?1)")?
+            .query_map([&table.name], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
         for column in columns.iter().filter(|column| table.property(column).is_none()) {
-            db.execute(&format!("UPDATE \"{0}\" SET \"{column}\" = NULL WHERE \"{column}\" IS NOT NULL", table.name), [])?;
+            db.execute(
+                &format!(
+                    "UPDATE \"{0}\" SET \"{column}\" = NULL WHERE \"{column}\" IS NOT NULL",
+                    table.name
+                ),
+                [],
+            )?;
         }
     }
     Ok(db)
@@ -126,13 +148,19 @@ fn prepare(db: &Connection) -> rusqlite::Result<()> {
     )
 }
 
-/// Whether a statement must come before the rows: a table, or what keeps two of them from having one key.
+/// Whether a statement must come before the rows: a table, or what keeps two of them from having
+/// one key.
 fn is_first(statement: &str) -> bool {
     statement.starts_with("CREATE TABLE") || statement.starts_with("CREATE UNIQUE INDEX")
 }
 
 /// Completes the database: history, indexes, the header that the server's own has.
-pub fn finish(db: Connection, schema: &Schema, history: &[(String, String)], is_new: bool) -> rusqlite::Result<()> {
+pub fn finish(
+    db: Connection,
+    schema: &Schema,
+    history: &[(String, String)],
+    is_new: bool,
+) -> rusqlite::Result<()> {
     let same: Vec<(String, String)> = super::read_history(&db)?;
     if same != sorted(history) {
         db.execute("DELETE FROM \"__EFMigrationsHistory\"", [])?;
@@ -140,13 +168,18 @@ pub fn finish(db: Connection, schema: &Schema, history: &[(String, String)], is_
         for row in history {
             // The same migration twice says no more than once.
             match insert.execute((&row.0, &row.1)) {
-                Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {}
+                Err(error)
+                    if error.sqlite_error_code()
+                        == Some(rusqlite::ErrorCode::ConstraintViolation) => {}
                 outcome => drop(outcome?),
             }
         }
     }
     if is_new {
-        schema.ddl(history).filter(|statement| !is_first(statement)).try_for_each(|statement| db.execute_batch(statement))?;
+        schema
+            .ddl(history)
+            .filter(|statement| !is_first(statement))
+            .try_for_each(|statement| db.execute_batch(statement))?;
     }
     db.execute_batch("COMMIT")?;
     // The server's databases are in this mode; closing folds the log in and removes it.
@@ -163,9 +196,14 @@ fn sorted(history: &[(String, String)]) -> Vec<(String, String)> {
 }
 
 /// Whether a database has the very tables and indexes that the servers of this history make.
-pub fn has_schema(db: &Connection, schema: &Schema, history: &[(String, String)]) -> rusqlite::Result<bool> {
+pub fn has_schema(
+    db: &Connection,
+    schema: &Schema,
+    history: &[(String, String)],
+) -> rusqlite::Result<bool> {
     let mut statement = db.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")?;
-    let mut has: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut has: Vec<String> =
+        statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let mut wants: Vec<&str> = schema.ddl(history).collect();
     has.sort();
     wants.sort_unstable();
@@ -174,7 +212,10 @@ pub fn has_schema(db: &Connection, schema: &Schema, history: &[(String, String)]
     }
     // Row numbers that no server hands out leave no room before or behind them.
     for table in &schema.tables {
-        let sql = format!("SELECT coalesce(min(rowid), 1) > 0 AND coalesce(max(rowid), 1) < {ROWID_MAX} FROM \"{}\"", table.name);
+        let sql = format!(
+            "SELECT coalesce(min(rowid), 1) > 0 AND coalesce(max(rowid), 1) < {ROWID_MAX} FROM \"{}\"",
+            table.name
+        );
         if !db.query_row(&sql, [], |row| row.get(0))? {
             return Ok(false);
         }

@@ -40,8 +40,14 @@ pub(super) struct Plan<'t> {
 impl<'t> Plan<'t> {
     pub(super) fn new(table: &'t Table) -> Plan<'t> {
         let columns: Vec<&Property> = table.columns().collect();
-        let by_name = columns.iter().enumerate().map(|(at, property)| (property.name.as_str(), at)).collect();
-        let others = table.properties.iter().filter(|property| !property.is_column()).map(|property| property.name.as_str()).collect();
+        let by_name =
+            columns.iter().enumerate().map(|(at, property)| (property.name.as_str(), at)).collect();
+        let others = table
+            .properties
+            .iter()
+            .filter(|property| !property.is_column())
+            .map(|property| property.name.as_str())
+            .collect();
         Plan { columns, by_name, others }
     }
 }
@@ -78,13 +84,22 @@ impl<'de> Visitor<'de> for RowSeed<'_, '_> {
                         _ => {}
                     }
                 }
-                Key::Avatar => row.avatar = map.next_value::<Option<Avatar>>()?.map(|avatar| (avatar.path, avatar.last_modified)),
+                Key::Avatar => {
+                    row.avatar = map
+                        .next_value::<Option<Avatar>>()?
+                        .map(|avatar| (avatar.path, avatar.last_modified))
+                }
                 Key::Other => drop(map.next_value::<IgnoredAny>()?),
-                Key::Unknown(name) => row.unknown.extend(map.next_value::<Option<IgnoredAny>>()?.map(|_| name)),
+                Key::Unknown(name) => {
+                    row.unknown.extend(map.next_value::<Option<IgnoredAny>>()?.map(|_| name))
+                }
             }
         }
         for (at, (value, property)) in found.into_iter().zip(columns).enumerate() {
-            if value.is_none() && (property.required || property.filled) && !row.faults.iter().any(|(known, _)| *known == at) {
+            if value.is_none()
+                && (property.required || property.filled)
+                && !row.faults.iter().any(|(known, _)| *known == at)
+            {
                 row.faults.push((at, "is missing"));
             }
             row.lacks_normalized |= value.is_none() && property.name == "NormalizedUsername";
@@ -148,7 +163,8 @@ impl Visitor<'_> for KeySeed<'_, '_> {
     }
 }
 
-/// Reads one value; what does not fit its property is told, not thrown, so that the next row can be read.
+/// Reads one value; what does not fit its property is told, not thrown, so that the next row can be
+/// read.
 struct CellSeed<'t>(&'t Property);
 
 type Cell = Result<Value, &'static str>;
@@ -185,7 +201,9 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
             Kind::Float | Kind::Double => self.real(number as f64),
             Kind::Int if i32::try_from(number).is_err() => Err("is a number that does not fit"),
             Kind::Uint if u32::try_from(number).is_err() => Err("is a number that does not fit"),
-            Kind::Int | Kind::Long | Kind::Uint | Kind::Unsure(Class::Integer) => Ok(Value::Integer(number)),
+            Kind::Int | Kind::Long | Kind::Uint | Kind::Unsure(Class::Integer) => {
+                Ok(Value::Integer(number))
+            }
             Kind::Unsure(Class::Real) => self.real(number as f64),
             _ => Err("is a number, but another type is expected"),
         })
@@ -194,14 +212,19 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
     fn visit_u64<E: Error>(self, number: u64) -> Result<Cell, E> {
         match i64::try_from(number) {
             Ok(number) => self.visit_i64(number),
-            Err(_) if matches!(self.0.kind, Kind::Float | Kind::Double) => Ok(self.real(number as f64)),
+            Err(_) if matches!(self.0.kind, Kind::Float | Kind::Double) => {
+                Ok(self.real(number as f64))
+            }
             Err(_) => Ok(Err("is a number that does not fit")),
         }
     }
 
     fn visit_f64<E: Error>(self, number: f64) -> Result<Cell, E> {
         // 2020.0 is a whole number to whoever wrote it.
-        if matches!(self.0.kind, Kind::Int | Kind::Long | Kind::Uint) && number.fract() == 0.0 && number.abs() < 9e15 {
+        if matches!(self.0.kind, Kind::Int | Kind::Long | Kind::Uint)
+            && number.fract() == 0.0
+            && number.abs() < 9e15
+        {
             return self.visit_i64(number as i64);
         }
         Ok(if matches!(self.0.kind, Kind::Float | Kind::Double | Kind::Unsure(Class::Real)) {
@@ -220,8 +243,12 @@ impl<'de> Visitor<'de> for CellSeed<'_> {
             Kind::Text => Ok(Value::Text(text)),
             Kind::Unsure(Class::Text) if is_sure_text(&text) => Ok(Value::Text(text)),
             Kind::Unsure(_) => Err(UNSURE),
-            Kind::Guid => read_guid(&text).map(|guid| Value::Text(stored_guid(&guid))).ok_or("is not a GUID"),
-            Kind::Date => date_of_json(&text).map(|date| Value::Text(date.stored())).ok_or("is not a date"),
+            Kind::Guid => {
+                read_guid(&text).map(|guid| Value::Text(stored_guid(&guid))).ok_or("is not a GUID")
+            }
+            Kind::Date => {
+                date_of_json(&text).map(|date| Value::Text(date.stored())).ok_or("is not a date")
+            }
             Kind::Bytes => read_base64(&text).map(Value::Blob).ok_or("is not base64"),
             _ => Err("is text, but another type is expected"),
         })
@@ -260,6 +287,10 @@ impl CellSeed<'_> {
             return Err(UNSURE);
         }
         let narrow = if self.0.kind == Kind::Float { f64::from(number as f32) } else { number };
-        if narrow.is_finite() { Ok(Value::Real(narrow)) } else { Err("is a number that does not fit") }
+        if narrow.is_finite() {
+            Ok(Value::Real(narrow))
+        } else {
+            Err("is a number that does not fit")
+        }
     }
 }

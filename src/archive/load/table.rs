@@ -12,12 +12,11 @@ use super::super::lenient::lenient;
 use super::super::mend::keys::normalized;
 use super::super::mend::values::instead;
 use super::super::schema::Table;
-use super::super::text::{Date, date_of_json};
 use super::row::{Plan, Row, RowSeed};
 use super::{Avatars, LoadError, column_list};
 
 /// Rows that are named; beyond them they are counted.
-const NAMED_MAX: usize = 100;
+pub(super) const NAMED_MAX: usize = 100;
 /// Names that are tried for a user whose own is taken.
 const RENAMES_MAX: usize = 1000;
 
@@ -38,9 +37,15 @@ pub struct Loaded {
     pub avatars: Avatars,
 }
 
-/// Reads a table's rows, in order. Each gets a row number behind the one before it, so that a dump gives them in the order of the zip; where
-/// a neighbour has the same row further on, it stays as it is, pages and all.
-pub fn load_table(db: &Connection, table: &Table, json: impl Read, stop: &dyn Fn() -> bool) -> Result<Loaded, LoadError> {
+/// Reads a table's rows, in order. Each gets a row number behind the one before it, so that a dump
+/// gives them in the order of the zip; where a neighbour has the same row further on, it stays as
+/// it is, pages and all.
+pub fn load_table(
+    db: &Connection,
+    table: &Table,
+    json: impl Read,
+    stop: &dyn Fn() -> bool,
+) -> Result<Loaded, LoadError> {
     let sqlite = |source| LoadError::Sqlite { table: table.name.clone(), source };
     let plan = Plan::new(table);
     let mut target = Target::new(db, table).map_err(sqlite)?;
@@ -51,8 +56,14 @@ pub fn load_table(db: &Connection, table: &Table, json: impl Read, stop: &dyn Fn
         failure: &mut failure,
         take: |mut row: Row| {
             let names = std::mem::take(&mut row.unknown);
-            loaded.unknown.extend(names.into_iter().take(NAMED_MAX.saturating_sub(loaded.unknown.len())));
-            if stop() { Err(rusqlite::Error::StatementChangedRows(0)) } else { target.take(row, &mut loaded) }
+            loaded
+                .unknown
+                .extend(names.into_iter().take(NAMED_MAX.saturating_sub(loaded.unknown.len())));
+            if stop() {
+                Err(rusqlite::Error::StatementChangedRows(0))
+            } else {
+                target.take(row, &mut loaded)
+            }
         },
     };
     let mut deserializer = serde_json::Deserializer::from_reader(lenient(json));
@@ -63,26 +74,10 @@ pub fn load_table(db: &Connection, table: &Table, json: impl Read, stop: &dyn Fn
     if let Some(source) = failure {
         return Err(sqlite(source));
     }
-    outcome.map_err(|error| LoadError::Json { table: table.name.clone(), what: error.to_string() })?;
+    outcome
+        .map_err(|error| LoadError::Json { table: table.name.clone(), what: error.to_string() })?;
     target.finish().map_err(sqlite)?;
     Ok(loaded)
-}
-
-/// Puts avatars that stood in their users where the database has them; what is to be said of those that do not fit.
-pub fn load_avatars(db: &Connection, avatars: &Avatars) -> Result<Vec<String>, LoadError> {
-    let sqlite = |source| LoadError::Sqlite { table: "ImageInfos".to_owned(), source };
-    let mut insert = db
-        .prepare("INSERT OR REPLACE INTO \"ImageInfos\" (\"Id\", \"LastModified\", \"Path\", \"UserId\") VALUES (coalesce((SELECT \"Id\" FROM \"ImageInfos\" WHERE \"UserId\" = ?3), (SELECT max(\"Id\") FROM \"ImageInfos\") + 1, 1), ?1, ?2, ?3)")
-        .map_err(sqlite)?;
-    let mut told = Vec::new();
-    for (user, path, date) in avatars {
-        let read = date_of_json(date);
-        if read.is_none() && told.len() < NAMED_MAX {
-            told.push(format!("the date of the avatar {path} is invalid; written as 1 January of year 1"));
-        }
-        insert.execute((read.unwrap_or(Date::MIN).stored(), path, user)).map_err(sqlite)?;
-    }
-    Ok(told)
 }
 
 /// Hands each row of an array on.
@@ -139,18 +134,42 @@ impl<'d> Target<'d> {
         let columns = column_list(table);
         let count = table.columns().count();
         let name = &table.name;
-        let key: Vec<usize> = table.key.iter().filter_map(|key| table.columns().position(|column| column.name == *key)).collect();
-        let by_key = table.key.iter().enumerate().map(|(at, key)| format!("\"{key}\" = ?{}", at + 1)).collect::<Vec<_>>().join(" AND ");
+        let key: Vec<usize> = table
+            .key
+            .iter()
+            .filter_map(|key| table.columns().position(|column| column.name == *key))
+            .collect();
+        let by_key = table
+            .key
+            .iter()
+            .enumerate()
+            .map(|(at, key)| format!("\"{key}\" = ?{}", at + 1))
+            .collect::<Vec<_>>()
+            .join(" AND ");
         let has_row_numbers = table.has_row_numbers();
-        let marks = |from: usize| (from..from + count).map(|at| format!("?{at}")).collect::<Vec<_>>().join(", ");
+        let marks = |from: usize| {
+            (from..from + count).map(|at| format!("?{at}")).collect::<Vec<_>>().join(", ")
+        };
         // Where the key is the row number, naming both would name it twice.
         let insert = if has_row_numbers {
             format!("INSERT INTO \"{name}\" ({columns}) VALUES ({})", marks(1))
         } else {
-            format!("INSERT INTO \"{name}\" (rowid, {columns}) VALUES (?{}, {})", count + 1, marks(1))
+            format!(
+                "INSERT INTO \"{name}\" (rowid, {columns}) VALUES (?{}, {})",
+                count + 1,
+                marks(1)
+            )
         };
-        let set = table.columns().enumerate().map(|(at, column)| format!("\"{}\" = ?{}", column.name, at + 1)).collect::<Vec<_>>().join(", ");
-        let rows: i64 = db.query_row(&format!("SELECT EXISTS (SELECT 1 FROM \"{name}\")"), [], |row| row.get(0))?;
+        let set = table
+            .columns()
+            .enumerate()
+            .map(|(at, column)| format!("\"{}\" = ?{}", column.name, at + 1))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let rows: i64 =
+            db.query_row(&format!("SELECT EXISTS (SELECT 1 FROM \"{name}\")"), [], |row| {
+                row.get(0)
+            })?;
         let at = |name: &str| table.columns().position(|column| column.name == name);
         Ok(Target {
             db,
@@ -162,9 +181,11 @@ impl<'d> Target<'d> {
             last: i64::MIN,
             find: db.prepare(&format!("SELECT rowid, {columns} FROM \"{name}\" WHERE {by_key}"))?,
             insert: db.prepare(&insert)?,
-            remove: db.prepare(&format!("DELETE FROM \"{name}\" WHERE rowid > ?1 AND rowid < ?2"))?,
+            remove: db
+                .prepare(&format!("DELETE FROM \"{name}\" WHERE rowid > ?1 AND rowid < ?2"))?,
             remove_at: db.prepare(&format!("DELETE FROM \"{name}\" WHERE rowid = ?1"))?,
-            update: db.prepare(&format!("UPDATE \"{name}\" SET {set} WHERE rowid = ?{}", count + 1))?,
+            update: db
+                .prepare(&format!("UPDATE \"{name}\" SET {set} WHERE rowid = ?{}", count + 1))?,
         })
     }
 
@@ -182,13 +203,20 @@ impl<'d> Target<'d> {
         if row.lacks_normalized {
             self.normalize_name(&mut row.values);
         }
-        if let (Some((path, date)), Some(user)) = (row.avatar, self.key.first().and_then(|at| row.values.get(*at))) {
+        if let (Some((path, date)), Some(user)) =
+            (row.avatar, self.key.first().and_then(|at| row.values.get(*at)))
+        {
             loaded.avatars.push((user.clone(), path, date));
         }
         let placed = match self.place(&row.values) {
-            // What the neighbour has further on stands in the way of a key; if it is this moment's too, it comes again.
-            Err(error) if self.is_neighbour && is_clash(&error) => self.clear_way(&row.values).and_then(|()| self.place(&row.values)),
-            Err(error) if is_clash(&error) && self.username.is_some() => self.place_renamed(&mut row.values, error, loaded),
+            // What the neighbour has further on stands in the way of a key; if it is this moment's
+            // too, it comes again.
+            Err(error) if self.is_neighbour && is_clash(&error) => {
+                self.clear_way(&row.values).and_then(|()| self.place(&row.values))
+            }
+            Err(error) if is_clash(&error) && self.username.is_some() => {
+                self.place_renamed(&mut row.values, error, loaded)
+            }
             placed => placed,
         };
         match placed {
@@ -198,23 +226,35 @@ impl<'d> Target<'d> {
                 Ok(())
             }
             Err(error) if !self.is_neighbour && is_clash(&error) => {
-                self.tell(&row.values, "another row has the same key; the row was left out", loaded);
+                self.tell(
+                    &row.values,
+                    "another row has the same key; the row was left out",
+                    loaded,
+                );
                 Ok(())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// The name that the server compares, where the zip does not tell it: its class makes it of the name.
+    /// The name that the server compares, where the zip does not tell it: its class makes it of the
+    /// name.
     fn normalize_name(&self, values: &mut [Value]) {
         let Some((name, Some(normal))) = self.username else { return };
-        if let (Some(Value::Text(name)), Some(slot)) = (values.get(name).cloned(), values.get_mut(normal)) {
+        if let (Some(Value::Text(name)), Some(slot)) =
+            (values.get(name).cloned(), values.get_mut(normal))
+        {
             *slot = Value::Text(normalized(&name));
         }
     }
 
     /// A second user of one name is renamed: with the user all would go that is theirs.
-    fn place_renamed(&mut self, values: &mut Vec<Value>, mut error: rusqlite::Error, loaded: &mut Loaded) -> rusqlite::Result<bool> {
+    fn place_renamed(
+        &mut self,
+        values: &mut Vec<Value>,
+        mut error: rusqlite::Error,
+        loaded: &mut Loaded,
+    ) -> rusqlite::Result<bool> {
         let Some((name_at, normal_at)) = self.username else { return Err(error) };
         let Some(Value::Text(name)) = values.get(name_at).cloned() else { return Err(error) };
         let before = values.clone();
@@ -228,7 +268,13 @@ impl<'d> Target<'d> {
             match self.place(values) {
                 Err(next) if is_clash(&next) => error = next,
                 placed => {
-                    self.tell(&before, &format!("another user is also called {name}; this user was renamed to {new}"), loaded);
+                    self.tell(
+                        &before,
+                        &format!(
+                            "another user is also called {name}; this user was renamed to {new}"
+                        ),
+                        loaded,
+                    );
                     return placed;
                 }
             }
@@ -247,7 +293,9 @@ impl<'d> Target<'d> {
             let from = self.last;
             self.remove.execute([from, rowid])?;
             if !same {
-                self.update.execute(rusqlite::params_from_iter(values.iter().chain([&Value::Integer(rowid)])))?;
+                self.update.execute(rusqlite::params_from_iter(
+                    values.iter().chain([&Value::Integer(rowid)]),
+                ))?;
             }
             self.last = rowid;
             return Ok(!same);
@@ -268,10 +316,15 @@ impl<'d> Target<'d> {
         }
         if self.has_row_numbers {
             let own = [Value::Integer(number)];
-            let values = values.iter().enumerate().map(|(at, value)| if Some(&at) == self.key.first() { &own[0] } else { value });
+            let values = values
+                .iter()
+                .enumerate()
+                .map(|(at, value)| if Some(&at) == self.key.first() { &own[0] } else { value });
             self.insert.execute(rusqlite::params_from_iter(values))?;
         } else {
-            self.insert.execute(rusqlite::params_from_iter(values.iter().chain([&Value::Integer(number)])))?;
+            self.insert.execute(rusqlite::params_from_iter(
+                values.iter().chain([&Value::Integer(number)]),
+            ))?;
         }
         self.last = number;
         Ok(true)
@@ -280,11 +333,20 @@ impl<'d> Target<'d> {
     /// Removes rows of the neighbour that were not reached yet and have a key of this row's.
     fn clear_way(&self, values: &[Value]) -> rusqlite::Result<()> {
         for unique in &self.table.unique {
-            let by = unique.iter().enumerate().map(|(at, name)| format!("\"{name}\" = ?{}", at + 2)).collect::<Vec<_>>().join(" AND ");
-            let of_row = unique.iter().filter_map(|name| values.get(self.table.columns().position(|column| column.name == *name)?));
+            let by = unique
+                .iter()
+                .enumerate()
+                .map(|(at, name)| format!("\"{name}\" = ?{}", at + 2))
+                .collect::<Vec<_>>()
+                .join(" AND ");
+            let of_row = unique.iter().filter_map(|name| {
+                values.get(self.table.columns().position(|column| column.name == *name)?)
+            });
             let last = Value::Integer(self.last);
             let sql = format!("DELETE FROM \"{}\" WHERE rowid > ?1 AND {by}", self.table.name);
-            self.db.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(std::iter::once(&last).chain(of_row)))?;
+            self.db
+                .prepare_cached(&sql)?
+                .execute(rusqlite::params_from_iter(std::iter::once(&last).chain(of_row)))?;
         }
         Ok(())
     }

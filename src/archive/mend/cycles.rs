@@ -25,7 +25,10 @@ enum State {
 pub(super) fn mend(db: &Connection, table: &Table, repairs: &mut Repairs) -> rusqlite::Result<()> {
     let columns: Vec<&str> = ["ParentId", "OwnerId"]
         .into_iter()
-        .filter(|name| table.references.contains_key(*name) && table.property(name).is_some_and(|property| property.kind == Kind::Guid))
+        .filter(|name| {
+            table.references.contains_key(*name)
+                && table.property(name).is_some_and(|property| property.kind == Kind::Guid)
+        })
         .collect();
     let named = |at: usize| {
         columns.get(at).map_or("0".to_owned(), |name| format!("coalesce((SELECT p.rowid FROM \"BaseItems\" AS p WHERE p.\"Id\" = c.\"{name}\"), 0)"))
@@ -37,7 +40,9 @@ pub(super) fn mend(db: &Connection, table: &Table, repairs: &mut Repairs) -> rus
         named(1)
     );
     let mut statement = db.prepare(&sql)?;
-    let item = |row: &rusqlite::Row<'_>| Ok(Item { rowid: row.get(0)?, named: [row.get(1)?, row.get(2)?], state: State::New });
+    let item = |row: &rusqlite::Row<'_>| {
+        Ok(Item { rowid: row.get(0)?, named: [row.get(1)?, row.get(2)?], state: State::New })
+    };
     let mut items: Vec<Item> = statement.query_map([], item)?.collect::<rusqlite::Result<_>>()?;
     drop(statement);
     let mut cuts = Vec::new();
@@ -48,7 +53,13 @@ pub(super) fn mend(db: &Connection, table: &Table, repairs: &mut Repairs) -> rus
         let Some(column) = columns.get(at) else { continue };
         let row = name_row(db, table, rowid)?;
         if set(db, table, rowid, column, &Value::Null)? {
-            repairs.push(table, row, Some(column), "the item is its own ancestor", "the reference was removed");
+            repairs.push(
+                table,
+                row,
+                Some(column),
+                "the item is its own ancestor",
+                "the reference was removed",
+            );
         }
     }
     Ok(())
@@ -61,7 +72,8 @@ fn walk(items: &mut [Item], start: usize, cuts: &mut Vec<(i64, usize)>) {
     while let Some((here, next)) = path.last_mut() {
         let (here, link) = (*here, *next);
         *next += 1;
-        let Some(item) = items.get_mut(here).filter(|item| link > 0 || item.state == State::New) else {
+        let Some(item) = items.get_mut(here).filter(|item| link > 0 || item.state == State::New)
+        else {
             path.pop();
             continue;
         };

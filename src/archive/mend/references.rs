@@ -9,9 +9,17 @@ use super::placeholder::PLACEHOLDER;
 use super::{Repairs, leave_out, name_row, rows_of, set, show};
 
 /// Binds orphans elsewhere where that is what the server does, and leaves out the others.
-pub(super) fn mend(db: &Connection, schema: &Schema, table: &Table, time_ns: i128, repairs: &mut Repairs) -> rusqlite::Result<()> {
+pub(super) fn mend(
+    db: &Connection,
+    schema: &Schema,
+    table: &Table,
+    time_ns: i128,
+    repairs: &mut Repairs,
+) -> rusqlite::Result<()> {
     for (column, parent) in &table.references {
-        let Some([key]) = schema.table(parent).map(|parent| parent.key.as_slice()) else { continue };
+        let Some([key]) = schema.table(parent).map(|parent| parent.key.as_slice()) else {
+            continue;
+        };
         let orphans = rows_of(
             db,
             &format!(
@@ -22,7 +30,9 @@ pub(super) fn mend(db: &Connection, schema: &Schema, table: &Table, time_ns: i12
         let nullable = table.property(column).is_some_and(|property| property.nullable);
         for rowid in orphans {
             let sql = format!("SELECT \"{column}\" FROM \"{}\" WHERE rowid = ?1", table.name);
-            let named = db.prepare_cached(&sql)?.query_row([rowid], |row| Ok(show(column, row.get_ref(0)?)))?;
+            let named = db
+                .prepare_cached(&sql)?
+                .query_row([rowid], |row| Ok(show(column, row.get_ref(0)?)))?;
             let row = name_row(db, table, rowid)?;
             let what = format!("it refers to {named} in {parent}, which does not exist");
             if nullable {
@@ -30,8 +40,17 @@ pub(super) fn mend(db: &Connection, schema: &Schema, table: &Table, time_ns: i12
                     repairs.push(table, row, Some(column), what, "the reference was removed");
                     continue;
                 }
-            } else if table.name == "UserData" && parent == "BaseItems" && detach(db, table, rowid, time_ns)? {
-                repairs.push(table, row, Some(column), what, "the watch state is kept as that of a deleted item, as the server does");
+            } else if table.name == "UserData"
+                && parent == "BaseItems"
+                && detach(db, table, rowid, time_ns)?
+            {
+                repairs.push(
+                    table,
+                    row,
+                    Some(column),
+                    what,
+                    "the watch state is kept as that of a deleted item, as the server does",
+                );
                 continue;
             }
             leave_out(db, table, rowid, Some(column), what, repairs)?;
@@ -40,7 +59,8 @@ pub(super) fn mend(db: &Connection, schema: &Schema, table: &Table, time_ns: i12
     Ok(())
 }
 
-/// Binds watch state to the placeholder, as the server does when an item goes; false where the same is bound there already.
+/// Binds watch state to the placeholder, as the server does when an item goes; false where the same
+/// is bound there already.
 fn detach(db: &Connection, table: &Table, rowid: i64, time_ns: i128) -> rusqlite::Result<bool> {
     if !set(db, table, rowid, "ItemId", &Value::Text(PLACEHOLDER.to_owned()))? {
         return Ok(false);

@@ -1,4 +1,5 @@
-//! Every value of every row is one that the server can read, and stands in the form in which it would write it.
+//! Every value of every row is one that the server can read, and stands in the form in which it
+//! would write it.
 
 use rusqlite::Connection;
 use rusqlite::types::{Value, ValueRef};
@@ -29,10 +30,20 @@ enum Cure {
 }
 
 /// Mends the values of a table.
-pub(super) fn mend(db: &Connection, _: &Schema, table: &Table, _: i128, repairs: &mut Repairs) -> rusqlite::Result<()> {
+pub(super) fn mend(
+    db: &Connection,
+    _: &Schema,
+    table: &Table,
+    _: i128,
+    repairs: &mut Repairs,
+) -> rusqlite::Result<()> {
     let columns: Vec<&Property> = table.columns().collect();
-    let list = columns.iter().map(|column| format!("\"{}\"", column.name)).collect::<Vec<_>>().join(", ");
-    let mut statement = db.prepare(&format!("SELECT rowid, {list} FROM \"{}\" WHERE rowid > ?1 ORDER BY rowid LIMIT {BATCH}", table.name))?;
+    let list =
+        columns.iter().map(|column| format!("\"{}\"", column.name)).collect::<Vec<_>>().join(", ");
+    let mut statement = db.prepare(&format!(
+        "SELECT rowid, {list} FROM \"{}\" WHERE rowid > ?1 ORDER BY rowid LIMIT {BATCH}",
+        table.name
+    ))?;
     let mut last = i64::MIN;
     loop {
         let (mut changes, mut seen) = (Vec::new(), 0);
@@ -64,7 +75,9 @@ fn look(table: &Table, property: &Property, value: ValueRef<'_>) -> Option<Cure>
     match cell::read(property, value) {
         Ok((_, None)) => None,
         Ok((cell, Some(Oddity::Spelling))) => Some(Cure::Respell(cell.stored())),
-        Ok((cell, Some(Oddity::Worth(what)))) => Some(Cure::Replace(format!("{} {what}", quoted(property, value)), cell.stored())),
+        Ok((cell, Some(Oddity::Worth(what)))) => {
+            Some(Cure::Replace(format!("{} {what}", quoted(property, value)), cell.stored()))
+        }
         // Users are named later, with a word for it.
         Err(_) if is_users_name(table, property) && matches!(value, ValueRef::Text(b"")) => None,
         Err(fault) => {
@@ -90,8 +103,12 @@ pub(in crate::archive) fn instead(table: &Table, property: &Property) -> Option<
     match (table.name.as_str(), property.name.as_str()) {
         // Without a role a person's part is nameless, which is what the server writes.
         ("PeopleBaseItemMap", "Role") => return text(""),
-        ("Users", "AuthenticationProviderId") => return text("Jellyfin.Server.Implementations.Users.DefaultAuthenticationProvider"),
-        ("Users", "PasswordResetProviderId") => return text("Jellyfin.Server.Implementations.Users.DefaultPasswordResetProvider"),
+        ("Users", "AuthenticationProviderId") => {
+            return text("Jellyfin.Server.Implementations.Users.DefaultAuthenticationProvider");
+        }
+        ("Users", "PasswordResetProviderId") => {
+            return text("Jellyfin.Server.Implementations.Users.DefaultPasswordResetProvider");
+        }
         // Named after its id once that is right.
         ("Users", "Username" | "NormalizedUsername") => return text(""),
         ("ActivityLogs", "UserId") => return Some(Value::Text(stored_guid(&[0; 16]))),
@@ -120,10 +137,19 @@ fn is_users_name(table: &Table, property: &Property) -> bool {
     table.name == "Users" && matches!(property.name.as_str(), "Username" | "NormalizedUsername")
 }
 
-fn apply(db: &Connection, table: &Table, columns: &[&Property], changes: Vec<Change>, repairs: &mut Repairs) -> rusqlite::Result<()> {
+fn apply(
+    db: &Connection,
+    table: &Table,
+    columns: &[&Property],
+    changes: Vec<Change>,
+    repairs: &mut Repairs,
+) -> rusqlite::Result<()> {
     let mut gone = None;
     for change in changes {
-        let Some(property) = columns.get(change.column).filter(|_| gone != Some(change.rowid)) else { continue };
+        let Some(property) = columns.get(change.column).filter(|_| gone != Some(change.rowid))
+        else {
+            continue;
+        };
         let name = Some(property.name.as_str());
         let (what, to) = match change.cure {
             Cure::Respell(to) => (None, to),
@@ -139,13 +165,23 @@ fn apply(db: &Connection, table: &Table, columns: &[&Property], changes: Vec<Cha
         let mut is_set = set(db, table, change.rowid, &property.name, &to)?;
         if let (false, true, Value::Text(name)) = (is_set, is_users_name(table, property), &to) {
             // With a user all would go that is theirs: better another name.
-            let own = if name.is_empty() { format!("user-{}", change.rowid) } else { format!("{name}-{}", change.rowid) };
+            let own = if name.is_empty() {
+                format!("user-{}", change.rowid)
+            } else {
+                format!("{name}-{}", change.rowid)
+            };
             is_set = set(db, table, change.rowid, &property.name, &Value::Text(own))?;
         }
         if is_set {
             if let Some(what) = what {
-                let done =
-                    format!("written as {}", if let Value::Null = to { "no value".to_owned() } else { format!("\"{}\"", show(&property.name, (&to).into())) });
+                let done = format!(
+                    "written as {}",
+                    if let Value::Null = to {
+                        "no value".to_owned()
+                    } else {
+                        format!("\"{}\"", show(&property.name, (&to).into()))
+                    }
+                );
                 repairs.push(table, row, name, what, done);
             }
         } else {

@@ -1,4 +1,5 @@
-//! What the rows of a table tell of its properties: how each value stands in the zip and in the database.
+//! What the rows of a table tell of its properties: how each value stands in the zip and in the
+//! database.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -29,14 +30,43 @@ pub(super) struct Seen<'d> {
 }
 
 impl<'d> Seen<'d> {
-    pub(super) fn new(db: &'d Connection, table: &str, columns: &[Column]) -> Result<Seen<'d>, LearnError> {
-        let key: Vec<String> = columns.iter().filter(|column| column.key_at > 0).map(|column| column.name.clone()).collect();
-        let list = columns.iter().map(|column| format!("\"{}\"", column.name)).collect::<Vec<_>>().join(", ");
-        let by = key.iter().enumerate().map(|(at, name)| format!("\"{name}\" = ?{}", at + 1)).collect::<Vec<_>>().join(" AND ");
-        let find = db.prepare(&format!("SELECT {list} FROM \"{table}\" WHERE {}", if by.is_empty() { "0" } else { &by }))?;
-        let candidates = columns.iter().map(|column| (column.name.clone(), kinds(column))).collect();
+    pub(super) fn new(
+        db: &'d Connection,
+        table: &str,
+        columns: &[Column],
+    ) -> Result<Seen<'d>, LearnError> {
+        let key: Vec<String> = columns
+            .iter()
+            .filter(|column| column.key_at > 0)
+            .map(|column| column.name.clone())
+            .collect();
+        let list = columns
+            .iter()
+            .map(|column| format!("\"{}\"", column.name))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let by = key
+            .iter()
+            .enumerate()
+            .map(|(at, name)| format!("\"{name}\" = ?{}", at + 1))
+            .collect::<Vec<_>>()
+            .join(" AND ");
+        let find = db.prepare(&format!(
+            "SELECT {list} FROM \"{table}\" WHERE {}",
+            if by.is_empty() { "0" } else { &by }
+        ))?;
+        let candidates =
+            columns.iter().map(|column| (column.name.clone(), kinds(column))).collect();
         let columns = columns.iter().map(|column| column.name.clone()).collect();
-        Ok(Seen { table: table.to_owned(), columns, key, find, order: Vec::new(), candidates, failure: None })
+        Ok(Seen {
+            table: table.to_owned(),
+            columns,
+            key,
+            find,
+            order: Vec::new(),
+            candidates,
+            failure: None,
+        })
     }
 
     fn row(&mut self, row: &[(String, Box<RawValue>)]) -> Result<(), LearnError> {
@@ -47,12 +77,17 @@ impl<'d> Seen<'d> {
                 return Err(unfit(format!("the property {name:?} has an unusual name")));
             }
         } else if !self.order.iter().eq(row.iter().map(|(name, _)| name)) {
-            return Err(unfit("its rows do not all have the same properties in the same order".to_owned()));
+            return Err(unfit(
+                "its rows do not all have the same properties in the same order".to_owned(),
+            ));
         }
         for (name, json) in row {
             let is_column = self.columns.contains(name);
             let shape = shape(json.get(), is_column);
-            let candidates = self.candidates.entry(name.clone()).or_insert_with(|| vec![Kind::Reference, Kind::Collection]);
+            let candidates = self
+                .candidates
+                .entry(name.clone())
+                .or_insert_with(|| vec![Kind::Reference, Kind::Collection]);
             if let Some(shape) = shape {
                 candidates.retain(|kind| shape.contains(kind));
             }
@@ -63,20 +98,37 @@ impl<'d> Seen<'d> {
         self.compare(row)
     }
 
-    /// Holds a row against the one of the same key in the database: a kind by which one becomes the other may be right, others are not.
+    /// Holds a row against the one of the same key in the database: a kind by which one becomes the
+    /// other may be right, others are not.
     fn compare(&mut self, row: &[(String, Box<RawValue>)]) -> Result<(), LearnError> {
-        let text_of = |name: &String| row.iter().find(|(known, _)| known == name).map(|(_, json)| json.get());
+        let text_of =
+            |name: &String| row.iter().find(|(known, _)| known == name).map(|(_, json)| json.get());
         for spelled in [true, false] {
-            let Some(key) = self.key.iter().map(|name| key_value(text_of(name)?, spelled)).collect::<Option<Vec<Value>>>() else { return Ok(()) };
+            let Some(key) = self
+                .key
+                .iter()
+                .map(|name| key_value(text_of(name)?, spelled))
+                .collect::<Option<Vec<Value>>>()
+            else {
+                return Ok(());
+            };
             let mut rows = self.find.query(rusqlite::params_from_iter(key))?;
             let Some(found) = rows.next()? else { continue };
             for (at, column) in self.columns.iter().enumerate() {
-                let (Some(json), Some(candidates)) = (text_of(column), self.candidates.get_mut(column)) else { continue };
+                let (Some(json), Some(candidates)) =
+                    (text_of(column), self.candidates.get_mut(column))
+                else {
+                    continue;
+                };
                 let stored = found.get_ref(at)?;
                 if matches!(stored, ValueRef::Null) {
                     continue;
                 }
-                let right: Vec<Kind> = candidates.iter().copied().filter(|kind| becomes(*kind, stored, json)).collect();
+                let right: Vec<Kind> = candidates
+                    .iter()
+                    .copied()
+                    .filter(|kind| becomes(*kind, stored, json))
+                    .collect();
                 // A value that none makes of it was changed between the two.
                 if !right.is_empty() {
                     *candidates = right;
@@ -105,7 +157,8 @@ fn shape(json: &str, is_column: bool) -> Option<&'static [Kind]> {
 
 /// Whether a stored value of this kind stands in JSON like this.
 fn becomes(kind: Kind, stored: ValueRef<'_>, json: &str) -> bool {
-    let property = Property { name: String::new(), kind, nullable: true, required: false, filled: false };
+    let property =
+        Property { name: String::new(), kind, nullable: true, required: false, filled: false };
     match cell::read(&property, stored) {
         Ok((cell, None | Some(Oddity::Spelling))) => {
             let mut written = Vec::new();
@@ -164,7 +217,8 @@ pub fn each_row(json: impl std::io::Read, mut each: impl FnMut(&str)) -> serde_j
             Ok(())
         }
     }
-    serde_json::Deserializer::from_reader(super::super::lenient::lenient(json)).deserialize_seq(Spelled(&mut each))
+    serde_json::Deserializer::from_reader(super::super::lenient::lenient(json))
+        .deserialize_seq(Spelled(&mut each))
 }
 
 /// A row with its values as they are spelled, in order.

@@ -1,8 +1,10 @@
-//! Which tables does a server of some version have, and what may stand in them? Data, made from the server's entity classes.
+//! Which tables does a server of some version have, and what may stand in them? Data, made from the
+//! server's entity classes.
 //!
-//! `schemas/<name>.json` holds tables, keys and properties, `schemas/<name>.sql` the DDL as a server's own database has it, in the
-//! order of its `sqlite_master`. Source: jellyfin/jellyfin at the tags named in `docs/zip.md`. Others can be added: learnt from a server's own zip
-//! and database (`learn`), or read from a file (`file`).
+//! `schemas/<name>.json` holds tables, keys and properties, `schemas/<name>.sql` the DDL as a
+//! server's own database has it, in the order of its `sqlite_master`. Source: jellyfin/jellyfin at
+//! the tags named in `docs/zip.md`. Others can be added: learnt from a server's own zip and
+//! database (`learn`), or read from a file (`file`).
 
 mod column;
 mod evidence;
@@ -46,7 +48,8 @@ pub enum Kind {
     Reference,
     /// A navigation to many that its class initialises: no column; `[]` in JSON.
     Collection,
-    /// Not learnt, for want of rows with a value: only what every kind of this column would write alike can be read.
+    /// Not learnt, for want of rows with a value: only what every kind of this column would write
+    /// alike can be read.
     Unsure(Class),
 }
 
@@ -96,7 +99,8 @@ pub struct Table {
     pub references: BTreeMap<String, String>,
     /// Its properties.
     pub properties: Vec<Property>,
-    /// It was learnt from a zip in which the table was empty: what its properties are called in JSON, and in which order, is not known.
+    /// It was learnt from a zip in which the table was empty: what its properties are called in
+    /// JSON, and in which order, is not known.
     pub is_unseen: bool,
 }
 
@@ -138,8 +142,10 @@ pub struct Schema {
     ddl: Vec<String>,
 }
 
-/// An index that servers made by 10.11 and older have, and those made by 12.0 lack: 12.0 took it out of an old migration.
-const OLD_INDEX: (&str, &str) = ("\"IX_CustomItemDisplayPreferences_UserId\"", "20210320181425_AddIndexesAndCollations");
+/// An index that servers made by 10.11 and older have, and those made by 12.0 lack: 12.0 took it
+/// out of an old migration.
+const OLD_INDEX: (&str, &str) =
+    ("\"IX_CustomItemDisplayPreferences_UserId\"", "20210320181425_AddIndexesAndCollations");
 
 /// Why no schema is known for a database.
 #[derive(Debug, thiserror::Error)]
@@ -168,7 +174,8 @@ static SCHEMAS: LazyLock<RwLock<&'static [Schema]>> = LazyLock::new(|| {
         (include_str!("../schemas/12.0.json"), include_str!("../schemas/12.0.sql")),
     ];
     // A test reads them all: what is compiled in cannot be malformed.
-    let known: Vec<Schema> = files.into_iter().filter_map(|(json, ddl)| file::read_known(json, ddl).ok()).collect();
+    let known: Vec<Schema> =
+        files.into_iter().filter_map(|(json, ddl)| file::read_known(json, ddl).ok()).collect();
     RwLock::new(Vec::leak(known))
 });
 
@@ -178,7 +185,8 @@ impl Schema {
         *SCHEMAS.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes another one known, unless one with these migrations is known already; whether it was new.
+    /// Makes another one known, unless one with these migrations is known already; whether it was
+    /// new.
     pub fn add(schema: Schema) -> bool {
         let mut known = SCHEMAS.write().unwrap_or_else(PoisonError::into_inner);
         if known.iter().any(|own| own.migrations == schema.migrations) {
@@ -187,7 +195,9 @@ impl Schema {
         let mut all = known.to_vec();
         all.push(schema);
         // Later ones have all migrations of earlier ones.
-        all.sort_by_key(|schema| (schema.migrations.iter().max().cloned(), schema.migrations.len()));
+        all.sort_by_key(|schema| {
+            (schema.migrations.iter().max().cloned(), schema.migrations.len())
+        });
         *known = Vec::leak(all);
         true
     }
@@ -198,16 +208,32 @@ impl Schema {
             return Err(SchemaError::NoHistory);
         }
         // A server's own version has four parts (10.11.6.0), EF Core's three (9.0.11).
-        let ours: BTreeSet<&str> = history.iter().filter(|(_, version)| version.split('.').count() < 4).map(|(id, _)| id.as_str()).collect();
-        let has_all = |schema: &&Schema| schema.migrations.iter().all(|id| history.iter().any(|(has, _)| has == id));
+        let ours: BTreeSet<&str> = history
+            .iter()
+            .filter(|(_, version)| version.split('.').count() < 4)
+            .map(|(id, _)| id.as_str())
+            .collect();
+        let has_all = |schema: &&Schema| {
+            schema.migrations.iter().all(|id| history.iter().any(|(has, _)| has == id))
+        };
         let Some(schema) = Schema::all().iter().rev().find(has_all) else {
             let newest = ours.last().copied().unwrap_or("no EF Core migration");
-            return Err(SchemaError::Unknown { what: format!("its newest migration is {newest}, and earlier ones are missing") });
+            return Err(SchemaError::Unknown {
+                what: format!("its newest migration is {newest}, and earlier ones are missing"),
+            });
         };
-        let strange: Vec<&str> = ours.into_iter().filter(|id| !schema.migrations.iter().any(|known| known == id)).collect();
+        let strange: Vec<&str> = ours
+            .into_iter()
+            .filter(|id| !schema.migrations.iter().any(|known| known == id))
+            .collect();
         match strange.last() {
             None => Ok(schema),
-            Some(newest) => Err(SchemaError::Unknown { what: format!("it has the migration {newest}, which came after {}", schema.versions) }),
+            Some(newest) => Err(SchemaError::Unknown {
+                what: format!(
+                    "it has the migration {newest}, which came after {}",
+                    schema.versions
+                ),
+            }),
         }
     }
 
@@ -216,11 +242,18 @@ impl Schema {
         self.tables.iter().find(|table| table.name == name)
     }
 
-    /// The statements that make such a database, for one that was made by the servers of this history.
+    /// The statements that make such a database, for one that was made by the servers of this
+    /// history.
     pub fn ddl(&self, history: &[(String, String)]) -> impl Iterator<Item = &str> {
         let (index, migration) = OLD_INDEX;
-        let made_by_old = history.iter().any(|(id, version)| id == migration && version.split('.').next().and_then(|part| part.parse().ok()).unwrap_or(0) < 10);
-        self.ddl.iter().map(String::as_str).filter(move |statement| made_by_old || !statement.contains(index))
+        let made_by_old = history.iter().any(|(id, version)| {
+            id == migration
+                && version.split('.').next().and_then(|part| part.parse().ok()).unwrap_or(0) < 10
+        });
+        self.ddl
+            .iter()
+            .map(String::as_str)
+            .filter(move |statement| made_by_old || !statement.contains(index))
     }
 }
 
@@ -230,10 +263,14 @@ mod tests {
 
     #[test]
     fn every_schema_reads_and_its_ddl_has_its_columns() {
-        assert_eq!(Schema::all().iter().map(|schema| schema.tables.len()).collect::<Vec<_>>(), [29, 29, 30, 30]);
+        assert_eq!(
+            Schema::all().iter().map(|schema| schema.tables.len()).collect::<Vec<_>>(),
+            [29, 29, 30, 30]
+        );
         for schema in Schema::all() {
             let db = rusqlite::Connection::open_in_memory().unwrap();
-            let history: History = schema.migrations.iter().map(|id| (id.clone(), "9.0.0".to_owned())).collect();
+            let history: History =
+                schema.migrations.iter().map(|id| (id.clone(), "9.0.0".to_owned())).collect();
             assert_eq!(Schema::of(&history).unwrap().name, schema.name);
             schema.ddl(&history).for_each(|statement| db.execute_batch(statement).unwrap());
             for table in &schema.tables {
@@ -245,14 +282,22 @@ mod tests {
                         .unwrap();
                     assert_eq!(nullable == 1, column.nullable, "{} {}", table.name, column.name);
                 }
-                assert!(table.key.iter().chain(table.unique.iter().flatten()).chain(table.references.keys()).all(|name| table.property(name).is_some()));
+                assert!(
+                    table
+                        .key
+                        .iter()
+                        .chain(table.unique.iter().flatten())
+                        .chain(table.references.keys())
+                        .all(|name| table.property(name).is_some())
+                );
             }
         }
     }
 
     #[test]
     fn a_history_with_a_migration_from_the_future_or_a_gap_names_no_schema() {
-        let mut history: History = Schema::all()[1].migrations.iter().map(|id| (id.clone(), "9.0.0".to_owned())).collect();
+        let mut history: History =
+            Schema::all()[1].migrations.iter().map(|id| (id.clone(), "9.0.0".to_owned())).collect();
         history.push(("20270101000000_CodeOnly".to_owned(), "10.11.12.0".to_owned()));
         assert_eq!(Schema::of(&history).unwrap().name, "10.11.10");
         history.push(("20270101000000_AddMore".to_owned(), "10.0.1".to_owned()));

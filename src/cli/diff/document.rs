@@ -16,7 +16,8 @@ use super::{Comparison, patch, rows, tree};
 /// Prints it; whether anything changed.
 pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     let Comparison { args, diff, before, after, .. } = comparison;
-    // Kept aside until it is whole: an error on the way is a document of its own, not the end of half a one.
+    // Kept aside until it is whole: an error on the way is a document of its own, not the end of
+    // half a one.
     let spool = tempfile::tempfile().map_err(ops::Error::Output)?;
     let mut out = std::io::BufWriter::new(spool);
     let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
@@ -25,15 +26,25 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     let mut separator = || if std::mem::take(&mut first) { "" } else { "," };
     if !args.stat {
         let mut naming = Naming::of(comparison);
-        let (mut old, mut new) = (before.contents(comparison.repository, comparison.index), after.contents(comparison.repository, comparison.index));
+        let (mut old, mut new) = (
+            before.contents(comparison.repository, comparison.index),
+            after.contents(comparison.repository, comparison.index),
+        );
         // Changes go out as they come: there may be a million.
         diff.for_each(|change| {
             let mut document = change_json(change, naming.name(change.path()));
             if let (true, Value::Object(map)) = (args.patch, &mut document) {
                 if let Some((own, other)) = patch::dimensions(change, &mut old, &mut new)? {
-                    let size = |size: Option<(usize, usize)>| size.map(|(width, height)| json!({"width": width, "height": height}));
-                    map.insert("image".to_owned(), json!({"before": size(own), "after": size(other)}));
-                } else if let Some(text) = patch::unified(change, &mut old, &mut new, args.show_secrets)? {
+                    let size = |size: Option<(usize, usize)>| {
+                        size.map(|(width, height)| json!({"width": width, "height": height}))
+                    };
+                    map.insert(
+                        "image".to_owned(),
+                        json!({"before": size(own), "after": size(other)}),
+                    );
+                } else if let Some(text) =
+                    patch::unified(change, &mut old, &mut new, args.show_secrets)?
+                {
                     map.insert("patch".to_owned(), json!(text));
                 }
             }
@@ -43,7 +54,8 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     write("],\"rows\":[")?;
     let mut first = true;
     let report = comparison.rows(!args.stat, |row| {
-        let text = format!("{}{}", if first { "" } else { "," }, rows::row_json(row, args.show_secrets));
+        let text =
+            format!("{}{}", if first { "" } else { "," }, rows::row_json(row, args.show_secrets));
         first = false;
         write(&text)
     })?;
@@ -55,18 +67,26 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
         let one = |(path, s): (String, ops::Setting)| json!({"file": path, "name": s.name, "before": s.before, "after": s.after, "by_upgrade": s.by_upgrade});
         all.into_iter().map(one).collect()
     });
-    let categories: Map<String, Value> = diff.totals.iter().map(|(category, totals)| (category.name().to_owned(), totals_json(totals))).collect();
-    let mut summary =
-        json!({"categories": categories, "total": totals_json(&diff.total()), "rows": report.as_ref().map(rows::report_json), "settings": settings});
+    let categories: Map<String, Value> = diff
+        .totals
+        .iter()
+        .map(|(category, totals)| (category.name().to_owned(), totals_json(totals)))
+        .collect();
+    let mut summary = json!({"categories": categories, "total": totals_json(&diff.total()), "rows": report.as_ref().map(rows::report_json), "settings": settings});
     let library = comparison.library_rows()?;
     if let (Some(map), Some(library)) = (summary.as_object_mut(), &library) {
         map.insert("library_rows".to_owned(), rows::report_json(library));
     }
-    write(&format!("],\"summary\":{summary},\"unknown\":{},\"remarks\":{}}}\n", diff.unknown, json!(diff.remarks)))?;
+    write(&format!(
+        "],\"summary\":{summary},\"unknown\":{},\"remarks\":{}}}\n",
+        diff.unknown,
+        json!(diff.remarks)
+    ))?;
     let mut spool = out.into_inner().map_err(|error| ops::Error::Output(error.into_error()))?;
     spool.rewind().map_err(ops::Error::Output)?;
     std::io::copy(&mut spool, &mut std::io::stdout().lock()).map_err(ops::Error::Output)?;
-    let differs = |report: Option<ops::RowsReport>| report.is_some_and(|report| !report.tables.is_empty());
+    let differs =
+        |report: Option<ops::RowsReport>| report.is_some_and(|report| !report.tables.is_empty());
     Ok(diff.has_changes() || differs(report) || differs(library))
 }
 
@@ -87,7 +107,8 @@ fn change_json(change: &Change, name: Option<String>) -> Value {
 }
 
 fn entry_json(entry: &Entry) -> Value {
-    let target = if let Kind::Symlink { target } = &entry.kind { Some(display(target)) } else { None };
+    let target =
+        if let Kind::Symlink { target } = &entry.kind { Some(display(target)) } else { None };
     let document = json!({
         "kind": tree::kind_word(&entry.kind), "size": entry.size(), "mtime": documents::time(nanoseconds(entry.mtime)),
         "mode": format!("{:04o}", entry.mode), "uid": known(entry.uid), "gid": known(entry.gid), "target": target,

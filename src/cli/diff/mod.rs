@@ -12,7 +12,9 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::manifest::{Catalog, display};
-use crate::ops::{self, Diff, DiffOptions, Namer, RowsOptions, RowsReport, State, ToldRow, WantedPaths, item_in};
+use crate::ops::{
+    self, Diff, DiffOptions, Namer, RowsOptions, RowsReport, State, ToldRow, WantedPaths, item_in,
+};
 use crate::store::{Index, Repository};
 
 use super::Exit;
@@ -54,17 +56,15 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let only = wanted(&args.only, &[])?;
     let paths = paths_of(&args.path)?;
     let repository = context.open()?;
-    // Without a name the newest whole snapshot is looked for among all.
-    let catalog: Catalog = match &args.before {
-        Some(before) if args.source.data_dir.is_none() => {
-            context.catalog_named(&repository, &[Some(before.as_str()), args.after.as_deref()].into_iter().flatten().collect::<Vec<_>>())?
-        }
-        _ => context.catalog(&repository)?,
-    };
+    let catalog = catalog_of(context, &repository, args)?;
     let (before, after) = sides::sides(context, &repository, &catalog, args)?;
     let index = repository.index().map_err(ops::Error::from)?;
     // An item that is named stands alone: its rows, and the files of its own folders.
-    let paths = if args.item.is_empty() || !args.path.is_empty() { paths } else { folders_of(args, &repository, &index, [&before, &after])? };
+    let paths = if args.item.is_empty() || !args.path.is_empty() {
+        paths
+    } else {
+        folders_of(args, &repository, &index, [&before, &after])?
+    };
     let (own, other) = (before.tree()?, after.tree()?);
     let is_silent = context.global.quiet && !context.global.json;
     let will_name = !(args.stat || args.wants_rows() || is_silent || own.has_the_same(&other));
@@ -72,25 +72,52 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let (mut items, found) = Items::new();
     let options = DiffOptions { only, paths, recipes: Arc::default() };
     let (diff, namer) = std::thread::scope(|scope| {
-        let namer = will_name.then(|| scope.spawn(|| naming::open_and_look_up([&after, &before], (&repository, &index, &options.recipes), found)));
+        let namer = will_name.then(|| {
+            scope.spawn(|| {
+                naming::open_and_look_up(
+                    [&after, &before],
+                    (&repository, &index, &options.recipes),
+                    found,
+                )
+            })
+        });
         let tell = move |path: &[u8]| {
             if let (true, Some(item)) = (will_name, item_in(path)) {
                 items.add(item);
             }
         };
         let diff = ops::diff(&repository, &index, (&own, &other), &options, &context.monitor, tell);
-        (diff, namer.map(|namer| namer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+        (
+            diff,
+            namer
+                .map(|namer| namer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))),
+        )
     });
     let mut diff = diff?;
     diff.remarks.extend(before.partial_against(&after));
     let path = args.database.as_deref().map_or_else(|| ops::main_database().to_vec(), typed_path);
-    let mut comparison =
-        Comparison { context, args, repository: &repository, index: &index, before, after, diff, path, states: None, library: None, namer: Cell::new(namer) };
+    let mut comparison = Comparison {
+        context,
+        args,
+        repository: &repository,
+        index: &index,
+        before,
+        after,
+        diff,
+        path,
+        states: None,
+        library: None,
+        namer: Cell::new(namer),
+    };
     if args.wants_rows() {
         comparison.open()?;
     }
     super::bar::clear();
-    let changed = if context.global.json { document::print(&comparison)? } else { words::print(&comparison)? };
+    let changed = if context.global.json {
+        document::print(&comparison)?
+    } else {
+        words::print(&comparison)?
+    };
     let problems = comparison.after.problems();
     if problems > 0 {
         context.say(&format!(
@@ -102,8 +129,29 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     Ok(if args.exit_code && changed { Exit::Failed } else { Exit::Done })
 }
 
+/// The snapshots that can be meant: without a name the newest whole one is looked for among all.
+fn catalog_of(
+    context: &Context,
+    repository: &Repository,
+    args: &DiffArgs,
+) -> Result<Catalog, Failure> {
+    match &args.before {
+        Some(before) if args.source.data_dir.is_none() => {
+            let after = args.after.as_deref();
+            let names: Vec<&str> = std::iter::once(before.as_str()).chain(after).collect();
+            context.catalog_named(repository, &names)
+        }
+        _ => context.catalog(repository),
+    }
+}
+
 /// The folders of the items that are named, by the snapshots among the two sides.
-fn folders_of(args: &DiffArgs, repository: &Repository, index: &Index, sides: [&Side<'_>; 2]) -> Result<WantedPaths, Failure> {
+fn folders_of(
+    args: &DiffArgs,
+    repository: &Repository,
+    index: &Index,
+    sides: [&Side<'_>; 2],
+) -> Result<WantedPaths, Failure> {
     let mut folders = Vec::new();
     for side in sides {
         let Side::Snapshot(snapshot) = side else { continue };
@@ -117,7 +165,9 @@ fn folders_of(args: &DiffArgs, repository: &Repository, index: &Index, sides: [&
 
 /// Paths and patterns as typed.
 pub fn paths_of(typed: &[String]) -> Result<WantedPaths, Failure> {
-    Ok(WantedPaths::new(&typed.iter().map(|text| (text.clone(), typed_path(text))).collect::<Vec<_>>())?)
+    Ok(WantedPaths::new(
+        &typed.iter().map(|text| (text.clone(), typed_path(text))).collect::<Vec<_>>(),
+    )?)
 }
 
 impl DiffArgs {
@@ -126,8 +176,14 @@ impl DiffArgs {
     }
 
     /// Whether tables are named, and the library has each of them, but not the main database.
-    fn has_only_tables_of(&self, library: &(State<'_>, State<'_>), main: &(State<'_>, State<'_>)) -> Result<bool, Failure> {
-        let has = |states: &(State<'_>, State<'_>), table: &str| Ok::<_, Failure>(states.0.has_table(table)? || states.1.has_table(table)?);
+    fn has_only_tables_of(
+        &self,
+        library: &(State<'_>, State<'_>),
+        main: &(State<'_>, State<'_>),
+    ) -> Result<bool, Failure> {
+        let has = |states: &(State<'_>, State<'_>), table: &str| {
+            Ok::<_, Failure>(states.0.has_table(table)? || states.1.has_table(table)?)
+        };
         for table in &self.table {
             if has(main, table)? || !has(library, table)? {
                 return Ok(false);
@@ -143,7 +199,8 @@ impl DiffArgs {
 }
 
 impl<'c> Comparison<'c> {
-    /// Opens the database, and the library beside it. Tables that only the library has are looked for there.
+    /// Opens the database, and the library beside it. Tables that only the library has are looked
+    /// for there.
     fn open(&mut self) -> Result<(), Failure> {
         let states = self.open_databases()?;
         let library = self.open_library()?;
@@ -179,28 +236,67 @@ impl<'c> Comparison<'c> {
         if self.args.database.is_some() {
             return Ok(None);
         }
-        let open = |side: &Side<'_>| side.database(self.repository, self.index, LIBRARY_PATH, &self.context.monitor.interrupt);
+        let open = |side: &Side<'_>| {
+            side.database(
+                self.repository,
+                self.index,
+                LIBRARY_PATH,
+                &self.context.monitor.interrupt,
+            )
+        };
         Ok(open(&self.before)?.zip(open(&self.after)?))
     }
 
     /// What differs in it, by table.
     fn library_rows(&self) -> Result<Option<RowsReport>, Failure> {
         let Some((before, after)) = &self.library else { return Ok(None) };
-        Ok(Some(ops::diff_rows(before, after, &[], &RowsOptions::default(), &self.context.monitor, |_| Ok(()))?))
+        Ok(Some(ops::diff_rows(
+            before,
+            after,
+            &[],
+            &RowsOptions::default(),
+            &self.context.monitor,
+            |_| Ok(()),
+        )?))
     }
 
     /// Settings of XML files that are not the same: (file, setting).
     fn settings(&self, upgraded: bool) -> Result<Vec<(String, ops::Setting)>, Failure> {
-        let (mut before, mut after) = (self.before.contents(self.repository, self.index), self.after.contents(self.repository, self.index));
-        Ok(ops::changed_settings(&self.diff, (&mut before, &mut after), (upgraded, self.args.show_secrets))?)
+        let (mut before, mut after) = (
+            self.before.contents(self.repository, self.index),
+            self.after.contents(self.repository, self.index),
+        );
+        Ok(ops::changed_settings(
+            &self.diff,
+            (&mut before, &mut after),
+            (upgraded, self.args.show_secrets),
+        )?)
     }
 
     /// Compares the rows; `each` is told those that are wanted.
-    fn rows(&self, single: bool, each: impl FnMut(&ToldRow<'_>) -> Result<(), ops::Error>) -> Result<Option<RowsReport>, Failure> {
+    fn rows(
+        &self,
+        single: bool,
+        each: impl FnMut(&ToldRow<'_>) -> Result<(), ops::Error>,
+    ) -> Result<Option<RowsReport>, Failure> {
         let Some((before, after)) = &self.states else { return Ok(None) };
         let args = self.args;
-        let named = if self.context.global.verbose || self.context.global.json { NAMED.1 } else { NAMED.0 };
-        let options = RowsOptions { tables: args.table.clone(), users: args.user.clone(), items: args.item.clone(), named, single };
-        Ok(Some(ops::diff_rows(before, after, &ops::changed_pictures(&self.diff)?, &options, &self.context.monitor, each)?))
+        let named =
+            if self.context.global.verbose || self.context.global.json { NAMED.1 } else { NAMED.0 };
+        let options = RowsOptions {
+            tables: args.table.clone(),
+            users: args.user.clone(),
+            items: args.item.clone(),
+            named,
+            single,
+        };
+        Ok(Some(ops::diff_rows(
+            before,
+            after,
+            &ops::changed_pictures(&self.diff)?,
+            &options,
+            &self.context.monitor,
+            each,
+        )?))
     }
 }

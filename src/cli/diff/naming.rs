@@ -57,7 +57,8 @@ pub fn open_and_look_up<'c>(
     let Some(mut namer) = namer_of_snapshots(sides, stored)? else { return Ok(None) };
     let mut room = NAMES_KEPT_MAX;
     while let Ok(mut together) = items.recv() {
-        // What has come meanwhile is looked up in one go: pages of the same extents are decoded once.
+        // What has come meanwhile is looked up in one go: pages of the same extents are decoded
+        // once.
         together.extend(items.try_iter().flatten());
         together.truncate(room);
         room -= together.len();
@@ -66,7 +67,8 @@ pub fn open_and_look_up<'c>(
     Ok(Some(namer))
 }
 
-/// Names by the databases of the snapshots among these sides. A live one is not copied for that alone.
+/// Names by the databases of the snapshots among these sides. A live one is not copied for that
+/// alone.
 fn namer_of_snapshots<'c>(
     sides: [&Side<'_>; 2],
     (repository, index, recipes): (&'c Repository, &'c Index, &Arc<Recipes>),
@@ -75,7 +77,10 @@ fn namer_of_snapshots<'c>(
     Ok(Namer::of_snapshots((repository, index), &snapshots, recipes)?)
 }
 
-fn with_libraries<'c>(namer: Result<Namer<'c>, ops::Error>, libraries: Option<&(State<'_>, State<'_>)>) -> Result<Option<Namer<'c>>, ops::Error> {
+fn with_libraries<'c>(
+    namer: Result<Namer<'c>, ops::Error>,
+    libraries: Option<&(State<'_>, State<'_>)>,
+) -> Result<Option<Namer<'c>>, ops::Error> {
     let mut namer = namer?;
     if let Some((before, after)) = libraries {
         [after, before].into_iter().try_for_each(|library| namer.add_library(library))?;
@@ -93,9 +98,15 @@ impl<'c> Naming<'c> {
     /// Over a comparison.
     pub fn of(comparison: &Comparison<'c>) -> Naming<'c> {
         let opened = match (&comparison.states, comparison.namer.take()) {
-            (Some((before, after)), _) => with_libraries(Namer::new(&[after, before]), comparison.library.as_ref()).map_err(Failure::from),
+            (Some((before, after)), _) => {
+                with_libraries(Namer::new(&[after, before]), comparison.library.as_ref())
+                    .map_err(Failure::from)
+            }
             (None, Some(opened)) => opened,
-            (None, None) => namer_of_snapshots([&comparison.after, &comparison.before], (comparison.repository, comparison.index, &Arc::default())),
+            (None, None) => namer_of_snapshots(
+                [&comparison.after, &comparison.before],
+                (comparison.repository, comparison.index, &Arc::default()),
+            ),
         };
         let mut naming = Naming { context: comparison.context, namer: None };
         match opened {
@@ -118,6 +129,9 @@ impl<'c> Naming<'c> {
     /// The files are told all the same, by their paths.
     fn give_up(&mut self, failure: &Failure) {
         self.namer = None;
-        self.context.say(&format!("Note: the names of items are not shown, because the database cannot be read: {}.", failure.in_one_line()));
+        self.context.say(&format!(
+            "Note: the names of items are not shown, because the database cannot be read: {}.",
+            failure.in_one_line()
+        ));
     }
 }

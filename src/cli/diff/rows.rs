@@ -3,7 +3,10 @@
 use serde_json::{Map, Value as Json, json};
 
 use crate::database::{Row, Table, TableChange, Value};
-use crate::ops::{HIDDEN, News, RowsReport, Section, ToldRow, clean_name, is_harmless, is_secret, without_secrets_in_addresses};
+use crate::ops::{
+    HIDDEN, News, RowsReport, Section, ToldRow, clean_name, is_harmless, is_secret,
+    without_secrets_in_addresses,
+};
 
 use super::super::render;
 
@@ -45,12 +48,15 @@ fn news_line(news: &News, named: usize) -> String {
 /// Counts by table.
 pub fn table_words(tables: &[TableChange]) -> String {
     let mut rows = vec![["TABLE", "NEW", "GONE", "CHANGED"].map(str::to_owned).to_vec()];
-    rows.extend(
-        tables
-            .iter()
-            .filter(|table| table.added + table.removed + table.changed > 0)
-            .map(|table| [vec![table.name.clone()], [table.added, table.removed, table.changed].map(render::count).to_vec()].concat()),
-    );
+    rows.extend(tables.iter().filter(|table| table.added + table.removed + table.changed > 0).map(
+        |table| {
+            [
+                vec![table.name.clone()],
+                [table.added, table.removed, table.changed].map(render::count).to_vec(),
+            ]
+            .concat()
+        },
+    ));
     render::table(&rows, &[1, 2, 3])
 }
 
@@ -66,11 +72,18 @@ pub fn row_words(row: &ToldRow<'_>, shows_secrets: bool) -> String {
     let whose: Vec<String> = [row.user.clone(), row.item.clone()].into_iter().flatten().collect();
     let whose = if whose.is_empty() { String::new() } else { format!("  {}", whose.join(", ")) };
     let by = if row.by_upgrade { "  (by the upgrade)" } else { "" };
-    let key: Vec<String> = key_of(row).into_iter().map(|(name, value)| format!("{name} {}", shown(&name, &value, &secrets))).collect();
+    let key: Vec<String> = key_of(row)
+        .into_iter()
+        .map(|(name, value)| format!("{name} {}", shown(&name, &value, &secrets)))
+        .collect();
     let mut out = format!("{mark} {table} {}{whose}{by}\n", key.join(", "));
     for (name, before, after) in differing(row) {
         match (before, after) {
-            (Some(before), Some(after)) => out.push_str(&format!("    {name}: {} → {}\n", shown(name, before, &secrets), shown(name, after, &secrets))),
+            (Some(before), Some(after)) => out.push_str(&format!(
+                "    {name}: {} → {}\n",
+                shown(name, before, &secrets),
+                shown(name, after, &secrets)
+            )),
             // Of a whole row what says nothing is left out.
             (Some(value), None) | (None, Some(value)) if !matches!(value, Value::Null) => {
                 out.push_str(&format!("    {name}: {}\n", shown(name, value, &secrets)))
@@ -81,8 +94,8 @@ pub fn row_words(row: &ToldRow<'_>, shows_secrets: bool) -> String {
     out
 }
 
-/// Which values of a row are secret: those of columns whose names say so, and what is named by a text of the row that says so (a table of
-/// keys and values).
+/// Which values of a row are secret: those of columns whose names say so, and what is named by a
+/// text of the row that says so (a table of keys and values).
 struct Secrets {
     is_named: bool,
     /// The user wants to see them.
@@ -91,15 +104,20 @@ struct Secrets {
 
 impl Secrets {
     fn of(row: &ToldRow<'_>, shows: bool) -> Secrets {
-        let sides = [row.sides.before.zip(row.change.before.as_ref()), row.sides.after.zip(row.change.after.as_ref())];
+        let sides = [
+            row.sides.before.zip(row.change.before.as_ref()),
+            row.sides.after.zip(row.change.after.as_ref()),
+        ];
         let is_named = sides.into_iter().flatten().any(|(table, own)| {
-            let names = table
-                .columns
-                .iter()
-                .zip(&own.values)
-                .filter(|(column, _)| ["key", "name", "setting", "option", "property"].contains(&column.name.to_ascii_lowercase().as_str()));
+            let names = table.columns.iter().zip(&own.values).filter(|(column, _)| {
+                ["key", "name", "setting", "option", "property"]
+                    .contains(&column.name.to_ascii_lowercase().as_str())
+            });
             let has_values = table.columns.iter().any(|column| is_value_column(&column.name));
-            has_values && names.into_iter().any(|(_, value)| value.text().is_some_and(|text| is_secret(&text)))
+            has_values
+                && names
+                    .into_iter()
+                    .any(|(_, value)| value.text().is_some_and(|text| is_secret(&text)))
         });
         Secrets { is_named, shows }
     }
@@ -115,7 +133,9 @@ impl Secrets {
                 return true;
             }
         }
-        !matches!(value, Value::Null) && ((is_secret(column) && !is_harmless_value(column, value)) || (self.is_named && is_value_column(column)))
+        !matches!(value, Value::Null)
+            && ((is_secret(column) && !is_harmless_value(column, value))
+                || (self.is_named && is_value_column(column)))
     }
 }
 
@@ -145,7 +165,11 @@ fn shown(column: &str, value: &Value, secrets: &Secrets) -> String {
             let seconds = ticks / 10_000_000;
             format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
         }
-        Value::Integer(flag @ (0 | 1)) if column.starts_with("Is") || ["Played", "Value"].contains(&column) => if *flag == 1 { "yes" } else { "no" }.to_owned(),
+        Value::Integer(flag @ (0 | 1))
+            if column.starts_with("Is") || ["Played", "Value"].contains(&column) =>
+        {
+            if *flag == 1 { "yes" } else { "no" }.to_owned()
+        }
         Value::Integer(number) => number.to_string(),
         Value::Real(number) => number.to_string(),
         Value::Text(text) => {
@@ -159,24 +183,44 @@ fn shown(column: &str, value: &Value, secrets: &Secrets) -> String {
 
 /// The key of a row, by column.
 fn key_of(row: &ToldRow<'_>) -> Vec<(String, Value)> {
-    let side = row.sides.after.zip(row.change.after.as_ref()).or(row.sides.before.zip(row.change.before.as_ref()));
+    let side = row
+        .sides
+        .after
+        .zip(row.change.after.as_ref())
+        .or(row.sides.before.zip(row.change.before.as_ref()));
     let Some((table, row)) = side else { return Vec::new() };
     if table.key.is_empty() {
         return vec![("rowid".to_owned(), row.number.map_or(Value::Null, Value::Integer))];
     }
-    table.key.iter().filter_map(|at| Some((table.columns.get(*at)?.name.clone(), row.values.get(*at)?.clone()))).collect()
+    table
+        .key
+        .iter()
+        .filter_map(|at| Some((table.columns.get(*at)?.name.clone(), row.values.get(*at)?.clone())))
+        .collect()
 }
 
 /// Columns that differ: name, before, after; all of a row that is new or gone.
 fn differing<'a>(row: &'a ToldRow<'_>) -> Vec<(&'a str, Option<&'a Value>, Option<&'a Value>)> {
-    let all = |table: &'a Table, own: &'a Row| table.columns.iter().zip(&own.values).map(|(column, value)| (column.name.as_str(), value));
+    let all = |table: &'a Table, own: &'a Row| {
+        table.columns.iter().zip(&own.values).map(|(column, value)| (column.name.as_str(), value))
+    };
     match (row.sides.before, &row.change.before, row.sides.after, &row.change.after) {
         (Some(_), Some(before), Some(table), Some(after)) => {
-            let pair = |(own, other): &(usize, usize)| Some((table.columns.get(*other)?.name.as_str(), before.values.get(*own), after.values.get(*other)));
+            let pair = |(own, other): &(usize, usize)| {
+                Some((
+                    table.columns.get(*other)?.name.as_str(),
+                    before.values.get(*own),
+                    after.values.get(*other),
+                ))
+            };
             row.change.changed.iter().filter_map(pair).collect()
         }
-        (Some(table), Some(before), _, None) => all(table, before).map(|(name, value)| (name, Some(value), None)).collect(),
-        (_, None, Some(table), Some(after)) => all(table, after).map(|(name, value)| (name, None, Some(value))).collect(),
+        (Some(table), Some(before), _, None) => {
+            all(table, before).map(|(name, value)| (name, Some(value), None)).collect()
+        }
+        (_, None, Some(table), Some(after)) => {
+            all(table, after).map(|(name, value)| (name, None, Some(value))).collect()
+        }
         _ => Vec::new(),
     }
 }
@@ -189,13 +233,17 @@ pub fn row_json(row: &ToldRow<'_>, shows_secrets: bool) -> Json {
         (_, None) => "removed",
         _ => "changed",
     };
-    let key: Map<String, Json> = key_of(row).into_iter().map(|(name, value)| (name.clone(), value_json(&name, &value, &secrets))).collect();
+    let key: Map<String, Json> = key_of(row)
+        .into_iter()
+        .map(|(name, value)| (name.clone(), value_json(&name, &value, &secrets)))
+        .collect();
     let (mut before, mut after) = (Map::new(), Map::new());
     for (name, own, other) in differing(row) {
         before.extend(own.map(|value| (name.to_owned(), value_json(name, value, &secrets))));
         after.extend(other.map(|value| (name.to_owned(), value_json(name, value, &secrets))));
     }
-    let side = |there: bool, map: Map<String, Json>| if there { Json::Object(map) } else { Json::Null };
+    let side =
+        |there: bool, map: Map<String, Json>| if there { Json::Object(map) } else { Json::Null };
     json!({
         "table": row.sides.table().map(|table| &table.name), "change": change, "key": key,
         "before": side(row.change.before.is_some(), before), "after": side(row.change.after.is_some(), after),

@@ -47,14 +47,18 @@ impl TreeView {
 
     /// Takes the next change; `name` is what people call what lies there.
     pub fn push(&mut self, change: &Change, name: Option<String>) {
-        if let Some(group) = self.group.as_mut().filter(|group| is_within(change.path(), &group.path)) {
+        if let Some(group) =
+            self.group.as_mut().filter(|group| is_within(change.path(), &group.path))
+        {
             let entry = change.after.as_ref().or(change.before.as_ref());
             if entry.is_some_and(|entry| !matches!(entry.kind, Kind::Directory)) {
                 group.files += 1;
                 group.bytes += entry.map_or(0, Entry::size);
                 group.moved += u64::from(change.kind == ChangeKind::Moved);
             }
-            if let Some(name) = name.filter(|name| !group.names.contains(name) && group.names.len() <= NAMES) {
+            if let Some(name) =
+                name.filter(|name| !group.names.contains(name) && group.names.len() <= NAMES)
+            {
                 group.names.push(name);
             }
             return;
@@ -66,8 +70,18 @@ impl TreeView {
         }
         let entry = change.after.as_ref().or(change.before.as_ref());
         let is_directory = entry.is_some_and(|entry| matches!(entry.kind, Kind::Directory));
-        if is_directory && !self.verbose && matches!(change.kind, ChangeKind::Added | ChangeKind::Removed) {
-            self.group = Some(Group { path: change.path().to_vec(), kind: change.kind, files: 0, bytes: 0, moved: 0, names: name.into_iter().collect() });
+        if is_directory
+            && !self.verbose
+            && matches!(change.kind, ChangeKind::Added | ChangeKind::Removed)
+        {
+            self.group = Some(Group {
+                path: change.path().to_vec(),
+                kind: change.kind,
+                files: 0,
+                bytes: 0,
+                moved: 0,
+                names: name.into_iter().collect(),
+            });
             return;
         }
         let mut says = words(change);
@@ -87,14 +101,27 @@ impl TreeView {
 
     fn close_group(&mut self) {
         let Some(group) = self.group.take() else { return };
-        let mut says =
-            if group.files == 0 { "empty".to_owned() } else { format!("{}, {}", render::plural(group.files, "file", "files"), render::size(group.bytes)) };
+        let mut says = if group.files == 0 {
+            "empty".to_owned()
+        } else {
+            format!(
+                "{}, {}",
+                render::plural(group.files, "file", "files"),
+                render::size(group.bytes)
+            )
+        };
         if group.moved > 0 {
-            says.push_str(&format!(", {} of them moved from elsewhere", render::count(group.moved)));
+            says.push_str(&format!(
+                ", {} of them moved from elsewhere",
+                render::count(group.moved)
+            ));
         }
         if !group.names.is_empty() {
             let more = if group.names.len() > NAMES { ", …" } else { "" };
-            says.push_str(&format!("  {}{more}", group.names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", ")));
+            says.push_str(&format!(
+                "  {}{more}",
+                group.names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", ")
+            ));
         }
         self.line(group.kind, &group.path, true, says);
     }
@@ -106,7 +133,10 @@ impl TreeView {
         let lines: Vec<&Line> = self.lines.iter().collect();
         branch(&lines, 0, 0, &mut out);
         if self.left_out > 0 {
-            out.push_str(&format!("… and {} more (--verbose shows them)\n", render::count(self.left_out)));
+            out.push_str(&format!(
+                "… and {} more (--verbose shows them)\n",
+                render::count(self.left_out)
+            ));
         }
         if self.quiet_directories > 0 {
             out.push_str(&format!(
@@ -126,8 +156,12 @@ fn branch(lines: &[&Line], skip: usize, depth: usize, out: &mut String) {
         // All lines of a group share `skip` bytes, which end at a slash: what is cut off is there.
         let below = first.path.get(skip..).unwrap_or_default();
         let component = below.split('/').next().unwrap_or(below);
-        let in_group =
-            |line: &&&Line| line.path.get(skip..).is_some_and(|path| path.strip_prefix(component).is_some_and(|end| end.is_empty() || end.starts_with('/')));
+        let in_group = |line: &&&Line| {
+            line.path.get(skip..).is_some_and(|path| {
+                path.strip_prefix(component)
+                    .is_some_and(|end| end.is_empty() || end.starts_with('/'))
+            })
+        };
         let count = rest.iter().take_while(in_group).count().max(1);
         let (group, behind) = rest.split_at(count);
         rest = behind;
@@ -152,10 +186,13 @@ fn branch(lines: &[&Line], skip: usize, depth: usize, out: &mut String) {
     }
 }
 
-/// Length of the longest beginning, in whole components, that the first and the last path of a sorted group share, and so all between them.
+/// Length of the longest beginning, in whole components, that the first and the last path of a
+/// sorted group share, and so all between them.
 fn shared_beginning(first: &str, last: &str) -> usize {
     let (mut end, mut shared) = (0, 0);
-    for (own, other) in first.split('/').zip(last.split('/')).take_while(|(own, other)| own == other) {
+    for (own, other) in
+        first.split('/').zip(last.split('/')).take_while(|(own, other)| own == other)
+    {
         end += own.len().max(other.len());
         shared = end;
         end += 1;
@@ -171,11 +208,24 @@ fn push_line(out: &mut String, pad: &str, line: &Line, name: &str) {
 
 /// A change on a line of its own, for other programs that read lines.
 pub fn flat(change: &Change, name: Option<&str>) -> String {
-    let is_directory = change.after.as_ref().or(change.before.as_ref()).is_some_and(|entry| matches!(entry.kind, Kind::Directory));
+    let is_directory = change
+        .after
+        .as_ref()
+        .or(change.before.as_ref())
+        .is_some_and(|entry| matches!(entry.kind, Kind::Directory));
     let slash = if is_directory { "/" } else { "" };
     // Few changes have a name besides their path.
-    let says = [words(change), name.unwrap_or_default().to_owned()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("  ");
-    format!("{:<9} {}{slash}{}\n", change.kind.word(), display(change.path()), if says.is_empty() { String::new() } else { format!("  ({says})") })
+    let says = [words(change), name.unwrap_or_default().to_owned()]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("  ");
+    format!(
+        "{:<9} {}{slash}{}\n",
+        change.kind.word(),
+        display(change.path()),
+        if says.is_empty() { String::new() } else { format!("  ({says})") }
+    )
 }
 
 fn mark(kind: ChangeKind) -> char {
@@ -189,23 +239,34 @@ fn mark(kind: ChangeKind) -> char {
 }
 
 /// What the marks mean.
-pub const LEGEND: &str = "+ new   - gone   ~ changed   > moved   m only mode, owner, time or attributes changed\n\n";
+pub const LEGEND: &str =
+    "+ new   - gone   ~ changed   > moved   m only mode, owner, time or attributes changed\n\n";
 
 /// Sizes, the old place, what of the metadata changed.
 fn words(change: &Change) -> String {
     match (&change.before, &change.after) {
-        (Some(before), Some(after)) if change.kind == ChangeKind::Moved => format!("from {}", display(&before.path)) + &differing(before, after),
-        (Some(before), Some(after)) if change.kind == ChangeKind::Metadata => differing(before, after).trim_start_matches(", ").to_owned(),
+        (Some(before), Some(after)) if change.kind == ChangeKind::Moved => {
+            format!("from {}", display(&before.path)) + &differing(before, after)
+        }
+        (Some(before), Some(after)) if change.kind == ChangeKind::Metadata => {
+            differing(before, after).trim_start_matches(", ").to_owned()
+        }
         (Some(before), Some(after)) => match (&before.kind, &after.kind) {
-            (Kind::File { .. }, Kind::File { .. }) => format!("{} → {}", render::size(before.size()), render::size(after.size())),
-            (Kind::Symlink { target }, Kind::Symlink { target: new }) => format!("link to {} → {}", display(target), display(new)),
+            (Kind::File { .. }, Kind::File { .. }) => {
+                format!("{} → {}", render::size(before.size()), render::size(after.size()))
+            }
+            (Kind::Symlink { target }, Kind::Symlink { target: new }) => {
+                format!("link to {} → {}", display(target), display(new))
+            }
             (before, after) => format!("{} → {}", kind_word(before), kind_word(after)),
         },
-        (one, other) => match one.as_ref().or(other.as_ref()).map(|entry| (&entry.kind, entry.size())) {
-            Some((Kind::File { .. }, size)) => render::size(size),
-            Some((Kind::Symlink { target }, _)) => format!("link to {}", display(target)),
-            _ => String::new(),
-        },
+        (one, other) => {
+            match one.as_ref().or(other.as_ref()).map(|entry| (&entry.kind, entry.size())) {
+                Some((Kind::File { .. }, size)) => render::size(size),
+                Some((Kind::Symlink { target }, _)) => format!("link to {}", display(target)),
+                _ => String::new(),
+            }
+        }
     }
 }
 
@@ -224,7 +285,10 @@ fn differing(before: &Entry, after: &Entry) -> String {
         out.push_str(&format!(", mode {:04o} → {:04o}", before.mode, after.mode));
     }
     if (before.uid, before.gid) != (after.uid, after.gid) {
-        out.push_str(&format!(", owner {}:{} → {}:{}", before.uid, before.gid, after.uid, after.gid));
+        out.push_str(&format!(
+            ", owner {}:{} → {}:{}",
+            before.uid, before.gid, after.uid, after.gid
+        ));
     }
     if before.xattrs != after.xattrs {
         out.push_str(", attributes");
@@ -245,8 +309,18 @@ mod tests {
     use crate::source::Category;
 
     fn entry(path: &str, size: Option<u64>) -> Entry {
-        let kind = size.map_or(Kind::Directory, |size| Kind::File { size, content: Content::Pieces(vec![]) });
-        Entry { path: path.into(), kind, mode: 0o644, uid: 0, gid: 0, mtime: Time::default(), xattrs: Xattrs::None, link_group: None }
+        let kind = size
+            .map_or(Kind::Directory, |size| Kind::File { size, content: Content::Pieces(vec![]) });
+        Entry {
+            path: path.into(),
+            kind,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            mtime: Time::default(),
+            xattrs: Xattrs::None,
+            link_group: None,
+        }
     }
 
     fn change(kind: ChangeKind, before: Option<Entry>, after: Option<Entry>) -> Change {
@@ -257,16 +331,32 @@ mod tests {
     fn a_tree_shares_beginnings_and_folds_what_came_or_went_whole() {
         let mut view = TreeView::new(false);
         for next in [
-            change(ChangeKind::Modified, Some(entry("config/system.xml", Some(10))), Some(entry("config/system.xml", Some(2048)))),
+            change(
+                ChangeKind::Modified,
+                Some(entry("config/system.xml", Some(10))),
+                Some(entry("config/system.xml", Some(2048))),
+            ),
             change(
                 ChangeKind::Metadata,
                 Some(entry("config/users", None)),
                 Some(Entry { mtime: Time { seconds: 1, nanos: 0 }, ..entry("config/users", None) }),
             ),
             change(ChangeKind::Added, None, Some(entry("config/users/guest", None))),
-            change(ChangeKind::Added, None, Some(entry("config/users/guest/profile.png", Some(100)))),
-            change(ChangeKind::Removed, Some(entry("metadata/library/ab/abc/poster.jpg", Some(5))), None),
-            change(ChangeKind::Moved, Some(entry("metadata/x.jpg", Some(5))), Some(entry("metadata/library/ab/abd/poster.jpg", Some(5)))),
+            change(
+                ChangeKind::Added,
+                None,
+                Some(entry("config/users/guest/profile.png", Some(100))),
+            ),
+            change(
+                ChangeKind::Removed,
+                Some(entry("metadata/library/ab/abc/poster.jpg", Some(5))),
+                None,
+            ),
+            change(
+                ChangeKind::Moved,
+                Some(entry("metadata/x.jpg", Some(5))),
+                Some(entry("metadata/library/ab/abd/poster.jpg", Some(5))),
+            ),
         ] {
             view.push(&next, None);
         }

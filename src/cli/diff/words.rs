@@ -28,10 +28,18 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     }
     let mut out = Clean(std::io::BufWriter::new(std::io::stdout().lock()));
     let mut write = |text: &str| out.write_all(text.as_bytes()).map_err(ops::Error::Output);
-    write(&format!("From {} to {}:\n\n", comparison.before.name(context), comparison.after.name(context)))?;
+    write(&format!(
+        "From {} to {}:\n\n",
+        comparison.before.name(context),
+        comparison.after.name(context)
+    ))?;
     if !changed {
         let times = diff.total().directory_times;
-        let but = if times > 0 { format!(", except the times of {}", render::plural(times, "directory", "directories")) } else { String::new() };
+        let but = if times > 0 {
+            format!(", except the times of {}", render::plural(times, "directory", "directories"))
+        } else {
+            String::new()
+        };
         write(&format!("Nothing changed{but}.\n"))?;
     }
     if let Some(report) = &report {
@@ -39,12 +47,20 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
         write(&rows::news_words(report, named))?;
         write(&settings_words(comparison, report.upgraded)?)?;
         if rows_changed {
-            write(&format!("\nRows of {}:\n\n{}\n", display(&comparison.path), rows::table_words(&report.tables)))?;
+            write(&format!(
+                "\nRows of {}:\n\n{}\n",
+                display(&comparison.path),
+                rows::table_words(&report.tables)
+            ))?;
         } else if changed && library.as_ref().is_none_or(|report| report.tables.is_empty()) {
             write("\nNo rows of the database changed.\n\n")?;
         }
         if let Some(report) = library.filter(|report| !report.tables.is_empty()) {
-            write(&format!("\nRows of {}:\n\n{}\n", display(LIBRARY_PATH), rows::table_words(&report.tables)))?;
+            write(&format!(
+                "\nRows of {}:\n\n{}\n",
+                display(LIBRARY_PATH),
+                rows::table_words(&report.tables)
+            ))?;
         }
         if args.wants_single_rows() {
             let mut told = 0u64;
@@ -111,18 +127,31 @@ fn settings_words(comparison: &Comparison<'_>, upgraded: bool) -> Result<String,
             continue;
         }
         let value = |value: &Option<String>| {
-            value.as_ref().map_or_else(|| "not set".to_owned(), |value| if value.is_empty() { "empty".to_owned() } else { ops::clean_name(value) })
+            value.as_ref().map_or_else(
+                || "not set".to_owned(),
+                |value| if value.is_empty() { "empty".to_owned() } else { ops::clean_name(value) },
+            )
         };
         let by = if setting.by_upgrade { "  (by the upgrade)" } else { "" };
-        out.push_str(&format!("  {path}: {}: {} → {}{by}\n", ops::clean_name(&setting.name), value(&setting.before), value(&setting.after)));
+        out.push_str(&format!(
+            "  {path}: {}: {} → {}{by}\n",
+            ops::clean_name(&setting.name),
+            value(&setting.before),
+            value(&setting.after)
+        ));
     }
     Ok(if out.is_empty() { out } else { format!("Settings\n{out}") })
 }
 
 /// What changed inside the files.
-fn patches(comparison: &Comparison<'_>, write: &mut impl FnMut(&str) -> Result<(), ops::Error>) -> Result<(), Failure> {
-    let (mut before, mut after) =
-        (comparison.before.contents(comparison.repository, comparison.index), comparison.after.contents(comparison.repository, comparison.index));
+fn patches(
+    comparison: &Comparison<'_>,
+    write: &mut impl FnMut(&str) -> Result<(), ops::Error>,
+) -> Result<(), Failure> {
+    let (mut before, mut after) = (
+        comparison.before.contents(comparison.repository, comparison.index),
+        comparison.after.contents(comparison.repository, comparison.index),
+    );
     comparison.diff.for_each(|change| {
         if let Some(dimensions) = patch::dimensions(change, &mut before, &mut after)? {
             return write(&patch::picture_line(change, dimensions));
@@ -140,16 +169,38 @@ fn patches(comparison: &Comparison<'_>, write: &mut impl FnMut(&str) -> Result<(
 fn summary(comparison: &Comparison<'_>) -> String {
     let diff = &comparison.diff;
     let mut rows = vec![
-        ["CATEGORY", "NEW", "GONE", "CHANGED", "MOVED", "METADATA", "SIZE BEFORE", "AFTER", "STORED BEFORE*", "STORED AFTER*"].map(str::to_owned).to_vec(),
+        [
+            "CATEGORY",
+            "NEW",
+            "GONE",
+            "CHANGED",
+            "MOVED",
+            "METADATA",
+            "SIZE BEFORE",
+            "AFTER",
+            "STORED BEFORE*",
+            "STORED AFTER*",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
     let row = |name: &str, t: &Totals| {
         let counts = [t.added, t.removed, t.modified, t.moved, t.metadata].map(render::count);
-        let sizes = [t.size_before, t.size_after, t.stored_before, t.stored_after].map(render::size);
+        let sizes =
+            [t.size_before, t.size_after, t.stored_before, t.stored_after].map(render::size);
         [vec![name.to_owned()], counts.to_vec(), sizes.to_vec()].concat()
     };
-    rows.extend(diff.totals.iter().filter(|(_, totals)| totals.changes() > totals.directory_times).map(|(category, totals)| row(category.name(), totals)));
+    rows.extend(
+        diff.totals
+            .iter()
+            .filter(|(_, totals)| totals.changes() > totals.directory_times)
+            .map(|(category, totals)| row(category.name(), totals)),
+    );
     rows.push(row("total", &diff.total()));
-    let stored = if comparison.after.is_live() { "; the live source is not stored yet" } else { "" };
+    let stored =
+        if comparison.after.is_live() { "; the live source is not stored yet" } else { "" };
     render::table(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9])
-        + &format!("* space that only this side's changed files take in the repository: compressed, without data that both sides share{stored}\n")
+        + &format!(
+            "* space that only this side's changed files take in the repository: compressed, without data that both sides share{stored}\n"
+        )
 }

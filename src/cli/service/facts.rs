@@ -45,7 +45,8 @@ pub struct Whose {
 }
 
 impl Whose {
-    /// The server of the configuration, or the one that is found here. One that cannot be found is any.
+    /// The server of the configuration, or the one that is found here. One that cannot be found is
+    /// any.
     pub fn find(context: &Context) -> Whose {
         match source::find(context, &SourceArgs::default()) {
             Ok((instance, spec)) => Whose::of(&instance, spec.server.id),
@@ -60,12 +61,19 @@ impl Whose {
 
     /// Whether a snapshot is of it.
     pub fn has(&self, record: &SnapshotRecord) -> bool {
-        if record.is_safety() || record.has_wrong_clock() || record.source.directories.contains_key("folder") || record.source.key.starts_with("zip-") {
+        if record.is_safety()
+            || record.has_wrong_clock()
+            || record.source.directories.contains_key("folder")
+            || record.source.key.starts_with("zip-")
+        {
             return false;
         }
         match (&self.id, &record.server.id) {
             (Some(own), Some(id)) => own == id,
-            _ => self.directory.as_ref().is_none_or(|own| record.source.directories.get("programdata") == Some(own)),
+            _ => self
+                .directory
+                .as_ref()
+                .is_none_or(|own| record.source.directories.get("programdata") == Some(own)),
         }
     }
 }
@@ -73,7 +81,9 @@ impl Whose {
 /// What the running server of the configuration says; nothing where there is no key.
 pub fn ask_server(context: &Context) -> Option<Result<jellyfin::Facts, Failure>> {
     context.settings().ok()?.config.jellyfin.api_key_file.as_ref()?;
-    let server = source::find(context, &SourceArgs::default()).map(|(_, spec)| spec.server).unwrap_or_default();
+    let server = source::find(context, &SourceArgs::default())
+        .map(|(_, spec)| spec.server)
+        .unwrap_or_default();
     jellyfin::ask(context, &server)
 }
 
@@ -86,16 +96,24 @@ pub fn alarm_file(context: &Context) -> Option<PathBuf> {
 pub fn state_file(context: &Context, what: &str) -> Option<PathBuf> {
     let path = context.repository_path().ok()?;
     let absolute = std::path::absolute(&path).unwrap_or(path);
-    let name: String = blake3::hash(absolute.as_os_str().as_encoded_bytes()).to_hex().chars().take(16).collect();
+    let name: String =
+        blake3::hash(absolute.as_os_str().as_encoded_bytes()).to_hex().chars().take(16).collect();
     known::state_dir().map(|dir| dir.join(format!("{what}-{name}.json")))
 }
 
 /// When each job was done. A snapshot is done when there is one, whoever took it.
-pub fn past(repository: Option<&Repository>, log: &JobLog, job: Job, whose: &Whose, now: Timestamp) -> Result<Past, Failure> {
+pub fn past(
+    repository: Option<&Repository>,
+    log: &JobLog,
+    job: Job,
+    whose: &Whose,
+    now: Timestamp,
+) -> Result<Past, Failure> {
     let past = log.past(job);
     let (Job::Snapshot, Some(repository)) = (job, repository) else { return Ok(past) };
     let is_past = |record: &SnapshotRecord| render::moment(record.time_ns) <= now;
-    let newest = Catalog::newest(repository, |record| whose.has(record) && is_past(record)).map_err(ops::Error::from)?;
+    let newest = Catalog::newest(repository, |record| whose.has(record) && is_past(record))
+        .map_err(ops::Error::from)?;
     Ok(Past { done: newest.map(|(_, record)| render::moment(record.time_ns)), ..past })
 }
 
@@ -103,18 +121,35 @@ pub fn past(repository: Option<&Repository>, log: &JobLog, job: Job, whose: &Who
 pub fn open(context: &Context) -> Result<Result<Repository, String>, Failure> {
     match context.open() {
         Ok(repository) => Ok(Ok(repository)),
-        Err(failure) if matches!(failure.kind(), ErrorKind::NoRepository | ErrorKind::Io | ErrorKind::Damaged) => Ok(Err(failure.in_one_line())),
+        Err(failure)
+            if matches!(
+                failure.kind(),
+                ErrorKind::NoRepository | ErrorKind::Io | ErrorKind::Damaged
+            ) =>
+        {
+            Ok(Err(failure.in_one_line()))
+        }
         Err(failure) => Err(failure),
     }
 }
 
 /// Everything that the overview needs.
-pub fn gather(context: &Context, loaded: &Loaded, schedules: &Schedules, alarm: &Alarm, now: &Zoned) -> Result<(Facts, JobLog), Failure> {
-    let absent_after = loaded.config.notify.absent_after().unwrap_or(SignedDuration::from_hours(24));
+pub fn gather(
+    context: &Context,
+    loaded: &Loaded,
+    schedules: &Schedules,
+    alarm: &Alarm,
+    now: &Zoned,
+) -> Result<(Facts, JobLog), Failure> {
+    let absent_after =
+        loaded.config.notify.absent_after().unwrap_or(SignedDuration::from_hours(24));
     let repository = match open(context)? {
         Ok(repository) => repository,
         Err(why) => {
-            return Ok((Facts { away: Some((why, alarm.absent_since)), absent_after, ..Facts::default() }, JobLog::default()));
+            return Ok((
+                Facts { away: Some((why, alarm.absent_since)), absent_after, ..Facts::default() },
+                JobLog::default(),
+            ));
         }
     };
     let log = repository.job_log_file().map(|path| JobLog::read(&path)).unwrap_or_default();
@@ -127,37 +162,57 @@ pub fn gather(context: &Context, loaded: &Loaded, schedules: &Schedules, alarm: 
         is_complete: record.is_complete(),
         id: render::short(id),
     });
-    let last_complete = own.iter().rev().find(|(_, record)| record.is_complete()).map(|(_, record)| render::moment(record.time_ns));
+    let last_complete = own
+        .iter()
+        .rev()
+        .find(|(_, record)| record.is_complete())
+        .map(|(_, record)| render::moment(record.time_ns));
     // A snapshot that was taken since, by whomever, is the better news.
     let newest = own.last().map(|(_, record)| render::moment(record.time_ns));
-    let is_open = |(job, failed): &(Job, Outcome)| *job != Job::Snapshot || newest.is_none_or(|newest| newest < failed.began);
+    let is_open = |(job, failed): &(Job, Outcome)| {
+        *job != Job::Snapshot || newest.is_none_or(|newest| newest < failed.began)
+    };
     // Who takes the protection away has looked at it.
     let kept = Chain::kept(&repository).map_err(ops::Error::from)?;
     let is_kept = |id: &str| kept.iter().any(|kept| kept.to_string() == id);
     // Who has neither a configuration nor a run behind them takes snapshots in their own way.
-    let is_scheduled = loaded.file.is_some() || !loaded.variables.is_empty() || log != JobLog::default();
-    let schedule = |job| schedules.iter().find(|(known, _)| *known == job).map(|(_, schedule)| schedule);
+    let is_scheduled =
+        loaded.file.is_some() || !loaded.variables.is_empty() || log != JobLog::default();
+    let schedule =
+        |job| schedules.iter().find(|(known, _)| *known == job).map(|(_, schedule)| schedule);
     let jellyfin = &loaded.config.jellyfin;
     let facts = Facts {
         away: None,
         // Only with a key is anything waited for.
-        wait_max: jellyfin.api_key_file.as_ref().and_then(|_| jellyfin.wait_max().ok()).unwrap_or_default(),
+        wait_max: jellyfin
+            .api_key_file
+            .as_ref()
+            .and_then(|_| jellyfin.wait_max().ok())
+            .unwrap_or_default(),
         absent_after,
         last,
         last_complete,
         snapshots: own.len() as u64,
-        period: schedule(Job::Snapshot).filter(|_| is_scheduled).and_then(|schedule| schedule.period(now)),
+        period: schedule(Job::Snapshot)
+            .filter(|_| is_scheduled)
+            .and_then(|schedule| schedule.period(now)),
         loss: log.loss.clone().filter(|loss| is_kept(&loss.before)),
-        failures: Job::ALL.into_iter().filter_map(|job| Some((job, log.open_failure(job)?.clone()))).filter(is_open).collect(),
+        failures: Job::ALL
+            .into_iter()
+            .filter_map(|job| Some((job, log.open_failure(job)?.clone())))
+            .filter(is_open)
+            .collect(),
         checked: log.done.get(&Job::Check).map(|outcome| outcome.began),
-        checks_are_scheduled: is_scheduled && !matches!(schedule(Job::Check), Some(Schedule::Never) | None),
+        checks_are_scheduled: is_scheduled
+            && !matches!(schedule(Job::Check), Some(Schedule::Never) | None),
     };
     Ok((facts, log))
 }
 
 /// Whether this process alone does the jobs of the repository.
 pub enum Claim {
-    /// It does, as long as this lives. Where nothing can be locked, two may do the same twice, which harms nothing.
+    /// It does, as long as this lives. Where nothing can be locked, two may do the same twice,
+    /// which harms nothing.
     Ours(Option<std::fs::File>),
     /// Another one does.
     Others,
@@ -165,10 +220,17 @@ pub enum Claim {
 
 /// Claims the jobs of a repository.
 pub fn claim(repository: &Repository) -> Claim {
-    let Some(path) = repository.job_log_file().map(|path| path.with_extension("lock")) else { return Claim::Ours(None) };
-    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let Some(path) = repository.job_log_file().map(|path| path.with_extension("lock")) else {
+        return Claim::Ours(None);
+    };
+    let flags =
+        OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     // A repository that cannot be written to is told by the job.
-    let Ok(file) = rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)).map(std::fs::File::from) else { return Claim::Ours(None) };
+    let Ok(file) =
+        rustix::fs::open(&path, flags, Mode::from_raw_mode(0o600)).map(std::fs::File::from)
+    else {
+        return Claim::Ours(None);
+    };
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Err(rustix::io::Errno::WOULDBLOCK) => Claim::Others,
         _ => Claim::Ours(Some(file)),

@@ -5,7 +5,9 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use crate::manifest::{Catalog, Policy};
-use crate::ops::{self, CheckOptions, DrillOptions, Forget, PruneOptions, Session, Share, SnapshotOptions};
+use crate::ops::{
+    self, CheckOptions, DrillOptions, Forget, PruneOptions, Session, Share, SnapshotOptions,
+};
 use crate::service::{ConfigError, Job, JobLog, Loaded, Outcome, SuddenLoss, run_hook};
 use crate::source::Category;
 use crate::store::Repository;
@@ -18,12 +20,14 @@ use super::super::open_or_make::open_or_make;
 use super::super::{check, render, source};
 use super::facts::Whose;
 
-/// How long pruning waits for those that read: the next snapshot must not wait for a download. It is tried again after ten minutes.
+/// How long pruning waits for those that read: the next snapshot must not wait for a download. It
+/// is tried again after ten minutes.
 const WAIT: std::time::Duration = std::time::Duration::from_secs(20);
 /// Hundredths of the data that a check reads where nothing is said.
 const READ_PERCENT: f64 = 5.0;
 
-/// Does a job with the programs that run around it; what became of it. An interrupt is a failure of the whole.
+/// Does a job with the programs that run around it; what became of it. An interrupt is a failure of
+/// the whole.
 pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Failure> {
     let (began, started) = (Timestamp::now(), Instant::now());
     let hooks = &loaded.config.hooks;
@@ -38,9 +42,15 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
             Job::Check => check(context, loaded),
             Job::Drill => drill(context, loaded),
         },
-        Err(error) => Ok((false, format!("the job was not run, because the program set as before in [hooks] failed: {error}"))),
+        Err(error) => Ok((
+            false,
+            format!(
+                "the job was not run, because the program set as before in [hooks] failed: {error}"
+            ),
+        )),
     };
-    let is_damage = matches!(job, Job::Check | Job::Drill) && matches!(done, Ok((false, _))) && is_begun;
+    let is_damage =
+        matches!(job, Job::Check | Job::Drill) && matches!(done, Ok((false, _))) && is_begun;
     let (is_ok, mut words) = match done {
         Ok(done) => done,
         Err(failure) if failure.is_interrupt() => return Err(failure),
@@ -48,10 +58,19 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
     };
     let (name, command) = if is_ok { ("after", &hooks.after) } else { ("failed", &hooks.failed) };
     if let Err(error) = run_hook(command, &variables, limit) {
-        context.complain(&format!("the program set as {name} in [hooks] failed (job {}): {error}", job.name()));
+        context.complain(&format!(
+            "the program set as {name} in [hooks] failed (job {}): {error}",
+            job.name()
+        ));
         words.push_str(&format!(" (the program set as {name} in [hooks] failed: {error})"));
     }
-    Ok(Outcome { began, is_ok, words, took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), is_damage })
+    Ok(Outcome {
+        began,
+        is_ok,
+        words,
+        took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        is_damage,
+    })
 }
 
 fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> {
@@ -62,10 +81,16 @@ fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failur
     // What is found beside the repository's own memory, too.
     let (instance, spec) = match found {
         Ok(_) => source::find_known(context, &own, &repository)?,
-        Err(failure) if failure.is_no_instance() => source::find_to_capture(context, &own, &repository)?,
+        Err(failure) if failure.is_no_instance() => {
+            source::find_to_capture(context, &own, &repository)?
+        }
         Err(failure) => return Err(failure),
     };
-    let only = if config.skip.is_empty() { Vec::new() } else { Category::ALL.into_iter().filter(|category| !config.skip.contains(category)).collect() };
+    let only = if config.skip.is_empty() {
+        Vec::new()
+    } else {
+        Category::ALL.into_iter().filter(|category| !config.skip.contains(category)).collect()
+    };
     let options = SnapshotOptions {
         only,
         exclude: config.exclude.clone(),
@@ -74,7 +99,8 @@ fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failur
         ..SnapshotOptions::default()
     };
     let whose = Whose::of(&instance, spec.server.id.clone());
-    let before = Catalog::newest(&repository, |record| whose.has(record) && record.is_complete()).map_err(ops::Error::from)?;
+    let before = Catalog::newest(&repository, |record| whose.has(record) && record.is_complete())
+        .map_err(ops::Error::from)?;
     let report = ops::snapshot(&repository, &spec, &options, &context.monitor)?;
     if let (Some(before), Some(id)) = (&before, report.id) {
         look_for_losses(context, &repository, before, &(id, report.record.clone()))?;
@@ -94,27 +120,49 @@ fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failur
     Ok((true, words))
 }
 
-/// Much that is gone at once is noted, and the snapshot before is protected: rules might forget it before anybody notices.
-fn look_for_losses(context: &Context, repository: &Repository, before: &ops::Snapshot, after: &ops::Snapshot) -> Result<(), Failure> {
+/// Much that is gone at once is noted, and the snapshot before is protected: rules might forget it
+/// before anybody notices.
+fn look_for_losses(
+    context: &Context,
+    repository: &Repository,
+    before: &ops::Snapshot,
+    after: &ops::Snapshot,
+) -> Result<(), Failure> {
     let losses = ops::losses(repository, before, after, &context.monitor)?;
     let (Some(path), false) = (repository.job_log_file(), losses.is_empty()) else { return Ok(()) };
     ops::keep(repository, &[before.0], true)?;
-    let words: Vec<String> = losses.iter().map(|loss| format!("{} {}", render::count(loss.count), loss.what)).collect();
+    let words: Vec<String> =
+        losses.iter().map(|loss| format!("{} {}", render::count(loss.count), loss.what)).collect();
     let mut log = JobLog::read(&path);
-    log.loss = Some(SuddenLoss { seen: render::moment(after.1.time_ns), before: before.0.to_string(), words: words.join(", ") });
+    log.loss = Some(SuddenLoss {
+        seen: render::moment(after.1.time_ns),
+        before: before.0.to_string(),
+        words: words.join(", "),
+    });
     log.write(&path).map_err(|source| ops::Error::Target { verb: "write", path, source }.into())
 }
 
 fn retention(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> {
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
-    let policy = Policy { server: context.server.borrow().clone(), ..loaded.config.policy()? };
-    let forgetting = ops::plan_forget(&repository, &catalog, &Forget::By(policy), &context.zone, &context.monitor)?;
+    let policy =
+        Policy { server: context.server.borrow().clone(), ..loaded.config.retention.policy()? };
+    let forgetting = ops::plan_forget(
+        &repository,
+        &catalog,
+        &Forget::By(policy),
+        &context.zone,
+        &context.monitor,
+    )?;
     let dropped = forgetting.dropped();
     ops::forget(&repository, &dropped)?;
     let options = PruneOptions { wait: WAIT, ..PruneOptions::default() };
     let report = ops::prune(&repository, &options, &context.monitor)?;
-    let words = format!("{} forgotten, {} freed", render::plural(dropped.len() as u64, "snapshot", "snapshots"), render::size(report.freed));
+    let words = format!(
+        "{} forgotten, {} freed",
+        render::plural(dropped.len() as u64, "snapshot", "snapshots"),
+        render::size(report.freed)
+    );
     match report.problems.first() {
         None => Ok((true, words)),
         Some(problem) => Ok((false, format!("{words}, but {}: {}", problem.path, problem.what))),
@@ -129,11 +177,18 @@ fn check(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> 
     if report.is_ok() {
         return Ok((
             true,
-            format!("{} checked, {} read: no damage", render::plural(report.snapshots, "snapshot", "snapshots"), render::size(report.read.bytes)),
+            format!(
+                "{} checked, {} read: no damage",
+                render::plural(report.snapshots, "snapshot", "snapshots"),
+                render::size(report.read.bytes)
+            ),
         ));
     }
-    let first = report.findings.first().map(|finding| format!("{}: {}", finding.name, finding.what));
-    let first = first.unwrap_or_else(|| check::by_path(&report.damage).trim().lines().next().unwrap_or_default().trim().to_owned());
+    let first =
+        report.findings.first().map(|finding| format!("{}: {}", finding.name, finding.what));
+    let first = first.unwrap_or_else(|| {
+        check::by_path(&report.damage).trim().lines().next().unwrap_or_default().trim().to_owned()
+    });
     let count = report.findings.len() as u64 + report.damage_count;
     Ok((false, format!("{} found; the first: {first}", render::plural(count, "fault", "faults"))))
 }
@@ -141,19 +196,40 @@ fn check(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> 
 fn drill(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> {
     let repository = context.open()?;
     let whose = Whose::find(context);
-    let newest = Catalog::newest(&repository, |record| whose.has(record) && record.is_complete()).map_err(ops::Error::from)?;
-    let Some(snapshot) = newest else { return Ok((true, "there is no complete snapshot yet, so nothing was restored".to_owned())) };
+    let newest = Catalog::newest(&repository, |record| whose.has(record) && record.is_complete())
+        .map_err(ops::Error::from)?;
+    let Some(snapshot) = newest else {
+        return Ok((true, "there is no complete snapshot yet, so nothing was restored".to_owned()));
+    };
     let session = Session::on(repository);
-    let report = ops::drill(&session, &snapshot, &DrillOptions { files: loaded.config.drill.files() }, &context.monitor)?;
+    let report = ops::drill(
+        &session,
+        &snapshot,
+        &DrillOptions { files: loaded.config.drill.files() },
+        &context.monitor,
+    )?;
     let files = render::plural(report.files, "file", "files");
-    let mut words = format!("{files} of snapshot {} restored and compared ({})", render::short(&snapshot.0), render::size(report.bytes));
+    let mut words = format!(
+        "{files} of snapshot {} restored and compared ({})",
+        render::short(&snapshot.0),
+        render::size(report.bytes)
+    );
     if let Some(failed) = report.failed.first() {
         let count = render::plural(report.failed.len() as u64, "file", "files");
-        return Ok((false, format!("{count} did not come back; the first: {}: {}. {words}", failed.path, failed.what)));
+        return Ok((
+            false,
+            format!(
+                "{count} did not come back; the first: {}: {}. {words}",
+                failed.path, failed.what
+            ),
+        ));
     }
     if !report.databases.is_empty() {
         words.push_str(&format!("; {} opened and checked", report.databases.join(", ")));
     }
-    report.unsound.iter().for_each(|problem| words.push_str(&format!(". In {}, {}", problem.path, problem.what)));
+    report
+        .unsound
+        .iter()
+        .for_each(|problem| words.push_str(&format!(". In {}, {}", problem.path, problem.what)));
     Ok((true, words))
 }

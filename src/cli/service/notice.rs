@@ -2,7 +2,9 @@
 
 use jiff::Zoned;
 
-use crate::service::{Alarm, Facts, Job, JobLog, Loaded, Message, Outcome, Standing, Telling, metrics, write_metrics};
+use crate::service::{
+    Alarm, Facts, Job, JobLog, Loaded, Message, Outcome, Standing, Telling, metrics, write_metrics,
+};
 
 use super::super::context::Context;
 use super::super::failure::Failure;
@@ -25,7 +27,13 @@ pub struct Looked {
 }
 
 /// Looks how things stand, and tells whoever is to be told.
-pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, done: &Done, now: &Zoned) -> Result<Looked, Failure> {
+pub fn look_and_tell(
+    context: &Context,
+    loaded: &Loaded,
+    schedules: &Schedules,
+    done: &Done,
+    now: &Zoned,
+) -> Result<Looked, Failure> {
     let file = alarm_file(context);
     let mut alarm = file.as_deref().map(Alarm::read).unwrap_or_default();
     let (mut facts, log) = gather(context, loaded, schedules, &alarm, now)?;
@@ -42,15 +50,24 @@ pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, 
     if let Some(path) = &loaded.config.metrics.file {
         let text = metrics(&facts, &standing, &log, &schedules.next(now), now.timestamp());
         if let Err(error) = write_metrics(path, &text) {
-            context.complain(&format!("the metrics could not be written to {} ({error})", path.display()));
+            context.complain(&format!(
+                "the metrics could not be written to {} ({error})",
+                path.display()
+            ));
         }
     }
     let notify = &loaded.config.notify;
-    let (telling, next) = alarm.next(&standing, now.timestamp(), notify.reminder().unwrap_or(jiff::SignedDuration::from_hours(24)));
+    let (telling, next) = alarm.next(
+        &standing,
+        now.timestamp(),
+        notify.reminder().unwrap_or(jiff::SignedDuration::from_hours(24)),
+    );
     let mut is_told = true;
     if telling != Telling::Nothing && !notify.is_empty() {
         let outcomes = notify.send(&message(context, telling, &standing));
-        for (name, error) in outcomes.iter().filter_map(|(name, outcome)| Some((name, outcome.as_ref().err()?))) {
+        for (name, error) in
+            outcomes.iter().filter_map(|(name, outcome)| Some((name, outcome.as_ref().err()?)))
+        {
             context.complain(&format!("the alarm could not be sent by {name}: {error}"));
         }
         is_told = outcomes.iter().any(|(_, outcome)| outcome.is_ok());
@@ -58,7 +75,9 @@ pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, 
     // Where nobody could be told it is tried again.
     let kept = if is_told { next } else { alarm };
     if let Some(Err(error)) = file.as_deref().map(|file| kept.write(file)) {
-        context.complain(&format!("could not save which alarms were sent ({error}), so they may be sent again"));
+        context.complain(&format!(
+            "could not save which alarms were sent ({error}), so they may be sent again"
+        ));
     }
     Ok(Looked { standing, facts, log, is_news: telling != Telling::Nothing })
 }
@@ -66,7 +85,10 @@ pub fn look_and_tell(context: &Context, loaded: &Loaded, schedules: &Schedules, 
 /// How things stand, on standard error.
 pub fn tell(standing: &Standing) {
     say(&standing.sentence);
-    standing.reasons.iter().for_each(|reason| say(&format!("  {}. {}", capital(&reason.what), reason.todo)));
+    standing
+        .reasons
+        .iter()
+        .for_each(|reason| say(&format!("  {}. {}", capital(&reason.what), reason.todo)));
 }
 
 /// Each reason is a sentence of its own.

@@ -34,7 +34,8 @@ pub fn run(context: &Context, command: NotifyCommand) -> Result<Exit, Failure> {
             Ok(()) => format!("{name}: sent\n"),
             Err(error) => format!("{name}: not sent: {error}\n"),
         };
-        let shown = outcomes.iter().filter(|(_, outcome)| !context.global.quiet || outcome.is_err());
+        let shown =
+            outcomes.iter().filter(|(_, outcome)| !context.global.quiet || outcome.is_err());
         output::print(&shown.map(line).collect::<String>())?;
     }
     Ok(if is_ok { Exit::Done } else { Exit::Failed })

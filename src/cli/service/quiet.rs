@@ -37,16 +37,28 @@ impl Patience {
 
     /// Looks whether the server is busy with something that a snapshot is better taken after.
     pub fn look(&mut self, context: &Context, loaded: &Loaded) -> Verdict {
-        let max = loaded.config.jellyfin.wait_max().ok().and_then(|max| Duration::try_from(max).ok()).unwrap_or_default();
+        let max = loaded
+            .config
+            .jellyfin
+            .wait_max()
+            .ok()
+            .and_then(|max| Duration::try_from(max).ok())
+            .unwrap_or_default();
         if max.is_zero() {
             return Verdict::Go(None);
         }
         match (busy(context, loaded), self.since.take()) {
             (Err(why), _) => Verdict::Go(why),
             (Ok(None), None) => Verdict::Go(None),
-            (Ok(None), Some((since, task))) => Verdict::Go(Some(format!("taken after the server's task {task:?} ended, {} later", words(since.elapsed())))),
+            (Ok(None), Some((since, task))) => Verdict::Go(Some(format!(
+                "taken after the server's task {task:?} ended, {} later",
+                words(since.elapsed())
+            ))),
             (Ok(Some(task)), Some((since, _))) if since.elapsed() >= max => {
-                Verdict::Go(Some(format!("the server's task {task:?} was still running after {}, so the snapshot was taken meanwhile", words(max))))
+                Verdict::Go(Some(format!(
+                    "the server's task {task:?} was still running after {}, so the snapshot was taken meanwhile",
+                    words(max)
+                )))
             }
             (Ok(Some(task)), since) => {
                 if since.is_none() {
@@ -60,7 +72,13 @@ impl Patience {
 
     /// Waits until it may be taken; the remark.
     pub fn wait(&mut self, context: &Context, loaded: &Loaded) -> Result<Option<String>, Failure> {
-        let max = loaded.config.jellyfin.wait_max().ok().and_then(|max| Duration::try_from(max).ok()).unwrap_or_default();
+        let max = loaded
+            .config
+            .jellyfin
+            .wait_max()
+            .ok()
+            .and_then(|max| Duration::try_from(max).ok())
+            .unwrap_or_default();
         loop {
             if let Verdict::Go(remark) = self.look(context, loaded) {
                 return Ok(remark);
@@ -76,13 +94,22 @@ impl Patience {
     }
 }
 
-/// The name of what the server is busy with; nothing where it is quiet, or nobody can be asked. An error is a remark on why it could not be asked; a
-/// server that is stopped or starts needs none.
+/// The name of what the server is busy with; nothing where it is quiet, or nobody can be asked. An
+/// error is a remark on why it could not be asked; a server that is stopped or starts needs none.
 fn busy(context: &Context, loaded: &Loaded) -> Result<Option<String>, Option<String>> {
-    let remark = |why: String| Some(format!("the server could not be asked whether a library scan runs: {why}"));
-    let Some(client) = loaded.config.jellyfin.client().map_err(|error| remark(error.to_string()))? else { return Err(None) };
-    let server = source::find(context, &SourceArgs::default()).map(|(_, spec)| spec.server).unwrap_or_default();
-    let tasks = Jellyfin::connect(client, jellyfin::expected(&server, None)).and_then(|jellyfin| jellyfin.running_tasks());
+    let remark = |why: String| {
+        Some(format!("the server could not be asked whether a library scan runs: {why}"))
+    };
+    let Some(client) =
+        loaded.config.jellyfin.client().map_err(|error| remark(error.to_string()))?
+    else {
+        return Err(None);
+    };
+    let server = source::find(context, &SourceArgs::default())
+        .map(|(_, spec)| spec.server)
+        .unwrap_or_default();
+    let tasks = Jellyfin::connect(client, jellyfin::expected(&server, None))
+        .and_then(|jellyfin| jellyfin.running_tasks());
     match tasks {
         Ok(tasks) => Ok(tasks.into_iter().find(Task::is_heavy).map(|task| task.name)),
         Err(error) if error.is_passing() => Err(None),

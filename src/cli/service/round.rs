@@ -1,4 +1,5 @@
-//! `run`: does what is due now, and ends. For cron and systemd timers; `serve` does the same again and again.
+//! `run`: does what is due now, and ends. For cron and systemd timers; `serve` does the same again
+//! and again.
 
 use jiff::Zoned;
 use serde_json::json;
@@ -19,19 +20,31 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
     let loaded = context.settings()?;
     let schedules = Schedules::of(loaded)?;
     let now = Zoned::now().with_time_zone(context.zone.clone());
-    let chosen = if args.job.is_empty() { due_now(context, loaded, &schedules, &now, !args.dry_run)? } else { named(&args.job)? };
+    let chosen = if args.job.is_empty() {
+        due_now(context, loaded, &schedules, &now, !args.dry_run)?
+    } else {
+        named(&args.job)?
+    };
     if args.dry_run {
         return tell_plan(context, &schedules, &chosen, &now);
     }
     // Who names a job wants it now.
-    let remark = if args.job.is_empty() && chosen.contains(&Job::Snapshot) { Patience::default().wait(context, loaded)? } else { None };
-    let Some(done) = do_all(context, loaded, &chosen, remark.as_deref())? else { return tell_busy(context) };
+    let remark = if args.job.is_empty() && chosen.contains(&Job::Snapshot) {
+        Patience::default().wait(context, loaded)?
+    } else {
+        None
+    };
+    let Some(done) = do_all(context, loaded, &chosen, remark.as_deref())? else {
+        return tell_busy(context);
+    };
     let later = Zoned::now().with_time_zone(context.zone.clone());
-    let Looked { standing, is_news, .. } = notice::look_and_tell(context, loaded, &schedules, &done, &later)?;
+    let Looked { standing, is_news, .. } =
+        notice::look_and_tell(context, loaded, &schedules, &done, &later)?;
     let next = schedules.next(&later);
     if context.global.json {
         let jobs: Vec<_> = done.iter().map(|(job, outcome)| json!({"job": job, "ok": outcome.is_ok, "what": outcome.words, "ms": outcome.took_ms})).collect();
-        let next: Vec<_> = next.iter().map(|(job, time)| json!({"job": job, "time": time.timestamp()})).collect();
+        let next: Vec<_> =
+            next.iter().map(|(job, time)| json!({"job": job, "time": time.timestamp()})).collect();
         to_json::print(&json!({"jobs": jobs, "next": next, "standing": standing}));
     } else {
         let mut out = String::new();
@@ -64,12 +77,26 @@ pub fn line(job: Job, outcome: &Outcome) -> String {
 
 /// When the jobs are done next.
 pub fn next_words(next: &[(Job, Zoned)]) -> String {
-    let words: Vec<String> = next.iter().map(|(job, time)| format!("{} at {}", job.name(), time.strftime("%Y-%m-%d %H:%M"))).collect();
-    if words.is_empty() { "No job is scheduled.".to_owned() } else { format!("Next: {}.", words.join(", ")) }
+    let words: Vec<String> = next
+        .iter()
+        .map(|(job, time)| format!("{} at {}", job.name(), time.strftime("%Y-%m-%d %H:%M")))
+        .collect();
+    if words.is_empty() {
+        "No job is scheduled.".to_owned()
+    } else {
+        format!("Next: {}.", words.join(", "))
+    }
 }
 
-/// The jobs that are due. Where the repository's disk is away and a program is there to mount it, that is asked first.
-pub fn due_now(context: &Context, loaded: &Loaded, schedules: &Schedules, now: &Zoned, may_mount: bool) -> Result<Vec<Job>, Failure> {
+/// The jobs that are due. Where the repository's disk is away and a program is there to mount it,
+/// that is asked first.
+pub fn due_now(
+    context: &Context,
+    loaded: &Loaded,
+    schedules: &Schedules,
+    now: &Zoned,
+    may_mount: bool,
+) -> Result<Vec<Job>, Failure> {
     let hooks = &loaded.config.hooks;
     if may_mount && !hooks.before.is_empty() && !is_made(&context.repository_path()?) {
         let limit = hooks.limit().map_err(|what| ConfigError::Value { section: "hooks", what })?;
@@ -85,7 +112,9 @@ pub fn due_now(context: &Context, loaded: &Loaded, schedules: &Schedules, now: &
         if repository.is_none() && job != Job::Snapshot {
             continue;
         }
-        if due(schedule, past(repository.as_ref(), &log, job, &whose, now.timestamp())?, now).is_some() {
+        if due(schedule, past(repository.as_ref(), &log, job, &whose, now.timestamp())?, now)
+            .is_some()
+        {
             found.push(job);
         }
     }
@@ -97,9 +126,14 @@ pub fn log_of(repository: &Repository) -> JobLog {
     repository.job_log_file().map(|path| JobLog::read(&path)).unwrap_or_default()
 }
 
-/// Does jobs one after the other, and notes what became of each, with the remark on the moment that a snapshot waited for; nothing where another
-/// process does them.
-pub fn do_all(context: &Context, loaded: &Loaded, chosen: &[Job], remark: Option<&str>) -> Result<Option<Vec<(Job, Outcome)>>, Failure> {
+/// Does jobs one after the other, and notes what became of each, with the remark on the moment that
+/// a snapshot waited for; nothing where another process does them.
+pub fn do_all(
+    context: &Context,
+    loaded: &Loaded,
+    chosen: &[Job],
+    remark: Option<&str>,
+) -> Result<Option<Vec<(Job, Outcome)>>, Failure> {
     let mut done = Vec::new();
     let mut claimed = None;
     for job in chosen {
@@ -118,8 +152,12 @@ pub fn do_all(context: &Context, loaded: &Loaded, chosen: &[Job], remark: Option
         if let Ok(repository) = open(context)? {
             note(context, &repository, *job, &outcome);
         }
-        if let Err(error) = loaded.config.notify.ping(outcome.is_ok, &format!("{}: {}", job.name(), outcome.words)) {
-            context.complain(&format!("the result could not be sent to the healthchecks address: {error}"));
+        if let Err(error) =
+            loaded.config.notify.ping(outcome.is_ok, &format!("{}: {}", job.name(), outcome.words))
+        {
+            context.complain(&format!(
+                "the result could not be sent to the healthchecks address: {error}"
+            ));
         }
         done.push((*job, outcome));
     }
@@ -149,28 +187,49 @@ fn note(context: &Context, repository: &Repository, job: Job, outcome: &Outcome)
     let mut log = JobLog::read(&path);
     log.note(job, outcome.clone());
     if let Err(error) = log.write(&path) {
-        context.complain(&format!("could not record that the job {} has run ({error}), so it may run again", job.name()));
+        context.complain(&format!(
+            "could not record that the job {} has run ({error}), so it may run again",
+            job.name()
+        ));
     }
 }
 
 fn named(names: &[String]) -> Result<Vec<Job>, Failure> {
     let job = |name: &String| {
         let found = Job::ALL.into_iter().find(|job| job.name() == name);
-        found.ok_or_else(|| Failure::usage(&format!("there is no job {name:?}"), "The jobs are snapshot, retention, check and drill."))
+        found.ok_or_else(|| {
+            Failure::usage(
+                &format!("there is no job {name:?}"),
+                "The jobs are snapshot, retention, check and drill.",
+            )
+        })
     };
     let wanted = names.iter().map(job).collect::<Result<Vec<_>, _>>()?;
     Ok(Job::ALL.into_iter().filter(|job| wanted.contains(job)).collect())
 }
 
-fn tell_plan(context: &Context, schedules: &Schedules, chosen: &[Job], now: &Zoned) -> Result<Exit, Failure> {
+fn tell_plan(
+    context: &Context,
+    schedules: &Schedules,
+    chosen: &[Job],
+    now: &Zoned,
+) -> Result<Exit, Failure> {
     let next = schedules.next(now);
     if context.global.json {
-        let next: Vec<_> = next.iter().map(|(job, time)| json!({"job": job, "time": time.timestamp()})).collect();
+        let next: Vec<_> =
+            next.iter().map(|(job, time)| json!({"job": job, "time": time.timestamp()})).collect();
         to_json::print(&json!({"due": chosen, "next": next}));
     } else if !context.global.quiet {
         let names: Vec<&str> = chosen.iter().map(|job| job.name()).collect();
-        let begin = if names.is_empty() { "Nothing is due.".to_owned() } else { format!("Due now: {}.", names.join(", ")) };
-        output::print(&format!("{begin} {}\nNothing was done: this was a dry run.\n", next_words(&next)))?;
+        let begin = if names.is_empty() {
+            "Nothing is due.".to_owned()
+        } else {
+            format!("Due now: {}.", names.join(", "))
+        };
+        output::print(&format!(
+            "{begin} {}\nNothing was done: this was a dry run.\n",
+            next_words(&next)
+        ))?;
     }
     Ok(Exit::Done)
 }

@@ -20,20 +20,25 @@ use super::{notice, round};
 
 /// The clock is looked at so often: it may jump, and the machine may sleep.
 const BREATH: Duration = Duration::from_secs(1);
-/// So often it is looked whether something is due, whatever the schedule says: somebody may have forgotten a snapshot, or mounted a disk.
+/// So often it is looked whether something is due, whatever the schedule says: somebody may have
+/// forgotten a snapshot, or mounted a disk.
 const LOOK: SignedDuration = SignedDuration::from_secs(60);
 
 pub fn run(context: &Context) -> Result<Exit, Failure> {
     let loaded = context.settings()?;
     let schedules = Schedules::of(loaded)?;
     // Errors of the configuration's places are told at once, not at the first slot.
-    context.say(&format!("Running scheduled jobs for the repository {}. Stop with Ctrl-C.", context.repository_path()?.display()));
+    context.say(&format!(
+        "Running scheduled jobs for the repository {}. Stop with Ctrl-C.",
+        context.repository_path()?.display()
+    ));
     context.say(&round::next_words(&schedules.next(&now(context))));
     let web = Web::start(context, loaded)?;
     // Whoever looks at the page sees how far a job is.
     let context = &context.watched_by(web.watched(context));
     tell_systemd("READY=1");
-    let mut service = Service { context, loaded, schedules, web, level: None, patience: Patience::default() };
+    let mut service =
+        Service { context, loaded, schedules, web, level: None, patience: Patience::default() };
     service.show_first();
     let mut ordered = Vec::new();
     while !context.monitor.interrupt.is_raised() {
@@ -64,16 +69,21 @@ impl Service<'_> {
     /// Does what is due and what was ordered, and looks how things stand.
     fn round(&mut self, ordered: &[Job]) -> ControlFlow<()> {
         let (context, loaded) = (self.context, self.loaded);
-        let due = round::due_now(context, loaded, &self.schedules, &now(context), true).unwrap_or_else(|failure| {
-            context.complain(&failure.in_one_line());
-            Vec::new()
-        });
+        let due = round::due_now(context, loaded, &self.schedules, &now(context), true)
+            .unwrap_or_else(|failure| {
+                context.complain(&failure.in_one_line());
+                Vec::new()
+            });
         let mut done = Vec::new();
         for job in Job::ALL.into_iter().filter(|job| due.contains(job) || ordered.contains(job)) {
             let mut remark = None;
             if job == Job::Snapshot {
                 // What somebody asks for is done now, whatever the server does.
-                let verdict = if ordered.contains(&job) { Verdict::Go(None) } else { self.patience.look(context, loaded) };
+                let verdict = if ordered.contains(&job) {
+                    Verdict::Go(None)
+                } else {
+                    self.patience.look(context, loaded)
+                };
                 match verdict {
                     Verdict::Go(found) => (remark, self.patience) = (found, Patience::default()),
                     Verdict::Wait => continue,
@@ -88,18 +98,26 @@ impl Service<'_> {
                 Err(failure) => context.complain(&failure.in_one_line()),
             }
         }
-        done.iter().for_each(|(job, outcome)| context.say(&format!("{} {}", stamp(context), round::line(*job, outcome).trim_end())));
+        done.iter().for_each(|(job, outcome)| {
+            context.say(&format!("{} {}", stamp(context), round::line(*job, outcome).trim_end()))
+        });
         self.look(&done);
         ControlFlow::Continue(())
     }
 
-    /// Shows how things stand before the first job, which may take an hour. Nobody is told of it yet.
+    /// Shows how things stand before the first job, which may take an hour. Nobody is told of it
+    /// yet.
     fn show_first(&self) {
         let (context, now) = (self.context, now(self.context));
         let alarm = alarm_file(context).map(|file| Alarm::read(&file)).unwrap_or_default();
         // What is wrong is told by the first round.
         if let Ok((facts, log)) = gather(context, self.loaded, &self.schedules, &alarm, &now) {
-            self.web.show(Standing::of(&facts, now.timestamp()), facts, log, self.schedules.next(&now));
+            self.web.show(
+                Standing::of(&facts, now.timestamp()),
+                facts,
+                log,
+                self.schedules.next(&now),
+            );
         }
     }
 
@@ -108,7 +126,9 @@ impl Service<'_> {
         match notice::look_and_tell(context, self.loaded, &self.schedules, done, &now(context)) {
             Ok(Looked { standing, facts, log, .. }) => {
                 tell_systemd(&format!("STATUS={}", standing.sentence));
-                if self.level.replace(standing.level) != Some(standing.level) && (standing.level != Level::Good || self.level.is_some()) {
+                if self.level.replace(standing.level) != Some(standing.level)
+                    && (standing.level != Level::Good || self.level.is_some())
+                {
                     context.say(&stamp(context));
                     notice::tell(&standing);
                 }
@@ -118,7 +138,8 @@ impl Service<'_> {
         }
     }
 
-    /// Waits until something may be due, or somebody asks for something; the jobs that were asked for.
+    /// Waits until something may be due, or somebody asks for something; the jobs that were asked
+    /// for.
     fn rest(&self) -> Vec<Job> {
         let mut until = wake(self.context, &self.schedules);
         if self.patience.is_waiting() {

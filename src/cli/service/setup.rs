@@ -1,4 +1,5 @@
-//! `setup`: a few questions, the configuration file, the first snapshot, and how to start the service.
+//! `setup`: a few questions, the configuration file, the first snapshot, and how to start the
+//! service.
 
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
@@ -20,7 +21,10 @@ use super::super::{Exit, json as to_json, output, place, render, source};
 use super::{jobs, round};
 
 /// File systems that hold data; others are the kernel's own, or gone with the next start.
-const DISKS: [&str; 14] = ["ext4", "ext3", "ext2", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "nfs", "nfs4", "cifs", "smb3", "fuseblk", "exfat"];
+const DISKS: [&str; 14] = [
+    "ext4", "ext3", "ext2", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "nfs", "nfs4", "cifs",
+    "smb3", "fuseblk", "exfat",
+];
 /// Less free room than this is no place for a repository, in bytes.
 const ROOM_MIN: u64 = 1 << 30;
 
@@ -40,16 +44,28 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<Exit, Failure> {
         ));
     }
     // What the file says that is to be replaced does not count.
-    let context = &context.with_settings(Loaded::read(None, &context.surroundings().variables)?, None);
+    let context =
+        &context.with_settings(Loaded::read(None, &context.surroundings().variables)?, None);
     let named = SourceArgs { data_dir: args.data_dir.clone(), ..SourceArgs::default() };
     let (instance, spec) = source::find(context, &named)?;
-    let version = spec.server.version.as_ref().map_or_else(String::new, |version| format!(" {}", version.value));
+    let version = spec
+        .server
+        .version
+        .as_ref()
+        .map_or_else(String::new, |version| format!(" {}", version.value));
     context.say(&format!("Found Jellyfin{version}: {} ({}).", instance.program_data, instance.how));
     let answers = Answers::take(context, args, asks, &instance)?;
-    let text = filled(&answers, args.data_dir.as_deref().map(|_| instance.program_data.as_str()), args.email.as_deref());
+    let text = filled(
+        &answers,
+        args.data_dir.as_deref().map(|_| instance.program_data.as_str()),
+        args.email.as_deref(),
+    );
     // Checked as it will be read.
-    let config: crate::service::Config = toml::from_str(&text).map_err(|error| Failure::usage(error.message(), "See jellyvault setup --help."))?;
-    config.check().map_err(|error| Failure::usage(&error.to_string(), "Nothing was written. See jellyvault setup --help."))?;
+    let config: crate::service::Config = toml::from_str(&text)
+        .map_err(|error| Failure::usage(error.message(), "See jellyvault setup --help."))?;
+    config.check().map_err(|error| {
+        Failure::usage(&error.to_string(), "Nothing was written. See jellyvault setup --help.")
+    })?;
     let loaded = Loaded { config, file: Some(file.clone()), variables: Vec::new() };
     let fresh = context.with_settings(loaded, Some(&answers.repo));
     // A place that cannot be used is told before anything is written.
@@ -67,8 +83,13 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<Exit, Failure> {
 /// Tells how the first snapshot went, and what comes next.
 fn finish(context: &Context, outcome: &Outcome, file: &Path, repo: &Path) -> Result<Exit, Failure> {
     let start = start_words(context.global.config.as_deref());
-    let newest = if outcome.is_ok { Catalog::newest(&context.open()?, |_| true).map_err(crate::ops::Error::from)? } else { None };
-    let problems = newest.map(|(_, record)| (record.problem_count, record.problems)).unwrap_or_default();
+    let newest = if outcome.is_ok {
+        Catalog::newest(&context.open()?, |_| true).map_err(crate::ops::Error::from)?
+    } else {
+        None
+    };
+    let problems =
+        newest.map(|(_, record)| (record.problem_count, record.problems)).unwrap_or_default();
     if context.global.json {
         to_json::print(&json!({
             "config": file, "repository": repo, "start": start,
@@ -100,53 +121,97 @@ struct Answers {
 }
 
 impl Answers {
-    fn take(context: &Context, args: &SetupArgs, asks: bool, instance: &Instance) -> Result<Answers, Failure> {
+    fn take(
+        context: &Context,
+        args: &SetupArgs,
+        asks: bool,
+        instance: &Instance,
+    ) -> Result<Answers, Failure> {
         let repo = |text: &str| -> Result<PathBuf, String> {
             let home = std::env::home_dir().filter(|_| text.starts_with("~/"));
-            let path = home.map_or_else(|| PathBuf::from(text), |home| home.join(text.trim_start_matches("~/")));
+            let path = home.map_or_else(
+                || PathBuf::from(text),
+                |home| home.join(text.trim_start_matches("~/")),
+            );
             place::repository(Some(&path), None).map_err(|failure| failure.message().to_owned())?;
             std::path::absolute(&path).map_err(|error| error.to_string())
         };
         let every = |text: &str| Schedule::every(text).map(|_| text.to_owned());
-        let ntfy = |text: &str| match text.starts_with("https://") || text.starts_with("http://") || text.is_empty() {
+        let ntfy = |text: &str| match text.starts_with("https://")
+            || text.starts_with("http://")
+            || text.is_empty()
+        {
             true => Ok(text.to_owned()),
             false => Err("an address begins with https://".to_owned()),
         };
-        let wrong = |what: String| Failure::usage(&what, "Nothing was written. See jellyvault setup --help.");
+        let wrong = |what: String| {
+            Failure::usage(&what, "Nothing was written. See jellyvault setup --help.")
+        };
         let proposed = match &context.global.repo {
             Some(repo) => repo.clone(),
             None => proposed_repository(context, instance)?,
         };
-        let (proposed, usual) = (proposed.to_string_lossy().into_owned(), args.every.clone().unwrap_or_else(|| "15m".to_owned()));
+        let (proposed, usual) = (
+            proposed.to_string_lossy().into_owned(),
+            args.every.clone().unwrap_or_else(|| "15m".to_owned()),
+        );
         let given = args.ntfy.clone().unwrap_or_default();
         let (repo, every, ntfy) = if asks {
             (
-                ask(context, "Where should snapshots be stored (best on another disk)?", &proposed, repo)?,
-                if args.every.is_some() { every(&usual).map_err(wrong)? } else { ask(context, "How often should a snapshot be taken?", &usual, every)? },
+                ask(
+                    context,
+                    "Where should snapshots be stored (best on another disk)?",
+                    &proposed,
+                    repo,
+                )?,
+                if args.every.is_some() {
+                    every(&usual).map_err(wrong)?
+                } else {
+                    ask(context, "How often should a snapshot be taken?", &usual, every)?
+                },
                 if args.ntfy.is_some() {
                     ntfy(&given).map_err(wrong)?
                 } else {
-                    ask(context, "Send alarms to an ntfy topic (its https:// address; empty for none)?", "", ntfy)?
+                    ask(
+                        context,
+                        "Send alarms to an ntfy topic (its https:// address; empty for none)?",
+                        "",
+                        ntfy,
+                    )?
                 },
             )
         } else {
-            (repo(&proposed).map_err(wrong)?, every(&usual).map_err(wrong)?, ntfy(&given).map_err(wrong)?)
+            (
+                repo(&proposed).map_err(wrong)?,
+                every(&usual).map_err(wrong)?,
+                ntfy(&given).map_err(wrong)?,
+            )
         };
         Ok(Answers { repo, every, ntfy: Some(ntfy).filter(|address| !address.is_empty()) })
     }
 }
 
 /// A question with what holds where nothing is answered, until the answer is one.
-fn ask<T>(context: &Context, question: &str, usual: &str, take: impl Fn(&str) -> Result<T, String>) -> Result<T, Failure> {
+fn ask<T>(
+    context: &Context,
+    question: &str,
+    usual: &str,
+    take: impl Fn(&str) -> Result<T, String>,
+) -> Result<T, Failure> {
     let shown = if usual.is_empty() { String::new() } else { format!(" [{usual}]") };
     loop {
         let mut answer = String::new();
         // Ctrl-C ends a question at once.
         let waiting = context.monitor.interrupt.out_of_hand();
-        let asked = std::io::stderr().write_all(format!("{question}{shown} ").as_bytes()).and_then(|()| std::io::stdin().read_line(&mut answer));
+        let asked = std::io::stderr()
+            .write_all(format!("{question}{shown} ").as_bytes())
+            .and_then(|()| std::io::stdin().read_line(&mut answer));
         drop(waiting);
         if !asked.is_ok_and(|length| length > 0) {
-            return Err(Failure::usage("the question was not answered; nothing was written", "Run jellyvault setup again, or add --yes."));
+            return Err(Failure::usage(
+                "the question was not answered; nothing was written",
+                "Run jellyvault setup again, or add --yes.",
+            ));
         }
         match take(Some(answer.trim()).filter(|answer| !answer.is_empty()).unwrap_or(usual)) {
             Ok(taken) => return Ok(taken),
@@ -155,18 +220,31 @@ fn ask<T>(context: &Context, question: &str, usual: &str, take: impl Fn(&str) ->
     }
 }
 
-/// A folder on the disk with the most room that is not the server's own; the usual place where there is no other disk.
+/// A folder on the disk with the most room that is not the server's own; the usual place where
+/// there is no other disk.
 fn proposed_repository(context: &Context, instance: &Instance) -> Result<PathBuf, Failure> {
     let own = std::fs::metadata(&instance.program_data).map(|facts| facts.dev()).ok();
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let disk = |line: &str| {
         let mut words = line.split(' ').skip(1);
-        let (point, kind, options) = (words.next()?.replace("\\040", " "), words.next()?, words.next()?);
-        let is_system = ["/boot", "/etc", "/proc", "/sys", "/dev", "/run/credentials"].iter().any(|place| point.starts_with(place));
-        let is_writable = options.split(',').any(|option| option == "rw") && rustix::fs::access(&point, rustix::fs::Access::WRITE_OK).is_ok();
+        let (point, kind, options) =
+            (words.next()?.replace("\\040", " "), words.next()?, words.next()?);
+        let is_system = ["/boot", "/etc", "/proc", "/sys", "/dev", "/run/credentials"]
+            .iter()
+            .any(|place| point.starts_with(place));
+        let is_writable = options.split(',').any(|option| option == "rw")
+            && rustix::fs::access(&point, rustix::fs::Access::WRITE_OK).is_ok();
         let device = std::fs::metadata(&point).ok().filter(std::fs::Metadata::is_dir)?.dev();
-        let room = rustix::fs::statvfs(&point).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))?;
-        (DISKS.contains(&kind) && !is_system && is_writable && point != "/" && Some(device) != own && room >= ROOM_MIN).then_some((room, PathBuf::from(point)))
+        let room = rustix::fs::statvfs(&point)
+            .ok()
+            .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))?;
+        (DISKS.contains(&kind)
+            && !is_system
+            && is_writable
+            && point != "/"
+            && Some(device) != own
+            && room >= ROOM_MIN)
+            .then_some((room, PathBuf::from(point)))
     };
     match mounts.lines().filter_map(disk).max() {
         Some((_, point)) => Ok(point.join("jellyvault")),
@@ -186,15 +264,21 @@ fn filled(answers: &Answers, data_dir: Option<&str>, email: Option<&str>) -> Str
         ("#: email = ", email),
     ];
     let line = |line: &str| {
-        let (begin, answer) = answers.iter().find(|(begin, answer)| line.starts_with(begin) && answer.is_some())?;
+        let (begin, answer) =
+            answers.iter().find(|(begin, answer)| line.starts_with(begin) && answer.is_some())?;
         Some(format!("{}{}", begin.trim_start_matches("#: "), value((*answer)?)))
     };
-    EXAMPLE.lines().map(|text| format!("{}\n", line(text).unwrap_or_else(|| text.to_owned()))).collect()
+    EXAMPLE
+        .lines()
+        .map(|text| format!("{}\n", line(text).unwrap_or_else(|| text.to_owned())))
+        .collect()
 }
 
 /// The file may name addresses with tokens in them: it is its owner's alone.
 fn write(file: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |source| Failure::from(crate::ops::Error::Target { verb: "write", path: file.to_path_buf(), source });
+    let failed = |source| {
+        Failure::from(crate::ops::Error::Target { verb: "write", path: file.to_path_buf(), source })
+    };
     let dir = file.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(dir).map_err(failed)?;
     let mut new = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
@@ -206,10 +290,14 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
 /// How the jobs are done by themselves from now on, on this machine.
 fn start_words(config: Option<&Path>) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("jellyvault"));
-    let config = config.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf()));
-    let option = config.as_ref().map_or_else(String::new, |file| format!(" --config {}", render::argument(file)));
-    let has_unit =
-        ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"].iter().any(|dir| Path::new(dir).join("jellyvault.service").exists());
+    let config =
+        config.map(|file| std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf()));
+    let option = config
+        .as_ref()
+        .map_or_else(String::new, |file| format!(" --config {}", render::argument(file)));
+    let has_unit = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"]
+        .iter()
+        .any(|dir| Path::new(dir).join("jellyvault.service").exists());
     if has_unit && config.is_none() {
         return "Next: start the service with systemctl enable --now jellyvault".to_owned();
     }

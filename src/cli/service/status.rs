@@ -24,7 +24,8 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
     // Who only wants to know whether all is well must not wait for a server that does not answer.
     let asked = if args.healthy { None } else { ask_server(context) };
     if context.global.json {
-        let next: Vec<_> = next.iter().map(|(job, time)| json!({"job": job, "time": time.timestamp()})).collect();
+        let next: Vec<_> =
+            next.iter().map(|(job, time)| json!({"job": job, "time": time.timestamp()})).collect();
         to_json::print(&json!({
             "status": standing, "snapshots": facts.snapshots, "last_complete": facts.last_complete,
             "last": facts.last.as_ref().map(|last| json!({"id": last.id, "time": last.time, "problems": last.problems, "complete": last.is_complete})),
@@ -38,7 +39,11 @@ pub fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Failure> {
         out.push_str(&format!("Repository: {}\n", context.repository_path()?.display()));
         match &asked {
             None => {}
-            Some(Ok(server)) => out.push_str(&format!("Server: {}; {}\n", server.name_words(), server.activity_words())),
+            Some(Ok(server)) => out.push_str(&format!(
+                "Server: {}; {}\n",
+                server.name_words(),
+                server.activity_words()
+            )),
             Some(Err(failure)) => out.push_str(&format!("Server: {}\n", failure.in_one_line())),
         }
         if facts.period.is_some() {

@@ -29,7 +29,8 @@ pub struct Web {
 }
 
 impl Web {
-    /// Starts the web page, unless it is disabled. If it fails and the configuration does not ask for it, the service runs without it.
+    /// Starts the web page, unless it is disabled. If it fails and the configuration does not ask
+    /// for it, the service runs without it.
     pub fn start(context: &Context, loaded: &Loaded) -> Result<Web, Failure> {
         let (sender, orders) = channel();
         let board: Arc<Board> = Arc::default();
@@ -41,7 +42,10 @@ impl Web {
         match serve(context, loaded, board, sender) {
             Ok(started) => web.started = Some(started),
             Err(failure) if config.is_wanted() => return Err(failure),
-            Err(failure) => context.complain(&format!("the service runs without its web page: {}. The scheduled jobs are not affected", failure.in_one_line())),
+            Err(failure) => context.complain(&format!(
+                "the service runs without its web page: {}. The scheduled jobs are not affected",
+                failure.in_one_line()
+            )),
         }
         Ok(web)
     }
@@ -80,26 +84,59 @@ impl Web {
     }
 }
 
-fn serve(context: &Context, loaded: &Loaded, board: Arc<Board>, orders: std::sync::mpsc::Sender<Order>) -> Result<(Started, Arc<Site>), Failure> {
+fn serve(
+    context: &Context,
+    loaded: &Loaded,
+    board: Arc<Board>,
+    orders: std::sync::mpsc::Sender<Order>,
+) -> Result<(Started, Arc<Site>), Failure> {
     let config = &loaded.config.web;
-    let refuse = |what: String, hint: &str| Failure::from(crate::ops::Error::Refused { what, hint: hint.to_owned() });
-    let value = |what: String| Failure::from(crate::service::ConfigError::Value { section: "web", what });
+    let refuse = |what: String, hint: &str| {
+        Failure::from(crate::ops::Error::Refused { what, hint: hint.to_owned() })
+    };
+    let value =
+        |what: String| Failure::from(crate::service::ConfigError::Value { section: "web", what });
     let (address, base) = (config.address().map_err(value)?, config.base().map_err(value)?);
     let Some(files) = state_file(context, "web").zip(state_file(context, "armed")) else {
-        return Err(refuse("the password of the web page cannot be stored".to_owned(), "Set HOME or XDG_STATE_HOME."));
+        return Err(refuse(
+            "the password of the web page cannot be stored".to_owned(),
+            "Set HOME or XDG_STATE_HOME.",
+        ));
     };
     let password = password_of(config)?;
-    let server_id = source::find(context, &SourceArgs::default()).ok().and_then(|(_, spec)| spec.server.id);
-    let settings =
-        SiteSettings { server_id, base, allowed_hosts: config.allowed_hosts.clone(), trusted_proxies: config.trusted_proxies.clone(), machine: context.host() };
-    let repository = std::path::absolute(context.repository_path()?).map_err(|error| refuse(error.to_string(), "Give the repository's absolute path."))?;
+    let server_id =
+        source::find(context, &SourceArgs::default()).ok().and_then(|(_, spec)| spec.server.id);
+    let settings = SiteSettings {
+        server_id,
+        base,
+        allowed_hosts: config.allowed_hosts.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
+        machine: context.host(),
+    };
+    let repository = std::path::absolute(context.repository_path()?)
+        .map_err(|error| refuse(error.to_string(), "Give the repository's absolute path."))?;
     let command = command_of(context, loaded, &repository)?;
-    let trouble = |trouble: crate::web::AccountsTrouble| refuse(trouble.to_string(), "Fix this, then start the service again.");
-    let site = Site::new(repository, settings, files, password.as_deref(), board, orders, loaded.clone(), context.zone.clone(), command).map_err(trouble)?;
+    let trouble = |trouble: crate::web::AccountsTrouble| {
+        refuse(trouble.to_string(), "Fix this, then start the service again.")
+    };
+    let site = Site::new(
+        repository,
+        settings,
+        files,
+        password.as_deref(),
+        board,
+        orders,
+        loaded.clone(),
+        context.zone.clone(),
+        command,
+    )
+    .map_err(trouble)?;
     let has_password = site.auth.has_password().map_err(trouble)?;
     if !has_password && !address.ip().is_loopback() {
         return Err(refuse(
-            format!("the web page would listen on {address}, where other machines can reach it, but no password is set"),
+            format!(
+                "the web page would listen on {address}, where other machines can reach it, but no password is set"
+            ),
             "Set a password first: jellyvault web password. Or allow only this machine: [web] listen = \"127.0.0.1:8788\".",
         ));
     }
@@ -107,7 +144,9 @@ fn serve(context: &Context, loaded: &Loaded, board: Arc<Board>, orders: std::syn
         refuse(format!("cannot listen on {address}: {error}"), "Is another jellyvault serve already running? Stop it, or choose another port in [web] listen.")
     })?;
     let site = Arc::new(site);
-    let started = start(listener, site.clone()).map_err(|error| refuse(format!("the web page could not be started: {error}"), "Start the service again."))?;
+    let started = start(listener, site.clone()).map_err(|error| {
+        refuse(format!("the web page could not be started: {error}"), "Start the service again.")
+    })?;
     let at = format!("http://{}{}", started.address, site.settings.base);
     if has_password {
         context.say(&format!("Web page: {at}/"));
@@ -121,21 +160,32 @@ fn serve(context: &Context, loaded: &Loaded, board: Arc<Board>, orders: std::syn
 /// The password from the file that the configuration names.
 fn password_of(config: &WebConfig) -> Result<Option<String>, Failure> {
     let Some(file) = &config.password_file else { return Ok(None) };
-    let read = read_regular(file, PASSWORD_BYTES_MAX).map_err(|source| crate::ops::Error::Target { verb: "read", path: file.clone(), source })?;
+    let read = read_regular(file, PASSWORD_BYTES_MAX)
+        .map_err(|source| crate::ops::Error::Target { verb: "read", path: file.clone(), source })?;
     let text = String::from_utf8_lossy(&read);
     Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()))
 }
 
 /// This program, for the same repository and configuration.
 fn command_of(context: &Context, loaded: &Loaded, repository: &Path) -> Result<Command, Failure> {
-    let program = std::env::current_exe().map_err(|source| crate::ops::Error::Target { verb: "find", path: "this program".into(), source })?;
+    let program = std::env::current_exe().map_err(|source| crate::ops::Error::Target {
+        verb: "find",
+        path: "this program".into(),
+        source,
+    })?;
     let mut arguments = vec!["--repo".into(), repository.as_os_str().to_owned()];
     if let Some(file) = &loaded.file {
-        arguments.extend(["--config".into(), std::path::absolute(file).unwrap_or_else(|_| file.clone()).into_os_string()]);
+        arguments.extend([
+            "--config".into(),
+            std::path::absolute(file).unwrap_or_else(|_| file.clone()).into_os_string(),
+        ]);
     }
     // What opens an encrypted repository opens it for the page's commands, too.
     if let Some(file) = &context.global.passphrase_file {
-        arguments.extend(["--passphrase-file".into(), std::path::absolute(file).unwrap_or_else(|_| file.clone()).into_os_string()]);
+        arguments.extend([
+            "--passphrase-file".into(),
+            std::path::absolute(file).unwrap_or_else(|_| file.clone()).into_os_string(),
+        ]);
     } else if let Some(command) = &context.global.passphrase_command {
         arguments.extend(["--passphrase-command".into(), command.into()]);
     }

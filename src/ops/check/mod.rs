@@ -1,6 +1,7 @@
-//! `check`: is everything there, readable and right? The structure always, the data as far as it is asked for; what is wrong is told
-//! as files and snapshots.
+//! `check`: is everything there, readable and right? The structure always, the data as far as it is
+//! asked for; what is wrong is told as files and snapshots.
 
+mod damage;
 mod packs;
 mod read;
 mod read_log;
@@ -21,11 +22,11 @@ use crate::store::{Index, IndexMode, Repository, snapshot_copy_name, snapshot_na
 use super::reach::{Unnamed, unnamed_trees};
 use super::{Error, Monitor};
 
+pub use damage::Damage;
 pub(super) use packs::check_packs;
 pub use read::ReadReport;
 pub(super) use read::{BadChunks, is_whole_pack, read_packs};
 pub use scrub::scrub;
-pub use trees::Damage;
 pub(super) use trees::Trees;
 
 /// How much of the data is read.
@@ -103,9 +104,18 @@ impl CheckReport {
 }
 
 /// Checks a repository. Changes nothing but the log of what was read.
-pub fn check(repository: &Repository, options: &CheckOptions, monitor: &Monitor) -> Result<CheckReport, Error> {
+pub fn check(
+    repository: &Repository,
+    options: &CheckOptions,
+    monitor: &Monitor,
+) -> Result<CheckReport, Error> {
     let mut report = CheckReport::default();
-    report.findings.extend(repository.config_damage().into_iter().map(|(name, what)| Finding { name: name.to_owned(), what }));
+    report.findings.extend(
+        repository
+            .config_damage()
+            .into_iter()
+            .map(|(name, what)| Finding { name: name.to_owned(), what }),
+    );
     let damaged_keys = repository
         .key_slots()?
         .damaged
@@ -122,7 +132,11 @@ pub fn check(repository: &Repository, options: &CheckOptions, monitor: &Monitor)
     monitor.progress.phase(Phase::Check, 0, 0);
     let packs = check_packs(repository, &index, &mut report, monitor)?;
     // An index that lies would make files look lost: the packs themselves are asked.
-    let index = if report.findings.iter().any(|finding| finding.name == packs::INDEX) { Index::open(repository, IndexMode::Rebuild)? } else { index };
+    let index = if report.findings.iter().any(|finding| finding.name == packs::INDEX) {
+        Index::open(repository, IndexMode::Rebuild)?
+    } else {
+        index
+    };
     let bad = read_packs(repository, packs, options, &mut report, monitor)?;
     monitor.progress.phase(Phase::Check, catalog.snapshots.len() as u64, 0);
     let mut trees = Trees::new(repository, &index, bad).telling_unread();
@@ -142,7 +156,13 @@ pub fn check(repository: &Repository, options: &CheckOptions, monitor: &Monitor)
 }
 
 /// Trees that may be all that is left of snapshots whose records are gone.
-fn check_unnamed(repository: &Repository, index: &Index, catalog: &Catalog, report: &mut CheckReport, monitor: &Monitor) -> Result<(), Error> {
+fn check_unnamed(
+    repository: &Repository,
+    index: &Index,
+    catalog: &Catalog,
+    report: &mut CheckReport,
+    monitor: &Monitor,
+) -> Result<(), Error> {
     let Unnamed { trees, records } = unnamed_trees(repository, index, &catalog.snapshots, monitor)?;
     if let Some(name) = Standing::damaged_file(repository)? {
         let what = "the record of when the list of snapshots began is damaged. No snapshot is lost. Run jellyvault repair to write it again".to_owned();
@@ -157,7 +177,11 @@ fn check_unnamed(repository: &Repository, index: &Index, catalog: &Catalog, repo
         let what = format!(
             "{} of up to {files} files, of no listed snapshot, because records of snapshots were lost ({} can be read from copies). Run jellyvault \
              repair to recover the snapshots",
-            if trees.len() == 1 { "there is a tree".to_owned() } else { format!("there are {} trees", trees.len()) },
+            if trees.len() == 1 {
+                "there is a tree".to_owned()
+            } else {
+                format!("there are {} trees", trees.len())
+            },
             records.len()
         );
         report.findings.push(Finding { name: "packs".to_owned(), what });
@@ -176,7 +200,12 @@ fn check_list(repository: &Repository, report: &mut CheckReport) -> Result<(), E
     for irregular in chain.irregularities(&record_hashes(repository)?) {
         report.findings.push(Finding { name: irregular.name, what: irregular.what });
     }
-    let adopted: Vec<_> = chain.listed.values().filter(|listed| listed.is_adopted).map(|listed| super::ls::short(&listed.id)).collect();
+    let adopted: Vec<_> = chain
+        .listed
+        .values()
+        .filter(|listed| listed.is_adopted)
+        .map(|listed| super::ls::short(&listed.id))
+        .collect();
     if !adopted.is_empty() {
         report.remarks.push(format!(
             "{} not added to the list when taken, but found later: the list is newer than the snapshot, or the snapshot was interrupted at the very end, or the record was added from elsewhere ({})",
@@ -198,10 +227,16 @@ fn check_copies(repository: &Repository, report: &mut CheckReport) -> Result<(),
     let copies: BTreeMap<SnapshotId, Vec<u8>> = Catalog::copies(repository)?.into_iter().collect();
     for (id, hash) in hashes {
         let what = match copies.get(&id) {
-            None => "the second copy of the snapshot's record is missing; jellyvault repair restores it",
+            None => {
+                "the second copy of the snapshot's record is missing; jellyvault repair restores it"
+            }
             Some(bytes) if file_hash(bytes) == hash => continue,
-            Some(bytes) if Catalog::is_record(repository, id, bytes) => "the second copy of the snapshot's record is another record",
-            Some(_) => "the second copy of the snapshot's record is damaged; jellyvault repair restores it",
+            Some(bytes) if Catalog::is_record(repository, id, bytes) => {
+                "the second copy of the snapshot's record is another record"
+            }
+            Some(_) => {
+                "the second copy of the snapshot's record is damaged; jellyvault repair restores it"
+            }
         };
         report.findings.push(Finding { name: snapshot_copy_name(&id.0), what: what.to_owned() });
     }
@@ -209,10 +244,15 @@ fn check_copies(repository: &Repository, report: &mut CheckReport) -> Result<(),
 }
 
 /// The hashes of the records that are there.
-pub(super) fn record_hashes(repository: &Repository) -> Result<BTreeMap<SnapshotId, FileHash>, Error> {
+pub(super) fn record_hashes(
+    repository: &Repository,
+) -> Result<BTreeMap<SnapshotId, FileHash>, Error> {
     let mut hashes = BTreeMap::new();
     for id in Catalog::ids(repository)? {
-        match repository.backend().read(&snapshot_name(&id.0), Span::Whole { limit: RECORD_BYTES_MAX }) {
+        match repository
+            .backend()
+            .read(&snapshot_name(&id.0), Span::Whole { limit: RECORD_BYTES_MAX })
+        {
             Ok(bytes) => drop(hashes.insert(id, file_hash(&bytes))),
             // Forgotten meanwhile, or told as damaged.
             Err(error) => match crate::store::Error::from(error) {

@@ -4,7 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::backend::Listed;
-use crate::store::{ChunkPlace, Index, PackTrailer, Parity, Questions, Repository, pack_id, pack_name, parity_name, parity_pack, read_whole_trailer};
+use crate::store::{
+    ChunkPlace, Index, PackTrailer, Parity, Questions, Repository, pack_id, pack_name, parity_name,
+    parity_pack, read_whole_trailer,
+};
 
 use super::super::{Error, Monitor, in_one_line};
 use super::{CheckReport, Finding};
@@ -35,8 +38,14 @@ fn in_one_line_of(error: &(dyn std::error::Error + 'static)) -> String {
     in_one_line(error)
 }
 
-/// Reads the table of contents of every pack, and holds the index against it; the packs that can be read on.
-pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckReport, monitor: &Monitor) -> Result<Vec<PackFile>, Error> {
+/// Reads the table of contents of every pack, and holds the index against it; the packs that can be
+/// read on.
+pub fn check_packs(
+    repository: &Repository,
+    index: &Index,
+    report: &mut CheckReport,
+    monitor: &Monitor,
+) -> Result<Vec<PackFile>, Error> {
     let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
     let condemned: HashSet<_> = index.condemned().into_iter().collect();
     for id in index.lost() {
@@ -80,11 +89,14 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
                     }
                     Err(error) => return Err(error.into()),
                 };
-                let help = if known.is_some() { "; the index still knows its contents, so jellyvault repair can rewrite it" } else { "" };
-                let fault = if error.unread_file().is_some() { "cannot be read" } else { "is damaged" };
-                report.findings.push(Finding { name: file.name.clone(), what: format!("its trailer (table of contents) {fault}: {}{help}", reason(&error)) });
+                let what = trailer_words(&error, known.is_some());
+                report.findings.push(Finding { name: file.name.clone(), what });
                 report.damaged_packs.push(id);
-                packs.extend(known.map(|trailer| PackFile { id, bytes: file.size_bytes, trailer: Some(trailer) }));
+                packs.extend(known.map(|trailer| PackFile {
+                    id,
+                    bytes: file.size_bytes,
+                    trailer: Some(trailer),
+                }));
             }
             Err(error) => return Err(error.into()),
         }
@@ -93,10 +105,24 @@ pub fn check_packs(repository: &Repository, index: &Index, report: &mut CheckRep
     check_index(repository, index, &agreement.counts, agreement.fault, report)?;
     check_parity(repository, &listed, &condemned, report)?;
     if !condemned.is_empty() {
-        let (count, plural) = (condemned.len(), if condemned.len() == 1 { "pack is" } else { "packs are" });
-        report.remarks.push(format!("{count} {plural} left over from an interrupted prune; the next prune deletes them"));
+        let (count, plural) =
+            (condemned.len(), if condemned.len() == 1 { "pack is" } else { "packs are" });
+        report.remarks.push(format!(
+            "{count} {plural} left over from an interrupted prune; the next prune deletes them"
+        ));
     }
     Ok(packs)
+}
+
+/// What is wrong with a trailer, and what helps.
+fn trailer_words(error: &crate::store::Error, is_known: bool) -> String {
+    let help = if is_known {
+        "; the index still knows its contents, so jellyvault repair can rewrite it"
+    } else {
+        ""
+    };
+    let fault = if error.unread_file().is_some() { "cannot be read" } else { "is damaged" };
+    format!("its trailer (table of contents) {fault}: {}{help}", reason(error))
 }
 
 /// Holds the index against what packs say of themselves.
@@ -122,7 +148,15 @@ impl<'i> Agreement<'i> {
         }
         self.counts.insert(number, 0);
         for chunk in &trailer.chunks {
-            if self.claims.push(chunk.id, ChunkPlace { pack: number, extent: chunk.extent, offset: chunk.offset, len: chunk.len }) {
+            if self.claims.push(
+                chunk.id,
+                ChunkPlace {
+                    pack: number,
+                    extent: chunk.extent,
+                    offset: chunk.offset,
+                    len: chunk.len,
+                },
+            ) {
                 self.ask()?;
             }
         }
@@ -149,7 +183,9 @@ impl<'i> Agreement<'i> {
     /// An index that cannot be read is told, not an end.
     fn unreadable(&mut self, error: crate::store::Error) -> Result<(), Error> {
         match error {
-            crate::store::Error::Local { .. } | crate::store::Error::IndexDamaged { .. } => self.fault = Some("it cannot be read"),
+            crate::store::Error::Local { .. } | crate::store::Error::IndexDamaged { .. } => {
+                self.fault = Some("it cannot be read")
+            }
             error => return Err(error.into()),
         }
         Ok(())
@@ -173,24 +209,42 @@ fn check_index(
         *of_index.entry(place.pack).or_default() += 1;
         Ok(())
     }) {
-        // Packs whose own table is damaged cannot be compared. One of which the index places nothing has no count.
-        Ok(()) if fault.is_none() && of_packs.iter().any(|(number, count)| of_index.get(number).copied().unwrap_or_default() != *count) => {
+        // Packs whose own table is damaged cannot be compared. One of which the index places
+        // nothing has no count.
+        Ok(())
+            if fault.is_none()
+                && of_packs.iter().any(|(number, count)| {
+                    of_index.get(number).copied().unwrap_or_default() != *count
+                }) =>
+        {
             fault = Some("it lists chunks that no pack contains");
         }
         Ok(()) => {}
         Err(_) => fault = Some("it cannot be read"),
     }
     if let Some(fault) = fault {
-        let what = format!("the index is damaged: {fault}. No data is lost; jellyvault repair rebuilds it from the packs");
+        let what = format!(
+            "the index is damaged: {fault}. No data is lost; jellyvault repair rebuilds it from the packs"
+        );
         report.findings.push(Finding { name: INDEX.to_owned(), what });
     }
     Ok(())
 }
 
 /// Parity files: there where they should be, whole tables, of their packs.
-fn check_parity(repository: &Repository, listed: &[Listed], condemned: &HashSet<[u8; 16]>, report: &mut CheckReport) -> Result<(), Error> {
-    let packs: HashSet<_> = listed.iter().filter_map(|file| pack_id(&file.name)).filter(|id| !condemned.contains(id)).collect();
-    let with_parity: HashSet<_> = listed.iter().filter_map(|file| parity_pack(&file.name)).collect();
+fn check_parity(
+    repository: &Repository,
+    listed: &[Listed],
+    condemned: &HashSet<[u8; 16]>,
+    report: &mut CheckReport,
+) -> Result<(), Error> {
+    let packs: HashSet<_> = listed
+        .iter()
+        .filter_map(|file| pack_id(&file.name))
+        .filter(|id| !condemned.contains(id))
+        .collect();
+    let with_parity: HashSet<_> =
+        listed.iter().filter_map(|file| parity_pack(&file.name)).collect();
     for id in &with_parity {
         if !packs.contains(id) {
             continue;
@@ -204,7 +258,9 @@ fn check_parity(repository: &Repository, listed: &[Listed], condemned: &HashSet<
                 report.findings.push(Finding { name: parity_name(id), what });
             }
             Ok(_) => {}
-            Err(error) if error.is_damage() => report.findings.push(Finding { name: parity_name(id), what: in_one_line(&error) }),
+            Err(error) if error.is_damage() => {
+                report.findings.push(Finding { name: parity_name(id), what: in_one_line(&error) })
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -217,7 +273,8 @@ fn check_parity(repository: &Repository, listed: &[Listed], condemned: &HashSet<
             }
             std::thread::sleep(WRITER_TIME);
             let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
-            let here: HashSet<_> = listed.iter().filter_map(|file| parity_pack(&file.name)).collect();
+            let here: HashSet<_> =
+                listed.iter().filter_map(|file| parity_pack(&file.name)).collect();
             let packs: HashSet<_> = listed.iter().filter_map(|file| pack_id(&file.name)).collect();
             lacking.retain(|id| packs.contains(id) && !here.contains(id));
         }
@@ -245,7 +302,13 @@ mod tests {
         let repository = Repository::init(&dir.path().join("repository")).unwrap();
         let capture = |text: &str| {
             std::fs::write(source.join("file"), text).unwrap();
-            snapshot(&repository, &SourceSpec::plain(&source).unwrap(), &SnapshotOptions::default(), &monitor).unwrap()
+            snapshot(
+                &repository,
+                &SourceSpec::plain(&source).unwrap(),
+                &SnapshotOptions::default(),
+                &monitor,
+            )
+            .unwrap()
         };
         capture("first");
         let index = Index::open(&repository, IndexMode::Use).unwrap();
@@ -255,8 +318,16 @@ mod tests {
         assert_eq!((packs.len(), report.findings.len()), (2, 0), "{:?}", report.findings);
         // One that the index knows and has wrong chunks of is.
         let known = index.packs().unwrap()[0];
-        let listed = repository.backend().list("packs/").unwrap().into_iter().find(|file| file.name == pack_name(&known.1)).unwrap();
-        let mut trailer = read_whole_trailer(repository.backend(), repository.sealer(), &listed, &known.1).unwrap();
+        let listed = repository
+            .backend()
+            .list("packs/")
+            .unwrap()
+            .into_iter()
+            .find(|file| file.name == pack_name(&known.1))
+            .unwrap();
+        let mut trailer =
+            read_whole_trailer(repository.backend(), repository.sealer(), &listed, &known.1)
+                .unwrap();
         let agreement = |trailer: &PackTrailer| {
             let mut agreement = Agreement::with(&repository, &index);
             agreement.take(known.0, trailer).unwrap();

@@ -1,4 +1,5 @@
-//! When was each pack read, and found whole? A small file that a check leaves for the next one; where it is lost, all counts as unread.
+//! When was each pack read, and found whole? A small file that a check leaves for the next one;
+//! where it is lost, all counts as unread.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -36,7 +37,11 @@ impl ReadLog {
     /// Reads what earlier checks left.
     pub fn open(repository: &Repository) -> ReadLog {
         let path = repository.read_log_file();
-        let read = path.as_ref().and_then(|path| read(path).ok()).and_then(|bytes| decode(&bytes)).unwrap_or_default();
+        let read = path
+            .as_ref()
+            .and_then(|path| read(path).ok())
+            .and_then(|bytes| decode(&bytes))
+            .unwrap_or_default();
         ReadLog { path, read }
     }
 
@@ -79,7 +84,10 @@ fn decode(bytes: &[u8]) -> Option<HashMap<[u8; 16], u64>> {
         return None;
     }
     let rows = body.strip_prefix(MAGIC)?.chunks_exact(ROW_BYTES);
-    Some(rows.filter_map(|row| Some((*row.first_chunk()?, u64::from_le_bytes(*row.last_chunk()?)))).collect())
+    Some(
+        rows.filter_map(|row| Some((*row.first_chunk()?, u64::from_le_bytes(*row.last_chunk()?))))
+            .collect(),
+    )
 }
 
 #[cfg(test)]
@@ -91,7 +99,10 @@ mod tests {
         let read = HashMap::from([([1; 16], 1_790_000_000), ([2; 16], 7)]);
         let bytes = encode(&read);
         assert_eq!(bytes.get(..8), Some(b"JVREAD\x01\x00".as_slice()));
-        assert_eq!(bytes.get(8..32), Some([[1; 16].as_slice(), &1_790_000_000u64.to_le_bytes()].concat().as_slice()));
+        assert_eq!(
+            bytes.get(8..32),
+            Some([[1; 16].as_slice(), &1_790_000_000u64.to_le_bytes()].concat().as_slice())
+        );
         assert_eq!(bytes.len(), 8 + 2 * 24 + 32);
         assert_eq!(decode(&bytes), Some(read));
         for at in 0..bytes.len() {

@@ -1,6 +1,8 @@
-//! `copy`: snapshots into another repository, which may have other keys, other settings and snapshots of its own.
+//! `copy`: snapshots into another repository, which may have other keys, other settings and
+//! snapshots of its own.
 //!
-//! What is read is proved by its ids and stored anew, as a capture would. A snapshot keeps its id, so that it is known when it is there already.
+//! What is read is proved by its ids and stored anew, as a capture would. A snapshot keeps its id,
+//! so that it is known when it is there already.
 
 mod past;
 mod tree;
@@ -45,11 +47,18 @@ pub struct CopyReport {
 /// Copies snapshots.
 ///
 /// # Errors
-/// [`Error::Refused`] where the target is the source; else where a file cannot be read or written. What was copied before stays.
-pub fn copy(source: &Repository, target: &Repository, options: &CopyOptions, monitor: &Monitor) -> Result<CopyReport, Error> {
+/// [`Error::Refused`] where the target is the source; else where a file cannot be read or written.
+/// What was copied before stays.
+pub fn copy(
+    source: &Repository,
+    target: &Repository,
+    options: &CopyOptions,
+    monitor: &Monitor,
+) -> Result<CopyReport, Error> {
     if source.config().id == target.config().id {
         return Err(Error::Refused {
-            what: "the target is the same repository, or a copy of it that jellyvault sync made".to_owned(),
+            what: "the target is the same repository, or a copy of it that jellyvault sync made"
+                .to_owned(),
             hint: "To bring such a copy up to date, use jellyvault sync.".to_owned(),
         });
     }
@@ -58,22 +67,37 @@ pub fn copy(source: &Repository, target: &Repository, options: &CopyOptions, mon
     let mut taken = Taken::read(target)?;
     let mut report = CopyReport { dry_run: options.dry_run, ..CopyReport::default() };
     for (name, error) in &ours.damaged {
-        report.problems.push(Problem { path: name.clone(), what: format!("it was not copied: {}", super::in_one_line(error)) });
+        report.problems.push(Problem {
+            path: name.clone(),
+            what: format!("it was not copied: {}", super::in_one_line(error)),
+        });
     }
-    let wanted = ours.snapshots.iter().filter(|(id, _)| options.snapshots.is_empty() || options.snapshots.contains(id));
-    let (there, missing): (Vec<_>, Vec<_>) = wanted.partition(|(id, _)| theirs.snapshots.iter().any(|(other, _)| other == id));
+    let wanted = ours
+        .snapshots
+        .iter()
+        .filter(|(id, _)| options.snapshots.is_empty() || options.snapshots.contains(id));
+    let (there, missing): (Vec<_>, Vec<_>) =
+        wanted.partition(|(id, _)| theirs.snapshots.iter().any(|(other, _)| other == id));
     report.were_there = there.len() as u64;
-    let (new, forgotten): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(id, _)| options.again || !taken.has(id));
+    let (new, forgotten): (Vec<_>, Vec<_>) =
+        missing.into_iter().partition(|(id, _)| options.again || !taken.has(id));
     report.forgotten_there = forgotten.len() as u64;
     if options.dry_run {
         report.snapshots = new.iter().map(|(id, _)| *id).collect();
         return Ok(report);
     }
     let bytes = new.iter().map(|(_, record)| record.bytes.source).sum();
-    monitor.progress.phase(Phase::CopySnapshots, new.iter().map(|(_, record)| record.files.total).sum(), bytes);
+    monitor.progress.phase(
+        Phase::CopySnapshots,
+        new.iter().map(|(_, record)| record.files.total).sum(),
+        bytes,
+    );
     for snapshot in new {
         let (id, record) = snapshot;
-        Standing::begin(target, jiff::Timestamp::now().as_nanosecond().try_into().unwrap_or_default())?;
+        Standing::begin(
+            target,
+            jiff::Timestamp::now().as_nanosecond().try_into().unwrap_or_default(),
+        )?;
         let before = before(snapshot, &ours, &theirs);
         match tree::copy((source, target), snapshot, before, monitor) {
             Ok((record, stored)) => {
@@ -84,7 +108,11 @@ pub fn copy(source: &Repository, target: &Repository, options: &CopyOptions, mon
                 theirs.snapshots.push((*id, record));
             }
             Err(error) if error.kind() == ErrorKind::Damaged => {
-                let what = format!("the snapshot of {} was not copied, because part of it is damaged ({})", record.source.host, super::in_one_line(&error));
+                let what = format!(
+                    "the snapshot of {} was not copied, because part of it is damaged ({})",
+                    record.source.host,
+                    super::in_one_line(&error)
+                );
                 report.problems.push(Problem { path: super::ls::short(id), what });
             }
             Err(error) => return Err(error),
@@ -93,11 +121,28 @@ pub fn copy(source: &Repository, target: &Repository, options: &CopyOptions, mon
     Ok(report)
 }
 
-/// The nearest earlier snapshot of the same server that the target has, as it is here and there: what is the same is not read again.
-fn before<'c>((id, record): &(SnapshotId, SnapshotRecord), ours: &'c Catalog, theirs: &'c Catalog) -> Option<(&'c SnapshotRecord, &'c SnapshotRecord)> {
-    let is_same = |other: &SnapshotRecord| other.source.key == record.source.key || (other.server.id.is_some() && other.server.id == record.server.id);
-    let earlier = ours.snapshots.iter().take_while(|(other, _)| other != id).filter(|(_, other)| is_same(other));
-    let both = earlier.filter_map(|(id, own)| Some((own, theirs.snapshots.iter().find(|(other, _)| other == id).map(|(_, record)| record)?)));
+/// The nearest earlier snapshot of the same server that the target has, as it is here and there:
+/// what is the same is not read again.
+fn before<'c>(
+    (id, record): &(SnapshotId, SnapshotRecord),
+    ours: &'c Catalog,
+    theirs: &'c Catalog,
+) -> Option<(&'c SnapshotRecord, &'c SnapshotRecord)> {
+    let is_same = |other: &SnapshotRecord| {
+        other.source.key == record.source.key
+            || (other.server.id.is_some() && other.server.id == record.server.id)
+    };
+    let earlier = ours
+        .snapshots
+        .iter()
+        .take_while(|(other, _)| other != id)
+        .filter(|(_, other)| is_same(other));
+    let both = earlier.filter_map(|(id, own)| {
+        Some((
+            own,
+            theirs.snapshots.iter().find(|(other, _)| other == id).map(|(_, record)| record)?,
+        ))
+    });
     both.last()
 }
 

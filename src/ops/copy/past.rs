@@ -1,4 +1,5 @@
-//! What an earlier snapshot has under the same paths, here and in the target: two trees that are gone through beside the one that is copied.
+//! What an earlier snapshot has under the same paths, here and in the target: two trees that are
+//! gone through beside the one that is copied.
 
 use std::cmp::Ordering;
 use std::iter::Peekable;
@@ -26,14 +27,24 @@ pub(super) struct Known {
 }
 
 impl<'m, 'r> Past<'m, 'r> {
-    pub(super) fn new((own, root): (&'m mut ChunkReader<'r>, ChunkId), (theirs, their_root): (&'m mut ChunkReader<'r>, ChunkId)) -> Past<'m, 'r> {
-        Past { own: Entries::all(own, root).peekable(), theirs: Entries::all(theirs, their_root).peekable() }
+    pub(super) fn new(
+        (own, root): (&'m mut ChunkReader<'r>, ChunkId),
+        (theirs, their_root): (&'m mut ChunkReader<'r>, ChunkId),
+    ) -> Past<'m, 'r> {
+        Past {
+            own: Entries::all(own, root).peekable(),
+            theirs: Entries::all(theirs, their_root).peekable(),
+        }
     }
 
     /// What is known of an entry. Paths must come in order.
     pub(super) fn known(&mut self, entry: &Entry) -> Result<Known, Error> {
         let mut known = Known { content: None, xattrs: None, database: None };
-        let (Some(own), Some(theirs)) = (at(&mut self.own, &entry.path)?, at(&mut self.theirs, &entry.path)?) else { return Ok(known) };
+        let (Some(own), Some(theirs)) =
+            (at(&mut self.own, &entry.path)?, at(&mut self.theirs, &entry.path)?)
+        else {
+            return Ok(known);
+        };
         if let (Some(before), Kind::File { content, .. }) = (own.content(), &entry.kind)
             && before == content
         {
@@ -58,7 +69,8 @@ fn at(entries: &mut Peekable<Entries<'_, '_>>, path: &[u8]) -> Result<Option<Ent
                 Ordering::Equal => return Ok(entries.next().transpose()?),
                 Ordering::Greater => return Ok(None),
             },
-            // An earlier snapshot that is damaged only costs the time to read what it would have told.
+            // An earlier snapshot that is damaged only costs the time to read what it would have
+            // told.
             Err(_) => return Ok(None),
         }
         entries.next();

@@ -31,12 +31,23 @@ pub(super) fn copy(
     before: Option<Pair<'_>>,
     monitor: &Monitor,
 ) -> Result<(SnapshotRecord, u64), Error> {
-    let (own, theirs) = (Index::open(source, IndexMode::Use)?, Index::open(target, IndexMode::Use)?);
+    let (own, theirs) =
+        (Index::open(source, IndexMode::Use)?, Index::open(target, IndexMode::Use)?);
     let config = target.config();
     let packer = || Packer::new(target.hashing(), config.cut, config.compression_level);
-    let collector = Collector::new(PackStreams::new(target, &theirs, Collector::STREAMS), &theirs, packer()?, None, false);
+    let collector = Collector::new(
+        PackStreams::new(target, &theirs, Collector::STREAMS),
+        &theirs,
+        packer()?,
+        None,
+        false,
+    );
     let scratch = target.scratch_folder();
-    let scratch = ScratchFolder::create(&scratch).map_err(|source| Error::Target { verb: "create a directory in", path: scratch, source })?;
+    let scratch = ScratchFolder::create(&scratch).map_err(|source| Error::Target {
+        verb: "create a directory in",
+        path: scratch,
+        source,
+    })?;
     let mut copying = Copying {
         source: ChunkReader::new(source, &own),
         target: ChunkReader::new(target, &theirs),
@@ -59,12 +70,17 @@ pub(super) fn copy(
     let wanted: Vec<Category> = categories(record).map(|(category, _)| category).collect();
     let made = collector.close_trees(&wanted)?;
     let same = |name: &String| {
-        let sums = |record: Option<&crate::manifest::CategoryRecord>| record.map(|category| (category.entries, category.files, category.bytes));
+        let sums = |record: Option<&crate::manifest::CategoryRecord>| {
+            record.map(|category| (category.entries, category.files, category.bytes))
+        };
         sums(made.get(name)) == sums(record.categories.get(name))
     };
     if made.len() != record.categories.len() || !made.keys().all(same) {
         return Err(Error::Refused {
-            what: format!("snapshot {} does not contain what its record says, so it was not copied", super::super::ls::short(id)),
+            what: format!(
+                "snapshot {} does not contain what its record says, so it was not copied",
+                super::super::ls::short(id)
+            ),
             hint: "Run jellyvault check --read-data on the repository.".to_owned(),
         });
     }
@@ -104,10 +120,17 @@ impl Copying<'_> {
         before: Option<Pair<'_>>,
     ) -> Result<(), Error> {
         for (category, root) in categories(record) {
-            let (mut walk, mut old, mut new) = (ChunkReader::new(source, own), ChunkReader::new(source, own), ChunkReader::new(target, theirs));
-            let root_of = |record: &SnapshotRecord| record.category(category.name()).map(|found| found.manifest);
+            let (mut walk, mut old, mut new) = (
+                ChunkReader::new(source, own),
+                ChunkReader::new(source, own),
+                ChunkReader::new(target, theirs),
+            );
+            let root_of = |record: &SnapshotRecord| {
+                record.category(category.name()).map(|found| found.manifest)
+            };
             let roots = before.and_then(|(own, theirs)| Some((root_of(own)?, root_of(theirs)?)));
-            let mut past = roots.map(|(own, theirs)| Past::new((&mut old, own), (&mut new, theirs)));
+            let mut past =
+                roots.map(|(own, theirs)| Past::new((&mut old, own), (&mut new, theirs)));
             let mut run = LeafRun::default();
             for entry in Entries::all(&mut walk, root.manifest) {
                 if self.monitor.interrupt.is_raised() {
@@ -131,7 +154,12 @@ impl Copying<'_> {
     }
 
     /// An entry with what it holds in the target.
-    fn entry(&mut self, category: Category, entry: Entry, known: Option<Known>) -> Result<Entry, Error> {
+    fn entry(
+        &mut self,
+        category: Category,
+        entry: Entry,
+        known: Option<Known>,
+    ) -> Result<Entry, Error> {
         let known = known.unwrap_or(Known { content: None, xattrs: None, database: None });
         let kind = match &entry.kind {
             Kind::File { size, content } => {
@@ -143,20 +171,29 @@ impl Copying<'_> {
             }
             other => other.clone(),
         };
-        let xattrs = match (&entry.xattrs, known.xattrs) {
-            (_, Some(xattrs)) => xattrs,
-            (Xattrs::Chunk(id), None) => {
-                let bytes = self.source.read(id)?;
-                let Copying { packer, collector, index, .. } = self;
-                Xattrs::Chunk(packer.store_list(&bytes, index, &mut |extent| collector.extent(category, extent))?)
-            }
-            (own, None) => own.clone(),
-        };
+        let xattrs =
+            match (&entry.xattrs, known.xattrs) {
+                (_, Some(xattrs)) => xattrs,
+                (Xattrs::Chunk(id), None) => {
+                    let bytes = self.source.read(id)?;
+                    let Copying { packer, collector, index, .. } = self;
+                    Xattrs::Chunk(packer.store_list(&bytes, index, &mut |extent| {
+                        collector.extent(category, extent)
+                    })?)
+                }
+                (own, None) => own.clone(),
+            };
         Ok(Entry { kind, xattrs, ..entry })
     }
 
     /// Reads what a file holds and stores it.
-    fn content(&mut self, category: Category, content: &Content, size: u64, before: Option<ChunkId>) -> Result<Content, Error> {
+    fn content(
+        &mut self,
+        category: Category,
+        content: &Content,
+        size: u64,
+        before: Option<ChunkId>,
+    ) -> Result<Content, Error> {
         if let Content::Pages(id) = content {
             if let Some(known) = self.databases.get(id) {
                 return Ok(known.clone());
@@ -176,7 +213,10 @@ impl Copying<'_> {
             })?;
             let Copying { packer, collector, index, .. } = self;
             let mut sink = |extent: FilledExtent| collector.extent(category, extent);
-            return packer.store_stream(&mut bytes.as_slice(), size, index, &mut sink).map(|(content, _)| content).map_err(of_read);
+            return packer
+                .store_stream(&mut bytes.as_slice(), size, index, &mut sink)
+                .map(|(content, _)| content)
+                .map_err(of_read);
         }
         let open = self.spooled(content, size)?;
         self.whole(category, &open)
@@ -185,19 +225,36 @@ impl Copying<'_> {
     /// A file's content as chunks.
     fn whole(&mut self, category: Category, open: &OpenFile) -> Result<Content, Error> {
         let Copying { packer, collector, index, .. } = self;
-        packer.store_file(open, index, &mut |extent| collector.extent(category, extent)).map(|(content, _)| content).map_err(of_read)
+        packer
+            .store_file(open, index, &mut |extent| collector.extent(category, extent))
+            .map(|(content, _)| content)
+            .map_err(of_read)
     }
 
     /// A database by its pages.
-    fn database(&mut self, category: Category, content: &Content, size: u64, before: Option<ChunkId>) -> Result<Content, Error> {
+    fn database(
+        &mut self,
+        category: Category,
+        content: &Content,
+        size: u64,
+        before: Option<ChunkId>,
+    ) -> Result<Content, Error> {
         let open = self.spooled(content, size)?;
         let page_bytes = open.page_bytes().map_err(|error| failed(&self.scratch.path, error))?;
         if let Some(page_bytes) = page_bytes {
             let known = KnownPages::new(None);
-            let past = OldPages { before, known: &known, interrupt: &self.monitor.interrupt, page_hashes: &PageHashes::default() };
+            let past = OldPages {
+                before,
+                known: &known,
+                interrupt: &self.monitor.interrupt,
+                page_hashes: &PageHashes::default(),
+            };
             let Copying { pages, collector, index, target, .. } = self;
-            let stored =
-                pages.store(&open.file, (size, page_bytes), &past, index, target, &mut |extent| collector.extent(category, extent)).map_err(of_read)?;
+            let stored = pages
+                .store(&open.file, (size, page_bytes), &past, index, target, &mut |extent| {
+                    collector.extent(category, extent)
+                })
+                .map_err(of_read)?;
             if let Some(stored) = stored {
                 return Ok(Content::Pages(stored.id));
             }
@@ -214,8 +271,11 @@ impl Copying<'_> {
         })?;
         let file: File = tempfile::tempfile_in(folder).map_err(|error| failed(folder, error))?;
         file.set_len(size).map_err(|error| failed(folder, error))?;
-        write_content(&mut self.source, content, size, |offset, piece| file.write_all_at(piece, offset).map_err(|error| failed(folder, error)))?;
-        let before = crate::source::Stat::of(&file).map_err(|error| failed(folder, error.into()))?;
+        write_content(&mut self.source, content, size, |offset, piece| {
+            file.write_all_at(piece, offset).map_err(|error| failed(folder, error))
+        })?;
+        let before =
+            crate::source::Stat::of(&file).map_err(|error| failed(folder, error.into()))?;
         Ok(OpenFile { file, before })
     }
 }
@@ -227,6 +287,10 @@ fn failed(folder: &Path, source: std::io::Error) -> Error {
 fn of_read(failure: ReadFailure) -> Error {
     match failure {
         ReadFailure::Fatal(error) => error,
-        ReadFailure::Io(source) => Error::Target { verb: "read a temporary file in", path: "the scratch directory".into(), source },
+        ReadFailure::Io(source) => Error::Target {
+            verb: "read a temporary file in",
+            path: "the scratch directory".into(),
+            source,
+        },
     }
 }

@@ -1,4 +1,5 @@
-//! The differences of two trees, kept small: in blocks whose paths share their beginnings, as the manifests themselves keep them.
+//! The differences of two trees, kept small: in blocks whose paths share their beginnings, as the
+//! manifests themselves keep them.
 
 use crate::manifest::{Difference, Entry, Node};
 use crate::source::Category;
@@ -45,7 +46,8 @@ impl Kept {
         (self.blocks.len() * BLOCK + self.open.len()) as u32
     }
 
-    /// Keeps a difference under the number that was told last. Those of one category come in path order.
+    /// Keeps a difference under the number that was told last. Those of one category come in path
+    /// order.
     pub(super) fn push(&mut self, difference: Difference) {
         self.open.push(difference);
     }
@@ -53,9 +55,13 @@ impl Kept {
     /// Puts away the block that is being filled.
     pub(super) fn close(&mut self) {
         let Some(category) = self.category.filter(|_| !self.open.is_empty()) else { return };
-        let (mut sides, mut before, mut after) = (Vec::with_capacity(self.open.len()), Vec::new(), Vec::new());
+        let (mut sides, mut before, mut after) =
+            (Vec::with_capacity(self.open.len()), Vec::new(), Vec::new());
         for difference in self.open.drain(..) {
-            sides.push(u8::from(difference.before.is_some()) * BEFORE + u8::from(difference.after.is_some()) * AFTER);
+            sides.push(
+                u8::from(difference.before.is_some()) * BEFORE
+                    + u8::from(difference.after.is_some()) * AFTER,
+            );
             before.extend(difference.before);
             after.extend(difference.after);
         }
@@ -64,7 +70,11 @@ impl Kept {
     }
 
     /// One difference. `opened` keeps the block that was read last.
-    pub(super) fn get<'o>(&self, number: u32, opened: &'o mut Opened) -> Result<Option<&'o Difference>, Error> {
+    pub(super) fn get<'o>(
+        &self,
+        number: u32,
+        opened: &'o mut Opened,
+    ) -> Result<Option<&'o Difference>, Error> {
         let (block, at) = (number as usize / BLOCK, number as usize % BLOCK);
         if opened.number != Some(block) {
             opened.differences = match self.blocks.get(block) {
@@ -78,8 +88,11 @@ impl Kept {
 
     /// The numbers of each category's differences.
     pub(super) fn numbers(&self, category: Category) -> impl Iterator<Item = u32> + '_ {
-        let blocks = self.blocks.iter().enumerate().filter(move |(_, block)| block.category == category);
-        blocks.flat_map(|(number, block)| (0..block.sides.len()).map(move |at| (number * BLOCK + at) as u32))
+        let blocks =
+            self.blocks.iter().enumerate().filter(move |(_, block)| block.category == category);
+        blocks.flat_map(|(number, block)| {
+            (0..block.sides.len()).map(move |at| (number * BLOCK + at) as u32)
+        })
     }
 }
 
@@ -91,8 +104,10 @@ impl Block {
             _ => Err(Error::System { what: "memory that keeps what is written to it" }),
         };
         let (mut before, mut after) = (entries(&self.before)?, entries(&self.after)?);
-        let mut next =
-            |side: u8| Difference { before: if side & BEFORE != 0 { before.next() } else { None }, after: if side & AFTER != 0 { after.next() } else { None } };
+        let mut next = |side: u8| Difference {
+            before: if side & BEFORE != 0 { before.next() } else { None },
+            after: if side & AFTER != 0 { after.next() } else { None },
+        };
         Ok(self.sides.iter().map(|side| next(*side)).collect())
     }
 }

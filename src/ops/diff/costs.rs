@@ -1,4 +1,5 @@
-//! What does each side of a difference cost in the repository? Stored bytes of content that the other side's changes do not share.
+//! What does each side of a difference cost in the repository? Stored bytes of content that the
+//! other side's changes do not share.
 
 use std::collections::{HashMap, HashSet};
 
@@ -26,7 +27,12 @@ pub(super) struct Costs {
 
 impl Costs {
     /// Takes what a difference has on each side.
-    pub(super) fn add(&mut self, difference: &Difference, readers: (&mut ChunkReader<'_>, &mut ChunkReader<'_>), index: &Index) -> Result<(), Error> {
+    pub(super) fn add(
+        &mut self,
+        difference: &Difference,
+        readers: (&mut ChunkReader<'_>, &mut ChunkReader<'_>),
+        index: &Index,
+    ) -> Result<(), Error> {
         if let Some(content) = difference.before.as_ref().and_then(|entry| entry.content()) {
             self.before.add(content, readers.0, index)?;
         }
@@ -37,20 +43,38 @@ impl Costs {
         Ok(())
     }
 
-    /// Bytes that each side alone takes: before, after. Of the databases' parts the index is asked only where one side alone has them.
-    pub(super) fn finish(mut self, readers: (&mut ChunkReader<'_>, &mut ChunkReader<'_>), index: &Index, recipes: &Recipes) -> Result<(u64, u64), Error> {
-        let (before, after) = (std::mem::take(&mut self.before.databases), std::mem::take(&mut self.after.databases));
+    /// Bytes that each side alone takes: before, after. Of the databases' parts the index is asked
+    /// only where one side alone has them.
+    pub(super) fn finish(
+        mut self,
+        readers: (&mut ChunkReader<'_>, &mut ChunkReader<'_>),
+        index: &Index,
+        recipes: &Recipes,
+    ) -> Result<(u64, u64), Error> {
+        let (before, after) =
+            (std::mem::take(&mut self.before.databases), std::mem::take(&mut self.after.databases));
         let gone = parts_of(before.difference(&after), readers.0, recipes)?;
         let came = parts_of(after.difference(&before), readers.1, recipes)?;
         gone.difference(&came).try_for_each(|id| self.before.chunk(id, index))?;
         came.difference(&gone).try_for_each(|id| self.after.chunk(id, index))?;
-        let alone = |side: &Side, other: &Side| side.chunks.iter().filter(|(id, _)| !other.chunks.contains_key(id)).map(|(_, bytes)| u64::from(*bytes)).sum();
+        let alone = |side: &Side, other: &Side| {
+            side.chunks
+                .iter()
+                .filter(|(id, _)| !other.chunks.contains_key(id))
+                .map(|(_, bytes)| u64::from(*bytes))
+                .sum()
+        };
         Ok((alone(&self.before, &self.after), alone(&self.after, &self.before)))
     }
 }
 
 impl Side {
-    fn add(&mut self, content: &Content, reader: &mut ChunkReader<'_>, index: &Index) -> Result<(), Error> {
+    fn add(
+        &mut self,
+        content: &Content,
+        reader: &mut ChunkReader<'_>,
+        index: &Index,
+    ) -> Result<(), Error> {
         if let Content::Pages(id) = content {
             self.databases.insert(*id);
             return Ok(());
@@ -71,8 +95,13 @@ impl Side {
     }
 }
 
-/// The chunks that databases are made of: those of their recipes, and the extents that hold at least one of their pages.
-fn parts_of<'d>(databases: impl Iterator<Item = &'d ChunkId>, reader: &mut ChunkReader<'_>, recipes: &Recipes) -> Result<HashSet<ChunkId>, Error> {
+/// The chunks that databases are made of: those of their recipes, and the extents that hold at
+/// least one of their pages.
+fn parts_of<'d>(
+    databases: impl Iterator<Item = &'d ChunkId>,
+    reader: &mut ChunkReader<'_>,
+    recipes: &Recipes,
+) -> Result<HashSet<ChunkId>, Error> {
     let mut parts = HashSet::new();
     for id in databases {
         // A live database is in no pack.

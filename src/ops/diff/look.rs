@@ -17,11 +17,19 @@ pub struct Look {
     pub record: SnapshotRecord,
 }
 
-/// Looks at a source: files that the scan cache does not know are read and hashed, nothing is stored.
-pub fn look(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, monitor: &Monitor) -> Result<Look, Error> {
+/// Looks at a source: files that the scan cache does not know are read and hashed, nothing is
+/// stored.
+pub fn look(
+    repository: &Repository,
+    spec: &SourceSpec,
+    options: &SnapshotOptions,
+    monitor: &Monitor,
+) -> Result<Look, Error> {
     let (record, held) = super::super::snapshot::look(repository, spec, options, monitor)?;
     let tree = Tree {
-        categories: categories(&record).map(|(category, record)| (category, record.clone())).collect(),
+        categories: categories(&record)
+            .map(|(category, record)| (category, record.clone()))
+            .collect(),
         held,
         unknown: Unknown::of(&record)?,
         live: Some(spec.layout.clone()),

@@ -1,61 +1,34 @@
-//! `diff`: what changed between two trees. Merge their manifests, find what only moved, count; then tell, in path order.
+//! `diff`: what changed between two trees. Merge their manifests, find what only moved, count; then
+//! tell, in path order.
 
+mod change;
 mod changes;
 mod costs;
 mod look;
 mod moves;
 mod same;
 mod totals;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::manifest::{CategoryRecord, Difference, Entry, Kind, SnapshotRecord, compare, differences, display, find};
+use crate::manifest::{Difference, compare, differences, display};
 use crate::progress::Phase;
-use crate::source::{Category, Layout, is_generated};
-use crate::store::{ChunkReader, Held, Index, Repository};
+use crate::source::{Category, is_generated};
+use crate::store::{ChunkReader, Index, Repository};
 
 use self::changes::{Kept, Opened};
 use self::costs::Costs;
 use self::moves::{Moves, Pairs};
 use super::recipes::Recipes;
-use super::select::categories;
 use super::wanted_paths::WantedPaths;
-use super::{Error, Monitor, Unknown};
+use super::{Error, Monitor};
 
+pub use change::{Change, ChangeKind};
 pub use look::{Look, look};
 pub use totals::Totals;
-
-/// One side of a comparison.
-#[derive(Clone, Debug, Default)]
-pub struct Tree {
-    /// Its categories.
-    pub categories: Vec<(Category, CategoryRecord)>,
-    /// Manifest nodes that the repository does not hold.
-    pub held: Held,
-    /// What it does not know.
-    pub unknown: Unknown,
-    /// The directories that contents are read in, where no pack holds them: a live source's.
-    pub live: Option<Layout>,
-}
-
-impl Tree {
-    /// A snapshot.
-    pub fn of(record: &SnapshotRecord) -> Result<Tree, Error> {
-        let categories = categories(record).map(|(category, record)| (category, record.clone())).collect();
-        Ok(Tree { categories, held: Held::default(), unknown: Unknown::of(record)?, live: None })
-    }
-
-    /// Whether nothing can differ: the manifests are the same.
-    pub fn has_the_same(&self, other: &Tree) -> bool {
-        let manifests = |tree: &Tree| tree.categories.iter().map(|(category, record)| (*category, record.manifest)).collect::<Vec<_>>();
-        manifests(self) == manifests(other)
-    }
-
-    fn root(&self, category: Category) -> Option<&CategoryRecord> {
-        self.categories.iter().find(|(own, _)| *own == category).map(|(_, record)| record)
-    }
-}
+pub use tree::Tree;
 
 /// What is compared.
 #[derive(Clone, Debug, Default)]
@@ -68,65 +41,12 @@ pub struct DiffOptions {
     pub recipes: Arc<Recipes>,
 }
 
-/// What happened to a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ChangeKind {
-    /// It is new.
-    Added,
-    /// It is gone.
-    Removed,
-    /// It holds something else, or is something else.
-    Modified,
-    /// What it holds lay elsewhere.
-    Moved,
-    /// It holds the same; mode, owner, time or attributes are others.
-    Metadata,
-}
-
-impl ChangeKind {
-    /// The word of the contract.
-    pub fn word(self) -> &'static str {
-        match self {
-            ChangeKind::Added => "added",
-            ChangeKind::Removed => "removed",
-            ChangeKind::Modified => "modified",
-            ChangeKind::Moved => "moved",
-            ChangeKind::Metadata => "metadata",
-        }
-    }
-}
-
-/// One path that is not the same.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// What happened.
-    pub kind: ChangeKind,
-    /// Its category; that of the new place where it moved.
-    pub category: Category,
-    /// Before; another path where it moved.
-    pub before: Option<Entry>,
-    /// After.
-    pub after: Option<Entry>,
-}
-
-impl Change {
-    /// Where it is told: the new place, or the old one of what is gone.
-    pub fn path(&self) -> &[u8] {
-        self.after.as_ref().or(self.before.as_ref()).map(|entry| entry.path.as_slice()).unwrap_or_default()
-    }
-
-    /// Whether it is a directory of which nothing but its times changed: what changed inside is told by itself.
-    pub fn is_only_a_directorys_time(&self) -> bool {
-        let (Some(before), Some(after)) = (&self.before, &self.after) else { return false };
-        matches!((&before.kind, &after.kind), (Kind::Directory, Kind::Directory)) && Entry { mtime: after.mtime, ..before.clone() } == *after
-    }
-}
-
 /// All changes of a comparison.
 pub struct Diff {
     kept: Kept,
     pairs: Pairs,
-    /// Paths that are in one category before and in another after, by the number of their coming: the number of their going.
+    /// Paths that are in one category before and in another after, by the number of their coming:
+    /// the number of their going.
     crossed: BTreeMap<u32, u32>,
     crossed_from: std::collections::HashSet<u32>,
     /// Counts by category, and what each side costs.
@@ -139,7 +59,8 @@ pub struct Diff {
     pub nodes_read: u64,
 }
 
-/// Compares two trees; `met` is told each path that differs as soon as it is found, of each category in order.
+/// Compares two trees; `met` is told each path that differs as soon as it is found, of each
+/// category in order.
 pub fn diff(
     repository: &Repository,
     index: &Index,
@@ -151,7 +72,7 @@ pub fn diff(
     let reader = |tree: &Tree| ChunkReader::new(repository, index).holding(tree.held.clone());
     monitor.progress.phase(Phase::Diff, 0, 0);
     for path in options.paths.named() {
-        if !has_path(before, path, reader)? && !has_path(after, path, reader)? {
+        if !before.has_path(path, reader)? && !after.has_path(path, reader)? {
             return Err(Error::OnNeitherSide { path: display(path) });
         }
     }
@@ -167,14 +88,21 @@ pub fn diff(
     };
     let (mut content_before, mut content_after) = (reader(before), reader(after));
     let mut moves = Moves::default();
-    for category in Category::ALL.into_iter().filter(|category| options.only.is_empty() || options.only.contains(category)) {
+    for category in Category::ALL
+        .into_iter()
+        .filter(|category| options.only.is_empty() || options.only.contains(category))
+    {
         let (Some(root), Some(other)) = (before.root(category), after.root(category)) else {
             diff.note_missing(category, before, after);
             continue;
         };
         // Of a part of the paths the size of the whole says nothing.
-        diff.totals.insert(category, if options.paths.is_limited() { Totals::default() } else { Totals::of(root, other) });
-        let (own, other) = ((reader(before), Some(root.manifest)), (reader(after), Some(other.manifest)));
+        diff.totals.insert(
+            category,
+            if options.paths.is_limited() { Totals::default() } else { Totals::of(root, other) },
+        );
+        let (own, other) =
+            ((reader(before), Some(root.manifest)), (reader(after), Some(other.manifest)));
         diff.nodes_read += differences(own, other, |difference| {
             if monitor.interrupt.is_raised() {
                 return Err(Error::Interrupted);
@@ -182,26 +110,23 @@ pub fn diff(
             if !options.paths.take(difference.path()) {
                 return Ok(());
             }
-            let is_unknown = match (&difference.before, &difference.after) {
-                (Some(before_entry), None) => after.unknown.holds(&before_entry.path),
-                (None, Some(after_entry)) => before.unknown.holds(&after_entry.path),
-                _ => false,
-            };
-            if is_unknown {
-                // What the server makes anew is left out of one side and not of the other: nobody misses it.
+            if is_unknown(&difference, before, after) {
+                // What the server makes anew is left out of one side and not of the other: nobody
+                // misses it.
                 diff.unknown += u64::from(!is_generated(difference.path()));
                 return Ok(());
             }
-            let sides = ((&mut content_before, before.live.as_ref()), (&mut content_after, after.live.as_ref()));
-            let Some(difference) = same::without_sameness(difference, sides)? else { return Ok(()) };
+            let sides = (
+                (&mut content_before, before.live.as_ref()),
+                (&mut content_after, after.live.as_ref()),
+            );
+            let Some(difference) = same::without_sameness(difference, sides)? else {
+                return Ok(());
+            };
             monitor.progress.advance(1, 0);
             met(difference.path());
             let number = diff.kept.next_number(category);
-            match (&difference.before, &difference.after) {
-                (Some(gone), None) => moves.gone(number, gone),
-                (None, Some(came)) => moves.came(number, came),
-                _ => {}
-            }
+            moves.take(number, &difference);
             diff.kept.push(difference);
             Ok(())
         })?;
@@ -215,19 +140,42 @@ pub fn diff(
     Ok(diff)
 }
 
+/// Whether a path is on one side, and the other side says nothing of it.
+fn is_unknown(difference: &Difference, before: &Tree, after: &Tree) -> bool {
+    match (&difference.before, &difference.after) {
+        (Some(gone), None) => after.unknown.holds(&gone.path),
+        (None, Some(came)) => before.unknown.holds(&came.path),
+        _ => false,
+    }
+}
+
 impl Diff {
     /// Calls `each` with every change, in path order.
-    pub fn for_each(&self, mut each: impl FnMut(&Change) -> Result<(), Error>) -> Result<(), Error> {
-        let mut lanes: Vec<_> = Category::ALL.iter().map(|category| (*category, self.kept.numbers(*category), Opened::default())).collect();
+    pub fn for_each(
+        &self,
+        mut each: impl FnMut(&Change) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut lanes: Vec<_> = Category::ALL
+            .iter()
+            .map(|category| (*category, self.kept.numbers(*category), Opened::default()))
+            .collect();
         let mut elsewhere = Opened::default();
         let mut heads: Vec<Option<Change>> = Vec::new();
         for (category, numbers, opened) in &mut lanes {
             heads.push(self.next_of(*category, numbers, opened, &mut elsewhere)?);
         }
         loop {
-            let present = heads.iter().enumerate().filter_map(|(lane, head)| Some((lane, head.as_ref()?)));
-            let Some((lane, _)) = present.min_by(|(_, a), (_, b)| compare(a.path(), b.path())) else { return Ok(()) };
-            let (Some(head), Some((category, numbers, opened))) = (heads.get_mut(lane), lanes.get_mut(lane)) else { return Ok(()) };
+            let present =
+                heads.iter().enumerate().filter_map(|(lane, head)| Some((lane, head.as_ref()?)));
+            let Some((lane, _)) = present.min_by(|(_, a), (_, b)| compare(a.path(), b.path()))
+            else {
+                return Ok(());
+            };
+            let (Some(head), Some((category, numbers, opened))) =
+                (heads.get_mut(lane), lanes.get_mut(lane))
+            else {
+                return Ok(());
+            };
             if let Some(change) = head.take() {
                 each(&change)?;
             }
@@ -251,19 +199,29 @@ impl Diff {
     }
 
     /// A difference as a change; nothing for one that is told with its other half.
-    fn change(&self, category: Category, number: u32, opened: &mut Opened, elsewhere: &mut Opened) -> Result<Option<Change>, Error> {
+    fn change(
+        &self,
+        category: Category,
+        number: u32,
+        opened: &mut Opened,
+        elsewhere: &mut Opened,
+    ) -> Result<Option<Change>, Error> {
         let Some(difference) = self.kept.get(number, opened)? else { return Ok(None) };
         let Difference { mut before, after } = difference.clone();
         let mut kind = match (&before, &after) {
-            (Some(before), Some(after)) => kind_of(before, after),
+            (Some(before), Some(after)) => ChangeKind::between(before, after),
             (None, _) => ChangeKind::Added,
             (_, None) => ChangeKind::Removed,
         };
-        let other_half =
-            self.crossed.get(&number).map(|gone| (ChangeKind::Modified, gone)).or_else(|| self.pairs.from.get(&number).map(|gone| (ChangeKind::Moved, gone)));
+        let other_half = self
+            .crossed
+            .get(&number)
+            .map(|gone| (ChangeKind::Modified, gone))
+            .or_else(|| self.pairs.from.get(&number).map(|gone| (ChangeKind::Moved, gone)));
         if let Some((half, gone)) = other_half {
             kind = half;
-            before = self.kept.get(*gone, elsewhere)?.and_then(|difference| difference.before.clone());
+            before =
+                self.kept.get(*gone, elsewhere)?.and_then(|difference| difference.before.clone());
         } else if self.pairs.to.contains_key(&number) || self.crossed_from.contains(&number) {
             return Ok(None);
         }
@@ -272,22 +230,32 @@ impl Diff {
 
     /// A file that became a database, or is one no more, keeps its path and changes its category.
     fn find_crossed(&mut self) -> Result<(), Error> {
-        let (mut opened, mut came, mut gone) = (Opened::default(), BTreeMap::new(), BTreeMap::new());
+        let (mut opened, mut came, mut gone) =
+            (Opened::default(), BTreeMap::new(), BTreeMap::new());
         for number in self.kept.numbers(Category::Database).collect::<Vec<_>>() {
             match self.kept.get(number, &mut opened)? {
-                Some(Difference { before: None, after: Some(entry) }) => drop(came.insert(entry.path.clone(), number)),
-                Some(Difference { before: Some(entry), after: None }) => drop(gone.insert(entry.path.clone(), number)),
+                Some(Difference { before: None, after: Some(entry) }) => {
+                    came.insert(entry.path.clone(), number);
+                }
+                Some(Difference { before: Some(entry), after: None }) => {
+                    gone.insert(entry.path.clone(), number);
+                }
                 _ => {}
             }
         }
         if came.is_empty() && gone.is_empty() {
             return Ok(());
         }
-        for category in Category::ALL.into_iter().filter(|category| *category != Category::Database) {
+        for category in Category::ALL.into_iter().filter(|category| *category != Category::Database)
+        {
             for number in self.kept.numbers(category).collect::<Vec<_>>() {
                 let pair = match self.kept.get(number, &mut opened)? {
-                    Some(Difference { before: Some(entry), after: None }) => came.get(&entry.path).map(|came| (*came, number)),
-                    Some(Difference { before: None, after: Some(entry) }) => gone.get(&entry.path).map(|gone| (number, *gone)),
+                    Some(Difference { before: Some(entry), after: None }) => {
+                        came.get(&entry.path).map(|came| (*came, number))
+                    }
+                    Some(Difference { before: None, after: Some(entry) }) => {
+                        gone.get(&entry.path).map(|gone| (number, *gone))
+                    }
                     _ => None,
                 };
                 if let Some((came, gone)) = pair {
@@ -299,21 +267,36 @@ impl Diff {
         Ok(())
     }
 
-    fn count(&mut self, before: &mut ChunkReader<'_>, after: &mut ChunkReader<'_>, index: &Index, options: &DiffOptions) -> Result<(), Error> {
+    fn count(
+        &mut self,
+        before: &mut ChunkReader<'_>,
+        after: &mut ChunkReader<'_>,
+        index: &Index,
+        options: &DiffOptions,
+    ) -> Result<(), Error> {
         let (mut opened, mut elsewhere) = (Opened::default(), Opened::default());
         for category in Category::ALL {
             let mut costs = Costs::default();
             let mut totals = self.totals.get(&category).copied().unwrap_or_default();
             for number in self.kept.numbers(category).collect::<Vec<_>>() {
-                let Some(change) = self.change(category, number, &mut opened, &mut elsewhere)? else { continue };
+                let Some(change) = self.change(category, number, &mut opened, &mut elsewhere)?
+                else {
+                    continue;
+                };
                 totals.add(&change);
                 if !matches!(change.kind, ChangeKind::Moved | ChangeKind::Metadata) {
-                    costs.add(&Difference { before: change.before, after: change.after }, (&mut *before, &mut *after), index)?;
+                    costs.add(
+                        &Difference { before: change.before, after: change.after },
+                        (&mut *before, &mut *after),
+                        index,
+                    )?;
                 }
             }
-            (totals.stored_before, totals.stored_after) = costs.finish((&mut *before, &mut *after), index, &options.recipes)?;
+            (totals.stored_before, totals.stored_after) =
+                costs.finish((&mut *before, &mut *after), index, &options.recipes)?;
             if options.paths.is_limited() {
-                (totals.size_before, totals.size_after) = (totals.changed_before, totals.changed_after);
+                (totals.size_before, totals.size_after) =
+                    (totals.changed_before, totals.changed_after);
             }
             if let Some(own) = self.totals.get_mut(&category) {
                 *own = totals;
@@ -344,7 +327,10 @@ impl Diff {
             (Some(_), None) => "later",
             _ => return,
         };
-        self.remarks.push(format!("{} was not compared, because the {side} snapshot was taken without it", category.name()));
+        self.remarks.push(format!(
+            "{} was not compared, because the {side} snapshot was taken without it",
+            category.name()
+        ));
     }
 
     fn note_unknown(&mut self) {
@@ -357,19 +343,4 @@ impl Diff {
             });
         }
     }
-}
-
-/// Whether a tree has a path, in whichever category.
-fn has_path<'r>(tree: &Tree, path: &[u8], reader: impl Fn(&Tree) -> ChunkReader<'r>) -> Result<bool, Error> {
-    for (_, root) in &tree.categories {
-        if find(&mut reader(tree), root.manifest, path)?.is_some() {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// What happened to a path that is on both sides.
-fn kind_of(before: &Entry, after: &Entry) -> ChangeKind {
-    if same::holds_the_same(&before.kind, &after.kind) { ChangeKind::Metadata } else { ChangeKind::Modified }
 }

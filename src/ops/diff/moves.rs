@@ -1,8 +1,9 @@
-//! Which files only went elsewhere? Content that is gone from one path and came to another, found in one pass over the differences.
+//! Which files only went elsewhere? Content that is gone from one path and came to another, found
+//! in one pass over the differences.
 
 use std::collections::HashMap;
 
-use crate::manifest::{Content, Entry, Piece, file_name};
+use crate::manifest::{Content, Difference, Entry, Piece, file_name};
 
 use super::super::Error;
 use super::changes::{Kept, Opened};
@@ -34,18 +35,18 @@ impl Pairs {
 }
 
 impl Moves {
-    /// A file that is gone.
-    pub(super) fn gone(&mut self, number: u32, entry: &Entry) {
-        self.gone.extend(key_of(entry).map(|key| (key, number)));
+    /// A file that is gone, or that came; what is on both sides did not move.
+    pub(super) fn take(&mut self, number: u32, difference: &Difference) {
+        let (list, entry) = match (&difference.before, &difference.after) {
+            (Some(gone), None) => (&mut self.gone, gone),
+            (None, Some(came)) => (&mut self.came, came),
+            _ => return,
+        };
+        list.extend(key_of(entry).map(|key| (key, number)));
     }
 
-    /// A file that came.
-    pub(super) fn came(&mut self, number: u32, entry: &Entry) {
-        self.came.extend(key_of(entry).map(|key| (key, number)));
-    }
-
-    /// What went where. Among several files of the same content those of the same name belong together, then those of the same
-    /// place in the order; so the way back is the same pairs.
+    /// What went where. Among several files of the same content those of the same name belong
+    /// together, then those of the same place in the order; so the way back is the same pairs.
     pub(super) fn pair(mut self, kept: &Kept) -> Result<Pairs, Error> {
         self.gone.sort_unstable();
         self.came.sort_unstable();
@@ -69,7 +70,12 @@ impl Moves {
     }
 }
 
-fn pair_by_name(gone: &[(ContentKey, u32)], came: &[(ContentKey, u32)], kept: &Kept, pairs: &mut Pairs) -> Result<(), Error> {
+fn pair_by_name(
+    gone: &[(ContentKey, u32)],
+    came: &[(ContentKey, u32)],
+    kept: &Kept,
+    pairs: &mut Pairs,
+) -> Result<(), Error> {
     let mut opened = Opened::default();
     let mut name = |number: u32| -> Result<Vec<u8>, Error> {
         let found = kept.get(number, &mut opened)?;

@@ -1,4 +1,5 @@
-//! Is what differs in a manifest the same for a person? Contents may be written down in more than one way.
+//! Is what differs in a manifest the same for a person? Contents may be written down in more than
+//! one way.
 
 use std::os::unix::fs::FileExt;
 
@@ -13,7 +14,9 @@ use super::super::content::write_content;
 /// Whether two entries hold the same: bytes, or where a link leads.
 pub(super) fn holds_the_same(before: &Kind, after: &Kind) -> bool {
     match (before, after) {
-        (Kind::File { size, content }, Kind::File { size: other_size, content: other }) => size == other_size && content == other,
+        (Kind::File { size, content }, Kind::File { size: other_size, content: other }) => {
+            size == other_size && content == other
+        }
         (before, after) => before == after,
     }
 }
@@ -21,15 +24,23 @@ pub(super) fn holds_the_same(before: &Kind, after: &Kind) -> bool {
 /// Length of a SQLite database's header, in bytes.
 const HEADER_BYTES: usize = 100;
 
-/// Where the contents of a side are read: in the repository, or in the directories of a live source.
+/// Where the contents of a side are read: in the repository, or in the directories of a live
+/// source.
 type Side<'s, 'r> = (&'s mut ChunkReader<'r>, Option<&'s Layout>);
 
-/// What is left of a difference when what is the same to a person is taken out: the same bytes written down in two ways (with holes and
-/// without, as pages and as a whole), and owners of which one side does not know. Contents are read only where their ways differ.
-pub(super) fn without_sameness(mut difference: Difference, (mut own_side, mut other_side): (Side<'_, '_>, Side<'_, '_>)) -> Result<Option<Difference>, Error> {
-    let (Some(before), Some(after)) = (&mut difference.before, &mut difference.after) else { return Ok(Some(difference)) };
+/// What is left of a difference when what is the same to a person is taken out: the same bytes
+/// written down in two ways (with holes and without, as pages and as a whole), and owners of which
+/// one side does not know. Contents are read only where their ways differ.
+pub(super) fn without_sameness(
+    mut difference: Difference,
+    (mut own_side, mut other_side): (Side<'_, '_>, Side<'_, '_>),
+) -> Result<Option<Difference>, Error> {
+    let (Some(before), Some(after)) = (&mut difference.before, &mut difference.after) else {
+        return Ok(Some(difference));
+    };
     learn_owners(before, after);
-    if let (Kind::File { size, content }, Kind::File { size: other_size, content: other }) = (&before.kind, &after.kind)
+    if let (Kind::File { size, content }, Kind::File { size: other_size, content: other }) =
+        (&before.kind, &after.kind)
         && size == other_size
         && content != other
         && way(content) != way(other)
@@ -60,7 +71,9 @@ enum Way {
 fn way(content: &Content) -> Way {
     match content {
         Content::Pages(_) => Way::Pages,
-        Content::Pieces(pieces) => Way::Pieces { holes: pieces.iter().any(|piece| matches!(piece, Piece::Hole(_))) },
+        Content::Pieces(pieces) => {
+            Way::Pieces { holes: pieces.iter().any(|piece| matches!(piece, Piece::Hole(_))) }
+        }
         // A list may name holes; whoever has one is long.
         Content::Listed(_) => Way::Pieces { holes: true },
     }
@@ -68,8 +81,13 @@ fn way(content: &Content) -> Way {
 
 type Stored<'s, 'x, 'r> = (&'s Entry, &'s Content, &'s mut Side<'x, 'r>);
 
-fn same_bytes(before: Stored<'_, '_, '_>, after: Stored<'_, '_, '_>, size: u64) -> Result<bool, Error> {
-    // The pages of a live database are in no pack, and its file may lack what lies in its log: it is told by its identity.
+fn same_bytes(
+    before: Stored<'_, '_, '_>,
+    after: Stored<'_, '_, '_>,
+    size: u64,
+) -> Result<bool, Error> {
+    // The pages of a live database are in no pack, and its file may lack what lies in its log: it
+    // is told by its identity.
     match (before, after) {
         (other, (_, Content::Pages(id), (_, Some(_)))) => is_database(other, id, size),
         ((_, Content::Pages(id), (_, Some(_))), other) => is_database(other, id, size),
@@ -81,7 +99,10 @@ fn same_bytes(before: Stored<'_, '_, '_>, after: Stored<'_, '_, '_>, size: u64) 
 }
 
 /// The hash of a file's bytes; nothing where they cannot be had.
-fn hash((entry, content, side): Stored<'_, '_, '_>, size: u64) -> Result<Option<blake3::Hash>, Error> {
+fn hash(
+    (entry, content, side): Stored<'_, '_, '_>,
+    size: u64,
+) -> Result<Option<blake3::Hash>, Error> {
     let (mut hasher, mut at) = (blake3::Hasher::new(), 0u64);
     let is_read = for_each_part(entry, content, side, size, |offset, bytes| {
         push_zeros(&mut hasher, offset.saturating_sub(at));
@@ -93,14 +114,28 @@ fn hash((entry, content, side): Stored<'_, '_, '_>, size: u64) -> Result<Option<
 }
 
 /// Whether a file's bytes are the database with this identity.
-fn is_database((entry, content, side): Stored<'_, '_, '_>, id: &ChunkId, size: u64) -> Result<bool, Error> {
-    let mut pages = PageHashes { hashing: side.0.hashing().clone(), page_bytes: None, waiting: Vec::new(), hashes: Vec::new(), taken: 0 };
+fn is_database(
+    (entry, content, side): Stored<'_, '_, '_>,
+    id: &ChunkId,
+    size: u64,
+) -> Result<bool, Error> {
+    let mut pages = PageHashes {
+        hashing: side.0.hashing().clone(),
+        page_bytes: None,
+        waiting: Vec::new(),
+        hashes: Vec::new(),
+        taken: 0,
+    };
     let is_read = for_each_part(entry, content, side, size, |offset, bytes| {
         pages.zeros_up_to(offset);
         pages.push(bytes);
     })?;
     pages.zeros_up_to(size);
-    Ok(is_read && pages.waiting.is_empty() && pages.page_bytes.is_some_and(|bytes| pages.hashing.database(bytes, &pages.hashes) == *id))
+    Ok(is_read
+        && pages.waiting.is_empty()
+        && pages
+            .page_bytes
+            .is_some_and(|bytes| pages.hashing.database(bytes, &pages.hashes) == *id))
 }
 
 /// The hashes of a database's pages, from bytes that come in order.
@@ -126,7 +161,12 @@ impl PageHashes {
         if let Some(page_bytes) = self.page_bytes {
             let whole = self.waiting.len() - self.waiting.len() % page_bytes as usize;
             let pages = self.waiting.drain(..whole);
-            self.hashes.extend(pages.as_slice().chunks_exact(page_bytes as usize).map(|page| self.hashing.page(page)));
+            self.hashes.extend(
+                pages
+                    .as_slice()
+                    .chunks_exact(page_bytes as usize)
+                    .map(|page| self.hashing.page(page)),
+            );
         }
     }
 
@@ -139,8 +179,15 @@ impl PageHashes {
     }
 }
 
-/// Hands a file's bytes to `each` as (offset, bytes), holes left out; false where they cannot be had.
-fn for_each_part(entry: &Entry, content: &Content, (reader, live): &mut Side<'_, '_>, size: u64, mut each: impl FnMut(u64, &[u8])) -> Result<bool, Error> {
+/// Hands a file's bytes to `each` as (offset, bytes), holes left out; false where they cannot be
+/// had.
+fn for_each_part(
+    entry: &Entry,
+    content: &Content,
+    (reader, live): &mut Side<'_, '_>,
+    size: u64,
+    mut each: impl FnMut(u64, &[u8]),
+) -> Result<bool, Error> {
     if let Some(layout) = live {
         let Some(file) = layout.open(&entry.path) else { return Ok(false) };
         let (mut buffer, mut at) = (vec![0; 1 << 20], 0);

@@ -1,5 +1,6 @@
-//! What a program reads of a report: the JSON of the command line, and of whatever else calls the engine. Times are RFC 3339 in UTC, sizes bytes,
-//! ids whole; `docs/cli.md` and the users of it rely on every name.
+//! What a program reads of a report: the JSON of the command line, and of whatever else calls the
+//! engine. Times are RFC 3339 in UTC, sizes bytes, ids whole; `docs/cli.md` and the users of it
+//! rely on every name.
 
 mod upkeep;
 mod work;
@@ -14,9 +15,12 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::manifest::{ByteCounts, CategoryRecord, Directories, Files, SnapshotId, SnapshotRecord, display};
+use crate::manifest::{
+    ByteCounts, CategoryRecord, Directories, Files, SnapshotId, SnapshotRecord, display,
+};
 
-/// A document about a path, which it carries exactly: as text where it is UTF-8, else as people see it and in base64.
+/// A document about a path, which it carries exactly: as text where it is UTF-8, else as people see
+/// it and in base64.
 pub fn with_path(path: &[u8], mut document: Value) -> Value {
     let text = std::str::from_utf8(path);
     if let Some(map) = document.as_object_mut() {
@@ -74,7 +78,12 @@ struct CategoryDocument {
 
 impl CategoryDocument {
     fn of(record: &CategoryRecord) -> CategoryDocument {
-        CategoryDocument { manifest: record.manifest.to_hex(), files: record.files, bytes: record.bytes, entries: record.entries }
+        CategoryDocument {
+            manifest: record.manifest.to_hex(),
+            files: record.files,
+            bytes: record.bytes,
+            entries: record.entries,
+        }
     }
 }
 
@@ -90,7 +99,13 @@ pub(super) struct FilesDocument {
 
 impl From<&Files> for FilesDocument {
     fn from(files: &Files) -> FilesDocument {
-        FilesDocument { total: files.total, new: files.new, changed: files.changed, unchanged: files.unchanged, gone: files.gone }
+        FilesDocument {
+            total: files.total,
+            new: files.new,
+            changed: files.changed,
+            unchanged: files.unchanged,
+            gone: files.gone,
+        }
     }
 }
 
@@ -105,7 +120,12 @@ pub(super) struct BytesDocument {
 
 impl From<&ByteCounts> for BytesDocument {
     fn from(bytes: &ByteCounts) -> BytesDocument {
-        BytesDocument { source: bytes.source, read: bytes.read, new_raw: bytes.new_raw, new_stored: bytes.new_stored }
+        BytesDocument {
+            source: bytes.source,
+            read: bytes.read,
+            new_raw: bytes.new_raw,
+            new_stored: bytes.new_stored,
+        }
     }
 }
 
@@ -126,8 +146,16 @@ impl<'r> SnapshotDocument<'r> {
             server_id: record.server.id.as_deref(),
             schema: record.server.schema.as_deref(),
             code_migration: record.server.code_migration.as_deref(),
-            source: SourceDocument { how: &record.source.how, directories: &record.source.directories, seen_by_server: &record.source.seen_by_server },
-            categories: record.categories.iter().map(|(name, category)| (name.as_str(), CategoryDocument::of(category))).collect(),
+            source: SourceDocument {
+                how: &record.source.how,
+                directories: &record.source.directories,
+                seen_by_server: &record.source.seen_by_server,
+            },
+            categories: record
+                .categories
+                .iter()
+                .map(|(name, category)| (name.as_str(), CategoryDocument::of(category)))
+                .collect(),
             files: (&record.files).into(),
             bytes: (&record.bytes).into(),
             problem_count: record.problem_count,

@@ -36,7 +36,11 @@ struct CheckDocument<'r> {
 
 impl Serialize for CheckReport {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let of_repository = self.findings.iter().map(|finding| DamageDocument::OfRepository { snapshot: (), path: &finding.name, what: &finding.what });
+        let of_repository = self.findings.iter().map(|finding| DamageDocument::OfRepository {
+            snapshot: (),
+            path: &finding.name,
+            what: &finding.what,
+        });
         let document = CheckDocument {
             ok: self.is_ok(),
             snapshots: self.snapshots,
@@ -45,7 +49,9 @@ impl Serialize for CheckReport {
             read: &self.read,
             files: &self.findings,
             unread: &self.unread,
-            damage: of_repository.chain(self.damage.iter().map(DamageDocument::OfSnapshot)).collect(),
+            damage: of_repository
+                .chain(self.damage.iter().map(DamageDocument::OfSnapshot))
+                .collect(),
             damage_count: self.damage_count,
             remarks: &self.remarks,
         };
@@ -79,8 +85,19 @@ struct PlanBytes {
 impl From<&PlanSummary> for PlanDocument {
     fn from(plan: &PlanSummary) -> PlanDocument {
         PlanDocument {
-            packs: PlanPacks { total: plan.packs, kept: plan.kept, dropped: plan.dropped, rewritten: plan.rewritten },
-            bytes: PlanBytes { total: plan.bytes, unused: plan.unused, freed: plan.freed, rewritten: plan.moved_bytes, unused_after: plan.unused_after },
+            packs: PlanPacks {
+                total: plan.packs,
+                kept: plan.kept,
+                dropped: plan.dropped,
+                rewritten: plan.rewritten,
+            },
+            bytes: PlanBytes {
+                total: plan.bytes,
+                unused: plan.unused,
+                freed: plan.freed,
+                rewritten: plan.moved_bytes,
+                unused_after: plan.unused_after,
+            },
         }
     }
 }
@@ -139,12 +156,24 @@ pub struct ForgetDocument<'r> {
 
 impl<'r> ForgetDocument<'r> {
     /// Of a plan, and of the prune that followed it.
-    pub fn of(catalog: &'r Catalog, forgetting: &'r Forgetting, dry_run: bool, prune: Option<&'r PruneReport>) -> ForgetDocument<'r> {
+    pub fn of(
+        catalog: &'r Catalog,
+        forgetting: &'r Forgetting,
+        dry_run: bool,
+        prune: Option<&'r PruneReport>,
+    ) -> ForgetDocument<'r> {
         let (mut kept, mut forgotten) = (Vec::new(), Vec::new());
         for verdict in &forgetting.verdicts {
-            let Some((id, record)) = catalog.snapshots.iter().find(|(id, _)| *id == verdict.id) else { continue };
+            let Some((id, record)) = catalog.snapshots.iter().find(|(id, _)| *id == verdict.id)
+            else {
+                continue;
+            };
             let goes = verdict.reasons.is_empty();
-            let reasons: Vec<&str> = if goes { vec![NO_RULE] } else { verdict.reasons.iter().map(String::as_str).collect() };
+            let reasons: Vec<&str> = if goes {
+                vec![NO_RULE]
+            } else {
+                verdict.reasons.iter().map(String::as_str).collect()
+            };
             let row = VerdictDocument {
                 id: id.to_string(),
                 time: time(record.time_ns),

@@ -112,7 +112,10 @@ const NOT_KEPT: &str = "the item is not in the library, and its watch state coul
 impl WatchStateReport {
     /// The items that were lost, as problems.
     pub fn problems(&self) -> Vec<Problem> {
-        self.lost.iter().map(|item| Problem { path: item.clone(), what: NOT_KEPT.to_owned() }).collect()
+        self.lost
+            .iter()
+            .map(|item| Problem { path: item.clone(), what: NOT_KEPT.to_owned() })
+            .collect()
     }
 }
 
@@ -143,7 +146,11 @@ struct ItemDocument<'r> {
 
 impl<'r> From<&'r ItemChange> for ItemDocument<'r> {
     fn from(change: &'r ItemChange) -> ItemDocument<'r> {
-        ItemDocument { item: &change.name, before: change.before.as_deref(), after: change.after.as_deref() }
+        ItemDocument {
+            item: &change.name,
+            before: change.before.as_deref(),
+            after: change.after.as_deref(),
+        }
     }
 }
 
@@ -243,6 +250,12 @@ impl Serialize for ImportReport {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let record = &self.record;
         let snapshot = SnapshotDocument::of(Some(&self.id), record);
-        ImportDocument { snapshot, was_there: self.was_there, remarks: &record.remarks, problems: &record.problems }.serialize(out)
+        ImportDocument {
+            snapshot,
+            was_there: self.was_there,
+            remarks: &record.remarks,
+            problems: &record.problems,
+        }
+        .serialize(out)
     }
 }

@@ -47,9 +47,19 @@ impl<'r> Contents<'r> {
         monitor: &Monitor,
     ) -> Result<Contents<'r>, Error> {
         let wants_database = options.wants(Category::Database);
-        let database = if wants_database { private_database(repository, snapshot, reader, options, monitor)? } else { None };
-        let kept = if wants_database && database.is_none() { Kept::of(snapshot, reader, options)? } else { None };
-        if options.kind == ExportKind::Tables && database.as_ref().is_some_and(|database| database.standing == Standing::Legacy) {
+        let database = if wants_database {
+            private_database(repository, snapshot, reader, options, monitor)?
+        } else {
+            None
+        };
+        let kept = if wants_database && database.is_none() {
+            Kept::of(snapshot, reader, options)?
+        } else {
+            None
+        };
+        if options.kind == ExportKind::Tables
+            && database.as_ref().is_some_and(|database| database.standing == Standing::Legacy)
+        {
             // The way that is advised in place of tables must be one that works.
             old_library::check(snapshot, repository, reader)?;
         }
@@ -68,7 +78,11 @@ impl<'r> Contents<'r> {
     /// Refuses what the server in that place could not restore, or would lose something by.
     pub(super) fn check_place(&self, place: &Place, repository: &Repository) -> Result<(), Error> {
         let (id, record) = self.snapshot;
-        let history = self.database.as_ref().map(|database| &database.history).or_else(|| self.kept.as_ref().map(|kept| &kept.history));
+        let history = self
+            .database
+            .as_ref()
+            .map(|database| &database.history)
+            .or_else(|| self.kept.as_ref().map(|kept| &kept.history));
         check_fits(self.snapshot, place, self.options.kind, self.facts.schema, history)?;
         if place.has_users && history.is_some() && !has_users_in(repository, (id, record))? {
             return Err(Error::Refused {
@@ -83,15 +97,22 @@ impl<'r> Contents<'r> {
     /// Mends what would break the server's restore, in the private copy.
     pub(super) fn mend(&mut self, monitor: &Monitor) -> Result<Repairs, Error> {
         match (self.options.kind, &mut self.database) {
-            (ExportKind::Tables, Some(database)) => {
-                database.mend(self.facts.schema, i128::from(self.snapshot.1.time_ns), self.options.target.is_some(), monitor)
-            }
+            (ExportKind::Tables, Some(database)) => database.mend(
+                self.facts.schema,
+                i128::from(self.snapshot.1.time_ns),
+                self.options.target.is_some(),
+                monitor,
+            ),
             _ => Ok(Repairs::default()),
         }
     }
 
     /// Writes everything, the manifest last.
-    pub(super) fn pour(&self, pourer: &mut Pourer<'_>, reader: &mut ChunkReader<'_>) -> Result<Poured, Error> {
+    pub(super) fn pour(
+        &self,
+        pourer: &mut Pourer<'_>,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<Poured, Error> {
         let (record, options) = (&self.snapshot.1, self.options);
         let has_home_sections = match &self.database {
             Some(database) => database.pour(pourer, self.facts.schema, record, options)?,
@@ -103,7 +124,10 @@ impl<'r> Contents<'r> {
         let mut walk = walk::Walk::new(pourer, options, self.has_old_library);
         for (category, manifest) in categories(record) {
             let is_poured = category == Category::Database && self.kept.is_some();
-            if walk::is_exported(category) && !is_poured && (options.wants(category) || category == Category::Config) {
+            if walk::is_exported(category)
+                && !is_poured
+                && (options.wants(category) || category == Category::Config)
+            {
                 walk.category(category, manifest, reader)?;
             }
         }
@@ -111,19 +135,27 @@ impl<'r> Contents<'r> {
         let facts = &self.facts;
         let manifest = match &self.kept {
             Some(kept) => kept.manifest(facts.parts, options.only.is_empty()),
-            None => {
-                Manifest { server_version: facts.server_version.clone(), created: Date::of_ns(record.time_ns.into()), options: facts.parts }.write(facts.schema)
+            None => Manifest {
+                server_version: facts.server_version.clone(),
+                created: Date::of_ns(record.time_ns.into()),
+                options: facts.parts,
             }
+            .write(facts.schema),
         };
         pourer.bytes(MANIFEST_NAME, &manifest, record.time_ns)?;
         Ok(Poured { has_home_sections, unplaced, folded })
     }
 
-    /// How large the zip may become, in bytes: files as they are, tables as large as their database.
+    /// How large the zip may become, in bytes: files as they are, tables as large as their
+    /// database.
     pub(super) fn expected_bytes(&self) -> u64 {
         let (record, options) = (&self.snapshot.1, self.options);
-        let wants =
-            |category: &Category| walk::is_exported(*category) && (options.only.is_empty() || options.only.contains(category) || *category == Category::Config);
+        let wants = |category: &Category| {
+            walk::is_exported(*category)
+                && (options.only.is_empty()
+                    || options.only.contains(category)
+                    || *category == Category::Config)
+        };
         let files: u64 = categories(record)
             .filter(|(category, _)| *category != Category::Database && wants(category))
             .map(|(_, category)| category.bytes + category.files * 300)
@@ -133,10 +165,17 @@ impl<'r> Contents<'r> {
 }
 
 /// What the user asked for can stand in such a zip, and the snapshot has it.
-pub(super) fn check_categories(record: &SnapshotRecord, id: &SnapshotId, options: &ExportOptions) -> Result<(), Error> {
+pub(super) fn check_categories(
+    record: &SnapshotRecord,
+    id: &SnapshotId,
+    options: &ExportOptions,
+) -> Result<(), Error> {
     if record.source.directories.contains_key("folder") {
         return Err(Error::Refused {
-            what: format!("snapshot {} is of a plain directory, which cannot be exported as a Jellyfin zip", short(id)),
+            what: format!(
+                "snapshot {} is of a plain directory, which cannot be exported as a Jellyfin zip",
+                short(id)
+            ),
             hint: "Use restore --to DIR instead.".to_owned(),
         });
     }
@@ -146,13 +185,18 @@ pub(super) fn check_categories(record: &SnapshotRecord, id: &SnapshotId, options
             hint: "It can contain database, config, metadata, subtitles, trickplay and attachments. For other categories use restore --only.".to_owned(),
         });
     }
-    if let Some(category) = options.only.iter().find(|category| record.category(category.name()).is_none()) {
+    if let Some(category) =
+        options.only.iter().find(|category| record.category(category.name()).is_none())
+    {
         return Err(Error::Refused {
             what: format!("snapshot {} was taken without {}", short(id), category.name()),
             hint: "Leave it out, or choose another snapshot (see jellyvault list).".to_owned(),
         });
     }
-    if options.kind == ExportKind::Exact && !options.only.is_empty() && !options.only.contains(&Category::Database) {
+    if options.kind == ExportKind::Exact
+        && !options.only.is_empty()
+        && !options.only.contains(&Category::Database)
+    {
         return Err(Error::Refused {
             what: "an exact zip needs the category database".to_owned(),
             hint: "Add database to --only, or leave out --exact.".to_owned(),
@@ -161,7 +205,8 @@ pub(super) fn check_categories(record: &SnapshotRecord, id: &SnapshotId, options
     Ok(())
 }
 
-/// A private copy of the snapshot's database. A snapshot without one has nothing that the zip's restore would not lose.
+/// A private copy of the snapshot's database. A snapshot without one has nothing that the zip's
+/// restore would not lose.
 fn private_database(
     repository: &Repository,
     snapshot: &(SnapshotId, SnapshotRecord),

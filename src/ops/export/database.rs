@@ -1,4 +1,5 @@
-//! The snapshot's database on its way into a zip: a private copy, checked, mended, and poured as tables or page for page.
+//! The snapshot's database on its way into a zip: a private copy, checked, mended, and poured as
+//! tables or page for page.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,7 +8,10 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
-use crate::archive::{self, DATABASE_NAME, DumpError, HISTORY_NAME, History, MendError, Repairs, Schema, Standing, dump_history, dump_table, read_history};
+use crate::archive::{
+    self, DATABASE_NAME, DumpError, HISTORY_NAME, History, MendError, Repairs, Schema, Standing,
+    dump_history, dump_table, read_history,
+};
 use crate::manifest::{Entry, Kind, SnapshotId, SnapshotRecord, display};
 use crate::progress::Interrupt;
 use crate::source::{DATABASE_PATH, ScratchFolder, open_private, quick_check, side_file};
@@ -19,7 +23,8 @@ use super::super::{Error, Monitor};
 use super::pour::{BLOCK_BYTES, HUGE_BYTES, Pourer};
 use super::{ExportKind, ExportOptions};
 
-/// Plain bytes of tables for each byte of the database, at most: what stands in a name or two there is a key in every row here.
+/// Plain bytes of tables for each byte of the database, at most: what stands in a name or two there
+/// is a key in every row here.
 const JSON_FACTOR: u64 = 24;
 
 /// Mode of the tables, as the server sets it.
@@ -33,21 +38,36 @@ pub(super) fn private_copy(
     repository: &Repository,
     reader: &mut ChunkReader<'_>,
 ) -> Result<(ScratchFolder, PathBuf), Error> {
-    let Kind::File { size, content } = &entry.kind else { return Err(Error::NotAFile { path: display(logical), kind: "directory" }) };
+    let Kind::File { size, content } = &entry.kind else {
+        return Err(Error::NotAFile { path: display(logical), kind: "directory" });
+    };
     let scratch = repository.scratch_folder();
-    let failed = |path: PathBuf| move |source| Error::Target { verb: "write a private copy of the database to", path, source };
+    let failed = |path: PathBuf| {
+        move |source| Error::Target {
+            verb: "write a private copy of the database to",
+            path,
+            source,
+        }
+    };
     let folder = ScratchFolder::create(&scratch).map_err(failed(scratch))?;
     // A copy that is mended grows by what is put in, and its journal lies beside it.
     folder.check_space(size * 5 / 4).map_err(|error| Error::Refused {
         what: format!("there is no room for a private copy of the database: {error}"),
-        hint: "Free some space on the repository's disk or in the system's temporary directory.".to_owned(),
+        hint: "Free some space on the repository's disk or in the system's temporary directory."
+            .to_owned(),
     })?;
     let path = folder.path.join("jellyfin.db");
     let file = File::create_new(&path).map_err(failed(path.clone()))?;
-    let written = write_content(reader, content, *size, |offset, bytes| file.write_all_at(bytes, offset).map_err(failed(path.clone())));
+    let written = write_content(reader, content, *size, |offset, bytes| {
+        file.write_all_at(bytes, offset).map_err(failed(path.clone()))
+    });
     written.map_err(|error| match error {
         error @ Error::Target { .. } => error,
-        error => Error::Unreadable { snapshot: short(id), path: display(logical), source: Box::new(error) },
+        error => Error::Unreadable {
+            snapshot: short(id),
+            path: display(logical),
+            source: Box::new(error),
+        },
     })?;
     file.set_len(*size).map_err(failed(path.clone()))?;
     Ok((folder, path))
@@ -104,17 +124,23 @@ impl PrivateDatabase {
             mode: entry.mode,
             mtime_ns: super::item::mtime_ns(entry),
         };
-        let db = open_private(&database.path).map_err(|source| database.failed("__EFMigrationsHistory", source))?;
-        database.history = read_history(&db).map_err(|source| database.failed("__EFMigrationsHistory", source))?;
+        let db = open_private(&database.path)
+            .map_err(|source| database.failed("__EFMigrationsHistory", source))?;
+        database.history =
+            read_history(&db).map_err(|source| database.failed("__EFMigrationsHistory", source))?;
         database.standing = Standing::of(&database.history);
         // An exact zip needs none; who needs it refuses with the reason (`Facts::of`).
         database.schema = Schema::of(&database.history).ok();
-        let locked: rusqlite::Result<i64> = db.query_row("SELECT count(*) FROM \"__EFMigrationsLock\"", [], |row| row.get(0));
+        let locked: rusqlite::Result<i64> =
+            db.query_row("SELECT count(*) FROM \"__EFMigrationsLock\"", [], |row| row.get(0));
         drop(db);
         // The table came with EF Core 9: without it there is no lock.
-        // Left where a migration was cut off, it would keep the server from starting (reference/jellyfin.md 1.3).
+        // Left where a migration was cut off, it would keep the server from starting
+        // (reference/jellyfin.md 1.3).
         if kind == ExportKind::Exact && locked.is_ok_and(|rows| rows > 0) {
-            database.clear_lock().map_err(|source| database.failed("__EFMigrationsLock", source))?;
+            database
+                .clear_lock()
+                .map_err(|source| database.failed("__EFMigrationsLock", source))?;
             database.was_locked = true;
         }
         Ok(database)
@@ -133,16 +159,25 @@ impl PrivateDatabase {
     }
 
     /// Mends its rows and, where the zip is for another version, its history.
-    pub(super) fn mend(&mut self, schema: Option<&Schema>, time_ns: i128, retargets: bool, monitor: &Monitor) -> Result<Repairs, Error> {
+    pub(super) fn mend(
+        &mut self,
+        schema: Option<&Schema>,
+        time_ns: i128,
+        retargets: bool,
+        monitor: &Monitor,
+    ) -> Result<Repairs, Error> {
         let Some(schema) = schema else { return Ok(Repairs::default()) };
         let own = self.schema.unwrap_or(schema);
         let db = Connection::open(&self.path).map_err(|source| self.failed("BaseItems", source))?;
-        let repairs = archive::mend(&db, own, time_ns, &|| monitor.interrupt.is_raised()).map_err(|error| match error {
-            MendError::Stopped => Error::Interrupted,
-            error => Error::Mend(error),
-        })?;
+        let repairs = archive::mend(&db, own, time_ns, &|| monitor.interrupt.is_raised()).map_err(
+            |error| match error {
+                MendError::Stopped => Error::Interrupted,
+                error => Error::Mend(error),
+            },
+        )?;
         if retargets {
-            let names = archive::clashing_names(&db, own, schema).map_err(|source| self.failed("Users", source))?;
+            let names = archive::clashing_names(&db, own, schema)
+                .map_err(|source| self.failed("Users", source))?;
             if !names.is_empty() {
                 return Err(Error::Refused {
                     what: format!("the users {} differ only in upper and lower case, which {} does not allow", names.join(" and "), schema.versions),
@@ -150,7 +185,14 @@ impl PrivateDatabase {
                         .to_owned(),
                 });
             }
-            let version = self.history.iter().rev().map(|(_, version)| version).find(|version| version.split('.').count() < 4).cloned().unwrap_or_default();
+            let version = self
+                .history
+                .iter()
+                .rev()
+                .map(|(_, version)| version)
+                .find(|version| version.split('.').count() < 4)
+                .cloned()
+                .unwrap_or_default();
             for id in &schema.migrations {
                 if !self.history.iter().any(|(has, _)| has == id) {
                     self.history.push((id.clone(), version.clone()));
@@ -163,19 +205,34 @@ impl PrivateDatabase {
     }
 
     /// Pours it into the zip; whether it holds home sections.
-    pub(super) fn pour(&self, pourer: &mut Pourer<'_>, schema: Option<&Schema>, record: &SnapshotRecord, options: &ExportOptions) -> Result<bool, Error> {
+    pub(super) fn pour(
+        &self,
+        pourer: &mut Pourer<'_>,
+        schema: Option<&Schema>,
+        record: &SnapshotRecord,
+        options: &ExportOptions,
+    ) -> Result<bool, Error> {
         let Some(_) = schema else {
             self.pour_pages(pourer)?;
             return Ok(false);
         };
-        // The database has the tables of its own schema; those of the one it is retargeted to are the same.
+        // The database has the tables of its own schema; those of the one it is retargeted to are
+        // the same.
         let own = self.schema.or(schema).into_iter();
         let db = open_private(&self.path).map_err(|source| self.failed("BaseItems", source))?;
         for schema in own {
             for table in &schema.tables {
                 let may_be_huge = self.bytes.saturating_mul(JSON_FACTOR) >= u64::from(u32::MAX);
-                pourer.begin(&format!("Database/{}.json", table.name), record.time_ns, TABLE_MODE, true, may_be_huge)?;
-                let mut push = |block: &mut Vec<u8>| pourer.push(std::mem::replace(block, Vec::with_capacity(block.capacity())));
+                pourer.begin(
+                    &format!("Database/{}.json", table.name),
+                    record.time_ns,
+                    TABLE_MODE,
+                    true,
+                    may_be_huge,
+                )?;
+                let mut push = |block: &mut Vec<u8>| {
+                    pourer.push(std::mem::replace(block, Vec::with_capacity(block.capacity())))
+                };
                 dump_table(&db, schema, table, options.style(), &mut push).map_err(|error| match error {
                     DumpError::Out(error) => error,
                     DumpError::Sqlite { table, source } => self.failed(&table, source),
@@ -192,7 +249,8 @@ impl PrivateDatabase {
         }
         pourer.bytes(HISTORY_NAME, &dump_history(&self.history), record.time_ns)?;
         // Only for a word to the user: a database without the table has no home sections to lose.
-        let sections: rusqlite::Result<i64> = db.query_row("SELECT count(*) FROM \"HomeSection\"", [], |row| row.get(0));
+        let sections: rusqlite::Result<i64> =
+            db.query_row("SELECT count(*) FROM \"HomeSection\"", [], |row| row.get(0));
         Ok(sections.is_ok_and(|rows| rows > 0))
     }
 

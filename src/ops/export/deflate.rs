@@ -1,6 +1,8 @@
-//! Deflate: a small file at once, a large one in blocks, each on a thread of its own. The blocks one behind another are one stream.
+//! Deflate: a small file at once, a large one in blocks, each on a thread of its own. The blocks
+//! one behind another are one stream.
 //!
-//! Two libraries: libdeflate is twice as fast for as many bytes, but knows whole contents only (`docs/decisions/0025`).
+//! Two libraries: libdeflate is twice as fast for as many bytes, but knows whole contents only
+//! (`docs/decisions/0025`).
 
 use flate2::{Compress, Compression, FlushCompress, Status};
 use libdeflater::{CompressionLvl, Compressor};
@@ -67,7 +69,8 @@ mod tests {
     #[test]
     fn what_gets_no_shorter_is_not_deflated() {
         let mut deflater = Deflater::new();
-        let noise: Vec<u8> = (0..40u32).flat_map(|n| blake3::hash(&n.to_le_bytes()).as_bytes().to_vec()).collect();
+        let noise: Vec<u8> =
+            (0..40u32).flat_map(|n| blake3::hash(&n.to_le_bytes()).as_bytes().to_vec()).collect();
         for plain in [&b""[..], b"a", b"ab", &noise] {
             assert_eq!(deflater.deflate(plain), None, "{} bytes", plain.len());
         }
@@ -88,7 +91,9 @@ mod tests {
 
     #[test]
     fn blocks_one_behind_another_are_one_stream() {
-        let text: Vec<u8> = (0..200_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_string().into_bytes()).collect();
+        let text: Vec<u8> = (0..200_000u32)
+            .flat_map(|n| n.wrapping_mul(2_654_435_761).to_string().into_bytes())
+            .collect();
         for step in [1, 7, 300, 65_536, text.len()] {
             let text = &text[..text.len().min(step * 3_000)];
             let mut stream = Vec::new();

@@ -1,4 +1,5 @@
-//! The zip while it is made: a file without a name, in the folder where it will stand, so that no server lists it and a killed export leaves nothing.
+//! The zip while it is made: a file without a name, in the folder where it will stand, so that no
+//! server lists it and a killed export leaves nothing.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -21,7 +22,8 @@ pub(super) struct Draft {
     /// The folder that it is made in: whatever is put in its place meanwhile, the zip comes here.
     folder: OwnedFd,
     name: OsString,
-    /// Its name until it has its own: from the beginning where the file system has no nameless files, else for a moment at the end.
+    /// Its name until it has its own: from the beginning where the file system has no nameless
+    /// files, else for a moment at the end.
     temp: String,
     has_temp_name: bool,
     file: Option<File>,
@@ -34,8 +36,14 @@ pub(super) struct Draft {
 pub(super) fn check_target(target: &Path, force: bool) -> Result<(), Error> {
     let refused = |what: String, hint: &str| Err(Error::Refused { what, hint: hint.to_owned() });
     match std::fs::symlink_metadata(target) {
-        Ok(found) if !found.is_file() => refused(format!("{} exists and is not a regular file", target.display()), "Give another file name."),
-        Ok(_) if !force => refused(format!("{} already exists", target.display()), "Give another file name, or add --force to overwrite it."),
+        Ok(found) if !found.is_file() => refused(
+            format!("{} exists and is not a regular file", target.display()),
+            "Give another file name.",
+        ),
+        Ok(_) if !force => refused(
+            format!("{} already exists", target.display()),
+            "Give another file name, or add --force to overwrite it.",
+        ),
         _ => Ok(()),
     }
 }
@@ -46,21 +54,38 @@ impl Draft {
         let failed = |source| Error::Target { verb: "write", path: target.to_path_buf(), source };
         let folder = match place {
             Some(place) => place.make().map_err(failed)?,
-            None => rustix::fs::openat(CWD, folder_of(target), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .map_err(|error| failed(error.into()))?,
+            None => rustix::fs::openat(
+                CWD,
+                folder_of(target),
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+            .map_err(|error| failed(error.into()))?,
         };
-        let name = target.file_name().ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?.to_owned();
+        let name = target
+            .file_name()
+            .ok_or_else(|| failed(std::io::ErrorKind::InvalidInput.into()))?
+            .to_owned();
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
         let temp = format!(".jellyvault-{:016x}.part", u64::from_le_bytes(random));
         // Password hashes and tokens are in it: until it is whole it is for nobody else.
         let mode = Mode::RUSR | Mode::WUSR;
-        let nameless = rustix::fs::openat(&folder, ".", OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC, mode);
+        let nameless = rustix::fs::openat(
+            &folder,
+            ".",
+            OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC,
+            mode,
+        );
         let (fd, has_temp_name) = match nameless {
             Ok(fd) => (fd, false),
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
                 let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-                (rustix::fs::openat(&folder, temp.as_str(), flags | OFlags::NOFOLLOW, mode).map_err(|e| failed(e.into()))?, true)
+                (
+                    rustix::fs::openat(&folder, temp.as_str(), flags | OFlags::NOFOLLOW, mode)
+                        .map_err(|e| failed(e.into()))?,
+                    true,
+                )
             }
             Err(error) => return Err(failed(error.into())),
         };
@@ -122,9 +147,11 @@ impl Draft {
         if let Some((uid, gid)) = self.owner
             && file.metadata().is_ok_and(|has| (has.uid(), has.gid()) != (uid, gid))
         {
-            rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid))).map_err(|e| self.failed("give the server", e.into()))?;
+            rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
+                .map_err(|e| self.failed("give the server", e.into()))?;
         }
-        rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode)).map_err(|e| self.failed("give the server", e.into()))?;
+        rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))
+            .map_err(|e| self.failed("give the server", e.into()))?;
         file.sync_all().map_err(|source| self.failed("write to disk", source))
     }
 
@@ -132,16 +159,33 @@ impl Draft {
     pub(super) fn publish(&mut self, file: &File) -> Result<(), Error> {
         if !self.has_temp_name {
             let own = format!("/proc/self/fd/{}", file.as_raw_fd());
-            rustix::fs::linkat(CWD, own.as_str(), &self.folder, self.temp.as_str(), AtFlags::SYMLINK_FOLLOW)
-                .map_err(|e| self.failed("put in place", e.into()))?;
+            rustix::fs::linkat(
+                CWD,
+                own.as_str(),
+                &self.folder,
+                self.temp.as_str(),
+                AtFlags::SYMLINK_FOLLOW,
+            )
+            .map_err(|e| self.failed("put in place", e.into()))?;
             self.has_temp_name = true;
         }
         let outcome = if self.force {
             rustix::fs::renameat(&self.folder, self.temp.as_str(), &self.folder, &*self.name)
         } else {
-            match rustix::fs::renameat_with(&self.folder, self.temp.as_str(), &self.folder, &*self.name, RenameFlags::NOREPLACE) {
+            match rustix::fs::renameat_with(
+                &self.folder,
+                self.temp.as_str(),
+                &self.folder,
+                &*self.name,
+                RenameFlags::NOREPLACE,
+            ) {
                 // A file system that cannot promise it; the name was looked at before.
-                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rustix::fs::renameat(&self.folder, self.temp.as_str(), &self.folder, &*self.name),
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => rustix::fs::renameat(
+                    &self.folder,
+                    self.temp.as_str(),
+                    &self.folder,
+                    &*self.name,
+                ),
                 outcome => outcome,
             }
         };
@@ -159,7 +203,11 @@ impl Drop for Draft {
     fn drop(&mut self) {
         if self.has_temp_name {
             // The error that led here matters more than one of this removal.
-            crate::tolerate(rustix::fs::unlinkat(&self.folder, self.temp.as_str(), AtFlags::empty()));
+            crate::tolerate(rustix::fs::unlinkat(
+                &self.folder,
+                self.temp.as_str(),
+                AtFlags::empty(),
+            ));
         }
     }
 }

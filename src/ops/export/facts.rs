@@ -1,4 +1,5 @@
-//! What can be said of a zip before and after it is written: which server takes it, and what its restore does not bring back.
+//! What can be said of a zip before and after it is written: which server takes it, and what its
+//! restore does not bring back.
 
 use crate::archive::{Options as Parts, Schema, Standing, four_parts};
 use crate::manifest::{SnapshotId, SnapshotRecord};
@@ -34,7 +35,9 @@ impl Facts {
         let known = record.server.version.as_ref().map(|version| version.value.clone());
         let has = |category: Category| {
             (options.only.is_empty() || options.only.contains(&category))
-                && record.category(category.name()).is_some_and(|found| found.files > 0 || !options.only.is_empty())
+                && record
+                    .category(category.name())
+                    .is_some_and(|found| found.files > 0 || !options.only.is_empty())
         };
         let tables = options.kind == ExportKind::Tables;
         let parts = Parts {
@@ -43,48 +46,80 @@ impl Facts {
             subtitles: has(Category::Subtitles),
             database: tables && (database.is_some() || kept.is_some()),
         };
-        let named = |schema: Option<&Schema>| known.clone().or_else(|| schema.map(|schema| schema.first.clone()));
+        let named = |schema: Option<&Schema>| {
+            known.clone().or_else(|| schema.map(|schema| schema.first.clone()))
+        };
         if let Some(kept) = kept {
-            return Ok(Facts { schema: None, server_version: kept.server_version().to_owned(), versions: kept.versions(), parts });
+            return Ok(Facts {
+                schema: None,
+                server_version: kept.server_version().to_owned(),
+                versions: kept.versions(),
+                parts,
+            });
         }
         let schema = match database {
             Some(database) if tables => Some(fit::schema_of(database, snapshot, options)?),
             Some(database) => database.schema,
             None => None,
         };
-        // A server takes a zip of its own version or an older one: where none is known, the oldest is the one that every server takes.
+        // A server takes a zip of its own version or an older one: where none is known, the oldest
+        // is the one that every server takes.
         let known = named(schema);
-        let version = known.clone().unwrap_or_else(|| Schema::all().first().map_or_else(String::new, |oldest| oldest.first.clone()));
-        let shown = known.map_or_else(|| "of the snapshot's version".to_owned(), |version| versions::display(&version).to_owned());
+        let version = known.clone().unwrap_or_else(|| {
+            Schema::all().first().map_or_else(String::new, |oldest| oldest.first.clone())
+        });
+        let shown = known.map_or_else(
+            || "of the snapshot's version".to_owned(),
+            |version| versions::display(&version).to_owned(),
+        );
         let versions = match (options.kind, schema) {
             (ExportKind::Exact, _) => exact_versions(database, record, &shown),
-            // Its tables are of a known schema, but a server of that schema need not know what was done to them since.
-            (ExportKind::Tables, Some(_)) if database.is_some_and(|database| database.standing == Standing::Newer) => {
+            // Its tables are of a known schema, but a server of that schema need not know what was
+            // done to them since.
+            (ExportKind::Tables, Some(_))
+                if database.is_some_and(|database| database.standing == Standing::Newer) =>
+            {
                 format!("{shown} or newer with the same tables")
             }
             (ExportKind::Tables, Some(schema)) => versions_from(schema, &version),
             (ExportKind::Tables, None) => format!("{shown} or newer"),
         };
-        Ok(Facts { schema: schema.filter(|_| tables), server_version: four_parts(&version), versions, parts })
+        Ok(Facts {
+            schema: schema.filter(|_| tables),
+            server_version: four_parts(&version),
+            versions,
+            parts,
+        })
     }
 }
 
 /// The versions that take an exact zip.
-fn exact_versions(database: Option<&PrivateDatabase>, record: &SnapshotRecord, shown: &str) -> String {
+fn exact_versions(
+    database: Option<&PrivateDatabase>,
+    record: &SnapshotRecord,
+    shown: &str,
+) -> String {
     match database.map(|database| &database.standing) {
         Some(Standing::Legacy) => "10.11 or newer".to_owned(),
         // Others may take it up as well; nobody tried.
         Some(Standing::Between { to, .. }) => to.clone(),
-        Some(Standing::Newer) if !record.server.version.as_ref().is_some_and(|version| version.exact) => {
+        Some(Standing::Newer)
+            if !record.server.version.as_ref().is_some_and(|version| version.exact) =>
+        {
             format!("the version that wrote it, or newer (later than {shown})")
         }
         _ => format!("{shown} or newer"),
     }
 }
 
-/// The versions of a schema that take a zip of this version: no server takes one that is newer than itself.
+/// The versions of a schema that take a zip of this version: no server takes one that is newer than
+/// itself.
 fn versions_from(schema: &Schema, version: &str) -> String {
-    let (first, last) = schema.versions.split_once(" to ").or_else(|| schema.versions.split_once(" and ")).unwrap_or((&schema.versions, ""));
+    let (first, last) = schema
+        .versions
+        .split_once(" to ")
+        .or_else(|| schema.versions.split_once(" and "))
+        .unwrap_or((&schema.versions, ""));
     let shown = versions::display(version);
     match (versions::parse(version) > versions::parse(first), last.is_empty()) {
         (true, false) if versions::parse(version) >= versions::parse(last) => shown.to_owned(),
@@ -98,7 +133,11 @@ fn files(count: u64) -> String {
 }
 
 /// What is odd about the snapshot's database.
-pub(super) fn remarks(record: &SnapshotRecord, database: Option<&PrivateDatabase>, place: Option<&Place>) -> Vec<String> {
+pub(super) fn remarks(
+    record: &SnapshotRecord,
+    database: Option<&PrivateDatabase>,
+    place: Option<&Place>,
+) -> Vec<String> {
     let has_none = database.is_some_and(|database| database.history.is_empty());
     let what = "the database has no migration history, which every Jellyfin server writes. No server is known to start with it";
     let mut remarks: Vec<String> = has_none.then(|| what.to_owned()).into_iter().collect();
@@ -148,14 +187,31 @@ pub(super) fn missing(
 ) -> Vec<String> {
     let mut missing = Vec::new();
     if options.kind == ExportKind::Tables && has_home_sections {
-        missing.push("home sections: each user's choice for the home screen (export --exact includes it)".to_owned());
+        missing.push(
+            "home sections: each user's choice for the home screen (export --exact includes it)"
+                .to_owned(),
+        );
     }
-    let has = |category: Category| record.category(category.name()).is_some_and(|found| found.files > 0);
-    let expected = [Category::Database, Category::Metadata, Category::Subtitles, Category::Trickplay, Category::Attachments];
-    for category in expected.into_iter().filter(|category| options.only.is_empty() && record.category(category.name()).is_none()) {
+    let has =
+        |category: Category| record.category(category.name()).is_some_and(|found| found.files > 0);
+    let expected = [
+        Category::Database,
+        Category::Metadata,
+        Category::Subtitles,
+        Category::Trickplay,
+        Category::Attachments,
+    ];
+    for category in expected
+        .into_iter()
+        .filter(|category| options.only.is_empty() && record.category(category.name()).is_none())
+    {
         missing.push(format!("{category}: the snapshot was taken without it"));
     }
-    if database.is_none() && !has_kept_tables && options.only.is_empty() && record.category(Category::Database.name()).is_some() {
+    if database.is_none()
+        && !has_kept_tables
+        && options.only.is_empty()
+        && record.category(Category::Database.name()).is_some()
+    {
         missing.push("the database: the snapshot does not contain one".to_owned());
     }
     if database.is_some() && unplaced.databases > 0 {
@@ -175,7 +231,8 @@ pub(super) fn missing(
         missing.push("plugins and their settings: Jellyfin's zips never contain them (use restore --only plugins)".to_owned());
     }
     if has(Category::Other) {
-        missing.push("other files in Jellyfin's data directory (use restore --only other)".to_owned());
+        missing
+            .push("other files in Jellyfin's data directory (use restore --only other)".to_owned());
     }
     missing
 }

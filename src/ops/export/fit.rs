@@ -1,4 +1,5 @@
-//! Which server takes the zip: schema, version, directories, and the place where its dashboard looks.
+//! Which server takes the zip: schema, version, directories, and the place where its dashboard
+//! looks.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ use super::super::{Error, SourceSpec};
 use super::database::PrivateDatabase;
 use super::{ExportKind, ExportOptions};
 
-/// The only retargeting that is verified: rows of 10.11.0 to 10.11.9 for 10.11.10 and 10.11.11 (`docs/zip.md`).
+/// The only retargeting that is verified: rows of 10.11.0 to 10.11.9 for 10.11.10 and 10.11.11
+/// (`docs/zip.md`).
 const RETARGETS: [(&str, &str); 1] = [("10.11.0", "10.11.10")];
 
 /// The instance whose dashboard is to list the zip.
@@ -67,10 +69,13 @@ impl Place {
 
     /// Whether the server keeps its metadata there.
     pub(super) fn has_metadata_at(&self, path: &str) -> bool {
-        [&self.seen_here, &self.here].into_iter().any(|directories| directories.get("metadata").is_some_and(|here| here == path))
+        [&self.seen_here, &self.here]
+            .into_iter()
+            .any(|directories| directories.get("metadata").is_some_and(|here| here == path))
     }
 
-    /// The folder, made where it is missing, as the server would. It is reached through no link, and given away by its descriptor.
+    /// The folder, made where it is missing, as the server would. It is reached through no link,
+    /// and given away by its descriptor.
     pub(super) fn make(&self) -> std::io::Result<OwnedFd> {
         let name = self.folder.file_name().unwrap_or_default();
         let is_new = match rustix::fs::mkdirat(&*self.data, name, Mode::from_raw_mode(0o755)) {
@@ -88,21 +93,35 @@ impl Place {
 }
 
 /// The schema of the tables that are to be written; refuses what no server would take.
-pub(super) fn schema_of(database: &PrivateDatabase, (id, record): &(SnapshotId, SnapshotRecord), options: &ExportOptions) -> Result<&'static Schema, Error> {
+pub(super) fn schema_of(
+    database: &PrivateDatabase,
+    (id, record): &(SnapshotId, SnapshotRecord),
+    options: &ExportOptions,
+) -> Result<&'static Schema, Error> {
     refuse_half(&database.standing, id)?;
     let own = Schema::of(&database.history).map_err(|error| unknown(&error, id))?;
     let Some(target) = &options.target else { return Ok(own) };
     let wanted = Schema::all().iter().find(|schema| covers(schema, target));
-    let is_verified = wanted.is_some_and(|wanted| wanted.name == own.name || RETARGETS.contains(&(own.name.as_str(), wanted.name.as_str())));
-    let own_version = record.server.version.as_ref().map(|version| version.value.as_str()).unwrap_or(&own.first);
+    let is_verified = wanted.is_some_and(|wanted| {
+        wanted.name == own.name || RETARGETS.contains(&(own.name.as_str(), wanted.name.as_str()))
+    });
+    let own_version =
+        record.server.version.as_ref().map(|version| version.value.as_str()).unwrap_or(&own.first);
     match wanted.filter(|_| is_verified) {
         Some(_) if version::parse(target) < version::parse(own_version) => Err(Error::Refused {
-            what: format!("snapshot {} is of Jellyfin {own_version}. The older version {target} does not accept zips of it", short(id)),
+            what: format!(
+                "snapshot {} is of Jellyfin {own_version}. The older version {target} does not accept zips of it",
+                short(id)
+            ),
             hint: format!("Install Jellyfin {own_version} or newer there first."),
         }),
         Some(wanted) => Ok(wanted),
         None => Err(Error::Refused {
-            what: format!("snapshot {} has the tables of Jellyfin {}, which cannot be converted for {target}", short(id), own.versions),
+            what: format!(
+                "snapshot {} has the tables of Jellyfin {}, which cannot be converted for {target}",
+                short(id),
+                own.versions
+            ),
             hint: format!(
                 "Use export --exact: the dashboard of any newer server restores everything from it and migrates the database. --for accepts {}.",
                 retargets(own)
@@ -111,7 +130,8 @@ pub(super) fn schema_of(database: &PrivateDatabase, (id, record): &(SnapshotId, 
     }
 }
 
-/// Refuses tables of a database that is no version's: the server that restores them would have no library, or not start.
+/// Refuses tables of a database that is no version's: the server that restores them would have no
+/// library, or not start.
 fn refuse_half(standing: &Standing, id: &SnapshotId) -> Result<(), Error> {
     match standing {
         Standing::Between { to, .. } => Err(Error::Refused {
@@ -131,8 +151,12 @@ fn refuse_half(standing: &Standing, id: &SnapshotId) -> Result<(), Error> {
     }
 }
 
-/// Refuses an exact zip of a server whose database stands elsewhere: the server would put it where it does not look.
-pub(super) fn check_database_place((id, record): &(SnapshotId, SnapshotRecord), reader: &mut ChunkReader<'_>) -> Result<(), Error> {
+/// Refuses an exact zip of a server whose database stands elsewhere: the server would put it where
+/// it does not look.
+pub(super) fn check_database_place(
+    (id, record): &(SnapshotId, SnapshotRecord),
+    reader: &mut ChunkReader<'_>,
+) -> Result<(), Error> {
     let Some(config) = record.category(Category::Config.name()) else { return Ok(()) };
     let Some(entry) = find(reader, config.manifest, b"config/database.xml")? else { return Ok(()) };
     let Kind::File { size, content } = &entry.kind else { return Ok(()) };
@@ -167,8 +191,15 @@ fn covers(schema: &Schema, target: &str) -> bool {
 }
 
 fn retargets(own: &Schema) -> String {
-    let also = RETARGETS.iter().filter(|(from, _)| *from == own.name).filter_map(|(_, to)| Schema::all().iter().find(|schema| schema.name == *to));
-    std::iter::once(own).chain(also).map(|schema| schema.versions.as_str()).collect::<Vec<_>>().join(", or ")
+    let also = RETARGETS
+        .iter()
+        .filter(|(from, _)| *from == own.name)
+        .filter_map(|(_, to)| Schema::all().iter().find(|schema| schema.name == *to));
+    std::iter::once(own)
+        .chain(also)
+        .map(|schema| schema.versions.as_str())
+        .collect::<Vec<_>>()
+        .join(", or ")
 }
 
 fn unknown(error: &SchemaError, id: &SnapshotId) -> Error {
@@ -179,21 +210,39 @@ fn unknown(error: &SchemaError, id: &SnapshotId) -> Error {
     }
 }
 
-/// The place where a server's dashboard looks for zips, with what is known of the server. Its database is looked at through a private copy.
-pub fn place_in(target: &JellyfinTarget, repository: &Repository, interrupt: &Interrupt) -> Result<Place, Error> {
+/// The place where a server's dashboard looks for zips, with what is known of the server. Its
+/// database is looked at through a private copy.
+pub fn place_in(
+    target: &JellyfinTarget,
+    repository: &Repository,
+    interrupt: &Interrupt,
+) -> Result<Place, Error> {
     let layout = Layout::of(&target.instance);
     let folder = Path::new(&target.instance.data).join("backups");
-    let missing = || Error::Source { path: target.instance.data.clone().into(), source: std::io::ErrorKind::NotFound.into() };
-    let data = layout.roots.iter().find(|root| root.logical == b"data").and_then(|root| root.at.clone()).ok_or_else(missing)?;
-    let of_data = Stat::of(&*data).map_err(|error| Error::Source { path: target.instance.data.clone().into(), source: error.into() })?;
+    let missing = || Error::Source {
+        path: target.instance.data.clone().into(),
+        source: std::io::ErrorKind::NotFound.into(),
+    };
+    let data = layout
+        .roots
+        .iter()
+        .find(|root| root.logical == b"data")
+        .and_then(|root| root.at.clone())
+        .ok_or_else(missing)?;
+    let of_data = Stat::of(&*data).map_err(|error| Error::Source {
+        path: target.instance.data.clone().into(),
+        source: error.into(),
+    })?;
     let of_folder = Stat::at(&*data, "backups").ok().filter(Stat::is_dir);
     let owner = of_folder.map_or((of_data.uid, of_data.gid), |found| (found.uid, found.gid));
     let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let is_root = own.0 == 0;
-    // The server must be able to read it; where the owner cannot be given, everybody may, who may enter the folder.
+    // The server must be able to read it; where the owner cannot be given, everybody may, who may
+    // enter the folder.
     let mode = if is_root || own.0 == owner.0 { 0o600 } else { 0o644 };
     let database = live_database(&layout)?;
-    let (mut history, mut seen_here, mut server) = (History::new(), Directories::new(), target.spec.server.version.clone());
+    let (mut history, mut seen_here, mut server) =
+        (History::new(), Directories::new(), target.spec.server.version.clone());
     let mut has_users = false;
     if let Some(file) = database {
         let copy = copy_to_look_at(&file, &repository.scratch_folder(), interrupt).map_err(|why| Error::Refused {
@@ -201,14 +250,19 @@ pub fn place_in(target: &JellyfinTarget, repository: &Repository, interrupt: &In
             hint: "Free some space on the repository's disk, or write the zip to a file and copy it to data/backups yourself.".to_owned(),
         })?;
         let unreadable = |error: rusqlite::Error| Error::Refused {
-            what: format!("the database of the server here cannot be read ({error}), so it is unknown whether the zip fits"),
-            hint: "Check the server's database first, or write the zip to a file instead.".to_owned(),
+            what: format!(
+                "the database of the server here cannot be read ({error}), so it is unknown whether the zip fits"
+            ),
+            hint: "Check the server's database first, or write the zip to a file instead."
+                .to_owned(),
         };
         let facts = source::read_facts(&copy.path, interrupt).map_err(unreadable)?;
         has_users = facts.is_jellyfins && !facts.empty_tables.contains(&"Users");
         seen_here = facts.directories;
         server = server.or_else(|| facts.code_migration.as_ref().map(version::from_history));
-        history = source::open_private(&copy.path).and_then(|db| read_history(&db)).map_err(unreadable)?;
+        history = source::open_private(&copy.path)
+            .and_then(|db| read_history(&db))
+            .map_err(unreadable)?;
     }
     Ok(Place {
         folder,
@@ -259,7 +313,8 @@ pub fn check_fits(
     let Some(history) = history else { return Ok(()) };
     if place.history.is_empty() {
         return refused(
-            "the server here has no database yet. Restoring a zip now would leave it broken".to_owned(),
+            "the server here has no database yet. Restoring a zip now would leave it broken"
+                .to_owned(),
             "Start the server once, complete the first page, stop at the setup wizard, and export again.",
         );
     }

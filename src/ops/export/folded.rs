@@ -51,9 +51,14 @@ mod tests {
         let mut names = FoldedNames::default();
         ["a/Poster.jpg", "a/poster.png", "b/poster.jpg"].iter().for_each(|name| names.add(name));
         assert_eq!(names.remark(), None);
-        ["a/poster.jpg", "A/POSTER.jpg", "Ä/x", "a\u{308}/x"].iter().for_each(|name| names.add(name));
+        ["a/poster.jpg", "A/POSTER.jpg", "Ä/x", "a\u{308}/x"]
+            .iter()
+            .for_each(|name| names.add(name));
         let remark = names.remark().unwrap();
-        assert!(remark.contains("in the zip: a/poster.jpg, A/POSTER.jpg, a\u{308}/x. They"), "{remark}");
+        assert!(
+            remark.contains("in the zip: a/poster.jpg, A/POSTER.jpg, a\u{308}/x. They"),
+            "{remark}"
+        );
         names.add("Ä/X");
         assert!(names.remark().unwrap().contains("/x and 1 more. They"));
     }

@@ -23,10 +23,18 @@ pub fn export_into(
     monitor: &Monitor,
 ) -> Result<ExportReport, Error> {
     let place = repository.scratch_folder();
-    let folder = ScratchFolder::create(&place).map_err(|source| Error::Target { verb: "create a folder in", path: place, source })?;
+    let folder = ScratchFolder::create(&place).map_err(|source| Error::Target {
+        verb: "create a folder in",
+        path: place,
+        source,
+    })?;
     let file = folder.path.join("jellyfin-backup.zip");
     let report = export(repository, snapshot, &file, None, options, monitor)?;
-    let mut zip = std::fs::File::open(&file).map_err(|source| Error::Target { verb: "read", path: file, source })?;
+    let mut zip = std::fs::File::open(&file).map_err(|source| Error::Target {
+        verb: "read",
+        path: file,
+        source,
+    })?;
     std::io::copy(&mut zip, out).and_then(|_| out.flush()).map_err(Error::Output)?;
     Ok(ExportReport { path: PathBuf::new(), ..report })
 }

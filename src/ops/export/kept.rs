@@ -1,6 +1,8 @@
 //! A zip whose tables were kept as they are: they go out again byte for byte.
 
-use crate::archive::{HISTORY_NAME, History, MANIFEST_NAME, Manifest, Options as Parts, read_history_json};
+use crate::archive::{
+    HISTORY_NAME, History, MANIFEST_NAME, Manifest, Options as Parts, read_history_json,
+};
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::source::version;
 use crate::store::ChunkReader;
@@ -24,7 +26,11 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Those of a snapshot that has them; refuses what cannot be made of them.
-    pub(super) fn of((id, record): &(SnapshotId, SnapshotRecord), reader: &mut ChunkReader<'_>, options: &ExportOptions) -> Result<Option<Kept>, Error> {
+    pub(super) fn of(
+        (id, record): &(SnapshotId, SnapshotRecord),
+        reader: &mut ChunkReader<'_>,
+        options: &ExportOptions,
+    ) -> Result<Option<Kept>, Error> {
         if !has_kept_tables(record) {
             return Ok(None);
         }
@@ -41,21 +47,33 @@ impl Kept {
         if options.target.is_some() {
             return refused("they cannot be converted for another version");
         }
-        let malformed = |what: String| Error::NotABackup { path: format!("the zip that snapshot {} was imported from", short(id)).into(), what };
+        let malformed = |what: String| Error::NotABackup {
+            path: format!("the zip that snapshot {} was imported from", short(id)).into(),
+            what,
+        };
         let manifest_bytes = kept_bytes(reader, record, MANIFEST_NAME)?;
-        let manifest = Manifest::read(&manifest_bytes).map_err(|error| malformed(error.to_string()))?;
-        let history = read_history_json(kept_bytes(reader, record, HISTORY_NAME)?.as_slice()).map_err(|error| malformed(error.to_string()))?;
+        let manifest =
+            Manifest::read(&manifest_bytes).map_err(|error| malformed(error.to_string()))?;
+        let history = read_history_json(kept_bytes(reader, record, HISTORY_NAME)?.as_slice())
+            .map_err(|error| malformed(error.to_string()))?;
         Ok(Some(Kept { names: kept_names(reader, record)?, manifest_bytes, manifest, history }))
     }
 
     /// The versions that take it, for the user.
     pub(super) fn versions(&self) -> String {
-        format!("{} (of another version only where its tables are the same)", version::display(&self.manifest.server_version))
+        format!(
+            "{} (of another version only where its tables are the same)",
+            version::display(&self.manifest.server_version)
+        )
     }
 
     /// The manifest: the very bytes where all goes out again, or one that says what does.
     pub(super) fn manifest(&self, parts: Parts, is_all: bool) -> Vec<u8> {
-        if is_all { self.manifest_bytes.clone() } else { Manifest { options: parts, ..self.manifest.clone() }.write(None) }
+        if is_all {
+            self.manifest_bytes.clone()
+        } else {
+            Manifest { options: parts, ..self.manifest.clone() }.write(None)
+        }
     }
 
     /// The version that the manifest names.
@@ -64,7 +82,12 @@ impl Kept {
     }
 
     /// Pours them, in the order of the zip.
-    pub(super) fn pour(&self, pourer: &mut Pourer<'_>, record: &SnapshotRecord, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
+    pub(super) fn pour(
+        &self,
+        pourer: &mut Pourer<'_>,
+        record: &SnapshotRecord,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<(), Error> {
         for name in self.names.iter().filter(|name| *name != MANIFEST_NAME) {
             let entry = kept_entry(reader, record, name)?;
             let Some(content) = entry.content().cloned() else { continue };

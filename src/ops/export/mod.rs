@@ -1,4 +1,5 @@
-//! `export`: a snapshot becomes a zip that Jellyfin itself restores. Read the database, plan the entries, write, make durable, read back.
+//! `export`: a snapshot becomes a zip that Jellyfin itself restores. Read the database, plan the
+//! entries, write, make durable, read back.
 
 mod contents;
 mod database;
@@ -37,7 +38,8 @@ pub use into_writer::export_into;
 pub use options::{ExportKind, ExportOptions, ExportReport};
 pub use private_file::{PrivateFile, database_of};
 
-/// Writes a zip of a snapshot: read the database, refuse what no server could restore, write, make durable, read back.
+/// Writes a zip of a snapshot: read the database, refuse what no server could restore, write, make
+/// durable, read back.
 pub fn export(
     repository: &Repository,
     snapshot: &(SnapshotId, SnapshotRecord),
@@ -58,13 +60,18 @@ pub fn export(
     let repairs = contents.mend(monitor)?;
     let mut draft = Draft::begin(file, place, options.force)?;
     draft.check_space(contents.expected_bytes())?;
-    let (files, bytes) = record.categories.values().fold((0, 0), |(files, bytes), category| (files + category.files, bytes + category.bytes));
+    let (files, bytes) = record
+        .categories
+        .values()
+        .fold((0, 0), |(files, bytes), category| (files + category.files, bytes + category.bytes));
     monitor.progress.phase(Phase::Export, files, bytes);
-    let mut pourer = Pourer::new(draft.take_file()?, draft.spool()?, repository, &index, options, monitor);
-    let poured = pourer.write(|pourer| contents.pour(pourer, &mut reader)).map_err(|error| match error {
-        Error::Output(source) => draft.failed("write", source),
-        error => error,
-    })?;
+    let mut pourer =
+        Pourer::new(draft.take_file()?, draft.spool()?, repository, &index, options, monitor);
+    let poured =
+        pourer.write(|pourer| contents.pour(pourer, &mut reader)).map_err(|error| match error {
+            Error::Output(source) => draft.failed("write", source),
+            error => error,
+        })?;
     let problems = std::mem::take(&mut pourer.problems);
     monitor.progress.phase(Phase::Commit, 0, 0);
     let (zip, written) = pourer.finish().map_err(|source| draft.failed("write", source))?;
@@ -78,7 +85,13 @@ pub fn export(
     draft.publish(&zip)?;
     // Once it is there it is named in full.
     let path = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
-    let report =
-        ExportReport { path, bytes: written.bytes, entries: written.entries, repairs, problems, ..report_of(snapshot, place, &contents, &poured, options) };
+    let report = ExportReport {
+        path,
+        bytes: written.bytes,
+        entries: written.entries,
+        repairs,
+        problems,
+        ..report_of(snapshot, place, &contents, &poured, options)
+    };
     Ok(report)
 }

@@ -1,5 +1,6 @@
-//! The databases of a server before 10.11, which kept its library in one of its own. In an exact zip they stand beside `jellyfin.db`: a server
-//! of 10.11 or 12 that restores it finds them at its next start and brings all of it over, as at an upgrade in place.
+//! The databases of a server before 10.11, which kept its library in one of its own. In an exact
+//! zip they stand beside `jellyfin.db`: a server of 10.11 or 12 that restores it finds them at its
+//! next start and brings all of it over, as at an upgrade in place.
 
 use rusqlite::Connection;
 
@@ -17,10 +18,21 @@ const LIBRARY: &str = "data/library.db";
 /// The same where the upgrade has read part of it.
 const LIBRARY_MOVED: &str = "data/library.db.old";
 /// All of them, as far as a server had them; `jellyfin.db` comes by itself.
-const NAMES: [&str; 6] = [LIBRARY, LIBRARY_MOVED, "data/authentication.db", "data/displaypreferences.db", "data/activitylog.db", "data/users.db"];
+const NAMES: [&str; 6] = [
+    LIBRARY,
+    LIBRARY_MOVED,
+    "data/authentication.db",
+    "data/displaypreferences.db",
+    "data/activitylog.db",
+    "data/users.db",
+];
 
 /// Columns without which 10.11 cannot read a library: servers before 10.9.11 did not make them all.
-const NEEDED: [(&str, &str); 3] = [("TypedBaseItems", "lufs"), ("TypedBaseItems", "normalizationgain"), ("mediastreams", "dvversionmajor")];
+const NEEDED: [(&str, &str); 3] = [
+    ("TypedBaseItems", "lufs"),
+    ("TypedBaseItems", "normalizationgain"),
+    ("mediastreams", "dvversionmajor"),
+];
 
 /// The name in the zip of such a database.
 pub(super) fn name_in_zip(logical: &str) -> Option<String> {
@@ -29,11 +41,19 @@ pub(super) fn name_in_zip(logical: &str) -> Option<String> {
 
 /// Whether a zip must hold them.
 pub(super) fn is_needed(database: &PrivateDatabase) -> bool {
-    matches!(database.standing, Standing::Legacy | Standing::Between { is_library_pending: true, .. })
+    matches!(
+        database.standing,
+        Standing::Legacy | Standing::Between { is_library_pending: true, .. }
+    )
 }
 
-/// Refuses a library that the server which restores the zip could not read, or that is not in the snapshot.
-pub(super) fn check((id, record): &(SnapshotId, SnapshotRecord), repository: &Repository, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
+/// Refuses a library that the server which restores the zip could not read, or that is not in the
+/// snapshot.
+pub(super) fn check(
+    (id, record): &(SnapshotId, SnapshotRecord),
+    repository: &Repository,
+    reader: &mut ChunkReader<'_>,
+) -> Result<(), Error> {
     let mut find_in = |path: &str| match record.category(Category::Database.name()) {
         Some(category) => find(reader, category.manifest, path.as_bytes()),
         None => Ok(None),

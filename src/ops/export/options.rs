@@ -100,7 +100,11 @@ impl ExportOptions {
     }
 
     pub(super) fn threads(&self) -> usize {
-        if self.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { self.threads }
+        if self.threads == 0 {
+            std::thread::available_parallelism().map_or(2, Into::into)
+        } else {
+            self.threads
+        }
     }
 
     pub(super) fn style(&self) -> DumpStyle {

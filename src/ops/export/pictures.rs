@@ -1,4 +1,5 @@
-//! Pictures that a dashboard puts where its server does not look, seen on real servers (`docs/zip.md`, "Pictures").
+//! Pictures that a dashboard puts where its server does not look, seen on real servers
+//! (`docs/zip.md`, "Pictures").
 
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::source::version;
@@ -10,10 +11,15 @@ use super::Place;
 const FIRST_RIGHT: [u32; 4] = [10, 11, 7, 0];
 
 /// What applies to this zip, and to the server for whose dashboard it is, where that is known.
-pub(super) fn remarks((id, record): &(SnapshotId, SnapshotRecord), place: Option<&Place>) -> Vec<String> {
+pub(super) fn remarks(
+    (id, record): &(SnapshotId, SnapshotRecord),
+    place: Option<&Place>,
+) -> Vec<String> {
     let mut remarks = Vec::new();
     let afterwards = format!("jellyvault restore {} --in-place --only metadata", short(id));
-    let oldest = place.and_then(Place::exact_version).or_else(|| record.server.version.as_ref().map(|version| version.value.as_str()));
+    let oldest = place
+        .and_then(Place::exact_version)
+        .or_else(|| record.server.version.as_ref().map(|version| version.value.as_str()));
     let is_misplaced = oldest.is_none_or(|version| version::parse(version) < FIRST_RIGHT);
     if is_misplaced {
         remarks.push(format!(

@@ -1,4 +1,5 @@
-//! Entries into the zip, in order: small files are made ready by many threads, a batch each; large ones and tables are streamed in blocks.
+//! Entries into the zip, in order: small files are made ready by many threads, a batch each; large
+//! ones and tables are streamed in blocks.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -28,7 +29,8 @@ const BATCH_BYTES: u64 = 1 << 20;
 const BATCH_FILES: usize = 128;
 /// Files from this size on get room for sizes of 64 bits: what cannot be deflated grows a little.
 pub(super) const HUGE_BYTES: u64 = 0xf000_0000;
-/// How much is written before the disk is asked to take it, beside the work: not all of it in the end.
+/// How much is written before the disk is asked to take it, beside the work: not all of it in the
+/// end.
 const FLUSH_BYTES: u64 = 256 << 20;
 /// Mode of what is no file of the snapshot.
 const PLAIN_MODE: u32 = 0o644;
@@ -54,7 +56,8 @@ pub(super) struct Pourer<'e> {
     options: &'e ExportOptions,
     monitor: &'e Monitor,
     jobs: Option<Sender<Job>>,
-    /// Buffers of batches that are written, to use again: a new one costs a page fault for each of its pages.
+    /// Buffers of batches that are written, to use again: a new one costs a page fault for each of
+    /// its pages.
     spare: (Sender<Vec<u8>>, crossbeam_channel::Receiver<Vec<u8>>),
     flushes: Option<Sender<()>>,
     flushed: u64,
@@ -68,7 +71,14 @@ pub(super) struct Pourer<'e> {
 
 impl<'e> Pourer<'e> {
     /// Begins a zip in an empty file.
-    pub(super) fn new(file: File, spool: File, repository: &'e Repository, index: &'e Index, options: &'e ExportOptions, monitor: &'e Monitor) -> Pourer<'e> {
+    pub(super) fn new(
+        file: File,
+        spool: File,
+        repository: &'e Repository,
+        index: &'e Index,
+        options: &'e ExportOptions,
+        monitor: &'e Monitor,
+    ) -> Pourer<'e> {
         Pourer {
             zip: ZipWriter::new(file, spool),
             repository,
@@ -87,8 +97,12 @@ impl<'e> Pourer<'e> {
         }
     }
 
-    /// Lets `pour` hand in entries while threads work on them, and one makes durable what is written.
-    pub(super) fn write<T>(&mut self, pour: impl FnOnce(&mut Pourer<'e>) -> Result<T, Error>) -> Result<T, Error> {
+    /// Lets `pour` hand in entries while threads work on them, and one makes durable what is
+    /// written.
+    pub(super) fn write<T>(
+        &mut self,
+        pour: impl FnOnce(&mut Pourer<'e>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let (jobs, taken) = bounded(PENDING_MAX + 1);
         let (flushes, asked) = bounded(1);
         let file = self.zip.file().try_clone().map_err(output)?;
@@ -100,7 +114,8 @@ impl<'e> Pourer<'e> {
                 scope.spawn(move || taken.iter().for_each(|job| worker.run(job)));
             }
             // The kernel tells of bytes that could not be written only once.
-            let flusher = scope.spawn(move || asked.into_iter().try_for_each(|()| file.sync_data()));
+            let flusher =
+                scope.spawn(move || asked.into_iter().try_for_each(|()| file.sync_data()));
             let outcome = pour(self).and_then(|value| self.drain().map(|()| value));
             // Without jobs the threads end, and whoever waits for a listener finds none.
             (self.jobs, self.flushes) = (None, None);
@@ -121,7 +136,11 @@ impl<'e> Pourer<'e> {
         self.batch_bytes += item.size;
         let head = self.head(&item.name, item.mtime_ns, item.mode, Method::Stored);
         self.batch.push((head, item));
-        if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_FILES { self.hand_out() } else { Ok(()) }
+        if self.batch_bytes >= BATCH_BYTES || self.batch.len() >= BATCH_FILES {
+            self.hand_out()
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes bytes that are there.
@@ -132,9 +151,21 @@ impl<'e> Pourer<'e> {
     }
 
     /// Begins an entry whose bytes follow by [`Pourer::push`].
-    pub(super) fn begin(&mut self, name: &str, time_ns: i64, mode: u32, deflates: bool, may_be_huge: bool) -> Result<(), Error> {
+    pub(super) fn begin(
+        &mut self,
+        name: &str,
+        time_ns: i64,
+        mode: u32,
+        deflates: bool,
+        may_be_huge: bool,
+    ) -> Result<(), Error> {
         self.drain()?;
-        let head = self.head(name, time_ns, mode, if deflates { Method::Deflated } else { Method::Stored });
+        let head = self.head(
+            name,
+            time_ns,
+            mode,
+            if deflates { Method::Deflated } else { Method::Stored },
+        );
         self.stream = Some(Stream { deflates, crc: crc32fast::Hasher::new(), raw: 0 });
         self.zip.begin(head, may_be_huge).map_err(output)
     }
@@ -170,7 +201,8 @@ impl<'e> Pourer<'e> {
         self.zip.end(stream.crc.finalize(), stream.raw).map_err(output)
     }
 
-    /// A large file, block by block. What cannot be read is found before its entry is begun, or the export fails.
+    /// A large file, block by block. What cannot be read is found before its entry is begun, or the
+    /// export fails.
     fn large(&mut self, item: Item, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
         if let Err(error) = prove(&item, reader) {
             let problem = unreadable(&item.logical, error)?;
@@ -182,8 +214,15 @@ impl<'e> Pourer<'e> {
             if !begun {
                 begun = true;
                 let head = if at == offset { bytes } else { &[] };
-                let deflates = Class::of(head.get(..HEAD_BYTES).unwrap_or(head)) != Class::Compressed;
-                self.begin(&item.name, item.mtime_ns, item.mode, deflates, item.size >= HUGE_BYTES)?;
+                let deflates =
+                    Class::of(head.get(..HEAD_BYTES).unwrap_or(head)) != Class::Compressed;
+                self.begin(
+                    &item.name,
+                    item.mtime_ns,
+                    item.mode,
+                    deflates,
+                    item.size >= HUGE_BYTES,
+                )?;
             }
             self.fill(&mut at, offset)?;
             at += bytes.len() as u64;
@@ -209,7 +248,8 @@ impl<'e> Pourer<'e> {
     }
 
     fn head(&self, name: &str, time_ns: i64, mode: u32, method: Method) -> EntryHead {
-        let stamp = jiff::Timestamp::from_nanosecond(time_ns.into()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let stamp =
+            jiff::Timestamp::from_nanosecond(time_ns.into()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let modified = DosTime::of(stamp.to_zoned(self.options.zone.clone()).datetime());
         // The server's user must be able to read and replace what it restores.
         EntryHead { name: name.to_owned(), method, modified, mode: mode & 0o777 | 0o600 }
@@ -217,7 +257,10 @@ impl<'e> Pourer<'e> {
 
     fn send(&mut self, job: Job) -> Result<(), Error> {
         // The threads listen as long as jobs can be sent.
-        self.jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or(Error::System { what: "threads" })
+        self.jobs
+            .as_ref()
+            .and_then(|jobs| jobs.send(job).ok())
+            .ok_or(Error::System { what: "threads" })
     }
 
     fn hand_out(&mut self) -> Result<(), Error> {
@@ -271,7 +314,9 @@ impl<'e> Pourer<'e> {
 
     /// Has what was written go to the disk, where it is much and the last of it is done.
     fn flush_some(&mut self) {
-        if self.zip.offset() >= self.flushed + FLUSH_BYTES && self.flushes.as_ref().is_some_and(|flushes| flushes.try_send(()).is_ok()) {
+        if self.zip.offset() >= self.flushed + FLUSH_BYTES
+            && self.flushes.as_ref().is_some_and(|flushes| flushes.try_send(()).is_ok())
+        {
             self.flushed = self.zip.offset();
         }
     }

@@ -18,15 +18,22 @@ pub struct PrivateFile {
 }
 
 /// The main database of a snapshot as a private file.
-pub fn database_of(repository: &Repository, (id, record): &(SnapshotId, SnapshotRecord)) -> Result<PrivateFile, Error> {
+pub fn database_of(
+    repository: &Repository,
+    (id, record): &(SnapshotId, SnapshotRecord),
+) -> Result<PrivateFile, Error> {
     let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
     let category = record.category(Category::Database.name());
-    let entry = category.map(|category| find(&mut reader, category.manifest, DATABASE_PATH)).transpose()?.flatten();
+    let entry = category
+        .map(|category| find(&mut reader, category.manifest, DATABASE_PATH))
+        .transpose()?
+        .flatten();
     let entry = entry.ok_or_else(|| Error::Refused {
         what: format!("snapshot {} does not contain a Jellyfin database", short(id)),
         hint: "Choose another snapshot (see jellyvault list).".to_owned(),
     })?;
-    let (folder, path) = database::private_copy(&entry, DATABASE_PATH, id, repository, &mut reader)?;
+    let (folder, path) =
+        database::private_copy(&entry, DATABASE_PATH, id, repository, &mut reader)?;
     Ok(PrivateFile { _folder: folder, path })
 }

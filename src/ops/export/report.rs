@@ -30,16 +30,30 @@ pub(super) fn report_of(
         kind: options.kind,
         server_version: known.server_version.clone(),
         versions: known.versions.clone(),
-        directories: if seen.is_empty() { instance_directories(&record.source.directories) } else { seen.clone() },
+        directories: if seen.is_empty() {
+            instance_directories(&record.source.directories)
+        } else {
+            seen.clone()
+        },
         parts: known.parts,
         repairs: Repairs::default(),
         problems: Vec::new(),
-        missing: facts::missing(record, options, (database, contents.kept.is_some()), poured.has_home_sections, &poured.unplaced),
+        missing: facts::missing(
+            record,
+            options,
+            (database, contents.kept.is_some()),
+            poured.has_home_sections,
+            &poured.unplaced,
+        ),
         remarks,
     }
 }
 
 /// The directories of an instance, without those that no path inside the database leads to.
 fn instance_directories(directories: &Directories) -> Directories {
-    directories.iter().filter(|(name, _)| ["config", "data", "metadata", "programdata"].contains(&name.as_str())).map(|(n, p)| (n.clone(), p.clone())).collect()
+    directories
+        .iter()
+        .filter(|(name, _)| ["config", "data", "metadata", "programdata"].contains(&name.as_str()))
+        .map(|(n, p)| (n.clone(), p.clone()))
+        .collect()
 }

@@ -45,16 +45,33 @@ pub(super) struct Unplaced {
 }
 
 impl<'p, 'e> Walk<'p, 'e> {
-    pub(super) fn new(pourer: &'p mut Pourer<'e>, options: &'p ExportOptions, has_old_library: bool) -> Walk<'p, 'e> {
-        Walk { pourer, options, has_old_library, unplaced: Unplaced::default(), folded: FoldedNames::default() }
+    pub(super) fn new(
+        pourer: &'p mut Pourer<'e>,
+        options: &'p ExportOptions,
+        has_old_library: bool,
+    ) -> Walk<'p, 'e> {
+        Walk {
+            pourer,
+            options,
+            has_old_library,
+            unplaced: Unplaced::default(),
+            folded: FoldedNames::default(),
+        }
     }
 
     /// Pours a category. Its few settings are sorted by part; what is many comes as it lies.
-    pub(super) fn category(&mut self, category: Category, record: &CategoryRecord, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
+    pub(super) fn category(
+        &mut self,
+        category: Category,
+        record: &CategoryRecord,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<(), Error> {
         let mut own = reader.sibling();
         let mut settings: Vec<(Part, Item)> = Vec::new();
         for entry in Entries::all(reader, record.manifest) {
-            let Some((part, item)) = self.item(entry?, category, record, &mut own)? else { continue };
+            let Some((part, item)) = self.item(entry?, category, record, &mut own)? else {
+                continue;
+            };
             self.folded.add(&item.name);
             match category {
                 Category::Config => settings.push((part, item)),
@@ -66,8 +83,15 @@ impl<'p, 'e> Walk<'p, 'e> {
         settings.into_iter().try_for_each(|(_, item)| self.pourer.file(item, &mut own))
     }
 
-    /// A file with its name in the zip; nothing for what has no place in it, with a word where it should have.
-    fn item(&mut self, entry: Entry, category: Category, record: &CategoryRecord, reader: &mut ChunkReader<'_>) -> Result<Option<(Part, Item)>, Error> {
+    /// A file with its name in the zip; nothing for what has no place in it, with a word where it
+    /// should have.
+    fn item(
+        &mut self,
+        entry: Entry,
+        category: Category,
+        record: &CategoryRecord,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<Option<(Part, Item)>, Error> {
         let logical = display(&entry.path);
         if matches!(entry.kind, Kind::Directory) {
             return Ok(None);
@@ -75,12 +99,19 @@ impl<'p, 'e> Walk<'p, 'e> {
         let text = std::str::from_utf8(&entry.path).ok();
         // Where the name itself is no text, its place is told by what can be read of it.
         let lossy = String::from_utf8_lossy(&entry.path);
-        let old = text.filter(|_| self.has_old_library).and_then(old_library::name_in_zip).map(|name| (Part::Kept, name));
+        let old = text
+            .filter(|_| self.has_old_library)
+            .and_then(old_library::name_in_zip)
+            .map(|name| (Part::Kept, name));
         let Some((part, name)) = old.or_else(|| name_in_zip(text.unwrap_or(&lossy))) else {
             // The server's own database is poured before.
             match category {
                 Category::Config => self.unplaced(&entry.path),
-                Category::Database if entry.path != DATABASE_PATH && !entry.path.ends_with(b".db.old") => self.unplaced.databases += 1,
+                Category::Database
+                    if entry.path != DATABASE_PATH && !entry.path.ends_with(b".db.old") =>
+                {
+                    self.unplaced.databases += 1
+                }
                 _ => {}
             }
             return Ok(None);
@@ -89,7 +120,10 @@ impl<'p, 'e> Walk<'p, 'e> {
             return Ok(None);
         }
         let mut left_out = |what: &str| {
-            self.pourer.problem(Problem { path: logical.clone(), what: format!("{what}; it is not in the zip") });
+            self.pourer.problem(Problem {
+                path: logical.clone(),
+                what: format!("{what}; it is not in the zip"),
+            });
             Ok(None)
         };
         if text.is_none() {
@@ -97,15 +131,24 @@ impl<'p, 'e> Walk<'p, 'e> {
         }
         // A link to a file that is here is what it leads to, as it is for the server.
         let target = match &entry.kind {
-            Kind::Symlink { target } => leads_to(&entry.path, target).map(|path| find(reader, record.manifest, &path)).transpose()?.flatten(),
+            Kind::Symlink { target } => leads_to(&entry.path, target)
+                .map(|path| find(reader, record.manifest, &path))
+                .transpose()?
+                .flatten(),
             _ => None,
         };
         let found = target.unwrap_or(entry);
         let mtime_ns = mtime_ns(&found);
         match found.kind {
-            Kind::File { size, content } => Ok(Some((part, Item { name, logical, size, content, mode: found.mode, mtime_ns }))),
-            Kind::Directory => left_out("it is a symbolic link to a directory, which the zip cannot contain"),
-            Kind::Symlink { .. } => left_out("it is a symbolic link whose target is not a file of the same category in this snapshot"),
+            Kind::File { size, content } => {
+                Ok(Some((part, Item { name, logical, size, content, mode: found.mode, mtime_ns })))
+            }
+            Kind::Directory => {
+                left_out("it is a symbolic link to a directory, which the zip cannot contain")
+            }
+            Kind::Symlink { .. } => left_out(
+                "it is a symbolic link whose target is not a file of the same category in this snapshot",
+            ),
         }
     }
 

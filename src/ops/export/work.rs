@@ -1,4 +1,5 @@
-//! What a thread does for the zip: small files are read, verified and deflated, a batch at a time; blocks of large ones deflated.
+//! What a thread does for the zip: small files are read, verified and deflated, a batch at a time;
+//! blocks of large ones deflated.
 
 use std::sync::mpsc::SyncSender;
 
@@ -36,7 +37,8 @@ pub(super) struct Block {
 pub(super) struct Worker<'r> {
     reader: ChunkReader<'r>,
     deflater: Deflater,
-    /// Buffers of batches that are written, to use again: a new one costs a page fault for each of its pages.
+    /// Buffers of batches that are written, to use again: a new one costs a page fault for each of
+    /// its pages.
     spare: Receiver<Vec<u8>>,
 }
 
@@ -60,16 +62,22 @@ impl<'r> Worker<'r> {
 
     fn files(&mut self, items: Vec<(EntryHead, Item)>) -> Result<Batch, Error> {
         // Where no buffer is free, a new one.
-        let mut batch = Batch { ready: ReadyEntries::new(self.spare.try_recv().unwrap_or_default()), problems: Vec::new() };
+        let mut batch = Batch {
+            ready: ReadyEntries::new(self.spare.try_recv().unwrap_or_default()),
+            problems: Vec::new(),
+        };
         for (head, item) in items {
-            if let Err(error) = batch.ready.push(head, |bytes| self.fill(&item, bytes)).map_err(Error::Output)? {
+            if let Err(error) =
+                batch.ready.push(head, |bytes| self.fill(&item, bytes)).map_err(Error::Output)?
+            {
                 batch.problems.push(unreadable(&item.logical, error)?);
             }
         }
         Ok(batch)
     }
 
-    /// Puts a file behind what is in the buffer, deflated where that gains; its method, the checksum of its plain bytes and their length.
+    /// Puts a file behind what is in the buffer, deflated where that gains; its method, the
+    /// checksum of its plain bytes and their length.
     fn fill(&mut self, item: &Item, bytes: &mut Vec<u8>) -> Result<(Method, u32, u64), Error> {
         let start = bytes.len();
         write_content(&mut self.reader, &item.content, item.size, |offset, part| {
@@ -91,10 +99,17 @@ impl<'r> Worker<'r> {
     }
 }
 
-/// A file that the repository cannot give back is left out, by name; whatever else went wrong ends the export.
+/// A file that the repository cannot give back is left out, by name; whatever else went wrong ends
+/// the export.
 pub(super) fn unreadable(logical: &str, error: Error) -> Result<Problem, Error> {
     if error.kind() != crate::ops::ErrorKind::Damaged {
         return Err(error);
     }
-    Ok(Problem { path: logical.to_owned(), what: format!("it cannot be read from the repository ({}); it is not in the zip", in_one_line(&error)) })
+    Ok(Problem {
+        path: logical.to_owned(),
+        what: format!(
+            "it cannot be read from the repository ({}); it is not in the zip",
+            in_one_line(&error)
+        ),
+    })
 }

@@ -1,4 +1,5 @@
-//! The zip's database: built from its tables, or taken as it lies in an exact zip; stored page for page.
+//! The zip's database: built from its tables, or taken as it lies in an exact zip; stored page for
+//! page.
 
 use std::path::Path;
 
@@ -30,8 +31,18 @@ pub(super) fn store<'r>(
 ) -> Result<Option<Built>, Failure> {
     let created = opened.manifest.created.ns();
     let database = match opened.schema {
-        _ if opened.zip.find(DATABASE_NAME).is_some() => stored_as_it_is(&opened.zip, created, repository, index, collector, monitor)?,
-        Some(schema) => build(&opened.zip, (schema, &opened.history, created), repository, index, collector, plan, monitor)?,
+        _ if opened.zip.find(DATABASE_NAME).is_some() => {
+            stored_as_it_is(&opened.zip, created, repository, index, collector, monitor)?
+        }
+        Some(schema) => build(
+            &opened.zip,
+            (schema, &opened.history, created),
+            repository,
+            index,
+            collector,
+            plan,
+            monitor,
+        )?,
         None => None,
     };
     if let Some(Err(error)) = database.as_ref().map(|database| &database.facts) {
@@ -50,17 +61,27 @@ fn build(
     plan: &mut Plan,
     monitor: &Monitor,
 ) -> Result<Option<Built>, Failure> {
-    let bytes: u64 = plan.tables.values().filter_map(|number| zip.entries.get(*number as usize)).map(|entry| entry.size()).sum();
+    let bytes: u64 = plan
+        .tables
+        .values()
+        .filter_map(|number| zip.entries.get(*number as usize))
+        .map(|entry| entry.size())
+        .sum();
     monitor.progress.phase(Phase::Build, plan.tables.len() as u64, bytes);
     let folder = scratch(repository, bytes)?;
     let path = folder.path.join("jellyfin.db");
     let mut reader = ChunkReader::new(repository, index);
-    let neighbour = fetch(zip, plan, (schema, history, time_ns), repository, (&mut reader, monitor), &path)?;
+    let neighbour =
+        fetch(zip, plan, (schema, history, time_ns), repository, (&mut reader, monitor), &path)?;
     let built = match &neighbour {
         Some(neighbour) => match fill(zip, plan, (schema, history), &path, true, monitor) {
             // A row that does not fit: without a neighbour it can be told which one.
             Err(Failure::Load(LoadError::Sqlite { .. })) => {
-                std::fs::remove_file(&neighbour.path).map_err(|source| Error::Target { verb: "remove", path: neighbour.path.clone(), source })?;
+                std::fs::remove_file(&neighbour.path).map_err(|source| Error::Target {
+                    verb: "remove",
+                    path: neighbour.path.clone(),
+                    source,
+                })?;
                 fill(zip, plan, (schema, history), &path, false, monitor)
             }
             outcome => outcome,
@@ -82,7 +103,8 @@ fn build(
 /// What is to be said of an entry.
 type Said = Vec<(String, String)>;
 
-/// Fills a database, empty or a neighbour's; what is to be said, and the tables that do not fit whole.
+/// Fills a database, empty or a neighbour's; what is to be said, and the tables that do not fit
+/// whole.
 fn fill(
     zip: &ZipReader,
     plan: &Plan,
@@ -91,13 +113,24 @@ fn fill(
     over: bool,
     monitor: &Monitor,
 ) -> Result<(Said, Vec<String>), Failure> {
-    let sqlite = |source| Failure::Load(LoadError::Sqlite { table: "__EFMigrationsHistory".to_owned(), source });
-    let db = if over { archive::open_neighbour(path, schema) } else { archive::create(path, schema, history) }.map_err(sqlite)?;
+    let sqlite = |source| {
+        Failure::Load(LoadError::Sqlite { table: "__EFMigrationsHistory".to_owned(), source })
+    };
+    let db = if over {
+        archive::open_neighbour(path, schema)
+    } else {
+        archive::create(path, schema, history)
+    }
+    .map_err(sqlite)?;
     let stop: &dyn Fn() -> bool = &|| monitor.interrupt.is_raised();
     let (mut said, mut avatars, mut incomplete) = (Said::new(), Vec::new(), Vec::new());
     for table in &schema.tables {
         let name = format!("Database/{}.json", table.name);
-        let loaded = match plan.tables.get(&table.name).and_then(|number| zip.entries.get(*number as usize)) {
+        let loaded = match plan
+            .tables
+            .get(&table.name)
+            .and_then(|number| zip.entries.get(*number as usize))
+        {
             Some(entry) => {
                 let mut bytes = zip.read(entry)?;
                 let loaded = archive::load_table(&db, table, &mut bytes, stop);
@@ -115,7 +148,13 @@ fn fill(
             }
         };
         if loaded.told_count > loaded.told.len() as u64 {
-            said.push((name.clone(), format!("{} more values or rows did not fit", loaded.told_count - loaded.told.len() as u64)));
+            said.push((
+                name.clone(),
+                format!(
+                    "{} more values or rows did not fit",
+                    loaded.told_count - loaded.told.len() as u64
+                ),
+            ));
         }
         if !loaded.unknown.is_empty() {
             let columns: Vec<String> = loaded.unknown.into_iter().collect();
@@ -129,7 +168,11 @@ fn fill(
         said.extend(loaded.told.into_iter().map(|what| (name.clone(), what)));
         avatars.extend(loaded.avatars);
     }
-    said.extend(archive::load_avatars(&db, &avatars)?.into_iter().map(|what| ("Database/Users.json".to_owned(), what)));
+    said.extend(
+        archive::load_avatars(&db, &avatars)?
+            .into_iter()
+            .map(|what| ("Database/Users.json".to_owned(), what)),
+    );
     archive::finish(db, schema, history, !over).map_err(sqlite)?;
     Ok((said, incomplete))
 }
@@ -157,7 +200,11 @@ pub(super) fn stored_as_it_is(
 
 fn scratch(repository: &Repository, bytes: u64) -> Result<ScratchFolder, Failure> {
     let path = repository.scratch_folder();
-    let folder = ScratchFolder::create(&path).map_err(|source| Error::Target { verb: "create a folder in", path, source })?;
+    let folder = ScratchFolder::create(&path).map_err(|source| Error::Target {
+        verb: "create a folder in",
+        path,
+        source,
+    })?;
     folder.check_space(bytes).map_err(|error| Error::Refused {
         what: format!("the zip's database cannot be built: {error}"),
         hint: "Free some space on the repository's disk.".to_owned(),
@@ -183,14 +230,31 @@ fn store_pages(
         what: format!("the database of the zip is damaged ({damage})"),
         hint: "Nothing was imported. Use another zip.".to_owned(),
     })?;
-    let open = OpenFile::open_path(path).map_err(|error| Error::Target { verb: "read", path: path.to_path_buf(), source: error.into() })?;
-    let not_pages = || Error::Refused { what: "Data/jellyfin.db in the zip is not an SQLite database".to_owned(), hint: "Nothing was imported.".to_owned() };
-    let page_bytes = open.page_bytes().map_err(|source| Error::Target { verb: "read", path: path.to_path_buf(), source })?.ok_or_else(not_pages)?;
+    let open = OpenFile::open_path(path).map_err(|error| Error::Target {
+        verb: "read",
+        path: path.to_path_buf(),
+        source: error.into(),
+    })?;
+    let not_pages = || Error::Refused {
+        what: "Data/jellyfin.db in the zip is not an SQLite database".to_owned(),
+        hint: "Nothing was imported.".to_owned(),
+    };
+    let page_bytes = open
+        .page_bytes()
+        .map_err(|source| Error::Target { verb: "read", path: path.to_path_buf(), source })?
+        .ok_or_else(not_pages)?;
     let known = KnownPages::new(None);
     let mut pages = PagePacker::new(repository)?;
-    let past = Past { before, known: &known, interrupt: &monitor.interrupt, page_hashes: &PageHashes::default() };
+    let past = Past {
+        before,
+        known: &known,
+        interrupt: &monitor.interrupt,
+        page_hashes: &PageHashes::default(),
+    };
     let stored = pages
-        .store(&open.file, (open.before.size, page_bytes), &past, index, reader, &mut |extent| collector.extent(Category::Database, extent))
+        .store(&open.file, (open.before.size, page_bytes), &past, index, reader, &mut |extent| {
+            collector.extent(Category::Database, extent)
+        })
         .map_err(of_read)?;
     let Some(stored) = stored else {
         return Err(Error::Refused {

@@ -1,4 +1,5 @@
-//! Entries of the zip on their way into packs and manifests: read, proved, cut, stored, by several threads.
+//! Entries of the zip on their way into packs and manifests: read, proved, cut, stored, by several
+//! threads.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,7 +11,9 @@ use crossbeam_channel::bounded;
 
 use crate::archive::{LoadError, ZipEntry, ZipError, ZipReader, of_io};
 use crate::limits::NODE_ENTRIES_MAX;
-use crate::manifest::{Child, Content, Entry, Kind, LeafRef, Node, OWNER_UNKNOWN, Time, Xattrs, starts_node};
+use crate::manifest::{
+    Child, Content, Entry, Kind, LeafRef, Node, OWNER_UNKNOWN, Time, Xattrs, starts_node,
+};
 use crate::source::{Category, OpenFile, Stat};
 use crate::store::{FilledExtent, Index, Repository};
 
@@ -67,7 +70,9 @@ impl Failure {
     /// As the error of a command, which names the zip.
     pub(super) fn in_zip(self, path: &Path) -> Error {
         match self {
-            Failure::Zip(source) => Error::Zip { path: path.to_path_buf(), source: Box::new(source) },
+            Failure::Zip(source) => {
+                Error::Zip { path: path.to_path_buf(), source: Box::new(source) }
+            }
             Failure::Load(source) => Error::Load { path: path.to_path_buf(), source },
             Failure::Stopped(error) => error,
         }
@@ -98,9 +103,15 @@ pub(super) fn store(
     options: &ImportOptions,
     monitor: &Monitor,
 ) -> Result<(), Failure> {
-    let shared = Shared { zip, database, created: time_of(created_ns), repository, index, options, monitor };
-    let threads = if options.threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { options.threads };
-    // What a thread found wrong with the zip; what it sends through the collector is a word for that.
+    let shared =
+        Shared { zip, database, created: time_of(created_ns), repository, index, options, monitor };
+    let threads = if options.threads == 0 {
+        std::thread::available_parallelism().map_or(2, Into::into)
+    } else {
+        options.threads
+    };
+    // What a thread found wrong with the zip; what it sends through the collector is a word for
+    // that.
     let wrong = std::sync::Mutex::new(None);
     let (jobs, taken) = bounded::<Job>(JOBS_MAX + 1);
     let outcome = std::thread::scope(|scope| {
@@ -127,8 +138,18 @@ pub(super) fn store(
                 }
             });
         }
-        let mut gatherer = Gatherer { jobs: &jobs, collector, category: None, runs: Vec::new(), run: Vec::new(), count: 0 };
-        let outcome = plan.each(zip, &repository.hashing(), database.is_some(), |category, item| gatherer.take(category, item));
+        let mut gatherer = Gatherer {
+            jobs: &jobs,
+            collector,
+            category: None,
+            runs: Vec::new(),
+            run: Vec::new(),
+            count: 0,
+        };
+        let outcome =
+            plan.each(zip, &repository.hashing(), database.is_some(), |category, item| {
+                gatherer.take(category, item)
+            });
         let outcome = outcome.and_then(|()| gatherer.finish()).and_then(|()| collector.drain());
         drop(jobs);
         if outcome.is_err() {
@@ -158,7 +179,8 @@ impl Gatherer<'_, '_> {
             self.finish()?;
             self.category = Some(category);
         }
-        if self.run.len() >= NODE_ENTRIES_MAX || (!self.run.is_empty() && starts_node(&item.key, 0)) {
+        if self.run.len() >= NODE_ENTRIES_MAX || (!self.run.is_empty() && starts_node(&item.key, 0))
+        {
             self.runs.push(std::mem::take(&mut self.run));
             if self.count >= JOB_ITEMS || self.runs.len() >= JOB_RUNS {
                 self.send()?;
@@ -182,19 +204,31 @@ impl Gatherer<'_, '_> {
         let (Some(category), false) = (self.category, self.runs.is_empty()) else { return Ok(()) };
         let (out, parts) = sync_channel(PARTS_MAX);
         // The threads listen until this end is dropped.
-        self.jobs.send((std::mem::take(&mut self.runs), out)).map_err(|_| Error::System { what: "threads" })?;
+        self.jobs
+            .send((std::mem::take(&mut self.runs), out))
+            .map_err(|_| Error::System { what: "threads" })?;
         self.collector.push(Pending::Job(category, parts))
     }
 }
 
 /// Stores the runs of one job.
-fn work(shared: &Shared<'_>, packer: &mut Option<Packer>, runs: Vec<Vec<Item>>, out: &SyncSender<Part>) -> Result<(), Failure> {
+fn work(
+    shared: &Shared<'_>,
+    packer: &mut Option<Packer>,
+    runs: Vec<Vec<Item>>,
+    out: &SyncSender<Part>,
+) -> Result<(), Failure> {
     let config = shared.repository.config();
     let packer = match packer {
         Some(packer) => packer,
-        None => packer.insert(Packer::new(shared.repository.hashing(), config.cut, config.compression_level)?),
+        None => packer.insert(Packer::new(
+            shared.repository.hashing(),
+            config.cut,
+            config.compression_level,
+        )?),
     };
-    let mut sink = |extent: FilledExtent| out.send(Part::Extent(extent)).map_err(|_| Error::Interrupted);
+    let mut sink =
+        |extent: FilledExtent| out.send(Part::Extent(extent)).map_err(|_| Error::Interrupted);
     for run in runs {
         if shared.monitor.interrupt.is_raised() {
             return Err(Error::Interrupted.into());
@@ -205,12 +239,19 @@ fn work(shared: &Shared<'_>, packer: &mut Option<Packer>, runs: Vec<Vec<Item>>, 
         for item in run {
             entries.push(entry(shared, packer, item, &mut counts, &mut sink)?);
         }
-        let files = entries.iter().filter(|entry| matches!(entry.kind, Kind::File { .. })).count() as u64;
+        let files =
+            entries.iter().filter(|entry| matches!(entry.kind, Kind::File { .. })).count() as u64;
         let bytes = entries.iter().map(Entry::size).sum();
         let first = entries.first().map(|entry| entry.path.clone()).unwrap_or_default();
         let id = packer.store_node(&Node::encode_leaf(&entries), shared.index, &mut sink)?;
         let child = Child { first, id, entries: entries.len() as u64, files, bytes };
-        let leaf = Leaf { leaf: LeafRef { child, path_key }, fingerprints: Vec::new(), counts, problems: Vec::new(), owners: HashMap::new() };
+        let leaf = Leaf {
+            leaf: LeafRef { child, path_key },
+            fingerprints: Vec::new(),
+            counts,
+            problems: Vec::new(),
+            owners: HashMap::new(),
+        };
         out.send(Part::Leaf(Box::new(leaf))).map_err(|_| Error::Interrupted)?;
     }
     Ok(packer.flush(&mut sink)?)
@@ -228,7 +269,9 @@ fn entry(
     let kind = match item.what {
         What::Directory => Kind::Directory,
         What::Database => {
-            let Some(database) = shared.database else { return Err(Error::System { what: "database" }.into()) };
+            let Some(database) = shared.database else {
+                return Err(Error::System { what: "database" }.into());
+            };
             counts.new += 1;
             // Password hashes are in it.
             mode = 0o600;
@@ -236,12 +279,16 @@ fn entry(
         }
         What::Order => {
             let bytes = order_of(shared.zip)?;
-            let (content, _) = packer.store_stream(&mut bytes.as_slice(), bytes.len() as u64, shared.index, sink).map_err(of_read)?;
+            let (content, _) = packer
+                .store_stream(&mut bytes.as_slice(), bytes.len() as u64, shared.index, sink)
+                .map_err(of_read)?;
             counts.new += 1;
             Kind::File { size: bytes.len() as u64, content }
         }
         What::Entry(number) => {
-            let Some(found) = shared.zip.entries.get(number as usize) else { return Err(Error::System { what: "memory" }.into()) };
+            let Some(found) = shared.zip.entries.get(number as usize) else {
+                return Err(Error::System { what: "memory" }.into());
+            };
             mode = found.mode().unwrap_or(0o644);
             mtime = found
                 .modified()
@@ -255,14 +302,29 @@ fn entry(
             Kind::File { size: found.size(), content }
         }
     };
-    Ok(Entry { path: item.path, kind, mode, uid: OWNER_UNKNOWN, gid: OWNER_UNKNOWN, mtime, xattrs: Xattrs::None, link_group: None })
+    Ok(Entry {
+        path: item.path,
+        kind,
+        mode,
+        uid: OWNER_UNKNOWN,
+        gid: OWNER_UNKNOWN,
+        mtime,
+        xattrs: Xattrs::None,
+        link_group: None,
+    })
 }
 
 /// Stores what an entry holds, in the very chunks that a capture of the same file makes.
-fn content(shared: &Shared<'_>, packer: &mut Packer, found: &ZipEntry, sink: &mut dyn FnMut(FilledExtent) -> Result<(), Error>) -> Result<Content, Failure> {
+fn content(
+    shared: &Shared<'_>,
+    packer: &mut Packer,
+    found: &ZipEntry,
+    sink: &mut dyn FnMut(FilledExtent) -> Result<(), Error>,
+) -> Result<Content, Failure> {
     let mut reader = shared.zip.read(found)?;
     if found.size() <= SMALL_BYTES {
-        let (content, _) = packer.store_stream(&mut reader, found.size(), shared.index, sink).map_err(of_read)?;
+        let (content, _) =
+            packer.store_stream(&mut reader, found.size(), shared.index, sink).map_err(of_read)?;
         // The end is where length and checksum are held against the directory's.
         reader.read(&mut [0]).map_err(of_io)?;
         return Ok(content);
@@ -274,8 +336,16 @@ fn content(shared: &Shared<'_>, packer: &mut Packer, found: &ZipEntry, sink: &mu
 
 /// The plain bytes of an entry in a nameless file.
 fn spooled(reader: &mut impl Read, scratch: &Path) -> Result<OpenFile, Failure> {
-    let failed = |source| Failure::Stopped(Error::Target { verb: "write a temporary file in", path: scratch.to_path_buf(), source });
-    let mut file: File = std::fs::create_dir_all(scratch).and_then(|()| tempfile::tempfile_in(scratch)).map_err(failed)?;
+    let failed = |source| {
+        Failure::Stopped(Error::Target {
+            verb: "write a temporary file in",
+            path: scratch.to_path_buf(),
+            source,
+        })
+    };
+    let mut file: File = std::fs::create_dir_all(scratch)
+        .and_then(|()| tempfile::tempfile_in(scratch))
+        .map_err(failed)?;
     write_out(reader, &mut file, scratch)?;
     file.rewind().map_err(failed)?;
     let before = Stat::of(&file).map_err(|error| failed(error.into()))?;
@@ -283,15 +353,26 @@ fn spooled(reader: &mut impl Read, scratch: &Path) -> Result<OpenFile, Failure> 
 }
 
 /// Writes the plain bytes of an entry to a file in `place`; at their end they are proved.
-pub(super) fn write_out(reader: &mut impl Read, file: &mut File, place: &Path) -> Result<(), Failure> {
+pub(super) fn write_out(
+    reader: &mut impl Read,
+    file: &mut File,
+    place: &Path,
+) -> Result<(), Failure> {
     let mut block = vec![0; 256 << 10];
     loop {
         let len = reader.read(&mut block).map_err(of_io)?;
         if len == 0 {
             return Ok(());
         }
-        let written = block.get(..len).ok_or_else(|| std::io::ErrorKind::InvalidData.into()).and_then(|bytes| std::io::Write::write_all(file, bytes));
-        written.map_err(|source| Error::Target { verb: "write a temporary file in", path: place.to_path_buf(), source })?;
+        let written = block
+            .get(..len)
+            .ok_or_else(|| std::io::ErrorKind::InvalidData.into())
+            .and_then(|bytes| std::io::Write::write_all(file, bytes));
+        written.map_err(|source| Error::Target {
+            verb: "write a temporary file in",
+            path: place.to_path_buf(),
+            source,
+        })?;
     }
 }
 
@@ -306,5 +387,8 @@ pub(super) fn of_read(failure: ReadFailure) -> Failure {
 /// A moment as an entry holds it.
 pub(super) fn time_of(ns: i128) -> Time {
     let seconds = ns.div_euclid(1_000_000_000);
-    Time { seconds: i64::try_from(seconds).unwrap_or_default(), nanos: ns.rem_euclid(1_000_000_000) as u32 }
+    Time {
+        seconds: i64::try_from(seconds).unwrap_or_default(),
+        nanos: ns.rem_euclid(1_000_000_000) as u32,
+    }
 }

@@ -1,4 +1,5 @@
-//! `import`: one of Jellyfin's own zips becomes a snapshot, dated as it says, that shares what it can with all others.
+//! `import`: one of Jellyfin's own zips becomes a snapshot, dated as it says, that shares what it
+//! can with all others.
 
 mod built;
 mod database;
@@ -51,7 +52,13 @@ pub struct ImportOptions {
 
 impl Default for ImportOptions {
     fn default() -> ImportOptions {
-        ImportOptions { label: None, note: None, zone: jiff::tz::TimeZone::system(), force: false, threads: 0 }
+        ImportOptions {
+            label: None,
+            note: None,
+            zone: jiff::tz::TimeZone::system(),
+            force: false,
+            threads: 0,
+        }
     }
 }
 
@@ -67,17 +74,24 @@ pub struct ImportReport {
 }
 
 /// Imports a zip.
-pub fn import(repository: &Repository, path: &Path, options: &ImportOptions, monitor: &Monitor) -> Result<ImportReport, Error> {
+pub fn import(
+    repository: &Repository,
+    path: &Path,
+    options: &ImportOptions,
+    monitor: &Monitor,
+) -> Result<ImportReport, Error> {
     let opened = open(path)?;
     if !options.force
-        && let Some((id, record)) = Catalog::newest(repository, |record| record.source.key == opened.key)?
+        && let Some((id, record)) =
+            Catalog::newest(repository, |record| record.source.key == opened.key)?
     {
         return Ok(ImportReport { id, record, was_there: true });
     }
     let (id, record) = make(repository, path, opened, options, |record| record, monitor)?;
     // Another import of the same zip may have come first.
     if !options.force
-        && let Some((id, record)) = Catalog::newest(repository, |known| known.source.key == record.source.key)?
+        && let Some((id, record)) =
+            Catalog::newest(repository, |known| known.source.key == record.source.key)?
     {
         return Ok(ImportReport { id, record, was_there: true });
     }
@@ -100,15 +114,32 @@ fn make(
     let index = Index::open(repository, IndexMode::Use)?;
     let config = repository.config();
     let packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
-    let mut collector = Collector::new(PackStreams::new(repository, &index, Collector::STREAMS), &index, packer, None, false);
-    let database = database::store(&opened, repository, &index, &mut collector, &mut plan, monitor).map_err(|error| error.in_zip(path))?;
+    let mut collector = Collector::new(
+        PackStreams::new(repository, &index, Collector::STREAMS),
+        &index,
+        packer,
+        None,
+        false,
+    );
+    let database = database::store(&opened, repository, &index, &mut collector, &mut plan, monitor)
+        .map_err(|error| error.in_zip(path))?;
     monitor.progress.phase(Phase::Import, plan.count, plan.bytes);
     for problem in plan.take_problems() {
         monitor.progress.problem(&problem);
         collector.problem(problem);
     }
     let wanted = plan.categories(&opened.manifest.options, database.is_some());
-    if let Err(error) = job::store(&opened.zip, plan, database.as_ref(), created, repository, &index, &mut collector, options, monitor) {
+    if let Err(error) = job::store(
+        &opened.zip,
+        plan,
+        database.as_ref(),
+        created,
+        repository,
+        &index,
+        &mut collector,
+        options,
+        monitor,
+    ) {
         collector.abandon();
         if matches!(error, job::Failure::Stopped(Error::Interrupted)) {
             collector.finish_interrupted()?;
@@ -130,7 +161,8 @@ fn make(
     if index.unplaced() != 0 {
         return Err(crate::store::Error::Unplaced { chunks: index.unplaced() }.into());
     }
-    (record.bytes.new_raw, record.bytes.new_stored) = (stored.raw_bytes - copy_bytes, stored.stored_bytes);
+    (record.bytes.new_raw, record.bytes.new_stored) =
+        (stored.raw_bytes - copy_bytes, stored.stored_bytes);
     if stored.packs > 0 || index.trailers_read() > 0 {
         index.commit()?;
     }
@@ -141,14 +173,20 @@ fn make(
 /// What is to be stored of a zip, and what is wrong with it at first sight.
 fn plan_of(repository: &Repository, opened: &Opened) -> Result<Plan, Error> {
     let mut plan = Plan::of(&opened.zip, opened.schema, opened.unknown.is_some());
-    if opened.manifest.options.database && opened.history.is_empty() && opened.zip.find(DATABASE_NAME).is_none() {
+    if opened.manifest.options.database
+        && opened.history.is_empty()
+        && opened.zip.find(DATABASE_NAME).is_none()
+    {
         plan.problem(
             HISTORY_NAME,
             "it is missing or empty, so no database could be built from the tables; users, watch state and library are not in this snapshot",
         );
     }
     if let Some(date) = &opened.from_the_future {
-        plan.problem(MANIFEST_NAME, format!("its date {date} is in the future, so the snapshot has the current time"));
+        plan.problem(
+            MANIFEST_NAME,
+            format!("its date {date} is in the future, so the snapshot has the current time"),
+        );
     }
     if let Some(problem) = begin_list(repository, jiff::Timestamp::now().as_nanosecond())? {
         plan.problem(&problem.path, problem.what);
@@ -156,8 +194,9 @@ fn plan_of(repository: &Repository, opened: &Opened) -> Result<Plan, Error> {
     Ok(plan)
 }
 
-/// A snapshot of a zip is as old as the zip. People name a snapshot by the milliseconds in its id: where another has the same, as the one has that
-/// the zip was made of, it is the next that nobody has.
+/// A snapshot of a zip is as old as the zip. People name a snapshot by the milliseconds in its id:
+/// where another has the same, as the one has that the zip was made of, it is the next that nobody
+/// has.
 fn id_of(created_ns: i128, others: &[SnapshotId]) -> Result<SnapshotId, Error> {
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;

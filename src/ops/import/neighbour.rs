@@ -1,4 +1,5 @@
-//! The database of the nearest moment of the same server: what the zip's tables have in common with it need not be stored again.
+//! The database of the nearest moment of the same server: what the zip's tables have in common with
+//! it need not be stored again.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -28,10 +29,20 @@ pub(super) struct Neighbour {
 }
 
 /// The database of the nearest snapshot, whichever server's: pages that both have are stored once.
-pub(super) fn nearest(time_ns: i128, repository: &Repository, reader: &mut ChunkReader<'_>) -> Result<Option<ChunkId>, Error> {
+pub(super) fn nearest(
+    time_ns: i128,
+    repository: &Repository,
+    reader: &mut ChunkReader<'_>,
+) -> Result<Option<ChunkId>, Error> {
     let catalog = Catalog::load(repository)?;
-    let databases = catalog.snapshots.iter().filter_map(|(_, record)| Some((record.time_ns, record.category(Category::Database.name())?.manifest)));
-    let Some((_, manifest)) = databases.min_by_key(|(time, _)| (i128::from(*time) - time_ns).unsigned_abs()) else { return Ok(None) };
+    let databases = catalog.snapshots.iter().filter_map(|(_, record)| {
+        Some((record.time_ns, record.category(Category::Database.name())?.manifest))
+    });
+    let Some((_, manifest)) =
+        databases.min_by_key(|(time, _)| (i128::from(*time) - time_ns).unsigned_abs())
+    else {
+        return Ok(None);
+    };
     match find(reader, manifest, DATABASE_PATH) {
         Ok(entry) => Ok(entry.and_then(|entry| match entry.content() {
             Some(Content::Pages(id)) => Some(*id),
@@ -43,7 +54,8 @@ pub(super) fn nearest(time_ns: i128, repository: &Repository, reader: &mut Chunk
     }
 }
 
-/// Writes the database of the nearest snapshot of the same server to `path`; nothing where there is none that could serve.
+/// Writes the database of the nearest snapshot of the same server to `path`; nothing where there is
+/// none that could serve.
 pub(super) fn fetch(
     zip: &ZipReader,
     plan: &Plan,
@@ -55,13 +67,21 @@ pub(super) fn fetch(
     let newest = schema.migrations.iter().max();
     let mut candidates: Vec<(u128, ChunkId)> = Vec::new();
     for (_, record) in Catalog::load(repository)?.snapshots {
-        if let Some(category) = record.category(Category::Database.name()).filter(|_| record.server.schema.as_ref() == newest) {
-            candidates.push(((i128::from(record.time_ns) - time_ns).unsigned_abs(), category.manifest));
+        if let Some(category) = record
+            .category(Category::Database.name())
+            .filter(|_| record.server.schema.as_ref() == newest)
+        {
+            candidates
+                .push(((i128::from(record.time_ns) - time_ns).unsigned_abs(), category.manifest));
         }
     }
     candidates.sort_by_key(|(distance, _)| *distance);
     candidates.dedup_by_key(|(_, manifest)| *manifest);
-    let users = plan.tables.get("Users").and_then(|number| zip.entries.get(*number as usize)).filter(|_| !candidates.is_empty());
+    let users = plan
+        .tables
+        .get("Users")
+        .and_then(|number| zip.entries.get(*number as usize))
+        .filter(|_| !candidates.is_empty());
     // What is wrong with the table is told when it is loaded.
     let users = users.and_then(|entry| user_ids(zip.read(entry).ok()?).ok()).unwrap_or_default();
     if users.is_empty() {
@@ -71,34 +91,47 @@ pub(super) fn fetch(
         let id = match write(manifest, reader, path) {
             Ok(Some(id)) => id,
             Ok(None) => continue,
-            // A full disk would stop the import a moment later, and then the zip's table would be named.
+            // A full disk would stop the import a moment later, and then the zip's table would be
+            // named.
             Err(error @ Error::Target { .. }) => return Err(error),
-            // What cannot be read back is no neighbour; the import does without, and check tells of it.
+            // What cannot be read back is no neighbour; the import does without, and check tells of
+            // it.
             Err(_) => continue,
         };
         // One that is damaged would hand its damage on.
         if quick_check(path, &monitor.interrupt).is_err() {
             continue;
         }
-        let serves = open_private(path).and_then(|db| Ok(has_schema(&db, schema, history)? && has_one_of(&db, &users)?));
+        let serves = open_private(path)
+            .and_then(|db| Ok(has_schema(&db, schema, history)? && has_one_of(&db, &users)?));
         if serves.unwrap_or(false) {
             return Ok(Some(Neighbour { id, path: path.to_path_buf() }));
         }
     }
     // The file of the last one that did not serve.
     match std::fs::remove_file(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(Error::Target { verb: "remove", path: path.to_path_buf(), source }),
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::Target { verb: "remove", path: path.to_path_buf(), source })
+        }
         _ => Ok(None),
     }
 }
 
 /// Writes a snapshot's database, where it is stored by pages.
-fn write(manifest: ChunkId, reader: &mut ChunkReader<'_>, path: &Path) -> Result<Option<ChunkId>, Error> {
+fn write(
+    manifest: ChunkId,
+    reader: &mut ChunkReader<'_>,
+    path: &Path,
+) -> Result<Option<ChunkId>, Error> {
     let Some(entry) = find(reader, manifest, DATABASE_PATH)? else { return Ok(None) };
-    let Kind::File { size, content: content @ Content::Pages(id) } = &entry.kind else { return Ok(None) };
+    let Kind::File { size, content: content @ Content::Pages(id) } = &entry.kind else {
+        return Ok(None);
+    };
     let failed = |source| Error::Target { verb: "write", path: path.to_path_buf(), source };
     let file = File::create(path).map_err(failed)?;
-    write_content(reader, content, *size, |offset, bytes| file.write_all_at(bytes, offset).map_err(failed))?;
+    write_content(reader, content, *size, |offset, bytes| {
+        file.write_all_at(bytes, offset).map_err(failed)
+    })?;
     file.set_len(*size).map_err(failed)?;
     Ok(Some(*id))
 }

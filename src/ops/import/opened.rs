@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::archive::{
-    DATABASE_NAME, HISTORY_BYTES_MAX, HISTORY_NAME, History, MANIFEST_BYTES_MAX, MANIFEST_NAME, Manifest, Schema, SchemaError, ZipReader, read_history_json,
+    DATABASE_NAME, HISTORY_BYTES_MAX, HISTORY_NAME, History, MANIFEST_BYTES_MAX, MANIFEST_NAME,
+    Manifest, Schema, SchemaError, ZipReader, read_history_json,
 };
 
 use super::super::Error;
@@ -29,11 +30,14 @@ pub(super) fn open(path: &Path) -> Result<Opened, Error> {
     let failed = |source| Error::Zip { path: path.to_path_buf(), source: Box::new(source) };
     let zip = ZipReader::open(path).map_err(failed)?;
     let not_ours = |what: String| Error::NotABackup { path: path.to_path_buf(), what };
-    let Some(entry) = zip.find(MANIFEST_NAME) else { return Err(not_ours("it does not contain manifest.json".to_owned())) };
+    let Some(entry) = zip.find(MANIFEST_NAME) else {
+        return Err(not_ours("it does not contain manifest.json".to_owned()));
+    };
     let bytes = zip.read_small(entry, MANIFEST_BYTES_MAX).map_err(failed)?;
     let mut manifest = Manifest::read(&bytes).map_err(|error| not_ours(error.to_string()))?;
     let now = jiff::Timestamp::now().as_nanosecond();
-    let from_the_future = (manifest.created.ns() > now + FUTURE_NS).then(|| manifest.created.json());
+    let from_the_future =
+        (manifest.created.ns() > now + FUTURE_NS).then(|| manifest.created.json());
     if from_the_future.is_some() {
         // It would be the latest for ever.
         manifest.created = crate::archive::Date::of_ns(now);
@@ -42,7 +46,8 @@ pub(super) fn open(path: &Path) -> Result<Opened, Error> {
     let mut history = History::new();
     if let Some(entry) = zip.find(HISTORY_NAME).filter(|_| zip.find(DATABASE_NAME).is_none()) {
         let bytes = zip.read_small(entry, HISTORY_BYTES_MAX).map_err(failed)?;
-        history = read_history_json(bytes.as_slice()).map_err(|error| not_ours(error.to_string()))?;
+        history =
+            read_history_json(bytes.as_slice()).map_err(|error| not_ours(error.to_string()))?;
     }
     let (schema, unknown) = match Schema::of(&history) {
         Ok(schema) => (Some(schema), None),
@@ -56,7 +61,11 @@ pub(super) fn open(path: &Path) -> Result<Opened, Error> {
 fn key(zip: &ZipReader) -> String {
     let mut hasher = blake3::Hasher::new();
     for entry in &zip.entries {
-        hasher.update(zip.name(entry).as_bytes()).update(&[0]).update(&entry.size().to_le_bytes()).update(&entry.crc().to_le_bytes());
+        hasher
+            .update(zip.name(entry).as_bytes())
+            .update(&[0])
+            .update(&entry.size().to_le_bytes())
+            .update(&entry.crc().to_le_bytes());
     }
     format!("zip-{}", hasher.finalize().to_hex().chars().take(32).collect::<String>())
 }

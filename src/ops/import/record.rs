@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use crate::archive::ZipReader;
-use crate::manifest::{ByteCounts, Directories, Learnt, Owners, ServerRecord, SnapshotRecord, SourceRecord};
+use crate::manifest::{
+    ByteCounts, Directories, Learnt, Owners, ServerRecord, SnapshotRecord, SourceRecord,
+};
 use crate::source::{Category, DatabaseFacts, history_hash, version};
 
 use super::super::ingest::collect::Collector;
@@ -40,12 +42,19 @@ pub(super) fn record_of(
             version: Some(Learnt {
                 value: version::display(&server_version(opened)).to_owned(),
                 how: "the zip's manifest".to_owned(),
-                // Our own zips, which alone hold the server's id, may say no more than a lower bound.
+                // Our own zips, which alone hold the server's id, may say no more than a lower
+                // bound.
                 exact: opened.zip.find("Data/device.txt").is_none(),
             }),
-            id: server_id(&opened.zip).map_err(|source| Error::Zip { path: path.to_path_buf(), source: Box::new(source) })?,
+            id: server_id(&opened.zip).map_err(|source| Error::Zip {
+                path: path.to_path_buf(),
+                source: Box::new(source),
+            })?,
             schema: facts.schema.or_else(|| newest(&opened.history, false)),
-            code_migration: facts.code_migration.map(|(id, _)| id).or_else(|| newest(&opened.history, true)),
+            code_migration: facts
+                .code_migration
+                .map(|(id, _)| id)
+                .or_else(|| newest(&opened.history, true)),
             history: facts.history.or_else(|| history_hash(&opened.history)),
         },
         categories: Default::default(),
@@ -62,14 +71,20 @@ pub(super) fn record_of(
 
 /// The newest migration of the schema, or of the code.
 fn newest(history: &[(String, String)], code: bool) -> Option<String> {
-    history.iter().filter(|(_, version)| (version.split('.').count() == 4) == code).map(|(id, _)| id.clone()).max()
+    history
+        .iter()
+        .filter(|(_, version)| (version.split('.').count() == 4) == code)
+        .map(|(id, _)| id.clone())
+        .max()
 }
 
 /// The version that the zip says; where its tables are of a newer one, that.
 fn server_version(opened: &Opened) -> String {
     let said = &opened.manifest.server_version;
     match opened.schema {
-        Some(schema) if version::parse(&schema.first) > version::parse(said) => schema.first.clone(),
+        Some(schema) if version::parse(&schema.first) > version::parse(said) => {
+            schema.first.clone()
+        }
         _ => said.clone(),
     }
 }
@@ -89,8 +104,11 @@ fn remarks(opened: &Opened, wanted: &[Category]) -> Vec<String> {
     if opened.zip.find("Data/device.txt").is_none() {
         missing.push("the server's id");
     }
-    let expected = [Category::Metadata, Category::Subtitles, Category::Trickplay, Category::Attachments];
-    missing.extend(expected.into_iter().filter(|category| !wanted.contains(category)).map(Category::name));
+    let expected =
+        [Category::Metadata, Category::Subtitles, Category::Trickplay, Category::Attachments];
+    missing.extend(
+        expected.into_iter().filter(|category| !wanted.contains(category)).map(Category::name),
+    );
     let kept = opened.unknown.as_ref().map(|why| {
         format!(
             "{KEPT}{why}. You can list, compare and export them byte for byte. jellyvault schema learn, or a newer jellyvault, can build a database from them"

@@ -1,11 +1,14 @@
-//! Where the parts of all batches come together again, in order: extents into packs, leaves into trees, runs into the scan cache.
+//! Where the parts of all batches come together again, in order: extents into packs, leaves into
+//! trees, runs into the scan cache.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use crate::chunk::ChunkId;
 use crate::limits::{PROBLEM_BYTES_MAX, PROBLEMS_NAMED_BYTES_MAX, PROBLEMS_NAMED_MAX};
-use crate::manifest::{CategoryRecord, Files, SnapshotId, SnapshotRecord, TreeBuilder, display, encode_record_copy};
+use crate::manifest::{
+    CategoryRecord, Files, SnapshotId, SnapshotRecord, TreeBuilder, display, encode_record_copy,
+};
 use crate::progress::Problem;
 use crate::source::{Category, ScanCacheWriter, Verdicts};
 use crate::store::{ExtentKind, FilledExtent, Index, PackStreams};
@@ -58,7 +61,13 @@ pub(in crate::ops) struct Collector<'a> {
 const NODE_STREAM: usize = Category::ALL.len();
 
 impl<'a> Collector<'a> {
-    pub(in crate::ops) fn new(streams: PackStreams<'a>, index: &'a Index, packer: Packer, cache: Option<ScanCacheWriter>, is_dry: bool) -> Collector<'a> {
+    pub(in crate::ops) fn new(
+        streams: PackStreams<'a>,
+        index: &'a Index,
+        packer: Packer,
+        cache: Option<ScanCacheWriter>,
+        is_dry: bool,
+    ) -> Collector<'a> {
         Collector {
             streams,
             index,
@@ -116,8 +125,12 @@ impl<'a> Collector<'a> {
 
     fn pop(&mut self) -> Result<(), Error> {
         match self.queue.pop_front() {
-            Some(Pending::Job(category, parts)) => parts.into_iter().try_for_each(|part| self.take(category, part)),
-            Some(Pending::Done(category, leaves)) => leaves.into_iter().try_for_each(|leaf| self.leaf(category, leaf)),
+            Some(Pending::Job(category, parts)) => {
+                parts.into_iter().try_for_each(|part| self.take(category, part))
+            }
+            Some(Pending::Done(category, leaves)) => {
+                leaves.into_iter().try_for_each(|leaf| self.leaf(category, leaf))
+            }
             None => Ok(()),
         }
     }
@@ -131,12 +144,18 @@ impl<'a> Collector<'a> {
     }
 
     /// Takes an extent to where those of its kind lie.
-    pub(in crate::ops) fn extent(&mut self, category: Category, extent: FilledExtent) -> Result<(), Error> {
+    pub(in crate::ops) fn extent(
+        &mut self,
+        category: Category,
+        extent: FilledExtent,
+    ) -> Result<(), Error> {
         if self.holds {
             return hold(&mut self.held, extent);
         }
         match extent.kind {
-            ExtentKind::Data | ExtentKind::Pages => Ok(self.streams.append(category.number(), extent)?),
+            ExtentKind::Data | ExtentKind::Pages => {
+                Ok(self.streams.append(category.number(), extent)?)
+            }
             ExtentKind::Node | ExtentKind::List => Ok(self.streams.append(NODE_STREAM, extent)?),
             ExtentKind::Recipe { .. } => Ok(self.streams.append_last(extent)?),
         }
@@ -158,13 +177,27 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         if let Some(cache) = &mut self.cache
-            && cache.push(category, child.first.clone(), child.id, (child.files, child.bytes), &leaf.fingerprints).is_err()
+            && cache
+                .push(
+                    category,
+                    child.first.clone(),
+                    child.id,
+                    (child.files, child.bytes),
+                    &leaf.fingerprints,
+                )
+                .is_err()
         {
             // A cache that cannot be written costs the next scan its time, nothing else.
             self.cache = None;
         }
         let Collector { streams, index, packer, trees, holds, held, .. } = self;
-        let mut sink = |extent| if *holds { hold(held, extent) } else { Ok::<_, Error>(streams.append(NODE_STREAM, extent)?) };
+        let mut sink = |extent| {
+            if *holds {
+                hold(held, extent)
+            } else {
+                Ok::<_, Error>(streams.append(NODE_STREAM, extent)?)
+            }
+        };
         let mut store = |bytes: Vec<u8>| packer.store_node(&bytes, index, &mut sink);
         match trees.get_mut(category.number()) {
             Some(tree) => tree.push(leaf.leaf, &mut store),
@@ -172,23 +205,31 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Notes a directory on another file system: what lies in it is left out, as if the user had said so.
+    /// Notes a directory on another file system: what lies in it is left out, as if the user had
+    /// said so.
     pub(in crate::ops) fn elsewhere(&mut self, path: &[u8]) {
         match std::str::from_utf8(path) {
             Ok(path) => self.left_out.push(format!("{}/**", globset::escape(path))),
-            Err(_) => self.problem(Problem { path: display(path), what: "it is on another file system, so its contents are not in this snapshot".to_owned() }),
+            Err(_) => self.problem(Problem {
+                path: display(path),
+                what: "it is on another file system, so its contents are not in this snapshot"
+                    .to_owned(),
+            }),
         }
     }
 
     /// Keeps a problem; by name as long as there are not too many.
     pub(in crate::ops) fn problem(&mut self, mut problem: Problem) {
         if problem.what.len() > PROBLEM_BYTES_MAX {
-            problem.what = problem.what.chars().take(PROBLEM_BYTES_MAX / 4).chain("…".chars()).collect();
+            problem.what =
+                problem.what.chars().take(PROBLEM_BYTES_MAX / 4).chain("…".chars()).collect();
         }
         self.problem_count += 1;
         self.vanished += u64::from(problem.what == VANISHED);
         self.problem_bytes += problem.path.len() + problem.what.len();
-        if self.problems.len() < PROBLEMS_NAMED_MAX && self.problem_bytes <= PROBLEMS_NAMED_BYTES_MAX {
+        if self.problems.len() < PROBLEMS_NAMED_MAX
+            && self.problem_bytes <= PROBLEMS_NAMED_BYTES_MAX
+        {
             self.problems.push(problem);
         }
     }
@@ -207,24 +248,46 @@ impl<'a> Collector<'a> {
     }
 
     /// Closes the trees of the categories that were captured; their manifests.
-    pub(in crate::ops) fn close_trees(&mut self, wanted: &[Category]) -> Result<BTreeMap<String, CategoryRecord>, Error> {
+    pub(in crate::ops) fn close_trees(
+        &mut self,
+        wanted: &[Category],
+    ) -> Result<BTreeMap<String, CategoryRecord>, Error> {
         let mut records = BTreeMap::new();
         let Collector { streams, index, packer, trees, holds, held, .. } = self;
-        let mut sink = |extent| if *holds { hold(held, extent) } else { Ok::<_, Error>(streams.append(NODE_STREAM, extent)?) };
+        let mut sink = |extent| {
+            if *holds {
+                hold(held, extent)
+            } else {
+                Ok::<_, Error>(streams.append(NODE_STREAM, extent)?)
+            }
+        };
         let mut store = |bytes: Vec<u8>| packer.store_node(&bytes, index, &mut sink);
         for (category, tree) in Category::ALL.iter().zip(std::mem::take(trees)) {
             if wanted.contains(category) {
                 let root = tree.finish(&mut store)?;
-                records.insert(category.name().to_owned(), CategoryRecord { manifest: root.id, entries: root.entries, files: root.files, bytes: root.bytes });
+                records.insert(
+                    category.name().to_owned(),
+                    CategoryRecord {
+                        manifest: root.id,
+                        entries: root.entries,
+                        files: root.files,
+                        bytes: root.bytes,
+                    },
+                );
             }
         }
         packer.flush(&mut sink)?;
         Ok(records)
     }
 
-    /// Stores a copy of the record beside the trees that it names. Where nothing else was stored no pack is written for it alone, unless the
-    /// user gave the snapshot a name. Its bytes, which are no content.
-    pub(in crate::ops) fn store_record_copy(&mut self, id: SnapshotId, record: &SnapshotRecord) -> Result<u64, Error> {
+    /// Stores a copy of the record beside the trees that it names. Where nothing else was stored no
+    /// pack is written for it alone, unless the user gave the snapshot a name. Its bytes, which are
+    /// no content.
+    pub(in crate::ops) fn store_record_copy(
+        &mut self,
+        id: SnapshotId,
+        record: &SnapshotRecord,
+    ) -> Result<u64, Error> {
         let is_named = record.label.is_some() || record.note.is_some();
         if self.holds || self.is_dry || (self.streams.stored().raw_bytes == 0 && !is_named) {
             return Ok(0);
@@ -245,22 +308,36 @@ impl<'a> Collector<'a> {
     }
 
     /// Makes all packs durable.
-    pub(in crate::ops) fn finish(self) -> Result<(crate::store::Stored, Option<ScanCacheWriter>), Error> {
+    pub(in crate::ops) fn finish(
+        self,
+    ) -> Result<(crate::store::Stored, Option<ScanCacheWriter>), Error> {
         Ok((self.streams.finish()?, self.cache))
     }
 }
 
 /// Keeps what describes, lets go of what is described.
-fn hold(held: &mut HashMap<ChunkId, std::sync::Arc<Vec<u8>>>, extent: FilledExtent) -> Result<(), Error> {
+fn hold(
+    held: &mut HashMap<ChunkId, std::sync::Arc<Vec<u8>>>,
+    extent: FilledExtent,
+) -> Result<(), Error> {
     if matches!(extent.kind, ExtentKind::Node | ExtentKind::List) {
-        held.extend(extent.into_chunks()?.into_iter().map(|(id, bytes)| (id, std::sync::Arc::new(bytes))));
+        held.extend(
+            extent.into_chunks()?.into_iter().map(|(id, bytes)| (id, std::sync::Arc::new(bytes))),
+        );
     }
     Ok(())
 }
 
 /// The cache beside the manifests of this capture.
-pub(in crate::ops) fn finish_cache(cache: Option<ScanCacheWriter>, records: &BTreeMap<String, CategoryRecord>, verdicts: Verdicts) {
-    let manifests: HashMap<Category, ChunkId> = records.iter().filter_map(|(name, record)| Some((name.parse().ok()?, record.manifest))).collect();
+pub(in crate::ops) fn finish_cache(
+    cache: Option<ScanCacheWriter>,
+    records: &BTreeMap<String, CategoryRecord>,
+    verdicts: Verdicts,
+) {
+    let manifests: HashMap<Category, ChunkId> = records
+        .iter()
+        .filter_map(|(name, record)| Some((name.parse().ok()?, record.manifest)))
+        .collect();
     // A cache that cannot be written costs the next scan its time, nothing else.
     if cache.is_some_and(|cache| cache.finish(&manifests, verdicts).is_err()) {}
 }

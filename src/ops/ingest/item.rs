@@ -22,7 +22,8 @@ pub(in crate::ops) enum BytesFrom {
     Itself,
     /// They are stored already: a database.
     Stored(Box<ReadDone>),
-    /// A SQLite file that may be in use: `Databases` stores it from a private copy, unless nothing was written to it.
+    /// A SQLite file that may be in use: `Databases` stores it from a private copy, unless nothing
+    /// was written to it.
     Database,
 }
 

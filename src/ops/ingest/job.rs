@@ -1,4 +1,5 @@
-//! One batch of runs, worked through by one thread: what changed is read and stored, each run becomes a leaf.
+//! One batch of runs, worked through by one thread: what changed is read and stored, each run
+//! becomes a leaf.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -76,13 +77,24 @@ pub(in crate::ops) struct Worker<'a> {
 impl<'a> Worker<'a> {
     pub(in crate::ops) fn new(shared: &Shared<'a>) -> Result<Worker<'a>, Error> {
         let config = shared.repository.config();
-        let packer = Packer::new(shared.repository.hashing(), config.cut, config.compression_level)?;
+        let packer =
+            Packer::new(shared.repository.hashing(), config.cut, config.compression_level)?;
         let pages = PagePacker::new(shared.repository)?;
-        Ok(Worker { packer, pages, reader: ChunkReader::new(shared.repository, shared.index), unlike_scan: 0 })
+        Ok(Worker {
+            packer,
+            pages,
+            reader: ChunkReader::new(shared.repository, shared.index),
+            unlike_scan: 0,
+        })
     }
 
     /// Works through a batch; parts go out as they are ready.
-    pub(in crate::ops) fn run(&mut self, shared: &Shared<'a>, plans: Vec<Plan>, out: &SyncSender<Part>) {
+    pub(in crate::ops) fn run(
+        &mut self,
+        shared: &Shared<'a>,
+        plans: Vec<Plan>,
+        out: &SyncSender<Part>,
+    ) {
         let outcome = plans.into_iter().try_for_each(|plan| {
             if shared.interrupt.is_raised() {
                 return Err(Error::Interrupted);
@@ -93,7 +105,8 @@ impl<'a> Worker<'a> {
             };
             send(out, Part::Leaf(Box::new(leaf)))
         });
-        let outcome = outcome.and_then(|()| self.packer.flush(&mut |extent| send(out, Part::Extent(extent))));
+        let outcome =
+            outcome.and_then(|()| self.packer.flush(&mut |extent| send(out, Part::Extent(extent))));
         if let Err(error) = outcome {
             // Where nobody listens any more the capture failed already, with a reason of its own.
             crate::tolerate(out.send(Part::Failed(error)));
@@ -105,11 +118,19 @@ impl<'a> Worker<'a> {
         self.packer.flush(sink)
     }
 
-    fn build(&mut self, shared: &Shared<'a>, items: Vec<Item>, old: &[Run], out: &SyncSender<Part>) -> Result<Leaf, Error> {
+    fn build(
+        &mut self,
+        shared: &Shared<'a>,
+        items: Vec<Item>,
+        old: &[Run],
+        out: &SyncSender<Part>,
+    ) -> Result<Leaf, Error> {
         let mut old = OldEntries::read(old, shared.cache, &mut self.reader)?;
         let path_key = items.first().map(|item| item.key).unwrap_or_default();
-        let (mut entries, mut fingerprints) = (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
-        let (mut counts, mut problems, mut owners) = (Counts::default(), Vec::new(), HashMap::new());
+        let (mut entries, mut fingerprints) =
+            (Vec::with_capacity(items.len()), Vec::with_capacity(items.len()));
+        let (mut counts, mut problems, mut owners) =
+            (Counts::default(), Vec::new(), HashMap::new());
         for item in items {
             if shared.interrupt.is_raised() {
                 return Err(Error::Interrupted);
@@ -156,14 +177,25 @@ impl<'a> Worker<'a> {
         problems.iter().for_each(|problem| shared.progress.problem(problem));
         let (files, bytes) = totals(&entries);
         let first = entries.first().map(|entry| entry.path.clone()).unwrap_or_default();
-        let mut leaf = Child { first, id: crate::chunk::ChunkId([0; 32]), entries: entries.len() as u64, files, bytes };
+        let mut leaf = Child {
+            first,
+            id: crate::chunk::ChunkId([0; 32]),
+            entries: entries.len() as u64,
+            files,
+            bytes,
+        };
         if !entries.is_empty() {
-            leaf.id = self.packer.store_node(&Node::encode_leaf(&entries), shared.index, &mut |extent| send(out, Part::Extent(extent)))?;
+            leaf.id = self.packer.store_node(
+                &Node::encode_leaf(&entries),
+                shared.index,
+                &mut |extent| send(out, Part::Extent(extent)),
+            )?;
         }
         Ok(Leaf { leaf: LeafRef { child: leaf, path_key }, fingerprints, counts, problems, owners })
     }
 
-    /// A path's entry with its content stored; nothing where it cannot be captured, which is told as a problem.
+    /// A path's entry with its content stored; nothing where it cannot be captured, which is told
+    /// as a problem.
     fn capture(
         &mut self,
         shared: &Shared<'a>,
@@ -186,12 +218,22 @@ impl<'a> Worker<'a> {
             }
         } else {
             // A large file is stopped between two extents.
-            let sink: Sink<'_> = &mut |extent| if shared.interrupt.is_raised() { Err(Error::Interrupted) } else { send(out, Part::Extent(extent)) };
+            let sink: Sink<'_> = &mut |extent| {
+                if shared.interrupt.is_raised() {
+                    Err(Error::Interrupted)
+                } else {
+                    send(out, Part::Extent(extent))
+                }
+            };
             let read = match &item.bytes_from {
-                BytesFrom::Itself => self.read_file(shared, root_fd, below, &item.stat, before, sink),
+                BytesFrom::Itself => {
+                    self.read_file(shared, root_fd, below, &item.stat, before, sink)
+                }
                 BytesFrom::Stored(done) => Ok(done.as_ref().clone()),
                 BytesFrom::Database => {
-                    problem("the database was not copied, so it is not in this snapshot".to_owned());
+                    problem(
+                        "the database was not copied, so it is not in this snapshot".to_owned(),
+                    );
                     return Ok(None);
                 }
             };
@@ -208,7 +250,11 @@ impl<'a> Worker<'a> {
                 }
             }
         };
-        let fingerprint = if met.is_settled && !item.stat.is_racy(shared.scan_start_ns) { item.fingerprint } else { Fingerprint::NEVER };
+        let fingerprint = if met.is_settled && !item.stat.is_racy(shared.scan_start_ns) {
+            item.fingerprint
+        } else {
+            Fingerprint::NEVER
+        };
         let xattrs = self.store_xattrs(shared, met.xattrs, out)?;
         let Met { kind, stat, .. } = met;
         let entry = Entry {
@@ -224,7 +270,12 @@ impl<'a> Worker<'a> {
         Ok(Some((entry, fingerprint)))
     }
 
-    fn store_xattrs(&mut self, shared: &Shared<'a>, xattrs: Vec<(Vec<u8>, Vec<u8>)>, out: &SyncSender<Part>) -> Result<Xattrs, Error> {
+    fn store_xattrs(
+        &mut self,
+        shared: &Shared<'a>,
+        xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+        out: &SyncSender<Part>,
+    ) -> Result<Xattrs, Error> {
         if xattrs.is_empty() {
             return Ok(Xattrs::None);
         }
@@ -232,17 +283,32 @@ impl<'a> Worker<'a> {
         if bytes.len() <= XATTRS_INLINE_BYTES_MAX {
             return Ok(Xattrs::Inline(xattrs));
         }
-        Ok(Xattrs::Chunk(self.packer.store_list(&bytes, shared.index, &mut |extent| send(out, Part::Extent(extent)))?))
+        Ok(Xattrs::Chunk(
+            self.packer
+                .store_list(&bytes, shared.index, &mut |extent| send(out, Part::Extent(extent)))?,
+        ))
     }
 }
 
 /// The leaf of a run that did not change.
 pub(in crate::ops) fn kept(run: Run, items: &[Item]) -> Leaf {
-    let child = Child { first: run.first, id: run.leaf, entries: run.entries, files: run.files, bytes: run.bytes };
+    let child = Child {
+        first: run.first,
+        id: run.leaf,
+        entries: run.entries,
+        files: run.files,
+        bytes: run.bytes,
+    };
     let path_key = items.first().map(|item| item.key).unwrap_or_default();
     let counts = Counts { unchanged: run.files, met: run.files, ..Counts::default() };
     let owners = items.iter().map(|item| ((item.stat.uid, item.stat.gid), ())).collect();
-    Leaf { leaf: LeafRef { child, path_key }, fingerprints: items.iter().map(|item| item.fingerprint).collect(), counts, problems: Vec::new(), owners }
+    Leaf {
+        leaf: LeafRef { child, path_key },
+        fingerprints: items.iter().map(|item| item.fingerprint).collect(),
+        counts,
+        problems: Vec::new(),
+        owners,
+    }
 }
 
 fn totals(entries: &[Entry]) -> (u64, u64) {

@@ -1,4 +1,5 @@
-//! Where does a page lie already? Pages of the databases that came before, and of those that this capture stored a moment ago.
+//! Where does a page lie already? Pages of the databases that came before, and of those that this
+//! capture stored a moment ago.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
@@ -33,7 +34,8 @@ struct Inner {
 }
 
 impl KnownPages {
-    /// Knows nothing yet; will look at the databases of the manifest `earlier` where pages turn up that are not in their own past.
+    /// Knows nothing yet; will look at the databases of the manifest `earlier` where pages turn up
+    /// that are not in their own past.
     pub(in crate::ops) fn new(earlier: Option<ChunkId>) -> KnownPages {
         KnownPages { inner: Mutex::new(Inner { earlier, ..Inner::default() }) }
     }
@@ -50,7 +52,11 @@ impl KnownPages {
     }
 
     /// Remembers pages or groups that were just stored in an extent, with their slots.
-    pub(in crate::ops) fn add_extent(&self, extent: ChunkId, pages: impl Iterator<Item = (PageHash, u32)>) {
+    pub(in crate::ops) fn add_extent(
+        &self,
+        extent: ChunkId,
+        pages: impl Iterator<Item = (PageHash, u32)>,
+    ) {
         let mut inner = self.inner();
         for (hash, slot) in pages {
             inner.add(hash, extent, slot);
@@ -58,7 +64,12 @@ impl KnownPages {
     }
 
     /// Remembers all pages of a database whose extents the repository holds.
-    pub(in crate::ops) fn add(&self, id: ChunkId, recipe: &Recipe, reader: &ChunkReader<'_>) -> Result<(), Error> {
+    pub(in crate::ops) fn add(
+        &self,
+        id: ChunkId,
+        recipe: &Recipe,
+        reader: &ChunkReader<'_>,
+    ) -> Result<(), Error> {
         self.inner().load(id, recipe, reader)
     }
 
@@ -101,7 +112,12 @@ impl KnownPages {
 }
 
 impl Inner {
-    fn load(&mut self, id: ChunkId, recipe: &Recipe, reader: &ChunkReader<'_>) -> Result<(), Error> {
+    fn load(
+        &mut self,
+        id: ChunkId,
+        recipe: &Recipe,
+        reader: &ChunkReader<'_>,
+    ) -> Result<(), Error> {
         if !self.loaded.insert(id) {
             return Ok(());
         }

@@ -11,10 +11,9 @@ use crate::source::{self, Stat};
 use super::item::Item;
 use super::item::ReadDone;
 
-/// Something that was there when its directory was listed. It may have moved to a place that was passed already, so the source is walked
-/// again; only what vanishes each time is told.
-pub(in crate::ops) const VANISHED: &str =
-    "it disappeared while the snapshot was taken, and files disappeared at each further attempt too, so it is not in this snapshot";
+/// Something that was there when its directory was listed. It may have moved to a place that was
+/// passed already, so the source is walked again; only what vanishes each time is told.
+pub(in crate::ops) const VANISHED: &str = "it disappeared while the snapshot was taken, and files disappeared at each further attempt too, so it is not in this snapshot";
 
 /// Extended attributes: (name, value).
 type Attributes = Vec<(Vec<u8>, Vec<u8>)>;
@@ -32,25 +31,44 @@ pub(in crate::ops) struct Met {
 }
 
 impl Met {
-    pub(in crate::ops) fn directory(root: &OwnedFd, below: &[u8], item: &Item, problem: Tell<'_>) -> Met {
+    pub(in crate::ops) fn directory(
+        root: &OwnedFd,
+        below: &[u8],
+        item: &Item,
+        problem: Tell<'_>,
+    ) -> Met {
         let xattrs = xattrs(held(root, below).and_then(|fd| source::xattrs_of_held(&fd)), problem);
         Met { kind: Kind::Directory, stat: item.stat, xattrs, is_settled: true }
     }
 
     /// Nothing where the link cannot be read.
-    pub(in crate::ops) fn link(root: &OwnedFd, below: &[u8], item: &Item, problem: Tell<'_>) -> Option<Met> {
-        let read = held_link(root, below).and_then(|link| Ok((rustix::fs::readlinkat(&link, "", Vec::new())?, link)));
+    pub(in crate::ops) fn link(
+        root: &OwnedFd,
+        below: &[u8],
+        item: &Item,
+        problem: Tell<'_>,
+    ) -> Option<Met> {
+        let read = held_link(root, below)
+            .and_then(|link| Ok((rustix::fs::readlinkat(&link, "", Vec::new())?, link)));
         match read {
             Ok((target, link)) => {
                 let xattrs = xattrs(source::xattrs_of_held(&link), problem);
-                Some(Met { kind: Kind::Symlink { target: target.into_bytes() }, stat: item.stat, xattrs, is_settled: true })
+                Some(Met {
+                    kind: Kind::Symlink { target: target.into_bytes() },
+                    stat: item.stat,
+                    xattrs,
+                    is_settled: true,
+                })
             }
             Err(Errno::NOENT) => {
                 problem(VANISHED.to_owned());
                 None
             }
             Err(error) => {
-                problem(format!("the link could not be read ({}), so it is not in this snapshot", word(error)));
+                problem(format!(
+                    "the link could not be read ({}), so it is not in this snapshot",
+                    word(error)
+                ));
                 None
             }
         }
@@ -60,9 +78,15 @@ impl Met {
         if done.moved {
             problem("it changed every time it was read. The version in this snapshot may be a mixture of old and new content".to_owned());
         }
-        // Changed between the scan and the reading: the next scan will see a stat that this one did not.
+        // Changed between the scan and the reading: the next scan will see a stat that this one did
+        // not.
         let is_settled = !done.moved && done.stat.same_content(&item.stat);
-        Met { kind: Kind::File { size: done.size, content: done.content }, stat: done.stat, xattrs: done.xattrs, is_settled }
+        Met {
+            kind: Kind::File { size: done.size, content: done.content },
+            stat: done.stat,
+            xattrs: done.xattrs,
+            is_settled,
+        }
     }
 }
 
@@ -70,7 +94,9 @@ fn xattrs(read: Result<Attributes, Errno>, problem: Tell<'_>) -> Attributes {
     match read {
         Ok(found) => return found,
         Err(Errno::NOENT) => problem(VANISHED.to_owned()),
-        Err(error) => problem(format!("its extended attributes could not be read ({})", word(error))),
+        Err(error) => {
+            problem(format!("its extended attributes could not be read ({})", word(error)))
+        }
     }
     Vec::new()
 }
@@ -94,7 +120,12 @@ fn held(root: &OwnedFd, below: &[u8]) -> Result<OwnedFd, Errno> {
 /// A symbolic link itself: its directory is reached through none.
 fn held_link(root: &OwnedFd, below: &[u8]) -> Result<OwnedFd, Errno> {
     let above = held(root, parent(below).unwrap_or_default())?;
-    rustix::fs::openat(&above, file_name(below), OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    rustix::fs::openat(
+        &above,
+        file_name(below),
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// An error number in words.

@@ -1,7 +1,9 @@
-//! Bytes on their way into packs: files and databases are read, cut, compared with what is there, and what is new is gathered and stored. A snapshot,
-//! an import, a repair and a prune all do it this way.
+//! Bytes on their way into packs: files and databases are read, cut, compared with what is there,
+//! and what is new is gathered and stored. A snapshot, an import, a repair and a prune all do it
+//! this way.
 
 pub(in crate::ops) mod collect;
+mod draft;
 mod groups;
 pub(in crate::ops) mod item;
 pub(in crate::ops) mod job;
@@ -13,6 +15,8 @@ pub(in crate::ops) mod old;
 pub(in crate::ops) mod packer;
 pub(in crate::ops) mod page_hashes;
 pub(in crate::ops) mod pages;
+mod placer;
 pub(in crate::ops) mod read_file;
 mod recipe_body;
+mod recipe_proof;
 pub(in crate::ops) mod refill;

@@ -1,4 +1,5 @@
-//! Names groups of cells and hashes pages on a thread of its own: of all that is done for a database, hashing takes longest.
+//! Names groups of cells and hashes pages on a thread of its own: of all that is done for a
+//! database, hashing takes longest.
 
 use std::thread::Scope;
 
@@ -38,18 +39,32 @@ pub(in crate::ops) struct Namer {
 
 impl Namer {
     /// Starts the thread, which ends with this.
-    pub(in crate::ops) fn start<'scope>(scope: &'scope Scope<'scope, '_>, names: GroupHashing, hashing: Hashing, page_bytes: usize) -> Namer {
+    pub(in crate::ops) fn start<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        names: GroupHashing,
+        hashing: Hashing,
+        page_bytes: usize,
+    ) -> Namer {
         let (to, work) = bounded::<Batch>(UNDER_WAY);
         let (done, from) = bounded(UNDER_WAY);
         scope.spawn(move || {
             for mut batch in work {
-                batch.hashes.extend(batch.numbers.drain(..).zip(batch.pages.chunks_exact(page_bytes).map(|page| hashing.page(page))));
+                batch.hashes.extend(
+                    batch
+                        .numbers
+                        .drain(..)
+                        .zip(batch.pages.chunks_exact(page_bytes).map(|page| hashing.page(page))),
+                );
                 batch.pages.clear();
                 let mut rest = batch.groups.as_slice();
                 for (len, known) in batch.lens.iter().zip(&batch.known) {
                     let len = if known.is_some() { 0 } else { *len as usize };
                     let (group, behind) = rest.split_at(rest.len().min(len));
-                    batch.names.push(if known.is_some() { Default::default() } else { names.hash(group) });
+                    batch.names.push(if known.is_some() {
+                        Default::default()
+                    } else {
+                        names.hash(group)
+                    });
                     rest = behind;
                 }
                 if done.send(batch).is_err() {
@@ -85,7 +100,8 @@ impl Namer {
         self.open.known.push(Some(group as u32));
     }
 
-    /// Sends a full batch away; gives one that came back, if it is time for that. To be called when a group ends.
+    /// Sends a full batch away; gives one that came back, if it is time for that. To be called when
+    /// a group ends.
     pub(in crate::ops) fn turn(&mut self) -> Option<Batch> {
         if self.open.groups.len() + self.open.pages.len() < BATCH_BYTES {
             return None;
@@ -102,7 +118,8 @@ impl Namer {
             return None;
         }
         let back = if self.under_way == UNDER_WAY { self.back() } else { None };
-        let (pages, numbers) = (std::mem::take(&mut self.open.pages), std::mem::take(&mut self.open.numbers));
+        let (pages, numbers) =
+            (std::mem::take(&mut self.open.pages), std::mem::take(&mut self.open.numbers));
         self.send(Batch { pages, numbers, ..Batch::default() });
         back
     }
@@ -132,7 +149,8 @@ impl Namer {
         }
     }
 
-    /// Fails only if the thread panicked: then hashes are missing, nothing is recorded, and the end of the scope raises the panic.
+    /// Fails only if the thread panicked: then hashes are missing, nothing is recorded, and the end
+    /// of the scope raises the panic.
     fn send(&mut self, batch: Batch) {
         if let Some(to) = &self.to
             && to.send(batch).is_ok()

@@ -1,4 +1,5 @@
-//! Bytes of files on their way into extents: read, told apart, cut, hashed, kept where they are new.
+//! Bytes of files on their way into extents: read, told apart, cut, hashed, kept where they are
+//! new.
 
 use std::fs::File;
 use std::io::Read;
@@ -67,7 +68,8 @@ impl From<std::io::Error> for ReadFailure {
 
 impl Packer {
     pub(in crate::ops) fn new(hashing: Hashing, cuts: Cuts, level: i32) -> Result<Packer, Error> {
-        let compressor = |level| zstd::bulk::Compressor::new(level).map_err(crate::store::Error::Compress);
+        let compressor =
+            |level| zstd::bulk::Compressor::new(level).map_err(crate::store::Error::Compress);
         Ok(Packer {
             hashing,
             cuts,
@@ -87,7 +89,12 @@ impl Packer {
     }
 
     /// Stores a file's bytes; (its content, its length as read).
-    pub(in crate::ops) fn store_file(&mut self, open: &OpenFile, index: &Index, sink: Sink<'_>) -> Result<(Content, u64), ReadFailure> {
+    pub(in crate::ops) fn store_file(
+        &mut self,
+        open: &OpenFile,
+        index: &Index,
+        sink: Sink<'_>,
+    ) -> Result<(Content, u64), ReadFailure> {
         let size = open.before.size;
         if size == 0 {
             return Ok((Content::Pieces(Vec::new()), 0));
@@ -97,7 +104,8 @@ impl Packer {
             for range in ranges {
                 push_hole(&mut pieces, range.start - at);
                 at = range.end;
-                let read = self.store_range(&open.file, range.start, range.end, index, sink, &mut pieces)?;
+                let read =
+                    self.store_range(&open.file, range.start, range.end, index, sink, &mut pieces)?;
                 if read < range.end - range.start {
                     // Cut short meanwhile; the caller sees that it did not hold still.
                     return Ok((self.content(pieces, index, sink)?, range.start + read));
@@ -115,15 +123,30 @@ impl Packer {
         Ok((self.content(pieces, index, sink)?, read))
     }
 
-    /// Stores bytes that are read once, from something that is no file; (their content, their length as read).
-    pub(in crate::ops) fn store_stream(&mut self, bytes: &mut dyn Read, size: u64, index: &Index, sink: Sink<'_>) -> Result<(Content, u64), ReadFailure> {
+    /// Stores bytes that are read once, from something that is no file; (their content, their
+    /// length as read).
+    pub(in crate::ops) fn store_stream(
+        &mut self,
+        bytes: &mut dyn Read,
+        size: u64,
+        index: &Index,
+        sink: Sink<'_>,
+    ) -> Result<(Content, u64), ReadFailure> {
         let mut pieces = Vec::new();
-        let read = if size == 0 { 0 } else { self.store_small(bytes, size, index, sink, &mut pieces)? };
+        let read =
+            if size == 0 { 0 } else { self.store_small(bytes, size, index, sink, &mut pieces)? };
         Ok((self.content(pieces, index, sink)?, read))
     }
 
     /// A file that fits: read straight into the extent that most files of its kind end up in.
-    fn store_small(&mut self, file: impl Read, size: u64, index: &Index, sink: Sink<'_>, pieces: &mut Vec<Piece>) -> Result<u64, ReadFailure> {
+    fn store_small(
+        &mut self,
+        file: impl Read,
+        size: u64,
+        index: &Index,
+        sink: Sink<'_>,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<u64, ReadFailure> {
         if !self.raw.is_empty() && size >= ALONE_BYTES {
             flush(&mut self.raw, None, sink)?;
         }
@@ -144,7 +167,13 @@ impl Packer {
             self.raw.buffer.truncate(start);
             let compress = self.compresses(class, &owned);
             for range in cuts(&owned, &params, self.hashing.cut_seed) {
-                self.keep_copy(owned.get(range).unwrap_or_default(), compress, index, sink, pieces)?;
+                self.keep_copy(
+                    owned.get(range).unwrap_or_default(),
+                    compress,
+                    index,
+                    sink,
+                    pieces,
+                )?;
             }
             return Ok(len as u64);
         }
@@ -183,7 +212,15 @@ impl Packer {
     }
 
     /// A part of a large file, through a window that slides; the bytes that were read.
-    fn store_range(&mut self, file: &File, start: u64, end: u64, index: &Index, sink: Sink<'_>, pieces: &mut Vec<Piece>) -> Result<u64, ReadFailure> {
+    fn store_range(
+        &mut self,
+        file: &File,
+        start: u64,
+        end: u64,
+        index: &Index,
+        sink: Sink<'_>,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<u64, ReadFailure> {
         let mut window = std::mem::take(&mut self.window);
         let outcome = self.slide(file, (start, end), &mut window, index, sink, pieces);
         window.clear();
@@ -228,19 +265,35 @@ impl Packer {
         }
     }
 
-    fn keep_copy(&mut self, bytes: &[u8], compress: bool, index: &Index, sink: Sink<'_>, pieces: &mut Vec<Piece>) -> Result<(), Error> {
+    fn keep_copy(
+        &mut self,
+        bytes: &[u8],
+        compress: bool,
+        index: &Index,
+        sink: Sink<'_>,
+        pieces: &mut Vec<Piece>,
+    ) -> Result<(), Error> {
         let id = self.hashing.id(bytes);
         pieces.push(Piece::Chunk(id));
         if !index.claim(&id)? {
             return Ok(());
         }
-        let (builder, compressor) = if compress { (&mut self.text, Some(&mut self.compressor)) } else { (&mut self.raw, None) };
+        let (builder, compressor) = if compress {
+            (&mut self.text, Some(&mut self.compressor))
+        } else {
+            (&mut self.raw, None)
+        };
         builder.push(id, bytes);
         if builder.len() >= EXTENT_BYTES { flush(builder, compressor, sink) } else { Ok(()) }
     }
 
     /// Pieces as an entry holds them: inline, or through list chunks.
-    fn content(&mut self, pieces: Vec<Piece>, index: &Index, sink: Sink<'_>) -> Result<Content, ReadFailure> {
+    fn content(
+        &mut self,
+        pieces: Vec<Piece>,
+        index: &Index,
+        sink: Sink<'_>,
+    ) -> Result<Content, ReadFailure> {
         if pieces.len() <= PIECES_INLINE_MAX {
             return Ok(Content::Pieces(pieces));
         }
@@ -250,18 +303,31 @@ impl Packer {
             lists.push(self.store_list(&encode_pieces(part), index, sink)?);
         }
         if lists.len() > LISTS_MAX {
-            return Err(ReadFailure::Io(std::io::Error::new(std::io::ErrorKind::FileTooLarge, "the file has more chunks than a snapshot can store")));
+            return Err(ReadFailure::Io(std::io::Error::new(
+                std::io::ErrorKind::FileTooLarge,
+                "the file has more chunks than a snapshot can store",
+            )));
         }
         Ok(Content::Listed(lists))
     }
 
     /// Stores a list chunk.
-    pub(in crate::ops) fn store_list(&mut self, bytes: &[u8], index: &Index, sink: Sink<'_>) -> Result<ChunkId, Error> {
+    pub(in crate::ops) fn store_list(
+        &mut self,
+        bytes: &[u8],
+        index: &Index,
+        sink: Sink<'_>,
+    ) -> Result<ChunkId, Error> {
         store_in(&mut self.lists, &self.hashing, &mut self.compressor, bytes, index, sink)
     }
 
     /// Stores a manifest node.
-    pub(in crate::ops) fn store_node(&mut self, bytes: &[u8], index: &Index, sink: Sink<'_>) -> Result<ChunkId, Error> {
+    pub(in crate::ops) fn store_node(
+        &mut self,
+        bytes: &[u8],
+        index: &Index,
+        sink: Sink<'_>,
+    ) -> Result<ChunkId, Error> {
         store_in(&mut self.nodes, &self.hashing, &mut self.compressor, bytes, index, sink)
     }
 
@@ -293,7 +359,11 @@ fn store_in(
     Ok(id)
 }
 
-fn flush(builder: &mut ExtentBuilder, compressor: Option<&mut zstd::bulk::Compressor<'static>>, sink: Sink<'_>) -> Result<(), Error> {
+fn flush(
+    builder: &mut ExtentBuilder,
+    compressor: Option<&mut zstd::bulk::Compressor<'static>>,
+    sink: Sink<'_>,
+) -> Result<(), Error> {
     match builder.fill(compressor)? {
         Some(extent) => sink(extent),
         None => Ok(()),

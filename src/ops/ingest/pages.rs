@@ -1,5 +1,5 @@
-//! A database's pages on their way into extents: those that are known stay where they are, new ones are compressed together,
-//! and a recipe tells where each lies.
+//! A database's pages on their way into extents: those that are known stay where they are, new ones
+//! are compressed together, and a recipe tells where each lies.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -8,21 +8,28 @@ use std::os::unix::fs::FileExt;
 use crate::chunk::{ChunkId, Hashing, PageHash};
 use crate::limits::{PAGES_MAX, RECIPE_PART_BYTES};
 use crate::progress::Interrupt;
-use crate::store::{ChunkReader, ExtentBuilder, ExtentKind, Index, PAGES_EXTENT_BYTES, PagePlace, Recipe, RecipeParts, Repository};
+use crate::store::{
+    ChunkReader, ExtentBuilder, ExtentKind, Index, PAGES_EXTENT_BYTES, PagePlace, Recipe,
+    RecipeParts, Repository,
+};
 
 use super::super::Error;
+use super::draft::Draft;
 use super::known_pages::KnownPages;
 use super::packer::{ReadFailure, Sink};
 use super::page_hashes::PageHashes;
 use super::recipe_body::{body_of, whole};
+use super::recipe_proof::{Proof, prove};
 
-/// A database up to this size has its new pages in one extent, in bytes: apart they would compress half as well again.
+/// A database up to this size has its new pages in one extent, in bytes: apart they would compress
+/// half as well again.
 pub(in crate::ops) const SMALL_BYTES: u64 = 4 << 20;
 /// So few new pages may be compressed with more care, in bytes …
 pub(in crate::ops) const FEW_BYTES: usize = 1 << 20;
 /// … at this zstd level, which takes some 20 ms for them.
 pub(in crate::ops) const CAREFUL_LEVEL: i32 = 9;
-/// New pages are gathered up to this many bytes and sorted by kind (tables, indexes): like beside like compresses better.
+/// New pages are gathered up to this many bytes and sorted by kind (tables, indexes): like beside
+/// like compresses better.
 pub(in crate::ops) const GATHER_BYTES: usize = 4 << 20;
 /// How much is read at once, in bytes; a multiple of every page size.
 const WINDOW_BYTES: usize = 1 << 20;
@@ -73,37 +80,10 @@ struct Gathered {
     waiting: Vec<(u32, u32)>,
 }
 
-/// The recipe that is being made.
-pub(in crate::ops) struct Draft {
-    pub recipe: Recipe,
-    numbers: HashMap<ChunkId, u32>,
-    pub new: u64,
-}
-
-impl Draft {
-    pub(in crate::ops) fn new(page_bytes: u32) -> Draft {
-        Draft { recipe: Recipe { page_bytes, ..Recipe::default() }, numbers: HashMap::new(), new: 0 }
-    }
-
-    /// Takes over the numbers of an older recipe's extents; gives which of these the repository has.
-    pub(in crate::ops) fn build_on(&mut self, base: &Recipe, index: &Index) -> Result<Vec<bool>, crate::store::Error> {
-        self.recipe.extents.clone_from(&base.extents);
-        self.numbers = base.extents.iter().zip(0..).map(|(id, number)| (*id, number)).collect();
-        base.extents.iter().map(|extent| index.contains(extent)).collect()
-    }
-
-    pub(in crate::ops) fn number_of(&mut self, extent: ChunkId) -> u32 {
-        let extents = &mut self.recipe.extents;
-        *self.numbers.entry(extent).or_insert_with(|| {
-            extents.push(extent);
-            extents.len() as u32 - 1
-        })
-    }
-}
-
 impl PagePacker {
     pub(in crate::ops) fn new(repository: &Repository) -> Result<PagePacker, Error> {
-        let compressor = |level| zstd::bulk::Compressor::new(level).map_err(crate::store::Error::Compress);
+        let compressor =
+            |level| zstd::bulk::Compressor::new(level).map_err(crate::store::Error::Compress);
         let config = repository.config();
         let level = config.compression_level;
         Ok(PagePacker {
@@ -116,8 +96,9 @@ impl PagePacker {
         })
     }
 
-    /// Stores a database of whole pages. Nothing where it cannot be stored so and must be taken as bytes: it has too many
-    /// pages, it shrinks while it is read, or the repository's recipe of this very state is damaged.
+    /// Stores a database of whole pages. Nothing where it cannot be stored so and must be taken as
+    /// bytes: it has too many pages, it shrinks while it is read, or the repository's recipe of
+    /// this very state is damaged.
     pub(in crate::ops) fn store(
         &mut self,
         file: &File,
@@ -133,12 +114,25 @@ impl PagePacker {
         let base = self.base(past.before, page_bytes, reader)?;
         let placed = match self.salt {
             Some(salt) => {
-                let old_pages = base.as_ref().and_then(|(id, base)| past.page_hashes.read(id, base, &self.hashing));
+                let old_pages = base
+                    .as_ref()
+                    .and_then(|(id, base)| past.page_hashes.read(id, base, &self.hashing));
                 let base = base.as_ref().map(|(_, base)| base);
-                self.place_groups(file, (size, page_bytes), past, (base, old_pages), salt, index, reader, sink)?
-                    .map(|placed| (placed.draft, Some(placed.pages)))
+                self.place_groups(
+                    file,
+                    (size, page_bytes),
+                    past,
+                    (base, old_pages),
+                    salt,
+                    index,
+                    reader,
+                    sink,
+                )?
+                .map(|placed| (placed.draft, Some(placed.pages)))
             }
-            None => self.place_all(file, (size, page_bytes), past, base.as_ref(), index, reader, sink)?.map(|draft| (draft, None)),
+            None => self
+                .place_all(file, (size, page_bytes), past, base.as_ref(), index, reader, sink)?
+                .map(|draft| (draft, None)),
         };
         let Some((draft, pages)) = placed else { return Ok(None) };
         let recipe = draft.recipe;
@@ -157,10 +151,15 @@ impl PagePacker {
             // Of two recipes with the same depth none would surely count.
             (true, None | Some(Proof::Broken { depth: 0, .. })) => return Ok(None),
             // What builds on a recipe of pages cannot build on one of cells.
-            (true, Some(Proof::Broken { has_cells, .. })) if has_cells != recipe.cells.is_some() => return Ok(None),
+            (true, Some(Proof::Broken { has_cells, .. }))
+                if has_cells != recipe.cells.is_some() =>
+            {
+                return Ok(None);
+            }
             _ => {}
         }
-        let body = if is_known { whole(&recipe)? } else { body_of(&recipe, base.as_ref(), reader)? };
+        let body =
+            if is_known { whole(&recipe)? } else { body_of(&recipe, base.as_ref(), reader)? };
         let bytes = body.encode();
         // A reader would refuse it: kept as bytes.
         if !body.is_readable(bytes.len()) {
@@ -178,10 +177,20 @@ impl PagePacker {
     }
 
     /// The recipe of the state before, if it can be used.
-    fn base(&self, before: Option<ChunkId>, page_bytes: u32, reader: &mut ChunkReader<'_>) -> Result<Option<(ChunkId, Recipe)>, Error> {
+    fn base(
+        &self,
+        before: Option<ChunkId>,
+        page_bytes: u32,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<Option<(ChunkId, Recipe)>, Error> {
         let Some(id) = before else { return Ok(None) };
         match reader.recipe(&id) {
-            Ok(recipe) if recipe.page_bytes == page_bytes && recipe.cells.is_some() == self.salt.is_some() => Ok(Some((id, recipe))),
+            Ok(recipe)
+                if recipe.page_bytes == page_bytes
+                    && recipe.cells.is_some() == self.salt.is_some() =>
+            {
+                Ok(Some((id, recipe)))
+            }
             Ok(_) => Ok(None),
             // A damaged past is no past: the pages are stored anew.
             Err(error) if error.is_damage() => Ok(None),
@@ -230,7 +239,10 @@ impl PagePacker {
                 draft.recipe.hashes.push(hash);
                 if let Some((_, base)) = base
                     && base.hashes.get(page) == Some(&hash)
-                    && let Some(place) = base.places.get(page).filter(|place| present.get(place.extent as usize) == Some(&true))
+                    && let Some(place) = base
+                        .places
+                        .get(page)
+                        .filter(|place| present.get(place.extent as usize) == Some(&true))
                 {
                     draft.recipe.places.push(*place);
                     continue;
@@ -261,7 +273,14 @@ impl PagePacker {
     }
 
     /// Puts the gathered pages into extents, like beside like.
-    fn store_gathered(&mut self, gathered: &mut Gathered, draft: &mut Draft, known: &KnownPages, index: &Index, sink: Sink<'_>) -> Result<(), Error> {
+    fn store_gathered(
+        &mut self,
+        gathered: &mut Gathered,
+        draft: &mut Draft,
+        known: &KnownPages,
+        index: &Index,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
         let size = draft.recipe.page_bytes as usize;
         let mut order: Vec<(u32, &[u8])> = (0..).zip(gathered.bytes.chunks_exact(size)).collect();
         // A page's first byte is its kind (SQLite file format, 1.6).
@@ -270,7 +289,9 @@ impl PagePacker {
         let is_few = draft.new == 0 && gathered.bytes.len() <= FEW_BYTES;
         draft.new += order.len() as u64;
         let mut places = vec![PagePlace::default(); order.len()];
-        for row in order.chunks(if is_small { SMALL_BYTES as usize } else { PAGES_EXTENT_BYTES } / size) {
+        for row in
+            order.chunks(if is_small { SMALL_BYTES as usize } else { PAGES_EXTENT_BYTES } / size)
+        {
             let bytes = row.iter().map(|(_, page)| *page).collect::<Vec<_>>().concat();
             let id = self.hashing.id(&bytes);
             let extent = draft.number_of(id);
@@ -281,15 +302,23 @@ impl PagePacker {
             }
             if index.claim(&id)? {
                 self.extent.push(id, &bytes);
-                let compressor = if is_small || is_few { &mut self.careful } else { &mut self.compressor };
+                let compressor =
+                    if is_small || is_few { &mut self.careful } else { &mut self.compressor };
                 if let Some(extent) = self.extent.fill(Some(compressor))? {
                     sink(extent)?;
                 }
             }
-            known.add_extent(id, row.iter().filter_map(|(number, _)| gathered.hashes.get(*number as usize).copied()).zip(0..));
+            known.add_extent(
+                id,
+                row.iter()
+                    .filter_map(|(number, _)| gathered.hashes.get(*number as usize).copied())
+                    .zip(0..),
+            );
         }
         for (page, number) in &gathered.waiting {
-            if let (Some(slot), Some(place)) = (draft.recipe.places.get_mut(*page as usize), places.get(*number as usize)) {
+            if let (Some(slot), Some(place)) =
+                (draft.recipe.places.get_mut(*page as usize), places.get(*number as usize))
+            {
                 *slot = *place;
             }
         }
@@ -298,7 +327,14 @@ impl PagePacker {
     }
 
     /// Stores a recipe that was claimed.
-    fn store_recipe(&mut self, id: ChunkId, mut bytes: Vec<u8>, depth: u8, index: &Index, sink: Sink<'_>) -> Result<(), Error> {
+    fn store_recipe(
+        &mut self,
+        id: ChunkId,
+        mut bytes: Vec<u8>,
+        depth: u8,
+        index: &Index,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
         if bytes.len() > RECIPE_PART_BYTES {
             let mut parts = RecipeParts { bytes: bytes.len(), parts: Vec::new() };
             for part in bytes.chunks(RECIPE_PART_BYTES) {
@@ -313,7 +349,13 @@ impl PagePacker {
         self.push_recipe(id, &bytes, depth, sink)
     }
 
-    fn push_recipe(&mut self, id: ChunkId, bytes: &[u8], depth: u8, sink: Sink<'_>) -> Result<(), Error> {
+    fn push_recipe(
+        &mut self,
+        id: ChunkId,
+        bytes: &[u8],
+        depth: u8,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
         self.recipes.kind = ExtentKind::Recipe { depth };
         self.recipes.push(id, bytes);
         match self.recipes.fill(Some(&mut self.compressor))? {
@@ -333,27 +375,4 @@ impl Gathered {
         }
         self.waiting.push((page, number));
     }
-}
-
-/// What is to be thought of a recipe that the repository holds.
-enum Proof {
-    /// It can be read, and all extents that it leads to are there.
-    Whole,
-    /// It does not lead to all its pages, though it can be read.
-    Broken { depth: u8, has_cells: bool },
-}
-
-/// Reads a recipe that the repository holds; nothing where it cannot be read.
-fn prove(id: &ChunkId, reader: &mut ChunkReader<'_>) -> Result<Option<Proof>, Error> {
-    let recipe = match reader.recipe(id) {
-        Ok(recipe) => recipe,
-        Err(error) if error.is_damage() => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    for (extent, _) in recipe.live_extents() {
-        if !reader.contains(&extent)? {
-            return Ok(Some(Proof::Broken { depth: recipe.depth, has_cells: recipe.cells.is_some() }));
-        }
-    }
-    Ok(Some(Proof::Whole))
 }

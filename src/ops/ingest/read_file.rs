@@ -1,4 +1,5 @@
-//! One file's content on its way into packs: whole, as the file was at one moment, or told as a mixture.
+//! One file's content on its way into packs: whole, as the file was at one moment, or told as a
+//! mixture.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use super::job::{Shared, Worker};
 use super::packer::{ReadFailure, Sink};
 use super::pages::{Past, StoredPages};
 
-/// A file system may tell other numbers of an open file than of its name; after so many surprises each file is asked before it is read.
+/// A file system may tell other numbers of an open file than of its name; after so many surprises
+/// each file is asked before it is read.
 const UNLIKE_SCAN_MAX: u8 = 16;
 
 impl<'a> Worker<'a> {
@@ -37,15 +39,24 @@ impl<'a> Worker<'a> {
             let open = OpenFile::open(root, below).map_err(std::io::Error::from)?;
             let (content, size) = self.store(shared, &open, before, sink)?;
             let xattrs = source::xattrs_of_file(&open.file).map_err(std::io::Error::from)?;
-            let moved = size != open.before.size || !open.held_still().map_err(std::io::Error::from)?;
+            let moved =
+                size != open.before.size || !open.held_still().map_err(std::io::Error::from)?;
             if !moved || pause_ms == 150 {
-                return Ok(ReadDone { content, size, stat: open.before, xattrs, moved, pages: None });
+                return Ok(ReadDone {
+                    content,
+                    size,
+                    stat: open.before,
+                    xattrs,
+                    moved,
+                    pages: None,
+                });
             }
         }
         Err(ReadFailure::Io(std::io::ErrorKind::Other.into()))
     }
 
-    /// Reads a file that is what the scan saw and stays so, which nearly all are; nothing where it is not.
+    /// Reads a file that is what the scan saw and stays so, which nearly all are; nothing where it
+    /// is not.
     fn read_seen(
         &mut self,
         shared: &Shared<'a>,
@@ -56,7 +67,8 @@ impl<'a> Worker<'a> {
         sink: Sink<'_>,
     ) -> Result<Option<ReadDone>, ReadFailure> {
         let open = OpenFile::open_seen(root, below, seen).map_err(std::io::Error::from)?;
-        // What it turned into may be nothing that can be read: then the way that asks first says so.
+        // What it turned into may be nothing that can be read: then the way that asks first says
+        // so.
         let (content, size) = match self.store(shared, &open, before, sink) {
             Err(ReadFailure::Io(_)) => return Ok(None),
             other => other?,
@@ -70,25 +82,50 @@ impl<'a> Worker<'a> {
     }
 
     /// Stores what a file holds, page by page where it is a database.
-    fn store(&mut self, shared: &Shared<'a>, open: &OpenFile, before: Option<&Content>, sink: Sink<'_>) -> Result<(Content, u64), ReadFailure> {
+    fn store(
+        &mut self,
+        shared: &Shared<'a>,
+        open: &OpenFile,
+        before: Option<&Content>,
+        sink: Sink<'_>,
+    ) -> Result<(Content, u64), ReadFailure> {
         match self.store_pages(shared, open, before, sink)? {
             Some(stored) => Ok((Content::Pages(stored.id), open.before.size)),
             None => self.packer.store_file(open, shared.index, sink),
         }
     }
 
-    fn store_pages(&mut self, shared: &Shared<'a>, open: &OpenFile, before: Option<&Content>, sink: Sink<'_>) -> Result<Option<StoredPages>, ReadFailure> {
+    fn store_pages(
+        &mut self,
+        shared: &Shared<'a>,
+        open: &OpenFile,
+        before: Option<&Content>,
+        sink: Sink<'_>,
+    ) -> Result<Option<StoredPages>, ReadFailure> {
         let size = open.before.size;
         let Some(page_bytes) = open.page_bytes()? else { return Ok(None) };
         let before = match before {
             Some(Content::Pages(id)) => Some(*id),
             _ => None,
         };
-        let past = Past { before, known: &shared.known_pages, interrupt: shared.interrupt, page_hashes: &shared.page_hashes };
-        self.pages.store(&open.file, (size, page_bytes), &past, shared.index, &mut self.reader, sink)
+        let past = Past {
+            before,
+            known: &shared.known_pages,
+            interrupt: shared.interrupt,
+            page_hashes: &shared.page_hashes,
+        };
+        self.pages.store(
+            &open.file,
+            (size, page_bytes),
+            &past,
+            shared.index,
+            &mut self.reader,
+            sink,
+        )
     }
 
-    /// Stores a private copy of a database, while SQLite checks it; its metadata are the original's.
+    /// Stores a private copy of a database, while SQLite checks it; its metadata are the
+    /// original's.
     pub(in crate::ops) fn read_copy(
         &mut self,
         shared: &Shared<'a>,
@@ -108,7 +145,9 @@ impl<'a> Worker<'a> {
             if shared.interrupt.is_raised() {
                 return Err(ReadFailure::Fatal(Error::Interrupted));
             }
-            problem(format!("SQLite reports that the database is damaged ({damage}). It is in this snapshot unchanged"));
+            problem(format!(
+                "SQLite reports that the database is damaged ({damage}). It is in this snapshot unchanged"
+            ));
         }
         let pages = stored?;
         let (content, size) = match pages {

@@ -1,20 +1,28 @@
-//! What is written of a recipe: what differs from an older one. Which one, so that few are read for any database, and little is written for each.
+//! What is written of a recipe: what differs from an older one. Which one, so that few are read for
+//! any database, and little is written for each.
 
 use crate::chunk::ChunkId;
 use crate::store::{ChunkReader, Error as StoreError, NoneKnown, Recipe, RecipeBody};
 
 use super::super::Error;
 
-/// A recipe of pages is written against the one before it up to this depth, then against the whole one at the end of the chain.
+/// A recipe of pages is written against the one before it up to this depth, then against the whole
+/// one at the end of the chain.
 const DEPTH_MAX: u8 = 16;
-/// A recipe of cells whose depth is a multiple of this is a *milestone*: it is written against the milestone before it, and the next ones against each
-/// other. So what changed since the whole one is not written again and again.
+/// A recipe of cells whose depth is a multiple of this is a *milestone*: it is written against the
+/// milestone before it, and the next ones against each other. So what changed since the whole one
+/// is not written again and again.
 const MILESTONE: u8 = 16;
-/// The deepest milestone; the next one is written against the whole recipe. At most 15, 14 and one recipes are read for a database.
+/// The deepest milestone; the next one is written against the whole recipe. At most 15, 14 and one
+/// recipes are read for a database.
 const LAST_MILESTONE: u8 = 14 * MILESTONE;
 
 /// What is written of a recipe: what differs from an older one, or all, where that is little more.
-pub(in crate::ops) fn body_of(recipe: &Recipe, base: Option<&(ChunkId, Recipe)>, reader: &mut ChunkReader<'_>) -> Result<RecipeBody, Error> {
+pub(in crate::ops) fn body_of(
+    recipe: &Recipe,
+    base: Option<&(ChunkId, Recipe)>,
+    reader: &mut ChunkReader<'_>,
+) -> Result<RecipeBody, Error> {
     let Some((id, base)) = base else { return whole(recipe) };
     let body = match older(*id, base, reader)? {
         Older::Base { depth } => beyond(recipe, (*id, base), depth)?,
@@ -36,7 +44,11 @@ enum Older {
 fn older(id: ChunkId, base: &Recipe, reader: &mut ChunkReader<'_>) -> Result<Older, Error> {
     if base.cells.is_none() {
         let is_near = base.depth < DEPTH_MAX;
-        return Ok(if is_near { Older::Base { depth: base.depth + 1 } } else { Older::Ancestor { id: base.whole, depth: 1 } });
+        return Ok(if is_near {
+            Older::Base { depth: base.depth + 1 }
+        } else {
+            Older::Ancestor { id: base.whole, depth: 1 }
+        });
     }
     if base.depth % MILESTONE < MILESTONE - 1 {
         return Ok(Older::Base { depth: base.depth + 1 });
@@ -61,7 +73,9 @@ pub(in crate::ops) fn whole(recipe: &Recipe) -> Result<RecipeBody, Error> {
 
 fn beyond(recipe: &Recipe, (id, base): (ChunkId, &Recipe), depth: u8) -> Result<RecipeBody, Error> {
     let body = match &recipe.cells {
-        Some(cells) => RecipeBody::of_cells(recipe, cells, Some((id, base))).map_err(StoreError::Compress)?,
+        Some(cells) => {
+            RecipeBody::of_cells(recipe, cells, Some((id, base))).map_err(StoreError::Compress)?
+        }
         None => RecipeBody::beyond(recipe, id, base),
     };
     Ok(RecipeBody { depth, ..body })

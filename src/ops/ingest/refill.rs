@@ -22,12 +22,23 @@ pub(in crate::ops) type Sink<'a> = &'a mut dyn FnMut(FilledExtent) -> Result<(),
 
 impl Refill {
     pub(in crate::ops) fn new(level: i32) -> Result<Refill, Error> {
-        Ok(Refill { open: HashMap::new(), compressor: zstd::bulk::Compressor::new(level).map_err(StoreError::Compress)? })
+        Ok(Refill {
+            open: HashMap::new(),
+            compressor: zstd::bulk::Compressor::new(level).map_err(StoreError::Compress)?,
+        })
     }
 
     /// Takes a chunk; `is_packed` says whether its extent was compressed.
-    pub(in crate::ops) fn push(&mut self, kind: ExtentKind, is_packed: bool, id: ChunkId, bytes: &[u8], sink: Sink<'_>) -> Result<(), Error> {
-        let builder = self.open.entry((kind.number(), is_packed)).or_insert_with(|| ExtentBuilder::new(kind));
+    pub(in crate::ops) fn push(
+        &mut self,
+        kind: ExtentKind,
+        is_packed: bool,
+        id: ChunkId,
+        bytes: &[u8],
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
+        let builder =
+            self.open.entry((kind.number(), is_packed)).or_insert_with(|| ExtentBuilder::new(kind));
         builder.push(id, bytes);
         let limit = if kind == ExtentKind::Node { NODE_EXTENT_BYTES } else { EXTENT_BYTES };
         // Pages and recipes lie alone: each is an extent.

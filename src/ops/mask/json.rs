@@ -26,7 +26,8 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
     // What a parser does not take is masked line by line.
     serde_json::from_str::<serde::de::IgnoredAny>(text.trim_start_matches('\u{feff}')).ok()?;
     let bytes = text.as_bytes();
-    let (mut found, mut stack, mut at): (Vec<Range<usize>>, Vec<Open>, usize) = (Vec::new(), Vec::new(), 0);
+    let (mut found, mut stack, mut at): (Vec<Range<usize>>, Vec<Open>, usize) =
+        (Vec::new(), Vec::new(), 0);
     let mut is_key = false;
     while let Some(byte) = bytes.get(at) {
         let start = at;
@@ -34,7 +35,8 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
         match byte {
             b'{' | b'[' => {
                 let above = stack.last();
-                let secret = above.is_some_and(|open| open.secret || (open.is_object && is_secret(&open.key)));
+                let secret = above
+                    .is_some_and(|open| open.secret || (open.is_object && is_secret(&open.key)));
                 stack.push(Open { is_object: *byte == b'{', secret, ..Open::default() });
                 is_key = *byte == b'{';
             }
@@ -62,12 +64,16 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
                 if is_key {
                     open.key = plain.unwrap_or_else(|| UNREADABLE_KEY.to_owned());
                 } else {
-                    open.named |= open.is_object && is_name(&open.key) && plain.is_none_or(|plain| is_secret(&plain));
+                    open.named |= open.is_object
+                        && is_name(&open.key)
+                        && plain.is_none_or(|plain| is_secret(&plain));
                     value(text, open, start..at, is_strict, &mut found);
                 }
             }
             b'-' | b'0'..=b'9' | b'a'..=b'z' => {
-                while bytes.get(at).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-')) {
+                while bytes.get(at).is_some_and(|byte| {
+                    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'+' | b'-')
+                }) {
                     at += 1;
                 }
                 if let Some(open) = stack.last_mut() {
@@ -80,12 +86,19 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
     Some(found)
 }
 
-/// What a string with its quotes says; nothing where it is no text, such as half of a pair of code units.
+/// What a string with its quotes says; nothing where it is no text, such as half of a pair of code
+/// units.
 fn spoken(quoted: &str) -> Option<String> {
     serde_json::from_str(quoted).ok()
 }
 
-fn value(text: &str, open: &mut Open, range: Range<usize>, is_strict: bool, found: &mut Vec<Range<usize>>) {
+fn value(
+    text: &str,
+    open: &mut Open,
+    range: Range<usize>,
+    is_strict: bool,
+    found: &mut Vec<Range<usize>>,
+) {
     let word = text.get(range.clone()).unwrap_or_default().trim_matches('"');
     // What stands in it may be JSON or XML itself.
     let raw = text.get(range.clone()).unwrap_or_default();

@@ -1,8 +1,10 @@
-//! Secrets in lines of any kind: all that stands behind a name that says so, and the deeper lines below it.
+//! Secrets in lines of any kind: all that stands behind a name that says so, and the deeper lines
+//! below it.
 
 use super::super::secrets::{HIDDEN, is_harmless, is_plain, is_secret};
 
-/// The text with the rest of each line hidden behind a name that says so, and lines that belong to it.
+/// The text with the rest of each line hidden behind a name that says so, and lines that belong to
+/// it.
 pub(super) fn masked(text: &str) -> String {
     let mut out = Vec::new();
     // How deep the line stands whose value goes on below it.
@@ -31,20 +33,33 @@ pub(super) fn masked(text: &str) -> String {
 pub(super) fn masked_but_plain(text: &str) -> String {
     let line = |line: &str| {
         let trimmed = line.trim();
-        let is_section = trimmed.starts_with('[') && trimmed.ends_with(']') && !trimmed.contains(['=', ':', ',']);
+        let is_section = trimmed.starts_with('[')
+            && trimmed.ends_with(']')
+            && !trimmed.contains(['=', ':', ',']);
         if trimmed.is_empty() || is_section || trimmed.chars().all(|c| c.is_ascii_punctuation()) {
             return line.to_owned();
         }
         match line.split_once([':', '=']) {
-            Some((name, value)) if is_plain(name.trim().trim_matches('"'), value.trim().trim_matches(['"', ',', ';'])) => line.to_owned(),
-            Some((name, _)) => format!("{name}{} {HIDDEN}", line.get(name.len()..name.len() + 1).unwrap_or_default()),
+            Some((name, value))
+                if is_plain(
+                    name.trim().trim_matches('"'),
+                    value.trim().trim_matches(['"', ',', ';']),
+                ) =>
+            {
+                line.to_owned()
+            }
+            Some((name, _)) => format!(
+                "{name}{} {HIDDEN}",
+                line.get(name.len()..name.len() + 1).unwrap_or_default()
+            ),
             None => HIDDEN.to_owned(),
         }
     };
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Lines without what stands between the lines of a private key's armour, whatever the format around it.
+/// Lines without what stands between the lines of a private key's armour, whatever the format
+/// around it.
 pub(super) fn without_keys(text: &str) -> Vec<String> {
     let mut in_key = false;
     let line = |line: &str| {
@@ -62,14 +77,22 @@ pub(super) fn without_keys(text: &str) -> Vec<String> {
     text.split('\n').map(line).collect()
 }
 
-/// Where the secret of a line begins: behind the first separator whose left side is a name that says so.
+/// Where the secret of a line begins: behind the first separator whose left side is a name that
+/// says so.
 fn secret_from(line: &str) -> Option<usize> {
     let separators = line.match_indices([':', '=', '>']);
     for (at, separator) in separators {
         let name = line.get(..at)?.trim_end().trim_end_matches(['"', '\'']);
-        let name = name.rsplit(['"', '\'', '{', ',', ' ', '<', ';', '\t', '[', '&', '?', '=', ':', '>']).next().unwrap_or(name);
+        let name = name
+            .rsplit(['"', '\'', '{', ',', ' ', '<', ';', '\t', '[', '&', '?', '=', ':', '>'])
+            .next()
+            .unwrap_or(name);
         let value = line.get(at + separator.len()..).unwrap_or_default();
-        let value = value.split("</").next().unwrap_or_default().trim_matches(['"', '\'', ',', ';', ' ', '\t', '\r', '{', '}']);
+        let value = value
+            .split("</")
+            .next()
+            .unwrap_or_default()
+            .trim_matches(['"', '\'', ',', ';', ' ', '\t', '\r', '{', '}']);
         if is_secret(name) && (value.is_empty() || !is_harmless(name, value)) {
             return Some(at + separator.len());
         }
@@ -77,7 +100,8 @@ fn secret_from(line: &str) -> Option<usize> {
     spoken_from(line)
 }
 
-/// Where the secret begins that stands behind its name with a blank between, as in `.netrc` and in the arguments of a program.
+/// Where the secret begins that stands behind its name with a blank between, as in `.netrc` and in
+/// the arguments of a program.
 fn spoken_from(line: &str) -> Option<usize> {
     let mut at = 0;
     let mut is_next = false;
@@ -87,7 +111,8 @@ fn spoken_from(line: &str) -> Option<usize> {
             return Some(at);
         }
         let is_argument = plain.starts_with("--") && !plain.contains('=');
-        let is_short = ["password", "passwd", "passphrase", "secret", "token"].contains(&plain.to_ascii_lowercase().as_str());
+        let is_short = ["password", "passwd", "passphrase", "secret", "token"]
+            .contains(&plain.to_ascii_lowercase().as_str());
         // Prose speaks of passwords too; what is hidden there is no loss.
         is_next = (is_argument && is_secret(plain.trim_start_matches('-'))) || is_short;
         at += word.len();

@@ -1,4 +1,5 @@
-//! Texts without their secrets: as the parser of their format finds them, line by line where there is none.
+//! Texts without their secrets: as the parser of their format finds them, line by line where there
+//! is none.
 
 mod json;
 mod lines;
@@ -8,9 +9,11 @@ use std::ops::Range;
 
 use super::secrets::{HIDDEN, without_secrets_in_addresses};
 
-/// The lines of a text with every secret replaced; as many as the text has. `name` is the file's, by which its format is known.
+/// The lines of a text with every secret replaced; as many as the text has. `name` is the file's,
+/// by which its format is known.
 pub fn lines_without_secrets(name: &str, text: &str) -> Vec<String> {
-    // Which values of a plugin's are secret its author alone knows: only what is plainly none is shown.
+    // Which values of a plugin's are secret its author alone knows: only what is plainly none is
+    // shown.
     let is_strict = name.starts_with("plugins/");
     let is = |ending: &str| name.to_ascii_lowercase().ends_with(ending);
     let begins = text.trim_start_matches('\u{feff}').trim_start();
@@ -32,7 +35,8 @@ pub fn lines_without_secrets(name: &str, text: &str) -> Vec<String> {
 
 /// Whether a value has a secret in it, as lines of another format, JSON or XML would have one.
 fn holds_secret(value: &str) -> bool {
-    let is_structured = value.contains([':', '=', '{', '<', '\n']) || value.contains("--") || value.contains(' ');
+    let is_structured =
+        value.contains([':', '=', '{', '<', '\n']) || value.contains("--") || value.contains(' ');
     is_structured && (lines::masked(value) != value || without_secrets_in_addresses(value) != value)
 }
 
@@ -91,7 +95,10 @@ mod tests {
         ] {
             check("a.xml", text);
         }
-        assert_eq!(lines_without_secrets("a.xml", "<C><Days>5</Days></C>"), ["<C><Days>5</Days></C>"]);
+        assert_eq!(
+            lines_without_secrets("a.xml", "<C><Days>5</Days></C>"),
+            ["<C><Days>5</Days></C>"]
+        );
     }
 
     #[test]
@@ -114,14 +121,23 @@ mod tests {
         ] {
             check("a.json", text);
         }
-        assert_eq!(lines_without_secrets("a.json", "{\"Days\":3,\"b\":[1,2]}"), ["{\"Days\":3,\"b\":[1,2]}"]);
-        assert_eq!(lines_without_secrets("a.json", "{\"ApiKey\":null,\"x\":1}"), ["{\"ApiKey\":(secret),\"x\":1}"]);
+        assert_eq!(
+            lines_without_secrets("a.json", "{\"Days\":3,\"b\":[1,2]}"),
+            ["{\"Days\":3,\"b\":[1,2]}"]
+        );
+        assert_eq!(
+            lines_without_secrets("a.json", "{\"ApiKey\":null,\"x\":1}"),
+            ["{\"ApiKey\":(secret),\"x\":1}"]
+        );
     }
 
     #[test]
     fn of_a_plugins_file_only_what_is_plainly_harmless_is_shown() {
         for (name, text) in [
-            ("plugins/configurations/x.xml", "<C a=\"S3CRET\"><Mystery>S3CRET</Mystery><L><string>S3CRET</string></L><!-- S3CRET --><N>S3CRET12345678</N></C>"),
+            (
+                "plugins/configurations/x.xml",
+                "<C a=\"S3CRET\"><Mystery>S3CRET</Mystery><L><string>S3CRET</string></L><!-- S3CRET --><N>S3CRET12345678</N></C>",
+            ),
             ("plugins/configurations/x.json", "{\"mystery\":\"S3CRET\",\"l\":[\"S3CRET\"]}"),
             ("plugins/configurations/x.ini", "mystery = S3CRET\nS3CRET\n# S3CRET\n[section]\n"),
         ] {
@@ -129,7 +145,10 @@ mod tests {
         }
         let shown = "<C><On>true</On><Days>5</Days><At>2026-01-02T03:04:05Z</At><SortMode>Ascending</SortMode></C>";
         assert_eq!(lines_without_secrets("plugins/configurations/x.xml", shown), [shown]);
-        assert_eq!(lines_without_secrets("plugins/x.ini", "days = 5\nname = x"), ["days = 5", "name = (secret)"]);
+        assert_eq!(
+            lines_without_secrets("plugins/x.ini", "days = 5\nname = x"),
+            ["days = 5", "name = (secret)"]
+        );
     }
 
     #[test]
@@ -156,6 +175,9 @@ mod tests {
             check("a.conf", text);
         }
         assert_eq!(lines_without_secrets("a.conf", "days = 5\nname = x"), ["days = 5", "name = x"]);
-        assert_eq!(lines_without_secrets("a.yaml", "password: >\n  x\nnext: 1").last().unwrap(), "next: 1");
+        assert_eq!(
+            lines_without_secrets("a.yaml", "password: >\n  x\nnext: 1").last().unwrap(),
+            "next: 1"
+        );
     }
 }

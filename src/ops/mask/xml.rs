@@ -1,4 +1,5 @@
-//! Secrets of an XML text: of elements and attributes whose names say so, and values beside such a name.
+//! Secrets of an XML text: of elements and attributes whose names say so, and values beside such a
+//! name.
 
 use std::ops::Range;
 
@@ -13,31 +14,54 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
     let document = crate::source::parse_xml(text.get(skipped..)?)?;
     let mut found = Vec::new();
     for node in document.descendants().filter(Node::is_element) {
-        let named = node.attributes().any(|attribute| is_name(attribute.name()) && is_secret(attribute.value()));
+        let named = node
+            .attributes()
+            .any(|attribute| is_name(attribute.name()) && is_secret(attribute.value()));
         for attribute in node.attributes() {
-            let hides = is_secret(attribute.name()) && !is_harmless(attribute.name(), attribute.value());
-            let is_unknown = is_strict && !is_declaration(attribute.name()) && !is_plain(attribute.name(), attribute.value());
-            if hides || is_unknown || holds_secret(attribute.value()) || (named && !is_name(attribute.name())) {
+            let hides =
+                is_secret(attribute.name()) && !is_harmless(attribute.name(), attribute.value());
+            let is_unknown = is_strict
+                && !is_declaration(attribute.name())
+                && !is_plain(attribute.name(), attribute.value());
+            if hides
+                || is_unknown
+                || holds_secret(attribute.value())
+                || (named && !is_name(attribute.name()))
+            {
                 found.push(attribute.range_value());
             }
         }
         let beside = node.tag_name().name();
         let is_value_of_secret = is_value(beside)
             && node.parent_element().is_some_and(|parent| {
-                parent.children().any(|child| child.is_element() && is_name(child.tag_name().name()) && is_secret(child.text().unwrap_or_default().trim()))
+                parent.children().any(|child| {
+                    child.is_element()
+                        && is_name(child.tag_name().name())
+                        && is_secret(child.text().unwrap_or_default().trim())
+                })
             });
         if named || is_secret(beside) || is_value_of_secret {
             // A switch by itself; what lies in a list of secrets is one, whatever it looks like.
-            let is_open = is_secret(beside) && !named && !is_value_of_secret && node.children().all(|child| child.is_text());
+            let is_open = is_secret(beside)
+                && !named
+                && !is_value_of_secret
+                && node.children().all(|child| child.is_text());
             let texts = node.descendants().filter(Node::is_text);
-            found.extend(texts.filter(|text| !is_open || !is_harmless(beside, text.text().unwrap_or_default())).map(|text| text.range()));
+            found.extend(
+                texts
+                    .filter(|text| {
+                        !is_open || !is_harmless(beside, text.text().unwrap_or_default())
+                    })
+                    .map(|text| text.range()),
+            );
         }
     }
     for node in document.descendants() {
         let text = node.text().unwrap_or_default();
         let name = node.parent_element().map_or("", |parent| parent.tag_name().name());
-        let hides =
-            (node.is_text() && ((is_strict && !is_plain(name, text)) || holds_secret(text))) || (node.is_comment() && (is_strict || holds_secret(text)));
+        let hides = (node.is_text()
+            && ((is_strict && !is_plain(name, text)) || holds_secret(text)))
+            || (node.is_comment() && (is_strict || holds_secret(text)));
         if hides && !text.trim().is_empty() {
             found.push(inner(node, text.len()));
         }
@@ -58,7 +82,8 @@ fn is_declaration(name: &str) -> bool {
 
 /// Names of what names something.
 pub(super) fn is_name(name: &str) -> bool {
-    ["key", "name", "id", "setting", "option", "property"].contains(&name.to_ascii_lowercase().as_str())
+    ["key", "name", "id", "setting", "option", "property"]
+        .contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// Names of what is named.

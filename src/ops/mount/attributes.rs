@@ -37,6 +37,10 @@ pub(super) fn attributes(number: u64, entry: &Entry) -> FileAttr {
 
 fn system_time(time: Time) -> SystemTime {
     let seconds = Duration::from_secs(time.seconds.unsigned_abs());
-    let whole = if time.seconds < 0 { UNIX_EPOCH.checked_sub(seconds) } else { UNIX_EPOCH.checked_add(seconds) };
+    let whole = if time.seconds < 0 {
+        UNIX_EPOCH.checked_sub(seconds)
+    } else {
+        UNIX_EPOCH.checked_add(seconds)
+    };
     whole.unwrap_or(UNIX_EPOCH) + Duration::from_nanos(u64::from(time.nanos))
 }

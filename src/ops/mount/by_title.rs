@@ -1,9 +1,12 @@
-//! Folders named by what people call a thing, with links to the folders that the server names by its id.
+//! Folders named by what people call a thing, with links to the folders that the server names by
+//! its id.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, SnapshotId, SnapshotRecord, Time, Xattrs, compare, parent};
+use crate::manifest::{
+    Entry, Kind, OWNER_UNKNOWN, SnapshotId, SnapshotRecord, Time, Xattrs, compare, parent,
+};
 use crate::store::{Index, Repository};
 
 use super::super::Error;
@@ -11,7 +14,8 @@ use super::super::rows::{Titled, all_titled};
 
 /// The folder of a mounted snapshot in which they are.
 pub(super) const TITLES: &[u8] = b"titles";
-/// Folders of the server in which those of things lie, two levels deep, and what the links to them are called.
+/// Folders of the server in which those of things lie, two levels deep, and what the links to them
+/// are called.
 pub(super) const SHELVES: [(&str, &str); 6] = [
     ("metadata/library", "metadata"),
     ("metadata-default/library", "metadata-default"),
@@ -43,8 +47,13 @@ const KEPT: usize = 4;
 pub(super) struct Titles(Mutex<Vec<(usize, Arc<ByTitle>)>>);
 
 impl Titles {
-    /// Those of a snapshot. They are read from its database once; other threads that ask meanwhile wait.
-    pub(super) fn of(&self, snapshot: usize, make: impl FnOnce() -> Result<ByTitle, Error>) -> Result<Arc<ByTitle>, Error> {
+    /// Those of a snapshot. They are read from its database once; other threads that ask meanwhile
+    /// wait.
+    pub(super) fn of(
+        &self,
+        snapshot: usize,
+        make: impl FnOnce() -> Result<ByTitle, Error>,
+    ) -> Result<Arc<ByTitle>, Error> {
         // A thread that panicked here left the list as it was.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = kept.iter().find(|(own, _)| *own == snapshot) {
@@ -65,7 +74,12 @@ pub(super) struct ByTitle(BTreeMap<Vec<u8>, Vec<Entry>>);
 
 impl ByTitle {
     /// Of what the snapshot's database names and has one of these folders.
-    pub(super) fn of(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), folders: &HashSet<Vec<u8>>) -> Result<ByTitle, Error> {
+    pub(super) fn of(
+        repository: &Repository,
+        index: &Index,
+        snapshot: &(SnapshotId, SnapshotRecord),
+        folders: &HashSet<Vec<u8>>,
+    ) -> Result<ByTitle, Error> {
         let mut named: BTreeMap<(&'static str, String), Vec<Titled>> = BTreeMap::new();
         all_titled(repository, index, snapshot, |mut titled| {
             titled.paths.retain(|path| folders.contains(path));
@@ -77,7 +91,11 @@ impl ByTitle {
         let mut tree = ByTitle(BTreeMap::from([(TITLES.to_vec(), Vec::new())]));
         for ((kinds, name), all) in named {
             for titled in &all {
-                let name = if all.len() == 1 { name.clone() } else { format!("{name} {:032x}", titled.id) };
+                let name = if all.len() == 1 {
+                    name.clone()
+                } else {
+                    format!("{name} {:032x}", titled.id)
+                };
                 tree.add(format!("titles/{kinds}/{name}"), titled, mtime);
             }
         }
@@ -94,10 +112,17 @@ impl ByTitle {
         self.folder(folder.clone().into_bytes(), mtime);
         let mut taken = HashSet::new();
         for path in &titled.paths {
-            let word = SHELVES.iter().find(|(shelf, _)| crate::manifest::is_within(path, shelf.as_bytes())).map_or("files", |(_, word)| word);
+            let word = SHELVES
+                .iter()
+                .find(|(shelf, _)| crate::manifest::is_within(path, shelf.as_bytes()))
+                .map_or("files", |(_, word)| word);
             if taken.insert(word) {
                 let target = [b"../../../".as_slice(), path].concat();
-                self.put(entry(format!("{folder}/{word}").into_bytes(), Kind::Symlink { target }, mtime));
+                self.put(entry(
+                    format!("{folder}/{word}").into_bytes(),
+                    Kind::Symlink { target },
+                    mtime,
+                ));
             }
         }
     }
@@ -127,17 +152,30 @@ pub(super) fn top(mtime: Time) -> Entry {
 
 fn entry(path: Vec<u8>, kind: Kind, mtime: Time) -> Entry {
     let mode = if matches!(kind, Kind::Directory) { 0o755 } else { 0o777 };
-    Entry { path, kind, mode, uid: OWNER_UNKNOWN, gid: OWNER_UNKNOWN, mtime, xattrs: Xattrs::None, link_group: None }
+    Entry {
+        path,
+        kind,
+        mode,
+        uid: OWNER_UNKNOWN,
+        gid: OWNER_UNKNOWN,
+        mtime,
+        xattrs: Xattrs::None,
+        link_group: None,
+    }
 }
 
 /// A snapshot's time as a file's.
 pub(super) fn taken_at(time_ns: i64) -> Time {
-    Time { seconds: time_ns.div_euclid(1_000_000_000), nanos: time_ns.rem_euclid(1_000_000_000) as u32 }
+    Time {
+        seconds: time_ns.div_euclid(1_000_000_000),
+        nanos: time_ns.rem_euclid(1_000_000_000) as u32,
+    }
 }
 
 /// `Late Arrival (1999)`, as a name that every directory can have.
 fn name_of(titled: &Titled) -> String {
-    let mut name: String = titled.name.chars().map(|c| if c == '/' || c.is_control() { '_' } else { c }).collect();
+    let mut name: String =
+        titled.name.chars().map(|c| if c == '/' || c.is_control() { '_' } else { c }).collect();
     name.truncate(name.floor_char_boundary(NAME_BYTES));
     if let Some(year) = titled.year {
         name = format!("{name} ({year})");
@@ -150,7 +188,16 @@ mod tests {
     use super::*;
 
     fn titled(name: &str, year: Option<i64>) -> Titled {
-        Titled { id: 1, name: name.to_owned(), kind: "film", kinds: "films", year, media: None, paths: Vec::new(), is_exact: true }
+        Titled {
+            id: 1,
+            name: name.to_owned(),
+            kind: "film",
+            kinds: "films",
+            year,
+            media: None,
+            paths: Vec::new(),
+            is_exact: true,
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Which path does the kernel mean by a number? Numbers are hashes of snapshot and path, the same in every mount; those that the kernel
-//! has let go of are forgotten.
+//! Which path does the kernel mean by a number? Numbers are hashes of snapshot and path, the same
+//! in every mount; those that the kernel has let go of are forgotten.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

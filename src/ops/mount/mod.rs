@@ -1,5 +1,7 @@
-//! `mount`: snapshots as directories, for the programs that one already has. Nothing can be written through it.
+//! `mount`: snapshots as directories, for the programs that one already has. Nothing can be written
+//! through it.
 
+mod answer;
 mod attributes;
 mod by_title;
 mod inodes;
@@ -79,7 +81,11 @@ impl Damage {
     fn report(self) -> MountReport {
         let all = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         let problem_count = all.len() as u64;
-        let problems = all.into_iter().take(TOLD_MAX).map(|(path, why)| Problem { path, what: format!("it could not be read ({why})") }).collect();
+        let problems = all
+            .into_iter()
+            .take(TOLD_MAX)
+            .map(|(path, why)| Problem { path, what: format!("it could not be read ({why})") })
+            .collect();
         MountReport { problems, problem_count }
     }
 }
@@ -92,7 +98,8 @@ const THREADS: usize = 4;
 /// How often it is looked whether the user wants to stop.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Mounts snapshots at a directory, calls `ready`, and serves until the user interrupts or somebody unmounts it.
+/// Mounts snapshots at a directory, calls `ready`, and serves until the user interrupts or somebody
+/// unmounts it.
 pub fn mount(
     repository: &Repository,
     snapshots: &[MountedSnapshot<'_>],
@@ -115,7 +122,8 @@ pub fn mount(
         MountOption::Subtype("jellyvault".to_owned()),
     ];
     if options.allow_other {
-        // Whoever is not the owner sees what modes let them see. The owner of the repository may see all that is in it.
+        // Whoever is not the owner sees what modes let them see. The owner of the repository may
+        // see all that is in it.
         mount_options.push(MountOption::DefaultPermissions);
     }
     let mut config = Config::default();
@@ -123,9 +131,20 @@ pub fn mount(
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     let threads = if options.threads == 0 { THREADS } else { options.threads };
     let served: Result<(), Error> = std::thread::scope(|scope| {
-        let session = fuser::spawn_mount(FileSystem::new(requests), dir, &config).map_err(|source| refused(dir, source))?;
+        let session = fuser::spawn_mount(FileSystem::new(requests), dir, &config)
+            .map_err(|source| refused(dir, source))?;
         for _ in 0..threads {
-            let (work, mounted) = (work.clone(), Mounted { repository, index: &index, snapshots, inodes: &inodes, damage: &damage, titles: titles.as_ref() });
+            let (work, mounted) = (
+                work.clone(),
+                Mounted {
+                    repository,
+                    index: &index,
+                    snapshots,
+                    inodes: &inodes,
+                    damage: &damage,
+                    titles: titles.as_ref(),
+                },
+            );
             scope.spawn(move || {
                 let mut server = Server::new(mounted, options.single);
                 work.into_iter().for_each(|request| server.answer(request));
@@ -133,15 +152,21 @@ pub fn mount(
         }
         drop(work);
         tell(Moment::Ready);
-        wait(session, dir, monitor, &tell).map_err(|source| Error::Mount { path: dir.to_path_buf(), source })
+        wait(session, dir, monitor, &tell)
+            .map_err(|source| Error::Mount { path: dir.to_path_buf(), source })
     });
     served?;
     Ok(damage.report())
 }
 
-/// Waits for the user or for an unmount from outside. A user's Ctrl-C takes the directory free at once; whoever still has a file open keeps
-/// it until they let go.
-fn wait(session: BackgroundSession, dir: &Path, monitor: &Monitor, tell: &impl Fn(Moment)) -> std::io::Result<()> {
+/// Waits for the user or for an unmount from outside. A user's Ctrl-C takes the directory free at
+/// once; whoever still has a file open keeps it until they let go.
+fn wait(
+    session: BackgroundSession,
+    dir: &Path,
+    monitor: &Monitor,
+    tell: &impl Fn(Moment),
+) -> std::io::Result<()> {
     while !monitor.interrupt.is_raised() && !session.guard.is_finished() {
         std::thread::sleep(PAUSE);
     }
@@ -166,7 +191,13 @@ fn detach(dir: &Path) -> std::io::Result<()> {
         Ok(()) => Ok(()),
         Err(error) => {
             // Whoever is not root may do it through the helper that mounted it.
-            let helped = |helper: &str| std::process::Command::new(helper).args(["-u", "-z"]).arg(dir).status().is_ok_and(|status| status.success());
+            let helped = |helper: &str| {
+                std::process::Command::new(helper)
+                    .args(["-u", "-z"])
+                    .arg(dir)
+                    .status()
+                    .is_ok_and(|status| status.success())
+            };
             if helped("fusermount3") || helped("fusermount") { Ok(()) } else { Err(error.into()) }
         }
     }
@@ -181,14 +212,20 @@ fn check(dir: &Path) -> Result<(), Error> {
             "Install fuse3 (Debian, Ubuntu: apt install fuse3), or load the kernel module: modprobe fuse. A container needs --device /dev/fuse --cap-add SYS_ADMIN. Without FUSE, use jellyvault ls, cat and restore --to DIR.",
         ));
     }
-    let mut entries = std::fs::read_dir(dir).map_err(|source| match rustix::io::Errno::from_io_error(&source) {
-        Some(rustix::io::Errno::NOTCONN) => {
-            refuse(format!("{} is a mount whose program has ended", dir.display()), "Unmount it with umount (or fusermount3 -u), then mount again.")
+    let mut entries = std::fs::read_dir(dir).map_err(|source| {
+        match rustix::io::Errno::from_io_error(&source) {
+            Some(rustix::io::Errno::NOTCONN) => refuse(
+                format!("{} is a mount whose program has ended", dir.display()),
+                "Unmount it with umount (or fusermount3 -u), then mount again.",
+            ),
+            _ => Error::Target { verb: "mount on", path: dir.to_path_buf(), source },
         }
-        _ => Error::Target { verb: "mount on", path: dir.to_path_buf(), source },
     })?;
     if entries.next().is_some() {
-        return Err(refuse(format!("{} is not empty, and its contents would be hidden", dir.display()), "Give an empty directory."));
+        return Err(refuse(
+            format!("{} is not empty, and its contents would be hidden", dir.display()),
+            "Give an empty directory.",
+        ));
     }
     Ok(())
 }

@@ -1,13 +1,14 @@
-//! What the kernel asks, handed to the threads that know the answers. Everything that would write is left to FUSE's own refusal: the
-//! mount is read-only.
+//! What the kernel asks, handed to the threads that know the answers. Everything that would write
+//! is left to FUSE's own refusal: the mount is read-only.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
 use crossbeam_channel::Sender;
 use fuser::{
-    Errno, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, KernelConfig, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEntry, ReplyOpen, ReplyXattr, Request,
+    Errno, FileHandle, Filesystem, FopenFlags, INodeNo, InitFlags, KernelConfig, LockOwner,
+    OpenFlags, ReplyAttr, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEntry, ReplyOpen,
+    ReplyXattr, Request,
 };
 
 /// A question with the way to answer it.
@@ -41,7 +42,11 @@ impl FileSystem {
 
 impl Filesystem for FileSystem {
     fn init(&mut self, _: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
-        for wish in [InitFlags::FUSE_DO_READDIRPLUS, InitFlags::FUSE_READDIRPLUS_AUTO, InitFlags::FUSE_PARALLEL_DIROPS] {
+        for wish in [
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+        ] {
             // A kernel without it asks one by one.
             crate::tolerate(config.add_capabilities(wish));
         }
@@ -66,23 +71,56 @@ impl Filesystem for FileSystem {
 
     fn open(&self, _: &Request, _: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         // Snapshots never change: what the kernel has read once it may keep.
-        if flags.acc_mode() == fuser::OpenAccMode::O_RDONLY { reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE) } else { reply.error(Errno::EROFS) }
+        if flags.acc_mode() == fuser::OpenAccMode::O_RDONLY {
+            reply.opened(FileHandle(0), FopenFlags::FOPEN_KEEP_CACHE)
+        } else {
+            reply.error(Errno::EROFS)
+        }
     }
 
-    fn read(&self, _: &Request, number: INodeNo, _: FileHandle, offset: u64, bytes: u32, _: OpenFlags, _: Option<LockOwner>, reply: ReplyData) {
+    fn read(
+        &self,
+        _: &Request,
+        number: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        bytes: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
         self.ask(Question::Read { number: number.0, offset, bytes, reply });
     }
 
-    fn readdir(&self, _: &Request, number: INodeNo, _: FileHandle, offset: u64, reply: ReplyDirectory) {
+    fn readdir(
+        &self,
+        _: &Request,
+        number: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        reply: ReplyDirectory,
+    ) {
         self.ask(Question::List { number: number.0, offset, reply });
     }
 
-    fn readdirplus(&self, _: &Request, number: INodeNo, _: FileHandle, offset: u64, reply: ReplyDirectoryPlus) {
+    fn readdirplus(
+        &self,
+        _: &Request,
+        number: INodeNo,
+        _: FileHandle,
+        offset: u64,
+        reply: ReplyDirectoryPlus,
+    ) {
         self.ask(Question::ListWithAttributes { number: number.0, offset, reply });
     }
 
     fn getxattr(&self, _: &Request, number: INodeNo, name: &OsStr, bytes: u32, reply: ReplyXattr) {
-        self.ask(Question::Xattr { number: number.0, name: name.as_bytes().to_vec(), bytes, reply });
+        self.ask(Question::Xattr {
+            number: number.0,
+            name: name.as_bytes().to_vec(),
+            bytes,
+            reply,
+        });
     }
 
     fn listxattr(&self, _: &Request, number: INodeNo, bytes: u32, reply: ReplyXattr) {

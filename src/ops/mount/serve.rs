@@ -1,15 +1,14 @@
-//! One thread's answers to the kernel's questions.
+//! What the mount has under each number, as one thread finds it out: the paths of snapshots, their
+//! entries and attributes.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use fuser::{Errno, FileAttr, Generation, ReplyXattr};
+use fuser::FileAttr;
 
 use crate::manifest::{
-    Entry, Kind, OWNER_UNKNOWN, SnapshotRecord, XattrPairs, Xattrs, children, compare, decode_xattrs, display, file_name, is_within, parent,
+    Entry, Kind, OWNER_UNKNOWN, SnapshotRecord, Xattrs, children, compare, file_name, is_within,
+    parent,
 };
 use crate::source::Category;
 use crate::store::{ChunkReader, Index, Repository};
@@ -20,11 +19,8 @@ use super::super::select::categories;
 use super::attributes::attributes;
 use super::by_title::{ByTitle, FLAT, SHELVES, TITLES, Titles, taken_at, top};
 use super::inodes::{Inodes, Place, TOP, number_of};
-use super::requests::Question;
 use super::{Damage, MountedSnapshot};
 
-/// How long the kernel may believe what it was told: snapshots never change.
-const FOREVER: Duration = Duration::from_secs(24 * 3600);
 /// Directories whose listings are remembered.
 const REMEMBERED: usize = 32;
 
@@ -41,10 +37,10 @@ pub(super) struct Mounted<'s, 'r> {
     pub titles: Option<&'s Titles>,
 }
 
-/// Answers.
+/// Finds out what is asked for.
 pub(super) struct Server<'s, 'r> {
-    files: Files<'r>,
-    mounted: Mounted<'s, 'r>,
+    pub(super) files: Files<'r>,
+    pub(super) mounted: Mounted<'s, 'r>,
     single: bool,
     listings: Vec<((usize, Vec<u8>), Listing)>,
     /// Mode, owner and group of each snapshot's root, as far as they were asked for.
@@ -52,10 +48,10 @@ pub(super) struct Server<'s, 'r> {
 }
 
 /// A name in a directory.
-struct Named {
-    name: Vec<u8>,
-    place: Place,
-    attributes: FileAttr,
+pub(super) struct Named {
+    pub name: Vec<u8>,
+    pub place: Place,
+    pub attributes: FileAttr,
 }
 
 impl<'s, 'r> Server<'s, 'r> {
@@ -64,88 +60,8 @@ impl<'s, 'r> Server<'s, 'r> {
         Server { files, mounted, single, listings: Vec::new(), doors: HashMap::new() }
     }
 
-    pub(super) fn answer(&mut self, question: Question) {
-        match question {
-            Question::Lookup { parent, name, reply } => match self.child(parent, &name) {
-                Ok(Some(found)) => {
-                    self.mounted.inodes.tell(found.attributes.ino.0, found.place);
-                    reply.entry(&FOREVER, &found.attributes, Generation(0));
-                }
-                Ok(None) => reply.error(Errno::ENOENT),
-                Err(error) => reply.error(self.errno(parent, &error)),
-            },
-            Question::Attributes { number, reply } => match self.attributes(number) {
-                Ok(Some(attributes)) => reply.attr(&FOREVER, &attributes),
-                Ok(None) => reply.error(Errno::ENOENT),
-                Err(error) => reply.error(self.errno(number, &error)),
-            },
-            Question::Link { number, reply } => match self.entry(number) {
-                Ok(Some(Entry { kind: Kind::Symlink { target }, .. })) => reply.data(&target),
-                Ok(_) => reply.error(Errno::EINVAL),
-                Err(error) => reply.error(self.errno(number, &error)),
-            },
-            Question::Read { number, offset, bytes, reply } => match self.read(number, offset, bytes as usize) {
-                Ok(Some(bytes)) => reply.data(&bytes),
-                Ok(None) => reply.error(Errno::ENOENT),
-                Err(error) => reply.error(self.errno(number, &error)),
-            },
-            Question::List { number, offset, mut reply } => match self.list(number) {
-                Ok(all) => {
-                    for (at, named) in all.iter().enumerate().skip(offset as usize) {
-                        if reply.add(named.attributes.ino, at as u64 + 1, named.attributes.kind, OsStr::from_bytes(&named.name)) {
-                            break;
-                        }
-                    }
-                    reply.ok();
-                }
-                Err(error) => reply.error(self.errno(number, &error)),
-            },
-            Question::ListWithAttributes { number, offset, mut reply } => match self.list(number) {
-                Ok(all) => {
-                    for (at, named) in all.into_iter().enumerate().skip(offset as usize) {
-                        let is_dot = named.name == b"." || named.name == b"..";
-                        if reply.add(named.attributes.ino, at as u64 + 1, OsStr::from_bytes(&named.name), &FOREVER, &named.attributes, Generation(0)) {
-                            break;
-                        }
-                        // The kernel counts those that it is told of, but for the dots.
-                        if !is_dot {
-                            self.mounted.inodes.tell(named.attributes.ino.0, named.place);
-                        }
-                    }
-                    reply.ok();
-                }
-                Err(error) => reply.error(self.errno(number, &error)),
-            },
-            Question::Xattr { number, name, bytes, reply } => match self.xattrs(number) {
-                Ok(pairs) => match pairs.into_iter().find(|(own, _)| *own == name) {
-                    Some((_, value)) => sized(reply, bytes, &value),
-                    None => reply.error(Errno::NO_XATTR),
-                },
-                Err(error) => reply.error(self.errno(number, &error)),
-            },
-            Question::Xattrs { number, bytes, reply } => match self.xattrs(number) {
-                Ok(pairs) => sized(reply, bytes, &pairs.iter().flat_map(|(name, _)| name.iter().copied().chain([0])).collect::<Vec<u8>>()),
-                Err(error) => reply.error(self.errno(number, &error)),
-            },
-            Question::Forget { number, lookups } => self.mounted.inodes.forget(number, lookups),
-        }
-    }
-
-    /// Damage is an I/O error for whoever reads, never other bytes; and it is told when the mount ends.
-    fn errno(&self, number: u64, error: &Error) -> Errno {
-        let path = match self.place(number) {
-            Some(Place::Path { snapshot, path }) => {
-                let id = self.mounted.snapshots.get(snapshot).map(|mounted| super::super::ls::short(&mounted.snapshot.0)).unwrap_or_default();
-                format!("{id}:{}", display(&path))
-            }
-            _ => "the mount".to_owned(),
-        };
-        self.mounted.damage.note(path, error);
-        Errno::EIO
-    }
-
     /// The place of a number, the top of a single snapshot's mount being its root.
-    fn place(&self, number: u64) -> Option<Place> {
+    pub(super) fn place(&self, number: u64) -> Option<Place> {
         match self.mounted.inodes.place(number) {
             Some(Place::Top) if self.single => Some(Place::Path { snapshot: 0, path: Vec::new() }),
             place => place,
@@ -166,11 +82,16 @@ impl<'s, 'r> Server<'s, 'r> {
 
     /// What lies directly in a directory, of all categories, in order.
     fn listing(&mut self, snapshot: usize, path: &[u8]) -> Result<Listing, Error> {
-        if let Some((_, listing)) = self.listings.iter().find(|((own, known), _)| *own == snapshot && known == path) {
+        if let Some((_, listing)) =
+            self.listings.iter().find(|((own, known), _)| *own == snapshot && known == path)
+        {
             return Ok(listing.clone());
         }
-        let listing =
-            Arc::new(if self.has_titles(snapshot) && is_within(path, TITLES) { self.titles(snapshot)?.listing(path) } else { self.stored(snapshot, path)? });
+        let listing = Arc::new(if self.has_titles(snapshot) && is_within(path, TITLES) {
+            self.titles(snapshot)?.listing(path)
+        } else {
+            self.stored(snapshot, path)?
+        });
         if self.listings.len() >= REMEMBERED {
             self.listings.remove(0);
         }
@@ -185,7 +106,10 @@ impl<'s, 'r> Server<'s, 'r> {
             for (_, root) in categories(record).filter(|(category, _)| may_hold(*category, path)) {
                 all.extend(children(&mut self.files.reader, root.manifest, path)?);
             }
-            all.extend((path.is_empty() && self.has_titles(snapshot)).then(|| top(taken_at(record.time_ns))));
+            all.extend(
+                (path.is_empty() && self.has_titles(snapshot))
+                    .then(|| top(taken_at(record.time_ns))),
+            );
         }
         all.sort_by(|a, b| compare(&a.path, &b.path));
         Ok(all)
@@ -193,14 +117,23 @@ impl<'s, 'r> Server<'s, 'r> {
 
     /// A plain folder has no database that could name anything.
     fn has_titles(&self, snapshot: usize) -> bool {
-        self.mounted.titles.is_some() && self.record(snapshot).is_some_and(|record| !is_plain(record))
+        self.mounted.titles.is_some()
+            && self.record(snapshot).is_some_and(|record| !is_plain(record))
     }
 
     fn titles(&mut self, snapshot: usize) -> Result<Arc<ByTitle>, Error> {
-        let (Some(titles), Some(mounted)) = (self.mounted.titles, self.mounted.snapshots.get(snapshot)) else { return Ok(Arc::default()) };
+        let (Some(titles), Some(mounted)) =
+            (self.mounted.titles, self.mounted.snapshots.get(snapshot))
+        else {
+            return Ok(Arc::default());
+        };
         titles.of(snapshot, || {
             let mut folders = HashSet::new();
-            for shelf in FLAT.into_iter().map(|folder| folder.as_bytes().to_vec()).chain(self.shelves(snapshot)?) {
+            for shelf in FLAT
+                .into_iter()
+                .map(|folder| folder.as_bytes().to_vec())
+                .chain(self.shelves(snapshot)?)
+            {
                 folders.extend(self.stored(snapshot, &shelf)?.into_iter().map(|entry| entry.path));
             }
             ByTitle::of(self.mounted.repository, self.mounted.index, mounted.snapshot, &folders)
@@ -211,7 +144,12 @@ impl<'s, 'r> Server<'s, 'r> {
     fn shelves(&mut self, snapshot: usize) -> Result<Vec<Vec<u8>>, Error> {
         let mut all = Vec::new();
         for (folder, _) in SHELVES {
-            all.extend(self.stored(snapshot, folder.as_bytes())?.into_iter().filter(|entry| matches!(entry.kind, Kind::Directory)).map(|entry| entry.path));
+            all.extend(
+                self.stored(snapshot, folder.as_bytes())?
+                    .into_iter()
+                    .filter(|entry| matches!(entry.kind, Kind::Directory))
+                    .map(|entry| entry.path),
+            );
         }
         Ok(all)
     }
@@ -224,17 +162,19 @@ impl<'s, 'r> Server<'s, 'r> {
         Ok(at.and_then(|at| listing.get(at)).cloned())
     }
 
-    fn entry(&mut self, number: u64) -> Result<Option<Entry>, Error> {
+    pub(super) fn entry(&mut self, number: u64) -> Result<Option<Entry>, Error> {
         match self.place(number) {
             Some(Place::Path { snapshot, path }) if !path.is_empty() => self.find(snapshot, &path),
             _ => Ok(None),
         }
     }
 
-    fn attributes(&mut self, number: u64) -> Result<Option<FileAttr>, Error> {
+    pub(super) fn attributes(&mut self, number: u64) -> Result<Option<FileAttr>, Error> {
         match self.place(number) {
             None => Ok(None),
-            Some(Place::Path { path, .. }) if !path.is_empty() => Ok(self.entry(number)?.map(|entry| attributes(number, &entry))),
+            Some(Place::Path { path, .. }) if !path.is_empty() => {
+                Ok(self.entry(number)?.map(|entry| attributes(number, &entry)))
+            }
             Some(place) => Ok(Some(self.directory(number, &place))),
         }
     }
@@ -247,21 +187,40 @@ impl<'s, 'r> Server<'s, 'r> {
             Place::Top => (0o755, OWNER_UNKNOWN, OWNER_UNKNOWN),
         };
         let time_ns = match place {
-            Place::Path { snapshot, .. } => self.record(*snapshot).map_or(0, |record| record.time_ns),
-            Place::Top => self.mounted.snapshots.iter().map(|mounted| mounted.snapshot.1.time_ns).max().unwrap_or(0),
+            Place::Path { snapshot, .. } => {
+                self.record(*snapshot).map_or(0, |record| record.time_ns)
+            }
+            Place::Top => self
+                .mounted
+                .snapshots
+                .iter()
+                .map(|mounted| mounted.snapshot.1.time_ns)
+                .max()
+                .unwrap_or(0),
         };
         let mtime = taken_at(time_ns);
-        let own = Entry { path: Vec::new(), kind: Kind::Directory, mode, uid, gid, mtime, xattrs: Xattrs::None, link_group: None };
+        let own = Entry {
+            path: Vec::new(),
+            kind: Kind::Directory,
+            mode,
+            uid,
+            gid,
+            mtime,
+            xattrs: Xattrs::None,
+            link_group: None,
+        };
         attributes(number, &own)
     }
 
-    /// Who may enter a snapshot: those who might enter the server's data directory. What lies in it may be open to all for that reason.
+    /// Who may enter a snapshot: those who might enter the server's data directory. What lies in it
+    /// may be open to all for that reason.
     fn door(&mut self, snapshot: usize) -> (u32, u32, u32) {
         if let Some(known) = self.doors.get(&snapshot) {
             return *known;
         }
         let is_plain = self.record(snapshot).is_some_and(is_plain);
-        let found = if is_plain { None } else { self.find(snapshot, b"programdata").ok().flatten() };
+        let found =
+            if is_plain { None } else { self.find(snapshot, b"programdata").ok().flatten() };
         let door = match found {
             Some(entry) => (entry.mode, entry.uid, entry.gid),
             None => (if is_plain { 0o755 } else { 0o700 }, OWNER_UNKNOWN, OWNER_UNKNOWN),
@@ -270,15 +229,23 @@ impl<'s, 'r> Server<'s, 'r> {
         door
     }
 
-    fn child(&mut self, number: u64, name: &[u8]) -> Result<Option<Named>, Error> {
+    pub(super) fn child(&mut self, number: u64, name: &[u8]) -> Result<Option<Named>, Error> {
         match self.place(number) {
             None => Ok(None),
             Some(Place::Top) => {
-                let found = self.mounted.snapshots.iter().position(|mounted| mounted.name.as_bytes() == name);
+                let found = self
+                    .mounted
+                    .snapshots
+                    .iter()
+                    .position(|mounted| mounted.name.as_bytes() == name);
                 Ok(found.map(|snapshot| self.root(snapshot)))
             }
             Some(Place::Path { snapshot, path }) => {
-                let path = if path.is_empty() { name.to_vec() } else { [&path, b"/".as_slice(), name].concat() };
+                let path = if path.is_empty() {
+                    name.to_vec()
+                } else {
+                    [&path, b"/".as_slice(), name].concat()
+                };
                 Ok(self.find(snapshot, &path)?.map(|entry| self.named(snapshot, entry)))
             }
         }
@@ -287,19 +254,36 @@ impl<'s, 'r> Server<'s, 'r> {
     fn root(&mut self, snapshot: usize) -> Named {
         let place = Place::Path { snapshot, path: Vec::new() };
         let attributes = self.directory(self.number(snapshot, b"", None), &place);
-        Named { name: self.mounted.snapshots.get(snapshot).map(|mounted| mounted.name.clone().into_bytes()).unwrap_or_default(), place, attributes }
+        Named {
+            name: self
+                .mounted
+                .snapshots
+                .get(snapshot)
+                .map(|mounted| mounted.name.clone().into_bytes())
+                .unwrap_or_default(),
+            place,
+            attributes,
+        }
     }
 
     fn named(&self, snapshot: usize, entry: Entry) -> Named {
         let attributes = attributes(self.number(snapshot, &entry.path, Some(&entry)), &entry);
-        Named { name: file_name(&entry.path).to_vec(), place: Place::Path { snapshot, path: entry.path }, attributes }
+        Named {
+            name: file_name(&entry.path).to_vec(),
+            place: Place::Path { snapshot, path: entry.path },
+            attributes,
+        }
     }
 
     fn dot(&mut self, name: &[u8], number: u64, place: &Place) -> Named {
-        Named { name: name.to_vec(), place: place.clone(), attributes: self.directory(number, place) }
+        Named {
+            name: name.to_vec(),
+            place: place.clone(),
+            attributes: self.directory(number, place),
+        }
     }
 
-    fn list(&mut self, number: u64) -> Result<Vec<Named>, Error> {
+    pub(super) fn list(&mut self, number: u64) -> Result<Vec<Named>, Error> {
         let Some(place) = self.place(number) else { return Ok(Vec::new()) };
         let mut all = vec![self.dot(b".", number, &place)];
         match &place {
@@ -319,32 +303,24 @@ impl<'s, 'r> Server<'s, 'r> {
         }
         Ok(all)
     }
-
-    fn read(&mut self, number: u64, offset: u64, bytes: usize) -> Result<Option<Vec<u8>>, Error> {
-        match self.entry(number)? {
-            Some(entry) => self.files.read(&entry, offset, bytes).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn xattrs(&mut self, number: u64) -> Result<XattrPairs, Error> {
-        match self.entry(number)?.map(|entry| entry.xattrs) {
-            None | Some(Xattrs::None) => Ok(Vec::new()),
-            Some(Xattrs::Inline(pairs)) => Ok(pairs),
-            Some(Xattrs::Chunk(id)) => {
-                let bytes = self.files.reader.read(&id)?;
-                Ok(decode_xattrs(&bytes).map_err(|_| crate::manifest::Error::Node { id, what: "a set of attributes cannot be read" })?)
-            }
-        }
-    }
 }
 
 /// Whether a category can have anything directly in a directory.
 fn may_hold(category: Category, path: &[u8]) -> bool {
-    let within = |folders: &[&[u8]]| folders.iter().any(|folder| crate::manifest::is_within(path, folder));
-    if within(&[b"metadata", b"metadata-default", b"config", b"root", b"data/trickplay", b"data/subtitles", b"data/attachments"]) {
+    let within =
+        |folders: &[&[u8]]| folders.iter().any(|folder| crate::manifest::is_within(path, folder));
+    if within(&[
+        b"metadata",
+        b"metadata-default",
+        b"config",
+        b"root",
+        b"data/trickplay",
+        b"data/subtitles",
+        b"data/attachments",
+    ]) {
         // A plain folder's tree is of one category, whatever its names are.
-        return matches!(category, Category::Database | Category::Other) || Category::of(path) == category;
+        return matches!(category, Category::Database | Category::Other)
+            || Category::of(path) == category;
     }
     true
 }
@@ -352,15 +328,4 @@ fn may_hold(category: Category, path: &[u8]) -> bool {
 /// Whether it is a snapshot of a folder, not of a server.
 fn is_plain(record: &SnapshotRecord) -> bool {
     record.source.directories.contains_key("folder")
-}
-
-/// A value, or its length where that is asked for.
-fn sized(reply: ReplyXattr, bytes: u32, value: &[u8]) {
-    if bytes == 0 {
-        reply.size(value.len() as u32);
-    } else if value.len() <= bytes as usize {
-        reply.data(value);
-    } else {
-        reply.error(Errno::ERANGE);
-    }
 }

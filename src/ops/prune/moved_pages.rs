@@ -1,10 +1,14 @@
-//! Pages and groups of cells that move to another extent, and the recipes that then name them there.
+//! Pages and groups of cells that move to another extent, and the recipes that then name them
+//! there.
 
 use std::collections::HashMap;
 
 use crate::chunk::{ChunkId, Hashing};
 use crate::limits::RECIPE_PART_BYTES;
-use crate::store::{ChunkReader, Error as StoreError, ExtentBuilder, ExtentKind, FilledExtent, Index, PAGES_EXTENT_BYTES, PagePlace, RecipeBody, RecipeParts};
+use crate::store::{
+    ChunkReader, Error as StoreError, ExtentBuilder, ExtentKind, FilledExtent, Index,
+    PAGES_EXTENT_BYTES, PagePlace, RecipeBody, RecipeParts,
+};
 
 use super::super::Error;
 use super::super::reach::{LiveSlots, SlotUnit};
@@ -34,10 +38,20 @@ impl MovedPages {
     }
 
     /// Takes the needed pages or groups of an extent.
-    pub(super) fn take(&mut self, extent: ChunkId, bytes: &[u8], slots: &LiveSlots, sink: Sink<'_>) -> Result<(), Error> {
+    pub(super) fn take(
+        &mut self,
+        extent: ChunkId,
+        bytes: &[u8],
+        slots: &LiveSlots,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
         for (slot, start, len) in slots.iter() {
             let Some(page) = bytes.get(start as usize..start as usize + len as usize) else {
-                return Err(StoreError::Recipe { id: extent, what: "a page lies beyond its extent" }.into());
+                return Err(StoreError::Recipe {
+                    id: extent,
+                    what: "a page lies beyond its extent",
+                }
+                .into());
             };
             let (waiting, origins) = self.waiting.entry(slots.unit).or_default();
             waiting.extend_from_slice(page);
@@ -50,7 +64,13 @@ impl MovedPages {
         Ok(())
     }
 
-    fn store(&mut self, unit: SlotUnit, bytes: Vec<u8>, origins: Origins, sink: Sink<'_>) -> Result<(), Error> {
+    fn store(
+        &mut self,
+        unit: SlotUnit,
+        bytes: Vec<u8>,
+        origins: Origins,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
         if bytes.is_empty() {
             return Ok(());
         }
@@ -73,8 +93,15 @@ impl MovedPages {
         Ok(())
     }
 
-    /// Writes a recipe anew: the same pages of the same database, those that moved where they are now.
-    pub(super) fn recipe(&mut self, id: ChunkId, reader: &mut ChunkReader<'_>, index: &Index, sink: Sink<'_>) -> Result<(), Error> {
+    /// Writes a recipe anew: the same pages of the same database, those that moved where they are
+    /// now.
+    pub(super) fn recipe(
+        &mut self,
+        id: ChunkId,
+        reader: &mut ChunkReader<'_>,
+        index: &Index,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
         let body = reader.recipe_body(&id, &mut Vec::new())?;
         let depth = body.depth;
         let mut bytes = self.relocated(&body).encode();
@@ -90,7 +117,14 @@ impl MovedPages {
         self.push(id, &bytes, depth, index, sink)
     }
 
-    fn push(&mut self, id: ChunkId, bytes: &[u8], depth: u8, index: &Index, sink: Sink<'_>) -> Result<(), Error> {
+    fn push(
+        &mut self,
+        id: ChunkId,
+        bytes: &[u8],
+        depth: u8,
+        index: &Index,
+        sink: Sink<'_>,
+    ) -> Result<(), Error> {
         let mut builder = ExtentBuilder::new(ExtentKind::Recipe { depth });
         builder.push(id, bytes);
         index.claim_again(&id);
@@ -109,7 +143,8 @@ impl MovedPages {
         let mut lens = Vec::new();
         for (group, place, len, _) in body.told_groups() {
             let Some(extent) = body.extents.get(place.extent as usize) else { continue };
-            let (extent, slot) = self.places.get(&(*extent, place.slot)).copied().unwrap_or((*extent, place.slot));
+            let (extent, slot) =
+                self.places.get(&(*extent, place.slot)).copied().unwrap_or((*extent, place.slot));
             let place = PagePlace { extent: number_of(extent, &mut moved.extents), slot };
             moved.push_group(group, place, &lens);
             lens.push(len);
@@ -121,7 +156,8 @@ impl MovedPages {
             for step in 0..run.pages {
                 let Some(extent) = body.extents.get(run.place.extent as usize) else { continue };
                 let old = (*extent, run.place.slot + step);
-                // A page that no database has any more was not moved: its place leads nowhere, and nobody asks for it.
+                // A page that no database has any more was not moved: its place leads nowhere, and
+                // nobody asks for it.
                 let (extent, slot) = self.places.get(&old).copied().unwrap_or(old);
                 let place = PagePlace { extent: number_of(extent, &mut moved.extents), slot };
                 moved.push_page(run.page + step, place);

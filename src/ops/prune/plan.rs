@@ -65,26 +65,51 @@ const RECIPE_COST: u64 = 8;
 
 impl Plan {
     /// Makes the plan.
-    pub fn make(usages: Vec<PackUsage>, max_unused: MaxUnused, pack_bytes: u64, index: &Index, reached: &Reached) -> Result<Plan, Error> {
+    pub fn make(
+        usages: Vec<PackUsage>,
+        max_unused: MaxUnused,
+        pack_bytes: u64,
+        index: &Index,
+        reached: &Reached,
+    ) -> Result<Plan, Error> {
         let fate = |usage: &PackUsage| if usage.is_needed { Fate::Keep } else { Fate::Drop };
-        let mut plan = Plan { packs: usages.into_iter().map(|usage| (fate(&usage), usage)).map(|(fate, usage)| (usage, fate)).collect(), ..Plan::default() };
+        let mut plan = Plan {
+            packs: usages
+                .into_iter()
+                .map(|usage| (fate(&usage), usage))
+                .map(|(fate, usage)| (usage, fate))
+                .collect(),
+            ..Plan::default()
+        };
         plan.give_up_the_worst(max_unused);
         plan.put_small_ones_together(pack_bytes);
         plan.move_pages(index, reached)?;
         Ok(plan)
     }
 
-    /// The packs with the most garbage, until what is left is tolerated: so the cost follows the garbage.
+    /// The packs with the most garbage, until what is left is tolerated: so the cost follows the
+    /// garbage.
     fn give_up_the_worst(&mut self, max_unused: MaxUnused) {
         let needed = |(usage, fate): &&(PackUsage, Fate)| *fate == Fate::Keep && usage.bytes > 0;
-        let live: u64 = self.packs.iter().filter(needed).map(|(usage, _)| usage.bytes.saturating_sub(usage.unused)).sum();
+        let live: u64 = self
+            .packs
+            .iter()
+            .filter(needed)
+            .map(|(usage, _)| usage.bytes.saturating_sub(usage.unused))
+            .sum();
         let allowed = match max_unused {
             MaxUnused::Unlimited => return,
             MaxUnused::Bytes(bytes) => bytes,
-            MaxUnused::Percent(percent) => (live as f64 * percent / (100.0 - percent.min(99.9))) as u64,
+            MaxUnused::Percent(percent) => {
+                (live as f64 * percent / (100.0 - percent.min(99.9))) as u64
+            }
         };
         let mut left: u64 = self.packs.iter().filter(needed).map(|(usage, _)| usage.unused).sum();
-        let mut candidates: Vec<&mut (PackUsage, Fate)> = self.packs.iter_mut().filter(|(usage, fate)| *fate == Fate::Keep && usage.unused > 0).collect();
+        let mut candidates: Vec<&mut (PackUsage, Fate)> = self
+            .packs
+            .iter_mut()
+            .filter(|(usage, fate)| *fate == Fate::Keep && usage.unused > 0)
+            .collect();
         let share = |usage: &PackUsage| usage.unused as f64 / usage.bytes.max(1) as f64;
         candidates.sort_by(|(a, _), (b, _)| share(b).total_cmp(&share(a)));
         for (usage, fate) in candidates {
@@ -96,15 +121,20 @@ impl Plan {
         }
     }
 
-    /// Captures every few minutes leave many small packs: those of one size are put together once there are many, so that each byte is
-    /// written anew a few times only in all the years.
+    /// Captures every few minutes leave many small packs: those of one size are put together once
+    /// there are many, so that each byte is written anew a few times only in all the years.
     fn put_small_ones_together(&mut self, pack_bytes: u64) {
         let mut upper = SMALL_BYTES;
         let mut lower = 0;
         while lower < pack_bytes / 2 {
-            let in_class = |usage: &PackUsage, fate: &Fate| *fate == Fate::Keep && (lower..upper.min(pack_bytes / 2)).contains(&usage.bytes);
-            if self.packs.iter().filter(|(usage, fate)| in_class(usage, fate)).count() >= SMALL_PACKS {
-                for (_, fate) in self.packs.iter_mut().filter(|(usage, fate)| in_class(usage, fate)) {
+            let in_class = |usage: &PackUsage, fate: &Fate| {
+                *fate == Fate::Keep && (lower..upper.min(pack_bytes / 2)).contains(&usage.bytes)
+            };
+            if self.packs.iter().filter(|(usage, fate)| in_class(usage, fate)).count()
+                >= SMALL_PACKS
+            {
+                for (_, fate) in self.packs.iter_mut().filter(|(usage, fate)| in_class(usage, fate))
+                {
                     *fate = Fate::Small;
                 }
             }
@@ -112,9 +142,14 @@ impl Plan {
         }
     }
 
-    /// Pages move out of sparse extents of the packs that are written anew anyway, if writing their recipes anew does not cost too much.
+    /// Pages move out of sparse extents of the packs that are written anew anyway, if writing their
+    /// recipes anew does not cost too much.
     fn move_pages(&mut self, index: &Index, reached: &Reached) -> Result<(), Error> {
-        let sparse = self.packs.iter().filter(|(_, fate)| fate.is_rewritten()).flat_map(|(usage, _)| &usage.sparse);
+        let sparse = self
+            .packs
+            .iter()
+            .filter(|(_, fate)| fate.is_rewritten())
+            .flat_map(|(usage, _)| &usage.sparse);
         let (mut moved, mut freed) = (HashSet::new(), 0);
         for (id, bytes) in sparse {
             if reached.pages.get(id).is_some_and(|slots| slots.unit != SlotUnit::Mixed) {
@@ -122,14 +157,26 @@ impl Plan {
                 freed += bytes;
             }
         }
-        let names_moved = |extents: &&Vec<ChunkId>| extents.iter().any(|extent| moved.contains(extent));
-        let recipes: HashSet<ChunkId> = reached.recipes.iter().filter(|(_, extents)| names_moved(extents)).map(|(id, _)| *id).collect();
+        let names_moved =
+            |extents: &&Vec<ChunkId>| extents.iter().any(|extent| moved.contains(extent));
+        let recipes: HashSet<ChunkId> = reached
+            .recipes
+            .iter()
+            .filter(|(_, extents)| names_moved(extents))
+            .map(|(id, _)| *id)
+            .collect();
         let mut holders = HashSet::new();
         for id in &recipes {
             holders.extend(index.locate(id)?.map(|located| located.pack));
         }
-        let is_extra = |usage: &PackUsage, fate: &Fate| *fate == Fate::Keep && holders.contains(&usage.id);
-        let cost: u64 = self.packs.iter().filter(|(usage, fate)| is_extra(usage, fate)).map(|(usage, _)| usage.bytes).sum();
+        let is_extra =
+            |usage: &PackUsage, fate: &Fate| *fate == Fate::Keep && holders.contains(&usage.id);
+        let cost: u64 = self
+            .packs
+            .iter()
+            .filter(|(usage, fate)| is_extra(usage, fate))
+            .map(|(usage, _)| usage.bytes)
+            .sum();
         if cost > freed.saturating_mul(RECIPE_COST) {
             return Ok(());
         }
@@ -157,10 +204,16 @@ impl Plan {
                     sum.freed += usage.bytes;
                 }
                 Fate::Garbage | Fate::Small | Fate::Recipes => {
-                    let stays: u64 = usage.sparse.iter().filter(|(id, _)| !self.moved.contains(id)).map(|(_, bytes)| bytes).sum();
+                    let stays: u64 = usage
+                        .sparse
+                        .iter()
+                        .filter(|(id, _)| !self.moved.contains(id))
+                        .map(|(_, bytes)| bytes)
+                        .sum();
                     sum.rewritten += 1;
                     sum.freed += usage.unused.saturating_sub(stays);
-                    sum.moved_bytes += usage.bytes.saturating_sub(usage.unused.saturating_sub(stays));
+                    sum.moved_bytes +=
+                        usage.bytes.saturating_sub(usage.unused.saturating_sub(stays));
                     sum.unused_after += stays;
                 }
             }
@@ -195,24 +248,39 @@ mod tests {
     #[test]
     fn only_as_many_packs_are_written_anew_as_the_tolerance_asks_for() {
         let mib = 1 << 20;
-        let usages = vec![pack(0, 32 * mib, 32 * mib), pack(1, 32 * mib, 16 * mib), pack(2, 32 * mib, mib), pack(3, 32 * mib, 0)];
-        let fates = |max| plan(usages.clone(), max).packs.into_iter().map(|(_, fate)| fate).collect::<Vec<_>>();
+        let usages = vec![
+            pack(0, 32 * mib, 32 * mib),
+            pack(1, 32 * mib, 16 * mib),
+            pack(2, 32 * mib, mib),
+            pack(3, 32 * mib, 0),
+        ];
+        let fates = |max| {
+            plan(usages.clone(), max).packs.into_iter().map(|(_, fate)| fate).collect::<Vec<_>>()
+        };
         use Fate::*;
         assert_eq!(fates(MaxUnused::Percent(5.0)), [Drop, Garbage, Keep, Keep]);
         assert_eq!(fates(MaxUnused::Percent(0.0)), [Drop, Garbage, Garbage, Keep]);
         assert_eq!(fates(MaxUnused::Unlimited), [Drop, Keep, Keep, Keep]);
         assert_eq!(fates(MaxUnused::Bytes(17 * mib)), [Drop, Keep, Keep, Keep]);
         let sum = plan(usages, MaxUnused::Percent(5.0)).summary();
-        assert_eq!((sum.freed, sum.moved_bytes, sum.unused_after, sum.kept), (48 * mib, 16 * mib, mib, 2));
+        assert_eq!(
+            (sum.freed, sum.moved_bytes, sum.unused_after, sum.kept),
+            (48 * mib, 16 * mib, mib, 2)
+        );
     }
 
     #[test]
     fn small_packs_are_put_together_once_there_are_many_of_one_size() {
-        let small = |count: u32, bytes: u64| (0..count).map(|n| pack(n, bytes, 0)).collect::<Vec<_>>();
+        let small =
+            |count: u32, bytes: u64| (0..count).map(|n| pack(n, bytes, 0)).collect::<Vec<_>>();
         let rewritten = |usages| plan(usages, MaxUnused::Percent(5.0)).summary().rewritten;
         assert_eq!(rewritten(small(15, 10_000)), 0);
         assert_eq!(rewritten(small(16, 10_000)), 16);
-        assert_eq!(rewritten([small(10, 10_000), small(10, 1 << 20)].concat()), 0, "two classes of ten each");
+        assert_eq!(
+            rewritten([small(10, 10_000), small(10, 1 << 20)].concat()),
+            0,
+            "two classes of ten each"
+        );
         assert_eq!(rewritten(small(40, 20 << 20)), 0, "those are large enough");
     }
 }

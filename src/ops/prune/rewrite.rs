@@ -2,8 +2,8 @@
 
 use crate::backend::Listed;
 use crate::store::{
-    ChunkReader, Codec, Error as StoreError, ExtentKind, ExtentReader, ExtentRow, FilledExtent, Index, PackStreams, Proved, Repository, Stored,
-    chunks_by_extent, pack_name, read_trailer,
+    ChunkReader, Codec, Error as StoreError, ExtentKind, ExtentReader, ExtentRow, FilledExtent,
+    Index, PackStreams, Proved, Repository, Stored, chunks_by_extent, pack_name, read_trailer,
 };
 
 use super::super::Error;
@@ -13,7 +13,8 @@ use super::moved_pages::MovedPages;
 use super::plan::Plan;
 use super::usage::PackUsage;
 
-/// Extents from this stored size on are copied as they are, if all of them is needed; smaller ones are put together, in bytes.
+/// Extents from this stored size on are copied as they are, if all of them is needed; smaller ones
+/// are put together, in bytes.
 const COPIED_BYTES: u32 = 48 << 10;
 
 /// Where extents go: what dies together lies together.
@@ -36,7 +37,12 @@ pub(super) struct Rewriter<'r> {
 }
 
 impl<'r> Rewriter<'r> {
-    pub(super) fn new(repository: &'r Repository, index: &'r Index, reached: &'r Reached, plan: &'r Plan) -> Result<Rewriter<'r>, Error> {
+    pub(super) fn new(
+        repository: &'r Repository,
+        index: &'r Index,
+        reached: &'r Reached,
+        plan: &'r Plan,
+    ) -> Result<Rewriter<'r>, Error> {
         let level = repository.config().compression_level;
         Ok(Rewriter {
             repository,
@@ -54,46 +60,72 @@ impl<'r> Rewriter<'r> {
     /// Copies what is needed of a pack, after all of it was proved: a damaged pack stays as it is.
     pub(super) fn pack(&mut self, usage: &PackUsage) -> Result<(), Error> {
         let listed = Listed { name: pack_name(&usage.id), size_bytes: usage.bytes };
-        let trailer = read_trailer(self.repository.backend(), self.repository.sealer(), &listed, &usage.id)?;
+        let trailer =
+            read_trailer(self.repository.backend(), self.repository.sealer(), &listed, &usage.id)?;
         // All of it is read and proved before any of it is written: at most one pack is held.
         let mut extents = Vec::new();
         for ((number, row), chunks) in (0..).zip(&trailer.extents).zip(chunks_by_extent(&trailer)) {
             let mut needed = Vec::new();
             for (id, _) in &chunks {
                 // Only the place that counts: another pack may hold it too.
-                let here = self.index.locate(id)?.is_some_and(|located| located.pack == usage.id && located.extent == number);
+                let here = self
+                    .index
+                    .locate(id)?
+                    .is_some_and(|located| located.pack == usage.id && located.extent == number);
                 needed.push(here && self.reached.needs(id));
             }
-            let is_rewritten = row.kind.is_recipe() && chunks.iter().any(|(id, _)| self.plan.recipes.contains(id));
+            let is_rewritten =
+                row.kind.is_recipe() && chunks.iter().any(|(id, _)| self.plan.recipes.contains(id));
             // A recipe whose pages move is written anew once they have.
             if is_rewritten || !needed.iter().any(|needed| *needed) {
                 continue;
             }
             match self.extents.read(&usage.id, number, row, chunks)? {
                 Proved::Whole(filled) => extents.push((row, filled, needed)),
-                Proved::Damaged(_, what) => return Err(StoreError::Extent { pack: pack_name(&usage.id), extent: number, what }.into()),
+                Proved::Damaged(_, what) => {
+                    return Err(StoreError::Extent {
+                        pack: pack_name(&usage.id),
+                        extent: number,
+                        what,
+                    }
+                    .into());
+                }
             }
         }
         extents.into_iter().try_for_each(|(row, filled, needed)| self.extent(row, filled, &needed))
     }
 
-    fn extent(&mut self, row: &ExtentRow, filled: FilledExtent, needed: &[bool]) -> Result<(), Error> {
+    fn extent(
+        &mut self,
+        row: &ExtentRow,
+        filled: FilledExtent,
+        needed: &[bool],
+    ) -> Result<(), Error> {
         if row.kind.is_recipe() {
             filled.chunks.iter().for_each(|(id, _)| self.index.claim_again(id));
             return Ok(self.streams.append_last(filled)?);
         }
         let (index, streams) = (self.index, &mut self.streams);
-        let mut sink = |extent: FilledExtent| append(streams, index, stream_of(extent.kind), extent);
-        let moving = filled.chunks.first().filter(|(id, _)| row.kind == ExtentKind::Pages && self.plan.moved.contains(id));
+        let mut sink =
+            |extent: FilledExtent| append(streams, index, stream_of(extent.kind), extent);
+        let moving = filled
+            .chunks
+            .first()
+            .filter(|(id, _)| row.kind == ExtentKind::Pages && self.plan.moved.contains(id));
         if let Some(slots) = moving.and_then(|(id, _)| self.reached.pages.get(id)) {
-            return filled.into_chunks()?.into_iter().try_for_each(|(id, bytes)| self.moved.take(id, &bytes, slots, &mut sink));
+            return filled
+                .into_chunks()?
+                .into_iter()
+                .try_for_each(|(id, bytes)| self.moved.take(id, &bytes, slots, &mut sink));
         }
         let is_whole = needed.iter().all(|needed| *needed);
         if is_whole && (row.kind == ExtentKind::Pages || row.stored_bytes >= COPIED_BYTES) {
             return sink(filled);
         }
         let is_packed = row.codec == Codec::Zstd;
-        for ((id, bytes), _) in filled.into_chunks()?.into_iter().zip(needed).filter(|(_, needed)| **needed) {
+        for ((id, bytes), _) in
+            filled.into_chunks()?.into_iter().zip(needed).filter(|(_, needed)| **needed)
+        {
             self.refill.push(row.kind, is_packed, id, &bytes, &mut sink)?;
         }
         Ok(())
@@ -102,16 +134,25 @@ impl<'r> Rewriter<'r> {
     /// Closes what is open, then writes the recipes whose pages moved; all is durable then.
     pub(super) fn finish(mut self) -> Result<Stored, Error> {
         let (index, streams) = (self.index, &mut self.streams);
-        self.refill.close(&mut |extent: FilledExtent| append(streams, index, stream_of(extent.kind), extent))?;
+        self.refill.close(&mut |extent: FilledExtent| {
+            append(streams, index, stream_of(extent.kind), extent)
+        })?;
         self.moved.close(&mut |extent| append(streams, index, PAGES, extent))?;
         for id in &self.plan.recipes {
-            self.moved.recipe(*id, &mut self.reader, index, &mut |extent| Ok(streams.append_last(extent)?))?;
+            self.moved.recipe(*id, &mut self.reader, index, &mut |extent| {
+                Ok(streams.append_last(extent)?)
+            })?;
         }
         Ok(self.streams.finish()?)
     }
 }
 
-fn append(streams: &mut PackStreams<'_>, index: &Index, stream: usize, extent: FilledExtent) -> Result<(), Error> {
+fn append(
+    streams: &mut PackStreams<'_>,
+    index: &Index,
+    stream: usize,
+    extent: FilledExtent,
+) -> Result<(), Error> {
     extent.chunks.iter().for_each(|(id, _)| index.claim_again(id));
     Ok(streams.append(stream, extent)?)
 }

@@ -1,4 +1,5 @@
-//! The moment in which old packs go: alone with the repository, after a last look at what came meanwhile.
+//! The moment in which old packs go: alone with the repository, after a last look at what came
+//! meanwhile.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -8,16 +9,44 @@ use crate::store::{Index, IndexMode, Repository, pack_name, parity_name};
 
 use super::super::reach::Reached;
 use super::super::{Error, Monitor};
+use super::plan::{Fate, Plan};
 use super::usage::PackUsage;
 
 /// What goes.
 pub(super) struct Victims<'p> {
     /// Packs of which nothing is needed any more.
     pub packs: Vec<&'p PackUsage>,
-    /// Among them, those whose recipes were written anew because pages move: if one of them stays, `sources` must stay too.
+    /// Among them, those whose recipes were written anew because pages move: if one of them stays,
+    /// `sources` must stay too.
     pub recipe_holders: HashSet<[u8; 16]>,
     /// Among them, those that pages moved out of.
     pub sources: HashSet<[u8; 16]>,
+}
+
+impl<'p> Victims<'p> {
+    /// What the plan gives up, where what is needed of it was written anew.
+    pub(super) fn of(plan: &'p Plan, rewritten: &HashSet<[u8; 16]>) -> Victims<'p> {
+        let goes = |(usage, fate): &&(PackUsage, Fate)| {
+            *fate == Fate::Drop || (fate.is_rewritten() && rewritten.contains(&usage.id))
+        };
+        let recipe_holders = plan
+            .packs
+            .iter()
+            .filter(|(usage, _)| usage.holds_recipes && !plan.recipes.is_empty())
+            .map(|(usage, _)| usage.id)
+            .collect();
+        let sources = plan
+            .packs
+            .iter()
+            .filter(|(usage, _)| usage.sparse.iter().any(|(id, _)| plan.moved.contains(id)))
+            .map(|(usage, _)| usage.id)
+            .collect();
+        Victims {
+            packs: plan.packs.iter().filter(goes).map(|(usage, _)| usage).collect(),
+            recipe_holders,
+            sources,
+        }
+    }
 }
 
 /// What came of it.
@@ -29,7 +58,8 @@ pub(super) struct Switched {
     pub needed_again: u64,
 }
 
-/// Removes the victims: the index gives them up first, recipes go before the pages that they lead to.
+/// Removes the victims: the index gives them up first, recipes go before the pages that they lead
+/// to.
 pub(super) fn switch(
     repository: &Repository,
     index: Index,
@@ -50,7 +80,9 @@ pub(super) fn switch(
         if !needed.is_empty() {
             let blocks_moves = victims.recipe_holders.iter().any(|id| needed.contains(id));
             let before = victims.packs.len();
-            let stays = |pack: &PackUsage| needed.contains(&pack.id) || (blocks_moves && victims.sources.contains(&pack.id));
+            let stays = |pack: &PackUsage| {
+                needed.contains(&pack.id) || (blocks_moves && victims.sources.contains(&pack.id))
+            };
             victims.packs.retain(|pack| !stays(pack));
             switched.needed_again = (before - victims.packs.len()) as u64;
         }
@@ -58,15 +90,21 @@ pub(super) fn switch(
         if !index.commit_without(&removal)?
             && let Some(place) = repository.index_place()
         {
-            // A full disk, perhaps: without an index file all trailers are read the next time, and packs that are gone are not missed.
-            place.remove().map_err(|source| crate::store::Error::Local { verb: "remove", path: place.path.clone(), source })?;
+            // A full disk, perhaps: without an index file all trailers are read the next time, and
+            // packs that are gone are not missed.
+            place.remove().map_err(|source| crate::store::Error::Local {
+                verb: "remove",
+                path: place.path.clone(),
+                source,
+            })?;
         }
         for id in condemned {
             remove(repository, &id)?;
         }
         for holds_recipes in [true, false] {
             for pack in victims.packs.iter().filter(|pack| pack.holds_recipes == holds_recipes) {
-                // Once the index gave them up, stopping here leaves files that the next prune removes.
+                // Once the index gave them up, stopping here leaves files that the next prune
+                // removes.
                 if monitor.interrupt.is_raised() {
                     return Err(Error::Interrupted);
                 }
@@ -93,8 +131,8 @@ pub fn remove(repository: &Repository, id: &[u8; 16]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Victims that snapshots need which were taken since the first look. Their packs are read through an index of their own; what lies in
-/// victims is known to the one that the plan was made with.
+/// Victims that snapshots need which were taken since the first look. Their packs are read through
+/// an index of their own; what lies in victims is known to the one that the plan was made with.
 fn needed_again(
     repository: &Repository,
     index: &Index,
@@ -117,7 +155,8 @@ fn needed_again(
         since.add(snapshot, &mut readers, monitor)?;
     }
     let goes: HashSet<_> = victims.packs.iter().map(|pack| pack.id).collect();
-    let numbers: HashMap<u32, [u8; 16]> = index.packs()?.into_iter().filter(|(_, id)| goes.contains(id)).collect();
+    let numbers: HashMap<u32, [u8; 16]> =
+        index.packs()?.into_iter().filter(|(_, id)| goes.contains(id)).collect();
     let mut needed = HashSet::new();
     index.for_each_chunk(|id, place| {
         if let Some(pack) = numbers.get(&place.pack)

@@ -23,15 +23,21 @@ pub struct PackUsage {
     pub is_needed: bool,
     /// Whether it holds recipes, which must go before the pages that they lead to.
     pub holds_recipes: bool,
-    /// Extents of pages of which few are needed, with the stored bytes that moving those would free.
+    /// Extents of pages of which few are needed, with the stored bytes that moving those would
+    /// free.
     pub sparse: Vec<(ChunkId, u64)>,
 }
 
 /// Counts what of each pack is needed; and how many needed chunks were met.
-pub fn usage(repository: &Repository, index: &Index, reached: &Reached) -> Result<(Vec<PackUsage>, u64), Error> {
+pub fn usage(
+    repository: &Repository,
+    index: &Index,
+    reached: &Reached,
+) -> Result<(Vec<PackUsage>, u64), Error> {
     let mut found = 0;
     let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
-    let sizes: HashMap<String, u64> = listed.into_iter().map(|file| (file.name, file.size_bytes)).collect();
+    let sizes: HashMap<String, u64> =
+        listed.into_iter().map(|file| (file.name, file.size_bytes)).collect();
     let mut packs = HashMap::new();
     for (number, id) in index.packs()? {
         let extents = index.extents_of(number)?;
@@ -47,14 +53,19 @@ pub fn usage(repository: &Repository, index: &Index, reached: &Reached) -> Resul
     }
     index.for_each_chunk(|id, place| {
         let Some((usage, extents, live)) = packs.get_mut(&place.pack) else { return Ok(()) };
-        let (Some(row), Some(live)) = (extents.get(place.extent as usize), live.get_mut(place.extent as usize)) else { return Ok(()) };
+        let (Some(row), Some(live)) =
+            (extents.get(place.extent as usize), live.get_mut(place.extent as usize))
+        else {
+            return Ok(());
+        };
         if let Some(slots) = reached.pages.get(id) {
             (usage.is_needed, found) = (true, found + 1);
             // Where many pages are needed the others stay: they cost less than moving all.
             *live = row.raw_bytes;
             if slots.is_sparse(row.raw_bytes) {
                 let unused = row.raw_bytes - slots.live_bytes(row.raw_bytes);
-                let stored = u64::from(unused) * u64::from(row.stored_bytes) / u64::from(row.raw_bytes.max(1));
+                let stored = u64::from(unused) * u64::from(row.stored_bytes)
+                    / u64::from(row.raw_bytes.max(1));
                 usage.sparse.push((*id, stored));
                 usage.unused += stored;
             }

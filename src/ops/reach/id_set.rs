@@ -4,8 +4,9 @@ use crate::chunk::ChunkId;
 
 const SHARDS: usize = 1 << 16;
 
-/// Remembers ids by 48 of their bits. It may take an id that is not in it for one that is (with 10⁷ ids one such question in 28
-/// million), never the other way round: garbage may stay, nothing that is needed goes.
+/// Remembers ids by 48 of their bits. It may take an id that is not in it for one that is (with 10⁷
+/// ids one such question in 28 million), never the other way round: garbage may stay, nothing that
+/// is needed goes.
 #[derive(Debug)]
 pub struct IdSet {
     /// By the first two bytes; in each the four bytes behind them, sorted.
@@ -61,7 +62,8 @@ impl IdSet {
 
     /// Bytes of memory that it takes.
     pub fn memory_bytes(&self) -> usize {
-        self.shards.len() * size_of::<Vec<u32>>() + self.shards.iter().map(|shard| shard.capacity() * 4).sum::<usize>()
+        self.shards.len() * size_of::<Vec<u32>>()
+            + self.shards.iter().map(|shard| shard.capacity() * 4).sum::<usize>()
     }
 }
 

@@ -63,7 +63,10 @@ impl LiveSlots {
             *bits |= others;
         }
         for (slot, bytes) in &other.groups {
-            self.groups.entry(*slot).and_modify(|known| *known = (*bytes).max(*known)).or_insert(*bytes);
+            self.groups
+                .entry(*slot)
+                .and_modify(|known| *known = (*bytes).max(*known))
+                .or_insert(*bytes);
         }
     }
 
@@ -79,7 +82,11 @@ impl LiveSlots {
             let bits = *bits;
             (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| first + bit)
         };
-        let pages = (0u32..).step_by(64).zip(&self.bits).flat_map(marked).map(move |slot| (slot, slot.saturating_mul(page_bytes), page_bytes));
+        let pages = (0u32..)
+            .step_by(64)
+            .zip(&self.bits)
+            .flat_map(marked)
+            .map(move |slot| (slot, slot.saturating_mul(page_bytes), page_bytes));
         pages.chain(self.groups.iter().map(|(first, bytes)| (*first, *first, *bytes)))
     }
 
@@ -87,11 +94,15 @@ impl LiveSlots {
     pub fn live_bytes(&self, raw_bytes: u32) -> u32 {
         match self.unit {
             SlotUnit::Mixed => raw_bytes,
-            _ => self.iter().fold(0u32, |sum, (_, _, bytes)| sum.saturating_add(bytes)).min(raw_bytes),
+            _ => self
+                .iter()
+                .fold(0u32, |sum, (_, _, bytes)| sum.saturating_add(bytes))
+                .min(raw_bytes),
         }
     }
 
-    /// Whether so few are live that it pays to move them to another extent: at most half of the bytes.
+    /// Whether so few are live that it pays to move them to another extent: at most half of the
+    /// bytes.
     pub fn is_sparse(&self, raw_bytes: u32) -> bool {
         u64::from(self.live_bytes(raw_bytes)) * 2 <= u64::from(raw_bytes)
     }

@@ -3,7 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::chunk::ChunkId;
-use crate::manifest::{Content, Entry, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, read_leaf, read_node, record_copy_id};
+use crate::manifest::{
+    Content, Entry, Node, Piece, SnapshotId, SnapshotRecord, Xattrs, read_leaf, read_node,
+    record_copy_id,
+};
 use crate::store::{ChunkReader, Index, KEPT_FOR_ALL, Recipe, RecipeBody, Repository};
 
 use super::super::content::list_pieces;
@@ -59,7 +62,9 @@ impl Named {
                 self.chunks.push(id);
             }
             match entry.content() {
-                Some(Content::Pieces(pieces)) => self.chunks.extend(pieces.iter().filter_map(piece_id)),
+                Some(Content::Pieces(pieces)) => {
+                    self.chunks.extend(pieces.iter().filter_map(piece_id))
+                }
                 Some(Content::Listed(lists)) => self.lists.extend(lists),
                 Some(Content::Pages(id)) => self.databases.push(*id),
                 None => {}
@@ -83,11 +88,17 @@ impl Reached {
     }
 
     /// Marks all that a snapshot needs. After an error what is marked is not all that is needed.
-    pub fn add(&mut self, snapshot: &(SnapshotId, SnapshotRecord), readers: &mut [ChunkReader<'_>], monitor: &Monitor) -> Result<(), Error> {
+    pub fn add(
+        &mut self,
+        snapshot: &(SnapshotId, SnapshotRecord),
+        readers: &mut [ChunkReader<'_>],
+        monitor: &Monitor,
+    ) -> Result<(), Error> {
         self.add_beyond(&Reached::default(), snapshot, readers, monitor)
     }
 
-    /// Marks what a snapshot needs beyond what was reached already elsewhere; some of that may be marked too.
+    /// Marks what a snapshot needs beyond what was reached already elsewhere; some of that may be
+    /// marked too.
     pub fn add_beyond(
         &mut self,
         known: &Reached,
@@ -97,10 +108,15 @@ impl Reached {
     ) -> Result<(), Error> {
         let unreadable = |name: &str, source: Error| match source {
             Error::Interrupted => source,
-            source => Error::Unreadable { snapshot: super::super::ls::short(id), path: name.to_owned(), source: Box::new(source) },
+            source => Error::Unreadable {
+                snapshot: super::super::ls::short(id),
+                path: name.to_owned(),
+                source: Box::new(source),
+            },
         };
         for (name, category) in &record.categories {
-            self.tree(known, category.manifest, readers, monitor).map_err(|error| unreadable(name, error))?;
+            self.tree(known, category.manifest, readers, monitor)
+                .map_err(|error| unreadable(name, error))?;
         }
         // The copy of its record. A snapshot that an older program took has none.
         if let Some(reader) = readers.first_mut() {
@@ -119,15 +135,25 @@ impl Reached {
         Ok(())
     }
 
-    /// Whether it still holds: it is of no other snapshots than these, and the packs are the same. Another prune may have moved what a database
-    /// needs, and its recipe then leads to where nothing is marked.
-    pub fn still_holds(&self, snapshots: &HashSet<SnapshotId>, index: &Index) -> Result<bool, Error> {
+    /// Whether it still holds: it is of no other snapshots than these, and the packs are the same.
+    /// Another prune may have moved what a database needs, and its recipe then leads to where
+    /// nothing is marked.
+    pub fn still_holds(
+        &self,
+        snapshots: &HashSet<SnapshotId>,
+        index: &Index,
+    ) -> Result<bool, Error> {
         let packs: HashSet<[u8; 16]> = index.packs()?.into_iter().map(|(_, id)| id).collect();
         Ok(packs == self.packs && self.snapshots.iter().all(|id| snapshots.contains(id)))
     }
 
     /// Marks a tree that no snapshot names.
-    pub fn add_tree(&mut self, root: ChunkId, readers: &mut [ChunkReader<'_>], monitor: &Monitor) -> Result<(), Error> {
+    pub fn add_tree(
+        &mut self,
+        root: ChunkId,
+        readers: &mut [ChunkReader<'_>],
+        monitor: &Monitor,
+    ) -> Result<(), Error> {
         self.tree(&Reached::default(), root, readers, monitor)
     }
 
@@ -136,7 +162,13 @@ impl Reached {
         self.chunks.insert(id);
     }
 
-    fn tree(&mut self, known: &Reached, root: ChunkId, readers: &mut [ChunkReader<'_>], monitor: &Monitor) -> Result<(), Error> {
+    fn tree(
+        &mut self,
+        known: &Reached,
+        root: ChunkId,
+        readers: &mut [ChunkReader<'_>],
+        monitor: &Monitor,
+    ) -> Result<(), Error> {
         let mut stack = vec![(root, None)];
         let mut leaves = Vec::new();
         while let Some((id, level)) = stack.pop() {
@@ -156,7 +188,9 @@ impl Reached {
             }
             let Some(reader) = readers.first_mut() else { continue };
             match read_node(reader, &id, level)? {
-                Node::Inner { level, children } => stack.extend(children.iter().rev().map(|child| (child.id, Some(level - 1)))),
+                Node::Inner { level, children } => {
+                    stack.extend(children.iter().rev().map(|child| (child.id, Some(level - 1))))
+                }
                 Node::Leaf(entries) => {
                     let mut named = Named::default();
                     named.take(entries);
@@ -167,21 +201,34 @@ impl Reached {
         self.leaves(known, &leaves, readers)
     }
 
-    fn leaves(&mut self, known: &Reached, leaves: &[ChunkId], readers: &mut [ChunkReader<'_>]) -> Result<(), Error> {
+    fn leaves(
+        &mut self,
+        known: &Reached,
+        leaves: &[ChunkId],
+        readers: &mut [ChunkReader<'_>],
+    ) -> Result<(), Error> {
         let share = leaves.len().div_ceil(readers.len().max(1)).max(LEAVES_ALONE);
         let read = std::thread::scope(|scope| {
             let mut parts = leaves.chunks(share).zip(readers.iter_mut());
             let own = parts.next();
-            let helpers: Vec<_> = parts.map(|(part, reader)| scope.spawn(move || Named::of(part, reader))).collect();
+            let helpers: Vec<_> =
+                parts.map(|(part, reader)| scope.spawn(move || Named::of(part, reader))).collect();
             let own = own.map(|(part, reader)| Named::of(part, reader));
-            let others = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            let others = helpers.into_iter().map(|helper| {
+                helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
             own.into_iter().chain(others).collect::<Vec<_>>()
         });
         let Some(reader) = readers.first_mut() else { return Ok(()) };
         read.into_iter().try_for_each(|named| self.named(known, named?, reader))
     }
 
-    fn named(&mut self, known: &Reached, named: Named, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
+    fn named(
+        &mut self,
+        known: &Reached,
+        named: Named,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<(), Error> {
         for chunk in &named.chunks {
             self.chunks.insert(chunk);
         }
@@ -204,14 +251,23 @@ impl Reached {
         Ok(())
     }
 
-    fn database(&mut self, known: &Reached, id: ChunkId, reader: &mut ChunkReader<'_>) -> Result<(), Error> {
+    fn database(
+        &mut self,
+        known: &Reached,
+        id: ChunkId,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<(), Error> {
         let (body, chunks) = self.bodies.stored(&id, reader)?;
         for chunk in &chunks {
             self.chunks.insert(chunk);
         }
         self.recipes.entry(id).or_insert_with(|| body.extents.clone());
         // What a database has of one that is marked already is marked, too.
-        if body.cells.is_some() && body.base.is_some_and(|base| self.databases.contains(&base) || known.databases.contains(&base)) {
+        if body.cells.is_some()
+            && body.base.is_some_and(|base| {
+                self.databases.contains(&base) || known.databases.contains(&base)
+            })
+        {
             self.take_groups(&body);
             return Ok(());
         }
@@ -230,20 +286,29 @@ impl Reached {
     fn take_groups(&mut self, body: &RecipeBody) {
         for (_, place, bytes, _) in body.told_groups() {
             let Some(extent) = body.extents.get(place.extent as usize) else { continue };
-            let slots = self.pages.entry(*extent).or_insert_with(|| LiveSlots::new(SlotUnit::Groups));
+            let slots =
+                self.pages.entry(*extent).or_insert_with(|| LiveSlots::new(SlotUnit::Groups));
             slots.add_group(place.slot, bytes);
         }
     }
 
     fn take_pages(&mut self, recipe: &Recipe) {
-        let unit = if recipe.cells.is_some() { SlotUnit::Groups } else { SlotUnit::Pages(recipe.page_bytes) };
+        let unit = if recipe.cells.is_some() {
+            SlotUnit::Groups
+        } else {
+            SlotUnit::Pages(recipe.page_bytes)
+        };
         let mut slots = vec![LiveSlots::new(unit); recipe.extents.len()];
         for (number, place) in recipe.places.iter().enumerate() {
-            if let (Some(slots), Some((_, bytes))) = (slots.get_mut(place.extent as usize), recipe.span(number)) {
+            if let (Some(slots), Some((_, bytes))) =
+                (slots.get_mut(place.extent as usize), recipe.span(number))
+            {
                 slots.insert(place.slot, bytes);
             }
         }
-        for (extent, slots) in recipe.extents.iter().zip(slots).filter(|(_, slots)| !slots.is_empty()) {
+        for (extent, slots) in
+            recipe.extents.iter().zip(slots).filter(|(_, slots)| !slots.is_empty())
+        {
             self.pages.entry(*extent).and_modify(|all| all.join(&slots)).or_insert(slots);
         }
     }

@@ -1,4 +1,5 @@
-//! Recipes that were read: most databases of a repository go back to the same few, and each to the one before it.
+//! Recipes that were read: most databases of a repository go back to the same few, and each to the
+//! one before it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -6,7 +7,8 @@ use std::sync::Arc;
 use crate::chunk::ChunkId;
 use crate::store::{ChunkReader, Error, KnownRecipes, Recipe, RecipeBody, RecipeChain};
 
-/// Pages, or groups of cells, of stored recipes that are kept; at this number all are dropped. Some 30 MiB.
+/// Pages, or groups of cells, of stored recipes that are kept; at this number all are dropped. Some
+/// 30 MiB.
 const KEPT_PAGES_MAX: usize = 1 << 20;
 /// The same of recipes that were put together: the last one is what the next one builds on.
 const KEPT_TOGETHER_MAX: usize = 1 << 20;
@@ -30,15 +32,23 @@ impl KnownRecipes for RecipeBodies {
 }
 
 impl RecipeBodies {
-    /// A database's recipe with all behind it. Chunks of what is known already are not among its chunks again.
-    pub fn chain(&mut self, id: &ChunkId, reader: &mut ChunkReader<'_>) -> Result<RecipeChain, Error> {
+    /// A database's recipe with all behind it. Chunks of what is known already are not among its
+    /// chunks again.
+    pub fn chain(
+        &mut self,
+        id: &ChunkId,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<RecipeChain, Error> {
         let chain = reader.recipe_chain(id, self)?;
         for (id, body, _) in &chain.bodies {
             self.keep(*id, body);
         }
         if chain.recipe.cells.is_some() {
             self.together.push_back((*id, chain.recipe.clone()));
-            while self.together.len() > 1 && self.together.iter().map(|(_, recipe)| recipe.hashes.len()).sum::<usize>() > KEPT_TOGETHER_MAX {
+            while self.together.len() > 1
+                && self.together.iter().map(|(_, recipe)| recipe.hashes.len()).sum::<usize>()
+                    > KEPT_TOGETHER_MAX
+            {
                 self.together.pop_front();
             }
         }
@@ -46,7 +56,11 @@ impl RecipeBodies {
     }
 
     /// What is stored under a database's id, and the chunks that hold it where it was not known.
-    pub fn stored(&mut self, id: &ChunkId, reader: &mut ChunkReader<'_>) -> Result<(Arc<RecipeBody>, Vec<ChunkId>), Error> {
+    pub fn stored(
+        &mut self,
+        id: &ChunkId,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<(Arc<RecipeBody>, Vec<ChunkId>), Error> {
         let mut chunks = Vec::new();
         let body = match self.body(id) {
             Some(body) => body,
@@ -56,8 +70,14 @@ impl RecipeBodies {
         Ok((body, chunks))
     }
 
-    /// Whether a database could need one of these extents: whether any recipe that it is put together from names one.
-    pub fn may_need(&mut self, id: &ChunkId, extents: &HashSet<ChunkId>, reader: &mut ChunkReader<'_>) -> Result<bool, Error> {
+    /// Whether a database could need one of these extents: whether any recipe that it is put
+    /// together from names one.
+    pub fn may_need(
+        &mut self,
+        id: &ChunkId,
+        extents: &HashSet<ChunkId>,
+        reader: &mut ChunkReader<'_>,
+    ) -> Result<bool, Error> {
         let mut next = Some((*id, u8::MAX));
         while let Some((id, above)) = next {
             let (body, _) = self.stored(&id, reader)?;

@@ -1,4 +1,5 @@
-//! Settings, libraries, playlists and collections: the files beside the database that contain paths.
+//! Settings, libraries, playlists and collections: the files beside the database that contain
+//! paths.
 
 use super::mapping::Mapping;
 use super::xml_text::replace_texts;
@@ -25,11 +26,19 @@ pub(super) enum Document {
 }
 
 fn is_of(name: &str, endings: &[&str]) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, ending)| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+    name.rsplit_once('.')
+        .is_some_and(|(_, ending)| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
 /// Texts of settings that people wrote, or that only look like a path.
-const WORDS: [&str; 6] = ["BaseUrl", "CustomCss", "LoginDisclaimer", "ServerName", "MetadataCountryCode", "PreferredMetadataLanguage"];
+const WORDS: [&str; 6] = [
+    "BaseUrl",
+    "CustomCss",
+    "LoginDisclaimer",
+    "ServerName",
+    "MetadataCountryCode",
+    "PreferredMetadataLanguage",
+];
 
 /// What some programs write before UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
@@ -45,12 +54,24 @@ impl Document {
         match parts.as_slice() {
             ["root", "default", _, name] if is_of(name, &["mblink"]) => Some(Document::Link),
             ["root", "default", _, "options.xml"] => Some(Document::Library),
-            ["data", "playlists", _, "playlist.xml"] | ["data", "collections", _, "collection.xml"] => Some(Document::List),
+            ["data", "playlists", _, "playlist.xml"]
+            | ["data", "collections", _, "collection.xml"] => Some(Document::List),
             ["config", "network.xml"] => Some(Document::Network),
             ["config", name] if name.ends_with(".xml") => Some(Document::Settings),
-            ["config", name] | ["data", "livetv", name] if is_of(name, &["json"]) => Some(Document::Json),
-            ["plugins", "configurations", .., name] if is_of(name, &["xml", "json"]) => Some(Document::Plugin),
-            ["plugins", .., name] if is_of(name, &["xml", "json", "txt", "ini", "conf", "cfg", "yml", "yaml", "toml"]) => Some(Document::OtherOfPlugin),
+            ["config", name] | ["data", "livetv", name] if is_of(name, &["json"]) => {
+                Some(Document::Json)
+            }
+            ["plugins", "configurations", .., name] if is_of(name, &["xml", "json"]) => {
+                Some(Document::Plugin)
+            }
+            ["plugins", .., name]
+                if is_of(
+                    name,
+                    &["xml", "json", "txt", "ini", "conf", "cfg", "yml", "yaml", "toml"],
+                ) =>
+            {
+                Some(Document::OtherOfPlugin)
+            }
             _ => None,
         }
     }
@@ -59,11 +80,18 @@ impl Document {
     ///
     /// # Errors
     /// Why it could not be read.
-    pub(super) fn rewrite(self, bytes: &[u8], mapping: &Mapping) -> Result<Option<Vec<u8>>, String> {
-        let xml = |is_wanted: &dyn Fn(&str) -> bool| {
-            let replaced = replace_texts(bytes, |element, text| if is_wanted(element) { value(mapping, text) } else { None });
-            replaced.map_err(|error| error.to_string())
-        };
+    pub(super) fn rewrite(
+        self,
+        bytes: &[u8],
+        mapping: &Mapping,
+    ) -> Result<Option<Vec<u8>>, String> {
+        let xml =
+            |is_wanted: &dyn Fn(&str) -> bool| {
+                let replaced = replace_texts(bytes, |element, text| {
+                    if is_wanted(element) { value(mapping, text) } else { None }
+                });
+                replaced.map_err(|error| error.to_string())
+            };
         match self {
             Document::Link => {
                 let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
@@ -75,7 +103,8 @@ impl Document {
             Document::Settings => xml(&|element| !WORDS.contains(&element)),
             Document::Plugin if is_xml(bytes) => xml(&|_| true),
             Document::Plugin | Document::Json => {
-                let (mark, body) = bytes.strip_prefix(MARK).map_or((&[][..], bytes), |body| (MARK, body));
+                let (mark, body) =
+                    bytes.strip_prefix(MARK).map_or((&[][..], bytes), |body| (MARK, body));
                 let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned())?;
                 let replaced = super::json::replace_strings(text, |text| mapping.value(text));
                 let new = replaced.map_err(|_| "it could not be read as JSON".to_owned())?;
@@ -92,7 +121,8 @@ impl Document {
 }
 
 fn is_xml(bytes: &[u8]) -> bool {
-    bytes.iter().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xef | 0xbb | 0xbf)) == Some(&b'<')
+    bytes.iter().find(|byte| !byte.is_ascii_whitespace() && !matches!(byte, 0xef | 0xbb | 0xbf))
+        == Some(&b'<')
 }
 
 /// A value without the blanks around it, which stay.
@@ -111,21 +141,31 @@ mod tests {
     fn rewritten(path: &str, bytes: &str) -> Option<String> {
         let prefixes = Prefixes::new([("/media".to_owned(), "/mnt/a & b".to_owned())]);
         let mapping = Mapping { prefixes, ..Mapping::default() };
-        let new = Document::of(path.as_bytes()).unwrap().rewrite(bytes.as_bytes(), &mapping).unwrap();
+        let new =
+            Document::of(path.as_bytes()).unwrap().rewrite(bytes.as_bytes(), &mapping).unwrap();
         new.map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
     #[test]
     fn paths_are_replaced_where_each_kind_of_file_has_them() {
-        assert_eq!(rewritten("root/default/Films/movies.mblink", "/media/movies\n").as_deref(), Some("/mnt/a & b/movies\n"));
+        assert_eq!(
+            rewritten("root/default/Films/movies.mblink", "/media/movies\n").as_deref(),
+            Some("/mnt/a & b/movies\n")
+        );
         let list = "<Item><LocalTitle>/media</LocalTitle><Path>/media/x</Path></Item>";
         let moved = "<Item><LocalTitle>/media</LocalTitle><Path>/mnt/a &amp; b/x</Path></Item>";
         assert_eq!(rewritten("data/playlists/p/playlist.xml", list).as_deref(), Some(moved));
         assert_eq!(rewritten("root/default/Films/options.xml", "<O><Tag>/media</Tag></O>"), None);
         assert_eq!(rewritten("config/network.xml", "<N><BaseUrl>/media</BaseUrl></N>"), None);
         let settings = "<S><BaseUrl>/media</BaseUrl><Name>/media/x</Name></S>";
-        assert_eq!(rewritten("config/system.xml", settings).as_deref(), Some("<S><BaseUrl>/media</BaseUrl><Name>/mnt/a &amp; b/x</Name></S>"));
-        assert_eq!(rewritten("plugins/configurations/x.json", "{\"p\":\"/media/x\"}").as_deref(), Some("{\"p\":\"/mnt/a \\u0026 b/x\"}"));
+        assert_eq!(
+            rewritten("config/system.xml", settings).as_deref(),
+            Some("<S><BaseUrl>/media</BaseUrl><Name>/mnt/a &amp; b/x</Name></S>")
+        );
+        assert_eq!(
+            rewritten("plugins/configurations/x.json", "{\"p\":\"/media/x\"}").as_deref(),
+            Some("{\"p\":\"/mnt/a \\u0026 b/x\"}")
+        );
         assert_eq!(Document::of(b"config/users/system.xml"), None);
     }
 }

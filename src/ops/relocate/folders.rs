@@ -1,4 +1,5 @@
-//! Folders that have the id of an item as their name: posters and chapters, trickplay sheets, subtitles, fonts.
+//! Folders that have the id of an item as their name: posters and chapters, trickplay sheets,
+//! subtitles, fonts.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +13,13 @@ use super::ids::NewIds;
 use super::plan::Named;
 
 /// Where they lie, each below the first two digits of its id.
-const ROOTS: [&str; 5] = ["data/attachments", "data/subtitles", "data/trickplay", "metadata-default/library", "metadata/library"];
+const ROOTS: [&str; 5] = [
+    "data/attachments",
+    "data/subtitles",
+    "data/trickplay",
+    "metadata-default/library",
+    "metadata/library",
+];
 
 /// What becomes of one category's folders.
 #[derive(Debug, Default)]
@@ -34,10 +41,14 @@ struct Place<'p> {
 }
 
 fn place_of(path: &[u8]) -> Option<Place<'_>> {
-    let root = ROOTS.iter().find(|root| path.strip_prefix(root.as_bytes()).is_some_and(|rest| rest.starts_with(b"/")))?;
-    let mut ends = (root.len() + 1..=path.len()).filter(|at| path.get(*at).is_none_or(|byte| *byte == b'/'));
+    let root = ROOTS.iter().find(|root| {
+        path.strip_prefix(root.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"))
+    })?;
+    let mut ends =
+        (root.len() + 1..=path.len()).filter(|at| path.get(*at).is_none_or(|byte| *byte == b'/'));
     let digits = path.get(..ends.next()?)?;
-    (digits.len() == root.len() + 3).then(|| Place { digits, item: ends.next().and_then(|end| path.get(..end)) })
+    (digits.len() == root.len() + 3)
+        .then(|| Place { digits, item: ends.next().and_then(|end| path.get(..end)) })
 }
 
 /// The path with the new id in it.
@@ -51,12 +62,20 @@ fn renamed(path: &[u8], ids: &NewIds) -> Option<Vec<u8>> {
         return None;
     }
     let new = ids.in_text(name).filter(|new| new.len() == name.len())?;
-    Some([root, b"/", new.get(..2)?.as_bytes(), b"/", new.as_bytes(), path.get(item.len()..)?].concat())
+    Some(
+        [root, b"/", new.get(..2)?.as_bytes(), b"/", new.as_bytes(), path.get(item.len()..)?]
+            .concat(),
+    )
 }
 
 impl Folders {
     /// Goes through a category's tree.
-    pub(super) fn of(reader: &mut ChunkReader<'_>, root: ChunkId, ids: &NewIds, interrupt: &Interrupt) -> Result<Folders, Error> {
+    pub(super) fn of(
+        reader: &mut ChunkReader<'_>,
+        root: ChunkId,
+        ids: &NewIds,
+        interrupt: &Interrupt,
+    ) -> Result<Folders, Error> {
         let mut folders = Folders::default();
         let mut digits: HashMap<Vec<u8>, Entry> = HashMap::new();
         let (mut left, mut stay) = (HashSet::new(), HashSet::new());
@@ -69,7 +88,9 @@ impl Folders {
             let Some(place) = place_of(&entry.path) else { continue };
             match renamed(&entry.path, ids) {
                 Some(path) => {
-                    let now = place_of(&path).map(|place| (place.digits.to_vec(), place.item.unwrap_or_default().to_vec()));
+                    let now = place_of(&path).map(|place| {
+                        (place.digits.to_vec(), place.item.unwrap_or_default().to_vec())
+                    });
                     let (new_digits, item) = now.unwrap_or_default();
                     left.insert(place.digits.to_vec());
                     needed.entry(new_digits).or_insert_with(|| place.digits.to_vec());
@@ -89,7 +110,10 @@ impl Folders {
                 folders.moved.push(Entry { path: path.clone(), ..like.clone() });
             }
         }
-        folders.emptied = left.into_iter().filter(|path| !stay.contains(path) && !needed.contains_key(path)).collect();
+        folders.emptied = left
+            .into_iter()
+            .filter(|path| !stay.contains(path) && !needed.contains_key(path))
+            .collect();
         folders.moved.sort_by(|a, b| compare(&a.path, &b.path));
         Ok(folders)
     }
@@ -99,7 +123,8 @@ impl Folders {
         self.taken.len() as u64
     }
 
-    /// Whether an entry stays where it is. What lies in the new folder of an item was left over by another that is in the library no more.
+    /// Whether an entry stays where it is. What lies in the new folder of an item was left over by
+    /// another that is in the library no more.
     pub(super) fn stays(&self, entry: &Entry, ids: &NewIds, leftovers: &mut Named) -> bool {
         let Some(place) = place_of(&entry.path) else { return true };
         if self.emptied.contains(&entry.path) || renamed(&entry.path, ids).is_some() {
@@ -120,13 +145,27 @@ mod tests {
 
     #[test]
     fn folders_of_items_are_known_where_they_lie() {
-        let ids = NewIds::new(vec![(read_guid("0b6b55851baacee5a4a5813b55440a2c").unwrap(), read_guid("ff0000000000000000000000000000aa").unwrap())]);
-        let renamed = |path: &str| renamed(path.as_bytes(), &ids).map(|path| String::from_utf8(path).unwrap());
+        let ids = NewIds::new(vec![(
+            read_guid("0b6b55851baacee5a4a5813b55440a2c").unwrap(),
+            read_guid("ff0000000000000000000000000000aa").unwrap(),
+        )]);
+        let renamed = |path: &str| {
+            renamed(path.as_bytes(), &ids).map(|path| String::from_utf8(path).unwrap())
+        };
         let new = "metadata/library/ff/ff0000000000000000000000000000aa";
-        assert_eq!(renamed("metadata/library/0b/0b6b55851baacee5a4a5813b55440a2c").as_deref(), Some(new));
-        assert_eq!(renamed("metadata/library/0b/0b6b55851baacee5a4a5813b55440a2c/a/b.jpg"), Some(format!("{new}/a/b.jpg")));
+        assert_eq!(
+            renamed("metadata/library/0b/0b6b55851baacee5a4a5813b55440a2c").as_deref(),
+            Some(new)
+        );
+        assert_eq!(
+            renamed("metadata/library/0b/0b6b55851baacee5a4a5813b55440a2c/a/b.jpg"),
+            Some(format!("{new}/a/b.jpg"))
+        );
         let sheet = renamed("data/trickplay/0b/0b6b5585-1baa-cee5-a4a5-813b55440a2c/320/0.jpg");
-        assert_eq!(sheet.as_deref(), Some("data/trickplay/ff/ff000000-0000-0000-0000-0000000000aa/320/0.jpg"));
+        assert_eq!(
+            sheet.as_deref(),
+            Some("data/trickplay/ff/ff000000-0000-0000-0000-0000000000aa/320/0.jpg")
+        );
         for path in [
             "metadata/library/0b",
             "metadata/library",
@@ -136,6 +175,10 @@ mod tests {
         ] {
             assert_eq!(renamed(path), None, "{path}");
         }
-        assert_eq!(place_of(b"data/subtitles/0b").map(|place| (place.digits.to_vec(), place.item.is_none())), Some((b"data/subtitles/0b".to_vec(), true)));
+        assert_eq!(
+            place_of(b"data/subtitles/0b")
+                .map(|place| (place.digits.to_vec(), place.item.is_none())),
+            Some((b"data/subtitles/0b".to_vec(), true))
+        );
     }
 }

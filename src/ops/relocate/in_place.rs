@@ -1,4 +1,5 @@
-//! `move`: the paths of a stopped server are changed where it stands, after a snapshot of it, and back.
+//! `move`: the paths of a stopped server are changed where it stands, after a snapshot of it, and
+//! back.
 
 use serde::Serialize;
 
@@ -7,7 +8,10 @@ use crate::source::{Arrangement, Layout};
 use crate::store::Repository;
 
 use super::super::ls::short;
-use super::super::restore::{Destination, InstanceTarget, RestoreOptions, RestoreReport, copy_to_look_at, is_unfinished, live_database, restore, state_before};
+use super::super::restore::{
+    Destination, InstanceTarget, RestoreOptions, RestoreReport, copy_to_look_at, is_unfinished,
+    live_database, restore, state_before,
+};
 use super::super::restore::{refuse_running, refuse_running_process};
 use super::super::snapshot::{SnapshotOptions, snapshot};
 use super::super::{Error, Monitor};
@@ -32,12 +36,21 @@ pub struct MoveReport {
     pub restored: RestoreReport,
 }
 
-/// Where an instance sees its directories: its database tells, else its layout, if that says it without doubt.
-pub fn places_of_instance(repository: &Repository, target: &InstanceTarget, monitor: &Monitor) -> Result<Option<Directories>, Error> {
+/// Where an instance sees its directories: its database tells, else its layout, if that says it
+/// without doubt.
+pub fn places_of_instance(
+    repository: &Repository,
+    target: &InstanceTarget,
+    monitor: &Monitor,
+) -> Result<Option<Directories>, Error> {
     let layout = Layout::of(&target.instance);
     let here = layout.directories();
-    let seen = match live_database(&layout)?.map(|file| copy_to_look_at(&file, &repository.scratch_folder(), &monitor.interrupt)) {
-        Some(Ok(copy)) => crate::source::open_private(&copy.path).ok().and_then(|db| program_data_of(&db).ok().flatten()),
+    let seen = match live_database(&layout)?
+        .map(|file| copy_to_look_at(&file, &repository.scratch_folder(), &monitor.interrupt))
+    {
+        Some(Ok(copy)) => crate::source::open_private(&copy.path)
+            .ok()
+            .and_then(|db| program_data_of(&db).ok().flatten()),
         // One that cannot be read tells nothing: then the layout does, or the user is asked.
         _ => None,
     };
@@ -45,9 +58,14 @@ pub fn places_of_instance(repository: &Repository, target: &InstanceTarget, moni
     Ok(match (seen, arrangement) {
         (Some(data), _) if Some(&data) == here.get("programdata") => Some(of_this_machine(&here)),
         // It is no container, and its directories were moved on this machine.
-        (Some(data), _) if !matches!(data.as_str(), "/config" | "/config/data") => Some(of_this_machine(&here)),
+        (Some(data), _) if !matches!(data.as_str(), "/config" | "/config/data") => {
+            Some(of_this_machine(&here))
+        }
         (Some(_), Some(arrangement)) => Some(places_of_layout(arrangement, &here)),
-        (None, Some(arrangement)) if target.new_layout.is_some() || matches!(arrangement, Arrangement::LinuxServer | Arrangement::Debian) => {
+        (None, Some(arrangement))
+            if target.new_layout.is_some()
+                || matches!(arrangement, Arrangement::LinuxServer | Arrangement::Debian) =>
+        {
             Some(places_of_layout(arrangement, &here))
         }
         _ => None,
@@ -57,16 +75,27 @@ pub fn places_of_instance(repository: &Repository, target: &InstanceTarget, moni
 /// A server that is no container sees the directories of this machine.
 pub fn of_this_machine(here: &Directories) -> Directories {
     let mut places = here.get("programdata").map(|data| in_data(data)).unwrap_or_default();
-    places.extend(here.iter().filter(|(name, _)| !matches!(name.as_str(), "database" | "metadata-default")).map(|(name, dir)| (name.clone(), dir.clone())));
+    places.extend(
+        here.iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "database" | "metadata-default"))
+            .map(|(name, dir)| (name.clone(), dir.clone())),
+    );
     add_beside(&mut places);
     places
 }
 
-/// Takes a snapshot of a stopped server, and brings it back with its paths changed. An interrupted move is undone first.
+/// Takes a snapshot of a stopped server, and brings it back with its paths changed. An interrupted
+/// move is undone first.
 ///
 /// # Errors
 /// [`Error::Refused`] before anything is changed; [`Error::HalfDone`] afterwards.
-pub fn move_in_place(repository: &Repository, target: &InstanceTarget, options: &MoveOptions, host: &str, monitor: &Monitor) -> Result<MoveReport, Error> {
+pub fn move_in_place(
+    repository: &Repository,
+    target: &InstanceTarget,
+    options: &MoveOptions,
+    host: &str,
+    monitor: &Monitor,
+) -> Result<MoveReport, Error> {
     let layout = Layout::of(&target.instance);
     refuse_running_process(&target.instance)?;
     live_database(&layout)?.as_ref().map_or(Ok(()), refuse_running)?;
@@ -74,7 +103,13 @@ pub fn move_in_place(repository: &Repository, target: &InstanceTarget, options: 
         // One that was interrupted is begun again from the state before it.
         undo_move(repository, target, host, monitor)?;
     }
-    let own = SnapshotOptions { is_safety: true, include_generated: true, note: Some(BEFORE.to_owned()), host: host.to_owned(), ..SnapshotOptions::default() };
+    let own = SnapshotOptions {
+        is_safety: true,
+        include_generated: true,
+        note: Some(BEFORE.to_owned()),
+        host: host.to_owned(),
+        ..SnapshotOptions::default()
+    };
     let taken = snapshot(repository, &target.spec, &own, monitor)?;
     let before = taken.id.ok_or(Error::System { what: "a snapshot" })?;
     let done = changed(repository, (before, taken.record), target, options, &layout, monitor);
@@ -97,7 +132,12 @@ fn changed(
     let id = before.0;
     // What the snapshot lacks would keep its old path, or come back from nowhere.
     if before.1.problem_count > 0 {
-        let problem = before.1.problems.first().map(|problem| format!(" ({}: {})", problem.path, problem.what)).unwrap_or_default();
+        let problem = before
+            .1
+            .problems
+            .first()
+            .map(|problem| format!(" ({}: {})", problem.path, problem.what))
+            .unwrap_or_default();
         return Err(Error::Refused {
             what: format!(
                 "the snapshot of the server, which is taken first, would not be complete{problem}, so the move could not be undone; nothing was changed"
@@ -115,20 +155,46 @@ fn changed(
     }
     let restored = put_back(repository, (id, &moved.snapshot), target, monitor);
     forget_moved(repository, moved.snapshot.0)?;
-    Ok(MoveReport { before: id, plan: moved.plan, restored: restored.map_err(|error| unfinished(error, &id))? })
+    Ok(MoveReport {
+        before: id,
+        plan: moved.plan,
+        restored: restored.map_err(|error| unfinished(error, &id))?,
+    })
 }
 
-/// Brings back the state before the last move of the server that was not undone, with a snapshot of what is there now; the snapshot that was brought
-/// back. After an interrupted move, or an interrupted restore with other paths, it is the state before that.
+/// Brings back the state before the last move of the server that was not undone, with a snapshot of
+/// what is there now; the snapshot that was brought back. After an interrupted move, or an
+/// interrupted restore with other paths, it is the state before that.
 ///
 /// # Errors
 /// [`Error::Refused`] where there was no move.
-pub fn undo_move(repository: &Repository, target: &InstanceTarget, host: &str, monitor: &Monitor) -> Result<(SnapshotId, RestoreReport), Error> {
+pub fn undo_move(
+    repository: &Repository,
+    target: &InstanceTarget,
+    host: &str,
+    monitor: &Monitor,
+) -> Result<(SnapshotId, RestoreReport), Error> {
     let is_unfinished = is_unfinished(&target.instance);
-    let snapshot = if is_unfinished { before_interrupted(repository, target)? } else { before_move(repository, target)? };
-    let options = RestoreOptions { safety_snapshot: !is_unfinished, host: host.to_owned(), is_move: true, before_move: Some(snapshot.0), ..whole() };
+    let snapshot = if is_unfinished {
+        before_interrupted(repository, target)?
+    } else {
+        before_move(repository, target)?
+    };
+    let options = RestoreOptions {
+        safety_snapshot: !is_unfinished,
+        host: host.to_owned(),
+        is_move: true,
+        before_move: Some(snapshot.0),
+        ..whole()
+    };
     forget_left_over(repository, instance_of(&snapshot.1))?;
-    let report = restore(repository, &snapshot, &Destination::InPlace(Box::new(target.clone())), &options, monitor)?;
+    let report = restore(
+        repository,
+        &snapshot,
+        &Destination::InPlace(Box::new(target.clone())),
+        &options,
+        monitor,
+    )?;
     if is_before_move(&snapshot.1) {
         mark_undone(repository, &snapshot)?;
     }
@@ -136,7 +202,10 @@ pub fn undo_move(repository: &Repository, target: &InstanceTarget, host: &str, m
 }
 
 /// A move that was undone is not undone again: the next is the one before it.
-fn mark_undone(repository: &Repository, (id, record): &(SnapshotId, SnapshotRecord)) -> Result<(), Error> {
+fn mark_undone(
+    repository: &Repository,
+    (id, record): &(SnapshotId, SnapshotRecord),
+) -> Result<(), Error> {
     let undone = SnapshotRecord { note: Some(UNDONE.to_owned()), ..record.clone() };
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;
@@ -150,25 +219,35 @@ fn is_before_move(record: &SnapshotRecord) -> bool {
 
 fn is_of(record: &SnapshotRecord, target: &InstanceTarget) -> bool {
     // A copy of a server has the same id and other paths.
-    let is_other = matches!((&record.server.id, &target.server.id), (Some(own), Some(here)) if own != here);
+    let is_other =
+        matches!((&record.server.id, &target.server.id), (Some(own), Some(here)) if own != here);
     !is_other && record.source.directories.get("programdata") == Some(&target.instance.program_data)
 }
 
 /// The snapshot that was taken before the last move of the server.
-fn before_move(repository: &Repository, target: &InstanceTarget) -> Result<(SnapshotId, SnapshotRecord), Error> {
-    let found = Catalog::newest(repository, |record| is_of(record, target) && is_before_move(record))?;
+fn before_move(
+    repository: &Repository,
+    target: &InstanceTarget,
+) -> Result<(SnapshotId, SnapshotRecord), Error> {
+    let found =
+        Catalog::newest(repository, |record| is_of(record, target) && is_before_move(record))?;
     found.ok_or_else(|| Error::Refused {
         what: format!("this repository has no snapshot from before a move of {} that was not undone already", target.instance.program_data),
         hint: "Look for a snapshot from before (jellyvault list) and restore it: jellyvault restore SNAPSHOT --in-place --delete".to_owned(),
     })
 }
 
-/// The snapshot that has the state before a move or restore that was interrupted: the marker names it. Only one that was taken for that purpose is
-/// believed.
-fn before_interrupted(repository: &Repository, target: &InstanceTarget) -> Result<(SnapshotId, SnapshotRecord), Error> {
+/// The snapshot that has the state before a move or restore that was interrupted: the marker names
+/// it. Only one that was taken for that purpose is believed.
+fn before_interrupted(
+    repository: &Repository,
+    target: &InstanceTarget,
+) -> Result<(SnapshotId, SnapshotRecord), Error> {
     let named = state_before(&target.instance);
     let catalog = Catalog::load(repository)?;
-    let found = catalog.snapshots.into_iter().find(|(id, record)| Some(*id) == named && record.is_safety() && !record.is_moved() && is_of(record, target));
+    let found = catalog.snapshots.into_iter().find(|(id, record)| {
+        Some(*id) == named && record.is_safety() && !record.is_moved() && is_of(record, target)
+    });
     found.ok_or_else(|| Error::Refused {
         what: format!("the change of {} was interrupted, and this repository has no snapshot of the state before it", target.instance.program_data),
         hint: "Run the command that was interrupted again: it goes on where it stopped. If it was run with another repository, name that with --repo."
@@ -178,7 +257,12 @@ fn before_interrupted(repository: &Repository, target: &InstanceTarget) -> Resul
 
 /// All of a snapshot, and nothing else.
 fn whole() -> RestoreOptions {
-    RestoreOptions { delete: true, same_directories: true, trusts_repository: true, ..RestoreOptions::default() }
+    RestoreOptions {
+        delete: true,
+        same_directories: true,
+        trusts_repository: true,
+        ..RestoreOptions::default()
+    }
 }
 
 fn put_back(
@@ -188,14 +272,23 @@ fn put_back(
     monitor: &Monitor,
 ) -> Result<RestoreReport, Error> {
     let options = RestoreOptions { is_move: true, before_move: Some(before), ..whole() };
-    restore(repository, snapshot, &Destination::InPlace(Box::new(target.clone())), &options, monitor)
+    restore(
+        repository,
+        snapshot,
+        &Destination::InPlace(Box::new(target.clone())),
+        &options,
+        monitor,
+    )
 }
 
 /// A move that stopped after its first write.
 fn unfinished(error: Error, before: &SnapshotId) -> Error {
     match error {
         Error::HalfDone { what, source } => Error::HalfDone {
-            what: format!("{what} The state before the move is in snapshot {0}. Do not start Jellyfin. To go back: jellyvault move --undo", short(before)),
+            what: format!(
+                "{what} The state before the move is in snapshot {0}. Do not start Jellyfin. To go back: jellyvault move --undo",
+                short(before)
+            ),
             source,
         },
         error => error,

@@ -1,4 +1,5 @@
-//! The id that Jellyfin gives to an item: a hash of its type and its path (`docs/moving.md`, "Ids").
+//! The id that Jellyfin gives to an item: a hash of its type and its path (`docs/moving.md`,
+//! "Ids").
 
 use md5::{Digest, Md5};
 
@@ -29,7 +30,8 @@ pub(super) enum Spelling {
 }
 
 /// Types whose items are told by a name: their folders lie in the metadata directory.
-const BY_NAME: [&str; 6] = ["Audio.MusicArtist", "Audio.MusicGenre", "Genre", "Person", "Studio", "Year"];
+const BY_NAME: [&str; 6] =
+    ["Audio.MusicArtist", "Audio.MusicGenre", "Genre", "Person", "Studio", "Year"];
 
 impl Formula {
     /// A path with its token replaced.
@@ -44,22 +46,36 @@ impl Formula {
 
     /// How a server with these settings spells the key of a type.
     pub(super) fn spelling(&self, kind: &str) -> Spelling {
-        let is_by_name = kind.strip_prefix("MediaBrowser.Controller.Entities.").is_some_and(|kind| BY_NAME.contains(&kind));
-        if !self.case_sensitive || (is_by_name && self.normalized_by_name) { Spelling::Lower } else { Spelling::Exact }
+        let is_by_name = kind
+            .strip_prefix("MediaBrowser.Controller.Entities.")
+            .is_some_and(|kind| BY_NAME.contains(&kind));
+        if !self.case_sensitive || (is_by_name && self.normalized_by_name) {
+            Spelling::Lower
+        } else {
+            Spelling::Exact
+        }
     }
 
     /// The id of the item of a type at an expanded path.
     pub(super) fn id_of_path(&self, kind: &str, path: &str, spelling: Spelling) -> Guid {
         // The server looks at the beginning alone: no separator needs to follow.
         match path.strip_prefix(self.program_data.as_str()) {
-            Some(below) => id_of_key(kind, &below.trim_start_matches(['/', '\\']).replace('/', "\\"), spelling),
+            Some(below) => {
+                id_of_key(kind, &below.trim_start_matches(['/', '\\']).replace('/', "\\"), spelling)
+            }
             None => id_of_key(kind, path, spelling),
         }
     }
 }
 
 /// The id of a season that has no folder.
-pub(super) fn id_of_season(kind: &str, series: &Guid, index: Option<i64>, name: &str, spelling: Spelling) -> Guid {
+pub(super) fn id_of_season(
+    kind: &str,
+    series: &Guid,
+    index: Option<i64>,
+    name: &str,
+    spelling: Spelling,
+) -> Guid {
     let mut key = Vec::with_capacity(64);
     push_guid(&mut key, series, false);
     let series: String = key.into_iter().map(char::from).collect();
@@ -69,7 +85,9 @@ pub(super) fn id_of_season(kind: &str, series: &Guid, index: Option<i64>, name: 
 /// MD5 of the type and the key in UTF-16, its bytes read as .NET reads a GUID.
 fn id_of_key(kind: &str, key: &str, spelling: Spelling) -> Guid {
     let mut hash = Md5::new();
-    let mut push = |c: char| c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| hash.update(unit.to_le_bytes()));
+    let mut push = |c: char| {
+        c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| hash.update(unit.to_le_bytes()))
+    };
     kind.chars().for_each(&mut push);
     for c in key.chars() {
         push(if spelling == Spelling::Lower { lower(c) } else { c });
@@ -93,7 +111,13 @@ mod tests {
 
     fn formula() -> Formula {
         let dir = |name: &str| format!("/config{name}");
-        Formula { program_data: dir(""), data: dir("/data"), metadata: dir("/metadata"), case_sensitive: true, normalized_by_name: true }
+        Formula {
+            program_data: dir(""),
+            data: dir("/data"),
+            metadata: dir("/metadata"),
+            case_sensitive: true,
+            normalized_by_name: true,
+        }
     }
 
     /// Ids of a real server (`tests/fixtures/attic`).
@@ -107,21 +131,39 @@ mod tests {
 
     #[test]
     fn what_lies_in_the_data_directory_keeps_its_id_wherever_that_is() {
-        let elsewhere = Formula { program_data: "/var/lib/jellyfin".into(), data: "/var/lib/jellyfin/data".into(), ..formula() };
-        let ids = [formula(), elsewhere].map(|at| at.id_of_path("Folder", &at.expand("%AppDataPath%/collections"), Spelling::Exact));
+        let elsewhere = Formula {
+            program_data: "/var/lib/jellyfin".into(),
+            data: "/var/lib/jellyfin/data".into(),
+            ..formula()
+        };
+        let ids = [formula(), elsewhere].map(|at| {
+            at.id_of_path("Folder", &at.expand("%AppDataPath%/collections"), Spelling::Exact)
+        });
         assert_eq!(ids[0], ids[1]);
         // What only begins like it counts as being in it, too.
-        let beside = |dir: &str| Formula { program_data: dir.into(), ..formula() }.id_of_path("Folder", &format!("{dir}-x/lib"), Spelling::Exact);
+        let beside = |dir: &str| {
+            Formula { program_data: dir.into(), ..formula() }.id_of_path(
+                "Folder",
+                &format!("{dir}-x/lib"),
+                Spelling::Exact,
+            )
+        };
         assert_eq!(beside("/config"), beside("/data"));
     }
 
     #[test]
     fn lower_case_is_that_of_dotnet() {
         assert_eq!("İΣßÄ".chars().map(lower).collect::<String>(), "İσßä");
-        let (upper, small) = (id_of_key("Person", "/M/Ä", Spelling::Lower), id_of_key("Person", "/m/ä", Spelling::Exact));
+        let (upper, small) = (
+            id_of_key("Person", "/M/Ä", Spelling::Lower),
+            id_of_key("Person", "/m/ä", Spelling::Exact),
+        );
         assert_eq!(upper, small);
         assert_eq!(formula().spelling("MediaBrowser.Controller.Entities.Person"), Spelling::Lower);
-        assert_eq!(formula().spelling("MediaBrowser.Controller.Entities.TV.Series"), Spelling::Exact);
+        assert_eq!(
+            formula().spelling("MediaBrowser.Controller.Entities.TV.Series"),
+            Spelling::Exact
+        );
         assert!(read_guid("0B6B5585-1BAA-CEE5-A4A5-813B55440A2C").is_some());
     }
 }

@@ -15,7 +15,8 @@ use super::mapping::ItemFolders;
 use super::plan::Named;
 use super::prefixes::{Prefixes, rest_within};
 
-/// A view of a user: its id is made of names and of the ids of folders in the data directory, which stay.
+/// A view of a user: its id is made of names and of the ids of folders in the data directory, which
+/// stay.
 const USER_VIEW: &str = "MediaBrowser.Controller.Entities.UserView";
 /// A season, which may have no folder.
 const SEASON: &str = "MediaBrowser.Controller.Entities.TV.Season";
@@ -65,14 +66,20 @@ struct Item {
 const DEPTH_MAX: usize = 4;
 
 /// Goes through all items.
-pub(super) fn look_at_items(db: &Connection, formulas: &Formulas<'_>, interrupt: &Interrupt) -> Result<Items, Error> {
+pub(super) fn look_at_items(
+    db: &Connection,
+    formulas: &Formulas<'_>,
+    interrupt: &Interrupt,
+) -> Result<Items, Error> {
     let mut items = Items::default();
     let (mut pairs, mut inner) = (Vec::new(), Vec::new());
     each_item(db, "\"Path\" <> ''", interrupt, |item| {
         items.count += 1;
         match &item.path {
             Some(path) if formulas.folders.hold(path) => inner.push(item),
-            Some(path) if item.kind != USER_VIEW => pairs.extend(formulas.of_path(&item, path, &mut items)),
+            Some(path) if item.kind != USER_VIEW => {
+                pairs.extend(formulas.of_path(&item, path, &mut items))
+            }
             _ => {}
         }
     })?;
@@ -89,7 +96,10 @@ pub(super) fn look_at_items(db: &Connection, formulas: &Formulas<'_>, interrupt:
     // A file in the folder of another item: its path has that item's id in it.
     for depth in 0..DEPTH_MAX {
         let unlike = std::mem::take(&mut items.unlike);
-        let more: Vec<(Guid, Guid)> = inner.iter().filter_map(|item| formulas.of_path(item, item.path.as_deref()?, &mut items)).collect();
+        let more: Vec<(Guid, Guid)> = inner
+            .iter()
+            .filter_map(|item| formulas.of_path(item, item.path.as_deref()?, &mut items))
+            .collect();
         let is_known = more.iter().all(|(old, new)| items.ids.get(old) == Some(new));
         items.set(more);
         if is_known || depth + 1 == DEPTH_MAX {
@@ -106,13 +116,23 @@ impl Items {
     fn set(&mut self, mut more: Vec<(Guid, Guid)>) {
         if !more.is_empty() {
             let changed = NewIds::new(more.clone());
-            more.extend(self.ids.iter().filter(|(old, _)| changed.get(old).is_none()).map(|(old, new)| (*old, *new)));
+            more.extend(
+                self.ids
+                    .iter()
+                    .filter(|(old, _)| changed.get(old).is_none())
+                    .map(|(old, new)| (*old, *new)),
+            );
             self.ids = NewIds::new(more);
         }
     }
 }
 
-fn each_item(db: &Connection, filter: &str, interrupt: &Interrupt, mut each: impl FnMut(Item)) -> Result<(), Error> {
+fn each_item(
+    db: &Connection,
+    filter: &str,
+    interrupt: &Interrupt,
+    mut each: impl FnMut(Item),
+) -> Result<(), Error> {
     let sql = format!(
         "SELECT \"Id\", \"Type\", \"Path\", \"SeriesId\", \"IndexNumber\", coalesce(\"Name\", ''), \"IsFolder\", \"DateModified\", \"ParentId\" FROM \"BaseItems\" WHERE {filter}"
     );
@@ -122,7 +142,9 @@ fn each_item(db: &Connection, filter: &str, interrupt: &Interrupt, mut each: imp
         if interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
-        let text = |at: usize| row.get_ref(at).ok().and_then(|value| value.as_str().ok()).map(str::to_owned);
+        let text = |at: usize| {
+            row.get_ref(at).ok().and_then(|value| value.as_str().ok()).map(str::to_owned)
+        };
         // What is no text is told when the rows are changed.
         let Some(id) = text(0).and_then(|id| read_guid(&id)) else { continue };
         let series = text(3).or_else(|| text(8)).and_then(|id| read_guid(&id));
@@ -148,12 +170,21 @@ impl Formulas<'_> {
         let new = renamed.as_deref().unwrap_or(&old);
         let new = self.prefixes.map(new).unwrap_or_else(|| new.to_owned());
         let new = new.as_str();
-        let is_own = [&self.old.program_data, &self.old.metadata].into_iter().any(|dir| rest_within(&old, dir).is_some());
+        let is_own = [&self.old.program_data, &self.old.metadata]
+            .into_iter()
+            .any(|dir| rest_within(&old, dir).is_some());
         if self.looks_for_media && !is_own && old.starts_with('/') {
             look_for(item, new, items);
         }
-        let Some((id, spelling)) = self.spelt(&item.kind, |spelling| self.old.id_of_path(&item.kind, &old, spelling), &item.id) else {
-            if new != old && self.old.id_of_path(&item.kind, &old, Spelling::Exact) != self.new.id_of_path(&item.kind, new, Spelling::Exact) {
+        let Some((id, spelling)) = self.spelt(
+            &item.kind,
+            |spelling| self.old.id_of_path(&item.kind, &old, spelling),
+            &item.id,
+        ) else {
+            if new != old
+                && self.old.id_of_path(&item.kind, &old, Spelling::Exact)
+                    != self.new.id_of_path(&item.kind, new, Spelling::Exact)
+            {
                 items.unlike.add(|| format!("{path} ({})", short_kind(&item.kind)));
             }
             return None;
@@ -165,7 +196,9 @@ impl Formulas<'_> {
     fn of_season(&self, item: &Item, items: &mut Items) -> Option<(Guid, Guid)> {
         let series = item.series?;
         let new_series = *items.ids.get(&series)?;
-        let id = |series: &Guid, spelling| id_of_season(&item.kind, series, item.index, &item.name, spelling);
+        let id = |series: &Guid, spelling| {
+            id_of_season(&item.kind, series, item.index, &item.name, spelling)
+        };
         match self.spelt(&item.kind, |spelling| id(&series, spelling), &item.id) {
             Some((old, spelling)) => Some((old, id(&new_series, spelling))),
             None => {
@@ -175,11 +208,20 @@ impl Formulas<'_> {
         }
     }
 
-    /// The item's id and the spelling that gives it: that of the settings, or the other, which was in force when the item was made.
-    fn spelt(&self, kind: &str, id_of: impl Fn(Spelling) -> Guid, id: &Guid) -> Option<(Guid, Spelling)> {
+    /// The item's id and the spelling that gives it: that of the settings, or the other, which was
+    /// in force when the item was made.
+    fn spelt(
+        &self,
+        kind: &str,
+        id_of: impl Fn(Spelling) -> Guid,
+        id: &Guid,
+    ) -> Option<(Guid, Spelling)> {
         let set = self.old.spelling(kind);
         let other = if set == Spelling::Exact { Spelling::Lower } else { Spelling::Exact };
-        [set, other].into_iter().find(|spelling| id_of(*spelling) == *id).map(|spelling| (*id, spelling))
+        [set, other]
+            .into_iter()
+            .find(|spelling| id_of(*spelling) == *id)
+            .map(|spelling| (*id, spelling))
     }
 }
 
@@ -196,7 +238,11 @@ fn look_for(item: &Item, path: &str, items: &mut Items) {
         .filter(|_| !item.is_folder)
         .and_then(read_date)
         .map(|(ReadDate::Usual(date) | ReadDate::Unusual(date))| date.ns() as f64 / 1e9);
-    let has = facts.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs_f64());
+    let has = facts
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+        .map(|since| since.as_secs_f64());
     if let (Some(known), Some(has)) = (known, has)
         && (known - has).abs() > TIME_TOLERANCE
     {
@@ -208,20 +254,32 @@ fn look_for(item: &Item, path: &str, items: &mut Items) {
 pub(super) fn check_collisions(db: &Connection, ids: &NewIds) -> Result<(), Error> {
     let mut new: Vec<&Guid> = ids.iter().map(|(_, new)| new).collect();
     new.sort_unstable();
-    let twice = new.windows(2).find_map(|pair| matches!(pair, [a, b] if a == b).then(|| pair.first().copied()).flatten());
+    let twice = new
+        .windows(2)
+        .find_map(|pair| matches!(pair, [a, b] if a == b).then(|| pair.first().copied()).flatten());
     if let Some(id) = twice {
-        let both: Vec<String> = ids.iter().filter(|(_, new)| *new == id).filter_map(|(old, _)| path_of(db, old)).take(2).collect();
+        let both: Vec<String> = ids
+            .iter()
+            .filter(|(_, new)| *new == id)
+            .filter_map(|(old, _)| path_of(db, old))
+            .take(2)
+            .collect();
         return Err(Error::Refused {
-            what: format!("{} would be at the same path: two directories of media would become one", both.join(" and ")),
+            what: format!(
+                "{} would be at the same path: two directories of media would become one",
+                both.join(" and ")
+            ),
             hint: "Give each of the old directories a new one of its own with --map.".to_owned(),
         });
     }
-    let mut statement = db.prepare("SELECT 1 FROM \"BaseItems\" WHERE \"Id\" = ?1").map_err(failed)?;
+    let mut statement =
+        db.prepare("SELECT 1 FROM \"BaseItems\" WHERE \"Id\" = ?1").map_err(failed)?;
     // In the order of the index.
     for new in new.into_iter().filter(|new| ids.get(new).is_none()) {
         if statement.exists([stored_guid(new)]).map_err(failed)? {
             let old = ids.iter().find(|(_, other)| *other == new).map_or(new, |(old, _)| old);
-            let (here, there) = (path_of(db, old).unwrap_or_default(), path_of(db, new).unwrap_or_default());
+            let (here, there) =
+                (path_of(db, old).unwrap_or_default(), path_of(db, new).unwrap_or_default());
             return Err(Error::Refused {
                 what: format!(
                     "the library has {there} already, which {here} would become. Either it was scanned at the new path before, or two directories of media would become one"
@@ -236,7 +294,11 @@ pub(super) fn check_collisions(db: &Connection, ids: &NewIds) -> Result<(), Erro
 }
 
 fn path_of(db: &Connection, id: &Guid) -> Option<String> {
-    db.query_row("SELECT \"Path\" FROM \"BaseItems\" WHERE \"Id\" = ?1", [stored_guid(id)], |row| row.get::<_, Option<String>>(0)).ok().flatten()
+    db.query_row("SELECT \"Path\" FROM \"BaseItems\" WHERE \"Id\" = ?1", [stored_guid(id)], |row| {
+        row.get::<_, Option<String>>(0)
+    })
+    .ok()
+    .flatten()
 }
 
 /// `Movie` of `MediaBrowser.Controller.Entities.Movies.Movie`.

@@ -13,10 +13,20 @@ pub(super) struct ItemFolders(Vec<String>);
 impl ItemFolders {
     /// Those of a server that sees its directories there, also by their tokens.
     pub(super) fn of(places: &Directories) -> ItemFolders {
-        let metadata = places.get("metadata").into_iter().map(String::as_str).chain(["%MetadataPath%"]).map(|dir| format!("{dir}/library"));
-        let usual = places.get("programdata").map(|data| format!("{}/metadata/library", data.trim_end_matches('/')));
-        let data: Vec<&str> = places.get("data").into_iter().map(String::as_str).chain(["%AppDataPath%"]).collect();
-        let data = data.into_iter().flat_map(|dir| ["attachments", "subtitles", "trickplay"].map(|name| format!("{dir}/{name}")));
+        let metadata = places
+            .get("metadata")
+            .into_iter()
+            .map(String::as_str)
+            .chain(["%MetadataPath%"])
+            .map(|dir| format!("{dir}/library"));
+        let usual = places
+            .get("programdata")
+            .map(|data| format!("{}/metadata/library", data.trim_end_matches('/')));
+        let data: Vec<&str> =
+            places.get("data").into_iter().map(String::as_str).chain(["%AppDataPath%"]).collect();
+        let data = data.into_iter().flat_map(|dir| {
+            ["attachments", "subtitles", "trickplay"].map(|name| format!("{dir}/{name}"))
+        });
         ItemFolders(metadata.chain(usual).chain(data).collect())
     }
 
@@ -34,7 +44,8 @@ impl ItemFolders {
         self.folder(path).is_some()
     }
 
-    /// A path with the folder of an item by its new id, below the first two digits of it: `0b/0b6b…`.
+    /// A path with the folder of an item by its new id, below the first two digits of it:
+    /// `0b/0b6b…`.
     pub(super) fn renamed(&self, path: &str, ids: &NewIds) -> Option<String> {
         let (begin, len) = self.folder(path)?;
         let new = ids.in_text(path.get(begin + 3..begin + len)?)?;
@@ -74,20 +85,46 @@ mod tests {
 
     #[test]
     fn folders_of_items_get_their_new_ids_and_paths_their_new_directories() {
-        let ids = NewIds::new(vec![(read_guid("0b6b55851baacee5a4a5813b55440a2c").unwrap(), read_guid("ff0000000000000000000000000000aa").unwrap())]);
-        let pairs = [("/config", "/var/lib/jellyfin"), ("/media", "/mnt")].map(|(old, new)| (old.to_owned(), new.to_owned()));
-        let places = [("programdata", "/config"), ("data", "/config/data"), ("metadata", "/config/metadata")];
-        let folders = ItemFolders::of(&places.map(|(name, dir)| (name.to_owned(), dir.to_owned())).into());
+        let ids = NewIds::new(vec![(
+            read_guid("0b6b55851baacee5a4a5813b55440a2c").unwrap(),
+            read_guid("ff0000000000000000000000000000aa").unwrap(),
+        )]);
+        let pairs = [("/config", "/var/lib/jellyfin"), ("/media", "/mnt")]
+            .map(|(old, new)| (old.to_owned(), new.to_owned()));
+        let places = [
+            ("programdata", "/config"),
+            ("data", "/config/data"),
+            ("metadata", "/config/metadata"),
+        ];
+        let folders =
+            ItemFolders::of(&places.map(|(name, dir)| (name.to_owned(), dir.to_owned())).into());
         let mapping = Mapping { prefixes: Prefixes::new(pairs), ids, folders };
         let picture = "/config/metadata/library/0b/0b6b55851baacee5a4a5813b55440a2c/poster.jpg";
-        assert_eq!(mapping.path(picture).as_deref(), Some("/var/lib/jellyfin/metadata/library/ff/ff0000000000000000000000000000aa/poster.jpg"));
+        assert_eq!(
+            mapping.path(picture).as_deref(),
+            Some(
+                "/var/lib/jellyfin/metadata/library/ff/ff0000000000000000000000000000aa/poster.jpg"
+            )
+        );
         let token = "%MetadataPath%/library/0b/0b6b55851baacee5a4a5813b55440a2c/poster.jpg";
-        assert_eq!(mapping.path(token).as_deref(), Some("%MetadataPath%/library/ff/ff0000000000000000000000000000aa/poster.jpg"));
+        assert_eq!(
+            mapping.path(token).as_deref(),
+            Some("%MetadataPath%/library/ff/ff0000000000000000000000000000aa/poster.jpg")
+        );
         let media = "/config/media/0b/0b6b55851baacee5a4a5813b55440a2c/film.mkv";
-        assert_eq!(mapping.path(media).as_deref(), Some("/var/lib/jellyfin/media/0b/0b6b55851baacee5a4a5813b55440a2c/film.mkv"));
+        assert_eq!(
+            mapping.path(media).as_deref(),
+            Some("/var/lib/jellyfin/media/0b/0b6b55851baacee5a4a5813b55440a2c/film.mkv")
+        );
         // A folder of the user's that is called like an item is none of the server's.
-        assert_eq!(mapping.path("/media/0b/0b6b55851baacee5a4a5813b55440a2c").as_deref(), Some("/mnt/0b/0b6b55851baacee5a4a5813b55440a2c"));
-        assert_eq!(mapping.value("0b6b55851baacee5a4a5813b55440a2c").as_deref(), Some("ff0000000000000000000000000000aa"));
+        assert_eq!(
+            mapping.path("/media/0b/0b6b55851baacee5a4a5813b55440a2c").as_deref(),
+            Some("/mnt/0b/0b6b55851baacee5a4a5813b55440a2c")
+        );
+        assert_eq!(
+            mapping.value("0b6b55851baacee5a4a5813b55440a2c").as_deref(),
+            Some("ff0000000000000000000000000000aa")
+        );
         assert_eq!(mapping.value("a word"), None);
     }
 }

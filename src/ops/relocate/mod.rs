@@ -1,9 +1,12 @@
-//! A snapshot moved to other directories: the same server, whose media, data or configuration is at other paths. Items keep all that belongs to them
-//! although their ids change with their paths (`docs/moving.md`).
+//! A snapshot moved to other directories: the same server, whose media, data or configuration is at
+//! other paths. Items keep all that belongs to them although their ids change with their paths
+//! (`docs/moving.md`).
 //!
-//! Everything is worked out on a private copy first. Then a snapshot is stored that differs from the old one in the database, in the files that contain
-//! paths, and in the names of some folders; it is restored and exported like any other.
+//! Everything is worked out on a private copy first. Then a snapshot is stored that differs from
+//! the old one in the database, in the files that contain paths, and in the names of some folders;
+//! it is restored and exported like any other.
 
+mod columns;
 mod documents;
 mod folders;
 mod ids;
@@ -18,11 +21,14 @@ mod places;
 mod plan;
 mod prefixes;
 mod prepare;
+mod refuse;
 mod rows;
 mod trees;
 mod xml_text;
 
-pub use self::in_place::{MoveReport, move_in_place, of_this_machine, places_of_instance, undo_move};
+pub use self::in_place::{
+    MoveReport, move_in_place, of_this_machine, places_of_instance, undo_move,
+};
 pub use self::moved::{MovedSnapshot, forget_moved, moved_snapshot, objection, plan_move};
 pub use self::options::MoveOptions;
 pub use self::places::{is_windows, places_of_layout};

@@ -1,6 +1,8 @@
 //! A moved snapshot is planned, stored, and forgotten when it was used.
 
-use crate::manifest::{Catalog, Directories, SnapshotId, SnapshotRecord, SourceRecord, instance_of};
+use crate::manifest::{
+    Catalog, Directories, SnapshotId, SnapshotRecord, SourceRecord, instance_of,
+};
 use crate::progress::Phase;
 use crate::store::{Index, IndexMode, Repository};
 
@@ -25,7 +27,12 @@ pub struct MovedSnapshot {
 ///
 /// # Errors
 /// [`Error::Refused`] where the snapshot cannot be moved so.
-pub fn plan_move(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), options: &MoveOptions, monitor: &Monitor) -> Result<MovePlan, Error> {
+pub fn plan_move(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    options: &MoveOptions,
+    monitor: &Monitor,
+) -> Result<MovePlan, Error> {
     monitor.progress.phase(Phase::Move, 0, 0);
     prepare(repository, snapshot, options, monitor).map(|prepared| prepared.plan)
 }
@@ -60,7 +67,8 @@ pub fn objection(plan: &MovePlan, options: &MoveOptions) -> Option<Error> {
     None
 }
 
-/// Makes the snapshot. It is listed, so that nothing deletes its data; who made it forgets it when it was used.
+/// Makes the snapshot. It is listed, so that nothing deletes its data; who made it forgets it when
+/// it was used.
 ///
 /// # Errors
 /// [`Error::Refused`] where the snapshot cannot be moved so; nothing was stored then.
@@ -107,7 +115,12 @@ pub fn moved_snapshot(
 /// Takes snapshots of a server out of the list that were made for a move that was killed.
 pub(super) fn forget_left_over(repository: &Repository, server: &str) -> Result<(), Error> {
     let is_left_over = |record: &SnapshotRecord| record.is_moved() && instance_of(record) == server;
-    let left: Vec<SnapshotId> = Catalog::load(repository)?.snapshots.into_iter().filter(|(_, record)| is_left_over(record)).map(|(id, _)| id).collect();
+    let left: Vec<SnapshotId> = Catalog::load(repository)?
+        .snapshots
+        .into_iter()
+        .filter(|(_, record)| is_left_over(record))
+        .map(|(id, _)| id)
+        .collect();
     if left.is_empty() { Ok(()) } else { Ok(Catalog::drop(repository, &left)?) }
 }
 
@@ -119,11 +132,21 @@ pub fn forget_moved(repository: &Repository, id: SnapshotId) -> Result<(), Error
     Ok(Catalog::drop(repository, &[id])?)
 }
 
-fn record_of((id, record): &(SnapshotId, SnapshotRecord), prepared: &Prepared, here: Directories) -> SnapshotRecord {
+fn record_of(
+    (id, record): &(SnapshotId, SnapshotRecord),
+    prepared: &Prepared,
+    here: Directories,
+) -> SnapshotRecord {
     let to = &prepared.plan.to;
     let directories = if here.is_empty() { to.clone() } else { here };
     let source = SourceRecord { directories, seen_by_server: to.clone(), ..record.source.clone() };
-    let mut moved = SnapshotRecord { parent: Some(*id), label: None, note: Some(format!("snapshot {} with moved paths", short(id))), source, ..record.clone() };
+    let mut moved = SnapshotRecord {
+        parent: Some(*id),
+        label: None,
+        note: Some(format!("snapshot {} with moved paths", short(id))),
+        source,
+        ..record.clone()
+    };
     moved.mark_moved();
     moved
 }

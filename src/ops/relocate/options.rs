@@ -5,7 +5,8 @@ use crate::manifest::Directories;
 /// Where a server goes.
 #[derive(Clone, Debug, Default)]
 pub struct MoveOptions {
-    /// Where it will see its own directories, by name (`programdata`, `config`, …). Those that are not named stay.
+    /// Where it will see its own directories, by name (`programdata`, `config`, …). Those that are
+    /// not named stay.
     pub places: Directories,
     /// Old and new directories of media, as it sees them.
     pub map: Vec<(String, String)>,

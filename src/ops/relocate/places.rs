@@ -21,7 +21,9 @@ pub(super) struct Settings {
 impl Settings {
     pub(super) fn of(xml: &[u8]) -> Settings {
         // Both are on where nothing is said.
-        let is_on = |name: &str| xml_element(xml, name).is_none_or(|value| !value.eq_ignore_ascii_case("false"));
+        let is_on = |name: &str| {
+            xml_element(xml, name).is_none_or(|value| !value.eq_ignore_ascii_case("false"))
+        };
         Settings {
             metadata: xml_element(xml, "MetadataPath"),
             case_sensitive: is_on("EnableCaseSensitiveItemIds"),
@@ -42,21 +44,32 @@ impl Settings {
     }
 }
 
-/// The folder that has all libraries in it: its path tells where the server sees its data directory.
+/// The folder that has all libraries in it: its path tells where the server sees its data
+/// directory.
 const ROOT: &str = "MediaBrowser.Controller.Entities.AggregateFolder";
 
 /// The data directory as the server sees it.
 pub(super) fn program_data_of(db: &Connection) -> Result<Option<String>, Error> {
     let sql = "SELECT \"Path\" FROM \"BaseItems\" WHERE \"Type\" = ?1 AND \"Path\" IS NOT NULL";
-    let root: Option<String> = db.query_row(sql, [ROOT], |row| row.get(0)).optional().map_err(failed)?;
+    let root: Option<String> =
+        db.query_row(sql, [ROOT], |row| row.get(0)).optional().map_err(failed)?;
     let root = root.as_deref().map(|root| root.trim_end_matches(['/', '\\']));
-    Ok(root.and_then(|root| root.strip_suffix("/root").or_else(|| root.strip_suffix("\\root"))).map(str::to_owned))
+    Ok(root
+        .and_then(|root| root.strip_suffix("/root").or_else(|| root.strip_suffix("\\root")))
+        .map(str::to_owned))
 }
 
-/// Where the server of a snapshot saw its directories. Its database tells, for a container sees others than its machine.
-pub(super) fn seen_then(record: &SnapshotRecord, db: &Connection, settings: &Settings) -> Result<Directories, Error> {
+/// Where the server of a snapshot saw its directories. Its database tells, for a container sees
+/// others than its machine.
+pub(super) fn seen_then(
+    record: &SnapshotRecord,
+    db: &Connection,
+    settings: &Settings,
+) -> Result<Directories, Error> {
     let host = &record.source.directories;
-    let told = program_data_of(db)?.map(Ok).or_else(|| named_here(db, host.get("programdata")?).transpose());
+    let told = program_data_of(db)?
+        .map(Ok)
+        .or_else(|| named_here(db, host.get("programdata")?).transpose());
     let Some(data) = told.transpose()? else {
         return Err(Error::Refused {
             what: "the snapshot does not tell where its server saw its data directory: its database has no root folder".to_owned(),
@@ -82,27 +95,36 @@ pub(super) fn seen_then(record: &SnapshotRecord, db: &Connection, settings: &Set
     Ok(seen)
 }
 
-/// The data directory of the snapshot's machine, if the database has paths in it: then its server saw it there, too.
+/// The data directory of the snapshot's machine, if the database has paths in it: then its server
+/// saw it there, too.
 fn named_here(db: &Connection, here: &str) -> Result<Option<String>, Error> {
     let sql = "SELECT 1 FROM \"BaseItems\" WHERE substr(\"Path\", 1, length(?1)) = ?1";
-    let is_named = db.prepare(sql).and_then(|mut statement| statement.exists([format!("{}/", here.trim_end_matches('/'))])).map_err(failed)?;
+    let is_named = db
+        .prepare(sql)
+        .and_then(|mut statement| statement.exists([format!("{}/", here.trim_end_matches('/'))]))
+        .map_err(failed)?;
     Ok(is_named.then(|| here.to_owned()))
 }
 
 /// Directories that lie in the data directory unless something else is said.
 pub(super) fn in_data(data: &str) -> Directories {
     let below = |name: &str| format!("{}/{name}", data.trim_end_matches('/'));
-    let mut places: Directories = ["data", "metadata", "plugins", "root"].iter().map(|name| ((*name).to_owned(), below(name))).collect();
+    let mut places: Directories = ["data", "metadata", "plugins", "root"]
+        .iter()
+        .map(|name| ((*name).to_owned(), below(name)))
+        .collect();
     places.insert("programdata".to_owned(), data.to_owned());
     places
 }
 
-/// The configuration lies to the data directory as it does on the machine that the snapshot was taken on.
+/// The configuration lies to the data directory as it does on the machine that the snapshot was
+/// taken on.
 fn config_then(record: &SnapshotRecord, data: &str) -> Option<String> {
     if let Some(config) = record.source.seen_by_server.get("config") {
         return Some(config.clone());
     }
-    let (data_here, config_here) = (record.source.directories.get("programdata")?, record.source.directories.get("config")?);
+    let (data_here, config_here) =
+        (record.source.directories.get("programdata")?, record.source.directories.get("config")?);
     if let Some(below) = config_here.strip_prefix(data_here.as_str()) {
         return Some(format!("{data}{below}"));
     }
@@ -114,10 +136,17 @@ fn config_then(record: &SnapshotRecord, data: &str) -> Option<String> {
 
 /// Cache and log lie where images and packages put them.
 pub(super) fn add_beside(places: &mut Directories) {
-    let beside = match (places.get("programdata").map(String::as_str), places.get("config").map(String::as_str)) {
+    let beside = match (
+        places.get("programdata").map(String::as_str),
+        places.get("config").map(String::as_str),
+    ) {
         (Some("/config"), _) => [("cache", "/cache"), ("log", "/config/log")],
-        (Some("/config/data"), Some("/config")) => [("cache", "/config/cache"), ("log", "/config/log")],
-        (Some("/var/lib/jellyfin"), _) => [("cache", "/var/cache/jellyfin"), ("log", "/var/log/jellyfin")],
+        (Some("/config/data"), Some("/config")) => {
+            [("cache", "/config/cache"), ("log", "/config/log")]
+        }
+        (Some("/var/lib/jellyfin"), _) => {
+            [("cache", "/var/cache/jellyfin"), ("log", "/var/log/jellyfin")]
+        }
         _ => return,
     };
     for (name, dir) in beside {
@@ -125,7 +154,8 @@ pub(super) fn add_beside(places: &mut Directories) {
     }
 }
 
-/// Where a server of this kind sees its directories; those of this machine where it is no container.
+/// Where a server of this kind sees its directories; those of this machine where it is no
+/// container.
 pub fn places_of_layout(layout: Arrangement, here: &Directories) -> Directories {
     let seen = layout.seen_by_server(here);
     let container = |data: &str, config: &str| {
@@ -145,7 +175,8 @@ pub fn places_of_layout(layout: Arrangement, here: &Directories) -> Directories 
     };
     let is_container = matches!(layout, Arrangement::Docker | Arrangement::LinuxServer);
     for (name, dir) in seen {
-        // A volume of its own is on this machine somewhere else than in the container, where it is in its usual place.
+        // A volume of its own is on this machine somewhere else than in the container, where it is
+        // in its usual place.
         let is_seen = !is_container || rest_within(&dir, "/config").is_some();
         if is_seen && !matches!(name.as_str(), "database" | "metadata-default") {
             places.insert(name, dir);
@@ -168,21 +199,40 @@ mod tests {
     #[test]
     fn layouts_tell_where_a_server_sees_its_directories() {
         let none = Directories::new();
-        let place = |layout, name: &str| places_of_layout(layout, &none).get(name).cloned().unwrap_or_default();
+        let place = |layout, name: &str| {
+            places_of_layout(layout, &none).get(name).cloned().unwrap_or_default()
+        };
         assert_eq!(place(Arrangement::Docker, "config"), "/config/config");
         assert_eq!(place(Arrangement::LinuxServer, "metadata"), "/config/data/metadata");
         assert_eq!(place(Arrangement::Debian, "cache"), "/var/cache/jellyfin");
-        let here = Directories::from([("programdata".to_owned(), "/srv/jf".to_owned()), ("config".to_owned(), "/srv/jf/config".to_owned())]);
-        assert_eq!(places_of_layout(Arrangement::Docker, &here).get("config").unwrap(), "/config/config");
-        let apart = Directories::from([("programdata".to_owned(), "/srv/jf".to_owned()), ("config".to_owned(), "/srv/etc".to_owned())]);
-        assert_eq!(places_of_layout(Arrangement::Docker, &apart).get("config").unwrap(), "/config/config");
-        assert_eq!(places_of_layout(Arrangement::Portable, &here).get("programdata").unwrap(), "/srv/jf");
+        let here = Directories::from([
+            ("programdata".to_owned(), "/srv/jf".to_owned()),
+            ("config".to_owned(), "/srv/jf/config".to_owned()),
+        ]);
+        assert_eq!(
+            places_of_layout(Arrangement::Docker, &here).get("config").unwrap(),
+            "/config/config"
+        );
+        let apart = Directories::from([
+            ("programdata".to_owned(), "/srv/jf".to_owned()),
+            ("config".to_owned(), "/srv/etc".to_owned()),
+        ]);
+        assert_eq!(
+            places_of_layout(Arrangement::Docker, &apart).get("config").unwrap(),
+            "/config/config"
+        );
+        assert_eq!(
+            places_of_layout(Arrangement::Portable, &here).get("programdata").unwrap(),
+            "/srv/jf"
+        );
         assert!(is_windows("C:\\ProgramData") && is_windows("C:/x") && !is_windows("/config"));
     }
 
     #[test]
     fn settings_are_read_as_the_server_does() {
         let settings = Settings::of(b"<S><EnableCaseSensitiveItemIds>false</EnableCaseSensitiveItemIds><MetadataPath /></S>");
-        assert!(!settings.case_sensitive && settings.normalized_by_name && settings.metadata.is_none());
+        assert!(
+            !settings.case_sensitive && settings.normalized_by_name && settings.metadata.is_none()
+        );
     }
 }

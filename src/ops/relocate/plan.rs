@@ -81,8 +81,16 @@ impl MovePlan {
     pub fn problems(&self) -> Vec<Problem> {
         let of = |named: &Named, what: &str| -> Vec<Problem> {
             let more = named.count.saturating_sub(named.first.len() as u64);
-            let first = named.first.iter().map(|name| Problem { path: name.clone(), what: what.to_owned() });
-            first.chain((more > 0).then(|| Problem { path: format!("{more} more"), what: what.to_owned() })).collect()
+            let first = named
+                .first
+                .iter()
+                .map(|name| Problem { path: name.clone(), what: what.to_owned() });
+            first
+                .chain(
+                    (more > 0)
+                        .then(|| Problem { path: format!("{more} more"), what: what.to_owned() }),
+                )
+                .collect()
         };
         let mut all = of(&self.unread, "it could not be read, so the paths in it were not changed");
         all.extend(of(&self.kept_ids, "it keeps its id, which Jellyfin did not make from its path; the server may add it anew, without its watch state"));

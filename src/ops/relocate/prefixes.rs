@@ -1,4 +1,5 @@
-//! Which path becomes which? Directories by name and the user's own pairs; the longest that a path lies in decides.
+//! Which path becomes which? Directories by name and the user's own pairs; the longest that a path
+//! lies in decides.
 
 /// Old directories and what each becomes.
 #[derive(Clone, Debug, Default)]
@@ -29,14 +30,22 @@ impl Prefixes {
         }
         let rest = rest_within(path, old)?;
         // The root of a file system is an empty prefix.
-        Some(if new.is_empty() && rest.is_empty() { "/".to_owned() } else { format!("{new}{rest}") })
+        Some(if new.is_empty() && rest.is_empty() {
+            "/".to_owned()
+        } else {
+            format!("{new}{rest}")
+        })
     }
 
     /// Whether a file has one of the old directories in it, at any place.
     pub(super) fn is_named_in(&self, bytes: &[u8]) -> bool {
         let text = String::from_utf8_lossy(bytes);
-        let is_end = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'));
-        let has = |old: &str| text.match_indices(old).any(|(at, _)| text.get(at + old.len()..).is_some_and(is_end));
+        let is_end = |rest: &str| {
+            !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        };
+        let has = |old: &str| {
+            text.match_indices(old).any(|(at, _)| text.get(at + old.len()..).is_some_and(is_end))
+        };
         self.pairs.iter().any(|(old, new)| old != new && has(old))
     }
 
@@ -52,7 +61,8 @@ fn trimmed(dir: &str) -> String {
 
 /// What of a path lies below a directory; only at the end of a component.
 pub(super) fn rest_within<'p>(path: &'p str, dir: &str) -> Option<&'p str> {
-    path.strip_prefix(dir).filter(|rest| (rest.is_empty() && !path.is_empty()) || rest.starts_with('/'))
+    path.strip_prefix(dir)
+        .filter(|rest| (rest.is_empty() && !path.is_empty()) || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -65,7 +75,11 @@ mod tests {
 
     #[test]
     fn a_path_is_mapped_at_the_end_of_a_component_by_the_longest_directory() {
-        let both = prefixes(&[("/config", "/var/lib/jellyfin"), ("/config/config/", "/etc/jellyfin"), ("/media", "/media2")]);
+        let both = prefixes(&[
+            ("/config", "/var/lib/jellyfin"),
+            ("/config/config/", "/etc/jellyfin"),
+            ("/media", "/media2"),
+        ]);
         let map = |path: &str| both.map(path);
         assert_eq!(map("/config/root/default").as_deref(), Some("/var/lib/jellyfin/root/default"));
         assert_eq!(map("/config/config/users/Ana").as_deref(), Some("/etc/jellyfin/users/Ana"));

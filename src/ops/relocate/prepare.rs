@@ -1,4 +1,5 @@
-//! A move is worked out before anything is stored: on a private copy of the database, and in memory for the rest.
+//! A move is worked out before anything is stored: on a private copy of the database, and in memory
+//! for the rest.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,9 +17,10 @@ use super::folders::Folders;
 use super::items::{Formulas, check_collisions, failed, look_at_items};
 use super::mapping::{ItemFolders, Mapping};
 use super::options::MoveOptions;
-use super::places::{Settings, is_windows, seen_then};
+use super::places::{Settings, seen_then};
 use super::plan::{MovePlan, Named};
-use super::prefixes::{Prefixes, rest_within};
+use super::prefixes::Prefixes;
+use super::refuse::{check_own, check_pairs, check_schema, check_used};
 use super::rows;
 
 const SETTINGS: &[u8] = b"config/system.xml";
@@ -35,7 +37,12 @@ pub(super) struct Prepared {
 }
 
 /// Works it out.
-pub(super) fn prepare(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord), options: &MoveOptions, monitor: &Monitor) -> Result<Prepared, Error> {
+pub(super) fn prepare(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    options: &MoveOptions,
+    monitor: &Monitor,
+) -> Result<Prepared, Error> {
     let (id, record) = snapshot;
     check_pairs(options)?;
     let index = repository.index()?;
@@ -46,7 +53,10 @@ pub(super) fn prepare(repository: &Repository, snapshot: &(SnapshotId, SnapshotR
             return Err(Error::Interrupted);
         }
         return Err(Error::Refused {
-            what: format!("the database of snapshot {} is damaged ({damage}), so its paths cannot be changed", short(id)),
+            what: format!(
+                "the database of snapshot {} is damaged ({damage}), so its paths cannot be changed",
+                short(id)
+            ),
             hint: "Choose an older snapshot (see jellyvault list).".to_owned(),
         });
     }
@@ -62,11 +72,21 @@ pub(super) fn prepare(repository: &Repository, snapshot: &(SnapshotId, SnapshotR
     check_used(options, &from, &db)?;
     let folders = ItemFolders::of(&from);
     let (old, new) = (settings.formula(&from), settings.formula(&to));
-    let formulas = Formulas { old: &old, new: &new, prefixes: &prefixes, folders: &folders, looks_for_media: options.looks_for_media };
+    let formulas = Formulas {
+        old: &old,
+        new: &new,
+        prefixes: &prefixes,
+        folders: &folders,
+        looks_for_media: options.looks_for_media,
+    };
     let items = look_at_items(&db, &formulas, &monitor.interrupt)?;
     check_collisions(&db, &items.ids)?;
     let mapping = Mapping { prefixes, ids: items.ids, folders };
-    let rewritten = if mapping.is_identity() { rows::Rewritten::default() } else { rows::rewrite(&mut db, &mapping, &monitor.interrupt).map_err(failed)? };
+    let rewritten = if mapping.is_identity() {
+        rows::Rewritten::default()
+    } else {
+        rows::rewrite(&mut db, &mapping, &monitor.interrupt).map_err(failed)?
+    };
     if monitor.interrupt.is_raised() {
         return Err(Error::Interrupted);
     }
@@ -91,103 +111,38 @@ pub(super) fn prepare(repository: &Repository, snapshot: &(SnapshotId, SnapshotR
     Ok(Prepared { plan, mapping, database, documents, folders })
 }
 
-/// Refuses pairs that no server could have.
-fn check_pairs(options: &MoveOptions) -> Result<(), Error> {
-    let wrong = |what: String| Error::Refused { what, hint: "Write each pair as --map /old=/new, with the paths as the server sees them.".to_owned() };
-    for (old, new) in &options.map {
-        if old.trim_end_matches('/').is_empty() {
-            return Err(wrong("/ cannot be moved as a whole".to_owned()));
-        }
-        for path in [old, new] {
-            if is_windows(path) {
-                return Err(wrong(format!("{path} is a path of Windows. How the ids of items change with it is not known")));
-            }
-            if !path.starts_with('/') || path.split('/').any(|part| matches!(part, "." | "..")) || path.trim_end_matches('/').contains("//") {
-                return Err(wrong(format!("{path:?} is not an absolute path without . and .. and empty parts")));
-            }
-        }
-        if options.map.iter().filter(|(other, _)| other.trim_end_matches('/') == old.trim_end_matches('/')).count() > 1 {
-            return Err(wrong(format!("{old} is mapped to two directories")));
-        }
-    }
-    Ok(())
-}
-
-/// Refuses to move a part of what the server looks for in its own directories. Metadata in a place of its own moves as a whole.
-fn check_own(options: &MoveOptions, from: &Directories) -> Result<(), Error> {
-    let data = from.get("programdata").map_or("", String::as_str);
-    for (old, _) in &options.map {
-        let old = old.trim_end_matches('/');
-        let is_around = |dir: &str| rest_within(data, dir).is_some();
-        let inside = ["data", "metadata", "root", "plugins", "config"].into_iter().filter_map(|name| Some((name, from.get(name)?)));
-        let found = inside.into_iter().find(|(name, dir)| rest_within(old, dir).is_some() && !is_around(dir) && !(*name == "metadata" && old == dir.as_str()));
-        if let Some((name, dir)) = found {
-            return Err(Error::Refused {
-                what: format!("{old} lies in the server's {name} directory {dir}, and the server looks for it nowhere else"),
-                hint: "Give only directories of media with --map, or the metadata directory as a whole. Where the server has its own directories is said by --map-layout."
-                    .to_owned(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Refuses a directory that nothing of the library lies in: it is a slip of the pen, or the path that another machine sees.
-fn check_used(options: &MoveOptions, from: &Directories, db: &rusqlite::Connection) -> Result<(), Error> {
-    let sql = "SELECT 1 FROM \"BaseItems\" WHERE \"Path\" = ?1 OR substr(\"Path\", 1, length(?1) + 1) = ?1 || '/'";
-    let mut uses = db.prepare(sql).map_err(failed)?;
-    for (old, _) in &options.map {
-        let old = old.trim_end_matches('/');
-        if from.get("metadata").map(String::as_str) != Some(old) && !uses.exists([old]).map_err(failed)? {
-            let sql = "SELECT \"Path\" FROM \"BaseItems\" WHERE \"Type\" = 'MediaBrowser.Controller.Entities.Folder' AND substr(\"Path\", 1, 1) = '/' ORDER BY 1 LIMIT 10";
-            let mut roots = db.prepare(sql).map_err(failed)?;
-            let roots: Vec<String> = roots.query_map([], |row| row.get(0)).and_then(Iterator::collect).map_err(failed)?;
-            return Err(Error::Refused {
-                what: format!("nothing of the library lies in {old}"),
-                hint: format!("Give the directories as the server saw them. Those of its libraries: {}.", roots.join(", ")),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Only the schema since 10.11 has all items in the server's own database.
-fn check_schema(db: &rusqlite::Connection, id: &SnapshotId, record: &SnapshotRecord) -> Result<(), Error> {
-    let has_items: bool = db
-        .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('BaseItems', '__EFMigrationsHistory')", [], |row| row.get(0))
-        .map(|count: i64| count == 2)
-        .map_err(failed)?;
-    if record.is_upgrading() {
-        return Err(Error::Refused {
-            what: format!("snapshot {} was taken in the middle of a server upgrade: its library is half in the old form and half in the new", short(id)),
-            hint: "Choose a snapshot from before or after the upgrade (jellyvault list).".to_owned(),
-        });
-    }
-    if has_items {
-        return Ok(());
-    }
-    Err(Error::Refused {
-        what: format!("snapshot {} is of a server older than 10.11, and the paths of such a database cannot be changed", short(id)),
-        hint: "Restore it to the same directories as before, upgrade the server to 10.11 or later, and take a new snapshot. Then move it.".to_owned(),
-    })
-}
-
-/// Where the server will see its directories. Metadata in a place of its own goes where the user's pairs send it, or to the place of its own that the
-/// new server has; inside a directory that moves it moves along.
+/// Where the server will see its directories. Metadata in a place of its own goes where the user's
+/// pairs send it, or to the place of its own that the new server has; inside a directory that moves
+/// it moves along.
 fn places_after(from: &Directories, wanted: &Directories, media: &Prefixes) -> Directories {
-    let of_own =
-        |name: &str, old: &String| name == "metadata" && !is_usual(from) && (!wanted.contains_key(name) || is_usual(wanted) || media.map(old).is_some());
-    let around = Prefixes::new(from.iter().filter(|(name, _)| *name != "metadata").filter_map(|(name, old)| Some((old.clone(), wanted.get(name)?.clone()))));
+    let of_own = |name: &str, old: &String| {
+        name == "metadata"
+            && !is_usual(from)
+            && (!wanted.contains_key(name) || is_usual(wanted) || media.map(old).is_some())
+    };
+    let around = Prefixes::new(
+        from.iter()
+            .filter(|(name, _)| *name != "metadata")
+            .filter_map(|(name, old)| Some((old.clone(), wanted.get(name)?.clone()))),
+    );
     let moved = |(name, old): (&String, &String)| {
         let along = || media.map(old).or_else(|| around.map(old)).unwrap_or_else(|| old.clone());
-        let new = if of_own(name, old) { along() } else { wanted.get(name).cloned().unwrap_or_else(along) };
+        let new = if of_own(name, old) {
+            along()
+        } else {
+            wanted.get(name).cloned().unwrap_or_else(along)
+        };
         (name.clone(), new)
     };
     from.iter().map(moved).collect()
 }
 
 /// A small file of the snapshot; nothing where it is not there.
-fn read_small(reader: &mut ChunkReader<'_>, record: &SnapshotRecord, path: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+fn read_small(
+    reader: &mut ChunkReader<'_>,
+    record: &SnapshotRecord,
+    path: &[u8],
+) -> Result<Option<Vec<u8>>, Error> {
     let Some(found) = lookup(reader, record, path)? else { return Ok(None) };
     let Kind::File { size, content } = &found.entry.kind else { return Ok(None) };
     if *size > DOCUMENT_BYTES_MAX {
@@ -196,7 +151,11 @@ fn read_small(reader: &mut ChunkReader<'_>, record: &SnapshotRecord, path: &[u8]
     read_content(reader, content, *size).map(Some)
 }
 
-fn read_content(reader: &mut ChunkReader<'_>, content: &crate::manifest::Content, size: u64) -> Result<Vec<u8>, Error> {
+fn read_content(
+    reader: &mut ChunkReader<'_>,
+    content: &crate::manifest::Content,
+    size: u64,
+) -> Result<Vec<u8>, Error> {
     let mut bytes = vec![0; size as usize];
     write_content(reader, content, size, |offset, piece| {
         let place = bytes.get_mut(offset as usize..offset as usize + piece.len());
@@ -215,7 +174,9 @@ fn documents_of(
     plan: &mut MovePlan,
 ) -> Result<HashMap<Vec<u8>, Vec<u8>>, Error> {
     let mut documents = HashMap::new();
-    for (category, root) in categories(record).filter(|(category, _)| matches!(category, Category::Config | Category::Plugins | Category::Database)) {
+    for (category, root) in categories(record).filter(|(category, _)| {
+        matches!(category, Category::Config | Category::Plugins | Category::Database)
+    }) {
         let mut found = Vec::new();
         for entry in Entries::all(reader, root.manifest) {
             let entry = entry?;
@@ -223,7 +184,8 @@ fn documents_of(
                 if entry.path.starts_with(b"plugins/") && entry.content().is_some() {
                     plan.plugin_databases.push(display(&entry.path));
                 }
-            } else if let (Some(document), Kind::File { size, content }) = (Document::of(&entry.path), &entry.kind)
+            } else if let (Some(document), Kind::File { size, content }) =
+                (Document::of(&entry.path), &entry.kind)
                 && *size <= DOCUMENT_BYTES_MAX
             {
                 found.push((document, entry.path.clone(), *size, content.clone()));
@@ -236,7 +198,14 @@ fn documents_of(
                 None => document.rewrite(&bytes, mapping),
             };
             if document.is_plugins()
-                && mapping.prefixes.is_named_in(rewritten.as_ref().ok().and_then(Option::as_ref).filter(|_| options.map_plugins).unwrap_or(&bytes))
+                && mapping.prefixes.is_named_in(
+                    rewritten
+                        .as_ref()
+                        .ok()
+                        .and_then(Option::as_ref)
+                        .filter(|_| options.map_plugins)
+                        .unwrap_or(&bytes),
+                )
             {
                 plan.plugins.push(display(&path));
             }
@@ -249,7 +218,9 @@ fn documents_of(
                     documents.insert(path, new);
                 }
                 Ok(None) => {}
-                Err(why) => plan.unread.add(|| format!("{} ({})", display(&path), in_one_line(&std::io::Error::other(why)))),
+                Err(why) => plan.unread.add(|| {
+                    format!("{} ({})", display(&path), in_one_line(&std::io::Error::other(why)))
+                }),
             }
         }
     }
@@ -259,7 +230,8 @@ fn documents_of(
     Ok(documents)
 }
 
-/// The metadata directory, where the settings must name it from now on: it was in its usual place, and is not any more.
+/// The metadata directory, where the settings must name it from now on: it was in its usual place,
+/// and is not any more.
 fn metadata_path<'p>(path: &[u8], plan: &'p MovePlan) -> Option<&'p str> {
     let metadata = plan.to.get("metadata")?;
     (path == SETTINGS && is_usual(&plan.from) && !is_usual(&plan.to)).then_some(metadata.as_str())
@@ -268,7 +240,10 @@ fn metadata_path<'p>(path: &[u8], plan: &'p MovePlan) -> Option<&'p str> {
 const NO_PLACE: &str = "it has no element MetadataPath, which must name the metadata directory";
 
 /// Refuses where the settings cannot name the metadata directory.
-fn check_metadata_path(plan: &MovePlan, documents: &HashMap<Vec<u8>, Vec<u8>>) -> Result<(), Error> {
+fn check_metadata_path(
+    plan: &MovePlan,
+    documents: &HashMap<Vec<u8>, Vec<u8>>,
+) -> Result<(), Error> {
     match metadata_path(SETTINGS, plan) {
         Some(place) if !documents.contains_key(SETTINGS) => Err(Error::Refused {
             what: format!(
@@ -284,14 +259,21 @@ fn check_metadata_path(plan: &MovePlan, documents: &HashMap<Vec<u8>, Vec<u8>>) -
 
 /// Whether the metadata is where a server has it that is not told otherwise.
 fn is_usual(places: &Directories) -> bool {
-    let usual = places.get("programdata").map(|data| format!("{}/metadata", data.trim_end_matches('/')));
+    let usual =
+        places.get("programdata").map(|data| format!("{}/metadata", data.trim_end_matches('/')));
     places.get("metadata") == usual.as_ref()
 }
 
 /// The server's settings with their paths changed and the metadata directory named.
-fn with_metadata_path(bytes: &[u8], document: Document, mapping: &Mapping, place: &str) -> Result<Option<Vec<u8>>, String> {
+fn with_metadata_path(
+    bytes: &[u8],
+    document: Document,
+    mapping: &Mapping,
+    place: &str,
+) -> Result<Option<Vec<u8>>, String> {
     let rewritten = document.rewrite(bytes, mapping)?;
-    let named = super::xml_text::set_text(rewritten.as_deref().unwrap_or(bytes), "MetadataPath", place);
+    let named =
+        super::xml_text::set_text(rewritten.as_deref().unwrap_or(bytes), "MetadataPath", place);
     named.map(Some).ok_or_else(|| NO_PLACE.to_owned())
 }
 
@@ -304,9 +286,12 @@ fn folders_of(
     plan: &mut MovePlan,
     monitor: &Monitor,
 ) -> Result<BTreeMap<Category, Folders>, Error> {
-    const HAVE_FOLDERS: [Category; 4] = [Category::Metadata, Category::Subtitles, Category::Trickplay, Category::Attachments];
+    const HAVE_FOLDERS: [Category; 4] =
+        [Category::Metadata, Category::Subtitles, Category::Trickplay, Category::Attachments];
     let mut all = BTreeMap::new();
-    for (category, root) in categories(record).filter(|(category, _)| mapping.ids.len() > 0 && HAVE_FOLDERS.contains(category)) {
+    for (category, root) in categories(record)
+        .filter(|(category, _)| mapping.ids.len() > 0 && HAVE_FOLDERS.contains(category))
+    {
         let mut reader = ChunkReader::new(repository, index);
         let folders = Folders::of(&mut reader, root.manifest, &mapping.ids, &monitor.interrupt)?;
         plan.folders += folders.count();

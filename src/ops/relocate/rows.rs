@@ -1,4 +1,5 @@
-//! The rows of a private copy of the database, rewritten: one transaction, all references checked afterwards.
+//! The rows of a private copy of the database, rewritten: one transaction, all references checked
+//! afterwards.
 
 use std::collections::BTreeMap;
 
@@ -7,73 +8,23 @@ use rusqlite::{Connection, params_from_iter};
 
 use crate::progress::Interrupt;
 
+use super::columns::{COLUMNS, Holds};
 use super::mapping::Mapping;
 use super::plan::Named;
-
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holds {
-    /// An id.
-    Id,
-    /// A text with ids in it.
-    Ids,
-    /// A path.
-    Path,
-    /// JSON with paths and ids.
-    Json,
-    /// A path, or a text with ids in it.
-    Value,
-}
-
-/// A table, and its columns that hold paths and ids.
-type Columns = (&'static str, &'static [(&'static str, Holds)]);
-
-/// Tables and columns beside those that refer to items by name or by a foreign key (`docs/moving.md`, "Rows").
-const COLUMNS: [Columns; 13] = [
-    (
-        "BaseItems",
-        &[
-            ("Id", Holds::Id),
-            ("Path", Holds::Path),
-            ("ParentId", Holds::Id),
-            ("TopParentId", Holds::Id),
-            ("PresentationUniqueKey", Holds::Ids),
-            ("SeriesPresentationUniqueKey", Holds::Ids),
-            ("SeasonId", Holds::Id),
-            ("SeriesId", Holds::Id),
-            ("OwnerId", Holds::Id),
-            ("PrimaryVersionId", Holds::Id),
-            ("ShowId", Holds::Id),
-            ("Data", Holds::Json),
-            ("ExtraIds", Holds::Ids),
-            ("ChannelId", Holds::Id),
-        ],
-    ),
-    ("UserData", &[("CustomDataKey", Holds::Ids)]),
-    ("LinkedChildren", &[("ParentId", Holds::Id), ("ChildId", Holds::Id)]),
-    ("BaseItemImageInfos", &[("Path", Holds::Path)]),
-    ("Chapters", &[("ImagePath", Holds::Path)]),
-    ("MediaStreamInfos", &[("Path", Holds::Path)]),
-    ("ImageInfos", &[("Path", Holds::Path)]),
-    ("ActivityLogs", &[("ItemId", Holds::Id)]),
-    ("Preferences", &[("Value", Holds::Ids)]),
-    ("DisplayPreferences", &[("ItemId", Holds::Id)]),
-    ("ItemDisplayPreferences", &[("ItemId", Holds::Id)]),
-    ("CustomItemDisplayPreferences", &[("ItemId", Holds::Id), ("Key", Holds::Ids), ("Value", Holds::Value)]),
-    ("AncestorIds", &[("ItemId", Holds::Id), ("ParentItemId", Holds::Id)]),
-];
 
 /// Rows that are read before they are written, at most: memory.
 const BATCH_ROWS: usize = 2_000;
 
-/// What SQLite keeps in memory while rows change, and while an index is sorted: then it takes a multiple of this.
+/// What SQLite keeps in memory while rows change, and while an index is sorted: then it takes a
+/// multiple of this.
 const ROWS_CACHE_KIB: i64 = 112 * 1024;
 const SORT_CACHE_KIB: i64 = 16 * 1024;
 
 /// More new ids than these, and indexes are made anew.
 const INDEXED_IDS_MAX: usize = 10_000;
 
-/// Stands before a new value while an old one of the same name may still be there. No value of a server begins with it.
+/// Stands before a new value while an old one of the same name may still be there. No value of a
+/// server begins with it.
 const PENDING: &str = "\u{1}jellyvault\u{1}";
 
 /// What was changed.
@@ -86,7 +37,11 @@ pub(super) struct Rewritten {
 }
 
 /// Rewrites a private copy.
-pub(super) fn rewrite(db: &mut Connection, mapping: &Mapping, interrupt: &Interrupt) -> Result<Rewritten, rusqlite::Error> {
+pub(super) fn rewrite(
+    db: &mut Connection,
+    mapping: &Mapping,
+    interrupt: &Interrupt,
+) -> Result<Rewritten, rusqlite::Error> {
     let before = broken_references(db)?;
     let mut done = Rewritten::default();
     let tables = tables_of(db, &mut done.unread)?;
@@ -96,9 +51,15 @@ pub(super) fn rewrite(db: &mut Connection, mapping: &Mapping, interrupt: &Interr
         if interrupt.is_raised() {
             return Ok(done);
         }
-        // Kept up to date row by row they would cost most of the time: sorted once afterwards they cost little.
-        let indexes = if mapping.ids.len() > INDEXED_IDS_MAX { drop_indexes(&transaction, table)? } else { Vec::new() };
-        let changed = Table { db: &transaction, table, mapping, pending, interrupt }.rewrite(&mut done.unread)?;
+        // Kept up to date row by row they would cost most of the time: sorted once afterwards they
+        // cost little.
+        let indexes = if mapping.ids.len() > INDEXED_IDS_MAX {
+            drop_indexes(&transaction, table)?
+        } else {
+            Vec::new()
+        };
+        let changed = Table { db: &transaction, table, mapping, pending, interrupt }
+            .rewrite(&mut done.unread)?;
         make_indexes(&transaction, &indexes)?;
         if changed > 0 {
             done.rows.insert(table.name.clone(), changed);
@@ -109,14 +70,18 @@ pub(super) fn rewrite(db: &mut Connection, mapping: &Mapping, interrupt: &Interr
     }
     let after = broken_references(&transaction)?;
     if after > before {
-        let what = format!("{} references between rows would be broken that were whole before", after - before);
+        let what = format!(
+            "{} references between rows would be broken that were whole before",
+            after - before
+        );
         return Err(rusqlite::Error::ToSqlConversionFailure(what.into()));
     }
     transaction.commit()?;
     Ok(done)
 }
 
-/// Opens a private copy for rewriting. It is thrown away if that fails, so that no log of it is kept.
+/// Opens a private copy for rewriting. It is thrown away if that fails, so that no log of it is
+/// kept.
 pub(super) fn open(path: &std::path::Path) -> rusqlite::Result<(Connection, JournalMode)> {
     let db = Connection::open(path)?;
     crate::source::wary(&db)?;
@@ -165,26 +130,43 @@ fn quoted(name: &str) -> String {
 /// The tables that may change: the known ones, and whatever else refers to items.
 fn tables_of(db: &Connection, unread: &mut Named) -> rusqlite::Result<Vec<TableOf>> {
     let mut names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")?;
-    let names = names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+    let names =
+        names.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
     let mut tables = Vec::new();
     for name in names {
         let mut info = db.prepare(&format!("PRAGMA table_info({})", quoted(&name)))?;
-        let has = info.query_map([], |row| row.get(1))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        let has =
+            info.query_map([], |row| row.get(1))?.collect::<rusqlite::Result<Vec<String>>>()?;
         let mut keys = db.prepare(&format!("PRAGMA foreign_key_list({})", quoted(&name)))?;
-        let keys = keys.query_map([], |row| Ok((row.get(2)?, row.get(3)?)))?.collect::<rusqlite::Result<Vec<(String, String)>>>()?;
-        let known = COLUMNS.iter().find(|(table, _)| *table == name).map_or(&[][..], |(_, columns)| columns);
+        let keys = keys
+            .query_map([], |row| Ok((row.get(2)?, row.get(3)?)))?
+            .collect::<rusqlite::Result<Vec<(String, String)>>>()?;
+        let known = COLUMNS
+            .iter()
+            .find(|(table, _)| *table == name)
+            .map_or(&[][..], |(_, columns)| columns);
         let refers = |column: &str| {
-            matches!(column, "ItemId" | "ParentItemId") || keys.iter().any(|(table, from)| table == "BaseItems" && from.eq_ignore_ascii_case(column))
+            matches!(column, "ItemId" | "ParentItemId")
+                || keys
+                    .iter()
+                    .any(|(table, from)| table == "BaseItems" && from.eq_ignore_ascii_case(column))
         };
-        let row = ["rowid", "_rowid_", "oid"].into_iter().find(|row| !has.iter().any(|column| column.eq_ignore_ascii_case(row)));
+        let row = ["rowid", "_rowid_", "oid"]
+            .into_iter()
+            .find(|row| !has.iter().any(|column| column.eq_ignore_ascii_case(row)));
         let columns: Vec<(String, Holds)> = has
             .into_iter()
             .filter_map(|column| {
-                let holds = known.iter().find(|(known, _)| *known == column).map(|(_, holds)| *holds);
+                let holds =
+                    known.iter().find(|(known, _)| *known == column).map(|(_, holds)| *holds);
                 holds.or_else(|| refers(&column).then_some(Holds::Id)).map(|holds| (column, holds))
             })
             .collect();
-        let is_numbered = db.query_row("SELECT wr = 0 AND type = 'table' FROM pragma_table_list(?1) WHERE schema = 'main'", [&name], |row| row.get(0))?;
+        let is_numbered = db.query_row(
+            "SELECT wr = 0 AND type = 'table' FROM pragma_table_list(?1) WHERE schema = 'main'",
+            [&name],
+            |row| row.get(0),
+        )?;
         match row.filter(|_| is_numbered) {
             _ if columns.is_empty() => {}
             Some(row) => tables.push(TableOf { name, row, columns }),
@@ -220,9 +202,18 @@ impl Table<'_> {
             for (row, changes) in &batch {
                 match self.update(*row, changes) {
                     Ok(()) => changed += 1,
-                    // Watch state of a film that was once at both places: the row that has the new key stays, and so does this one.
-                    Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
-                        unread.add(|| format!("row {row} of {} (another row has its new key already)", self.table.name));
+                    // Watch state of a film that was once at both places: the row that has the new
+                    // key stays, and so does this one.
+                    Err(error)
+                        if error.sqlite_error_code()
+                            == Some(rusqlite::ErrorCode::ConstraintViolation) =>
+                    {
+                        unread.add(|| {
+                            format!(
+                                "row {row} of {} (another row has its new key already)",
+                                self.table.name
+                            )
+                        });
                     }
                     Err(error) => return Err(error),
                 }
@@ -236,9 +227,13 @@ impl Table<'_> {
 
     /// The rows that change among the next ones, and the last that was looked at.
     fn batch(&self, from: i64, unread: &mut Named) -> rusqlite::Result<Batch> {
-        let columns: Vec<String> = self.table.columns.iter().map(|(column, _)| quoted(column)).collect();
+        let columns: Vec<String> =
+            self.table.columns.iter().map(|(column, _)| quoted(column)).collect();
         let (row, table) = (self.table.row, quoted(&self.table.name));
-        let sql = format!("SELECT {row}, {} FROM {table} WHERE {row} >= ?1 ORDER BY {row} LIMIT {BATCH_ROWS}", columns.join(", "));
+        let sql = format!(
+            "SELECT {row}, {} FROM {table} WHERE {row} >= ?1 ORDER BY {row} LIMIT {BATCH_ROWS}",
+            columns.join(", ")
+        );
         let mut statement = self.db.prepare_cached(&sql)?;
         let mut rows = statement.query([from])?;
         let (mut batch, mut last, mut seen) = (Vec::new(), None, 0);
@@ -247,7 +242,12 @@ impl Table<'_> {
             (last, seen) = (Some(id), seen + 1);
             let mut changes = Changes::new();
             for (at, (column, holds)) in self.table.columns.iter().enumerate() {
-                if let Some(new) = self.new_value(row.get_ref(at + 1)?, *holds, || format!("{}.{column} of row {id}", self.table.name), unread) {
+                if let Some(new) = self.new_value(
+                    row.get_ref(at + 1)?,
+                    *holds,
+                    || format!("{}.{column} of row {id}", self.table.name),
+                    unread,
+                ) {
                     changes.push((at, new));
                 }
             }
@@ -258,7 +258,13 @@ impl Table<'_> {
         Ok((batch, last.filter(|_| seen == BATCH_ROWS)))
     }
 
-    fn new_value(&self, value: ValueRef<'_>, holds: Holds, place: impl FnOnce() -> String, unread: &mut Named) -> Option<String> {
+    fn new_value(
+        &self,
+        value: ValueRef<'_>,
+        holds: Holds,
+        place: impl FnOnce() -> String,
+        unread: &mut Named,
+    ) -> Option<String> {
         let text = match value {
             ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok(),
             ValueRef::Blob(_) => None,
@@ -273,19 +279,35 @@ impl Table<'_> {
             Holds::Ids => self.mapping.ids.in_text(text),
             Holds::Path => self.mapping.path(text),
             Holds::Value => self.mapping.value(text),
-            Holds::Json => super::json::replace_strings(text, |text| self.mapping.value(text)).unwrap_or_else(|_| {
-                unread.add(place);
-                None
-            }),
+            Holds::Json => super::json::replace_strings(text, |text| self.mapping.value(text))
+                .unwrap_or_else(|_| {
+                    unread.add(place);
+                    None
+                }),
         };
-        if self.pending && holds != Holds::Json { new.map(|new| format!("{PENDING}{new}")) } else { new }
+        if self.pending && holds != Holds::Json {
+            new.map(|new| format!("{PENDING}{new}"))
+        } else {
+            new
+        }
     }
 
     fn update(&self, row: i64, changes: &Changes) -> rusqlite::Result<()> {
-        let set: Vec<String> =
-            changes.iter().enumerate().filter_map(|(number, (at, _))| Some(format!("{} = ?{}", quoted(&self.table.columns.get(*at)?.0), number + 2))).collect();
-        let sql = format!("UPDATE {} SET {} WHERE {} = ?1", quoted(&self.table.name), set.join(", "), self.table.row);
-        let values = std::iter::once(Value::Integer(row)).chain(changes.iter().map(|(_, new)| Value::Text(new.clone())));
+        let set: Vec<String> = changes
+            .iter()
+            .enumerate()
+            .filter_map(|(number, (at, _))| {
+                Some(format!("{} = ?{}", quoted(&self.table.columns.get(*at)?.0), number + 2))
+            })
+            .collect();
+        let sql = format!(
+            "UPDATE {} SET {} WHERE {} = ?1",
+            quoted(&self.table.name),
+            set.join(", "),
+            self.table.row
+        );
+        let values = std::iter::once(Value::Integer(row))
+            .chain(changes.iter().map(|(_, new)| Value::Text(new.clone())));
         self.db.prepare_cached(&sql)?.execute(params_from_iter(values))?;
         Ok(())
     }
@@ -294,8 +316,11 @@ impl Table<'_> {
 /// Drops the indexes over columns that change; how each is made again.
 fn drop_indexes(db: &Connection, table: &TableOf) -> rusqlite::Result<Vec<String>> {
     let mut statement = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL ORDER BY rowid")?;
-    let all = statement.query_map([&table.name], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<Vec<(String, String)>>>()?;
-    let names_one = |sql: &String| table.columns.iter().any(|(column, _)| sql.contains(&quoted(column)));
+    let all = statement
+        .query_map([&table.name], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<Vec<(String, String)>>>()?;
+    let names_one =
+        |sql: &String| table.columns.iter().any(|(column, _)| sql.contains(&quoted(column)));
     let mut dropped = Vec::new();
     for (name, sql) in all.into_iter().filter(|(_, sql)| names_one(sql)) {
         db.execute(&format!("DROP INDEX {}", quoted(&name)), [])?;
@@ -317,7 +342,10 @@ fn make_indexes(db: &Connection, made: &[String]) -> rusqlite::Result<()> {
 fn settle(db: &Connection, table: &TableOf) -> rusqlite::Result<()> {
     for (column, _) in table.columns.iter().filter(|(_, holds)| *holds != Holds::Json) {
         let (column, table, len) = (quoted(column), quoted(&table.name), PENDING.chars().count());
-        let sql = format!("UPDATE {table} SET {column} = substr({column}, {}) WHERE typeof({column}) = 'text' AND substr({column}, 1, {len}) = ?1", len + 1);
+        let sql = format!(
+            "UPDATE {table} SET {column} = substr({column}, {}) WHERE typeof({column}) = 'text' AND substr({column}, 1, {len}) = ?1",
+            len + 1
+        );
         db.execute(&sql, [PENDING])?;
     }
     Ok(())

@@ -1,10 +1,13 @@
-//! The trees of a moved snapshot: those of the old one, with other names, and other bytes where paths were written.
+//! The trees of a moved snapshot: those of the old one, with other names, and other bytes where
+//! paths were written.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::iter::Peekable;
 
-use crate::manifest::{CategoryRecord, Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord, compare};
+use crate::manifest::{
+    CategoryRecord, Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord, compare,
+};
 use crate::source::{Category, OpenFile, Stat};
 use crate::store::{ChunkReader, Index, Repository, Stored};
 
@@ -24,7 +27,9 @@ use super::prepare::{Prepared, is_database};
 fn changes(category: Category, prepared: &Prepared) -> bool {
     match category {
         Category::Database => !prepared.plan.rows.is_empty(),
-        Category::Config | Category::Plugins => prepared.documents.keys().any(|path| Category::of(path) == category),
+        Category::Config | Category::Plugins => {
+            prepared.documents.keys().any(|path| Category::of(path) == category)
+        }
         category => prepared.folders.get(&category).is_some_and(|folders| folders.count() > 0),
     }
 }
@@ -41,18 +46,36 @@ pub(super) struct Storing<'r> {
 }
 
 impl<'r> Storing<'r> {
-    pub(super) fn new(repository: &'r Repository, index: &'r Index, prepared: &'r Prepared, monitor: &'r Monitor) -> Result<Storing<'r>, Error> {
+    pub(super) fn new(
+        repository: &'r Repository,
+        index: &'r Index,
+        prepared: &'r Prepared,
+        monitor: &'r Monitor,
+    ) -> Result<Storing<'r>, Error> {
         let config = repository.config();
         let packer = || Packer::new(repository.hashing(), config.cut, config.compression_level);
         let streams = crate::store::PackStreams::new(repository, index, Collector::STREAMS);
         let collector = Collector::new(streams, index, packer()?, None, false);
-        Ok(Storing { repository, index, packer: packer()?, pages: PagePacker::new(repository)?, collector, prepared, monitor })
+        Ok(Storing {
+            repository,
+            index,
+            packer: packer()?,
+            pages: PagePacker::new(repository)?,
+            collector,
+            prepared,
+            monitor,
+        })
     }
 
     /// Stores the trees that change; all trees of the moved snapshot.
-    pub(super) fn trees(&mut self, record: &SnapshotRecord) -> Result<BTreeMap<String, CategoryRecord>, Error> {
+    pub(super) fn trees(
+        &mut self,
+        record: &SnapshotRecord,
+    ) -> Result<BTreeMap<String, CategoryRecord>, Error> {
         let mut wanted = Vec::new();
-        for (category, root) in categories(record).filter(|(category, _)| changes(*category, self.prepared)) {
+        for (category, root) in
+            categories(record).filter(|(category, _)| changes(*category, self.prepared))
+        {
             self.tree(category, root)?;
             wanted.push(category);
         }
@@ -109,7 +132,9 @@ impl<'r> Storing<'r> {
         let Some(bytes) = self.prepared.documents.get(&entry.path) else { return Ok(entry) };
         let size = bytes.len() as u64;
         let Storing { packer, collector, index, .. } = self;
-        let stored = packer.store_stream(&mut bytes.as_slice(), size, index, &mut |extent| collector.extent(category, extent));
+        let stored = packer.store_stream(&mut bytes.as_slice(), size, index, &mut |extent| {
+            collector.extent(category, extent)
+        });
         let (content, _) = stored.map_err(|failure| self.of_read(failure))?;
         Ok(Entry { kind: Kind::File { size, content }, ..entry })
     }
@@ -127,14 +152,21 @@ impl<'r> Storing<'r> {
         if let Some(page_bytes) = open.page_bytes().map_err(failed)? {
             let before = if let Content::Pages(id) = before { Some(*id) } else { None };
             let known = KnownPages::new(None);
-            let past = Past { before, known: &known, interrupt: &monitor.interrupt, page_hashes: &PageHashes::default() };
+            let past = Past {
+                before,
+                known: &known,
+                interrupt: &monitor.interrupt,
+                page_hashes: &PageHashes::default(),
+            };
             let mut reader = ChunkReader::new(repository, index);
-            let stored = pages.store(&open.file, (size, page_bytes), &past, index, &mut reader, &mut sink);
+            let stored =
+                pages.store(&open.file, (size, page_bytes), &past, index, &mut reader, &mut sink);
             if let Some(stored) = stored.map_err(|failure| of_read(failure, path))? {
                 return Ok(Kind::File { size, content: Content::Pages(stored.id) });
             }
         }
-        let (content, _) = packer.store_file(&open, index, &mut sink).map_err(|failure| of_read(failure, path))?;
+        let (content, _) =
+            packer.store_file(&open, index, &mut sink).map_err(|failure| of_read(failure, path))?;
         Ok(Kind::File { size, content })
     }
 
@@ -143,7 +175,11 @@ impl<'r> Storing<'r> {
     }
 
     /// Makes all durable, with a copy of the record.
-    pub(super) fn finish(mut self, id: SnapshotId, record: &SnapshotRecord) -> Result<Stored, Error> {
+    pub(super) fn finish(
+        mut self,
+        id: SnapshotId,
+        record: &SnapshotRecord,
+    ) -> Result<Stored, Error> {
         self.collector.store_record_copy(id, record)?;
         let (stored, _) = self.collector.finish()?;
         if self.index.unplaced() != 0 {
@@ -160,7 +196,10 @@ impl<'r> Storing<'r> {
 }
 
 /// The next moved entry, if it comes before a path or is in its place.
-fn next_before<'e>(moved: &mut Peekable<std::slice::Iter<'e, Entry>>, path: &[u8]) -> Option<&'e Entry> {
+fn next_before<'e>(
+    moved: &mut Peekable<std::slice::Iter<'e, Entry>>,
+    path: &[u8],
+) -> Option<&'e Entry> {
     moved.next_if(|entry| compare(&entry.path, path).is_le())
 }
 

@@ -7,8 +7,12 @@ use crate::source::parse_xml;
 #[error("it could not be read as XML")]
 pub(super) struct NoXml;
 
-/// The file with new texts in place of those for which `replace` has one, given the element's name and its text. Nothing where all stay.
-pub(super) fn replace_texts(xml: &[u8], mut replace: impl FnMut(&str, &str) -> Option<String>) -> Result<Option<Vec<u8>>, NoXml> {
+/// The file with new texts in place of those for which `replace` has one, given the element's name
+/// and its text. Nothing where all stay.
+pub(super) fn replace_texts(
+    xml: &[u8],
+    mut replace: impl FnMut(&str, &str) -> Option<String>,
+) -> Result<Option<Vec<u8>>, NoXml> {
     let mark: &[u8] = b"\xef\xbb\xbf";
     let (mark, body) = xml.strip_prefix(mark).map_or((&[][..], xml), |body| (mark, body));
     let text = std::str::from_utf8(body).map_err(|_| NoXml)?;
@@ -23,7 +27,9 @@ pub(super) fn replace_texts(xml: &[u8], mut replace: impl FnMut(&str, &str) -> O
         // What is written as several pieces is one text, and its range is that of the first piece.
         let end = match node.next_sibling() {
             Some(next) => next.range().start,
-            None => text.get(..element.range().end).and_then(|whole| whole.rfind("</")).ok_or(NoXml)?,
+            None => {
+                text.get(..element.range().end).and_then(|whole| whole.rfind("</")).ok_or(NoXml)?
+            }
         };
         let range = node.range().start..end;
         out.extend_from_slice(body.get(copied..range.start).unwrap_or_default());
@@ -37,7 +43,8 @@ pub(super) fn replace_texts(xml: &[u8], mut replace: impl FnMut(&str, &str) -> O
     Ok(Some(out))
 }
 
-/// The file with a text in an element that is directly below its root; nothing where there is no such element.
+/// The file with a text in an element that is directly below its root; nothing where there is no
+/// such element.
 pub(super) fn set_text(xml: &[u8], name: &str, value: &str) -> Option<Vec<u8>> {
     let mark: &[u8] = b"\xef\xbb\xbf";
     let (mark, body) = xml.strip_prefix(mark).map_or((&[][..], xml), |body| (mark, body));
@@ -67,17 +74,33 @@ mod tests {
 
     #[test]
     fn texts_are_replaced_and_all_else_stays() {
-        let replace = |name: &str, text: &str| (name == "Path").then(|| text.strip_prefix("/a&b").map(|rest| format!("/<c>{rest}"))).flatten();
+        let replace = |name: &str, text: &str| {
+            (name == "Path")
+                .then(|| text.strip_prefix("/a&b").map(|rest| format!("/<c>{rest}")))
+                .flatten()
+        };
         let xml = "\u{feff}<?xml version=\"1.0\"?>\r\n<S x=\"/a\"><!-- /a&b --><Path>/a&amp;b/Ä</Path><Name>/a&amp;b</Name><Path><![CDATA[/a&b/x]]></Path><Path /></S>\n";
         let new = replace_texts(xml.as_bytes(), replace).unwrap().unwrap();
-        let wanted =
-            "\u{feff}<?xml version=\"1.0\"?>\r\n<S x=\"/a\"><!-- /a&b --><Path>/&lt;c&gt;/Ä</Path><Name>/a&amp;b</Name><Path>/&lt;c&gt;/x</Path><Path /></S>\n";
+        let wanted = "\u{feff}<?xml version=\"1.0\"?>\r\n<S x=\"/a\"><!-- /a&b --><Path>/&lt;c&gt;/Ä</Path><Name>/a&amp;b</Name><Path>/&lt;c&gt;/x</Path><Path /></S>\n";
         assert_eq!(String::from_utf8(new).unwrap(), wanted);
-        let pieces = replace_texts(b"<S><Path>/a&amp;b/<![CDATA[x&y]]>/z</Path><Path>/a&amp;b<!-- n -->/q</Path></S>", replace).unwrap().unwrap();
-        assert_eq!(String::from_utf8(pieces).unwrap(), "<S><Path>/&lt;c&gt;/x&amp;y/z</Path><Path>/&lt;c&gt;<!-- n -->/q</Path></S>");
+        let pieces = replace_texts(
+            b"<S><Path>/a&amp;b/<![CDATA[x&y]]>/z</Path><Path>/a&amp;b<!-- n -->/q</Path></S>",
+            replace,
+        )
+        .unwrap()
+        .unwrap();
+        assert_eq!(
+            String::from_utf8(pieces).unwrap(),
+            "<S><Path>/&lt;c&gt;/x&amp;y/z</Path><Path>/&lt;c&gt;<!-- n -->/q</Path></S>"
+        );
         let set = set_text(b"<S>\n  <MetadataPath />\n</S>", "MetadataPath", "/a & b").unwrap();
         assert_eq!(set, b"<S>\n  <MetadataPath>/a &amp; b</MetadataPath>\n</S>");
-        assert!(replace_texts(b"<S>", replace).is_err() && replace_texts(b"\xff", replace).is_err());
-        assert!(replace_texts(b"<S/>", replace).unwrap().is_none() && replace_texts(b"", replace).unwrap().is_none());
+        assert!(
+            replace_texts(b"<S>", replace).is_err() && replace_texts(b"\xff", replace).is_err()
+        );
+        assert!(
+            replace_texts(b"<S/>", replace).unwrap().is_none()
+                && replace_texts(b"", replace).unwrap().is_none()
+        );
     }
 }

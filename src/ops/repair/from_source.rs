@@ -1,4 +1,5 @@
-//! What is lost of the repository may still stand in the source: a file that did not change since is read and stored again.
+//! What is lost of the repository may still stand in the source: a file that did not change since
+//! is read and stored again.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -15,7 +16,8 @@ use super::super::{Damage, Error, Monitor};
 use super::RepairReport;
 use super::packs::STREAMS;
 
-/// The file of a snapshot's path where it stood when the snapshot was taken, through no link that somebody else could have made since.
+/// The file of a snapshot's path where it stood when the snapshot was taken, through no link that
+/// somebody else could have made since.
 fn open_of(record: &SnapshotRecord, path: &[u8]) -> Option<OpenFile> {
     let directories = &record.source.directories;
     if let Some(folder) = directories.get("folder") {
@@ -47,7 +49,8 @@ pub(super) fn store_again(
     let mut streams = PackStreams::new(repository, index, STREAMS);
     let mut reader = ChunkReader::new(repository, index);
     let mut asked = HashSet::new();
-    let records: HashMap<_, _> = catalog.snapshots.iter().map(|(id, record)| (*id, record)).collect();
+    let records: HashMap<_, _> =
+        catalog.snapshots.iter().map(|(id, record)| (*id, record)).collect();
     // The newest first: they are likeliest to be what the source still is.
     for damage in damage.damage.iter().rev().filter(|damage| !damage.logical.is_empty()) {
         if monitor.interrupt.is_raised() {
@@ -56,8 +59,13 @@ pub(super) fn store_again(
         let Some(record) = records.get(&damage.snapshot) else { continue };
         let Some(selected) = entry_of(&mut reader, record, &damage.logical)? else { continue };
         let mtime = (selected.entry.mtime.seconds, selected.entry.mtime.nanos);
-        if asked.insert((damage.logical.clone(), mtime)) && restore_chunks(record, &selected, &mut packer, index, &mut streams)? {
-            report.mended(damage.path.clone(), "read again from the server, where the file is unchanged");
+        if asked.insert((damage.logical.clone(), mtime))
+            && restore_chunks(record, &selected, &mut packer, index, &mut streams)?
+        {
+            report.mended(
+                damage.path.clone(),
+                "read again from the server, where the file is unchanged",
+            );
         }
     }
     packer.flush(&mut |extent| Ok(streams.append(0, extent)?))?;
@@ -66,7 +74,11 @@ pub(super) fn store_again(
 }
 
 /// The entry of a path; nothing where what leads to it cannot be read either.
-fn entry_of(reader: &mut ChunkReader<'_>, record: &SnapshotRecord, path: &[u8]) -> Result<Option<Selected>, Error> {
+fn entry_of(
+    reader: &mut ChunkReader<'_>,
+    record: &SnapshotRecord,
+    path: &[u8],
+) -> Result<Option<Selected>, Error> {
     for (category, root) in categories(record) {
         match find(reader, root.manifest, path) {
             Ok(Some(entry)) => return Ok(Some(Selected { category, entry })),
@@ -78,8 +90,8 @@ fn entry_of(reader: &mut ChunkReader<'_>, record: &SnapshotRecord, path: &[u8]) 
     Ok(None)
 }
 
-/// The file of the source that an entry was read from, if it is what it was then. A database is captured by pages, from a copy: the next
-/// snapshot stores it anew.
+/// The file of the source that an entry was read from, if it is what it was then. A database is
+/// captured by pages, from a copy: the next snapshot stores it anew.
 fn unchanged_file(record: &SnapshotRecord, entry: &Entry) -> Option<OpenFile> {
     let Kind::File { size, content } = &entry.kind else { return None };
     if matches!(content, Content::Pages(_)) {
@@ -90,14 +102,33 @@ fn unchanged_file(record: &SnapshotRecord, entry: &Entry) -> Option<OpenFile> {
 }
 
 /// Whether the source still has what is damaged; nothing is read of it.
-pub(super) fn could_be_read(repository: &Repository, index: &Index, catalog: &Catalog, damage: &Damage) -> Result<bool, Error> {
-    let Some((_, record)) = catalog.snapshots.iter().find(|(id, _)| *id == damage.snapshot).filter(|_| !damage.logical.is_empty()) else { return Ok(false) };
+pub(super) fn could_be_read(
+    repository: &Repository,
+    index: &Index,
+    catalog: &Catalog,
+    damage: &Damage,
+) -> Result<bool, Error> {
+    let Some((_, record)) = catalog
+        .snapshots
+        .iter()
+        .find(|(id, _)| *id == damage.snapshot)
+        .filter(|_| !damage.logical.is_empty())
+    else {
+        return Ok(false);
+    };
     let mut reader = ChunkReader::new(repository, index);
-    Ok(entry_of(&mut reader, record, &damage.logical)?.is_some_and(|selected| unchanged_file(record, &selected.entry).is_some()))
+    Ok(entry_of(&mut reader, record, &damage.logical)?
+        .is_some_and(|selected| unchanged_file(record, &selected.entry).is_some()))
 }
 
 /// Reads a file of the source again, if it is what the snapshot knows; whether it was.
-fn restore_chunks(record: &SnapshotRecord, selected: &Selected, packer: &mut Packer, index: &Index, streams: &mut PackStreams<'_>) -> Result<bool, Error> {
+fn restore_chunks(
+    record: &SnapshotRecord,
+    selected: &Selected,
+    packer: &mut Packer,
+    index: &Index,
+    streams: &mut PackStreams<'_>,
+) -> Result<bool, Error> {
     let Some(open) = unchanged_file(record, &selected.entry) else { return Ok(false) };
     match packer.store_file(&open, index, &mut |extent| Ok(streams.append(0, extent)?)) {
         Ok((found, _)) => Ok(selected.entry.content() == Some(&found)),

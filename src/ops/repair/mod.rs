@@ -1,10 +1,14 @@
-//! `repair`: what is damaged is mended with what is at hand (parity, another copy, the source's unchanged file); what cannot be is
-//! named, and taken out of the snapshots that have it. Nothing goes before what takes its place is durable.
+//! `repair`: what is damaged is mended with what is at hand (parity, another copy, the source's
+//! unchanged file); what cannot be is named, and taken out of the snapshots that have it. Nothing
+//! goes before what takes its place is durable.
 
 mod from_packs;
 mod from_source;
 mod list;
 mod packs;
+mod parity;
+mod refuse;
+mod report;
 mod trim;
 
 use std::collections::{HashMap, HashSet};
@@ -14,13 +18,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Catalog, FileHash, SnapshotId, Standing, accept_list};
 use crate::progress::Phase;
-use crate::store::{Index, IndexMode, PackStreams, Parity, Repository, pack_id, pack_name, parity_name, parity_pack, snapshot_name};
+use crate::store::{Index, IndexMode, PackStreams, Repository, pack_name, snapshot_name};
 
 use super::check::{BadChunks, CheckReport, Trees};
 use super::ingest::packer::Packer;
 use super::{CheckOptions, Error, Monitor, Share, check};
 
 use self::packs::BadPack;
+use self::parity::put_parity_right;
+use self::refuse::{refuse_absence, refuse_newer};
+
+pub use self::report::{LostPath, Mended, RepairReport};
 
 /// How to repair.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +38,8 @@ pub struct RepairOptions {
     pub quick: bool,
     /// Find out what would be done, change nothing.
     pub dry_run: bool,
-    /// Write recovery blocks for all packs from now on, in thousandths of their size; 0 removes them.
+    /// Write recovery blocks for all packs from now on, in thousandths of their size; 0 removes
+    /// them.
     pub add_parity: Option<u32>,
     /// Go on though most packs are gone: what they held is given up.
     pub give_up_missing: bool,
@@ -42,61 +51,13 @@ pub struct RepairOptions {
 
 impl Default for RepairOptions {
     fn default() -> RepairOptions {
-        RepairOptions { quick: false, dry_run: false, add_parity: None, give_up_missing: false, threads: 0, wait: super::prune::WAIT }
-    }
-}
-
-/// Something that was mended.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Mended {
-    /// A file of the repository, or a path of snapshots.
-    pub path: String,
-    /// What was done.
-    pub what: String,
-}
-
-/// A path of a snapshot that is lost for good, or a whole snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LostPath {
-    /// The snapshot, as it was.
-    pub snapshot: Option<SnapshotId>,
-    /// The snapshot that stands for it now, without what is lost.
-    pub now: Option<SnapshotId>,
-    /// The path.
-    pub path: String,
-    /// Why it is lost.
-    pub what: String,
-    /// Entries that it stands for.
-    pub entries: u64,
-}
-
-/// What came of it.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct RepairReport {
-    /// Nothing was changed: what is told would be done.
-    pub dry_run: bool,
-    /// What was wrong before.
-    pub found: CheckReport,
-    /// What was mended.
-    pub mended: Vec<Mended>,
-    /// What is lost for good.
-    pub lost: Vec<LostPath>,
-    /// Entries that are lost, counted.
-    pub lost_count: u64,
-}
-
-/// Lost paths that are named; beyond them they are counted.
-const LOST_NAMED_MAX: usize = 100_000;
-
-impl RepairReport {
-    fn mended(&mut self, path: impl Into<String>, what: impl Into<String>) {
-        self.mended.push(Mended { path: path.into(), what: what.into() });
-    }
-
-    fn lost(&mut self, lost: LostPath) {
-        self.lost_count += lost.entries.max(1);
-        if self.lost.len() < LOST_NAMED_MAX {
-            self.lost.push(lost);
+        RepairOptions {
+            quick: false,
+            dry_run: false,
+            add_parity: None,
+            give_up_missing: false,
+            threads: 0,
+            wait: super::prune::WAIT,
         }
     }
 }
@@ -104,14 +65,22 @@ impl RepairReport {
 /// Mends a repository; alone with it all the while.
 ///
 /// # Errors
-/// [`Error::StillInUse`] where others use the repository for longer than `wait`, [`Error::Refused`] where most packs are gone and nobody gave them
-/// up, [`Error::Interrupted`], and [`Error::Store`] where it cannot be read or written: what cannot be read is not taken for lost.
-pub fn repair(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> Result<RepairReport, Error> {
+/// [`Error::StillInUse`] where others use the repository for longer than `wait`, [`Error::Refused`]
+/// where most packs are gone and nobody gave them up, [`Error::Interrupted`], and [`Error::Store`]
+/// where it cannot be read or written: what cannot be read is not taken for lost.
+pub fn repair(
+    repository: &Repository,
+    options: &RepairOptions,
+    monitor: &Monitor,
+) -> Result<RepairReport, Error> {
     let outcome = if options.dry_run {
         look(repository, options, monitor)
     } else {
         let _work = super::prune::alone_at_work(repository, options.wait, monitor)?;
-        repository.exclusively(&|waited| super::prune::still_waits(waited, options.wait, monitor), || work(repository, options, monitor))
+        repository
+            .exclusively(&|waited| super::prune::still_waits(waited, options.wait, monitor), || {
+                work(repository, options, monitor)
+            })
     };
     outcome.map_err(|error| match error.unread_file() {
         Some(name) => packs::unread(name),
@@ -119,14 +88,26 @@ pub fn repair(repository: &Repository, options: &RepairOptions, monitor: &Monito
     })
 }
 
-fn examine(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> Result<CheckReport, Error> {
+fn examine(
+    repository: &Repository,
+    options: &RepairOptions,
+    monitor: &Monitor,
+) -> Result<CheckReport, Error> {
     let read = if options.quick { Share::Nothing } else { Share::All };
     check(repository, &CheckOptions { read, threads: options.threads }, monitor)
 }
 
 /// What would be done.
-fn look(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> Result<RepairReport, Error> {
-    let mut report = RepairReport { dry_run: options.dry_run, found: examine(repository, options, monitor)?, ..RepairReport::default() };
+fn look(
+    repository: &Repository,
+    options: &RepairOptions,
+    monitor: &Monitor,
+) -> Result<RepairReport, Error> {
+    let mut report = RepairReport {
+        dry_run: options.dry_run,
+        found: examine(repository, options, monitor)?,
+        ..RepairReport::default()
+    };
     if report.found.findings.iter().any(|finding| finding.name == "packs") {
         report.mended("packs", "snapshots can be rebuilt from trees that belong to no snapshot");
     }
@@ -136,11 +117,19 @@ fn look(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> 
     for id in report.found.damaged_packs.clone() {
         match packs::mend(repository, &id)? {
             Some(_) => report.mended(pack_name(&id), "it can be repaired from its parity"),
-            None if report.found.unread.contains(&pack_name(&id)) => return Err(packs::unread(&pack_name(&id))),
+            None if report.found.unread.contains(&pack_name(&id)) => {
+                return Err(packs::unread(&pack_name(&id)));
+            }
             None => drop(bad.insert(id)),
         }
     }
-    let lost_chunks: BadChunks = report.found.bad_chunks.iter().filter(|(pack, ..)| bad.contains(pack)).map(|(_, chunk, what)| (*chunk, *what)).collect();
+    let lost_chunks: BadChunks = report
+        .found
+        .bad_chunks
+        .iter()
+        .filter(|(pack, ..)| bad.contains(pack))
+        .map(|(_, chunk, what)| (*chunk, *what))
+        .collect();
     let catalog = Catalog::load(repository)?;
     let mut damage = CheckReport::default();
     let mut trees = Trees::new(repository, &known, lost_chunks);
@@ -149,33 +138,50 @@ fn look(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> 
     }
     for damage in damage.damage {
         if from_source::could_be_read(repository, &known, &catalog, &damage)? {
-            report.mended(damage.path, "can be read again from the server, where the file is unchanged");
+            report.mended(
+                damage.path,
+                "can be read again from the server, where the file is unchanged",
+            );
             continue;
         }
-        report.lost(LostPath { snapshot: Some(damage.snapshot), now: None, path: damage.path, what: damage.what, entries: damage.entries });
+        report.lost(LostPath {
+            snapshot: Some(damage.snapshot),
+            now: None,
+            path: damage.path,
+            what: damage.what,
+            entries: damage.entries,
+        });
     }
     report.mended.sort();
     report.mended.dedup();
     Ok(report)
 }
 
-fn work(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> Result<RepairReport, Error> {
+fn work(
+    repository: &Repository,
+    options: &RepairOptions,
+    monitor: &Monitor,
+) -> Result<RepairReport, Error> {
     super::prune::finish_forgetting(repository)?;
     // What a prune or repair gave up and left behind counts again: it is looked at like all else.
     let known = Index::open(repository, IndexMode::UseAndList)?;
-    if !known.condemned().is_empty()
-        && let Some(place) = repository.index_place()
-    {
-        place.remove().map_err(|source| crate::store::Error::Local { verb: "remove", path: place.path.clone(), source })?;
+    if !known.condemned().is_empty() {
+        remove_index(repository)?;
     }
-    let mut report = RepairReport { dry_run: options.dry_run, found: examine(repository, options, monitor)?, ..RepairReport::default() };
+    let mut report = RepairReport {
+        dry_run: options.dry_run,
+        found: examine(repository, options, monitor)?,
+        ..RepairReport::default()
+    };
     refuse_absence(repository, &known, options)?;
     refuse_newer(repository, &report.found)?;
     monitor.progress.phase(Phase::Mend, 0, 0);
     let config_damage = repository.config_damage();
     if !config_damage.is_empty() || options.add_parity.is_some() {
         repository.rewrite_config(options.add_parity)?;
-        config_damage.iter().for_each(|(name, _)| report.mended(*name, "restored from the other copy of the settings"));
+        config_damage.iter().for_each(|(name, _)| {
+            report.mended(*name, "restored from the other copy of the settings")
+        });
     }
 
     for name in repository.key_slots()?.mend(repository.backend())? {
@@ -184,19 +190,7 @@ fn work(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> 
 
     list::records_from_copies(repository, &mut report)?;
 
-    // Packs: as they were by their parity, or what is left of them into new ones.
-    let mut bad = Vec::new();
-    for id in report.found.damaged_packs.clone() {
-        match packs::mend(repository, &id)? {
-            Some(bytes) => {
-                packs::replace(repository, &id, &bytes)?;
-                report.mended(pack_name(&id), "repaired from its parity: its content is as before");
-            }
-            // It could not be read a moment ago: what is read now need not be all of it.
-            None if report.found.unread.contains(&pack_name(&id)) => return Err(packs::unread(&pack_name(&id))),
-            None => bad.push(packs::examine(repository, &known, &id)?),
-        }
-    }
+    let bad = mend_packs(repository, &known, &mut report)?;
     let given_up: HashSet<[u8; 16]> = bad.iter().map(|pack| pack.id).collect();
     let index = Index::open_without(repository, IndexMode::Rebuild, &given_up)?;
     if report.found.findings.iter().any(|finding| finding.name == "index.redb") {
@@ -210,14 +204,16 @@ fn work(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> 
     accept_list(repository)?;
 
     // From here on nothing needs the damaged packs.
-    if !index.commit_without(&given_up)?
-        && let Some(place) = repository.index_place()
-    {
-        place.remove().map_err(|source| crate::store::Error::Local { verb: "remove", path: place.path.clone(), source })?;
+    if !index.commit_without(&given_up)? {
+        remove_index(repository)?;
     }
     for pack in &bad {
         super::prune::remove_pack(repository, &pack.id)?;
-        let what = if pack.trailer.is_some() { "deleted; everything readable in it is in new packs" } else { "deleted: nothing in it could be read" };
+        let what = if pack.trailer.is_some() {
+            "deleted; everything readable in it is in new packs"
+        } else {
+            "deleted: nothing in it could be read"
+        };
         report.mended(pack_name(&pack.id), what);
     }
     repository.backend().sync().map_err(crate::store::Error::from)?;
@@ -227,43 +223,46 @@ fn work(repository: &Repository, options: &RepairOptions, monitor: &Monitor) -> 
     Ok(report)
 }
 
-/// What a later program wrote is not damaged, only not known.
-fn refuse_newer(repository: &Repository, found: &CheckReport) -> Result<(), Error> {
-    let mut newer = Catalog::newer(repository)?;
-    for id in &found.damaged_packs {
-        if packs::is_newer(repository, id)? {
-            newer = Some(pack_name(id));
-        }
-    }
-    match newer {
-        None => Ok(()),
-        Some(name) => Err(Error::Refused {
-            what: format!("{name} was written by a newer jellyvault; nothing was changed"),
-            hint: "Install a newer version of jellyvault and repair with it.".to_owned(),
-        }),
-    }
+/// Without an index file all trailers are read the next time.
+fn remove_index(repository: &Repository) -> Result<(), Error> {
+    let Some(place) = repository.index_place() else { return Ok(()) };
+    Ok(place.remove().map_err(|source| crate::store::Error::Local {
+        verb: "remove",
+        path: place.path.clone(),
+        source,
+    })?)
 }
 
-/// Packs that are gone altogether look like a disk that is not there: nothing is given up for that.
-fn refuse_absence(repository: &Repository, known: &Index, options: &RepairOptions) -> Result<(), Error> {
-    let here = repository.backend().list("packs/").map_err(crate::store::Error::from)?.iter().filter(|file| pack_id(&file.name).is_some()).count();
-    let gone = known.lost().len();
-    let is_absent = gone > here || (here == 0 && !Catalog::ids(repository)?.is_empty());
-    if !is_absent || options.give_up_missing {
-        return Ok(());
+/// Makes packs what they were, by their parity; those that parity does not help.
+fn mend_packs(
+    repository: &Repository,
+    known: &Index,
+    report: &mut RepairReport,
+) -> Result<Vec<BadPack>, Error> {
+    let mut bad = Vec::new();
+    for id in report.found.damaged_packs.clone() {
+        match packs::mend(repository, &id)? {
+            Some(bytes) => {
+                packs::replace(repository, &id, &bytes)?;
+                report.mended(pack_name(&id), "repaired from its parity: its content is as before");
+            }
+            // It could not be read a moment ago: what is read now need not be all of it.
+            None if report.found.unread.contains(&pack_name(&id)) => {
+                return Err(packs::unread(&pack_name(&id)));
+            }
+            None => bad.push(packs::examine(repository, known, &id)?),
+        }
     }
-    Err(Error::Refused {
-        what: match gone {
-            0 => "all packs of the repository are missing, but there are snapshots; nothing was changed".to_owned(),
-            gone => format!("{gone} packs of the repository are missing and {here} are present; nothing was changed"),
-        },
-        hint: "Is a disk not mounted, or was the repository copied only in part? Bring the packs back. If they are lost for good: jellyvault repair --give-up-missing."
-            .to_owned(),
-    })
+    Ok(bad)
 }
 
 /// Copies what is whole of damaged packs into new ones.
-fn salvage(repository: &Repository, index: &Index, bad: &[BadPack], report: &mut RepairReport) -> Result<(), Error> {
+fn salvage(
+    repository: &Repository,
+    index: &Index,
+    bad: &[BadPack],
+    report: &mut RepairReport,
+) -> Result<(), Error> {
     if bad.is_empty() {
         return Ok(());
     }
@@ -281,16 +280,22 @@ fn salvage(repository: &Repository, index: &Index, bad: &[BadPack], report: &mut
 /// New records in place of old ones.
 type NewRecords = Vec<(SnapshotId, SnapshotId, FileHash)>;
 
-/// What the source still has is stored again; what is lost then is taken out of the snapshots: (old, new) records, and records that
-/// cannot be read.
-fn mend_snapshots(repository: &Repository, index: &Index, report: &mut RepairReport, monitor: &Monitor) -> Result<(NewRecords, Vec<SnapshotId>), Error> {
+/// What the source still has is stored again; what is lost then is taken out of the snapshots:
+/// (old, new) records, and records that cannot be read.
+fn mend_snapshots(
+    repository: &Repository,
+    index: &Index,
+    report: &mut RepairReport,
+    monitor: &Monitor,
+) -> Result<(NewRecords, Vec<SnapshotId>), Error> {
     let catalog = Catalog::load(repository)?;
     let mut damage = damage_in(repository, index, &catalog, monitor)?;
     while damage.damage_count > 0 {
         from_source::store_again(repository, index, &catalog, &damage, report, monitor)?;
         let left = damage_in(repository, index, &catalog, monitor)?;
         // Only so many are named at a time: once more, as long as that helps.
-        let is_all = left.damage_count == damage.damage_count || damage.damage.len() as u64 == damage.damage_count;
+        let is_all = left.damage_count == damage.damage_count
+            || damage.damage.len() as u64 == damage.damage_count;
         damage = left;
         if is_all {
             break;
@@ -303,10 +308,15 @@ fn mend_snapshots(repository: &Repository, index: &Index, report: &mut RepairRep
         let mut streams = PackStreams::new(repository, index, packs::STREAMS);
         let mut trees = Trees::new(repository, index, HashMap::new());
         let mut records = Vec::new();
-        for (old, record) in catalog.snapshots.iter().filter(|(id, _)| damage.damaged_snapshots.contains(id)) {
+        for (old, record) in
+            catalog.snapshots.iter().filter(|(id, _)| damage.damaged_snapshots.contains(id))
+        {
             let mut own = CheckReport::default();
             trees.snapshot(*old, record, &mut own, monitor)?;
-            let (id, record) = (trim::new_id(old)?, trim::without(record, &own, &mut trees, &mut packer, index, &mut streams)?);
+            let (id, record) = (
+                trim::new_id(old)?,
+                trim::without(record, &own, &mut trees, &mut packer, index, &mut streams)?,
+            );
             trim::store_copy(id, &record, &mut packer, index, &mut streams)?;
             records.push((*old, id, record, own));
         }
@@ -315,7 +325,13 @@ fn mend_snapshots(repository: &Repository, index: &Index, report: &mut RepairRep
         for (old, id, record, own) in records {
             let hash = Catalog::write(repository, id, &record)?;
             for damage in own.damage {
-                report.lost(LostPath { snapshot: Some(old), now: Some(id), path: damage.path, what: damage.what, entries: damage.entries });
+                report.lost(LostPath {
+                    snapshot: Some(old),
+                    now: Some(id),
+                    path: damage.path,
+                    what: damage.what,
+                    entries: damage.entries,
+                });
             }
             new.push((old, id, hash));
         }
@@ -323,45 +339,28 @@ fn mend_snapshots(repository: &Repository, index: &Index, report: &mut RepairRep
     let mut unreadable = Vec::new();
     for (name, error) in &catalog.damaged {
         let id = Catalog::ids(repository)?.into_iter().find(|id| snapshot_name(&id.0) == *name);
-        report.lost(LostPath { snapshot: id, now: None, path: name.clone(), what: format!("the whole snapshot: {}", super::in_one_line(error)), entries: 0 });
+        report.lost(LostPath {
+            snapshot: id,
+            now: None,
+            path: name.clone(),
+            what: format!("the whole snapshot: {}", super::in_one_line(error)),
+            entries: 0,
+        });
         unreadable.extend(id);
     }
     Ok((new, unreadable))
 }
 
-fn damage_in(repository: &Repository, index: &Index, catalog: &Catalog, monitor: &Monitor) -> Result<CheckReport, Error> {
+fn damage_in(
+    repository: &Repository,
+    index: &Index,
+    catalog: &Catalog,
+    monitor: &Monitor,
+) -> Result<CheckReport, Error> {
     let mut report = CheckReport::default();
     let mut trees = Trees::new(repository, index, HashMap::new());
     for (id, record) in &catalog.snapshots {
         trees.snapshot(*id, record, &mut report, monitor)?;
     }
     Ok(report)
-}
-
-/// Every pack has whole parity of the share that the settings say, or none has.
-fn put_parity_right(repository: &Repository, add: Option<u32>, report: &mut RepairReport, monitor: &Monitor) -> Result<(), Error> {
-    let permille = add.unwrap_or(repository.config().parity_permille);
-    list::put_copies_right(repository, permille, report)?;
-    let listed = repository.backend().list("packs/").map_err(crate::store::Error::from)?;
-    let packs: HashSet<_> = listed.iter().filter_map(|file| pack_id(&file.name)).collect();
-    let parities: HashSet<_> = listed.iter().filter_map(|file| parity_pack(&file.name)).collect();
-    for id in parities.iter().filter(|id| !packs.contains(*id) || permille == 0) {
-        repository.backend().remove(&parity_name(id)).map_err(crate::store::Error::from)?;
-        report.mended(parity_name(id), "deleted: it belongs to no pack");
-    }
-    if permille > 0 {
-        monitor.progress.phase(Phase::Mend, packs.len() as u64, 0);
-        for id in &packs {
-            if monitor.interrupt.is_raised() {
-                return Err(Error::Interrupted);
-            }
-            monitor.progress.advance(1, 0);
-            let is_right = parities.contains(id) && add.is_none() && Parity::read(repository.backend(), id).is_ok_and(|parity| parity.damaged_blocks() == 0);
-            if !is_right {
-                Parity::write(repository.backend(), id, permille)?;
-                report.mended(parity_name(id), "parity written");
-            }
-        }
-    }
-    Ok(repository.backend().sync().map_err(crate::store::Error::from)?)
 }

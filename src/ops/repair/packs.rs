@@ -3,7 +3,8 @@
 use crate::backend::{Backend, Error as BackendError, Listed, Span, write_new};
 use crate::limits::PACK_FILE_BYTES_MAX;
 use crate::store::{
-    ChunkRow, Codec, ExtentKind, ExtentReader, FilledExtent, Index, PackStreams, PackTrailer, Parity, Repository, TrailerError, pack_name, read_whole_trailer,
+    ChunkRow, Codec, ExtentKind, ExtentReader, FilledExtent, Index, PackStreams, PackTrailer,
+    Parity, Repository, TrailerError, pack_name, read_whole_trailer,
 };
 
 use super::super::Error;
@@ -30,10 +31,17 @@ fn bytes_left(backend: &dyn Backend, name: &str) -> Result<(Vec<u8>, bool), Erro
     match backend.read(name, Span::Whole { limit: PACK_FILE_BYTES_MAX }) {
         Ok(bytes) => return Ok((bytes, false)),
         Err(BackendError::Io { .. }) => {}
-        Err(BackendError::Missing { .. } | BackendError::TooLarge { .. }) => return Ok((Vec::new(), false)),
+        Err(BackendError::Missing { .. } | BackendError::TooLarge { .. }) => {
+            return Ok((Vec::new(), false));
+        }
         Err(error) => return Err(store_error(error)),
     }
-    let size = backend.list(name).map_err(store_error)?.iter().find(|file| file.name == name).map_or(0, |file| file.size_bytes as usize);
+    let size = backend
+        .list(name)
+        .map_err(store_error)?
+        .iter()
+        .find(|file| file.name == name)
+        .map_or(0, |file| file.size_bytes as usize);
     let (mut bytes, mut failed) = (Vec::with_capacity(size), false);
     while bytes.len() < size {
         let len = SECTOR_BYTES.min(size - bytes.len());
@@ -49,7 +57,8 @@ fn bytes_left(backend: &dyn Backend, name: &str) -> Result<(Vec<u8>, bool), Erro
     Ok((bytes, failed))
 }
 
-/// The pack's bytes as they were, if its parity can give them. Where it cannot, and it is the disk that fails, nothing may be given up.
+/// The pack's bytes as they were, if its parity can give them. Where it cannot, and it is the disk
+/// that fails, nothing may be given up.
 pub(super) fn mend(repository: &Repository, id: &[u8; 16]) -> Result<Option<Vec<u8>>, Error> {
     let (bytes, is_disk) = bytes_left(repository.backend(), &pack_name(id))?;
     let parity = match Parity::read(repository.backend(), id) {
@@ -76,8 +85,13 @@ pub(super) fn replace(repository: &Repository, id: &[u8; 16], bytes: &[u8]) -> R
     write_new(repository.backend(), &pack_name(id), bytes).map_err(store_error)
 }
 
-/// What can be known of a pack that is not mended: its table of contents, found in what is left of the file, or as the index knows it.
-pub(super) fn examine(repository: &Repository, index: &Index, id: &[u8; 16]) -> Result<BadPack, Error> {
+/// What can be known of a pack that is not mended: its table of contents, found in what is left of
+/// the file, or as the index knows it.
+pub(super) fn examine(
+    repository: &Repository,
+    index: &Index,
+    id: &[u8; 16],
+) -> Result<BadPack, Error> {
     let (bytes, is_disk) = bytes_left(repository.backend(), &pack_name(id))?;
     if is_disk {
         return Err(unread(&pack_name(id)));
@@ -85,7 +99,9 @@ pub(super) fn examine(repository: &Repository, index: &Index, id: &[u8; 16]) -> 
     // The index knows all extents, the heads those that are whole.
     let trailer = match PackTrailer::recover_written(&bytes, repository.sealer()) {
         Some(trailer) => Some(trailer),
-        None => index.trailer_of(id)?.or_else(|| PackTrailer::from_heads(id, &bytes, repository.sealer())),
+        None => index
+            .trailer_of(id)?
+            .or_else(|| PackTrailer::from_heads(id, &bytes, repository.sealer())),
     };
     Ok(BadPack { id: *id, trailer })
 }
@@ -93,21 +109,38 @@ pub(super) fn examine(repository: &Repository, index: &Index, id: &[u8; 16]) -> 
 /// Whether a pack was written by a later program, and is not one of ours whose version was damaged.
 pub(super) fn is_newer(repository: &Repository, id: &[u8; 16]) -> Result<bool, Error> {
     let name = pack_name(id);
-    let size_bytes = repository.backend().list(&name).map_err(store_error)?.iter().find(|file| file.name == name).map_or(0, |file| file.size_bytes);
+    let size_bytes = repository
+        .backend()
+        .list(&name)
+        .map_err(store_error)?
+        .iter()
+        .find(|file| file.name == name)
+        .map_or(0, |file| file.size_bytes);
     let says_newer = matches!(
-        read_whole_trailer(repository.backend(), repository.sealer(), &Listed { name: name.clone(), size_bytes }, id),
+        read_whole_trailer(
+            repository.backend(),
+            repository.sealer(),
+            &Listed { name: name.clone(), size_bytes },
+            id
+        ),
         Err(crate::store::Error::Pack { source: TrailerError::Newer(_), .. })
     );
     if !says_newer {
         return Ok(false);
     }
     let (bytes, _) = bytes_left(repository.backend(), &name)?;
-    let is_mendable = Parity::read(repository.backend(), id).is_ok_and(|parity| parity.mend(&bytes).is_some());
+    let is_mendable =
+        Parity::read(repository.backend(), id).is_ok_and(|parity| parity.mend(&bytes).is_some());
     Ok(!is_mendable && PackTrailer::recover_written(&bytes, repository.sealer()).is_none())
 }
 
 /// Saves the chunks that are whole and in no other pack; how many.
-pub(super) fn salvage(repository: &Repository, index: &Index, pack: &BadPack, streams: &mut PackStreams<'_>) -> Result<u64, Error> {
+pub(super) fn salvage(
+    repository: &Repository,
+    index: &Index,
+    pack: &BadPack,
+    streams: &mut PackStreams<'_>,
+) -> Result<u64, Error> {
     let Some(trailer) = &pack.trailer else { return Ok(0) };
     let mut extents = ExtentReader::new(repository)?;
     let mut refill = Refill::new(repository.config().compression_level)?;
@@ -117,7 +150,8 @@ pub(super) fn salvage(repository: &Repository, index: &Index, pack: &BadPack, st
         kind => Ok::<_, Error>(streams.append(stream_of(kind), extent)?),
     };
     for (number, row) in (0..).zip(&trailer.extents) {
-        let chunks: Vec<ChunkRow> = trailer.chunks.iter().filter(|chunk| chunk.extent == number).copied().collect();
+        let chunks: Vec<ChunkRow> =
+            trailer.chunks.iter().filter(|chunk| chunk.extent == number).copied().collect();
         for (id, bytes) in extents.good_chunks((&pack.id, &trailer.pack), number, row, &chunks)? {
             let is_new = index.claim(&id)?;
             if !is_new && row.kind.is_recipe() {

@@ -1,5 +1,5 @@
-//! What would stop a restore half-way? Everything that can be known is looked at before the first change: room, rights, mount points, files that
-//! must not be changed.
+//! What would stop a restore half-way? Everything that can be known is looked at before the first
+//! change: room, rights, mount points, files that must not be changed.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
@@ -64,15 +64,28 @@ pub(super) fn look_ahead(
     monitor: &Monitor,
 ) -> Result<(), Error> {
     let in_place = matches!(destination, Destination::InPlace(_));
-    let mut ahead =
-        Ahead { target, options, in_place, folders: HashMap::new(), needs: BTreeMap::new(), groups: HashSet::new(), obstacles: Vec::new(), obstacle_count: 0 };
+    let mut ahead = Ahead {
+        target,
+        options,
+        in_place,
+        folders: HashMap::new(),
+        needs: BTreeMap::new(),
+        groups: HashSet::new(),
+        obstacles: Vec::new(),
+        obstacle_count: 0,
+    };
     if let Destination::InPlace(instance) = destination
         && options.keep_old
     {
-        super::keep_old::to_be_moved(instance, options)?.iter().for_each(|file| ahead.moved(file.shown()));
+        super::keep_old::to_be_moved(instance, options)?
+            .iter()
+            .for_each(|file| ahead.moved(file.shown()));
     }
     let parts = options.selection.roots();
-    for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
+    for (category, root, part) in selected
+        .iter()
+        .flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part)))
+    {
         for entry in Entries::within(reader, root.manifest, part) {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -120,19 +133,31 @@ impl Ahead<'_> {
     fn entry(&mut self, category: Category, entry: &Entry) {
         let Some(path) = self.target.file(&entry.path) else { return };
         let Some((number, below)) = self.target.place(&entry.path) else { return };
-        let is_moved_database = self.target.database.as_ref().is_some_and(|moved| moved.shown() == path);
-        let folder =
-            if is_moved_database { self.folder_at(path.parent().unwrap_or(Path::new("/"))) } else { self.folder(number, parent(below).unwrap_or_default()) };
+        let is_moved_database =
+            self.target.database.as_ref().is_some_and(|moved| moved.shown() == path);
+        let folder = if is_moved_database {
+            self.folder_at(path.parent().unwrap_or(Path::new("/")))
+        } else {
+            self.folder(number, parent(below).unwrap_or_default())
+        };
         let has = if folder.is_there && !self.options.keep_old { facts(&path) } else { None };
-        let need = self.needs.entry(folder.device).or_insert_with(|| Need { folder: folder.path.clone(), ..Need::default() });
+        let need = self
+            .needs
+            .entry(folder.device)
+            .or_insert_with(|| Need { folder: folder.path.clone(), ..Need::default() });
         match &entry.kind {
             Kind::File { size, .. } => {
                 let blocks = |bytes: u64| bytes.div_ceil(BLOCK_BYTES) * BLOCK_BYTES;
-                let is_right = has.as_ref().is_some_and(|has| has.stat.is_file() && has.stat.size == *size && has.stat.mtime == entry.mtime);
+                let is_right = has.as_ref().is_some_and(|has| {
+                    has.stat.is_file() && has.stat.size == *size && has.stat.mtime == entry.mtime
+                });
                 if is_right {
                     return;
                 }
-                let old = has.as_ref().filter(|has| has.stat.is_file() && has.stat.nlink == 1).map_or(0, |has| has.stat.blocks * 512);
+                let old = has
+                    .as_ref()
+                    .filter(|has| has.stat.is_file() && has.stat.nlink == 1)
+                    .map_or(0, |has| has.stat.blocks * 512);
                 let is_first = entry.link_group.is_none_or(|group| self.groups.insert(group));
                 let new = if is_first { blocks(*size) } else { 0 };
                 if category == Category::Database {
@@ -166,7 +191,9 @@ impl Ahead<'_> {
         let folder = match Stat::of_path(&path) {
             Ok(stat) => Folder { device: stat.dev, is_there: true, path },
             Err(_) if below.is_empty() => Folder { is_there: false, ..self.folder_at(&path) },
-            Err(_) => Folder { is_there: false, ..self.folder(number, parent(below).unwrap_or_default()) },
+            Err(_) => {
+                Folder { is_there: false, ..self.folder(number, parent(below).unwrap_or_default()) }
+            }
         };
         self.folders.insert((number, below.to_vec()), folder.clone());
         folder
@@ -182,10 +209,16 @@ impl Ahead<'_> {
     fn may_change(&mut self, folder: &Path) {
         // The system calls an immutable directory one without permission.
         let what = match rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) {
-            Ok(()) | Err(Errno::ACCESS | Errno::PERM) if is_immutable(folder) => fixed("the directory ", folder),
+            Ok(()) | Err(Errno::ACCESS | Errno::PERM) if is_immutable(folder) => {
+                fixed("the directory ", folder)
+            }
             Ok(()) => return,
-            Err(Errno::ROFS) => format!("{} is on a file system that is mounted read-only", folder.display()),
-            Err(Errno::ACCESS | Errno::PERM) => format!("you have no permission to write to the directory {}", folder.display()),
+            Err(Errno::ROFS) => {
+                format!("{} is on a file system that is mounted read-only", folder.display())
+            }
+            Err(Errno::ACCESS | Errno::PERM) => {
+                format!("you have no permission to write to the directory {}", folder.display())
+            }
             // What else there is shows when it is written to.
             Err(_) => return,
         };
@@ -198,7 +231,11 @@ impl Ahead<'_> {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let wanted = need.bytes.saturating_add(need.largest);
             if need.bytes > 0 && wanted.saturating_add(RESERVE_BYTES) > free {
-                let kept = if self.options.keep_old { ", because --keep-old keeps the old files too" } else { "" };
+                let kept = if self.options.keep_old {
+                    ", because --keep-old keeps the old files too"
+                } else {
+                    ""
+                };
                 self.obstacle(format!(
                     "the disk of {} has {} free, but the restore needs about {}{kept}. Free some space there",
                     need.folder.display(),
@@ -224,7 +261,10 @@ impl Ahead<'_> {
         let more = self.obstacle_count.saturating_sub(self.obstacles.len());
         let more = if more > 0 { format!("; and {more} more like these") } else { String::new() };
         Err(Error::Refused {
-            what: format!("the restore would fail halfway: {}{more}. Nothing was changed", self.obstacles.join("; ")),
+            what: format!(
+                "the restore would fail halfway: {}{more}. Nothing was changed",
+                self.obstacles.join("; ")
+            ),
             hint: if self.in_place {
                 "Fix this and run the same command again. Add --dry-run to test without changing anything.".to_owned()
             } else {
@@ -237,7 +277,10 @@ impl Ahead<'_> {
 /// What not even root may change, and the command that allows it.
 fn fixed(what: &str, path: &Path) -> String {
     let quoted = path.display().to_string().replace('\'', r"'\''");
-    format!("{what}{} is immutable or append-only. Allow changes with: chattr -ia '{quoted}'", path.display())
+    format!(
+        "{what}{} is immutable or append-only. Allow changes with: chattr -ia '{quoted}'",
+        path.display()
+    )
 }
 
 fn mebibytes(bytes: u64) -> String {
@@ -252,7 +295,12 @@ struct Facts {
 
 fn facts(path: &Path) -> Option<Facts> {
     let (dir, name) = (path.parent()?, path.file_name()?);
-    let stat = rustix::fs::openat(CWD, dir, rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC, rustix::fs::Mode::empty());
+    let stat = rustix::fs::openat(
+        CWD,
+        dir,
+        rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC,
+        rustix::fs::Mode::empty(),
+    );
     let dir = stat.ok()?;
     let stat = Stat::at(&dir, file_name(name.as_bytes())).ok()?;
     Some(Facts { stat, is_immutable: is_immutable(path) })
@@ -260,18 +308,28 @@ fn facts(path: &Path) -> Option<Facts> {
 
 /// Whether a file may not be changed, replaced or removed, even by root.
 pub(super) fn is_immutable(path: &Path) -> bool {
-    let found = rustix::fs::statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT, StatxFlags::TYPE);
-    found.is_ok_and(|found| found.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND))
+    let found = rustix::fs::statx(
+        CWD,
+        path,
+        AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT,
+        StatxFlags::TYPE,
+    );
+    found.is_ok_and(|found| {
+        found.stx_attributes.intersects(StatxAttributes::IMMUTABLE | StatxAttributes::APPEND)
+    })
 }
 
 /// A mount point at a path, or below it.
 fn mount_point_in(path: &Path) -> Option<PathBuf> {
     let real = std::fs::canonicalize(path).ok()?;
     let mounts = std::fs::read("/proc/self/mountinfo").ok()?;
-    mounts.split(|byte| *byte == b'\n').filter_map(|line| line.split(|byte| *byte == b' ').nth(4)).find_map(|mount| {
-        let mount = PathBuf::from(std::ffi::OsStr::from_bytes(&unescape(mount)));
-        mount.starts_with(&real).then_some(mount)
-    })
+    mounts
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| line.split(|byte| *byte == b' ').nth(4))
+        .find_map(|mount| {
+            let mount = PathBuf::from(std::ffi::OsStr::from_bytes(&unescape(mount)));
+            mount.starts_with(&real).then_some(mount)
+        })
 }
 
 /// A path of `mountinfo`, in which blanks are written as octal numbers.

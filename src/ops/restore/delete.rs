@@ -1,4 +1,5 @@
-//! `--delete`: what the selected part of the target has and the snapshot lacks goes. What a capture would leave out stays.
+//! `--delete`: what the selected part of the target has and the snapshot lacks goes. What a capture
+//! would leave out stays.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -69,7 +70,10 @@ impl Others {
         let mut goes: HashSet<Vec<u8>> = HashSet::new();
         // What is in a directory comes behind it.
         for (path, is_dir) in self.doomed.iter().rev() {
-            if !is_dir || all_in(target, path).is_some_and(|children| children.iter().all(|child| goes.contains(child))) {
+            if !is_dir
+                || all_in(target, path)
+                    .is_some_and(|children| children.iter().all(|child| goes.contains(child)))
+            {
                 goes.insert(path.clone());
             }
         }
@@ -101,7 +105,8 @@ pub(super) fn delete_others(
     tally: &Tally,
     monitor: &Monitor,
 ) -> Result<Deleted, Error> {
-    let Others { doomed, unknown, unknown_named } = find_others(reader, record, destination, target, options, monitor)?;
+    let Others { doomed, unknown, unknown_named } =
+        find_others(reader, record, destination, target, options, monitor)?;
     if options.dry_run {
         let goes = deletable(&doomed, target, tally, monitor);
         let named = goes.iter().take(PROBLEMS_NAMED_MAX).map(|path| display(path)).collect();
@@ -113,7 +118,8 @@ pub(super) fn delete_others(
         let Some((number, below)) = target.place(path) else { continue };
         let Some(root) = target.fd(number) else { continue };
         let flags = if *is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
-        let removed = source::open_dir(root, parent(below).unwrap_or_default()).and_then(|dir| rustix::fs::unlinkat(&dir, file_name(below), flags));
+        let removed = source::open_dir(root, parent(below).unwrap_or_default())
+            .and_then(|dir| rustix::fs::unlinkat(&dir, file_name(below), flags));
         match removed {
             Ok(()) => {
                 deleted += 1;
@@ -123,19 +129,31 @@ pub(super) fn delete_others(
             }
             // Something that is never captured is in it: it stays, and so does the directory.
             Err(rustix::io::Errno::NOTEMPTY) => {}
-            Err(error) => tally.problem(monitor, path, format!("it could not be deleted ({})", std::io::Error::from(error))),
+            Err(error) => tally.problem(
+                monitor,
+                path,
+                format!("it could not be deleted ({})", std::io::Error::from(error)),
+            ),
         }
     }
     named.reverse();
     Ok(Deleted { count: deleted, named, unknown, unknown_named })
 }
 
-/// Those that can be deleted, in their order; the others are told, as the restore itself would tell them.
-fn deletable<'d>(doomed: &'d [(Vec<u8>, bool)], target: &Target, tally: &Tally, monitor: &Monitor) -> Vec<&'d [u8]> {
+/// Those that can be deleted, in their order; the others are told, as the restore itself would tell
+/// them.
+fn deletable<'d>(
+    doomed: &'d [(Vec<u8>, bool)],
+    target: &Target,
+    tally: &Tally,
+    monitor: &Monitor,
+) -> Vec<&'d [u8]> {
     let (mut goes, mut stays) = (Vec::new(), HashSet::new());
     for (path, _) in doomed.iter().rev() {
         let above = parent(path).unwrap_or_default();
-        let is_fixed = target.file(path).is_some_and(|file| is_immutable(&file) || file.parent().is_some_and(is_immutable));
+        let is_fixed = target
+            .file(path)
+            .is_some_and(|file| is_immutable(&file) || file.parent().is_some_and(is_immutable));
         if is_fixed {
             let error = std::io::Error::from(rustix::io::Errno::PERM);
             tally.problem(monitor, path, format!("it could not be deleted ({error})"));
@@ -164,32 +182,51 @@ fn find_others(
     let mut rules = Rules { is_instance, takes_leftovers: true, ..Rules::default() };
     // The repository may lie inside what is restored: it is no part of it.
     rules.closed = match destination {
-        Destination::InPlace(instance) => Layout::of(&instance.instance).closed(target.repository.as_slice()),
-        Destination::Arranged(instance, _) => Layout::of(instance).closed(target.repository.as_slice()),
-        Destination::Directory(_) => source::closed_dirs(target.repository.iter().map(std::path::PathBuf::as_path)),
+        Destination::InPlace(instance) => {
+            Layout::of(&instance.instance).closed(target.repository.as_slice())
+        }
+        Destination::Arranged(instance, _) => {
+            Layout::of(instance).closed(target.repository.as_slice())
+        }
+        Destination::Directory(_) => {
+            source::closed_dirs(target.repository.iter().map(std::path::PathBuf::as_path))
+        }
     };
     let unknown = Unknown::of(record)?;
     let roots: Vec<ScanRoot> = target
         .roots
         .iter()
         .filter(|root| root.fd.is_some())
-        .map(|root| ScanRoot { at: root.fd.clone(), ..ScanRoot::new(&root.logical, root.dir.clone()) })
+        .map(|root| ScanRoot {
+            at: root.fd.clone(),
+            ..ScanRoot::new(&root.logical, root.dir.clone())
+        })
         .collect();
     let captured: BTreeMap<Category, _> = categories(record).collect();
     let mut readers: Vec<ChunkReader<'_>> = captured.iter().map(|_| reader.sibling()).collect();
-    let cursors = readers.iter_mut().zip(captured.values()).map(|(reader, root)| Entries::all(reader, root.manifest).peekable()).collect();
+    let cursors = readers
+        .iter_mut()
+        .zip(captured.values())
+        .map(|(reader, root)| Entries::all(reader, root.manifest).peekable())
+        .collect();
     let mut all = AllPaths { cursors };
     let mut others = Others::default();
     let walked = scan(&roots, &rules, reader.hashing(), 2, &monitor.interrupt, |event| {
         if let Event::Found(found) = event {
             let category = rules.category(found.path);
-            let ours = captured.contains_key(&category) && options.selection.takes(category, found.path);
+            let ours =
+                captured.contains_key(&category) && options.selection.takes(category, found.path);
             let marker = file_name(found.path).starts_with(b".jellyfin-");
             if all.has(found.path)? || !ours || marker || found.below.is_empty() {
                 return Ok(());
             }
             // A database is known by what it holds, not by its name.
-            let is_unknown_database = || is_instance && !unknown.knows_databases() && found.stat.is_file() && is_database(target, found.path);
+            let is_unknown_database = || {
+                is_instance
+                    && !unknown.knows_databases()
+                    && found.stat.is_file()
+                    && is_database(target, found.path)
+            };
             if unknown.holds(found.path) || is_unknown_database() {
                 others.unknown += 1;
                 if others.unknown_named.len() < PROBLEMS_NAMED_MAX {
@@ -216,7 +253,12 @@ fn find_others(
 fn is_database(target: &Target, path: &[u8]) -> bool {
     let Some((number, below)) = target.place(path) else { return false };
     let Some(root) = target.fd(number) else { return false };
-    let opened = source::open_beneath(root, below, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty());
+    let opened = source::open_beneath(
+        root,
+        below,
+        OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
+        Mode::empty(),
+    );
     // One that cannot be looked at is not removed.
     opened.map_or(true, |file| source::is_database(&mut File::from(file)).unwrap_or(true))
 }

@@ -1,4 +1,5 @@
-//! Directories get their metadata last, each after all that is in it, or its times would be those of the restore.
+//! Directories get their metadata last, each after all that is in it, or its times would be those
+//! of the restore.
 
 use crate::manifest::{CategoryRecord, Entries, Entry, Kind, Xattrs};
 use crate::source::{self, Category, Stat};
@@ -31,14 +32,20 @@ pub(super) fn finish<'a>(
     let mut shut: Vec<Entry> = Vec::new();
     share(options, &new_writer, finish_one, |batches| {
         let parts = options.selection.roots();
-        for (category, root, part) in selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
+        for (category, root, part) in selected
+            .iter()
+            .flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part)))
+        {
             for entry in Entries::within(reader, root.manifest, part) {
                 let entry = match entry {
                     // What cannot be read is told when it is restored.
                     Err(error) if error.is_damage() => continue,
                     entry => writer.target.adopt(entry?),
                 };
-                if !matches!(entry.kind, Kind::Directory) || !options.selection.takes(*category, &entry.path) || links.behind(&entry).is_some() {
+                if !matches!(entry.kind, Kind::Directory)
+                    || !options.selection.takes(*category, &entry.path)
+                    || links.behind(&entry).is_some()
+                {
                     continue;
                 }
                 if !entry.path.contains(&b'/') {
@@ -66,17 +73,33 @@ fn finish_one(writer: &mut Writer<'_>, entry: &Entry) -> Result<(), Error> {
     let dir = match source::open_dir(root, below) {
         Ok(dir) => dir,
         Err(error) => {
-            tally.problem(monitor, &entry.path, format!("the directory's metadata could not be set ({})", std::io::Error::from(error)));
+            tally.problem(
+                monitor,
+                &entry.path,
+                format!(
+                    "the directory's metadata could not be set ({})",
+                    std::io::Error::from(error)
+                ),
+            );
             return Ok(());
         }
     };
     let is_root = target.gives_away();
     let has = Stat::of(&dir).ok();
-    let plain = matches!(entry.xattrs, Xattrs::None) && source::xattrs_of_file(&dir).is_ok_and(|has| !has.iter().any(|(name, _)| is_ours(name)));
-    if has.is_some_and(|s| plain && s.permissions() == entry.mode && s.mtime == entry.mtime && (!is_root || (s.uid, s.gid) == (entry.uid, entry.gid))) {
+    let plain = matches!(entry.xattrs, Xattrs::None)
+        && source::xattrs_of_file(&dir).is_ok_and(|has| !has.iter().any(|(name, _)| is_ours(name)));
+    if has.is_some_and(|s| {
+        plain
+            && s.permissions() == entry.mode
+            && s.mtime == entry.mtime
+            && (!is_root || (s.uid, s.gid) == (entry.uid, entry.gid))
+    }) {
         return Ok(());
     }
-    match writer.xattrs_or_none(entry).and_then(|(xattrs, missing)| dress(is_root, entry, &dir, &xattrs).and(missing)) {
+    match writer
+        .xattrs_or_none(entry)
+        .and_then(|(xattrs, missing)| dress(is_root, entry, &dir, &xattrs).and(missing))
+    {
         Ok(()) => Ok(()),
         Err(Failure::Entry(what)) => {
             tally.problem(monitor, &entry.path, what);

@@ -1,4 +1,5 @@
-//! The writing of a restore: everything that differs, hard links when their files are there, databases last, then what is to be removed.
+//! The writing of a restore: everything that differs, hard links when their files are there,
+//! databases last, then what is to be removed.
 
 use std::collections::HashMap;
 
@@ -14,7 +15,10 @@ use super::share::{Batches, share};
 use super::tally::Tally;
 use super::target::Target;
 use super::writer::Writer;
-use super::{Destination, RestoreOptions, RestoreReport, database, delete, dirs, folded, owners, pictures, privileges, unreadable};
+use super::{
+    Destination, RestoreOptions, RestoreReport, database, delete, dirs, folded, owners, pictures,
+    privileges, unreadable,
+};
 
 /// One restore, when nothing speaks against it any more.
 pub(super) struct Job<'r> {
@@ -39,16 +43,39 @@ struct Later {
 }
 
 impl<'r> Job<'r> {
-    pub(super) fn write(&self, reader: &mut ChunkReader<'r>, report: &mut RestoreReport) -> Result<(), Error> {
-        let (options, selected, monitor, is_in_place) = (self.options, self.selected, self.monitor, matches!(self.destination, Destination::InPlace(_)));
+    pub(super) fn write(
+        &self,
+        reader: &mut ChunkReader<'r>,
+        report: &mut RestoreReport,
+    ) -> Result<(), Error> {
+        let (options, selected, monitor, is_in_place) = (
+            self.options,
+            self.selected,
+            self.monitor,
+            matches!(self.destination, Destination::InPlace(_)),
+        );
         let target = self.target(reader, report)?;
         let (tally, links) = (Tally::default(), Links::of(self.destination));
-        let (files, bytes) = selected.iter().fold((0, 0), |(files, bytes), (_, c)| (files + c.files, bytes + c.bytes));
+        let (files, bytes) = selected
+            .iter()
+            .fold((0, 0), |(files, bytes), (_, c)| (files + c.files, bytes + c.bytes));
         monitor.progress.phase(Phase::Restore, files, bytes);
         let scratch = || self.repository.scratch_folder();
-        let new_writer = || Writer::new(ChunkReader::new(self.repository, self.index), &target, &tally, monitor, scratch(), options, &self.snapshot.0);
+        let new_writer = || {
+            Writer::new(
+                ChunkReader::new(self.repository, self.index),
+                &target,
+                &tally,
+                monitor,
+                scratch(),
+                options,
+                &self.snapshot.0,
+            )
+        };
         let mut later = Later::default();
-        share(options, new_writer, Writer::entry, |batches| self.hand_out(reader, (&target, &links, &tally), &mut later, batches))?;
+        share(options, new_writer, Writer::entry, |batches| {
+            self.hand_out(reader, (&target, &links, &tally), &mut later, batches)
+        })?;
 
         let mut writer = new_writer();
         for entry in &later.linked {
@@ -57,16 +84,33 @@ impl<'r> Job<'r> {
         }
         database::restore_all(&later.databases, self.destination, &target, &mut writer, options)?;
         // What is removed with all else that the snapshot lacks must be seen before.
-        let rivals = if is_in_place && options.delete { self.rivals(reader, &target, &tally)? } else { Default::default() };
+        let rivals = if is_in_place && options.delete {
+            self.rivals(reader, &target, &tally)?
+        } else {
+            Default::default()
+        };
         if options.delete {
-            let done = delete::delete_others(reader, &self.snapshot.1, self.destination, &target, options, &tally, monitor)?;
-            (report.deleted, report.deleted_paths, report.unknown, report.unknown_paths) = (done.count, done.named, done.unknown, done.unknown_named);
+            let done = delete::delete_others(
+                reader,
+                &self.snapshot.1,
+                self.destination,
+                &target,
+                options,
+                &tally,
+                monitor,
+            )?;
+            (report.deleted, report.deleted_paths, report.unknown, report.unknown_paths) =
+                (done.count, done.named, done.unknown, done.unknown_named);
         }
         monitor.progress.phase(Phase::Compare, 0, 0);
         drop(writer);
         dirs::finish(reader, selected, &links, options, new_writer)?;
         later.names.tell(reader, selected, &target, (options, &tally), monitor)?;
-        let rivals = if is_in_place && !options.delete { self.rivals(reader, &target, &tally)? } else { rivals };
+        let rivals = if is_in_place && !options.delete {
+            self.rivals(reader, &target, &tally)?
+        } else {
+            rivals
+        };
         if !options.delete && options.replace_pictures {
             report.deleted += rivals.paths.len() as u64;
             report.deleted_paths.extend(rivals.paths.iter().map(|(path, _)| path.clone()));
@@ -79,12 +123,22 @@ impl<'r> Job<'r> {
     }
 
     /// The directories that are written to; makes those that are missing.
-    fn target(&self, reader: &mut ChunkReader<'r>, report: &mut RestoreReport) -> Result<Target, Error> {
+    fn target(
+        &self,
+        reader: &mut ChunkReader<'r>,
+        report: &mut RestoreReport,
+    ) -> Result<Target, Error> {
         let mut target = Target::open(self.destination, self.repository, self.options.dry_run)?;
-        report.remarks.extend(target.set_owners(owners::of(reader, &self.snapshot.1, self.destination, self.options)?));
+        report.remarks.extend(target.set_owners(owners::of(
+            reader,
+            &self.snapshot.1,
+            self.destination,
+            self.options,
+        )?));
         target.privileges = privileges::Privileges::new(self.options.trusts_repository);
         if self.options.dry_run {
-            target.moved = report.moved_aside.iter().map(|moved| moved.paths().0.to_path_buf()).collect();
+            target.moved =
+                report.moved_aside.iter().map(|moved| moved.paths().0.to_path_buf()).collect();
         }
         Ok(target)
     }
@@ -98,17 +152,29 @@ impl<'r> Job<'r> {
         batches: &mut Batches,
     ) -> Result<(), Error> {
         let parts = self.options.selection.roots();
-        for (category, root, part) in self.selected.iter().flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part))) {
+        for (category, root, part) in self
+            .selected
+            .iter()
+            .flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part)))
+        {
             for entry in Entries::within(reader, root.manifest, part) {
                 let entry = match entry {
                     Ok(entry) => target.adopt(entry),
                     Err(error) if error.is_damage() => {
                         let why = super::super::in_one_line(&error);
-                        let what = format!("part of its file list cannot be read ({why}), so the files in that part were not restored");
+                        let what = format!(
+                            "part of its file list cannot be read ({why}), so the files in that part were not restored"
+                        );
                         tally.problem(self.monitor, category.name().as_bytes(), what);
                         continue;
                     }
-                    Err(error) => return Err(unreadable(&self.snapshot.0, category.name().as_bytes(), error.into())),
+                    Err(error) => {
+                        return Err(unreadable(
+                            &self.snapshot.0,
+                            category.name().as_bytes(),
+                            error.into(),
+                        ));
+                    }
                 };
                 if self.monitor.interrupt.is_raised() {
                     return Err(Error::Interrupted);
@@ -126,11 +192,22 @@ impl<'r> Job<'r> {
         Ok(())
     }
 
-    /// Pictures that the server would show in place of restored ones, with the names of their items.
-    fn rivals(&self, reader: &mut ChunkReader<'r>, target: &Target, tally: &Tally) -> Result<pictures::Rivals, Error> {
-        let mut rivals = pictures::rivals(reader, self.selected, target, (self.options, tally), self.monitor)?;
+    /// Pictures that the server would show in place of restored ones, with the names of their
+    /// items.
+    fn rivals(
+        &self,
+        reader: &mut ChunkReader<'r>,
+        target: &Target,
+        tally: &Tally,
+    ) -> Result<pictures::Rivals, Error> {
+        let mut rivals =
+            pictures::rivals(reader, self.selected, target, (self.options, tally), self.monitor)?;
         if !rivals.paths.is_empty()
-            && let Ok(Some(mut namer)) = Namer::of_snapshots((self.repository, self.index), &[self.snapshot], &std::sync::Arc::default())
+            && let Ok(Some(mut namer)) = Namer::of_snapshots(
+                (self.repository, self.index),
+                &[self.snapshot],
+                &std::sync::Arc::default(),
+            )
         {
             rivals.name_by(&mut namer);
         }

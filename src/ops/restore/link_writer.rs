@@ -1,6 +1,6 @@
 //! Symbolic links, and further names of files that have several.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -19,15 +19,24 @@ impl Writer<'_> {
     pub(super) fn symlink(&mut self, entry: &Entry, target: &[u8]) -> Result<(), Failure> {
         let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
         let name = file_name(below);
-        let Some(root) = self.target.fd(number).filter(|_| !self.target.is_moved(&entry.path)) else { return self.written(0) };
-        let dir = match self.dirs.enter(number, root, parent(below).unwrap_or_default(), !self.options.dry_run) {
+        let Some(root) = self.target.fd(number).filter(|_| !self.target.is_moved(&entry.path))
+        else {
+            return self.written(0);
+        };
+        let dir = match self.dirs.enter(
+            number,
+            root,
+            parent(below).unwrap_or_default(),
+            !self.options.dry_run,
+        ) {
             Ok(dir) => dir,
             Err(Errno::NOENT) if self.options.dry_run => return self.written(0),
             Err(error) => return Err(obstacle(error, "its directory could not be opened")),
         };
         let existing = stat_in(dir.fd.as_fd(), name)?;
         if let Some(stat) = existing.filter(Stat::is_symlink) {
-            let same = rustix::fs::readlinkat(&dir.fd, name, Vec::new()).is_ok_and(|has| has.as_bytes() == target);
+            let same = rustix::fs::readlinkat(&dir.fd, name, Vec::new())
+                .is_ok_and(|has| has.as_bytes() == target);
             let owner = !self.is_root || (stat.uid, stat.gid) == (entry.uid, entry.gid);
             if same && stat.mtime == entry.mtime && owner {
                 self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
@@ -41,35 +50,85 @@ impl Writer<'_> {
         let fd = dir.fd;
         clear_way(fd.as_fd(), name, existing)?;
         let temp = self.temp_name();
-        let failed = |error: Errno| Failure::Entry(format!("the link could not be created ({})", std::io::Error::from(error)));
+        let failed = |error: Errno| {
+            Failure::Entry(format!(
+                "the link could not be created ({})",
+                std::io::Error::from(error)
+            ))
+        };
         rustix::fs::symlinkat(target, &fd, temp.as_str()).map_err(failed)?;
-        let missing = |error: Errno| Failure::Entry(format!("the link was restored, but not all of its attributes ({})", std::io::Error::from(error)));
-        // By its descriptor: in a directory of somebody else's the name may stand for another file by now.
-        let held = rustix::fs::openat(&fd, temp.as_str(), OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).map_err(failed)?;
-        if !rustix::fs::readlinkat(&held, "", Vec::new()).is_ok_and(|has| has.as_bytes() == target) {
-            return Err(Failure::Entry("it was replaced by another file during the restore".to_owned()));
+        // By its descriptor: in a directory of somebody else's the name may stand for another file
+        // by now.
+        let held = rustix::fs::openat(
+            &fd,
+            temp.as_str(),
+            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(failed)?;
+        if !rustix::fs::readlinkat(&held, "", Vec::new()).is_ok_and(|has| has.as_bytes() == target)
+        {
+            return Err(Failure::Entry(
+                "it was replaced by another file during the restore".to_owned(),
+            ));
         }
-        let mut dressed = self.link_owner(entry, fd.as_fd()).map_or(Ok(()), |(uid, gid)| {
-            rustix::fs::chownat(&held, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::EMPTY_PATH).map_err(missing)
-        });
-        let by_number = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
-        for (name, value) in self.xattrs(entry)? {
-            dressed = dressed.and(rustix::fs::setxattr(&by_number, name.as_slice(), &value, XattrFlags::empty()).map_err(missing));
-        }
-        dressed = dressed.and(rustix::fs::utimensat(&fd, temp.as_str(), &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW).map_err(missing));
+        let dressed = self.dress_link(entry, &held, &fd, &temp)?;
         rustix::fs::renameat(&fd, temp.as_str(), &fd, name).map_err(failed)?;
         self.count_written(0);
         dressed
     }
 
-    /// Whose a link becomes; nothing where that is not ours to say. A link of root's is trusted (`source/opener.rs`): only a repository of one's own
-    /// makes one.
+    /// Gives a link its owner, attributes and time. What cannot be given is told in the end: a link
+    /// without it is better than none.
+    fn dress_link(
+        &mut self,
+        entry: &Entry,
+        held: &OwnedFd,
+        dir: &OwnedFd,
+        temp: &str,
+    ) -> Result<Result<(), Failure>, Failure> {
+        let missing = |error: Errno| {
+            Failure::Entry(format!(
+                "the link was restored, but not all of its attributes ({})",
+                std::io::Error::from(error)
+            ))
+        };
+        let mut dressed = self.link_owner(entry, dir.as_fd()).map_or(Ok(()), |(uid, gid)| {
+            rustix::fs::chownat(
+                held,
+                "",
+                Some(Uid::from_raw(uid)),
+                Some(Gid::from_raw(gid)),
+                AtFlags::EMPTY_PATH,
+            )
+            .map_err(missing)
+        });
+        let by_number = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+        for (name, value) in self.xattrs(entry)? {
+            dressed = dressed.and(
+                rustix::fs::setxattr(&by_number, name.as_slice(), &value, XattrFlags::empty())
+                    .map_err(missing),
+            );
+        }
+        dressed = dressed.and(
+            rustix::fs::utimensat(dir, temp, &times(entry.mtime), AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(missing),
+        );
+        Ok(dressed)
+    }
+
+    /// Whose a link becomes; nothing where that is not ours to say. A link of root's is trusted
+    /// (`source/opener.rs`): only a repository of one's own makes one.
     fn link_owner(&self, entry: &Entry, dir: BorrowedFd<'_>) -> Option<(u32, u32)> {
         let of_dir = || Stat::of(dir).ok().map(|stat| (stat.uid, stat.gid));
         if !rustix::process::geteuid().is_root() {
             return None;
         }
-        if self.is_root && (entry.uid != 0 || self.target.privileges.is_trusted) { Some((entry.uid, entry.gid)) } else { of_dir() }
+        if self.is_root && (entry.uid != 0 || self.target.privileges.is_trusted) {
+            Some((entry.uid, entry.gid))
+        } else {
+            of_dir()
+        }
     }
 
     /// Another name of a file that was restored under `first`.
@@ -85,19 +144,37 @@ impl Writer<'_> {
     }
 
     fn try_link(&mut self, entry: &Entry, first: Option<&[u8]>) -> Result<bool, Failure> {
-        let Some((first_root, first_below)) = first.and_then(|first| self.target.place(first)) else { return Ok(false) };
+        let Some((first_root, first_below)) = first.and_then(|first| self.target.place(first))
+        else {
+            return Ok(false);
+        };
         let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
-        let (Some(root), Some(first_root)) = (self.target.fd(number), self.target.fd(first_root)) else { return Ok(false) };
-        let Ok(original) = source::open_beneath(first_root, first_below, OFlags::PATH, Mode::empty()) else { return Ok(false) };
-        let original_stat = Stat::of(&original).map_err(|e| Failure::Entry(std::io::Error::from(e).to_string()))?;
+        let (Some(root), Some(first_root)) = (self.target.fd(number), self.target.fd(first_root))
+        else {
+            return Ok(false);
+        };
+        let Ok(original) =
+            source::open_beneath(first_root, first_below, OFlags::PATH, Mode::empty())
+        else {
+            return Ok(false);
+        };
+        let original_stat =
+            Stat::of(&original).map_err(|e| Failure::Entry(std::io::Error::from(e).to_string()))?;
         let name = file_name(below);
-        let dir = match self.dirs.enter(number, root, parent(below).unwrap_or_default(), !self.options.dry_run) {
+        let dir = match self.dirs.enter(
+            number,
+            root,
+            parent(below).unwrap_or_default(),
+            !self.options.dry_run,
+        ) {
             Ok(dir) => dir,
             Err(_) if self.options.dry_run => return Ok(false),
             Err(error) => return Err(obstacle(error, "its directory could not be opened")),
         };
         let existing = stat_in(dir.fd.as_fd(), name)?;
-        if existing.is_some_and(|stat| (stat.dev, stat.ino) == (original_stat.dev, original_stat.ino)) {
+        if existing
+            .is_some_and(|stat| (stat.dev, stat.ino) == (original_stat.dev, original_stat.ino))
+        {
             self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
             return Ok(true);
         }
@@ -107,13 +184,27 @@ impl Writer<'_> {
         let fd = dir.fd;
         clear_way(fd.as_fd(), name, existing)?;
         let temp = self.temp_name();
-        let first_dir = source::open_beneath(first_root, parent(first_below).unwrap_or_default(), OFlags::PATH | OFlags::DIRECTORY, Mode::empty());
+        let first_dir = source::open_beneath(
+            first_root,
+            parent(first_below).unwrap_or_default(),
+            OFlags::PATH | OFlags::DIRECTORY,
+            Mode::empty(),
+        );
         let Ok(first_dir) = first_dir else { return Ok(false) };
-        if rustix::fs::linkat(&first_dir, file_name(first_below), &fd, temp.as_str(), AtFlags::empty()).is_err() {
+        if rustix::fs::linkat(
+            &first_dir,
+            file_name(first_below),
+            &fd,
+            temp.as_str(),
+            AtFlags::empty(),
+        )
+        .is_err()
+        {
             return Ok(false);
         }
-        rustix::fs::renameat(&fd, temp.as_str(), &fd, name)
-            .map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))?;
+        rustix::fs::renameat(&fd, temp.as_str(), &fd, name).map_err(|e| {
+            Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e)))
+        })?;
         self.count_written(0);
         Ok(true)
     }

@@ -1,4 +1,5 @@
-//! Links that stand in the target where the snapshot has whole folders: nothing is written through them unasked.
+//! Links that stand in the target where the snapshot has whole folders: nothing is written through
+//! them unasked.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +15,11 @@ pub(super) struct Links(Vec<(Linked, AtomicU64)>);
 impl Links {
     /// Those of an instance whose links are not followed.
     pub(super) fn of(destination: &Destination) -> Links {
-        let linked = if let Destination::InPlace(target) = destination { linked_folders(&Layout::of(&target.instance)) } else { Vec::new() };
+        let linked = if let Destination::InPlace(target) = destination {
+            linked_folders(&Layout::of(&target.instance))
+        } else {
+            Vec::new()
+        };
         Links(linked.into_iter().map(|linked| (linked, AtomicU64::new(0))).collect())
     }
 
@@ -29,7 +34,9 @@ impl Links {
     /// The same without counting.
     pub(super) fn behind(&self, entry: &Entry) -> Option<&(Linked, AtomicU64)> {
         let is_folder = matches!(entry.kind, Kind::Directory);
-        self.0.iter().find(|(linked, _)| is_within(&entry.path, &linked.logical) && (is_folder || entry.path != linked.logical))
+        self.0.iter().find(|(linked, _)| {
+            is_within(&entry.path, &linked.logical) && (is_folder || entry.path != linked.logical)
+        })
     }
 
     /// One problem for each link that something belongs behind.

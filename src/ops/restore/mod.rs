@@ -1,4 +1,5 @@
-//! `restore`: repository → directory, or back into the instance. Refuse what would do harm, write what differs, then tidy.
+//! `restore`: repository → directory, or back into the instance. Refuse what would do harm, write
+//! what differs, then tidy.
 
 mod ahead;
 mod born;
@@ -6,6 +7,7 @@ mod database;
 mod delete;
 mod dirs;
 mod dress;
+mod file_writer;
 mod folded;
 mod holds;
 mod job;
@@ -16,10 +18,12 @@ mod logs;
 mod moved;
 mod obstacle;
 mod options;
+mod other_places;
 mod owners;
 mod pictures;
 mod privileges;
 mod refuse;
+mod running;
 mod safety;
 mod same;
 mod share;
@@ -37,9 +41,13 @@ use crate::store::{ChunkReader, Repository};
 pub(super) use self::holds::has_users_in;
 use self::job::Job;
 pub use self::moved::Moved;
-pub use self::options::{Destination, InstanceTarget, Owners, RestoreOptions, RestoreReport, Selection};
+pub use self::options::{
+    Destination, InstanceTarget, Owners, RestoreOptions, RestoreReport, Selection,
+};
+pub(super) use self::other_places::check_directories as check_same_directories;
 pub(crate) use self::refuse::check_server;
-pub(super) use self::refuse::{check_directories as check_same_directories, copy_to_look_at, live_database, refuse_running, refuse_running_process};
+pub(super) use self::refuse::{copy_to_look_at, live_database};
+pub(super) use self::running::{refuse_running, refuse_running_process};
 use self::tally::Tally;
 use self::target::Target;
 pub(in crate::ops) use self::unfinished::{is_unfinished, state_before};
@@ -47,7 +55,8 @@ use super::ls::short;
 use super::select::categories;
 use super::{Error, Monitor};
 
-/// Restores a snapshot: refuse what would do harm, look ahead for what would stop it half-way, keep what is there, then write.
+/// Restores a snapshot: refuse what would do harm, look ahead for what would stop it half-way, keep
+/// what is there, then write.
 pub fn restore(
     repository: &Repository,
     snapshot: &(SnapshotId, SnapshotRecord),
@@ -59,27 +68,14 @@ pub fn restore(
     let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
     let mut report = RestoreReport { dry_run: options.dry_run, ..RestoreReport::default() };
-    for path in &options.selection.paths {
-        if super::select::lookup(&mut reader, record, path)?.is_none() {
-            return Err(Error::NoPath { snapshot: short(id), path: display(path) });
-        }
-    }
-    refuse::check_repository(repository, destination, options)?;
-    if let Destination::InPlace(target) = destination {
-        if record.source.directories.contains_key("folder") {
-            return Err(Error::Refused {
-                what: format!("snapshot {} is of a plain directory, not of a Jellyfin server", short(id)),
-                hint: "Restore it with --to DIR.".to_owned(),
-            });
-        }
-        report.remarks = refuse::check(repository, id, record, target, options, &monitor.interrupt)?;
-    }
-    if let Destination::Arranged(_, layout) = destination {
-        report.remarks.extend(refuse::other_layout(record, *layout));
-    }
-    report.remarks.extend(remark_of_problems(id, record));
-    let selected: Vec<_> =
-        categories(record).filter(|(category, _)| options.selection.categories.is_empty() || options.selection.categories.contains(category)).collect();
+    report.remarks =
+        refuse_or_remark(repository, snapshot, destination, options, &mut reader, monitor)?;
+    let selected: Vec<_> = categories(record)
+        .filter(|(category, _)| {
+            options.selection.categories.is_empty()
+                || options.selection.categories.contains(category)
+        })
+        .collect();
     let looked = Target::open(destination, repository, true)?;
     refuse::check_open_databases(record, &mut reader, &looked, options)?;
     if matches!(destination, Destination::InPlace(_)) || is_tight(&selected, &looked) {
@@ -87,7 +83,15 @@ pub fn restore(
     }
     drop(looked);
     let Destination::InPlace(target) = destination else {
-        let job = Job { repository, index: &index, snapshot, destination, selected: &selected, options, monitor };
+        let job = Job {
+            repository,
+            index: &index,
+            snapshot,
+            destination,
+            selected: &selected,
+            options,
+            monitor,
+        };
         return job.write(&mut reader, &mut report).map(|()| report);
     };
     // The snapshot adds to the index.
@@ -102,7 +106,15 @@ pub fn restore(
         unfinished::mark(&target.instance, options.before_move.or(report.safety))?;
     }
     let index = repository.index()?;
-    let job = Job { repository, index: &index, snapshot, destination, selected: &selected, options, monitor };
+    let job = Job {
+        repository,
+        index: &index,
+        snapshot,
+        destination,
+        selected: &selected,
+        options,
+        monitor,
+    };
     match job.write(&mut ChunkReader::new(repository, &index), &mut report) {
         Ok(()) if options.is_move && !report.problems.is_empty() => Err(half_moved(&report)),
         Ok(()) => {
@@ -116,10 +128,52 @@ pub fn restore(
     }
 }
 
+/// Refuses what would do harm, or says what the user should know.
+fn refuse_or_remark(
+    repository: &Repository,
+    (id, record): &(SnapshotId, SnapshotRecord),
+    destination: &Destination,
+    options: &RestoreOptions,
+    reader: &mut ChunkReader<'_>,
+    monitor: &Monitor,
+) -> Result<Vec<String>, Error> {
+    for path in &options.selection.paths {
+        if super::select::lookup(reader, record, path)?.is_none() {
+            return Err(Error::NoPath { snapshot: short(id), path: display(path) });
+        }
+    }
+    refuse::check_repository(repository, destination, options)?;
+    let mut remarks = Vec::new();
+    if let Destination::InPlace(target) = destination {
+        if record.source.directories.contains_key("folder") {
+            return Err(Error::Refused {
+                what: format!(
+                    "snapshot {} is of a plain directory, not of a Jellyfin server",
+                    short(id)
+                ),
+                hint: "Restore it with --to DIR.".to_owned(),
+            });
+        }
+        remarks = refuse::check(repository, id, record, target, options, &monitor.interrupt)?;
+    }
+    if let Destination::Arranged(_, layout) = destination {
+        remarks.extend(other_places::other_layout(record, *layout));
+    }
+    remarks.extend(remark_of_problems(id, record));
+    Ok(remarks)
+}
+
 /// Other paths that are not everywhere: no server may start on them.
 fn half_moved(report: &RestoreReport) -> Error {
-    let first = report.problems.first().map(|problem| format!("{}: {}", problem.path, problem.what)).unwrap_or_default();
-    let safety = report.safety.as_ref().map_or_else(String::new, |id| format!(" The state before is in snapshot {}.", short(id)));
+    let first = report
+        .problems
+        .first()
+        .map(|problem| format!("{}: {}", problem.path, problem.what))
+        .unwrap_or_default();
+    let safety = report
+        .safety
+        .as_ref()
+        .map_or_else(String::new, |id| format!(" The state before is in snapshot {}.", short(id)));
     let what = format!(
         "not everything could be written, so some files have the old paths and some the new ({first}).{safety} Jellyfin 10.11 and later refuse to start until the change \
          is finished or undone (jellyvault move --undo)"
@@ -141,23 +195,37 @@ fn remark_of_problems(id: &SnapshotId, record: &SnapshotRecord) -> Option<String
     }
 }
 
-/// Whether the target may have too little room for all that is selected: then it is worth a closer look.
+/// Whether the target may have too little room for all that is selected: then it is worth a closer
+/// look.
 fn is_tight(selected: &[(Category, &CategoryRecord)], target: &Target) -> bool {
-    let bytes: u64 = selected.iter().map(|(_, category)| category.bytes + category.entries * 4096).sum();
-    let dir = target.roots.first().and_then(|root| root.dir.ancestors().find(|dir| dir.is_dir()).map(std::path::Path::to_path_buf));
-    dir.and_then(|dir| rustix::fs::statvfs(&dir).ok()).is_some_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < bytes)
+    let bytes: u64 =
+        selected.iter().map(|(_, category)| category.bytes + category.entries * 4096).sum();
+    let dir = target.roots.first().and_then(|root| {
+        root.dir.ancestors().find(|dir| dir.is_dir()).map(std::path::Path::to_path_buf)
+    });
+    dir.and_then(|dir| rustix::fs::statvfs(&dir).ok())
+        .is_some_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < bytes)
 }
 
 /// An in-place restore that stopped: what was moved away comes back, and what is where is told.
 fn half_done(error: Error, report: &RestoreReport) -> Error {
-    let safety = report.safety.as_ref().map_or_else(String::new, |id| format!(" The state before the restore is in snapshot {}.", short(id)));
+    let safety = report.safety.as_ref().map_or_else(String::new, |id| {
+        format!(" The state before the restore is in snapshot {}.", short(id))
+    });
     let what = if report.moved_aside.is_empty() {
-        format!("the restore stopped halfway: some files are from the snapshot, others are still the old ones. The database is replaced last.{safety}")
+        format!(
+            "the restore stopped halfway: some files are from the snapshot, others are still the old ones. The database is replaced last.{safety}"
+        )
     } else {
         match keep_old::move_back(&report.moved_aside) {
-            Ok(()) => format!("the restore stopped halfway, and everything was changed back to the state before.{safety}"),
+            Ok(()) => format!(
+                "the restore stopped halfway, and everything was changed back to the state before.{safety}"
+            ),
             Err((left, why)) => {
-                format!("the restore stopped halfway, and not everything could be changed back ({why}): {}.{safety}", keep_old::words(&left))
+                format!(
+                    "the restore stopped halfway, and not everything could be changed back ({why}): {}.{safety}",
+                    keep_old::words(&left)
+                )
             }
         }
     };

@@ -26,7 +26,8 @@ pub enum Destination {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Owners {
-    /// The snapshot's; but in an instance's directories what belonged to the server belongs to the owner of its data directory.
+    /// The snapshot's; but in an instance's directories what belonged to the server belongs to the
+    /// owner of its data directory.
     #[default]
     Target,
     /// The snapshot's, by number.
@@ -71,17 +72,27 @@ impl Selection {
     /// Whether anything of a category at or below a path, or a folder that it is in, is wanted.
     pub fn touches(&self, category: Category, path: &[u8]) -> bool {
         (self.categories.is_empty() || self.categories.contains(&category))
-            && (self.paths.is_empty() || self.paths.iter().any(|wanted| is_within(wanted, path) || is_within(path, wanted)))
+            && (self.paths.is_empty()
+                || self
+                    .paths
+                    .iter()
+                    .any(|wanted| is_within(wanted, path) || is_within(path, wanted)))
     }
 
-    /// Whether all that is wanted may be written under a running server: pictures, trickplay sheets, subtitles and fonts.
+    /// Whether all that is wanted may be written under a running server: pictures, trickplay
+    /// sheets, subtitles and fonts.
     pub fn is_safe_under_a_server(&self) -> bool {
-        const SAFE: [Category; 4] = [Category::Metadata, Category::Trickplay, Category::Subtitles, Category::Attachments];
-        let categories = !self.categories.is_empty() && self.categories.iter().all(|category| SAFE.contains(category));
-        categories || (!self.paths.is_empty() && self.paths.iter().all(|path| SAFE.contains(&Category::of(path))))
+        const SAFE: [Category; 4] =
+            [Category::Metadata, Category::Trickplay, Category::Subtitles, Category::Attachments];
+        let categories = !self.categories.is_empty()
+            && self.categories.iter().all(|category| SAFE.contains(category));
+        categories
+            || (!self.paths.is_empty()
+                && self.paths.iter().all(|path| SAFE.contains(&Category::of(path))))
     }
 
-    /// The paths below which all that is wanted lies, in order, none within another: what of the manifests is read.
+    /// The paths below which all that is wanted lies, in order, none within another: what of the
+    /// manifests is read.
     pub(super) fn roots(&self) -> Vec<&[u8]> {
         let mut sorted: Vec<&[u8]> = self.paths.iter().map(Vec::as_slice).collect();
         sorted.sort_by(|a, b| compare(a, b));
@@ -116,9 +127,11 @@ pub struct RestoreOptions {
     pub dry_run: bool,
     /// Go on though the server is older than the snapshot's, or the database is damaged.
     pub force: bool,
-    /// The user vouches that the server sees the same directories as before (a container's volumes).
+    /// The user vouches that the server sees the same directories as before (a container's
+    /// volumes).
     pub same_directories: bool,
-    /// The snapshot has other paths than the server that is there: until all is written, the server must not start.
+    /// The snapshot has other paths than the server that is there: until all is written, the server
+    /// must not start.
     pub is_move: bool,
     /// The snapshot that has the state before, where one was taken already.
     pub before_move: Option<SnapshotId>,
@@ -132,7 +145,8 @@ pub struct RestoreOptions {
     pub other_server: bool,
     /// `TIME` of `NAME.bak-TIME`.
     pub stamp: String,
-    /// Restore what makes files powerful: the repository was made by this user on this machine, or the user says so.
+    /// Restore what makes files powerful: the repository was made by this user on this machine, or
+    /// the user says so.
     pub trusts_repository: bool,
     /// It goes to a private directory of this program, which may lie in the repository.
     #[serde(skip)]
@@ -158,7 +172,8 @@ pub struct RestoreReport {
     pub deleted: u64,
     /// Which, the first 10,000.
     pub deleted_paths: Vec<String>,
-    /// Paths that `--delete` let stay: the snapshot lacks them and does not know whether they were there.
+    /// Paths that `--delete` let stay: the snapshot lacks them and does not know whether they were
+    /// there.
     pub unknown: u64,
     /// Which, the first 10,000.
     pub unknown_paths: Vec<String>,
@@ -184,7 +199,10 @@ mod path_texts {
     }
 
     pub fn serialize<S: Serializer>(paths: &[Vec<u8>], out: S) -> Result<S::Ok, S::Error> {
-        let text = |path: &Vec<u8>| String::from_utf8(path.clone()).map_or_else(|wrong| PathText::Bytes(wrong.into_bytes()), PathText::Text);
+        let text = |path: &Vec<u8>| {
+            String::from_utf8(path.clone())
+                .map_or_else(|wrong| PathText::Bytes(wrong.into_bytes()), PathText::Text)
+        };
         out.collect_seq(paths.iter().map(text))
     }
 

@@ -1,5 +1,6 @@
-//! The old poster is back, and the server shows the new one: two names in a folder are one picture (`poster.jpg` beside `poster.png`), and the
-//! server takes one of them. Names of pictures that stand in the way of restored ones are told, or removed where the user says so.
+//! The old poster is back, and the server shows the new one: two names in a folder are one picture
+//! (`poster.jpg` beside `poster.png`), and the server takes one of them. Names of pictures that
+//! stand in the way of restored ones are told, or removed where the user says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,9 +16,11 @@ use super::target::Target;
 use super::{RestoreOptions, Tally};
 
 /// Pictures in folders of items, and of people.
-const PLACES: [&[u8]; 3] = [b"metadata/library/", b"metadata-default/library/", b"metadata/People/"];
+const PLACES: [&[u8]; 3] =
+    [b"metadata/library/", b"metadata-default/library/", b"metadata/People/"];
 
-/// Notes the folder of a picture that was written: where none was, nothing new stands beside what was there.
+/// Notes the folder of a picture that was written: where none was, nothing new stands beside what
+/// was there.
 pub(super) fn note(tally: &Tally, path: &[u8]) {
     if PLACES.iter().any(|place| path.starts_with(place))
         && let Ok(mut pictured) = tally.pictured.lock()
@@ -34,7 +37,8 @@ fn key(folder: &[u8]) -> u64 {
 /// What was found, or removed.
 #[derive(Debug, Default)]
 pub(super) struct Rivals {
-    /// Paths of pictures that the server may show in place of the restored ones, each with the restored one.
+    /// Paths of pictures that the server may show in place of the restored ones, each with the
+    /// restored one.
     pub paths: Vec<(String, String)>,
     /// What the items are called whose pictures the first of them are, by path.
     titles: BTreeMap<String, String>,
@@ -44,7 +48,8 @@ pub(super) struct Rivals {
 const NAMED: usize = 5;
 
 impl Rivals {
-    /// Looks up whose pictures they are, as far as they are named. Where the snapshot's database does not tell, the paths must do.
+    /// Looks up whose pictures they are, as far as they are named. Where the snapshot's database
+    /// does not tell, the paths must do.
     pub(super) fn name_by(&mut self, namer: &mut Namer<'_>) {
         for (path, _) in self.paths.iter().take(NAMED) {
             if let Ok(Some(title)) = namer.name(path.as_bytes()) {
@@ -65,17 +70,29 @@ impl Rivals {
     pub(super) fn words(&self, options: &RestoreOptions) -> Option<String> {
         let (first, restored) = self.paths.first()?;
         let first = self.picture(first);
-        let named: Vec<String> = self.paths.iter().take(NAMED).map(|(path, _)| self.picture(path)).collect();
+        let named: Vec<String> =
+            self.paths.iter().take(NAMED).map(|(path, _)| self.picture(path)).collect();
         let others = named.get(1..).unwrap_or_default().join(", ");
-        let more = if self.paths.len() > NAMED { format!(" and {} more", self.paths.len() - NAMED) } else { String::new() };
+        let more = if self.paths.len() > NAMED {
+            format!(" and {} more", self.paths.len() - NAMED)
+        } else {
+            String::new()
+        };
         let refresh = "Then refresh these items in the dashboard (the default refresh is enough). Until then their picture is missing";
         Some(if options.delete || options.replace_pictures {
             let were = if options.dry_run { "would be deleted" } else { "were deleted" };
-            format!("pictures with other names that the server showed instead {were}: {}{more}. {refresh}", named.join(", "))
+            format!(
+                "pictures with other names that the server showed instead {were}: {}{more}. {refresh}",
+                named.join(", ")
+            )
         } else {
             format!(
                 "{first} is not in the snapshot, and the server still shows it instead of {restored}{}. Add --replace-pictures to delete such pictures. {refresh}",
-                if self.paths.len() > 1 { format!(" (and {} more: {others})", self.paths.len() - 1) } else { String::new() }
+                if self.paths.len() > 1 {
+                    format!(" (and {} more: {others})", self.paths.len() - 1)
+                } else {
+                    String::new()
+                }
             )
         })
     }
@@ -90,10 +107,17 @@ pub(super) fn rivals(
     monitor: &Monitor,
 ) -> Result<Rivals, Error> {
     let mut found = Rivals::default();
-    let Some((category, record)) = selected.iter().find(|(category, _)| *category == Category::Metadata) else { return Ok(found) };
-    // Who asks for pictures wants to see them, though they are on disk already; of a whole server only the folders count that were written to.
+    let Some((category, record)) =
+        selected.iter().find(|(category, _)| *category == Category::Metadata)
+    else {
+        return Ok(found);
+    };
+    // Who asks for pictures wants to see them, though they are on disk already; of a whole server
+    // only the folders count that were written to.
     let looks_at_all = options.replace_pictures || !options.selection.is_all();
-    let is_noted = |folder: &[u8]| looks_at_all || tally.pictured.lock().is_ok_and(|pictured| pictured.contains(&key(folder)));
+    let is_noted = |folder: &[u8]| {
+        looks_at_all || tally.pictured.lock().is_ok_and(|pictured| pictured.contains(&key(folder)))
+    };
     if !looks_at_all && tally.pictured.lock().is_ok_and(|pictured| pictured.is_empty()) {
         return Ok(found);
     }
@@ -103,7 +127,8 @@ pub(super) fn rivals(
         for entry in Entries::within(reader, record.manifest, root) {
             // What cannot be read was told when it was to be restored.
             let Ok(entry) = entry else { continue };
-            let is_picture = matches!(entry.kind, Kind::File { .. }) && PLACES.iter().any(|place| entry.path.starts_with(place));
+            let is_picture = matches!(entry.kind, Kind::File { .. })
+                && PLACES.iter().any(|place| entry.path.starts_with(place));
             if !is_picture || !options.selection.takes(*category, &entry.path) {
                 continue;
             }
@@ -138,7 +163,13 @@ impl Folder {
         }
     }
 
-    fn look(&self, target: &Target, (options, tally): (&RestoreOptions, &Tally), monitor: &Monitor, found: &mut Rivals) {
+    fn look(
+        &self,
+        target: &Target,
+        (options, tally): (&RestoreOptions, &Tally),
+        monitor: &Monitor,
+        found: &mut Rivals,
+    ) {
         if self.pictures.is_empty() {
             return;
         }
@@ -147,13 +178,25 @@ impl Folder {
         let Ok(listing) = rustix::fs::Dir::read_from(&dir) else { return };
         for entry in listing.flatten() {
             let name = entry.file_name().to_bytes();
-            let Some(restored) = picture_of(name).filter(|_| !self.names.contains(name)).and_then(|picture| self.pictures.get(&picture)) else { continue };
+            let Some(restored) = picture_of(name)
+                .filter(|_| !self.names.contains(name))
+                .and_then(|picture| self.pictures.get(&picture))
+            else {
+                continue;
+            };
             let path = [self.path.as_slice(), b"/", name].concat();
             if options.replace_pictures
                 && !options.dry_run
                 && let Err(error) = rustix::fs::unlinkat(&dir, name, AtFlags::empty())
             {
-                tally.problem(monitor, &path, format!("it could not be deleted ({}), so the server may still show it", std::io::Error::from(error)));
+                tally.problem(
+                    monitor,
+                    &path,
+                    format!(
+                        "it could not be deleted ({}), so the server may still show it",
+                        std::io::Error::from(error)
+                    ),
+                );
                 continue;
             }
             found.paths.push((display(&path), String::from_utf8_lossy(restored).into_owned()));
@@ -161,13 +204,15 @@ impl Folder {
     }
 }
 
-/// What a name shows, and which one of several: `backdrop1.jpg` is another picture than `backdrop.jpg`.
+/// What a name shows, and which one of several: `backdrop1.jpg` is another picture than
+/// `backdrop.jpg`.
 fn picture_of(name: &[u8]) -> Option<(&'static str, String)> {
     let name = std::str::from_utf8(name).ok()?;
     let word = image_word_of_file(name)?;
     let stem = name.rsplit_once('.')?.0;
     let number = stem.len() - stem.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    let which = if word == "image" { stem } else { stem.get(stem.len() - number..).unwrap_or_default() };
+    let which =
+        if word == "image" { stem } else { stem.get(stem.len() - number..).unwrap_or_default() };
     Some((word, which.to_lowercase()))
 }
 
@@ -177,11 +222,21 @@ mod tests {
 
     #[test]
     fn names_of_one_picture_are_one() {
-        let same = |a: &str, b: &str| picture_of(a.as_bytes()).is_some() && picture_of(a.as_bytes()) == picture_of(b.as_bytes());
+        let same = |a: &str, b: &str| {
+            picture_of(a.as_bytes()).is_some()
+                && picture_of(a.as_bytes()) == picture_of(b.as_bytes())
+        };
         assert!(
-            same("poster.jpg", "poster.png") && same("poster.jpg", "folder.jpg") && same("backdrop1.jpg", "fanart1.webp") && same("logo.png", "clearlogo.svg")
+            same("poster.jpg", "poster.png")
+                && same("poster.jpg", "folder.jpg")
+                && same("backdrop1.jpg", "fanart1.webp")
+                && same("logo.png", "clearlogo.svg")
         );
-        assert!(!same("backdrop.jpg", "backdrop1.jpg") && !same("poster.jpg", "logo.jpg") && !same("a.jpg", "b.jpg"));
+        assert!(
+            !same("backdrop.jpg", "backdrop1.jpg")
+                && !same("poster.jpg", "logo.jpg")
+                && !same("a.jpg", "b.jpg")
+        );
         assert_eq!(picture_of(b"movie.nfo"), None);
     }
 }

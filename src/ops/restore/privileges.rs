@@ -1,5 +1,6 @@
-//! What would make a restored file powerful: set-user-id bits, capabilities, attributes of the system. Only a repository that this user made is
-//! believed in that; from anybody else's they would be a way to become root.
+//! What would make a restored file powerful: set-user-id bits, capabilities, attributes of the
+//! system. Only a repository that this user made is believed in that; from anybody else's they
+//! would be a way to become root.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -58,7 +59,11 @@ impl Privileges {
     pub(super) fn words(&self) -> Option<String> {
         let met = self.met.lock().ok().filter(|met| !met.is_empty())?;
         let named: Vec<String> = met.iter().take(NAMED).map(|path| display(path)).collect();
-        let more = if met.len() > NAMED { format!(" and {} more", met.len() - NAMED) } else { String::new() };
+        let more = if met.len() > NAMED {
+            format!(" and {} more", met.len() - NAMED)
+        } else {
+            String::new()
+        };
         let what = "set-user-ID bits, capabilities or system attributes";
         Some(if self.is_trusted {
             format!("these files were restored with {what}: {}{more}", named.join(", "))

@@ -1,20 +1,22 @@
-//! What must not happen to an instance: a database replaced under a running server, a schema newer than the server, paths that
-//! are not this server's.
+//! What must not happen to an instance: a database replaced under a running server, a schema newer
+//! than the server, paths that are not this server's.
 
 use std::path::Path;
 
-use crate::manifest::{Directories, Entries, SnapshotId, SnapshotRecord};
+use crate::manifest::{Entries, SnapshotId, SnapshotRecord};
 use crate::progress::Interrupt;
-use crate::source::{self, Arrangement, Category, DATABASE_PATH, DatabaseFacts, Instance, Layout, LiveFile, Stat, is_open_elsewhere, version};
+use crate::source::{self, Category, DATABASE_PATH, DatabaseFacts, Layout, LiveFile, version};
 use crate::store::{ChunkReader, Location, Repository};
 
 use super::super::import::NOT_IN_ZIP;
 use super::super::kept_tables::has_kept_tables;
 use super::super::ls::short;
 use super::super::select::categories;
-use super::super::{Error, in_one_line, processes};
+use super::super::{Error, in_one_line};
 use super::holds::has_rows_in;
 use super::keep_old::to_be_moved;
+use super::other_places::check_directories;
+use super::running::{refuse_running, refuse_running_process};
 use super::target::Target;
 use super::trap::trap;
 use super::{Destination, InstanceTarget, RestoreOptions};
@@ -51,7 +53,9 @@ pub(super) fn check(
         });
     }
     let facts = facts_of_target(repository, database.as_ref(), options, &mut remarks, interrupt)?;
-    for (table, words) in KEPT_TABLES.iter().filter(|(table, _)| facts.is_jellyfins && !options.force && !facts.empty_tables.contains(table)) {
+    for (table, words) in KEPT_TABLES.iter().filter(|(table, _)| {
+        facts.is_jellyfins && !options.force && !facts.empty_tables.contains(table)
+    }) {
         if !has_rows_in(repository, (id, record), table)? {
             return Err(Error::Refused {
                 what: format!(
@@ -81,7 +85,8 @@ pub(super) fn check(
         );
     }
     // Without a database nothing knows the paths.
-    let has_database = categories(record).any(|(category, root)| category == Category::Database && root.files > 0);
+    let has_database =
+        categories(record).any(|(category, root)| category == Category::Database && root.files > 0);
     if !options.same_directories && has_database {
         let here = layout.directories();
         let seen_here = match target.new_layout {
@@ -124,7 +129,11 @@ fn facts_of_target(
 const KEPT_TABLES: [(&str, &str); 2] = [("Users", "users"), ("BaseItems", "items")];
 
 /// Refuses to put one server's data into another's.
-pub(crate) fn check_server(id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarget) -> Result<(), Error> {
+pub(crate) fn check_server(
+    id: &SnapshotId,
+    record: &SnapshotRecord,
+    target: &InstanceTarget,
+) -> Result<(), Error> {
     match (&record.server.id, &target.server.id) {
         (Some(own), Some(there)) if !own.eq_ignore_ascii_case(there) => Err(Error::Refused {
             what: format!(
@@ -139,7 +148,11 @@ pub(crate) fn check_server(id: &SnapshotId, record: &SnapshotRecord, target: &In
 }
 
 /// Refuses to write into the repository, and to move it away.
-pub(super) fn check_repository(repository: &Repository, destination: &Destination, options: &RestoreOptions) -> Result<(), Error> {
+pub(super) fn check_repository(
+    repository: &Repository,
+    destination: &Destination,
+    options: &RestoreOptions,
+) -> Result<(), Error> {
     let Location::Folder(folder) = repository.location() else { return Ok(()) };
     // Both exist, or nothing can lie in the other.
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
@@ -162,12 +175,20 @@ pub(super) fn check_repository(repository: &Repository, destination: &Destinatio
 }
 
 /// Refuses to restore databases over ones that a process has open, before anything else is written.
-pub(super) fn check_open_databases(record: &SnapshotRecord, reader: &mut ChunkReader<'_>, target: &Target, options: &RestoreOptions) -> Result<(), Error> {
-    for (category, root) in categories(record).filter(|(category, _)| *category == Category::Database) {
+pub(super) fn check_open_databases(
+    record: &SnapshotRecord,
+    reader: &mut ChunkReader<'_>,
+    target: &Target,
+    options: &RestoreOptions,
+) -> Result<(), Error> {
+    for (category, root) in
+        categories(record).filter(|(category, _)| *category == Category::Database)
+    {
         for entry in Entries::all(reader, root.manifest) {
             // What cannot be read is told when it is restored.
             let Ok(entry) = entry else { break };
-            let is_taken = entry.content().is_some() && options.selection.takes(category, &entry.path);
+            let is_taken =
+                entry.content().is_some() && options.selection.takes(category, &entry.path);
             if let Some(file) = target.live(&entry.path).filter(|file| is_taken && file.is_file()) {
                 refuse_running(&file)?;
             }
@@ -189,65 +210,38 @@ pub(in crate::ops) fn live_database(layout: &Layout) -> Result<Option<LiveFile>,
 /// Refuses to write where somebody else could have prepared the way.
 fn refuse_traps(layout: &Layout, options: &RestoreOptions) -> Result<(), Error> {
     let is_all = options.selection.is_all();
-    let wanted = layout.refused.iter().find(|(root, _)| is_all || options.selection.touches(Category::of(&root.logical), &root.logical));
+    let wanted = layout.refused.iter().find(|(root, _)| {
+        is_all || options.selection.touches(Category::of(&root.logical), &root.logical)
+    });
     wanted.map_or(Ok(()), |(_, why)| Err(trap(why)))
 }
 
 /// A private copy, in the repository's folder or, where that cannot be written to, in the system's.
-pub(in crate::ops) fn copy_to_look_at(database: &LiveFile, scratch: &Path, interrupt: &Interrupt) -> Result<source::DatabaseCopy, String> {
+pub(in crate::ops) fn copy_to_look_at(
+    database: &LiveFile,
+    scratch: &Path,
+    interrupt: &Interrupt,
+) -> Result<source::DatabaseCopy, String> {
     let copy = source::copy_database(database, scratch, interrupt);
     copy.or_else(|error| match error {
         // Another place for the copy changes nothing where the database itself is the trouble.
-        source::CopyError::Restless | source::CopyError::Locked | source::CopyError::Swapped | source::CopyError::Interrupted => Err(in_one_line(&error)),
-        error => source::copy_database(database, &std::env::temp_dir(), interrupt).map_err(|_| in_one_line(&error)),
+        source::CopyError::Restless
+        | source::CopyError::Locked
+        | source::CopyError::Swapped
+        | source::CopyError::Interrupted => Err(in_one_line(&error)),
+        error => source::copy_database(database, &std::env::temp_dir(), interrupt)
+            .map_err(|_| in_one_line(&error)),
     })
 }
 
-/// Refuses where a server runs on these directories: it may have its database closed, or none yet, at this very moment.
-pub(in crate::ops) fn refuse_running_process(instance: &Instance) -> Result<(), Error> {
-    let Some(server) = processes::server_of(Path::new(&instance.program_data)) else { return Ok(()) };
-    Err(Error::Refused {
-        what: format!("{} is using {}. Files that a running server keeps in memory must not be replaced", server.words(), instance.program_data),
-        hint: STOP_IT.to_owned(),
-    })
-}
-
-const STOP_IT: &str = "Stop Jellyfin first (systemctl stop jellyfin, or docker stop). While the server runs, only metadata, trickplay, subtitles and \
-                       attachments can be restored (--only).";
-
-pub(in crate::ops) fn refuse_running(database: &LiveFile) -> Result<(), Error> {
-    let holder = process_with_open(database);
-    if holder.is_none() && !is_open_elsewhere(database) {
-        return Ok(());
-    }
-    let who = holder.map_or_else(|| "a running server".to_owned(), |(id, name)| format!("{name} (process {id})"));
-    Err(Error::Refused {
-        what: format!("{who} has the database {} open. Files that a running server keeps in memory must not be replaced", database.shown().display()),
-        hint: STOP_IT.to_owned(),
-    })
-}
-
-/// A process that has the file open, as far as this user may see. A server may have lost its locks and still write.
-pub(super) fn process_with_open(file: &LiveFile) -> Option<(u32, String)> {
-    let wanted = file.stat().ok()?;
-    for process in std::fs::read_dir("/proc").ok()?.flatten() {
-        let Some(id) = process.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        if id == std::process::id() {
-            continue;
-        }
-        let Ok(files) = std::fs::read_dir(process.path().join("fd")) else { continue };
-        for file in files.flatten() {
-            if Stat::of_path(&file.path()).is_ok_and(|has| (has.dev, has.ino) == (wanted.dev, wanted.ino)) {
-                let name = std::fs::read_to_string(process.path().join("comm")).unwrap_or_default();
-                return Some((id, name.trim().to_owned()));
-            }
-        }
-    }
-    None
-}
-
-/// The settings say where the server has its database: restored with it, they must name the place that it is restored to.
-fn check_place_of_database(id: &SnapshotId, record: &SnapshotRecord, target: &InstanceTarget, options: &RestoreOptions) -> Result<(), Error> {
+/// The settings say where the server has its database: restored with it, they must name the place
+/// that it is restored to.
+fn check_place_of_database(
+    id: &SnapshotId,
+    record: &SnapshotRecord,
+    target: &InstanceTarget,
+    options: &RestoreOptions,
+) -> Result<(), Error> {
     let usual = Path::new(&target.instance.data).join("jellyfin.db");
     let here = target.instance.database.as_deref().map(Path::new).filter(|here| *here != usual);
     let then = record.source.directories.get("database");
@@ -263,7 +257,10 @@ fn check_place_of_database(id: &SnapshotId, record: &SnapshotRecord, target: &In
             place(then.map(Path::new)),
             place(here)
         ),
-        hint: format!("Give the place with --database {}, or restore without the settings: --only database.", place(then.map(Path::new))),
+        hint: format!(
+            "Give the place with --database {}, or restore without the settings: --only database.",
+            place(then.map(Path::new))
+        ),
     })
 }
 
@@ -314,62 +311,9 @@ fn check_version(
             short(id),
             snapshot.value
         ),
-        hint: format!("Install Jellyfin {} or newer first. To restore anyway, add --force.", snapshot.value),
-    })
-}
-
-/// What to know of a snapshot that is laid out for a server of another kind than its own: the paths in its database stay as they are.
-pub(super) fn other_layout(record: &SnapshotRecord, layout: Arrangement) -> Option<String> {
-    let is_container = is_of_a_container(record);
-    let own = Arrangement::of(&record.source.directories)?;
-    let is_same = match layout {
-        Arrangement::Docker | Arrangement::LinuxServer => is_container && own == layout,
-        Arrangement::Debian => !is_container && own == layout,
-        Arrangement::Portable => !is_container && own == Arrangement::Docker,
-    };
-    let seen = record.source.seen_by_server.get("metadata").or(record.source.directories.get("metadata")).map_or("…", String::as_str);
-    (!is_same).then(|| {
-        format!(
-            "the database still contains the paths of the snapshot's server (its metadata is at {seen}). A server with its directories at any other path deletes \
-             everything at its first library scan. Start a server with these files only if it sees the same paths, or restore again with --map-layout, which \
-             changes them"
-        )
-    })
-}
-
-/// Whether its server saw its directories elsewhere than this machine does.
-fn is_of_a_container(record: &SnapshotRecord) -> bool {
-    record.source.seen_by_server.iter().any(|(name, seen)| record.source.directories.get(name).is_some_and(|dir| dir != seen))
-}
-
-/// Refuses an instance whose directories are not those of the snapshot.
-pub(in crate::ops) fn check_directories(id: &SnapshotId, record: &SnapshotRecord, here: &Directories, seen_here: &Directories) -> Result<(), Error> {
-    let seen_then = &record.source.seen_by_server;
-    let both: Vec<_> = seen_then.iter().filter_map(|(name, then)| Some((name, then, seen_here.get(name)?))).collect();
-    let differing = |pairs: Vec<(&String, &String, &String)>| {
-        pairs.into_iter().find(|(_, then, now)| then.trim_end_matches('/') != now.trim_end_matches('/')).map(|(n, a, b)| (n.clone(), a.clone(), b.clone()))
-    };
-    // A container sees its own directories, wherever the volume lies on this machine.
-    let is_container = is_of_a_container(record);
-    let difference = if both.is_empty() && seen_here.is_empty() && is_container {
-        None
-    } else if both.is_empty() {
-        let then = &record.source.directories;
-        let pairs = ["config", "data", "metadata", "programdata", "root"]
-            .iter()
-            .filter_map(|name| Some((then.get_key_value(*name)?, seen_here.get(*name).or(here.get(*name))?)));
-        differing(pairs.map(|((name, then), now)| (name, then, now)).collect())
-    } else {
-        differing(both)
-    };
-    let Some((name, then, now)) = difference else { return Ok(()) };
-    Err(Error::Refused {
-        what: format!(
-            "snapshot {} is of a server whose {name} directory was {then}, but here it is {now}. The paths in the database would be wrong, and the next library scan would delete everything",
-            short(id)
+        hint: format!(
+            "Install Jellyfin {} or newer first. To restore anyway, add --force.",
+            snapshot.value
         ),
-        hint: "To change the paths to those of this server, add --map-layout (with export: --exact --map-layout); --dry-run shows what would change. If the server does see the \
-               same directories as before (a container with the same volumes), add --same-directories. To restore only the files, use --to DIR."
-            .to_owned(),
     })
 }

@@ -1,4 +1,5 @@
-//! What is there is kept in a snapshot of its own before the database or the configuration is replaced.
+//! What is there is kept in a snapshot of its own before the database or the configuration is
+//! replaced.
 
 use crate::manifest::SnapshotId;
 use crate::source::{Category, DATABASE_PATH, Layout};
@@ -20,7 +21,9 @@ pub(super) fn keep(
     monitor: &Monitor,
 ) -> Result<Option<SnapshotId>, Error> {
     let replaces = options.selection.touches(Category::Database, DATABASE_PATH)
-        || [b"config".as_slice(), b"root", b"data/playlists", b"data/collections"].iter().any(|path| options.selection.touches(Category::Config, path));
+        || [b"config".as_slice(), b"root", b"data/playlists", b"data/collections"]
+            .iter()
+            .any(|path| options.selection.touches(Category::Config, path));
     if options.dry_run || !options.safety_snapshot || !replaces {
         return Ok(None);
     }
@@ -38,17 +41,33 @@ pub(super) fn keep(
         Err(Error::Interrupted) => return Err(Error::Interrupted),
         Err(error) => {
             return Err(Error::Refused {
-                what: format!("the snapshot of the current state, which is taken first, failed: {}", super::super::in_one_line(&error)),
+                what: format!(
+                    "the snapshot of the current state, which is taken first, failed: {}",
+                    super::super::in_one_line(&error)
+                ),
                 hint,
             });
         }
     };
     let has_database = live_database(&Layout::of(&target.instance))?.is_some();
     let index = repository.index()?;
-    if has_database && lookup(&mut ChunkReader::new(repository, &index), &report.record, DATABASE_PATH)?.is_none() {
-        let why =
-            report.record.problems.iter().find(|problem| problem.path.as_bytes() == DATABASE_PATH).map(|problem| problem.what.clone()).unwrap_or_default();
-        return Err(Error::Refused { what: format!("the snapshot of the current database, which is taken first, failed: {why}"), hint });
+    if has_database
+        && lookup(&mut ChunkReader::new(repository, &index), &report.record, DATABASE_PATH)?
+            .is_none()
+    {
+        let why = report
+            .record
+            .problems
+            .iter()
+            .find(|problem| problem.path.as_bytes() == DATABASE_PATH)
+            .map(|problem| problem.what.clone())
+            .unwrap_or_default();
+        return Err(Error::Refused {
+            what: format!(
+                "the snapshot of the current database, which is taken first, failed: {why}"
+            ),
+            hint,
+        });
     }
     Ok(report.id)
 }

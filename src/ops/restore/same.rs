@@ -22,7 +22,12 @@ pub(super) fn same_content(
     content: &Content,
     size: u64,
 ) -> Result<bool, Error> {
-    let Ok(file) = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) else {
+    let Ok(file) = rustix::fs::openat(
+        dir,
+        name,
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK,
+        Mode::empty(),
+    ) else {
         return Ok(false);
     };
     let file = File::from(file);
@@ -60,7 +65,13 @@ pub(super) fn same_content(
     Ok(same && at == size)
 }
 
-fn same_pages(reader: &mut ChunkReader<'_>, buffer: &mut Vec<u8>, file: &File, id: &ChunkId, size: u64) -> Result<bool, Error> {
+fn same_pages(
+    reader: &mut ChunkReader<'_>,
+    buffer: &mut Vec<u8>,
+    file: &File,
+    id: &ChunkId,
+    size: u64,
+) -> Result<bool, Error> {
     let recipe = reader.recipe(id)?;
     if recipe.bytes() != size {
         return Ok(false);

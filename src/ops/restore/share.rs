@@ -12,8 +12,8 @@ use super::writer::Writer;
 const BATCH_ENTRIES: usize = 256;
 /// … or bytes of them.
 const BATCH_BYTES: u64 = 4 << 20;
-/// Threads that write, fewest and most: each waits now and then for what the file system has to read of its own tables, and each keeps
-/// some 16 MiB of extents.
+/// Threads that write, fewest and most: each waits now and then for what the file system has to
+/// read of its own tables, and each keeps some 16 MiB of extents.
 const WRITERS: (usize, usize) = (6, 10);
 
 /// Where entries are handed in.
@@ -24,7 +24,8 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    /// Takes an entry. False where nobody works any more: a writer that failed tells why when it is joined.
+    /// Takes an entry. False where nobody works any more: a writer that failed tells why when it is
+    /// joined.
     pub(super) fn push(&mut self, entry: Entry) -> bool {
         self.bytes += entry.size();
         self.batch.push(entry);
@@ -45,13 +46,16 @@ pub(super) fn share<'a>(
     walk: impl FnOnce(&mut Batches) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let cores = || std::thread::available_parallelism().map_or(2, Into::into);
-    let threads = if options.threads > 0 { options.threads } else { cores().clamp(WRITERS.0, WRITERS.1) };
+    let threads =
+        if options.threads > 0 { options.threads } else { cores().clamp(WRITERS.0, WRITERS.1) };
     let (out, taken) = bounded::<Vec<Entry>>(threads * 2);
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..threads)
             .map(|_| {
                 let (taken, mut writer, work) = (taken.clone(), new_writer(), &work);
-                scope.spawn(move || taken.into_iter().flatten().try_for_each(|entry| work(&mut writer, &entry)))
+                scope.spawn(move || {
+                    taken.into_iter().flatten().try_for_each(|entry| work(&mut writer, &entry))
+                })
             })
             .collect();
         drop(taken);
@@ -62,7 +66,9 @@ pub(super) fn share<'a>(
             batches.hand_out();
         }
         drop(batches);
-        let joined = writers.into_iter().map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        let joined = writers
+            .into_iter()
+            .map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         joined.collect::<Vec<_>>().into_iter().collect::<Result<Vec<()>, Error>>().and(walked)
     })
 }

@@ -43,7 +43,11 @@ pub(super) struct Target {
 
 impl Target {
     /// Opens the directories; makes those that are missing, unless nothing may be changed.
-    pub(super) fn open(destination: &Destination, repository: &Repository, dry_run: bool) -> Result<Target, Error> {
+    pub(super) fn open(
+        destination: &Destination,
+        repository: &Repository,
+        dry_run: bool,
+    ) -> Result<Target, Error> {
         let repository = match repository.location() {
             Location::Folder(folder) => vec![folder.clone()],
             Location::Memory => Vec::new(),
@@ -56,9 +60,20 @@ impl Target {
                     // What the source kept from others must not lie open here.
                     let path = Path::new("/proc/self/fd").join(fd.as_raw_fd().to_string());
                     let closed = rustix::fs::chmod(&path, Mode::RWXU);
-                    closed.map_err(|error| Error::Target { verb: "keep others out of", path: dir.clone(), source: error.into() })?;
+                    closed.map_err(|error| Error::Target {
+                        verb: "keep others out of",
+                        path: dir.clone(),
+                        source: error.into(),
+                    })?;
                 }
-                Ok(Target { roots: vec![root], repository, owners: OwnerMap::default(), privileges: Privileges::default(), database: None, moved: Vec::new() })
+                Ok(Target {
+                    roots: vec![root],
+                    repository,
+                    owners: OwnerMap::default(),
+                    privileges: Privileges::default(),
+                    database: None,
+                    moved: Vec::new(),
+                })
             }
             Destination::InPlace(_) | Destination::Arranged(..) => {
                 let layout = match destination {
@@ -66,9 +81,20 @@ impl Target {
                     Destination::Arranged(instance, _) => Layout::of(instance),
                     Destination::Directory(dir) => Layout::plain(dir),
                 };
-                let roots = layout.roots.iter().map(|root| open_root(root, &layout.opener, dry_run)).collect::<Result<_, _>>()?;
+                let roots = layout
+                    .roots
+                    .iter()
+                    .map(|root| open_root(root, &layout.opener, dry_run))
+                    .collect::<Result<_, _>>()?;
                 let database = moved_database(&layout, dry_run)?;
-                Ok(Target { roots, repository, owners: OwnerMap::default(), privileges: Privileges::default(), database, moved: Vec::new() })
+                Ok(Target {
+                    roots,
+                    repository,
+                    owners: OwnerMap::default(),
+                    privileges: Privileges::default(),
+                    database,
+                    moved: Vec::new(),
+                })
             }
         }
     }
@@ -89,7 +115,8 @@ impl Target {
         if entry.uid == OWNER_UNKNOWN {
             let root = self.place(&entry.path).and_then(|(root, _)| self.fd(root));
             let own = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-            (entry.uid, entry.gid) = root.and_then(|root| Stat::of(root).ok()).map_or(own, |stat| (stat.uid, stat.gid));
+            (entry.uid, entry.gid) =
+                root.and_then(|root| Stat::of(root).ok()).map_or(own, |stat| (stat.uid, stat.gid));
         }
         (entry.uid, entry.gid) = self.owners.of(entry.uid, entry.gid);
         entry.mode = self.privileges.mode(&entry);
@@ -124,10 +151,14 @@ impl Target {
 
     /// Whether what stands at a logical path will have been moved away.
     pub(super) fn is_moved(&self, path: &[u8]) -> bool {
-        !self.moved.is_empty() && self.file(path).is_some_and(|file| self.moved.iter().any(|moved| file.starts_with(moved)))
+        !self.moved.is_empty()
+            && self
+                .file(path)
+                .is_some_and(|file| self.moved.iter().any(|moved| file.starts_with(moved)))
     }
 
-    /// The file of a logical path, held by its directory; nothing where that is not there, or is behind a link.
+    /// The file of a logical path, held by its directory; nothing where that is not there, or is
+    /// behind a link.
     pub(super) fn live(&self, path: &[u8]) -> Option<LiveFile> {
         if self.is_moved(path) {
             return None;
@@ -140,7 +171,9 @@ impl Target {
         let (root, below) = self.place(path)?;
         let fd = self.fd(root)?;
         let dir = match parent(below).filter(|above| !above.is_empty()) {
-            Some(above) => Arc::new(open_beneath(fd, above, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).ok()?),
+            Some(above) => Arc::new(
+                open_beneath(fd, above, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).ok()?,
+            ),
             None => fd.clone(),
         };
         Some(LiveFile::new(dir, OsStr::from_bytes(file_name(below)), self.file(path)?))
@@ -159,19 +192,36 @@ impl Target {
         for root in &self.roots {
             let Some(fd) = &root.fd else { continue };
             // A directory opened for searching only cannot be synced.
-            let dir = rustix::fs::openat(&**fd, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-            let dir = dir.map_err(|error| Error::Target { verb: "open", path: root.dir.clone(), source: error.into() })?;
-            rustix::fs::syncfs(&dir).map_err(|e| Error::Target { verb: "write to disk", path: root.dir.clone(), source: e.into() })?;
+            let dir = rustix::fs::openat(
+                &**fd,
+                ".",
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            );
+            let dir = dir.map_err(|error| Error::Target {
+                verb: "open",
+                path: root.dir.clone(),
+                source: error.into(),
+            })?;
+            rustix::fs::syncfs(&dir).map_err(|e| Error::Target {
+                verb: "write to disk",
+                path: root.dir.clone(),
+                source: e.into(),
+            })?;
         }
         Ok(())
     }
 }
 
-/// Where the database stands that is not at its usual place: where the configuration says, or where the administrator's link leads. The link stays,
-/// and what it leads to is restored.
+/// Where the database stands that is not at its usual place: where the configuration says, or where
+/// the administrator's link leads. The link stays, and what it leads to is restored.
 fn moved_database(layout: &Layout, dry_run: bool) -> Result<Option<LiveFile>, Error> {
     if let Some(path) = &layout.database {
-        let missing = || Error::Target { verb: "open", path: path.clone(), source: std::io::ErrorKind::NotFound.into() };
+        let missing = || Error::Target {
+            verb: "open",
+            path: path.clone(),
+            source: std::io::ErrorKind::NotFound.into(),
+        };
         let (above, name) = path.parent().zip(path.file_name()).ok_or_else(missing)?;
         return match layout.live_file(DATABASE_PATH) {
             Ok(file) => Ok(Some(file)),
@@ -179,13 +229,20 @@ fn moved_database(layout: &Layout, dry_run: bool) -> Result<Option<LiveFile>, Er
             Err(_) if dry_run && !above.is_dir() => Ok(None),
             // It is not there yet, and neither may its directory be.
             Err(_) => {
-                let dir = if dry_run { layout.opener.dir(above) } else { layout.opener.make_dir(above) };
-                let dir = dir.map_err(|error| Error::Target { verb: "open", path: above.to_path_buf(), source: error.into() })?;
+                let dir =
+                    if dry_run { layout.opener.dir(above) } else { layout.opener.make_dir(above) };
+                let dir = dir.map_err(|error| Error::Target {
+                    verb: "open",
+                    path: above.to_path_buf(),
+                    source: error.into(),
+                })?;
                 Ok(Some(LiveFile::new(Arc::new(dir), name, path.clone())))
             }
         };
     }
-    let Some(usual) = layout.locate(DATABASE_PATH).filter(|usual| usual.is_symlink()) else { return Ok(None) };
+    let Some(usual) = layout.locate(DATABASE_PATH).filter(|usual| usual.is_symlink()) else {
+        return Ok(None);
+    };
     match layout.live_file(DATABASE_PATH) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.is_untrusted() => Err(trap(&error.to_string())),
@@ -204,7 +261,8 @@ fn moved_database(layout: &Layout, dry_run: bool) -> Result<Option<LiveFile>, Er
 fn refuse_read_only(dir: &Path) -> std::io::Result<()> {
     let there = std::path::absolute(dir).unwrap_or_else(|_| dir.to_path_buf());
     let nearest = there.ancestors().find_map(|dir| rustix::fs::statvfs(dir).ok());
-    let is_read_only = nearest.is_some_and(|facts| facts.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    let is_read_only =
+        nearest.is_some_and(|facts| facts.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
     if is_read_only { Err(rustix::io::Errno::ROFS.into()) } else { Ok(()) }
 }
 
@@ -213,7 +271,13 @@ fn open_root(root: &ScanRoot, opener: &Opener, dry_run: bool) -> Result<TargetRo
     let failed = |verb| move |source| Error::Target { verb, path: dir.clone(), source };
     refuse_read_only(dir).map_err(failed("write to"))?;
     let opened = match &root.at {
-        Some(fd) => return Ok(TargetRoot { logical: root.logical.clone(), dir: dir.clone(), fd: Some(fd.clone()) }),
+        Some(fd) => {
+            return Ok(TargetRoot {
+                logical: root.logical.clone(),
+                dir: dir.clone(),
+                fd: Some(fd.clone()),
+            });
+        }
         None if dry_run => opener.dir(dir),
         None => opener.make_dir(dir),
     };

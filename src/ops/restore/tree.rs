@@ -1,4 +1,5 @@
-//! The directories from a root down to where a writer works, each opened by its name in the one above, never through a link.
+//! The directories from a root down to where a writer works, each opened by its name in the one
+//! above, never through a link.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -41,10 +42,12 @@ impl Heirs {
         if let Heirs::Plain { .. } = above {
             return above;
         }
-        let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let (user, group) =
+            (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
         let Ok(stat) = Stat::of(fd) else { return Heirs::Unknown };
         let is_own = (stat.uid, stat.gid) == (user, group) && stat.permissions() & 0o2000 == 0;
-        let is_plain = is_own && xattrs_of_held(fd).is_ok_and(|has| !has.iter().any(|(name, _)| is_ours(name)));
+        let is_plain = is_own
+            && xattrs_of_held(fd).is_ok_and(|has| !has.iter().any(|(name, _)| is_ours(name)));
         if is_plain { Heirs::Plain { group, device: stat.dev } } else { Heirs::Unknown }
     }
 }
@@ -59,8 +62,15 @@ pub(super) struct OpenDir {
 }
 
 impl DirStack {
-    /// Opens the directory `path` below root `number`; makes what is missing where `create` says so.
-    pub(super) fn enter(&mut self, number: usize, root: &Arc<OwnedFd>, path: &[u8], create: bool) -> Result<OpenDir> {
+    /// Opens the directory `path` below root `number`; makes what is missing where `create` says
+    /// so.
+    pub(super) fn enter(
+        &mut self,
+        number: usize,
+        root: &Arc<OwnedFd>,
+        path: &[u8],
+        create: bool,
+    ) -> Result<OpenDir> {
         if self.root != number {
             self.open.clear();
             self.root = number;
@@ -89,9 +99,18 @@ impl DirStack {
                 }
                 other => other?,
             };
-            let above = self.open.last().filter(|open| open.is_new).map_or(Heirs::Unknown, |open| open.heirs);
+            let above = self
+                .open
+                .last()
+                .filter(|open| open.is_new)
+                .map_or(Heirs::Unknown, |open| open.heirs);
             let heirs = if is_new { Heirs::of(&fd, above) } else { Heirs::Unknown };
-            self.open.push(Open { path: path.get(..end).unwrap_or_default().to_vec(), fd: Arc::new(fd), is_new, heirs });
+            self.open.push(Open {
+                path: path.get(..end).unwrap_or_default().to_vec(),
+                fd: Arc::new(fd),
+                is_new,
+                heirs,
+            });
             done = end;
         }
         Ok(match self.open.last() {

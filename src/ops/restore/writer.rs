@@ -1,26 +1,27 @@
-//! One file at a time: what is right stays, what is not is written under a temporary name and renamed.
+//! One file at a time: what is right stays, what is not is written under a temporary name and
+//! renamed.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::manifest::{Content, Entry, Kind, SnapshotId, XattrPairs, Xattrs, decode_xattrs, file_name, parent};
+use crate::manifest::{
+    Content, Entry, Kind, SnapshotId, XattrPairs, Xattrs, decode_xattrs, file_name, parent,
+};
 use crate::source::{self, Stat};
 use crate::store::ChunkReader;
 
-use super::super::content::write_content;
 use super::super::{Error, Monitor};
-use super::born::Born;
 use super::dress::dress;
 use super::logs::remove_logs;
-use super::obstacle::{Failure, clear_way, full_or, is_second_marker, no_place, obstacle, stat_in, would_clear};
+use super::obstacle::{
+    Failure, clear_way, is_second_marker, no_place, obstacle, stat_in, would_clear,
+};
 use super::same::same_content;
 use super::target::Target;
 use super::tree::{DirStack, Heirs};
@@ -41,7 +42,7 @@ pub(super) struct Writer<'a> {
     pub(super) is_root: bool,
     is_database: bool,
     /// Whether files on a device have the mode and owner that they were made with.
-    keeps: HashMap<u64, bool>,
+    pub(super) keeps: HashMap<u64, bool>,
     serial: u64,
     nonce: u64,
 }
@@ -80,7 +81,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Brings one entry to where it belongs. Directories are made here and get their metadata at the end.
+    /// Brings one entry to where it belongs. Directories are made here and get their metadata at
+    /// the end.
     pub(super) fn entry(&mut self, entry: &Entry) -> Result<(), Error> {
         if self.monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
@@ -93,7 +95,11 @@ impl<'a> Writer<'a> {
         self.settle(entry, outcome)
     }
 
-    pub(super) fn settle(&mut self, entry: &Entry, outcome: Result<(), Failure>) -> Result<(), Error> {
+    pub(super) fn settle(
+        &mut self,
+        entry: &Entry,
+        outcome: Result<(), Failure>,
+    ) -> Result<(), Error> {
         match outcome {
             Ok(()) => Ok(()),
             Err(Failure::Entry(what)) => {
@@ -117,8 +123,16 @@ impl<'a> Writer<'a> {
     fn file(&mut self, entry: &Entry, size: u64, content: &Content) -> Result<(), Failure> {
         let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
         let name = file_name(below);
-        let Some(root) = self.target.fd(number).filter(|_| !self.target.is_moved(&entry.path)) else { return self.written(size) };
-        let dir = match self.dirs.enter(number, root, parent(below).unwrap_or_default(), !self.options.dry_run) {
+        let Some(root) = self.target.fd(number).filter(|_| !self.target.is_moved(&entry.path))
+        else {
+            return self.written(size);
+        };
+        let dir = match self.dirs.enter(
+            number,
+            root,
+            parent(below).unwrap_or_default(),
+            !self.options.dry_run,
+        ) {
             Ok(dir) => dir,
             Err(Errno::NOENT) if self.options.dry_run => return self.written(size),
             Err(error) => return Err(obstacle(error, "its directory could not be opened")),
@@ -131,7 +145,8 @@ impl<'a> Writer<'a> {
         }
         let (fd, heirs) = (dir.fd, dir.heirs);
         if let Some(stat) = existing.filter(|stat| stat.is_file() && stat.size == size)
-            && same_content(&mut self.reader, &mut self.buffer, fd.as_fd(), name, content, size).map_err(|error| self.fatal(entry, error))?
+            && same_content(&mut self.reader, &mut self.buffer, fd.as_fd(), name, content, size)
+                .map_err(|error| self.fatal(entry, error))?
         {
             return self.keep(entry, fd.as_fd(), name, &stat, size);
         }
@@ -143,7 +158,8 @@ impl<'a> Writer<'a> {
         clear_way(fd.as_fd(), name, existing)?;
         if let Heirs::Plain { group, device } = heirs
             && !self.is_database
-            && let Some(written) = self.write_new(entry, fd.as_fd(), (group, device), size, content)?
+            && let Some(written) =
+                self.write_new(entry, fd.as_fd(), (group, device), size, content)?
         {
             return written;
         }
@@ -151,17 +167,34 @@ impl<'a> Writer<'a> {
     }
 
     /// The file is right; its metadata may not be.
-    pub(super) fn keep(&mut self, entry: &Entry, dir: BorrowedFd<'_>, name: &[u8], stat: &Stat, size: u64) -> Result<(), Failure> {
+    pub(super) fn keep(
+        &mut self,
+        entry: &Entry,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        stat: &Stat,
+        size: u64,
+    ) -> Result<(), Failure> {
         if !self.options.dry_run {
             self.remove_logs(dir, name)?;
         }
         self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
         self.monitor.progress.advance(1, size);
         let xattrs = self.xattrs(entry)?;
-        let Ok(file) = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()) else {
+        let Ok(file) = rustix::fs::openat(
+            dir,
+            name,
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK,
+            Mode::empty(),
+        ) else {
             return Err(Failure::Entry("its metadata could not be read".to_owned()));
         };
-        let has = source::xattrs_of_file(&file).map_err(|e| Failure::Entry(format!("its attributes could not be read ({})", std::io::Error::from(e))))?;
+        let has = source::xattrs_of_file(&file).map_err(|e| {
+            Failure::Entry(format!(
+                "its attributes could not be read ({})",
+                std::io::Error::from(e)
+            ))
+        })?;
         let owner = !self.is_root || (stat.uid, stat.gid) == (entry.uid, entry.gid);
         if owner && stat.permissions() == entry.mode && stat.mtime == entry.mtime && has == xattrs {
             return Ok(());
@@ -171,92 +204,23 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         // Some file systems take modes and owners, and keep none.
-        let facts = || rustix::fs::fstat(&file).map(|stat| (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_mtime, stat.st_mtime_nsec)).ok();
+        let facts = || {
+            rustix::fs::fstat(&file)
+                .map(|stat| {
+                    (stat.st_mode, stat.st_uid, stat.st_gid, stat.st_mtime, stat.st_mtime_nsec)
+                })
+                .ok()
+        };
         let before = facts();
         dress(self.is_root, entry, &file, &xattrs)?;
-        self.tally.metadata.fetch_add(u64::from(has != xattrs || facts() != before), Ordering::Relaxed);
+        self.tally
+            .metadata
+            .fetch_add(u64::from(has != xattrs || facts() != before), Ordering::Relaxed);
         Ok(())
     }
 
-    fn write(&mut self, entry: &Entry, dir: BorrowedFd<'_>, name: &[u8], size: u64, content: &Content) -> Result<(), Failure> {
-        let (xattrs, missing) = self.xattrs_or_none(entry)?;
-        let temp = self.temp_name();
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(dir, temp.as_str(), flags, Mode::from_raw_mode(0o600)).map_err(|e| full_or(e, "it could not be created"))?;
-        let file = File::from(file);
-        let written = self.fill(entry, &file, size, content).and_then(|()| self.place(entry, &file, dir, &temp, name, &xattrs));
-        if written.is_err() {
-            // The reason it failed matters more than a temporary file that stays.
-            crate::tolerate(rustix::fs::unlinkat(dir, temp.as_str(), AtFlags::empty()));
-        }
-        written.and(missing)
-    }
-
-    /// Writes a file under its own name, in a directory that this restore made: nothing is in its way, and what it gets from the directory is known.
-    /// One that is cut off by a crash is shorter or older than the snapshot's, and the next restore writes it again. Nothing where the name is taken
-    /// all the same: the target takes two names for one.
-    fn write_new(
-        &mut self,
-        entry: &Entry,
-        dir: BorrowedFd<'_>,
-        (group, device): (u32, u64),
-        size: u64,
-        content: &Content,
-    ) -> Result<Option<Result<(), Failure>>, Failure> {
-        let name = file_name(&entry.path);
-        let (xattrs, missing) = self.xattrs_or_none(entry)?;
-        let born = Born::of(entry, self.is_root, group, !xattrs.is_empty());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(dir, name, flags, born.mode()) {
-            Err(Errno::EXIST) => return Ok(None),
-            other => File::from(other.map_err(|e| full_or(e, "it could not be created"))?),
-        };
-        if let Err(failure) = self.fill(entry, &file, size, content) {
-            // The reason it failed matters more than a part of a file that stays.
-            crate::tolerate(rustix::fs::unlinkat(dir, name, AtFlags::empty()));
-            return Err(failure);
-        }
-        let keeps = *self.keeps.entry(device).or_insert_with(|| born.is_as_made(&file));
-        let dressed = if keeps { born.dress(entry, &file, &xattrs) } else { dress(self.is_root, entry, &file, &xattrs) };
-        self.count_written(size);
-        pictures::note(self.tally, &entry.path);
-        Ok(Some(dressed.and(missing)))
-    }
-
-    /// Writes what a file holds.
-    fn fill(&mut self, entry: &Entry, file: &File, size: u64, content: &Content) -> Result<(), Failure> {
-        let mut end = 0;
-        let mut refused = None;
-        let copied = write_content(&mut self.reader, content, size, |offset, bytes| {
-            if let Err(error) = file.write_all_at(bytes, offset) {
-                refused = Some(error);
-                return Err(Error::Interrupted);
-            }
-            end = offset + bytes.len() as u64;
-            Ok(())
-        });
-        if let Some(error) = refused {
-            return Err(full_or(Errno::from_io_error(&error).unwrap_or(Errno::IO), "it could not be written"));
-        }
-        copied.map_err(|error| self.fatal(entry, error))?;
-        if end < size {
-            file.set_len(size).map_err(|e| Failure::Entry(format!("its length could not be set ({e})")))?;
-        }
-        Ok(())
-    }
-
-    /// Puts a file that was written under a temporary name in its place.
-    fn place(&mut self, entry: &Entry, file: &File, dir: BorrowedFd<'_>, temp: &str, name: &[u8], xattrs: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Failure> {
-        let dressed = dress(self.is_root, entry, file, xattrs);
-        self.remove_logs(dir, name)?;
-        rustix::fs::renameat(dir, temp, dir, name).map_err(|e| Failure::Entry(format!("it could not be put in place ({})", std::io::Error::from(e))))?;
-        self.count_written(entry.size());
-        pictures::note(self.tally, &entry.path);
-        // A file without its owner or attributes (another file system has none) is better than no file.
-        dressed
-    }
-
-    /// A database: the log of whatever was there goes once its own bytes are ready, for it would be replayed over them.
+    /// A database: the log of whatever was there goes once its own bytes are ready, for it would be
+    /// replayed over them.
     pub(super) fn database(&mut self, entry: &Entry) -> Result<(), Error> {
         self.is_database = true;
         let done = self.entry(entry);
@@ -264,7 +228,7 @@ impl<'a> Writer<'a> {
         done
     }
 
-    fn remove_logs(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Failure> {
+    pub(super) fn remove_logs(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Failure> {
         if self.is_database { remove_logs(dir, name) } else { Ok(()) }
     }
 
@@ -272,7 +236,10 @@ impl<'a> Writer<'a> {
     pub(super) fn folder_of(&mut self, entry: &Entry) -> Result<Arc<OwnedFd>, Failure> {
         let (number, below) = self.target.place(&entry.path).ok_or_else(no_place)?;
         let root = self.target.fd(number).ok_or_else(no_place)?;
-        let dir = self.dirs.enter(number, root, parent(below).unwrap_or_default(), true).map_err(|e| obstacle(e, "its directory could not be opened"))?;
+        let dir = self
+            .dirs
+            .enter(number, root, parent(below).unwrap_or_default(), true)
+            .map_err(|e| obstacle(e, "its directory could not be opened"))?;
         Ok(dir.fd)
     }
 
@@ -282,27 +249,45 @@ impl<'a> Writer<'a> {
             Xattrs::None => return Ok(Vec::new()),
             Xattrs::Inline(xattrs) => xattrs.clone(),
             Xattrs::Chunk(id) => {
-                let chunk = self.reader.read(id).map_err(|error| self.fatal(entry, error.into()))?;
-                decode_xattrs(&chunk).map_err(|_| Failure::Entry("its extended attributes cannot be read from the repository".to_owned()))?
+                let chunk =
+                    self.reader.read(id).map_err(|error| self.fatal(entry, error.into()))?;
+                decode_xattrs(&chunk).map_err(|_| {
+                    Failure::Entry(
+                        "its extended attributes cannot be read from the repository".to_owned(),
+                    )
+                })?
             }
         };
         Ok(self.target.privileges.xattrs(entry, xattrs))
     }
 
-    /// The same where none are better than no file at all; what is missing then is to be told in the end.
-    pub(super) fn xattrs_or_none(&mut self, entry: &Entry) -> Result<(XattrPairs, Result<(), Failure>), Failure> {
+    /// The same where none are better than no file at all; what is missing then is to be told in
+    /// the end.
+    pub(super) fn xattrs_or_none(
+        &mut self,
+        entry: &Entry,
+    ) -> Result<(XattrPairs, Result<(), Failure>), Failure> {
         match self.xattrs(entry) {
             Ok(xattrs) => Ok((xattrs, Ok(()))),
-            Err(Failure::Entry(what)) => Ok((Vec::new(), Err(Failure::Entry(format!("it was restored, but not its extended attributes: {what}"))))),
+            Err(Failure::Entry(what)) => Ok((
+                Vec::new(),
+                Err(Failure::Entry(format!(
+                    "it was restored, but not its extended attributes: {what}"
+                ))),
+            )),
             Err(fatal) => Err(fatal),
         }
     }
 
     /// Damage loses one entry and is named; anything else ends the restore.
-    fn fatal(&self, entry: &Entry, error: Error) -> Failure {
+    pub(super) fn fatal(&self, entry: &Entry, error: Error) -> Failure {
         match error {
-            Error::Store(e) if e.is_damage() => Failure::Entry(format!("it cannot be read from the repository: {e}")),
-            Error::Manifest(e) if e.is_damage() => Failure::Entry(format!("it cannot be read from the repository: {e}")),
+            Error::Store(e) if e.is_damage() => {
+                Failure::Entry(format!("it cannot be read from the repository: {e}"))
+            }
+            Error::Manifest(e) if e.is_damage() => {
+                Failure::Entry(format!("it cannot be read from the repository: {e}"))
+            }
             other => Failure::Fatal(unreadable(self.snapshot, &entry.path, other)),
         }
     }

@@ -1,81 +1,17 @@
-//! Row by row, what happened to whom: compact, so that a million changed rows fit; put into words by `story`.
+//! Row by row, what happened to whom: compact, so that a million changed rows fit; put into words
+//! by `story`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use crate::database::{RowChange, Sides, Value};
 
+use super::facts::{ApiKey, Device, ItemNews, UserNews, Watched};
 use super::kinds::{self, field, field_of_column, kind_of};
 use super::upgrade;
 use super::view::{Id, PLACEHOLDER, View};
 
 /// Names of a list that are kept.
 const NAMED_MAX: usize = 1000;
-
-/// What happened to an item.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ItemNews {
-    pub came: bool,
-    pub gone: bool,
-    pub kind: u8,
-    pub top: Option<Id>,
-    /// Bits of `kinds::FIELDS`.
-    pub fields: u32,
-    /// Nothing but the server's own book-keeping changed.
-    pub refreshed: bool,
-}
-
-/// A user's state of an item.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Watched {
-    pub played: bool,
-    pub favourite: bool,
-    /// In ticks of 100 ns.
-    pub position: i64,
-    pub count: i64,
-    pub rating: Option<f64>,
-    pub likes: Option<i64>,
-    pub streams: (Option<i64>, Option<i64>),
-}
-
-/// What happened to a user's state of an item.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct WatchNews {
-    pub before: Option<Watched>,
-    pub after: Option<Watched>,
-}
-
-/// What happened to a user.
-#[derive(Clone, Debug, Default)]
-pub struct UserNews {
-    pub came: bool,
-    pub gone: bool,
-    pub renamed_from: Option<String>,
-    /// Columns of `Users` that people set.
-    pub settings: Vec<String>,
-    pub password: bool,
-    pub was_active: bool,
-    pub signed_in: bool,
-    pub avatar: (Option<String>, Option<String>),
-    /// Permissions by kind, before and after.
-    pub permissions: BTreeMap<i64, (Option<bool>, Option<bool>)>,
-    pub preferences: BTreeMap<i64, (Option<String>, Option<String>)>,
-    pub schedules: u64,
-    pub display: u64,
-    pub watched: HashMap<Id, WatchNews>,
-    /// Keys of watch state at the placeholder: that came there, that went from there.
-    pub waiting: (HashSet<u64>, HashSet<u64>),
-    /// Keys of watch state at items: whose row is gone, whose row is new.
-    pub keys: (HashMap<u64, Id>, HashMap<u64, Id>),
-}
-
-/// An API key: its name, what stands for its token.
-pub type ApiKey = (String, u64);
-
-/// A device at one moment: user, name, application, what stands for its token.
-type DeviceState = (Option<Id>, String, String, u64);
-
-/// A device, before and after.
-type Device = (Option<DeviceState>, Option<DeviceState>);
 
 /// All that happened.
 #[derive(Debug, Default)]
@@ -108,7 +44,8 @@ impl Gathered {
     /// Takes a row.
     pub fn take(&mut self, sides: Sides<'_>, change: &RowChange) {
         let Some(table) = sides.table() else { return };
-        let before = sides.before.zip(change.before.as_ref()).map(|(table, row)| View { table, row });
+        let before =
+            sides.before.zip(change.before.as_ref()).map(|(table, row)| View { table, row });
         let after = sides.after.zip(change.after.as_ref()).map(|(table, row)| View { table, row });
         if table.name == "__EFMigrationsHistory" {
             self.upgraded = true;
@@ -121,7 +58,9 @@ impl Gathered {
         }
         let mut columns: Vec<&str> = Vec::new();
         for pair in &change.changed {
-            let Some(column) = sides.after.and_then(|table| table.columns.get(pair.1)) else { continue };
+            let Some(column) = sides.after.and_then(|table| table.columns.get(pair.1)) else {
+                continue;
+            };
             if upgrade::COUNTERS.contains(&column.name.as_str()) {
                 continue;
             }
@@ -144,7 +83,13 @@ impl Gathered {
         self.by_table(&table.name, before, after, &columns);
     }
 
-    fn by_table(&mut self, table: &str, before: Option<View<'_>>, after: Option<View<'_>>, columns: &[&str]) {
+    fn by_table(
+        &mut self,
+        table: &str,
+        before: Option<View<'_>>,
+        after: Option<View<'_>>,
+        columns: &[&str],
+    ) {
         let either = after.or(before);
         let id = |column: &str| either.and_then(|row| row.id(column));
         match table {
@@ -152,56 +97,21 @@ impl Gathered {
             "Users" => self.user(before, after, columns),
             "UserData" => self.watch_state(before, after),
             "BaseItemImageInfos" => self.image(before, after),
-            "Permissions" => {
-                for (row, is_after) in sided(before, after) {
-                    let (Some(user), Some(kind)) = (row.id("UserId"), row.integer("Kind")) else { continue };
-                    let slot = self.users.entry(user).or_default().permissions.entry(kind).or_default();
-                    *(if is_after { &mut slot.1 } else { &mut slot.0 }) = Some(row.flag("Value"));
-                }
-            }
-            "Preferences" => {
-                for (row, is_after) in sided(before, after) {
-                    let (Some(user), Some(kind)) = (row.id("UserId"), row.integer("Kind")) else { continue };
-                    let slot = self.users.entry(user).or_default().preferences.entry(kind).or_default();
-                    *(if is_after { &mut slot.1 } else { &mut slot.0 }) = Some(row.text("Value").unwrap_or_default());
-                }
-            }
-            "ImageInfos" => {
-                for (row, is_after) in sided(before, after) {
-                    let Some(user) = row.id("UserId") else { continue };
-                    let slot = &mut self.users.entry(user).or_default().avatar;
-                    *(if is_after { &mut slot.1 } else { &mut slot.0 }) = Some(format!("{:?}{:?}", row.text("Path"), row.text("LastModified")));
-                }
-            }
-            "Devices" => {
-                for (row, is_after) in sided(before, after) {
-                    let (user, device) = (row.id("UserId"), row.text("DeviceId").unwrap_or_default());
-                    let slot = self.devices.entry((user, device)).or_default();
-                    let said = (user, row.name("DeviceName").unwrap_or_default(), row.name("AppName").unwrap_or_default(), hash(&[row.get("AccessToken")]));
-                    *(if is_after { &mut slot.1 } else { &mut slot.0 }) = Some(said);
-                }
-            }
-            "ApiKeys" => {
-                for (row, is_after) in sided(before, after) {
-                    let list = if is_after { &mut self.keys.1 } else { &mut self.keys.0 };
-                    list.extend(row.name("Name").map(|name| (name, hash(&[row.get("AccessToken")]))));
-                }
-            }
+            "Permissions" => self.permission(before, after),
+            "Preferences" => self.preference(before, after),
+            "ImageInfos" => self.avatar(before, after),
+            "Devices" => self.device(before, after),
+            "ApiKeys" => self.api_key(before, after),
             "ActivityLogs" => self.activities += u64::from(before.is_none()),
             "AccessSchedules" => self.with_user(id("UserId"), |user| user.schedules += 1),
-            "DisplayPreferences" | "ItemDisplayPreferences" | "CustomItemDisplayPreferences" => self.with_user(id("UserId"), |user| user.display += 1),
-            "LinkedChildren" => {
-                for (row, is_after) in sided(before, after) {
-                    let (Some(parent), Some(child)) = (row.id("ParentId"), row.id("ChildId")) else { continue };
-                    let lists = self.members.entry(parent).or_default();
-                    let list = if is_after { &mut lists.1 } else { &mut lists.0 };
-                    if list.len() < NAMED_MAX {
-                        list.push(child);
-                    }
-                }
+            "DisplayPreferences" | "ItemDisplayPreferences" | "CustomItemDisplayPreferences" => {
+                self.with_user(id("UserId"), |user| user.display += 1)
             }
+            "LinkedChildren" => self.member(before, after),
             "ItemValues" => {
-                if let (Some(value), Some(kind)) = (id("ItemValueId"), either.and_then(|row| row.integer("Type"))) {
+                if let (Some(value), Some(kind)) =
+                    (id("ItemValueId"), either.and_then(|row| row.integer("Type")))
+                {
                     self.values.entry(value).or_default().0 = Some(kind);
                 }
             }
@@ -218,8 +128,78 @@ impl Gathered {
             "BaseItemProviders" => self.touch(id("ItemId"), "details"),
             "BaseItemMetadataFields" => self.touch(id("ItemId"), "locks"),
             // What the server works out from the rest.
-            "AncestorIds" | "KeyframeData" | "Peoples" | "BaseItemTrailerTypes" | "sqlite_sequence" | "sqlite_stat1" | "sqlite_stat4" => {}
+            "AncestorIds"
+            | "KeyframeData"
+            | "Peoples"
+            | "BaseItemTrailerTypes"
+            | "sqlite_sequence"
+            | "sqlite_stat1"
+            | "sqlite_stat4" => {}
             other => *self.others.entry(other.to_owned()).or_default() += 1,
+        }
+    }
+
+    fn permission(&mut self, before: Option<View<'_>>, after: Option<View<'_>>) {
+        for (row, is_after) in sided(before, after) {
+            let (Some(user), Some(kind)) = (row.id("UserId"), row.integer("Kind")) else {
+                continue;
+            };
+            let slot = self.users.entry(user).or_default().permissions.entry(kind).or_default();
+            *(if is_after { &mut slot.1 } else { &mut slot.0 }) = Some(row.flag("Value"));
+        }
+    }
+
+    fn preference(&mut self, before: Option<View<'_>>, after: Option<View<'_>>) {
+        for (row, is_after) in sided(before, after) {
+            let (Some(user), Some(kind)) = (row.id("UserId"), row.integer("Kind")) else {
+                continue;
+            };
+            let slot = self.users.entry(user).or_default().preferences.entry(kind).or_default();
+            *(if is_after { &mut slot.1 } else { &mut slot.0 }) =
+                Some(row.text("Value").unwrap_or_default());
+        }
+    }
+
+    fn avatar(&mut self, before: Option<View<'_>>, after: Option<View<'_>>) {
+        for (row, is_after) in sided(before, after) {
+            let Some(user) = row.id("UserId") else { continue };
+            let slot = &mut self.users.entry(user).or_default().avatar;
+            *(if is_after { &mut slot.1 } else { &mut slot.0 }) =
+                Some(format!("{:?}{:?}", row.text("Path"), row.text("LastModified")));
+        }
+    }
+
+    fn device(&mut self, before: Option<View<'_>>, after: Option<View<'_>>) {
+        for (row, is_after) in sided(before, after) {
+            let (user, device) = (row.id("UserId"), row.text("DeviceId").unwrap_or_default());
+            let slot = self.devices.entry((user, device)).or_default();
+            let said = (
+                user,
+                row.name("DeviceName").unwrap_or_default(),
+                row.name("AppName").unwrap_or_default(),
+                hash(&[row.get("AccessToken")]),
+            );
+            *(if is_after { &mut slot.1 } else { &mut slot.0 }) = Some(said);
+        }
+    }
+
+    fn api_key(&mut self, before: Option<View<'_>>, after: Option<View<'_>>) {
+        for (row, is_after) in sided(before, after) {
+            let list = if is_after { &mut self.keys.1 } else { &mut self.keys.0 };
+            list.extend(row.name("Name").map(|name| (name, hash(&[row.get("AccessToken")]))));
+        }
+    }
+
+    fn member(&mut self, before: Option<View<'_>>, after: Option<View<'_>>) {
+        for (row, is_after) in sided(before, after) {
+            let (Some(parent), Some(child)) = (row.id("ParentId"), row.id("ChildId")) else {
+                continue;
+            };
+            let lists = self.members.entry(parent).or_default();
+            let list = if is_after { &mut lists.1 } else { &mut lists.0 };
+            if list.len() < NAMED_MAX {
+                list.push(child);
+            }
         }
     }
 
@@ -246,7 +226,11 @@ impl Gathered {
             (Some(_), None) => news.gone = true,
             (Some(before), Some(after)) => {
                 for column in columns {
-                    let bits = if *column == "Data" { data_fields(before, after) } else { field_of_column(column) };
+                    let bits = if *column == "Data" {
+                        data_fields(before, after)
+                    } else {
+                        field_of_column(column)
+                    };
                     news.fields |= bits;
                     news.refreshed |= bits == 0;
                 }
@@ -291,7 +275,9 @@ impl Gathered {
                 favourite: row.flag("IsFavorite"),
                 position: row.integer("PlaybackPositionTicks").unwrap_or(0),
                 count: row.integer("PlayCount").unwrap_or(0),
-                rating: row.get("Rating").and_then(|value| if let Value::Real(real) = value { Some(*real) } else { None }),
+                rating: row.get("Rating").and_then(|value| {
+                    if let Value::Real(real) = value { Some(*real) } else { None }
+                }),
                 likes: row.integer("Likes"),
                 streams: (row.integer("AudioStreamIndex"), row.integer("SubtitleStreamIndex")),
             };
@@ -299,15 +285,26 @@ impl Gathered {
             let news = user.watched.entry(item).or_default();
             let slot = if is_after { &mut news.after } else { &mut news.before };
             let known = slot.unwrap_or_default();
-            *slot = Some(Watched { played: said.played || known.played, favourite: said.favourite || known.favourite, ..said });
+            *slot = Some(Watched {
+                played: said.played || known.played,
+                favourite: said.favourite || known.favourite,
+                ..said
+            });
         }
     }
 
     fn image(&mut self, before: Option<View<'_>>, after: Option<View<'_>>) {
         for (row, is_after) in sided(before, after) {
-            let (Some(item), Some(kind)) = (row.id("ItemId"), row.integer("ImageType")) else { continue };
+            let (Some(item), Some(kind)) = (row.id("ItemId"), row.integer("ImageType")) else {
+                continue;
+            };
             let path = hash(&[row.get("Path")]);
-            let said = hash(&[row.get("DateModified"), row.get("Width"), row.get("Height"), row.get("Blurhash")]) | 1;
+            let said = hash(&[
+                row.get("DateModified"),
+                row.get("Width"),
+                row.get("Height"),
+                row.get("Blurhash"),
+            ]) | 1;
             let slot = self.images.entry((item, kind, path)).or_default();
             // Several of one kind and path (they are rows of their own) add up.
             *(if is_after { &mut slot.1 } else { &mut slot.0 }) ^= said;
@@ -315,8 +312,8 @@ impl Gathered {
     }
 }
 
-/// Whether a row says that it is of an item or a user, and does not say which. (Nobody's permissions, which have no user, are left over
-/// from the user's last change and are no loss.)
+/// Whether a row says that it is of an item or a user, and does not say which. (Nobody's
+/// permissions, which have no user, are left over from the user's last change and are no loss.)
 fn has_unreadable_id(table: &str, row: View<'_>) -> bool {
     let columns: &[&str] = match table {
         "BaseItems" | "Users" => &["Id"],
@@ -324,11 +321,16 @@ fn has_unreadable_id(table: &str, row: View<'_>) -> bool {
         "ActivityLogs" => &[],
         _ => &["ItemId", "UserId"],
     };
-    columns.iter().any(|column| row.get(column).is_some_and(|value| *value != Value::Null && row.id(column).is_none()))
+    columns.iter().any(|column| {
+        row.get(column).is_some_and(|value| *value != Value::Null && row.id(column).is_none())
+    })
 }
 
 /// The sides that are there, the later one marked.
-fn sided<'a>(before: Option<View<'a>>, after: Option<View<'a>>) -> impl Iterator<Item = (View<'a>, bool)> {
+fn sided<'a>(
+    before: Option<View<'a>>,
+    after: Option<View<'a>>,
+) -> impl Iterator<Item = (View<'a>, bool)> {
     before.into_iter().map(|row| (row, false)).chain(after.into_iter().map(|row| (row, true)))
 }
 
@@ -341,18 +343,37 @@ fn hash(values: &[Option<&Value>]) -> u64 {
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// What of an item's `Data` differs for people: its members, or its details; nothing where only the date of saving does.
+/// What of an item's `Data` differs for people: its members, or its details; nothing where only the
+/// date of saving does.
 fn data_fields(before: View<'_>, after: View<'_>) -> u32 {
-    let read = |row: View<'_>| row.text("Data").and_then(|text| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text).ok());
-    let (Some(before), Some(after)) = (read(before), read(after)) else { return kinds::field("details") };
-    let is_nothing = |value: Option<&serde_json::Value>| value.is_none_or(|value| value.is_null() || value.as_array().is_some_and(Vec::is_empty));
-    let differs = |key: &String| before.get(key) != after.get(key) && !(is_nothing(before.get(key)) && is_nothing(after.get(key)));
+    let read = |row: View<'_>| {
+        row.text("Data").and_then(|text| {
+            serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text).ok()
+        })
+    };
+    let (Some(before), Some(after)) = (read(before), read(after)) else {
+        return kinds::field("details");
+    };
+    let is_nothing = |value: Option<&serde_json::Value>| {
+        value.is_none_or(|value| value.is_null() || value.as_array().is_some_and(Vec::is_empty))
+    };
+    let differs = |key: &String| {
+        before.get(key) != after.get(key)
+            && !(is_nothing(before.get(key)) && is_nothing(after.get(key)))
+    };
     let mut bits = 0;
     for key in before.keys().chain(after.keys()).filter(|key| differs(key)) {
         bits |= match key.as_str() {
             "DateLastSaved" | "DateLastRefreshed" | "DateModified" | "DateLastMediaAdded" => 0,
             "LinkedChildren" | "Shares" => field("contents"),
-            "Width" | "Height" | "Size" | "Container" | "TotalBitrate" | "DefaultVideoStreamIndex" | "HasSubtitles" | "SubtitleFiles" => field("streams"),
+            "Width"
+            | "Height"
+            | "Size"
+            | "Container"
+            | "TotalBitrate"
+            | "DefaultVideoStreamIndex"
+            | "HasSubtitles"
+            | "SubtitleFiles" => field("streams"),
             _ => field("details"),
         };
     }

@@ -15,7 +15,8 @@ pub enum Group {
     Own,
 }
 
-/// The kinds of items (the last part of `BaseItems.Type`): one, several, and what they are for people.
+/// The kinds of items (the last part of `BaseItems.Type`): one, several, and what they are for
+/// people.
 const KINDS: [(&str, &str, &str, Group); 32] = [
     ("Movie", "film", "films", Group::Media),
     ("Series", "series", "series", Group::Media),
@@ -102,7 +103,12 @@ pub fn field(word: &str) -> u32 {
 
 /// The fields of some bits.
 pub fn fields(bits: u32) -> Vec<&'static str> {
-    FIELDS.iter().enumerate().filter(|(at, _)| bits & (1 << at) != 0).map(|(_, word)| *word).collect()
+    FIELDS
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| bits & (1 << at) != 0)
+        .map(|(_, word)| *word)
+        .collect()
 }
 
 /// Which field a column of `BaseItems` is of; nothing for the server's own book-keeping.
@@ -121,12 +127,15 @@ pub fn field_of_column(column: &str) -> u32 {
         "ParentId" | "TopParentId" | "SeriesId" | "SeasonId" | "ChannelId" => "place",
         "ForcedSortName" => "sort name",
         "IsLocked" => "locks",
-        "PreferredMetadataLanguage" | "PreferredMetadataCountryCode" | "OriginalLanguage" => "language",
+        "PreferredMetadataLanguage" | "PreferredMetadataCountryCode" | "OriginalLanguage" => {
+            "language"
+        }
         "IndexNumber" | "ParentIndexNumber" => "number",
         "Album" | "Artists" | "AlbumArtists" => "artists",
         "OwnerId" | "PrimaryVersionId" | "ExtraType" | "ExtraIds" => "versions",
         "Width" | "Height" | "Size" | "TotalBitrate" | "Audio" | "MediaType" => "streams",
-        "ExternalId" | "ExternalServiceId" | "ExternalSeriesId" | "ShowId" | "SeriesName" | "SeasonName" => "details",
+        "ExternalId" | "ExternalServiceId" | "ExternalSeriesId" | "ShowId" | "SeriesName"
+        | "SeasonName" => "details",
         _ => return 0,
     };
     field(word)
@@ -155,7 +164,9 @@ pub fn image_word(kind: i64) -> &'static str {
 /// The same of a file's name in an item's folder (`reference/jellyfin.md` 1.4).
 pub fn image_word_of_file(name: &str) -> Option<&'static str> {
     let (stem, kind) = name.rsplit_once('.')?;
-    if !["jpg", "jpeg", "png", "webp", "gif", "bmp", "svg", "avif"].contains(&kind.to_ascii_lowercase().as_str()) {
+    if !["jpg", "jpeg", "png", "webp", "gif", "bmp", "svg", "avif"]
+        .contains(&kind.to_ascii_lowercase().as_str())
+    {
         return None;
     }
     let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit()).to_ascii_lowercase();
@@ -200,7 +211,10 @@ pub fn permission_word(kind: i64) -> String {
         "lyrics management",
         "public registration",
     ];
-    usize::try_from(kind).ok().and_then(|at| words.get(at)).map_or_else(|| format!("permission {kind}"), |word| (*word).to_owned())
+    usize::try_from(kind)
+        .ok()
+        .and_then(|at| words.get(at))
+        .map_or_else(|| format!("permission {kind}"), |word| (*word).to_owned())
 }
 
 /// A list among a user's settings (`PreferenceKind`), in people's words.
@@ -221,5 +235,8 @@ pub fn preference_word(kind: i64) -> String {
         "allowed tags",
         "libraries to move from",
     ];
-    usize::try_from(kind).ok().and_then(|at| words.get(at)).map_or_else(|| format!("setting {kind}"), |word| (*word).to_owned())
+    usize::try_from(kind)
+        .ok()
+        .and_then(|at| words.get(at))
+        .map_or_else(|| format!("setting {kind}"), |word| (*word).to_owned())
 }

@@ -1,11 +1,14 @@
 //! `diff --rows`: what changed in the database, row by row and in people's words.
 
+mod facts;
 mod gather;
 mod kinds;
+mod library_story;
 mod namer;
 mod names;
 mod news;
 mod open;
+mod server_story;
 mod story;
 mod titles;
 mod upgrade;
@@ -99,47 +102,54 @@ pub fn diff_rows(
     let wanted = Wanted::of(options, &mut names, &mut own_names, &mut other_names)?;
     let mut gathered = Gathered { upgraded: schemas_differ(&own, &other), ..Gathered::default() };
     let mut taken = Taken::default();
-    let mut compared: Compared = compare_databases(&mut own, &mut other, |sides, change| -> Result<(), Error> {
-        if monitor.interrupt.is_raised() {
-            return Err(Error::Interrupted);
-        }
-        monitor.progress.advance(1, 0);
-        if !options.single && !options.is_filtered() {
+    let mut compared: Compared =
+        compare_databases(&mut own, &mut other, |sides, change| -> Result<(), Error> {
+            if monitor.interrupt.is_raised() {
+                return Err(Error::Interrupted);
+            }
+            monitor.progress.advance(1, 0);
+            if !options.single && !options.is_filtered() {
+                gathered.take(sides, &change);
+                return Ok(());
+            }
+            let subject = Subject::of(sides, &change);
+            if !wanted.takes_table(sides) || !wanted.takes_user(&subject) {
+                return Ok(());
+            }
+            let mut states = [&mut other_names, &mut own_names];
+            let item = match (subject.item, &subject.own_name) {
+                (_, Some(own)) => Some(own.clone()),
+                (Some(id), None) => names.item(id, &mut states)?.map(|item| item.name),
+                (None, None) => None,
+            };
+            if !wanted.takes_item(&subject, item.as_deref()) {
+                return Ok(());
+            }
+            // Who names a table, user or item is told of that alone.
             gathered.take(sides, &change);
-            return Ok(());
-        }
-        let subject = Subject::of(sides, &change);
-        if !wanted.takes_table(sides) || !wanted.takes_user(&subject) {
-            return Ok(());
-        }
-        let mut states = [&mut other_names, &mut own_names];
-        let item = match (subject.item, &subject.own_name) {
-            (_, Some(own)) => Some(own.clone()),
-            (Some(id), None) => names.item(id, &mut states)?.map(|item| item.name),
-            (None, None) => None,
-        };
-        if !wanted.takes_item(&subject, item.as_deref()) {
-            return Ok(());
-        }
-        // Who names a table, user or item is told of that alone.
-        gathered.take(sides, &change);
-        taken.count(sides, &change);
-        if !options.single {
-            return Ok(());
-        }
-        let user = match subject.user {
-            Some(id) => names.user(id, &mut states)?,
-            None => None,
-        };
-        let by_upgrade = gathered.upgraded && upgrade::is_all_upgrades(sides, &change);
-        each(&ToldRow { sides, change: &change, by_upgrade, item, user })
-    })?;
+            taken.count(sides, &change);
+            if !options.single {
+                return Ok(());
+            }
+            let user = match subject.user {
+                Some(id) => names.user(id, &mut states)?,
+                None => None,
+            };
+            let by_upgrade = gathered.upgraded && upgrade::is_all_upgrades(sides, &change);
+            each(&ToldRow { sides, change: &change, by_upgrade, item, user })
+        })?;
     if options.single || options.is_filtered() {
         taken.restrict(&mut compared);
     }
     let upgraded = gathered.upgraded;
     let is_jellyfins = other.table("BaseItems").is_some() || own.table("BaseItems").is_some();
-    let teller = Teller { names: &mut names, before: &mut own_names, after: &mut other_names, named: options.named, news: Vec::new() };
+    let teller = Teller {
+        names: &mut names,
+        before: &mut own_names,
+        after: &mut other_names,
+        named: options.named,
+        news: Vec::new(),
+    };
     let news = if is_jellyfins { teller.tell(gathered, &compared, pictures)? } else { Vec::new() };
     Ok(RowsReport { news, tables: compared.tables, tables_read: compared.tables_read, upgraded })
 }
@@ -181,7 +191,14 @@ pub fn main_database() -> &'static [u8] {
 fn schemas_differ(own: &Database<'_>, other: &Database<'_>) -> bool {
     let shape = |database: &Database<'_>| -> Vec<(String, Vec<String>)> {
         let tables = database.tables.iter().filter(|table| !table.name.starts_with("sqlite_"));
-        tables.map(|table| (table.name.clone(), table.columns.iter().map(|column| column.name.clone()).collect())).collect()
+        tables
+            .map(|table| {
+                (
+                    table.name.clone(),
+                    table.columns.iter().map(|column| column.name.clone()).collect(),
+                )
+            })
+            .collect()
     };
     shape(own) != shape(other)
 }
@@ -197,8 +214,11 @@ struct Subject {
 
 impl Subject {
     fn of(sides: Sides<'_>, change: &RowChange) -> Subject {
-        let row = sides.after.zip(change.after.as_ref()).or(sides.before.zip(change.before.as_ref()));
-        let Some(view) = row.map(|(table, row)| View { table, row }) else { return Subject::default() };
+        let row =
+            sides.after.zip(change.after.as_ref()).or(sides.before.zip(change.before.as_ref()));
+        let Some(view) = row.map(|(table, row)| View { table, row }) else {
+            return Subject::default();
+        };
         let item = match view.table.name.as_str() {
             "BaseItems" => view.id("Id"),
             "LinkedChildren" => view.id("ParentId"),
@@ -218,7 +238,12 @@ struct Wanted<'o> {
 }
 
 impl<'o> Wanted<'o> {
-    fn of<'r>(options: &'o RowsOptions, names: &mut Names, before: &mut Database<'r>, after: &mut Database<'r>) -> Result<Wanted<'o>, Error> {
+    fn of<'r>(
+        options: &'o RowsOptions,
+        names: &mut Names,
+        before: &mut Database<'r>,
+        after: &mut Database<'r>,
+    ) -> Result<Wanted<'o>, Error> {
         for table in &options.tables {
             if before.table(table).is_none() && after.table(table).is_none() {
                 let all: Vec<_> = after.tables.iter().map(|table| table.name.clone()).collect();
@@ -233,7 +258,9 @@ impl<'o> Wanted<'o> {
                 crate::database::Lookup::new(database).scan("Users", |table, row| {
                     let view = View { table, row: &row };
                     let name = view.text("Username").unwrap_or_default();
-                    if let Some(id) = view.id("Id").filter(|id| name.to_lowercase() == wanted.to_lowercase() || read_id(wanted) == Some(*id)) {
+                    if let Some(id) = view.id("Id").filter(|id| {
+                        name.to_lowercase() == wanted.to_lowercase() || read_id(wanted) == Some(*id)
+                    }) {
                         users.push(id);
                     }
                     all.push(name);
@@ -248,21 +275,31 @@ impl<'o> Wanted<'o> {
         }
         // What was looked up before the comparison may have changed hands.
         *names = Names::default();
-        Ok(Wanted { tables: &options.tables, users: (!options.users.is_empty()).then_some(users), items: &options.items })
+        Ok(Wanted {
+            tables: &options.tables,
+            users: (!options.users.is_empty()).then_some(users),
+            items: &options.items,
+        })
     }
 
     fn takes_table(&self, sides: Sides<'_>) -> bool {
-        self.tables.is_empty() || sides.table().is_some_and(|table| self.tables.iter().any(|wanted| wanted.eq_ignore_ascii_case(&table.name)))
+        self.tables.is_empty()
+            || sides.table().is_some_and(|table| {
+                self.tables.iter().any(|wanted| wanted.eq_ignore_ascii_case(&table.name))
+            })
     }
 
     fn takes_user(&self, subject: &Subject) -> bool {
-        self.users.as_ref().is_none_or(|users| subject.user.is_some_and(|user| users.contains(&user)))
+        self.users
+            .as_ref()
+            .is_none_or(|users| subject.user.is_some_and(|user| users.contains(&user)))
     }
 
     fn takes_item(&self, subject: &Subject, name: Option<&str>) -> bool {
         self.items.is_empty()
             || self.items.iter().any(|wanted| {
-                subject.item.is_some() && read_id(wanted) == subject.item || name.is_some_and(|name| name.to_lowercase().contains(&wanted.to_lowercase()))
+                subject.item.is_some() && read_id(wanted) == subject.item
+                    || name.is_some_and(|name| name.to_lowercase().contains(&wanted.to_lowercase()))
             })
     }
 }

@@ -13,7 +13,8 @@ use super::names::{LIBRARY, Names};
 use super::view::{Id, read_id};
 use super::{State, Which, open_state};
 
-/// Decoded extents that are kept: most items are looked up together, in the order in which they lie.
+/// Decoded extents that are kept: most items are looked up together, in the order in which they
+/// lie.
 const KEPT_EXTENTS: usize = 4;
 
 /// Names paths by the items of one or two states, the later first.
@@ -39,8 +40,10 @@ impl<'r> Namer<'r> {
         recipes: &Arc<Recipes>,
     ) -> Result<Option<Namer<'r>>, Error> {
         let open = |path| -> Result<Vec<State<'r>>, Error> {
-            let opened =
-                snapshots.iter().map(|snapshot| Ok(open_state(repository, index, &Which::Snapshot(snapshot), path)?.map(|state| state.sharing(recipes))));
+            let opened = snapshots.iter().map(|snapshot| {
+                Ok(open_state(repository, index, &Which::Snapshot(snapshot), path)?
+                    .map(|state| state.sharing(recipes)))
+            });
             opened.filter_map(Result::transpose).collect()
         };
         let (states, libraries) = (open(DATABASE_PATH)?, open(LIBRARY)?);
@@ -63,7 +66,8 @@ impl<'r> Namer<'r> {
         Ok(self.names.add_items(items, &mut states)?)
     }
 
-    /// What the item is called in whose folder a path lies; nothing where it is in none, or in that of an item that no state has.
+    /// What the item is called in whose folder a path lies; nothing where it is in none, or in that
+    /// of an item that no state has.
     pub fn name(&mut self, path: &[u8]) -> Result<Option<String>, Error> {
         let Some(id) = item_in(path) else { return Ok(None) };
         let mut states: Vec<&mut Database<'_>> = self.states.iter_mut().collect();
@@ -73,5 +77,7 @@ impl<'r> Namer<'r> {
 
 /// The item in whose folder a path lies.
 pub fn item_in(path: &[u8]) -> Option<Id> {
-    path.split(|byte| *byte == b'/').find_map(|part| read_id(std::str::from_utf8(part.split(|byte| *byte == b'.').next()?).ok()?))
+    path.split(|byte| *byte == b'/').find_map(|part| {
+        read_id(std::str::from_utf8(part.split(|byte| *byte == b'.').next()?).ok()?)
+    })
 }

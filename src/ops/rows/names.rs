@@ -1,4 +1,5 @@
-//! Whose id is that? Names of items, libraries and users, looked up in the later state, then in the earlier one.
+//! Whose id is that? Names of items, libraries and users, looked up in the later state, then in the
+//! earlier one.
 
 use std::collections::HashMap;
 
@@ -37,7 +38,11 @@ pub struct ItemName {
 
 impl Names {
     /// An item's name; nothing where neither state has it.
-    pub fn item(&mut self, id: Id, states: &mut [&mut Database<'_>]) -> Result<Option<ItemName>, Error> {
+    pub fn item(
+        &mut self,
+        id: Id,
+        states: &mut [&mut Database<'_>],
+    ) -> Result<Option<ItemName>, Error> {
         if self.items.len() > KEPT_MAX {
             self.items.clear();
         }
@@ -46,7 +51,9 @@ impl Names {
         }
         let mut found = None;
         for database in states.iter_mut() {
-            if let Some((table, row)) = Lookup::new(database).by_text("BaseItems", &stored_id(id))? {
+            if let Some((table, row)) =
+                Lookup::new(database).by_text("BaseItems", &stored_id(id))?
+            {
                 found = Some(item_name(View { table: &table, row: &row }));
                 break;
             }
@@ -56,7 +63,11 @@ impl Names {
     }
 
     /// Looks up many items at once: each page that leads to some of them is read once.
-    pub fn add_items(&mut self, mut items: Vec<Id>, states: &mut [&mut Database<'_>]) -> Result<(), Error> {
+    pub fn add_items(
+        &mut self,
+        mut items: Vec<Id>,
+        states: &mut [&mut Database<'_>],
+    ) -> Result<(), Error> {
         items.retain(|id| !self.items.contains_key(id));
         // As keys they sort like the numbers that they are.
         items.sort_unstable();
@@ -68,7 +79,9 @@ impl Names {
             earlier.iter().for_each(|other| database.pages.adopt(&other.pages));
             let keys: Vec<String> = items.iter().map(|id| stored_id(*id)).collect();
             let rows = Lookup::new(database).by_texts("BaseItems", &keys)?;
-            let found = items.iter().zip(rows).filter_map(|(id, row)| row.map(|(table, row)| (*id, Some(item_name(View { table: &table, row: &row })))));
+            let found = items.iter().zip(rows).filter_map(|(id, row)| {
+                row.map(|(table, row)| (*id, Some(item_name(View { table: &table, row: &row }))))
+            });
             self.items.extend(found);
             items.retain(|id| !self.items.contains_key(id));
         }
@@ -88,7 +101,11 @@ impl Names {
     }
 
     /// A user's name.
-    pub fn user(&mut self, id: Id, states: &mut [&mut Database<'_>]) -> Result<Option<String>, Error> {
+    pub fn user(
+        &mut self,
+        id: Id,
+        states: &mut [&mut Database<'_>],
+    ) -> Result<Option<String>, Error> {
         if let Some(known) = self.users.get(&id) {
             return Ok(known.clone());
         }
@@ -104,7 +121,12 @@ impl Names {
     }
 
     /// The library that an item lies in: one of its ancestors.
-    pub fn library(&mut self, item: Id, top: Option<Id>, states: &mut [&mut Database<'_>]) -> Result<Option<String>, Error> {
+    pub fn library(
+        &mut self,
+        item: Id,
+        top: Option<Id>,
+        states: &mut [&mut Database<'_>],
+    ) -> Result<Option<String>, Error> {
         if let Some(known) = top.and_then(|top| self.libraries.get(&top)) {
             return Ok(known.clone());
         }
@@ -112,7 +134,9 @@ impl Names {
         for at in 0..states.len() {
             let Some(database) = states.get_mut(at) else { break };
             let mut ancestors = Vec::new();
-            for (table, row) in Lookup::new(database).all_by_text("AncestorIds", &stored_id(item), ANCESTORS_MAX)? {
+            for (table, row) in
+                Lookup::new(database).all_by_text("AncestorIds", &stored_id(item), ANCESTORS_MAX)?
+            {
                 ancestors.extend(View { table: &table, row: &row }.id("ParentItemId"));
             }
             // Films that were only just found may be known by their folder alone.

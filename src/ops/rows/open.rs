@@ -47,46 +47,89 @@ pub enum Which<'a> {
 }
 
 /// Opens the database at `path` of a snapshot, or a live one. Nothing where the snapshot has none.
-pub fn open_state<'r>(repository: &'r Repository, index: &'r Index, which: &Which<'_>, path: &[u8]) -> Result<Option<State<'r>>, Error> {
+pub fn open_state<'r>(
+    repository: &'r Repository,
+    index: &'r Index,
+    which: &Which<'_>,
+    path: &[u8],
+) -> Result<Option<State<'r>>, Error> {
     match which {
         Which::Snapshot(snapshot) => of_snapshot(repository, index, snapshot, path),
         Which::Live(file, interrupt) => {
-            let copy = copy_database(file, &repository.scratch_folder(), interrupt).map_err(|error| Error::Refused {
-                what: format!("the database {} could not be copied for the comparison ({})", file.shown().display(), in_one_line(&error)),
-                hint: match error {
-                    CopyError::NoSpace(_) => "Free some space on the repository's disk.".to_owned(),
-                    _ => "Run as the user that Jellyfin runs as, or as root.".to_owned(),
-                },
+            let copy =
+                copy_database(file, &repository.scratch_folder(), interrupt).map_err(|error| {
+                    Error::Refused {
+                        what: format!(
+                            "the database {} could not be copied for the comparison ({})",
+                            file.shown().display(),
+                            in_one_line(&error)
+                        ),
+                        hint: match error {
+                            CopyError::NoSpace(_) => {
+                                "Free some space on the repository's disk.".to_owned()
+                            }
+                            _ => "Run as the user that Jellyfin runs as, or as root.".to_owned(),
+                        },
+                    }
+                })?;
+            let file = File::open(&copy.path).map_err(|source| Error::Target {
+                verb: "read",
+                path: copy.path.clone(),
+                source,
             })?;
-            let file = File::open(&copy.path).map_err(|source| Error::Target { verb: "read", path: copy.path.clone(), source })?;
-            Ok(Some(State { way: Way::File { file, hashing: repository.hashing(), _keep: Keep::Copy(copy) } }))
+            Ok(Some(State {
+                way: Way::File { file, hashing: repository.hashing(), _keep: Keep::Copy(copy) },
+            }))
         }
     }
 }
 
-fn of_snapshot<'r>(repository: &'r Repository, index: &'r Index, snapshot: &(SnapshotId, SnapshotRecord), path: &[u8]) -> Result<Option<State<'r>>, Error> {
+fn of_snapshot<'r>(
+    repository: &'r Repository,
+    index: &'r Index,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    path: &[u8],
+) -> Result<Option<State<'r>>, Error> {
     let mut reader = ChunkReader::new(repository, index);
     let Some(found) = lookup(&mut reader, &snapshot.1, path)? else { return Ok(None) };
-    let Kind::File { size, content } = &found.entry.kind else { return Err(Error::NotAFile { path: display(path), kind: "directory" }) };
+    let Kind::File { size, content } = &found.entry.kind else {
+        return Err(Error::NotAFile { path: display(path), kind: "directory" });
+    };
     if let Content::Pages(id) = content {
-        return Ok(Some(State { way: Way::Pages { repository, index, id: *id, recipes: Arc::default() } }));
+        return Ok(Some(State {
+            way: Way::Pages { repository, index, id: *id, recipes: Arc::default() },
+        }));
     }
     // Kept as bytes: too large for pages, or no database.
     let scratch = repository.scratch_folder();
-    let failed = |source| Error::Target { verb: "write a private copy of the database to", path: scratch.clone(), source };
+    let failed = |source| Error::Target {
+        verb: "write a private copy of the database to",
+        path: scratch.clone(),
+        source,
+    };
     let folder = ScratchFolder::create(&scratch).map_err(failed)?;
     folder.check_space(*size).map_err(|error| Error::Refused {
         what: format!("the rows cannot be compared: {error}"),
         hint: "Free some space on the repository's disk.".to_owned(),
     })?;
-    let file = File::options().read(true).write(true).create_new(true).open(folder.path.join("database")).map_err(failed)?;
-    write_content(&mut reader, content, *size, |offset, bytes| file.write_all_at(bytes, offset).map_err(failed)).map_err(|error| Error::Unreadable {
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(folder.path.join("database"))
+        .map_err(failed)?;
+    write_content(&mut reader, content, *size, |offset, bytes| {
+        file.write_all_at(bytes, offset).map_err(failed)
+    })
+    .map_err(|error| Error::Unreadable {
         snapshot: short(&snapshot.0),
         path: display(path),
         source: Box::new(error),
     })?;
     file.set_len(*size).map_err(failed)?;
-    Ok(Some(State { way: Way::File { file, hashing: repository.hashing(), _keep: Keep::Scratch(folder) } }))
+    Ok(Some(State {
+        way: Way::File { file, hashing: repository.hashing(), _keep: Keep::Scratch(folder) },
+    }))
 }
 
 impl<'r> State<'r> {
@@ -118,8 +161,13 @@ impl<'r> State<'r> {
         Ok(self.open()?.table(name).is_some())
     }
 
-    /// Opens it, perhaps beside another state of the same database; its reader keeps so many decoded extents.
-    pub(super) fn open_keeping(&self, extents: usize, other: Option<&Database<'_>>) -> Result<Database<'r>, Error> {
+    /// Opens it, perhaps beside another state of the same database; its reader keeps so many
+    /// decoded extents.
+    pub(super) fn open_keeping(
+        &self,
+        extents: usize,
+        other: Option<&Database<'_>>,
+    ) -> Result<Database<'r>, Error> {
         let pages = match &self.way {
             Way::Pages { repository, index, id, recipes } => {
                 let mut reader = ChunkReader::new(repository, index).keeping(extents);
@@ -127,7 +175,11 @@ impl<'r> State<'r> {
                 Pages::of_recipe(reader, *id, recipe)
             }
             Way::File { file, hashing, .. } => {
-                let file = file.try_clone().map_err(|source| Error::Target { verb: "read", path: "the private copy of the database".into(), source })?;
+                let file = file.try_clone().map_err(|source| Error::Target {
+                    verb: "read",
+                    path: "the private copy of the database".into(),
+                    source,
+                })?;
                 Pages::of_file(file, hashing)?
             }
         };

@@ -1,4 +1,5 @@
-//! What is called so? Films, episodes, people, playlists and users by their names, and where their files lie in a snapshot.
+//! What is called so? Films, episodes, people, playlists and users by their names, and where their
+//! files lie in a snapshot.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -40,8 +41,14 @@ pub struct Titled {
     pub is_exact: bool,
 }
 
-/// All whose name has these words in it, in whatever case and order, those that are called just so first. A snapshot without a database has none.
-pub fn titles(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), wanted: &str) -> Result<Vec<Titled>, Error> {
+/// All whose name has these words in it, in whatever case and order, those that are called just so
+/// first. A snapshot without a database has none.
+pub fn titles(
+    repository: &Repository,
+    index: &Index,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    wanted: &str,
+) -> Result<Vec<Titled>, Error> {
     let mut found = called_so(repository, index, snapshot, wanted)?;
     let mut reader = ChunkReader::new(repository, index);
     for titled in &mut found {
@@ -58,7 +65,12 @@ pub fn titles(repository: &Repository, index: &Index, snapshot: &(SnapshotId, Sn
 }
 
 /// The same with all folders that could be theirs, whether this snapshot has them or not.
-pub fn called_so(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), wanted: &str) -> Result<Vec<Titled>, Error> {
+pub fn called_so(
+    repository: &Repository,
+    index: &Index,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    wanted: &str,
+) -> Result<Vec<Titled>, Error> {
     let text = folded(wanted);
     let wanted = Wanted::Text { in_full: episodes_in_full(&text), text, id: read_id(wanted) };
     let mut found = Vec::new();
@@ -69,8 +81,14 @@ pub fn called_so(repository: &Repository, index: &Index, snapshot: &(SnapshotId,
     Ok(found)
 }
 
-/// Hands over all that have a name, with all folders that could be theirs, as they lie in the database.
-pub fn all_titled(repository: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), mut take: impl FnMut(Titled)) -> Result<(), Error> {
+/// Hands over all that have a name, with all folders that could be theirs, as they lie in the
+/// database.
+pub fn all_titled(
+    repository: &Repository,
+    index: &Index,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    mut take: impl FnMut(Titled),
+) -> Result<(), Error> {
     let mut count = 0;
     scan((repository, index, snapshot), &Wanted::All, |titled| {
         take(titled);
@@ -82,13 +100,23 @@ pub fn all_titled(repository: &Repository, index: &Index, snapshot: &(SnapshotId
 /// A snapshot and where it lies.
 type Of<'a> = (&'a Repository, &'a Index, &'a (SnapshotId, SnapshotRecord));
 
-fn scan((repository, index, snapshot): Of<'_>, wanted: &Wanted, mut take: impl FnMut(Titled) -> bool) -> Result<(), Error> {
+fn scan(
+    (repository, index, snapshot): Of<'_>,
+    wanted: &Wanted,
+    mut take: impl FnMut(Titled) -> bool,
+) -> Result<(), Error> {
     // Before 10.11 the items are in a database of their own.
     for (path, items) in [(DATABASE_PATH, "BaseItems"), (LIBRARY, LIBRARY_ITEMS)] {
-        let Some(state) = open_state(repository, index, &Which::Snapshot(snapshot), path)? else { continue };
+        let Some(state) = open_state(repository, index, &Which::Snapshot(snapshot), path)? else {
+            continue;
+        };
         let mut database = state.open()?;
-        Lookup::new(&mut database).scan(items, |table, row| item(View { table, row: &row }, wanted).is_none_or(&mut take))?;
-        Lookup::new(&mut database).scan("Users", |table, row| user(View { table, row: &row }, wanted).is_none_or(&mut take))?;
+        Lookup::new(&mut database).scan(items, |table, row| {
+            item(View { table, row: &row }, wanted).is_none_or(&mut take)
+        })?;
+        Lookup::new(&mut database).scan("Users", |table, row| {
+            user(View { table, row: &row }, wanted).is_none_or(&mut take)
+        })?;
     }
     Ok(())
 }
@@ -104,7 +132,8 @@ impl Wanted {
         let Wanted::Text { text, in_full, id } = self else { return Some(true) };
         let name = folded(name);
         let with_year = year.map_or_else(|| name.clone(), |year| format!("{name} ({year})"));
-        let is_exact = *id == Some(own) || [text, in_full].into_iter().any(|text| name == *text || with_year == *text);
+        let is_exact = *id == Some(own)
+            || [text, in_full].into_iter().any(|text| name == *text || with_year == *text);
         let has_words = |text: &str| text.split(' ').all(|word| with_year.contains(word));
         let is_part = !text.trim().is_empty() && (has_words(text) || has_words(in_full));
         (is_exact || is_part).then_some(is_exact)
@@ -113,17 +142,29 @@ impl Wanted {
 
 /// A text as it is compared: in small letters, without accents.
 fn folded(text: &str) -> String {
-    if text.is_ascii() { text.to_ascii_lowercase() } else { text.nfd().filter(|c| !is_combining_mark(*c)).collect::<String>().to_lowercase() }
+    if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        text.nfd().filter(|c| !is_combining_mark(*c)).collect::<String>().to_lowercase()
+    }
 }
 
 /// `s1e2` and `1x2` as names have them: `s01e02`.
 fn episodes_in_full(text: &str) -> String {
-    let number = |digits: &str| digits.parse::<u16>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = |digits: &str| {
+        digits.parse::<u16>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
     let word = |word: &str| {
-        let parts = word.strip_prefix('s').and_then(|rest| rest.split_once('e')).or_else(|| word.split_once('x'))?;
+        let parts = word
+            .strip_prefix('s')
+            .and_then(|rest| rest.split_once('e'))
+            .or_else(|| word.split_once('x'))?;
         Some(format!("s{:02}e{:02}", number(parts.0)?, number(parts.1)?))
     };
-    text.split(' ').map(|part| word(part).unwrap_or_else(|| part.to_owned())).collect::<Vec<_>>().join(" ")
+    text.split(' ')
+        .map(|part| word(part).unwrap_or_else(|| part.to_owned()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn item(row: View<'_>, wanted: &Wanted) -> Option<Titled> {
@@ -141,7 +182,16 @@ fn user(row: View<'_>, wanted: &Wanted) -> Option<Titled> {
     let (id, name) = (row.id("Id")?, row.text("Username")?);
     let is_exact = wanted.fits(id, &name, None)?;
     let paths = vec![format!("config/users/{name}").into_bytes()];
-    Some(Titled { id, name: super::super::clean_name(&name), kind: "user", kinds: "users", year: None, media: None, paths, is_exact })
+    Some(Titled {
+        id,
+        name: super::super::clean_name(&name),
+        kind: "user",
+        kinds: "users",
+        year: None,
+        media: None,
+        paths,
+        is_exact,
+    })
 }
 
 /// Where the server keeps what it knows of an item (`reference/jellyfin.md` 1.4).
@@ -149,7 +199,10 @@ fn folders(id: Id, media: Option<&str>) -> Vec<Vec<u8>> {
     let plain = format!("{id:032x}");
     let dashed = super::view::stored_id(id).to_lowercase();
     let start = plain.get(..2).unwrap_or_default();
-    let mut found = vec![format!("metadata/library/{start}/{plain}"), format!("metadata-default/library/{start}/{plain}")];
+    let mut found = vec![
+        format!("metadata/library/{start}/{plain}"),
+        format!("metadata-default/library/{start}/{plain}"),
+    ];
     for kind in ["data/trickplay", "data/subtitles", "data/attachments"] {
         found.extend([format!("{kind}/{start}/{plain}"), format!("{kind}/{start}/{dashed}")]);
     }
@@ -171,7 +224,9 @@ fn own_folder(path: &str) -> Option<String> {
         ("/root/default/", "root/default/"),
     ]
     .into_iter()
-    .find_map(|(inside, logical)| path.split_once(inside).map(|(_, rest)| format!("{logical}{rest}")))
+    .find_map(|(inside, logical)| {
+        path.split_once(inside).map(|(_, rest)| format!("{logical}{rest}"))
+    })
 }
 
 #[cfg(test)]

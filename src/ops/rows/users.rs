@@ -1,6 +1,6 @@
 //! What is said of a user: what they set, and what they did with an item.
 
-use super::gather::{UserNews, WatchNews};
+use super::facts::{UserNews, WatchNews};
 use super::kinds;
 
 /// What a user set, or an administrator for them.
@@ -14,12 +14,20 @@ pub(super) fn settings(user: &UserNews, add: &mut impl FnMut(String, u64)) {
     match &user.avatar {
         (None, Some(_)) => add("new profile picture".to_owned(), 1),
         (Some(_), None) => add("profile picture removed".to_owned(), 1),
-        (Some(before), Some(after)) if before != after => add("profile picture changed".to_owned(), 1),
+        (Some(before), Some(after)) if before != after => {
+            add("profile picture changed".to_owned(), 1)
+        }
         _ => {}
     }
-    let yes_no = |value: &Option<bool>| value.map_or("unset", |value| if value { "yes" } else { "no" });
-    for (kind, (before, after)) in user.permissions.iter().filter(|(_, (before, after))| before != after) {
-        add(format!("{}: {} → {}", kinds::permission_word(*kind), yes_no(before), yes_no(after)), 1);
+    let yes_no =
+        |value: &Option<bool>| value.map_or("unset", |value| if value { "yes" } else { "no" });
+    for (kind, (before, after)) in
+        user.permissions.iter().filter(|(_, (before, after))| before != after)
+    {
+        add(
+            format!("{}: {} → {}", kinds::permission_word(*kind), yes_no(before), yes_no(after)),
+            1,
+        );
     }
     for (kind, (before, after)) in &user.preferences {
         if before.as_deref().unwrap_or_default() != after.as_deref().unwrap_or_default() {
@@ -34,7 +42,10 @@ pub(super) fn settings(user: &UserNews, add: &mut impl FnMut(String, u64)) {
         add("access schedule changed".to_owned(), user.schedules);
     }
     if user.display > 0 {
-        add(format!("display settings changed ({})", counted(user.display, ("view", "views"))), user.display);
+        add(
+            format!("display settings changed ({})", counted(user.display, ("view", "views"))),
+            user.display,
+        );
     }
     if user.signed_in {
         add("signed in".to_owned(), 1);
@@ -66,7 +77,8 @@ pub(super) fn watch_words(news: &WatchNews) -> Vec<usize> {
         words.push(if after.favourite { 2 } else { 3 });
     }
     // Whoever saw the end has no position; that goes without saying.
-    if after.position != before.position && !(after.played && !before.played && after.position == 0) {
+    if after.position != before.position && !(after.played && !before.played && after.position == 0)
+    {
         words.push(if after.position == 0 { 5 } else { 4 });
     }
     if (after.rating, after.likes) != (before.rating, before.likes) {

@@ -42,13 +42,15 @@ impl<'a> View<'a> {
     }
 }
 
-/// A GUID in any of the ways in which they are stored: with dashes or without, in either case, as 16 bytes.
+/// A GUID in any of the ways in which they are stored: with dashes or without, in either case, as
+/// 16 bytes.
 pub fn id_of(value: &Value) -> Option<Id> {
     match value {
         Value::Text(text) => read_id(std::str::from_utf8(text).ok()?),
         // .NET writes the first three groups with the least byte first.
         Value::Blob(bytes) => {
-            let [a, b, c, d, e, f, g, h, rest @ ..] = <[u8; 16]>::try_from(bytes.as_slice()).ok()?;
+            let [a, b, c, d, e, f, g, h, rest @ ..] =
+                <[u8; 16]>::try_from(bytes.as_slice()).ok()?;
             let mut ordered = [d, c, b, a, f, e, h, g, 0, 0, 0, 0, 0, 0, 0, 0];
             ordered.iter_mut().skip(8).zip(rest).for_each(|(slot, byte)| *slot = byte);
             Some(u128::from_be_bytes(ordered))
@@ -60,7 +62,8 @@ pub fn id_of(value: &Value) -> Option<Id> {
 /// A GUID as people and files write it.
 pub fn read_id(text: &str) -> Option<Id> {
     let digits = || text.chars().filter(|c| *c != '-');
-    let value = digits().try_fold(0u128, |value, digit| Some(value << 4 | u128::from(digit.to_digit(16)?)))?;
+    let value = digits()
+        .try_fold(0u128, |value, digit| Some(value << 4 | u128::from(digit.to_digit(16)?)))?;
     (digits().count() == 32).then_some(value)
 }
 

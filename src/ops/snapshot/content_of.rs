@@ -8,8 +8,12 @@ use crate::store::Repository;
 
 use super::super::ingest::packer::{Packer, ReadFailure};
 
-/// The contents under which a snapshot may hold the file's bytes: as a database, with its holes, without.
-pub(in crate::ops) fn content_of(repository: &Repository, open: &OpenFile) -> Result<Vec<Content>, ReadFailure> {
+/// The contents under which a snapshot may hold the file's bytes: as a database, with its holes,
+/// without.
+pub(in crate::ops) fn content_of(
+    repository: &Repository,
+    open: &OpenFile,
+) -> Result<Vec<Content>, ReadFailure> {
     let index = repository.index()?;
     let config = repository.config();
     let mut packer = Packer::new(repository.hashing(), config.cut, config.compression_level)?;
@@ -30,7 +34,11 @@ pub(in crate::ops) fn content_of(repository: &Repository, open: &OpenFile) -> Re
     let has_holes = matches!(&content, Content::Pieces(pieces) if pieces.iter().any(|piece| matches!(piece, Piece::Hole(_))));
     contents.push(content);
     if has_holes && size <= super::super::ingest::packer::SMALL_BYTES {
-        contents.push(packer.store_stream(&mut zero_filled(open)?.as_slice(), size, &index, &mut |_| Ok(()))?.0);
+        contents.push(
+            packer
+                .store_stream(&mut zero_filled(open)?.as_slice(), size, &index, &mut |_| Ok(()))?
+                .0,
+        );
     }
     Ok(contents)
 }

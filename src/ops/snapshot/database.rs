@@ -1,10 +1,14 @@
-//! The main database comes first: rows may then point to files that go a moment later, never to files that were not seen.
+//! The main database comes first: rows may then point to files that go a moment later, never to
+//! files that were not seen.
 
 use std::thread::JoinHandle;
 
-use crate::manifest::{Content, Directories, Learnt, ServerRecord, UPGRADE, display, find};
+use crate::manifest::{Content, display, find};
 use crate::progress::{Phase, Problem};
-use crate::source::{self, Category, CopyError, DATABASE_PATH, DatabaseFacts, Fingerprint, LiveFile, ScanCache, Stat, read_facts};
+use crate::source::{
+    self, Category, CopyError, DATABASE_PATH, DatabaseFacts, Fingerprint, LiveFile, ScanCache,
+    Stat, read_facts,
+};
 
 use super::super::ingest::collect::Collector;
 use super::super::ingest::item::ReadDone;
@@ -14,76 +18,13 @@ use super::super::ingest::old::OldEntries;
 use super::super::ingest::packer::{ReadFailure, Sink};
 use super::super::{Error, Monitor, in_one_line};
 use super::SourceSpec;
+use super::captured::Captured;
 use super::parents::Parents;
 use super::plan::{database_fingerprint, database_is_racy};
 use super::worth;
 
-/// What is known of the database before the scan.
-#[derive(Default)]
-pub(super) struct Captured {
-    pub item: Option<Item>,
-    pub server: ServerRecord,
-    pub seen_by_server: Directories,
-    pub problems: Vec<Problem>,
-    pub remarks: Vec<String>,
-}
-
-impl Captured {
-    /// Nothing but what is known of the server without its database.
-    pub(super) fn of(spec: &SourceSpec) -> Captured {
-        let server = ServerRecord { version: spec.server.version.clone(), id: spec.server.id.clone(), ..ServerRecord::default() };
-        Captured { server, ..Captured::default() }
-    }
-
-    /// The main database where it is a file; what is there instead is told.
-    fn find(&mut self, spec: &SourceSpec) -> Option<(Stat, LiveFile)> {
-        let path = spec.layout.locate(DATABASE_PATH)?;
-        let found = spec.layout.live_file(DATABASE_PATH);
-        if let Err(error) = &found
-            && error.is_untrusted()
-        {
-            self.problem(format!("{error}, so the database is not in this snapshot. {NAME_IT}"));
-            return None;
-        }
-        match found.ok().and_then(|file| Some((file.stat().ok()?, file))) {
-            Some((stat, file)) if stat.is_file() => return Some((stat, file)),
-            Some((stat, _)) if !stat.is_symlink() => {
-                self.problem(format!("{} is not a regular file, so users, watch state and library are not in this snapshot", path.display()));
-            }
-            _ if spec.expects_database => {
-                self.problem(format!("there is no database at {}, so users, watch state and library are not in this snapshot", path.display()));
-            }
-            // Where a plugin keeps the database, that was said already.
-            _ if spec.problems.is_empty() => self.remarks.push(format!("there is no database at {}: this snapshot contains files only", path.display())),
-            _ => {}
-        }
-        None
-    }
-
-    /// Takes in what the database tells of its server.
-    fn learn(&mut self, facts: DatabaseFacts, earlier: &worth::Before<'_>) {
-        self.server.version = version_of(self.server.version.take(), &facts);
-        if let Some((to, problem)) = worth::of_upgrade(&facts, earlier) {
-            let how = "the upgrade that was in progress: this version or a later one";
-            let known = self.server.version.take().filter(|known| source::version::parse(&known.value) >= source::version::parse(&to));
-            self.server.version = known.or_else(|| Some(Learnt { value: to, how: how.to_owned(), exact: false }));
-            self.problems.push(problem);
-        }
-        self.server.schema = facts.schema;
-        self.server.code_migration = facts.code_migration.map(|(id, _)| id);
-        self.server.history = facts.history;
-        self.seen_by_server = facts.directories;
-    }
-
-    fn problem(&mut self, what: String) {
-        self.problems.push(Problem { path: "data/jellyfin.db".to_owned(), what });
-    }
-}
-
-/// What to do about a place that is not trusted.
-pub(super) const NAME_IT: &str = "If the path is right, give it once with --database, --metadata-dir or --config-dir; or make root the owner of the link (chown -h root); or follow links with --follow-roots";
-
-/// Captures databases one at a time, on one thread: so there is one private copy at most, and nobody waits for anybody.
+/// Captures databases one at a time, on one thread: so there is one private copy at most, and
+/// nobody waits for anybody.
 pub(super) struct Databases<'a> {
     worker: Worker<'a>,
     /// The copy before, on its way out.
@@ -120,11 +61,20 @@ impl<'a> Databases<'a> {
         let copy = match source::copy_database(file, shared.scratch, shared.interrupt) {
             Ok(copy) => copy,
             Err(CopyError::Interrupted) => return Err(Error::Interrupted),
-            Err(error @ CopyError::NoSpace(_)) => return Ok(Err(format!("{error}, or give another directory with --scratch-dir"))),
+            Err(error @ CopyError::NoSpace(_)) => {
+                return Ok(Err(format!("{error}, or give another directory with --scratch-dir")));
+            }
             Err(error) => return Ok(Err(in_one_line(&error))),
         };
         let mut damage = None;
-        let done = match self.worker.read_copy(shared, &copy, (file, stat), before, &mut |what| damage = Some(what), sink) {
+        let done = match self.worker.read_copy(
+            shared,
+            &copy,
+            (file, stat),
+            before,
+            &mut |what| damage = Some(what),
+            sink,
+        ) {
             Ok(done) => done,
             Err(ReadFailure::Fatal(error)) => return Err(error),
             Err(ReadFailure::Io(error)) => return Ok(Err(error.to_string())),
@@ -132,14 +82,27 @@ impl<'a> Databases<'a> {
         self.worker.flush(sink)?;
         let damage = damage.or_else(|| copy.oddity.clone());
         let (how, facts) = (copy.how, read_facts(&copy.path, shared.interrupt));
-        let is_library = file.shown().file_name().is_some_and(|name| worth::LIBRARY.ends_with(name.as_encoded_bytes()));
-        let library = if is_library && damage.is_none() { worth::of_library(&copy.path, done.size, shared.interrupt) } else { None };
+        let is_library = file
+            .shown()
+            .file_name()
+            .is_some_and(|name| worth::LIBRARY.ends_with(name.as_encoded_bytes()));
+        let library = if is_library && damage.is_none() {
+            worth::of_library(&copy.path, done.size, shared.interrupt)
+        } else {
+            None
+        };
         self.removal = Some(std::thread::spawn(move || drop(copy)));
         Ok(Ok(Copied { done, how, damage, facts, library }))
     }
 
     /// Stores the databases of a batch that changed, before a worker takes on the rest of it.
-    pub(super) fn take_out(&mut self, shared: &Shared<'a>, category: Category, plans: &mut [Plan], collector: &mut Collector<'a>) -> Result<(), Error> {
+    pub(super) fn take_out(
+        &mut self,
+        shared: &Shared<'a>,
+        category: Category,
+        plans: &mut [Plan],
+        collector: &mut Collector<'a>,
+    ) -> Result<(), Error> {
         let is_database = |item: &Item| matches!(item.bytes_from, BytesFrom::Database);
         for plan in plans.iter_mut().filter(|_| !shared.dry_run) {
             let Plan::Build { items, old } = plan else { continue };
@@ -150,31 +113,48 @@ impl<'a> Databases<'a> {
             let mut kept = Vec::with_capacity(items.len());
             for mut item in std::mem::take(items) {
                 let before = past.take(&item.path);
-                let is_known = before.as_ref().is_some_and(|(_, known)| known.is_trusted() && *known == item.fingerprint);
+                let is_known = before
+                    .as_ref()
+                    .is_some_and(|(_, known)| known.is_trusted() && *known == item.fingerprint);
                 if let (BytesFrom::Database, false) = (&item.bytes_from, is_known) {
                     let content = before.as_ref().and_then(|(entry, _)| entry.content());
                     let file = shared.layout.live_file(&item.path);
                     let copied = match &file {
-                        Ok(file) => self.copy(shared, (file, &item.stat), content, &mut |extent| collector.extent(category, extent))?,
+                        Ok(file) => {
+                            self.copy(shared, (file, &item.stat), content, &mut |extent| {
+                                collector.extent(category, extent)
+                            })?
+                        }
                         Err(error) => Err(error.to_string()),
                     };
                     collector.copied.insert(item.path.clone());
                     let problem = match copied {
                         Ok(copied) => {
-                            if file.is_ok_and(|file| database_is_racy(&file, &item.stat, shared.scan_start_ns)) {
+                            if file.is_ok_and(|file| {
+                                database_is_racy(&file, &item.stat, shared.scan_start_ns)
+                            }) {
                                 item.fingerprint = Fingerprint::NEVER;
                             }
                             item.bytes_from = BytesFrom::Stored(Box::new(copied.done));
                             let path = display(&item.path);
                             kept.push(item);
-                            let library = copied.library.filter(|_| path.as_bytes() == worth::LIBRARY);
-                            collector.library_is_empty |= library == Some(worth::Library::WithoutItems);
-                            let worthless =
-                                library.and_then(|library| if let worth::Library::Worthless(what) = library { Some(what.to_owned()) } else { None });
+                            let library =
+                                copied.library.filter(|_| path.as_bytes() == worth::LIBRARY);
+                            collector.library_is_empty |=
+                                library == Some(worth::Library::WithoutItems);
+                            let worthless = library.and_then(|library| {
+                                if let worth::Library::Worthless(what) = library {
+                                    Some(what.to_owned())
+                                } else {
+                                    None
+                                }
+                            });
                             copied.damage.or(worthless).map(|what| Problem { path, what })
                         }
                         Err(why) => {
-                            let what = format!("the database could not be copied ({why}), so it is not in this snapshot");
+                            let what = format!(
+                                "the database could not be copied ({why}), so it is not in this snapshot"
+                            );
                             Some(Problem { path: display(&item.path), what })
                         }
                     };
@@ -217,19 +197,18 @@ pub(super) fn capture<'a>(
     let key = shared.repository.hashing().path_key(DATABASE_PATH);
     let fingerprint = database_fingerprint(&file, stat.fingerprint(&key));
     let root = shared.roots.iter().position(|(root, _)| root.logical == b"data").unwrap_or(0);
-    let item = |bytes_from, fingerprint| Item { root, path: DATABASE_PATH.to_vec(), stat, key, fingerprint, link_group: None, bytes_from };
+    let item = |bytes_from, fingerprint| Item {
+        root,
+        path: DATABASE_PATH.to_vec(),
+        stat,
+        key,
+        fingerprint,
+        link_group: None,
+        bytes_from,
+    };
     let is_unchanged = is_unchanged(fingerprint, parents, shared.cache);
     if let (true, Some(parent)) = (is_unchanged, &parents.record) {
-        let own = std::mem::take(&mut captured.server);
-        let number = |learnt: &Learnt| source::version::parse(&learnt.value);
-        let known = parent.server.version.clone();
-        // A log may still name the version that an upgrade began with: the database knows better.
-        let told = own.version.filter(|learnt| learnt.exact && !parent.is_upgrading() && known.as_ref().is_none_or(|known| number(learnt) >= number(known)));
-        captured.server = ServerRecord { version: told.or(known), id: own.id, ..parent.server.clone() };
-        captured.seen_by_server = parent.source.seen_by_server.clone();
-        // What was wrong with it is wrong with it still.
-        let is_about_it = |problem: &&Problem| ["data/jellyfin.db", UPGRADE].contains(&problem.path.as_str());
-        captured.problems.extend(parent.problems.iter().filter(is_about_it).cloned());
+        captured.take_over(parent);
     }
     if is_unchanged || shared.dry_run {
         captured.item = Some(item(BytesFrom::Database, fingerprint));
@@ -240,54 +219,67 @@ pub(super) fn capture<'a>(
     let copied = match databases.copy(shared, (&file, &stat), before.as_ref(), sink)? {
         Ok(copied) => copied,
         Err(why) => {
-            let what = format!("the database could not be copied ({why}), so users, watch state and library are not in this snapshot");
+            let what = format!(
+                "the database could not be copied ({why}), so users, watch state and library are not in this snapshot"
+            );
             captured.problem(what);
             return Ok(captured);
         }
     };
     let (done, damage) = (copied.done, copied.damage);
     // SQLite's own word of a damaged database is the better one.
-    let worth = if damage.is_none() { worth::of_database(done.size, copied.facts.as_ref().ok(), earlier) } else { None };
+    let worth = if damage.is_none() {
+        worth::of_database(done.size, copied.facts.as_ref().ok(), earlier)
+    } else {
+        None
+    };
     match copied.facts {
         Ok(facts) => captured.learn(facts, earlier),
         // A damaged database is told with its bytes; what it would have told is missing then.
         Err(error) if damage.is_none() => {
-            let what = format!("it cannot be read as a database ({error}). The file is in this snapshot unchanged, but its server and version are unknown");
+            let what = format!(
+                "it cannot be read as a database ({error}). The file is in this snapshot unchanged, but its server and version are unknown"
+            );
             captured.problem(what);
         }
         Err(_) => {}
     }
     captured.remarks.push(format!("the database was copied {}", copied.how));
     if let Some(pages) = done.pages {
-        captured.remarks.push(format!("of the database's {} pages, the content of about {} is new to the repository", pages.pages, pages.new));
+        captured.remarks.push(format!(
+            "of the database's {} pages, the content of about {} is new to the repository",
+            pages.pages, pages.new
+        ));
     }
-    captured.problems.extend(damage.or(worth).map(|what| Problem { path: "data/jellyfin.db".to_owned(), what }));
-    // Written to meanwhile, or just before: what the copy holds is right, the stat must not be trusted.
+    captured
+        .problems
+        .extend(damage.or(worth).map(|what| Problem { path: "data/jellyfin.db".to_owned(), what }));
+    // Written to meanwhile, or just before: what the copy holds is right, the stat must not be
+    // trusted.
     let racy = database_is_racy(&file, &stat, shared.scan_start_ns);
-    captured.item = Some(item(BytesFrom::Stored(Box::new(done)), if racy { Fingerprint::NEVER } else { fingerprint }));
+    captured.item = Some(item(
+        BytesFrom::Stored(Box::new(done)),
+        if racy { Fingerprint::NEVER } else { fingerprint },
+    ));
     Ok(captured)
 }
 
-/// Whether an upgrade went on with the main database while the others were copied: the databases of one snapshot belong together. Only a server
-/// before 10.11, or one that leaves it, has others.
+/// Whether an upgrade went on with the main database while the others were copied: the databases of
+/// one snapshot belong together. Only a server before 10.11, or one that leaves it, has others.
 pub(super) fn has_moved_on(spec: &SourceSpec, shared: &Shared<'_>, history: Option<&str>) -> bool {
-    let Some(file) = spec.layout.live_file(DATABASE_PATH).ok().filter(|_| !shared.dry_run && spec.layout.open(b"data/library.db").is_some()) else {
+    let Some(file) = spec
+        .layout
+        .live_file(DATABASE_PATH)
+        .ok()
+        .filter(|_| !shared.dry_run && spec.layout.open(b"data/library.db").is_some())
+    else {
         return false;
     };
     // What cannot be copied or read was told when it was captured.
-    let now = source::copy_database(&file, shared.scratch, shared.interrupt).ok().and_then(|copy| read_facts(&copy.path, shared.interrupt).ok());
+    let now = source::copy_database(&file, shared.scratch, shared.interrupt)
+        .ok()
+        .and_then(|copy| read_facts(&copy.path, shared.interrupt).ok());
     now.is_some_and(|facts| facts.history.as_deref() != history)
-}
-
-/// The server's version: what is known exactly, else what the database says at least. A log or a file of an older server may lie about: no server
-/// opens the database of a newer one.
-fn version_of(known: Option<Learnt>, facts: &DatabaseFacts) -> Option<Learnt> {
-    let least = match &facts.code_migration {
-        Some(code) => Some(source::version::from_history(code)),
-        None => facts.schema.as_deref().and_then(source::version::from_schema),
-    };
-    let parse = |learnt: &Learnt| source::version::parse(&learnt.value);
-    known.filter(|known| least.as_ref().is_none_or(|least| parse(known) >= parse(least))).or(least)
 }
 
 /// What the parent holds of the main database.
@@ -303,7 +295,14 @@ fn before(parents: &Parents, worker: &mut Worker<'_>) -> Result<Option<Content>,
 
 /// Whether the parent holds the database with this very fingerprint.
 fn is_unchanged(fingerprint: Fingerprint, parents: &Parents, cache: Option<&ScanCache>) -> bool {
-    let (Some(record), Some(cache)) = (parents.categories.get(&Category::Database), cache) else { return false };
+    let (Some(record), Some(cache)) = (parents.categories.get(&Category::Database), cache) else {
+        return false;
+    };
     let Some(section) = cache.section(Category::Database, &record.manifest) else { return false };
-    section.runs.iter().filter_map(|run| cache.fingerprints(run)).flatten().any(|known| known.is_trusted() && known == fingerprint)
+    section
+        .runs
+        .iter()
+        .filter_map(|run| cache.fingerprints(run))
+        .flatten()
+        .any(|known| known.is_trusted() && known == fingerprint)
 }

@@ -1,5 +1,7 @@
-//! `snapshot`: source → repository. Copy the database, walk the source once, store what changed, publish the record last.
+//! `snapshot`: source → repository. Copy the database, walk the source once, store what changed,
+//! publish the record last.
 
+mod captured;
 mod clock;
 mod content_of;
 mod database;
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 use crate::manifest::SnapshotRecord;
 use crate::progress::Phase;
-use crate::source::ScanCache;
+use crate::source::{ScanCache, ScanRoot};
 use crate::store::{Held, Index, IndexMode, Repository};
 
 use self::database::Databases;
@@ -39,24 +41,38 @@ pub(super) use run::begin_list;
 pub use spec::{Server, SnapshotOptions, SnapshotReport, SourceSpec};
 pub use survey::{Survey, survey};
 
-/// How often the source is walked where something vanishes or moves while it is walked: an upgrade moves whole folders.
+/// How often the source is walked where something vanishes or moves while it is walked: an upgrade
+/// moves whole folders.
 const WALKS_MAX: usize = 3;
 
-/// What was moved before the walk is told from what moves during it once the file system's clock went on.
+/// What was moved before the walk is told from what moves during it once the file system's clock
+/// went on.
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// Takes a snapshot.
-pub fn snapshot(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, monitor: &Monitor) -> Result<SnapshotReport, Error> {
+pub fn snapshot(
+    repository: &Repository,
+    spec: &SourceSpec,
+    options: &SnapshotOptions,
+    monitor: &Monitor,
+) -> Result<SnapshotReport, Error> {
     Ok(capture_at_rest(repository, spec, options, Purpose::Keep, monitor)?.0)
 }
 
-/// What a snapshot would hold now: its record, and those nodes of its manifests that the repository lacks. Stores nothing.
-pub(super) fn look(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions, monitor: &Monitor) -> Result<(SnapshotRecord, Held), Error> {
+/// What a snapshot would hold now: its record, and those nodes of its manifests that the repository
+/// lacks. Stores nothing.
+pub(super) fn look(
+    repository: &Repository,
+    spec: &SourceSpec,
+    options: &SnapshotOptions,
+    monitor: &Monitor,
+) -> Result<(SnapshotRecord, Held), Error> {
     let (report, held) = capture_at_rest(repository, spec, options, Purpose::Look, monitor)?;
     Ok((report.record, held))
 }
 
-/// Captures the source, and once more as long as something vanishes or moves from under the walk, up to a limit.
+/// Captures the source, and once more as long as something vanishes or moves from under the walk,
+/// up to a limit.
 fn capture_at_rest(
     repository: &Repository,
     spec: &SourceSpec,
@@ -65,7 +81,9 @@ fn capture_at_rest(
     monitor: &Monitor,
 ) -> Result<(SnapshotReport, Held), Error> {
     for walks_left in (0..WALKS_MAX).rev() {
-        if let Some(captured) = capture(repository, spec, options, purpose, walks_left > 0, monitor)? {
+        if let Some(captured) =
+            capture(repository, spec, options, purpose, walks_left > 0, monitor)?
+        {
             return Ok(captured);
         }
         std::thread::sleep(PAUSE);
@@ -73,7 +91,8 @@ fn capture_at_rest(
     Err(Error::Interrupted)
 }
 
-/// Captures the source; nothing where something vanished from under the walk, and it may be walked again.
+/// Captures the source; nothing where something vanished from under the walk, and it may be walked
+/// again.
 fn capture(
     repository: &Repository,
     spec: &SourceSpec,
@@ -110,32 +129,58 @@ fn capture(
     let mut databases = Databases::new(&shared)?;
     let main = run.main_database(&shared, &mut databases, &earlier, &mut collector)?;
     monitor.progress.phase(Phase::Capture, run.parents.files(), run.parents.bytes());
-    let mut planner = Planner::new(&run.rules, &spec.layout, old, cache.as_ref().map(|cache| &cache.verdicts), main.item);
+    let verdicts = cache.as_ref().map(|cache| &cache.verdicts);
+    let mut planner = Planner::new(&run.rules, &spec.layout, old, verdicts, main.item);
     run.tell_known(main.problems, index.missing(), &mut collector);
     let mut remarks = main.remarks;
-    let walked = walk(&shared, &roots, &run.rules, options.threads, &mut planner, &mut databases, &mut collector, &mut remarks);
+    let walked = walk(
+        &shared,
+        &roots,
+        &run.rules,
+        options.threads,
+        &mut planner,
+        &mut databases,
+        &mut collector,
+        &mut remarks,
+    );
     drop(databases);
     if let Err(error) = walked {
         return Err(given_up(collector, error));
     }
     let moved = planner.passed.came(&opened, &run.rules, &monitor.interrupt);
-    if may_walk_again && (collector.vanished > 0 || !moved.is_empty() || database::has_moved_on(spec, &shared, main.server.history.as_deref())) {
+    if may_walk_again
+        && (collector.vanished > 0
+            || !moved.is_empty()
+            || database::has_moved_on(spec, &shared, main.server.history.as_deref()))
+    {
         // What was stored is found again.
         collector.finish_interrupted()?;
         return Ok(None);
     }
     moved.iter().for_each(|path| collector.problem(passed::problem(path)));
     if planner.seen.0 == 0 && (run.wanted.len() > 1 || !spec.layout.is_instance) {
-        let path = roots.first().map(|root| root.dir.display().to_string()).unwrap_or_default();
-        return Err(Error::EmptySource { path });
+        return Err(empty_source(&roots));
     }
     let Planner { seen, others_seen, verdicts, .. } = planner;
-    let walked = Walked { seen, others_seen, verdicts, server: main.server, seen_by_server: main.seen_by_server, remarks };
+    let walked = Walked {
+        seen,
+        others_seen,
+        verdicts,
+        server: main.server,
+        seen_by_server: main.seen_by_server,
+        remarks,
+    };
     let closed = close(&run, &index, collector, walked, (&roots, &earlier))?;
     closed.publish(&run, index).map(Some)
 }
 
-/// Ends a capture that failed; the error that it failed with, or that of the end. What an interrupted one stored is made durable: the next uses it.
+fn empty_source(roots: &[ScanRoot]) -> Error {
+    let path = roots.first().map(|root| root.dir.display().to_string()).unwrap_or_default();
+    Error::EmptySource { path }
+}
+
+/// Ends a capture that failed; the error that it failed with, or that of the end. What an
+/// interrupted one stored is made durable: the next uses it.
 fn given_up(mut collector: Collector<'_>, error: Error) -> Error {
     collector.abandon();
     match error {

@@ -1,4 +1,5 @@
-//! What are the owners of a source called? For a restore on a machine that numbers them differently, and for the user.
+//! What are the owners of a source called? For a restore on a machine that numbers them
+//! differently, and for the user.
 
 use std::collections::HashMap;
 

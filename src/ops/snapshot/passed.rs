@@ -1,5 +1,6 @@
-//! What came to a place that the walk had passed: a folder that moves there from one that was not listed yet is in neither listing, and
-//! nothing is missing where it is looked for. An upgrade of the server moves whole folders.
+//! What came to a place that the walk had passed: a folder that moves there from one that was not
+//! listed yet is in neither listing, and nothing is missing where it is looked for. An upgrade of
+//! the server moves whole folders.
 
 use std::os::fd::OwnedFd;
 
@@ -11,8 +12,9 @@ use crate::source::{Found, Rules, ScanRoot, Stat, open_beneath};
 
 use super::clock::now_ns;
 
-/// Components of the folders that are looked at again. The folders of single items, which the server moves, are in those of three
-/// (`metadata/library/ab`); those of the items are many more, and each costs a system call.
+/// Components of the folders that are looked at again. The folders of single items, which the
+/// server moves, are in those of three (`metadata/library/ab`); those of the items are many more,
+/// and each costs a system call.
 const DEPTH_MAX: usize = 3;
 
 /// Folders that the walk has passed.
@@ -29,18 +31,34 @@ impl Passed {
     }
 
     pub(super) fn note(&mut self, found: &Found<'_>) {
-        if found.stat.is_dir() && found.path.iter().filter(|byte| **byte == b'/').count() < DEPTH_MAX {
+        if found.stat.is_dir()
+            && found.path.iter().filter(|byte| **byte == b'/').count() < DEPTH_MAX
+        {
             self.folders.push((found.root, found.below.to_vec(), found.path.to_vec()));
         }
     }
 
-    /// Paths that came, since the walk began, to folders that it passed. The walk may have seen them all the same.
-    pub(super) fn came(&self, roots: &[(ScanRoot, OwnedFd)], rules: &Rules, interrupt: &Interrupt) -> Vec<Vec<u8>> {
+    /// Paths that came, since the walk began, to folders that it passed. The walk may have seen
+    /// them all the same.
+    pub(super) fn came(
+        &self,
+        roots: &[(ScanRoot, OwnedFd)],
+        rules: &Rules,
+        interrupt: &Interrupt,
+    ) -> Vec<Vec<u8>> {
         let mut came = Vec::new();
         for (number, below, path) in &self.folders {
             // The first stands for a plain folder, which is not among what is found.
-            let Some((root, fd)) = roots.get(*number).filter(|(root, _)| !path.is_empty() || root.logical.is_empty()) else { continue };
-            let stat = if below.is_empty() { root.open(OFlags::PATH).and_then(Stat::of) } else { Stat::at(fd, below.as_slice()) };
+            let Some((root, fd)) =
+                roots.get(*number).filter(|(root, _)| !path.is_empty() || root.logical.is_empty())
+            else {
+                continue;
+            };
+            let stat = if below.is_empty() {
+                root.open(OFlags::PATH).and_then(Stat::of)
+            } else {
+                Stat::at(fd, below.as_slice())
+            };
             // What cannot be looked at was told by the walk, or is gone.
             if stat.is_ok_and(|stat| stat.is_racy(self.begun_ns)) && !interrupt.is_raised() {
                 self.came_to(fd, below, path, rules, &mut came);
@@ -49,8 +67,18 @@ impl Passed {
         came
     }
 
-    fn came_to(&self, root: &OwnedFd, below: &[u8], path: &[u8], rules: &Rules, came: &mut Vec<Vec<u8>>) {
-        let Ok(dir) = open_beneath(root, below, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()) else { return };
+    fn came_to(
+        &self,
+        root: &OwnedFd,
+        below: &[u8],
+        path: &[u8],
+        rules: &Rules,
+        came: &mut Vec<Vec<u8>>,
+    ) {
+        let Ok(dir) = open_beneath(root, below, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
+        else {
+            return;
+        };
         let Ok(names) = Dir::read_from(&dir) else { return };
         for name in names.flatten() {
             let name = name.file_name();
@@ -58,8 +86,16 @@ impl Passed {
                 continue;
             }
             let Ok(stat) = Stat::at(&dir, name) else { continue };
-            let path = if path.is_empty() { name.to_bytes().to_vec() } else { [path, name.to_bytes()].join(&b'/') };
-            if stat.was_moved_since(self.begun_ns) && stat.special().is_none() && !rules.leaves_out(&path, &stat) && rules.wants(rules.category(&path)) {
+            let path = if path.is_empty() {
+                name.to_bytes().to_vec()
+            } else {
+                [path, name.to_bytes()].join(&b'/')
+            };
+            if stat.was_moved_since(self.begun_ns)
+                && stat.special().is_none()
+                && !rules.leaves_out(&path, &stat)
+                && rules.wants(rules.category(&path))
+            {
                 came.push(path);
             }
         }

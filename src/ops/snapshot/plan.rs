@@ -1,10 +1,13 @@
-//! From the stream of what the scan finds to batches of runs: where leaves begin, which of them changed, what goes together.
+//! From the stream of what the scan finds to batches of runs: where leaves begin, which of them
+//! changed, what goes together.
 
 use std::collections::HashMap;
 
 use crate::limits::NODE_ENTRIES_MAX;
 use crate::manifest::{file_name, starts_node};
-use crate::source::{Category, DATABASE_PATH, Fingerprint, Found, Layout, LiveFile, Rules, Stat, Verdicts};
+use crate::source::{
+    Category, DATABASE_PATH, Fingerprint, Found, Layout, LiveFile, Rules, Stat, Verdicts,
+};
 
 use super::super::ingest::item::{BytesFrom, Item, Plan};
 use super::super::ingest::old::OldRuns;
@@ -61,7 +64,18 @@ impl<'a> Planner<'a> {
             }
         }
         let (links, verdicts, passed) = (HashMap::new(), Verdicts::default(), Passed::begin());
-        Planner { rules, layout, lanes, links, known_verdicts, main, verdicts, passed, seen: (0, 0), others_seen: 0 }
+        Planner {
+            rules,
+            layout,
+            lanes,
+            links,
+            known_verdicts,
+            main,
+            verdicts,
+            passed,
+            seen: (0, 0),
+            others_seen: 0,
+        }
     }
 
     /// Takes what the scan found next; a batch where one became ready.
@@ -81,10 +95,15 @@ impl<'a> Planner<'a> {
             link_group: None,
             bytes_from: BytesFrom::Itself,
         };
-        // A database is whole pages of 512 bytes or a multiple: most other files need not be looked at.
-        let may_be_database = found.stat.is_file() && found.stat.size > 0 && found.stat.size.is_multiple_of(512);
+        // A database is whole pages of 512 bytes or a multiple: most other files need not be looked
+        // at.
+        let may_be_database =
+            found.stat.is_file() && found.stat.size > 0 && found.stat.size.is_multiple_of(512);
         if may_be_database && self.is_database(found) {
-            if self.rules.is_instance && category.may_hold_sqlite() && !found.path.starts_with(b"programdata/") {
+            if self.rules.is_instance
+                && category.may_hold_sqlite()
+                && !found.path.starts_with(b"programdata/")
+            {
                 category = Category::Database;
             }
             // One that went away since is told when its content is read.
@@ -99,7 +118,11 @@ impl<'a> Planner<'a> {
         if found.stat.is_file() && found.stat.nlink > 1 {
             item.link_group = Some(self.link_group(found));
         }
-        let injected = if category == Category::Database { self.take_main_before(Some(found.path)) } else { None };
+        let injected = if category == Category::Database {
+            self.take_main_before(Some(found.path))
+        } else {
+            None
+        };
         let batch = self.push(category, item);
         injected.or(batch)
     }
@@ -110,7 +133,10 @@ impl<'a> Planner<'a> {
             return verdict;
         }
         // Unreadable is told when its content is read.
-        let verdict = self.layout.open(found.path).is_some_and(|mut file| crate::source::is_database(&mut file).unwrap_or(false));
+        let verdict = self
+            .layout
+            .open(found.path)
+            .is_some_and(|mut file| crate::source::is_database(&mut file).unwrap_or(false));
         self.verdicts.note(found.fingerprint, verdict);
         verdict
     }
@@ -119,7 +145,10 @@ impl<'a> Planner<'a> {
     fn link_group(&mut self, found: &Found<'_>) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = *found.key;
         let id = (found.stat.dev, found.stat.ino);
-        let (group, left) = self.links.entry(id).or_insert((u64::from_le_bytes([a, b, c, d, e, f, g, h]), found.stat.nlink));
+        let (group, left) = self
+            .links
+            .entry(id)
+            .or_insert((u64::from_le_bytes([a, b, c, d, e, f, g, h]), found.stat.nlink));
         *left = left.saturating_sub(1);
         let group = *group;
         if self.links.get(&id).is_some_and(|(_, left)| *left == 0) {
@@ -137,10 +166,13 @@ impl<'a> Planner<'a> {
 
     fn push(&mut self, category: Category, item: Item) -> Option<Batch> {
         self.seen.0 += u64::from(item.stat.is_file());
-        self.others_seen += u64::from(item.stat.is_file() && !file_name(&item.path).starts_with(b".jellyfin-"));
+        self.others_seen +=
+            u64::from(item.stat.is_file() && !file_name(&item.path).starts_with(b".jellyfin-"));
         self.seen.1 += if item.stat.is_file() { item.stat.size } else { 0 };
         let lane = self.lanes.get_mut(category.number())?;
-        if lane.items.len() >= NODE_ENTRIES_MAX || (!lane.items.is_empty() && starts_node(&item.key, 0)) {
+        if lane.items.len() >= NODE_ENTRIES_MAX
+            || (!lane.items.is_empty() && starts_node(&item.key, 0))
+        {
             lane.close_run();
         }
         lane.items.push(item);
@@ -167,13 +199,18 @@ impl Lane {
         let mut sums = Vec::with_capacity(items.len() * 16);
         items.iter().for_each(|item| sums.extend_from_slice(&item.fingerprint.0));
         let sum = Fingerprint::of(&sums);
-        if let Some(run) = self.old.beginning_at(&first.path).filter(|run| run.trusted && run.sum == sum && run.entries == items.len() as u64) {
+        if let Some(run) = self
+            .old
+            .beginning_at(&first.path)
+            .filter(|run| run.trusted && run.sum == sum && run.entries == items.len() as u64)
+        {
             let run = run.clone();
             self.plans.push(Plan::Keep { run, items });
             return;
         }
         let old = self.old.overlapping(&first.path, &last.path);
-        self.bytes += items.iter().filter(|item| item.stat.is_file()).map(|item| item.stat.size).sum::<u64>();
+        self.bytes +=
+            items.iter().filter(|item| item.stat.is_file()).map(|item| item.stat.size).sum::<u64>();
         self.entries += items.len();
         self.plans.push(Plan::Build { items, old });
     }
@@ -201,8 +238,11 @@ pub(super) fn database_fingerprint(file: &LiveFile, own: Fingerprint) -> Fingerp
     Fingerprint::of(&all)
 }
 
-/// Whether a database's file or a log beside it was written so near the scan that their stats must not be trusted.
+/// Whether a database's file or a log beside it was written so near the scan that their stats must
+/// not be trusted.
 pub(super) fn database_is_racy(file: &LiveFile, own: &Stat, scan_start_ns: i128) -> bool {
-    let is_racy = |ending| file.side(ending).stat().is_ok_and(|stat| stat.size > 0 && stat.is_racy(scan_start_ns));
+    let is_racy = |ending| {
+        file.side(ending).stat().is_ok_and(|stat| stat.size > 0 && stat.is_racy(scan_start_ns))
+    };
     own.is_racy(scan_start_ns) || is_racy("-wal") || is_racy("-journal")
 }

@@ -2,9 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::manifest::{ByteCounts, Catalog, Directories, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord, display, find, is_within};
+use crate::manifest::{
+    ByteCounts, Catalog, Directories, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord,
+    display, find, is_within,
+};
 use crate::progress::{Phase, Problem};
-use crate::source::{Category, DATABASE_PATH, GENERATED, ScanCacheWriter, ScanRoot, Verdicts, version};
+use crate::source::{
+    Category, DATABASE_PATH, GENERATED, ScanCacheWriter, ScanRoot, Verdicts, version,
+};
 use crate::store::{ChunkReader, Held, Index};
 
 use super::super::Error;
@@ -45,7 +50,11 @@ pub(super) fn close(
     (roots, earlier): (&[ScanRoot], &worth::Before<'_>),
 ) -> Result<Closed, Error> {
     run.monitor.progress.phase(Phase::Commit, 0, 0);
-    let categories = if run.options.dry_run { Default::default() } else { collector.close_trees(&run.wanted)? };
+    let categories = if run.options.dry_run {
+        Default::default()
+    } else {
+        collector.close_trees(&run.wanted)?
+    };
     let (others_seen, verdicts) = (walked.others_seen, std::mem::take(&mut walked.verdicts));
     let mut record = record(run, &mut collector, walked);
     record.categories = categories;
@@ -57,29 +66,43 @@ pub(super) fn close(
     if run.spec.layout.is_instance && run.keeps() {
         tell_losses(run, &mut collector, &record, others_seen, (roots, earlier));
     }
-    (record.problems, record.problem_count) = (std::mem::take(&mut collector.problems), collector.problem_count);
+    (record.problems, record.problem_count) =
+        (std::mem::take(&mut collector.problems), collector.problem_count);
     let (reads, held) = (collector.reads, Held::from(std::mem::take(&mut collector.held)));
     let id = new_id(run)?;
     let copy_bytes = collector.store_record_copy(id, &record)?;
     let (stored, cache) = collector.finish()?;
-    // Looked at before anything is published: a chunk that is known but in no pack would make every snapshot after this one lie.
+    // Looked at before anything is published: a chunk that is known but in no pack would make every
+    // snapshot after this one lie.
     if index.unplaced() != 0 && run.purpose == Purpose::Keep {
         return Err(crate::store::Error::Unplaced { chunks: index.unplaced() }.into());
     }
-    (record.bytes.new_raw, record.bytes.new_stored) = (stored.raw_bytes - copy_bytes, stored.stored_bytes);
+    (record.bytes.new_raw, record.bytes.new_stored) =
+        (stored.raw_bytes - copy_bytes, stored.stored_bytes);
     Ok(Closed { id, record, reads, packs: stored.packs, held, cache, verdicts })
 }
 
 impl Closed {
     /// Makes it a snapshot; of a look, tells what it would hold.
-    pub(super) fn publish(self, run: &Run<'_>, index: Index) -> Result<(SnapshotReport, Held), Error> {
+    pub(super) fn publish(
+        self,
+        run: &Run<'_>,
+        index: Index,
+    ) -> Result<(SnapshotReport, Held), Error> {
         let Closed { id, mut record, reads, packs, held, cache, verdicts } = self;
         let took_ms = || run.begun.elapsed().as_millis() as u64;
         if !run.keeps() {
             record.took_ms = took_ms();
-            return Ok((SnapshotReport { id: None, record, reads, packs: 0, index_is_current: true }, held));
+            return Ok((
+                SnapshotReport { id: None, record, reads, packs: 0, index_is_current: true },
+                held,
+            ));
         }
-        let index_is_current = if packs > 0 || index.trailers_read() > 0 || index.is_due() { index.commit()? } else { true };
+        let index_is_current = if packs > 0 || index.trailers_read() > 0 || index.is_due() {
+            index.commit()?
+        } else {
+            true
+        };
         record.took_ms = took_ms();
         Catalog::publish(run.repository, id, &record, run.options.is_kept)?;
         if let Some(last) = last_of_version(run, &record) {
@@ -90,9 +113,17 @@ impl Closed {
     }
 }
 
-/// What was wrong with a database is wrong with it still, as long as it was not written to. The main one is told by its capture.
+/// What was wrong with a database is wrong with it still, as long as it was not written to. The
+/// main one is told by its capture.
 fn tell_again(run: &Run<'_>, index: &Index, collector: &mut Collector<'_>) {
-    let Some(databases) = run.parents.categories.get(&Category::Database).filter(|_| run.rules.wants(Category::Database)) else { return };
+    let Some(databases) = run
+        .parents
+        .categories
+        .get(&Category::Database)
+        .filter(|_| run.rules.wants(Category::Database))
+    else {
+        return;
+    };
     let known = run.parents.record.iter().flat_map(|record| &record.problems);
     let mut reader = ChunkReader::new(run.repository, index);
     let mut is_unchanged = |problem: &&Problem| {
@@ -100,7 +131,11 @@ fn tell_again(run: &Run<'_>, index: &Index, collector: &mut Collector<'_>) {
         path != DATABASE_PATH
             && !(run.options.accept_loss && problem.what == worth::NO_ITEMS)
             && !collector.copied.contains(path)
-            && run.spec.layout.live_file(path).is_ok_and(|file| file.stat().is_ok_and(|stat| stat.is_file()))
+            && run
+                .spec
+                .layout
+                .live_file(path)
+                .is_ok_and(|file| file.stat().is_ok_and(|stat| stat.is_file()))
             && find(&mut reader, databases.manifest, path).is_ok_and(|entry| entry.is_some())
     };
     for problem in known.filter(|problem| is_unchanged(problem)).cloned().collect::<Vec<_>>() {
@@ -109,25 +144,49 @@ fn tell_again(run: &Run<'_>, index: &Index, collector: &mut Collector<'_>) {
     }
 }
 
-/// The snapshot before, where it is the last one of another version: after an upgrade that went wrong it is the one to go back to.
+/// The snapshot before, where it is the last one of another version: after an upgrade that went
+/// wrong it is the one to go back to.
 fn last_of_version(run: &Run<'_>, record: &SnapshotRecord) -> Option<SnapshotId> {
-    let before = run.parents.record.as_ref().filter(|before| before.is_complete() && !before.is_safety() && !record.is_safety())?;
+    let before = run
+        .parents
+        .record
+        .as_ref()
+        .filter(|before| before.is_complete() && !before.is_safety() && !record.is_safety())?;
     let (then, now) = (before.server.version.as_ref()?, record.server.version.as_ref()?);
     let is_other = version::parse(&then.value) != version::parse(&now.value);
-    // A version that is only the least possible one says something where the database itself was changed.
+    // A version that is only the least possible one says something where the database itself was
+    // changed.
     let is_told = (then.exact && now.exact) || before.server.history != record.server.history;
     (is_other && is_told).then_some(run.parents.newest).flatten()
 }
 
 /// Tells what earlier snapshots had and this one lacks, where that is more than a day's work.
-fn tell_losses(run: &Run<'_>, collector: &mut Collector<'_>, record: &SnapshotRecord, others_seen: u64, (roots, earlier): (&[ScanRoot], &worth::Before<'_>)) {
-    let mut losses = worth::of_source(&record.categories, &collector.problems, others_seen, (roots, !run.options.exclude.is_empty()), earlier);
+fn tell_losses(
+    run: &Run<'_>,
+    collector: &mut Collector<'_>,
+    record: &SnapshotRecord,
+    others_seen: u64,
+    (roots, earlier): (&[ScanRoot], &worth::Before<'_>),
+) {
+    let mut losses = worth::of_source(
+        &record.categories,
+        &collector.problems,
+        others_seen,
+        (roots, !run.options.exclude.is_empty()),
+        earlier,
+    );
     if collector.library_is_empty && earlier.has_library_items() {
         losses.push(Problem { path: display(worth::LIBRARY), what: worth::NO_ITEMS.to_owned() });
     }
     // What is told of a whole category need not be told of each of its folders.
-    let is_told = |path: &[u8]| losses.iter().chain(&collector.problems).any(|problem| is_within(path, problem.path.as_bytes()));
-    let is_asked = |path: &[u8]| others_seen > 0 && run.rules.wants(Category::of(path)) && !is_told(path);
+    let is_told = |path: &[u8]| {
+        losses
+            .iter()
+            .chain(&collector.problems)
+            .any(|problem| is_within(path, problem.path.as_bytes()))
+    };
+    let is_asked =
+        |path: &[u8]| others_seen > 0 && run.rules.wants(Category::of(path)) && !is_told(path);
     let emptied = emptied::since(earlier, roots, is_asked);
     losses.extend(emptied);
     for problem in losses {
@@ -136,7 +195,8 @@ fn tell_losses(run: &Run<'_>, collector: &mut Collector<'_>, record: &SnapshotRe
     }
 }
 
-/// The record but for what only the end of the capture knows: categories, problems, what was stored.
+/// The record but for what only the end of the capture knows: categories, problems, what was
+/// stored.
 fn record(run: &Run<'_>, collector: &mut Collector<'_>, walked: Walked) -> SnapshotRecord {
     let (options, spec, parents) = (run.options, run.spec, &run.parents);
     let mut files = collector.files;
@@ -144,12 +204,23 @@ fn record(run: &Run<'_>, collector: &mut Collector<'_>, walked: Walked) -> Snaps
     files.gone = parents.files().saturating_sub(collector.met);
     let left_out = std::mem::take(&mut collector.left_out);
     let mut remarks = walked.remarks;
-    remarks.extend(run.rules.globs.unused().map(|glob| format!("nothing was left out for --exclude {glob}: no name or path matches it")));
-    remarks.extend(left_out.iter().map(|glob| format!("{glob} was left out: it is on another file system")));
-    let generated: Vec<String> = if run.rules.has_left_generated.load(Ordering::Relaxed) { GENERATED.map(str::to_owned).to_vec() } else { Vec::new() };
+    remarks.extend(run.rules.globs.unused().map(|glob| {
+        format!("nothing was left out for --exclude {glob}: no name or path matches it")
+    }));
+    remarks.extend(
+        left_out.iter().map(|glob| format!("{glob} was left out: it is on another file system")),
+    );
+    let generated: Vec<String> = if run.rules.has_left_generated.load(Ordering::Relaxed) {
+        GENERATED.map(str::to_owned).to_vec()
+    } else {
+        Vec::new()
+    };
     let mut server = walked.server;
     // A server that lost its id in this place is the same still.
-    server.id = server.id.or_else(|| run.server.clone()).or_else(|| parents.record.as_ref()?.server.id.clone());
+    server.id = server
+        .id
+        .or_else(|| run.server.clone())
+        .or_else(|| parents.record.as_ref()?.server.id.clone());
     let mut record = SnapshotRecord {
         time_ns: i64::try_from(run.scan_start_ns).unwrap_or(i64::MAX),
         parent: parents.newest,
@@ -166,7 +237,12 @@ fn record(run: &Run<'_>, collector: &mut Collector<'_>, walked: Walked) -> Snaps
         server,
         categories: Default::default(),
         files,
-        bytes: ByteCounts { source: walked.seen.1, read: collector.read_bytes, new_raw: 0, new_stored: 0 },
+        bytes: ByteCounts {
+            source: walked.seen.1,
+            read: collector.read_bytes,
+            new_raw: 0,
+            new_stored: 0,
+        },
         took_ms: 0,
         excluded: [options.exclude.as_slice(), &left_out, &generated].concat(),
         problems: Vec::new(),
@@ -180,7 +256,8 @@ fn record(run: &Run<'_>, collector: &mut Collector<'_>, walked: Walked) -> Snaps
     record
 }
 
-/// An id behind all others: the order of the list is that in which snapshots were taken, whatever the clock said.
+/// An id behind all others: the order of the list is that in which snapshots were taken, whatever
+/// the clock said.
 fn new_id(run: &Run<'_>) -> Result<SnapshotId, Error> {
     let mut random = [0; 10];
     getrandom::fill(&mut random).map_err(|_| Error::System { what: "random numbers" })?;

@@ -15,6 +15,7 @@ use super::super::ingest::collect::Collector;
 use super::super::ingest::job::Shared;
 use super::super::ingest::old::OldRuns;
 use super::super::ingest::packer::Packer;
+use super::captured::Captured;
 use super::database::{self, Databases};
 use super::parents::Parents;
 use super::{SnapshotOptions, SourceSpec, clock, walk, worth};
@@ -24,7 +25,8 @@ use super::{SnapshotOptions, SourceSpec, clock, walk, worth};
 pub(super) enum Purpose {
     /// A snapshot.
     Keep,
-    /// To know what a snapshot would hold: the manifests stay in memory, contents are dropped once they are hashed.
+    /// To know what a snapshot would hold: the manifests stay in memory, contents are dropped once
+    /// they are hashed.
     Look,
 }
 
@@ -43,7 +45,8 @@ pub(super) struct Run<'r> {
     pub rules: Rules,
     pub wanted: Vec<Category>,
     pub parents: Parents,
-    /// The server's id; of one that lost it, that of the server that the last snapshot of this directory is of.
+    /// The server's id; of one that lost it, that of the server that the last snapshot of this
+    /// directory is of.
     pub server: Option<String>,
     /// What is wrong with the repository's list and the machine's clock.
     problems: Vec<Problem>,
@@ -61,16 +64,38 @@ impl<'r> Run<'r> {
         let scan_start_ns = clock::now_ns();
         let key = source_key(&options.host, &spec.layout);
         let rules = rules(repository, spec, options)?;
-        let wanted: Vec<Category> = Category::ALL.into_iter().filter(|c| rules.wants(*c) && (spec.layout.is_instance || *c == Category::Other)).collect();
-        let server = spec.server.id.clone().map_or_else(|| server_of_place(repository, &options.host, &spec.layout), |id| Ok(Some(id)))?;
+        let wanted: Vec<Category> = Category::ALL
+            .into_iter()
+            .filter(|c| rules.wants(*c) && (spec.layout.is_instance || *c == Category::Other))
+            .collect();
+        let server = spec.server.id.clone().map_or_else(
+            || server_of_place(repository, &options.host, &spec.layout),
+            |id| Ok(Some(id)),
+        )?;
         let parents = Parents::find(repository, &key, server.as_deref(), &wanted)?;
-        let mut run = Run { repository, spec, options, purpose, monitor, begun, scan_start_ns, key, rules, wanted, parents, server, problems: Vec::new() };
+        let mut run = Run {
+            repository,
+            spec,
+            options,
+            purpose,
+            monitor,
+            begun,
+            scan_start_ns,
+            key,
+            rules,
+            wanted,
+            parents,
+            server,
+            problems: Vec::new(),
+        };
         if run.keeps() {
-            // Repositories of older programs had no copy of their settings, and one that is new may have been cut off before it was written.
+            // Repositories of older programs had no copy of their settings, and one that is new may
+            // have been cut off before it was written.
             if run.parents.newest.is_none() || repository.config().format == 1 {
                 repository.complete_config()?;
             }
-            let gone_back = went_back(repository)?.map(|went_back| Problem { path: "list".to_owned(), what: went_back.words() });
+            let gone_back = went_back(repository)?
+                .map(|went_back| Problem { path: "list".to_owned(), what: went_back.words() });
             run.problems.extend(gone_back);
             // Where this source has a snapshot there is a list.
             if run.parents.newest.is_none() {
@@ -80,16 +105,23 @@ impl<'r> Run<'r> {
         if purpose == Purpose::Keep {
             let before = run.parents.record.as_ref();
             let believed = match before.filter(|before| before.has_wrong_clock()) {
-                Some(_) => run.parents.newest_of(repository, &run.key, run.server.as_deref(), |record| !record.has_wrong_clock())?,
+                Some(_) => run.parents.newest_of(
+                    repository,
+                    &run.key,
+                    run.server.as_deref(),
+                    |record| !record.has_wrong_clock(),
+                )?,
                 None => None,
             };
             let last = run.parents.last_believed(repository)?;
-            let compared = clock::Compared { before, believed: believed.as_ref(), last: last.as_ref() };
+            let compared =
+                clock::Compared { before, believed: believed.as_ref(), last: last.as_ref() };
             let problem = clock::problem(scan_start_ns, &compared, repository);
             run.problems.extend(problem);
         }
         if purpose == Purpose::Keep && spec.layout.is_unfinished() {
-            run.problems.push(Problem { path: HALF_MOVED.to_owned(), what: HALF_MOVED_WORDS.to_owned() });
+            run.problems
+                .push(Problem { path: HALF_MOVED.to_owned(), what: HALF_MOVED_WORDS.to_owned() });
         }
         Ok(run)
     }
@@ -100,9 +132,19 @@ impl<'r> Run<'r> {
     }
 
     /// What earlier captures found, by category.
-    pub(super) fn old_runs(&self, cache: Option<&ScanCache>, index: &Index) -> HashMap<Category, OldRuns> {
+    pub(super) fn old_runs(
+        &self,
+        cache: Option<&ScanCache>,
+        index: &Index,
+    ) -> HashMap<Category, OldRuns> {
         let mut reader = ChunkReader::new(self.repository, index);
-        self.parents.categories.iter().map(|(category, record)| (*category, OldRuns::load(*category, record, cache, &mut reader))).collect()
+        self.parents
+            .categories
+            .iter()
+            .map(|(category, record)| {
+                (*category, OldRuns::load(*category, record, cache, &mut reader))
+            })
+            .collect()
     }
 
     /// Where private copies of databases are made.
@@ -114,11 +156,19 @@ impl<'r> Run<'r> {
     }
 
     /// Takes what the workers store.
-    pub(super) fn collector<'i>(&self, index: &'i Index, cache_file: Option<&Path>) -> Result<Collector<'i>, Error>
+    pub(super) fn collector<'i>(
+        &self,
+        index: &'i Index,
+        cache_file: Option<&Path>,
+    ) -> Result<Collector<'i>, Error>
     where
         'r: 'i,
     {
-        let writer = if self.keeps() { cache_file.and_then(|path| ScanCacheWriter::create(path).ok()) } else { None };
+        let writer = if self.keeps() {
+            cache_file.and_then(|path| ScanCacheWriter::create(path).ok())
+        } else {
+            None
+        };
         let config = self.repository.config();
         let packer = Packer::new(self.repository.hashing(), config.cut, config.compression_level)?;
         let streams = PackStreams::new(self.repository, index, Collector::STREAMS);
@@ -135,25 +185,43 @@ impl<'r> Run<'r> {
         if self.options.accept_loss {
             return Ok(worth::Before::nothing(self.repository, index));
         }
-        worth::Before::find((self.repository, index), &self.parents, (&self.key, self.server.as_deref()), &self.wanted)
+        worth::Before::find(
+            (self.repository, index),
+            &self.parents,
+            (&self.key, self.server.as_deref()),
+            &self.wanted,
+        )
     }
 
-    /// Copies and stores the main database first: what the server writes meanwhile is younger than everything else.
+    /// Copies and stores the main database first: what the server writes meanwhile is younger than
+    /// everything else.
     pub(super) fn main_database<'a>(
         &self,
         shared: &Shared<'a>,
         databases: &mut Databases<'a>,
         earlier: &worth::Before<'_>,
         collector: &mut Collector<'a>,
-    ) -> Result<database::Captured, Error> {
+    ) -> Result<Captured, Error> {
         if !self.rules.wants(Category::Database) || !self.spec.layout.is_instance {
-            return Ok(database::Captured::of(self.spec));
+            return Ok(Captured::of(self.spec));
         }
-        database::capture(self.spec, shared, databases, (&self.parents, earlier), self.monitor, &mut |extent| collector.extent(Category::Database, extent))
+        database::capture(
+            self.spec,
+            shared,
+            databases,
+            (&self.parents, earlier),
+            self.monitor,
+            &mut |extent| collector.extent(Category::Database, extent),
+        )
     }
 
     /// Tells what is known to be wrong before the walk.
-    pub(super) fn tell_known(&self, of_database: Vec<Problem>, missing_packs: usize, collector: &mut Collector<'_>) {
+    pub(super) fn tell_known(
+        &self,
+        of_database: Vec<Problem>,
+        missing_packs: usize,
+        collector: &mut Collector<'_>,
+    ) {
         let missing = (missing_packs > 0).then(|| Problem {
             path: "packs".to_owned(),
             what: format!(
@@ -162,21 +230,38 @@ impl<'r> Run<'r> {
             ),
         });
         // A capture of the database alone does not tell of pictures.
-        let of_source = self.spec.problems.iter().filter(|problem| self.rules.wants(Category::of(problem.path.as_bytes()))).cloned();
+        let of_source = self
+            .spec
+            .problems
+            .iter()
+            .filter(|problem| self.rules.wants(Category::of(problem.path.as_bytes())))
+            .cloned();
         let mut unfollowed = walk::unfollowed(&self.spec.layout, &self.rules);
         unfollowed.extend(walk::refused(&self.spec.layout, &self.rules));
-        for problem in of_source.chain(of_database).chain(missing).chain(self.problems.clone()).chain(unfollowed) {
+        for problem in of_source
+            .chain(of_database)
+            .chain(missing)
+            .chain(self.problems.clone())
+            .chain(unfollowed)
+        {
             self.monitor.progress.problem(&problem);
             collector.problem(problem);
         }
     }
 }
 
-/// The id of the server that the last snapshot of the same data directory on this machine is of: what is gone from there is its.
-fn server_of_place(repository: &Repository, host: &str, layout: &Layout) -> Result<Option<String>, Error> {
+/// The id of the server that the last snapshot of the same data directory on this machine is of:
+/// what is gone from there is its.
+fn server_of_place(
+    repository: &Repository,
+    host: &str,
+    layout: &Layout,
+) -> Result<Option<String>, Error> {
     let here = layout.directories();
     let Some(place) = here.get("programdata") else { return Ok(None) };
-    let is_of_it = |record: &SnapshotRecord| record.source.host == host && record.source.directories.get("programdata") == Some(place);
+    let is_of_it = |record: &SnapshotRecord| {
+        record.source.host == host && record.source.directories.get("programdata") == Some(place)
+    };
     Ok(Catalog::newest(repository, is_of_it)?.and_then(|(_, record)| record.server.id))
 }
 
@@ -184,7 +269,10 @@ const HALF_MOVED_WORDS: &str = "a move of this server was interrupted: some of i
                                 --undo) before you start Jellyfin, and do not restore this snapshot";
 
 /// Begins the list of a new repository; a problem where the list of an old one is gone.
-pub(in crate::ops) fn begin_list(repository: &Repository, now_ns: i128) -> Result<Option<Problem>, Error> {
+pub(in crate::ops) fn begin_list(
+    repository: &Repository,
+    now_ns: i128,
+) -> Result<Option<Problem>, Error> {
     let standing = Standing::begin(repository, i64::try_from(now_ns).unwrap_or(i64::MAX))?;
     Ok((standing == Standing::Lost).then(|| Problem {
         path: "list".to_owned(),
@@ -194,11 +282,17 @@ pub(in crate::ops) fn begin_list(repository: &Repository, now_ns: i128) -> Resul
     }))
 }
 
-/// A directory that the user names for private copies must be there, writable, and none of the source's.
+/// A directory that the user names for private copies must be there, writable, and none of the
+/// source's.
 fn check_scratch(scratch: &Path, roots: &[ScanRoot]) -> Result<(), Error> {
-    let failed = |source| Error::Target { verb: "make a private copy in", path: scratch.to_path_buf(), source };
+    let failed = |source| Error::Target {
+        verb: "make a private copy in",
+        path: scratch.to_path_buf(),
+        source,
+    };
     let real = std::fs::canonicalize(scratch).map_err(failed)?;
-    let is_within = |root: &ScanRoot| std::fs::canonicalize(&root.dir).is_ok_and(|root| real.starts_with(root));
+    let is_within =
+        |root: &ScanRoot| std::fs::canonicalize(&root.dir).is_ok_and(|root| real.starts_with(root));
     if roots.iter().any(is_within) {
         return Err(Error::Refused {
             what: format!("{} is inside the source, and jellyvault never writes to the source", scratch.display()),
@@ -212,12 +306,19 @@ fn check_scratch(scratch: &Path, roots: &[ScanRoot]) -> Result<(), Error> {
 pub(super) fn open_roots(roots: &[ScanRoot]) -> Result<Vec<(ScanRoot, OwnedFd)>, Error> {
     let open = |root: &ScanRoot| -> Result<(ScanRoot, OwnedFd), Error> {
         let fd = root.open(rustix::fs::OFlags::PATH);
-        Ok((root.clone(), fd.map_err(|error| Error::Source { path: root.dir.clone(), source: error.into() })?))
+        Ok((
+            root.clone(),
+            fd.map_err(|error| Error::Source { path: root.dir.clone(), source: error.into() })?,
+        ))
     };
     roots.iter().map(open).collect()
 }
 
-fn rules(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions) -> Result<Rules, Error> {
+fn rules(
+    repository: &Repository,
+    spec: &SourceSpec,
+    options: &SnapshotOptions,
+) -> Result<Rules, Error> {
     let own = match repository.location() {
         crate::store::Location::Folder(folder) => vec![folder.clone()],
         crate::store::Location::Memory => Vec::new(),
@@ -234,18 +335,27 @@ fn rules(repository: &Repository, spec: &SourceSpec, options: &SnapshotOptions) 
         // A plain folder's own root is its only one.
         rules.closed = crate::source::closed_dirs(own.iter().map(PathBuf::as_path));
     }
-    rules.exclude(&options.exclude).map_err(|source| Error::Glob { glob: source.glob().unwrap_or_default().to_owned(), source })?;
+    rules.exclude(&options.exclude).map_err(|source| Error::Glob {
+        glob: source.glob().unwrap_or_default().to_owned(),
+        source,
+    })?;
     Ok(rules)
 }
 
-/// Names a source: the machine and the directories. What follows one another under this name has one scan cache.
+/// Names a source: the machine and the directories. What follows one another under this name has
+/// one scan cache.
 fn source_key(host: &str, layout: &Layout) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(host.as_bytes());
     // A link that is followed from now on makes no other source.
     let mut directories = layout.directories();
     // Nor does one that is not followed.
-    directories.extend(layout.refused.iter().map(|(root, _)| (String::from_utf8_lossy(&root.logical).into_owned(), root.dir.to_string_lossy().into_owned())));
+    directories.extend(layout.refused.iter().map(|(root, _)| {
+        (
+            String::from_utf8_lossy(&root.logical).into_owned(),
+            root.dir.to_string_lossy().into_owned(),
+        )
+    }));
     for (name, path) in directories.iter().filter(|(name, _)| !name.contains('/')) {
         hasher.update(&[0]).update(name.as_bytes()).update(&[0]).update(path.as_bytes());
     }

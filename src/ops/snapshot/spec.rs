@@ -17,7 +17,8 @@ pub struct SourceSpec {
     pub how: String,
     /// What is known of the server already.
     pub server: Server,
-    /// What is known to be wrong before anything is read: directories that are not here, a database kept elsewhere.
+    /// What is known to be wrong before anything is read: directories that are not here, a database
+    /// kept elsewhere.
     pub problems: Vec<Problem>,
     /// Whether a database is expected.
     pub expects_database: bool,

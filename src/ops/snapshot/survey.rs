@@ -20,7 +20,11 @@ pub struct Survey {
 
 /// Walks a source.
 pub fn survey(spec: &SourceSpec, threads: usize, monitor: &Monitor) -> Result<Survey, Error> {
-    let rules = Rules { is_instance: spec.layout.is_instance, closed: spec.layout.closed(&[]), ..Rules::default() };
+    let rules = Rules {
+        is_instance: spec.layout.is_instance,
+        closed: spec.layout.closed(&[]),
+        ..Rules::default()
+    };
     let mut survey = Survey { problems: spec.problems.clone(), ..Survey::default() };
     let mut count = |category: Category, stat: &Stat| {
         let (files, bytes) = survey.categories.entry(category.name()).or_default();
@@ -28,32 +32,51 @@ pub fn survey(spec: &SourceSpec, threads: usize, monitor: &Monitor) -> Result<Su
         *bytes += stat.size;
     };
     if spec.layout.database.is_some()
-        && let Some(stat) = spec.layout.live_file(crate::source::DATABASE_PATH).ok().and_then(|file| file.stat().ok())
+        && let Some(stat) = spec
+            .layout
+            .live_file(crate::source::DATABASE_PATH)
+            .ok()
+            .and_then(|file| file.stat().ok())
     {
         count(Category::Database, &stat);
     }
     monitor.progress.phase(Phase::Capture, 0, 0);
     let mut problems = Vec::new();
-    let walked = scan(&spec.layout.present(), &rules, &Default::default(), threads, &monitor.interrupt, |event| {
-        match event {
-            Event::Found(found) if found.stat.is_file() => {
-                let mut category = rules.category(found.path);
-                if rules.is_instance && category.may_hold_sqlite() && !found.path.starts_with(b"programdata/") {
-                    let is_database = spec.layout.open(found.path);
-                    if is_database.is_some_and(|mut file| crate::source::is_database(&mut file).unwrap_or(false)) {
-                        category = Category::Database;
+    let walked = scan(
+        &spec.layout.present(),
+        &rules,
+        &Default::default(),
+        threads,
+        &monitor.interrupt,
+        |event| {
+            match event {
+                Event::Found(found) if found.stat.is_file() => {
+                    let mut category = rules.category(found.path);
+                    if rules.is_instance
+                        && category.may_hold_sqlite()
+                        && !found.path.starts_with(b"programdata/")
+                    {
+                        let is_database = spec.layout.open(found.path);
+                        if is_database.is_some_and(|mut file| {
+                            crate::source::is_database(&mut file).unwrap_or(false)
+                        }) {
+                            category = Category::Database;
+                        }
                     }
+                    count(category, found.stat);
+                    monitor.progress.advance(1, found.stat.size);
                 }
-                count(category, found.stat);
-                monitor.progress.advance(1, found.stat.size);
+                Event::Failed { path, verb, error } => {
+                    problems.push(Problem {
+                        path: display(path),
+                        what: format!("cannot {verb} ({})", std::io::Error::from(error)),
+                    });
+                }
+                _ => {}
             }
-            Event::Failed { path, verb, error } => {
-                problems.push(Problem { path: display(path), what: format!("cannot {verb} ({})", std::io::Error::from(error)) });
-            }
-            _ => {}
-        }
-        Ok::<_, Error>(())
-    });
+            Ok::<_, Error>(())
+        },
+    );
     survey.problems.extend(problems);
     match walked {
         Ok(()) => Ok(survey),

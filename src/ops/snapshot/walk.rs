@@ -1,4 +1,5 @@
-//! The walk through the source: what the scan finds becomes batches, workers take them, what comes back is collected in order.
+//! The walk through the source: what the scan finds becomes batches, workers take them, what comes
+//! back is collected in order.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -7,19 +8,22 @@ use std::sync::mpsc::sync_channel;
 use crate::limits::{REMARKS_BYTES_MAX, REMARKS_MAX};
 use crate::manifest::display;
 use crate::progress::Problem;
-use crate::source::{Category, Event, Layout, Linked, PASSING, Rules, ScanError, ScanRoot, linked_folders, scan};
+use crate::source::{
+    Category, Event, Layout, Linked, PASSING, Rules, ScanError, ScanRoot, linked_folders, scan,
+};
 
 use super::super::Error;
 use super::super::ingest::collect::{Collector, Pending};
 use super::super::ingest::item::Plan;
 use super::super::ingest::job::{self, Shared, Worker, kept};
 use super::super::ingest::met::word;
-use super::database::{Databases, NAME_IT};
+use super::captured::NAME_IT;
+use super::database::Databases;
 use super::plan::{Batch, Planner};
 use super::worth;
 
-/// Parts of a batch that may wait until it is its turn: those of a usual batch, some 1 MiB, so that no worker waits for another; a batch
-/// with a large file waits when these are full.
+/// Parts of a batch that may wait until it is its turn: those of a usual batch, some 1 MiB, so that
+/// no worker waits for another; a batch with a large file waits when these are full.
 const PARTS_MAX: usize = 12;
 
 /// Walks the source; batches go to the workers, what comes back is collected in order.
@@ -34,8 +38,15 @@ pub(super) fn walk<'a>(
     collector: &mut Collector<'a>,
     remarks: &mut Vec<String>,
 ) -> Result<(), Error> {
-    let threads = if threads == 0 { std::thread::available_parallelism().map_or(2, Into::into) } else { threads };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().map_err(|_| Error::System { what: "threads" })?;
+    let threads = if threads == 0 {
+        std::thread::available_parallelism().map_or(2, Into::into)
+    } else {
+        threads
+    };
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|_| Error::System { what: "threads" })?;
     let workers: Mutex<Vec<Worker<'a>>> = Mutex::default();
     let hashing = shared.repository.hashing();
     pool.in_place_scope_fifo(|scope| {
@@ -79,7 +90,11 @@ pub(super) fn walk<'a>(
         });
         left_out.finish();
         let outcome = match walked {
-            Ok(()) => planner.finish().into_iter().try_for_each(|batch| hand_out(collector, batch)).and_then(|()| collector.drain()),
+            Ok(()) => planner
+                .finish()
+                .into_iter()
+                .try_for_each(|batch| hand_out(collector, batch))
+                .and_then(|()| collector.drain()),
             Err(ScanError::Interrupted) => Err(Error::Interrupted),
             Err(ScanError::Root { path, error }) => Err(Error::Source { path, source: error }),
             Err(ScanError::Consumer(error)) => Err(error),
@@ -93,7 +108,13 @@ pub(super) fn walk<'a>(
 }
 
 /// Tells what the walk met that is not, or not quite, in the snapshot.
-fn tell(event: Event<'_>, rules: &Rules, shared: &Shared<'_>, collector: &mut Collector<'_>, left_out: &mut LeftOut<'_>) {
+fn tell(
+    event: Event<'_>,
+    rules: &Rules,
+    shared: &Shared<'_>,
+    collector: &mut Collector<'_>,
+    left_out: &mut LeftOut<'_>,
+) {
     let problem = match event {
         Event::Found(found) if rules.is_instance && found.stat.is_file() => worth::of_settings(found.path, found.stat.size),
         Event::Found(_) => None,
@@ -149,21 +170,35 @@ impl LeftOut<'_> {
 
 /// Folders that are links elsewhere: what they lead to is not captured, and that must be said.
 pub(super) fn unfollowed(layout: &Layout, rules: &Rules) -> Vec<Problem> {
-    let linked = linked_folders(layout).into_iter().filter(|linked| !rules.leaves_out_linked(&linked.logical));
-    linked.map(|linked| Problem { path: display(&linked.logical), what: not_followed(&linked) }).collect()
+    let linked = linked_folders(layout)
+        .into_iter()
+        .filter(|linked| !rules.leaves_out_linked(&linked.logical));
+    linked
+        .map(|linked| Problem { path: display(&linked.logical), what: not_followed(&linked) })
+        .collect()
 }
 
 /// Roots that could be traps: what is there is not captured, and that must be said.
 pub(super) fn refused(layout: &Layout, rules: &Rules) -> Vec<Problem> {
     let wanted = layout.refused.iter().filter(|(root, _)| !rules.leaves_out_linked(&root.logical));
-    wanted.map(|(root, why)| Problem { path: display(&root.logical), what: format!("{why}, so it is not in this snapshot. {}", advice(root)) }).collect()
+    wanted
+        .map(|(root, why)| Problem {
+            path: display(&root.logical),
+            what: format!("{why}, so it is not in this snapshot. {}", advice(root)),
+        })
+        .collect()
 }
 
 /// What to do about a root that is a link: only what works for this one.
 fn advice(root: &ScanRoot) -> String {
     use std::os::unix::fs::MetadataExt;
-    let (Ok(link), Ok(dir)) = (std::fs::symlink_metadata(&root.dir), std::fs::metadata(&root.dir)) else { return NAME_IT.to_owned() };
-    let Some(real) = std::fs::canonicalize(&root.dir).ok().filter(|_| link.is_symlink()) else { return NAME_IT.to_owned() };
+    let (Ok(link), Ok(dir)) = (std::fs::symlink_metadata(&root.dir), std::fs::metadata(&root.dir))
+    else {
+        return NAME_IT.to_owned();
+    };
+    let Some(real) = std::fs::canonicalize(&root.dir).ok().filter(|_| link.is_symlink()) else {
+        return NAME_IT.to_owned();
+    };
     let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
     let option = match root.logical.as_slice() {
         b"metadata" => Some("--metadata-dir"),
@@ -179,5 +214,8 @@ fn advice(root: &ScanRoot) -> String {
 }
 
 fn not_followed(linked: &Linked) -> String {
-    format!("it is a symbolic link to the directory {}, whose contents are not in this snapshot. Add --follow-roots to capture them", linked.dir.display())
+    format!(
+        "it is a symbolic link to the directory {}, whose contents are not in this snapshot. Add --follow-roots to capture them",
+        linked.dir.display()
+    )
 }

@@ -1,5 +1,5 @@
-//! Is the source worth a snapshot? An empty database, settings cut to nothing or a metadata folder whose disk is not mounted would look like a
-//! good snapshot of a server that lost everything.
+//! Is the source worth a snapshot? An empty database, settings cut to nothing or a metadata folder
+//! whose disk is not mounted would look like a good snapshot of a server that lost everything.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,10 @@ use std::time::Duration;
 use rustix::fs::{Mode, OFlags};
 
 use crate::archive::Standing;
-use crate::manifest::{Catalog, CategoryRecord, Entries, Entry, Kind, ONLY_MARKERS, SnapshotId, SnapshotRecord, UPGRADE, display, upgrade_words};
+use crate::manifest::{
+    Catalog, CategoryRecord, Entries, Entry, Kind, ONLY_MARKERS, SnapshotId, SnapshotRecord,
+    UPGRADE, display, upgrade_words,
+};
 use crate::progress::{Interrupt, Problem};
 use crate::source::{Category, DATABASE_PATH, DatabaseFacts, ScanRoot, open_private_for, version};
 use crate::store::{ChunkReader, Index, Repository};
@@ -24,7 +27,8 @@ const LOOK_TIME: Duration = Duration::from_secs(5);
 /// Fewer files of a category may go at once without a word; of the metadata none may.
 const FEW_FILES: u64 = 10;
 
-/// Categories that do not become empty by themselves, where they lie, and the fewest files that are missed.
+/// Categories that do not become empty by themselves, where they lie, and the fewest files that are
+/// missed.
 const PLACES: [(Category, &str, u64); 5] = [
     (Category::Metadata, "metadata", 1),
     (Category::Trickplay, "data/trickplay", FEW_FILES),
@@ -44,20 +48,28 @@ pub(super) struct Before<'r> {
 }
 
 impl<'r> Before<'r> {
-    /// The newest complete snapshot of the source with all that this one is asked for; where none has that, the newest complete one.
+    /// The newest complete snapshot of the source with all that this one is asked for; where none
+    /// has that, the newest complete one.
     pub(super) fn find(
         (repository, index): (&'r Repository, &'r Index),
         parents: &Parents,
         (key, server): (&str, Option<&str>),
         wanted: &[Category],
     ) -> Result<Before<'r>, Error> {
-        let has_all = |record: &SnapshotRecord| record.is_complete() && wanted.iter().all(|category| record.category(category.name()).is_some());
-        let Some(newest) = parents.newest.zip(parents.record.clone()) else { return Ok(Before::nothing(repository, index)) };
+        let has_all = |record: &SnapshotRecord| {
+            record.is_complete()
+                && wanted.iter().all(|category| record.category(category.name()).is_some())
+        };
+        let Some(newest) = parents.newest.zip(parents.record.clone()) else {
+            return Ok(Before::nothing(repository, index));
+        };
         if has_all(&newest.1) {
             return Ok(Before { repository, index, snapshot: Some(newest) });
         }
         let is_ours = Parents::is_ours(key, server);
-        let last = |is_so: &dyn Fn(&SnapshotRecord) -> bool| Catalog::newest_of(repository, &parents.end, |record| is_ours(record) && is_so(record));
+        let last = |is_so: &dyn Fn(&SnapshotRecord) -> bool| {
+            Catalog::newest_of(repository, &parents.end, |record| is_ours(record) && is_so(record))
+        };
         let snapshot = match last(&has_all)? {
             None => last(&SnapshotRecord::is_complete)?,
             whole => whole,
@@ -76,7 +88,8 @@ impl<'r> Before<'r> {
     }
 
     fn files_of(&self, category: Category) -> u64 {
-        let record = self.snapshot.as_ref().and_then(|(_, record)| record.category(category.name()));
+        let record =
+            self.snapshot.as_ref().and_then(|(_, record)| record.category(category.name()));
         record.map_or(0, |category| category.files)
     }
 
@@ -95,8 +108,14 @@ impl<'r> Before<'r> {
         let Some((_, record)) = &self.snapshot else { return false };
         let mut reader = ChunkReader::new(self.repository, self.index);
         // A database may be kept among databases wherever it lies.
-        let categories = [Category::of(path), Category::Database].into_iter().filter_map(|category| record.category(category.name()));
-        categories.into_iter().any(|category| Entries::within(&mut reader, category.manifest, path).map_while(Result::ok).any(|entry| is_so(&entry)))
+        let categories = [Category::of(path), Category::Database]
+            .into_iter()
+            .filter_map(|category| record.category(category.name()));
+        categories.into_iter().any(|category| {
+            Entries::within(&mut reader, category.manifest, path)
+                .map_while(Result::ok)
+                .any(|entry| is_so(&entry))
+        })
     }
 
     /// Whether its database has rows in a table. One that cannot be read says nothing.
@@ -112,13 +131,21 @@ impl<'r> Before<'r> {
 
     fn has_rows_in(&self, database: &[u8], table: &str, but: usize) -> bool {
         let Some(snapshot) = &self.snapshot else { return false };
-        let Ok(Some(state)) = open_state(self.repository, self.index, &Which::Snapshot(snapshot), database) else { return false };
+        let Ok(Some(state)) =
+            open_state(self.repository, self.index, &Which::Snapshot(snapshot), database)
+        else {
+            return false;
+        };
         state.has_rows(table, but).unwrap_or(false)
     }
 }
 
 /// What is wrong with the database that was copied.
-pub(super) fn of_database(size_bytes: u64, facts: Option<&DatabaseFacts>, before: &Before<'_>) -> Option<String> {
+pub(super) fn of_database(
+    size_bytes: u64,
+    facts: Option<&DatabaseFacts>,
+    before: &Before<'_>,
+) -> Option<String> {
     if size_bytes == 0 {
         return Some(
             "the database is empty (0 bytes), so this snapshot contains no users, watch state or library. Restore it from an earlier snapshot".to_owned(),
@@ -130,7 +157,11 @@ pub(super) fn of_database(size_bytes: u64, facts: Option<&DatabaseFacts>, before
             "the database has none of Jellyfin's tables, so this snapshot contains no users, watch state or library. Is it the right file?".to_owned(),
         );
     }
-    let gone: Vec<&str> = TABLES.iter().filter(|(table, _)| facts.empty_tables.contains(table) && before.has_rows(table)).map(|(_, word)| *word).collect();
+    let gone: Vec<&str> = TABLES
+        .iter()
+        .filter(|(table, _)| facts.empty_tables.contains(table) && before.has_rows(table))
+        .map(|(_, word)| *word)
+        .collect();
     (!gone.is_empty()).then(|| {
         format!(
             "the database no longer has {}, but the last complete snapshot has. If the server is restoring a backup right now, the next snapshot will be \
@@ -152,15 +183,16 @@ pub(super) enum Library {
 }
 
 /// What is told of a library that lost its items.
-pub(super) const NO_ITEMS: &str =
-    "the library no longer has items, but the last complete snapshot has. Find out what happened before you rely on this snapshot";
+pub(super) const NO_ITEMS: &str = "the library no longer has items, but the last complete snapshot has. Find out what happened before you rely on this snapshot";
 
 /// What is wrong with a library.
 pub(super) fn of_library(copy: &Path, size_bytes: u64, interrupt: &Interrupt) -> Option<Library> {
     if size_bytes == 0 {
         return Some(Library::Worthless(EMPTY_LIBRARY));
     }
-    let count = |sql: &str| open_private_for(copy, LOOK_TIME, interrupt)?.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let count = |sql: &str| {
+        open_private_for(copy, LOOK_TIME, interrupt)?.query_row(sql, [], |row| row.get::<_, i64>(0))
+    };
     // What cannot be asked is told as damage, if it is that.
     if count("SELECT count(*) FROM sqlite_schema WHERE name = 'TypedBaseItems'").ok()? == 0 {
         let what = "the library has none of Jellyfin's tables, so this snapshot contains no items and no watch state. Is it the right file?";
@@ -170,7 +202,8 @@ pub(super) fn of_library(copy: &Path, size_bytes: u64, interrupt: &Interrupt) ->
     (items == 0).then_some(Library::WithoutItems)
 }
 
-/// A server that was in the middle of an upgrade: the version that must go on with it, and what to tell of it.
+/// A server that was in the middle of an upgrade: the version that must go on with it, and what to
+/// tell of it.
 pub(super) fn of_upgrade(facts: &DatabaseFacts, before: &Before<'_>) -> Option<(String, Problem)> {
     let Standing::Between { to, .. } = Standing::of(&facts.migrations) else { return None };
     let from = before.version().filter(|from| version::parse(from) < version::parse(&to));
@@ -182,7 +215,8 @@ pub(super) fn of_upgrade(facts: &DatabaseFacts, before: &Before<'_>) -> Option<(
     Some((to, Problem { path: UPGRADE.to_owned(), what }))
 }
 
-/// Files that the server writes whole, and never without content: settings, those of libraries and where their media lie, lists, plugins.
+/// Files that the server writes whole, and never without content: settings, those of libraries and
+/// where their media lie, lists, plugins.
 const OF_THE_SERVER: [(&[u8], &[u8]); 8] = [
     (b"config/", b".xml"),
     (b"root/", b".xml"),
@@ -199,7 +233,8 @@ pub(super) fn of_settings(path: &[u8], size_bytes: u64) -> Option<Problem> {
     if path == LIBRARY && size_bytes == 0 {
         return Some(Problem { path: display(path), what: EMPTY_LIBRARY.to_owned() });
     }
-    let is_settings = OF_THE_SERVER.iter().any(|(folder, end)| path.starts_with(folder) && path.ends_with(end));
+    let is_settings =
+        OF_THE_SERVER.iter().any(|(folder, end)| path.starts_with(folder) && path.ends_with(end));
     (size_bytes == 0 && is_settings).then(|| Problem {
         path: display(path),
         what: "this settings file is empty (0 bytes), so its settings are lost. Restore it from an earlier snapshot, or let the server write it again"
@@ -207,7 +242,8 @@ pub(super) fn of_settings(path: &[u8], size_bytes: u64) -> Option<Problem> {
     })
 }
 
-/// What is wrong with the source as a whole: categories that had files in the last complete snapshot and have none now, or nothing at all.
+/// What is wrong with the source as a whole: categories that had files in the last complete
+/// snapshot and have none now, or nothing at all.
 pub(super) fn of_source(
     categories: &BTreeMap<String, CategoryRecord>,
     known: &[Problem],
@@ -217,8 +253,12 @@ pub(super) fn of_source(
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
     if files_but_markers == 0 {
-        let directory =
-            roots.iter().find(|root| root.logical == b"programdata").or(roots.first()).map(|root| root.dir.display().to_string()).unwrap_or_default();
+        let directory = roots
+            .iter()
+            .find(|root| root.logical == b"programdata")
+            .or(roots.first())
+            .map(|root| root.dir.display().to_string())
+            .unwrap_or_default();
         let what = match &before.snapshot {
             Some((id, record)) => format!(
                 "{directory} {ONLY_MARKERS}, but the last complete snapshot ({id}) has {} files. Its disk is not mounted, or the data is \
@@ -234,7 +274,11 @@ pub(super) fn of_source(
         let (then, now) = (before.files_of(category), categories.get(category.name()));
         // What the user leaves out is still there.
         let is_left_out = excludes && has_entries(roots, path);
-        if !is_left_out && now.is_some_and(|now| now.files == 0) && then >= least && !known.iter().any(|problem| problem.path == path) {
+        if !is_left_out
+            && now.is_some_and(|now| now.files == 0)
+            && then >= least
+            && !known.iter().any(|problem| problem.path == path)
+        {
             let what = format!(
                 "there are no files now, but the last complete snapshot has {then}. Is the disk mounted? If they were deleted on purpose, take a snapshot with --accept-loss"
             );
@@ -254,6 +298,17 @@ fn has_entries(roots: &[ScanRoot], path: &str) -> bool {
         (None, None) => None,
     };
     folder
-        .and_then(|folder| rustix::fs::open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok())
-        .is_some_and(|dir| rustix::fs::Dir::new(dir).is_ok_and(|names| names.flatten().any(|name| !matches!(name.file_name().to_bytes(), b"." | b".."))))
+        .and_then(|folder| {
+            rustix::fs::open(
+                folder,
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+            .ok()
+        })
+        .is_some_and(|dir| {
+            rustix::fs::Dir::new(dir).is_ok_and(|names| {
+                names.flatten().any(|name| !matches!(name.file_name().to_bytes(), b"." | b".."))
+            })
+        })
 }

@@ -1,7 +1,9 @@
-//! `sync`: the same repository once more in another folder, on a USB disk or a mounted NAS. Packs and records are copied as they are.
+//! `sync`: the same repository once more in another folder, on a USB disk or a mounted NAS. Packs
+//! and records are copied as they are.
 //!
-//! The copy has a list of snapshots and a retention of its own. It is whole at every moment: what a snapshot needs is there and was read back before
-//! the snapshot is listed. Nothing is deleted in it.
+//! The copy has a list of snapshots and a retention of its own. It is whole at every moment: what a
+//! snapshot needs is there and was read back before the snapshot is listed. Nothing is deleted in
+//! it.
 
 mod packs;
 
@@ -49,8 +51,14 @@ pub struct SyncReport {
 /// Brings what a repository has into its copy.
 ///
 /// # Errors
-/// [`Error::Refused`] where the target is another repository, or what the source holds is damaged; else where a file cannot be read or written.
-pub fn sync(source: &Repository, target: &Repository, options: &SyncOptions, monitor: &Monitor) -> Result<SyncReport, Error> {
+/// [`Error::Refused`] where the target is another repository, or what the source holds is damaged;
+/// else where a file cannot be read or written.
+pub fn sync(
+    source: &Repository,
+    target: &Repository,
+    options: &SyncOptions,
+    monitor: &Monitor,
+) -> Result<SyncReport, Error> {
     refuse_others(source, target)?;
     if !options.dry_run {
         // A copy whose making was cut off may lack it.
@@ -66,10 +74,14 @@ pub fn sync(source: &Repository, target: &Repository, options: &SyncOptions, mon
     let has = |id: &SnapshotId| theirs.snapshots.iter().any(|(other, _)| other == id);
     let mut report = SyncReport { dry_run: options.dry_run, ..SyncReport::default() };
     for (name, error) in &ours.damaged {
-        report.problems.push(Problem { path: name.clone(), what: format!("it was not copied: {}", super::in_one_line(error)) });
+        report.problems.push(Problem {
+            path: name.clone(),
+            what: format!("it was not copied: {}", super::in_one_line(error)),
+        });
     }
     let missing: Vec<_> = ours.snapshots.iter().filter(|(id, _)| !has(id)).cloned().collect();
-    let (new, forgotten): (Vec<_>, Vec<_>) = missing.into_iter().partition(|(id, _)| options.again || !taken.has(id));
+    let (new, forgotten): (Vec<_>, Vec<_>) =
+        missing.into_iter().partition(|(id, _)| options.again || !taken.has(id));
     report.forgotten_there = forgotten.len() as u64;
     if !new.is_empty() {
         copy(source, target, new, options, &mut report, monitor, |target, (id, record)| {
@@ -100,7 +112,10 @@ fn copy(
         match reached.add(&snapshot, &mut readers, monitor) {
             Ok(()) => whole.push(snapshot),
             Err(error) if error.kind() == ErrorKind::Damaged => {
-                let what = format!("it was not copied, because part of it is damaged here ({}). Run jellyvault check", super::in_one_line(&error));
+                let what = format!(
+                    "it was not copied, because part of it is damaged here ({}). Run jellyvault check",
+                    super::in_one_line(&error)
+                );
                 report.problems.push(Problem { path: super::ls::short(&snapshot.0), what });
             }
             Err(error) => return Err(error),
@@ -108,7 +123,8 @@ fn copy(
         monitor.progress.advance(1, 0);
     }
     let needed = packs::needed(source, &own, &there, &reached)?;
-    (report.packs, report.bytes) = (needed.len() as u64, needed.iter().map(|pack| pack.size_bytes).sum());
+    (report.packs, report.bytes) =
+        (needed.len() as u64, needed.iter().map(|pack| pack.size_bytes).sum());
     if options.dry_run {
         report.snapshots = whole.into_iter().map(|(id, _)| id).collect();
         return Ok(());
@@ -118,7 +134,9 @@ fn copy(
     let index = index_of(target, &needed)?;
     for snapshot in whole {
         if let Some(what) = fault(target, &index, &snapshot, monitor)? {
-            let what = format!("it was not listed in the copy, because part of it cannot be read there ({what}). Run jellyvault check on both");
+            let what = format!(
+                "it was not listed in the copy, because part of it cannot be read there ({what}). Run jellyvault check on both"
+            );
             report.problems.push(Problem { path: super::ls::short(&snapshot.0), what });
             continue;
         }
@@ -128,7 +146,8 @@ fn copy(
     Ok(())
 }
 
-/// The index of the copy with the packs that came. One that the copy's own prune removed before is remembered as garbage: that is forgotten.
+/// The index of the copy with the packs that came. One that the copy's own prune removed before is
+/// remembered as garbage: that is forgotten.
 fn index_of(target: &Repository, came: &[Listed]) -> Result<Index, Error> {
     target.forget_index();
     let index = Index::open(target, IndexMode::Use)?;
@@ -137,7 +156,11 @@ fn index_of(target: &Repository, came: &[Listed]) -> Result<Index, Error> {
         return Ok(index);
     }
     if let Some(place) = target.index_place() {
-        place.remove().map_err(|source| crate::store::Error::Local { verb: "remove", path: place.path.clone(), source })?;
+        place.remove().map_err(|source| crate::store::Error::Local {
+            verb: "remove",
+            path: place.path.clone(),
+            source,
+        })?;
     }
     Ok(Index::open(target, IndexMode::Use)?)
 }
@@ -146,15 +169,31 @@ fn index_of(target: &Repository, came: &[Listed]) -> Result<Index, Error> {
 fn adopt(target: &Repository, there: &Catalog) -> Result<(), Error> {
     let listed = Chain::load(target)?.listed;
     let is_left = there.snapshots.iter().any(|(id, _)| !listed.values().any(|own| own.id == *id));
-    if is_left { Ok(Chain::change(target, &ListChange { restate: true, ..ListChange::default() })?) } else { Ok(()) }
+    if is_left {
+        Ok(Chain::change(target, &ListChange { restate: true, ..ListChange::default() })?)
+    } else {
+        Ok(())
+    }
 }
 
 /// What is wrong with a snapshot in the copy.
-fn fault(target: &Repository, index: &Index, snapshot: &(SnapshotId, SnapshotRecord), monitor: &Monitor) -> Result<Option<String>, Error> {
+fn fault(
+    target: &Repository,
+    index: &Index,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    monitor: &Monitor,
+) -> Result<Option<String>, Error> {
     let mut found = CheckReport::default();
-    Trees::new(target, index, Default::default()).snapshot(snapshot.0, &snapshot.1, &mut found, monitor)?;
+    Trees::new(target, index, Default::default()).snapshot(
+        snapshot.0,
+        &snapshot.1,
+        &mut found,
+        monitor,
+    )?;
     let damage = found.damage.first().map(|damage| format!("{}: {}", damage.path, damage.what));
-    Ok(damage.or_else(|| found.findings.first().map(|finding| format!("{}: {}", finding.name, finding.what))))
+    Ok(damage.or_else(|| {
+        found.findings.first().map(|finding| format!("{}: {}", finding.name, finding.what))
+    }))
 }
 
 /// A copy has the id of what it is a copy of.
@@ -165,7 +204,10 @@ fn refuse_others(source: &Repository, target: &Repository) -> Result<(), Error> 
     };
     let (from, to) = (real(source.location()), real(target.location()));
     if to.is_some() && from == to {
-        return Err(Error::Refused { what: "the copy would be the repository itself".to_owned(), hint: "Give another directory with --to.".to_owned() });
+        return Err(Error::Refused {
+            what: "the copy would be the repository itself".to_owned(),
+            hint: "Give another directory with --to.".to_owned(),
+        });
     }
     if source.config().id == target.config().id {
         return Ok(());

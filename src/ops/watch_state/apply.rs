@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rusqlite::types::Value as SqlValue;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params_from_iter};
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params_from_iter,
+};
 
 use crate::database::Value;
 use crate::source::{AsOwner, LiveFile, wary};
 
 use super::super::rows::{Id, PLACEHOLDER, read_id, stored_id};
 use super::super::{Error, clean_name};
-use super::collect::{Saved, SavedRow, pick_user};
+use super::collect::{Saved, SavedRow};
 use super::state::{ItemState, STATE_COLUMNS};
 use super::{WatchStateOptions, WatchStateReport};
 
@@ -30,34 +32,46 @@ pub struct ItemChange {
 const KEY: [&str; 3] = ["ItemId", "UserId", "CustomDataKey"];
 
 /// Writes it into the database at `path`, which nobody else has open.
-pub(super) fn apply(file: &LiveFile, saved: &Saved<'_>, options: &WatchStateOptions) -> Result<WatchStateReport, Error> {
+pub(super) fn apply(
+    file: &LiveFile,
+    saved: &Saved<'_>,
+    options: &WatchStateOptions,
+) -> Result<WatchStateReport, Error> {
     let path = file.shown();
     let failed = |source: rusqlite::Error| Error::WatchState { path: path.to_path_buf(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let _lowered = file.stat().ok().and_then(|stat| AsOwner::of(&stat));
     let mut db = Connection::open_with_flags(file.path(), flags).map_err(failed)?;
     wary(&db).map_err(failed)?;
-    // SQLite resolves the path itself: nothing is written to a file that was put in this one's place.
+    // SQLite resolves the path itself: nothing is written to a file that was put in this one's
+    // place.
     if !file.is_open_here() {
-        return Err(Error::Target { verb: "open", path: path.to_path_buf(), source: std::io::Error::other("it was replaced by another file") });
+        return Err(Error::Target {
+            verb: "open",
+            path: path.to_path_buf(),
+            source: std::io::Error::other("it was replaced by another file"),
+        });
     }
     db.execute_batch("PRAGMA foreign_keys = ON").map_err(failed)?;
-    let transaction = db.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(failed)?;
+    let transaction =
+        db.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(failed)?;
     let report = Writer { db: &transaction, saved, options, path }.run(path)?;
     if options.dry_run {
         transaction.rollback().map_err(failed)?;
     } else {
         transaction.commit().map_err(failed)?;
-        // The log goes into the file now: a server that starts next finds no file of another user's beside it.
+        // The log goes into the file now: a server that starts next finds no file of another user's
+        // beside it.
         db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)?;
     }
     db.close().map_err(|(_, error)| failed(error))?;
     Ok(report)
 }
 
-struct Writer<'a, 'r> {
-    db: &'a Transaction<'a>,
-    saved: &'a Saved<'r>,
+/// Writes one user's state.
+pub(super) struct Writer<'a, 'r> {
+    pub(super) db: &'a Transaction<'a>,
+    pub(super) saved: &'a Saved<'r>,
     options: &'a WatchStateOptions,
     path: &'a Path,
 }
@@ -67,12 +81,14 @@ type Said = BTreeMap<Id, (Option<String>, Option<String>)>;
 
 impl Writer<'_, '_> {
     fn run(&self, path: &Path) -> Result<WatchStateReport, Error> {
-        let failed = |source: rusqlite::Error| Error::WatchState { path: path.to_path_buf(), source };
+        let failed =
+            |source: rusqlite::Error| Error::WatchState { path: path.to_path_buf(), source };
         let (user, name) = self.user()?;
         let columns = self.columns().map_err(failed)?;
         let mut report = WatchStateReport { user: name, ..WatchStateReport::default() };
         let mut said = Said::new();
-        let (mut aside, mut lost, mut again, mut kept) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut aside, mut lost, mut again, mut kept) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for row in &self.saved.rows {
             // What waited for its item then waits on, unless it waits already.
             if row.item == PLACEHOLDER {
@@ -106,8 +122,12 @@ impl Writer<'_, '_> {
         report.changed.sort_by(|a, b| a.name.cmp(&b.name));
         report.found_again = again.len() as u64;
         let unnamed = || "an item without a name".to_owned();
-        let names =
-            |items: &BTreeSet<Id>| -> Result<Vec<String>, Error> { items.iter().map(|item| Ok(self.saved.name_of(*item)?.unwrap_or_else(unnamed))).collect() };
+        let names = |items: &BTreeSet<Id>| -> Result<Vec<String>, Error> {
+            items
+                .iter()
+                .map(|item| Ok(self.saved.name_of(*item)?.unwrap_or_else(unnamed)))
+                .collect()
+        };
         report.put_aside = names(&aside)?;
         report.lost = names(&lost.difference(&aside).copied().collect())?;
         report.lost.sort();
@@ -115,41 +135,7 @@ impl Writer<'_, '_> {
         Ok(report)
     }
 
-    /// The user as the server stores them: by id, or by name where they were made anew. Refuses where id and name are two people's.
-    fn user(&self) -> Result<(String, String), Error> {
-        let all = self.users().map_err(|source| self.failed(source))?;
-        let by_id = all.iter().find(|(id, _)| read_id(id) == Some(self.saved.user));
-        let is_other = |(id, name): &&(String, String)| *name == self.saved.name && read_id(id) != Some(self.saved.user);
-        if let (Some((_, now)), Some(_)) = (by_id, all.iter().find(is_other)) {
-            return Err(Error::Refused {
-                what: format!("the user {} of the snapshot is now called {now}, and another user is now called {0}", self.saved.name),
-                hint: "Rename one of them in the dashboard, so that it is clear which user is meant.".to_owned(),
-            });
-        }
-        if let Some(found) = by_id {
-            return Ok(found.clone());
-        }
-        let known: Vec<(Id, String)> = all.iter().filter_map(|(id, name)| Some((read_id(id)?, name.clone()))).collect();
-        let (id, name) = pick_user(&known, &self.saved.name).map_err(|error| match error {
-            Error::NoUser { user, users } => Error::Refused {
-                what: format!("the snapshot contains the user {user}, but the server does not. Nothing was changed"),
-                hint: format!(
-                    "Create a user with this name (Dashboard, Users; the password does not matter), stop Jellyfin, and run the same command again. \
-                     The server's users are: {users}."
-                ),
-            },
-            error => error,
-        })?;
-        let stored = all.iter().find(|(stored, _)| read_id(stored) == Some(id)).map_or_else(|| stored_id(id), |(stored, _)| stored.clone());
-        Ok((stored, name))
-    }
-
-    fn users(&self) -> rusqlite::Result<Vec<(String, String)>> {
-        let mut statement = self.db.prepare("SELECT CAST(Id AS TEXT), CAST(coalesce(Username, '') AS TEXT) FROM Users")?;
-        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-    }
-
-    fn failed(&self, source: rusqlite::Error) -> Error {
+    pub(super) fn failed(&self, source: rusqlite::Error) -> Error {
         Error::WatchState { path: self.path.to_path_buf(), source }
     }
 
@@ -159,47 +145,36 @@ impl Writer<'_, '_> {
         statement.query_map([], |row| row.get(0))?.collect()
     }
 
-    /// The item to which a row of the snapshot belongs here: the same, or one that is the same to people.
-    fn place(&self, item: Id) -> Result<Option<Id>, Error> {
-        if self.has_item(item).map_err(|source| self.failed(source))? {
-            return Ok(Some(item));
-        }
-        let Some(marks) = self.saved.marks_of(item)? else { return Ok(None) };
-        self.lookalike(&marks).map_err(|source| self.failed(source))
-    }
-
-    fn has_item(&self, item: Id) -> rusqlite::Result<bool> {
-        self.db.prepare_cached("SELECT EXISTS (SELECT 1 FROM BaseItems WHERE Id = ?1)")?.query_row([stored_id(item)], |row| row.get(0))
-    }
-
-    /// The one item that has these marks.
-    fn lookalike(&self, marks: &[(&str, Value)]) -> rusqlite::Result<Option<Id>> {
-        let known = |column: &&(&str, Value)| ["Type", "Name"].contains(&column.0) && !matches!(column.1, Value::Null);
-        if marks.iter().filter(known).count() < 2 {
-            return Ok(None);
-        }
-        let conditions: Vec<String> = marks.iter().enumerate().map(|(at, (column, _))| format!("\"{column}\" IS ?{}", at + 1)).collect();
-        let sql = format!("SELECT Id FROM BaseItems WHERE {} LIMIT 2", conditions.join(" AND "));
-        let mut statement = self.db.prepare_cached(&sql)?;
-        let found: Vec<String> =
-            statement.query_map(params_from_iter(marks.iter().map(|(_, value)| sql_value(value))), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        // Two that look alike are not told apart by a guess.
-        Ok(if let [one] = found.as_slice() { read_id(one) } else { None })
-    }
-
     /// The row's key under the item: where the key is the item's own id, it changes with it.
     fn key_of(&self, row: &SavedRow, item: Id) -> String {
-        let key = row.columns.iter().find(|(name, _)| name == "CustomDataKey").and_then(|(_, value)| value.text()).unwrap_or_default();
-        if item != row.item && read_id(&key) == Some(row.item) { stored_id(item).to_lowercase() } else { key }
+        let key = row
+            .columns
+            .iter()
+            .find(|(name, _)| name == "CustomDataKey")
+            .and_then(|(_, value)| value.text())
+            .unwrap_or_default();
+        if item != row.item && read_id(&key) == Some(row.item) {
+            stored_id(item).to_lowercase()
+        } else {
+            key
+        }
     }
 
-    fn write(&self, row: &SavedRow, item: Id, user: &str, columns: &[String], said: &mut Said) -> rusqlite::Result<()> {
+    fn write(
+        &self,
+        row: &SavedRow,
+        item: Id,
+        user: &str,
+        columns: &[String],
+        said: &mut Said,
+    ) -> rusqlite::Result<()> {
         let key = self.key_of(row, item);
         let before = self.words(item, user, &key)?;
         let values = self.values(row, item, user, &key, columns);
         self.upsert(&values, &Self::replacing(&values, ""))?;
         // State that waits for the item's return would meet this row when the server takes it back.
-        let waiting = "DELETE FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3";
+        let waiting =
+            "DELETE FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3";
         self.db.prepare_cached(waiting)?.execute((stored_id(PLACEHOLDER), user, &key))?;
         let after = self.words(item, user, &key)?;
         // An item's rows, one for each of its keys, say the same: one that differs is told.
@@ -210,25 +185,50 @@ impl Writer<'_, '_> {
         Ok(())
     }
 
-    /// A state whose item is gone waits at the placeholder, as the server itself keeps it; nothing is put beside a state of the same key
-    /// that has its item, which the server could not bring together, nor where there is no placeholder: false then.
-    fn put_aside(&self, row: &SavedRow, user: &str, columns: &[String], from_now: bool) -> rusqlite::Result<bool> {
+    /// A state whose item is gone waits at the placeholder, as the server itself keeps it; nothing
+    /// is put beside a state of the same key that has its item, which the server could not bring
+    /// together, nor where there is no placeholder: false then.
+    fn put_aside(
+        &self,
+        row: &SavedRow,
+        user: &str,
+        columns: &[String],
+        from_now: bool,
+    ) -> rusqlite::Result<bool> {
         let key = self.key_of(row, row.item);
         let sql = "SELECT EXISTS (SELECT 1 FROM BaseItems WHERE Id = ?1) AND NOT EXISTS (SELECT 1 FROM UserData WHERE UserId = ?2 AND CustomDataKey = ?3 AND ItemId <> ?1)";
-        if !self.db.prepare_cached(sql)?.query_row((stored_id(PLACEHOLDER), user, &key), |row| row.get(0))? {
+        if !self
+            .db
+            .prepare_cached(sql)?
+            .query_row((stored_id(PLACEHOLDER), user, &key), |row| row.get(0))?
+        {
             return Ok(false);
         }
         let mut values = self.values(row, PLACEHOLDER, user, &key, columns);
-        // From now on, so that the server's clean-up gives it its time; what waits already has its date.
-        let now: String = self.db.query_row("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')", [], |row| row.get(0))?;
-        if let Some(slot) = values.iter_mut().find(|(name, _)| name == "RetentionDate" && from_now) {
+        // From now on, so that the server's clean-up gives it its time; what waits already has its
+        // date.
+        let now: String =
+            self.db
+                .query_row("SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')", [], |row| row.get(0))?;
+        if let Some(slot) = values.iter_mut().find(|(name, _)| name == "RetentionDate" && from_now)
+        {
             slot.1 = SqlValue::Text(now);
         }
-        self.upsert(&values, &Self::replacing(&values, if from_now { "RetentionDate" } else { "" }))?;
+        self.upsert(
+            &values,
+            &Self::replacing(&values, if from_now { "RetentionDate" } else { "" }),
+        )?;
         Ok(true)
     }
 
-    fn values(&self, row: &SavedRow, item: Id, user: &str, key: &str, columns: &[String]) -> Vec<(String, SqlValue)> {
+    fn values(
+        &self,
+        row: &SavedRow,
+        item: Id,
+        user: &str,
+        key: &str,
+        columns: &[String],
+    ) -> Vec<(String, SqlValue)> {
         let own = row.columns.iter().filter(|(name, _)| columns.contains(name));
         own.map(|(name, value)| {
             let value = match name.as_str() {
@@ -244,8 +244,10 @@ impl Writer<'_, '_> {
 
     /// All columns but the key, and but `kept`, from the new row.
     fn replacing(values: &[(String, SqlValue)], kept: &str) -> String {
-        let replaced = values.iter().filter(|(name, _)| !KEY.contains(&name.as_str()) && name != kept);
-        let sets: Vec<String> = replaced.map(|(name, _)| format!("\"{name}\" = excluded.\"{name}\"")).collect();
+        let replaced =
+            values.iter().filter(|(name, _)| !KEY.contains(&name.as_str()) && name != kept);
+        let sets: Vec<String> =
+            replaced.map(|(name, _)| format!("\"{name}\" = excluded.\"{name}\"")).collect();
         format!("UPDATE SET {}", sets.join(", "))
     }
 
@@ -257,17 +259,34 @@ impl Writer<'_, '_> {
             names.join(", "),
             marks.join(", ")
         );
-        self.db.prepare_cached(&sql)?.execute(params_from_iter(values.iter().map(|(_, value)| value)))?;
+        self.db
+            .prepare_cached(&sql)?
+            .execute(params_from_iter(values.iter().map(|(_, value)| value)))?;
         Ok(())
     }
 
-    fn remove_others(&self, user: &str, kept: &BTreeSet<(Id, String)>, said: &mut Said) -> rusqlite::Result<()> {
-        let mut statement = self.db.prepare("SELECT ItemId, CustomDataKey FROM UserData WHERE UserId = ?1")?;
-        let all: Vec<(String, String)> = statement.query_map([user], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+    fn remove_others(
+        &self,
+        user: &str,
+        kept: &BTreeSet<(Id, String)>,
+        said: &mut Said,
+    ) -> rusqlite::Result<()> {
+        let mut statement =
+            self.db.prepare("SELECT ItemId, CustomDataKey FROM UserData WHERE UserId = ?1")?;
+        let all: Vec<(String, String)> = statement
+            .query_map([user], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
         for (stored, key) in all {
-            let Some(item) = read_id(&stored).filter(|item| *item != PLACEHOLDER && !kept.contains(&(*item, key.clone()))) else { continue };
+            let Some(item) = read_id(&stored)
+                .filter(|item| *item != PLACEHOLDER && !kept.contains(&(*item, key.clone())))
+            else {
+                continue;
+            };
             let before = self.words(item, user, &key)?;
-            self.db.execute("DELETE FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3", (&stored, user, &key))?;
+            self.db.execute(
+                "DELETE FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3",
+                (&stored, user, &key),
+            )?;
             said.entry(item).or_insert((before, None));
         }
         Ok(())
@@ -275,9 +294,13 @@ impl Writer<'_, '_> {
 
     /// What a row says, in people's words.
     fn words(&self, item: Id, user: &str, key: &str) -> rusqlite::Result<Option<String>> {
-        let sql = format!("SELECT {STATE_COLUMNS} FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3");
+        let sql = format!(
+            "SELECT {STATE_COLUMNS} FROM UserData WHERE ItemId = ?1 AND UserId = ?2 AND CustomDataKey = ?3"
+        );
         let mut statement = self.db.prepare_cached(&sql)?;
-        statement.query_row((stored_id(item), user, key), |row| Ok(ItemState::read(row)?.words())).optional()
+        statement
+            .query_row((stored_id(item), user, key), |row| Ok(ItemState::read(row)?.words()))
+            .optional()
     }
 
     fn name(&self, item: Id) -> Result<String, Error> {
@@ -285,12 +308,19 @@ impl Writer<'_, '_> {
             return Ok(known);
         }
         let sql = "SELECT CASE WHEN SeriesName IS NULL OR instr(Name, SeriesName) THEN '' ELSE SeriesName || ' ' END || coalesce(Name, '(without a name)') FROM BaseItems WHERE Id = ?1";
-        let found: Option<String> = self.db.query_row(sql, [stored_id(item)], |row| row.get(0)).optional().map_err(|source| self.failed(source))?;
-        Ok(found.map_or_else(|| "an item that is not in the database".to_owned(), |name| clean_name(&name)))
+        let found: Option<String> = self
+            .db
+            .query_row(sql, [stored_id(item)], |row| row.get(0))
+            .optional()
+            .map_err(|source| self.failed(source))?;
+        Ok(found.map_or_else(
+            || "an item that is not in the database".to_owned(),
+            |name| clean_name(&name),
+        ))
     }
 }
 
-fn sql_value(value: &Value) -> SqlValue {
+pub(super) fn sql_value(value: &Value) -> SqlValue {
     match value {
         Value::Null => SqlValue::Null,
         Value::Integer(number) => SqlValue::Integer(*number),

@@ -1,4 +1,5 @@
-//! What a snapshot's database knows of one user: rows of `UserData`, and by what their items can be found again.
+//! What a snapshot's database knows of one user: rows of `UserData`, and by what their items can be
+//! found again.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -36,7 +37,8 @@ pub(super) struct Saved<'r> {
 }
 
 /// Columns of `BaseItems` that together say which film, episode or song it is.
-const MARKS: [&str; 7] = ["Type", "Name", "SeriesName", "ParentIndexNumber", "IndexNumber", "Album", "ProductionYear"];
+const MARKS: [&str; 7] =
+    ["Type", "Name", "SeriesName", "ParentIndexNumber", "IndexNumber", "Album", "ProductionYear"];
 
 /// Reads it.
 pub(super) fn collect<'r>(state: &State<'r>, name: &str) -> Result<Saved<'r>, Error> {
@@ -58,7 +60,12 @@ pub(super) fn collect<'r>(state: &State<'r>, name: &str) -> Result<Saved<'r>, Er
     Lookup::new(&mut database).scan("UserData", |table, row| {
         let view = View { table, row: &row };
         if let (Some(item), true) = (view.id("ItemId"), view.id("UserId") == Some(user)) {
-            let columns = table.columns.iter().map(|column| column.name.clone()).zip(row.values.iter().cloned()).collect();
+            let columns = table
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .zip(row.values.iter().cloned())
+                .collect();
             rows.push(SavedRow { item, columns });
         }
         true
@@ -70,9 +77,15 @@ pub(super) fn collect<'r>(state: &State<'r>, name: &str) -> Result<Saved<'r>, Er
 ///
 /// # Errors
 /// A database that cannot be read.
-pub fn users_of(repository: &Repository, snapshot: &(SnapshotId, SnapshotRecord)) -> Result<Vec<String>, Error> {
+pub fn users_of(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+) -> Result<Vec<String>, Error> {
     let index = repository.index()?;
-    let Some(state) = open_state(repository, &index, &Which::Snapshot(snapshot), DATABASE_PATH)? else { return Ok(Vec::new()) };
+    let Some(state) = open_state(repository, &index, &Which::Snapshot(snapshot), DATABASE_PATH)?
+    else {
+        return Ok(Vec::new());
+    };
     let mut names = Vec::new();
     Lookup::new(&mut state.open()?).scan("Users", |table, row| {
         names.extend(View { table, row: &row }.name("Username"));
@@ -102,7 +115,10 @@ impl Saved<'_> {
         let row = Lookup::new(database).by_text("BaseItems", &stored_id(item))?;
         let found = row.map(|(table, row)| {
             let view = View { table: &table, row: &row };
-            let marks = MARKS.iter().filter_map(|column| Some((*column, view.get(column)?.clone()))).collect();
+            let marks = MARKS
+                .iter()
+                .filter_map(|column| Some((*column, view.get(column)?.clone())))
+                .collect();
             SavedItem { name: item_name(view).name, marks }
         });
         known.insert(item, found.clone());
@@ -110,20 +126,30 @@ impl Saved<'_> {
     }
 }
 
-/// The user of this name, letter for letter; or the only one whose name is the same but for small and capital letters.
+/// The user of this name, letter for letter; or the only one whose name is the same but for small
+/// and capital letters.
 pub(super) fn pick_user(all: &[(Id, String)], name: &str) -> Result<(Id, String), Error> {
     if let Some(exact) = all.iter().find(|(_, own)| own == name) {
         return Ok(exact.clone());
     }
-    let alike: Vec<_> = all.iter().filter(|(_, own)| own.to_lowercase() == name.to_lowercase()).collect();
-    let mut names: Vec<String> = all.iter().map(|(_, own)| if own.is_empty() { "(one without a name)".to_owned() } else { own.clone() }).collect();
+    let alike: Vec<_> =
+        all.iter().filter(|(_, own)| own.to_lowercase() == name.to_lowercase()).collect();
+    let mut names: Vec<String> = all
+        .iter()
+        .map(
+            |(_, own)| if own.is_empty() { "(one without a name)".to_owned() } else { own.clone() },
+        )
+        .collect();
     names.sort();
     match alike.as_slice() {
         [one] => Ok((*one).clone()),
         [] => Err(Error::NoUser { user: name.to_owned(), users: names.join(", ") }),
         _ => Err(Error::Refused {
             what: format!("several users match {name:?} if upper and lower case are ignored"),
-            hint: format!("Write the name exactly as in Jellyfin. The snapshot's users are: {}.", names.join(", ")),
+            hint: format!(
+                "Write the name exactly as in Jellyfin. The snapshot's users are: {}.",
+                names.join(", ")
+            ),
         }),
     }
 }

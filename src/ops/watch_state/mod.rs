@@ -1,7 +1,9 @@
-//! `restore --user NAME --watch-state`: one user's watch state from a snapshot's database into that of the stopped server.
+//! `restore --user NAME --watch-state`: one user's watch state from a snapshot's database into that
+//! of the stopped server.
 
 mod apply;
 mod collect;
+mod counterparts;
 mod plan;
 mod state;
 
@@ -10,7 +12,9 @@ use crate::source::{Category, DATABASE_PATH, LiveFile, copy_database};
 use crate::store::Repository;
 
 use super::ls::short;
-use super::restore::{InstanceTarget, check_server, live_database, refuse_running, refuse_running_process};
+use super::restore::{
+    InstanceTarget, check_server, live_database, refuse_running, refuse_running_process,
+};
 use super::rows::{Which, open_state};
 use super::snapshot::{SnapshotOptions, snapshot};
 use super::{Error, Monitor, in_one_line};
@@ -58,7 +62,8 @@ pub struct WatchStateReport {
     pub found_again: u64,
 }
 
-/// Brings the state back: looked up by item, written in one transaction, the live database snapshotted first.
+/// Brings the state back: looked up by item, written in one transaction, the live database
+/// snapshotted first.
 pub fn restore_watch_state(
     repository: &Repository,
     from: &(SnapshotId, SnapshotRecord),
@@ -74,18 +79,33 @@ pub fn restore_watch_state(
     if !options.dry_run {
         stopped(&database, target)?;
     }
-    // Everything is done to a private copy first, which nobody keeps: what cannot be done is told before anything changes.
-    let copy = copy_database(&database, &repository.scratch_folder(), &monitor.interrupt).map_err(|error| Error::Refused {
-        what: format!("the existing database could not be read ({})", in_one_line(&error)),
-        hint: "Run as the user that Jellyfin runs as, or as root.".to_owned(),
-    })?;
-    let tried =
-        bring_back(repository, from, &LiveFile::at(&copy.path).map_err(|source| Error::Target { verb: "open", path: copy.path.clone(), source })?, options)?;
+    // Everything is done to a private copy first, which nobody keeps: what cannot be done is told
+    // before anything changes.
+    let copy = copy_database(&database, &repository.scratch_folder(), &monitor.interrupt).map_err(
+        |error| Error::Refused {
+            what: format!("the existing database could not be read ({})", in_one_line(&error)),
+            hint: "Run as the user that Jellyfin runs as, or as root.".to_owned(),
+        },
+    )?;
+    let tried = bring_back(
+        repository,
+        from,
+        &LiveFile::at(&copy.path).map_err(|source| Error::Target {
+            verb: "open",
+            path: copy.path.clone(),
+            source,
+        })?,
+        options,
+    )?;
     drop(copy);
     if options.dry_run {
         return Ok(WatchStateReport { dry_run: true, ..tried });
     }
-    let safety = if options.no_safety_snapshot { None } else { take_safety_snapshot(repository, from, target, options, monitor)? };
+    let safety = if options.no_safety_snapshot {
+        None
+    } else {
+        take_safety_snapshot(repository, from, target, options, monitor)?
+    };
     stopped(&database, target)?;
     let report = bring_back(repository, from, &database, options)?;
     Ok(WatchStateReport { safety, ..report })
@@ -116,21 +136,31 @@ pub(crate) fn take_safety_snapshot(
     let safety = SnapshotOptions {
         only: vec![Category::Database],
         is_safety: true,
-        note: Some(format!("before the watch state of {} was restored from snapshot {}", options.user, short(&from.0))),
+        note: Some(format!(
+            "before the watch state of {} was restored from snapshot {}",
+            options.user,
+            short(&from.0)
+        )),
         host: options.host.clone(),
         ..SnapshotOptions::default()
     };
     let safety = snapshot(repository, &target.spec, &safety, monitor)?;
-    if let Some(problem) = safety.record.problems.iter().find(|problem| problem.path.as_bytes() == DATABASE_PATH) {
+    if let Some(problem) =
+        safety.record.problems.iter().find(|problem| problem.path.as_bytes() == DATABASE_PATH)
+    {
         return Err(Error::Refused {
-            what: format!("the snapshot of the live database, which is taken first, failed: {}", problem.what),
+            what: format!(
+                "the snapshot of the live database, which is taken first, failed: {}",
+                problem.what
+            ),
             hint: "Nothing was changed. Fix the cause, then run the same command again.".to_owned(),
         });
     }
     Ok(safety.id)
 }
 
-/// From the snapshot into a database. The index is let go of behind it: the snapshot in between adds to it.
+/// From the snapshot into a database. The index is let go of behind it: the snapshot in between
+/// adds to it.
 fn bring_back(
     repository: &Repository,
     from: &(SnapshotId, SnapshotRecord),

@@ -1,5 +1,6 @@
-//! What would become of each item's state: the snapshot's is written into a private copy of the live database, and what differs there is the plan.
-//! A server that runs is then asked to make the same changes.
+//! What would become of each item's state: the snapshot's is written into a private copy of the
+//! live database, and what differs there is the plan. A server that runs is then asked to make the
+//! same changes.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -55,17 +56,34 @@ pub fn plan_watch_state(
         check_server(&from.0, &from.1, target)?;
     }
     let database = live_database(&target.spec.layout)?.ok_or_else(|| no_database(target))?;
-    let copy = copy_database(&database, &repository.scratch_folder(), &monitor.interrupt).map_err(|error| Error::Refused {
-        what: format!("the existing database could not be read ({})", in_one_line(&error)),
-        hint: "Run as the user that Jellyfin runs as, or as root.".to_owned(),
-    })?;
+    let copy = copy_database(&database, &repository.scratch_folder(), &monitor.interrupt).map_err(
+        |error| Error::Refused {
+            what: format!("the existing database could not be read ({})", in_one_line(&error)),
+            hint: "Run as the user that Jellyfin runs as, or as root.".to_owned(),
+        },
+    )?;
     let failed = |source: rusqlite::Error| Error::WatchState { path: copy.path.clone(), source };
-    let file = LiveFile::at(&copy.path).map_err(|source| Error::Target { verb: "open", path: copy.path.clone(), source })?;
+    let file = LiveFile::at(&copy.path).map_err(|source| Error::Target {
+        verb: "open",
+        path: copy.path.clone(),
+        source,
+    })?;
     let before = all_states(&copy.path).map_err(failed)?;
-    let report = bring_back(repository, from, &file, &WatchStateOptions { dry_run: false, ..options.clone() })?;
+    let report = bring_back(
+        repository,
+        from,
+        &file,
+        &WatchStateOptions { dry_run: false, ..options.clone() },
+    )?;
     let after = all_states(&copy.path).map_err(failed)?;
     let db = open(&copy.path).map_err(failed)?;
-    let user: String = db.query_row("SELECT CAST(Id AS TEXT) FROM Users WHERE Username = ?1", [&report.user], |row| row.get(0)).map_err(failed)?;
+    let user: String = db
+        .query_row(
+            "SELECT CAST(Id AS TEXT) FROM Users WHERE Username = ?1",
+            [&report.user],
+            |row| row.get(0),
+        )
+        .map_err(failed)?;
     let user = read_id(&user).unwrap_or_default();
     let mut all: BTreeMap<Id, (Option<ItemState>, Option<ItemState>)> = BTreeMap::new();
     for ((_, item), state) in before.into_iter().filter(|((owner, _), _)| *owner == user) {
@@ -77,7 +95,12 @@ pub fn plan_watch_state(
     let mut items = Vec::new();
     for (item, (before, after)) in all {
         if before != after && item != PLACEHOLDER {
-            items.push(PlannedState { item, name: name(&db, item).map_err(failed)?, before, after });
+            items.push(PlannedState {
+                item,
+                name: name(&db, item).map_err(failed)?,
+                before,
+                after,
+            });
         }
     }
     items.sort_by(|a, b| a.name.cmp(&b.name));
@@ -85,17 +108,22 @@ pub fn plan_watch_state(
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let db = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     wary(&db)?;
     Ok(db)
 }
 
-/// The state of each user and item; a row that cannot be read is an error of its user alone. An item has a row for each of its keys, which say the same;
-/// of rows that differ the one that was played last counts.
+/// The state of each user and item; a row that cannot be read is an error of its user alone. An
+/// item has a row for each of its keys, which say the same; of rows that differ the one that was
+/// played last counts.
 fn all_states(path: &Path) -> rusqlite::Result<BTreeMap<(Id, Id), rusqlite::Result<ItemState>>> {
     let db = open(path)?;
-    let sql =
-        format!("SELECT {STATE_COLUMNS}, CAST(UserId AS TEXT), CAST(ItemId AS TEXT) FROM UserData ORDER BY UserId, ItemId, LastPlayedDate, CustomDataKey");
+    let sql = format!(
+        "SELECT {STATE_COLUMNS}, CAST(UserId AS TEXT), CAST(ItemId AS TEXT) FROM UserData ORDER BY UserId, ItemId, LastPlayedDate, CustomDataKey"
+    );
     let mut statement = db.prepare(&sql)?;
     let mut states = BTreeMap::new();
     let mut rows = statement.query([])?;
@@ -110,6 +138,8 @@ fn all_states(path: &Path) -> rusqlite::Result<BTreeMap<(Id, Id), rusqlite::Resu
 
 fn name(db: &Connection, item: Id) -> rusqlite::Result<String> {
     let sql = "SELECT CASE WHEN SeriesName IS NULL OR instr(Name, SeriesName) THEN '' ELSE SeriesName || ' ' END || coalesce(Name, '(without a name)') FROM BaseItems WHERE Id = ?1";
-    let found: Option<String> = db.prepare_cached(sql)?.query_row([stored_id(item)], |row| row.get(0)).optional()?;
-    Ok(found.map_or_else(|| "an item that is not in the database".to_owned(), |name| clean_name(&name)))
+    let found: Option<String> =
+        db.prepare_cached(sql)?.query_row([stored_id(item)], |row| row.get(0)).optional()?;
+    Ok(found
+        .map_or_else(|| "an item that is not in the database".to_owned(), |name| clean_name(&name)))
 }

@@ -3,8 +3,7 @@
 use rusqlite::Row;
 
 /// The columns, in the order in which [`ItemState::read`] takes them.
-pub(super) const STATE_COLUMNS: &str =
-    "Played, PlaybackPositionTicks, PlayCount, IsFavorite, Rating, Likes, LastPlayedDate, AudioStreamIndex, SubtitleStreamIndex";
+pub(super) const STATE_COLUMNS: &str = "Played, PlaybackPositionTicks, PlayCount, IsFavorite, Rating, Likes, LastPlayedDate, AudioStreamIndex, SubtitleStreamIndex";
 
 /// Jellyfin counts positions in units of 100 ns.
 const TICKS_A_SECOND: i64 = 10_000_000;
@@ -50,20 +49,32 @@ impl ItemState {
 
     /// In people's words.
     pub fn words(&self) -> String {
-        let mut parts = vec![if self.played { "watched".to_owned() } else { "not watched".to_owned() }];
+        let mut parts =
+            vec![if self.played { "watched".to_owned() } else { "not watched".to_owned() }];
         if self.position_ticks > 0 {
             let seconds = self.position_ticks / TICKS_A_SECOND;
-            parts.push(format!("stopped at {}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60));
+            parts.push(format!(
+                "stopped at {}:{:02}:{:02}",
+                seconds / 3600,
+                seconds / 60 % 60,
+                seconds % 60
+            ));
         }
         if self.is_favourite {
             parts.push("favourite".to_owned());
         }
         parts.extend(self.rating.map(|rating| format!("rated {rating}")));
-        parts.extend(self.likes.map(|likes| if likes { "liked".to_owned() } else { "disliked".to_owned() }));
+        parts.extend(
+            self.likes.map(|likes| if likes { "liked".to_owned() } else { "disliked".to_owned() }),
+        );
         if self.play_count > 0 {
             parts.push(format!("played {} ×", self.play_count));
         }
-        parts.extend(self.last_played.as_ref().map(|date| format!("last on {}", date.chars().take(16).collect::<String>())));
+        parts.extend(
+            self.last_played
+                .as_ref()
+                .map(|date| format!("last on {}", date.chars().take(16).collect::<String>())),
+        );
         parts.join(", ")
     }
 }

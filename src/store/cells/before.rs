@@ -1,4 +1,5 @@
-//! What is known of the state before: which pages are the same, and where their cells lie in its sequence.
+//! What is known of the state before: which pages are the same, and where their cells lie in its
+//! sequence.
 
 use super::map::{Shapes, Slot};
 use super::shape::{Chain, PageShape};
@@ -44,22 +45,31 @@ impl Before<'_> {
         !chain.pages.is_empty() && chain.pages.iter().all(|page| (self.is_same)(*page))
     }
 
-    /// Where a leaf's cells begin, its shape, and how many bytes the cells take, if all pages that it needs are the same.
+    /// Where a leaf's cells begin, its shape, and how many bytes the cells take, if all pages that
+    /// it needs are the same.
     pub(super) fn leaf(&self, page: u32) -> Option<(u64, PageShape, u64)> {
         let Some(Slot::Leaf { shape, at }) = self.slot(page) else { return None };
         let shape = self.shapes.shape(shape, page as usize - 1)?;
         let is_whole = shape.chains.iter().all(|chain| self.is_same_chain(chain));
-        let bytes = shape.content as u64 + shape.chains.iter().map(|chain| chain.bytes).sum::<u64>();
+        let bytes =
+            shape.content as u64 + shape.chains.iter().map(|chain| chain.bytes).sum::<u64>();
         is_whole.then_some((at, shape, bytes))
     }
 
-    /// Where a cell of an inner page of an index begins, and how many bytes it takes, if all pages that it needs are the same.
-    pub(super) fn inner_cell(&self, page: u32, cell: usize, chain: Option<&Chain>) -> Option<(u64, u64)> {
+    /// Where a cell of an inner page of an index begins, and how many bytes it takes, if all pages
+    /// that it needs are the same.
+    pub(super) fn inner_cell(
+        &self,
+        page: u32,
+        cell: usize,
+        chain: Option<&Chain>,
+    ) -> Option<(u64, u64)> {
         let Some(Slot::Inner(number)) = self.slot(page) else { return None };
         let inner = self.shapes.inner.get(number as usize)?;
         let shape = self.shapes.shape(inner.shape, page as usize - 1)?;
         let pages = |chain: Option<&Chain>| chain.map(|chain| (chain.pages.clone(), chain.bytes));
-        let is_whole = pages(shape.chain_of(cell)) == pages(chain) && chain.is_none_or(|chain| self.is_same_chain(chain));
+        let is_whole = pages(shape.chain_of(cell)) == pages(chain)
+            && chain.is_none_or(|chain| self.is_same_chain(chain));
         let bytes = *shape.lens.get(cell)? as u64 + chain.map_or(0, |chain| chain.bytes);
         Some((*inner.starts.get(cell)?, bytes)).filter(|_| is_whole)
     }

@@ -1,4 +1,5 @@
-//! Cells as they lie in pages ("B-tree Cell Format" of SQLite's file format, <https://www.sqlite.org/fileformat2.html>).
+//! Cells as they lie in pages ("B-tree Cell Format" of SQLite's file format,
+//! <https://www.sqlite.org/fileformat2.html>).
 
 /// What a page of a B-tree is (its first byte).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +11,8 @@ pub(crate) enum PageKind {
 }
 
 impl PageKind {
-    const ALL: [PageKind; 4] = [PageKind::LeafTable, PageKind::LeafIndex, PageKind::InnerTable, PageKind::InnerIndex];
+    const ALL: [PageKind; 4] =
+        [PageKind::LeafTable, PageKind::LeafIndex, PageKind::InnerTable, PageKind::InnerIndex];
 
     pub(crate) fn from_byte(byte: u8) -> Option<PageKind> {
         PageKind::ALL.into_iter().find(|kind| kind.byte() == byte)
@@ -67,10 +69,17 @@ pub(crate) fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
 pub(super) fn shortest(value: u64) -> Vec<u8> {
     if value >> 56 != 0 {
         // Nine bytes: the last one has eight bits.
-        return (0..8).rev().map(|at| (value >> (8 + 7 * at)) as u8 & 0x7f | 0x80).chain([value as u8]).collect();
+        return (0..8)
+            .rev()
+            .map(|at| (value >> (8 + 7 * at)) as u8 & 0x7f | 0x80)
+            .chain([value as u8])
+            .collect();
     }
     let groups = (64 - value.leading_zeros()).div_ceil(7).max(1);
-    (0..groups).rev().map(|at| (value >> (7 * at)) as u8 & 0x7f | if at > 0 { 0x80 } else { 0 }).collect()
+    (0..groups)
+        .rev()
+        .map(|at| (value >> (7 * at)) as u8 & 0x7f | if at > 0 { 0x80 } else { 0 })
+        .collect()
 }
 
 /// How much of a payload of so many bytes lies in the page itself.
@@ -96,7 +105,8 @@ pub(super) struct CellSize {
     pub overflow: usize,
 }
 
-/// Measures a cell; `bytes` begins behind its child pointer. Not for the inner pages of tables, whose cells have nothing else but a number.
+/// Measures a cell; `bytes` begins behind its child pointer. Not for the inner pages of tables,
+/// whose cells have nothing else but a number.
 pub(super) fn measure(kind: PageKind, usable: usize, bytes: &[u8]) -> Option<CellSize> {
     let (payload, mut rest) = varint(bytes)?;
     if kind == PageKind::LeafTable {

@@ -1,4 +1,5 @@
-//! Where a sequence of cells is cut into groups: by their content, so that a row more or less changes the group that it is in and no other.
+//! Where a sequence of cells is cut into groups: by their content, so that a row more or less
+//! changes the group that it is in and no other.
 
 use xxhash_rust::xxh3::xxh3_64;
 

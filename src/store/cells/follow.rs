@@ -1,5 +1,6 @@
-//! Follows the sequence of cells of the state before. A leaf that is the same byte for byte, where that sequence has come to, needs neither be
-//! read nor taken apart: its shape is known, and the groups that end in it are.
+//! Follows the sequence of cells of the state before. A leaf that is the same byte for byte, where
+//! that sequence has come to, needs neither be read nor taken apart: its shape is known, and the
+//! groups that end in it are.
 
 use super::before::{At, Before, Piece};
 use super::layout::{self, Parsed};
@@ -7,18 +8,31 @@ use super::walk::{Host, Walk};
 
 impl<H: Host> Walk<'_, H> {
     /// Passes over a leaf, if that can be done. Its page was not read.
-    pub(super) fn pass_leaf(&mut self, page: u32, is_index: Option<bool>) -> Result<bool, H::Error> {
+    pub(super) fn pass_leaf(
+        &mut self,
+        page: u32,
+        is_index: Option<bool>,
+    ) -> Result<bool, H::Error> {
         let Some(before) = self.before.filter(|_| !self.reads_schema) else { return Ok(false) };
         let Some((start, shape, bytes)) = before.leaf(page) else { return Ok(false) };
         let is_other_tree = is_index.is_some_and(|expected| expected != shape.kind.is_index());
         let pages = shape.chains.iter().flat_map(|chain| &chain.pages);
-        if is_other_tree || pages.clone().any(|page| self.is_taken(*page)) || !self.comes_to(start) || !self.can_pass(bytes) {
+        if is_other_tree
+            || pages.clone().any(|page| self.is_taken(*page))
+            || !self.comes_to(start)
+            || !self.can_pass(bytes)
+        {
             return Ok(false);
         }
         let patches: usize = shape
             .patches
             .iter()
-            .chain(shape.chains.iter().flat_map(|chain| chain.patches.iter().flat_map(|(_, patches)| patches)))
+            .chain(
+                shape
+                    .chains
+                    .iter()
+                    .flat_map(|chain| chain.patches.iter().flat_map(|(_, patches)| patches)),
+            )
             .map(|patch| patch.bytes.len() + 4)
             .sum();
         if patches > self.patches_left {
@@ -34,10 +48,21 @@ impl<H: Host> Walk<'_, H> {
     }
 
     /// Passes over a cell of an inner page of an index, if that can be done.
-    pub(super) fn pass_cell(&mut self, page: u32, cell: usize, parsed: &Parsed) -> Result<bool, H::Error> {
-        let known = self.before.filter(|_| !self.reads_schema).and_then(|before| before.inner_cell(page, cell, parsed.shape.chain_of(cell)));
+    pub(super) fn pass_cell(
+        &mut self,
+        page: u32,
+        cell: usize,
+        parsed: &Parsed,
+    ) -> Result<bool, H::Error> {
+        let known = self
+            .before
+            .filter(|_| !self.reads_schema)
+            .and_then(|before| before.inner_cell(page, cell, parsed.shape.chain_of(cell)));
         match known {
-            Some((start, bytes)) if self.at.as_ref().is_some_and(|at| at.position == start) && self.can_pass(bytes) => {
+            Some((start, bytes))
+                if self.at.as_ref().is_some_and(|at| at.position == start)
+                    && self.can_pass(bytes) =>
+            {
                 self.pass(Piece::Cell(page, cell), bytes)?;
                 Ok(true)
             }
@@ -45,12 +70,17 @@ impl<H: Host> Walk<'_, H> {
         }
     }
 
-    /// Whether the sequence before has come to a position: it did all the way, or a group begins here as one did there.
+    /// Whether the sequence before has come to a position: it did all the way, or a group begins
+    /// here as one did there.
     fn comes_to(&mut self, start: u64) -> bool {
         if self.at.as_ref().is_some_and(|at| at.position == start) {
             return true;
         }
-        let Some(group) = self.before.filter(|_| self.is_fresh).and_then(|before| before.group_at(start)) else { return false };
+        let Some(group) =
+            self.before.filter(|_| self.is_fresh).and_then(|before| before.group_at(start))
+        else {
+            return false;
+        };
         self.at = Some(At { position: start, group, passed: Vec::new() });
         true
     }
@@ -60,7 +90,10 @@ impl<H: Host> Walk<'_, H> {
         let (Some(before), Some(at)) = (self.before, &self.at) else { return false };
         let end = at.position + bytes;
         // A group that ended there may have done so for its tree's sake alone.
-        !before.ends_tree(end) && (at.group..).take_while(|group| before.end_of(*group) <= end).all(|group| (before.is_there)(group))
+        !before.ends_tree(end)
+            && (at.group..)
+                .take_while(|group| before.end_of(*group) <= end)
+                .all(|group| (before.is_there)(group))
     }
 
     fn pass(&mut self, piece: Piece, bytes: u64) -> Result<(), H::Error> {
@@ -84,7 +117,8 @@ impl<H: Host> Walk<'_, H> {
         Ok(())
     }
 
-    /// Tells of what was passed over of the open group: what follows is not what followed before, or has to be looked at.
+    /// Tells of what was passed over of the open group: what follows is not what followed before,
+    /// or has to be looked at.
     pub(super) fn catch_up(&mut self) -> Result<(), H::Error> {
         let (Some(before), Some(at)) = (self.before, &mut self.at) else { return Ok(()) };
         let open = before.start_of(at.group);
@@ -104,19 +138,27 @@ impl<H: Host> Walk<'_, H> {
         let (mut page, mut overflow, mut out) = (Vec::new(), Vec::new(), Vec::new());
         let (Piece::Leaf(number) | Piece::Cell(number, _)) = *piece;
         self.host.page(number, &mut page)?;
-        let (Some(parsed), Some(shape)) = (layout::parse(&page, number, self.usable), before.shape(number)) else { return Err(self.host.changed()) };
+        let (Some(parsed), Some(shape)) =
+            (layout::parse(&page, number, self.usable), before.shape(number))
+        else {
+            return Err(self.host.changed());
+        };
         for (cell, (at, size)) in parsed.cells.iter().enumerate() {
             if matches!(piece, Piece::Cell(_, only) if *only != cell) {
                 continue;
             }
-            let Some(content) = page.get(*at..at + size.content) else { return Err(self.host.changed()) };
+            let Some(content) = page.get(*at..at + size.content) else {
+                return Err(self.host.changed());
+            };
             out.extend_from_slice(content);
             let Some(chain) = shape.chain_of(cell) else { continue };
             let mut left = chain.bytes as usize;
             for page in &chain.pages {
                 self.host.page(*page, &mut overflow)?;
                 let len = left.min(self.usable - 4);
-                let Some(content) = overflow.get(4..4 + len) else { return Err(self.host.changed()) };
+                let Some(content) = overflow.get(4..4 + len) else {
+                    return Err(self.host.changed());
+                };
                 out.extend_from_slice(content);
                 left -= len;
             }
@@ -124,12 +166,19 @@ impl<H: Host> Walk<'_, H> {
         Ok(out)
     }
 
-    /// A leaf is looked at: where its cells began before, if that is known and the sequences have not parted.
-    pub(super) fn begin_leaf(&mut self, page: u32, parsed: &Parsed) -> Result<Option<u64>, H::Error> {
+    /// A leaf is looked at: where its cells began before, if that is known and the sequences have
+    /// not parted.
+    pub(super) fn begin_leaf(
+        &mut self,
+        page: u32,
+        parsed: &Parsed,
+    ) -> Result<Option<u64>, H::Error> {
         self.catch_up()?;
         let known = self.before.and_then(|before| before.leaf(page));
         // What is in overflow pages counts only where the same pages hang together in both states.
-        let start = known.filter(|(_, shape, _)| shape.chains == parsed.shape.chains).map(|(start, ..)| start);
+        let start = known
+            .filter(|(_, shape, _)| shape.chains == parsed.shape.chains)
+            .map(|(start, ..)| start);
         if !start.is_some_and(|start| self.comes_to(start)) {
             self.at = None;
         }
@@ -137,9 +186,17 @@ impl<H: Host> Walk<'_, H> {
     }
 
     /// The same of a cell of an inner page.
-    pub(super) fn begin_cell(&mut self, page: u32, cell: usize, parsed: &Parsed) -> Result<Option<u64>, H::Error> {
+    pub(super) fn begin_cell(
+        &mut self,
+        page: u32,
+        cell: usize,
+        parsed: &Parsed,
+    ) -> Result<Option<u64>, H::Error> {
         self.catch_up()?;
-        let start = self.before.and_then(|before| before.inner_cell(page, cell, parsed.shape.chain_of(cell))).map(|(start, _)| start);
+        let start = self
+            .before
+            .and_then(|before| before.inner_cell(page, cell, parsed.shape.chain_of(cell)))
+            .map(|(start, _)| start);
         if !start.is_some_and(|start| self.comes_to(start)) {
             self.at = None;
         }
@@ -155,8 +212,14 @@ impl<H: Host> Walk<'_, H> {
         let group = if has_ended { end.and_then(|end| before.group_at(end)) } else { None };
         self.at = match (self.at.take(), end) {
             // Whatever it was before, here both begin a group.
-            (_, Some(position)) if group.is_some() => group.map(|group| At { position, group, passed: Vec::new() }),
-            (Some(at), Some(position)) if !has_ended && at.position + bytes.len() as u64 == position && position < before.end_of(at.group) => {
+            (_, Some(position)) if group.is_some() => {
+                group.map(|group| At { position, group, passed: Vec::new() })
+            }
+            (Some(at), Some(position))
+                if !has_ended
+                    && at.position + bytes.len() as u64 == position
+                    && position < before.end_of(at.group) =>
+            {
                 Some(At { position, ..at })
             }
             _ => None,

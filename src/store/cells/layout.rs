@@ -30,14 +30,26 @@ fn places(shape: &PageShape, usable: usize, sizes: &[usize]) -> Option<Vec<usize
     Some(places)
 }
 
-/// Builds a page into `out`, which is as long as a page. `children`: the pages below, of inner pages. `cells`: the content of each cell, without
-/// page numbers; of no use to inner pages of tables. Nothing where shape and cells do not fit each other.
-pub(super) fn build(shape: &PageShape, usable: usize, children: &[u32], cells: &[&[u8]], out: &mut [u8]) -> Option<()> {
+/// Builds a page into `out`, which is as long as a page. `children`: the pages below, of inner
+/// pages. `cells`: the content of each cell, without page numbers; of no use to inner pages of
+/// tables. Nothing where shape and cells do not fit each other.
+pub(super) fn build(
+    shape: &PageShape,
+    usable: usize,
+    children: &[u32],
+    cells: &[&[u8]],
+    out: &mut [u8],
+) -> Option<()> {
     out.fill(0);
     let before = if shape.kind.is_leaf() { 0 } else { 4 };
     let keys: Vec<Vec<u8>> = shape.keys.iter().map(|key| shortest(*key as u64)).collect();
-    let content =
-        |cell: usize| -> Option<&[u8]> { if shape.kind == PageKind::InnerTable { keys.get(cell).map(Vec::as_slice) } else { cells.get(cell).copied() } };
+    let content = |cell: usize| -> Option<&[u8]> {
+        if shape.kind == PageKind::InnerTable {
+            keys.get(cell).map(Vec::as_slice)
+        } else {
+            cells.get(cell).copied()
+        }
+    };
     let mut sizes = Vec::with_capacity(shape.cells);
     for cell in 0..shape.cells {
         sizes.push(before + content(cell)?.len());
@@ -71,7 +83,12 @@ pub(super) fn build(shape: &PageShape, usable: usize, children: &[u32], cells: &
 }
 
 /// Builds an overflow page.
-pub(super) fn build_overflow(next: u32, content: &[u8], patches: &[Patch], out: &mut [u8]) -> Option<()> {
+pub(super) fn build_overflow(
+    next: u32,
+    content: &[u8],
+    patches: &[Patch],
+    out: &mut [u8],
+) -> Option<()> {
     out.fill(0);
     out.get_mut(..4)?.copy_from_slice(&next.to_be_bytes());
     out.get_mut(4..4 + content.len())?.copy_from_slice(content);
@@ -96,7 +113,9 @@ pub(super) fn difference(built: &[u8], page: &[u8]) -> Vec<Patch> {
     if built == page {
         return patches;
     }
-    for (at, (_, byte)) in built.iter().zip(page).enumerate().filter(|(_, (built, byte))| built != byte) {
+    for (at, (_, byte)) in
+        built.iter().zip(page).enumerate().filter(|(_, (built, byte))| built != byte)
+    {
         match patches.last_mut() {
             Some(patch) if at - (patch.at + patch.bytes.len()) <= JOINED => {
                 let known = patch.at + patch.bytes.len();
@@ -125,7 +144,8 @@ pub(super) fn u32_at(page: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*page.get(at..)?.first_chunk()?))
 }
 
-/// Takes a page apart; nothing where it is no page of a B-tree, or not one that could be built again. Its chains have no pages yet.
+/// Takes a page apart; nothing where it is no page of a B-tree, or not one that could be built
+/// again. Its chains have no pages yet.
 pub(super) fn parse(page: &[u8], number: u32, usable: usize) -> Option<Parsed> {
     let header = if number == 1 { 100 } else { 0 };
     let kind = PageKind::from_byte(*page.get(header)?)?;
@@ -134,12 +154,17 @@ pub(super) fn parse(page: &[u8], number: u32, usable: usize) -> Option<Parsed> {
     if pointers + 2 * count > usable {
         return None;
     }
-    let mut parsed = Parsed { shape: PageShape::new(number, kind, count), children: Vec::new(), cells: Vec::with_capacity(count) };
+    let mut parsed = Parsed {
+        shape: PageShape::new(number, kind, count),
+        children: Vec::new(),
+        cells: Vec::with_capacity(count),
+    };
     // (where it begins, which cell, its room)
     let mut rooms = Vec::with_capacity(count);
     for cell in 0..count {
         // A builder may write pointers and cells in any order, so they must not overlap.
-        let start = u16_at(page, pointers + 2 * cell).filter(|start| *start >= pointers + 2 * count)?;
+        let start =
+            u16_at(page, pointers + 2 * cell).filter(|start| *start >= pointers + 2 * count)?;
         let mut at = start;
         if !kind.is_leaf() {
             parsed.children.push(u32_at(page, start)?);
@@ -175,7 +200,11 @@ pub(super) fn parse(page: &[u8], number: u32, usable: usize) -> Option<Parsed> {
 }
 
 /// Finds the order in which cells lie, and what is free between them; nothing where they overlap.
-fn order(shape: &mut PageShape, mut rooms: Vec<(usize, usize, usize)>, usable: usize) -> Option<()> {
+fn order(
+    shape: &mut PageShape,
+    mut rooms: Vec<(usize, usize, usize)>,
+    usable: usize,
+) -> Option<()> {
     let is_sorted = rooms.is_sorted_by(|a, b| a.0 > b.0);
     if !is_sorted {
         rooms.sort_unstable_by_key(|(start, ..)| std::cmp::Reverse(*start));

@@ -1,4 +1,5 @@
-//! The shapes of all pages of a database, and where in the sequence of cells each page finds what it holds.
+//! The shapes of all pages of a database, and where in the sequence of cells each page finds what
+//! it holds.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -89,13 +90,27 @@ impl Shapes {
     ///
     /// # Errors
     /// Where the bytes contradict themselves.
-    pub fn decode(bytes: impl Into<Arc<Vec<u8>>>, page_bytes: usize, pages: usize) -> Result<Shapes, Truncated> {
+    pub fn decode(
+        bytes: impl Into<Arc<Vec<u8>>>,
+        page_bytes: usize,
+        pages: usize,
+    ) -> Result<Shapes, Truncated> {
         let bytes = bytes.into();
         let mut at = Bytes(&bytes);
         let reserved = at.length(255)?;
-        let usable = page_bytes.checked_sub(reserved).filter(|usable| *usable >= 480 && u32::try_from(bytes.len()).is_ok()).ok_or(Truncated)?;
+        let usable = page_bytes
+            .checked_sub(reserved)
+            .filter(|usable| *usable >= 480 && u32::try_from(bytes.len()).is_ok())
+            .ok_or(Truncated)?;
         let slots = vec![Slot::Raw(u32::MAX); pages];
-        let mut replay = Replay { usable, slots, inner: Vec::new(), chained: Vec::new(), position: 0, before: 0 };
+        let mut replay = Replay {
+            usable,
+            slots,
+            inner: Vec::new(),
+            chained: Vec::new(),
+            position: 0,
+            before: 0,
+        };
         let mut tree_ends = Vec::new();
         while at.0.first() != Some(&END) {
             replay.tree(&mut at, bytes.len())?;
@@ -111,8 +126,19 @@ impl Shapes {
                 (*number, raw) = (raw, raw + 1);
             }
         }
-        let sequence_bytes = position.checked_add(u64::from(raw) * page_bytes as u64).ok_or(Truncated)?;
-        Ok(Shapes { bytes, page_bytes, usable, slots, inner, chained, tree_ends, tree_bytes: position, sequence_bytes })
+        let sequence_bytes =
+            position.checked_add(u64::from(raw) * page_bytes as u64).ok_or(Truncated)?;
+        Ok(Shapes {
+            bytes,
+            page_bytes,
+            usable,
+            slots,
+            inner,
+            chained,
+            tree_ends,
+            tree_bytes: position,
+            sequence_bytes,
+        })
     }
 
     /// How many pages the database has.
@@ -141,7 +167,13 @@ impl Shapes {
             Slot::Inner(number) => {
                 let inner = self.inner.get(number as usize)?;
                 let own = self.shape(inner.shape, page)?;
-                ranges.extend(inner.starts.iter().zip(&own.lens).map(|(start, len)| *start..start + *len as u64));
+                ranges.extend(
+                    inner
+                        .starts
+                        .iter()
+                        .zip(&own.lens)
+                        .map(|(start, len)| *start..start + *len as u64),
+                );
                 shape = Some(own);
             }
             Slot::Leaf { shape: place, at } => {
@@ -154,10 +186,16 @@ impl Shapes {
     }
 
     pub(super) fn shape(&self, at: u32, page: usize) -> Option<PageShape> {
-        PageShape::decode(&mut Bytes(self.bytes.get(at as usize..)?), |_| Some(page as u32 + 1), self.usable).ok()
+        PageShape::decode(
+            &mut Bytes(self.bytes.get(at as usize..)?),
+            |_| Some(page as u32 + 1),
+            self.usable,
+        )
+        .ok()
     }
 
-    /// Builds a page into `out`, which is as long as a page. Nothing where the content does not fit its shape.
+    /// Builds a page into `out`, which is as long as a page. Nothing where the content does not fit
+    /// its shape.
     pub fn build(&self, plan: &PagePlan, content: &impl Content, out: &mut [u8]) -> Option<()> {
         match (plan.slot, &plan.shape) {
             (Slot::Raw(_), _) => {
@@ -167,16 +205,34 @@ impl Shapes {
             }
             (Slot::Chained(number), _) => {
                 let chained = self.chained.get(number as usize)?;
-                layout::build_overflow(chained.next, content.bytes(plan.ranges.first()?.clone())?, &chained.patches, out)
+                layout::build_overflow(
+                    chained.next,
+                    content.bytes(plan.ranges.first()?.clone())?,
+                    &chained.patches,
+                    out,
+                )
             }
             (Slot::Inner(number), Some(shape)) => {
-                let cells: Vec<&[u8]> = plan.ranges.iter().map(|range| content.bytes(range.clone())).collect::<Option<_>>()?;
-                layout::build(shape, self.usable, &self.inner.get(number as usize)?.children, &cells, out)
+                let cells: Vec<&[u8]> = plan
+                    .ranges
+                    .iter()
+                    .map(|range| content.bytes(range.clone()))
+                    .collect::<Option<_>>()?;
+                layout::build(
+                    shape,
+                    self.usable,
+                    &self.inner.get(number as usize)?.children,
+                    &cells,
+                    out,
+                )
             }
             (Slot::Leaf { .. }, Some(shape)) => match plan.ranges.as_slice() {
                 [range] => self.build_leaf(shape, content.bytes(range.clone())?, out),
                 ranges => {
-                    let parts: Vec<&[u8]> = ranges.iter().map(|range| content.bytes(range.clone())).collect::<Option<_>>()?;
+                    let parts: Vec<&[u8]> = ranges
+                        .iter()
+                        .map(|range| content.bytes(range.clone()))
+                        .collect::<Option<_>>()?;
                     self.build_leaf(shape, &parts.concat(), out)
                 }
             },
@@ -187,7 +243,8 @@ impl Shapes {
     fn build_leaf(&self, shape: &PageShape, mut content: &[u8], out: &mut [u8]) -> Option<()> {
         let mut cells = Vec::with_capacity(shape.cells);
         for _ in 0..shape.cells {
-            let (cell, behind) = content.split_at_checked(measure(shape.kind, self.usable, content)?.content)?;
+            let (cell, behind) =
+                content.split_at_checked(measure(shape.kind, self.usable, content)?.content)?;
             cells.push(cell);
             content = behind;
         }
@@ -219,14 +276,23 @@ impl Replay {
             } else {
                 let place = (all - at.0.len()) as u32;
                 let before = i64::from(self.before) + 1;
-                let shape = PageShape::decode(at, |step| u32::try_from(before.checked_add(step)?).ok(), self.usable)?;
+                let shape = PageShape::decode(
+                    at,
+                    |step| u32::try_from(before.checked_add(step)?).ok(),
+                    self.usable,
+                )?;
                 self.before = shape.page;
                 if !shape.kind.is_leaf() {
                     self.claim(shape.page, Slot::Inner(u32::MAX))?;
                     if frames.len() == DEPTH_MAX {
                         return Err(Truncated);
                     }
-                    frames.push(Frame { shape, at: place, children: Vec::new(), starts: Vec::new() });
+                    frames.push(Frame {
+                        shape,
+                        at: place,
+                        children: Vec::new(),
+                        starts: Vec::new(),
+                    });
                     continue;
                 }
                 self.leaf(&shape, place)?;
@@ -245,13 +311,16 @@ impl Replay {
                         if let Some(chain) = frame.shape.chain_of(cell) {
                             let chain = chain.clone();
                             self.chain(&chain, self.position)?;
-                            self.position = self.position.checked_add(chain.bytes).ok_or(Truncated)?;
+                            self.position =
+                                self.position.checked_add(chain.bytes).ok_or(Truncated)?;
                         }
                     }
                     break;
                 }
                 page = frame.shape.page;
-                let Some(Frame { at: shape, children, starts, .. }) = frames.pop() else { return Ok(()) };
+                let Some(Frame { at: shape, children, starts, .. }) = frames.pop() else {
+                    return Ok(());
+                };
                 if let Some(slot) = self.slots.get_mut(page as usize - 1) {
                     *slot = Slot::Inner(self.inner.len() as u32);
                 }
@@ -280,9 +349,17 @@ impl Replay {
         for (number, page) in chain.pages.iter().enumerate() {
             let len = left.min(room);
             left -= len;
-            let patches = patches.next_if(|(of, _)| *of == number).map(|(_, patches)| patches.clone()).unwrap_or_default();
+            let patches = patches
+                .next_if(|(of, _)| *of == number)
+                .map(|(_, patches)| patches.clone())
+                .unwrap_or_default();
             self.claim(*page, Slot::Chained(self.chained.len() as u32))?;
-            self.chained.push(Chained { at, len: len as u32, next: chain.pages.get(number + 1).copied().unwrap_or(0), patches });
+            self.chained.push(Chained {
+                at,
+                len: len as u32,
+                next: chain.pages.get(number + 1).copied().unwrap_or(0),
+                patches,
+            });
             at = at.checked_add(len).ok_or(Truncated)?;
         }
         if left == 0 { Ok(()) } else { Err(Truncated) }
@@ -290,7 +367,11 @@ impl Replay {
 
     /// Each page has one shape at most.
     fn claim(&mut self, page: u32, slot: Slot) -> Result<(), Truncated> {
-        let own = self.slots.get_mut((page as usize).checked_sub(1).ok_or(Truncated)?).filter(|own| matches!(own, Slot::Raw(_))).ok_or(Truncated)?;
+        let own = self
+            .slots
+            .get_mut((page as usize).checked_sub(1).ok_or(Truncated)?)
+            .filter(|own| matches!(own, Slot::Raw(_)))
+            .ok_or(Truncated)?;
         *own = slot;
         Ok(())
     }

@@ -1,5 +1,6 @@
-//! A SQLite database taken apart into what VACUUM keeps, the cells of its B-trees in the order of their keys, and what it changes, the shapes of
-//! its pages; and put together again byte for byte (`docs/format.md`, "Cells and shapes").
+//! A SQLite database taken apart into what VACUUM keeps, the cells of its B-trees in the order of
+//! their keys, and what it changes, the shapes of its pages; and put together again byte for byte
+//! (`docs/format.md`, "Cells and shapes").
 
 mod before;
 mod cell;
@@ -8,6 +9,7 @@ mod cut;
 mod follow;
 mod layout;
 mod map;
+mod schema_row;
 mod shape;
 mod walk;
 

@@ -17,7 +17,8 @@ pub(super) struct Chain {
     pub cell: usize,
     /// The overflow page that it names.
     pub first: u32,
-    /// The overflow pages whose content is in the sequence behind the cell's own; none where they do not hang together.
+    /// The overflow pages whose content is in the sequence behind the cell's own; none where they
+    /// do not hang together.
     pub pages: Vec<u32>,
     /// Bytes of that content.
     pub bytes: u64,
@@ -38,7 +39,8 @@ pub(super) struct PageShape {
     pub keys: Vec<i64>,
     /// Of inner pages of indexes: bytes of each cell in the sequence, its overflow pages left out.
     pub lens: Vec<usize>,
-    /// The place of each cell in the order in which they lie, from the page's end; empty where that is the order of the keys.
+    /// The place of each cell in the order in which they lie, from the page's end; empty where that
+    /// is the order of the keys.
     pub ranks: Vec<usize>,
     /// (place in that order, bytes that are free behind the cell there)
     pub gaps: Vec<(usize, usize)>,
@@ -72,14 +74,17 @@ impl PageShape {
 
     /// Bytes of a leaf that neither header, pointers nor cells take; negative where these overlap.
     fn free(&self, usable: usize) -> i64 {
-        let taken = self.header() + self.kind.header_bytes() + 2 * self.cells + 4 * self.chains.len();
+        let taken =
+            self.header() + self.kind.header_bytes() + 2 * self.cells + 4 * self.chains.len();
         usable as i64 - taken as i64
     }
 
     /// Appends the shape; `before` is the page of the shape before it.
     pub(super) fn encode(&self, before: u32, usable: usize, out: &mut Vec<u8>) {
         let flag = |is: bool, flag: u8| if is { flag } else { 0 };
-        let flags = flag(!self.ranks.is_empty(), RANKS) | flag(!self.gaps.is_empty(), GAPS) | flag(!self.chains.is_empty(), CHAINS);
+        let flags = flag(!self.ranks.is_empty(), RANKS)
+            | flag(!self.gaps.is_empty(), GAPS)
+            | flag(!self.chains.is_empty(), CHAINS);
         out.push(self.kind.code() | flags | flag(!self.patches.is_empty(), PATCHES));
         push_signed(out, i64::from(self.page) - i64::from(before) - 1);
         push_varint(out, self.cells as u64);
@@ -120,10 +125,16 @@ impl PageShape {
         }
     }
 
-    /// Reads what [`PageShape::encode`] wrote. `page_of` makes the page of what its number is beyond that of the shape before.
-    pub(super) fn decode(at: &mut Bytes<'_>, page_of: impl Fn(i64) -> Option<u32>, usable: usize) -> Result<PageShape, Truncated> {
+    /// Reads what [`PageShape::encode`] wrote. `page_of` makes the page of what its number is
+    /// beyond that of the shape before.
+    pub(super) fn decode(
+        at: &mut Bytes<'_>,
+        page_of: impl Fn(i64) -> Option<u32>,
+        usable: usize,
+    ) -> Result<PageShape, Truncated> {
         let flags = at.u8()?;
-        let kind = PageKind::from_code(flags & 3).filter(|_| flags < 2 * PATCHES).ok_or(Truncated)?;
+        let kind =
+            PageKind::from_code(flags & 3).filter(|_| flags < 2 * PATCHES).ok_or(Truncated)?;
         let page = page_of(at.signed()?).filter(|page| *page > 0).ok_or(Truncated)?;
         let cells = at.length(usable / 2)?;
         let mut shape = PageShape::new(page, kind, cells);
@@ -143,7 +154,10 @@ impl PageShape {
         if flags & RANKS != 0 {
             let mut next = 0i64;
             for _ in 0..cells {
-                let rank = next.checked_add(at.signed()?).filter(|rank| (0..cells as i64).contains(rank)).ok_or(Truncated)?;
+                let rank = next
+                    .checked_add(at.signed()?)
+                    .filter(|rank| (0..cells as i64).contains(rank))
+                    .ok_or(Truncated)?;
                 shape.ranks.push(rank as usize);
                 next = rank + 1;
             }
@@ -166,7 +180,10 @@ impl PageShape {
         }
         if kind.is_leaf() {
             let content = shape.free(usable).checked_sub(at.signed()?).ok_or(Truncated)?;
-            shape.content = usize::try_from(content).ok().filter(|content| *content <= usable).ok_or(Truncated)?;
+            shape.content = usize::try_from(content)
+                .ok()
+                .filter(|content| *content <= usable)
+                .ok_or(Truncated)?;
         }
         if flags & PATCHES != 0 {
             shape.patches = decode_patches(at)?;
@@ -184,7 +201,9 @@ impl Chain {
     fn encode(&self, page: u32, kind: PageKind, out: &mut Vec<u8>) {
         push_varint(out, self.pages.len() as u64);
         push_signed(out, i64::from(self.first) - i64::from(page) - 1);
-        let (Some(mut before), false) = (self.pages.first().copied(), self.pages.is_empty()) else { return };
+        let (Some(mut before), false) = (self.pages.first().copied(), self.pages.is_empty()) else {
+            return;
+        };
         for page in self.pages.iter().skip(1) {
             push_signed(out, i64::from(*page) - i64::from(before) - 1);
             before = *page;
@@ -200,9 +219,19 @@ impl Chain {
         }
     }
 
-    fn decode(at: &mut Bytes<'_>, cell: usize, page: u32, kind: PageKind) -> Result<Chain, Truncated> {
+    fn decode(
+        at: &mut Bytes<'_>,
+        cell: usize,
+        page: u32,
+        kind: PageKind,
+    ) -> Result<Chain, Truncated> {
         let count = at.length(crate::limits::PAGES_MAX)?;
-        let next = |before: u32, step: i64| i64::from(before).checked_add(1).and_then(|next| u32::try_from(next.checked_add(step)?).ok()).ok_or(Truncated);
+        let next = |before: u32, step: i64| {
+            i64::from(before)
+                .checked_add(1)
+                .and_then(|next| u32::try_from(next.checked_add(step)?).ok())
+                .ok_or(Truncated)
+        };
         let first = next(page, at.signed()?)?;
         let mut chain = Chain { cell, first, ..Chain::default() };
         if count == 0 {

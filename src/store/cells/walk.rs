@@ -1,11 +1,13 @@
-//! Takes a database apart: tree by tree, each page proved to come back from its shape and its cells before either is told of. A database is not
-//! trusted: what is no tree, or leads to a page twice, stays a page.
+//! Takes a database apart: tree by tree, each page proved to come back from its shape and its cells
+//! before either is told of. A database is not trusted: what is no tree, or leads to a page twice,
+//! stays a page.
 
 use super::super::bytes::push_varint;
 use super::DEPTH_MAX;
 use super::before::{At, Before};
 use super::cell::PageKind;
 use super::layout::{self, Parsed, u32_at};
+use super::schema_row::root_in_schema;
 use super::shape::{Chain, END, FOREIGN};
 
 /// Where pages come from, and cells go.
@@ -16,13 +18,15 @@ pub trait Host {
     /// Puts a page into `out`; `number` counts from 1 and is one of the database's.
     fn page(&mut self, number: u32, out: &mut Vec<u8>) -> Result<(), Self::Error>;
 
-    /// Takes the next cell, or part of one, of the sequence: from 1 byte to a page. Whether it ends a group.
+    /// Takes the next cell, or part of one, of the sequence: from 1 byte to a page. Whether it ends
+    /// a group.
     fn cell(&mut self, bytes: &[u8]) -> Result<bool, Self::Error>;
 
     /// A tree ends, or a page that is taken whole.
     fn boundary(&mut self) -> Result<(), Self::Error>;
 
-    /// The next group is one of the state before; what was told of it is forgotten. Only of those who give such a state.
+    /// The next group is one of the state before; what was told of it is forgotten. Only of those
+    /// who give such a state.
     fn known(&mut self, _group: usize) -> Result<(), Self::Error> {
         Ok(())
     }
@@ -36,8 +40,8 @@ pub trait Host {
     fn changed(&self) -> Self::Error;
 }
 
-/// Patches of leaves, and those of inner pages, may take this share of the database, as a divisor, and so many bytes more: they have to be read whole
-/// before one page can be …
+/// Patches of leaves, and those of inner pages, may take this share of the database, as a divisor,
+/// and so many bytes more: they have to be read whole before one page can be …
 const PATCHES_SHARE: usize = 16;
 const PATCHES_BYTES: usize = 1 << 20;
 /// … and beyond that only so many bytes of a page.
@@ -50,7 +54,8 @@ pub(super) struct Walk<'h, H: Host> {
     pub(super) host: &'h mut H,
     pub(super) usable: usize,
     taken: Vec<bool>,
-    /// Reads that are left: a sound database needs two for each page at most, a hostile one leads to the same pages again and again.
+    /// Reads that are left: a sound database needs two for each page at most, a hostile one leads
+    /// to the same pages again and again.
     reads_left: usize,
     pub(super) shapes: Vec<u8>,
     pub(super) before_page: u32,
@@ -66,13 +71,19 @@ pub(super) struct Walk<'h, H: Host> {
     pub(super) is_fresh: bool,
 }
 
-/// Walks through a database of `pages` pages, the first of which is `first`; gives its shapes. Pages that have none come behind all trees, whole.
+/// Walks through a database of `pages` pages, the first of which is `first`; gives its shapes.
+/// Pages that have none come behind all trees, whole.
 pub fn walk<H: Host>(host: &mut H, first: &[u8], pages: u32) -> Result<Vec<u8>, H::Error> {
     walk_after(host, first, pages, None)
 }
 
 /// The same behind another state of the database: what is the same there is not looked at again.
-pub fn walk_after<H: Host>(host: &mut H, first: &[u8], pages: u32, before: Option<&Before<'_>>) -> Result<Vec<u8>, H::Error> {
+pub fn walk_after<H: Host>(
+    host: &mut H,
+    first: &[u8],
+    pages: u32,
+    before: Option<&Before<'_>>,
+) -> Result<Vec<u8>, H::Error> {
     let page_bytes = first.len();
     let reserved = usize::from(first.get(20).copied().unwrap_or(0));
     let patches_left = pages as usize * page_bytes / PATCHES_SHARE + PATCHES_BYTES;
@@ -88,7 +99,9 @@ pub fn walk_after<H: Host>(host: &mut H, first: &[u8], pages: u32, before: Optio
         built: vec![0; page_bytes],
         roots: Vec::new(),
         reads_schema: true,
-        before: before.filter(|before| before.shapes.page_bytes == page_bytes && before.shapes.usable == page_bytes - reserved),
+        before: before.filter(|before| {
+            before.shapes.page_bytes == page_bytes && before.shapes.usable == page_bytes - reserved
+        }),
         at: None,
         is_fresh: true,
     };
@@ -104,7 +117,8 @@ pub fn walk_after<H: Host>(host: &mut H, first: &[u8], pages: u32, before: Optio
     for root in std::mem::take(&mut walk.roots) {
         walk.root(root)?;
     }
-    // Leaves that no tree names: pages that were given up keep their cells until they are used again.
+    // Leaves that no tree names: pages that were given up keep their cells until they are used
+    // again.
     for page in 1..=pages {
         if !walk.is_taken(page) {
             walk.lonely(page)?;
@@ -152,12 +166,27 @@ impl<H: Host> Walk<'_, H> {
     fn lonely(&mut self, number: u32) -> Result<(), H::Error> {
         let mut page = Vec::new();
         self.host.page(number, &mut page)?;
-        let is_leaf = matches!(page.first().copied().and_then(PageKind::from_byte), Some(PageKind::LeafTable | PageKind::LeafIndex));
-        if is_leaf && page.iter().skip(3).take(2).any(|byte| *byte != 0) && self.visit_read(number, page, None, 0)? { self.boundary() } else { Ok(()) }
+        let is_leaf = matches!(
+            page.first().copied().and_then(PageKind::from_byte),
+            Some(PageKind::LeafTable | PageKind::LeafIndex)
+        );
+        if is_leaf
+            && page.iter().skip(3).take(2).any(|byte| *byte != 0)
+            && self.visit_read(number, page, None, 0)?
+        {
+            self.boundary()
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes a page and all below it; false where it stays a page, and nothing is said of it.
-    fn visit(&mut self, number: u32, is_index: Option<bool>, depth: usize) -> Result<bool, H::Error> {
+    fn visit(
+        &mut self,
+        number: u32,
+        is_index: Option<bool>,
+        depth: usize,
+    ) -> Result<bool, H::Error> {
         if number == 0 || self.is_taken(number) || depth >= DEPTH_MAX || !self.may_read() {
             return Ok(false);
         }
@@ -169,7 +198,13 @@ impl<H: Host> Walk<'_, H> {
         self.visit_read(number, page, is_index, depth)
     }
 
-    fn visit_read(&mut self, number: u32, page: Vec<u8>, is_index: Option<bool>, depth: usize) -> Result<bool, H::Error> {
+    fn visit_read(
+        &mut self,
+        number: u32,
+        page: Vec<u8>,
+        is_index: Option<bool>,
+        depth: usize,
+    ) -> Result<bool, H::Error> {
         let Some(mut parsed) = layout::parse(&page, number, self.usable) else { return Ok(false) };
         let kind = parsed.shape.kind;
         if is_index.is_some_and(|expected| expected != kind.is_index()) {
@@ -178,14 +213,20 @@ impl<H: Host> Walk<'_, H> {
         self.take(number, true);
         self.follow_chains(&mut parsed)?;
         let built = {
-            let cells: Vec<&[u8]> = parsed.cells.iter().map(|(at, size)| page.get(*at..at + size.content).unwrap_or_default()).collect();
-            layout::build(&parsed.shape, self.usable, &parsed.children, &cells, &mut self.built).is_some()
+            let cells: Vec<&[u8]> = parsed
+                .cells
+                .iter()
+                .map(|(at, size)| page.get(*at..at + size.content).unwrap_or_default())
+                .collect();
+            layout::build(&parsed.shape, self.usable, &parsed.children, &cells, &mut self.built)
+                .is_some()
         };
         let patches = if built { layout::difference(&self.built, &page) } else { Vec::new() };
         let bytes: usize = patches.iter().map(|patch| patch.bytes.len() + 4).sum();
         if !built || !self.affords(bytes, !kind.is_leaf()) {
             self.take(number, false);
-            let chained: Vec<u32> = parsed.shape.chains.iter().flat_map(|chain| chain.pages.iter().copied()).collect();
+            let chained: Vec<u32> =
+                parsed.shape.chains.iter().flat_map(|chain| chain.pages.iter().copied()).collect();
             chained.into_iter().for_each(|page| self.take(page, false));
             return Ok(false);
         }
@@ -211,8 +252,9 @@ impl<H: Host> Walk<'_, H> {
         Ok(true)
     }
 
-    /// Whether patches may take so many bytes. Inner pages have a share of their own: a tree whose root stays a page is no tree, and SQLite leaves
-    /// the old content of a leaf in a root that it makes an inner page.
+    /// Whether patches may take so many bytes. Inner pages have a share of their own: a tree whose
+    /// root stays a page is no tree, and SQLite leaves the old content of a leaf in a root that it
+    /// makes an inner page.
     fn affords(&mut self, bytes: usize, is_inner: bool) -> bool {
         let left = if is_inner { &mut self.inner_patches_left } else { &mut self.patches_left };
         let fits = bytes <= PATCH_FEW || bytes <= *left;
@@ -223,7 +265,13 @@ impl<H: Host> Walk<'_, H> {
     }
 
     /// Tells of a cell of an inner page of an index.
-    fn inner_cell(&mut self, number: u32, page: &[u8], parsed: &Parsed, cell: usize) -> Result<(), H::Error> {
+    fn inner_cell(
+        &mut self,
+        number: u32,
+        page: &[u8],
+        parsed: &Parsed,
+        cell: usize,
+    ) -> Result<(), H::Error> {
         if self.pass_cell(number, cell, parsed)? {
             return Ok(());
         }
@@ -231,9 +279,15 @@ impl<H: Host> Walk<'_, H> {
         self.cell(page, parsed, cell, start).map(drop)
     }
 
-    /// Tells of a cell's content, that in its overflow pages behind it; `start` and what is given: where it began and ended in the state before, where
-    /// that is known.
-    fn cell(&mut self, page: &[u8], parsed: &Parsed, number: usize, start: Option<u64>) -> Result<Option<u64>, H::Error> {
+    /// Tells of a cell's content, that in its overflow pages behind it; `start` and what is given:
+    /// where it began and ended in the state before, where that is known.
+    fn cell(
+        &mut self,
+        page: &[u8],
+        parsed: &Parsed,
+        number: usize,
+        start: Option<u64>,
+    ) -> Result<Option<u64>, H::Error> {
         let Some((at, size)) = parsed.cells.get(number) else { return Ok(start) };
         let content = page.get(*at..at + size.content).unwrap_or_default();
         if self.reads_schema && parsed.shape.kind == PageKind::LeafTable {
@@ -241,7 +295,9 @@ impl<H: Host> Walk<'_, H> {
         }
         self.tell(content, start)?;
         let mut start = start.map(|start| start + content.len() as u64);
-        let Some(chain) = parsed.shape.chain_of(number).filter(|_| size.overflow > 0) else { return Ok(start) };
+        let Some(chain) = parsed.shape.chain_of(number).filter(|_| size.overflow > 0) else {
+            return Ok(start);
+        };
         let (mut left, mut overflow) = (chain.bytes as usize, Vec::new());
         for page in &chain.pages {
             self.host.page(*page, &mut overflow)?;
@@ -253,7 +309,8 @@ impl<H: Host> Walk<'_, H> {
         Ok(start)
     }
 
-    /// Finds the overflow pages of a page's cells. A chain that ends early, or leads to a page that something else has, stays as it is.
+    /// Finds the overflow pages of a page's cells. A chain that ends early, or leads to a page that
+    /// something else has, stays as it is.
     fn follow_chains(&mut self, parsed: &mut Parsed) -> Result<(), H::Error> {
         // Of leaves: bytes of the cells so far, their overflow pages included.
         let (mut position, mut cell, mut page) = (0u64, 0, Vec::new());
@@ -269,7 +326,12 @@ impl<H: Host> Walk<'_, H> {
         Ok(())
     }
 
-    fn follow(&mut self, chain: &mut Chain, overflow: usize, page: &mut Vec<u8>) -> Result<(), H::Error> {
+    fn follow(
+        &mut self,
+        chain: &mut Chain,
+        overflow: usize,
+        page: &mut Vec<u8>,
+    ) -> Result<(), H::Error> {
         let (mut next, mut left) = (chain.first, overflow);
         let mut is_whole = true;
         while left > 0 {
@@ -281,8 +343,14 @@ impl<H: Host> Walk<'_, H> {
             let len = left.min(self.usable - 4);
             let after = u32_at(page, 0).unwrap_or(0);
             left -= len;
-            let built = layout::build_overflow(if left > 0 { after } else { 0 }, page.get(4..4 + len).unwrap_or_default(), &[], &mut self.built);
-            let patches = if built.is_some() { layout::difference(&self.built, page) } else { Vec::new() };
+            let built = layout::build_overflow(
+                if left > 0 { after } else { 0 },
+                page.get(4..4 + len).unwrap_or_default(),
+                &[],
+                &mut self.built,
+            );
+            let patches =
+                if built.is_some() { layout::difference(&self.built, page) } else { Vec::new() };
             let bytes = patches.iter().map(|patch| patch.bytes.len() + 4).sum();
             if built.is_none() || !self.affords(bytes, false) {
                 is_whole = false;
@@ -303,37 +371,4 @@ impl<H: Host> Walk<'_, H> {
         }
         Ok(())
     }
-}
-
-/// The root page in a row of the schema table: its fourth column, where it is there in the page.
-fn root_in_schema(cell: &[u8]) -> Option<u32> {
-    let (_, rest) = super::varint(cell)?;
-    let (_, record) = super::varint(rest)?;
-    let (header, mut types) = super::varint(record)?;
-    let mut at = usize::try_from(header).ok()?;
-    for column in 0..4 {
-        let (kind, behind) = super::varint(types)?;
-        types = behind;
-        let len = match kind {
-            0 | 8 | 9 => 0,
-            1..=4 => kind as usize,
-            5 => 6,
-            6 | 7 => 8,
-            kind => usize::try_from(kind.checked_sub(12)? / 2).ok()?,
-        };
-        let end = at.checked_add(len)?;
-        if column == 3 {
-            return match kind {
-                9 => Some(1),
-                1..=6 => record
-                    .get(at..end)?
-                    .iter()
-                    .try_fold(0u64, |value, byte| value.checked_mul(256)?.checked_add(u64::from(*byte)))
-                    .and_then(|n| u32::try_from(n).ok()),
-                _ => None,
-            };
-        }
-        at = end;
-    }
-    None
 }

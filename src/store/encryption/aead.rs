@@ -1,7 +1,9 @@
-//! Sealing one piece: padded, encrypted and authenticated together with the place that it is for (`docs/format.md`, "Encryption").
+//! Sealing one piece: padded, encrypted and authenticated together with the place that it is for
+//! (`docs/format.md`, "Encryption").
 //!
-//! No nonce is random. A pack has a key of its own, derived from its random id, and its pieces are numbered. A record has a key of its own, derived
-//! from its name and from a keyed hash of its bytes. Behind each piece follows what commits it to its key: these ciphers alone do not.
+//! No nonce is random. A pack has a key of its own, derived from its random id, and its pieces are
+//! numbered. A record has a key of its own, derived from its name and from a keyed hash of its
+//! bytes. Behind each piece follows what commits it to its key: these ciphers alone do not.
 
 use std::sync::Arc;
 
@@ -60,12 +62,14 @@ impl Aead {
 
     /// The key of a pack's piece, by its number; that of a record by its salt.
     fn piece(&self, binding: Binding<'_>, salt: Option<&[u8; SALT_BYTES]>) -> Piece {
-        let mut hasher = blake3::Hasher::new_keyed(if salt.is_some() { &self.records } else { &self.packs });
+        let mut hasher =
+            blake3::Hasher::new_keyed(if salt.is_some() { &self.records } else { &self.packs });
         if let Some(salt) = salt {
             hasher.update(binding.kind.as_bytes()).update(&[0]).update(salt);
         }
         hasher.update(binding.id);
-        let (mut output, mut key, mut commitment) = (hasher.finalize_xof(), Zeroizing::new([0; 32]), [0; COMMITMENT_BYTES]);
+        let (mut output, mut key, mut commitment) =
+            (hasher.finalize_xof(), Zeroizing::new([0; 32]), [0; COMMITMENT_BYTES]);
         output.fill(&mut *key);
         output.fill(&mut commitment);
         let mut nonce = [0; 12];
@@ -86,7 +90,8 @@ impl Aead {
         place
     }
 
-    /// The same bytes in the same place have the same salt, other bytes another: no key is used for two texts.
+    /// The same bytes in the same place have the same salt, other bytes another: no key is used for
+    /// two texts.
     fn salt(&self, binding: Binding<'_>, plain: &[u8]) -> [u8; SALT_BYTES] {
         let mut hasher = blake3::Hasher::new_keyed(&self.salts);
         hasher.update(&self.place(binding)).update(plain);
@@ -104,7 +109,10 @@ impl Cipher for Aead {
     fn hashing(&self) -> Hashing {
         let [a, b, c, d, e, f, g, h, ..] = *self.cuts;
         // Zero would be no seed at all.
-        Hashing { key: Some(*self.names), cut_seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1) }
+        Hashing {
+            key: Some(*self.names),
+            cut_seed: u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1),
+        }
     }
 
     fn seal(&self, binding: Binding<'_>, plain: Vec<u8>) -> Vec<u8> {
@@ -115,8 +123,12 @@ impl Cipher for Aead {
         out.reserve_exact(padded - out.len() + TAG_BYTES + COMMITMENT_BYTES + SALT_BYTES);
         out.push(PADDING);
         out.resize(padded, 0);
-        // It fails only for more than 64 GB at once, and pieces are far smaller. What could not be encrypted is not stored: nothing opens again.
-        let Ok(tag) = encrypt(self.algorithm, &piece.key, &piece.nonce, &piece.place, &mut out) else { return Vec::new() };
+        // It fails only for more than 64 GB at once, and pieces are far smaller. What could not be
+        // encrypted is not stored: nothing opens again.
+        let Ok(tag) = encrypt(self.algorithm, &piece.key, &piece.nonce, &piece.place, &mut out)
+        else {
+            return Vec::new();
+        };
         out.extend_from_slice(&tag);
         out.extend_from_slice(&piece.commitment);
         out.extend_from_slice(salt.as_ref().map_or(&[], |salt| salt.as_slice()));
@@ -138,7 +150,10 @@ impl Cipher for Aead {
         }
         let mut plain = sealed.to_vec();
         decrypt(self.algorithm, &piece.key, &piece.nonce, &piece.place, &mut plain, tag)?;
-        let end = plain.iter().rposition(|byte| *byte != 0).filter(|end| plain.get(*end) == Some(&PADDING))?;
+        let end = plain
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .filter(|end| plain.get(*end) == Some(&PADDING))?;
         plain.truncate(end);
         Some(plain)
     }
@@ -148,29 +163,39 @@ impl Cipher for Aead {
     }
 }
 
-/// Whether bytes, as a piece of this kind, come back when they are sealed, and are refused when they are not: for a fuzzer.
+/// Whether bytes, as a piece of this kind, come back when they are sealed, and are refused when
+/// they are not: for a fuzzer.
 #[doc(hidden)]
 pub fn comes_back_for_tests(algorithm: Algorithm, kind: u8, bytes: &[u8]) -> bool {
     const KINDS: [&str; 5] = ["extent", "head", "trailer", "snapshot", "link"];
     let keys = Keys { algorithm, repository: "00".repeat(16), master: Zeroizing::new([9; 32]) };
     let (aead, id) = (Aead::new(&keys), [7; 16]);
-    let binding = Binding { kind: KINDS.get(usize::from(kind) % KINDS.len()).unwrap_or(&"extent"), id: &id, position: u32::from(kind) };
+    let binding = Binding {
+        kind: KINDS.get(usize::from(kind) % KINDS.len()).unwrap_or(&"extent"),
+        id: &id,
+        position: u32::from(kind),
+    };
     let sealed = aead.seal(binding, bytes.to_vec());
     aead.open(binding, bytes).is_none() && aead.open(binding, &sealed).as_deref() == Some(bytes)
 }
 
-/// Whether a piece stands in a file of its own, which may be written again with other bytes; a pack's piece never is.
+/// Whether a piece stands in a file of its own, which may be written again with other bytes; a
+/// pack's piece never is.
 fn is_record(binding: Binding<'_>) -> bool {
     matches!(binding.kind, "snapshot" | "link")
 }
 
-/// The length that a piece is padded to, in bytes: so that sizes say little. Steps of between a sixty-fourth and a thirty-second of its size,
-/// at least 256 bytes.
+/// The length that a piece is padded to, in bytes: so that sizes say little. Steps of between a
+/// sixty-fourth and a thirty-second of its size, at least 256 bytes.
 fn padded_len(kind: &str, len: usize) -> usize {
     const STEP_MIN: usize = 256;
     const STEPS: usize = 32;
     let with_mark = len + 1;
-    let step = if kind == "head" { STEP_MIN } else { (with_mark.next_power_of_two() / 2 / STEPS).max(STEP_MIN) };
+    let step = if kind == "head" {
+        STEP_MIN
+    } else {
+        (with_mark.next_power_of_two() / 2 / STEPS).max(STEP_MIN)
+    };
     with_mark.next_multiple_of(step)
 }
 
@@ -179,7 +204,11 @@ mod tests {
     use super::*;
 
     fn aead(algorithm: Algorithm, repository: &str) -> Aead {
-        Aead::new(&Keys { algorithm, repository: repository.to_owned(), master: Zeroizing::new([5; 32]) })
+        Aead::new(&Keys {
+            algorithm,
+            repository: repository.to_owned(),
+            master: Zeroizing::new([5; 32]),
+        })
     }
 
     #[test]
@@ -189,12 +218,22 @@ mod tests {
             let (ours, other) = (aead(algorithm, "01"), aead(algorithm, "02"));
             for kind in ["extent", "head", "trailer", "snapshot", "link"] {
                 let place = at(kind, b"0123456789abcdef", 3);
-                for plain in [b"".to_vec(), b"plain bytes".to_vec(), vec![0; 700], vec![PADDING; 255]] {
+                for plain in
+                    [b"".to_vec(), b"plain bytes".to_vec(), vec![0; 700], vec![PADDING; 255]]
+                {
                     let sealed = ours.seal(place, plain.clone());
                     assert_eq!(ours.open(place, &sealed), Some(plain.clone()));
-                    assert_eq!(ours.seal(place, plain.clone()), sealed, "the same bytes in the same place");
+                    assert_eq!(
+                        ours.seal(place, plain.clone()),
+                        sealed,
+                        "the same bytes in the same place"
+                    );
                     assert_eq!(other.open(place, &sealed), None);
-                    for wrong in [at("other", place.id, 3), at(kind, place.id, 4), at(kind, b"1123456789abcdef", 3)] {
+                    for wrong in [
+                        at("other", place.id, 3),
+                        at(kind, place.id, 4),
+                        at(kind, b"1123456789abcdef", 3),
+                    ] {
                         assert_eq!(ours.open(wrong, &sealed), None, "{wrong:?}");
                     }
                 }
@@ -227,7 +266,8 @@ mod tests {
             let padded = padded_len("extent", len);
             assert!(padded > len && padded <= len + len / 16 + 256, "{len} {padded}");
         }
-        let steps: std::collections::BTreeSet<_> = (150_000..200_000).map(|len| padded_len("extent", len)).collect();
+        let steps: std::collections::BTreeSet<_> =
+            (150_000..200_000).map(|len| padded_len("extent", len)).collect();
         assert!(steps.len() <= 14, "{} sizes of posters can be told apart", steps.len());
     }
 }

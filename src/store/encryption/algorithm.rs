@@ -45,7 +45,8 @@ impl Algorithm {
         }
     }
 
-    /// The faster one on this machine. AES must be much faster: who restores may do it on a small machine without its instructions.
+    /// The faster one on this machine. AES must be much faster: who restores may do it on a small
+    /// machine without its instructions.
     pub fn fastest() -> Algorithm {
         const PIECE_BYTES: usize = 128 << 10;
         const ROUNDS: usize = 16;
@@ -72,17 +73,40 @@ pub(super) fn encrypt(
     bytes: &mut [u8],
 ) -> Result<[u8; TAG_BYTES], chacha20poly1305::Error> {
     let tag = match algorithm {
-        Algorithm::ChaCha20Poly1305 => ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(nonce.into(), place, bytes.into())?,
-        Algorithm::Aes256Gcm => Aes256Gcm::new(key.into()).encrypt_inout_detached(nonce.into(), place, bytes.into())?,
+        Algorithm::ChaCha20Poly1305 => ChaCha20Poly1305::new(key.into()).encrypt_inout_detached(
+            nonce.into(),
+            place,
+            bytes.into(),
+        )?,
+        Algorithm::Aes256Gcm => {
+            Aes256Gcm::new(key.into()).encrypt_inout_detached(nonce.into(), place, bytes.into())?
+        }
     };
     Ok(tag.into())
 }
 
 /// Decrypts in place; nothing where a byte of it, of its place or its tag is not as it was.
-pub(super) fn decrypt(algorithm: Algorithm, key: &[u8; 32], nonce: &[u8; 12], place: &[u8], bytes: &mut [u8], tag: &[u8; TAG_BYTES]) -> Option<()> {
+pub(super) fn decrypt(
+    algorithm: Algorithm,
+    key: &[u8; 32],
+    nonce: &[u8; 12],
+    place: &[u8],
+    bytes: &mut [u8],
+    tag: &[u8; TAG_BYTES],
+) -> Option<()> {
     match algorithm {
-        Algorithm::ChaCha20Poly1305 => ChaCha20Poly1305::new(key.into()).decrypt_inout_detached(nonce.into(), place, bytes.into(), tag.into()),
-        Algorithm::Aes256Gcm => Aes256Gcm::new(key.into()).decrypt_inout_detached(nonce.into(), place, bytes.into(), tag.into()),
+        Algorithm::ChaCha20Poly1305 => ChaCha20Poly1305::new(key.into()).decrypt_inout_detached(
+            nonce.into(),
+            place,
+            bytes.into(),
+            tag.into(),
+        ),
+        Algorithm::Aes256Gcm => Aes256Gcm::new(key.into()).decrypt_inout_detached(
+            nonce.into(),
+            place,
+            bytes.into(),
+            tag.into(),
+        ),
     }
     .ok()
 }

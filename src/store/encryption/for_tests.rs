@@ -1,5 +1,5 @@
-//! What the tests' environment asks for: encrypted repositories without a passphrase, and passphrases that cost no time. Not in the program that
-//! people get.
+//! What the tests' environment asks for: encrypted repositories without a passphrase, and
+//! passphrases that cost no time. Not in the program that people get.
 
 use super::algorithm::Algorithm;
 use super::kdf::Kdf;

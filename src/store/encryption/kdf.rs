@@ -45,21 +45,35 @@ impl Kdf {
         let start = Instant::now();
         least.derive(&Secret::new(b"how fast is this machine?".to_vec()), &[0; 16])?;
         let rounds = TARGET.as_secs_f64() / start.elapsed().as_secs_f64().max(0.001);
-        Ok(Kdf { passes: ((f64::from(PASSES_MIN) * rounds) as u32).clamp(PASSES_MIN, PASSES_MAX / 2), ..least })
+        Ok(Kdf {
+            passes: ((f64::from(PASSES_MIN) * rounds) as u32).clamp(PASSES_MIN, PASSES_MAX / 2),
+            ..least
+        })
     }
 
     /// Whether it asks for no more than a machine can be expected to give.
     pub(super) fn is_bearable(&self) -> bool {
         let memory_min = self.lanes.saturating_mul(8);
-        (memory_min..=MEMORY_KIB_MAX).contains(&self.memory_kib) && (1..=PASSES_MAX).contains(&self.passes) && (1..=LANES_MAX).contains(&self.lanes)
+        (memory_min..=MEMORY_KIB_MAX).contains(&self.memory_kib)
+            && (1..=PASSES_MAX).contains(&self.passes)
+            && (1..=LANES_MAX).contains(&self.lanes)
     }
 
     /// The key of a passphrase.
-    pub(super) fn derive(&self, secret: &Secret, salt: &[u8; 16]) -> Result<Zeroizing<[u8; 32]>, Error> {
-        let failed = |error: argon2::Error| Error::Key { what: format!("the passphrase could not be turned into a key ({error})") };
-        let params = argon2::Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).map_err(failed)?;
+    pub(super) fn derive(
+        &self,
+        secret: &Secret,
+        salt: &[u8; 16],
+    ) -> Result<Zeroizing<[u8; 32]>, Error> {
+        let failed = |error: argon2::Error| Error::Key {
+            what: format!("the passphrase could not be turned into a key ({error})"),
+        };
+        let params = argon2::Params::new(self.memory_kib, self.passes, self.lanes, Some(32))
+            .map_err(failed)?;
         let mut key = Zeroizing::new([0; 32]);
-        argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params).hash_password_into(secret.bytes(), salt, &mut *key).map_err(failed)?;
+        argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params)
+            .hash_password_into(secret.bytes(), salt, &mut *key)
+            .map_err(failed)?;
         Ok(key)
     }
 }
@@ -71,10 +85,19 @@ mod tests {
     #[test]
     fn work_that_would_stop_a_machine_is_not_begun() {
         let kdf = |memory_kib, passes, lanes| Kdf { memory_kib, passes, lanes };
-        assert!(kdf(MEMORY_KIB, 3, 1).is_bearable() && kdf(MEMORY_KIB_MAX, PASSES_MAX, LANES_MAX).is_bearable());
-        for (memory, passes, lanes) in
-            [(MEMORY_KIB_MAX + 1, 3, 1), (MEMORY_KIB, PASSES_MAX + 1, 1), (MEMORY_KIB, 3, 17), (7, 1, 1), (64, 0, 1), (64, 1, 0), (u32::MAX, 1, u32::MAX)]
-        {
+        assert!(
+            kdf(MEMORY_KIB, 3, 1).is_bearable()
+                && kdf(MEMORY_KIB_MAX, PASSES_MAX, LANES_MAX).is_bearable()
+        );
+        for (memory, passes, lanes) in [
+            (MEMORY_KIB_MAX + 1, 3, 1),
+            (MEMORY_KIB, PASSES_MAX + 1, 1),
+            (MEMORY_KIB, 3, 17),
+            (7, 1, 1),
+            (64, 0, 1),
+            (64, 1, 0),
+            (u32::MAX, 1, u32::MAX),
+        ] {
             assert!(!kdf(memory, passes, lanes).is_bearable(), "{memory} {passes} {lanes}");
         }
     }

@@ -1,4 +1,5 @@
-//! The keys of a repository, all from one master: for the names of content, for packs, for records, for the settings.
+//! The keys of a repository, all from one master: for the names of content, for packs, for records,
+//! for the settings.
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -46,7 +47,10 @@ impl Keys {
     pub(super) fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         let mut material = Zeroizing::new(self.master.to_vec());
         material.extend_from_slice(self.repository.to_ascii_lowercase().as_bytes());
-        let key = Zeroizing::new(blake3::derive_key(&format!("jellyvault 2026-12-01 {purpose}"), &material));
+        let key = Zeroizing::new(blake3::derive_key(
+            &format!("jellyvault 2026-12-01 {purpose}"),
+            &material,
+        ));
         material.zeroize();
         key
     }

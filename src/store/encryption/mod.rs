@@ -1,6 +1,8 @@
-//! How is a repository encrypted? A random master key, from which all other keys come, lies in slots that a passphrase or a recovery key opens.
+//! How is a repository encrypted? A random master key, from which all other keys come, lies in
+//! slots that a passphrase or a recovery key opens.
 //!
-//! `docs/format.md` ("Encryption") has the bytes, `docs/threat-model.md` what this protects and what not. All cryptography is that of libraries.
+//! `docs/format.md` ("Encryption") has the bytes, `docs/threat-model.md` what this protects and
+//! what not. All cryptography is that of libraries.
 
 mod aead;
 mod algorithm;

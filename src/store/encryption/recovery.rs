@@ -1,4 +1,5 @@
-//! The recovery key: 256 random bits as thirteen groups of four characters that can be written down, and one group that finds slips of the pen.
+//! The recovery key: 256 random bits as thirteen groups of four characters that can be written
+//! down, and one group that finds slips of the pen.
 
 use data_encoding::{Encoding, Specification};
 use zeroize::{Zeroize, Zeroizing};
@@ -16,7 +17,8 @@ const GROUP_CHARS: usize = 4;
 #[derive(Clone)]
 pub struct RecoveryKey(Zeroizing<[u8; KEY_BYTES]>);
 
-/// Crockford's digits: none that is taken for another. Capitals and what people write for 0 and 1 are understood.
+/// Crockford's digits: none that is taken for another. Capitals and what people write for 0 and 1
+/// are understood.
 fn digits() -> Result<Encoding, Error> {
     let mut spec = Specification::new();
     spec.symbols.push_str("0123456789abcdefghjkmnpqrstvwxyz");
@@ -58,7 +60,8 @@ impl RecoveryKey {
     /// Reads one; nothing where a text is none, an error where it was meant as one and is wrong.
     pub fn parse(secret: &Secret) -> Result<Option<RecoveryKey>, Error> {
         let Some(text) = secret.text() else { return Ok(None) };
-        let chars: Zeroizing<String> = Zeroizing::new(text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect());
+        let chars: Zeroizing<String> =
+            Zeroizing::new(text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect());
         if chars.chars().count() != KEY_CHARS + CHECK_CHARS || !chars.is_ascii() {
             return Ok(None);
         }
@@ -74,12 +77,23 @@ impl RecoveryKey {
         if is_right {
             Ok(Some(found))
         } else {
-            Err(Error::Key { what: "the recovery key has a typing mistake: its last group does not fit the others".to_owned() })
+            Err(Error::Key {
+                what:
+                    "the recovery key has a typing mistake: its last group does not fit the others"
+                        .to_owned(),
+            })
         }
     }
 
     fn check_group(&self, digits: &Encoding) -> String {
-        digits.encode(&blake3::derive_key("jellyvault 2026-12-01 check group of a recovery key", &*self.0)).chars().take(CHECK_CHARS).collect()
+        digits
+            .encode(&blake3::derive_key(
+                "jellyvault 2026-12-01 check group of a recovery key",
+                &*self.0,
+            ))
+            .chars()
+            .take(CHECK_CHARS)
+            .collect()
     }
 }
 
@@ -109,7 +123,13 @@ mod tests {
         let text = key.text().unwrap();
         assert_eq!(text.split('-').map(str::len).collect::<Vec<_>>(), [4; 14]);
         let parse = |text: &str| RecoveryKey::parse(&Secret::new(text.as_bytes().to_vec()));
-        for written in [text.to_string(), text.to_lowercase(), text.replace('-', " "), text.replace('-', ""), text.replace('0', "O").replace('1', "l")] {
+        for written in [
+            text.to_string(),
+            text.to_lowercase(),
+            text.replace('-', " "),
+            text.replace('-', ""),
+            text.replace('0', "O").replace('1', "l"),
+        ] {
             assert_eq!(parse(&written).unwrap().unwrap().bytes(), key.bytes(), "{written}");
         }
         for at in (0..text.len()).filter(|at| text.as_bytes()[*at] != b'-') {

@@ -1,4 +1,5 @@
-//! What opens a slot, as the user has it. It is overwritten in memory when it is no longer needed, and never shown.
+//! What opens a slot, as the user has it. It is overwritten in memory when it is no longer needed,
+//! and never shown.
 
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -8,7 +9,8 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// A passphrase as it was typed or read: without the line break at its end, and the same however a keyboard composes its letters.
+    /// A passphrase as it was typed or read: without the line break at its end, and the same
+    /// however a keyboard composes its letters.
     pub fn new(bytes: Vec<u8>) -> Secret {
         let bytes = Zeroizing::new(bytes);
         let line = bytes.strip_suffix(b"\n").unwrap_or(&bytes);

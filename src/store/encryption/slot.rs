@@ -1,4 +1,5 @@
-//! A slot: the master key, sealed so that one passphrase or recovery key opens it. A small text file that tells nothing but its label.
+//! A slot: the master key, sealed so that one passphrase or recovery key opens it. A small text
+//! file that tells nothing but its label.
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -85,7 +86,11 @@ fn hex(bytes: &[u8]) -> String {
 
 fn unhex<const N: usize>(text: &str) -> Result<[u8; N], Error> {
     let wrong = || Error::Key { what: "a value in it is not what it must be".to_owned() };
-    data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| wrong())?.try_into().map_err(|_| wrong())
+    data_encoding::HEXLOWER
+        .decode(text.as_bytes())
+        .map_err(|_| wrong())?
+        .try_into()
+        .map_err(|_| wrong())
 }
 
 impl Slot {
@@ -107,7 +112,8 @@ impl Slot {
             cipher: keys.algorithm.name().to_owned(),
             kind,
             label: label.to_owned(),
-            created: jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default(),
+            created: jiff::Timestamp::from_second(jiff::Timestamp::now().as_second())
+                .unwrap_or_default(),
             salt: hex(&salt),
             sealed: String::new(),
             commitment: String::new(),
@@ -125,13 +131,17 @@ impl Slot {
     /// The keys in it; nothing where this does not open it.
     ///
     /// # Errors
-    /// [`Error::Key`] where it asks for more work than is bearable, or holds values that no slot has.
+    /// [`Error::Key`] where it asks for more work than is bearable, or holds values that no slot
+    /// has.
     pub fn open(&self, secret: &Secret) -> Result<Option<Keys>, Error> {
         let salt = unhex::<16>(&self.salt)?;
         let root = match (self.kind, self.kdf) {
             (SlotKind::Passphrase, Some(kdf)) if kdf.is_bearable() => kdf.derive(secret, &salt)?,
             (SlotKind::Passphrase, _) => {
-                return Err(Error::Key { what: "it asks for more memory or time than a key may, so it was not tried".to_owned() });
+                return Err(Error::Key {
+                    what: "it asks for more memory or time than a key may, so it was not tried"
+                        .to_owned(),
+                });
             }
             (SlotKind::RecoveryKey, None) => match RecoveryKey::parse(secret)? {
                 Some(key) => Zeroizing::new(*key.bytes()),
@@ -144,10 +154,15 @@ impl Slot {
             return Ok(None);
         }
         let sealed = unhex::<SEALED_BYTES>(&self.sealed)?;
-        let (Some((master, _)), Some((_, tag))) = (sealed.split_first_chunk::<32>(), sealed.split_last_chunk::<16>()) else { return Ok(None) };
+        let (Some((master, _)), Some((_, tag))) =
+            (sealed.split_first_chunk::<32>(), sealed.split_last_chunk::<16>())
+        else {
+            return Ok(None);
+        };
         let mut master = Zeroizing::new(*master);
         let opened = decrypt(SLOT_CIPHER, &key, &[0; 12], &self.place(), &mut *master, tag);
-        let algorithm = Algorithm::named(&self.cipher).ok_or_else(|| Error::Cipher { cipher: self.cipher.clone() })?;
+        let algorithm = Algorithm::named(&self.cipher)
+            .ok_or_else(|| Error::Cipher { cipher: self.cipher.clone() })?;
         Ok(opened.map(|()| Keys { algorithm, repository: self.repository.clone(), master }))
     }
 
@@ -168,7 +183,9 @@ impl Slot {
     /// The file's bytes.
     pub(super) fn encode(&self) -> Result<Vec<u8>, Error> {
         let body = toml::to_string(self).map_err(|error| Error::Key { what: error.to_string() })?;
-        Ok(framed(&format!("# A key of a jellyvault repository. Without a key nothing in the repository can be read.\n{body}")))
+        Ok(framed(&format!(
+            "# A key of a jellyvault repository. Without a key nothing in the repository can be read.\n{body}"
+        )))
     }
 
     /// Reads a file's bytes; what is wrong with them otherwise.
@@ -182,7 +199,10 @@ impl Slot {
         }
         let wrong = |what: &str| Error::Key { what: what.to_owned() };
         let text = std::str::from_utf8(bytes).map_err(|_| wrong("it is not a text"))?;
-        let (hash, text) = text.strip_prefix(CHECKSUM).and_then(|rest| rest.split_once("\"\n")).ok_or_else(|| wrong("it does not begin with a checksum"))?;
+        let (hash, text) = text
+            .strip_prefix(CHECKSUM)
+            .and_then(|rest| rest.split_once("\"\n"))
+            .ok_or_else(|| wrong("it does not begin with a checksum"))?;
         if blake3::hash(text.as_bytes()).to_hex().as_str() != hash {
             return Err(wrong("it does not have its checksum"));
         }
@@ -191,7 +211,8 @@ impl Slot {
             return Err(Error::Newer { found: version, known: VERSION });
         }
         let slot: Slot = toml::from_str(text).map_err(|error| wrong(error.message()))?;
-        let is_label = slot.label.len() <= LABEL_BYTES_MAX && !slot.label.chars().any(char::is_control);
+        let is_label =
+            slot.label.len() <= LABEL_BYTES_MAX && !slot.label.chars().any(char::is_control);
         if is_label { Ok(slot) } else { Err(wrong("its label is none")) }
     }
 
@@ -201,7 +222,9 @@ impl Slot {
     /// [`Error::Key`] where it cannot.
     pub fn check_label(label: &str) -> Result<(), Error> {
         if label.len() > LABEL_BYTES_MAX || label.chars().any(char::is_control) {
-            return Err(Error::Key { what: format!("a key's label must be one line of at most {LABEL_BYTES_MAX} bytes") });
+            return Err(Error::Key {
+                what: format!("a key's label must be one line of at most {LABEL_BYTES_MAX} bytes"),
+            });
         }
         Ok(())
     }
@@ -222,7 +245,8 @@ pub fn slot_file_for_tests(text: &str) -> Vec<u8> {
 fn wrapping_key(root: &[u8; 32], salt: &[u8; 16]) -> (Zeroizing<[u8; 32]>, [u8; 32]) {
     let mut hasher = blake3::Hasher::new_derive_key("jellyvault 2026-12-01 key slot");
     hasher.update(root).update(salt);
-    let (mut output, mut key, mut commitment) = (hasher.finalize_xof(), Zeroizing::new([0; 32]), [0; 32]);
+    let (mut output, mut key, mut commitment) =
+        (hasher.finalize_xof(), Zeroizing::new([0; 32]), [0; 32]);
     output.fill(&mut *key);
     output.fill(&mut commitment);
     (key, commitment)
@@ -244,14 +268,20 @@ mod tests {
         let slot = Slot::seal(&keys, &Opener::Passphrase(&secret("right"), FAST), "mine").unwrap();
         let slot = Slot::decode(&slot.encode().unwrap()).unwrap();
         let opened = slot.open(&secret("right")).unwrap().unwrap();
-        assert_eq!((&opened.master, opened.algorithm, &opened.repository), (&keys.master, keys.algorithm, &keys.repository));
+        assert_eq!(
+            (&opened.master, opened.algorithm, &opened.repository),
+            (&keys.master, keys.algorithm, &keys.repository)
+        );
         assert!(slot.open(&secret("wrong")).unwrap().is_none());
         let changes: [fn(&mut Slot); 6] = [
             |slot| slot.repository.replace_range(0..1, "f"),
             |slot| slot.cipher = "chacha20-poly1305".to_owned(),
             |slot| slot.label.push('!'),
             |slot| slot.created += jiff::Span::new().hours(1),
-            |slot| slot.sealed.replace_range(0..1, if slot.sealed.starts_with('0') { "1" } else { "0" }),
+            |slot| {
+                slot.sealed
+                    .replace_range(0..1, if slot.sealed.starts_with('0') { "1" } else { "0" })
+            },
             |slot| slot.kdf = Some(Kdf { passes: 2, ..FAST }),
         ];
         for (number, change) in changes.into_iter().enumerate() {
@@ -265,7 +295,8 @@ mod tests {
 
     #[test]
     fn a_recovery_key_opens_its_own_slot_alone() {
-        let keys = Keys::random(Algorithm::ChaCha20Poly1305, "0123456789abcdef0123456789abcdef").unwrap();
+        let keys =
+            Keys::random(Algorithm::ChaCha20Poly1305, "0123456789abcdef0123456789abcdef").unwrap();
         let (ours, other) = (RecoveryKey::random().unwrap(), RecoveryKey::random().unwrap());
         let slot = Slot::seal(&keys, &Opener::Recovery(&ours), "").unwrap();
         assert_eq!(slot.open(&secret(&ours.text().unwrap())).unwrap().unwrap().master, keys.master);
@@ -275,8 +306,12 @@ mod tests {
 
     #[test]
     fn a_damaged_slot_says_so() {
-        let keys = Keys::random(Algorithm::ChaCha20Poly1305, "0123456789abcdef0123456789abcdef").unwrap();
-        let bytes = Slot::seal(&keys, &Opener::Passphrase(&secret("x"), FAST), "mine").unwrap().encode().unwrap();
+        let keys =
+            Keys::random(Algorithm::ChaCha20Poly1305, "0123456789abcdef0123456789abcdef").unwrap();
+        let bytes = Slot::seal(&keys, &Opener::Passphrase(&secret("x"), FAST), "mine")
+            .unwrap()
+            .encode()
+            .unwrap();
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 4;

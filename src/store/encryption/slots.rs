@@ -1,4 +1,5 @@
-//! The slots of a repository: `keys/<n>.key`, and each once more as `keys/<n>.copy.key`, for without one nothing can be read.
+//! The slots of a repository: `keys/<n>.key`, and each once more as `keys/<n>.copy.key`, for
+//! without one nothing can be read.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,8 @@ const SLOTS_MAX: usize = 64;
 pub struct KeySlots {
     /// Those that are whole.
     pub slots: BTreeMap<u32, Slot>,
-    /// Files that are damaged or missing, with what is wrong. Of such a slot the other file may be whole.
+    /// Files that are damaged or missing, with what is wrong. Of such a slot the other file may be
+    /// whole.
     pub damaged: Vec<(String, String)>,
 }
 
@@ -54,7 +56,8 @@ impl KeySlots {
     /// # Errors
     /// [`Error::Backend`] where the files cannot be listed or read.
     pub fn load(backend: &dyn Backend) -> Result<KeySlots, Error> {
-        let mut numbers: Vec<u32> = backend.list(FOLDER)?.iter().filter_map(|file| number_of(&file.name)).collect();
+        let mut numbers: Vec<u32> =
+            backend.list(FOLDER)?.iter().filter_map(|file| number_of(&file.name)).collect();
         numbers.sort_unstable();
         numbers.dedup();
         let mut found = KeySlots::default();
@@ -66,8 +69,12 @@ impl KeySlots {
                         Ok(slot) => whole = Some(slot),
                         Err(error) => found.damaged.push((name, error.to_string())),
                     },
-                    Err(BackendError::Missing { .. }) => found.damaged.push((name, "it is missing".to_owned())),
-                    Err(BackendError::TooLarge { .. }) => found.damaged.push((name, "it is larger than a key".to_owned())),
+                    Err(BackendError::Missing { .. }) => {
+                        found.damaged.push((name, "it is missing".to_owned()))
+                    }
+                    Err(BackendError::TooLarge { .. }) => {
+                        found.damaged.push((name, "it is larger than a key".to_owned()))
+                    }
                     Err(error) => return Err(error.into()),
                 }
             }
@@ -81,7 +88,8 @@ impl KeySlots {
         Ok(backend.list(FOLDER)?.iter().any(|file| number_of(&file.name).is_some()))
     }
 
-    /// The keys that a passphrase or recovery key gives, with the number of the slot that it opened.
+    /// The keys that a passphrase or recovery key gives, with the number of the slot that it
+    /// opened.
     ///
     /// # Errors
     /// [`Error::WrongPassphrase`] where it opens none.
@@ -100,7 +108,11 @@ impl KeySlots {
         }
         match strange {
             Some(error) => Err(error),
-            None => Err(Error::WrongPassphrase { is_recovery_key, tried: self.slots.len(), damaged: self.damaged.len() }),
+            None => Err(Error::WrongPassphrase {
+                is_recovery_key,
+                tried: self.slots.len(),
+                damaged: self.damaged.len(),
+            }),
         }
     }
 
@@ -115,7 +127,12 @@ impl KeySlots {
             Err(key) => Opener::Recovery(key),
         };
         let slot = Slot::seal(keys, &opener, new.label)?;
-        let last = backend.list(FOLDER)?.iter().filter_map(|file| number_of(&file.name)).max().unwrap_or_default();
+        let last = backend
+            .list(FOLDER)?
+            .iter()
+            .filter_map(|file| number_of(&file.name))
+            .max()
+            .unwrap_or_default();
         let number = last + 1;
         KeySlots::write(backend, number, &slot)?;
         Ok(number)
@@ -144,22 +161,29 @@ impl KeySlots {
 
     /// Removes all: of a repository whose making was cut off before it had settings.
     pub(in crate::store) fn clear(backend: &dyn Backend) -> Result<(), Error> {
-        let numbers: std::collections::BTreeSet<u32> = backend.list(FOLDER)?.iter().filter_map(|file| number_of(&file.name)).collect();
+        let numbers: std::collections::BTreeSet<u32> =
+            backend.list(FOLDER)?.iter().filter_map(|file| number_of(&file.name)).collect();
         numbers.into_iter().try_for_each(|number| KeySlots::remove(backend, number))
     }
 
-    /// Makes the slots of a copy the same: those that are new come first, those that are gone go last.
+    /// Makes the slots of a copy the same: those that are new come first, those that are gone go
+    /// last.
     ///
     /// # Errors
     /// Where one cannot be written or removed.
     pub fn mirror(&self, target: &dyn Backend) -> Result<(), Error> {
         let theirs = KeySlots::load(target)?;
-        for (number, slot) in self.slots.iter().filter(|(number, slot)| theirs.slots.get(number) != Some(slot)) {
+        for (number, slot) in
+            self.slots.iter().filter(|(number, slot)| theirs.slots.get(number) != Some(slot))
+        {
             KeySlots::write(target, *number, slot)?;
         }
         // A slot whose files are damaged here may be whole there.
-        let is_damaged = |number: &u32| self.damaged.iter().any(|(name, _)| number_of(name) == Some(*number));
-        for number in theirs.slots.keys().filter(|number| !self.slots.contains_key(number) && !is_damaged(number) && !self.slots.is_empty()) {
+        let is_damaged =
+            |number: &u32| self.damaged.iter().any(|(name, _)| number_of(name) == Some(*number));
+        for number in theirs.slots.keys().filter(|number| {
+            !self.slots.contains_key(number) && !is_damaged(number) && !self.slots.is_empty()
+        }) {
             KeySlots::remove(target, *number)?;
         }
         Ok(())
@@ -172,7 +196,9 @@ impl KeySlots {
     pub fn mend(&self, backend: &dyn Backend) -> Result<Vec<String>, Error> {
         let mut mended = Vec::new();
         for (name, _) in &self.damaged {
-            if let Some((_, slot)) = number_of(name).and_then(|number| self.slots.get_key_value(&number)) {
+            if let Some((_, slot)) =
+                number_of(name).and_then(|number| self.slots.get_key_value(&number))
+            {
                 write_new(backend, name, &slot.encode()?)?;
                 mended.push(name.clone());
             }

@@ -1,4 +1,5 @@
-//! The files of a snapshot: folders with titles beside ids, previews, downloads, and the history of one file.
+//! The files of a snapshot: folders with titles beside ids, previews, downloads, and the history of
+//! one file.
 
 use axum::extract::{Path, Query};
 use axum::response::Response;
@@ -30,7 +31,11 @@ pub struct Asked {
 }
 
 /// The top folder of a snapshot.
-pub async fn top(view: View, Path(name): Path<String>, asked: Query<Asked>) -> Result<Response, Oops> {
+pub async fn top(
+    view: View,
+    Path(name): Path<String>,
+    asked: Query<Asked>,
+) -> Result<Response, Oops> {
     show(view, name, String::new(), asked.0).await
 }
 
@@ -40,11 +45,15 @@ pub async fn below(view: View, asked: Query<Asked>) -> Result<Response, Oops> {
     show(view, name, path, asked.0).await
 }
 
-/// The snapshot and the path that the address names behind a word; of the path any bytes, as they were sent.
+/// The snapshot and the path that the address names behind a word; of the path any bytes, as they
+/// were sent.
 fn place(view: &View, word: &str) -> Result<(String, String), Oops> {
     let found = view.path.strip_prefix("/snapshots/").and_then(|rest| rest.split_once('/'));
-    let (name, path) = found.and_then(|(name, rest)| Some((name, rest.strip_prefix(word)?))).ok_or_else(|| Oops::not_found("there is no such page"))?;
-    let name = String::from_utf8(names::bytes(name)).map_err(|_| Oops::not_found("there is no such snapshot"))?;
+    let (name, path) = found
+        .and_then(|(name, rest)| Some((name, rest.strip_prefix(word)?)))
+        .ok_or_else(|| Oops::not_found("there is no such page"))?;
+    let name = String::from_utf8(names::bytes(name))
+        .map_err(|_| Oops::not_found("there is no such snapshot"))?;
     Ok((name, path.to_owned()))
 }
 
@@ -53,10 +62,21 @@ async fn show(view: View, name: String, path: String, asked: Asked) -> Result<Re
         let snapshot = meant(session, &name)?;
         let path = names::bytes(path.trim_end_matches('/'));
         let found = if path.is_empty() { None } else { session.entry(&snapshot, &path)? };
-        let title = if path.is_empty() { format!("Files of {}", short(&snapshot.0)) } else { display(file_name(&path)) };
+        let title = if path.is_empty() {
+            format!("Files of {}", short(&snapshot.0))
+        } else {
+            display(file_name(&path))
+        };
         let main = match found {
-            None if !path.is_empty() => return Err(Oops::not_found(format!("this snapshot does not contain {}", display(&path)))),
-            Some(found) if !matches!(found.entry.kind, Kind::Directory) => file(session, view, &snapshot, &found)?,
+            None if !path.is_empty() => {
+                return Err(Oops::not_found(format!(
+                    "this snapshot does not contain {}",
+                    display(&path)
+                )));
+            }
+            Some(found) if !matches!(found.entry.kind, Kind::Directory) => {
+                file(session, view, &snapshot, &found)?
+            }
             _ => folder(session, view, &snapshot, &path, asked.after.as_deref())?,
         };
         Ok((title.clone(), html! { h1 { (title) } (trail(view, &snapshot, &path)) (main) }))
@@ -90,20 +110,42 @@ fn trail(view: &View, (id, record): &Snapshot, path: &[u8]) -> Markup {
     }
 }
 
-fn folder(session: &Session, view: &View, snapshot: &Snapshot, path: &[u8], after: Option<&str>) -> Result<Markup, Oops> {
+fn folder(
+    session: &Session,
+    view: &View,
+    snapshot: &Snapshot,
+    path: &[u8],
+    after: Option<&str>,
+) -> Result<Markup, Oops> {
     let after = after.map(names::bytes);
     let listed = session.list(snapshot, path, after.as_deref(), SHOWN)?;
     let index = session.repository().index().map_err(crate::ops::Error::from)?;
     // Titles are optional: if the database cannot be read, files are listed without them.
-    let mut namer = Namer::of_snapshots((session.repository(), &index), &[snapshot], &std::sync::Arc::default()).ok().flatten();
+    let mut namer = Namer::of_snapshots(
+        (session.repository(), &index),
+        &[snapshot],
+        &std::sync::Arc::default(),
+    )
+    .ok()
+    .flatten();
     let mut title = |entry: &Entry| match entry.kind {
         Kind::Directory => namer.as_mut()?.name(file_name(&entry.path)).ok().flatten(),
         _ => None,
     };
     let base = parts::snapshot_path(&snapshot.0);
-    let rows: Vec<(String, Option<String>, &SnapshotEntry)> =
-        listed.entries.iter().map(|found| (view.to(&format!("{base}/browse/{}", names::path(&found.entry.path))), title(&found.entry), found)).collect();
-    let pictures: Vec<_> = rows.iter().filter(|(_, _, found)| is_picture(&found.entry)).take(60).collect();
+    let rows: Vec<(String, Option<String>, &SnapshotEntry)> = listed
+        .entries
+        .iter()
+        .map(|found| {
+            (
+                view.to(&format!("{base}/browse/{}", names::path(&found.entry.path))),
+                title(&found.entry),
+                found,
+            )
+        })
+        .collect();
+    let pictures: Vec<_> =
+        rows.iter().filter(|(_, _, found)| is_picture(&found.entry)).take(60).collect();
     Ok(html! {
         @if rows.is_empty() { p { "This folder is empty." } }
         div.row {
@@ -131,7 +173,13 @@ fn folder(session: &Session, view: &View, snapshot: &Snapshot, path: &[u8], afte
 }
 
 fn changed(entry: &Entry) -> jiff::Timestamp {
-    moment(entry.mtime.seconds.saturating_mul(1_000_000_000).saturating_add(i64::from(entry.mtime.nanos)))
+    moment(
+        entry
+            .mtime
+            .seconds
+            .saturating_mul(1_000_000_000)
+            .saturating_add(i64::from(entry.mtime.nanos)),
+    )
 }
 
 fn is_picture(entry: &Entry) -> bool {
@@ -139,16 +187,24 @@ fn is_picture(entry: &Entry) -> bool {
     matches!(entry.kind, Kind::File { .. }) && image_word_of_file(&name).is_some()
 }
 
-fn file(session: &Session, view: &View, snapshot: &Snapshot, found: &SnapshotEntry) -> Result<Markup, Oops> {
+fn file(
+    session: &Session,
+    view: &View,
+    snapshot: &Snapshot,
+    found: &SnapshotEntry,
+) -> Result<Markup, Oops> {
     let (base, path) = (parts::snapshot_path(&snapshot.0), &found.entry.path);
     let link = |verb: &str| view.to(&format!("{base}/{verb}/{}", names::path(path)));
     if let Kind::Symlink { target } = &found.entry.kind {
-        return Ok(html! { section.card { p { "A symbolic link to " code { (display(target)) } "." } } });
+        return Ok(
+            html! { section.card { p { "A symbolic link to " code { (display(target)) } "." } } },
+        );
     }
     let text = text_of(session, snapshot, &found.entry)?;
     let catalog = session.catalog()?;
     let versions = session.history(&catalog, path, &Monitor::default()).unwrap_or_default();
-    let versions: Vec<_> = versions.iter().flat_map(|one| one.versions.iter()).rev().take(VERSIONS).collect();
+    let versions: Vec<_> =
+        versions.iter().flat_map(|one| one.versions.iter()).rev().take(VERSIONS).collect();
     Ok(html! {
         section.card {
             p { (size(found.entry.size())) ", changed " (parts::at(view, changed(&found.entry))) ", category " (found.category) "." }
@@ -167,8 +223,16 @@ fn file(session: &Session, view: &View, snapshot: &Snapshot, found: &SnapshotEnt
     })
 }
 
-fn version_line(view: &View, all: &[Snapshot], version: &crate::ops::Version, path: &[u8]) -> Markup {
-    let (Some((first, record)), Some(last)) = (all.get(version.first), all.get(version.last)) else { return html! {} };
+fn version_line(
+    view: &View,
+    all: &[Snapshot],
+    version: &crate::ops::Version,
+    path: &[u8],
+) -> Markup {
+    let (Some((first, record)), Some(last)) = (all.get(version.first), all.get(version.last))
+    else {
+        return html! {};
+    };
     let link = view.to(&format!("{}/browse/{}", parts::snapshot_path(first), names::path(path)));
     html! {
         li {
@@ -185,7 +249,10 @@ fn text_of(session: &Session, snapshot: &Snapshot, entry: &Entry) -> Result<Opti
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    session.read(snapshot, &entry.path)?.read_to_end(&mut bytes).map_err(|error| Oops::from(crate::ops::Error::Output(error)))?;
+    session
+        .read(snapshot, &entry.path)?
+        .read_to_end(&mut bytes)
+        .map_err(|error| Oops::from(crate::ops::Error::Output(error)))?;
     let text = String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
     Ok(text.map(|text| crate::ops::lines_without_secrets(&display(&entry.path), &text).join("\n")))
 }
@@ -220,7 +287,9 @@ pub async fn zip(view: View) -> Result<Response, Oops> {
     let snapshot = read(&view, move |session, _| {
         let snapshot = meant(session, &name)?;
         let found = session.entry(&snapshot, &path)?;
-        found.filter(|found| matches!(found.entry.kind, Kind::Directory)).ok_or_else(|| Oops::not_found("this snapshot has no such folder"))?;
+        found
+            .filter(|found| matches!(found.entry.kind, Kind::Directory))
+            .ok_or_else(|| Oops::not_found("this snapshot has no such folder"))?;
         Ok((snapshot, path))
     })
     .await?;

@@ -1,4 +1,5 @@
-//! Two snapshots side by side: what happened in words, posters before and after, settings, files. Or a snapshot with the server as it is now.
+//! Two snapshots side by side: what happened in words, posters before and after, settings, files.
+//! Or a snapshot with the server as it is now.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,7 +11,10 @@ use serde::Deserialize;
 
 use crate::figures::{count, short, size};
 use crate::manifest::{display, file_name, parent};
-use crate::ops::{self, Change, ChangeKind, DiffOptions, Monitor, Namer, Session, Snapshot, happened, image_word_of_file};
+use crate::ops::{
+    self, Change, ChangeKind, DiffOptions, Monitor, Namer, Session, Snapshot, happened,
+    image_word_of_file,
+};
 
 use crate::source::Category;
 
@@ -40,26 +44,34 @@ pub async fn choose(view: View, Query(chosen): Query<Chosen>) -> Result<Response
     let (Some(from), Some(to)) = (chosen.from, chosen.to) else {
         return Err(Oops::bad("you have to choose two snapshots: one as “from” and one as “to”"));
     };
-    Ok(Redirect::to(&view.to(&format!("/compare/{}/{}", names::value(&from), names::value(&to)))).into_response())
+    Ok(Redirect::to(&view.to(&format!("/compare/{}/{}", names::value(&from), names::value(&to))))
+        .into_response())
 }
 
 /// The page.
 pub async fn show(view: View, Path((from, to)): Path<(String, String)>) -> Result<Response, Oops> {
-    let main = if to == "now" { with_now(&view, from).await? } else { read(&view, move |session, view| of_two(session, view, &from, &to)).await? };
+    let main = if to == "now" {
+        with_now(&view, from).await?
+    } else {
+        read(&view, move |session, view| of_two(session, view, &from, &to)).await?
+    };
     Ok(page(&view, "Compare", false, main))
 }
 
-/// The comparison with the server as it is now runs as a separate command, because it may copy the live database.
+/// The comparison with the server as it is now runs as a separate command, because it may copy the
+/// live database.
 async fn with_now(view: &View, from: String) -> Result<Markup, Oops> {
     let before = read(view, move |session, _| meant(session, &from)).await?;
-    let mut arguments: Vec<OsString> = ["diff".to_owned(), before.0.to_string()].map(OsString::from).to_vec();
+    let mut arguments: Vec<OsString> =
+        ["diff".to_owned(), before.0.to_string()].map(OsString::from).to_vec();
     if before.1.category(Category::Database.name()).is_some() {
         arguments.push("--rows".into());
     }
     let shown = view.site.runs.shown(&arguments);
     let site = view.site.clone();
     let asked = tokio::task::spawn_blocking(move || site.runs.ask(&arguments)).await;
-    let outcome = asked.map_err(|_| Oops::bad("the snapshot could not be compared with the server"))??;
+    let outcome =
+        asked.map_err(|_| Oops::bad("the snapshot could not be compared with the server"))??;
     if ![0, 3].contains(&outcome.code) {
         return Err(Oops::bad(outcome.words.trim().trim_end_matches('.').to_owned()));
     }
@@ -91,8 +103,17 @@ fn of_two(session: &Session, view: &View, from: &str, to: &str) -> Result<Markup
         Ok::<_, ops::Error>(())
     })?;
     let index = session.repository().index().map_err(ops::Error::from)?;
-    let mut namer = Namer::of_snapshots((session.repository(), &index), &[&after, &before], &std::sync::Arc::default()).ok().flatten();
-    let shown = view.site.runs.shown(&["diff", &short(&before.0), &short(&after.0), "--rows"].map(OsString::from));
+    let mut namer = Namer::of_snapshots(
+        (session.repository(), &index),
+        &[&after, &before],
+        &std::sync::Arc::default(),
+    )
+    .ok()
+    .flatten();
+    let shown = view
+        .site
+        .runs
+        .shown(&["diff", &short(&before.0), &short(&after.0), "--rows"].map(OsString::from));
     Ok(html! {
         h1 { "What happened between two snapshots" }
         p { "From " (link(view, &before)) " to " (link(view, &after)) "." }
@@ -121,7 +142,9 @@ fn row(change: &Change) -> Markup {
         ChangeKind::Moved => ("other", "moved"),
         ChangeKind::Metadata => ("other", "permissions or times"),
     };
-    let bytes = |entry: &Option<crate::manifest::Entry>| entry.as_ref().map_or_else(|| "–".to_owned(), |entry| size(entry.size()));
+    let bytes = |entry: &Option<crate::manifest::Entry>| {
+        entry.as_ref().map_or_else(|| "–".to_owned(), |entry| size(entry.size()))
+    };
     html! { tr {
         td data-label="Change" { span class=(class) { (word) } }
         td data-label="Path" { (display(change.path())) }
@@ -138,8 +161,14 @@ fn note_picture(pictures: &mut BTreeMap<(Vec<u8>, String), Pair>, change: &Chang
     if change.kind == ChangeKind::Metadata || pictures.len() > PICTURES {
         return;
     }
-    let Some(word) = image_word_of_file(&name).filter(|_| change.path().starts_with(b"metadata")) else { return };
-    let key = (parent(change.path()).unwrap_or_default().to_vec(), if word == "image" { name } else { word.to_owned() });
+    let Some(word) = image_word_of_file(&name).filter(|_| change.path().starts_with(b"metadata"))
+    else {
+        return;
+    };
+    let key = (
+        parent(change.path()).unwrap_or_default().to_vec(),
+        if word == "image" { name } else { word.to_owned() },
+    );
     let pair = pictures.entry(key).or_default();
     for (slot, entry) in pair.iter_mut().zip([&change.before, &change.after]) {
         if let Some(entry) = entry {
@@ -148,12 +177,19 @@ fn note_picture(pictures: &mut BTreeMap<(Vec<u8>, String), Pair>, change: &Chang
     }
 }
 
-fn posters(view: &View, (before, after): (&Snapshot, &Snapshot), pictures: &BTreeMap<(Vec<u8>, String), Pair>, mut namer: Option<&mut Namer<'_>>) -> Markup {
+fn posters(
+    view: &View,
+    (before, after): (&Snapshot, &Snapshot),
+    pictures: &BTreeMap<(Vec<u8>, String), Pair>,
+    mut namer: Option<&mut Namer<'_>>,
+) -> Markup {
     let mut title = |folder: &[u8]| {
         let named = namer.as_mut().and_then(|namer| namer.name(folder).ok().flatten());
         named.unwrap_or_else(|| display(file_name(folder)))
     };
-    let src = |snapshot: &Snapshot, path: &[u8]| view.to(&format!("{}/picture/{}", parts::snapshot_path(&snapshot.0), names::path(path)));
+    let src = |snapshot: &Snapshot, path: &[u8]| {
+        view.to(&format!("{}/picture/{}", parts::snapshot_path(&snapshot.0), names::path(path)))
+    };
     html! {
         @if !pictures.is_empty() {
             section.card {

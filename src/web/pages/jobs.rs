@@ -82,7 +82,9 @@ fn badge(run: &Run) -> Markup {
 
 fn run_of(view: &View, id: &str) -> Result<Run, Oops> {
     let found = id.parse().ok().and_then(|id| view.site.runs.get(id));
-    found.ok_or_else(|| Oops::not_found("there is no such job. The list is cleared when the service restarts"))
+    found.ok_or_else(|| {
+        Oops::not_found("there is no such job. The list is cleared when the service restarts")
+    })
 }
 
 /// One command that was started from the page.
@@ -104,7 +106,8 @@ pub async fn one(view: View, Path(id): Path<String>) -> Result<Response, Oops> {
         p { a href=(view.to("/jobs")) { "All activity" } }
     };
     // Without JavaScript, the browser reloads the page every few seconds.
-    let refresh = run.outcome.is_none().then_some([(axum::http::HeaderName::from_static("refresh"), "5")]);
+    let refresh =
+        run.outcome.is_none().then_some([(axum::http::HeaderName::from_static("refresh"), "5")]);
     let shown = page(&view, &run.title, true, main);
     Ok(match refresh {
         Some(refresh) => (refresh, shown).into_response(),

@@ -1,4 +1,5 @@
-//! The library as of a snapshot: films, series, people, playlists by their titles, and the pictures of one over time.
+//! The library as of a snapshot: films, series, people, playlists by their titles, and the pictures
+//! of one over time.
 
 use axum::extract::{Path, Query};
 use axum::response::Response;
@@ -7,7 +8,10 @@ use serde::Deserialize;
 
 use crate::figures::short;
 use crate::manifest::{Catalog, Kind, display, file_name};
-use crate::ops::{Monitor, Session, Snapshot, Titled, Wanted, WantedPaths, all_titled, called_so, image_word_of_file, titles};
+use crate::ops::{
+    Monitor, Session, Snapshot, Titled, Wanted, WantedPaths, all_titled, called_so,
+    image_word_of_file, titles,
+};
 
 use super::super::names;
 use super::super::oops::Oops;
@@ -66,7 +70,11 @@ fn cards(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> 
         titles(session.repository(), &index, &snapshot, asked.q.trim())?
     };
     let more = found.len().saturating_sub(SHOWN);
-    let shown: Vec<(&Titled, Option<Vec<u8>>)> = found.iter().take(SHOWN).map(|titled| (titled, poster(session, &snapshot, titled))).collect();
+    let shown: Vec<(&Titled, Option<Vec<u8>>)> = found
+        .iter()
+        .take(SHOWN)
+        .map(|titled| (titled, poster(session, &snapshot, titled)))
+        .collect();
     Ok(html! {
         p { "As of the snapshot of " (parts::at(view, parts::taken(&snapshot.1))) "." }
         @if shown.is_empty() { p { "Nothing was found. Try a part of the title." } }
@@ -78,16 +86,25 @@ fn cards(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> 
 /// The first poster among an item's own folders.
 fn poster(session: &Session, snapshot: &Snapshot, titled: &Titled) -> Option<Vec<u8>> {
     let pictures = |folder: &Vec<u8>| session.list(snapshot, folder, None, 100).ok();
-    let is_poster = |path: &[u8]| image_word_of_file(&String::from_utf8_lossy(file_name(path))) == Some("poster");
-    let listed = titled.paths.iter().filter(|path| path.starts_with(b"metadata") || path.starts_with(b"config/users")).filter_map(pictures);
-    let found: Vec<Vec<u8>> = listed.flat_map(|listed| listed.entries).map(|found| found.entry.path).collect();
+    let is_poster = |path: &[u8]| {
+        image_word_of_file(&String::from_utf8_lossy(file_name(path))) == Some("poster")
+    };
+    let listed = titled
+        .paths
+        .iter()
+        .filter(|path| path.starts_with(b"metadata") || path.starts_with(b"config/users"))
+        .filter_map(pictures);
+    let found: Vec<Vec<u8>> =
+        listed.flat_map(|listed| listed.entries).map(|found| found.entry.path).collect();
     let profile = |path: &&Vec<u8>| file_name(path).starts_with(b"profile");
     found.iter().find(|path| is_poster(path)).or_else(|| found.iter().find(profile)).cloned()
 }
 
 fn card(view: &View, snapshot: &Snapshot, titled: &Titled, poster: Option<&[u8]>) -> Markup {
     let link = view.to(&format!("/library/{:032x}?snapshot={}", titled.id, short(&snapshot.0)));
-    let src = poster.map(|path| view.to(&format!("{}/picture/{}", parts::snapshot_path(&snapshot.0), names::path(path))));
+    let src = poster.map(|path| {
+        view.to(&format!("{}/picture/{}", parts::snapshot_path(&snapshot.0), names::path(path)))
+    });
     html! {
         figure {
             a href=(link) {
@@ -100,16 +117,30 @@ fn card(view: &View, snapshot: &Snapshot, titled: &Titled, poster: Option<&[u8]>
 }
 
 /// One item.
-pub async fn item(view: View, Path(id): Path<String>, Query(asked): Query<Asked>) -> Result<Response, Oops> {
-    let (title, main) = read(&view, move |session, view| of_item(session, view, &id, asked.snapshot.as_deref())).await?;
+pub async fn item(
+    view: View,
+    Path(id): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, Oops> {
+    let (title, main) =
+        read(&view, move |session, view| of_item(session, view, &id, asked.snapshot.as_deref()))
+            .await?;
     Ok(page(&view, &title, false, main))
 }
 
-fn of_item(session: &Session, view: &View, id: &str, name: Option<&str>) -> Result<(String, Markup), Oops> {
+fn of_item(
+    session: &Session,
+    view: &View,
+    id: &str,
+    name: Option<&str>,
+) -> Result<(String, Markup), Oops> {
     let snapshot = of_a_server(session, name)?;
     let index = session.repository().index().map_err(crate::ops::Error::from)?;
-    let wanted = crate::ops::read_id(id).ok_or_else(|| Oops::not_found("this is not the id of an item"))?;
-    let found = called_so(session.repository(), &index, &snapshot, id)?.into_iter().find(|titled| titled.id == wanted);
+    let wanted =
+        crate::ops::read_id(id).ok_or_else(|| Oops::not_found("this is not the id of an item"))?;
+    let found = called_so(session.repository(), &index, &snapshot, id)?
+        .into_iter()
+        .find(|titled| titled.id == wanted);
     let titled = found.ok_or_else(|| Oops::not_found("this snapshot has no such item"))?;
     let catalog = session.catalog()?;
     let main = html! {
@@ -124,15 +155,30 @@ fn of_item(session: &Session, view: &View, id: &str, name: Option<&str>) -> Resu
 }
 
 /// All pictures that any snapshot has of it, each version with its time.
-fn pictures(session: &Session, view: &View, catalog: &Catalog, titled: &Titled) -> Result<Markup, Oops> {
-    let own = titled.paths.iter().filter(|path| path.starts_with(b"metadata") || path.starts_with(b"config/users")).cloned().collect();
+fn pictures(
+    session: &Session,
+    view: &View,
+    catalog: &Catalog,
+    titled: &Titled,
+) -> Result<Markup, Oops> {
+    let own = titled
+        .paths
+        .iter()
+        .filter(|path| path.starts_with(b"metadata") || path.starts_with(b"config/users"))
+        .cloned()
+        .collect();
     let wanted = Wanted { paths: WantedPaths::of_folders(own), contents: None };
     let found = session.find(catalog, &wanted, None, &Monitor::default())?;
-    let versions = found.matches.iter().flat_map(|found| found.versions.iter().map(move |version| (found, version)));
+    let versions = found
+        .matches
+        .iter()
+        .flat_map(|found| found.versions.iter().map(move |version| (found, version)));
     let mut shown: Vec<_> = versions
         .filter(|(found, version)| {
             let name = String::from_utf8_lossy(file_name(&found.path)).into_owned();
-            matches!(version.entry.kind, Kind::File { .. }) && image_word_of_file(&name).is_some() && !found.path.windows(10).any(|part| part == b"/chapters/")
+            matches!(version.entry.kind, Kind::File { .. })
+                && image_word_of_file(&name).is_some()
+                && !found.path.windows(10).any(|part| part == b"/chapters/")
         })
         .collect();
     shown.sort_by_key(|(_, version)| std::cmp::Reverse((version.last, version.first)));
@@ -163,8 +209,15 @@ fn story(view: &View, catalog: &Catalog, titled: &Titled) -> Markup {
     let all = &catalog.snapshots;
     let told = all.iter().rev().filter_map(|after| {
         let told = view.site.stories.of(&after.0, &before(all, after)?.0)?;
-        let lines: Vec<_> =
-            told.news.iter().filter(|line| line.names.iter().any(|name| is_about(name, &titled.name)) || line.about == titled.name).cloned().collect();
+        let lines: Vec<_> = told
+            .news
+            .iter()
+            .filter(|line| {
+                line.names.iter().any(|name| is_about(name, &titled.name))
+                    || line.about == titled.name
+            })
+            .cloned()
+            .collect();
         (!lines.is_empty()).then_some((after, lines))
     });
     let told: Vec<_> = told.take(TOLD).collect();
@@ -184,7 +237,12 @@ fn is_about(name: &str, title: &str) -> bool {
     name == title || name.strip_suffix(title).is_some_and(|before| before.ends_with(" of "))
 }
 
-fn folders(session: &Session, view: &View, snapshot: &Snapshot, titled: &Titled) -> Result<Markup, Oops> {
+fn folders(
+    session: &Session,
+    view: &View,
+    snapshot: &Snapshot,
+    titled: &Titled,
+) -> Result<Markup, Oops> {
     let mut there = Vec::new();
     for path in &titled.paths {
         if session.entry(snapshot, path)?.is_some() {

@@ -35,7 +35,12 @@ const PLACES: [(&str, &str); 7] = [
 
 /// Whether a page can be opened without signing in.
 pub fn is_open(path: &str) -> bool {
-    path == "/login" || path == "/login/quick" || path == "/healthz" || path == "/theme" || path.starts_with("/setup/") || path.starts_with("/assets/")
+    path == "/login"
+        || path == "/login/quick"
+        || path == "/healthz"
+        || path == "/theme"
+        || path.starts_with("/setup/")
+        || path.starts_with("/assets/")
 }
 
 /// A page for a signed-in user. A live page updates when something changes.
@@ -102,7 +107,13 @@ fn respond(view: &View, title: &str, is_live: bool, has_menu: bool, main: Markup
 fn is_here(view: &View, path: &str) -> bool {
     let own = view.path.as_str();
     let is_of_snapshots = path == "/snapshots" && own.starts_with("/compare");
-    if path == "/" { own == "/" } else { own == path || own.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')) || is_of_snapshots }
+    if path == "/" {
+        own == "/"
+    } else {
+        own == path
+            || own.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+            || is_of_snapshots
+    }
 }
 
 fn theme_switch(view: &View) -> Markup {

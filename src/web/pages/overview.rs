@@ -33,7 +33,9 @@ pub async fn show(view: View) -> Result<Response, Oops> {
     let below = match read(&view, below).await {
         Ok(below) => below,
         // The status above says why, and what to do.
-        Err(oops) if shown.facts.away.is_some() => html! { div.card { p { (parts::capital(&oops.what)) "." } } },
+        Err(oops) if shown.facts.away.is_some() => {
+            html! { div.card { p { (parts::capital(&oops.what)) "." } } }
+        }
         Err(oops) => return Err(oops),
     };
     let main = html! {
@@ -48,7 +50,8 @@ pub async fn show(view: View) -> Result<Response, Oops> {
 
 /// A restore that waits for the next start of Jellyfin.
 fn armed(view: &View) -> Markup {
-    let order = Armed::read(&view.site.armed_file).order.filter(|order| !order.is_over(Timestamp::now()));
+    let order =
+        Armed::read(&view.site.armed_file).order.filter(|order| !order.is_over(Timestamp::now()));
     html! {
         @if let Some(order) = order {
             section.card.state.attention {
@@ -153,14 +156,21 @@ fn days(view: &View, all: &[Snapshot]) -> BTreeMap<Date, (Level, u64)> {
 fn calendar(view: &View, all: &[Snapshot]) -> Markup {
     let days = days(view, all);
     let today = view.now().date();
-    let monday = today.saturating_sub(Span::new().days(i64::from(today.weekday().to_monday_zero_offset())));
+    let monday =
+        today.saturating_sub(Span::new().days(i64::from(today.weekday().to_monday_zero_offset())));
     let first = monday.saturating_sub(Span::new().weeks(WEEKS - 1));
-    let cells: Vec<(i64, Date)> =
-        (0..WEEKS * 7).map(|number| (number, first.saturating_add(Span::new().days(number)))).filter(|(_, day)| *day <= today).collect();
+    let cells: Vec<(i64, Date)> = (0..WEEKS * 7)
+        .map(|number| (number, first.saturating_add(Span::new().days(number))))
+        .filter(|(_, day)| *day <= today)
+        .collect();
     let class = |day: &Date| days.get(day).map_or("none", |(level, _)| parts::level(*level).0);
     let words = |day: &Date| match days.get(day) {
         None => format!("{day}: no snapshot"),
-        Some((level, number)) => format!("{day}: {number} {}, {}", if *number == 1 { "snapshot" } else { "snapshots" }, quality(*level)),
+        Some((level, number)) => format!(
+            "{day}: {number} {}, {}",
+            if *number == 1 { "snapshot" } else { "snapshots" },
+            quality(*level)
+        ),
     };
     let missing = cells.iter().filter(|(_, day)| !days.contains_key(day)).count();
     html! {
@@ -182,14 +192,16 @@ fn quality(level: Level) -> &'static str {
 }
 
 fn growth(view: &View, all: &[Snapshot]) -> Markup {
-    let day_of = |record: &SnapshotRecord| parts::taken(record).to_zoned(view.site.zone.clone()).date();
+    let day_of =
+        |record: &SnapshotRecord| parts::taken(record).to_zoned(view.site.zone.clone()).date();
     let mut sum = 0;
     let mut points: BTreeMap<Date, u64> = BTreeMap::new();
     for (_, record) in all {
         sum += record.bytes.new_stored;
         points.insert(day_of(record), sum);
     }
-    let (Some((first, _)), Some((last, top))) = (points.first_key_value(), points.last_key_value()) else {
+    let (Some((first, _)), Some((last, top))) = (points.first_key_value(), points.last_key_value())
+    else {
         return html! { p.soft { "There is no snapshot yet." } };
     };
     if first == last {
@@ -198,9 +210,15 @@ fn growth(view: &View, all: &[Snapshot]) -> Markup {
     let days = i64::from((*last - *first).get_days()).max(1);
     let x = |day: &Date| i64::from((*day - *first).get_days()) * 360 / days;
     let y = |bytes: u64| 110 - u128::from(bytes) * 100 / u128::from((*top).max(1));
-    let line: Vec<String> = points.iter().map(|(day, bytes)| format!("{},{}", x(day), y(*bytes))).collect();
-    let free = rustix::fs::statvfs(&view.site.repository).map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)).ok();
-    let before = points.range(..last.saturating_sub(Span::new().days(30))).next_back().map_or(0, |(_, bytes)| *bytes);
+    let line: Vec<String> =
+        points.iter().map(|(day, bytes)| format!("{},{}", x(day), y(*bytes))).collect();
+    let free = rustix::fs::statvfs(&view.site.repository)
+        .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+        .ok();
+    let before = points
+        .range(..last.saturating_sub(Span::new().days(30)))
+        .next_back()
+        .map_or(0, |(_, bytes)| *bytes);
     let a_day = (top - before) / u64::try_from(days.min(30)).unwrap_or(1).max(1);
     html! {
         svg.growth viewBox="0 0 360 112" role="img" aria-label=(format!("Stored data grew to {} in {days} days", size(*top))) {
@@ -232,11 +250,20 @@ fn next_runs(view: &View, shown: &Shown) -> Markup {
 
 /// Runs a job now.
 pub async fn order(view: View, posted: Posted) -> Result<Response, Oops> {
-    let job = Job::ALL.into_iter().find(|job| job.name() == posted.get("job")).ok_or_else(|| Oops::bad("there is no such job"))?;
+    let job = Job::ALL
+        .into_iter()
+        .find(|job| job.name() == posted.get("job"))
+        .ok_or_else(|| Oops::bad("there is no such job"))?;
     if job == Job::Retention {
         login::prove(&view, &posted).await?;
     }
     let sent = view.site.orders.send(Order::Run(vec![job]));
-    sent.map_err(|_| Oops::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "the service is stopping", "Start the service, then try again."))?;
+    sent.map_err(|_| {
+        Oops::new(
+            axum::http::StatusCode::SERVICE_UNAVAILABLE,
+            "the service is stopping",
+            "Start the service, then try again.",
+        )
+    })?;
     Ok(Redirect::to(&view.to("/jobs")).into_response())
 }

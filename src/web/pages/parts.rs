@@ -20,7 +20,11 @@ pub fn capital(text: &str) -> String {
 pub fn when(view: &View, time: Timestamp) -> Markup {
     let exact = time.to_zoned(view.site.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
     let now = Timestamp::now();
-    let words = if time > now { format!("in {}", age(now, time)) } else { format!("{} ago", age(time, now)) };
+    let words = if time > now {
+        format!("in {}", age(now, time))
+    } else {
+        format!("{} ago", age(time, now))
+    };
     html! { time datetime=(time.to_string()) title=(exact) { (words) } }
 }
 
@@ -49,7 +53,8 @@ pub fn token(view: &View) -> Markup {
     html! { @if view.session.is_some() { input type="hidden" name="token" value=(view.form_token()); } }
 }
 
-/// A password field, unless the password was entered recently. For forms that remove or overwrite something.
+/// A password field, unless the password was entered recently. For forms that remove or overwrite
+/// something.
 pub fn proof(view: &View) -> Markup {
     html! {
         @if !view.is_proved() {
@@ -61,7 +66,13 @@ pub fn proof(view: &View) -> Markup {
 }
 
 /// A button that sends a form with these hidden fields.
-pub fn action(view: &View, path: &str, fields: &[(&str, &str)], class: &str, words: &str) -> Markup {
+pub fn action(
+    view: &View,
+    path: &str,
+    fields: &[(&str, &str)],
+    class: &str,
+    words: &str,
+) -> Markup {
     html! {
         form.inline method="post" action=(view.to(path)) {
             (token(view))
@@ -104,19 +115,34 @@ pub fn in_short(happened: &Happened, most: usize) -> String {
 
 fn line_in_short(line: &NewsLine) -> String {
     let about = if line.about.is_empty() { String::new() } else { format!("{}: ", line.about) };
-    let name = line.names.first().map(|name| format!(" ({name}{})", if line.count > 1 { ", …" } else { "" })).unwrap_or_default();
+    let name = line
+        .names
+        .first()
+        .map(|name| format!(" ({name}{})", if line.count > 1 { ", …" } else { "" }))
+        .unwrap_or_default();
     format!("{about}{}{name}", line.what)
 }
 
-fn files_in_short((category, [new, gone, changed]): &(crate::source::Category, [u64; 3])) -> String {
+fn files_in_short(
+    (category, [new, gone, changed]): &(crate::source::Category, [u64; 3]),
+) -> String {
     let words = [(*new, "new"), (*gone, "removed"), (*changed, "changed")];
-    let words: Vec<String> = words.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{} {word}", count(*number))).collect();
+    let words: Vec<String> = words
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, word)| format!("{} {word}", count(*number)))
+        .collect();
     format!("{category} files: {}", words.join(", "))
 }
 
 /// What happened, in full.
 pub fn in_full(happened: &Happened) -> Markup {
-    let sections = [("library", "Library"), ("users", "Users"), ("server", "Server"), ("upgrade", "Changed by the upgrade")];
+    let sections = [
+        ("library", "Library"),
+        ("users", "Users"),
+        ("server", "Server"),
+        ("upgrade", "Changed by the upgrade"),
+    ];
     html! {
         @if let Some((before, after)) = &happened.version { p { strong { "The server's version changed from " (before) " to " (after) "." } } }
         @for (section, title) in sections {
@@ -149,5 +175,8 @@ fn line_in_full(line: &NewsLine) -> String {
 }
 
 fn value(value: Option<&str>) -> String {
-    value.map_or_else(|| "not set".to_owned(), |value| if value.is_empty() { "empty".to_owned() } else { value.to_owned() })
+    value.map_or_else(
+        || "not set".to_owned(),
+        |value| if value.is_empty() { "empty".to_owned() } else { value.to_owned() },
+    )
 }

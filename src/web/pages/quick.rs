@@ -1,4 +1,5 @@
-//! Signing in by Quick Connect: a code is shown, the user types it in Jellyfin, and an administrator of the server is let in.
+//! Signing in by Quick Connect: a code is shown, the user types it in Jellyfin, and an
+//! administrator of the server is let in.
 
 use axum::extract::Query;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -21,14 +22,16 @@ const COOKIE: &str = "jellyvault-quick";
 const AGAIN: &str = "3";
 
 fn refuse(view: &View, status: StatusCode, next: &str, words: &str) -> Response {
-    (status, forget(view), bare_page(view, "Sign in", sign_in(view, next, Some(words)))).into_response()
+    (status, forget(view), bare_page(view, "Sign in", sign_in(view, next, Some(words))))
+        .into_response()
 }
 
 fn forget(view: &View) -> AppendHeaders<[(HeaderName, String); 1]> {
     AppendHeaders([(header::SET_COOKIE, set_cookie(view, COOKIE, "", 0, true))])
 }
 
-/// The id of the server whose administrators may come in: the one of the configuration, else of the newest snapshot.
+/// The id of the server whose administrators may come in: the one of the configuration, else of the
+/// newest snapshot.
 async fn server(view: &View) -> Result<String, Oops> {
     if let Some(id) = &view.site.settings.server_id {
         return Ok(id.clone());
@@ -37,7 +40,8 @@ async fn server(view: &View) -> Result<String, Oops> {
     id.ok_or_else(|| Oops::bad("it is not known which server the snapshots are of, so nobody can sign in with Jellyfin"))
 }
 
-/// Asks the server for a code. Like a wrong password, each code that is not used makes the next attempt wait.
+/// Asks the server for a code. Like a wrong password, each code that is not used makes the next
+/// attempt wait.
 pub async fn begin(view: View, posted: Posted) -> Result<Response, Oops> {
     let next = safe(posted.get("next")).to_owned();
     if !view.site.quick.is_offered() || !view.site.auth.has_password()? {
@@ -55,32 +59,59 @@ pub async fn begin(view: View, posted: Posted) -> Result<Response, Oops> {
     });
     match begun.await.map_err(|_| Oops::bad("the server could not be asked"))? {
         Ok(Some(secret)) => {
-            let cookie = set_cookie(&view, COOKIE, &secret, u32::try_from(VALID.as_secs()).unwrap_or_default(), true);
+            let cookie = set_cookie(
+                &view,
+                COOKIE,
+                &secret,
+                u32::try_from(VALID.as_secs()).unwrap_or_default(),
+                true,
+            );
             let to = view.to(&format!("/login/quick?next={}", super::super::names::value(&next)));
             Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(&to)).into_response())
         }
-        Ok(None) => Ok(refuse(&view, StatusCode::SERVICE_UNAVAILABLE, &next, "Others are signing in at this moment. Try again.")),
-        Err(error) => Ok(refuse(&view, StatusCode::BAD_GATEWAY, &next, &format!("{}. {}", parts::capital(&error.to_string()), error.hint()))),
+        Ok(None) => Ok(refuse(
+            &view,
+            StatusCode::SERVICE_UNAVAILABLE,
+            &next,
+            "Others are signing in at this moment. Try again.",
+        )),
+        Err(error) => Ok(refuse(
+            &view,
+            StatusCode::BAD_GATEWAY,
+            &next,
+            &format!("{}. {}", parts::capital(&error.to_string()), error.hint()),
+        )),
     }
 }
 
-/// Shows the code, and asks whether it was typed. The browser asks again by itself, without a script.
-pub async fn show(view: View, headers: HeaderMap, Query(next): Query<Next>) -> Result<Response, Oops> {
+/// Shows the code, and asks whether it was typed. The browser asks again by itself, without a
+/// script.
+pub async fn show(
+    view: View,
+    headers: HeaderMap,
+    Query(next): Query<Next>,
+) -> Result<Response, Oops> {
     let next = safe(next.next.as_deref().unwrap_or("/")).to_owned();
     if view.session.is_some() {
         return Ok(Redirect::to(&view.to(&next)).into_response());
     }
-    let over = || Ok(refuse(&view, StatusCode::GONE, &next, "The code is not valid any more. Start again."));
+    let over = || {
+        Ok(refuse(&view, StatusCode::GONE, &next, "The code is not valid any more. Start again."))
+    };
     let Some(secret) = cookie(&headers, COOKIE).map(str::to_owned) else { return over() };
     let (own, asked) = (view.clone(), secret.clone());
     let stand = tokio::task::spawn_blocking(move || {
-        let Some(_place) = own.site.quick.place() else { return Ok(own.site.quick.code(&asked).map_or(Stand::None, Stand::Code)) };
+        let Some(_place) = own.site.quick.place() else {
+            return Ok(own.site.quick.code(&asked).map_or(Stand::None, Stand::Code));
+        };
         own.site.quick.stand(&asked)
     });
     match stand.await.map_err(|_| Oops::bad("the server could not be asked"))? {
-        Ok(Stand::Code(code)) => {
-            Ok(([(header::REFRESH, AGAIN)], bare_page(&view, "Sign in with Jellyfin", waiting(&view, &code, &next, None))).into_response())
-        }
+        Ok(Stand::Code(code)) => Ok((
+            [(header::REFRESH, AGAIN)],
+            bare_page(&view, "Sign in with Jellyfin", waiting(&view, &code, &next, None)),
+        )
+            .into_response()),
         Ok(Stand::Done(user)) if user.is_administrator => {
             view.site.auth.forgive(view.address);
             let mut response = signed_in(&view, &headers, &next)?;
@@ -93,15 +124,31 @@ pub async fn show(view: View, headers: HeaderMap, Query(next): Query<Next>) -> R
             &view,
             StatusCode::FORBIDDEN,
             &next,
-            &format!("{} is not an administrator of the Jellyfin server, so this page stays closed.", user.name),
+            &format!(
+                "{} is not an administrator of the Jellyfin server, so this page stays closed.",
+                user.name
+            ),
         )),
         Ok(Stand::None) => over(),
         Err(error) if error.is_passing() => {
             let code = view.site.quick.code(&secret).unwrap_or_default();
             let words = format!("{}.", parts::capital(&error.to_string()));
-            Ok(([(header::REFRESH, AGAIN)], bare_page(&view, "Sign in with Jellyfin", waiting(&view, &code, &next, Some(&words)))).into_response())
+            Ok((
+                [(header::REFRESH, AGAIN)],
+                bare_page(
+                    &view,
+                    "Sign in with Jellyfin",
+                    waiting(&view, &code, &next, Some(&words)),
+                ),
+            )
+                .into_response())
         }
-        Err(error) => Ok(refuse(&view, StatusCode::BAD_GATEWAY, &next, &format!("{}. {}", parts::capital(&error.to_string()), error.hint()))),
+        Err(error) => Ok(refuse(
+            &view,
+            StatusCode::BAD_GATEWAY,
+            &next,
+            &format!("{}. {}", parts::capital(&error.to_string()), error.hint()),
+        )),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Restore: choose what, see the plan, then restore. Plan and restore run the command that the page shows. Also the zip for Jellyfin's dashboard.
+//! Restore: choose what, see the plan, then restore. Plan and restore run the command that the page
+//! shows. Also the zip for Jellyfin's dashboard.
 
 use std::ffi::OsString;
 
@@ -36,7 +37,8 @@ pub struct Asked {
 const WORD_BYTES_MAX: usize = 64 << 10;
 
 /// Categories that can be restored while Jellyfin runs.
-const OF_RUNNING: [Category; 4] = [Category::Metadata, Category::Trickplay, Category::Subtitles, Category::Attachments];
+const OF_RUNNING: [Category; 4] =
+    [Category::Metadata, Category::Trickplay, Category::Subtitles, Category::Attachments];
 
 /// The page that asks.
 pub async fn show(view: View, Query(asked): Query<Asked>) -> Result<Response, Oops> {
@@ -48,10 +50,18 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
     let all = session.snapshots()?;
     let chosen = match &asked.snapshot {
         Some(name) => Some(meant(session, name)?),
-        None => all.iter().rev().find(|(_, record)| record.is_complete() && is_of_a_server(record)).or(all.last()).cloned(),
+        None => all
+            .iter()
+            .rev()
+            .find(|(_, record)| record.is_complete() && is_of_a_server(record))
+            .or(all.last())
+            .cloned(),
     };
-    let Some(chosen) = chosen else { return Ok(html! { h1 { "Restore" } p { "There is no complete snapshot yet." } }) };
-    let is_one_of_many = all.iter().any(|(_, record)| instance_of(record) != instance_of(&chosen.1));
+    let Some(chosen) = chosen else {
+        return Ok(html! { h1 { "Restore" } p { "There is no complete snapshot yet." } });
+    };
+    let is_one_of_many =
+        all.iter().any(|(_, record)| instance_of(record) != instance_of(&chosen.1));
     let path = asked.path.as_ref().map(|path| display(&names::bytes(path)));
     let (id, record) = &chosen;
     // The running server takes pictures by their item, where there is a key to ask it with.
@@ -120,13 +130,22 @@ fn choices<'s>(all: &'s [Snapshot], chosen: &'s Snapshot) -> Vec<&'s Snapshot> {
 }
 
 fn words(view: &View, (id, record): &Snapshot) -> String {
-    let time = parts::taken(record).to_zoned(view.site.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
-    let version = record.server.version.as_ref().map(|version| format!(", Jellyfin {}", version.value)).unwrap_or_default();
+    let time = parts::taken(record)
+        .to_zoned(view.site.zone.clone())
+        .strftime("%Y-%m-%d %H:%M")
+        .to_string();
+    let version = record
+        .server
+        .version
+        .as_ref()
+        .map(|version| format!(", Jellyfin {}", version.value))
+        .unwrap_or_default();
     let label = record.label.as_ref().map(|label| format!(", {label}")).unwrap_or_default();
     format!("{time}{version}{label} ({})", short(id))
 }
 
-/// The command for a form, without `--dry-run`. Values are written as `--option=value`, so none can be taken for an option.
+/// The command for a form, without `--dry-run`. Values are written as `--option=value`, so none can
+/// be taken for an option.
 fn arguments(snapshot: &Snapshot, posted: &Posted) -> Result<Vec<OsString>, Oops> {
     let mut words = vec!["restore".to_owned(), snapshot.0.to_string()];
     if ["all", "categories", "paths"].contains(&posted.get("what")) {
@@ -145,7 +164,12 @@ fn arguments(snapshot: &Snapshot, posted: &Posted) -> Result<Vec<OsString>, Oops
             if read_id(posted.get("item")).is_none() || name.is_empty() || name.starts_with('-') {
                 return Err(Oops::bad("no picture of an item is chosen"));
             }
-            words.extend(["--item".to_owned(), posted.get("item").to_owned(), name.to_owned(), "--through-server".to_owned()]);
+            words.extend([
+                "--item".to_owned(),
+                posted.get("item").to_owned(),
+                name.to_owned(),
+                "--through-server".to_owned(),
+            ]);
         }
         "all" => {
             if posted.has("keep") {
@@ -205,7 +229,9 @@ pub async fn plan(view: View, posted: Posted) -> Result<Response, Oops> {
     let mut dry = own.clone();
     dry.push("--dry-run".into());
     let site = view.site.clone();
-    let outcome = tokio::task::spawn_blocking(move || site.runs.ask(&dry)).await.map_err(|_| Oops::bad("the restore could not be planned"))??;
+    let outcome = tokio::task::spawn_blocking(move || site.runs.ask(&dry))
+        .await
+        .map_err(|_| Oops::bad("the restore could not be planned"))??;
     let main = html! {
         h1 { "What would be done" }
         p { "Restore " strong { (what(&posted)) } " from the snapshot of " (words(&view, &snapshot)) ", into the server. Nothing has been changed so far." }
@@ -257,7 +283,10 @@ pub async fn run(view: View, posted: Posted) -> Result<Response, Oops> {
 
 /// Cancels the restore that waits for the next start of Jellyfin.
 pub async fn disarm(view: View, _posted: Posted) -> Result<Response, Oops> {
-    let run = view.site.runs.start("Cancel the armed restore".to_owned(), &["armed", "--cancel"].map(OsString::from))?;
+    let run = view
+        .site
+        .runs
+        .start("Cancel the armed restore".to_owned(), &["armed", "--cancel"].map(OsString::from))?;
     Ok(Redirect::to(&view.to(&format!("/jobs/{run}"))).into_response())
 }
 
@@ -283,12 +312,19 @@ pub async fn export(view: View, Query(asked): Query<Asked>) -> Result<Response, 
 }
 
 /// Downloads a zip.
-pub async fn zip(view: View, method: Method, axum::extract::Path((name, kind)): axum::extract::Path<(String, String)>) -> Result<Response, Oops> {
+pub async fn zip(
+    view: View,
+    method: Method,
+    axum::extract::Path((name, kind)): axum::extract::Path<(String, String)>,
+) -> Result<Response, Oops> {
     if method == Method::HEAD {
         // Making a zip takes minutes: nobody gets one for its headers.
         return Ok(().into_response());
     }
-    let kind = [ExportKind::Tables, ExportKind::Exact].into_iter().find(|known| known.word() == kind).ok_or_else(|| Oops::not_found("there is no such zip"))?;
+    let kind = [ExportKind::Tables, ExportKind::Exact]
+        .into_iter()
+        .find(|known| known.word() == kind)
+        .ok_or_else(|| Oops::not_found("there is no such zip"))?;
     let snapshot = read(&view, move |session, _| meant(session, &name)).await?;
     download::export(&view, snapshot, kind).await
 }

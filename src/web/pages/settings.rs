@@ -1,4 +1,5 @@
-//! Settings: the configuration and where it comes from, what retention would remove, the password, and the devices that are signed in.
+//! Settings: the configuration and where it comes from, what retention would remove, the password,
+//! and the devices that are signed in.
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -24,7 +25,8 @@ const RUNS: usize = 5;
 pub async fn show(view: View) -> Result<Response, Oops> {
     let accounts = view.site.auth.accounts()?;
     let loaded = &view.site.loaded;
-    let text = toml::to_string(&loaded.config.masked()).unwrap_or_else(|error| format!("# the configuration cannot be shown: {error}"));
+    let text = toml::to_string(&loaded.config.masked())
+        .unwrap_or_else(|error| format!("# the configuration cannot be shown: {error}"));
     let main = html! {
         h1 { "Settings" }
         section.card {
@@ -61,7 +63,8 @@ pub async fn show(view: View) -> Result<Response, Oops> {
 
 fn runs(view: &View, job: Job) -> Markup {
     let schedule = view.site.loaded.config.schedule(job);
-    let times: Vec<Zoned> = schedule.as_ref().map(|schedule| next(schedule, &view.now())).unwrap_or_default();
+    let times: Vec<Zoned> =
+        schedule.as_ref().map(|schedule| next(schedule, &view.now())).unwrap_or_default();
     html! { tr {
         td data-label="Job" { (parts::capital(job.name())) }
         td data-label="Next runs" { @if times.is_empty() { "not scheduled" } @for (number, time) in times.iter().enumerate() { @if number > 0 { ", " } (parts::at(view, time.timestamp())) } }
@@ -98,15 +101,26 @@ fn password(view: &View) -> Markup {
 /// Changes the password.
 pub async fn set_password(view: View, posted: Posted) -> Result<Response, Oops> {
     if view.site.auth.is_fixed() {
-        return Err(Oops::bad("the password is set in the configuration, so it cannot be changed here"));
+        return Err(Oops::bad(
+            "the password is set in the configuration, so it cannot be changed here",
+        ));
     }
     match view.site.auth.try_password(posted.get("password").to_owned(), view.address).await? {
         Ok(()) => {}
-        Err(Refusal::Wrong) => return Err(Oops::bad("the current password is wrong, so nothing was changed")),
-        Err(Refusal::Wait(seconds)) => return Err(Oops::bad(format!("too many wrong passwords, so nothing was changed. Wait {seconds} seconds"))),
+        Err(Refusal::Wrong) => {
+            return Err(Oops::bad("the current password is wrong, so nothing was changed"));
+        }
+        Err(Refusal::Wait(seconds)) => {
+            return Err(Oops::bad(format!(
+                "too many wrong passwords, so nothing was changed. Wait {seconds} seconds"
+            )));
+        }
     }
     let (site, new) = (view.site.clone(), posted.get("new").to_owned());
-    let set = tokio::task::spawn_blocking(move || site.auth.change(|accounts| accounts.set_password(&new))).await;
+    let set = tokio::task::spawn_blocking(move || {
+        site.auth.change(|accounts| accounts.set_password(&new))
+    })
+    .await;
     match set {
         Ok(Err(trouble @ Trouble::Length)) => Err(Oops::bad(trouble.to_string())),
         Ok(set) => {
@@ -118,7 +132,11 @@ pub async fn set_password(view: View, posted: Posted) -> Result<Response, Oops> 
 }
 
 /// Signs a device out.
-pub async fn end_session(view: View, Path(id): Path<String>, _posted: Posted) -> Result<Response, Oops> {
+pub async fn end_session(
+    view: View,
+    Path(id): Path<String>,
+    _posted: Posted,
+) -> Result<Response, Oops> {
     view.site.auth.change(|accounts| {
         accounts.sessions.retain(|own| own.id != id);
         Ok(())
@@ -127,7 +145,11 @@ pub async fn end_session(view: View, Path(id): Path<String>, _posted: Posted) ->
 }
 
 /// Removes a token.
-pub async fn end_token(view: View, Path(id): Path<String>, posted: Posted) -> Result<Response, Oops> {
+pub async fn end_token(
+    view: View,
+    Path(id): Path<String>,
+    posted: Posted,
+) -> Result<Response, Oops> {
     if view.session.is_none() {
         login::prove(&view, &posted).await?;
     }
@@ -145,11 +167,19 @@ pub async fn retention(view: View) -> Result<Response, Oops> {
 }
 
 fn preview(session: &Session, view: &View) -> Result<Markup, Oops> {
-    let policy = view.site.loaded.config.policy().map_err(|error| Oops::bad(error.to_string()))?;
+    let policy =
+        view.site.loaded.config.retention.policy().map_err(|error| Oops::bad(error.to_string()))?;
     let catalog = session.catalog()?;
-    let plan = session.plan_forget(&catalog, &Forget::By(policy), &view.site.zone, &Monitor::default())?;
+    let plan =
+        session.plan_forget(&catalog, &Forget::By(policy), &view.site.zone, &Monitor::default())?;
     let gone = plan.dropped();
-    let reasons = |id| plan.verdicts.iter().find(|verdict| verdict.id == id).map(|verdict| verdict.reasons.join(", ")).unwrap_or_default();
+    let reasons = |id| {
+        plan.verdicts
+            .iter()
+            .find(|verdict| verdict.id == id)
+            .map(|verdict| verdict.reasons.join(", "))
+            .unwrap_or_default()
+    };
     Ok(html! {
         h1 { "What retention would remove now" }
         p { @if gone.is_empty() { "Nothing: a rule keeps each snapshot." } @else {

@@ -31,13 +31,18 @@ pub fn meant(session: &Session, name: &str) -> Result<Snapshot, Oops> {
 
 /// Whether a snapshot has a server's database: not so one of a plain folder.
 pub fn is_of_a_server(record: &SnapshotRecord) -> bool {
-    record.category(Category::Database.name()).is_some() && !record.source.directories.contains_key("folder")
+    record.category(Category::Database.name()).is_some()
+        && !record.source.directories.contains_key("folder")
 }
 
 /// The snapshot that is named; without a name, the newest of a server.
 pub fn of_a_server(session: &Session, name: Option<&str>) -> Result<Snapshot, Oops> {
     let Some(name) = name else {
-        let newest = session.snapshots()?.into_iter().rev().find(|(_, record)| is_of_a_server(record) && !record.is_safety());
+        let newest = session
+            .snapshots()?
+            .into_iter()
+            .rev()
+            .find(|(_, record)| is_of_a_server(record) && !record.is_safety());
         return newest.ok_or_else(|| Oops::not_found("there is no snapshot of a server yet"));
     };
     meant(session, name)
@@ -46,11 +51,16 @@ pub fn of_a_server(session: &Session, name: Option<&str>) -> Result<Snapshot, Oo
 fn all_of(session: &Session, view: &View, name: &str) -> Result<(String, Markup), Oops> {
     let snapshot = meant(session, name)?;
     let all = session.snapshots()?;
-    let is_kept = Chain::kept(session.repository()).map_err(ops::Error::from)?.contains(&snapshot.0);
+    let is_kept =
+        Chain::kept(session.repository()).map_err(ops::Error::from)?.contains(&snapshot.0);
     let earlier = before(&all, &snapshot);
-    let told = earlier.map(|earlier| view.site.stories.told(session, earlier, &snapshot)).transpose();
+    let told =
+        earlier.map(|earlier| view.site.stories.told(session, earlier, &snapshot)).transpose();
     let (id, record) = &snapshot;
-    let title = format!("Snapshot of {}", parts::taken(record).to_zoned(view.site.zone.clone()).strftime("%-d %B %Y, %H:%M"));
+    let title = format!(
+        "Snapshot of {}",
+        parts::taken(record).to_zoned(view.site.zone.clone()).strftime("%-d %B %Y, %H:%M")
+    );
     let main = html! {
         h1 { (title) }
         div.row { code { (short(id)) } (snapshots::marks(&snapshot, is_kept)) }
@@ -164,16 +174,22 @@ pub async fn keep(view: View, Path(name): Path<String>, posted: Posted) -> Resul
         Ok(id)
     })
     .await?;
-    // Removing the protection also dismisses the alarm about a sudden loss, so the status may change.
+    // Removing the protection also dismisses the alarm about a sudden loss, so the status may
+    // change.
     crate::tolerate(view.site.orders.send(super::super::board::Order::Look));
     Ok(Redirect::to(&view.to(&parts::snapshot_path(&id))).into_response())
 }
 
 /// Removes a snapshot.
-pub async fn forget(view: View, Path(name): Path<String>, posted: Posted) -> Result<Response, Oops> {
+pub async fn forget(
+    view: View,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Result<Response, Oops> {
     login::prove(&view, &posted).await?;
     let id = read(&view, move |session, _| Ok(meant(session, &name)?.0)).await?;
-    let arguments: Vec<OsString> = ["forget".to_owned(), id.to_string()].map(OsString::from).to_vec();
+    let arguments: Vec<OsString> =
+        ["forget".to_owned(), id.to_string()].map(OsString::from).to_vec();
     let run = view.site.runs.start(format!("Remove the snapshot {}", short(&id)), &arguments)?;
     Ok(Redirect::to(&view.to(&format!("/jobs/{run}"))).into_response())
 }

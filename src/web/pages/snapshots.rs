@@ -67,11 +67,20 @@ fn is_wanted(view: &View, all: &[Snapshot], snapshot: &Snapshot, asked: &Asked) 
 fn list(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
     let all = session.snapshots()?;
     let kept = Chain::kept(session.repository()).map_err(ops::Error::from)?;
-    let wanted: Vec<&Snapshot> = all.iter().rev().filter(|snapshot| is_wanted(view, &all, snapshot, asked)).collect();
-    let day_of = |snapshot: &Snapshot| -> Date { parts::taken(&snapshot.1).to_zoned(view.site.zone.clone()).date() };
+    let wanted: Vec<&Snapshot> =
+        all.iter().rev().filter(|snapshot| is_wanted(view, &all, snapshot, asked)).collect();
+    let day_of = |snapshot: &Snapshot| -> Date {
+        parts::taken(&snapshot.1).to_zoned(view.site.zone.clone()).date()
+    };
     let shown: Vec<&Snapshot> = wanted.iter().copied().skip(asked.skip).take(SHOWN).collect();
     let mut day = None;
-    let link = |skip: usize| view.to(&format!("/snapshots?q={}&changes={}&skip={skip}", names::value(&asked.q), names::value(&asked.changes)));
+    let link = |skip: usize| {
+        view.to(&format!(
+            "/snapshots?q={}&changes={}&skip={skip}",
+            names::value(&asked.q),
+            names::value(&asked.changes)
+        ))
+    };
     Ok(html! {
         @if all.is_empty() { p { "There is no snapshot yet. Take the first one on the overview." } }
         @else if wanted.is_empty() { p { "No snapshot matches. Try a part of a title, a user name or a label." } }
@@ -91,7 +100,8 @@ fn list(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
 }
 
 fn entry(view: &View, all: &[Snapshot], snapshot: &Snapshot, is_kept: bool) -> Markup {
-    let is_one_of_many = all.iter().any(|(_, record)| instance_of(record) != instance_of(&snapshot.1));
+    let is_one_of_many =
+        all.iter().any(|(_, record)| instance_of(record) != instance_of(&snapshot.1));
     let (id, record) = snapshot;
     let before = before(all, snapshot);
     let told = before.and_then(|before| view.site.stories.of(id, &before.0));

@@ -1,10 +1,13 @@
-//! `#[needs(root, strace)]` above `#[test]`: a machine that lacks one of them counts the test as ignored and says why. Nobody can take it for passed.
+//! `#[needs(root, strace)]` above `#[test]`: a machine that lacks one of them counts the test as
+//! ignored and says why. Nobody can take it for passed.
 //!
-//! `build.rs` looks at the machine when the tests are built, because libtest can ignore a test only then.
+//! `build.rs` looks at the machine when the tests are built, because libtest can ignore a test only
+//! then.
 
 use proc_macro::TokenStream;
 
-/// What a test may name, and what the reason calls it. `build.rs` finds out which of them are there.
+/// What a test may name, and what the reason calls it. `build.rs` finds out which of them are
+/// there.
 const THINGS: [(&str, &str); 10] = [
     ("root", "root"),
     ("mount", "root that may mount"),
@@ -23,13 +26,16 @@ const THINGS: [(&str, &str); 10] = [
 pub fn needs(named: TokenStream, test: TokenStream) -> TokenStream {
     let mut lacking = Vec::new();
     for word in named.to_string().split(',').map(str::trim) {
-        let Some((_, thing)) = THINGS.iter().find(|(known, _)| *known == word) else { return error(&format!("a test cannot need {word:?}: see tests/needs")) };
+        let Some((_, thing)) = THINGS.iter().find(|(known, _)| *known == word) else {
+            return error(&format!("a test cannot need {word:?}: see tests/needs"));
+        };
         if !env!("MACHINE_HAS").split(' ').any(|found| found == word) {
             lacking.push(*thing);
         }
     }
     // `#[test]` looks for `#[ignore]` when it is expanded, which is from the top down.
-    let head: String = test.to_string().chars().take_while(|c| *c != '{').filter(|c| !c.is_whitespace()).collect();
+    let head: String =
+        test.to_string().chars().take_while(|c| *c != '{').filter(|c| !c.is_whitespace()).collect();
     if !head.contains("#[test]") {
         return error("#[needs] belongs above #[test]");
     }

@@ -1,0 +1,136 @@
+//! Moves that no server could follow.
+
+use crate::manifest::{Directories, SnapshotId, SnapshotRecord};
+
+use super::super::Error;
+use super::super::ls::short;
+use super::items::failed;
+use super::options::MoveOptions;
+use super::places::is_windows;
+use super::prefixes::rest_within;
+
+/// Refuses pairs that no server could have.
+pub(super) fn check_pairs(options: &MoveOptions) -> Result<(), Error> {
+    let wrong = |what: String| Error::Refused {
+        what,
+        hint: "Write each pair as --map /old=/new, with the paths as the server sees them."
+            .to_owned(),
+    };
+    for (old, new) in &options.map {
+        if old.trim_end_matches('/').is_empty() {
+            return Err(wrong("/ cannot be moved as a whole".to_owned()));
+        }
+        for path in [old, new] {
+            if is_windows(path) {
+                return Err(wrong(format!(
+                    "{path} is a path of Windows. How the ids of items change with it is not known"
+                )));
+            }
+            if !path.starts_with('/')
+                || path.split('/').any(|part| matches!(part, "." | ".."))
+                || path.trim_end_matches('/').contains("//")
+            {
+                return Err(wrong(format!(
+                    "{path:?} is not an absolute path without . and .. and empty parts"
+                )));
+            }
+        }
+        if options
+            .map
+            .iter()
+            .filter(|(other, _)| other.trim_end_matches('/') == old.trim_end_matches('/'))
+            .count()
+            > 1
+        {
+            return Err(wrong(format!("{old} is mapped to two directories")));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to move a part of what the server looks for in its own directories. Metadata in a place
+/// of its own moves as a whole.
+pub(super) fn check_own(options: &MoveOptions, from: &Directories) -> Result<(), Error> {
+    let data = from.get("programdata").map_or("", String::as_str);
+    for (old, _) in &options.map {
+        let old = old.trim_end_matches('/');
+        let is_around = |dir: &str| rest_within(data, dir).is_some();
+        let inside = ["data", "metadata", "root", "plugins", "config"]
+            .into_iter()
+            .filter_map(|name| Some((name, from.get(name)?)));
+        let found = inside.into_iter().find(|(name, dir)| {
+            rest_within(old, dir).is_some()
+                && !is_around(dir)
+                && !(*name == "metadata" && old == dir.as_str())
+        });
+        if let Some((name, dir)) = found {
+            return Err(Error::Refused {
+                what: format!("{old} lies in the server's {name} directory {dir}, and the server looks for it nowhere else"),
+                hint: "Give only directories of media with --map, or the metadata directory as a whole. Where the server has its own directories is said by --map-layout."
+                    .to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a directory that nothing of the library lies in: it is a slip of the pen, or the path
+/// that another machine sees.
+pub(super) fn check_used(
+    options: &MoveOptions,
+    from: &Directories,
+    db: &rusqlite::Connection,
+) -> Result<(), Error> {
+    let sql = "SELECT 1 FROM \"BaseItems\" WHERE \"Path\" = ?1 OR substr(\"Path\", 1, length(?1) + 1) = ?1 || '/'";
+    let mut uses = db.prepare(sql).map_err(failed)?;
+    for (old, _) in &options.map {
+        let old = old.trim_end_matches('/');
+        if from.get("metadata").map(String::as_str) != Some(old)
+            && !uses.exists([old]).map_err(failed)?
+        {
+            let sql = "SELECT \"Path\" FROM \"BaseItems\" WHERE \"Type\" = 'MediaBrowser.Controller.Entities.Folder' AND substr(\"Path\", 1, 1) = '/' ORDER BY 1 LIMIT 10";
+            let mut roots = db.prepare(sql).map_err(failed)?;
+            let roots: Vec<String> = roots
+                .query_map([], |row| row.get(0))
+                .and_then(Iterator::collect)
+                .map_err(failed)?;
+            return Err(Error::Refused {
+                what: format!("nothing of the library lies in {old}"),
+                hint: format!(
+                    "Give the directories as the server saw them. Those of its libraries: {}.",
+                    roots.join(", ")
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Only the schema since 10.11 has all items in the server's own database.
+pub(super) fn check_schema(
+    db: &rusqlite::Connection,
+    id: &SnapshotId,
+    record: &SnapshotRecord,
+) -> Result<(), Error> {
+    let has_items: bool = db
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('BaseItems', '__EFMigrationsHistory')", [], |row| row.get(0))
+        .map(|count: i64| count == 2)
+        .map_err(failed)?;
+    if record.is_upgrading() {
+        return Err(Error::Refused {
+            what: format!(
+                "snapshot {} was taken in the middle of a server upgrade: its library is half in the old form and half in the new",
+                short(id)
+            ),
+            hint: "Choose a snapshot from before or after the upgrade (jellyvault list)."
+                .to_owned(),
+        });
+    }
+    if has_items {
+        return Ok(());
+    }
+    Err(Error::Refused {
+        what: format!("snapshot {} is of a server older than 10.11, and the paths of such a database cannot be changed", short(id)),
+        hint: "Restore it to the same directories as before, upgrade the server to 10.11 or later, and take a new snapshot. Then move it.".to_owned(),
+    })
+}
