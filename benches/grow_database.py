@@ -1,4 +1,9 @@
-"""Multiplies the items of a real jellyfin.db: grow_database.py FROM TO ITEMS. For measuring exports of large libraries (benches/zips.sh)."""
+"""Multiplies the items of a real jellyfin.db: grow_database.py FROM TO ITEMS [--ids-of-paths].
+
+For measuring exports of large libraries (benches/zips.sh). With --ids-of-paths each item has the id that Jellyfin makes of its type and path, so that
+moving its media changes all ids (benches/moves.py).
+"""
+import hashlib
 import random
 import shutil
 import sqlite3
@@ -6,6 +11,7 @@ import sys
 import uuid
 
 source, target, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+of_paths = "--ids-of-paths" in sys.argv[4:]
 shutil.copy(source, target)
 db = sqlite3.connect(target)
 db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA foreign_keys = OFF")
@@ -16,6 +22,10 @@ TABLES = ["AncestorIds", "Chapters", "MediaStreamInfos", "BaseItemProviders", "B
 
 def guid():
     return str(uuid.UUID(int=random.getrandbits(128))).upper()
+
+
+def guid_of(kind, path):
+    return str(uuid.UUID(bytes_le=hashlib.md5((kind + path).encode("utf-16-le")).digest())).upper()
 
 
 def text(words):
@@ -34,14 +44,16 @@ for table in TABLES:
     item = COLUMNS[table].index("ItemId")
     for row in db.execute(f'SELECT * FROM "{table}"').fetchall():
         rows.setdefault(row[item], []).append((table, row))
-at = {name: COLUMNS["BaseItems"].index(name) for name in ["Id", "Overview", "Name", "Tags", "PresentationUniqueKey", "Path"]}
+at = {name: COLUMNS["BaseItems"].index(name) for name in ["Id", "Type", "Overview", "Name", "Tags", "PresentationUniqueKey", "Path"]}
 db.execute("BEGIN")
 for number in range(count):
     item = list(random.choice(items))
     old, new = item[at["Id"]], guid()
-    item[at["Id"]], item[at["PresentationUniqueKey"]] = new, new.replace("-", "").lower()
     item[at["Overview"]], item[at["Name"]], item[at["Tags"]] = text(60), text(4), text(6)
     item[at["Path"]] = f"/media/films/{text(3)} {number}/film.mkv"
+    if of_paths:
+        new = guid_of(item[at["Type"]], item[at["Path"]])
+    item[at["Id"]], item[at["PresentationUniqueKey"]] = new, new.replace("-", "").lower()
     db.execute(INSERT["BaseItems"], item)
     for table, row in rows.get(old, []):
         row = list(row)

@@ -8,7 +8,7 @@ mkdir -p "$bench/bin"
 sudo=; [ "$(id -u)" = 0 ] || sudo=sudo
 $sudo apt-get install -y -q restic zip zstd libacl1-dev liblz4-dev libxxhash-dev libssl-dev libzstd-dev libsodium-dev pkg-config strace
 [ -x "$bench/venv/bin/python" ] || python3 -m venv "$bench/venv"
-"$bench/venv/bin/pip" -q install numpy Pillow borgbackup
+"$bench/venv/bin/pip" -q install numpy Pillow zlib-ng borgbackup
 ln -sf "$bench/venv/bin/borg" "$bench/bin/borg"
 cargo install --locked --quiet --root "$bench" --no-default-features conserve
 cargo install --locked --quiet --root "$bench" rustic-rs bupstash

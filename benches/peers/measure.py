@@ -18,12 +18,13 @@ def size_of(path):
     return int(subprocess.run(["du", "-sb", path], capture_output=True, text=True, check=True).stdout.split()[0])
 
 
-def run(command, environment, cwd=None, log="/dev/null"):
-    """Runs a shell line; a dictionary with wall, cpu, rss_mb, code, others (CPU seconds of other processes meanwhile), tail (what it said last)."""
+def run(command, environment, cwd=None, log="/dev/null", machine=None):
+    """Runs a shell line, on a smaller machine where one is given; a dictionary with wall, cpu, rss_mb, code, others (CPU seconds of other processes meanwhile), tail (what it said last)."""
     os.sync()
     before, begun = busy_seconds(), time.monotonic()
     with open(log, "wb") as said:
-        child = subprocess.Popen(["bash", "-c", command], env=environment, cwd=cwd, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
+        enter = machine.enter if machine else None
+        child = subprocess.Popen(["bash", "-c", command], preexec_fn=enter, env=environment, cwd=cwd, stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True)
     signal.signal(signal.SIGALRM, lambda *_: os.killpg(child.pid, signal.SIGKILL))
     signal.alarm(LIMIT_SECONDS)
     try:

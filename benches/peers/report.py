@@ -2,11 +2,13 @@
 import json, os, re
 from html import escape
 
-WORKS = ["first capture", "nothing changed", "a day's change", "restore", "export", "diff", "list", "check", "forget + prune"]
+WORKS = ["first capture", "nothing changed", "a day's change", "one file", "restore", "export", "diff", "list", "check", "forget + prune"]
 MARK = "figures"
 OWN = "#00a4dc"
 PEER = "#8d99a6"
 FLOOR = "#c9d1d9"
+# What is the least to be done, and no backup.
+FLOORS = ("floor", "find")
 
 
 def read(results):
@@ -41,7 +43,7 @@ def table(newest, corpus, tools):
         row = [newest.get((corpus, tool, work)) for tool in tools]
         if not any(row):
             continue
-        best = min((facts["wall"] for tool, facts in zip(tools, row) if facts and facts["code"] == 0 and tool != "floor"), default=None)
+        best = min((facts["wall"] for tool, facts in zip(tools, row) if facts and facts["code"] == 0 and tool not in FLOORS), default=None)
         cells = []
         for tool, facts in zip(tools, row):
             if facts is None:
@@ -75,11 +77,11 @@ def bytes_table(newest, corpus, tools):
 def panel(work, bars, x, y, width):
     """One kind of work: a bar for each program, the fastest first. Returns the SVG and its height."""
     out = [f'<text x="{x}" y="{y + 14}" class="title">{escape(work)}</text>']
-    longest, label, top = max(value for _, value in bars), 92, y + 22
+    longest, label, top = max(value for _, value in bars), 128, y + 22
     for number, (tool, value) in enumerate(bars):
         at = top + number * 17
         length = max(1.5, (width - label - 62) * value / longest)
-        colour = OWN if tool == "jellyvault" else FLOOR if tool == "floor" else PEER
+        colour = OWN if tool.startswith("jellyvault") else FLOOR if tool in FLOORS else PEER
         out.append(f'<text x="{x + label - 6}" y="{at + 11}" class="name">{escape(tool)}</text>')
         out.append(f'<rect x="{x + label}" y="{at + 2}" width="{length:.1f}" height="12" fill="{colour}"/>')
         out.append(f'<text x="{x + label + length + 5:.1f}" y="{at + 11}">{seconds(value)}</text>')
@@ -105,7 +107,7 @@ def plot(newest, corpus, tools):
 
 def sections(figures):
     """The parts of the page's figures by their corpus."""
-    parts = re.split(r"^### `(\w+)`\n", figures, flags=re.MULTILINE)
+    parts = re.split(r"^### `([\w ]+)`\n", figures, flags=re.MULTILINE)
     return {corpus: f"### `{corpus}`\n{text.rstrip()}\n" for corpus, text in zip(parts[1::2], parts[2::2])}
 
 
@@ -120,21 +122,22 @@ def write_report(results, docs):
     if not found:
         raise SystemExit(f"{page} has no place for the figures: a line {begin.strip()} and a line {end}")
     written = sections(figures)
-    order = ["jellyvault", "vykar", "rustic", "restic", "kopia", "borg", "conserve", "bupstash", "cp -a", "zip -6", "tar | zstd -3", "floor"]
-    corpora = ("small", "medium", "many")
+    order = ["jellyvault", "jellyvault encrypted", "vykar", "vykar encrypted", "rustic", "restic", "kopia", "borg", "borg encrypted", "conserve", "bupstash", "Jellyfin's own", "cp -a", "zip -6", "tar | zstd -3", "find", "floor"]
+    corpora = [size + machine for size in ("small", "medium", "many") for machine in ("", " cold", " small machine")]
     for corpus in corpora:
         tools = [tool for tool in order if any(key[0] == corpus and key[1] == tool for key in newest)]
         if not tools:
             continue
+        file = corpus.replace(" ", "-")
         dates = sorted(facts["at"] for key, facts in newest.items() if key[0] == corpus)
         busiest = max((facts for key, facts in newest.items() if key[0] == corpus), key=lambda facts: facts["others"])
-        text = [f"### `{corpus}`", "", f"![Seconds of each program on {corpus}](performance-{corpus}.svg)", ""]
+        text = [f"### `{corpus}`", "", f"![Seconds of each program on {corpus}](performance-{file}.svg)", ""]
         text += table(newest, corpus, tools) + [""]
-        text += (lines + [""] if (lines := bytes_table(newest, corpus, [tool for tool in tools if tool != "floor"])) else [])
+        text += (lines + [""] if (lines := bytes_table(newest, corpus, [tool for tool in tools if tool not in FLOORS])) else [])
         text += [f"Wall time, CPU time, peak memory of the largest process. Run from {dates[0]} to {dates[-1]}; the rest of the machine used at most {busiest['others']} s of CPU during one of them ({busiest['tool']}, {busiest['work']}).", ""]
         text += ["Versions: " + "; ".join(f"{tool} {re.sub(tool + '[ -]*', '', versions[corpus, tool])}" for tool in sorted(tools) if (corpus, tool) in versions) + ".", ""]
         written[corpus] = "\n".join(text)
-        with open(os.path.join(docs, f"performance-{corpus}.svg"), "w") as out:
+        with open(os.path.join(docs, f"performance-{file}.svg"), "w") as out:
             out.write(plot(newest, corpus, tools))
     with open(page, "w") as out:
         out.write(before + begin + "\n".join(written[corpus] for corpus in corpora if corpus in written) + end + after)

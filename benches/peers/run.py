@@ -4,6 +4,8 @@
     benches/peers/run.py                        small, all tools that are found
     benches/peers/run.py medium many            these corpora, which are made first (medium: 8.1 GB, many: a million files)
     benches/peers/run.py medium --tools restic,"cp -a"
+    benches/peers/run.py medium --cold          with nothing in the page cache (root only)
+    benches/peers/run.py small --small-machine  on one core, with 512 MB of memory and a slow disk (root only, cgroup v1)
     benches/peers/run.py --report               only writes the page from the results that are there
 
 All of it happens below --dir (default .bench): corpora, programs, repositories, results.jsonl. Peers are looked for in .bench/bin, then on PATH;
@@ -14,7 +16,8 @@ import argparse, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 
 from measure import median, run, size_of
 from report import write_report
-from tools import COPIES, TOOLS
+from small_machine import SmallMachine
+from tools import COPIES, FIND, TOOLS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROJECT = os.path.dirname(os.path.dirname(HERE))
@@ -27,6 +30,8 @@ REST_SECONDS_ELSE = 62
 MANY_FILES = 5000
 FREE_BYTES = 28 * 10**9
 LONG_SECONDS = 20
+# What is measured with nothing in the page cache.
+COLD_WORKS = ["nothing changed", "day", "one file", "diff", "list", "floor"]
 # Works that read or write all of a corpus, and how much free memory is touched before each: more than they fill. Before all others a gigabyte is.
 WHOLE_WORKS = ("first capture", "restore", "export")
 ROOM_BYTES = {"many": 8 << 30, "medium": 10 << 30}
@@ -37,6 +42,10 @@ ROOM_BYTES_LEFT = 1 << 29
 class Bench:
     def __init__(self, options):
         self.root = os.path.abspath(options.dir)
+        self.is_cold = options.cold
+        self.machine = SmallMachine(self.root) if options.small_machine else None
+        # The results of each kind of machine stand in a table of their own.
+        self.suffix = " cold" if options.cold else " small machine" if options.small_machine else ""
         for folder in ("bin", "corpus", "scratch", "log"):
             os.makedirs(f"{self.root}/{folder}", exist_ok=True)
         work = f"{self.root}/scratch"
@@ -54,6 +63,7 @@ class Bench:
             BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK="yes",
             BORG_CHECK_I_KNOW_WHAT_I_AM_DOING="YES",
             BUPSTASH_KEY=f"{work}/bupstash.key",
+            VYKAR_PASSPHRASE="x",
         )
         self.trash = f"{self.root}/trash"
         self.wiped = 0.0
@@ -71,12 +81,13 @@ class Bench:
         """Makes the corpora that are not there."""
         if not os.path.exists(self.python):
             subprocess.run([sys.executable, "-m", "venv", f"{self.root}/venv"], check=True)
-            subprocess.run([self.python, "-m", "pip", "-q", "install", "numpy", "Pillow"], check=True)
+            subprocess.run([self.python, "-m", "pip", "-q", "install", "numpy", "Pillow", "zlib-ng"], check=True)
         for corpus in corpora:
             if not os.path.exists(f"{self.root}/corpus/{corpus}"):
                 subprocess.run([self.python, GENERATOR, "make", corpus, f"{self.root}/corpus/{corpus}"], check=True)
 
-    def note(self, **facts):
+    def note(self, corpus, **facts):
+        facts["corpus"] = corpus + self.suffix
         facts["at"] = time.strftime("%Y-%m-%d %H:%M")
         with open(self.results, "a") as out:
             out.write(json.dumps(facts) + "\n")
@@ -102,7 +113,14 @@ class Bench:
         time.sleep(max(0.0, self.wiped + REST_SECONDS.get(corpus, REST_SECONDS_ELSE) - time.time()))
 
     def warm(self, path):
-        subprocess.run([f"{self.root}/bin/floor", "read", path], check=True, stdout=subprocess.DEVNULL)
+        if not self.is_cold and not self.machine:
+            subprocess.run([f"{self.root}/bin/floor", "read", path], check=True, stdout=subprocess.DEVNULL)
+
+    def forget_cache(self):
+        """Empties the page cache and the kernel's caches of names."""
+        os.sync()
+        with open("/proc/sys/vm/drop_caches", "w") as caches:
+            caches.write("3")
 
     def cool(self, path):
         """Takes the files below a path out of the page cache, which could not hold them beside what is read and what is written."""
@@ -132,8 +150,10 @@ class Bench:
             prepare()
             if not runs:
                 self.room(ROOM_BYTES.get(corpus, ROOM_BYTES_ELSE) if work in WHOLE_WORKS else ROOM_BYTES_ELSE)
+            if self.is_cold:
+                self.forget_cache()
             line = command() if callable(command) else command
-            runs.append(run(line, self.environment, cwd, f"{self.root}/log/last"))
+            runs.append(run(line, self.environment, cwd, f"{self.root}/log/last", self.machine))
             if runs[-1]["code"] not in (0,):
                 break
         middle = median(runs)
@@ -150,12 +170,19 @@ def fill(command, values):
     return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), command)
 
 
+def some_file(source):
+    """A picture of an item, by its path in the corpus: always the same."""
+    return min(os.path.relpath(os.path.join(folder, name), source) for folder, _, names in os.walk(f"{source}/metadata/library") for name in names)
+
+
 def floors(bench, corpus, works):
     """The least that the machine needs, and programs that only copy."""
     source, out = f"{bench.root}/corpus/{corpus}", f"{bench.root}/scratch/out"
     bench.wipe(out)
     os.makedirs(out)
     bench.warm(source)
+    if bench.is_cold:
+        bench.measure(corpus, "find", "nothing changed", fill(FIND, {"S": source}), 3)
     bench.measure(corpus, "floor", "nothing changed", f"floor walk {source}", 3)
     bench.measure(corpus, "floor", "first capture", f"floor store {source} {out}/all")
     bench.measure(corpus, "floor", "check", f"floor verify {out}", 3)
@@ -194,7 +221,7 @@ def copies(bench, corpus, wanted):
         os.makedirs(out)
         bench.rest(corpus)
         bench.warm(source)
-        bench.measure(corpus, tool, "export", fill(command, {"S": source, "D": out}), repository=out)
+        bench.measure(corpus, tool, "export", fill(command, {"S": source, "D": out, "P": bench.python, "B": HERE}), repository=out)
         bench.put_away(out)
 
 
@@ -237,6 +264,11 @@ def tool_over(bench, corpus, name, works):
             bench.warm(repository)
             bench.measure(corpus, name, "restore", fill(tool["restore"], values), cwd=out)
             bench.put_away(out)
+        if "one file" in works and tool.get("one"):
+            os.makedirs(out)
+            values["F"] = some_file(source)
+            bench.measure(corpus, name, "one file", fill(tool["one"], values), cwd=out)
+            bench.wipe(out)
         if "export" in works and tool.get("export"):
             os.makedirs(out)
             bench.rest("one file")
@@ -261,6 +293,8 @@ def main():
     options.add_argument("--dir", default=f"{PROJECT}/.bench")
     options.add_argument("--tools", help="names, with commas between them; without it all that are installed")
     options.add_argument("--works", help="first capture is always done; of: nothing changed, day, restore, export, diff, list, check, forget, floor")
+    options.add_argument("--cold", action="store_true", help="empty the page cache before each run")
+    options.add_argument("--small-machine", action="store_true", help="one core, 512 MB of memory, 100 reads and writes and 50 MB a second")
     options.add_argument("--built", action="store_true", help="take the programs in the directory's bin as they are")
     options.add_argument("--report", action="store_true", help="write the page only")
     options = options.parse_args()
@@ -268,6 +302,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     bench = Bench(options)
     corpora = options.corpora or ([] if options.report else ["small"])
+    if options.cold and not options.works:
+        options.works = ",".join(COLD_WORKS)
     all_works = ["nothing changed", "day", "restore", "export", "diff", "list", "check", "forget", "floor"]
     works = options.works.split(",") if options.works else all_works
     if corpora and not options.built:

@@ -1,4 +1,5 @@
-"""How each program is asked for the same work. {R} is its repository, {S} the source, {D} an empty directory, {n} the number of the snapshot.
+"""How each program is asked for the same work. {R} is its repository, {S} the source, {D} an empty directory, {n} the number of the snapshot,
+{F} the path of one file in the source, {P} a Python with what the benchmarks need, {B} the directory of this file.
 
 `ids` prints the snapshots' names, one a line, oldest first; {first} and {last} are the first and the last of them. What a program cannot do is left out.
 """
@@ -25,6 +26,7 @@ TOOLS = {
         check="jellyvault --repo {R} --no-progress check --read-data",
         forget="jellyvault --repo {R} --no-progress forget --keep-last 1 --prune",
         export="jellyvault --repo {R} --no-progress export {last} {D}/all.zip --exact",
+        one="jellyvault --repo {R} --no-progress restore {last} --to {D} --path {F}",
     ),
     "vykar": dict(
         version="vykar --version",
@@ -37,6 +39,7 @@ TOOLS = {
         list="vykar --config {W}/vykar.yaml list",
         check="vykar --config {W}/vykar.yaml check --verify-data",
         forget="vykar --config {W}/vykar.yaml snapshot delete {olds} && vykar --config {W}/vykar.yaml compact",
+        one="vykar --config {W}/vykar.yaml restore {last} {D} --pattern '**/{F}'",
     ),
     "rustic": dict(
         version="rustic --version",
@@ -48,6 +51,7 @@ TOOLS = {
         list="rustic -r {R} snapshots",
         check="rustic -r {R} check --read-data",
         forget="rustic -r {R} forget {olds} && rustic -r {R} prune --instant-delete",
+        one="rustic -r {R} restore {last}:{S}/{F} {D}",
     ),
     "restic": dict(
         version="restic version",
@@ -59,6 +63,7 @@ TOOLS = {
         list="restic -r {R} snapshots",
         check="restic -r {R} check --read-data",
         forget="restic -r {R} forget {olds} --prune",
+        one="restic -q -r {R} restore {last} --target {D} --include {S}/{F}",
     ),
     "kopia": dict(
         version="kopia --version",
@@ -81,6 +86,7 @@ TOOLS = {
         list="borg list {R}",
         check="borg check --verify-data {R}",
         forget="borg delete {R}::{olds} && borg compact {R}",
+        one="cd {D} && borg extract --pattern '+ {S}/{F}' --pattern '- **' {R}::{last}",
     ),
     "conserve": dict(
         version="conserve --version",
@@ -108,9 +114,29 @@ TOOLS = {
     ),
 }
 
+
+
+def encrypted(tool, **others):
+    """The same program over an encrypted repository."""
+    return {**TOOLS[tool], **others}
+
+
+TOOLS["jellyvault encrypted"] = encrypted(
+    "jellyvault",
+    prepare="printf '%s\\n' 'some words that nobody else has' > {W}/passphrase && export JELLYVAULT_PASSPHRASE_FILE={W}/passphrase",
+    init="jellyvault --repo {R} --passphrase-file {W}/passphrase init --encrypt --no-recovery-key",
+    **{verb: line.replace("jellyvault --repo {R}", "jellyvault --repo {R} --passphrase-file {W}/passphrase") for verb, line in TOOLS["jellyvault"].items() if verb not in ("version", "init")},
+)
+TOOLS["vykar encrypted"] = encrypted("vykar", prepare=TOOLS["vykar"]["prepare"].replace("mode: none", "mode: auto"))
+TOOLS["borg encrypted"] = encrypted("borg", init="BORG_PASSPHRASE=x borg init -e repokey-blake2 {R}", **{verb: f"export BORG_PASSPHRASE=x; {line}" for verb, line in TOOLS["borg"].items() if verb not in ("version", "init")})
+
+# What a program asks of each file of a tree at the least, by one that everybody has.
+FIND = "find {S} -printf '%p %s %T@ %C@ %i\\n' > /dev/null"
+
 # Programs that make one copy and know nothing of a second.
 COPIES = {
     "cp -a": "cp -a {S} {D}/copy",
+    "Jellyfin's own": "{P} {B}/jellyfin_backup.py {S} {D}/jellyfin.zip",
     "zip -6": "cd {S} && zip -q -6 -r {D}/all.zip .",
     "tar | zstd -3": "tar -C {S} -cf - . | zstd -q -3 -T2 -o {D}/all.tar.zst",
 }
