@@ -56,4 +56,10 @@ pub use progress::{Interrupt, Monitor, Phase, PlanSummary, Problem, Progress};
 pub use source::Category;
 
 /// Lets go of an outcome that changes nothing for anyone; the comment above each call says why.
-fn tolerate<T, E>(_outcome: Result<T, E>) {}
+/// `--log debug` says where it was a failure.
+#[track_caller]
+fn tolerate<T, E>(outcome: Result<T, E>) {
+    if outcome.is_err() {
+        tracing::debug!(at = %std::panic::Location::caller(), "a failure was passed over: it changes nothing");
+    }
+}

@@ -78,8 +78,12 @@ pub struct ZipReader {
 
 impl ZipReader {
     /// Opens a zip and looks at its directory and at every local header.
-    pub fn open(path: &Path) -> Result<ZipReader, ZipError> {
-        let file = open_to_read(path)?;
+    pub fn at(path: &Path) -> Result<ZipReader, ZipError> {
+        ZipReader::open(open_to_read(path)?)
+    }
+
+    /// The same of a file that is open.
+    pub fn open(file: File) -> Result<ZipReader, ZipError> {
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(ZipError::Structure("it is not a regular file".to_owned()));

@@ -9,6 +9,7 @@ use super::copy_args::{CopyArgs, ImportArgs, SyncArgs};
 pub use super::diff_args::{DiffArgs, LiveArgs};
 pub use super::key_args::EncryptArgs;
 use super::key_args::KeyCommand;
+use super::log::LogLevel;
 pub use super::map_args::{MapArgs, MoveArgs};
 pub use super::restore_args::RestoreArgs;
 use super::schema_args::SchemaCommand;
@@ -82,6 +83,16 @@ pub struct Global {
     /// Print more details, and every problem in full
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// Write to standard error what the program does, for reports of errors
+    #[arg(
+        long,
+        global = true,
+        env = "JELLYVAULT_LOG",
+        hide_env_values = true,
+        value_name = "LEVEL",
+        value_enum
+    )]
+    pub log: Option<LogLevel>,
     /// Directory for temporary copies of databases [default: the repository, or the system's
     /// temporary directory if the repository is read-only]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]

@@ -11,7 +11,7 @@ const ONE_LINE_CHARS: usize = 2_000;
 /// line that nobody wrote.
 fn is_order(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' | '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A text as it may be shown.
@@ -55,6 +55,10 @@ mod tests {
         for (text, shown) in [
             ("a\u{1b}]0;PWNED\u{7}\u{1b}[2J", "a\u{fffd}]0;PWNED\u{fffd}\u{fffd}[2J"),
             ("\u{9b}31mred\r", "\u{fffd}31mred\u{fffd}"),
+            (
+                "a\u{61c}b\u{200b}\u{feff}\u{ad}\u{e0041}",
+                "a\u{fffd}b\u{fffd}\u{fffd}\u{fffd}\u{fffd}",
+            ),
             ("a\u{202e}b\u{2066}", "a\u{fffd}b\u{fffd}"),
             ("L’été\tx\n", "L’été\tx\n"),
         ] {

@@ -202,6 +202,7 @@ impl Context {
             opened => {
                 let repository = opened.map_err(crate::ops::Error::from)?;
                 self.refuse_plain(&path, &repository)?;
+                Known::load().remember(&path, repository.config().is_encrypted());
                 Ok(self.ready(repository))
             }
         }

@@ -21,7 +21,12 @@ pub fn run(context: &Context, args: &CopyArgs) -> Result<Exit, Failure> {
     };
     let snapshots = args.snapshots.iter().map(named).collect::<Result<Vec<_>, Failure>>()?;
     let target = open(context, args)?;
-    let options = CopyOptions { snapshots, again: args.again, dry_run: args.dry_run };
+    let options = CopyOptions {
+        snapshots,
+        again: args.again,
+        dry_run: args.dry_run,
+        trusts_source: Known::load().has_made(&source.config().id),
+    };
     let report = ops::copy(&source, &target, &options, &context.monitor)?;
     let is_well = report.problems.is_empty();
     if context.global.json {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
 use crate::ops;
+use crate::source::Arrangement;
 use crate::store::Repository;
 
 use super::context::Context;
@@ -38,9 +39,9 @@ pub fn look(
                 render::plural(record.files.total, "file", "files"),
             ),
             &format!(
-                "Its disk is probably not mounted. Mount it and try again. If the data is gone, restore it: jellyvault restore {} --in-place --data-dir {}",
+                "Its disk is probably not mounted. Mount it and try again. If the data is gone, restore it: jellyvault restore {} --in-place{}",
                 render::short(&id),
-                render::argument(&place)
+                arguments(&record)
             ),
         )),
         Left::Marker => Ok(place),
@@ -66,7 +67,10 @@ fn known(
             .directories
             .get("programdata")
             .filter(|_| record.source.host == context.host() && record.is_complete());
-        place.is_some_and(|place| named.as_deref().is_none_or(|named| named == Path::new(place)))
+        // The state before a restore has only what that replaced.
+        place
+            .filter(|_| !record.is_safety())
+            .is_some_and(|place| named.as_deref().is_none_or(|named| named == Path::new(place)))
     };
     let has_database = |record: &SnapshotRecord| {
         is_it(record) && record.category("database").is_some_and(|found| found.files > 0)
@@ -83,6 +87,15 @@ fn known(
             .map(PathBuf::from)
             .map(|place| (id, record, place))
     }))
+}
+
+/// The options that name the directories of a snapshot.
+fn arguments(record: &SnapshotRecord) -> String {
+    let options = Arrangement::options_of(&record.source.directories);
+    options
+        .into_iter()
+        .map(|(option, path)| format!(" {option} {}", render::argument(Path::new(&path))))
+        .collect()
 }
 
 fn left(place: &Path) -> Left {

@@ -1,7 +1,11 @@
 //! `import`.
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags};
 use serde_json::json;
 
 use crate::ops::documents::ImportedZip;
@@ -36,7 +40,15 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
             force: args.force,
             threads: 0,
         };
-        match ops::import(&repository, &zip, &options, &context.monitor) {
+        let file = match zip.open() {
+            Ok(file) => file,
+            Err(failure) => {
+                failed.push((zip.path, failure));
+                continue;
+            }
+        };
+        let zip = zip.path;
+        match ops::import_open(&repository, (&zip, file), &options, &context.monitor) {
             Ok(report) => {
                 if !context.global.json && !context.global.quiet {
                     output::print(&words(context, &zip, &report))?;
@@ -79,22 +91,47 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// The zips that were named; of a folder all that lie in it, oldest name first.
-fn zips(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+/// A zip by the path that the user sees, and where it was found in a folder.
+struct Zip {
+    path: PathBuf,
+    found: Option<Arc<OwnedFd>>,
+}
+
+impl Zip {
+    /// The file, where it was found in a folder: who may write there must not lead us elsewhere by
+    /// a link.
+    fn open(&self) -> Result<Option<File>, Failure> {
+        let (Some(dir), Some(name)) = (&self.found, self.path.file_name()) else { return Ok(None) };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&**dir, name, flags, Mode::empty());
+        opened.map(|fd| Some(File::from(fd))).map_err(|source| {
+            ops::Error::Source { path: self.path.clone(), source: source.into() }.into()
+        })
+    }
+}
+
+/// The zips that were named; of a folder all that lie in it, oldest name first. A link in a folder
+/// is followed only by the user's own word.
+fn zips(named: &[PathBuf]) -> Result<Vec<Zip>, Failure> {
     let mut zips = Vec::new();
     for path in named {
         let failed = |source| Failure::from(ops::Error::Source { path: path.clone(), source });
         if !std::fs::metadata(path).map_err(failed)?.is_dir() {
-            zips.push(path.clone());
+            zips.push(Zip { path: path.clone(), found: None });
             continue;
         }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = Arc::new(
+            rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed(error.into()))?,
+        );
         let mut found = Vec::new();
         for entry in std::fs::read_dir(path).map_err(failed)? {
-            let entry = entry.map_err(failed)?.path();
-            if entry.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip"))
-                && entry.is_file()
+            let entry = entry.map_err(failed)?;
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if is_file
+                && entry.path().extension().is_some_and(|kind| kind.eq_ignore_ascii_case("zip"))
             {
-                found.push(entry);
+                found.push(entry.path());
             }
         }
         if found.is_empty() {
@@ -104,7 +141,7 @@ fn zips(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             ));
         }
         found.sort();
-        zips.extend(found);
+        zips.extend(found.into_iter().map(|path| Zip { path, found: Some(dir.clone()) }));
     }
     Ok(zips)
 }

@@ -26,9 +26,21 @@ struct Held {
     /// Repositories that this user made, by their ids.
     #[serde(default)]
     made: BTreeMap<String, Use>,
-    /// Directories that restores made or filled.
+    /// Directories that restores made.
     #[serde(default)]
-    restored: BTreeMap<String, Use>,
+    restored: BTreeMap<String, Made>,
+}
+
+/// A directory that a restore made, or filled when it was empty.
+#[derive(Clone, Serialize, Deserialize)]
+struct Made {
+    last_used: jiff::Timestamp,
+    /// The id of the repository that it came from.
+    #[serde(default)]
+    repository: String,
+    /// Device and number: another disk at this path is another directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    place: Option<(u64, u64)>,
 }
 
 /// A repository's last use.
@@ -95,15 +107,29 @@ impl Known {
         crate::tolerate(self.write());
     }
 
-    /// Whether a restore made or filled this directory.
-    pub fn has_restored(&self, dir: &Path) -> bool {
-        self.held.restored.contains_key(&key(dir))
+    /// Whether a restore of this repository made this directory: nothing in it is anybody else's.
+    pub fn has_restored(&self, dir: &Path, repository: &str) -> bool {
+        let made = self.held.restored.get(&key(dir)).filter(|made| made.repository == repository);
+        made.is_some_and(|made| made.place.is_none() || made.place == place_of(dir))
     }
 
-    /// Remembers that one did.
-    pub fn remember_restored(&mut self, dir: &Path) {
-        self.held.restored.insert(key(dir), Use::now());
-        crate::tolerate(self.write());
+    /// Remembers that one makes it: before, so that one that is stopped can go on, and afterwards,
+    /// when it is there. One that had something in it before the first restore is not remembered,
+    /// unless the user had all of that deleted.
+    pub fn remember_restored(&mut self, dir: &Path, repository: &str, has_nothing_else: bool) {
+        let is_empty = std::fs::read_dir(dir).map_or_else(
+            |error| error.kind() == std::io::ErrorKind::NotFound,
+            |mut names| names.next().is_none(),
+        );
+        if has_nothing_else || is_empty || self.has_restored(dir, repository) {
+            let made = Made {
+                last_used: jiff::Timestamp::now(),
+                repository: repository.to_owned(),
+                place: place_of(dir),
+            };
+            self.held.restored.insert(key(dir), made);
+            crate::tolerate(self.write());
+        }
     }
 
     fn write(&self) -> std::io::Result<()> {
@@ -130,6 +156,11 @@ fn read(file: &Path) -> Result<Held, String> {
         }
         Err(error) => Err(failed(&error)),
     }
+}
+
+fn place_of(dir: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(dir).ok().map(|facts| (facts.dev(), facts.ino()))
 }
 
 /// The path as the user means it, whether something is there or not.

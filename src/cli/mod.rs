@@ -28,6 +28,7 @@ mod key_args;
 mod known;
 mod labels;
 mod list;
+mod log;
 mod ls;
 mod manual;
 mod map_args;
@@ -116,6 +117,9 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),
     };
+    if let Some(level) = cli.global.log {
+        log::begin(level);
+    }
     let context = Context::new(cli.global);
     schema::load_added(&context);
     let exit = match run(&context, cli.command) {

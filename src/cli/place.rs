@@ -55,16 +55,31 @@ pub fn cache_home() -> Option<PathBuf> {
         .or_else(|| rustix::process::geteuid().is_root().then(|| PathBuf::from("/var/cache")))
 }
 
-/// A place on another machine must not become a folder of that name on this one.
 fn refuse_remote(path: &Path) -> Result<(), Failure> {
-    let is_meant = |text: &&str| is_remote(text) || (is_perhaps_remote(text) && !path.exists());
+    refuse_remote_place(path, "repositories", "--repo")
+}
+
+/// A place on another machine must not become a folder of that name on this one.
+pub fn refuse_remote_place(path: &Path, of: &str, option: &str) -> Result<(), Failure> {
+    // `//nas/share` is another machine's where this one has no directory `/nas`.
+    let has_first =
+        path.components().nth(1).is_some_and(|first| Path::new("/").join(first).exists());
+    let is_perhaps = |text: &str| {
+        is_perhaps_remote(text) && !path.exists() && !(text.starts_with('/') && has_first)
+    };
+    let is_meant = |text: &&str| is_remote(text) || is_perhaps(text);
     let Some(text) = path.to_str().filter(is_meant) else { return Ok(()) };
+    let own = if text.starts_with('/') {
+        format!("/{}", text.trim_start_matches('/'))
+    } else {
+        format!("./{text}")
+    };
     Err(Failure::usage(
         &format!(
-            "{text} is a path on another machine, and this version supports only local directories as repositories. Nothing was created"
+            "{text} is a path on another machine, and this version supports only local directories as {of}. Nothing was created"
         ),
         &format!(
-            "Mount it and give the local directory. If a local directory really has this name: --repo ./{text}"
+            "Mount it and give the local directory. If a local directory really has this name: {option} {own}"
         ),
     ))
 }
@@ -79,14 +94,22 @@ fn is_remote(text: &str) -> bool {
             || after.starts_with('/'))
 }
 
-/// `nas:backup`, which a folder can be called, too; `\\\\nas\\backup`.
+/// `nas:backup`, which a folder can be called, too; `\\\\nas\\backup`, `//nas/backup`, `C:\backup`.
 fn is_perhaps_remote(text: &str) -> bool {
     let is_host = |host: &str| {
         host.len() > 1
             && host.starts_with(|c: char| c.is_ascii_alphabetic())
             && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-".contains(c))
     };
-    text.starts_with("\\\\") || text.split_once(':').is_some_and(|(host, _)| is_host(host))
+    let is_share = text.starts_with("\\\\") || (text.starts_with("//") && !text.starts_with("///"));
+    let is_drive = |letter: &str, rest: &str| {
+        letter.len() == 1
+            && letter.chars().all(|c| c.is_ascii_alphabetic())
+            && rest.starts_with('\\')
+    };
+    is_share
+        || text.split_once(':').is_some_and(|(letter, rest)| is_drive(letter, rest))
+        || text.split_once(':').is_some_and(|(host, _)| is_host(host))
 }
 
 /// Where configuration files are looked for, the user's own first.
@@ -176,6 +199,9 @@ mod tests {
         for (text, is_so) in [
             ("nas:backup", true),
             ("\\\\nas\\backup", true),
+            ("//nas/backup", true),
+            ("C:\\backup", true),
+            ("///a", false),
             ("my-nas.local:b", true),
             ("a:b", false),
             ("12:30", false),

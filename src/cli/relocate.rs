@@ -10,6 +10,7 @@ use crate::store::Repository;
 use super::args::{MapArgs, MoveArgs, SourceArgs};
 use super::context::Context;
 use super::failure::Failure;
+use super::known::Known;
 use super::map_args::MapLayout;
 use super::move_words::{done_words, plan_words};
 use super::{Exit, json as to_json, output, render, restore_again, source};
@@ -54,6 +55,11 @@ pub fn run(context: &Context, args: &MoveArgs) -> Result<Exit, Failure> {
     Ok(exit_of(context, &report.restored, &report.plan))
 }
 
+/// Whether this user made the repository.
+fn trusts(repository: &Repository) -> bool {
+    Known::load().has_made(&repository.config().id)
+}
+
 fn exit_of(context: &Context, restored: &ops::RestoreReport, plan: &MovePlan) -> Exit {
     let problems: Vec<_> = restored.problems.iter().cloned().chain(plan.problems()).collect();
     if problems.is_empty() {
@@ -68,7 +74,12 @@ fn undo(
     repository: &Repository,
     target: &InstanceTarget,
 ) -> Result<Exit, Failure> {
-    let (id, report) = ops::undo_move(repository, target, &context.host(), &context.monitor)?;
+    let (id, report) = ops::undo_move(
+        repository,
+        target,
+        (&context.host(), trusts(repository)),
+        &context.monitor,
+    )?;
     if context.global.json {
         to_json::print(&Undone { restored: &report, snapshot: id });
     } else if !context.global.quiet {
@@ -194,6 +205,7 @@ pub fn options(
         looks_for_media: !is_container,
         allow_missing: args.allow_missing,
         allow_changed: args.allow_changed,
+        trusts_repository: trusts(repository),
     })
 }
 

@@ -20,7 +20,7 @@ use super::restore_target::{same_target, target_of};
 use super::snapshot::{tell_problems, wanted};
 use super::watch_words::watch_words;
 use super::{
-    Exit, json as to_json, relocate, render, restore_again, restore_server, restore_target,
+    Exit, json as to_json, place, relocate, render, restore_again, restore_server, restore_target,
     service, titles,
 };
 
@@ -34,6 +34,9 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     }
     if args.through_server || args.playlist.is_some() || args.collection.is_some() {
         return restore_server::run(context, &args);
+    }
+    if let Some(dir) = &args.to {
+        place::refuse_remote_place(dir, "targets", "--to")?;
     }
     let categories = wanted(&args.only, &[])?;
     let repository = context.open()?;
@@ -66,10 +69,10 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
     if let (Some((moving, _)), true) = (&moving, args.dry_run) {
         return relocate::tell_plan(context, &repository, &snapshot, moving);
     }
-    confirm_delete(context, &args)?;
+    confirm_delete(context, &args, &repository.config().id)?;
     if let Some(dir) = args.to.as_ref().filter(|_| !args.dry_run) {
         // Before it is filled: a restore that is stopped goes on with the same command.
-        Known::load().remember_restored(dir);
+        Known::load().remember_restored(dir, &repository.config().id, false);
     }
     let again = |error| restore_again::failure(error, &args.snapshot.name, &snapshot.0);
     let (report, plan) = match moving {
@@ -86,6 +89,13 @@ pub fn run(context: &Context, args: RestoreArgs) -> Result<Exit, Failure> {
             None,
         ),
     };
+    if let Some(dir) = args.to.as_ref().filter(|_| !args.dry_run) {
+        Known::load().remember_restored(
+            dir,
+            &repository.config().id,
+            args.delete && options.selection.is_all(),
+        );
+    }
     tell(context, &args, &snapshot.0, (&report, plan.as_ref()), start.as_deref(), options.is_move)?;
     let problems: Vec<_> =
         report.problems.iter().cloned().chain(plan.iter().flat_map(MovePlan::problems)).collect();
@@ -188,12 +198,12 @@ fn tell(
 
 /// `--delete` makes a directory what the snapshot is: in one that no restore made, that is asked
 /// first.
-fn confirm_delete(context: &Context, args: &RestoreArgs) -> Result<(), Failure> {
+fn confirm_delete(context: &Context, args: &RestoreArgs, repository: &str) -> Result<(), Failure> {
     let Some(dir) = args.to.as_ref().filter(|_| args.delete && !args.dry_run && !args.yes) else {
         return Ok(());
     };
     let is_empty = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
-    if is_empty || Known::load().has_restored(dir) {
+    if is_empty || Known::load().has_restored(dir, repository) {
         return Ok(());
     }
     let what = format!(

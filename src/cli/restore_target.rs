@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
-use crate::ops::{Destination, InstanceTarget, Owners, Server, SourceSpec};
+use crate::ops::{self, Destination, InstanceTarget, Owners, Server, SourceSpec};
 use crate::source::{Arrangement, Instance, Layout};
 use crate::store::Repository;
 
@@ -32,7 +32,7 @@ pub fn choose(
     let taken = |(mut catalog, at): (Catalog, usize)| catalog.snapshots.swap_remove(at);
     if let Some(dir) = &args.to {
         let (id, record) = taken(resolve(context)?);
-        refuse_server(dir, args)?;
+        refuse_server(dir, args, &repository.config().id)?;
         let (destination, start) = match args.layout {
             Some(arrangement) => {
                 refuse_unplaced(&record, args)?;
@@ -65,18 +65,22 @@ pub fn choose(
         return Ok((id, record, Destination::InPlace(Box::new(target)), None));
     }
     let why = found.and_then(Result::err);
-    let (target, start) = new_instance(&record, args, why)?;
+    let (mut target, start) = new_instance(&record, args, why)?;
+    // A layout says how the directories are arranged, not whose they are.
+    let there = || existing(context, repository, args).ok().and_then(|target| target.server.id);
+    target.server.id = ops::server_id_of(&target.instance).or_else(there);
+    target.spec.server = target.server.clone();
     Ok((id, record, Destination::InPlace(Box::new(target)), Some(start)))
 }
 
 /// A server's own directory needs all that `--in-place` looks at: does it run, is it that server,
 /// what is replaced. What an earlier restore made is no server's, unless one was started on it.
-fn refuse_server(dir: &Path, args: &RestoreArgs) -> Result<(), Failure> {
+fn refuse_server(dir: &Path, args: &RestoreArgs, repository: &str) -> Result<(), Failure> {
     let has_database = ["data/jellyfin.db", "data/library.db", "data/data/jellyfin.db"]
         .iter()
         .any(|name| dir.join(name).exists());
     let runs = crate::ops::runs_on(dir);
-    if !runs && (!has_database || args.yes || Known::load().has_restored(dir)) {
+    if !runs && (!has_database || args.yes || Known::load().has_restored(dir, repository)) {
         return Ok(());
     }
     let what =

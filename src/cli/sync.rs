@@ -10,7 +10,7 @@ use super::context::Context;
 use super::copy_args::SyncArgs;
 use super::failure::Failure;
 use super::known::Known;
-use super::{Exit, json as to_json, output, render};
+use super::{Exit, json as to_json, output, place, render};
 
 pub fn run(context: &Context, args: &SyncArgs) -> Result<Exit, Failure> {
     let source = context.open()?;
@@ -34,6 +34,7 @@ fn target(
     source: &Repository,
     args: &SyncArgs,
 ) -> Result<Option<Repository>, Failure> {
+    place::refuse_remote_place(&args.to, "copies", "--to")?;
     let mut known = Known::load();
     if Repository::settings_in(&args.to).is_some_and(|config| config.id != source.config().id) {
         return Err(Failure::refused(

@@ -26,6 +26,12 @@ pub fn paths(
         ));
     }
     let Some(picture) = picture else { return Ok(one.paths) };
+    // As the dashboard calls them.
+    let picture = match picture.to_ascii_lowercase().as_str() {
+        "primary" => "poster",
+        "thumb" => "thumbnail",
+        _ => picture,
+    };
     let mut found = Vec::new();
     for folder in &one.paths {
         ops::ls(repository, snapshot, folder, false, |_, entry| {

@@ -199,6 +199,8 @@ const VITAL: [&str; 17] = [
 const SAFETY: &str = "taken automatically, before a restore replaced this state";
 /// The remark of a snapshot that was made from another for a move.
 const MOVED: &str = "made automatically from an older snapshot, with the paths of another layout";
+/// The remark of a snapshot that was copied from a repository of somebody else's.
+const FOREIGN: &str = "copied from a repository that was not created here, so restores leave out set-user-ID bits, capabilities and system attributes";
 /// The path of a problem that is about a server whose paths were changed halfway.
 pub const HALF_MOVED: &str = "move";
 /// The path of a problem that is about the machine's clock.
@@ -264,6 +266,11 @@ impl SnapshotRecord {
         self.remarks.iter().any(|remark| remark == MOVED)
     }
 
+    /// The snapshot that it was made from for a move.
+    pub fn moved_from(&self) -> Option<SnapshotId> {
+        self.parent.filter(|_| self.is_moved())
+    }
+
     /// Says so.
     pub fn mark_moved(&mut self) {
         self.remarks.push(MOVED.to_owned());
@@ -272,6 +279,18 @@ impl SnapshotRecord {
     /// Says so.
     pub fn mark_safety(&mut self) {
         self.remarks.push(SAFETY.to_owned());
+    }
+
+    /// Whether it came from a repository of somebody else's.
+    pub fn is_foreign(&self) -> bool {
+        self.remarks.iter().any(|remark| remark == FOREIGN)
+    }
+
+    /// Says so.
+    pub fn mark_foreign(&mut self) {
+        if !self.is_foreign() {
+            self.remarks.push(FOREIGN.to_owned());
+        }
     }
 
     /// Whether it was taken while the machine's clock was wrong.
@@ -286,104 +305,5 @@ impl SnapshotRecord {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::store::{RecordKind, Sealer, decode_record, encode_record};
-
-    pub(crate) fn sample() -> SnapshotRecord {
-        let directories = Directories::from([("data".to_owned(), "/config".to_owned())]);
-        SnapshotRecord {
-            time_ns: 1_790_000_000_123_456_789,
-            parent: Some(SnapshotId([3; 16])),
-            label: Some("before 12.0".to_owned()),
-            note: None,
-            program: "0.1.0".to_owned(),
-            source: SourceRecord {
-                key: "k".to_owned(),
-                host: "nas".to_owned(),
-                how: "named".to_owned(),
-                directories: directories.clone(),
-                seen_by_server: directories,
-            },
-            server: ServerRecord {
-                version: Some(Learnt {
-                    value: "10.11.6".to_owned(),
-                    how: "log".to_owned(),
-                    exact: true,
-                }),
-                id: None,
-                schema: Some("20260522092303_AddNormalizedUsername".to_owned()),
-                code_migration: None,
-                history: None,
-            },
-            categories: BTreeMap::from([(
-                "config".to_owned(),
-                CategoryRecord { manifest: ChunkId([9; 32]), entries: 3, files: 2, bytes: 1 << 40 },
-            )]),
-            files: Files { total: 2, new: 1, changed: 0, unchanged: 1, gone: 4 },
-            bytes: Bytes { source: 1 << 40, read: 7, new_raw: 7, new_stored: 5 },
-            took_ms: 12,
-            excluded: vec!["*.tmp".to_owned()],
-            problems: vec![Problem {
-                path: "data/x".to_owned(),
-                what: "could not be read".to_owned(),
-            }],
-            problem_count: 1,
-            remarks: vec![],
-            owners: Owners {
-                users: BTreeMap::from([(0, "root".to_owned())]),
-                groups: BTreeMap::new(),
-            },
-        }
-    }
-
-    #[test]
-    fn a_record_comes_back_from_golden_bytes_and_under_its_own_name_only() {
-        let id = [5; 16];
-        let bytes = encode_record(RecordKind::Snapshot, &Sealer::plain(), &id, &sample()).unwrap();
-        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, include_str!("golden/snapshot.hex").trim());
-        assert_eq!(
-            decode_record::<SnapshotRecord>(RecordKind::Snapshot, &Sealer::plain(), &id, &bytes),
-            Ok(sample())
-        );
-        assert!(
-            decode_record::<SnapshotRecord>(
-                RecordKind::Snapshot,
-                &Sealer::plain(),
-                &[6; 16],
-                &bytes
-            )
-            .is_err()
-        );
-    }
-
-    #[test]
-    fn a_flipped_bit_anywhere_in_a_record_is_found() {
-        let id = [5; 16];
-        let bytes = encode_record(RecordKind::Snapshot, &Sealer::plain(), &id, &sample()).unwrap();
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 0x10;
-            assert!(
-                decode_record::<SnapshotRecord>(
-                    RecordKind::Snapshot,
-                    &Sealer::plain(),
-                    &id,
-                    &damaged
-                )
-                .is_err(),
-                "byte {at}"
-            );
-        }
-    }
-
-    #[test]
-    fn ids_sort_by_time() {
-        assert!(SnapshotId::at(1, [255; 10]) < SnapshotId::at(2, [0; 10]));
-        assert_eq!(
-            SnapshotId::at(0x0102_0304_0506, [7; 10]).to_string(),
-            "01020304050607070707070707070707"
-        );
-    }
-}
+#[path = "record_tests.rs"]
+pub(super) mod tests;

@@ -72,13 +72,18 @@ pub(super) fn server_id(text: &str) -> Option<String> {
     (id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).then(|| id.to_owned())
 }
 
+/// The id of the server whose directories these are.
+pub fn server_id_of(instance: &Instance) -> Option<String> {
+    let file = Layout::of(instance).live_file(b"data/device.txt").ok()?;
+    server_id(&String::from_utf8_lossy(&file.read(ID_BYTES_MAX).ok()?))
+}
+
 /// The server's version as log, installed files and the running server tell it, best first.
 pub fn server_version(instance: &Instance) -> Server {
     let layout = Layout::of(instance);
     let small =
         |path: &[u8], limit| layout.live_file(path).ok().and_then(|file| file.read(limit).ok());
-    let id = small(b"data/device.txt", ID_BYTES_MAX)
-        .and_then(|bytes| server_id(&String::from_utf8_lossy(&bytes)));
+    let id = server_id_of(instance);
     let network = small(b"config/network.xml", XML_BYTES_MAX);
     let setting = |name| network.as_deref().and_then(|xml| xml_element(xml, name));
     let port = setting("InternalHttpPort")
@@ -141,9 +146,9 @@ pub fn find_instance(
     let mut problems = problems_of(&instance);
     let server = server_version(&instance);
     if server.id.is_none()
-        && Layout::of(&instance)
-            .live_file(b"data/device.txt")
-            .is_ok_and(|file| file.stat().is_ok_and(|stat| stat.size > 0 || !stat.is_file()))
+        && Layout::of(&instance).live_file(b"data/device.txt").is_ok_and(|file| {
+            file.stat().is_ok_and(|stat| !stat.is_symlink() && (stat.size > 0 || !stat.is_file()))
+        })
     {
         let what = "it does not contain a server id, so it cannot tell this snapshot from those of another server".to_owned();
         problems.push(Problem { path: "data/device.txt".to_owned(), what });
@@ -244,10 +249,15 @@ fn of_running_server(
     if let [server] = ours.as_slice() {
         named.data = Some(server.data.to_string_lossy().into_owned());
         named.is_proposal = true;
-        named.config = named
-            .config
-            .take()
-            .or_else(|| server.config.as_ref().map(|dir| dir.to_string_lossy().into_owned()));
+        if let (None, Some(config)) = (&named.config, &server.config) {
+            // A process can say anything: unasked it is believed only in what belongs to its own
+            // user.
+            named.config_is_proposal = true;
+            named.config = Some(config.to_string_lossy().into_owned());
+            if server.owns(config) {
+                named.known.push(config.to_string_lossy().into_owned());
+            }
+        }
         let mut instance = source::find(platform, named, surroundings)?;
         instance.how = server.words();
         return Ok(instance);
@@ -305,8 +315,14 @@ pub fn directories_of(
         record.source.host == host
             && record.source.directories.get("programdata").is_some_and(|data| data == program_data)
     };
-    let newest = Catalog::newest(repository, is_it)?;
-    Ok(newest.map(|(_, record)| record.source.directories).unwrap_or_default())
+    let Some((_, mut record)) = Catalog::newest(repository, is_it)? else {
+        return Ok(Directories::new());
+    };
+    // A database that was not captured was perhaps refused.
+    if record.problems.iter().any(|problem| problem.path.as_bytes() == source::DATABASE_PATH) {
+        record.source.directories.remove("database");
+    }
+    Ok(record.source.directories)
 }
 
 /// Those of them that do not lie in the data directory.

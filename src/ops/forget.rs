@@ -176,6 +176,7 @@ pub fn forget(repository: &Repository, ids: &[SnapshotId]) -> Result<(), Error> 
     if ids.is_empty() {
         return Ok(());
     }
+    tracing::info!(snapshots = ?ids.iter().map(short).collect::<Vec<_>>(), "removing snapshots from the list");
     Ok(Catalog::drop(repository, ids)?)
 }
 

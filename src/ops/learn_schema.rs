@@ -51,7 +51,7 @@ pub fn learn_schema(
         hint: "Create a new backup in the dashboard and run the command immediately, before much changes on the server.".to_owned(),
     }
     };
-    let zip = ZipReader::open(zip_path).map_err(failed)?;
+    let zip = ZipReader::at(zip_path).map_err(failed)?;
     let (manifest, history) = heads(&zip, zip_path)?;
     let db = open_private(database)
         .map_err(|error| refused(format!("the database cannot be read ({error})")))?;
@@ -107,7 +107,7 @@ pub fn zip_of_history(folder: &Path, database: &Path) -> Option<PathBuf> {
     zips.sort_by(|a, b| b.cmp(a));
     // Others, and what is no zip at all, lie there too.
     let fits = |path: &PathBuf| {
-        ZipReader::open(path)
+        ZipReader::at(path)
             .ok()
             .and_then(|zip| heads(&zip, path).ok())
             .is_some_and(|(_, own)| ids(&own) == ids(history))

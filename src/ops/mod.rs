@@ -74,10 +74,12 @@ pub use export::{
 pub use find::{
     Found, Match, Version, Wanted, contents_of_file, find, history, same_content, snapshot_at,
 };
-pub use find_instance::{OsSurroundings, directories_of, find_instance, places_of, server_version};
+pub use find_instance::{
+    OsSurroundings, directories_of, find_instance, places_of, server_id_of, server_version,
+};
 pub use forget::{Forget, Forgetting, forget, keep, plan_forget, source_name};
 pub use happened::{Happened, NewsLine, SettingLine, changed_pictures, changed_settings, happened};
-pub use import::{ImportOptions, ImportReport, build_known, import};
+pub use import::{ImportOptions, ImportReport, build_known, import, import_open};
 pub use init::init;
 #[cfg(feature = "service")]
 pub(crate) use keep_pictures::keep_pictures;

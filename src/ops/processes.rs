@@ -22,6 +22,13 @@ impl Running {
         std::fs::metadata(&self.data).is_ok_and(|facts| facts.uid() == self.uid)
     }
 
+    /// Whether a directory belongs to the user that it runs as, who is not root.
+    pub(super) fn owns(&self, dir: &Path) -> bool {
+        self.uid != 0
+            && std::fs::symlink_metadata(dir)
+                .is_ok_and(|facts| facts.is_dir() && facts.uid() == self.uid)
+    }
+
     /// How it was found.
     pub fn words(&self) -> String {
         let place = if self.is_in_container { ", in a container" } else { "" };

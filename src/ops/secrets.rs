@@ -222,6 +222,15 @@ fn open_part<'p>(host: &str, path: &'p str) -> Option<&'p str> {
             .or_else(|| begins("/workflows/"))
             .or_else(|| begins("/triggers/"));
     }
+    // Whoever knows such an address can report for the owner, or send to the owner's store of logs.
+    if is_at("hc-ping.com") {
+        return begins("/").filter(|_| path.len() > 1);
+    }
+    for start in ["/ping/", "/api/push/", "/receiver/"] {
+        if let Some(shown) = begins(start) {
+            return Some(shown);
+        }
+    }
     if is_at("telegram.org") {
         return begins("/bot");
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::mask::lines_without_secrets;
+use super::mask::{is_name, is_value, lines_without_secrets};
 use super::rows::UPGRADE_SETTINGS;
 use super::secrets::{HIDDEN, is_harmless, is_plain, is_secret, without_secrets_in_addresses};
 
@@ -38,10 +38,11 @@ pub fn differing_settings(
     Some(
         differing
             .map(|name| {
-                let hide = |value: Option<&String>| {
-                    value.map(|value| {
+                let hide = |value: Option<&Value>| {
+                    value.map(|Value { text: value, names_secret }| {
                         let own = name.rsplit('/').next().unwrap_or(name);
                         let says_so = name.split('/').any(is_secret) && !is_harmless(own, value);
+                        let says_so = says_so || *names_secret;
                         let is_unknown = is_plugins && !is_plain(own, value);
                         let holds_one = lines_without_secrets("value", value).join("\n") != **value;
                         if shows_secrets {
@@ -68,8 +69,29 @@ pub fn differing_settings(
     )
 }
 
+/// A text of an element, and whether the element beside it says that it is secret.
+#[derive(PartialEq)]
+struct Value {
+    text: String,
+    names_secret: bool,
+}
+
+impl Value {
+    fn of(node: roxmltree::Node<'_, '_>) -> Value {
+        let text = node.text().unwrap_or_default().trim().to_owned();
+        // `<Key>password</Key><Value>…</Value>`.
+        let beside = node.parent_element().into_iter().flat_map(|above| above.children());
+        let names_secret = is_value(node.tag_name().name())
+            && beside
+                .filter(|other| is_name(other.tag_name().name()))
+                .filter_map(|other| other.text())
+                .any(|name| is_secret(name.trim()) && !is_harmless(name.trim(), &text));
+        Value { text, names_secret }
+    }
+}
+
 /// Texts by the elements that lead to them; several of one name are counted.
-fn flatten(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
+fn flatten(bytes: &[u8]) -> Option<BTreeMap<String, Value>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let document = crate::source::parse_xml(text.trim_start_matches('\u{feff}'))?;
     let mut found = BTreeMap::new();
@@ -95,7 +117,7 @@ fn flatten(bytes: &[u8]) -> Option<BTreeMap<String, String>> {
                 number += 1;
                 numbered = format!("{name} {number}");
             }
-            found.insert(numbered, node.text().unwrap_or_default().trim().to_owned());
+            found.insert(numbered, Value::of(node));
         }
         below.reverse();
         stack.append(&mut below);
@@ -126,5 +148,29 @@ mod tests {
             ]
         );
         assert_eq!(differing_settings("x", b"not xml", after, (false, false)), None);
+    }
+
+    #[test]
+    fn a_value_beside_a_name_that_says_so_is_hidden() {
+        let of = |word: &str| {
+            format!(
+                "<D><O><Key>Pwd</Key><Value>{word}1</Value></O><O><Key>path</Key><Value>/{word}\
+                 </Value></O><Header>Bearer {word}2345678</Header></D>"
+            )
+        };
+        let (before, after) = (of("hunter"), of("fisher"));
+        let found = differing_settings(
+            "config/database.xml",
+            before.as_bytes(),
+            after.as_bytes(),
+            (false, false),
+        );
+        let told: Vec<_> = found.unwrap().into_iter().map(|s| (s.name, s.after.unwrap())).collect();
+        let told: Vec<_> =
+            told.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(
+            told,
+            [("Header", "(secret)"), ("O/Value", "(secret)"), ("O/Value 2", "/fisher")]
+        );
     }
 }

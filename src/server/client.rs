@@ -86,6 +86,7 @@ impl Client {
         };
         let answer = answered.map_err(|error| self.failed(doing, &error))?;
         let (address, status) = (self.address.clone(), answer.status().as_u16());
+        tracing::debug!(doing, status, "the server answered");
         match status {
             200..=299 => {}
             300..=399 => return Err(ServerError::Redirect { address, status }),

@@ -42,6 +42,22 @@ impl AsOwner {
         set_capabilities(None, lowered).ok()?;
         Some(own)
     }
+
+    /// For root that makes something of a user's in a directory of that user's: with no right but
+    /// theirs. Nothing where that cannot be.
+    pub fn alone(user: u32, group: u32) -> Option<AsOwner> {
+        if !rustix::process::geteuid().is_root() || user == 0 {
+            return None;
+        }
+        let own = AsOwner {
+            group: rustix::process::getegid(),
+            groups: rustix::process::getgroups().ok()?,
+        };
+        set_thread_groups(&[]).ok()?;
+        set_thread_res_gid(None, Gid::from_raw(group), None).ok()?;
+        set_thread_res_uid(None, Uid::from_raw(user), None).ok()?;
+        Some(own)
+    }
 }
 
 impl Drop for AsOwner {

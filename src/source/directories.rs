@@ -25,8 +25,7 @@ impl Finder<'_> {
             }
             here
         };
-        let configured =
-            read("system.xml").as_deref().and_then(|xml| xml::element(xml, "MetadataPath"));
+        let configured = self.path_setting(config.as_deref(), "system.xml", "MetadataPath");
         let metadata = match (&named.metadata, configured) {
             (Some(named), _) => named.clone(),
             (None, Some(path)) => follow(MissingPath::Metadata, path, &|path| self.at.is_dir(path))
@@ -34,10 +33,11 @@ impl Finder<'_> {
             (None, None) => default.clone(),
         };
         let settings = read("database.xml").as_deref().and_then(xml::database).unwrap_or_default();
+        let is_file = |path: &str| self.at.is_file(path);
         let database = match settings.path {
             _ if named.database.is_some() => named.database.clone(),
             _ if settings.plugin.is_some() => None,
-            Some(path) => follow(MissingPath::Database, path, &|path| self.at.is_file(path)),
+            Some(path) => follow(MissingPath::Database, straight(path), &is_file),
             None => Some(self.join(&data, "jellyfin.db")),
         };
         // linuxserver.io keeps caches and logs beside the settings.
@@ -94,12 +94,17 @@ impl Finder<'_> {
         config.and_then(|config| self.at.read(&self.join(config, name)))
     }
 
-    /// Files of the configuration that are there and cannot be read.
+    /// A path in a file of the configuration.
+    fn path_setting(&self, config: Option<&str>, file: &str, name: &str) -> Option<String> {
+        let xml = self.read_setting(config, file)?;
+        xml::element(&xml, name).map(straight)
+    }
+
+    /// Files of the configuration that are there and are not XML.
     fn unread_settings(&self, config: Option<&str>) -> Vec<String> {
-        let is_unread = |name: &&str| {
-            config.is_some_and(|config| self.at.is_file(&self.join(config, name)))
-                && !self.read_setting(config, name).is_some_and(|xml| xml::is_sound(&xml))
-        };
+        // One that may not be read at all is told by the walk.
+        let is_unread =
+            |name: &&str| self.read_setting(config, name).is_some_and(|xml| !xml::is_sound(&xml));
         ["system.xml", "database.xml", "encoding.xml"]
             .into_iter()
             .filter(is_unread)
@@ -109,12 +114,10 @@ impl Finder<'_> {
 
     /// What the configuration calls a cache, by the setting.
     fn caches_by_settings(&self, config: Option<&str>) -> [(&'static str, Option<String>); 2] {
-        let element = |file: &str, name: &str| {
-            self.read_setting(config, file).as_deref().and_then(|xml| xml::element(xml, name))
-        };
+        let path = |file: &str, name: &str| self.path_setting(config, file, name);
         [
-            ("CachePath in system.xml", element("system.xml", "CachePath")),
-            ("TranscodingTempPath in encoding.xml", element("encoding.xml", "TranscodingTempPath")),
+            ("CachePath in system.xml", path("system.xml", "CachePath")),
+            ("TranscodingTempPath in encoding.xml", path("encoding.xml", "TranscodingTempPath")),
         ]
     }
 
@@ -182,18 +185,37 @@ impl Finder<'_> {
     }
 }
 
+/// A path of a settings file without `.` and `..`: what it begins with says where it lies.
+fn straight(path: String) -> String {
+    if !path.starts_with('/') {
+        return path;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
 /// What a process of the server's user says, and where an earlier snapshot was taken.
 fn walked(candidate: &Candidate, named: &Named) -> Vec<String> {
-    let proposed = std::iter::once(&candidate.program_data)
-        .chain(&candidate.config)
-        .filter(|_| named.is_proposal);
+    let config = candidate.config.as_ref().filter(|_| !named.config_is_proposal);
+    let proposed =
+        std::iter::once(&candidate.program_data).chain(config).filter(|_| named.is_proposal);
     proposed.chain(&named.known).cloned().collect()
 }
 
 /// What the user named, and what only root could: the environment, the service's settings, the
 /// usual places. What lies in the data directory is not named by that.
 fn trusted(candidate: &Candidate, named: &Named) -> Vec<String> {
-    let by_user = [&named.config, &named.metadata, &named.database].into_iter().flatten();
+    let config = named.config.iter().filter(|_| !named.config_is_proposal);
+    let by_user = config.chain([&named.metadata, &named.database].into_iter().flatten());
     let mut trusted: Vec<String> = by_user.cloned().collect();
     if !named.is_proposal {
         let found: Vec<&String> =

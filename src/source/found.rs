@@ -21,6 +21,8 @@ pub struct Named {
     pub follow_roots: bool,
     /// The data directory is only what a process of the server's user says.
     pub is_proposal: bool,
+    /// The configuration directory, too.
+    pub config_is_proposal: bool,
     /// Places that an earlier snapshot was taken of.
     pub known: Vec<String>,
     /// Snapshots were taken of this data directory, so one that holds only the server's marker is

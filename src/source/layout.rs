@@ -235,11 +235,14 @@ impl Layout {
                 root.dir.to_string_lossy().into_owned(),
             )
         });
+        // A place that was not opened is none that a later snapshot could be told to know.
+        let database = self
+            .database
+            .iter()
+            .filter(|path| !self.opener.is_wary() || self.opener.is_named(path));
         named
             .chain(
-                self.database
-                    .iter()
-                    .map(|path| ("database".to_owned(), path.to_string_lossy().into_owned())),
+                database.map(|path| ("database".to_owned(), path.to_string_lossy().into_owned())),
             )
             .collect()
     }
@@ -253,20 +256,28 @@ fn opener_of(instance: &Instance) -> Opener {
     if euid != 0 {
         return Opener::plain();
     }
-    // Only their owners are asked for; nothing is opened by these paths.
-    let asked = [&instance.program_data, &instance.data].into_iter().chain(&instance.trusted);
-    let owners: Vec<u32> = asked.filter_map(|dir| owner_of(Path::new(dir))).collect();
+    // Only whose they are and who may write there is asked; nothing is opened by these paths.
+    let own = [&instance.program_data, &instance.data, &instance.plugins, &instance.root];
+    let asked = own.into_iter().chain(&instance.config).chain(&instance.trusted);
+    let stats: Vec<Stat> = asked.filter_map(|dir| stat_of(Path::new(dir))).collect();
+    let owners: Vec<u32> = stats.iter().map(|stat| stat.uid).collect();
     let mut opener = Opener::of(named, &owners, instance.follows_links, euid);
+    if stats.iter().any(|stat| stat.is_dir() && stat.permissions() & NOT_OWNER_WRITES != 0) {
+        opener.beware();
+    }
     opener.walk_to(instance.walked.iter().map(PathBuf::from));
     opener
 }
 
-/// Whose a directory is, or the link in its place.
-fn owner_of(dir: &Path) -> Option<u32> {
+/// Write permission for the group and for others.
+const NOT_OWNER_WRITES: u32 = 0o022;
+
+/// Facts of a directory, or of the link in its place.
+fn stat_of(dir: &Path) -> Option<Stat> {
     let (above, name) = (dir.parent()?, dir.file_name()?);
     let flags =
         rustix::fs::OFlags::PATH | rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
     let above =
         rustix::fs::openat(rustix::fs::CWD, above, flags, rustix::fs::Mode::empty()).ok()?;
-    Stat::at(above, name).ok().map(|stat| stat.uid)
+    Stat::at(above, name).ok()
 }

@@ -92,6 +92,24 @@ impl LiveFile {
         })
     }
 
+    /// Whether the logs that this process has open under the names of this file's logs are those
+    /// beside it. SQLite looks for them by a path of its own.
+    pub fn logs_are_own(&self) -> bool {
+        let Ok(files) = std::fs::read_dir("/proc/self/fd") else { return false };
+        let logs = ["-wal", "-shm", "-journal"].map(|ending| self.side(ending));
+        files.flatten().all(|file| {
+            let Ok(target) = std::fs::read_link(file.path()) else { return true };
+            // One that was deleted is nobody's any more: the kernel says so behind its name.
+            let Some(log) = logs.iter().find(|log| target.file_name() == Some(log.name())) else {
+                return true;
+            };
+            match (Stat::of_path(&file.path()), log.stat()) {
+                (Ok(has), Ok(own)) => (has.dev, has.ino) == (own.dev, own.ino),
+                _ => false,
+            }
+        })
+    }
+
     /// Opens it for reading: a regular file, through no link, never waiting for anybody.
     pub fn open(&self) -> io::Result<File> {
         let flags =

@@ -55,7 +55,7 @@ pub use scan::{Event, Found, ScanError, closed_dirs, os_path, scan};
 pub use scan_cache::{Run, ScanCache, ScanCacheWriter, Section};
 pub use scan_root::ScanRoot;
 pub use scratch::{NoSpace, ScratchFolder};
-pub use sqlite::{DatabaseCopy, copy as copy_database};
+pub use sqlite::{DatabaseCopy, copy as copy_database, is_right_file};
 pub use stat::{Fingerprint, Stat};
 pub use surroundings::{Platform, Surroundings};
 pub use verdicts::Verdicts;

@@ -75,6 +75,24 @@ impl Arrangement {
         })
     }
 
+    /// The options by which a command finds these directories again where nothing is left in them.
+    pub fn options_of(directories: &Directories) -> Vec<(&'static str, String)> {
+        let Some(data) = directories.get("programdata") else { return Vec::new() };
+        let (config, kind) = (directories.get("config"), Arrangement::of(directories));
+        let is_in_volume = kind == Some(Arrangement::LinuxServer);
+        let place = if is_in_volume { config.unwrap_or(data) } else { data };
+        let mut options = vec![("--data-dir", place.clone())];
+        if kind == Some(Arrangement::Debian) && data != "/var/lib/jellyfin" {
+            options.extend(config.map(|config| ("--config-dir", config.clone())));
+        }
+        let usual = format!("{}/metadata", data.trim_end_matches('/'));
+        let metadata = directories.get("metadata").filter(|metadata| **metadata != usual);
+        options.extend(metadata.map(|metadata| ("--metadata-dir", metadata.clone())));
+        let database = directories.get("database");
+        options.extend(database.map(|database| ("--database", database.clone())));
+        options
+    }
+
     /// Where a server that is run in this way sees what lies in these directories: a container sees
     /// its volume at `/config`.
     pub fn seen_by_server(self, directories: &Directories) -> Directories {

@@ -105,9 +105,15 @@ impl Opener {
         follows_owners_links: bool,
         euid: u32,
     ) -> Opener {
-        let owners: BTreeSet<u32> = owners.iter().copied().collect();
-        let is_plain = euid != 0 || owners.iter().all(|owner| *owner == 0);
+        // Root is trusted as it is; a link of the data's owner to what is root's is not.
+        let owners: BTreeSet<u32> = owners.iter().copied().filter(|owner| *owner != 0).collect();
+        let is_plain = euid != 0 || owners.is_empty();
         Opener { is_plain, named, bases: Vec::new(), owners, follows_owners_links }
+    }
+
+    /// Others than root can change what is here, though root owns it.
+    pub fn beware(&mut self) {
+        self.is_plain = false;
     }
 
     /// Takes places for right, though not the way to them.
@@ -122,7 +128,8 @@ impl Opener {
 
     /// Whether a path is one that the user named, or lies below one.
     pub fn is_named(&self, path: &Path) -> bool {
-        self.named.iter().chain(&self.bases).any(|named| path.starts_with(named))
+        // What goes up again lies where the system says, not where the path begins.
+        !goes_up(path) && self.named.iter().chain(&self.bases).any(|named| path.starts_with(named))
     }
 
     /// Opens a directory, for what is in it.
@@ -158,10 +165,17 @@ impl Opener {
         // A name alone is one of the current directory.
         let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
         let above = self.make_dir(above)?;
-        match rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => self.step(&above, name, path),
-            Err(error) => Err(error.into()),
+        let made = rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(0o755));
+        if !matches!(made, Ok(()) | Err(Errno::EXIST)) {
+            made?;
         }
+        let dir = self.step(&above, name, path)?;
+        // Nothing was there a moment ago. In a folder for everybody it could have been made for us
+        // to write into.
+        if made.is_err() && Stat::of(&dir)?.uid != rustix::process::geteuid().as_raw() {
+            return Err(untrusted(path, "was made by another user at this moment".to_owned()));
+        }
+        Ok(dir)
     }
 
     /// The directory that a file is in and its name there, links on the way and the file's own
@@ -204,7 +218,7 @@ impl Opener {
         let base = self
             .named
             .iter()
-            .filter(|named| absolute.starts_with(named))
+            .filter(|named| !goes_up(&absolute) && absolute.starts_with(named))
             .max_by_key(|named| named.as_os_str().len());
         let start = base.map_or(Path::new("/"), PathBuf::as_path);
         let dir = rustix::fs::openat(
@@ -253,6 +267,7 @@ struct Walk<'o> {
 impl Walk<'_> {
     fn run(&mut self) -> Result<End, OpenError> {
         while let Some(name) = self.todo.pop() {
+            self.is_within &= name != "..";
             let fd = match rustix::fs::openat(
                 &self.dir,
                 &name,
@@ -336,6 +351,11 @@ impl Walk<'_> {
             .and_then(|fd| Stat::of(&fd))
             .is_ok_and(|stat| self.opener.owners.contains(&stat.uid))
     }
+}
+
+/// Whether a path has `..` in it.
+fn goes_up(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
 }
 
 fn untrusted(path: &Path, what: String) -> OpenError {

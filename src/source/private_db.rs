@@ -38,6 +38,9 @@ pub fn open_private(path: &Path) -> rusqlite::Result<Connection> {
 pub fn wary(db: &Connection) -> rusqlite::Result<()> {
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // No server has any, and one of somebody else's could run for ever.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
     db.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
     db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
     Ok(())

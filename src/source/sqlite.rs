@@ -97,7 +97,8 @@ fn copy_patiently(
         match copy_to(database, target, interrupt) {
             Err(_) if interrupt.is_raised() => return Err(CopyError::Interrupted),
             Err(error) if is_passing(&error, database) && start.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(20))
+                tracing::debug!(database = ?database.shown(), %error, "the database changed while it was opened, trying again");
+                std::thread::sleep(Duration::from_millis(20));
             }
             outcome => return outcome,
         }
@@ -231,6 +232,16 @@ impl From<rusqlite::Error> for BackupError {
     }
 }
 
+/// Whether a connection has the file open that was looked at, with its own logs. SQLite resolves
+/// the path itself, once for each of them: somebody may have put another directory in its place at
+/// that moment. Logs are opened with the first reading and stay open.
+pub fn is_right_file(db: &Connection, file: &LiveFile) -> bool {
+    let read = db.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0));
+    // What cannot be read is told by who reads it.
+    crate::tolerate(read);
+    file.is_open_here() && file.logs_are_own()
+}
+
 /// All pages in one step, which is one read transaction, from a connection that can neither write
 /// nor checkpoint.
 fn backup_once(
@@ -251,9 +262,7 @@ fn backup_once(
         format!("{}?mode=ro{options}", file_uri(&database.path())),
         flags,
     )?;
-    // SQLite resolves the path itself: somebody may have put another directory in its place at that
-    // moment.
-    if !database.is_open_here() {
+    if !is_right_file(&source, database) {
         return Err(BackupError::Swapped);
     }
     source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;

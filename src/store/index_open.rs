@@ -69,6 +69,7 @@ impl Index {
             // The file speaks of packs that are gone, or cannot be read: it is made anew from the
             // packs that are there.
             _ => {
+                tracing::info!("the index file does not fit the packs, so all packs are read");
                 index.base = None;
                 if index.names.is_partial() {
                     index.names = PackNames::all(&*index.backend, &known.marks)?;
@@ -99,6 +100,7 @@ impl Index {
                 }
             }
         }
+        tracing::debug!(trailers_read = index.trailers_read, "opened the index");
         Ok(index)
     }
 

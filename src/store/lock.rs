@@ -86,10 +86,15 @@ fn try_for(
     mut waiting: impl FnMut(Duration),
 ) -> Result<bool, Error> {
     let start = Instant::now();
+    let mut waits = false;
     loop {
         match attempt() {
             Ok(()) => return Ok(true),
             Err(TryLockError::WouldBlock) if start.elapsed() < patience => {
+                if !waits {
+                    tracing::debug!(?path, "waiting for a lock");
+                    waits = true;
+                }
                 waiting(start.elapsed());
                 std::thread::sleep(STEP);
             }

@@ -174,6 +174,7 @@ impl<'r> PackWriter<'r> {
         );
         let len = self.offset + tail.len() as u64;
         self.file.append(tail)?;
+        tracing::debug!(bytes = len, "wrote a pack");
         Ok((self.file, len))
     }
 }

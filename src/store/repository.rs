@@ -194,6 +194,12 @@ impl Repository {
             Err(error) => return Err(error),
         };
         let cache = cache(&config, has_slots)?;
+        tracing::debug!(
+            repository = config.id,
+            encrypted = config.is_encrypted(),
+            has_cache = cache.is_some(),
+            "opened the repository"
+        );
         Ok(Repository {
             backend,
             sealer,

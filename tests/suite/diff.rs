@@ -440,7 +440,7 @@ fn a_live_source_is_compared_without_a_byte_written_to_the_repository() {
     assert_eq!((nothing["changes"].as_array().unwrap().len(), code), (0, 0));
     std::fs::rename(source.join("config/branding.xml"), source.join("config/moved.xml")).unwrap();
     write(source.join("config/new.txt"), "new");
-    std::fs::remove_file(source.join("config/network.xml")).unwrap();
+    std::fs::remove_file(source.join("config/logging.default.json")).unwrap();
     write(
         source.join("config/encoding.xml"),
         "<EncodingOptions><EncodingThreadCount>3</EncodingThreadCount></EncodingOptions>",
@@ -457,7 +457,7 @@ fn a_live_source_is_compared_without_a_byte_written_to_the_repository() {
     let expected = [
         ("config/encoding.xml", "modified"),
         ("config/moved.xml", "moved"),
-        ("config/network.xml", "removed"),
+        ("config/logging.default.json", "removed"),
         ("config/new.txt", "added"),
     ];
     assert_eq!(changes, expected.into_iter().collect());

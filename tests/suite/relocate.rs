@@ -2,7 +2,7 @@
 //! oracle that was written from the rules alone (`tests/oracle`), and against the way back.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use needs::needs;
 use proptest::prelude::*;
@@ -441,6 +441,81 @@ fn a_move_that_is_killed_is_done_or_can_be_undone_and_no_server_starts_between()
         assert_same_trees(&before, &facts(&data, &|_| false));
     }
     assert!(between > 0, "no kill fell between the first write and the last");
+}
+
+/// Calls that change a file, or what a name stands for.
+const CHANGES: &str = "write,pwrite64,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,openat,ftruncate,fchmod,fchown,utimensat,fsync,fdatasync";
+
+/// Runs a command that the system kills at a call of these; whether it came so far.
+fn is_killed_at(program: &Program, args: &[&str], call: usize) -> bool {
+    let of = program.command(args);
+    let mut command = Command::new("strace");
+    command.env_clear().envs(of.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.args([
+        "-f",
+        "-qqq",
+        "-o",
+        "/dev/null",
+        "-e",
+        &format!("trace={CHANGES}"),
+        "-e",
+        &format!("inject={CHANGES}:signal=KILL:when={call}"),
+    ]);
+    let status = command
+        .arg(of.get_program())
+        .args(of.get_args())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(
+        status.code().is_none_or(|code| matches!(code, 0 | 3 | 137)),
+        "{args:?} killed at call {call}: {status:?}"
+    );
+    !matches!(status.code(), Some(0 | 3))
+}
+
+/// `JELLYVAULT_KILL_STRIDE=1` tries every call, which takes half an hour; what is set here tries
+/// one in 61.
+#[needs(strace)]
+#[test]
+fn a_move_that_is_killed_at_any_call_is_done_or_not_begun_or_marked() {
+    let stride =
+        std::env::var("JELLYVAULT_KILL_STRIDE").map_or(61, |stride| stride.parse().unwrap());
+    let (program, data, media) = on_this_machine();
+    let before = facts(&data, &|_| false);
+    let data_text = data.to_str().unwrap();
+    let map = format!("{}=/elsewhere", media.display());
+    let args = ["move", data_text, "--map", &map, "--allow-missing"];
+    program.ok(&args);
+    let after = rows(&data.join("data/jellyfin.db"));
+    program.ok(&["move", data_text, "--undo"]);
+    let (mut old, mut new, mut marked) = (0, 0, 0);
+    for call in (1..).step_by(stride) {
+        let is_killed = is_killed_at(&program, &args, call);
+        let link = std::fs::read_to_string(data.join("root/default/Films/movies.mblink")).unwrap();
+        if data.join(MARKER).exists() {
+            marked += 1;
+        } else if link.starts_with("/elsewhere") {
+            assert_eq!(
+                rows(&data.join("data/jellyfin.db")),
+                after,
+                "a whole new state at call {call}"
+            );
+            new += 1;
+        } else {
+            assert!(is_killed, "done, and nothing is moved");
+            assert_same_trees(&before, &facts(&data, &|_| false));
+            old += 1;
+            continue;
+        }
+        program.ok(&["move", data_text, "--undo"]);
+        assert_same_trees(&before, &facts(&data, &|_| false));
+        if !is_killed {
+            break;
+        }
+    }
+    assert!(old > 0 && marked > 0 && new > 0, "{old} old, {marked} marked, {new} new");
 }
 
 #[test]

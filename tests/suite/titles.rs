@@ -254,10 +254,10 @@ fn a_diff_of_one_item_shows_its_files_alone() {
         changed(&program.json(&["diff", "latest~1", "latest", "--item", "crimson"]).0),
         expected
     );
-    assert_eq!(
-        changed(&program.json(&["diff", "latest~1", "latest", "--item", "nobody is called so"]).0),
-        Vec::<String>::new()
-    );
+    let (unknown, code) =
+        program.json(&["diff", "latest~1", "latest", "--item", "nobody is called so"]);
+    let message = unknown["error"]["message"].as_str().unwrap();
+    assert!(code == 1 && message.contains("nothing is called"), "{unknown}");
 }
 
 #[test]

@@ -121,7 +121,7 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let problems = comparison.after.problems();
     if problems > 0 {
         context.say(&format!(
-            "Problem: {} of the live source could not be read. Run jellyvault snapshot --dry-run to see them.",
+            "Problem: there is something wrong with {} of the live source. Run jellyvault snapshot --dry-run to see what.",
             render::plural(problems, "path", "paths")
         ));
         return Ok(Exit::Problems);
@@ -153,14 +153,24 @@ fn folders_of(
     sides: [&Side<'_>; 2],
 ) -> Result<WantedPaths, Failure> {
     let mut folders = Vec::new();
+    let mut unknown: Vec<&String> = args.item.iter().collect();
     for side in sides {
         let Side::Snapshot(snapshot) = side else { continue };
         for item in &args.item {
             let found = ops::called_so(repository, index, snapshot, item)?;
+            unknown.retain(|known| *known != item || found.is_empty());
             folders.extend(found.into_iter().flat_map(|titled| titled.paths));
         }
     }
-    Ok(WantedPaths::of_folders(folders))
+    // What exists only in the live source is not looked up here.
+    let has_live = sides.iter().any(|side| !matches!(side, Side::Snapshot(_)));
+    match unknown.first().filter(|_| !has_live) {
+        Some(item) => Err(Failure::not_found(
+            &format!("nothing is called {item} in these snapshots"),
+            "Run jellyvault find with a part of the title.",
+        )),
+        None => Ok(WantedPaths::of_folders(folders)),
+    }
 }
 
 /// Paths and patterns as typed.

@@ -30,6 +30,7 @@ const READ_PERCENT: f64 = 5.0;
 /// the whole.
 pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Failure> {
     let (began, started) = (Timestamp::now(), Instant::now());
+    tracing::info!(job = job.name(), "a job begins");
     let hooks = &loaded.config.hooks;
     let limit = hooks.limit().map_err(|what| ConfigError::Value { section: "hooks", what })?;
     let variables = [("JELLYVAULT_JOB", job.name())];
@@ -64,6 +65,7 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
         ));
         words.push_str(&format!(" (the program set as {name} in [hooks] failed: {error})"));
     }
+    tracing::info!(job = job.name(), is_ok, words, "a job has ended");
     Ok(Outcome {
         began,
         is_ok,

@@ -21,6 +21,9 @@ use super::{Error, ErrorKind, Monitor};
 pub struct CopyOptions {
     /// These snapshots; all where none is named.
     pub snapshots: Vec<SnapshotId>,
+    /// Whether this user made the source. What gives files power is not restored from a snapshot of
+    /// anybody else's, wherever it was copied to.
+    pub trusts_source: bool,
     /// Copy snapshots again that were copied before and forgotten in the target.
     pub again: bool,
     /// Say what would be copied.
@@ -100,7 +103,10 @@ pub fn copy(
         )?;
         let before = before(snapshot, &ours, &theirs);
         match tree::copy((source, target), snapshot, before, monitor) {
-            Ok((record, stored)) => {
+            Ok((mut record, stored)) => {
+                if !options.trusts_source {
+                    record.mark_foreign();
+                }
                 Catalog::publish(target, *id, &record, kept.contains(id))?;
                 taken.add(target, *id)?;
                 report.stored += stored;

@@ -15,10 +15,12 @@ use super::super::ingest::page_hashes::PageHashes;
 use super::super::ingest::pages::{PagePacker, Past};
 use super::super::{Error, Monitor};
 use super::built::Built;
-use super::job::{Failure, of_read, write_out};
+use super::failure::Failure;
+use super::job::of_read;
 use super::neighbour::{fetch, nearest};
 use super::opened::Opened;
 use super::plan::Plan;
+use super::spool::write_out;
 
 /// Stores the database of a zip: its own, or one that is built of its tables.
 pub(super) fn store<'r>(
@@ -192,7 +194,7 @@ pub(super) fn stored_as_it_is(
     let path = folder.path.join("jellyfin.db");
     let failed = |source| Error::Target { verb: "write", path: path.clone(), source };
     let mut file = std::fs::File::create_new(&path).map_err(failed)?;
-    write_out(&mut zip.read(entry)?, &mut file, &folder.path)?;
+    write_out(&mut zip.read(entry)?, &mut file, &folder.path, &monitor.interrupt)?;
     let mut reader = ChunkReader::new(repository, index);
     let before = nearest(time_ns, repository, &mut reader)?;
     store_pages(&path, before, repository, index, &mut reader, collector, monitor).map(Some)

@@ -2,19 +2,17 @@
 //! threads.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{Read, Seek};
-use std::path::Path;
+use std::io::Read;
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use crossbeam_channel::bounded;
 
-use crate::archive::{LoadError, ZipEntry, ZipError, ZipReader, of_io};
+use crate::archive::{ZipEntry, ZipReader, of_io};
 use crate::limits::NODE_ENTRIES_MAX;
 use crate::manifest::{
     Child, Content, Entry, Kind, LeafRef, Node, OWNER_UNKNOWN, Time, Xattrs, starts_node,
 };
-use crate::source::{Category, OpenFile, Stat};
+use crate::source::Category;
 use crate::store::{FilledExtent, Index, Repository};
 
 use super::super::ingest::collect::{Collector, Pending};
@@ -23,7 +21,9 @@ use super::super::ingest::packer::{Packer, ReadFailure, SMALL_BYTES};
 use super::super::{Error, Monitor};
 use super::ImportOptions;
 use super::built::Built;
+use super::failure::Failure;
 use super::plan::{Item, Plan, What, order_of};
+use super::spool::spooled;
 
 /// Jobs under way at most, and parts that wait in each.
 const JOBS_MAX: usize = 14;
@@ -34,50 +34,6 @@ const JOB_RUNS: usize = 8;
 
 /// Runs to store, and where their parts go.
 type Job = (Vec<Vec<Item>>, SyncSender<Part>);
-
-/// Why an import ended.
-pub(super) enum Failure {
-    /// The zip is not what it says.
-    Zip(ZipError),
-    /// Its tables are no tables.
-    Load(LoadError),
-    /// Anything else.
-    Stopped(Error),
-}
-
-impl<E: Into<Error>> From<E> for Failure {
-    fn from(error: E) -> Failure {
-        Failure::Stopped(error.into())
-    }
-}
-
-impl From<ZipError> for Failure {
-    fn from(error: ZipError) -> Failure {
-        Failure::Zip(error)
-    }
-}
-
-impl From<LoadError> for Failure {
-    fn from(error: LoadError) -> Failure {
-        match error {
-            LoadError::Stopped => Failure::Stopped(Error::Interrupted),
-            error => Failure::Load(error),
-        }
-    }
-}
-
-impl Failure {
-    /// As the error of a command, which names the zip.
-    pub(super) fn in_zip(self, path: &Path) -> Error {
-        match self {
-            Failure::Zip(source) => {
-                Error::Zip { path: path.to_path_buf(), source: Box::new(source) }
-            }
-            Failure::Load(source) => Error::Load { path: path.to_path_buf(), source },
-            Failure::Stopped(error) => error,
-        }
-    }
-}
 
 /// What all threads share.
 struct Shared<'a> {
@@ -227,8 +183,12 @@ fn work(
             config.compression_level,
         )?),
     };
-    let mut sink =
-        |extent: FilledExtent| out.send(Part::Extent(extent)).map_err(|_| Error::Interrupted);
+    let mut sink = |extent: FilledExtent| {
+        if shared.monitor.interrupt.is_raised() {
+            return Err(Error::Interrupted);
+        }
+        out.send(Part::Extent(extent)).map_err(|_| Error::Interrupted)
+    };
     for run in runs {
         if shared.monitor.interrupt.is_raised() {
             return Err(Error::Interrupted.into());
@@ -329,51 +289,10 @@ fn content(
         reader.read(&mut [0]).map_err(of_io)?;
         return Ok(content);
     }
-    let open = spooled(&mut reader, &shared.repository.scratch_folder())?;
+    let open =
+        spooled(&mut reader, &shared.repository.scratch_folder(), &shared.monitor.interrupt)?;
     let (content, _) = packer.store_file(&open, shared.index, sink).map_err(of_read)?;
     Ok(content)
-}
-
-/// The plain bytes of an entry in a nameless file.
-fn spooled(reader: &mut impl Read, scratch: &Path) -> Result<OpenFile, Failure> {
-    let failed = |source| {
-        Failure::Stopped(Error::Target {
-            verb: "write a temporary file in",
-            path: scratch.to_path_buf(),
-            source,
-        })
-    };
-    let mut file: File = std::fs::create_dir_all(scratch)
-        .and_then(|()| tempfile::tempfile_in(scratch))
-        .map_err(failed)?;
-    write_out(reader, &mut file, scratch)?;
-    file.rewind().map_err(failed)?;
-    let before = Stat::of(&file).map_err(|error| failed(error.into()))?;
-    Ok(OpenFile { file, before })
-}
-
-/// Writes the plain bytes of an entry to a file in `place`; at their end they are proved.
-pub(super) fn write_out(
-    reader: &mut impl Read,
-    file: &mut File,
-    place: &Path,
-) -> Result<(), Failure> {
-    let mut block = vec![0; 256 << 10];
-    loop {
-        let len = reader.read(&mut block).map_err(of_io)?;
-        if len == 0 {
-            return Ok(());
-        }
-        let written = block
-            .get(..len)
-            .ok_or_else(|| std::io::ErrorKind::InvalidData.into())
-            .and_then(|bytes| std::io::Write::write_all(file, bytes));
-        written.map_err(|source| Error::Target {
-            verb: "write a temporary file in",
-            path: place.to_path_buf(),
-            source,
-        })?;
-    }
 }
 
 /// What was found wrong while content was stored.

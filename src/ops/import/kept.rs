@@ -70,7 +70,7 @@ fn build(
         threads: 0,
     };
     export(repository, snapshot, &zip, None, &out, monitor)?;
-    let opened = open(&zip)?;
+    let opened = open(&zip, None)?;
     if opened.schema.is_none() {
         return Err(Error::Refused {
             what: opened

@@ -3,13 +3,16 @@
 
 mod built;
 mod database;
+mod failure;
 mod job;
 mod kept;
 mod neighbour;
 mod opened;
 mod plan;
 mod record;
+mod spool;
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
@@ -80,7 +83,17 @@ pub fn import(
     options: &ImportOptions,
     monitor: &Monitor,
 ) -> Result<ImportReport, Error> {
-    let opened = open(path)?;
+    import_open(repository, (path, None), options, monitor)
+}
+
+/// The same of a zip that is open already; its path is for messages.
+pub fn import_open(
+    repository: &Repository,
+    (path, file): (&Path, Option<File>),
+    options: &ImportOptions,
+    monitor: &Monitor,
+) -> Result<ImportReport, Error> {
+    let opened = open(path, file)?;
     if !options.force
         && let Some((id, record)) =
             Catalog::newest(repository, |record| record.source.key == opened.key)?
@@ -141,7 +154,7 @@ fn make(
         monitor,
     ) {
         collector.abandon();
-        if matches!(error, job::Failure::Stopped(Error::Interrupted)) {
+        if matches!(error, failure::Failure::Stopped(Error::Interrupted)) {
             collector.finish_interrupted()?;
         }
         return Err(error.in_zip(path));

@@ -1,5 +1,6 @@
 //! A zip that is open, with what it says of itself.
 
+use std::fs::File;
 use std::path::Path;
 
 use crate::archive::{
@@ -26,9 +27,9 @@ pub(super) struct Opened {
 }
 
 /// Opens a zip and reads what it says of itself.
-pub(super) fn open(path: &Path) -> Result<Opened, Error> {
+pub(super) fn open(path: &Path, file: Option<File>) -> Result<Opened, Error> {
     let failed = |source| Error::Zip { path: path.to_path_buf(), source: Box::new(source) };
-    let zip = ZipReader::open(path).map_err(failed)?;
+    let zip = file.map_or_else(|| ZipReader::at(path), ZipReader::open).map_err(failed)?;
     let not_ours = |what: String| Error::NotABackup { path: path.to_path_buf(), what };
     let Some(entry) = zip.find(MANIFEST_NAME) else {
         return Err(not_ours("it does not contain manifest.json".to_owned()));

@@ -35,6 +35,7 @@ impl<'a> Worker<'a> {
             }
         }
         for pause_ms in [0, 20, 150] {
+            tracing::trace!(path = ?String::from_utf8_lossy(below), pause_ms, "reading a file that may have changed");
             std::thread::sleep(Duration::from_millis(pause_ms));
             let open = OpenFile::open(root, below).map_err(std::io::Error::from)?;
             let (content, size) = self.store(shared, &open, before, sink)?;

@@ -93,12 +93,21 @@ fn secret_from(line: &str) -> Option<usize> {
             .next()
             .unwrap_or_default()
             .trim_matches(['"', '\'', ',', ';', ' ', '\t', '\r', '{', '}']);
-        if is_secret(name) && (value.is_empty() || !is_harmless(name, value)) {
+        let is_key = name.eq_ignore_ascii_case("key") && *separator == *"=" && is_word(value);
+        if is_key || (is_secret(name) && (value.is_empty() || !is_harmless(name, value))) {
             return Some(at + separator.len());
         }
     }
     spoken_from(line)
 }
+
+/// Whether a value is one word that may be a key: no path, and not as short as a choice.
+fn is_word(value: &str) -> bool {
+    value.len() >= KEY_CHARS_MIN && !value.contains([' ', '/', '\\'])
+}
+
+/// Keys are no shorter.
+const KEY_CHARS_MIN: usize = 8;
 
 /// Where the secret begins that stands behind its name with a blank between, as in `.netrc` and in
 /// the arguments of a program.
@@ -111,8 +120,10 @@ fn spoken_from(line: &str) -> Option<usize> {
             return Some(at);
         }
         let is_argument = plain.starts_with("--") && !plain.contains('=');
-        let is_short = ["password", "passwd", "passphrase", "secret", "token"]
-            .contains(&plain.to_ascii_lowercase().as_str());
+        let last = plain.rsplit(['>', '"', '\'', ':', '=']).next().unwrap_or(plain);
+        let is_short = ["password", "passwd", "passphrase", "secret", "token", "bearer"]
+            .iter()
+            .any(|word| [plain, last].iter().any(|plain| plain.eq_ignore_ascii_case(word)));
         // Prose speaks of passwords too; what is hidden there is no loss.
         is_next = (is_argument && is_secret(plain.trim_start_matches('-'))) || is_short;
         at += word.len();

@@ -5,6 +5,8 @@ mod json;
 mod lines;
 mod xml;
 
+pub(super) use xml::{is_name, is_value};
+
 use std::ops::Range;
 
 use super::secrets::{HIDDEN, without_secrets_in_addresses};

@@ -81,12 +81,12 @@ fn is_declaration(name: &str) -> bool {
 }
 
 /// Names of what names something.
-pub(super) fn is_name(name: &str) -> bool {
+pub(in crate::ops) fn is_name(name: &str) -> bool {
     ["key", "name", "id", "setting", "option", "property"]
         .contains(&name.to_ascii_lowercase().as_str())
 }
 
 /// Names of what is named.
-pub(super) fn is_value(name: &str) -> bool {
+pub(in crate::ops) fn is_value(name: &str) -> bool {
     ["value", "val", "data", "content", "text"].contains(&name.to_ascii_lowercase().as_str())
 }

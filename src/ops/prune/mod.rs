@@ -164,7 +164,7 @@ pub(crate) fn prune_marked(
         return Ok(report);
     }
     monitor.progress.prune_plan(&report.plan);
-
+    tracing::info!(plan = ?report.plan, "planned what to delete and to rewrite");
     proof::prove_index(repository, &index, &reached, &plan)?;
     let rewritten = rewrite_all(repository, &index, &reached, &plan, &mut report, monitor)?;
     // Where not all went well, the index may tell of packs that never came to be.

@@ -148,10 +148,12 @@ mod tests {
 
     #[test]
     fn paths_are_replaced_where_each_kind_of_file_has_them() {
-        assert_eq!(
-            rewritten("root/default/Films/movies.mblink", "/media/movies\n").as_deref(),
-            Some("/mnt/a & b/movies\n")
-        );
+        for name in ["movies.mblink", "movies.MBLINK"] {
+            assert_eq!(
+                rewritten(&format!("root/default/Films/{name}"), "/media/movies\n").as_deref(),
+                Some("/mnt/a & b/movies\n")
+            );
+        }
         let list = "<Item><LocalTitle>/media</LocalTitle><Path>/media/x</Path></Item>";
         let moved = "<Item><LocalTitle>/media</LocalTitle><Path>/mnt/a &amp; b/x</Path></Item>";
         assert_eq!(rewritten("data/playlists/p/playlist.xml", list).as_deref(), Some(moved));

@@ -101,7 +101,7 @@ pub fn move_in_place(
     live_database(&layout)?.as_ref().map_or(Ok(()), refuse_running)?;
     if is_unfinished(&target.instance) {
         // One that was interrupted is begun again from the state before it.
-        undo_move(repository, target, host, monitor)?;
+        undo_move(repository, target, (host, options.trusts_repository), monitor)?;
     }
     let own = SnapshotOptions {
         is_safety: true,
@@ -171,7 +171,7 @@ fn changed(
 pub fn undo_move(
     repository: &Repository,
     target: &InstanceTarget,
-    host: &str,
+    (host, trusts_repository): (&str, bool),
     monitor: &Monitor,
 ) -> Result<(SnapshotId, RestoreReport), Error> {
     let is_unfinished = is_unfinished(&target.instance);
@@ -185,6 +185,7 @@ pub fn undo_move(
         host: host.to_owned(),
         is_move: true,
         before_move: Some(snapshot.0),
+        trusts_repository,
         ..whole()
     };
     forget_left_over(repository, instance_of(&snapshot.1))?;
@@ -257,12 +258,7 @@ fn before_interrupted(
 
 /// All of a snapshot, and nothing else.
 fn whole() -> RestoreOptions {
-    RestoreOptions {
-        delete: true,
-        same_directories: true,
-        trusts_repository: true,
-        ..RestoreOptions::default()
-    }
+    RestoreOptions { delete: true, same_directories: true, ..RestoreOptions::default() }
 }
 
 fn put_back(
@@ -271,7 +267,13 @@ fn put_back(
     target: &InstanceTarget,
     monitor: &Monitor,
 ) -> Result<RestoreReport, Error> {
-    let options = RestoreOptions { is_move: true, before_move: Some(before), ..whole() };
+    // It was taken by this very command, of what is there.
+    let options = RestoreOptions {
+        is_move: true,
+        before_move: Some(before),
+        trusts_repository: true,
+        ..whole()
+    };
     restore(
         repository,
         snapshot,

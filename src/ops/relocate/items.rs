@@ -313,3 +313,7 @@ pub(super) fn failed(source: rusqlite::Error) -> Error {
         hint: "If the disk of the repository is full, free some space. Otherwise choose another snapshot (jellyvault list), and please report this.".to_owned(),
     }
 }
+
+#[cfg(test)]
+#[path = "items_tests.rs"]
+mod tests;

@@ -73,6 +73,16 @@ impl Mapping {
         if text.starts_with(['/', '%']) { self.path(text) } else { self.ids.in_text(text) }
     }
 
+    /// Whether a text may have anything in it that changes. Most JSON of items has nothing, and
+    /// need not be parsed for that.
+    pub(super) fn may_change(&self, text: &str) -> bool {
+        // Escaped characters may hide a path.
+        text.contains('\\')
+            || text.contains('%')
+            || self.prefixes.are_named_in(text)
+            || self.ids.in_text(text).is_some()
+    }
+
     /// Whether nothing would change.
     pub(super) fn is_identity(&self) -> bool {
         self.prefixes.is_identity() && self.ids.len() == 0

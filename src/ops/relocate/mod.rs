@@ -7,6 +7,7 @@
 //! it is restored and exported like any other.
 
 mod columns;
+mod constraints;
 mod documents;
 mod folders;
 mod ids;

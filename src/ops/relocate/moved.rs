@@ -103,6 +103,7 @@ pub fn moved_snapshot(
     let new_id = SnapshotId::at(u64::try_from(now.as_millisecond()).unwrap_or_default(), random);
     let mut moved = record_of(snapshot, &prepared, directories.unwrap_or_default());
     moved.categories = trees;
+    tracing::debug!("stored what differs");
     let stored = storing.finish(new_id, &moved)?;
     if stored.packs > 0 || index.trailers_read() > 0 {
         index.commit()?;

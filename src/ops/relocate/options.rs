@@ -14,6 +14,9 @@ pub struct MoveOptions {
     pub map_plugins: bool,
     /// The new paths of media are paths of this machine: look whether the media is there.
     pub looks_for_media: bool,
+    /// Whether what gives files power comes back, where a move that was interrupted is undone
+    /// first.
+    pub trusts_repository: bool,
     /// Go on though media is missing.
     pub allow_missing: bool,
     /// Go on though the times of media were not kept.

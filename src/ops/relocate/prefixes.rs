@@ -37,6 +37,11 @@ impl Prefixes {
         })
     }
 
+    /// Whether one of the old directories that change is anywhere in a text.
+    pub(super) fn are_named_in(&self, text: &str) -> bool {
+        self.pairs.iter().any(|(old, new)| old != new && text.contains(old.as_str()))
+    }
+
     /// Whether a file has one of the old directories in it, at any place.
     pub(super) fn is_named_in(&self, bytes: &[u8]) -> bool {
         let text = String::from_utf8_lossy(bytes);

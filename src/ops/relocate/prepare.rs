@@ -20,8 +20,8 @@ use super::options::MoveOptions;
 use super::places::{Settings, seen_then};
 use super::plan::{MovePlan, Named};
 use super::prefixes::Prefixes;
-use super::refuse::{check_own, check_pairs, check_schema, check_used};
-use super::rows;
+use super::refuse::{check_own, check_pairs, check_references, check_schema, check_used};
+use super::rows::{self, Indexes, JournalMode};
 
 const SETTINGS: &[u8] = b"config/system.xml";
 
@@ -47,7 +47,8 @@ pub(super) fn prepare(
     check_pairs(options)?;
     let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
-    let database = database_of(repository, snapshot)?;
+    let mut database = database_of(repository, snapshot)?;
+    tracing::debug!("copied the database out of the repository");
     if let Err(damage) = quick_check(&database.path, &monitor.interrupt) {
         if monitor.interrupt.is_raised() {
             return Err(Error::Interrupted);
@@ -60,7 +61,8 @@ pub(super) fn prepare(
             hint: "Choose an older snapshot (see jellyvault list).".to_owned(),
         });
     }
-    let (mut db, mode) = rows::open(&database.path).map_err(failed)?;
+    tracing::debug!("SQLite found it whole");
+    let (mut db, mut mode) = rows::open(&database.path).map_err(failed)?;
     check_schema(&db, id, record)?;
     let settings = Settings::of(&read_small(&mut reader, record, SETTINGS)?.unwrap_or_default());
     let from = seen_then(record, &db, &settings)?;
@@ -80,17 +82,18 @@ pub(super) fn prepare(
         looks_for_media: options.looks_for_media,
     };
     let items = look_at_items(&db, &formulas, &monitor.interrupt)?;
+    tracing::debug!(items = items.count, new_ids = items.ids.len(), "looked at the items");
     check_collisions(&db, &items.ids)?;
+    tracing::debug!("no two items have one id");
     let mapping = Mapping { prefixes, ids: items.ids, folders };
-    let rewritten = if mapping.is_identity() {
-        rows::Rewritten::default()
-    } else {
-        rows::rewrite(&mut db, &mapping, &monitor.interrupt).map_err(failed)?
-    };
+    let rewritten =
+        rewritten(repository, snapshot, (&mut database, &mut db, &mut mode), &mapping, monitor)?;
     if monitor.interrupt.is_raised() {
         return Err(Error::Interrupted);
     }
     rows::close(db, &mode).map_err(failed)?;
+    tracing::debug!("rewrote the database");
+    check_references(repository, snapshot, rewritten.broken)?;
     let mut plan = MovePlan {
         from,
         to,
@@ -109,6 +112,35 @@ pub(super) fn prepare(
     check_metadata_path(&plan, &documents)?;
     let folders = folders_of(repository, &index, record, &mapping, &mut plan, monitor)?;
     Ok(Prepared { plan, mapping, database, documents, folders })
+}
+
+/// Rewrites the private copy, or another one row by row.
+fn rewritten(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    (database, db, mode): (&mut PrivateFile, &mut rusqlite::Connection, &mut JournalMode),
+    mapping: &Mapping,
+    monitor: &Monitor,
+) -> Result<rows::Rewritten, Error> {
+    if mapping.is_identity() {
+        return Ok(rows::Rewritten::default());
+    }
+    let indexes = Indexes::for_mapping(mapping);
+    match rows::rewrite(db, mapping, indexes, &monitor.interrupt) {
+        Err(error) if indexes == Indexes::Remade && is_taken(&error) => {
+            // Watch state of a film that was once at both places, for example. Row by row it shows
+            // which rows these are.
+            tracing::info!("a row would have the key of another, so rows are changed one by one");
+            *database = database_of(repository, snapshot)?;
+            (*db, *mode) = rows::open(&database.path).map_err(failed)?;
+            rows::rewrite(db, mapping, Indexes::Kept, &monitor.interrupt).map_err(failed)
+        }
+        done => done.map_err(failed),
+    }
+}
+
+fn is_taken(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
 }
 
 /// Where the server will see its directories. Metadata in a place of its own goes where the user's

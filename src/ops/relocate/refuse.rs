@@ -1,13 +1,16 @@
 //! Moves that no server could follow.
 
 use crate::manifest::{Directories, SnapshotId, SnapshotRecord};
+use crate::store::Repository;
 
 use super::super::Error;
+use super::super::export::database_of;
 use super::super::ls::short;
 use super::items::failed;
 use super::options::MoveOptions;
 use super::places::is_windows;
 use super::prefixes::rest_within;
+use super::rows;
 
 /// Refuses pairs that no server could have.
 pub(super) fn check_pairs(options: &MoveOptions) -> Result<(), Error> {
@@ -133,4 +136,27 @@ pub(super) fn check_schema(
         what: format!("snapshot {} is of a server older than 10.11, and the paths of such a database cannot be changed", short(id)),
         hint: "Restore it to the same directories as before, upgrade the server to 10.11 or later, and take a new snapshot. Then move it.".to_owned(),
     })
+}
+
+/// Refuses where references between rows would be broken that were whole. Few servers have any, so
+/// the old database is looked at only then.
+pub(super) fn check_references(
+    repository: &Repository,
+    snapshot: &(SnapshotId, SnapshotRecord),
+    broken: u64,
+) -> Result<(), Error> {
+    if broken == 0 {
+        return Ok(());
+    }
+    let original = database_of(repository, snapshot)?;
+    let (db, _) = rows::open(&original.path).map_err(failed)?;
+    let before = rows::broken_references(&db).map_err(failed)?;
+    if broken > before {
+        let what = format!(
+            "{} references between rows would be broken that were whole before",
+            broken - before
+        );
+        return Err(failed(rusqlite::Error::ToSqlConversionFailure(what.into())));
+    }
+    Ok(())
 }

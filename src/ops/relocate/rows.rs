@@ -9,6 +9,7 @@ use rusqlite::{Connection, params_from_iter};
 use crate::progress::Interrupt;
 
 use super::columns::{COLUMNS, Holds};
+use super::constraints::{Lifted, quoted};
 use super::mapping::Mapping;
 use super::plan::Named;
 
@@ -17,8 +18,14 @@ const BATCH_ROWS: usize = 2_000;
 
 /// What SQLite keeps in memory while rows change, and while an index is sorted: then it takes a
 /// multiple of this.
-const ROWS_CACHE_KIB: i64 = 112 * 1024;
-const SORT_CACHE_KIB: i64 = 16 * 1024;
+const ROWS_CACHE_KIB: i64 = 144 * 1024;
+const SORT_CACHE_KIB: i64 = 32 * 1024;
+
+/// Threads that sort an index.
+const SORT_THREADS: i64 = 2;
+
+/// Rows of one table change in so many combinations of columns, each with a statement of its own.
+const STATEMENTS_MAX: usize = 256;
 
 /// More new ids than these, and indexes are made anew.
 const INDEXED_IDS_MAX: usize = 10_000;
@@ -34,33 +41,55 @@ pub(super) struct Rewritten {
     pub rows: BTreeMap<String, u64>,
     /// Values that should be JSON and are not: they stay.
     pub unread: Named,
+    /// References to rows that are not there.
+    pub broken: u64,
 }
 
-/// Rewrites a private copy.
+/// How indexes are kept right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Indexes {
+    /// They are dropped and sorted anew. A key that is there twice is an error then.
+    Remade,
+    /// With each row. A row whose new key is another's already stays as it is.
+    Kept,
+}
+
+impl Indexes {
+    /// What is faster for a mapping.
+    pub(super) fn for_mapping(mapping: &Mapping) -> Indexes {
+        if mapping.ids.len() > INDEXED_IDS_MAX { Indexes::Remade } else { Indexes::Kept }
+    }
+}
+
+/// Rewrites a private copy. References between rows are counted only afterwards: who finds some
+/// that lead nowhere counts those of another copy.
 pub(super) fn rewrite(
     db: &mut Connection,
     mapping: &Mapping,
+    indexes: Indexes,
     interrupt: &Interrupt,
 ) -> Result<Rewritten, rusqlite::Error> {
-    let before = broken_references(db)?;
     let mut done = Rewritten::default();
     let tables = tables_of(db, &mut done.unread)?;
+    let names = tables.iter().map(|table| table.name.as_str());
+    let lifted =
+        if indexes == Indexes::Remade { Lifted::of(db, names)? } else { Lifted::default() };
     let transaction = db.transaction()?;
-    let pending = mapping.ids.overlap();
+    // Where no key is looked at meanwhile, none can be in another's way.
+    let pending = indexes == Indexes::Kept && mapping.ids.overlap();
     for table in &tables {
         if interrupt.is_raised() {
             return Ok(done);
         }
-        // Kept up to date row by row they would cost most of the time: sorted once afterwards they
-        // cost little.
-        let indexes = if mapping.ids.len() > INDEXED_IDS_MAX {
+        let dropped = if indexes == Indexes::Remade {
             drop_indexes(&transaction, table)?
         } else {
             Vec::new()
         };
         let changed = Table { db: &transaction, table, mapping, pending, interrupt }
             .rewrite(&mut done.unread)?;
-        make_indexes(&transaction, &indexes)?;
+        make_indexes(&transaction, &dropped)?;
+        tracing::debug!(table = table.name, changed, "rewrote a table");
         if changed > 0 {
             done.rows.insert(table.name.clone(), changed);
         }
@@ -68,15 +97,10 @@ pub(super) fn rewrite(
     if pending {
         tables.iter().try_for_each(|table| settle(&transaction, table))?;
     }
-    let after = broken_references(&transaction)?;
-    if after > before {
-        let what = format!(
-            "{} references between rows would be broken that were whole before",
-            after - before
-        );
-        return Err(rusqlite::Error::ToSqlConversionFailure(what.into()));
-    }
     transaction.commit()?;
+    lifted.put_back(db)?;
+    tracing::debug!("counting references that lead nowhere");
+    done.broken = broken_references(db)?;
     Ok(done)
 }
 
@@ -93,6 +117,8 @@ pub(super) fn open(path: &std::path::Path) -> rusqlite::Result<(Connection, Jour
     db.pragma_update(None, "journal_mode", "OFF")?;
     db.pragma_update(None, "synchronous", "OFF")?;
     db.pragma_update(None, "cache_size", -ROWS_CACHE_KIB)?;
+    db.pragma_update(None, "threads", SORT_THREADS)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok((db, mode))
 }
 
@@ -105,7 +131,8 @@ pub(super) fn close(db: Connection, mode: &JournalMode) -> rusqlite::Result<()> 
     db.close().map_err(|(_, error)| error)
 }
 
-fn broken_references(db: &Connection) -> rusqlite::Result<u64> {
+/// How many references lead to no row.
+pub(super) fn broken_references(db: &Connection) -> rusqlite::Result<u64> {
     let mut statement = db.prepare("PRAGMA foreign_key_check")?;
     let mut rows = statement.query([])?;
     let mut count = 0;
@@ -121,10 +148,6 @@ struct TableOf {
     /// What its rows are numbered by.
     row: &'static str,
     columns: Vec<(String, Holds)>,
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The tables that may change: the known ones, and whatever else refers to items.
@@ -279,6 +302,7 @@ impl Table<'_> {
             Holds::Ids => self.mapping.ids.in_text(text),
             Holds::Path => self.mapping.path(text),
             Holds::Value => self.mapping.value(text),
+            Holds::Json if !self.mapping.may_change(text) => None,
             Holds::Json => super::json::replace_strings(text, |text| self.mapping.value(text))
                 .unwrap_or_else(|_| {
                     unread.add(place);

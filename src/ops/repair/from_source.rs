@@ -4,7 +4,9 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotRecord, find};
+use rustix::io::Errno;
+
+use crate::manifest::{Catalog, Content, Entry, Kind, SnapshotRecord, display, find};
 use crate::source::{OpenFile, Opener, Stat};
 use crate::store::{ChunkReader, Index, PackStreams, Repository};
 
@@ -18,11 +20,11 @@ use super::packs::STREAMS;
 
 /// The file of a snapshot's path where it stood when the snapshot was taken, through no link that
 /// somebody else could have made since.
-fn open_of(record: &SnapshotRecord, path: &[u8]) -> Option<OpenFile> {
+fn open_of(record: &SnapshotRecord, path: &[u8]) -> Option<rustix::io::Result<OpenFile>> {
     let directories = &record.source.directories;
     if let Some(folder) = directories.get("folder") {
         let root = Opener::plain().dir(Path::new(folder)).ok()?;
-        return OpenFile::open(&root, path).ok();
+        return Some(OpenFile::open(&root, path));
     }
     let root = root_of(path);
     let directory = Path::new(directories.get(std::str::from_utf8(root).ok()?)?);
@@ -32,7 +34,7 @@ fn open_of(record: &SnapshotRecord, path: &[u8]) -> Option<OpenFile> {
     let outside = if directory.starts_with(data) { None } else { Some(directory.to_path_buf()) };
     let named = outside.into_iter().chain([data.to_path_buf()]).collect();
     let opener = Opener::of(named, &[owner], false, rustix::process::geteuid().as_raw());
-    OpenFile::open(&opener.dir(directory).ok()?, path.get(root.len() + 1..)?).ok()
+    Some(OpenFile::open(&opener.dir(directory).ok()?, path.get(root.len() + 1..)?))
 }
 
 /// Stores again what damaged files of snapshots lack, from files that are what they were then.
@@ -92,13 +94,42 @@ fn entry_of(
 
 /// The file of the source that an entry was read from, if it is what it was then. A database is
 /// captured by pages, from a copy: the next snapshot stores it anew.
-fn unchanged_file(record: &SnapshotRecord, entry: &Entry) -> Option<OpenFile> {
-    let Kind::File { size, content } = &entry.kind else { return None };
+fn unchanged_file(record: &SnapshotRecord, entry: &Entry) -> Result<Option<OpenFile>, Error> {
+    let Kind::File { size, content } = &entry.kind else { return Ok(None) };
     if matches!(content, Content::Pages(_)) {
-        return None;
+        return Ok(None);
     }
-    let open = open_of(record, &entry.path)?;
-    (open.before.size == *size && open.before.mtime == entry.mtime).then_some(open)
+    let Some(opened) = open_of(record, &entry.path) else { return Ok(None) };
+    match opened {
+        Ok(open) => {
+            Ok((open.before.size == *size && open.before.mtime == entry.mtime).then_some(open))
+        }
+        Err(
+            error @ (Errno::IO | Errno::STALE | Errno::TIMEDOUT | Errno::NOTCONN | Errno::HOSTDOWN),
+        ) => Err(unread(record, entry, error.into())),
+        // Gone, another thing, or not to be looked at: then the source does not have it.
+        Err(_) => Ok(None),
+    }
+}
+
+/// The source could be whole, and does not say so.
+fn unread(record: &SnapshotRecord, entry: &Entry, source: std::io::Error) -> Error {
+    let directory = record
+        .source
+        .directories
+        .get("programdata")
+        .or(record.source.directories.get("folder"))
+        .cloned()
+        .unwrap_or_default();
+    Error::Refused {
+        what: format!(
+            "{} is damaged in the repository, and the file on the server, which could replace it, cannot be read ({source}). Nothing was removed from any snapshot",
+            display(&entry.path)
+        ),
+        hint: format!(
+            "Check the disk of {directory}, then run the same command again. To repair without the server's files, make that directory unavailable first."
+        ),
+    }
 }
 
 /// Whether the source still has what is damaged; nothing is read of it.
@@ -118,7 +149,8 @@ pub(super) fn could_be_read(
     };
     let mut reader = ChunkReader::new(repository, index);
     Ok(entry_of(&mut reader, record, &damage.logical)?
-        .is_some_and(|selected| unchanged_file(record, &selected.entry).is_some()))
+        .map_or(Ok(None), |selected| unchanged_file(record, &selected.entry))?
+        .is_some())
 }
 
 /// Reads a file of the source again, if it is what the snapshot knows; whether it was.
@@ -129,11 +161,11 @@ fn restore_chunks(
     index: &Index,
     streams: &mut PackStreams<'_>,
 ) -> Result<bool, Error> {
-    let Some(open) = unchanged_file(record, &selected.entry) else { return Ok(false) };
+    let Some(open) = unchanged_file(record, &selected.entry)? else { return Ok(false) };
     match packer.store_file(&open, index, &mut |extent| Ok(streams.append(0, extent)?)) {
         Ok((found, _)) => Ok(selected.entry.content() == Some(&found)),
-        // The source's own trouble is not the repository's.
-        Err(ReadFailure::Io(_)) => Ok(false),
+        // What cannot be read now may be read later: until then nothing is given up.
+        Err(ReadFailure::Io(error)) => Err(unread(record, &selected.entry, error)),
         Err(ReadFailure::Fatal(error)) => Err(error),
     }
 }

@@ -17,7 +17,7 @@ use crate::manifest::{Content, Entry, Kind, display, file_name};
 use crate::progress::Interrupt;
 use crate::source::{
     AsOwner, DATABASE_PATH, Instance, Layout, LiveFile, ScratchFolder, Stat, is_open_elsewhere,
-    open_private_for, quick_check, wary,
+    is_right_file, open_private_for, quick_check, wary,
 };
 
 use super::super::content::write_content;
@@ -125,7 +125,7 @@ fn in_instance(
         ));
     }
     if has_lock_row(&draft.0, &writer.monitor.interrupt) {
-        clear_lock_row(&file, &writer.scratch)
+        clear_lock_row(&file, &writer.scratch, &writer.monitor.interrupt)
             .map_err(|e| unchanged("a leftover migration lock could not be cleared", &e))?;
     }
     let (xattrs, missing) = writer.xattrs_or_none(entry)?;
@@ -286,9 +286,8 @@ fn fold_in_log(file: &LiveFile) {
         )
         .and_then(|old| {
             wary(&old)?;
-            // SQLite resolves the path itself: nothing is written to a file that was put in this
-            // one's place.
-            if file.is_open_here() {
+            // Nothing is written to a file that was put in this one's place, or from another's log.
+            if is_right_file(&old, file) {
                 old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
             }
             old.close().map_err(|(_, e)| e)
@@ -310,13 +309,18 @@ fn has_lock_row(file: &LiveFile, interrupt: &Interrupt) -> bool {
 
 /// Takes the row out of a draft. SQLite writes to a copy in a folder that is ours alone, and its
 /// bytes come back through the open file.
-fn clear_lock_row(draft: &File, scratch: &Path) -> Result<(), Box<dyn std::error::Error>> {
+fn clear_lock_row(
+    draft: &File,
+    scratch: &Path,
+    interrupt: &Interrupt,
+) -> Result<(), Box<dyn std::error::Error>> {
     let folder = ScratchFolder::create(scratch)?;
     let path = folder.path.join("draft.db");
     let (mut draft, mut copy) = (draft, File::create_new(&path)?);
     draft.rewind()?;
     std::io::copy(&mut draft, &mut copy)?;
     drop(copy);
+    let _held_up = interrupt.out_of_hand();
     let db = Connection::open(&path)?;
     wary(&db)?;
     db.execute("DELETE FROM __EFMigrationsLock", [])?;

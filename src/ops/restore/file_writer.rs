@@ -91,7 +91,11 @@ impl Writer<'_> {
     ) -> Result<(), Failure> {
         let mut end = 0;
         let mut refused = None;
+        let interrupt = &self.monitor.interrupt;
         let copied = write_content(&mut self.reader, content, size, |offset, bytes| {
+            if interrupt.is_raised() {
+                return Err(Error::Interrupted);
+            }
             if let Err(error) = file.write_all_at(bytes, offset) {
                 refused = Some(error);
                 return Err(Error::Interrupted);
@@ -105,7 +109,10 @@ impl Writer<'_> {
                 "it could not be written",
             ));
         }
-        copied.map_err(|error| self.fatal(entry, error))?;
+        match copied {
+            Err(Error::Interrupted) => return Err(Failure::Fatal(Error::Interrupted)),
+            copied => copied.map_err(|error| self.fatal(entry, error))?,
+        }
         if end < size {
             file.set_len(size)
                 .map_err(|e| Failure::Entry(format!("its length could not be set ({e})")))?;

@@ -129,13 +129,16 @@ impl<'r> Job<'r> {
         report: &mut RestoreReport,
     ) -> Result<Target, Error> {
         let mut target = Target::open(self.destination, self.repository, self.options.dry_run)?;
+        target.check_new(self.destination)?;
         report.remarks.extend(target.set_owners(owners::of(
             reader,
             &self.snapshot.1,
             self.destination,
             self.options,
         )?));
-        target.privileges = privileges::Privileges::new(self.options.trusts_repository);
+        target.privileges = privileges::Privileges::new(
+            self.options.trusts_repository && !self.snapshot.1.is_foreign(),
+        );
         if self.options.dry_run {
             target.moved =
                 report.moved_aside.iter().map(|moved| moved.paths().0.to_path_buf()).collect();
@@ -157,6 +160,7 @@ impl<'r> Job<'r> {
             .iter()
             .flat_map(|(category, root)| parts.iter().map(move |part| (category, root, part)))
         {
+            tracing::debug!(category = category.name(), files = root.files, "restoring");
             for entry in Entries::within(reader, root.manifest, part) {
                 let entry = match entry {
                     Ok(entry) => target.adopt(entry),

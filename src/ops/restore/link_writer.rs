@@ -8,12 +8,41 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::manifest::{Entry, file_name, parent};
-use crate::source::{self, Stat};
+use crate::source::{self, AsOwner, Stat};
 
 use super::super::Error;
 use super::dress::times;
 use super::obstacle::{Failure, clear_way, no_place, obstacle, stat_in, would_clear};
 use super::writer::Writer;
+
+/// Write permission for the group and for others.
+const NOT_OWNER_WRITES: u32 = 0o022;
+
+/// Makes a link as the user whose it becomes: one that was root's for a moment could be taken for a
+/// link of root's, and followed, if that user kept it.
+fn make_link(
+    target: &[u8],
+    dir: BorrowedFd<'_>,
+    name: &str,
+    owner: Option<(u32, u32)>,
+) -> rustix::io::Result<()> {
+    let (true, Some((user, group))) =
+        (rustix::process::geteuid().is_root(), owner.filter(|(user, _)| *user != 0))
+    else {
+        return rustix::fs::symlinkat(target, dir, name);
+    };
+    let made = AsOwner::alone(user, group).map(|_lowered| rustix::fs::symlinkat(target, dir, name));
+    let stat = Stat::of(dir)?;
+    match made {
+        // In a directory where nobody but root can rename it.
+        None | Some(Err(Errno::ACCESS | Errno::PERM))
+            if stat.uid == 0 && stat.permissions() & NOT_OWNER_WRITES == 0 =>
+        {
+            rustix::fs::symlinkat(target, dir, name)
+        }
+        made => made.unwrap_or(Err(Errno::PERM)),
+    }
+}
 
 impl Writer<'_> {
     pub(super) fn symlink(&mut self, entry: &Entry, target: &[u8]) -> Result<(), Failure> {
@@ -56,7 +85,8 @@ impl Writer<'_> {
                 std::io::Error::from(error)
             ))
         };
-        rustix::fs::symlinkat(target, &fd, temp.as_str()).map_err(failed)?;
+        let owner = self.link_owner(entry, fd.as_fd());
+        make_link(target, fd.as_fd(), &temp, owner).map_err(failed)?;
         // By its descriptor: in a directory of somebody else's the name may stand for another file
         // by now.
         let held = rustix::fs::openat(

@@ -64,7 +64,10 @@ pub fn restore(
     options: &RestoreOptions,
     monitor: &Monitor,
 ) -> Result<RestoreReport, Error> {
-    let (id, record) = snapshot;
+    let (stored, record) = snapshot;
+    // One with moved paths is gone when this has ended: people know only the one that it was made
+    // from.
+    let id = &record.moved_from().unwrap_or(*stored);
     let index = repository.index()?;
     let mut reader = ChunkReader::new(repository, &index);
     let mut report = RestoreReport { dry_run: options.dry_run, ..RestoreReport::default() };

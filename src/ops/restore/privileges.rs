@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::manifest::{Entry, Kind, XattrPairs, display};
 
@@ -19,15 +20,18 @@ const COUNTED: usize = 100_000;
 pub(super) struct Privileges {
     pub is_trusted: bool,
     met: Mutex<BTreeSet<Vec<u8>>>,
+    /// Some bits went because the file has another owner now.
+    met_of_another: AtomicBool,
 }
 
 impl Privileges {
     pub(super) fn new(is_trusted: bool) -> Privileges {
-        Privileges { is_trusted, met: Mutex::default() }
+        Privileges { is_trusted, ..Privileges::default() }
     }
 
-    /// The mode that an entry gets.
-    pub(super) fn mode(&self, entry: &Entry) -> u32 {
+    /// The mode that an entry gets, whose file `was` one user's and will be another's: then it must
+    /// not lend that one's power to anybody.
+    pub(super) fn mode(&self, entry: &Entry, was: (u32, u32), becomes: (u32, u32)) -> u32 {
         if entry.mode & SET_ID == 0 {
             return entry.mode;
         }
@@ -35,7 +39,11 @@ impl Privileges {
         if !matches!(entry.kind, Kind::Directory) {
             self.note(entry);
         }
-        if self.is_trusted { entry.mode } else { entry.mode & !SET_ID }
+        let is_of_another = was != becomes && !matches!(entry.kind, Kind::Directory);
+        if is_of_another && self.is_trusted {
+            self.met_of_another.store(true, Ordering::Relaxed);
+        }
+        if self.is_trusted && !is_of_another { entry.mode } else { entry.mode & !SET_ID }
     }
 
     /// The attributes that an entry gets.
@@ -65,7 +73,12 @@ impl Privileges {
             String::new()
         };
         let what = "set-user-ID bits, capabilities or system attributes";
-        Some(if self.is_trusted {
+        Some(if self.is_trusted && self.met_of_another.load(Ordering::Relaxed) {
+            format!(
+                "{what} are in the snapshot ({}{more}). Files that now belong to another user or group were restored without set-user-ID and set-group-ID bits",
+                named.join(", ")
+            )
+        } else if self.is_trusted {
             format!("these files were restored with {what}: {}{more}", named.join(", "))
         } else {
             format!(

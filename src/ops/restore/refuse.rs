@@ -39,6 +39,7 @@ pub(super) fn check(
     let database = live_database(&layout)?;
     if !options.selection.is_safe_under_a_server() {
         database.as_ref().map_or(Ok(()), refuse_running)?;
+        refuse_running_older(&layout)?;
         refuse_running_process(&target.instance)?;
     }
     if !options.selection.touches(Category::Database, DATABASE_PATH) {
@@ -124,6 +125,22 @@ fn facts_of_target(
         None => Ok(DatabaseFacts::default()),
     }
 }
+
+/// The same of a server before 10.11.
+fn refuse_running_older(layout: &Layout) -> Result<(), Error> {
+    let files = OLD_DATABASES.iter().filter_map(|path| layout.live_file(path).ok());
+    files.filter(LiveFile::is_file).try_for_each(|file| refuse_running(&file))
+}
+
+/// Databases that a server before 10.11 has open while it runs.
+const OLD_DATABASES: [&[u8]; 6] = [
+    b"data/library.db",
+    b"data/authentication.db",
+    b"data/displaypreferences.db",
+    b"data/activitylog.db",
+    b"data/users.db",
+    b"data/playback_reporting.db",
+];
 
 /// Tables that a restore must not empty, and what they are to people.
 const KEPT_TABLES: [(&str, &str); 2] = [("Users", "users"), ("BaseItems", "items")];

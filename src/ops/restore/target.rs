@@ -18,6 +18,9 @@ use super::owners::OwnerMap;
 use super::privileges::Privileges;
 use super::trap::trap;
 
+/// Write permission for everybody.
+const OTHERS_WRITE: u32 = 0o002;
+
 /// One directory that is written below.
 pub(super) struct TargetRoot {
     pub logical: Vec<u8>,
@@ -118,9 +121,40 @@ impl Target {
             (entry.uid, entry.gid) =
                 root.and_then(|root| Stat::of(root).ok()).map_or(own, |stat| (stat.uid, stat.gid));
         }
+        let was = (entry.uid, entry.gid);
         (entry.uid, entry.gid) = self.owners.of(entry.uid, entry.gid);
-        entry.mode = self.privileges.mode(&entry);
+        entry.mode = self.privileges.mode(&entry, was, self.owner_after(&entry));
         entry
+    }
+
+    /// Refuses a directory of another user's in a folder where everybody can create some: that user
+    /// may have made it for us to write into.
+    pub(super) fn check_new(&self, destination: &Destination) -> Result<(), Error> {
+        let Destination::Directory(path) = destination else { return Ok(()) };
+        let own = rustix::process::geteuid().as_raw();
+        let above =
+            std::path::absolute(path).ok().and_then(|path| Stat::of_path(path.parent()?).ok());
+        let is_public = above.is_some_and(|above| above.permissions() & OTHERS_WRITE != 0);
+        match self.fd(0).and_then(|root| Stat::of(root).ok()) {
+            Some(stat) if is_public && stat.uid != own => Err(Error::Refused {
+                what: format!(
+                    "{} belongs to another user (number {}), in a directory where every user can create files. Nothing was written to it",
+                    path.display(),
+                    stat.uid
+                ),
+                hint: "Give a directory where no other user can create files.".to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Who the entry will belong to: who runs this, where owners are not restored.
+    fn owner_after(&self, entry: &Entry) -> (u32, u32) {
+        if self.gives_away() {
+            (entry.uid, entry.gid)
+        } else {
+            (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
+        }
     }
 
     /// The root of a logical path and the path below it; nothing where the target has no such root.

@@ -140,13 +140,19 @@ impl Wanted {
     }
 }
 
-/// A text as it is compared: in small letters, without accents.
+/// A text as it is compared: in small letters, without accents, its quotation marks and dashes as
+/// a keyboard has them.
 fn folded(text: &str) -> String {
     if text.is_ascii() {
-        text.to_ascii_lowercase()
-    } else {
-        text.nfd().filter(|c| !is_combining_mark(*c)).collect::<String>().to_lowercase()
+        return text.to_ascii_lowercase();
     }
+    let plain = |c: char| match c {
+        '‘' | '’' | '‚' | '′' | '´' => '\'',
+        '“' | '”' | '„' | '«' | '»' => '"',
+        '‐' | '‑' | '–' | '—' => '-',
+        c => c,
+    };
+    text.nfd().filter(|c| !is_combining_mark(*c)).map(plain).collect::<String>().to_lowercase()
 }
 
 /// `s1e2` and `1x2` as names have them: `s01e02`.

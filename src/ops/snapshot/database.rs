@@ -210,6 +210,9 @@ pub(super) fn capture<'a>(
     if let (true, Some(parent)) = (is_unchanged, &parents.record) {
         captured.take_over(parent);
     }
+    if shared.dry_run && stat.size == 0 {
+        worth::of_database(0, None, earlier).into_iter().for_each(|what| captured.problem(what));
+    }
     if is_unchanged || shared.dry_run {
         captured.item = Some(item(BytesFrom::Database, fingerprint));
         return Ok(captured);
@@ -228,11 +231,8 @@ pub(super) fn capture<'a>(
     };
     let (done, damage) = (copied.done, copied.damage);
     // SQLite's own word of a damaged database is the better one.
-    let worth = if damage.is_none() {
-        worth::of_database(done.size, copied.facts.as_ref().ok(), earlier)
-    } else {
-        None
-    };
+    let worth = || worth::of_database(done.size, copied.facts.as_ref().ok(), earlier);
+    let worth = damage.is_none().then(worth).flatten();
     match copied.facts {
         Ok(facts) => captured.learn(facts, earlier),
         // A damaged database is told with its bytes; what it would have told is missing then.
@@ -245,6 +245,7 @@ pub(super) fn capture<'a>(
         Err(_) => {}
     }
     captured.remarks.push(format!("the database was copied {}", copied.how));
+    tracing::debug!(how = copied.how, bytes = done.size, "copied the database");
     if let Some(pages) = done.pages {
         captured.remarks.push(format!(
             "of the database's {} pages, the content of about {} is new to the repository",

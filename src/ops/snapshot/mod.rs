@@ -86,6 +86,10 @@ fn capture_at_rest(
         {
             return Ok(captured);
         }
+        tracing::info!(
+            walks_left,
+            "something moved while the source was read, so it is read again"
+        );
         std::thread::sleep(PAUSE);
     }
     Err(Error::Interrupted)

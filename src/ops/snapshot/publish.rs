@@ -63,7 +63,7 @@ pub(super) fn close(
         record.files.total = record.categories.values().map(|category| category.files).sum();
     }
     tell_again(run, index, &mut collector);
-    if run.spec.layout.is_instance && run.keeps() {
+    if run.spec.layout.is_instance {
         tell_losses(run, &mut collector, &record, others_seen, (roots, earlier));
     }
     (record.problems, record.problem_count) =

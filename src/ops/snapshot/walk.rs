@@ -9,7 +9,8 @@ use crate::limits::{REMARKS_BYTES_MAX, REMARKS_MAX};
 use crate::manifest::display;
 use crate::progress::Problem;
 use crate::source::{
-    Category, Event, Layout, Linked, PASSING, Rules, ScanError, ScanRoot, linked_folders, scan,
+    Category, DATABASE_PATH, Event, Layout, Linked, PASSING, Rules, ScanError, ScanRoot,
+    linked_folders, scan,
 };
 
 use super::super::Error;
@@ -85,7 +86,7 @@ pub(super) fn walk<'a>(
             {
                 hand_out(collector, batch)?;
             }
-            tell(event, rules, shared, collector, &mut left_out);
+            tell(event, (rules, roots), shared, collector, &mut left_out);
             Ok(())
         });
         left_out.finish();
@@ -110,13 +111,16 @@ pub(super) fn walk<'a>(
 /// Tells what the walk met that is not, or not quite, in the snapshot.
 fn tell(
     event: Event<'_>,
-    rules: &Rules,
+    (rules, roots): (&Rules, &[ScanRoot]),
     shared: &Shared<'_>,
     collector: &mut Collector<'_>,
     left_out: &mut LeftOut<'_>,
 ) {
     let problem = match event {
         Event::Found(found) if rules.is_instance && found.stat.is_file() => worth::of_settings(found.path, found.stat.size),
+        Event::Found(found) if rules.is_instance && found.stat.is_symlink() && found.path != DATABASE_PATH => {
+            roots.get(found.root).and_then(|root| worth::of_link(found.path, found.below, root, roots))
+        }
         Event::Found(_) => None,
         Event::Elsewhere { path } => {
             collector.elsewhere(path);

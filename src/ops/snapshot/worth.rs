@@ -2,6 +2,8 @@
 //! whose disk is not mounted would look like a good snapshot of a server that lost everything.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -240,6 +242,38 @@ pub(super) fn of_settings(path: &[u8], size_bytes: u64) -> Option<Problem> {
         what: "this settings file is empty (0 bytes), so its settings are lost. Restore it from an earlier snapshot, or let the server write it again"
             .to_owned(),
     })
+}
+
+/// A file that the server needs, of which only a link is in the snapshot: what it leads to lies
+/// outside of what is captured.
+pub(super) fn of_link(
+    path: &[u8],
+    below: &[u8],
+    root: &ScanRoot,
+    roots: &[ScanRoot],
+) -> Option<Problem> {
+    let is_settings =
+        |(folder, end): &(&[u8], &[u8])| path.starts_with(folder) && path.ends_with(end);
+    if !path.ends_with(b".db") && !OF_THE_SERVER.iter().any(is_settings) {
+        return None;
+    }
+    let target = std::fs::canonicalize(root.dir.join(OsStr::from_bytes(below)));
+    let holds = |root: &ScanRoot, target: &Path| {
+        std::fs::canonicalize(&root.dir).is_ok_and(|dir| target.starts_with(dir))
+    };
+    let is_captured = |target: &Path| roots.iter().any(|root| holds(root, target));
+    if target.as_deref().is_ok_and(|target| is_captured(target) || !target.is_file()) {
+        return None;
+    }
+    let leads = target.map_or_else(
+        |_| "to a file that does not exist".to_owned(),
+        |target| format!("to {}", target.display()),
+    );
+    let what = format!(
+        "this file is a link {leads}, outside of the server's directories, so its content is not in this snapshot. Move the file here and remove the link; \
+         to keep a disk of its own for it, mount that disk in the place of the directory"
+    );
+    Some(Problem { path: display(path), what })
 }
 
 /// What is wrong with the source as a whole: categories that had files in the last complete

@@ -9,7 +9,7 @@ use rusqlite::{
 };
 
 use crate::database::Value;
-use crate::source::{AsOwner, LiveFile, wary};
+use crate::source::{AsOwner, LiveFile, is_right_file, wary};
 
 use super::super::rows::{Id, PLACEHOLDER, read_id, stored_id};
 use super::super::{Error, clean_name};
@@ -43,9 +43,8 @@ pub(super) fn apply(
     let _lowered = file.stat().ok().and_then(|stat| AsOwner::of(&stat));
     let mut db = Connection::open_with_flags(file.path(), flags).map_err(failed)?;
     wary(&db).map_err(failed)?;
-    // SQLite resolves the path itself: nothing is written to a file that was put in this one's
-    // place.
-    if !file.is_open_here() {
+    // Nothing is written to a file that was put in this one's place, or beside the log of another.
+    if !is_right_file(&db, file) {
         return Err(Error::Target {
             verb: "open",
             path: path.to_path_buf(),

@@ -7,6 +7,8 @@ mod counterparts;
 mod plan;
 mod state;
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::source::{Category, DATABASE_PATH, LiveFile, copy_database};
 use crate::store::Repository;
@@ -87,6 +89,8 @@ pub fn restore_watch_state(
             hint: "Run as the user that Jellyfin runs as, or as root.".to_owned(),
         },
     )?;
+    // What is in a database of somebody else's may take SQLite for ever.
+    let _held_up = monitor.interrupt.out_of_hand();
     let tried = bring_back(
         repository,
         from,
@@ -101,6 +105,7 @@ pub fn restore_watch_state(
     if options.dry_run {
         return Ok(WatchStateReport { dry_run: true, ..tried });
     }
+    can_be_written(&database)?;
     let safety = if options.no_safety_snapshot {
         None
     } else {
@@ -109,6 +114,17 @@ pub fn restore_watch_state(
     stopped(&database, target)?;
     let report = bring_back(repository, from, &database, options)?;
     Ok(WatchStateReport { safety, ..report })
+}
+
+/// Before a snapshot is taken for what could not be done.
+fn can_be_written(database: &LiveFile) -> Result<(), Error> {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let opened = rustix::fs::openat(&**database.dir(), database.name(), flags, Mode::empty());
+    opened.map(drop).map_err(|error| Error::Target {
+        verb: "write",
+        path: database.shown().to_path_buf(),
+        source: error.into(),
+    })
 }
 
 fn no_database(target: &InstanceTarget) -> Error {

@@ -68,6 +68,7 @@ pub fn plan_watch_state(
         path: copy.path.clone(),
         source,
     })?;
+    let _held_up = monitor.interrupt.out_of_hand();
     let before = all_states(&copy.path).map_err(failed)?;
     let report = bring_back(
         repository,
