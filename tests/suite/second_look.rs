@@ -10,7 +10,7 @@ use needs::needs;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::Value;
 
-use super::security::{Stage, USER, sh};
+use super::security::{SECRET, Stage, USER, sh};
 use super::support::*;
 
 fn problems(report: &Value) -> String {
@@ -432,4 +432,78 @@ fn a_directory_that_somebody_else_makes_at_that_moment_is_not_filled() {
     );
     assert!(made == 1 && status == Some(1), "made {made}, {status:?}");
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+}
+
+#[needs(root)]
+#[test]
+fn a_process_is_not_believed_about_directories_that_are_not_its_users() {
+    use std::os::unix::process::CommandExt;
+    let stage = Stage::new();
+    let script = format!(
+        "exec -a /usr/bin/jellyfin bash -c 'sleep 60; true' jellyfin --datadir={} --configdir={}",
+        stage.data.display(),
+        stage.etc.display()
+    );
+    let mut server =
+        Command::new("bash").args(["-c", &script]).uid(USER).gid(USER).spawn().unwrap();
+    let is_up = |id| {
+        std::fs::read(format!("/proc/{id}/cmdline"))
+            .is_ok_and(|line| line.starts_with(b"/usr/bin/jellyfin"))
+    };
+    while !is_up(server.id()) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (report, code) = stage.program.json(&["snapshot"]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    // Where another server is found on this machine, nothing of this one was asked for.
+    assert!(code != 0 || !report["snapshot"].to_string().contains(stage.at()), "{report}");
+    stage.assert_secret_in_no_snapshot("a process that lies");
+}
+
+#[needs(root, strace)]
+#[test]
+fn the_log_of_another_database_is_not_read_where_its_directory_is_swapped() {
+    let stage = Stage::new();
+    let vault = stage.program.home.path().join("vault");
+    std::fs::create_dir(&vault).unwrap();
+    let hidden = rusqlite::Connection::open(vault.join("jellyfin.db")).unwrap();
+    let words = format!(
+        "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE Users (Name TEXT);
+         INSERT INTO Users VALUES ('{SECRET}'), ('{SECRET}')"
+    );
+    hidden.execute_batch(&words).unwrap();
+    sh("chmod 700 \"$1\"; chmod 600 \"$1\"/*", &vault);
+    // Open elsewhere, so that SQLite's own backup is used.
+    let own = rusqlite::Connection::open(stage.data.join("data/jellyfin.db")).unwrap();
+    let _: i64 = own.query_row("SELECT count(*) FROM Users", [], |row| row.get(0)).unwrap();
+    let (data, real) = (stage.data.join("data"), stage.data.join("data.real"));
+    let journal = data.join("jellyfin.db-journal");
+    let mut back = None;
+    stopped_at(
+        &stage.program,
+        &["snapshot", stage.at()],
+        "newfstatat,statx,access,faccessat,openat",
+        &["-P", text(&journal)],
+        || {
+            if back.is_some() {
+                return;
+            }
+            std::fs::rename(&data, &real).unwrap();
+            symlink(&vault, &data).unwrap();
+            sh(&format!("chown -h {USER}:{USER} \"$1\""), &data);
+            let (data, real) = (data.clone(), real.clone());
+            back = Some(std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(1500));
+                std::fs::remove_file(&data).unwrap();
+                std::fs::rename(&real, &data).unwrap();
+            }));
+        },
+    );
+    back.expect("SQLite looks for a journal by its path").join().unwrap();
+    stage.assert_secret_in_no_snapshot("a swap while SQLite opened its log");
+}
+
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().unwrap()
 }

@@ -13,7 +13,7 @@ use super::support::*;
 /// The server's user.
 pub(super) const USER: u32 = 3001;
 /// A word that only root may read.
-const SECRET: &str = "TOPSECRET-of-root";
+pub(super) const SECRET: &str = "TOPSECRET-of-root";
 
 pub(super) fn sh(script: &str, argument: &Path) {
     let done = Command::new("sh").args(["-ec", script, "-"]).arg(argument).output().unwrap();
