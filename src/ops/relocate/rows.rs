@@ -19,7 +19,7 @@ const BATCH_ROWS: usize = 2_000;
 /// What SQLite keeps in memory while rows change, and while an index is sorted: then it takes a
 /// multiple of this.
 const ROWS_CACHE_KIB: i64 = 144 * 1024;
-const SORT_CACHE_KIB: i64 = 32 * 1024;
+const SORT_CACHE_KIB: i64 = 16 * 1024;
 
 /// Threads that sort an index.
 const SORT_THREADS: i64 = 2;
