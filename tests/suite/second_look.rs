@@ -487,18 +487,17 @@ fn the_log_of_another_database_is_not_read_where_its_directory_is_swapped() {
         "newfstatat,statx,access,faccessat,openat",
         &["-P", text(&journal)],
         || {
-            if back.is_some() {
-                return;
+            if back.is_none() {
+                std::fs::rename(&data, &real).unwrap();
+                symlink(&vault, &data).unwrap();
+                sh(&format!("chown -h {USER}:{USER} \"$1\""), &data);
+                let (data, real) = (data.clone(), real.clone());
+                back = Some(std::thread::spawn(move || {
+                    std::thread::sleep(Duration::from_millis(1500));
+                    std::fs::remove_file(&data).unwrap();
+                    std::fs::rename(&real, &data).unwrap();
+                }));
             }
-            std::fs::rename(&data, &real).unwrap();
-            symlink(&vault, &data).unwrap();
-            sh(&format!("chown -h {USER}:{USER} \"$1\""), &data);
-            let (data, real) = (data.clone(), real.clone());
-            back = Some(std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_millis(1500));
-                std::fs::remove_file(&data).unwrap();
-                std::fs::rename(&real, &data).unwrap();
-            }));
         },
     );
     back.expect("SQLite looks for a journal by its path").join().unwrap();
