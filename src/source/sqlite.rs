@@ -235,11 +235,9 @@ impl From<rusqlite::Error> for BackupError {
 /// Whether a connection has the file open that was looked at, with its own logs. SQLite resolves
 /// the path itself, once for each of them: somebody may have put another directory in its place at
 /// that moment. Logs are opened with the first reading and stay open.
-pub fn is_right_file(db: &Connection, file: &LiveFile) -> bool {
-    let read = db.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0));
-    // What cannot be read is told by who reads it.
-    crate::tolerate(read);
-    file.is_open_here() && file.logs_are_own()
+pub fn is_right_file(db: &Connection, file: &LiveFile) -> rusqlite::Result<bool> {
+    db.query_row("PRAGMA schema_version", [], |row| row.get::<_, i64>(0))?;
+    Ok(file.is_open_here() && file.logs_are_own())
 }
 
 /// All pages in one step, which is one read transaction, from a connection that can neither write
@@ -262,12 +260,15 @@ fn backup_once(
         format!("{}?mode=ro{options}", file_uri(&database.path())),
         flags,
     )?;
-    if !is_right_file(&source, database) {
-        return Err(BackupError::Swapped);
-    }
     source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     source.busy_timeout(Duration::from_secs(5))?;
+    // In one transaction, or another log could be opened between the look and the copy.
+    source.execute_batch("BEGIN")?;
+    if !is_right_file(&source, database)? {
+        return Err(BackupError::Swapped);
+    }
     let step = Backup::new(&source, &mut copy)?.step(-1)?;
+    source.execute_batch("ROLLBACK")?;
     copy.close().map_err(|(_, e)| e)?;
     source.close().map_err(|(_, e)| e)?;
     Ok(step)

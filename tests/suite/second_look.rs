@@ -287,9 +287,14 @@ fn stopped_at(
 fn a_restored_link_is_never_roots() {
     let stage = Stage::new();
     symlink(stage.etc.join("passwd"), stage.data.join("plugins/link")).unwrap();
+    symlink(stage.etc.join("passwd"), stage.data.join("plugins/other")).unwrap();
     stage.settle();
+    // In the same directory, one that belongs to somebody else.
+    sh("chown -h 4711:4711 \"$1\"/plugins/other", &stage.data);
     stage.program.ok(&["snapshot", stage.at()]);
-    std::fs::remove_file(stage.data.join("plugins/link")).unwrap();
+    for name in ["link", "other"] {
+        std::fs::remove_file(stage.data.join("plugins").join(name)).unwrap();
+    }
     let args = [
         "restore",
         "latest",
@@ -312,13 +317,14 @@ fn a_restored_link_is_never_roots() {
                 let facts = entry.path().symlink_metadata().unwrap();
                 if facts.is_symlink() {
                     seen += 1;
-                    assert_eq!(facts.uid(), USER, "{:?}", entry.file_name());
+                    assert!([USER, 4711].contains(&facts.uid()), "{:?}", entry.file_name());
                 }
             }
         },
     );
     assert!(seen > 0, "the link was not seen while it was made");
     assert_eq!(stage.data.join("plugins/link").symlink_metadata().unwrap().uid(), USER);
+    assert_eq!(stage.data.join("plugins/other").symlink_metadata().unwrap().uid(), 4711);
 }
 
 #[needs(root)]

@@ -127,7 +127,7 @@ fn unread(record: &SnapshotRecord, entry: &Entry, source: std::io::Error) -> Err
             display(&entry.path)
         ),
         hint: format!(
-            "Check the disk of {directory}, then run the same command again. To repair without the server's files, make that directory unavailable first."
+            "Check the disk of {directory}, then run the same command again. If that disk is lost, unmount it: then the repair goes on without the files on it."
         ),
     }
 }

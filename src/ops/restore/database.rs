@@ -287,7 +287,7 @@ fn fold_in_log(file: &LiveFile) {
         .and_then(|old| {
             wary(&old)?;
             // Nothing is written to a file that was put in this one's place, or from another's log.
-            if is_right_file(&old, file) {
+            if is_right_file(&old, file)? {
                 old.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
             }
             old.close().map_err(|(_, e)| e)

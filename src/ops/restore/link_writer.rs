@@ -18,21 +18,23 @@ use super::writer::Writer;
 /// Write permission for the group and for others.
 const NOT_OWNER_WRITES: u32 = 0o022;
 
-/// Makes a link as the user whose it becomes: one that was root's for a moment could be taken for a
-/// link of root's, and followed, if that user kept it.
+/// Makes a link as the user whose the directory is, or else as the one whose the link becomes: one
+/// that was root's for a moment could be taken for a link of root's, and followed, if who may write
+/// there kept it.
 fn make_link(
     target: &[u8],
     dir: BorrowedFd<'_>,
     name: &str,
     owner: Option<(u32, u32)>,
 ) -> rustix::io::Result<()> {
-    let (true, Some((user, group))) =
+    let (true, Some(own)) =
         (rustix::process::geteuid().is_root(), owner.filter(|(user, _)| *user != 0))
     else {
         return rustix::fs::symlinkat(target, dir, name);
     };
-    let made = AsOwner::alone(user, group).map(|_lowered| rustix::fs::symlinkat(target, dir, name));
     let stat = Stat::of(dir)?;
+    let (user, group) = if stat.uid == 0 { own } else { (stat.uid, stat.gid) };
+    let made = AsOwner::alone(user, group).map(|_lowered| rustix::fs::symlinkat(target, dir, name));
     match made {
         // In a directory where nobody but root can rename it.
         None | Some(Err(Errno::ACCESS | Errno::PERM))

@@ -43,17 +43,17 @@ pub(super) fn apply(
     let _lowered = file.stat().ok().and_then(|stat| AsOwner::of(&stat));
     let mut db = Connection::open_with_flags(file.path(), flags).map_err(failed)?;
     wary(&db).map_err(failed)?;
+    db.execute_batch("PRAGMA foreign_keys = ON").map_err(failed)?;
+    let transaction =
+        db.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(failed)?;
     // Nothing is written to a file that was put in this one's place, or beside the log of another.
-    if !is_right_file(&db, file) {
+    if !is_right_file(&transaction, file).map_err(failed)? {
         return Err(Error::Target {
             verb: "open",
             path: path.to_path_buf(),
             source: std::io::Error::other("it was replaced by another file"),
         });
     }
-    db.execute_batch("PRAGMA foreign_keys = ON").map_err(failed)?;
-    let transaction =
-        db.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(failed)?;
     let report = Writer { db: &transaction, saved, options, path }.run(path)?;
     if options.dry_run {
         transaction.rollback().map_err(failed)?;
