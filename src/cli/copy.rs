@@ -32,7 +32,8 @@ pub fn run(context: &Context, args: &CopyArgs) -> Result<Exit, Failure> {
     if context.global.json {
         to_json::print(&report);
     } else if !context.global.quiet || !is_well {
-        output::print(&words(&report, args))?;
+        let words = words(&report, args);
+        output::print_outcome(&words, args.dry_run, "the snapshots were copied")?;
     }
     Ok(if is_well { Exit::Done } else { Exit::Problems })
 }

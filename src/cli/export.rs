@@ -73,10 +73,11 @@ pub fn run(context: &Context, args: &ExportArgs) -> Result<Exit, Failure> {
     if context.global.json {
         to_json::print(&Exported { report: &report, plan });
     } else if !context.global.quiet {
-        output::print(&words(context, &report, snapshot, place.is_some()))?;
+        let mut words = words(context, &report, snapshot, place.is_some());
         if let Some(plan) = plan {
-            output::print(&format!("{}{}", changed_words(plan), checklist(plan)))?;
+            words.push_str(&format!("{}{}", changed_words(plan), checklist(plan)));
         }
+        output::print_done(&words, &format!("{} was written", report.path.display()))?;
     }
     for remark in &report.remarks {
         context.say(&format!("Note: {remark}."));

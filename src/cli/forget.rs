@@ -79,10 +79,10 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
             output::print("Nothing was changed: this was a dry run.\n")?;
         }
     } else if !dropped.is_empty() && pruned.is_none() && !context.global.quiet {
-        output::print(&format!(
-            "Forgot {}. Run jellyvault prune to free the space.\n",
-            render::plural(dropped.len() as u64, "snapshot", "snapshots")
-        ))?;
+        let forgot =
+            format!("Forgot {}", render::plural(dropped.len() as u64, "snapshot", "snapshots"));
+        let words = format!("{forgot}. Run jellyvault prune to free the space.\n");
+        output::print_done(&words, &forgot)?;
     }
     if let Some(report) = &pruned {
         prune::tell(context, report, args.dry_run)?;
@@ -183,12 +183,13 @@ pub fn keep(context: &Context, args: &KeepArgs) -> Result<Exit, Failure> {
     } else if !context.global.quiet {
         let list: Vec<_> = ids.iter().map(render::short).collect();
         let list = list.join(", ");
-        output::print(&match args.off {
+        let words = match args.off {
             true => format!("No longer protected: {list}. Retention rules apply to them again.\n"),
             false => format!(
                 "Protected: {list}. forget keeps them until you run jellyvault keep --off SNAPSHOT.\n"
             ),
-        })?;
+        };
+        output::print_done(&words, "the marks of these snapshots were changed")?;
     }
     Ok(Exit::Done)
 }

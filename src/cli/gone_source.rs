@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::manifest::{Catalog, SnapshotId, SnapshotRecord};
-use crate::ops;
+use crate::ops::{self, SourceSpec};
 use crate::source::Arrangement;
 use crate::store::Repository;
 
@@ -47,6 +47,39 @@ pub fn look(
         Left::Marker => Ok(place),
         Left::Other => Err(failure),
     }
+}
+
+/// Refuses another server than the one whose snapshots are here, where that one is away: its disk
+/// is not mounted, and the other was found in its place.
+pub fn refuse_another(
+    context: &Context,
+    repository: &Repository,
+    spec: &SourceSpec,
+) -> Result<(), Failure> {
+    let here = spec.layout.directories();
+    let Some(found) = here.get("programdata") else { return Ok(()) };
+    let Some((id, record, place)) = known(context, None, repository)? else { return Ok(()) };
+    let Left::Nothing(what) = left(&place) else { return Ok(()) };
+    let is_found = |record: &SnapshotRecord| {
+        record.source.directories.get("programdata") == Some(found)
+            || (spec.server.id.is_some() && record.server.id == spec.server.id)
+    };
+    if Catalog::newest(repository, is_found).map_err(ops::Error::from)?.is_some() {
+        return Ok(());
+    }
+    Err(Failure::no_source(
+        &format!(
+            "the data directory {} {what}, of which this repository has snapshots (the last complete one is {} of {}); another server was found in {}; no snapshot was taken",
+            place.display(),
+            render::short(&id),
+            render::time(record.time_ns, &context.zone),
+            found,
+        ),
+        &format!(
+            "Its disk is probably not mounted. Mount it and try again. To take snapshots of the other server too, name it: jellyvault snapshot {}",
+            render::argument(Path::new(found))
+        ),
+    ))
 }
 
 /// The last complete snapshot of the directory that is meant, best one with a database, and the

@@ -32,6 +32,7 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
     }
     let mut done: Vec<(PathBuf, ImportReport)> = Vec::new();
     let mut failed: Vec<(PathBuf, Failure)> = Vec::new();
+    let last = zips.len().saturating_sub(1);
     for (number, zip) in zips.into_iter().enumerate() {
         let options = ImportOptions {
             label: labels.get(number).cloned(),
@@ -51,7 +52,9 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
         match ops::import_open(&repository, (&zip, file), &options, &context.monitor) {
             Ok(report) => {
                 if !context.global.json && !context.global.quiet {
-                    output::print(&words(context, &zip, &report))?;
+                    let others = if number < last { " (the zips after it were not)" } else { "" };
+                    let done = format!("{} was imported{others}", zip.display());
+                    output::print_done(&words(context, &zip, &report), &done)?;
                 }
                 if report.record.problem_count > 0 && !report.was_there {
                     tell_problems(context, report.record.problem_count, &report.record.problems);

@@ -26,7 +26,8 @@ pub fn run(context: &Context, encrypt: &EncryptArgs, parity: Option<u32>) -> Res
             &json!({"repository": {"id": config.id, "path": path, "format": config.format, "encrypted": config.is_encrypted(), "parity_percent": f64::from(config.parity_permille) / 10.0}}),
         );
     } else if !context.global.quiet {
-        output::print(&format!("Created a repository at {}.\n", path.display()))?;
+        let words = format!("Created a repository at {}.\n", path.display());
+        output::print_done(&words, "the repository was created")?;
         if !repository.config().is_encrypted() {
             context.say(&warning(&path));
         }

@@ -79,18 +79,9 @@ pub(super) fn start_words(
         if args.map.map.is_empty() { "at the same path as before" } else { "at its new path" };
     match arrangement {
         Arrangement::Docker | Arrangement::LinuxServer => {
-            let elsewhere = record
-                .source
-                .own_metadata_path()
-                .filter(|_| !Path::new(&instance.metadata).starts_with(&dir));
-            let metadata = elsewhere.map_or_else(String::new, |seen| {
-                format!(
-                    ", with its metadata at the same path as before (-v {}:{seen})",
-                    instance.metadata
-                )
-            });
+            let elsewhere = volumes_elsewhere(instance, &dir, record);
             format!(
-                "Start the container with this directory as its configuration (-v {}:/config){metadata}, and with the media {media}",
+                "Start the container with this directory as its configuration (-v {}:/config){elsewhere}, and with the media {media}",
                 dir.display()
             )
         }
@@ -103,6 +94,27 @@ pub(super) fn start_words(
             )
         }
     }
+}
+
+/// The volumes that a container needs beside its configuration, at the paths that its settings
+/// name.
+fn volumes_elsewhere(instance: &Instance, dir: &Path, record: &SnapshotRecord) -> String {
+    let folder = |file: &str| file.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+    let source = &record.source;
+    let metadata = source.own_metadata_path().map(str::to_owned);
+    let database = instance.database.as_deref().and_then(folder);
+    let places = [
+        ("metadata", Some(instance.metadata.clone()), metadata),
+        ("database", database, source.own_database_path().and_then(folder)),
+    ];
+    places
+        .into_iter()
+        .filter_map(|(what, here, seen)| Some((what, here?, seen?)))
+        .filter(|(_, here, _)| !Path::new(here).starts_with(dir))
+        .map(|(what, here, seen)| {
+            format!(", with its {what} at the same path as before (-v {here}:{seen})")
+        })
+        .collect()
 }
 
 /// The packages' server looks in the usual directories; for others its service must be told.

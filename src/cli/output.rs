@@ -19,3 +19,8 @@ pub fn print(text: &str) -> Result<(), Failure> {
 pub fn print_done(text: &str, what_was_done: &str) -> Result<(), Failure> {
     print(text).map_err(|failure| failure.but_done(what_was_done))
 }
+
+/// The same of a command that may have been a dry run, whose answer is all there was to do.
+pub fn print_outcome(text: &str, is_dry: bool, what_was_done: &str) -> Result<(), Failure> {
+    if is_dry { print(text) } else { print_done(text, what_was_done) }
+}

@@ -57,5 +57,5 @@ pub fn tell(context: &Context, report: &PruneReport, dry_run: bool) -> Result<()
     for problem in &report.problems {
         out.push_str(&format!("Problem: {}: {}\n", problem.path, problem.what));
     }
-    output::print(&out)
+    output::print_outcome(&out, dry_run, "what no snapshot needs was deleted")
 }

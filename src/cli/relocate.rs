@@ -86,10 +86,11 @@ fn undo(
         let safety = report.safety.as_ref().map_or_else(String::new, |safety| {
             format!(" What was there is in snapshot {}.", render::short(safety))
         });
-        output::print(&format!(
+        let words = format!(
             "The state before the move was restored (snapshot {}).{safety}\n",
             render::short(&id)
-        ))?;
+        );
+        output::print_done(&words, "the state before the move was restored")?;
     }
     if report.problems.is_empty() {
         return Ok(Exit::Done);

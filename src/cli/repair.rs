@@ -34,7 +34,8 @@ pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
     if context.global.json {
         to_json::print(&report);
     } else if !context.global.quiet || !is_well {
-        output::print(&words(&report, args.dry_run))?;
+        let words = words(&report, args.dry_run);
+        output::print_outcome(&words, args.dry_run, "the repository was repaired")?;
     }
     Ok(if is_well { Exit::Done } else { Exit::Problems })
 }

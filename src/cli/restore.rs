@@ -174,18 +174,16 @@ fn tell(
             .map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
         let done = format!("snapshot {} was restored {place}", render::short(id));
         let undo = (context.command_name(), same_target(args));
-        output::print_done(
-            &words(report, &place, &render::short(id), args.dry_run, context.global.verbose, &undo),
-            &done,
-        )?;
+        let mut answer =
+            words(report, &place, &render::short(id), args.dry_run, context.global.verbose, &undo);
         if let Some(plan) = plan {
-            let words = if is_move {
+            answer.push_str(&if is_move {
                 format!("{}{}", changed_words(plan), checklist(plan))
             } else {
                 part_words(plan)
-            };
-            output::print(&words)?;
+            });
         }
+        output::print_outcome(&answer, args.dry_run, &done)?;
         for remark in &report.remarks {
             context.say(&format!("Note: {remark}."));
         }
@@ -255,13 +253,14 @@ fn watch_state(context: &Context, args: &RestoreArgs, user: String) -> Result<Ex
     }
     if !context.global.quiet {
         let undo = (context.command_name(), same_target(args));
-        output::print(&watch_words(
+        let words = watch_words(
             &report,
             &render::short(&snapshot.0),
             args.dry_run,
             context.global.verbose,
             &undo,
-        ))?;
+        );
+        output::print_outcome(&words, args.dry_run, "the watch state was restored")?;
     }
     if lost.is_empty() {
         return Ok(Exit::Done);

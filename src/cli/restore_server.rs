@@ -63,7 +63,8 @@ pub fn watch_state(
         to_json::print(&done);
     } else {
         if !context.global.quiet {
-            output::print(&words(context, args, (&done, jellyfin), &snapshot.0))?;
+            let words = words(context, args, (&done, jellyfin), &snapshot.0);
+            output::print_outcome(&words, args.dry_run, "the watch state was restored")?;
         }
         if !problems.is_empty() {
             tell_problems(context, problems.len() as u64, &problems);
@@ -179,7 +180,7 @@ fn tell_list(context: &Context, report: &ListReport, id: &str) -> Result<Exit, F
         out.push_str(&format!("  + {name}\n"));
     }
     if !context.global.quiet {
-        output::print(&out)?;
+        output::print_outcome(&out, report.dry_run, "it was restored")?;
     }
     if !report.problems.is_empty() {
         tell_problems(context, report.problems.len() as u64, &report.problems);
@@ -286,7 +287,7 @@ fn tell_picture(
         ));
     }
     if !context.global.quiet {
-        output::print(&out)?;
+        output::print_outcome(&out, is_dry, "the picture was set")?;
     }
     Ok(Exit::Done)
 }

@@ -239,12 +239,7 @@ fn new_instance(
 
 /// What lay outside the usual places must be given a place, or its files would have none.
 fn refuse_unplaced(record: &SnapshotRecord, args: &RestoreArgs) -> Result<(), Failure> {
-    let database = record
-        .source
-        .directories
-        .get("database")
-        .map(String::as_str)
-        .filter(|_| args.database.is_none());
+    let database = record.source.own_database_path().filter(|_| args.database.is_none());
     let metadata = record.source.own_metadata_path().filter(|_| args.metadata_dir.is_none());
     for (name, option, then) in
         [("metadata", "--metadata-dir", metadata), ("database", "--database", database)]

@@ -142,11 +142,9 @@ fn add(context: &Context, file: &Path) -> Result<Exit, Failure> {
             &json!({"schema": name, "file": kept.to_string_lossy(), "built": ids(&built)}),
         );
     } else if !context.global.quiet {
-        output::print(&format!(
-            "Added the schema {name} ({}).\n{}",
-            kept.display(),
-            built_words(&built)
-        ))?;
+        let words =
+            format!("Added the schema {name} ({}).\n{}", kept.display(), built_words(&built));
+        output::print_done(&words, "the schema was added")?;
     }
     Ok(Exit::Done)
 }
@@ -222,7 +220,7 @@ fn learn(context: &Context, args: &LearnArgs) -> Result<Exit, Failure> {
             "unsure": learnt.unsure, "built": ids(&built),
         }));
     } else if !context.global.quiet {
-        output::print(&words(&zip, &file, &learnt, &built))?;
+        output::print_done(&words(&zip, &file, &learnt, &built), "the schema was added")?;
     }
     Ok(Exit::Done)
 }

@@ -47,6 +47,9 @@ pub fn run(context: &Context, args: SnapshotArgs) -> Result<Exit, Failure> {
     } else {
         spec
     };
+    if args.plain.is_none() {
+        source::refuse_another(context, &args.source, &repository, &spec)?;
+    }
     if args.if_version_changes
         && let Some(version) = same_version(&repository, &spec)?
     {

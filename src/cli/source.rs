@@ -45,6 +45,20 @@ pub fn find_to_capture(
     )
 }
 
+/// Refuses a server that nobody named and that is found only because the one whose snapshots are
+/// here is away.
+pub fn refuse_another(
+    context: &Context,
+    args: &SourceArgs,
+    repository: &Repository,
+    spec: &SourceSpec,
+) -> Result<(), Failure> {
+    match configured(context, args)?.data_dir() {
+        Some(_) => Ok(()),
+        None => gone_source::refuse_another(context, repository, spec),
+    }
+}
+
 /// The same beside a repository: places that only a file of the server's user names are taken as
 /// well, if an earlier snapshot was taken of them.
 pub fn find_known(

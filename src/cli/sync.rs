@@ -23,7 +23,8 @@ pub fn run(context: &Context, args: &SyncArgs) -> Result<Exit, Failure> {
     if context.global.json {
         to_json::print(&report);
     } else if !context.global.quiet || !is_well {
-        output::print(&words(&report, &args.to))?;
+        let words = words(&report, &args.to);
+        output::print_outcome(&words, args.dry_run, "the repository was synced")?;
     }
     Ok(if is_well { Exit::Done } else { Exit::Problems })
 }

@@ -51,6 +51,12 @@ impl SourceRecord {
             .is_some_and(|rest| rest.trim_end_matches('/') == "/metadata");
         (!is_usual).then(|| self.seen_by_server.get("metadata").unwrap_or(metadata).as_str())
     }
+
+    /// Where the server keeps its database, as it sees it, if that is not its data directory.
+    pub fn own_database_path(&self) -> Option<&str> {
+        let here = self.directories.get("database")?;
+        Some(self.seen_by_server.get("database").unwrap_or(here).as_str())
+    }
 }
 
 /// What is known of the server.

@@ -26,18 +26,23 @@ impl Finder<'_> {
             here
         };
         let configured = self.path_setting(config.as_deref(), "system.xml", "MetadataPath");
+        let settings = read("database.xml").as_deref().and_then(xml::database).unwrap_or_default();
+        let of_database = settings.path.map(straight);
+        let named_by_settings = [("metadata", &configured), ("database", &of_database)]
+            .into_iter()
+            .filter_map(|(name, path)| Some((name.to_owned(), path.clone()?)))
+            .collect();
         let metadata = match (&named.metadata, configured) {
             (Some(named), _) => named.clone(),
             (None, Some(path)) => follow(MissingPath::Metadata, path, &|path| self.at.is_dir(path))
                 .unwrap_or_else(|| default.clone()),
             (None, None) => default.clone(),
         };
-        let settings = read("database.xml").as_deref().and_then(xml::database).unwrap_or_default();
         let is_file = |path: &str| self.at.is_file(path);
-        let database = match settings.path {
+        let database = match of_database {
             _ if named.database.is_some() => named.database.clone(),
             _ if settings.plugin.is_some() => None,
-            Some(path) => follow(MissingPath::Database, straight(path), &is_file),
+            Some(path) => follow(MissingPath::Database, path, &is_file),
             None => Some(self.join(&data, "jellyfin.db")),
         };
         // linuxserver.io keeps caches and logs beside the settings.
@@ -78,6 +83,7 @@ impl Finder<'_> {
             passing,
             log,
             database,
+            named_by_settings,
             missing,
             linked: Vec::new(),
             trusted,

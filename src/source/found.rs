@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::manifest::Directories;
+
 /// What the user named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Named {
@@ -57,6 +59,9 @@ pub struct Instance {
     pub database: Option<String>,
     /// The plugin that keeps the database, where it is none.
     pub database_plugin: Option<String>,
+    /// Where the server sees the places that its configuration names (a container sees others than
+    /// this machine): `metadata`, `database`.
+    pub named_by_settings: Directories,
     /// What the configuration names and that is not here.
     pub missing: Vec<Missing>,
     /// Configuration files that are there and cannot be read: what they say of places is not known.

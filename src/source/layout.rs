@@ -27,6 +27,8 @@ pub struct Layout {
     pub roots: Vec<ScanRoot>,
     /// The database's file, where it stands somewhere else than its logical path says.
     pub database: Option<PathBuf>,
+    /// Where the server sees the places that its settings name.
+    pub named_by_settings: Directories,
     /// A Jellyfin instance (or a plain folder).
     pub is_instance: bool,
     /// Directories that are never entered.
@@ -44,6 +46,7 @@ impl Layout {
         let mut layout = Layout {
             roots: Vec::new(),
             database: None,
+            named_by_settings: instance.named_by_settings.clone(),
             is_instance: true,
             passing: instance.passing.iter().map(PathBuf::from).collect(),
             refused: Vec::new(),
@@ -80,6 +83,7 @@ impl Layout {
         let mut layout = Layout {
             roots: Vec::new(),
             database: None,
+            named_by_settings: Directories::new(),
             is_instance: false,
             passing,
             refused,
@@ -191,7 +195,8 @@ impl Layout {
         self.beneath(logical)
     }
 
-    fn beneath(&self, logical: &[u8]) -> Result<LiveFile, OpenError> {
+    /// The place of a logical path below its root, whatever stands there: a link, too.
+    pub(crate) fn beneath(&self, logical: &[u8]) -> Result<LiveFile, OpenError> {
         let missing = || OpenError::from(rustix::io::Errno::NOENT);
         let (root, below) = self.place(logical).ok_or_else(missing)?;
         let fd = root.at.as_ref().ok_or_else(missing)?;
@@ -224,6 +229,23 @@ impl Layout {
     pub fn open(&self, logical: &[u8]) -> Option<File> {
         let (root, below) = self.place(logical)?;
         open_file(root.at.as_ref()?, below).ok().map(File::from)
+    }
+
+    /// Adds what the settings name to what the database tells of where the server sees its
+    /// directories. Its paths count first: they are what must be right.
+    pub fn add_named_by_settings(&self, seen: &mut Directories) {
+        for (name, place) in &self.named_by_settings {
+            seen.entry(name.clone()).or_insert_with(|| place.clone());
+        }
+    }
+
+    /// Where the server sees its directories; nothing where the database tells nothing.
+    pub fn seen_by_server(&self, told_by_database: Directories) -> Directories {
+        let mut seen = told_by_database;
+        if !seen.is_empty() {
+            self.add_named_by_settings(&mut seen);
+        }
+        seen
     }
 
     /// The directories by name, linked folders by their logical path, for the snapshot's record.

@@ -55,6 +55,7 @@ mod security;
 mod service;
 mod session;
 mod situations;
+mod small_print;
 mod stand_in;
 mod storm;
 mod support;

@@ -88,6 +88,7 @@ fn snapshot(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failur
         }
         Err(failure) => return Err(failure),
     };
+    source::refuse_another(context, &own, &repository, &spec)?;
     let only = if config.skip.is_empty() {
         Vec::new()
     } else {

@@ -258,7 +258,7 @@ pub fn place_in(
         };
         let facts = source::read_facts(&copy.path, interrupt).map_err(unreadable)?;
         has_users = facts.is_jellyfins && !facts.empty_tables.contains(&"Users");
-        seen_here = facts.directories;
+        seen_here = layout.seen_by_server(facts.directories);
         server = server.or_else(|| facts.code_migration.as_ref().map(version::from_history));
         history = source::open_private(&copy.path)
             .and_then(|db| read_history(&db))

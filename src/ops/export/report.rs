@@ -22,7 +22,11 @@ pub(super) fn report_of(
     if known.parts.metadata {
         remarks.extend(pictures::remarks(snapshot, place));
     }
-    let seen = &record.source.seen_by_server;
+    let mut seen = record.source.seen_by_server.clone();
+    seen.remove("database");
+    // The settings may name one; the others are told by the database alone.
+    let is_told = seen.iter().any(|(name, _)| name != "metadata")
+        || seen.get("metadata") != record.source.directories.get("metadata");
     ExportReport {
         path: PathBuf::new(),
         bytes: 0,
@@ -30,11 +34,7 @@ pub(super) fn report_of(
         kind: options.kind,
         server_version: known.server_version.clone(),
         versions: known.versions.clone(),
-        directories: if seen.is_empty() {
-            instance_directories(&record.source.directories)
-        } else {
-            seen.clone()
-        },
+        directories: if is_told { seen } else { instance_directories(&record.source.directories) },
         parts: known.parts,
         repairs: Repairs::default(),
         problems: Vec::new(),

@@ -9,7 +9,7 @@ use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use crate::manifest::{CategoryRecord, Entries, Entry, Kind, file_name, parent};
-use crate::source::{Category, Stat, os_path};
+use crate::source::{Category, DATABASE_PATH, Layout, LiveFile, Stat, os_path};
 use crate::store::ChunkReader;
 
 use super::super::{Error, Monitor};
@@ -80,6 +80,7 @@ pub(super) fn look_ahead(
         super::keep_old::to_be_moved(instance, options)?
             .iter()
             .for_each(|file| ahead.moved(file.shown()));
+        ahead.linked_database(&Layout::of(&instance.instance));
     }
     let parts = options.selection.roots();
     for (category, root, part) in selected
@@ -127,6 +128,19 @@ impl Ahead<'_> {
         self.may_change(above);
         if is_immutable(path) {
             self.obstacle(fixed("", path));
+        }
+    }
+
+    /// A database behind a link: the link would be moved away, and what it leads to would stay.
+    fn linked_database(&mut self, layout: &Layout) {
+        let place = layout.beneath(DATABASE_PATH).ok();
+        let is_link = |place: &LiveFile| place.stat().is_ok_and(|stat| stat.is_symlink());
+        let Some(link) = place.filter(is_link) else { return };
+        if self.options.selection.touches(Category::Database, DATABASE_PATH) {
+            self.obstacle(format!(
+                "{} is a link to the database in another place, which --keep-old would leave behind. Leave out --keep-old: a snapshot of the current state is taken first anyway",
+                link.shown().display()
+            ));
         }
     }
 
@@ -304,6 +318,11 @@ fn facts(path: &Path) -> Option<Facts> {
     let dir = stat.ok()?;
     let stat = Stat::at(&dir, file_name(name.as_bytes())).ok()?;
     Some(Facts { stat, is_immutable: is_immutable(path) })
+}
+
+/// Whether files can be made in a directory, as far as that can be known.
+pub(super) fn is_changeable(folder: &Path) -> bool {
+    rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok() && !is_immutable(folder)
 }
 
 /// Whether a file may not be changed, replaced or removed, even by root.

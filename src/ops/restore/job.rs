@@ -17,7 +17,7 @@ use super::target::Target;
 use super::writer::Writer;
 use super::{
     Destination, RestoreOptions, RestoreReport, database, delete, dirs, folded, owners, pictures,
-    privileges, unreadable,
+    privileges, unreadable, user_pictures,
 };
 
 /// One restore, when nothing speaks against it any more.
@@ -89,6 +89,8 @@ impl<'r> Job<'r> {
         } else {
             Default::default()
         };
+        let of_users =
+            is_in_place.then(|| user_pictures::words(reader, selected, &target, options)).flatten();
         if options.delete {
             let done = delete::delete_others(
                 reader,
@@ -116,6 +118,7 @@ impl<'r> Job<'r> {
             report.deleted_paths.extend(rivals.paths.iter().map(|(path, _)| path.clone()));
         }
         report.remarks.extend(rivals.words(options));
+        report.remarks.extend(of_users);
         report.remarks.extend(target.privileges.words());
         target.sync(is_in_place && !options.dry_run)?;
         tally.finish(&links, report);

@@ -32,6 +32,7 @@ mod target;
 mod trap;
 mod tree;
 mod unfinished;
+mod user_pictures;
 mod writer;
 
 use crate::manifest::{CategoryRecord, SnapshotId, SnapshotRecord, display};
@@ -81,7 +82,7 @@ pub fn restore(
         .collect();
     let looked = Target::open(destination, repository, true)?;
     refuse::check_open_databases(record, &mut reader, &looked, options)?;
-    if matches!(destination, Destination::InPlace(_)) || is_tight(&selected, &looked) {
+    if matches!(destination, Destination::InPlace(_)) || may_fail(&selected, &looked) {
         ahead::look_ahead(&mut reader, &selected, destination, &looked, options, monitor)?;
     }
     drop(looked);
@@ -198,16 +199,18 @@ fn remark_of_problems(id: &SnapshotId, record: &SnapshotRecord) -> Option<String
     }
 }
 
-/// Whether the target may have too little room for all that is selected: then it is worth a closer
-/// look.
-fn is_tight(selected: &[(Category, &CategoryRecord)], target: &Target) -> bool {
+/// Whether the target may have too little room for all that is selected, or cannot be written to:
+/// then it is worth a closer look.
+fn may_fail(selected: &[(Category, &CategoryRecord)], target: &Target) -> bool {
     let bytes: u64 =
         selected.iter().map(|(_, category)| category.bytes + category.entries * 4096).sum();
     let dir = target.roots.first().and_then(|root| {
         root.dir.ancestors().find(|dir| dir.is_dir()).map(std::path::Path::to_path_buf)
     });
-    dir.and_then(|dir| rustix::fs::statvfs(&dir).ok())
-        .is_some_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < bytes)
+    let Some(dir) = dir else { return false };
+    !ahead::is_changeable(&dir)
+        || rustix::fs::statvfs(&dir)
+            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < bytes)
 }
 
 /// An in-place restore that stopped: what was moved away comes back, and what is where is told.

@@ -48,8 +48,10 @@ pub(in crate::ops) fn check_directories(
     seen_here: &Directories,
 ) -> Result<(), Error> {
     let seen_then = &record.source.seen_by_server;
+    // Where the database itself lies is asked elsewhere.
     let both: Vec<_> = seen_then
         .iter()
+        .filter(|(name, _)| *name != "database")
         .filter_map(|(name, then)| Some((name, then, seen_here.get(name)?)))
         .collect();
     let differing = |pairs: Vec<(&String, &String, &String)>| {

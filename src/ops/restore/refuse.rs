@@ -92,7 +92,7 @@ pub(super) fn check(
         let here = layout.directories();
         let seen_here = match target.new_layout {
             Some(layout) if facts.directories.is_empty() => layout.seen_by_server(&here),
-            _ => facts.directories.clone(),
+            _ => layout.seen_by_server(facts.directories.clone()),
         };
         check_directories(id, record, &here, &seen_here)?;
     }

@@ -166,14 +166,10 @@ fn capture(
         return Err(empty_source(&roots));
     }
     let Planner { seen, others_seen, verdicts, .. } = planner;
-    let walked = Walked {
-        seen,
-        others_seen,
-        verdicts,
-        server: main.server,
-        seen_by_server: main.seen_by_server,
-        remarks,
-    };
+    let mut seen_by_server = main.seen_by_server;
+    spec.layout.add_named_by_settings(&mut seen_by_server);
+    let walked =
+        Walked { seen, others_seen, verdicts, server: main.server, seen_by_server, remarks };
     let closed = close(&run, &index, collector, walked, (&roots, &earlier))?;
     closed.publish(&run, index).map(Some)
 }
