@@ -201,7 +201,7 @@ fn learn(context: &Context, args: &LearnArgs) -> Result<Exit, Failure> {
         let copy = ops::copy_of_live(&instance, &scratch, &context.monitor.interrupt)?;
         let zip = match &args.zip {
             Some(zip) => zip.clone(),
-            None => ops::zip_of_history(&Path::new(&instance.data).join("backups"), &copy.path).ok_or_else(|| {
+            None => ops::zip_of_history(&Path::new(&instance.data).join("backups"), &copy.path, &context.monitor.interrupt).ok_or_else(|| {
                 Failure::usage(
                     &format!("there is no backup made by this version of the server in {}/backups", instance.data),
                     "Create one in Jellyfin (Dashboard, Backups, with the database), then run the command again; or give a zip.",

@@ -53,7 +53,7 @@ pub fn learn_schema(
     };
     let zip = ZipReader::at(zip_path).map_err(failed)?;
     let (manifest, history) = heads(&zip, zip_path)?;
-    let db = open_private(database)
+    let db = open_private(database, &monitor.interrupt)
         .map_err(|error| refused(format!("the database cannot be read ({error})")))?;
     let own = read_history(&db)
         .map_err(|error| refused(format!("the database cannot be read ({error})")))?;
@@ -93,8 +93,8 @@ pub fn learn_schema(
 }
 
 /// The newest zip of a folder that has the history of a database, a private copy.
-pub fn zip_of_history(folder: &Path, database: &Path) -> Option<PathBuf> {
-    let history = &open_private(database).and_then(|db| read_history(&db)).ok()?;
+pub fn zip_of_history(folder: &Path, database: &Path, interrupt: &Interrupt) -> Option<PathBuf> {
+    let history = &open_private(database, interrupt).and_then(|db| read_history(&db)).ok()?;
     let mut zips: Vec<(std::time::SystemTime, PathBuf)> = std::fs::read_dir(folder)
         .ok()?
         .flatten()
@@ -190,7 +190,7 @@ fn rebuild(
             }
         }
         archive::finish(db, schema, history, true).map_err(|error| error.to_string())?;
-        let db = open_private(&path).map_err(|error| error.to_string())?;
+        let db = open_private(&path, &monitor.interrupt).map_err(|error| error.to_string())?;
         for (table, (_, number)) in schema.tables.iter().zip(tables) {
             let Some(entry) = zip.entries.get(*number) else { continue };
             let again = dump_hash(&db, schema, table)

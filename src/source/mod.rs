@@ -48,7 +48,7 @@ pub use listing::PASSING;
 pub use live_file::{LiveFile, open_regular, read_regular};
 pub use new_instance::{Arrangement, UnknownArrangement, Unnamed};
 pub use opener::{OpenError, Opener};
-pub use private_db::{open_private, open_private_for, quick_check, wary};
+pub use private_db::{open_private, open_private_for, quick_check, refuse_computed, wary, watch};
 pub use read::OpenFile;
 pub use rules::{GENERATED, Globs, Rules, UNFINISHED, is_generated};
 pub use scan::{Event, Found, ScanError, closed_dirs, os_path, scan};

@@ -19,10 +19,18 @@ const PROGRESS_OPS: i32 = 20_000;
 const CHECK_TIME: Duration = Duration::from_secs(20);
 const CHECK_BYTES_A_SECOND: u64 = 4 << 20;
 
-/// A connection to a private file that nobody else has open; leaves nothing beside it. Of the file
-/// nothing is believed: its schema may call no function that could do anything, and no value may be
-/// larger than any of Jellyfin's.
-pub fn open_private(path: &Path) -> rusqlite::Result<Connection> {
+/// A connection to a private file that nobody else has open, to read rows; leaves nothing beside it.
+/// Of the file nothing is believed: its schema may call no function, and no value may be larger than
+/// any of Jellyfin's. What is asked of it ends when the user stops.
+pub fn open_private(path: &Path, interrupt: &Interrupt) -> rusqlite::Result<Connection> {
+    let mut db = open_raw(path)?;
+    watch(&mut db, interrupt)?;
+    refuse_computed(&db)?;
+    Ok(db)
+}
+
+/// The same for whoever evaluates nothing of its schema.
+fn open_raw(path: &Path) -> rusqlite::Result<Connection> {
     let uri = format!("{}?immutable=1", file_uri(path));
     let db = Connection::open_with_flags(
         uri,
@@ -46,20 +54,45 @@ pub fn wary(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The same, and what is asked of it ends when the user stops, or when it takes longer than any of
-/// Jellyfin's.
+/// Ends what is asked of a connection when the user stops.
+pub fn watch(db: &mut Connection, interrupt: &Interrupt) -> rusqlite::Result<()> {
+    let interrupt = interrupt.clone();
+    db.progress_handler(PROGRESS_OPS, Some(move || interrupt.is_raised()))
+}
+
+fn watch_for(db: &mut Connection, time: Duration, interrupt: &Interrupt) -> rusqlite::Result<()> {
+    let (until, interrupt) = (Instant::now() + time, interrupt.clone());
+    db.progress_handler(PROGRESS_OPS, Some(move || interrupt.is_raised() || Instant::now() > until))
+}
+
+/// The same, and what is asked of it ends also when it takes longer than any of Jellyfin's.
 pub fn open_private_for(
     path: &Path,
     time: Duration,
     interrupt: &Interrupt,
 ) -> rusqlite::Result<Connection> {
-    let mut db = open_private(path)?;
-    let (until, interrupt) = (Instant::now() + time, interrupt.clone());
-    db.progress_handler(
-        PROGRESS_OPS,
-        Some(move || interrupt.is_raised() || Instant::now() > until),
-    )?;
+    let mut db = open_raw(path)?;
+    watch_for(&mut db, time, interrupt)?;
+    refuse_computed(&db)?;
     Ok(db)
+}
+
+/// Tables with columns whose values are computed when a row is read.
+const COMPUTED_COLUMNS: &str = "SELECT DISTINCT t.name FROM pragma_table_list AS t JOIN pragma_table_xinfo(t.name) AS c \
+     WHERE t.schema = 'main' AND t.type = 'table' AND c.hidden IN (2, 3)";
+/// Refuses a database with computed columns. No server has any; one of somebody else's could take
+/// hours for a single row, in a step of SQLite that nothing ends.
+pub fn refuse_computed(db: &Connection) -> rusqlite::Result<()> {
+    let sql = format!("{COMPUTED_COLUMNS} LIMIT 1");
+    match db.query_row(&sql, [], |row| row.get::<_, String>(0)) {
+        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(()),
+        Err(error) => Err(error),
+        Ok(name) => {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_AUTH);
+            let what = format!("{name} has computed columns, which no Jellyfin server creates");
+            Err(rusqlite::Error::SqliteFailure(code, Some(what)))
+        }
+    }
 }
 
 /// `PRAGMA quick_check` on a private file; what it found where it is not well.
@@ -67,13 +100,12 @@ pub fn quick_check(path: &Path, interrupt: &Interrupt) -> Result<(), String> {
     let bytes = std::fs::metadata(path).map_or(0, |file| file.len());
     let time = CHECK_TIME + Duration::from_secs(bytes / CHECK_BYTES_A_SECOND);
     let _held_up = interrupt.out_of_hand();
-    let found = open_private_for(path, time, interrupt).and_then(|copy| {
+    let found = open_raw(path).and_then(|mut copy| {
+        watch_for(&mut copy, time, interrupt)?;
         // A constraint of somebody else's may cost a second for each row; whether it holds is not
         // asked here.
         copy.execute_batch("PRAGMA ignore_check_constraints = ON")?;
-        let mut statement = copy.prepare("PRAGMA quick_check(3)")?;
-        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        rows.collect::<rusqlite::Result<Vec<String>>>()
+        check_tables(&copy)
     });
     match found {
         Ok(rows) if rows == ["ok"] => Ok(()),
@@ -87,6 +119,28 @@ pub fn quick_check(path: &Path, interrupt: &Interrupt) -> Result<(), String> {
         }
         Err(e) => Err(e.to_string()),
     }
+}
+
+/// What SQLite's check says of a database. Tables with computed columns are left out: their values
+/// would be computed.
+fn check_tables(copy: &Connection) -> rusqlite::Result<Vec<String>> {
+    let names = |sql: &str| -> rusqlite::Result<Vec<String>> {
+        copy.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+    };
+    let computed = names(COMPUTED_COLUMNS)?;
+    if computed.is_empty() {
+        return names("PRAGMA quick_check(3)");
+    }
+    let tables = names(
+        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' ORDER BY name",
+    )?;
+    for table in tables.iter().filter(|table| !computed.contains(table)) {
+        let found = names(&format!("PRAGMA quick_check('{}')", table.replace('\'', "''")))?;
+        if found != ["ok"] {
+            return Ok(found);
+        }
+    }
+    Ok(vec!["ok".to_owned()])
 }
 
 /// A path as SQLite's URI, whatever bytes it has.

@@ -11,6 +11,7 @@
 mod backends;
 mod cells;
 mod cli;
+mod computed;
 mod copy;
 mod counted;
 mod crash;

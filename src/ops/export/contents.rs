@@ -61,7 +61,7 @@ impl<'r> Contents<'r> {
             && database.as_ref().is_some_and(|database| database.standing == Standing::Legacy)
         {
             // The way that is advised in place of tables must be one that works.
-            old_library::check(snapshot, repository, reader)?;
+            old_library::check(snapshot, repository, reader, &monitor.interrupt)?;
         }
         let facts = Facts::of(snapshot, (database.as_ref(), kept.as_ref()), options)?;
         let is_exact = options.kind == ExportKind::Exact;
@@ -70,7 +70,7 @@ impl<'r> Contents<'r> {
             fit::check_database_place(snapshot, reader)?;
         }
         if has_old_library {
-            old_library::check(snapshot, repository, reader)?;
+            old_library::check(snapshot, repository, reader, &monitor.interrupt)?;
         }
         Ok(Contents { snapshot, options, database, kept, facts, has_old_library })
     }

@@ -14,7 +14,10 @@ use crate::archive::{
 };
 use crate::manifest::{Entry, Kind, SnapshotId, SnapshotRecord, display};
 use crate::progress::Interrupt;
-use crate::source::{DATABASE_PATH, ScratchFolder, open_private, quick_check, side_file};
+use crate::source::{
+    DATABASE_PATH, ScratchFolder, open_private, quick_check, refuse_computed, side_file, wary,
+    watch,
+};
 use crate::store::{ChunkReader, Repository};
 
 use super::super::content::write_content;
@@ -124,7 +127,7 @@ impl PrivateDatabase {
             mode: entry.mode,
             mtime_ns: super::item::mtime_ns(entry),
         };
-        let db = open_private(&database.path)
+        let db = open_private(&database.path, interrupt)
             .map_err(|source| database.failed("__EFMigrationsHistory", source))?;
         database.history =
             read_history(&db).map_err(|source| database.failed("__EFMigrationsHistory", source))?;
@@ -152,10 +155,20 @@ impl PrivateDatabase {
 
     fn clear_lock(&self) -> rusqlite::Result<()> {
         let db = Connection::open(&self.path)?;
+        wary(&db)?;
         db.execute("DELETE FROM \"__EFMigrationsLock\"", [])?;
         // In a database with a log the change stands in the log until it is folded in.
         db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         db.close().map_err(|(_, error)| error)
+    }
+
+    fn open_to_mend(&self, interrupt: &Interrupt) -> rusqlite::Result<Connection> {
+        let mut db = Connection::open(&self.path)?;
+        wary(&db)?;
+        // Indexes of expressions are there in Jellyfin's own, and are computed when rows change.
+        watch(&mut db, interrupt)?;
+        refuse_computed(&db)?;
+        Ok(db)
     }
 
     /// Mends its rows and, where the zip is for another version, its history.
@@ -168,7 +181,10 @@ impl PrivateDatabase {
     ) -> Result<Repairs, Error> {
         let Some(schema) = schema else { return Ok(Repairs::default()) };
         let own = self.schema.unwrap_or(schema);
-        let db = Connection::open(&self.path).map_err(|source| self.failed("BaseItems", source))?;
+        let db = self
+            .open_to_mend(&monitor.interrupt)
+            .map_err(|source| self.failed("BaseItems", source))?;
+        let _held_up = monitor.interrupt.out_of_hand();
         let repairs = archive::mend(&db, own, time_ns, &|| monitor.interrupt.is_raised()).map_err(
             |error| match error {
                 MendError::Stopped => Error::Interrupted,
@@ -219,7 +235,8 @@ impl PrivateDatabase {
         // The database has the tables of its own schema; those of the one it is retargeted to are
         // the same.
         let own = self.schema.or(schema).into_iter();
-        let db = open_private(&self.path).map_err(|source| self.failed("BaseItems", source))?;
+        let db = open_private(&self.path, pourer.interrupt())
+            .map_err(|source| self.failed("BaseItems", source))?;
         for schema in own {
             for table in &schema.tables {
                 let may_be_huge = self.bytes.saturating_mul(JSON_FACTOR) >= u64::from(u32::MAX);

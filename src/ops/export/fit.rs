@@ -260,7 +260,7 @@ pub fn place_in(
         has_users = facts.is_jellyfins && !facts.empty_tables.contains(&"Users");
         seen_here = layout.seen_by_server(facts.directories);
         server = server.or_else(|| facts.code_migration.as_ref().map(version::from_history));
-        history = source::open_private(&copy.path)
+        history = source::open_private(&copy.path, interrupt)
             .and_then(|db| read_history(&db))
             .map_err(unreadable)?;
     }

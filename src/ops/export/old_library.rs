@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use crate::archive::Standing;
 use crate::manifest::{SnapshotId, SnapshotRecord, find};
+use crate::progress::Interrupt;
 use crate::source::{Category, open_private};
 use crate::store::{ChunkReader, Repository};
 
@@ -53,6 +54,7 @@ pub(super) fn check(
     (id, record): &(SnapshotId, SnapshotRecord),
     repository: &Repository,
     reader: &mut ChunkReader<'_>,
+    interrupt: &Interrupt,
 ) -> Result<(), Error> {
     let mut find_in = |path: &str| match record.category(Category::Database.name()) {
         Some(category) => find(reader, category.manifest, path.as_bytes()),
@@ -72,7 +74,7 @@ pub(super) fn check(
         });
     };
     let (_folder, path) = private_copy(&entry, LIBRARY.as_bytes(), id, repository, reader)?;
-    let missing = open_private(&path).and_then(|library| missing_columns(&library)).map_err(|source| Error::Refused {
+    let missing = open_private(&path, interrupt).and_then(|library| missing_columns(&library)).map_err(|source| Error::Refused {
         what: format!("data/library.db of snapshot {} cannot be read ({source}), so a newer server could not migrate its library", short(id)),
         hint: "Choose another snapshot: run jellyvault list.".to_owned(),
     })?;

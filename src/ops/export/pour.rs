@@ -9,7 +9,7 @@ use crossbeam_channel::{Sender, bounded, unbounded};
 
 use crate::archive::{DosTime, EntryHead, Method, Written, ZipWriter};
 use crate::chunk::{Class, HEAD_BYTES};
-use crate::progress::Problem;
+use crate::progress::{Interrupt, Problem};
 use crate::store::{ChunkReader, Index, Repository};
 
 use super::super::content::write_content;
@@ -70,6 +70,11 @@ pub(super) struct Pourer<'e> {
 }
 
 impl<'e> Pourer<'e> {
+    /// What stops it.
+    pub(super) fn interrupt(&self) -> &'e Interrupt {
+        &self.monitor.interrupt
+    }
+
     /// Begins a zip in an empty file.
     pub(super) fn new(
         file: File,

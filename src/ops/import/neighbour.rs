@@ -102,7 +102,7 @@ pub(super) fn fetch(
         if quick_check(path, &monitor.interrupt).is_err() {
             continue;
         }
-        let serves = open_private(path)
+        let serves = open_private(path, &monitor.interrupt)
             .and_then(|db| Ok(has_schema(&db, schema, history)? && has_one_of(&db, &users)?));
         if serves.unwrap_or(false) {
             return Ok(Some(Neighbour { id, path: path.to_path_buf() }));

@@ -48,7 +48,7 @@ pub fn places_of_instance(
     let seen = match live_database(&layout)?
         .map(|file| copy_to_look_at(&file, &repository.scratch_folder(), &monitor.interrupt))
     {
-        Some(Ok(copy)) => crate::source::open_private(&copy.path)
+        Some(Ok(copy)) => crate::source::open_private(&copy.path, &monitor.interrupt)
             .ok()
             .and_then(|db| program_data_of(&db).ok().flatten()),
         // One that cannot be read tells nothing: then the layout does, or the user is asked.

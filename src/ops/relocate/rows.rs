@@ -109,6 +109,7 @@ pub(super) fn rewrite(
 pub(super) fn open(path: &std::path::Path) -> rusqlite::Result<(Connection, JournalMode)> {
     let db = Connection::open(path)?;
     crate::source::wary(&db)?;
+    crate::source::refuse_computed(&db)?;
     db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     db.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_DEFENSIVE, false)?;
     db.pragma_update(None, "foreign_keys", false)?;

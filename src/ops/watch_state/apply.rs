@@ -9,7 +9,7 @@ use rusqlite::{
 };
 
 use crate::database::Value;
-use crate::source::{AsOwner, LiveFile, is_right_file, wary};
+use crate::source::{AsOwner, LiveFile, is_right_file, refuse_computed, wary};
 
 use super::super::rows::{Id, PLACEHOLDER, read_id, stored_id};
 use super::super::{Error, clean_name};
@@ -42,7 +42,7 @@ pub(super) fn apply(
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let _lowered = file.stat().ok().and_then(|stat| AsOwner::of(&stat));
     let mut db = Connection::open_with_flags(file.path(), flags).map_err(failed)?;
-    wary(&db).map_err(failed)?;
+    wary(&db).and_then(|()| refuse_computed(&db)).map_err(failed)?;
     db.execute_batch("PRAGMA foreign_keys = ON").map_err(failed)?;
     let transaction =
         db.transaction_with_behavior(TransactionBehavior::Exclusive).map_err(failed)?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::manifest::{SnapshotId, SnapshotRecord};
-use crate::source::{LiveFile, copy_database, wary};
+use crate::source::{LiveFile, copy_database, refuse_computed, wary};
 use crate::store::Repository;
 
 use super::super::restore::{InstanceTarget, check_server, live_database};
@@ -114,6 +114,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     wary(&db)?;
+    refuse_computed(&db)?;
     Ok(db)
 }
 
