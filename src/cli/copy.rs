@@ -1,6 +1,6 @@
 //! `copy`.
 
-use crate::manifest::Catalog;
+use crate::manifest::{Catalog, SnapshotId, SnapshotRecord, instance_of};
 use crate::ops::{self, CopyOptions, CopyReport};
 use crate::store::{Access, Error, Repository};
 
@@ -13,13 +13,8 @@ use super::{Exit, json as to_json, output, passphrase, render};
 pub fn run(context: &Context, args: &CopyArgs) -> Result<Exit, Failure> {
     let source = context.open()?;
     let catalog = Catalog::load(&source).map_err(ops::Error::from)?;
-    let named = |name: &String| {
-        Ok(catalog
-            .resolve(name, &context.zone)
-            .map_err(|error| Failure::name(error, &catalog, &context.zone))?
-            .0)
-    };
-    let snapshots = args.snapshots.iter().map(named).collect::<Result<Vec<_>, Failure>>()?;
+    context.choose_server(&source, &catalog)?;
+    let snapshots = wanted(context, &source, &catalog, args)?;
     let target = open(context, args)?;
     let options = CopyOptions {
         snapshots,
@@ -36,6 +31,39 @@ pub fn run(context: &Context, args: &CopyArgs) -> Result<Exit, Failure> {
         output::print_outcome(&words, args.dry_run, "the snapshots were copied")?;
     }
     Ok(if is_well { Exit::Done } else { Exit::Problems })
+}
+
+/// Which snapshots are copied; all where nothing is said.
+fn wanted(
+    context: &Context,
+    source: &Repository,
+    catalog: &Catalog,
+    args: &CopyArgs,
+) -> Result<Option<Vec<SnapshotId>>, Failure> {
+    let named = |name: &String| {
+        Ok(catalog
+            .resolve(name, &context.zone)
+            .map_err(|error| Failure::name(error, catalog, &context.zone))?
+            .0)
+    };
+    if !args.snapshots.is_empty() {
+        return args.snapshots.iter().map(named).collect::<Result<_, Failure>>().map(Some);
+    }
+    let policy = args.rules.policy();
+    let server = context.server.borrow().clone();
+    let by_rules = if policy.is_empty() {
+        None
+    } else {
+        Some(ops::kept_by_rules(source, catalog, &policy, &context.zone)?)
+    };
+    if by_rules.is_none() && server.is_none() {
+        return Ok(None);
+    }
+    let is_wanted = |(id, record): &&(SnapshotId, SnapshotRecord)| {
+        by_rules.as_ref().is_none_or(|kept| kept.contains(id))
+            && server.as_deref().is_none_or(|server| server == instance_of(record))
+    };
+    Ok(Some(catalog.snapshots.iter().filter(is_wanted).map(|(id, _)| *id).collect()))
 }
 
 /// The target, by a passphrase of its own where it has one.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 
 use super::key_args::EncryptArgs;
+use super::upkeep_args::RuleArgs;
 
 /// Where the copy is.
 #[derive(Debug, Args)]
@@ -50,7 +51,7 @@ pub struct ImportArgs {
 #[derive(Debug, Args)]
 pub struct CopyArgs {
     /// Copy only these snapshots: ids or unique prefixes, labels, latest [default: all]
-    #[arg(value_name = "SNAPSHOT")]
+    #[arg(value_name = "SNAPSHOT", conflicts_with = "rules")]
     pub snapshots: Vec<String>,
     /// The repository to copy into. Create it first with jellyvault init
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -58,6 +59,8 @@ pub struct CopyArgs {
     /// File with the passphrase of the repository to copy into
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub to_passphrase_file: Option<PathBuf>,
+    #[command(flatten, next_help_heading = "Copy only the snapshots that a rule keeps")]
+    pub rules: RuleArgs,
     /// Also copy snapshots that were copied before and forgotten there
     #[arg(long)]
     pub again: bool,

@@ -16,17 +16,7 @@ use super::upkeep_args::{ForgetArgs, KeepArgs};
 use super::{Exit, json as to_json, prune, render};
 
 pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
-    let policy = Policy {
-        server: None,
-        last: args.keep_last,
-        hourly: args.keep_hourly,
-        daily: args.keep_daily,
-        weekly: args.keep_weekly,
-        monthly: args.keep_monthly,
-        yearly: args.keep_yearly,
-        within: args.keep_within,
-        labels: args.keep_label.clone(),
-    };
+    let policy = args.rules.policy();
     if policy.is_empty() && args.snapshots.is_empty() {
         return Err(Failure::usage(
             "no snapshots or retention rules given",

@@ -49,7 +49,11 @@ impl Context {
         Ok(())
     }
 
-    fn choose_server(&self, repository: &Repository, catalog: &Catalog) -> Result<(), Failure> {
+    pub(super) fn choose_server(
+        &self,
+        repository: &Repository,
+        catalog: &Catalog,
+    ) -> Result<(), Failure> {
         if let Some(wanted) =
             self.global.server.as_deref().filter(|_| self.server.borrow().is_none())
         {

@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use crate::manifest::Policy;
+
 /// How long to wait for other processes.
 #[derive(Debug, Args)]
 pub struct WaitArgs {
@@ -11,12 +13,10 @@ pub struct WaitArgs {
     pub wait: std::time::Duration,
 }
 
-/// What to forget.
+/// Retention rules.
 #[derive(Debug, Args)]
-pub struct ForgetArgs {
-    /// Delete these snapshots: ids or unique prefixes, labels, latest
-    #[arg(value_name = "SNAPSHOT", conflicts_with_all = ["keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly", "keep_within", "keep_label"])]
-    pub snapshots: Vec<String>,
+#[group(id = "rules", multiple = true)]
+pub struct RuleArgs {
     /// Keep the last N snapshots (N: a number, or all)
     #[arg(long, value_name = "N", value_parser = super::durations::count)]
     pub keep_last: Option<crate::manifest::Count>,
@@ -42,6 +42,33 @@ pub struct ForgetArgs {
     /// Keep snapshots with this label. Snapshots with other labels are then no longer protected
     #[arg(long, value_name = "LABEL")]
     pub keep_label: Vec<String>,
+}
+
+impl RuleArgs {
+    /// The policy of all servers.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            server: None,
+            last: self.keep_last,
+            hourly: self.keep_hourly,
+            daily: self.keep_daily,
+            weekly: self.keep_weekly,
+            monthly: self.keep_monthly,
+            yearly: self.keep_yearly,
+            within: self.keep_within,
+            labels: self.keep_label.clone(),
+        }
+    }
+}
+
+/// What to forget.
+#[derive(Debug, Args)]
+pub struct ForgetArgs {
+    /// Delete these snapshots: ids or unique prefixes, labels, latest
+    #[arg(value_name = "SNAPSHOT", conflicts_with = "rules")]
+    pub snapshots: Vec<String>,
+    #[command(flatten)]
+    pub rules: RuleArgs,
     /// Show which snapshots would be deleted and why; change nothing
     #[arg(long)]
     pub dry_run: bool,

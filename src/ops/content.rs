@@ -5,7 +5,7 @@ use crossbeam_channel::bounded;
 use crate::chunk::ChunkId;
 use crate::limits::LIST_BYTES_MAX;
 use crate::manifest::{self, Content, Piece, decode_pieces};
-use crate::store::{ChunkReader, Recipe};
+use crate::store::{ChunkReader, Parts, Recipe};
 
 use super::Error;
 
@@ -109,13 +109,19 @@ fn write_built(
     let mut hashes = Vec::with_capacity(pages);
     let mut offset = 0;
     std::thread::scope(|scope| {
-        let mut reader = reader.sibling();
+        let mut reader = reader.sibling().checking();
         scope.spawn(move || {
-            let step = PAGES_BYTES / page_bytes;
+            let (step, mut parts) = (PAGES_BYTES / page_bytes, Parts::default());
             for first in (0..pages).step_by(step) {
                 let mut bytes = room.try_recv().unwrap_or_default();
                 let outcome = reader
-                    .read_pages(id, recipe, first..(first + step).min(pages), &mut bytes)
+                    .build_pages(
+                        id,
+                        recipe,
+                        first..(first + step).min(pages),
+                        &mut parts,
+                        &mut bytes,
+                    )
                     .map(|()| bytes);
                 let is_error = outcome.is_err();
                 if to.send(outcome).is_err() || is_error {

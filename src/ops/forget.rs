@@ -101,6 +101,22 @@ pub fn plan_forget(
     Ok(forgetting)
 }
 
+/// The snapshots that a policy keeps, and those that are protected.
+pub fn kept_by_rules(
+    repository: &Repository,
+    catalog: &Catalog,
+    policy: &Policy,
+    zone: &TimeZone,
+) -> Result<Vec<SnapshotId>, Error> {
+    let kept = Chain::kept(repository)?;
+    let verdicts = judge(policy, &catalog.snapshots, &kept, zone, jiff::Timestamp::now());
+    Ok(verdicts
+        .into_iter()
+        .filter(|verdict| !verdict.reasons.is_empty())
+        .map(|verdict| verdict.id)
+        .collect())
+}
+
 /// A source as people know it: its directory.
 pub fn source_name(record: &SnapshotRecord) -> String {
     let directories = &record.source.directories;

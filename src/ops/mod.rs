@@ -77,7 +77,7 @@ pub use find::{
 pub use find_instance::{
     OsSurroundings, directories_of, find_instance, places_of, server_id_of, server_version,
 };
-pub use forget::{Forget, Forgetting, forget, keep, plan_forget, source_name};
+pub use forget::{Forget, Forgetting, forget, keep, kept_by_rules, plan_forget, source_name};
 pub use happened::{Happened, NewsLine, SettingLine, changed_pictures, changed_settings, happened};
 pub use import::{ImportOptions, ImportReport, build_known, import, import_open};
 pub use init::init;

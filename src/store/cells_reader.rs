@@ -10,9 +10,9 @@ use super::cells_of_recipe::Cells;
 use super::recipe::Recipe;
 use super::{ChunkReader, Error};
 
-/// Parts of a sequence, in its order.
+/// Parts of a sequence, in its order. Used again, it needs no new memory.
 #[derive(Default)]
-struct Parts {
+pub struct Parts {
     /// They do not touch each other.
     ranges: Vec<Range<u64>>,
     /// Where each begins in `bytes`.
@@ -21,28 +21,29 @@ struct Parts {
 }
 
 impl Parts {
-    /// Room for all that these plans need.
-    fn of(plans: &[(usize, PagePlan)]) -> Parts {
+    /// Makes room for all that these plans need.
+    fn make_room(&mut self, plans: &[PagePlan]) {
         let mut wanted: Vec<Range<u64>> = plans
             .iter()
-            .flat_map(|(_, plan)| plan.ranges.iter().cloned())
+            .flat_map(|plan| plan.ranges.iter().cloned())
             .filter(|range| !range.is_empty())
             .collect();
         wanted.sort_unstable_by_key(|range| range.start);
-        let mut parts = Parts::default();
+        self.ranges.clear();
+        self.offsets.clear();
         for range in wanted {
-            match parts.ranges.last_mut() {
+            match self.ranges.last_mut() {
                 Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
-                _ => parts.ranges.push(range),
+                _ => self.ranges.push(range),
             }
         }
         let mut len = 0;
-        for range in &parts.ranges {
-            parts.offsets.push(len);
+        for range in &self.ranges {
+            self.offsets.push(len);
             len += (range.end - range.start) as usize;
         }
-        parts.bytes.resize(len, 0);
-        parts
+        // All of it is overwritten: groups follow each other without a gap.
+        self.bytes.resize(len, 0);
     }
 
     /// The numbers of the groups that they lie in, in order.
@@ -79,6 +80,47 @@ impl Parts {
     }
 }
 
+/// Who proves what is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    /// Each group is proved by its hash.
+    Groups,
+    /// Whoever asks proves the pages.
+    Later,
+}
+
+fn damage(id: &ChunkId, what: &'static str) -> Error {
+    Error::Recipe { id: *id, what }
+}
+
+/// How to build some pages.
+fn plans(
+    id: &ChunkId,
+    cells: &Cells,
+    pages: impl Iterator<Item = usize>,
+) -> Result<Vec<PagePlan>, Error> {
+    let shapes =
+        cells.shapes().map_err(|_| damage(id, "the shapes of its pages do not fit its groups"))?;
+    pages
+        .map(|page| {
+            shapes.plan(page).ok_or_else(|| damage(id, "it has fewer pages than the database"))
+        })
+        .collect()
+}
+
+fn build(
+    id: &ChunkId,
+    cells: &Cells,
+    plan: &PagePlan,
+    parts: &Parts,
+    out: &mut [u8],
+) -> Result<(), Error> {
+    let shapes = cells.shapes().ok();
+    shapes
+        .and_then(|shapes| shapes.build(plan, parts, out))
+        .ok_or_else(|| damage(id, "the cells of a page do not fit its shape"))
+}
+
 impl Content for Parts {
     fn bytes(&self, range: Range<u64>) -> Option<&[u8]> {
         if range.is_empty() {
@@ -101,38 +143,60 @@ impl ChunkReader<'_> {
         pages: &[usize],
         mut each: impl FnMut(usize, &[u8]),
     ) -> Result<(), Error> {
-        let damaged = |what| Error::Recipe { id: *id, what };
-        let shapes =
-            cells.shapes().map_err(|_| damaged("the shapes of its pages do not fit its groups"))?;
-        let mut plans = Vec::with_capacity(pages.len());
-        for page in pages {
-            plans.push((
-                *page,
-                shapes
-                    .plan(*page)
-                    .ok_or_else(|| damaged("it has fewer pages than the database"))?,
-            ));
-        }
-        let mut parts = Parts::of(&plans);
-        let groups = parts.groups(&cells.starts);
-        self.read_groups(id, (recipe, cells), groups, |start, group| parts.put(start, group))?;
-        let mut out = vec![0; recipe.page_bytes as usize];
-        for (page, plan) in &plans {
-            shapes
-                .build(plan, &parts, &mut out)
-                .ok_or_else(|| damaged("the cells of a page do not fit its shape"))?;
+        let (mut parts, mut out) = (Parts::default(), vec![0; recipe.page_bytes as usize]);
+        let plans = plans(id, cells, pages.iter().copied())?;
+        self.fill(id, (recipe, cells), &plans, &mut parts, Proof::Groups)?;
+        for (page, plan) in pages.iter().zip(&plans) {
+            build(id, cells, plan, &parts, &mut out)?;
             each(*page, &out);
         }
         Ok(())
     }
 
+    /// Builds pages of a database that is kept as cells into `out`, one after another. Its groups
+    /// are not proved: whoever asks proves all of its pages together.
+    pub fn build_pages(
+        &mut self,
+        id: &ChunkId,
+        recipe: &Recipe,
+        pages: Range<usize>,
+        parts: &mut Parts,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        let Some(cells) = &recipe.cells else { return self.read_pages(id, recipe, pages, out) };
+        let size = recipe.page_bytes as usize;
+        let plans = plans(id, cells, pages)?;
+        self.fill(id, (recipe, cells), &plans, parts, Proof::Later)?;
+        // What was in it does not matter: each page is written whole.
+        out.resize(plans.len() * size, 0);
+        for (plan, page) in plans.iter().zip(out.chunks_exact_mut(size)) {
+            build(id, cells, plan, parts, page)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what some pages are built from.
+    fn fill(
+        &mut self,
+        id: &ChunkId,
+        (recipe, cells): (&Recipe, &Cells),
+        plans: &[PagePlan],
+        parts: &mut Parts,
+        proof: Proof,
+    ) -> Result<(), Error> {
+        parts.make_room(plans);
+        let groups = parts.groups(&cells.starts);
+        self.read_groups(id, (recipe, cells), groups, proof, |start, group| parts.put(start, group))
+    }
+
     /// Calls `each` with (where it begins in the sequence, bytes) of some groups, in the order in
-    /// which they lie; each is proved by its hash.
+    /// which they lie.
     fn read_groups(
         &mut self,
         id: &ChunkId,
         (recipe, cells): (&Recipe, &Cells),
         groups: Vec<usize>,
+        proof: Proof,
         mut each: impl FnMut(u64, &[u8]),
     ) -> Result<(), Error> {
         let damaged = |what| Error::Recipe { id: *id, what };
@@ -160,7 +224,7 @@ impl ChunkReader<'_> {
             let bytes = extent
                 .get(slot as usize..slot as usize + len)
                 .ok_or_else(|| damaged("a group of cells lies beyond its extent"))?;
-            if recipe.hashes.get(group) != Some(&hashing.hash(bytes)) {
+            if proof == Proof::Groups && recipe.hashes.get(group) != Some(&hashing.hash(bytes)) {
                 return Err(damaged("other cells lie in the place of a group"));
             }
             each(cells.starts.get(group).copied().unwrap_or(0), bytes);

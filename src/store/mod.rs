@@ -59,6 +59,7 @@ pub use access::Access;
 pub use bytes::{Bytes, Truncated, push_bytes, push_signed, push_varint};
 pub use cells_body::{CellsBody, GroupCopy};
 pub use cells_of_recipe::{Cells, CellsParts};
+pub use cells_reader::Parts;
 pub use config::{Cuts, RepoConfig};
 pub use coordination::{Coordination, Held as HeldWork, Work};
 pub use extent::{ExtentBuilder, FilledExtent};

@@ -47,6 +47,8 @@ pub struct ChunkReader<'r> {
     hashing: Hashing,
     kept: Vec<KeptExtent>,
     keeps: usize,
+    /// Whether what is read is proved by its stored bytes alone.
+    checks: bool,
     zstd: Option<zstd::bulk::Decompressor<'static>>,
     /// Compressed bytes, in a buffer that is used again.
     stored: Vec<u8>,
@@ -92,6 +94,7 @@ impl<'r> ChunkReader<'r> {
             hashing: repository.hashing(),
             kept: Vec::new(),
             keeps: KEPT_EXTENTS,
+            checks: false,
             zstd: None,
             stored: Vec::new(),
             source: Box::default(),
@@ -107,6 +110,12 @@ impl<'r> ChunkReader<'r> {
     /// A reader that keeps more decoded extents: for who goes to and fro.
     pub fn keeping(self, extents: usize) -> ChunkReader<'r> {
         ChunkReader { keeps: extents.max(1), ..self }
+    }
+
+    /// A reader that proves the stored bytes of each extent: for who proves what is in them only
+    /// when all of it is there.
+    pub fn checking(self) -> ChunkReader<'r> {
+        ChunkReader { checks: true, ..self }
     }
 
     /// How ids are made in the repository.
@@ -218,7 +227,7 @@ impl<'r> ChunkReader<'r> {
                 "its stored bytes do not have their checksum"
             })
         };
-        if row.kind.is_recipe() && !extent::has_checksum(row, &sealed, sealer) {
+        if (row.kind.is_recipe() || self.checks) && !extent::has_checksum(row, &sealed, sealer) {
             return Err(reason("", &sealed));
         }
         let binding = Binding { kind: "extent", id: &located.pack, position: located.extent };

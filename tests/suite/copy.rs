@@ -236,3 +236,56 @@ fn a_copy_that_is_killed_goes_on_and_the_target_is_whole_each_time() {
     assert!(kills > 3, "it was never cut off");
     two.give_the_same(&plain, &two.locked);
 }
+
+#[test]
+fn rules_and_servers_choose_what_is_copied() {
+    let program = Program::plain();
+    let place = |name: &str| program.home.path().join(name);
+    let (own, other) = (place("own"), place("other"));
+    copy_tree(&own_fixture(), &own);
+    copy_tree(&own_fixture(), &other);
+    write(other.join("data/device.txt"), "0123456789abcdef0123456789abcdef");
+    for (n, data) in [&own, &other, &own, &other, &own].into_iter().enumerate() {
+        write(data.join("config/note.txt"), n.to_string());
+        program.ok(&["snapshot", data.to_str().unwrap()]);
+    }
+    let (all, _) = program.json(&["list"]);
+    let ids: Vec<&str> = all["snapshots"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["id"].as_str().unwrap())
+        .collect();
+    program.ok(&["keep", ids[0]]);
+    let server = "0123456789abcdef0123456789abcdef";
+    let cases: [(&[&str], &[usize]); 5] = [
+        (&["--keep-last", "1"], &[0, 3, 4]),
+        (&["--keep-last", "1", "--server", server], &[3]),
+        (&["--server", server], &[1, 3]),
+        (&["--keep-within", "1h"], &[0, 1, 2, 3, 4]),
+        (&[ids[2]], &[2]),
+    ];
+    for (number, (args, expected)) in cases.into_iter().enumerate() {
+        let to = place(&format!("to{number}"));
+        let target = Program { repo: to.clone(), ..Program::plain() };
+        target.ok(&["init"]);
+        let copy = [&["copy", "--to", to.to_str().unwrap()], args].concat();
+        let expected: Vec<&str> = expected.iter().map(|at| ids[*at]).collect();
+        for dry in [&["--dry-run"][..], &[]] {
+            let (report, code) = program.json(&[&copy[..], dry].concat());
+            assert_eq!(code, 0, "{report}");
+            let copied: Vec<&str> = report["snapshots"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|id| id.as_str().unwrap())
+                .collect();
+            assert_eq!(copied, expected, "{args:?}");
+        }
+        target.ok(&["check", "--read-data"]);
+    }
+    let to = place("to0");
+    let (refused, code) =
+        program.json(&["copy", "latest", "--keep-last", "1", "--to", to.to_str().unwrap()]);
+    assert_eq!(code, 2, "{refused}");
+}

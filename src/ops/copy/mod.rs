@@ -19,8 +19,8 @@ use super::{Error, ErrorKind, Monitor};
 /// What to copy, and how.
 #[derive(Clone, Debug, Default)]
 pub struct CopyOptions {
-    /// These snapshots; all where none is named.
-    pub snapshots: Vec<SnapshotId>,
+    /// These snapshots alone.
+    pub snapshots: Option<Vec<SnapshotId>>,
     /// Whether this user made the source. What gives files power is not restored from a snapshot of
     /// anybody else's, wherever it was copied to.
     pub trusts_source: bool,
@@ -78,7 +78,7 @@ pub fn copy(
     let wanted = ours
         .snapshots
         .iter()
-        .filter(|(id, _)| options.snapshots.is_empty() || options.snapshots.contains(id));
+        .filter(|(id, _)| options.snapshots.as_ref().is_none_or(|wanted| wanted.contains(id)));
     let (there, missing): (Vec<_>, Vec<_>) =
         wanted.partition(|(id, _)| theirs.snapshots.iter().any(|(other, _)| other == id));
     report.were_there = there.len() as u64;
