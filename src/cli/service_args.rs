@@ -7,7 +7,8 @@ use clap::{Args, Subcommand, ValueHint};
 /// What to do of what is due.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Run these jobs now, whether they are due or not: snapshot, retention, check, drill
+    /// Run these jobs now, whether they are due or not: snapshot, copy, retention,
+    /// check, drill
     #[arg(long, value_name = "JOB", value_delimiter = ',')]
     pub job: Vec<String>,
     /// Show which jobs are due now and when the others will be; run nothing

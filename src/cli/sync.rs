@@ -15,6 +15,7 @@ use super::{Exit, json as to_json, output, place, render};
 pub fn run(context: &Context, args: &SyncArgs) -> Result<Exit, Failure> {
     let source = context.open()?;
     let options = SyncOptions { again: args.again, dry_run: args.dry_run };
+    place::refuse_remote_place(&args.to, "copies", "--to")?;
     let report = match target(context, &source, args)? {
         Some(target) => ops::sync(&source, &target, &options, &context.monitor)?,
         None => of_nothing(&source)?,
@@ -35,20 +36,8 @@ fn target(
     source: &Repository,
     args: &SyncArgs,
 ) -> Result<Option<Repository>, Failure> {
-    place::refuse_remote_place(&args.to, "copies", "--to")?;
     let mut known = Known::load();
-    if Repository::settings_in(&args.to).is_some_and(|config| config.id != source.config().id) {
-        return Err(Failure::refused(
-            &format!(
-                "{} is another repository, not a copy of this one; nothing was changed",
-                args.to.display()
-            ),
-            "Give an empty directory with --to, or the directory of an earlier copy. To bring snapshots into another repository, use jellyvault copy.",
-        ));
-    }
-    let opened =
-        context.with_access(|access| Repository::open_with_keys(&args.to, source.keys(), access));
-    let made = match opened {
+    let made = match open_copy(context, source, &args.to)? {
         Ok(target) => target,
         Err(Error::NoRepository { .. }) if known.last_used(&args.to).is_some() && !args.init => {
             return Err(Failure::gone(
@@ -71,6 +60,24 @@ fn target(
         known.remember(&args.to, made.config().is_encrypted());
     }
     Ok(Some(made))
+}
+
+/// Opens the copy of a repository.
+pub fn open_copy(
+    context: &Context,
+    source: &Repository,
+    to: &Path,
+) -> Result<Result<Repository, Error>, Failure> {
+    if Repository::settings_in(to).is_some_and(|config| config.id != source.config().id) {
+        return Err(Failure::refused(
+            &format!(
+                "{} is another repository, not a copy of this one; nothing was changed",
+                to.display()
+            ),
+            "Give an empty directory with --to, or the directory of an earlier copy. To bring snapshots into another repository, use jellyvault copy.",
+        ));
+    }
+    Ok(context.with_access(|access| Repository::open_with_keys(to, source.keys(), access)))
 }
 
 fn of_nothing(source: &Repository) -> Result<SyncReport, Failure> {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::source::Category;
 
 use super::config_error::ConfigError;
+use super::copy_config::CopyConfig;
 use super::drill_config::DrillConfig;
 use super::encryption_config::EncryptionConfig;
 use super::environment::overlay;
@@ -43,6 +44,8 @@ pub struct Config {
     pub jellyfin: JellyfinConfig,
     /// Snapshots.
     pub snapshot: SnapshotConfig,
+    /// Copies of the repository.
+    pub copy: CopyConfig,
     /// Forgetting and pruning.
     pub retention: RetentionConfig,
     /// Checks.
@@ -227,6 +230,7 @@ impl Config {
         self.retention.schedule()?;
         self.checks()?;
         self.drill.schedule()?;
+        self.copy.check()?;
         self.retention.policy()?;
         let wrong =
             |section: &'static str| move |what: String| ConfigError::Value { section, what };
@@ -290,6 +294,7 @@ impl Config {
     pub fn schedule(&self, job: Job) -> Result<Schedule, ConfigError> {
         match job {
             Job::Snapshot => self.snapshots(),
+            Job::Copy => self.copy.schedule(),
             Job::Retention => self.retention.schedule(),
             Job::Check => self.checks(),
             Job::Drill => self.drill.schedule(),

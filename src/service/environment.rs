@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 /// Sections, as they stand in the names of variables.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 11] = [
     "server",
     "jellyfin",
     "snapshot",
+    "copy",
     "retention",
     "check",
     "drill",

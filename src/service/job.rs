@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Job {
     /// Takes a snapshot.
     Snapshot,
+    /// Brings copies of the repository up to date.
+    Copy,
     /// Forgets old snapshots and frees their space.
     Retention,
     /// Checks the repository.
@@ -18,12 +20,13 @@ pub enum Job {
 
 impl Job {
     /// All, in the order in which they are done where several are due.
-    pub const ALL: [Job; 4] = [Job::Snapshot, Job::Retention, Job::Check, Job::Drill];
+    pub const ALL: [Job; 5] = [Job::Snapshot, Job::Copy, Job::Retention, Job::Check, Job::Drill];
 
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Job::Snapshot => "snapshot",
+            Job::Copy => "copy",
             Job::Retention => "retention",
             Job::Check => "check",
             Job::Drill => "drill",

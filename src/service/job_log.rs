@@ -30,6 +30,9 @@ pub struct Outcome {
     /// What it found is damage, not that it could not look.
     #[serde(default)]
     pub is_damage: bool,
+    /// What it works on was not there: a disk that is not connected.
+    #[serde(default)]
+    pub is_away: bool,
 }
 
 /// Much that was gone at once.
@@ -114,8 +117,14 @@ mod tests {
         let path = dir.path().join("jobs.json");
         assert_eq!(JobLog::read(&path), JobLog::default());
         let began = Timestamp::from_second(1_790_000_000).unwrap();
-        let outcome =
-            |is_ok| Outcome { began, is_ok, words: "x".to_owned(), took_ms: 5, is_damage: false };
+        let outcome = |is_ok| Outcome {
+            began,
+            is_ok,
+            words: "x".to_owned(),
+            took_ms: 5,
+            is_damage: false,
+            is_away: false,
+        };
         let mut log = JobLog::default();
         log.note(Job::Check, outcome(false));
         log.note(Job::Retention, outcome(true));

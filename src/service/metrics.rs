@@ -170,6 +170,7 @@ mod tests {
                 words: String::new(),
                 took_ms: 1500,
                 is_damage: false,
+                is_away: false,
             },
         );
         log.note(
@@ -180,6 +181,7 @@ mod tests {
                 words: String::new(),
                 took_ms: 1500,
                 is_damage: false,
+                is_away: false,
             },
         );
         let text = metrics(

@@ -239,7 +239,8 @@ fn all(addresses: &Option<OneOrMany>) -> Vec<String> {
     addresses.as_ref().map(OneOrMany::all).unwrap_or_default()
 }
 
-fn duration(name: &str, text: Option<&str>) -> Result<SignedDuration, String> {
+/// A duration; a day where nothing is said.
+pub(super) fn duration(name: &str, text: Option<&str>) -> Result<SignedDuration, String> {
     let Some(text) = text else { return Ok(SignedDuration::from_hours(24)) };
     let span: Option<Span> = text.parse().ok();
     let found = span

@@ -58,6 +58,24 @@ impl RetentionConfig {
     /// # Errors
     /// A duration that is none.
     pub fn policy(&self) -> Result<Policy, ConfigError> {
+        self.policy_of("retention")
+    }
+
+    /// Whether any rule is given.
+    pub(super) fn says_something(&self) -> bool {
+        let counts = [
+            self.keep_last,
+            self.keep_hourly,
+            self.keep_daily,
+            self.keep_weekly,
+            self.keep_monthly,
+            self.keep_yearly,
+        ];
+        self.keep_within.is_some() || counts.iter().any(Option::is_some)
+    }
+
+    /// The policy of a section with these keys.
+    pub(super) fn policy_of(&self, section: &'static str) -> Result<Policy, ConfigError> {
         let RetentionConfig {
             keep_last,
             keep_hourly,
@@ -70,7 +88,7 @@ impl RetentionConfig {
             ..
         } = self;
         let wrong = |what: &str| ConfigError::Value {
-            section: "retention",
+            section,
             what: format!("keep_within: {what:?} is not a duration such as 48h, 7d or 2mo"),
         };
         let within = match keep_within {
@@ -105,7 +123,6 @@ impl RetentionConfig {
             labels: policy.labels.clone(),
             ..Policy::default()
         };
-        let says_nothing = Policy { labels: Vec::new(), ..policy.clone() }.is_empty();
-        Ok(if says_nothing { usual } else { policy })
+        Ok(if self.says_something() { policy } else { usual })
     }
 }

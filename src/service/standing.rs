@@ -51,6 +51,8 @@ pub struct Facts {
     pub failures: Vec<(Job, Outcome)>,
     /// Much that was gone at once, and nobody has looked at.
     pub loss: Option<SuddenLoss>,
+    /// When the copies were last brought up to date; nothing where there are none.
+    pub copied: Option<Timestamp>,
     /// The last check that found nothing wrong; nothing where none was made by the schedule.
     pub checked: Option<Timestamp>,
     /// Whether checks are made by a schedule.
@@ -119,12 +121,15 @@ fn last_words(facts: &Facts, now: Timestamp) -> String {
     let checked = facts.checked.map_or_else(String::new, |checked| {
         format!(" The repository was checked {} ago.", age(checked, now))
     });
+    let copied = facts.copied.map_or_else(String::new, |copied| {
+        format!(" The copy was brought up to date {} ago.", age(copied, now))
+    });
     let count = if facts.snapshots == 1 {
         "there is 1 snapshot".to_owned()
     } else {
         format!("there are {} snapshots", facts.snapshots)
     };
-    format!("The last snapshot was taken {} ago; {count}.{checked}", age(last.time, now))
+    format!("The last snapshot was taken {} ago; {count}.{copied}{checked}", age(last.time, now))
 }
 
 fn away(
@@ -199,6 +204,16 @@ fn of_failure(job: Job, outcome: &Outcome) -> (Level, Reason) {
         Job::Snapshot => (
             Level::Attention,
             "the last attempt to take a snapshot failed",
+            "Fix the cause. jellyvault tries again after ten minutes.",
+        ),
+        Job::Copy if outcome.is_away => (
+            Level::Attention,
+            "a copy of the repository is not there, so it was not brought up to date",
+            "Connect or mount its disk. jellyvault tries again after ten minutes.",
+        ),
+        Job::Copy => (
+            Level::Attention,
+            "a copy of the repository could not be brought up to date",
             "Fix the cause. jellyvault tries again after ten minutes.",
         ),
         Job::Retention => (

@@ -12,6 +12,7 @@ mod backends;
 mod cells;
 mod cli;
 mod computed;
+mod copies;
 mod copy;
 mod counted;
 mod crash;

@@ -172,6 +172,14 @@ pub fn gather(
     let is_open = |(job, failed): &(Job, Outcome)| {
         *job != Job::Snapshot || newest.is_none_or(|newest| newest < failed.began)
     };
+    // A disk for copies is connected now and then.
+    let copy_may_be_away =
+        loaded.config.copy.absent_after().unwrap_or(SignedDuration::from_hours(24));
+    let copied = log.done.get(&Job::Copy).map(|outcome| outcome.began);
+    let is_told = |(_, failed): &(Job, Outcome)| {
+        !failed.is_away
+            || copied.is_none_or(|copied| copied.duration_until(now.timestamp()) > copy_may_be_away)
+    };
     // Who takes the protection away has looked at it.
     let kept = Chain::kept(&repository).map_err(ops::Error::from)?;
     let is_kept = |id: &str| kept.iter().any(|kept| kept.to_string() == id);
@@ -200,8 +208,9 @@ pub fn gather(
         failures: Job::ALL
             .into_iter()
             .filter_map(|job| Some((job, log.open_failure(job)?.clone())))
-            .filter(is_open)
+            .filter(|failure| is_open(failure) && is_told(failure))
             .collect(),
+        copied: copied.filter(|_| !loaded.config.copy.places().is_empty()),
         checked: log.done.get(&Job::Check).map(|outcome| outcome.began),
         checks_are_scheduled: is_scheduled
             && !matches!(schedule(Job::Check), Some(Schedule::Never) | None),

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use crate::manifest::{Catalog, Policy};
 use crate::ops::{
-    self, CheckOptions, DrillOptions, Forget, PruneOptions, Session, Share, SnapshotOptions,
+    self, CheckOptions, DrillOptions, ErrorKind, Forget, PruneOptions, Session, Share,
+    SnapshotOptions,
 };
 use crate::service::{ConfigError, Job, JobLog, Loaded, Outcome, SuddenLoss, run_hook};
 use crate::source::Category;
@@ -18,11 +19,12 @@ use super::super::failure::Failure;
 use super::super::key_args::EncryptArgs;
 use super::super::open_or_make::open_or_make;
 use super::super::{check, render, source};
+use super::copies;
 use super::facts::Whose;
 
 /// How long pruning waits for those that read: the next snapshot must not wait for a download. It
 /// is tried again after ten minutes.
-const WAIT: std::time::Duration = std::time::Duration::from_secs(20);
+pub(super) const WAIT: std::time::Duration = std::time::Duration::from_secs(20);
 /// Hundredths of the data that a check reads where nothing is said.
 const READ_PERCENT: f64 = 5.0;
 
@@ -39,6 +41,7 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
     let done = match before {
         Ok(()) => match job {
             Job::Snapshot => snapshot(context, loaded),
+            Job::Copy => copies::run(context, loaded),
             Job::Retention => retention(context, loaded),
             Job::Check => check(context, loaded),
             Job::Drill => drill(context, loaded),
@@ -50,6 +53,8 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
             ),
         )),
     };
+    let is_away = job == Job::Copy
+        && matches!(&done, Err(failure) if failure.kind() == ErrorKind::NoRepository);
     let is_damage =
         matches!(job, Job::Check | Job::Drill) && matches!(done, Ok((false, _))) && is_begun;
     let (is_ok, mut words) = match done {
@@ -72,6 +77,7 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
         words,
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         is_damage,
+        is_away,
     })
 }
 

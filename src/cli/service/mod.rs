@@ -2,6 +2,7 @@
 
 mod armed;
 mod config;
+mod copies;
 mod facts;
 mod jobs;
 mod notice;
