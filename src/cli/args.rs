@@ -265,7 +265,8 @@ pub enum Command {
     /// Set up automatic snapshots: ask a few questions, write the configuration and take the first
     /// snapshot
     Setup(SetupArgs),
-    /// Run the jobs that are due now (snapshot, copy, retention, check, drill), then exit: for cron and
+    /// Run the jobs that are due now (snapshot, copy, retention, check, drill,
+    /// report), then exit: for cron and
     /// systemd timers
     ///
     /// The configuration file says when each job is due. A job that was missed, for example while

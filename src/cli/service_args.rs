@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueHint};
 #[derive(Debug, Args)]
 pub struct RunArgs {
     /// Run these jobs now, whether they are due or not: snapshot, copy, retention,
-    /// check, drill
+    /// check, drill, report
     #[arg(long, value_name = "JOB", value_delimiter = ',')]
     pub job: Vec<String>,
     /// Show which jobs are due now and when the others will be; run nothing

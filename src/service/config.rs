@@ -19,6 +19,7 @@ use super::jellyfin_config::JellyfinConfig;
 use super::job::Job;
 use super::notify::{Notify, hidden_arguments};
 use super::one_or_many::OneOrMany;
+use super::report_config::ReportConfig;
 use super::retention_config::RetentionConfig;
 use super::schedule::Schedule;
 use super::timing::Timing;
@@ -52,6 +53,8 @@ pub struct Config {
     pub check: CheckConfig,
     /// Restore drills.
     pub drill: DrillConfig,
+    /// Reports.
+    pub report: ReportConfig,
     /// Who is told what.
     pub notify: Notify,
     /// Programs that run around the jobs.
@@ -230,6 +233,7 @@ impl Config {
         self.retention.schedule()?;
         self.checks()?;
         self.drill.schedule()?;
+        self.report.schedule()?;
         self.copy.check()?;
         self.retention.policy()?;
         let wrong =
@@ -298,6 +302,8 @@ impl Config {
             Job::Retention => self.retention.schedule(),
             Job::Check => self.checks(),
             Job::Drill => self.drill.schedule(),
+            Job::Report if self.notify.is_empty() => Ok(Schedule::Never),
+            Job::Report => self.report.schedule(),
         }
     }
 

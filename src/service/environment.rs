@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Sections, as they stand in the names of variables.
-const SECTIONS: [&str; 11] = [
+const SECTIONS: [&str; 12] = [
     "server",
     "jellyfin",
     "snapshot",
@@ -11,6 +11,7 @@ const SECTIONS: [&str; 11] = [
     "retention",
     "check",
     "drill",
+    "report",
     "notify",
     "hooks",
     "metrics",

@@ -16,11 +16,14 @@ pub enum Job {
     Check,
     /// Tries whether a restore works.
     Drill,
+    /// Tells how the last week went.
+    Report,
 }
 
 impl Job {
     /// All, in the order in which they are done where several are due.
-    pub const ALL: [Job; 5] = [Job::Snapshot, Job::Copy, Job::Retention, Job::Check, Job::Drill];
+    pub const ALL: [Job; 6] =
+        [Job::Snapshot, Job::Copy, Job::Retention, Job::Check, Job::Drill, Job::Report];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -30,6 +33,7 @@ impl Job {
             Job::Retention => "retention",
             Job::Check => "check",
             Job::Drill => "drill",
+            Job::Report => "report",
         }
     }
 }

@@ -236,6 +236,11 @@ fn of_failure(job: Job, outcome: &Outcome) -> (Level, Reason) {
             "the restore drill could not be done",
             "Fix the cause. jellyvault tries again after ten minutes.",
         ),
+        Job::Report => (
+            Level::Attention,
+            "the report could not be sent",
+            "Test the notifications: jellyvault notify test",
+        ),
         Job::Check => (
             Level::Attention,
             "the repository could not be checked",

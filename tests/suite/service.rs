@@ -209,6 +209,46 @@ fn an_alarm_is_sent_once_and_so_is_the_all_clear() {
 }
 
 #[test]
+fn a_report_tells_how_the_week_went_and_what_happened() {
+    let home = home(RECEIVER);
+    let alarms =
+        || std::fs::read_to_string(home.program.home.path().join("alarms")).unwrap_or_default();
+    home.program.ok(&["snapshot"]);
+    // None is due before a week is over.
+    let (plan, _) = home.program.json(&["run", "--dry-run"]);
+    assert!(!plan["due"].to_string().contains("report"), "{plan}");
+    let db = rusqlite::Connection::open(home.data.join("data/jellyfin.db")).unwrap();
+    db.execute("UPDATE Users SET Username = 'Anna' WHERE Username = 'Ana'", []).unwrap();
+    drop(db);
+    let_settle();
+    home.program.ok(&["snapshot"]);
+    let (done, code) = home.program.json(&["run", "--job", "report"]);
+    assert_eq!((code, done["jobs"][0]["ok"].clone()), (0, true.into()), "{done}");
+    let told = alarms();
+    for part in ["the last 7 days|Protected.", "2 snapshots added", "free.", "Anna", "|good"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let next = home.program.json(&["run"]).0["next"].to_string();
+    assert!(next.contains("report"), "{next}");
+    // Nobody to tell: nothing is scheduled, and that is said.
+    write(&home.config, format!("[server]\ndata_dir = {:?}\n", home.data.to_str().unwrap()));
+    let (done, code) = home.program.json(&["run", "--job", "report"]);
+    assert!(code == 0 && done["jobs"][0]["what"].to_string().contains("no destination"), "{done}");
+    assert!(!home.program.json(&["run"]).0["next"].to_string().contains("report"));
+    // A receiver that is away.
+    let failing = RECEIVER.replace("\"sh\"", "\"/does/not/exist\"");
+    write(
+        &home.config,
+        format!("[server]\ndata_dir = {:?}\n{failing}", home.data.to_str().unwrap()),
+    );
+    let (done, code) = home.program.json(&["run", "--job", "report"]);
+    assert!(
+        code == 1 && done["jobs"][0]["what"].to_string().contains("could not be sent"),
+        "{done}"
+    );
+}
+
+#[test]
 fn a_wrong_configuration_is_told_with_its_line_and_secrets_are_not_shown() {
     let home = home("");
     write(&home.config, "[snapshot]\nevery = \"15m\"\nevry = 1\n");
@@ -440,12 +480,16 @@ fn serve_does_what_is_due_and_ends_cleanly() {
         .program
         .command(&["serve"])
         .env("NOTIFY_SOCKET", &socket)
+        .env("WATCHDOG_USEC", "300000")
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut buffer = [0; 512];
     let mut heard = Vec::new();
-    while !heard.iter().any(|line: &String| line.starts_with("STATUS=Protected.")) {
+    let alive = |heard: &[String]| heard.iter().filter(|line| *line == "WATCHDOG=1").count();
+    while !heard.iter().any(|line: &String| line.starts_with("STATUS=Protected."))
+        || alive(&heard) < 5
+    {
         let length = systemd.recv(&mut buffer).unwrap();
         heard.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
     }

@@ -110,6 +110,18 @@ pub fn past(
     now: Timestamp,
 ) -> Result<Past, Failure> {
     let past = log.past(job);
+    if let (Job::Report, None) = (job, past.done) {
+        // Of a week that was not there nothing is told.
+        let began = match repository {
+            Some(repository) => Catalog::load(repository)
+                .map_err(ops::Error::from)?
+                .snapshots
+                .first()
+                .map_or(now, |(_, record)| render::moment(record.time_ns)),
+            None => now,
+        };
+        return Ok(Past { done: Some(began), ..past });
+    }
     let (Job::Snapshot, Some(repository)) = (job, repository) else { return Ok(past) };
     let is_past = |record: &SnapshotRecord| render::moment(record.time_ns) <= now;
     let newest = Catalog::newest(repository, |record| whose.has(record) && is_past(record))

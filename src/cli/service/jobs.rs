@@ -21,6 +21,7 @@ use super::super::open_or_make::open_or_make;
 use super::super::{check, render, source};
 use super::copies;
 use super::facts::Whose;
+use super::report;
 
 /// How long pruning waits for those that read: the next snapshot must not wait for a download. It
 /// is tried again after ten minutes.
@@ -45,6 +46,7 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
             Job::Retention => retention(context, loaded),
             Job::Check => check(context, loaded),
             Job::Drill => drill(context, loaded),
+            Job::Report => report::run(context, loaded),
         },
         Err(error) => Ok((
             false,

@@ -8,10 +8,12 @@ mod jobs;
 mod notice;
 mod notify;
 mod quiet;
+mod report;
 mod round;
 mod serve;
 mod setup;
 mod status;
+mod systemd;
 mod web;
 mod web_accounts;
 

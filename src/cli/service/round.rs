@@ -200,7 +200,7 @@ fn named(names: &[String]) -> Result<Vec<Job>, Failure> {
         found.ok_or_else(|| {
             Failure::usage(
                 &format!("there is no job {name:?}"),
-                "The jobs are snapshot, copy, retention, check and drill.",
+                "The jobs are snapshot, copy, retention, check, drill and report.",
             )
         })
     };

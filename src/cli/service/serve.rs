@@ -1,7 +1,6 @@
 //! `serve`: does the jobs when they are due and shows the page, until it is stopped.
 
 use std::ops::ControlFlow;
-use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, Zoned};
@@ -15,8 +14,9 @@ use super::super::failure::Failure;
 use super::facts::{Schedules, Whose, alarm_file, gather, open, past};
 use super::notice::Looked;
 use super::quiet::{PAUSE, Patience, Verdict};
+use super::systemd::Pulse;
 use super::web::Web;
-use super::{notice, round};
+use super::{notice, round, systemd};
 
 /// The clock is looked at so often: it may jump, and the machine may sleep.
 const BREATH: Duration = Duration::from_secs(1);
@@ -36,9 +36,16 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
     let web = Web::start(context, loaded)?;
     // Whoever looks at the page sees how far a job is.
     let context = &context.watched_by(web.watched(context));
-    tell_systemd("READY=1");
-    let mut service =
-        Service { context, loaded, schedules, web, level: None, patience: Patience::default() };
+    systemd::tell("READY=1");
+    let mut service = Service {
+        context,
+        loaded,
+        schedules,
+        web,
+        level: None,
+        patience: Patience::default(),
+        pulse: Pulse::begin(),
+    };
     service.show_first();
     let mut ordered = Vec::new();
     while !context.monitor.interrupt.is_raised() {
@@ -47,7 +54,7 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
         }
         ordered = service.rest();
     }
-    tell_systemd("STOPPING=1");
+    systemd::tell("STOPPING=1");
     service.web.stop();
     context.say("Stopped.");
     Ok(Exit::Done)
@@ -63,6 +70,7 @@ struct Service<'c> {
     level: Option<Level>,
     /// Since when a snapshot waits for the server.
     patience: Patience,
+    pulse: Pulse,
 }
 
 impl Service<'_> {
@@ -90,8 +98,10 @@ impl Service<'_> {
                 }
             }
             self.web.board.begin(job);
+            self.pulse.works(true);
             let outcome = round::do_all(context, loaded, &[job], remark.as_deref());
             self.web.board.end();
+            self.pulse.works(false);
             match outcome {
                 Ok(outcome) => done.extend(outcome.unwrap_or_default()),
                 Err(failure) if failure.is_interrupt() => return ControlFlow::Break(()),
@@ -125,7 +135,7 @@ impl Service<'_> {
         let context = self.context;
         match notice::look_and_tell(context, self.loaded, &self.schedules, done, &now(context)) {
             Ok(Looked { standing, facts, log, .. }) => {
-                tell_systemd(&format!("STATUS={}", standing.sentence));
+                systemd::tell(&format!("STATUS={}", standing.sentence));
                 if self.level.replace(standing.level) != Some(standing.level)
                     && (standing.level != Level::Good || self.level.is_some())
                 {
@@ -147,6 +157,7 @@ impl Service<'_> {
         }
         while !self.context.monitor.interrupt.is_raised() && Timestamp::now() < until {
             let asleep = Timestamp::now();
+            self.pulse.beat();
             match self.web.order(BREATH) {
                 Some(Order::Run(jobs)) => return jobs,
                 Some(Order::Look) => return Vec::new(),
@@ -180,20 +191,4 @@ fn wake(context: &Context, schedules: &Schedules) -> Timestamp {
         look_again(schedule, past, &now)
     });
     times.min().map_or(look, |next| next.min(look))
-}
-
-/// A line for systemd, where it started this (`sd_notify(3)`).
-fn tell_systemd(line: &str) {
-    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
-    let bytes = socket.as_encoded_bytes();
-    let sent = UnixDatagram::unbound().and_then(|datagram| match bytes.strip_prefix(b"@") {
-        Some(name) => {
-            use std::os::linux::net::SocketAddrExt;
-            let address = std::os::unix::net::SocketAddr::from_abstract_name(name)?;
-            datagram.send_to_addr(line.as_bytes(), &address)
-        }
-        None => datagram.send_to(line.as_bytes(), &socket),
-    });
-    // Whether systemd hears it changes nothing here.
-    crate::tolerate(sent);
 }

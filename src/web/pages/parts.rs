@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use maud::{Markup, html};
 
-use crate::figures::{count, moment, plural, short};
+use crate::figures::{count, moment, short};
 use crate::manifest::{SnapshotId, SnapshotRecord};
-use crate::ops::{Happened, NewsLine};
+use crate::ops::{Happened, NewsLine, files_in_short};
 use crate::service::{Level, age};
 
 use super::super::view::View;
@@ -94,45 +94,13 @@ pub fn command(shown: &str) -> Markup {
 
 /// What happened, in one line: the first changes, and the number of the others.
 pub fn in_short(happened: &Happened, most: usize) -> String {
-    let mut words: Vec<String> = Vec::new();
-    if let Some((before, after)) = &happened.version {
-        words.push(format!("Jellyfin {before} → {after}"));
-    }
-    words.extend(happened.news.iter().map(line_in_short));
-    if !happened.settings.is_empty() {
-        words.push(plural(happened.settings.len() as u64, "setting changed", "settings changed"));
-    }
-    if words.is_empty() {
-        words.extend(happened.files.iter().map(files_in_short));
-    }
+    let mut words = happened.lines();
     let more = words.len().saturating_sub(most);
     words.truncate(most);
     if more > 0 {
         words.push(format!("and {} more", count(more as u64)));
     }
     if words.is_empty() { "nothing changed".to_owned() } else { words.join("; ") }
-}
-
-fn line_in_short(line: &NewsLine) -> String {
-    let about = if line.about.is_empty() { String::new() } else { format!("{}: ", line.about) };
-    let name = line
-        .names
-        .first()
-        .map(|name| format!(" ({name}{})", if line.count > 1 { ", …" } else { "" }))
-        .unwrap_or_default();
-    format!("{about}{}{name}", line.what)
-}
-
-fn files_in_short(
-    (category, [new, gone, changed]): &(crate::source::Category, [u64; 3]),
-) -> String {
-    let words = [(*new, "new"), (*gone, "removed"), (*changed, "changed")];
-    let words: Vec<String> = words
-        .iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, word)| format!("{} {word}", count(*number)))
-        .collect();
-    format!("{category} files: {}", words.join(", "))
 }
 
 /// What happened, in full.
