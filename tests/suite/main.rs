@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests make, change and damage files as they like")]
 
 mod backends;
+mod beside;
 mod cells;
 mod cli;
 mod computed;
