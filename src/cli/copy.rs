@@ -8,11 +8,13 @@ use super::context::Context;
 use super::copy_args::CopyArgs;
 use super::failure::Failure;
 use super::known::Known;
+use super::meant::refuse_lost_list;
 use super::{Exit, json as to_json, output, passphrase, render};
 
 pub fn run(context: &Context, args: &CopyArgs) -> Result<Exit, Failure> {
     let source = context.open()?;
     let catalog = Catalog::load(&source).map_err(ops::Error::from)?;
+    refuse_lost_list(&source, &catalog)?;
     context.choose_server(&source, &catalog)?;
     let snapshots = wanted(context, &source, &catalog, args)?;
     let target = open(context, args)?;
@@ -40,12 +42,7 @@ fn wanted(
     catalog: &Catalog,
     args: &CopyArgs,
 ) -> Result<Option<Vec<SnapshotId>>, Failure> {
-    let named = |name: &String| {
-        Ok(catalog
-            .resolve(name, &context.zone)
-            .map_err(|error| Failure::name(error, catalog, &context.zone))?
-            .0)
-    };
+    let named = |name: &String| Ok(context.resolve_in(source, catalog, name)?.0);
     if !args.snapshots.is_empty() {
         return args.snapshots.iter().map(named).collect::<Result<_, Failure>>().map(Some);
     }

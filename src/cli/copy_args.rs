@@ -62,9 +62,9 @@ pub struct CopyArgs {
     #[command(flatten, next_help_heading = "Copy only the snapshots that a rule keeps")]
     pub rules: RuleArgs,
     /// Also copy snapshots that were copied before and forgotten there
-    #[arg(long)]
+    #[arg(long, help_heading = "Options")]
     pub again: bool,
     /// Show what would be copied; change nothing
-    #[arg(long)]
+    #[arg(long, help_heading = "Options")]
     pub dry_run: bool,
 }

@@ -176,7 +176,7 @@ fn done(context: &Context, number: u32, what: &str, words: &str) -> Result<Exit,
     if context.global.json {
         to_json::print(&json!({"key": {"id": number, "outcome": what}}));
     } else if !context.global.quiet {
-        output::print(&format!("{words}\n"))?;
+        output::print_done(&format!("{words}\n"), words)?;
     }
     Ok(Exit::Done)
 }

@@ -98,11 +98,6 @@ impl Failure {
         Failure { hint: Some(hint.to_owned()), ..self }
     }
 
-    /// The same in other words.
-    pub fn saying(self, message: &str, hint: &str) -> Failure {
-        Failure { message: message.to_owned(), hint: Some(hint.to_owned()), ..self }
-    }
-
     /// What failed, in one line.
     pub fn message(&self) -> &str {
         &self.message

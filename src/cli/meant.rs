@@ -101,7 +101,7 @@ impl Context {
 }
 
 /// A repository whose records are gone is not an empty one.
-fn refuse_lost_list(repository: &Repository, catalog: &Catalog) -> Result<(), Failure> {
+pub fn refuse_lost_list(repository: &Repository, catalog: &Catalog) -> Result<(), Failure> {
     if catalog.snapshots.is_empty()
         && Catalog::is_lost(repository).map_err(crate::ops::Error::from)?
     {

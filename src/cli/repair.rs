@@ -35,7 +35,7 @@ pub fn run(context: &Context, args: &RepairArgs) -> Result<Exit, Failure> {
         to_json::print(&report);
     } else if !context.global.quiet || !is_well {
         let words = words(&report, args.dry_run);
-        output::print_outcome(&words, args.dry_run, "the repository was repaired")?;
+        output::print_outcome(&words, args.dry_run, "the repair ran to its end")?;
     }
     Ok(if is_well { Exit::Done } else { Exit::Problems })
 }

@@ -10,17 +10,24 @@ use super::context::Context;
 use super::copy_args::SyncArgs;
 use super::failure::Failure;
 use super::known::Known;
+use super::meant::refuse_lost_list;
+use super::service::copies;
 use super::{Exit, json as to_json, output, place, render};
 
 pub fn run(context: &Context, args: &SyncArgs) -> Result<Exit, Failure> {
     let source = context.open()?;
     let options = SyncOptions { again: args.again, dry_run: args.dry_run };
     place::refuse_remote_place(&args.to, "copies", "--to")?;
+    refuse_lost_list(&source, &Catalog::load(&source).map_err(ops::Error::from)?)?;
+    let began = jiff::Timestamp::now();
     let report = match target(context, &source, args)? {
         Some(target) => ops::sync(&source, &target, &options, &context.monitor)?,
         None => of_nothing(&source)?,
     };
     let is_well = report.problems.is_empty();
+    if is_well && !args.dry_run {
+        copies::note_if_scheduled(context, &source, &args.to, began);
+    }
     if context.global.json {
         to_json::print(&report);
     } else if !context.global.quiet || !is_well {

@@ -39,7 +39,7 @@ pub struct RuleArgs {
     /// 1y
     #[arg(long, value_name = "DURATION", value_parser = super::durations::span)]
     pub keep_within: Option<jiff::Span>,
-    /// Keep snapshots with this label. Snapshots with other labels are then no longer protected
+    /// Keep snapshots with this label. Other labels then no longer keep a snapshot
     #[arg(long, value_name = "LABEL")]
     pub keep_label: Vec<String>,
 }

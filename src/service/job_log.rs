@@ -30,9 +30,6 @@ pub struct Outcome {
     /// What it found is damage, not that it could not look.
     #[serde(default)]
     pub is_damage: bool,
-    /// What it works on was not there: a disk that is not connected.
-    #[serde(default)]
-    pub is_away: bool,
 }
 
 /// Much that was gone at once.
@@ -54,6 +51,8 @@ pub struct JobLog {
     pub done: BTreeMap<Job, Outcome>,
     /// The newest that did not.
     pub failed: BTreeMap<Job, Outcome>,
+    /// When each copy of the repository was last brought up to date, by its directory.
+    pub copies: BTreeMap<String, Timestamp>,
     /// Much that was gone from one snapshot to the next, until somebody has looked at it.
     pub loss: Option<SuddenLoss>,
 }
@@ -117,14 +116,8 @@ mod tests {
         let path = dir.path().join("jobs.json");
         assert_eq!(JobLog::read(&path), JobLog::default());
         let began = Timestamp::from_second(1_790_000_000).unwrap();
-        let outcome = |is_ok| Outcome {
-            began,
-            is_ok,
-            words: "x".to_owned(),
-            took_ms: 5,
-            is_damage: false,
-            is_away: false,
-        };
+        let outcome =
+            |is_ok| Outcome { began, is_ok, words: "x".to_owned(), took_ms: 5, is_damage: false };
         let mut log = JobLog::default();
         log.note(Job::Check, outcome(false));
         log.note(Job::Retention, outcome(true));

@@ -170,7 +170,6 @@ mod tests {
                 words: String::new(),
                 took_ms: 1500,
                 is_damage: false,
-                is_away: false,
             },
         );
         log.note(
@@ -181,7 +180,6 @@ mod tests {
                 words: String::new(),
                 took_ms: 1500,
                 is_damage: false,
-                is_away: false,
             },
         );
         let text = metrics(

@@ -51,8 +51,11 @@ pub struct Facts {
     pub failures: Vec<(Job, Outcome)>,
     /// Much that was gone at once, and nobody has looked at.
     pub loss: Option<SuddenLoss>,
-    /// When the copies were last brought up to date; nothing where there are none.
-    pub copied: Option<Timestamp>,
+    /// Copies of the repository: where, and when each was last brought up to date. Nothing where the
+    /// job has not run yet.
+    pub copies: Vec<(String, Option<Timestamp>)>,
+    /// How old a copy may be.
+    pub copy_age_max: SignedDuration,
     /// The last check that found nothing wrong; nothing where none was made by the schedule.
     pub checked: Option<Timestamp>,
     /// Whether checks are made by a schedule.
@@ -93,6 +96,7 @@ impl Standing {
             found.extend(of_problems(facts));
             found.extend(facts.failures.iter().map(|(job, outcome)| of_failure(*job, outcome)));
             found.extend(of_checks(facts, now));
+            found.extend(of_copies(facts, now));
             found.extend(facts.loss.as_ref().map(|loss| of_loss(loss, now)));
         }
         found.sort_by_key(|(level, _)| std::cmp::Reverse(*level));
@@ -121,8 +125,10 @@ fn last_words(facts: &Facts, now: Timestamp) -> String {
     let checked = facts.checked.map_or_else(String::new, |checked| {
         format!(" The repository was checked {} ago.", age(checked, now))
     });
-    let copied = facts.copied.map_or_else(String::new, |copied| {
-        format!(" The copy was brought up to date {} ago.", age(copied, now))
+    let newest = facts.copies.iter().filter_map(|(_, copied)| *copied).max();
+    let which = if facts.copies.len() > 1 { "newest copy" } else { "copy" };
+    let copied = newest.map_or_else(String::new, |copied| {
+        format!(" The {which} was brought up to date {} ago.", age(copied, now))
     });
     let count = if facts.snapshots == 1 {
         "there is 1 snapshot".to_owned()
@@ -206,11 +212,6 @@ fn of_failure(job: Job, outcome: &Outcome) -> (Level, Reason) {
             "the last attempt to take a snapshot failed",
             "Fix the cause. jellyvault tries again after ten minutes.",
         ),
-        Job::Copy if outcome.is_away => (
-            Level::Attention,
-            "a copy of the repository is not there, so it was not brought up to date",
-            "Connect or mount its disk. jellyvault tries again after ten minutes.",
-        ),
         Job::Copy => (
             Level::Attention,
             "a copy of the repository could not be brought up to date",
@@ -273,6 +274,30 @@ fn of_checks(facts: &Facts, now: Timestamp) -> Option<(Level, Reason)> {
             Reason { what, todo: "Check it now: jellyvault run --job check".to_owned() },
         )
     })
+}
+
+/// Copies that were not brought up to date for long, or never.
+fn of_copies(facts: &Facts, now: Timestamp) -> Vec<(Level, Reason)> {
+    let reason = |(place, copied): &(String, Option<Timestamp>)| {
+        let (what, todo) = match copied {
+            None => (
+                format!("there is no copy of the repository at {place} yet"),
+                format!(
+                    "Connect or mount its disk. Create the copy once: jellyvault sync --to {place}"
+                ),
+            ),
+            Some(copied) if copied.duration_until(now) > facts.copy_age_max => (
+                format!(
+                    "the copy at {place} was last brought up to date {} ago",
+                    age(*copied, now)
+                ),
+                "Connect or mount its disk, then run: jellyvault run --job copy".to_owned(),
+            ),
+            Some(_) => return None,
+        };
+        Some((Level::Attention, Reason { what, todo }))
+    };
+    facts.copies.iter().filter_map(reason).collect()
 }
 
 /// How long ago something was: `4 minutes`, `18 days`.

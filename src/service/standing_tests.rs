@@ -93,7 +93,6 @@ fn problems_failures_and_old_checks_are_told_the_worst_first() {
         words: words.to_owned(),
         took_ms: 1,
         is_damage: words.contains("damaged"),
-        is_away: false,
     };
     let mut facts = facts(4);
     facts.last.as_mut().unwrap().problems = 1;

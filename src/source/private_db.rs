@@ -77,22 +77,55 @@ pub fn open_private_for(
     Ok(db)
 }
 
-/// Tables with columns whose values are computed when a row is read.
-const COMPUTED_COLUMNS: &str = "SELECT DISTINCT t.name FROM pragma_table_list AS t JOIN pragma_table_xinfo(t.name) AS c \
-     WHERE t.schema = 'main' AND t.type = 'table' AND c.hidden IN (2, 3)";
+/// Tables that could be named like SQLite's own functions, and so take their place.
+const SHADOWS: &str = "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'pragma\\_%' ESCAPE '\\' OR name LIKE 'json\\_%' ESCAPE '\\'";
+
 /// Refuses a database with computed columns. No server has any; one of somebody else's could take
 /// hours for a single row, in a step of SQLite that nothing ends.
 pub fn refuse_computed(db: &Connection) -> rusqlite::Result<()> {
-    let sql = format!("{COMPUTED_COLUMNS} LIMIT 1");
-    match db.query_row(&sql, [], |row| row.get::<_, String>(0)) {
-        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(()),
-        Err(error) => Err(error),
-        Ok(name) => {
-            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_AUTH);
-            let what = format!("{name} has computed columns, which no Jellyfin server creates");
-            Err(rusqlite::Error::SqliteFailure(code, Some(what)))
-        }
+    let refused = |what: String| {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_AUTH);
+        Err(rusqlite::Error::SqliteFailure(code, Some(what)))
+    };
+    if db.query_row(SHADOWS, [], |row| row.get::<_, i64>(0))? > 0 {
+        return refused("it has a table with a name of SQLite's own functions, which no Jellyfin server creates".to_owned());
     }
+    match tables(db)?.computed.first() {
+        Some(name) => {
+            refused(format!("{name} has computed columns, which no Jellyfin server creates"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The tables of a database.
+struct Tables {
+    plain: Vec<String>,
+    /// Those with columns whose values are computed when a row is read.
+    computed: Vec<String>,
+}
+
+/// Asked by statements, whose place no table of the database can take.
+fn tables(db: &Connection) -> rusqlite::Result<Tables> {
+    let mut found = Tables { plain: Vec::new(), computed: Vec::new() };
+    let mut list = db.prepare("PRAGMA main.table_list")?;
+    let mut rows = list.query([])?;
+    while let Some(row) = rows.next()? {
+        let (schema, name, kind): (String, String, String) =
+            (row.get(0)?, row.get(1)?, row.get(2)?);
+        if schema != "main" || kind != "table" {
+            continue;
+        }
+        let mut columns =
+            db.prepare(&format!("PRAGMA main.table_xinfo(\"{}\")", name.replace('"', "\"\"")))?;
+        let is_computed = columns
+            .query_map([], |row| row.get::<_, i64>("hidden"))?
+            .collect::<rusqlite::Result<Vec<_>>>()?
+            .iter()
+            .any(|hidden| matches!(hidden, 2 | 3));
+        if is_computed { found.computed.push(name) } else { found.plain.push(name) }
+    }
+    Ok(found)
 }
 
 /// `PRAGMA quick_check` on a private file; what it found where it is not well.
@@ -127,14 +160,11 @@ fn check_tables(copy: &Connection) -> rusqlite::Result<Vec<String>> {
     let names = |sql: &str| -> rusqlite::Result<Vec<String>> {
         copy.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
     };
-    let computed = names(COMPUTED_COLUMNS)?;
-    if computed.is_empty() {
+    let tables = tables(copy)?;
+    if tables.computed.is_empty() {
         return names("PRAGMA quick_check(3)");
     }
-    let tables = names(
-        "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' ORDER BY name",
-    )?;
-    for table in tables.iter().filter(|table| !computed.contains(table)) {
+    for table in &tables.plain {
         let found = names(&format!("PRAGMA quick_check('{}')", table.replace('\'', "''")))?;
         if found != ["ok"] {
             return Ok(found);

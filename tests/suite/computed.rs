@@ -16,6 +16,7 @@ fn slow() -> String {
 
 /// Makes a column of a table a computed one, without computing anything.
 fn poison(database: &Path, table: &str, column: &str) {
+    hide(database);
     let db = rusqlite::Connection::open(database).unwrap();
     db.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA writable_schema = ON").unwrap();
     let sql = |db: &rusqlite::Connection| -> String {
@@ -30,6 +31,12 @@ fn poison(database: &Path, table: &str, column: &str) {
     )
     .unwrap();
     assert_ne!(sql(&db), was);
+}
+
+/// A table in the place of the function by which SQLite tells of tables.
+fn hide(database: &Path) {
+    let db = rusqlite::Connection::open(database).unwrap();
+    db.execute_batch("CREATE TABLE IF NOT EXISTS pragma_table_list (schema, type, name)").unwrap();
 }
 
 /// Runs the program for as long as nothing hangs.
@@ -73,7 +80,8 @@ fn computed_columns_stop_no_command() {
         let is_main = file.starts_with("data/");
         let (taken, code) = run(&program, &["--json", "snapshot", at]);
         assert_eq!(code, Some(if is_main { 3 } else { 0 }), "{table}: {taken}");
-        assert_eq!(is_main, taken["problems"].to_string().contains("computed"), "{table}: {taken}");
+        let says_why = taken["problems"].to_string().contains("no Jellyfin server creates");
+        assert_eq!(is_main, says_why, "{table}: {taken}");
         let zip = program.home.path().join("x.zip");
         let own = ["restore", "latest", "--in-place", "--only", "database", "--data-dir", at];
         for args in [

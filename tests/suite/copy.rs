@@ -258,7 +258,8 @@ fn rules_and_servers_choose_what_is_copied() {
         .collect();
     program.ok(&["keep", ids[0]]);
     let server = "0123456789abcdef0123456789abcdef";
-    let cases: [(&[&str], &[usize]); 5] = [
+    let cases: [(&[&str], &[usize]); 6] = [
+        (&["latest", "--server", server], &[3]),
         (&["--keep-last", "1"], &[0, 3, 4]),
         (&["--keep-last", "1", "--server", server], &[3]),
         (&["--server", server], &[1, 3]),
@@ -285,6 +286,9 @@ fn rules_and_servers_choose_what_is_copied() {
         target.ok(&["check", "--read-data"]);
     }
     let to = place("to0");
+    // Of which server it would be is not said.
+    let (refused, code) = program.json(&["copy", "latest", "--to", to.to_str().unwrap()]);
+    assert_eq!(code, 2, "{refused}");
     let (refused, code) =
         program.json(&["copy", "latest", "--keep-last", "1", "--to", to.to_str().unwrap()]);
     assert_eq!(code, 2, "{refused}");

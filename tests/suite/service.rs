@@ -243,7 +243,7 @@ fn a_report_tells_how_the_week_went_and_what_happened() {
     );
     let (done, code) = home.program.json(&["run", "--job", "report"]);
     assert!(
-        code == 1 && done["jobs"][0]["what"].to_string().contains("could not be sent"),
+        code == 1 && done["jobs"][0]["what"].to_string().contains("could not be started"),
         "{done}"
     );
 }

@@ -74,12 +74,13 @@ pub fn arm(context: &Context, typed: &str, meant: &SnapshotId) -> Result<Exit, F
     if context.global.json {
         to_json::print(&json!({"armed": armed.order}));
     } else if !context.global.quiet {
-        output::print(&format!(
+        let words = format!(
             "Armed: snapshot {} is restored at the next start of Jellyfin. Nothing was changed yet.\n\
              It needs the drop-in for jellyfin.service (see docs/service.md). To restore now, restart Jellyfin: systemctl restart jellyfin\n\
              To change your mind: jellyvault armed --cancel\n",
             render::short(meant)
-        ))?;
+        );
+        output::print_done(&words, "the restore is armed")?;
     }
     Ok(Exit::Done)
 }

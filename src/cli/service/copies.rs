@@ -1,47 +1,51 @@
 //! Brings the copies of the repository up to date.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use crate::manifest::{Catalog, Policy};
+use jiff::Timestamp;
+
+use crate::manifest::{Catalog, Chain, Policy, SnapshotId};
 use crate::ops::{self, Forget, PruneOptions, SyncOptions};
-use crate::service::Loaded;
-use crate::store::{Error, Repository};
+use crate::service::{JobLog, Loaded};
+use crate::store::Repository;
 
 use super::super::context::Context;
 use super::super::failure::Failure;
 use super::super::render;
 use super::super::sync::open_copy;
+use super::facts::is_made;
 use super::jobs::WAIT;
 
-/// All of them; one that fails does not keep the others from being brought up to date.
+/// All of them; one that fails does not keep the others from being brought up to date. One that is
+/// not there is no failure: its disk is not connected, and the overview says for how long.
 pub fn run(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure> {
     let source = context.open()?;
+    context.catalog(&source)?;
     let policy = loaded.config.copy.policy()?;
     let places = loaded.config.copy.places();
     if places.is_empty() {
-        return Ok((
-            true,
-            "no copy is configured (to in [copy]), so nothing was copied".to_owned(),
-        ));
+        return Ok((true, "[copy] names no directory (to), so nothing was copied".to_owned()));
     }
-    let (mut words, mut failures) = (Vec::new(), Vec::new());
-    let mut is_well = true;
+    let (mut words, mut is_well) = (Vec::new(), true);
     for place in &places {
+        // None is made here: a disk that is not mounted would get it on the disk below.
+        if !is_made(place) {
+            words.push(format!("{}: not there (is its disk connected?)", place.display()));
+            continue;
+        }
         match bring_up_to_date(context, &source, place, policy.as_ref()) {
             Ok((is_whole, said)) => {
                 is_well &= is_whole;
                 words.push(said);
             }
             Err(failure) if failure.is_interrupt() => return Err(failure),
-            Err(failure) => failures.push(failure),
+            Err(failure) => {
+                is_well = false;
+                words.push(format!("{}: {}", place.display(), failure.in_one_line()));
+            }
         }
     }
-    // One that is not there is told as that, if nothing else is wrong.
-    if words.is_empty() && failures.len() == 1 {
-        return Err(failures.swap_remove(0));
-    }
-    is_well &= failures.is_empty();
-    words.extend(failures.iter().map(Failure::in_one_line));
     Ok((is_well, words.join("; ")))
 }
 
@@ -51,22 +55,10 @@ fn bring_up_to_date(
     place: &Path,
     policy: Option<&Policy>,
 ) -> Result<(bool, String), Failure> {
-    let target = match open_copy(context, source, place)? {
-        Ok(target) => target,
-        // None is made here: a disk that is not mounted would get it on the disk below.
-        Err(error @ Error::NoRepository { .. }) => {
-            return Err(Failure::from(ops::Error::from(error)).saying(
-                &format!(
-                    "there is no copy of the repository at {}. Its disk is probably not mounted; if there never was a copy, create it once: jellyvault sync --to {}",
-                    place.display(),
-                    render::argument(place)
-                ),
-                "Mount the disk of the copy.",
-            ));
-        }
-        Err(error) => return Err(ops::Error::from(error).into()),
-    };
+    let began = Timestamp::now();
+    let target = open_copy(context, source, place)?.map_err(ops::Error::from)?;
     let report = ops::sync(source, &target, &SyncOptions::default(), &context.monitor)?;
+    let mut is_whole = report.problems.is_empty();
     let mut words = format!(
         "{}: {} copied ({})",
         place.display(),
@@ -76,27 +68,60 @@ fn bring_up_to_date(
     if let Some(problem) = report.problems.first() {
         words.push_str(&format!(", but {}: {}", problem.path, problem.what));
     }
-    if let Some(policy) = policy {
-        words.push_str(&forget_in(context, &target, policy)?);
+    if is_whole {
+        note(source, place, began);
     }
-    Ok((report.problems.is_empty(), words))
+    if let Some(policy) = policy {
+        let (is_pruned, said) = forget_in(context, (source, &target), policy)?;
+        is_whole &= is_pruned;
+        words.push_str(&said);
+    }
+    Ok((is_whole, words))
 }
 
-/// Forgets in a copy what its own rules do not keep.
-fn forget_in(context: &Context, target: &Repository, policy: &Policy) -> Result<String, Failure> {
+/// Notes when a copy was brought up to date. Where that cannot be written, it is copied again.
+pub fn note(source: &Repository, place: &Path, began: Timestamp) {
+    let Some(path) = source.job_log_file() else { return };
+    let mut log = JobLog::read(&path);
+    log.copies.insert(place.display().to_string(), began);
+    crate::tolerate(log.write(&path));
+}
+
+/// The same of a copy that was brought up to date by hand, if the service looks after it.
+pub fn note_if_scheduled(context: &Context, source: &Repository, place: &Path, began: Timestamp) {
+    let Ok(loaded) = context.settings() else { return };
+    let absolute = std::path::absolute(place).unwrap_or_else(|_| place.to_path_buf());
+    if let Some(place) = loaded.config.copy.places().iter().find(|known| **known == absolute) {
+        note(source, place, began);
+    }
+}
+
+/// Forgets in a copy what its own rules do not keep and nobody protects, and frees the space.
+fn forget_in(
+    context: &Context,
+    (source, target): (&Repository, &Repository),
+    policy: &Policy,
+) -> Result<(bool, String), Failure> {
     let catalog = Catalog::load(target).map_err(ops::Error::from)?;
+    let protected: HashSet<SnapshotId> =
+        Chain::kept(source).map_err(ops::Error::from)?.into_iter().collect();
     let plan = Forget::By(policy.clone());
     let forgetting = ops::plan_forget(target, &catalog, &plan, &context.zone, &context.monitor)?;
-    let dropped = forgetting.dropped();
-    if dropped.is_empty() {
-        return Ok(String::new());
-    }
+    let mut dropped = forgetting.dropped();
+    dropped.retain(|id| !protected.contains(id));
     ops::forget(target, &dropped)?;
     let options = PruneOptions { wait: WAIT, ..PruneOptions::default() };
     let report = ops::prune(target, &options, &context.monitor)?;
-    Ok(format!(
-        ", {} forgotten there ({} freed)",
-        render::plural(dropped.len() as u64, "snapshot", "snapshots"),
-        render::size(report.freed)
-    ))
+    let mut words = String::new();
+    if !dropped.is_empty() || report.freed > 0 {
+        words = format!(
+            ", {} forgotten there ({} freed)",
+            render::plural(dropped.len() as u64, "snapshot", "snapshots"),
+            render::size(report.freed)
+        );
+    }
+    if let Some(problem) = report.problems.first() {
+        words.push_str(&format!(", but {}: {}", problem.path, problem.what));
+    }
+    Ok((report.problems.is_empty(), words))
 }

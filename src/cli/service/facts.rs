@@ -103,7 +103,7 @@ pub fn state_file(context: &Context, what: &str) -> Option<PathBuf> {
 
 /// When each job was done. A snapshot is done when there is one, whoever took it.
 pub fn past(
-    repository: Option<&Repository>,
+    (loaded, repository): (&Loaded, Option<&Repository>),
     log: &JobLog,
     job: Job,
     whose: &Whose,
@@ -121,6 +121,9 @@ pub fn past(
             None => now,
         };
         return Ok(Past { done: Some(began), ..past });
+    }
+    if job == Job::Copy {
+        return Ok(Past { done: copied(loaded, log).or(past.done), ..past });
     }
     let (Job::Snapshot, Some(repository)) = (job, repository) else { return Ok(past) };
     let is_past = |record: &SnapshotRecord| render::moment(record.time_ns) <= now;
@@ -184,14 +187,6 @@ pub fn gather(
     let is_open = |(job, failed): &(Job, Outcome)| {
         *job != Job::Snapshot || newest.is_none_or(|newest| newest < failed.began)
     };
-    // A disk for copies is connected now and then.
-    let copy_may_be_away =
-        loaded.config.copy.absent_after().unwrap_or(SignedDuration::from_hours(24));
-    let copied = log.done.get(&Job::Copy).map(|outcome| outcome.began);
-    let is_told = |(_, failed): &(Job, Outcome)| {
-        !failed.is_away
-            || copied.is_none_or(|copied| copied.duration_until(now.timestamp()) > copy_may_be_away)
-    };
     // Who takes the protection away has looked at it.
     let kept = Chain::kept(&repository).map_err(ops::Error::from)?;
     let is_kept = |id: &str| kept.iter().any(|kept| kept.to_string() == id);
@@ -220,14 +215,45 @@ pub fn gather(
         failures: Job::ALL
             .into_iter()
             .filter_map(|job| Some((job, log.open_failure(job)?.clone())))
-            .filter(|failure| is_open(failure) && is_told(failure))
+            .filter(is_open)
             .collect(),
-        copied: copied.filter(|_| !loaded.config.copy.places().is_empty()),
+        copies: copies(loaded, &log),
+        copy_age_max: copy_age_max(loaded, schedule(Job::Copy), now),
         checked: log.done.get(&Job::Check).map(|outcome| outcome.began),
         checks_are_scheduled: is_scheduled
             && !matches!(schedule(Job::Check), Some(Schedule::Never) | None),
     };
     Ok((facts, log))
+}
+
+/// The copies and when each was brought up to date, once the job has run.
+fn copies(loaded: &Loaded, log: &JobLog) -> Vec<(String, Option<Timestamp>)> {
+    let has_run = log.done.contains_key(&Job::Copy) || log.failed.contains_key(&Job::Copy);
+    let places = loaded.config.copy.places().into_iter().filter(|_| has_run);
+    places
+        .map(|place| place.display().to_string())
+        .map(|place| (place.clone(), log.copies.get(&place).copied()))
+        .collect()
+}
+
+/// A disk may be away for a while behind the time at which its copy would have been due.
+fn copy_age_max(loaded: &Loaded, schedule: Option<&Schedule>, now: &Zoned) -> SignedDuration {
+    let absent_after = loaded.config.copy.absent_after();
+    let period = schedule.and_then(|schedule| schedule.period(now));
+    absent_after
+        .unwrap_or(SignedDuration::from_hours(24))
+        .saturating_add(period.unwrap_or(SignedDuration::from_hours(24)))
+}
+
+/// When all copies that are there now had been brought up to date; nothing where none is there. So
+/// one whose disk was just connected is due.
+fn copied(loaded: &Loaded, log: &JobLog) -> Option<Timestamp> {
+    let there = loaded.config.copy.places().into_iter().filter(|place| is_made(place));
+    there
+        .map(|place| {
+            log.copies.get(&place.display().to_string()).copied().unwrap_or(Timestamp::MIN)
+        })
+        .min()
 }
 
 /// Whether this process alone does the jobs of the repository.

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 
 use crate::manifest::{Catalog, Policy};
 use crate::ops::{
-    self, CheckOptions, DrillOptions, ErrorKind, Forget, PruneOptions, Session, Share,
-    SnapshotOptions,
+    self, CheckOptions, DrillOptions, Forget, PruneOptions, Session, Share, SnapshotOptions,
 };
 use crate::service::{ConfigError, Job, JobLog, Loaded, Outcome, SuddenLoss, run_hook};
 use crate::source::Category;
@@ -55,8 +54,6 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
             ),
         )),
     };
-    let is_away = job == Job::Copy
-        && matches!(&done, Err(failure) if failure.kind() == ErrorKind::NoRepository);
     let is_damage =
         matches!(job, Job::Check | Job::Drill) && matches!(done, Ok((false, _))) && is_begun;
     let (is_ok, mut words) = match done {
@@ -79,7 +76,6 @@ pub fn run(context: &Context, loaded: &Loaded, job: Job) -> Result<Outcome, Fail
         words,
         took_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         is_damage,
-        is_away,
     })
 }
 

@@ -2,7 +2,7 @@
 
 mod armed;
 mod config;
-mod copies;
+pub mod copies;
 mod facts;
 mod jobs;
 mod notice;

@@ -2,9 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp, Zoned};
 
-use crate::manifest::Catalog;
+use crate::manifest::{Catalog, instance_of};
 use crate::ops::{self, Snapshot};
-use crate::service::{Alarm, Facts, Level, Loaded, Message, Standing};
+use crate::service::{Alarm, Job, Loaded, Message, Standing};
 use crate::store::{Location, Repository};
 
 use super::super::context::Context;
@@ -29,10 +29,13 @@ pub fn run(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure
     let repository = context.open()?;
     let now = Zoned::now().with_time_zone(context.zone.clone());
     let alarm = alarm_file(context).map(|file| Alarm::read(&file)).unwrap_or_default();
-    let (facts, _) = gather(context, loaded, &Schedules::of(loaded)?, &alarm, &now)?;
-    let body = body(context, &repository, &facts, now.timestamp())?;
+    let (mut facts, _) = gather(context, loaded, &Schedules::of(loaded)?, &alarm, &now)?;
+    // This one is the next try.
+    facts.failures.retain(|(job, _)| *job != Job::Report);
+    let standing = Standing::of(&facts, now.timestamp());
+    let (level, body) = (standing.level, body(context, &repository, standing, now.timestamp())?);
     let title = format!("jellyvault on {}: the last 7 days", context.host());
-    let outcomes = notify.send(&Message { title, body, level: Level::Good });
+    let outcomes = notify.send(&Message { title, body, level });
     let sent: Vec<&str> =
         outcomes.iter().filter(|(_, outcome)| outcome.is_ok()).map(|(name, _)| *name).collect();
     let failed: Vec<String> = outcomes
@@ -40,7 +43,7 @@ pub fn run(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure
         .filter_map(|(name, outcome)| Some(format!("{name}: {}", outcome.as_ref().err()?)))
         .collect();
     Ok(match (sent.is_empty(), failed.is_empty()) {
-        (true, _) => (false, format!("the report could not be sent ({})", failed.join("; "))),
+        (true, _) => (false, failed.join("; ")),
         (false, true) => (true, format!("the report was sent ({})", sent.join(", "))),
         (false, false) => (
             true,
@@ -52,10 +55,9 @@ pub fn run(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failure
 fn body(
     context: &Context,
     repository: &Repository,
-    facts: &Facts,
+    standing: Standing,
     now: Timestamp,
 ) -> Result<String, Failure> {
-    let standing = Standing::of(facts, now);
     let mut lines = vec![standing.sentence];
     lines.extend(
         standing
@@ -69,6 +71,12 @@ fn body(
         .snapshots
         .iter()
         .filter(|(_, record)| whose.has(record) && !record.is_safety())
+        .collect();
+    // Where the server is not found, the snapshots of all are here: those of one are told of.
+    let server = own.last().map(|(_, record)| instance_of(record).to_owned());
+    let own: Vec<&Snapshot> = own
+        .into_iter()
+        .filter(|(_, record)| server.as_deref() == Some(instance_of(record)))
         .collect();
     let begin = now.saturating_sub(SPAN).unwrap_or(Timestamp::MIN);
     let is_recent = |(_, record): &Snapshot| render::moment(record.time_ns) > begin;

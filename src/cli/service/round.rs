@@ -56,7 +56,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
         if done.is_empty() && !context.global.quiet {
             out.push_str(&format!("Nothing is due. {}\n", next_words(&next)));
         }
-        output::print(&out)?;
+        output::print_outcome(&out, done.is_empty(), "the jobs were run")?;
         // Who wants quiet is told what is new, and not the same every five minutes.
         if standing.level != Level::Good && (is_news || !context.global.quiet) {
             notice::tell(&standing);
@@ -112,8 +112,12 @@ pub fn due_now(
         if repository.is_none() && job != Job::Snapshot {
             continue;
         }
-        if due(schedule, past(repository.as_ref(), &log, job, &whose, now.timestamp())?, now)
-            .is_some()
+        if due(
+            schedule,
+            past((loaded, repository.as_ref()), &log, job, &whose, now.timestamp())?,
+            now,
+        )
+        .is_some()
         {
             found.push(job);
         }

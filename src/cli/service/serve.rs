@@ -77,11 +77,14 @@ impl Service<'_> {
     /// Does what is due and what was ordered, and looks how things stand.
     fn round(&mut self, ordered: &[Job]) -> ControlFlow<()> {
         let (context, loaded) = (self.context, self.loaded);
+        // A program that mounts a disk may take its time.
+        self.pulse.works(true);
         let due = round::due_now(context, loaded, &self.schedules, &now(context), true)
             .unwrap_or_else(|failure| {
                 context.complain(&failure.in_one_line());
                 Vec::new()
             });
+        self.pulse.works(false);
         let mut done = Vec::new();
         for job in Job::ALL.into_iter().filter(|job| due.contains(job) || ordered.contains(job)) {
             let mut remark = None;
@@ -151,7 +154,7 @@ impl Service<'_> {
     /// Waits until something may be due, or somebody asks for something; the jobs that were asked
     /// for.
     fn rest(&self) -> Vec<Job> {
-        let mut until = wake(self.context, &self.schedules);
+        let mut until = wake(self.context, self.loaded, &self.schedules);
         if self.patience.is_waiting() {
             until = Timestamp::now().checked_add(PAUSE).unwrap_or(until).min(until);
         }
@@ -181,13 +184,13 @@ fn stamp(context: &Context) -> String {
 }
 
 /// When to look again.
-fn wake(context: &Context, schedules: &Schedules) -> Timestamp {
+fn wake(context: &Context, loaded: &Loaded, schedules: &Schedules) -> Timestamp {
     let now = now(context);
     let look = now.timestamp().checked_add(LOOK).unwrap_or(Timestamp::MAX);
     let Ok(Ok(repository)) = open(context) else { return look };
     let (log, whose) = (round::log_of(&repository), Whose::find(context));
     let times = schedules.iter().filter_map(|(job, schedule)| {
-        let past = past(Some(&repository), &log, job, &whose, now.timestamp()).ok()?;
+        let past = past((loaded, Some(&repository)), &log, job, &whose, now.timestamp()).ok()?;
         look_again(schedule, past, &now)
     });
     times.min().map_or(look, |next| next.min(look))

@@ -96,7 +96,8 @@ fn finish(context: &Context, outcome: &Outcome, file: &Path, repo: &Path) -> Res
             "snapshot": {"ok": outcome.is_ok, "what": outcome.words, "problems": problems.1},
         }));
     } else {
-        output::print(&round::line(Job::Snapshot, outcome))?;
+        let done = "the configuration was written and a snapshot was tried";
+        output::print_done(&round::line(Job::Snapshot, outcome), done)?;
         if problems.0 > 0 {
             tell_problems(context, problems.0, &problems.1);
         }

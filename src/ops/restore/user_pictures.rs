@@ -27,7 +27,7 @@ pub(super) fn words(
         return None;
     }
     let (category, record) = selected.iter().find(|(category, _)| *category == Category::Config)?;
-    let mut pictures: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    let mut pictures: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
     // What cannot be read was told when it was to be restored.
     for entry in Entries::within(reader, record.manifest, PLACE).flatten() {
         if matches!(entry.kind, Kind::File { .. })
@@ -35,7 +35,7 @@ pub(super) fn words(
             && options.selection.takes(*category, &entry.path)
         {
             let folder = parent(&entry.path).unwrap_or_default().to_vec();
-            pictures.insert(folder, file_name(&entry.path).to_vec());
+            pictures.entry(folder).or_default().push(file_name(&entry.path).to_vec());
         }
     }
     let shown: Vec<String> = pictures
@@ -43,27 +43,28 @@ pub(super) fn words(
         .filter_map(|(folder, restored)| {
             let newer = other_picture(target, folder, restored)?;
             let user = display(file_name(folder));
-            Some(format!("{} of the user {user} ({})", display(&newer), display(restored)))
+            let first = restored.first().map(|name| display(name)).unwrap_or_default();
+            Some(format!("{} of the user {user} ({first})", display(&newer)))
         })
         .collect();
     (!shown.is_empty()).then(|| {
         format!(
-            "the server's database names other pictures of users than the snapshot has: {} (in brackets the restored one). It shows those, or none where they \
-             were deleted. To show the restored ones, upload them in the dashboard (Users), or restore the database too",
+            "some users have a newer picture than the snapshot: {} (in brackets the restored one). The server shows the newer one, or none if it was deleted. \
+             To show the restored one, upload it in the dashboard (Users), or restore the database too",
             shown.join(", ")
         )
     })
 }
 
-/// A picture beside the restored one, with another ending.
-fn other_picture(target: &Target, folder: &[u8], restored: &[u8]) -> Option<Vec<u8>> {
+/// A picture beside the restored ones that the snapshot does not have.
+fn other_picture(target: &Target, folder: &[u8], restored: &[Vec<u8>]) -> Option<Vec<u8>> {
     let (root, below) = target.place(folder)?;
     let dir = open_dir(target.fd(root)?, below).ok()?;
     let names = rustix::fs::Dir::read_from(&dir).ok()?;
     names
         .flatten()
         .map(|entry| entry.file_name().to_bytes().to_vec())
-        .find(|name| is_picture(name) && name != restored)
+        .find(|name| is_picture(name) && !restored.contains(name))
 }
 
 fn is_picture(name: &[u8]) -> bool {
