@@ -8,6 +8,7 @@ mod cat;
 mod check;
 mod clean;
 mod context;
+mod copied;
 mod copy;
 mod copy_args;
 mod diff;

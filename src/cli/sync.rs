@@ -7,11 +7,11 @@ use crate::ops::{self, SyncOptions, SyncReport};
 use crate::store::{Error, Repository};
 
 use super::context::Context;
+use super::copied::{note_if_scheduled, open_copy};
 use super::copy_args::SyncArgs;
 use super::failure::Failure;
 use super::known::Known;
 use super::meant::refuse_lost_list;
-use super::service::copies;
 use super::{Exit, json as to_json, output, place, render};
 
 pub fn run(context: &Context, args: &SyncArgs) -> Result<Exit, Failure> {
@@ -26,7 +26,7 @@ pub fn run(context: &Context, args: &SyncArgs) -> Result<Exit, Failure> {
     };
     let is_well = report.problems.is_empty();
     if is_well && !args.dry_run {
-        copies::note_if_scheduled(context, &source, &args.to, began);
+        note_if_scheduled(context, &source, &args.to, began);
     }
     if context.global.json {
         to_json::print(&report);
@@ -67,24 +67,6 @@ fn target(
         known.remember(&args.to, made.config().is_encrypted());
     }
     Ok(Some(made))
-}
-
-/// Opens the copy of a repository.
-pub fn open_copy(
-    context: &Context,
-    source: &Repository,
-    to: &Path,
-) -> Result<Result<Repository, Error>, Failure> {
-    if Repository::settings_in(to).is_some_and(|config| config.id != source.config().id) {
-        return Err(Failure::refused(
-            &format!(
-                "{} is another repository, not a copy of this one; nothing was changed",
-                to.display()
-            ),
-            "Give an empty directory with --to, or the directory of an earlier copy. To bring snapshots into another repository, use jellyvault copy.",
-        ));
-    }
-    Ok(context.with_access(|access| Repository::open_with_keys(to, source.keys(), access)))
 }
 
 fn of_nothing(source: &Repository) -> Result<SyncReport, Failure> {

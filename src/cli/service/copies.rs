@@ -7,15 +7,14 @@ use jiff::Timestamp;
 
 use crate::manifest::{Catalog, Chain, Policy, SnapshotId};
 use crate::ops::{self, Forget, PruneOptions, SyncOptions};
-use crate::service::{JobLog, Loaded};
+use crate::service::Loaded;
 use crate::store::Repository;
 
 use super::super::context::Context;
+use super::super::copied::{note, open_copy};
 use super::super::failure::Failure;
 use super::super::render;
-use super::super::sync::open_copy;
-use super::facts::is_made;
-use super::jobs::WAIT;
+use super::facts::{PRUNE_WAIT, is_made};
 
 /// All of them; one that fails does not keep the others from being brought up to date. One that is
 /// not there is no failure: its disk is not connected, and the overview says for how long.
@@ -79,23 +78,6 @@ fn bring_up_to_date(
     Ok((is_whole, words))
 }
 
-/// Notes when a copy was brought up to date. Where that cannot be written, it is copied again.
-pub fn note(source: &Repository, place: &Path, began: Timestamp) {
-    let Some(path) = source.job_log_file() else { return };
-    let mut log = JobLog::read(&path);
-    log.copies.insert(place.display().to_string(), began);
-    crate::tolerate(log.write(&path));
-}
-
-/// The same of a copy that was brought up to date by hand, if the service looks after it.
-pub fn note_if_scheduled(context: &Context, source: &Repository, place: &Path, began: Timestamp) {
-    let Ok(loaded) = context.settings() else { return };
-    let absolute = std::path::absolute(place).unwrap_or_else(|_| place.to_path_buf());
-    if let Some(place) = loaded.config.copy.places().iter().find(|known| **known == absolute) {
-        note(source, place, began);
-    }
-}
-
 /// Forgets in a copy what its own rules do not keep and nobody protects, and frees the space.
 fn forget_in(
     context: &Context,
@@ -110,7 +92,7 @@ fn forget_in(
     let mut dropped = forgetting.dropped();
     dropped.retain(|id| !protected.contains(id));
     ops::forget(target, &dropped)?;
-    let options = PruneOptions { wait: WAIT, ..PruneOptions::default() };
+    let options = PruneOptions { wait: PRUNE_WAIT, ..PruneOptions::default() };
     let report = ops::prune(target, &options, &context.monitor)?;
     let mut words = String::new();
     if !dropped.is_empty() || report.freed > 0 {

@@ -17,6 +17,10 @@ use super::super::failure::Failure;
 use super::super::known;
 use super::super::{jellyfin, render, source};
 
+/// How long pruning waits for those that read: the next snapshot must not wait for a download. It
+/// is tried again after ten minutes.
+pub const PRUNE_WAIT: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// The configuration's schedules.
 pub struct Schedules(Vec<(Job, Schedule)>);
 

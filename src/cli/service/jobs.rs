@@ -19,12 +19,9 @@ use super::super::key_args::EncryptArgs;
 use super::super::open_or_make::open_or_make;
 use super::super::{check, render, source};
 use super::copies;
-use super::facts::Whose;
+use super::facts::{PRUNE_WAIT, Whose};
 use super::report;
 
-/// How long pruning waits for those that read: the next snapshot must not wait for a download. It
-/// is tried again after ten minutes.
-pub(super) const WAIT: std::time::Duration = std::time::Duration::from_secs(20);
 /// Hundredths of the data that a check reads where nothing is said.
 const READ_PERCENT: f64 = 5.0;
 
@@ -163,7 +160,7 @@ fn retention(context: &Context, loaded: &Loaded) -> Result<(bool, String), Failu
     )?;
     let dropped = forgetting.dropped();
     ops::forget(&repository, &dropped)?;
-    let options = PruneOptions { wait: WAIT, ..PruneOptions::default() };
+    let options = PruneOptions { wait: PRUNE_WAIT, ..PruneOptions::default() };
     let report = ops::prune(&repository, &options, &context.monitor)?;
     let words = format!(
         "{} forgotten, {} freed",

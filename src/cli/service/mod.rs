@@ -2,7 +2,7 @@
 
 mod armed;
 mod config;
-pub mod copies;
+mod copies;
 mod facts;
 mod jobs;
 mod notice;

@@ -89,8 +89,7 @@ impl<'r> Job<'r> {
         } else {
             Default::default()
         };
-        let of_users =
-            is_in_place.then(|| user_pictures::words(reader, selected, &target, options)).flatten();
+        let of_users = user_pictures::words(reader, selected, &target, options);
         if options.delete {
             let done = delete::delete_others(
                 reader,
@@ -118,7 +117,7 @@ impl<'r> Job<'r> {
             report.deleted_paths.extend(rivals.paths.iter().map(|(path, _)| path.clone()));
         }
         report.remarks.extend(rivals.words(options));
-        report.remarks.extend(of_users);
+        report.remarks.extend(of_users.filter(|_| is_in_place));
         report.remarks.extend(target.privileges.words());
         target.sync(is_in_place && !options.dry_run)?;
         tally.finish(&links, report);
