@@ -1,6 +1,8 @@
 //! Which directories an instance has, once it is known where it is: as its settings, the
 //! environment and the user say.
 
+use crate::manifest::Directories;
+
 use super::found::{Instance, Missing, MissingPath, Named};
 use super::surroundings::{Finder, is_within};
 use super::usual_places::Candidate;
@@ -28,10 +30,7 @@ impl Finder<'_> {
         let configured = self.path_setting(config.as_deref(), "system.xml", "MetadataPath");
         let settings = read("database.xml").as_deref().and_then(xml::database).unwrap_or_default();
         let of_database = settings.path.map(straight);
-        let named_by_settings = [("metadata", &configured), ("database", &of_database)]
-            .into_iter()
-            .filter_map(|(name, path)| Some((name.to_owned(), path.clone()?)))
-            .collect();
+        let named_by_settings = places([("metadata", &configured), ("database", &of_database)]);
         let metadata = match (&named.metadata, configured) {
             (Some(named), _) => named.clone(),
             (None, Some(path)) => follow(MissingPath::Metadata, path, &|path| self.at.is_dir(path))
@@ -55,12 +54,8 @@ impl Finder<'_> {
             log.clone(),
             named.cache.clone().or(candidate.cache).or_else(|| self.variable("JELLYFIN_CACHE_DIR")),
         ];
-        let mut own = vec![
-            data.clone(),
-            metadata.clone(),
-            self.join(&program_data, "plugins"),
-            self.join(&program_data, "root"),
-        ];
+        let in_data = ["plugins", "root"].map(|name| self.join(&program_data, name));
+        let mut own = [vec![data.clone(), metadata.clone()], in_data.to_vec()].concat();
         own.extend(config.clone().filter(|config| *config != beside));
         let (passing, strange) = self.passing(
             (&beside, &program_data),
@@ -189,6 +184,11 @@ impl Finder<'_> {
             is_there(&here).then_some(here)
         })
     }
+}
+
+/// Those places that are named.
+fn places(named: [(&str, &Option<String>); 2]) -> Directories {
+    named.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path.clone()?))).collect()
 }
 
 /// A path of a settings file without `.` and `..`: what it begins with says where it lies.
