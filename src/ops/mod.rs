@@ -17,6 +17,7 @@ mod find;
 mod find_instance;
 mod forget;
 mod happened;
+#[cfg(feature = "service")]
 mod happened_words;
 mod import;
 mod ingest;
@@ -80,6 +81,7 @@ pub use find_instance::{
 };
 pub use forget::{Forget, Forgetting, forget, keep, kept_by_rules, plan_forget, source_name};
 pub use happened::{Happened, NewsLine, SettingLine, changed_pictures, changed_settings, happened};
+#[cfg(feature = "service")]
 pub use happened_words::files_in_short;
 pub use import::{ImportOptions, ImportReport, build_known, import, import_open};
 pub use init::init;
