@@ -115,7 +115,7 @@ pub fn past(
 ) -> Result<Past, Failure> {
     let past = log.past(job);
     if let (Job::Report, None) = (job, past.done) {
-        // Of a week that was not there nothing is told.
+        // The first report comes after the first week.
         let began = match repository {
             Some(repository) => Catalog::load(repository)
                 .map_err(ops::Error::from)?

@@ -13,7 +13,7 @@ use super::super::render;
 use super::facts::{Schedules, Whose, alarm_file, gather};
 use super::notice::capital;
 
-/// What is told of.
+/// The time that a report covers.
 const SPAN: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Lines of what happened.
 const TOLD: usize = 12;
@@ -72,7 +72,7 @@ fn body(
         .iter()
         .filter(|(_, record)| whose.has(record) && !record.is_safety())
         .collect();
-    // Where the server is not found, the snapshots of all are here: those of one are told of.
+    // If the server is not found, these are the snapshots of all servers: the report is about one.
     let server = own.last().map(|(_, record)| instance_of(record).to_owned());
     let own: Vec<&Snapshot> = own
         .into_iter()
@@ -82,12 +82,13 @@ fn body(
     let is_recent = |(_, record): &Snapshot| render::moment(record.time_ns) > begin;
     let recent: Vec<&Snapshot> = own.iter().copied().filter(|one| is_recent(one)).collect();
     lines.push(String::new());
-    lines.push(format!(
+    let added = format!(
         "In the last 7 days, {} added {} to the repository. {}",
         render::plural(recent.len() as u64, "snapshot", "snapshots"),
         render::size(recent.iter().map(|(_, record)| record.bytes.new_stored).sum()),
         room(repository)
-    ));
+    );
+    lines.push(added.trim_end().to_owned());
     let before = own.iter().rev().find(|one| !is_recent(one)).or(own.first());
     if let (Some(before), Some(after)) = (before, own.last())
         && before.0 != after.0
@@ -125,12 +126,11 @@ fn happened(
     Ok(lines)
 }
 
-/// How large the repository is, and what is left on its disk.
+/// How large the repository is, and what is left on its disk. Where it cannot be listed, nothing is
+/// said of it.
 fn room(repository: &Repository) -> String {
-    let bytes: u64 = repository
-        .backend()
-        .list("packs/")
-        .map_or(0, |packs| packs.iter().map(|pack| pack.size_bytes).sum());
+    let Ok(packs) = repository.backend().list("packs/") else { return String::new() };
+    let bytes: u64 = packs.iter().map(|pack| pack.size_bytes).sum();
     let free = match repository.location() {
         Location::Folder(folder) => rustix::fs::statvfs(folder).ok(),
         _ => None,
