@@ -14,7 +14,7 @@ use super::disk::{Disk, DiskFile, RealDisk};
 pub(super) const TEMP_PREFIX: &str = ".tmp-";
 
 /// A temporary name that no other process gives.
-pub(super) fn temp_name() -> io::Result<String> {
+pub(crate) fn temp_name() -> io::Result<String> {
     let mut nonce = [0; 8];
     getrandom::fill(&mut nonce).map_err(|e| io::Error::other(e.to_string()))?;
     Ok(format!("{TEMP_PREFIX}{}-{:016x}", std::process::id(), u64::from_le_bytes(nonce)))

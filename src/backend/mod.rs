@@ -17,6 +17,7 @@ pub use crash::{CrashDisk, Fault, Recording};
 pub use crash_image::Survival;
 pub use disk::{Disk, RandomFile, RealDisk, open_to_read};
 pub use durable::CacheFile;
+pub(crate) use durable::temp_name;
 pub use local::LocalBackend;
 pub use memory::{MemoryBackend, Verb};
 

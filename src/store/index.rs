@@ -16,7 +16,7 @@ use crate::chunk::ChunkId;
 use super::extent_row::ExtentRow;
 use super::fresh::Fresh;
 use super::guard::guarded;
-use super::index_file::{Base, IndexPlace, Removal, decode_extent, open_to_write, write_all};
+use super::index_file::{Base, IndexPlace, Removal, decode_extent, write_all, write_index};
 use super::known_pack::KnownPack;
 use super::pack_names::PackNames;
 use super::place::Place;
@@ -72,6 +72,8 @@ pub enum IndexMode {
 /// Finds chunks, and takes the claims on those being written.
 pub struct Index {
     pub(super) base: Option<Base>,
+    /// Another process writes the index file.
+    pub(super) is_busy: bool,
     pub(super) fresh: Fresh,
     /// Those that the index file does not know, and those of its own that were asked for.
     pub(super) packs: RwLock<HashMap<u32, KnownPack>>,
@@ -128,6 +130,11 @@ impl Index {
     /// Whether the index file could be used.
     pub fn has_file(&self) -> bool {
         self.base.is_some()
+    }
+
+    /// Whether the index file could not be used because another process writes it.
+    pub fn is_busy(&self) -> bool {
+        self.is_busy
     }
 
     /// Whether all that was ever stored is known to be there: the index file was, and so is every
@@ -310,12 +317,11 @@ impl Index {
         let Some(place) = self.place.clone() else { return Ok(false) };
         let packs = std::mem::take(self.packs_mut());
         let had_base = self.base.take().is_some();
-        let written = guarded(|| match open_to_write(&place, &self.repository, had_base)? {
-            Some(database) => {
-                write_all(&database, packs, &mut self.fresh, removal, (&self.names, &*self.backend))
-                    .map(|()| database.close().is_ok())
-            }
-            None => Ok(false),
+        let written = guarded(|| {
+            write_index(&place, had_base, |database| {
+                let seen = (&self.names, &*self.backend);
+                write_all((database, &self.repository), packs, &mut self.fresh, removal, seen)
+            })
         });
         Ok(match written {
             Some(Ok(is_current)) => is_current,

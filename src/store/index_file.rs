@@ -11,7 +11,7 @@ use redb::{
     ReadableTable, StorageError, TableDefinition,
 };
 
-use crate::backend::{Backend, Disk, FolderMark};
+use crate::backend::{Backend, Disk, FolderMark, temp_name};
 
 use super::extent_kind::{Codec, ExtentKind};
 use super::extent_row::ExtentRow;
@@ -129,8 +129,18 @@ pub(super) struct KnownPacks {
     pub next: u32,
 }
 
-/// The index file for reading; nothing where it cannot be used, whatever the reason.
-pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, KnownPacks)> {
+/// What became of opening the index file.
+pub(super) enum Opening {
+    /// It can be asked.
+    Open(Box<(Base, KnownPacks)>),
+    /// Another process writes it.
+    Busy,
+    /// It is missing, cannot be read, or is another repository's.
+    Useless,
+}
+
+/// Opens the index file for reading.
+pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Opening {
     let start = Instant::now();
     let database = loop {
         match place.open_read_only() {
@@ -138,14 +148,22 @@ pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, K
             Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < COMMIT_PATIENCE => {
                 std::thread::sleep(Duration::from_millis(5))
             }
+            Err(DatabaseError::DatabaseAlreadyOpen) => return Opening::Busy,
             // Left by a crash: opening it to write repairs it.
             Err(DatabaseError::RepairAborted) => match place.create().map(Database::close) {
                 Ok(Ok(())) if start.elapsed() < COMMIT_PATIENCE => {}
-                _ => return None,
+                _ => return Opening::Useless,
             },
-            Err(_) => return None,
+            Err(_) => return Opening::Useless,
         }
     };
+    match read_base(database, repository) {
+        Some(opened) => Opening::Open(Box::new(opened)),
+        None => Opening::Useless,
+    }
+}
+
+fn read_base(database: ReadOnlyDatabase, repository: &str) -> Option<(Base, KnownPacks)> {
     let read = database.begin_read().ok()?;
     let meta = read.open_table(META).ok()?;
     let is = |key: &str, wanted: &str| {
@@ -177,19 +195,21 @@ pub(super) fn open_base(place: &IndexPlace, repository: &str) -> Option<(Base, K
     Some((Base { chunks, extents, packs, ids, _file: database }, known))
 }
 
-/// The index file for writing; nothing where another process holds it. A file that is not this
-/// repository's is emptied.
-pub(super) fn open_to_write(
+/// Writes the index file: `fill` puts everything into one transaction. False where another process
+/// holds the file.
+///
+/// One that could be read is written in place. Any other, or none, is replaced by a new one that is
+/// made under another name: whoever is killed on the way leaves no half of an index.
+pub(super) fn write_index(
     place: &IndexPlace,
-    repository: &str,
-    had_base: bool,
-) -> Result<Option<Database>, redb::Error> {
-    if !had_base && place.disk.size(&place.path).is_ok() {
-        // It could not be used for reading: whatever it is, its content is not to be trusted.
-        match place.create() {
-            Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
-            _ => place.disk.remove(&place.path)?,
-        }
+    can_be_read: bool,
+    fill: impl FnOnce(&Database) -> Result<(), redb::Error>,
+) -> Result<bool, redb::Error> {
+    if !can_be_read {
+        return match place.open_read_only() {
+            Err(DatabaseError::DatabaseAlreadyOpen) => Ok(false),
+            _ => replace_index(place, fill),
+        };
     }
     let start = Instant::now();
     let database = loop {
@@ -197,18 +217,29 @@ pub(super) fn open_to_write(
             Err(DatabaseError::DatabaseAlreadyOpen) if start.elapsed() < COMMIT_PATIENCE => {
                 std::thread::sleep(Duration::from_millis(5))
             }
-            Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(None),
+            Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(false),
             other => break other?,
         }
     };
-    let write = database.begin_write()?;
-    {
-        let mut meta = write.open_table(META)?;
-        meta.insert("version", VERSION)?;
-        meta.insert("repository", repository)?;
+    fill(&database)?;
+    Ok(database.close().is_ok())
+}
+
+fn replace_index(
+    place: &IndexPlace,
+    fill: impl FnOnce(&Database) -> Result<(), redb::Error>,
+) -> Result<bool, redb::Error> {
+    let new =
+        IndexPlace { disk: place.disk.clone(), path: place.path.with_file_name(temp_name()?) };
+    let outcome = new.create().map_err(redb::Error::from).and_then(|database| {
+        fill(&database)?;
+        database.close()?;
+        Ok(place.disk.rename(&new.path, &place.path)?)
+    });
+    if outcome.is_err() {
+        new.discard();
     }
-    write.commit()?;
-    Ok(Some(database))
+    outcome.map(|()| true)
 }
 
 /// Packs that are given up, by their ids.
@@ -217,13 +248,18 @@ pub type Removal = HashSet<[u8; 16]>;
 /// Takes out what is given up, and puts in what is new: one transaction. `names` are the packs that
 /// were seen, and where.
 pub(super) fn write_all(
-    database: &Database,
+    (database, repository): (&Database, &str),
     packs: HashMap<u32, KnownPack>,
     fresh: &mut Fresh,
     removal: &Removal,
     (names, backend): (&PackNames, &dyn Backend),
 ) -> Result<(), redb::Error> {
     let write = database.begin_write()?;
+    {
+        let mut meta = write.open_table(META)?;
+        meta.insert("version", VERSION)?;
+        meta.insert("repository", repository)?;
+    }
     let written: Vec<_> =
         packs.values().filter(|pack| pack.is_written).map(|pack| pack.id).collect();
     remove(&write, removal, &packs)?;

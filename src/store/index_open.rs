@@ -11,7 +11,7 @@ use super::file_names::pack_folder;
 use super::fresh::Fresh;
 use super::guard::guarded;
 use super::index::{Index, IndexMode};
-use super::index_file::{KnownPacks, open_base};
+use super::index_file::{KnownPacks, Opening, open_base};
 use super::pack_names::{PackNames, folder_of, ids_in};
 use super::place::Place;
 use super::trailer::{PackTrailer, read_trailer};
@@ -31,6 +31,7 @@ impl Index {
     ) -> Result<Index, Error> {
         let mut index = Index {
             base: None,
+            is_busy: false,
             fresh: Fresh::new(repository.spill_folder()),
             packs: RwLock::default(),
             next: AtomicU32::new(0),
@@ -45,14 +46,18 @@ impl Index {
         };
         let mut known = KnownPacks::default();
         if mode != IndexMode::Rebuild
-            && let Some((base, packs)) = index
-                .place
-                .as_ref()
-                .and_then(|place| guarded(|| open_base(place, &index.repository)).flatten())
+            && let Some(place) = &index.place
         {
-            index.base = Some(base);
-            index.next = AtomicU32::new(packs.next);
-            known = packs;
+            match guarded(|| open_base(place, &index.repository)) {
+                Some(Opening::Open(opened)) => {
+                    let (base, packs) = *opened;
+                    index.base = Some(base);
+                    index.next = AtomicU32::new(packs.next);
+                    known = packs;
+                }
+                Some(Opening::Busy) => index.is_busy = true,
+                Some(Opening::Useless) | None => {}
+            }
         }
         index.names = if mode == IndexMode::Use && excluded.is_empty() {
             PackNames::since(

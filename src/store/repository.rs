@@ -257,6 +257,10 @@ impl Repository {
     pub fn sweep(root: &Path, tmp: Option<PathBuf>) -> Result<(), Error> {
         RepositoryLock::if_alone(root, || {
             let (backend, tmp) = (LocalBackend::new(root), tmp.unwrap_or_else(|| root.join("tmp")));
+            // The index of an encrypted repository is made elsewhere.
+            if let Some(cache) = tmp.parent().filter(|cache| *cache != root) {
+                crate::tolerate(LocalBackend::new(cache).sweep());
+            }
             let is_used = std::fs::read_dir(&tmp).is_ok_and(|mut entries| entries.next().is_some());
             if !is_used && !backend.was_cut_off()? {
                 return Ok(());

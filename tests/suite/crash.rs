@@ -102,6 +102,9 @@ impl Promise<'_> {
     /// Opens what a crash left, and looks at all of it; then goes on with it as a user would.
     fn holds(&self, disk: CrashDisk, source: &Path, when: &str) {
         let repository = open(&disk);
+        let found = check_all(&repository).findings;
+        // Half an index would be told as damage, and people would look for a broken disk.
+        assert!(found.iter().all(|finding| finding.name != "index.redb"), "{when}: {found:?}");
         self.is_listed(&repository, when);
         let taken = capture(&repository, source).unwrap_or_else(|error| {
             panic!("{when}: the next capture: {}", jellyvault_text(&error))

@@ -201,7 +201,7 @@ fn check_index(
 ) -> Result<(), Error> {
     let Some(place) = repository.index_place() else { return Ok(()) };
     let is_there = place.disk.size(&place.path).is_ok_and(|bytes| bytes > 0);
-    if is_there && !index.has_file() && index.lost().is_empty() {
+    if is_there && !index.has_file() && !index.is_busy() && index.lost().is_empty() {
         fault = Some("it cannot be read");
     }
     let mut of_index: HashMap<u32, u64> = HashMap::new();
