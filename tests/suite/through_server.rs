@@ -678,15 +678,12 @@ fn a_scheduled_snapshot_waits_for_the_end_of_a_library_scan_and_not_for_ever() {
     home.configure(&home.server.url, &format!("wait_max = \"1s\"\n{due}"));
     home.server.set(|known| known.scans = usize::MAX);
     let meanwhile = run(&[]);
-    assert!(
-        meanwhile.contains("was still running after 1 s, so the snapshot was taken meanwhile"),
-        "{meanwhile}"
-    );
+    assert!(meanwhile.contains("had not ended after 1 s, so it was done meanwhile"), "{meanwhile}");
     home.configure(&home.server.url, &format!("wait_max = \"30m\"\n{due}"));
     home.server.set(|known| known.scans = 1);
     let after = run(&[]);
     assert!(
-        after.contains("taken after the server's task \"Scan Media Library\" ended"),
+        after.contains("begun after the server's task \"Scan Media Library\" ended"),
         "{after}"
     );
     // Who asks for a snapshot gets it, and so does who has a server that is stopped or that cannot
@@ -697,9 +694,43 @@ fn a_scheduled_snapshot_waits_for_the_end_of_a_library_scan_and_not_for_ever() {
     assert_eq!(home.server.asked("").len(), asked);
     home.server.fail("GET /", Fault::Status(401));
     let refused = run(&[]);
-    assert!(refused.contains("could not be asked whether a library scan runs"), "{refused}");
+    assert!(refused.contains("could not be asked whether it is busy"), "{refused}");
     home.configure("http://127.0.0.1:1", due);
     assert!(!run(&[]).contains("could not be asked"));
+}
+
+#[test]
+fn jobs_that_read_much_wait_while_somebody_watches_and_a_snapshot_does_not() {
+    let home = home("12.0");
+    let jobs = |check: bool, snapshot: bool| {
+        let of = |name: &str, is_on: bool| {
+            let how = if is_on { "every = \"62d\"" } else { "enabled = false" };
+            format!("[{name}]\n{how}\n")
+        };
+        let rest = [("retention", false), ("drill", false), ("report", false)];
+        let named = [("check", check), ("snapshot", snapshot)].into_iter().chain(rest);
+        format!(
+            "wait_max = \"1s\"\n{}",
+            named.map(|(name, is_on)| of(name, is_on)).collect::<String>()
+        )
+    };
+    home.server.set(|known| known.is_playing = true);
+    home.configure(&home.server.url, &jobs(true, false));
+    let (done, _) = home.program.json(&["run"]);
+    let what = done["jobs"][0]["what"].as_str().unwrap_or_else(|| panic!("{done}"));
+    assert!(what.contains("playback had not ended after 1 s, so it was done meanwhile"), "{what}");
+    // Done: it is not due any more, and nobody is asked.
+    let asked = home.server.asked("GET /Sessions").len();
+    assert!(asked > 0);
+    assert_eq!(home.program.json(&["run"]).0["jobs"], serde_json::json!([]));
+    for snapshot in home.program.json(&["list"]).0["snapshots"].as_array().unwrap() {
+        home.program.ok(&["forget", snapshot["id"].as_str().unwrap()]);
+    }
+    home.configure(&home.server.url, &jobs(false, true));
+    let (done, _) = home.program.json(&["run"]);
+    let what = done["jobs"][0]["what"].as_str().unwrap_or_else(|| panic!("{done}"));
+    assert!(what.starts_with("snapshot ") && !what.contains("playback"), "{what}");
+    assert_eq!(home.server.asked("GET /Sessions").len(), asked);
 }
 
 #[test]

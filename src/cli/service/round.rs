@@ -28,13 +28,12 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<Exit, Failure> {
     if args.dry_run {
         return tell_plan(context, &schedules, &chosen, &now);
     }
-    // Who names a job wants it now.
-    let remark = if args.job.is_empty() && chosen.contains(&Job::Snapshot) {
-        Patience::default().wait(context, loaded)?
-    } else {
-        None
-    };
-    let Some(done) = do_all(context, loaded, &chosen, remark.as_deref())? else {
+    let mut patience = Patience::default();
+    let done = do_all(context, loaded, &chosen, |job| {
+        // Who names a job wants it now.
+        if args.job.is_empty() { patience.wait(context, loaded, job) } else { Ok(None) }
+    })?;
+    let Some(done) = done else {
         return tell_busy(context);
     };
     let later = Zoned::now().with_time_zone(context.zone.clone());
@@ -130,17 +129,18 @@ pub fn log_of(repository: &Repository) -> JobLog {
     repository.job_log_file().map(|path| JobLog::read(&path)).unwrap_or_default()
 }
 
-/// Does jobs one after the other, and notes what became of each, with the remark on the moment that
-/// a snapshot waited for; nothing where another process does them.
+/// Does jobs one after the other, and notes what became of each; nothing where another process does
+/// them. `quiet` waits for the moment of each; what it says of that is noted, too.
 pub fn do_all(
     context: &Context,
     loaded: &Loaded,
     chosen: &[Job],
-    remark: Option<&str>,
+    mut quiet: impl FnMut(Job) -> Result<Option<String>, Failure>,
 ) -> Result<Option<Vec<(Job, Outcome)>>, Failure> {
     let mut done = Vec::new();
     let mut claimed = None;
     for job in chosen {
+        let remark = quiet(*job)?;
         if claimed.is_none()
             && let Ok(repository) = open(context)?
         {
@@ -150,7 +150,7 @@ pub fn do_all(
             }
         }
         let mut outcome = jobs::run(context, loaded, *job)?;
-        if let Some(remark) = remark.filter(|_| *job == Job::Snapshot) {
+        if let Some(remark) = remark {
             outcome.words.push_str(&format!(" ({remark})"));
         }
         if let Ok(repository) = open(context)? {

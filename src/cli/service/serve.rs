@@ -68,7 +68,7 @@ struct Service<'c> {
     web: Web,
     /// How it stood at the last look.
     level: Option<Level>,
-    /// Since when a snapshot waits for the server.
+    /// Since when jobs wait for the server.
     patience: Patience,
     pulse: Pulse,
 }
@@ -85,24 +85,19 @@ impl Service<'_> {
                 Vec::new()
             });
         self.pulse.works(false);
+        self.patience.forget_others(&due);
         let mut done = Vec::new();
         for job in Job::ALL.into_iter().filter(|job| due.contains(job) || ordered.contains(job)) {
-            let mut remark = None;
-            if job == Job::Snapshot {
-                // What somebody asks for is done now, whatever the server does.
-                let verdict = if ordered.contains(&job) {
-                    Verdict::Go(None)
-                } else {
-                    self.patience.look(context, loaded)
-                };
-                match verdict {
-                    Verdict::Go(found) => (remark, self.patience) = (found, Patience::default()),
-                    Verdict::Wait => continue,
-                }
-            }
+            // What somebody asks for is done now, whatever the server does.
+            let verdict = if ordered.contains(&job) {
+                Verdict::Go(None)
+            } else {
+                self.patience.look(context, loaded, job)
+            };
+            let Verdict::Go(remark) = verdict else { continue };
             self.web.board.begin(job);
             self.pulse.works(true);
-            let outcome = round::do_all(context, loaded, &[job], remark.as_deref());
+            let outcome = round::do_all(context, loaded, &[job], |_| Ok(remark.clone()));
             self.web.board.end();
             self.pulse.works(false);
             match outcome {
