@@ -155,6 +155,18 @@ impl Notify {
         }
     }
 
+    /// Who is told, in words, without what is secret about it.
+    pub fn destinations(&self) -> Vec<String> {
+        let shown = self.masked();
+        let mut words = Vec::new();
+        for (name, addresses) in shown.addresses() {
+            words.extend(addresses.iter().map(|address| format!("{name}: {address}")));
+        }
+        words.extend(all(&self.email).iter().map(|address| format!("e-mail: {address}")));
+        words.extend(shown.command.first().map(|program| format!("program: {program}")));
+        words
+    }
+
     /// Whether anybody would be told.
     pub fn is_empty(&self) -> bool {
         self.addresses()

@@ -44,21 +44,8 @@ impl Index {
             lost: Vec::new(),
             unplaced: AtomicU64::new(0),
         };
-        let mut known = KnownPacks::default();
-        if mode != IndexMode::Rebuild
-            && let Some(place) = &index.place
-        {
-            match guarded(|| open_base(place, &index.repository)) {
-                Some(Opening::Open(opened)) => {
-                    let (base, packs) = *opened;
-                    index.base = Some(base);
-                    index.next = AtomicU32::new(packs.next);
-                    known = packs;
-                }
-                Some(Opening::Busy) => index.is_busy = true,
-                Some(Opening::Useless) | None => {}
-            }
-        }
+        let known =
+            if mode == IndexMode::Rebuild { KnownPacks::default() } else { index.open_file() };
         index.names = if mode == IndexMode::Use && excluded.is_empty() {
             PackNames::since(
                 &*index.backend,
@@ -107,6 +94,22 @@ impl Index {
         }
         tracing::debug!(trailers_read = index.trailers_read, "opened the index");
         Ok(index)
+    }
+
+    /// Opens the index file, if it can be used; what it says of the packs.
+    fn open_file(&mut self) -> KnownPacks {
+        let Some(place) = &self.place else { return KnownPacks::default() };
+        match guarded(|| open_base(place, &self.repository)) {
+            Some(Opening::Open(opened)) => {
+                let (base, packs) = *opened;
+                (self.base, self.next) = (Some(base), AtomicU32::new(packs.next));
+                packs
+            }
+            opening => {
+                self.is_busy = matches!(opening, Some(Opening::Busy));
+                KnownPacks::default()
+            }
+        }
     }
 
     /// Holds the packs that are there against those of the index file: those that it does not know;

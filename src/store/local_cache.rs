@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::backend::{Disk, RealDisk};
+use crate::backend::{Disk, LocalBackend, RealDisk};
 
 use super::index_file::IndexPlace;
 
@@ -57,6 +57,14 @@ impl LocalCache {
     /// On any disk: the index and the newest snapshots alone.
     pub(super) fn on_disk(disk: Arc<dyn Disk>, root: &Path) -> LocalCache {
         LocalCache { disk, root: root.to_path_buf(), has_paths: false }
+    }
+
+    /// Removes what killed processes left where an encrypted repository has its index: in the folder
+    /// around `tmp`, if that is not the repository's own.
+    pub(super) fn sweep_elsewhere(repository: &Path, tmp: &Path) {
+        if let Some(cache) = tmp.parent().filter(|cache| *cache != repository) {
+            crate::tolerate(LocalBackend::new(cache).sweep());
+        }
     }
 
     fn path(&self, name: &str) -> Option<PathBuf> {

@@ -257,16 +257,12 @@ impl Repository {
     pub fn sweep(root: &Path, tmp: Option<PathBuf>) -> Result<(), Error> {
         RepositoryLock::if_alone(root, || {
             let (backend, tmp) = (LocalBackend::new(root), tmp.unwrap_or_else(|| root.join("tmp")));
-            // The index of an encrypted repository is made elsewhere.
-            if let Some(cache) = tmp.parent().filter(|cache| *cache != root) {
-                crate::tolerate(LocalBackend::new(cache).sweep());
-            }
+            LocalCache::sweep_elsewhere(root, &tmp);
             let is_used = std::fs::read_dir(&tmp).is_ok_and(|mut entries| entries.next().is_some());
             if !is_used && !backend.was_cut_off()? {
                 return Ok(());
             }
-            // What another user's killed run left there may not be removable; that must not stop
-            // this one.
+            // What another user's killed run left may not be removable, and stops nobody.
             crate::tolerate(std::fs::remove_dir_all(tmp));
             Ok(backend.sweep()?)
         })

@@ -20,6 +20,8 @@ mod posted;
 mod quick;
 mod requests;
 mod routes;
+mod run;
+mod run_log;
 mod runs;
 mod server;
 mod site;

@@ -10,8 +10,8 @@ use axum::routing::{get, post};
 use super::guard::guard;
 use super::oops::Oops;
 use super::pages::{
-    browse, compare, health, jobs, library, login, overview, quick, restore, settings, snapshot,
-    snapshots,
+    browse, compare, health, import, jobs, library, login, overview, quick, restore, settings,
+    snapshot, snapshots,
 };
 use super::site::Site;
 use super::{api, assets, events};
@@ -76,6 +76,7 @@ fn pages() -> Router {
         .route("/restore/run", post(restore::run))
         .route("/restore/disarm", post(restore::disarm))
         .route("/export", get(restore::export))
+        .route("/import", get(import::show).post(import::run))
         .route("/jobs", get(jobs::show).post(overview::order))
         .route("/jobs/{id}", get(jobs::one))
         .route("/jobs/{id}/cancel", post(jobs::cancel))
@@ -83,6 +84,7 @@ fn pages() -> Router {
         .route("/settings", get(settings::show))
         .route("/settings/password", post(settings::set_password))
         .route("/settings/retention", get(settings::retention))
+        .route("/settings/notify", post(settings::test_alarms))
         .route("/settings/sessions/{id}", post(settings::end_session))
         .route("/settings/tokens/{id}", post(settings::end_token))
         .route("/events", get(events::events))

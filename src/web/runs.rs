@@ -17,6 +17,8 @@ use crate::figures::argument;
 
 use super::board::{Board, Far, Order};
 use super::oops::Oops;
+use super::run::{Outcome, Run};
+use super::run_log::RunLog;
 
 /// Bytes of a command's output that are kept, at most.
 const WORDS_BYTES_MAX: usize = 256 << 10;
@@ -36,40 +38,10 @@ pub struct Command {
     pub shown: String,
 }
 
-/// A command that was started.
-#[derive(Clone, Debug)]
-pub struct Run {
-    /// Its number.
-    pub id: u64,
-    /// What it is for: `Restore 3 paths from 01jd…`.
-    pub title: String,
-    /// The whole command as it is typed in a terminal.
-    pub shown: String,
-    /// When it began.
-    pub began: Timestamp,
-    /// Its result; none while it runs.
-    pub outcome: Option<Outcome>,
-    /// How far it is.
-    pub far: Far,
-    pid: Option<i32>,
-    /// Whether the user cancelled it.
-    pub is_cancelled: bool,
-}
-
-/// The result of a command.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// Its exit code: 0 done, 3 done with problems, 130 cancelled.
-    pub code: i32,
-    /// Its output.
-    pub words: String,
-    /// When it ended.
-    pub ended: Timestamp,
-}
-
-/// All commands that were started since the service started.
+/// The commands that were started from the page.
 pub struct Runs {
     command: Command,
+    log: RunLog,
     board: Arc<Board>,
     orders: Sender<Order>,
     list: Mutex<VecDeque<Run>>,
@@ -82,13 +54,19 @@ pub struct Runs {
 const ASKED_MAX: usize = 2;
 
 impl Runs {
-    pub(super) fn new(command: Command, board: Arc<Board>, orders: Sender<Order>) -> Runs {
+    pub(super) fn new(
+        (command, log): (Command, RunLog),
+        board: Arc<Board>,
+        orders: Sender<Order>,
+    ) -> Runs {
+        let list = log.read();
         Runs {
             command,
+            log,
             board,
             orders,
-            list: Mutex::default(),
-            last: AtomicU64::new(0),
+            last: AtomicU64::new(list.iter().map(|run| run.id).max().unwrap_or_default()),
+            list: Mutex::new(list),
             asked: Mutex::default(),
         }
     }
@@ -189,6 +167,7 @@ impl Runs {
         if list.len() > KEPT {
             list.pop_front();
         }
+        self.log.write(&list);
         drop(list);
         self.board.turn();
         let runs = self.clone();
@@ -205,9 +184,12 @@ impl Runs {
     }
 
     fn finish(&self, id: u64, outcome: Outcome) {
-        if let Some(run) = self.list().iter_mut().find(|run| run.id == id) {
+        let mut list = self.list();
+        if let Some(run) = list.iter_mut().find(|run| run.id == id) {
             (run.outcome, run.pid) = (Some(outcome), None);
         }
+        self.log.write(&list);
+        drop(list);
         // Fails only if the service is stopping.
         crate::tolerate(self.orders.send(Order::Look));
         self.board.turn();
@@ -309,14 +291,15 @@ fn far_of(line: &[u8]) -> Option<Far> {
 mod tests {
     use super::*;
 
-    fn runs() -> (Arc<Runs>, std::sync::mpsc::Receiver<Order>) {
+    fn runs(dir: &tempfile::TempDir) -> (Arc<Runs>, std::sync::mpsc::Receiver<Order>) {
+        let log = dir.path().join("runs.json");
         let (orders, heard) = std::sync::mpsc::channel();
         let command = Command {
             program: "/bin/sh".into(),
             arguments: vec!["-c".into(), "shift; exec \"$@\"".into(), "sh".into()],
             shown: "jellyvault".to_owned(),
         };
-        (Arc::new(Runs::new(command, Arc::default(), orders)), heard)
+        (Arc::new(Runs::new((command, RunLog(log)), Arc::default(), orders)), heard)
     }
 
     fn words(words: &[&str]) -> Vec<OsString> {
@@ -325,22 +308,41 @@ mod tests {
 
     #[test]
     fn a_command_is_started_told_and_cancelled() {
-        let (runs, heard) = runs();
-        let outcome = runs.ask(&words(&["sh", "-c", "echo out; echo err >&2; exit 3"])).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let (own, heard) = runs(&dir);
+        let outcome = own.ask(&words(&["sh", "-c", "echo out; echo err >&2; exit 3"])).unwrap();
         assert_eq!((outcome.code, outcome.words.as_str()), (3, "out\nerr\n"));
-        let id = runs.start("A long one".to_owned(), &words(&["sleep", "60"])).unwrap();
-        let busy = runs.start("Another".to_owned(), &words(&["true"])).unwrap_err();
+        let id = own.start("A long one".to_owned(), &words(&["sleep", "60"])).unwrap();
+        let busy = own.start("Another".to_owned(), &words(&["true"])).unwrap_err();
         assert!(busy.what.contains("A long one"), "{busy:?}");
-        runs.cancel(id);
+        // The service is killed and starts again while it runs: its result is not known.
+        let lost = runs(&dir).0.get(id).unwrap();
+        assert!(lost.outcome.unwrap().words.contains("result is not known"));
+        own.cancel(id);
         assert_eq!(heard.recv().unwrap(), Order::Look);
-        let run = runs.get(id).unwrap();
+        let run = own.get(id).unwrap();
         assert!(run.is_cancelled && run.outcome.unwrap().code == 130);
-        assert_eq!(runs.shown(&words(&["show", "a b"])), "jellyvault show 'a b'");
+        let after = runs(&dir).0;
+        let known = after.get(id).unwrap();
+        assert!(known.is_cancelled && known.outcome.unwrap().code == 130);
+        let next = after
+            .start("Much".to_owned(), &words(&["sh", "-c", "yes ä | head -c 30000; echo end"]))
+            .unwrap();
+        assert_eq!(next, id + 1);
+        while after.is_busy() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let kept = runs(&dir).0.get(next).unwrap().outcome.unwrap().words;
+        assert!(
+            kept.len() < 10_000 && kept.starts_with("[The beginning") && kept.ends_with("end\n")
+        );
+        assert_eq!(own.shown(&words(&["show", "a b"])), "jellyvault show 'a b'");
     }
 
     #[test]
     fn endless_words_are_cut() {
-        let (runs, _heard) = runs();
+        let dir = tempfile::tempdir().unwrap();
+        let (runs, _heard) = runs(&dir);
         let outcome = runs.ask(&words(&["sh", "-c", "head -c 3000000 /dev/zero"])).unwrap();
         assert_eq!((outcome.code, outcome.words.len()), (0, WORDS_BYTES_MAX));
     }
@@ -348,7 +350,8 @@ mod tests {
     #[test]
     fn progress_is_told_and_is_no_word() {
         let script = "echo '{\"progress\":{\"phase\":\"Restoring\",\"files\":{\"done\":1,\"expected\":2},\"bytes\":{\"done\":3,\"expected\":0}}}' >&2; echo a >&2";
-        let (runs, _heard) = runs();
+        let dir = tempfile::tempdir().unwrap();
+        let (runs, _heard) = runs(&dir);
         let mut told = Vec::new();
         let outcome =
             wait(runs.spawn(&words(&["sh", "-c", script])).unwrap(), |far| told.push(far.clone()));

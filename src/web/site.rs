@@ -13,6 +13,7 @@ use crate::service::Loaded;
 use super::auth::Auth;
 use super::board::{Board, Order};
 use super::quick::Quick;
+use super::run_log::RunLog;
 use super::runs::{Command, Runs};
 use super::stories::Stories;
 
@@ -38,6 +39,8 @@ pub struct SiteSettings {
     pub machine: String,
     /// The id of the server of the configuration, where it was found.
     pub server_id: Option<String>,
+    /// The directory in which that server puts its own backups.
+    pub backups: Option<PathBuf>,
 }
 
 impl SiteSettings {
@@ -100,7 +103,7 @@ impl Site {
     pub fn new(
         repository: PathBuf,
         settings: SiteSettings,
-        (accounts, armed_file): (PathBuf, PathBuf),
+        (accounts, armed_file, runs_file): (PathBuf, PathBuf, PathBuf),
         password: Option<&str>,
         board: Arc<Board>,
         orders: Sender<Order>,
@@ -113,7 +116,7 @@ impl Site {
             auth: Auth::new(accounts, password)?,
             quick: Quick::new(loaded.config.jellyfin.sign_in_client()),
             armed_file,
-            runs: Arc::new(Runs::new(command, board.clone(), orders.clone())),
+            runs: Arc::new(Runs::new((command, RunLog(runs_file)), board.clone(), orders.clone())),
             stories: Stories::default(),
             reading: semaphore(READING_MAX),
             downloads: semaphore(DOWNLOADS_MAX),

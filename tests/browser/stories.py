@@ -19,7 +19,7 @@ ITEM = "/library/" + FILM.rsplit("/", 1)[1]
 PAGES = [
     "/", "/snapshots", "/snapshots?q=nobody", "/snapshots/latest", "/snapshots/latest/browse", f"/snapshots/latest/browse/{FILM}",
     f"/snapshots/latest/browse/{FILM}/poster.jpg", "/snapshots/latest/browse/config/system.xml", "/compare/latest~1/latest", "/compare/latest~1/now",
-    "/library", "/library?q=crimson", ITEM, "/restore", f"/restore?snapshot=latest&path={FILM}", "/export?snapshot=latest", "/jobs", "/health",
+    "/library", "/library?q=crimson", ITEM, "/restore", f"/restore?snapshot=latest&path={FILM}", "/export?snapshot=latest", "/import", "/jobs", "/health",
     "/settings", "/settings/retention", "/nowhere",
 ]
 

@@ -277,6 +277,31 @@ fn one_users_watch_state_and_one_picture_come_back_from_the_page_while_the_serve
         home.server.known.lock().unwrap().pictures[&(SUNDAY.to_owned(), "Primary".to_owned())].0,
         then
     );
+    // The playlist itself: it was deleted.
+    let link = format!("/restore?snapshot=latest&list=playlist:{SUNDAY}");
+    let item = service.get(&cookie, &format!("/library/{SUNDAY}")).text();
+    assert!(item.contains(&format!("list=playlist:{SUNDAY}")), "{item}");
+    run_sql(
+        &home.data.join("data/jellyfin.db"),
+        "PRAGMA foreign_keys = OFF; DELETE FROM BaseItems WHERE Id = '2B24D773-E19C-9AE1-7BDA-DD451A628992'",
+    );
+    home.server.set(|known| known.next_id = SUNDAY.to_owned());
+    let page = service.get(&cookie, &link);
+    let (list, name) = (page.field("list"), page.field("name"));
+    assert_eq!(name, "Sunday “Best”");
+    let form = [("snapshot", "latest"), ("what", "list"), ("list", &list), ("name", &name)];
+    let plan = service.post(&cookie, "/restore/plan", &form).text();
+    assert!(plan.contains("would be made again") && !plan.contains("at the next start"), "{plan}");
+    let before = home.server.changes();
+    let started = service.post(&cookie, "/restore/run", &form);
+    service.wait_for(&cookie, started.header("location").unwrap(), |text| {
+        text.contains("was made again")
+    });
+    assert!(home.server.changes() > before);
+    for odd in ["playlist:", "playlist:--to=x", "folder:2b24d773e19c9ae17bdadd451a628992"] {
+        let form = [("snapshot", "latest"), ("what", "list"), ("list", odd)];
+        assert_eq!(service.post(&cookie, "/restore/plan", &form).status, 400);
+    }
     // What a form says is no option of the command.
     for odd in [
         [("item", "--to=/tmp"), ("path", "x/poster.png")],

@@ -73,7 +73,7 @@ fn ids(program: &Program) -> Vec<String> {
 }
 
 /// Every page that somebody who is signed in can open.
-const PAGES: [&str; 21] = [
+const PAGES: [&str; 22] = [
     "/",
     "/snapshots",
     "/snapshots?q=ana&changes=1",
@@ -88,6 +88,7 @@ const PAGES: [&str; 21] = [
     "/restore",
     "/restore?snapshot=latest&path=metadata",
     "/export?snapshot=latest",
+    "/import",
     "/jobs",
     "/health",
     "/settings",
@@ -727,6 +728,66 @@ fn what_removes_something_asks_for_the_password_again() {
     // Protection is a click, and is seen.
     assert_eq!(service.post(&cookie, &format!("/snapshots/{}/keep", ids[1]), &[]).status, 303);
     assert!(service.get(&cookie, "/snapshots").text().contains("protected"));
+}
+
+#[test]
+fn jellyfins_own_backups_are_imported_and_what_was_started_is_known_after_a_restart() {
+    let home = home("");
+    let backups = home.data.join("data/backups");
+    let zip = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/zips/extremes-12.0.zip");
+    write(backups.join("jellyfin-backup-20260801120000.zip"), std::fs::read(zip).unwrap());
+    write(backups.join("notes.txt"), "no zip");
+    std::os::unix::fs::symlink("/etc/passwd", backups.join("link.zip")).unwrap();
+    write(
+        &home.config,
+        format!(
+            "{}\n[notify]\ncommand = [\"/bin/sh\", \"-c\", \"echo \\\"$1\\\" > {}\"]\n",
+            std::fs::read_to_string(&home.config).unwrap(),
+            home.data.join("told").display()
+        ),
+    );
+    let service = Service::start(&home.program);
+    let cookie = service.sign_in(PASSWORD);
+    let page = service.get(&cookie, "/import").text();
+    assert!(
+        page.contains("jellyfin-backup-20260801120000.zip")
+            && !page.contains("notes.txt")
+            && !page.contains("link.zip"),
+        "{page}"
+    );
+    // Only what is listed: a name is no path.
+    for odd in ["link.zip", "notes.txt", "../jellyfin.db", "--label", ""] {
+        assert_eq!(service.post(&cookie, "/import", &[("zip", odd)]).status, 404, "{odd}");
+    }
+    let before = ids(&home.program).len();
+    let form = [("zip", "jellyfin-backup-20260801120000.zip")];
+    let started = service.post(&cookie, "/import", &form);
+    assert_eq!(started.status, 303, "{}", started.text());
+    let job = started.header("location").unwrap().to_owned();
+    service.wait_for(&cookie, &job, |text| {
+        text.contains("badge good") || text.contains("with problems")
+    });
+    assert_eq!(ids(&home.program).len(), before + 1);
+    // The settings say who is told, and send a test.
+    let settings = service.get(&cookie, "/settings").text();
+    assert!(settings.contains("program: /bin/sh") && !settings.contains("echo"), "{settings}");
+    let sentence = "One snapshot for each of the last 30 days that have one.";
+    assert!(settings.contains(sentence), "{settings}");
+    let test = service.post(&cookie, "/settings/notify", &[]);
+    service.wait_for(&cookie, test.header("location").unwrap(), |text| text.contains("badge good"));
+    assert!(home.data.join("told").exists());
+    drop(service);
+    // The service starts again.
+    let service = Service::start(&home.program);
+    let cookie = service.sign_in(PASSWORD);
+    let list = service.get(&cookie, "/jobs").text();
+    assert!(
+        list.contains("Import jellyfin-backup-20260801120000.zip")
+            && list.contains("Send a test of the alarms"),
+        "{list}"
+    );
+    let job = service.get(&cookie, &job).text();
+    assert!(job.contains("badge good") || job.contains("with problems"), "{job}");
 }
 
 #[test]

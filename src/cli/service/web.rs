@@ -97,17 +97,19 @@ fn serve(
     let value =
         |what: String| Failure::from(crate::service::ConfigError::Value { section: "web", what });
     let (address, base) = (config.address().map_err(value)?, config.base().map_err(value)?);
-    let Some(files) = state_file(context, "web").zip(state_file(context, "armed")) else {
+    let files = |what| state_file(context, what);
+    let (Some(web), Some(armed), Some(runs)) = (files("web"), files("armed"), files("runs")) else {
         return Err(refuse(
             "the password of the web page cannot be stored".to_owned(),
             "Set HOME or XDG_STATE_HOME.",
         ));
     };
     let password = password_of(config)?;
-    let server_id =
-        source::find(context, &SourceArgs::default()).ok().and_then(|(_, spec)| spec.server.id);
+    let found = source::find(context, &SourceArgs::default()).ok();
+    let backups = found.as_ref().map(|(instance, _)| Path::new(&instance.data).join("backups"));
     let settings = SiteSettings {
-        server_id,
+        server_id: found.and_then(|(_, spec)| spec.server.id),
+        backups,
         base,
         allowed_hosts: config.allowed_hosts.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
@@ -122,7 +124,7 @@ fn serve(
     let site = Site::new(
         repository,
         settings,
-        files,
+        (web, armed, runs),
         password.as_deref(),
         board,
         orders,

@@ -9,7 +9,7 @@ use crate::service::{Armed, Job};
 
 use super::super::oops::Oops;
 use super::super::posted::Posted;
-use super::super::runs::Run;
+use super::super::run::Run;
 use super::super::view::View;
 use super::{overview, page, parts};
 
@@ -37,7 +37,7 @@ pub async fn show(view: View) -> Result<Response, Oops> {
         }
         section.card {
             h2 { "Started from this page" }
-            @if runs.is_empty() { p.soft { "Nothing since the service started." } }
+            @if runs.is_empty() { p.soft { "Nothing so far." } }
             ul.plain { @for run in &runs { li.row.between {
                 span { a href=(view.to(&format!("/jobs/{}", run.id))) { (run.title) } ", " (parts::when(&view, run.began)) }
                 (badge(run))
@@ -82,9 +82,7 @@ fn badge(run: &Run) -> Markup {
 
 fn run_of(view: &View, id: &str) -> Result<Run, Oops> {
     let found = id.parse().ok().and_then(|id| view.site.runs.get(id));
-    found.ok_or_else(|| {
-        Oops::not_found("there is no such job. The list is cleared when the service restarts")
-    })
+    found.ok_or_else(|| Oops::not_found("there is no such job. Only the newest 100 are listed"))
 }
 
 /// One command that was started from the page.

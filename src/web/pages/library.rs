@@ -147,11 +147,27 @@ fn of_item(
         h1 { (titled.name) }
         p { (parts::capital(titled.kind)) @if let Some(year) = titled.year { ", " (year) } ". As of the snapshot of " (parts::at(view, parts::taken(&snapshot.1))) "." }
         @if let Some(media) = &titled.media { p.small { "Media: " code { (media) } } }
+        (list(view, &snapshot, &titled))
         (pictures(session, view, &catalog, &titled)?)
         (story(view, &catalog, &titled))
         (folders(session, view, &snapshot, &titled)?)
     };
     Ok((titled.name.clone(), main))
+}
+
+/// A playlist or a collection is more than its files: its entries are in the database.
+fn list(view: &View, snapshot: &Snapshot, titled: &Titled) -> Markup {
+    let has_key = view.site.loaded.config.jellyfin.api_key_file.is_some();
+    let (kind, id) = (titled.kind, format!("{:032x}", titled.id));
+    html! { @if ["playlist", "collection"].contains(&kind) { section.card {
+        h2 { "Bring this " (kind) " back" }
+        @if has_key {
+            p { "With its entries and cover, while Jellyfin is running. If the " (kind) " still exists, the entries that it lost are added." }
+            a.button.first href=(view.to(&format!("/restore?snapshot={}&list={kind}:{id}", short(&snapshot.0)))) { "Restore this " (kind) }
+        } @else {
+            p { "Its entries are in the database, so its files alone bring back an empty " (kind) ". With an API key in the section [jellyfin] of the configuration, you can restore it here." }
+        }
+    } } }
 }
 
 /// All pictures that any snapshot has of it, each version with its time.

@@ -3,6 +3,7 @@
 pub mod browse;
 pub mod compare;
 pub mod health;
+pub mod import;
 pub mod jobs;
 pub mod library;
 pub mod login;
@@ -10,6 +11,7 @@ pub mod overview;
 pub mod parts;
 pub mod quick;
 pub mod restore;
+mod restore_command;
 pub mod settings;
 pub mod snapshot;
 pub mod snapshots;

@@ -11,15 +11,16 @@ use serde::Deserialize;
 
 use crate::figures::short;
 use crate::manifest::{display, instance_of};
-use crate::ops::{ExportKind, Session, Snapshot, read_id, source_name, users_of};
+use crate::ops::{ExportKind, Session, Snapshot, called_so, read_id, source_name, users_of};
 use crate::source::Category;
 
 use super::super::oops::Oops;
 use super::super::posted::Posted;
 use super::super::requests::read;
-use super::super::runs::Outcome;
+use super::super::run::Outcome;
 use super::super::view::View;
 use super::super::{download, names};
+use super::restore_command::{arguments, list_of, what};
 use super::snapshot::{is_of_a_server, meant, of_a_server};
 use super::{login, page, parts};
 
@@ -31,10 +32,9 @@ pub struct Asked {
     replace: Option<String>,
     /// The id of the item that the path is a picture of.
     item: Option<String>,
+    /// A playlist or a collection: `playlist:ID`.
+    list: Option<String>,
 }
-
-/// The longest argument of a command, in bytes.
-const WORD_BYTES_MAX: usize = 64 << 10;
 
 /// Categories that can be restored while Jellyfin runs.
 const OF_RUNNING: [Category; 4] =
@@ -67,6 +67,10 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
     // The running server takes pictures by their item, where there is a key to ask it with.
     let has_key = view.site.loaded.config.jellyfin.api_key_file.is_some();
     let item = asked.item.as_deref().filter(|item| has_key && read_id(item).is_some());
+    let list = match asked.list.as_deref().filter(|list| has_key && list_of(list).is_some()) {
+        Some(list) => Some((list, name_of(session, &chosen, list)?)),
+        None => None,
+    };
     let users = users_of(session.repository(), &chosen)?;
     Ok(html! {
         h1 { "Restore" }
@@ -88,7 +92,12 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
                     input type="hidden" name="path" value=(path);
                     label.line { input type="checkbox" name="replace" value="1" checked[asked.replace.is_some()]; "Also delete newer pictures that Jellyfin would show instead" }
                 }
-                label.line { input type="radio" name="what" value="categories" checked[path.is_none()]; "Only these categories:" }
+                @if let Some((list, name)) = &list {
+                    label.line { input type="radio" name="what" value="list" checked; "Through the running server, with its entries and cover: " strong { (name) } }
+                    input type="hidden" name="list" value=(list);
+                    input type="hidden" name="name" value=(name);
+                }
+                label.line { input type="radio" name="what" value="categories" checked[path.is_none() && list.is_none()]; "Only these categories:" }
                 div.row {
                     @for name in record.categories.keys() {
                         label.line { input type="checkbox" name="category" value=(name) checked[name == Category::Metadata.name()]; (name) }
@@ -111,9 +120,18 @@ fn form(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> {
         br;
         section.card { h2 { "Other ways to restore" }
             p { "To get files without touching the server, " a href=(view.to(&format!("{}/browse", parts::snapshot_path(id)))) { "browse the snapshot" } " and download them. "
-                "To restore with Jellyfin's dashboard, " a href=(view.to(&format!("/export?snapshot={}", short(id)))) { "download a zip for Jellyfin" } ". " }
+                "To restore with Jellyfin's dashboard, " a href=(view.to(&format!("/export?snapshot={}", short(id)))) { "download a zip for Jellyfin" } ". "
+                "To restore from a backup that Jellyfin made itself, first " a href=(view.to("/import")) { "import it" } ". " }
         }
     })
+}
+
+/// The name of a playlist or a collection.
+fn name_of(session: &Session, snapshot: &Snapshot, list: &str) -> Result<String, Oops> {
+    let index = session.repository().index().map_err(crate::ops::Error::from)?;
+    let found = list_of(list).map(|(_, id)| called_so(session.repository(), &index, snapshot, id));
+    let named = found.transpose()?.and_then(|found| found.into_iter().next());
+    Ok(named.ok_or_else(|| Oops::not_found("this snapshot has no such list"))?.name)
 }
 
 fn running_words() -> String {
@@ -144,83 +162,11 @@ fn words(view: &View, (id, record): &Snapshot) -> String {
     format!("{time}{version}{label} ({})", short(id))
 }
 
-/// The command for a form, without `--dry-run`. Values are written as `--option=value`, so none can
-/// be taken for an option.
-fn arguments(snapshot: &Snapshot, posted: &Posted) -> Result<Vec<OsString>, Oops> {
-    let mut words = vec!["restore".to_owned(), snapshot.0.to_string()];
-    if ["all", "categories", "paths"].contains(&posted.get("what")) {
-        words.push("--in-place".to_owned());
-    }
-    match posted.get("what") {
-        "watch-state" => {
-            if posted.get("user").is_empty() {
-                return Err(Oops::bad("no user is chosen"));
-            }
-            words.extend(["--watch-state".to_owned(), format!("--user={}", posted.get("user"))]);
-        }
-        "picture" => {
-            let name = posted.get("path").rsplit('/').next().unwrap_or_default();
-            // What begins with a dash would be taken for an option.
-            if read_id(posted.get("item")).is_none() || name.is_empty() || name.starts_with('-') {
-                return Err(Oops::bad("no picture of an item is chosen"));
-            }
-            words.extend([
-                "--item".to_owned(),
-                posted.get("item").to_owned(),
-                name.to_owned(),
-                "--through-server".to_owned(),
-            ]);
-        }
-        "all" => {
-            if posted.has("keep") {
-                words.push("--keep-old".to_owned());
-            }
-        }
-        "categories" => {
-            let chosen: Vec<&str> = posted.all("category").collect();
-            if chosen.is_empty() || chosen.iter().any(|name| name.parse::<Category>().is_err()) {
-                return Err(Oops::bad("no category is chosen"));
-            }
-            words.push(format!("--only={}", chosen.join(",")));
-        }
-        "paths" => {
-            let path = posted.get("path");
-            if path.is_empty() {
-                return Err(Oops::bad("no path is given"));
-            }
-            words.push(format!("--path={path}"));
-            if posted.has("replace") {
-                words.push("--replace-pictures".to_owned());
-            }
-        }
-        _ => return Err(Oops::bad("the form does not say what to restore")),
-    }
-    if posted.has("delete") && posted.get("what") == "watch-state" {
-        words.push("--delete".to_owned());
-    } else if posted.has("delete") && posted.get("what") != "picture" {
-        words.extend(["--delete".to_owned(), "--yes".to_owned()]);
-    }
-    if words.iter().any(|word| word.contains('\0') || word.len() > WORD_BYTES_MAX) {
-        return Err(Oops::bad("a path cannot contain a NUL character, nor be so long"));
-    }
-    Ok(words.into_iter().map(OsString::from).collect())
-}
-
 async fn chosen(view: &View, posted: &Posted) -> Result<(Snapshot, Vec<OsString>), Oops> {
     let name = posted.get("snapshot").to_owned();
     let snapshot = read(view, move |session, _| meant(session, &name)).await?;
     let arguments = arguments(&snapshot, posted)?;
     Ok((snapshot, arguments))
-}
-
-/// What the form asks for.
-fn what(posted: &Posted) -> String {
-    match posted.get("what") {
-        "all" => "everything".to_owned(),
-        "paths" | "picture" => posted.get("path").to_owned(),
-        "watch-state" => format!("the watch state of {}", posted.get("user")),
-        _ => posted.all("category").collect::<Vec<_>>().join(", "),
-    }
 }
 
 /// Shows what would be done.
@@ -243,14 +189,14 @@ pub async fn plan(view: View, posted: Posted) -> Result<Response, Oops> {
         }
         form method="post" action=(view.to("/restore/run")) {
             (parts::token(&view))
-            @for name in ["snapshot", "what", "path", "replace", "delete", "keep", "user", "item"] {
+            @for name in ["snapshot", "what", "path", "replace", "delete", "keep", "user", "item", "list", "name"] {
                 @if posted.has(name) { input type="hidden" name=(name) value=(posted.get(name)); }
             }
             @for category in posted.all("category") { input type="hidden" name="category" value=(category); }
             (parts::proof(&view))
             div.row {
                 @if is_possible { button.danger { "Restore now" } }
-                @if posted.get("what") != "picture" { button name="arm" value="1" { "Restore at the next start of Jellyfin" } }
+                @if !["picture", "list"].contains(&posted.get("what")) { button name="arm" value="1" { "Restore at the next start of Jellyfin" } }
                 a.button href=(view.to("/restore")) { "Cancel" }
             }
             p.small.soft { "For the next start, jellyfin.service must have jellyvault's drop-in. The documentation of the service says how to install it." }

@@ -1,6 +1,8 @@
 //! Settings: the configuration and where it comes from, what retention would remove, the password,
 //! and the devices that are signed in.
 
+use std::ffi::OsString;
+
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use jiff::Zoned;
@@ -8,7 +10,7 @@ use maud::{Markup, html};
 
 use crate::figures::{short, size};
 use crate::ops::{Forget, Monitor, Session};
-use crate::service::{Job, Schedule};
+use crate::service::{Job, Schedule, retention_words};
 
 use super::super::accounts::{PASSWORD_CHARS, Trouble};
 use super::super::auth::Refusal;
@@ -35,8 +37,13 @@ pub async fn show(view: View) -> Result<Response, Oops> {
         }
         section.card {
             h2 { "Retention" }
-            p { "The retention job removes each snapshot that no rule keeps. " a href=(view.to("/settings/retention")) { "Show what it would remove now" } "." }
+            @if let Ok(policy) = loaded.config.retention.policy() {
+                p { "The retention job keeps, of each server:" }
+                ul { @for sentence in retention_words(&policy) { li { (sentence) } } }
+            }
+            p { "It removes every other snapshot. " a href=(view.to("/settings/retention")) { "Show what it would remove now" } "." }
         }
+        (alarms(&view))
         section.card {
             h2 { "Configuration" }
             @match &loaded.file { Some(file) => p { "The settings come from " code { (file.display()) } ". To change them, edit the file, then restart the service." }, None => p { "There is no configuration file, so the defaults apply. " code { "jellyvault setup" } " writes one." } }
@@ -59,6 +66,30 @@ pub async fn show(view: View) -> Result<Response, Oops> {
         }
     };
     Ok(page(&view, "Settings", false, main))
+}
+
+fn alarms(view: &View) -> Markup {
+    let notify = &view.site.loaded.config.notify;
+    let destinations = notify.destinations();
+    html! { section.card {
+        h2 { "Alarms" }
+        @if !destinations.is_empty() {
+            p { "Sent to:" }
+            ul { @for one in &destinations { li { code { (one) } } } }
+        }
+        @if notify.is_empty() {
+            p { "Nobody is told if something goes wrong. Add an address to the section [notify] of the configuration file, for example " code { "ntfy = \"https://ntfy.sh/my-topic\"" } ", then restart the service." }
+        } @else {
+            (parts::action(view, "/settings/notify", &[], "", "Send a test"))
+        }
+    } }
+}
+
+/// Sends a test to all who are told.
+pub async fn test_alarms(view: View, _posted: Posted) -> Result<Response, Oops> {
+    let arguments = ["notify", "test"].map(OsString::from);
+    let run = view.site.runs.start("Send a test of the alarms".to_owned(), &arguments)?;
+    Ok(Redirect::to(&view.to(&format!("/jobs/{run}"))).into_response())
 }
 
 fn runs(view: &View, job: Job) -> Markup {
