@@ -108,3 +108,50 @@ fn computed_columns_stop_no_command() {
         );
     }
 }
+
+/// A plugin may search its texts with a module that jellyvault's SQLite does not have.
+#[test]
+fn tables_of_modules_that_are_not_there_are_captured_checked_and_come_back() {
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    let database = data.join("plugins/search.db");
+    std::fs::create_dir_all(database.parent().unwrap()).unwrap();
+    let db = rusqlite::Connection::open(&database).unwrap();
+    db.execute_batch(
+        "CREATE TABLE Texts_data (id INTEGER PRIMARY KEY, block BLOB); CREATE TABLE Own (x TEXT);
+         INSERT INTO Own VALUES ('what the plugin wrote'); PRAGMA writable_schema = ON;
+         INSERT INTO sqlite_schema VALUES
+           ('table', 'Texts', 'Texts', 0, 'CREATE VIRTUAL TABLE Texts USING fts5(body)'),
+           ('table', 'Places', 'Places', 0, 'CREATE VIRTUAL TABLE Places USING rtree(id, a, b)'),
+           ('table', 'Odd', 'Odd', 0, 'CREATE VIRTUAL TABLE Odd USING no_such_module(x)');",
+    )
+    .unwrap();
+    drop(db);
+    let at = data.to_str().unwrap();
+    let (taken, code) = program.json(&["snapshot", at]);
+    assert_eq!((code, taken["problems"].as_array().map(Vec::len)), (0, Some(0)), "{taken}");
+    std::fs::remove_file(&database).unwrap();
+    program.ok(&[
+        "restore",
+        "latest",
+        "--in-place",
+        "--path",
+        "plugins/search.db",
+        "--data-dir",
+        at,
+        "--force",
+    ]);
+    let db = rusqlite::Connection::open(&database).unwrap();
+    let own: String = db.query_row("SELECT x FROM Own", [], |row| row.get(0)).unwrap();
+    assert_eq!(own, "what the plugin wrote");
+    // A damaged one is still found.
+    drop(db);
+    let mut bytes = std::fs::read(&database).unwrap();
+    let last = bytes.len() - 4096;
+    bytes[last..].fill(0x55);
+    write(&database, &bytes);
+    let (taken, code) = program.json(&["snapshot", at]);
+    assert_eq!(code, 3, "{taken}");
+    assert!(taken["problems"].to_string().contains("search.db"), "{taken}");
+}
