@@ -3,7 +3,8 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -319,6 +320,7 @@ fn leave() {
 fn watch_signals(interrupt: Interrupt) {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let raised = Arc::new(AtomicBool::new(false));
+    let pair = UnixStream::pair().ok();
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         // Without the handler the signal ends the process at once, which is safe as well.
         crate::tolerate(signal_hook::flag::register_conditional_shutdown(
@@ -327,8 +329,16 @@ fn watch_signals(interrupt: Interrupt) {
             raised.clone(),
         ));
         crate::tolerate(signal_hook::flag::register(signal, raised.clone()));
+        if let Some(told) = pair.as_ref().and_then(|(told, _)| told.try_clone().ok()) {
+            crate::tolerate(signal_hook::low_level::pipe::register(signal, told));
+        }
     }
     std::thread::spawn(move || {
+        // The service sleeps for days: this waits without looking again and again.
+        if let Some((_told, mut heard)) = pair {
+            crate::tolerate(heard.read_exact(&mut [0]));
+        }
+        // And looks where waiting failed.
         while !raised.load(Ordering::Relaxed) {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }

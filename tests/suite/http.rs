@@ -104,6 +104,11 @@ impl Service {
         Answer { status, headers, body: bytes[end + 4..].to_vec() }
     }
 
+    /// The number of its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Signs in; the cookie.
     pub fn sign_in(&self, password: &str) -> String {
         let answer = self.ask("POST", "/login", &[], &[("password", password)]);

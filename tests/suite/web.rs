@@ -791,6 +791,33 @@ fn jellyfins_own_backups_are_imported_and_what_was_started_is_known_after_a_rest
 }
 
 #[test]
+fn an_idle_service_sleeps() {
+    let home = home("");
+    let service = Service::start(&home.program);
+    let tasks = format!("/proc/{}/task", service.pid());
+    // How often its threads began to wait for something.
+    let waits = || -> u64 {
+        let threads = std::fs::read_dir(&tasks).unwrap();
+        let of = |thread: std::fs::DirEntry| {
+            let status = std::fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+            let line =
+                status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            line.map_or(0, |count| count.trim().parse::<u64>().unwrap())
+        };
+        threads.map(|thread| of(thread.unwrap())).sum()
+    };
+    // What it does at its start is over once nothing but the clock wakes it.
+    let in_five_seconds = || {
+        let before = waits();
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        waits() - before
+    };
+    let least = (0..4).map(|_| in_five_seconds()).min().unwrap();
+    assert!(least > 0, "nothing was counted");
+    assert!(least <= 20, "it woke {least} times in five seconds");
+}
+
+#[test]
 fn the_first_password_is_set_by_a_link_that_is_printed() {
     let program = Program::new();
     let data = program.home.path().join("jellyfin");
