@@ -1,5 +1,7 @@
 //! Retention rules in sentences.
 
+use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
+
 use crate::figures::count as figure;
 use crate::manifest::{Count, Policy};
 
@@ -7,7 +9,11 @@ use crate::manifest::{Count, Policy};
 pub fn retention_words(policy: &Policy) -> Vec<String> {
     let mut words = Vec::new();
     if let Some(within) = &policy.within {
-        words.push(format!("Every snapshot that is at most {within:#} older than the newest."));
+        let long = SpanPrinter::new()
+            .designator(Designator::Verbose)
+            .spacing(Spacing::BetweenUnitsAndDesignators)
+            .span_to_string(within);
+        words.push(format!("Every snapshot that is at most {long} older than the newest."));
     }
     match policy.last {
         Some(Count::Newest(1)) => words.push("The newest snapshot.".to_owned()),
@@ -59,7 +65,7 @@ mod tests {
         assert_eq!(
             of(""),
             [
-                "Every snapshot that is at most 1d older than the newest.",
+                "Every snapshot that is at most 1 day older than the newest.",
                 "One snapshot for each of the last 48 hours that have one.",
                 "One snapshot for each of the last 30 days that have one.",
                 "One snapshot for each of the last 12 weeks that have one.",
@@ -76,6 +82,13 @@ mod tests {
                 "Every snapshot that is protected or has one of these labels: a, b.",
             ]
         );
-        assert_eq!(of("[retention]\nkeep_last = \"all\"\n")[0], "Every snapshot.");
+        let all = of("[retention]\nkeep_last = \"all\"\nkeep_within = \"2mo 10d\"\n");
+        assert_eq!(
+            all[..2],
+            [
+                "Every snapshot that is at most 2 months 10 days older than the newest.",
+                "Every snapshot."
+            ]
+        );
     }
 }
