@@ -19,6 +19,7 @@ use super::link::{FileHash, file_hash};
 use super::moment::moment;
 use super::newest::Newest;
 use super::record::SnapshotRecord;
+use super::record_cache::RecordCache;
 use super::records::{self, id_of, load, was_forgotten};
 use super::server_keys::{server_key, server_keys};
 use super::since::Standing;
@@ -47,8 +48,16 @@ impl ListEnd {
 impl Catalog {
     /// Reads all records. A damaged one is named, the others stay usable.
     pub fn load(repository: &Repository) -> Result<Catalog, Error> {
+        Catalog::load_with(repository, None)
+    }
+
+    /// The same with the help of what was read before.
+    pub fn load_with(
+        repository: &Repository,
+        cache: Option<&RecordCache>,
+    ) -> Result<Catalog, Error> {
         repository.forget_index();
-        let (snapshots, damaged) = records::load_all(repository)?;
+        let (snapshots, damaged) = records::load_all(repository, cache)?;
         Ok(Catalog { snapshots, damaged })
     }
 

@@ -253,7 +253,7 @@ impl Chain {
         let link = links.last().map_or(0, |(number, _)| *number);
         // Of no use where it cannot be remembered.
         let mut snapshots = if repository.newest_place().is_some() {
-            records::load_all(repository)?.0
+            records::load_all(repository, None)?.0
         } else {
             Vec::new()
         };

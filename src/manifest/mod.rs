@@ -16,6 +16,7 @@ mod newest;
 mod node;
 mod path;
 mod record;
+mod record_cache;
 mod record_copy;
 mod records;
 mod retention;
@@ -41,6 +42,7 @@ pub use record::{
     Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, HALF_MOVED, Learnt,
     ONLY_MARKERS, Owners, ServerRecord, SnapshotRecord, SourceRecord, UPGRADE, upgrade_words,
 };
+pub use record_cache::RecordCache;
 pub use record_copy::{decode_record_copy, encode_record_copy, record_copy_id};
 pub use retention::{Count, Policy, Verdict, instance_of, judge};
 pub use seen::{WentBack, accept as accept_list, went_back};

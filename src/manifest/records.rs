@@ -6,6 +6,7 @@ use crate::store::{self, RecordKind, Repository, decode_record, snapshot_name};
 
 use super::SnapshotId;
 use super::record::SnapshotRecord;
+use super::record_cache::RecordCache;
 
 /// Records, and those that are damaged, by name.
 pub(super) type Loaded = (Vec<(SnapshotId, SnapshotRecord)>, Vec<(String, store::Error)>);
@@ -40,17 +41,22 @@ pub(super) fn ids(repository: &Repository) -> Result<Vec<SnapshotId>, store::Err
     Ok(repository.backend().names("snapshots/")?.iter().filter_map(|name| id_of(name)).collect())
 }
 
-/// All of them.
-pub(super) fn load_all(repository: &Repository) -> Result<Loaded, store::Error> {
+/// All of them. Which are there is asked each time; what they say only where `cache` does not know.
+pub(super) fn load_all(
+    repository: &Repository,
+    cache: Option<&RecordCache>,
+) -> Result<Loaded, store::Error> {
     let mut loaded = Loaded::default();
     for name in repository.backend().names("snapshots/")? {
         let Some(id) = id_of(&name) else { continue };
-        match load(repository, id) {
+        let read = || load(repository, id);
+        match cache.map_or_else(read, |cache| cache.get(id, read)) {
             Ok(record) => loaded.0.push((id, record)),
             Err(error) if was_forgotten(&error) => {}
             Err(error) if error.is_damage() => loaded.1.push((name, error)),
             Err(error) => return Err(error),
         }
     }
+    cache.iter().for_each(|cache| cache.keep_listed(&loaded.0));
     Ok(loaded)
 }

@@ -3,9 +3,10 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::manifest::{
-    Catalog, Entry, Kind, SnapshotId, SnapshotRecord, children, compare, display,
+    Catalog, Entry, Kind, RecordCache, SnapshotId, SnapshotRecord, children, compare, display,
 };
 use crate::source::Category;
 use crate::store::{ChunkReader, Repository};
@@ -38,6 +39,7 @@ pub type Snapshot = (SnapshotId, SnapshotRecord);
 /// ```
 pub struct Session {
     pub(super) repository: Repository,
+    records: Option<Arc<RecordCache>>,
 }
 
 /// An entry of a snapshot, and the category that it is in.
@@ -78,7 +80,13 @@ impl Session {
 
     /// With a repository that is open.
     pub fn on(repository: Repository) -> Session {
-        Session { repository }
+        Session { repository, records: None }
+    }
+
+    /// With records that sessions before it on the same repository have read.
+    #[must_use]
+    pub fn remembering(self, records: Arc<RecordCache>) -> Session {
+        Session { records: Some(records), ..self }
     }
 
     /// The repository.
@@ -91,7 +99,7 @@ impl Session {
     /// # Errors
     /// [`Error::Manifest`] where it cannot be read. Records that are damaged are named in it.
     pub fn catalog(&self) -> Result<Catalog, Error> {
-        Ok(Catalog::load(&self.repository)?)
+        Ok(Catalog::load_with(&self.repository, self.records.as_deref())?)
     }
 
     /// All snapshots whose records can be read, oldest first.

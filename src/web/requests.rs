@@ -12,25 +12,27 @@ use super::view::View;
 /// A request that waits longer than this for its turn is refused as busy.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+fn busy() -> Oops {
+    Oops::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "the service is busy with other pages",
+        "Wait a moment, then reload this page.",
+    )
+}
+
 /// Opens the repository and reads it. It is open for this request only, so that prune never waits
 /// for an open browser tab.
 pub async fn read<T: Send + 'static>(
     view: &View,
     work: impl FnOnce(&Session, &View) -> Result<T, Oops> + Send + 'static,
 ) -> Result<T, Oops> {
-    let busy = || {
-        Oops::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the service is busy with other pages",
-            "Wait a moment, then reload this page.",
-        )
-    };
     let turn = tokio::time::timeout(PATIENCE, view.site.reading.clone().acquire_owned()).await;
     let turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
     let view = view.clone();
     let done = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let session = Session::open(&view.site.repository)?;
+        let records = view.site.records.clone();
+        let session = Session::open(&view.site.repository)?.remembering(records);
         work(&session, &view)
     });
     done.await.map_err(|_| {
@@ -40,4 +42,14 @@ pub async fn read<T: Send + 'static>(
             "See the log of the service for the cause.",
         )
     })?
+}
+
+/// The same for what reads much: one at a time, so that the others go on.
+pub async fn read_much<T: Send + 'static>(
+    view: &View,
+    work: impl FnOnce(&Session, &View) -> Result<T, Oops> + Send + 'static,
+) -> Result<T, Oops> {
+    let turn = tokio::time::timeout(PATIENCE, view.site.reading_much.clone().acquire_owned()).await;
+    let _turn = turn.map_err(|_| busy())?.map_err(|_| busy())?;
+    read(view, work).await
 }

@@ -28,6 +28,8 @@ const HEADERS_MAX: usize = 64;
 const HEAD_BYTES_MAX: usize = 32 << 10;
 /// Threads that read the repository.
 const THREADS_MAX: usize = 16;
+/// How far they stand back for other work: 0 is not at all, 19 is furthest.
+const NICE: i32 = 10;
 
 /// A page that is being served.
 pub struct Started {
@@ -49,6 +51,8 @@ pub fn start(listener: TcpListener, site: Arc<Site>) -> std::io::Result<Started>
         .enable_io()
         .enable_time()
         .max_blocking_threads(THREADS_MAX)
+        // A page is worth less than a snapshot. Where the system refuses they are equal.
+        .on_thread_start(|| crate::tolerate(rustix::process::setpriority_process(None, NICE)))
         .build()?;
     let (stop, stopped) = watch::channel(false);
     let router = routes(site.clone());

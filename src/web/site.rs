@@ -8,6 +8,7 @@ use std::sync::mpsc::Sender;
 use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
+use crate::manifest::RecordCache;
 use crate::service::Loaded;
 
 use super::auth::Auth;
@@ -91,7 +92,10 @@ pub struct Site {
     pub stories: Stories,
     /// Where an armed restore is remembered.
     pub armed_file: PathBuf,
+    /// Records that were read for pages before.
+    pub(super) records: Arc<RecordCache>,
     pub(super) reading: Arc<Semaphore>,
+    pub(super) reading_much: Arc<Semaphore>,
     pub(super) downloads: Arc<Semaphore>,
     pub(super) pictures: Arc<Semaphore>,
     pub(super) tabs: Arc<Semaphore>,
@@ -118,7 +122,9 @@ impl Site {
             armed_file,
             runs: Arc::new(Runs::new((command, RunLog(runs_file)), board.clone(), orders.clone())),
             stories: Stories::default(),
+            records: Arc::default(),
             reading: semaphore(READING_MAX),
+            reading_much: semaphore(1),
             downloads: semaphore(DOWNLOADS_MAX),
             pictures: semaphore(PICTURES_MAX),
             tabs: semaphore(TABS_MAX),

@@ -3,6 +3,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
+use jellyvault::manifest::{RecordCache, SnapshotId};
 use jellyvault::ops;
 use jellyvault::store::Repository;
 use jellyvault::{ErrorKind, Session};
@@ -231,4 +232,42 @@ fn options_are_plain_data_and_reports_are_the_command_lines_documents() {
 fn a_session_is_shared_by_threads() {
     fn is_shared<T: Send + Sync>() {}
     is_shared::<Session>();
+}
+
+/// A program that opens the repository for each question reads each record once, and still sees what
+/// others took and forgot.
+#[test]
+fn remembered_records_are_those_that_are_there() {
+    let program = Program::new();
+    let data = program.home.path().join("jellyfin");
+    copy_tree(&own_fixture(), &data);
+    let_settle();
+    for _ in 0..3 {
+        program.ok(&["snapshot", data.to_str().unwrap()]);
+    }
+    let records = std::sync::Arc::<RecordCache>::default();
+    let all = || {
+        let session = Session::open(&program.repo).unwrap().remembering(records.clone());
+        let catalog = session.catalog().unwrap();
+        assert!(catalog.damaged.is_empty());
+        catalog.snapshots
+    };
+    let fresh = || Session::open(&program.repo).unwrap().snapshots().unwrap();
+    let first = all();
+    assert_eq!((first.len(), &first), (3, &fresh()));
+    // What is remembered is not read again: a file that nobody can decode is not missed.
+    let of = |id: &SnapshotId| program.repo.join(format!("snapshots/{id}.snap"));
+    let (path, bytes) = (of(&first[1].0), std::fs::read(of(&first[1].0)).unwrap());
+    write(&path, b"not a record");
+    assert_eq!(all(), first);
+    write(&path, &bytes);
+    program.ok(&["forget", &first[0].0.to_string()]);
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let then = all();
+    assert_eq!((then.len(), &then), (3, &fresh()));
+    assert!(then.iter().all(|(id, _)| *id != first[0].0));
+    // One that was forgotten is read again when it is back, and told where it is damaged.
+    write(of(&first[0].0), b"not a record");
+    let session = Session::open(&program.repo).unwrap().remembering(records.clone());
+    assert_eq!(session.catalog().unwrap().damaged.len(), 1);
 }

@@ -15,7 +15,7 @@ use crate::ops::{
 
 use super::super::names;
 use super::super::oops::Oops;
-use super::super::requests::read;
+use super::super::requests::{read, read_much};
 use super::super::stories::before;
 use super::super::view::View;
 use super::snapshot::of_a_server;
@@ -122,9 +122,10 @@ pub async fn item(
     Path(id): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Result<Response, Oops> {
-    let (title, main) =
-        read(&view, move |session, view| of_item(session, view, &id, asked.snapshot.as_deref()))
-            .await?;
+    let (title, main) = read_much(&view, move |session, view| {
+        of_item(session, view, &id, asked.snapshot.as_deref())
+    })
+    .await?;
     Ok(page(&view, &title, false, main))
 }
 
