@@ -40,6 +40,10 @@ counts:
 peers *corpora="small":
     benches/peers/run.py {{corpora}}
 
+# Fifty browsers on a repository of a thousand snapshots, while more are taken
+load:
+    benches/load.py
+
 # What commands cost as files and snapshots grow
 scale:
     benches/scale.py
