@@ -318,8 +318,12 @@ mod tests {
         // The service is killed and starts again while it runs: its result is not known.
         let lost = runs(&dir).0.get(id).unwrap();
         assert!(lost.outcome.unwrap().words.contains("result is not known"));
-        own.cancel(id);
-        assert_eq!(heard.recv().unwrap(), Order::Look);
+        // A shell that is about to become the other program loses a signal now and then.
+        let told = std::iter::repeat_with(|| {
+            own.cancel(id);
+            heard.recv_timeout(std::time::Duration::from_millis(200)).ok()
+        });
+        assert_eq!(told.flatten().next(), Some(Order::Look));
         let run = own.get(id).unwrap();
         assert!(run.is_cancelled && run.outcome.unwrap().code == 130);
         let after = runs(&dir).0;
