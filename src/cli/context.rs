@@ -320,6 +320,7 @@ fn leave() {
 fn watch_signals(interrupt: Interrupt) {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let raised = Arc::new(AtomicBool::new(false));
+    // Without it the thread below looks at the flag now and then.
     let pair = UnixStream::pair().ok();
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         // Without the handler the signal ends the process at once, which is safe as well.

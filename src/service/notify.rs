@@ -155,7 +155,7 @@ impl Notify {
         }
     }
 
-    /// Who is told, in words, without what is secret about it.
+    /// Where alarms are sent, without tokens and arguments: `ntfy: https://ntfy.sh/…`.
     pub fn destinations(&self) -> Vec<String> {
         let shown = self.masked();
         let mut words = Vec::new();

@@ -199,7 +199,7 @@ fn read_base(database: ReadOnlyDatabase, repository: &str) -> Option<(Base, Know
 /// holds the file.
 ///
 /// One that could be read is written in place. Any other, or none, is replaced by a new one that is
-/// made under another name: whoever is killed on the way leaves no half of an index.
+/// made under another name, so that no kill leaves half of an index.
 pub(super) fn write_index(
     place: &IndexPlace,
     can_be_read: bool,

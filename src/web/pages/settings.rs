@@ -78,14 +78,14 @@ fn alarms(view: &View) -> Markup {
             ul { @for one in &destinations { li { code { (one) } } } }
         }
         @if notify.is_empty() {
-            p { "Nobody is told if something goes wrong. Add an address to the section [notify] of the configuration file, for example " code { "ntfy = \"https://ntfy.sh/my-topic\"" } ", then restart the service." }
+            p { "No alarm is sent if something goes wrong. Add an address to the section [notify] of the configuration file, for example " code { "ntfy = \"https://ntfy.sh/my-topic\"" } ", then restart the service." }
         } @else {
             (parts::action(view, "/settings/notify", &[], "", "Send a test"))
         }
     } }
 }
 
-/// Sends a test to all who are told.
+/// Sends a test alarm to every destination.
 pub async fn test_alarms(view: View, _posted: Posted) -> Result<Response, Oops> {
     let arguments = ["notify", "test"].map(OsString::from);
     let run = view.site.runs.start("Send a test of the alarms".to_owned(), &arguments)?;
