@@ -55,6 +55,7 @@ pub(super) fn hint(error: &Error) -> Option<String> {
         Error::Zip { .. } => "The zip was not imported. Is it a backup made by Jellyfin, and was it copied completely?".to_owned(),
         Error::NotABackup { .. } => "The zip was not imported. Give a backup made by Jellyfin 10.11 or newer (Dashboard, Backups; stored in data/backups), or a zip made by jellyvault export.".to_owned(),
         Error::Load { .. } => "The zip was not imported. If the disk is not full, the zip is damaged: use another one.".to_owned(),
+        Error::Output(_) => "Check where standard output goes: the disk may be full.".to_owned(),
         Error::ReadBack { .. } => "The zip was not kept. The disk may be failing: try another disk.".to_owned(),
         _ => return None,
     };
@@ -81,6 +82,16 @@ fn hint_of_damage(error: &Error) -> Option<String> {
 /// Bytes that the disk does not give may be intact: nothing is done that counts on their loss.
 const NOT_READ: &str = "Nothing that a snapshot needs was removed: what cannot be read may be intact. Check that the disk is connected and that this user can \
                         read the repository's directory, then run the same command again. If the disk is failing, copy the repository to a healthy one first.";
+
+/// Whether a directory stands where a file belongs.
+fn is_in_the_way(error: &store::Error) -> bool {
+    let error: &dyn std::error::Error = error;
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::IsADirectory)
+    })
+}
 
 fn store_hint(error: &store::Error) -> Option<String> {
     let text = match error {
@@ -115,6 +126,9 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::Busy { .. } => "Wait until it has finished, then try again.",
         store::Error::Backend(e) if e.is_disk_full() => {
             "The repository's disk is full. No snapshot was damaged. Free some space (jellyvault prune works on a full disk) and run the same command again: data that was already written is used."
+        }
+        e if is_in_the_way(e) => {
+            "A directory has the name of that file. Move the directory elsewhere, then run the same command again."
         }
         e if e.unread_file().is_some() => NOT_READ,
         store::Error::Local { .. } | store::Error::Backend(crate::backend::Error::Io { .. }) => {

@@ -34,11 +34,15 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
     let mut forgetting =
         ops::plan_forget(&repository, &catalog, &forget, &context.zone, &context.monitor)?;
     let dropped = forgetting.dropped();
-    if !context.global.json && !context.global.quiet {
-        show(context, &catalog, &forgetting, matches!(forget, Forget::These(_)))?;
-    }
     if !args.dry_run {
         ops::forget(&repository, &dropped)?;
+    }
+    // Told when it is done: a reader who went away ends the program.
+    let forgot =
+        format!("Forgot {}", render::plural(dropped.len() as u64, "snapshot", "snapshots"));
+    if !context.global.json && !context.global.quiet {
+        let plan = shown(context, &catalog, &forgetting, matches!(forget, Forget::These(_)));
+        output::print_outcome(&plan, args.dry_run || dropped.is_empty(), &forgot)?;
     }
     let pruned = match args.prune {
         true => {
@@ -69,8 +73,6 @@ pub fn run(context: &Context, args: &ForgetArgs) -> Result<Exit, Failure> {
             output::print("Nothing was changed: this was a dry run.\n")?;
         }
     } else if !dropped.is_empty() && pruned.is_none() && !context.global.quiet {
-        let forgot =
-            format!("Forgot {}", render::plural(dropped.len() as u64, "snapshot", "snapshots"));
         let words = format!("{forgot}. Run jellyvault prune to free the space.\n");
         output::print_done(&words, &forgot)?;
     }
@@ -106,12 +108,12 @@ fn named(
 }
 
 /// Each snapshot with its reason, and what forgetting would free.
-fn show(
+fn shown(
     context: &Context,
     catalog: &Catalog,
     forgetting: &Forgetting,
     only_dropped: bool,
-) -> Result<(), Failure> {
+) -> String {
     let records: HashMap<SnapshotId, &SnapshotRecord> =
         catalog.snapshots.iter().map(|(id, record)| (*id, record)).collect();
     let instances: HashSet<&str> = records.values().map(|record| instance_of(record)).collect();
@@ -157,7 +159,7 @@ fn show(
             render::plural(forgetting.verdicts.len() as u64, "snapshot", "snapshots")
         ),
     });
-    output::print(&out)
+    out
 }
 
 /// Marks snapshots.

@@ -27,8 +27,8 @@ pub fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Failure> {
         .as_deref()
         .map_or(Ok(Vec::new()), |label| labels::for_zips(&repository, label, zips.len()))?;
     let built = ops::build_known(&repository, &context.monitor)?;
-    if !built.is_empty() && !context.global.json && !context.global.quiet {
-        output::print(&super::schema::built_words(&built))?;
+    if !built.is_empty() {
+        context.say(super::schema::built_words(&built).trim_end());
     }
     let mut done: Vec<(PathBuf, ImportReport)> = Vec::new();
     let mut failed: Vec<(PathBuf, Failure)> = Vec::new();

@@ -52,6 +52,9 @@ pub fn run(context: &Context, args: &MountArgs) -> Result<Exit, Failure> {
         Moment::Ready => {
             let what = name.map_or_else(|| render::plural(count, "snapshot is", "snapshots are"), |name| format!("Snapshot {name} is"));
             context.say(&format!("{what} mounted read-only at {dir}. To unmount, press Ctrl-C here or run umount {dir}."));
+            if !args.titles {
+                context.say("To find films and people by name there, add --titles.");
+            }
         }
         Moment::Busy => context.say(&format!(
             "{dir} is unmounted, but a program still has a file open there. jellyvault ends when the file is closed. Press Ctrl-C again to end it now."

@@ -251,3 +251,25 @@ fn a_server_that_cannot_be_read_at_the_moment_gives_nothing_up() {
     assert!(repaired.to_string().contains("read again from the server"), "{repaired}");
     program.ok(&["check", "--read-data"]);
 }
+
+#[test]
+fn a_directory_in_the_place_of_a_repository_s_file_is_named_as_one() {
+    let program = Program::new();
+    program.ok(&["snapshot", text(&own_fixture())]);
+    let record = std::fs::read_dir(program.repo.join("snapshots")).unwrap().next().unwrap();
+    for file in [program.repo.join("index.redb"), record.unwrap().path()] {
+        std::fs::remove_file(&file).unwrap();
+        write(file.join("own.txt"), "not ours");
+        let words = String::from_utf8_lossy(&program.run(&["repair"]).stderr).into_owned();
+        assert!(
+            words.contains("A directory has the name of that file. Move the directory elsewhere"),
+            "{words}"
+        );
+        assert!(file.join("own.txt").exists(), "{file:?}");
+        std::fs::rename(&file, program.home.path().join("elsewhere")).unwrap();
+        program.ok(&["repair"]);
+        program.ok(&["check"]);
+        assert_eq!(program.json(&["list"]).0["snapshots"].as_array().unwrap().len(), 1);
+        std::fs::remove_dir_all(program.home.path().join("elsewhere")).unwrap();
+    }
+}

@@ -197,7 +197,7 @@ fn work_whose_answer_is_lost_is_told_as_done() {
     program.ok(&["snapshot", text(&own_fixture())]);
     let (zip, copy, other, to) = (place("x.zip"), place("copy"), place("other"), place("to"));
     Program { repo: other.clone(), ..Program::new() }.ok(&["init"]);
-    let steps: [(&[&str], &str); 8] = [
+    let steps: [(&[&str], &str); 9] = [
         (&["export", "latest", text(&zip)], "was written"),
         (&["import", text(&zip), "--label", "zip"], "was imported"),
         (&["keep", "latest"], "were changed"),
@@ -205,6 +205,7 @@ fn work_whose_answer_is_lost_is_told_as_done() {
         (&["copy", "--to", text(&other)], "were copied"),
         (&["restore", "latest", "--to", text(&to)], "was restored"),
         (&["keep", "--off", "latest"], "were changed"),
+        (&["forget", "latest"], "Forgot 1 snapshot"),
         (&["prune"], "was deleted"),
     ];
     for (args, done) in steps {

@@ -189,7 +189,7 @@ fn carry_out(context: &Context, armed: Armed, path: PathBuf) -> Result<Exit, Fai
     if context.global.json {
         to_json::print(&json!({"code": code, "words": words}));
     } else {
-        output::print(&words)?;
+        output::print_done(&words, "the armed restore has run")?;
     }
     Ok(match code {
         0 => Exit::Done,

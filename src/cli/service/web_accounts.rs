@@ -43,8 +43,7 @@ fn answer(context: &Context, document: &serde_json::Value, words: &str) -> Resul
         to_json::print(document);
         return Ok(());
     }
-    output::print(words)?;
-    Ok(())
+    output::print_done(words, "the web page's accounts were changed")
 }
 
 fn refused(what: &str, hint: &str) -> Failure {

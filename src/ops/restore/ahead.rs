@@ -117,11 +117,14 @@ impl Ahead<'_> {
     /// Something that `--keep-old` moves away.
     fn moved(&mut self, path: &Path) {
         if let Some(mount) = mount_point_in(path) {
-            let what = if mount == path { "is a mount point" } else { "contains a mount point" };
+            let what = if mount == path {
+                "is a mount point".to_owned()
+            } else {
+                format!("contains the mount point {}", mount.display())
+            };
             self.obstacle(format!(
-                "{} {what} ({}), which --keep-old cannot rename. Leave out --keep-old: a snapshot of the current state is taken first anyway",
-                path.display(),
-                mount.display()
+                "{} {what}, which --keep-old cannot rename. Leave out --keep-old: a snapshot of the current state is taken first anyway",
+                path.display()
             ));
         }
         let Some(above) = path.parent() else { return };

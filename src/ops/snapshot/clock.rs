@@ -88,10 +88,19 @@ pub(super) fn problem(
             words(disk)
         ),
     };
+    let todo = match fault {
+        Fault::Impossible => "Set this machine's date and time",
+        Fault::Back(_) | Fault::Jump(_) | Fault::Behind(_) => {
+            "If it is right now, nothing needs to be done. Otherwise set this machine's date and time"
+        }
+        Fault::Disk(_) => {
+            "Check the date and time of this machine, and of the one that has the disk"
+        }
+    };
     Some(Problem {
         path: CLOCK.to_owned(),
         what: format!(
-            "{what}. Check the date and time of both. The snapshot is kept, but forget does not count it in place of others"
+            "{what}. {todo}. The snapshot is kept, but forget does not count it in place of others"
         ),
     })
 }
