@@ -121,7 +121,7 @@ pub use rows::{
     main_database, open_state, read_id, titles,
 };
 pub use saved_list::{ListEntry, ListKind, ListNow, SavedList, list_now, saved_list};
-pub use secrets::{HIDDEN, is_harmless, is_secret, without_secrets_in_addresses};
+pub use secrets::{HIDDEN, is_harmless, is_plain, is_secret, without_secrets_in_addresses};
 pub use select::{Selected, root_of};
 pub use servers::{KnownServer, named_servers, servers};
 pub use session::{FileReader, Listed, Session, Snapshot, SnapshotEntry};

@@ -513,3 +513,40 @@ fn the_log_of_another_database_is_not_read_where_its_directory_is_swapped() {
 fn text(path: &std::path::Path) -> &str {
     path.to_str().unwrap()
 }
+
+#[test]
+fn of_a_plugins_database_only_what_is_plainly_no_secret_is_shown() {
+    let program = Program::new();
+    let data = program.home.path().join("jf");
+    copy_tree(&own_fixture(), &data);
+    let path = data.join("data/own_plugin.db");
+    let write = |words: &str| {
+        let db = rusqlite::Connection::open(&path).unwrap();
+        db.execute_batch(words).unwrap();
+    };
+    write(
+        "CREATE TABLE accounts (id INTEGER PRIMARY KEY, service TEXT, login TEXT, blurb TEXT,
+             Title TEXT, Seen TEXT, Mode TEXT, Days INTEGER)",
+    );
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    write(
+        "INSERT INTO accounts VALUES (1, 'TOPSECRET-1', 'TOPSECRET-2', 'TOPSECRET-3',
+             'Salt Bridge', '2026-11-25 10:00:00', 'Daily', 7)",
+    );
+    program.ok(&["snapshot", data.to_str().unwrap()]);
+    let ids = program.json(&["list"]).0;
+    let id = |at: usize| ids["snapshots"][at]["id"].as_str().unwrap().to_owned();
+    let (before, after) = (id(0), id(1));
+    let base = ["diff", &before, &after, "--database", "data/own_plugin.db", "--table", "accounts"];
+    for extra in [&[][..], &["--json"]] {
+        let output = program.run(&[&base, extra].concat());
+        let words = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!words.contains("TOPSECRET"), "{words}");
+        for plain in ["Salt Bridge", "2026-11-25 10:00:00", "Daily", "7"] {
+            assert!(words.contains(plain), "{plain}: {words}");
+        }
+        let output = program.run(&[&base, extra, &["--show-secrets"]].concat());
+        let words = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(words.contains("TOPSECRET-3"), "{words}");
+    }
+}

@@ -55,7 +55,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
     let mut first = true;
     let report = comparison.rows(!args.stat, |row| {
         let text =
-            format!("{}{}", if first { "" } else { "," }, rows::row_json(row, args.show_secrets));
+            format!("{}{}", if first { "" } else { "," }, rows::row_json(row, comparison.shows()));
         first = false;
         write(&text)
     })?;

@@ -283,6 +283,11 @@ impl<'c> Comparison<'c> {
         )?)
     }
 
+    /// Which values of the rows may be shown.
+    fn shows(&self) -> rows::Shows {
+        rows::Shows::of(&self.path, self.args.show_secrets)
+    }
+
     /// Compares the rows; `each` is told those that are wanted.
     fn rows(
         &self,

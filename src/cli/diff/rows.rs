@@ -4,8 +4,8 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::database::{Row, Table, TableChange, Value};
 use crate::ops::{
-    HIDDEN, News, RowsReport, Section, ToldRow, clean_name, is_harmless, is_secret,
-    without_secrets_in_addresses,
+    HIDDEN, News, RowsReport, Section, ToldRow, clean_name, is_harmless, is_plain, is_secret,
+    main_database, without_secrets_in_addresses,
 };
 
 use super::super::render;
@@ -61,9 +61,9 @@ pub fn table_words(tables: &[TableChange]) -> String {
 }
 
 /// One row on a few lines.
-pub fn row_words(row: &ToldRow<'_>, shows_secrets: bool) -> String {
+pub fn row_words(row: &ToldRow<'_>, shows: Shows) -> String {
     let table = row.sides.table().map_or("", |table| table.name.as_str());
-    let secrets = Secrets::of(row, shows_secrets);
+    let secrets = Secrets::of(row, shows);
     let mark = match (&row.change.before, &row.change.after) {
         (None, _) => '+',
         (_, None) => '-',
@@ -94,16 +94,47 @@ pub fn row_words(row: &ToldRow<'_>, shows_secrets: bool) -> String {
     out
 }
 
+/// Which values may be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// All: the user asked for it.
+    All,
+    /// Those of the server's own database, whose columns are known, but for secrets.
+    ButSecrets,
+    /// Those of a database that nobody knows, where they are plainly none.
+    OnlyPlain,
+}
+
+impl Shows {
+    /// What is shown of a database.
+    pub fn of(database: &[u8], shows_secrets: bool) -> Shows {
+        match database {
+            _ if shows_secrets => Shows::All,
+            own if own == main_database() || own == super::LIBRARY_PATH => Shows::ButSecrets,
+            own if OWN.contains(&own) => Shows::ButSecrets,
+            _ => Shows::OnlyPlain,
+        }
+    }
+}
+
+/// Databases of servers before 10.11 beside the library's.
+const OWN: [&[u8]; 5] = [
+    b"data/users.db",
+    b"data/authentication.db",
+    b"data/displaypreferences.db",
+    b"data/activitylog.db",
+    b"data/jellyfin.db",
+];
+
 /// Which values of a row are secret: those of columns whose names say so, and what is named by a
 /// text of the row that says so (a table of keys and values).
 struct Secrets {
     is_named: bool,
-    /// The user wants to see them.
-    shows: bool,
+    shows: Shows,
 }
 
 impl Secrets {
-    fn of(row: &ToldRow<'_>, shows: bool) -> Secrets {
+    fn of(row: &ToldRow<'_>, shows: Shows) -> Secrets {
         let sides = [
             row.sides.before.zip(row.change.before.as_ref()),
             row.sides.after.zip(row.change.after.as_ref()),
@@ -123,8 +154,10 @@ impl Secrets {
     }
 
     fn hide(&self, column: &str, value: &Value) -> bool {
-        if self.shows {
-            return false;
+        match self.shows {
+            Shows::All => return false,
+            Shows::OnlyPlain if !is_plain_cell(column, value) => return true,
+            Shows::OnlyPlain | Shows::ButSecrets => {}
         }
         if let Some(text) = value.text().filter(|text| text.contains([':', '=', '{'])) {
             // A cell may hold settings of its own.
@@ -149,6 +182,15 @@ fn is_harmless_value(column: &str, value: &Value) -> bool {
         Value::Integer(number) => is_harmless(column, &number.to_string()),
         value => value.text().is_some_and(|text| is_harmless(column, &text)),
     }
+}
+
+/// Whether a cell of a database that nobody knows is plainly no secret: a number, a switch, a date,
+/// a choice, or what things and people are called.
+fn is_plain_cell(column: &str, value: &Value) -> bool {
+    let Some(text) = value.text() else { return true };
+    let lower = column.to_ascii_lowercase();
+    let is_called = ["name", "title", "itemid", "userid"].iter().any(|end| lower.ends_with(end));
+    is_called && !is_secret(column) || is_plain(column, &text)
 }
 
 fn is_value_column(column: &str) -> bool {
@@ -226,8 +268,8 @@ fn differing<'a>(row: &'a ToldRow<'_>) -> Vec<(&'a str, Option<&'a Value>, Optio
 }
 
 /// A row for programs.
-pub fn row_json(row: &ToldRow<'_>, shows_secrets: bool) -> Json {
-    let secrets = Secrets::of(row, shows_secrets);
+pub fn row_json(row: &ToldRow<'_>, shows: Shows) -> Json {
+    let secrets = Secrets::of(row, shows);
     let change = match (&row.change.before, &row.change.after) {
         (None, _) => "added",
         (_, None) => "removed",

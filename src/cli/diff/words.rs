@@ -66,7 +66,7 @@ pub fn print(comparison: &Comparison<'_>) -> Result<bool, Failure> {
             let mut told = 0u64;
             comparison.rows(true, |row| {
                 told += 1;
-                write(&rows::row_words(row, args.show_secrets))
+                write(&rows::row_words(row, comparison.shows()))
             })?;
             write(if told == 0 { "No changed row matches.\n\n" } else { "\n" })?;
         }
