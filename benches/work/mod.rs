@@ -190,13 +190,18 @@ fn manifest_merge() -> Work {
             .iter()
             .map(|(_, record)| record.categories.values().next().unwrap().manifest)
             .collect();
-        let side =
-            |number: usize| (ChunkReader::new(repository, &index), roots.get(number).copied());
+        let reader = || ChunkReader::new(repository, &index);
+        let root = |number: usize| roots.get(number).copied();
         let mut changes = 0;
-        let told = differences(side(0), side(1), |_| -> Result<(), jellyvault::manifest::Error> {
-            changes += 1;
-            Ok(())
-        });
+        let told = differences(
+            (&mut reader(), root(0)),
+            (&mut reader(), root(1)),
+            None,
+            |_| -> Result<(), jellyvault::manifest::Error> {
+                changes += 1;
+                Ok(())
+            },
+        );
         told.unwrap();
         assert_eq!(changes, 20);
         changes

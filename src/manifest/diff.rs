@@ -12,7 +12,7 @@ use super::Error;
 use super::cursor::read_node;
 use super::entry::Entry;
 use super::node::{LeafCursor, Node};
-use super::path::compare;
+use super::path::{compare, is_within};
 
 /// A path that is not the same in both manifests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,10 @@ impl Difference {
 }
 
 /// One of two manifests: who reads it, and its root. One without a root is empty.
-pub type Side<'r> = (ChunkReader<'r>, Option<ChunkId>);
+pub type Side<'a, 'r> = (&'a mut ChunkReader<'r>, Option<ChunkId>);
+
+/// The folders whose paths are wanted; nothing where all are.
+pub type Scope<'s> = Option<&'s [Vec<u8>]>;
 
 /// Leaves that are handed over together: each time, a thread may have to be woken.
 const LEAVES_TOGETHER: usize = 8;
@@ -48,13 +51,15 @@ const LEAVES_ALONE: usize = 64;
 /// read.
 ///
 /// Reads only nodes that are not in both trees, each once: equal runs of paths are equal nodes,
-/// whatever was there before.
+/// whatever was there before. Of a scope, only those that may hold a path of it; what is told of
+/// other paths means nothing.
 pub fn differences<'r, E: From<Error>>(
-    before: Side<'r>,
-    after: Side<'r>,
+    before: Side<'_, 'r>,
+    after: Side<'_, 'r>,
+    scope: Scope<'_>,
     each: impl FnMut(Difference) -> Result<(), E>,
 ) -> Result<u64, E> {
-    let (reading, nodes_read) = Reading::find_leaves([before, after])?;
+    let (reading, nodes_read) = Reading::find_leaves([before, after], scope)?;
     let left = reading.sides.each_ref().map(|side| side.leaves.len());
     let leaves = left.iter().sum::<usize>();
     if leaves < LEAVES_ALONE {
@@ -86,6 +91,8 @@ struct Unread {
     level: Option<u8>,
     /// The first path below it.
     first: Vec<u8>,
+    /// The first path behind it, where there is one.
+    behind: Option<Vec<u8>>,
 }
 
 /// A leaf that was read.
@@ -95,25 +102,28 @@ struct ReadLeaf {
     bytes: Vec<u8>,
 }
 
-struct ReadingSide<'r> {
-    reader: ChunkReader<'r>,
+struct ReadingSide<'a, 'r> {
+    reader: &'a mut ChunkReader<'r>,
     leaves: std::vec::IntoIter<Unread>,
     /// The first path of the leaf that was read last.
     at: Vec<u8>,
 }
 
 /// Reads the leaves that one side alone has, in the order in which the merge asks for them.
-struct Reading<'r> {
-    sides: [ReadingSide<'r>; 2],
+struct Reading<'a, 'r> {
+    sides: [ReadingSide<'a, 'r>; 2],
 }
 
-impl<'r> Reading<'r> {
+impl<'a, 'r> Reading<'a, 'r> {
     /// Opens both trees from the top, level by level: what both have at one level is not opened.
     /// With the number of inner nodes that were.
-    fn find_leaves(sides: [Side<'r>; 2]) -> Result<(Reading<'r>, u64), Error> {
-        let [(mut own, before), (mut other, after)] = sides;
+    fn find_leaves(
+        sides: [Side<'a, 'r>; 2],
+        scope: Scope<'_>,
+    ) -> Result<(Reading<'a, 'r>, u64), Error> {
+        let [(own, before), (other, after)] = sides;
         let root = |id: Option<ChunkId>| {
-            id.map(|id| Unread { id, level: None, first: Vec::new() })
+            id.map(|id| Unread { id, level: None, first: Vec::new(), behind: None })
                 .into_iter()
                 .collect::<Vec<_>>()
         };
@@ -134,16 +144,16 @@ impl<'r> Reading<'r> {
                     let mut opened = Vec::with_capacity(unread.len());
                     for node in unread {
                         if height(&node) == highest {
-                            read += node.open(reader, &mut opened)?;
+                            read += node.open(reader, scope, &mut opened)?;
                         } else {
                             opened.push(node);
                         }
                     }
                     Ok(opened)
                 };
-            (before, after) = (open(&mut own, before)?, open(&mut other, after)?);
+            (before, after) = (open(own, before)?, open(other, after)?);
         }
-        let side = |(reader, leaves): (ChunkReader<'r>, Vec<Unread>)| ReadingSide {
+        let side = |(reader, leaves): (&'a mut ChunkReader<'r>, Vec<Unread>)| ReadingSide {
             reader,
             leaves: leaves.into_iter(),
             at: Vec::new(),
@@ -155,23 +165,48 @@ impl<'r> Reading<'r> {
 impl Unread {
     /// Puts what lies below an inner node, or a leaf itself, behind `opened`; how many inner nodes
     /// that were.
-    fn open(self, reader: &mut ChunkReader<'_>, opened: &mut Vec<Unread>) -> Result<u64, Error> {
+    fn open(
+        self,
+        reader: &mut ChunkReader<'_>,
+        scope: Scope<'_>,
+        opened: &mut Vec<Unread>,
+    ) -> Result<u64, Error> {
         match read_node(reader, &self.id, self.level)? {
             Node::Leaf(_) => opened.push(Unread { level: Some(0), ..self }),
             Node::Inner { level, children } => {
-                opened.extend(children.into_iter().map(|child| Unread {
+                let mut behinds: Vec<Option<Vec<u8>>> =
+                    children.iter().skip(1).map(|child| Some(child.first.clone())).collect();
+                behinds.push(self.behind);
+                let below = children.into_iter().zip(behinds).map(|(child, behind)| Unread {
                     id: child.id,
                     level: Some(level - 1),
                     first: child.first,
-                }));
+                    behind,
+                });
+                opened.extend(below.filter(|node| node.may_hold(scope)));
                 return Ok(1);
             }
         }
         Ok(0)
     }
+
+    /// Whether a path of the scope may lie below it.
+    fn may_hold(&self, scope: Scope<'_>) -> bool {
+        scope.is_none_or(|folders| {
+            folders.iter().any(|folder| {
+                let begins = is_within(&self.first, folder)
+                    || compare(&self.first, folder) == Ordering::Less;
+                let ends = self
+                    .behind
+                    .as_ref()
+                    .is_some_and(|behind| compare(behind, folder) != Ordering::Greater);
+                begins && !ends
+            })
+        })
+    }
 }
 
-impl Iterator for Reading<'_> {
+impl Iterator for Reading<'_, '_> {
     type Item = Result<ReadLeaf, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {

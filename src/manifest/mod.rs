@@ -29,7 +29,7 @@ pub use builder::{LeafRef, TreeBuilder, starts_node};
 pub use catalog::{Catalog, ListEnd};
 pub use chain::{Chain, Irregularity, ListChange};
 pub use cursor::{Entries, children, find, leaves, read_leaf, read_node};
-pub use diff::{Difference, differences};
+pub use diff::{Difference, Scope, differences};
 pub use entry::{
     Content, Entry, Kind, OWNER_UNKNOWN, Piece, Time, XattrPairs, Xattrs, decode_pieces,
     decode_xattrs, encode_pieces, encode_xattrs,

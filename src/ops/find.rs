@@ -11,7 +11,7 @@ use crate::manifest::{
 };
 use crate::progress::Phase;
 use crate::source::{Category, OpenFile};
-use crate::store::{ChunkReader, Repository};
+use crate::store::{ChunkReader, KEPT_FOR_ALL, Repository};
 
 use super::select::categories;
 use super::snapshot::content_of;
@@ -168,6 +168,9 @@ pub fn find(
     monitor: &Monitor,
 ) -> Result<Found, Error> {
     let index = repository.index()?;
+    // Each manifest is compared with the next one: what was read of it then is still there.
+    let reader = || ChunkReader::new(repository, &index).keeping(KEPT_FOR_ALL);
+    let (mut own, mut next) = (reader(), reader());
     let mut lanes: BTreeMap<(usize, Category), Lane> = BTreeMap::new();
     let mut sources: HashMap<&str, usize> = HashMap::new();
     let mut found = Found::default();
@@ -185,10 +188,10 @@ pub fn find(
         let unknown = Unknown::of(record)?;
         for (category, root) in categories(record) {
             let lane = lanes.entry((source, category)).or_insert(Lane::new(at));
-            let reader = || ChunkReader::new(repository, &index);
             differences(
-                (reader(), lane.manifest),
-                (reader(), Some(root.manifest)),
+                (&mut own, lane.manifest),
+                (&mut next, Some(root.manifest)),
+                wanted.paths.folders(),
                 |difference| {
                     if monitor.interrupt.is_raised() {
                         return Err(Error::Interrupted);
@@ -209,6 +212,7 @@ pub fn find(
             )?;
             (lane.manifest, lane.last) = (Some(root.manifest), at);
         }
+        std::mem::swap(&mut own, &mut next);
         monitor.progress.advance(1, 0);
     }
     for ((source, _), lane) in lanes {

@@ -54,6 +54,12 @@ impl WantedPaths {
         self.is_limited
     }
 
+    /// The folders that all wanted paths lie in; nothing where they may lie anywhere.
+    pub fn folders(&self) -> Option<&[Vec<u8>]> {
+        let is_known = self.is_limited && self.globs.is_empty() && self.names.is_empty();
+        is_known.then_some(self.paths.as_slice())
+    }
+
     /// Paths that were named as they are: they should be somewhere.
     pub fn named(&self) -> &[Vec<u8>] {
         &self.named

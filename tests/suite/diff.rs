@@ -398,17 +398,14 @@ fn a_side_is_read_no_further_than_the_merge_has_come() {
     let after = taken(&repository, &source);
     let index =
         jellyvault::store::Index::open(&repository, jellyvault::store::IndexMode::Use).unwrap();
-    let side = |record: &SnapshotRecord| {
-        (
-            jellyvault::store::ChunkReader::new(&repository, &index),
-            Some(record.categories["other"].manifest),
-        )
-    };
+    let reader = || jellyvault::store::ChunkReader::new(&repository, &index);
+    let root = |record: &SnapshotRecord| Some(record.categories["other"].manifest);
     backend.take_calls();
     let (mut told, mut reads, mut reads_at) = (0, 0, Vec::new());
     let nodes = jellyvault::manifest::differences(
-        side(&before.1),
-        side(&after.1),
+        (&mut reader(), root(&before.1)),
+        (&mut reader(), root(&after.1)),
+        None,
         |_| -> Result<(), jellyvault::manifest::Error> {
             told += 1;
             reads += backend

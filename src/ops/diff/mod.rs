@@ -101,9 +101,10 @@ pub fn diff(
             category,
             if options.paths.is_limited() { Totals::default() } else { Totals::of(root, other) },
         );
-        let (own, other) =
-            ((reader(before), Some(root.manifest)), (reader(after), Some(other.manifest)));
-        diff.nodes_read += differences(own, other, |difference| {
+        let (mut own, mut theirs) = (reader(before), reader(after));
+        let sides = ((&mut own, Some(root.manifest)), (&mut theirs, Some(other.manifest)));
+        let scope = options.paths.folders();
+        diff.nodes_read += differences(sides.0, sides.1, scope, |difference| {
             if monitor.interrupt.is_raised() {
                 return Err(Error::Interrupted);
             }
