@@ -101,7 +101,7 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::Locked => {
             "Run the command in a terminal, which asks for the passphrase, or give it with --passphrase-file FILE, --passphrase-command COMMAND, JELLYVAULT_PASSPHRASE_FILE, or [encryption] in the configuration file."
         }
-        store::Error::WrongPassphrase { tried: 0, .. } => {
+        store::Error::KeysLost | store::Error::WrongPassphrase { tried: 0, .. } => {
             "Nothing was changed. Put the folder keys/ back from a copy of the repository. Without a key nobody can read it."
         }
         store::Error::WrongPassphrase { is_recovery_key: true, .. } => {

@@ -45,7 +45,12 @@ fn open_or_rebuild(context: &Context, dry_run: bool) -> Result<bool, Failure> {
     let path = context.repository_path()?;
     match context.with_access(|access| Repository::open_as(&path, access)) {
         // Where one of the two were right, it would have been opened.
-        Err(store::Error::NoSettings { .. } | store::Error::Config { .. }) if !dry_run => {
+        Err(store::Error::NoSettings { .. } | store::Error::Config { .. }) => {
+            Repository::refuse_lost_keys(&path).map_err(ops::Error::from)?;
+            // What else is wrong is told by the opening that follows.
+            if dry_run {
+                return Ok(false);
+            }
             context
                 .with_access(|access| Repository::rebuild_config(&path, access))
                 .map_err(ops::Error::from)?;

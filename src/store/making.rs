@@ -9,7 +9,7 @@ use super::encryption::{KeySlots, Keys, NewSlot};
 use super::lock::RepositoryLock;
 use super::repository::{CONFIG_COPY_NAME, CONFIG_NAME};
 use super::seal::Sealer;
-use super::{Access, Error, RepoConfig, Repository, pack_id};
+use super::{Access, Error, RepoConfig, Repository, is_sealed_otherwise, pack_id};
 
 impl Repository {
     /// Makes a repository in a folder that is empty or missing, and opens it.
@@ -159,6 +159,7 @@ impl Repository {
                 };
                 return Repository::write_config(&backend, &config, &config.sealer(Some(&keys))?);
             }
+            Repository::refuse_lost_keys(root)?;
             for listed in backend.list("packs/")? {
                 let Some(id) = pack_id(&listed.name) else { continue };
                 match super::read_trailer(&backend, &Sealer::plain(), &listed, &id) {
@@ -176,6 +177,25 @@ impl Repository {
             Repository::init_with(&backend, &RepoConfig::new()?)
         })?;
         made.ok_or_else(|| Error::Busy { path: root.to_path_buf() })
+    }
+
+    /// Refuses to go on without settings and keys where packs are encrypted.
+    ///
+    /// # Errors
+    /// [`Error::KeysLost`], and [`Error::Backend`] where packs cannot be read.
+    pub fn refuse_lost_keys(root: &Path) -> Result<(), Error> {
+        let backend = LocalBackend::new(root);
+        if KeySlots::are_there(&backend)? {
+            return Ok(());
+        }
+        for listed in backend.list("packs/")? {
+            if let Some(id) = pack_id(&listed.name)
+                && is_sealed_otherwise(&backend, &Sealer::plain(), &listed, &id)?
+            {
+                return Err(Error::KeysLost);
+            }
+        }
+        Ok(())
     }
 
     /// Writes the settings' copy where it is missing: a repository of an older program, or one

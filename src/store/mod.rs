@@ -88,7 +88,7 @@ pub use seal::{Binding, Cipher, NO_CIPHER, Sealer};
 pub use streams::{PackStreams, Stored, Stream, add_missing_parity};
 pub use trailer::{ChunkRow, PackTrailer, read_trailer, read_whole_trailer};
 pub use whole_extent::{ExtentReader, Proved, chunks_by_extent};
-pub use without_key::{PackFault, verify_pack};
+pub use without_key::{PackFault, is_sealed_otherwise, verify_pack};
 
 use std::path::PathBuf;
 
@@ -193,6 +193,9 @@ pub enum Error {
     /// The repository is encrypted, and nothing was given that opens it.
     #[error("the repository is encrypted, and no passphrase was given")]
     Locked,
+    /// Packs are encrypted, and no key is there that could open them.
+    #[error("the repository's packs are encrypted, but its keys are missing (folder keys/)")]
+    KeysLost,
     /// What was given opens none of the repository's keys.
     #[error("{}", wrong_passphrase(*.is_recovery_key, *.tried, *.damaged))]
     WrongPassphrase {

@@ -3,8 +3,10 @@
 
 use crate::backend::{Backend, Error as BackendError, Listed, Span};
 
+use super::Error;
 use super::pack_layout::TrailerError;
-use super::trailer::clear_hash;
+use super::seal::Sealer;
+use super::trailer::{clear_hash, read_trailer};
 
 /// Bytes that are read at once.
 const PIECE_BYTES: u64 = 1 << 20;
@@ -61,5 +63,30 @@ pub fn verify_pack(
         Err(PackFault::Damaged(
             "its bytes do not have the hash that they had when it was written".to_owned(),
         ))
+    }
+}
+
+/// Whether a pack is an encrypted one as it was written, and the repository's keys do not open it:
+/// then the keys or the settings are wrong or away, and nothing that is in it is lost.
+///
+/// # Errors
+/// [`Error::Backend`] where it could not be read.
+pub fn is_sealed_otherwise(
+    backend: &dyn Backend,
+    sealer: &Sealer,
+    file: &Listed,
+    id: &[u8; 16],
+) -> Result<bool, Error> {
+    match read_trailer(backend, sealer, file, id) {
+        Err(error) if error.is_damage() => {}
+        Ok(_) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    // The checksum of its table of contents is over the sealed bytes.
+    let part = |offset, len| Ok(backend.read(&file.name, Span::At { offset, len })?);
+    match clear_hash(file.size_bytes, id, part) {
+        Ok(_) => Ok(true),
+        Err(PackFault::Damaged(_)) => Ok(false),
+        Err(PackFault::Unread(error)) => Err(error.into()),
     }
 }

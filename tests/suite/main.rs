@@ -63,6 +63,7 @@ mod stand_in;
 mod storm;
 mod support;
 mod sync;
+mod third_look;
 mod through_server;
 mod titles;
 mod unread;

@@ -26,7 +26,7 @@ use super::{CheckOptions, Error, Monitor, Share, check};
 
 use self::packs::BadPack;
 use self::parity::put_parity_right;
-use self::refuse::{refuse_absence, refuse_newer};
+use self::refuse::{refuse_absence, refuse_closed, refuse_newer};
 
 pub use self::report::{LostPath, Mended, RepairReport};
 
@@ -113,6 +113,7 @@ fn look(
     }
     let known = Index::open(repository, IndexMode::UseAndList)?;
     refuse_absence(repository, &known, options)?;
+    refuse_closed(repository, &report.found)?;
     let mut bad = HashSet::new();
     for id in report.found.damaged_packs.clone() {
         match packs::mend(repository, &id)? {
@@ -175,6 +176,7 @@ fn work(
     };
     refuse_absence(repository, &known, options)?;
     refuse_newer(repository, &report.found)?;
+    refuse_closed(repository, &report.found)?;
     monitor.progress.phase(Phase::Mend, 0, 0);
     let config_damage = repository.config_damage();
     if !config_damage.is_empty() || options.add_parity.is_some() {

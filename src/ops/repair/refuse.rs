@@ -1,7 +1,7 @@
 //! When a repair would give up what is only not there, or not known.
 
 use crate::manifest::Catalog;
-use crate::store::{Index, Repository, pack_id, pack_name};
+use crate::store::{Index, Repository, is_sealed_otherwise, pack_id, pack_name};
 
 use super::super::Error;
 use super::super::check::CheckReport;
@@ -22,6 +22,23 @@ pub(super) fn refuse_newer(repository: &Repository, found: &CheckReport) -> Resu
             hint: "Install a newer version of jellyvault and repair with it.".to_owned(),
         }),
     }
+}
+
+/// What is encrypted with other keys is not damaged, only closed.
+pub(super) fn refuse_closed(repository: &Repository, found: &CheckReport) -> Result<(), Error> {
+    let backend = repository.backend();
+    for id in &found.damaged_packs {
+        let listed = backend.list(&pack_name(id)).map_err(crate::store::Error::from)?;
+        for file in listed.iter().filter(|file| file.name == pack_name(id)) {
+            if is_sealed_otherwise(backend, repository.sealer(), file, id)? {
+                return Err(Error::Refused {
+                    what: format!("{} is intact, but it is encrypted with keys that this repository does not have; nothing was changed", file.name),
+                    hint: "Put the repository's own files keys/ and repo.toml back from a copy of it. If the pack is from another repository, move it out of this one.".to_owned(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Packs that are gone altogether look like a disk that is not there: nothing is given up for that.

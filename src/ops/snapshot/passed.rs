@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{Dir, Mode, OFlags};
 
-use crate::manifest::display;
+use crate::manifest::{Time, display};
 use crate::progress::{Interrupt, Problem};
 use crate::source::{Found, Rules, ScanRoot, Stat, open_beneath};
 
@@ -20,21 +20,46 @@ const DEPTH_MAX: usize = 3;
 /// Folders that the walk has passed.
 pub(super) struct Passed {
     begun_ns: i128,
-    /// Number of the root, path below it, logical path.
-    folders: Vec<(usize, Vec<u8>, Vec<u8>)>,
+    folders: Vec<PassedFolder>,
+}
+
+struct PassedFolder {
+    /// Number of the root.
+    root: usize,
+    /// Path below it.
+    below: Vec<u8>,
+    /// Logical path.
+    path: Vec<u8>,
+    /// Its times before it was listed; those of the first are not known.
+    times: Option<(Time, Time)>,
+}
+
+impl PassedFolder {
+    /// Whether nothing came to a folder that was stamped by a clock that has been put back since:
+    /// its times are later than any that a change would give it now.
+    fn is_untouched(&self, stat: &Stat, now_ns: i128) -> bool {
+        stat.is_of_future(now_ns)
+            && self.times.is_none_or(|times| times == (stat.mtime, stat.ctime))
+    }
 }
 
 impl Passed {
     /// The walk begins now.
     pub(super) fn begin() -> Passed {
-        Passed { begun_ns: now_ns(), folders: vec![(0, Vec::new(), Vec::new())] }
+        let first = PassedFolder { root: 0, below: Vec::new(), path: Vec::new(), times: None };
+        Passed { begun_ns: now_ns(), folders: vec![first] }
     }
 
     pub(super) fn note(&mut self, found: &Found<'_>) {
         if found.stat.is_dir()
             && found.path.iter().filter(|byte| **byte == b'/').count() < DEPTH_MAX
         {
-            self.folders.push((found.root, found.below.to_vec(), found.path.to_vec()));
+            self.folders.push(PassedFolder {
+                root: found.root,
+                below: found.below.to_vec(),
+                path: found.path.to_vec(),
+                times: Some((found.stat.mtime, found.stat.ctime)),
+            });
         }
     }
 
@@ -46,8 +71,9 @@ impl Passed {
         rules: &Rules,
         interrupt: &Interrupt,
     ) -> Vec<Vec<u8>> {
-        let mut came = Vec::new();
-        for (number, below, path) in &self.folders {
+        let (mut came, now_ns) = (Vec::new(), now_ns());
+        for folder in &self.folders {
+            let PassedFolder { root: number, below, path, .. } = folder;
             // The first stands for a plain folder, which is not among what is found.
             let Some((root, fd)) =
                 roots.get(*number).filter(|(root, _)| !path.is_empty() || root.logical.is_empty())
@@ -60,7 +86,9 @@ impl Passed {
                 Stat::at(fd, below.as_slice())
             };
             // What cannot be looked at was told by the walk, or is gone.
-            if stat.is_ok_and(|stat| stat.is_racy(self.begun_ns)) && !interrupt.is_raised() {
+            let may_have_more =
+                |stat: Stat| stat.is_racy(self.begun_ns) && !folder.is_untouched(&stat, now_ns);
+            if stat.is_ok_and(may_have_more) && !interrupt.is_raised() {
                 self.came_to(fd, below, path, rules, &mut came);
             }
         }
