@@ -173,8 +173,9 @@ pub enum Command {
         /// The file, for example latest:config/system.xml. With --item: only the snapshot
         #[arg(value_name = "SNAPSHOT:PATH")]
         place: String,
-        /// Write one picture of the item with this title: --item "Salt Bridge" poster
-        #[arg(long, value_names = ["TITLE", "PICTURE"], num_args = 2)]
+        /// Write one picture of the item with this title, the poster where none is named:
+        /// --item "Salt Bridge" backdrop
+        #[arg(long, value_names = ["TITLE", "PICTURE"], num_args = 1..=2)]
         item: Vec<String>,
     },
     /// Restore a snapshot, or part of it
@@ -345,8 +346,9 @@ pub struct HistoryArgs {
     /// A path in the snapshots, for example config/system.xml
     #[arg(value_name = "PATH", required_unless_present = "item")]
     pub path: Option<String>,
-    /// One picture of the item with this title in the newest snapshot: --item "Salt Bridge" poster
-    #[arg(long, value_names = ["TITLE", "PICTURE"], num_args = 2, conflicts_with = "path")]
+    /// One picture of the item with this title in the newest snapshot, all of them where none is
+    /// named: --item "Salt Bridge" poster
+    #[arg(long, value_names = ["TITLE", "PICTURE"], num_args = 1..=2, conflicts_with = "path")]
     pub item: Vec<String>,
 }
 

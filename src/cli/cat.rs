@@ -8,7 +8,8 @@ use super::ls::{split_place, typed_path};
 use super::{Exit, titles};
 
 pub fn run(context: &Context, place: &str, item: &[String]) -> Result<Exit, Failure> {
-    if let [title, picture] = item {
+    if let Some(title) = item.first() {
+        let picture = item.get(1).map_or("poster", String::as_str);
         return picture_of(context, place, title, picture);
     }
     let (name, Some(path)) = split_place(place) else {

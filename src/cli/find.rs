@@ -4,9 +4,9 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Catalog, Kind, SnapshotId, display, instance_of};
+use crate::manifest::{Catalog, Kind, SnapshotId, display, file_name, instance_of};
 use crate::ops::documents::{self, with_path};
-use crate::ops::{self, Match, Version, Wanted};
+use crate::ops::{self, Match, Version, Wanted, WantedPaths, image_word_of_file};
 use crate::store::Repository;
 
 use super::args::{FindArgs, HistoryArgs};
@@ -91,6 +91,21 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// All pictures that any snapshot has in these folders.
+fn pictures_within(
+    context: &Context,
+    repository: &Repository,
+    catalog: &Catalog,
+    folders: Vec<Vec<u8>>,
+) -> Result<Vec<Match>, Failure> {
+    let wanted = Wanted { paths: WantedPaths::of_folders(folders), contents: None };
+    let mut found = ops::find(repository, catalog, &wanted, None, &context.monitor)?.matches;
+    found.retain(|found| {
+        image_word_of_file(&String::from_utf8_lossy(file_name(&found.path))).is_some()
+    });
+    Ok(found)
+}
+
 /// How many of the snapshots that were looked through say nothing of some paths.
 fn incomplete(catalog: &Catalog, only: Option<SnapshotId>) -> u64 {
     let looked = catalog.snapshots.iter().filter(|(id, _)| only.is_none_or(|only| only == *id));
@@ -102,14 +117,20 @@ fn incomplete(catalog: &Catalog, only: Option<SnapshotId>) -> u64 {
 pub fn history(context: &Context, args: &HistoryArgs) -> Result<Exit, Failure> {
     let repository = context.open()?;
     let catalog = context.catalog(&repository)?;
-    let path = match (args.item.as_slice(), &args.path) {
-        ([title, picture], _) => {
-            let snapshot = context.resolve_in(&repository, &catalog, "latest")?;
-            titles::picture(&repository, snapshot, title, picture)?
-        }
-        (_, path) => typed_path(path.as_deref().unwrap_or_default()),
+    let latest = || context.resolve_in(&repository, &catalog, "latest");
+    let one = |path: Vec<u8>| {
+        let found = ops::history(&repository, &catalog, &path, &context.monitor)?;
+        Ok::<_, Failure>((path, found))
     };
-    let found = ops::history(&repository, &catalog, &path, &context.monitor)?;
+    let (path, found) = match (args.item.as_slice(), &args.path) {
+        ([title, picture], _) => one(titles::picture(&repository, latest()?, title, picture)?)?,
+        ([title], _) => {
+            let folders = titles::paths(&repository, latest()?, title, None)?;
+            let path = folders.first().cloned().unwrap_or_default();
+            (path, pictures_within(context, &repository, &catalog, folders)?)
+        }
+        (_, path) => one(typed_path(path.as_deref().unwrap_or_default()))?,
+    };
     if found.is_empty() {
         return Err(ops::Error::InNoSnapshot { path: display(&path) }.into());
     }

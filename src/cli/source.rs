@@ -1,6 +1,6 @@
 //! `source`: which instance is found, and what a snapshot of it would hold.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
@@ -71,17 +71,18 @@ pub fn find_known(
         // What the settings name is not here, but an earlier command said where it is.
         let then = ops::directories_of(repository, &context.host(), &found.0.program_data)?;
         let place = |what, name| {
-            then.get(name)
-                .map(PathBuf::from)
-                .filter(|_| found.0.missing.iter().any(|missing| missing.what == what))
+            if then.is_empty() || !found.0.missing.iter().any(|missing| missing.what == what) {
+                return Ok(None);
+            }
+            ops::place_that_is_there(repository, &context.host(), &found.0.program_data, name)
         };
         let mut args = args.clone();
-        args.database = args
-            .database
-            .or_else(|| place(MissingPath::Database, "database").filter(|file| file.is_file()));
-        args.metadata_dir = args
-            .metadata_dir
-            .or_else(|| place(MissingPath::Metadata, "metadata").filter(|dir| dir.is_dir()));
+        if args.database.is_none() {
+            args.database = place(MissingPath::Database, "database")?;
+        }
+        if args.metadata_dir.is_none() {
+            args.metadata_dir = place(MissingPath::Metadata, "metadata")?;
+        }
         found = find(context, &args)?;
     }
     if !found.1.layout.has_traps() {
@@ -141,25 +142,25 @@ pub fn of_record(
     if !is_trusted && !may_believe(repository) {
         return Ok(None);
     }
-    let directory = |name: &str| {
-        record.source.directories.get(name).map(PathBuf::from).filter(|dir| dir.is_dir())
-    };
-    let Some(data) = directory("programdata").filter(|_| record.source.host == context.host())
+    let data = record.source.directories.get("programdata");
+    let Some(data) =
+        data.filter(|data| record.source.host == context.host() && Path::new(data).is_dir())
     else {
         return Ok(None);
     };
+    let place =
+        |named: &Option<PathBuf>, name: &str| match (named, record.source.directories.get(name)) {
+            (Some(named), _) => Ok(Some(named.clone())),
+            // What was never anywhere is looked for where it usually is.
+            (None, None) => Ok(None),
+            (None, Some(own)) if Path::new(own).exists() => Ok(Some(PathBuf::from(own))),
+            (None, Some(_)) => ops::place_that_is_there(repository, &context.host(), data, name),
+        };
     let own = SourceArgs {
-        data_dir: Some(data),
-        config_dir: named.config_dir.clone().or_else(|| directory("config")),
-        metadata_dir: named.metadata_dir.clone().or_else(|| directory("metadata")),
-        database: named.database.clone().or_else(|| {
-            record
-                .source
-                .directories
-                .get("database")
-                .map(PathBuf::from)
-                .filter(|file| file.is_file())
-        }),
+        data_dir: Some(PathBuf::from(data)),
+        config_dir: place(&named.config_dir, "config")?,
+        metadata_dir: place(&named.metadata_dir, "metadata")?,
+        database: place(&named.database, "database")?,
         follow_roots: named.follow_roots,
         ..SourceArgs::default()
     };

@@ -254,6 +254,11 @@ impl SnapshotRecord {
         self.problems.iter().any(|problem| problem.path == UPGRADE)
     }
 
+    /// Whether it was imported from a zip.
+    pub fn is_zip(&self) -> bool {
+        self.source.key.starts_with("zip-")
+    }
+
     /// Whether it tells which server it is of: not so a plain folder, a zip without the server's
     /// id, or one that was recovered without.
     pub fn is_of_a_server(&self) -> bool {

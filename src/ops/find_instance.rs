@@ -318,11 +318,40 @@ pub fn directories_of(
     let Some((_, mut record)) = Catalog::newest(repository, is_it)? else {
         return Ok(Directories::new());
     };
-    // A database that was not captured was perhaps refused.
-    if record.problems.iter().any(|problem| problem.path.as_bytes() == source::DATABASE_PATH) {
+    if may_have_refused_database(&record) {
         record.source.directories.remove("database");
     }
     Ok(record.source.directories)
+}
+
+/// A database that was not captured was perhaps refused.
+fn may_have_refused_database(record: &SnapshotRecord) -> bool {
+    record.problems.iter().any(|problem| problem.path.as_bytes() == source::DATABASE_PATH)
+}
+
+/// Where one of the directories (or the database) of an instance of this machine lies: as the newest
+/// snapshot says that names a place which is there. A disk that was away for a while leaves
+/// snapshots that say otherwise. Whether the repository may be believed is the caller's to know.
+///
+/// # Errors
+/// [`Error::Manifest`] where the snapshots cannot be read.
+pub fn place_that_is_there(
+    repository: &Repository,
+    host: &str,
+    program_data: &str,
+    name: &str,
+) -> Result<Option<PathBuf>, Error> {
+    let place = |record: &SnapshotRecord| {
+        let directories = &record.source.directories;
+        let is_it = record.source.host == host
+            && directories.get("programdata").is_some_and(|data| data == program_data)
+            && !(name == "database" && may_have_refused_database(record));
+        let path = PathBuf::from(directories.get(name).filter(|_| is_it)?);
+        let is_there = if name == "database" { path.is_file() } else { path.is_dir() };
+        is_there.then_some(path)
+    };
+    let newest = Catalog::newest(repository, |record| place(record).is_some())?;
+    Ok(newest.and_then(|(_, record)| place(&record)))
 }
 
 /// Those of them that do not lie in the data directory.

@@ -77,7 +77,8 @@ pub use find::{
     Found, Match, Version, Wanted, contents_of_file, find, history, same_content, snapshot_at,
 };
 pub use find_instance::{
-    OsSurroundings, directories_of, find_instance, places_of, server_id_of, server_version,
+    OsSurroundings, directories_of, find_instance, place_that_is_there, places_of, server_id_of,
+    server_version,
 };
 pub use forget::{Forget, Forgetting, forget, keep, kept_by_rules, plan_forget, source_name};
 pub use happened::{Happened, NewsLine, SettingLine, changed_pictures, changed_settings, happened};

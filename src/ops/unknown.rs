@@ -3,8 +3,9 @@
 
 use std::collections::HashSet;
 
+use crate::archive::{Part, name_in_zip};
 use crate::manifest::{SnapshotRecord, display};
-use crate::source::{Category, Globs};
+use crate::source::{Category, GENERATED, Globs};
 
 use super::Error;
 
@@ -18,8 +19,12 @@ pub struct Unknown {
     is_cut: bool,
     /// Left out by the user, or on another file system.
     excluded: Globs,
+    /// Whether that is more than what the server makes anew, which nobody misses.
+    is_more_excluded: bool,
     /// Categories that were captured; nothing where the source has none.
     captured: Option<Vec<Category>>,
+    /// It was imported from a zip, which has no place for some files.
+    is_zip: bool,
 }
 
 impl Unknown {
@@ -35,19 +40,32 @@ impl Unknown {
             is_cut: record.problem_count > record.problems.len() as u64
                 || record.has_only_markers(),
             excluded: Globs::new(&record.excluded).map_err(failed)?,
+            is_more_excluded: record
+                .excluded
+                .iter()
+                .any(|glob| !GENERATED.contains(&glob.as_str())),
             captured: is_instance
                 .then(|| record.categories.keys().filter_map(|name| name.parse().ok()).collect()),
+            is_zip: record.is_zip(),
         })
     }
 
-    /// Whether nothing is unknown but categories that were not captured.
+    /// Whether nothing is unknown but categories that were not captured, and what nobody misses.
     pub fn is_empty(&self) -> bool {
-        self.problems.is_empty() && !self.is_cut && self.excluded.is_empty()
+        self.problems.is_empty() && !self.is_cut && !self.is_more_excluded
     }
 
     /// Whether the snapshot, which lacks this path, says nothing about it.
     pub fn holds(&self, path: &[u8]) -> bool {
-        self.is_cut || self.is_excluded(path) || self.is_below_a_problem(path)
+        self.is_cut
+            || self.is_excluded(path)
+            || self.is_below_a_problem(path)
+            || (self.is_zip && has_no_place_in_zip(path))
+    }
+
+    /// Whether directories are known: a zip holds none, so that an empty one says nothing.
+    pub fn knows_directories(&self) -> bool {
+        !self.is_zip
     }
 
     /// The same for a path of this category.
@@ -70,6 +88,12 @@ impl Unknown {
         !self.problems.is_empty()
             && prefixes(path).any(|prefix| self.problems.contains(&display(prefix)))
     }
+}
+
+/// Whether the server's own zips have no place for a file; ours have for some.
+fn has_no_place_in_zip(path: &[u8]) -> bool {
+    let part = std::str::from_utf8(path).ok().and_then(name_in_zip).map(|(part, _)| part);
+    part.is_none_or(|part| part == Part::Kept)
 }
 
 /// A path and all folders above it.
@@ -111,6 +135,14 @@ mod tests {
             unknown.holds_of(Category::Plugins, b"plugins/x")
                 && !unknown.holds_of(Category::Metadata, b"metadata/x")
         );
+        let unknown = Unknown { is_zip: true, ..Unknown::default() };
+        for path in ["data/device.txt", "data/own.txt", "data/livetv/timers.json", "config/x.conf"]
+        {
+            assert!(unknown.holds(path.as_bytes()), "{path}");
+        }
+        for path in ["config/system.xml", "data/playlists/a/b.xml", "metadata/library/x.jpg"] {
+            assert!(!unknown.holds(path.as_bytes()), "{path}");
+        }
         assert!(Unknown { is_cut: true, ..Unknown::default() }.holds(b"anything"));
     }
 }

@@ -280,11 +280,23 @@ fn opener_of(instance: &Instance) -> Opener {
     }
     // Only whose they are and who may write there is asked; nothing is opened by these paths.
     let own = [&instance.program_data, &instance.data, &instance.plugins, &instance.root];
-    let asked = own.into_iter().chain(&instance.config).chain(&instance.trusted);
-    let stats: Vec<Stat> = asked.filter_map(|dir| stat_of(Path::new(dir))).collect();
+    // A place outside may be one that only a file of the server's user names.
+    let metadata = Some(&instance.metadata)
+        .filter(|metadata| Path::new(metadata).starts_with(&instance.program_data));
+    let asked = own
+        .into_iter()
+        .chain(metadata)
+        .chain(&instance.config)
+        .chain(&instance.trusted)
+        .map(Path::new);
+    // Whoever made a link in one of them owns the data as far as it leads.
+    let links = instance.linked.iter().map(|linked| linked.link.as_path());
+    let stats: Vec<Stat> = asked.chain(links).filter_map(stat_of).collect();
     let owners: Vec<u32> = stats.iter().map(|stat| stat.uid).collect();
     let mut opener = Opener::of(named, &owners, instance.follows_links, euid);
-    if stats.iter().any(|stat| stat.is_dir() && stat.permissions() & NOT_OWNER_WRITES != 0) {
+    let outside = stat_of(Path::new(&instance.metadata));
+    let is_open = |stat: &Stat| stat.is_dir() && stat.permissions() & NOT_OWNER_WRITES != 0;
+    if stats.iter().any(is_open) || outside.is_some_and(|stat| stat.uid != 0 || is_open(&stat)) {
         opener.beware();
     }
     opener.walk_to(instance.walked.iter().map(PathBuf::from));

@@ -55,7 +55,7 @@ pub fn before<'c>(all: &'c [Snapshot], after: &Snapshot) -> Option<&'c Snapshot>
 }
 
 fn is_in_line(record: &SnapshotRecord) -> bool {
-    !record.is_safety() && !record.source.key.starts_with("zip-")
+    !record.is_safety() && !record.is_zip()
 }
 
 impl Stories {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use needs::needs;
 
+use super::security::{Stage, USER, sh};
 use super::support::*;
 
 fn text(path: &Path) -> &str {
@@ -104,5 +105,138 @@ fn a_clock_that_was_put_back_moves_nothing() {
         let done = command.output().unwrap();
         let told: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
         assert_eq!((done.status.code(), &told["problems"]), (Some(0), &serde_json::json!([])));
+    }
+}
+
+#[test]
+fn a_directory_whose_disk_was_away_for_one_snapshot_is_found_again() {
+    let program = Program::new();
+    let place = |name: &str| program.home.path().join(name);
+    let (data, metadata, away) = (place("jf"), place("disk/metadata"), place("away"));
+    copy_tree(&own_fixture(), &data);
+    std::fs::create_dir(place("disk")).unwrap();
+    std::fs::rename(data.join("metadata"), &metadata).unwrap();
+    program.ok(&["snapshot", text(&data), "--metadata-dir", text(&metadata)]);
+    let taken = || program.json(&["snapshot"]);
+    let pictures =
+        |taken: &serde_json::Value| taken["snapshot"]["categories"]["metadata"]["files"].clone();
+    let (whole, code) = taken();
+    assert!(code == 0 && pictures(&whole).as_u64() > Some(10), "{whole}");
+    std::fs::rename(&metadata, &away).unwrap();
+    assert_eq!(taken().1, 3, "it is away");
+    std::fs::rename(&away, &metadata).unwrap();
+    let (again, code) = taken();
+    assert_eq!((code, pictures(&again)), (0, pictures(&whole)), "{again}");
+    // A restore goes where the server looks, too.
+    let poster = metadata.join("library");
+    std::fs::remove_dir_all(&poster).unwrap();
+    program.ok(&["restore", "latest", "--in-place", "--only", "metadata", "--yes"]);
+    assert!(poster.is_dir() && !data.join("metadata/library").exists());
+}
+
+#[test]
+fn directories_of_jellyfin_that_were_links_come_back_as_directories_on_a_new_machine() {
+    for name in ["plugins", "metadata", "root"] {
+        let program = Program::new();
+        let place = |name: &str| program.home.path().join(name);
+        let (data, disk, new) = (place("jf"), place("disk"), place("new"));
+        copy_tree(&own_fixture(), &data);
+        std::fs::create_dir(&disk).unwrap();
+        std::fs::rename(data.join(name), disk.join(name)).unwrap();
+        std::os::unix::fs::symlink(disk.join(name), data.join(name)).unwrap();
+        program.ok(&["snapshot", text(&data)]);
+        let before: Vec<_> = held(&disk.join(name)).into_iter().map(|(_, bytes)| bytes).collect();
+        assert!(!before.is_empty());
+        std::fs::remove_dir_all(&data).unwrap();
+        std::fs::remove_dir_all(&disk).unwrap();
+        let args = ["restore", "latest", "--in-place", "--data-dir", text(&new)];
+        let (plan, code) = program.json(&[&args[..], &["--dry-run"]].concat());
+        assert_eq!(code, 0, "{plan}");
+        let (done, code) = program.json(&args);
+        assert_eq!((code, &done["files"]), (0, &plan["files"]), "{done}");
+        assert!(done["remarks"].to_string().contains("it is a directory now"), "{done}");
+        let after: Vec<_> = held(&new.join(name)).into_iter().map(|(_, bytes)| bytes).collect();
+        assert!(before == after, "{name}");
+        // Once more: nothing is left to do.
+        assert_eq!(program.json(&args).1, 0);
+    }
+}
+
+#[test]
+fn a_restore_of_a_zip_deletes_nothing_that_a_zip_cannot_hold() {
+    let program = Program::new();
+    let place = |name: &str| program.home.path().join(name);
+    let (data, zip) = (place("jf"), place("own.zip"));
+    copy_tree(&own_fixture(), &data);
+    program.ok(&["snapshot", text(&data)]);
+    program.ok(&["export", "latest", text(&zip)]);
+    write(data.join("data/livetv/timers.json"), "[]");
+    write(data.join("data/splashscreen-upload.png"), "painted");
+    write(data.join("config/own.conf"), "mine");
+    write(data.join("data/playlists/Gone [playlist]/playlist.xml"), "<Item />");
+    std::fs::create_dir_all(data.join("metadata/library/zz/empty")).unwrap();
+    let other = Program { repo: place("other"), ..Program::new() };
+    other.ok(&["import", text(&zip)]);
+    let args = ["restore", "latest", "--in-place", "--delete", "--yes", "--same-directories"];
+    let (done, code) = other.json(&[&args[..], &["--data-dir", text(&data)]].concat());
+    assert!(code == 0 || code == 3, "{done}");
+    for kept in [
+        "data/device.txt",
+        "data/livetv/timers.json",
+        "data/splashscreen-upload.png",
+        "config/own.conf",
+        "metadata/library/zz/empty",
+    ] {
+        assert!(data.join(kept).exists(), "{kept}: {done}");
+    }
+    assert!(!data.join("data/playlists/Gone [playlist]/playlist.xml").exists(), "{done}");
+}
+
+/// An item of the fixture that has pictures.
+const ITEM: &str = "11faabb81f9dcd6ad0913dc529c1f927";
+
+#[test]
+fn a_history_of_an_item_has_all_its_pictures() {
+    let program = Program::new();
+    program.ok(&["snapshot", text(&own_fixture())]);
+    let (all, _) = program.json(&["history", "--item", ITEM]);
+    let (poster, _) = program.json(&["history", "--item", ITEM, "poster"]);
+    let count = |found: &serde_json::Value| found["versions"].as_array().unwrap().len();
+    assert!(count(&all) >= count(&poster) && count(&poster) > 0, "{all} {poster}");
+    let one = program.run(&["cat", "latest", "--item", ITEM]).stdout;
+    assert!(!one.is_empty());
+    assert!(one == program.run(&["cat", "latest", "--item", ITEM, "poster"]).stdout);
+}
+
+/// Root owns the server, but for one directory (or its group may write there).
+#[needs(root)]
+#[test]
+fn a_link_in_the_one_directory_that_the_servers_user_can_change_is_not_followed() {
+    let given = [
+        ("metadata", "metadata/People", format!("chown -R {USER}:{USER} \"$1\"/metadata")),
+        (
+            "metadata",
+            "metadata/People",
+            format!("chgrp {USER} \"$1\"/metadata; chmod g+w \"$1\"/metadata"),
+        ),
+        ("data", "data/playlists", format!("chgrp {USER} \"$1\"/data; chmod g+w \"$1\"/data")),
+    ];
+    for (name, linked, gives) in given {
+        let stage = Stage::new();
+        sh(&format!("chown -hR 0:0 \"$1\"; {gives}"), &stage.data);
+        stage.program.ok(&["snapshot", stage.at()]);
+        std::fs::remove_dir_all(stage.data.join(linked)).unwrap();
+        std::os::unix::fs::symlink(&stage.etc, stage.data.join(linked)).unwrap();
+        sh(&format!("chown -h {USER}:{USER} \"$1\""), &stage.data.join(linked));
+        let first = stage.program.json(&["list"]).0["snapshots"][0]["id"].clone();
+        let first = first.as_str().unwrap();
+        let (taken, code) = stage.program.json(&["snapshot", stage.at(), "--follow-roots"]);
+        assert_eq!(code, 3, "{name}: {taken}");
+        stage.assert_secret_in_no_snapshot(name);
+        let args = ["restore", first, "--in-place", "--data-dir", stage.at(), "--same-directories"];
+        for more in [&["--follow-roots", "--delete", "-y"][..], &[], &["--follow-roots", "-y"]] {
+            stage.program.run(&[&args[..], more].concat());
+            stage.assert_etc_is_roots(name);
+        }
     }
 }

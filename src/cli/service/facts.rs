@@ -68,7 +68,7 @@ impl Whose {
         if record.is_safety()
             || record.has_wrong_clock()
             || record.source.directories.contains_key("folder")
-            || record.source.key.starts_with("zip-")
+            || record.is_zip()
         {
             return false;
         }

@@ -61,9 +61,7 @@ pub fn unnamed_trees(
         let is_older = match standing {
             Standing::Complete => false,
             // An imported zip tells its own date, not when it was imported.
-            Standing::BegunAgain(time_ns) => {
-                record.time_ns < time_ns || record.source.key.starts_with("zip-")
-            }
+            Standing::BegunAgain(time_ns) => record.time_ns < time_ns || record.is_zip(),
             Standing::Lost => true,
         };
         is_older && !chain.listed.contains_key(id) && !chain.dropped.contains(id)

@@ -217,7 +217,8 @@ fn find_others(
             let ours =
                 captured.contains_key(&category) && options.selection.takes(category, found.path);
             let marker = file_name(found.path).starts_with(b".jellyfin-");
-            if all.has(found.path)? || !ours || marker || found.below.is_empty() {
+            let says_nothing = found.stat.is_dir() && !unknown.knows_directories();
+            if all.has(found.path)? || !ours || marker || says_nothing || found.below.is_empty() {
                 return Ok(());
             }
             // A database is known by what it holds, not by its name.

@@ -2,8 +2,11 @@
 //! databases last, then what is to be removed.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
-use crate::manifest::{CategoryRecord, Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord};
+use crate::manifest::{
+    CategoryRecord, Content, Entries, Entry, Kind, SnapshotId, SnapshotRecord, display,
+};
 use crate::progress::{Monitor, Phase};
 use crate::source::Category;
 use crate::store::{ChunkReader, Index, Repository};
@@ -39,6 +42,8 @@ struct Later {
     linked: Vec<Entry>,
     /// The path of the first file of each group of hard links.
     first_of_group: HashMap<u64, Vec<u8>>,
+    /// Links of the snapshot that are directories here, with what they led to.
+    unlinked: Vec<(PathBuf, Vec<u8>)>,
     names: folded::Names,
 }
 
@@ -77,6 +82,13 @@ impl<'r> Job<'r> {
             self.hand_out(reader, (&target, &links, &tally), &mut later, batches)
         })?;
 
+        report.remarks.extend(later.unlinked.iter().map(|(path, to)| {
+            format!(
+                "{} was a symbolic link to {} when the snapshot was taken; it is a directory now",
+                path.display(),
+                display(to)
+            )
+        }));
         let mut writer = new_writer();
         for entry in &later.linked {
             let first = entry.link_group.and_then(|group| later.first_of_group.get(&group));
@@ -186,6 +198,12 @@ impl<'r> Job<'r> {
                     return Err(Error::Interrupted);
                 }
                 if !self.options.selection.takes(*category, &entry.path) || links.hold(&entry) {
+                    continue;
+                }
+                if let (Some(path), Kind::Symlink { target: to }) =
+                    (target.directory_for_link(&entry), &entry.kind)
+                {
+                    later.unlinked.push((path, to.clone()));
                     continue;
                 }
                 if let Some(entry) = later.sort(*category, entry)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::manifest::{Entry, OWNER_UNKNOWN, file_name, parent};
+use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, file_name, parent};
 use crate::source::{DATABASE_PATH, Layout, LiveFile, Opener, ScanRoot, Stat, open_beneath};
 use crate::store::{Location, Repository};
 
@@ -181,6 +181,19 @@ impl Target {
         }
         let (root, below) = self.place(path)?;
         Some(crate::source::os_path(&self.roots.get(root)?.dir, below))
+    }
+
+    /// The place of a link of the snapshot where one of the directories that are written below
+    /// stands, which is none here: the link would take the directory's place.
+    pub(super) fn directory_for_link(&self, entry: &Entry) -> Option<PathBuf> {
+        if !matches!(entry.kind, Kind::Symlink { .. }) {
+            return None;
+        }
+        let file = self.file(&entry.path)?;
+        let is_root = |root: &TargetRoot| {
+            !root.logical.is_empty() && root.dir == file && root.logical != entry.path
+        };
+        (self.roots.iter().any(is_root) && !file.is_symlink()).then_some(file)
     }
 
     /// Whether what stands at a logical path will have been moved away.

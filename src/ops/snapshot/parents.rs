@@ -86,9 +86,7 @@ impl Parents {
         server: Option<&'k str>,
     ) -> impl Fn(&SnapshotRecord) -> bool + Copy + 'k {
         let is_same_server = move |record: &SnapshotRecord| {
-            server.is_some()
-                && record.server.id.as_deref() == server
-                && !record.source.key.starts_with("zip-")
+            server.is_some() && record.server.id.as_deref() == server && !record.is_zip()
         };
         move |record| {
             is_same_server(record)
