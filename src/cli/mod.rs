@@ -150,8 +150,13 @@ fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Cat { place, item } => cat::run(context, &place, &item),
         Command::Restore(args) => restore::run(context, args),
         Command::Move(args) => relocate::run(context, &args),
-        Command::Diff(args) => diff::run(context, &args)
-            .map_err(|failure| if args.exit_code { failure.into_trouble() } else { failure }),
+        Command::Diff(args) => {
+            // It changes nothing: where what it compares keeps it from looking at a signal, the
+            // program may end with it.
+            let _held = context.monitor.interrupt.out_of_hand();
+            diff::run(context, &args)
+                .map_err(|failure| if args.exit_code { failure.into_trouble() } else { failure })
+        }
         Command::Find(args) => find::run(context, &args),
         Command::History(args) => find::history(context, &args),
         Command::Mount(args) => mount::run(context, &args),

@@ -1,6 +1,7 @@
 //! What tables does a database have? Its schema table is read as any other; what a statement of it
 //! means, SQLite itself says.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -126,7 +127,12 @@ impl<'r> Database<'r> {
 
     /// A table by name.
     pub fn table(&self, name: &str) -> Option<&Arc<Table>> {
-        self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name))
+        // Nearly all are asked for by the name that they have.
+        let exact = self.tables.binary_search_by(|table| table.name.as_str().cmp(name));
+        match exact.ok().and_then(|at| self.tables.get(at)) {
+            Some(table) => Some(table),
+            None => self.tables.iter().find(|table| table.name.eq_ignore_ascii_case(name)),
+        }
     }
 
     fn read_schema(&mut self, known: &[Arc<Table>]) -> Result<(), Error> {
@@ -146,6 +152,15 @@ impl<'r> Database<'r> {
                 .and_then(|root| u32::try_from(root).ok())
                 .filter(|root| *root > 0)
         };
+        let known: HashMap<&str, &Arc<Table>> =
+            known.iter().map(|table| (table.name.as_str(), table)).collect();
+        // By name; of several of one name, which no database has, the first.
+        let mut indexes: HashMap<String, &Vec<Value>> = HashMap::new();
+        for object in objects.iter().filter(|object| text(object, 0).as_deref() == Some("index")) {
+            if let Some(name) = text(object, 1) {
+                indexes.entry(name).or_insert(object);
+            }
+        }
         for object in objects.iter().filter(|object| text(object, 0).as_deref() == Some("table")) {
             // Virtual tables have no pages of their own.
             let (Some(name), Some(root), Some(sql)) =
@@ -153,17 +168,12 @@ impl<'r> Database<'r> {
             else {
                 continue;
             };
-            let mut table =
-                match known.iter().find(|table| table.name == name && table.statement == sql) {
-                    Some(known) => Table { root, ..known.as_ref().clone() },
-                    None => describe(&name, root, &sql)
-                        .map_err(|source| Error::Schema { table: name.clone(), source })?,
-                };
-            let index_name = format!("sqlite_autoindex_{name}_1");
-            let index = objects.iter().find(|object| {
-                text(object, 0).as_deref() == Some("index")
-                    && text(object, 1).as_deref() == Some(&index_name)
-            });
+            let mut table = match known.get(name.as_str()).filter(|table| table.statement == sql) {
+                Some(known) => Table { root, ..known.as_ref().clone() },
+                None => describe(&name, root, &sql)
+                    .map_err(|source| Error::Schema { table: name.clone(), source })?,
+            };
+            let index = indexes.get(&format!("sqlite_autoindex_{name}_1"));
             table.key_index = index
                 .and_then(|object| root_of_key_index(&table, object))
                 .filter(|_| table.number_column.is_none());

@@ -14,7 +14,7 @@ use crate::source::{
 use crate::store::Repository;
 
 use super::snapshot::{Server, SourceSpec};
-use super::{Error, nearby, processes};
+use super::{Error, nearby, odd_places, processes};
 
 /// The operating system's files, and the variables that the command line hands in.
 #[derive(Clone, Debug, Default)]
@@ -209,31 +209,15 @@ fn problems_of(instance: &Instance) -> Vec<Problem> {
         );
         problems.push(Problem { path: "config".to_owned(), what });
     }
-    problems.extend(misplaced_pictures(instance));
+    problems.extend(odd_places::huge_settings(instance));
+    problems.extend(odd_places::linked_caches(instance));
+    problems.extend(odd_places::misplaced_pictures(instance));
     let has_database = instance.database.as_ref().is_some_and(|path| Path::new(path).is_file());
     if has_database && instance.config.is_none() {
         let what = "no configuration directory was found, so settings and users' pictures are not in this snapshot (give it with --config-dir)".to_owned();
         problems.push(Problem { path: "config".to_owned(), what });
     }
     problems
-}
-
-/// Pictures that a dashboard's restore by 10.11.0 to 10.11.6 put where the server does not look
-/// (`docs/zip.md`, "Pictures").
-fn misplaced_pictures(instance: &Instance) -> Option<Problem> {
-    let wrong = Path::new(&instance.data).join("metadata");
-    let has_pictures = ["library", "People"].iter().any(|name| wrong.join(name).is_dir());
-    let is_used = std::fs::canonicalize(&wrong).is_ok_and(|wrong| {
-        std::fs::canonicalize(&instance.metadata).is_ok_and(|metadata| metadata == wrong)
-    });
-    (has_pictures && !is_used).then(|| Problem {
-        path: "data/metadata".to_owned(),
-        what: format!(
-            "there are pictures in {}, where the server does not look for them: a restore from the dashboard of Jellyfin 10.11.0 to 10.11.6 put them there. \
-             jellyvault restore SNAPSHOT --in-place --only metadata restores them to the right place. Then you can delete this directory",
-            wrong.display()
-        ),
-    })
 }
 
 /// The instance of the server that runs here. What may not be looked at must not be taken for

@@ -33,6 +33,7 @@ mod moment;
 #[cfg(feature = "mount")]
 mod mount;
 mod nearby;
+mod odd_places;
 mod processes;
 mod prune;
 mod reach;

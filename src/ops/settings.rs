@@ -1,6 +1,7 @@
 //! Which settings of an XML file differ? Elements by their names, values before and after.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use super::mask::{is_name, is_value, lines_without_secrets};
 use super::rows::UPGRADE_SETTINGS;
@@ -76,51 +77,58 @@ struct Value {
     names_secret: bool,
 }
 
+/// Names beside a value that are asked whether it is harmless; more of them hide it.
+const NAMES_ASKED_MAX: usize = 16;
+
 impl Value {
-    fn of(node: roxmltree::Node<'_, '_>) -> Value {
+    /// `secrets` are the names beside it that say that it is secret.
+    fn of(node: roxmltree::Node<'_, '_>, secrets: &[String]) -> Value {
         let text = node.text().unwrap_or_default().trim().to_owned();
-        // `<Key>password</Key><Value>…</Value>`.
-        let beside = node.parent_element().into_iter().flat_map(|above| above.children());
         let names_secret = is_value(node.tag_name().name())
-            && beside
-                .filter(|other| is_name(other.tag_name().name()))
-                .filter_map(|other| other.text())
-                .any(|name| is_secret(name.trim()) && !is_harmless(name.trim(), &text));
+            && (secrets.len() > NAMES_ASKED_MAX
+                || secrets.iter().any(|name| !is_harmless(name, &text)));
         Value { text, names_secret }
     }
+}
+
+/// Names among the elements of one that say that a value beside them is secret:
+/// `<Key>password</Key><Value>…</Value>`.
+fn secret_names(above: roxmltree::Node<'_, '_>) -> Rc<[String]> {
+    let names = above
+        .children()
+        .filter(|other| is_name(other.tag_name().name()))
+        .filter_map(|other| Some(other.text()?.trim().to_owned()));
+    names.filter(|name| is_secret(name)).take(NAMES_ASKED_MAX + 1).collect()
+}
+
+fn below<'a, 'd>(node: roxmltree::Node<'a, 'd>) -> Vec<roxmltree::Node<'a, 'd>> {
+    node.children().filter(roxmltree::Node::is_element).collect()
 }
 
 /// Texts by the elements that lead to them; several of one name are counted.
 fn flatten(bytes: &[u8]) -> Option<BTreeMap<String, Value>> {
     let text = std::str::from_utf8(bytes).ok()?;
     let document = crate::source::parse_xml(text.trim_start_matches('\u{feff}'))?;
-    let mut found = BTreeMap::new();
-    let mut stack: Vec<(roxmltree::Node<'_, '_>, String)> = document
-        .root_element()
-        .children()
-        .filter(roxmltree::Node::is_element)
-        .map(|node| (node, String::new()))
-        .collect();
-    stack.reverse();
-    while let Some((node, above)) = stack.pop() {
+    let (mut found, mut counts) = (BTreeMap::new(), HashMap::<Rc<str>, u64>::new());
+    // Elements with the name of the one above, and the names there that say that a value is secret.
+    let mut stack: Vec<(roxmltree::Node<'_, '_>, Rc<str>, Rc<[String]>)> = Vec::new();
+    let root = document.root_element();
+    let (none, names) = (Rc::<str>::from(""), secret_names(root));
+    stack.extend(below(root).into_iter().rev().map(|node| (node, none.clone(), names.clone())));
+    while let Some((node, above, names)) = stack.pop() {
         let own = node.tag_name().name();
-        let name = if above.is_empty() { own.to_owned() } else { format!("{above}/{own}") };
-        let mut below: Vec<_> = node
-            .children()
-            .filter(roxmltree::Node::is_element)
-            .map(|child| (child, name.clone()))
-            .collect();
-        if below.is_empty() {
-            let mut numbered = name.clone();
-            let mut number = 1;
-            while found.contains_key(&numbered) {
-                number += 1;
-                numbered = format!("{name} {number}");
-            }
-            found.insert(numbered, Value::of(node));
+        let name: Rc<str> =
+            if above.is_empty() { own.into() } else { format!("{above}/{own}").into() };
+        let children = below(node);
+        if children.is_empty() {
+            let number = counts.entry(name.clone()).or_default();
+            *number += 1;
+            let numbered = if *number == 1 { name.to_string() } else { format!("{name} {number}") };
+            found.insert(numbered, Value::of(node, &names));
+            continue;
         }
-        below.reverse();
-        stack.append(&mut below);
+        let names = secret_names(node);
+        stack.extend(children.into_iter().rev().map(|node| (node, name.clone(), names.clone())));
     }
     Some(found)
 }
@@ -148,6 +156,18 @@ mod tests {
             ]
         );
         assert_eq!(differing_settings("x", b"not xml", after, (false, false)), None);
+    }
+
+    #[test]
+    fn many_elements_of_one_name_are_counted_in_one_pass() {
+        let of = |last: &str| {
+            let all: String = (0..100_000).map(|number| format!("<a>{number}</a>")).collect();
+            format!("<S>{all}<a>{last}</a></S>")
+        };
+        let found =
+            differing_settings("x.xml", of("1").as_bytes(), of("2").as_bytes(), (false, true));
+        let told: Vec<_> = found.unwrap().into_iter().map(|s| (s.name, s.after)).collect();
+        assert_eq!(told, [("a 100001".to_owned(), Some("2".to_owned()))]);
     }
 
     #[test]

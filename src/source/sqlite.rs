@@ -64,9 +64,16 @@ pub fn copy(
         source,
     })?;
     // Holes stay holes; whether the file system of the copy keeps them is not known.
-    let size = |ending| database.side(ending).stat().map_or(0, |stat| stat.size);
+    let size = database.side("").stat().map_or(0, |stat| stat.size);
+    // What a log has no blocks for was never written to it: SQLite stops at the first hole.
+    let log = |ending| {
+        database
+            .side(ending)
+            .stat()
+            .map_or(0, |stat| stat.size.min(stat.blocks.saturating_mul(512)))
+    };
     // A log that is folded into the copy is there twice for a moment.
-    folder.check_space(size("") + 2 * size("-wal") + 2 * size("-journal"))?;
+    folder.check_space(size + 2 * log("-wal") + 2 * log("-journal"))?;
     let path = folder.path.join("database");
     let oddity = odd.first().map(|ending| {
         format!(

@@ -240,3 +240,110 @@ fn a_link_in_the_one_directory_that_the_servers_user_can_change_is_not_followed(
         }
     }
 }
+
+#[test]
+fn caches_that_are_links_to_the_servers_own_directories_are_told() {
+    for (link, setting) in [("lnk", Some("lnk")), ("cache", None)] {
+        let program = Program::new();
+        let data = program.home.path().join("jf");
+        copy_tree(&own_fixture(), &data);
+        std::fs::remove_dir_all(data.join("cache")).ok();
+        std::os::unix::fs::symlink(data.join("metadata/library"), data.join(link)).unwrap();
+        if let Some(name) = setting {
+            let settings = std::fs::read_to_string(data.join("config/system.xml")).unwrap();
+            let path = format!(
+                "<CachePath>{}</CachePath></ServerConfiguration>",
+                data.join(name).display()
+            );
+            write(
+                data.join("config/system.xml"),
+                settings.replace("</ServerConfiguration>", &path),
+            );
+        }
+        let (taken, code) = program.json(&["snapshot", text(&data)]);
+        let told = taken["problems"].to_string();
+        assert!(code == 3 && told.contains("counts as a cache"), "{link}: {taken}");
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_read_are_named_whatever_stands_there() {
+    for name in ["system.xml", "network.xml", "database.xml", "encoding.xml"] {
+        for kind in ["directory", "device", "huge"] {
+            let program = Program::new();
+            let data = program.home.path().join("jf");
+            copy_tree(&own_fixture(), &data);
+            let file = data.join("config").join(name);
+            std::fs::remove_file(&file).ok();
+            match kind {
+                "directory" => std::fs::create_dir(&file).unwrap(),
+                "device" => std::os::unix::fs::symlink("/dev/zero", &file).unwrap(),
+                _ => std::fs::File::create(&file).unwrap().set_len(17 << 20).unwrap(),
+            }
+            let (taken, code) = program.json(&["snapshot", text(&data)]);
+            let told = taken["problems"].to_string();
+            assert!(
+                code == 3 && told.contains(&format!("config/{name}")),
+                "{name} {kind}: {taken}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_endless_log_costs_no_database() {
+    for log in ["data/jellyfin.db-wal", "data/jellyfin.db-journal"] {
+        let program = Program::new();
+        let data = program.home.path().join("jf");
+        copy_tree(&own_fixture(), &data);
+        for ending in ["-wal", "-shm", "-journal"] {
+            std::fs::remove_file(data.join(format!("data/jellyfin.db{ending}"))).ok();
+        }
+        std::fs::File::create(data.join(log)).unwrap().set_len(4 << 40).unwrap();
+        let (taken, _) = program.json(&["snapshot", text(&data)]);
+        let files = &taken["snapshot"]["categories"]["database"]["files"];
+        assert_eq!(files.as_u64(), Some(1), "{log}: {taken}");
+        let to = program.home.path().join("to");
+        program.run(&["restore", "latest", "--to", text(&to), "--only", "database"]);
+        let db = rusqlite::Connection::open(to.join("data/jellyfin.db")).unwrap();
+        let users: i64 = db.query_row("SELECT count(*) FROM Users", [], |row| row.get(0)).unwrap();
+        assert!(users > 0);
+    }
+}
+
+#[test]
+fn a_name_of_a_table_forges_no_line() {
+    let program = Program::new();
+    let data = program.home.path().join("jf");
+    copy_tree(&own_fixture(), &data);
+    program.ok(&["snapshot", text(&data)]);
+    let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
+    db.execute_batch(
+        "CREATE TABLE \"a\nFORGED line\" (x); INSERT INTO \"a\nFORGED line\" VALUES (1)",
+    )
+    .unwrap();
+    drop(db);
+    program.ok(&["snapshot", text(&data)]);
+    for more in [&["-v"][..], &["--table", "a\nFORGED line"]] {
+        let words = program.ok(&[&["diff", "latest~1", "latest", "--rows"][..], more].concat());
+        assert!(words.contains("FORGED") && !words.contains("\nFORGED"), "{words}");
+    }
+}
+
+#[test]
+fn a_server_in_a_directory_that_others_can_enter_is_closed_to_them() {
+    let program = Program::new();
+    let to = program.home.path().join("to");
+    std::fs::create_dir(&to).unwrap();
+    std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o755)).unwrap();
+    program.ok(&["snapshot", text(&own_fixture())]);
+    let (done, code) = program.json(&["restore", "latest", "--to", text(&to)]);
+    assert!(code == 0 && done["remarks"].to_string().contains("other users"), "{done}");
+    for name in ["data", "config", "plugins"] {
+        let mode = std::fs::metadata(to.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}");
+    }
+    // Once more: nothing is left to do.
+    let (again, _) = program.json(&["restore", "latest", "--to", text(&to)]);
+    assert_eq!(again["files"]["written"].as_u64().unwrap_or(0), 0, "{again}");
+}

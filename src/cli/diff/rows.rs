@@ -51,7 +51,7 @@ pub fn table_words(tables: &[TableChange]) -> String {
     rows.extend(tables.iter().filter(|table| table.added + table.removed + table.changed > 0).map(
         |table| {
             [
-                vec![table.name.clone()],
+                vec![clean_name(&table.name)],
                 [table.added, table.removed, table.changed].map(render::count).to_vec(),
             ]
             .concat()
@@ -62,7 +62,7 @@ pub fn table_words(tables: &[TableChange]) -> String {
 
 /// One row on a few lines.
 pub fn row_words(row: &ToldRow<'_>, shows: Shows) -> String {
-    let table = row.sides.table().map_or("", |table| table.name.as_str());
+    let table = row.sides.table().map_or_else(String::new, |table| clean_name(&table.name));
     let secrets = Secrets::of(row, shows);
     let mark = match (&row.change.before, &row.change.after) {
         (None, _) => '+',

@@ -87,19 +87,32 @@ fn secret_from(line: &str) -> Option<usize> {
             .rsplit(['"', '\'', '{', ',', ' ', '<', ';', '\t', '[', '&', '?', '=', ':', '>'])
             .next()
             .unwrap_or(name);
-        let value = line.get(at + separator.len()..).unwrap_or_default();
+        let may_be_key = name.eq_ignore_ascii_case("key") && *separator == *"=";
+        if !may_be_key && !is_secret(name) {
+            continue;
+        }
+        let value = beginning(line.get(at + separator.len()..).unwrap_or_default());
         let value = value
             .split("</")
             .next()
             .unwrap_or_default()
             .trim_matches(['"', '\'', ',', ';', ' ', '\t', '\r', '{', '}']);
-        let is_key = name.eq_ignore_ascii_case("key") && *separator == *"=" && is_word(value);
+        let is_key = may_be_key && is_word(value);
         if is_key || (is_secret(name) && (value.is_empty() || !is_harmless(name, value))) {
             return Some(at + separator.len());
         }
     }
     spoken_from(line)
 }
+
+/// The beginning of a value: nothing that is longer is harmless.
+fn beginning(value: &str) -> &str {
+    let end = value.char_indices().nth(VALUE_CHARS_MAX).map_or(value.len(), |(at, _)| at);
+    value.get(..end).unwrap_or(value)
+}
+
+/// Characters of a value that are looked at.
+const VALUE_CHARS_MAX: usize = 1_000;
 
 /// Whether a value is one word that may be a key: no path, and not as short as a choice.
 fn is_word(value: &str) -> bool {
@@ -129,4 +142,17 @@ fn spoken_from(line: &str) -> Option<usize> {
         at += word.len();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_gone_through_once_and_a_long_value_is_hidden() {
+        let long = "<a>".repeat(300_000);
+        assert_eq!(masked(&long), long);
+        let secret = format!("{long}password: {}", "x ".repeat(5_000));
+        assert!(masked(&secret).ends_with(HIDDEN) && masked(&secret).len() < secret.len() - 5_000);
+    }
 }

@@ -144,6 +144,12 @@ impl<'r> Job<'r> {
     ) -> Result<Target, Error> {
         let mut target = Target::open(self.destination, self.repository, self.options.dry_run)?;
         target.check_new(self.destination)?;
+        if !self.snapshot.1.source.directories.contains_key("folder") {
+            target.close_directories_of(self.destination);
+            report.remarks.extend(target.is_open.then(|| {
+                "other users can enter the target directory, so the server's directories in it were made accessible to their owner only".to_owned()
+            }));
+        }
         report.remarks.extend(target.set_owners(owners::of(
             reader,
             &self.snapshot.1,

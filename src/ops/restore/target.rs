@@ -20,6 +20,10 @@ use super::trap::trap;
 
 /// Write permission for everybody.
 const OTHERS_WRITE: u32 = 0o002;
+/// The right of everybody to go through a directory.
+const OTHERS_ENTER: u32 = 0o001;
+/// What others than the owner may do.
+const NOT_OWNER: u32 = 0o077;
 
 /// One directory that is written below.
 pub(super) struct TargetRoot {
@@ -42,6 +46,8 @@ pub(super) struct Target {
     pub database: Option<LiveFile>,
     /// What `--keep-old` will have moved away: a dry run takes it for gone.
     pub moved: Vec<PathBuf>,
+    /// Others may enter the directory that a server's directories come into: theirs are closed.
+    pub is_open: bool,
 }
 
 impl Target {
@@ -76,6 +82,7 @@ impl Target {
                     privileges: Privileges::default(),
                     database: None,
                     moved: Vec::new(),
+                    is_open: false,
                 })
             }
             Destination::InPlace(_) | Destination::Arranged(..) => {
@@ -97,8 +104,18 @@ impl Target {
                     privileges: Privileges::default(),
                     database,
                     moved: Vec::new(),
+                    is_open: false,
                 })
             }
+        }
+    }
+
+    /// Keeps others out of a server's directories where they may enter the directory that these
+    /// come into: the source's own may have kept them out.
+    pub(super) fn close_directories_of(&mut self, destination: &Destination) {
+        if let Destination::Directory(_) = destination {
+            let root = self.fd(0).and_then(|root| Stat::of(root).ok());
+            self.is_open = root.is_some_and(|root| root.permissions() & OTHERS_ENTER != 0);
         }
     }
 
@@ -124,6 +141,10 @@ impl Target {
         let was = (entry.uid, entry.gid);
         (entry.uid, entry.gid) = self.owners.of(entry.uid, entry.gid);
         entry.mode = self.privileges.mode(&entry, was, self.owner_after(&entry));
+        let is_top = matches!(entry.kind, Kind::Directory) && !entry.path.contains(&b'/');
+        if self.is_open && is_top {
+            entry.mode &= !NOT_OWNER;
+        }
         entry
     }
 

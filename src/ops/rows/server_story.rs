@@ -2,6 +2,7 @@
 
 use crate::database::{Compared, Error};
 
+use super::super::clean::clean_name;
 use super::gather::Gathered;
 use super::news::Section;
 use super::story::Teller;
@@ -111,7 +112,7 @@ impl Teller<'_, '_> {
         }
         // Statistics of SQLite's own come and go without any upgrade.
         for table in compared.tables.iter().filter(|table| !table.name.starts_with("sqlite_")) {
-            let own = table.name.as_str();
+            let own = clean_name(&table.name);
             if table.is_new {
                 self.add(
                     Section::Upgrade,
@@ -139,7 +140,7 @@ impl Teller<'_, '_> {
                         format!(
                             "table {own}: {} {what}: {}",
                             counted(count, ("column", "columns")),
-                            columns.join(", ")
+                            clean_name(&columns.join(", "))
                         ),
                         count,
                         Vec::new(),

@@ -121,6 +121,9 @@ fn tell(
         Event::Found(found) if rules.is_instance && found.stat.is_symlink() && found.path != DATABASE_PATH => {
             roots.get(found.root).and_then(|root| worth::of_link(found.path, found.below, root, roots))
         }
+        Event::Found(found) if rules.is_instance && found.stat.is_dir() => {
+            worth::of_directory(found.path)
+        }
         Event::Found(_) => None,
         Event::Elsewhere { path } => {
             collector.elsewhere(path);
@@ -213,7 +216,12 @@ fn advice(root: &ScanRoot) -> String {
     // Of a link only what belongs to its owner is taken, even where links are followed.
     let followed = (link.uid() == dir.uid()).then(|| "follow links with --follow-roots".to_owned());
     let owned = format!("make root the owner of the link (chown -h root {})", quoted(&root.dir));
-    let ways: Vec<String> = named.into_iter().chain(followed).chain([owned]).collect();
+    // Who gives the link to root says where root reads: not for a link to what is another's.
+    let owned = followed.is_some().then_some(owned);
+    let ways: Vec<String> = named.into_iter().chain(followed).chain(owned).collect();
+    if ways.is_empty() {
+        return NAME_IT.to_owned();
+    }
     format!("If the path is right, {}", ways.join("; or "))
 }
 

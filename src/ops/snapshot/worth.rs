@@ -244,6 +244,18 @@ pub(super) fn of_settings(path: &[u8], size_bytes: u64) -> Option<Problem> {
     })
 }
 
+/// A directory with the name of a file that the server needs.
+pub(super) fn of_directory(path: &[u8]) -> Option<Problem> {
+    let is_settings =
+        |(folder, end): &(&[u8], &[u8])| path.starts_with(folder) && path.ends_with(end);
+    OF_THE_SERVER.iter().any(is_settings).then(|| Problem {
+        path: display(path),
+        what: "a directory is in the place of this file, so its settings are lost. Move the directory away, and restore the file from an earlier snapshot, or \
+               let the server write it again"
+            .to_owned(),
+    })
+}
+
 /// A file that the server needs, of which only a link is in the snapshot: what it leads to lies
 /// outside of what is captured.
 pub(super) fn of_link(
@@ -262,12 +274,15 @@ pub(super) fn of_link(
         std::fs::canonicalize(&root.dir).is_ok_and(|dir| target.starts_with(dir))
     };
     let is_captured = |target: &Path| roots.iter().any(|root| holds(root, target));
-    if target.as_deref().is_ok_and(|target| is_captured(target) || !target.is_file()) {
+    if target.as_deref().is_ok_and(|target| is_captured(target) || target.is_dir()) {
         return None;
     }
     let leads = target.map_or_else(
         |_| "to a file that does not exist".to_owned(),
-        |target| format!("to {}", target.display()),
+        |target| match target.is_file() {
+            true => format!("to {}", target.display()),
+            false => format!("to {} (a device or pipe)", target.display()),
+        },
     );
     let what = format!(
         "this file is a link {leads}, outside of the server's directories, so its content is not in this snapshot. Move the file here and remove the link; \
