@@ -1,5 +1,7 @@
 //! `--server`, and what a name means where a repository holds snapshots of several servers.
 
+use std::collections::HashSet;
+
 use crate::manifest::{Catalog, SnapshotId, SnapshotRecord, instance_of};
 use crate::ops::{self, KnownServer};
 use crate::store::Repository;
@@ -28,6 +30,27 @@ pub fn of_one(
         return Ok(());
     }
     Err(several(context, &known))
+}
+
+/// Refuses to choose among the servers of some snapshots, unless the user named one.
+pub fn refuse_several(
+    context: &Context,
+    repository: &Repository,
+    catalog: &Catalog,
+    counts: impl Fn(&SnapshotRecord) -> bool,
+) -> Result<(), Failure> {
+    if context.server.borrow().is_some() {
+        return Ok(());
+    }
+    let mut known = ops::servers(repository, catalog)?;
+    let counted: HashSet<&str> = catalog
+        .snapshots
+        .iter()
+        .filter(|(_, record)| counts(record))
+        .map(|(_, record)| instance_of(record))
+        .collect();
+    known.retain(|server| server.is_server && counted.contains(server.identity.as_str()));
+    if known.len() < 2 { Ok(()) } else { Err(several(context, &known)) }
 }
 
 /// Whether a name means one snapshot, whichever server is meant.

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
 use super::output;
-use super::{Exit, gone_source, jellyfin, json as to_json, render};
+use super::{Exit, gone_source, jellyfin, json as to_json, render, servers};
 
 /// The instance that the arguments mean.
 pub fn find(context: &Context, args: &SourceArgs) -> Result<(Instance, SourceSpec), Failure> {
@@ -113,7 +113,9 @@ pub fn find_or_remembered(
         record.source.host == context.host()
             && record.source.directories.contains_key("programdata")
     };
-    let newest = Catalog::newest(repository, is_here).map_err(ops::Error::from)?;
+    refuse_several_here(context, repository, &is_here)?;
+    let is_meant = |record: &SnapshotRecord| is_here(record) && servers::is_meant(context, record);
+    let newest = Catalog::newest(repository, is_meant).map_err(ops::Error::from)?;
     let Some((_, record)) = newest else { return Err(why) };
     match of_record(context, repository, &record, args, false)? {
         Some((_, spec)) if spec.server.id.is_some() && spec.server.id != record.server.id => {
@@ -128,6 +130,23 @@ pub fn find_or_remembered(
         Some(found) => Ok(found),
         None => Err(why),
     }
+}
+
+/// Refuses to choose among the servers of this machine that the repository has snapshots of.
+fn refuse_several_here(
+    context: &Context,
+    repository: &Repository,
+    is_here: &dyn Fn(&SnapshotRecord) -> bool,
+) -> Result<(), Failure> {
+    let is_one = Catalog::has_one_server(repository).map_err(ops::Error::from)?;
+    if is_one && context.global.server.is_none() {
+        return Ok(());
+    }
+    let catalog = context.catalog(repository)?;
+    servers::refuse_several(context, repository, &catalog, |record| {
+        let data = record.source.directories.get("programdata");
+        is_here(record) && data.is_some_and(|data| Path::new(data).is_dir())
+    })
 }
 
 /// The directories that a snapshot of this machine was taken of, where the repository may be

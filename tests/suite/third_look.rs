@@ -347,3 +347,79 @@ fn a_server_in_a_directory_that_others_can_enter_is_closed_to_them() {
     let (again, _) = program.json(&["restore", "latest", "--to", text(&to)]);
     assert_eq!(again["files"]["written"].as_u64().unwrap_or(0), 0, "{again}");
 }
+
+#[test]
+fn pictures_go_nowhere_where_the_server_does_not_look_for_them() {
+    let program = Program::new();
+    let data = program.home.path().join("jf");
+    copy_tree(&own_fixture(), &data);
+    program.ok(&["snapshot", text(&data)]);
+    let settings = std::fs::read_to_string(data.join("config/system.xml")).unwrap();
+    let path = "<MetadataPath>/nowhere/pictures</MetadataPath>";
+    assert!(settings.contains("<MetadataPath />"));
+    write(data.join("config/system.xml"), settings.replace("<MetadataPath />", path));
+    std::fs::remove_dir_all(data.join("metadata")).unwrap();
+    let args = ["restore", "latest", "--in-place", "--data-dir", text(&data), "--only", "metadata"];
+    for more in [&["--dry-run"][..], &[]] {
+        let output = program.run(&[&args[..], more].concat());
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.code() == Some(1)
+                && words.contains("/nowhere/pictures")
+                && words.contains("--metadata-dir"),
+            "{words}"
+        );
+        assert!(!data.join("metadata").exists());
+    }
+    let there = program.home.path().join("volume");
+    std::fs::create_dir(&there).unwrap();
+    program.ok(&[&args[..], &["--metadata-dir", text(&there)]].concat());
+    assert!(there.join("library").is_dir());
+}
+
+/// Two servers in one repository: no command that changes something chooses one of them.
+#[test]
+fn which_of_two_servers_is_meant_is_asked() {
+    let program = Program::new();
+    let place = |name: &str| program.home.path().join(name);
+    let (one, two) = (place("one"), place("two"));
+    copy_tree(&own_fixture(), &one);
+    copy_tree(&own_fixture(), &two);
+    write(two.join("data/device.txt"), "0123456789abcdef0123456789abcdef");
+    program.ok(&["snapshot", text(&one)]);
+    program.ok(&["snapshot", text(&two)]);
+    for args in [
+        &["snapshot"][..],
+        &["restore", "latest", "--watch-state", "--user", "ana"],
+        &["move", "--map", "/media=/other", "--allow-missing"],
+        &["export", "latest", "--to-jellyfin"],
+    ] {
+        let output = program.run(args);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            output.status.code() == Some(2) && words.contains("2 servers"),
+            "{args:?}: {words}"
+        );
+    }
+    let (taken, code) = program.json(&["snapshot", "--server", text(&one)]);
+    assert_eq!(
+        (code, taken["snapshot"]["source"]["directories"]["programdata"].as_str()),
+        (0, Some(text(&one)))
+    );
+}
+
+#[test]
+fn a_folded_name_is_the_restored_picture_itself() {
+    // What exFAT makes of A.jpg and a.jpg: one of them stands there.
+    let program = Program::new();
+    let data = program.home.path().join("jf");
+    copy_tree(&own_fixture(), &data);
+    let folder = data.join("metadata/library/zz/folded");
+    write(folder.join("Poster.jpg"), "one");
+    program.ok(&["snapshot", text(&data)]);
+    let args = ["restore", "latest", "--in-place", "--data-dir", text(&data), "--only", "metadata"];
+    // Beside it a picture of another kind of file is one that the server may show instead.
+    write(folder.join("poster.png"), "new");
+    let (told, _) = program.json(&[&args[..], &["--dry-run"]].concat());
+    assert!(told["remarks"].to_string().contains("poster.png"), "{told}");
+}

@@ -2,7 +2,7 @@
 //! (`poster.jpg` beside `poster.png`), and the server takes one of them. Names of pictures that
 //! stand in the way of restored ones are told, or removed where the user says so.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use rustix::fs::AtFlags;
 
@@ -11,7 +11,7 @@ use crate::source::{Category, open_dir};
 use crate::store::ChunkReader;
 
 use super::super::rows::Namer;
-use super::super::{Error, Monitor, image_word_of_file};
+use super::super::{Error, Monitor, image_word_of_file, same_names};
 use super::target::Target;
 use super::{RestoreOptions, Tally};
 
@@ -176,18 +176,25 @@ impl Folder {
         let Some((root, below)) = target.place(&self.path) else { return };
         let Some(dir) = target.fd(root).and_then(|root| open_dir(root, below).ok()) else { return };
         let Ok(listing) = rustix::fs::Dir::read_from(&dir) else { return };
-        for entry in listing.flatten() {
-            let name = entry.file_name().to_bytes();
+        let there: BTreeSet<Vec<u8>> =
+            listing.flatten().map(|entry| entry.file_name().to_bytes().to_vec()).collect();
+        // Where the file system folds names, one of them stands for a restored one.
+        let folded: HashSet<u64> =
+            self.names.difference(&there).map(|name| same_names::key(name)).collect();
+        for name in &there {
+            if folded.contains(&same_names::key(name)) {
+                continue;
+            }
             let Some(restored) = picture_of(name)
                 .filter(|_| !self.names.contains(name))
                 .and_then(|picture| self.pictures.get(&picture))
             else {
                 continue;
             };
-            let path = [self.path.as_slice(), b"/", name].concat();
+            let path = [self.path.as_slice(), b"/", name.as_slice()].concat();
             if options.replace_pictures
                 && !options.dry_run
-                && let Err(error) = rustix::fs::unlinkat(&dir, name, AtFlags::empty())
+                && let Err(error) = rustix::fs::unlinkat(&dir, name.as_slice(), AtFlags::empty())
             {
                 tally.problem(
                     monitor,

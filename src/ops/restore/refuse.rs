@@ -5,7 +5,9 @@ use std::path::Path;
 
 use crate::manifest::{Entries, SnapshotId, SnapshotRecord};
 use crate::progress::Interrupt;
-use crate::source::{self, Category, DATABASE_PATH, DatabaseFacts, Layout, LiveFile, version};
+use crate::source::{
+    self, Category, DATABASE_PATH, DatabaseFacts, Layout, LiveFile, MissingPath, version,
+};
 use crate::store::{ChunkReader, Location, Repository};
 
 use super::super::import::NOT_IN_ZIP;
@@ -36,6 +38,7 @@ pub(super) fn check(
     let layout = Layout::of(&target.instance);
     let mut remarks = Vec::new();
     refuse_traps(&layout, options)?;
+    refuse_missing_metadata(record, target, options)?;
     let database = live_database(&layout)?;
     if !options.selection.is_safe_under_a_server() {
         database.as_ref().map_or(Ok(()), refuse_running)?;
@@ -97,6 +100,30 @@ pub(super) fn check(
         check_directories(id, record, &here, &seen_here)?;
     }
     Ok(remarks)
+}
+
+/// Pictures are not written where the server does not look for them.
+fn refuse_missing_metadata(
+    record: &SnapshotRecord,
+    target: &InstanceTarget,
+    options: &RestoreOptions,
+) -> Result<(), Error> {
+    let has_any = record.category(Category::Metadata.name()).is_some_and(|found| found.files > 0);
+    let missing =
+        target.instance.missing.iter().find(|missing| missing.what == MissingPath::Metadata);
+    match missing.filter(|_| has_any && options.selection.touches(Category::Metadata, b"metadata")) {
+        None => Ok(()),
+        Some(missing) => Err(Error::Refused {
+            what: format!(
+                "the server keeps its metadata in {} ({}), which does not exist on this machine. Nothing was changed",
+                missing.path,
+                missing.what.setting()
+            ),
+            hint: "If its disk is not mounted, mount it. If it is at another path here (a container's volume), give it with --metadata-dir. \
+                   To restore other parts, name them with --only."
+                .to_owned(),
+        }),
+    }
 }
 
 /// The target's own database tells what its server is and where it sees its directories.
