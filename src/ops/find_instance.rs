@@ -122,7 +122,11 @@ pub fn find_instance(
             std::io::ErrorKind::PermissionDenied => Error::Source { path: data.into(), source },
             _ => FindError::Missing { path: data.clone() }.into(),
         })?;
-        if let Some(found) = nearby::instance_beside(&absolute) {
+        let whole = || {
+            let is_alone = named.config.is_none() && !named.is_known_place;
+            is_alone.then(|| nearby::whole_of_linuxservers(&absolute)).flatten()
+        };
+        if let Some(found) = nearby::instance_beside(&absolute).or_else(whole) {
             return Err(FindError::Nearby {
                 path: data.clone(),
                 found: found.to_string_lossy().into_owned(),

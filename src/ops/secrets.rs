@@ -249,6 +249,19 @@ fn open_part<'p>(host: &str, path: &'p str) -> Option<&'p str> {
     {
         return begins(start);
     }
+    // Playlists and streams of providers, and logs that are sent away.
+    for start in ["/playlist/", "/player_api.php/", "/xmltv.php/", "/inputs/"] {
+        if let Some(shown) = begins(start).filter(|_| path.len() > start.len()) {
+            return Some(shown);
+        }
+    }
+    let parts: Vec<&str> = path.split('/').collect();
+    if let ["", _, _, number] = parts.as_slice() {
+        let number = number.split('.').next().unwrap_or(number);
+        if !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()) {
+            return begins("/");
+        }
+    }
     if host.starts_with("ntfy")
         || host.starts_with("gotify")
         || path.to_ascii_lowercase().contains("webhook")

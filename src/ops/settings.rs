@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::mask::{is_name, is_value, lines_without_secrets};
+use super::mask::{is_known, is_name, is_value, lines_without_secrets};
 use super::rows::UPGRADE_SETTINGS;
 use super::secrets::{HIDDEN, is_harmless, is_plain, is_secret, without_secrets_in_addresses};
 
@@ -30,7 +30,7 @@ pub fn differing_settings(
     after: &[u8],
     (upgraded, shows_secrets): (bool, bool),
 ) -> Option<Vec<Setting>> {
-    let is_plugins = path.starts_with("plugins/");
+    let is_unknown_file = !is_known(path);
     let (before, after) = (flatten(before)?, flatten(after)?);
     let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
     names.sort();
@@ -44,7 +44,7 @@ pub fn differing_settings(
                         let own = name.rsplit('/').next().unwrap_or(name);
                         let says_so = name.split('/').any(is_secret) && !is_harmless(own, value);
                         let says_so = says_so || *names_secret;
-                        let is_unknown = is_plugins && !is_plain(own, value);
+                        let is_unknown = is_unknown_file && !is_plain(own, value);
                         let holds_one = lines_without_secrets("value", value).join("\n") != **value;
                         if shows_secrets {
                             return value.clone();

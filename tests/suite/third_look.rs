@@ -423,3 +423,50 @@ fn a_folded_name_is_the_restored_picture_itself() {
     let (told, _) = program.json(&[&args[..], &["--dry-run"]].concat());
     assert!(told["remarks"].to_string().contains("poster.png"), "{told}");
 }
+
+#[test]
+fn directories_two_levels_away_are_answered_with_the_right_one() {
+    let program = Program::new();
+    let place = |name: &str| program.home.path().join(name);
+    for folder in ["a/b", "c", "ls"] {
+        std::fs::create_dir_all(place(folder)).unwrap();
+    }
+    // The database lies elsewhere.
+    copy_tree(&own_fixture(), &place("c/jf"));
+    std::fs::rename(place("c/jf/data/jellyfin.db"), place("jellyfin.db")).unwrap();
+    copy_tree(&own_fixture(), &place("a/b/jf"));
+    // linuxserver.io's: settings beside the inner data.
+    copy_tree(&own_fixture(), &place("ls/data"));
+    for entry in std::fs::read_dir(place("ls/data/config")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::rename(entry.path(), place("ls").join(entry.file_name())).unwrap();
+    }
+    std::fs::remove_dir(place("ls/data/config")).unwrap();
+    for (named, right) in [
+        ("a", "a/b/jf"),
+        ("a/b/jf/metadata/library", "a/b/jf"),
+        ("c/jf/config", "c/jf"),
+        ("c", "c/jf"),
+        ("ls/data", "ls"),
+    ] {
+        let output = program.run(&["source", text(&place(named))]);
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let right = place(right);
+        assert!(
+            words.contains(&format!("Use {} instead", text(&right))),
+            "{named} {right:?}: {words}"
+        );
+    }
+}
+
+#[test]
+fn an_emptied_folder_of_plugins_is_told() {
+    let program = Program::new();
+    let data = program.home.path().join("jf");
+    copy_tree(&own_fixture(), &data);
+    assert_eq!(program.json(&["snapshot", text(&data)]).1, 0);
+    std::fs::remove_dir_all(data.join("plugins")).unwrap();
+    std::fs::create_dir(data.join("plugins")).unwrap();
+    let (taken, code) = program.json(&["snapshot", text(&data)]);
+    assert!(code == 3 && taken["problems"].to_string().contains("plugins"), "{taken}");
+}

@@ -187,7 +187,7 @@ fn is_harmless_value(column: &str, value: &Value) -> bool {
 /// Whether a cell of a database that nobody knows is plainly no secret: a number, a switch, a date,
 /// a choice, or what things and people are called.
 fn is_plain_cell(column: &str, value: &Value) -> bool {
-    let Some(text) = value.text() else { return true };
+    let Some(text) = value.text() else { return !matches!(value, Value::Blob(_)) };
     let lower = column.to_ascii_lowercase();
     let is_called = ["name", "title", "itemid", "userid"].iter().any(|end| lower.ends_with(end));
     is_called && !is_secret(column) || is_plain(column, &text)

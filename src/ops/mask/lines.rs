@@ -138,7 +138,9 @@ fn spoken_from(line: &str) -> Option<usize> {
             .iter()
             .any(|word| [plain, last].iter().any(|plain| plain.eq_ignore_ascii_case(word)));
         // Prose speaks of passwords too; what is hidden there is no loss.
-        is_next = (is_argument && is_secret(plain.trim_start_matches('-'))) || is_short;
+        is_next = (is_argument
+            && (is_secret(plain.trim_start_matches('-')) || plain.eq_ignore_ascii_case("--key")))
+            || is_short;
         at += word.len();
     }
     None

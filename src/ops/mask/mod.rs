@@ -16,7 +16,7 @@ use super::secrets::{HIDDEN, without_secrets_in_addresses};
 pub fn lines_without_secrets(name: &str, text: &str) -> Vec<String> {
     // Which values of a plugin's are secret its author alone knows: only what is plainly none is
     // shown.
-    let is_strict = name.starts_with("plugins/");
+    let is_strict = !is_known(name);
     let is = |ending: &str| name.to_ascii_lowercase().ends_with(ending);
     let begins = text.trim_start_matches('\u{feff}').trim_start();
     let found = if is(".xml") || is(".nfo") || is(".opf") || begins.starts_with('<') {
@@ -34,6 +34,36 @@ pub fn lines_without_secrets(name: &str, text: &str) -> Vec<String> {
     };
     lines::without_keys(&masked).iter().map(|line| without_secrets_in_addresses(line)).collect()
 }
+
+/// Whether a file is one of the server's own, whose secrets are known by their names. Other files in
+/// its folders are somebody else's.
+pub(super) fn is_known(name: &str) -> bool {
+    let own = |folder: &str| name.strip_prefix(folder).filter(|rest| !rest.contains('/'));
+    match (own("config/"), own("data/")) {
+        (Some(file), _) => {
+            let is_log = file.starts_with("logging") && file.ends_with(".json");
+            is_log || SETTINGS.contains(&file)
+        }
+        (_, Some(file)) => file == "device.txt",
+        _ => !name.starts_with("plugins/"),
+    }
+}
+
+/// Settings files of Jellyfin's own, right in its configuration directory.
+const SETTINGS: [&str; 12] = [
+    "system.xml",
+    "network.xml",
+    "encoding.xml",
+    "branding.xml",
+    "livetv.xml",
+    "metadata.xml",
+    "xbmcmetadata.xml",
+    "migrations.xml",
+    "database.xml",
+    "dlna.xml",
+    "notifications.xml",
+    "pluginconfigurations.xml",
+];
 
 /// Whether a value has a secret in it, as lines of another format, JSON or XML would have one.
 fn holds_secret(value: &str) -> bool {
@@ -93,6 +123,11 @@ mod tests {
             "<C><Args>--user x --password S3CRET</Args></C>",
             "<C><LdapBindPw>S3CRET</LdapBindPw><SmtpPass>S3CRET</SmtpPass></C>",
             "<C><Url>https://discord.com/api/webhooks/1/S3CRET</Url></C>",
+            "<?conf password=\"S3CRET\"?><C/>",
+            "<!DOCTYPE P [<!ENTITY pw \"password=S3CRET\">]><C>x</C>",
+            "<C><A>http://h/playlist/joe/S3CRET/m3u_plus</A><B>http://h:80/joe/S3CRET/12.ts</B></C>",
+            "<C><A>http://h/player_api.php/joe/S3CRET</A><B>/usr/bin/x --key S3CRET</B></C>",
+            "<C><A>https://logs-01.loggly.com/inputs/S3CRET/tag/http/</A></C>",
             "<C><Cert>-----BEGIN RSA PRIVATE KEY-----\nS3CRET\n-----END RSA PRIVATE KEY-----</Cert></C>",
         ] {
             check("a.xml", text);

@@ -1,9 +1,10 @@
 //! Secrets of an XML text: of elements and attributes whose names say so, and values beside such a
 //! name.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
-use roxmltree::Node;
+use roxmltree::{Node, NodeId};
 
 use super::super::secrets::{is_harmless, is_plain, is_secret};
 use super::holds_secret;
@@ -12,7 +13,9 @@ use super::holds_secret;
 pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> {
     let skipped = text.len() - text.trim_start_matches('\u{feff}').len();
     let document = crate::source::parse_xml(text.get(skipped..)?)?;
-    let mut found = Vec::new();
+    let mut found = declarations(text.get(skipped..)?, is_strict);
+    // Whether a name among the elements of one says that a value beside it is secret.
+    let mut says_so: HashMap<NodeId, bool> = HashMap::new();
     for node in document.descendants().filter(Node::is_element) {
         let named = node
             .attributes()
@@ -34,11 +37,7 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
         let beside = node.tag_name().name();
         let is_value_of_secret = is_value(beside)
             && node.parent_element().is_some_and(|parent| {
-                parent.children().any(|child| {
-                    child.is_element()
-                        && is_name(child.tag_name().name())
-                        && is_secret(child.text().unwrap_or_default().trim())
-                })
+                *says_so.entry(parent.id()).or_insert_with(|| names_a_secret(parent))
             });
         if named || is_secret(beside) || is_value_of_secret {
             // A switch by itself; what lies in a list of secrets is one, whatever it looks like.
@@ -59,6 +58,14 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
     for node in document.descendants() {
         let text = node.text().unwrap_or_default();
         let name = node.parent_element().map_or("", |parent| parent.tag_name().name());
+        if let Some(own) = node.pi().and_then(|pi| pi.value) {
+            if is_strict || holds_secret(own) {
+                let range = node.range();
+                let start = range.end.saturating_sub(own.len() + 2).max(range.start);
+                found.push(start..range.end.saturating_sub(2).max(start));
+            }
+            continue;
+        }
         let hides = (node.is_text()
             && ((is_strict && !is_plain(name, text)) || holds_secret(text)))
             || (node.is_comment() && (is_strict || holds_secret(text)));
@@ -67,6 +74,24 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
         }
     }
     Some(found.into_iter().map(|range| range.start + skipped..range.end + skipped).collect())
+}
+
+fn names_a_secret(parent: Node<'_, '_>) -> bool {
+    parent.children().any(|child| {
+        child.is_element()
+            && is_name(child.tag_name().name())
+            && is_secret(child.text().unwrap_or_default().trim())
+    })
+}
+
+/// What a document type declares between its brackets: entities may hold anything.
+fn declarations(text: &str, is_strict: bool) -> Vec<Range<usize>> {
+    let Some(start) = text.find("<!DOCTYPE") else { return Vec::new() };
+    let open = text.get(start..).and_then(|rest| rest.find('[')).map(|at| start + at + 1);
+    let end = open.and_then(|open| Some(open + text.get(open..)?.find("]>")?));
+    let Some(range) = open.zip(end).map(|(open, end)| open..end) else { return Vec::new() };
+    let hides = is_strict || holds_secret(text.get(range.clone()).unwrap_or_default());
+    if hides { vec![range] } else { Vec::new() }
 }
 
 /// Where the words of a node are: a comment's without its brackets.

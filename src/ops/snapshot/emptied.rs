@@ -48,6 +48,15 @@ pub(super) fn since(
             }
         }
     }
+    // The folder of plugins has at least their settings in it, once there are any.
+    if let Some(at) = root("plugins").and_then(|root| root.at.as_ref())
+        && names_in(at, b".", 1).is_some_and(|names| names.is_empty())
+        && is_wanted(b"plugins")
+        && before.has_files_in(b"plugins")
+    {
+        let path = "plugins".to_owned();
+        problems.push(Problem { path, what: FOLDER_IS_EMPTY.to_owned() });
+    }
     let gone_roots = ROOTS
         .iter()
         .filter(|name| root(name).is_none_or(|root| !root.dir.is_dir()))
