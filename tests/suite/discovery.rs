@@ -112,6 +112,7 @@ const SERVER: &str = "exec -a /usr/bin/jellyfin bash -c 'sleep 60; true' jellyfi
 #[needs(mount)]
 #[test]
 fn a_running_server_says_where_it_is_in_a_container_too() {
+    let _alone = alone();
     let program = Program::new();
     let data = program.home.path().join("volumes/jelly fin");
     copy_to(&data);

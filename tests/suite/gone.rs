@@ -25,6 +25,7 @@ fn snapshots(program: &Program) -> Vec<serde_json::Value> {
 
 #[test]
 fn a_known_server_of_which_only_the_marker_is_left_is_told_and_takes_no_complete_ones_place() {
+    let _alone = alone();
     let (program, data) = with_server();
     let first = snapshots(&program)[0]["id"].as_str().unwrap().to_owned();
     // What came last is a part: it is not what the rest is compared with.
@@ -57,6 +58,7 @@ fn a_known_server_of_which_only_the_marker_is_left_is_told_and_takes_no_complete
 
 #[test]
 fn a_snapshot_of_markers_alone_deletes_nothing_when_it_is_restored() {
+    let _alone = alone();
     let (program, data) = with_server();
     let elsewhere = program.home.path().join("mounted");
     std::fs::rename(&data, &elsewhere).unwrap();
@@ -79,6 +81,7 @@ fn a_snapshot_of_markers_alone_deletes_nothing_when_it_is_restored() {
 
 #[test]
 fn a_known_server_of_which_nothing_is_left_is_refused_with_the_way_back_which_works() {
+    let _alone = alone();
     let (program, data) = with_server();
     let expected = facts(&data, &|path| {
         path.starts_with(b"log") || path.ends_with(b"-wal") || path.ends_with(b"-shm")
@@ -135,6 +138,7 @@ fn a_known_server_of_which_nothing_is_left_is_refused_with_the_way_back_which_wo
 
 #[test]
 fn a_server_is_found_by_its_name_after_a_snapshot_of_a_part_and_by_a_relative_path() {
+    let _alone = alone();
     let (program, data) = with_server();
     let other = program.home.path().join("other");
     copy_tree(&own_fixture(), &other);

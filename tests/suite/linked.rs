@@ -172,6 +172,7 @@ fn excluded_and_unwanted_linked_folders_are_neither_named_nor_entered() {
 /// documentation suggests.
 #[test]
 fn metadata_that_is_a_link_is_one_folder_whichever_way_it_is_named() {
+    let _alone = alone();
     let program = Program::new();
     let (data, disk) = (program.home.path().join("jellyfin"), program.home.path().join("disk"));
     copy_tree(&own_fixture(), &data);

@@ -443,6 +443,7 @@ fn a_directory_that_somebody_else_makes_at_that_moment_is_not_filled() {
 #[needs(root)]
 #[test]
 fn a_process_is_not_believed_about_directories_that_are_not_its_users() {
+    let _alone = alone();
     use std::os::unix::process::CommandExt;
     let stage = Stage::new();
     let script = format!(

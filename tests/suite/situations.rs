@@ -797,6 +797,7 @@ fn a_database_as_large_as_half_the_disk_may_come_back_to_an_empty_disk() {
 
 #[test]
 fn a_server_that_runs_with_its_database_closed_is_seen() {
+    let _alone = alone();
     let program = Program::new();
     let data = instance(&program, "jellyfin");
     snapshot(&program, &data, &[]);
@@ -999,6 +1000,7 @@ fn on_a_new_machine_files_keep_the_owners_of_the_snapshot() {
 
 #[test]
 fn servers_are_seen_however_they_are_started() {
+    let _alone = alone();
     let program = Program::new();
     let data = instance(&program, "home/.local/share/jellyfin");
     snapshot(&program, &data, &[]);

@@ -92,6 +92,7 @@ fn places_are_named_as_the_servers_settings_name_them() {
 
 #[test]
 fn another_server_is_not_taken_for_one_whose_disk_is_away() {
+    let _alone = alone();
     let program = Program::new();
     let (own, away) = (program.home.path().join("own"), program.home.path().join("away"));
     let other = program.home.path().join("other");

@@ -110,6 +110,7 @@ fn a_clock_that_was_put_back_moves_nothing() {
 
 #[test]
 fn a_directory_whose_disk_was_away_for_one_snapshot_is_found_again() {
+    let _alone = alone();
     let program = Program::new();
     let place = |name: &str| program.home.path().join(name);
     let (data, metadata, away) = (place("jf"), place("disk/metadata"), place("away"));
@@ -380,6 +381,7 @@ fn pictures_go_nowhere_where_the_server_does_not_look_for_them() {
 /// Two servers in one repository: no command that changes something chooses one of them.
 #[test]
 fn which_of_two_servers_is_meant_is_asked() {
+    let _alone = alone();
     let program = Program::new();
     let place = |name: &str| program.home.path().join(name);
     let (one, two) = (place("one"), place("two"));
