@@ -141,7 +141,7 @@ fn damage_words(report: &CheckReport) -> String {
             render::plural(report.damage_count, "entry", "entries")
         ));
         out.push_str(&by_path(&report.damage));
-    } else if !report.findings.iter().any(|finding| finding.name.starts_with("snapshots/")) {
+    } else if !report.findings.iter().any(|finding| loses_snapshots(&finding.name)) {
         out.push_str(
             "\nAll files of all snapshots can still be restored, as far as was checked.\n",
         );
@@ -191,6 +191,11 @@ pub fn by_path(damage: &[Damage]) -> String {
         ));
     }
     out
+}
+
+/// Whether what is wrong with a file of the repository keeps snapshots from the list.
+fn loses_snapshots(name: &str) -> bool {
+    name.starts_with("snapshots/") || name == "list" || name == "packs"
 }
 
 #[cfg(test)]

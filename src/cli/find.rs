@@ -71,8 +71,10 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
         }
         output::print(&out)?;
         if let Some(one) = titled.first().filter(|one| !one.paths.is_empty()) {
+            let is_alone = titled.iter().filter(|other| other.name == one.name).count() == 1;
+            let name = if is_alone { one.name.clone() } else { format!("{:032x}", one.id) };
             context
-                .say(&format!("Note: to restore its files, run jellyvault restore SNAPSHOT --in-place --item {0:?}. To restore only its poster, add poster: --item {0:?} poster.", one.name));
+                .say(&format!("Note: to restore its files, run jellyvault restore SNAPSHOT --in-place --item {name:?}. To restore only its poster, add poster: --item {name:?} poster."));
         }
         let incomplete = incomplete(&catalog, only);
         if found.matches.is_empty() && titled.is_empty() && incomplete > 0 {

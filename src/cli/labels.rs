@@ -2,6 +2,7 @@
 //! show, and that means one snapshot only.
 
 use crate::manifest::{Catalog, display};
+use crate::ops::clean_name;
 use crate::store::Repository;
 
 use super::context::Context;
@@ -9,6 +10,8 @@ use super::failure::Failure;
 
 /// A name of so many hexadecimal digits is shown and taken as an id.
 const ID_DIGITS: usize = 6;
+/// Longer ones fit in no list.
+const LABEL_CHARS_MAX: usize = 100;
 
 /// Refuses what could not name a snapshot.
 pub fn check(label: &str) -> Result<(), Failure> {
@@ -42,11 +45,18 @@ pub fn check(label: &str) -> Result<(), Failure> {
             "Choose a label with a word in it, for example --label 'before 12.0'.",
         ));
     }
-    if label.chars().any(char::is_control) {
+    if label.chars().count() > LABEL_CHARS_MAX {
+        return Err(Failure::usage(
+            &format!("the label is longer than {LABEL_CHARS_MAX} characters"),
+            "Choose a short label, and put the rest into --note.",
+        ));
+    }
+    // Those that turn the direction of a line deceive whoever reads it.
+    if clean_name(label) != label {
         return Err(Failure::usage(
             &format!(
                 "the label {} contains a line break or another control character",
-                display(label.as_bytes())
+                clean_name(&display(label.as_bytes()))
             ),
             "Choose a label without control characters.",
         ));

@@ -86,6 +86,10 @@ pub fn refuse_remote_place(path: &Path, of: &str, option: &str) -> Result<(), Fa
 
 /// `s3:bucket`, `ssh://nas/backup`, `user@nas:/backup`, `nas:/backup`.
 fn is_remote(text: &str) -> bool {
+    // `[fe80::1]:/backup`
+    if text.starts_with('[') && text.contains("]:") {
+        return true;
+    }
     let Some((before, after)) = text.split_once(':') else { return false };
     !before.is_empty()
         && !before.contains('/')

@@ -1,5 +1,6 @@
 //! What can be done with a repository? One file (or folder) a verb, each reading as its story.
 
+mod addresses;
 mod cat;
 mod check;
 mod clean;
@@ -60,6 +61,7 @@ mod wanted_paths;
 mod watch_state;
 
 pub use crate::progress::Monitor;
+pub use addresses::without_secrets_in_addresses;
 pub use cat::cat;
 pub use check::{CheckOptions, CheckReport, Damage, Finding, ReadReport, Share, check, scrub};
 pub use clean::clean_name;
@@ -123,7 +125,7 @@ pub use rows::{
     main_database, open_state, read_id, titles,
 };
 pub use saved_list::{ListEntry, ListKind, ListNow, SavedList, list_now, saved_list};
-pub use secrets::{HIDDEN, is_harmless, is_plain, is_secret, without_secrets_in_addresses};
+pub use secrets::{HIDDEN, is_harmless, is_plain, is_secret};
 pub use select::{Selected, root_of};
 pub use servers::{KnownServer, named_servers, servers};
 pub use session::{FileReader, Listed, Session, Snapshot, SnapshotEntry};

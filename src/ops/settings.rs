@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use super::addresses::without_secrets_in_addresses;
 use super::mask::{is_known, is_name, is_value, lines_without_secrets};
 use super::rows::UPGRADE_SETTINGS;
-use super::secrets::{HIDDEN, is_harmless, is_plain, is_secret, without_secrets_in_addresses};
+use super::secrets::{HIDDEN, is_harmless, is_plain, is_secret};
 
 /// A setting that is not the same.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,8 @@ pub(super) use xml::{is_name, is_value};
 
 use std::ops::Range;
 
-use super::secrets::{HIDDEN, without_secrets_in_addresses};
+use super::addresses::without_secrets_in_addresses;
+use super::secrets::HIDDEN;
 
 /// The lines of a text with every secret replaced; as many as the text has. `name` is the file's,
 /// by which its format is known.

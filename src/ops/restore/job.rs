@@ -53,12 +53,8 @@ impl<'r> Job<'r> {
         reader: &mut ChunkReader<'r>,
         report: &mut RestoreReport,
     ) -> Result<(), Error> {
-        let (options, selected, monitor, is_in_place) = (
-            self.options,
-            self.selected,
-            self.monitor,
-            matches!(self.destination, Destination::InPlace(_)),
-        );
+        let (options, selected, monitor) = (self.options, self.selected, self.monitor);
+        let is_in_place = matches!(self.destination, Destination::InPlace(_));
         let target = self.target(reader, report)?;
         let (tally, links) = (Tally::default(), Links::of(self.destination));
         let (files, bytes) = selected
@@ -82,13 +78,7 @@ impl<'r> Job<'r> {
             self.hand_out(reader, (&target, &links, &tally), &mut later, batches)
         })?;
 
-        report.remarks.extend(later.unlinked.iter().map(|(path, to)| {
-            format!(
-                "{} was a symbolic link to {} when the snapshot was taken; it is a directory now",
-                path.display(),
-                display(to)
-            )
-        }));
+        report.remarks.extend(later.unlinked_words());
         let mut writer = new_writer();
         for entry in &later.linked {
             let first = entry.link_group.and_then(|group| later.first_of_group.get(&group));
@@ -246,6 +236,16 @@ impl<'r> Job<'r> {
 }
 
 impl Later {
+    fn unlinked_words(&self) -> impl Iterator<Item = String> {
+        self.unlinked.iter().map(|(path, to)| {
+            format!(
+                "{} was a symbolic link to {} when the snapshot was taken; it is a directory now",
+                path.display(),
+                display(to)
+            )
+        })
+    }
+
     /// Keeps an entry that has to wait; gives back any other.
     fn sort(&mut self, category: Category, entry: Entry) -> Option<Entry> {
         self.names.note(&entry.path);
