@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -152,6 +153,30 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
     } else {
         Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"))
     }
+}
+
+/// The same of a file in a directory that somebody else may write to: root does not follow a link of
+/// theirs, except to a file of their own.
+pub fn open_regular_of_others(path: &Path) -> io::Result<File> {
+    let file = open_regular(path)?;
+    if !rustix::process::geteuid().is_root() {
+        return Ok(file);
+    }
+    let (opened, there) = (Stat::of(&file)?, std::fs::symlink_metadata(path)?);
+    let is_itself = (there.dev(), there.ino()) == (opened.dev, opened.ino);
+    // Nobody can make a link that belongs to root, or to another user than themselves.
+    let may_follow =
+        there.file_type().is_symlink() && (there.uid() == 0 || there.uid() == opened.uid);
+    if is_itself || may_follow {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, "a link of another user"))
+    }
+}
+
+/// The bytes of a small file in a directory that somebody else may write to.
+pub fn read_regular_of_others(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_limited(open_regular_of_others(path)?, limit)
 }
 
 /// The bytes of a small file; an error where it is larger than `limit`.

@@ -45,7 +45,7 @@ pub use jellyfin_db::{DatabaseFacts, history_hash, read_facts};
 pub use layout::Layout;
 pub use linked::linked_folders;
 pub use listing::PASSING;
-pub use live_file::{LiveFile, open_regular, read_regular};
+pub use live_file::{LiveFile, open_regular, read_regular, read_regular_of_others};
 pub use new_instance::{Arrangement, UnknownArrangement, Unnamed};
 pub use opener::{OpenError, Opener};
 pub use private_db::{open_private, open_private_for, quick_check, refuse_computed, wary, watch};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::manifest::Learnt;
 
-use super::live_file::open_regular;
+use super::live_file::open_regular_of_others;
 
 /// Logs that are read for the version, the newest first, and how much of each and of all, in bytes:
 /// the line is written at each start.
@@ -69,7 +69,7 @@ pub fn from_logs(folder: &Path) -> Option<Learnt> {
 fn read_head(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read;
     let mut bytes = Vec::new();
-    open_regular(path)?.take(limit).read_to_end(&mut bytes)?;
+    open_regular_of_others(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

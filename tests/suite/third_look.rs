@@ -472,3 +472,31 @@ fn an_emptied_folder_of_plugins_is_told() {
     let (taken, code) = program.json(&["snapshot", text(&data)]);
     assert!(code == 3 && taken["problems"].to_string().contains("plugins"), "{taken}");
 }
+
+#[needs(root)]
+#[test]
+fn roots_files_are_not_read_as_settings_or_logs_through_links() {
+    let stage = Stage::new();
+    let place = "/root/very-secret-place";
+    let settings =
+        format!("<ServerConfiguration><MetadataPath>{place}</MetadataPath></ServerConfiguration>");
+    let own = stage.etc.join("secret.xml");
+    write(&own, &settings);
+    let link = stage.data.join("config/system.xml");
+    std::fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(&own, &link).unwrap();
+    sh(&format!("chown -h {USER}:{USER} \"$1\""), &link);
+    for args in [["snapshot", stage.at()], ["source", stage.at()]] {
+        let output = stage.program.run(&args);
+        let words = [output.stdout, output.stderr].concat();
+        assert!(!String::from_utf8_lossy(&words).contains(place), "{args:?}");
+    }
+    // A link of root's, and one of the server's user to a file of their own, are followed.
+    for owner in ["0:0".to_owned(), format!("{USER}:{USER}")] {
+        sh(&format!("chown {owner} \"$1\""), &own);
+        sh(&format!("chown -h {owner} \"$1\""), &link);
+        let output = stage.program.run(&["source", stage.at()]);
+        let words = [output.stdout, output.stderr].concat();
+        assert!(String::from_utf8_lossy(&words).contains(place), "{owner}");
+    }
+}
