@@ -195,13 +195,13 @@ impl Runs {
         self.board.turn();
     }
 
-    /// Asks a command to end, as Ctrl-C does.
+    /// Asks a command to end. Ctrl-C's own signal is ignored by what a script starts in the background.
     pub fn cancel(&self, id: u64) {
         for run in self.list().iter_mut().filter(|run| run.id == id || id == 0) {
             if let Some(pid) = run.pid.and_then(Pid::from_raw) {
                 run.is_cancelled = true;
                 // The command may have just ended.
-                crate::tolerate(kill_process(pid, Signal::INT));
+                crate::tolerate(kill_process(pid, Signal::TERM));
             }
         }
     }
@@ -211,7 +211,7 @@ impl Runs {
         self.cancel(0);
         for pid in self.asked().iter().filter_map(|pid| Pid::from_raw(*pid)) {
             // It may have ended this moment.
-            crate::tolerate(kill_process(pid, Signal::INT));
+            crate::tolerate(kill_process(pid, Signal::TERM));
         }
         let begun = std::time::Instant::now();
         while (self.is_busy() || !self.asked().is_empty()) && begun.elapsed() < patience {
