@@ -162,11 +162,11 @@ pub fn open_regular_of_others(path: &Path) -> io::Result<File> {
     if !rustix::process::geteuid().is_root() {
         return Ok(file);
     }
-    let (opened, there) = (Stat::of(&file)?, std::fs::symlink_metadata(path)?);
-    let is_itself = (there.dev(), there.ino()) == (opened.dev, opened.ino);
+    let (opened, there) = (file.metadata()?, std::fs::symlink_metadata(path)?);
+    let is_itself = (there.dev(), there.ino()) == (opened.dev(), opened.ino());
     // Nobody can make a link that belongs to root, or to another user than themselves.
     let may_follow =
-        there.file_type().is_symlink() && (there.uid() == 0 || there.uid() == opened.uid);
+        there.file_type().is_symlink() && (there.uid() == 0 || there.uid() == opened.uid());
     if is_itself || may_follow {
         Ok(file)
     } else {

@@ -404,7 +404,14 @@ fn a_move_that_is_killed_is_done_or_can_be_undone_and_no_server_starts_between()
         } else if link.starts_with("/elsewhere") {
             assert_eq!(rows(&data.join("data/jellyfin.db")), after, "a whole new state");
         } else {
-            assert_same_trees(&before, &facts(&data, &|_| false));
+            // Killed while it wrote the mark, it leaves what no snapshot takes for the server's.
+            let is_draft = |path: &[u8]| path.ends_with(b"-unfinished");
+            assert_same_trees(&before, &facts(&data, &is_draft));
+            for entry in std::fs::read_dir(&data).unwrap().map(Result::unwrap) {
+                if is_draft(entry.file_name().as_encoded_bytes()) {
+                    std::fs::remove_file(entry.path()).unwrap();
+                }
+            }
             continue;
         }
         if is_marked {
