@@ -411,22 +411,6 @@ fn which_of_two_servers_is_meant_is_asked() {
 }
 
 #[test]
-fn a_folded_name_is_the_restored_picture_itself() {
-    // What exFAT makes of A.jpg and a.jpg: one of them stands there.
-    let program = Program::new();
-    let data = program.home.path().join("jf");
-    copy_tree(&own_fixture(), &data);
-    let folder = data.join("metadata/library/zz/folded");
-    write(folder.join("Poster.jpg"), "one");
-    program.ok(&["snapshot", text(&data)]);
-    let args = ["restore", "latest", "--in-place", "--data-dir", text(&data), "--only", "metadata"];
-    // Beside it a picture of another kind of file is one that the server may show instead.
-    write(folder.join("poster.png"), "new");
-    let (told, _) = program.json(&[&args[..], &["--dry-run"]].concat());
-    assert!(told["remarks"].to_string().contains("poster.png"), "{told}");
-}
-
-#[test]
 fn directories_two_levels_away_are_answered_with_the_right_one() {
     let program = Program::new();
     let place = |name: &str| program.home.path().join(name);

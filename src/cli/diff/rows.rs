@@ -118,12 +118,11 @@ impl Shows {
 }
 
 /// Databases of servers before 10.11 beside the library's.
-const OWN: [&[u8]; 5] = [
+const OWN: [&[u8]; 4] = [
     b"data/users.db",
     b"data/authentication.db",
     b"data/displaypreferences.db",
     b"data/activitylog.db",
-    b"data/jellyfin.db",
 ];
 
 /// Which values of a row are secret: those of columns whose names say so, and what is named by a

@@ -178,19 +178,7 @@ impl Folder {
         let Ok(listing) = rustix::fs::Dir::read_from(&dir) else { return };
         let there: BTreeSet<Vec<u8>> =
             listing.flatten().map(|entry| entry.file_name().to_bytes().to_vec()).collect();
-        // Where the file system folds names, one of them stands for a restored one.
-        let folded: HashSet<u64> =
-            self.names.difference(&there).map(|name| same_names::key(name)).collect();
-        for name in &there {
-            if folded.contains(&same_names::key(name)) {
-                continue;
-            }
-            let Some(restored) = picture_of(name)
-                .filter(|_| !self.names.contains(name))
-                .and_then(|picture| self.pictures.get(&picture))
-            else {
-                continue;
-            };
+        for (name, restored) in self.rivals_among(&there) {
             let path = [self.path.as_slice(), b"/", name.as_slice()].concat();
             if options.replace_pictures
                 && !options.dry_run
@@ -211,6 +199,20 @@ impl Folder {
     }
 }
 
+impl Folder {
+    /// Those of the names in the folder on disk that show a restored picture, each with that one.
+    fn rivals_among<'f>(&'f self, there: &'f BTreeSet<Vec<u8>>) -> Vec<(&'f Vec<u8>, &'f Vec<u8>)> {
+        // Where the file system folds names, one of them stands for a restored one.
+        let folded: HashSet<u64> =
+            self.names.difference(there).map(|name| same_names::key(name)).collect();
+        let others = there.difference(&self.names);
+        others
+            .filter(|name| !folded.contains(&same_names::key(name)))
+            .filter_map(|name| Some((name, self.pictures.get(&picture_of(name)?)?)))
+            .collect()
+    }
+}
+
 /// What a name shows, and which one of several: `backdrop1.jpg` is another picture than
 /// `backdrop.jpg`.
 fn picture_of(name: &[u8]) -> Option<(&'static str, String)> {
@@ -225,7 +227,23 @@ fn picture_of(name: &[u8]) -> Option<(&'static str, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::picture_of;
+    use super::{BTreeSet, Folder, picture_of};
+
+    #[test]
+    fn a_folded_name_is_the_restored_picture_itself() {
+        let mut folder = Folder::default();
+        folder.add(b"Poster.jpg");
+        let rivals = |there: &[&str]| -> Vec<String> {
+            let there: BTreeSet<Vec<u8>> =
+                there.iter().map(|name| name.as_bytes().to_vec()).collect();
+            let found = folder.rivals_among(&there).into_iter();
+            found.map(|(name, _)| String::from_utf8(name.clone()).unwrap()).collect()
+        };
+        // exFAT keeps the name of whatever was there first.
+        assert!(rivals(&["poster.jpg"]).is_empty());
+        assert_eq!(rivals(&["poster.jpg", "poster.png"]), ["poster.png"]);
+        assert_eq!(rivals(&["Poster.jpg", "poster.jpg"]), ["poster.jpg"]);
+    }
 
     #[test]
     fn names_of_one_picture_are_one() {
