@@ -51,7 +51,7 @@ pub fn check(label: &str) -> Result<(), Failure> {
             "Choose a short label, and put the rest into --note.",
         ));
     }
-    // Those that turn the direction of a line deceive whoever reads it.
+    // Characters that reverse the direction of a line can deceive the reader.
     if clean_name(label) != label {
         return Err(Failure::usage(
             &format!(

@@ -47,7 +47,7 @@ fn open_or_rebuild(context: &Context, dry_run: bool) -> Result<bool, Failure> {
         // Where one of the two were right, it would have been opened.
         Err(store::Error::NoSettings { .. } | store::Error::Config { .. }) => {
             Repository::refuse_lost_keys(&path).map_err(ops::Error::from)?;
-            // What else is wrong is told by the opening that follows.
+            // Opening it, below, reports any other fault.
             if dry_run {
                 return Ok(false);
             }

@@ -51,8 +51,8 @@ const LEAVES_ALONE: usize = 64;
 /// read.
 ///
 /// Reads only nodes that are not in both trees, each once: equal runs of paths are equal nodes,
-/// whatever was there before. Of a scope, only those that may hold a path of it; what is told of
-/// other paths means nothing.
+/// whatever was there before. With a scope, it reads only nodes that may contain its paths, and
+/// what it reports for other paths means nothing.
 pub fn differences<'r, E: From<Error>>(
     before: Side<'_, 'r>,
     after: Side<'_, 'r>,

@@ -19,7 +19,7 @@ pub struct Unknown {
     is_cut: bool,
     /// Left out by the user, or on another file system.
     excluded: Globs,
-    /// Whether that is more than what the server makes anew, which nobody misses.
+    /// Whether that is more than the files that the server makes anew all the time.
     is_more_excluded: bool,
     /// Categories that were captured; nothing where the source has none.
     captured: Option<Vec<Category>>,
@@ -50,7 +50,8 @@ impl Unknown {
         })
     }
 
-    /// Whether nothing is unknown but categories that were not captured, and what nobody misses.
+    /// Whether nothing is unknown, except categories that were not captured and files that the server
+    /// makes anew all the time.
     pub fn is_empty(&self) -> bool {
         self.problems.is_empty() && !self.is_cut && !self.is_more_excluded
     }

@@ -289,7 +289,7 @@ fn opener_of(instance: &Instance) -> Opener {
         .chain(&instance.config)
         .chain(&instance.trusted)
         .map(Path::new);
-    // Whoever made a link in one of them owns the data as far as it leads.
+    // The owner of a link in one of them decides what it leads to.
     let links = instance.linked.iter().map(|linked| linked.link.as_path());
     let stats: Vec<Stat> = asked.chain(links).filter_map(stat_of).collect();
     let owners: Vec<u32> = stats.iter().map(|stat| stat.uid).collect();

@@ -126,6 +126,7 @@ mod tests {
             "<C><Url>https://discord.com/api/webhooks/1/S3CRET</Url></C>",
             "<?conf password=\"S3CRET\"?><C/>",
             "<!DOCTYPE P [<!ENTITY pw \"password=S3CRET\">]><C>x</C>",
+            "<!DOCTYPE P [<!ENTITY pw \"]>password=S3CRET\">] ><C>x</C>",
             "<C><A>http://h/playlist/joe/S3CRET/m3u_plus</A><B>http://h:80/joe/S3CRET/12.ts</B></C>",
             "<C><A>http://h/player_api.php/joe/S3CRET</A><B>/usr/bin/x --key S3CRET</B></C>",
             "<C><A>https://logs-01.loggly.com/inputs/S3CRET/tag/http/</A></C>",

@@ -13,7 +13,8 @@ use super::holds_secret;
 pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> {
     let skipped = text.len() - text.trim_start_matches('\u{feff}').len();
     let document = crate::source::parse_xml(text.get(skipped..)?)?;
-    let mut found = declarations(text.get(skipped..)?, is_strict);
+    let head = text.get(skipped..skipped + document.root_element().range().start)?;
+    let mut found = declarations(head, is_strict);
     // Whether a name among the elements of one says that a value beside it is secret.
     let mut says_so: HashMap<NodeId, bool> = HashMap::new();
     for node in document.descendants().filter(Node::is_element) {
@@ -84,14 +85,12 @@ fn names_a_secret(parent: Node<'_, '_>) -> bool {
     })
 }
 
-/// What a document type declares between its brackets: entities may hold anything.
-fn declarations(text: &str, is_strict: bool) -> Vec<Range<usize>> {
-    let Some(start) = text.find("<!DOCTYPE") else { return Vec::new() };
-    let open = text.get(start..).and_then(|rest| rest.find('[')).map(|at| start + at + 1);
-    let end = open.and_then(|open| Some(open + text.get(open..)?.find("]>")?));
-    let Some(range) = open.zip(end).map(|(open, end)| open..end) else { return Vec::new() };
-    let hides = is_strict || holds_secret(text.get(range.clone()).unwrap_or_default());
-    if hides { vec![range] } else { Vec::new() }
+/// What a document type declares, in what stands before the first element: entities may hold
+/// anything, brackets too, so all that follows is meant.
+fn declarations(head: &str, is_strict: bool) -> Vec<Range<usize>> {
+    let Some((_, declared)) = head.split_once("<!DOCTYPE") else { return Vec::new() };
+    let start = head.len() - declared.len();
+    if is_strict || holds_secret(declared) { vec![start..head.len()] } else { Vec::new() }
 }
 
 /// Where the words of a node are: a comment's without its brackets.

@@ -137,7 +137,7 @@ impl<'r> Job<'r> {
         if !self.snapshot.1.source.directories.contains_key("folder") {
             target.close_directories_of(self.destination);
             report.remarks.extend(target.is_open.then(|| {
-                "other users can enter the target directory, so the server's directories in it were made accessible to their owner only".to_owned()
+                "other users can enter the target directory, so the server's directories in it are accessible to their owner only".to_owned()
             }));
         }
         report.remarks.extend(target.set_owners(owners::of(
