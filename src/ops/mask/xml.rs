@@ -14,7 +14,7 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
     let skipped = text.len() - text.trim_start_matches('\u{feff}').len();
     let document = crate::source::parse_xml(text.get(skipped..)?)?;
     let head = text.get(skipped..skipped + document.root_element().range().start)?;
-    let mut found = declarations(head, is_strict);
+    let mut found = Vec::from_iter(declarations(head, is_strict));
     // Whether a name among the elements of one says that a value beside it is secret.
     let mut says_so: HashMap<NodeId, bool> = HashMap::new();
     for node in document.descendants().filter(Node::is_element) {
@@ -87,10 +87,10 @@ fn names_a_secret(parent: Node<'_, '_>) -> bool {
 
 /// What a document type declares, in what stands before the first element: entities may hold
 /// anything, brackets too, so all that follows is meant.
-fn declarations(head: &str, is_strict: bool) -> Vec<Range<usize>> {
-    let Some((_, declared)) = head.split_once("<!DOCTYPE") else { return Vec::new() };
+fn declarations(head: &str, is_strict: bool) -> Option<Range<usize>> {
+    let (_, declared) = head.split_once("<!DOCTYPE")?;
     let start = head.len() - declared.len();
-    if is_strict || holds_secret(declared) { vec![start..head.len()] } else { Vec::new() }
+    (is_strict || holds_secret(declared)).then_some(start..head.len())
 }
 
 /// Where the words of a node are: a comment's without its brackets.
