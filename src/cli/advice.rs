@@ -7,7 +7,7 @@ use crate::store;
 /// What to do about it.
 pub(super) fn hint(error: &Error) -> Option<String> {
     let text = match error {
-        Error::Find(FindError::None { looked }) => format!("Give Jellyfin's data directory: jellyvault snapshot /path/to/data, or --data-dir. Searched in: {}.", looked.join("; ")),
+        Error::Find(FindError::None { looked }) => format!("Give Jellyfin's data directory: --data-dir /path/to/data. Searched in: {}.", looked.join("; ")),
         Error::Find(FindError::Several { found }) => {
             let list: Vec<String> = found.iter().map(|(path, how)| format!("{path} ({how})")).collect();
             format!("Give the directory of the one you mean: {}.", list.join("; "))

@@ -9,9 +9,10 @@ use super::copy_args::CopyArgs;
 use super::failure::Failure;
 use super::known::Known;
 use super::meant::refuse_lost_list;
-use super::{Exit, json as to_json, output, passphrase, render};
+use super::{Exit, json as to_json, output, passphrase, place, render};
 
 pub fn run(context: &Context, args: &CopyArgs) -> Result<Exit, Failure> {
+    place::refuse_remote_place(&args.to, "repositories", "--to")?;
     let source = context.open()?;
     let catalog = Catalog::load(&source).map_err(ops::Error::from)?;
     refuse_lost_list(&source, &catalog)?;

@@ -98,6 +98,12 @@ impl Failure {
         Failure { hint: Some(hint.to_owned()), ..self }
     }
 
+    /// The same with more advice.
+    pub fn advising_also(self, more: &str) -> Failure {
+        let hint = self.hint.iter().map(String::as_str).chain([more]).collect::<Vec<_>>().join(" ");
+        self.advising(&hint)
+    }
+
     /// What failed, in one line.
     pub fn message(&self) -> &str {
         &self.message

@@ -60,7 +60,12 @@ pub fn run(context: &Context) -> Result<Exit, Failure> {
             version(record),
             render::count(record.files.total),
             render::size(record.bytes.source),
-            render::size(record.bytes.new_stored),
+            // Of one that was recovered from packs nobody knows what it added.
+            if record.is_recovered() {
+                "–".to_owned()
+            } else {
+                render::size(record.bytes.new_stored)
+            },
             if record.problem_count == 0 {
                 "–".to_owned()
             } else {

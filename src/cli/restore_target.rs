@@ -194,12 +194,21 @@ fn new_instance(
     let directories = &record.source.directories;
     let told = Arrangement::of(directories);
     let Some(dir) = args.data_dir() else {
-        return Err(why.unwrap_or_else(|| {
-            Failure::usage(
-                "no data directory for the new server given",
-                "Give the directory: jellyvault restore SNAPSHOT --in-place --data-dir DIR.",
-            )
-        }));
+        let layout = told.map_or_else(
+            || " --layout docker (or linuxserver, debian, portable)".to_owned(),
+            |told| {
+                format!(". The server gets the layout it had, {told}; --layout gives it another")
+            },
+        );
+        let hint = format!(
+            "To restore it for a new server, give the directory: jellyvault restore {} --in-place --data-dir DIR{layout}.",
+            render::argument(Path::new(&args.snapshot.name))
+        );
+        return Err(match why {
+            Some(why) if why.is_no_instance() => why.advising_also(&hint),
+            Some(why) => why,
+            None => Failure::usage("no data directory for the new server given", &hint),
+        });
     };
     if args.layout.is_none() && !is_free(dir) {
         let other = Failure::usage(
@@ -249,9 +258,12 @@ fn refuse_unplaced(record: &SnapshotRecord, args: &RestoreArgs) -> Result<(), Fa
                 &format!(
                     "the snapshot's {name} was in a separate place ({then}), and no path for it was given; nothing was changed"
                 ),
-                &format!(
-                    "Give the path with {option}. The server expects it at {then}, because its settings in the snapshot say so."
-                ),
+                &match record.source.seen_by_server.contains_key(name) {
+                    true => format!(
+                        "Give the path with {option}. The server expects it at {then}, because its settings in the snapshot say so."
+                    ),
+                    false => format!("Give the path with {option}."),
+                },
             ));
         }
     }

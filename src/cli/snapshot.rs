@@ -199,6 +199,13 @@ fn words(report: &SnapshotReport, dry_run: bool) -> String {
         // What a snapshot leaves out is not looked for.
         if record.excluded.is_empty() { "gone" } else { "gone or left out" }
     );
+    let changes = match report.files_unknown {
+        0 => changes,
+        unknown => format!(
+            "{changes}, {} unknown: in directories that could not be read",
+            render::count(unknown)
+        ),
+    };
     let Some(id) = &report.id else {
         let all = files.new + files.changed + files.unchanged;
         return format!(

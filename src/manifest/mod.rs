@@ -40,7 +40,8 @@ pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent};
 pub use record::{
     Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, HALF_MOVED, Learnt,
-    ONLY_MARKERS, Owners, ServerRecord, SnapshotRecord, SourceRecord, UPGRADE, upgrade_words,
+    ONLY_MARKERS, Owners, RECOVERED_KEY, ServerRecord, SnapshotRecord, SourceRecord, UPGRADE,
+    upgrade_words,
 };
 pub use record_cache::RecordCache;
 pub use record_copy::{decode_record_copy, encode_record_copy, record_copy_id};

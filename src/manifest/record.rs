@@ -24,6 +24,9 @@ pub struct Learnt {
 /// Absolute directories (UTF-8, lossy) by name: `data`, `config`, `metadata`, ….
 pub type Directories = BTreeMap<String, String>;
 
+/// The key of a record that `repair` made of trees in packs.
+pub const RECOVERED_KEY: &str = "recovered";
+
 /// Where a snapshot came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRecord {
@@ -257,6 +260,11 @@ impl SnapshotRecord {
     /// Whether it was imported from a zip.
     pub fn is_zip(&self) -> bool {
         self.source.key.starts_with("zip-")
+    }
+
+    /// Whether nothing but its trees was left, so that `repair` made it anew.
+    pub fn is_recovered(&self) -> bool {
+        self.source.key == RECOVERED_KEY
     }
 
     /// Whether it tells which server it is of: not so a plain folder, a zip without the server's

@@ -24,6 +24,7 @@ mod encryption;
 mod everyday;
 mod export;
 mod find;
+mod fourth_look;
 mod golden;
 mod gone;
 mod hostile;

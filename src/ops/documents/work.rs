@@ -25,6 +25,7 @@ struct TakenDocument<'r> {
     problems: &'r [Problem],
     problem_count: u64,
     remarks: &'r [String],
+    files_unknown: u64,
     files_read: u64,
     packs_written: u64,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -42,6 +43,7 @@ impl Serialize for SnapshotReport {
             problems: &record.problems,
             problem_count: record.problem_count,
             remarks: &record.remarks,
+            files_unknown: self.files_unknown,
             files_read: self.reads,
             packs_written: self.packs,
             dry_run: self.id.is_none(),

@@ -44,6 +44,8 @@ pub(in crate::ops) struct Collector<'a> {
     /// Those of what was gone before it was read.
     pub vanished: u64,
     problem_bytes: usize,
+    /// Directories that could not be listed.
+    pub unlisted: Vec<Vec<u8>>,
     pub owners: HashMap<(u32, u32), ()>,
     /// Databases beside the main one that were copied now.
     pub copied: HashSet<Vec<u8>>,
@@ -83,6 +85,7 @@ impl<'a> Collector<'a> {
             problem_count: 0,
             vanished: 0,
             problem_bytes: 0,
+            unlisted: Vec::new(),
             owners: HashMap::new(),
             copied: HashSet::new(),
             library_is_empty: false,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use crate::chunk::ChunkId;
 use crate::manifest::{
     ByteCounts, Catalog, CategoryRecord, Chain, Directories, Entries, FileHash, Files, Owners,
-    ServerRecord, SnapshotId, SnapshotRecord, SourceRecord,
+    RECOVERED_KEY, ServerRecord, SnapshotId, SnapshotRecord, SourceRecord,
 };
 use crate::source::Category;
 use crate::store::{ChunkReader, Index, Repository};
@@ -193,7 +193,7 @@ fn record_of(
         note: Some("Recovered by repair. The time is that of the newest file in it.".to_owned()),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         source: SourceRecord {
-            key: "recovered".to_owned(),
+            key: RECOVERED_KEY.to_owned(),
             host: "unknown".to_owned(),
             how: RECOVERED.to_owned(),
             directories,

@@ -17,6 +17,16 @@ const FOLDERS: [(&str, &[&str]); 3] =
 /// Roots that every server has, and folders of `data` that it keeps once they are there.
 const ROOTS: [&str; 2] = ["root", "config"];
 const OF_DATA: [&str; 2] = ["playlists", "collections"];
+/// Folders that may become empty in a server's life, though not while there is much in them.
+const OF_MANY: [(&str, &str); 5] = [
+    ("config", "users"),
+    ("data", "attachments"),
+    ("data", "collections"),
+    ("data", "playlists"),
+    ("data", "subtitles"),
+];
+/// From so many files on an emptied folder is a problem; one of fewer is a remark.
+const MANY: usize = 10;
 /// Files that every server has, by root, with the name that a later version gives them.
 const FILES: [(&str, &str, &str); 4] = [
     ("config", "network.xml", ""),
@@ -69,6 +79,11 @@ pub(super) fn since(
             problems.push(Problem { path, what: FOLDER_IS_GONE.to_owned() });
         }
     }
+    for (folder, files) in emptied_of_many(before, &root, &is_wanted) {
+        if files == MANY {
+            problems.push(Problem { path: folder, what: FOLDER_IS_EMPTY.to_owned() });
+        }
+    }
     let library =
         root("data").filter(|data| before.has_file(LIBRARY) && is_no_database(data, "library.db"));
     if library.is_some() && is_wanted(LIBRARY) {
@@ -85,6 +100,47 @@ pub(super) fn since(
         }
     }
     problems
+}
+
+/// What a folder lost that had few files: a day's work, perhaps, but nobody should miss it.
+pub(super) fn remarks(
+    before: &Before<'_>,
+    roots: &[ScanRoot],
+    is_wanted: impl Fn(&[u8]) -> bool,
+) -> Vec<String> {
+    let root = |name: &str| roots.iter().find(|root| root.logical == name.as_bytes());
+    let few = emptied_of_many(before, &root, &is_wanted);
+    few.into_iter()
+        .filter(|(_, files)| *files < MANY)
+        .map(|(folder, files)| {
+            let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+            format!("{folder} contains no files now; the last complete snapshot has {files} there")
+        })
+        .collect()
+}
+
+/// Which of these folders are empty or missing, with how many files they had, at most [`MANY`].
+fn emptied_of_many<'s>(
+    before: &Before<'_>,
+    root: &dyn Fn(&str) -> Option<&'s ScanRoot>,
+    is_wanted: &dyn Fn(&[u8]) -> bool,
+) -> Vec<(String, usize)> {
+    let is_empty = |(name, folder): &(&str, &str)| {
+        let Some(root) = root(name) else { return false };
+        let names = root.at.as_ref().and_then(|at| names_in(at, folder.as_bytes(), 1));
+        // One that is missing altogether is told where servers always keep it.
+        let is_gone = !OF_DATA.contains(folder) && stat_of(root, folder) == Err(Errno::NOENT);
+        names.is_some_and(|names| names.is_empty()) || is_gone
+    };
+    OF_MANY
+        .iter()
+        .filter(|place| is_empty(place))
+        .map(|(name, folder)| format!("{name}/{folder}"))
+        .filter(|path| is_wanted(path.as_bytes()))
+        .map(|path| (before.files_in(path.as_bytes(), MANY), path))
+        .filter(|(files, _)| *files > 0)
+        .map(|(files, path)| (path, files))
+        .collect()
 }
 
 /// Those of a root's folders that hold nothing, and those of `always` that are not there.

@@ -14,6 +14,7 @@ mod publish;
 mod run;
 mod spec;
 mod survey;
+mod unlisted;
 mod walk;
 mod worth;
 

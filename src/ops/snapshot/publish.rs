@@ -16,7 +16,7 @@ use super::super::Error;
 use super::super::ingest::collect::{Collector, finish_cache};
 use super::owners::names_of;
 use super::run::{Purpose, Run};
-use super::{SnapshotReport, emptied, worth};
+use super::{SnapshotReport, emptied, unlisted, worth};
 
 /// What the walk found, beside what the collector has.
 pub(super) struct Walked {
@@ -34,6 +34,7 @@ pub(super) struct Walked {
 pub(super) struct Closed {
     id: SnapshotId,
     record: SnapshotRecord,
+    files_unknown: u64,
     reads: u64,
     packs: u64,
     held: Held,
@@ -57,6 +58,11 @@ pub(super) fn close(
     };
     let (others_seen, verdicts) = (walked.others_seen, std::mem::take(&mut walked.verdicts));
     let mut record = record(run, &mut collector, walked);
+    // Below what could not be listed nothing is known to be gone.
+    let files_unknown =
+        unlisted::files_below(&collector.unlisted, &run.parents, (run.repository, index))
+            .min(record.files.gone);
+    record.files.gone -= files_unknown;
     record.categories = categories;
     if !run.options.dry_run {
         record.bytes.source = record.categories.values().map(|category| category.bytes).sum();
@@ -64,7 +70,7 @@ pub(super) fn close(
     }
     tell_again(run, index, &mut collector);
     if run.spec.layout.is_instance {
-        tell_losses(run, &mut collector, &record, others_seen, (roots, earlier));
+        tell_losses(run, &mut collector, &mut record, others_seen, (roots, earlier));
     }
     (record.problems, record.problem_count) =
         (std::mem::take(&mut collector.problems), collector.problem_count);
@@ -79,7 +85,7 @@ pub(super) fn close(
     }
     (record.bytes.new_raw, record.bytes.new_stored) =
         (stored.raw_bytes - copy_bytes, stored.stored_bytes);
-    Ok(Closed { id, record, reads, packs: stored.packs, held, cache, verdicts })
+    Ok(Closed { id, record, files_unknown, reads, packs: stored.packs, held, cache, verdicts })
 }
 
 impl Closed {
@@ -89,12 +95,19 @@ impl Closed {
         run: &Run<'_>,
         index: Index,
     ) -> Result<(SnapshotReport, Held), Error> {
-        let Closed { id, mut record, reads, packs, held, cache, verdicts } = self;
+        let Closed { id, mut record, files_unknown, reads, packs, held, cache, verdicts } = self;
         let took_ms = || run.begun.elapsed().as_millis() as u64;
         if !run.keeps() {
             record.took_ms = took_ms();
             return Ok((
-                SnapshotReport { id: None, record, reads, packs: 0, index_is_current: true },
+                SnapshotReport {
+                    id: None,
+                    record,
+                    files_unknown,
+                    reads,
+                    packs: 0,
+                    index_is_current: true,
+                },
                 held,
             ));
         }
@@ -109,7 +122,10 @@ impl Closed {
             super::super::keep(run.repository, &[last], true)?;
         }
         finish_cache(cache, &record.categories, verdicts);
-        Ok((SnapshotReport { id: Some(id), record, reads, packs, index_is_current }, held))
+        Ok((
+            SnapshotReport { id: Some(id), record, files_unknown, reads, packs, index_is_current },
+            held,
+        ))
     }
 }
 
@@ -164,7 +180,7 @@ fn last_of_version(run: &Run<'_>, record: &SnapshotRecord) -> Option<SnapshotId>
 fn tell_losses(
     run: &Run<'_>,
     collector: &mut Collector<'_>,
-    record: &SnapshotRecord,
+    record: &mut SnapshotRecord,
     others_seen: u64,
     (roots, earlier): (&[ScanRoot], &worth::Before<'_>),
 ) {
@@ -188,6 +204,7 @@ fn tell_losses(
     let is_asked =
         |path: &[u8]| others_seen > 0 && run.rules.wants(Category::of(path)) && !is_told(path);
     let emptied = emptied::since(earlier, roots, is_asked);
+    record.remarks.extend(emptied::remarks(earlier, roots, is_asked));
     losses.extend(emptied);
     for problem in losses {
         run.monitor.progress.problem(&problem);

@@ -238,6 +238,9 @@ impl<'r> Run<'r> {
             .cloned();
         let mut unfollowed = walk::unfollowed(&self.spec.layout, &self.rules);
         unfollowed.extend(walk::refused(&self.spec.layout, &self.rules));
+        collector
+            .unlisted
+            .extend(unfollowed.iter().map(|problem| problem.path.clone().into_bytes()));
         for problem in of_source
             .chain(of_database)
             .chain(missing)

@@ -63,6 +63,9 @@ pub struct SnapshotReport {
     pub id: Option<SnapshotId>,
     /// Its record.
     pub record: SnapshotRecord,
+    /// Files of the snapshot before that may be there still: below directories that could not be
+    /// listed.
+    pub files_unknown: u64,
     /// Files that were opened and read.
     pub reads: u64,
     /// Packs that were written.

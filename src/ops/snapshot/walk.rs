@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 
-use crate::limits::{REMARKS_BYTES_MAX, REMARKS_MAX};
+use crate::limits::{PROBLEMS_NAMED_MAX, REMARKS_BYTES_MAX, REMARKS_MAX};
 use crate::manifest::display;
 use crate::progress::Problem;
 use crate::source::{
@@ -141,6 +141,9 @@ fn tell(
             None
         }
         Event::Failed { path, verb, error } => {
+            if collector.unlisted.len() < PROBLEMS_NAMED_MAX {
+                collector.unlisted.push(path.to_vec());
+            }
             Some(Problem { path: display(path), what: format!("cannot {verb} ({}), so its contents are not in this snapshot", word(error)) })
         }
     };

@@ -95,6 +95,18 @@ impl<'r> Before<'r> {
         record.map_or(0, |category| category.files)
     }
 
+    /// How many files it has below a folder, at most so many. What cannot be read says nothing.
+    pub(super) fn files_in(&self, folder: &[u8], most: usize) -> usize {
+        let Some((_, record)) = &self.snapshot else { return 0 };
+        let Some(category) = record.category(Category::of(folder).name()) else { return 0 };
+        let mut reader = ChunkReader::new(self.repository, self.index);
+        Entries::within(&mut reader, category.manifest, folder)
+            .map_while(Result::ok)
+            .filter(|entry| matches!(entry.kind, Kind::File { .. }))
+            .take(most)
+            .count()
+    }
+
     /// Whether it has files below a folder.
     pub(super) fn has_files_in(&self, folder: &[u8]) -> bool {
         self.entries(folder, |entry| matches!(entry.kind, Kind::File { .. }))
