@@ -31,6 +31,10 @@ use super::scratch::ScratchFolder;
 /// checkpoint tore.
 const TORN_MAX: u32 = 10;
 
+/// How many times another file may stand in the database's place before it is given up: whoever
+/// writes to a database leaves its file where it is.
+const REPLACED_MAX: u32 = 5;
+
 /// A private copy.
 #[derive(Debug)]
 pub struct DatabaseCopy {
@@ -100,11 +104,17 @@ fn copy_patiently(
     interrupt: &Interrupt,
 ) -> Result<&'static str, CopyError> {
     let start = Instant::now();
+    let file = || database.stat().ok().map(|stat| (stat.dev, stat.ino));
+    let (mut seen, mut replaced) = (file(), 0);
     loop {
         match copy_to(database, target, interrupt) {
             Err(_) if interrupt.is_raised() => return Err(CopyError::Interrupted),
+            Err(_) if replaced >= REPLACED_MAX => return Err(CopyError::Swapped),
             Err(error) if is_passing(&error, database) && start.elapsed() < PATIENCE => {
                 tracing::debug!(database = ?database.shown(), %error, "the database changed while it was opened, trying again");
+                let now = file();
+                replaced += u32::from(now != seen);
+                seen = now;
                 std::thread::sleep(Duration::from_millis(20));
             }
             outcome => return outcome,

@@ -919,6 +919,36 @@ fn a_swap_at_any_moment_gains_the_servers_user_nothing() {
 
 #[needs(root)]
 #[test]
+fn a_database_that_is_another_one_each_time_is_given_up() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let stage = Stage::new();
+    stage.program.ok(&["snapshot", stage.at()]);
+    let own = stage.data.join("data/jellyfin.db");
+    let other = stage.data.join("other.db");
+    std::fs::copy(&own, &other).unwrap();
+    sh(&format!("chown {USER}:{USER} \"$1\""), &other);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                rustix::fs::renameat_with(
+                    rustix::fs::CWD,
+                    &own,
+                    rustix::fs::CWD,
+                    &other,
+                    rustix::fs::RenameFlags::EXCHANGE,
+                )
+                .unwrap();
+            }
+        });
+        let _stop = Stop(&stop);
+        let done = run_for(&stage, 30, &["--json", "snapshot", stage.at()]);
+        assert!(matches!(done.status.code(), Some(0 | 3)), "{done:?}");
+    });
+}
+
+#[needs(root)]
+#[test]
 fn a_signal_ends_every_hostile_case() {
     let cases = [
         "mkfifo \"$1\"/log/log_9.log 2>/dev/null || { mkdir \"$1\"/log; mkfifo \"$1\"/log/log_9.log; }",
