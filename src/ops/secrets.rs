@@ -94,7 +94,12 @@ pub fn is_plain(name: &str, value: &str) -> bool {
     {
         return true;
     }
+    let digits = value.bytes().filter(u8::is_ascii_digit).count();
+    let plain = name.to_ascii_lowercase();
+    // Four digits and more may be the number that opens a door.
+    let is_amount = digits <= 3 || AMOUNTS.iter().any(|part| plain.contains(part));
     let is_number = value.len() <= 6
+        && is_amount
         && value.bytes().all(|byte| byte.is_ascii_digit() || b".-".contains(&byte));
     let begins_like_a_date = value.len() >= 10
         && value
@@ -104,7 +109,6 @@ pub fn is_plain(name: &str, value: &str) -> bool {
     let is_date = begins_like_a_date
         && value.len() <= 40
         && value.bytes().all(|byte| byte.is_ascii_digit() || b"-:.+TZ ".contains(&byte));
-    let plain = name.to_ascii_lowercase();
     let is_choice = CHOICES.iter().any(|end| plain.ends_with(end))
         && value.len() <= 24
         && value.bytes().all(|byte| byte.is_ascii_alphabetic());
@@ -112,6 +116,42 @@ pub fn is_plain(name: &str, value: &str) -> bool {
     names_none && (is_number || is_date || is_choice)
 }
 
+/// Whether a key of an object that nobody knows may be a secret itself, as where tokens are mapped
+/// to their users: long, and of letters and digits.
+pub fn is_like_a_token(key: &str) -> bool {
+    let has = |is_so: fn(&u8) -> bool| key.bytes().any(|byte| is_so(&byte));
+    key.len() >= 16 && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
+}
+
+/// Parts of names whose values are amounts.
+const AMOUNTS: [&str; 26] = [
+    "port",
+    "timeout",
+    "interval",
+    "second",
+    "minute",
+    "hour",
+    "day",
+    "width",
+    "height",
+    "size",
+    "count",
+    "limit",
+    "max",
+    "min",
+    "quality",
+    "bitrate",
+    "year",
+    "delay",
+    "retr",
+    "length",
+    "duration",
+    "index",
+    "threshold",
+    "ticks",
+    "rate",
+    "bytes",
+];
 /// Ends of names whose values are choices from a list.
 const CHOICES: [&str; 20] = [
     "mode",

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::secrets::{is_harmless, is_plain, is_secret};
+use super::super::secrets::{is_harmless, is_like_a_token, is_plain, is_secret};
 use super::holds_secret;
 use super::xml::{is_name, is_value};
 
@@ -62,6 +62,9 @@ pub(super) fn secrets(text: &str, is_strict: bool) -> Option<Vec<Range<usize>>> 
                 let plain = spoken(text.get(start..at).unwrap_or_default());
                 let Some(open) = stack.last_mut() else { continue };
                 if is_key {
+                    if is_strict && plain.as_deref().is_none_or(is_like_a_token) {
+                        found.push(start..at);
+                    }
                     open.key = plain.unwrap_or_else(|| UNREADABLE_KEY.to_owned());
                 } else {
                     open.named |= open.is_object

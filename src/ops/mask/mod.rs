@@ -179,11 +179,23 @@ mod tests {
             ),
             ("plugins/configurations/x.json", "{\"mystery\":\"S3CRET\",\"l\":[\"S3CRET\"]}"),
             ("plugins/configurations/x.ini", "mystery = S3CRET\nS3CRET\n# S3CRET\n[section]\n"),
+            // A key may be a token itself, and a number may open a door.
+            (
+                "plugins/configurations/x.json",
+                "{\"by\":{\"S3CRETa81f30cc9d\":true,\"S3CRET81f30cc9d00\":{\"on\":true}}}",
+            ),
         ] {
             check(name, text);
         }
         let shown = "<C><On>true</On><Days>5</Days><At>2026-01-02T03:04:05Z</At><SortMode>Ascending</SortMode></C>";
         assert_eq!(lines_without_secrets("plugins/configurations/x.xml", shown), [shown]);
+        assert_eq!(
+            lines_without_secrets(
+                "plugins/x.json",
+                "{\"entry\":4711,\"port\":8096,\"users\":{\"Anna-Maria Bergmann\":true}}"
+            ),
+            ["{\"entry\":(secret),\"port\":8096,\"users\":{\"Anna-Maria Bergmann\":true}}"]
+        );
         assert_eq!(
             lines_without_secrets("plugins/x.ini", "days = 5\nname = x"),
             ["days = 5", "name = (secret)"]
