@@ -83,7 +83,8 @@ pub struct SetupArgs {
     /// Send alarms to this ntfy topic: its whole address, which begins with https:
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
     pub ntfy: Option<String>,
-    /// Send alarms to this e-mail address, with the system's sendmail
+    /// Send alarms to this e-mail address, with the system's sendmail, or through the mail server
+    /// that smtp in the configuration file names
     #[arg(long, value_name = "ADDRESS")]
     pub email: Option<String>,
     /// Replace an existing configuration file

@@ -18,6 +18,7 @@ mod jellyfin_config;
 mod job;
 mod job_log;
 mod level;
+mod mail;
 mod metrics;
 mod notify;
 mod one_or_many;

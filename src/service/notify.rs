@@ -1,11 +1,9 @@
-//! Who is told, and how: ntfy, Gotify, Discord, a webhook, e-mail by the system's own mailer, a
-//! program, healthchecks.
+//! Who is told, and how: ntfy, Gotify, Discord, a webhook, e-mail, a program, healthchecks.
 //!
 //! Requests go to the addresses of the configuration alone: no redirect is followed. Addresses hold
 //! secrets and stand in no message.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
@@ -16,14 +14,13 @@ use super::hooks::{HookError, run_hook};
 use crate::ops::HIDDEN;
 
 use super::level::Level;
+use super::mail::{Server, Way, by_mailer, by_smtp};
 use super::one_or_many::OneOrMany;
 
 /// The longest that one of them may take.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 /// Longer texts are cut: services refuse them.
 const BODY_CHARS_MAX: usize = 1500;
-/// Where mailers are.
-const MAILERS: [&str; 3] = ["/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/sendmail"];
 
 /// The section `[notify]`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -43,6 +40,16 @@ pub struct Notify {
     pub webhook: Option<OneOrMany>,
     /// Addresses of people.
     pub email: Option<OneOrMany>,
+    /// The server that sends e-mail, `smtps://HOST`; without it the system's mailer does.
+    pub smtp: Option<String>,
+    /// Who signs in there.
+    pub smtp_user: Option<String>,
+    /// With what password.
+    pub smtp_password: Option<String>,
+    /// Or the file that has it.
+    pub smtp_password_file: Option<PathBuf>,
+    /// Whom the e-mail comes from; where nothing is said, the user or the first of the people.
+    pub smtp_from: Option<String>,
     /// A program with its arguments, to which the title and the text are added.
     pub command: Vec<String>,
     /// The address of a check, called after each job.
@@ -73,7 +80,9 @@ pub enum SendError {
     #[error(transparent)]
     Program(#[from] HookError),
     /// There is no mailer.
-    #[error("there is no sendmail program. Install one, for example msmtp-mta")]
+    #[error(
+        "there is no sendmail program. Name your mail server with smtp in [notify], or install one, for example msmtp-mta"
+    )]
     NoMailer,
     /// The mailer failed.
     #[error("sendmail failed ({0})")]
@@ -102,13 +111,41 @@ impl Notify {
                 ));
             }
         }
-        let is_wrong =
-            |address: &String| !address.contains('@') || address.contains(['\n', '\r', ',', ' ']);
-        if all(&self.email).iter().any(is_wrong) {
-            Err("email: an address must have the form name@example.org".to_owned())
-        } else {
-            Ok(())
+        let is_wrong = |address: &String| {
+            !address.contains('@') || address.contains(['\n', '\r', ',', ' ', '<', '>'])
+        };
+        if all(&self.email).iter().chain(&self.smtp_from).any(is_wrong) {
+            return Err("email: an address must have the form name@example.org".to_owned());
         }
+        self.way()?;
+        Ok(())
+    }
+
+    /// How e-mail leaves; nothing where the system's mailer sends it.
+    fn way(&self) -> Result<Option<Way<'_>>, String> {
+        let has_password = self.smtp_password.is_some() || self.smtp_password_file.is_some();
+        let Some(address) = &self.smtp else {
+            if has_password || self.smtp_user.is_some() || self.smtp_from.is_some() {
+                return Err("smtp: it is needed where smtp_user, smtp_password or smtp_from is given: smtp = \"smtps://mail.example.org\"".to_owned());
+            }
+            return Ok(None);
+        };
+        if self.smtp_password.is_some() && self.smtp_password_file.is_some() {
+            return Err("smtp_password: give it or smtp_password_file, not both".to_owned());
+        }
+        if has_password != self.smtp_user.is_some() {
+            return Err(
+                "smtp_user: a user needs a password (smtp_password_file), and a password a user"
+                    .to_owned(),
+            );
+        }
+        Ok(Some(Way {
+            server: Server::parse(address, self.smtp_user.is_some())?,
+            user: self.smtp_user.as_deref(),
+            password: self.smtp_password.as_deref(),
+            password_file: self.smtp_password_file.as_ref(),
+            from: self.smtp_from.as_deref(),
+        }))
     }
 
     /// A day where nothing is said.
@@ -150,6 +187,7 @@ impl Notify {
             discord: hidden(&self.discord),
             webhook: hidden(&self.webhook),
             healthchecks: self.healthchecks.as_deref().map(hidden_address),
+            smtp_password: self.smtp_password.as_ref().map(|_| HIDDEN.to_owned()),
             command: hidden_arguments(&self.command),
             ..self.clone()
         }
@@ -202,7 +240,12 @@ impl Notify {
         }
         let people = all(&self.email);
         if !people.is_empty() {
-            outcomes.push(("email", mail(&people, message)));
+            let sent = match self.way() {
+                Ok(Some(way)) => by_smtp(&way, &people, message),
+                Ok(None) => by_mailer(&people, message),
+                Err(what) => Err(SendError::Transport(what)),
+            };
+            outcomes.push(("email", sent));
         }
         if !self.command.is_empty() {
             let command =
@@ -349,39 +392,6 @@ fn answer(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Resu
             "the server was not reached, or its answer was not valid".to_owned(),
         )),
     }
-}
-
-fn mail(people: &[String], message: &Message) -> Result<(), SendError> {
-    let mailer = MAILERS
-        .iter()
-        .find(|path| std::path::Path::new(path).exists())
-        .ok_or(SendError::NoMailer)?;
-    // Text that is not ASCII may stand in the body, but not in a header.
-    let subject: String = message
-        .title
-        .chars()
-        .map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' })
-        .collect();
-    let text = format!(
-        "To: {}\nSubject: {subject}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n{}\n",
-        people.join(", "),
-        message.body
-    );
-    let failed = |error: std::io::Error| SendError::Mailer(error.to_string());
-    let mut child = Command::new(mailer)
-        .args(["-t", "-i"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(failed)?;
-    child
-        .stdin
-        .take()
-        .map_or(Ok(()), |mut stdin| stdin.write_all(text.as_bytes()))
-        .map_err(failed)?;
-    let status = child.wait().map_err(failed)?;
-    if status.success() { Ok(()) } else { Err(SendError::Mailer(status.to_string())) }
 }
 
 #[cfg(test)]
