@@ -111,7 +111,9 @@ class Service:
         return total
 
 
-def browse(service, pages, until, times, failures):
+def browse(service, pages, until, times, failures, is_elsewhere):
+    if is_elsewhere:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     while time.monotonic() < until:
         kind, path = pages()
         begun = time.monotonic()
@@ -152,16 +154,22 @@ def main():
             at = random.randrange(1, len(ids))
             return kind, kind.format(any=ids[at], before=ids[at - 1])
 
-        times, failures, until = {}, [], time.monotonic() + given.seconds
-        browsers = [threading.Thread(target=browse, args=(service, page, until, times, failures)) for _ in range(given.browsers)]
-        for browser in browsers:
-            browser.start()
-        captures = []
-        while time.monotonic() < until - 2:
-            captures.append(home.capture(len(captures)))
-            time.sleep(2)
-        for browser in browsers:
-            browser.join()
+        def crowd(times, failures, is_elsewhere):
+            until, captures = time.monotonic() + given.seconds, []
+            browsers = [threading.Thread(target=browse, args=(service, page, until, times, failures, is_elsewhere)) for _ in range(given.browsers)]
+            for browser in browsers:
+                browser.start()
+            while time.monotonic() < until - 2:
+                captures.append(home.capture(len(captures)))
+                time.sleep(2)
+            for browser in browsers:
+                browser.join()
+            return statistics.median(captures)
+
+        times, failures = {}, []
+        beside = crowd(times, failures, False)
+        # Real browsers use no processor of the server: here they take only what nobody else wants.
+        elsewhere = crowd({}, failures, True)
         print(f"{len(ids)} snapshots, {given.files:,} files, {given.browsers} browsers, {given.seconds} s\n")
         print("| page | requests | median | 95 of 100 |\n| --- | --- | --- | --- |")
         for kind in sorted(times, key=PAGES.index):
@@ -169,7 +177,7 @@ def main():
             print(f"| `{kind}` | {len(found)} | {found[len(found) // 2] * 1000:.0f} ms | {found[len(found) * 95 // 100] * 1000:.0f} ms |")
         print(f"\nfailures: {len(failures)} {failures[:3]}")
         print(f"memory: idle {idle:.0f} MiB, at most {service.memory('VmHWM'):.0f} MiB; threads that woke up while idle: {woken:.1f} a second")
-        print(f"a snapshot: {alone:.2f} s alone, {statistics.median(captures):.2f} s meanwhile ({statistics.median(captures) / alone:.2f} times)")
+        print(f"a snapshot: {alone:.2f} s alone, {beside:.2f} s meanwhile ({beside / alone:.2f} times), {elsewhere:.2f} s beside browsers of the lowest priority ({elsewhere / alone:.2f} times)")
         service.process.terminate()
         service.process.wait()
 
