@@ -5,7 +5,6 @@
 //! so that it is known when it is there already.
 
 mod past;
-mod reading;
 mod tree;
 
 use serde::Serialize;

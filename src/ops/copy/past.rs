@@ -17,7 +17,6 @@ pub(super) struct Past<'m, 'r> {
 }
 
 /// What is known of a path.
-#[derive(Default)]
 pub(super) struct Known {
     /// What a file holds in the target, where it holds the same here.
     pub content: Option<Content>,
@@ -40,7 +39,7 @@ impl<'m, 'r> Past<'m, 'r> {
 
     /// What is known of an entry. Paths must come in order.
     pub(super) fn known(&mut self, entry: &Entry) -> Result<Known, Error> {
-        let mut known = Known::default();
+        let mut known = Known { content: None, xattrs: None, database: None };
         let (Some(own), Some(theirs)) =
             (at(&mut self.own, &entry.path)?, at(&mut self.theirs, &entry.path)?)
         else {

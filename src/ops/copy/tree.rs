@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, sync_channel};
 
 use crate::chunk::ChunkId;
-use crate::manifest::{Content, Entry, Kind, SnapshotId, SnapshotRecord, Xattrs};
+use crate::manifest::{Content, Entries, Entry, Kind, Piece, SnapshotId, SnapshotRecord, Xattrs};
 use crate::source::{Category, OpenFile, ScratchFolder};
 use crate::store::{ChunkReader, FilledExtent, Index, IndexMode, PackStreams, Repository};
 
@@ -15,12 +14,12 @@ use super::super::content::write_content;
 use super::super::ingest::collect::Collector;
 use super::super::ingest::known_pages::KnownPages;
 use super::super::ingest::leaf_run::LeafRun;
-use super::super::ingest::packer::{Packer, ReadFailure};
+use super::super::ingest::packer::{Packer, ReadFailure, SMALL_BYTES};
 use super::super::ingest::page_hashes::PageHashes;
 use super::super::ingest::pages::{PagePacker, Past as OldPages};
 use super::super::select::categories;
 use super::super::{Error, Monitor};
-use super::reading::{BATCHES_MAX, Batch, Read, Tree};
+use super::past::{Known, Past};
 
 /// A snapshot's record as it is here, and as it is in the target.
 type Pair<'c> = (&'c SnapshotRecord, &'c SnapshotRecord);
@@ -121,53 +120,52 @@ impl Copying<'_> {
         before: Option<Pair<'_>>,
     ) -> Result<(), Error> {
         for (category, root) in categories(record) {
+            let (mut walk, mut old, mut new) = (
+                ChunkReader::new(source, own),
+                ChunkReader::new(source, own),
+                ChunkReader::new(target, theirs),
+            );
             let root_of = |record: &SnapshotRecord| {
                 record.category(category.name()).map(|found| found.manifest)
             };
-            let before = before.and_then(|(own, theirs)| Some((root_of(own)?, root_of(theirs)?)));
-            let tree = Tree { root: root.manifest, before };
-            std::thread::scope(|scope| {
-                let (out, batches) = sync_channel(BATCHES_MAX);
-                scope.spawn(move || tree.read(((source, own), (target, theirs)), &out));
-                self.tree(category, batches)
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Stores one tree.
-    fn tree(&mut self, category: Category, batches: Receiver<Batch>) -> Result<(), Error> {
-        let hashing = self.repository.hashing();
-        let mut run = LeafRun::default();
-        for batch in batches {
-            for read in batch? {
+            let roots = before.and_then(|(own, theirs)| Some((root_of(own)?, root_of(theirs)?)));
+            let mut past =
+                roots.map(|(own, theirs)| Past::new((&mut old, own), (&mut new, theirs)));
+            let mut run = LeafRun::default();
+            for entry in Entries::all(&mut walk, root.manifest) {
                 if self.monitor.interrupt.is_raised() {
                     return Err(Error::Interrupted);
                 }
-                if run.ends_before(&read.entry.path, &hashing) {
+                let entry = entry?;
+                let known = past.as_mut().map(|past| past.known(&entry)).transpose()?;
+                let hashing = self.repository.hashing();
+                if run.ends_before(&entry.path, &hashing) {
                     run.store(category, &mut self.packer, &mut self.collector, self.index)?;
                 }
-                let bytes = read.entry.size();
-                run.add(self.entry(category, read)?, &hashing);
+                let bytes = entry.size();
+                run.add(self.entry(category, entry, known)?, &hashing);
                 self.monitor.progress.advance(1, bytes);
             }
+            let Copying { packer, collector, index, .. } = self;
+            run.store(category, packer, collector, index)?;
+            packer.flush(&mut |extent| collector.extent(category, extent))?;
         }
-        let Copying { packer, collector, index, .. } = self;
-        run.store(category, packer, collector, index)?;
-        packer.flush(&mut |extent| collector.extent(category, extent))
+        Ok(())
     }
 
     /// An entry with what it holds in the target.
     fn entry(
         &mut self,
         category: Category,
-        Read { entry, known, bytes }: Read,
+        entry: Entry,
+        known: Option<Known>,
     ) -> Result<Entry, Error> {
+        let known = known.unwrap_or(Known { content: None, xattrs: None, database: None });
         let kind = match &entry.kind {
             Kind::File { size, content } => {
                 let content = match known.content {
                     Some(content) => content,
-                    None => self.content(category, content, bytes, *size, known.database)?,
+                    None => self.content(category, content, *size, known.database)?,
                 };
                 Kind::File { size: *size, content }
             }
@@ -188,12 +186,11 @@ impl Copying<'_> {
         Ok(Entry { kind, xattrs, ..entry })
     }
 
-    /// Stores what a file holds, and reads it where that was not done.
+    /// Reads what a file holds and stores it.
     fn content(
         &mut self,
         category: Category,
         content: &Content,
-        bytes: Option<Vec<u8>>,
         size: u64,
         before: Option<ChunkId>,
     ) -> Result<Content, Error> {
@@ -205,7 +202,15 @@ impl Copying<'_> {
             self.databases.insert(*id, copied.clone());
             return Ok(copied);
         }
-        if let Some(bytes) = bytes {
+        // A hole is found again in a file that has it.
+        let has_holes = matches!(content, Content::Pieces(pieces) if pieces.iter().any(|piece| matches!(piece, Piece::Hole(_))));
+        if size <= SMALL_BYTES && !has_holes {
+            let mut bytes = vec![0; size as usize];
+            write_content(&mut self.source, content, size, |offset, piece| {
+                let place = bytes.get_mut(offset as usize..offset as usize + piece.len());
+                place.ok_or(Error::System { what: "memory" })?.copy_from_slice(piece);
+                Ok(())
+            })?;
             let Copying { packer, collector, index, .. } = self;
             let mut sink = |extent: FilledExtent| collector.extent(category, extent);
             return packer
