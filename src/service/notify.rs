@@ -4,21 +4,18 @@
 //! secrets and stand in no message.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::hooks::{HookError, run_hook};
-use crate::ops::HIDDEN;
-
+use super::hooks::run_hook;
 use super::level::Level;
 use super::mail::{Server, Way, by_mailer, by_smtp};
+use super::message::{LIMIT, Message, SendError};
 use super::one_or_many::OneOrMany;
+use crate::ops::HIDDEN;
 
-/// The longest that one of them may take.
-pub(super) const LIMIT: Duration = Duration::from_secs(20);
 /// Longer texts are cut: services refuse them.
 const BODY_CHARS_MAX: usize = 1500;
 
@@ -54,39 +51,6 @@ pub struct Notify {
     pub command: Vec<String>,
     /// The address of a check, called after each job.
     pub healthchecks: Option<String>,
-}
-
-/// What is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// In a few words.
-    pub title: String,
-    /// In sentences.
-    pub body: String,
-    /// How bad it is.
-    pub level: Level,
-}
-
-/// Why somebody could not be told.
-#[derive(Debug, thiserror::Error)]
-pub enum SendError {
-    /// The server did not take it.
-    #[error("the server answered with status {0}")]
-    Status(u16),
-    /// It was not reached.
-    #[error("{0}")]
-    Transport(String),
-    /// The program failed.
-    #[error(transparent)]
-    Program(#[from] HookError),
-    /// There is no mailer.
-    #[error(
-        "there is no sendmail program. Name your mail server with smtp in [notify], or install one, for example msmtp-mta"
-    )]
-    NoMailer,
-    /// The mailer failed.
-    #[error("sendmail failed ({0})")]
-    Mailer(String),
 }
 
 impl Notify {

@@ -51,21 +51,28 @@ pub fn start(listener: TcpListener, site: Arc<Site>) -> std::io::Result<Started>
         .enable_io()
         .enable_time()
         .max_blocking_threads(THREADS_MAX)
-        // A page is worth less than a snapshot. Where the system refuses they are equal.
-        .on_thread_start(|| crate::tolerate(rustix::process::setpriority_process(None, NICE)))
+        .on_thread_start(stand_back)
         .build()?;
     let (stop, stopped) = watch::channel(false);
     let router = routes(site.clone());
     let web = std::thread::Builder::new().name("web".to_owned()).spawn(move || {
+        stand_back();
         // Where the listener cannot be used the page is not there; the scheduler goes on.
         crate::tolerate(runtime.block_on(accept_all(listener, router, stopped)));
         runtime.shutdown_timeout(Duration::from_secs(2));
     })?;
     let (board, of_stories) = (site.board.clone(), site.clone());
-    let stories = std::thread::Builder::new()
-        .name("stories".to_owned())
-        .spawn(move || of_stories.stories.find_out(&of_stories.repository, &board))?;
+    let stories = std::thread::Builder::new().name("stories".to_owned()).spawn(move || {
+        stand_back();
+        of_stories.stories.find_out(&of_stories.repository, &board)
+    })?;
     Ok(Started { site, address, stop, threads: vec![web, stories] })
+}
+
+/// A page is worth less than a snapshot: this thread, and those that it starts, wait for others.
+/// Where the system refuses they are equal.
+fn stand_back() {
+    crate::tolerate(rustix::process::setpriority_process(None, NICE));
 }
 
 impl Started {
