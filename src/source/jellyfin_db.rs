@@ -37,6 +37,8 @@ pub struct DatabaseFacts {
     /// Tables that a server fills and that have no row: `Users`, `BaseItems` (but for its
     /// placeholder).
     pub empty_tables: Vec<&'static str>,
+    /// Those of them that have rows. One that does not exist is in neither.
+    pub filled_tables: Vec<&'static str>,
     /// All migrations in order: the id, and the version that wrote it.
     pub migrations: Vec<(String, String)>,
 }
@@ -104,8 +106,10 @@ pub fn read_facts(copy: &Path, interrupt: &Interrupt) -> rusqlite::Result<Databa
     for (table, sql) in
         [("Users", "SELECT count(*) FROM (SELECT 1 FROM Users LIMIT 1)"), ("BaseItems", ITEMS)]
     {
-        if has_table(&db, table)? && db.query_row(sql, [], |row| row.get::<_, i64>(0))? == 0 {
-            facts.empty_tables.push(table);
+        if has_table(&db, table)? {
+            let is_filled = db.query_row(sql, [], |row| row.get::<_, i64>(0))? > 0;
+            let tables = if is_filled { &mut facts.filled_tables } else { &mut facts.empty_tables };
+            tables.push(table);
         }
     }
     Ok(facts)

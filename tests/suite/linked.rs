@@ -129,6 +129,25 @@ fn a_restore_writes_through_a_link_only_when_the_user_says_so() {
 }
 
 #[test]
+fn a_link_of_the_snapshot_that_is_followed_now_stays_a_link_and_what_is_behind_it_too() {
+    let program = Program::new();
+    let (data, disk) = instance(&program);
+    let at = data.to_str().unwrap();
+    // The links alone are in it.
+    assert_eq!(program.json(&["snapshot", at]).1, 3);
+    let before = everything(&disk);
+    let restore = ["restore", "latest", "--in-place", "--data-dir", at, "--delete", "--yes"];
+    for more in [&["--follow-roots", "--dry-run"][..], &["--follow-roots"], &[]] {
+        let (report, _) = program.json(&[&restore[..], more].concat());
+        assert!(problems(&report).is_empty(), "{report}");
+        assert_same_trees(&before, &everything(&disk));
+        for link in ["data/trickplay", "metadata/People", "plugins/Made Up_1.0.0.0"] {
+            assert!(data.join(link).is_symlink(), "{link} is a link still");
+        }
+    }
+}
+
+#[test]
 fn links_that_lead_back_into_the_instance_or_to_one_folder_twice_are_captured_once() {
     let program = Program::new();
     let (data, disk) = instance(&program);

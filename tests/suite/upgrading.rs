@@ -63,6 +63,18 @@ fn a_library_of_a_server_before_10_11_that_lost_everything_is_told() {
 }
 
 #[test]
+fn a_table_that_neither_side_has_is_no_reason_against_a_restore() {
+    let program = Program::new();
+    let data = of_10_10(&program);
+    // A library that a plugin or a hand made empty: neither side has items.
+    run_sql(&data.join("data/library.db"), "DELETE FROM TypedBaseItems;");
+    program.json(&["snapshot", data.to_str().unwrap()]);
+    let (report, code) =
+        program.json(&["restore", "latest", "--in-place", "--yes", data.to_str().unwrap()]);
+    assert_eq!(code, 0, "{report}");
+}
+
+#[test]
 fn an_exact_zip_of_a_server_before_10_11_holds_its_library() {
     let program = Program::new();
     let data = of_10_10(&program);
@@ -278,6 +290,15 @@ fn what_real_servers_left_in_an_upgrade_is_told_from_what_they_left_before_and_a
             is_upgrading,
             "{state}"
         );
+        // Where this state is the first that is seen, the server's log names the old version.
+        let first = program.home.path().join(format!("first of {}", state.replace('/', " ")));
+        let (alone, _) = program.json(&[
+            "snapshot",
+            server.to_str().unwrap(),
+            "--repo",
+            first.to_str().unwrap(),
+        ]);
+        assert_eq!(versions(&alone), expected, "{state} {alone}");
         // The next one of the same state says the same, though the log still names the old version.
         let (again, _) = program.json(&["snapshot", server.to_str().unwrap()]);
         assert_eq!(versions(&again), expected, "{state}");

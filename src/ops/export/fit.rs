@@ -257,7 +257,7 @@ pub fn place_in(
                 .to_owned(),
         };
         let facts = source::read_facts(&copy.path, interrupt).map_err(unreadable)?;
-        has_users = facts.is_jellyfins && !facts.empty_tables.contains(&"Users");
+        has_users = facts.filled_tables.contains(&"Users");
         seen_here = layout.seen_by_server(facts.directories);
         server = server.or_else(|| facts.code_migration.as_ref().map(version::from_history));
         history = source::open_private(&copy.path, interrupt)

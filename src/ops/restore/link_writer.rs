@@ -49,6 +49,11 @@ fn make_link(
 impl Writer<'_> {
     pub(super) fn symlink(&mut self, entry: &Entry, target: &[u8]) -> Result<(), Failure> {
         let Some((number, below)) = self.target.place(&entry.path) else { return Err(no_place()) };
+        if below.is_empty() {
+            // A link that is followed here stays as it is.
+            self.tally.unchanged.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
         let name = file_name(below);
         let Some(root) = self.target.fd(number).filter(|_| !self.target.is_moved(&entry.path))
         else {

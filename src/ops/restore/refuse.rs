@@ -57,9 +57,8 @@ pub(super) fn check(
         });
     }
     let facts = facts_of_target(repository, database.as_ref(), options, &mut remarks, interrupt)?;
-    for (table, words) in KEPT_TABLES.iter().filter(|(table, _)| {
-        facts.is_jellyfins && !options.force && !facts.empty_tables.contains(table)
-    }) {
+    let has_here = |table: &str| !options.force && facts.filled_tables.contains(&table);
+    for (table, words) in KEPT_TABLES.iter().filter(|(table, _)| has_here(table)) {
         if !has_rows_in(repository, (id, record), table)? {
             return Err(Error::Refused {
                 what: format!(

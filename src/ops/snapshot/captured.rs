@@ -58,8 +58,11 @@ impl Captured {
 
     /// Takes in what the database tells of its server.
     pub(super) fn learn(&mut self, facts: DatabaseFacts, earlier: &worth::Before<'_>) {
-        self.server.version = version_of(self.server.version.take(), &facts);
-        if let Some((to, problem)) = worth::of_upgrade(&facts, earlier) {
+        let told = self.server.version.take();
+        // In an upgrade the newest log may still be the older version's.
+        let upgrade = worth::of_upgrade(&facts, earlier, told.as_ref());
+        self.server.version = version_of(told, &facts);
+        if let Some((to, problem)) = upgrade {
             let how = "the upgrade that was in progress: this version or a later one";
             let known = self.server.version.take().filter(|known| {
                 source::version::parse(&known.value) >= source::version::parse(&to)

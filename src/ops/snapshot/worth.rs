@@ -11,8 +11,8 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::archive::Standing;
 use crate::manifest::{
-    Catalog, CategoryRecord, Entries, Entry, Kind, ONLY_MARKERS, SnapshotId, SnapshotRecord,
-    UPGRADE, display, upgrade_words,
+    Catalog, CategoryRecord, Entries, Entry, Kind, Learnt, ONLY_MARKERS, SnapshotId,
+    SnapshotRecord, UPGRADE, display, upgrade_words,
 };
 use crate::progress::{Interrupt, Problem};
 use crate::source::{Category, DATABASE_PATH, DatabaseFacts, ScanRoot, open_private_for, version};
@@ -218,9 +218,15 @@ pub(super) fn of_library(copy: &Path, size_bytes: u64, interrupt: &Interrupt) ->
 
 /// A server that was in the middle of an upgrade: the version that must go on with it, and what to
 /// tell of it.
-pub(super) fn of_upgrade(facts: &DatabaseFacts, before: &Before<'_>) -> Option<(String, Problem)> {
+pub(super) fn of_upgrade(
+    facts: &DatabaseFacts,
+    before: &Before<'_>,
+    told: Option<&Learnt>,
+) -> Option<(String, Problem)> {
     let Standing::Between { to, .. } = Standing::of(&facts.migrations) else { return None };
-    let from = before.version().filter(|from| version::parse(from) < version::parse(&to));
+    let told = told.filter(|told| told.exact).map(|told| told.value.as_str());
+    let is_older = |from: &&str| version::parse(from) < version::parse(&to);
+    let from = before.version().filter(is_older).or(told.filter(is_older));
     let what = format!(
         "{}not all migrations were finished. After a restore in place, start {to} or newer, which continues \
          the upgrade. The next snapshot after the upgrade is complete again",
