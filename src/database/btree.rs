@@ -117,6 +117,17 @@ impl Node {
         Some(Cell { child, number, payload_bytes, local, overflow })
     }
 
+    /// An overflow page: the one behind it, and its part of a payload.
+    pub(super) fn overflow_page(
+        &self,
+        pages: &mut Pages<'_>,
+        number: u32,
+    ) -> Result<(Option<u32>, Vec<u8>), Error> {
+        let page = pages.page(number)?;
+        let body = page.get(4..self.usable).ok_or_else(|| self.wrong())?;
+        Ok((u32_at(&page, 0), body.to_vec()))
+    }
+
     /// The pages below, in order.
     pub(super) fn children(&self) -> Result<Vec<u32>, Error> {
         let mut children = Vec::with_capacity(self.cells + 1);

@@ -200,7 +200,7 @@ impl Pass {
             };
             if order.is_eq()
                 && alike
-                && matches!((&gone, &came), (Some(gone), Some(came)) if gone.number.is_some() && gone.payload == came.payload)
+                && matches!((&gone, &came), (Some(gone), Some(came)) if gone.number.is_some() && gone.body == came.body)
             {
                 (gone, came) = (
                     left.next(before, &mut self.seen.before)?,

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::Error;
 use super::btree::{self, Node};
-use super::record::{self, Row, Value};
+use super::long_row::Body;
+use super::record::{Row, Value};
 use super::schema::{Database, Table};
 
 /// A row with its table.
@@ -64,9 +65,8 @@ impl<'d, 'r> Lookup<'d, 'r> {
             let node = Node::open(pages, leaf, *usable)?;
             for at in 0..node.cells() {
                 let cell = node.cell(at)?;
-                let payload = btree::payload(pages, &node, &cell, &mut |_| {})?;
-                if !each(&table, table.row(cell.number, record::decode(&payload, *encoding, leaf)?))
-                {
+                let body = Body::read(pages, &node, &cell, *encoding, &mut |_| {})?;
+                if !each(&table, table.row(cell.number, body.values(*encoding, leaf)?)) {
                     return Ok(());
                 }
             }
@@ -91,8 +91,8 @@ impl<'d, 'r> Lookup<'d, 'r> {
         let node = Node::open(pages, page, usable)?;
         for at in 0..node.cells() {
             let cell = node.cell(at)?;
-            let payload = btree::payload(&mut self.database.pages, &node, &cell, &mut |_| {})?;
-            let values = record::decode(&payload, encoding, page)?;
+            let body = Body::read(&mut self.database.pages, &node, &cell, encoding, &mut |_| {})?;
+            let values = body.values(encoding, page)?;
             let order = compare(values.first(), key);
             if order.is_ge() {
                 if let Some(child) = cell.child {
@@ -222,8 +222,9 @@ impl Database<'_> {
         // The first cell whose key is not less.
         while low < high {
             let middle = (low + high) / 2;
-            let payload = btree::payload(&mut self.pages, node, &node.cell(middle)?, &mut |_| {})?;
-            let values = record::decode(&payload, self.encoding, node.number)?;
+            let (cell, encoding) = (node.cell(middle)?, self.encoding);
+            let body = Body::read(&mut self.pages, node, &cell, encoding, &mut |_| {})?;
+            let values = body.values(encoding, node.number)?;
             match compare(values.first(), key) {
                 Ordering::Less => low = middle + 1,
                 order => {
@@ -260,11 +261,8 @@ impl Database<'_> {
         if !node.kind.is_leaf() || cell.number != Some(number) {
             return Ok((None, cell.child));
         }
-        let payload = btree::payload(&mut self.pages, node, &cell, &mut |_| {})?;
-        Ok((
-            Some(table.row(Some(number), record::decode(&payload, self.encoding, node.number)?)),
-            None,
-        ))
+        let body = Body::read(&mut self.pages, node, &cell, self.encoding, &mut |_| {})?;
+        Ok((Some(table.row(Some(number), body.values(self.encoding, node.number)?)), None))
     }
 }
 

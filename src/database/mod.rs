@@ -9,6 +9,7 @@ mod groups;
 mod index;
 mod key;
 mod leftovers;
+mod long_row;
 mod pages;
 mod record;
 mod row_stream;

@@ -107,27 +107,37 @@ fn decode_from(payload: &[u8], encoding: Encoding) -> Option<Vec<Value>> {
     while !header.is_empty() {
         let (kind, rest) = varint(header)?;
         header = rest;
-        let len = match kind {
-            0 | 8 | 9 => 0,
-            1..=4 => kind as usize,
-            5 => 6,
-            6 | 7 => 8,
-            10 | 11 => return None,
-            _ => usize::try_from((kind - 12) / 2).ok()?,
-        };
-        let bytes = body.get(..len)?;
+        let len = bytes_of(kind)?;
+        values.push(value(kind, body.get(..len)?, encoding)?);
         body = body.get(len..)?;
-        values.push(match kind {
-            0 => Value::Null,
-            8 => Value::Integer(0),
-            9 => Value::Integer(1),
-            7 => Value::Real(f64::from_be_bytes(bytes.try_into().ok()?)),
-            1..=6 => Value::Integer(integer(bytes)),
-            _ if kind % 2 == 0 => Value::Blob(bytes.to_vec()),
-            _ => Value::Text(utf8(bytes, encoding)),
-        });
     }
     Some(values)
+}
+
+/// How many bytes a value of this kind takes; nothing where there is no such kind.
+pub(super) fn bytes_of(kind: u64) -> Option<usize> {
+    match kind {
+        0 | 8 | 9 => Some(0),
+        1..=4 => Some(kind as usize),
+        5 => Some(6),
+        6 | 7 => Some(8),
+        10 | 11 => None,
+        _ => usize::try_from((kind - 12) / 2).ok(),
+    }
+}
+
+/// A value of a kind.
+pub(super) fn value(kind: u64, bytes: &[u8], encoding: Encoding) -> Option<Value> {
+    Some(match kind {
+        0 => Value::Null,
+        8 => Value::Integer(0),
+        9 => Value::Integer(1),
+        7 => Value::Real(f64::from_be_bytes(bytes.try_into().ok()?)),
+        1..=6 => Value::Integer(integer(bytes)),
+        10 | 11 => return None,
+        _ if kind % 2 == 0 => Value::Blob(bytes.to_vec()),
+        _ => Value::Text(utf8(bytes, encoding)),
+    })
 }
 
 fn integer(bytes: &[u8]) -> i64 {

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::Error;
-use super::btree::{self, Node};
+use super::btree::Node;
 use super::groups::{GroupSet, Groups};
-use super::record::{self, Row};
+use super::long_row::Body;
+use super::record::Row;
 use super::schema::{Database, Table};
 
 /// Notes pages whose use is known.
@@ -20,13 +21,13 @@ pub(super) fn mark(seen: &mut [bool], pages: impl IntoIterator<Item = u32>) {
 /// A row as it lies in a page.
 pub(super) struct RawRow {
     pub number: Option<i64>,
-    pub payload: Vec<u8>,
+    pub body: Body,
     page: u32,
 }
 
 impl RawRow {
     pub(super) fn decode(&self, table: &Table, database: &Database<'_>) -> Result<Row, Error> {
-        Ok(table.row(self.number, record::decode(&self.payload, database.encoding, self.page)?))
+        Ok(table.row(self.number, self.body.values(database.encoding, self.page)?))
     }
 }
 
@@ -83,9 +84,9 @@ impl<'l> RowStream<'l> {
                 continue;
             }
             let cell = node.cell(self.cell - 1)?;
-            let payload =
-                btree::payload(&mut database.pages, &node, &cell, &mut |page| mark(seen, [page]))?;
-            let row = RawRow { number: cell.number, payload, page: node.number };
+            let (pages, encoding) = (&mut database.pages, database.encoding);
+            let body = Body::read(pages, &node, &cell, encoding, &mut |page| mark(seen, [page]))?;
+            let row = RawRow { number: cell.number, body, page: node.number };
             self.node = Some(node);
             return Ok(Some(row));
         }

@@ -9,8 +9,9 @@ use rusqlite::types::ValueRef;
 
 use super::Error;
 use super::btree::{self, Node};
+use super::long_row::Body;
 use super::pages::Pages;
-use super::record::{self, Encoding, Row, Value};
+use super::record::{Encoding, Row, Value};
 
 /// A column.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,8 +141,9 @@ impl<'r> Database<'r> {
         for leaf in btree::tree_pages(&mut self.pages, 1, self.usable)?.leaves {
             let node = Node::open(&mut self.pages, leaf, self.usable)?;
             for at in 0..node.cells() {
-                let payload = btree::payload(&mut self.pages, &node, &node.cell(at)?, &mut |_| {})?;
-                objects.push(record::decode(&payload, self.encoding, leaf)?);
+                let (cell, encoding) = (node.cell(at)?, self.encoding);
+                let body = Body::read(&mut self.pages, &node, &cell, encoding, &mut |_| {})?;
+                objects.push(body.values(encoding, leaf)?);
             }
         }
         let text = |object: &[Value], at: usize| object.get(at).and_then(Value::text);

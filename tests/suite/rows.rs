@@ -727,6 +727,57 @@ fn rows_that_are_looked_up_together_are_those_that_sqlite_finds() {
     }
 }
 
+/// A cell of megabytes fills no memory, and two of them that differ in their last byte still differ.
+#[test]
+fn of_values_longer_than_a_server_writes_only_the_beginning_is_kept() {
+    for (by, encoding) in [(By::Pages, "UTF-8"), (By::Groups, "UTF-8"), (By::Groups, "UTF-16le")] {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ["before", "after"].map(|name| dir.path().join(name));
+        for (path, end) in paths.iter().zip(["x", "y"]) {
+            let database = Connection::open(path).unwrap();
+            database
+                .execute_batch(&format!(
+                    "PRAGMA encoding = '{encoding}';
+                     CREATE TABLE Long(Id TEXT PRIMARY KEY, Small INT, Text TEXT, Bytes BLOB, Last TEXT);
+                     INSERT INTO Long VALUES
+                       ('same', 7, replace(hex(zeroblob(6000000)), '0', 'n'), zeroblob(9000000), 'end'),
+                       ('text', 7, replace(hex(zeroblob(6000000)), '0', 'n') || '{end}', x'00', 'end'),
+                       ('bytes', 7, 'short', CAST(zeroblob(20000000) || '{end}' AS BLOB), '{end}'),
+                       ('usual', 7, replace(hex(zeroblob(1000000)), '0', 'n') || '{end}', NULL, 'end');"
+                ))
+                .unwrap();
+        }
+        let mut before = open(&paths[0]);
+        let mut after = open_beside(&paths[1], by, &before);
+        let mut found = BTreeMap::new();
+        compare_databases(&mut before, &mut after, |_, change| -> Result<(), Error> {
+            let row = change.after.clone().unwrap();
+            found.insert(row.values[0].text().unwrap(), (row.values, change.changed));
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(
+            found.keys().collect::<Vec<_>>(),
+            ["bytes", "text", "usual"],
+            "{by:?} {encoding}"
+        );
+        let (text, changed) = &found["text"];
+        let words = text[2].text().unwrap();
+        assert!(words.starts_with("nnn") && words.contains("bytes, BLAKE3 "), "{words}");
+        assert!(words.len() < 1000, "{}", words.len());
+        assert_eq!((changed.as_slice(), text[1].integer()), (&[(2, 2)][..], Some(7)));
+        let (bytes, changed) = &found["bytes"];
+        assert_eq!(
+            (changed.as_slice(), &bytes[4]),
+            (&[(3, 3), (4, 4)][..], &Value::Text(b"y".into()))
+        );
+        assert!(matches!(&bytes[3], Value::Blob(kept) if kept.len() < 1000));
+        assert!(matches!(&found["usual"].0[2], Value::Text(text) if text.len() == 2_000_001));
+        let row = Lookup::new(&mut after).by_text("Long", "text").unwrap().unwrap().1;
+        assert_eq!(row.values, *text);
+    }
+}
+
 fn none_found<T>(error: rusqlite::Error) -> rusqlite::Result<Option<T>> {
     if error == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(error) }
 }
