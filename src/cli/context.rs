@@ -14,7 +14,7 @@ use crate::progress::{Interrupt, Monitor, Progress};
 use crate::service::{EncryptionConfig, Loaded};
 use crate::source::Platform;
 use crate::store::encryption::{KeySlots, Keys};
-use crate::store::{Access, Repository};
+use crate::store::{Access, Repository, SharedAccess};
 
 use super::args::Global;
 use super::bar::Bar;
@@ -42,7 +42,7 @@ pub struct Context {
     settings: OnceCell<Loaded>,
     /// The keys of the repository, with the number of the slot that they came from: asking for a
     /// passphrase, and trying it, once is enough.
-    keys: OnceCell<(u32, Keys)>,
+    access: SharedAccess,
 }
 
 impl passphrase::User for Context {
@@ -90,7 +90,7 @@ impl Context {
             server: RefCell::default(),
             has_made: Cell::default(),
             settings: OnceCell::new(),
-            keys: OnceCell::new(),
+            access: SharedAccess { cache_home: place::cache_home(), ..SharedAccess::default() },
         }
     }
 
@@ -154,7 +154,7 @@ impl Context {
             server: RefCell::default(),
             has_made: Cell::default(),
             settings,
-            keys: self.keys.clone(),
+            access: self.access.clone(),
         }
     }
 
@@ -171,7 +171,7 @@ impl Context {
             server,
             has_made: Cell::new(self.has_made.get()),
             settings,
-            keys: self.keys.clone(),
+            access: self.access.clone(),
         }
     }
 
@@ -212,27 +212,29 @@ impl Context {
     /// Calls what opens a repository, with what opens an encrypted one.
     pub fn with_access<T>(&self, open: impl FnOnce(&Access<'_>) -> T) -> T {
         let keys = |slots: &KeySlots| {
-            let is_of = |keys: &&(u32, Keys)| {
-                slots.slots.values().any(|slot| slot.repository == keys.1.repository())
-            };
-            if let Some((_, keys)) = self.keys.get().filter(is_of) {
-                return Ok(keys.clone());
+            if let Some(keys) = self.access.keys_for(slots) {
+                return Ok(keys);
             }
             let (number, keys) = passphrase::unlock(self, slots)?;
             self.remember_keys(number, &keys);
             Ok(keys)
         };
-        open(&Access { keys: &keys, cache_home: place::cache_home(), waiting: &|| {} })
+        open(&Access { keys: &keys, cache_home: self.access.cache_home.clone(), waiting: &|| {} })
+    }
+
+    /// Opens repositories with the keys that this run finds, from any thread.
+    pub fn shared_access(&self) -> SharedAccess {
+        self.access.clone()
     }
 
     /// Keeps the keys for the next time that the repository is opened in this run.
     pub fn remember_keys(&self, slot: u32, keys: &Keys) {
-        self.keys.get_or_init(|| (slot, keys.clone()));
+        self.access.keys.get_or_init(|| (slot, keys.clone()));
     }
 
     /// The slot that opened the repository.
     pub fn opened_slot(&self) -> Option<u32> {
-        self.keys.get().map(|(slot, _)| *slot)
+        self.access.keys.get().map(|(slot, _)| *slot)
     }
 
     /// A repository that was encrypted must not take snapshots in the clear because somebody put

@@ -51,5 +51,5 @@ pub use one_or_many::OneOrMany;
 pub use report_config::ReportConfig;
 pub use retention_words::retention_words;
 pub use schedule::Schedule;
-pub use standing::{Facts, LastSnapshot, Standing, age};
+pub use standing::{Away, Facts, LastSnapshot, Standing, age};
 pub use web_config::WebConfig;

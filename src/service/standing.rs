@@ -3,6 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::ops::ErrorKind;
+
 use super::job::Job;
 use super::job_log::{Outcome, SuddenLoss};
 use super::level::Level;
@@ -30,11 +32,22 @@ pub struct LastSnapshot {
     pub id: String,
 }
 
+/// A repository that cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Away {
+    /// Why, in words.
+    pub why: String,
+    /// What kind of fault that is.
+    pub kind: ErrorKind,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
 /// What is known.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    /// Why the repository cannot be opened, and since when; nothing where it can.
-    pub away: Option<(String, Option<Timestamp>)>,
+    /// Why the repository cannot be opened; nothing where it can.
+    pub away: Option<Away>,
     /// How long it may be away before that is an alarm.
     pub absent_after: SignedDuration,
     /// The newest snapshot of the server.
@@ -89,8 +102,8 @@ impl Standing {
     /// From what is known at a moment.
     pub fn of(facts: &Facts, now: Timestamp) -> Standing {
         let mut found: Vec<(Level, Reason)> = Vec::new();
-        if let Some((why, since)) = &facts.away {
-            found.push(away(why, *since, facts.absent_after, now));
+        if let Some(facts_of) = &facts.away {
+            found.push(away(facts_of, facts.absent_after, now));
         } else {
             found.extend(of_age(facts, now));
             found.extend(of_problems(facts));
@@ -138,24 +151,23 @@ fn last_words(facts: &Facts, now: Timestamp) -> String {
     format!("The last snapshot was taken {} ago; {count}.{copied}{checked}", age(last.time, now))
 }
 
-fn away(
-    why: &str,
-    since: Option<Timestamp>,
-    absent_after: SignedDuration,
-    now: Timestamp,
-) -> (Level, Reason) {
+fn away(away: &Away, absent_after: SignedDuration, now: Timestamp) -> (Level, Reason) {
+    let Away { why, kind, since } = away;
     let since_words = since
         .filter(|since| *since < now)
         .map_or_else(String::new, |since| format!(" (for {} so far)", age(since, now)));
     let is_denied = why.contains("ermission denied");
-    let is_long = since.is_none_or(|since| since.duration_until(now) >= absent_after);
+    let is_long = *kind == ErrorKind::Locked
+        || since.is_none_or(|since| since.duration_until(now) >= absent_after);
     let reason = Reason {
         what: format!(
             "the repository is unavailable{since_words}, so no snapshots are taken: {why}"
         ),
-        todo: if is_denied {
+        todo: if *kind == ErrorKind::Locked {
+            "Correct the passphrase that the service is given (passphrase_file or passphrase_command in [encryption]); a lost one is replaced with jellyvault key recover.".to_owned()
+        } else if is_denied {
             "Run jellyvault as the user who owns the repository, or as root.".to_owned()
-        } else if why.starts_with("there is no jellyvault repository") {
+        } else if *kind == ErrorKind::NoRepository {
             "If there was one, mount or connect its disk. Otherwise take the first snapshot: jellyvault snapshot".to_owned()
         } else {
             "If its disk is not connected, mount or connect it: snapshots then continue automatically. If it is connected, run: jellyvault check".to_owned()

@@ -72,7 +72,11 @@ fn nothing_and_nothing_whole_are_not_protected() {
 #[test]
 fn a_repository_that_is_away_is_bad_only_after_a_while() {
     let away = |minutes: i64| Facts {
-        away: Some(("it is missing".to_owned(), Some(ago(minutes)))),
+        away: Some(Away {
+            why: "it is missing".to_owned(),
+            kind: ErrorKind::Io,
+            since: Some(ago(minutes)),
+        }),
         ..facts(1)
     };
     assert_eq!((level(&away(60)), level(&away(24 * 60))), (Level::Attention, Level::Bad));

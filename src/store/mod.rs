@@ -55,7 +55,7 @@ mod trailer;
 mod whole_extent;
 mod without_key;
 
-pub use access::Access;
+pub use access::{Access, SharedAccess};
 pub use bytes::{Bytes, Truncated, push_bytes, push_signed, push_varint};
 pub use cells_body::{CellsBody, GroupCopy};
 pub use cells_of_recipe::{Cells, CellsParts};

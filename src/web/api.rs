@@ -46,7 +46,7 @@ pub async fn status(view: View) -> Json<Value> {
     let last = shown.facts.last.as_ref().map(|last| json!({"id": last.id, "time": last.time, "problems": last.problems, "complete": last.is_complete}));
     Json(json!({
         "status": shown.standing, "snapshots": shown.facts.snapshots, "last": last, "last_complete": shown.facts.last_complete,
-        "jobs": shown.log, "next": next, "working": working, "repository": view.site.repository,
+        "jobs": shown.log, "next": next, "working": working, "repository": view.site.repository.folder,
     }))
 }
 

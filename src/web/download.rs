@@ -113,12 +113,12 @@ fn sent(
     work: impl FnOnce(&Session, &mut dyn Write) -> Result<(), Error> + Send + 'static,
 ) -> Body {
     let (parts, received) = channel(PARTS);
-    let (folder, handle) = (view.site.repository.clone(), Handle::current());
+    let (repository, handle) = (view.site.repository.clone(), Handle::current());
     // Not one of the runtime's threads, because a slow browser would block it for long.
     std::thread::spawn(move || {
         let _place = place;
         let mut out = ToBrowser { parts, handle, buffer: Vec::new() };
-        let done = Session::open(&folder).and_then(|session| work(&session, &mut out));
+        let done = repository.open().and_then(|session| work(&session, &mut out));
         let done = done.map_err(std::io::Error::other).and_then(|()| out.flush());
         if let Err(error) = done {
             // The answer is then too short or the connection ends early, so the browser reports a

@@ -9,6 +9,7 @@ mod assets;
 mod auth;
 mod board;
 mod cookies;
+mod doorway;
 mod download;
 mod events;
 mod guard;
@@ -31,6 +32,7 @@ mod view;
 
 pub use accounts::{Accounts, Trouble as AccountsTrouble};
 pub use board::{Board, Far, Order, Watched, Working};
+pub use doorway::Doorway;
 pub use runs::Command;
 pub use server::{Started, start};
 pub use site::{Site, SiteSettings};

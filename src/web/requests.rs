@@ -32,7 +32,7 @@ pub async fn read<T: Send + 'static>(
     let done = tokio::task::spawn_blocking(move || {
         let _turn = turn;
         let records = view.site.records.clone();
-        let session = Session::open(&view.site.repository)?.remembering(records);
+        let session = view.site.repository.open()?.remembering(records);
         work(&session, &view)
     });
     done.await.map_err(|_| {

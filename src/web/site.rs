@@ -13,6 +13,7 @@ use crate::service::Loaded;
 
 use super::auth::Auth;
 use super::board::{Board, Order};
+use super::doorway::Doorway;
 use super::quick::Quick;
 use super::run_log::RunLog;
 use super::runs::{Command, Runs};
@@ -70,8 +71,8 @@ pub fn is_within(address: IpAddr, net: &str) -> bool {
 
 /// The site.
 pub struct Site {
-    /// Where the repository lies.
-    pub repository: PathBuf,
+    /// Where the repository lies, and what opens it.
+    pub repository: Doorway,
     /// How the page is reached.
     pub settings: SiteSettings,
     /// Who may come in.
@@ -105,7 +106,7 @@ impl Site {
     /// With all that it needs.
     #[expect(clippy::too_many_arguments, reason = "each is one part, made in one place")]
     pub fn new(
-        repository: PathBuf,
+        repository: Doorway,
         settings: SiteSettings,
         (accounts, armed_file, runs_file): (PathBuf, PathBuf, PathBuf),
         password: Option<&str>,

@@ -13,6 +13,7 @@ use crate::progress::Interrupt;
 use crate::service::{read_json, write_json};
 
 use super::board::Board;
+use super::doorway::Doorway;
 
 /// Snapshots whose stories are kept: the newest ones.
 const KEPT: usize = 2000;
@@ -103,7 +104,7 @@ impl Stories {
     }
 
     /// Finds out what is not known, whenever woken, until ended. For a thread of its own.
-    pub fn find_out(&self, folder: &Path, board: &Board) {
+    pub fn find_out(&self, repository: &Doorway, board: &Board) {
         let Some(woken) = self.woken.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return;
         };
@@ -112,7 +113,7 @@ impl Stories {
             while woken.try_recv().is_ok() {}
             // A repository that is away is told by the overview; who is woken the next time tries
             // again.
-            while self.find_some(folder, std::mem::take(&mut is_first)).unwrap_or(false)
+            while self.find_some(repository, std::mem::take(&mut is_first)).unwrap_or(false)
                 && !self.interrupt.is_raised()
             {
                 board.turn();
@@ -123,8 +124,8 @@ impl Stories {
 
     /// Finds out some of what is not known; whether there is more. The repository is open for
     /// seconds only: pruning waits for those who read.
-    fn find_some(&self, folder: &Path, is_first: bool) -> Result<bool, Error> {
-        let session = Session::open(folder)?;
+    fn find_some(&self, repository: &Doorway, is_first: bool) -> Result<bool, Error> {
+        let session = repository.open()?;
         let file = session.repository().stories_file();
         if let (true, Some(file)) = (is_first, &file) {
             self.lock().extend(read(file));

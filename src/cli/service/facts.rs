@@ -7,7 +7,9 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use crate::manifest::{Catalog, Chain, SnapshotRecord};
 use crate::ops::{self, ErrorKind};
-use crate::service::{Alarm, Facts, Job, JobLog, LastSnapshot, Loaded, Outcome, Past, Schedule};
+use crate::service::{
+    Alarm, Away, Facts, Job, JobLog, LastSnapshot, Loaded, Outcome, Past, Schedule,
+};
 use crate::source::{Instance, Stat};
 use crate::store::Repository;
 
@@ -136,17 +138,22 @@ pub fn past(
     Ok(Past { done: newest.map(|(_, record)| render::moment(record.time_ns)), ..past })
 }
 
-/// A repository that cannot be opened is away, or was never made.
-pub fn open(context: &Context) -> Result<Result<Repository, String>, Failure> {
+/// A repository that cannot be opened is away or locked, or was never made.
+pub fn open(context: &Context) -> Result<Result<Repository, Away>, Failure> {
     match context.open() {
         Ok(repository) => Ok(Ok(repository)),
         Err(failure)
             if matches!(
                 failure.kind(),
-                ErrorKind::NoRepository | ErrorKind::Io | ErrorKind::Damaged
+                ErrorKind::NoRepository
+                    | ErrorKind::Io
+                    | ErrorKind::Damaged
+                    | ErrorKind::Locked
+                    | ErrorKind::NewerFormat
+                    | ErrorKind::Refused
             ) =>
         {
-            Ok(Err(failure.in_one_line()))
+            Ok(Err(Away { why: failure.in_one_line(), kind: failure.kind(), since: None }))
         }
         Err(failure) => Err(failure),
     }
@@ -164,9 +171,10 @@ pub fn gather(
         loaded.config.notify.absent_after().unwrap_or(SignedDuration::from_hours(24));
     let repository = match open(context)? {
         Ok(repository) => repository,
-        Err(why) => {
+        Err(away) => {
+            let away = Away { since: alarm.absent_since, ..away };
             return Ok((
-                Facts { away: Some((why, alarm.absent_since)), absent_after, ..Facts::default() },
+                Facts { away: Some(away), absent_after, ..Facts::default() },
                 JobLog::default(),
             ));
         }

@@ -42,8 +42,8 @@ pub fn look_and_tell(
         facts.failures.retain(|(known, _)| known != job);
         facts.failures.push((*job, outcome.clone()));
     }
-    if let Some((_, since)) = &mut facts.away {
-        *since = since.or(Some(now.timestamp()));
+    if let Some(away) = &mut facts.away {
+        away.since = away.since.or(Some(now.timestamp()));
     }
     alarm.absent_since = facts.away.as_ref().map(|_| alarm.absent_since.unwrap_or(now.timestamp()));
     let standing = Standing::of(&facts, now.timestamp());

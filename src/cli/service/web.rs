@@ -10,7 +10,7 @@ use jiff::Zoned;
 
 use crate::service::{Facts, Job, JobLog, Loaded, Standing, WebConfig};
 use crate::source::read_regular;
-use crate::web::{Board, Command, Order, Site, SiteSettings, Started, Watched, start};
+use crate::web::{Board, Command, Doorway, Order, Site, SiteSettings, Started, Watched, start};
 
 use super::super::args::SourceArgs;
 use super::super::context::Context;
@@ -122,7 +122,7 @@ fn serve(
         refuse(trouble.to_string(), "Fix this, then start the service again.")
     };
     let site = Site::new(
-        repository,
+        Doorway { folder: repository, access: context.shared_access() },
         settings,
         (web, armed, runs),
         password.as_deref(),

@@ -143,9 +143,9 @@ impl Slot {
                         .to_owned(),
                 });
             }
-            (SlotKind::RecoveryKey, None) => match RecoveryKey::parse(secret)? {
-                Some(key) => Zeroizing::new(*key.bytes()),
-                None => return Ok(None),
+            (SlotKind::RecoveryKey, None) => match RecoveryKey::parse(secret) {
+                Ok(Some(key)) => Zeroizing::new(*key.bytes()),
+                Ok(None) | Err(_) => return Ok(None),
             },
             _ => return Ok(None),
         };

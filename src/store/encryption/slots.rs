@@ -98,7 +98,11 @@ impl KeySlots {
         // A recovery key is told by its form, and costs nothing to try.
         let mut by_cost: Vec<_> = self.slots.iter().collect();
         by_cost.sort_by_key(|(_, slot)| slot.kdf.is_some());
-        let is_recovery_key = RecoveryKey::parse(secret)?.is_some();
+        // What looks like a recovery key with a slip of the pen may be a passphrase.
+        let (is_recovery_key, slip) = match RecoveryKey::parse(secret) {
+            Ok(key) => (key.is_some(), None),
+            Err(slip) => (false, Some(slip)),
+        };
         for (number, slot) in by_cost {
             match slot.open(secret) {
                 Ok(Some(keys)) => return Ok((*number, keys)),
@@ -106,7 +110,7 @@ impl KeySlots {
                 Err(error) => strange = Some(error),
             }
         }
-        match strange {
+        match strange.or(slip) {
             Some(error) => Err(error),
             None => Err(Error::WrongPassphrase {
                 is_recovery_key,

@@ -57,14 +57,14 @@ fn drill(view: &View, shown: &Shown) -> Markup {
 fn stored(session: &Session, view: &View) -> Result<Markup, Oops> {
     let catalog = session.catalog()?;
     let stats = session.stats(&catalog)?;
-    let disk = rustix::fs::statvfs(&view.site.repository).ok();
+    let disk = rustix::fs::statvfs(&view.site.repository.folder).ok();
     let config = session.repository().config();
     Ok(html! {
         section.card {
             h2 { "The repository" }
             table {
                 tbody {
-                    tr { th { "Location" } td { code { (view.site.repository.display()) } } }
+                    tr { th { "Location" } td { code { (view.site.repository.folder.display()) } } }
                     tr { th { "Snapshots" } td { (count(catalog.snapshots.len() as u64)) } }
                     tr { th { "Stored data" } td { (size(stats.pack_bytes)) } }
                     @if let Some(disk) = disk { tr { th { "Free space on its disk" } td { (size(disk.f_bavail.saturating_mul(disk.f_frsize))) } } }

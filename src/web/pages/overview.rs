@@ -212,7 +212,7 @@ fn growth(view: &View, all: &[Snapshot]) -> Markup {
     let y = |bytes: u64| 110 - u128::from(bytes) * 100 / u128::from((*top).max(1));
     let line: Vec<String> =
         points.iter().map(|(day, bytes)| format!("{},{}", x(day), y(*bytes))).collect();
-    let free = rustix::fs::statvfs(&view.site.repository)
+    let free = rustix::fs::statvfs(&view.site.repository.folder)
         .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize))
         .ok();
     let before = points
