@@ -203,10 +203,29 @@ impl Context {
             opened => {
                 let repository = opened.map_err(crate::ops::Error::from)?;
                 self.refuse_plain(&path, &repository)?;
+                let repository = self.without_leftovers(&path, repository)?;
                 Known::load().remember(&path, repository.config().is_encrypted());
                 Ok(self.ready(repository))
             }
         }
+    }
+
+    /// Copies of databases that a killed process left in this user's cache are not encrypted: they
+    /// go as soon as anybody opens the repository again.
+    fn without_leftovers(&self, path: &Path, open: Repository) -> Result<Repository, Failure> {
+        let tmp = open.spill_folder();
+        let is_left = |tmp: &PathBuf| {
+            std::fs::read_dir(tmp).is_ok_and(|mut entries| entries.next().is_some())
+        };
+        if !open.config().is_encrypted() || !tmp.as_ref().is_some_and(is_left) {
+            return Ok(open);
+        }
+        drop(open);
+        // Where that fails the work goes on.
+        crate::tolerate(Repository::sweep(path, tmp));
+        Ok(self
+            .with_access(|access| Repository::open_as(path, access))
+            .map_err(crate::ops::Error::from)?)
     }
 
     /// Calls what opens a repository, with what opens an encrypted one.

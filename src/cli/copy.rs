@@ -67,7 +67,8 @@ fn wanted(
 /// The target, by a passphrase of its own where it has one.
 fn open(context: &Context, args: &CopyArgs) -> Result<Repository, Failure> {
     let keys = |slots: &crate::store::encryption::KeySlots| {
-        passphrase::unlock_other(context, slots, args.to_passphrase_file.as_deref(), &args.to)
+        let (file, command) = (&args.to_passphrase_file, &args.to_passphrase_command);
+        passphrase::unlock_other(context, slots, (file.as_deref(), command.as_deref()), &args.to)
             .map(|(_, keys)| keys)
     };
     let opened = context.with_access(|access| {

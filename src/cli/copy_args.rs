@@ -57,8 +57,11 @@ pub struct CopyArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub to: PathBuf,
     /// File with the passphrase of the repository to copy into
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, env = "JELLYVAULT_TO_PASSPHRASE_FILE", hide_env_values = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub to_passphrase_file: Option<PathBuf>,
+    /// Command that prints the passphrase of the repository to copy into
+    #[arg(long, value_name = "COMMAND", conflicts_with = "to_passphrase_file")]
+    pub to_passphrase_command: Option<String>,
     #[command(flatten, next_help_heading = "Copy only the snapshots that a rule keeps")]
     pub rules: RuleArgs,
     /// Also copy snapshots that were copied before and forgotten there

@@ -1,22 +1,26 @@
 //! Making an encrypted repository, and its keys.
 
-use std::io::{IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde_json::json;
 
 use crate::ops;
-use crate::store::encryption::{Algorithm, KeySlots, Keys, NewSlot, RecoveryKey, Slot, SlotKind};
+use crate::store::encryption::{
+    Algorithm, KeySlots, Keys, NewSlot, RecoveryKey, Secret, Slot, SlotKind,
+};
 use crate::store::{Error, RepoConfig, Repository};
 
 use super::context::Context;
 use super::failure::Failure;
 use super::key_args::{EncryptArgs, KeyCommand, NewPassphrase};
-use super::{Exit, json as to_json, output, passphrase, render};
+use super::key_list::list;
+use super::known::Known;
+use super::recovery_key::NewRecoveryKey;
+use super::{Exit, json as to_json, output, passphrase};
 
 const PASSPHRASE_LABEL: &str = "first passphrase";
 const RECOVERY_LABEL: &str = "recovery key";
+const OR_NONE: &str = ", or --no-recovery-key to go without one";
 
 /// Makes a repository, encrypted where that is asked for.
 pub fn init(
@@ -26,25 +30,33 @@ pub fn init(
     parity_permille: u32,
 ) -> Result<Repository, Failure> {
     let config = RepoConfig { parity_permille, ..RepoConfig::new().map_err(ops::Error::from)? };
+    // Nobody is asked for a passphrase, and no recovery key is made, for nothing.
+    if Repository::settings_in(path).is_some() {
+        return Err(ops::Error::from(Error::Exists { path: path.to_path_buf() }).into());
+    }
     if !args.encrypt {
+        refuse_in_the_clear(context, path)?;
         return Ok(Repository::init_folder(path, &config).map_err(ops::Error::from)?);
     }
     let secret = passphrase::new(context, None, true)?;
     let recovery = if args.no_recovery_key {
         None
     } else {
-        Some(recovery_key(context, args.recovery_key_file.as_deref())?)
+        Some(NewRecoveryKey::make(context, args.recovery_key_file.as_deref(), OR_NONE)?)
     };
     let algorithm = args.cipher.unwrap_or_else(Algorithm::fastest);
     let config = RepoConfig { cipher: algorithm.name().to_owned(), ..config };
     let keys = Keys::random(algorithm, &config.id).map_err(ops::Error::from)?;
     let mut slots = vec![NewSlot { secret: Ok(&secret), label: PASSPHRASE_LABEL }];
-    slots.extend(recovery.as_ref().map(|key| NewSlot { secret: Err(key), label: RECOVERY_LABEL }));
+    slots.extend(
+        recovery.as_ref().map(|key| NewSlot { secret: Err(key.key()), label: RECOVERY_LABEL }),
+    );
     let made = context
         .with_access(|access| Repository::init_locked(path, &config, Some((&keys, &slots)), access))
         .map_err(ops::Error::from)?;
     context.remember_keys(1, &keys);
-    let what = if recovery.is_some() {
+    let what = if let Some(key) = recovery {
+        key.keep(context);
         "passphrase or the recovery key nobody can read it, not even you. Keep both"
     } else {
         "passphrase nobody can read it, not even you. Keep it"
@@ -53,62 +65,32 @@ pub fn init(
     Ok(made)
 }
 
-/// A new recovery key, which its owner has: in a new file, or written down and confirmed.
-fn recovery_key(context: &Context, file: Option<&Path>) -> Result<RecoveryKey, Failure> {
-    let key = RecoveryKey::random().map_err(ops::Error::from)?;
-    let text = key.text().map_err(ops::Error::from)?;
-    if let Some(file) = file {
-        let unusable = |error: std::io::Error| {
-            Failure::usage(
-                &format!(
-                    "the recovery key could not be written to {} ({error}); nothing was created",
-                    file.display()
-                ),
-                "Name a new file in a directory that you can write to.",
-            )
-        };
-        let mut new = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(file)
-            .map_err(unusable)?;
-        new.write_all(format!("Recovery key of a jellyvault repository. Whoever has it can read every snapshot.\n{}\n", *text).as_bytes()).map_err(unusable)?;
-        new.sync_all().map_err(unusable)?;
-        context.say(&format!("The recovery key is in {}. Move that file to a safe place that is not on this machine.", file.display()));
-        return Ok(key);
-    }
-    if context.global.json || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+/// Who names a passphrase wants an encrypted repository, and so does who had one there.
+fn refuse_in_the_clear(context: &Context, path: &Path) -> Result<(), Failure> {
+    // A configuration that cannot be read names none, and is told where it is needed.
+    if passphrase::is_named(context).unwrap_or(false) {
         return Err(Failure::usage(
-            "a recovery key must be kept in a safe place, and nobody is here to write it down; nothing was created",
-            "Add --recovery-key-file FILE, or --no-recovery-key to go without one.",
+            "a passphrase is given, but the new repository would not be encrypted; nothing was created",
+            "To encrypt it, run jellyvault init --encrypt once (with --recovery-key-file FILE or --no-recovery-key where nobody is at the terminal). \
+             To create one that is not encrypted, leave out the passphrase (see [encryption] in the configuration file).",
         ));
     }
-    let failed = |error: std::io::Error| {
-        Failure::usage(
-            &format!("the terminal failed ({error}); nothing was created"),
-            "Add --recovery-key-file FILE.",
-        )
-    };
-    let shown = format!(
-        "\nRecovery key: it opens the repository if the passphrase is lost. It is shown only now. Write it down and keep it away from this machine.\n\n    {}\n\n\
-         Type its last four characters when you have written it down: ",
-        *text
-    );
-    std::io::stderr().write_all(shown.as_bytes()).map_err(failed)?;
-    let mut typed = String::new();
-    std::io::stdin().read_line(&mut typed).map_err(failed)?;
-    if text.ends_with(&typed.trim().to_uppercase()) && typed.trim().len() == 4 {
-        return Ok(key);
+    if Known::load().was_encrypted(path) {
+        return Err(Failure::refused(
+            &format!(
+                "the repository at {} was encrypted when you last used it, and the new one would not be; nothing was created",
+                path.display()
+            ),
+            "If its disk is not mounted, mount it. To create a new encrypted repository, add --encrypt. To create one that is not encrypted, remove the path from \
+             ~/.local/state/jellyvault/repositories.toml first.",
+        ));
     }
-    Err(Failure::usage(
-        "these are not the last four characters; nothing was created",
-        "Run the same command again. To go without a recovery key, add --no-recovery-key.",
-    ))
+    Ok(())
 }
 
 /// `key`.
 pub fn run(context: &Context, command: &KeyCommand) -> Result<Exit, Failure> {
+    passphrase::protect_memory();
     if let KeyCommand::List = command {
         return list(context);
     }
@@ -117,46 +99,99 @@ pub fn run(context: &Context, command: &KeyCommand) -> Result<Exit, Failure> {
     }
     let repository = context.open()?;
     let keys = keys_of(&repository)?;
-    let _lock = repository.lock_list().map_err(ops::Error::from)?;
     match command {
         KeyCommand::Add { recovery_key: is_recovery, recovery_key_file, new } => {
             let label = new.label.as_deref().unwrap_or_default();
             Slot::check_label(label).map_err(ops::Error::from)?;
             let number = if *is_recovery {
-                let key = recovery_key(context, recovery_key_file.as_deref())?;
-                add(&repository, keys, &NewSlot { secret: Err(&key), label })?
+                let key = NewRecoveryKey::make(context, recovery_key_file.as_deref(), "")?;
+                let slot = NewSlot { secret: Err(key.key()), label };
+                let number = locked(&repository, || add(&repository, keys, &slot))?;
+                key.keep(context);
+                number
             } else {
                 let secret = passphrase::new(context, new.new_passphrase_file.as_deref(), false)?;
-                add(&repository, keys, &NewSlot { secret: Ok(&secret), label })?
+                refuse_known(&repository, &secret)?;
+                let slot = NewSlot { secret: Ok(&secret), label };
+                locked(&repository, || add(&repository, keys, &slot))?
             };
             done(context, number, "added", &format!("Added key {number}."))
         }
         KeyCommand::Remove { number, yes } => remove(context, &repository, *number, *yes),
-        KeyCommand::Change { new } => {
-            let number = context.opened_slot().unwrap_or_default();
-            let slots = KeySlots::load(repository.backend()).map_err(ops::Error::from)?;
-            let Some(slot) =
-                slots.slots.get(&number).filter(|slot| slot.kind == SlotKind::Passphrase)
-            else {
-                return Err(Failure::refused(
-                    "a recovery key is not changed into a passphrase; nothing was changed",
-                    "To set a new passphrase with the recovery key, use jellyvault key recover.",
-                ));
-            };
-            let label = new.label.clone().unwrap_or_else(|| slot.label.clone());
-            let secret = passphrase::new(context, new.new_passphrase_file.as_deref(), false)?;
-            // The new one is there before the old one goes.
-            let added = add(&repository, keys, &NewSlot { secret: Ok(&secret), label: &label })?;
-            KeySlots::remove(repository.backend(), number).map_err(ops::Error::from)?;
-            done(
-                context,
-                added,
-                "changed",
-                &format!("Changed the passphrase: key {added} replaces key {number}."),
-            )
-        }
+        KeyCommand::Change { new } => change(context, &repository, keys, new),
         KeyCommand::List | KeyCommand::Recover { .. } => Ok(Exit::Done),
     }
+}
+
+/// Runs what changes the keys, while no other process does. Nobody waits for what somebody types.
+fn locked<T>(
+    repository: &Repository,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let _lock = repository.lock_list().map_err(ops::Error::from)?;
+    work()
+}
+
+fn slots_of(repository: &Repository) -> Result<KeySlots, Failure> {
+    Ok(KeySlots::load(repository.backend()).map_err(ops::Error::from)?)
+}
+
+/// The same passphrase in two keys: who removes or changes one would believe it gone.
+fn refuse_known(repository: &Repository, secret: &Secret) -> Result<(), Failure> {
+    match slots_of(repository)?.open(secret) {
+        Ok((number, _)) => Err(Failure::usage(
+            &format!(
+                "this passphrase opens the repository already: it is key {number}; nothing was changed"
+            ),
+            "Choose another passphrase.",
+        )),
+        Err(_) => Ok(()),
+    }
+}
+
+fn change(
+    context: &Context,
+    repository: &Repository,
+    keys: &Keys,
+    new: &NewPassphrase,
+) -> Result<Exit, Failure> {
+    let number = context.opened_slot().unwrap_or_default();
+    let slots = slots_of(repository)?;
+    let gone = || {
+        Failure::refused(
+            &format!(
+                "key {number} was removed or changed by another command meanwhile; nothing was changed"
+            ),
+            "Run jellyvault key list to see the keys.",
+        )
+    };
+    let slot = slots.slots.get(&number).ok_or_else(gone)?;
+    if slot.kind != SlotKind::Passphrase {
+        return Err(Failure::refused(
+            "a recovery key is not changed into a passphrase; nothing was changed",
+            "To set a new passphrase with the recovery key, use jellyvault key recover.",
+        ));
+    }
+    let label = new.label.clone().unwrap_or_else(|| slot.label.clone());
+    Slot::check_label(&label).map_err(ops::Error::from)?;
+    let secret = passphrase::new(context, new.new_passphrase_file.as_deref(), false)?;
+    refuse_known(repository, &secret)?;
+    let added = locked(repository, || {
+        let slots = slots_of(repository)?;
+        if slots.slots.get(&number) != Some(slot) {
+            return Err(gone());
+        }
+        // The new one is there before the old one goes.
+        let added = add(repository, keys, &NewSlot { secret: Ok(&secret), label: &label })?;
+        slots.remove(repository.backend(), number).map_err(ops::Error::from)?;
+        Ok(added)
+    })?;
+    done(
+        context,
+        added,
+        "changed",
+        &format!("Changed the passphrase: key {added} replaces key {number}."),
+    )
 }
 
 fn keys_of(repository: &Repository) -> Result<&Keys, Failure> {
@@ -187,26 +222,28 @@ fn remove(
     number: u32,
     yes: bool,
 ) -> Result<Exit, Failure> {
-    let slots = KeySlots::load(repository.backend()).map_err(ops::Error::from)?;
-    let Some(slot) = slots.slots.get(&number) else {
+    let slots = slots_of(repository)?;
+    if !slots.slots.contains_key(&number) && !slots.is_damaged(number) {
         return Err(Failure::not_found(
             &format!("there is no key {number}"),
             "Run jellyvault key list to see the keys.",
         ));
-    };
-    if slots.slots.len() == 1 {
-        return Err(Failure::refused(
-            "this is the only key: without it nobody could read the repository",
-            "Add another key first: jellyvault key add.",
-        ));
     }
+    refuse_last(repository, &slots, number)?;
     if !yes {
+        let what = slots.slots.get(&number).map_or_else(
+            || "damaged".to_owned(),
+            |slot| format!("{}, {:?}", slot.kind, slot.label),
+        );
         context.ask(&format!(
-            "Remove key {number} ({}, {:?})? It will no longer open the repository. [y/N] ",
-            slot.kind, slot.label
+            "Remove key {number} ({what})? It will no longer open the repository. [y/N] "
         ))?;
     }
-    KeySlots::remove(repository.backend(), number).map_err(ops::Error::from)?;
+    locked(repository, || {
+        let slots = slots_of(repository)?;
+        refuse_last(repository, &slots, number)?;
+        Ok(slots.remove(repository.backend(), number).map_err(ops::Error::from)?)
+    })?;
     done(
         context,
         number,
@@ -215,6 +252,17 @@ fn remove(
             "Removed key {number}. Copies of the repository that were made before still open with it. If somebody else knows it, copy the snapshots into a new repository."
         ),
     )
+}
+
+/// Without a key that opens it nobody could read the repository.
+fn refuse_last(repository: &Repository, slots: &KeySlots, number: u32) -> Result<(), Failure> {
+    if slots.usable(&repository.config().id).iter().any(|other| *other != number) {
+        return Ok(());
+    }
+    Err(Failure::refused(
+        "this is the only key that opens the repository: without it nobody could read it",
+        "Add another key first: jellyvault key add.",
+    ))
 }
 
 fn recover(context: &Context, file: Option<&Path>, new: &NewPassphrase) -> Result<Exit, Failure> {
@@ -239,14 +287,18 @@ fn recover(context: &Context, file: Option<&Path>, new: &NewPassphrase) -> Resul
     let path = context.repository_path()?;
     let slots =
         KeySlots::load(&crate::backend::LocalBackend::new(&path)).map_err(ops::Error::from)?;
+    if slots.slots.is_empty() && slots.damaged.is_empty() {
+        // Says that there is no repository, or that it has no keys.
+        keys_of(&context.open()?)?;
+    }
     let (number, keys) = slots.open(&secret).map_err(ops::Error::from)?;
     context.remember_keys(number, &keys);
     let repository = context.open()?;
-    let _lock = repository.lock_list().map_err(ops::Error::from)?;
-    let secret = passphrase::new(context, new.new_passphrase_file.as_deref(), false)?;
     let label = new.label.as_deref().unwrap_or("set with the recovery key");
     Slot::check_label(label).map_err(ops::Error::from)?;
-    let added = add(&repository, &keys, &NewSlot { secret: Ok(&secret), label })?;
+    let secret = passphrase::new(context, new.new_passphrase_file.as_deref(), false)?;
+    let slot = NewSlot { secret: Ok(&secret), label };
+    let added = locked(&repository, || add(&repository, &keys, &slot))?;
     done(
         context,
         added,
@@ -255,60 +307,4 @@ fn recover(context: &Context, file: Option<&Path>, new: &NewPassphrase) -> Resul
             "Added key {added}: the new passphrase opens the repository. Remove the lost one: jellyvault key list, then jellyvault key remove NUMBER."
         ),
     )
-}
-
-fn list(context: &Context) -> Result<Exit, Failure> {
-    let path = context.repository_path()?;
-    if !path.join("repo.toml").exists()
-        && !path.join("repo.copy.toml").exists()
-        && !path.join("keys").exists()
-    {
-        context.open()?;
-    }
-    // Labels stand in the clear: the list needs no passphrase.
-    let slots =
-        KeySlots::load(&crate::backend::LocalBackend::new(&path)).map_err(ops::Error::from)?;
-    let is_well = slots.damaged.is_empty();
-    if slots.slots.is_empty()
-        && is_well
-        && Repository::settings_in(&path).is_some_and(|config| config.is_encrypted())
-    {
-        return Err(ops::Error::from(Error::WrongPassphrase {
-            is_recovery_key: false,
-            tried: 0,
-            damaged: 0,
-        })
-        .into());
-    }
-    if context.global.json {
-        let keys: Vec<_> = slots
-            .slots
-            .iter()
-            .map(|(number, slot)| json!({"id": number, "kind": slot.kind, "label": slot.label, "created": slot.created, "cipher": slot.cipher}))
-            .collect();
-        let damaged: Vec<_> =
-            slots.damaged.iter().map(|(name, what)| json!({"name": name, "what": what})).collect();
-        to_json::print(&json!({"keys": keys, "damaged": damaged}));
-        return Ok(if is_well { Exit::Done } else { Exit::Problems });
-    }
-    let mut out = String::new();
-    if slots.slots.is_empty() && is_well {
-        out.push_str("The repository is not encrypted, so it has no keys.\n");
-    }
-    for (number, slot) in &slots.slots {
-        let created =
-            render::time(slot.created.as_second().saturating_mul(1_000_000_000), &context.zone);
-        out.push_str(&format!(
-            "{number:>3}  {:<14} {created}  {}\n",
-            slot.kind.to_string(),
-            super::clean::in_a_line(&slot.label)
-        ));
-    }
-    for (name, what) in &slots.damaged {
-        out.push_str(&format!(
-            "{name}: {what}. jellyvault repair restores it if its second copy is whole.\n"
-        ));
-    }
-    output::print(&out)?;
-    Ok(if is_well { Exit::Done } else { Exit::Problems })
 }

@@ -50,7 +50,7 @@ pub enum KeyCommand {
         #[arg(long, conflicts_with = "new_passphrase_file")]
         recovery_key: bool,
         /// Write the recovery key to this new file, instead of showing it
-        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "recovery_key")]
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "recovery_key", conflicts_with = "new_passphrase_file")]
         recovery_key_file: Option<PathBuf>,
         #[command(flatten)]
         new: NewPassphrase,

@@ -37,6 +37,13 @@ pub fn open_or_make(
                     "Make an encrypted one elsewhere (jellyvault --repo NEW init --encrypt) and copy the snapshots: jellyvault copy --to NEW.",
                 ));
             }
+            if let Some(file) = &encrypt.recovery_key_file {
+                context.say(&format!(
+                    "Note: the repository exists already, so no recovery key was written to {}. To add one: jellyvault key add --recovery-key --recovery-key-file {}",
+                    file.display(),
+                    super::render::argument(file)
+                ));
+            }
             if !repository.is_locked() {
                 return Err(ops::Error::from(crate::store::Error::NoLocks { path }).into());
             }

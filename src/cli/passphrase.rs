@@ -43,17 +43,28 @@ pub fn unlock(user: &dyn User, slots: &KeySlots) -> Result<(u32, Keys), Error> {
     }
 }
 
-/// The same of a second repository: by a file of its own, the first one's passphrase, or the
-/// terminal.
+/// The same of a second repository: by a file or a command of its own, the first one's passphrase,
+/// or the terminal.
 pub fn unlock_other(
     user: &dyn User,
     slots: &KeySlots,
-    file: Option<&Path>,
+    (file, command): (Option<&Path>, Option<&str>),
     path: &Path,
 ) -> Result<(u32, Keys), Error> {
     protect_memory();
-    if let Some(file) = file {
-        return slots.open(&of_file(user, file).map_err(|what| Error::Key { what })?);
+    let own = match (file, command) {
+        (Some(file), _) => Some(of_file(user, file)),
+        (None, Some(command)) => Some(of_command(command)),
+        (None, None) => None,
+    };
+    let of_it = |what: &str| Error::Key { what: format!("{}: {what}", path.display()) };
+    if let Some(own) = own {
+        let secret = own.map_err(|what| of_it(&what))?;
+        return slots.open(&secret).map_err(|error| match error {
+            // Two repositories are open: which of them is meant?
+            Error::WrongPassphrase { .. } => of_it(&error.to_string()),
+            error => error,
+        });
     }
     if let Some(opened) = given(user)?.and_then(|secret| slots.open(&secret).ok()) {
         return Ok(opened);
@@ -62,7 +73,7 @@ pub fn unlock_other(
         match error {
             Error::Locked => Error::Key {
                 what: format!(
-                    "no passphrase was given that opens {}: give it with --to-passphrase-file FILE",
+                    "no passphrase was given that opens {}: give it with --to-passphrase-file FILE or --to-passphrase-command COMMAND",
                     path.display()
                 ),
             },
@@ -102,10 +113,24 @@ fn given(user: &dyn User) -> Result<Option<Secret>, Error> {
     if let Some(command) = &configured.passphrase_command {
         return of_command(command).map(Some).map_err(wrong);
     }
-    let credential = std::env::var_os("CREDENTIALS_DIRECTORY")
+    credential().map(|file| of_file(user, &file)).transpose().map_err(wrong)
+}
+
+/// Whether a file, a command or systemd is named that gives a passphrase.
+pub fn is_named(user: &dyn User) -> Result<bool, Error> {
+    let (global, configured) = (user.global(), user.configured()?);
+    Ok(global.passphrase_file.is_some()
+        || global.passphrase_command.is_some()
+        || configured.passphrase_file.is_some()
+        || configured.passphrase_command.is_some()
+        || credential().is_some())
+}
+
+/// Systemd's credential, where it gives one.
+fn credential() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY")
         .map(|dir| PathBuf::from(dir).join(CREDENTIAL))
-        .filter(|file| file.exists());
-    credential.map(|file| of_file(user, &file)).transpose().map_err(wrong)
+        .filter(|file| file.exists())
 }
 
 /// The passphrase in a file. One that others can read is told.
@@ -225,7 +250,7 @@ fn is_weak(secret: &Secret) -> bool {
 
 /// Keys and passphrases stay out of core dumps, and out of reach of other processes of the same
 /// user.
-fn protect_memory() {
+pub fn protect_memory() {
     use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
     // Where the system does not let a process do that, the work goes on.
     crate::tolerate(set_dumpable_behavior(DumpableBehavior::NotDumpable));

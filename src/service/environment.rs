@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 /// Sections, as they stand in the names of variables.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
+    "encryption",
     "server",
     "jellyfin",
     "snapshot",

@@ -81,6 +81,11 @@ fn is_zero(number: &u32) -> bool {
     *number == 0
 }
 
+/// The settings of a repository.
+pub(super) const CONFIG_NAME: &str = "repo.toml";
+/// The same once more: where the one is damaged the other is used, until `repair` writes both anew.
+pub(super) const CONFIG_COPY_NAME: &str = "repo.copy.toml";
+
 /// The first line of a repository that was made before there was a checksum.
 const OLD_HEADER: &str =
     "# A jellyvault repository. Written once; changing it makes the repository unreadable.\n";

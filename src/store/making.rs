@@ -1,13 +1,14 @@
 //! Making a repository, and writing its settings: `repo.toml`, and the same once more as
 //! `repo.copy.toml`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::backend::{Backend, LocalBackend, Span, write_new};
 
+use super::config::{CONFIG_COPY_NAME, CONFIG_NAME};
 use super::encryption::{KeySlots, Keys, NewSlot};
 use super::lock::RepositoryLock;
-use super::repository::{CONFIG_COPY_NAME, CONFIG_NAME};
 use super::seal::Sealer;
 use super::{Access, Error, RepoConfig, Repository, is_sealed_otherwise, pack_id};
 
@@ -151,13 +152,8 @@ impl Repository {
         let backend = LocalBackend::new(root);
         let made = RepositoryLock::if_alone(root, || {
             if KeySlots::are_there(&backend)? {
-                let keys = (access.keys)(&KeySlots::load(&backend)?)?;
-                let config = RepoConfig {
-                    id: keys.repository().to_owned(),
-                    cipher: keys.algorithm().name().to_owned(),
-                    ..RepoConfig::new()?
-                };
-                return Repository::write_config(&backend, &config, &config.sealer(Some(&keys))?);
+                let (config, sealer) = settings_of_keys(&backend, access)?;
+                return Repository::write_config(&backend, &config, &sealer);
             }
             Repository::refuse_lost_keys(root)?;
             for listed in backend.list("packs/")? {
@@ -228,4 +224,40 @@ impl Repository {
         }
         Ok(())
     }
+}
+
+/// The settings that keys lead to. Keys of another repository may lie among them: what is in the
+/// packs must open.
+fn settings_of_keys(
+    backend: &dyn Backend,
+    access: &Access<'_>,
+) -> Result<(RepoConfig, Sealer), Error> {
+    let slots = KeySlots::load(backend)?;
+    let listed = backend.list("packs/")?;
+    let pack = listed.iter().find_map(|listed| Some((listed, pack_id(&listed.name)?)));
+    let ids: BTreeSet<&str> = slots.slots.values().map(|slot| slot.repository.as_str()).collect();
+    let mut failed = Error::WrongPassphrase { is_recovery_key: false, tried: 0, damaged: 0 };
+    for id in ids {
+        let keys = match (access.keys)(&slots.of(id)) {
+            Ok(keys) => keys,
+            Err(error @ (Error::WrongPassphrase { .. } | Error::Key { .. })) => {
+                failed = error;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let config = RepoConfig {
+            id: keys.repository().to_owned(),
+            cipher: keys.algorithm().name().to_owned(),
+            ..RepoConfig::new()?
+        };
+        let sealer = config.sealer(Some(&keys))?;
+        match pack {
+            Some((listed, id)) if is_sealed_otherwise(backend, &sealer, listed, &id)? => {
+                failed = Error::KeysLost;
+            }
+            _ => return Ok((config, sealer)),
+        }
+    }
+    Err(failed)
 }

@@ -88,7 +88,7 @@ pub use seal::{Binding, Cipher, NO_CIPHER, Sealer};
 pub use streams::{PackStreams, Stored, Stream, add_missing_parity};
 pub use trailer::{ChunkRow, PackTrailer, read_trailer, read_whole_trailer};
 pub use whole_extent::{ExtentReader, Proved, chunks_by_extent};
-pub use without_key::{PackFault, is_sealed_otherwise, verify_pack};
+pub use without_key::{PackFault, is_sealed_otherwise, settings_without_key, verify_pack};
 
 use std::path::PathBuf;
 

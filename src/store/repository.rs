@@ -8,7 +8,7 @@ use crate::backend::{Backend, Disk, LocalBackend, RealDisk, Span};
 use crate::chunk::Hashing;
 use crate::limits::CONFIG_BYTES_MAX;
 
-use super::config::{FORMAT, RepoConfig};
+use super::config::{CONFIG_COPY_NAME, CONFIG_NAME, FORMAT, RepoConfig};
 use super::coordination::{Coordination, Held, Work};
 use super::encryption::{KeySlots, Keys};
 use super::file_names::pack_id;
@@ -18,10 +18,6 @@ use super::memory_coordination::MeetingPlace;
 use super::seal::Sealer;
 use super::shared_index::SharedIndex;
 use super::{Access, Error, Index, IndexMode};
-
-pub(super) const CONFIG_NAME: &str = "repo.toml";
-/// The same once more: where the one is damaged the other is used, until `repair` writes both anew.
-pub(super) const CONFIG_COPY_NAME: &str = "repo.copy.toml";
 
 /// Where a repository is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,7 +162,7 @@ impl Repository {
             if config.is_encrypted() && keys.is_none() {
                 let slots = KeySlots::load(&*backend)?;
                 has_slots = !slots.slots.is_empty() || !slots.damaged.is_empty();
-                keys = if has_slots { Some((access.keys)(&slots)?) } else { None };
+                keys = if has_slots { Some((access.keys)(&slots.of(&config.id))?) } else { None };
             }
             let sealer = config.sealer(keys.as_ref()).map_err(|error| match error {
                 // Nothing that the user gives could open it.

@@ -2,8 +2,10 @@
 //! written.
 
 use crate::backend::{Backend, Error as BackendError, Listed, Span};
+use crate::limits::CONFIG_BYTES_MAX;
 
 use super::Error;
+use super::config::{CONFIG_COPY_NAME, CONFIG_NAME, RepoConfig};
 use super::pack_layout::TrailerError;
 use super::seal::Sealer;
 use super::trailer::{clear_hash, read_trailer};
@@ -64,6 +66,34 @@ pub fn verify_pack(
             "its bytes do not have the hash that they had when it was written".to_owned(),
         ))
     }
+}
+
+/// What stands in the settings, and what is wrong with either file: without the key nobody can prove
+/// them, but they have a checksum and must agree.
+///
+/// # Errors
+/// [`Error::Backend`] where one could not be read.
+pub fn settings_without_key(
+    backend: &dyn Backend,
+) -> Result<(Option<RepoConfig>, Vec<(&'static str, String)>), Error> {
+    let (mut whole, mut damaged) = (Vec::new(), Vec::new());
+    for name in [CONFIG_NAME, CONFIG_COPY_NAME] {
+        match backend.read(name, Span::Whole { limit: CONFIG_BYTES_MAX }) {
+            Ok(bytes) => match RepoConfig::decode(&bytes) {
+                Ok(config) => whole.push(config),
+                Err(error) => damaged.push((name, error.to_string())),
+            },
+            Err(BackendError::Missing { .. }) => {
+                damaged.push((name, format!("{name} is missing")));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if matches!(whole.as_slice(), [first, second] if first != second) {
+        let what = format!("{CONFIG_COPY_NAME} says something else than {CONFIG_NAME}");
+        damaged.push((CONFIG_COPY_NAME, what));
+    }
+    Ok((whole.into_iter().next(), damaged))
 }
 
 /// Whether a pack is an encrypted one as it was written, and the repository's keys do not open it:

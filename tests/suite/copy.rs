@@ -140,7 +140,8 @@ fn snapshots_go_into_an_encrypted_repository_and_back_and_nothing_is_stored_twic
     assert_eq!(two.copy(&plain, &two.locked, &[]).0["stored"], 0);
     // Back again, into a third one.
     let back = two.program.home.path().join("back");
-    assert_eq!(two.at(&back, &["init", "--parity", "3%"]).1, 0);
+    let made = two.program.json(&["--repo", back.to_str().unwrap(), "init", "--parity", "3%"]);
+    assert_eq!(made.1, 0, "{}", made.0);
     assert_eq!(two.copy(&two.locked, &back, &[]).1, 0);
     two.give_the_same(&plain, &back);
     // A capture goes on from what was copied.

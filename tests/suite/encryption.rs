@@ -9,16 +9,16 @@ use serde_json::Value;
 use super::support::*;
 
 /// A user with an encrypted repository.
-struct Locked {
-    program: Program,
-    passphrase: PathBuf,
-    recovery: PathBuf,
+pub struct Locked {
+    pub program: Program,
+    pub passphrase: PathBuf,
+    pub recovery: PathBuf,
 }
 
 const PASSPHRASE: &str = "four random words here";
 
 impl Locked {
-    fn new(more: &[&str]) -> Locked {
+    pub fn new(more: &[&str]) -> Locked {
         let program = Program::plain();
         let (passphrase, recovery) =
             (program.home.path().join("passphrase"), program.home.path().join("recovery"));
@@ -31,11 +31,11 @@ impl Locked {
         locked
     }
 
-    fn json(&self, args: &[&str]) -> (Value, i32) {
+    pub fn json(&self, args: &[&str]) -> (Value, i32) {
         self.with(&self.passphrase, args)
     }
 
-    fn with(&self, passphrase: &Path, args: &[&str]) -> (Value, i32) {
+    pub fn with(&self, passphrase: &Path, args: &[&str]) -> (Value, i32) {
         let mut command = self.program.command(&[&["--json"], args].concat());
         command
             .env("JELLYVAULT_PASSPHRASE_FILE", passphrase)
@@ -47,14 +47,14 @@ impl Locked {
         (document, done.status.code().unwrap())
     }
 
-    fn instance(&self) -> PathBuf {
+    pub fn instance(&self) -> PathBuf {
         let data = self.program.home.path().join("jellyfin");
         copy_tree(&own_fixture(), &data);
         let_settle();
         data
     }
 
-    fn snapshot(&self, data: &Path) {
+    pub fn snapshot(&self, data: &Path) {
         let (taken, code) = self.json(&["snapshot", data.to_str().unwrap()]);
         assert_eq!(code, 0, "{taken}");
     }

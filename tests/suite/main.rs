@@ -31,6 +31,7 @@ mod hostile;
 mod http;
 mod import;
 mod jellyfin_page;
+mod keys;
 mod linked;
 mod live;
 mod live_look;

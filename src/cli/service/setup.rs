@@ -17,7 +17,7 @@ use super::super::failure::Failure;
 use super::super::open_or_make::open_or_make;
 use super::super::service_args::SetupArgs;
 use super::super::snapshot::tell_problems;
-use super::super::{Exit, json as to_json, output, place, render, source};
+use super::super::{Exit, json as to_json, output, passphrase, place, render, source};
 use super::{jobs, round};
 
 /// File systems that hold data; others are the kernel's own, or gone with the next start.
@@ -59,6 +59,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<Exit, Failure> {
         &answers,
         args.data_dir.as_deref().map(|_| instance.program_data.as_str()),
         args.email.as_deref(),
+        &passphrase_line(context),
     );
     // Checked as it will be read.
     let config: crate::service::Config = toml::from_str(&text)
@@ -70,6 +71,7 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<Exit, Failure> {
     let fresh = context.with_settings(loaded, Some(&answers.repo));
     // A place that cannot be used is told before anything is written.
     let repository = open_or_make(&fresh, false, &args.encrypt)?;
+    let is_encrypted = repository.config().is_encrypted();
     drop(repository);
     write(&file, &text)?;
     context.say(&format!("Wrote {}.", file.display()));
@@ -77,7 +79,25 @@ pub fn run(context: &Context, args: &SetupArgs) -> Result<Exit, Failure> {
     if outcome.is_ok {
         round::remember(&fresh, Job::Snapshot, &outcome);
     }
+    if is_encrypted && !passphrase::is_named(&fresh).map_err(crate::ops::Error::from)? {
+        fresh.complain(
+            "scheduled jobs cannot open the repository, because nobody is there to type the passphrase. Write it into a file that only you can read, and name that \
+             file with passphrase_file in [encryption] of the configuration file",
+        );
+    }
     finish(&fresh, &outcome, &file, &answers.repo)
+}
+
+/// Where scheduled jobs get the passphrase from: from where this run gets it.
+fn passphrase_line(context: &Context) -> Option<String> {
+    let value = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let global = &context.global;
+    if let Some(file) = &global.passphrase_file {
+        let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        return Some(format!("passphrase_file = {}", value(&file.to_string_lossy())));
+    }
+    let command = global.passphrase_command.as_deref();
+    command.map(|command| format!("passphrase_command = {}", value(command)))
 }
 
 /// Tells how the first snapshot went, and what comes next.
@@ -254,7 +274,12 @@ fn proposed_repository(context: &Context, instance: &Instance) -> Result<PathBuf
 }
 
 /// The example with the answers in it.
-fn filled(answers: &Answers, data_dir: Option<&str>, email: Option<&str>) -> String {
+fn filled(
+    answers: &Answers,
+    data_dir: Option<&str>,
+    email: Option<&str>,
+    passphrase: &Option<String>,
+) -> String {
     let value = |text: &str| toml::Value::String(text.to_owned()).to_string();
     let repo = answers.repo.to_string_lossy();
     let answers = [
@@ -265,6 +290,9 @@ fn filled(answers: &Answers, data_dir: Option<&str>, email: Option<&str>) -> Str
         ("#: email = ", email),
     ];
     let line = |line: &str| {
+        if line.starts_with("#: passphrase_file = ") && passphrase.is_some() {
+            return passphrase.clone();
+        }
         let (begin, answer) =
             answers.iter().find(|(begin, answer)| line.starts_with(begin) && answer.is_some())?;
         Some(format!("{}{}", begin.trim_start_matches("#: "), value((*answer)?)))

@@ -2,6 +2,7 @@
 //! asked for; what is wrong is told as files and snapshots.
 
 mod damage;
+mod keys;
 mod packs;
 mod read;
 mod read_log;
@@ -116,12 +117,7 @@ pub fn check(
             .into_iter()
             .map(|(name, what)| Finding { name: name.to_owned(), what }),
     );
-    let damaged_keys = repository
-        .key_slots()?
-        .damaged
-        .into_iter()
-        .map(|(name, what)| Finding { name, what: format!("this file of a key is damaged: {what}. jellyvault repair restores it from its second copy") });
-    report.findings.extend(damaged_keys);
+    report.findings.extend(keys::check(repository)?);
     let index = Index::open(repository, IndexMode::UseAndList)?;
     let catalog = Catalog::load(repository)?;
     for (name, error) in &catalog.damaged {

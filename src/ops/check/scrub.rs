@@ -7,7 +7,7 @@ use crate::progress::Phase;
 use crate::store::encryption::KeySlots;
 use crate::store::{
     Error as StoreError, PackFault, RecordKind, is_record_as_written, pack_id, parity_pack,
-    verify_pack,
+    settings_without_key, verify_pack,
 };
 
 use super::super::{Error, Monitor};
@@ -30,9 +30,10 @@ pub fn scrub(backend: &dyn Backend, monitor: &Monitor) -> Result<CheckReport, Er
     }
     let mut report = CheckReport::default();
     let mut found = |name: String, what: String| report.findings.push(Finding { name, what });
-    for (name, what) in keys.damaged {
-        found(name, format!("this file of a key is damaged: {what}"));
+    for finding in super::keys::damaged(&keys, "") {
+        found(finding.name, finding.what);
     }
+    settings(backend, &keys, &mut found)?;
     records(backend, &mut found)?;
     let listed = backend.list("packs/").map_err(StoreError::from)?;
     let packs: Vec<_> =
@@ -72,6 +73,23 @@ pub fn scrub(backend: &dyn Backend, monitor: &Monitor) -> Result<CheckReport, Er
         (report.packs, bytes, report.packs, bytes);
     report.findings.sort();
     Ok(report)
+}
+
+/// Both files of the settings: whether they are as they were written, and agree. What the key proves
+/// of them is not told so.
+fn settings(
+    backend: &dyn Backend,
+    keys: &KeySlots,
+    found: &mut impl FnMut(String, String),
+) -> Result<(), Error> {
+    let (read, damaged) = settings_without_key(backend)?;
+    for (name, what) in damaged {
+        found(name.to_owned(), format!("{what}; {NEEDS_KEY}"));
+    }
+    for finding in read.iter().flat_map(|config| super::keys::foreign(keys, &config.id)) {
+        found(finding.name, finding.what);
+    }
+    Ok(())
 }
 
 /// Records of snapshots and links of their list.
