@@ -17,9 +17,9 @@ pub struct MoveArgs {
     #[command(flatten)]
     pub map: MapArgs,
     /// Undo the last move: restore the state before it
-    #[arg(long, conflicts_with_all = ["map_layout", "map", "map_plugins", "allow_missing", "allow_changed", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["map_layout", "map", "map_plugins", "allow_missing", "allow_changed"])]
     pub undo: bool,
-    /// Show what would be changed. Nothing is changed, but a snapshot is taken
+    /// Show what would be changed, and change nothing
     #[arg(long)]
     pub dry_run: bool,
 }

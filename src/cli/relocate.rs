@@ -32,7 +32,7 @@ pub fn run(context: &Context, args: &MoveArgs) -> Result<Exit, Failure> {
     let server = spec.server.clone();
     let target = InstanceTarget { instance, spec, server, new_layout: None };
     if args.undo {
-        return undo(context, &repository, &target);
+        return undo(context, &repository, &target, args);
     }
     let here = Layout::of(&target.instance).directories();
     let options = options(
@@ -45,7 +45,8 @@ pub fn run(context: &Context, args: &MoveArgs) -> Result<Exit, Failure> {
         return dry_run(context, &repository, &target, &options);
     }
     let report =
-        ops::move_in_place(&repository, &target, &options, &context.host(), &context.monitor)?;
+        ops::move_in_place(&repository, &target, &options, &context.host(), &context.monitor)
+            .map_err(|error| named_again(context, error, args))?;
     if context.global.json {
         to_json::print(&report);
     } else if !context.global.quiet {
@@ -73,24 +74,37 @@ fn undo(
     context: &Context,
     repository: &Repository,
     target: &InstanceTarget,
+    args: &MoveArgs,
 ) -> Result<Exit, Failure> {
-    let (id, report) = ops::undo_move(
-        repository,
-        target,
-        (&context.host(), trusts(repository)),
-        &context.monitor,
-    )?;
+    let options = ops::UndoOptions {
+        host: context.host(),
+        trusts_repository: trusts(repository),
+        dry_run: args.dry_run,
+    };
+    let (id, report) = ops::undo_move(repository, target, &options, &context.monitor)
+        .map_err(|error| named_again(context, error, args))?;
     if context.global.json {
         to_json::print(&Undone { restored: &report, snapshot: id });
     } else if !context.global.quiet {
         let safety = report.safety.as_ref().map_or_else(String::new, |safety| {
             format!(" What was there is in snapshot {}.", render::short(safety))
         });
-        let words = format!(
-            "The state before the move was restored (snapshot {}).{safety}\n",
-            render::short(&id)
-        );
-        output::print_done(&words, "the state before the move was restored")?;
+        let time = render::time((id.time_ms() as i64).saturating_mul(1_000_000), &context.zone);
+        let words = if args.dry_run {
+            format!(
+                "The state of {time} would be restored (snapshot {}): {} would be written, {} deleted. What changed on the server since then would be lost there, and kept in a \
+                 snapshot.\nNothing was changed: this was a dry run.\n",
+                render::short(&id),
+                render::plural(report.files, "file", "files"),
+                report.deleted
+            )
+        } else {
+            format!(
+                "The state before the move was restored (snapshot {} of {time}).{safety}\n",
+                render::short(&id)
+            )
+        };
+        output::print_outcome(&words, args.dry_run, "the state before the move was restored")?;
     }
     if report.problems.is_empty() {
         return Ok(Exit::Done);
@@ -99,13 +113,24 @@ fn undo(
     Ok(Exit::Problems)
 }
 
+/// A move that stopped halfway names the command that goes back, with the server that was named.
+fn named_again(context: &Context, error: ops::Error, args: &MoveArgs) -> Failure {
+    let is_half_done = matches!(error, ops::Error::HalfDone { .. });
+    let failure = Failure::from(error);
+    if !is_half_done {
+        return failure;
+    }
+    let undo = format!("{} move --undo{}", context.command_name(), same_source(&args.source));
+    failure.advising_also(&format!("To go back: {undo}"))
+}
+
 #[derive(Serialize)]
 struct Undone<'r> {
     restored: &'r ops::RestoreReport,
     snapshot: SnapshotId,
 }
 
-/// A snapshot is needed to look at; it is kept like any other.
+/// A snapshot is needed to look at. It goes again.
 fn dry_run(
     context: &Context,
     repository: &Repository,
@@ -120,7 +145,9 @@ fn dry_run(
             "Run jellyvault snapshot to see why.",
         ));
     };
-    tell_plan(context, repository, &(id, taken.record), options)
+    let told = tell_plan(context, repository, &(id, taken.record), options);
+    ops::forget_moved(repository, id)?;
+    told
 }
 
 /// What a restore, an export or a move would change.
@@ -201,6 +228,7 @@ pub fn options(
     };
     Ok(MoveOptions {
         places,
+        own_places_stay: args.map_layout.is_none() && wanted.target.is_some(),
         map: args.map.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
         map_plugins: args.map_plugins,
         looks_for_media: !is_container,

@@ -173,7 +173,9 @@ fn tell(
             .as_ref()
             .map_or_else(|| "in place".to_owned(), |dir| format!("to {}", dir.display()));
         let done = format!("snapshot {} was restored {place}", render::short(id));
-        let undo = (context.command_name(), same_target(args));
+        // Folders have other names now: they go, or both would be there.
+        let delete = if is_move { " --delete" } else { "" };
+        let undo = (context.command_name(), format!("{}{delete}", same_target(args)));
         let mut answer =
             words(report, &place, &render::short(id), args.dry_run, context.global.verbose, &undo);
         if let Some(plan) = plan {

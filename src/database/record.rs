@@ -135,7 +135,7 @@ pub(super) fn value(kind: u64, bytes: &[u8], encoding: Encoding) -> Option<Value
         7 => Value::Real(f64::from_be_bytes(bytes.try_into().ok()?)),
         1..=6 => Value::Integer(integer(bytes)),
         10 | 11 => return None,
-        _ if kind % 2 == 0 => Value::Blob(bytes.to_vec()),
+        _ if kind.is_multiple_of(2) => Value::Blob(bytes.to_vec()),
         _ => Value::Text(utf8(bytes, encoding)),
     })
 }

@@ -61,6 +61,7 @@ mod wanted_paths;
 mod watch_state;
 
 pub use crate::progress::Monitor;
+pub use crate::store::SharedAccess;
 pub use addresses::without_secrets_in_addresses;
 pub use cat::cat;
 pub use check::{CheckOptions, CheckReport, Damage, Finding, ReadReport, Share, check, scrub};
@@ -105,8 +106,8 @@ pub use prune::{MaxUnused, PlanSummary, PruneOptions, PruneReport, prune};
 pub use reach::{IdSet, Reached};
 pub use recipes::Recipes;
 pub use relocate::{
-    MoveOptions, MovePlan, MoveReport, MovedSnapshot, Named as MovedNames, forget_moved,
-    move_in_place, moved_snapshot,
+    MoveOptions, MovePlan, MoveReport, MovedSnapshot, Named as MovedNames, UndoOptions,
+    forget_moved, move_in_place, moved_snapshot,
 };
 pub use relocate::{
     is_windows, objection, of_this_machine, places_of_instance, places_of_layout, plan_move,

@@ -1,10 +1,9 @@
 //! What opens an encrypted repository.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::path::PathBuf;
 
+use super::Error;
 use super::encryption::{KeySlots, Keys};
-use super::{Error, Repository};
 
 /// What opens an encrypted repository, and where this machine keeps what is derived from one.
 pub struct Access<'a> {
@@ -21,33 +20,5 @@ impl Access<'_> {
     /// None: it opens what is not encrypted.
     pub fn none() -> Access<'static> {
         Access { keys: &|_| Err(Error::Locked), cache_home: None, waiting: &|| {} }
-    }
-}
-
-/// Opens a repository again and again, from any thread, with the keys that somebody found.
-#[derive(Clone, Default)]
-pub struct SharedAccess {
-    /// As in [`Access`].
-    pub cache_home: Option<PathBuf>,
-    /// The keys, with the number of the slot that they came from, once they are found.
-    pub keys: Arc<OnceLock<(u32, Keys)>>,
-}
-
-impl SharedAccess {
-    /// The keys, where they are those of a repository with these slots.
-    pub fn keys_for(&self, slots: &KeySlots) -> Option<Keys> {
-        let (_, keys) = self.keys.get()?;
-        let is_of = slots.slots.values().any(|slot| slot.repository == keys.repository());
-        is_of.then(|| keys.clone())
-    }
-
-    /// Opens the repository in a folder.
-    ///
-    /// # Errors
-    /// As [`Repository::open_as`]; [`Error::Locked`] where nobody has found its keys yet.
-    pub fn open(&self, folder: &Path) -> Result<Repository, Error> {
-        let keys = |slots: &KeySlots| self.keys_for(slots).ok_or(Error::Locked);
-        let cache_home = self.cache_home.clone();
-        Repository::open_as(folder, &Access { keys: &keys, cache_home, waiting: &|| {} })
     }
 }

@@ -49,13 +49,14 @@ mod repository;
 mod run_file;
 mod seal;
 mod seal_pool;
+mod shared_access;
 mod shared_index;
 mod streams;
 mod trailer;
 mod whole_extent;
 mod without_key;
 
-pub use access::{Access, SharedAccess};
+pub use access::Access;
 pub use bytes::{Bytes, Truncated, push_bytes, push_signed, push_varint};
 pub use cells_body::{CellsBody, GroupCopy};
 pub use cells_of_recipe::{Cells, CellsParts};
@@ -85,6 +86,7 @@ pub use record_file::{
 };
 pub use repository::{Location, Repository};
 pub use seal::{Binding, Cipher, NO_CIPHER, Sealer};
+pub use shared_access::SharedAccess;
 pub use streams::{PackStreams, Stored, Stream, add_missing_parity};
 pub use trailer::{ChunkRow, PackTrailer, read_trailer, read_whole_trailer};
 pub use whole_extent::{ExtentReader, Proved, chunks_by_extent};

@@ -68,14 +68,20 @@ pub fn verify_pack(
     }
 }
 
+/// The settings as they stand there.
+pub struct ReadSettings {
+    /// Those of a file that is whole.
+    pub config: Option<RepoConfig>,
+    /// Files that are not, with what is wrong.
+    pub damaged: Vec<(&'static str, String)>,
+}
+
 /// What stands in the settings, and what is wrong with either file: without the key nobody can prove
 /// them, but they have a checksum and must agree.
 ///
 /// # Errors
 /// [`Error::Backend`] where one could not be read.
-pub fn settings_without_key(
-    backend: &dyn Backend,
-) -> Result<(Option<RepoConfig>, Vec<(&'static str, String)>), Error> {
+pub fn settings_without_key(backend: &dyn Backend) -> Result<ReadSettings, Error> {
     let (mut whole, mut damaged) = (Vec::new(), Vec::new());
     for name in [CONFIG_NAME, CONFIG_COPY_NAME] {
         match backend.read(name, Span::Whole { limit: CONFIG_BYTES_MAX }) {
@@ -93,7 +99,7 @@ pub fn settings_without_key(
         let what = format!("{CONFIG_COPY_NAME} says something else than {CONFIG_NAME}");
         damaged.push((CONFIG_COPY_NAME, what));
     }
-    Ok((whole.into_iter().next(), damaged))
+    Ok(ReadSettings { config: whole.into_iter().next(), damaged })
 }
 
 /// Whether a pack is an encrypted one as it was written, and the repository's keys do not open it:

@@ -3,8 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::ops::{Error, Session};
-use crate::store::SharedAccess;
+use crate::ops::{Error, Session, SharedAccess};
 
 /// Where a repository lies, and what opens it.
 #[derive(Clone)]

@@ -796,10 +796,11 @@ fn what_cannot_be_read_is_named_and_stays() {
     assert_eq!(plan["unread"]["count"], 8, "seven paths and a table: {plan}");
     let named: Vec<&str> =
         plan["plugins"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(named, ["plugins/configurations/notes.TXT"], "what still has an old path in it");
     assert_eq!(
-        named,
-        ["plugins/configurations/list.json", "plugins/configurations/notes.TXT"],
-        "what still has an old path in it"
+        std::fs::read_to_string(out.join("plugins/configurations/list.json")).unwrap(),
+        "{\"paths\": \"/mnt/x/a|/mnt/x/b\"}",
+        "a list of paths changes as a whole"
     );
     assert_eq!(
         std::fs::read_to_string(out.join("plugins/configurations/marked.json")).unwrap(),
@@ -936,4 +937,149 @@ fn watch_state_of_a_film_that_was_at_both_places_stops_no_move() {
         rows(&data.join("data/jellyfin.db")).iter().any(|row| row.contains(&old)),
         "both rows are there still"
     );
+}
+
+#[test]
+fn one_command_at_a_time_changes_a_server() {
+    let (program, data, media) = on_this_machine();
+    let before = facts(&data, &|_| false);
+    let held = std::fs::File::open(&data).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
+    let at = data.to_str().unwrap();
+    let map = format!("{}=/two", media.display());
+    program.ok(&["snapshot", at]);
+    for args in [
+        &["move", at, "--map", &map, "--allow-missing"][..],
+        &["move", "--undo", at],
+        &["restore", "latest", "--in-place", "--data-dir", at],
+    ] {
+        let (refused, code) = program.json(args);
+        let message = refused["error"]["message"].as_str().unwrap();
+        assert!(code == 1 && message.contains("another jellyvault is changing"), "{refused}");
+    }
+    // Who only looks waits for nobody.
+    assert_eq!(
+        program.json(&["restore", "latest", "--in-place", "--data-dir", at, "--dry-run"]).1,
+        0
+    );
+    assert_same_trees(&before, &facts(&data, &|_| false));
+    drop(held);
+    program.ok(&["move", at, "--map", &map, "--allow-missing"]);
+}
+
+#[test]
+fn the_servers_own_directories_stay_though_what_they_lie_in_moves() {
+    let (program, data, media) = on_this_machine();
+    let home = program.home.path().to_path_buf();
+    assert!(media.starts_with(&home) && data.starts_with(&home));
+    let at = data.to_str().unwrap();
+    let list = || program.json(&["list"]).0["snapshots"].as_array().unwrap().len();
+    let snapshots = list();
+    let map = format!("{}=/elsewhere", home.display());
+    let args = ["move", at, "--map", &map, "--allow-missing"];
+    assert_eq!(program.json(&[&args[..], &["--dry-run"]].concat()).1, 0);
+    assert_eq!(list(), snapshots, "a dry run leaves no snapshot");
+    let before = facts(&data, &|_| false);
+    program.ok(&args);
+    let new = rows(&data.join("data/jellyfin.db"));
+    let is_named = |path: &str| new.iter().any(|row| row.contains(path));
+    let below = media.strip_prefix(&home).unwrap().to_str().unwrap().to_owned();
+    assert!(is_named(&format!("/elsewhere/{below}")) && !is_named(media.to_str().unwrap()));
+    assert!(is_named(&format!("{at}/root")) && !is_named("/elsewhere/jellyfin"));
+    let (planned, code) = program.json(&["move", "--undo", at, "--dry-run"]);
+    assert_eq!(code, 0, "{planned}");
+    assert!(
+        !rows(&data.join("data/jellyfin.db"))
+            .iter()
+            .any(|row| row.contains(media.to_str().unwrap()))
+    );
+    program.ok(&["move", "--undo", at]);
+    assert_same_trees(&before, &facts(&data, &|_| false));
+    let inside = format!("{}={at}/metadata/library", media.display());
+    let (refused, code) = program.json(&["move", at, "--map", &inside, "--allow-missing"]);
+    assert!(code == 1 && refused.to_string().contains("media must not"), "{refused}");
+}
+
+#[test]
+fn the_command_that_undoes_a_restore_with_other_paths_comes_back_exactly() {
+    let (program, data, media) = on_this_machine();
+    let at = data.to_str().unwrap();
+    program.ok(&["snapshot", at]);
+    std::fs::remove_dir_all(
+        data.join("root/default").read_dir().unwrap().next().unwrap().unwrap().path(),
+    )
+    .unwrap();
+    let before = facts(&data, &|_| false);
+    let map = format!("{}=/two", media.display());
+    let said = program.ok(&[
+        "restore",
+        "latest",
+        "--in-place",
+        "--data-dir",
+        at,
+        "--map",
+        &map,
+        "--allow-missing",
+    ]);
+    let undo = said.split("To undo: jellyvault ").nth(1).unwrap().lines().next().unwrap();
+    let undo: Vec<&str> = undo.split(' ').collect();
+    program.ok(&[&undo[..], &["--yes"]].concat());
+    assert_same_trees(&before, &facts(&data, &|_| false));
+}
+
+/// Two films change places, and watch state that is of no item has the keys of both.
+#[test]
+fn rows_whose_key_another_row_has_after_a_swap_stay() {
+    let (program, data, media) = on_this_machine();
+    let at = data.to_str().unwrap();
+    let films = |place: &str| -> Vec<String> {
+        let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
+        let mut found =
+            db.prepare("SELECT lower(Id) FROM BaseItems WHERE Path LIKE ?1 ORDER BY Path").unwrap();
+        found
+            .query_map([format!("{}/{place}/%.mkv", media.display())], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect()
+    };
+    let folders: Vec<String> = std::fs::read_dir(&media)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let [one, two] = [&folders[0], &folders[1]];
+    let swap = [
+        format!("{0}/{one}={0}/{two}", media.display()),
+        format!("{0}/{two}={0}/{one}", media.display()),
+    ];
+    let args = ["move", at, "--map", &swap[0], "--map", &swap[1], "--allow-missing"];
+    let old = films(one).first().or(films(two).first()).unwrap().clone();
+    program.ok(&args);
+    let now = rows(&data.join("data/jellyfin.db"));
+    program.ok(&["move", "--undo", at]);
+    assert!(now.iter().all(|row| !row.contains(&old)), "it has another id there");
+    let db = rusqlite::Connection::open(data.join("data/jellyfin.db")).unwrap();
+    let path: String = db
+        .query_row("SELECT Path FROM BaseItems WHERE lower(Id) = ?1", [&old], |row| row.get(0))
+        .unwrap();
+    drop(db);
+    let key = |key: &str| {
+        format!(
+            "INSERT INTO UserData(ItemId, UserId, CustomDataKey, IsFavorite, PlayCount, PlaybackPositionTicks, Played) SELECT '00000000-0000-0000-0000-000000000001', UserId, '{}', 1, 1, 0, 1 FROM UserData LIMIT 1;",
+            key.replace('\'', "''")
+        )
+    };
+    let new = if path.contains(&format!("/{one}/")) {
+        path.replace(&format!("/{one}/"), &format!("/{two}/"))
+    } else {
+        path.replace(&format!("/{two}/"), &format!("/{one}/"))
+    };
+    run_sql(
+        &data.join("data/jellyfin.db"),
+        &format!("PRAGMA foreign_keys = OFF; {}{}", key(&path), key(&new)),
+    );
+    let before = rows(&data.join("data/jellyfin.db"));
+    let (moved, code) = program.json(&args);
+    // Both changed places, and nothing was lost.
+    assert!([0, 3].contains(&code), "{moved}");
+    assert_eq!(rows(&data.join("data/jellyfin.db")).len(), before.len());
 }

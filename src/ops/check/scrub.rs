@@ -82,11 +82,11 @@ fn settings(
     keys: &KeySlots,
     found: &mut impl FnMut(String, String),
 ) -> Result<(), Error> {
-    let (read, damaged) = settings_without_key(backend)?;
-    for (name, what) in damaged {
+    let read = settings_without_key(backend)?;
+    for (name, what) in read.damaged {
         found(name.to_owned(), format!("{what}; {NEEDS_KEY}"));
     }
-    for finding in read.iter().flat_map(|config| super::keys::foreign(keys, &config.id)) {
+    for finding in read.config.iter().flat_map(|config| super::keys::foreign(keys, &config.id)) {
         found(finding.name, finding.what);
     }
     Ok(())

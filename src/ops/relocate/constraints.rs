@@ -127,8 +127,26 @@ fn own_indexes(db: &Connection, table: &str) -> rusqlite::Result<Option<Vec<Own>
     Ok(Some(found))
 }
 
-/// A table of the same columns with nothing else said; nothing where its rows are kept in another
-/// way.
+/// Name, declared type, default, place in the key and whether it is hidden or computed.
+type Column = (String, String, Option<String>, i64, i64);
+
+/// Whether a default is a number, a text or bytes as they stand, or NULL: as every column has that
+/// was added later.
+fn is_literal(text: &str) -> bool {
+    let text = text.trim();
+    let is_quoted = |text: &str| {
+        let body = text.strip_prefix('\'').and_then(|text| text.strip_suffix('\''));
+        body.is_some_and(|body| !body.replace("''", "").contains('\''))
+    };
+    let bytes = text.strip_prefix(['x', 'X']);
+    ["NULL", "TRUE", "FALSE"].iter().any(|word| text.eq_ignore_ascii_case(word))
+        || text.parse::<f64>().is_ok_and(|_| text.contains(|c: char| c.is_ascii_digit()))
+        || is_quoted(text)
+        || bytes.is_some_and(is_quoted)
+}
+
+/// A table of the same columns with nothing else said but their defaults; nothing where its rows are
+/// kept in another way.
 fn without_constraints(db: &Connection, table: &str) -> rusqlite::Result<Option<String>> {
     let kind = db
         .query_row(
@@ -138,18 +156,25 @@ fn without_constraints(db: &Connection, table: &str) -> rusqlite::Result<Option<
         )
         .optional()?;
     let mut info = db.prepare(&format!("PRAGMA table_xinfo({})", quoted(table)))?;
-    let columns =
-        info.query_map([], |row| Ok((row.get(1)?, row.get(2)?, row.get(5)?, row.get(6)?)))?;
-    let columns = columns.collect::<rusqlite::Result<Vec<(String, String, i64, i64)>>>()?;
-    let keys = columns.iter().filter(|(_, _, key, _)| *key > 0).count();
-    if kind != Some(true) || columns.iter().any(|(_, _, _, hidden)| *hidden != 0) {
+    let columns = info.query_map([], |row| {
+        Ok((row.get(1)?, row.get(2)?, row.get(4)?, row.get(5)?, row.get(6)?))
+    })?;
+    let columns = columns.collect::<rusqlite::Result<Vec<Column>>>()?;
+    let keys = columns.iter().filter(|(_, _, _, key, _)| *key > 0).count();
+    let is_plain = |(_, _, default, _, hidden): &Column| {
+        *hidden == 0 && default.as_deref().is_none_or(is_literal)
+    };
+    if kind != Some(true) || !columns.iter().all(is_plain) {
         return Ok(None);
     }
-    let described = columns.iter().map(|(name, declared, key, _)| {
+    let described = columns.iter().map(|(name, declared, default, key, _)| {
         // The number of its row, which is kept nowhere else.
         let is_row_number = *key > 0 && keys == 1 && declared.eq_ignore_ascii_case("INTEGER");
+        // Rows from before the column was added do not have it: they take its default.
+        let default =
+            default.as_ref().map_or_else(String::new, |default| format!(" DEFAULT {default}"));
         format!(
-            "{} {}{}",
+            "{} {}{}{default}",
             quoted(name),
             affinity(declared),
             if is_row_number { " PRIMARY KEY" } else { "" }
@@ -190,7 +215,11 @@ mod tests {
         INSERT INTO \"a b\" VALUES ('k1', 1, 2.5), ('k2', NULL, 3), ('k3', NULL, 4);
         INSERT INTO pair VALUES ('x', 'Y'), ('x', 'Z');
         INSERT INTO row VALUES (7, 'seven'), (9, NULL);
-        INSERT INTO apart VALUES ('k');";
+        INSERT INTO apart VALUES ('k');
+        ALTER TABLE pair ADD COLUMN later INTEGER NOT NULL DEFAULT 7;
+        ALTER TABLE pair ADD COLUMN words TEXT NOT NULL DEFAULT 'it''s';
+        ALTER TABLE pair ADD COLUMN minus REAL DEFAULT -1.5;
+        CREATE TABLE odd (k TEXT PRIMARY KEY, at TEXT DEFAULT CURRENT_TIMESTAMP);";
 
     fn described(db: &Connection) -> Vec<(String, Option<String>)> {
         let mut all = db.prepare("SELECT name, sql FROM sqlite_schema ORDER BY name").unwrap();
@@ -206,7 +235,7 @@ mod tests {
         let db = Connection::open(dir.path().join("a.db")).unwrap();
         db.execute_batch(SCHEMA).unwrap();
         let before = described(&db);
-        let lifted = Lifted::of(&db, ["a b", "pair", "row", "apart"].into_iter()).unwrap();
+        let lifted = Lifted::of(&db, ["a b", "pair", "row", "apart", "odd"].into_iter()).unwrap();
         assert_eq!(lifted.indexes.len(), 4, "{lifted:?}");
         let remade: Vec<String> = described(&db)
             .into_iter()
@@ -221,12 +250,20 @@ mod tests {
         remade.iter().for_each(|sql| db.execute_batch(sql).unwrap());
         lifted.put_back(&db).unwrap();
         assert_eq!(described(&db), before);
+        let added: Vec<(i64, String, f64)> = db
+            .prepare("SELECT later, words, minus FROM pair")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(added, vec![(7, "it's".to_owned(), -1.5); 2]);
         drop(db);
         let db = Connection::open(dir.path().join("a.db")).unwrap();
         let whole: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(whole, "ok");
         assert!(
-            db.execute("INSERT INTO pair VALUES ('x', 'Q1')", []).is_err(),
+            db.execute("INSERT INTO pair (a, b) VALUES ('x', 'Q1')", []).is_err(),
             "the key and its collation hold"
         );
         assert!(db.execute("INSERT INTO row (t) VALUES ('nine')", []).is_err());

@@ -127,6 +127,12 @@ fn is_xml(bytes: &[u8]) -> bool {
 
 /// A value without the blanks around it, which stay.
 fn value(mapping: &Mapping, text: &str) -> Option<String> {
+    // A directory's name may end in a blank.
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    if let Some(new) = mapping.value(line) {
+        return Some(format!("{new}{}", text.get(line.len()..)?));
+    }
     let bare = text.trim_start_matches('\u{feff}').trim();
     let begin = text.find(bare)?;
     let new = mapping.value(bare)?;
@@ -146,6 +152,12 @@ mod tests {
         new.map(|bytes| String::from_utf8(bytes).unwrap())
     }
 
+    fn blank() -> Mapping {
+        let pairs = [("/media", "/other"), ("/media ", "/mnt ")];
+        let pairs = pairs.map(|(old, new)| (old.to_owned(), new.to_owned()));
+        Mapping { prefixes: Prefixes::new(pairs), ..Mapping::default() }
+    }
+
     #[test]
     fn paths_are_replaced_where_each_kind_of_file_has_them() {
         for name in ["movies.mblink", "movies.MBLINK"] {
@@ -154,6 +166,11 @@ mod tests {
                 Some("/mnt/a & b/movies\n")
             );
         }
+        assert_eq!(
+            Document::Link.rewrite(b"/media ", &blank()).unwrap(),
+            Some(b"/mnt ".to_vec()),
+            "a name that ends in a blank is another one"
+        );
         let list = "<Item><LocalTitle>/media</LocalTitle><Path>/media/x</Path></Item>";
         let moved = "<Item><LocalTitle>/media</LocalTitle><Path>/mnt/a &amp; b/x</Path></Item>";
         assert_eq!(rewritten("data/playlists/p/playlist.xml", list).as_deref(), Some(moved));

@@ -12,11 +12,11 @@ use super::super::restore::{
     Destination, InstanceTarget, RestoreOptions, RestoreReport, copy_to_look_at, is_unfinished,
     live_database, restore, state_before,
 };
-use super::super::restore::{refuse_running, refuse_running_process};
+use super::super::restore::{hold, refuse_running, refuse_running_process};
 use super::super::snapshot::{SnapshotOptions, snapshot};
 use super::super::{Error, Monitor};
 use super::moved::{forget_left_over, forget_moved, moved_snapshot};
-use super::options::MoveOptions;
+use super::options::{MoveOptions, UndoOptions};
 use super::places::{add_beside, in_data, places_of_layout, program_data_of};
 use super::plan::MovePlan;
 
@@ -96,12 +96,18 @@ pub fn move_in_place(
     host: &str,
     monitor: &Monitor,
 ) -> Result<MoveReport, Error> {
+    let _held = hold(&target.instance)?;
     let layout = Layout::of(&target.instance);
     refuse_running_process(&target.instance)?;
     live_database(&layout)?.as_ref().map_or(Ok(()), refuse_running)?;
     if is_unfinished(&target.instance) {
         // One that was interrupted is begun again from the state before it.
-        undo_move(repository, target, (host, options.trusts_repository), monitor)?;
+        let by = UndoOptions {
+            host: host.to_owned(),
+            trusts_repository: options.trusts_repository,
+            dry_run: false,
+        };
+        undo_held(repository, target, &by, monitor)?;
     }
     let own = SnapshotOptions {
         is_safety: true,
@@ -171,7 +177,18 @@ fn changed(
 pub fn undo_move(
     repository: &Repository,
     target: &InstanceTarget,
-    (host, trusts_repository): (&str, bool),
+    options: &UndoOptions,
+    monitor: &Monitor,
+) -> Result<(SnapshotId, RestoreReport), Error> {
+    let _held = if options.dry_run { None } else { Some(hold(&target.instance)?) };
+    undo_held(repository, target, options, monitor)
+}
+
+/// The same of a server that this process holds.
+fn undo_held(
+    repository: &Repository,
+    target: &InstanceTarget,
+    by: &UndoOptions,
     monitor: &Monitor,
 ) -> Result<(SnapshotId, RestoreReport), Error> {
     let is_unfinished = is_unfinished(&target.instance);
@@ -182,13 +199,16 @@ pub fn undo_move(
     };
     let options = RestoreOptions {
         safety_snapshot: !is_unfinished,
-        host: host.to_owned(),
+        host: by.host.clone(),
         is_move: true,
         before_move: Some(snapshot.0),
-        trusts_repository,
+        trusts_repository: by.trusts_repository,
+        dry_run: by.dry_run,
         ..whole()
     };
-    forget_left_over(repository, instance_of(&snapshot.1))?;
+    if !by.dry_run {
+        forget_left_over(repository, instance_of(&snapshot.1))?;
+    }
     let report = restore(
         repository,
         &snapshot,
@@ -196,7 +216,7 @@ pub fn undo_move(
         &options,
         monitor,
     )?;
-    if is_before_move(&snapshot.1) {
+    if is_before_move(&snapshot.1) && !by.dry_run {
         mark_undone(repository, &snapshot)?;
     }
     Ok((snapshot.0, report))
@@ -288,7 +308,7 @@ fn unfinished(error: Error, before: &SnapshotId) -> Error {
     match error {
         Error::HalfDone { what, source } => Error::HalfDone {
             what: format!(
-                "{what} The state before the move is in snapshot {0}. Do not start Jellyfin. To go back: jellyvault move --undo",
+                "{what}. The state before the move is in snapshot {0}. Do not start Jellyfin",
                 short(before)
             ),
             source,

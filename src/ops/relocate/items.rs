@@ -236,6 +236,8 @@ fn look_for(item: &Item, path: &str, items: &mut Items) {
         .modified
         .as_deref()
         .filter(|_| !item.is_folder)
+        // The first day of all is what a server writes that does not know it.
+        .filter(|date| !date.starts_with("0001-01-01"))
         .and_then(read_date)
         .map(|(ReadDate::Usual(date) | ReadDate::Unusual(date))| date.ns() as f64 / 1e9);
     let has = facts

@@ -53,6 +53,9 @@ impl ItemFolders {
     }
 }
 
+/// What stands between the paths of a list.
+const LISTS: [char; 4] = [';', '|', ',', '\n'];
+
 /// Paths and ids, old to new.
 #[derive(Debug, Default)]
 pub(super) struct Mapping {
@@ -70,7 +73,41 @@ impl Mapping {
 
     /// A value that is a path, or has ids in it.
     pub(super) fn value(&self, text: &str) -> Option<String> {
-        if text.starts_with(['/', '%']) { self.path(text) } else { self.ids.in_text(text) }
+        if !text.starts_with(['/', '%']) {
+            return self.ids.in_text(text);
+        }
+        let separator = LISTS.iter().find(|separator| {
+            text.contains(**separator)
+                && text.split(**separator).all(|part| part.trim_start().starts_with('/'))
+        });
+        match separator {
+            // A directory may have such a character in its name, too: then no part of it is one.
+            Some(separator)
+                if self.prefixes.map(text).is_none() || self.is_list(text, *separator) =>
+            {
+                self.list(text, *separator)
+            }
+            _ => self.path(text),
+        }
+    }
+
+    /// Whether more than the first part of a text lies in a directory that moves.
+    fn is_list(&self, text: &str, separator: char) -> bool {
+        text.split(separator).skip(1).any(|part| self.path(part.trim()).is_some())
+    }
+
+    /// Paths one after another.
+    fn list(&self, text: &str, separator: char) -> Option<String> {
+        let mut is_other = false;
+        let parts: Vec<String> = text
+            .split(separator)
+            .map(|part| {
+                let new = self.path(part.trim());
+                is_other |= new.is_some();
+                new.map_or_else(|| part.to_owned(), |new| part.replacen(part.trim(), &new, 1))
+            })
+            .collect();
+        is_other.then(|| parts.join(&separator.to_string()))
     }
 
     /// Whether a text may have anything in it that changes. Most JSON of items has nothing, and

@@ -18,12 +18,14 @@ mod json;
 mod mapping;
 mod moved;
 mod options;
+mod pending;
 mod places;
 mod plan;
 mod prefixes;
 mod prepare;
 mod refuse;
 mod rows;
+mod statistics;
 mod trees;
 mod xml_text;
 
@@ -31,6 +33,6 @@ pub use self::in_place::{
     MoveReport, move_in_place, of_this_machine, places_of_instance, undo_move,
 };
 pub use self::moved::{MovedSnapshot, forget_moved, moved_snapshot, objection, plan_move};
-pub use self::options::MoveOptions;
+pub use self::options::{MoveOptions, UndoOptions};
 pub use self::places::{is_windows, places_of_layout};
 pub use self::plan::{MovePlan, Named};

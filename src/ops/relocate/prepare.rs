@@ -1,7 +1,7 @@
 //! A move is worked out before anything is stored: on a private copy of the database, and in memory
 //! for the rest.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::manifest::{Directories, Entries, Kind, SnapshotId, SnapshotRecord, display};
 use crate::source::{Category, DATABASE_PATH, quick_check};
@@ -17,12 +17,15 @@ use super::folders::Folders;
 use super::items::{Formulas, check_collisions, failed, look_at_items};
 use super::mapping::{ItemFolders, Mapping};
 use super::options::MoveOptions;
+use super::pending::is_taken;
 use super::places::{Settings, seen_then};
 use super::plan::{MovePlan, Named};
 use super::prefixes::Prefixes;
 use super::refuse::{check_own, check_pairs, check_references, check_schema, check_used};
 use super::rows::{self, Indexes, JournalMode};
 
+/// How often the database is begun again with more rows that stay as they are.
+const TRIES: usize = 16;
 const SETTINGS: &[u8] = b"config/system.xml";
 
 /// All that a move changes.
@@ -49,28 +52,21 @@ pub(super) fn prepare(
     let mut reader = ChunkReader::new(repository, &index);
     let mut database = database_of(repository, snapshot)?;
     tracing::debug!("copied the database out of the repository");
-    if let Err(damage) = quick_check(&database.path, &monitor.interrupt) {
-        if monitor.interrupt.is_raised() {
-            return Err(Error::Interrupted);
-        }
-        return Err(Error::Refused {
-            what: format!(
-                "the database of snapshot {} is damaged ({damage}), so its paths cannot be changed",
-                short(id)
-            ),
-            hint: "Choose an older snapshot (see jellyvault list).".to_owned(),
-        });
-    }
+    check_original(&database, id, monitor)?;
     tracing::debug!("SQLite found it whole");
     let (mut db, mut mode) = rows::open(&database.path).map_err(failed)?;
     check_schema(&db, id, record)?;
     let settings = Settings::of(&read_small(&mut reader, record, SETTINGS)?.unwrap_or_default());
     let from = seen_then(record, &db, &settings)?;
     let media = Prefixes::new(options.map.clone());
-    let to = places_after(&from, &options.places, &media);
+    let to = if options.own_places_stay {
+        places_that_stay(&from, options)
+    } else {
+        places_after(&from, &options.places, &media)
+    };
     let by_name = from.iter().filter_map(|(name, old)| Some((old.clone(), to.get(name)?.clone())));
     let prefixes = Prefixes::new(options.map.iter().cloned().chain(by_name));
-    check_own(options, &from)?;
+    check_own(options, &from, &to)?;
     check_used(options, &from, &db)?;
     let folders = ItemFolders::of(&from);
     let (old, new) = (settings.formula(&from), settings.formula(&to));
@@ -93,6 +89,7 @@ pub(super) fn prepare(
     }
     rows::close(db, &mode).map_err(failed)?;
     tracing::debug!("rewrote the database");
+    check_rewritten(&database, monitor)?;
     check_references(repository, snapshot, rewritten.broken)?;
     let mut plan = MovePlan {
         from,
@@ -114,6 +111,34 @@ pub(super) fn prepare(
     Ok(Prepared { plan, mapping, database, documents, folders })
 }
 
+/// Refuses a damaged database: nothing could be told of what it became.
+fn check_original(database: &PrivateFile, id: &SnapshotId, monitor: &Monitor) -> Result<(), Error> {
+    quick_check(&database.path, &monitor.interrupt).map_err(|damage| {
+        if monitor.interrupt.is_raised() {
+            return Error::Interrupted;
+        }
+        Error::Refused {
+            what: format!(
+                "the database of snapshot {} is damaged ({damage}), so its paths cannot be changed",
+                short(id)
+            ),
+            hint: "Choose an older snapshot (see jellyvault list).".to_owned(),
+        }
+    })
+}
+
+/// Refuses to put a database in the place of a good one that is not whole. None was ever seen since
+/// this looks.
+fn check_rewritten(database: &PrivateFile, monitor: &Monitor) -> Result<(), Error> {
+    quick_check(&database.path, &monitor.interrupt).map_err(|damage| {
+        if monitor.interrupt.is_raised() {
+            return Error::Interrupted;
+        }
+        let what = format!("the rewritten database is not whole: {damage}");
+        failed(rusqlite::Error::ToSqlConversionFailure(what.into()))
+    })
+}
+
 /// Rewrites the private copy, or another one row by row.
 fn rewritten(
     repository: &Repository,
@@ -125,22 +150,39 @@ fn rewritten(
     if mapping.is_identity() {
         return Ok(rows::Rewritten::default());
     }
-    let indexes = Indexes::for_mapping(mapping);
-    match rows::rewrite(db, mapping, indexes, &monitor.interrupt) {
-        Err(error) if indexes == Indexes::Remade && is_taken(&error) => {
-            // Watch state of a film that was once at both places, for example. Row by row it shows
-            // which rows these are.
-            tracing::info!("a row would have the key of another, so rows are changed one by one");
-            *database = database_of(repository, snapshot)?;
-            (*db, *mode) = rows::open(&database.path).map_err(failed)?;
-            rows::rewrite(db, mapping, Indexes::Kept, &monitor.interrupt).map_err(failed)
+    let mut indexes = Indexes::for_mapping(mapping);
+    let mut kept = HashSet::new();
+    for _ in 0..TRIES {
+        // Watch state of a film that was once at both places, for example: such a row stays as it
+        // is. Row by row it shows which these are.
+        match rows::rewrite(db, mapping, (indexes, &kept), &monitor.interrupt) {
+            Err(error) if indexes == Indexes::Remade && is_taken(&error) => {
+                tracing::info!("a row would have the key of another: rows are changed one by one");
+                indexes = Indexes::Kept;
+            }
+            Ok(done) if !done.taken.is_empty() => kept.extend(done.taken),
+            done => return done.map_err(failed),
         }
-        done => done.map_err(failed),
+        *database = database_of(repository, snapshot)?;
+        (*db, *mode) = rows::open(&database.path).map_err(failed)?;
     }
+    Err(failed(rusqlite::Error::ToSqlConversionFailure(
+        "too many rows would have the keys of others".into(),
+    )))
 }
 
-fn is_taken(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+/// The same where the server's own directories stay where they are, whatever they lie in. Metadata in
+/// a place of its own goes where a pair sends just it.
+fn places_that_stay(from: &Directories, options: &MoveOptions) -> Directories {
+    let moved = |(name, old): (&String, &String)| {
+        let own = options
+            .map
+            .iter()
+            .find(|(pair, _)| name == "metadata" && pair.trim_end_matches('/') == old)
+            .filter(|_| !is_usual(from));
+        (name.clone(), own.map_or_else(|| old.clone(), |(_, new)| new.clone()))
+    };
+    from.iter().map(moved).collect()
 }
 
 /// Where the server will see its directories. Metadata in a place of its own goes where the user's

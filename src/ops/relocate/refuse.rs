@@ -53,10 +53,30 @@ pub(super) fn check_pairs(options: &MoveOptions) -> Result<(), Error> {
 
 /// Refuses to move a part of what the server looks for in its own directories. Metadata in a place
 /// of its own moves as a whole.
-pub(super) fn check_own(options: &MoveOptions, from: &Directories) -> Result<(), Error> {
+pub(super) fn check_own(
+    options: &MoveOptions,
+    from: &Directories,
+    to: &Directories,
+) -> Result<(), Error> {
     let data = from.get("programdata").map_or("", String::as_str);
-    for (old, _) in &options.map {
+    for (old, new) in &options.map {
         let old = old.trim_end_matches('/');
+        let new = new.trim_end_matches('/');
+        let holds_new = ["data", "metadata", "root", "plugins", "config"]
+            .into_iter()
+            .filter_map(|name| Some((name, to.get(name)?)))
+            .find(|(name, dir)| {
+                rest_within(new, dir).is_some() && !(*name == "metadata" && new == *dir)
+            });
+        if let Some((name, dir)) = holds_new {
+            return Err(Error::Refused {
+                what: format!(
+                    "{new} lies in the server's {name} directory {dir}, and media must not"
+                ),
+                hint: "Give the directory that the media is in now, as the server sees it."
+                    .to_owned(),
+            });
+        }
         let is_around = |dir: &str| rest_within(data, dir).is_some();
         let inside = ["data", "metadata", "root", "plugins", "config"]
             .into_iter()

@@ -1,7 +1,7 @@
 //! The rows of a private copy of the database, rewritten: one transaction, all references checked
 //! afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::types::{Value, ValueRef};
 use rusqlite::{Connection, params_from_iter};
@@ -11,7 +11,9 @@ use crate::progress::Interrupt;
 use super::columns::{COLUMNS, Holds};
 use super::constraints::{Lifted, quoted};
 use super::mapping::Mapping;
+use super::pending::{PENDING, RowOf, is_taken, settle};
 use super::plan::Named;
+use super::statistics::Statistics;
 
 /// Rows that are read before they are written, at most: memory.
 const BATCH_ROWS: usize = 2_000;
@@ -30,10 +32,6 @@ const STATEMENTS_MAX: usize = 256;
 /// More new ids than these, and indexes are made anew.
 const INDEXED_IDS_MAX: usize = 10_000;
 
-/// Stands before a new value while an old one of the same name may still be there. No value of a
-/// server begins with it.
-const PENDING: &str = "\u{1}jellyvault\u{1}";
-
 /// What was changed.
 #[derive(Debug, Default)]
 pub(super) struct Rewritten {
@@ -43,6 +41,9 @@ pub(super) struct Rewritten {
     pub unread: Named,
     /// References to rows that are not there.
     pub broken: u64,
+    /// Rows whose new key another row has when all is done: this copy is worth nothing, and the next
+    /// one keeps these rows as they are.
+    pub taken: Vec<RowOf>,
 }
 
 /// How indexes are kept right.
@@ -66,7 +67,7 @@ impl Indexes {
 pub(super) fn rewrite(
     db: &mut Connection,
     mapping: &Mapping,
-    indexes: Indexes,
+    (indexes, kept): (Indexes, &HashSet<RowOf>),
     interrupt: &Interrupt,
 ) -> Result<Rewritten, rusqlite::Error> {
     let mut done = Rewritten::default();
@@ -74,6 +75,7 @@ pub(super) fn rewrite(
     let names = tables.iter().map(|table| table.name.as_str());
     let lifted =
         if indexes == Indexes::Remade { Lifted::of(db, names)? } else { Lifted::default() };
+    let statistics = Statistics::of(db, indexes == Indexes::Remade)?;
     let transaction = db.transaction()?;
     // Where no key is looked at meanwhile, none can be in another's way.
     let pending = indexes == Indexes::Kept && mapping.ids.overlap();
@@ -86,7 +88,7 @@ pub(super) fn rewrite(
         } else {
             Vec::new()
         };
-        let changed = Table { db: &transaction, table, mapping, pending, interrupt }
+        let changed = Table { db: &transaction, table, mapping, kept, pending, interrupt }
             .rewrite(&mut done.unread)?;
         make_indexes(&transaction, &dropped)?;
         tracing::debug!(table = table.name, changed, "rewrote a table");
@@ -95,10 +97,18 @@ pub(super) fn rewrite(
         }
     }
     if pending {
-        tables.iter().try_for_each(|table| settle(&transaction, table))?;
+        for table in &tables {
+            let columns = table.columns.iter().filter(|(_, holds)| *holds != Holds::Json);
+            let columns = columns.map(|(column, _)| column.as_str());
+            settle(&transaction, (&table.name, table.row), columns, &mut done.taken)?;
+        }
+        if !done.taken.is_empty() {
+            return Ok(done);
+        }
     }
     transaction.commit()?;
     lifted.put_back(db)?;
+    statistics.put_back(db)?;
     tracing::debug!("counting references that lead nowhere");
     done.broken = broken_references(db)?;
     Ok(done)
@@ -204,6 +214,8 @@ struct Table<'a> {
     db: &'a Connection,
     table: &'a TableOf,
     mapping: &'a Mapping,
+    /// Rows that stay as they are.
+    kept: &'a HashSet<RowOf>,
     pending: bool,
     interrupt: &'a Interrupt,
 }
@@ -224,20 +236,16 @@ impl Table<'_> {
             }
             let (batch, last) = self.batch(after, unread)?;
             for (row, changes) in &batch {
-                match self.update(*row, changes) {
-                    Ok(()) => changed += 1,
+                let is_kept =
+                    !self.kept.is_empty() && self.kept.contains(&(self.table.name.clone(), *row));
+                let updated = if is_kept { Ok(false) } else { self.update(*row, changes) };
+                match updated {
+                    Ok(true) => changed += 1,
+                    Ok(false) => unread.add(|| taken_words(&self.table.name, *row)),
                     // Watch state of a film that was once at both places: the row that has the new
                     // key stays, and so does this one.
-                    Err(error)
-                        if error.sqlite_error_code()
-                            == Some(rusqlite::ErrorCode::ConstraintViolation) =>
-                    {
-                        unread.add(|| {
-                            format!(
-                                "row {row} of {} (another row has its new key already)",
-                                self.table.name
-                            )
-                        });
+                    Err(error) if is_taken(&error) => {
+                        unread.add(|| taken_words(&self.table.name, *row));
                     }
                     Err(error) => return Err(error),
                 }
@@ -317,7 +325,7 @@ impl Table<'_> {
         }
     }
 
-    fn update(&self, row: i64, changes: &Changes) -> rusqlite::Result<()> {
+    fn update(&self, row: i64, changes: &Changes) -> rusqlite::Result<bool> {
         let set: Vec<String> = changes
             .iter()
             .enumerate()
@@ -334,8 +342,12 @@ impl Table<'_> {
         let values = std::iter::once(Value::Integer(row))
             .chain(changes.iter().map(|(_, new)| Value::Text(new.clone())));
         self.db.prepare_cached(&sql)?.execute(params_from_iter(values))?;
-        Ok(())
+        Ok(true)
     }
+}
+
+fn taken_words(table: &str, row: i64) -> String {
+    format!("row {row} of {table} (another row has its new key already)")
 }
 
 /// Drops the indexes over columns that change; how each is made again.
@@ -361,17 +373,4 @@ fn make_indexes(db: &Connection, made: &[String]) -> rusqlite::Result<()> {
     db.pragma_update(None, "cache_size", -SORT_CACHE_KIB)?;
     made.iter().try_for_each(|sql| db.execute_batch(sql))?;
     db.pragma_update(None, "cache_size", -ROWS_CACHE_KIB)
-}
-
-/// Takes the marks off that stood before new values.
-fn settle(db: &Connection, table: &TableOf) -> rusqlite::Result<()> {
-    for (column, _) in table.columns.iter().filter(|(_, holds)| *holds != Holds::Json) {
-        let (column, table, len) = (quoted(column), quoted(&table.name), PENDING.chars().count());
-        let sql = format!(
-            "UPDATE {table} SET {column} = substr({column}, {}) WHERE typeof({column}) = 'text' AND substr({column}, 1, {len}) = ?1",
-            len + 1
-        );
-        db.execute(&sql, [PENDING])?;
-    }
-    Ok(())
 }

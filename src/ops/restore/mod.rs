@@ -9,6 +9,7 @@ mod dirs;
 mod dress;
 mod file_writer;
 mod folded;
+mod hold;
 mod holds;
 mod job;
 mod keep_old;
@@ -39,6 +40,7 @@ use crate::manifest::{CategoryRecord, SnapshotId, SnapshotRecord, display};
 use crate::source::{Category, DATABASE_PATH};
 use crate::store::{ChunkReader, Repository};
 
+pub(super) use self::hold::hold;
 pub(super) use self::holds::has_users_in;
 use self::job::Job;
 pub use self::moved::Moved;
@@ -66,6 +68,13 @@ pub fn restore(
     monitor: &Monitor,
 ) -> Result<RestoreReport, Error> {
     let (stored, record) = snapshot;
+    // A move holds the server already.
+    let _held = match destination {
+        Destination::InPlace(target) if !options.is_move && !options.dry_run => {
+            Some(hold(&target.instance)?)
+        }
+        _ => None,
+    };
     // One with moved paths is gone when this has ended: people know only the one that it was made
     // from.
     let id = &record.moved_from().unwrap_or(*stored);
