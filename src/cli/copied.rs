@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use crate::ops;
 use crate::service::JobLog;
 use crate::store::{Error, Repository};
 
@@ -26,6 +27,20 @@ pub fn open_copy(
         ));
     }
     Ok(context.with_access(|access| Repository::open_with_keys(to, source.keys(), access)))
+}
+
+/// A failure of what writes into another repository. A disk that is full is that one's.
+pub fn failed(error: ops::Error, to: &Path) -> Failure {
+    let failure = Failure::from(error);
+    if failure.kind() != ops::ErrorKind::DiskFull {
+        return failure;
+    }
+    failure.advising(&format!(
+        "The disk of {0} is full, where the snapshots are copied to. Nothing there was damaged. Free some space on it, or delete snapshots there (jellyvault --repo {1} forget, then prune), and run the \
+         same command again: what was copied already is used.",
+        to.display(),
+        super::render::argument(to)
+    ))
 }
 
 /// Notes when a copy was brought up to date. Where that cannot be written, it is copied again.

@@ -5,6 +5,7 @@ use crate::ops::{self, CopyOptions, CopyReport};
 use crate::store::{Access, Error, Repository};
 
 use super::context::Context;
+use super::copied::failed;
 use super::copy_args::CopyArgs;
 use super::failure::Failure;
 use super::known::Known;
@@ -25,7 +26,8 @@ pub fn run(context: &Context, args: &CopyArgs) -> Result<Exit, Failure> {
         dry_run: args.dry_run,
         trusts_source: Known::load().has_made(&source.config().id),
     };
-    let report = ops::copy(&source, &target, &options, &context.monitor)?;
+    let report = ops::copy(&source, &target, &options, &context.monitor)
+        .map_err(|error| failed(error, &args.to))?;
     let is_well = report.problems.is_empty();
     if context.global.json {
         to_json::print(&report);

@@ -1,6 +1,6 @@
 //! Where does the passphrase come from? A file, a command, systemd, or the person at the terminal.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -149,7 +149,13 @@ pub fn of_file(user: &dyn User, file: &Path) -> Result<Secret, String> {
             file.display()
         ));
     }
-    let bytes = std::fs::read(file).map_err(|error| failed(&error))?;
+    let mut bytes = Vec::new();
+    std::fs::File::open(file)
+        .and_then(|open| open.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > SECRET_BYTES_MAX {
+        return Err(failed(&"it is larger than a passphrase"));
+    }
     let secret = Secret::new(bytes);
     // The file with a recovery key has a line above it.
     let last = secret

@@ -7,7 +7,7 @@ use crate::ops::{self, SyncOptions, SyncReport};
 use crate::store::{Error, Repository};
 
 use super::context::Context;
-use super::copied::{note_if_scheduled, open_copy};
+use super::copied::{failed, note_if_scheduled, open_copy};
 use super::copy_args::SyncArgs;
 use super::failure::Failure;
 use super::known::Known;
@@ -21,7 +21,8 @@ pub fn run(context: &Context, args: &SyncArgs) -> Result<Exit, Failure> {
     refuse_lost_list(&source, &Catalog::load(&source).map_err(ops::Error::from)?)?;
     let began = jiff::Timestamp::now();
     let report = match target(context, &source, args)? {
-        Some(target) => ops::sync(&source, &target, &options, &context.monitor)?,
+        Some(target) => ops::sync(&source, &target, &options, &context.monitor)
+            .map_err(|error| failed(error, &args.to))?,
         None => of_nothing(&source)?,
     };
     let is_well = report.problems.is_empty();

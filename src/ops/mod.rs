@@ -1,6 +1,7 @@
 //! What can be done with a repository? One file (or folder) a verb, each reading as its story.
 
 mod addresses;
+mod adopt;
 mod cat;
 mod check;
 mod clean;

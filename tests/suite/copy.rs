@@ -138,6 +138,16 @@ fn snapshots_go_into_an_encrypted_repository_and_back_and_nothing_is_stored_twic
     );
     assert!(copied["stored"].as_u64().unwrap() * 10 < first, "{copied} after {first}");
     assert_eq!(two.copy(&plain, &two.locked, &[]).0["stored"], 0);
+    // One that was cut off between the record and the list is in the list after the next one.
+    let links = std::fs::read_dir(two.locked.join("list")).unwrap();
+    let links = links.map(|entry| entry.unwrap().path());
+    let last = links.filter(|path| path.extension().is_some_and(|is| is == "link")).max().unwrap();
+    std::fs::remove_file(last).unwrap();
+    let stopped = two.at(&two.locked, &["check"]);
+    assert_eq!(stopped.1, 3, "{}", stopped.0);
+    assert_eq!(two.copy(&plain, &two.locked, &[]).1, 0);
+    let whole = two.at(&two.locked, &["check"]);
+    assert_eq!(whole.1, 0, "{}", whole.0);
     // Back again, into a third one.
     let back = two.program.home.path().join("back");
     let made = two.program.json(&["--repo", back.to_str().unwrap(), "init", "--parity", "3%"]);

@@ -11,7 +11,7 @@ use crate::service::Loaded;
 use crate::store::Repository;
 
 use super::super::context::Context;
-use super::super::copied::{note, open_copy};
+use super::super::copied::{failed, note, open_copy};
 use super::super::failure::Failure;
 use super::super::render;
 use super::facts::{PRUNE_WAIT, is_made};
@@ -56,7 +56,8 @@ fn bring_up_to_date(
 ) -> Result<(bool, String), Failure> {
     let began = Timestamp::now();
     let target = open_copy(context, source, place)?.map_err(ops::Error::from)?;
-    let report = ops::sync(source, &target, &SyncOptions::default(), &context.monitor)?;
+    let report = ops::sync(source, &target, &SyncOptions::default(), &context.monitor)
+        .map_err(|error| failed(error, place))?;
     let mut is_whole = report.problems.is_empty();
     let mut words = format!(
         "{}: {} copied ({})",

@@ -13,6 +13,7 @@ use crate::manifest::{Catalog, Chain, SnapshotId, SnapshotRecord, Standing};
 use crate::progress::{Phase, Problem};
 use crate::store::{Location, Repository};
 
+use super::adopt::adopt;
 use super::taken::Taken;
 use super::{Error, ErrorKind, Monitor};
 
@@ -95,6 +96,7 @@ pub fn copy(
         new.iter().map(|(_, record)| record.files.total).sum(),
         bytes,
     );
+    adopt(target, &theirs)?;
     for snapshot in new {
         let (id, record) = snapshot;
         Standing::begin(

@@ -10,10 +10,11 @@ mod packs;
 use serde::Serialize;
 
 use crate::backend::Listed;
-use crate::manifest::{Catalog, Chain, ListChange, SnapshotId, SnapshotRecord, Standing};
+use crate::manifest::{Catalog, Chain, SnapshotId, SnapshotRecord, Standing};
 use crate::progress::{Phase, Problem};
 use crate::store::{Index, IndexMode, Location, Repository, pack_id};
 
+use super::adopt::adopt;
 use super::check::{CheckReport, Trees};
 use super::copy::shown;
 use super::reach::Reached;
@@ -163,17 +164,6 @@ fn index_of(target: &Repository, came: &[Listed]) -> Result<Index, Error> {
         })?;
     }
     Ok(Index::open(target, IndexMode::Use)?)
-}
-
-/// Takes a snapshot into the copy's list whose sync was cut off between its record and the list.
-fn adopt(target: &Repository, there: &Catalog) -> Result<(), Error> {
-    let listed = Chain::load(target)?.listed;
-    let is_left = there.snapshots.iter().any(|(id, _)| !listed.values().any(|own| own.id == *id));
-    if is_left {
-        Ok(Chain::change(target, &ListChange { restate: true, ..ListChange::default() })?)
-    } else {
-        Ok(())
-    }
 }
 
 /// What is wrong with a snapshot in the copy.
