@@ -36,8 +36,8 @@ pub fn failed(error: ops::Error, to: &Path) -> Failure {
         return failure;
     }
     failure.advising(&format!(
-        "The disk of {0} is full, where the snapshots are copied to. Nothing there was damaged. Free some space on it, or delete snapshots there (jellyvault --repo {1} forget, then prune), and run the \
-         same command again: what was copied already is used.",
+        "The disk that holds {0} is full. Nothing there was damaged. Free some space on it, or delete snapshots there \
+         (jellyvault --repo {1} forget, then prune). Then run the same command again: it uses what was copied already.",
         to.display(),
         super::render::argument(to)
     ))

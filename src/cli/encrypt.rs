@@ -67,7 +67,7 @@ pub fn init(
 
 /// Who names a passphrase wants an encrypted repository, and so does who had one there.
 fn refuse_in_the_clear(context: &Context, path: &Path) -> Result<(), Failure> {
-    // A configuration that cannot be read names none, and is told where it is needed.
+    // A configuration that cannot be read names no passphrase. Commands that need it report that.
     if passphrase::is_named(context).unwrap_or(false) {
         return Err(Failure::usage(
             "a passphrase is given, but the new repository would not be encrypted; nothing was created",
@@ -145,6 +145,7 @@ fn refuse_known(repository: &Repository, secret: &Secret) -> Result<(), Failure>
             ),
             "Choose another passphrase.",
         )),
+        // It opens none of them, or one of them cannot be tried: the new key does not depend on that.
         Err(_) => Ok(()),
     }
 }

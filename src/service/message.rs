@@ -1,4 +1,4 @@
-//! What is told, and why it may not have arrived.
+//! A message to the user, and why it could not be sent.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::level::Level;
 /// The longest that one way of telling may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
-/// What is told.
+/// A message to the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// In a few words.

@@ -942,14 +942,19 @@ fn watch_state_of_a_film_that_was_at_both_places_stops_no_move() {
 #[test]
 fn one_command_at_a_time_changes_a_server() {
     let (program, data, media) = on_this_machine();
-    let before = facts(&data, &|_| false);
     let held = std::fs::File::open(&data).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::NonBlockingLockExclusive).unwrap();
     let at = data.to_str().unwrap();
     let map = format!("{}=/two", media.display());
     program.ok(&["snapshot", at]);
+    let user: String = rusqlite::Connection::open(data.join("data/jellyfin.db"))
+        .unwrap()
+        .query_row("SELECT Username FROM Users LIMIT 1", [], |row| row.get(0))
+        .unwrap();
+    let before = facts(&data, &|_| false);
     for args in [
-        &["move", at, "--map", &map, "--allow-missing"][..],
+        &["restore", "latest", "--data-dir", at, "--watch-state", "--user", &user][..],
+        &["move", at, "--map", &map, "--allow-missing"],
         &["move", "--undo", at],
         &["restore", "latest", "--in-place", "--data-dir", at],
     ] {

@@ -17,7 +17,7 @@ pub(super) fn check(repository: &Repository) -> Result<Vec<Finding>, Error> {
     Ok(found)
 }
 
-/// Files of keys that are damaged; `todo` is said of one that can be mended.
+/// Files of keys that are damaged, with `todo` behind those that `repair` can restore.
 pub(super) fn damaged(slots: &KeySlots, todo: &str) -> Vec<Finding> {
     let lost = ". If another key opens the repository, remove this one: jellyvault key remove NUMBER, and add it again";
     let words = |(name, what): &(String, String)| Finding {

@@ -31,3 +31,33 @@ impl Statistics {
         rows.into_iter().try_for_each(|row| insert.execute(params_from_iter(row)).map(drop))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_outlive_the_index_that_they_are_of() {
+        let db = Connection::open_in_memory().unwrap();
+        let index = "CREATE INDEX i ON t (a)";
+        db.execute_batch(&format!(
+            "CREATE TABLE t (a, b); {index}; INSERT INTO t VALUES (1, 2), (1, 3), (4, 5); ANALYZE;"
+        ))
+        .unwrap();
+        let rows = |db: &Connection| -> Vec<(String, Option<String>, String)> {
+            let mut all =
+                db.prepare("SELECT tbl, idx, stat FROM sqlite_stat1 ORDER BY 1, 2").unwrap();
+            all.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect()
+        };
+        let before = rows(&db);
+        assert!(!before.is_empty());
+        let kept = Statistics::of(&db, true).unwrap();
+        db.execute_batch(&format!("DROP INDEX i; {index}")).unwrap();
+        assert_ne!(rows(&db), before, "SQLite forgets them");
+        kept.put_back(&db).unwrap();
+        assert_eq!(rows(&db), before);
+    }
+}

@@ -15,7 +15,7 @@ use crate::store::Repository;
 
 use super::ls::short;
 use super::restore::{
-    InstanceTarget, check_server, live_database, refuse_running, refuse_running_process,
+    InstanceTarget, check_server, hold, live_database, refuse_running, refuse_running_process,
 };
 use super::rows::{Which, open_state};
 use super::snapshot::{SnapshotOptions, snapshot};
@@ -73,6 +73,7 @@ pub fn restore_watch_state(
     options: &WatchStateOptions,
     monitor: &Monitor,
 ) -> Result<WatchStateReport, Error> {
+    let _held = if options.dry_run { None } else { Some(hold(&target.instance)?) };
     let layout = &target.spec.layout;
     if !options.other_server {
         check_server(&from.0, &from.1, target)?;
