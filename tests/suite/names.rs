@@ -172,6 +172,29 @@ fn ten_gigabytes_of_holes_take_no_space_and_come_back_as_holes() {
     assert_eq!(&buffer[..3], b"end");
 }
 
+/// Two TiB in a thousand places: the restore asks for no room for what lies between.
+#[test]
+fn holes_in_a_long_list_of_pieces_ask_for_no_room() {
+    use std::os::unix::fs::FileExt;
+    let dir = temp();
+    let size: u64 = 2 << 40;
+    let file = std::fs::File::create(dir.path().join("sparse")).unwrap();
+    file.set_len(size).unwrap();
+    for place in 0..1000u64 {
+        file.write_all_at(format!("place {place}").as_bytes(), place << 30).unwrap();
+    }
+    drop(file);
+    let program = Program::new();
+    program.ok(&["snapshot", "--plain", dir.path().to_str().unwrap()]);
+    let out = program.home.path().join("out");
+    program.ok(&["restore", "latest", "--to", out.to_str().unwrap()]);
+    let back = std::fs::File::open(out.join("sparse")).unwrap();
+    assert_eq!(back.metadata().unwrap().len(), size);
+    let mut buffer = [0; 9];
+    back.read_exact_at(&mut buffer, 999 << 30).unwrap();
+    assert_eq!(&buffer, b"place 999");
+}
+
 #[test]
 fn what_cannot_be_read_is_named_and_the_rest_is_captured() {
     let dir = temp();

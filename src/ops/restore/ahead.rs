@@ -1,7 +1,7 @@
 //! What would stop a restore half-way? Everything that can be known is looked at before the first
 //! change: room, rights, mount points, files that must not be changed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -13,27 +13,12 @@ use crate::source::{Category, DATABASE_PATH, Layout, LiveFile, Stat, os_path};
 use crate::store::ChunkReader;
 
 use super::super::{Error, Monitor};
+use super::room::{BLOCK_BYTES, New, Room};
 use super::target::Target;
 use super::{Destination, RestoreOptions};
 
 /// Obstacles that are named; more say nothing new.
 const NAMED_MAX: usize = 12;
-/// A file takes whole blocks.
-const BLOCK_BYTES: u64 = 4096;
-/// Room that stays free: a full disk hurts whatever else lives on it.
-const RESERVE_BYTES: u64 = 8 << 20;
-
-/// What one file system must take.
-#[derive(Default)]
-struct Need {
-    bytes: u64,
-    /// The most that one file takes twice: it is written beside the one that it replaces.
-    largest: u64,
-    files: u64,
-    /// A directory that is on it.
-    folder: PathBuf,
-}
-
 /// A directory of the target, or the nearest one above it that is there.
 #[derive(Clone)]
 struct Folder {
@@ -47,7 +32,7 @@ struct Ahead<'t> {
     options: &'t RestoreOptions,
     in_place: bool,
     folders: HashMap<(usize, Vec<u8>), Folder>,
-    needs: BTreeMap<u64, Need>,
+    room: Room,
     /// Groups of hard links that were met.
     groups: HashSet<u64>,
     obstacles: Vec<String>,
@@ -69,7 +54,7 @@ pub(super) fn look_ahead(
         options,
         in_place,
         folders: HashMap::new(),
-        needs: BTreeMap::new(),
+        room: Room::default(),
         groups: HashSet::new(),
         obstacles: Vec::new(),
         obstacle_count: 0,
@@ -102,7 +87,10 @@ pub(super) fn look_ahead(
             }
         }
     }
-    ahead.rooms();
+    let room = std::mem::take(&mut ahead.room);
+    for obstacle in room.obstacles(reader, options.keep_old, monitor)? {
+        ahead.obstacle(obstacle);
+    }
     ahead.verdict()
 }
 
@@ -158,13 +146,9 @@ impl Ahead<'_> {
             self.folder(number, parent(below).unwrap_or_default())
         };
         let has = if folder.is_there && !self.options.keep_old { facts(&path) } else { None };
-        let need = self
-            .needs
-            .entry(folder.device)
-            .or_insert_with(|| Need { folder: folder.path.clone(), ..Need::default() });
+        let need = self.room.on(folder.device, &folder.path);
         match &entry.kind {
-            Kind::File { size, .. } => {
-                let blocks = |bytes: u64| bytes.div_ceil(BLOCK_BYTES) * BLOCK_BYTES;
+            Kind::File { size, content } => {
                 let is_right = has.as_ref().is_some_and(|has| {
                     has.stat.is_file() && has.stat.size == *size && has.stat.mtime == entry.mtime
                 });
@@ -176,13 +160,10 @@ impl Ahead<'_> {
                     .filter(|has| has.stat.is_file() && has.stat.nlink == 1)
                     .map_or(0, |has| has.stat.blocks * 512);
                 let is_first = entry.link_group.is_none_or(|group| self.groups.insert(group));
-                let new = if is_first { blocks(*size) } else { 0 };
-                if category == Category::Database {
-                    // The new one is written whole before the old one goes.
-                    need.bytes += new;
-                } else {
-                    need.bytes += new.saturating_sub(old);
-                    need.largest = need.largest.max(old.min(new));
+                if is_first {
+                    // A new database is written whole before the old one goes.
+                    let is_beside = category == Category::Database;
+                    need.file(&New { content, size: *size, old, is_beside });
                 }
                 need.files += u64::from(has.is_none());
             }
@@ -242,35 +223,6 @@ impl Ahead<'_> {
         self.obstacle(what);
     }
 
-    fn rooms(&mut self) {
-        for need in std::mem::take(&mut self.needs).into_values() {
-            let Ok(disk) = rustix::fs::statvfs(&need.folder) else { continue };
-            let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-            let wanted = need.bytes.saturating_add(need.largest);
-            if need.bytes > 0 && wanted.saturating_add(RESERVE_BYTES) > free {
-                let kept = if self.options.keep_old {
-                    ", because --keep-old keeps the old files too"
-                } else {
-                    ""
-                };
-                self.obstacle(format!(
-                    "the disk of {} has {} free, but the restore needs about {}{kept}. Free some space there",
-                    need.folder.display(),
-                    mebibytes(free),
-                    mebibytes(wanted.saturating_add(RESERVE_BYTES))
-                ));
-            }
-            if disk.f_files > 0 && need.files > disk.f_favail {
-                self.obstacle(format!(
-                    "the disk of {} has room for {} more files, but the restore creates {}",
-                    need.folder.display(),
-                    disk.f_favail,
-                    need.files
-                ));
-            }
-        }
-    }
-
     fn verdict(self) -> Result<(), Error> {
         if self.obstacles.is_empty() {
             return Ok(());
@@ -300,7 +252,7 @@ fn fixed(what: &str, path: &Path) -> String {
     )
 }
 
-fn mebibytes(bytes: u64) -> String {
+pub(super) fn mebibytes(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 

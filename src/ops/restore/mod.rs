@@ -24,6 +24,7 @@ mod owners;
 mod pictures;
 mod privileges;
 mod refuse;
+mod room;
 mod running;
 mod safety;
 mod same;
