@@ -1,8 +1,9 @@
-"""Builds of jellyvault beside each other over the same changes of a database: beside.py DATABASE RUNS NAME=PROGRAM [NAME=PROGRAM …].
+"""Programs beside each other over the same changes of a database: beside.py DATABASE RUNS NAME=PROGRAM|PEER ….
 
+NAME=PROGRAM is a build of jellyvault; PEER one of benches/peers/tools.py (vykar, restic, borg, rustic, …), found in .bench/bin or on PATH.
 Each change (a light day, sixty watched items, ten refreshed films, and a VACUUM after each) is captured by every program in turn, into a
-repository of its own; medians of the runs, and the bytes that were added. At the end the last state is restored and compared."""
-import json
+repository of its own. Printed for each: median of the seconds, the bytes that were added, and the peak memory. At the end the last state is
+restored and compared. WORK names the directory that all of it happens in, else a temporary one."""
 import os
 import shutil
 import sqlite3
@@ -12,29 +13,62 @@ import sys
 import tempfile
 import time
 
-database, runs = sys.argv[1], int(sys.argv[2])
-programs = dict(argument.split("=", 1) for argument in sys.argv[3:])
-place = tempfile.mkdtemp(prefix="jellyvault-beside-")
-source, live = os.path.join(place, "source"), os.path.join(place, "source/library.db")
-homes = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
-environment = {**os.environ, **{name: os.path.join(place, name) for name in homes}}
 here = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(here, "peers"))
+from measure import environment, fill, run, size_of
+from tools import TOOLS
+
+database, runs = sys.argv[1], int(sys.argv[2])
+place = tempfile.mkdtemp(prefix="jellyvault-beside-", dir=os.environ.get("WORK"))
+source, live = os.path.join(place, "source"), os.path.join(place, "source/library.db")
+environment = environment(os.path.join(here, "../.bench/bin"), place)
 results = {}
 
 
-def run(name, *arguments):
-    begun = time.time()
-    done = subprocess.run([programs[name], "--repo", os.path.join(place, name), *arguments], env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return time.time() - begun, done.stdout
+def tool(argument):
+    """A name, and how that program is asked: a peer's lines, or those of a build of jellyvault."""
+    name, _, program = argument.partition("=")
+    if not program:
+        return name, TOOLS[name]
+    own = f"{os.path.abspath(program)} --repo {{R}} --no-progress"
+    return name, dict(init="true", snapshot=f"{own} snapshot --init --plain {{S}}", restore=f"{own} restore {{last}} --to {{D}}", ids="echo latest", rows=f"{own} diff --rows --database library.db latest~1 latest")
+
+
+programs = dict(map(tool, sys.argv[3:]))
+
+
+def values(name, **others):
+    work = os.path.join(place, name)
+    return {"R": f"{work}/repository", "W": work, "S": source, "D": f"{work}/out", "n": len(results) + time.time_ns(), **others}
+
+
+def stored(name):
+    """Bytes of a repository. jellyvault's index and scan cache can be made anew, and lie beside it or in a cache, as those of others do."""
+    repository = values(name)["R"]
+    parts = [f"{repository}/{part}" for part in ("packs", "list", "snapshots")]
+    return sum(map(size_of, parts)) if os.path.exists(f"{repository}/index.redb") else size_of(repository)
+
+
+def ask(name, what, **others):
+    """One command of a program, measured."""
+    done = run(fill(programs[name][what], values(name, **others)), environment, cwd=values(name)["W"], log=f"{place}/said")
+    assert done["code"] == 0, f"{name} {what}: {done['tail']}"
+    return done
+
+
+def note(what, name, done, added):
+    results.setdefault(what, {}).setdefault(name, []).append((done["wall"], added, done["rss_mb"]))
 
 
 def capture(what):
     # Older than the clock's grain, or the copy waits for it to settle.
     time.sleep(1)
-    for name in programs:
-        seconds, answer = run(name, "--json", "snapshot", "--init", "--plain", source)
-        results.setdefault(what, {}).setdefault(name, []).append((seconds, json.loads(answer)["bytes"]["new_stored"]))
+    for name, lines in programs.items():
+        before = stored(name)
+        done = ask(name, "snapshot")
+        note(what, name, done, stored(name) - before)
+        if what.startswith("VACUUM") and "rows" in lines:
+            note("diff --rows across a VACUUM", name, ask(name, "rows"), 0)
 
 
 def change(statements):
@@ -69,6 +103,12 @@ def refresh(db, number):
 
 os.mkdir(source)
 shutil.copy(database, live)
+os.chmod(live, 0o644)
+for name, lines in programs.items():
+    os.makedirs(values(name)["W"])
+    if "prepare" in lines:
+        ask(name, "prepare")
+    ask(name, "init")
 capture("first copy")
 for number in range(runs):
     subprocess.run([sys.executable, os.path.join(here, "light_day.py"), live, str(number)], check=True)
@@ -80,15 +120,20 @@ for number in range(runs):
     change(lambda db: refresh(db, number))
     capture("10 refreshed")
     vacuum("10 refreshed")
-for what, by_program in results.items():
-    medians = [(name, statistics.median(t for t, _ in taken), statistics.median(b for _, b in taken)) for name, taken in by_program.items()]
-    print(f"{what:28}", " | ".join(f"{name} {seconds:.3f} s {added / 1e6:.3f} MB" for name, seconds, added in medians))
-for name in programs:
-    out, seconds = os.path.join(place, "out"), []
+for name, lines in programs.items():
+    listed = subprocess.run(["bash", "-c", fill(lines["ids"], values(name))], env=environment, capture_output=True, text=True, check=True).stdout
     for _ in range(3):
+        out = values(name)["D"]
         shutil.rmtree(out, ignore_errors=True)
-        seconds.append(run(name, "restore", "latest", "--to", out)[0])
-    with open(os.path.join(out, "library.db"), "rb") as restored, open(live, "rb") as captured:
+        os.mkdir(out)
+        note("restored", name, ask(name, "restore", last=listed.split()[-1]), 0)
+    found = [os.path.join(folder, "library.db") for folder, _, files in os.walk(out) if "library.db" in files]
+    with open(found[0], "rb") as restored, open(live, "rb") as captured:
         assert restored.read() == captured.read(), name
-    print(f"{'restored':28}", f"{name} {statistics.median(seconds):.3f} s")
+for what, by_program in results.items():
+    cells = []
+    for name, taken in by_program.items():
+        seconds, added, memory = (statistics.median(one[fact] for one in taken) for fact in range(3))
+        cells.append(f"{name} {seconds:.3f} s {added / 1e6:.3f} MB {memory:.0f} MiB")
+    print(f"{what:28}", " | ".join(cells))
 shutil.rmtree(place)

@@ -1,5 +1,5 @@
 """One command as a whole process tree: wall, CPU, peak memory, and how busy the rest of the machine was meanwhile."""
-import os, signal, subprocess, time
+import os, re, signal, subprocess, time
 
 HERTZ = os.sysconf("SC_CLK_TCK")
 LIMIT_SECONDS = 900
@@ -16,6 +16,30 @@ def size_of(path):
     if not os.path.exists(path):
         return 0
     return int(subprocess.run(["du", "-sb", path], capture_output=True, text=True, check=True).stdout.split()[0])
+
+
+def environment(programs, work):
+    """What programs find on their way: those of a directory first, all that they keep below `work`, no question that waits for an answer."""
+    return dict(
+        os.environ,
+        PATH=f"{programs}:{os.environ['PATH']}",
+        HOME=f"{work}/home",
+        XDG_CACHE_HOME=f"{work}/cache",
+        RESTIC_PASSWORD="x",
+        RUSTIC_PASSWORD="x",
+        KOPIA_PASSWORD="x",
+        RESTIC_CACHE_DIR=f"{work}/restic",
+        BORG_BASE_DIR=f"{work}/borg",
+        BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK="yes",
+        BORG_CHECK_I_KNOW_WHAT_I_AM_DOING="YES",
+        BUPSTASH_KEY=f"{work}/bupstash.key",
+        VYKAR_PASSPHRASE="x",
+    )
+
+
+def fill(command, values):
+    """A line of the tools with its {names} filled in."""
+    return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), command)
 
 
 def run(command, environment, cwd=None, log="/dev/null", machine=None):

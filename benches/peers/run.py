@@ -14,7 +14,7 @@ the page cache, one run for what takes long, else the median of three, and what 
 """
 import argparse, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 
-from measure import median, run, size_of
+from measure import environment, fill, median, run, size_of
 from report import write_report
 from small_machine import SmallMachine
 from tools import COPIES, FIND, TOOLS
@@ -50,21 +50,7 @@ class Bench:
             os.makedirs(f"{self.root}/{folder}", exist_ok=True)
         work = f"{self.root}/scratch"
         self.python = f"{self.root}/venv/bin/python"
-        self.environment = dict(
-            os.environ,
-            PATH=f"{self.root}/bin:{os.environ['PATH']}",
-            HOME=f"{work}/home",
-            XDG_CACHE_HOME=f"{work}/cache",
-            RESTIC_PASSWORD="x",
-            RUSTIC_PASSWORD="x",
-            KOPIA_PASSWORD="x",
-            RESTIC_CACHE_DIR=f"{work}/restic",
-            BORG_BASE_DIR=f"{work}/borg",
-            BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK="yes",
-            BORG_CHECK_I_KNOW_WHAT_I_AM_DOING="YES",
-            BUPSTASH_KEY=f"{work}/bupstash.key",
-            VYKAR_PASSPHRASE="x",
-        )
+        self.environment = environment(f"{self.root}/bin", work)
         self.trash = f"{self.root}/trash"
         self.wiped = 0.0
         self.results = f"{self.root}/results.jsonl"
@@ -164,10 +150,6 @@ class Bench:
         sizes = {"bytes_before": before, "bytes": size_of(repository)} if repository else {}
         self.note(corpus=corpus, tool=tool, work=work, runs=len(runs), fastest=min(one["wall"] for one in runs), **facts, **sizes)
         return failed is None
-
-
-def fill(command, values):
-    return re.sub(r"\{(\w+)\}", lambda found: str(values.get(found[1], found[0])), command)
 
 
 def some_file(source):
