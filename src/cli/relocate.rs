@@ -145,9 +145,11 @@ fn dry_run(
             "Run jellyvault snapshot to see why.",
         ));
     };
-    let told = tell_plan(context, repository, &(id, taken.record), options);
+    let told = ops::plan_move(repository, &(id, taken.record), options, &context.monitor);
     ops::forget_moved(repository, id)?;
-    told
+    let plan = told?;
+    let objection = plan.is_empty().then(|| ops::nothing_to_move(target));
+    tell(context, &plan, objection.or_else(|| ops::objection(&plan, options)))
 }
 
 /// What a restore, an export or a move would change.
@@ -158,14 +160,19 @@ pub fn tell_plan(
     options: &MoveOptions,
 ) -> Result<Exit, Failure> {
     let plan = ops::plan_move(repository, snapshot, options, &context.monitor)?;
-    let objection = ops::objection(&plan, options);
+    tell(context, &plan, ops::objection(&plan, options))
+}
+
+/// Shows a plan, and why it would be refused.
+fn tell(
+    context: &Context,
+    plan: &MovePlan,
+    objection: Option<ops::Error>,
+) -> Result<Exit, Failure> {
     if context.global.json {
-        to_json::print(&Planned {
-            plan: &plan,
-            refused: objection.as_ref().map(ToString::to_string),
-        });
+        to_json::print(&Planned { plan, refused: objection.as_ref().map(ToString::to_string) });
     } else if !context.global.quiet {
-        output::print(&plan_words(&plan))?;
+        output::print(&plan_words(plan))?;
     }
     match objection {
         Some(objection) if !context.global.json => {

@@ -23,21 +23,21 @@ pub struct RestoreArgs {
     pub in_place: bool,
     /// Restore one user's watch state (watched, position, favourites, ratings). Stop Jellyfin
     /// first. With an API key ([jellyfin] in the configuration), it can keep running
-    #[arg(long, group = "instance", requires = "user", conflicts_with_all = ["in_place", "only", "path", "keep_old", "force", "same_directories"])]
+    #[arg(long, group = "instance", requires = "user", conflicts_with_all = ["in_place", "only", "path", "keep_old", "force", "same_directories", "map", "map_layout"])]
     pub watch_state: bool,
     /// User whose watch state is restored
     #[arg(long, value_name = "NAME", requires = "watch_state")]
     pub user: Option<String>,
     /// Set the picture named with --item on the running server, which shows it at once. Needs an
     /// API key ([jellyfin] in the configuration)
-    #[arg(long, group = "instance", requires = "item", conflicts_with_all = ["to", "only", "path", "delete", "keep_old", "force", "arm"])]
+    #[arg(long, group = "instance", requires = "item", conflicts_with_all = ["to", "only", "path", "delete", "keep_old", "force", "arm", "map", "map_layout"])]
     pub through_server: bool,
     /// Create the playlist with this name or id again on the running server, or add the entries
     /// that it lost. Needs an API key ([jellyfin] in the configuration)
-    #[arg(long, value_name = "NAME", group = "instance", conflicts_with_all = ["to", "only", "path", "item", "delete", "keep_old", "force", "arm"])]
+    #[arg(long, value_name = "NAME", group = "instance", conflicts_with_all = ["to", "only", "path", "item", "delete", "keep_old", "force", "arm", "map", "map_layout"])]
     pub playlist: Option<String>,
     /// The same for a collection
-    #[arg(long, value_name = "NAME", group = "instance", conflicts_with_all = ["to", "only", "path", "item", "delete", "keep_old", "force", "arm"])]
+    #[arg(long, value_name = "NAME", group = "instance", conflicts_with_all = ["to", "only", "path", "item", "delete", "keep_old", "force", "arm", "map", "map_layout"])]
     pub collection: Option<String>,
     /// Restore only these categories: database, config, metadata, subtitles, trickplay,
     /// attachments, plugins, other

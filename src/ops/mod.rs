@@ -111,8 +111,8 @@ pub use relocate::{
     forget_moved, move_in_place, moved_snapshot,
 };
 pub use relocate::{
-    is_windows, objection, of_this_machine, places_of_instance, places_of_layout, plan_move,
-    undo_move,
+    is_windows, nothing_to_move, objection, of_this_machine, places_of_instance, places_of_layout,
+    plan_move, undo_move,
 };
 pub use repair::{LostPath, Mended, RepairOptions, RepairReport, repair};
 #[cfg(feature = "service")]

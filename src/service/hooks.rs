@@ -12,6 +12,35 @@ const LINE_CHARS_MAX: usize = 300;
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// What leads to passphrases, keys and passwords. Programs that the service starts do not get it.
+const SECRET_VARIABLES: [&str; 18] = [
+    "CREDENTIALS_DIRECTORY",
+    "JELLYVAULT_PASSPHRASE_FILE",
+    "JELLYVAULT_PASSPHRASE_COMMAND",
+    "JELLYVAULT_TO_PASSPHRASE_FILE",
+    "JELLYVAULT_TO_PASSPHRASE_COMMAND",
+    "JELLYVAULT_ENCRYPTION_PASSPHRASE_FILE",
+    "JELLYVAULT_ENCRYPTION_PASSPHRASE_COMMAND",
+    "JELLYVAULT_JELLYFIN_API_KEY",
+    "JELLYVAULT_JELLYFIN_API_KEY_FILE",
+    "JELLYVAULT_NOTIFY_NTFY",
+    "JELLYVAULT_NOTIFY_GOTIFY",
+    "JELLYVAULT_NOTIFY_DISCORD",
+    "JELLYVAULT_NOTIFY_WEBHOOK",
+    "JELLYVAULT_NOTIFY_HEALTHCHECKS",
+    "JELLYVAULT_NOTIFY_SMTP",
+    "JELLYVAULT_NOTIFY_SMTP_PASSWORD",
+    "JELLYVAULT_NOTIFY_SMTP_PASSWORD_FILE",
+    "JELLYVAULT_WEB_PASSWORD_FILE",
+];
+
+/// Keeps secrets from a program that is about to be started.
+pub(super) fn without_secrets(command: &mut Command) {
+    SECRET_VARIABLES.iter().for_each(|name| {
+        command.env_remove(name);
+    });
+}
+
 /// Why a program is taken for failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
@@ -57,6 +86,7 @@ pub fn run_hook(
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     // A group of its own, so that what it started ends with it.
+    without_secrets(&mut command);
     command.envs(variables.iter().copied()).process_group(0);
     let mut child =
         command.spawn().map_err(|source| HookError::Start { program: program.clone(), source })?;
@@ -129,6 +159,18 @@ mod tests {
         assert!(matches!(missing, HookError::Start { .. }));
         // One that prints more than is kept does not wait for a reader.
         sh("yes x | head -c 3000000 >&2; true", 30_000).unwrap();
+    }
+
+    #[test]
+    fn no_program_gets_what_leads_to_a_secret() {
+        let mut command = Command::new("sh");
+        command.env("JELLYVAULT_PASSPHRASE_COMMAND", "pass show it").env("JELLYVAULT_JOB", "copy");
+        without_secrets(&mut command);
+        let given: Vec<_> = command.get_envs().filter(|(_, value)| value.is_some()).collect();
+        assert_eq!(given, [("JELLYVAULT_JOB".as_ref(), Some("copy".as_ref()))]);
+        let removed =
+            |name: &str| command.get_envs().any(|(of, value)| of == name && value.is_none());
+        assert!(removed("CREDENTIALS_DIRECTORY") && removed("JELLYVAULT_JELLYFIN_API_KEY_FILE"));
     }
 
     #[test]

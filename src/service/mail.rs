@@ -196,7 +196,9 @@ pub(super) fn by_mailer(people: &[String], message: &Message) -> Result<(), Send
         message.body
     );
     let failed = |error: std::io::Error| SendError::Mailer(error.to_string());
-    let mut child = Command::new(mailer)
+    let mut command = Command::new(mailer);
+    super::hooks::without_secrets(&mut command);
+    let mut child = command
         .args(["-t", "-i"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())

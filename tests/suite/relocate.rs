@@ -973,6 +973,30 @@ fn one_command_at_a_time_changes_a_server() {
 }
 
 #[test]
+fn what_would_change_no_path_is_refused_in_a_dry_run_too() {
+    let (program, data, _media) = on_this_machine();
+    let at = data.to_str().unwrap();
+    let args = ["move", at, "--map-layout"];
+    let (planned, code) = program.json(&[&args[..], &["--dry-run"]].concat());
+    assert_eq!(code, 3, "{planned}");
+    assert!(planned["refused"].as_str().unwrap().contains("no path of"), "{planned}");
+    let (refused, code) = program.json(&args);
+    assert_eq!((code, refused["error"]["kind"].as_str()), (1, Some("refused")), "{refused}");
+    // Watch state knows no paths.
+    let (refused, code) = program.json(&[
+        "restore",
+        "latest",
+        at,
+        "--user",
+        "ana",
+        "--watch-state",
+        "--map",
+        "/media=/elsewhere",
+    ]);
+    assert_eq!(code, 2, "{refused}");
+}
+
+#[test]
 fn the_servers_own_directories_stay_though_what_they_lie_in_moves() {
     let (program, data, media) = on_this_machine();
     let home = program.home.path().to_path_buf();

@@ -154,10 +154,7 @@ fn changed(
     let moved = moved_snapshot(repository, &before, options, Some(layout.directories()), monitor)?;
     if moved.plan.is_empty() {
         forget_moved(repository, moved.snapshot.0)?;
-        return Err(Error::Refused {
-            what: format!("no path of {} would change: the server has these paths already", target.instance.program_data),
-            hint: "Look at the paths of its libraries: jellyvault move --dry-run with the same options shows them.".to_owned(),
-        });
+        return Err(nothing_to_move(target));
     }
     let restored = put_back(repository, (id, &moved.snapshot), target, monitor);
     forget_moved(repository, moved.snapshot.0)?;
@@ -166,6 +163,17 @@ fn changed(
         plan: moved.plan,
         restored: restored.map_err(|error| unfinished(error, &id))?,
     })
+}
+
+/// Why a move that would change nothing is refused.
+pub fn nothing_to_move(target: &InstanceTarget) -> Error {
+    Error::Refused {
+        what: format!(
+            "no path of {} would change: the server has these paths already",
+            target.instance.program_data
+        ),
+        hint: "Look at the paths of its libraries: jellyvault move --dry-run with the same options shows them.".to_owned(),
+    }
 }
 
 /// Brings back the state before the last move of the server that was not undone, with a snapshot of

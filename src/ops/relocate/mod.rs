@@ -30,7 +30,7 @@ mod trees;
 mod xml_text;
 
 pub use self::in_place::{
-    MoveReport, move_in_place, of_this_machine, places_of_instance, undo_move,
+    MoveReport, move_in_place, nothing_to_move, of_this_machine, places_of_instance, undo_move,
 };
 pub use self::moved::{MovedSnapshot, forget_moved, moved_snapshot, objection, plan_move};
 pub use self::options::{MoveOptions, UndoOptions};

@@ -252,10 +252,6 @@ fn fixed(what: &str, path: &Path) -> String {
     )
 }
 
-pub(super) fn mebibytes(bytes: u64) -> String {
-    format!("{} MiB", bytes.div_ceil(1 << 20))
-}
-
 /// What stands at a path.
 struct Facts {
     stat: Stat,

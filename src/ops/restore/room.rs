@@ -8,7 +8,6 @@ use crate::store::ChunkReader;
 
 use super::super::content::list_pieces;
 use super::super::{Error, ErrorKind, Monitor};
-use super::ahead::mebibytes;
 
 /// A file takes whole blocks.
 pub(super) const BLOCK_BYTES: u64 = 4096;
@@ -165,4 +164,8 @@ fn hole_bytes(piece: &Piece) -> u64 {
         Piece::Hole(bytes) => *bytes,
         Piece::Chunk(_) => 0,
     }
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
 }
