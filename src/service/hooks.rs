@@ -85,8 +85,8 @@ pub fn run_hook(
     let Some((program, arguments)) = command.split_first() else { return Ok(()) };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    // A group of its own, so that what it started ends with it.
     without_secrets(&mut command);
+    // A group of its own, so that what it started ends with it.
     command.envs(variables.iter().copied()).process_group(0);
     let mut child =
         command.spawn().map_err(|source| HookError::Start { program: program.clone(), source })?;

@@ -180,6 +180,21 @@ fn programs_run_around_a_job_and_one_before_it_can_stop_it() {
 const RECEIVER: &str = "[notify]\ncommand = [\"sh\", \"-c\", \"printf '%s|%s|%s\\\\n' \\\"$1\\\" \\\"$2\\\" \\\"$JELLYVAULT_LEVEL\\\" >> $HOME/alarms\", \"alarm\"]\nabsent_after = \"1s\"\n";
 
 #[test]
+fn a_program_around_a_job_gets_nothing_that_leads_to_a_secret() {
+    let home = home("[hooks]\nafter = [\"sh\", \"-c\", \"env > $HOME/after\"]\n");
+    let done = home
+        .program
+        .command(&["run", "--job", "snapshot"])
+        .env("CREDENTIALS_DIRECTORY", "/nothing/SECRET")
+        .env("JELLYVAULT_TO_PASSPHRASE_COMMAND", "echo SECRET")
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let after = std::fs::read_to_string(home.program.home.path().join("after")).unwrap();
+    assert!(after.contains("JELLYVAULT_JOB=snapshot") && !after.contains("SECRET"), "{after}");
+}
+
+#[test]
 fn an_alarm_is_sent_once_and_so_is_the_all_clear() {
     let home = home(RECEIVER);
     let alarms =

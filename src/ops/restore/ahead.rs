@@ -19,6 +19,7 @@ use super::{Destination, RestoreOptions};
 
 /// Obstacles that are named; more say nothing new.
 const NAMED_MAX: usize = 12;
+
 /// A directory of the target, or the nearest one above it that is there.
 #[derive(Clone)]
 struct Folder {
@@ -163,7 +164,7 @@ impl Ahead<'_> {
                 if is_first {
                     // A new database is written whole before the old one goes.
                     let is_beside = category == Category::Database;
-                    need.file(&New { content, size: *size, old, is_beside });
+                    need.file(content, New { size: *size, old, is_beside });
                 }
                 need.files += u64::from(has.is_none());
             }

@@ -28,25 +28,18 @@ pub(super) struct Need {
     /// A directory that is on it.
     folder: PathBuf,
     /// Files that may have holes in the lists of their pieces.
-    large: Vec<Large>,
+    large: Vec<(Content, New)>,
 }
 
 /// A file that is to be written.
-pub(super) struct New<'e> {
-    pub content: &'e Content,
+#[derive(Clone, Copy)]
+pub(super) struct New {
     /// Its length in bytes.
     pub size: u64,
     /// Bytes that the file in its place sets free.
     pub old: u64,
     /// Whether it is written whole before the old one goes.
     pub is_beside: bool,
-}
-
-struct Large {
-    content: Content,
-    size: u64,
-    old: u64,
-    is_beside: bool,
 }
 
 /// What each file system must take, by device.
@@ -99,22 +92,20 @@ impl Room {
 }
 
 impl Need {
-    pub fn file(&mut self, new: &New<'_>) {
-        let holes = match new.content {
-            Content::Pieces(pieces) => pieces.iter().map(hole_bytes).sum(),
+    pub fn file(&mut self, content: &Content, new: New) {
+        let holes = match content {
+            Content::Pieces(pieces) => pieces.iter().fold(0, plus_hole),
             Content::Listed(_) | Content::Pages(_) => 0,
         };
-        let bytes = blocks(new.size.saturating_sub(holes));
         if !new.is_beside {
-            self.largest = self.largest.max(new.old.min(bytes));
+            self.largest = self.largest.max(new.old.min(new.blocks(holes)));
         }
-        self.bytes += taken(bytes, new.old, new.is_beside);
-        if matches!(new.content, Content::Listed(_))
+        self.bytes = self.bytes.saturating_add(new.taken(holes));
+        if matches!(content, Content::Listed(_))
             && new.size >= LARGE_BYTES
             && self.large.len() < LARGE_MAX
         {
-            let New { size, old, is_beside, .. } = *new;
-            self.large.push(Large { content: new.content.clone(), size, old, is_beside });
+            self.large.push((content.clone(), new));
         }
     }
 
@@ -122,19 +113,19 @@ impl Need {
         self.bytes.saturating_add(self.largest).saturating_add(RESERVE_BYTES)
     }
 
-    /// Reads the lists of the large files' pieces. What cannot be read is told when it is restored.
+    /// Reads the lists of the large files' pieces. The restore itself names those that are damaged.
     fn leave_out_holes(
         &mut self,
         reader: &mut ChunkReader<'_>,
         monitor: &Monitor,
     ) -> Result<(), Error> {
-        for Large { content, size, old, is_beside } in std::mem::take(&mut self.large) {
+        for (content, new) in std::mem::take(&mut self.large) {
             if monitor.interrupt.is_raised() {
                 return Err(Error::Interrupted);
             }
             let mut holes = 0;
             let read = list_pieces(reader, &content, |_, piece| {
-                holes += hole_bytes(&piece);
+                holes = plus_hole(holes, &piece);
                 Ok(())
             });
             match read {
@@ -142,27 +133,28 @@ impl Need {
                 Err(error) if error.kind() == ErrorKind::Damaged => continue,
                 Err(error) => return Err(error),
             }
-            let full = taken(blocks(size), old, is_beside);
-            let without = taken(blocks(size.saturating_sub(holes)), old, is_beside);
-            self.bytes = self.bytes.saturating_sub(full - without);
+            self.bytes = self.bytes.saturating_sub(new.taken(0) - new.taken(holes));
         }
         Ok(())
     }
 }
 
-/// Bytes that a file takes more than before.
-fn taken(new: u64, old: u64, is_beside: bool) -> u64 {
-    if is_beside { new } else { new.saturating_sub(old) }
+impl New {
+    /// Bytes that it takes more than before.
+    fn taken(self, holes: u64) -> u64 {
+        self.blocks(holes).saturating_sub(if self.is_beside { 0 } else { self.old })
+    }
+
+    fn blocks(self, holes: u64) -> u64 {
+        self.size.saturating_sub(holes).div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES)
+    }
 }
 
-fn blocks(bytes: u64) -> u64 {
-    bytes.div_ceil(BLOCK_BYTES) * BLOCK_BYTES
-}
-
-fn hole_bytes(piece: &Piece) -> u64 {
+/// A foreign repository may say anything: sums do not overflow.
+fn plus_hole(sum: u64, piece: &Piece) -> u64 {
     match piece {
-        Piece::Hole(bytes) => *bytes,
-        Piece::Chunk(_) => 0,
+        Piece::Hole(bytes) => sum.saturating_add(*bytes),
+        Piece::Chunk(_) => sum,
     }
 }
 
