@@ -91,7 +91,7 @@ impl Standing {
 }
 
 /// The version that an upgrade leads to, as far as its steps tell: the newest that wrote one, or
-/// the first that has the newest step.
+/// the first that has the newest step; empty where they tell nothing.
 fn goal(history: &[(String, String)], steps: &BTreeSet<&str>, code: &BTreeSet<&str>) -> String {
     let written = history
         .iter()
