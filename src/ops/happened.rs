@@ -106,17 +106,20 @@ pub fn happened(
     monitor: &Monitor,
 ) -> Result<Happened, Error> {
     let index = repository.index()?;
+    let options = DiffOptions::default();
     let found = diff(
         repository,
         &index,
         (&Tree::of(&before.1)?, &Tree::of(&after.1)?),
-        &DiffOptions::default(),
+        &options,
         monitor,
         |_| {},
     )?;
     let mut rows = RowsReport::default();
-    let state =
-        |snapshot| open_state(repository, &index, &Which::Snapshot(snapshot), main_database());
+    let state = |snapshot| -> Result<_, Error> {
+        let state = open_state(repository, &index, &Which::Snapshot(snapshot), main_database())?;
+        Ok(state.map(|state| state.sharing(&options.recipes)))
+    };
     let is_changed =
         found.totals.get(&Category::Database).is_some_and(|totals| totals.changes() > 0);
     if is_changed && let (Some(own), Some(other)) = (state(before)?, state(after)?) {

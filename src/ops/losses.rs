@@ -1,6 +1,8 @@
 //! Did a server lose much from one snapshot to the next? A disk that was away during a library scan
 //! empties a library, and nobody may notice for weeks.
 
+use std::sync::Arc;
+
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::progress::Monitor;
 use crate::source::{Category, DATABASE_PATH};
@@ -59,8 +61,11 @@ pub fn losses(
         return Ok(found);
     }
     let index = repository.index()?;
-    let state =
-        |snapshot| open_state(repository, &index, &Which::Snapshot(snapshot), DATABASE_PATH);
+    let recipes = Arc::default();
+    let state = |snapshot| -> Result<_, Error> {
+        let state = open_state(repository, &index, &Which::Snapshot(snapshot), DATABASE_PATH)?;
+        Ok(state.map(|state| state.sharing(&recipes)))
+    };
     let (Some(own), Some(other)) = (state(before)?, state(after)?) else { return Ok(found) };
     let report = diff_rows(&own, &other, &[], &RowsOptions::default(), monitor, |_| Ok(()))?;
     // An upgrade moves rows from table to table.

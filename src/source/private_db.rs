@@ -12,6 +12,9 @@ use crate::progress::Interrupt;
 
 /// Longest value that is read of a database, in bytes: the key frames of 100 hours have 48 MB.
 const VALUE_BYTES_MAX: i32 = 64 << 20;
+/// Memory that all of SQLite may take, in bytes: some of its steps read a key of an index whole,
+/// whatever the length of a value may be. The move of a library takes half of it.
+const HEAP_BYTES_MAX: i64 = 384 << 20;
 /// Steps of SQLite's machine between two looks at the clock.
 const PROGRESS_OPS: i32 = 20_000;
 /// Time that a check may take, whatever the size, and bytes for which it may take a second more: a
@@ -51,6 +54,7 @@ pub fn wary(db: &Connection) -> rusqlite::Result<()> {
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
     db.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES_MAX)?;
     db.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    db.pragma_update(None, "hard_heap_limit", HEAP_BYTES_MAX)?;
     Ok(())
 }
 
@@ -190,3 +194,7 @@ pub(super) fn file_uri(path: &Path) -> String {
     }
     uri
 }
+
+#[cfg(test)]
+#[path = "private_db_tests.rs"]
+mod tests;

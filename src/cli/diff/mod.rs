@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use crate::manifest::{Catalog, display};
 use crate::ops::{
-    self, Diff, DiffOptions, Namer, RowsOptions, RowsReport, State, ToldRow, WantedPaths, item_in,
+    self, Diff, DiffOptions, Namer, Recipes, RowsOptions, RowsReport, State, ToldRow, WantedPaths,
+    item_in,
 };
 use crate::store::{Index, Repository};
 
@@ -42,6 +43,8 @@ struct Comparison<'c> {
     before: Side<'c>,
     after: Side<'c>,
     diff: Diff,
+    /// Recipes of databases that were read already.
+    recipes: Arc<Recipes>,
     /// The database whose rows are wanted.
     path: Vec<u8>,
     /// It on both sides, where its rows are wanted.
@@ -104,6 +107,7 @@ pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
         before,
         after,
         diff,
+        recipes: options.recipes,
         path,
         states: None,
         library: None,
@@ -231,7 +235,7 @@ impl<'c> Comparison<'c> {
     fn open_databases(&self) -> Result<(State<'c>, State<'c>), Failure> {
         let path = &self.path;
         let open = |side: &Side<'_>| -> Result<State<'c>, Failure> {
-            side.database(self.repository, self.index, path, &self.context.monitor.interrupt)?.ok_or_else(|| {
+            self.database(side, path)?.ok_or_else(|| {
                 Failure::from(ops::Error::Refused {
                     what: format!("{} has no database {}", side.name(self.context), display(path)),
                     hint: "The snapshot may have been taken without the category database: run jellyvault show SNAPSHOT to see. To compare another database: --database PATH.".to_owned(),
@@ -246,15 +250,14 @@ impl<'c> Comparison<'c> {
         if self.args.database.is_some() {
             return Ok(None);
         }
-        let open = |side: &Side<'_>| {
-            side.database(
-                self.repository,
-                self.index,
-                LIBRARY_PATH,
-                &self.context.monitor.interrupt,
-            )
-        };
+        let open = |side| self.database(side, LIBRARY_PATH);
         Ok(open(&self.before)?.zip(open(&self.after)?))
+    }
+
+    fn database(&self, side: &Side<'_>, path: &[u8]) -> Result<Option<State<'c>>, Failure> {
+        let interrupt = &self.context.monitor.interrupt;
+        let state = side.database(self.repository, self.index, path, interrupt)?;
+        Ok(state.map(|state| state.sharing(&self.recipes)))
     }
 
     /// What differs in it, by table.

@@ -105,7 +105,7 @@ impl<'c> Naming<'c> {
             (None, Some(opened)) => opened,
             (None, None) => namer_of_snapshots(
                 [&comparison.after, &comparison.before],
-                (comparison.repository, comparison.index, &Arc::default()),
+                (comparison.repository, comparison.index, &comparison.recipes),
             ),
         };
         let mut naming = Naming { context: comparison.context, namer: None };
