@@ -31,7 +31,7 @@ def tool(argument):
     if not program:
         return name, TOOLS[name]
     own = f"{os.path.abspath(program)} --repo {{R}} --no-progress"
-    return name, dict(init="true", snapshot=f"{own} snapshot --init --plain {{S}}", restore=f"{own} restore {{last}} --to {{D}}", ids="echo latest", rows=f"{own} diff --rows --database library.db latest~1 latest")
+    return name, dict(init=f"{own} init", snapshot=f"{own} snapshot --plain {{S}}", restore=f"{own} restore {{last}} --to {{D}}", ids="echo latest", rows=f"{own} diff --rows --database library.db latest~1 latest")
 
 
 programs = dict(map(tool, sys.argv[3:]))
