@@ -4,6 +4,7 @@ NAME=PROGRAM is a build of jellyvault; PEER one of benches/peers/tools.py (vykar
 Each change (a light day, sixty watched items, ten refreshed films, and a VACUUM after each) is captured by every program in turn, into a
 repository of its own. Printed for each: median of the seconds, the bytes that were added, and the peak memory. At the end the last state is
 restored and compared. WORK names the directory that all of it happens in, else a temporary one."""
+import filecmp
 import os
 import shutil
 import sqlite3
@@ -35,6 +36,7 @@ def tool(argument):
 
 
 programs = dict(map(tool, sys.argv[3:]))
+order = list(programs)
 
 
 def values(name, **others):
@@ -63,6 +65,11 @@ def note(what, name, done, added):
 def capture(what):
     # Older than the clock's grain, or the copy waits for it to settle.
     time.sleep(1)
+    # Who comes first finds the file as its writer left it, and the disk busy: each in turn.
+    first = programs.popitem()
+    rest = dict(programs)
+    programs.clear()
+    programs.update([first], **rest)
     for name, lines in programs.items():
         before = stored(name)
         done = ask(name, "snapshot")
@@ -128,11 +135,10 @@ for name, lines in programs.items():
         os.mkdir(out)
         note("restored", name, ask(name, "restore", last=listed.split()[-1]), 0)
     found = [os.path.join(folder, "library.db") for folder, _, files in os.walk(out) if "library.db" in files]
-    with open(found[0], "rb") as restored, open(live, "rb") as captured:
-        assert restored.read() == captured.read(), name
+    assert filecmp.cmp(found[0], live, shallow=False), name
 for what, by_program in results.items():
     cells = []
-    for name, taken in by_program.items():
+    for name, taken in sorted(by_program.items(), key=lambda one: order.index(one[0])):
         seconds, added, memory = (statistics.median(one[fact] for one in taken) for fact in range(3))
         cells.append(f"{name} {seconds:.3f} s {added / 1e6:.3f} MB {memory:.0f} MiB")
     print(f"{what:28}", " | ".join(cells))

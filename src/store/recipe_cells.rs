@@ -4,10 +4,9 @@
 //! numbers there, so that prune can move them and write the older recipe anew.
 
 use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
-use crate::chunk::{ChunkId, ChunkIdHasher, PageHash};
+use crate::chunk::{ChunkId, PageHash};
 use crate::limits::{EXTENT_RAW_BYTES_MAX, GROUPS_MAX, PAGES_MAX, RECIPE_BYTES_MAX};
 
 use super::bytes::{Bytes, Truncated, push_signed, push_varint};
@@ -15,6 +14,7 @@ use super::cells::GROUP_BYTES_MAX;
 use super::cells_body::{CellsBody, GroupCopy};
 use super::cells_of_recipe::{Cells, CellsParts, proof};
 use super::group_names::{HASH_BYTES, widened};
+use super::group_positions::GroupPositions;
 use super::packed_shapes::{pack, unpack};
 use super::recipe::{CELLS_VERSION as VERSION, PagePlace, PageRun, Recipe, RecipeBody};
 
@@ -61,7 +61,7 @@ impl RecipeBody {
             cells: None,
         };
         let (mut copies, mut lens) = (Vec::<GroupCopy>::new(), Vec::new());
-        let mut positions: Option<HashMap<PageHash, u32, BuildHasherDefault<ChunkIdHasher>>> = None;
+        let mut positions = None;
         let (mut numbers, mut next) = (HashMap::new(), 0u32);
         for (at, (hash, place)) in recipe.hashes.iter().zip(&recipe.places).enumerate() {
             if let Some((_, base, _)) = base {
@@ -70,9 +70,9 @@ impl RecipeBody {
                         && base.chunk_of(from as usize) == recipe.chunk_of(at)
                 };
                 if !is_here(next) {
-                    let positions = positions
-                        .get_or_insert_with(|| base.hashes.iter().copied().zip(0..).collect());
-                    next = positions.get(hash).copied().unwrap_or(u32::MAX);
+                    let positions =
+                        positions.get_or_insert_with(|| GroupPositions::new(&base.hashes));
+                    next = positions.find(hash).unwrap_or(u32::MAX);
                 }
                 if next != u32::MAX && is_here(next) {
                     match copies.last_mut() {

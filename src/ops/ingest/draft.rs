@@ -28,6 +28,10 @@ impl Draft {
         base: &Recipe,
         index: &Index,
     ) -> Result<Vec<bool>, crate::store::Error> {
+        // A little more than before: a list that grows later is copied, and has twice the room.
+        let likely = base.hashes.len() + base.hashes.len() / 64;
+        self.recipe.hashes.reserve_exact(likely);
+        self.recipe.places.reserve_exact(likely);
         self.recipe.extents.clone_from(&base.extents);
         self.numbers = base.extents.iter().zip(0..).map(|(id, number)| (*id, number)).collect();
         base.extents.iter().map(|extent| index.contains(extent)).collect()

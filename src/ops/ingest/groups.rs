@@ -44,6 +44,7 @@ impl PagePacker {
         if let Some(base) = base {
             present = draft.build_on(base, index)?;
         }
+        let lens = Vec::with_capacity(draft.recipe.hashes.capacity());
         let mut now = None;
         if old_pages.is_some() {
             let Some(hashes) =
@@ -68,7 +69,7 @@ impl PagePacker {
                 ),
                 cutter: Cutter::default(),
                 draft,
-                lens: Vec::new(),
+                lens,
                 base,
                 present,
                 next: 0,

@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::hash::BuildHasherDefault;
 use std::os::unix::fs::FileExt;
 
-use crate::chunk::{ChunkIdHasher, Hashing, PageHash};
+use crate::chunk::{Hashing, PageHash};
 use crate::limits::GROUPS_MAX;
 use crate::store::cells::{Before, Cutter, Host, walk_after};
-use crate::store::{ChunkReader, ExtentBuilder, Index, PagePlace, Recipe};
+use crate::store::{ChunkReader, ExtentBuilder, GroupPositions, Index, PagePlace, Recipe};
 
 use super::super::Error;
 use super::draft::Draft;
@@ -48,7 +47,7 @@ pub(super) struct Placer<'p, 'r> {
     pub present: Vec<bool>,
     /// The group of the base that is expected next.
     pub next: usize,
-    pub positions: Option<HashMap<PageHash, u32, BuildHasherDefault<ChunkIdHasher>>>,
+    pub positions: Option<GroupPositions<'p>>,
     pub strange: usize,
     pub gathered: Gathered,
     pub is_small: bool,
@@ -233,15 +232,13 @@ impl Placer<'_, '_> {
     fn in_base(&mut self, hash: &PageHash) -> Option<PagePlace> {
         let base = self.base?;
         if base.hashes.get(self.next) != Some(hash) {
-            let positions = self
-                .positions
-                .get_or_insert_with(|| base.hashes.iter().copied().zip(0..).collect());
-            let Some(position) = positions.get(hash) else {
+            let positions = self.positions.get_or_insert_with(|| GroupPositions::new(&base.hashes));
+            let Some(position) = positions.find(hash) else {
                 // Probably one that takes the place of the next.
                 self.next += 1;
                 return None;
             };
-            self.next = *position as usize;
+            self.next = position as usize;
         }
         let place = *base.places.get(self.next)?;
         self.next += 1;
