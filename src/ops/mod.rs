@@ -7,6 +7,8 @@ mod check;
 mod clean;
 mod compare_files;
 mod content;
+#[cfg(feature = "web")]
+mod content_key;
 mod copy;
 mod databases;
 mod diff;
@@ -69,6 +71,8 @@ pub use check::{CheckOptions, CheckReport, Damage, Finding, ReadReport, Share, c
 pub use clean::clean_name;
 pub use compare_files::Contents;
 pub use content::{list_pieces, write_content};
+#[cfg(feature = "web")]
+pub use content_key::ContentKey;
 pub use copy::{CopyOptions, CopyReport, copy};
 pub use databases::DatabaseCost;
 pub use diff::{Change, ChangeKind, Diff, DiffOptions, Look, Totals, Tree, diff, look};

@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Bytes that tell what kind of picture it is.
 const HEAD_BYTES: u64 = 64;
 /// Who waits longer than this for the turn of a picture is told to come back.
-const PICTURE_PATIENCE: Duration = Duration::from_secs(20);
+pub const PICTURE_PATIENCE: Duration = Duration::from_secs(20);
 /// Entries of a folder's zip, at most.
 const ZIP_ENTRIES_MAX: usize = 200_000;
 

@@ -26,6 +26,7 @@ mod run_log;
 mod runs;
 mod server;
 mod site;
+mod small;
 mod stories;
 mod throttle;
 mod view;

@@ -51,16 +51,7 @@ impl<S: Send + Sync> FromRequest<S> for Posted {
                 .map(|(name, value)| (name.into_owned(), value.into_owned()))
                 .collect(),
         );
-        // Without a session there is nothing that another page could misuse: programs send a token,
-        // not a cookie.
-        if view.session.is_some() && posted.get("token") != view.form_token() {
-            let what = "this form is out of date, because the service was restarted or you signed in again";
-            return Err(Oops::new(
-                axum::http::StatusCode::BAD_REQUEST,
-                what,
-                "Go back, reload the page, then try again.",
-            ));
-        }
+        view.check_form(posted.get("token"))?;
         Ok(posted)
     }
 }

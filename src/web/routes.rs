@@ -11,7 +11,7 @@ use super::guard::guard;
 use super::oops::Oops;
 use super::pages::{
     browse, compare, health, import, jobs, library, login, overview, quick, restore, settings,
-    snapshot, snapshots,
+    small_picture, snapshot, snapshots, upload,
 };
 use super::site::Site;
 use super::{api, assets, events};
@@ -67,6 +67,7 @@ fn pages() -> Router {
         .route("/snapshots/{name}/zip/", get(browse::zip_all))
         .route("/snapshots/{name}/zip/{*path}", get(browse::zip))
         .route("/snapshots/{name}/export/{kind}", get(restore::zip))
+        .route("/pictures/{width}/{content}", get(small_picture::show))
         .route("/compare", get(compare::choose))
         .route("/compare/{from}/{to}", get(compare::show))
         .route("/library", get(library::show))
@@ -77,6 +78,7 @@ fn pages() -> Router {
         .route("/restore/disarm", post(restore::disarm))
         .route("/export", get(restore::export))
         .route("/import", get(import::show).post(import::run))
+        .route("/import/upload", post(upload::run).layer(DefaultBodyLimit::disable()))
         .route("/jobs", get(jobs::show).post(overview::order))
         .route("/jobs/{id}", get(jobs::one))
         .route("/jobs/{id}/cancel", post(jobs::cancel))

@@ -85,6 +85,14 @@ impl Runs {
         self.list().iter().any(|run| run.outcome.is_none())
     }
 
+    /// Refuses while a command is running.
+    ///
+    /// # Errors
+    /// Names that command.
+    pub fn check_free(&self) -> Result<(), Oops> {
+        check_free(&self.list())
+    }
+
     /// One of them.
     pub fn get(&self, id: u64) -> Option<Run> {
         self.list().iter().find(|run| run.id == id).cloned()
@@ -140,16 +148,21 @@ impl Runs {
     /// # Errors
     /// If another command is running, or if this one cannot be started.
     pub fn start(self: &Arc<Runs>, title: String, arguments: &[OsString]) -> Result<u64, Oops> {
+        self.start_with(title, arguments, ())
+    }
+
+    /// The same; `needed` is dropped when the command has ended, or if it is not started.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn start_with(
+        self: &Arc<Runs>,
+        title: String,
+        arguments: &[OsString],
+        needed: impl Send + 'static,
+    ) -> Result<u64, Oops> {
         let mut list = self.list();
-        if let Some(busy) = list.iter().find(|run| run.outcome.is_none()) {
-            let what =
-                format!("nothing was started, because this is still running: {}", busy.title);
-            return Err(Oops::new(
-                axum::http::StatusCode::CONFLICT,
-                what,
-                "Wait until it is done, or cancel it under Activity.",
-            ));
-        }
+        check_free(&list)?;
         let child = self.spawn(arguments).map_err(|error| cannot_start(&error))?;
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let shown = self.shown(arguments);
@@ -178,6 +191,7 @@ impl Runs {
                     .filter(|run| run.id == id)
                     .for_each(|run| run.far = far.clone())
             });
+            drop(needed);
             runs.finish(id, outcome);
         });
         Ok(id)
@@ -218,6 +232,15 @@ impl Runs {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
+}
+
+fn check_free(list: &VecDeque<Run>) -> Result<(), Oops> {
+    let Some(busy) = list.iter().find(|run| run.outcome.is_none()) else { return Ok(()) };
+    Err(Oops::new(
+        axum::http::StatusCode::CONFLICT,
+        format!("nothing was started, because this is still running: {}", busy.title),
+        "Wait until it is done, or cancel it under Activity.",
+    ))
 }
 
 fn cannot_start(error: &std::io::Error) -> Oops {

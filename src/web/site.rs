@@ -17,6 +17,7 @@ use super::doorway::Doorway;
 use super::quick::Quick;
 use super::run_log::RunLog;
 use super::runs::{Command, Runs};
+use super::small::Smalls;
 use super::stories::Stories;
 
 /// Requests that read the repository at the same time.
@@ -41,6 +42,9 @@ pub struct SiteSettings {
     pub machine: String,
     /// The id of the server of the configuration, where it was found.
     pub server_id: Option<String>,
+    /// Where an uploaded zip lies until it is imported. Not beside the repository, which may lie on
+    /// somebody else's disk.
+    pub uploads: PathBuf,
     /// The directory in which that server puts its own backups.
     pub backups: Option<PathBuf>,
 }
@@ -91,6 +95,8 @@ pub struct Site {
     pub runs: Arc<Runs>,
     /// What happened between snapshots.
     pub stories: Stories,
+    /// Small pictures that were made.
+    pub(super) smalls: Smalls,
     /// Where an armed restore is remembered.
     pub armed_file: PathBuf,
     /// Records that were read for pages before.
@@ -99,6 +105,8 @@ pub struct Site {
     pub(super) reading_much: Arc<Semaphore>,
     pub(super) downloads: Arc<Semaphore>,
     pub(super) pictures: Arc<Semaphore>,
+    pub(super) drawing: Arc<Semaphore>,
+    pub(super) uploading: Arc<Semaphore>,
     pub(super) tabs: Arc<Semaphore>,
 }
 
@@ -123,11 +131,14 @@ impl Site {
             armed_file,
             runs: Arc::new(Runs::new((command, RunLog(runs_file)), board.clone(), orders.clone())),
             stories: Stories::default(),
+            smalls: Smalls::default(),
             records: Arc::default(),
             reading: semaphore(READING_MAX),
             reading_much: semaphore(1),
             downloads: semaphore(DOWNLOADS_MAX),
             pictures: semaphore(PICTURES_MAX),
+            drawing: semaphore(1),
+            uploading: semaphore(1),
             tabs: semaphore(TABS_MAX),
             repository,
             settings,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use jiff::Zoned;
 
@@ -69,6 +70,20 @@ impl View {
     /// What each of their forms carries.
     pub fn form_token(&self) -> String {
         self.site.auth.form_token(self.session.as_deref().unwrap_or_default())
+    }
+
+    /// Refuses a form that does not carry that token.
+    pub fn check_form(&self, token: &str) -> Result<(), Oops> {
+        // Without a session there is nothing that another page could misuse: programs send a token,
+        // not a cookie.
+        if self.session.is_none() || token == self.form_token() {
+            return Ok(());
+        }
+        Err(Oops::new(
+            StatusCode::BAD_REQUEST,
+            "this form is out of date, because the service was restarted or you signed in again",
+            "Go back, reload the page, then try again.",
+        ))
     }
 
     /// Whether they gave the password a short while ago.

@@ -195,6 +195,27 @@ def a_zip_is_downloaded(browser):
             assert archive.read("poster.jpg") == (service.data / FILM / "poster.jpg").read_bytes()
 
 
+def a_backup_is_uploaded(browser):
+    """A zip of the server's own becomes a snapshot; the pictures of the library are drawn in small."""
+    for script in [True, False]:
+        with Service() as service, Watch(browser, PHONE, script=script) as page:
+            sign_in(page, service)
+            before = service.cli("list", "--json").count('"id"')
+            page.goto(service.address + "/import")
+            page.set_input_files("input[name=zip]", ROOT / "tests/fixtures/zips/extremes-12.0.zip")
+            go(page, "text=Upload and import")
+            for _ in range(300):
+                if not page.locator("text=It is running").count() and page.locator(".badge").count():
+                    break
+                time.sleep(0.1)
+                page.reload()
+            assert "running" not in page.inner_text(".badge >> nth=0"), page.inner_text("main")
+            assert service.cli("list", "--json").count('"id"') > before
+            page.goto(service.address + "/library?q=crimson&snapshot=latest~1")
+            drawn = page.locator(".posters img").evaluate_all("all => all.map(one => [one.currentSrc, one.complete && one.naturalWidth])") if script else []
+            assert all("/pictures/" in address and width for address, width in drawn) and (drawn or not script), drawn
+
+
 def wrong_passwords_are_slowed_down(browser):
     with Service() as service, Watch(browser) as page:
         said = []
@@ -246,6 +267,7 @@ def pictures_of_the_documentation(browser):
 
 STORIES = [
     set_up_from_nothing, am_i_safe, a_wrong_poster_is_found_and_brought_back, what_happened_is_compared, the_whole_server_comes_back, a_zip_is_downloaded,
+    a_backup_is_uploaded,
     wrong_passwords_are_slowed_down, retention_is_previewed_and_a_snapshot_removed_by_keyboard, every_page_works_without_a_script, every_page_is_accessible,
     pictures_of_the_documentation,
 ]

@@ -38,6 +38,9 @@ impl Answer {
     }
 }
 
+/// A field of a form: its name, the name of its file, and its content.
+pub type Field<'f> = (&'f str, Option<&'f str>, &'f [u8]);
+
 /// A service with its page.
 pub struct Service {
     child: Child,
@@ -72,7 +75,19 @@ impl Service {
     ) -> Answer {
         let body: Vec<String> =
             form.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        let body = body.join("&");
+        let kind = "application/x-www-form-urlencoded";
+        self.send(method, path, headers, kind, body.join("&").as_bytes())
+    }
+
+    /// Asks, with these headers and a body of this kind.
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        kind: &str,
+        body: &[u8],
+    ) -> Answer {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         // The answer to HTTP/1.0 ends with the connection.
@@ -82,12 +97,11 @@ impl Service {
         }
         headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
         if method == "POST" {
-            head.push_str(&format!(
-                "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n",
-                body.len()
-            ));
+            let length = body.len();
+            head.push_str(&format!("Content-Type: {kind}\r\nContent-Length: {length}\r\n"));
         }
-        stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
+        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+        stream.write_all(body).unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let end = bytes
@@ -126,6 +140,22 @@ impl Service {
         let form: Vec<(&str, &str)> =
             form.iter().copied().chain([("token", token.as_str())]).collect();
         self.ask("POST", path, &[("Cookie", cookie)], &form)
+    }
+
+    /// Sends a form with files as browsers do.
+    pub fn upload(&self, cookie: &str, path: &str, fields: &[Field]) -> Answer {
+        let mut body = Vec::new();
+        for (name, file, content) in fields {
+            let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
+            let head =
+                format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n");
+            body.extend_from_slice(head.as_bytes());
+            body.extend_from_slice(content);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(b"--edge--\r\n");
+        let kind = "multipart/form-data; boundary=edge";
+        self.send("POST", path, &[("Cookie", cookie)], kind, &body)
     }
 
     /// Waits for what a page says.

@@ -11,17 +11,17 @@ use serde_json::Value;
 use super::http::Service;
 use super::support::*;
 
-const PASSWORD: &str = "correct horse";
-const FOLDER: &str = "metadata/library/11/11faabb81f9dcd6ad0913dc529c1f927";
+pub const PASSWORD: &str = "correct horse";
+pub const FOLDER: &str = "metadata/library/11/11faabb81f9dcd6ad0913dc529c1f927";
 
 /// A server with two snapshots between which Ana watched a film and a poster changed.
-struct Home {
-    program: Program,
-    data: PathBuf,
+pub struct Home {
+    pub program: Program,
+    pub data: PathBuf,
     config: PathBuf,
 }
 
-fn home(web: &str) -> Home {
+pub fn home(web: &str) -> Home {
     let program = Program::new();
     let data = program.home.path().join("jellyfin");
     copy_tree(&own_fixture(), &data);
@@ -62,7 +62,7 @@ fn set_password(program: &Program, password: &str) -> i32 {
     child.wait_with_output().unwrap().status.code().unwrap()
 }
 
-fn ids(program: &Program) -> Vec<String> {
+pub fn ids(program: &Program) -> Vec<String> {
     let list = program.json(&["list"]).0;
     list["snapshots"]
         .as_array()

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Zoned;
 
 use crate::service::{Facts, Job, JobLog, Loaded, Standing, WebConfig};
+use crate::source::ScratchFolder;
 use crate::source::read_regular;
 use crate::web::{Board, Command, Doorway, Order, Site, SiteSettings, Started, Watched, start};
 
@@ -98,7 +99,9 @@ fn serve(
         |what: String| Failure::from(crate::service::ConfigError::Value { section: "web", what });
     let (address, base) = (config.address().map_err(value)?, config.base().map_err(value)?);
     let files = |what| state_file(context, what);
-    let (Some(web), Some(armed), Some(runs)) = (files("web"), files("armed"), files("runs")) else {
+    let (Some(web), Some(armed), Some(runs), Some(uploads)) =
+        (files("web"), files("armed"), files("runs"), files("uploads"))
+    else {
         return Err(refuse(
             "the password of the web page cannot be stored".to_owned(),
             "Set HOME or XDG_STATE_HOME.",
@@ -110,6 +113,7 @@ fn serve(
     let settings = SiteSettings {
         server_id: found.and_then(|(_, spec)| spec.server.id),
         backups,
+        uploads: uploads.with_extension(""),
         base,
         allowed_hosts: config.allowed_hosts.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
@@ -117,6 +121,9 @@ fn serve(
     };
     let repository = std::path::absolute(context.repository_path()?)
         .map_err(|error| refuse(error.to_string(), "Give the repository's absolute path."))?;
+    // A service that was killed may have left a zip there. Where that folder cannot be made, the
+    // upload says so.
+    drop(ScratchFolder::create(&settings.uploads));
     let command = command_of(context, loaded, &repository)?;
     let trouble = |trouble: crate::web::AccountsTrouble| {
         refuse(trouble.to_string(), "Fix this, then start the service again.")

@@ -14,6 +14,7 @@ use super::super::oops::Oops;
 use super::super::requests::read;
 use super::super::view::View;
 use super::super::{download, names};
+use super::small_picture::{self, Shown};
 use super::snapshot::meant;
 use super::{page, parts};
 
@@ -154,7 +155,7 @@ fn folder(
         }
         br;
         @if !pictures.is_empty() { div.posters { @for (link, _, found) in &pictures {
-            figure { a href=(link) { img loading="lazy" alt=(display(file_name(&found.entry.path))) src=(view.to(&format!("{base}/picture/{}", names::path(&found.entry.path)))); }
+            figure { a href=(link) { (small_picture::img(view, &snapshot.0, &found.entry, &display(file_name(&found.entry.path)), Shown::Card)) }
                 figcaption { (display(file_name(&found.entry.path))) } }
         } } br; }
         @if !rows.is_empty() { section.card { table.cards {

@@ -10,7 +10,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::figures::{count, short, size};
-use crate::manifest::{display, file_name, parent};
+use crate::manifest::{Entry, display, file_name, parent};
 use crate::ops::{
     self, Change, ChangeKind, DiffOptions, Monitor, Namer, Session, Snapshot, happened,
     image_word_of_file,
@@ -22,6 +22,7 @@ use super::super::names;
 use super::super::oops::Oops;
 use super::super::requests::read;
 use super::super::view::View;
+use super::small_picture::{self, Shown};
 use super::snapshot::meant;
 use super::{page, parts};
 
@@ -152,8 +153,8 @@ fn row(change: &Change) -> Markup {
     } }
 }
 
-/// Paths of one picture before and after.
-type Pair = [Option<Vec<u8>>; 2];
+/// One picture before and after.
+type Pair = [Option<Entry>; 2];
 
 /// Notes a picture by its folder and by what it shows: `poster.jpg` may have become `poster.png`.
 fn note_picture(pictures: &mut BTreeMap<(Vec<u8>, String), Pair>, change: &Change) {
@@ -172,7 +173,7 @@ fn note_picture(pictures: &mut BTreeMap<(Vec<u8>, String), Pair>, change: &Chang
     let pair = pictures.entry(key).or_default();
     for (slot, entry) in pair.iter_mut().zip([&change.before, &change.after]) {
         if let Some(entry) = entry {
-            *slot = Some(entry.path.clone());
+            *slot = Some(entry.clone());
         }
     }
 }
@@ -187,8 +188,12 @@ fn posters(
         let named = namer.as_mut().and_then(|namer| namer.name(folder).ok().flatten());
         named.unwrap_or_else(|| display(file_name(folder)))
     };
-    let src = |snapshot: &Snapshot, path: &[u8]| {
-        view.to(&format!("{}/picture/{}", parts::snapshot_path(&snapshot.0), names::path(path)))
+    let src = |snapshot: &Snapshot, entry: &Entry| {
+        let path = names::path(&entry.path);
+        view.to(&format!("{}/picture/{path}", parts::snapshot_path(&snapshot.0)))
+    };
+    let img = |snapshot: &Snapshot, entry: &Entry, alt: String| {
+        small_picture::img(view, &snapshot.0, entry, &alt, Shown::Beside)
     };
     html! {
         @if !pictures.is_empty() {
@@ -197,14 +202,14 @@ fn posters(
                 p.soft.small { "Before on the left, after on the right. Use the arrow keys to move from one picture to the next." }
                 @for (number, ((folder, word), [old, new])) in pictures.iter().take(PICTURES).enumerate() {
                     @let name = title(folder);
-                    @let back = old.as_ref().map(|path| view.to(&format!("/restore?snapshot={}&path={}&replace=1", short(&before.0), names::value(&names::path(path)))));
+                    @let back = old.as_ref().map(|entry| view.to(&format!("/restore?snapshot={}&path={}&replace=1", short(&before.0), names::value(&names::path(&entry.path)))));
                     article.pair tabindex="-1" aria-label=(format!("{word} of {name}")) {
                         figure {
-                            @match old { Some(path) => img loading="lazy" alt=(format!("{word} of {name}, before")) src=(src(before, path));, None => p.soft { "There was no picture." } }
+                            @match old { Some(old) => (img(before, old, format!("{word} of {name}, before"))), None => p.soft { "There was no picture." } }
                             figcaption { (name) ", before" @if let Some(back) = back { ". " a href=(back) aria-label=(format!("Bring this one back: {word} of {name}")) { "Bring this one back" } } }
                         }
                         figure {
-                            @match new { Some(path) => img loading="lazy" alt=(format!("{word} of {name}, after")) src=(src(after, path));, None => p.soft { "The picture was removed." } }
+                            @match new { Some(new) => (img(after, new, format!("{word} of {name}, after"))), None => p.soft { "The picture was removed." } }
                             figcaption { (name) ", after" }
                         }
                         @if let (Some(old), Some(new)) = (old, new) { (over(number, &name, &src(before, old), &src(after, new))) }

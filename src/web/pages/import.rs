@@ -64,7 +64,15 @@ pub async fn show(view: View) -> Result<Response, Oops> {
                     }
                 }
             }
-            p.soft { "To import another zip, copy it into that directory, or run in a terminal: " code { (terminal) } }
+        }
+        section.card {
+            h2 { "Upload a zip" }
+            form method="post" action=(view.to("/import/upload")) enctype="multipart/form-data" {
+                (parts::token(&view))
+                label { "A zip that Jellyfin made:" input type="file" name="zip" accept=".zip,application/zip" required; }
+                button { "Upload and import" }
+            }
+            p.soft { "The uploaded zip is removed when it is imported. To import a zip of this machine without uploading it, run in a terminal: " code { (terminal) } }
         }
     };
     Ok(page(&view, "Import", false, main))

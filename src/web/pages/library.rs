@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use crate::figures::short;
-use crate::manifest::{Catalog, Kind, display, file_name};
+use crate::manifest::{Catalog, Entry, Kind, display, file_name};
 use crate::ops::{
     Monitor, Session, Snapshot, Titled, Wanted, WantedPaths, all_titled, called_so,
     image_word_of_file, titles,
@@ -18,6 +18,7 @@ use super::super::oops::Oops;
 use super::super::requests::{read, read_much};
 use super::super::stories::before;
 use super::super::view::View;
+use super::small_picture::{self, Shown};
 use super::snapshot::of_a_server;
 use super::{page, parts};
 
@@ -70,7 +71,7 @@ fn cards(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> 
         titles(session.repository(), &index, &snapshot, asked.q.trim())?
     };
     let more = found.len().saturating_sub(SHOWN);
-    let shown: Vec<(&Titled, Option<Vec<u8>>)> = found
+    let shown: Vec<(&Titled, Option<Entry>)> = found
         .iter()
         .take(SHOWN)
         .map(|titled| (titled, poster(session, &snapshot, titled)))
@@ -78,13 +79,13 @@ fn cards(session: &Session, view: &View, asked: &Asked) -> Result<Markup, Oops> 
     Ok(html! {
         p { "As of the snapshot of " (parts::at(view, parts::taken(&snapshot.1))) "." }
         @if shown.is_empty() { p { "Nothing was found. Try a part of the title." } }
-        div.posters { @for (titled, poster) in &shown { (card(view, &snapshot, titled, poster.as_deref())) } }
+        div.posters { @for (titled, poster) in &shown { (card(view, &snapshot, titled, poster.as_ref())) } }
         @if more > 0 { p { "And " (more) " more. Search for a title to find them." } }
     })
 }
 
 /// The first poster among an item's own folders.
-fn poster(session: &Session, snapshot: &Snapshot, titled: &Titled) -> Option<Vec<u8>> {
+fn poster(session: &Session, snapshot: &Snapshot, titled: &Titled) -> Option<Entry> {
     let pictures = |folder: &Vec<u8>| session.list(snapshot, folder, None, 100).ok();
     let is_poster = |path: &[u8]| {
         image_word_of_file(&String::from_utf8_lossy(file_name(path))) == Some("poster")
@@ -94,21 +95,22 @@ fn poster(session: &Session, snapshot: &Snapshot, titled: &Titled) -> Option<Vec
         .iter()
         .filter(|path| path.starts_with(b"metadata") || path.starts_with(b"config/users"))
         .filter_map(pictures);
-    let found: Vec<Vec<u8>> =
-        listed.flat_map(|listed| listed.entries).map(|found| found.entry.path).collect();
-    let profile = |path: &&Vec<u8>| file_name(path).starts_with(b"profile");
-    found.iter().find(|path| is_poster(path)).or_else(|| found.iter().find(profile)).cloned()
+    let found: Vec<Entry> =
+        listed.flat_map(|listed| listed.entries).map(|found| found.entry).collect();
+    let profile = |entry: &&Entry| file_name(&entry.path).starts_with(b"profile");
+    found
+        .iter()
+        .find(|entry| is_poster(&entry.path))
+        .or_else(|| found.iter().find(profile))
+        .cloned()
 }
 
-fn card(view: &View, snapshot: &Snapshot, titled: &Titled, poster: Option<&[u8]>) -> Markup {
+fn card(view: &View, snapshot: &Snapshot, titled: &Titled, poster: Option<&Entry>) -> Markup {
     let link = view.to(&format!("/library/{:032x}?snapshot={}", titled.id, short(&snapshot.0)));
-    let src = poster.map(|path| {
-        view.to(&format!("{}/picture/{}", parts::snapshot_path(&snapshot.0), names::path(path)))
-    });
     html! {
         figure {
             a href=(link) {
-                @match src { Some(src) => img loading="lazy" alt="" src=(src);, None => span.soft { "no picture " } }
+                @match poster { Some(poster) => (small_picture::img(view, &snapshot.0, poster, "", Shown::Card)), None => span.soft { "no picture " } }
                 (titled.name)
             }
             figcaption.soft { (titled.kind) @if let Some(year) = titled.year { ", " (year) } }
@@ -207,7 +209,7 @@ fn pictures(
             div.posters { @for (found, version) in shown {
                 @if let (Some((last, record)), Some((_, first))) = (catalog.snapshots.get(version.last), catalog.snapshots.get(version.first)) {
                     figure {
-                        img loading="lazy" alt=(display(file_name(&found.path))) src=(view.to(&format!("{}/picture/{}", parts::snapshot_path(last), names::path(&found.path))));
+                        (small_picture::img(view, last, &version.entry, &display(file_name(&found.path)), Shown::Card))
                         figcaption {
                             (display(file_name(&found.path))) ", from " (parts::at(view, parts::taken(first)))
                             @if version.until.is_some() { " to " (parts::at(view, parts::taken(record))) } @else { " until now" }

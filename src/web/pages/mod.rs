@@ -13,8 +13,10 @@ pub mod quick;
 pub mod restore;
 mod restore_command;
 pub mod settings;
+pub mod small_picture;
 pub mod snapshot;
 pub mod snapshots;
+pub mod upload;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
