@@ -140,18 +140,23 @@ impl RecipeBody {
 
     /// The groups that the recipe tells of itself: number, extent's number here, first byte there,
     /// length and hash.
-    pub fn told_groups(&self) -> Vec<(u32, PagePlace, u32, PageHash)> {
-        let Some(cells) = &self.cells else { return Vec::new() };
-        let mut told = Vec::with_capacity(cells.lens.len());
-        let mut rest = cells.lens.iter().zip(&self.hashes);
-        for run in &self.runs {
-            let mut slot = run.place.slot;
-            for ((len, hash), group) in rest.by_ref().take(run.pages as usize).zip(run.page..) {
-                told.push((group, PagePlace { extent: run.place.extent, slot }, *len, *hash));
-                slot = slot.saturating_add(*len);
-            }
-        }
-        told
+    pub fn told_groups(&self) -> impl Iterator<Item = (u32, PagePlace, u32, PageHash)> {
+        let lens = self.cells.as_ref().map_or(&[][..], |cells| cells.lens.as_slice());
+        let starts = self.runs.iter().scan(0usize, |next, run| {
+            let start = *next;
+            *next = next.saturating_add(run.pages as usize);
+            Some((start, run))
+        });
+        starts.flat_map(move |(start, run)| {
+            let lens = lens.get(start..).unwrap_or_default();
+            let hashes = self.hashes.get(start..).unwrap_or_default();
+            let own = lens.iter().zip(hashes).zip(run.page..).take(run.pages as usize);
+            own.scan(run.place.slot, move |next, ((len, hash), group)| {
+                let place = PagePlace { extent: run.place.extent, slot: *next };
+                *next = next.saturating_add(*len);
+                Some((group, place, *len, *hash))
+            })
+        })
     }
 
     pub(super) fn encode_cells(&self, cells: &CellsBody) -> Vec<u8> {
@@ -359,7 +364,7 @@ fn step(base: Option<&Recipe>, id: ChunkId, body: &RecipeBody) -> Result<Recipe,
     let mut lens: Vec<u32> = Vec::with_capacity(likely);
     recipe.hashes.reserve_exact(likely);
     recipe.places.reserve_exact(likely);
-    let mut told = body.told_groups().into_iter().peekable();
+    let mut told = body.told_groups().peekable();
     let mut copies = cells.copies.iter().peekable();
     while lens.len() < groups {
         if let Some(copy) = copies.next_if(|copy| copy.at as usize == lens.len()) {

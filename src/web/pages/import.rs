@@ -50,7 +50,7 @@ pub async fn show(view: View) -> Result<Response, Oops> {
     let terminal = view.site.runs.shown(&["import", "backup.zip"].map(OsString::from));
     let main = html! {
         h1 { "Import Jellyfin's own backups" }
-        p { "Each zip becomes a snapshot with the zip's date. Then you can browse it, compare it, and restore from it. What other snapshots already contain is not stored again. The zips stay where they are." }
+        p { "Each zip becomes a snapshot with the zip's date. Then you can browse it, compare it, and restore from it. What other snapshots already contain is not stored again. Zips in the server's directory stay where they are." }
         section.card {
             @match &view.site.settings.backups {
                 None => p { "The server's directory was not found when the service started, so its backups cannot be listed." },
@@ -72,6 +72,7 @@ pub async fn show(view: View) -> Result<Response, Oops> {
                 label { "A zip that Jellyfin made:" input type="file" name="zip" accept=".zip,application/zip" required; }
                 button { "Upload and import" }
             }
+            br;
             p.soft { "The uploaded zip is removed when it is imported. To import a zip of this machine without uploading it, run in a terminal: " code { (terminal) } }
         }
     };

@@ -110,7 +110,7 @@ fn card(view: &View, snapshot: &Snapshot, titled: &Titled, poster: Option<&Entry
     html! {
         figure {
             a href=(link) {
-                @match poster { Some(poster) => (small_picture::img(view, &snapshot.0, poster, "", Shown::Card)), None => span.soft { "no picture " } }
+                @match poster { Some(poster) => (small_picture::img(view, &snapshot.0, poster, "", Shown::Card)), None => span.blank.soft { "no picture" } }
                 (titled.name)
             }
             figcaption.soft { (titled.kind) @if let Some(year) = titled.year { ", " (year) } }
