@@ -110,6 +110,15 @@ fn store_hint(error: &store::Error) -> Option<String> {
         store::Error::WrongPassphrase { .. } | store::Error::Key { .. } => {
             "Nothing was changed. Check the passphrase, and that it is this repository's (jellyvault key list shows its keys). If it is lost, use the recovery key: jellyvault key recover."
         }
+        store::Error::NoSecret { .. } => {
+            "Nothing was changed. Correct this, then run the same command again."
+        }
+        store::Error::Forged { .. } => {
+            "Nothing was changed. Delete repo.toml, then run jellyvault repair: it takes the settings from repo.copy.toml or from the keys."
+        }
+        store::Error::NoCache { .. } => {
+            "Nothing was changed. Set XDG_CACHE_HOME to a directory that this user can write to, then run the same command again."
+        }
         store::Error::NoSettings { .. } => {
             "If you have a copy of repo.toml, put it back. Otherwise run jellyvault repair: it writes new settings and recovers every snapshot it can find in the data."
         }

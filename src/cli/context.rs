@@ -53,7 +53,7 @@ impl passphrase::User for Context {
     fn configured(&self) -> Result<EncryptionConfig, crate::store::Error> {
         let settings = self
             .settings()
-            .map_err(|failure| crate::store::Error::Key { what: failure.in_one_line() })?;
+            .map_err(|failure| crate::store::Error::NoSecret { what: failure.in_one_line() })?;
         Ok(settings.config.encryption.clone())
     }
 

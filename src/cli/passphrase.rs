@@ -59,7 +59,8 @@ pub fn unlock_other(
     };
     let of_it = |what: &str| Error::Key { what: format!("{}: {what}", path.display()) };
     if let Some(own) = own {
-        let secret = own.map_err(|what| of_it(&what))?;
+        let secret =
+            own.map_err(|what| Error::NoSecret { what: format!("{}: {what}", path.display()) })?;
         return slots.open(&secret).map_err(|error| match error {
             // Two repositories are open: which of them is meant?
             Error::WrongPassphrase { .. } => of_it(&error.to_string()),
@@ -71,7 +72,7 @@ pub fn unlock_other(
     }
     ask_and_open(user, slots, &format!("Passphrase of {}: ", path.display())).map_err(|error| {
         match error {
-            Error::Locked => Error::Key {
+            Error::Locked => Error::NoSecret {
                 what: format!(
                     "no passphrase was given that opens {}: give it with --to-passphrase-file FILE or --to-passphrase-command COMMAND",
                     path.display()
@@ -98,7 +99,7 @@ fn ask_and_open(user: &dyn User, slots: &KeySlots, question: &str) -> Result<(u3
 
 /// What a file, a command or systemd gives; nothing where none is named.
 fn given(user: &dyn User) -> Result<Option<Secret>, Error> {
-    let wrong = |what: String| Error::Key { what };
+    let wrong = |what: String| Error::NoSecret { what };
     let global = user.global();
     if let Some(file) = &global.passphrase_file {
         return of_file(user, file).map(Some).map_err(wrong);
@@ -197,7 +198,7 @@ pub fn ask(user: &dyn User, question: &str) -> Result<Option<Secret>, Error> {
         return Ok(None);
     }
     super::bar::clear();
-    let typed = rpassword::prompt_password(question).map_err(|error| Error::Key {
+    let typed = rpassword::prompt_password(question).map_err(|error| Error::NoSecret {
         what: format!("the passphrase could not be read from the terminal ({error})"),
     })?;
     if typed.is_empty() { Ok(None) } else { Ok(Some(Secret::new(typed.into_bytes()))) }

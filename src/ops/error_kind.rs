@@ -79,9 +79,12 @@ impl Error {
             Error::Store(error) | Error::Manifest(crate::manifest::Error::Store(error)) => {
                 match error {
                     S::NoRepository { .. } => ErrorKind::NoRepository,
-                    S::Locked | S::KeysLost | S::WrongPassphrase { .. } | S::Key { .. } => {
-                        ErrorKind::Locked
-                    }
+                    S::Locked
+                    | S::KeysLost
+                    | S::Forged { .. }
+                    | S::NoSecret { .. }
+                    | S::WrongPassphrase { .. }
+                    | S::Key { .. } => ErrorKind::Locked,
                     S::NoSettings { .. } => ErrorKind::Damaged,
                     S::Exists { .. } => ErrorKind::RepositoryExists,
                     S::NotEmpty { .. } => ErrorKind::NotEmpty,

@@ -210,6 +210,29 @@ pub enum Error {
         /// Files of keys that could not be read as such.
         damaged: usize,
     },
+    /// The settings hide that the repository is encrypted.
+    #[error(
+        "the settings of the repository {} say that it is not encrypted, but it has keys: somebody changed them",
+        folder.display()
+    )]
+    Forged {
+        /// The repository's folder.
+        folder: std::path::PathBuf,
+    },
+    /// The passphrase cannot be had from where it should come.
+    #[error("{what}")]
+    NoSecret {
+        /// Why not.
+        what: String,
+    },
+    /// The cache of an encrypted repository cannot be created.
+    #[error("the cache of the encrypted repository cannot be created in {}", folder.display())]
+    NoCache {
+        /// Where caches are.
+        folder: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A key or what opens it cannot be used.
     #[error("{what}")]
     Key {

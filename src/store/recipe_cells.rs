@@ -143,15 +143,13 @@ impl RecipeBody {
     pub fn told_groups(&self) -> impl Iterator<Item = (u32, PagePlace, u32, PageHash)> {
         let lens = self.cells.as_ref().map_or(&[][..], |cells| cells.lens.as_slice());
         let starts = self.runs.iter().scan(0usize, |next, run| {
-            let start = *next;
             *next = next.saturating_add(run.pages as usize);
-            Some((start, run))
+            Some((next.saturating_sub(run.pages as usize), run))
         });
         starts.flat_map(move |(start, run)| {
-            let lens = lens.get(start..).unwrap_or_default();
-            let hashes = self.hashes.get(start..).unwrap_or_default();
-            let own = lens.iter().zip(hashes).zip(run.page..).take(run.pages as usize);
-            own.scan(run.place.slot, move |next, ((len, hash), group)| {
+            let lens = lens.get(start..).unwrap_or_default().iter();
+            let own = lens.zip(self.hashes.get(start..).unwrap_or_default()).zip(run.page..);
+            own.take(run.pages as usize).scan(run.place.slot, move |next, ((len, hash), group)| {
                 let place = PagePlace { extent: run.place.extent, slot: *next };
                 *next = next.saturating_add(*len);
                 Some((group, place, *len, *hash))

@@ -103,16 +103,11 @@ impl Repository {
                 let Some(home) = &access.cache_home else { return Ok(None) };
                 LocalCache::for_remote(home, &config.id, root)
                     .map(Some)
-                    .map_err(|source| Error::Local { verb: "create", path: home.clone(), source })
+                    .map_err(|source| Error::NoCache { folder: home.clone(), source })
             },
         )?;
         if !repository.config.is_encrypted() && KeySlots::are_there(repository.backend())? {
-            return Err(Error::Key {
-                what: format!(
-                    "the settings of the repository {} say that it is not encrypted, but it has keys: somebody changed them",
-                    root.display()
-                ),
-            });
+            return Err(Error::Forged { folder: root.to_path_buf() });
         }
         Ok(Repository { location: Location::Folder(root.to_path_buf()), ..repository })
     }

@@ -559,3 +559,34 @@ fn sizes_of_posters_cannot_be_found_among_the_packs() {
     let named = sizes.iter().filter(|size| told(**size) == 1).count();
     assert!(named * 3 < sizes.len(), "{named} of {} posters are told by their sizes", sizes.len());
 }
+
+/// What an error advises is what helps.
+#[test]
+fn the_hint_fits_what_keeps_an_encrypted_repository_shut() {
+    let locked = Locked::new(&[]);
+    let data = locked.instance();
+    locked.snapshot(&data);
+    let hint = |(refused, code): (Value, i32)| {
+        assert_eq!(code, 1, "{refused}");
+        refused["error"]["hint"].as_str().unwrap().to_owned()
+    };
+    let missing = hint(locked.with(Path::new("/does/not/exist"), &["list"]));
+    assert!(missing.contains("Correct this"), "{missing}");
+    // A cache that cannot be created: not the repository's directory is at fault.
+    let mut command = locked.program.command(&["--json", "list"]);
+    command.env("JELLYVAULT_PASSPHRASE_FILE", &locked.passphrase).env("HOME", "/proc");
+    let done = command.stdin(std::process::Stdio::null()).output().unwrap();
+    let refused: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let cache = hint((refused, done.status.code().unwrap()));
+    assert!(cache.contains("XDG_CACHE_HOME"), "{cache}");
+    // Settings of a plain repository: the hint is followed to the end.
+    let plain = Program::plain();
+    plain.ok(&["init"]);
+    let repo = &locked.program.repo;
+    std::fs::copy(plain.repo.join("repo.toml"), repo.join("repo.toml")).unwrap();
+    let forged = hint(locked.json(&["list"]));
+    assert!(forged.contains("Delete repo.toml") && forged.contains("repair"), "{forged}");
+    std::fs::remove_file(repo.join("repo.toml")).unwrap();
+    assert_eq!(locked.json(&["repair"]).1, 0);
+    assert_eq!(locked.restores("out").1, 0);
+}
