@@ -17,6 +17,8 @@ use super::message::{LIMIT, Message, SendError};
 const MAILERS: [&str; 3] = ["/usr/sbin/sendmail", "/usr/lib/sendmail", "/usr/bin/sendmail"];
 /// Characters of a line of the body.
 const LINE_CHARS: usize = 76;
+/// Bytes of text in an encoded word: with its frame, base64 of 45 bytes has 72 characters.
+const WORD_BYTES: usize = 45;
 /// A password is no longer than this, in bytes.
 const PASSWORD_BYTES_MAX: u64 = 4096;
 
@@ -181,9 +183,23 @@ fn text(from: &str, people: &[String], message: &Message) -> String {
     )
 }
 
-/// Text that is not ASCII may stand in the body, but not in a header.
+/// Text for a header. What is not ASCII is written in encoded words (RFC 2047), which may have 75
+/// characters each.
 fn header(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii() && !c.is_ascii_control() { c } else { '?' }).collect()
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.is_ascii() {
+        return text;
+    }
+    let mut words: Vec<String> = Vec::new();
+    for c in text.chars() {
+        match words.last_mut() {
+            Some(word) if word.len() + c.len_utf8() <= WORD_BYTES => word.push(c),
+            _ => words.push(c.to_string()),
+        }
+    }
+    let encoded =
+        words.iter().map(|word| format!("=?utf-8?B?{}?=", BASE64.encode(word.as_bytes())));
+    encoded.collect::<Vec<_>>().join("\n ")
 }
 
 /// Sends it by the system's own mailer.

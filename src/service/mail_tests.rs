@@ -79,7 +79,7 @@ fn a_mail_server_gets_the_message_whole() {
     has("RCPT TO:<ana@example.org>");
     has("RCPT TO:<ben@example.org>");
     has("To: ana@example.org, ben@example.org");
-    has("Subject: jellyvault: not protected ? ?");
+    has("Subject: =?utf-8?B?amVsbHl2YXVsdDogbm90IHByb3RlY3RlZCDigJMgw4Q=?=");
     assert!(told.iter().any(|line| line.starts_with("Date: ") && line.len() > 20), "{told:?}");
     assert!(!told.iter().any(|line| line.starts_with("AUTH")), "{told:?}");
     let body: String = told.iter().skip_while(|line| !line.is_empty()).cloned().collect();
@@ -196,4 +196,22 @@ fn settings_that_do_not_fit_are_told_and_the_password_is_not_shown() {
     ] {
         assert!(wrong.check().is_err(), "{wrong:?}");
     }
+}
+
+#[test]
+fn subjects_in_any_language_are_short_lines_that_are_read_back() {
+    assert_eq!(header("all is\r\nwell"), "all is  well");
+    let title =
+        "Anas Überwachung: 日本語のタイトルはここでとても長いです、そして続きます ".repeat(5);
+    let told = header(&title);
+    let mut read = Vec::new();
+    for line in told.split("\n ") {
+        assert!(line.len() <= 75 && line.is_ascii(), "{line}");
+        let word =
+            line.strip_prefix("=?utf-8?B?").and_then(|word| word.strip_suffix("?=")).unwrap();
+        let bytes = BASE64.decode(word.as_bytes()).unwrap();
+        assert!(std::str::from_utf8(&bytes).is_ok(), "a character is cut in two");
+        read.extend(bytes);
+    }
+    assert_eq!(String::from_utf8(read).unwrap(), title);
 }
