@@ -15,7 +15,7 @@ THINK = 1.0
 PAGES = [
     "/", "/snapshots", "/snapshots?q=ana&changes=1", "/snapshots/latest", "/snapshots/{any}", "/snapshots/latest/browse/metadata/library",
     "/snapshots/{any}/browse/metadata/more/000", "/compare/{before}/{any}", "/library", "/library?q=crimson", f"/library/{ITEM}", "/restore", "/jobs",
-    "/health", "/settings", "/settings/retention", "/api/v1/status", "/api/v1/snapshots", f"/snapshots/latest/picture/metadata/library/11/{ITEM}/poster.jpg",
+    "/health", "/settings", "/settings/retention", "/api/v1/status", "/api/v1/snapshots", f"/snapshots/latest/picture/metadata/library/11/{ITEM}/poster.jpg", "{small}",
 ]
 
 
@@ -92,7 +92,7 @@ class Service:
         origin = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"} if body else {}
         connection.request(method, path, body, origin | (headers if headers is not None else {"Cookie": self.cookie}))
         answer = connection.getresponse()
-        answer.read()
+        self.last = answer.read()
         connection.close()
         return answer.status, answer.headers.get("set-cookie") or ""
 
@@ -149,10 +149,13 @@ def main():
         time.sleep(20)
         woken = (service.switches() - before) / 20
 
+        service.ask("GET", "/library")
+        small = re.findall(r"/pictures/[0-9]+/[0-9a-f-]+", service.last.decode())
+
         def page():
             kind = random.choice(PAGES)
             at = random.randrange(1, len(ids))
-            return kind, kind.format(any=ids[at], before=ids[at - 1])
+            return kind, kind.format(any=ids[at], before=ids[at - 1], small=random.choice(small))
 
         def crowd(times, failures, is_elsewhere):
             until, captures = time.monotonic() + given.seconds, []

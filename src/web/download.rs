@@ -107,7 +107,7 @@ async fn streamed(
 }
 
 /// The bytes that a thread writes; the place is given back when they are sent.
-fn sent(
+pub(super) fn sent(
     view: &View,
     place: OwnedSemaphorePermit,
     work: impl FnOnce(&Session, &mut dyn Write) -> Result<(), Error> + Send + 'static,

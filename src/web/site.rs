@@ -95,7 +95,7 @@ pub struct Site {
     pub runs: Arc<Runs>,
     /// What happened between snapshots.
     pub stories: Stories,
-    /// Small pictures that were made.
+    /// Small pictures that were made before.
     pub(super) smalls: Smalls,
     /// Where an armed restore is remembered.
     pub armed_file: PathBuf,

@@ -101,7 +101,8 @@ impl Service {
             head.push_str(&format!("Content-Type: {kind}\r\nContent-Length: {length}\r\n"));
         }
         stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
+        // A refusal may come before all of it is sent.
+        drop(stream.write_all(body));
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let end = bytes

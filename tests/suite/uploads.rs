@@ -15,7 +15,7 @@ fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// Zips that lie anywhere in the home, but for those of the server itself.
+/// Zips, and folders for them, that lie anywhere in the home, but for those of the server itself.
 fn left(home: &Home) -> Vec<PathBuf> {
     let mut waiting = vec![home.program.home.path().to_owned()];
     let mut found = Vec::new();
@@ -25,7 +25,10 @@ fn left(home: &Home) -> Vec<PathBuf> {
             if path == home.data {
                 continue;
             }
-            if entry.file_type().unwrap().is_dir() {
+            let is_scratch = entry.file_name().to_str().unwrap().starts_with("jellyvault-copy-");
+            if is_scratch {
+                found.push(path);
+            } else if entry.file_type().unwrap().is_dir() {
                 waiting.push(path);
             } else if path.extension().is_some_and(|end| end == "zip") {
                 found.push(path);

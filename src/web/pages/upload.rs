@@ -6,22 +6,25 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::Multipart;
 use axum::extract::multipart::{Field, MultipartError};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use tokio::sync::mpsc::channel;
+use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::source::ScratchFolder;
 
 use super::super::oops::Oops;
 use super::super::view::View;
 
-/// A browser that sends nothing for this long is disconnected.
+/// A browser that sends nothing for this long is given up.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// So long the rest of a refused zip is read, because browsers show no answer before they have sent
 /// all of it.
 const REFUSED_PATIENCE: Duration = Duration::from_secs(600);
+/// The free space is looked at again after so many bytes: a browser need not say how many come.
+const SPACE_STEP: u64 = 64 << 20;
 /// Parts that wait to be written.
 const PARTS: usize = 4;
 /// The longest token of a form, in bytes.
@@ -39,11 +42,13 @@ pub async fn run(view: View, headers: HeaderMap, mut form: Multipart) -> Result<
             "Wait until it has arrived, then try again.",
         )
     };
-    let _turn = view.site.uploading.clone().try_acquire_owned().map_err(|_| busy())?;
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let bytes = length.and_then(|length| length.parse().ok()).unwrap_or(0);
-    let taken = take(&view, bytes, &mut form).await;
-    if taken.is_err() {
+    let taken = match view.site.uploading.clone().try_acquire_owned() {
+        Ok(_turn) => take(&view, bytes, &mut form).await,
+        Err(_) => Err(busy()),
+    };
+    if taken.as_ref().is_err_and(|oops| oops.status != StatusCode::REQUEST_TIMEOUT) {
         // If the browser stays silent, it gets no answer.
         crate::tolerate(tokio::time::timeout(REFUSED_PATIENCE, drop_rest(&mut form)).await);
     }
@@ -53,9 +58,10 @@ pub async fn run(view: View, headers: HeaderMap, mut form: Multipart) -> Result<
     Ok(Redirect::to(&view.to(&format!("/jobs/{run}"))).into_response())
 }
 
+/// Reads what is left of a form, until it ends, fails, or stops arriving.
 async fn drop_rest(form: &mut Multipart) {
-    while let Ok(Some(mut field)) = form.next_field().await {
-        while let Ok(Some(_)) = field.chunk().await {}
+    while let Ok(mut field) = next(form).await {
+        while let Ok(Some(_)) = chunk(&mut field).await {}
     }
 }
 
@@ -85,23 +91,29 @@ async fn take(
         return Err(no_zip());
     }
     let name = file_name(name);
-    let place = view.site.settings.uploads.clone();
-    let folder = tokio::task::spawn_blocking(move || folder_for(&place, bytes)).await;
-    let folder = folder.map_err(|_| no_room("its folder cannot be made"))??;
-    store(&mut field, folder.path.join(&name)).await?;
+    let folder =
+        store(&mut field, (view.site.settings.uploads.clone(), name.clone()), bytes).await?;
     Ok((folder, name))
-}
-
-fn folder_for(place: &Path, bytes: u64) -> Result<ScratchFolder, Oops> {
-    let folder = ScratchFolder::create(place)
-        .map_err(|error| no_room(&format!("{}: {error}", place.display())))?;
-    folder.check_space(bytes).map_err(|error| no_room(&error.to_string()))?;
-    Ok(folder)
 }
 
 fn no_room(why: &str) -> Oops {
     let what = format!("the zip was not taken: {why}");
     Oops::new(StatusCode::INSUFFICIENT_STORAGE, what, "Free some space, then upload it again.")
+}
+
+/// The zip cannot be written.
+fn not_written(place: &Path, error: &std::io::Error) -> Oops {
+    use std::io::ErrorKind as Kind;
+    let why = format!("{}: {error}", place.display());
+    if matches!(error.kind(), Kind::StorageFull | Kind::QuotaExceeded) {
+        return no_room(&why);
+    }
+    let todo = "Let the service's user write there, or set XDG_STATE_HOME to another directory and restart the service.";
+    Oops::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        format!("the zip was not taken, because it cannot be written to {why}"),
+        todo,
+    )
 }
 
 /// The next field of the form.
@@ -110,7 +122,7 @@ async fn next(form: &mut Multipart) -> Result<Field<'_>, Oops> {
     field.map_err(|error| cut_off(&error))?.ok_or_else(no_zip)
 }
 
-async fn chunk(field: &mut Field<'_>) -> Result<Option<axum::body::Bytes>, Oops> {
+async fn chunk(field: &mut Field<'_>) -> Result<Option<Bytes>, Oops> {
     let part = tokio::time::timeout(PATIENCE, field.chunk()).await.map_err(|_| too_slow())?;
     part.map_err(|error| cut_off(&error))
 }
@@ -120,24 +132,28 @@ fn no_zip() -> Oops {
 }
 
 fn too_slow() -> Oops {
-    Oops::bad("the upload stopped arriving, so nothing was imported")
+    Oops::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "the upload stopped arriving, so nothing was imported",
+        "Check the connection, then upload it again.",
+    )
 }
 
 fn cut_off(error: &MultipartError) -> Oops {
     Oops::bad(format!("the upload was cut off, so nothing was imported: {}", error.body_text()))
 }
 
-/// Writes what arrives to a new file. What does not begin as a zip is refused at once.
-async fn store(field: &mut Field<'_>, path: PathBuf) -> Result<(), Oops> {
-    let (parts, mut received) = channel::<axum::body::Bytes>(PARTS);
-    // Not on the runtime's own thread, because the disk may be slow.
-    let writer = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
-        let mut file = File::create_new(path)?;
-        while let Some(part) = received.blocking_recv() {
-            file.write_all(&part)?;
-        }
-        Ok(())
-    });
+/// Writes what arrives to a new file in a folder of its own. What does not begin as a zip is refused
+/// at once.
+async fn store(
+    field: &mut Field<'_>,
+    (place, name): (PathBuf, String),
+    bytes: u64,
+) -> Result<ScratchFolder, Oops> {
+    let (parts, received) = channel(PARTS);
+    // Not on the runtime's own thread, because the disk may be slow. If nobody waits for the folder
+    // any more, it is removed there, too.
+    let writer = tokio::task::spawn_blocking(move || write(&place, &name, bytes, received));
     let mut head = Vec::new();
     while let Some(part) = chunk(field).await? {
         if head.len() < ZIP_HEAD.len() {
@@ -152,17 +168,40 @@ async fn store(field: &mut Field<'_>, path: PathBuf) -> Result<(), Oops> {
         }
     }
     drop(parts);
-    let failed = |error: std::io::Error| no_room(&error.to_string());
-    let written = writer.await.map_err(|_| failed(std::io::ErrorKind::Other.into()))?;
-    written.map_err(failed)?;
-    if head != ZIP_HEAD {
-        return Err(Oops::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "this file is not a zip, so nothing was imported",
-            "Choose a zip that Jellyfin made: under Dashboard, Backups, or in its folder data/backups.",
-        ));
+    let folder = writer.await.map_err(|_| no_room("the writer ended"))??;
+    if head == ZIP_HEAD {
+        return Ok(folder);
     }
-    Ok(())
+    // What was written may take long to remove.
+    tokio::task::spawn_blocking(|| drop(folder));
+    Err(Oops::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "this file is not a zip, so nothing was imported",
+        "Choose a zip that Jellyfin made: under Dashboard, Backups, or in its folder data/backups.",
+    ))
+}
+
+fn write(
+    place: &Path,
+    name: &str,
+    bytes: u64,
+    mut received: Receiver<Bytes>,
+) -> Result<ScratchFolder, Oops> {
+    let failed = |error: std::io::Error| not_written(place, &error);
+    let folder = ScratchFolder::create(place).map_err(failed)?;
+    let check = |bytes| folder.check_space(bytes).map_err(|error| no_room(&error.to_string()));
+    check(bytes)?;
+    let mut file = File::create_new(folder.path.join(name)).map_err(failed)?;
+    let mut unchecked = 0;
+    while let Some(part) = received.blocking_recv() {
+        file.write_all(&part).map_err(failed)?;
+        unchecked += part.len() as u64;
+        if unchecked >= SPACE_STEP {
+            check(0)?;
+            unchecked = 0;
+        }
+    }
+    Ok(folder)
 }
 
 /// The file's name, as every system accepts it.
