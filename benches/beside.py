@@ -16,7 +16,7 @@ import time
 
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(here, "peers"))
-from measure import environment, fill, run, size_of
+from measure import environment, fill, run, size_of, touch_memory
 from tools import TOOLS
 
 database, runs = sys.argv[1], int(sys.argv[2])
@@ -24,6 +24,8 @@ place = tempfile.mkdtemp(prefix="jellyvault-beside-", dir=os.environ.get("WORK")
 source, live = os.path.join(place, "source"), os.path.join(place, "source/library.db")
 environment = environment(os.path.join(here, "../.bench/bin"), place)
 results = {}
+# More than any of the programs needs.
+FREE_BYTES = 3 << 30
 
 
 def tool(argument):
@@ -53,6 +55,7 @@ def stored(name):
 
 def ask(name, what, **others):
     """One command of a program, measured."""
+    touch_memory(FREE_BYTES)
     done = run(fill(programs[name][what], values(name, **others)), environment, cwd=values(name)["W"], log=f"{place}/said")
     assert done["code"] == 0, f"{name} {what}: {done['tail']}"
     return done

@@ -12,9 +12,9 @@ All of it happens below --dir (default .bench): corpora, programs, repositories,
 benches/peers/install.sh installs those that can be had. benches/corpus makes the corpora. Times are with everything warm in
 the page cache, one run for what takes long, else the median of three, and what the rest of the machine did meanwhile stands beside each.
 """
-import argparse, json, os, re, shutil, signal, subprocess, sys, tempfile, time
+import argparse, json, os, re, shutil, signal, subprocess, sys, time
 
-from measure import environment, fill, median, run, size_of
+from measure import environment, fill, median, run, size_of, touch_memory
 from report import write_report
 from small_machine import SmallMachine
 from tools import COPIES, FIND, TOOLS
@@ -36,7 +36,6 @@ COLD_WORKS = ["nothing changed", "day", "one file", "diff", "list", "floor"]
 WHOLE_WORKS = ("first capture", "restore", "export")
 ROOM_BYTES = {"many": 8 << 30, "medium": 10 << 30}
 ROOM_BYTES_ELSE = 1 << 30
-ROOM_BYTES_LEFT = 1 << 29
 
 
 class Bench:
@@ -117,25 +116,13 @@ class Bench:
                 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
                 os.close(fd)
 
-    def room(self, wanted):
-        """Touches memory that lies free. A virtual machine may have given it back to its host, within seconds after something was deleted, and whoever
-        takes it first waits for the host: here up to 2 s a gigabyte, which would be held against the program that comes next."""
-        if not os.path.isdir("/dev/shm"):
-            return
-        free = 1024 * int(next(line for line in open("/proc/meminfo") if line.startswith("MemFree")).split()[1])
-        shared = os.statvfs("/dev/shm")
-        megabytes = min(wanted, free - ROOM_BYTES_LEFT, shared.f_bavail * shared.f_frsize) >> 20
-        with tempfile.TemporaryFile(dir="/dev/shm", buffering=0) as file:
-            for _ in range(megabytes):
-                file.write(bytes(1 << 20))
-
     def measure(self, corpus, tool, work, command, repeat=1, cwd=None, repository=None, prepare=lambda: None):
         """Runs a command (a shell line, or what gives one for each run), notes the median; whether it went well."""
         before, runs = (size_of(repository) if repository else None), []
         while len(runs) < repeat and sum(one["wall"] for one in runs) < LONG_SECONDS:
             prepare()
             if not runs:
-                self.room(ROOM_BYTES.get(corpus, ROOM_BYTES_ELSE) if work in WHOLE_WORKS else ROOM_BYTES_ELSE)
+                touch_memory(ROOM_BYTES.get(corpus, ROOM_BYTES_ELSE) if work in WHOLE_WORKS else ROOM_BYTES_ELSE)
             if self.is_cold:
                 self.forget_cache()
             line = command() if callable(command) else command
