@@ -105,6 +105,7 @@ fn goal(history: &[(String, String)], steps: &BTreeSet<&str>, code: &BTreeSet<&s
                 .all(|id| schema.code.iter().chain(&schema.code_optional).any(|known| known == id))
     };
     let needed = Schema::all().iter().find(first_with).map(|schema| schema.first.as_str());
+    // Nothing tells of a goal: it is empty, and the message says that it is unknown.
     let goal =
         written.into_iter().chain(needed).max_by_key(|version| parse(version)).unwrap_or_default();
     goal.strip_suffix(".0").filter(|rest| rest.split('.').count() == 3).unwrap_or(goal).to_owned()

@@ -92,7 +92,6 @@ mod tests {
             let key = ContentKey(ids.into_iter().map(ChunkId).collect());
             proptest::prop_assert_eq!(key.to_string().parse(), Ok(key));
         }
-
     }
 
     #[test]

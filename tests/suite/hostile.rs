@@ -21,18 +21,20 @@ fn small_repository() -> (MemoryBackend, std::collections::BTreeMap<Vec<u8>, Fac
     (backend, facts(dir.path(), &|_| false))
 }
 
-/// Opens, lists, restores: right bytes, or an error or problem that names the damage.
+/// Opens, lists, restores: right bytes, or an error or problem that names the damage. Whether all of
+/// it came back.
 fn right_or_named(
     backend: &MemoryBackend,
     expected: &std::collections::BTreeMap<Vec<u8>, Facts>,
     what: &str,
-) {
+) -> bool {
     // An error is an answer: only what is given must be right.
-    let Ok(repository) = Repository::open_on(Box::new(backend.clone())) else { return };
-    let Ok(catalog) = Catalog::load(&repository) else { return };
+    let Ok(repository) = Repository::open_on(Box::new(backend.clone())) else { return false };
+    let Ok(catalog) = Catalog::load(&repository) else { return false };
     if !catalog.damaged.is_empty() {
-        return;
+        return false;
     }
+    let mut is_whole = false;
     for snapshot in &catalog.snapshots {
         let out = temp();
         let restored = restore_to(&repository, snapshot, out.path());
@@ -49,23 +51,27 @@ fn right_or_named(
         }
         if restored.is_ok_and(|report| report.problems.is_empty()) {
             assert_same_trees(expected, &found);
+            is_whole = true;
         }
     }
+    is_whole
 }
 
 #[test]
 fn a_byte_flipped_at_every_position_gives_right_bytes_or_a_named_error() {
     let (backend, expected) = small_repository();
+    let mut whole = 0;
     for (name, bytes) in backend.files() {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1 << (at % 8);
             backend.put(&name, damaged);
-            right_or_named(&backend, &expected, &format!("byte {at} of {name} was flipped"));
+            let what = format!("byte {at} of {name} was flipped");
+            whole += u32::from(right_or_named(&backend, &expected, &what));
         }
         backend.put(&name, bytes);
     }
-    right_or_named(&backend, &expected, "nothing");
+    assert!(right_or_named(&backend, &expected, "nothing") && whole > 0, "{whole}");
 }
 
 #[test]
@@ -108,6 +114,7 @@ fn files_cut_short_at_every_length_are_named() {
         right_or_named(&backend, &expected, &format!("{name} was lost"));
         backend.put(&name, bytes);
     }
+    assert!(right_or_named(&backend, &expected, "nothing"));
 }
 
 #[test]

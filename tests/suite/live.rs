@@ -11,7 +11,7 @@ use super::support::*;
 #[test]
 #[ignore = "not a test by itself: the process that the tests below start"]
 fn the_writing_server() {
-    let Some(path) = std::env::var_os("JELLYVAULT_TEST_DATABASE") else { return };
+    let path = std::env::var_os("JELLYVAULT_TEST_DATABASE").expect("a test starts this process");
     let path = Path::new(&path);
     let folder = path.parent().unwrap();
     let db = rusqlite::Connection::open(path).unwrap();
@@ -48,7 +48,7 @@ fn the_writing_server() {
 #[test]
 #[ignore = "not a test by itself: the process that a test below starts"]
 fn the_opening_plugin() {
-    let Some(path) = std::env::var_os("JELLYVAULT_TEST_DATABASE") else { return };
+    let path = std::env::var_os("JELLYVAULT_TEST_DATABASE").expect("a test starts this process");
     let path = Path::new(&path);
     let folder = path.parent().unwrap();
     let mut n = 0;

@@ -277,6 +277,7 @@ impl History {
                 "check"
             }
             17 | 18 => {
+                // Not counted without a snapshot, as above.
                 let Some(id) = self.some_snapshot() else { return };
                 let repository = self.open();
                 let catalog = Catalog::load(&repository).unwrap();
@@ -317,6 +318,7 @@ impl History {
                 "repair"
             }
             _ => {
+                // Not counted without a snapshot, as above.
                 let Some(id) = self.some_snapshot() else { return };
                 let is_kept = self.random.below(2) == 0;
                 ops::keep(&self.open(), &[id], is_kept).unwrap();

@@ -176,6 +176,7 @@ impl Server {
             }
             lines.push(line.trim().to_owned());
         }
+        // Who only looks whether somebody listens asks nothing.
         let Some(first) = lines.first() else { return };
         let mut words = first.split(' ');
         let (method, path) = (words.next().unwrap().to_owned(), words.next().unwrap().to_owned());

@@ -196,6 +196,7 @@ impl<'d> Learner<'d> {
 
     /// What a property is; a key of another table's rows is what it is there.
     fn kind(&self, drawn: &Drawn, property: &str, depth: usize) -> Kind {
+        // A property that no type was seen for has none, and is taken as what it holds below.
         let candidates = drawn.candidates.get(property).map(Vec::as_slice).unwrap_or_default();
         if let [one] = candidates {
             return *one;

@@ -54,7 +54,11 @@ pub async fn run(view: View, headers: HeaderMap, mut form: Multipart) -> Result<
     }
     let (folder, name) = taken?;
     let arguments = ["import".into(), folder.path.join(&name).into_os_string()];
-    let run = view.site.runs.start_with(format!("Import {name}"), &arguments, folder)?;
+    let runs = view.site.runs.clone();
+    // If another command began meanwhile, the zip is removed, which may take long.
+    let start = move || runs.start_with(format!("Import {name}"), &arguments, folder);
+    let run =
+        tokio::task::spawn_blocking(start).await.map_err(|_| no_room("its import ended"))??;
     Ok(Redirect::to(&view.to(&format!("/jobs/{run}"))).into_response())
 }
 
