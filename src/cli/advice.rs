@@ -114,7 +114,7 @@ fn store_hint(error: &store::Error) -> Option<String> {
             "Nothing was changed. Correct this, then run the same command again."
         }
         store::Error::Forged { .. } => {
-            "Nothing was changed. Delete repo.toml, then run jellyvault repair: it takes the settings from repo.copy.toml or from the keys."
+            "Nothing was changed. Delete repo.toml, then run jellyvault repair: it takes the settings from repo.copy.toml. If it says the same again, delete repo.copy.toml as well, then run it once more: it takes them from the keys."
         }
         store::Error::NoCache { .. } => {
             "Nothing was changed. Set XDG_CACHE_HOME to a directory that this user can write to, then run the same command again."

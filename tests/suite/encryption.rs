@@ -589,4 +589,14 @@ fn the_hint_fits_what_keeps_an_encrypted_repository_shut() {
     std::fs::remove_file(repo.join("repo.toml")).unwrap();
     assert_eq!(locked.json(&["repair"]).1, 0);
     assert_eq!(locked.restores("out").1, 0);
+    // The same of both copies.
+    for name in ["repo.toml", "repo.copy.toml"] {
+        std::fs::copy(plain.repo.join("repo.toml"), repo.join(name)).unwrap();
+    }
+    assert!(hint(locked.json(&["list"])).contains("Delete repo.toml"));
+    std::fs::remove_file(repo.join("repo.toml")).unwrap();
+    assert!(hint(locked.json(&["repair"])).contains("delete repo.copy.toml as well"));
+    std::fs::remove_file(repo.join("repo.copy.toml")).unwrap();
+    assert_eq!(locked.json(&["repair"]).1, 0);
+    assert_eq!(locked.restores("again").1, 0);
 }
