@@ -78,7 +78,7 @@ fn pages() -> Router {
         .route("/restore/disarm", post(restore::disarm))
         .route("/export", get(restore::export))
         .route("/import", get(import::show).post(import::run))
-        .route("/import/upload", post(upload::run).layer(DefaultBodyLimit::disable()))
+        .route("/import/upload", post(upload::run))
         .route("/jobs", get(jobs::show).post(overview::order))
         .route("/jobs/{id}", get(jobs::one))
         .route("/jobs/{id}/cancel", post(jobs::cancel))

@@ -148,10 +148,11 @@ impl Runs {
     /// # Errors
     /// If another command is running, or if this one cannot be started.
     pub fn start(self: &Arc<Runs>, title: String, arguments: &[OsString]) -> Result<u64, Oops> {
-        self.start_with(title, arguments, ())
+        self.start_with(title, arguments, arguments, ())
     }
 
-    /// The same; `needed` is dropped when the command has ended, or if it is not started.
+    /// The same; the page shows the command with `shown` as its arguments, and `needed` is dropped
+    /// when the command has ended, or if it is not started.
     ///
     /// # Errors
     /// As above.
@@ -159,13 +160,14 @@ impl Runs {
         self: &Arc<Runs>,
         title: String,
         arguments: &[OsString],
+        shown: &[OsString],
         needed: impl Send + 'static,
     ) -> Result<u64, Oops> {
         let mut list = self.list();
         check_free(&list)?;
         let child = self.spawn(arguments).map_err(|error| cannot_start(&error))?;
         let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        let shown = self.shown(arguments);
+        let shown = self.shown(shown);
         let pid = i32::try_from(child.id()).ok();
         list.push_back(Run {
             id,

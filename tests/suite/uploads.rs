@@ -95,8 +95,10 @@ fn what_is_no_backup_leaves_nothing_behind() {
     // A zip of something else is told by the command, and removed as well.
     let odd = [("token", None, token), ("zip", Some("odd.zip"), &b"PK\x03\x04 of something"[..])];
     let started = service.upload(&cookie, "/import/upload", &odd);
-    service
+    let job = service
         .wait_for(&cookie, started.header("location").unwrap(), |text| text.contains("badge bad"));
+    // The page's command names the zip as its owner has it, not where it lay.
+    assert!(job.contains("<code>jellyvault import odd.zip</code>"), "{job}");
     assert_eq!((ids(&home.program).len(), left(&home)), (before, Vec::new()));
 }
 

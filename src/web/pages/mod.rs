@@ -17,6 +17,7 @@ pub mod small_picture;
 pub mod snapshot;
 pub mod snapshots;
 pub mod upload;
+mod upload_form;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};

@@ -4,12 +4,10 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::Multipart;
-use axum::extract::multipart::{Field, MultipartError};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use tokio::sync::mpsc::{Receiver, channel};
 
@@ -17,12 +15,8 @@ use crate::source::ScratchFolder;
 
 use super::super::oops::Oops;
 use super::super::view::View;
+use super::upload_form::{UploadField, UploadForm};
 
-/// A browser that sends nothing for this long is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// So long the rest of a refused zip is read, because browsers show no answer before they have sent
-/// all of it.
-const REFUSED_PATIENCE: Duration = Duration::from_secs(600);
 /// The free space is looked at again after so many bytes: a browser need not say how many come.
 const SPACE_STEP: u64 = 64 << 20;
 /// Parts that wait to be written.
@@ -34,7 +28,7 @@ const NAME_MAX: usize = 100;
 const ZIP_HEAD: &[u8] = b"PK\x03\x04";
 
 /// Imports an uploaded zip.
-pub async fn run(view: View, headers: HeaderMap, mut form: Multipart) -> Result<Response, Oops> {
+pub async fn run(view: View, request: Request) -> Result<Response, Oops> {
     let busy = || {
         Oops::new(
             StatusCode::CONFLICT,
@@ -42,46 +36,42 @@ pub async fn run(view: View, headers: HeaderMap, mut form: Multipart) -> Result<
             "Wait until it has arrived, then try again.",
         )
     };
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let bytes = length.and_then(|length| length.parse().ok()).unwrap_or(0);
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+    let bytes = length.unwrap_or(0);
+    let mut form = UploadForm::new(request).await?;
     let taken = match view.site.uploading.clone().try_acquire_owned() {
         Ok(_turn) => take(&view, bytes, &mut form).await,
         Err(_) => Err(busy()),
     };
     if taken.as_ref().is_err_and(|oops| oops.status != StatusCode::REQUEST_TIMEOUT) {
-        // If the browser stays silent, it gets no answer.
-        crate::tolerate(tokio::time::timeout(REFUSED_PATIENCE, drop_rest(&mut form)).await);
+        form.drop_rest().await;
     }
     let (folder, name) = taken?;
     let arguments = ["import".into(), folder.path.join(&name).into_os_string()];
+    // Who types the command has the zip elsewhere, and the folder will be gone.
+    let shown = ["import".into(), name.clone().into()];
     let runs = view.site.runs.clone();
     // If another command began meanwhile, the zip is removed, which may take long.
-    let start = move || runs.start_with(format!("Import {name}"), &arguments, folder);
+    let start = move || runs.start_with(format!("Import {name}"), &arguments, &shown, folder);
     let run =
         tokio::task::spawn_blocking(start).await.map_err(|_| no_room("its import ended"))??;
     Ok(Redirect::to(&view.to(&format!("/jobs/{run}"))).into_response())
-}
-
-/// Reads what is left of a form, until it ends, fails, or stops arriving.
-async fn drop_rest(form: &mut Multipart) {
-    while let Ok(mut field) = next(form).await {
-        while let Ok(Some(_)) = chunk(&mut field).await {}
-    }
 }
 
 /// Checks the form, and takes its zip: the folder that it lies in, and its name there.
 async fn take(
     view: &View,
     bytes: u64,
-    form: &mut Multipart,
+    form: &mut UploadForm,
 ) -> Result<(ScratchFolder, String), Oops> {
     view.site.runs.check_free()?;
-    let mut field = next(form).await?;
+    let mut field = form.next().await?.ok_or_else(no_zip)?;
     if field.name() != Some("token") {
         return Err(Oops::bad("the form is not complete"));
     }
     let mut token = Vec::new();
-    while let Some(part) = chunk(&mut field).await? {
+    while let Some(part) = field.chunk().await? {
         token.extend_from_slice(&part);
         if token.len() > TOKEN_BYTES_MAX {
             return Err(Oops::bad("the form is too large"));
@@ -89,7 +79,7 @@ async fn take(
     }
     view.check_form(&String::from_utf8_lossy(&token))?;
     drop(field);
-    let mut field = next(form).await?;
+    let mut field = form.next().await?.ok_or_else(no_zip)?;
     let name = field.file_name().unwrap_or_default();
     if name.is_empty() {
         return Err(no_zip());
@@ -98,6 +88,10 @@ async fn take(
     let folder =
         store(&mut field, (view.site.settings.uploads.clone(), name.clone()), bytes).await?;
     Ok((folder, name))
+}
+
+fn no_zip() -> Oops {
+    Oops::bad("no zip was chosen")
 }
 
 fn no_room(why: &str) -> Oops {
@@ -120,37 +114,10 @@ fn not_written(place: &Path, error: &std::io::Error) -> Oops {
     )
 }
 
-/// The next field of the form.
-async fn next(form: &mut Multipart) -> Result<Field<'_>, Oops> {
-    let field = tokio::time::timeout(PATIENCE, form.next_field()).await.map_err(|_| too_slow())?;
-    field.map_err(|error| cut_off(&error))?.ok_or_else(no_zip)
-}
-
-async fn chunk(field: &mut Field<'_>) -> Result<Option<Bytes>, Oops> {
-    let part = tokio::time::timeout(PATIENCE, field.chunk()).await.map_err(|_| too_slow())?;
-    part.map_err(|error| cut_off(&error))
-}
-
-fn no_zip() -> Oops {
-    Oops::bad("no zip was chosen")
-}
-
-fn too_slow() -> Oops {
-    Oops::new(
-        StatusCode::REQUEST_TIMEOUT,
-        "the upload stopped arriving, so nothing was imported",
-        "Check the connection, then upload it again.",
-    )
-}
-
-fn cut_off(error: &MultipartError) -> Oops {
-    Oops::bad(format!("the upload was cut off, so nothing was imported: {}", error.body_text()))
-}
-
 /// Writes what arrives to a new file in a folder of its own. What does not begin as a zip is refused
 /// at once.
 async fn store(
-    field: &mut Field<'_>,
+    field: &mut UploadField<'_>,
     (place, name): (PathBuf, String),
     bytes: u64,
 ) -> Result<ScratchFolder, Oops> {
@@ -159,7 +126,7 @@ async fn store(
     // any more, it is removed there, too.
     let writer = tokio::task::spawn_blocking(move || write(&place, &name, bytes, received));
     let mut head = Vec::new();
-    while let Some(part) = chunk(field).await? {
+    while let Some(part) = field.chunk().await? {
         if head.len() < ZIP_HEAD.len() {
             head.extend(part.iter().take(ZIP_HEAD.len() - head.len()));
             if !ZIP_HEAD.starts_with(&head) {
