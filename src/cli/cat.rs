@@ -1,10 +1,11 @@
 //! `cat`.
 
+use crate::manifest::typed_path;
 use crate::ops;
 
 use super::context::Context;
 use super::failure::Failure;
-use super::ls::{split_place, typed_path};
+use super::ls::split_place;
 use super::{Exit, titles};
 
 pub fn run(context: &Context, place: &str, item: &[String]) -> Result<Exit, Failure> {

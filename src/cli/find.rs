@@ -4,16 +4,15 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Catalog, Kind, SnapshotId, display, file_name, instance_of};
+use crate::manifest::{Catalog, Kind, SnapshotId, display, file_name, instance_of, typed_path};
 use crate::ops::documents::{self, with_path};
 use crate::ops::{self, Match, Version, Wanted, WantedPaths, image_word_of_file};
 use crate::store::Repository;
 
 use super::args::{FindArgs, HistoryArgs};
 use super::context::Context;
-use super::diff::paths_of;
 use super::failure::Failure;
-use super::ls::{nanoseconds, typed_path};
+use super::ls::nanoseconds;
 use super::output;
 use super::{Exit, json as to_json, render, titles};
 
@@ -33,7 +32,7 @@ pub fn run(context: &Context, args: &FindArgs) -> Result<Exit, Failure> {
         .transpose()?;
     let contents =
         args.same_as.as_ref().map(|file| ops::contents_of_file(&repository, file)).transpose()?;
-    let wanted = Wanted { paths: paths_of(&args.patterns)?.with_names(), contents };
+    let wanted = Wanted { paths: WantedPaths::with_names(&args.patterns)?, contents };
     let found = ops::find(&repository, &catalog, &wanted, only, &context.monitor)?;
     let titled = titled(context, &repository, &catalog, args)?;
     if context.global.json {

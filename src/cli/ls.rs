@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, Time, display, file_name};
+use crate::manifest::{Entry, Kind, OWNER_UNKNOWN, Time, display, file_name, typed_path};
 use crate::ops::documents::{self, with_path};
 use crate::ops::{self, Namer, item_in};
 
@@ -40,29 +40,6 @@ pub fn split_place(place: &str) -> (&str, Option<&str>) {
         Some((name, rest)) if rest.starts_with(':') => (name, rest.get(1..)),
         _ => (place, None),
     }
-}
-
-/// A path as the user types it, or as `ls` shows it: `\xNN` stands for a byte.
-pub fn typed_path(path: &str) -> Vec<u8> {
-    let bytes = path.strip_prefix("./").unwrap_or(path).trim_matches('/').as_bytes();
-    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
-    while let Some(byte) = bytes.get(at) {
-        let escape = bytes
-            .get(at..at + 4)
-            .filter(|e| e.starts_with(b"\\x"))
-            .and_then(|e| std::str::from_utf8(e.get(2..)?).ok());
-        match escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(value) => {
-                out.push(value);
-                at += 4;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    out
 }
 
 pub fn run(
@@ -182,12 +159,5 @@ mod tests {
             split_place("2026-11-22T10:00:30Z:data/x"),
             ("2026-11-22T10:00:30Z", Some("data/x"))
         );
-    }
-
-    #[test]
-    fn a_path_is_typed_as_it_is_shown() {
-        let path = b"metadata/\xff\n x";
-        assert_eq!(typed_path(&display(path)), path);
-        assert_eq!(typed_path("/config/"), b"config");
     }
 }

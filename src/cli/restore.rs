@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use serde::Serialize;
 
-use crate::manifest::SnapshotId;
+use crate::manifest::{SnapshotId, typed_path};
 use crate::ops::{self, MovePlan, RestoreOptions, RestoreReport, Selection, WatchStateOptions};
 use crate::source::{Category, DATABASE_PATH};
 use crate::store::Repository;
@@ -13,7 +13,6 @@ use super::args::RestoreArgs;
 use super::context::Context;
 use super::failure::Failure;
 use super::known::Known;
-use super::ls::typed_path;
 use super::move_words::{changed_words, checklist, part_words};
 use super::output;
 use super::restore_target::{same_target, target_of};

@@ -37,7 +37,7 @@ pub use entry::{
 pub use given_name::NameError;
 pub use link::{FileHash, Link, Listed, file_hash};
 pub use node::{Child, Node};
-pub use path::{compare, display, file_name, is_valid, is_within, parent};
+pub use path::{compare, display, file_name, is_valid, is_within, parent, typed_path};
 pub use record::{
     Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, HALF_MOVED, Learnt,
     ONLY_MARKERS, Owners, RECOVERED_KEY, ServerRecord, SnapshotRecord, SourceRecord, UPGRADE,

@@ -57,13 +57,13 @@ pub fn file_name(path: &[u8]) -> &[u8] {
     path.rsplit(|b| *b == b'/').next().unwrap_or(path)
 }
 
-/// For people: UTF-8 as it is, control characters and other bytes as `\xNN`, a backslash doubled
-/// where such follow.
+/// For people: UTF-8 as it is, control characters and other bytes as `\xNN`, and so is a backslash
+/// that would look like the begin of one. [`typed_path`] turns it back.
 pub fn display(path: &[u8]) -> String {
     let mut out = String::with_capacity(path.len());
     for part in path.utf8_chunks() {
-        for c in part.valid().chars() {
-            if c.is_control() {
+        for (at, c) in part.valid().char_indices() {
+            if c.is_control() || escape(part.valid().as_bytes(), at).is_some() {
                 let mut bytes = [0; 4];
                 c.encode_utf8(&mut bytes).bytes().for_each(|b| push_escape(&mut out, b));
             } else {
@@ -77,6 +77,25 @@ pub fn display(path: &[u8]) -> String {
 
 fn push_escape(out: &mut String, byte: u8) {
     crate::tolerate(write!(out, "\\x{byte:02x}"));
+}
+
+/// The byte that `\xNN` at a place of a text stands for.
+fn escape(text: &[u8], at: usize) -> Option<u8> {
+    let hex = text.get(at..at + 4)?.strip_prefix(b"\\x")?;
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    u8::try_from(digit(hex.first()?)? * 16 + digit(hex.get(1)?)?).ok()
+}
+
+/// A path as the user types it, or as [`display`] shows it: `\xNN` stands for a byte.
+pub fn typed_path(path: &str) -> Vec<u8> {
+    let bytes = path.strip_prefix("./").unwrap_or(path).trim_matches('/').as_bytes();
+    let (mut out, mut at) = (Vec::with_capacity(bytes.len()), 0);
+    while let Some(byte) = bytes.get(at) {
+        let escaped = escape(bytes, at);
+        out.push(escaped.unwrap_or(*byte));
+        at += if escaped.is_some() { 4 } else { 1 };
+    }
+    out
 }
 
 #[cfg(test)]
@@ -120,5 +139,15 @@ mod tests {
     #[test]
     fn odd_names_are_shown_without_control_characters() {
         assert_eq!(display(b"a\nb\xff \xc3\x96"), "a\\x0ab\\xff Ö");
+        assert_eq!(display(br"C:\x \x4 \x41 \xZZ"), r"C:\x \x4 \x5cx41 \xZZ");
+        assert_eq!(typed_path("/config/"), b"config");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_shown_can_be_typed(path in "([^/]|\\\\x[0-9a-fA-F]{0,3}|/[a-z]){1,8}", ends in proptest::collection::vec(1u8..47, 0..4)) {
+            let path = [b"a", path.as_bytes(), &ends, &[0xff], &ends].concat();
+            proptest::prop_assert_eq!(typed_path(&display(&path)), path);
+        }
     }
 }

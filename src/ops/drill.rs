@@ -32,6 +32,7 @@ const PART_BYTES: usize = 1 << 20;
 
 /// What a drill restores.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DrillOptions {
     /// Files, chosen at random.
     pub files: usize,

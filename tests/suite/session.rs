@@ -198,6 +198,32 @@ fn options_are_plain_data_and_reports_are_the_command_lines_documents() {
     let prune: jellyvault::PruneOptions =
         serde_json::from_value(serde_json::json!({"max_unused": {"percent": 10.0}})).unwrap();
     assert!(prune.wait.as_secs() > 0);
+    let diff: jellyvault::DiffOptions = serde_json::from_value(
+        serde_json::json!({"only": ["config"], "paths": ["config/system.xml", "*.jpg"]}),
+    )
+    .unwrap();
+    assert!(diff.paths.take(b"metadata/a.jpg") && !diff.paths.take(b"config/encoding.xml"));
+    // Nothing said is the default, for all of them.
+    fn is_default<T: Default + serde::Serialize + serde::de::DeserializeOwned>() {
+        let read: T = serde_json::from_str("{}").unwrap();
+        let told = |options| serde_json::to_value(options).unwrap();
+        assert_eq!(told(read), told(T::default()), "{}", std::any::type_name::<T>());
+    }
+    is_default::<jellyvault::SnapshotOptions>();
+    is_default::<jellyvault::DiffOptions>();
+    is_default::<jellyvault::RestoreOptions>();
+    is_default::<jellyvault::ExportOptions>();
+    is_default::<jellyvault::ImportOptions>();
+    is_default::<jellyvault::CheckOptions>();
+    is_default::<jellyvault::PruneOptions>();
+    is_default::<jellyvault::RepairOptions>();
+    is_default::<ops::RowsOptions>();
+    is_default::<ops::MoveOptions>();
+    is_default::<ops::UndoOptions>();
+    is_default::<ops::CopyOptions>();
+    is_default::<ops::SyncOptions>();
+    is_default::<ops::WatchStateOptions>();
+    is_default::<ops::DrillOptions>();
     for category in jellyvault::Category::ALL {
         assert_eq!(serde_json::to_value(category).unwrap(), category.name());
     }

@@ -11,7 +11,7 @@ mod words;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::manifest::{Catalog, display};
+use crate::manifest::{Catalog, display, typed_path};
 use crate::ops::{
     self, Diff, DiffOptions, Namer, Recipes, RowsOptions, RowsReport, State, ToldRow, WantedPaths,
     item_in,
@@ -22,7 +22,6 @@ use super::Exit;
 use super::args::DiffArgs;
 use super::context::Context;
 use super::failure::Failure;
-use super::ls::typed_path;
 use super::render;
 use super::snapshot::wanted;
 
@@ -57,7 +56,7 @@ struct Comparison<'c> {
 
 pub fn run(context: &Context, args: &DiffArgs) -> Result<Exit, Failure> {
     let only = wanted(&args.only, &[])?;
-    let paths = paths_of(&args.path)?;
+    let paths = WantedPaths::new(&args.path)?;
     let repository = context.open()?;
     let catalog = catalog_of(context, &repository, args)?;
     let (before, after) = sides::sides(context, &repository, &catalog, args)?;
@@ -175,13 +174,6 @@ fn folders_of(
         )),
         None => Ok(WantedPaths::of_folders(folders)),
     }
-}
-
-/// Paths and patterns as typed.
-pub fn paths_of(typed: &[String]) -> Result<WantedPaths, Failure> {
-    Ok(WantedPaths::new(
-        &typed.iter().map(|text| (text.clone(), typed_path(text))).collect::<Vec<_>>(),
-    )?)
 }
 
 impl DiffArgs {

@@ -7,7 +7,7 @@
 mod past;
 mod tree;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::manifest::{Catalog, Chain, SnapshotId, SnapshotRecord, Standing};
 use crate::progress::{Phase, Problem};
@@ -18,7 +18,8 @@ use super::taken::Taken;
 use super::{Error, ErrorKind, Monitor};
 
 /// What to copy, and how.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CopyOptions {
     /// These snapshots alone.
     pub snapshots: Option<Vec<SnapshotId>>,

@@ -13,6 +13,8 @@ mod tree;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::{Difference, compare, differences, display};
 use crate::progress::Phase;
 use crate::source::{Category, is_generated};
@@ -31,13 +33,15 @@ pub use totals::Totals;
 pub use tree::Tree;
 
 /// What is compared.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DiffOptions {
     /// Categories; empty means all.
     pub only: Vec<Category>,
     /// Paths and patterns.
     pub paths: WantedPaths,
-    /// Recipes of databases that others ask for, too.
+    /// Recipes of databases that others ask for, too: read once.
+    #[serde(skip)]
     pub recipes: Arc<Recipes>,
 }
 

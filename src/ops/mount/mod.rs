@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::store::Repository;
 
@@ -34,7 +36,8 @@ pub struct MountedSnapshot<'a> {
 }
 
 /// How.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MountOptions {
     /// Other users may look as well, as far as the files' modes let them.
     pub allow_other: bool,

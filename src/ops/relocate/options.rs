@@ -1,9 +1,12 @@
 //! What the user asks of a move.
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::Directories;
 
 /// Where a server goes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct MoveOptions {
     /// Where it will see its own directories, by name (`programdata`, `config`, …). Those that are
     /// not named stay.
@@ -27,7 +30,8 @@ pub struct MoveOptions {
 }
 
 /// How a move is undone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct UndoOptions {
     /// The name of this machine, for the record of the snapshot that is taken first.
     pub host: String,

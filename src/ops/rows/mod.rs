@@ -15,6 +15,8 @@ mod upgrade;
 mod users;
 mod view;
 
+use serde::{Deserialize, Serialize};
+
 use crate::database::{Compared, Database, RowChange, Sides, TableChange, compare_databases};
 use crate::progress::Phase;
 use crate::source::DATABASE_PATH;
@@ -37,7 +39,8 @@ pub use upgrade::SETTINGS as UPGRADE_SETTINGS;
 pub use view::read_id;
 
 /// Which rows are told one by one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RowsOptions {
     /// Tables; empty means all.
     pub tables: Vec<String>,

@@ -7,7 +7,7 @@
 
 mod packs;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::backend::Listed;
 use crate::manifest::{Catalog, Chain, SnapshotId, SnapshotRecord, Standing};
@@ -22,7 +22,8 @@ use super::taken::Taken;
 use super::{Error, ErrorKind, Monitor};
 
 /// How to sync.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SyncOptions {
     /// Bring snapshots again that were copied before and forgotten in the copy.
     pub again: bool,

@@ -9,6 +9,8 @@ mod state;
 
 use rustix::fs::{Mode, OFlags};
 
+use serde::{Deserialize, Serialize};
+
 use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::source::{Category, DATABASE_PATH, LiveFile, copy_database};
 use crate::store::Repository;
@@ -27,7 +29,8 @@ pub use plan::{PlannedState, WatchStatePlan, plan_watch_state};
 pub use state::ItemState;
 
 /// How.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WatchStateOptions {
     /// The user's name.
     pub user: String,
