@@ -3,7 +3,7 @@
 NAME=PROGRAM is a build of jellyvault; PEER one of benches/peers/tools.py (vykar, restic, borg, rustic, …), found in .bench/bin or on PATH.
 Each change (a light day, sixty watched items, ten refreshed films, and a VACUUM after each) is captured by every program in turn, into a
 repository of its own. Printed for each: median of the seconds, the bytes that were added, and the peak memory. At the end the last state is
-restored and compared. WORK names the directory that all of it happens in, else a temporary one."""
+restored several times and compared. With as many RUNS as programs each comes at every place in the order. WORK names the directory that all of it happens in, else a temporary one."""
 import filecmp
 import os
 import shutil
@@ -130,15 +130,20 @@ for number in range(runs):
     change(lambda db: refresh(db, number))
     capture("10 refreshed")
     vacuum("10 refreshed")
+last = {}
 for name, lines in programs.items():
     listed = subprocess.run(["bash", "-c", fill(lines["ids"], values(name))], env=environment, capture_output=True, text=True, check=True).stdout
-    for _ in range(3):
+    last[name] = listed.split()[-1]
+# In turn, too: who comes next finds the memory as the one before left it.
+for _ in range(2 * runs + 1):
+    for name in programs:
         out = values(name)["D"]
         shutil.rmtree(out, ignore_errors=True)
         os.mkdir(out)
-        note("restored", name, ask(name, "restore", last=listed.split()[-1]), 0)
-    found = [os.path.join(folder, "library.db") for folder, _, files in os.walk(out) if "library.db" in files]
-    assert filecmp.cmp(found[0], live, shallow=False), name
+        note("restored", name, ask(name, "restore", last=last[name]), 0)
+        found = [os.path.join(folder, "library.db") for folder, _, files in os.walk(out) if "library.db" in files]
+        assert filecmp.cmp(found[0], live, shallow=False), name
+    programs = dict([*programs.items()][1:] + [*programs.items()][:1])
 for what, by_program in results.items():
     cells = []
     for name, taken in sorted(by_program.items(), key=lambda one: order.index(one[0])):

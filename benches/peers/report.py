@@ -122,7 +122,7 @@ def write_report(results, docs):
     if not found:
         raise SystemExit(f"{page} has no place for the figures: a line {begin.strip()} and a line {end}")
     written = sections(figures)
-    order = ["jellyvault", "jellyvault encrypted", "vykar", "vykar encrypted", "rustic", "restic", "kopia", "borg", "borg encrypted", "conserve", "bupstash", "Jellyfin's own", "cp -a", "zip -6", "tar | zstd -3", "find", "floor"]
+    order = ["jellyvault", "jellyvault before", "jellyvault encrypted", "vykar", "vykar encrypted", "rustic", "restic", "kopia", "borg", "borg encrypted", "conserve", "bupstash", "Jellyfin's own", "cp -a", "zip -6", "tar | zstd -3", "find", "floor"]
     corpora = [size + machine for size in ("small", "medium", "many") for machine in ("", " cold", " small machine")]
     for corpus in corpora:
         tools = [tool for tool in order if any(key[0] == corpus and key[1] == tool for key in newest)]

@@ -121,6 +121,8 @@ def encrypted(tool, **others):
     return {**TOOLS[tool], **others}
 
 
+# The build before, if the directory's bin has it under this name.
+TOOLS["jellyvault before"] = {verb: line.replace("jellyvault", "jellyvault-before", 1) for verb, line in TOOLS["jellyvault"].items()}
 TOOLS["jellyvault encrypted"] = encrypted(
     "jellyvault",
     prepare="printf '%s\\n' 'some words that nobody else has' > {W}/passphrase && export JELLYVAULT_PASSPHRASE_FILE={W}/passphrase",
