@@ -23,14 +23,19 @@ pub struct Failure {
     /// Lines below the hint: what there is to choose from.
     choices: Vec<String>,
     exit: Exit,
-    /// Whoever read the output went away.
-    is_unread: bool,
+    /// What the operating system said, if it was the cause.
+    system: Option<std::io::ErrorKind>,
 }
 
 impl Failure {
     /// Whether it is that a directory holds no instance.
     pub fn is_no_instance(&self) -> bool {
         self.kind == ErrorKind::NoSource
+    }
+
+    /// Whether this user may not do that.
+    pub fn is_denied(&self) -> bool {
+        self.system == Some(std::io::ErrorKind::PermissionDenied)
     }
 
     /// What went wrong, in a word.
@@ -52,7 +57,7 @@ impl Failure {
             hint: Some(hint.to_owned()),
             choices: Vec::new(),
             exit: Exit::Usage,
-            is_unread: false,
+            system: None,
         }
     }
 
@@ -89,7 +94,7 @@ impl Failure {
             ),
             choices: Vec::new(),
             exit: Exit::Failed,
-            is_unread: false,
+            system: None,
         }
     }
 
@@ -136,7 +141,7 @@ impl Failure {
             )),
             choices: Vec::new(),
             exit: Exit::Failed,
-            is_unread: false,
+            system: None,
         }
     }
 
@@ -201,7 +206,7 @@ impl Failure {
     /// Tells it, on standard error or as JSON.
     pub fn report(&self, as_json: bool) -> Exit {
         // A reader of our output who went away has all that they wanted.
-        if self.is_unread {
+        if self.system == Some(std::io::ErrorKind::BrokenPipe) {
             return Exit::Done;
         }
         if as_json {
@@ -280,13 +285,11 @@ impl From<ConfigError> for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        let (mut causes, mut is_unread) = (Vec::new(), false);
+        let (mut causes, mut system) = (Vec::new(), None);
         let mut next: Option<&dyn std::error::Error> = std::error::Error::source(&error);
         while let Some(cause) = next {
             causes.push(cause.to_string());
-            is_unread |= cause
-                .downcast_ref::<std::io::Error>()
-                .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe);
+            system = system.or_else(|| Some(cause.downcast_ref::<std::io::Error>()?.kind()));
             next = cause.source();
         }
         let exit = match &error {
@@ -301,7 +304,7 @@ impl From<Error> for Failure {
             hint: hint(&error),
             choices: Vec::new(),
             exit,
-            is_unread,
+            system,
         }
     }
 }

@@ -102,10 +102,9 @@ fn tell(context: &Context, report: &SnapshotReport, dry_run: bool) -> Result<(),
         );
         output::print_done(&words(report, dry_run), &done)?;
     }
-    for remark in &report.record.remarks {
-        if context.global.verbose || remark.contains("left out") || remark.contains("no database") {
-            context.say(&format!("Note: {remark}."));
-        }
+    let remarks = if context.global.verbose { &report.record.remarks } else { &report.notices };
+    for remark in remarks {
+        context.say(&format!("Note: {remark}."));
     }
     Ok(())
 }

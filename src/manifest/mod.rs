@@ -18,6 +18,7 @@ mod path;
 mod record;
 mod record_cache;
 mod record_copy;
+mod record_facts;
 mod records;
 mod retention;
 mod seen;
@@ -39,12 +40,15 @@ pub use link::{FileHash, Link, Listed, file_hash};
 pub use node::{Child, Node};
 pub use path::{compare, display, file_name, is_valid, is_within, parent, typed_path};
 pub use record::{
-    Bytes as ByteCounts, CLOCK, CategoryRecord, Directories, Files, HALF_MOVED, Learnt,
-    ONLY_MARKERS, Owners, RECOVERED_KEY, ServerRecord, SnapshotRecord, SourceRecord, UPGRADE,
-    upgrade_words,
+    Bytes as ByteCounts, CategoryRecord, Directories, Files, Learnt, Owners, ServerRecord,
+    SnapshotRecord, SourceRecord,
 };
 pub use record_cache::RecordCache;
 pub use record_copy::{decode_record_copy, encode_record_copy, record_copy_id};
+pub use record_facts::{
+    CLOCK, HALF_MOVED, NOT_IN_ZIP, ONLY_MARKERS, RECOVERED_KEY, TABLES_KEPT, UPGRADE,
+    upgrade_words, zip_key,
+};
 pub use retention::{Count, Policy, Verdict, instance_of, judge};
 pub use seen::{WentBack, accept as accept_list, went_back};
 pub use since::Standing;

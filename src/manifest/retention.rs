@@ -173,7 +173,7 @@ pub fn judge(
 /// directories, or is one of the zips.
 pub fn instance_of(record: &SnapshotRecord) -> &str {
     let key = record.source.key.as_str();
-    record.server.id.as_deref().unwrap_or(if key.starts_with("zip-") { "zips" } else { key })
+    record.server.id.as_deref().unwrap_or(if record.is_zip() { "zips" } else { key })
 }
 
 /// How long what a restore replaced can be brought back, in nanoseconds.

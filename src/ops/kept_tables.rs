@@ -10,15 +10,8 @@ use super::content::write_content;
 
 /// The file that names the entries that are kept, in the order of the zip.
 pub const ORDER_NAME: &str = ".order.json";
-/// Beginning of the remark by which such a snapshot is known.
-pub const KEPT: &str = "its tables are kept as they are: ";
 /// Longest list of entries, in bytes.
 const ORDER_BYTES_MAX: u64 = 4 << 20;
-
-/// Whether a snapshot holds a zip's tables as they are.
-pub fn has_kept_tables(record: &SnapshotRecord) -> bool {
-    record.remarks.iter().any(|remark| remark.starts_with(KEPT))
-}
 
 /// The logical path of an entry that is kept.
 pub fn kept_path(name: &str) -> String {
@@ -72,6 +65,6 @@ pub fn count_kept_tables(repository: &Repository) -> Result<usize, Error> {
     Ok(Catalog::load(repository)?
         .snapshots
         .iter()
-        .filter(|(_, record)| has_kept_tables(record))
+        .filter(|(_, record)| record.has_kept_tables())
         .count())
 }

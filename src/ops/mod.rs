@@ -97,7 +97,7 @@ pub use import::{ImportOptions, ImportReport, build_known, import, import_open};
 pub use init::init;
 #[cfg(feature = "service")]
 pub(crate) use keep_pictures::keep_pictures;
-pub use kept_tables::{count_kept_tables, has_kept_tables};
+pub use kept_tables::count_kept_tables;
 pub use learn_schema::{Learnt as LearntSchema, copy_of_live, learn_schema, zip_of_history};
 pub use losses::{Loss, losses};
 pub use ls::{Listing, ls};

@@ -39,6 +39,8 @@ pub struct Away {
     pub why: String,
     /// What kind of fault that is.
     pub kind: ErrorKind,
+    /// Whether the service's user may not read or write it.
+    pub is_denied: bool,
     /// Since when.
     pub since: Option<Timestamp>,
 }
@@ -152,11 +154,10 @@ fn last_words(facts: &Facts, now: Timestamp) -> String {
 }
 
 fn away(away: &Away, absent_after: SignedDuration, now: Timestamp) -> (Level, Reason) {
-    let Away { why, kind, since } = away;
+    let Away { why, kind, is_denied, since } = away;
     let since_words = since
         .filter(|since| *since < now)
         .map_or_else(String::new, |since| format!(" (for {} so far)", age(since, now)));
-    let is_denied = why.contains("ermission denied");
     let is_long = *kind == ErrorKind::Locked
         || since.is_none_or(|since| since.duration_until(now) >= absent_after);
     let reason = Reason {
@@ -165,7 +166,7 @@ fn away(away: &Away, absent_after: SignedDuration, now: Timestamp) -> (Level, Re
         ),
         todo: if *kind == ErrorKind::Locked {
             "Correct the passphrase that the service is given (passphrase_file or passphrase_command in [encryption]); a lost one is replaced with jellyvault key recover.".to_owned()
-        } else if is_denied {
+        } else if *is_denied {
             "Run jellyvault as the user who owns the repository, or as root.".to_owned()
         } else if *kind == ErrorKind::NoRepository {
             "If there was one, mount or connect its disk. Otherwise take the first snapshot: jellyvault snapshot".to_owned()

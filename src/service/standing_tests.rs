@@ -75,6 +75,7 @@ fn a_repository_that_is_away_is_bad_only_after_a_while() {
         away: Some(Away {
             why: "it is missing".to_owned(),
             kind: ErrorKind::Io,
+            is_denied: false,
             since: Some(ago(minutes)),
         }),
         ..facts(1)

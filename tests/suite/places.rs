@@ -2,6 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
+
+use needs::needs;
 
 use super::support::*;
 
@@ -153,4 +156,27 @@ fn nobody_s_default_place_is_inside_of_jellyfin_s_directories() {
         assert!(message(&document).contains("inside Jellyfin's own directory"), "{document}");
         assert!(!data.join(".local").exists());
     }
+}
+
+/// Whoever may not read the repository is told by whom it can be read, not that its disk is away.
+#[needs(root)]
+#[test]
+fn a_repository_of_somebody_else_is_said_to_be_theirs() {
+    let program = Program::new();
+    let source = program.home.path().join("source");
+    copy_tree(&own_fixture(), &source);
+    program.ok(&["snapshot", source.to_str().unwrap()]);
+    let mode = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    mode(program.home.path(), 0o755);
+    mode(&program.repo, 0o700);
+    let mut command = program.command(&["status"]);
+    let told = command.uid(65534).gid(65534).env("HOME", "/nonexistent").output().unwrap();
+    let told = format!("{told:?}");
+    assert!(
+        told.contains("The repository is unavailable")
+            && told.contains("Run jellyvault as the user who owns the repository, or as root."),
+        "{told}"
+    );
 }

@@ -1164,3 +1164,30 @@ fn a_restore_that_cannot_go_back_says_what_is_where_and_the_command_that_goes_on
     program.ok(&command_that_goes_on(&failed).iter().map(String::as_str).collect::<Vec<_>>());
     assert_eq!(std::fs::read_dir(data.join("metadata/library/aa")).unwrap().count(), 4000);
 }
+
+/// A folder with few files that is empty now is told once, without asking; how a snapshot was done
+/// is told with --verbose.
+#[test]
+fn an_emptied_folder_is_told_once_and_details_when_asked() {
+    let program = Program::new();
+    let data = instance(&program, "jellyfin");
+    let snapshot = |more: &[&str]| {
+        let output = program.run(&[&["snapshot", data.to_str().unwrap()], more].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let notes = [
+        "Note: data/collections contains no files now; the last complete snapshot has 1 file there.",
+        "Note: the database was copied",
+    ];
+    let told = |said: &str| notes.map(|note| said.contains(note));
+    assert_eq!(told(&snapshot(&["--dry-run"])), [false, false]);
+    assert_eq!(told(&snapshot(&["--verbose"])), [false, true]);
+    std::fs::remove_dir_all(data.join("data/collections/Long Nights [boxset]")).unwrap();
+    let before_it = snapshot(&["--dry-run"]);
+    assert_eq!(told(&before_it), [true, false], "{before_it}");
+    let said = snapshot(&[]);
+    assert_eq!(told(&said), [true, false], "{said}");
+    let after = snapshot(&[]);
+    assert_eq!(told(&after), [false, false], "{after}");
+}

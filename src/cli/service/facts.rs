@@ -153,7 +153,12 @@ pub fn open(context: &Context) -> Result<Result<Repository, Away>, Failure> {
                     | ErrorKind::Refused
             ) =>
         {
-            Ok(Err(Away { why: failure.in_one_line(), kind: failure.kind(), since: None }))
+            Ok(Err(Away {
+                why: failure.in_one_line(),
+                kind: failure.kind(),
+                is_denied: failure.is_denied(),
+                since: None,
+            }))
         }
         Err(failure) => Err(failure),
     }

@@ -7,7 +7,6 @@ use crate::source::{Category, DATABASE_PATH};
 use crate::store::{ChunkReader, Repository};
 
 use super::super::Error;
-use super::super::kept_tables::has_kept_tables;
 use super::super::ls::short;
 use super::super::restore::has_users_in;
 use super::super::select::categories;
@@ -220,7 +219,7 @@ fn private_database(
         None => None,
     };
     match entry {
-        None if has_kept_tables(record) => Ok(None),
+        None if record.has_kept_tables() => Ok(None),
         Some(entry) => {
             monitor.progress.phase(Phase::Database, 1, entry.size());
             PrivateDatabase::fetch(&entry, id, repository, reader, options.kind, &monitor.interrupt).map(Some)

@@ -6,7 +6,6 @@ use crate::manifest::{SnapshotId, SnapshotRecord};
 use crate::source::{Category, version as versions};
 
 use super::super::Error;
-use super::super::import::NOT_IN_ZIP;
 use super::database::PrivateDatabase;
 use super::kept::Kept;
 use super::walk::Unplaced;
@@ -224,7 +223,7 @@ pub(super) fn missing(
             files(unplaced.files)
         ));
     }
-    if let Some(what) = record.remarks.iter().find_map(|remark| remark.strip_prefix(NOT_IN_ZIP)) {
+    if let Some(what) = record.not_in_zip() {
         missing.push(format!("not in the zip that this snapshot was imported from: {what}"));
     }
     if has(Category::Plugins) {

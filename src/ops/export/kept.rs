@@ -8,7 +8,7 @@ use crate::source::version;
 use crate::store::ChunkReader;
 
 use super::super::Error;
-use super::super::kept_tables::{has_kept_tables, kept_bytes, kept_entry, kept_names};
+use super::super::kept_tables::{kept_bytes, kept_entry, kept_names};
 use super::super::ls::short;
 use super::item::Item;
 use super::item::mtime_ns;
@@ -31,7 +31,7 @@ impl Kept {
         reader: &mut ChunkReader<'_>,
         options: &ExportOptions,
     ) -> Result<Option<Kept>, Error> {
-        if !has_kept_tables(record) {
+        if !record.has_kept_tables() {
             return Ok(None);
         }
         let refused = |what: &str| {

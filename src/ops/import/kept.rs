@@ -1,12 +1,12 @@
 //! Tables that were kept as they are become a database once their schema is known.
 
 use crate::archive::{HISTORY_NAME, Schema, read_history_json};
-use crate::manifest::{Catalog, Chain, SnapshotId, SnapshotRecord};
+use crate::manifest::{Catalog, Chain, SnapshotId, SnapshotRecord, TABLES_KEPT};
 use crate::source::{Category, ScratchFolder};
 use crate::store::{ChunkReader, Repository};
 
 use super::super::export::{ExportKind, ExportOptions, export};
-use super::super::kept_tables::{KEPT, has_kept_tables, kept_bytes};
+use super::super::kept_tables::kept_bytes;
 use super::super::{Error, Monitor};
 use super::{ImportOptions, make, open};
 
@@ -18,7 +18,7 @@ pub fn build_known(
 ) -> Result<Vec<(SnapshotId, SnapshotId)>, Error> {
     let catalog = Catalog::load(repository)?;
     let waiting: Vec<_> =
-        catalog.snapshots.iter().filter(|(_, record)| has_kept_tables(record)).collect();
+        catalog.snapshots.iter().filter(|(_, record)| record.has_kept_tables()).collect();
     let mut built = Vec::new();
     if waiting.is_empty() {
         return Ok(built);
@@ -94,7 +94,7 @@ fn build(
         merged.source.seen_by_server = made.source.seen_by_server;
         (merged.server.schema, merged.server.code_migration, merged.server.history) =
             (made.server.schema, made.server.code_migration, made.server.history);
-        merged.remarks.retain(|remark| !remark.starts_with(KEPT));
+        merged.remarks.retain(|remark| !remark.starts_with(TABLES_KEPT));
         merged.problem_count += made.problem_count;
         merged.problems.extend(made.problems);
         merged.bytes.source = merged.categories.values().map(|category| category.bytes).sum();

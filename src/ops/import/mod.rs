@@ -33,9 +33,6 @@ use super::ingest::packer::Packer;
 use super::snapshot::begin_list;
 use super::{Error, Monitor};
 
-/// Beginning of the remark that says what a zip lacked.
-pub(super) const NOT_IN_ZIP: &str = "the zip does not hold, and so neither does the snapshot: ";
-
 /// How a zip is imported.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]

@@ -7,6 +7,7 @@ use crate::archive::{
     DATABASE_NAME, HISTORY_BYTES_MAX, HISTORY_NAME, History, MANIFEST_BYTES_MAX, MANIFEST_NAME,
     Manifest, Schema, SchemaError, ZipReader, read_history_json,
 };
+use crate::manifest::zip_key;
 
 use super::super::Error;
 
@@ -68,5 +69,5 @@ fn key(zip: &ZipReader) -> String {
             .update(&entry.size().to_le_bytes())
             .update(&entry.crc().to_le_bytes());
     }
-    format!("zip-{}", hasher.finalize().to_hex().chars().take(32).collect::<String>())
+    zip_key(&hasher.finalize().to_hex().chars().take(32).collect::<String>())
 }

@@ -4,15 +4,15 @@ use std::path::Path;
 
 use crate::archive::ZipReader;
 use crate::manifest::{
-    ByteCounts, Directories, Learnt, Owners, ServerRecord, SnapshotRecord, SourceRecord,
+    ByteCounts, Directories, Learnt, NOT_IN_ZIP, Owners, ServerRecord, SnapshotRecord,
+    SourceRecord, TABLES_KEPT,
 };
 use crate::source::{Category, DatabaseFacts, history_hash, version};
 
 use super::super::ingest::collect::Collector;
-use super::super::kept_tables::KEPT;
 use super::super::{Error, find_instance};
+use super::ImportOptions;
 use super::opened::Opened;
-use super::{ImportOptions, NOT_IN_ZIP};
 
 /// The record but for what only the end of the import knows: categories, what was stored.
 pub(super) fn record_of(
@@ -111,7 +111,7 @@ fn remarks(opened: &Opened, wanted: &[Category]) -> Vec<String> {
     );
     let kept = opened.unknown.as_ref().map(|why| {
         format!(
-            "{KEPT}{why}. You can list, compare and export them byte for byte. jellyvault schema learn, or a newer jellyvault, can build a database from them"
+            "{TABLES_KEPT}{why}. You can list, compare and export them byte for byte. jellyvault schema learn, or a newer jellyvault, can build a database from them"
         )
     });
     kept.into_iter().chain([format!("{NOT_IN_ZIP}{}", missing.join(", "))]).collect()

@@ -3,15 +3,13 @@
 
 use std::path::Path;
 
-use crate::manifest::{Entries, SnapshotId, SnapshotRecord};
+use crate::manifest::{Entries, NOT_IN_ZIP, SnapshotId, SnapshotRecord};
 use crate::progress::Interrupt;
 use crate::source::{
     self, Category, DATABASE_PATH, DatabaseFacts, Layout, LiveFile, MissingPath, version,
 };
 use crate::store::{ChunkReader, Location, Repository};
 
-use super::super::import::NOT_IN_ZIP;
-use super::super::kept_tables::has_kept_tables;
 use super::super::ls::short;
 use super::super::select::categories;
 use super::super::{Error, in_one_line};
@@ -48,7 +46,7 @@ pub(super) fn check(
     if !options.selection.touches(Category::Database, DATABASE_PATH) {
         return Ok(remarks);
     }
-    if has_kept_tables(record) {
+    if record.has_kept_tables() {
         return Err(Error::Refused {
             what: format!("snapshot {} contains only the tables of a zip, because their schema is unknown. A server cannot open them as a database", short(id)),
             hint: "Write the zip again with jellyvault export and restore it from the dashboard, or learn the schema first: jellyvault schema learn. \
@@ -78,8 +76,8 @@ pub(super) fn check(
             version.value
         ));
     }
-    if let Some(import) = record.remarks.iter().find(|remark| remark.starts_with(NOT_IN_ZIP)) {
-        remarks.push(import.clone());
+    if let Some(what) = record.not_in_zip() {
+        remarks.push(format!("{NOT_IN_ZIP}{what}"));
     }
     if record.source.directories.is_empty() && record.source.seen_by_server.is_empty() {
         remarks.push(

@@ -14,7 +14,16 @@ pub(super) struct Captured {
     pub server: ServerRecord,
     pub seen_by_server: Directories,
     pub problems: Vec<Problem>,
-    pub remarks: Vec<String>,
+    pub remarks: Remarks,
+}
+
+/// What the user should know and is no problem.
+#[derive(Default)]
+pub(super) struct Remarks {
+    /// Something is missing, or something that was asked for had no effect.
+    pub notices: Vec<String>,
+    /// How it was done.
+    pub details: Vec<String>,
 }
 
 impl Captured {
@@ -47,7 +56,7 @@ impl Captured {
                 self.problem(format!("there is no database at {}, so users, watch state and library are not in this snapshot", path.display()));
             }
             // Where a plugin keeps the database, that was said already.
-            _ if spec.problems.is_empty() => self.remarks.push(format!(
+            _ if spec.problems.is_empty() => self.remarks.notices.push(format!(
                 "there is no database at {}: this snapshot contains files only",
                 path.display()
             )),

@@ -244,10 +244,10 @@ pub(super) fn capture<'a>(
         }
         Err(_) => {}
     }
-    captured.remarks.push(format!("the database was copied {}", copied.how));
+    captured.remarks.details.push(format!("the database was copied {}", copied.how));
     tracing::debug!(how = copied.how, bytes = done.size, "copied the database");
     if let Some(pages) = done.pages {
-        captured.remarks.push(format!(
+        captured.remarks.details.push(format!(
             "of the database's {} pages, the content of about {} is new to the repository",
             pages.pages, pages.new
         ));

@@ -146,7 +146,7 @@ fn capture(
         &mut planner,
         &mut databases,
         &mut collector,
-        &mut remarks,
+        &mut remarks.notices,
     );
     drop(databases);
     if let Err(error) = walked {

@@ -14,6 +14,7 @@ use crate::store::{ChunkReader, Held, Index};
 
 use super::super::Error;
 use super::super::ingest::collect::{Collector, finish_cache};
+use super::captured::Remarks;
 use super::owners::names_of;
 use super::run::{Purpose, Run};
 use super::{SnapshotReport, emptied, unlisted, worth};
@@ -27,13 +28,14 @@ pub(super) struct Walked {
     pub verdicts: Verdicts,
     pub server: ServerRecord,
     pub seen_by_server: Directories,
-    pub remarks: Vec<String>,
+    pub remarks: Remarks,
 }
 
 /// A capture whose parts are all in packs; nothing names them yet.
 pub(super) struct Closed {
     id: SnapshotId,
     record: SnapshotRecord,
+    notices: Vec<String>,
     files_unknown: u64,
     reads: u64,
     packs: u64,
@@ -57,6 +59,7 @@ pub(super) fn close(
         collector.close_trees(&run.wanted)?
     };
     let (others_seen, verdicts) = (walked.others_seen, std::mem::take(&mut walked.verdicts));
+    let details = std::mem::take(&mut walked.remarks.details);
     let mut record = record(run, &mut collector, walked);
     // Below what could not be listed nothing is known to be gone.
     let files_unknown =
@@ -72,6 +75,8 @@ pub(super) fn close(
     if run.spec.layout.is_instance {
         tell_losses(run, &mut collector, &mut record, others_seen, (roots, earlier));
     }
+    let notices = record.remarks.clone();
+    record.remarks.extend(details);
     (record.problems, record.problem_count) =
         (std::mem::take(&mut collector.problems), collector.problem_count);
     let (reads, held) = (collector.reads, Held::from(std::mem::take(&mut collector.held)));
@@ -85,7 +90,17 @@ pub(super) fn close(
     }
     (record.bytes.new_raw, record.bytes.new_stored) =
         (stored.raw_bytes - copy_bytes, stored.stored_bytes);
-    Ok(Closed { id, record, files_unknown, reads, packs: stored.packs, held, cache, verdicts })
+    Ok(Closed {
+        id,
+        record,
+        notices,
+        files_unknown,
+        reads,
+        packs: stored.packs,
+        held,
+        cache,
+        verdicts,
+    })
 }
 
 impl Closed {
@@ -95,7 +110,8 @@ impl Closed {
         run: &Run<'_>,
         index: Index,
     ) -> Result<(SnapshotReport, Held), Error> {
-        let Closed { id, mut record, files_unknown, reads, packs, held, cache, verdicts } = self;
+        let Closed { id, mut record, notices, files_unknown, reads, packs, held, cache, verdicts } =
+            self;
         let took_ms = || run.begun.elapsed().as_millis() as u64;
         if !run.keeps() {
             record.took_ms = took_ms();
@@ -103,6 +119,7 @@ impl Closed {
                 SnapshotReport {
                     id: None,
                     record,
+                    notices,
                     files_unknown,
                     reads,
                     packs: 0,
@@ -123,7 +140,15 @@ impl Closed {
         }
         finish_cache(cache, &record.categories, verdicts);
         Ok((
-            SnapshotReport { id: Some(id), record, files_unknown, reads, packs, index_is_current },
+            SnapshotReport {
+                id: Some(id),
+                record,
+                notices,
+                files_unknown,
+                reads,
+                packs,
+                index_is_current,
+            },
             held,
         ))
     }
@@ -220,7 +245,7 @@ fn record(run: &Run<'_>, collector: &mut Collector<'_>, walked: Walked) -> Snaps
     files.total = walked.seen.0.min(files.new + files.changed + files.unchanged);
     files.gone = parents.files().saturating_sub(collector.met);
     let left_out = std::mem::take(&mut collector.left_out);
-    let mut remarks = walked.remarks;
+    let mut remarks = walked.remarks.notices;
     remarks.extend(run.rules.globs.unused().map(|glob| {
         format!("nothing was left out for --exclude {glob}: no name or path matches it")
     }));

@@ -63,6 +63,9 @@ pub struct SnapshotReport {
     pub id: Option<SnapshotId>,
     /// Its record.
     pub record: SnapshotRecord,
+    /// The record's remarks that everybody should see: what is missing, or had no effect. The others
+    /// say how it was done.
+    pub notices: Vec<String>,
     /// Files of the snapshot before that may be there still: below directories that could not be
     /// listed.
     pub files_unknown: u64,
