@@ -13,7 +13,7 @@ use crate::ops::OsSurroundings;
 use crate::progress::{Interrupt, Monitor, Progress};
 use crate::service::{EncryptionConfig, Loaded};
 use crate::source::Platform;
-use crate::store::encryption::{KeySlots, Keys};
+use crate::store::encryption::{KeySlots, Keys, Secret};
 use crate::store::{Access, Repository, SharedAccess};
 
 use super::args::Global;
@@ -43,6 +43,8 @@ pub struct Context {
     /// The keys of the repository, with the number of the slot that they came from: asking for a
     /// passphrase, and trying it, once is enough.
     access: SharedAccess,
+    /// The passphrase that was typed.
+    typed: RefCell<Option<Secret>>,
 }
 
 impl passphrase::User for Context {
@@ -55,6 +57,10 @@ impl passphrase::User for Context {
             .settings()
             .map_err(|failure| crate::store::Error::NoSecret { what: failure.in_one_line() })?;
         Ok(settings.config.encryption.clone())
+    }
+
+    fn typed(&self) -> &RefCell<Option<Secret>> {
+        &self.typed
     }
 
     fn say(&self, line: &str) {
@@ -91,6 +97,7 @@ impl Context {
             has_made: Cell::default(),
             settings: OnceCell::new(),
             access: SharedAccess { cache_home: place::cache_home(), ..SharedAccess::default() },
+            typed: RefCell::default(),
         }
     }
 
@@ -155,6 +162,7 @@ impl Context {
             has_made: Cell::default(),
             settings,
             access: self.access.clone(),
+            typed: self.typed.clone(),
         }
     }
 
@@ -172,6 +180,7 @@ impl Context {
             has_made: Cell::new(self.has_made.get()),
             settings,
             access: self.access.clone(),
+            typed: self.typed.clone(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Where does the passphrase come from? A file, a command, systemd, or the person at the terminal.
 
+use std::cell::RefCell;
 use std::io::{IsTerminal, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub trait User {
     fn global(&self) -> &Global;
     /// What the configuration file says.
     fn configured(&self) -> Result<EncryptionConfig, Error>;
+    /// What was typed that opened a repository: a second one may have the same passphrase.
+    fn typed(&self) -> &RefCell<Option<Secret>>;
     /// Says something, unless quiet is wanted.
     fn say(&self, line: &str);
     /// Says that something is wrong.
@@ -67,7 +70,8 @@ pub fn unlock_other(
             error => error,
         });
     }
-    if let Some(opened) = given(user)?.and_then(|secret| slots.open(&secret).ok()) {
+    let known = given(user)?.or_else(|| user.typed().borrow().clone());
+    if let Some(opened) = known.and_then(|secret| slots.open(&secret).ok()) {
         return Ok(opened);
     }
     ask_and_open(user, slots, &format!("Passphrase of {}: ", path.display())).map_err(|error| {
@@ -92,7 +96,12 @@ fn ask_and_open(user: &dyn User, slots: &KeySlots, question: &str) -> Result<(u3
                 user.complain(&format!("{error}. Try again."));
                 tries += 1;
             }
-            done => return done,
+            opened => {
+                if opened.is_ok() {
+                    user.typed().replace(Some(secret));
+                }
+                return opened;
+            }
         }
     }
 }

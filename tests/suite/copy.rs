@@ -304,3 +304,35 @@ fn rules_and_servers_choose_what_is_copied() {
         program.json(&["copy", "latest", "--keep-last", "1", "--to", to.to_str().unwrap()]);
     assert_eq!(code, 2, "{refused}");
 }
+
+/// At a terminal: what was typed for the source is tried for the target before anybody is asked.
+#[test]
+fn a_typed_passphrase_is_tried_for_the_second_repository() {
+    let two = Two::new(0);
+    let (first, other) = ("four random words here", "four other words there");
+    assert_eq!(two.at(&two.locked, &["snapshot", two.data.to_str().unwrap()]).1, 0);
+    for (n, passphrase) in [first, other].into_iter().enumerate() {
+        let target = two.program.home.path().join(format!("target-{n}"));
+        write(&two.passphrase, passphrase);
+        assert_eq!(two.at(&target, &["init", "--encrypt", "--no-recovery-key"]).1, 0);
+        let line = format!(
+            "{} --repo {} copy --to {}",
+            env!("CARGO_BIN_EXE_jellyvault"),
+            two.locked.display(),
+            target.display()
+        );
+        let mut terminal = std::process::Command::new("script");
+        terminal.args(["-qefc", &line, "/dev/null"]).env_clear().env("SHELL", "/bin/sh");
+        let own = two.program.command(&[]);
+        terminal.envs(own.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = terminal.spawn().unwrap();
+        let typed = [first, passphrase].map(|text| format!("{text}\n")).concat();
+        std::io::Write::write_all(&mut running.stdin.take().unwrap(), typed.as_bytes()).unwrap();
+        let done = running.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success(), "{said}");
+        assert_eq!(said.matches("Passphrase of ").count(), n + 1, "{said}");
+        assert_eq!(two.ids(&target).len(), 1);
+    }
+}
