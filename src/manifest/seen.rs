@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::backend::{CacheFile, open_to_read};
+use crate::progress::Problem;
 use crate::store::Repository;
 
 use super::Error;
@@ -30,6 +31,11 @@ impl WentBack {
          are gone. Snapshots that were taken meanwhile are missing, and ones that were forgotten may be back. If you did that yourself, run jellyvault \
          repair, which accepts the list as it is"
             .to_owned()
+    }
+
+    /// The same, as a problem of the list.
+    pub fn problem(&self) -> Problem {
+        Problem { path: "list".to_owned(), what: self.words() }
     }
 }
 

@@ -430,6 +430,18 @@ fn an_older_state_that_was_put_back_is_told_until_it_is_accepted() {
         code == 3 && found.to_string().contains("older than the one that this machine saw"),
         "{found}"
     );
+    // Whoever copies it brings the copy what is there, and hears that something is missing.
+    let at = |name: &str| locked.program.home.path().join(name).to_str().unwrap().to_owned();
+    locked.program.ok(&["--repo", &at("second"), "init"]);
+    for args in [["sync", "--to", &at("mirror")], ["copy", "--to", &at("second")]] {
+        let (report, code) = locked.json(&args);
+        assert!(
+            code == 3
+                && report["snapshots"].as_array().unwrap().len() == 1
+                && report.to_string().contains("older than the one that this machine saw"),
+            "{report}"
+        );
+    }
     write(data.join("config/latest.xml"), "<latest />");
     let_settle();
     std::fs::remove_dir_all(&locked.program.repo).unwrap();

@@ -9,7 +9,7 @@ mod tree;
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::{Catalog, Chain, SnapshotId, SnapshotRecord, Standing};
+use crate::manifest::{Catalog, Chain, SnapshotId, SnapshotRecord, Standing, went_back};
 use crate::progress::{Phase, Problem};
 use crate::store::{Location, Repository};
 
@@ -71,6 +71,8 @@ pub fn copy(
     let kept = Chain::kept(source)?;
     let mut taken = Taken::read(target)?;
     let mut report = CopyReport { dry_run: options.dry_run, ..CopyReport::default() };
+    // What is there can be copied; what is missing must not go unnoticed.
+    report.problems.extend(went_back(source)?.map(|went_back| went_back.problem()));
     for (name, error) in &ours.damaged {
         report.problems.push(Problem {
             path: name.clone(),

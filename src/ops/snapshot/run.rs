@@ -94,8 +94,7 @@ impl<'r> Run<'r> {
             if run.parents.newest.is_none() || repository.config().format == 1 {
                 repository.complete_config()?;
             }
-            let gone_back = went_back(repository)?
-                .map(|went_back| Problem { path: "list".to_owned(), what: went_back.words() });
+            let gone_back = went_back(repository)?.map(|went_back| went_back.problem());
             run.problems.extend(gone_back);
             // Where this source has a snapshot there is a list.
             if run.parents.newest.is_none() {

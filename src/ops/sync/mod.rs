@@ -10,7 +10,7 @@ mod packs;
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Listed;
-use crate::manifest::{Catalog, Chain, SnapshotId, SnapshotRecord, Standing};
+use crate::manifest::{Catalog, Chain, SnapshotId, SnapshotRecord, Standing, went_back};
 use crate::progress::{Phase, Problem};
 use crate::store::{Index, IndexMode, Location, Repository, pack_id};
 
@@ -75,6 +75,8 @@ pub fn sync(
     let mut taken = Taken::read(target)?;
     let has = |id: &SnapshotId| theirs.snapshots.iter().any(|(other, _)| other == id);
     let mut report = SyncReport { dry_run: options.dry_run, ..SyncReport::default() };
+    // What is there can be copied; what is missing must not go unnoticed.
+    report.problems.extend(went_back(source)?.map(|went_back| went_back.problem()));
     for (name, error) in &ours.damaged {
         report.problems.push(Problem {
             path: name.clone(),
