@@ -65,14 +65,19 @@ def note(what, name, done, added):
     results.setdefault(what, {}).setdefault(name, []).append((done["wall"], added, done["rss_mb"]))
 
 
-def capture(what):
-    # Older than the clock's grain, or the copy waits for it to settle.
-    time.sleep(1)
-    # Who comes first finds the file as its writer left it, and the disk busy: each in turn.
+def turn():
+    """The last program comes first."""
     first = programs.popitem()
     rest = dict(programs)
     programs.clear()
     programs.update([first], **rest)
+
+
+def capture(what):
+    # Older than the clock's grain, or the copy waits for it to settle.
+    time.sleep(1)
+    # Who comes first finds the file as its writer left it, and the disk busy: each in turn.
+    turn()
     for name, lines in programs.items():
         before = stored(name)
         done = ask(name, "snapshot")
@@ -130,6 +135,8 @@ for number in range(runs):
     change(lambda db: refresh(db, number))
     capture("10 refreshed")
     vacuum("10 refreshed")
+    # Six captures a round: without another turn two or three programs came at the same place in each.
+    turn()
 last = {}
 for name, lines in programs.items():
     listed = subprocess.run(["bash", "-c", fill(lines["ids"], values(name))], env=environment, capture_output=True, text=True, check=True).stdout
@@ -143,7 +150,7 @@ for _ in range(2 * runs + 1):
         note("restored", name, ask(name, "restore", last=last[name]), 0)
         found = [os.path.join(folder, "library.db") for folder, _, files in os.walk(out) if "library.db" in files]
         assert filecmp.cmp(found[0], live, shallow=False), name
-    programs = dict([*programs.items()][1:] + [*programs.items()][:1])
+    turn()
 for what, by_program in results.items():
     cells = []
     for name, taken in sorted(by_program.items(), key=lambda one: order.index(one[0])):
