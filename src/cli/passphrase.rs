@@ -70,6 +70,7 @@ pub fn unlock_other(
             error => error,
         });
     }
+    // If it does not open this one, the terminal is asked.
     let known = given(user)?.or_else(|| user.typed().borrow().clone());
     if let Some(opened) = known.and_then(|secret| slots.open(&secret).ok()) {
         return Ok(opened);

@@ -116,7 +116,7 @@ impl SnapshotRecord {
         self.source.key.starts_with(ZIP_KEY)
     }
 
-    /// Whether nothing but its trees was left, so that `repair` made it anew.
+    /// Whether only its trees were left, and `repair` created the record again from them.
     pub fn is_recovered(&self) -> bool {
         self.source.key == RECOVERED_KEY
     }
@@ -179,7 +179,7 @@ impl SnapshotRecord {
 mod tests {
     use super::*;
 
-    /// Whoever changes one of them makes old records say something else.
+    /// A change of one of these texts changes what old records say.
     #[test]
     fn the_texts_that_are_read_stand_in_the_format() {
         let document = include_str!("../../docs/format.md");
