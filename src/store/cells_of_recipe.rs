@@ -82,22 +82,28 @@ fn starts_of(lens: &[u32]) -> Vec<u64> {
     starts
 }
 
+/// Groups whose hashes or lengths are hashed at once.
+const HASHED_AT_ONCE: usize = 8192;
+
 /// The first 16 bytes of the hash over what a recipe comes to.
 pub(super) fn proof(page_bytes: u32, cells: &Cells, hashes: &[PageHash]) -> [u8; 16] {
-    let mut bytes = Vec::with_capacity(hashes.len() * (HASH_BYTES + 4));
-    for hash in hashes {
-        bytes.extend(hash.first_chunk::<HASH_BYTES>().into_iter().flatten());
-    }
-    for len in &cells.lens {
-        bytes.extend_from_slice(&len.to_le_bytes());
-    }
+    let mut bytes = Vec::with_capacity(HASHED_AT_ONCE * HASH_BYTES);
     let mut hasher =
         blake3::Hasher::new_derive_key("jellyvault 2026-11-30 proof of a recipe of cells");
     hasher.update(&page_bytes.to_le_bytes());
     hasher.update(&cells.pages.to_le_bytes());
     hasher.update(&cells.salt);
     hasher.update(&(hashes.len() as u64).to_le_bytes());
-    hasher.update(&bytes);
+    for hashes in hashes.chunks(HASHED_AT_ONCE) {
+        bytes.clear();
+        hashes.iter().for_each(|hash| bytes.extend(hash.iter().take(HASH_BYTES)));
+        hasher.update(&bytes);
+    }
+    for lens in cells.lens.chunks(HASHED_AT_ONCE) {
+        bytes.clear();
+        lens.iter().for_each(|len| bytes.extend_from_slice(&len.to_le_bytes()));
+        hasher.update(&bytes);
+    }
     hasher.update(&cells.encoded);
     let mut proof = [0; 16];
     hasher.finalize_xof().fill(&mut proof);

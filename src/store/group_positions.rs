@@ -6,14 +6,12 @@ use hashbrown::HashTable;
 use crate::chunk::PageHash;
 
 /// The positions of the groups of one recipe.
-pub struct GroupPositions<'r> {
-    hashes: &'r [PageHash],
-    table: HashTable<u32>,
-}
+#[derive(Debug)]
+pub struct GroupPositions(HashTable<u32>);
 
-impl<'r> GroupPositions<'r> {
+impl GroupPositions {
     /// Of a recipe's hashes. Of groups that are the same, the last is found.
-    pub fn new(hashes: &'r [PageHash]) -> GroupPositions<'r> {
+    pub fn new(hashes: &[PageHash]) -> GroupPositions {
         let mut table = HashTable::with_capacity(hashes.len());
         let of = |position: u32| hashes.get(position as usize);
         for (hash, position) in hashes.iter().zip(0..) {
@@ -26,13 +24,13 @@ impl<'r> GroupPositions<'r> {
                 .and_modify(|known| *known = position)
                 .or_insert(position);
         }
-        GroupPositions { hashes, table }
+        GroupPositions(table)
     }
 
-    /// The position of a group.
-    pub fn find(&self, hash: &PageHash) -> Option<u32> {
-        let is_it = |position: &u32| self.hashes.get(*position as usize) == Some(hash);
-        self.table.find(key(hash), is_it).copied()
+    /// The position of a group; `hashes` are those that this was made of.
+    pub fn find(&self, hashes: &[PageHash], hash: &PageHash) -> Option<u32> {
+        let is_it = |position: &u32| hashes.get(*position as usize) == Some(hash);
+        self.0.find(key(hash), is_it).copied()
     }
 }
 
@@ -50,7 +48,7 @@ mod tests {
         fn finds_the_last_of_each(bytes: Vec<u8>, wanted: u8) {
             let hashes: Vec<PageHash> = bytes.iter().map(|byte| [*byte; 16]).collect();
             let last = bytes.iter().rposition(|byte| *byte == wanted).map(|last| last as u32);
-            proptest::prop_assert_eq!(GroupPositions::new(&hashes).find(&[wanted; 16]), last);
+            proptest::prop_assert_eq!(GroupPositions::new(&hashes).find(&hashes, &[wanted; 16]), last);
         }
     }
 }

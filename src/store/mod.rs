@@ -47,6 +47,7 @@ mod record_file;
 mod recover_trailer;
 mod redb_file;
 mod repository;
+mod resolve_cells;
 mod run_file;
 mod seal;
 mod seal_pool;

@@ -15,7 +15,7 @@ use super::cells_body::{CellsBody, GroupCopy};
 use super::cells_of_recipe::{Cells, CellsParts, proof};
 use super::group_names::{HASH_BYTES, widened};
 use super::group_positions::GroupPositions;
-use super::packed_shapes::{pack, unpack};
+use super::packed_shapes::pack;
 use super::recipe::{CELLS_VERSION as VERSION, PagePlace, PageRun, Recipe, RecipeBody};
 
 impl Recipe {
@@ -41,6 +41,7 @@ impl Recipe {
 
 impl RecipeBody {
     /// What a recipe of cells says beyond `base`, which is stored under its id; or all of it.
+    /// `positions`: where the base's groups stand, if that was looked for already.
     ///
     /// # Errors
     /// Where the shapes cannot be compressed.
@@ -48,6 +49,7 @@ impl RecipeBody {
         recipe: &Recipe,
         cells: &Cells,
         base: Option<(ChunkId, &Recipe)>,
+        mut positions: Option<GroupPositions>,
     ) -> std::io::Result<RecipeBody> {
         let base = base.and_then(|(id, base)| Some((id, base, base.cells.as_deref()?)));
         let mut body = RecipeBody {
@@ -61,7 +63,6 @@ impl RecipeBody {
             cells: None,
         };
         let (mut copies, mut lens) = (Vec::<GroupCopy>::new(), Vec::new());
-        let mut positions = None;
         let (mut numbers, mut next) = (HashMap::new(), 0u32);
         for (at, (hash, place)) in recipe.hashes.iter().zip(&recipe.places).enumerate() {
             if let Some((_, base, _)) = base {
@@ -72,7 +73,7 @@ impl RecipeBody {
                 if !is_here(next) {
                     let positions =
                         positions.get_or_insert_with(|| GroupPositions::new(&base.hashes));
-                    next = positions.find(hash).unwrap_or(u32::MAX);
+                    next = positions.find(&base.hashes, hash).unwrap_or(u32::MAX);
                 }
                 if next != u32::MAX && is_here(next) {
                     match copies.last_mut() {
@@ -99,6 +100,7 @@ impl RecipeBody {
             lens.push(len);
             body.hashes.push(*hash);
         }
+        drop(positions);
         let before = base.map_or(&[][..], |(_, _, cells)| cells.encoded.as_slice());
         let own = CellsBody {
             salt: cells.salt,
@@ -314,85 +316,6 @@ fn decode_runs(
         gap = if start + count == end { gaps.next() } else { Some((start + count, end)) };
     }
     if gap.is_some() { Err(Truncated) } else { Ok(runs) }
-}
-
-/// Puts a recipe together from its stored parts, the newest first, and the recipe that the oldest
-/// of them builds on.
-pub(super) fn resolve<'b>(
-    parts: impl DoubleEndedIterator<Item = (ChunkId, &'b RecipeBody)>,
-    base: Option<Arc<Recipe>>,
-) -> Result<Recipe, &'static str> {
-    let mut recipe = base;
-    let mut proved = None;
-    for (id, body) in parts.rev() {
-        let next = step(recipe.as_deref(), id, body)?;
-        proved = body.cells.as_ref().map(|cells| cells.proof);
-        recipe = Some(Arc::new(next));
-    }
-    let recipe = recipe.map(Arc::unwrap_or_clone).ok_or("it has no parts")?;
-    let found = recipe.cells.as_ref().map(|cells| proof(recipe.page_bytes, cells, &recipe.hashes));
-    if found.is_some() && found == proved {
-        Ok(recipe)
-    } else {
-        Err("its groups are not those of the database")
-    }
-}
-
-/// The recipe that a stored one and the one it builds on come to.
-fn step(base: Option<&Recipe>, id: ChunkId, body: &RecipeBody) -> Result<Recipe, &'static str> {
-    let Some(cells) = &body.cells else { return Err("it builds on a recipe of pages") };
-    let base = match (base, body.base) {
-        (Some(base), Some(_)) => base,
-        (None, None) => &Recipe::default(),
-        _ => return Err("it does not build on what it should"),
-    };
-    let base_cells = base.cells.as_deref();
-    if base_cells
-        .is_some_and(|known| known.salt != cells.salt || base.page_bytes != body.page_bytes)
-    {
-        return Err("it builds on a recipe of another kind");
-    }
-    let whole = if body.base.is_some() { base.whole } else { id };
-    let mut recipe =
-        Recipe { depth: body.depth, whole, extents: base.extents.clone(), ..Recipe::default() };
-    let first_extent = recipe.extents.len() as u32;
-    recipe.extents.extend_from_slice(&body.extents);
-    let groups = body.pages as usize;
-    let likely = groups.min(base.hashes.len() + body.hashes.len());
-    let mut lens: Vec<u32> = Vec::with_capacity(likely);
-    recipe.hashes.reserve_exact(likely);
-    recipe.places.reserve_exact(likely);
-    let mut told = body.told_groups().peekable();
-    let mut copies = cells.copies.iter().peekable();
-    while lens.len() < groups {
-        if let Some(copy) = copies.next_if(|copy| copy.at as usize == lens.len()) {
-            let range = copy.from as usize..(copy.from + copy.count) as usize;
-            let missing = "it names groups that the recipe before it does not have";
-            recipe.hashes.extend_from_slice(base.hashes.get(range.clone()).ok_or(missing)?);
-            recipe.places.extend_from_slice(base.places.get(range.clone()).ok_or(missing)?);
-            lens.extend_from_slice(
-                base_cells.and_then(|cells| cells.lens.get(range)).ok_or(missing)?,
-            );
-        } else if let Some((_, place, len, hash)) =
-            told.next_if(|(group, ..)| *group as usize == lens.len())
-        {
-            recipe.hashes.push(hash);
-            recipe.places.push(PagePlace { extent: first_extent + place.extent, slot: place.slot });
-            lens.push(len);
-        } else {
-            return Err("some of its groups have no place");
-        }
-    }
-    let before = base_cells.map_or(&[][..], |cells| cells.encoded.as_slice());
-    let shapes = unpack(&cells.shapes, before, cells.shapes_bytes as usize)
-        .map_err(|_| "the shapes of its pages cannot be decompressed")?;
-    Ok(recipe.with_unread_cells(CellsParts {
-        page_bytes: body.page_bytes,
-        pages: cells.pages,
-        salt: cells.salt,
-        shapes,
-        lens,
-    }))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use crate::chunk::Hashing;
 
+use super::super::resolve_cells::resolve;
 use super::*;
 
 const SALT: [u8; 16] = [7; 16];
@@ -38,12 +39,12 @@ fn recipe(pages: &[u32]) -> Recipe {
 }
 
 fn body(recipe: &Recipe, base: Option<(ChunkId, &Recipe)>) -> RecipeBody {
-    RecipeBody::of_cells(recipe, recipe.cells.as_deref().unwrap(), base).unwrap()
+    RecipeBody::of_cells(recipe, recipe.cells.as_deref().unwrap(), base, None).unwrap()
 }
 
 /// A chain, the newest first.
 fn resolved(chain: &[(ChunkId, RecipeBody)]) -> Result<Recipe, &'static str> {
-    resolve(chain.iter().map(|(id, body)| (*id, body)), None)
+    resolve(chain.iter().map(|(id, body)| (*id, Arc::new(body.clone()))), None)
 }
 
 fn chunks(recipe: &Recipe) -> Vec<(ChunkId, u32)> {

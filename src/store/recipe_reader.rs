@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::chunk::ChunkId;
 
 use super::recipe::{Recipe, RecipeBody, RecipeParts, Resolving};
-use super::recipe_cells;
+use super::resolve_cells::resolve;
 use super::{ChunkReader, Error};
 
 /// A recipe, and what it was put together from.
@@ -20,6 +20,14 @@ pub struct RecipeChain {
     pub bodies: Vec<(ChunkId, Arc<RecipeBody>, Vec<ChunkId>)>,
     /// The chunks that hold them.
     pub chunks: Vec<ChunkId>,
+}
+
+/// What a recipe is put together from: as in [`RecipeChain`], and the recipe that was known.
+#[derive(Default)]
+struct Parts {
+    bodies: Vec<(ChunkId, Arc<RecipeBody>, Vec<ChunkId>)>,
+    chunks: Vec<ChunkId>,
+    base: Option<Arc<Recipe>>,
 }
 
 /// What was read before, and need not be read again.
@@ -53,8 +61,9 @@ impl ChunkReader<'_> {
 
     /// The recipe of a database, and the chunks that hold it and those behind it.
     pub fn recipe_and_chunks(&mut self, id: &ChunkId) -> Result<(Recipe, Vec<ChunkId>), Error> {
-        let chain = self.recipe_chain(id, &mut NoneKnown)?;
-        Ok((Arc::unwrap_or_clone(chain.recipe), chain.chunks))
+        let Parts { bodies, chunks, .. } = self.recipe_parts(id, &mut NoneKnown)?;
+        let bodies = bodies.into_iter().map(|(id, body, _)| (id, body)).collect();
+        Ok((self.put_together(id, bodies, None)?, chunks))
     }
 
     /// The recipe of a database with all that it was put together from. What is `known` is not
@@ -64,9 +73,14 @@ impl ChunkReader<'_> {
         id: &ChunkId,
         known: &mut dyn KnownRecipes,
     ) -> Result<RecipeChain, Error> {
-        let damaged = |what| Error::Recipe { id: *id, what };
-        let (mut resolving, mut chunks, mut bodies, mut base) =
-            (Resolving::default(), Vec::new(), Vec::new(), None);
+        let Parts { bodies, chunks, base } = self.recipe_parts(id, known)?;
+        let parts = bodies.iter().map(|(id, body, _)| (*id, body.clone())).collect();
+        let recipe = Arc::new(self.put_together(id, parts, base)?);
+        Ok(RecipeChain { recipe, bodies, chunks })
+    }
+
+    fn recipe_parts(&mut self, id: &ChunkId, known: &mut dyn KnownRecipes) -> Result<Parts, Error> {
+        let mut parts = Parts::default();
         let mut next = Some((*id, u8::MAX));
         while let Some((part, above)) = next {
             let mut own = Vec::new();
@@ -76,34 +90,45 @@ impl ChunkReader<'_> {
             };
             // Depths that do not fall would lead round and round.
             if body.depth >= above {
-                return Err(damaged("the recipes behind it do not come to an end"));
+                let what = "the recipes behind it do not come to an end";
+                return Err(Error::Recipe { id: *id, what });
             }
             next = body.base.map(|base| (base, body.depth));
-            if body.cells.is_none() {
-                resolving.take(part, &body);
-            } else {
-                base = next.and_then(|(base, _)| known.recipe(&base));
+            if body.cells.is_some() {
+                parts.base = next.and_then(|(base, _)| known.recipe(&base));
             }
-            chunks.extend_from_slice(&own);
-            bodies.push((part, body, own));
-            if base.is_some() {
+            parts.chunks.extend_from_slice(&own);
+            parts.bodies.push((part, body, own));
+            if parts.base.is_some() {
                 break;
             }
         }
-        if bodies.first().is_some_and(|(_, body, _)| body.cells.is_some()) {
+        Ok(parts)
+    }
+
+    /// A recipe from its stored parts, the newest first.
+    fn put_together(
+        &self,
+        id: &ChunkId,
+        parts: Vec<(ChunkId, Arc<RecipeBody>)>,
+        base: Option<Arc<Recipe>>,
+    ) -> Result<Recipe, Error> {
+        let damaged = |what| Error::Recipe { id: *id, what };
+        if parts.first().is_some_and(|(_, body)| body.cells.is_some()) {
             // Its pages' hashes are known when they are built; until then the recipe's own proof
             // stands for them.
-            let recipe =
-                recipe_cells::resolve(bodies.iter().map(|(id, body, _)| (*id, &**body)), base)
-                    .map_err(damaged)?;
-            return Ok(RecipeChain { recipe: Arc::new(recipe), bodies, chunks });
+            return resolve(parts.into_iter(), base).map_err(damaged);
+        }
+        let mut resolving = Resolving::default();
+        for (id, body) in parts.iter().filter(|(_, body)| body.cells.is_none()) {
+            resolving.take(*id, body);
         }
         let recipe =
             resolving.finish().ok_or_else(|| damaged("some of its pages have no place"))?;
         if self.hashing().database(recipe.page_bytes, &recipe.hashes) != *id {
             return Err(damaged("its pages are not those of the database"));
         }
-        Ok(RecipeChain { recipe: Arc::new(recipe), bodies, chunks })
+        Ok(recipe)
     }
 
     /// A recipe as it is stored; `chunks` grows by those that hold it.

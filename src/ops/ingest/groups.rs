@@ -6,7 +6,7 @@ use std::fs::File;
 
 use crate::chunk::PageHash;
 use crate::store::cells::Cutter;
-use crate::store::{CellsParts, ChunkReader, Index, Recipe};
+use crate::store::{CellsParts, ChunkReader, GroupPositions, Index, Recipe};
 
 use super::draft::Draft;
 use super::namer::Namer;
@@ -20,6 +20,8 @@ pub(in crate::ops) struct Placed {
     pub draft: Draft,
     /// The hash of each page.
     pub pages: Vec<PageHash>,
+    /// Where the groups of the state before stand, if that was looked for.
+    pub positions: Option<GroupPositions>,
 }
 
 impl PagePacker {
@@ -86,13 +88,13 @@ impl PagePacker {
                 sink,
             };
             let shapes = placer.run(count, &is_same)?;
-            let Placer { draft, lens, pages, .. } = placer;
+            let Placer { draft, lens, pages, positions, .. } = placer;
             match pages.into_iter().collect::<Option<Vec<PageHash>>>() {
-                Some(pages) => Ok((shapes, draft, lens, pages)),
+                Some(pages) => Ok((shapes, draft, lens, pages, positions)),
                 None => Err(Stop::Changed),
             }
         });
-        let (shapes, mut draft, lens, pages) = match outcome {
+        let (shapes, mut draft, lens, pages, positions) = match outcome {
             Ok(placed) => placed,
             Err(Stop::Changed | Stop::TooMany) => return Ok(None),
             Err(Stop::Failed(failure)) => return Err(failure),
@@ -103,7 +105,7 @@ impl PagePacker {
             return Ok(None);
         };
         draft.recipe = recipe;
-        Ok(Some(Placed { draft, pages }))
+        Ok(Some(Placed { draft, pages, positions }))
     }
 }
 

@@ -128,13 +128,13 @@ impl PagePacker {
                     reader,
                     sink,
                 )?
-                .map(|placed| (placed.draft, Some(placed.pages)))
+                .map(|placed| (placed.draft, Some(placed.pages), placed.positions))
             }
             None => self
                 .place_all(file, (size, page_bytes), past, base.as_ref(), index, reader, sink)?
-                .map(|draft| (draft, None)),
+                .map(|draft| (draft, None, None)),
         };
-        let Some((draft, pages)) = placed else { return Ok(None) };
+        let Some((draft, pages, positions)) = placed else { return Ok(None) };
         let recipe = draft.recipe;
         let id = self.hashing.database(page_bytes, pages.as_ref().unwrap_or(&recipe.hashes));
         if let Some(pages) = &pages {
@@ -159,7 +159,7 @@ impl PagePacker {
             _ => {}
         }
         let body =
-            if is_known { whole(&recipe)? } else { body_of(&recipe, base.as_ref(), reader)? };
+            if is_known { whole(&recipe)? } else { body_of(&recipe, base, positions, reader)? };
         let bytes = body.encode();
         // A reader would refuse it: kept as bytes.
         if !body.is_readable(bytes.len()) {

@@ -47,7 +47,7 @@ pub(super) struct Placer<'p, 'r> {
     pub present: Vec<bool>,
     /// The group of the base that is expected next.
     pub next: usize,
-    pub positions: Option<GroupPositions<'p>>,
+    pub positions: Option<GroupPositions>,
     pub strange: usize,
     pub gathered: Gathered,
     pub is_small: bool,
@@ -233,7 +233,7 @@ impl Placer<'_, '_> {
         let base = self.base?;
         if base.hashes.get(self.next) != Some(hash) {
             let positions = self.positions.get_or_insert_with(|| GroupPositions::new(&base.hashes));
-            let Some(position) = positions.find(hash) else {
+            let Some(position) = positions.find(&base.hashes, hash) else {
                 // Probably one that takes the place of the next.
                 self.next += 1;
                 return None;

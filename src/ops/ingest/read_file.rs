@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use crate::manifest::Content;
-use crate::source::{self, DatabaseCopy, LiveFile, OpenFile, Stat};
+use crate::source::{self, DatabaseCopy, DatabaseFacts, LiveFile, OpenFile, Stat};
 
 use super::super::Error;
 use super::item::ReadDone;
@@ -16,6 +16,14 @@ use super::pages::{Past, StoredPages};
 /// A file system may tell other numbers of an open file than of its name; after so many surprises
 /// each file is asked before it is read.
 const UNLIKE_SCAN_MAX: u8 = 16;
+
+/// A private copy of a database that was stored.
+pub(in crate::ops) struct CopyRead {
+    pub done: ReadDone,
+    /// What SQLite says is wrong with it.
+    pub damage: Option<String>,
+    pub facts: rusqlite::Result<DatabaseFacts>,
+}
 
 impl<'a> Worker<'a> {
     /// Reads a file, again where it is not what the scan saw or moved meanwhile.
@@ -125,31 +133,31 @@ impl<'a> Worker<'a> {
         )
     }
 
-    /// Stores a private copy of a database, while SQLite checks it; its metadata are the
-    /// original's.
+    /// Stores a private copy of a database and asks it for its facts, while SQLite checks it; its
+    /// metadata are the original's.
     pub(in crate::ops) fn read_copy(
         &mut self,
         shared: &Shared<'a>,
         copy: &DatabaseCopy,
         (original, stat): (&LiveFile, &Stat),
         before: Option<&Content>,
-        problem: &mut impl FnMut(String),
         sink: Sink<'_>,
-    ) -> Result<ReadDone, ReadFailure> {
+    ) -> Result<CopyRead, ReadFailure> {
         let open = OpenFile::open_path(&copy.path).map_err(std::io::Error::from)?;
-        let (stored, check) = std::thread::scope(|scope| {
+        let (stored, facts, check) = std::thread::scope(|scope| {
             let check = scope.spawn(|| source::quick_check(&copy.path, shared.interrupt));
             let stored = self.store_pages(shared, &open, before, sink);
-            (stored, check.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            let facts = source::read_facts(&copy.path, shared.interrupt);
+            (stored, facts, check.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
-        if let Err(damage) = check {
-            if shared.interrupt.is_raised() {
-                return Err(ReadFailure::Fatal(Error::Interrupted));
-            }
-            problem(format!(
-                "SQLite reports that the database is damaged ({damage}). It is in this snapshot unchanged"
-            ));
+        if check.is_err() && shared.interrupt.is_raised() {
+            return Err(ReadFailure::Fatal(Error::Interrupted));
         }
+        let damage = check.err().map(|damage| {
+            format!(
+                "SQLite reports that the database is damaged ({damage}). It is in this snapshot unchanged"
+            )
+        });
         let pages = stored?;
         let (content, size) = match pages {
             Some(stored) => (Content::Pages(stored.id), open.before.size),
@@ -157,6 +165,7 @@ impl<'a> Worker<'a> {
         };
         // By its path: the original itself must not be opened while a server may have it open.
         let xattrs = source::xattrs_of_link(&original.path()).map_err(std::io::Error::from)?;
-        Ok(ReadDone { content, size, stat: *stat, xattrs, moved: false, pages })
+        let done = ReadDone { content, size, stat: *stat, xattrs, moved: false, pages };
+        Ok(CopyRead { done, damage, facts })
     }
 }

@@ -2,7 +2,7 @@
 //! any database, and little is written for each.
 
 use crate::chunk::ChunkId;
-use crate::store::{ChunkReader, Error as StoreError, NoneKnown, Recipe, RecipeBody};
+use crate::store::{ChunkReader, Error as StoreError, GroupPositions, Recipe, RecipeBody};
 
 use super::super::Error;
 
@@ -18,19 +18,25 @@ const MILESTONE: u8 = 16;
 const LAST_MILESTONE: u8 = 14 * MILESTONE;
 
 /// What is written of a recipe: what differs from an older one, or all, where that is little more.
+/// `positions`: where the base's groups stand, if that is known.
 pub(in crate::ops) fn body_of(
     recipe: &Recipe,
-    base: Option<&(ChunkId, Recipe)>,
+    base: Option<(ChunkId, Recipe)>,
+    positions: Option<GroupPositions>,
     reader: &mut ChunkReader<'_>,
 ) -> Result<RecipeBody, Error> {
     let Some((id, base)) = base else { return whole(recipe) };
-    let body = match older(*id, base, reader)? {
-        Older::Base { depth } => beyond(recipe, (*id, base), depth)?,
-        Older::Ancestor { id, depth } => match reader.recipe(&id) {
-            Ok(ancestor) => beyond(recipe, (id, &ancestor), depth)?,
-            Err(error) if error.is_damage() => return whole(recipe),
-            Err(error) => return Err(error.into()),
-        },
+    let body = match older(id, &base, reader)? {
+        Older::Base { depth } => beyond(recipe, (id, &base), positions, depth)?,
+        Older::Ancestor { id, depth } => {
+            // Three recipes at once would take too much memory.
+            drop((base, positions));
+            match reader.recipe(&id) {
+                Ok(ancestor) => beyond(recipe, (id, &ancestor), None, depth)?,
+                Err(error) if error.is_damage() => return whole(recipe),
+                Err(error) => return Err(error.into()),
+            }
+        }
     };
     if body.hashes.len() * 2 <= recipe.hashes.len() { Ok(body) } else { whole(recipe) }
 }
@@ -54,10 +60,18 @@ fn older(id: ChunkId, base: &Recipe, reader: &mut ChunkReader<'_>) -> Result<Old
         return Ok(Older::Base { depth: base.depth + 1 });
     }
     let milestone = base.depth / MILESTONE * MILESTONE;
-    if milestone < LAST_MILESTONE {
-        let chain = reader.recipe_chain(&id, &mut NoneKnown)?;
-        if let Some((id, ..)) = chain.bodies.iter().find(|(_, body, _)| body.depth == milestone) {
-            return Ok(Older::Ancestor { id: *id, depth: milestone + MILESTONE });
+    if (1..LAST_MILESTONE).contains(&milestone) {
+        let mut at = id;
+        // Comes to an end: the recipe was read a moment ago, and its depths fall.
+        loop {
+            let body = reader.recipe_body(&at, &mut Vec::new())?;
+            match body.base {
+                _ if body.depth == milestone => {
+                    return Ok(Older::Ancestor { id: at, depth: milestone + MILESTONE });
+                }
+                Some(base) if body.depth > milestone => at = base,
+                _ => break,
+            }
         }
     }
     Ok(Older::Ancestor { id: base.whole, depth: MILESTONE })
@@ -66,16 +80,22 @@ fn older(id: ChunkId, base: &Recipe, reader: &mut ChunkReader<'_>) -> Result<Old
 /// All of a recipe.
 pub(in crate::ops) fn whole(recipe: &Recipe) -> Result<RecipeBody, Error> {
     Ok(match &recipe.cells {
-        Some(cells) => RecipeBody::of_cells(recipe, cells, None).map_err(StoreError::Compress)?,
+        Some(cells) => {
+            RecipeBody::of_cells(recipe, cells, None, None).map_err(StoreError::Compress)?
+        }
         None => RecipeBody::whole(recipe),
     })
 }
 
-fn beyond(recipe: &Recipe, (id, base): (ChunkId, &Recipe), depth: u8) -> Result<RecipeBody, Error> {
+fn beyond(
+    recipe: &Recipe,
+    (id, base): (ChunkId, &Recipe),
+    positions: Option<GroupPositions>,
+    depth: u8,
+) -> Result<RecipeBody, Error> {
     let body = match &recipe.cells {
-        Some(cells) => {
-            RecipeBody::of_cells(recipe, cells, Some((id, base))).map_err(StoreError::Compress)?
-        }
+        Some(cells) => RecipeBody::of_cells(recipe, cells, Some((id, base)), positions)
+            .map_err(StoreError::Compress)?,
         None => RecipeBody::beyond(recipe, id, base),
     };
     Ok(RecipeBody { depth, ..body })

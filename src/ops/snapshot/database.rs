@@ -16,6 +16,7 @@ use super::super::ingest::item::{BytesFrom, Item, Plan};
 use super::super::ingest::job::{Shared, Worker};
 use super::super::ingest::old::OldEntries;
 use super::super::ingest::packer::{ReadFailure, Sink};
+use super::super::ingest::read_file::CopyRead;
 use super::super::{Error, Monitor, in_one_line};
 use super::SourceSpec;
 use super::captured::Captured;
@@ -66,22 +67,15 @@ impl<'a> Databases<'a> {
             }
             Err(error) => return Ok(Err(in_one_line(&error))),
         };
-        let mut damage = None;
-        let done = match self.worker.read_copy(
-            shared,
-            &copy,
-            (file, stat),
-            before,
-            &mut |what| damage = Some(what),
-            sink,
-        ) {
-            Ok(done) => done,
+        let read = self.worker.read_copy(shared, &copy, (file, stat), before, sink);
+        let CopyRead { done, damage, facts } = match read {
+            Ok(read) => read,
             Err(ReadFailure::Fatal(error)) => return Err(error),
             Err(ReadFailure::Io(error)) => return Ok(Err(error.to_string())),
         };
         self.worker.flush(sink)?;
         let damage = damage.or_else(|| copy.oddity.clone());
-        let (how, facts) = (copy.how, read_facts(&copy.path, shared.interrupt));
+        let how = copy.how;
         let is_library = file
             .shown()
             .file_name()

@@ -25,6 +25,18 @@ pub(super) struct At {
     pub(super) passed: Vec<(u64, Piece)>,
 }
 
+/// A leaf of the state before.
+pub(super) struct KnownLeaf<'b> {
+    /// Where its cells begin, …
+    pub(super) start: u64,
+    /// … and how many bytes they take.
+    pub(super) bytes: u64,
+    /// Its shape, without the order of its cells.
+    pub(super) shape: PageShape,
+    /// The whole shape, as it is stored.
+    pub(super) encoded: &'b [u8],
+}
+
 /// A part of the sequence.
 pub(super) enum Piece {
     /// A leaf's cells.
@@ -45,15 +57,14 @@ impl Before<'_> {
         !chain.pages.is_empty() && chain.pages.iter().all(|page| (self.is_same)(*page))
     }
 
-    /// Where a leaf's cells begin, its shape, and how many bytes the cells take, if all pages that
-    /// it needs are the same.
-    pub(super) fn leaf(&self, page: u32) -> Option<(u64, PageShape, u64)> {
+    /// A leaf, if all pages that it needs are the same.
+    pub(super) fn leaf(&self, page: u32) -> Option<KnownLeaf<'_>> {
         let Some(Slot::Leaf { shape, at }) = self.slot(page) else { return None };
-        let shape = self.shapes.shape(shape, page as usize - 1)?;
+        let (shape, encoded) = self.shapes.skim(shape, page as usize - 1)?;
         let is_whole = shape.chains.iter().all(|chain| self.is_same_chain(chain));
         let bytes =
             shape.content as u64 + shape.chains.iter().map(|chain| chain.bytes).sum::<u64>();
-        is_whole.then_some((at, shape, bytes))
+        is_whole.then_some(KnownLeaf { start: at, bytes, shape, encoded })
     }
 
     /// Where a cell of an inner page of an index begins, and how many bytes it takes, if all pages

@@ -2,8 +2,9 @@
 //! that sequence has come to, needs neither be read nor taken apart: its shape is known, and the
 //! groups that end in it are.
 
-use super::before::{At, Before, Piece};
+use super::before::{At, Before, KnownLeaf, Piece};
 use super::layout::{self, Parsed};
+use super::shape::PageShape;
 use super::walk::{Host, Walk};
 
 impl<H: Host> Walk<'_, H> {
@@ -14,7 +15,9 @@ impl<H: Host> Walk<'_, H> {
         is_index: Option<bool>,
     ) -> Result<bool, H::Error> {
         let Some(before) = self.before.filter(|_| !self.reads_schema) else { return Ok(false) };
-        let Some((start, shape, bytes)) = before.leaf(page) else { return Ok(false) };
+        let Some(KnownLeaf { start, bytes, shape, encoded }) = before.leaf(page) else {
+            return Ok(false);
+        };
         let is_other_tree = is_index.is_some_and(|expected| expected != shape.kind.is_index());
         let pages = shape.chains.iter().flat_map(|chain| &chain.pages);
         if is_other_tree
@@ -41,7 +44,10 @@ impl<H: Host> Walk<'_, H> {
         self.patches_left -= patches;
         pages.for_each(|page| self.take(*page, true));
         self.take(page, true);
-        shape.encode(self.before_page, self.usable, &mut self.shapes);
+        if PageShape::encode_again(encoded, (page, self.before_page), &mut self.shapes).is_err() {
+            // It was read from these bytes a moment ago.
+            return Err(self.host.changed());
+        }
         self.before_page = page;
         self.pass(Piece::Leaf(page), bytes)?;
         Ok(true)
@@ -176,9 +182,8 @@ impl<H: Host> Walk<'_, H> {
         self.catch_up()?;
         let known = self.before.and_then(|before| before.leaf(page));
         // What is in overflow pages counts only where the same pages hang together in both states.
-        let start = known
-            .filter(|(_, shape, _)| shape.chains == parsed.shape.chains)
-            .map(|(start, ..)| start);
+        let start =
+            known.filter(|leaf| leaf.shape.chains == parsed.shape.chains).map(|leaf| leaf.start);
         if !start.is_some_and(|start| self.comes_to(start)) {
             self.at = None;
         }

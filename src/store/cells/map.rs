@@ -185,6 +185,19 @@ impl Shapes {
         Some(PagePlan { slot, shape, ranges })
     }
 
+    /// Bytes of the shapes as they are stored, decompressed.
+    pub(super) fn encoded_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// A shape without the order of its cells, and its encoding.
+    pub(super) fn skim(&self, at: u32, page: usize) -> Option<(PageShape, &[u8])> {
+        let all = self.bytes.get(at as usize..)?;
+        let mut rest = Bytes(all);
+        let shape = PageShape::skim(&mut rest, |_| Some(page as u32 + 1), self.usable).ok()?;
+        Some((shape, all.get(..all.len() - rest.0.len())?))
+    }
+
     pub(super) fn shape(&self, at: u32, page: usize) -> Option<PageShape> {
         PageShape::decode(
             &mut Bytes(self.bytes.get(at as usize..)?),
@@ -276,7 +289,7 @@ impl Replay {
             } else {
                 let place = (all - at.0.len()) as u32;
                 let before = i64::from(self.before) + 1;
-                let shape = PageShape::decode(
+                let shape = PageShape::skim(
                     at,
                     |step| u32::try_from(before.checked_add(step)?).ok(),
                     self.usable,

@@ -132,6 +132,39 @@ impl PageShape {
         page_of: impl Fn(i64) -> Option<u32>,
         usable: usize,
     ) -> Result<PageShape, Truncated> {
+        PageShape::read::<true>(at, page_of, usable)
+    }
+
+    /// The same, and passes over the order of the cells and the gaps between them: who builds no
+    /// page does not need them.
+    pub(super) fn skim(
+        at: &mut Bytes<'_>,
+        page_of: impl Fn(i64) -> Option<u32>,
+        usable: usize,
+    ) -> Result<PageShape, Truncated> {
+        PageShape::read::<false>(at, page_of, usable)
+    }
+
+    /// Appends a shape that stands encoded behind another one already: only the page's number is
+    /// told from the one before.
+    pub(super) fn encode_again(
+        encoded: &[u8],
+        (page, before): (u32, u32),
+        out: &mut Vec<u8>,
+    ) -> Result<(), Truncated> {
+        let mut at = Bytes(encoded);
+        out.push(at.u8()?);
+        at.signed()?;
+        push_signed(out, i64::from(page) - i64::from(before) - 1);
+        out.extend_from_slice(at.0);
+        Ok(())
+    }
+
+    fn read<const IS_WHOLE: bool>(
+        at: &mut Bytes<'_>,
+        page_of: impl Fn(i64) -> Option<u32>,
+        usable: usize,
+    ) -> Result<PageShape, Truncated> {
         let flags = at.u8()?;
         let kind =
             PageKind::from_code(flags & 3).filter(|_| flags < 2 * PATCHES).ok_or(Truncated)?;
@@ -158,7 +191,9 @@ impl PageShape {
                     .checked_add(at.signed()?)
                     .filter(|rank| (0..cells as i64).contains(rank))
                     .ok_or(Truncated)?;
-                shape.ranks.push(rank as usize);
+                if IS_WHOLE {
+                    shape.ranks.push(rank as usize);
+                }
                 next = rank + 1;
             }
         }
@@ -166,7 +201,10 @@ impl PageShape {
             let mut next = 0usize;
             for _ in 0..at.length(cells)? {
                 let rank = next + at.length(cells)?;
-                shape.gaps.push((rank, at.length(usable)?));
+                let bytes = at.length(usable)?;
+                if IS_WHOLE {
+                    shape.gaps.push((rank, bytes));
+                }
                 next = rank + 1;
             }
         }

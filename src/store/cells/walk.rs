@@ -47,6 +47,9 @@ const PATCHES_BYTES: usize = 1 << 20;
 /// … and beyond that only so many bytes of a page.
 const PATCH_FEW: usize = 64;
 
+/// Bytes of shapes that a database gets in addition, in a day or so.
+const GROWN: usize = 64 << 10;
+
 /// Reads of each page on average, before what is left stays as it is.
 const READS_PER_PAGE: usize = 4;
 
@@ -92,7 +95,10 @@ pub fn walk_after<H: Host>(
         usable: page_bytes - reserved,
         taken: vec![false; pages as usize + 1],
         reads_left: READS_PER_PAGE * (pages as usize + 1),
-        shapes: Vec::new(),
+        // Nearly as many as before: a list that grows is copied, and has twice the room.
+        shapes: Vec::with_capacity(
+            before.map_or(0, |before| before.shapes.encoded_bytes() + GROWN),
+        ),
         before_page: 0,
         patches_left,
         inner_patches_left: patches_left,
